@@ -1,0 +1,181 @@
+/**
+ * `node bench/run.js [--quick] [--rounds n] [--only peer,limit]`: measures the workers side by side, each in a workerd
+ * of its own, and prints one table. Traffic goes to 127.0.0.1 alone, and no file stays.
+ */
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { load } from "./load.js";
+import { HEALTH, LIST, always, chat, checkAnswers, creation, idsOf } from "./routes.js";
+import { Samples, percentile, table } from "./table.js";
+import { boot, cpuSeconds, residentMegabytes } from "./workerd.js";
+import { MissingFile, WORKERS, gzipKilobytes } from "./workers.js";
+
+const { values: given } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    only: { type: "string", default: Object.keys(WORKERS).join(",") },
+  },
+});
+const rounds = Number(given.rounds ?? (given.quick ? 1 : 3));
+if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given.rounds}`);
+
+/** A measurement is cut into turns, and the workers alternate: a slow second of the machine meets them all. */
+const TURNS = 4;
+/** What one turn does; no chat stream starts after `CHAT_SECONDS`. */
+const GETS = 2500;
+const LISTS = 500;
+const CREATIONS = 500;
+const CHATS = 250;
+const CHAT_SECONDS = 1;
+const SLOW_STREAMS = 200;
+/** What one slow stream of `upstream.js` takes. */
+const SLOW_SECONDS = 0.5;
+
+const samples = new Samples();
+
+try {
+  await measure(given.only.split(","));
+  console.log(table(samples));
+} catch (error) {
+  if (!(error instanceof MissingFile)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+async function measure(names) {
+  const prepared = [];
+  for (const name of names) {
+    if (!WORKERS[name]) throw new Error(`no worker is called ${name}; there are ${Object.keys(WORKERS).join(", ")}`);
+    const worker = { name, ...WORKERS[name], ...(await WORKERS[name].prepare()) };
+    prepared.push(worker);
+    samples.add("size", name, gzipKilobytes(worker));
+  }
+  const upstream = await startUpstream();
+  try {
+    await warmFileCache(prepared);
+    for (let round = 1; round <= rounds; round++) {
+      progress(`round ${round} of ${rounds}`);
+      await withWorkers(prepared, `${upstream.url}/fast`, measureRates);
+      await withWorkers(prepared, `${upstream.url}/slow`, measureFirstBytes);
+      prepared.reverse();
+    }
+  } finally {
+    upstream.stop();
+  }
+}
+
+async function startUpstream() {
+  const child = fork(join(import.meta.dirname, "upstream.js"));
+  const [{ port }] = await once(child, "message");
+  return { url: `http://127.0.0.1:${port}`, stop: () => child.disconnect() };
+}
+
+/** The first workerd of a run is read from the disk, which is nobody's merit. */
+async function warmFileCache([first]) {
+  const { stop } = await boot(first.options, first.sql);
+  await stop();
+}
+
+/** Boots every worker afresh with `claudeUrl` as its Claude, warms them up, hands them to `use`, and stops them. */
+async function withWorkers(prepared, claudeUrl, use) {
+  const workers = [];
+  try {
+    for (const worker of prepared) {
+      const { options, sql } = worker;
+      // These alone: a variable in .dev.vars must not change what is measured.
+      const bindings = { ENVIRONMENT: "development", CLAUDE_API_KEY: "sk-ant-bench", CLAUDE_BASE_URL: claudeUrl };
+      const booted = await boot({ ...options, bindings }, sql);
+      workers.push({ ...worker, ...booted });
+      samples.add("first answer", worker.name, booted.firstAnswerMs);
+    }
+    await inTurn("check and warm-up", workers, warmUp);
+    await use(workers);
+  } finally {
+    await Promise.all(workers.map(({ stop }) => stop()));
+  }
+}
+
+/** Compiling is V8's work of the first requests only, more for much JavaScript than for little. */
+async function warmUp(worker) {
+  const { port } = worker;
+  worker.projects = await checkAnswers(worker);
+  await load({ port, requestOf: always(HEALTH), count: 1000 });
+  await load({ port, requestOf: always(LIST), count: 200 });
+  for (const path of Object.keys(worker.chats)) await load({ port, ...chat(worker, path, 32) });
+}
+
+async function measureRates(workers) {
+  for (const worker of workers) worker.megabytes = residentMegabytes(worker.pid);
+  const get = (worker) => measureRate(["get"], worker, { requestOf: always(HEALTH), count: GETS });
+  await inTurn("get", workers, get, TURNS);
+  for (const { name, pid, megabytes } of workers) {
+    samples.add("memory", name, residentMegabytes(pid));
+    samples.add("memory growth", name, residentMegabytes(pid) - megabytes);
+  }
+
+  const list = (worker) => measureRate(["list"], worker, { requestOf: always(LIST), count: LISTS });
+  await inTurn("list", workers, list, TURNS);
+
+  const create = async (worker) => {
+    worker.projects.push(...idsOf(await measureRate(["create"], worker, creation(CREATIONS))));
+  };
+  await inTurn("create", workers, create, TURNS);
+
+  const stream = async (worker) => {
+    for (const [path, formats] of Object.entries(worker.chats)) {
+      await measureRate(formats, worker, { ...chat(worker, path, CHATS), seconds: CHAT_SECONDS });
+    }
+  };
+  await inTurn("chat", workers, stream, TURNS);
+}
+
+async function measureFirstBytes(workers) {
+  await inTurn("first bytes", workers, async (worker) => {
+    for (const [path, formats] of Object.entries(worker.chats)) {
+      worker.projects = idsOf(await load({ port: worker.port, ...creation(2 * SLOW_STREAMS) }));
+      const { firstByteMs } = await load({
+        port: worker.port,
+        ...chat(worker, path, 2 * SLOW_STREAMS),
+        connections: SLOW_STREAMS,
+        rampSeconds: SLOW_SECONDS,
+      });
+      // The first stream of each connection met fewer others than are wanted.
+      const crowded = firstByteMs.slice(SLOW_STREAMS);
+      for (const format of formats) {
+        samples.add(`${format} first median`, worker.name, percentile(crowded, 50));
+        samples.add(`${format} first p99`, worker.name, percentile(crowded, 99));
+      }
+    }
+  });
+}
+
+/** Each worker's `task`, one after the other, the whole `turns` times. */
+async function inTurn(step, workers, task, turns = 1) {
+  progress(`  ${step}`);
+  for (let turn = 0; turn < turns; turn++) {
+    for (const worker of workers) {
+      await task(worker).catch((error) => {
+        throw new Error(`${worker.name}, ${step}: ${error.message}`, { cause: error });
+      });
+    }
+  }
+}
+
+/** Adds requests per second and workerd's CPU milliseconds for each request to the samples, under each of `keys`. */
+async function measureRate(keys, worker, parameters) {
+  const cpuBefore = cpuSeconds(worker.pid);
+  const result = await load({ port: worker.port, ...parameters });
+  const cpuMs = ((cpuSeconds(worker.pid) - cpuBefore) * 1000) / result.done;
+  for (const key of keys) {
+    samples.add(key, worker.name, result.done / result.seconds);
+    samples.add(`${key} cpu`, worker.name, cpuMs);
+  }
+  return result;
+}
+
+function progress(line) {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,91 @@
+/** The three workers: how each is made, and how a complete chat stream of each ends. */
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
+
+const bench = import.meta.dirname;
+const root = dirname(bench);
+
+const ONE_FORMAT = { "/api/chat": ["events", "text"] };
+
+/**
+ * By name: `prepare()` makes the worker once and gives `{ options, sql }` for `boot`; `chats` are the paths of its chat
+ * stream and the formats of Hatch's that each is compared with; `ending` is what the last bytes of a complete stream
+ * hold; `keeps` says whether the turn is in the database when that has come.
+ */
+export const WORKERS = {
+  hatch: {
+    prepare: prepareHatch,
+    chats: { "/api/chat": ["events"], "/api/chat?format=text": ["text"] },
+    ending: '{"done":true}',
+    keeps: true,
+  },
+  peer: { prepare: () => prepareScript("peer/index.ts"), chats: ONE_FORMAT, ending: '{"done":true}', keeps: true },
+  limit: { prepare: () => prepareScript("limit.js"), chats: ONE_FORMAT, ending: '{"type":"message_stop"}', keeps: false },
+};
+
+/** A file that the bench needs and does not make. */
+export class MissingFile extends Error {
+  constructor(path, remedy) {
+    super(`${path} is missing: ${remedy}`);
+  }
+}
+
+/**
+ * What `wrangler.toml` says: the built entry module, and the bindings, which all workers get. Each binding is a service
+ * inside workerd that takes time to start and memory to keep, so workers with fewer of them would look lighter.
+ */
+function readConfig() {
+  const { workerOptions, main } = readWranglerConfig(existing(join(root, "wrangler.toml"), "every worker gets its bindings from there"));
+  // Left out: the module rules, because the modules are given, and the console's asset router, which would stand before
+  // the Worker's own socket. On Cloudflare it is not the Worker's to pay.
+  const { modulesRules, assets, ...options } = workerOptions;
+  // Asked as in production, and never refusing: the load is one caller.
+  const ratelimits = mapValues(options.ratelimits, (limiter) => ({ ...limiter, simple: { ...limiter.simple, limit: 1e9 } }));
+  return { options: { ...options, ratelimits, name: "worker" }, main };
+}
+
+function mapValues(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+}
+
+function prepareHatch() {
+  const { options, main } = readConfig();
+  const modulesRoot = dirname(existing(main, "run `npm run build`, or measure the others with --only peer,limit"));
+  const paths = globSync("**/*.{js,wasm}", { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
+  const modules = [main, ...paths.filter((path) => path !== main)].map((path) => ({
+    type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
+    path,
+    contents: readFileSync(path),
+  }));
+  const migrations = globSync(join(root, "migrations/*.sql")).sort().map((path) => readFileSync(path, "utf8"));
+  return { options: { ...options, modules, modulesRoot }, sql: migrations.join("\n") };
+}
+
+function existing(path, remedy) {
+  if (!existsSync(path)) throw new MissingFile(path, remedy);
+  return path;
+}
+
+/** Kilobytes of a prepared worker's modules after gzip, as Cloudflare counts them. */
+export function gzipKilobytes({ options }) {
+  return options.modules.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0) / 1024;
+}
+
+async function prepareScript(entry) {
+  const { outputFiles } = await build({
+    entryPoints: [join(bench, entry)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "esm",
+    target: "esnext",
+    conditions: ["workerd", "worker", "browser"],
+  });
+  return {
+    options: { ...readConfig().options, modules: [{ type: "ESModule", path: "index.js", contents: outputFiles[0].contents }] },
+    sql: readFileSync(join(bench, "peer/schema.sql"), "utf8"),
+  };
+}

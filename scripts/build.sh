@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the Worker into build/: `--release` (the default, what is deployed)
+# or `--dev` (quick to build, larger). Does nothing when build/ is up to date.
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+profile=${1:-${HATCH_PROFILE:---release}}
+stamp=build/.built$profile
+
+up_to_date() {
+  [ -f "$stamp" ] && [ -f build/index_bg.wasm ] &&
+    [ -z "$(find src Cargo.toml Cargo.lock scripts/toolchain.sh -newer "$stamp" -print -quit)" ]
+}
+
+if ! up_to_date; then
+  ensure_toolchain
+  say "building the Worker (${profile#--})"
+  rm -f build/.built--*
+  started=$(mktemp)
+  PATH="${HATCH_WASM_PATH:-$PATH}" worker-build "$profile"
+  # Dated from the start, so that a file saved during the build counts as newer.
+  touch -r "$started" "$stamp"
+  rm -f "$started"
+fi

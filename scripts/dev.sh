@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# `npm run dev [-- wrangler flags]`: sets up what is missing, migrates the
+# local database and serves the API at http://localhost:8787.
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+require_rust
+ensure_node_modules
+
+# Of wrangler's flags, two concern the other commands here as well.
+port=8787 persist=()
+args=("$@")
+for i in "${!args[@]}"; do
+  case ${args[i]} in
+    --port) port=${args[i + 1]:-8787} ;;
+    --port=*) port=${args[i]#--port=} ;;
+    --persist-to) persist=(--persist-to "${args[i + 1]:-}") ;;
+    --persist-to=*) persist=(--persist-to "${args[i]#--persist-to=}") ;;
+  esac
+done
+
+if [ ! -f .dev.vars ]; then
+  say "writing .dev.vars from .dev.vars.example: your keys go there"
+  cp .dev.vars.example .dev.vars
+fi
+
+export HATCH_PROFILE=--dev
+bash scripts/build.sh
+
+say "migrating the local database"
+CI=1 wrangler d1 migrations apply DB --local "${persist[@]}" >/dev/null
+
+# wrangler dev does not run cron triggers: this does, once a minute, for as
+# long as wrangler (which takes over this process) lives.
+(
+  while sleep 60 && kill -0 $$; do
+    curl -fsS "http://localhost:$port/cdn-cgi/handler/scheduled?cron=*+*+*+*+*"
+  done
+) </dev/null >/dev/null 2>&1 &
+
+exec wrangler dev "$@"

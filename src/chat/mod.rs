@@ -1,0 +1,177 @@
+//! Chat: a person says what to build, Claude answers with files.
+//!
+//! `stream` and `history`. A turn's two sides are rows before the model is
+//! asked, and whatever becomes of the stream, what arrived is saved
+//! (turn.rs).
+
+mod prompt;
+mod sandbox;
+mod store;
+mod turn;
+
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+use worker::Env;
+
+use crate::{
+    error::Error,
+    http::{Exchange, body, page},
+    platform::{
+        clock::now_ms,
+        log,
+        pump::{Deadlines, Source},
+        random,
+        response::Response,
+        stream,
+    },
+    settings::{ChatFormat, Settings},
+    store::{Database, projects},
+    upstream::{anthropic, sandbox as sandbox_model},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Project not found");
+
+/// How long Claude is read on for after the client left: the platform ends an
+/// invocation about 30 s after that, and saving takes some of it.
+const AFTER_CLIENT_MS: i64 = 25_000;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+struct NewMessage {
+    #[garde(length(min = 1, max = 64))]
+    project_id: String,
+    #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
+    message: String,
+    #[serde(default)]
+    #[garde(inner(custom(model_id)))]
+    model: Option<String>,
+}
+
+fn not_blank(message: &str, (): &()) -> garde::Result {
+    if message.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+}
+
+fn model_id(model: &str, (): &()) -> garde::Result {
+    let is_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    match (1..=64).contains(&model.len()) && model.bytes().all(is_id) {
+        true => Ok(()),
+        false => Err(garde::Error::new("is not the id of a model")),
+    }
+}
+
+/// `POST /api/chat`
+pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?.to_owned();
+    let format = format(&exchange)?;
+    let new: NewMessage = body::json(&exchange).await?;
+    let settings = &exchange.settings;
+    let model = Model::of(settings, new.model)?;
+    let database = exchange.database()?;
+
+    let turn = turn::Turn {
+        id: random::uuid()?,
+        question_id: random::uuid()?,
+        project_id: new.project_id,
+        user,
+        model: model.name().to_owned(),
+    };
+    let begun = store::begin(&turn, &new.message, settings.chat_history_bytes(), now_ms());
+    let [project, history, question, _] = database.batch(begun).await?;
+    if question.is_empty() {
+        return Err(NOT_FOUND);
+    }
+    let base = turn::Base::of(&project)?;
+
+    let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
+    let asked = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
+    let source = match model.ask(&exchange, asked, &turn, deadlines).await {
+        Ok(source) => source,
+        Err(error) => {
+            // Nothing was answered, so the turn never was.
+            database.query(store::forget(&turn)).await?;
+            return Err(error);
+        }
+    };
+    let (client, body) = stream::channel()?;
+    let finish = turn::carry(turn, base, source, client, format, deadlines, database);
+    exchange.background.run(finish);
+    Ok(Response::events(body))
+}
+
+fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
+    match exchange.query("format") {
+        None => Ok(exchange.settings.chat_format),
+        Some(name) => {
+            ChatFormat::parse(&name).ok_or_else(|| Error::invalid("format", "must be `events` or `text`"))
+        }
+    }
+}
+
+/// Who answers.
+enum Model {
+    Claude(String),
+    Sandbox,
+}
+
+impl Model {
+    /// Claude where there is a key; the sandbox model only in development.
+    fn of(settings: &Settings, wanted: Option<String>) -> Result<Self, Error> {
+        match (&settings.claude.key, settings.is_development()) {
+            (Some(_), _) => Ok(Self::Claude(wanted.unwrap_or_else(|| settings.claude.model.clone()))),
+            (None, true) => Ok(Self::Sandbox),
+            (None, false) => Err(Error::NotConfigured {
+                variable: "CLAUDE_API_KEY",
+                detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
+            }),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Claude(name) => name,
+            Self::Sandbox => sandbox_model::MODEL,
+        }
+    }
+
+    async fn ask(
+        &self,
+        exchange: &Exchange,
+        ask: prompt::Ask<'_>,
+        turn: &turn::Turn,
+        deadlines: Deadlines,
+    ) -> Result<Source, Error> {
+        match self {
+            Self::Claude(name) => {
+                anthropic::stream(&exchange.settings, &ask.for_claude(name.clone()), deadlines).await
+            }
+            Self::Sandbox => {
+                let files = ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
+                let answer = sandbox_model::answer(&ask.message, Some(&files));
+                let message_id = format!("msg_sandbox_{}", turn.id);
+                let body = sandbox::body(&message_id, &ask.message, &answer, &exchange.background)?;
+                Source::open(body, deadlines).await.map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
+            }
+        }
+    }
+}
+
+/// `GET /api/chat/:projectId`
+pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::with_default(&exchange, 100)?;
+    let (id, user) = (exchange.param("id"), exchange.caller.user()?);
+    let [project, messages] =
+        exchange.database()?.batch([projects::code(id, user), store::messages(id, user, &page)]).await?;
+    if project.is_empty() {
+        return Err(NOT_FOUND);
+    }
+    Ok(page::response(messages.into_json().as_deref(), &exchange))
+}
+
+/// Ends the answers whose Worker was killed while they streamed.
+pub(crate) async fn sweep(env: &Env) {
+    let swept = async { Database::open(env)?.query(store::interrupt_lost(now_ms())).await };
+    if let Err(error) = swept.await {
+        log::line(&json!({ "level": "error", "event": "chat.sweep", "detail": error.internal_detail() }));
+    }
+}

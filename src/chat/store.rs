@@ -1,0 +1,126 @@
+//! SQL of the chat room.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::turn::Turn;
+use crate::{
+    http::page::Page,
+    store::{
+        Statement,
+        projects::{self, rfc3339},
+        sql,
+    },
+    upstream::anthropic::events::Message,
+};
+
+/// A streaming answer older than this has lost its Worker.
+const LOST_AFTER_MS: i64 = 15 * 60 * 1000;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Project {
+    pub(super) code: Option<String>,
+    pub(super) version: i64,
+}
+
+/// Begins a turn: the project, its history of at most so many bytes, and the
+/// rows of the question and of the answer to come. The rows appear only if
+/// the project is the user's.
+pub(super) fn begin(turn: &Turn, message: &str, history_bytes: i64, now: i64) -> [Statement; 4] {
+    let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
+    [
+        projects::code(project, user),
+        sql!(
+            "SELECT json_object('role', role, 'content', content) AS json FROM (
+               SELECT seq, role, content, sum(length(CAST(content AS BLOB))) OVER (ORDER BY seq DESC) AS bytes
+               FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND status <> 'streaming'
+               ORDER BY seq DESC LIMIT 200
+             ) WHERE bytes <= ?3 ORDER BY seq",
+            project, user, history_bytes
+        ),
+        say(&turn.question_id, turn, "user", message, "complete", now),
+        say(&turn.id, turn, "assistant", "", "streaming", now),
+    ]
+}
+
+fn say(id: &str, turn: &Turn, role: &str, content: &str, status: &str, now: i64) -> Statement {
+    let model = (role == "assistant").then_some(turn.model.as_str());
+    sql!(
+        "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
+         SELECT ?1, id, user_id,
+           (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?2), ?4, ?5, ?6, ?7, ?8
+         FROM projects WHERE id = ?2 AND user_id = ?3
+         RETURNING json_object('id', id) AS json",
+        id, turn.project_id.as_str(), turn.user.as_str(), role, content, status, model, now
+    )
+}
+
+/// Takes back a turn that was never answered.
+pub(super) fn forget(turn: &Turn) -> Statement {
+    sql!(
+        "DELETE FROM chat_messages WHERE id IN (?1, ?2) AND user_id = ?3",
+        turn.id.as_str(), turn.question_id.as_str(), turn.user.as_str()
+    )
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) content: &'a str,
+    pub(super) status: &'static str,
+    pub(super) model: &'a str,
+    /// JSON.
+    pub(super) usage: String,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn of(turn: &'a Turn, message: &'a Message) -> Self {
+        Self {
+            content: &message.text,
+            status: if message.is_complete() { "complete" } else { "interrupted" },
+            model: message.model.as_deref().unwrap_or(&turn.model),
+            usage: json!(message.usage).to_string(),
+        }
+    }
+}
+
+pub(super) fn save(turn: &Turn, answer: &Answer<'_>) -> Statement {
+    sql!(
+        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6
+         WHERE id = ?1 AND user_id = ?2 RETURNING json_object('id', id) AS json",
+        turn.id.as_str(), turn.user.as_str(), answer.content, answer.status, answer.model, answer.usage.as_str()
+    )
+}
+
+/// Oldest first; a page ends early when it comes near 1 MB.
+pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
+    let after = page.after.as_ref().map_or(0, |(seq, _)| *seq);
+    sql!(
+        concat!(
+            "SELECT coalesce(max(CASE WHEN n = kept AND kept < found THEN seq || '.' END), '')
+               || char(10) || json_group_array(json_object(
+                 'id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status,
+                 'model', model, 'usage', json(usage), 'createdAt', ", rfc3339!("created_at"),
+            ")) FILTER (WHERE n <= kept) AS json
+             FROM (
+               SELECT *, count(*) OVER () AS found,
+                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 900000)) OVER () AS kept
+               FROM (
+                 SELECT *, row_number() OVER oldest AS n,
+                   sum(length(CAST(content AS BLOB))) OVER oldest AS bytes
+                 FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND seq > ?3
+                 WINDOW oldest AS (ORDER BY seq)
+                 ORDER BY seq LIMIT ?4 + 1
+               )
+             )"
+        ),
+        project, user, after, page.limit
+    )
+}
+
+pub(super) fn interrupt_lost(now: i64) -> Statement {
+    sql!(
+        "UPDATE chat_messages SET status = 'interrupted' WHERE status = 'streaming' AND created_at < ?1",
+        now - LOST_AFTER_MS
+    )
+}

@@ -1,0 +1,72 @@
+//! The apps that this Worker hosts: on an origin of their own under the
+//! hosting domain, or sandboxed at `/p/:slug/`.
+
+use serde::Deserialize;
+
+use super::{site, store};
+use crate::{
+    error::Error,
+    http::{Exchange, conditional},
+    platform::response::{Kind, Response},
+    settings::Settings,
+};
+
+const NOT_FOUND_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <meta name=\"viewport\" content=\"width=device-width\"><title>Not found</title>\
+    <body style=\"font:16px system-ui;display:grid;place-items:center;min-height:90vh\">\
+    <p>There is no app at this address.</p></body></html>";
+
+#[derive(Debug, Deserialize)]
+struct File {
+    path: String,
+    content: String,
+    etag: String,
+}
+
+/// The slug of the app whose own origin `host` is.
+pub(crate) fn slug_of_host<'a>(host: &'a str, settings: &Settings) -> Option<&'a str> {
+    site::slug_of_host(host, settings.hosting_domain.as_deref()?)
+}
+
+/// `GET <slug>.<HOSTING_DOMAIN>/*`
+pub(crate) async fn own_origin(exchange: Exchange) -> Result<Response, Error> {
+    serve(exchange, Kind::App).await
+}
+
+/// `GET /p/:slug/*`
+pub(crate) async fn sandboxed(exchange: Exchange) -> Result<Response, Error> {
+    serve(exchange, Kind::SandboxedApp).await
+}
+
+/// `GET /p/:slug`: an app's relative links need the slash.
+pub(crate) async fn redirect(exchange: Exchange) -> Result<Response, Error> {
+    Ok(Response::empty(308).with("location", format!("{}/", exchange.request.path())))
+}
+
+async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
+    let slug = exchange.param("slug").to_owned();
+    let path = exchange.param("path").trim_start_matches('/');
+    let folder = path.trim_end_matches('/');
+    let index = if folder.is_empty() { "index.html".to_owned() } else { format!("{folder}/index.html") };
+    let database = exchange.database()?;
+    let found = database.query(store::file(&slug, path, &index, !site::names_a_file(path))).await?;
+    let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
+
+    let media_type = site::media_type(&file.path);
+    let response = if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {
+        Response { kind, ..Response::empty(304) }
+    } else {
+        Response::bytes(kind, 200, media_type, file.content.into_bytes())
+    };
+    if exchange.request.method() == "GET" && media_type.starts_with("text/html") {
+        // After the answer, so that counting slows no visit; a visit that
+        // could not be counted is no error of the visitor's.
+        exchange.background.run(async move { drop(database.query(store::count_visit(&slug)).await) });
+    }
+    Ok(response.with("etag", file.etag).with("cache-control", "public, max-age=0, must-revalidate"))
+}
+
+fn not_found(kind: Kind) -> Response {
+    Response::bytes(kind, 404, "text/html; charset=utf-8", NOT_FOUND_PAGE.as_bytes().to_vec())
+        .with("cache-control", "no-store")
+}

@@ -1,0 +1,132 @@
+//! Deploy: from a project's code to a live app.
+//!
+//! `create`, `show`, `stream`; the work itself is a job (job.rs), and the
+//! apps that this Worker hosts answer in hosting.rs.
+
+pub(crate) mod hosting;
+pub(crate) mod job;
+mod progress;
+mod site;
+mod store;
+
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    code::CodeMap,
+    error::Error,
+    http::{Exchange, body},
+    jobs,
+    platform::{clock::now_ms, random, response::Response, stream},
+    store::projects,
+};
+
+const NOT_FOUND: Error = Error::NotFound("Deployment not found");
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Target {
+    Edge,
+    Cloudflare,
+    Vercel,
+    Koyeb,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
+struct NewDeployment {
+    #[garde(length(min = 1, max = 64))]
+    project_id: String,
+    #[serde(default)]
+    #[garde(skip)]
+    target: Option<Target>,
+    /// Deployed instead of the project's code, and then is the project's code.
+    #[serde(default)]
+    #[garde(skip)]
+    code: Option<Value>,
+}
+
+/// `POST /api/deploy`
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let new: NewDeployment = body::json(&exchange).await?;
+    let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
+    if !matches!(new.target.unwrap_or(Target::Edge), Target::Edge) {
+        return Err(Error::Refused {
+            code: "target_unavailable",
+            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
+        });
+    }
+    let database = exchange.database()?;
+    let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
+    let project = project.ok_or(Error::NotFound("Project not found"))?;
+    let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
+    let code = code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
+
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
+    let deployment = store::Deployment {
+        id: random::uuid()?,
+        project_id: new.project_id,
+        user: user.to_owned(),
+        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &slug),
+        slug,
+    };
+    let (job_id, now) = (random::uuid()?, now_ms());
+    let mut batch = vec![store::create(&deployment, &code, now)];
+    if given.is_some() {
+        batch.push(store::adopt_code(&deployment, &code, now));
+        batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
+    }
+    batch.extend(jobs::store::create(&job_id, user, job::KIND.name, &deployment.id, job::FIRST_STEP, now));
+    database.batch_all(batch).await?;
+    let env = exchange.env.clone();
+    exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
+
+    let body = json!({
+        "deploymentId": deployment.id,
+        "status": "pending",
+        "message": "Deployment started",
+        "target": "edge",
+    });
+    Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", deployment.id)))
+}
+
+/// `GET /api/deploy/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let database = exchange.database()?;
+    let row = database.query_json(store::show(exchange.param("id"), exchange.caller.user()?, now_ms())).await?;
+    let row = row.ok_or(NOT_FOUND)?;
+    // `job id of an overdue job\nstatus\n{deployment}`
+    let mut parts = row.splitn(3, '\n');
+    let (overdue, status, deployment) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
+    if let Some(job_id) = overdue.filter(|id| !id.is_empty()).map(str::to_owned) {
+        let env = exchange.env.clone();
+        exchange.background.run(async move {
+            // Whoever waits wakes a job whose consumer has died.
+            let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
+        });
+    }
+    let response = Response::json(200, deployment.to_owned());
+    Ok(if matches!(status, Some("live" | "failed")) { response } else { response.with("retry-after", "2") })
+}
+
+/// `GET /api/deploy/:id/stream`
+pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
+    let last_event_id = exchange.request.header("last-event-id").and_then(|id| id.parse().ok());
+    let follower = progress::Follower::new(
+        exchange.database()?,
+        exchange.env.clone(),
+        exchange.param("id"),
+        exchange.caller.user()?,
+        last_event_id,
+    );
+    let first = follower.look().await?.ok_or(NOT_FOUND)?;
+    if last_event_id.is_some() && first.is_final() && first.logs.is_empty() {
+        // 204 tells an EventSource that reconnects to stop.
+        return Ok(Response::empty(204));
+    }
+    let (client, body) = stream::channel()?;
+    exchange.background.run(follower.follow(first, client));
+    Ok(Response::events(body))
+}

@@ -1,0 +1,169 @@
+//! SQL of the deploy room.
+
+use serde::Deserialize;
+
+use crate::store::{Statement, projects::rfc3339, sql};
+
+/// What a deployment is made from.
+#[derive(Debug, Deserialize)]
+pub(super) struct Project {
+    pub(super) name: String,
+    pub(super) code: Option<String>,
+    /// Of its site, if it has been deployed before.
+    pub(super) slug: Option<String>,
+}
+
+/// A new deployment.
+#[derive(Debug)]
+pub(super) struct Deployment {
+    pub(super) id: String,
+    pub(super) project_id: String,
+    pub(super) user: String,
+    pub(super) slug: String,
+    pub(super) url: String,
+}
+
+pub(super) fn project(id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('name', p.name, 'code', p.code, 'slug', s.slug) AS json
+         FROM projects p LEFT JOIN sites s ON s.project_id = p.id WHERE p.id = ?1 AND p.user_id = ?2",
+        id, user
+    )
+}
+
+pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url, created_at, updated_at)
+         SELECT ?1, id, user_id, 'edge', ?4, ?5, ?6, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3",
+        deployment.id.as_str(), deployment.project_id.as_str(), deployment.user.as_str(), code,
+        deployment.slug.as_str(), deployment.url.as_str(), now
+    )
+}
+
+/// Makes the code that was sent with the deployment the project's own.
+pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?4
+         WHERE id = ?1 AND user_id = ?2 AND code IS NOT ?3",
+        deployment.project_id.as_str(), deployment.user.as_str(), code, now
+    )
+}
+
+/// `overdue job\nstatus\n{deployment}`
+pub(super) fn show(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?3), '')
+               || char(10) || d.status || char(10) || json_object(
+                 'id', d.id, 'projectId', d.project_id, 'target', d.target, 'status', d.status, 'url', d.url,
+                 'logs', coalesce((
+                   SELECT group_concat(line, char(10)) FROM (
+                     SELECT ", rfc3339!("created_at"), " || ' ' || message AS line
+                     FROM job_logs WHERE job_id = j.id ORDER BY seq
+                   )
+                 ), ''),
+                 'error', j.error,
+                 'createdAt', ", rfc3339!("d.created_at"), ", 'updatedAt', ", rfc3339!("d.updated_at"), ") AS json
+             FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
+             WHERE d.id = ?1 AND d.user_id = ?2"
+        ),
+        id, user, now
+    )
+}
+
+/// How it stands, with the log lines after `seen`.
+pub(super) fn standing(id: &str, user: &str, seen: i64, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object(
+               'status', d.status, 'url', d.url, 'error', j.error,
+               'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4),
+               'logs', (
+                 SELECT json_group_array(json(line)) FROM (
+                   SELECT json_object('seq', seq, 'level', level, 'message', message,
+                     'timestamp', ", rfc3339!("created_at"), ") AS line
+                   FROM job_logs WHERE job_id = j.id AND seq > ?3 ORDER BY seq
+                 )
+               )) AS json
+             FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
+             WHERE d.id = ?1 AND d.user_id = ?2"
+        ),
+        id, user, seen, now
+    )
+}
+
+/// The code as it is, not wrapped.
+pub(super) fn code(id: &str) -> Statement {
+    sql!("SELECT code AS json FROM deployments WHERE id = ?1", id)
+}
+
+/// Moves on; a deployment that has ended stays as it is.
+pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE deployments SET status = ?2, updated_at = ?3 WHERE id = ?1 AND status NOT IN ('live', 'failed')",
+        id, status, now
+    )
+}
+
+pub(super) fn reopen(id: &str, now: i64) -> Statement {
+    sql!("UPDATE deployments SET status = 'pending', updated_at = ?2 WHERE id = ?1 AND status = 'failed'", id, now)
+}
+
+/// Puts the files up and makes the deployment live, all at once. Of two
+/// deployments of a project the younger one stays, whichever ends first.
+pub(super) fn publish(id: &str, files: &str, now: i64) -> [Statement; 5] {
+    [
+        sql!(
+            "INSERT INTO sites (slug, project_id, user_id, deployment_id, name, description, url, created_at, updated_at)
+             SELECT d.slug, p.id, p.user_id, d.id, p.name, p.description, d.site_url, ?2, ?2
+             FROM deployments d JOIN projects p ON p.id = d.project_id WHERE d.id = ?1
+             ON CONFLICT (project_id) DO UPDATE SET
+               deployment_id = excluded.deployment_id, name = excluded.name, description = excluded.description,
+               url = excluded.url, updated_at = excluded.updated_at
+             WHERE (SELECT created_at FROM deployments WHERE id = sites.deployment_id)
+                <= (SELECT created_at FROM deployments WHERE id = excluded.deployment_id)",
+            id, now
+        ),
+        sql!(
+            "DELETE FROM site_files WHERE slug IN (SELECT slug FROM sites WHERE deployment_id = ?1)",
+            id
+        ),
+        sql!(
+            "INSERT INTO site_files (slug, path, content, etag)
+             SELECT s.slug, f.value ->> 'path', f.value ->> 'content', f.value ->> 'etag'
+             FROM sites s, json_each(?2) f WHERE s.deployment_id = ?1",
+            id, files
+        ),
+        sql!(
+            "UPDATE projects SET status = 'deployed', revision = revision + 1, updated_at = ?2,
+               deployment_url = (SELECT site_url FROM deployments WHERE id = ?1)
+             WHERE id = (SELECT project_id FROM deployments WHERE id = ?1)",
+            id, now
+        ),
+        sql!("UPDATE deployments SET status = 'live', url = site_url, updated_at = ?2 WHERE id = ?1", id, now),
+    ]
+}
+
+pub(super) fn log_live(job: &str, id: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO job_logs (job_id, seq, level, message, created_at)
+         SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = ?1), 'success',
+           'Live at ' || site_url, ?3 FROM deployments WHERE id = ?2",
+        job, id, now
+    )
+}
+
+/// The file of a site for a path: the file itself, the index of the folder,
+/// or, when the path is a page of the app's own routing, the app.
+pub(super) fn file(slug: &str, path: &str, index: &str, is_page: bool) -> Statement {
+    sql!(
+        "SELECT json_object('path', path, 'content', content, 'etag', etag) AS json FROM site_files
+         WHERE slug = ?1 AND (path IN (?2, ?3) OR (?4 AND path = 'index.html'))
+         ORDER BY CASE path WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END LIMIT 1",
+        slug, path, index, i64::from(is_page)
+    )
+}
+
+pub(super) fn count_visit(slug: &str) -> Statement {
+    sql!("UPDATE sites SET visits = visits + 1 WHERE slug = ?1", slug)
+}

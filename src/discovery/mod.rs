@@ -1,0 +1,53 @@
+//! Discovery: the apps that are live, for everybody to see and to remix.
+//!
+//! `list`, `show`, `remix`.
+
+mod store;
+
+use crate::{
+    error::Error,
+    http::{Exchange, page},
+    platform::{clock::now_ms, random, response::Response},
+    store::projects,
+};
+
+const NOT_FOUND: Error = Error::NotFound("App not found");
+const CACHE: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400";
+/// The longest search text, in characters.
+const LONGEST_SEARCH: usize = 200;
+
+/// `GET /api/discovery`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let search = exchange.query("q").unwrap_or_default().trim().to_lowercase();
+    if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
+        return Err(Error::invalid("q", format!("must be text of at most {LONGEST_SEARCH} characters")));
+    }
+    let list = match exchange.query("sort").as_deref() {
+        None | Some("recent") => store::recent(&search, &page),
+        Some("popular") => store::popular(&search, &page),
+        Some(_) => return Err(Error::invalid("sort", "must be `recent` or `popular`")),
+    };
+    let answer = exchange.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &exchange).with("cache-control", CACHE))
+}
+
+/// `GET /api/discovery/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let app = exchange.database()?.query_json(store::show(exchange.param("id"))).await?;
+    Ok(Response::json(200, app.ok_or(NOT_FOUND)?).with("cache-control", CACHE))
+}
+
+/// `POST /api/discovery/:id/remix`: a new project of the caller's that begins
+/// with the live app's code.
+pub(crate) async fn remix(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let database = exchange.database()?;
+    let app = database.query(store::source(exchange.param("id"))).await?.first::<store::Source>()?;
+    let app = app.ok_or(NOT_FOUND)?;
+    let id = random::uuid()?;
+    let create = projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
+    let [project, _] = database.batch(create).await?;
+    let project = project.into_json().ok_or_else(|| Error::Internal("a remix left no project".to_owned()))?;
+    Ok(Response::json(201, project).with("location", format!("/api/projects/{id}")))
+}

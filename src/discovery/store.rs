@@ -1,0 +1,69 @@
+//! SQL of the discovery room. Sites are public; nothing of a project that is
+//! not live is read here.
+
+use serde::Deserialize;
+
+use crate::{
+    http::page::Page,
+    store::{Statement, projects::rfc3339, sql},
+};
+
+macro_rules! app_json {
+    () => {
+        concat!(
+            "json_object('id', project_id, 'name', name, 'description', description, 'deploymentUrl', url, ",
+            "'visits', visits, 'createdAt', ", rfc3339!("created_at"), ")"
+        )
+    };
+}
+
+/// A page of apps, by one sort key.
+macro_rules! list {
+    ($key:literal) => {
+        concat!(
+            "SELECT coalesce(max(CASE WHEN n = ?4 AND n < found THEN ", $key, " || '.' || project_id END), '')
+               || char(10) || json_group_array(json(app)) FILTER (WHERE n <= ?4) AS json
+             FROM (
+               SELECT *, row_number() OVER (ORDER BY ", $key, " DESC, project_id DESC) AS n,
+                 count(*) OVER () AS found
+               FROM (
+                 SELECT ", $key, ", project_id, ", app_json!(), " AS app FROM sites
+                 WHERE (", $key, ", project_id) < (?2, ?3)
+                   AND (?1 = '' OR instr(lower(name || ' ' || coalesce(description, '')), ?1) > 0)
+                 ORDER BY ", $key, " DESC, project_id DESC LIMIT ?4 + 1
+               )
+             )"
+        )
+    };
+}
+
+pub(super) fn recent(search: &str, page: &Page) -> Statement {
+    let (key, id) = page.bound();
+    sql!(list!("created_at"), search, key, id, page.limit)
+}
+
+pub(super) fn popular(search: &str, page: &Page) -> Statement {
+    let (key, id) = page.bound();
+    sql!(list!("visits"), search, key, id, page.limit)
+}
+
+pub(super) fn show(id: &str) -> Statement {
+    sql!(concat!("SELECT ", app_json!(), " AS json FROM sites WHERE project_id = ?1"), id)
+}
+
+/// What a remix begins with.
+#[derive(Debug, Deserialize)]
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) code: String,
+}
+
+pub(super) fn source(id: &str) -> Statement {
+    sql!(
+        "SELECT json_object('name', s.name, 'description', s.description, 'code', (
+           SELECT json_group_object(path, content) FROM site_files WHERE slug = s.slug
+         ) || '') AS json FROM sites s WHERE s.project_id = ?1",
+        id
+    )
+}

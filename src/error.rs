@@ -1,0 +1,206 @@
+//! One error for the whole Worker, and each family's way of telling it.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::platform::response::Response;
+
+/// Which system's clients a route serves, and so the form of its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Hatch and everything else: RFC 9457 `application/problem+json`, with
+    /// the detail in `error` too, where the originals' clients look.
+    Hatch,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Violation {
+    /// Where: a JSON pointer (RFC 6901) into the body, or the parameter's name.
+    pub(crate) pointer: String,
+    /// What, in words for the one who sent it.
+    pub(crate) detail: String,
+}
+
+/// All that can go wrong. What a variant holds is told to the client, except
+/// in [`Error::Internal`], which only the log sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// The body is not JSON at all. 400
+    Malformed(String),
+    /// The body or a parameter is not what the route takes. 400
+    Invalid(Vec<Violation>),
+    /// Well-formed, but it cannot be done as things stand. 400
+    Refused { code: &'static str, detail: String },
+    /// No credential, or a wrong one. 401
+    Unauthorized(&'static str),
+    /// The caller is known and may not. 403
+    Forbidden { code: &'static str, detail: &'static str },
+    /// No such thing, or somebody else's. 404
+    NotFound(&'static str),
+    /// The path is known, its methods are these. 405
+    MethodNotAllowed { allow: String },
+    /// The present state does not allow it. 409
+    Conflict { code: &'static str, detail: String },
+    /// `If-Match` names another version. 412
+    PreconditionFailed,
+    /// The body is longer than `limit` bytes. 413
+    TooLarge { limit: usize },
+    /// The body is not of the media type that the route takes. 415
+    UnsupportedMediaType { expected: &'static str },
+    /// A limit is reached; it may be tried again after so many seconds. 429
+    TooManyRequests { code: &'static str, detail: String, retry_after_s: i64 },
+    /// A variable that the route needs is missing or wrong. 503
+    NotConfigured { variable: &'static str, detail: String },
+    /// The database cannot answer now. 503
+    Unavailable(String),
+    /// An outside service failed before its first byte; `status` is ours.
+    Upstream { status: u16, code: &'static str, detail: String, retry_after_s: Option<i64> },
+    /// Ours to mend; the text is for the log. 500
+    Internal(String),
+}
+
+impl Error {
+    /// An [`Error::Invalid`] with one violation.
+    pub(crate) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::Invalid(_) | Self::Refused { .. } => 400,
+            Self::Unauthorized(_) => 401,
+            Self::Forbidden { .. } => 403,
+            Self::NotFound(_) => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::Conflict { .. } => 409,
+            Self::PreconditionFailed => 412,
+            Self::TooLarge { .. } => 413,
+            Self::UnsupportedMediaType { .. } => 415,
+            Self::TooManyRequests { .. } => 429,
+            Self::Internal(_) => 500,
+            Self::NotConfigured { .. } | Self::Unavailable(_) => 503,
+            Self::Upstream { status, .. } => *status,
+        }
+    }
+
+    /// A word for programs, stable across releases.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed_json",
+            Self::Invalid(_) => "validation_failed",
+            Self::Refused { code, .. }
+            | Self::Forbidden { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::TooManyRequests { code, .. }
+            | Self::Upstream { code, .. } => code,
+            Self::Unauthorized(_) => "unauthorized",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::TooLarge { .. } => "body_too_large",
+            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
+            Self::NotConfigured { .. } => "not_configured",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self.status() {
+            400 => "Bad request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not found",
+            405 => "Method not allowed",
+            409 => "Conflict",
+            412 => "Precondition failed",
+            413 => "Content too large",
+            415 => "Unsupported media type",
+            429 => "Too many requests",
+            502 => "Bad gateway",
+            503 => "Service unavailable",
+            504 => "Gateway timeout",
+            _ => "Internal server error",
+        }
+    }
+
+    /// What went wrong and what to do next, safe to show.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Malformed(detail)
+            | Self::Refused { detail, .. }
+            | Self::Conflict { detail, .. }
+            | Self::TooManyRequests { detail, .. }
+            | Self::NotConfigured { detail, .. }
+            | Self::Upstream { detail, .. } => detail.clone(),
+            Self::Invalid(violations) => sentence(violations),
+            Self::Unauthorized(detail) | Self::NotFound(detail) | Self::Forbidden { detail, .. } => {
+                (*detail).to_owned()
+            }
+            Self::MethodNotAllowed { allow } => format!("This path answers to {allow}"),
+            Self::PreconditionFailed => {
+                "The resource has changed since the version named in If-Match; read it again".to_owned()
+            }
+            Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
+            Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
+            Self::Unavailable(_) => "The database cannot answer now; try again in a moment".to_owned(),
+            Self::Internal(_) => "Something went wrong on our side; quote the request id when you report it".to_owned(),
+        }
+    }
+
+    /// What only the log may see.
+    pub(crate) fn internal_detail(&self) -> Option<&str> {
+        match self {
+            Self::Internal(detail) | Self::Unavailable(detail) => Some(detail),
+            _ => None,
+        }
+    }
+
+    /// The answer, in the form of `family`.
+    pub(crate) fn to_response(&self, family: Family, request_id: &str) -> Response {
+        let response = match family {
+            Family::Hatch => self.problem(request_id),
+        };
+        self.with_headers(response)
+    }
+
+    fn problem(&self, request_id: &str) -> Response {
+        let detail = self.detail();
+        let mut problem = json!({
+            "type": format!("urn:hatch:problem:{}", self.code()),
+            "title": self.title(),
+            "status": self.status(),
+            "detail": detail,
+            "code": self.code(),
+            "request_id": request_id,
+            "error": detail,
+        });
+        if let (Self::Invalid(violations), Some(problem)) = (self, problem.as_object_mut()) {
+            problem.insert("errors".to_owned(), json!(violations));
+        }
+        let mut response = Response::json(self.status(), problem.to_string());
+        response.content_type = "application/problem+json".into();
+        response
+    }
+
+    fn with_headers(&self, response: Response) -> Response {
+        match self {
+            Self::Unauthorized(_) => response.with("www-authenticate", "Bearer"),
+            Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
+            Self::TooManyRequests { retry_after_s, .. } => response.with("retry-after", retry_after_s.to_string()),
+            Self::Upstream { retry_after_s: Some(seconds), .. } => response.with("retry-after", seconds.to_string()),
+            Self::Unavailable(_) => response.with("retry-after", "1"),
+            _ => response,
+        }
+    }
+}
+
+/// `name: too long; description: …`
+fn sentence(violations: &[Violation]) -> String {
+    let told = violations.iter().map(|v| match v.pointer.trim_start_matches('/') {
+        "" => v.detail.clone(),
+        name => format!("{name}: {}", v.detail),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}

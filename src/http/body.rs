@@ -1,0 +1,154 @@
+//! JSON bodies: read within a limit, checked, typed.
+
+use garde::Validate;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    code::CodeMap,
+    error::{Error, Violation},
+    http::Exchange,
+};
+
+/// The longest JSON body, in bytes.
+const LIMIT: usize = 1_000_000;
+
+/// The body as a `T`, whose rules have been checked.
+///
+/// # Errors
+/// 415 for another media type, 413 beyond 1 MB, 400 for what is not JSON
+/// (with what is wrong and where), 400 naming the field for JSON that is not a `T`.
+pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(exchange: &Exchange) -> Result<T, Error> {
+    require_json(exchange.request.header("content-type").as_deref())?;
+    parse(&exchange.request.body(LIMIT).await?)
+}
+
+/// The code in a body: a JSON object of path to content, or one in a string,
+/// as projects show it. `pointer` is where it stands.
+///
+/// # Errors
+/// [`Error::Invalid`] with what is wrong with it.
+pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, Error> {
+    let parsed = match value {
+        serde_json::Value::String(text) => CodeMap::parse(text),
+        other => CodeMap::parse(&other.to_string()),
+    };
+    parsed.map_err(|error| Error::invalid(pointer, error.to_string()))
+}
+
+fn require_json(content_type: Option<&str>) -> Result<(), Error> {
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Error::UnsupportedMediaType { expected: "application/json" })
+}
+
+fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Error> {
+    if bytes.is_empty() {
+        return Err(Error::Malformed("The body is empty; send a JSON object".to_owned()));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| told(&error))?;
+    json.end().map_err(|error| Error::Malformed(format!("The body is not JSON: {error}")))?;
+    if has_nul(bytes) {
+        return Err(Error::invalid("", "text must not contain the character U+0000"));
+    }
+    value.validate().map_err(|report| violations(&report))?;
+    Ok(value)
+}
+
+/// Syntax errors are about the whole body, all others about one field.
+fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let inner = error.inner();
+    if inner.is_data() {
+        return Error::invalid(pointer(&error.path().to_string()), plain(&inner.to_string()));
+    }
+    Error::Malformed(format!("The body is not JSON: {inner}"))
+}
+
+fn violations(report: &garde::Report) -> Error {
+    let violation = |(path, error): &(garde::Path, garde::Error)| Violation {
+        pointer: pointer(&path.to_string()),
+        detail: error.to_string(),
+    };
+    Error::Invalid(report.iter().map(violation).collect())
+}
+
+/// `files[0].path` → `/files/0/path` (RFC 6901).
+fn pointer(path: &str) -> String {
+    let parts = path.split(['.', '[', ']']).filter(|part| !part.is_empty());
+    parts.fold(String::new(), |pointer, part| pointer + "/" + &part.replace('~', "~0").replace('/', "~1"))
+}
+
+/// serde's words without its place in the text, which the pointer tells.
+fn plain(message: &str) -> String {
+    message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Whether a string in the JSON holds U+0000, which only an escape can bring
+/// in and which SQLite would cut the text at.
+fn has_nul(json: &[u8]) -> bool {
+    let mut escaped = false;
+    json.windows(5).any(|window| {
+        let starts = !escaped && window.starts_with(b"\\");
+        let nul = escaped && window == b"u0000";
+        escaped = starts;
+        nul
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use garde::Validate;
+    use serde::Deserialize;
+
+    use super::{has_nul, parse};
+    use crate::error::Error;
+
+    #[derive(Debug, Deserialize, Validate)]
+    struct Sample {
+        #[garde(length(chars, min = 1, max = 3))]
+        name: String,
+        #[serde(default)]
+        #[garde(skip)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "only its type matters")]
+        size: u8,
+    }
+
+    fn violation(body: &str) -> (String, String) {
+        match parse::<Sample>(body.as_bytes()) {
+            Err(Error::Invalid(violations)) => (violations[0].pointer.clone(), violations[0].detail.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_by_its_pointer() {
+        assert_eq!(violation(r#"{"name":1}"#).0, "/name");
+        assert_eq!(violation(r#"{"name":"a","inner":[{"size":300}]}"#).0, "/inner/0/size");
+        assert_eq!(violation(r#"{"name":"abcd"}"#).0, "/name");
+        assert!(violation("{}").1.contains("missing field `name`"));
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        for body in ["", "{", "{\"name\":\"a\"} x", "\u{1}", &"[".repeat(100_000)] {
+            assert!(matches!(parse::<Sample>(body.as_bytes()), Err(Error::Malformed(_) | Error::Invalid(_))), "{body:.20}");
+        }
+        assert!(matches!(parse::<Sample>(b"{\"name\":\"\\ud800\"}"), Err(Error::Malformed(_))));
+    }
+
+    #[test]
+    fn only_an_escaped_nul_is_a_nul() {
+        assert!(has_nul(br#""a\u0000b""#));
+        assert!(has_nul(br#""\\\u0000""#));
+        assert!(!has_nul(br#""\\u0000""#));
+        assert!(has_nul(br#""\u00001""#));
+        assert!(!has_nul(br#""u0000""#));
+    }
+}

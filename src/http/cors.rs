@@ -1,0 +1,78 @@
+//! Which pages may call us (Fetch standard, CORS protocol): those of our own
+//! origin and those of `CORS_ORIGINS`, compared whole.
+
+use crate::{
+    error::Error,
+    http::routes,
+    platform::{request::Incoming, response::Response},
+    settings::Settings,
+};
+
+const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, \
+                       Idempotency-Replayed, Server-Timing";
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, \
+                               Last-Event-ID, X-Api-Key, X-Request-Id";
+
+/// What the request says about the page that sends it.
+#[derive(Debug)]
+pub(crate) struct Cors {
+    origin: Option<String>,
+    own: bool,
+}
+
+impl Cors {
+    pub(crate) fn of(request: &Incoming) -> Self {
+        let origin = request.header("origin");
+        let own = origin.as_deref() == Some(request.origin());
+        Self { origin, own }
+    }
+
+    fn allowed(&self, settings: &Settings) -> bool {
+        self.origin.as_ref().is_some_and(|origin| settings.cors_origins.contains(origin))
+    }
+
+    /// The answer to an OPTIONS request: the methods of the path, and to a
+    /// preflight from an allowed origin its permission.
+    pub(crate) fn preflight(&self, request: &Incoming, settings: &Settings, pattern: &str) -> Option<Response> {
+        if request.method() != "OPTIONS" {
+            return None;
+        }
+        let allow = routes::allow(pattern);
+        let response = Response::empty(204).with("allow", allow.clone());
+        if !self.allowed(settings) {
+            return Some(response);
+        }
+        Some(
+            response
+                .with("access-control-allow-methods", allow)
+                .with("access-control-allow-headers", ALLOWED_HEADERS)
+                .with("access-control-max-age", "7200"),
+        )
+    }
+
+    /// Stops a page of a foreign origin from changing anything. Browsers send
+    /// some writes without asking first; in development, where no credential
+    /// is needed, any page could make them.
+    pub(crate) fn refuse_foreign_write(&self, request: &Incoming, settings: &Settings) -> Result<(), Error> {
+        let reads = matches!(request.method(), "GET" | "HEAD" | "OPTIONS");
+        if reads || self.origin.is_none() || self.own || self.allowed(settings) {
+            return Ok(());
+        }
+        Err(Error::Forbidden {
+            code: "origin_not_allowed",
+            detail: "Pages of this origin may not call the API; add it to CORS_ORIGINS",
+        })
+    }
+
+    /// Lets an allowed origin read the response.
+    pub(crate) fn apply(&self, response: Response, settings: &Settings) -> Response {
+        let Some(origin) = &self.origin else { return response };
+        let response = response.with("vary", "Origin");
+        if !self.allowed(settings) {
+            return response;
+        }
+        response
+            .with("access-control-allow-origin", origin.clone())
+            .with("access-control-expose-headers", EXPOSED)
+    }
+}

@@ -1,0 +1,107 @@
+//! Lists, a page at a time, by an opaque cursor (keyset pagination).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::{error::Error, http::Exchange, platform::response::Response};
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+/// Which page a request asks for.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// Rows on the page, 1..=100.
+    pub(crate) limit: u32,
+    /// The sort key of the last row of the page before, and its id.
+    pub(crate) after: Option<(i64, String)>,
+}
+
+impl Page {
+    /// Reads `limit` and `cursor` from the query string.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the parameter.
+    pub(crate) fn of(exchange: &Exchange) -> Result<Self, Error> {
+        Self::with_default(exchange, DEFAULT_LIMIT)
+    }
+
+    /// [`Self::of`] with another `limit` where the request has none.
+    pub(crate) fn with_default(exchange: &Exchange, limit: u32) -> Result<Self, Error> {
+        Ok(Self {
+            limit: number(exchange, "limit", limit, MAX_LIMIT)?,
+            after: exchange.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
+        })
+    }
+
+    /// The bound of the keyset: rows before this key and id come next.
+    pub(crate) fn bound(&self) -> (i64, &str) {
+        // Above every row: keys are times, ids are text, and text is less than `\u{10FFFF}`.
+        self.after.as_ref().map_or((i64::MAX >> 11, "\u{10FFFF}"), |(key, id)| (*key, id))
+    }
+}
+
+/// A number of the query string in `1..=max`.
+pub(crate) fn number(exchange: &Exchange, name: &str, default: u32, max: u32) -> Result<u32, Error> {
+    let Some(value) = exchange.query(name) else { return Ok(default) };
+    match value.parse() {
+        Ok(number) if (1..=max).contains(&number) => Ok(number),
+        _ => Err(Error::invalid(name, format!("must be a number from 1 to {max}"))),
+    }
+}
+
+/// Splits what a list statement answers, `key.id\n[…]`, into the list and the
+/// place where the next page begins.
+pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, &str) {
+    let (last, list) = answer.split_once('\n').unwrap_or(("", "[]"));
+    let last = last.split_once('.').and_then(|(key, id)| Some((key.parse().ok()?, id)));
+    (last, list)
+}
+
+/// A list that SQLite assembled, as the answer, with
+/// `Link: <…>; rel="next"` (RFC 8288) when there is a next page.
+pub(crate) fn response(answer: Option<&str>, exchange: &Exchange) -> Response {
+    let (last, list) = split(answer.unwrap_or_default());
+    let response = Response::json(200, list.to_owned());
+    let Some((key, id)) = last else { return response };
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(exchange.request.query().as_bytes()) {
+        if name != "cursor" {
+            query.append_pair(&name, &value);
+        }
+    }
+    query.append_pair("cursor", &encode(key, id));
+    response.with("link", format!("<{}?{}>; rel=\"next\"", exchange.request.path(), query.finish()))
+}
+
+fn encode(key: i64, id: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{key}.{id}"))
+}
+
+fn decode(cursor: &str) -> Result<(i64, String), Error> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let parts = text.as_deref().and_then(|text| text.split_once('.'));
+    parts
+        .and_then(|(key, id)| Some((key.parse().ok()?, id.to_owned())))
+        .filter(|(key, id)| (0..=i64::MAX >> 11).contains(key) && !id.contains('\0'))
+        .ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list; start again without it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{decode, encode};
+
+    proptest! {
+        #[test]
+        fn a_cursor_comes_back_as_it_was(key in 0..=i64::MAX >> 11, id in "[^\u{0}]*") {
+            prop_assert_eq!(decode(&encode(key, &id)), Ok((key, id)));
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_refused(text in ".*") {
+            let _ = decode(&text);
+        }
+    }
+}

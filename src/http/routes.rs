@@ -1,0 +1,191 @@
+//! THE table: every route with its family, its access rule and its handler.
+//! HEAD, OPTIONS, 404 and 405 come from it too.
+
+use std::{pin::Pin, sync::LazyLock};
+
+use futures::Future;
+
+use super::{Exchange, caller::Access};
+use crate::{
+    admin, chat, deploy, discovery,
+    error::{Error, Family},
+    platform::{request::Incoming, response::Response},
+    projects, root,
+    settings::Settings,
+    skills,
+};
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As matchit reads it: `{name}` is one segment, `{*name}` the rest.
+    pub(crate) pattern: &'static str,
+    pub(crate) family: Family,
+    pub(crate) access: Access,
+    pub(crate) handler: fn(Exchange) -> Answer,
+}
+
+macro_rules! routes {
+    ($($family:ident { $($access:ident $method:ident $pattern:literal => $handler:path;)* })*) => {
+        &[$($(Route {
+            method: stringify!($method),
+            pattern: $pattern,
+            family: Family::$family,
+            access: Access::$access,
+            handler: |exchange| Box::pin($handler(exchange)),
+        },)*)*]
+    };
+}
+
+static ROUTES: &[Route] = routes! {
+    Hatch {
+        Public GET "/" => root::show;
+        Public GET "/health" => root::health;
+
+        User POST "/api/projects" => projects::create;
+        User GET "/api/projects" => projects::list;
+        User GET "/api/projects/{id}" => projects::show;
+        User PATCH "/api/projects/{id}" => projects::update;
+        User DELETE "/api/projects/{id}" => projects::delete;
+        User GET "/api/projects/{id}/versions" => projects::versions;
+        User POST "/api/projects/{id}/rollback" => projects::rollback;
+
+        User POST "/api/chat" => chat::stream;
+        User GET "/api/chat/{id}" => chat::history;
+
+        User POST "/api/deploy" => deploy::create;
+        User GET "/api/deploy/{id}" => deploy::show;
+        User GET "/api/deploy/{id}/stream" => deploy::stream;
+        Public GET "/p/{slug}" => deploy::hosting::redirect;
+        Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
+        Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
+
+        Public GET "/api/discovery" => discovery::list;
+        Public GET "/api/discovery/{id}" => discovery::show;
+        User POST "/api/discovery/{id}/remix" => discovery::remix;
+
+        Public GET "/api/skillsmp" => skills::list;
+        Public GET "/api/skillsmp/skills" => skills::list;
+        Public GET "/api/skillsmp/skills/search" => skills::list;
+        Public GET "/api/skillsmp/skills/{id}" => skills::show;
+        Public GET "/api/skillsmp/categories" => skills::categories;
+        Public GET "/api/skillsmp/category/{category}" => skills::in_category;
+        Public GET "/api/skillsmp/{id}" => skills::show;
+        Public POST "/api/skillsmp/{id}/install" => skills::install;
+
+        Operator GET "/admin/jobs" => admin::jobs;
+        Operator GET "/admin/dead-letters" => admin::dead_letters;
+        Operator POST "/admin/dead-letters/{id}/redrive" => admin::redrive;
+    }
+};
+
+/// A hosted app's whole origin belongs to the app, whatever the path.
+static APP_ORIGIN: &[Route] = routes! {
+    Hatch {
+        Public GET "{*path}" => deploy::hosting::own_origin;
+    }
+};
+
+/// The rows of one pattern.
+type Rows = Vec<&'static Route>;
+
+static ROUTER: LazyLock<matchit::Router<Rows>> = LazyLock::new(|| {
+    let mut router = matchit::Router::new();
+    for pattern in patterns() {
+        let rows: Rows = ROUTES.iter().filter(|route| route.pattern == pattern).collect();
+        // Two patterns that exclude each other are caught by the test below.
+        let _ = router.insert(pattern, rows);
+    }
+    router
+});
+
+fn patterns() -> impl Iterator<Item = &'static str> {
+    let first = |(i, route): &(usize, &Route)| !ROUTES.iter().take(*i).any(|r| r.pattern == route.pattern);
+    ROUTES.iter().enumerate().filter(first).map(|(_, route)| route.pattern)
+}
+
+/// A row and what its pattern's parameters stand for.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) route: &'static Route,
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// The row for a request.
+///
+/// # Errors
+/// 404 for an unknown path, 405 with the path's methods for a wrong method.
+pub(crate) fn find(request: &Incoming, settings: &Settings) -> Result<Found, Error> {
+    let method = request.method();
+    if let Some(slug) = deploy::hosting::slug_of_host(request.host(), settings) {
+        let params = vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
+        return row(APP_ORIGIN.iter(), method).map(|route| Found { route, params });
+    }
+    let found = ROUTER.at(request.path()).map_err(|_| Error::NotFound("There is nothing at this path"))?;
+    let route = row(found.value.iter().copied(), method)?;
+    let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+    Ok(Found { route, params })
+}
+
+fn row(rows: impl Iterator<Item = &'static Route> + Clone, method: &str) -> Result<&'static Route, Error> {
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    let mut candidates = rows.clone();
+    // OPTIONS is answered before any handler runs, so any row will do.
+    let found = candidates.find(|route| route.method == wanted || method == "OPTIONS");
+    found.ok_or_else(|| Error::MethodNotAllowed { allow: methods(rows) })
+}
+
+/// The methods of a pattern, as `Allow` lists them.
+pub(crate) fn allow(pattern: &str) -> String {
+    methods(ROUTES.iter().chain(APP_ORIGIN).filter(|route| route.pattern == pattern))
+}
+
+fn methods(rows: impl Iterator<Item = &'static Route>) -> String {
+    let mut methods = vec!["OPTIONS"];
+    for route in rows {
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+fn decode(segment: &str) -> String {
+    let bytes: Vec<u8> = url::form_urlencoded::parse(segment.replace('+', "%2B").as_bytes())
+        .next()
+        .map(|(name, _)| name.into_owned().into_bytes())
+        .unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_in_the_router() {
+        for pattern in patterns() {
+            let path = pattern.replace(['{', '}', '*'], "");
+            let found = ROUTER.at(&path).unwrap_or_else(|_| panic!("{pattern} is not reached by {path}"));
+            assert_eq!(found.value[0].pattern, pattern);
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_each_method_once() {
+        for (i, route) in ROUTES.iter().enumerate() {
+            let again = ROUTES.iter().skip(i + 1).any(|r| (r.method, r.pattern) == (route.method, route.pattern));
+            assert!(!again, "{} {} is there twice", route.method, route.pattern);
+        }
+    }
+
+    #[test]
+    fn allow_lists_head_with_get() {
+        assert_eq!(allow("/api/projects"), "GET, HEAD, OPTIONS, POST");
+    }
+}

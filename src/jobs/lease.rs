@@ -1,0 +1,27 @@
+//! Who may work on a job, for how long, and how often. Pure.
+
+/// How long a step may take before another consumer may start it again.
+pub(super) const LEASE_MS: i64 = 30_000;
+/// Attempts at one step before the job has failed.
+pub(super) const ATTEMPTS: u32 = 5;
+
+const FIRST_PAUSE_MS: i64 = 2_000;
+const LONGEST_PAUSE_MS: i64 = 900_000;
+
+/// The pause after a step's attempt number `attempts` has failed.
+pub(super) fn pause_ms(attempts: u32) -> i64 {
+    (FIRST_PAUSE_MS << attempts.saturating_sub(1).min(20)).min(LONGEST_PAUSE_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_quarter_of_an_hour() {
+        assert_eq!(pause_ms(1), 2_000);
+        assert_eq!(pause_ms(2), 4_000);
+        assert_eq!(pause_ms(u32::MAX), LONGEST_PAUSE_MS);
+        assert!((1..40).all(|n| pause_ms(n) <= pause_ms(n + 1)));
+    }
+}

@@ -1,0 +1,85 @@
+//! The engine under work that takes longer than a request.
+//!
+//! A job and what it still owes (its outbox row) are written in the batch
+//! that creates its subject, so a job that was answered for cannot be lost.
+//! A message on the queue then says "look at job N"; it may come twice, late
+//! or never. Whoever takes it needs the job's lease, does one step, and
+//! writes the step's result and the next step in one batch that fails if the
+//! lease has been lost meanwhile. The outbox row goes in the last batch; until
+//! then the sweep sends it again.
+
+pub(crate) mod consumer;
+pub(crate) mod dead_letters;
+mod lease;
+pub(crate) mod outbox;
+pub(crate) mod store;
+pub(crate) mod sweep;
+
+use std::{future::Future, pin::Pin, rc::Rc};
+
+use serde::Deserialize;
+use worker::Env;
+
+use crate::{
+    error::Error,
+    settings::Settings,
+    store::{Database, Statement},
+};
+
+/// A job whose lease we hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Job {
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    pub(crate) kind: String,
+    /// The row that the job works on.
+    pub(crate) subject_id: String,
+    pub(crate) step: String,
+    /// At this step, this one included.
+    attempts: u32,
+    lease_owner: Option<String>,
+}
+
+/// How a step ended, with the statements that make it so.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Go on with this step.
+    Next { step: &'static str, writes: Vec<Statement> },
+    /// The job has done its work.
+    Done { writes: Vec<Statement> },
+    /// The job cannot be done; `reason` is for its owner.
+    Failed { reason: String },
+}
+
+/// What a step works with.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) env: Env,
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) database: Database,
+}
+
+type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
+
+/// A kind of job, as its room describes it to the engine.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// Does the job's present step. An `Err` is tried again, with growing
+    /// pauses; doing a step twice must do its work once.
+    pub(crate) step: fn(Job, Rc<Workshop>) -> Step,
+    /// What a failed job means for its subject.
+    pub(crate) failed: fn(&Job, reason: &str, now: i64) -> Vec<Statement>,
+    /// What it means for the subject that a failed job is tried once more,
+    /// and the step that it begins with.
+    pub(crate) revived: fn(&Job, now: i64) -> (&'static str, Vec<Statement>),
+}
+
+/// Every kind, in the order of their rooms. lib.rs has it.
+pub(crate) type Kinds = &'static [Kind];
+
+fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {
+    let found = kinds.iter().find(|kind| kind.name == job.kind);
+    found.ok_or_else(|| Error::Internal(format!("no such kind of job: {}", job.kind)))
+}

@@ -1,0 +1,69 @@
+//! Hatch: from a prompt to a live app, in one Worker.
+//!
+//! Three doors lead in: a request ([`fetch`]), a batch of messages
+//! ([`queue`]) and the clock ([`scheduled`]). design.md of the project says
+//! who may call whom: `lib → http → rooms → {jobs, store, upstream} →
+//! platform`.
+
+mod admin;
+mod chat;
+mod code;
+mod deploy;
+mod discovery;
+mod error;
+mod http;
+mod jobs;
+mod platform;
+mod projects;
+mod redact;
+mod root;
+mod settings;
+mod skills;
+mod store;
+mod upstream;
+
+use worker::{
+    Context, Env, MessageBatch, ScheduleContext, ScheduledEvent,
+    wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
+    web_sys, worker_sys,
+};
+use worker_macros::event;
+
+use crate::platform::{background::Background, request::Incoming};
+
+/// Every kind of job, as its room describes it.
+static JOBS: jobs::Kinds = &[deploy::job::KIND];
+
+/// Puts a panic's message and place on the console, before worker's own hook
+/// marks the instance for a fresh start.
+#[event(start)]
+fn start() {
+    let recover = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        console_error_panic_hook::hook(panic);
+        recover(panic);
+    }));
+}
+
+/// Every HTTP request. Written by hand instead of `#[event(fetch)]`, which
+/// makes a promise even of an answer that is ready at once.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> JsValue {
+    let background = Background::new(Context::new(context));
+    platform::entry::settle(http::answer(Incoming::new(request), env, background))
+}
+
+/// Messages of the jobs queue and of its dead-letter queue. Settles each one
+/// itself and never fails as a whole.
+#[event(queue)]
+async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> worker::Result<()> {
+    jobs::consumer::consume(&batch, &env, JOBS).await;
+    Ok(())
+}
+
+/// The clock, once a minute: sends again what is owed, ends what is stuck.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    jobs::sweep::run(&env, JOBS).await;
+    chat::sweep(&env).await;
+}

@@ -1,0 +1,40 @@
+//! How a handler's future becomes what the runtime waits for.
+
+use std::{
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::task::{ArcWake, AtomicWaker, waker};
+use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue, web_sys::Response};
+
+/// Polls `handler` at once. One that was ready, having waited for nothing, is
+/// answered without a promise and its microtask hop; the others go on as a
+/// promise.
+pub(crate) fn settle(handler: impl Future<Output = Response> + 'static) -> JsValue {
+    let relay = Arc::new(Relay::default());
+    let waker = waker(relay.clone());
+    let mut handler: Pin<Box<dyn Future<Output = Response>>> = Box::pin(handler);
+    if let Poll::Ready(response) = handler.as_mut().poll(&mut Context::from_waker(&waker)) {
+        return response.into();
+    }
+    let rest = poll_fn(move |cx| {
+        relay.0.register(cx.waker());
+        handler.as_mut().poll(&mut Context::from_waker(&waker))
+    });
+    future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.into()) })).into()
+}
+
+/// The one waker that the handler ever sees. Some futures (worker's Delay)
+/// keep the waker of their first poll, when the promise does not exist yet.
+#[derive(Debug, Default)]
+struct Relay(AtomicWaker);
+
+impl ArcWake for Relay {
+    fn wake_by_ref(relay: &Arc<Self>) {
+        relay.0.wake();
+    }
+}

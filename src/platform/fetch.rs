@@ -1,0 +1,128 @@
+//! Requests that leave the Worker: every one has a deadline, and none follows
+//! a redirect by itself.
+
+use futures::{
+    StreamExt as _,
+    future::{Either, select},
+    pin_mut,
+};
+use worker::{
+    AbortController, ByteStream, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, ResponseBody,
+    wasm_bindgen::JsValue,
+};
+
+use super::{clock::sleep, stream::Body};
+
+/// A request to an outside service.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<String>,
+}
+
+impl Outgoing {
+    pub(crate) fn get(url: String) -> Self {
+        Self { method: Method::Get, url, headers: Vec::new(), body: None }
+    }
+
+    pub(crate) fn post_json(url: String, body: String) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self { method: Method::Post, url, headers, body: Some(body) }
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn into_js(self) -> worker::Result<Request> {
+        let headers = Headers::new();
+        for (name, value) in &self.headers {
+            headers.set(name, value)?;
+        }
+        let mut init = RequestInit::new();
+        init.with_method(self.method)
+            .with_headers(headers)
+            .with_redirect(RequestRedirect::Manual)
+            .with_body(self.body.as_deref().map(JsValue::from_str));
+        Request::new_with_init(&self.url, &init)
+    }
+}
+
+/// Why there is no answer, or not the whole of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The deadline passed first.
+    Timeout,
+    /// The connection could not be made, or was lost; the runtime's words.
+    Network(String),
+    /// The body is longer than the caller takes.
+    TooLong,
+}
+
+/// An outside service's answer, its body not yet read.
+#[derive(Debug)]
+pub(crate) struct Answer(worker::Response);
+
+/// Sends `request` and waits at most `timeout_ms` for the answer's head.
+pub(crate) async fn send(request: Outgoing, timeout_ms: u64) -> Result<Answer, Failure> {
+    let network = |e: worker::Error| Failure::Network(e.to_string());
+    let abort = AbortController::default();
+    let signal = abort.signal();
+    let fetch = Fetch::Request(request.into_js().map_err(network)?);
+    let (answer, timeout) = (fetch.send_with_signal(&signal), sleep(timeout_ms));
+    pin_mut!(answer, timeout);
+    match select(answer, timeout).await {
+        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Right(_) => {
+            abort.abort();
+            Err(Failure::Timeout)
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status_code()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.0.headers().get(name).ok().flatten()
+    }
+
+    /// The body as a stream; none when there is no body.
+    pub(crate) fn into_body(self) -> Option<Body> {
+        match self.0.body() {
+            ResponseBody::Stream(stream) => Some(Body::new(stream.clone())),
+            ResponseBody::Empty | ResponseBody::Body(_) => None,
+        }
+    }
+
+    /// The whole body as text (invalid UTF-8 replaced), at most `limit` bytes
+    /// and within `timeout_ms`.
+    pub(crate) async fn text(self, limit: usize, timeout_ms: u64) -> Result<String, Failure> {
+        let (text, timeout) = (self.read(limit), sleep(timeout_ms));
+        pin_mut!(text, timeout);
+        match select(text, timeout).await {
+            Either::Left((text, _)) => text,
+            Either::Right(_) => Err(Failure::Timeout),
+        }
+    }
+
+    async fn read(self, limit: usize) -> Result<String, Failure> {
+        let Some(body) = self.into_body() else { return Ok(String::new()) };
+        let mut chunks = ByteStream::from(body.0);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|e| Failure::Network(e.to_string()))?;
+            if bytes.len() + chunk.len() > limit {
+                return Err(Failure::TooLong);
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

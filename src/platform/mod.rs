@@ -1,0 +1,16 @@
+//! Where Rust meets the Workers runtime: the only place with `wasm_bindgen`,
+//! `js_sys` and `web_sys`.
+//!
+//! Everything above works with plain Rust values, so that it can be read,
+//! and mostly tested, without a Worker.
+
+pub(crate) mod background;
+pub(crate) mod clock;
+pub(crate) mod entry;
+pub(crate) mod fetch;
+pub(crate) mod log;
+pub(crate) mod pump;
+pub(crate) mod random;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod stream;

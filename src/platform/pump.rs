@@ -1,0 +1,331 @@
+//! The pump: carries an upstream body to the client at near native speed and
+//! keeps every byte on the way.
+//!
+//! A stream costs by the reads that JavaScript sees, about 30 µs each. So the
+//! pump reads into one reused buffer with workerd's `readAtLeast`, and it is
+//! driven by four callbacks made once a stream: no future, no closure and no
+//! allocation for a chunk. How many bytes a read waits for adapts: one while
+//! bytes come slowly, so that a token is shown at once and a cut loses
+//! nothing; up to [`MOST`] while they come faster than they can be looked at.
+//!
+//! A client that leaves does not stop the pump. What arrived is the caller's
+//! to save, whatever happened to either end.
+
+use std::{cell::RefCell, rc::Rc};
+
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+    pin_mut,
+};
+use worker::{
+    js_sys::{Promise, Uint8Array, futures::JsFuture},
+    wasm_bindgen::{self, JsCast as _, JsValue, closure::Closure, prelude::wasm_bindgen},
+    web_sys::ReadableStream,
+};
+
+use super::{
+    clock::{now_ms, sleep},
+    stream::{Body, Writer},
+};
+
+#[wasm_bindgen]
+extern "C" {
+    type ReadableStreamBYOBReader;
+
+    #[wasm_bindgen(constructor, catch)]
+    fn new(stream: &ReadableStream) -> Result<ReadableStreamBYOBReader, JsValue>;
+
+    /// workerd's own: resolves once `least` bytes have come, or at the end.
+    #[wasm_bindgen(method, js_name = readAtLeast)]
+    fn read_at_least(this: &ReadableStreamBYOBReader, least: u32, view: &Uint8Array) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn cancel(this: &ReadableStreamBYOBReader) -> Promise;
+
+    type ReadResult;
+
+    #[wasm_bindgen(method, getter)]
+    fn done(this: &ReadResult) -> bool;
+
+    #[wasm_bindgen(method, getter)]
+    fn value(this: &ReadResult) -> Option<Uint8Array>;
+}
+
+/// Bytes of the one read buffer.
+const BUFFER: u32 = 8 * 1024;
+/// The most bytes a read waits for.
+const MOST: u32 = 1024;
+/// Reads that follow within this many milliseconds are fast.
+const FAST_MS: i64 = 4;
+/// So many fast reads in a row make the next one wait for more bytes. A short
+/// answer never gets there, and so loses nothing at a cut.
+const FAST_READS: u32 = 16;
+/// How often the deadlines are looked at.
+const TICK_MS: u64 = 1_000;
+
+/// When to give up on an upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// Milliseconds without a byte after which the upstream has stalled.
+    pub(crate) idle_ms: i64,
+    /// Milliseconds that the upstream is read on for after the client left.
+    pub(crate) after_client_ms: i64,
+}
+
+/// How the upstream's body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By itself.
+    Closed,
+    /// With an error: the connection was lost.
+    Cut,
+    /// Cancelled by us after no byte came for too long.
+    Stalled,
+    /// Cancelled by us because the client had left, or stopped taking, long ago.
+    Abandoned,
+}
+
+/// All that a pumped stream leaves behind.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Every byte the upstream sent, as it came.
+    pub(crate) received: Vec<u8>,
+    pub(crate) end: End,
+    /// The client's end, to write the last words to; none when it has left.
+    pub(crate) client: Option<Writer>,
+}
+
+/// Turns the bytes that just came into those that the client gets.
+pub(crate) type Rewrite = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
+
+/// An upstream body whose first bytes have come.
+#[expect(missing_debug_implementations, reason = "holds JavaScript closures")]
+pub(crate) struct Source {
+    reader: ReadableStreamBYOBReader,
+    view: Uint8Array,
+    received: Vec<u8>,
+    ended: bool,
+}
+
+impl Source {
+    /// Waits for the first bytes, at most `deadlines.idle_ms`. A body that
+    /// fails before any has come is an `Err`: nothing was promised to the
+    /// client yet.
+    pub(crate) async fn open(body: Body, deadlines: Deadlines) -> Result<Self, End> {
+        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
+        let first = JsFuture::from(reader.read_at_least(1, &Uint8Array::new_with_length(BUFFER)));
+        let timeout = sleep(u64::try_from(deadlines.idle_ms).unwrap_or_default());
+        pin_mut!(timeout);
+        let result = match select(first, timeout).await {
+            Either::Left((result, _)) => result.map_err(|_| End::Cut)?.unchecked_into::<ReadResult>(),
+            Either::Right(_) => {
+                let _ = reader.cancel();
+                return Err(End::Stalled);
+            }
+        };
+        let chunk = result.value().ok_or(End::Closed)?;
+        if chunk.length() == 0 {
+            return Err(End::Closed);
+        }
+        Ok(Self { reader, received: chunk.to_vec(), view: chunk, ended: result.done() })
+    }
+
+    /// The bytes of the first read.
+    pub(crate) fn first(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Carries everything to `client`, rewritten if asked, until the upstream
+    /// ends. Await it under `wait_until`, registered before the response is
+    /// returned.
+    pub(crate) async fn pump(self, client: Writer, rewrite: Option<Rewrite>, deadlines: Deadlines) -> Outcome {
+        let (finished, finish) = oneshot::channel();
+        let pump = Pump::start(self, client, rewrite, finished);
+        let watch = watch(pump.clone(), deadlines);
+        pin_mut!(watch);
+        let (end, settled) = match select(finish, watch).await {
+            Either::Left((end, _)) => (end.unwrap_or(End::Cut), true),
+            Either::Right((end, finish)) => (end, within_a_tick(finish).await),
+        };
+        let mut pump = pump.borrow_mut();
+        // The callbacks hold the pump and the pump holds them: let go. A read
+        // that never settled may still call them, so those few bytes stay.
+        let callbacks = pump.callbacks.take();
+        if !settled {
+            std::mem::forget(callbacks);
+        }
+        Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
+    }
+}
+
+/// Whether the pump came to its end after the upstream was cancelled.
+async fn within_a_tick(finish: oneshot::Receiver<End>) -> bool {
+    let tick = sleep(TICK_MS);
+    pin_mut!(tick);
+    matches!(select(finish, tick).await, Either::Left(_))
+}
+
+/// Resolves when a deadline has passed, after the upstream was cancelled.
+async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
+    loop {
+        sleep(TICK_MS).await;
+        let now = now_ms();
+        let pump = pump.borrow();
+        let idle = now - pump.last_step_ms >= deadlines.idle_ms;
+        let end = if idle && pump.reading {
+            End::Stalled
+        } else if idle {
+            // It is the client that takes nothing any more.
+            End::Abandoned
+        } else if pump.client_left_ms.is_some_and(|left| now - left >= deadlines.after_client_ms) {
+            End::Abandoned
+        } else {
+            continue;
+        };
+        let _ = pump.reader.cancel();
+        return end;
+    }
+}
+
+struct Pump {
+    reader: ReadableStreamBYOBReader,
+    client: Option<Writer>,
+    client_left_ms: Option<i64>,
+    rewrite: Option<Rewrite>,
+    received: Vec<u8>,
+    /// The chunk of the last read; its memory is lent to the next one.
+    chunk: Uint8Array,
+    ended: bool,
+    least: u32,
+    fast_reads: u32,
+    last_read_ms: i64,
+    /// When the read or the write that is under way began.
+    last_step_ms: i64,
+    reading: bool,
+    finished: Option<oneshot::Sender<End>>,
+    callbacks: Option<Callbacks>,
+}
+
+struct Callbacks {
+    read: Closure<dyn FnMut(JsValue)>,
+    read_failed: Closure<dyn FnMut(JsValue)>,
+    written: Closure<dyn FnMut(JsValue)>,
+    write_failed: Closure<dyn FnMut(JsValue)>,
+}
+
+impl Pump {
+    fn start(
+        source: Source,
+        client: Writer,
+        rewrite: Option<Rewrite>,
+        finished: oneshot::Sender<End>,
+    ) -> Rc<RefCell<Self>> {
+        let pump = Rc::new(RefCell::new(Self {
+            reader: source.reader,
+            client: Some(client),
+            client_left_ms: None,
+            rewrite,
+            received: source.received,
+            chunk: source.view,
+            ended: source.ended,
+            least: 1,
+            fast_reads: 0,
+            last_read_ms: now_ms(),
+            last_step_ms: now_ms(),
+            reading: false,
+            finished: Some(finished),
+            callbacks: None,
+        }));
+        let callback = |step: fn(&mut Pump, JsValue)| {
+            let pump = pump.clone();
+            Closure::new(move |value| step(&mut pump.borrow_mut(), value))
+        };
+        let callbacks = Callbacks {
+            read: callback(Self::on_read),
+            read_failed: callback(|pump, _| pump.finish(End::Cut)),
+            written: callback(|pump, _| pump.next()),
+            write_failed: callback(|pump, _| pump.on_client_left()),
+        };
+        let mut first = pump.borrow_mut();
+        first.callbacks = Some(callbacks);
+        first.forward(0);
+        drop(first);
+        pump
+    }
+
+    fn on_read(&mut self, result: JsValue) {
+        let result = result.unchecked_into::<ReadResult>();
+        self.ended = result.done();
+        let start = self.received.len();
+        if let Some(chunk) = result.value() {
+            let length = chunk.length() as usize;
+            self.received.resize(start + length, 0);
+            if let Some(space) = self.received.get_mut(start..) {
+                chunk.copy_to(space);
+            }
+            self.chunk = chunk;
+        }
+        if self.received.len() == start {
+            return self.next();
+        }
+        self.adapt();
+        self.forward(start);
+    }
+
+    /// Waits for more bytes at a time while reads follow each other closely.
+    fn adapt(&mut self) {
+        let now = now_ms();
+        if now - self.last_read_ms > FAST_MS {
+            self.fast_reads = 0;
+            self.least = 1;
+        } else {
+            self.fast_reads += 1;
+            if self.fast_reads > FAST_READS {
+                self.least = (self.least * 2).min(MOST);
+            }
+        }
+        self.last_read_ms = now;
+        self.last_step_ms = now;
+        self.reading = false;
+    }
+
+    /// Writes what came from `start` on to the client.
+    fn forward(&mut self, start: usize) {
+        let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
+        let written = match &mut self.rewrite {
+            None => client.write_chunk(&self.chunk),
+            Some(rewrite) => {
+                let bytes = rewrite(self.received.get(start..).unwrap_or_default());
+                if bytes.is_empty() {
+                    return self.next();
+                }
+                client.write_chunk(&Uint8Array::from(bytes.as_slice()))
+            }
+        };
+        let _ = written.then2(&callbacks.written, &callbacks.write_failed);
+    }
+
+    fn on_client_left(&mut self) {
+        self.client = None;
+        self.client_left_ms = Some(now_ms());
+        self.next();
+    }
+
+    fn next(&mut self) {
+        if self.ended {
+            return self.finish(End::Closed);
+        }
+        let Some(callbacks) = &self.callbacks else { return };
+        self.reading = true;
+        let view = Uint8Array::new(&self.chunk.buffer());
+        let _ = self.reader.read_at_least(self.least, &view).then2(&callbacks.read, &callbacks.read_failed);
+    }
+
+    fn finish(&mut self, end: End) {
+        if let Some(finished) = self.finished.take() {
+            // Nobody listens any more once a deadline has passed.
+            let _ = finished.send(end);
+        }
+    }
+}

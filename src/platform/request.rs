@@ -1,0 +1,102 @@
+//! The incoming request, read across the boundary as little as possible:
+//! method and URL once, a header only when somebody asks for it.
+
+use futures::StreamExt as _;
+use worker::{
+    ByteStream,
+    js_sys::{Uint8Array, futures::JsFuture},
+    web_sys,
+};
+
+use crate::error::Error;
+
+/// An incoming HTTP request.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    raw: web_sys::Request,
+    method: String,
+    url: String,
+    /// Where the authority, the path and the query of `url` begin and end.
+    authority: (usize, usize),
+    path_end: usize,
+}
+
+impl Incoming {
+    pub(crate) fn new(raw: web_sys::Request) -> Self {
+        let (method, url) = (raw.method(), raw.url());
+        let start = url.find("://").map_or(0, |i| i + 3);
+        let rest = url.get(start..).unwrap_or_default();
+        let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let tail = url.get(end..).unwrap_or_default();
+        let path_end = end + tail.find(['?', '#']).unwrap_or(tail.len());
+        Self { raw, method, authority: (start, end), path_end, url }
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// `host[:port]` as the client addressed it.
+    pub(crate) fn host(&self) -> &str {
+        self.url.get(self.authority.0..self.authority.1).unwrap_or_default()
+    }
+
+    /// `scheme://host[:port]`.
+    pub(crate) fn origin(&self) -> &str {
+        self.url.get(..self.authority.1).unwrap_or_default()
+    }
+
+    /// The path, still percent-encoded, `/` at least.
+    pub(crate) fn path(&self) -> &str {
+        match self.url.get(self.authority.1..self.path_end) {
+            Some("") | None => "/",
+            Some(path) => path,
+        }
+    }
+
+    /// The query string without its `?`, still encoded.
+    pub(crate) fn query(&self) -> &str {
+        let tail = self.url.get(self.path_end..).unwrap_or_default();
+        let tail = tail.split('#').next().unwrap_or_default();
+        tail.strip_prefix('?').unwrap_or_default()
+    }
+
+    /// One header's value; each call crosses into JavaScript.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.raw.headers().get(name).ok().flatten()
+    }
+
+    /// The whole body, refused with 413 as soon as it is known to be longer
+    /// than `limit` bytes: by its Content-Length, else while it arrives.
+    pub(crate) async fn body(&self, limit: usize) -> Result<Vec<u8>, Error> {
+        let declared = self.header("content-length").and_then(|n| n.parse::<usize>().ok());
+        if declared.is_some_and(|n| n > limit) {
+            return Err(Error::TooLarge { limit });
+        }
+        match declared {
+            None => self.streamed(limit).await,
+            Some(_) => self.whole().await,
+        }
+    }
+
+    /// One promise for all of it: the runtime holds a body to its Content-Length.
+    async fn whole(&self) -> Result<Vec<u8>, Error> {
+        let cut = |_| Error::Malformed("The body was cut off".to_owned());
+        let buffer = JsFuture::from(self.raw.array_buffer().map_err(cut)?).await.map_err(cut)?;
+        Ok(Uint8Array::new(&buffer).to_vec())
+    }
+
+    async fn streamed(&self, limit: usize) -> Result<Vec<u8>, Error> {
+        let Some(stream) = self.raw.body() else { return Ok(Vec::new()) };
+        let mut stream = ByteStream::from(stream);
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| Error::Malformed("The body was cut off".to_owned()))?;
+            if body.len() + chunk.len() > limit {
+                return Err(Error::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}

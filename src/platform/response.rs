@@ -1,0 +1,209 @@
+//! The outgoing response, built across the boundary in as few crossings as
+//! possible: one `ResponseInit` is kept for each common shape, with its
+//! headers in it, and a body goes over as bytes.
+
+use std::{borrow::Cow, cell::RefCell};
+
+use worker::web_sys::{self, Headers, ResponseInit};
+
+use super::stream::Body;
+
+/// What a response is, which decides the headers that every such one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// JSON and streams of the API: never framed, never a document.
+    Api,
+    /// A page of Hatch itself.
+    Page,
+    /// A hosted app on an origin of its own.
+    App,
+    /// A hosted app at `/p/:slug/`, beside the API: its own, opaque origin.
+    SandboxedApp,
+}
+
+const API: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("referrer-policy", "no-referrer"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-resource-policy", "cross-origin"),
+];
+const PAGE: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "content-security-policy",
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    ),
+];
+const APP: &[(&str, &str)] = &[("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")];
+const SANDBOXED_APP: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("content-security-policy", "sandbox allow-scripts allow-forms allow-modals allow-popups"),
+    // The app's origin is opaque, so even its own modules are foreign to it.
+    ("access-control-allow-origin", "*"),
+];
+
+impl Kind {
+    fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Api => API,
+            Self::Page => PAGE,
+            Self::App => APP,
+            Self::SandboxedApp => SANDBOXED_APP,
+        }
+    }
+}
+
+/// A response's body.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Empty,
+    Bytes(Vec<u8>),
+    Stream(Body),
+}
+
+/// A response, not yet in JavaScript.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) kind: Kind,
+    pub(crate) status: u16,
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) content: Content,
+}
+
+pub(crate) const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
+impl Response {
+    pub(crate) fn json(status: u16, body: String) -> Self {
+        Self::bytes(Kind::Api, status, JSON, body.into_bytes())
+    }
+
+    pub(crate) fn bytes(kind: Kind, status: u16, content_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
+        Self { kind, status, content_type: content_type.into(), headers: Vec::new(), content: Content::Bytes(body) }
+    }
+
+    pub(crate) fn empty(status: u16) -> Self {
+        Self {
+            kind: Kind::Api,
+            status,
+            content_type: Cow::Borrowed(""),
+            headers: Vec::new(),
+            content: Content::Empty,
+        }
+    }
+
+    /// Server-sent events (WHATWG HTML, 9.2).
+    pub(crate) fn events(body: Body) -> Self {
+        Self {
+            kind: Kind::Api,
+            status: 200,
+            content_type: Cow::Borrowed(EVENT_STREAM),
+            headers: vec![
+                ("cache-control", "no-store, no-transform".to_owned()),
+                ("x-accel-buffering", "no".to_owned()),
+            ],
+            content: Content::Stream(body),
+        }
+    }
+
+    /// Sets a header, which must not be one that [`Kind`] gives.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same head without a body, as HEAD wants it.
+    #[must_use]
+    pub(crate) fn without_body(mut self) -> Self {
+        if let Content::Bytes(bytes) = &self.content {
+            self.headers.push(("content-length", bytes.len().to_string()));
+        }
+        self.content = Content::Empty;
+        self
+    }
+
+    /// Crosses over. `request_id` goes into `X-Request-Id`.
+    pub(crate) fn into_js(self, request_id: &str) -> web_sys::Response {
+        self.build(request_id).unwrap_or_else(|_| web_sys::Response::error())
+    }
+
+    fn build(self, request_id: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
+        let init = Init::shared(self.kind, self.status, &self.content_type)?;
+        // The constructor copies the headers, so the shared ones can be
+        // written to for this one response.
+        init.headers.set("x-request-id", request_id)?;
+        let response = match self.content {
+            Content::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init.init)?,
+            Content::Bytes(mut bytes) => {
+                web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init.init)?
+            }
+            Content::Stream(body) => {
+                web_sys::Response::new_with_opt_readable_stream_and_init(Some(&body.0), &init.init)?
+            }
+        };
+        if !self.headers.is_empty() {
+            let headers = response.headers();
+            for (name, value) in &self.headers {
+                headers.set(name, value)?;
+            }
+        }
+        Ok(response)
+    }
+}
+
+#[derive(Clone)]
+struct Init {
+    init: ResponseInit,
+    headers: Headers,
+}
+
+/// More shapes than this are made anew each time (an app's odd media types).
+const SHARED_INITS: usize = 32;
+
+type Shape = (Kind, u16, String);
+
+thread_local! {
+    static INITS: RefCell<Vec<(Shape, Init)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Init {
+    fn shared(kind: Kind, status: u16, content_type: &str) -> Result<Self, worker::wasm_bindgen::JsValue> {
+        let known = INITS.with_borrow(|inits| {
+            let same = |(shape, _): &&(Shape, Self)| shape.0 == kind && shape.1 == status && shape.2 == content_type;
+            inits.iter().find(same).map(|(_, init)| init.clone())
+        });
+        if let Some(init) = known {
+            return Ok(init);
+        }
+        let init = Self::new(kind, status, content_type)?;
+        INITS.with_borrow_mut(|inits| {
+            if inits.len() < SHARED_INITS {
+                inits.push(((kind, status, content_type.to_owned()), init.clone()));
+            }
+        });
+        Ok(init)
+    }
+
+    fn new(kind: Kind, status: u16, content_type: &str) -> Result<Self, worker::wasm_bindgen::JsValue> {
+        let headers = Headers::new()?;
+        if !content_type.is_empty() {
+            headers.set("content-type", content_type)?;
+        }
+        if kind == Kind::Api {
+            headers.set("cache-control", "no-store")?;
+        }
+        for (name, value) in kind.headers() {
+            headers.set(name, value)?;
+        }
+        let init = ResponseInit::new();
+        init.set_status(status);
+        init.set_headers_headers(&headers);
+        Ok(Self { init, headers })
+    }
+}

@@ -1,0 +1,72 @@
+//! A response body that is written while the client reads it.
+
+use worker::{
+    js_sys::{Promise, Uint8Array, futures::JsFuture},
+    wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
+    web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter},
+};
+
+use crate::error::Error;
+
+#[wasm_bindgen]
+extern "C" {
+    /// workerd's own: bytes pass through natively, without a queue in JavaScript.
+    #[wasm_bindgen(js_name = IdentityTransformStream)]
+    type IdentityTransformStream;
+
+    #[wasm_bindgen(constructor, catch, js_class = "IdentityTransformStream")]
+    fn new() -> Result<IdentityTransformStream, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &IdentityTransformStream) -> ReadableStream;
+
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &IdentityTransformStream) -> WritableStream;
+}
+
+/// The reader of the other end has gone, so nothing more can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The readable end of a body.
+#[derive(Debug)]
+pub(crate) struct Body(pub(super) ReadableStream);
+
+impl Body {
+    pub(crate) fn new(stream: ReadableStream) -> Self {
+        Self(stream)
+    }
+}
+
+/// The writable end of a [`Body`]. Each write waits until it has been read,
+/// so a slow reader holds the writer back instead of filling memory.
+#[derive(Debug)]
+pub(crate) struct Writer(WritableStreamDefaultWriter);
+
+/// A body and the end that feeds it.
+pub(crate) fn channel() -> Result<(Writer, Body), Error> {
+    let broken = |e: JsValue| Error::Internal(format!("no stream: {e:?}"));
+    let pair = IdentityTransformStream::new().map_err(broken)?;
+    let writer = WritableStreamDefaultWriter::new(&pair.writable()).map_err(broken)?;
+    Ok((Writer(writer), Body(pair.readable())))
+}
+
+impl Writer {
+    /// Resolves when `bytes` have been read.
+    pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), Gone> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        JsFuture::from(self.write_chunk(&Uint8Array::from(bytes))).await.map(drop).map_err(|_| Gone)
+    }
+
+    /// Ends the body; the client sees a complete answer.
+    pub(crate) async fn close(self) {
+        // Nobody is left to tell when the client has gone before the end.
+        let _ = JsFuture::from(self.0.close()).await;
+    }
+
+    pub(super) fn write_chunk(&self, chunk: &Uint8Array) -> Promise {
+        self.0.write_with_chunk(chunk)
+    }
+}

@@ -1,0 +1,183 @@
+//! Projects: what a person is building, with every version of its code.
+//!
+//! `create`, `list`, `show`, `update`, `delete`, `versions`, `rollback`.
+
+mod store;
+
+use garde::Validate;
+use serde::{Deserialize, Deserializer};
+
+use crate::{
+    error::Error,
+    http::{Exchange, body, conditional, page},
+    platform::{clock::now_ms, random, response::Response},
+    store::{Rows, projects},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Project not found");
+
+#[derive(Debug, Deserialize, Validate)]
+struct NewProject {
+    #[garde(custom(title))]
+    name: String,
+    #[serde(default)]
+    #[garde(inner(length(chars, max = 2000)))]
+    description: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+struct ProjectChange {
+    #[serde(default)]
+    #[garde(inner(custom(title)))]
+    name: Option<String>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "present")]
+    #[garde(inner(inner(length(chars, max = 2000))))]
+    description: Option<Option<String>>,
+    /// The map of path to content: a JSON object, or one in a string, as
+    /// projects show it.
+    #[serde(default)]
+    #[garde(skip)]
+    code: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+struct Rollback {
+    #[garde(range(min = 1))]
+    version: i64,
+}
+
+/// A name of 1 to 100 characters that is not blank.
+fn title(name: &str, (): &()) -> garde::Result {
+    match name.trim().chars().count() {
+        1..=100 => Ok(()),
+        _ => Err(garde::Error::new("must have 1 to 100 characters and not be blank")),
+    }
+}
+
+/// Tells a field that is `null` from one that is not there.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(field).map(Some)
+}
+
+/// `POST /api/projects`
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let new: NewProject = body::json(&exchange).await?;
+    let id = random::uuid()?;
+    let create = store::create(&id, user, new.name.trim(), new.description.as_deref(), now_ms());
+    let project = exchange.database()?.query(create).await?;
+    Ok(shown(201, project)?.with("location", format!("/api/projects/{id}")))
+}
+
+/// `GET /api/projects`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let list = store::list(exchange.caller.user()?, &page);
+    let answer = exchange.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /api/projects/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let show = store::show(exchange.param("id"), exchange.caller.user()?);
+    let response = shown(200, exchange.database()?.query(show).await?)?;
+    let etag = response.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
+    let unchanged = etag.filter(|tag| {
+        conditional::matches_any(exchange.request.header("if-none-match").as_deref(), tag)
+    });
+    match unchanged {
+        Some(etag) => Ok(Response::empty(304).with("etag", etag)),
+        None => Ok(response),
+    }
+}
+
+/// `PATCH /api/projects/:id`
+pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let change: ProjectChange = body::json(&exchange).await?;
+    let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
+
+    let change = store::Change {
+        name: change.name.map(|name| name.trim().to_owned()),
+        description: change.description,
+        code: code.map(|code| code.to_json()),
+        revision,
+    };
+    let id = exchange.param("id");
+    let [updated, _, present] = exchange
+        .database()?
+        .batch([
+            store::update(id, user, change, now_ms()),
+            projects::record_version(id, user, "update", None),
+            store::show(id, user),
+        ])
+        .await?;
+    if updated.is_empty() && !present.is_empty() {
+        return Err(Error::PreconditionFailed);
+    }
+    shown(200, updated)
+}
+
+/// `DELETE /api/projects/:id`: its versions, chat, deployments and live app
+/// go with it.
+pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let id = exchange.param("id");
+    let [present, _, deleted] = exchange
+        .database()?
+        .batch([
+            store::show(id, user),
+            store::delete_jobs(id, user, revision),
+            store::delete(id, user, revision),
+        ])
+        .await?;
+    match (present.is_empty(), deleted.is_empty()) {
+        (true, _) => Err(NOT_FOUND),
+        (false, true) => Err(Error::PreconditionFailed),
+        (false, false) => Ok(Response::empty(204)),
+    }
+}
+
+/// `GET /api/projects/:id/versions`
+pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let (id, user) = (exchange.param("id"), exchange.caller.user()?);
+    let [present, list] =
+        exchange.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;
+    if present.is_empty() {
+        return Err(NOT_FOUND);
+    }
+    Ok(page::response(list.into_json().as_deref(), &exchange))
+}
+
+/// `POST /api/projects/:id/rollback`
+pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let wanted: Rollback = body::json(&exchange).await?;
+    let id = exchange.param("id");
+    let [present, rolled_back, _] = exchange
+        .database()?
+        .batch([
+            projects::code(id, user),
+            store::roll_back(id, user, wanted.version, now_ms()),
+            projects::record_version(id, user, "rollback", None),
+        ])
+        .await?;
+    match (present.is_empty(), rolled_back.is_empty()) {
+        (true, _) => Err(NOT_FOUND),
+        (false, true) => Err(Error::NotFound("Version not found")),
+        (false, false) => shown(200, rolled_back),
+    }
+}
+
+/// A project row as an answer: `{"revision":…,"project":{…}}` from the
+/// database, the project to the client, the revision in its ETag.
+fn shown(status: u16, rows: Rows) -> Result<Response, Error> {
+    let row = rows.into_json().ok_or(NOT_FOUND)?;
+    let (revision, project) = row.split_once('\n').unwrap_or(("0", &row));
+    let etag = conditional::etag(revision.parse().unwrap_or_default());
+    Ok(Response::json(status, project.to_owned()).with("etag", etag))
+}

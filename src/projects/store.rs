@@ -1,0 +1,142 @@
+//! SQL of the projects room.
+
+use crate::{
+    http::page::Page,
+    store::{
+        Statement,
+        projects::{project_json, rfc3339},
+        sql,
+    },
+};
+
+/// `revision\n{project}`: the ETag beside the project, which is passed on as
+/// it is.
+macro_rules! shown {
+    () => {
+        concat!("revision || char(10) || ", project_json!(), " AS json")
+    };
+}
+
+pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO projects (id, user_id, name, description, created_at, updated_at) ",
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING ", shown!()
+        ),
+        id, user, name, description, now
+    )
+}
+
+/// A page ends early when its code comes near what D1 takes as one string
+/// (2 MB), and goes on on the next.
+pub(super) fn list(user: &str, page: &Page) -> Statement {
+    let (key, id) = page.bound();
+    sql!(
+        concat!(
+            "SELECT coalesce(max(CASE WHEN n = kept AND kept < found THEN created_at || '.' || id END), '')
+               || char(10) || json_group_array(json(project)) FILTER (WHERE n <= kept) AS json
+             FROM (
+               SELECT *, count(*) OVER () AS found,
+                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 900000)) OVER () AS kept
+               FROM (
+                 SELECT id, created_at, ", project_json!(), " AS project,
+                   row_number() OVER newest AS n,
+                   sum(length(CAST(coalesce(code, '') AS BLOB))) OVER newest AS bytes
+                 FROM projects
+                 WHERE user_id = ?1 AND (created_at, id) < (?2, ?3)
+                 WINDOW newest AS (ORDER BY created_at DESC, id DESC)
+                 ORDER BY created_at DESC, id DESC LIMIT ?4 + 1
+               )
+             )"
+        ),
+        user, key, id, page.limit
+    )
+}
+
+pub(super) fn show(id: &str, user: &str) -> Statement {
+    sql!(concat!("SELECT ", shown!(), " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
+}
+
+/// What a PATCH changes; what is none stays.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) name: Option<String>,
+    pub(super) description: Option<Option<String>>,
+    pub(super) code: Option<String>,
+    /// Only if the row is still of this revision.
+    pub(super) revision: Option<i64>,
+}
+
+/// The version counts changes of the code only, the revision all of them.
+pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "UPDATE projects SET
+               name = coalesce(?3, name),
+               description = CASE WHEN ?4 THEN ?5 ELSE description END,
+               version = version + (?6 IS NOT NULL AND ?6 IS NOT code),
+               code = coalesce(?6, code),
+               revision = revision + 1,
+               updated_at = ?7
+             WHERE id = ?1 AND user_id = ?2 AND (?8 IS NULL OR revision = ?8) RETURNING ", shown!()
+        ),
+        id, user, change.name, i64::from(change.description.is_some()), change.description.flatten(), change.code,
+        now, change.revision
+    )
+}
+
+/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`.
+pub(super) fn delete(id: &str, user: &str, revision: Option<i64>) -> Statement {
+    sql!(
+        "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+         RETURNING json_object('id', id) AS json",
+        id, user, revision
+    )
+}
+
+/// Jobs refer to their subject by id alone, so they are deleted beside it.
+pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>) -> Statement {
+    sql!(
+        "DELETE FROM jobs WHERE user_id = ?2 AND subject_id IN (
+           SELECT d.id FROM deployments d JOIN projects p ON p.id = d.project_id
+           WHERE p.id = ?1 AND p.user_id = ?2 AND (?3 IS NULL OR p.revision = ?3)
+         )",
+        id, user, revision
+    )
+}
+
+pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
+    let (key, _) = page.bound();
+    sql!(
+        concat!(
+            "SELECT coalesce(max(CASE WHEN n = ?4 AND n < found THEN version || '.' END), '')
+               || char(10) || json_group_array(json_object(
+                 'version', version, 'origin', origin, 'messageId', message_id, 'files', files,
+                 'createdAt', ", rfc3339!("created_at"), ")) FILTER (WHERE n <= ?4) AS json
+             FROM (
+               SELECT v.version, v.origin, v.message_id, v.created_at,
+                 (SELECT count(*) FROM json_each(v.code)) AS files,
+                 row_number() OVER (ORDER BY v.version DESC) AS n, count(*) OVER () AS found
+               FROM project_versions v JOIN projects p ON p.id = v.project_id
+               WHERE p.id = ?1 AND p.user_id = ?2 AND v.version < ?3
+               ORDER BY v.version DESC LIMIT ?4 + 1
+             )"
+        ),
+        id, user, key, page.limit
+    )
+}
+
+/// Makes the code of `version` the newest version.
+pub(super) fn roll_back(id: &str, user: &str, version: i64, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "UPDATE projects SET
+               code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3),
+               version = version + 1, revision = revision + 1, updated_at = ?4
+             WHERE id = ?1 AND user_id = ?2
+               AND EXISTS (SELECT 1 FROM project_versions WHERE project_id = ?1 AND version = ?3)
+             RETURNING ", shown!()
+        ),
+        id, user, version, now
+    )
+}

@@ -1,0 +1,217 @@
+//! Every variable, secret and binding name, parsed once an isolate.
+
+use std::{cell::RefCell, rc::Rc};
+
+use worker::Env;
+
+use crate::error::Error;
+
+/// Names of the bindings in wrangler.toml.
+pub(crate) mod binding {
+    pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const JOBS: &str = "JOBS";
+    pub(crate) const ASSETS: &str = "ASSETS";
+    pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Environment {
+    /// Answers without credentials and without keys, for one local developer.
+    Development,
+    /// Everything that is not expressly development.
+    Production,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChatFormat {
+    /// Claude's own events, byte for byte.
+    Events,
+    /// Data-only `{"text": …}` pieces.
+    Text,
+}
+
+impl ChatFormat {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "events" => Some(Self::Events),
+            "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// The client of Anthropic's API.
+#[derive(Debug)]
+pub(crate) struct Claude {
+    pub(crate) key: Option<String>,
+    pub(crate) base_url: String,
+    pub(crate) model: String,
+}
+
+/// A source of skills.
+#[derive(Debug)]
+pub(crate) struct SkillSources {
+    pub(crate) aitmpl_url: String,
+    pub(crate) skillsmp_url: String,
+    pub(crate) skillsmp_key: Option<String>,
+    pub(crate) raw_github_url: String,
+}
+
+/// Deadlines of outside services, in milliseconds.
+#[derive(Debug)]
+pub(crate) struct Timeouts {
+    /// Until the head of an answer.
+    pub(crate) head_ms: u64,
+    /// Between two pieces of a streamed body.
+    pub(crate) idle_ms: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) environment: Environment,
+    pub(crate) claude: Claude,
+    pub(crate) chat_format: ChatFormat,
+    /// How much of a conversation Claude is told again, in tokens.
+    chat_history_tokens: i64,
+    pub(crate) skills: SkillSources,
+    pub(crate) timeouts: Timeouts,
+    /// Every hosted app gets an origin under this domain.
+    pub(crate) hosting_domain: Option<String>,
+    /// Origins that browsers may call us from.
+    pub(crate) cors_origins: Vec<String>,
+    /// The operator's credential.
+    pub(crate) admin_token: Option<String>,
+}
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
+}
+
+impl Settings {
+    /// The settings of this isolate, whose environment never changes.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] naming the first variable whose value makes no sense.
+    pub(crate) fn of(env: &Env) -> Result<Rc<Self>, Error> {
+        if let Some(settings) = SETTINGS.with_borrow(Clone::clone) {
+            return Ok(settings);
+        }
+        let settings = Rc::new(Self::parse(|name| {
+            let value = env.var(name).ok()?.to_string();
+            let value = value.trim();
+            (!value.is_empty()).then(|| value.to_owned())
+        })?);
+        SETTINGS.set(Some(settings.clone()));
+        Ok(settings)
+    }
+
+    fn parse(var: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let environment = match var("ENVIRONMENT").as_deref() {
+            Some("development") => Environment::Development,
+            Some("production") | None => Environment::Production,
+            Some(_) => return Err(wrong("ENVIRONMENT", "`development` or `production`")),
+        };
+        let chat_format = match var("CHAT_STREAM_FORMAT") {
+            None => ChatFormat::Events,
+            Some(name) => ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?,
+        };
+        Ok(Self {
+            environment,
+            chat_format,
+            chat_history_tokens: number(&var, "CHAT_HISTORY_TOKENS", 100_000)?,
+            claude: Claude {
+                key: var("CLAUDE_API_KEY"),
+                base_url: base_url(&var, "CLAUDE_BASE_URL", "https://api.anthropic.com")?,
+                model: var("CLAUDE_MODEL").unwrap_or_else(|| "claude-sonnet-5-5".to_owned()),
+            },
+            skills: SkillSources {
+                aitmpl_url: base_url(&var, "AITMPL_BASE_URL", "https://www.aitmpl.com")?,
+                skillsmp_url: base_url(&var, "SKILLSMP_BASE_URL", "https://skillsmp.com")?,
+                skillsmp_key: var("SKILLSMP_API_KEY"),
+                raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
+            },
+            timeouts: Timeouts {
+                head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
+                idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
+            },
+            hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
+            cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
+            admin_token: var("ADMIN_TOKEN"),
+        })
+    }
+
+    /// The history budget in bytes: a token of English or code is about four.
+    pub(crate) fn chat_history_bytes(&self) -> i64 {
+        self.chat_history_tokens.saturating_mul(4)
+    }
+
+    pub(crate) fn is_development(&self) -> bool {
+        self.environment == Environment::Development
+    }
+}
+
+/// Browsers resolve `*.localhost` by themselves.
+fn local_domain(environment: Environment) -> Option<String> {
+    (environment == Environment::Development).then(|| "localhost".to_owned())
+}
+
+fn origins(list: &str) -> Vec<String> {
+    let origins = list.split(',').map(|origin| origin.trim().trim_end_matches('/'));
+    origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+}
+
+fn base_url(var: impl Fn(&str) -> Option<String>, name: &'static str, default: &str) -> Result<String, Error> {
+    let Some(value) = var(name) else { return Ok(default.to_owned()) };
+    match url::Url::parse(&value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),
+        _ => Err(wrong(name, "an http or https URL")),
+    }
+}
+
+fn number<N: std::str::FromStr>(
+    var: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: N,
+) -> Result<N, Error> {
+    let Some(value) = var(name) else { return Ok(default) };
+    value.parse().map_err(|_| wrong(name, "a whole number"))
+}
+
+fn wrong(variable: &'static str, expected: &str) -> Error {
+    Error::NotConfigured { variable, detail: format!("{variable} must be {expected}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(vars: &[(&str, &str)]) -> Result<Settings, Error> {
+        Settings::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn an_empty_environment_is_production() {
+        let settings = parse(&[]).unwrap();
+        assert_eq!(settings.environment, Environment::Production);
+        assert_eq!(settings.hosting_domain, None);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for (name, value) in [
+            ("ENVIRONMENT", "staging"),
+            ("CHAT_STREAM_FORMAT", "xml"),
+            ("CLAUDE_BASE_URL", "localhost:9"),
+            ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
+        ] {
+            let error = parse(&[(name, value)]).unwrap_err();
+            assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
+        }
+    }
+
+    #[test]
+    fn cors_origins_are_a_list_without_trailing_slashes() {
+        let settings = parse(&[("CORS_ORIGINS", "https://hatch.sh/, http://localhost:3000,")]).unwrap();
+        assert_eq!(settings.cors_origins, ["https://hatch.sh", "http://localhost:3000"]);
+    }
+}

@@ -1,0 +1,286 @@
+//! When a source is asked: the rule, without any I/O.
+//!
+//! A feed is one thing that a source can be asked for: a list of aitmpl.com,
+//! or a search of skillsmp.com. The row that is kept for it says when it was
+//! last answered and from when on it may be asked again. Whoever moves that
+//! time first is the one who asks, so a feed is asked once however many
+//! want it.
+
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::Type;
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// An answer is good for so long (the quotas of skillsmp.com are by the day).
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
+/// For so long nobody else asks; longer than asking can take.
+pub(super) const LEASE_MS: i64 = 30_000;
+
+/// skillsmp.com has no list of all, so this search stands for it.
+const DEFAULT_QUERY: &str = "claude";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Source {
+    Aitmpl,
+    Skillsmp,
+}
+
+impl Source {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Aitmpl => "aitmpl",
+            Self::Skillsmp => "skillsmp",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Feed {
+    pub(super) source: Source,
+    /// The name of a list, or the words of a search.
+    pub(super) query: String,
+}
+
+impl Feed {
+    /// What the catalogue is made of.
+    pub(super) fn base() -> Vec<Self> {
+        let list = |kind: Type| Self { source: Source::Aitmpl, query: kind.plural().to_owned() };
+        let mut feeds: Vec<_> = Type::ALL.into_iter().map(list).collect();
+        feeds.push(Self { source: Source::Skillsmp, query: DEFAULT_QUERY.to_owned() });
+        feeds
+    }
+
+    /// [`Self::base`], and what skillsmp.com has for these words besides.
+    pub(super) fn with_search(words: &[String]) -> Vec<Self> {
+        let mut feeds = Self::base();
+        let search = Self { source: Source::Skillsmp, query: words.join(" ") };
+        if !words.is_empty() && !feeds.contains(&search) {
+            feeds.push(search);
+        }
+        feeds
+    }
+
+    /// Whether the catalogue as a whole needs it; the others are extra, and
+    /// stop when a day's share of the quota is used.
+    pub(super) fn is_base(&self) -> bool {
+        self.source == Source::Aitmpl || self.query == DEFAULT_QUERY
+    }
+}
+
+/// What is kept of a feed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct State {
+    #[serde(flatten)]
+    pub(super) feed: Feed,
+    pub(super) fetched_at: Option<i64>,
+    /// Since it was last answered.
+    pub(super) failures: u32,
+    /// Not to be asked before this time.
+    pub(super) next_at: i64,
+}
+
+impl State {
+    fn is_due(&self, now: i64) -> bool {
+        self.next_at <= now
+    }
+
+    /// Being asked by somebody for the first time.
+    fn is_first_under_way(&self, now: i64) -> bool {
+        self.fetched_at.is_none() && self.failures == 0 && !self.is_due(now)
+    }
+
+    fn is_fresh(&self, now: i64) -> bool {
+        self.fetched_at.is_some_and(|at| now < at + DAY_MS)
+    }
+}
+
+/// How the answer was come by, as `x-cache` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cache {
+    /// All of it was kept, and is not older than a day.
+    Hit,
+    /// A source has not answered for a day, or never has.
+    Stale,
+    /// The sources were asked first.
+    Miss,
+}
+
+impl Cache {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "HIT",
+            Self::Stale => "STALE",
+            Self::Miss => "MISS",
+        }
+    }
+}
+
+/// What to do next for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask these, wait, and look again.
+    Fetch(Vec<Feed>),
+    /// Somebody else is asking; look again in a moment.
+    Wait,
+    /// Answer, and ask these in the meantime.
+    Answer(Cache, Vec<Feed>),
+    /// Nothing is kept and nobody answers.
+    Unavailable { retry_after_s: i64 },
+}
+
+/// How long a request has tried already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) fetched: bool,
+    pub(super) waited_long: bool,
+}
+
+/// Only what nobody has ever asked for is waited for; what failed is tried
+/// again behind the answer, unless there is nothing to answer with.
+pub(super) fn next(feeds: &[Feed], states: &[State], now: i64, tried: Tried) -> Step {
+    let states: Vec<_> = feeds.iter().map(|feed| (feed, states.iter().find(|state| state.feed == *feed))).collect();
+    let filled = states.iter().any(|(feed, state)| feed.is_base() && state.is_some_and(|s| s.fetched_at.is_some()));
+    let which = |wanted: &dyn Fn(Option<&State>) -> bool| -> Vec<Feed> {
+        states.iter().filter(|(_, state)| wanted(*state)).map(|(feed, _)| (*feed).clone()).collect()
+    };
+    let due = which(&|state| state.is_some_and(|state| state.is_due(now)));
+    let mut wanted_now = which(&|state| state.is_none());
+    if !filled {
+        wanted_now.extend(due.iter().cloned());
+    }
+    if !wanted_now.is_empty() && !tried.fetched {
+        return Step::Fetch(wanted_now);
+    }
+    let known = states.iter().filter_map(|(_, state)| *state);
+    if !tried.waited_long && known.clone().any(|state| state.is_first_under_way(now)) {
+        return Step::Wait;
+    }
+    if !filled {
+        let next_at = known.map(|state| state.next_at).min().unwrap_or(now);
+        return Step::Unavailable { retry_after_s: (next_at - now).max(1000) / 1000 };
+    }
+    let all_fresh = states.iter().all(|(_, state)| state.is_some_and(|state| state.is_fresh(now)));
+    Step::Answer(if all_fresh { Cache::Hit } else { Cache::Stale }, due)
+}
+
+/// When a feed may be asked again after a failure: in a minute, then two,
+/// four, … up to an hour, and not before the source itself wants it.
+pub(super) fn retry_at(failures_before: u32, retry_after_ms: Option<i64>, now: i64) -> i64 {
+    let backoff = (MINUTE_MS << failures_before.min(6)).min(HOUR_MS);
+    now + backoff.max(retry_after_ms.unwrap_or_default().min(DAY_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn state(feed: Feed, fetched_at: Option<i64>, failures: u32, next_at: i64) -> State {
+        State { feed, fetched_at, failures, next_at }
+    }
+
+    fn fresh(feed: Feed) -> State {
+        state(feed, Some(NOW - 5), 0, NOW - 5 + DAY_MS)
+    }
+
+    fn failed(feed: Feed) -> State {
+        state(feed, None, 1, NOW + MINUTE_MS)
+    }
+
+    fn under_way(feed: Feed) -> State {
+        state(feed, None, 0, NOW + LEASE_MS)
+    }
+
+    fn all(of: fn(Feed) -> State) -> Vec<State> {
+        Feed::base().into_iter().map(of).collect()
+    }
+
+    fn next_of(states: &[State]) -> Step {
+        next(&Feed::base(), states, NOW, Tried::default())
+    }
+
+    #[test]
+    fn an_empty_house_asks_every_source() {
+        assert_eq!(next_of(&[]), Step::Fetch(Feed::base()));
+    }
+
+    #[test]
+    fn what_is_fresh_is_answered_without_asking() {
+        assert_eq!(next_of(&all(fresh)), Step::Answer(Cache::Hit, vec![]));
+    }
+
+    #[test]
+    fn what_is_stale_is_answered_and_asked_for_behind_the_answer() {
+        let mut states = all(fresh);
+        let stale = state(states[0].feed.clone(), Some(NOW - DAY_MS), 0, NOW);
+        states[0] = stale.clone();
+        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![stale.feed.clone()]));
+        states[0].next_at = NOW + LEASE_MS;
+        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![]), "somebody is asking already");
+    }
+
+    #[test]
+    fn a_source_that_failed_does_not_hold_the_others_back() {
+        let mut states = all(fresh);
+        let last = states.len() - 1;
+        states[last] = failed(states[last].feed.clone());
+        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![]));
+        states[last].next_at = NOW;
+        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![states[last].feed.clone()]));
+    }
+
+    #[test]
+    fn with_nothing_kept_what_failed_is_asked_again_only_when_it_is_due() {
+        assert_eq!(next_of(&all(failed)), Step::Unavailable { retry_after_s: 60 });
+        let due = all(|feed| State { next_at: NOW, ..failed(feed) });
+        assert_eq!(next_of(&due), Step::Fetch(Feed::base()));
+        let tried = Tried { fetched: true, waited_long: false };
+        assert_eq!(next(&Feed::base(), &due, NOW, tried), Step::Unavailable { retry_after_s: 1 });
+    }
+
+    #[test]
+    fn what_somebody_else_asks_for_first_is_waited_for_but_not_for_ever() {
+        assert_eq!(next_of(&all(under_way)), Step::Wait);
+        let tried = Tried { fetched: false, waited_long: true };
+        assert_eq!(next(&Feed::base(), &all(under_way), NOW, tried), Step::Unavailable { retry_after_s: 30 });
+    }
+
+    #[test]
+    fn a_new_search_is_asked_for_by_itself() {
+        let words = ["pdf".to_owned(), "forms".to_owned()];
+        let feeds = Feed::with_search(&words);
+        let search = Feed { source: Source::Skillsmp, query: "pdf forms".to_owned() };
+        assert_eq!(next(&feeds, &all(fresh), NOW, Tried::default()), Step::Fetch(vec![search]));
+        assert_eq!(Feed::with_search(&[]), Feed::base());
+        assert_eq!(Feed::with_search(&[DEFAULT_QUERY.to_owned()]), Feed::base());
+    }
+
+    #[test]
+    fn failures_are_tried_again_ever_more_rarely() {
+        let pause = |failures, after| retry_at(failures, after, NOW) - NOW;
+        assert_eq!([0, 1, 2, 5, 6, 1000].map(|n| pause(n, None)), [1, 2, 4, 32, 60, 60].map(|m| m * MINUTE_MS));
+        assert_eq!(pause(0, Some(1000)), MINUTE_MS);
+        assert_eq!(pause(0, Some(HOUR_MS * 2)), HOUR_MS * 2);
+        assert_eq!(pause(0, Some(i64::MAX)), DAY_MS);
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_comes_to_an_end(
+            kept in prop::collection::vec((prop::option::of(-2..2_i64), 0..3_u32, -1..2_i64), 0..9)
+        ) {
+            let feeds = Feed::with_search(&["x".to_owned()]);
+            let states: Vec<_> = feeds.iter().cloned().zip(kept)
+                .map(|(feed, (at, failures, next))| state(feed, at.map(|d| NOW + d * DAY_MS), failures, NOW + next * DAY_MS))
+                .collect();
+            let tried = Tried { fetched: true, waited_long: true };
+            let step = next(&feeds, &states, NOW, tried);
+            prop_assert!(matches!(step, Step::Answer(..) | Step::Unavailable { .. }), "{step:?}");
+        }
+    }
+}

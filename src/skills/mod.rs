@@ -1,0 +1,162 @@
+//! Skills: components for Claude Code from aitmpl.com and skillsmp.com, in
+//! one catalogue of our own, which answers when they do not.
+//!
+//! `list`, `show`, `categories`, `in_category`, `install`.
+//!
+//! `x-cache` tells how an answer was come by: `HIT`, all from the catalogue;
+//! `STALE`, from the catalogue while a source has been silent for a day;
+//! `MISS`, after asking the sources.
+
+mod catalogue;
+mod feeds;
+mod install;
+mod refresh;
+mod store;
+
+use serde_json::json;
+
+use self::{
+    catalogue::{Skill, Type},
+    feeds::{Cache, Feed},
+    install::{Content, Target},
+    store::Search,
+};
+use crate::{
+    error::Error,
+    http::{Exchange, page},
+    platform::{log, response::Response},
+    settings::Settings,
+    store::Rows,
+    upstream::{aitmpl, skillsmp},
+};
+
+const NOT_FOUND: Error = Error::NotFound("Skill not found");
+const LONGEST_QUERY: usize = 200;
+const MAX_LIMIT: u32 = 100;
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_PAGE: u32 = 10_000;
+/// The catalogue is the same for everybody, and changes once a day.
+const PUBLIC: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400";
+
+/// `GET /api/skillsmp?q=&category=&type=&limit=&page=`:
+/// `{skills,total,page,limit,has_more,source}`, where `source` names the
+/// sources of what was found, with a comma between them.
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let category = exchange.query("category").filter(|category| !category.is_empty());
+    found(&exchange, category).await
+}
+
+/// `GET /api/skillsmp/category/:category`: as [`list`]; nothing is in a
+/// category that is unknown.
+pub(crate) async fn in_category(exchange: Exchange) -> Result<Response, Error> {
+    found(&exchange, Some(exchange.param("category").to_owned())).await
+}
+
+/// `GET /api/skillsmp/categories`: `{categories:[{name,count}]}`, by name.
+pub(crate) async fn categories(exchange: Exchange) -> Result<Response, Error> {
+    let (rows, cache) = refresh::read(&exchange, &Feed::base(), store::categories()).await?;
+    public(rows, cache)
+}
+
+/// `GET /api/skillsmp/:id`: the skill. The slash in an id comes as `%2F`.
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let show = store::show(exchange.param("id"));
+    let (rows, cache) = refresh::read(&exchange, &Feed::base(), show).await?;
+    public(rows, cache)
+}
+
+/// `POST /api/skillsmp/:id/install`:
+/// `{skill,installCommand,instructions,installPath,files:[{path,content}]}`.
+/// Installs nothing, so it needs no body. `files` is empty when the content
+/// cannot be had now or is longer than 256 KB.
+pub(crate) async fn install(exchange: Exchange) -> Result<Response, Error> {
+    let show = store::show(exchange.param("id"));
+    let (rows, _) = refresh::read(&exchange, &Feed::base(), show).await?;
+    let skill: Skill = rows.first()?.ok_or(NOT_FOUND)?;
+    let target = Target::of(&skill);
+    let content = content(&exchange.settings, &skill, &target.content).await;
+    let file = content.as_ref().map(|content| json!({ "path": target.path, "content": content }));
+    let body = json!({
+        "installCommand": skill.install_command,
+        "instructions": install::instructions(&skill, &target.path, content.is_some()),
+        "installPath": target.path,
+        "files": Vec::from_iter(file),
+        "skill": skill,
+    });
+    Ok(Response::json(200, body.to_string()))
+}
+
+async fn found(exchange: &Exchange, category: Option<String>) -> Result<Response, Error> {
+    let search = Search {
+        words: words(&exchange.query("q").unwrap_or_default())?,
+        category,
+        kind: exchange.query("type").filter(|name| !name.is_empty()).map(|name| kind(&name)).transpose()?,
+        limit: page::number(exchange, "limit", DEFAULT_LIMIT, MAX_LIMIT)?,
+        page: page::number(exchange, "page", 1, MAX_PAGE)?,
+    };
+    let feeds = Feed::with_search(&search.words);
+    let (rows, cache) = refresh::read(exchange, &feeds, store::list(&search)).await?;
+    public(rows, cache)
+}
+
+/// The words of a query in lower case, each once.
+fn words(query: &str) -> Result<Vec<String>, Error> {
+    if query.chars().count() > LONGEST_QUERY {
+        return Err(Error::invalid("q", format!("must have at most {LONGEST_QUERY} characters")));
+    }
+    let mut words: Vec<String> = Vec::new();
+    for word in catalogue::clean(query, LONGEST_QUERY).unwrap_or_default().to_lowercase().split(' ') {
+        if !word.is_empty() && !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    Ok(words)
+}
+
+fn kind(name: &str) -> Result<Type, Error> {
+    Type::of_name(name).ok_or_else(|| {
+        let names = Type::ALL.map(Type::name).join(", ");
+        Error::invalid("type", format!("must be one of {names}"))
+    })
+}
+
+/// The first row as the answer to a public GET; 404 when there is none.
+fn public(rows: Rows, cache: Cache) -> Result<Response, Error> {
+    let json = rows.into_json().ok_or(NOT_FOUND)?;
+    Ok(Response::json(200, json).with("cache-control", PUBLIC).with("x-cache", cache.name()))
+}
+
+/// The file of a skill, from the two hosts of the settings alone.
+async fn content(settings: &Settings, skill: &Skill, place: &Content) -> Option<String> {
+    let content = match place {
+        Content::Component(slug) => {
+            let json = aitmpl::content(settings, skill.kind.plural(), slug).await;
+            json.map(|json| catalogue::content_of_aitmpl(&json))
+        }
+        Content::Raw(path) => skillsmp::raw_file(settings, path).await.map(Some),
+        Content::Nowhere => return None,
+    };
+    content.unwrap_or_else(|refusal| {
+        log::line(&json!({ "level": "warn", "message": "skills: no content", "reason": refusal.reason }));
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_its_words_in_lower_case() {
+        assert_eq!(words("  PDF\tForms pdf\0 ÄRGER ").unwrap(), ["pdf", "forms", "ärger"]);
+        assert_eq!(words(" \n").unwrap(), Vec::<String>::new());
+        assert!(words(&"ä".repeat(200)).is_ok());
+        assert!(matches!(words(&"a".repeat(201)), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn an_unknown_type_is_told_the_known_ones() {
+        assert_eq!(kind("mcp"), Ok(Type::Mcp));
+        assert!(kind("agents").unwrap_err().detail().contains("agent, command, mcp"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Asking the sources, and reading what is kept of their answers.
+
+use futures::{StreamExt as _, channel::oneshot, stream};
+use serde_json::json;
+use worker::Env;
+
+use super::{
+    catalogue::{self, Skill, Type},
+    feeds::{self, Cache, Feed, Source, State, Step, Tried},
+    store,
+};
+use crate::{
+    error::Error,
+    http::Exchange,
+    platform::{
+        clock::{now_ms, sleep},
+        log,
+    },
+    settings::Settings,
+    store::{Database, Rows, Statement},
+    upstream::{
+        aitmpl::{self, Refusal},
+        skillsmp,
+    },
+};
+
+/// The platform allows six connections at once.
+const CONNECTIONS: usize = 6;
+/// How often, and how many times, a request looks whether another one has
+/// filled the catalogue: for ten seconds.
+const LOOK_AGAIN_MS: u64 = 250;
+const LOOKS: u32 = 40;
+
+/// The rows of `statement`, once there is something to answer from.
+///
+/// # Errors
+/// [`Error::Upstream`] when nothing is kept and no source answers.
+pub(super) async fn read(
+    exchange: &Exchange,
+    feeds: &[Feed],
+    statement: Statement,
+) -> Result<(Rows, Cache), Error> {
+    let database = exchange.database()?;
+    let (mut tried, mut looks, mut waited) = (Tried::default(), 0, false);
+    loop {
+        let [rows, states] = database.batch([statement.clone(), store::states(feeds)]).await?;
+        let states: Vec<State> = states.read()?;
+        match feeds::next(feeds, &states, now_ms(), tried) {
+            Step::Fetch(wanted) => {
+                tried.fetched = true;
+                waited |= start(exchange, wanted).await.unwrap_or_default();
+            }
+            Step::Wait => {
+                sleep(LOOK_AGAIN_MS).await;
+                looks += 1;
+                tried.waited_long = looks >= LOOKS;
+                waited = true;
+            }
+            Step::Answer(cache, due) => {
+                if !due.is_empty() {
+                    drop(start(exchange, due));
+                }
+                return Ok((rows, if waited { Cache::Miss } else { cache }));
+            }
+            Step::Unavailable { retry_after_s } => {
+                return Err(Error::Upstream {
+                    status: 502,
+                    code: "skills_unavailable",
+                    detail: "No source of skills answers now; try again later".to_owned(),
+                    retry_after_s: Some(retry_after_s),
+                });
+            }
+        }
+    }
+}
+
+/// Asks for these feeds in the background, so that a client that goes away
+/// does not stop it. Resolves when that is done: whether anything was asked.
+fn start(exchange: &Exchange, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
+    let (done, wait) = oneshot::channel();
+    let (env, settings) = (exchange.env.clone(), exchange.settings.clone());
+    exchange.background.run(async move {
+        let asked = refresh(&env, &settings, &wanted).await.unwrap_or_else(|error| {
+            log::line(&json!({ "level": "error", "message": "skills: no refresh", "code": error.code() }));
+            false
+        });
+        // Nobody waits for a refresh behind an answer.
+        let _ = done.send(asked);
+    });
+    wait
+}
+
+async fn refresh(env: &Env, settings: &Settings, wanted: &[Feed]) -> Result<bool, Error> {
+    let database = Database::open(env)?;
+    let claim = store::claim(wanted, settings.skills.skillsmp_key.is_some(), now_ms());
+    let claimed: Vec<State> = database.query(claim).await?.read()?;
+    let asked = !claimed.is_empty();
+    let asking = stream::iter(claimed).map(|state| ask(&database, settings, state));
+    let results: Vec<_> = asking.buffer_unordered(CONNECTIONS).collect().await;
+    results.into_iter().collect::<Result<(), Error>>().map(|()| asked)
+}
+
+/// Asks for one feed and keeps the answer, or that there was none.
+async fn ask(database: &Database, settings: &Settings, state: State) -> Result<(), Error> {
+    let feed = &state.feed;
+    let refusal = match fetch(settings, feed).await {
+        Ok(skills) => return database.batch_all(store::keep(feed, &skills, now_ms())).await.map(drop),
+        Err(refusal) => refusal,
+    };
+    log::line(&json!({
+        "level": "warn",
+        "message": "skills: a source failed",
+        "source": feed.source.name(),
+        "reason": refusal.reason,
+        "failures": state.failures + 1,
+    }));
+    let next_at = feeds::retry_at(state.failures, refusal.retry_after_ms, now_ms());
+    database.query(store::remember_failure(feed, next_at)).await.map(drop)
+}
+
+async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> {
+    let skills = match feed.source {
+        Source::Aitmpl => {
+            let json = aitmpl::list(settings, &feed.query).await?;
+            Type::of_plural(&feed.query).and_then(|kind| catalogue::of_aitmpl(kind, &json))
+        }
+        Source::Skillsmp => match skillsmp::search(settings, &feed.query).await {
+            Ok(json) => catalogue::of_skillsmp(&json),
+            // Words that it takes for no query have no result there.
+            Err(Refusal { status: Some(400 | 422), .. }) if !feed.is_base() => Some(Vec::new()),
+            Err(refusal) => return Err(refusal),
+        },
+    };
+    let unreadable = || Refusal { status: Some(200), retry_after_ms: None, reason: "not the expected JSON".to_owned() };
+    skills.ok_or_else(unreadable)
+}

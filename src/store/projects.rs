@@ -1,0 +1,81 @@
+//! Projects and the versions of their code: what more than one room needs.
+//! Every statement takes the owner.
+
+use super::{Statement, sql};
+
+/// A time column as RFC 3339 with milliseconds, exactly.
+macro_rules! rfc3339 {
+    ($column:literal) => {
+        concat!(
+            "(strftime('%Y-%m-%dT%H:%M:%S', ", $column, " / 1000, 'unixepoch') || printf('.%03dZ', ", $column, " % 1000))"
+        )
+    };
+}
+pub(crate) use rfc3339;
+
+/// A project row as the API shows it.
+macro_rules! project_json {
+    () => {
+        concat!(
+            "json_object('id', id, 'userId', user_id, 'name', name, 'description', description, 'code', code, ",
+            "'status', status, 'deploymentUrl', deployment_url, 'version', version, 'createdAt', ",
+            $crate::store::projects::rfc3339!("created_at"), ", 'updatedAt', ",
+            $crate::store::projects::rfc3339!("updated_at"), ")"
+        )
+    };
+}
+pub(crate) use project_json;
+
+/// A new project, with its first version when it begins with code. Answers
+/// with the project.
+pub(crate) fn create(
+    id: &str,
+    user: &str,
+    name: &str,
+    description: Option<&str>,
+    code: Option<&str>,
+    now: i64,
+) -> [Statement; 2] {
+    [
+        sql!(
+            concat!(
+                "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) RETURNING ", project_json!(), " AS json"
+            ),
+            id, user, name, description, code, now
+        ),
+        record_version(id, user, "remix", None),
+    ]
+}
+
+/// Keeps the project's present code as a version, unless it is one already.
+/// Goes into the batch that changed the code, right after it.
+pub(crate) fn record_version(id: &str, user: &str, origin: &str, message_id: Option<&str>) -> Statement {
+    sql!(
+        "INSERT INTO project_versions (project_id, version, code, origin, message_id, created_at)
+         SELECT id, version, code, ?3, ?4, updated_at FROM projects
+         WHERE id = ?1 AND user_id = ?2 AND code IS NOT NULL
+         ON CONFLICT DO NOTHING",
+        id, user, origin, message_id
+    )
+}
+
+/// Replaces the code if it still is of version `version`. Answers with
+/// `{"version"}` of the new one, or with nothing when somebody was faster.
+pub(crate) fn replace_code(id: &str, user: &str, code: &str, version: i64, now: i64) -> Statement {
+    sql!(
+        "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?5
+         WHERE id = ?1 AND user_id = ?2 AND version = ?4
+         RETURNING json_object('version', version) AS json",
+        id, user, code, version, now
+    )
+}
+
+/// `{"code", "version", "name"}` of a project.
+pub(crate) fn code(id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('code', code, 'version', version, 'name', name) AS json
+         FROM projects WHERE id = ?1 AND user_id = ?2",
+        id, user
+    )
+}

@@ -1,0 +1,261 @@
+//! Claude's event stream, read: server-sent events (WHATWG HTML, 9.2) into
+//! the message that they tell. Pure; any chunking gives the same message.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Tokens of an answer, as the API counts them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Usage {
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) cache_creation_input_tokens: u64,
+    pub(crate) cache_read_input_tokens: u64,
+}
+
+/// A message while it arrives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// All text blocks, in order. Thinking is not text.
+    pub(crate) text: String,
+    pub(crate) model: Option<String>,
+    /// The last counts seen; they are cumulative.
+    pub(crate) usage: Usage,
+    /// Why the model stopped.
+    stop_reason: Option<String>,
+    /// `message_stop` has come: nothing is missing.
+    pub(crate) stopped: bool,
+    /// The type of an error that came in the stream.
+    pub(crate) error: Option<String>,
+}
+
+impl Message {
+    /// The message that a stream's bytes tell, as far as they go.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut message = Self::default();
+        let mut decoder = Decoder::default();
+        decoder.push(bytes, |data| {
+            message.observe(data);
+        });
+        decoder.finish(|data| {
+            message.observe(data);
+        });
+        message
+    }
+
+    /// All of the answer has come, and no error.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.stopped && self.error.is_none()
+    }
+
+    /// The model stopped because it might not say more, in the middle of
+    /// whatever it was saying.
+    pub(crate) fn ran_out(&self) -> bool {
+        matches!(self.stop_reason.as_deref(), Some("max_tokens" | "model_context_window_exceeded"))
+    }
+
+    /// Takes in one event's data; answers with the text that it adds. Events
+    /// of unknown types are passed over, as the API asks of its clients.
+    pub(crate) fn observe(&mut self, data: &str) -> Option<String> {
+        let event: Value = serde_json::from_str(data).ok()?;
+        match event.get("type")?.as_str()? {
+            "message_start" => {
+                let message = event.get("message")?;
+                self.model = message.get("model").and_then(Value::as_str).map(str::to_owned);
+                self.count(message.get("usage"));
+            }
+            "content_block_delta" => {
+                let delta = event.get("delta")?;
+                if delta.get("type")?.as_str()? == "text_delta" {
+                    let text = delta.get("text")?.as_str()?;
+                    // SQLite would cut the text at U+0000.
+                    self.text.extend(text.chars().filter(|c| *c != '\0'));
+                    return Some(text.to_owned());
+                }
+            }
+            "message_delta" => {
+                let reason = event.pointer("/delta/stop_reason").and_then(Value::as_str);
+                self.stop_reason = reason.map(str::to_owned);
+                self.count(event.get("usage"));
+            }
+            "message_stop" => self.stopped = true,
+            "error" => self.error = Some(type_of(&event)),
+            _ => {}
+        }
+        None
+    }
+
+    /// A count that is missing or null keeps its last value.
+    fn count(&mut self, usage: Option<&Value>) {
+        let Some(usage) = usage else { return };
+        let count = |name: &str, last: &mut u64| {
+            if let Some(count) = usage.get(name).and_then(Value::as_u64) {
+                *last = count;
+            }
+        };
+        count("input_tokens", &mut self.usage.input_tokens);
+        count("output_tokens", &mut self.usage.output_tokens);
+        count("cache_creation_input_tokens", &mut self.usage.cache_creation_input_tokens);
+        count("cache_read_input_tokens", &mut self.usage.cache_read_input_tokens);
+    }
+}
+
+/// The `error.type` of an error body or event; only a known-looking word.
+pub(crate) fn error_type(body: &str) -> String {
+    serde_json::from_str(body).map_or_else(|_| "unknown".to_owned(), |body| type_of(&body))
+}
+
+fn type_of(error: &Value) -> String {
+    let kind = error.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    let word = !kind.is_empty() && kind.len() <= 40 && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if word { kind.to_owned() } else { "unknown".to_owned() }
+}
+
+/// The type of the error that a stream begins with, if it begins with one.
+pub(crate) fn leading_error(first: &[u8]) -> Option<String> {
+    let name = first.strip_prefix(b"event:")?.trim_ascii_start();
+    if !name.starts_with(b"error") {
+        return None;
+    }
+    Some(Message::of(first).error.unwrap_or_else(|| "unknown".to_owned()))
+}
+
+/// Server-sent events, decoded from bytes in any chunks.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// The data of the event that has not ended yet.
+    data: String,
+    has_data: bool,
+    /// The last byte was a CR, which a LF may still belong to.
+    after_cr: bool,
+}
+
+impl Decoder {
+    /// Takes the next bytes; `event` gets the data of each event they end.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) {
+        let mut rest = bytes;
+        while let Some((&first, tail)) = rest.split_first() {
+            if std::mem::take(&mut self.after_cr) && first == b'\n' {
+                rest = tail;
+                continue;
+            }
+            let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let (line, ended) = rest.split_at(end.unwrap_or(rest.len()));
+            self.line.extend_from_slice(line);
+            let Some((&ending, after)) = ended.split_first() else { return };
+            self.after_cr = ending == b'\r';
+            rest = after;
+            self.end_line(&mut event);
+        }
+    }
+
+    /// The stream has ended: an event without its blank line still counts.
+    pub(crate) fn finish(mut self, mut event: impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            self.end_line(&mut event);
+        }
+        self.dispatch(&mut event);
+    }
+
+    fn end_line(&mut self, event: &mut impl FnMut(&str)) {
+        if self.line.is_empty() {
+            return self.dispatch(event);
+        }
+        if let Some(value) = self.line.strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            if self.has_data {
+                self.data.push('\n');
+            }
+            self.data.push_str(&String::from_utf8_lossy(value));
+            self.has_data = true;
+        }
+        self.line.clear();
+    }
+
+    fn dispatch(&mut self, event: &mut impl FnMut(&str)) {
+        if std::mem::take(&mut self.has_data) {
+            event(&self.data);
+            self.data.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const STREAM: &str = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-sonnet-5-5\",",
+        "\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n",
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        ": comment\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
+        "\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,",
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\"Grüße \"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,",
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\"🐣\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},",
+        "\"usage\":{\"input_tokens\":null,\"output_tokens\":7}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+
+    fn in_pieces(bytes: &[u8], sizes: &[usize]) -> Message {
+        let (mut message, mut decoder, mut rest) = (Message::default(), Decoder::default(), bytes);
+        let mut sizes = sizes.iter().cycle();
+        while !rest.is_empty() {
+            let (piece, tail) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
+            decoder.push(piece, |data| drop(message.observe(data)));
+            rest = tail;
+        }
+        decoder.finish(|data| drop(message.observe(data)));
+        message
+    }
+
+    #[test]
+    fn a_stream_tells_its_message() {
+        let message = Message::of(STREAM.as_bytes());
+        assert_eq!(message.text, "Grüße 🐣");
+        assert_eq!(message.model.as_deref(), Some("claude-sonnet-5-5"));
+        assert_eq!((message.usage.input_tokens, message.usage.output_tokens), (9, 7));
+        assert!(message.is_complete());
+    }
+
+    #[test]
+    fn an_error_event_makes_it_incomplete() {
+        let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+        let message = Message::of(format!("{STREAM}{error}").as_bytes());
+        assert_eq!(message.error.as_deref(), Some("overloaded_error"));
+        assert!(!message.is_complete());
+        assert_eq!(leading_error(error.as_bytes()).as_deref(), Some("overloaded_error"));
+        assert_eq!(leading_error(STREAM.as_bytes()), None);
+    }
+
+    #[test]
+    fn every_cut_leaves_a_prefix_of_the_text() {
+        for cut in 0..STREAM.len() {
+            let message = Message::of(&STREAM.as_bytes()[..cut]);
+            assert!("Grüße 🐣".starts_with(&message.text), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_and_any_line_ending_tell_the_same(
+            sizes in prop::collection::vec(1_usize..40, 1..20), ending in prop::sample::select(vec!["\n", "\r\n", "\r"])
+        ) {
+            let stream = STREAM.replace('\n', ending);
+            prop_assert_eq!(in_pieces(stream.as_bytes(), &sizes), Message::of(STREAM.as_bytes()));
+        }
+
+        #[test]
+        fn garbage_is_no_message(bytes: Vec<u8>, sizes in prop::collection::vec(1_usize..9, 1..5)) {
+            prop_assert_eq!(in_pieces(&bytes, &sizes), Message::of(&bytes));
+        }
+    }
+}

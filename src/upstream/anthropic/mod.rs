@@ -1,0 +1,178 @@
+//! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): one
+//! streamed request, tried again until its first byte has come.
+
+pub(crate) mod events;
+pub(crate) mod models;
+mod request;
+
+pub(crate) use request::{Prompt, Turn};
+
+use crate::{
+    error::Error,
+    platform::{
+        clock::{now_ms, sleep},
+        fetch::{self, Failure, Outgoing},
+        pump::{Deadlines, Source},
+        random,
+    },
+    settings::Settings,
+    upstream::retry::{self, Advice},
+};
+
+const VERSION: &str = "2023-06-01";
+/// Error bodies are small; what is longer is not Anthropic's.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Why an attempt failed before its first byte.
+#[derive(Debug)]
+enum Refusal {
+    /// An error of the API's: its status, and its type.
+    Api { status: u16, kind: String, advice: Advice },
+    Timeout,
+    /// No connection, or one that ended before the first event.
+    Network,
+    /// Something that does not speak Anthropic's API.
+    NotAnthropic,
+}
+
+/// Asks for an answer as a stream whose first bytes have come.
+///
+/// # Errors
+/// [`Error::NotConfigured`] without a key; [`Error::Upstream`] when every
+/// attempt failed, with `Retry-After` where the API gave one.
+pub(crate) async fn stream(settings: &Settings, prompt: &Prompt, deadlines: Deadlines) -> Result<Source, Error> {
+    let key = settings.claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
+        variable: "CLAUDE_API_KEY",
+        detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
+    })?;
+    let body = request::body(prompt);
+    let mut attempt = 0;
+    loop {
+        let refusal = match try_once(settings, key, &body, deadlines).await {
+            Ok(source) => return Ok(source),
+            Err(refusal) => refusal,
+        };
+        let Some(pause) = refusal.pause_ms(attempt, jitter()) else { return Err(refusal.into_error()) };
+        sleep(pause).await;
+        attempt += 1;
+    }
+}
+
+async fn try_once(settings: &Settings, key: &str, body: &str, deadlines: Deadlines) -> Result<Source, Refusal> {
+    let request = Outgoing::post_json(format!("{}/v1/messages", settings.claude.base_url), body.to_owned())
+        .with("x-api-key", key)
+        .with("anthropic-version", VERSION);
+    let answer = fetch::send(request, settings.timeouts.head_ms).await.map_err(Refusal::from)?;
+    if answer.status() != 200 {
+        return Err(refused(answer, settings).await);
+    }
+    let media_type = answer.header("content-type").unwrap_or_default();
+    if !media_type.starts_with("text/event-stream") {
+        return Err(Refusal::NotAnthropic);
+    }
+    let body = answer.into_body().ok_or(Refusal::Network)?;
+    let source = Source::open(body, deadlines).await.map_err(|_| Refusal::Network)?;
+    // An error as the very first event is still an answer before the first byte.
+    match events::leading_error(source.first()) {
+        Some(kind) => Err(Refusal::Api { status: status_of(&kind), kind, advice: Advice::default() }),
+        None => Ok(source),
+    }
+}
+
+async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
+    let status = answer.status();
+    let advice = Advice::read(|name| answer.header(name), now_ms());
+    let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
+    Refusal::Api { status, kind: events::error_type(&body), advice }
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without randomness all clients would pause alike, which is no error.
+    let _ = random::fill(&mut byte);
+    byte[0]
+}
+
+/// The HTTP status that the API gives an error of this type.
+fn status_of(kind: &str) -> u16 {
+    match kind {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::Timeout,
+            Failure::Network(_) | Failure::TooLong => Self::Network,
+        }
+    }
+}
+
+impl Refusal {
+    fn pause_ms(&self, attempt: u32, jitter: u8) -> Option<u64> {
+        match self {
+            Self::Api { status, advice, .. } => retry::pause_ms(Some(*status), *advice, attempt, jitter),
+            Self::Network => retry::pause_ms(None, Advice::default(), attempt, jitter),
+            // A second minute of silence helps nobody.
+            Self::Timeout | Self::NotAnthropic => None,
+        }
+    }
+
+    /// What the client is told: our own words, never the upstream's.
+    fn into_error(self) -> Error {
+        let upstream = |status, code, detail: &str, retry_after_s| Error::Upstream {
+            status,
+            code,
+            detail: detail.to_owned(),
+            retry_after_s,
+        };
+        let Self::Api { status, kind, advice } = self else {
+            return match self {
+                Self::Timeout => upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None),
+                _ => upstream(502, "upstream_unreachable", "Claude cannot be reached; try again in a moment", None),
+            };
+        };
+        let retry_after = advice.after_s();
+        match status {
+            401 | 403 => upstream(502, "upstream_auth", "Claude refused our key: check CLAUDE_API_KEY", None),
+            402 => upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None),
+            404 => Error::Refused {
+                code: "unknown_model",
+                detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
+            },
+            413 => Error::Refused {
+                code: "conversation_too_long",
+                detail: "The project is too large to send to Claude".to_owned(),
+            },
+            429 => upstream(
+                429,
+                "upstream_rate_limited",
+                "Claude's rate limit is reached; try again after the time in Retry-After",
+                retry_after.or(Some(10)),
+            ),
+            529 | 503 => upstream(
+                503,
+                "upstream_overloaded",
+                "Claude is overloaded; try again in a moment",
+                retry_after.or(Some(5)),
+            ),
+            504 => upstream(504, "upstream_timeout", "Claude did not answer in time; try again", retry_after),
+            400..500 => Error::Upstream {
+                status: 502,
+                code: "upstream_rejected",
+                detail: format!("Claude refused the request ({kind})"),
+                retry_after_s: None,
+            },
+            _ => upstream(502, "upstream_error", "Claude failed; try again in a moment", retry_after),
+        }
+    }
+}

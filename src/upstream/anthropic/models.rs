@@ -1,0 +1,164 @@
+//! What each Claude model accepts and costs. The 5.5 generation refuses
+//! settings that older ones take, so nothing is sent that is not in this table.
+
+use serde_json::{Value, json};
+
+use super::events::Usage;
+
+/// How a model is told to think, for a chat without tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thinking {
+    /// Only between tool calls, so text comes at once.
+    BetweenTools,
+    /// Always on; summaries keep the stream from falling silent.
+    Always,
+    /// Off unless asked for.
+    Optional,
+}
+
+/// Micro-dollars per million tokens… of each kind, that is dollars × 10⁶.
+#[derive(Debug, Clone, Copy)]
+struct Prices {
+    input: u64,
+    output: u64,
+    cache_write: u64,
+    cache_read: u64,
+}
+
+/// One model.
+#[derive(Debug)]
+pub(crate) struct Model {
+    id: &'static str,
+    max_output: u32,
+    thinking: Thinking,
+    prices: Prices,
+    /// Prices of a prompt above so many tokens.
+    above: Option<(u64, Prices)>,
+}
+
+const fn prices(input: u64, output: u64, cache_write: u64, cache_read: u64) -> Prices {
+    Prices { input, output, cache_write, cache_read }
+}
+
+static MODELS: &[Model] = &[
+    Model {
+        id: "claude-sonnet-5-5",
+        max_output: 128_000,
+        thinking: Thinking::BetweenTools,
+        prices: prices(2_000_000, 10_000_000, 2_500_000, 200_000),
+        above: None,
+    },
+    Model {
+        id: "claude-opus-5-5",
+        max_output: 128_000,
+        thinking: Thinking::Always,
+        prices: prices(4_000_000, 20_000_000, 5_000_000, 200_000),
+        above: None,
+    },
+    Model {
+        id: "claude-haiku-5-5",
+        max_output: 128_000,
+        thinking: Thinking::Optional,
+        prices: prices(100_000, 500_000, 125_000, 10_000),
+        above: Some((100_000, prices(500_000, 2_500_000, 625_000, 50_000))),
+    },
+    Model {
+        id: "claude-fable-5-1",
+        max_output: 128_000,
+        thinking: Thinking::Always,
+        prices: prices(10_000_000, 50_000_000, 12_500_000, 1_000_000),
+        above: None,
+    },
+    Model {
+        id: "claude-opus-5",
+        max_output: 128_000,
+        thinking: Thinking::Optional,
+        prices: prices(5_000_000, 25_000_000, 6_250_000, 500_000),
+        above: None,
+    },
+    Model {
+        id: "claude-sonnet-5",
+        max_output: 128_000,
+        thinking: Thinking::Optional,
+        prices: prices(2_000_000, 10_000_000, 2_500_000, 200_000),
+        above: None,
+    },
+    Model {
+        id: "claude-haiku-4-5",
+        max_output: 64_000,
+        thinking: Thinking::Optional,
+        prices: prices(1_000_000, 5_000_000, 1_250_000, 100_000),
+        above: None,
+    },
+];
+
+/// Enough for an app of many files, and no more than every model gives.
+const MAX_TOKENS: u32 = 32_000;
+
+/// The row of a model, dated names (`claude-haiku-4-5-20251001`) included.
+fn find(id: &str) -> Option<&'static Model> {
+    let dated = |model: &&Model| {
+        let date = id.strip_prefix(model.id).and_then(|rest| rest.strip_prefix('-'));
+        date.is_some_and(|date| date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()))
+    };
+    MODELS.iter().find(|model| model.id == id).or_else(|| MODELS.iter().find(dated))
+}
+
+/// `max_tokens` of a chat with this model.
+pub(super) fn max_tokens(id: &str) -> u32 {
+    find(id).map_or(8_192, |model| model.max_output.min(MAX_TOKENS))
+}
+
+/// `thinking` of a chat with this model; none where it is best left out.
+pub(super) fn thinking(id: &str) -> Option<Value> {
+    match find(id)?.thinking {
+        Thinking::BetweenTools => Some(json!({ "type": "between_tools" })),
+        Thinking::Always => Some(json!({ "type": "adaptive", "display": "summarized" })),
+        Thinking::Optional => None,
+    }
+}
+
+/// What an answer cost in micro-dollars, rounded up; none for a model whose
+/// prices are not known.
+pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
+    let model = find(id)?;
+    let prompt = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+    let prices = match model.above {
+        Some((tokens, prices)) if prompt > tokens => prices,
+        _ => model.prices,
+    };
+    let cost = usage.input_tokens * prices.input
+        + usage.output_tokens * prices.output
+        + usage.cache_creation_input_tokens * prices.cache_write
+        + usage.cache_read_input_tokens * prices.cache_read;
+    Some(cost.div_ceil(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(input: u64, output: u64) -> Usage {
+        Usage { input_tokens: input, output_tokens: output, ..Usage::default() }
+    }
+
+    #[test]
+    fn cost_is_exact_and_rounded_up() {
+        assert_eq!(cost_micro_usd("claude-sonnet-5-5", &usage(1_000, 100)), Some(3_000));
+        assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(1, 0)), Some(1));
+        assert_eq!(cost_micro_usd("sandbox", &usage(1, 1)), None);
+    }
+
+    #[test]
+    fn a_long_prompt_pays_the_upper_tier() {
+        assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_000, 0)), Some(10_000));
+        assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_001, 0)), Some(50_001));
+    }
+
+    #[test]
+    fn a_dated_name_is_its_model() {
+        assert_eq!(max_tokens("claude-haiku-4-5-20251001"), 32_000);
+        assert_eq!(max_tokens("claude-haiku-4-5-preview"), 8_192);
+        assert_eq!(thinking("claude-sonnet-5"), None);
+    }
+}

@@ -1,0 +1,8 @@
+//! One client for each outside service. What they answer is untrusted: read
+//! within limits, and never passed on as our own words.
+
+pub(crate) mod aitmpl;
+pub(crate) mod anthropic;
+pub(crate) mod retry;
+pub(crate) mod sandbox;
+pub(crate) mod skillsmp;

@@ -1,0 +1,36 @@
+//! skillsmp.com, a marketplace of skills, and the repositories on GitHub
+//! that its skills are kept in.
+
+use super::aitmpl::{Refusal, get};
+use crate::{platform::fetch::Outgoing, settings::Settings};
+
+/// As many skills as one search gives.
+const PAGE: u32 = 100;
+const LONGEST_ANSWER: usize = 4_000_000;
+/// The longest SKILL.md, in bytes.
+const LONGEST_CONTENT: usize = 256 * 1024;
+/// The quota is by the day, so an hour is not too long to wait.
+const AFTER_QUOTA_MS: i64 = 3_600_000;
+
+/// `GET /api/v1/skills/search`, the skills with the most stars:
+/// `{"success":true,"data":{"skills":[…]}}`, not parsed yet. Without a key
+/// 50 requests a day are allowed, with one 500.
+pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, Refusal> {
+    let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let base = &settings.skills.skillsmp_url;
+    let url = format!("{base}/api/v1/skills/search?q={query}&page=1&limit={PAGE}&sortBy=stars");
+    let key = settings.skills.skillsmp_key.iter().map(|key| ("authorization", format!("Bearer {key}")));
+    let mut request = Outgoing::get(url);
+    request.headers.extend(key);
+    get(request, LONGEST_ANSWER, settings).await.map_err(|refusal| match refusal.status {
+        Some(429) => Refusal { retry_after_ms: refusal.retry_after_ms.or(Some(AFTER_QUOTA_MS)), ..refusal },
+        _ => refusal,
+    })
+}
+
+/// A file at raw.githubusercontent.com. `path` is
+/// `{owner}/{repository}/{branch}/{path}`, of characters that need no encoding.
+pub(crate) async fn raw_file(settings: &Settings, path: &str) -> Result<String, Refusal> {
+    let url = format!("{}/{path}", settings.skills.raw_github_url);
+    get(Outgoing::get(url), LONGEST_CONTENT, settings).await
+}

@@ -13,13 +13,13 @@ use super::{
 
 /// A kind of app: its templates and the words that ask for it.
 #[derive(Debug)]
-pub struct Archetype {
-    pub name: &'static str,
+pub(super) struct Archetype {
+    pub(super) name: &'static str,
     title: &'static str,
     accent: &'static str,
     tagline: &'static str,
     /// What it does, as a sentence that follows the title and a colon.
-    pub about: &'static str,
+    pub(super) about: &'static str,
     /// Phrases in the singular, each with its weight.
     words: &'static [(&'static str, u32)],
     html: &'static str,
@@ -29,11 +29,11 @@ pub struct Archetype {
 
 /// An app as it was written.
 #[derive(Debug)]
-pub struct App {
-    pub title: String,
+pub(super) struct App {
+    pub(super) title: String,
     /// What the person should know about it.
-    pub note: Option<String>,
-    pub files: BTreeMap<String, String>,
+    pub(super) note: Option<String>,
+    pub(super) files: BTreeMap<String, String>,
 }
 
 /// What an archetype contains, depending on what it is about. The last one of `apps/content.json` is for all the rest.
@@ -76,7 +76,7 @@ macro_rules! archetype {
 }
 
 /// All but the general one.
-pub static ARCHETYPES: &[Archetype] = &[
+pub(super) static ARCHETYPES: &[Archetype] = &[
     archetype!("timer", "Pomodoro Timer", "#cf3a44",
         ["pomodoro" 6, "timer" 4, "stopwatch" 5, "focus" 1],
         "One thing at a time, then a break.",
@@ -156,22 +156,27 @@ pub static ARCHETYPES: &[Archetype] = &[
         "a calculator with parentheses, keyboard and history."),
 ];
 
-static GENERAL: Archetype = archetype!("collection", "My List", "#4263eb", [],
+static GENERAL: Archetype = archetype!(
+    "collection",
+    "My List",
+    "#4263eb",
+    [],
     "Add, tick, find.",
-    "a collection to add to, edit, tick, search, filter and sort.");
+    "a collection to add to, edit, tick, search, filter and sort."
+);
 
 /// The archetype for everything that no other one fits.
-pub fn general() -> &'static Archetype {
+pub(super) fn general() -> &'static Archetype {
     &GENERAL
 }
 
 /// The archetype that fits the prompt best; `None` if none fits.
-pub fn find(read: &Prompt) -> Option<&'static Archetype> {
+pub(super) fn find(read: &Prompt) -> Option<&'static Archetype> {
     best(read, FITS)
 }
 
 /// As [`find`], for an app that takes the place of another.
-pub fn find_clearly(read: &Prompt) -> Option<&'static Archetype> {
+pub(super) fn find_clearly(read: &Prompt) -> Option<&'static Archetype> {
     best(read, FITS_CLEARLY)
 }
 
@@ -194,13 +199,13 @@ fn score(archetype: &Archetype, read: &Prompt) -> (u32, usize) {
 }
 
 /// Whether the files are an app of this archetype.
-pub fn made(archetype: &Archetype, files: &BTreeMap<String, String>) -> bool {
+pub(super) fn made(archetype: &Archetype, files: &BTreeMap<String, String>) -> bool {
     let mark = format!("data-app=\"{}\"", archetype.name);
     files.get("index.html").is_some_and(|page| page.contains(&mark))
 }
 
 /// Writes the app: the three files, with title, content and colours for the prompt.
-pub fn write(archetype: &Archetype, read: &Prompt) -> App {
+pub(super) fn write(archetype: &Archetype, read: &Prompt) -> App {
     let subject = read.subject();
     let mut content = content(archetype, read);
     personalise(archetype, &mut content, read, &subject);
@@ -218,18 +223,25 @@ pub fn write(archetype: &Archetype, read: &Prompt) -> App {
     let search = html(&format!("In all {}", plural(&subject.noun)));
     let body = fill(archetype.html, &[("add", &add), ("search", &search)]);
     let prompt: String = read.text.chars().take(160).collect();
-    let page = fill(PAGE, &[
-        ("app", archetype.name),
-        ("title", &html(&title)),
-        ("tagline", &html(tagline)),
-        ("prompt", &html(&prompt)),
-        ("body", &body),
-    ]);
+    let page = fill(
+        PAGE,
+        &[
+            ("app", archetype.name),
+            ("title", &html(&title)),
+            ("tagline", &html(tagline)),
+            ("prompt", &html(&prompt)),
+            ("body", &body),
+        ],
+    );
     let styles = edits::with_accent(&format!("{BASE_CSS}\n{}", archetype.css), archetype.accent);
     let script = format!("{}{COMMON_JS}{}", script_data(&content.data), archetype.js.concat());
 
     let files = [("index.html", page), ("styles.css", styles), ("app.js", script)];
-    App { title, note: content.note, files: files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect() }
+    App {
+        title,
+        note: content.note,
+        files: files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect(),
+    }
 }
 
 /// The content with the most of its words in the prompt; without any, the last one.
@@ -257,12 +269,20 @@ fn personalise(archetype: &Archetype, content: &mut Content, read: &Prompt, subj
             let (question, options) = read.choice();
             let about = subject.about.as_deref().unwrap_or("it");
             if !options.is_empty() {
-                let choice = || format!("{}: which one?", subject.about.as_deref().map_or("Your choice".to_owned(), capital));
+                let choice = || {
+                    format!(
+                        "{}: which one?",
+                        subject.about.as_deref().map_or("Your choice".to_owned(), capital)
+                    )
+                };
                 data.insert("question".to_owned(), json!(question.unwrap_or_else(choice)));
                 data.insert("options".to_owned(), json!(options));
             } else if general && subject.about.is_some() {
                 data.insert("question".to_owned(), json!(format!("What do you think about {about}?")));
-                data.insert("options".to_owned(), json!(["I like it", "I can live with it", "Not for me", "Not sure yet"]));
+                data.insert(
+                    "options".to_owned(),
+                    json!(["I like it", "I can live with it", "Not for me", "Not sure yet"]),
+                );
             }
         }
         "countdown" => {

@@ -9,10 +9,14 @@ use super::wording::Prompt;
 
 /// One change, ready to be made.
 #[derive(Debug, PartialEq)]
-pub enum Change {
+pub(super) enum Change {
     Title(String),
     /// A custom property or property of the style sheet, its new value, and how to tell it.
-    Style { property: &'static str, value: String, told: String },
+    Style {
+        property: &'static str,
+        value: String,
+        told: String,
+    },
     /// Text larger or smaller by so many steps of an eighth.
     Text(i32),
 }
@@ -20,33 +24,71 @@ pub enum Change {
 /// Whether the prompt begins a project or changes one: a first prompt describes the app ("a list with dark mode, called
 /// Zen"), a later one commands ("call it Zen").
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Turn {
+pub(super) enum Turn {
     First,
     FollowUp,
 }
 
 /// What was done: the files that changed, and each change in words.
 #[derive(Debug, Default)]
-pub struct Outcome {
-    pub files: BTreeMap<String, String>,
+pub(super) struct Outcome {
+    pub(super) files: BTreeMap<String, String>,
     /// Also those that were already so.
-    pub done: Vec<String>,
+    pub(super) done: Vec<String>,
 }
 
 const COLOURS: &[(&str, &str)] = &[
-    ("red", "#d6323e"), ("crimson", "#c01f45"), ("coral", "#e8604c"), ("orange", "#e0701a"), ("amber", "#c98a00"), ("gold", "#b8860b"),
-    ("yellow", "#d9a800"), ("lime", "#4f7d0c"), ("green", "#1e8045"), ("emerald", "#0d7d60"), ("mint", "#1f8262"), ("teal", "#0f7f86"),
-    ("turquoise", "#0e7f7f"), ("cyan", "#0e7490"), ("sky", "#0b75b8"), ("blue", "#2563d9"), ("navy", "#1f3a7a"), ("indigo", "#4f46e5"),
-    ("violet", "#7048e8"), ("purple", "#8a3fd1"), ("magenta", "#c026a3"), ("pink", "#cf3a87"), ("rose", "#d42c52"), ("brown", "#8a5a3c"),
-    ("grey", "#5f6670"), ("gray", "#5f6670"), ("black", "#1c1c22"), ("white", "#f4f4f6"),
+    ("red", "#d6323e"),
+    ("crimson", "#c01f45"),
+    ("coral", "#e8604c"),
+    ("orange", "#e0701a"),
+    ("amber", "#c98a00"),
+    ("gold", "#b8860b"),
+    ("yellow", "#d9a800"),
+    ("lime", "#4f7d0c"),
+    ("green", "#1e8045"),
+    ("emerald", "#0d7d60"),
+    ("mint", "#1f8262"),
+    ("teal", "#0f7f86"),
+    ("turquoise", "#0e7f7f"),
+    ("cyan", "#0e7490"),
+    ("sky", "#0b75b8"),
+    ("blue", "#2563d9"),
+    ("navy", "#1f3a7a"),
+    ("indigo", "#4f46e5"),
+    ("violet", "#7048e8"),
+    ("purple", "#8a3fd1"),
+    ("magenta", "#c026a3"),
+    ("pink", "#cf3a87"),
+    ("rose", "#d42c52"),
+    ("brown", "#8a5a3c"),
+    ("grey", "#5f6670"),
+    ("gray", "#5f6670"),
+    ("black", "#1c1c22"),
+    ("white", "#f4f4f6"),
 ];
 /// Words between a colour and what it colours.
-const SHADES: &[&str] = &["dark", "light", "deep", "bright", "soft", "pastel", "warm", "nice", "more", "bit", "a", "an", "the", "of", "really", "very"];
-const COLOURED: &[&str] =
-    &["theme", "accent", "colour", "color", "button", "scheme", "tone", "look", "style", "highlight", "background", "page"];
+const SHADES: &[&str] = &[
+    "dark", "light", "deep", "bright", "soft", "pastel", "warm", "nice", "more", "bit", "a", "an", "the",
+    "of", "really", "very",
+];
+const COLOURED: &[&str] = &[
+    "theme",
+    "accent",
+    "colour",
+    "color",
+    "button",
+    "scheme",
+    "tone",
+    "look",
+    "style",
+    "highlight",
+    "background",
+    "page",
+];
 
 /// The changes that a prompt asks for, in the order in which they are made.
-pub fn requested(read: &Prompt, turn: Turn) -> Vec<Change> {
+pub(super) fn requested(read: &Prompt, turn: Turn) -> Vec<Change> {
     let mut changes = vec![];
     // The name of a new app is already in its page.
     if turn == Turn::FollowUp {
@@ -62,8 +104,21 @@ pub fn requested(read: &Prompt, turn: Turn) -> Vec<Change> {
 }
 
 /// The name that the prompt gives the app.
-pub fn name(read: &Prompt, turn: Turn) -> Option<String> {
-    let clauses = [" and make", " and change", " and use", " and set", " and turn", " and give", " and add", ", ", ". ", "; ", " please", " instead"];
+pub(super) fn name(read: &Prompt, turn: Turn) -> Option<String> {
+    let clauses = [
+        " and make",
+        " and change",
+        " and use",
+        " and set",
+        " and turn",
+        " and give",
+        " and add",
+        ", ",
+        ". ",
+        "; ",
+        " please",
+        " instead",
+    ];
     match turn {
         Turn::First => {
             let details = [" with ", " that ", " which ", " for ", " in which ", " where "];
@@ -75,9 +130,27 @@ pub fn name(read: &Prompt, turn: Turn) -> Option<String> {
         }
         Turn::FollowUp => {
             let phrases = [
-                "call it ", "call this ", "call the app ", "name it ", "name the app ", "rename it to ", "rename to ", "rename this to ",
-                "rename the app to ", "rename the project to ", "rename the app ", "rename it ", "title to ", "title should be ", "title: ",
-                "heading to ", "heading should be ", "headline to ", "name to ", "name should be ", "retitle it ",
+                "call it ",
+                "call this ",
+                "call the app ",
+                "name it ",
+                "name the app ",
+                "rename it to ",
+                "rename to ",
+                "rename this to ",
+                "rename the app to ",
+                "rename the project to ",
+                "rename the app ",
+                "rename it ",
+                "title to ",
+                "title should be ",
+                "title: ",
+                "heading to ",
+                "heading should be ",
+                "headline to ",
+                "name to ",
+                "name should be ",
+                "retitle it ",
             ];
             read.name_after(&phrases, &clauses)
         }
@@ -85,7 +158,7 @@ pub fn name(read: &Prompt, turn: Turn) -> Option<String> {
 }
 
 /// The first colour in the prompt, by code or by name, as `#rrggbb`.
-pub fn colour(read: &Prompt) -> Option<String> {
+pub(super) fn colour(read: &Prompt) -> Option<String> {
     code(read).or_else(|| read.words.iter().find_map(|word| named(word)).map(str::to_owned))
 }
 
@@ -96,7 +169,8 @@ fn named(word: &str) -> Option<&'static str> {
 /// A colour code such as `#0af` or `#00aaff`, in six digits.
 fn code(read: &Prompt) -> Option<String> {
     read.text.split('#').skip(1).find_map(|after| {
-        let digits: String = after.chars().take_while(char::is_ascii_hexdigit).collect::<String>().to_ascii_lowercase();
+        let digits: String =
+            after.chars().take_while(char::is_ascii_hexdigit).collect::<String>().to_ascii_lowercase();
         match digits.len() {
             3 => Some(format!("#{}", digits.chars().flat_map(|digit| [digit, digit]).collect::<String>())),
             6 => Some(format!("#{digits}")),
@@ -114,13 +188,25 @@ fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
     }
     for (at, word) in read.words.iter().enumerate() {
         let Some(code) = named(word) else { continue };
-        let before: Vec<&str> = read.words.iter().take(at).rev().map(String::as_str).filter(|word| !SHADES.contains(word)).take(2).collect();
+        let before: Vec<&str> = read
+            .words
+            .iter()
+            .take(at)
+            .rev()
+            .map(String::as_str)
+            .filter(|word| !SHADES.contains(word))
+            .take(2)
+            .collect();
         let after = read.words.get(at + 1).map_or("", String::as_str);
         let on_page = after == "background" || before.contains(&"background");
         let coloured = COLOURED.contains(&after)
-            || before.first().is_some_and(|word| ["in", "it", "to", "be", "everything", "more", "into"].contains(word) || COLOURED.contains(word));
+            || before.first().is_some_and(|word| {
+                ["in", "it", "to", "be", "everything", "more", "into"].contains(word)
+                    || COLOURED.contains(word)
+            });
         // "A green timer".
-        let first = before.first().is_none_or(|word| ["make", "build", "create", "design", "want"].contains(word));
+        let first =
+            before.first().is_none_or(|word| ["make", "build", "create", "design", "want"].contains(word));
         let of_a_new_app = first && (turn == Turn::First || read.asks_for_an_app());
         // "Green, please" says it all; "green tea" in a longer message does not.
         let alone = turn == Turn::FollowUp && read.words.len() <= 3;
@@ -147,7 +233,9 @@ fn accent(code: &str, told: &str) -> Vec<Change> {
 
 /// The colour as a tint, in light and in dark, so that text stays readable.
 fn background(code: &str, told: &str) -> Vec<Change> {
-    let tint = format!("light-dark(color-mix(in srgb, {code} 16%, #ffffff), color-mix(in srgb, {code} 22%, #0d0d11))");
+    let tint = format!(
+        "light-dark(color-mix(in srgb, {code} 16%, #ffffff), color-mix(in srgb, {code} 22%, #0d0d11))"
+    );
     vec![style("--page", &tint, &format!("a {told} background"))]
 }
 
@@ -156,10 +244,35 @@ fn scheme(read: &Prompt) -> Option<(&'static str, &'static str)> {
     if read.has(&["toggle", "switcher", "mode switch", "mode button", "theme switch"]) {
         return None;
     }
-    let dark = read.has(&["dark mode", "dark theme", "dark version", "dark background", "night mode", "make it dark", "darker", "in dark"]);
-    let light = read.has(&["light mode", "light theme", "light version", "light background", "day mode", "make it light", "lighter"]);
-    let both = read.has(&["light and dark", "dark and light", "light dark", "system theme", "dark or light", "light or dark"]);
-    let no_dark = read.has(&["no dark", "not dark", "remove dark", "remove the dark", "without dark", "le dark"]);
+    let dark = read.has(&[
+        "dark mode",
+        "dark theme",
+        "dark version",
+        "dark background",
+        "night mode",
+        "make it dark",
+        "darker",
+        "in dark",
+    ]);
+    let light = read.has(&[
+        "light mode",
+        "light theme",
+        "light version",
+        "light background",
+        "day mode",
+        "make it light",
+        "lighter",
+    ]);
+    let both = read.has(&[
+        "light and dark",
+        "dark and light",
+        "light dark",
+        "system theme",
+        "dark or light",
+        "light or dark",
+    ]);
+    let no_dark =
+        read.has(&["no dark", "not dark", "remove dark", "remove the dark", "without dark", "le dark"]);
     match (both || dark && light, dark, light || no_dark) {
         (true, ..) => Some(("light dark", "light or dark as the system is")),
         (_, true, false) => Some(("dark", "dark mode")),
@@ -169,7 +282,16 @@ fn scheme(read: &Prompt) -> Option<(&'static str, &'static str)> {
 }
 
 fn text_size(read: &Prompt) -> Option<i32> {
-    let of_text = read.has(&["text", "font", "letter", "type size", "everything", "make it bigger", "make it larger", "make it smaller"]);
+    let of_text = read.has(&[
+        "text",
+        "font",
+        "letter",
+        "type size",
+        "everything",
+        "make it bigger",
+        "make it larger",
+        "make it smaller",
+    ]);
     if of_text && read.has(&["bigger", "larger", "large", "big", "increase", "bump"]) {
         return Some(1);
     }
@@ -177,11 +299,22 @@ fn text_size(read: &Prompt) -> Option<i32> {
 }
 
 fn corners(read: &Prompt) -> Option<(&'static str, &'static str)> {
-    let square = ["square corner", "sharp corner", "sharper", "less rounded", "not rounded", "no rounded", "square edge", "sharp edge", "boxy"];
+    let square = [
+        "square corner",
+        "sharp corner",
+        "sharper",
+        "less rounded",
+        "not rounded",
+        "no rounded",
+        "square edge",
+        "sharp edge",
+        "boxy",
+    ];
     if read.has(&square) {
         return Some(("3px", "square corners"));
     }
-    read.has(&["rounded", "rounder", "round corner", "round button", "soft corner"]).then_some(("26px", "rounded corners"))
+    read.has(&["rounded", "rounder", "round corner", "round button", "soft corner"])
+        .then_some(("26px", "rounded corners"))
 }
 
 fn style(property: &'static str, value: &str, told: &str) -> Change {
@@ -189,7 +322,7 @@ fn style(property: &'static str, value: &str, told: &str) -> Change {
 }
 
 /// Makes the changes in the files. Only files that differ afterwards are in the outcome.
-pub fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Outcome {
+pub(super) fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Outcome {
     let mut outcome = Outcome::default();
     for change in changes {
         let wanted = if matches!(change, Change::Title(_)) { ".html" } else { ".css" };
@@ -212,11 +345,16 @@ pub fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Outcome {
 fn made(text: &str, change: &Change) -> Option<(String, String)> {
     match change {
         Change::Title(title) => Some((with_title(text, title)?, format!("the title is “{title}”"))),
-        Change::Style { property, value, told } => Some((with_property(text, property, value)?, told.clone())),
+        Change::Style { property, value, told } => {
+            Some((with_property(text, property, value)?, told.clone()))
+        }
         Change::Text(steps) => {
             let size: f64 = property(text, "--text")?.strip_suffix("rem")?.parse().ok()?;
             let size = (size + 0.125 * f64::from(*steps)).clamp(0.75, 1.75);
-            Some((with_property(text, "--text", &format!("{size}rem"))?, format!("text at {} % of its usual size", size * 100.0)))
+            Some((
+                with_property(text, "--text", &format!("{size}rem"))?,
+                format!("text at {} % of its usual size", size * 100.0),
+            ))
         }
     }
 }
@@ -238,9 +376,11 @@ fn with_element(page: &str, name: &str, content: &str) -> Option<String> {
 }
 
 /// The style sheet in an accent colour.
-pub fn with_accent(css: &str, code: &str) -> String {
+pub(super) fn with_accent(css: &str, code: &str) -> String {
     let coloured = with_property(css, "--accent", code);
-    coloured.and_then(|css| with_property(&css, "--on-accent", text_on(code))).unwrap_or_else(|| css.to_owned())
+    coloured
+        .and_then(|css| with_property(&css, "--on-accent", text_on(code)))
+        .unwrap_or_else(|| css.to_owned())
 }
 
 /// The value in the first declaration of the property.

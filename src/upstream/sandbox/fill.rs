@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Replaces each `{{name}}` of `template` by its value. One pass: what a value contains is not a template.
 /// A name without a value becomes nothing.
-pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -20,7 +20,7 @@ pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// Text for HTML, in an element or in a quoted attribute. Braces are escaped too, so that nothing reads as a template.
-pub fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -38,7 +38,7 @@ pub fn html(text: &str) -> String {
 }
 
 /// The line `const app = {…};` with a field a line; strings in it can neither end a script nor open a template.
-pub fn script_data(data: &Map<String, Value>) -> String {
+pub(super) fn script_data(data: &Map<String, Value>) -> String {
     let fields: Vec<String> =
         data.iter().map(|(name, value)| format!("  {name}: {}", harmless(&value_lines(value)))).collect();
     match fields.is_empty() {

@@ -18,10 +18,10 @@ use archetypes::Archetype;
 use edits::{Change, Outcome};
 use wording::Prompt;
 
-pub use stream::events;
+pub(crate) use stream::events;
 
 /// The model id that every answer, row and event shows.
-pub const MODEL: &str = "sandbox";
+pub(crate) const MODEL: &str = "sandbox";
 
 type Files = BTreeMap<String, String>;
 
@@ -33,7 +33,7 @@ const NEEDS_CLAUDE: &str = "set `CLAUDE_API_KEY`, and Claude takes over";
 /// `current` is the project's files as they are, path to content; `None` or empty for a new project. With files, the
 /// prompt is read as a change to them, and only files that change are answered.
 /// The same inputs give the same answer.
-pub fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>) -> String {
+pub(crate) fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>) -> String {
     match current.filter(|files| !files.is_empty()) {
         None => first_turn(prompt),
         Some(files) => follow_up(prompt, files),
@@ -105,7 +105,10 @@ fn changed(outcome: &Outcome) -> String {
     if outcome.files.is_empty() {
         return match outcome.done.is_empty() {
             true => beyond_me(),
-            false => format!("It already is as you ask: {}. No file was changed.\n", in_prose(&outcome.done.join(", "))),
+            false => format!(
+                "It already is as you ask: {}. No file was changed.\n",
+                in_prose(&outcome.done.join(", "))
+            ),
         };
     }
     format!(

@@ -11,19 +11,25 @@ const PIECE_BYTES: usize = 24;
 /// `content_block_start`, a `content_block_delta` for every few words, `content_block_stop`, `message_delta`,
 /// `message_stop`. The deltas together are the answer.
 /// `message_id` is the message's id, such as `msg_sandbox_…`. Usage counts a token for every four bytes.
-pub fn events(message_id: &str, prompt: &str, answer: &str) -> Vec<String> {
+pub(crate) fn events(message_id: &str, prompt: &str, answer: &str) -> Vec<String> {
     let id = quoted(message_id);
     let (input, output) = (tokens(prompt), tokens(answer));
     let cache = r#""cache_creation_input_tokens":0,"cache_read_input_tokens":0"#;
     let mut events = vec![
-        frame("message_start", &format!(
-            r#","message":{{"id":{id},"type":"message","role":"assistant","model":"{MODEL}","content":[],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":{input},{cache},"output_tokens":1}}}}"#
-        )),
+        frame(
+            "message_start",
+            &format!(
+                r#","message":{{"id":{id},"type":"message","role":"assistant","model":"{MODEL}","content":[],"stop_reason":null,"stop_sequence":null,"usage":{{"input_tokens":{input},{cache},"output_tokens":1}}}}"#
+            ),
+        ),
         frame("ping", ""),
         frame("content_block_start", r#","index":0,"content_block":{"type":"text","text":""}"#),
     ];
     events.extend(pieces(answer).iter().map(|piece| {
-        frame("content_block_delta", &format!(r#","index":0,"delta":{{"type":"text_delta","text":{}}}"#, quoted(piece)))
+        frame(
+            "content_block_delta",
+            &format!(r#","index":0,"delta":{{"type":"text_delta","text":{}}}"#, quoted(piece)),
+        )
     }));
     events.push(frame("content_block_stop", r#","index":0"#));
     events.push(frame("message_delta", &format!(

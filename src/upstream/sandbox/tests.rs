@@ -107,9 +107,15 @@ fn every_app_is_whole() {
         // Each id that the script asks for is in the page.
         let script = &files["app.js"];
         for id in script.split("$('#").skip(1).map(|rest| rest.split(['\'', ' ']).next().unwrap()) {
-            assert!(page.contains(&format!("id=\"{id}\"")) || script.contains(&format!("id: '{id}'")), "{prompt}: no #{id}");
+            assert!(
+                page.contains(&format!("id=\"{id}\"")) || script.contains(&format!("id: '{id}'")),
+                "{prompt}: no #{id}"
+            );
         }
-        assert!(!["http://", "https://"].iter().any(|scheme| page.contains(scheme)), "{prompt} loads from outside");
+        assert!(
+            !["http://", "https://"].iter().any(|scheme| page.contains(scheme)),
+            "{prompt} loads from outside"
+        );
     }
 }
 
@@ -152,12 +158,19 @@ fn markup_in_a_prompt_comes_out_as_text() {
 fn details_of_the_prompt_are_in_the_app() {
     assert!(app("a 50 minute focus timer")["app.js"].contains("minutes: 50"));
     let poll = &app("poll: which day suits you, Monday, Tuesday or Friday?")["app.js"];
-    assert!(poll.contains(r#"question: "Which day suits you?""#) && poll.contains(r#"["Monday","Tuesday","Friday"]"#), "{poll}");
+    assert!(
+        poll.contains(r#"question: "Which day suits you?""#)
+            && poll.contains(r#"["Monday","Tuesday","Friday"]"#),
+        "{poll}"
+    );
     assert!(app("a colour palette based on #ff8800")["app.js"].contains("\"#ff8800\""));
     assert!(app("inventory of houseplants")["app.js"].contains("noun: \"houseplant\""));
     let named = app("a todo list called “Zen & Co” in dark mode with a green theme");
     assert_eq!(title(&named), "Zen &amp; Co");
-    assert!(named["styles.css"].contains("color-scheme: dark;") && named["styles.css"].contains("--accent: #1e8045;"));
+    assert!(
+        named["styles.css"].contains("color-scheme: dark;")
+            && named["styles.css"].contains("--accent: #1e8045;")
+    );
 }
 
 #[test]
@@ -170,7 +183,11 @@ fn greetings_and_questions_get_words_and_no_files() {
 
 #[test]
 fn a_new_title_changes_the_page_alone() {
-    for message in ["call it Recipes for Two", "Rename the app to “Recipes for Two”, please", "change the title to Recipes for Two."] {
+    for message in [
+        "call it Recipes for Two",
+        "Rename the app to “Recipes for Two”, please",
+        "change the title to Recipes for Two.",
+    ] {
         let changed = change("recipe box", message);
         assert_eq!(changed.keys().collect::<Vec<_>>(), ["index.html"], "{message}");
         assert_eq!(title(&changed), "Recipes for Two", "{message}");
@@ -223,12 +240,21 @@ fn another_app_takes_the_place_of_the_first_when_asked_for() {
         assert!(change("a poll", message)["index.html"].contains("data-app=\"tictactoe\""), "{message}");
     }
     assert!(change("a quiz about capitals", "make a quiz about space")["app.js"].contains("Jupiter"));
-    assert!(change("a poll", "build an app to track my plants")["index.html"].contains("data-app=\"collection\""));
+    assert!(
+        change("a poll", "build an app to track my plants")["index.html"].contains("data-app=\"collection\"")
+    );
 }
 
 #[test]
 fn a_change_that_it_cannot_make_is_refused_in_words() {
-    for message in ["add a timer to each question", "add a login page", "add a dark mode toggle", "why is it slow?", "create a settings page", "make it better"] {
+    for message in [
+        "add a timer to each question",
+        "add a login page",
+        "add a dark mode toggle",
+        "why is it slow?",
+        "create a settings page",
+        "make it better",
+    ] {
         let answer = answer(message, Some(&app("a quiz about capitals")));
         assert!(files(&answer).is_empty() && answer.contains("CLAUDE_API_KEY"), "{message}");
     }
@@ -258,20 +284,35 @@ fn data(event: &str) -> Value {
 #[test]
 fn events_come_in_the_order_of_claude_and_name_their_type() {
     let events = events("msg_sandbox_1", "a poll", "Here is a poll that has quite a few words in it.");
-    let names: Vec<String> = events.iter().map(|event| data(event)["type"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> =
+        events.iter().map(|event| data(event)["type"].as_str().unwrap().to_owned()).collect();
     let mut once = names.clone();
     once.dedup();
     assert_eq!(
         once,
-        ["message_start", "ping", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"]
+        [
+            "message_start",
+            "ping",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop"
+        ]
     );
     for (event, name) in events.iter().zip(&names) {
-        assert!(event.starts_with(&format!("event: {name}\ndata: {{")) && event.ends_with("}\n\n"), "{event}");
+        assert!(
+            event.starts_with(&format!("event: {name}\ndata: {{")) && event.ends_with("}\n\n"),
+            "{event}"
+        );
     }
     let message = &data(&events[0])["message"];
     assert_eq!((message["model"].as_str(), message["id"].as_str()), (Some(MODEL), Some("msg_sandbox_1")));
     let delta = data(&events[events.len() - 2]);
-    assert_eq!((delta["delta"]["stop_reason"].as_str(), delta["usage"]["output_tokens"].as_u64()), (Some("end_turn"), Some(12)));
+    assert_eq!(
+        (delta["delta"]["stop_reason"].as_str(), delta["usage"]["output_tokens"].as_u64()),
+        (Some("end_turn"), Some(12))
+    );
 }
 
 fn streamed(answer: &str) -> String {

@@ -26,15 +26,15 @@ const SMALL: &str = "a an the to of for and or in on at with by about";
 
 /// A prompt as it was read.
 #[derive(Debug)]
-pub struct Prompt {
+pub(super) struct Prompt {
     /// The beginning of the prompt on one line.
-    pub text: String,
+    pub(super) text: String,
     /// Its words, lower-case and in the singular.
-    pub words: Vec<String>,
+    pub(super) words: Vec<String>,
     /// How many of the words name the thing itself: those before "for", "about", "of".
-    pub thing: usize,
+    pub(super) thing: usize,
     /// How many of the words come before the details ("with …", "that …").
-    pub head: usize,
+    pub(super) head: usize,
     tokens: Vec<Token>,
 }
 
@@ -49,13 +49,13 @@ struct Token {
 
 /// What an app is to be called, and what it is about.
 #[derive(Debug, PartialEq)]
-pub struct Subject {
+pub(super) struct Subject {
     /// `None` if the prompt is too long or too vague for one.
-    pub title: Option<String>,
+    pub(super) title: Option<String>,
     /// What follows "about", "for", "of" or "to", without articles.
-    pub about: Option<String>,
+    pub(super) about: Option<String>,
     /// One entry of a collection, in the singular: "houseplant", or "item" if the prompt names none.
-    pub noun: String,
+    pub(super) noun: String,
 }
 
 fn is(list: &str, word: &str) -> bool {
@@ -64,57 +64,78 @@ fn is(list: &str, word: &str) -> bool {
 
 impl Prompt {
     /// Reads the beginning of `prompt`; any text is fine.
-    pub fn read(prompt: &str) -> Self {
+    pub(super) fn read(prompt: &str) -> Self {
         let begin: String = prompt.chars().take(READ_CHARS).collect();
         let text = begin.split_whitespace().collect::<Vec<_>>().join(" ");
         let tokens = tokens(&text);
         let words: Vec<String> = tokens.iter().flat_map(|token| token.key.split('-')).map(singular).collect();
-        let before = |list: &str| words.iter().skip(1).position(|word| is(list, word)).map_or(words.len(), |at| at + 1);
+        let before = |list: &str| {
+            words.iter().skip(1).position(|word| is(list, word)).map_or(words.len(), |at| at + 1)
+        };
         let head = before(DETAILS);
         let thing = before("for about of").min(head);
         Self { text, words, thing, head, tokens }
     }
 
     /// Where `phrase` (singular words) begins among the words.
-    pub fn position(&self, phrase: &str) -> Option<usize> {
+    pub(super) fn position(&self, phrase: &str) -> Option<usize> {
         let wanted: Vec<&str> = phrase.split(' ').collect();
-        self.words.windows(wanted.len()).position(|words| words.iter().zip(&wanted).all(|(word, wanted)| word == wanted))
+        self.words
+            .windows(wanted.len())
+            .position(|words| words.iter().zip(&wanted).all(|(word, wanted)| word == wanted))
     }
 
     /// Whether any of the phrases (singular words) is there.
-    pub fn has(&self, phrases: &[&str]) -> bool {
+    pub(super) fn has(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.position(phrase).is_some())
     }
 
     /// A greeting, a thank-you or a question to the model rather than a wish for an app.
-    pub fn is_small_talk(&self) -> bool {
+    pub(super) fn is_small_talk(&self) -> bool {
         let greeting = "hi hello hey there thank thanks you good morning evening claude ping how are today";
-        let question = self.text.ends_with('?') && self.words.first().is_some_and(|word| is("what how who why when where are do doe is", word));
+        let question = self.text.ends_with('?')
+            && self.words.first().is_some_and(|word| is("what how who why when where are do doe is", word));
         question || self.words.iter().all(|word| is(greeting, word))
     }
 
     /// Whether a message to a project that has files asks for an app, rather than for a change of the one there is.
-    pub fn asks_for_an_app(&self) -> bool {
-        if self.has(&["instead", "start over", "turn it into", "turn this into", "replace it with", "different app", "new app"]) {
+    pub(super) fn asks_for_an_app(&self) -> bool {
+        if self.has(&[
+            "instead",
+            "start over",
+            "turn it into",
+            "turn this into",
+            "replace it with",
+            "different app",
+            "new app",
+        ]) {
             return true;
         }
         let polite = "please now ok okay can could would you i want need like to let claude hi hey hello";
         let mut words = self.words.iter().map(String::as_str).skip_while(|word| is(polite, word));
         match words.next() {
             Some("build" | "create" | "generate" | "write" | "design" | "develop" | "a" | "an") => true,
-            Some("make" | "give") => words.find(|word| !is("me us u", word)).is_some_and(|word| is("a an", word)),
+            Some("make" | "give") => {
+                words.find(|word| !is("me us u", word)).is_some_and(|word| is("a an", word))
+            }
             _ => false,
         }
     }
 
     /// Whether the words before the details name a whole app of no known kind.
-    pub fn names_an_app(&self) -> bool {
-        self.words.iter().take(self.head).any(|word| is("app tracker inventory manager catalogue catalog collection log", word))
+    pub(super) fn names_an_app(&self) -> bool {
+        self.words
+            .iter()
+            .take(self.head)
+            .any(|word| is("app tracker inventory manager catalogue catalog collection log", word))
     }
 
     /// The question and the options of a poll: "…: which day, a, b or c?", "between a, b and c".
-    pub fn choice(&self) -> (Option<String>, Vec<String>) {
-        let after = [": ", " between ", " options "].iter().find_map(|mark| self.text.split_once(mark)).map_or("", |(_, rest)| rest);
+    pub(super) fn choice(&self) -> (Option<String>, Vec<String>) {
+        let after = [": ", " between ", " options "]
+            .iter()
+            .find_map(|mark| self.text.split_once(mark))
+            .map_or("", |(_, rest)| rest);
         let listed = after.replace(" or ", ", ").replace(" and ", ", ");
         let mut options: Vec<String> = listed
             .split([',', '?', '.'])
@@ -122,13 +143,15 @@ impl Prompt {
             .filter(|option| !option.is_empty() && option.chars().count() <= 60)
             .take(9)
             .collect();
-        let asks = |text: &String| is("which what where who when how should shall do does is are", &first_word(text));
+        let asks = |text: &String| {
+            is("which what where who when how should shall do does is are", &first_word(text))
+        };
         let question = options.first().is_some_and(asks).then(|| format!("{}?", capital(&options.remove(0))));
         if options.len() < 2 { (question, vec![]) } else { (question, options) }
     }
 
     /// The first number that is followed by a word that begins with "min".
-    pub fn minutes(&self) -> Option<u32> {
+    pub(super) fn minutes(&self) -> Option<u32> {
         let minutes = self.words.windows(2).find_map(|pair| match pair {
             [number, unit] if unit.starts_with("min") => number.parse().ok(),
             _ => None,
@@ -137,19 +160,21 @@ impl Prompt {
     }
 
     /// The name that the prompt gives ("called Zen", "call it “Zen”"), with `phrases` as the words that introduce one.
-    pub fn name_after(&self, phrases: &[&str], stops: &[&str]) -> Option<String> {
+    pub(super) fn name_after(&self, phrases: &[&str], stops: &[&str]) -> Option<String> {
         // ASCII case keeps every byte where it is, so that positions hold for the text itself.
         let lower = self.text.to_ascii_lowercase();
         let (at, length) = phrases
             .iter()
             .filter_map(|phrase| lower.find(phrase).map(|at| (at, phrase.len())))
-            .filter(|(at, _)| at.checked_sub(1).is_none_or(|before| lower.as_bytes().get(before) == Some(&b' ')))
+            .filter(|(at, _)| {
+                at.checked_sub(1).is_none_or(|before| lower.as_bytes().get(before) == Some(&b' '))
+            })
             .min_by_key(|(at, length)| (*at, usize::MAX - length))?;
         named(self.text.get(at + length..)?, stops)
     }
 
     /// The title, theme and noun in the prompt.
-    pub fn subject(&self) -> Subject {
+    pub(super) fn subject(&self) -> Subject {
         let clause = self.clause();
         let at = clause.iter().skip(1).position(|token| is(LINKS, &token.key)).map(|at| at + 1);
         let (head, tail) = at.map_or((clause.as_slice(), [].as_slice()), |at| clause.split_at(at));
@@ -161,9 +186,11 @@ impl Prompt {
         let noun = noun(meaning, tail, &link);
 
         let mut title: Vec<&Token> = vec![];
-        let one = (link == "of" && tail.len() <= 3 && meaning.last().is_some_and(|last| is(CONTAINERS, &singular(&last.key))))
-            .then(|| tail.last().map(Token::in_singular))
-            .flatten();
+        let one = (link == "of"
+            && tail.len() <= 3
+            && meaning.last().is_some_and(|last| is(CONTAINERS, &singular(&last.key))))
+        .then(|| tail.last().map(Token::in_singular))
+        .flatten();
         match link.as_str() {
             "" => title.extend(meaning),
             "to" => title.extend(clause.iter()),
@@ -177,7 +204,8 @@ impl Prompt {
         }
         // A sentence about oneself is no title.
         let personal = title.iter().any(|token| is("i i'm me we you it what how", &token.key));
-        let title = (!title.is_empty() && !personal && title.len() <= TITLE_WORDS).then(|| title_case(&title));
+        let title =
+            (!title.is_empty() && !personal && title.len() <= TITLE_WORDS).then(|| title_case(&title));
         let about = (!tail.is_empty()).then(|| shortened(&joined(tail)));
         Subject { title, about, noun }
     }
@@ -186,16 +214,22 @@ impl Prompt {
     fn clause(&self) -> Vec<Token> {
         let mut tokens = without_lead(&self.tokens);
         let nothing = |token: &Token| is(FLUFF, &token.key);
-        if tokens.first().is_some_and(nothing) && tokens.get(1).is_some_and(|token| is("for to that of about where which", &token.key)) {
+        if tokens.first().is_some_and(nothing)
+            && tokens.get(1).is_some_and(|token| is("for to that of about where which", &token.key))
+        {
             tokens = without_lead(tokens.get(2..).unwrap_or_default());
         }
         if tokens.len() > 1 && tokens.first().is_some_and(|token| is(KEEPING, &singular(&token.key))) {
-            tokens = without_leading(tokens.get(1..).unwrap_or_default(), "track of my our the a an all down");
+            tokens =
+                without_leading(tokens.get(1..).unwrap_or_default(), "track of my our the a an all down");
         }
         let mut clause = vec![];
         let mut rest = tokens.iter().peekable();
         while let Some(token) = rest.next() {
-            let aside = token.key == "and" && rest.peek().is_some_and(|next| is("a an the it i make also show shows has have lets let then", &next.key));
+            let aside = token.key == "and"
+                && rest.peek().is_some_and(|next| {
+                    is("a an the it i make also show shows has have lets let then", &next.key)
+                });
             if !clause.is_empty() && (aside || token.key == "please" || is(DETAILS, &token.key)) {
                 break;
             }
@@ -216,13 +250,19 @@ impl Token {
 
 fn tokens(text: &str) -> Vec<Token> {
     text.split_whitespace()
-        .flat_map(|part| part.split_inclusive([',', ';', ':', '!', '?', '(', ')', '/', '<', '>', '"', '“', '”', '=', '.']))
+        .flat_map(|part| {
+            part.split_inclusive([',', ';', ':', '!', '?', '(', ')', '/', '<', '>', '"', '“', '”', '=', '.'])
+        })
         .filter(|part| !part.starts_with('#'))
         .filter_map(|part| {
             let word: String = part.chars().filter(|c| c.is_alphanumeric() || "'’-+&".contains(*c)).collect();
             let word = word.trim_matches(['-', '\'', '’', '&']);
             let ends = part.ends_with([',', ';', ':', '!', '?', '.']);
-            (!word.is_empty()).then(|| Token { text: word.to_owned(), key: word.to_lowercase().replace('’', "'"), ends })
+            (!word.is_empty()).then(|| Token {
+                text: word.to_owned(),
+                key: word.to_lowercase().replace('’', "'"),
+                ends,
+            })
         })
         .collect()
 }
@@ -252,7 +292,8 @@ fn noun(head: &[Token], tail: &[Token], link: &str) -> String {
         let named = !is(CONTAINERS, &word) && !word.ends_with("ing") && !word.ends_with("list");
         (named && word.chars().count() <= 24 && word.chars().all(char::is_alphanumeric)).then_some(word)
     };
-    let ends_in_container = head.last().is_some_and(|last| is(CONTAINERS, &singular(&last.key)) || last.key.ends_with("list"));
+    let ends_in_container =
+        head.last().is_some_and(|last| is(CONTAINERS, &singular(&last.key)) || last.key.ends_with("list"));
     let found = match (link, ends_in_container) {
         ("of", true) => thing(tail),
         (_, true) => thing(head.get(..head.len().saturating_sub(1)).unwrap_or_default()),
@@ -266,7 +307,9 @@ fn noun(head: &[Token], tail: &[Token], link: &str) -> String {
 fn named(text: &str, stops: &[&str]) -> Option<String> {
     let text = text.trim_start();
     let quotes = [('"', '"'), ('“', '”'), ('\'', '\''), ('‘', '’'), ('«', '»')];
-    let quoted = quotes.iter().find_map(|(open, close)| text.strip_prefix(*open)?.split_once(*close).map(|(name, _)| name));
+    let quoted = quotes
+        .iter()
+        .find_map(|(open, close)| text.strip_prefix(*open)?.split_once(*close).map(|(name, _)| name));
     let name = quoted.unwrap_or_else(|| {
         let lower = text.to_ascii_lowercase();
         let end = stops.iter().filter_map(|stop| lower.find(stop)).min();
@@ -292,26 +335,32 @@ fn title_case(tokens: &[&Token]) -> String {
     let words: Vec<String> = tokens
         .iter()
         .enumerate()
-        .map(|(i, token)| if i > 0 && is(SMALL, &token.key) { token.key.clone() } else { capital(&token.text) })
+        .map(
+            |(i, token)| {
+                if i > 0 && is(SMALL, &token.key) { token.key.clone() } else { capital(&token.text) }
+            },
+        )
         .collect();
     shortened(&words.join(" "))
 }
 
 /// The text with each word but the small ones in upper case.
-pub fn titled(text: &str) -> String {
+pub(super) fn titled(text: &str) -> String {
     title_case(&tokens(text).iter().collect::<Vec<_>>())
 }
 
 /// The word with its first letter in upper case.
-pub fn capital(word: &str) -> String {
+pub(super) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// English singular, roughly: enough to compare words and to name one entry.
-pub fn singular(word: &str) -> String {
+pub(super) fn singular(word: &str) -> String {
     let stem = |ending: &str| word.strip_suffix(ending).filter(|stem| stem.chars().count() > 2);
-    if is("series movies cookies this his its always news lens", word) || ["ss", "us", "is"].iter().any(|end| word.ends_with(end)) {
+    if is("series movies cookies this his its always news lens", word)
+        || ["ss", "us", "is"].iter().any(|end| word.ends_with(end))
+    {
         return match word {
             "movies" => "movie".to_owned(),
             "cookies" => "cookie".to_owned(),
@@ -333,7 +382,7 @@ pub fn singular(word: &str) -> String {
 }
 
 /// English plural of a singular, roughly.
-pub fn plural(word: &str) -> String {
+pub(super) fn plural(word: &str) -> String {
     if let Some(stem) = word.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u'])) {
         return format!("{stem}ies");
     }

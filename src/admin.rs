@@ -28,11 +28,7 @@ pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> 
 
 /// `POST /admin/dead-letters/:id/redrive`: begins the letter's job again.
 pub(crate) async fn redrive(exchange: Exchange) -> Result<Response, Error> {
-    let workshop = Workshop {
-        env: exchange.env.clone(),
-        settings: exchange.settings.clone(),
-        database: exchange.database()?,
-    };
+    let workshop = Workshop::open(&exchange.env)?;
     let job_id = jobs::dead_letters::redrive(&workshop, JOBS, exchange.param("id")).await?;
     Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
 }

@@ -38,9 +38,15 @@ pub(crate) async fn sandboxed(exchange: Exchange) -> Result<Response, Error> {
     serve(exchange, Kind::SandboxedApp).await
 }
 
-/// `GET /p/:slug`: an app's relative links need the slash.
+/// `GET /p/:slug`: relative links of a page in a folder need the slash.
 pub(crate) async fn redirect(exchange: Exchange) -> Result<Response, Error> {
-    Ok(Response::empty(308).with("location", format!("{}/", exchange.request.path())))
+    Ok(with_slash(&exchange))
+}
+
+fn with_slash(exchange: &Exchange) -> Response {
+    let query = exchange.request.query();
+    let mark = if query.is_empty() { "" } else { "?" };
+    Response::empty(308).with("location", format!("{}/{mark}{query}", exchange.request.path()))
 }
 
 async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
@@ -51,13 +57,17 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
     let database = exchange.database()?;
     let found = database.query(store::file(&slug, path, &index, !site::names_a_file(path))).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
+    if !folder.is_empty() && path == folder && file.path == index {
+        return Ok(Response { kind, ..with_slash(&exchange) });
+    }
 
     let media_type = site::media_type(&file.path);
-    let response = if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {
-        Response { kind, ..Response::empty(304) }
-    } else {
-        Response::bytes(kind, 200, media_type, file.content.into_bytes())
-    };
+    let response =
+        if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {
+            Response { kind, ..Response::empty(304) }
+        } else {
+            Response::bytes(kind, 200, media_type, file.content.into_bytes())
+        };
     if exchange.request.method() == "GET" && media_type.starts_with("text/html") {
         // After the answer, so that counting slows no visit; a visit that
         // could not be counted is no error of the visitor's.

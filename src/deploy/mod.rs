@@ -19,9 +19,10 @@ use crate::{
     http::{Exchange, body},
     jobs,
     platform::{clock::now_ms, random, response::Response, stream},
-    store::projects,
+    store::{Rows, projects},
 };
 
+const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -60,9 +61,10 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     }
     let database = exchange.database()?;
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
-    let project = project.ok_or(Error::NotFound("Project not found"))?;
+    let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
-    let code = code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
+    let code =
+        code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
 
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
     let deployment = store::Deployment {
@@ -79,7 +81,10 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
     batch.extend(jobs::store::create(&job_id, user, job::KIND.name, &deployment.id, job::FIRST_STEP, now));
-    database.batch_all(batch).await?;
+    if database.batch_all(batch).await?.first().is_none_or(Rows::is_empty) {
+        // Deleted this very moment; the job finds nothing to do.
+        return Err(PROJECT_NOT_FOUND);
+    }
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
@@ -95,7 +100,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/deploy/:id`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let database = exchange.database()?;
-    let row = database.query_json(store::show(exchange.param("id"), exchange.caller.user()?, now_ms())).await?;
+    let row =
+        database.query_json(store::show(exchange.param("id"), exchange.caller.user()?, now_ms())).await?;
     let row = row.ok_or(NOT_FOUND)?;
     // `job id of an overdue job\nstatus\n{deployment}`
     let mut parts = row.splitn(3, '\n');
@@ -113,16 +119,16 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let last_event_id = exchange.request.header("last-event-id").and_then(|id| id.parse().ok());
+    let last_event_id = exchange.request.header("last-event-id");
     let follower = progress::Follower::new(
         exchange.database()?,
         exchange.env.clone(),
         exchange.param("id"),
         exchange.caller.user()?,
-        last_event_id,
+        last_event_id.as_deref(),
     );
     let first = follower.look().await?.ok_or(NOT_FOUND)?;
-    if last_event_id.is_some() && first.is_final() && first.logs.is_empty() {
+    if first.is_final() && last_event_id.as_deref() == Some(progress::END) {
         // 204 tells an EventSource that reconnects to stop.
         return Ok(Response::empty(204));
     }

@@ -1,6 +1,6 @@
 //! A deployment's progress as server-sent events: `log` for each line, with
-//! its number as the event's id, and `status` for each change, the last of
-//! which is `live` or `failed`.
+//! its number as the event's id, and `status` for each change. The last event
+//! is the status `live` or `failed`, with the id `end`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +18,9 @@ use crate::{
     store::Database,
 };
 
+/// The id of the last event: whoever has it has everything.
+pub(super) const END: &str = "end";
+
 const LOOK_MS: u64 = 500;
 const KEEP_ALIVE_MS: i64 = 15_000;
 /// A client that still waits after this reconnects by itself.
@@ -31,11 +34,11 @@ pub(super) struct Standing {
     url: Option<String>,
     error: Option<String>,
     overdue_job: Option<String>,
-    pub(super) logs: Vec<Line>,
+    logs: Vec<Line>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Line {
+struct Line {
     seq: i64,
     #[serde(flatten)]
     line: Value,
@@ -59,8 +62,16 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(database: Database, env: Env, id: &str, user: &str, seen: Option<i64>) -> Self {
-        Self { database, env, id: id.to_owned(), user: user.to_owned(), seen: seen.unwrap_or(0) }
+    /// `last_event_id` is what the client had last, if it comes again.
+    pub(super) fn new(
+        database: Database,
+        env: Env,
+        id: &str,
+        user: &str,
+        last_event_id: Option<&str>,
+    ) -> Self {
+        let seen = last_event_id.and_then(|id| id.parse().ok()).unwrap_or(0);
+        Self { database, env, id: id.to_owned(), user: user.to_owned(), seen }
     }
 
     /// None when there is no such deployment, or it is somebody else's.
@@ -109,7 +120,10 @@ impl Follower {
         if *status != standing.status {
             status.clone_from(&standing.status);
             let data = json!({ "status": standing.status, "url": standing.url, "error": standing.error });
-            events.push_str(&sse::event("status", &data));
+            events.push_str(&match standing.is_final() {
+                true => sse::event_with_id(END, "status", &data),
+                false => sse::event("status", &data),
+            });
         }
         events
     }

@@ -19,14 +19,15 @@ const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
 /// What a browser cannot run as it is.
 const SOURCES: &[&str] = &["tsx", "jsx", "ts", "vue", "svelte"];
 
-/// The files of a static site. Its `index.html` is at the root, or in one of
-/// the usual folders, which is then the root.
+/// The files of a static site, from a project's code. Its `index.html` is at
+/// the root, or in one of the usual folders, which is then the root.
 ///
 /// # Errors
 /// What is wrong with the code, for its owner.
-pub(super) fn build(code: &CodeMap) -> Result<Vec<File>, String> {
+pub(super) fn build(code: &str) -> Result<Vec<File>, String> {
+    let code = CodeMap::parse(code).map_err(|error| error.to_string())?;
     let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
-    let Some(root) = ROOTS.iter().find(has_index) else { return Err(missing_index(code)) };
+    let Some(root) = ROOTS.iter().find(has_index) else { return Err(missing_index(&code)) };
     let files = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
     Ok(files.map(|(path, content)| file(path, content)).collect())
 }
@@ -120,7 +121,8 @@ pub(super) fn slug_of_host<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
 
 /// `host:port` into `host` and `:port`.
 fn split_port(host: &str) -> (&str, &str) {
-    let port = host.rfind(':').filter(|colon| !host.ends_with(']') && host.rfind(']').is_none_or(|b| b < *colon));
+    let port =
+        host.rfind(':').filter(|colon| !host.ends_with(']') && host.rfind(']').is_none_or(|b| b < *colon));
     port.and_then(|colon| host.split_at_checked(colon)).unwrap_or((host, ""))
 }
 
@@ -134,21 +136,18 @@ mod tests {
 
     use super::*;
 
-    fn code(json: &str) -> CodeMap {
-        CodeMap::parse(json).unwrap()
-    }
-
     #[test]
     fn the_folder_with_the_index_is_the_root() {
-        let files = build(&code(r#"{"dist/index.html":"<p>","dist/a.js":"1","README.md":"x"}"#)).unwrap();
+        let files = build(r#"{"dist/index.html":"<p>","dist/a.js":"1","README.md":"x"}"#).unwrap();
         let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["a.js", "index.html"]);
     }
 
     #[test]
     fn code_that_cannot_be_served_says_why() {
-        assert!(build(&code(r#"{"src/App.tsx":"…"}"#)).unwrap_err().contains("compiled"));
-        assert!(build(&code(r#"{"notes.txt":"…"}"#)).unwrap_err().contains("index.html"));
+        assert!(build(r#"{"src/App.tsx":"…"}"#).unwrap_err().contains("compiled"));
+        assert!(build(r#"{"notes.txt":"…"}"#).unwrap_err().contains("index.html"));
+        assert!(build("[]").unwrap_err().contains("JSON object"));
     }
 
     #[test]

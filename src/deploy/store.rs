@@ -9,7 +9,8 @@ use crate::store::{Statement, projects::rfc3339, sql};
 pub(super) struct Project {
     pub(super) name: String,
     pub(super) code: Option<String>,
-    /// Of its site, if it has been deployed before.
+    /// Of its deployments, if there are any: a site never moves, whatever the
+    /// project is called later.
     pub(super) slug: Option<String>,
 }
 
@@ -25,16 +26,20 @@ pub(super) struct Deployment {
 
 pub(super) fn project(id: &str, user: &str) -> Statement {
     sql!(
-        "SELECT json_object('name', p.name, 'code', p.code, 'slug', s.slug) AS json
-         FROM projects p LEFT JOIN sites s ON s.project_id = p.id WHERE p.id = ?1 AND p.user_id = ?2",
-        id, user
+        "SELECT json_object('name', name, 'code', code,
+           'slug', (SELECT slug FROM deployments WHERE project_id = projects.id LIMIT 1)) AS json
+         FROM projects WHERE id = ?1 AND user_id = ?2",
+        id,
+        user
     )
 }
 
+/// Answers with a row if there is such a project.
 pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url, created_at, updated_at)
-         SELECT ?1, id, user_id, 'edge', ?4, ?5, ?6, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3",
+         SELECT ?1, id, user_id, 'edge', ?4, ?5, ?6, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
+         RETURNING json_object('id', id) AS json",
         deployment.id.as_str(), deployment.project_id.as_str(), deployment.user.as_str(), code,
         deployment.slug.as_str(), deployment.url.as_str(), now
     )
@@ -45,7 +50,10 @@ pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> State
     sql!(
         "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?4
          WHERE id = ?1 AND user_id = ?2 AND code IS NOT ?3",
-        deployment.project_id.as_str(), deployment.user.as_str(), code, now
+        deployment.project_id.as_str(),
+        deployment.user.as_str(),
+        code,
+        now
     )
 }
 
@@ -58,16 +66,24 @@ pub(super) fn show(id: &str, user: &str, now: i64) -> Statement {
                  'id', d.id, 'projectId', d.project_id, 'target', d.target, 'status', d.status, 'url', d.url,
                  'logs', coalesce((
                    SELECT group_concat(line, char(10)) FROM (
-                     SELECT ", rfc3339!("created_at"), " || ' ' || message AS line
+                     SELECT ",
+            rfc3339!("created_at"),
+            " || ' ' || message AS line
                      FROM job_logs WHERE job_id = j.id ORDER BY seq
                    )
                  ), ''),
                  'error', j.error,
-                 'createdAt', ", rfc3339!("d.created_at"), ", 'updatedAt', ", rfc3339!("d.updated_at"), ") AS json
+                 'createdAt', ",
+            rfc3339!("d.created_at"),
+            ", 'updatedAt', ",
+            rfc3339!("d.updated_at"),
+            ") AS json
              FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
              WHERE d.id = ?1 AND d.user_id = ?2"
         ),
-        id, user, now
+        id,
+        user,
+        now
     )
 }
 
@@ -81,14 +97,19 @@ pub(super) fn standing(id: &str, user: &str, seen: i64, now: i64) -> Statement {
                'logs', (
                  SELECT json_group_array(json(line)) FROM (
                    SELECT json_object('seq', seq, 'level', level, 'message', message,
-                     'timestamp', ", rfc3339!("created_at"), ") AS line
+                     'timestamp', ",
+            rfc3339!("created_at"),
+            ") AS line
                    FROM job_logs WHERE job_id = j.id AND seq > ?3 ORDER BY seq
                  )
                )) AS json
              FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
              WHERE d.id = ?1 AND d.user_id = ?2"
         ),
-        id, user, seen, now
+        id,
+        user,
+        seen,
+        now
     )
 }
 
@@ -97,16 +118,32 @@ pub(super) fn code(id: &str) -> Statement {
     sql!("SELECT code AS json FROM deployments WHERE id = ?1", id)
 }
 
+/// Tells that somebody works on it now. The only change outside of a commit,
+/// so it never takes back what a commit has said.
+pub(super) fn begin(id: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE deployments SET status = 'building', updated_at = ?2 WHERE id = ?1 AND status = 'pending'",
+        id,
+        now
+    )
+}
+
 /// Moves on; a deployment that has ended stays as it is.
 pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
     sql!(
         "UPDATE deployments SET status = ?2, updated_at = ?3 WHERE id = ?1 AND status NOT IN ('live', 'failed')",
-        id, status, now
+        id,
+        status,
+        now
     )
 }
 
 pub(super) fn reopen(id: &str, now: i64) -> Statement {
-    sql!("UPDATE deployments SET status = 'pending', updated_at = ?2 WHERE id = ?1 AND status = 'failed'", id, now)
+    sql!(
+        "UPDATE deployments SET status = 'pending', updated_at = ?2 WHERE id = ?1 AND status = 'failed'",
+        id,
+        now
+    )
 }
 
 /// Puts the files up and makes the deployment live, all at once. Of two
@@ -120,8 +157,8 @@ pub(super) fn publish(id: &str, files: &str, now: i64) -> [Statement; 5] {
              ON CONFLICT (project_id) DO UPDATE SET
                deployment_id = excluded.deployment_id, name = excluded.name, description = excluded.description,
                url = excluded.url, updated_at = excluded.updated_at
-             WHERE (SELECT created_at FROM deployments WHERE id = sites.deployment_id)
-                <= (SELECT created_at FROM deployments WHERE id = excluded.deployment_id)",
+             WHERE (SELECT rowid FROM deployments WHERE id = sites.deployment_id)
+                <= (SELECT rowid FROM deployments WHERE id = excluded.deployment_id)",
             id, now
         ),
         sql!(
@@ -136,8 +173,8 @@ pub(super) fn publish(id: &str, files: &str, now: i64) -> [Statement; 5] {
         ),
         sql!(
             "UPDATE projects SET status = 'deployed', revision = revision + 1, updated_at = ?2,
-               deployment_url = (SELECT site_url FROM deployments WHERE id = ?1)
-             WHERE id = (SELECT project_id FROM deployments WHERE id = ?1)",
+               deployment_url = (SELECT url FROM sites WHERE deployment_id = ?1)
+             WHERE id = (SELECT project_id FROM sites WHERE deployment_id = ?1)",
             id, now
         ),
         sql!("UPDATE deployments SET status = 'live', url = site_url, updated_at = ?2 WHERE id = ?1", id, now),
@@ -149,7 +186,9 @@ pub(super) fn log_live(job: &str, id: &str, now: i64) -> Statement {
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
          SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = ?1), 'success',
            'Live at ' || site_url, ?3 FROM deployments WHERE id = ?2",
-        job, id, now
+        job,
+        id,
+        now
     )
 }
 
@@ -160,7 +199,10 @@ pub(super) fn file(slug: &str, path: &str, index: &str, is_page: bool) -> Statem
         "SELECT json_object('path', path, 'content', content, 'etag', etag) AS json FROM site_files
          WHERE slug = ?1 AND (path IN (?2, ?3) OR (?4 AND path = 'index.html'))
          ORDER BY CASE path WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END LIMIT 1",
-        slug, path, index, i64::from(is_page)
+        slug,
+        path,
+        index,
+        i64::from(is_page)
     )
 }
 

@@ -1,6 +1,6 @@
 //! Server-sent events (WHATWG HTML, 9.2): how they are written.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) fn event(name: &str, data: &Value) -> String {
 }
 
 /// One event with a name and an id, by which a client resumes.
-pub(crate) fn event_with_id(id: i64, name: &str, data: &Value) -> String {
+pub(crate) fn event_with_id(id: impl Display, name: &str, data: &Value) -> String {
     format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
 }
 

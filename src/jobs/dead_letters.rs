@@ -3,36 +3,26 @@
 
 use serde::Deserialize;
 
-use super::{Job, Kinds, Workshop, kind_of, outbox, store};
+use super::{Job, Kinds, Workshop, kind_of, outbox, outbox::Notice, store};
 use crate::{
     error::Error,
     platform::{clock::now_ms, random},
     redact,
-    store::{Database, Statement},
+    store::Statement,
 };
 
-/// The most of a foreign message that is kept, in characters.
+/// The most of a message that is kept, in characters.
 const KEPT: usize = 4_000;
 
-/// Takes a message that the queue gave up on: its consumer died every time.
-pub(super) async fn receive(workshop: &Workshop, kinds: Kinds, body: &str) -> Result<Option<u32>, Error> {
-    let reason = "the queue gave up delivering it";
-    let notice = serde_json::from_str::<outbox::Notice>(body).ok();
-    let job_id = notice.as_ref().map(|notice| notice.job_id.as_str());
-    keep(&workshop.database, job_id, body, reason).await?;
-    if let Some(job_id) = job_id {
-        give_up(workshop, kinds, job_id, "The work was broken off again and again").await?;
-    }
-    Ok(None)
+/// The letter of a message that nobody could deal with.
+pub(super) fn of_message(body: &str, reason: &str) -> Result<Statement, Error> {
+    let job = Notice::read(body).map(|notice| notice.job_id);
+    bury(job.as_deref(), body, reason)
 }
 
-pub(super) async fn keep(database: &Database, job: Option<&str>, body: &str, reason: &str) -> Result<(), Error> {
-    database.query(bury(job, body, reason)?).await.map(drop)
-}
-
-/// The dead letter of a job whose attempts are used up.
+/// The letter of a job that is given up.
 pub(super) fn of_job(job: &Job, reason: &str) -> Result<Statement, Error> {
-    bury(Some(&job.id), &format!("{{\"v\":1,\"jobId\":\"{}\"}}", job.id), reason)
+    bury(Some(&job.id), &Notice::text(&job.id), reason)
 }
 
 fn bury(job: Option<&str>, body: &str, reason: &str) -> Result<Statement, Error> {
@@ -40,42 +30,40 @@ fn bury(job: Option<&str>, body: &str, reason: &str) -> Result<Statement, Error>
     Ok(store::bury(&random::uuid()?, job, &body, reason, now_ms()))
 }
 
-/// Fails a job that nobody works on.
-pub(super) async fn give_up(workshop: &Workshop, kinds: Kinds, job_id: &str, reason: &str) -> Result<(), Error> {
-    let Some(job) = workshop.database.query(store::job(job_id)).await?.first::<Job>()? else { return Ok(()) };
-    let now = now_ms();
-    let mut batch = vec![store::still_free(&job.id, now)];
-    batch.extend((kind_of(kinds, &job)?.failed)(&job, reason, now));
-    batch.extend([store::end(&job, "failed", Some(reason), now), store::settle(&job.id)]);
-    match workshop.database.batch_all(batch).await {
-        // Not free: it has ended, or somebody has just taken it up.
-        Ok(_) | Err(Error::Internal(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct DeadLetter {
-    job_id: Option<String>,
-    redriven_at: Option<i64>,
+struct Letter {
+    redriven: bool,
+    /// None when the letter has none, or it is deleted.
+    job: Option<Job>,
 }
 
-/// Begins the job of a dead letter again. Answers with the job's id.
+/// Begins the failed job of a dead letter again. Answers with the job's id.
+///
+/// # Errors
+/// 404 for an unknown letter; 409 for one that has been redriven, or whose job
+/// is gone or has not failed.
 pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Result<String, Error> {
-    let letter = workshop.database.query(store::dead_letter(id)).await?.first::<DeadLetter>()?;
+    let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.to_owned() };
+    let letter = workshop.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
     let letter = letter.ok_or(Error::NotFound("Dead letter not found"))?;
-    let gone = || Error::Conflict { code: "not_redrivable", detail: "This letter's job is gone".to_owned() };
-    if letter.redriven_at.is_some() {
-        return Err(Error::Conflict { code: "redriven", detail: "This letter has been redriven already".to_owned() });
+    if letter.redriven {
+        return Err(conflict("redriven", "This letter has been redriven already"));
     }
-    let job_id = letter.job_id.ok_or_else(gone)?;
-    let job = workshop.database.query(store::job(&job_id)).await?.first::<Job>()?.ok_or_else(gone)?;
+    let job = letter.job.ok_or_else(|| conflict("not_redrivable", "This letter's job is gone"))?;
     let now = now_ms();
     let (step, writes) = (kind_of(kinds, &job)?.revived)(&job, now);
-    let mut batch = vec![store::revive(&job, step, now), store::owe(&job.id, now), store::mark_redriven(id, now)];
+    let mut batch = vec![
+        store::still_redrivable(id),
+        store::revive(&job, step, now),
+        store::owe(&job.id, now),
+        store::mark_redriven(id, now),
+    ];
     batch.extend(writes);
-    workshop.database.batch_all(batch).await?;
+    workshop.database.batch_all(batch).await.map_err(|error| match error {
+        error if store::refused(&error) => conflict("not_redrivable", "This letter's job has not failed"),
+        error => error,
+    })?;
     outbox::nudge(&workshop.env, &workshop.database, &job.id).await?;
     Ok(job.id)
 }

@@ -6,7 +6,10 @@
 //! or never. Whoever takes it needs the job's lease, does one step, and
 //! writes the step's result and the next step in one batch that fails if the
 //! lease has been lost meanwhile. The outbox row goes in the last batch; until
-//! then the sweep sends it again.
+//! then the sweep, or whoever asks after the job, sends it again.
+//!
+//! consumer.rs settles messages, work.rs does the work, sweep.rs and outbox.rs
+//! make lost messages good, dead_letters.rs keeps what could not be done.
 
 pub(crate) mod consumer;
 pub(crate) mod dead_letters;
@@ -14,24 +17,26 @@ mod lease;
 pub(crate) mod outbox;
 pub(crate) mod store;
 pub(crate) mod sweep;
+mod work;
 
 use std::{future::Future, pin::Pin, rc::Rc};
 
 use serde::Deserialize;
+use serde_json::json;
 use worker::Env;
 
 use crate::{
     error::Error,
-    settings::Settings,
+    platform::log,
+    redact,
     store::{Database, Statement},
 };
 
-/// A job whose lease we hold.
+/// A job, and the lease by which we hold it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
     pub(crate) id: String,
-    pub(crate) user_id: String,
     pub(crate) kind: String,
     /// The row that the job works on.
     pub(crate) subject_id: String,
@@ -56,8 +61,13 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) env: Env,
-    pub(crate) settings: Rc<Settings>,
     pub(crate) database: Database,
+}
+
+impl Workshop {
+    pub(crate) fn open(env: &Env) -> Result<Self, Error> {
+        Ok(Self { env: env.clone(), database: Database::open(env)? })
+    }
 }
 
 type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
@@ -67,7 +77,8 @@ type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// Does the job's present step. An `Err` is tried again, with growing
-    /// pauses; doing a step twice must do its work once.
+    /// pauses. A step may be broken off anywhere and begun again, so what it
+    /// does beside its outcome's writes must bear being done twice.
     pub(crate) step: fn(Job, Rc<Workshop>) -> Step,
     /// What a failed job means for its subject.
     pub(crate) failed: fn(&Job, reason: &str, now: i64) -> Vec<Statement>,
@@ -82,4 +93,9 @@ pub(crate) type Kinds = &'static [Kind];
 fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {
     let found = kinds.iter().find(|kind| kind.name == job.kind);
     found.ok_or_else(|| Error::Internal(format!("no such kind of job: {}", job.kind)))
+}
+
+fn log_failure(event: &str, error: &Error) {
+    let detail = error.internal_detail().map(redact::text);
+    log::line(&json!({ "level": "error", "event": event, "code": error.code(), "detail": detail }));
 }

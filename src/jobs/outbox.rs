@@ -8,28 +8,43 @@ use super::store;
 use crate::{
     error::Error,
     platform::{clock::now_ms, log},
+    redact,
     settings::binding,
     store::Database,
 };
 
-/// A message on the queue: only which job to look at.
+/// A message on the queue: only which job to look at. All else is in the
+/// database, so a message is never out of date.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Notice {
-    pub(super) v: u8,
+    v: u8,
     pub(super) job_id: String,
+}
+
+impl Notice {
+    const VERSION: u8 = 1;
+
+    /// A message as it came; none when it is not one of ours.
+    pub(super) fn read(body: &str) -> Option<Self> {
+        serde_json::from_str(body).ok().filter(|notice: &Self| notice.v == Self::VERSION)
+    }
+
+    /// The message about a job. A string, for the binding turns a map into `{}`.
+    pub(super) fn text(job_id: &str) -> String {
+        json!(Self { v: Self::VERSION, job_id: job_id.to_owned() }).to_string()
+    }
 }
 
 /// Sends a job's message. A failure costs only time: the outbox still owes it.
 pub(crate) async fn send(env: &Env, job_id: &str) {
-    let notice = json!({ "v": 1, "jobId": job_id }).to_string();
     let sent = match env.queue(binding::JOBS) {
-        // As a string: the binding would turn a map into `{}`.
-        Ok(queue) => queue.send(notice).await,
+        Ok(queue) => queue.send(Notice::text(job_id)).await,
         Err(error) => Err(error),
     };
     if let Err(error) = sent {
-        log::line(&json!({ "level": "error", "event": "jobs.send", "job_id": job_id, "detail": error.to_string() }));
+        let detail = redact::text(&error.to_string());
+        log::line(&json!({ "level": "error", "event": "jobs.send", "job_id": job_id, "detail": detail }));
     }
 }
 
@@ -40,4 +55,21 @@ pub(crate) async fn nudge(env: &Env, database: &Database, job_id: &str) -> Resul
         send(env, job_id).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Notice;
+
+    #[test]
+    fn a_message_is_read_as_it_was_sent() {
+        assert_eq!(Notice::read(&Notice::text("j")).unwrap().job_id, "j");
+    }
+
+    #[test]
+    fn what_is_not_a_message_of_this_version_is_none() {
+        for body in ["", "null", "{}", r#"{"jobId":"j"}"#, r#"{"v":2,"jobId":"j"}"#, r#"{"v":1,"jobId":7}"#] {
+            assert!(Notice::read(body).is_none(), "{body}");
+        }
+    }
 }

@@ -1,24 +1,53 @@
 //! SQL of the engine.
 
 use super::{Job, lease};
-use crate::store::{Statement, projects::rfc3339, sql};
+use crate::{
+    error::Error,
+    store::{Statement, projects::rfc3339, sql},
+};
 
 /// A job as Rust reads it.
 macro_rules! job_json {
     () => {
-        "json_object('id', id, 'userId', user_id, 'kind', kind, 'subjectId', subject_id, 'step', step, \
-         'attempts', attempts, 'leaseOwner', lease_owner) AS json"
+        "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'step', step, \
+         'attempts', attempts, 'leaseOwner', lease_owner)"
     };
+}
+
+/// A statement that fails, and so undoes the batch that it is in, unless the
+/// query has a row. SQLite's one way to fail on purpose outside of a trigger is
+/// a function that refuses its argument; this one quotes it in its message.
+macro_rules! guard {
+    ($query:literal $(, $value:expr)*) => {
+        sql!(concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")") $(, $value)*)
+    };
+}
+
+/// Whether a batch failed for its guard.
+pub(super) fn refused(error: &Error) -> bool {
+    matches!(error, Error::Internal(detail) if detail.contains("refused by a guard"))
 }
 
 /// The statements that create a job; they go into the batch that creates its
 /// subject. Send it with [`super::outbox::send`] after that batch.
-pub(crate) fn create(id: &str, user: &str, kind: &str, subject: &str, step: &str, now: i64) -> [Statement; 2] {
+pub(crate) fn create(
+    id: &str,
+    user: &str,
+    kind: &str,
+    subject: &str,
+    step: &str,
+    now: i64,
+) -> [Statement; 2] {
     [
         sql!(
             "INSERT INTO jobs (id, user_id, kind, subject_id, step, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-            id, user, kind, subject, step, now
+            id,
+            user,
+            kind,
+            subject,
+            step,
+            now
         ),
         owe(id, now + lease::LEASE_MS),
     ]
@@ -30,7 +59,10 @@ pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement 
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
          SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = ?1), ?2, ?3, ?4
          FROM jobs WHERE id = ?1",
-        job, level, message, now
+        job,
+        level,
+        message,
+        now
     )
 }
 
@@ -39,7 +71,8 @@ pub(super) fn owe(job: &str, send_at: i64) -> Statement {
     sql!(
         "INSERT INTO outbox (job_id, send_at) SELECT id, ?2 FROM jobs WHERE id = ?1
          ON CONFLICT (job_id) DO UPDATE SET send_at = excluded.send_at",
-        job, send_at
+        job,
+        send_at
     )
 }
 
@@ -54,56 +87,68 @@ pub(super) fn take(job: &str, owner: &str, now: i64) -> [Statement; 2] {
             concat!(
                 "UPDATE jobs SET lease_owner = ?2, lease_until = ?4, attempts = attempts + 1, updated_at = ?3
                  WHERE id = ?1 AND state = 'queued' AND lease_until <= ?3 RETURNING ",
-                job_json!()
+                job_json!(),
+                " AS json"
             ),
-            job, owner, now, now + lease::LEASE_MS
+            job,
+            owner,
+            now,
+            now + lease::LEASE_MS
         ),
         sql!(
             "UPDATE outbox SET send_at = ?3 WHERE job_id = ?1
              AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2)",
-            job, owner, now + lease::LEASE_MS
+            job,
+            owner,
+            now + lease::LEASE_MS
         ),
     ]
 }
 
-/// Makes the whole batch fail when the lease has been lost: SQLite refuses
-/// the text as JSON, and one refused statement undoes them all.
+/// Guards what only the holder of the lease may write.
 pub(super) fn still_leased(job: &Job) -> Statement {
-    sql!(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2)
-           THEN NULL ELSE json('the lease is lost: ' || ?1) END AS json",
-        job.id.as_str(), job.lease_owner.as_deref()
+    guard!(
+        "SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2",
+        job.id.as_str(),
+        job.lease_owner.as_deref()
     )
 }
 
 pub(super) fn go_on(job: &Job, step: &str, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET step = ?2, attempts = 0, lease_owner = NULL, lease_until = 0, updated_at = ?3 WHERE id = ?1",
-        job.id.as_str(), step, now
+        job.id.as_str(),
+        step,
+        now
     )
 }
 
 pub(super) fn end(job: &Job, state: &str, error: Option<&str>, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET state = ?2, error = ?3, lease_owner = NULL, lease_until = 0, updated_at = ?4 WHERE id = ?1",
-        job.id.as_str(), state, error, now
+        job.id.as_str(),
+        state,
+        error,
+        now
     )
 }
 
 /// Gives the lease back after a failed attempt.
 pub(super) fn let_go(job: &Job, now: i64) -> Statement {
     sql!(
-        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, updated_at = ?3 WHERE id = ?1 AND lease_owner = ?2",
-        job.id.as_str(), job.lease_owner.as_deref(), now
+        "UPDATE jobs SET lease_owner = NULL, lease_until = 0, updated_at = ?2 WHERE id = ?1",
+        job.id.as_str(),
+        now
     )
 }
 
 /// Begins a failed job again.
 pub(super) fn revive(job: &Job, step: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE jobs SET state = 'queued', step = ?2, attempts = 0, error = NULL, updated_at = ?3
-         WHERE id = ?1 AND state = 'failed'",
-        job.id.as_str(), step, now
+        "UPDATE jobs SET state = 'queued', step = ?2, attempts = 0, error = NULL, updated_at = ?3 WHERE id = ?1",
+        job.id.as_str(),
+        step,
+        now
     )
 }
 
@@ -113,7 +158,9 @@ pub(super) fn claim_due(now: i64, most: i64) -> Statement {
         "UPDATE outbox SET send_at = ?2, sends = sends + 1
          WHERE job_id IN (SELECT job_id FROM outbox WHERE send_at <= ?1 ORDER BY send_at LIMIT ?3)
          RETURNING json_object('jobId', job_id) AS json",
-        now, now + lease::LEASE_MS, most
+        now,
+        now + lease::LEASE_MS,
+        most
     )
 }
 
@@ -122,44 +169,52 @@ pub(super) fn claim_one(job: &str, now: i64) -> Statement {
     sql!(
         "UPDATE outbox SET send_at = ?3, sends = sends + 1 WHERE job_id = ?1 AND send_at <= ?2
          RETURNING json_object('jobId', job_id) AS json",
-        job, now, now + lease::LEASE_MS
+        job,
+        now,
+        now + lease::LEASE_MS
     )
 }
 
-/// Jobs that nobody holds and that should have ended long ago.
-pub(super) fn stuck(before: i64, now: i64) -> Statement {
+/// Unfinished jobs that nothing has happened to since `before`.
+pub(super) fn stuck(before: i64, most: i64) -> Statement {
     sql!(
-        concat!(
-            "SELECT ", job_json!(), " FROM jobs
-             WHERE state = 'queued' AND created_at < ?1 AND lease_until <= ?2 LIMIT 100"
-        ),
-        before, now
+        "SELECT json_object('jobId', j.id) AS json FROM outbox o JOIN jobs j ON j.id = o.job_id
+         WHERE j.updated_at < ?1 ORDER BY j.updated_at LIMIT ?2",
+        before,
+        most
     )
-}
-
-/// Fails unless the job is still queued and nobody holds it.
-pub(super) fn still_free(job: &str, now: i64) -> Statement {
-    sql!(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state = 'queued' AND lease_until <= ?2)
-           THEN NULL ELSE json('the job is not free: ' || ?1) END AS json",
-        job, now
-    )
-}
-
-pub(super) fn job(id: &str) -> Statement {
-    sql!(concat!("SELECT ", job_json!(), " FROM jobs WHERE id = ?1"), id)
 }
 
 pub(super) fn bury(id: &str, job: Option<&str>, body: &str, reason: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO dead_letters (id, job_id, body, reason, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        id, job, body, reason, now
+        id,
+        job,
+        body,
+        reason,
+        now
     )
 }
 
 pub(super) fn dead_letter(id: &str) -> Statement {
     sql!(
-        "SELECT json_object('jobId', job_id, 'redrivenAt', redriven_at) AS json FROM dead_letters WHERE id = ?1",
+        concat!(
+            "SELECT json_object(
+               'redriven', json(CASE WHEN redriven_at IS NULL THEN 'false' ELSE 'true' END),
+               'job', (SELECT json(",
+            job_json!(),
+            ") FROM jobs WHERE jobs.id = dead_letters.job_id)
+             ) AS json FROM dead_letters WHERE id = ?1"
+        ),
+        id
+    )
+}
+
+/// Guards a letter that somebody else may redrive at the same time.
+pub(super) fn still_redrivable(id: &str) -> Statement {
+    guard!(
+        "SELECT 1 FROM dead_letters l JOIN jobs j ON j.id = l.job_id
+         WHERE l.id = ?1 AND l.redriven_at IS NULL AND j.state = 'failed'",
         id
     )
 }
@@ -173,8 +228,11 @@ pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
         concat!(
             "SELECT coalesce(max(CASE WHEN n = ?3 AND n < found THEN created_at || '.' || id END), '')
                || char(10) || json_group_array(json_object(
-                 'id', id, 'jobId', job_id, 'body', body, 'reason', reason, 'createdAt', ", rfc3339!("created_at"),
-            ", 'redrivenAt', CASE WHEN redriven_at IS NOT NULL THEN ", rfc3339!("redriven_at"), " END
+                 'id', id, 'jobId', job_id, 'body', body, 'reason', reason, 'createdAt', ",
+            rfc3339!("created_at"),
+            ", 'redrivenAt', CASE WHEN redriven_at IS NOT NULL THEN ",
+            rfc3339!("redriven_at"),
+            " END
                )) FILTER (WHERE n <= ?3) AS json
              FROM (
                SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS found
@@ -182,7 +240,9 @@ pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
                      ORDER BY created_at DESC, id DESC LIMIT ?3 + 1)
              )"
         ),
-        key, id, limit
+        key,
+        id,
+        limit
     )
 }
 

@@ -1,50 +1,53 @@
 //! What the clock does for jobs, once a minute.
 
 use serde::Deserialize;
-use serde_json::json;
 use worker::Env;
 
-use super::{Job, Kinds, dead_letters, outbox, store};
-use crate::{
-    error::Error,
-    platform::{clock::now_ms, log},
-    settings::Settings,
-    store::Database,
-};
+use super::{Kinds, Workshop, log_failure, outbox, store, work};
+use crate::{error::Error, platform::clock::now_ms};
 
-/// Messages sent again in one sweep.
+/// Jobs taken up in one sweep.
 const MOST: i64 = 100;
-/// A job that has not ended after this long never will.
+/// A job that nothing has happened to for so long will not end by itself.
 const STUCK_MS: i64 = 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Owed {
+struct Found {
     job_id: String,
 }
 
-/// Sends again what is owed and ends what is stuck.
+/// Ends what is stuck and sends again what is owed.
 pub(crate) async fn run(env: &Env, kinds: Kinds) {
-    if let Err(error) = sweep(env, kinds).await {
-        log::line(&json!({
-            "level": "error", "event": "jobs.sweep", "code": error.code(), "detail": error.internal_detail(),
-        }));
+    let swept = match Workshop::open(env) {
+        Ok(workshop) => [end_stuck(&workshop, kinds).await, send_owed(&workshop).await],
+        Err(error) => [Err(error), Ok(())],
+    };
+    for error in swept.iter().filter_map(|result| result.as_ref().err()) {
+        log_failure("jobs.sweep", error);
     }
 }
 
-async fn sweep(env: &Env, kinds: Kinds) -> Result<(), Error> {
-    let workshop = super::Workshop { env: env.clone(), settings: Settings::of(env)?, database: Database::open(env)? };
-    let now = now_ms();
-    let [due, stuck] =
-        workshop.database.batch([store::claim_due(now, MOST), store::stuck(now - STUCK_MS, now)]).await?;
-    let stuck = stuck.read::<Job>()?;
-    for job in &stuck {
-        dead_letters::give_up(&workshop, kinds, &job.id, "The work did not end within an hour").await?;
-    }
-    for owed in due.read::<Owed>()? {
-        if !stuck.iter().any(|job| job.id == owed.job_id) {
-            outbox::send(env, &owed.job_id).await;
+async fn end_stuck(workshop: &Workshop, kinds: Kinds) -> Result<(), Error> {
+    let stuck = workshop.database.query(store::stuck(now_ms() - STUCK_MS, MOST)).await?;
+    for found in stuck.read::<Found>()? {
+        // One that cannot be ended must not keep the others.
+        if let Err(error) = end(workshop, kinds, &found.job_id).await {
+            log_failure("jobs.stuck", &error);
         }
+    }
+    Ok(())
+}
+
+async fn end(workshop: &Workshop, kinds: Kinds, job_id: &str) -> Result<(), Error> {
+    let Some(job) = work::take(workshop, job_id).await? else { return Ok(()) };
+    work::give_up(workshop, kinds, &job, "The work did not end within an hour").await
+}
+
+async fn send_owed(workshop: &Workshop) -> Result<(), Error> {
+    let owed = workshop.database.query(store::claim_due(now_ms(), MOST)).await?;
+    for found in owed.read::<Found>()? {
+        outbox::send(&workshop.env, &found.job_id).await;
     }
     Ok(())
 }

@@ -91,7 +91,8 @@ impl Skill {
     /// What a search looks through, in lower case.
     pub(super) fn haystack(&self) -> String {
         let author = self.author.as_deref().unwrap_or_default();
-        format!("{}\n{}\n{author}\n{}", self.name, self.description, self.categories.join("\n")).to_lowercase()
+        format!("{}\n{}\n{author}\n{}", self.name, self.description, self.categories.join("\n"))
+            .to_lowercase()
     }
 }
 
@@ -229,12 +230,11 @@ pub(super) mod tests {
 
     use super::*;
 
+    const FIELDS: &str = "path name id stars success data skills content category githubUrl description";
+
     /// Any JSON, rather often with the fields that are read.
     pub(in super::super) fn any_json() -> impl Strategy<Value = Value> {
-        let field = prop_oneof![
-            Just("path"), Just("name"), Just("category"), Just("id"), Just("githubUrl"), Just("stars"),
-            Just("description"), Just("success"), Just("data"), Just("skills"), Just("content"),
-        ];
+        let field = prop::sample::select(FIELDS.split(' ').collect::<Vec<_>>());
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -281,7 +281,8 @@ pub(super) mod tests {
             ),
             stars: 0,
             install_command: Some(
-                "npx claude-code-templates@latest --agent development-team/frontend-developer --yes".to_owned(),
+                "npx claude-code-templates@latest --agent development-team/frontend-developer --yes"
+                    .to_owned(),
             ),
         };
         assert_eq!(skills, Some(vec![expected]));
@@ -297,9 +298,11 @@ pub(super) mod tests {
         assert_eq!(skill.id, "skillsmp:anthropics-skills-pdf-skill-md");
         assert_eq!((skill.kind, skill.stars), (Type::Skill, 12));
         assert_eq!(skill.categories, Vec::<String>::new());
-        assert_eq!(skill.github_url.as_deref(), Some("https://github.com/anthropics/skills/tree/main/skills/pdf"));
-        let command =
-            "npx skills@latest add https://github.com/anthropics/skills/tree/main/skills/pdf --agent claude-code --yes";
+        assert_eq!(
+            skill.github_url.as_deref(),
+            Some("https://github.com/anthropics/skills/tree/main/skills/pdf")
+        );
+        let command = "npx skills@latest add https://github.com/anthropics/skills/tree/main/skills/pdf --agent claude-code --yes";
         assert_eq!(skill.install_command.as_deref(), Some(command));
     }
 
@@ -320,8 +323,12 @@ pub(super) mod tests {
     #[test]
     fn a_skill_without_a_sure_place_on_github_has_no_command() {
         for url in [
-            "http://github.com/a/b", "https://github.com@evil.example/a/b", "https://github.com/a/b/tree/main/../../c",
-            "https://github.com/a", "javascript:alert(1)", "https://github.com/a/b/tree/main/$(id)",
+            "http://github.com/a/b",
+            "https://github.com@evil.example/a/b",
+            "https://github.com/a/b/tree/main/../../c",
+            "https://github.com/a",
+            "javascript:alert(1)",
+            "https://github.com/a/b/tree/main/$(id)",
         ] {
             let skill = skillsmp(&json!([{ "id": "x", "githubUrl": url }])).unwrap().remove(0);
             assert_eq!((skill.github_url, skill.install_command), (None, None), "{url}");

@@ -44,12 +44,12 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// What the catalogue is made of.
+    /// What the catalogue is made of. The search comes first: six lists that
+    /// hang would take all connections.
     pub(super) fn base() -> Vec<Self> {
+        let search = Self { source: Source::Skillsmp, query: DEFAULT_QUERY.to_owned() };
         let list = |kind: Type| Self { source: Source::Aitmpl, query: kind.plural().to_owned() };
-        let mut feeds: Vec<_> = Type::ALL.into_iter().map(list).collect();
-        feeds.push(Self { source: Source::Skillsmp, query: DEFAULT_QUERY.to_owned() });
-        feeds
+        std::iter::once(search).chain(Type::ALL.into_iter().map(list)).collect()
     }
 
     /// [`Self::base`], and what skillsmp.com has for these words besides.
@@ -140,8 +140,10 @@ pub(super) struct Tried {
 /// Only what nobody has ever asked for is waited for; what failed is tried
 /// again behind the answer, unless there is nothing to answer with.
 pub(super) fn next(feeds: &[Feed], states: &[State], now: i64, tried: Tried) -> Step {
-    let states: Vec<_> = feeds.iter().map(|feed| (feed, states.iter().find(|state| state.feed == *feed))).collect();
-    let filled = states.iter().any(|(feed, state)| feed.is_base() && state.is_some_and(|s| s.fetched_at.is_some()));
+    let states: Vec<_> =
+        feeds.iter().map(|feed| (feed, states.iter().find(|state| state.feed == *feed))).collect();
+    let filled =
+        states.iter().any(|(feed, state)| feed.is_base() && state.is_some_and(|s| s.fetched_at.is_some()));
     let which = |wanted: &dyn Fn(Option<&State>) -> bool| -> Vec<Feed> {
         states.iter().filter(|(_, state)| wanted(*state)).map(|(feed, _)| (*feed).clone()).collect()
     };
@@ -263,7 +265,10 @@ mod tests {
     #[test]
     fn failures_are_tried_again_ever_more_rarely() {
         let pause = |failures, after| retry_at(failures, after, NOW) - NOW;
-        assert_eq!([0, 1, 2, 5, 6, 1000].map(|n| pause(n, None)), [1, 2, 4, 32, 60, 60].map(|m| m * MINUTE_MS));
+        assert_eq!(
+            [0, 1, 2, 5, 6, 1000].map(|n| pause(n, None)),
+            [1, 2, 4, 32, 60, 60].map(|m| m * MINUTE_MS)
+        );
         assert_eq!(pause(0, Some(1000)), MINUTE_MS);
         assert_eq!(pause(0, Some(HOUR_MS * 2)), HOUR_MS * 2);
         assert_eq!(pause(0, Some(i64::MAX)), DAY_MS);

@@ -57,7 +57,8 @@ impl Location {
         let parts: Vec<_> = github_url.strip_prefix(GITHUB)?.split('/').collect();
         let (owner, name, branch, directory) = match parts.as_slice() {
             [owner, name] => (owner, name, None, Vec::new()),
-            [owner, name, "tree", branch, directory @ ..] | [owner, name, "blob", branch, directory @ .., "SKILL.md"] => {
+            [owner, name, "tree", branch, directory @ ..]
+            | [owner, name, "blob", branch, directory @ .., "SKILL.md"] => {
                 (owner, name, Some((*branch).to_owned()), directory.to_vec())
             }
             _ => return None,
@@ -78,7 +79,8 @@ impl Location {
     /// The path of its SKILL.md at raw.githubusercontent.com.
     pub(super) fn raw_path(&self) -> String {
         let branch = self.branch.as_deref().unwrap_or("HEAD");
-        let directory = if self.directory.is_empty() { String::new() } else { format!("{}/", self.directory) };
+        let directory =
+            if self.directory.is_empty() { String::new() } else { format!("{}/", self.directory) };
         format!("{}/{branch}/{directory}SKILL.md", self.repository)
     }
 
@@ -132,8 +134,10 @@ fn path(kind: Type, name: &str) -> String {
 
 /// What to do, in steps. `has_file` says whether the answer has the content.
 pub(super) fn instructions(skill: &Skill, path: &str, has_file: bool) -> Vec<String> {
-    let by_command =
-        skill.install_command.as_ref().map(|command| format!("Run `{command}` in the directory of your project."));
+    let by_command = skill
+        .install_command
+        .as_ref()
+        .map(|command| format!("Run `{command}` in the directory of your project."));
     let content = match (&skill.github_url, has_file) {
         (_, true) => Some("the content of `files`".to_owned()),
         (Some(url), false) => Some(format!("what is at {url}")),
@@ -172,11 +176,12 @@ mod tests {
             assert!(is_safe(path), "{path}");
         }
         for path in [
-            "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "-rf", "a/--yes", "a b", "a;b", "$(id)", "a\\b",
-            "a\nb", "a\0", "ünï", "%2e%2e", "~", "a:b", &"a".repeat(251),
+            "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "-rf", "a/--yes", "a b", "a;b",
+            "$(id)", "a\\b", "a\nb", "a\0", "ünï", "%2e%2e", "~", "a:b",
         ] {
             assert!(!is_safe(path), "{path:?}");
         }
+        assert!(is_safe(&"a".repeat(250)) && !is_safe(&"a".repeat(251)));
     }
 
     #[test]
@@ -186,12 +191,19 @@ mod tests {
             ("https://github.com/a/b", "a/b/HEAD/SKILL.md"),
             ("https://github.com/a/b.git", "a/b/HEAD/SKILL.md"),
             ("https://github.com/a/b/tree/dev", "a/b/dev/SKILL.md"),
-            ("https://github.com/a/b/tree/main/.claude/skills/c/?tab=x#y", "a/b/main/.claude/skills/c/SKILL.md"),
+            (
+                "https://github.com/a/b/tree/main/.claude/skills/c/?tab=x#y",
+                "a/b/main/.claude/skills/c/SKILL.md",
+            ),
             ("https://github.com/a/b/blob/main/c/SKILL.md", "a/b/main/c/SKILL.md"),
         ] {
             assert_eq!(raw(url).as_deref(), Some(path), "{url}");
         }
-        for url in ["https://github.com/a/b/issues/1", "https://github.com/a/b/blob/main/c/other.md", "https://github.com/a/b/tree"] {
+        for url in [
+            "https://github.com/a/b/issues/1",
+            "https://github.com/a/b/blob/main/c/other.md",
+            "https://github.com/a/b/tree",
+        ] {
             assert_eq!(raw(url), None, "{url}");
         }
     }
@@ -199,7 +211,10 @@ mod tests {
     #[test]
     fn the_command_names_the_directory() {
         let command = |url| location(url).unwrap().command();
-        assert_eq!(command("https://github.com/a/b"), "npx skills@latest add https://github.com/a/b --agent claude-code --yes");
+        assert_eq!(
+            command("https://github.com/a/b"),
+            "npx skills@latest add https://github.com/a/b --agent claude-code --yes"
+        );
         assert_eq!(
             command("https://github.com/a/b/blob/main/c/d/SKILL.md"),
             "npx skills@latest add https://github.com/a/b/tree/main/c/d --agent claude-code --yes"
@@ -223,7 +238,8 @@ mod tests {
     }
 
     fn marketplace(url: &str) -> Skill {
-        let json = format!(r#"{{"success":true,"data":{{"skills":[{{"id":"the-id","githubUrl":"{url}"}}]}}}}"#);
+        let json =
+            format!(r#"{{"success":true,"data":{{"skills":[{{"id":"the-id","githubUrl":"{url}"}}]}}}}"#);
         of_skillsmp(&json).unwrap().remove(0)
     }
 

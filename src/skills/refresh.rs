@@ -26,10 +26,9 @@ use crate::{
 
 /// The platform allows six connections at once.
 const CONNECTIONS: usize = 6;
-/// How often, and how many times, a request looks whether another one has
-/// filled the catalogue: for ten seconds.
-const LOOK_AGAIN_MS: u64 = 250;
-const LOOKS: u32 = 40;
+/// Between the looks whether another request has filled the catalogue: about
+/// ten seconds in all.
+const PAUSES_MS: [u64; 6] = [250, 500, 1000, 2000, 3000, 4000];
 
 /// The rows of `statement`, once there is something to answer from.
 ///
@@ -41,7 +40,7 @@ pub(super) async fn read(
     statement: Statement,
 ) -> Result<(Rows, Cache), Error> {
     let database = exchange.database()?;
-    let (mut tried, mut looks, mut waited) = (Tried::default(), 0, false);
+    let (mut tried, mut pauses, mut waited) = (Tried::default(), PAUSES_MS.into_iter(), false);
     loop {
         let [rows, states] = database.batch([statement.clone(), store::states(feeds)]).await?;
         let states: Vec<State> = states.read()?;
@@ -51,10 +50,11 @@ pub(super) async fn read(
                 waited |= start(exchange, wanted).await.unwrap_or_default();
             }
             Step::Wait => {
-                sleep(LOOK_AGAIN_MS).await;
-                looks += 1;
-                tried.waited_long = looks >= LOOKS;
                 waited = true;
+                match pauses.next() {
+                    Some(ms) => sleep(ms).await,
+                    None => tried.waited_long = true,
+                }
             }
             Step::Answer(cache, due) => {
                 if !due.is_empty() {
@@ -131,6 +131,7 @@ async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> 
             Err(refusal) => return Err(refusal),
         },
     };
-    let unreadable = || Refusal { status: Some(200), retry_after_ms: None, reason: "not the expected JSON".to_owned() };
+    let unreadable =
+        || Refusal { status: Some(200), retry_after_ms: None, reason: "not the expected JSON".to_owned() };
     skills.ok_or_else(unreadable)
 }

@@ -85,7 +85,9 @@ macro_rules! state_json {
 pub(super) fn states(feeds: &[Feed]) -> Statement {
     sql!(
         concat!(
-            "SELECT ", state_json!(), " AS json FROM skill_fetches
+            "SELECT ",
+            state_json!(),
+            " AS json FROM skill_fetches
              WHERE (source, query) IN (SELECT value ->> 'source', value ->> 'query' FROM json_each(?1))"
         ),
         json!(feeds).to_string()
@@ -111,7 +113,9 @@ pub(super) fn claim(feeds: &[Feed], has_key: bool, now: i64) -> Statement {
                       WHERE f.source = search.value ->> 'source' AND f.failures > 0 AND f.next_at > ?3)
              ) WHERE true
              ON CONFLICT DO UPDATE SET next_at = excluded.next_at WHERE next_at <= ?3
-             RETURNING ", state_json!(), " AS json"
+             RETURNING ",
+            state_json!(),
+            " AS json"
         ),
         json!(base).to_string(),
         json!(searches).to_string(),
@@ -125,7 +129,8 @@ pub(super) fn claim(feeds: &[Feed], has_key: bool, now: i64) -> Statement {
 /// Puts a feed's answer in the place of what it answered before.
 pub(super) fn keep(feed: &Feed, skills: &[Skill], now: i64) -> Vec<Statement> {
     let rows = skills.iter().map(|skill| json!({ "haystack": skill.haystack(), "skill": skill }).to_string());
-    let mut statements: Vec<_> = chunks(rows).into_iter().map(|rows| upsert(rows, feed.source, now)).collect();
+    let mut statements: Vec<_> =
+        chunks(rows).into_iter().map(|rows| upsert(rows, feed.source, now)).collect();
     statements.push(match feed.source {
         Source::Aitmpl => sql!(
             "DELETE FROM skills WHERE source = 'aitmpl' AND type = ?1 AND fetched_at < ?2",
@@ -163,7 +168,9 @@ fn upsert(rows: String, source: Source, now: i64) -> Statement {
 pub(super) fn remember_failure(feed: &Feed, next_at: i64) -> Statement {
     sql!(
         "UPDATE skill_fetches SET failures = failures + 1, next_at = ?3 WHERE source = ?1 AND query = ?2",
-        feed.source.name(), feed.query.as_str(), next_at
+        feed.source.name(),
+        feed.query.as_str(),
+        next_at
     )
 }
 
@@ -192,7 +199,8 @@ mod tests {
         let row = format!("\"{}\"", "x".repeat(4000));
         let sent = chunks(std::iter::repeat_n(row.clone(), 500));
         assert!(sent.len() > 1 && sent.iter().all(|chunk| chunk.len() <= CHUNK_BYTES + 1));
-        let rows: Vec<String> = sent.iter().flat_map(|chunk| serde_json::from_str::<Vec<String>>(chunk).unwrap()).collect();
+        let rows: Vec<String> =
+            sent.iter().flat_map(|chunk| serde_json::from_str::<Vec<String>>(chunk).unwrap()).collect();
         assert_eq!(rows, vec!["x".repeat(4000); 500]);
         assert!(chunks(std::iter::empty()).is_empty());
     }

@@ -19,7 +19,8 @@ use crate::{
     settings::Settings,
     store::{Database, Rows, Statement},
     upstream::{
-        aitmpl::{self, Refusal},
+        aitmpl,
+        download::Refusal,
         skillsmp,
     },
 };

@@ -1,39 +1,13 @@
 //! aitmpl.com, the site of davila7/claude-code-templates: components for
 //! Claude Code, as static JSON files.
 
-use super::retry::Advice;
-use crate::{
-    platform::{
-        clock::now_ms,
-        fetch::{self, Failure, Outgoing},
-    },
-    settings::Settings,
-};
+use super::download::{Refusal, get};
+use crate::{platform::fetch::Outgoing, settings::Settings};
 
 /// The longest list, in bytes. The longest of 2026 has about 1 MB.
 const LONGEST_LIST: usize = 4_000_000;
 /// The longest content of a component, in bytes.
 const LONGEST_CONTENT: usize = 256 * 1024;
-/// A source of skills that is slower than this, for the head and again for
-/// the body, counts as failed.
-const DEADLINE_MS: u64 = 8_000;
-
-/// Why a source of skills has no answer.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    /// None when there was no answer at all.
-    pub(crate) status: Option<u16>,
-    /// From `Retry-After`.
-    pub(crate) retry_after_ms: Option<i64>,
-    /// For the log.
-    pub(crate) reason: String,
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self { status: None, retry_after_ms: None, reason: format!("{failure:?}") }
-    }
-}
 
 /// `/components/{types}.json`, where `types` is `agents`, `commands`, …: a
 /// JSON array, not parsed yet.
@@ -47,17 +21,4 @@ pub(crate) async fn list(settings: &Settings, types: &str) -> Result<String, Ref
 pub(crate) async fn content(settings: &Settings, types: &str, slug: &str) -> Result<String, Refusal> {
     let url = format!("{}/component-content/{types}/{slug}.json", settings.skills.aitmpl_url);
     get(Outgoing::get(url), LONGEST_CONTENT, settings).await
-}
-
-/// The body of a 200 within `limit` bytes and the deadline; anything else,
-/// a redirect too, is refused.
-pub(super) async fn get(request: Outgoing, limit: usize, settings: &Settings) -> Result<String, Refusal> {
-    let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
-    let answer = fetch::send(request.with("user-agent", "hatch-api"), deadline_ms).await?;
-    let status = answer.status();
-    if status == 200 {
-        return Ok(answer.text(limit, deadline_ms).await?);
-    }
-    let advice = Advice::read(|name| answer.header(name), now_ms());
-    Err(Refusal { status: Some(status), retry_after_ms: advice.after_ms, reason: format!("status {status}") })
 }

@@ -1,7 +1,7 @@
 //! skillsmp.com, a marketplace of skills, and the repositories on GitHub
 //! that its skills are kept in.
 
-use super::aitmpl::{Refusal, get};
+use super::download::{Refusal, get};
 use crate::{platform::fetch::Outgoing, settings::Settings};
 
 /// As many skills as one search gives.

@@ -12,12 +12,13 @@ import { createTestHarness } from "wrangler";
  * stops it after the file's tests.
  *
  * @param {Record<string, string>} vars
+ * @param {object[]} others Workers that run beside it, as createTestHarness takes them
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   `env` (the bindings), `scheduled()`, `logs()`.
  */
-export async function startWorker(vars = {}) {
+export async function startWorker(vars = {}, others = []) {
   const harness = createTestHarness({
-    workers: [{ configPath: "./wrangler.toml", vars: { ENVIRONMENT: "development", ...vars } }],
+    workers: [{ configPath: "./wrangler.toml", vars: { ENVIRONMENT: "development", ...vars } }, ...others],
   });
   const { url } = await harness.listen();
   after(() => harness.close());

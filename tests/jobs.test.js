@@ -9,7 +9,16 @@ import { startWorker } from "./harness.js";
 
 const HOUR_MS = 60 * 60 * 1000;
 
-const hatch = await startWorker();
+// Has what Hatch has not: a way to put a message into the dead-letter queue.
+const postman = {
+  config: {
+    name: "postman",
+    main: "tests/fakes/postman.js",
+    compatibility_date: "2026-11-01",
+    queues: { producers: [{ binding: "DEAD", queue: "hatch-jobs-dead" }] },
+  },
+};
+const hatch = await startWorker({}, [postman]);
 const { api, env } = hatch;
 const { run, row, rows, project, deploy, show, ended, live, written, send, lines, job, steps } = deployments(hatch);
 
@@ -26,6 +35,9 @@ async function drained() {
   const kept = await until(async () => (await letters()).find(({ body }) => body === marker));
   await run("DELETE FROM dead_letters WHERE id = ?", kept.id);
 }
+
+/** Waits for the end without asking the Worker, which would wake the job. */
+const done = (deploymentId) => until(async () => (await jobOf(deploymentId)).state === "done");
 
 /** What a killed consumer waits out: its lease, and the outbox's patience. */
 async function timePasses(jobId) {
@@ -88,6 +100,19 @@ test("a message that is none of ours becomes a dead letter, without its secrets,
   assert.equal(refused.status, 409);
 });
 
+test("a message that the queue gave up becomes a dead letter, and its job is done all the same", async () => {
+  const target = await project();
+  const { id, jobId } = await written(target, { sendAt: Date.now() - 1 });
+  const { DEAD } = await hatch.harness.getWorker("postman").getEnv();
+  await DEAD.send(JSON.stringify({ v: 1, jobId }));
+  const letter = await until(() => letterOf(jobId));
+  assert.match(letter.reason, /gave up/);
+  assert.equal((await redrive(letter)).status, 409, "its job has not failed");
+  await sweep();
+  await done(id);
+  await assertLiveOnce(id, target);
+});
+
 test("a message about a job that is not there is dropped", async () => {
   const before = (await letters()).length;
   await send(randomUUID());
@@ -99,6 +124,7 @@ test("a lost message is sent again by the sweep", async () => {
   const target = await project();
   const { id } = await written(target, { sendAt: Date.now() - 1 });
   await sweep();
+  await done(id);
   await assertLiveOnce(id, target);
 });
 
@@ -116,7 +142,7 @@ test("whoever asks after an overdue job wakes it", async (t) => {
     const target = await project();
     const { id } = await written(target, { sendAt: Date.now() - 1 });
     await show(id);
-    await until(async () => (await jobOf(id)).state === "done");
+    await done(id);
     await assertLiveOnce(id, target);
   });
   await t.test("by its stream", async () => {
@@ -265,6 +291,7 @@ test("a job that cannot be ended keeps the sweep from no other", async () => {
   await withFault(`BEFORE UPDATE ON deployments WHEN NEW.id = '${bad.id}'`, sweep);
   assert.equal((await show(bad.id)).status, "pending");
   assert.equal((await show(good.id)).status, "failed");
+  await done(lost.id);
   await assertLiveOnce(lost.id, target);
 });
 

@@ -62,13 +62,18 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
     }
 
     let media_type = site::media_type(&file.path);
+    let is_page = media_type.starts_with("text/html");
     let response =
         if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {
             Response { kind, ..Response::empty(304) }
         } else {
-            Response::bytes(kind, 200, media_type, file.content.into_bytes())
+            let content = match kind {
+                Kind::SandboxedApp if is_page => site::with_storage(&file.content),
+                _ => file.content,
+            };
+            Response::bytes(kind, 200, media_type, content.into_bytes())
         };
-    if exchange.request.method() == "GET" && media_type.starts_with("text/html") {
+    if exchange.request.method() == "GET" && is_page {
         // After the answer, so that counting slows no visit; a visit that
         // could not be counted is no error of the visitor's.
         exchange.background.run(async move { drop(database.query(store::count_visit(&slug)).await) });

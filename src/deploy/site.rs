@@ -77,6 +77,26 @@ pub(super) fn media_type(path: &str) -> &'static str {
     }
 }
 
+/// Stands in for the storage that a sandboxed page may not touch: a script
+/// that only reads a setting from it would stop there. Lasts as long as the page.
+const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
+    const kept=new Map;Object.defineProperty(self,name,{value:{\
+    getItem:key=>kept.get(String(key))??null,setItem(key,value){kept.set(String(key),String(value))},\
+    removeItem(key){kept.delete(String(key))},clear(){kept.clear()},\
+    key:index=>[...kept.keys()][index]??null,get length(){return kept.size}}})}</script>";
+
+/// A page as it is served sandboxed. Nothing may stand before its doctype, or
+/// browsers lay it out as they did in the nineties.
+pub(super) fn with_storage(page: &str) -> String {
+    let start = page.trim_start();
+    let has_doctype = start.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
+    let after = if has_doctype { start.split_once('>') } else { None };
+    match after {
+        Some((doctype, rest)) => format!("{doctype}>{STORAGE}{rest}"),
+        None => format!("{STORAGE}{page}"),
+    }
+}
+
 /// A DNS label for a project: its name, and enough of its id to be its own.
 pub(super) fn slug(name: &str, project_id: &str) -> String {
     let mut words = String::new();
@@ -164,6 +184,14 @@ mod tests {
         assert_eq!(slug_of_host("x.localhost:8787", "localhost"), Some("x"));
         for host in ["localhost:8787", "a.b.localhost", "xlocalhost", ".localhost", "x.localhost.evil.com"] {
             assert_eq!(slug_of_host(host, "localhost"), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_sandboxed_page_has_its_storage_right_after_its_doctype() {
+        assert_eq!(with_storage("\n<!DOCTYPE html>\n<p>"), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
+        for page in ["<p>", "", "<!doctype", "é"] {
+            assert_eq!(with_storage(page), format!("{STORAGE}{page}"));
         }
     }
 

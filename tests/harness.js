@@ -1,9 +1,10 @@
 // The built Worker in workerd, with real D1, KV, queues and R2, and whatever
 // fakes a test gives it. One for each test file.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { after } from "node:test";
 import { createTestHarness } from "wrangler";
 
@@ -17,11 +18,15 @@ import { createTestHarness } from "wrangler";
  *   `env` (the bindings), `scheduled()`, `logs()`.
  */
 export async function startWorker(vars = {}, others = []) {
-  const harness = createTestHarness({
-    workers: [{ configPath: "./wrangler.toml", vars: { ENVIRONMENT: "development", ...vars } }, ...others],
+  const folder = await configuration();
+  const configPath = join(folder, "wrangler.toml");
+  const hatch = { configPath, vars: { ENVIRONMENT: "development", ...vars } };
+  const harness = createTestHarness({ workers: [hatch, ...others] });
+  after(async () => {
+    await harness.close();
+    await rm(folder, { recursive: true });
   });
   const { url } = await harness.listen();
-  after(() => harness.close());
   const worker = harness.getWorker();
   await worker.applyD1Migrations("DB");
   return {
@@ -33,6 +38,19 @@ export async function startWorker(vars = {}, others = []) {
   };
 }
 
+/**
+ * A folder with wrangler.toml and what it names, and without a .dev.vars: a
+ * test's Worker has its test's variables, and none of your keys.
+ */
+async function configuration() {
+  const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
+  const toml = await readFile("wrangler.toml", "utf8");
+  // Without its [build] as well: build/ is tested as it is.
+  await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
+  for (const name of ["build", "migrations", "public"]) await symlink(resolve(name), join(folder, name));
+  return folder;
+}
+
 async function api(origin, method, path, body, headers = {}) {
   const response = await fetch(new URL(path, origin), {
     method,
@@ -41,4 +59,42 @@ async function api(origin, method, path, body, headers = {}) {
     body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
   });
   return response;
+}
+
+/**
+ * Checks that an answer is an error as every route of Hatch's own tells it,
+ * and gives nothing of its inside away. Answers with the problem's body.
+ */
+export async function problem(response, status, code) {
+  const text = await response.text();
+  const told = `${response.status} ${text.slice(0, 300)}`;
+  assert.equal(response.status, status, told);
+  assert.equal(response.headers.get("content-type"), "application/problem+json", told);
+  const problem = JSON.parse(text);
+  for (const name of ["type", "title", "detail", "code", "request_id"]) assert.equal(typeof problem[name], "string", told);
+  assert.equal(problem.status, status);
+  assert.equal(problem.error, problem.detail);
+  assert.equal(problem.request_id, response.headers.get("x-request-id"));
+  if (code) assert.equal(problem.code, code, told);
+  assert.doesNotMatch(text, /panic|\.rs\b|wasm|sqlite|D1_|\bD1:|\bSELECT\b|\bINSERT\b|\bUPDATE\b|\bstack\b/);
+  return problem;
+}
+
+/** How many rows each table has. */
+export async function rowCounts(env) {
+  const tables = await env.DB.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*'").all();
+  const counts = tables.results.map(({ name }) => `SELECT '${name}' AS name, count(*) AS rows FROM "${name}"`);
+  const answers = await env.DB.batch(counts.map((sql) => env.DB.prepare(sql)));
+  return Object.fromEntries(answers.map(({ results: [{ name, rows }] }) => [name, rows]));
+}
+
+/** Every page of a list, following the Link headers from `path` on. */
+export async function* pages({ api }, path) {
+  for (let next = path; next; ) {
+    const response = await api("GET", next);
+    const text = await response.text();
+    assert.equal(response.status, 200, `${next}: ${text.slice(0, 300)}`);
+    yield JSON.parse(text);
+    next = response.headers.get("link")?.match(/^<(.+)>; rel="next"$/)[1];
+  }
 }

@@ -19,7 +19,8 @@ const LONGEST_SEARCH: usize = 200;
 /// `GET /api/discovery`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let page = page::Page::of(&exchange)?;
-    let search = exchange.query("q").unwrap_or_default().trim().to_lowercase();
+    // SQLite's lower() knows ASCII only.
+    let search = exchange.query("q").unwrap_or_default().trim().to_ascii_lowercase();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         return Err(Error::invalid("q", format!("must be text of at most {LONGEST_SEARCH} characters")));
     }

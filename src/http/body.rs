@@ -1,7 +1,7 @@
 //! JSON bodies: read within a limit, checked, typed.
 
 use garde::Validate;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{
     code::CodeMap,
@@ -11,6 +11,9 @@ use crate::{
 
 /// The longest JSON body, in bytes.
 const LIMIT: usize = 1_000_000;
+/// The longest code as a JSON string, in bytes: D1 answers with at most 2 MB
+/// as one string, and a project is one.
+const CODE_LIMIT: usize = 1_900_000;
 
 /// The body as a `T`, whose rules have been checked.
 ///
@@ -28,11 +31,18 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(exchange:
 /// # Errors
 /// [`Error::Invalid`] with what is wrong with it.
 pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, Error> {
-    let parsed = match value {
-        serde_json::Value::String(text) => CodeMap::parse(text),
-        other => CodeMap::parse(&other.to_string()),
+    let json = match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
     };
-    parsed.map_err(|error| Error::invalid(pointer, error.to_string()))
+    if has_nul(json.as_bytes()) {
+        return Err(Error::invalid(pointer, NUL));
+    }
+    let escapes = json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    if json.len() + escapes > CODE_LIMIT {
+        return Err(Error::invalid(pointer, format!("must be at most {CODE_LIMIT} bytes as a JSON string")));
+    }
+    CodeMap::parse(&json).map_err(|error| Error::invalid(pointer, error.to_string()))
 }
 
 fn require_json(content_type: Option<&str>) -> Result<(), Error> {
@@ -44,23 +54,27 @@ fn require_json(content_type: Option<&str>) -> Result<(), Error> {
 }
 
 fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Error> {
-    if bytes.is_empty() {
-        return Err(Error::Malformed("The body is empty; send a JSON object".to_owned()));
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return Err(Error::Malformed("The body is empty; send a JSON object".to_owned())),
+        // serde would take an array for a struct, its fields in order.
+        Some(b'[') => return Err(Error::invalid("", "must be a JSON object, not an array")),
+        Some(_) => {}
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| told(&error))?;
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| told(&error, bytes))?;
     json.end().map_err(|error| Error::Malformed(format!("The body is not JSON: {error}")))?;
     if has_nul(bytes) {
-        return Err(Error::invalid("", "text must not contain the character U+0000"));
+        return Err(Error::invalid("", NUL));
     }
     value.validate().map_err(|report| violations(&report))?;
     Ok(value)
 }
 
-/// Syntax errors are about the whole body, all others about one field.
-fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+/// What is not JSON is wrong as a whole, all else in one field. serde_json
+/// counts a number in the place of an enum, and a lone surrogate, as syntax.
+fn told(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
-    if inner.is_data() {
+    if inner.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return Error::invalid(pointer(&error.path().to_string()), plain(&inner.to_string()));
     }
     Error::Malformed(format!("The body is not JSON: {inner}"))
@@ -68,10 +82,18 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
 
 fn violations(report: &garde::Report) -> Error {
     let violation = |(path, error): &(garde::Path, garde::Error)| Violation {
-        pointer: pointer(&path.to_string()),
+        pointer: pointer(&camel_case(&path.to_string())),
         detail: error.to_string(),
     };
     Error::Invalid(report.iter().map(violation).collect())
+}
+
+/// `project_id` → `projectId`: garde names a field as Rust does, the body as
+/// JSON does.
+fn camel_case(path: &str) -> String {
+    let capital = |word: &str| word.get(..1).unwrap_or_default().to_ascii_uppercase() + word.get(1..).unwrap_or_default();
+    let (first, rest) = path.split_once('_').unwrap_or((path, ""));
+    rest.split('_').fold(first.to_owned(), |name, word| name + &capital(word))
 }
 
 /// `files[0].path` → `/files/0/path` (RFC 6901).
@@ -84,6 +106,8 @@ fn pointer(path: &str) -> String {
 fn plain(message: &str) -> String {
     message.split(" at line ").next().unwrap_or_default().to_owned()
 }
+
+const NUL: &str = "text must not contain the character U+0000";
 
 /// Whether a string in the JSON holds U+0000, which only an escape can bring
 /// in and which SQLite would cut the text at.
@@ -101,16 +125,21 @@ fn has_nul(json: &[u8]) -> bool {
 mod tests {
     use garde::Validate;
     use serde::Deserialize;
+    use serde_json::json;
 
-    use super::{has_nul, parse};
+    use super::{code, has_nul, parse};
     use crate::error::Error;
 
     #[derive(Debug, Deserialize, Validate)]
     struct Sample {
         #[garde(length(chars, min = 1, max = 3))]
         name: String,
+        #[serde(default, rename = "longerNameOf")]
+        #[garde(range(max = 3))]
+        longer_name_of: u8,
         #[serde(default)]
         #[garde(skip)]
+        #[expect(dead_code, reason = "only its type matters")]
         inner: Vec<Inner>,
     }
 
@@ -132,6 +161,7 @@ mod tests {
         assert_eq!(violation(r#"{"name":1}"#).0, "/name");
         assert_eq!(violation(r#"{"name":"a","inner":[{"size":300}]}"#).0, "/inner/0/size");
         assert_eq!(violation(r#"{"name":"abcd"}"#).0, "/name");
+        assert_eq!(violation(r#"{"name":"a","longerNameOf":4}"#).0, "/longerNameOf");
         assert!(violation("{}").1.contains("missing field `name`"));
     }
 
@@ -140,7 +170,26 @@ mod tests {
         for body in ["", "{", "{\"name\":\"a\"} x", "\u{1}", &"[".repeat(100_000)] {
             assert!(matches!(parse::<Sample>(body.as_bytes()), Err(Error::Malformed(_) | Error::Invalid(_))), "{body:.20}");
         }
-        assert!(matches!(parse::<Sample>(b"{\"name\":\"\\ud800\"}"), Err(Error::Malformed(_))));
+        assert_eq!(violation(r#"{"name":"\ud800"}"#).0, "/name");
+    }
+
+    #[test]
+    fn an_array_is_not_an_object() {
+        assert_eq!(violation(r#" ["abc"]"#).1, "must be a JSON object, not an array");
+    }
+
+    #[test]
+    fn code_that_no_row_holds_is_refused() {
+        let fits = |quotes: usize| code(&json!({ "a": "\"".repeat(quotes) }), "/code").is_ok();
+        assert!(fits(470_000));
+        assert!(!fits(480_000));
+    }
+
+    #[test]
+    fn a_nul_is_found_in_code_of_either_form() {
+        assert!(code(&json!({ "a": "\0" }), "/code").is_err());
+        assert!(code(&json!(r#"{"a":"\u0000"}"#), "/code").is_err());
+        assert!(code(&json!(r#"{"a":"\\u0000"}"#), "/code").is_ok());
     }
 
     #[test]

@@ -44,8 +44,9 @@ impl Caller {
 /// present and wrong is refused everywhere, on public routes too.
 ///
 /// # Errors
-/// [`Error::Unauthorized`]; [`Error::NotConfigured`] where the secret that
-/// could prove the caller is missing.
+/// [`Error::Unauthorized`]; [`Error::Forbidden`] for the operator on a user's
+/// route; [`Error::NotConfigured`] where the secret that could prove the
+/// caller is missing.
 pub(crate) fn identify(request: &Incoming, settings: &Settings, access: Access) -> Result<Caller, Error> {
     let caller = match credential(request) {
         Some(credential) => by_credential(&credential, settings)?,
@@ -59,6 +60,10 @@ pub(crate) fn identify(request: &Incoming, settings: &Settings, access: Access) 
             variable: "ADMIN_TOKEN",
             detail: "Set the secret ADMIN_TOKEN to use the operator's routes".to_owned(),
         }),
+        (Access::User, Caller::Operator) => Err(Error::Forbidden {
+            code: "not_a_user",
+            detail: "This route is for users, on what is theirs; the operator's token is nobody's",
+        }),
         (Access::User | Access::Operator, _) => {
             Err(Error::Unauthorized("This route needs a credential: send Authorization: Bearer …"))
         }
@@ -71,7 +76,10 @@ fn credential(request: &Incoming) -> Option<String> {
 
 fn by_credential(credential: &str, settings: &Settings) -> Result<Caller, Error> {
     let wrong = Error::Unauthorized("The credential is not valid");
-    let token = credential.strip_prefix("Bearer ").unwrap_or(credential).trim();
+    let token = match credential.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => credential,
+    };
     match &settings.admin_token {
         Some(admin) if same(admin.as_bytes(), token.as_bytes()) => Ok(Caller::Operator),
         _ => Err(wrong),

@@ -21,8 +21,9 @@ pub(crate) fn wanted_revision(if_match: Option<&str>) -> Result<Option<i64>, Err
     match if_match.map(str::trim) {
         None | Some("*") => Ok(None),
         Some(tag) => {
-            let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-            number.and_then(|n| n.parse().ok()).map(Some).ok_or(Error::PreconditionFailed)
+            let revision = tag.trim_matches('"').parse().ok();
+            // Tags are compared as text: "+7" is not "7".
+            revision.filter(|revision| etag(*revision) == tag).map(Some).ok_or(Error::PreconditionFailed)
         }
     }
 }
@@ -44,7 +45,7 @@ mod tests {
         assert_eq!(wanted_revision(Some("\"7\"")), Ok(Some(7)));
         assert_eq!(wanted_revision(Some("*")), Ok(None));
         assert_eq!(wanted_revision(None), Ok(None));
-        for tag in ["7", "\"x\"", "", "W/\"7\""] {
+        for tag in ["7", "\"x\"", "", "W/\"7\"", "\"+7\"", "\"07\"", "\"\"7\"\""] {
             assert_eq!(wanted_revision(Some(tag)), Err(Error::PreconditionFailed), "{tag}");
         }
     }

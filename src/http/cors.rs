@@ -64,15 +64,19 @@ impl Cors {
         })
     }
 
-    /// Lets an allowed origin read the response.
+    /// Lets an allowed origin read the response. Where there are such origins
+    /// every answer varies by them, also one that nobody's page asked for: a
+    /// cache may give it to a page.
     pub(crate) fn apply(&self, response: Response, settings: &Settings) -> Response {
-        let Some(origin) = &self.origin else { return response };
-        let response = response.with("vary", "Origin");
-        if !self.allowed(settings) {
+        if settings.cors_origins.is_empty() {
             return response;
         }
-        response
-            .with("access-control-allow-origin", origin.clone())
-            .with("access-control-expose-headers", EXPOSED)
+        let response = response.with("vary", "Origin");
+        match &self.origin {
+            Some(origin) if self.allowed(settings) => response
+                .with("access-control-allow-origin", origin.clone())
+                .with("access-control-expose-headers", EXPOSED),
+            _ => response,
+        }
     }
 }

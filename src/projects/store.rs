@@ -27,8 +27,8 @@ pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>
     )
 }
 
-/// A page ends early when its code comes near what D1 takes as one string
-/// (2 MB), and goes on on the next.
+/// A page ends early when it comes near what D1 takes as one string (2 MB),
+/// and goes on on the next.
 pub(super) fn list(user: &str, page: &Page) -> Statement {
     let (key, id) = page.bound();
     sql!(
@@ -37,15 +37,15 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
                || char(10) || json_group_array(json(project)) FILTER (WHERE n <= kept) AS json
              FROM (
                SELECT *, count(*) OVER () AS found,
-                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 900000)) OVER () AS kept
+                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 1900000)) OVER () AS kept
                FROM (
-                 SELECT id, created_at, ", project_json!(), " AS project,
-                   row_number() OVER newest AS n,
-                   sum(length(CAST(coalesce(code, '') AS BLOB))) OVER newest AS bytes
-                 FROM projects
-                 WHERE user_id = ?1 AND (created_at, id) < (?2, ?3)
+                 SELECT *, row_number() OVER newest AS n, sum(octet_length(project)) OVER newest AS bytes
+                 FROM (
+                   SELECT id, created_at, ", project_json!(), " AS project FROM projects
+                   WHERE user_id = ?1 AND (created_at, id) < (?2, ?3)
+                   ORDER BY created_at DESC, id DESC LIMIT ?4 + 1
+                 )
                  WINDOW newest AS (ORDER BY created_at DESC, id DESC)
-                 ORDER BY created_at DESC, id DESC LIMIT ?4 + 1
                )
              )"
         ),

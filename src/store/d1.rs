@@ -26,17 +26,17 @@ pub(super) fn open(env: &Env) -> Result<D1Database, Error> {
 }
 
 pub(super) async fn query(database: &D1Database, statement: Statement) -> Result<Rows, Error> {
-    let result = prepare(database, statement)?.run().await.map_err(|e| failed(&e))?;
+    let result = prepare(database, &statement)?.run().await.map_err(|e| failed(&e))?;
     rows(&result)
 }
 
 pub(super) async fn batch(database: &D1Database, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let prepared: Result<_, Error> = statements.into_iter().map(|s| prepare(database, s)).collect();
+    let prepared: Result<_, Error> = statements.iter().map(|s| prepare(database, s)).collect();
     let results = database.batch(prepared?).await.map_err(|e| failed(&e))?;
     results.iter().map(rows).collect()
 }
 
-fn prepare(database: &D1Database, statement: Statement) -> Result<D1PreparedStatement, Error> {
+fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, Error> {
     let prepared = database.prepare(statement.sql);
     let values: Vec<D1Type> = statement.values.iter().map(bound).collect();
     prepared.bind_refs(&values).map_err(|e| failed(&e))

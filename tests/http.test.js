@@ -1,0 +1,471 @@
+// The frame, for every route of the table at once (src/http/routes.rs, which
+// is read here: a new route is tested without being named).
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import http from "node:http";
+import { text } from "node:stream/consumers";
+import test, { after } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
+import { problem, rowCounts, startWorker } from "./harness.js";
+
+const ADMIN_TOKEN = "operators-own-token-4711";
+const PAGE = "https://hatch.example";
+
+const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);
+after(() => Promise.all(sources.map((source) => source.close())));
+const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
+const SOURCES = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL };
+
+const development = await startWorker({ ...SOURCES, ADMIN_TOKEN, CORS_ORIGINS: `${PAGE}, http://localhost:3000/` });
+const production = await startWorker({ ...SOURCES, ENVIRONMENT: "production" });
+
+const table = (await readFile("src/http/routes.rs", "utf8")).match(/static ROUTES[^;]*= routes! \{(.*?)\n\};/s)[1];
+const ROUTES = await Promise.all(
+  [...table.matchAll(/^ *(Public|User|Operator) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
+    async ([, access, method, pattern, handler]) => ({
+      access, method, pattern, hosted: pattern.startsWith("/p/"), readsBody: await readsBody(handler),
+    }),
+  ),
+);
+
+/** Whether the source of a handler (`projects::create`) reads a JSON body. */
+async function readsBody(handler) {
+  const [name, ...room] = handler.split("::").reverse();
+  const path = `src/${room.reverse().join("/")}`;
+  const source = await readFile(`${path}/mod.rs`, "utf8").catch(() => readFile(`${path}.rs`, "utf8"));
+  const body = source.match(new RegExp(`async fn ${name}\\(.*?\\n}`, "s"));
+  assert.ok(body, `no source of ${handler}`);
+  return body[0].includes("body::json");
+}
+
+const patterns = [...new Set(ROUTES.map((route) => route.pattern))];
+const methodsOf = (pattern) => ROUTES.filter((route) => route.pattern === pattern).map((route) => route.method);
+const named = (route) => `${route.method} ${route.pattern}`;
+
+/** A route's path with this in place of its parameters. */
+const pathOf = (route, id) => route.pattern.replace(/\{.+?\}/g, id);
+
+const project = await (await development.api("POST", "/api/projects", { name: "A project" })).json();
+
+// --- What bodies are made of ------------------------------------------------
+
+const NOT_TEXT = [1, 1.5, true, {}, [], ["text"]];
+const long = (length) => "x".repeat(length);
+const CODE = { "index.html": "<h1>Hello</h1>" };
+const NOT_CODE = [
+  1, true, [], "", "no json", "[]", '"text"', { "a.txt": 1 }, { "a.txt": null }, { "a.txt": { b: "c" } },
+  ...["", "/a", "../a", "a/../../b", "a\\b", "C:a", "a/", ".git/config", long(241), "a\nb"].map((path) => ({ [path]: "x" })),
+  { "a.txt": "", "A.txt": "" }, { a: "", "a/b": "" }, { "a.txt": '"'.repeat(480_000) },
+  '{"a.txt":"\\u0000"}', '{"a.txt":"\\ud800"}',
+];
+
+/** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
+const BODIES = {
+  "POST /api/projects": {
+    name: { required: true, good: "Another", bad: [...NOT_TEXT, null, "", " \n ", long(101)] },
+    description: { good: "What it is for", bad: [...NOT_TEXT, long(2001)] },
+  },
+  "PATCH /api/projects/{id}": {
+    name: { good: "Another", bad: [...NOT_TEXT, "", " \n ", long(101)] },
+    description: { good: "What it is for", bad: [...NOT_TEXT, long(2001)] },
+    code: { good: CODE, bad: NOT_CODE },
+  },
+  "POST /api/projects/{id}/rollback": {
+    version: { required: true, good: 1, bad: ["1", 0, -1, 1.5, 2 ** 64, 1e300, null, true, {}, []] },
+  },
+  "POST /api/chat": {
+    projectId: { required: true, good: project.id, bad: [...NOT_TEXT, null, "", long(65)] },
+    message: { required: true, good: "A clock", bad: [...NOT_TEXT, null, "", " \n ", long(32_001)] },
+    model: { good: "claude-sonnet-5-5", bad: [...NOT_TEXT, "", "no model", long(65)] },
+  },
+  "POST /api/deploy": {
+    projectId: { required: true, good: project.id, bad: [...NOT_TEXT, null, "", long(65)] },
+    target: { good: "edge", bad: [...NOT_TEXT, "", "EDGE", "moon"] },
+    code: { good: CODE, bad: NOT_CODE },
+  },
+};
+
+const goodBody = (fields) => Object.fromEntries(Object.entries(fields).map(([name, { good }]) => [name, good]));
+
+/** A body's JSON with other JSON in the place of one field's value. */
+function withField(fields, name, json) {
+  const parts = Object.entries(fields).map(([n, { good }]) => `${JSON.stringify(n)}:${n === name ? json : JSON.stringify(good)}`);
+  return `{${parts.join(",")}}`;
+}
+
+/** Every route that reads a body, with its fields and with a path where only the body can be wrong. */
+const WRITES = ROUTES.filter((route) => route.readsBody).map((route) => ({
+  route, path: pathOf(route, project.id), fields: BODIES[named(route)],
+}));
+
+// --- Asking, and what holds for every answer --------------------------------
+
+const SECURITY = {
+  "x-content-type-options": "nosniff",
+  "strict-transport-security": "max-age=31536000",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "cross-origin",
+};
+
+/** Sends a request; no answer is a 5xx (but `allow`) or without the headers that every answer has. */
+async function ask(worker, method, path, { headers = {}, body, allow } = {}) {
+  const init = { method, headers, body, redirect: "manual" };
+  const response = await fetch(worker.url + path, init);
+  const told = `${method} ${path.slice(0, 100)}: ${response.status}`;
+  assert.ok(response.status < 500 || response.status === allow, `${told} ${response.status < 500 || (await response.clone().text())}`);
+  assert.match(response.headers.get("x-request-id") ?? "", /^[A-Za-z0-9_-]{8,64}$/, told);
+  if (path.startsWith("/p/")) assert.equal(response.headers.get("x-content-type-options"), "nosniff", told);
+  else for (const [name, value] of Object.entries(SECURITY)) assert.equal(response.headers.get(name), value, `${told} ${name}`);
+  return response;
+}
+
+const JSON_TYPE = { "content-type": "application/json" };
+const send = (method, path, body, headers = {}) =>
+  ask(development, method, path, { body, headers: { ...JSON_TYPE, ...headers } });
+
+/** A request that is right but for the route's parameters and the caller. */
+function askRoute(worker, route, id, options = {}) {
+  if (!route.readsBody) return ask(worker, route.method, pathOf(route, id), options);
+  const headers = { ...JSON_TYPE, ...options.headers };
+  return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(BODIES[named(route)])) });
+}
+
+/** Runs `requests`, which may not add or remove a row of any table. */
+async function changingNothing(worker, requests) {
+  const rows = async () => {
+    // The catalogue of skills is filled by reading it.
+    const { skills, skill_fetches, ...others } = await rowCounts(worker.env);
+    return others;
+  };
+  const before = await rows();
+  await requests();
+  assert.deepEqual(await rows(), before);
+}
+
+// --- The table --------------------------------------------------------------
+
+test("This test reads every row of the table, and knows the fields of every body", () => {
+  assert.equal(ROUTES.length, table.match(/=>/g).length);
+  assert.ok(ROUTES.length > 25 && WRITES.length > 0);
+  for (const { route, fields } of WRITES) assert.ok(fields, `BODIES has nothing about ${named(route)}`);
+});
+
+test("A wrong method is 405 with the path's methods in Allow", () =>
+  changingNothing(development, async () => {
+    for (const pattern of patterns) {
+      const methods = methodsOf(pattern);
+      const allow = ["OPTIONS", ...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].sort().join(", ");
+      const path = pathOf({ pattern }, "x");
+      for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"]) {
+        if (allow.includes(method)) continue;
+        const response = await ask(development, method, path);
+        assert.equal(response.headers.get("allow"), allow, `${method} ${pattern}`);
+        if (method === "HEAD") assert.equal(response.status, 405);
+        else await problem(response, 405, "method_not_allowed");
+      }
+      const options = await ask(development, "OPTIONS", path);
+      assert.deepEqual([options.status, options.headers.get("allow"), await options.text()], [204, allow, ""], pattern);
+    }
+  }));
+
+test("HEAD is GET without the body", async () => {
+  for (const route of ROUTES.filter((route) => route.method === "GET")) {
+    const [got, head] = [await askRoute(development, route, project.id), await askRoute(development, { ...route, method: "HEAD" }, project.id)];
+    assert.equal(head.status, got.status, named(route));
+    for (const name of ["content-type", "etag", "cache-control", "link"]) {
+      assert.equal(head.headers.get(name), got.headers.get(name), `${name} of ${named(route)}`);
+    }
+    assert.equal(await head.text(), "", named(route));
+  }
+});
+
+test("An unknown path is 404", () =>
+  changingNothing(development, async () => {
+    for (const path of ["/nothing", "/api", "/api/projects/", "//", "/API/projects", "/api//projects", "/%2e%2e/x", "/admin", `/${long(4000)}`]) {
+      for (const method of ["GET", "POST"]) await problem(await ask(development, method, path), 404, "not_found");
+    }
+  }));
+
+test("An unknown id is 404, however odd it is", () =>
+  changingNothing(development, async () => {
+    const odd = [
+      randomUUID(), long(300), "%00", "a%00b", "..%2f", "..%2f..%2fetc%2fpasswd", "%22", "'", "';--", "%27%20OR%201=1", "🐣", "%F0%9F%90%A3",
+      "%ff%fe", "%", "%zz", "a%0d%0ab", "a&b", "a=b", "+", `${project.id}&x`, `${project.id}=`, `${project.id}%20`, `${project.id}%00`,
+    ];
+    for (const route of ROUTES.filter((route) => route.pattern.includes("{"))) {
+      for (const id of odd) {
+        const response = await askRoute(development, route, id);
+        if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : 404, `${named(route)} ${id}`);
+        // A category is a filter: nothing is in one that is unknown.
+        else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
+        else await problem(response, 404, "not_found");
+      }
+    }
+  }));
+
+test("An unknown project in a body is 404", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES.filter(({ fields }) => fields.projectId)) {
+      for (const id of [randomUUID(), "'", "🐣", `${project.id} `]) {
+        await problem(await send(route.method, path, withField(fields, "projectId", JSON.stringify(id))), 404, "not_found");
+      }
+    }
+  }));
+
+// --- Bodies -----------------------------------------------------------------
+
+test("A body that is not called JSON is 415", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES) {
+      const body = Buffer.from(JSON.stringify(goodBody(fields)));
+      for (const type of [undefined, "text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", ", application/json"]) {
+        const headers = type === undefined ? {} : { "content-type": type };
+        await problem(await ask(development, route.method, path, { headers, body }), 415, "unsupported_media_type");
+      }
+    }
+  }));
+
+test("A body that is not a JSON object is 400", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES) {
+      const good = JSON.stringify(goodBody(fields));
+      const bad = [
+        "", " \n", "no json", "{", good.slice(0, -1), `${good},`, `${good}{}`, `\ufeff${good}`, "null", "true", "1", '"text"', "[]", `[${good}]`,
+        JSON.stringify(Object.values(goodBody(fields))), "[".repeat(100_000), '{"a":'.repeat(100_000), "\u0000", Buffer.from([0x7b, 0xff, 0xfe, 0x7d]),
+      ];
+      for (const body of bad) {
+        const { code } = await problem(await send(route.method, path, body), 400);
+        assert.match(code, /^(malformed_json|validation_failed)$/);
+      }
+    }
+  }));
+
+test("A wrong field is 400 with a pointer to it", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES) {
+      for (const [name, { bad }] of Object.entries(fields)) {
+        for (const value of bad) {
+          const response = await send(route.method, path, withField(fields, name, JSON.stringify(value)));
+          const { errors, detail } = await problem(response, 400, "validation_failed");
+          assert.equal(errors[0].pointer, `/${name}`, `${named(route)} ${JSON.stringify(value).slice(0, 50)}: ${detail}`);
+        }
+      }
+    }
+  }));
+
+test("A field that is missing, doubled, or holds what no text may hold is 400", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES) {
+      const good = goodBody(fields);
+      for (const [name, { required }] of Object.entries(fields)) {
+        const twice = JSON.stringify(good).replace(/\}$/, `,${JSON.stringify({ [name]: good[name] }).slice(1)}`);
+        const { [name]: _, ...others } = good;
+        const bodies = [
+          twice, ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
+          ...(required ? [JSON.stringify(others)] : []),
+        ];
+        for (const body of bodies) await problem(await send(route.method, path, body), 400);
+      }
+    }
+  }));
+
+/** As `send`, for a body that the answer may not wait for: fetch fails when it is not read to its end. */
+async function upload(method, path, body, headers) {
+  const request = http.request(development.url + path, { method, headers: { ...JSON_TYPE, ...headers } });
+  request.on("error", () => {});
+  request.end(body);
+  const [answer] = await once(request, "response");
+  return new Response(await text(answer), { status: answer.statusCode, headers: answer.headers });
+}
+
+test("A body of 5 MB is 413, whether it says so or not", () =>
+  changingNothing(development, async () => {
+    for (const { route, path, fields } of WRITES) {
+      const body = JSON.stringify({ ...goodBody(fields), padding: long(5_000_000) });
+      await problem(await upload(route.method, path, body, { "content-length": body.length }), 413, "body_too_large");
+      await problem(await upload(route.method, path, body, { "transfer-encoding": "chunked" }), 413, "body_too_large");
+    }
+  }));
+
+test("A query parameter that makes no sense is 400", () =>
+  changingNothing(development, async () => {
+    const limits = ["0", "101", "abc", "-1", "1.5", "", "99999999999999999999", "1e1", "%00", " 5"].map((limit) => ["limit", limit]);
+    const cursors = ["garbage", "", "%00", "====", "🐣", Buffer.from("1").toString("base64url"), Buffer.from("-1.x").toString("base64url"), Buffer.from("1.\0").toString("base64url"), long(5000)].map((cursor) => ["cursor", cursor]);
+    const lists = ["/api/projects", `/api/projects/${project.id}/versions`, `/api/chat/${project.id}`, "/api/discovery", "/admin/jobs", "/admin/dead-letters"];
+    for (const path of lists) {
+      for (const [name, value] of [...limits, ...cursors]) {
+        const { errors } = await problem(await ask(development, "GET", `${path}?${name}=${value}`), 400, "validation_failed");
+        assert.equal(errors[0].pointer, name);
+      }
+    }
+    for (const query of ["sort=best", "sort=", "q=%00", `q=${long(201)}`]) {
+      await problem(await ask(development, "GET", `/api/discovery?${query}`), 400, "validation_failed");
+    }
+  }));
+
+test("No query string makes a route fail", () =>
+  changingNothing(development, async () => {
+    for (const route of ROUTES.filter((route) => route.method === "GET")) {
+      for (const query of ["limit=abc", "cursor=%00", "page=-1", "q=%00%ff'%22", "sort=%F0%9F%90%A3", "category=%00", "type=%00", "format=%00", "&&=&", "%", long(4000)]) {
+        await (await ask(development, "GET", `${pathOf(route, project.id)}?${query}`)).text();
+      }
+    }
+  }));
+
+// --- Request ids and the log ------------------------------------------------
+
+test("A harmless request id is echoed, another one is replaced", async () => {
+  for (const id of ["abcDEF-123_", "x".repeat(8), "x".repeat(64)]) {
+    assert.equal((await ask(development, "GET", "/", { headers: { "x-request-id": id } })).headers.get("x-request-id"), id);
+  }
+  for (const id of ["x".repeat(7), "x".repeat(65), "with blanks", 'quo"te"d', "<script>x", "naïveté-x"]) {
+    const response = await ask(development, "GET", "/nothing", { headers: { "x-request-id": id } });
+    assert.match((await problem(response, 404)).request_id, /^req_[0-9a-f-]{36}$/);
+  }
+});
+
+/** The log's lines about a request. The console comes in order, so all of them are there once those of a later request are. */
+async function logged(requestId) {
+  const about = (id) => development.harness.getLogs().map((line) => line.message).filter((line) => line.includes(id));
+  const later = (await ask(development, "GET", "/health")).headers.get("x-request-id");
+  while (about(later).length === 0) await setImmediate();
+  return about(requestId);
+}
+
+test("A request leaves one line of JSON in the log, with its route, status and id", async () => {
+  const requests = [
+    ["GET", `/api/projects/${project.id}`, "/api/projects/{id}", 200],
+    ["GET", "/api/projects/unknown", "/api/projects/{id}", 404],
+    ["POST", "/api/projects", "/api/projects", 415],
+    ["OPTIONS", "/api/discovery", "/api/discovery", 204],
+    ["GET", "/nothing", null, 404],
+  ];
+  for (const [method, path, route, status] of requests) {
+    const response = await ask(development, method, path);
+    const lines = await logged(response.headers.get("x-request-id"));
+    assert.equal(lines.length, 1, lines.join("\n"));
+    const { duration_ms, ...line } = JSON.parse(lines[0]);
+    const request_id = response.headers.get("x-request-id");
+    assert.deepEqual(line, { level: "info", method, path, route, status, request_id });
+    assert.equal(typeof duration_ms, "number");
+  }
+});
+
+test("The log has no secret of a request", async () => {
+  const secret = "hk_live_7sKq2mZpX9vB4nRt";
+  const requests = [
+    ["/api/projects", { authorization: `Bearer ${secret}` }],
+    ["/api/projects", { "x-api-key": secret }],
+    [`/api/projects?key=${secret}`, {}],
+    [`/api/projects/${secret}`, {}],
+  ];
+  for (const [path, headers] of requests) {
+    const response = await ask(development, "GET", path, { headers });
+    assert.equal((await logged(response.headers.get("x-request-id"))).length, 1);
+  }
+  assert.ok(!development.harness.getLogs().some((line) => line.message.includes("7sKq2mZpX9vB4nRt")));
+});
+
+// --- Other origins ----------------------------------------------------------
+
+const FOREIGN = [
+  "https://evil-hatch.example", "https://hatch.example.evil.com", "https://x.hatch.example", "http://hatch.example", "https://hatch.example:444",
+  "https://HATCH.example", "https://hatch.example/", "https://hatch.exampl", "null", "*", `${PAGE}, https://evil.com`, "http://localhost:3001",
+];
+
+test("Pages of the listed origins, and no others, may read answers", async () => {
+  for (const path of ["/health", "/api/projects", "/nothing"]) {
+    for (const origin of [PAGE, "http://localhost:3000"]) {
+      const { headers } = await ask(development, "GET", path, { headers: { origin } });
+      assert.equal(headers.get("access-control-allow-origin"), origin);
+      assert.match(headers.get("access-control-expose-headers"), /ETag, Link, .*X-Request-Id/);
+      assert.equal(headers.get("access-control-allow-credentials"), null);
+      assert.equal(headers.get("vary"), "Origin");
+    }
+    for (const origin of [...FOREIGN, undefined]) {
+      const { headers } = await ask(development, "GET", path, origin && { headers: { origin } });
+      assert.equal(headers.get("access-control-allow-origin"), null, `${origin} ${path}`);
+      assert.equal(headers.get("vary"), "Origin", "a cache may give this answer to a page of a listed origin");
+    }
+  }
+});
+
+test("A preflight is 204, with a permission for the listed origins only", async () => {
+  const asking = { "access-control-request-method": "PATCH", "access-control-request-headers": "content-type,if-match" };
+  const { status, headers } = await ask(development, "OPTIONS", "/api/projects/x", { headers: { origin: PAGE, ...asking } });
+  assert.equal(status, 204);
+  assert.equal(headers.get("access-control-allow-origin"), PAGE);
+  assert.equal(headers.get("access-control-allow-methods"), "DELETE, GET, HEAD, OPTIONS, PATCH");
+  assert.match(headers.get("access-control-allow-headers"), /Authorization, Content-Type, If-Match/);
+  assert.equal(headers.get("access-control-max-age"), "7200");
+  assert.equal(headers.get("vary"), "Origin");
+  for (const origin of FOREIGN) {
+    const refused = await ask(development, "OPTIONS", "/api/projects/x", { headers: { origin, ...asking } });
+    assert.equal(refused.status, 204);
+    assert.deepEqual([...refused.headers.keys()].filter((name) => name.startsWith("access-control-")), []);
+  }
+});
+
+test("A page of a foreign origin changes nothing: 403 on every route that writes", () =>
+  changingNothing(development, async () => {
+    for (const route of ROUTES.filter((route) => route.method !== "GET")) {
+      for (const origin of FOREIGN) {
+        await problem(await askRoute(development, route, project.id, { headers: { origin } }), 403, "origin_not_allowed");
+      }
+    }
+  }));
+
+test("Pages of our own origin and of the listed ones may write", async () => {
+  for (const origin of [development.url, PAGE]) {
+    const response = await send("POST", "/api/projects", JSON.stringify({ name: "From a page" }), { origin });
+    assert.equal(response.status, 201);
+  }
+});
+
+// --- Who is calling ---------------------------------------------------------
+
+test("A credential that is wrong is 401 everywhere, in development and on public routes too", async () => {
+  const wrong = [
+    { authorization: "Bearer wrong" }, { authorization: "wrong" }, { authorization: "Bearer" }, { authorization: "Basic dXNlcjpwYXNz" },
+    { "x-api-key": "hk_live_wrong" }, { authorization: `Basic ${ADMIN_TOKEN}` }, { authorization: "Bearer wrong", "x-api-key": ADMIN_TOKEN },
+  ];
+  for (const worker of [development, production]) {
+    await changingNothing(worker, async () => {
+      for (const route of ROUTES) {
+        for (const headers of wrong) {
+          const response = await askRoute(worker, route, project.id, { headers });
+          assert.equal(response.headers.get("www-authenticate"), "Bearer", `${named(route)} ${JSON.stringify(headers)}`);
+          await problem(response, 401, "unauthorized");
+        }
+      }
+    });
+  }
+});
+
+test("The operator's token opens the operator's routes, and no user's", async () => {
+  for (const headers of [{ authorization: `Bearer ${ADMIN_TOKEN}` }, { authorization: `bearer ${ADMIN_TOKEN}` }, { "x-api-key": ADMIN_TOKEN }]) {
+    assert.equal((await ask(development, "GET", "/admin/jobs", { headers })).status, 200);
+    assert.equal((await ask(development, "GET", "/health", { headers })).status, 200);
+    await problem(await ask(development, "GET", "/api/projects", { headers }), 403, "not_a_user");
+  }
+});
+
+test("In production without secrets, nobody gets in and public routes answer", () =>
+  changingNothing(production, async () => {
+    for (const route of ROUTES) {
+      const response = await askRoute(production, route, "unknown", { allow: route.access === "Operator" ? 503 : undefined });
+      if (route.access === "User") {
+        assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
+        await problem(response, 401, "unauthorized");
+      } else if (route.access === "Operator") {
+        assert.match((await problem(response, 503, "not_configured")).detail, /ADMIN_TOKEN/);
+      } else {
+        assert.ok([200, 308, 404].includes(response.status), `${named(route)} ${response.status}`);
+      }
+    }
+  }));

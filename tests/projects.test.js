@@ -1,0 +1,256 @@
+// Projects: their shapes, their versions, and what happens when several
+// people, or several pages, want something of them at once.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { deployments } from "./deployments.js";
+import { pages, problem, rowCounts, startWorker } from "./harness.js";
+
+const worker = await startWorker();
+const { api, env } = worker;
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const PAGE = { "index.html": "<h1>Hello</h1>" };
+
+async function create(fields = { name: "A project" }) {
+  const response = await api("POST", "/api/projects", fields);
+  assert.equal(response.status, 201, await response.clone().text());
+  return response.json();
+}
+
+const path = ({ id }) => `/api/projects/${id}`;
+const show = async (project) => (await api("GET", path(project))).json();
+const versions = async (project) => (await api("GET", `${path(project)}/versions?limit=100`)).json();
+const etag = async (project) => (await api("GET", path(project))).headers.get("etag");
+
+async function patch(project, change, headers) {
+  const response = await api("PATCH", path(project), change, headers);
+  assert.equal(response.status, 200, await response.clone().text());
+  return response.json();
+}
+
+/** Runs `requests`, after which the project and its versions are as they were. */
+async function changingNothing(project, requests) {
+  const state = async () => ({ project: await show(project), etag: await etag(project), versions: await versions(project) });
+  const before = await state();
+  await requests();
+  assert.deepEqual(await state(), before);
+}
+
+test("A new project is a draft without code", async () => {
+  const response = await api("POST", "/api/projects", { name: " A clock ", description: "It ticks" });
+  assert.equal(response.status, 201);
+  const { id, createdAt, updatedAt, ...project } = await response.json();
+  assert.deepEqual(project, {
+    userId: "local-developer", name: "A clock", description: "It ticks", code: null, status: "draft", deploymentUrl: null, version: 0,
+  });
+  assert.match(id, /^[0-9a-f-]{36}$/);
+  assert.match(createdAt, TIME);
+  assert.equal(updatedAt, createdAt);
+  assert.ok(Math.abs(Date.parse(createdAt) - Date.now()) < 60_000, createdAt);
+  assert.equal(response.headers.get("location"), `/api/projects/${id}`);
+  assert.equal(response.headers.get("etag"), await etag({ id }));
+  assert.deepEqual(await show({ id }), { id, createdAt, updatedAt, ...project });
+});
+
+test("A name has 100 characters and a description 2000, whatever their bytes", async () => {
+  const fields = { name: "🐣".repeat(100), description: "é\"\\\n".repeat(500) };
+  const { name, description } = await show(await create(fields));
+  assert.deepEqual({ name, description }, fields);
+  assert.equal((await create({ name: "x" })).description, null);
+});
+
+test("A change touches what it names, and moves the time and the ETag", async () => {
+  const project = await create({ name: "Before", description: "Kept" });
+  const tag = await etag(project);
+  const renamed = await patch(project, { name: "After" });
+  assert.deepEqual({ ...renamed, updatedAt: "" }, { ...project, name: "After", updatedAt: "" });
+  assert.ok(renamed.updatedAt >= project.updatedAt);
+  assert.notEqual(await etag(project), tag);
+  assert.equal((await patch(project, { description: null })).description, null);
+});
+
+test("Each change of the code is a version, and the same code is none", async () => {
+  const project = await create();
+  assert.deepEqual(await versions(project), []);
+  const first = await patch(project, { code: PAGE });
+  assert.deepEqual([first.version, JSON.parse(first.code)], [1, PAGE]);
+  assert.equal((await patch(project, { code: PAGE })).version, 1);
+  assert.equal((await patch(project, { code: JSON.stringify(PAGE) })).version, 1);
+  assert.equal((await patch(project, { name: "Renamed" })).version, 1);
+  assert.equal((await patch(project, { code: { ...PAGE, "a.css": "" } })).version, 2);
+  const list = await versions(project);
+  assert.deepEqual(list.map(({ createdAt, ...version }) => version), [
+    { version: 2, origin: "update", messageId: null, files: 2 },
+    { version: 1, origin: "update", messageId: null, files: 1 },
+  ]);
+  for (const { createdAt } of list) assert.match(createdAt, TIME);
+});
+
+test("A rollback makes the old code the newest version", async () => {
+  const project = await create();
+  for (const text of ["one", "two", "three"]) await patch(project, { code: { "a.txt": text } });
+  const response = await api("POST", `${path(project)}/rollback`, { version: 1 });
+  assert.equal(response.status, 200);
+  const rolledBack = await response.json();
+  assert.deepEqual([rolledBack.version, JSON.parse(rolledBack.code)], [4, { "a.txt": "one" }]);
+  assert.equal(response.headers.get("etag"), await etag(project));
+  const [newest, ...older] = await versions(project);
+  assert.deepEqual([newest.version, newest.origin, older.length], [4, "rollback", 3]);
+  await changingNothing(project, async () => {
+    for (const version of [5, 1000, Number.MAX_SAFE_INTEGER]) {
+      const { detail } = await problem(await api("POST", `${path(project)}/rollback`, { version }), 404, "not_found");
+      assert.equal(detail, "Version not found");
+    }
+  });
+});
+
+test("Versions are paged from the newest on", async () => {
+  const project = await create();
+  for (let n = 1; n <= 7; n++) await patch(project, { code: { "a.txt": `${n}` } });
+  const seen = await Array.fromAsync(pages(worker, `${path(project)}/versions?limit=3`));
+  assert.deepEqual(seen.map((page) => page.map(({ version }) => version)), [[7, 6, 5], [4, 3, 2], [1]]);
+});
+
+test("A project that is unchanged is 304 without a body", async () => {
+  const project = await create();
+  const tag = await etag(project);
+  for (const ifNoneMatch of [tag, `W/${tag}`, `"other", ${tag}`, "*"]) {
+    const response = await api("GET", path(project), undefined, { "if-none-match": ifNoneMatch });
+    assert.deepEqual([response.status, response.headers.get("etag"), await response.text()], [304, tag, ""]);
+  }
+  assert.equal((await api("GET", path(project), undefined, { "if-none-match": '"other"' })).status, 200);
+  await patch(project, { name: "Renamed" });
+  assert.equal((await api("GET", path(project), undefined, { "if-none-match": tag })).status, 200);
+});
+
+test("A change or a deletion of another revision is 412 and changes nothing", async () => {
+  const project = await create();
+  const stale = await etag(project);
+  await patch(project, { code: PAGE }, { "if-match": stale });
+  await changingNothing(project, async () => {
+    for (const tag of [stale, '"999"', "garbage", `W/${await etag(project)}`, (await etag(project)).replace('"', '"+'), '"99999999999999999999"']) {
+      const headers = { "if-match": tag };
+      await problem(await api("PATCH", path(project), { name: "Lost", code: {} }, headers), 412, "precondition_failed");
+      await problem(await api("DELETE", path(project), undefined, headers), 412, "precondition_failed");
+    }
+  });
+  await patch(project, { name: "Any" }, { "if-match": "*" });
+  assert.equal((await api("DELETE", path(project), undefined, { "if-match": await etag(project) })).status, 204);
+});
+
+test("Of twenty changes at once to one revision exactly one wins", async () => {
+  const project = await create();
+  const headers = { "if-match": await etag(project) };
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => api("PATCH", path(project), { name: `Winner ${n}`, code: { "a.txt": `${n}` } }, headers)),
+  );
+  const won = answers.filter(({ status }) => status === 200);
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(19).fill(412)]);
+  assert.deepEqual(await show(project), await won[0].json());
+  assert.equal((await versions(project)).length, 1);
+});
+
+test("Twenty changes at once without a revision are twenty versions", async () => {
+  const project = await create();
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => patch(project, { code: { "a.txt": `${n}` } })));
+  const inOrder = (numbers) => numbers.toSorted((a, b) => a - b);
+  const all = Array.from({ length: 20 }, (_, n) => n + 1);
+  assert.deepEqual(inOrder(answers.map(({ version }) => version)), all);
+  assert.deepEqual(inOrder((await versions(project)).map(({ version }) => version)), all);
+});
+
+test("Code that is not a map of safe paths is 400 with the pointer /code", async () => {
+  const project = await create();
+  await patch(project, { code: PAGE });
+  await changingNothing(project, async () => {
+    const tooMany = Object.fromEntries(Array.from({ length: 2001 }, (_, n) => [`${n}.txt`, ""]));
+    for (const code of [{ "../index.html": "" }, { "/etc/passwd": "" }, { "a\\b": "" }, { "a.txt": 1 }, [PAGE], "<h1>", tooMany]) {
+      const { errors } = await problem(await api("PATCH", path(project), { name: "Lost", code }), 400, "validation_failed");
+      assert.deepEqual(errors.map(({ pointer }) => pointer), ["/code"]);
+    }
+  });
+});
+
+test("The list is walked newest first, each project once, also while others are made", async () => {
+  const made = [];
+  for (let n = 0; n < 23; n++) made.push((await create({ name: `Walked ${n}` })).id);
+  // Made in one millisecond: their ids alone tell them apart.
+  await env.DB.prepare(`UPDATE projects SET created_at = created_at / 1000 * 1000 WHERE name GLOB 'Walked 1?'`).run();
+  const before = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
+  assert.ok(made.every((id) => before.some((project) => project.id === id)));
+
+  const walked = [];
+  for await (const page of pages(worker, "/api/projects?limit=5")) {
+    assert.ok(page.length <= 5);
+    walked.push(...page);
+    await create({ name: "Made meanwhile" });
+  }
+  assert.deepEqual(walked, before);
+  const keys = walked.map(({ createdAt, id }) => `${createdAt} ${id}`);
+  assert.deepEqual(keys, keys.toSorted().reverse());
+});
+
+test("A page of large projects ends early and goes on on the next", async () => {
+  const made = [];
+  const large = { plain: "x".repeat(800_000), quotes: '"'.repeat(450_000) };
+  for (const content of [large.plain, large.quotes, large.plain, large.quotes, large.plain]) {
+    const project = await create({ name: "Large" });
+    await patch(project, { code: { "a.txt": content } });
+    made.unshift(project.id);
+  }
+  const seen = [];
+  for await (const page of pages(worker, "/api/projects?limit=100")) {
+    const bytes = Buffer.byteLength(JSON.stringify(page));
+    assert.ok(bytes <= 2_000_000, `D1 answers with at most 2 MB as one string; this is ${bytes}`);
+    seen.push(...page.map(({ id }) => id));
+  }
+  assert.deepEqual(seen.slice(0, 5), made);
+  assert.equal(new Set(seen).size, seen.length);
+  assert.equal(seen.length, (await rowCounts(env)).projects);
+});
+
+test("A deleted project takes its versions, chat, deployments and site with it", async () => {
+  const before = await rowCounts(env);
+  const project = await create();
+  await patch(project, { code: PAGE });
+  await (await api("POST", "/api/chat", { projectId: project.id, message: "A clock" })).text();
+  const { status, id, url } = await deployments(worker).live(project.id);
+  assert.equal(status, "live");
+  const slug = new URL(url).hostname.split(".")[0];
+  assert.equal((await api("GET", `/p/${slug}/`)).status, 200);
+  assert.equal((await show(project)).status, "deployed");
+  const between = await rowCounts(env);
+  for (const table of ["projects", "project_versions", "chat_messages", "deployments", "sites", "site_files", "jobs", "job_logs"]) {
+    assert.ok(between[table] > before[table], `there is no row in ${table}`);
+  }
+
+  const deleted = await api("DELETE", path(project));
+  assert.deepEqual([deleted.status, await deleted.text()], [204, ""]);
+  assert.deepEqual(await rowCounts(env), before);
+  const gone = ["", "/versions"].map((rest) => path(project) + rest);
+  for (const path of [...gone, `/api/chat/${project.id}`, `/api/deploy/${id}`, `/api/discovery/${project.id}`]) {
+    await problem(await api("GET", path), 404, "not_found");
+  }
+  assert.equal((await api("GET", `/p/${slug}/`)).status, 404);
+  await problem(await api("DELETE", path(project)), 404, "not_found");
+});
+
+test("Somebody else's project is 404 on every route, and in no list", async () => {
+  const project = await create({ name: "Mine" });
+  await patch(project, { code: PAGE });
+  await env.DB.prepare("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?").bind(project.id).run();
+  const row = () => env.DB.prepare("SELECT * FROM projects WHERE id = ?").bind(project.id).first();
+  const [before, counts] = [await row(), await rowCounts(env)];
+  const requests = [
+    ["GET", path(project)], ["PATCH", path(project), { name: "Stolen" }], ["DELETE", path(project)],
+    ["GET", `${path(project)}/versions`], ["POST", `${path(project)}/rollback`, { version: 1 }],
+    ["GET", `/api/chat/${project.id}`], ["POST", "/api/chat", { projectId: project.id, message: "Hello" }],
+    ["POST", "/api/deploy", { projectId: project.id }], ["POST", "/api/deploy", { projectId: project.id, code: PAGE }],
+  ];
+  for (const [method, path, body] of requests) await problem(await api(method, path, body), 404, "not_found");
+  assert.deepEqual(await row(), before);
+  assert.deepEqual(await rowCounts(env), counts);
+  const listed = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
+  assert.ok(!listed.some(({ id }) => id === project.id));
+});

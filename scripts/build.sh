@@ -17,7 +17,7 @@ if ! up_to_date; then
   say "building the Worker (${profile#--})"
   rm -f build/.built--*
   started=$(mktemp)
-  PATH="${HATCH_WASM_PATH:-$PATH}" worker-build "$profile"
+  PATH="$wasm_toolchain$PATH" worker-build "$profile"
   # Dated from the start, so that a file saved during the build counts as newer.
   touch -r "$started" "$stamp"
   rm -f "$started"

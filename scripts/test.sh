@@ -9,6 +9,7 @@ cargo fmt --check
 cargo clippy --quiet --all-targets -- -D warnings
 cargo test --quiet
 
-HATCH_PROFILE=--dev bash scripts/build.sh
+export HATCH_PROFILE=--dev
+bash scripts/build.sh
 say "the built Worker in workerd"
 node --test --test-concurrency=1 "tests/**/*.test.js"

@@ -79,6 +79,9 @@ ensure_wasm_bindgen() {
 
 # --- the standard library for wasm32 ---------------------------------------
 
+# Goes before PATH in a wasm build; empty where rustup has the target.
+wasm_toolchain=
+
 has_wasm_std() { compgen -G "$("$1" --print sysroot)/lib/rustlib/$WASM_TARGET/lib/libcore-*.rlib" >/dev/null; }
 
 ensure_wasm_target() {
@@ -102,7 +105,7 @@ ensure_debian_rust() {
   has_wasm_std /usr/bin/rustc || build_wasm_std
   link_rust_lld
   # Only the wasm build uses this toolchain; `cargo test` stays with rustup's.
-  export HATCH_WASM_PATH="$HATCH_TOOLS/bin:/usr/bin:$PATH"
+  wasm_toolchain="$HATCH_TOOLS/bin:/usr/bin:"
 }
 
 build_wasm_std() {
@@ -114,7 +117,7 @@ build_wasm_std() {
   printf '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n' >"$dir/Cargo.toml"
   : >"$dir/src/lib.rs"
   # Bitcode is embedded so that the release build's LTO can reach into std.
-  (cd "$dir" && PATH="/usr/bin:$PATH" RUSTFLAGS=-Cembed-bitcode=yes RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
+  (cd "$dir" && unset CARGO_TARGET_DIR && PATH="/usr/bin:$PATH" RUSTFLAGS=-Cembed-bitcode=yes RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
     /usr/bin/cargo build --quiet --release --target "$WASM_TARGET" -Zbuild-std=std,panic_abort,panic_unwind,proc_macro,test)
   rm -f "$dir/target/$WASM_TARGET/release/deps/"libempty-*
   cp "$dir/target/$WASM_TARGET/release/deps/"lib*.rlib "$lib/"

@@ -48,8 +48,6 @@ pub(crate) enum Error {
     TooLarge { limit: usize },
     /// The body is not of the media type that the route takes. 415
     UnsupportedMediaType { expected: &'static str },
-    /// A limit is reached; it may be tried again after so many seconds. 429
-    TooManyRequests { code: &'static str, detail: String, retry_after_s: i64 },
     /// A variable that the route needs is missing or wrong. 503
     NotConfigured { variable: &'static str, detail: String },
     /// The database cannot answer now. 503
@@ -77,7 +75,6 @@ impl Error {
             Self::PreconditionFailed => 412,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
-            Self::TooManyRequests { .. } => 429,
             Self::Internal(_) => 500,
             Self::NotConfigured { .. } | Self::Unavailable(_) => 503,
             Self::Upstream { status, .. } => *status,
@@ -92,7 +89,6 @@ impl Error {
             Self::Refused { code, .. }
             | Self::Forbidden { code, .. }
             | Self::Conflict { code, .. }
-            | Self::TooManyRequests { code, .. }
             | Self::Upstream { code, .. } => code,
             Self::Unauthorized(_) => "unauthorized",
             Self::NotFound(_) => "not_found",
@@ -131,7 +127,6 @@ impl Error {
             Self::Malformed(detail)
             | Self::Refused { detail, .. }
             | Self::Conflict { detail, .. }
-            | Self::TooManyRequests { detail, .. }
             | Self::NotConfigured { detail, .. }
             | Self::Upstream { detail, .. } => detail.clone(),
             Self::Invalid(violations) => sentence(violations),
@@ -145,7 +140,9 @@ impl Error {
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
             Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
             Self::Unavailable(_) => "The database cannot answer now; try again in a moment".to_owned(),
-            Self::Internal(_) => "Something went wrong on our side; quote the request id when you report it".to_owned(),
+            Self::Internal(_) => {
+                "Something went wrong on our side; quote the request id when you report it".to_owned()
+            }
         }
     }
 
@@ -188,8 +185,9 @@ impl Error {
         match self {
             Self::Unauthorized(_) => response.with("www-authenticate", "Bearer"),
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
-            Self::TooManyRequests { retry_after_s, .. } => response.with("retry-after", retry_after_s.to_string()),
-            Self::Upstream { retry_after_s: Some(seconds), .. } => response.with("retry-after", seconds.to_string()),
+            Self::Upstream { retry_after_s: Some(seconds), .. } => {
+                response.with("retry-after", seconds.to_string())
+            }
             Self::Unavailable(_) => response.with("retry-after", "1"),
             _ => response,
         }

@@ -15,6 +15,7 @@ const PREFIXES: &[(&str, usize)] = &[
     ("AKIA", 16),
     ("hk_live_", 10),
     ("hk_test_", 10),
+    ("hs_", 16),
     ("wk_", 16),
     ("eyJ", 30),
     ("X-Amz-Signature=", 8),
@@ -65,10 +66,8 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_and_the_rest_stays() {
-        assert_eq!(
-            text("key sk-ant-REDACTED failed"),
-            "key sk-ant-[redacted] failed"
-        );
+        let key = format!("sk-ant-{}", "a1B2".repeat(6));
+        assert_eq!(text(&format!("key {key} failed")), "key sk-ant-[redacted] failed");
         assert_eq!(text("/x?key=abc&q=1"), "/x?key=[redacted]&q=1");
         assert_eq!(text("nothing here: sky-blue"), "nothing here: sky-blue");
         assert_eq!(text("grüße 🐣 eyes"), "grüße 🐣 eyes");

@@ -10,8 +10,6 @@ use crate::error::Error;
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
     pub(crate) const JOBS: &str = "JOBS";
-    pub(crate) const ASSETS: &str = "ASSETS";
-    pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +111,9 @@ impl Settings {
         };
         let chat_format = match var("CHAT_STREAM_FORMAT") {
             None => ChatFormat::Events,
-            Some(name) => ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?,
+            Some(name) => {
+                ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?
+            }
         };
         Ok(Self {
             environment,
@@ -160,7 +160,11 @@ fn origins(list: &str) -> Vec<String> {
     origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
 }
 
-fn base_url(var: impl Fn(&str) -> Option<String>, name: &'static str, default: &str) -> Result<String, Error> {
+fn base_url(
+    var: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: &str,
+) -> Result<String, Error> {
     let Some(value) = var(name) else { return Ok(default.to_owned()) };
     match url::Url::parse(&value) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),

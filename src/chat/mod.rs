@@ -81,19 +81,22 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
     if question.is_empty() {
         return Err(NOT_FOUND);
     }
-    let base = turn::Base::of(&project)?;
-
     let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
-    let asked = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
-    let source = match model.ask(&exchange, asked, &turn, deadlines).await {
-        Ok(source) => source,
+    let asked = async {
+        let base = turn::Base::of(&project)?;
+        let ask = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
+        let source = model.ask(&exchange, ask, &turn, deadlines).await?;
+        Ok((base, source, stream::channel()?))
+    };
+    let (base, source, (client, body)) = match asked.await {
+        Ok(asked) => asked,
         Err(error) => {
-            // Nothing was answered, so the turn never was.
-            database.query(store::forget(&turn)).await?;
+            // Nothing was answered, so the turn never was. Rows that even
+            // this leaves behind are ended by the sweep.
+            let _ = database.query(store::forget(&turn)).await;
             return Err(error);
         }
     };
-    let (client, body) = stream::channel()?;
     let finish = turn::carry(turn, base, source, client, format, deadlines, database);
     exchange.background.run(finish);
     Ok(Response::events(body))
@@ -146,11 +149,14 @@ impl Model {
                 anthropic::stream(&exchange.settings, &ask.for_claude(name.clone()), deadlines).await
             }
             Self::Sandbox => {
-                let files = ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
+                let files =
+                    ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
                 let answer = sandbox_model::answer(&ask.message, Some(&files));
                 let message_id = format!("msg_sandbox_{}", turn.id);
                 let body = sandbox::body(&message_id, &ask.message, &answer, &exchange.background)?;
-                Source::open(body, deadlines).await.map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
+                Source::open(body, deadlines)
+                    .await
+                    .map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
             }
         }
     }
@@ -158,14 +164,13 @@ impl Model {
 
 /// `GET /api/chat/:projectId`
 pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user, database) = (exchange.param("id"), exchange.caller.user()?, exchange.database()?);
     let page = page::Page::with_default(&exchange, 100)?;
-    let (id, user) = (exchange.param("id"), exchange.caller.user()?);
-    let [project, messages] =
-        exchange.database()?.batch([projects::code(id, user), store::messages(id, user, &page)]).await?;
-    if project.is_empty() {
+    let answer = page::fetch(&database, page, |page| store::messages(id, user, page)).await?;
+    if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
         return Err(NOT_FOUND);
     }
-    Ok(page::response(messages.into_json().as_deref(), &exchange))
+    Ok(page::response(answer.as_deref(), &exchange))
 }
 
 /// Ends the answers whose Worker was killed while they streamed.

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn history_begins_with_a_user_and_has_no_empty_turn() {
-        let turns = turns(vec![said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
+        let turns =
+            turns(vec![said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
         let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(contents, ["b", "c"]);
     }

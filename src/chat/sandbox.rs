@@ -14,7 +14,12 @@ use crate::{
 const PACE_MS: u64 = 4;
 
 /// The answer to `prompt` as a stream of Claude's events.
-pub(super) fn body(message_id: &str, prompt: &str, answer: &str, background: &Background) -> Result<Body, Error> {
+pub(super) fn body(
+    message_id: &str,
+    prompt: &str,
+    answer: &str,
+    background: &Background,
+) -> Result<Body, Error> {
     let (writer, body) = stream::channel()?;
     let events = sandbox::events(message_id, prompt, answer);
     background.run(async move {

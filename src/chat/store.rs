@@ -7,7 +7,7 @@ use super::turn::Turn;
 use crate::{
     http::page::Page,
     store::{
-        Statement,
+        Statement, page,
         projects::{self, rfc3339},
         sql,
     },
@@ -36,7 +36,9 @@ pub(super) fn begin(turn: &Turn, message: &str, history_bytes: i64, now: i64) ->
                FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND status <> 'streaming'
                ORDER BY seq DESC LIMIT 200
              ) WHERE bytes <= ?3 ORDER BY seq",
-            project, user, history_bytes
+            project,
+            user,
+            history_bytes
         ),
         say(&turn.question_id, turn, "user", message, "complete", now),
         say(&turn.id, turn, "assistant", "", "streaming", now),
@@ -51,7 +53,14 @@ fn say(id: &str, turn: &Turn, role: &str, content: &str, status: &str, now: i64)
            (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?2), ?4, ?5, ?6, ?7, ?8
          FROM projects WHERE id = ?2 AND user_id = ?3
          RETURNING json_object('id', id) AS json",
-        id, turn.project_id.as_str(), turn.user.as_str(), role, content, status, model, now
+        id,
+        turn.project_id.as_str(),
+        turn.user.as_str(),
+        role,
+        content,
+        status,
+        model,
+        now
     )
 }
 
@@ -59,7 +68,9 @@ fn say(id: &str, turn: &Turn, role: &str, content: &str, status: &str, now: i64)
 pub(super) fn forget(turn: &Turn) -> Statement {
     sql!(
         "DELETE FROM chat_messages WHERE id IN (?1, ?2) AND user_id = ?3",
-        turn.id.as_str(), turn.question_id.as_str(), turn.user.as_str()
+        turn.id.as_str(),
+        turn.question_id.as_str(),
+        turn.user.as_str()
     )
 }
 
@@ -88,33 +99,43 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6
          WHERE id = ?1 AND user_id = ?2 RETURNING json_object('id', id) AS json",
-        turn.id.as_str(), turn.user.as_str(), answer.content, answer.status, answer.model, answer.usage.as_str()
+        turn.id.as_str(),
+        turn.user.as_str(),
+        answer.content,
+        answer.status,
+        answer.model,
+        answer.usage.as_str()
     )
 }
 
-/// Oldest first; a page ends early when it comes near 1 MB.
+/// Puts by what has come of an answer that is still coming. Comes too late
+/// for one that is saved.
+pub(super) fn put_by(turn: &Turn, content: &str) -> Statement {
+    sql!(
+        "UPDATE chat_messages SET content = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+        turn.id.as_str(),
+        turn.user.as_str(),
+        content
+    )
+}
+
+/// Oldest first.
 pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
     let after = page.after.as_ref().map_or(0, |(seq, _)| *seq);
     sql!(
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = kept AND kept < found THEN seq || '.' END), '')
-               || char(10) || json_group_array(json_object(
-                 'id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status,
-                 'model', model, 'usage', json(usage), 'createdAt', ", rfc3339!("created_at"),
-            ")) FILTER (WHERE n <= kept) AS json
-             FROM (
-               SELECT *, count(*) OVER () AS found,
-                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 900000)) OVER () AS kept
-               FROM (
-                 SELECT *, row_number() OVER oldest AS n,
-                   sum(length(CAST(content AS BLOB))) OVER oldest AS bytes
-                 FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND seq > ?3
-                 WINDOW oldest AS (ORDER BY seq)
-                 ORDER BY seq LIMIT ?4 + 1
-               )
-             )"
+        page!(
+            rows: "FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND seq > ?3 ORDER BY seq",
+            key: "seq || '.'",
+            json: concat!(
+                "json_object('id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status, ",
+                "'model', model, 'usage', json(usage), 'createdAt', ", rfc3339!("created_at"), ")"
+            ),
+            bytes: "length(CAST(content AS BLOB))"
         ),
-        project, user, after, page.limit
+        project,
+        user,
+        after,
+        page.limit
     )
 }
 

@@ -1,7 +1,10 @@
 //! One turn, from the first byte of the answer to the last word to the
 //! client: carried, understood, saved, told.
+//!
+//! A long answer is also put by while it comes, so that a Worker that is
+//! killed loses a few seconds of it and not all.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::store;
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
         pump::{Deadlines, End, Outcome, Rewrite, Source},
         stream::Writer,
     },
+    redact,
     settings::ChatFormat,
     store::{Database, Rows, projects},
     upstream::anthropic::{
@@ -22,8 +26,12 @@ use crate::{
     },
 };
 
-/// Tries to save an answer; the first failure is most often a busy database.
-const SAVES: u32 = 5;
+/// Tries to save an answer. Each one that fails found a busy database, or
+/// code that somebody else has just changed; half a minute of it is enough.
+const SAVES: u32 = 20;
+
+/// The row of the answer is there no more.
+const DELETED: Error = Error::NotFound("Project not found");
 
 /// A question and the answer to come.
 #[derive(Debug)]
@@ -76,18 +84,34 @@ pub(super) async fn carry(
         ChatFormat::Events => None,
         ChatFormat::Text => Some(text_pieces()),
     };
-    let Outcome { received, end, client } = source.pump(client, rewrite, deadlines).await;
+    let put_by = async |so_far: Vec<u8>| {
+        let message = Message::of(&so_far);
+        // What is lost here is put by a few seconds later, or saved at the end.
+        let _ = database.query(store::put_by(&turn, &message.text)).await;
+    };
+    let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, put_by).await;
     let message = Message::of(&received);
     let saved = save(&turn, &message, base, &database).await;
     if let Err(error) = &saved {
         log::line(&json!({
-            "level": "error", "event": "chat.save", "message_id": turn.id, "detail": error.internal_detail(),
+            "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
+            "detail": error.internal_detail().map(redact::text),
         }));
     }
     let Some(client) = client else { return };
+    let mut words = String::new();
+    if format == ChatFormat::Events && !ends_an_event(&received) {
+        // Else the half event would swallow the one that follows it.
+        words.push_str("\n\n");
+    }
+    last_words(&mut words, &turn, &message, end, format, saved);
     // A client that leaves now has missed no more than our own last words.
-    let _ = client.write(last_words(&turn, &message, end, format, saved).as_bytes()).await;
+    let _ = client.write(words.as_bytes()).await;
     client.close().await;
+}
+
+fn ends_an_event(stream: &[u8]) -> bool {
+    ["\n\n", "\r\n\r\n", "\r\r"].iter().any(|blank_line| stream.ends_with(blank_line.as_bytes()))
 }
 
 /// Rewrites Claude's events into the `{"text"}` pieces of the original's
@@ -109,65 +133,79 @@ fn text_pieces() -> Rewrite {
 
 /// Saves the answer, and with a complete one the files it brings.
 async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Saved, Error> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match save_once(turn, message, &mut base, database).await {
-            Err(Error::Unavailable(_) | Error::Conflict { .. }) if tries < SAVES => sleep(50 << tries).await,
-            result => return result,
+    for tries in 1..=SAVES {
+        match save_once(turn, message, &base, database).await {
+            Ok(Some(saved)) => return Ok(saved),
+            // Somebody changed the code meanwhile: merge into theirs.
+            Ok(None) => {
+                base = Base::of(&database.query(projects::code(&turn.project_id, &turn.user)).await?)?
+            }
+            Err(Error::Unavailable(_)) if tries < SAVES => sleep(50 << tries.min(5)).await,
+            Err(error) => return Err(error),
         }
     }
+    Err(Error::Internal("the code never stood still".to_owned()))
 }
 
-async fn save_once(turn: &Turn, message: &Message, base: &mut Base, database: &Database) -> Result<Saved, Error> {
-    let (mut code, version) = (base.code.clone(), base.version);
+/// One try; none when the code is no longer `base`.
+async fn save_once(
+    turn: &Turn,
+    message: &Message,
+    base: &Base,
+    database: &Database,
+) -> Result<Option<Saved>, Error> {
+    let mut code = base.code.clone();
     let files = code.merge(extracted(message));
     let save = store::save(turn, &store::Answer::of(turn, message));
     if code == base.code {
-        database.query(save).await?;
-        return Ok(Saved { version, files });
+        let kept = database.query(save).await?;
+        return if kept.is_empty() { Err(DELETED) } else { Ok(Some(Saved { version: base.version, files })) };
     }
     let [kept, replaced, _] = database
         .batch([
             save,
-            projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), version, now_ms()),
+            projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), base.version, now_ms()),
             projects::record_version(&turn.project_id, &turn.user, "chat", Some(&turn.id)),
         ])
         .await?;
-    // No row any more: the project was deleted while Claude answered.
-    if kept.is_empty() || !replaced.is_empty() {
-        return Ok(Saved { version: version + 1, files });
+    match (kept.is_empty(), replaced.is_empty()) {
+        (true, _) => Err(DELETED),
+        (false, true) => Ok(None),
+        (false, false) => Ok(Some(Saved { version: base.version + 1, files })),
     }
-    // Somebody changed the code meanwhile: merge into theirs.
-    let theirs = database.query(projects::code(&turn.project_id, &turn.user)).await?;
-    *base = Base::of(&theirs)?;
-    Err(Error::Conflict { code: "code_changed", detail: String::new() })
 }
 
 /// The files of an answer. A turn that was cut changes nothing: half of a
 /// change of several files could break what worked.
 fn extracted(message: &Message) -> Vec<ExtractedFile> {
-    match (message.is_complete(), message.ran_out()) {
-        (false, _) => Vec::new(),
-        (true, true) => code::extract_interrupted(&message.text),
-        (true, false) => code::extract(&message.text),
+    if !message.is_complete() || message.was_refused() {
+        return Vec::new();
+    }
+    match message.ran_out() {
+        true => code::extract_interrupted(&message.text),
+        false => code::extract(&message.text),
     }
 }
 
 /// What follows Claude's own events.
-fn last_words(turn: &Turn, message: &Message, end: End, format: ChatFormat, saved: Result<Saved, Error>) -> String {
-    let mut out = String::new();
-    match (message.is_complete(), saved) {
-        (true, Ok(saved)) => done(&mut out, turn, message, format, &saved),
-        (true, Err(_)) => failed(&mut out, "api_error", "The answer could not be saved; ask again"),
-        // Claude's own error event has already gone to a client of the events.
-        (false, _) if message.error.is_some() && format == ChatFormat::Events => {}
-        (false, _) => {
-            let (kind, text) = interruption(message, end);
-            failed(&mut out, kind, text);
-        }
+fn last_words(
+    out: &mut String,
+    turn: &Turn,
+    message: &Message,
+    end: End,
+    format: ChatFormat,
+    saved: Result<Saved, Error>,
+) {
+    // Claude's own error event has already gone to a client of the events.
+    if message.error.is_some() && format == ChatFormat::Events {
+        return;
     }
-    out
+    match saved {
+        Ok(saved) if message.is_complete() => done(out, turn, message, format, &saved),
+        Ok(_) => failed(out, interruption(message, end)),
+        Err(DELETED) => failed(out, ("not_found_error", "The project was deleted while Claude answered")),
+        Err(_) => failed(out, ("api_error", "The answer could not be saved; ask again")),
+    }
 }
 
 fn done(out: &mut String, turn: &Turn, message: &Message, format: ChatFormat, saved: &Saved) {
@@ -189,19 +227,19 @@ fn done(out: &mut String, turn: &Turn, message: &Message, format: ChatFormat, sa
     out.push_str(&sse::event("done", &json!({ "done": true })));
 }
 
-fn failed(out: &mut String, kind: &str, text: &str) {
-    // Ends an event that was cut in its middle, which would swallow this one.
-    out.push_str("\n\n");
-    let error: Value = json!({ "type": "error", "error": { "type": kind, "message": text } });
+fn failed(out: &mut String, (kind, text): (&str, &str)) {
+    let error = json!({ "type": "error", "error": { "type": kind, "message": text } });
     out.push_str(&sse::event("error", &error));
 }
 
-fn interruption(message: &Message, end: End) -> (&str, &'static str) {
-    if let Some(kind) = &message.error {
+fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
+    if let Some(kind) = message.error {
         return (kind, "Claude ended the answer with an error; what had come is saved");
     }
     match end {
         End::Stalled => ("timeout_error", "Claude fell silent; what had come is saved"),
-        End::Closed | End::Cut | End::Abandoned => ("api_error", "The answer was cut off; what had come is saved"),
+        End::Closed | End::Cut | End::TooLong | End::Abandoned => {
+            ("api_error", "The answer was cut off; what had come is saved")
+        }
     }
 }

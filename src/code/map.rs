@@ -8,8 +8,9 @@ use std::fmt;
 
 /// The most files a project may have.
 pub(crate) const MAX_FILES: usize = 2_000;
-/// The most bytes of content, over all files of a project.
-pub(crate) const MAX_TOTAL_BYTES: usize = 20_000_000;
+/// The most bytes of content, over all files of a project, as [`stored_bytes`] counts them: D1 takes and gives at most 2 MB
+/// as one string, and a project, its paths included, is one.
+pub(crate) const MAX_TOTAL_BYTES: usize = 1_400_000;
 
 /// A project's files, path to content, in the order of their paths. Whatever made it, every path passes [`safe_path`], no two
 /// differ only in case, none is a folder of another, and the caps hold.
@@ -48,7 +49,9 @@ impl fmt::Display for CodeError {
             }
             Self::BelowFile(path) => write!(f, "{path:?} is below a path that is itself a file"),
             Self::TooManyFiles => write!(f, "a project has at most {MAX_FILES} files"),
-            Self::TooLarge => write!(f, "a project has at most {MAX_TOTAL_BYTES} bytes of code"),
+            Self::TooLarge => {
+                write!(f, "a project has at most {MAX_TOTAL_BYTES} bytes of code, escapes counted")
+            }
         }
     }
 }
@@ -116,11 +119,6 @@ impl CodeMap {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_str()))
     }
 
-    /// How many files there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether there is no file.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -140,9 +138,9 @@ impl CodeMap {
             let Ok(path) = safe_path(&file.path) else { continue };
             let path = room.spelling(path);
             let bytes = file.content.len();
-            let old_bytes = self.get(&path).map(str::len);
+            let old_bytes = self.get(&path).map(stored_bytes);
             let mut status = FileStatus::Incomplete;
-            if file.complete && room.take(&path, old_bytes, bytes) {
+            if file.complete && room.take(&path, old_bytes, stored_bytes(&file.content)) {
                 let old = self.0.insert(path.clone(), file.content);
                 status = status_of(before.entry(path.clone()).or_insert(old).as_deref(), self.get(&path));
             }
@@ -157,13 +155,6 @@ impl CodeMap {
             }
         }
         changes
-    }
-}
-
-impl FileChange {
-    /// Whether the project is another one for it.
-    pub(crate) fn changes(&self) -> bool {
-        matches!(self.status, FileStatus::Added | FileStatus::Changed)
     }
 }
 
@@ -188,7 +179,7 @@ impl Room {
     fn new(files: &BTreeMap<String, String>) -> Self {
         let paths: HashMap<_, _> = files.keys().map(|path| (folded(path), path.clone())).collect();
         let folders = paths.keys().flat_map(|path| folders(path)).map(str::to_owned).collect();
-        Self { paths, folders, bytes: files.values().map(String::len).sum() }
+        Self { paths, folders, bytes: total(files) }
     }
 
     /// The path as the project spells it, if it has the file.
@@ -213,6 +204,21 @@ impl Room {
     }
 }
 
+/// The bytes of a content once it is a string in the JSON of the code, which is a string in the JSON of a project.
+fn stored_bytes(content: &str) -> usize {
+    let stored = |byte: u8| match byte {
+        b'"' | b'\\' => 4,
+        b'\n' | b'\r' | b'\t' => 3,
+        0..0x20 => 7,
+        _ => 1,
+    };
+    content.bytes().map(stored).sum()
+}
+
+fn total(files: &BTreeMap<String, String>) -> usize {
+    files.values().map(|content| stored_bytes(content)).sum()
+}
+
 /// The folders of a path: `a` and `a/b` of `a/b/c`.
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').filter_map(|(end, _)| path.get(..end))
@@ -223,7 +229,7 @@ fn check(files: &BTreeMap<String, String>) -> Result<(), CodeError> {
     if files.len() > MAX_FILES {
         return Err(CodeError::TooManyFiles);
     }
-    if files.values().map(String::len).sum::<usize>() > MAX_TOTAL_BYTES {
+    if total(files) > MAX_TOTAL_BYTES {
         return Err(CodeError::TooLarge);
     }
     let mut seen = HashSet::new();
@@ -264,7 +270,7 @@ mod tests {
         assert_eq!(code.to_json(), r#"{"a.html":"é\u0000","src/b.ts":"2\n"}"#);
         assert_eq!(code.get("a.html"), Some("é\0"));
         assert_eq!(code.iter().map(|(path, _)| path).collect::<Vec<_>>(), ["a.html", "src/b.ts"]);
-        assert_eq!((code.len(), code.is_empty()), (2, false));
+        assert_eq!((code.iter().count(), code.is_empty()), (2, false));
         assert_eq!(map("{}").to_json(), "{}");
     }
 
@@ -303,7 +309,7 @@ mod tests {
             serde_json::to_string(&(0..files).map(|n| (format!("{n}.txt"), "")).collect::<BTreeMap<_, _>>())
                 .unwrap()
         };
-        assert_eq!(map(&json(MAX_FILES)).len(), MAX_FILES);
+        assert_eq!(map(&json(MAX_FILES)).iter().count(), MAX_FILES);
         assert_eq!(CodeMap::parse(&json(MAX_FILES + 1)), Err(CodeError::TooManyFiles));
         let content = |bytes: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(bytes));
         assert!(CodeMap::parse(&content(MAX_TOTAL_BYTES)).is_ok());
@@ -355,6 +361,15 @@ mod tests {
     }
 
     #[test]
+    fn a_project_at_the_cap_fits_into_a_row() {
+        let quotes =
+            serde_json::to_string(&BTreeMap::from([("a", "\"".repeat(MAX_TOTAL_BYTES / 4))])).unwrap();
+        let stored = serde_json::to_string(&map(&quotes).to_json()).unwrap();
+        assert!(stored.len() < 1_900_000);
+        assert!(CodeMap::parse(&quotes.replace("{\"a\":\"", "{\"a\":\"\\\"")).is_err());
+    }
+
+    #[test]
     fn a_file_without_room_changes_nothing_and_the_others_count() {
         let mut code = map(r#"{"src/a":"1"}"#);
         let big = "x".repeat(MAX_TOTAL_BYTES - 1);
@@ -383,7 +398,7 @@ mod tests {
     fn no_more_files_are_added_than_a_project_may_have() {
         let mut code = CodeMap::default();
         let changes = code.merge((0..=MAX_FILES).map(|n| file(&format!("{n}.txt"), "", true)).collect());
-        assert_eq!(code.len(), MAX_FILES);
+        assert_eq!(code.iter().count(), MAX_FILES);
         assert_eq!(changes.last().map(|change| change.status), Some(Incomplete));
         assert_eq!(told(&code.merge(vec![file("0.txt", "1", true)])), [("0.txt", 1, Changed)]);
     }
@@ -393,12 +408,6 @@ mod tests {
         let mut code = CodeMap::default();
         assert_eq!(code.merge(vec![file("../b", "", true)]), []);
         assert!(code.is_empty());
-    }
-
-    #[test]
-    fn only_additions_and_changes_change_a_project() {
-        let changes = |status| FileChange { path: "a".to_owned(), bytes: 0, status }.changes();
-        assert_eq!([Added, Changed, Unchanged, Incomplete].map(changes), [true, true, false, false]);
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(crate) async fn remix(exchange: Exchange) -> Result<Response, Error> {
     let app = database.query(store::source(exchange.param("id"))).await?.first::<store::Source>()?;
     let app = app.ok_or(NOT_FOUND)?;
     let id = random::uuid()?;
-    let create = projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
+    let create =
+        projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
     let [project, _] = database.batch(create).await?;
     let project = project.into_json().ok_or_else(|| Error::Internal("a remix left no project".to_owned()))?;
     Ok(Response::json(201, project).with("location", format!("/api/projects/{id}")))

@@ -5,14 +5,16 @@ use serde::Deserialize;
 
 use crate::{
     http::page::Page,
-    store::{Statement, projects::rfc3339, sql},
+    store::{Statement, page, projects::rfc3339, sql},
 };
 
 macro_rules! app_json {
     () => {
         concat!(
             "json_object('id', project_id, 'name', name, 'description', description, 'deploymentUrl', url, ",
-            "'visits', visits, 'createdAt', ", rfc3339!("created_at"), ")"
+            "'visits', visits, 'createdAt', ",
+            rfc3339!("created_at"),
+            ")"
         )
     };
 }
@@ -20,19 +22,15 @@ macro_rules! app_json {
 /// A page of apps, by one sort key.
 macro_rules! list {
     ($key:literal) => {
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = ?4 AND n < found THEN ", $key, " || '.' || project_id END), '')
-               || char(10) || json_group_array(json(app)) FILTER (WHERE n <= ?4) AS json
-             FROM (
-               SELECT *, row_number() OVER (ORDER BY ", $key, " DESC, project_id DESC) AS n,
-                 count(*) OVER () AS found
-               FROM (
-                 SELECT ", $key, ", project_id, ", app_json!(), " AS app FROM sites
-                 WHERE (", $key, ", project_id) < (?2, ?3)
-                   AND (?1 = '' OR instr(lower(name || ' ' || coalesce(description, '')), ?1) > 0)
-                 ORDER BY ", $key, " DESC, project_id DESC LIMIT ?4 + 1
-               )
-             )"
+        page!(
+            rows: concat!(
+                "FROM sites WHERE (", $key, ", project_id) < (?2, ?3)
+                 AND (?1 = '' OR instr(lower(name || ' ' || coalesce(description, '')), ?1) > 0)
+                 ORDER BY ", $key, " DESC, project_id DESC"
+            ),
+            key: concat!($key, " || '.' || project_id"),
+            json: app_json!(),
+            bytes: "0"
         )
     };
 }

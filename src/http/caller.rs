@@ -54,7 +54,9 @@ pub(crate) fn identify(request: &Incoming, settings: &Settings, access: Access) 
         None => Caller::Anonymous,
     };
     match (access, &caller) {
-        (Access::Public, _) | (Access::User, Caller::User { .. }) | (Access::Operator, Caller::Operator) => Ok(caller),
+        (Access::Public, _) | (Access::User, Caller::User { .. }) | (Access::Operator, Caller::Operator) => {
+            Ok(caller)
+        }
         (Access::Operator, Caller::User { .. }) if settings.is_development() => Ok(caller),
         (Access::Operator, _) if settings.admin_token.is_none() => Err(Error::NotConfigured {
             variable: "ADMIN_TOKEN",

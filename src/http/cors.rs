@@ -33,7 +33,12 @@ impl Cors {
 
     /// The answer to an OPTIONS request: the methods of the path, and to a
     /// preflight from an allowed origin its permission.
-    pub(crate) fn preflight(&self, request: &Incoming, settings: &Settings, pattern: &str) -> Option<Response> {
+    pub(crate) fn preflight(
+        &self,
+        request: &Incoming,
+        settings: &Settings,
+        pattern: &str,
+    ) -> Option<Response> {
         if request.method() != "OPTIONS" {
             return None;
         }

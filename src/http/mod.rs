@@ -10,6 +10,7 @@ pub(crate) mod sse;
 
 use std::rc::Rc;
 
+use serde::Serialize;
 use serde_json::json;
 use worker::Env;
 
@@ -26,7 +27,6 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) request: Incoming,
-    pub(crate) request_id: String,
     pub(crate) caller: Caller,
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
@@ -58,56 +58,74 @@ impl Exchange {
 pub(crate) async fn answer(request: Incoming, env: Env, background: Background) -> worker::web_sys::Response {
     let started = now_ms();
     let request_id = request_id(&request);
-    let line = json!({ "method": request.method(), "path": redact::text(request.path()) });
-    let cors = cors::Cors::of(&request);
+    let (method, path) = (request.method().to_owned(), redact::text(request.path()));
     let (response, route) = match Settings::of(&env) {
+        Ok(settings) => dispatch(request, env, background, settings, &request_id).await,
         Err(error) => (told(&error, Family::Hatch, &request_id), None),
-        Ok(settings) => {
-            let (response, route) = dispatch(request, env, background, &settings, &cors, &request_id).await;
-            (cors.apply(response, &settings), route)
-        }
     };
-    log_line(line, route, &response, &request_id, now_ms() - started);
+    log::line(&Line {
+        level: if response.status >= 500 { "error" } else { "info" },
+        request_id: &request_id,
+        method: &method,
+        path: &path,
+        route: route.map(|route| route.pattern),
+        status: response.status,
+        duration_ms: now_ms() - started,
+    });
     response.into_js(&request_id)
+}
+
+/// What the log keeps of a request: one line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: &'static str,
+    request_id: &'a str,
+    method: &'a str,
+    /// Redacted, for a path may hold a secret by mistake.
+    path: &'a str,
+    /// The pattern; none for an unknown path.
+    route: Option<&'static str>,
+    status: u16,
+    /// In production the clock stands still but for I/O.
+    duration_ms: i64,
 }
 
 async fn dispatch(
     request: Incoming,
     env: Env,
     background: Background,
-    settings: &Rc<Settings>,
-    cors: &cors::Cors,
+    settings: Rc<Settings>,
     request_id: &str,
-) -> (Response, Option<&'static str>) {
+) -> (Response, Option<&'static Route>) {
     let head = request.method() == "HEAD";
-    let found = routes::find(&request, settings);
-    let family = found.as_ref().map_or(Family::Hatch, |found| found.route.family);
-    let pattern = found.as_ref().ok().map(|found| found.route.pattern);
-    let result = async {
-        let routes::Found { route, params } = found?;
-        if let Some(preflight) = cors.preflight(&request, settings, route.pattern) {
-            return Ok(preflight);
+    let cors = cors::Cors::of(&request);
+    let (result, route) = match routes::find(&request, &settings) {
+        Ok(found) => {
+            let route = found.route;
+            (handle(found, request, env, background, &settings, &cors).await, Some(route))
         }
-        cors.refuse_foreign_write(&request, settings)?;
-        let caller = caller::identify(&request, settings, route.access)?;
-        let exchange = Exchange {
-            request,
-            request_id: request_id.to_owned(),
-            caller,
-            settings: settings.clone(),
-            env,
-            background,
-            params,
-        };
-        run(route, exchange).await
-    }
-    .await;
+        Err(error) => (Err(error), None),
+    };
+    let family = route.map_or(Family::Hatch, |route| route.family);
     let response = result.unwrap_or_else(|error| told(&error, family, request_id));
-    (if head { response.without_body() } else { response }, pattern)
+    let response = cors.apply(response, &settings);
+    (if head { response.without_body() } else { response }, route)
 }
 
-async fn run(route: &'static Route, exchange: Exchange) -> Result<Response, Error> {
-    (route.handler)(exchange).await
+async fn handle(
+    routes::Found { route, params }: routes::Found,
+    request: Incoming,
+    env: Env,
+    background: Background,
+    settings: &Rc<Settings>,
+    cors: &cors::Cors,
+) -> Result<Response, Error> {
+    if let Some(preflight) = cors.preflight(&request, settings, route.pattern) {
+        return Ok(preflight);
+    }
+    cors.refuse_foreign_write(&request, settings)?;
+    let caller = caller::identify(&request, settings, route.access)?;
+    (route.handler)(Exchange { request, caller, settings: settings.clone(), env, background, params }).await
 }
 
 /// The error's answer, after the log has had what the client may not see.
@@ -126,26 +144,10 @@ fn told(error: &Error, family: Family, request_id: &str) -> Response {
 /// The client's own request id where it is harmless, else a new one.
 fn request_id(request: &Incoming) -> String {
     let harmless = |id: &String| {
-        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        (8..=64).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     let given = request.header("x-request-id").filter(harmless);
-    given.unwrap_or_else(|| random::uuid().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id}")))
-}
-
-fn log_line(
-    mut line: serde_json::Value,
-    route: Option<&str>,
-    response: &Response,
-    request_id: &str,
-    duration_ms: i64,
-) {
-    if let Some(line) = line.as_object_mut() {
-        let level = if response.status >= 500 { "error" } else { "info" };
-        line.insert("level".to_owned(), json!(level));
-        line.insert("route".to_owned(), json!(route));
-        line.insert("status".to_owned(), json!(response.status));
-        line.insert("duration_ms".to_owned(), json!(duration_ms));
-        line.insert("request_id".to_owned(), json!(request_id));
-    }
-    log::line(&line);
+    given
+        .unwrap_or_else(|| random::uuid().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id}")))
 }

@@ -2,7 +2,12 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{error::Error, http::Exchange, platform::response::Response};
+use crate::{
+    error::Error,
+    http::Exchange,
+    platform::response::Response,
+    store::{Database, Statement},
+};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -47,6 +52,28 @@ pub(crate) fn number(exchange: &Exchange, name: &str, default: u32, max: u32) ->
         Ok(number) if (1..=max).contains(&number) => Ok(number),
         _ => Err(Error::invalid(name, format!("must be a number from 1 to {max}"))),
     }
+}
+
+/// Asks for a page of rows that may be long. Where the database finds the
+/// page too long for one string (it answers with nothing), a shorter one is
+/// asked for; the next cursor leads on from there.
+pub(crate) async fn fetch(
+    database: &Database,
+    mut page: Page,
+    list: impl Fn(&Page) -> Statement,
+) -> Result<Option<String>, Error> {
+    loop {
+        let answer = database.query_json(list(&page)).await?;
+        if answer.is_some() || page.limit == 1 {
+            return Ok(answer);
+        }
+        page.limit /= 2;
+    }
+}
+
+/// Whether a list statement answered with an empty list.
+pub(crate) fn is_empty(answer: Option<&str>) -> bool {
+    split(answer.unwrap_or_default()).1 == "[]"
 }
 
 /// Splits what a list statement answers, `key.id\n[…]`, into the list and the

@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn a_pattern_has_each_method_once() {
         for (i, route) in ROUTES.iter().enumerate() {
-            let again = ROUTES.iter().skip(i + 1).any(|r| (r.method, r.pattern) == (route.method, route.pattern));
+            let again =
+                ROUTES.iter().skip(i + 1).any(|r| (r.method, r.pattern) == (route.method, route.pattern));
             assert!(!again, "{} {} is there twice", route.method, route.pattern);
         }
     }

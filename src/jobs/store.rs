@@ -3,7 +3,7 @@
 use super::{Job, lease};
 use crate::{
     error::Error,
-    store::{Statement, projects::rfc3339, sql},
+    store::{Statement, Value, page, projects::rfc3339, sql},
 };
 
 /// A job as Rust reads it.
@@ -225,21 +225,16 @@ pub(super) fn mark_redriven(id: &str, now: i64) -> Statement {
 
 pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
     sql!(
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = ?3 AND n < found THEN created_at || '.' || id END), '')
-               || char(10) || json_group_array(json_object(
-                 'id', id, 'jobId', job_id, 'body', body, 'reason', reason, 'createdAt', ",
-            rfc3339!("created_at"),
-            ", 'redrivenAt', CASE WHEN redriven_at IS NOT NULL THEN ",
-            rfc3339!("redriven_at"),
-            " END
-               )) FILTER (WHERE n <= ?3) AS json
-             FROM (
-               SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS found
-               FROM (SELECT * FROM dead_letters WHERE (created_at, id) < (?1, ?2)
-                     ORDER BY created_at DESC, id DESC LIMIT ?3 + 1)
-             )"
+        page!(
+            rows: "FROM dead_letters WHERE (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: concat!(
+                "json_object('id', id, 'jobId', job_id, 'body', body, 'reason', reason, ",
+                "'createdAt', ", rfc3339!("created_at"), ", 'redrivenAt', ", rfc3339!("redriven_at"), ")"
+            ),
+            bytes: "0"
         ),
+        Value::Null,
         key,
         id,
         limit
@@ -248,18 +243,19 @@ pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
 
 pub(crate) fn list_jobs(key: i64, id: &str, limit: u32) -> Statement {
     sql!(
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = ?3 AND n < found THEN created_at || '.' || id END), '')
-               || char(10) || json_group_array(json_object(
-                 'id', id, 'kind', kind, 'subjectId', subject_id, 'userId', user_id, 'step', step, 'state', state,
-                 'attempts', attempts, 'error', error, 'createdAt', ", rfc3339!("created_at"),
-            ", 'updatedAt', ", rfc3339!("updated_at"), ")) FILTER (WHERE n <= ?3) AS json
-             FROM (
-               SELECT *, row_number() OVER (ORDER BY created_at DESC, id DESC) AS n, count(*) OVER () AS found
-               FROM (SELECT * FROM jobs WHERE (created_at, id) < (?1, ?2)
-                     ORDER BY created_at DESC, id DESC LIMIT ?3 + 1)
-             )"
+        page!(
+            rows: "FROM jobs WHERE (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: concat!(
+                "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'userId', user_id, 'step', step, ",
+                "'state', state, 'attempts', attempts, 'error', error, ",
+                "'createdAt', ", rfc3339!("created_at"), ", 'updatedAt', ", rfc3339!("updated_at"), ")"
+            ),
+            bytes: "0"
         ),
-        key, id, limit
+        Value::Null,
+        key,
+        id,
+        limit
     )
 }

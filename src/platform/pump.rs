@@ -8,10 +8,10 @@
 //! bytes come slowly, so that a token is shown at once and a cut loses
 //! nothing; up to [`MOST`] while they come faster than they can be looked at.
 //!
-//! A client that leaves does not stop the pump. What arrived is the caller's
-//! to save, whatever happened to either end.
+//! A client that leaves, or that takes nothing any more, does not stop the
+//! pump. What arrived is the caller's to save, whatever happened to either end.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, convert::Infallible, rc::Rc};
 
 use futures::{
     channel::oneshot,
@@ -63,11 +63,17 @@ const FAST_MS: i64 = 4;
 const FAST_READS: u32 = 16;
 /// How often the deadlines are looked at.
 const TICK_MS: u64 = 1_000;
+/// How often the caller may put by what has come so far.
+const CHECKPOINT_MS: u64 = 3_000;
+/// The most bytes that are kept: several times the longest answer there is,
+/// and little enough for many streams in the 128 MB of an isolate.
+const MOST_KEPT: usize = 16 * 1024 * 1024;
 
 /// When to give up on an upstream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadlines {
-    /// Milliseconds without a byte after which the upstream has stalled.
+    /// Milliseconds without a byte after which the upstream has stalled; or
+    /// after which a client that takes nothing counts as one that has left.
     pub(crate) idle_ms: i64,
     /// Milliseconds that the upstream is read on for after the client left.
     pub(crate) after_client_ms: i64,
@@ -82,7 +88,9 @@ pub(crate) enum End {
     Cut,
     /// Cancelled by us after no byte came for too long.
     Stalled,
-    /// Cancelled by us because the client had left, or stopped taking, long ago.
+    /// Cancelled by us because it would not end.
+    TooLong,
+    /// Cancelled by us because the client had left long ago.
     Abandoned,
 }
 
@@ -100,7 +108,6 @@ pub(crate) struct Outcome {
 pub(crate) type Rewrite = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
 
 /// An upstream body whose first bytes have come.
-#[expect(missing_debug_implementations, reason = "holds JavaScript closures")]
 pub(crate) struct Source {
     reader: ReadableStreamBYOBReader,
     view: Uint8Array,
@@ -136,17 +143,31 @@ impl Source {
         &self.received
     }
 
+    /// Lets go of a body whose rest nobody will read.
+    pub(crate) fn cancel(self) {
+        let _ = self.reader.cancel();
+    }
+
     /// Carries everything to `client`, rewritten if asked, until the upstream
-    /// ends. Await it under `wait_until`, registered before the response is
-    /// returned.
-    pub(crate) async fn pump(self, client: Writer, rewrite: Option<Rewrite>, deadlines: Deadlines) -> Outcome {
+    /// ends. `checkpoint` gets all that has come so far, every few seconds of
+    /// a long stream. Await it under `wait_until`, registered before the
+    /// response is returned.
+    pub(crate) async fn pump(
+        self,
+        client: Writer,
+        rewrite: Option<Rewrite>,
+        deadlines: Deadlines,
+        checkpoint: impl AsyncFn(Vec<u8>),
+    ) -> Outcome {
         let (finished, finish) = oneshot::channel();
         let pump = Pump::start(self, client, rewrite, finished);
         let watch = watch(pump.clone(), deadlines);
-        pin_mut!(watch);
-        let (end, settled) = match select(finish, watch).await {
+        let checkpoints = checkpoints(pump.clone(), checkpoint);
+        pin_mut!(watch, checkpoints);
+        let (end, settled) = match select(finish, select(watch, checkpoints)).await {
             Either::Left((end, _)) => (end.unwrap_or(End::Cut), true),
-            Either::Right((end, finish)) => (end, within_a_tick(finish).await),
+            Either::Right((Either::Left((end, _)), finish)) => (end, within_a_tick(finish).await),
+            Either::Right((Either::Right((never, _)), _)) => match never {},
         };
         let mut pump = pump.borrow_mut();
         // The callbacks hold the pump and the pump holds them: let go. A read
@@ -168,23 +189,40 @@ async fn within_a_tick(finish: oneshot::Receiver<End>) -> bool {
 
 /// Resolves when a deadline has passed, after the upstream was cancelled.
 async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
+    let (mut steps, mut since) = (0, now_ms());
     loop {
         sleep(TICK_MS).await;
-        let now = now_ms();
-        let pump = pump.borrow();
-        let idle = now - pump.last_step_ms >= deadlines.idle_ms;
-        let end = if idle && pump.reading {
-            End::Stalled
-        } else if idle {
-            // It is the client that takes nothing any more.
-            End::Abandoned
-        } else if pump.client_left_ms.is_some_and(|left| now - left >= deadlines.after_client_ms) {
-            End::Abandoned
-        } else {
-            continue;
+        let (pump, now) = (pump.borrow(), now_ms());
+        if pump.steps != steps {
+            (steps, since) = (pump.steps, now);
+        }
+        let idle = now - since >= deadlines.idle_ms;
+        let end = match pump.client_left_ms {
+            _ if idle && pump.reading => End::Stalled,
+            Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
+            _ => {
+                // Not the upstream but the client has been waited for.
+                if let (true, Some(client)) = (idle, &pump.client) {
+                    client.abort();
+                }
+                continue;
+            }
         };
         let _ = pump.reader.cancel();
         return end;
+    }
+}
+
+/// Hands over what has come so far, again and again.
+async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>)) -> Infallible {
+    let mut handed_over = 0;
+    loop {
+        sleep(CHECKPOINT_MS).await;
+        let so_far = pump.borrow().received.clone();
+        if so_far.len() > handed_over {
+            handed_over = so_far.len();
+            checkpoint(so_far).await;
+        }
     }
 }
 
@@ -200,8 +238,9 @@ struct Pump {
     least: u32,
     fast_reads: u32,
     last_read_ms: i64,
-    /// When the read or the write that is under way began.
-    last_step_ms: i64,
+    /// Counts reads and writes, so that a standstill is seen.
+    steps: u32,
+    /// It is the upstream that is waited for, not the client.
     reading: bool,
     finished: Option<oneshot::Sender<End>>,
     callbacks: Option<Callbacks>,
@@ -232,7 +271,7 @@ impl Pump {
             least: 1,
             fast_reads: 0,
             last_read_ms: now_ms(),
-            last_step_ms: now_ms(),
+            steps: 0,
             reading: false,
             finished: Some(finished),
             callbacks: None,
@@ -256,6 +295,7 @@ impl Pump {
 
     fn on_read(&mut self, result: JsValue) {
         let result = result.unchecked_into::<ReadResult>();
+        self.reading = false;
         self.ended = result.done();
         let start = self.received.len();
         if let Some(chunk) = result.value() {
@@ -268,6 +308,10 @@ impl Pump {
         }
         if self.received.len() == start {
             return self.next();
+        }
+        if self.received.len() > MOST_KEPT {
+            let _ = self.reader.cancel();
+            return self.finish(End::TooLong);
         }
         self.adapt();
         self.forward(start);
@@ -286,12 +330,11 @@ impl Pump {
             }
         }
         self.last_read_ms = now;
-        self.last_step_ms = now;
-        self.reading = false;
     }
 
     /// Writes what came from `start` on to the client.
     fn forward(&mut self, start: usize) {
+        self.steps = self.steps.wrapping_add(1);
         let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
         let written = match &mut self.rewrite {
             None => client.write_chunk(&self.chunk),
@@ -317,6 +360,7 @@ impl Pump {
             return self.finish(End::Closed);
         }
         let Some(callbacks) = &self.callbacks else { return };
+        self.steps = self.steps.wrapping_add(1);
         self.reading = true;
         let view = Uint8Array::new(&self.chunk.buffer());
         let _ = self.reader.read_at_least(self.least, &view).then2(&callbacks.read, &callbacks.read_failed);

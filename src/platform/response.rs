@@ -13,8 +13,6 @@ use super::stream::Body;
 pub(crate) enum Kind {
     /// JSON and streams of the API: never framed, never a document.
     Api,
-    /// A page of Hatch itself.
-    Page,
     /// A hosted app on an origin of its own.
     App,
     /// A hosted app at `/p/:slug/`, beside the API: its own, opaque origin.
@@ -27,15 +25,6 @@ const API: &[(&str, &str)] = &[
     ("referrer-policy", "no-referrer"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
     ("cross-origin-resource-policy", "cross-origin"),
-];
-const PAGE: &[(&str, &str)] = &[
-    ("x-content-type-options", "nosniff"),
-    ("strict-transport-security", "max-age=31536000"),
-    ("referrer-policy", "no-referrer"),
-    (
-        "content-security-policy",
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-    ),
 ];
 const APP: &[(&str, &str)] = &[("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")];
 const SANDBOXED_APP: &[(&str, &str)] = &[
@@ -50,7 +39,6 @@ impl Kind {
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Api => API,
-            Self::Page => PAGE,
             Self::App => APP,
             Self::SandboxedApp => SANDBOXED_APP,
         }
@@ -83,8 +71,19 @@ impl Response {
         Self::bytes(Kind::Api, status, JSON, body.into_bytes())
     }
 
-    pub(crate) fn bytes(kind: Kind, status: u16, content_type: impl Into<Cow<'static, str>>, body: Vec<u8>) -> Self {
-        Self { kind, status, content_type: content_type.into(), headers: Vec::new(), content: Content::Bytes(body) }
+    pub(crate) fn bytes(
+        kind: Kind,
+        status: u16,
+        content_type: impl Into<Cow<'static, str>>,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            kind,
+            status,
+            content_type: content_type.into(),
+            headers: Vec::new(),
+            content: Content::Bytes(body),
+        }
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -175,7 +174,8 @@ thread_local! {
 impl Init {
     fn shared(kind: Kind, status: u16, content_type: &str) -> Result<Self, worker::wasm_bindgen::JsValue> {
         let known = INITS.with_borrow(|inits| {
-            let same = |(shape, _): &&(Shape, Self)| shape.0 == kind && shape.1 == status && shape.2 == content_type;
+            let same =
+                |(shape, _): &&(Shape, Self)| shape.0 == kind && shape.1 == status && shape.2 == content_type;
             inits.iter().find(same).map(|(_, init)| init.clone())
         });
         if let Some(init) = known {

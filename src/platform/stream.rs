@@ -36,6 +36,11 @@ impl Body {
     pub(crate) fn new(stream: ReadableStream) -> Self {
         Self(stream)
     }
+
+    /// Lets go of a body that nobody will read, and of its connection.
+    pub(crate) fn cancel(self) {
+        let _ = self.0.cancel();
+    }
 }
 
 /// The writable end of a [`Body`]. Each write waits until it has been read,
@@ -64,6 +69,12 @@ impl Writer {
     pub(crate) async fn close(self) {
         // Nobody is left to tell when the client has gone before the end.
         let _ = JsFuture::from(self.0.close()).await;
+    }
+
+    /// Gives the reader up: a write under way fails, and the reader sees the
+    /// body break off.
+    pub(super) fn abort(&self) {
+        let _ = self.0.abort();
     }
 
     pub(super) fn write_chunk(&self, chunk: &Uint8Array) -> Promise {

@@ -72,9 +72,9 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/projects`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
-    let list = store::list(exchange.caller.user()?, &page);
-    let answer = exchange.database()?.query_json(list).await?;
+    let user = exchange.caller.user()?;
+    let list = |page: &page::Page| store::list(user, page);
+    let answer = page::fetch(&exchange.database()?, page::Page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
@@ -83,9 +83,8 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let show = store::show(exchange.param("id"), exchange.caller.user()?);
     let response = shown(200, exchange.database()?.query(show).await?)?;
     let etag = response.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
-    let unchanged = etag.filter(|tag| {
-        conditional::matches_any(exchange.request.header("if-none-match").as_deref(), tag)
-    });
+    let unchanged =
+        etag.filter(|tag| conditional::matches_any(exchange.request.header("if-none-match").as_deref(), tag));
     match unchanged {
         Some(etag) => Ok(Response::empty(304).with("etag", etag)),
         None => Ok(response),

@@ -3,7 +3,7 @@
 use crate::{
     http::page::Page,
     store::{
-        Statement,
+        Statement, page,
         projects::{project_json, rfc3339},
         sql,
     },
@@ -21,35 +21,30 @@ pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>
     sql!(
         concat!(
             "INSERT INTO projects (id, user_id, name, description, created_at, updated_at) ",
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING ", shown!()
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING ",
+            shown!()
         ),
-        id, user, name, description, now
+        id,
+        user,
+        name,
+        description,
+        now
     )
 }
 
-/// A page ends early when it comes near what D1 takes as one string (2 MB),
-/// and goes on on the next.
 pub(super) fn list(user: &str, page: &Page) -> Statement {
     let (key, id) = page.bound();
     sql!(
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = kept AND kept < found THEN created_at || '.' || id END), '')
-               || char(10) || json_group_array(json(project)) FILTER (WHERE n <= kept) AS json
-             FROM (
-               SELECT *, count(*) OVER () AS found,
-                 count(*) FILTER (WHERE n = 1 OR (n <= ?4 AND bytes <= 1900000)) OVER () AS kept
-               FROM (
-                 SELECT *, row_number() OVER newest AS n, sum(octet_length(project)) OVER newest AS bytes
-                 FROM (
-                   SELECT id, created_at, ", project_json!(), " AS project FROM projects
-                   WHERE user_id = ?1 AND (created_at, id) < (?2, ?3)
-                   ORDER BY created_at DESC, id DESC LIMIT ?4 + 1
-                 )
-                 WINDOW newest AS (ORDER BY created_at DESC, id DESC)
-               )
-             )"
+        page!(
+            rows: "FROM projects WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: project_json!(),
+            bytes: "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400"
         ),
-        user, key, id, page.limit
+        user,
+        key,
+        id,
+        page.limit
     )
 }
 
@@ -78,10 +73,17 @@ pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statemen
                code = coalesce(?6, code),
                revision = revision + 1,
                updated_at = ?7
-             WHERE id = ?1 AND user_id = ?2 AND (?8 IS NULL OR revision = ?8) RETURNING ", shown!()
+             WHERE id = ?1 AND user_id = ?2 AND (?8 IS NULL OR revision = ?8) RETURNING ",
+            shown!()
         ),
-        id, user, change.name, i64::from(change.description.is_some()), change.description.flatten(), change.code,
-        now, change.revision
+        id,
+        user,
+        change.name,
+        i64::from(change.description.is_some()),
+        change.description.flatten(),
+        change.code,
+        now,
+        change.revision
     )
 }
 
@@ -90,7 +92,9 @@ pub(super) fn delete(id: &str, user: &str, revision: Option<i64>) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
          RETURNING json_object('id', id) AS json",
-        id, user, revision
+        id,
+        user,
+        revision
     )
 }
 
@@ -101,28 +105,29 @@ pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>) -> Statem
            SELECT d.id FROM deployments d JOIN projects p ON p.id = d.project_id
            WHERE p.id = ?1 AND p.user_id = ?2 AND (?3 IS NULL OR p.revision = ?3)
          )",
-        id, user, revision
+        id,
+        user,
+        revision
     )
 }
 
 pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
     let (key, _) = page.bound();
     sql!(
-        concat!(
-            "SELECT coalesce(max(CASE WHEN n = ?4 AND n < found THEN version || '.' END), '')
-               || char(10) || json_group_array(json_object(
-                 'version', version, 'origin', origin, 'messageId', message_id, 'files', files,
-                 'createdAt', ", rfc3339!("created_at"), ")) FILTER (WHERE n <= ?4) AS json
-             FROM (
-               SELECT v.version, v.origin, v.message_id, v.created_at,
-                 (SELECT count(*) FROM json_each(v.code)) AS files,
-                 row_number() OVER (ORDER BY v.version DESC) AS n, count(*) OVER () AS found
-               FROM project_versions v JOIN projects p ON p.id = v.project_id
-               WHERE p.id = ?1 AND p.user_id = ?2 AND v.version < ?3
-               ORDER BY v.version DESC LIMIT ?4 + 1
-             )"
+        page!(
+            rows: "FROM project_versions WHERE project_id = ?1 AND version < ?3
+                   AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2) ORDER BY version DESC",
+            key: "version || '.'",
+            json: concat!(
+                "json_object('version', version, 'origin', origin, 'messageId', message_id, ",
+                "'files', (SELECT count(*) FROM json_each(code)), 'createdAt', ", rfc3339!("created_at"), ")"
+            ),
+            bytes: "0"
         ),
-        id, user, key, page.limit
+        id,
+        user,
+        key,
+        page.limit
     )
 }
 
@@ -135,8 +140,12 @@ pub(super) fn roll_back(id: &str, user: &str, version: i64, now: i64) -> Stateme
                version = version + 1, revision = revision + 1, updated_at = ?4
              WHERE id = ?1 AND user_id = ?2
                AND EXISTS (SELECT 1 FROM project_versions WHERE project_id = ?1 AND version = ?3)
-             RETURNING ", shown!()
+             RETURNING ",
+            shown!()
         ),
-        id, user, version, now
+        id,
+        user,
+        version,
+        now
     )
 }

@@ -384,7 +384,7 @@ pub(super) mod tests {
                     prop_assert!(!command.contains("/../") && !command.contains(" ../"), "{command}");
                 }
                 if let Some(url) = skill.github_url {
-                    prop_assert!(url.starts_with("https://github.com/") && !url.contains(".."), "{url}");
+                    prop_assert!(url.starts_with("https://github.com/") && !url.contains("/../"), "{url}");
                 }
             }
         }

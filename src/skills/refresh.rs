@@ -18,11 +18,7 @@ use crate::{
     },
     settings::Settings,
     store::{Database, Rows, Statement},
-    upstream::{
-        aitmpl,
-        download::Refusal,
-        skillsmp,
-    },
+    upstream::{aitmpl, download::Refusal, skillsmp},
 };
 
 /// The platform allows six connections at once.

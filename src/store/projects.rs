@@ -7,7 +7,11 @@ use super::{Statement, sql};
 macro_rules! rfc3339 {
     ($column:literal) => {
         concat!(
-            "(strftime('%Y-%m-%dT%H:%M:%S', ", $column, " / 1000, 'unixepoch') || printf('.%03dZ', ", $column, " % 1000))"
+            "(strftime('%Y-%m-%dT%H:%M:%S', ",
+            $column,
+            " / 1000, 'unixepoch') || printf('.%03dZ', ",
+            $column,
+            " % 1000))"
         )
     };
 }
@@ -40,9 +44,16 @@ pub(crate) fn create(
         sql!(
             concat!(
                 "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) RETURNING ", project_json!(), " AS json"
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) RETURNING ",
+                project_json!(),
+                " AS json"
             ),
-            id, user, name, description, code, now
+            id,
+            user,
+            name,
+            description,
+            code,
+            now
         ),
         record_version(id, user, "remix", None),
     ]
@@ -56,7 +67,10 @@ pub(crate) fn record_version(id: &str, user: &str, origin: &str, message_id: Opt
          SELECT id, version, code, ?3, ?4, updated_at FROM projects
          WHERE id = ?1 AND user_id = ?2 AND code IS NOT NULL
          ON CONFLICT DO NOTHING",
-        id, user, origin, message_id
+        id,
+        user,
+        origin,
+        message_id
     )
 }
 
@@ -67,7 +81,11 @@ pub(crate) fn replace_code(id: &str, user: &str, code: &str, version: i64, now: 
         "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?5
          WHERE id = ?1 AND user_id = ?2 AND version = ?4
          RETURNING json_object('version', version) AS json",
-        id, user, code, version, now
+        id,
+        user,
+        code,
+        version,
+        now
     )
 }
 
@@ -76,6 +94,7 @@ pub(crate) fn code(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('code', code, 'version', version, 'name', name) AS json
          FROM projects WHERE id = ?1 AND user_id = ?2",
-        id, user
+        id,
+        user
     )
 }

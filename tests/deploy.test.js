@@ -8,8 +8,8 @@ import { deployments } from "./deployments.js";
 import { startWorker } from "./harness.js";
 
 const hatch = await startWorker();
-const { api } = hatch;
-const { run, row, rows, project, deploy, show, ended, live, written, send, lines } = deployments(hatch);
+const { api, sql } = hatch;
+const { row, project, deploy, show, ended, live, written, send, lines } = deployments(hatch);
 
 const page = (text) => ({ "index.html": `<!doctype html><p>${text}` });
 const visit = async (url) => (await hatch.worker.fetch(url)).text();
@@ -67,8 +67,8 @@ test("an unknown project, deployment or stream is 404", async () => {
 test("somebody else's project and deployment are 404", async () => {
   const foreign = await project();
   const { id } = await written(foreign);
-  await run("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", foreign.id);
-  await run("UPDATE deployments SET user_id = 'somebody-else' WHERE id = ?", id);
+  await sql("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", foreign.id);
+  await sql("UPDATE deployments SET user_id = 'somebody-else' WHERE id = ?", id);
   assert.equal((await api("POST", "/api/deploy", { projectId: foreign.id })).status, 404);
   assert.equal((await api("GET", `/api/deploy/${id}`)).status, 404);
   assert.equal((await api("GET", `/api/deploy/${id}/stream`)).status, 404);
@@ -205,7 +205,7 @@ test("deploying again replaces every file and keeps address and visits", async (
   const { id } = await project({ ...page("one"), "old.js": "1" }, "Before");
   const first = await live(id);
   await visit(first.url);
-  await run("UPDATE sites SET visits = 41 WHERE project_id = ?", id);
+  await sql("UPDATE sites SET visits = 41 WHERE project_id = ?", id);
 
   await api("PATCH", `/api/projects/${id}`, { name: "After", code: { ...page("two"), "new.js": "2" } });
   const second = await live(id);
@@ -230,14 +230,14 @@ test("of two deployments the younger one stays, whichever ends first", async () 
   const target = await project();
   const older = await written(target, { code: JSON.stringify(page("older")) });
   const younger = await written(target, { code: JSON.stringify(page("younger")) });
-  await run("UPDATE deployments SET created_at = 1 WHERE project_id = ?", target.id);
+  await sql("UPDATE deployments SET created_at = 1 WHERE project_id = ?", target.id);
   for (const { id, jobId } of [younger, older]) {
     await send(jobId);
     assert.equal((await ended(id)).status, "live");
   }
   const site = await row("SELECT slug, deployment_id FROM sites WHERE project_id = ?", target.id);
   assert.equal(site.deployment_id, younger.id);
-  const files = await rows("SELECT content FROM site_files WHERE slug = ?", site.slug);
+  const files = await sql("SELECT content FROM site_files WHERE slug = ?", site.slug);
   assert.deepEqual(files.map(({ content }) => content), ["<!doctype html><p>younger"]);
 });
 
@@ -253,9 +253,9 @@ test("a project deleted during its deployment leaves nothing behind", async (t) 
   await t.test("in the middle of a step", async () => {
     const doomed = await project();
     const { id, jobId } = await written(doomed);
-    await run(`CREATE TRIGGER deleted AFTER UPDATE ON deployments WHEN NEW.id = '${id}'
+    await sql(`CREATE TRIGGER deleted AFTER UPDATE ON deployments WHEN NEW.id = '${id}'
                BEGIN DELETE FROM projects WHERE id = NEW.project_id; END`);
-    t.after(() => run("DROP TRIGGER IF EXISTS deleted"));
+    t.after(() => sql("DROP TRIGGER IF EXISTS deleted"));
     const stream = await api("GET", `/api/deploy/${id}/stream`);
     await send(jobId);
     await stream.text();

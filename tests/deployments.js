@@ -9,10 +9,8 @@ const PAGE = { "index.html": "<!doctype html><title>Page</title><p>hello" };
 /**
  * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} hatch
  */
-export function deployments({ api, env, url, harness }) {
-  const run = (sql, ...values) => env.DB.prepare(sql).bind(...values).run();
-  const rows = async (sql, ...values) => (await run(sql, ...values)).results;
-  const row = async (sql, ...values) => (await rows(sql, ...values))[0];
+export function deployments({ api, env, sql, url, harness }) {
+  const row = async (text, ...values) => (await sql(text, ...values))[0];
 
   /** A project with this code. */
   async function project(code = PAGE, name = "Test app") {
@@ -53,14 +51,13 @@ export function deployments({ api, env, url, harness }) {
       ...job,
     };
     const names = Object.keys(columns);
-    await env.DB.batch([
-      env.DB.prepare(
-        `INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url, created_at, updated_at)
-         VALUES (?1, ?2, ?3, 'edge', ?4, ?5, ?6, ?7, ?7)`,
-      ).bind(id, project.id, project.userId, code, slug, `${url}/p/${slug}/`, now),
-      env.DB.prepare(`INSERT INTO jobs (${names}) VALUES (${names.map(() => "?")})`).bind(...Object.values(columns)),
-      env.DB.prepare("INSERT INTO outbox (job_id, send_at) VALUES (?, ?)").bind(jobId, sendAt),
-    ]);
+    await sql(
+      `INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url, created_at, updated_at)
+       VALUES (?1, ?2, ?3, 'edge', ?4, ?5, ?6, ?7, ?7)`,
+      id, project.id, project.userId, code, slug, `${url}/p/${slug}/`, now,
+    );
+    await sql(`INSERT INTO jobs (${names}) VALUES (${names.map(() => "?")})`, ...Object.values(columns));
+    await sql("INSERT INTO outbox (job_id, send_at) VALUES (?, ?)", jobId, sendAt);
     return { id, jobId };
   }
 
@@ -77,7 +74,7 @@ export function deployments({ api, env, url, harness }) {
     return line.event === "jobs.step" && line.job_id === jobId ? [line] : [];
   });
 
-  return { run, rows, row, project, deploy, show, ended, live, written, send, lines, job, steps };
+  return { row, project, deploy, show, ended, live, written, send, lines, job, steps };
 }
 
 /** Waits for something that another process does. */

@@ -6,7 +6,7 @@ import { deployments } from "./deployments.js";
 import { pages, problem, startWorker } from "./harness.js";
 
 const worker = await startWorker();
-const { api, env } = worker;
+const { api, sql } = worker;
 const deploy = deployments(worker).live;
 
 const CODE = { "index.html": "<h1>Hello</h1>", "about.html": "<h1>About</h1>", "style.css": "h1 { color: red }" };
@@ -79,7 +79,7 @@ test("A search finds words of the name and the description, and takes nothing fo
 
 test("Apps are walked newest or most visited first, a page at a time", async () => {
   const visits = { [clock.id]: 7, [garden.id]: 1, [plain.id]: 7 };
-  for (const [id, n] of Object.entries(visits)) await env.DB.prepare("UPDATE sites SET visits = ? WHERE project_id = ?").bind(n, id).run();
+  for (const [id, n] of Object.entries(visits)) await sql("UPDATE sites SET visits = ? WHERE project_id = ?", n, id);
   const orders = {
     "": ids(APPS),
     "&sort=recent": ids(APPS),
@@ -110,8 +110,8 @@ test("A visit is a GET of a page, and nothing else", async () => {
 });
 
 test("A remix is a project of one's own that begins with the app's code", async () => {
-  await env.DB.prepare("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?").bind(garden.id).run();
-  const original = () => env.DB.prepare("SELECT * FROM projects WHERE id = ?").bind(garden.id).first();
+  await sql("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", garden.id);
+  const original = async () => (await sql("SELECT * FROM projects WHERE id = ?", garden.id))[0];
   const before = await original();
   const response = await api("POST", `/api/discovery/${garden.id}/remix`);
   assert.equal(response.status, 201);

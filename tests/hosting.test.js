@@ -231,12 +231,10 @@ test("under a hosting domain every app gets an https address of its own", async 
 
 test("without a hosting domain an app answers at /p/:slug/, in production to everybody", async () => {
   const production = await startWorker({ ENVIRONMENT: "production" });
-  const { DB } = production.env;
-  await DB.batch([
-    DB.prepare("INSERT INTO projects (id, user_id, name, created_at, updated_at) VALUES ('p', 'u', 'n', 1, 1)"),
-    DB.prepare("INSERT INTO sites (slug, project_id, user_id, deployment_id, name, url, created_at, updated_at) VALUES ('shop', 'p', 'u', 'd', 'n', 'x', 1, 1)"),
-    DB.prepare("INSERT INTO site_files (slug, path, content, etag) VALUES ('shop', 'index.html', '<p>sandboxed', '\"1\"')"),
-  ]);
+  const { sql } = production;
+  await sql("INSERT INTO projects (id, user_id, name, created_at, updated_at) VALUES ('p', 'u', 'n', 1, 1)");
+  await sql("INSERT INTO sites (slug, project_id, user_id, deployment_id, name, url, created_at, updated_at) VALUES ('shop', 'p', 'u', 'd', 'n', 'x', 1, 1)");
+  await sql("INSERT INTO site_files (slug, path, content, etag) VALUES ('shop', 'index.html', '<p>sandboxed', '\"1\"')");
   assert.match(await (await production.api("GET", "/p/shop/")).text(), /<p>sandboxed$/);
   const other = await production.worker.fetch("http://shop.localhost/");
   assert.doesNotMatch(await other.text(), /<p>sandboxed/, "no origin is an app's");

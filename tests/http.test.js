@@ -138,7 +138,7 @@ function askRoute(worker, route, id, options = {}) {
 async function changingNothing(worker, requests) {
   const rows = async () => {
     // The catalogue of skills is filled by reading it.
-    const { skills, skill_fetches, ...others } = await rowCounts(worker.env);
+    const { skills, skill_fetches, ...others } = await rowCounts(worker);
     return others;
   };
   const before = await rows();

@@ -19,8 +19,8 @@ const postman = {
   },
 };
 const hatch = await startWorker({}, [postman]);
-const { api, env } = hatch;
-const { run, row, rows, project, deploy, show, ended, live, written, send, lines, job, steps } = deployments(hatch);
+const { api, env, sql } = hatch;
+const { row, project, deploy, show, ended, live, written, send, lines, job, steps } = deployments(hatch);
 
 const letters = async () => (await api("GET", "/admin/dead-letters?limit=100")).json();
 const letterOf = async (jobId) => (await letters()).find((letter) => letter.jobId === jobId);
@@ -33,7 +33,7 @@ async function drained() {
   const marker = `marker ${randomUUID()}`;
   await env.JOBS.send(marker);
   const kept = await until(async () => (await letters()).find(({ body }) => body === marker));
-  await run("DELETE FROM dead_letters WHERE id = ?", kept.id);
+  await sql("DELETE FROM dead_letters WHERE id = ?", kept.id);
 }
 
 /** Waits for the end without asking the Worker, which would wake the job. */
@@ -41,17 +41,17 @@ const done = (deploymentId) => until(async () => (await jobOf(deploymentId)).sta
 
 /** What a killed consumer waits out: its lease, and the outbox's patience. */
 async function timePasses(jobId) {
-  await run("UPDATE jobs SET lease_until = 0 WHERE id = ?", jobId);
-  await run("UPDATE outbox SET send_at = 0 WHERE job_id = ?", jobId);
+  await sql("UPDATE jobs SET lease_until = 0 WHERE id = ?", jobId);
+  await sql("UPDATE outbox SET send_at = 0 WHERE job_id = ?", jobId);
 }
 
 /** Makes the database refuse a change while `body` runs. */
 async function withFault(trigger, body) {
-  await run(`CREATE TRIGGER fault ${trigger} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
+  await sql(`CREATE TRIGGER fault ${trigger} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
   try {
     return await body();
   } finally {
-    await run("DROP TRIGGER fault");
+    await sql("DROP TRIGGER fault");
   }
 }
 
@@ -64,9 +64,9 @@ async function assertLiveOnce(id, target) {
   const { id: jobId, state, error, lease_owner } = await jobOf(id);
   assert.deepEqual({ state, error, lease_owner }, { state: "done", error: null, lease_owner: null });
   assert.equal(await row("SELECT * FROM outbox WHERE job_id = ?", jobId), undefined, "nothing is owed any more");
-  const sites = await rows("SELECT * FROM sites WHERE project_id = ?", target.id);
+  const sites = await sql("SELECT * FROM sites WHERE project_id = ?", target.id);
   assert.deepEqual(sites.map(({ deployment_id }) => deployment_id), [id]);
-  const files = await rows("SELECT path FROM site_files WHERE slug = ?", sites[0].slug);
+  const files = await sql("SELECT path FROM site_files WHERE slug = ?", sites[0].slug);
   assert.deepEqual(files, [{ path: "index.html" }]);
   const { revision } = await row("SELECT revision FROM projects WHERE id = ?", target.id);
   // Created, given its code, made live.
@@ -134,7 +134,7 @@ test("the sweep leaves alone what is not due", async () => {
   await drained();
   assert.equal((await job(jobId)).attempts, 0);
   assert.equal((await row("SELECT sends FROM outbox WHERE job_id = ?", jobId)).sends, 0);
-  await run("DELETE FROM jobs WHERE id = ?", jobId);
+  await sql("DELETE FROM jobs WHERE id = ?", jobId);
 });
 
 test("whoever asks after an overdue job wakes it", async (t) => {
@@ -160,7 +160,7 @@ test("a job is left to whoever holds its lease, and taken when the lease has run
   const held = await job(jobId);
   assert.deepEqual([held.lease_owner, held.attempts, held.state], ["dead consumer", 1, "queued"]);
 
-  await run("UPDATE jobs SET lease_until = ? WHERE id = ?", Date.now() - 1, jobId);
+  await sql("UPDATE jobs SET lease_until = ? WHERE id = ?", Date.now() - 1, jobId);
   await send(jobId);
   await assertLiveOnce(id, target);
 });
@@ -169,12 +169,12 @@ test("a consumer that has lost its lease writes nothing", async () => {
   const target = await project();
   const { id, jobId } = await written(target);
   // While it works, somebody else takes the job.
-  await run(`CREATE TRIGGER robbed AFTER UPDATE ON deployments WHEN NEW.id = '${id}' BEGIN
+  await sql(`CREATE TRIGGER robbed AFTER UPDATE ON deployments WHEN NEW.id = '${id}' BEGIN
                UPDATE jobs SET lease_owner = 'robber' WHERE id = '${jobId}'; END`);
   await send(jobId);
   const [step] = await until(() => (steps(jobId).length ? steps(jobId) : null));
   await drained();
-  await run("DROP TRIGGER robbed");
+  await sql("DROP TRIGGER robbed");
   assert.equal(step.level, "error");
   const { state, lease_owner, step: at } = await job(jobId);
   assert.deepEqual({ state, lease_owner, at }, { state: "queued", lease_owner: "robber", at: "build" });
@@ -234,14 +234,14 @@ test("a dead letter is redriven once, and only while its job has failed", async 
   const deployment = await ended(id);
   assert.deepEqual(lines(deployment).filter((line) => line === "Trying once more").length, 1);
 
-  await run("UPDATE jobs SET state = 'done' WHERE id = ?", jobId);
-  await run("UPDATE dead_letters SET redriven_at = NULL WHERE id = ?", letter.id);
+  await sql("UPDATE jobs SET state = 'done' WHERE id = ?", jobId);
+  await sql("UPDATE dead_letters SET redriven_at = NULL WHERE id = ?", letter.id);
   const done = await redrive(letter);
   assert.equal(done.status, 409);
   assert.match((await done.json()).error, /has not failed/);
   assert.equal(await row("SELECT * FROM outbox WHERE job_id = ?", jobId), undefined);
 
-  await run("DELETE FROM jobs WHERE id = ?", jobId);
+  await sql("DELETE FROM jobs WHERE id = ?", jobId);
   assert.equal((await redrive(letter)).status, 409);
   assert.equal((await redrive({ id: randomUUID() })).status, 404);
 });
@@ -255,7 +255,7 @@ test("a job that kills its consumer every time is given up", async () => {
 
 test("a job of a kind that this Worker does not know ends in a dead letter", async () => {
   const { id, jobId } = await written(await project(), { attempts: 4 });
-  await run("UPDATE jobs SET kind = 'unknown' WHERE id = ?", jobId);
+  await sql("UPDATE jobs SET kind = 'unknown' WHERE id = ?", jobId);
   await send(jobId);
   await until(async () => (await jobOf(id)).state === "failed");
   assert.ok(await letterOf(jobId));
@@ -273,13 +273,13 @@ test("the sweep ends what has stood still for an hour, and a redriven one has it
   assert.equal((await show(fresh.id)).status, "pending");
 
   const letter = await letterOf(jobId);
-  await run("UPDATE jobs SET lease_until = ? WHERE id = ?", Date.now() + HOUR_MS, jobId);
+  await sql("UPDATE jobs SET lease_until = ? WHERE id = ?", Date.now() + HOUR_MS, jobId);
   assert.equal((await redrive(letter)).status, 202);
   await sweep();
   assert.equal((await jobOf(id)).state, "queued");
   await timePasses(jobId);
   assert.equal((await ended(id)).status, "live");
-  await run("DELETE FROM jobs WHERE id = ?", fresh.jobId);
+  await sql("DELETE FROM jobs WHERE id = ?", fresh.jobId);
 });
 
 test("a job that cannot be ended keeps the sweep from no other", async () => {

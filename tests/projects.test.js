@@ -7,7 +7,7 @@ import { deployments } from "./deployments.js";
 import { pages, problem, rowCounts, startWorker } from "./harness.js";
 
 const worker = await startWorker();
-const { api, env } = worker;
+const { api, sql } = worker;
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const PAGE = { "index.html": "<h1>Hello</h1>" };
@@ -176,7 +176,7 @@ test("The list is walked newest first, each project once, also while others are 
   const made = [];
   for (let n = 0; n < 23; n++) made.push((await create({ name: `Walked ${n}` })).id);
   // Made in one millisecond: their ids alone tell them apart.
-  await env.DB.prepare(`UPDATE projects SET created_at = created_at / 1000 * 1000 WHERE name GLOB 'Walked 1?'`).run();
+  await sql(`UPDATE projects SET created_at = created_at / 1000 * 1000 WHERE name GLOB 'Walked 1?'`);
   const before = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
   assert.ok(made.every((id) => before.some((project) => project.id === id)));
 
@@ -207,11 +207,11 @@ test("A page of large projects ends early and goes on on the next", async () => 
   }
   assert.deepEqual(seen.slice(0, 5), made);
   assert.equal(new Set(seen).size, seen.length);
-  assert.equal(seen.length, (await rowCounts(env)).projects);
+  assert.equal(seen.length, (await rowCounts(worker)).projects);
 });
 
 test("A deleted project takes its versions, chat, deployments and site with it", async () => {
-  const before = await rowCounts(env);
+  const before = await rowCounts(worker);
   const project = await create();
   await patch(project, { code: PAGE });
   await (await api("POST", "/api/chat", { projectId: project.id, message: "A clock" })).text();
@@ -220,14 +220,14 @@ test("A deleted project takes its versions, chat, deployments and site with it",
   const slug = new URL(url).hostname.split(".")[0];
   assert.equal((await api("GET", `/p/${slug}/`)).status, 200);
   assert.equal((await show(project)).status, "deployed");
-  const between = await rowCounts(env);
+  const between = await rowCounts(worker);
   for (const table of ["projects", "project_versions", "chat_messages", "deployments", "sites", "site_files", "jobs", "job_logs"]) {
     assert.ok(between[table] > before[table], `there is no row in ${table}`);
   }
 
   const deleted = await api("DELETE", path(project));
   assert.deepEqual([deleted.status, await deleted.text()], [204, ""]);
-  assert.deepEqual(await rowCounts(env), before);
+  assert.deepEqual(await rowCounts(worker), before);
   const gone = ["", "/versions"].map((rest) => path(project) + rest);
   for (const path of [...gone, `/api/chat/${project.id}`, `/api/deploy/${id}`, `/api/discovery/${project.id}`]) {
     await problem(await api("GET", path), 404, "not_found");
@@ -239,9 +239,9 @@ test("A deleted project takes its versions, chat, deployments and site with it",
 test("Somebody else's project is 404 on every route, and in no list", async () => {
   const project = await create({ name: "Mine" });
   await patch(project, { code: PAGE });
-  await env.DB.prepare("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?").bind(project.id).run();
-  const row = () => env.DB.prepare("SELECT * FROM projects WHERE id = ?").bind(project.id).first();
-  const [before, counts] = [await row(), await rowCounts(env)];
+  await sql("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", project.id);
+  const row = async () => (await sql("SELECT * FROM projects WHERE id = ?", project.id))[0];
+  const [before, counts] = [await row(), await rowCounts(worker)];
   const requests = [
     ["GET", path(project)], ["PATCH", path(project), { name: "Stolen" }], ["DELETE", path(project)],
     ["GET", `${path(project)}/versions`], ["POST", `${path(project)}/rollback`, { version: 1 }],
@@ -250,7 +250,7 @@ test("Somebody else's project is 404 on every route, and in no list", async () =
   ];
   for (const [method, path, body] of requests) await problem(await api(method, path, body), 404, "not_found");
   assert.deepEqual(await row(), before);
-  assert.deepEqual(await rowCounts(env), counts);
+  assert.deepEqual(await rowCounts(worker), counts);
   const listed = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
   assert.ok(!listed.some(({ id }) => id === project.id));
 });

@@ -14,7 +14,7 @@ const FORMS = "skillsmp:anthropics-skills-pdf-forms-skill-md";
 
 const [aitmpl, skillsmp, raw] = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: 1000 }), startRawGithub()]);
 const fakes = [aitmpl, skillsmp, raw];
-const { api, env } = await startWorker({
+const { api, sql } = await startWorker({
   AITMPL_BASE_URL: aitmpl.url,
   SKILLSMP_BASE_URL: skillsmp.url,
   RAW_GITHUB_BASE_URL: raw.url,
@@ -25,16 +25,17 @@ beforeEach(empty);
 
 async function empty() {
   for (const fake of fakes) fake.reset();
-  await env.DB.batch([env.DB.prepare("DELETE FROM skills"), env.DB.prepare("DELETE FROM skill_fetches")]);
+  await sql("DELETE FROM skills");
+  await sql("DELETE FROM skill_fetches");
 }
 
 /** Makes what is kept so much older. */
-const age = (ms) => env.DB.exec(`UPDATE skill_fetches SET fetched_at = fetched_at - ${ms}, next_at = next_at - ${ms}`);
+const age = (ms) => sql(`UPDATE skill_fetches SET fetched_at = fetched_at - ${ms}, next_at = next_at - ${ms}`);
 
 /** Until nothing is due or being asked for: who asks takes a feed for half a minute, an answer and a failure for longer. */
 async function refreshed() {
-  const waiting = () => env.DB.prepare("SELECT count(*) AS n FROM skill_fetches WHERE next_at <= ?1").bind(Date.now() + 30_000).first("n");
-  while ((await waiting()) > 0);
+  const waiting = () => sql("SELECT count(*) AS n FROM skill_fetches WHERE next_at <= ?1", Date.now() + 30_000);
+  while ((await waiting())[0].n > 0);
 }
 
 async function call(method, path, body) {

@@ -1,9 +1,9 @@
-//! The operator's room: the job engine from outside.
+//! The operator's room: the job engine from outside, and the audit log.
 
 use serde_json::json;
 
 use crate::{
-    JOBS,
+    JOBS, audit,
     error::Error,
     http::{Exchange, page},
     jobs::{self, Workshop},
@@ -29,6 +29,27 @@ pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> 
 /// `POST /admin/dead-letters/:id/redrive`: begins the letter's job again.
 pub(crate) async fn redrive(exchange: Exchange) -> Result<Response, Error> {
     let workshop = Workshop::open(&exchange.env)?;
-    let job_id = jobs::dead_letters::redrive(&workshop, JOBS, exchange.param("id")).await?;
+    let id = exchange.param("id");
+    let job_id = jobs::dead_letters::redrive(&workshop, JOBS, id).await?;
+    workshop.database.query(exchange.audit("dead-letter.redrive", id)).await?;
     Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
+}
+
+/// `GET /admin/audit`
+pub(crate) async fn audit_log(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let answer = exchange.database()?.query_json(audit::list(&page)).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /admin/audit/verify`: whether nobody has rewritten the audit log.
+pub(crate) async fn verify_audit_log(exchange: Exchange) -> Result<Response, Error> {
+    let verdict = audit::verify(&exchange.database()?).await?;
+    let body = json!({
+        "intact": verdict.broken_at.is_none(),
+        "entries": verdict.entries,
+        "head": verdict.head,
+        "brokenAt": verdict.broken_at,
+    });
+    Ok(Response::json(200, body.to_string()))
 }

@@ -1,7 +1,10 @@
 //! One error for the whole Worker, and each family's way of telling it.
 
+use std::borrow::Cow;
+
+use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::platform::response::Response;
 
@@ -22,6 +25,25 @@ pub(crate) struct Violation {
     pub(crate) detail: String,
 }
 
+/// A limit that has been reached, and when there is more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// Its name in `RateLimit-Policy`.
+    pub(crate) policy: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+    pub(crate) limit: i64,
+    pub(crate) window_s: i64,
+    pub(crate) reset_at_ms: i64,
+    pub(crate) reset_s: i64,
+}
+
+/// A time as the API writes it. One beyond the calendar, which no clock gives,
+/// becomes 1970.
+pub(crate) fn rfc3339(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 /// All that can go wrong. What a variant holds is told to the client, except
 /// in [`Error::Internal`], which only the log sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,22 +54,28 @@ pub(crate) enum Error {
     Invalid(Vec<Violation>),
     /// Well-formed, but it cannot be done as things stand. 400
     Refused { code: &'static str, detail: String },
-    /// No credential, or a wrong one. 401
-    Unauthorized(&'static str),
+    /// No credential where one is needed, or a sign-in that fails. 401
+    Unauthorized(Cow<'static, str>),
+    /// A credential that is wrong, or good no longer. 401
+    InvalidToken(Cow<'static, str>),
     /// The caller is known and may not. 403
-    Forbidden { code: &'static str, detail: &'static str },
+    Forbidden { code: &'static str, detail: Cow<'static, str> },
     /// No such thing, or somebody else's. 404
     NotFound(&'static str),
     /// The path is known, its methods are these. 405
     MethodNotAllowed { allow: String },
     /// The present state does not allow it. 409
-    Conflict { code: &'static str, detail: String },
+    Conflict { code: &'static str, detail: Cow<'static, str> },
     /// `If-Match` names another version. 412
     PreconditionFailed,
     /// The body is longer than `limit` bytes. 413
     TooLarge { limit: usize },
     /// The body is not of the media type that the route takes. 415
     UnsupportedMediaType { expected: &'static str },
+    /// Understood, and not to be done: it contradicts an earlier request. 422
+    Unprocessable { code: &'static str, detail: &'static str },
+    /// More than a limit lets through. 429
+    TooManyRequests(Box<Exceeded>),
     /// A variable that the route needs is missing or wrong. 503
     NotConfigured { variable: &'static str, detail: String },
     /// The database cannot answer now. 503
@@ -67,7 +95,7 @@ impl Error {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::Invalid(_) | Self::Refused { .. } => 400,
-            Self::Unauthorized(_) => 401,
+            Self::Unauthorized(_) | Self::InvalidToken(_) => 401,
             Self::Forbidden { .. } => 403,
             Self::NotFound(_) => 404,
             Self::MethodNotAllowed { .. } => 405,
@@ -75,6 +103,8 @@ impl Error {
             Self::PreconditionFailed => 412,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
+            Self::Unprocessable { .. } => 422,
+            Self::TooManyRequests(_) => 429,
             Self::Internal(_) => 500,
             Self::NotConfigured { .. } | Self::Unavailable(_) => 503,
             Self::Upstream { status, .. } => *status,
@@ -89,8 +119,10 @@ impl Error {
             Self::Refused { code, .. }
             | Self::Forbidden { code, .. }
             | Self::Conflict { code, .. }
+            | Self::Unprocessable { code, .. }
             | Self::Upstream { code, .. } => code,
-            Self::Unauthorized(_) => "unauthorized",
+            Self::Unauthorized(_) | Self::InvalidToken(_) => "unauthorized",
+            Self::TooManyRequests(exceeded) => exceeded.code,
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::PreconditionFailed => "precondition_failed",
@@ -113,6 +145,7 @@ impl Error {
             412 => "Precondition failed",
             413 => "Content too large",
             415 => "Unsupported media type",
+            422 => "Unprocessable content",
             429 => "Too many requests",
             502 => "Bad gateway",
             503 => "Service unavailable",
@@ -126,12 +159,16 @@ impl Error {
         match self {
             Self::Malformed(detail)
             | Self::Refused { detail, .. }
-            | Self::Conflict { detail, .. }
             | Self::NotConfigured { detail, .. }
             | Self::Upstream { detail, .. } => detail.clone(),
             Self::Invalid(violations) => sentence(violations),
-            Self::Unauthorized(detail) | Self::NotFound(detail) | Self::Forbidden { detail, .. } => {
-                (*detail).to_owned()
+            Self::NotFound(detail) | Self::Unprocessable { detail, .. } => (*detail).to_owned(),
+            Self::Unauthorized(detail)
+            | Self::InvalidToken(detail)
+            | Self::Conflict { detail, .. }
+            | Self::Forbidden { detail, .. } => detail.clone().into_owned(),
+            Self::TooManyRequests(exceeded) => {
+                format!("{}; there is more at {}", exceeded.detail, rfc3339(exceeded.reset_at_ms))
             }
             Self::MethodNotAllowed { allow } => format!("This path answers to {allow}"),
             Self::PreconditionFailed => {
@@ -173,17 +210,49 @@ impl Error {
             "request_id": request_id,
             "error": detail,
         });
-        if let (Self::Invalid(violations), Some(problem)) = (self, problem.as_object_mut()) {
-            problem.insert("errors".to_owned(), json!(violations));
+        if let Some(problem) = problem.as_object_mut() {
+            problem.extend(self.members());
         }
         let mut response = Response::json(self.status(), problem.to_string());
         response.content_type = "application/problem+json".into();
         response
     }
 
+    /// Members of the problem that only some errors have.
+    fn members(&self) -> Map<String, Value> {
+        let members = match self {
+            Self::Invalid(violations) => json!({ "errors": violations }),
+            // As draft-ietf-httpapi-ratelimit-headers has them.
+            Self::TooManyRequests(exceeded) => json!({
+                "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                "violated-policies": [exceeded.policy],
+                "resetAt": rfc3339(exceeded.reset_at_ms),
+            }),
+            _ => Value::Null,
+        };
+        match members {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
+
     fn with_headers(&self, response: Response) -> Response {
         match self {
             Self::Unauthorized(_) => response.with("www-authenticate", "Bearer"),
+            // RFC 6750, 3.1.
+            Self::InvalidToken(_) => response.with("www-authenticate", "Bearer error=\"invalid_token\""),
+            Self::Forbidden { code: "insufficient_scope", .. } => {
+                response.with("www-authenticate", "Bearer error=\"insufficient_scope\"")
+            }
+            Self::TooManyRequests(exceeded) => {
+                let Exceeded { policy, limit, window_s, reset_s, .. } = exceeded.as_ref();
+                response
+                    .with("retry-after", reset_s.to_string())
+                    .with("ratelimit-policy", format!("\"{policy}\";q={limit};w={window_s}"))
+                    .with("ratelimit", format!("\"{policy}\";r=0;t={reset_s}"))
+            }
+            // Another request with the same key is at it.
+            Self::Conflict { code: "idempotency_key_in_use", .. } => response.with("retry-after", "1"),
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
             Self::Upstream { retry_after_s: Some(seconds), .. } => {
                 response.with("retry-after", seconds.to_string())

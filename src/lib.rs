@@ -5,7 +5,9 @@
 //! who may call whom: `lib → http → rooms → {jobs, store, upstream} →
 //! platform`.
 
+mod accounts;
 mod admin;
+mod audit;
 mod chat;
 mod code;
 mod deploy;
@@ -13,6 +15,7 @@ mod discovery;
 mod error;
 mod http;
 mod jobs;
+mod metrics;
 mod platform;
 mod projects;
 mod redact;
@@ -66,4 +69,7 @@ async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> work
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     jobs::sweep::run(&env, JOBS).await;
     chat::sweep(&env).await;
+    accounts::sweep(&env).await;
+    audit::sweep(&env).await;
+    http::idempotency::sweep(&env).await;
 }

@@ -4,12 +4,14 @@ use std::{cell::RefCell, rc::Rc};
 
 use worker::Env;
 
-use crate::error::Error;
+use crate::{accounts::StackAuthProject, error::Error};
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
+    pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,22 @@ pub(crate) struct SkillSources {
     pub(crate) raw_github_url: String,
 }
 
+/// Whose access tokens are those of our users.
+#[derive(Debug)]
+pub(crate) struct StackAuth {
+    pub(crate) project: StackAuthProject,
+}
+
+/// How much a user may in a day; none is as much as they like.
+#[derive(Debug)]
+pub(crate) struct DailyLimits {
+    /// Messages to Claude.
+    pub(crate) chat: Option<i64>,
+    pub(crate) deploy: Option<i64>,
+    /// What Claude's answers cost.
+    pub(crate) budget_micro_usd: Option<i64>,
+}
+
 /// Deadlines of outside services, in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Timeouts {
@@ -96,6 +114,14 @@ pub(crate) struct Settings {
     pub(crate) cors_origins: Vec<String>,
     /// The operator's credential.
     pub(crate) admin_token: Option<String>,
+    pub(crate) stack_auth: Option<StackAuth>,
+    /// Domains whose verified addresses are those of staff, in lower case.
+    staff_domains: Vec<String>,
+    /// Chains (EIP-155) that a wallet may sign in on; the first is the default.
+    pub(crate) wallet_chain_ids: Vec<u64>,
+    /// Whether the Rate Limiting binding is asked.
+    pub(crate) limits_rate: bool,
+    pub(crate) daily_limits: DailyLimits,
 }
 
 thread_local! {
@@ -155,6 +181,22 @@ impl Settings {
             hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
             cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
+            stack_auth: stack_auth(&var)?,
+            staff_domains: var("STAFF_EMAIL_DOMAINS")
+                .map(|list| words(&list.to_ascii_lowercase()))
+                .unwrap_or_default(),
+            wallet_chain_ids: chain_ids(var("WALLET_CHAIN_IDS"))?,
+            limits_rate: match var("RATE_LIMITS").as_deref() {
+                Some("on") => true,
+                Some("off") => false,
+                None => environment == Environment::Production,
+                Some(_) => return Err(wrong("RATE_LIMITS", "`on` or `off`")),
+            },
+            daily_limits: DailyLimits {
+                chat: limit(&var, "DAILY_CHAT_LIMIT")?,
+                deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
+                budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
+            },
         })
     }
 
@@ -163,8 +205,51 @@ impl Settings {
         self.chat_history_tokens.saturating_mul(4)
     }
 
+    /// Whether a verified address is one of staff.
+    pub(crate) fn is_staff(&self, email: Option<&str>) -> bool {
+        let domain =
+            email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_ascii_lowercase());
+        domain.is_some_and(|domain| self.staff_domains.contains(&domain))
+    }
+
+    /// Whether anybody can be staff, or the operator.
+    pub(crate) fn has_staff(&self) -> bool {
+        self.admin_token.is_some() || (self.stack_auth.is_some() && !self.staff_domains.is_empty())
+    }
+
     pub(crate) fn is_development(&self) -> bool {
         self.environment == Environment::Development
+    }
+}
+
+fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
+    let Some(id) = var("STACK_PROJECT_ID") else { return Ok(None) };
+    if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(wrong("STACK_PROJECT_ID", "the id of a Stack Auth project"));
+    }
+    let base = base_url(&var, "STACK_AUTH_URL", STACK_AUTH_URL)?;
+    // Stack Auth is taking another name; its tokens may say either.
+    let aliases: &[&str] = if base == STACK_AUTH_URL { &["https://api.hexclave.com"] } else { &[] };
+    Ok(Some(StackAuth { project: StackAuthProject::new(&base, aliases, &id) }))
+}
+
+const STACK_AUTH_URL: &str = "https://api.stack-auth.com";
+
+fn words(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn chain_ids(list: Option<String>) -> Result<Vec<u64>, Error> {
+    let Some(list) = list else { return Ok(vec![1, 10, 137, 8453, 42161]) };
+    let ids: Option<Vec<u64>> = words(&list).iter().map(|id| id.parse().ok()).collect();
+    ids.filter(|ids| !ids.is_empty()).ok_or(wrong("WALLET_CHAIN_IDS", "chain ids with commas between them"))
+}
+
+fn limit(var: impl Fn(&str) -> Option<String>, name: &'static str) -> Result<Option<i64>, Error> {
+    match var(name).map(|value| value.parse::<i64>()) {
+        None => Ok(None),
+        Some(Ok(limit)) if (0..=1 << 53).contains(&limit) => Ok(Some(limit)),
+        Some(_) => Err(wrong(name, "a whole number of a day")),
     }
 }
 
@@ -174,8 +259,7 @@ fn local_domain(environment: Environment) -> Option<String> {
 }
 
 fn origins(list: &str) -> Vec<String> {
-    let origins = list.split(',').map(|origin| origin.trim().trim_end_matches('/'));
-    origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+    words(list).iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect()
 }
 
 fn base_url(
@@ -240,6 +324,13 @@ fn wrong(variable: &'static str, expected: &str) -> Error {
 }
 
 #[cfg(test)]
+impl Settings {
+    pub(crate) fn for_test(vars: &[(&str, &str)]) -> Self {
+        Self::parse(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -263,6 +354,10 @@ mod tests {
             ("CLAUDE_BASE_URL", "localhost:9"),
             ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
             ("DATABASE_URL", "hatch.turso.io"),
+            ("STACK_PROJECT_ID", "../x"),
+            ("WALLET_CHAIN_IDS", "mainnet"),
+            ("RATE_LIMITS", "yes"),
+            ("DAILY_CHAT_LIMIT", "-1"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));

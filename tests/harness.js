@@ -98,7 +98,7 @@ export async function problem(response, status, code) {
 
 /** How many rows each table has. */
 export async function rowCounts({ sql }) {
-  const tables = await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*'");
+  const tables = await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*' AND name NOT GLOB 'sqlite_*'");
   const counts = tables.map(async ({ name }) => [name, (await sql(`SELECT count(*) AS n FROM "${name}"`))[0].n]);
   return Object.fromEntries(await Promise.all(counts));
 }

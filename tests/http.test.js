@@ -24,7 +24,7 @@ const production = await startWorker({ ...SOURCES, ENVIRONMENT: "production" });
 
 const table = (await readFile("src/http/routes.rs", "utf8")).match(/static ROUTES[^;]*= routes! \{(.*?)\n\};/s)[1];
 const ROUTES = await Promise.all(
-  [...table.matchAll(/^ *(Public|User|Operator) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
+  [...table.matchAll(/^ *(\w+(?:\(\w+\))?) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
     async ([, access, method, pattern, handler]) => ({
       access, method, pattern, hosted: pattern.startsWith("/p/"), readsBody: await readsBody(handler),
     }),
@@ -72,6 +72,19 @@ const BODIES = {
     name: { good: "Another", bad: [...NOT_TEXT, "", " \n ", long(101)] },
     description: { good: "What it is for", bad: [...NOT_TEXT, long(2001)] },
     code: { good: CODE, bad: NOT_CODE },
+  },
+  "POST /auth/wallet/challenge": {
+    address: { required: true, good: `0x${"ab".repeat(20)}`, bad: [...NOT_TEXT, null, "", "0x", `0x${"ab".repeat(19)}`, `0x${"ab".repeat(21)}`, "ab".repeat(21), `0x${"aB".repeat(20)}`] },
+    chainId: { good: 1, bad: ["1", 0, -1, 1.5, 2 ** 64, 999_999, true, {}, []] },
+  },
+  "POST /auth/wallet/verify": {
+    message: { required: true, good: "hatch.example wants you", bad: [...NOT_TEXT, null, long(4097)] },
+    signature: { required: true, good: "0x", bad: [...NOT_TEXT, null, long(1025)] },
+  },
+  "POST /auth/keys": {
+    name: { required: true, good: "CI", bad: [...NOT_TEXT, null, "", long(101)] },
+    scopes: { good: ["chat"], bad: [1, true, {}, "chat", ["root"], [1], ["chat", null], []] },
+    expiresInDays: { good: 30, bad: ["30", 0, -1, 1.5, 3651, 2 ** 64, true, {}, []] },
   },
   "POST /api/projects/{id}/rollback": {
     version: { required: true, good: 1, bad: ["1", 0, -1, 1.5, 2 ** 64, 1e300, null, true, {}, []] },
@@ -134,11 +147,14 @@ function askRoute(worker, route, id, options = {}) {
   return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(BODIES[named(route)])) });
 }
 
+const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/");
+
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {
   const rows = async () => {
     // The catalogue of skills is filled by reading it.
-    const { skills, skill_fetches, ...others } = await rowCounts(worker);
+    // Whoever asks to sign in gets a nonce.
+    const { skills, skill_fetches, nonces, ...others } = await rowCounts(worker);
     return others;
   };
   const before = await rows();
@@ -251,7 +267,7 @@ test("A wrong field is 400 with a pointer to it", () =>
         for (const value of bad) {
           const response = await send(route.method, path, withField(fields, name, JSON.stringify(value)));
           const { errors, detail } = await problem(response, 400, "validation_failed");
-          assert.equal(errors[0].pointer, `/${name}`, `${named(route)} ${JSON.stringify(value).slice(0, 50)}: ${detail}`);
+          assert.match(errors[0].pointer, new RegExp(`^/${name}(/|$)`), `${named(route)} ${JSON.stringify(value).slice(0, 50)}: ${detail}`);
         }
       }
     }
@@ -357,7 +373,10 @@ test("A request leaves one line of JSON in the log, with its route, status and i
     assert.equal(lines.length, 1, lines.join("\n"));
     const { duration_ms, ...line } = JSON.parse(lines[0]);
     const request_id = response.headers.get("x-request-id");
-    assert.deepEqual(line, { level: "info", method, path, route, status, request_id });
+    assert.match(line.trace_id, /^[0-9a-f]{32}$/);
+    assert.equal(line.trace_id, request_id.slice("req_".length).replaceAll("-", ""));
+    const caller = route && method !== "OPTIONS" ? "local-developer" : null;
+    assert.deepEqual(line, { level: "info", method, path, route, status, request_id, trace_id: line.trace_id, caller, credential: null });
     assert.equal(typeof duration_ms, "number");
   }
 });
@@ -445,7 +464,7 @@ test("A credential that is wrong is 401 everywhere, in development and on public
       for (const route of ROUTES) {
         for (const headers of wrong) {
           const response = await askRoute(worker, route, project.id, { headers });
-          assert.equal(response.headers.get("www-authenticate"), "Bearer", `${named(route)} ${JSON.stringify(headers)}`);
+          assert.equal(response.headers.get("www-authenticate"), 'Bearer error="invalid_token"', `${named(route)} ${JSON.stringify(headers)}`);
           await problem(response, 401, "unauthorized");
         }
       }
@@ -464,14 +483,15 @@ test("The operator's token opens the operator's routes, and no user's", async ()
 test("In production without secrets, nobody gets in and public routes answer", () =>
   changingNothing(production, async () => {
     for (const route of ROUTES) {
-      const response = await askRoute(production, route, "unknown", { allow: route.access === "Operator" ? 503 : undefined });
-      if (route.access === "User") {
+      const isOperators = ["Staff", "Operator"].includes(route.access);
+      const response = await askRoute(production, route, "unknown", { allow: isOperators ? 503 : undefined });
+      if (/^User$|^Scope/.test(route.access)) {
         assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
         await problem(response, 401, "unauthorized");
-      } else if (route.access === "Operator") {
+      } else if (isOperators) {
         assert.match((await problem(response, 503, "not_configured")).detail, /ADMIN_TOKEN/);
       } else {
-        assert.ok([200, 308, 404].includes(response.status), `${named(route)} ${response.status}`);
+        assert.ok([200, 308, 404].includes(response.status) || isSignIn(route), `${named(route)} ${response.status}`);
       }
     }
   }));

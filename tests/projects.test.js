@@ -227,7 +227,7 @@ test("A deleted project takes its versions, chat, deployments and site with it",
 
   const deleted = await api("DELETE", path(project));
   assert.deepEqual([deleted.status, await deleted.text()], [204, ""]);
-  assert.deepEqual(await rowCounts(worker), before);
+  assert.deepEqual(await rowCounts(worker), { ...before, audit_log: before.audit_log + 1 });
   const gone = ["", "/versions"].map((rest) => path(project) + rest);
   for (const path of [...gone, `/api/chat/${project.id}`, `/api/deploy/${id}`, `/api/discovery/${project.id}`]) {
     await problem(await api("GET", path), 404, "not_found");

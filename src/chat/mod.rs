@@ -5,23 +5,23 @@
 //! (turn.rs).
 
 mod prompt;
+mod replay;
 mod sandbox;
 mod store;
 mod turn;
 
 use garde::Validate;
 use serde::Deserialize;
-use serde_json::json;
 use worker::Env;
 
 use crate::{
+    accounts::quotas::{self, Quota},
     error::Error,
     http::{Exchange, body, page},
     platform::{
         clock::now_ms,
         log,
         pump::{Deadlines, Source},
-        random,
         response::Response,
         stream,
     },
@@ -62,29 +62,37 @@ fn model_id(model: &str, (): &()) -> garde::Result {
 
 /// `POST /api/chat`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?.to_owned();
+    let user = exchange.caller.user_id()?.to_owned();
     let format = format(&exchange)?;
     let new: NewMessage = body::json(&exchange).await?;
     let settings = &exchange.settings;
     let model = Model::of(settings, new.model)?;
     let database = exchange.database()?;
 
-    let turn = turn::Turn {
-        id: random::uuid()?,
-        question_id: random::uuid()?,
+    let mut turn = turn::Turn {
+        id: exchange.new_id("answer")?,
+        question_id: exchange.new_id("question")?,
         project_id: new.project_id,
         user,
         model: model.name().to_owned(),
+        reserved: None,
     };
-    let begun = store::begin(&turn, &new.message, settings.chat_history_bytes(), now_ms());
-    let [project, history, question, _] = database.batch(begun).await?;
-    if question.is_empty() {
-        return Err(NOT_FOUND);
+    if exchange.is_again()
+        && let Some(answer) = replay::answer(&turn, format, &database, &exchange.background).await?
+    {
+        return Ok(answer);
     }
+    let counted = quotas::take(Quota::Chat, 1, &turn.user, &settings.daily_limits, &database).await?;
     let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let asked = async {
+        let begun = store::begin(&turn, &new.message, settings.chat_history_bytes(), now_ms());
+        let [project, history, question, _] = database.batch(begun).await?;
+        if question.is_empty() {
+            return Err(NOT_FOUND);
+        }
         let base = turn::Base::of(&project)?;
         let ask = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
+        turn.reserved = model.reserve(&ask, &turn.user, settings, &database).await?;
         let source = model.ask(&exchange, ask, &turn, deadlines).await?;
         Ok((base, source, stream::channel()?))
     };
@@ -93,13 +101,16 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         Err(error) => {
             // Nothing was answered, so the turn never was. Rows that even
             // this leaves behind are ended by the sweep.
-            let _ = database.query(store::forget(&turn)).await;
+            let taken = [&counted, &turn.reserved].into_iter().flatten();
+            let refunds = taken.map(quotas::Taken::refund).chain([store::forget(&turn)]).collect();
+            let _ = database.batch_all(refunds).await;
             return Err(error);
         }
     };
     let finish = turn::carry(turn, base, source, client, format, deadlines, database);
     exchange.background.run(finish);
-    Ok(Response::events(body))
+    let response = Response::events(body);
+    Ok(counted.iter().fold(response, |response, counted| counted.tell(response)))
 }
 
 fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
@@ -137,6 +148,19 @@ impl Model {
         }
     }
 
+    /// Sets aside what the answer may cost at most.
+    async fn reserve(
+        &self,
+        ask: &prompt::Ask<'_>,
+        user: &str,
+        settings: &Settings,
+        database: &Database,
+    ) -> Result<Option<quotas::Taken>, Error> {
+        let Self::Claude(name) = self else { return Ok(None) };
+        let most = anthropic::models::most_micro_usd(name, ask.bytes());
+        quotas::take(Quota::Budget, most, user, &settings.daily_limits, database).await
+    }
+
     async fn ask(
         &self,
         exchange: &Exchange,
@@ -164,7 +188,7 @@ impl Model {
 
 /// `GET /api/chat/:projectId`
 pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user, database) = (exchange.param("id"), exchange.caller.user()?, exchange.database()?);
+    let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
     let page = page::Page::with_default(&exchange, 100)?;
     let answer = page::fetch(&database, page, |page| store::messages(id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
@@ -177,6 +201,6 @@ pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn sweep(env: &Env) {
     let swept = async { Database::open(env)?.query(store::interrupt_lost(now_ms())).await };
     if let Err(error) = swept.await {
-        log::line(&json!({ "level": "error", "event": "chat.sweep", "detail": error.internal_detail() }));
+        log::failure("chat.sweep", &error);
     }
 }

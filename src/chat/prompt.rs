@@ -44,6 +44,12 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
+    /// How much Claude is told, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let history: usize = self.history.iter().map(|said| said.content.len()).sum();
+        SYSTEM.len() + context(self.code).len() + history + self.message.len()
+    }
+
     pub(super) fn for_claude(self, model: String) -> Prompt {
         Prompt {
             model,

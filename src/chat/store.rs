@@ -1,7 +1,7 @@
 //! SQL of the chat room.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::turn::Turn;
 use crate::{
@@ -72,6 +72,43 @@ pub(super) fn forget(turn: &Turn) -> Statement {
         turn.question_id.as_str(),
         turn.user.as_str()
     )
+}
+
+/// A turn as it was saved.
+#[derive(Debug, Deserialize)]
+pub(super) struct Saved {
+    pub(super) content: String,
+    pub(super) status: String,
+    pub(super) model: Option<String>,
+    pub(super) usage: Option<Value>,
+    /// Of the code; the one that the answer made, if it made one.
+    pub(super) version: i64,
+}
+
+/// A turn that may have been saved, and the code that it met.
+pub(super) fn saved(turn: &Turn) -> [Statement; 2] {
+    let (id, user) = (turn.id.as_str(), turn.user.as_str());
+    [
+        sql!(
+            "SELECT json_object('content', m.content, 'status', m.status, 'model', m.model, 'usage', json(m.usage),
+               'version', coalesce(v.version, p.version)) AS json
+             FROM chat_messages m JOIN projects p ON p.id = m.project_id
+             LEFT JOIN project_versions v ON v.project_id = m.project_id AND v.message_id = m.id
+             WHERE m.id = ?1 AND m.user_id = ?2",
+            id,
+            user
+        ),
+        sql!(
+            "SELECT json_object('code', code, 'version', version) AS json FROM project_versions
+             WHERE project_id = (SELECT project_id FROM chat_messages WHERE id = ?1 AND user_id = ?2)
+               AND coalesce(message_id, '') <> ?1 AND version <= (SELECT coalesce(
+                 (SELECT version FROM project_versions v WHERE v.project_id = project_versions.project_id
+                  AND v.message_id = ?1), version))
+             ORDER BY version DESC LIMIT 1",
+            id,
+            user
+        ),
+    ]
 }
 
 /// What became of an answer.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::store;
 use crate::{
+    accounts::quotas::Taken,
     code::{self, CodeMap, ExtractedFile, FileChange},
     error::Error,
     http::sse,
@@ -42,6 +43,8 @@ pub(super) struct Turn {
     pub(super) project_id: String,
     pub(super) user: String,
     pub(super) model: String,
+    /// What was set aside of the user's budget for the answer.
+    pub(super) reserved: Option<Taken>,
 }
 
 /// The code that an answer changes.
@@ -63,10 +66,17 @@ impl Base {
 }
 
 /// What a saved turn left.
-struct Saved {
+pub(super) struct Saved {
     /// The version of the project's code, and what the answer did to it.
     version: i64,
     files: Vec<FileChange>,
+}
+
+impl Saved {
+    /// What `message` did to the code `before` it, making `version`.
+    pub(super) fn again(message: &Message, before: &Base, version: i64) -> Self {
+        Self { version, files: before.code.clone().merge(extracted(message)) }
+    }
 }
 
 /// Carries the answer to the client and saves it. Runs in the background of
@@ -92,6 +102,7 @@ pub(super) async fn carry(
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, put_by).await;
     let message = Message::of(&received);
     let saved = save(&turn, &message, base, &database).await;
+    settle(&turn, &message, &database).await;
     if let Err(error) = &saved {
         log::line(&json!({
             "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
@@ -108,6 +119,16 @@ pub(super) async fn carry(
     // A client that leaves now has missed no more than our own last words.
     let _ = client.write(words.as_bytes()).await;
     client.close().await;
+}
+
+/// Gives back what was set aside and not spent. Lost with a Worker that is
+/// killed: then nobody knows what the answer has cost.
+async fn settle(turn: &Turn, message: &Message, database: &Database) {
+    let Some(reserved) = &turn.reserved else { return };
+    let cost = models::cost_of_answer(&turn.model, message);
+    if let Err(error) = database.query(reserved.settle(cost)).await {
+        log::failure("chat.settle", &error);
+    }
 }
 
 fn ends_an_event(stream: &[u8]) -> bool {
@@ -188,7 +209,7 @@ fn extracted(message: &Message) -> Vec<ExtractedFile> {
 }
 
 /// What follows Claude's own events.
-fn last_words(
+pub(super) fn last_words(
     out: &mut String,
     turn: &Turn,
     message: &Message,

@@ -14,11 +14,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    accounts::quotas::{self, Quota},
     code::CodeMap,
     error::Error,
     http::{Exchange, body},
     jobs,
-    platform::{clock::now_ms, random, response::Response, stream},
+    platform::{clock::now_ms, response::Response, stream},
     store::{Rows, projects},
 };
 
@@ -50,7 +51,7 @@ struct NewDeployment {
 
 /// `POST /api/deploy`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
     if !matches!(new.target.unwrap_or(Target::Edge), Target::Edge) {
@@ -59,7 +60,10 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
             detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
         });
     }
-    let database = exchange.database()?;
+    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(begun(&id));
+    }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
@@ -68,40 +72,55 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
     let deployment = store::Deployment {
-        id: random::uuid()?,
+        id,
         project_id: new.project_id,
         user: user.to_owned(),
         url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &slug),
         slug,
     };
-    let (job_id, now) = (random::uuid()?, now_ms());
+    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, &database).await?;
+    let (job_id, now) = (exchange.new_id("job")?, now_ms());
     let mut batch = vec![store::create(&deployment, &code, now)];
     if given.is_some() {
         batch.push(store::adopt_code(&deployment, &code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
-    batch.extend(jobs::store::create(&job_id, user, job::KIND.name, &deployment.id, job::FIRST_STEP, now));
-    if database.batch_all(batch).await?.first().is_none_or(Rows::is_empty) {
-        // Deleted this very moment; the job finds nothing to do.
-        return Err(PROJECT_NOT_FOUND);
+    let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
+    batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
+    if let Err(error) = created(database.batch_all(batch).await) {
+        let refunds = counted.iter().map(quotas::Taken::refund).collect();
+        let _ = database.batch_all(refunds).await;
+        return Err(error);
     }
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
+    Ok(counted.iter().fold(begun(&deployment.id), |response, counted| counted.tell(response)))
+}
+
+fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
+    match batch?.first() {
+        Some(rows) if !rows.is_empty() => Ok(()),
+        // Deleted this very moment; the job finds nothing to do.
+        _ => Err(PROJECT_NOT_FOUND),
+    }
+}
+
+fn begun(id: &str) -> Response {
     let body = json!({
-        "deploymentId": deployment.id,
+        "deploymentId": id,
         "status": "pending",
         "message": "Deployment started",
         "target": "edge",
     });
-    Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", deployment.id)))
+    Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}"))
 }
 
 /// `GET /api/deploy/:id`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let database = exchange.database()?;
     let row =
-        database.query_json(store::show(exchange.param("id"), exchange.caller.user()?, now_ms())).await?;
+        database.query_json(store::show(exchange.param("id"), exchange.caller.user_id()?, now_ms())).await?;
     let row = row.ok_or(NOT_FOUND)?;
     // `job id of an overdue job\nstatus\n{deployment}`
     let mut parts = row.splitn(3, '\n');
@@ -124,7 +143,7 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         exchange.database()?,
         exchange.env.clone(),
         exchange.param("id"),
-        exchange.caller.user()?,
+        exchange.caller.user_id()?,
         last_event_id.as_deref(),
     );
     let first = follower.look().await?.ok_or(NOT_FOUND)?;

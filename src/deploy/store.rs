@@ -45,6 +45,10 @@ pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement
     )
 }
 
+pub(super) fn exists(id: &str, user: &str) -> Statement {
+    sql!("SELECT json_object('id', id) AS json FROM deployments WHERE id = ?1 AND user_id = ?2", id, user)
+}
+
 /// Makes the code that was sent with the deployment the project's own.
 pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> Statement {
     sql!(

@@ -7,7 +7,7 @@ mod store;
 use crate::{
     error::Error,
     http::{Exchange, page},
-    platform::{clock::now_ms, random, response::Response},
+    platform::{clock::now_ms, response::Response},
     store::projects,
 };
 
@@ -42,11 +42,11 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `POST /api/discovery/:id/remix`: a new project of the caller's that begins
 /// with the live app's code.
 pub(crate) async fn remix(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let database = exchange.database()?;
     let app = database.query(store::source(exchange.param("id"))).await?.first::<store::Source>()?;
     let app = app.ok_or(NOT_FOUND)?;
-    let id = random::uuid()?;
+    let id = exchange.new_id("project")?;
     let create =
         projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
     let [project, _] = database.batch(create).await?;

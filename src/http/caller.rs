@@ -1,90 +1,155 @@
-//! Who is calling.
-//!
-//! Today that is the local developer, or nobody. Keys, wallets and tokens
-//! join in [`identify`], and nothing else has to change for them: a handler
-//! only ever sees a [`Caller`].
+//! Who is calling, and whether a route is for them.
 
-use crate::{error::Error, platform::request::Incoming, settings::Settings};
+use worker::Env;
+
+use crate::{
+    accounts::{
+        Credential, Scope, User,
+        identity::{self, LOCAL_DEVELOPER},
+    },
+    error::Error,
+    platform::{background::Background, request::Incoming},
+    settings::Settings,
+};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Anybody, known or not.
     Public,
-    /// A user, on what is theirs.
+    /// Any user, on what is theirs.
     User,
+    /// A user whose credential has this scope, on what is theirs.
+    Scope(Scope),
+    /// Staff whose credential has the scope `admin`, and the operator.
+    Staff,
     /// The operator.
     Operator,
 }
 
-/// The user of a development Worker that nobody signs in to.
-pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     Anonymous,
-    User { id: String },
+    User(User),
     Operator,
 }
 
 impl Caller {
-    /// The user's id. Routes for users never run for anybody else.
+    /// The user. Routes for users never run for anybody else.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] when there is none.
-    pub(crate) fn user(&self) -> Result<&str, Error> {
+    pub(crate) fn user(&self) -> Result<&User, Error> {
         match self {
-            Self::User { id } => Ok(id),
-            Self::Anonymous | Self::Operator => Err(Error::Unauthorized("Sign in to use this route")),
+            Self::User(user) => Ok(user),
+            Self::Anonymous | Self::Operator => Err(Error::Unauthorized("Sign in to use this route".into())),
+        }
+    }
+
+    /// [`Self::user`]'s id.
+    pub(crate) fn user_id(&self) -> Result<&str, Error> {
+        self.user().map(|user| user.id.as_str())
+    }
+
+    /// Whose the caller's writes are, in the audit log and among idempotency
+    /// keys; none for nobody.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(user) => Some(&user.id),
+            Self::Operator => Some("operator"),
         }
     }
 }
 
-/// The caller of `request`, if `access` admits them. A credential that is
-/// present and wrong is refused everywhere, on public routes too.
+/// The caller of `request`. A credential that is present and wrong is refused
+/// everywhere, on public routes too.
 ///
 /// # Errors
-/// [`Error::Unauthorized`]; [`Error::Forbidden`] for the operator on a user's
-/// route; [`Error::NotConfigured`] where the secret that could prove the
-/// caller is missing.
-pub(crate) fn identify(request: &Incoming, settings: &Settings, access: Access) -> Result<Caller, Error> {
-    let caller = match credential(request) {
-        Some(credential) => by_credential(&credential, settings)?,
-        None if settings.is_development() => Caller::User { id: LOCAL_DEVELOPER.to_owned() },
-        None => Caller::Anonymous,
+/// As [`identity::authenticate`].
+pub(crate) async fn identify(
+    request: &Incoming,
+    settings: &Settings,
+    env: &Env,
+    background: &Background,
+) -> Result<Caller, Error> {
+    let Some(credential) = credential(request) else {
+        return Ok(match settings.is_development() {
+            true => Caller::User(User::local_developer()),
+            false => Caller::Anonymous,
+        });
     };
-    match (access, &caller) {
-        (Access::Public, _) | (Access::User, Caller::User { .. }) | (Access::Operator, Caller::Operator) => {
-            Ok(caller)
-        }
-        (Access::Operator, Caller::User { .. }) if settings.is_development() => Ok(caller),
-        (Access::Operator, _) if settings.admin_token.is_none() => Err(Error::NotConfigured {
-            variable: "ADMIN_TOKEN",
-            detail: "Set the secret ADMIN_TOKEN to use the operator's routes".to_owned(),
-        }),
-        (Access::User, Caller::Operator) => Err(Error::Forbidden {
-            code: "not_a_user",
-            detail: "This route is for users, on what is theirs; the operator's token is nobody's",
-        }),
-        (Access::User | Access::Operator, _) => {
-            Err(Error::Unauthorized("This route needs a credential: send Authorization: Bearer …"))
-        }
+    let token = bearer(&credential);
+    if settings.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
+        return Ok(Caller::Operator);
     }
+    identity::authenticate(token, settings, env, background).await.map(Caller::User)
+}
+
+/// Whether a route of this rule is for this caller.
+///
+/// # Errors
+/// [`Error::Unauthorized`] for nobody, [`Error::Forbidden`] for somebody else,
+/// [`Error::NotConfigured`] where the secret that could prove the caller is
+/// missing.
+pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Result<(), Error> {
+    match (access, caller) {
+        (Access::Public, _) | (Access::Staff | Access::Operator, Caller::Operator) => Ok(()),
+        (Access::Staff | Access::Operator, Caller::User(user)) if user.id == LOCAL_DEVELOPER => {
+            by_themselves(user)
+        }
+        (Access::Operator, _) if settings.admin_token.is_none() => Err(no_operator()),
+        (Access::Staff, _) if !settings.has_staff() => Err(no_operator()),
+        (_, Caller::Anonymous) => {
+            Err(Error::Unauthorized("This route needs a credential: send Authorization: Bearer …".into()))
+        }
+        (Access::User, Caller::User(_)) => Ok(()),
+        (Access::Scope(scope), Caller::User(user)) => has_scope(user, scope),
+        (Access::Staff, Caller::User(user)) if user.is_staff => has_scope(user, Scope::Admin),
+        (Access::Staff | Access::Operator, Caller::User(_)) => Err(Error::Forbidden {
+            code: "not_the_operator",
+            detail: "This route is for those who run this service".into(),
+        }),
+        (Access::User | Access::Scope(_), Caller::Operator) => Err(Error::Forbidden {
+            code: "not_a_user",
+            detail: "This route is for users, on what is theirs; the operator's token is nobody's".into(),
+        }),
+    }
+}
+
+fn no_operator() -> Error {
+    Error::NotConfigured {
+        variable: "ADMIN_TOKEN",
+        detail: "Set the secret ADMIN_TOKEN to use the operator's routes".to_owned(),
+    }
+}
+
+fn has_scope(user: &User, scope: Scope) -> Result<(), Error> {
+    if user.scopes.contains(scope) {
+        return Ok(());
+    }
+    Err(Error::Forbidden {
+        code: "insufficient_scope",
+        detail: format!("This API key lacks the scope `{scope}`").into(),
+    })
+}
+
+/// The local developer is the operator too; the keys that they give away are not.
+fn by_themselves(user: &User) -> Result<(), Error> {
+    if user.credential == Credential::LocalDeveloper {
+        return Ok(());
+    }
+    has_scope(user, Scope::Admin)
 }
 
 fn credential(request: &Incoming) -> Option<String> {
     request.header("authorization").or_else(|| request.header("x-api-key"))
 }
 
-fn by_credential(credential: &str, settings: &Settings) -> Result<Caller, Error> {
-    let wrong = Error::Unauthorized("The credential is not valid");
-    let token = match credential.split_once(' ') {
+fn bearer(credential: &str) -> &str {
+    match credential.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => credential,
-    };
-    match &settings.admin_token {
-        Some(admin) if same(admin.as_bytes(), token.as_bytes()) => Ok(Caller::Operator),
-        _ => Err(wrong),
     }
 }
 
@@ -95,7 +160,8 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::*;
+    use crate::accounts::Scopes;
 
     #[test]
     fn only_equal_secrets_are_the_same() {
@@ -103,5 +169,52 @@ mod tests {
         assert!(!same(b"token", b"tokem"));
         assert!(!same(b"token", b"toke"));
         assert!(!same(b"", b"token"));
+    }
+
+    #[test]
+    fn a_bearer_is_read_whatever_the_case_of_its_scheme() {
+        assert_eq!(bearer("Bearer abc"), "abc");
+        assert_eq!(bearer("bearer  abc "), "abc");
+        assert_eq!(bearer("abc"), "abc");
+        assert_eq!(bearer("Basic abc"), "Basic abc");
+    }
+
+    fn user(credential: Credential, scopes: &[Scope], is_staff: bool) -> Caller {
+        let scopes: Scopes = scopes.iter().copied().collect();
+        Caller::User(User { id: "u".to_owned(), credential, scopes, is_staff })
+    }
+
+    /// What each caller gets on a route of each rule; 200 is in.
+    #[test]
+    fn every_rule_admits_whom_it_names_and_nobody_else() {
+        let key = |scopes: &[Scope]| user(Credential::Key("k".to_owned()), scopes, false);
+        let staff = user(Credential::StackAuth, &Scope::ALL, true);
+        let staff_key = user(Credential::Key("k".to_owned()), &[Scope::Chat], true);
+        let rules =
+            [Access::Public, Access::User, Access::Scope(Scope::Chat), Access::Staff, Access::Operator];
+        for (caller, statuses) in [
+            (Caller::Anonymous, [200, 401, 401, 401, 401]),
+            (key(&[Scope::Chat]), [200, 200, 200, 403, 403]),
+            (key(&[Scope::Deploy, Scope::Admin]), [200, 200, 403, 403, 403]),
+            (staff, [200, 200, 200, 200, 403]),
+            (staff_key, [200, 200, 200, 403, 403]),
+            (Caller::User(User::local_developer()), [200, 200, 200, 200, 200]),
+            (Caller::Operator, [200, 403, 403, 200, 200]),
+        ] {
+            for (rule, status) in rules.into_iter().zip(statuses) {
+                let settings = Settings::for_test(&[("ADMIN_TOKEN", "secret")]);
+                let admitted = admit(&caller, rule, &settings).map_or_else(|error| error.status(), |()| 200);
+                assert_eq!(admitted, status, "{caller:?} at {rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_the_operators_secret_nobody_is_the_operator() {
+        let settings = Settings::for_test(&[]);
+        for caller in [Caller::Anonymous, user(Credential::StackAuth, &Scope::ALL, true)] {
+            let refused = admit(&caller, Access::Operator, &settings).unwrap_err();
+            assert_eq!(refused.code(), "not_configured");
+        }
     }
 }

@@ -65,7 +65,7 @@ impl Cors {
         }
         Err(Error::Forbidden {
             code: "origin_not_allowed",
-            detail: "Pages of this origin may not call the API; add it to CORS_ORIGINS",
+            detail: "Pages of this origin may not call the API; add it to CORS_ORIGINS".into(),
         })
     }
 

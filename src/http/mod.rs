@@ -4,9 +4,12 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditional;
 mod cors;
+pub(crate) mod idempotency;
+mod limits;
 pub(crate) mod page;
 pub(crate) mod routes;
 pub(crate) mod sse;
+mod trace;
 
 use std::rc::Rc;
 
@@ -15,12 +18,13 @@ use serde_json::json;
 use worker::Env;
 
 use crate::{
+    audit,
     error::{Error, Family},
-    http::{caller::Caller, routes::Route},
+    http::{caller::Caller, idempotency::Claim, routes::Route},
     platform::{background::Background, clock::now_ms, log, random, request::Incoming, response::Response},
     redact,
     settings::Settings,
-    store::Database,
+    store::{Database, Statement},
 };
 
 /// What a handler gets: the request, who sends it, and the Worker around it.
@@ -31,7 +35,11 @@ pub(crate) struct Exchange {
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
     pub(crate) background: Background,
+    pub(crate) request_id: String,
+    /// Of the request's trace (W3C Trace Context).
+    pub(crate) trace_id: String,
     params: Vec<(String, String)>,
+    idempotency: Option<Claim>,
 }
 
 impl Exchange {
@@ -51,28 +59,60 @@ impl Exchange {
     pub(crate) fn database(&self) -> Result<Database, Error> {
         Database::open(&self.env)
     }
+
+    /// The id of something that this request makes; `of` tells what. It is
+    /// the same for each request with the same `Idempotency-Key`, so that
+    /// what an earlier one has made is found.
+    pub(crate) fn new_id(&self, of: &str) -> Result<String, Error> {
+        match &self.idempotency {
+            Some(claim) => Ok(claim.id(of)),
+            None => random::uuid(),
+        }
+    }
+
+    /// Whether an earlier request with this `Idempotency-Key` may have made
+    /// something already.
+    pub(crate) fn is_again(&self) -> bool {
+        self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
+    }
+
+    /// An entry of the audit log for the batch that does what it tells of.
+    pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
+        audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
+    }
+
+    /// [`Self::audit`], if the statement right before it changes a row.
+    pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
+        let actor = self.caller.name().unwrap_or_default();
+        audit::entry_of_change(actor, action, subject, &self.request_id, now_ms())
+    }
 }
 
 /// Answers one request. Every failure is told in its family's form; nothing
 /// escapes as an exception.
 pub(crate) async fn answer(request: Incoming, env: Env, background: Background) -> worker::web_sys::Response {
-    let started = now_ms();
-    let request_id = request_id(&request);
-    let (method, path) = (request.method().to_owned(), redact::text(request.path()));
-    let (response, route) = match Settings::of(&env) {
-        Ok(settings) => dispatch(request, env, background, settings, &request_id).await,
-        Err(error) => (told(&error, Family::Hatch, &request_id), None),
+    let mut record = Record::begin(&request);
+    let response = match Settings::of(&env) {
+        Ok(settings) => dispatch(request, env, background, &settings, &mut record).await,
+        Err(error) => told(&error, Family::Hatch, &record.request_id),
     };
-    log::line(&Line {
-        level: if response.status >= 500 { "error" } else { "info" },
-        request_id: &request_id,
-        method: &method,
-        path: &path,
-        route: route.map(|route| route.pattern),
-        status: response.status,
-        duration_ms: now_ms() - started,
-    });
-    response.into_js(&request_id)
+    let duration_ms = now_ms() - record.started;
+    record.log(response.status, duration_ms);
+    response.with("server-timing", record.timing(duration_ms)).into_js(&record.request_id)
+}
+
+/// What is known of a request so far.
+struct Record {
+    started: i64,
+    request_id: String,
+    trace_id: String,
+    method: String,
+    /// Redacted, for a path may hold a secret by mistake.
+    path: String,
+    route: Option<&'static Route>,
+    caller: Option<Caller>,
+    /// How long it took to tell who calls.
+    auth_ms: i64,
 }
 
 /// What the log keeps of a request: one line of JSON.
@@ -80,36 +120,83 @@ pub(crate) async fn answer(request: Incoming, env: Env, background: Background) 
 struct Line<'a> {
     level: &'static str,
     request_id: &'a str,
+    trace_id: &'a str,
     method: &'a str,
-    /// Redacted, for a path may hold a secret by mistake.
     path: &'a str,
     /// The pattern; none for an unknown path.
     route: Option<&'static str>,
+    /// The user's id, or `operator`.
+    caller: Option<&'a str>,
+    /// The id of the API key or of the session.
+    credential: Option<&'a str>,
     status: u16,
     /// In production the clock stands still but for I/O.
     duration_ms: i64,
+}
+
+impl Record {
+    fn begin(request: &Incoming) -> Self {
+        let request_id = request_id(request);
+        Self {
+            started: now_ms(),
+            trace_id: trace::id(request, &request_id),
+            request_id,
+            method: request.method().to_owned(),
+            path: redact::text(request.path()),
+            route: None,
+            caller: None,
+            auth_ms: 0,
+        }
+    }
+
+    fn log(&self, status: u16, duration_ms: i64) {
+        let credential = match &self.caller {
+            Some(Caller::User(user)) => user.credential.id(),
+            _ => None,
+        };
+        log::line(&Line {
+            level: if status >= 500 { "error" } else { "info" },
+            request_id: &self.request_id,
+            trace_id: &self.trace_id,
+            method: &self.method,
+            path: &self.path,
+            route: self.route.map(|route| route.pattern),
+            caller: self.caller.as_ref().and_then(Caller::name),
+            credential,
+            status,
+            duration_ms,
+        });
+    }
+
+    /// `Server-Timing` (W3C).
+    fn timing(&self, duration_ms: i64) -> String {
+        match self.auth_ms {
+            0 => format!("total;dur={duration_ms}"),
+            auth_ms => format!("auth;dur={auth_ms}, total;dur={duration_ms}"),
+        }
+    }
 }
 
 async fn dispatch(
     request: Incoming,
     env: Env,
     background: Background,
-    settings: Rc<Settings>,
-    request_id: &str,
-) -> (Response, Option<&'static Route>) {
-    let head = request.method() == "HEAD";
+    settings: &Rc<Settings>,
+    record: &mut Record,
+) -> Response {
+    let is_head = request.method() == "HEAD";
     let cors = cors::Cors::of(&request);
-    let (result, route) = match routes::find(&request, &settings) {
+    let result = match routes::find(&request, settings) {
         Ok(found) => {
-            let route = found.route;
-            (handle(found, request, env, background, &settings, &cors).await, Some(route))
+            record.route = Some(found.route);
+            handle(found, request, env, background, settings, &cors, record).await
         }
-        Err(error) => (Err(error), None),
+        Err(error) => Err(error),
     };
-    let family = route.map_or(Family::Hatch, |route| route.family);
-    let response = result.unwrap_or_else(|error| told(&error, family, request_id));
-    let response = cors.apply(response, &settings);
-    (if head { response.without_body() } else { response }, route)
+    let family = record.route.map_or(Family::Hatch, |route| route.family);
+    let response = result.unwrap_or_else(|error| told(&error, family, &record.request_id));
+    let response = cors.apply(limits::tell(response, record.route, settings), settings);
+    if is_head { response.without_body() } else { response }
 }
 
 async fn handle(
@@ -119,13 +206,30 @@ async fn handle(
     background: Background,
     settings: &Rc<Settings>,
     cors: &cors::Cors,
+    record: &mut Record,
 ) -> Result<Response, Error> {
     if let Some(preflight) = cors.preflight(&request, settings, route.pattern) {
         return Ok(preflight);
     }
     cors.refuse_foreign_write(&request, settings)?;
-    let caller = caller::identify(&request, settings, route.access)?;
-    (route.handler)(Exchange { request, caller, settings: settings.clone(), env, background, params }).await
+    limits::count_address(&request, route, settings, &env).await?;
+    let caller = caller::identify(&request, settings, &env, &background).await?;
+    record.auth_ms = now_ms() - record.started;
+    record.caller = Some(caller.clone());
+    caller::admit(&caller, route.access, settings)?;
+    limits::count_caller(&caller, route, settings, &env).await?;
+    let exchange = Exchange {
+        request,
+        caller,
+        settings: settings.clone(),
+        env,
+        background,
+        request_id: record.request_id.clone(),
+        trace_id: record.trace_id.clone(),
+        params,
+        idempotency: None,
+    };
+    idempotency::run(exchange, route.handler).await
 }
 
 /// The error's answer, after the log has had what the client may not see.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
+pub(crate) const MAX_LIMIT: u32 = 100;
 
 /// Which page a request asks for.
 #[derive(Debug)]
@@ -36,6 +36,11 @@ impl Page {
             limit: number(exchange, "limit", limit, MAX_LIMIT)?,
             after: exchange.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
         })
+    }
+
+    /// The first page of so many rows.
+    pub(crate) fn first(limit: u32) -> Self {
+        Self { limit, after: None }
     }
 
     /// The bound of the keyset: rows before this key and id come next.

@@ -7,8 +7,10 @@ use futures::Future;
 
 use super::{Exchange, caller::Access};
 use crate::{
+    accounts::{self, Scope},
     admin, chat, deploy, discovery,
     error::{Error, Family},
+    metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
     settings::Settings,
@@ -29,12 +31,12 @@ pub(crate) struct Route {
 }
 
 macro_rules! routes {
-    ($($family:ident { $($access:ident $method:ident $pattern:literal => $handler:path;)* })*) => {
+    ($($family:ident { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path;)* })*) => {
         &[$($(Route {
             method: stringify!($method),
             pattern: $pattern,
             family: Family::$family,
-            access: Access::$access,
+            access: Access::$access $((Scope::$scope))?,
             handler: |exchange| Box::pin($handler(exchange)),
         },)*)*]
     };
@@ -45,27 +47,41 @@ static ROUTES: &[Route] = routes! {
         Public GET "/" => root::show;
         Public GET "/health" => root::health;
 
-        User POST "/api/projects" => projects::create;
-        User GET "/api/projects" => projects::list;
-        User GET "/api/projects/{id}" => projects::show;
-        User PATCH "/api/projects/{id}" => projects::update;
-        User DELETE "/api/projects/{id}" => projects::delete;
-        User GET "/api/projects/{id}/versions" => projects::versions;
-        User POST "/api/projects/{id}/rollback" => projects::rollback;
+        Public GET "/ready" => root::ready;
+        Operator GET "/metrics" => metrics::show;
 
-        User POST "/api/chat" => chat::stream;
-        User GET "/api/chat/{id}" => chat::history;
+        Public POST "/auth/wallet/challenge" => accounts::sign_in::challenge;
+        Public POST "/auth/wallet/verify" => accounts::sign_in::verify;
+        User POST "/auth/logout" => accounts::sign_in::logout;
+        User GET "/auth/me" => accounts::me::show;
+        Scope(Account) DELETE "/auth/me" => accounts::me::delete;
+        Scope(Account) GET "/auth/export" => accounts::me::take_out;
+        Scope(Account) POST "/auth/keys" => accounts::keys::create;
+        Scope(Account) GET "/auth/keys" => accounts::keys::list;
+        Scope(Account) GET "/auth/keys/{id}" => accounts::keys::show;
+        Scope(Account) DELETE "/auth/keys/{id}" => accounts::keys::revoke;
 
-        User POST "/api/deploy" => deploy::create;
-        User GET "/api/deploy/{id}" => deploy::show;
-        User GET "/api/deploy/{id}/stream" => deploy::stream;
+        Scope(ProjectsWrite) POST "/api/projects" => projects::create;
+        Scope(ProjectsRead) GET "/api/projects" => projects::list;
+        Scope(ProjectsRead) GET "/api/projects/{id}" => projects::show;
+        Scope(ProjectsWrite) PATCH "/api/projects/{id}" => projects::update;
+        Scope(ProjectsWrite) DELETE "/api/projects/{id}" => projects::delete;
+        Scope(ProjectsRead) GET "/api/projects/{id}/versions" => projects::versions;
+        Scope(ProjectsWrite) POST "/api/projects/{id}/rollback" => projects::rollback;
+
+        Scope(Chat) POST "/api/chat" => chat::stream;
+        Scope(Chat) GET "/api/chat/{id}" => chat::history;
+
+        Scope(Deploy) POST "/api/deploy" => deploy::create;
+        Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;
+        Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
         Public GET "/p/{slug}" => deploy::hosting::redirect;
         Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
         Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
 
         Public GET "/api/discovery" => discovery::list;
         Public GET "/api/discovery/{id}" => discovery::show;
-        User POST "/api/discovery/{id}/remix" => discovery::remix;
+        Scope(ProjectsWrite) POST "/api/discovery/{id}/remix" => discovery::remix;
 
         Public GET "/api/skillsmp" => skills::list;
         Public GET "/api/skillsmp/skills" => skills::list;
@@ -76,9 +92,11 @@ static ROUTES: &[Route] = routes! {
         Public GET "/api/skillsmp/{id}" => skills::show;
         Public POST "/api/skillsmp/{id}/install" => skills::install;
 
-        Operator GET "/admin/jobs" => admin::jobs;
-        Operator GET "/admin/dead-letters" => admin::dead_letters;
+        Staff GET "/admin/jobs" => admin::jobs;
+        Staff GET "/admin/dead-letters" => admin::dead_letters;
         Operator POST "/admin/dead-letters/{id}/redrive" => admin::redrive;
+        Staff GET "/admin/audit" => admin::audit_log;
+        Operator GET "/admin/audit/verify" => admin::verify_audit_log;
     }
 };
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use worker::{Env, MessageBatch, MessageExt as _, QueueRetryOptionsBuilder, RawMessage};
 
 use super::{Kinds, Workshop, dead_letters, outbox::Notice, work};
-use crate::error::Error;
+use crate::{error::Error, platform::log};
 
 /// The name of the dead-letter queue ends like this (wrangler.toml).
 const DEAD_LETTER_QUEUE: &str = "-dead";
@@ -51,7 +51,7 @@ async fn keep(workshop: &Workshop, body: &str, reason: &str) -> Result<Option<i6
 
 fn settle(message: &RawMessage, handled: Result<Option<i64>, Error>) {
     let pause = handled.unwrap_or_else(|error| {
-        super::log_failure("jobs.consume", &error);
+        log::failure("jobs.consume", &error);
         Some(PAUSE_MS)
     });
     match pause {

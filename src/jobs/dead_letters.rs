@@ -44,7 +44,7 @@ struct Letter {
 /// 404 for an unknown letter; 409 for one that has been redriven, or whose job
 /// is gone or has not failed.
 pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Result<String, Error> {
-    let conflict = |code, detail: &str| Error::Conflict { code, detail: detail.to_owned() };
+    let conflict = |code, detail: &'static str| Error::Conflict { code, detail: detail.into() };
     let letter = workshop.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
     let letter = letter.ok_or(Error::NotFound("Dead letter not found"))?;
     if letter.redriven {

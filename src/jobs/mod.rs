@@ -22,13 +22,10 @@ mod work;
 use std::{future::Future, pin::Pin, rc::Rc};
 
 use serde::Deserialize;
-use serde_json::json;
 use worker::Env;
 
 use crate::{
     error::Error,
-    platform::log,
-    redact,
     store::{Database, Statement},
 };
 
@@ -44,6 +41,8 @@ pub(crate) struct Job {
     /// At this step, this one included.
     attempts: u32,
     lease_owner: Option<String>,
+    /// Of the request that made it.
+    trace_id: Option<String>,
 }
 
 /// How a step ended, with the statements that make it so.
@@ -93,9 +92,4 @@ pub(crate) type Kinds = &'static [Kind];
 fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {
     let found = kinds.iter().find(|kind| kind.name == job.kind);
     found.ok_or_else(|| Error::Internal(format!("no such kind of job: {}", job.kind)))
-}
-
-fn log_failure(event: &str, error: &Error) {
-    let detail = error.internal_detail().map(redact::text);
-    log::line(&json!({ "level": "error", "event": event, "code": error.code(), "detail": detail }));
 }

@@ -10,7 +10,7 @@ use crate::{
 macro_rules! job_json {
     () => {
         "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'step', step, \
-         'attempts', attempts, 'leaseOwner', lease_owner)"
+         'attempts', attempts, 'leaseOwner', lease_owner, 'traceId', trace_id)"
     };
 }
 
@@ -36,17 +36,19 @@ pub(crate) fn create(
     kind: &str,
     subject: &str,
     step: &str,
+    trace_id: &str,
     now: i64,
 ) -> [Statement; 2] {
     [
         sql!(
-            "INSERT INTO jobs (id, user_id, kind, subject_id, step, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            "INSERT INTO jobs (id, user_id, kind, subject_id, step, trace_id, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             id,
             user,
             kind,
             subject,
             step,
+            trace_id,
             now
         ),
         owe(id, now + lease::LEASE_MS),

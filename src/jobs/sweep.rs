@@ -3,8 +3,11 @@
 use serde::Deserialize;
 use worker::Env;
 
-use super::{Kinds, Workshop, log_failure, outbox, store, work};
-use crate::{error::Error, platform::clock::now_ms};
+use super::{Kinds, Workshop, outbox, store, work};
+use crate::{
+    error::Error,
+    platform::{clock::now_ms, log},
+};
 
 /// Jobs taken up in one sweep.
 const MOST: i64 = 100;
@@ -24,7 +27,7 @@ pub(crate) async fn run(env: &Env, kinds: Kinds) {
         Err(error) => [Err(error), Ok(())],
     };
     for error in swept.iter().filter_map(|result| result.as_ref().err()) {
-        log_failure("jobs.sweep", error);
+        log::failure("jobs.sweep", error);
     }
 }
 
@@ -33,7 +36,7 @@ async fn end_stuck(workshop: &Workshop, kinds: Kinds) -> Result<(), Error> {
     for found in stuck.read::<Found>()? {
         // One that cannot be ended must not keep the others.
         if let Err(error) = end(workshop, kinds, &found.job_id).await {
-            log_failure("jobs.stuck", &error);
+            log::failure("jobs.stuck", &error);
         }
     }
     Ok(())

@@ -123,7 +123,7 @@ fn log_step(job: &Job, committed: &Result<&'static str, Error>, duration_ms: i64
         Err(error) => ("error", error.code(), error.internal_detail().map(redact::text)),
     };
     log::line(&json!({
-        "level": level, "event": "jobs.step", "job_id": job.id, "kind": job.kind, "step": job.step,
+        "level": level, "event": "jobs.step", "trace_id": job.trace_id, "job_id": job.id, "kind": job.kind, "step": job.step,
         "attempt": job.attempts, "outcome": outcome, "detail": detail, "duration_ms": duration_ms,
     }));
 }

@@ -1,6 +1,8 @@
 //! The incoming request, read across the boundary as little as possible:
 //! method and URL once, a header only when somebody asks for it.
 
+use std::{cell::RefCell, rc::Rc};
+
 use futures::StreamExt as _;
 use worker::{
     ByteStream,
@@ -9,6 +11,9 @@ use worker::{
 };
 
 use crate::error::Error;
+
+/// How much of a body that is too long is still read.
+const DRAINED_BYTES: usize = 32 * 1024 * 1024;
 
 /// An incoming HTTP request.
 #[derive(Debug)]
@@ -19,6 +24,8 @@ pub(crate) struct Incoming {
     /// Where the authority, the path and the query of `url` begin and end.
     authority: (usize, usize),
     path_end: usize,
+    /// The body, once somebody has read it to keep.
+    kept: RefCell<Option<Rc<[u8]>>>,
 }
 
 impl Incoming {
@@ -29,7 +36,7 @@ impl Incoming {
         let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let tail = url.get(end..).unwrap_or_default();
         let path_end = end + tail.find(['?', '#']).unwrap_or(tail.len());
-        Self { raw, method, authority: (start, end), path_end, url }
+        Self { raw, method, authority: (start, end), path_end, url, kept: RefCell::default() }
     }
 
     pub(crate) fn method(&self) -> &str {
@@ -69,13 +76,37 @@ impl Incoming {
     /// The whole body, refused with 413 as soon as it is known to be longer
     /// than `limit` bytes: by its Content-Length, else while it arrives.
     pub(crate) async fn body(&self, limit: usize) -> Result<Vec<u8>, Error> {
+        if let Some(kept) = self.kept.borrow().as_ref() {
+            return if kept.len() > limit { Err(Error::TooLarge { limit }) } else { Ok(kept.to_vec()) };
+        }
         let declared = self.header("content-length").and_then(|n| n.parse::<usize>().ok());
         if declared.is_some_and(|n| n > limit) {
+            self.drain().await;
             return Err(Error::TooLarge { limit });
         }
         match declared {
             None => self.streamed(limit).await,
             Some(_) => self.whole().await,
+        }
+    }
+
+    /// [`Self::body`], which then can be read once more.
+    pub(crate) async fn keep_body(&self, limit: usize) -> Result<Rc<[u8]>, Error> {
+        let body: Rc<[u8]> = self.body(limit).await?.into();
+        self.kept.replace(Some(body.clone()));
+        Ok(body)
+    }
+
+    /// Reads a body that is too long and drops it: a client that is still
+    /// sending reads no answer. One that goes on and on is cut off.
+    async fn drain(&self) {
+        let Some(stream) = self.raw.body() else { return };
+        let (mut stream, mut dropped) = (ByteStream::from(stream), 0);
+        while let Some(Ok(chunk)) = stream.next().await {
+            dropped += chunk.len();
+            if dropped > DRAINED_BYTES {
+                return;
+            }
         }
     }
 
@@ -89,14 +120,18 @@ impl Incoming {
     async fn streamed(&self, limit: usize) -> Result<Vec<u8>, Error> {
         let Some(stream) = self.raw.body() else { return Ok(Vec::new()) };
         let mut stream = ByteStream::from(stream);
-        let mut body = Vec::new();
+        // What follows a body that is too long is read and dropped, as by `drain`.
+        let (mut body, mut dropped) = (Vec::new(), 0);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| Error::Malformed("The body was cut off".to_owned()))?;
-            if body.len() + chunk.len() > limit {
-                return Err(Error::TooLarge { limit });
+            if body.len() <= limit {
+                body.extend_from_slice(&chunk);
             }
-            body.extend_from_slice(&chunk);
+            dropped += chunk.len();
+            if dropped > DRAINED_BYTES {
+                break;
+            }
         }
-        Ok(body)
+        if body.len() > limit { Err(Error::TooLarge { limit }) } else { Ok(body) }
     }
 }

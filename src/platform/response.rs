@@ -61,6 +61,8 @@ pub(crate) struct Response {
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) content: Content,
+    /// Whether it may be kept for a repeat of its request. A secret may not.
+    pub(crate) may_keep: bool,
 }
 
 pub(crate) const JSON: &str = "application/json";
@@ -83,6 +85,7 @@ impl Response {
             content_type: content_type.into(),
             headers: Vec::new(),
             content: Content::Bytes(body),
+            may_keep: true,
         }
     }
 
@@ -93,27 +96,51 @@ impl Response {
             content_type: Cow::Borrowed(""),
             headers: Vec::new(),
             content: Content::Empty,
+            may_keep: true,
+        }
+    }
+
+    /// A body that is written while it is read.
+    pub(crate) fn stream(status: u16, content_type: &'static str, body: Body) -> Self {
+        Self {
+            kind: Kind::Api,
+            status,
+            content_type: Cow::Borrowed(content_type),
+            headers: Vec::new(),
+            content: Content::Stream(body),
+            may_keep: false,
         }
     }
 
     /// Server-sent events (WHATWG HTML, 9.2).
     pub(crate) fn events(body: Body) -> Self {
-        Self {
-            kind: Kind::Api,
-            status: 200,
-            content_type: Cow::Borrowed(EVENT_STREAM),
-            headers: vec![
-                ("cache-control", "no-store, no-transform".to_owned()),
-                ("x-accel-buffering", "no".to_owned()),
-            ],
-            content: Content::Stream(body),
-        }
+        Self::stream(200, EVENT_STREAM, body)
+            .with("cache-control", "no-store, no-transform")
+            .with("x-accel-buffering", "no")
     }
 
     /// Sets a header, which must not be one that [`Kind`] gives.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Adds to a header whose value is a list.
+    #[must_use]
+    pub(crate) fn with_listed(mut self, name: &'static str, item: impl Into<String>) -> Self {
+        let item = item.into();
+        match self.headers.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, list)) => *list = format!("{list}, {item}"),
+            None => self.headers.push((name, item)),
+        }
+        self
+    }
+
+    /// Keeps the body out of the database: it has a secret.
+    #[must_use]
+    pub(crate) fn not_kept(mut self) -> Self {
+        self.may_keep = false;
         self
     }
 

@@ -73,7 +73,7 @@ impl Writer {
 
     /// Gives the reader up: a write under way fails, and the reader sees the
     /// body break off.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         let _ = self.0.abort();
     }
 

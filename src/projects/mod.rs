@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     error::Error,
     http::{Exchange, body, conditional, page},
-    platform::{clock::now_ms, random, response::Response},
+    platform::{clock::now_ms, response::Response},
     store::{Rows, projects},
 };
 
@@ -62,9 +62,9 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<O
 
 /// `POST /api/projects`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let new: NewProject = body::json(&exchange).await?;
-    let id = random::uuid()?;
+    let id = exchange.new_id("project")?;
     let create = store::create(&id, user, new.name.trim(), new.description.as_deref(), now_ms());
     let project = exchange.database()?.query(create).await?;
     Ok(shown(201, project)?.with("location", format!("/api/projects/{id}")))
@@ -72,7 +72,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/projects`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let list = |page: &page::Page| store::list(user, page);
     let answer = page::fetch(&exchange.database()?, page::Page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
@@ -80,7 +80,7 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/projects/:id`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let show = store::show(exchange.param("id"), exchange.caller.user()?);
+    let show = store::show(exchange.param("id"), exchange.caller.user_id()?);
     let response = shown(200, exchange.database()?.query(show).await?)?;
     let etag = response.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
     let unchanged =
@@ -93,7 +93,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `PATCH /api/projects/:id`
 pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
     let change: ProjectChange = body::json(&exchange).await?;
     let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
@@ -122,15 +122,16 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
 /// `DELETE /api/projects/:id`: its versions, chat, deployments and live app
 /// go with it.
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
     let id = exchange.param("id");
-    let [present, _, deleted] = exchange
+    let [present, _, deleted, _] = exchange
         .database()?
         .batch([
             store::show(id, user),
             store::delete_jobs(id, user, revision),
             store::delete(id, user, revision),
+            exchange.audit_change("project.delete", id),
         ])
         .await?;
     match (present.is_empty(), deleted.is_empty()) {
@@ -143,7 +144,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/projects/:id/versions`
 pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
     let page = page::Page::of(&exchange)?;
-    let (id, user) = (exchange.param("id"), exchange.caller.user()?);
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
     let [present, list] =
         exchange.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;
     if present.is_empty() {
@@ -154,11 +155,16 @@ pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
 
 /// `POST /api/projects/:id/rollback`
 pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+    let user = exchange.caller.user_id()?;
     let wanted: Rollback = body::json(&exchange).await?;
-    let id = exchange.param("id");
-    let [present, rolled_back, _] = exchange
-        .database()?
+    let (id, database) = (exchange.param("id"), exchange.database()?);
+    if exchange.is_again() {
+        let done = database.query(store::rolled_back(id, user, wanted.version)).await?;
+        if !done.is_empty() {
+            return shown(200, done);
+        }
+    }
+    let [present, rolled_back, _] = database
         .batch([
             projects::code(id, user),
             store::roll_back(id, user, wanted.version, now_ms()),

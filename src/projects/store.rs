@@ -17,11 +17,14 @@ macro_rules! shown {
     };
 }
 
+/// Answers with the project, also with one that an earlier request with the
+/// same `Idempotency-Key`, and so the same id, has made.
 pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO projects (id, user_id, name, description, created_at, updated_at) ",
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING ",
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO UPDATE SET id = excluded.id
+             WHERE user_id = excluded.user_id RETURNING ",
             shown!()
         ),
         id,
@@ -128,6 +131,23 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
         user,
         key,
         page.limit
+    )
+}
+
+/// The project, if its newest version is a rollback to the code of `version`.
+pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            shown!(),
+            " FROM projects WHERE id = ?1 AND user_id = ?2
+               AND code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3)
+               AND EXISTS (SELECT 1 FROM project_versions v
+                           WHERE v.project_id = ?1 AND v.version = projects.version AND origin = 'rollback')"
+        ),
+        id,
+        user,
+        version
     )
 }
 

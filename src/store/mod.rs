@@ -6,6 +6,7 @@
 //! its length, and D1 and Turso are read alike.
 
 mod d1;
+pub(crate) mod export;
 mod hrana;
 pub(crate) mod projects;
 mod turso;

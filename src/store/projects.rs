@@ -31,7 +31,8 @@ macro_rules! project_json {
 pub(crate) use project_json;
 
 /// A new project, with its first version when it begins with code. Answers
-/// with the project.
+/// with the project, also with one that an earlier request with the same
+/// `Idempotency-Key`, and so the same id, has made.
 pub(crate) fn create(
     id: &str,
     user: &str,
@@ -44,7 +45,8 @@ pub(crate) fn create(
         sql!(
             concat!(
                 "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) RETURNING ",
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) ON CONFLICT (id) DO UPDATE SET id = excluded.id
+                 WHERE user_id = excluded.user_id RETURNING ",
                 project_json!(),
                 " AS json"
             ),

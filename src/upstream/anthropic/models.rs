@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::events::Usage;
+use super::events::{Message, Usage};
 
 /// How a model is told to think, for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +134,32 @@ pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
     Some(cost.div_ceil(1_000_000))
 }
 
+/// What an answer to a prompt of `prompt_bytes` costs at most, in
+/// micro-dollars: a token for every two bytes, nothing cached, said to the
+/// end. A model whose prices are not known costs what the dearest costs.
+pub(crate) fn most_micro_usd(id: &str, prompt_bytes: usize) -> i64 {
+    let tokens = u64::try_from(prompt_bytes.div_ceil(2)).unwrap_or(u64::MAX);
+    let output_tokens = u64::from(max_tokens(id));
+    let usage = Usage { cache_creation_input_tokens: tokens, output_tokens, ..Usage::default() };
+    cost(id, &usage)
+}
+
+/// What an answer has cost, in micro-dollars. One that broke off has not told
+/// its tokens; its text has one for every three bytes, or fewer.
+pub(crate) fn cost_of_answer(id: &str, message: &Message) -> i64 {
+    let told = message.usage.output_tokens;
+    let counted = u64::try_from(message.text.len() / 3).unwrap_or(u64::MAX);
+    let output_tokens = if message.is_complete() { told } else { told.max(counted) };
+    let model = message.model.as_deref().filter(|model| find(model).is_some()).unwrap_or(id);
+    cost(model, &Usage { output_tokens, ..message.usage.clone() })
+}
+
+fn cost(id: &str, usage: &Usage) -> i64 {
+    let dearest = || MODELS.iter().filter_map(|model| cost_micro_usd(model.id, usage)).max();
+    let cost = cost_micro_usd(id, usage).or_else(dearest).unwrap_or_default();
+    i64::try_from(cost).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +179,21 @@ mod tests {
     fn a_long_prompt_pays_the_upper_tier() {
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_000, 0)), Some(10_000));
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_001, 0)), Some(50_001));
+    }
+
+    #[test]
+    fn what_is_set_aside_is_never_less_than_what_it_costs() {
+        for model in MODELS {
+            let most = most_micro_usd(model.id, 300_000);
+            let usage =
+                Usage { cache_creation_input_tokens: 150_000, ..usage(0, u64::from(max_tokens(model.id))) };
+            assert!(
+                i64::try_from(cost_micro_usd(model.id, &usage).unwrap()).unwrap() <= most,
+                "{}",
+                model.id
+            );
+            assert!(most <= most_micro_usd("of-tomorrow", 300_000) || max_tokens(model.id) > 8_192);
+        }
     }
 
     #[test]

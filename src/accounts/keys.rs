@@ -1,0 +1,115 @@
+//! API keys: what a user gives to a program.
+
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Scope, Scopes, store,
+    token::{Kind, Token},
+};
+use crate::{
+    error::Error,
+    http::{Exchange, body, page},
+    platform::{clock::now_ms, random, response::Response},
+};
+
+const NOT_FOUND: Error = Error::NotFound("API key not found");
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewKey {
+    /// What it is for.
+    #[garde(length(chars, min = 1, max = 100))]
+    name: String,
+    /// What it may do; none given is what building and running an app takes.
+    #[serde(default)]
+    #[garde(skip)]
+    scopes: Option<Scopes>,
+    /// Ends by itself after so many days; none is never.
+    #[serde(default)]
+    #[garde(inner(range(min = 1, max = 3650)))]
+    expires_in_days: Option<i64>,
+}
+
+/// `POST /auth/keys`: the only answer that ever shows the key.
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let new: NewKey = body::json(&exchange).await?;
+    let scopes = new.scopes.unwrap_or_else(Scopes::of_a_program);
+    if scopes.is_empty() {
+        return Err(Error::invalid("/scopes", "must name at least one scope"));
+    }
+    if !user.scopes.covers(scopes) {
+        return Err(Error::Forbidden {
+            code: "insufficient_scope",
+            detail: "A key can do no more than whoever makes it; ask for fewer scopes".into(),
+        });
+    }
+    let mut secret = [0; 32];
+    random::fill(&mut secret)?;
+    let token = Token::mint(Kind::ApiKey, &secret);
+    let (id, now) = (exchange.new_id("key")?, now_ms());
+    let key = store::NewKey {
+        id: &id,
+        user: &user.id,
+        name: &new.name,
+        hash: &token.hash(),
+        hint: &token.hint(),
+        scopes: &json!(scopes).to_string(),
+        expires_at: new.expires_in_days.map(|days| now + days * DAY_MS),
+    };
+    let [created, _, present] = exchange
+        .database()?
+        .batch([
+            store::create_key(&key, now),
+            exchange.audit_change("key.create", &id),
+            store::key(&id, &user.id),
+        ])
+        .await?;
+    // Asked once more with the same Idempotency-Key: the key is there, and
+    // nobody has its text but whoever had the first answer.
+    let shown = if created.is_empty() { Value::Null } else { json!(token.reveal()) };
+    let mut key: Value = present.first()?.ok_or(NOT_FOUND)?;
+    if let Some(key) = key.as_object_mut() {
+        key.insert("key".to_owned(), shown);
+    }
+    Ok(Response::json(201, key.to_string()).with("location", format!("/auth/keys/{id}")).not_kept())
+}
+
+/// `GET /auth/keys`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let page = page::Page::of(&exchange)?;
+    let answer = exchange.database()?.query_json(store::keys(user, &page)).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /auth/keys/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let key = store::key(exchange.param("id"), exchange.caller.user_id()?);
+    Ok(Response::json(200, exchange.database()?.query_json(key).await?.ok_or(NOT_FOUND)?))
+}
+
+/// `DELETE /auth/keys/:id`: revokes it at once. It stays in the list.
+pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+    let revoke = [store::revoke_key(id, user, now_ms()), exchange.audit_change("key.revoke", id)];
+    let [revoked, _] = exchange.database()?.batch(revoke).await?;
+    if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
+}
+
+impl Scopes {
+    /// What a person may do by themselves. Machines have tokens of their own.
+    pub(super) fn of_person(is_staff: bool) -> Self {
+        Scope::ALL.into_iter().filter(|scope| is_staff || *scope != Scope::Admin).collect()
+    }
+
+    /// What building and running an app takes.
+    fn of_a_program() -> Self {
+        [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy, Scope::Gateway]
+            .into_iter()
+            .collect()
+    }
+}

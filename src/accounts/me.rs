@@ -1,0 +1,135 @@
+//! The account itself: what we know of it, all of it to take along, and its end.
+
+use serde_json::{Value, json};
+
+use super::{Credential, quotas, store};
+use crate::{
+    error::Error,
+    http::{Exchange, page},
+    platform::{
+        log,
+        response::Response,
+        stream::{self, Writer},
+    },
+    store::{Database, Statement, export},
+};
+
+/// `GET /auth/me`: who is calling, by what, and how much of today is left.
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let (user, database) = (exchange.caller.user()?, exchange.database()?);
+    let known: Option<store::User> = database.query(store::user(&user.id)).await?.first()?;
+    let credential = match user.credential {
+        Credential::LocalDeveloper => "development",
+        Credential::Key(_) => "key",
+        Credential::Session(_) => "session",
+        Credential::StackAuth => "stack-auth",
+    };
+    let me = json!({
+        "id": user.id,
+        "wallet": known.as_ref().and_then(|known| known.wallet.as_deref()),
+        "stackId": known.as_ref().and_then(|known| known.stack_id.as_deref()),
+        "email": known.as_ref().and_then(|known| known.email.as_deref()),
+        "name": known.as_ref().and_then(|known| known.name.as_deref()),
+        "isStaff": user.is_staff,
+        "credential": credential,
+        "scopes": user.scopes,
+        "limits": quotas::standing(&user.id, &exchange.settings.daily_limits, &database).await?,
+    });
+    Ok(Response::json(200, me.to_string()))
+}
+
+/// `GET /auth/export`: all that is the user's, as one JSON document.
+pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?.to_owned();
+    let database = exchange.database()?;
+    let known: Option<Value> = database.query(store::user(&user)).await?.first()?;
+    let (client, body) = stream::channel()?;
+    exchange.background.run(async move {
+        // A client that sees the document break off knows that it is not all.
+        match write(&client, &database, &user, known).await {
+            Ok(()) => client.close().await,
+            Err(Broken::ByUs(error)) => {
+                log::failure("accounts.export", &error);
+                client.abort();
+            }
+            Err(Broken::ByClient) => client.abort(),
+        }
+    });
+    Ok(Response::stream(200, "application/json", body)
+        .with("content-disposition", "attachment; filename=\"hatch-export.json\""))
+}
+
+/// Why an export ended early.
+enum Broken {
+    ByUs(Error),
+    ByClient,
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::ByUs(error)
+    }
+}
+
+impl From<stream::Gone> for Broken {
+    fn from(_: stream::Gone) -> Self {
+        Self::ByClient
+    }
+}
+
+/// One part of an export: a list, a page at a time.
+type Section = (&'static str, fn(&str, &page::Page) -> Statement);
+
+const SECTIONS: &[Section] = &[
+    ("keys", store::keys),
+    ("sessions", store::sessions),
+    ("projects", export::projects),
+    ("versions", export::versions),
+    ("messages", export::messages),
+    ("deployments", export::deployments),
+];
+
+async fn write(client: &Writer, database: &Database, user: &str, known: Option<Value>) -> Result<(), Broken> {
+    let known = known.unwrap_or_else(|| json!({ "id": user }));
+    client.write(format!("{{\"user\":{known}").as_bytes()).await?;
+    for (name, list) in SECTIONS {
+        client.write(format!(",\"{name}\":[").as_bytes()).await?;
+        write_list(client, database, |page| list(user, page)).await?;
+        client.write(b"]").await?;
+    }
+    client.write(b"}").await?;
+    Ok(())
+}
+
+async fn write_list(
+    client: &Writer,
+    database: &Database,
+    list: impl Fn(&page::Page) -> Statement,
+) -> Result<(), Broken> {
+    let mut page = page::Page::first(page::MAX_LIMIT);
+    loop {
+        let answer = page::fetch(database, page, &list).await?.unwrap_or_default();
+        let (last, rows) = page::split(&answer);
+        let rows = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
+        client.write(rows.as_bytes()).await?;
+        let Some((key, id)) = last else { return Ok(()) };
+        client.write(b",").await?;
+        page = page::Page { limit: page::MAX_LIMIT, after: Some((key, id.to_owned())) };
+    }
+}
+
+/// `DELETE /auth/me?confirm=<user id>`: deletes the account and all that is
+/// its own; its live apps go down.
+pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    if exchange.query("confirm").as_deref() != Some(user) {
+        return Err(Error::invalid(
+            "confirm",
+            "must be your user id (GET /auth/me): everything of yours will be deleted",
+        ));
+    }
+    let mut batch = store::delete_account(user);
+    batch.push(exchange.audit("account.delete", user));
+    exchange.database()?.batch_all(batch).await?;
+    Ok(Response::empty(204))
+}

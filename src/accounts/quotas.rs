@@ -1,0 +1,197 @@
+//! How much a user may in a day (UTC): counted in the database, exactly,
+//! however many requests come at once.
+
+use serde_json::json;
+
+use crate::{
+    error::{Error, Exceeded},
+    platform::{clock::now_ms, response::Response},
+    settings::DailyLimits,
+    store::{Database, Statement, sql},
+};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What is counted, each under its name in the database and in `RateLimit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quota {
+    /// Messages to Claude.
+    Chat,
+    /// Deployments.
+    Deploy,
+    /// What Claude's answers cost, in micro-dollars.
+    Budget,
+}
+
+impl Quota {
+    pub(crate) const ALL: [Self; 3] = [Self::Chat, Self::Deploy, Self::Budget];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat-day",
+            Self::Deploy => "deploy-day",
+            Self::Budget => "budget-day",
+        }
+    }
+
+    /// How much a day; none is as much as one likes.
+    pub(crate) fn limit(self, limits: &DailyLimits) -> Option<i64> {
+        match self {
+            Self::Chat => limits.chat,
+            Self::Deploy => limits.deploy,
+            Self::Budget => limits.budget_micro_usd,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Chat => "daily_chat_limit_reached",
+            Self::Deploy => "daily_deploy_limit_reached",
+            Self::Budget => "daily_budget_reached",
+        }
+    }
+
+    fn told(self, limit: i64) -> String {
+        match self {
+            Self::Chat => format!("You have sent your {limit} messages of today"),
+            Self::Deploy => format!("You have made your {limit} deployments of today"),
+            Self::Budget => format!("This would exceed today's budget of {limit} micro-dollars"),
+        }
+    }
+}
+
+/// Something taken from a day's quota.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    quota: Quota,
+    user: String,
+    amount: i64,
+    limit: i64,
+    remaining: i64,
+    at: i64,
+}
+
+/// Takes `amount` from today's `quota` of `user`; none where there is no such
+/// limit.
+///
+/// # Errors
+/// [`Error::TooManyRequests`] when less than `amount` is left; what the
+/// database says when it cannot count, for then nobody is let through.
+pub(crate) async fn take(
+    quota: Quota,
+    amount: i64,
+    user: &str,
+    limits: &DailyLimits,
+    database: &Database,
+) -> Result<Option<Taken>, Error> {
+    let Some(limit) = quota.limit(limits) else { return Ok(None) };
+    let at = now_ms();
+    let used: Option<i64> = database.query(count(quota, user, amount, limit, at)).await?.first()?;
+    let Some(used) = used else { return Err(exceeded(quota, limit, at)) };
+    Ok(Some(Taken { quota, user: user.to_owned(), amount, limit, remaining: limit - used, at }))
+}
+
+/// Answers with what is used then; with nothing when that were too much.
+fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO daily_counters (user_id, name, day, used) SELECT ?1, ?2, ?3, ?4 WHERE ?4 <= ?5
+         ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used
+         WHERE used + excluded.used <= ?5
+         RETURNING CAST(used AS TEXT) AS json",
+        user,
+        quota.name(),
+        day(now),
+        amount,
+        limit
+    )
+}
+
+/// Gives back what was taken at `at`: nothing was delivered for it, or less.
+fn give_back(quota: Quota, user: &str, amount: i64, at: i64) -> Statement {
+    sql!(
+        "UPDATE daily_counters SET used = max(0, used - ?4) WHERE user_id = ?1 AND name = ?2 AND day = ?3",
+        user,
+        quota.name(),
+        day(at),
+        amount
+    )
+}
+
+impl Taken {
+    /// Gives all of it back, for nothing was delivered.
+    pub(crate) fn refund(&self) -> Statement {
+        give_back(self.quota, &self.user, self.amount, self.at)
+    }
+
+    /// Gives back what was not spent of it.
+    pub(crate) fn settle(&self, spent: i64) -> Statement {
+        give_back(self.quota, &self.user, self.amount - spent, self.at)
+    }
+
+    /// Tells in `response` what is left (draft-ietf-httpapi-ratelimit-headers).
+    pub(crate) fn tell(&self, response: Response) -> Response {
+        let (name, reset_s) = (self.quota.name(), seconds_to_midnight(self.at));
+        response
+            .with_listed("ratelimit-policy", format!("\"{name}\";q={};w={}", self.limit, DAY_MS / 1000))
+            .with_listed("ratelimit", format!("\"{name}\";r={};t={reset_s}", self.remaining))
+    }
+}
+
+fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
+    Error::TooManyRequests(Box::new(Exceeded {
+        policy: quota.name(),
+        code: quota.code(),
+        detail: quota.told(limit),
+        limit,
+        window_s: DAY_MS / 1000,
+        reset_at_ms: (day(now) + 1) * DAY_MS,
+        reset_s: seconds_to_midnight(now),
+    }))
+}
+
+/// What a user has used today of each quota that has a limit.
+pub(crate) async fn standing(
+    user: &str,
+    limits: &DailyLimits,
+    database: &Database,
+) -> Result<serde_json::Value, Error> {
+    let now = now_ms();
+    let used = sql!(
+        "SELECT json_group_object(name, used) AS json FROM daily_counters WHERE user_id = ?1 AND day = ?2",
+        user,
+        day(now)
+    );
+    let used: Option<std::collections::BTreeMap<String, i64>> = database.query(used).await?.first()?;
+    let used = used.unwrap_or_default();
+    let of = |quota: &Quota| {
+        let limit = quota.limit(limits)?;
+        let used = used.get(quota.name()).copied().unwrap_or_default();
+        Some(json!({
+            "name": quota.name(), "limit": limit, "used": used, "remaining": (limit - used).max(0),
+            "resetsAt": crate::error::rfc3339((day(now) + 1) * DAY_MS),
+        }))
+    };
+    Ok(Quota::ALL.iter().filter_map(of).collect())
+}
+
+/// Days since the Unix epoch.
+fn day(now_ms: i64) -> i64 {
+    now_ms.div_euclid(DAY_MS)
+}
+
+fn seconds_to_midnight(now_ms: i64) -> i64 {
+    (DAY_MS - now_ms.rem_euclid(DAY_MS) + 999) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight_utc() {
+        let midnight = 20_778 * DAY_MS;
+        assert_eq!((day(midnight - 1), day(midnight)), (20_777, 20_778));
+        assert_eq!((seconds_to_midnight(midnight), seconds_to_midnight(midnight - 1)), (86_400, 1));
+        assert_eq!(seconds_to_midnight(midnight - 1_001), 2);
+    }
+}

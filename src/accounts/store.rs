@@ -1,0 +1,306 @@
+//! SQL of the accounts.
+
+use serde::Deserialize;
+
+use super::{Scopes, stack_auth::Claims, token::Validity};
+use crate::{
+    http::page::Page,
+    store::{Statement, page, projects::rfc3339, sql},
+};
+
+/// What a token of ours was given for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Grant {
+    /// Of the key or of the session.
+    pub(super) id: String,
+    pub(super) user_id: String,
+    /// Of a key; a session may all that its user may.
+    pub(super) scopes: Option<Scopes>,
+    /// Verified.
+    pub(super) email: Option<String>,
+    pub(super) last_used_at: Option<i64>,
+    expires_at: Option<i64>,
+    ended_at: Option<i64>,
+}
+
+impl Grant {
+    pub(super) fn validity(&self) -> Validity {
+        Validity { expires_at_ms: self.expires_at, revoked_at_ms: self.ended_at }
+    }
+}
+
+pub(super) fn grant_of_key(hash: &str) -> Statement {
+    sql!(
+        "SELECT json_object('id', k.id, 'userId', k.user_id, 'scopes', json(k.scopes), 'email', u.email,
+           'lastUsedAt', k.last_used_at, 'expiresAt', k.expires_at, 'endedAt', k.revoked_at) AS json
+         FROM api_keys k LEFT JOIN users u ON u.id = k.user_id WHERE k.hash = ?1",
+        hash
+    )
+}
+
+pub(super) fn grant_of_session(hash: &str) -> Statement {
+    sql!(
+        "SELECT json_object('id', s.id, 'userId', s.user_id, 'email', u.email,
+           'expiresAt', s.expires_at, 'endedAt', s.ended_at) AS json
+         FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = ?1",
+        hash
+    )
+}
+
+pub(super) fn note_use(key_id: &str, now: i64) -> Statement {
+    sql!("UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1", key_id, now)
+}
+
+/// A user as `GET /auth/me` begins.
+macro_rules! user_json {
+    () => {
+        concat!(
+            "json_object('id', id, 'wallet', wallet_addr, 'stackId', stack_id, 'email', email, 'name', name, ",
+            "'createdAt', ",
+            rfc3339!("created_at"),
+            ") AS json"
+        )
+    };
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct User {
+    pub(super) id: String,
+    pub(super) wallet: Option<String>,
+    pub(super) stack_id: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+pub(super) fn user(id: &str) -> Statement {
+    sql!(concat!("SELECT ", user_json!(), " FROM users WHERE id = ?1"), id)
+}
+
+pub(super) fn user_of_wallet(wallet: &str) -> Statement {
+    sql!(concat!("SELECT ", user_json!(), " FROM users WHERE wallet_addr = ?1"), wallet)
+}
+
+pub(super) fn user_of_stack(stack_id: &str) -> Statement {
+    sql!(concat!("SELECT ", user_json!(), " FROM users WHERE stack_id = ?1"), stack_id)
+}
+
+/// The user of a wallet, who is new if there is none.
+pub(super) fn sign_up_wallet(id: &str, wallet: &str, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO users (id, wallet_addr, created_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (wallet_addr) DO UPDATE SET wallet_addr = excluded.wallet_addr RETURNING ",
+            user_json!()
+        ),
+        id,
+        wallet,
+        now
+    )
+}
+
+/// The user of a Stack Auth subject, who is new if there is none, with the
+/// name and the address that the token tells.
+pub(super) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO users (id, stack_id, email, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (stack_id) DO UPDATE SET email = excluded.email, name = excluded.name RETURNING ",
+            user_json!()
+        ),
+        id,
+        claims.sub.as_str(),
+        claims.verified_email(),
+        claims.name.as_deref(),
+        now
+    )
+}
+
+pub(super) fn set_wallet(user: &str, wallet: &str) -> Statement {
+    sql!("UPDATE users SET wallet_addr = ?2 WHERE id = ?1 AND wallet_addr IS NULL", user, wallet)
+}
+
+/// Gives all that is `from`'s to `to`, and ends `from`.
+pub(super) fn merge(from: &str, to: &str) -> Vec<Statement> {
+    vec![
+        sql!("UPDATE projects SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE chat_messages SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE deployments SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE sites SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE jobs SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE api_keys SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!("UPDATE sessions SET user_id = ?2 WHERE user_id = ?1", from, to),
+        sql!(
+            "INSERT INTO daily_counters (user_id, name, day, used)
+             SELECT ?2, name, day, used FROM daily_counters WHERE user_id = ?1
+             ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used",
+            from,
+            to
+        ),
+        sql!("DELETE FROM daily_counters WHERE user_id = ?1", from),
+        sql!("DELETE FROM idempotency WHERE tenant = ?1", from),
+        sql!("DELETE FROM users WHERE id = ?1", from),
+    ]
+}
+
+/// Deletes all that is the user's; what refers to a project goes by
+/// `ON DELETE CASCADE`. The audit log keeps ids, which then are nobody's.
+pub(super) fn delete_account(user: &str) -> Vec<Statement> {
+    vec![
+        sql!("DELETE FROM jobs WHERE user_id = ?1", user),
+        sql!("DELETE FROM projects WHERE user_id = ?1", user),
+        sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
+        sql!("DELETE FROM sessions WHERE user_id = ?1", user),
+        sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),
+        sql!("DELETE FROM daily_counters WHERE user_id = ?1", user),
+        sql!("DELETE FROM idempotency WHERE tenant = ?1", user),
+        sql!("DELETE FROM users WHERE id = ?1", user),
+    ]
+}
+
+pub(super) fn keep_nonce(nonce: &str, wallet: &str, expires_at: i64) -> Statement {
+    sql!("INSERT INTO nonces (nonce, wallet_addr, expires_at) VALUES (?1, ?2, ?3)", nonce, wallet, expires_at)
+}
+
+/// Answers with a row the first time, and for the wallet that it was made for.
+pub(super) fn use_up_nonce(nonce: &str, wallet: &str, now: i64) -> Statement {
+    sql!(
+        "DELETE FROM nonces WHERE nonce = ?1 AND wallet_addr = ?2 AND expires_at > ?3
+         RETURNING json_object('nonce', nonce) AS json",
+        nonce,
+        wallet,
+        now
+    )
+}
+
+pub(super) fn begin_session(id: &str, user: &str, hash: &str, now: i64, expires_at: i64) -> Statement {
+    sql!(
+        "INSERT INTO sessions (id, user_id, hash, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        id,
+        user,
+        hash,
+        now,
+        expires_at
+    )
+}
+
+pub(super) fn end_session(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE sessions SET ended_at = ?3 WHERE id = ?1 AND user_id = ?2 AND ended_at IS NULL",
+        id,
+        user,
+        now
+    )
+}
+
+/// A key as lists show it: all but the key.
+macro_rules! key_json {
+    () => {
+        concat!(
+            "json_object('id', id, 'name', name, 'hint', hint, 'scopes', json(scopes), 'createdAt', ",
+            rfc3339!("created_at"),
+            ", 'expiresAt', ",
+            rfc3339!("expires_at"),
+            ", 'lastUsedAt', ",
+            rfc3339!("last_used_at"),
+            ", 'revokedAt', ",
+            rfc3339!("revoked_at"),
+            ")"
+        )
+    };
+}
+
+/// A key to be.
+#[derive(Debug)]
+pub(super) struct NewKey<'a> {
+    pub(super) id: &'a str,
+    pub(super) user: &'a str,
+    pub(super) name: &'a str,
+    pub(super) hash: &'a str,
+    pub(super) hint: &'a str,
+    /// JSON.
+    pub(super) scopes: &'a str,
+    pub(super) expires_at: Option<i64>,
+}
+
+/// Answers with the key as lists show it, unless there is one of that id.
+pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO api_keys (id, user_id, name, hash, hint, scopes, created_at, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING RETURNING ",
+            key_json!(),
+            " AS json"
+        ),
+        key.id,
+        key.user,
+        key.name,
+        key.hash,
+        key.hint,
+        key.scopes,
+        now,
+        key.expires_at
+    )
+}
+
+pub(super) fn key(id: &str, user: &str) -> Statement {
+    sql!(concat!("SELECT ", key_json!(), " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2"), id, user)
+}
+
+pub(super) fn keys(user: &str, page: &Page) -> Statement {
+    let (at, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM api_keys WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: key_json!(),
+            bytes: "0"
+        ),
+        user,
+        at,
+        id,
+        page.limit
+    )
+}
+
+/// Answers with a row if there is such a key; one that is revoked stays as it is.
+pub(super) fn revoke_key(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND user_id = ?2
+         RETURNING json_object('id', id) AS json",
+        id,
+        user,
+        now
+    )
+}
+
+pub(super) fn sessions(user: &str, page: &Page) -> Statement {
+    let (at, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM sessions WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: concat!(
+                "json_object('id', id, 'createdAt', ", rfc3339!("created_at"), ", 'expiresAt', ",
+                rfc3339!("expires_at"), ", 'endedAt', ", rfc3339!("ended_at"), ")"
+            ),
+            bytes: "0"
+        ),
+        user,
+        at,
+        id,
+        page.limit
+    )
+}
+
+/// What has gone by its time.
+pub(super) fn purge(now: i64) -> [Statement; 3] {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    [
+        sql!("DELETE FROM nonces WHERE expires_at <= ?1", now),
+        // A month longer than they lasted, for whoever looks into something.
+        sql!("DELETE FROM sessions WHERE expires_at <= ?1", now - 30 * DAY_MS),
+        sql!("DELETE FROM daily_counters WHERE day < ?1", now / DAY_MS - 30),
+    ]
+}

@@ -1,0 +1,194 @@
+//! What was done by whom, kept so that nobody can rewrite it unseen.
+//!
+//! An entry is written in the batch that does what it tells of, into a table
+//! whose triggers refuse UPDATE and DELETE. Soon after (the sweep, and
+//! whoever verifies) each entry is sealed: a hash over it and over the hash
+//! before it goes into a second such table. Whoever gets around the triggers
+//! breaks the chain, and whoever has noted its head can tell.
+
+mod chain;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use worker::Env;
+
+use crate::{
+    error::Error,
+    http::page::Page,
+    platform::log,
+    store::{Database, Statement, page, projects::rfc3339, sql},
+};
+
+/// Entries that are sealed, or verified, in one go.
+const PIECE: i64 = 500;
+
+/// An entry; it goes into the batch that does what it tells of.
+pub(crate) fn entry(actor: &str, action: &str, subject: &str, request_id: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO audit_log (at, actor, action, subject, request_id) VALUES (?1, ?2, ?3, ?4, ?5)",
+        now,
+        actor,
+        action,
+        subject,
+        request_id
+    )
+}
+
+/// [`entry`], if the statement right before it has changed a row.
+pub(crate) fn entry_of_change(
+    actor: &str,
+    action: &str,
+    subject: &str,
+    request_id: &str,
+    now: i64,
+) -> Statement {
+    sql!(
+        "INSERT INTO audit_log (at, actor, action, subject, request_id) SELECT ?1, ?2, ?3, ?4, ?5
+         WHERE changes() > 0",
+        now,
+        actor,
+        action,
+        subject,
+        request_id
+    )
+}
+
+/// Newest first.
+pub(crate) fn list(page: &Page) -> Statement {
+    let (seq, _) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM audit_log WHERE seq < ?2 AND ?1 = '' AND ?3 = ?3 ORDER BY seq DESC",
+            key: "seq || '.'",
+            json: concat!(
+                "json_object('seq', seq, 'at', ", rfc3339!("at"), ", 'actor', actor, 'action', action, ",
+                "'subject', subject, 'requestId', request_id, ",
+                "'hash', (SELECT hash FROM audit_chain c WHERE c.seq = \"seq\"))"
+            ),
+            bytes: "0"
+        ),
+        "",
+        seq,
+        "",
+        page.limit
+    )
+}
+
+/// Seals what is not sealed yet. Two that do it at once write the same.
+async fn seal(database: &Database) -> Result<(), Error> {
+    loop {
+        let [last, entries] = database.batch([last_link(), unsealed()]).await?;
+        let entries: Vec<chain::Entry> = entries.read()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let last: Option<Link> = last.first()?;
+        let mut hash = last.map_or_else(String::new, |link| link.hash);
+        let links: Vec<Value> = entries
+            .iter()
+            .map(|entry| {
+                hash = chain::link(&hash, entry);
+                json!([entry.seq, hash])
+            })
+            .collect();
+        database.query(add_links(&json!(links).to_string())).await?;
+    }
+}
+
+/// Seals what is not sealed yet, from time to time.
+pub(crate) async fn sweep(env: &Env) {
+    let sealed: Result<_, Error> = async { seal(&Database::open(env)?).await }.await;
+    if let Err(error) = sealed {
+        log::failure("audit.sweep", &error);
+    }
+}
+
+/// What a walk along the whole chain found.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) entries: i64,
+    /// The newest hash: note it elsewhere, and nothing up to it can be
+    /// changed unseen.
+    pub(crate) head: String,
+    /// The first entry that is not as it was sealed, or is gone.
+    pub(crate) broken_at: Option<i64>,
+}
+
+/// Seals what is left to seal, then walks the chain from its beginning.
+pub(crate) async fn verify(database: &Database) -> Result<Verdict, Error> {
+    seal(database).await?;
+    let (mut verdict, mut seq) = (Verdict::default(), 0);
+    loop {
+        let links: Vec<Sealed> = database.query(sealed_after(seq)).await?.read()?;
+        let Some(last) = links.last() else { return Ok(verdict) };
+        seq = last.seq;
+        for link in links {
+            let expected = link.entry.map(|entry| chain::link(&verdict.head, &entry));
+            if expected.as_ref() != Some(&link.hash) {
+                return Ok(Verdict { broken_at: Some(link.seq), ..verdict });
+            }
+            verdict.head = link.hash;
+            verdict.entries += 1;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Link {
+    hash: String,
+}
+
+/// A link of the chain with its entry.
+#[derive(Deserialize)]
+struct Sealed {
+    seq: i64,
+    hash: String,
+    entry: Option<chain::Entry>,
+}
+
+macro_rules! entry_json {
+    () => {
+        "json_object('seq', l.seq, 'at', l.at, 'actor', l.actor, 'action', l.action, 'subject', l.subject, \
+         'requestId', l.request_id)"
+    };
+}
+
+fn last_link() -> Statement {
+    sql!("SELECT json_object('hash', hash) AS json FROM audit_chain ORDER BY seq DESC LIMIT 1")
+}
+
+fn unsealed() -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            entry_json!(),
+            " AS json FROM audit_log l
+             WHERE l.seq > (SELECT coalesce(max(seq), 0) FROM audit_chain) ORDER BY l.seq LIMIT ?1"
+        ),
+        PIECE
+    )
+}
+
+fn add_links(links: &str) -> Statement {
+    sql!(
+        "INSERT INTO audit_chain (seq, hash)
+         SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+         WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE seq = value ->> 0)",
+        links
+    )
+}
+
+fn sealed_after(seq: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('seq', c.seq, 'hash', c.hash,
+               'entry', CASE WHEN l.seq IS NOT NULL THEN ",
+            entry_json!(),
+            " END) AS json FROM audit_chain c LEFT JOIN audit_log l ON l.seq = c.seq
+             WHERE c.seq > ?1 ORDER BY c.seq LIMIT ?2"
+        ),
+        seq,
+        PIECE
+    )
+}

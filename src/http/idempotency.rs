@@ -1,0 +1,252 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, and as
+//! Stripe has it): a POST that is sent again is answered again, not done again.
+//!
+//! The first request with a key takes a row with a lease; its answer goes
+//! into the row, and whoever comes after gets it. One that dies in between is
+//! taken over when the lease has run out: the row's seed gives the same ids
+//! once more ([`crate::http::Exchange::new_id`]), so what had been made is
+//! found and not made twice. An answer that is not kept, a stream or one with
+//! a secret, is made again in the same way.
+
+use std::{borrow::Cow, future::Future};
+
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use worker::Env;
+
+use crate::{
+    error::Error,
+    http::Exchange,
+    platform::{
+        clock::{now_ms, sleep},
+        log, random,
+        response::{Content, Response},
+    },
+    store::{Database, Statement, sql},
+};
+
+const HEADER: &str = "idempotency-key";
+const MAX_KEY_BYTES: usize = 255;
+/// The longest body that is read to compare it: no route takes more.
+const MAX_BODY_BYTES: usize = 10_000_000;
+/// The longest answer that is kept.
+const MAX_KEPT_BYTES: usize = 256 * 1024;
+/// Handlers answer within moments; one that does not is either waiting for
+/// Claude's first byte, and finds what it made by its ids, or dead.
+const LEASE_MS: i64 = 10_000;
+const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long a request waits for another one with its key, look by look.
+const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];
+
+const IN_USE: Error = Error::Conflict {
+    code: "idempotency_key_in_use",
+    detail: Cow::Borrowed("A request with this Idempotency-Key is being worked on; try again in a moment"),
+};
+
+/// The row that a request works on.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    tenant: String,
+    key: String,
+    owner: String,
+    seed: String,
+    /// Whether an earlier request with this key may have made something.
+    pub(crate) is_again: bool,
+}
+
+impl Claim {
+    /// An id that is the same for each request with this key: a UUID
+    /// (version 8) from the row's seed and what the id is for.
+    pub(crate) fn id(&self, of: &str) -> String {
+        let digest = Sha256::digest(format!("{}\n{of}", self.seed));
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+    }
+}
+
+/// What a key leads to.
+enum Lookup {
+    /// This request is the one that does it.
+    Do(Claim),
+    /// It is done.
+    Answer(Response),
+}
+
+/// Runs `handler` unless its answer is known.
+///
+/// # Errors
+/// The handler's; 400 for a key that is none, 409 while another request with
+/// the key is in flight, 422 when the key was used for something else.
+pub(crate) async fn run<F>(
+    mut exchange: Exchange,
+    handler: impl FnOnce(Exchange) -> F,
+) -> Result<Response, Error>
+where
+    F: Future<Output = Result<Response, Error>>,
+{
+    let header = match exchange.request.method() {
+        "POST" => exchange.request.header(HEADER),
+        _ => None,
+    };
+    let (Some(key), Some(tenant)) = (header, exchange.caller.name()) else { return handler(exchange).await };
+    let (tenant, env) = (tenant.to_owned(), exchange.env.clone());
+    let claim = match look_up(key, tenant, &exchange).await? {
+        Lookup::Answer(response) => return Ok(response),
+        Lookup::Do(claim) => claim,
+    };
+    exchange.idempotency = Some(claim.clone());
+    let answer = handler(exchange).await;
+    if let Err(error) = note(&claim, &answer, &env).await {
+        // The work is done; a repeat will find it by its ids.
+        log::failure("idempotency.note", &error);
+    }
+    Ok(if claim.is_again { replayed(answer?) } else { answer? })
+}
+
+async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Lookup, Error> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Err(Error::invalid(
+            "Idempotency-Key",
+            format!("must have 1 to {MAX_KEY_BYTES} visible characters"),
+        ));
+    }
+    let request = fingerprint(exchange).await?;
+    let claim = Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false };
+    let database = exchange.database()?;
+    let mut pauses = PAUSES_MS.iter();
+    loop {
+        let row: Option<Row> = database.query(take(&claim, &request, now_ms())).await?.first()?;
+        let row = row.ok_or_else(|| Error::Internal("an idempotency key left no row".to_owned()))?;
+        if row.request != request {
+            return Err(Error::Unprocessable {
+                code: "idempotency_key_reused",
+                detail: "This Idempotency-Key was used for another request; use a new one",
+            });
+        }
+        let (is_mine, is_again) = (row.owner == claim.owner, row.seed != claim.seed);
+        match (row.status, row.body) {
+            (Some(status), Some(body)) => {
+                return Ok(Lookup::Answer(replayed(kept(status, row.headers, body))));
+            }
+            (None, _) if !is_mine => {}
+            // Ours to do; or done, and its answer is made once more.
+            _ => return Ok(Lookup::Do(Claim { seed: row.seed, is_again, ..claim })),
+        }
+        // Most are answered in a moment, and then all of them alike.
+        let Some(pause) = pauses.next() else { return Err(IN_USE) };
+        sleep(*pause).await;
+    }
+}
+
+/// SHA-256 of all that tells one request from another, in hex.
+async fn fingerprint(exchange: &Exchange) -> Result<String, Error> {
+    let request = &exchange.request;
+    let body = request.keep_body(MAX_BODY_BYTES).await?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{}?{}\n", request.path(), request.query()));
+    hash.update(&body);
+    Ok(base16ct::lower::encode_string(&hash.finalize()))
+}
+
+/// What the row of a key says.
+#[derive(Deserialize)]
+struct Row {
+    request: String,
+    seed: String,
+    owner: String,
+    status: Option<u16>,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+/// Takes the key's row, new or with its lease run out, and answers with it
+/// whoever has it.
+fn take(claim: &Claim, request: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO idempotency (tenant, key, request, seed, owner, lease_until, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (tenant, key) DO UPDATE SET
+           owner = CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?5 ELSE owner END,
+           lease_until = CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?6 ELSE lease_until END
+         RETURNING json_object('request', request, 'seed', seed, 'owner', owner, 'status', status,
+           'headers', json(coalesce(headers, '[]')), 'body', body) AS json",
+        claim.tenant.as_str(),
+        claim.key.as_str(),
+        request,
+        claim.seed.as_str(),
+        claim.owner.as_str(),
+        now + LEASE_MS,
+        now
+    )
+}
+
+/// Keeps the answer, or lets go of the key when nothing was done.
+async fn note(claim: &Claim, answer: &Result<Response, Error>, env: &Env) -> Result<(), Error> {
+    let statement = match answer {
+        Ok(response) => keep(claim, response),
+        Err(_) => let_go(claim),
+    };
+    Database::open(env)?.query(statement).await.map(drop)
+}
+
+fn keep(claim: &Claim, response: &Response) -> Statement {
+    let body = match &response.content {
+        Content::Bytes(bytes) if response.may_keep && bytes.len() <= MAX_KEPT_BYTES => {
+            std::str::from_utf8(bytes).ok()
+        }
+        Content::Empty => Some(""),
+        _ => None,
+    };
+    let mut headers: Vec<(&str, &str)> = vec![("content-type", &response.content_type)];
+    headers.extend(response.headers.iter().map(|(name, value)| (*name, value.as_str())));
+    sql!(
+        "UPDATE idempotency SET status = ?4, headers = ?5, body = ?6
+         WHERE tenant = ?1 AND key = ?2 AND owner = ?3 AND status IS NULL",
+        claim.tenant.as_str(),
+        claim.key.as_str(),
+        claim.owner.as_str(),
+        i64::from(response.status),
+        json!(headers).to_string(),
+        body
+    )
+}
+
+fn let_go(claim: &Claim) -> Statement {
+    sql!(
+        "DELETE FROM idempotency WHERE tenant = ?1 AND key = ?2 AND owner = ?3 AND status IS NULL",
+        claim.tenant.as_str(),
+        claim.key.as_str(),
+        claim.owner.as_str()
+    )
+}
+
+fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
+    let mut response = Response::json(status, body);
+    for (name, value) in headers {
+        match KEPT_HEADERS.iter().find(|known| **known == name) {
+            Some(known) => response = response.with(known, value),
+            None if name == "content-type" => response.content_type = value.into(),
+            None => {}
+        }
+    }
+    response
+}
+
+/// Headers of an answer that are of what was made, and not of when it was told.
+const KEPT_HEADERS: &[&str] = &["location", "etag"];
+
+fn replayed(response: Response) -> Response {
+    response.with("idempotency-replayed", "true")
+}
+
+/// Forgets the keys of more than a day ago.
+pub(crate) async fn sweep(env: &Env) {
+    let purge = sql!("DELETE FROM idempotency WHERE created_at < ?1", now_ms() - KEPT_MS);
+    let purged: Result<_, Error> = async { Database::open(env)?.query(purge).await }.await;
+    if let Err(error) = purged {
+        log::failure("idempotency.sweep", &error);
+    }
+}

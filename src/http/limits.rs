@@ -1,0 +1,93 @@
+//! How often one may call: the Rate Limiting binding, per address and per
+//! user. It counts in each of Cloudflare's places by itself and is meant to
+//! stop floods; what must be exact is counted in the database
+//! ([`crate::accounts::quotas`]).
+
+use worker::Env;
+
+use crate::{
+    error::{Error, Exceeded},
+    http::{caller::Caller, routes::Route},
+    platform::{clock::now_ms, request::Incoming, response::Response},
+    settings::{Settings, binding},
+};
+
+/// `simple` of the binding in wrangler.toml, which does not tell it itself.
+const LIMIT: i64 = 600;
+const WINDOW_S: i64 = 60;
+const POLICY: &str = "minute";
+
+/// Patterns that are not counted: what a page of a hosted app loads, and what
+/// asks whether we live.
+const UNCOUNTED: &[&str] = &["/", "/health", "/p/{slug}", "/p/{slug}/", "/p/{slug}/{*path}", "{*path}"];
+
+/// Counts a request of `request`'s address, before anything is asked of the
+/// database for it.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub(crate) async fn count_address(
+    request: &Incoming,
+    route: &Route,
+    settings: &Settings,
+    env: &Env,
+) -> Result<(), Error> {
+    if !is_counted(route, settings) {
+        return Ok(());
+    }
+    // Cloudflare sets it, and overwrites what a client has set.
+    let address = request.header("cf-connecting-ip").unwrap_or_default();
+    count(env, format!("address:{address}")).await
+}
+
+/// Counts a request of a user, wherever it comes from.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub(crate) async fn count_caller(
+    caller: &Caller,
+    route: &Route,
+    settings: &Settings,
+    env: &Env,
+) -> Result<(), Error> {
+    match caller {
+        Caller::User(user) if is_counted(route, settings) => count(env, format!("user:{}", user.id)).await,
+        _ => Ok(()),
+    }
+}
+
+/// Tells the policy in an answer that was counted.
+pub(crate) fn tell(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
+    match route {
+        Some(route) if is_counted(route, settings) && response.status != 429 => {
+            response.with_listed("ratelimit-policy", format!("\"{POLICY}\";q={LIMIT};w={WINDOW_S}"))
+        }
+        _ => response,
+    }
+}
+
+fn is_counted(route: &Route, settings: &Settings) -> bool {
+    settings.limits_rate && !UNCOUNTED.contains(&route.pattern)
+}
+
+async fn count(env: &Env, key: String) -> Result<(), Error> {
+    let missing = |e: worker::Error| Error::NotConfigured {
+        variable: binding::RATE_LIMITER,
+        detail: format!("The binding {} cannot be asked: {e}", binding::RATE_LIMITER),
+    };
+    let outcome =
+        env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?.limit(key).await.map_err(missing)?;
+    if outcome.success {
+        return Ok(());
+    }
+    Err(Error::TooManyRequests(Box::new(Exceeded {
+        policy: POLICY,
+        code: "rate_limited",
+        detail: format!("More than {LIMIT} requests in {WINDOW_S} seconds"),
+        limit: LIMIT,
+        window_s: WINDOW_S,
+        // The binding does not tell when its window began.
+        reset_at_ms: now_ms() + WINDOW_S * 1000,
+        reset_s: WINDOW_S,
+    })))
+}

@@ -228,7 +228,7 @@ test("what has come of a long answer is put by, and a Worker that is killed leav
 
   await hatch.worker.scheduled({ cron: "* * * * *" });
   assert.equal((await messages(hatch, id)).at(-1).status, "streaming", "a young one is left alone");
-  await hatch.sql("UPDATE chat_messages SET created_at = created_at - 16 * 60000 WHERE id = ?", part.id);
+  await hatch.sql("UPDATE chat_messages SET created_at = created_at - 16 * 60000, alive_at = alive_at - 16 * 60000 WHERE id = ?", part.id);
   await hatch.worker.scheduled({ cron: "* * * * *" });
   const swept = (await messages(hatch, id)).at(-1);
   assert.deepEqual([swept.status, swept.content], ["interrupted", part.content]);

@@ -237,6 +237,22 @@ describe("between the Worker and the server", () => {
     assert.equal(await named("busy thrice"), 1);
   });
 
+  test("of twenty changes at once no more than four reach the server together, and all are made", async () => {
+    let [now, most] = [0, 0];
+    const url = await serve(async (request, response) => {
+      now += 1;
+      most = Math.max(most, now);
+      const answer = await forwarded(request);
+      now -= 1;
+      response.end(answer);
+    });
+    const orderly = await on(url, sqld.token);
+    const changes = Array.from({ length: 20 }, () => orderly.api("POST", "/api/projects", { name: "in turn" }));
+    for (const { status } of await Promise.all(changes)) assert.equal(status, 201);
+    assert.ok(most > 1 && most <= 4, `${most} at once`);
+    assert.equal(await named("in turn"), 20);
+  });
+
   test("a database that stays busy is told as such", async () => {
     const patient = await on(await serve((_, response) => response.end(busy)), sqld.token, { DATABASE_TIMEOUT_MS: "200" });
     await unavailable(await patient.api("POST", "/api/projects", { name: "X" }), "unavailable");

@@ -253,3 +253,16 @@ test("300 streams, 16 at once, are all answered in full", async () => {
     }
   }));
 });
+
+test("fifty projects made at once, and fifty chats at once on them, are all there afterwards", async () => {
+  claude.setAnswer(PAGE);
+  const ids = await Promise.all(Array.from({ length: 50 }, () => newProject(hatch)));
+  const answers = await Promise.all(ids.map((id) => chat(hatch, id)));
+  for (const { status, events } of answers) assert.deepEqual([status, events.at(-1).event], [200, "done"]);
+  const [row] = await hatch.sql(
+    `SELECT count(*) AS answers, sum(status = 'complete') AS complete, count(DISTINCT project_id) AS projects
+     FROM chat_messages WHERE role = 'assistant' AND project_id IN (SELECT value FROM json_each(?))`,
+    JSON.stringify(ids),
+  );
+  assert.deepEqual(row, { answers: 50, complete: 50, projects: 50 });
+});

@@ -10,9 +10,12 @@ mod chat;
 mod code;
 mod deploy;
 mod discovery;
+mod docs;
 mod error;
 mod http;
 mod jobs;
+#[cfg(test)]
+mod openapi;
 mod platform;
 mod projects;
 mod redact;

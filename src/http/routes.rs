@@ -7,7 +7,7 @@ use futures::Future;
 
 use super::{Exchange, caller::Access};
 use crate::{
-    admin, chat, deploy, discovery,
+    admin, chat, deploy, discovery, docs,
     error::{Error, Family},
     platform::{request::Incoming, response::Response},
     projects, root,
@@ -40,10 +40,14 @@ macro_rules! routes {
     };
 }
 
-static ROUTES: &[Route] = routes! {
+pub(crate) static ROUTES: &[Route] = routes! {
     Hatch {
         Public GET "/" => root::show;
         Public GET "/health" => root::health;
+        Public GET "/openapi.json" => docs::file;
+        Public GET "/docs" => docs::file;
+        Public GET "/docs.css" => docs::file;
+        Public GET "/docs.js" => docs::file;
 
         User POST "/api/projects" => projects::create;
         User GET "/api/projects" => projects::list;

@@ -126,7 +126,7 @@ async function ask(worker, method, path, { headers = {}, body, allow } = {}) {
   assert.ok(response.status < 500 || response.status === allow, `${told} ${response.status < 500 || (await response.clone().text())}`);
   assert.match(response.headers.get("x-request-id") ?? "", /^[A-Za-z0-9_-]{8,64}$/, told);
   if (path.startsWith("/p/")) assert.equal(response.headers.get("x-content-type-options"), "nosniff", told);
-  else for (const [name, value] of Object.entries(response.ok && /^\/(docs|openapi)/.test(path) ? PAGE_SECURITY : SECURITY)) assert.equal(response.headers.get(name), value, `${told} ${name}`);
+  else for (const [name, value] of Object.entries(response.status === 200 && /^\/(docs|openapi)/.test(path) ? PAGE_SECURITY : SECURITY)) assert.equal(response.headers.get(name), value, `${told} ${name}`);
   return conforming(method, path, response);
 }
 

@@ -97,8 +97,7 @@ fn dead_letters() -> Operation {
     };
     let letters = Answer::new(200, "Messages that could not be dealt with, newest first.")
         .json(vec![letter])
-        .may_have("Link", "The next page, where there is one.")
-        .leads_to(&["admin.redrive"], "id", "/0/id");
+        .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /admin/dead-letters", "admin.dead_letters", "List the dead letters")
         .paged(20)
         .answers(letters)

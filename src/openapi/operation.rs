@@ -224,6 +224,22 @@ impl Answer {
         self
     }
 
+    /// [`Self::leads_to`] an operation that takes something of the answer in its
+    /// body as well.
+    pub(crate) fn leads_to_with(
+        self,
+        target: &'static str,
+        parameter: &'static str,
+        pointer: &'static str,
+        body: Value,
+    ) -> Self {
+        let mut answer = self.leads_to(&[target], parameter, pointer);
+        if let Some(link) = answer.links.last_mut() {
+            link.body = Some(body);
+        }
+        answer
+    }
+
     /// The operations that take this place of the answer (a JSON pointer) as
     /// their path's `parameter`.
     pub(crate) fn leads_to(

@@ -1,12 +1,18 @@
 //! The types as JSON Schema (2020-12), gathered under `components/schemas`.
 
+use std::borrow::Cow;
+
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
+    json_schema,
     transform::{Transform, transform_subschemas},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+/// Text without U+0000, which SQLite would cut it at.
+const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// RFC 9457, as [`crate::error`] writes it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,9 +63,11 @@ impl Schemas {
             });
             settings.into_generator()
         };
+        let mut requests = generator(Contract::Deserialize);
+        requests.subschema_for::<Ignored>();
         let mut answers = generator(Contract::Serialize);
         answers.subschema_for::<Problem>();
-        Self { requests: generator(Contract::Deserialize), answers }
+        Self { requests, answers }
     }
 
     /// Every type that has been asked for, by name.
@@ -93,20 +101,45 @@ fn transformed(schema: Value, mut transform: impl Transform) -> Value {
     schema.to_value()
 }
 
+/// JSON that nobody reads. Of unknown fields, too, no text may hold U+0000.
+struct Ignored;
+
+impl JsonSchema for Ignored {
+    fn schema_name() -> Cow<'static, str> {
+        "Ignored".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let ignored = generator.subschema_for::<Self>();
+        json_schema!({
+            "description": "A field that the route does not know is ignored, whatever it is.",
+            "anyOf": [
+                { "type": ["null", "boolean", "number", "string"] },
+                { "type": "array", "items": ignored },
+                { "type": "object", "additionalProperties": ignored },
+            ],
+        })
+    }
+}
+
 struct Request;
 
 impl Transform for Request {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
+        if schema.get("properties").is_some() {
+            schema
+                .insert("additionalProperties".to_owned(), json!({ "$ref": "#/components/schemas/Ignored" }));
+        }
+        if schema.get("additionalProperties").is_some() && schema.get("propertyNames").is_none() {
+            schema.insert("propertyNames".to_owned(), json!({ "pattern": NO_NUL }));
+        }
         if schema.get("default").is_some_and(Value::is_null) {
             schema.remove("default");
         }
-        let is_free_text =
-            schema.get("type").is_some_and(|kind| kind == "string" || *kind == json!(["string", "null"]));
-        if is_free_text
-            && !["pattern", "format", "enum", "const"].iter().any(|rule| schema.get(*rule).is_some())
-        {
-            schema.insert("pattern".to_owned(), json!(r"^[^\u0000]*$"));
+        let ruled = ["pattern", "format", "enum", "const"].iter().any(|rule| schema.get(*rule).is_some());
+        if !ruled && has_type(schema, "string") {
+            schema.insert("pattern".to_owned(), json!(NO_NUL));
         }
         transform_subschemas(self, schema);
     }
@@ -128,5 +161,12 @@ impl Transform for Answer {
 fn plain(schema: &mut Schema) {
     if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
+    }
+}
+
+fn has_type(schema: &Schema, name: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().any(|kind| kind == name),
+        kind => kind.is_some_and(|kind| kind == name),
     }
 }

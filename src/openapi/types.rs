@@ -94,7 +94,11 @@ impl JsonSchema for Code {
                     "propertyNames": { "type": "string", "pattern": Self::path(), "maxLength": 240 },
                     "additionalProperties": { "type": "string" },
                 },
-                { "type": "string", "contentMediaType": "application/json" },
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "pattern": r"^[ \t\r\n]*\{[^\u0000]*\}[ \t\r\n]*$",
+                },
             ],
         })
     }

@@ -52,7 +52,7 @@ fn of_project(route: &'static str, id: &'static str, summary: &'static str) -> O
 }
 
 fn with_if_match(operation: Operation) -> Operation {
-    let tag = json_schema!({ "type": "string", "examples": ["\"3\""] });
+    let tag = json_schema!({ "type": "string" });
     operation.header("If-Match", "Only if this is still its `ETag`.", tag).fails(Error::PreconditionFailed)
 }
 
@@ -62,14 +62,7 @@ fn create() -> Operation {
         .with("Location", "Where it is.")
         .with("ETag", ETAG)
         .leads_to(
-            &[
-                "projects.show",
-                "projects.update",
-                "projects.delete",
-                "projects.versions",
-                "projects.rollback",
-                "chat.history",
-            ],
+            &["projects.show", "projects.update", "projects.delete", "projects.versions", "chat.history"],
             "id",
             "/id",
         )
@@ -102,7 +95,8 @@ fn show() -> Operation {
 fn update() -> Operation {
     let project = Answer::new(200, "The project as it is now.")
         .json(Project::example(Some(CODE), 1))
-        .with("ETag", ETAG);
+        .with("ETag", ETAG)
+        .leads_to_with("projects.rollback", "id", "/id", json!({ "version": "$response.body#/version" }));
     with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("What is left out stays. Other code is a new version.")
         .body::<ProjectChange>(json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }))

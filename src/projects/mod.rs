@@ -53,7 +53,8 @@ struct ProjectChange {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Rollback {
-    #[garde(range(min = 1))]
+    #[serde(deserialize_with = "body::integer")]
+    #[garde(range(min = 1, max = 9_007_199_254_740_991_i64))]
     version: i64,
 }
 

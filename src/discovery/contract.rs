@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{LONGEST_SEARCH, NOT_FOUND};
 use crate::{
-    openapi::{Answer, Count, Id, Operation, Room, Time, Url},
+    openapi::{Answer, Count, Id, NO_NUL, Operation, Room, Time, Url},
     store::projects::contract::Project,
 };
 
@@ -44,7 +44,7 @@ fn list() -> Operation {
         .json(vec![APP])
         .with("Cache-Control", "Public.")
         .may_have("Link", "The next page, where there is one.");
-    let search = json_schema!({ "type": "string", "maxLength": LONGEST_SEARCH });
+    let search = json_schema!({ "type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL });
     let sort = json_schema!({ "type": "string", "enum": ["recent", "popular"], "default": "recent" });
     Operation::new("GET /api/discovery", "discovery.list", "List the apps that are live")
         .query("q", "Text in the name or the description.", search)

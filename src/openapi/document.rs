@@ -60,11 +60,11 @@ fn in_order<T: Serialize, S: Serializer>(entries: &[(String, T)], serializer: S)
     serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 
-pub(super) fn build(rooms: Vec<Room>) -> Document {
+pub(super) fn build(rooms: &[Room]) -> Document {
     let (mut schemas, mut failures) = (Schemas::new(), Map::new());
     let mut paths: Vec<(String, PathItem)> = Vec::new();
     let tags = rooms.iter().map(|room| json!({ "name": room.name, "description": room.about })).collect();
-    for room in &rooms {
+    for room in rooms {
         for operation in &room.operations {
             let Some(route) = route_of(operation) else { continue };
             let object = object(room.name, route, operation, &mut schemas, &mut failures);
@@ -162,7 +162,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             "in": parameter.place,
             "description": parameter.about,
             "required": parameter.place == "path",
-            "schema": schemas::request(parameter.schema.clone().to_value()),
+            "schema": parameter.schema,
         });
         if let Some(example) = &parameter.example {
             object["example"] = example.clone();

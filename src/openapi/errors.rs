@@ -123,6 +123,9 @@ fn example(error: &Error, answer: &Response) -> (String, Value) {
 
 /// `retry-after` → `Retry-After`
 fn canonical(name: &str) -> String {
-    let word = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let word = |word: &str| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        first.to_ascii_uppercase() + rest
+    };
     name.split('-').map(word).collect::<Vec<_>>().join("-").replace("Www", "WWW")
 }

@@ -11,7 +11,7 @@ mod schemas;
 mod types;
 
 pub(crate) use operation::{Answer, Operation, Room};
-pub(crate) use types::{Code, Count, Id, NOT_BLANK, Time, Url};
+pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
 
 use crate::{admin, chat, deploy, discovery, docs, projects, root, skills};
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_document_in_public_is_the_one_of_the_code() {
-        let mut document = serde_json::to_string_pretty(&document::build(rooms())).unwrap();
+        let mut document = serde_json::to_string_pretty(&document::build(&rooms())).unwrap();
         document.push('\n');
         if env::var_os("UPDATE_OPENAPI").is_some() {
             fs::write(FILE, &document).unwrap();

@@ -11,8 +11,7 @@ use schemars::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// Text without U+0000, which SQLite would cut it at.
-const NO_NUL: &str = r"^[^\u0000]*$";
+use super::types::NO_NUL;
 
 /// RFC 9457, as [`crate::error`] writes it.
 #[derive(Debug, Serialize, JsonSchema)]

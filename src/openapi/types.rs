@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
+/// The pattern of text without U+0000, which SQLite would cut it at.
+pub(crate) const NO_NUL: &str = r"^[^\u0000]*$";
+
 /// The pattern of text that has something to see in it.
 pub(crate) const NOT_BLANK: &str = r"^[^\u0000]*\S[^\u0000]*$";
 

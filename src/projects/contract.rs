@@ -67,7 +67,10 @@ fn create() -> Operation {
             "/id",
         )
         .leads_to_body("chat.stream", json!({ "projectId": "$response.body#/id" }))
-        .leads_to_body("deploy.create", json!({ "projectId": "$response.body#/id" }));
+        .leads_to_body(
+            "deploy.create",
+            json!({ "projectId": "$response.body#/id", "code": { "index.html": "<!doctype html>" } }),
+        );
     Operation::new("POST /api/projects", "projects.create", "Create a project")
         .body::<NewProject>(json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }))
         .answers(project)

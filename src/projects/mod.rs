@@ -101,7 +101,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `PATCH /api/projects/:id`
 pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let change: ProjectChange = body::json(&exchange).await?;
     let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
 
@@ -130,7 +130,7 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
 /// go with it.
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let id = exchange.param("id");
     let [present, _, deleted] = exchange
         .database()?

@@ -100,7 +100,7 @@ test("A rollback makes the old code the newest version", async () => {
   assert.deepEqual([newest.version, newest.origin, older.length], [4, "rollback", 3]);
   await changingNothing(project, async () => {
     for (const version of [5, 1000, Number.MAX_SAFE_INTEGER]) {
-      const { detail } = await problem(await api("POST", `${path(project)}/rollback`, { version }), 404, "not_found");
+      const { detail } = await problem(await api("POST", `${path(project)}/rollback`, { version }), 409, "unknown_version");
       assert.equal(detail, "Version not found");
     }
   });

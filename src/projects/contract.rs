@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
+use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, unknown_version};
 use crate::{
     error::Error,
     openapi::{Answer, Count, Id, Operation, Room, Time},
@@ -140,5 +140,5 @@ fn rollback() -> Operation {
         .about("The old code becomes the newest version; nothing is lost.")
         .body::<Rollback>(json!({ "version": 1 }))
         .answers(project)
-        .fails(Error::NotFound("Version not found"))
+        .fails(unknown_version())
 }

@@ -174,9 +174,14 @@ pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
         .await?;
     match (present.is_empty(), rolled_back.is_empty()) {
         (true, _) => Err(NOT_FOUND),
-        (false, true) => Err(Error::NotFound("Version not found")),
+        (false, true) => Err(unknown_version()),
         (false, false) => shown(200, rolled_back),
     }
+}
+
+/// Not 404: the project, which the path names, is there.
+fn unknown_version() -> Error {
+    Error::Conflict { code: "unknown_version", detail: "Version not found".to_owned() }
 }
 
 /// A project row as an answer: `{"revision":…,"project":{…}}` from the

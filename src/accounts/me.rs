@@ -123,13 +123,14 @@ async fn write_list(
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     if exchange.query("confirm").as_deref() != Some(user) {
-        return Err(Error::invalid(
-            "confirm",
-            "must be your user id (GET /auth/me): everything of yours will be deleted",
-        ));
+        return Err(unconfirmed());
     }
     let mut batch = store::delete_account(user);
     batch.push(exchange.audit("account.delete", user));
     exchange.database()?.batch_all(batch).await?;
     Ok(Response::empty(204))
+}
+
+pub(super) fn unconfirmed() -> Error {
+    Error::invalid("confirm", "must be your user id (GET /auth/me): everything of yours will be deleted")
 }

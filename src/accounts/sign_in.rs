@@ -23,20 +23,24 @@ use crate::{
 const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewChallenge {
-    /// `0x` and 40 hex digits.
+pub(super) struct NewChallenge {
+    /// `0x` and 40 hex digits; in mixed case they must have the checksum of EIP-55.
     #[garde(length(max = 42))]
+    #[cfg_attr(test, schemars(regex(pattern = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40}|[0-9a-fA-F]{40})$")))]
     address: String,
     /// By EIP-155; one of `WALLET_CHAIN_IDS`.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(extend("enum" = [1, 10, 137, 8453, 42161, null])))]
     chain_id: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Signed {
+pub(super) struct Signed {
     /// The text of the challenge, byte for byte.
     #[garde(length(max = 4096))]
     message: String,

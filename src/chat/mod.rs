@@ -4,6 +4,8 @@
 //! asked, and whatever becomes of the stream, what arrived is saved
 //! (turn.rs).
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod prompt;
 mod replay;
 mod sandbox;
@@ -39,14 +41,17 @@ const AFTER_CLIENT_MS: i64 = 25_000;
 const MARGIN_MS: i64 = 30_000;
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewMessage {
     #[garde(length(min = 1, max = 64))]
     project_id: String,
     #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
     #[serde(default)]
     #[garde(inner(custom(model_id)))]
+    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$")))]
     model: Option<String>,
 }
 

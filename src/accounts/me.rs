@@ -108,7 +108,7 @@ async fn write_list(
 ) -> Result<(), Broken> {
     let (mut page, mut separator) = (page::Page::first(page::MAX_LIMIT), "");
     loop {
-        let answer = page::fetch(database, page, &list).await?.unwrap_or_default();
+        let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
         let rows = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
         // A page that was announced is empty when its rows have been deleted meanwhile.
@@ -117,7 +117,9 @@ async fn write_list(
             separator = ",";
         }
         let Some((key, id)) = last else { return Ok(()) };
-        page = page::Page { limit: page::MAX_LIMIT, after: Some((key, id.to_owned())) };
+        // Where rows are long, the next ones are too.
+        let limit = (page.limit * 2).min(page::MAX_LIMIT);
+        page = page::Page { limit, after: Some((key, id.to_owned())) };
     }
 }
 

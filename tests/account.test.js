@@ -211,22 +211,6 @@ test("An export of projects with much code comes in as many pieces as it takes",
   assert.deepEqual(versions.map((version) => version.code === code), Array(5).fill(true));
 });
 
-test("An export whose projects are deleted while it is read is still JSON", async () => {
-  const { token, userId } = await signIn();
-  // More than fits between the database and a reader who has only begun.
-  const code = JSON.stringify({ "a.txt": "x".repeat(800_000) });
-  for (let n = 0; n < 25; n++) {
-    await sql("INSERT INTO projects (id, user_id, name, code, created_at, updated_at) VALUES (?1, ?2, 'Long', ?3, 1, 1)", `${userId}-${n}`, userId, code);
-  }
-  const response = await api("GET", "/auth/export", undefined, as(token));
-  const reader = response.body.getReader();
-  const parts = [(await reader.read()).value];
-  await sql("DELETE FROM projects WHERE user_id = ?", userId);
-  for (let part = await reader.read(); !part.done; part = await reader.read()) parts.push(part.value);
-  const { projects } = JSON.parse(Buffer.concat(parts).toString());
-  assert.ok(projects.length < 25, "the rows went too late for this test");
-});
-
 // --- Its end ------------------------------------------------------------------
 
 test("An account is deleted only by whoever names it", async () => {

@@ -51,6 +51,9 @@ CREATE TABLE daily_counters (
   PRIMARY KEY (user_id, name, day)
 ) STRICT, WITHOUT ROWID;
 
+-- When a streaming answer's Worker was last known to live.
+ALTER TABLE chat_messages ADD COLUMN alive_at INTEGER;
+
 CREATE TABLE idempotency (
   tenant TEXT NOT NULL,                   -- a user's id, or 'operator'
   key TEXT NOT NULL,                      -- Idempotency-Key

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # `npm run dev [-- wrangler flags]`: sets up what is missing, migrates the
-# database (local D1, or DATABASE_URL of .dev.vars) and serves the API at http://localhost:8787.
+# database (local D1, or DATABASE_URL of --var or .dev.vars) and serves the API at http://localhost:8787.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
 require_rust
 ensure_node_modules
 
-# Of wrangler's flags, two concern the other commands here as well.
-port=8787 persist=()
+# Of wrangler's flags, some concern the other commands here as well. As for
+# wrangler dev, the shell's own variables do not count.
+port=8787 persist=() database=(-u DATABASE_URL -u DATABASE_AUTH_TOKEN)
 args=("$@")
 for i in "${!args[@]}"; do
   case ${args[i]} in
@@ -16,6 +17,11 @@ for i in "${!args[@]}"; do
     --port=*) port=${args[i]#--port=} ;;
     --persist-to) persist=(--persist-to "${args[i + 1]:-}") ;;
     --persist-to=*) persist=(--persist-to "${args[i]#--persist-to=}") ;;
+  esac
+  # --var NAME:value …, or --var=NAME:value.
+  var=${args[i]#--var=}
+  case $var in
+    DATABASE_URL:* | DATABASE_AUTH_TOKEN:*) database+=("${var%%:*}=${var#*:}") ;;
   esac
 done
 
@@ -28,8 +34,7 @@ export HATCH_PROFILE=--dev
 bash scripts/build.sh
 
 say "migrating the database"
-# As for wrangler dev, only .dev.vars counts.
-env -u DATABASE_URL -u DATABASE_AUTH_TOKEN node scripts/migrate.js "${persist[@]}" >/dev/null
+env "${database[@]}" node scripts/migrate.js "${persist[@]}" >/dev/null
 
 # wrangler dev does not run cron triggers: this does, once a minute, for as
 # long as wrangler (which takes over this process) lives.

@@ -176,7 +176,10 @@ impl Error {
             }
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
             Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
-            Self::Unavailable(_) => "The database cannot answer now; try again in a moment".to_owned(),
+            Self::Unavailable(_) => {
+                "The database cannot answer now. A change was made as a whole or not at all: look, then try again"
+                    .to_owned()
+            },
             Self::Internal(_) => {
                 "Something went wrong on our side; quote the request id when you report it".to_owned()
             }

@@ -228,7 +228,7 @@ test("what has come of a long answer is put by, and a Worker that is killed leav
 
   await hatch.worker.scheduled({ cron: "* * * * *" });
   assert.equal((await messages(hatch, id)).at(-1).status, "streaming", "a young one is left alone");
-  await hatch.sql("UPDATE chat_messages SET created_at = created_at - 16 * 60000 WHERE id = ?", part.id);
+  await hatch.sql("UPDATE chat_messages SET created_at = created_at - 16 * 60000, alive_at = alive_at - 16 * 60000 WHERE id = ?", part.id);
   await hatch.worker.scheduled({ cron: "* * * * *" });
   const swept = (await messages(hatch, id)).at(-1);
   assert.deepEqual([swept.status, swept.content], ["interrupted", part.content]);
@@ -252,4 +252,17 @@ test("300 streams, 16 at once, are all answered in full", async () => {
       assert.equal(textOf(events), PAGE);
     }
   }));
+});
+
+test("fifty projects made at once, and fifty chats at once on them, are all there afterwards", async () => {
+  claude.setAnswer(PAGE);
+  const ids = await Promise.all(Array.from({ length: 50 }, () => newProject(hatch)));
+  const answers = await Promise.all(ids.map((id) => chat(hatch, id)));
+  for (const { status, events } of answers) assert.deepEqual([status, events.at(-1).event], [200, "done"]);
+  const [row] = await hatch.sql(
+    `SELECT count(*) AS answers, sum(status = 'complete') AS complete, count(DISTINCT project_id) AS projects
+     FROM chat_messages WHERE role = 'assistant' AND project_id IN (SELECT value FROM json_each(?))`,
+    JSON.stringify(ids),
+  );
+  assert.deepEqual(row, { answers: 50, complete: 50, projects: 50 });
 });

@@ -16,7 +16,8 @@ import { execute } from "../scripts/libsql.js";
  *
  * @returns `url`, `token` (for all), `tokenOf(claims)` (a JSON Web Token, such
  *   as `{a: "ro"}`, with `exp` in seconds), `sql(text, ...args)` (rows),
- *   `stop()` (as by a power cut) and `start()`.
+ *   `wal` (the file where what is being written goes), `stop()` (as by a
+ *   power cut) and `start()`.
  */
 export async function startSqld() {
   const folder = await mkdtemp(join(tmpdir(), "hatch-sqld-"));
@@ -45,6 +46,7 @@ export async function startSqld() {
     ...database,
     tokenOf: (claims) => signed(claims, privateKey),
     sql: (text, ...args) => execute(database, text, args),
+    wal: join(folder, "db.sqld/dbs/default/data-wal"),
     start,
     stop,
   };

@@ -4,15 +4,22 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
 import { migrate } from "../scripts/migrate.js";
+import { until } from "./deployments.js";
 import { problem, startMigratedSqld, startWorker } from "./harness.js";
 
 const sqld = await startMigratedSqld();
-const on = (url, token, vars = {}) => startWorker({ DATABASE_URL: url, DATABASE_AUTH_TOKEN: token, ...vars });
+const workers = [];
+const on = async (url, token, vars = {}) => {
+  const worker = await startWorker({ DATABASE_URL: url, DATABASE_AUTH_TOKEN: token, ...vars });
+  workers.push(worker);
+  return worker;
+};
 const worker = await on(sqld.url, sqld.token);
 
 const created = async (fields = { name: "Pomodoro" }) => {
@@ -23,9 +30,9 @@ const created = async (fields = { name: "Pomodoro" }) => {
 
 /** Checks that an answer is a 503 of this code without any token in it; answers with its detail. */
 const unavailable = async (response, code) => {
-  const { detail } = await problem(response, 503, code);
-  assert.doesNotMatch(detail, /eyJ/);
-  return detail;
+  const told = await problem(response, 503, code);
+  assert.doesNotMatch(JSON.stringify([told, [...response.headers]]), /eyJ/);
+  return told.detail;
 };
 
 describe("a database on sqld", () => {
@@ -92,6 +99,49 @@ describe("a database on sqld", () => {
     assert.deepEqual(row, { version: 50, versions: 50 });
   });
 
+  test("fifty callers that never let up are all served, and all they wrote is there", async () => {
+    const callers = Array.from({ length: 50 }, async (_, n) => {
+      for (const version of [1, 2, 3]) {
+        const { id } = await created({ name: `caller ${n}` });
+        const code = JSON.stringify({ "index.html": `<p>${version}</p>` });
+        assert.equal((await worker.api("PATCH", `/api/projects/${id}`, { code })).status, 200);
+      }
+    });
+    await Promise.all(callers);
+    const [row] = await sqld.sql(`SELECT count(*) AS projects, sum(version) AS versions, sum(revision) AS revisions
+      FROM projects WHERE name GLOB 'caller *'`);
+    assert.deepEqual(row, { projects: 150, versions: 150, revisions: 300 });
+  });
+
+  test("killed in the middle of a batch it has kept nothing of it, and serves the next one", async () => {
+    const { id } = await created();
+    const code = JSON.stringify({ "index.html": "<p>lost?</p>" });
+    // The batch's last statement writes more than memory holds, so that half
+    // of the batch lies on the disk, and for longer than the batch may live.
+    await sqld.sql("CREATE TABLE ballast (a)");
+    await sqld.sql(`CREATE TRIGGER endless AFTER INSERT ON project_versions BEGIN
+      INSERT INTO ballast WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+      SELECT zeroblob(10000) FROM n; END`);
+    const { size } = await stat(sqld.wal);
+    const answer = worker.api("PATCH", `/api/projects/${id}`, { code });
+    await until(async () => (await stat(sqld.wal)).size > size + 20_000_000, "half a batch on the disk");
+    await sqld.stop();
+    try {
+      const detail = await unavailable(await answer, "unavailable");
+      assert.match(detail, /as a whole or not at all/);
+    } finally {
+      await sqld.start();
+    }
+    const [row] = await sqld.sql(
+      `SELECT code, version, revision, (SELECT count(*) FROM project_versions WHERE project_id = id) AS versions,
+              (SELECT count(*) FROM ballast) AS ballast FROM projects WHERE id = ?1`,
+      id,
+    );
+    assert.deepEqual(row, { code: null, version: 0, revision: 1, versions: 0, ballast: 0 });
+    await sqld.sql("DROP TRIGGER endless");
+    assert.equal((await worker.api("PATCH", `/api/projects/${id}`, { code })).status, 200);
+  });
+
   test("a server that was away is used again when it is back, with all it had", async () => {
     const { id } = await created();
     await sqld.stop();
@@ -142,11 +192,16 @@ describe("what is wrong with the database is said so that it can be mended", () 
     assert.match(detail, /DATABASE_URL must be libsql:/);
   });
 
-  test("a server that is something else", async () => {
-    const other = await on(await serve((_, response) => response.writeHead(404).end("nothing here")), sqld.token);
-    const detail = await unavailable(await other.api("GET", "/api/projects"), "not_configured");
-    assert.match(detail, /no libSQL database at DATABASE_URL/);
-  });
+  for (const [name, answer] of [
+    ["a server that is something else", (_, response) => response.writeHead(404).end("nothing here")],
+    ["a server that shows a page", (_, response) => response.writeHead(200, { "content-type": "text/html" }).end("<html>")],
+  ]) {
+    test(name, async () => {
+      const other = await on(await serve(answer), sqld.token);
+      const detail = await unavailable(await other.api("GET", "/api/projects"), "not_configured");
+      assert.match(detail, /no libSQL database at DATABASE_URL/);
+    });
+  }
 
   for (const [name, answer] of [
     ["a server that never answers", () => {}],
@@ -161,6 +216,82 @@ describe("what is wrong with the database is said so that it can be mended", () 
       await unavailable(response, "unavailable");
     });
   }
+});
+
+describe("between the Worker and the server", () => {
+  const busy = JSON.stringify({
+    results: [{ type: "ok", response: { type: "batch", result: {
+      step_results: [null, null], step_errors: [{ message: "database is locked", code: "SQLITE_BUSY" }, null],
+    } } }],
+  });
+
+  test("a database that is busy is asked again, and the change is made once", async () => {
+    let asked = 0;
+    const url = await serve(async (request, response) => {
+      asked += 1;
+      response.end(asked <= 3 ? busy : await forwarded(request));
+    });
+    const patient = await on(url, sqld.token);
+    assert.equal((await patient.api("POST", "/api/projects", { name: "busy thrice" })).status, 201);
+    assert.equal(asked, 4);
+    assert.equal(await named("busy thrice"), 1);
+  });
+
+  test("of twenty changes at once no more than four reach the server together, and all are made", async () => {
+    let [now, most] = [0, 0];
+    const url = await serve(async (request, response) => {
+      now += 1;
+      most = Math.max(most, now);
+      const answer = await forwarded(request);
+      now -= 1;
+      response.end(answer);
+    });
+    const orderly = await on(url, sqld.token);
+    const changes = Array.from({ length: 20 }, () => orderly.api("POST", "/api/projects", { name: "in turn" }));
+    for (const { status } of await Promise.all(changes)) assert.equal(status, 201);
+    assert.ok(most > 1 && most <= 4, `${most} at once`);
+    assert.equal(await named("in turn"), 20);
+  });
+
+  test("a database that stays busy is told as such", async () => {
+    const patient = await on(await serve((_, response) => response.end(busy)), sqld.token, { DATABASE_TIMEOUT_MS: "200" });
+    await unavailable(await patient.api("POST", "/api/projects", { name: "X" }), "unavailable");
+  });
+
+  test("a change whose answer is lost is made once, and the error leaves it open", async () => {
+    let asked = 0;
+    const url = await serve(async (request) => {
+      asked += 1;
+      await forwarded(request);
+      request.socket.destroy();
+    });
+    const cut = await on(url, sqld.token);
+    const detail = await unavailable(await cut.api("POST", "/api/projects", { name: "answer lost" }), "unavailable");
+    assert.match(detail, /as a whole or not at all: look, then try again/);
+    assert.equal(asked, 1);
+    assert.equal(await named("answer lost"), 1);
+  });
+
+  test("a change that was lost on its way is not made", async () => {
+    const cut = await on(await serve((request) => request.socket.destroy()), sqld.token);
+    await unavailable(await cut.api("POST", "/api/projects", { name: "request lost" }), "unavailable");
+    assert.equal(await named("request lost"), 0);
+  });
+
+  const named = async (name) => (await sqld.sql("SELECT count(*) AS n FROM projects WHERE name = ?1", name))[0].n;
+
+  /** What sqld answers to the request. */
+  const forwarded = async (request) => {
+    const { authorization } = request.headers;
+    const headers = { authorization, "content-type": "application/json" };
+    return (await fetch(sqld.url + request.url, { method: "POST", headers, body: await text(request) })).text();
+  };
+});
+
+test("no token was ever logged", () => {
+  const logs = JSON.stringify(workers.map((worker) => worker.harness.getLogs()));
+  assert.ok(logs.includes("Turso: no answer within 200 ms"));
+  assert.ok(!logs.includes("eyJ"));
 });
 
 describe("a migration", () => {

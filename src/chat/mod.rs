@@ -27,7 +27,7 @@ use crate::{
     },
     settings::{ChatFormat, Settings},
     store::{Database, projects},
-    upstream::{anthropic, sandbox as sandbox_model},
+    upstream::{anthropic, retry, sandbox as sandbox_model},
 };
 
 const NOT_FOUND: Error = Error::NotFound("Project not found");
@@ -35,6 +35,8 @@ const NOT_FOUND: Error = Error::NotFound("Project not found");
 /// How long Claude is read on for after the client left: the platform ends an
 /// invocation about 30 s after that, and saving takes some of it.
 const AFTER_CLIENT_MS: i64 = 25_000;
+/// How much longer than the deadlines say a slow database may make a turn.
+const MARGIN_MS: i64 = 30_000;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +80,7 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         reserved: None,
     };
     if exchange.is_again()
-        && let Some(answer) = replay::answer(&turn, format, &database, &exchange.background).await?
+        && let Some(answer) = replay::answer(&turn, format, &database, &exchange).await?
     {
         return Ok(answer);
     }
@@ -197,9 +199,23 @@ pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
+/// Whoever streams an answer is heard of more often than this: from each
+/// attempt to reach Claude to the next, and from one piece to the next.
+fn lost_before(settings: &Settings) -> i64 {
+    let timeouts = &settings.timeouts;
+    let head_ms = i64::try_from(timeouts.head_ms).unwrap_or(i64::MAX);
+    (now_ms() - MARGIN_MS)
+        .saturating_sub(timeouts.idle_ms)
+        .saturating_sub(head_ms.saturating_mul(retry::ATTEMPTS.into()))
+}
+
 /// Ends the answers whose Worker was killed while they streamed.
 pub(crate) async fn sweep(env: &Env) {
-    let swept = async { Database::open(env)?.query(store::interrupt_lost(now_ms())).await };
+    let swept = async {
+        let settings = Settings::of(env)?;
+        let before = lost_before(&settings);
+        Database::open(env)?.query(store::interrupt_lost(before)).await
+    };
     if let Err(error) = swept.await {
         log::failure("chat.sweep", &error);
     }

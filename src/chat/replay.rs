@@ -4,20 +4,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    store,
+    lost_before, store,
     turn::{self, Base, Turn},
 };
 use crate::{
     error::Error,
-    http::sse,
+    http::{Exchange, sse},
     platform::{
-        background::Background,
         pump::End,
         response::Response,
         stream::{self},
     },
     settings::ChatFormat,
-    store::{Database, Rows},
+    store::Database,
     upstream::anthropic::events::Message,
 };
 
@@ -29,9 +28,11 @@ pub(super) async fn answer(
     turn: &Turn,
     format: ChatFormat,
     database: &Database,
-    background: &Background,
+    exchange: &Exchange,
 ) -> Result<Option<Response>, Error> {
-    let [saved, before]: [Rows; 2] = database.batch(store::saved(turn)).await?;
+    let lost = store::interrupt_lost(lost_before(&exchange.settings));
+    let [saved, before] = store::saved(turn);
+    let [_, saved, before] = database.batch([lost, saved, before]).await?;
     let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
     if saved.status == "streaming" {
         return Err(Error::Conflict {
@@ -41,7 +42,7 @@ pub(super) async fn answer(
     }
     let words = told(turn, &saved, &Base::of(&before)?, format);
     let (client, body) = stream::channel()?;
-    background.run(async move {
+    exchange.background.run(async move {
         // Whoever leaves can ask once more.
         let _ = client.write(words.as_bytes()).await;
         client.close().await;

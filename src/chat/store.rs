@@ -14,9 +14,6 @@ use crate::{
     upstream::anthropic::events::Message,
 };
 
-/// A streaming answer older than this has lost its Worker.
-const LOST_AFTER_MS: i64 = 15 * 60 * 1000;
-
 #[derive(Debug, Deserialize)]
 pub(super) struct Project {
     pub(super) code: Option<String>,
@@ -147,12 +144,13 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>) -> Statement {
 
 /// Puts by what has come of an answer that is still coming. Comes too late
 /// for one that is saved.
-pub(super) fn put_by(turn: &Turn, content: &str) -> Statement {
+pub(super) fn put_by(turn: &Turn, content: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+        "UPDATE chat_messages SET content = ?3, alive_at = ?4 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
         turn.id.as_str(),
         turn.user.as_str(),
-        content
+        content,
+        now
     )
 }
 
@@ -176,9 +174,11 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
     )
 }
 
-pub(super) fn interrupt_lost(now: i64) -> Statement {
+/// Ends the answers that nobody has been heard of since `before`.
+pub(super) fn interrupt_lost(before: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET status = 'interrupted' WHERE status = 'streaming' AND created_at < ?1",
-        now - LOST_AFTER_MS
+        "UPDATE chat_messages SET status = 'interrupted'
+         WHERE status = 'streaming' AND created_at < ?1 AND coalesce(alive_at, created_at) < ?1",
+        before
     )
 }

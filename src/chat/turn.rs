@@ -97,7 +97,7 @@ pub(super) async fn carry(
     let put_by = async |so_far: Vec<u8>| {
         let message = Message::of(&so_far);
         // What is lost here is put by a few seconds later, or saved at the end.
-        let _ = database.query(store::put_by(&turn, &message.text)).await;
+        let _ = database.query(store::put_by(&turn, &message.text, now_ms())).await;
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, put_by).await;
     let message = Message::of(&received);

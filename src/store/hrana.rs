@@ -17,10 +17,11 @@ use crate::error::Error;
 /// by the way it was built, and each stream begins anew.
 const FOREIGN_KEYS: &str = "PRAGMA foreign_keys = ON";
 
-/// Codes of refusals that pass by themselves.
+/// How the codes begin of a step that did nothing because others are at work.
+const BUSY: &[&str] = &["SQLITE_BUSY", "SQLITE_LOCKED"];
+
+/// Codes of other refusals that pass by themselves.
 const TRANSIENT: &[&str] = &[
-    "SQLITE_BUSY",
-    "SQLITE_LOCKED",
     "SQLITE_INTERRUPT",
     "TRANSACTION_BUSY",
     "TRANSACTION_TIMEOUT",
@@ -35,6 +36,17 @@ pub(super) struct Script {
     /// The first step that is a statement of the caller's.
     first: usize,
     statements: usize,
+    writes: bool,
+}
+
+/// The server's answer to a [`Script`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// The rows of each statement; what was to be written is written.
+    Rows(Vec<Rows>),
+    /// Others were writing for too long. Nothing is written, so that the
+    /// script may be sent again; the server's words.
+    Busy(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -96,7 +108,7 @@ impl Script {
     }
 
     fn new(only_reads: bool) -> Self {
-        let mut script = Self { steps: Vec::new(), first: 0, statements: 0 };
+        let mut script = Self { steps: Vec::new(), first: 0, statements: 0, writes: !only_reads };
         // A token that may only read may not even say this.
         if !only_reads {
             script.then(Stmt::new(FOREIGN_KEYS, false));
@@ -118,6 +130,11 @@ impl Script {
         self.steps.push(Step { condition, stmt });
     }
 
+    /// Whether it takes the write lock.
+    pub(super) fn writes(&self) -> bool {
+        self.writes
+    }
+
     /// The body of `POST /v2/pipeline`.
     pub(super) fn body(&self) -> Result<String, Error> {
         let batch = Request::Batch { batch: Batch { steps: &self.steps } };
@@ -125,11 +142,11 @@ impl Script {
             .map_err(|e| Error::Internal(format!("Turso: {e}")))
     }
 
-    /// The rows of each statement, from the answer to [`Self::body`].
+    /// Reads the answer to [`Self::body`].
     ///
     /// # Errors
-    /// As [`refused`] and [`failed`] say; nothing is written then.
-    pub(super) fn rows(&self, status: u16, body: &str) -> Result<Vec<Rows>, Error> {
+    /// As [`refused`] and [`failed`] say.
+    pub(super) fn reply(&self, status: u16, body: &str) -> Result<Reply, Error> {
         if status != 200 {
             return Err(refused(status, body));
         }
@@ -141,14 +158,14 @@ impl Script {
         let BatchResult { step_results, step_errors } = response.and_then(|r| r.result).unwrap_or_default();
         // The first is the cause: the steps after it were left out.
         if let Some(error) = step_errors.into_iter().flatten().next() {
-            return Err(failed(&error));
+            return if is_busy(&error) { Ok(Reply::Busy(told(&error))) } else { Err(failed(&error)) };
         }
         let asked = step_results.into_iter().skip(self.first).take(self.statements);
         let rows: Vec<Rows> = asked.flatten().map(rows).collect();
         if rows.len() != self.statements {
             return Err(Error::Internal("Turso: the answer leaves out a statement".to_owned()));
         }
-        Ok(rows)
+        Ok(Reply::Rows(rows))
     }
 }
 
@@ -214,11 +231,18 @@ fn rows(result: StmtResult) -> Rows {
     )
 }
 
+fn is_busy(error: &Refusal) -> bool {
+    error.code.as_deref().is_some_and(|code| BUSY.iter().any(|busy| code.starts_with(busy)))
+}
+
 /// What a refused statement means for the caller.
 fn failed(error: &Refusal) -> Error {
-    let code = error.code.as_deref().unwrap_or("no code");
-    let message = format!("Turso: {} ({code})", error.message);
-    if TRANSIENT.contains(&code) { Error::Unavailable(message) } else { Error::Internal(message) }
+    let passes = error.code.as_deref().is_some_and(|code| TRANSIENT.contains(&code)) || is_busy(error);
+    if passes { Error::Unavailable(told(error)) } else { Error::Internal(told(error)) }
+}
+
+fn told(error: &Refusal) -> String {
+    format!("Turso: {} ({})", error.message, error.code.as_deref().unwrap_or("no code"))
 }
 
 /// What a status other than 200 means. The server's words go to the log at
@@ -355,8 +379,10 @@ mod tests {
             none,
             null
         ]);
-        let rows = script.rows(200, &answer(&results, &json!([null, null, null, null, null, null]))).unwrap();
-        assert_eq!(rows, [Rows(vec!["{\"a\":1}".to_owned()]), Rows(vec!["9223372036854775807".to_owned()])]);
+        let reply =
+            script.reply(200, &answer(&results, &json!([null, null, null, null, null, null]))).unwrap();
+        let rows = vec![Rows(vec!["{\"a\":1}".to_owned()]), Rows(vec!["9223372036854775807".to_owned()])];
+        assert_eq!(reply, Reply::Rows(rows));
     }
 
     #[test]
@@ -368,12 +394,22 @@ mod tests {
             }])
         };
         let results = json!([result(&[]), null, null, null, null]);
-        let failed = |code| script.rows(200, &answer(&results, &errors(code))).unwrap_err();
-        assert_eq!(
-            failed("SQLITE_BUSY"),
-            Error::Unavailable("Turso: database is locked (SQLITE_BUSY)".to_owned())
-        );
-        assert_eq!(failed("SQLITE_X"), Error::Internal("Turso: database is locked (SQLITE_X)".to_owned()));
+        let reply = |code| script.reply(200, &answer(&results, &errors(code)));
+        for code in ["SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT"] {
+            assert_eq!(reply(code), Ok(Reply::Busy(format!("Turso: database is locked ({code})"))));
+        }
+        let internal = Error::Internal("Turso: database is locked (SQLITE_X)".to_owned());
+        assert_eq!(reply("SQLITE_X"), Err(internal));
+        let unavailable = Error::Unavailable("Turso: database is locked (BLOCKED)".to_owned());
+        assert_eq!(reply("BLOCKED"), Err(unavailable));
+    }
+
+    #[test]
+    fn a_request_that_failed_as_a_whole_is_not_known_to_have_done_nothing() {
+        let error = json!({ "message": "database is locked", "code": "SQLITE_BUSY" });
+        let body = json!({ "results": [{ "type": "error", "error": error }] }).to_string();
+        let reply = Script::query(sql!("UPDATE a")).reply(200, &body);
+        assert!(matches!(reply, Err(Error::Unavailable(_))), "{reply:?}");
     }
 
     #[test]
@@ -382,14 +418,14 @@ mod tests {
         let empty =
             [json!({ "results": [] }).to_string(), answer(&json!([result(&[]), null]), &json!([null, null]))];
         for body in empty {
-            assert!(matches!(script.rows(200, &body), Err(Error::Internal(_))), "{body}");
+            assert!(matches!(script.reply(200, &body), Err(Error::Internal(_))), "{body}");
         }
     }
 
     #[test]
     fn each_refusal_is_told_by_what_mends_it() {
         let script = Script::query(sql!("UPDATE a"));
-        let variable = |status, body| match script.rows(status, body) {
+        let variable = |status, body| match script.reply(status, body) {
             Err(Error::NotConfigured { variable, .. }) => variable,
             Err(Error::Unavailable(_)) => "later",
             _ => "bug",
@@ -408,7 +444,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_about_a_token_is_not_repeated() {
-        let error = Script::query(sql!("SELECT 1")).rows(401, "Unauthorized: eyJsecret").unwrap_err();
+        let error = Script::query(sql!("SELECT 1")).reply(401, "Unauthorized: eyJsecret").unwrap_err();
         assert!(!error.detail().contains("eyJ"));
     }
 }

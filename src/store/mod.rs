@@ -9,6 +9,7 @@ mod d1;
 pub(crate) mod export;
 mod hrana;
 pub(crate) mod projects;
+mod turns;
 mod turso;
 
 use std::rc::Rc;

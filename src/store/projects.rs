@@ -6,13 +6,7 @@ use super::{Statement, sql};
 /// A time column as RFC 3339 with milliseconds, exactly.
 macro_rules! rfc3339 {
     ($column:literal) => {
-        concat!(
-            "(strftime('%Y-%m-%dT%H:%M:%S', ",
-            $column,
-            " / 1000, 'unixepoch') || printf('.%03dZ', ",
-            $column,
-            " % 1000))"
-        )
+        concat!("strftime('%Y-%m-%dT%H:%M:%fZ', ", $column, " / 1000.0, 'unixepoch')")
     };
 }
 pub(crate) use rfc3339;

@@ -1,15 +1,26 @@
 //! Turso, or any other libSQL server such as sqld: one `POST /v2/pipeline` a
 //! query and a batch.
 
-use super::{Rows, Statement, hrana::Script};
+use super::{
+    Rows, Statement,
+    hrana::{Reply, Script},
+    turns::Turn,
+};
 use crate::{
     error::Error,
-    platform::fetch::{self, Failure, Outgoing},
+    platform::{
+        clock::{now_ms, sleep},
+        fetch::{self, Failure, Outgoing},
+    },
     settings::Turso,
 };
 
 /// The longest answer that is read, in bytes; sqld itself stops at 10 MB.
 const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Pauses before a busy database is asked again, in milliseconds.
+const FIRST_PAUSE_MS: u64 = 10;
+const LONGEST_PAUSE_MS: u64 = 500;
 
 pub(super) async fn query(server: &Turso, statement: Statement) -> Result<Rows, Error> {
     let rows = run(server, &Script::query(statement)).await?;
@@ -20,7 +31,26 @@ pub(super) async fn batch(server: &Turso, statements: Vec<Statement>) -> Result<
     run(server, &Script::transaction(statements)).await
 }
 
+/// Sends `script` until the database is not busy. A request that got no
+/// answer is not sent again: it may have been done.
 async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
+    let deadline = now_ms().saturating_add_unsigned(server.timeout_ms);
+    let _turn = match script.writes() {
+        true => Some(Turn::wait(deadline).await.ok_or_else(too_many)?),
+        false => None,
+    };
+    let mut pause_ms = FIRST_PAUSE_MS;
+    loop {
+        match send(server, script).await? {
+            Reply::Rows(rows) => return Ok(rows),
+            Reply::Busy(message) if now_ms() >= deadline => return Err(Error::Unavailable(message)),
+            Reply::Busy(_) => sleep(pause_ms).await,
+        }
+        pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
+    }
+}
+
+async fn send(server: &Turso, script: &Script) -> Result<Reply, Error> {
     let mut request = Outgoing::post_json(format!("{}/v2/pipeline", server.url), script.body()?);
     if let Some(token) = &server.token {
         request = request.with("authorization", format!("Bearer {token}"));
@@ -29,7 +59,11 @@ async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     let answer = fetch::send(request, server.timeout_ms).await.map_err(lost)?;
     let status = answer.status();
     let body = answer.text(LONGEST, server.timeout_ms).await.map_err(lost)?;
-    script.rows(status, &body)
+    script.reply(status, &body)
+}
+
+fn too_many() -> Error {
+    Error::Unavailable("Turso: too many writes wait for their turn".to_owned())
 }
 
 fn lost(failure: Failure, timeout_ms: u64) -> Error {

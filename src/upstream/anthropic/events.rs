@@ -1,6 +1,8 @@
 //! Claude's event stream, read: server-sent events (WHATWG HTML, 9.2) into
 //! the message that they tell. Pure; any chunking gives the same message.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,21 +69,17 @@ impl Message {
     /// Takes in one event's data; answers with the text that it adds. Events
     /// of unknown types are passed over, as the API asks of its clients.
     pub(crate) fn observe(&mut self, data: &str) -> Option<String> {
+        if let Some(text) = TextDelta::of(data) {
+            // SQLite would cut the text at U+0000.
+            self.text.extend(text.split('\0'));
+            return Some(text.into_owned());
+        }
         let event: Value = serde_json::from_str(data).ok()?;
         match event.get("type")?.as_str()? {
             "message_start" => {
                 let message = event.get("message")?;
                 self.model = message.get("model").and_then(Value::as_str).map(str::to_owned);
                 self.count(message.get("usage"));
-            }
-            "content_block_delta" => {
-                let delta = event.get("delta")?;
-                if delta.get("type")?.as_str()? == "text_delta" {
-                    let text = delta.get("text")?.as_str()?;
-                    // SQLite would cut the text at U+0000.
-                    self.text.extend(text.chars().filter(|c| *c != '\0'));
-                    return Some(text.to_owned());
-                }
             }
             "message_delta" => {
                 let reason = event.pointer("/delta/stop_reason").and_then(Value::as_str);
@@ -107,6 +105,31 @@ impl Message {
         count("output_tokens", &mut self.usage.output_tokens);
         count("cache_creation_input_tokens", &mut self.usage.cache_creation_input_tokens);
         count("cache_read_input_tokens", &mut self.usage.cache_read_input_tokens);
+    }
+}
+
+/// The event of which a stream has thousands, read without building a tree.
+#[derive(Deserialize)]
+struct TextDelta<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    delta: Delta<'a>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+}
+
+impl<'a> TextDelta<'a> {
+    /// The text that an event's data adds, if it is such an event.
+    fn of(data: &'a str) -> Option<Cow<'a, str>> {
+        let event: Self = serde_json::from_str(data).ok()?;
+        (event.kind == "content_block_delta" && event.delta.kind == "text_delta").then_some(event.delta.text)
     }
 }
 

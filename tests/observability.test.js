@@ -1,0 +1,94 @@
+// Seeing it run: whether it lives and is ready, its figures, its log lines
+// and their traces.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { deployments } from "./deployments.js";
+import { problem, startWorker } from "./harness.js";
+
+const ADMIN_TOKEN = "operators-own-token-4711";
+const hatch = await startWorker({ ADMIN_TOKEN, ENVIRONMENT: "development" });
+const operator = { authorization: `Bearer ${ADMIN_TOKEN}` };
+
+/** The log's lines with this trace, once there are `n` of them. */
+async function traced(trace, n) {
+  const lines = () => hatch.harness.getLogs().map(({ message }) => message).filter((message) => message.includes(trace));
+  while (lines().length < n) await setImmediate();
+  return lines().map((line) => JSON.parse(line));
+}
+
+test("what it depends on is ready", async () => {
+  const response = await hatch.api("GET", "/ready");
+  assert.equal(response.status, 200);
+  assert.deepEqual(await response.json(), {
+    status: "ready", checks: { database: "ok", kv: "ok", queue: "ok", configuration: "ok" },
+  });
+});
+
+test("a database without our tables is not ready, and only that is told", async () => {
+  const lost = await startWorker();
+  await lost.sql("ALTER TABLE audit_chain RENAME TO lost");
+  const response = await lost.api("GET", "/ready");
+  assert.equal(response.status, 503);
+  assert.deepEqual(await response.json(), {
+    status: "not_ready", checks: { database: "failed", kv: "ok", queue: "ok", configuration: "ok" },
+  });
+  assert.equal((await lost.api("GET", "/health")).status, 200);
+});
+
+test("a variable that makes no sense is named by every route", async () => {
+  const wrong = await startWorker({ DAILY_CHAT_LIMIT: "many" });
+  for (const path of ["/", "/ready", "/api/projects"]) {
+    assert.match((await problem(await wrong.api("GET", path), 503, "not_configured")).detail, /DAILY_CHAT_LIMIT/);
+  }
+});
+
+test("the operator's monitoring reads the figures", async () => {
+  await deployments(hatch).live((await deployments(hatch).project()).id);
+  await hatch.api("POST", "/auth/keys", { name: "A key" });
+  const response = await hatch.api("GET", "/metrics", undefined, operator);
+  assert.deepEqual([response.status, response.headers.get("content-type")], [200, "text/plain; version=0.0.4; charset=utf-8"]);
+  const text = await response.text();
+  const lines = text.trimEnd().split("\n");
+  for (const line of lines) assert.match(line, /^(# HELP hatch_\w+ \S.*|# TYPE hatch_\w+ gauge|hatch_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+)$/);
+  assert.ok(lines.includes('hatch_deployments{status="live"} 1'), text);
+  assert.ok(lines.includes('hatch_jobs{kind="deploy",state="done"} 1'), text);
+  assert.ok(lines.includes("hatch_sites 1") && lines.includes("hatch_audit_entries 1"), text);
+});
+
+test("a model's name is no way to make up figures", async () => {
+  const { id } = await deployments(hatch).project();
+  await hatch.sql(
+    "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at) VALUES ('m', ?, 'u', 99, 'assistant', '', 'complete', ?, 0)",
+    id, 'x"} 1\nhatch_users 1000000\\',
+  );
+  const text = await (await hatch.api("GET", "/metrics", undefined, operator)).text();
+  assert.ok(text.includes('{model="x\\"} 1\\nhatch_users 1000000\\\\"} 0\n'), text);
+  assert.ok(!text.includes("\nhatch_users 1000000"));
+});
+
+test("every answer tells how long it took", async () => {
+  assert.match((await hatch.api("GET", "/health")).headers.get("server-timing"), /^total;dur=\d+$/);
+  assert.match((await hatch.api("GET", "/nothing")).headers.get("server-timing"), /total;dur=\d+$/);
+});
+
+test("a trace goes from the caller through the request to its job", async () => {
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const { id } = await deployments(hatch).project();
+  const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
+  await hatch.api("POST", "/api/deploy", { projectId: id }, { traceparent });
+  const lines = await traced(trace, 3);
+  const request = lines.find(({ route }) => route);
+  const steps = lines.filter(({ event }) => event);
+  assert.deepEqual([request.route, request.status, request.caller], ["/api/deploy", 202, "local-developer"]);
+  assert.deepEqual(steps.map(({ event, step, outcome }) => [event, step, outcome]), [["jobs.step", "build", "next"], ["jobs.step", "publish", "done"]]);
+});
+
+test("a log line tells who called, by which key", async () => {
+  const key = await (await hatch.api("POST", "/auth/keys", { name: "Logged" })).json();
+  const trace = "5bf92f3577b34da6a3ce929d0e0e4736";
+  await hatch.api("GET", "/api/projects", undefined, { authorization: `Bearer ${key.key}`, traceparent: `00-${trace}-00f067aa0ba902b7-01` });
+  const [line] = await traced(trace, 1);
+  assert.deepEqual([line.caller, line.credential], ["local-developer", key.id]);
+});

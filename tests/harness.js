@@ -44,7 +44,8 @@ export async function startWorker(vars = {}, others = []) {
     worker,
     harness,
     env,
-    sql: sqld?.sql ?? (async (text, ...args) => (await env.DB.prepare(text).bind(...args).all()).results),
+    // Asked for each time: bindings do not outlive an update of the harness.
+    sql: sqld?.sql ?? (async (text, ...args) => (await (await worker.getEnv()).DB.prepare(text).bind(...args).all()).results),
     api: (method, path, body, headers) => api(url.origin, method, path, body, headers),
   };
 }

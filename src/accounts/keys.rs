@@ -58,6 +58,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         hash: &token.hash(),
         hint: &token.hint(),
         scopes: &json!(scopes).to_string(),
+        parent: user.credential.id(),
         expires_at: new.expires_in_days.map(|days| now + days * DAY_MS),
     };
     let [created, _, present] = exchange
@@ -102,9 +103,10 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `DELETE /auth/keys/:id`: revokes it at once. It stays in the list.
 pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
     let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
-    let revoke = [store::revoke_key(id, user, now_ms()), exchange.audit_change("key.revoke", id)];
-    let [revoked, _] = exchange.database()?.batch(revoke).await?;
-    if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
+    let revoke = store::revoke_key(id, user, now_ms());
+    let batch = [revoke, exchange.audit_change("key.revoke", id), store::key(id, user)];
+    let [_, _, present] = exchange.database()?.batch(batch).await?;
+    if present.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }
 
 impl Scopes {

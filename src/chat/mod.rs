@@ -196,8 +196,8 @@ impl Model {
 /// `GET /api/chat/:projectId`
 pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
     let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
-    let page = page::Page::with_default(&exchange, 100)?;
-    let answer = page::fetch(&database, page, |page| store::messages(id, user, page)).await?;
+    let mut page = page::Page::with_default(&exchange, 100)?;
+    let answer = page::fetch(&database, &mut page, |page| store::messages(id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
         return Err(NOT_FOUND);
     }

@@ -59,14 +59,14 @@ pub(crate) fn number(exchange: &Exchange, name: &str, default: u32, max: u32) ->
 
 /// Asks for a page of rows that may be long. Where the database finds the
 /// page too long for one string (it answers with nothing), a shorter one is
-/// asked for; the next cursor leads on from there.
+/// asked for, which `page` then is; the next cursor leads on from there.
 pub(crate) async fn fetch(
     database: &Database,
-    mut page: Page,
+    page: &mut Page,
     list: impl Fn(&Page) -> Statement,
 ) -> Result<Option<String>, Error> {
     loop {
-        let answer = database.query_json(list(&page)).await?;
+        let answer = database.query_json(list(page)).await?;
         if answer.is_some() || page.limit == 1 {
             return Ok(answer);
         }

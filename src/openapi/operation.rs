@@ -17,6 +17,8 @@ pub(crate) struct Room {
     pub(crate) operations: Vec<Operation>,
 }
 
+pub(super) const PROBLEM: &str = "application/problem+json";
+
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// The contract of one route.
@@ -209,6 +211,13 @@ impl Answer {
             _ => |_| schemars::json_schema!({ "type": "string" }),
         };
         self.contents.push((media_type, schema, None));
+        self
+    }
+
+    /// Or a problem, where the route may fail with the same status.
+    pub(crate) fn or_problem(mut self) -> Self {
+        let schema: SchemaOf = |_| schemars::json_schema!({ "$ref": "#/components/schemas/Problem" });
+        self.contents.push((PROBLEM, schema, None));
         self
     }
 

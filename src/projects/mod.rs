@@ -81,7 +81,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let list = |page: &page::Page| store::list(user, page);
-    let answer = page::fetch(&exchange.database()?, page::Page::of(&exchange)?, list).await?;
+    let answer = page::fetch(&exchange.database()?, &mut page::Page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn room() -> Room {
                 .answers(
                     Answer::new(503, "Something does not, or a variable makes no sense.")
                         .json(ready(Readiness::NotReady, Check::Failed))
-                        .file("application/problem+json"),
+                        .or_problem(),
                 ),
         ],
     }

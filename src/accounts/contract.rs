@@ -217,7 +217,8 @@ fn export() -> Operation {
         )
         .answers(
             Answer::new(200, "All that is the caller's.")
-                .file("application/json")
+                .json(json!({ "user": { "id": USER }, "keys": [], "sessions": [], "projects": [], "versions": [],
+                              "messages": [], "deployments": [] }))
                 .with("Content-Disposition", "A file's name."),
         )
 }

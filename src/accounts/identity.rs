@@ -227,7 +227,7 @@ async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
     Jwks::parse(document.as_bytes()).map_err(|error| unread(&error))
 }
 
-fn unavailable() -> Error {
+pub(crate) fn unavailable() -> Error {
     Error::Upstream {
         status: 503,
         code: "stack_auth_unavailable",

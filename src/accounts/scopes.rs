@@ -99,6 +99,10 @@ impl From<Scope> for &'static str {
 
 #[cfg(test)]
 impl schemars::JsonSchema for Scope {
+    fn inline_schema() -> bool {
+        true
+    }
+
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Scope".into()
     }
@@ -111,7 +115,7 @@ impl schemars::JsonSchema for Scope {
 /// A set of scopes; in JSON a list of names. An unknown name is an error, in a row as in a request: a permission that
 /// we do not know is not one to drop or to guess.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
 pub(crate) struct Scopes(u16);
 

@@ -83,7 +83,7 @@ struct Verdict {
     /// The newest hash: noted elsewhere, it shows any later change.
     head: &'static str,
     /// The first entry that is not as it was sealed.
-    broken_at: Option<Count>,
+    broken_at: Option<i64>,
 }
 
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -174,7 +174,6 @@ fn verify_audit_log() -> Operation {
 }
 
 fn metrics() -> Operation {
-    Operation::new("GET /metrics", "admin.metrics", "Figures, as Prometheus reads them").answers(
-        Answer::new(200, "Text form, version 0.0.4.").file("text/plain; version=0.0.4; charset=utf-8"),
-    )
+    Operation::new("GET /metrics", "admin.metrics", "Figures, as Prometheus reads them")
+        .answers(Answer::new(200, "Text form, version 0.0.4.").file("text/plain"))
 }

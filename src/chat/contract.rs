@@ -4,8 +4,9 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewMessage};
+use super::{NOT_FOUND, NewMessage, replay};
 use crate::{
+    accounts::quotas::{self, Quota},
     error::Error,
     openapi::{Answer, Id, Operation, Room, Time},
     store::projects::contract::Project,
@@ -104,7 +105,14 @@ fn stream() -> Operation {
             json_schema!({ "type": "string", "enum": ["events", "text"], "default": "events" }),
         )
         .body::<NewMessage>(json!({ "projectId": Project::ID, "message": "A pomodoro timer with a tomato red look" }))
-        .answers(Answer::new(200, "The answer, as it is written.").events::<ChatEvent>(STREAM))
+        .answers(
+            Answer::new(200, "The answer, as it is written.")
+                .events::<ChatEvent>(STREAM)
+                .may_have("RateLimit", "What is left of today."),
+        )
+        .fails(quotas::exceeded(Quota::Chat, 200, 0))
+        .fails(quotas::exceeded(Quota::Budget, 1_000_000, 0))
+        .fails(replay::still_streaming())
         .fails(NOT_FOUND)
         .fails(Error::Refused {
             code: "unknown_model",

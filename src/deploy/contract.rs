@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND};
 use crate::{
+    accounts::quotas::{self, Quota},
     error::Error,
     openapi::{Answer, Id, Operation, Room, Time, Url},
     store::projects::contract::Project,
@@ -119,7 +120,8 @@ fn create() -> Operation {
     Operation::new("POST /api/deploy", "deploy.create", "Deploy a project")
         .about("With `code`, that is deployed, and is the project's code from then on.")
         .body::<NewDeployment>(json!({ "projectId": Project::ID }))
-        .answers(answer)
+        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
         .fails(Error::Refused {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
 use crate::{
+    accounts::identity,
     error::{Error, Violation},
     http::{caller, idempotency, limits, routes::Route},
     platform::response::{Content, Response},
@@ -24,6 +25,7 @@ fn everywhere() -> Vec<Error> {
             detail: "The database does not accept DATABASE_AUTH_TOKEN".to_owned(),
         },
         Error::Unavailable(String::new()),
+        identity::unavailable(),
     ]
 }
 

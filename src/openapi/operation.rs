@@ -214,13 +214,6 @@ impl Answer {
         self
     }
 
-    /// Or a problem, where the route may fail with the same status.
-    pub(crate) fn or_problem(mut self) -> Self {
-        let schema: SchemaOf = |_| schemars::json_schema!({ "$ref": "#/components/schemas/Problem" });
-        self.contents.push((PROBLEM, schema, None));
-        self
-    }
-
     /// A header that is always there.
     pub(crate) fn with(mut self, name: &'static str, about: &'static str) -> Self {
         self.headers.push((name, about, true));

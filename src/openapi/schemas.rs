@@ -11,7 +11,7 @@ use schemars::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::types::NO_NUL;
+use super::types::{NO_NUL, Time};
 
 /// RFC 9457, as [`crate::error`] writes it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -29,6 +29,14 @@ struct Problem {
     code: String,
     /// The answer's `X-Request-Id`.
     request_id: String,
+    /// Of a 429: the limits that were reached, by their names in `RateLimit-Policy`.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    violated_policies: Option<Vec<String>>,
+    /// Of a 429: when there is more.
+    #[serde(rename = "resetAt", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    reset_at: Option<Time>,
     /// The detail again, where the originals' clients look.
     error: String,
     /// With `validation_failed`: each thing that is wrong.

@@ -75,8 +75,7 @@ pub(crate) fn room() -> Room {
                 .answers(Answer::new(200, "It does.").json(ready(Readiness::Ready, Check::Ok)))
                 .answers(
                     Answer::new(503, "Something does not, or a variable makes no sense.")
-                        .json(ready(Readiness::NotReady, Check::Failed))
-                        .or_problem(),
+                        .json(ready(Readiness::NotReady, Check::Failed)),
                 ),
         ],
     }

@@ -11,6 +11,7 @@ use super::{
     store,
     token::{self, Kind, Lapsed, Token, TokenError},
 };
+use sha2::{Digest as _, Sha256};
 use worker::Env;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         background::Background,
         clock::{now_ms, sleep},
         fetch::{self, Outgoing},
-        log, random,
+        log,
     },
     settings::{Settings, StackAuth},
     store::Database,
@@ -27,6 +28,15 @@ use crate::{
 
 /// The id of the user of a development Worker that nobody signs in to.
 pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
+
+/// The id of the user of a wallet or of a Stack Auth subject: the same again
+/// for whoever deletes their account and comes back, so that their day's use
+/// is not forgotten.
+pub(super) fn id_of(proof: &str) -> String {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(Sha256::digest(proof)).for_each(|(to, from)| *to = from);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
 
 /// How a user has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +177,7 @@ async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Er
     if let Some(user) = known.filter(is_current) {
         return Ok(user);
     }
-    let sign_up = store::sign_up_stack(&random::uuid()?, claims, now_ms());
+    let sign_up = store::sign_up_stack(&id_of(&format!("stack:{}", claims.sub)), claims, now_ms());
     database
         .query(sign_up)
         .await?

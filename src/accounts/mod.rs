@@ -3,9 +3,8 @@
 //! `keys`, `sign_in` and `me` are the routes under `/auth`; identity.rs tells
 //! whom a credential speaks for, quotas.rs counts. The rest are rules, pure:
 //! time and random bytes are handed in, nothing is fetched or kept there. A
-//! secret is never compared with a secret: a presented token is hashed and
-//! looked up by its hash, and the rest are signatures, so that no
-//! comparison's time can tell anything.
+//! presented token is hashed and looked up by its hash, and the rest are
+//! signatures, so that no comparison's time can tell anything.
 
 #[cfg(test)]
 pub(crate) mod contract;

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// One permission. None implies another: a key that may write may read only if it says so, and `admin` opens the
-/// operator's routes and nothing else.
+/// One permission. None implies another: a key that may write may read only if it says so, and `admin` opens
+/// staff's routes and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Scope {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Credential,
+    Credential, identity,
     siwe::{self, Challenge, Expectation, LIFETIME_MS},
     store,
     token::{Kind, Token},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit,
     error::{Error, rfc3339},
-    http::{Exchange, body, caller::Caller},
+    http::{Exchange, body, caller::Caller, page},
     platform::{clock::now_ms, random, response::Response},
     store::Database,
 };
@@ -109,6 +109,30 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, session.to_string()).not_kept())
 }
 
+/// `GET /auth/sessions`
+pub(crate) async fn sessions(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let page = page::Page::of(&exchange)?;
+    let answer = exchange.database()?.query_json(store::sessions(user, &page)).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `DELETE /auth/sessions/:id`: ends it at once, wherever it is in use.
+pub(crate) async fn end_session(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+    let [present, _, _] = exchange
+        .database()?
+        .batch([
+            store::session(id, user),
+            store::end_session(id, user, now_ms()),
+            exchange.audit_change("session.end", id),
+        ])
+        .await?;
+    if present.is_empty() { Err(SESSION_NOT_FOUND) } else { Ok(Response::empty(204)) }
+}
+
+pub(super) const SESSION_NOT_FOUND: Error = Error::NotFound("Session not found");
+
 /// `POST /auth/logout`: ends the session that asks for it.
 pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user()?;
@@ -136,7 +160,9 @@ fn new_token() -> Result<Token, Error> {
 }
 
 async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
-    let user = database.query(store::sign_up_wallet(&random::uuid()?, wallet, now)).await?;
+    let user = database
+        .query(store::sign_up_wallet(&identity::id_of(&format!("wallet:{wallet}")), wallet, now))
+        .await?;
     let user: Option<store::User> = user.first()?;
     user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
 }
@@ -171,15 +197,16 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
         return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
     }
     // Each statement asks again whether it may: another request may have been faster.
-    let mut batch = vec![
-        store::release_wallet(wallet, &own.id),
-        store::take_wallet(wallet, &own.id),
-        exchange.audit_change("wallet.link", wallet),
-    ];
-    batch.extend(other.iter().flat_map(|other| store::merge(&other.id, &own.id)));
-    match database.batch_all(batch).await?.get(1) {
-        Some(taken) if !taken.is_empty() => Ok(own.id),
-        _ => Err(taken("This account or this wallet was linked otherwise at this very moment; look again")),
+    let mut batch = vec![store::take_wallet(wallet, &own.id), exchange.audit_change("wallet.link", &own.id)];
+    if let Some(other) = other {
+        batch.insert(0, store::release_wallet(wallet, &other.id, &own.id));
+        batch.extend(store::merge(&other.id, &own.id));
+    }
+    database.batch_all(batch).await?;
+    let linked: Option<store::User> = database.query(store::user(&own.id)).await?.first()?;
+    match linked {
+        Some(linked) if linked.wallet.as_deref() == Some(wallet) => Ok(linked.id),
+        _ => Err(taken("Something of these accounts is changing at this very moment; try again")),
     }
 }
 

@@ -123,11 +123,13 @@ pub(super) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
 }
 
 /// Takes `wallet` from the account that has nothing else, if `to` has none.
-pub(super) fn release_wallet(wallet: &str, to: &str) -> Statement {
+pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     sql!(
-        "UPDATE users SET wallet_addr = NULL WHERE wallet_addr = ?1 AND stack_id IS NULL
-         AND EXISTS (SELECT 1 FROM users WHERE id = ?2 AND wallet_addr IS NULL)",
+        "UPDATE users SET wallet_addr = NULL WHERE id = ?2 AND wallet_addr = ?1 AND stack_id IS NULL
+         AND EXISTS (SELECT 1 FROM users WHERE id = ?3 AND wallet_addr IS NULL)
+         AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE user_id = ?2 AND status = 'streaming')",
         wallet,
+        from,
         to
     )
 }
@@ -192,7 +194,6 @@ pub(super) fn delete_account(user: &str) -> Vec<Statement> {
         sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
         sql!("DELETE FROM sessions WHERE user_id = ?1", user),
         sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),
-        sql!("DELETE FROM daily_counters WHERE user_id = ?1", user),
         sql!("DELETE FROM idempotency WHERE tenant = ?1", user),
         sql!("DELETE FROM users WHERE id = ?1", user),
     ]
@@ -316,6 +317,10 @@ pub(super) fn revoke_key(id: &str, user: &str, now: i64) -> Statement {
         user,
         now
     )
+}
+
+pub(super) fn session(id: &str, user: &str) -> Statement {
+    sql!("SELECT json_object('id', id) AS json FROM sessions WHERE id = ?1 AND user_id = ?2", id, user)
 }
 
 pub(super) fn sessions(user: &str, page: &Page) -> Statement {

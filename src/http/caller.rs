@@ -1,5 +1,7 @@
 //! Who is calling, and whether a route is for them.
 
+use std::net::Ipv4Addr;
+
 use worker::Env;
 
 use crate::{
@@ -74,10 +76,8 @@ pub(crate) async fn identify(
     background: &Background,
 ) -> Result<Caller, Error> {
     let Some(credential) = credential(request) else {
-        return Ok(match settings.is_development() {
-            true => Caller::User(User::local_developer()),
-            false => Caller::Anonymous,
-        });
+        let is_here = settings.is_development() && is_local(request.host(), settings);
+        return Ok(if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous });
     };
     let token = bearer(&credential);
     if settings.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
@@ -157,12 +157,31 @@ fn has_scope(user: &User, scope: Scope) -> Result<(), Error> {
     if user.scopes.contains(scope) { Ok(()) } else { Err(lacks(scope)) }
 }
 
-/// The local developer is the operator too; the keys that they give away are not.
+/// The local developer is the operator too; a key that they give away is, if it
+/// has the scope `admin`.
 fn by_themselves(user: &User) -> Result<(), Error> {
     if user.credential == Credential::LocalDeveloper {
         return Ok(());
     }
     has_scope(user, Scope::Admin)
+}
+
+pub(crate) fn has_credential(request: &Incoming) -> bool {
+    credential(request).is_some()
+}
+
+/// Whether a development Worker was addressed by a name that only this machine
+/// or network gives it. Else a page could reach it under a name of its own
+/// that leads here (DNS rebinding), and be the local developer.
+fn is_local(host: &str, settings: &Settings) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    let is_listed = || settings.cors_origins.iter().any(|origin| origin.ends_with(&format!("//{host}")));
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.starts_with('[')
+        || name.parse::<Ipv4Addr>().is_ok()
+        || is_listed()
 }
 
 fn credential(request: &Incoming) -> Option<String> {
@@ -192,6 +211,32 @@ mod tests {
         assert!(!same(b"token", b"tokem"));
         assert!(!same(b"token", b"toke"));
         assert!(!same(b"", b"token"));
+    }
+
+    #[test]
+    fn a_page_of_another_name_is_not_the_local_developer() {
+        let settings = Settings::for_test(&[("CORS_ORIGINS", "https://dev.example:8443")]);
+        for host in [
+            "localhost",
+            "localhost:8787",
+            "app.localhost:8787",
+            "127.0.0.1:8787",
+            "[::1]:8787",
+            "192.168.1.5",
+            "dev.example:8443",
+        ] {
+            assert!(is_local(host, &settings), "{host}");
+        }
+        for host in [
+            "evil.example:8787",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "xdev.example:8443",
+            "evil-localhost",
+            "",
+        ] {
+            assert!(!is_local(host, &settings), "{host}");
+        }
     }
 
     #[test]

@@ -103,7 +103,8 @@ pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
 impl Scopes {
     /// What a person may do by themselves. Machines have tokens of their own.
     pub(super) fn of_person(is_staff: bool) -> Self {
-        Scope::ALL.into_iter().filter(|scope| is_staff || *scope != Scope::Admin).collect()
+        let is_theirs = |scope: &Scope| is_staff || !matches!(scope, Scope::Admin | Scope::FleetDeploy);
+        Scope::ALL.into_iter().filter(is_theirs).collect()
     }
 
     /// What building and running an app takes.

@@ -98,6 +98,10 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_log_grows BEFORE INSERT ON audit_log
 WHEN EXISTS (SELECT 1 FROM audit_log WHERE seq = NEW.seq)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+-- Nor does anything come in between what is there.
+CREATE TRIGGER audit_log_appends AFTER INSERT ON audit_log
+WHEN NEW.seq < (SELECT max(seq) FROM audit_log)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_chain_keeps BEFORE UPDATE ON audit_chain
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_chain_stays BEFORE DELETE ON audit_chain

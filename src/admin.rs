@@ -1,5 +1,8 @@
 //! The operator's room: the job engine from outside, and the audit log.
 
+#[cfg(test)]
+pub(crate) mod contract;
+
 use serde_json::json;
 
 use crate::{

@@ -12,10 +12,13 @@ mod chat;
 mod code;
 mod deploy;
 mod discovery;
+mod docs;
 mod error;
 mod http;
 mod jobs;
 mod metrics;
+#[cfg(test)]
+mod openapi;
 mod platform;
 mod projects;
 mod redact;

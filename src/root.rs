@@ -1,5 +1,8 @@
 //! The front door: what this service is, and whether it lives.
 
+#[cfg(test)]
+pub(crate) mod contract;
+
 use serde_json::{Map, Value, json};
 
 use crate::{error::Error, http::Exchange, platform::response::Response, settings::binding, store::sql};

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after } from "node:test";
 import { createTestHarness } from "wrangler";
+import { conforming } from "./contract.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
@@ -18,6 +19,7 @@ import { startSqld } from "./sqld.js";
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
+ *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
  */
@@ -42,7 +44,8 @@ export async function startWorker(vars = {}, others = []) {
     worker,
     harness,
     env,
-    sql: sqld?.sql ?? (async (text, ...args) => (await env.DB.prepare(text).bind(...args).all()).results),
+    // Asked for each time: bindings do not outlive an update of the harness.
+    sql: sqld?.sql ?? (async (text, ...args) => (await (await worker.getEnv()).DB.prepare(text).bind(...args).all()).results),
     api: (method, path, body, headers) => api(url.origin, method, path, body, headers),
   };
 }
@@ -74,7 +77,7 @@ async function api(origin, method, path, body, headers = {}) {
     headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
     body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
   });
-  return response;
+  return conforming(method, path, response);
 }
 
 /**

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
+import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
 
 const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
@@ -75,9 +76,9 @@ test("killed in the middle of deployments and started again, each ends live, onc
       BEGIN SELECT RAISE(ABORT, 'not yet'); END;`));
 
   const port = await freePort();
-  const api = async (method, path, body) => (await fetch(`http://localhost:${port}${path}`, {
+  const api = async (method, path, body) => (await conforming(method, path, await fetch(`http://localhost:${port}${path}`, {
     method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body),
-  })).json();
+  }))).json();
   const deploy = async (text) => {
     const { id } = await api("POST", "/api/projects", { name: text });
     const { deploymentId } = await api("POST", "/api/deploy", { projectId: id, code: { "index.html": `<p>${text}` } });

@@ -2,6 +2,7 @@
 // people, or several pages, want something of them at once.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import test from "node:test";
 import { deployments } from "./deployments.js";
 import { pages, problem, rowCounts, startWorker } from "./harness.js";
@@ -137,6 +138,24 @@ test("A change or a deletion of another revision is 412 and changes nothing", as
   });
   await patch(project, { name: "Any" }, { "if-match": "*" });
   assert.equal((await api("DELETE", path(project), undefined, { "if-match": await etag(project) })).status, 204);
+});
+
+test("What fails without If-Match fails in the same way with it", async () => {
+  const project = await create();
+  for (const tag of ['"999"', "garbage"]) {
+    const headers = { "if-match": tag };
+    await problem(await api("PATCH", path({ id: randomUUID() }), { name: "Lost" }, headers), 404, "not_found");
+    await problem(await api("DELETE", path({ id: randomUUID() }), undefined, headers), 404, "not_found");
+    await problem(await api("PATCH", path(project), { name: 1 }, headers), 400, "validation_failed");
+  }
+});
+
+test("A version may be written as any number that is an integer", async () => {
+  const project = await create();
+  await patch(project, { code: PAGE });
+  const rollback = (version) => api("POST", `${path(project)}/rollback`, `{"version":${version}}`);
+  assert.equal((await rollback("1.0")).status, 200);
+  for (const version of ["1.5", "1e300", "9007199254740992"]) await problem(await rollback(version), 400, "validation_failed");
 });
 
 test("Of twenty changes at once to one revision exactly one wins", async () => {

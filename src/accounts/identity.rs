@@ -1,6 +1,6 @@
 //! From a presented credential to a user.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, fmt};
 
 use super::{
     Scopes,
@@ -17,9 +17,9 @@ use crate::{
     error::Error,
     platform::{
         background::Background,
-        clock::now_ms,
+        clock::{now_ms, sleep},
         fetch::{self, Outgoing},
-        random,
+        log, random,
     },
     settings::{Settings, StackAuth},
     store::Database,
@@ -108,7 +108,9 @@ async fn by_token(
     background: &Background,
 ) -> Result<User, Error> {
     let lookup = match token.kind() {
-        Kind::ApiKey => store::grant_of_key(&token.hash()),
+        Kind::ApiKey => {
+            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
+        }
         Kind::Session => store::grant_of_session(&token.hash()),
         Kind::Worker => {
             return Err(Error::InvalidToken("A machine's token is for its heartbeats only".into()));
@@ -124,9 +126,9 @@ async fn by_token(
         return Ok(User::person(grant.user_id, credential, grant.email.as_deref(), settings));
     };
     if token::is_last_used_due(grant.last_used_at, now) {
-        let key_id = grant.id.clone();
+        let note = store::note_use(&grant.id, grant.last_used_at, now);
         // A use that is not written down is no reason to refuse it.
-        background.run(async move { drop(database.query(store::note_use(&key_id, now)).await) });
+        background.run(async move { drop(database.query(note).await) });
     }
     let is_staff = settings.is_staff(grant.email.as_deref());
     Ok(User { id: grant.user_id, credential: Credential::Key(grant.id), scopes, is_staff })
@@ -147,7 +149,7 @@ async fn by_stack_auth(
     settings: &Settings,
     database: &Database,
 ) -> Result<User, Error> {
-    let refused = |error: &dyn std::fmt::Display| Error::InvalidToken(format!("Stack Auth: {error}").into());
+    let refused = |error: &dyn fmt::Display| Error::InvalidToken(format!("Stack Auth: {error}").into());
     let jws = Jws::decode(token).map_err(|error| refused(&error))?;
     let key = key(jws.kid(), stack, settings).await?;
     let claims = stack.project.verify(&jws, &key, now_ms() / 1000).map_err(|error| refused(&error))?;
@@ -180,16 +182,17 @@ thread_local! {
 
 /// The key that a token names, fetched if it is not at hand.
 async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<p256::ecdsa::VerifyingKey, Error> {
+    let patience_ms = now_ms().saturating_add(STACK_AUTH_TIMEOUT_MS.cast_signed());
     loop {
-        let decided = KEYS.with_borrow(|keys| match keys.decide(kid, now_ms()) {
-            Decision::Use(key) => Some(Ok(*key)),
-            Decision::Unknown => Some(Err(Error::InvalidToken("Stack Auth has no key of this `kid`".into()))),
-            Decision::Unavailable => Some(Err(unavailable())),
-            Decision::Fetch => None,
-        });
-        match decided {
-            Some(decided) => return decided,
-            None => refresh(stack, settings).await,
+        let now = now_ms();
+        match KEYS.with_borrow(|keys| keys.decide(kid, now)) {
+            Decision::Use(key) => return Ok(key),
+            Decision::Fetch => refresh(stack, settings).await,
+            Decision::Wait if now < patience_ms => sleep(LOOK_EVERY_MS).await,
+            Decision::Wait | Decision::Unavailable => return Err(unavailable()),
+            Decision::Unknown => {
+                return Err(Error::InvalidToken("Stack Auth has no key of this `kid`".into()));
+            }
         }
     }
 }
@@ -199,22 +202,32 @@ async fn refresh(stack: &StackAuth, settings: &Settings) {
     note(Event::Started);
     let keys =
         fetch_keys(stack.project.jwks_url(), settings.timeouts.head_ms.min(STACK_AUTH_TIMEOUT_MS)).await;
-    note(keys.map_or(Event::Failed, Event::Fetched));
+    note(keys.map_or_else(
+        |error| {
+            log::failure("accounts.jwks", &error);
+            Event::Failed
+        },
+        Event::Fetched,
+    ));
 }
 
 /// A sign-in waits no longer than this for Stack Auth.
 const STACK_AUTH_TIMEOUT_MS: u64 = 5_000;
+/// How often a request looks whether another one's fetch has ended.
+const LOOK_EVERY_MS: u64 = 20;
 
-async fn fetch_keys(url: &str, timeout_ms: u64) -> Option<Jwks> {
-    let answer = fetch::send(Outgoing::get(url.to_owned()), timeout_ms).await.ok()?;
+async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
+    let unread = |reason: &dyn fmt::Debug| Error::Unavailable(format!("Stack Auth's key set: {reason:?}"));
+    let answer =
+        fetch::send(Outgoing::get(url.to_owned()), timeout_ms).await.map_err(|error| unread(&error))?;
     if answer.status() != 200 {
-        return None;
+        return Err(unread(&answer.status()));
     }
-    let document = answer.text(MAX_JWKS_BYTES, timeout_ms).await.ok()?;
-    Jwks::parse(document.as_bytes()).ok()
+    let document = answer.text(MAX_JWKS_BYTES, timeout_ms).await.map_err(|error| unread(&error))?;
+    Jwks::parse(document.as_bytes()).map_err(|error| unread(&error))
 }
 
-fn unavailable() -> Error {
+pub(crate) fn unavailable() -> Error {
     Error::Upstream {
         status: 503,
         code: "stack_auth_unavailable",

@@ -8,8 +8,10 @@
 //!   its users' sign-out. Nor is it a hole: their tokens live for minutes, and only the issuer makes new ones.
 //! - A name that is unknown may be of a new key: the set is fetched anew, but at most once a minute, so that a storm of
 //!   made-up names costs the issuer one request.
-//! - Without any set, there is nothing to use meanwhile. Every request may fetch for itself, since one request of a Worker
-//!   cannot wait for another's, and 5 seconds after a failure again.
+//! - Without any set, there is nothing to use meanwhile: the first request fetches, and is tried again 5 seconds after a
+//!   failure, or after it has come to nothing.
+//! - Whoever needs a key that a fetch under way may bring waits for it, by looking again: one request of a Worker cannot be
+//!   woken by another's.
 
 use p256::ecdsa::VerifyingKey;
 
@@ -18,7 +20,7 @@ use super::jwks::Jwks;
 const FRESH_MS: u64 = 10 * 60 * 1000;
 /// Between one fetch and the next, while there are keys.
 const PAUSE_MS: u64 = 60 * 1000;
-/// Between one failed fetch and the next, while there are none.
+/// Between one fetch and the next, while there are none.
 const COLD_PAUSE_MS: u64 = 5 * 1000;
 
 /// The keys at hand and the last fetch.
@@ -59,11 +61,13 @@ pub(crate) enum Event {
 
 /// What to do about a token's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision<'a> {
+pub(crate) enum Decision {
     /// Check the token with this key.
-    Use(&'a VerifyingKey),
+    Use(VerifyingKey),
     /// Fetch the set, and ask again.
     Fetch,
+    /// Another request is fetching the set: ask again in a moment.
+    Wait,
     /// The issuer has no such key: the token is wrong.
     Unknown,
     /// The key is not at hand, and that may be our fault or the issuer's: the token cannot be judged now.
@@ -72,16 +76,19 @@ pub(crate) enum Decision<'a> {
 
 impl JwksCache {
     /// What to do about a token that names the key `kid`.
-    pub(crate) fn decide(&self, kid: &str, now_ms: i64) -> Decision<'_> {
+    pub(crate) fn decide(&self, kid: &str, now_ms: i64) -> Decision {
         let held = self.held.as_ref();
         let is_fresh = held.is_some_and(|held| is_within(FRESH_MS, held.since_ms, now_ms));
         let last = self.attempt.map(|attempt| attempt.outcome);
         match held.and_then(|held| held.keys.get(kid)) {
-            Some(key) if is_fresh => Decision::Use(key),
+            Some(key) if is_fresh => Decision::Use(*key),
             _ if self.may_fetch(now_ms) => Decision::Fetch,
-            Some(key) => Decision::Use(key),
-            None if last == Some(Outcome::Fetched) => Decision::Unknown,
-            None => Decision::Unavailable,
+            Some(key) => Decision::Use(*key),
+            None => match last {
+                Some(Outcome::Fetched) => Decision::Unknown,
+                Some(Outcome::UnderWay) => Decision::Wait,
+                Some(Outcome::Failed) | None => Decision::Unavailable,
+            },
         }
     }
 
@@ -99,13 +106,9 @@ impl JwksCache {
     }
 
     fn may_fetch(&self, now_ms: i64) -> bool {
-        let Some(Attempt { outcome, at_ms }) = self.attempt else { return true };
-        let pause_ms = match (&self.held, outcome) {
-            (None, Outcome::UnderWay) => 0,
-            (None, _) => COLD_PAUSE_MS,
-            // One that is under way for a minute was given up with the request that made it.
-            (Some(_), _) => PAUSE_MS,
-        };
+        let Some(Attempt { at_ms, .. }) = self.attempt else { return true };
+        // One that is under way for so long was given up with the request that made it.
+        let pause_ms = if self.held.is_some() { PAUSE_MS } else { COLD_PAUSE_MS };
         !is_within(pause_ms, at_ms, now_ms)
     }
 }
@@ -143,7 +146,7 @@ mod tests {
     }
 
     fn uses_k1(cache: &JwksCache, now_ms: i64) -> bool {
-        cache.decide("k1", now_ms) == Decision::Use(KEYS.get("k1").unwrap())
+        cache.decide("k1", now_ms) == Decision::Use(*KEYS.get("k1").unwrap())
     }
 
     #[test]
@@ -198,16 +201,17 @@ mod tests {
         let mut cache = fetched(0);
         assert_eq!(cache.decide("k2", 1), Decision::Unknown);
         cache.apply(Event::Started, MINUTE_MS);
-        assert_eq!(cache.decide("k2", MINUTE_MS + 1), Decision::Unavailable);
+        assert_eq!(cache.decide("k2", MINUTE_MS + 1), Decision::Wait);
         cache.apply(Event::Failed, MINUTE_MS + 2);
         assert_eq!(cache.decide("k2", MINUTE_MS + 3), Decision::Unavailable);
     }
 
     #[test]
-    fn requests_that_meet_an_empty_cache_together_each_fetch() {
+    fn of_requests_that_meet_an_empty_cache_together_one_fetches() {
         let mut cache = JwksCache::default();
         cache.apply(Event::Started, 0);
-        assert_eq!(cache.decide("k1", 0), Decision::Fetch);
+        assert_eq!(cache.decide("k1", 0), Decision::Wait);
+        assert_eq!(cache.decide("k1", 5 * SECOND_MS), Decision::Fetch, "its request has died");
         cache.apply(Event::Fetched(keys()), 100);
         cache.apply(Event::Failed, 101);
         assert!(uses_k1(&cache, 102), "the one that failed takes nothing away");
@@ -225,7 +229,7 @@ mod tests {
     fn a_fetch_that_never_ended_blocks_for_a_minute_at_most() {
         let mut cache = fetched(0);
         cache.apply(Event::Started, MINUTE_MS);
-        assert_eq!(cache.decide("k2", 2 * MINUTE_MS - 1), Decision::Unavailable);
+        assert_eq!(cache.decide("k2", 2 * MINUTE_MS - 1), Decision::Wait);
         assert_eq!(cache.decide("k2", 2 * MINUTE_MS), Decision::Fetch);
     }
 

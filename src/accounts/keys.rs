@@ -14,22 +14,25 @@ use crate::{
     platform::{clock::now_ms, random, response::Response},
 };
 
-const NOT_FOUND: Error = Error::NotFound("API key not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound("API key not found");
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewKey {
+pub(super) struct NewKey {
     /// What it is for.
     #[garde(length(chars, min = 1, max = 100))]
     name: String,
     /// What it may do; none given is what building and running an app takes.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     scopes: Option<Scopes>,
     /// Ends by itself after so many days; none is never.
     #[serde(default)]
     #[garde(inner(range(min = 1, max = 3650)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     expires_in_days: Option<i64>,
 }
 
@@ -42,10 +45,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         return Err(Error::invalid("/scopes", "must name at least one scope"));
     }
     if !user.scopes.covers(scopes) {
-        return Err(Error::Forbidden {
-            code: "insufficient_scope",
-            detail: "A key can do no more than whoever makes it; ask for fewer scopes".into(),
-        });
+        return Err(too_much());
     }
     let mut secret = [0; 32];
     random::fill(&mut secret)?;
@@ -58,6 +58,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         hash: &token.hash(),
         hint: &token.hint(),
         scopes: &json!(scopes).to_string(),
+        parent: user.credential.id(),
         expires_at: new.expires_in_days.map(|days| now + days * DAY_MS),
     };
     let [created, _, present] = exchange
@@ -78,6 +79,13 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(201, key.to_string()).with("location", format!("/auth/keys/{id}")).not_kept())
 }
 
+pub(super) fn too_much() -> Error {
+    Error::Forbidden {
+        code: "insufficient_scope",
+        detail: "A key can do no more than whoever makes it; ask for fewer scopes".into(),
+    }
+}
+
 /// `GET /auth/keys`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
@@ -95,9 +103,10 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `DELETE /auth/keys/:id`: revokes it at once. It stays in the list.
 pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
     let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
-    let revoke = [store::revoke_key(id, user, now_ms()), exchange.audit_change("key.revoke", id)];
-    let [revoked, _] = exchange.database()?.batch(revoke).await?;
-    if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
+    let revoke = store::revoke_key(id, user, now_ms());
+    let batch = [revoke, exchange.audit_change("key.revoke", id), store::key(id, user)];
+    let [_, _, present] = exchange.database()?.batch(batch).await?;
+    if present.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }
 
 impl Scopes {

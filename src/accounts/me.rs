@@ -106,15 +106,20 @@ async fn write_list(
     database: &Database,
     list: impl Fn(&page::Page) -> Statement,
 ) -> Result<(), Broken> {
-    let mut page = page::Page::first(page::MAX_LIMIT);
+    let (mut page, mut separator) = (page::Page::first(page::MAX_LIMIT), "");
     loop {
-        let answer = page::fetch(database, page, &list).await?.unwrap_or_default();
+        let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
         let rows = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
-        client.write(rows.as_bytes()).await?;
+        // A page that was announced is empty when its rows have been deleted meanwhile.
+        if !rows.is_empty() {
+            client.write(format!("{separator}{rows}").as_bytes()).await?;
+            separator = ",";
+        }
         let Some((key, id)) = last else { return Ok(()) };
-        client.write(b",").await?;
-        page = page::Page { limit: page::MAX_LIMIT, after: Some((key, id.to_owned())) };
+        // Where rows are long, the next ones are too.
+        let limit = (page.limit * 2).min(page::MAX_LIMIT);
+        page = page::Page { limit, after: Some((key, id.to_owned())) };
     }
 }
 
@@ -123,13 +128,14 @@ async fn write_list(
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     if exchange.query("confirm").as_deref() != Some(user) {
-        return Err(Error::invalid(
-            "confirm",
-            "must be your user id (GET /auth/me): everything of yours will be deleted",
-        ));
+        return Err(unconfirmed());
     }
     let mut batch = store::delete_account(user);
     batch.push(exchange.audit("account.delete", user));
     exchange.database()?.batch_all(batch).await?;
     Ok(Response::empty(204))
+}
+
+pub(super) fn unconfirmed() -> Error {
+    Error::invalid("confirm", "must be your user id (GET /auth/me): everything of yours will be deleted")
 }

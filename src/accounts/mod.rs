@@ -7,6 +7,8 @@
 //! looked up by its hash, and the rest are signatures, so that no
 //! comparison's time can tell anything.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub(crate) mod identity;
 mod jwks;
 mod jwks_cache;

@@ -137,7 +137,8 @@ impl Taken {
     }
 }
 
-fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
+/// What [`take`] refuses with.
+pub(crate) fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
     Error::TooManyRequests(Box::new(Exceeded {
         policy: quota.name(),
         code: quota.code(),

@@ -101,9 +101,25 @@ impl From<Scope> for &'static str {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Scope {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "enum": Self::ALL.map(Self::name) })
+    }
+}
+
 /// A set of scopes; in JSON a list of names. An unknown name is an error, in a row as in a request: a permission that
 /// we do not know is not one to drop or to guess.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
 pub(crate) struct Scopes(u16);
 

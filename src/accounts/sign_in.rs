@@ -16,27 +16,31 @@ use crate::{
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller},
     platform::{clock::now_ms, random, response::Response},
-    store::{Database, Statement},
+    store::Database,
 };
 
 /// How long a session lasts.
 const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewChallenge {
-    /// `0x` and 40 hex digits.
+pub(super) struct NewChallenge {
+    /// `0x` and 40 hex digits; in mixed case they must have the checksum of EIP-55.
     #[garde(length(max = 42))]
+    #[cfg_attr(test, schemars(regex(pattern = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40}|[0-9a-fA-F]{40})$")))]
     address: String,
     /// By EIP-155; one of `WALLET_CHAIN_IDS`.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(extend("enum" = [1, 10, 137, 8453, 42161, null])))]
     chain_id: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Signed {
+pub(super) struct Signed {
     /// The text of the challenge, byte for byte.
     #[garde(length(max = 4096))]
     message: String,
@@ -80,13 +84,14 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     };
     let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
     let message = siwe::verify(&signed.message, &signed.signature, &expected).map_err(refused)?;
-    let (wallet, database) = (message.address.to_string(), exchange.database()?);
+    let (wallet, database, linking) =
+        (message.address.to_string(), exchange.database()?, linking_user(&exchange)?);
     if database.query(store::use_up_nonce(&message.nonce, &wallet, now)).await?.is_empty() {
         return Err(Error::Unauthorized(
             "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
         ));
     }
-    let user = match linking_user(&exchange)? {
+    let user = match linking {
         Some(user) => link(&exchange, &database, user, &wallet).await?,
         None => sign_up(&database, &wallet, now).await?,
     };
@@ -101,7 +106,7 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     let session = json!({
         "token": token.reveal(), "userId": user, "wallet": wallet, "expiresAt": rfc3339(expires_at),
     });
-    Ok(Response::json(200, session.to_string()))
+    Ok(Response::json(200, session.to_string()).not_kept())
 }
 
 /// `POST /auth/logout`: ends the session that asks for it.
@@ -161,17 +166,21 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
     if own.wallet.is_some() {
         return Err(taken("This account has another wallet already"));
     }
-    let mut batch: Vec<Statement> = match other.first::<store::User>()? {
-        Some(other) if other.stack_id.is_some() => {
-            return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
-        }
-        Some(other) => store::merge(&other.id, &own.id),
-        None => Vec::new(),
-    };
-    batch.push(store::set_wallet(&own.id, wallet));
-    batch.push(exchange.audit("wallet.link", wallet));
-    database.batch_all(batch).await?;
-    Ok(own.id)
+    let other: Option<store::User> = other.first()?;
+    if other.as_ref().is_some_and(|other| other.stack_id.is_some()) {
+        return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
+    }
+    // Each statement asks again whether it may: another request may have been faster.
+    let mut batch = vec![
+        store::release_wallet(wallet, &own.id),
+        store::take_wallet(wallet, &own.id),
+        exchange.audit_change("wallet.link", wallet),
+    ];
+    batch.extend(other.iter().flat_map(|other| store::merge(&other.id, &own.id)));
+    match database.batch_all(batch).await?.get(1) {
+        Some(taken) if !taken.is_empty() => Ok(own.id),
+        _ => Err(taken("This account or this wallet was linked otherwise at this very moment; look again")),
+    }
 }
 
 fn taken(detail: &'static str) -> Error {

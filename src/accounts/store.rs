@@ -30,12 +30,16 @@ impl Grant {
     }
 }
 
-pub(super) fn grant_of_key(hash: &str) -> Statement {
+/// A key is good for as long as its user is there; `rowless` is the one user
+/// who is there without a row, if there is one.
+pub(super) fn grant_of_key(hash: &str, rowless: Option<&str>) -> Statement {
     sql!(
         "SELECT json_object('id', k.id, 'userId', k.user_id, 'scopes', json(k.scopes), 'email', u.email,
            'lastUsedAt', k.last_used_at, 'expiresAt', k.expires_at, 'endedAt', k.revoked_at) AS json
-         FROM api_keys k LEFT JOIN users u ON u.id = k.user_id WHERE k.hash = ?1",
-        hash
+         FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
+         WHERE k.hash = ?1 AND (u.id IS NOT NULL OR k.user_id = ?2)",
+        hash,
+        rowless
     )
 }
 
@@ -48,8 +52,9 @@ pub(super) fn grant_of_session(hash: &str) -> Statement {
     )
 }
 
-pub(super) fn note_use(key_id: &str, now: i64) -> Statement {
-    sql!("UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1", key_id, now)
+/// Of several requests at once that find it due, one writes.
+pub(super) fn note_use(key_id: &str, last: Option<i64>, now: i64) -> Statement {
+    sql!("UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND last_used_at IS ?2", key_id, last, now)
 }
 
 /// A user as `GET /auth/me` begins.
@@ -117,30 +122,64 @@ pub(super) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
     )
 }
 
-pub(super) fn set_wallet(user: &str, wallet: &str) -> Statement {
-    sql!("UPDATE users SET wallet_addr = ?2 WHERE id = ?1 AND wallet_addr IS NULL", user, wallet)
+/// Takes `wallet` from the account that has nothing else, if `to` has none.
+pub(super) fn release_wallet(wallet: &str, to: &str) -> Statement {
+    sql!(
+        "UPDATE users SET wallet_addr = NULL WHERE wallet_addr = ?1 AND stack_id IS NULL
+         AND EXISTS (SELECT 1 FROM users WHERE id = ?2 AND wallet_addr IS NULL)",
+        wallet,
+        to
+    )
 }
 
-/// Gives all that is `from`'s to `to`, and ends `from`.
-pub(super) fn merge(from: &str, to: &str) -> Vec<Statement> {
-    vec![
-        sql!("UPDATE projects SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE chat_messages SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE deployments SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE sites SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE jobs SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE api_keys SET user_id = ?2 WHERE user_id = ?1", from, to),
-        sql!("UPDATE sessions SET user_id = ?2 WHERE user_id = ?1", from, to),
+/// Answers with a row if the wallet was nobody's, and `user` had none.
+pub(super) fn take_wallet(wallet: &str, user: &str) -> Statement {
+    sql!(
+        "UPDATE users SET wallet_addr = ?1 WHERE id = ?2 AND wallet_addr IS NULL
+         AND NOT EXISTS (SELECT 1 FROM users WHERE wallet_addr = ?1)
+         RETURNING json_object('id', id) AS json",
+        wallet,
+        user
+    )
+}
+
+/// `?1`, if it has lost its only sign-in ([`release_wallet`]).
+macro_rules! released {
+    () => {
+        "(SELECT id FROM users WHERE id = ?1 AND wallet_addr IS NULL AND stack_id IS NULL)"
+    };
+}
+
+/// `UPDATE` of a table's owner, from a released account.
+macro_rules! give {
+    ($table:literal, $from:expr, $to:expr) => {
+        sql!(concat!("UPDATE ", $table, " SET user_id = ?2 WHERE user_id = ", released!()), $from, $to)
+    };
+}
+
+/// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 11] {
+    [
+        give!("projects", from, to),
+        give!("chat_messages", from, to),
+        give!("deployments", from, to),
+        give!("sites", from, to),
+        give!("jobs", from, to),
+        give!("api_keys", from, to),
+        give!("sessions", from, to),
         sql!(
-            "INSERT INTO daily_counters (user_id, name, day, used)
-             SELECT ?2, name, day, used FROM daily_counters WHERE user_id = ?1
-             ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used",
+            concat!(
+                "INSERT INTO daily_counters (user_id, name, day, used)
+                 SELECT ?2, name, day, used FROM daily_counters WHERE user_id = ",
+                released!(),
+                " ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used"
+            ),
             from,
             to
         ),
-        sql!("DELETE FROM daily_counters WHERE user_id = ?1", from),
-        sql!("DELETE FROM idempotency WHERE tenant = ?1", from),
-        sql!("DELETE FROM users WHERE id = ?1", from),
+        sql!(concat!("DELETE FROM daily_counters WHERE user_id = ", released!()), from),
+        sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from),
+        sql!(concat!("DELETE FROM users WHERE id = ", released!()), from),
     ]
 }
 
@@ -221,6 +260,8 @@ pub(super) struct NewKey<'a> {
     pub(super) hint: &'a str,
     /// JSON.
     pub(super) scopes: &'a str,
+    /// The key that makes it; it ends no later than that one.
+    pub(super) parent: Option<&'a str>,
     pub(super) expires_at: Option<i64>,
 }
 
@@ -229,7 +270,9 @@ pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO api_keys (id, user_id, name, hash, hint, scopes, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING RETURNING ",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT min(ends) FROM (
+               SELECT ?8 AS ends UNION ALL SELECT expires_at FROM api_keys WHERE id = ?9
+             ))) ON CONFLICT (id) DO NOTHING RETURNING ",
             key_json!(),
             " AS json"
         ),
@@ -240,7 +283,8 @@ pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
         key.hint,
         key.scopes,
         now,
-        key.expires_at
+        key.expires_at,
+        key.parent
     )
 }
 
@@ -264,11 +308,10 @@ pub(super) fn keys(user: &str, page: &Page) -> Statement {
     )
 }
 
-/// Answers with a row if there is such a key; one that is revoked stays as it is.
+/// One that is revoked stays as it is.
 pub(super) fn revoke_key(id: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND user_id = ?2
-         RETURNING json_object('id', id) AS json",
+        "UPDATE api_keys SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL",
         id,
         user,
         now

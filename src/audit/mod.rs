@@ -59,12 +59,11 @@ pub(crate) fn list(page: &Page) -> Statement {
     let (seq, _) = page.bound();
     sql!(
         page!(
-            rows: "FROM audit_log WHERE seq < ?2 AND ?1 = '' AND ?3 = ?3 ORDER BY seq DESC",
+            rows: "FROM audit_log LEFT JOIN audit_chain USING (seq) WHERE seq < ?2 AND ?1 = '' AND ?3 = ?3 ORDER BY seq DESC",
             key: "seq || '.'",
             json: concat!(
                 "json_object('seq', seq, 'at', ", rfc3339!("at"), ", 'actor', actor, 'action', action, ",
-                "'subject', subject, 'requestId', request_id, ",
-                "'hash', (SELECT hash FROM audit_chain c WHERE c.seq = \"seq\"))"
+                "'subject', subject, 'requestId', request_id, 'hash', hash)"
             ),
             bytes: "0"
         ),
@@ -111,7 +110,8 @@ pub(crate) struct Verdict {
     /// The newest hash: note it elsewhere, and nothing up to it can be
     /// changed unseen.
     pub(crate) head: String,
-    /// The first entry that is not as it was sealed, or is gone.
+    /// The first entry that is not as it was sealed, or is gone; or else one
+    /// that has come in later between the others.
     pub(crate) broken_at: Option<i64>,
 }
 
@@ -121,7 +121,10 @@ pub(crate) async fn verify(database: &Database) -> Result<Verdict, Error> {
     let (mut verdict, mut seq) = (Verdict::default(), 0);
     loop {
         let links: Vec<Sealed> = database.query(sealed_after(seq)).await?.read()?;
-        let Some(last) = links.last() else { return Ok(verdict) };
+        let Some(last) = links.last() else {
+            let broken_at = database.query(slipped_in(seq)).await?.first()?;
+            return Ok(Verdict { broken_at, ..verdict });
+        };
         seq = last.seq;
         for link in links {
             let expected = link.entry.map(|entry| chain::link(&verdict.head, &entry));
@@ -176,6 +179,15 @@ fn add_links(links: &str) -> Statement {
          SELECT value ->> 0, value ->> 1 FROM json_each(?1)
          WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE seq = value ->> 0)",
         links
+    )
+}
+
+/// The first entry before the chain's last that is not in it.
+fn slipped_in(last: i64) -> Statement {
+    sql!(
+        "SELECT CAST(seq AS TEXT) AS json FROM audit_log
+         WHERE seq < ?1 AND seq NOT IN (SELECT seq FROM audit_chain) ORDER BY seq LIMIT 1",
+        last
     )
 }
 

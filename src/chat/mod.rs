@@ -4,6 +4,8 @@
 //! asked, and whatever becomes of the stream, what arrived is saved
 //! (turn.rs).
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod prompt;
 mod replay;
 mod sandbox;
@@ -39,14 +41,17 @@ const AFTER_CLIENT_MS: i64 = 25_000;
 const MARGIN_MS: i64 = 30_000;
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewMessage {
     #[garde(length(min = 1, max = 64))]
     project_id: String,
     #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
     #[serde(default)]
     #[garde(inner(custom(model_id)))]
+    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$")))]
     model: Option<String>,
 }
 
@@ -191,8 +196,8 @@ impl Model {
 /// `GET /api/chat/:projectId`
 pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
     let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
-    let page = page::Page::with_default(&exchange, 100)?;
-    let answer = page::fetch(&database, page, |page| store::messages(id, user, page)).await?;
+    let mut page = page::Page::with_default(&exchange, 100)?;
+    let answer = page::fetch(&database, &mut page, |page| store::messages(id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
         return Err(NOT_FOUND);
     }

@@ -35,10 +35,7 @@ pub(super) async fn answer(
     let [_, saved, before] = database.batch([lost, saved, before]).await?;
     let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
     if saved.status == "streaming" {
-        return Err(Error::Conflict {
-            code: "idempotency_key_in_use",
-            detail: "Claude is still answering the first request with this Idempotency-Key".into(),
-        });
+        return Err(still_streaming());
     }
     let words = told(turn, &saved, &Base::of(&before)?, format);
     let (client, body) = stream::channel()?;
@@ -48,6 +45,13 @@ pub(super) async fn answer(
         client.close().await;
     });
     Ok(Some(Response::events(body)))
+}
+
+pub(super) fn still_streaming() -> Error {
+    Error::Conflict {
+        code: "idempotency_key_in_use",
+        detail: "Claude is still answering the first request with this Idempotency-Key".into(),
+    }
 }
 
 fn told(turn: &Turn, saved: &store::Saved, before: &Base, format: ChatFormat) -> String {

@@ -3,6 +3,8 @@
 //! `create`, `show`, `stream`; the work itself is a job (job.rs), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
 mod progress;
@@ -27,6 +29,7 @@ const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
 
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum Target {
     Edge,
@@ -36,6 +39,7 @@ enum Target {
 }
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewDeployment {
     #[garde(length(min = 1, max = 64))]
@@ -46,6 +50,7 @@ struct NewDeployment {
     /// Deployed instead of the project's code, and then is the project's code.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
 }
 

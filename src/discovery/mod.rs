@@ -2,6 +2,8 @@
 //!
 //! `list`, `show`, `remix`.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod store;
 
 use crate::{

@@ -1,7 +1,10 @@
 //! JSON bodies: read within a limit, checked, typed.
 
 use garde::Validate;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Deserialize as _, Deserializer,
+    de::{DeserializeOwned, Error as _, IgnoredAny},
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -57,6 +60,18 @@ pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, 
     CodeMap::parse(&json).map_err(|error| Error::invalid(pointer, error.to_string()))
 }
 
+/// Reads an integer, also one written `3.0`, which is the same number in JSON
+/// (RFC 8259, 6). Beyond 2^53 it must be written as an integer.
+pub(crate) fn integer<'de, D: Deserializer<'de>>(field: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(field)?;
+    let whole = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
+    let integer = number.as_i64().or_else(|| number.as_f64().and_then(whole));
+    integer.ok_or_else(|| D::Error::custom(format!("{number} is not an integer of 64 bits")))
+}
+
+/// Below this every integer is a float of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 fn require_json(content_type: Option<&str>) -> Result<(), Error> {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
@@ -65,7 +80,7 @@ fn require_json(content_type: Option<&str>) -> Result<(), Error> {
     Err(Error::UnsupportedMediaType { expected: "application/json" })
 }
 
-fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Error> {
     let value: T = parse_unchecked(bytes)?;
     value.validate().map_err(|report| violations(&report))?;
     Ok(value)
@@ -205,6 +220,18 @@ mod tests {
         assert!(code(&json!({ "a": "\0" }), "/code").is_err());
         assert!(code(&json!(r#"{"a":"\u0000"}"#), "/code").is_err());
         assert!(code(&json!(r#"{"a":"\\u0000"}"#), "/code").is_ok());
+    }
+
+    #[test]
+    fn an_integer_may_be_written_with_a_fraction_of_nothing() {
+        let read = |json: &str| super::integer(&mut serde_json::Deserializer::from_str(json)).ok();
+        for json in ["3", "3.0", "30e-1", "0.3e1"] {
+            assert_eq!(read(json), Some(3), "{json}");
+        }
+        assert_eq!(read("9223372036854775807"), Some(i64::MAX));
+        for json in ["3.1", "9223372036854775808", "1e300", "-1e300", "\"3\"", "null", "true", "[3]"] {
+            assert_eq!(read(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -100,20 +100,49 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
         }
         (Access::Operator, _) if settings.admin_token.is_none() => Err(no_operator()),
         (Access::Staff, _) if !settings.has_staff() => Err(no_operator()),
-        (_, Caller::Anonymous) => {
-            Err(Error::Unauthorized("This route needs a credential: send Authorization: Bearer …".into()))
-        }
+        (_, Caller::Anonymous) => Err(nobody()),
         (Access::User, Caller::User(_)) => Ok(()),
         (Access::Scope(scope), Caller::User(user)) => has_scope(user, scope),
         (Access::Staff, Caller::User(user)) if user.is_staff => has_scope(user, Scope::Admin),
-        (Access::Staff | Access::Operator, Caller::User(_)) => Err(Error::Forbidden {
-            code: "not_the_operator",
-            detail: "This route is for those who run this service".into(),
-        }),
-        (Access::User | Access::Scope(_), Caller::Operator) => Err(Error::Forbidden {
-            code: "not_a_user",
-            detail: "This route is for users, on what is theirs; the operator's token is nobody's".into(),
-        }),
+        (Access::Staff | Access::Operator, Caller::User(_)) => Err(not_the_operator()),
+        (Access::User | Access::Scope(_), Caller::Operator) => Err(not_a_user()),
+    }
+}
+
+/// What [`admit`] refuses with on a route of this rule.
+#[cfg(test)]
+pub(crate) fn refusals(access: Access) -> Vec<Error> {
+    match access {
+        Access::Public => vec![],
+        Access::User => vec![nobody(), not_a_user()],
+        Access::Scope(scope) => vec![nobody(), not_a_user(), lacks(scope)],
+        Access::Staff => vec![nobody(), not_the_operator(), lacks(Scope::Admin), no_operator()],
+        Access::Operator => vec![nobody(), not_the_operator(), no_operator()],
+    }
+}
+
+fn nobody() -> Error {
+    Error::Unauthorized("This route needs a credential: send Authorization: Bearer …".into())
+}
+
+fn not_a_user() -> Error {
+    Error::Forbidden {
+        code: "not_a_user",
+        detail: "This route is for users, on what is theirs; the operator's token is nobody's".into(),
+    }
+}
+
+fn not_the_operator() -> Error {
+    Error::Forbidden {
+        code: "not_the_operator",
+        detail: "This route is for those who run this service".into(),
+    }
+}
+
+fn lacks(scope: Scope) -> Error {
+    Error::Forbidden {
+        code: "insufficient_scope",
+        detail: format!("This API key lacks the scope `{scope}`").into(),
     }
 }
 
@@ -125,13 +154,7 @@ fn no_operator() -> Error {
 }
 
 fn has_scope(user: &User, scope: Scope) -> Result<(), Error> {
-    if user.scopes.contains(scope) {
-        return Ok(());
-    }
-    Err(Error::Forbidden {
-        code: "insufficient_scope",
-        detail: format!("This API key lacks the scope `{scope}`").into(),
-    })
+    if user.scopes.contains(scope) { Ok(()) } else { Err(lacks(scope)) }
 }
 
 /// The local developer is the operator too; the keys that they give away are not.

@@ -1,7 +1,5 @@
 //! Conditional requests (RFC 9110, 13) on resources that count their revisions.
 
-use crate::error::Error;
-
 /// The strong entity tag of a revision.
 pub(crate) fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
@@ -13,20 +11,22 @@ pub(crate) fn matches_any(if_none_match: Option<&str>, etag: &str) -> bool {
     tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-/// The revision that `If-Match` asks for; none when any will do.
-///
-/// # Errors
-/// [`Error::PreconditionFailed`] for a tag that is none of ours.
-pub(crate) fn wanted_revision(if_match: Option<&str>) -> Result<Option<i64>, Error> {
+/// The revision that `If-Match` asks for; none when any will do, and for a tag
+/// that is none of ours one that nothing has. Whether it is met comes last: a
+/// request that fails without it fails in the same way with it (RFC 9110, 13.2.1).
+pub(crate) fn wanted_revision(if_match: Option<&str>) -> Option<i64> {
     match if_match.map(str::trim) {
-        None | Some("*") => Ok(None),
+        None | Some("*") => None,
         Some(tag) => {
             let revision = tag.trim_matches('"').parse().ok();
             // Tags are compared as text: "+7" is not "7".
-            revision.filter(|revision| etag(*revision) == tag).map(Some).ok_or(Error::PreconditionFailed)
+            revision.filter(|revision| etag(*revision) == tag).or(Some(NO_REVISION))
         }
     }
 }
+
+/// Revisions are counted from 1.
+const NO_REVISION: i64 = 0;
 
 #[cfg(test)]
 mod tests {
@@ -42,11 +42,11 @@ mod tests {
 
     #[test]
     fn if_match_wants_a_revision_or_any() {
-        assert_eq!(wanted_revision(Some("\"7\"")), Ok(Some(7)));
-        assert_eq!(wanted_revision(Some("*")), Ok(None));
-        assert_eq!(wanted_revision(None), Ok(None));
+        assert_eq!(wanted_revision(Some("\"7\"")), Some(7));
+        assert_eq!(wanted_revision(Some("*")), None);
+        assert_eq!(wanted_revision(None), None);
         for tag in ["7", "\"x\"", "", "W/\"7\"", "\"+7\"", "\"07\"", "\"\"7\"\""] {
-            assert_eq!(wanted_revision(Some(tag)), Err(Error::PreconditionFailed), "{tag}");
+            assert_eq!(wanted_revision(Some(tag)), Some(NO_REVISION), "{tag}");
         }
     }
 }

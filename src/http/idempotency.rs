@@ -8,7 +8,7 @@
 //! found and not made twice. An answer that is not kept, a stream or one with
 //! a secret, is made again in the same way.
 
-use std::{borrow::Cow, future::Future};
+use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -17,7 +17,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::Exchange,
+    http::{Exchange, caller::Access, routes::Route},
     platform::{
         clock::{now_ms, sleep},
         log, random,
@@ -40,10 +40,24 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a request waits for another one with its key, look by look.
 const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];
 
-const IN_USE: Error = Error::Conflict {
+pub(crate) const IN_USE: Error = Error::Conflict {
     code: "idempotency_key_in_use",
     detail: Cow::Borrowed("A request with this Idempotency-Key is being worked on; try again in a moment"),
 };
+
+pub(crate) const REUSED: Error = Error::Unprocessable {
+    code: "idempotency_key_reused",
+    detail: "This Idempotency-Key was used for another request; use a new one",
+};
+
+pub(crate) fn wrong_key() -> Error {
+    Error::invalid("Idempotency-Key", format!("must have 1 to {MAX_KEY_BYTES} visible characters"))
+}
+
+/// Whether a route honours the header: a POST of somebody's who is known.
+pub(crate) fn takes_key(route: &Route) -> bool {
+    route.method == "POST" && route.access != Access::Public
+}
 
 /// The row that a request works on.
 #[derive(Debug, Clone)]
@@ -75,22 +89,14 @@ enum Lookup {
     Answer(Response),
 }
 
-/// Runs `handler` unless its answer is known.
+/// Runs the route's handler unless its answer is known.
 ///
 /// # Errors
 /// The handler's; 400 for a key that is none, 409 while another request with
 /// the key is in flight, 422 when the key was used for something else.
-pub(crate) async fn run<F>(
-    mut exchange: Exchange,
-    handler: impl FnOnce(Exchange) -> F,
-) -> Result<Response, Error>
-where
-    F: Future<Output = Result<Response, Error>>,
-{
-    let header = match exchange.request.method() {
-        "POST" => exchange.request.header(HEADER),
-        _ => None,
-    };
+pub(crate) async fn run(mut exchange: Exchange, route: &Route) -> Result<Response, Error> {
+    let handler = route.handler;
+    let header = if takes_key(route) { exchange.request.header(HEADER) } else { None };
     let (Some(key), Some(tenant)) = (header, exchange.caller.name()) else { return handler(exchange).await };
     let (tenant, env) = (tenant.to_owned(), exchange.env.clone());
     let claim = match look_up(key, tenant, &exchange).await? {
@@ -108,10 +114,7 @@ where
 
 async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Lookup, Error> {
     if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        return Err(Error::invalid(
-            "Idempotency-Key",
-            format!("must have 1 to {MAX_KEY_BYTES} visible characters"),
-        ));
+        return Err(wrong_key());
     }
     let request = fingerprint(exchange).await?;
     let claim = Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false };
@@ -121,10 +124,7 @@ async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Loo
         let row: Option<Row> = database.query(take(&claim, &request, now_ms())).await?.first()?;
         let row = row.ok_or_else(|| Error::Internal("an idempotency key left no row".to_owned()))?;
         if row.request != request {
-            return Err(Error::Unprocessable {
-                code: "idempotency_key_reused",
-                detail: "This Idempotency-Key was used for another request; use a new one",
-            });
+            return Err(REUSED);
         }
         let (is_mine, is_again) = (row.owner == claim.owner, row.seed != claim.seed);
         match (row.status, row.body) {

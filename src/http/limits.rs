@@ -67,7 +67,12 @@ pub(crate) fn tell(response: Response, route: Option<&Route>, settings: &Setting
 }
 
 fn is_counted(route: &Route, settings: &Settings) -> bool {
-    settings.limits_rate && !UNCOUNTED.contains(&route.pattern)
+    settings.limits_rate && is_limited(route.pattern)
+}
+
+/// Whether requests of a pattern are counted, where any are.
+pub(crate) fn is_limited(pattern: &str) -> bool {
+    !UNCOUNTED.contains(&pattern)
 }
 
 async fn count(env: &Env, key: String) -> Result<(), Error> {
@@ -77,17 +82,18 @@ async fn count(env: &Env, key: String) -> Result<(), Error> {
     };
     let outcome =
         env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?.limit(key).await.map_err(missing)?;
-    if outcome.success {
-        return Ok(());
-    }
-    Err(Error::TooManyRequests(Box::new(Exceeded {
+    if outcome.success { Ok(()) } else { Err(exceeded(now_ms())) }
+}
+
+pub(crate) fn exceeded(now: i64) -> Error {
+    Error::TooManyRequests(Box::new(Exceeded {
         policy: POLICY,
         code: "rate_limited",
         detail: format!("More than {LIMIT} requests in {WINDOW_S} seconds"),
         limit: LIMIT,
         window_s: WINDOW_S,
         // The binding does not tell when its window began.
-        reset_at_ms: now_ms() + WINDOW_S * 1000,
+        reset_at_ms: now + WINDOW_S * 1000,
         reset_s: WINDOW_S,
-    })))
+    }))
 }

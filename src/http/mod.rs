@@ -5,7 +5,7 @@ pub(crate) mod caller;
 pub(crate) mod conditional;
 mod cors;
 pub(crate) mod idempotency;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod page;
 pub(crate) mod routes;
 pub(crate) mod sse;
@@ -229,7 +229,7 @@ async fn handle(
         params,
         idempotency: None,
     };
-    idempotency::run(exchange, route.handler).await
+    idempotency::run(exchange, route).await
 }
 
 /// The error's answer, after the log has had what the client may not see.

@@ -8,7 +8,7 @@ use futures::Future;
 use super::{Exchange, caller::Access};
 use crate::{
     accounts::{self, Scope},
-    admin, chat, deploy, discovery,
+    admin, chat, deploy, discovery, docs,
     error::{Error, Family},
     metrics,
     platform::{request::Incoming, response::Response},
@@ -42,10 +42,14 @@ macro_rules! routes {
     };
 }
 
-static ROUTES: &[Route] = routes! {
+pub(crate) static ROUTES: &[Route] = routes! {
     Hatch {
         Public GET "/" => root::show;
         Public GET "/health" => root::health;
+        Public GET "/openapi.json" => docs::file;
+        Public GET "/docs" => docs::file;
+        Public GET "/docs.css" => docs::file;
+        Public GET "/docs.js" => docs::file;
 
         Public GET "/ready" => root::ready;
         Operator GET "/metrics" => metrics::show;

@@ -7,8 +7,8 @@ use futures::{
     pin_mut,
 };
 use worker::{
-    AbortController, ByteStream, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, ResponseBody,
-    wasm_bindgen::JsValue,
+    AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    ResponseBody, wasm_bindgen::JsValue,
 };
 
 use super::{clock::sleep, stream::Body};
@@ -82,6 +82,14 @@ pub(crate) async fn send(request: Outgoing, timeout_ms: u64) -> Result<Answer, F
             Err(Failure::Timeout)
         }
     }
+}
+
+/// A file of public/, by its path.
+pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
+    let network = |e: worker::Error| Failure::Network(e.to_string());
+    let assets = env.assets("ASSETS").map_err(network)?;
+    // Only the path counts; the host is nobody's.
+    assets.fetch(format!("https://assets{path}"), None).await.map(Answer).map_err(network)
 }
 
 impl Answer {

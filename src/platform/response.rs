@@ -13,6 +13,8 @@ use super::stream::Body;
 pub(crate) enum Kind {
     /// JSON and streams of the API: never framed, never a document.
     Api,
+    /// A page of our own, or a file of one.
+    Page,
     /// A hosted app on an origin of its own.
     App,
     /// A hosted app at `/p/:slug/`, beside the API: its own, opaque origin.
@@ -24,6 +26,17 @@ const API: &[(&str, &str)] = &[
     ("strict-transport-security", "max-age=31536000"),
     ("referrer-policy", "no-referrer"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-resource-policy", "cross-origin"),
+];
+const PAGE: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     ("cross-origin-resource-policy", "cross-origin"),
 ];
 const APP: &[(&str, &str)] = &[("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")];
@@ -39,6 +52,7 @@ impl Kind {
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Api => API,
+            Self::Page => PAGE,
             Self::App => APP,
             Self::SandboxedApp => SANDBOXED_APP,
         }

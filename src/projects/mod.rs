@@ -2,6 +2,8 @@
 //!
 //! `create`, `list`, `show`, `update`, `delete`, `versions`, `rollback`.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod store;
 
 use garde::Validate;
@@ -17,42 +19,47 @@ use crate::{
 const NOT_FOUND: Error = Error::NotFound("Project not found");
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct NewProject {
-    #[garde(custom(title))]
+    #[garde(length(chars, min = 1, max = 100), custom(not_blank))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     name: String,
     #[serde(default)]
     #[garde(inner(length(chars, max = 2000)))]
+    #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ProjectChange {
     #[serde(default)]
-    #[garde(inner(custom(title)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(not_blank)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 100), regex(pattern = crate::openapi::NOT_BLANK)))]
     name: Option<String>,
     /// `null` clears it.
     #[serde(default, deserialize_with = "present")]
     #[garde(inner(inner(length(chars, max = 2000))))]
+    #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<Option<String>>,
     /// The map of path to content: a JSON object, or one in a string, as
     /// projects show it.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Rollback {
-    #[garde(range(min = 1))]
+    #[serde(deserialize_with = "body::integer")]
+    #[garde(range(min = 1, max = 9_007_199_254_740_991_i64))]
     version: i64,
 }
 
-/// A name of 1 to 100 characters that is not blank.
-fn title(name: &str, (): &()) -> garde::Result {
-    match name.trim().chars().count() {
-        1..=100 => Ok(()),
-        _ => Err(garde::Error::new("must have 1 to 100 characters and not be blank")),
-    }
+fn not_blank(name: &str, (): &()) -> garde::Result {
+    if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
 /// Tells a field that is `null` from one that is not there.
@@ -74,7 +81,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let list = |page: &page::Page| store::list(user, page);
-    let answer = page::fetch(&exchange.database()?, page::Page::of(&exchange)?, list).await?;
+    let answer = page::fetch(&exchange.database()?, &mut page::Page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
@@ -94,7 +101,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `PATCH /api/projects/:id`
 pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let change: ProjectChange = body::json(&exchange).await?;
     let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
 
@@ -123,7 +130,7 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
 /// go with it.
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref())?;
+    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let id = exchange.param("id");
     let [present, _, deleted, _] = exchange
         .database()?

@@ -20,6 +20,7 @@ const MOST_STARS: u64 = 1_000_000_000;
 
 /// What kind of component a skill is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Type {
     Agent,
@@ -68,6 +69,7 @@ impl Type {
 
 /// A skill as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Skill {
     /// `aitmpl:{type}:{category}/{name}` or `skillsmp:{its id}`.

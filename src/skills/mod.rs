@@ -8,6 +8,8 @@
 //! `MISS`, after asking the sources.
 
 mod catalogue;
+#[cfg(test)]
+pub(crate) mod contract;
 mod feeds;
 mod install;
 mod refresh;

@@ -59,15 +59,18 @@ pub(super) async fn read(
                 }
                 return Ok((rows, if waited { Cache::Miss } else { cache }));
             }
-            Step::Unavailable { retry_after_s } => {
-                return Err(Error::Upstream {
-                    status: 502,
-                    code: "skills_unavailable",
-                    detail: "No source of skills answers now; try again later".to_owned(),
-                    retry_after_s: Some(retry_after_s),
-                });
-            }
+            Step::Unavailable { retry_after_s } => return Err(unavailable(retry_after_s)),
         }
+    }
+}
+
+/// Nothing is kept and no source answers.
+pub(super) fn unavailable(retry_after_s: i64) -> Error {
+    Error::Upstream {
+        status: 502,
+        code: "skills_unavailable",
+        detail: "No source of skills answers now; try again later".to_owned(),
+        retry_after_s: Some(retry_after_s),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Projects and the versions of their code: what more than one room needs.
 //! Every statement takes the owner.
 
+#[cfg(test)]
+pub(crate) mod contract;
+
 use super::{Statement, sql};
 
 /// A time column as RFC 3339 with milliseconds, exactly.

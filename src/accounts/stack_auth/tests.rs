@@ -45,7 +45,7 @@ fn judge(token: &str) -> Result<Claims, Refusal> {
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000);
     let jws = Jws::decode(token)?;
     match cache.decide(jws.kid(), NOW_S * 1000) {
-        Decision::Use(key) => project().verify(&jws, key, NOW_S),
+        Decision::Use(key) => project().verify(&jws, &key, NOW_S),
         other => panic!("no key: {other:?}"),
     }
 }

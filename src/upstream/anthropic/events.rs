@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// Tokens of an answer, as the API counts them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct Usage {
     pub(crate) input_tokens: u64,

@@ -1,0 +1,158 @@
+//! What the chat takes and answers.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{NOT_FOUND, NewMessage, replay};
+use crate::{
+    accounts::quotas::{self, Quota},
+    error::Error,
+    openapi::{Answer, Id, Operation, Room, Time},
+    store::projects::contract::Project,
+    upstream::anthropic::events::Usage,
+};
+
+/// A message of the conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    id: Id,
+    project_id: Id,
+    role: Role,
+    content: &'static str,
+    /// `interrupted`: the answer was cut off, and this is what had come.
+    status: Status,
+    /// Which model answered.
+    model: Option<&'static str>,
+    usage: Option<Usage>,
+    created_at: Time,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Role {
+    User,
+    Assistant,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum Status {
+    Complete,
+    Streaming,
+    Interrupted,
+}
+
+/// One event: Claude's own (`message_start`, `content_block_delta`, …), then
+/// `files`, `saved` and `done`, or `error`; of `?format=text`, a `message` with
+/// `{"text"}` or `{"done"}`.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ChatEvent {
+    event: String,
+    /// JSON.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    data: String,
+}
+
+const STREAM: &str = r#"event: message_start
+data: {"type":"message_start","message":{"id":"msg_01","role":"assistant","model":"claude-sonnet-5-5"}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Here is"}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+event: files
+data: {"version":1,"files":[{"path":"index.html","bytes":1204,"status":"added"}]}
+
+event: saved
+data: {"messageId":"5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50","projectId":"1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36","usage":{"input_tokens":812,"output_tokens":1950},"model":"claude-sonnet-5-5","costMicroUsd":31686}
+
+event: done
+data: {"done":true}
+
+"#;
+
+pub(crate) fn room() -> Room {
+    Room {
+        name: "chat",
+        about: "You say what to build, Claude answers with files.",
+        operations: vec![stream(), history()],
+    }
+}
+
+/// A failure of Claude's before the first byte of its answer.
+fn upstream(status: u16, code: &'static str, detail: &str, retry_after_s: Option<i64>) -> Error {
+    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s }
+}
+
+fn stream() -> Operation {
+    Operation::new("POST /api/chat", "chat.stream", "Say what to build, and watch the answer come")
+        .about(
+            "Claude's own event stream as it arrives; then `files`: what the answer did to the project's code; \
+             `saved`: its message and what it cost; and last `done`. A stream that is cut ends in `error` and \
+             never in `done`; what had come is saved as `interrupted`.",
+        )
+        .query(
+            "format",
+            "`text`: only `{\"text\"}` pieces and then `{\"done\": true}`.",
+            json_schema!({ "type": "string", "enum": ["events", "text"], "default": "events" }),
+        )
+        .body::<NewMessage>(json!({ "projectId": Project::ID, "message": "A pomodoro timer with a tomato red look" }))
+        .answers(
+            Answer::new(200, "The answer, as it is written.")
+                .events::<ChatEvent>(STREAM)
+                .may_have("RateLimit", "What is left of today."),
+        )
+        .fails(quotas::exceeded(Quota::Chat, 200, 0))
+        .fails(quotas::exceeded(Quota::Budget, 1_000_000, 0))
+        .fails(replay::still_streaming())
+        .fails(NOT_FOUND)
+        .fails(Error::Refused {
+            code: "unknown_model",
+            detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
+        })
+        .fails(Error::Refused {
+            code: "conversation_too_long",
+            detail: "The project is too large to send to Claude".to_owned(),
+        })
+        .fails(upstream(429, "upstream_rate_limited", "Claude's rate limit is reached; try again after the time in Retry-After", Some(10)))
+        .fails(upstream(502, "upstream_unreachable", "Claude cannot be reached; try again in a moment", None))
+        .fails(upstream(502, "upstream_error", "Claude failed; try again in a moment", Some(5)))
+        .fails(upstream(502, "upstream_rejected", "Claude refused the request (invalid_request_error)", None))
+        .fails(upstream(502, "upstream_auth", "Claude refused our key: check CLAUDE_API_KEY", None))
+        .fails(upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None))
+        .fails(upstream(503, "upstream_overloaded", "Claude is overloaded; try again in a moment", Some(5)))
+        .fails(upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None))
+}
+
+fn history() -> Operation {
+    let message = |role, content, model, usage| Message {
+        id: Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"),
+        project_id: Project::ID,
+        role,
+        content,
+        status: Status::Complete,
+        model,
+        usage,
+        created_at: Time("2026-11-21T09:31:12.345Z"),
+    };
+    let usage = Usage { input_tokens: 812, output_tokens: 1950, ..Usage::default() };
+    let messages = Answer::new(200, "The conversation, oldest first.")
+        .json(vec![
+            message(Role::User, "A pomodoro timer with a tomato red look", None, None),
+            message(Role::Assistant, "Here is your timer.", Some("claude-sonnet-5-5"), Some(usage)),
+        ])
+        .may_have("Link", "The next page, where there is one.");
+    Operation::new("GET /api/chat/{id}", "chat.history", "Show the conversation of a project")
+        .path("id", "The project.", Project::ID)
+        .paged(100)
+        .answers(messages)
+        .fails(NOT_FOUND)
+}

@@ -1,0 +1,184 @@
+//! What the deploy room takes and answers.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND};
+use crate::{
+    accounts::quotas::{self, Quota},
+    error::Error,
+    openapi::{Answer, Id, Operation, Room, Time, Url},
+    store::projects::contract::Project,
+};
+
+const ID: Id = Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
+const SLUG: &str = "pomodoro-1f3a9c04";
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeploymentStarted {
+    deployment_id: Id,
+    #[schemars(extend("const" = "pending"))]
+    status: &'static str,
+    message: &'static str,
+    #[schemars(extend("const" = "edge"))]
+    target: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Deployment {
+    id: Id,
+    project_id: Id,
+    target: &'static str,
+    status: Status,
+    /// Where the app is; none before it is live.
+    url: Option<Url>,
+    /// A line a step, each with its time.
+    logs: &'static str,
+    /// Why it failed.
+    error: Option<&'static str>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum Status {
+    Pending,
+    Building,
+    Deploying,
+    Live,
+    Failed,
+}
+
+/// One event: a `log` line, its number as the id, or a `status`. The last one
+/// is the status `live` or `failed`, with the id `end`.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct DeploymentEvent {
+    #[schemars(extend("enum" = ["log", "status"]))]
+    event: String,
+    #[schemars(with = "String")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// JSON.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    data: String,
+}
+
+const STREAM: &str = r#"id: 1
+event: log
+data: {"level":"info","message":"Building 3 files","timestamp":"2026-11-21T09:32:00.120Z"}
+
+event: status
+data: {"status":"building","url":null,"error":null}
+
+id: end
+event: status
+data: {"status":"live","url":"http://pomodoro-1f3a9c04.localhost:8787/","error":null}
+
+"#;
+
+pub(crate) fn room() -> Room {
+    Room {
+        name: "deploy",
+        about: "From a project's code to a live app.",
+        operations: vec![
+            create(),
+            show(),
+            stream(),
+            hosted("GET /p/{slug}", "deploy.redirect", "Lead to the app")
+                .about("Relative links of a page in a folder need the slash.")
+                .answers(
+                    Answer::new(308, "The app is at the same path with a slash.").with("Location", "There."),
+                ),
+            app("GET /p/{slug}/", "deploy.app", "Open the app"),
+            app("GET /p/{slug}/{*path}", "deploy.file", "Load a file of the app").path(
+                "path",
+                "The rest of the path, slashes and all.",
+                "style.css",
+            ),
+        ],
+    }
+}
+
+fn create() -> Operation {
+    let started = DeploymentStarted {
+        deployment_id: ID,
+        status: "pending",
+        message: "Deployment started",
+        target: "edge",
+    };
+    let answer = Answer::new(202, "The deployment has begun; a job does the rest.")
+        .json(started)
+        .with("Location", "Where it can be followed.")
+        .leads_to(&["deploy.show", "deploy.stream"], "id", "/deploymentId");
+    Operation::new("POST /api/deploy", "deploy.create", "Deploy a project")
+        .about("With `code`, that is deployed, and is the project's code from then on.")
+        .body::<NewDeployment>(json!({ "projectId": Project::ID }))
+        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .fails(quotas::exceeded(Quota::Deploy, 50, 0))
+        .fails(PROJECT_NOT_FOUND)
+        .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
+        .fails(Error::Refused {
+            code: "target_unavailable",
+            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
+        })
+}
+
+fn show() -> Operation {
+    let deployment = Deployment {
+        id: ID,
+        project_id: Project::ID,
+        target: "edge",
+        status: Status::Live,
+        url: Some(Url("http://pomodoro-1f3a9c04.localhost:8787/")),
+        logs: "2026-11-21T09:32:00.120Z Building 3 files",
+        error: None,
+        created_at: Time("2026-11-21T09:32:00.000Z"),
+        updated_at: Time("2026-11-21T09:32:01.000Z"),
+    };
+    let answer = Answer::new(200, "The deployment as it stands.")
+        .json(deployment)
+        .may_have("Retry-After", "Seconds; there while it is neither `live` nor `failed`.");
+    Operation::new("GET /api/deploy/{id}", "deploy.show", "Show a deployment")
+        .path("id", "The deployment.", ID)
+        .answers(answer)
+        .fails(NOT_FOUND)
+}
+
+fn stream() -> Operation {
+    Operation::new("GET /api/deploy/{id}/stream", "deploy.stream", "Follow a deployment until it has ended")
+        .path("id", "The deployment.", ID)
+        .header(
+            "Last-Event-ID",
+            "The id of the last event that came; only later ones follow.",
+            json_schema!({ "type": "string" }),
+        )
+        .answers(
+            Answer::new(200, "Its log and its status, as they change.").events::<DeploymentEvent>(STREAM),
+        )
+        .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+        .fails(NOT_FOUND)
+}
+
+fn hosted(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).path("slug", "The app's.", SLUG)
+}
+
+fn app(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    hosted(route, id, summary)
+        .about(
+            "The app is sandboxed here, its origin opaque. With `HOSTING_DOMAIN` set, it also answers at the origin \
+             `<slug>.<HOSTING_DOMAIN>`, every path of which is its own.",
+        )
+        .header("If-None-Match", "Answers 304 if this is still its `ETag`.", json_schema!({ "type": "string" }))
+        .answers(Answer::new(200, "A file of the app.").file("*/*").with("ETag", "Of its content."))
+        .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
+        .answers(Answer::new(308, "It is in a folder, at the same path with a slash.").with("Location", "There."))
+        .answers(Answer::new(404, "There is no such app, or no such file in it.").file("text/html"))
+}

@@ -1,0 +1,134 @@
+//! The failures that follow from the table, the parameters and the body, and
+//! how they stand in the document.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::operation::Operation;
+use crate::{
+    accounts::identity,
+    error::{Error, Violation},
+    http::{caller, idempotency, limits, routes::Route},
+    platform::response::{Content, Response},
+};
+
+const REQUEST_ID: &str = "req_01890a5d-ac96-774b-bcce-b302099a8057";
+
+/// What any route may answer.
+fn everywhere() -> Vec<Error> {
+    vec![
+        Error::InvalidToken("The credential is not valid".into()),
+        Error::Internal(String::new()),
+        Error::NotConfigured {
+            variable: "DATABASE_AUTH_TOKEN",
+            detail: "The database does not accept DATABASE_AUTH_TOKEN".to_owned(),
+        },
+        Error::Unavailable(String::new()),
+        identity::unavailable(),
+    ]
+}
+
+/// The failures that a route has by its row, parameters and body.
+fn given(route: &Route, operation: &Operation) -> Vec<Error> {
+    let mut errors = everywhere();
+    if route.method != "GET" {
+        errors.push(Error::Forbidden {
+            code: "origin_not_allowed",
+            detail: "Pages of this origin may not call the API; add it to CORS_ORIGINS".into(),
+        });
+    }
+    errors.extend(caller::refusals(route.access));
+    if limits::is_limited(route.pattern) {
+        errors.push(limits::exceeded(0));
+    }
+    if idempotency::takes_key(route) {
+        errors.extend([idempotency::wrong_key(), idempotency::IN_USE, idempotency::REUSED]);
+    }
+    if operation.body.is_some() {
+        errors.push(Error::Malformed("The body is not JSON: expected value at line 1 column 1".to_owned()));
+        errors.push(Error::TooLarge { limit: 1_000_000 });
+        errors.push(Error::UnsupportedMediaType { expected: "application/json" });
+    }
+    let pointer = match &operation.body {
+        Some(_) => Some("/name"),
+        None => operation.parameters.iter().any(|p| p.place == "query").then_some("limit"),
+    };
+    if let Some(pointer) = pointer {
+        let detail = "is not as the schema has it".to_owned();
+        errors.push(Error::Invalid(vec![Violation { pointer: pointer.to_owned(), detail }]));
+    }
+    errors
+}
+
+fn by_status(errors: Vec<Error>) -> BTreeMap<u16, Vec<Error>> {
+    let mut statuses: BTreeMap<u16, Vec<Error>> = BTreeMap::new();
+    for error in errors {
+        statuses.entry(error.status()).or_default().push(error);
+    }
+    statuses
+}
+
+/// The responses of a route's failures, by status: references into `shared`
+/// (`components/responses`) but where the room has failures of its own.
+pub(super) fn responses(
+    route: &Route,
+    operation: &Operation,
+    shared: &mut Map<String, Value>,
+) -> Vec<(u16, Value)> {
+    let mut own = by_status(operation.failures.clone());
+    let mut responses = Vec::new();
+    for (status, mut errors) in by_status(given(route, operation)) {
+        if let Some(failures) = own.remove(&status) {
+            errors.extend(failures);
+            responses.push((status, response(route, &errors)));
+        } else {
+            let codes: Vec<_> = errors.iter().map(Error::code).collect();
+            let name = format!("{status}-{}", codes.join("-"));
+            responses.push((status, json!({ "$ref": format!("#/components/responses/{name}") })));
+            shared.insert(name, response(route, &errors));
+        }
+    }
+    responses.extend(own.into_iter().map(|(status, errors)| (status, response(route, &errors))));
+    responses
+}
+
+/// The Response Object of a status with these failures.
+fn response(route: &Route, errors: &[Error]) -> Value {
+    let details: Vec<_> =
+        errors.iter().map(|error| format!("`{}`: {}", error.code(), error.detail())).collect();
+    let answers: Vec<_> = errors.iter().map(|error| error.to_response(route.family, REQUEST_ID)).collect();
+    let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
+    for (name, _) in answers.iter().flat_map(|answer| &answer.headers) {
+        // A header of one of several failures is not on every one of them.
+        let always = answers.iter().all(|answer| answer.headers.iter().any(|(n, _)| n == name));
+        headers[canonical(name)] = json!({ "schema": { "type": "string" }, "required": always });
+    }
+    let examples: Map<_, _> =
+        errors.iter().zip(&answers).map(|(error, answer)| example(error, answer)).collect();
+    json!({
+        "description": details.join("\n\n"),
+        "headers": headers,
+        "content": {
+            "application/problem+json": {
+                "schema": { "$ref": "#/components/schemas/Problem" },
+                "examples": examples,
+            },
+        },
+    })
+}
+
+fn example(error: &Error, answer: &Response) -> (String, Value) {
+    let Content::Bytes(body) = &answer.content else { panic!("{error:?} without a body") };
+    let value: Value = serde_json::from_slice(body).unwrap();
+    (error.code().to_owned(), json!({ "summary": error.detail(), "value": value }))
+}
+
+/// `retry-after` → `Retry-After`
+fn canonical(name: &str) -> String {
+    let word = |word: &str| {
+        let (first, rest) = word.split_at_checked(1).unwrap_or_default();
+        first.to_ascii_uppercase() + rest
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-").replace("Www", "WWW")
+}

@@ -1,0 +1,117 @@
+//! The OpenAPI 3.1 document of every route: the table of [`routes`] with the
+//! contract that each room gives of its own. Test code alone, so that the
+//! Worker carries no schema library; the document is a file that it serves.
+//!
+//! `UPDATE_OPENAPI=1 cargo test openapi` writes public/openapi.json.
+
+mod document;
+mod errors;
+mod operation;
+mod schemas;
+mod types;
+
+pub(crate) use operation::{Answer, Operation, Room};
+pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
+
+use crate::{accounts, admin, chat, deploy, discovery, docs, projects, root, skills};
+
+/// Every room, in the order of the document.
+fn rooms() -> Vec<Room> {
+    vec![
+        root::contract::room(),
+        accounts::contract::room(),
+        projects::contract::room(),
+        chat::contract::room(),
+        deploy::contract::room(),
+        discovery::contract::room(),
+        skills::contract::room(),
+        admin::contract::room(),
+        docs::contract::room(),
+    ]
+}
+
+mod tests {
+    use std::{collections::BTreeSet, env, fs};
+
+    use super::{document, operation::Operation, rooms};
+    use crate::http::routes::ROUTES;
+
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/openapi.json");
+
+    fn operations() -> Vec<Operation> {
+        rooms().into_iter().flat_map(|room| room.operations).collect()
+    }
+
+    #[test]
+    fn every_route_has_a_contract_and_every_contract_a_route() {
+        let routes: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.pattern)).collect();
+        let contracts: BTreeSet<_> = operations().iter().map(|op| (op.method, op.pattern)).collect();
+        let missing: Vec<_> = routes.difference(&contracts).collect();
+        assert!(missing.is_empty(), "no Operation in a contract.rs for {missing:?}");
+        let unknown: Vec<_> = contracts.difference(&routes).collect();
+        assert!(unknown.is_empty(), "no row in src/http/routes.rs for {unknown:?}");
+        assert_eq!(operations().len(), ROUTES.len(), "a route has two contracts");
+    }
+
+    #[test]
+    fn an_operation_describes_the_parameters_of_its_pattern() {
+        for operation in operations() {
+            let names: Vec<_> = operation.path_parameters().collect();
+            let described: Vec<_> =
+                operation.parameters.iter().filter(|p| p.place == "path").map(|p| p.name).collect();
+            assert_eq!(described, names, "{}", operation.id);
+        }
+    }
+
+    #[test]
+    fn an_operation_is_named_after_its_room_and_once() {
+        let mut ids = BTreeSet::new();
+        for room in rooms() {
+            for operation in room.operations {
+                assert!(operation.id.starts_with(&format!("{}.", room.name)), "{}", operation.id);
+                assert!(ids.insert(operation.id), "{} is there twice", operation.id);
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_of_a_body_is_a_body_that_the_route_takes() {
+        for operation in operations() {
+            if let Some(body) = &operation.body {
+                (body.check)(&body.example.to_string())
+                    .unwrap_or_else(|error| panic!("{}: {error:?}", operation.id));
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_an_operation_that_takes_what_it_hands_over() {
+        let operations = operations();
+        for operation in &operations {
+            for link in operation.answers.iter().flat_map(|answer| &answer.links) {
+                let target = operations.iter().find(|op| op.id == link.target);
+                let target = target.unwrap_or_else(|| panic!("{} links to {}", operation.id, link.target));
+                match link.parameter {
+                    Some((name, _)) => {
+                        assert!(target.path_parameters().any(|n| n == name), "{}", link.target)
+                    }
+                    None => assert!(target.body.is_some(), "{}", link.target),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_in_public_is_the_one_of_the_code() {
+        let mut document = serde_json::to_string_pretty(&document::build(&rooms())).unwrap();
+        document.push('\n');
+        if env::var_os("UPDATE_OPENAPI").is_some() {
+            fs::write(FILE, &document).unwrap();
+        }
+        let written = fs::read_to_string(FILE).unwrap_or_default();
+        assert!(
+            written == document,
+            "public/openapi.json is out of date: UPDATE_OPENAPI=1 cargo test openapi"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! What a room says about each of its routes. What the table knows (access,
+//! and the failures that follow from it) is not repeated here.
+
+use garde::Validate;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{error::Error, http::body};
+
+/// The contracts of one room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// What the names of its operations begin with.
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) operations: Vec<Operation>,
+}
+
+pub(super) const PROBLEM: &str = "application/problem+json";
+
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The contract of one route.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) pattern: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) about: Option<&'static str>,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Body>,
+    pub(super) answers: Vec<Answer>,
+    pub(super) failures: Vec<Error>,
+}
+
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    /// `path`, `query` or `header`.
+    pub(super) place: &'static str,
+    pub(super) about: &'static str,
+    pub(super) schema: Schema,
+    pub(super) example: Option<Value>,
+}
+
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) schema: SchemaOf,
+    pub(super) example: Value,
+    /// Whether the route takes this JSON.
+    pub(super) check: fn(&str) -> Result<(), Error>,
+}
+
+impl Operation {
+    /// `route` as the table has it (`POST /api/projects`), `id` the room and
+    /// a verb (`projects.create`).
+    pub(crate) fn new(route: &'static str, id: &'static str, summary: &'static str) -> Self {
+        let (method, pattern) = route.split_once(' ').unwrap();
+        Self {
+            method,
+            pattern,
+            id,
+            summary,
+            about: None,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// What the summary leaves out, in Markdown.
+    pub(crate) fn about(mut self, about: &'static str) -> Self {
+        self.about = Some(about);
+        self
+    }
+
+    /// A parameter of the pattern.
+    pub(crate) fn path<T: JsonSchema + Serialize>(
+        self,
+        name: &'static str,
+        about: &'static str,
+        example: T,
+    ) -> Self {
+        let schema = SchemaGenerator::default().subschema_for::<T>();
+        self.parameter(Parameter { name, place: "path", about, schema, example: Some(json!(example)) })
+    }
+
+    /// A parameter of the query string, with its JSON schema. A value that
+    /// does not match is 400.
+    pub(crate) fn query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
+        self.parameter(Parameter { name, place: "query", about, schema, example: None })
+    }
+
+    /// A request header that may be there.
+    pub(crate) fn header(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
+        self.parameter(Parameter { name, place: "header", about, schema, example: None })
+    }
+
+    /// `limit`, so many by default, and `cursor`, as [`crate::http::page`]
+    /// reads them.
+    pub(crate) fn paged(self, default: u32) -> Self {
+        self.query(
+            "limit",
+            "How many at most.",
+            schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": default }),
+        )
+        .query(
+            "cursor",
+            "Where the page begins: from the `Link` of the page before.",
+            schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{13}(?:[2-7][0-9a-f])*$" }),
+        )
+    }
+
+    /// The JSON body, of the very type that the handler reads.
+    pub(crate) fn body<T>(mut self, example: Value) -> Self
+    where
+        T: JsonSchema + DeserializeOwned + Validate<Context = ()>,
+    {
+        self.body = Some(Body {
+            schema: |generator| generator.subschema_for::<T>(),
+            example,
+            check: |json| body::parse::<T>(json.as_bytes()).map(drop),
+        });
+        self
+    }
+
+    /// What the route answers when it does what it is asked.
+    pub(crate) fn answers(mut self, answer: Answer) -> Self {
+        self.answers.push(answer);
+        self
+    }
+
+    /// A failure beyond those that follow from the table, the parameters and
+    /// the body.
+    pub(crate) fn fails(mut self, error: Error) -> Self {
+        self.failures.push(error);
+        self
+    }
+
+    fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// The names of the pattern's parameters.
+    pub(super) fn path_parameters(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let parts = self.pattern.split('{').skip(1).filter_map(|part| part.split('}').next());
+        parts.map(|name| name.trim_start_matches('*'))
+    }
+
+    /// The pattern as OpenAPI writes it, which has no name for "the rest".
+    pub(super) fn template(&self) -> String {
+        self.pattern.replace("{*", "{")
+    }
+}
+
+/// One status that a route answers with, its media types and headers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(super) status: u16,
+    pub(super) about: &'static str,
+    /// Media type, schema and example.
+    pub(super) contents: Vec<(&'static str, SchemaOf, Option<Value>)>,
+    /// Name, meaning, and whether it is always there.
+    pub(super) headers: Vec<(&'static str, &'static str, bool)>,
+    pub(super) links: Vec<Link>,
+}
+
+/// What can be asked next, with something of this answer.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) target: &'static str,
+    /// A parameter of the target and where its value stands in the answer.
+    pub(super) parameter: Option<(&'static str, &'static str)>,
+    pub(super) body: Option<Value>,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, about: &'static str) -> Self {
+        Self { status, about, contents: Vec::new(), headers: Vec::new(), links: Vec::new() }
+    }
+
+    /// A JSON body, of which this is an example.
+    pub(crate) fn json<T: JsonSchema + Serialize>(mut self, example: T) -> Self {
+        self.contents.push((
+            "application/json",
+            |generator| generator.subschema_for::<T>(),
+            Some(json!(example)),
+        ));
+        self
+    }
+
+    /// Server-sent events. `T` is one of them as OpenAPI 3.2's `itemSchema` sees
+    /// it: `event`, `id` and `data`.
+    pub(crate) fn events<T: JsonSchema>(mut self, example: &str) -> Self {
+        self.contents.push((
+            "text/event-stream",
+            |generator| generator.subschema_for::<T>(),
+            Some(json!(example)),
+        ));
+        self
+    }
+
+    /// A body that is passed on as it is.
+    pub(crate) fn file(mut self, media_type: &'static str) -> Self {
+        let schema: SchemaOf = match media_type {
+            "application/json" => |_| schemars::json_schema!({ "type": "object" }),
+            _ => |_| schemars::json_schema!({ "type": "string" }),
+        };
+        self.contents.push((media_type, schema, None));
+        self
+    }
+
+    /// A header that is always there.
+    pub(crate) fn with(mut self, name: &'static str, about: &'static str) -> Self {
+        self.headers.push((name, about, true));
+        self
+    }
+
+    /// A header that may be there.
+    pub(crate) fn may_have(mut self, name: &'static str, about: &'static str) -> Self {
+        self.headers.push((name, about, false));
+        self
+    }
+
+    /// The operations that take this place of the answer (a JSON pointer) as
+    /// their path's `parameter`.
+    pub(crate) fn leads_to(
+        mut self,
+        targets: &[&'static str],
+        parameter: &'static str,
+        pointer: &'static str,
+    ) -> Self {
+        self.links.extend(targets.iter().map(|target| Link {
+            target,
+            parameter: Some((parameter, pointer)),
+            body: None,
+        }));
+        self
+    }
+
+    /// An operation whose body takes something of the answer, as runtime
+    /// expressions (`$response.body#/id`).
+    pub(crate) fn leads_to_body(mut self, target: &'static str, body: Value) -> Self {
+        self.links.push(Link { target, parameter: None, body: Some(body) });
+        self
+    }
+}

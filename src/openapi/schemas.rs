@@ -1,0 +1,179 @@
+//! The types as JSON Schema (2020-12), gathered under `components/schemas`.
+
+use std::borrow::Cow;
+
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator,
+    generate::{Contract, SchemaSettings},
+    json_schema,
+    transform::{Transform, transform_subschemas},
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::types::{NO_NUL, Time};
+
+/// RFC 9457, as [`crate::error`] writes it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Problem {
+    /// `urn:hatch:problem:` and the code.
+    #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri"))]
+    kind: String,
+    /// The status in words.
+    title: String,
+    status: u16,
+    /// What went wrong and what to do next.
+    detail: String,
+    /// A word for programs, stable across releases.
+    code: String,
+    /// The answer's `X-Request-Id`.
+    request_id: String,
+    /// Of a 429: the limits that were reached, by their names in `RateLimit-Policy`.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    violated_policies: Option<Vec<String>>,
+    /// Of a 429: when there is more.
+    #[serde(rename = "resetAt", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    reset_at: Option<Time>,
+    /// The detail again, where the originals' clients look.
+    error: String,
+    /// With `validation_failed`: each thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<Violation>")]
+    errors: Option<Vec<Violation>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Violation {
+    /// A JSON pointer (RFC 6901) into the body, or a parameter's name.
+    pointer: String,
+    detail: String,
+}
+
+/// Collects the schemas of requests and of answers: what may be left out of
+/// the one is always in the other.
+#[derive(Debug)]
+pub(super) struct Schemas {
+    pub(super) requests: SchemaGenerator,
+    pub(super) answers: SchemaGenerator,
+}
+
+impl Schemas {
+    pub(super) fn new() -> Self {
+        let generator = |contract| {
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+                settings.contract = contract;
+            });
+            settings.into_generator()
+        };
+        let mut requests = generator(Contract::Deserialize);
+        requests.subschema_for::<Ignored>();
+        let mut answers = generator(Contract::Serialize);
+        answers.subschema_for::<Problem>();
+        Self { requests, answers }
+    }
+
+    /// Every type that has been asked for, by name.
+    pub(super) fn into_components(mut self) -> Map<String, Value> {
+        let mut components = Map::new();
+        let requests =
+            self.requests.take_definitions(true).into_iter().map(|(name, schema)| (name, request(schema)));
+        let answers =
+            self.answers.take_definitions(true).into_iter().map(|(name, schema)| (name, answer(schema)));
+        for (name, schema) in requests.chain(answers) {
+            let twice = components.insert(name.clone(), schema);
+            assert!(twice.is_none(), "two types are called {name}");
+        }
+        components
+    }
+}
+
+/// A request's schema, with what [`crate::http::body`] asks of every body.
+pub(super) fn request(schema: Value) -> Value {
+    transformed(schema, Request)
+}
+
+/// An answer's schema, which has all of its fields and no others.
+pub(super) fn answer(schema: Value) -> Value {
+    transformed(schema, Answer)
+}
+
+fn transformed(schema: Value, mut transform: impl Transform) -> Value {
+    let mut schema: Schema = schema.try_into().unwrap();
+    transform.transform(&mut schema);
+    schema.to_value()
+}
+
+/// JSON that nobody reads. Of unknown fields, too, no text may hold U+0000.
+struct Ignored;
+
+impl JsonSchema for Ignored {
+    fn schema_name() -> Cow<'static, str> {
+        "Ignored".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let ignored = generator.subschema_for::<Self>();
+        json_schema!({
+            "description": "A field that the route does not know is ignored, whatever it is.",
+            "anyOf": [
+                { "type": ["null", "boolean", "number", "string"] },
+                { "type": "array", "items": ignored },
+                { "type": "object", "additionalProperties": ignored },
+            ],
+        })
+    }
+}
+
+struct Request;
+
+impl Transform for Request {
+    fn transform(&mut self, schema: &mut Schema) {
+        plain(schema);
+        if schema.get("properties").is_some() {
+            schema
+                .insert("additionalProperties".to_owned(), json!({ "$ref": "#/components/schemas/Ignored" }));
+        }
+        if schema.get("additionalProperties").is_some() && schema.get("propertyNames").is_none() {
+            schema.insert("propertyNames".to_owned(), json!({ "pattern": NO_NUL }));
+        }
+        if schema.get("default").is_some_and(Value::is_null) {
+            schema.remove("default");
+        }
+        let ruled = ["pattern", "format", "enum", "const"].iter().any(|rule| schema.get(*rule).is_some());
+        if !ruled && has_type(schema, "string") {
+            schema.insert("pattern".to_owned(), json!(NO_NUL));
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+struct Answer;
+
+impl Transform for Answer {
+    fn transform(&mut self, schema: &mut Schema) {
+        plain(schema);
+        if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
+            schema.insert("additionalProperties".to_owned(), json!(false));
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+/// Without the formats that only Rust knows.
+fn plain(schema: &mut Schema) {
+    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+        schema.remove("format");
+    }
+}
+
+fn has_type(schema: &Schema, name: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().any(|kind| kind == name),
+        kind => kind.is_some_and(|kind| kind == name),
+    }
+}

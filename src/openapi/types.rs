@@ -1,0 +1,108 @@
+//! What the fields of many rooms are made of.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+/// The pattern of text without U+0000, which SQLite would cut it at.
+pub(crate) const NO_NUL: &str = r"^[^\u0000]*$";
+
+/// The pattern of text that has something to see in it.
+pub(crate) const NOT_BLANK: &str = r"^[^\u0000]*\S[^\u0000]*$";
+
+/// A type of which a contract needs an example and its schema, written out
+/// where it is used.
+macro_rules! text {
+    ($($(#[$doc:meta])* $name:ident { $($schema:tt)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Serialize)]
+        #[serde(transparent)]
+        pub(crate) struct $name(pub(crate) &'static str);
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", $($schema)* })
+            }
+        }
+    )*};
+}
+
+text! {
+    /// An id that this Worker made.
+    Id { "format": "uuid" }
+    /// A time as every answer tells it: UTC with milliseconds.
+    Time { "format": "date-time", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$" }
+    /// An absolute URL.
+    Url { "format": "uri" }
+}
+
+/// A number that is never negative.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl JsonSchema for Count {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0 })
+    }
+}
+
+/// The code of a project as bodies take it: the map of path to content, or its
+/// JSON in a string, as projects show it ([`crate::code::CodeMap`]).
+#[derive(Debug)]
+pub(crate) struct Code;
+
+/// What no path may have: a backslash, control characters and invisible ones.
+const FORBIDDEN: &str = r"/\\\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff";
+
+impl Code {
+    /// The paths that [`crate::code`] takes, but for their length in bytes.
+    fn path() -> String {
+        let name = format!(r"(?!\.[gG][iI][tT](?:/|$))[^{FORBIDDEN}]*[^{FORBIDDEN}. ]");
+        format!(r"^(?:\./+)*(?!~/|[A-Za-z]:){name}(?:/+(?:\./+)*{name})*$")
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A project's files: a JSON object of path to content, or the same as JSON in a string. \
+                Paths are relative, without `..`; no two differ only in case, and none is a folder of another. \
+                At most 1,400,000 bytes in all.",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "maxProperties": 2000,
+                    "propertyNames": { "type": "string", "pattern": Self::path(), "maxLength": 240 },
+                    "additionalProperties": { "type": "string" },
+                },
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "pattern": r"^[ \t\r\n]*\{[^\u0000]*\}[ \t\r\n]*$",
+                },
+            ],
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! What the projects room takes and answers.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
+use crate::{
+    error::Error,
+    openapi::{Answer, Count, Id, Operation, Room, Time},
+    store::projects::contract::Project,
+};
+
+const CODE: &str = r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
+const ETAG: &str = "The row's revision, for `If-Match` and `If-None-Match`.";
+
+/// A version in the list of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    version: Count,
+    origin: Origin,
+    /// The answer of the chat that it came from.
+    message_id: Option<Id>,
+    /// How many there are.
+    files: Count,
+    created_at: Time,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum Origin {
+    Update,
+    Chat,
+    Rollback,
+    Remix,
+    Deploy,
+}
+
+pub(crate) fn room() -> Room {
+    Room {
+        name: "projects",
+        about: "What you are building, with every version of its code.",
+        operations: vec![create(), list(), show(), update(), delete(), versions(), rollback()],
+    }
+}
+
+fn of_project(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).path("id", "The project.", Project::ID).fails(NOT_FOUND)
+}
+
+fn with_if_match(operation: Operation) -> Operation {
+    let tag = json_schema!({ "type": "string" });
+    operation.header("If-Match", "Only if this is still its `ETag`.", tag).fails(Error::PreconditionFailed)
+}
+
+fn create() -> Operation {
+    let project = Answer::new(201, "The project.")
+        .json(Project::example(None, 0))
+        .with("Location", "Where it is.")
+        .with("ETag", ETAG)
+        .leads_to(
+            &["projects.show", "projects.update", "projects.delete", "projects.versions", "chat.history"],
+            "id",
+            "/id",
+        )
+        .leads_to_body("chat.stream", json!({ "projectId": "$response.body#/id" }))
+        .leads_to_body(
+            "deploy.create",
+            json!({ "projectId": "$response.body#/id", "code": { "index.html": "<!doctype html>" } }),
+        );
+    Operation::new("POST /api/projects", "projects.create", "Create a project")
+        .body::<NewProject>(json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }))
+        .answers(project)
+}
+
+fn list() -> Operation {
+    let projects = Answer::new(200, "Your projects, newest first.")
+        .json(vec![Project::example(Some(CODE), 1)])
+        .may_have("Link", "The next page, where there is one.");
+    Operation::new("GET /api/projects", "projects.list", "List your projects").paged(20).answers(projects)
+}
+
+fn show() -> Operation {
+    let project = Answer::new(200, "The project.").json(Project::example(Some(CODE), 1)).with("ETag", ETAG);
+    of_project("GET /api/projects/{id}", "projects.show", "Show a project")
+        .header(
+            "If-None-Match",
+            "Answers 304 if this is still its `ETag`.",
+            json_schema!({ "type": "string" }),
+        )
+        .answers(project)
+        .answers(Answer::new(304, "It has not changed.").with("ETag", ETAG))
+}
+
+fn update() -> Operation {
+    let project = Answer::new(200, "The project as it is now.")
+        .json(Project::example(Some(CODE), 1))
+        .with("ETag", ETAG);
+    with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
+        .about("What is left out stays. Other code is a new version.")
+        .body::<ProjectChange>(json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }))
+        .answers(project)
+}
+
+fn delete() -> Operation {
+    with_if_match(of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project"))
+        .about("Its versions, chat, deployments and live app go with it.")
+        .answers(Answer::new(204, "It is gone."))
+}
+
+fn versions() -> Operation {
+    let version = Version {
+        version: Count(1),
+        origin: Origin::Chat,
+        message_id: Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50")),
+        files: Count(3),
+        created_at: Time("2026-11-21T09:31:12.345Z"),
+    };
+    let versions = Answer::new(200, "The versions of its code, newest first.")
+        .json(vec![version])
+        .may_have("Link", "The next page, where there is one.");
+    of_project(
+        "GET /api/projects/{id}/versions",
+        "projects.versions",
+        "List the versions of a project's code",
+    )
+    .paged(20)
+    .answers(versions)
+}
+
+fn rollback() -> Operation {
+    let project = Answer::new(200, "The project as it is now.")
+        .json(Project::example(Some(CODE), 3))
+        .with("ETag", ETAG);
+    of_project("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
+        .about("The old code becomes the newest version; nothing is lost.")
+        .body::<Rollback>(json!({ "version": 1 }))
+        .answers(project)
+}

@@ -1,0 +1,170 @@
+//! What the skills room takes and answers.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+
+use super::{
+    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND,
+    catalogue::{Skill, Type},
+    refresh,
+};
+use crate::openapi::{Answer, Count, Operation, Room};
+
+const ID: &str = "aitmpl:agent:development-team/frontend-developer";
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct SkillPage {
+    skills: Vec<Skill>,
+    /// On all pages.
+    total: Count,
+    page: u32,
+    limit: u32,
+    has_more: bool,
+    /// The sources of what was found, with a comma between them.
+    source: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Categories {
+    categories: Vec<Category>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Category {
+    name: &'static str,
+    /// Its skills.
+    count: Count,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Installation {
+    skill: Skill,
+    install_command: Option<String>,
+    instructions: Vec<&'static str>,
+    install_path: &'static str,
+    /// Empty when the content cannot be had now or is longer than 256 KB.
+    files: Vec<File>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct File {
+    path: &'static str,
+    content: &'static str,
+}
+
+fn skill() -> Skill {
+    let path = "development-team/frontend-developer";
+    Skill {
+        id: ID.to_owned(),
+        name: "frontend-developer".to_owned(),
+        kind: Type::Agent,
+        description: "Builds pages.".to_owned(),
+        author: None,
+        categories: vec!["development-team".to_owned()],
+        github_url: Some(format!(
+            "https://github.com/davila7/claude-code-templates/blob/main/cli-tool/components/agents/{path}.md"
+        )),
+        stars: 0,
+        install_command: Some(format!("npx claude-code-templates@latest --agent {path} --yes")),
+    }
+}
+
+pub(crate) fn room() -> Room {
+    Room {
+        name: "skills",
+        about: "Components for Claude Code from aitmpl.com and skillsmp.com, in one catalogue. Some paths are those of \
+                the original's source.",
+        operations: vec![
+            in_any_category("GET /api/skillsmp", "skills.list", "Find skills"),
+            in_any_category("GET /api/skillsmp/skills", "skills.skills", "Find skills, at the source's path"),
+            in_any_category(
+                "GET /api/skillsmp/skills/search",
+                "skills.search",
+                "Find skills, at the source's path",
+            ),
+            show("GET /api/skillsmp/skills/{id}", "skills.skill", "Show a skill, at the source's path"),
+            categories(),
+            page_of(
+                "GET /api/skillsmp/category/{category}",
+                "skills.in_category",
+                "Find skills of a category",
+            )
+            .about("Nothing is in a category that is unknown.")
+            .path("category", "Its name, in upper or lower case.", "development-team"),
+            show("GET /api/skillsmp/{id}", "skills.show", "Show a skill"),
+            install(),
+        ],
+    }
+}
+
+/// Every answer comes from the catalogue, which is filled by asking.
+fn of_catalogue(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).fails(refresh::unavailable(60))
+}
+
+fn cached(answer: Answer) -> Answer {
+    let about =
+        "`HIT`: from the catalogue; `STALE`: so, while a source is silent; `MISS`: after asking the sources.";
+    answer.with("Cache-Control", "Public.").with("X-Cache", about)
+}
+
+fn page_of(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    let page = SkillPage {
+        skills: vec![skill()],
+        total: Count(1),
+        page: 1,
+        limit: DEFAULT_LIMIT,
+        has_more: false,
+        source: "aitmpl",
+    };
+    let number = |default: u32, max: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": max, "default": default });
+    let words = json_schema!({ "type": "string", "maxLength": LONGEST_QUERY });
+    // An empty type is none.
+    let names: Vec<_> = Type::ALL.map(Type::name).into_iter().chain([""]).collect();
+    of_catalogue(route, id, summary)
+        .query("q", "Words that all are in the skill.", words)
+        .query("type", "What kind of component.", json_schema!({ "type": "string", "enum": names }))
+        .query("limit", "How many at most.", number(DEFAULT_LIMIT, MAX_LIMIT))
+        .query("page", "Which page, from 1 on.", number(1, MAX_PAGE))
+        .answers(cached(Answer::new(200, "A page of skills, most stars first.").json(page)))
+}
+
+fn in_any_category(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    page_of(route, id, summary).query(
+        "category",
+        "Only of this category.",
+        json_schema!({ "type": "string" }),
+    )
+}
+
+fn categories() -> Operation {
+    let categories = Categories { categories: vec![Category { name: "development-team", count: Count(17) }] };
+    of_catalogue("GET /api/skillsmp/categories", "skills.categories", "List the categories")
+        .answers(cached(Answer::new(200, "The categories, by name.").json(categories)))
+}
+
+fn show(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    of_catalogue(route, id, summary)
+        .path("id", "The skill; a slash in it is `%2F`.", ID)
+        .answers(cached(Answer::new(200, "The skill.").json(skill())))
+        .fails(NOT_FOUND)
+}
+
+fn install() -> Operation {
+    let installation = Installation {
+        install_command: skill().install_command,
+        skill: skill(),
+        instructions: vec!["In the folder of your project, run the command."],
+        install_path: ".claude/agents/frontend-developer.md",
+        files: vec![File {
+            path: ".claude/agents/frontend-developer.md",
+            content: "---\nname: frontend-developer\n---\n",
+        }],
+    };
+    of_catalogue("POST /api/skillsmp/{id}/install", "skills.install", "Say how to install a skill")
+        .about("Installs nothing by itself, and needs no body.")
+        .path("id", "The skill; a slash in it is `%2F`.", ID)
+        .answers(Answer::new(200, "What to run, and its files.").json(installation))
+        .fails(NOT_FOUND)
+}

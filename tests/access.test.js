@@ -1,0 +1,214 @@
+// Who gets in where, in production: every row of the table (routes.js) with
+// no credential, with one that may not, with another tenant's, and with the
+// right one.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import test, { after } from "node:test";
+import { claudeVars } from "./conversation.js";
+import { deployments } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { problem, startWorker } from "./harness.js";
+import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./people.js";
+import { named, ROUTES } from "./routes.js";
+
+const [stack, claude] = await Promise.all([startStackAuth(), startAnthropic()]);
+after(() => Promise.all([stack.close(), claude.close()]));
+const limits = { DAILY_CHAT_LIMIT: "1000", DAILY_DEPLOY_LIMIT: "1000", DAILY_BUDGET_MICRO_USD: "1000000000" };
+const worker = await startWorker({ ...production(stack), ...claudeVars(claude), ...limits });
+const { api, sql } = worker;
+const { ok, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
+secret(claude.key);
+
+const PAGE = { "index.html": "<!doctype html><title>Page</title><p>hello" };
+/** The scopes that anybody has, by their names in the table. */
+const SCOPES = {
+  ProjectsRead: "projects:read", ProjectsWrite: "projects:write", Chat: "chat", Deploy: "deploy", Gateway: "gateway",
+  FleetHeartbeat: "fleet:heartbeat", PaymentsWrite: "payments:write", Account: "account",
+};
+const scopeOf = ({ access }) => access.match(/^Scope\((\w+)\)$/)?.[1];
+
+/** A tenant with something behind every id. */
+async function tenant() {
+  const session = await signIn();
+  const headers = as(session.token);
+  const { project, live } = deployments({ ...worker, api: (method, path, body) => api(method, path, body, headers) });
+  const { id: projectId } = await project(PAGE, "An app of somebody's");
+  const { id: deploymentId } = await live(projectId);
+  const { id: keyId } = await newKey(session.token);
+  return { ...session, projectId, deploymentId, keyId, letterId: await deadLetter() };
+}
+
+async function deadLetter() {
+  const id = randomUUID();
+  await sql("INSERT INTO dead_letters (id, job_id, body, reason, created_at) VALUES (?1, ?1, '{}', 'poison', 1)", id);
+  return id;
+}
+
+/** What the parameter of a pattern stands for. */
+const IDS = {
+  "/auth/keys/": "keyId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
+  "/api/discovery/": "projectId", "/admin/dead-letters/": "letterId",
+};
+/** A good body of every route that reads one, about a tenant's things. */
+const BODIES = {
+  "POST /auth/keys": () => ({ name: "Another", scopes: ["account"] }),
+  "POST /api/projects": () => ({ name: "Another" }),
+  "PATCH /api/projects/{id}": () => ({ name: "Renamed" }),
+  "POST /api/projects/{id}/rollback": () => ({ version: 1 }),
+  "POST /api/chat": ({ projectId }) => ({ projectId, message: "A clock" }),
+  "POST /api/deploy": ({ projectId }) => ({ projectId, code: { "index.html": "changed" } }),
+};
+/** What a good request comes to where the caller gets in and there is nothing to do. */
+const UNFIT = { "POST /auth/logout": 400, "POST /admin/dead-letters/{id}/redrive": 409 };
+/** What has an id and is everybody's all the same. */
+const SHARED = ["POST /api/discovery/{id}/remix"];
+
+/** A request that is right for the tenant whose things it names. */
+function ask(route, owner, token, method = route.method) {
+  let path = route.pattern;
+  if (path.includes("{")) {
+    const [, id] = Object.entries(IDS).find(([prefix]) => path.startsWith(prefix)) ?? [];
+    assert.ok(id, `IDS has nothing for ${named(route)}`);
+    path = path.replace("{id}", owner[id]);
+  }
+  if (named(route) === "DELETE /auth/me") path += `?confirm=${owner.userId}`;
+  if (route.readsBody) assert.ok(BODIES[named(route)], `BODIES has nothing for ${named(route)}`);
+  return api(method, path, BODIES[named(route)]?.(owner), token ? as(token) : {});
+}
+
+const CLOSED = ROUTES.filter(({ access }) => access !== "Public");
+const SCOPED = CLOSED.filter(scopeOf);
+const STAFF = ROUTES.filter(({ access }) => access === "Staff");
+const OPERATOR = ROUTES.filter(({ access }) => access === "Operator");
+
+/** Runs requests after which every row of every table is as it was, but for when keys were used last. */
+async function changingNothing(requests) {
+  const state = async () => {
+    const { api_keys, daily_counters, ...others } = await rows();
+    return {
+      ...others,
+      api_keys: api_keys.map((row) => ({ ...JSON.parse(row), last_used_at: null })),
+      // What was counted and given back was not counted.
+      daily_counters: daily_counters.filter((row) => JSON.parse(row).used > 0),
+    };
+  };
+  const [before, asked] = [await state(), claude.requests.length];
+  await requests();
+  assert.deepEqual(await state(), before);
+  assert.equal(claude.requests.length, asked, "Claude was asked");
+}
+
+const ada = await tenant();
+const eve = await tenant();
+const staff = mint({ email: `staff@${STAFF_DOMAIN}`, email_verified: true });
+await ok("GET", "/auth/me", undefined, staff);
+
+test("Every rule of the table is one that is tested here", () => {
+  for (const route of CLOSED) {
+    const scope = scopeOf(route);
+    assert.ok(scope ? SCOPES[scope] : ["User", "Staff", "Operator"].includes(route.access), named(route));
+  }
+  assert.ok(SCOPED.length > 15 && STAFF.length > 0 && OPERATOR.length > 0);
+});
+
+test("Without a credential no closed route answers", () =>
+  changingNothing(async () => {
+    for (const route of CLOSED) {
+      const response = await ask(route, ada);
+      assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
+      await problem(response, 401, "unauthorized");
+      if (route.method === "GET") assert.equal((await ask(route, ada, undefined, "HEAD")).status, 401, named(route));
+    }
+  }));
+
+test("A key that has every scope but the route's is refused", async () => {
+  const keys = {};
+  for (const [name, scope] of Object.entries(SCOPES)) {
+    keys[name] = (await newKey(ada.token, { scopes: Object.values(SCOPES).filter((other) => other !== scope) })).key;
+  }
+  await changingNothing(async () => {
+    for (const route of SCOPED) {
+      const { detail } = await problem(await ask(route, ada, keys[scopeOf(route)]), 403, "insufficient_scope");
+      assert.match(detail, new RegExp(SCOPES[scopeOf(route)]), named(route));
+    }
+  });
+});
+
+test("The routes of staff and of the operator are no user's, and the operator's not of staff", async () => {
+  const { key } = await newKey(staff, { scopes: Object.values(SCOPES) });
+  const { key: all } = await newKey(ada.token, { scopes: Object.values(SCOPES) });
+  await changingNothing(async () => {
+    for (const route of [...STAFF, ...OPERATOR]) {
+      for (const token of [ada.token, all]) await problem(await ask(route, ada, token), 403, "not_the_operator");
+    }
+    for (const route of STAFF) await problem(await ask(route, ada, key), 403, "insufficient_scope");
+    for (const route of OPERATOR) await problem(await ask(route, ada, staff), 403, "not_the_operator");
+  });
+});
+
+test("The operator's token is nobody's: it opens no route of a user", () =>
+  changingNothing(async () => {
+    for (const route of [...SCOPED, ...CLOSED.filter(({ access }) => access === "User")]) {
+      await problem(await ask(route, ada, ADMIN_TOKEN), 403, "not_a_user");
+    }
+  }));
+
+test("To another tenant an id is what one is that never was: 404, and nothing is changed or counted", () =>
+  changingNothing(async () => {
+    const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])) };
+    const told = async (response) => {
+      const { request_id, ...others } = await problem(response, 404, "not_found");
+      return others;
+    };
+    const about = SCOPED.filter((route) => !SHARED.includes(named(route)))
+      .filter((route) => route.pattern.includes("{") || BODIES[named(route)]?.(ada).projectId);
+    assert.ok(about.length > 10);
+    for (const route of about) {
+      const others = await told(await ask(route, ada, eve.token));
+      assert.deepEqual(others, await told(await ask(route, nobody, eve.token)), named(route));
+    }
+  }));
+
+test("No list and no export has anything of another tenant's", async () => {
+  const lists = CLOSED.filter(({ method, pattern }) => method === "GET" && !pattern.includes("{") && !pattern.startsWith("/admin") && pattern !== "/metrics");
+  assert.ok(lists.length >= 4);
+  for (const route of lists) {
+    const text = await (await ask(route, eve, eve.token)).text();
+    for (const id of ["userId", "projectId", "deploymentId", "keyId"]) assert.ok(!text.includes(ada[id]), `${named(route)}: ${id}`);
+  }
+});
+
+test("Another tenant cannot delete the account of the first by naming it", () =>
+  changingNothing(async () => {
+    const route = ROUTES.find((each) => named(each) === "DELETE /auth/me");
+    await problem(await ask(route, ada, eve.token), 400, "validation_failed");
+  }));
+
+test("An app that is live may be remixed by anybody, into a project of their own", async () => {
+  const route = ROUTES.find((each) => named(each) === SHARED[0]);
+  const response = await ask(route, ada, eve.token);
+  assert.equal(response.status, 201);
+  assert.equal((await response.json()).userId, eve.userId);
+});
+
+test("The right credential opens every route, with no scope to spare", async () => {
+  // What deletes has a tenant of its own, and goes last.
+  const ordered = [...CLOSED.filter(({ method }) => method !== "DELETE"), ...CLOSED.filter(({ method }) => method === "DELETE")];
+  const whole = await tenant();
+  for (const route of ordered) {
+    const owner = route.method === "DELETE" ? await tenant() : whole;
+    const scope = SCOPES[scopeOf(route)] ?? "gateway";
+    const person = async () => (await newKey(owner.token, { scopes: [scope] })).key;
+    const token = { Staff: () => staff, Operator: () => ADMIN_TOKEN }[route.access] ?? person;
+    const response = await ask(route, owner, await token());
+    const text = await response.text();
+    const expected = UNFIT[named(route)] ?? { true: response.status }[response.ok];
+    assert.equal(response.status, expected, `${named(route)}: ${response.status} ${text.slice(0, 200)}`);
+    if (named(route) === "POST /auth/keys") secret(JSON.parse(text).key);
+    if (route.access === "Staff") assert.equal((await ask(route, owner, ADMIN_TOKEN)).status, 200, named(route));
+  }
+});
+
+test("No secret of these tests is in a row or in the log", findNoSecret);

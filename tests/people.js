@@ -1,0 +1,130 @@
+// Who calls in tests of the accounts: wallets that sign, users of Stack Auth,
+// and their keys. Every secret that passes through here is remembered, so
+// that a test can look for it where no secret may be.
+
+import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { keccak_256 } from "@noble/hashes/sha3.js";
+
+export const ADMIN_TOKEN = "operators-own-token-0815";
+/** A page that may call the API. */
+export const PAGE = "https://hatch.example";
+export const STAFF_DOMAIN = "hatch-staff.example";
+
+/** The variables of a production Worker whose users sign in at this fake. */
+export const production = (stack) => ({
+  ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN, CORS_ORIGINS: PAGE, STAFF_EMAIL_DOMAINS: STAFF_DOMAIN,
+  STACK_AUTH_URL: stack.url, STACK_PROJECT_ID: stack.projectId,
+});
+
+/** The headers of whoever has this credential. */
+export const as = (token) => ({ authorization: `Bearer ${token}` });
+
+const half = secp256k1.Point.Fn.ORDER / 2n;
+
+/** A wallet with a new key, or with this one (32 bytes): `address` (EIP-55), `sign(text)` as `personal_sign`, `key`. */
+export function newWallet(key = secp256k1.utils.randomSecretKey()) {
+  const [, ...point] = secp256k1.getPublicKey(key, false);
+  const address = checksummed(bytesToHex(keccak_256(Uint8Array.from(point))).slice(-40));
+  return { address, key, sign: (text) => personalSign(text, key) };
+}
+
+/** `0x`, r, s and v of an EIP-191 signature (version 0x45). */
+function personalSign(text, key) {
+  const message = utf8ToBytes(text);
+  const prefix = utf8ToBytes(`\x19Ethereum Signed Message:\n${message.length}`);
+  const hash = keccak_256(Uint8Array.from([...prefix, ...message]));
+  const [recovery, ...scalars] = secp256k1.sign(hash, key, { prehash: false, format: "recovered", lowS: true });
+  return `0x${bytesToHex(Uint8Array.from([...scalars, 27 + recovery]))}`;
+}
+
+/** EIP-55. */
+function checksummed(lower) {
+  const hash = bytesToHex(keccak_256(utf8ToBytes(lower)));
+  return `0x${[...lower].map((digit, i) => (Number.parseInt(hash[i], 16) > 7 ? digit.toUpperCase() : digit)).join("")}`;
+}
+
+/** The twin of a signature that anybody can compute: the same r, the other s and v. */
+export function malleated(signature) {
+  const [r, s, v] = [signature.slice(2, 66), BigInt(`0x${signature.slice(66, 130)}`), Number.parseInt(signature.slice(130), 16)];
+  assert.ok(s <= half, "the signature is malleated already");
+  return `0x${r}${(secp256k1.Point.Fn.ORDER - s).toString(16).padStart(64, "0")}${(55 - v).toString(16)}`;
+}
+
+/**
+ * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} worker
+ * @param {Awaited<ReturnType<import("./fakes/stack-auth.js").startStackAuth>>} [stack]
+ */
+export function people({ api, sql, harness }, stack) {
+  const secrets = new Set([ADMIN_TOKEN]);
+  const secret = (text) => {
+    // What is shorter is no secret, and may be anywhere.
+    if (text.length >= 20) secrets.add(text);
+    return text;
+  };
+
+  /** An answer of 2xx, as JSON; null without a body. */
+  async function ok(method, path, body, token) {
+    const response = await api(method, path, body, token ? as(token) : {});
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text.slice(0, 300)}`);
+    return text ? JSON.parse(text) : null;
+  }
+
+  /** A challenge for this wallet. */
+  const challenge = ({ address }, more = {}) => ok("POST", "/auth/wallet/challenge", { address, ...more });
+
+  /** Signs a text and sends both. */
+  function verify(wallet, message, { signature = wallet.sign(message), token } = {}) {
+    return api("POST", "/auth/wallet/verify", { message, signature: secret(signature) }, token ? as(token) : {});
+  }
+
+  /** The session of a wallet that signs in; of a user who links it, with a token. */
+  async function signIn(wallet = newWallet(), token) {
+    const response = await verify(wallet, (await challenge(wallet)).message, { token });
+    const session = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(session));
+    return { ...session, token: secret(session.token), wallet };
+  }
+
+  /** A token of Stack Auth. */
+  const mint = (claims, options) => secret(stack.mint(claims, options));
+
+  /** A new key of whoever has this token: as the API shows it this once. */
+  async function newKey(token, fields = {}) {
+    const key = await ok("POST", "/auth/keys", { name: "A program", ...fields }, token);
+    return { ...key, key: secret(key.key) };
+  }
+
+  /** Every row of these tables, or of all, as JSON by its table's name. */
+  async function rows(tables) {
+    const all = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*' AND name NOT GLOB 'sqlite_*'";
+    const names = tables ?? (await sql(all)).map(({ name }) => name);
+    const found = names.map(async (name) => [name, (await sql(`SELECT * FROM "${name}"`)).map((row) => JSON.stringify(row)).sort()]);
+    return Object.fromEntries(await Promise.all(found));
+  }
+
+  /** Everything that the Worker has logged so far: the console comes in order, so it is all there once a later request's line is. */
+  async function log() {
+    const later = (await api("GET", "/health")).headers.get("x-request-id");
+    const text = () => harness.getLogs().map(({ message }) => message).join("\n");
+    while (!text().includes(later)) await setImmediate();
+    return text();
+  }
+
+  /** Fails if a secret of these tests is in a row or in the log; also one that is escaped, or that lost its prefix. */
+  async function findNoSecret() {
+    const kept = { ...(await rows()), log: [await log()] };
+    assert.ok(secrets.size > 1 && kept.users.length > 0 && kept.log[0].length > 0, "there is nothing to look at");
+    for (const text of secrets) {
+      const random = text.replace(/^(hk_live_|hs_|0x)/, "");
+      for (const [table, lines] of Object.entries(kept)) {
+        assert.ok(!lines.some((line) => line.includes(random)), `${text.slice(0, 12)}… is in ${table}`);
+      }
+    }
+  }
+
+  return { ok, challenge, verify, signIn, mint, newKey, rows, log, findNoSecret, secret };
+}

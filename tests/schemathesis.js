@@ -1,0 +1,66 @@
+// `npm run test:schemathesis`: Schemathesis asks the built Worker whatever
+// public/openapi.json allows, and what it does not, and finds nothing. Not part
+// of `npm test`, for it is a Python program. SEEDS and EXAMPLES in the
+// environment say how much (1,2,3 and 50).
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { deployments } from "./deployments.js";
+import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
+import { startWorker } from "./harness.js";
+
+const { SEEDS = "1,2,3", EXAMPLES = "50" } = process.env;
+
+const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);
+after(() => Promise.all(sources.map((source) => source.close())));
+const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
+const hatch = await startWorker({ AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL });
+
+/** Something at the paths that no answer leads to: their parameters, by operation. */
+async function seeded() {
+  const { project, live, written } = deployments(hatch);
+  const app = await project({ "index.html": "<p>Hello", "style.css": "p{}" });
+  const { url } = await live(app.id);
+  const slug = new URL(url).hostname.split(".")[0];
+  const { jobId } = await written(await project(), { state: "failed", sendAt: Date.now() + 1e9 });
+  const letter = randomUUID();
+  await hatch.sql("INSERT INTO dead_letters (id, job_id, body, reason, created_at) VALUES (?, ?, '', '', 0)", letter, jobId);
+  return {
+    "deploy.redirect": { slug }, "deploy.app": { slug }, "deploy.file": { slug, path: "style.css" },
+    "discovery.show": { id: app.id }, "discovery.remix": { id: app.id }, "admin.redrive": { id: letter },
+  };
+}
+
+/** The repository's schemathesis.toml and the parameters. */
+async function configuration(parameters) {
+  const folder = await mkdtemp(join(tmpdir(), "hatch-schemathesis-"));
+  after(() => rm(folder, { recursive: true }));
+  const operations = Object.entries(parameters).map(([operation, values]) => {
+    const lines = Object.entries(values).map(([name, value]) => `parameters."path.${name}" = ${JSON.stringify(value)}`);
+    return ["[[operations]]", `include-operation-id = "${operation}"`, ...lines].join("\n");
+  });
+  const file = join(folder, "schemathesis.toml");
+  await writeFile(file, [await readFile("schemathesis.toml", "utf8"), ...operations].join("\n\n"));
+  return { folder, file };
+}
+
+const { folder, file } = await configuration(await seeded());
+
+for (const seed of SEEDS.split(",")) {
+  test(`Schemathesis finds nothing with seed ${seed}`, async () => {
+    const args = [
+      "--config-file", file, "--no-color", "run", `${hatch.url}/openapi.json`, "--url", hatch.url, "--seed", seed,
+      "--checks", "all", "--exclude-checks", "ignored_auth", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful",
+      "--max-examples", EXAMPLES, "--continue-on-failure", "--request-timeout", "30",
+    ];
+    const child = spawn("st", args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+    const output = await Array.fromAsync(child.stdout.setEncoding("utf8"));
+    assert.equal(child.exitCode ?? (await new Promise((resolve) => child.on("exit", resolve))), 0, output.join(""));
+    console.log(output.join("").split("= SUMMARY =").at(-1));
+  });
+}

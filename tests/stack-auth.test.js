@@ -1,0 +1,240 @@
+// Users of Stack Auth: whose tokens are taken, whose are not, and what becomes
+// of them when Stack Auth does not answer.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import test, { after } from "node:test";
+import { newKey, part, startStackAuth } from "./fakes/stack-auth.js";
+import { problem, startWorker } from "./harness.js";
+import { as, people, production, STAFF_DOMAIN } from "./people.js";
+
+const [stack, elsewhere] = await Promise.all([startStackAuth(), startStackAuth()]);
+after(() => Promise.all([stack.close(), elsewhere.close()]));
+const worker = await startWorker({ ...production(stack), UPSTREAM_HEAD_TIMEOUT_MS: "300" });
+const { api, sql, harness } = worker;
+const { ok, mint, newKey: newApiKey, rows, findNoSecret, secret } = people(worker, stack);
+
+const MINUTE_S = 60;
+const now = () => Math.floor(Date.now() / 1000);
+const me = (token) => ok("GET", "/auth/me", undefined, token);
+const ask = (token) => api("GET", "/auth/me", undefined, as(token));
+const fetches = () => stack.count(stack.jwksPath);
+
+/** A Worker that has no keys yet. */
+async function forget() {
+  await harness.update((options) => options);
+  stack.reset();
+}
+
+/** The token is nobody's: 401 for a reason, and no user comes of it. */
+async function refused(token, told = /./) {
+  const users = async () => (await rows(["users"])).users;
+  const before = await users();
+  const response = await ask(secret(token));
+  assert.equal(response.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
+  const { detail } = await problem(response, 401, "unauthorized");
+  assert.match(detail, told);
+  assert.deepEqual(await users(), before);
+}
+
+test("A token of Stack Auth is its user, with the name and the address that it tells", async () => {
+  const sub = randomUUID();
+  const first = await me(mint({ sub, name: "Ada", email: "ada@example.com", email_verified: true }));
+  assert.deepEqual([first.stackId, first.name, first.email, first.credential, first.wallet], [sub, "Ada", "ada@example.com", "stack-auth", null]);
+  const renamed = await me(mint({ sub, name: "Ada L. 🐣", email: "ada@example.org", email_verified: true }));
+  assert.deepEqual([renamed.id, renamed.name, renamed.email], [first.id, "Ada L. 🐣", "ada@example.org"]);
+  // An address that is not verified is anybody's.
+  const unverified = await me(mint({ sub, name: null, email: "boss@example.org" }));
+  assert.deepEqual([unverified.id, unverified.name, unverified.email], [first.id, null, null]);
+});
+
+test("A new user who comes with 20 requests at once is one user", async () => {
+  const token = mint({ name: "Many" });
+  const ids = await Promise.all(Array.from({ length: 20 }, async () => (await me(token)).id));
+  assert.equal(new Set(ids).size, 1);
+  assert.equal((await sql("SELECT count(*) AS n FROM users WHERE name = 'Many'"))[0].n, 1);
+});
+
+test("Staff is who has a verified address of the domain, exactly", async () => {
+  const isStaff = async (email, email_verified) => (await me(mint({ email, email_verified }))).isStaff;
+  assert.equal(await isStaff(`eve@${STAFF_DOMAIN}`, true), true);
+  assert.equal(await isStaff(`eve@${STAFF_DOMAIN.toUpperCase()}`, true), true);
+  assert.equal(await isStaff(`eve@${STAFF_DOMAIN}`, false), false);
+  const foreign = [`eve@x.${STAFF_DOMAIN}`, `eve@x${STAFF_DOMAIN}`, `eve@${STAFF_DOMAIN}.evil.example`, `eve@${STAFF_DOMAIN}@evil.example`, STAFF_DOMAIN, `@${STAFF_DOMAIN} `, null];
+  for (const email of foreign) assert.equal(await isStaff(email, true), false, email);
+});
+
+test("A token that is unsigned, or signed otherwise than by ES256, is refused", async () => {
+  const [key] = stack.keys;
+  await refused(stack.mint({}, { header: { alg: "none" }, signing: "none" }), /algorithm/);
+  await refused(stack.mint({}, { header: { alg: "None" }, signing: "none" }), /algorithm/);
+  await refused(stack.mint({}, { signing: "none" }), /64 bytes/);
+  await refused(stack.mint({}, { header: { alg: "HS256" }, signing: "hs256" }), /algorithm/);
+  await refused(stack.mint({}, { signing: "hs256" }), /64 bytes/);
+  await refused(stack.mint({}, { header: { alg: "RS256" } }), /algorithm/);
+  await refused(stack.mint({}, { header: { alg: ["ES256"] } }), /algorithm/);
+  await refused(stack.mint({}, { signing: "der" }), /64 bytes/);
+  await refused(stack.mint({}, { key: newKey(key.kid) }), /signature is wrong/);
+  await refused(stack.mint({}, { key: { ...stack.keys[1], kid: key.kid } }), /signature is wrong/);
+  const [header, payload, signature] = stack.mint().split(".");
+  await refused(`${header}.${part(stack.claims({ sub: "somebody-else" }))}.${signature}`, /signature is wrong/);
+  await refused(`${header}.${payload}.${"A".repeat(86)}`, /64 bytes/);
+});
+
+test("A key that the token brings itself, or says where to find, is not looked at", async () => {
+  const key = elsewhere.keys[0];
+  const address = `${elsewhere.url}${elsewhere.jwksPath}`;
+  for (const brought of [{ jku: address }, { x5u: address }, { jwk: key.jwk }, { x5c: ["MIIB"] }]) {
+    await refused(stack.mint({}, { key, header: brought }), /no key/);
+    await refused(stack.mint({}, { key, header: { ...brought, kid: stack.keys[0].kid } }), /signature is wrong/);
+    await me(mint({}, { header: brought }));
+  }
+  await refused(stack.mint({}, { header: { kid: address } }), /no key|name its key/);
+  assert.equal(elsewhere.requests.length, 0);
+});
+
+test("A token for others is refused, though the key is right", async () => {
+  const { issuer, projectId } = stack;
+  const kind = (name, suffix) => ({ iss: issuer.replace("/projects/", `/projects-${name}-users/`), aud: `${projectId}:${suffix}` });
+  const other = randomUUID();
+  for (const [claims, told] of [
+    [{ iss: issuer.replace(projectId, other) }, /issuer/], [{ iss: `${issuer}/` }, /issuer/], [{ iss: issuer.replace("http:", "https:") }, /issuer/],
+    [{ iss: issuer.toUpperCase() }, /issuer/], [{ iss: [issuer] }, /iss/], [{ iss: undefined }, /iss/],
+    [{ aud: other }, /audience/], [{ aud: [projectId] }, /audience/], [{ aud: [projectId, other] }, /audience/], [{ aud: `${projectId} ` }, /audience/],
+    [{ aud: undefined }, /audience/], [{ aud: `${projectId}:anon` }, /audience/], [{ project_id: other }, /project/], [{ branch_id: "preview" }, /branch/],
+    [{ ...kind("anonymous", "anon"), is_anonymous: true }, /issuer/], [{ ...kind("restricted", "restricted"), is_restricted: true }, /issuer/],
+    [{ is_anonymous: true }, /anonymous/], [{ is_restricted: true }, /restricted/],
+    [{ restricted_reason: { type: "email_not_verified" } }, /restricted/], [{ is_anonymous: undefined }, /is_anonymous/],
+    [{ role: "anon" }, /signed-in/], [{ sub: "" }, /sub/], [{ sub: undefined }, /sub/], [{ sub: 1 }, /sub/], [{ sub: "x".repeat(129) }, /sub/],
+    [{ email_verified: "true" }, /email_verified/], [{ email: ["a@b.c"] }, /email/],
+  ]) {
+    await refused(stack.mint(claims), told);
+  }
+});
+
+test("A token is good from its beginning to its end, give or take a minute", async () => {
+  for (const [claims, told] of [
+    [{ exp: now() - 2 * MINUTE_S }, /expired/], [{ exp: now() - MINUTE_S }, /expired/], [{ exp: undefined }, /exp/], [{ exp: `${now() + 600}` }, /exp/],
+    [{ nbf: now() + 2 * MINUTE_S }, /not valid yet/], [{ nbf: "soon" }, /nbf/], [{ iat: now() + 2 * MINUTE_S }, /future/], [{ iat: undefined }, /iat/],
+  ]) {
+    await refused(stack.mint(claims), told);
+  }
+  for (const claims of [{ exp: now() - 30 }, { nbf: now() + 30 }, { iat: now() + 30 }, { nbf: null }]) await me(mint(claims));
+});
+
+test("A token that two readers could read differently is refused", async () => {
+  const claims = JSON.stringify(stack.claims());
+  const header = `{"alg":"ES256","kid":"${stack.keys[0].kid}"`;
+  const twice = (json, member) => json.replace(/\}$/, `,${member}}`);
+  await refused(stack.mint(twice(claims, '"sub":"somebody-else"')), /twice/);
+  await refused(stack.mint(twice(claims, '"exp":9999999999')), /twice/);
+  await refused(stack.mint({}, { header: `${header},"alg":"ES256"}` }), /twice/);
+  await refused(stack.mint({}, { header: `${header},"alg":"none"}` }), /twice/);
+  await refused(stack.mint({}, { header: { crit: ["exp"] } }), /extensions/);
+  await refused(stack.mint({}, { header: { typ: "dpop+jwt" } }), /type/);
+  for (const kid of [undefined, "", 1, null, "k".repeat(129)]) await refused(stack.mint({}, { header: { kid } }), /name its key/);
+  for (const payload of ["", "[]", "null", "no json", `${claims}{}`]) await refused(stack.mint(payload), /compact form/);
+  const token = stack.mint();
+  for (const bad of [`${token}=`, `${token}.`, `.${token}`, token.replace(/\.[^.]*$/, ""), `${token}.${token}`, "..", "a.b.c", token.replaceAll(".", ",")]) {
+    await refused(bad, /./);
+  }
+});
+
+test("A token of 64 KB is refused before it is read", async () => {
+  await refused(stack.mint({ name: "x".repeat(6200) }), /longer than 8 KB/);
+  await refused(stack.mint({ name: "x".repeat(48_000) }), /longer than 8 KB/);
+  await refused(".".repeat(65_000), /longer than 8 KB/);
+  await me(mint({ name: "x".repeat(3000) }));
+});
+
+test("A key set is fetched once, and kept", async () => {
+  await forget();
+  await me(mint());
+  await me(mint({}, { key: stack.keys[1] }));
+  await me(mint());
+  assert.equal(fetches(), 1);
+});
+
+test("100 requests at once that name unknown keys cost Stack Auth one request, with or without keys at hand", async () => {
+  await forget();
+  for (let round = 0; round < 2; round++) {
+    const storm = Array.from({ length: 100 }, () => ask(secret(stack.mint({}, { key: newKey() }))));
+    for (const response of await Promise.all(storm)) assert.match((await problem(response, 401, "unauthorized")).detail, /no key/);
+    assert.equal(fetches(), 1);
+    await me(mint());
+  }
+});
+
+test("100 users who come at once to a Worker without keys all get in, for one request to Stack Auth", async () => {
+  await forget();
+  const token = mint();
+  const answers = await Promise.all(Array.from({ length: 100 }, () => ask(token)));
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+  assert.equal(fetches(), 1);
+});
+
+test("A new key is taken as soon as it is in the set", async () => {
+  await forget();
+  stack.rotate();
+  await me(mint());
+  await me(mint({}, { key: stack.keys[1] }));
+});
+
+test("With keys at hand, users get in while Stack Auth is down", async () => {
+  await forget();
+  const token = mint();
+  await me(token);
+  stack.setFault({ refuse: true, times: Infinity });
+  await me(token);
+  await me(mint());
+  await refused(stack.mint({}, { key: newKey() }), /no key/);
+});
+
+const WITHOUT_KEYS = {
+  "is down": { refuse: true },
+  "does not answer": { hang: true },
+  "stalls in the middle": { stallAfterBytes: 20 },
+  "is in trouble": { status: 500 },
+  // To nowhere: the harness fetches for the Worker, and would follow a Location.
+  "moves away": { status: 302 },
+  "answers with garbage": { garbage: true },
+  "answers with more than 64 KB": { hugeBytes: 65 * 1024 },
+};
+for (const [what, fault] of Object.entries(WITHOUT_KEYS)) {
+  test(`Without keys, a token cannot be judged while Stack Auth ${what}: 503, and everybody else gets in`, async () => {
+    await forget();
+    const users = (await rows(["users"])).users;
+    stack.setFault({ ...fault, times: Infinity });
+    for (let again = 0; again < 2; again++) {
+      const response = await ask(mint());
+      assert.equal(response.headers.get("retry-after"), "5");
+      await problem(response, 503, "stack_auth_unavailable");
+    }
+    assert.equal(fetches(), 1, "it is left in peace for a while");
+    assert.deepEqual((await rows(["users"])).users, users);
+    await ok("GET", "/admin/jobs", undefined, production(stack).ADMIN_TOKEN);
+    stack.release();
+  });
+}
+
+test("A set without a key for ES256, or with two of one name, is none", async () => {
+  const { keys } = stack;
+  const other = newKey(keys[0].kid);
+  for (const bad of [[], [keys[0], other], [{ jwk: { ...keys[0].jwk, alg: "ES384" } }], [{ jwk: { ...keys[0].jwk, crv: "secp256k1" } }]]) {
+    await forget();
+    stack.keys = bad;
+    await problem(await ask(mint({}, { key: keys[0] })), 503, "stack_auth_unavailable");
+  }
+  stack.keys = keys;
+});
+
+test("A user's keys work while Stack Auth is down", async () => {
+  await forget();
+  const { key } = await newApiKey(mint());
+  await forget();
+  stack.setFault({ refuse: true, times: Infinity });
+  assert.equal((await me(key)).credential, "key");
+  assert.equal(stack.requests.length, 0);
+});
+
+test("No secret of these tests is in a row or in the log", findNoSecret);

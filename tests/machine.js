@@ -5,19 +5,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { accessSync, constants, readFileSync, readdirSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { accessSync, constants } from "node:fs";
 
 export const WALLET = "0x00112233445566778899aabbccddeeff00112233";
 export const TOKEN = `wk_${"aZ09".repeat(13).slice(0, 49)}`;
 
 const SCRIPT = readFileSync(new URL("../src/fleet/setup.sh", import.meta.url), "utf8");
 const TOOLS = (
-  "awk cat chmod cksum date df dirname grep head id mkdir mv rm rmdir setsid sh tail timeout tr uname"
+  "awk cat chmod date df dirname grep head id mkdir mv rm rmdir setsid sh tail timeout tr uname"
 ).split(" ");
 
 /** The path of a program on this machine, or undefined. */

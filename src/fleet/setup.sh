@@ -56,7 +56,7 @@ check_machine() {
   [ -r /proc/self/cmdline ] || die "this is not Linux, or /proc is not mounted: a worker needs both."
   [ -n "${HATCH_HOME:-}" ] || [ "$(id -u)" -eq 0 ] ||
     die "run this as root (… | sudo sh), or set HATCH_HOME to a directory of yours to install without."
-  for tool in awk cat chmod cksum date df dirname grep head mkdir mv rm rmdir sleep tail timeout tr uname; do
+  for tool in awk cat chmod date df dirname grep head mkdir mv rm rmdir sleep tail timeout tr uname; do
     command -v "$tool" >/dev/null 2>&1 || die "'$tool' is missing on this machine."
   done
   choose_client
@@ -323,8 +323,9 @@ beat() {
 
 # A number from 0 to $1. A fleet that starts together must not beat together.
 random_up_to() {
-  number=$(head -c 8 /dev/urandom | cksum)
-  echo $((${number%% *} % ($1 + 1)))
+  digits=$(head -c 512 /dev/urandom | tr -dc 0-9 | head -c 8)
+  # The 1 makes it a decimal number whatever comes, even nothing.
+  echo $((1$digits % ($1 + 1)))
 }
 
 # The delay doubles from the first retry to 200 seconds, and up to a half of

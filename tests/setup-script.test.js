@@ -313,6 +313,15 @@ test("half a download does nothing", limit, async (t) => {
   }
 });
 
+test("uninstalling ends a beat that hangs", limit, async (t) => {
+  const machine = await startMachine(t);
+  machine.api.answer({ held: true });
+  await machine.setup();
+  await machine.beat();
+  assert.equal((await machine.setup("uninstall")).code, 0);
+  assert.deepEqual(processesWith(machine.home), []);
+});
+
 test("uninstalling takes only what is its own", limit, async (t) => {
   const machine = await startMachine(t);
   await writeFile(machine.crontab, "# mine\n0 4 * * * echo 100%\n");
@@ -329,7 +338,7 @@ test("uninstalling takes only what is its own", limit, async (t) => {
 
 test("a crontab that cannot be read is not written", limit, async (t) => {
   const machine = await startMachine(t);
-  await machine.fake("crontab", `[ "$1" = -l ] || touch '${machine.crontab}'; echo 'you are not allowed' >&2; exit 1`);
+  await machine.fake("crontab", `[ "$1" = -l ] || : >'${machine.crontab}'; echo 'you are not allowed' >&2; exit 1`);
   const { code, said } = await machine.setup();
   assert.equal(code, 0);
   assert.match(said, /will NOT start again after a reboot/);

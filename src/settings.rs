@@ -229,7 +229,8 @@ impl Settings {
     pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
         self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
             variable: "SEALING_KEY",
-            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`".to_owned(),
+            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
+                .to_owned(),
         })
     }
 
@@ -298,7 +299,8 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
 }
 
 fn payout_rate(rate: Option<String>) -> Result<Option<String>, Error> {
-    let is_amount = |rate: &String| rate.len() <= 78 && !rate.is_empty() && rate.bytes().all(|b| b.is_ascii_digit());
+    let is_amount =
+        |rate: &String| rate.len() <= 78 && !rate.is_empty() && rate.bytes().all(|b| b.is_ascii_digit());
     match rate {
         Some(rate) if !is_amount(&rate) => Err(wrong("PAYOUT_RATE", "a whole number in decimal")),
         rate => Ok(rate),

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     Scope, Scopes, store,
-    token::{Kind, Token},
+    token::{self, Kind},
 };
 use crate::{
     error::Error,
     http::{Exchange, body, page},
-    platform::{clock::now_ms, random, response::Response},
+    platform::{clock::now_ms, response::Response},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound("API key not found");
@@ -47,9 +47,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     if !user.scopes.covers(scopes) {
         return Err(too_much());
     }
-    let mut secret = [0; 32];
-    random::fill(&mut secret)?;
-    let token = Token::mint(Kind::ApiKey, &secret);
+    let token = token::fresh(Kind::ApiKey)?;
     let (id, now) = (exchange.new_id("key")?, now_ms());
     let key = store::NewKey {
         id: &id,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crypto_bigint::{NonZero, U256};
+use crypto_bigint::{CheckedAdd as _, NonZero, U256};
 
 /// From 0 to 2^256 - 1, in the smallest unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,21 @@ mod tests {
             assert_eq!(text.parse::<Amount>().unwrap().to_string(), text);
         }
         let above = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
-        for text in ["", "00", "01", "-1", "+1", "1.0", "1e3", "0x1", " 1", "١", above, &"9".repeat(78), &"1".repeat(79)] {
+        for text in [
+            "",
+            "00",
+            "01",
+            "-1",
+            "+1",
+            "1.0",
+            "1e3",
+            "0x1",
+            " 1",
+            "١",
+            above,
+            &"9".repeat(78),
+            &"1".repeat(79),
+        ] {
             assert_eq!(text.parse::<Amount>(), Err(NotAnAmount), "{text}");
         }
     }

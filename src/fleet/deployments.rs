@@ -82,10 +82,9 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let status = match exchange.query("status") {
         None => None,
-        Some(name) => Some(
-            Status::parse(&name)
-                .ok_or_else(|| Error::invalid("status", "must be `pending`, `processing`, `success` or `failed`"))?,
-        ),
+        Some(name) => Some(Status::parse(&name).ok_or_else(|| {
+            Error::invalid("status", "must be `pending`, `processing`, `success` or `failed`")
+        })?),
     };
     let list = store::list(owner(&exchange), creator.as_deref(), status, &page);
     let answer = exchange.database()?.query_json(list).await?;
@@ -105,7 +104,10 @@ pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
         status.ok_or_else(|| "must be `pending`, `processing`, `success` or `failed`".to_owned())
     });
     let url = fields.optional(&["url"], fields::text(2000, is_url, "an http or https URL"));
-    let error = fields.optional(&["errorMessage", "error_message"], fields::text(2000, |_| true, "text of 1 to 2000 characters"));
+    let error = fields.optional(
+        &["errorMessage", "error_message"],
+        fields::text(2000, |_| true, "text of 1 to 2000 characters"),
+    );
     fields.finish()?;
     let Some(status) = status else { return Err(NOT_FOUND) };
 
@@ -124,7 +126,12 @@ pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
     let is = present.get("status").and_then(Value::as_str).unwrap_or_default();
     Err(Error::Conflict {
         code: "status_conflict",
-        detail: format!("The deployment is `{is}`; `{}` follows `{}` only", status.name(), status.follows().name()).into(),
+        detail: format!(
+            "The deployment is `{is}`; `{}` follows `{}` only",
+            status.name(),
+            status.follows().name()
+        )
+        .into(),
     })
 }
 
@@ -157,15 +164,15 @@ pub(crate) async fn set_replicas(exchange: Exchange) -> Result<Response, Error> 
     let mut fields = Fields::new(body::object(&exchange).await?);
     let replicas = fields.required(&["replicas"], fields::number(1, 10));
     fields.finish()?;
-    let set =
-        store::set_replicas(exchange.param("name"), owner(&exchange), replicas.unwrap_or(1), now_ms());
+    let set = store::set_replicas(exchange.param("name"), owner(&exchange), replicas.unwrap_or(1), now_ms());
     shown(200, exchange.database()?.query(set).await?)
 }
 
 /// `DELETE /deployments/:name`
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let name = exchange.param("name");
-    let delete = [store::delete(name, owner(&exchange)), exchange.audit_change("fleet-deployment.delete", name)];
+    let delete =
+        [store::delete(name, owner(&exchange)), exchange.audit_change("fleet-deployment.delete", name)];
     let [deleted, _] = exchange.database()?.batch(delete).await?;
     if deleted.is_empty() {
         return Err(NOT_FOUND);
@@ -179,7 +186,11 @@ fn shown(status: u16, rows: Rows) -> Result<Response, Error> {
 
 /// The names of the variables, for everybody who sees the deployment, and all
 /// of them sealed.
-fn sealed(exchange: &Exchange, name: &str, env: &Map<String, Value>) -> Result<(String, Option<String>), Error> {
+fn sealed(
+    exchange: &Exchange,
+    name: &str,
+    env: &Map<String, Value>,
+) -> Result<(String, Option<String>), Error> {
     let names: Vec<&String> = env.keys().collect();
     if env.is_empty() {
         return Ok(("[]".to_owned(), None));
@@ -222,7 +233,8 @@ fn is_github(url: &str) -> bool {
 
 /// What git check-ref-format takes, and no more than that.
 fn is_branch(name: &str) -> bool {
-    let is_odd = |b: u8| b <= b' ' || b == 0x7F || matches!(b, b'~' | b'^' | b':' | b'?' | b'*' | b'[' | b'\\');
+    let is_odd =
+        |b: u8| b <= b' ' || b == 0x7F || matches!(b, b'~' | b'^' | b':' | b'?' | b'*' | b'[' | b'\\');
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     !name.bytes().any(is_odd)
         && !name.contains("..")
@@ -271,12 +283,20 @@ mod tests {
 
     #[test]
     fn a_repository_is_one_of_github() {
-        for url in ["https://github.com/a/b", "https://github.com/a-b/c.d_e-f.git", "https://github.com/a/b/"] {
+        for url in ["https://github.com/a/b", "https://github.com/a-b/c.d_e-f.git", "https://github.com/a/b/"]
+        {
             assert!(is_github(url), "{url}");
         }
         for url in [
-            "http://github.com/a/b", "https://github.com.evil.com/a/b", "https://github.com/a", "https://github.com/a/b/c",
-            "https://user@github.com/a/b", "https://github.com/-a/b", "https://github.com/a/..", "https://github.com/a/b;ls", "",
+            "http://github.com/a/b",
+            "https://github.com.evil.com/a/b",
+            "https://github.com/a",
+            "https://github.com/a/b/c",
+            "https://user@github.com/a/b",
+            "https://github.com/-a/b",
+            "https://github.com/a/..",
+            "https://github.com/a/b;ls",
+            "",
         ] {
             assert!(!is_github(url), "{url}");
         }
@@ -287,7 +307,9 @@ mod tests {
         for name in ["main", "feature/x", "v1.2", "a@b"] {
             assert!(is_branch(name), "{name}");
         }
-        for name in ["a b", "a..b", "-x", "/a", "a/", "a//b", ".a", "a.lock", "a~1", "@", "a@{1}", "a\n", "$(x)\\"] {
+        for name in
+            ["a b", "a..b", "-x", "/a", "a/", "a//b", ".a", "a.lock", "a~1", "@", "a@{1}", "a\n", "$(x)\\"]
+        {
             assert!(!is_branch(name), "{name}");
         }
     }

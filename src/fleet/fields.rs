@@ -61,7 +61,11 @@ impl Fields {
 }
 
 /// Text of `1..=most` characters that `rule` admits.
-pub(super) fn text(most: usize, rule: fn(&str) -> bool, told: &str) -> impl FnOnce(&Value) -> Result<String, String> {
+pub(super) fn text(
+    most: usize,
+    rule: fn(&str) -> bool,
+    told: &str,
+) -> impl FnOnce(&Value) -> Result<String, String> {
     move |value| match value.as_str() {
         Some(text) if (1..=most).contains(&text.chars().count()) && rule(text) => Ok(text.to_owned()),
         _ => Err(format!("must be {told}")),
@@ -81,7 +85,9 @@ pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32
 /// A wallet's address, given back in lower case.
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
     let text = value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits")?;
-    text.parse::<crate::accounts::Address>().map(|address| address.to_string()).map_err(|error| error.to_string())
+    text.parse::<crate::accounts::Address>()
+        .map(|address| address.to_string())
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

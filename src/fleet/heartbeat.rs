@@ -116,7 +116,8 @@ fn authorize(exchange: &Exchange, wallet: &str, stamp: &str, body: &[u8]) -> Res
         let digest = base16ct::lower::encode_string(&Sha256::digest(body));
         let signed = format!("hatch-heartbeat\n{wallet}\n{stamp}\n{digest}");
         let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());
-        let signer = accounts::signer(signed.as_bytes(), &signature).map_err(|error| refused(error.to_string()))?;
+        let signer =
+            accounts::signer(signed.as_bytes(), &signature).map_err(|error| refused(error.to_string()))?;
         return match signer.to_string() == wallet {
             true => Ok(()),
             false => Err(refused("the signature is of another wallet, or over another beat".to_owned())),
@@ -171,7 +172,9 @@ fn containers(value: &Value) -> Result<String, String> {
 fn container(value: &Value) -> Result<Value, String> {
     let container: Container = serde_json::from_value(value.clone())
         .map_err(|_| "must be containers of {containerName, port} or {name, cpuPercent, memUsageMb}")?;
-    if !(1..=255).contains(&container.container_name.chars().count()) || container.container_name.contains('\0') {
+    if !(1..=255).contains(&container.container_name.chars().count())
+        || container.container_name.contains('\0')
+    {
         return Err("must be containers whose names have 1 to 255 characters".to_owned());
     }
     let mut shown = Map::new();
@@ -179,7 +182,9 @@ fn container(value: &Value) -> Result<Value, String> {
     if let Some(port) = container.port.filter(|port| !port.is_null()) {
         let port = match &port {
             Value::String(text) if text.len() <= 100 && !text.contains('\0') => text.clone(),
-            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 65_535) => number.to_string(),
+            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 65_535) => {
+                number.to_string()
+            }
             _ => return Err("must be containers whose ports are texts or numbers".to_owned()),
         };
         shown.insert("port".to_owned(), json!(port));
@@ -218,7 +223,13 @@ mod tests {
                 { "containerName": "x", "port": "8080" }, { "containerName": "y" },
             ])
         );
-        for bad in [json!({}), json!([1]), json!([{}]), json!([{ "containerName": "" }]), json!([{ "name": "a", "port": {} }])] {
+        for bad in [
+            json!({}),
+            json!([1]),
+            json!([{}]),
+            json!([{ "containerName": "" }]),
+            json!([{ "name": "a", "port": {} }]),
+        ] {
             assert!(containers(&bad).is_err(), "{bad}");
         }
     }
@@ -227,7 +238,14 @@ mod tests {
     fn a_time_is_read_with_its_zone() {
         assert_eq!(timestamp(&json!("1970-01-01T00:00:01Z")), Ok(1000));
         assert_eq!(timestamp(&json!("1970-01-01T02:00:00.5+02:00")), Ok(500));
-        for bad in [json!(0), json!(""), json!("yesterday"), json!("2026-13-01T00:00:00Z"), json!("1969-12-31T23:59:59Z"), json!(null)] {
+        for bad in [
+            json!(0),
+            json!(""),
+            json!("yesterday"),
+            json!("2026-13-01T00:00:00Z"),
+            json!("1969-12-31T23:59:59Z"),
+            json!(null),
+        ] {
             assert!(timestamp(&bad).is_err(), "{bad}");
         }
     }

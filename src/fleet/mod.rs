@@ -11,8 +11,6 @@ pub(crate) mod heartbeat;
 pub(crate) mod payments;
 mod sealing;
 pub(crate) mod setup;
-#[cfg(test)]
-mod simulation;
 mod status;
 mod store;
 mod window;

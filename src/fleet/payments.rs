@@ -99,7 +99,8 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
     let database = exchange.database()?;
     let seconds: Option<u64> = database.query(store::uptime_seconds(&wallet, from, to)).await?.first()?;
     let seconds = seconds.unwrap_or_default();
-    let amount = rate.times(seconds).ok_or_else(|| Error::invalid("/to", "makes an amount beyond 2^256 - 1"))?;
+    let amount =
+        rate.times(seconds).ok_or_else(|| Error::invalid("/to", "makes an amount beyond 2^256 - 1"))?;
     let name = format!("Uptime of {} to {}", rfc3339(from), rfc3339(to));
     let payout = store::NewPayout {
         wallet: &wallet,

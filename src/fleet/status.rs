@@ -27,7 +27,9 @@ impl Status {
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Processing, Self::Success, Self::Failed].into_iter().find(|status| status.name() == name)
+        [Self::Pending, Self::Processing, Self::Success, Self::Failed]
+            .into_iter()
+            .find(|status| status.name() == name)
     }
 
     /// The one status that this one follows. What SQL guards the change by.
@@ -49,7 +51,12 @@ mod tests {
         let allowed: Vec<_> = Status::ALL.into_iter().map(|to| (to.follows().name(), to.name())).collect();
         assert_eq!(
             allowed,
-            [("failed", "pending"), ("pending", "processing"), ("processing", "success"), ("processing", "failed")]
+            [
+                ("failed", "pending"),
+                ("pending", "processing"),
+                ("processing", "success"),
+                ("processing", "failed")
+            ]
         );
     }
 

@@ -66,7 +66,12 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
 }
 
 /// A page of the deployments of `user`, or of everybody.
-pub(super) fn list(user: Option<&str>, creator: Option<&str>, status: Option<Status>, page: &Page) -> Statement {
+pub(super) fn list(
+    user: Option<&str>,
+    creator: Option<&str>,
+    status: Option<Status>,
+    page: &Page,
+) -> Statement {
     let (key, name) = page.bound();
     sql!(
         page!(
@@ -315,7 +320,10 @@ impl From<Open> for Window {
 }
 
 pub(super) fn window(wallet: &str) -> Statement {
-    sql!("SELECT json_object('start', start_at, 'end', end_at) AS json FROM worker_windows WHERE wallet = ?1", wallet)
+    sql!(
+        "SELECT json_object('start', start_at, 'end', end_at) AS json FROM worker_windows WHERE wallet = ?1",
+        wallet
+    )
 }
 
 /// The next machines that the sweep looks at: records the windows of those
@@ -389,7 +397,11 @@ pub(super) fn uptime(wallet: &str, from: i64, to: i64, page: &Page) -> Statement
 /// The whole seconds of a period in which the machine ran.
 pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
     sql!(
-        concat!("SELECT CAST(coalesce(sum(time_to - time_from), 0) / 1000 AS TEXT) AS json FROM ", intervals!(), " WHERE ?2 = ?3 AND ?4 = 0"),
+        concat!(
+            "SELECT CAST(coalesce(sum(time_to - time_from), 0) / 1000 AS TEXT) AS json FROM ",
+            intervals!(),
+            " WHERE ?2 = ?3 AND ?4 = 0"
+        ),
         wallet,
         0_i64,
         0_i64,
@@ -442,7 +454,11 @@ pub(super) fn pay(new: &NewPayment<'_>, now: i64) -> Statement {
 
 pub(super) fn payment_of(tx_hash: &str, user: Option<&str>) -> Statement {
     sql!(
-        concat!("SELECT ", payment_json!(), " AS json FROM payments WHERE tx_hash = ?1 AND (?2 IS NULL OR user_id = ?2)"),
+        concat!(
+            "SELECT ",
+            payment_json!(),
+            " AS json FROM payments WHERE tx_hash = ?1 AND (?2 IS NULL OR user_id = ?2)"
+        ),
         tx_hash,
         user
     )
@@ -450,7 +466,11 @@ pub(super) fn payment_of(tx_hash: &str, user: Option<&str>) -> Statement {
 
 pub(super) fn payment(id: i64, user: Option<&str>) -> Statement {
     sql!(
-        concat!("SELECT ", payment_json!(), " AS json FROM payments WHERE id = ?1 AND (?2 IS NULL OR user_id = ?2)"),
+        concat!(
+            "SELECT ",
+            payment_json!(),
+            " AS json FROM payments WHERE id = ?1 AND (?2 IS NULL OR user_id = ?2)"
+        ),
         id,
         user
     )

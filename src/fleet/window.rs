@@ -18,6 +18,7 @@ pub(super) struct Window {
 }
 
 /// What a beat does.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
     /// It is not newer than the window's end, and changes nothing.
@@ -29,6 +30,7 @@ pub(super) enum Beat {
 }
 
 /// What a beat at `at` does to `open`, the window of its machine.
+#[cfg(test)]
 pub(super) fn beat(open: Option<Window>, at: i64) -> Beat {
     let fresh = Window { start: at, end: at };
     match open {
@@ -76,7 +78,10 @@ mod tests {
     #[test]
     fn a_machine_is_as_well_as_it_was_seen_lately() {
         let minutes = |minutes: i64| status(Some(0), minutes * 60_000);
-        assert_eq!([minutes(0), minutes(15), minutes(16), minutes(30), minutes(31)], ["HEALTHY", "HEALTHY", "WARNING", "WARNING", "DEAD"]);
+        assert_eq!(
+            [minutes(0), minutes(15), minutes(16), minutes(30), minutes(31)],
+            ["HEALTHY", "HEALTHY", "WARNING", "WARNING", "DEAD"]
+        );
         assert_eq!(status(None, 0), "UNKNOWN");
     }
 }

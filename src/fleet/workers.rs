@@ -57,7 +57,8 @@ async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, St
     }
     let Caller::User(user) = &exchange.caller else {
         return Err(Error::Unauthorized(
-            "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in".into(),
+            "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
+                .into(),
         ));
     };
     if user.credential == Credential::LocalDeveloper {

@@ -362,10 +362,10 @@ pub(super) fn sweep(most: i64, silent: i64) -> [Statement; 3] {
 
 /// Records and the open window of a machine that touch a period, clipped to
 /// it, newest first. An open window that is recorded already counts once, as
-/// long as it is now.
+/// long as it is now. (D1 binds every number as a REAL, hence the casts.)
 macro_rules! intervals {
     () => {
-        "(SELECT max(time_from, ?5) AS time_from, min(time_to, ?6) AS time_to, open FROM (
+        "(SELECT max(time_from, CAST(?5 AS INTEGER)) AS time_from, min(time_to, CAST(?6 AS INTEGER)) AS time_to, open FROM (
             SELECT time_from, time_to, 0 AS open FROM worker_uptime_records r WHERE wallet = ?1
               AND NOT EXISTS (SELECT 1 FROM worker_windows x WHERE x.wallet = ?1 AND x.start_at = r.time_from)
             UNION ALL SELECT start_at, end_at, 1 FROM worker_windows WHERE wallet = ?1

@@ -16,7 +16,7 @@ use crate::{
     store::Rows,
 };
 
-const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
 const MOST_VARS: usize = 100;
 const MOST_ENV_BYTES: usize = 64 * 1024;
 
@@ -53,10 +53,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         .batch([store::create(&new, now_ms()), store::show(&name, Some(&user.id))])
         .await?;
     if created.is_empty() && !(exchange.is_again() && !own.is_empty()) {
-        return Err(Error::Conflict {
-            code: "name_taken",
-            detail: "A deployment of this name exists; names are unique".into(),
-        });
+        return Err(name_taken());
     }
     Ok(shown(201, own)?.with("location", format!("/deployments/{name}")))
 }
@@ -70,10 +67,21 @@ async fn may_create_for(exchange: &Exchange, user: &User, creator: &str) -> Resu
     if accounts::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
         return Ok(());
     }
-    Err(Error::Forbidden {
+    Err(not_your_wallet())
+}
+
+pub(super) fn not_your_wallet() -> Error {
+    Error::Forbidden {
         code: "not_your_wallet",
         detail: "`creator` must be the wallet of your account; sign in with it, or link it".into(),
-    })
+    }
+}
+
+pub(super) fn name_taken() -> Error {
+    Error::Conflict {
+        code: "name_taken",
+        detail: "A deployment of this name exists; names are unique".into(),
+    }
 }
 
 /// `GET /deployments`
@@ -124,15 +132,15 @@ pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
     }
     let present: Value = present.first()?.ok_or(NOT_FOUND)?;
     let is = present.get("status").and_then(Value::as_str).unwrap_or_default();
-    Err(Error::Conflict {
+    Err(status_conflict(is, status))
+}
+
+pub(super) fn status_conflict(is: &str, wanted: Status) -> Error {
+    let (wanted, follows) = (wanted.name(), wanted.follows().name());
+    Error::Conflict {
         code: "status_conflict",
-        detail: format!(
-            "The deployment is `{is}`; `{}` follows `{}` only",
-            status.name(),
-            status.follows().name()
-        )
-        .into(),
-    })
+        detail: format!("The deployment is `{is}`; `{wanted}` follows `{follows}` only").into(),
+    }
 }
 
 /// `PATCH /deployments/:name/env`: replaces all of it.

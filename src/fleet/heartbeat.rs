@@ -61,10 +61,7 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
 
     let now = now_ms();
     if at > now + AHEAD_MS {
-        return Err(Error::Unprocessable {
-            code: "timestamp_ahead",
-            detail: "The timestamp is more than five minutes ahead of our clock; set the machine's clock",
-        });
+        return Err(AHEAD);
     }
     let beat = store::Beat {
         wallet: &wallet,
@@ -103,14 +100,7 @@ fn shown(window: Window) -> Value {
 /// over the beat, or, with `HEARTBEAT_AUTH=open`, by its word.
 fn authorize(exchange: &Exchange, wallet: &str, stamp: &str, body: &[u8]) -> Result<(), Error> {
     if let Caller::Machine { wallet: own } = &exchange.caller {
-        return if own == wallet {
-            Ok(())
-        } else {
-            Err(Error::Forbidden {
-                code: "not_your_machine",
-                detail: "This token is of another machine than `walletAddress`".into(),
-            })
-        };
+        return if own == wallet { Ok(()) } else { Err(not_your_machine()) };
     }
     if let Some(signature) = exchange.request.header("x-wallet-signature") {
         let digest = base16ct::lower::encode_string(&Sha256::digest(body));
@@ -126,7 +116,23 @@ fn authorize(exchange: &Exchange, wallet: &str, stamp: &str, body: &[u8]) -> Res
     if exchange.settings.heartbeats_are_open {
         return Ok(());
     }
-    Err(Error::Unauthorized("A beat needs the machine's token, or X-Wallet-Signature".into()))
+    Err(unproved())
+}
+
+pub(super) const AHEAD: Error = Error::Unprocessable {
+    code: "timestamp_ahead",
+    detail: "The timestamp is more than five minutes ahead of our clock; set the machine's clock",
+};
+
+pub(super) fn unproved() -> Error {
+    Error::Unauthorized("A beat needs the machine's token, or X-Wallet-Signature".into())
+}
+
+pub(super) fn not_your_machine() -> Error {
+    Error::Forbidden {
+        code: "not_your_machine",
+        detail: "This token is of another machine than `walletAddress`".into(),
+    }
 }
 
 /// Keeps the plan's two keys readable: at most two operations a beat. They

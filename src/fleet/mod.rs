@@ -5,6 +5,8 @@
 //! root and under `/api/v1`; `setup` is the script by which a machine joins.
 
 mod amount;
+#[cfg(test)]
+pub(crate) mod contract;
 pub(crate) mod deployments;
 mod fields;
 pub(crate) mod heartbeat;

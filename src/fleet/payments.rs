@@ -15,7 +15,7 @@ use crate::{
     platform::{clock::now_ms, response::Response},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
 
 /// `POST /payments`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
@@ -35,23 +35,34 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         creator: &creator,
         tx_hash: tx_hash.as_deref(),
     };
-    let database = exchange.database()?;
-    if let Some(entered) = database.query_json(store::pay(&new, now_ms())).await? {
+    let (database, entry) = (exchange.database()?, exchange.new_id("payment")?);
+    if let Some(entered) = database.query_json(store::pay(&new, &entry, now_ms())).await? {
         let id = serde_json::from_str::<Entered>(&entered).map(|entered| entered.id).unwrap_or_default();
         return Ok(Response::json(201, entered).with("location", format!("/payments/{id}")));
     }
     // A transaction counts once. Told again as it was, it is found.
-    let same = database.query(store::payment_of(tx_hash.as_deref().unwrap_or_default(), Some(payer))).await?;
+    let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
     let told: Option<Value> = same.first()?;
     let is_same = told.as_ref().is_some_and(|told| {
         told.get("amount") == Some(&json!(new.amount)) && told.get("creator") == Some(&json!(creator))
     });
     match (told, is_same) {
-        (Some(told), true) => Ok(Response::json(200, told.to_string())),
-        _ => Err(Error::Conflict {
-            code: "transaction_entered",
-            detail: "This txHash is entered already, with another payment".into(),
-        }),
+        (Some(told), true) => Ok(Response::json(if exchange.is_again() { 201 } else { 200 }, told.to_string())),
+        _ => Err(transaction_entered()),
+    }
+}
+
+pub(super) fn transaction_entered() -> Error {
+    Error::Conflict {
+        code: "transaction_entered",
+        detail: "This txHash is entered already, with another payment".into(),
+    }
+}
+
+pub(super) fn overlap() -> Error {
+    Error::Conflict {
+        code: "period_overlaps",
+        detail: "Another period of this machine that is closed already overlaps this one".into(),
     }
 }
 
@@ -116,10 +127,7 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
         },
     };
     let [entered, _, known] = database.batch(store::close(&payout, now)).await?;
-    let known = known.into_json().ok_or_else(|| Error::Conflict {
-        code: "period_overlaps",
-        detail: "Another period of this machine that is closed already overlaps this one".into(),
-    })?;
+    let known = known.into_json().ok_or_else(overlap)?;
     Ok(Response::json(if entered.is_empty() { 200 } else { 201 }, known))
 }
 

@@ -27,6 +27,14 @@ macro_rules! deployment_json {
     };
 }
 
+/// Whose a deployment is: of the user `?2` who created it or whose wallet it is
+/// for; anybody's when there is no `?2`.
+macro_rules! is_theirs {
+    () => {
+        "(?2 IS NULL OR user_id = ?2 OR creator = (SELECT wallet_addr FROM users WHERE id = ?2))"
+    };
+}
+
 /// A deployment to be.
 #[derive(Debug)]
 pub(super) struct NewDeployment<'a> {
@@ -75,8 +83,9 @@ pub(super) fn list(
     let (key, name) = page.bound();
     sql!(
         page!(
-            rows: "FROM fleet_deployments WHERE (?1 IS NULL OR user_id = ?1) AND (?5 IS NULL OR creator = ?5)
-                   AND (?6 IS NULL OR status = ?6) AND (created_at, name) < (?2, ?3)
+            rows: "FROM fleet_deployments WHERE (?1 IS NULL OR user_id = ?1
+                     OR creator = (SELECT wallet_addr FROM users WHERE id = ?1))
+                   AND (?5 IS NULL OR creator = ?5) AND (?6 IS NULL OR status = ?6) AND (created_at, name) < (?2, ?3)
                    ORDER BY created_at DESC, name DESC",
             key: "created_at || '.' || name",
             json: deployment_json!(),
@@ -96,7 +105,8 @@ pub(super) fn show(name: &str, user: Option<&str>) -> Statement {
         concat!(
             "SELECT ",
             deployment_json!(),
-            " AS json FROM fleet_deployments WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2)"
+            " AS json FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!()
         ),
         name,
         user
@@ -116,7 +126,9 @@ pub(super) fn set_status(
     sql!(
         concat!(
             "UPDATE fleet_deployments SET status = ?3, url = coalesce(?5, url), error = ?6, updated_at = ?7
-             WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2) AND status = ?4 RETURNING ",
+             WHERE name = ?1 AND status = ?4 AND ",
+            is_theirs!(),
+            " RETURNING ",
             deployment_json!(),
             " AS json"
         ),
@@ -141,7 +153,9 @@ pub(super) fn set_env(
     sql!(
         concat!(
             "UPDATE fleet_deployments SET env_names = ?3, env_sealed = ?4, port = coalesce(?5, port), updated_at = ?6
-             WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2) RETURNING ",
+             WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING ",
             deployment_json!(),
             " AS json"
         ),
@@ -158,7 +172,9 @@ pub(super) fn set_replicas(name: &str, user: Option<&str>, replicas: u32, now: i
     sql!(
         concat!(
             "UPDATE fleet_deployments SET replicas = ?3, updated_at = ?4
-             WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2) RETURNING ",
+             WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING ",
             deployment_json!(),
             " AS json"
         ),
@@ -171,8 +187,11 @@ pub(super) fn set_replicas(name: &str, user: Option<&str>, replicas: u32, now: i
 
 pub(super) fn delete(name: &str, user: Option<&str>) -> Statement {
     sql!(
-        "DELETE FROM fleet_deployments WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2)
-         RETURNING json_object('name', name) AS json",
+        concat!(
+            "DELETE FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING json_object('name', name) AS json"
+        ),
         name,
         user
     )
@@ -186,8 +205,10 @@ pub(super) struct Sealed {
 
 pub(super) fn sealed_env(name: &str, user: Option<&str>) -> Statement {
     sql!(
-        "SELECT json_object('sealed', env_sealed) AS json FROM fleet_deployments
-         WHERE name = ?1 AND (?2 IS NULL OR user_id = ?2)",
+        concat!(
+            "SELECT json_object('sealed', env_sealed) AS json FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!()
+        ),
         name,
         user
     )
@@ -196,14 +217,13 @@ pub(super) fn sealed_env(name: &str, user: Option<&str>) -> Statement {
 // --- Machines ---------------------------------------------------------------
 
 /// Registers the machine of a wallet, or gives it a new token.
-pub(super) fn register(wallet: &str, user: &str, hash: &str, hint: &str, now: i64) -> Statement {
+pub(super) fn register(wallet: &str, hash: &str, hint: &str, now: i64) -> Statement {
     sql!(
-        "INSERT INTO workers (wallet, user_id, token_hash, token_hint, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-         ON CONFLICT (wallet) DO UPDATE SET user_id = excluded.user_id, token_hash = excluded.token_hash,
+        "INSERT INTO workers (wallet, token_hash, token_hint, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT (wallet) DO UPDATE SET token_hash = excluded.token_hash,
            token_hint = excluded.token_hint, updated_at = excluded.updated_at",
         wallet,
-        user,
         hash,
         hint,
         now
@@ -213,21 +233,23 @@ pub(super) fn register(wallet: &str, user: &str, hash: &str, hint: &str, now: i6
 pub(super) fn revoke(wallet: &str, user: Option<&str>, now: i64) -> Statement {
     sql!(
         "UPDATE workers SET token_hash = NULL, token_hint = NULL, updated_at = ?3
-         WHERE wallet = ?1 AND (?2 IS NULL OR user_id = ?2) RETURNING json_object('wallet', wallet) AS json",
+         WHERE wallet = ?1 AND (?2 IS NULL OR wallet = (SELECT wallet_addr FROM users WHERE id = ?2))
+         RETURNING json_object('wallet', wallet) AS json",
         wallet,
         user,
         now
     )
 }
 
-/// A page of the machines of `user`, or of everybody, by wallet.
+/// A page of the machines of `user`'s wallet, or of everybody, by wallet.
 pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
     let after = page.after.as_ref().map_or("", |(_, wallet)| wallet.as_str());
     sql!(
         page!(
-            rows: "FROM (SELECT w.wallet, w.token_hint, w.created_at, x.seen_at, x.hostname, x.system, w.user_id
+            rows: "FROM (SELECT w.wallet, w.token_hint, w.created_at, x.seen_at, x.hostname, x.system
                          FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet) w
-                   WHERE (?1 IS NULL OR user_id = ?1) AND wallet > ?3 AND ?2 = ?2 ORDER BY wallet",
+                   WHERE (?1 IS NULL OR wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
+                     AND wallet > ?3 AND ?2 = ?2 ORDER BY wallet",
             key: "'0.' || wallet",
             json: concat!(
                 "json_object('walletAddress', wallet, 'tokenHint', token_hint, 'createdAt', ", rfc3339!("created_at"),
@@ -262,9 +284,8 @@ pub(super) fn worker(wallet: &str, user: Option<&str>) -> Statement {
     sql!(
         "SELECT json_object('seenAt', x.seen_at, 'startAt', x.start_at, 'endAt', x.end_at,
            'containers', json(x.containers), 'system', json(x.system), 'hostname', x.hostname) AS json
-         FROM (SELECT ?1 AS wallet) k LEFT JOIN workers w ON w.wallet = k.wallet
-         LEFT JOIN worker_windows x ON x.wallet = k.wallet
-         WHERE (w.wallet IS NOT NULL OR x.wallet IS NOT NULL) AND (?2 IS NULL OR w.user_id = ?2)",
+         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
+         WHERE w.wallet = ?1 AND (?2 IS NULL OR w.wallet = (SELECT wallet_addr FROM users WHERE id = ?2))",
         wallet,
         user
     )
@@ -284,9 +305,8 @@ pub(super) struct Beat<'a> {
 }
 
 /// [`super::window::beat`] in one statement, so that beats that come at once
-/// take turns. Answers with the window, and with whether its containers are
-/// others now; with nothing when the beat is stale. The trigger records the
-/// window that is over.
+/// take turns. Answers with the window; with nothing when the beat is stale.
+/// Triggers record the window that is over, and a machine that is new.
 pub(super) fn beat(beat: &Beat<'_>, now: i64) -> Statement {
     sql!(
         "INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers, system, hostname)
@@ -434,15 +454,17 @@ pub(super) struct NewPayment<'a> {
     pub(super) tx_hash: Option<&'a str>,
 }
 
-/// Answers with the payment; with nothing when its transaction is entered already.
-pub(super) fn pay(new: &NewPayment<'_>, now: i64) -> Statement {
+/// Answers with the payment; with nothing when its transaction is entered
+/// already, or itself: `entry` is the same for each try of one request.
+pub(super) fn pay(new: &NewPayment<'_>, entry: &str, now: i64) -> Statement {
     sql!(
         concat!(
-            "INSERT INTO payments (user_id, name, amount, creator, tx_hash, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tx_hash) DO NOTHING RETURNING ",
+            "INSERT INTO payments (entry_id, user_id, name, amount, creator, tx_hash, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING ",
             payment_json!(),
             " AS json"
         ),
+        entry,
         new.user,
         new.name,
         new.amount,
@@ -452,13 +474,14 @@ pub(super) fn pay(new: &NewPayment<'_>, now: i64) -> Statement {
     )
 }
 
-pub(super) fn payment_of(tx_hash: &str, user: Option<&str>) -> Statement {
+pub(super) fn payment_of(entry: &str, tx_hash: Option<&str>, user: &str) -> Statement {
     sql!(
         concat!(
             "SELECT ",
             payment_json!(),
-            " AS json FROM payments WHERE tx_hash = ?1 AND (?2 IS NULL OR user_id = ?2)"
+            " AS json FROM payments WHERE (entry_id = ?1 OR tx_hash = ?2) AND user_id = ?3"
         ),
+        entry,
         tx_hash,
         user
     )

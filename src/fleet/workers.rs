@@ -13,12 +13,12 @@ use crate::{
     platform::{clock::now_ms, response::Response},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewWorker {
+pub(super) struct NewWorker {
     /// The text of a challenge (`POST /auth/wallet/challenge`), byte for byte.
     #[serde(default)]
     #[garde(inner(length(max = 4096)))]
@@ -42,7 +42,7 @@ pub(crate) async fn register(exchange: Exchange) -> Result<Response, Error> {
     exchange
         .database()?
         .batch([
-            store::register(&wallet, &user, &token.hash(), &token.hint(), now),
+            store::register(&wallet, &token.hash(), &token.hint(), now),
             crate::audit::entry(&user, "worker.register", &wallet, &exchange.request_id, now),
         ])
         .await?;
@@ -56,27 +56,39 @@ async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, St
         return accounts::sign_in::prove(exchange, message, signature).await;
     }
     let Caller::User(user) = &exchange.caller else {
-        return Err(Error::Unauthorized(
-            "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
-                .into(),
-        ));
+        return Err(unproved());
     };
     if user.credential == Credential::LocalDeveloper {
         let wallet = new.wallet_address.ok_or_else(|| Error::invalid("/walletAddress", "is missing"))?;
         return Ok((super::wallet(&wallet, "/walletAddress")?, user.id.clone()));
     }
     if matches!(user.credential, Credential::Key(_)) {
-        return Err(Error::Forbidden {
-            code: "insufficient_scope",
-            detail: "A machine is registered by its wallet's signature, or by a user who is signed in".into(),
-        });
+        return Err(by_a_key());
     }
     let wallet = accounts::wallet_of(&user.id, &exchange.database()?).await?;
-    let wallet = wallet.ok_or_else(|| Error::Refused {
+    let wallet = wallet.ok_or_else(no_wallet)?;
+    Ok((wallet, user.id.clone()))
+}
+
+pub(super) fn unproved() -> Error {
+    Error::Unauthorized(
+        "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
+            .into(),
+    )
+}
+
+pub(super) fn by_a_key() -> Error {
+    Error::Forbidden {
+        code: "insufficient_scope",
+        detail: "A machine is registered by its wallet's signature, or by a user who is signed in".into(),
+    }
+}
+
+pub(super) fn no_wallet() -> Error {
+    Error::Refused {
         code: "no_wallet",
         detail: "Your account has no wallet; link one by POST /auth/wallet/verify".to_owned(),
-    })?;
-    Ok((wallet, user.id.clone()))
+    }
 }
 
 /// `DELETE /workers/:wallet`: revokes the machine's token at once. What is
@@ -144,6 +156,9 @@ pub(crate) async fn uptime(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
     let page = page::Page::of(&exchange)?;
     let (from, to) = (time(&exchange, "from", 0)?, time(&exchange, "to", MOST_MS)?);
+    if from > to {
+        return Err(Error::invalid("to", "must not be before `from`"));
+    }
     find(&exchange, &wallet).await?.ok_or(NOT_FOUND)?;
     let [list, total] = exchange
         .database()?

@@ -86,7 +86,7 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) 
     Ok(value)
 }
 
-fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err(Error::Malformed("The body is empty; send a JSON object".to_owned())),
         // serde would take an array for a struct, its fields in order.

@@ -133,7 +133,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
 };
 
 /// A hosted app's whole origin belongs to the app, whatever the path.
-const V1: &str = "/api/v1";
+/// Under which the fleet answers as well.
+pub(crate) const V1: &str = "/api/v1";
 
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {

@@ -21,15 +21,14 @@ CREATE TABLE fleet_deployments (
 CREATE INDEX fleet_deployments_recent ON fleet_deployments (created_at DESC, name DESC);
 CREATE INDEX fleet_deployments_by_user ON fleet_deployments (user_id, created_at DESC, name DESC);
 
+-- A machine is that of its wallet's user, whoever that is at the time.
 CREATE TABLE workers (
   wallet TEXT PRIMARY KEY,                -- 0x and 40 hex digits, in lower case
-  user_id TEXT NOT NULL,                  -- the user of that wallet
-  token_hash TEXT UNIQUE,                 -- SHA-256 of its token; none when revoked
+  token_hash TEXT UNIQUE,                 -- SHA-256 of its token; none when revoked, or never asked for
   token_hint TEXT,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX workers_by_user ON workers (user_id, wallet);
 
 -- The window of a machine: from the first to the last beat of an unbroken row
 -- of them. One row a machine, one write a beat; no index, for it would be
@@ -60,6 +59,13 @@ BEGIN
   ON CONFLICT (wallet, time_from) DO UPDATE SET time_to = max(time_to, excluded.time_to);
 END;
 
+-- Whoever beats is known from then on, registered or not.
+CREATE TRIGGER worker_is_new AFTER INSERT ON worker_windows
+BEGIN
+  INSERT INTO workers (wallet, created_at, updated_at) VALUES (NEW.wallet, NEW.seen_at, NEW.seen_at)
+  ON CONFLICT (wallet) DO NOTHING;
+END;
+
 -- Where the sweep of the windows goes on.
 CREATE TABLE fleet_sweep (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -69,6 +75,7 @@ INSERT INTO fleet_sweep (id, after_wallet) VALUES (1, '');
 
 CREATE TABLE payments (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
+  entry_id TEXT UNIQUE,                   -- the same for each try of one request; none for a payout
   user_id TEXT NOT NULL,                  -- who entered it
   name TEXT NOT NULL,
   amount TEXT NOT NULL,                   -- uint256, decimal

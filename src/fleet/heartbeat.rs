@@ -143,7 +143,7 @@ fn mirror(exchange: &Exchange, wallet: String, window: Window, containers: Optio
     exchange.background.run(async move {
         let mirrored = async {
             let kv = env.kv(binding::HEARTBEATS)?;
-            let metadata = json!({ "s": window.start, "e": window.end }).to_string();
+            let metadata = json!({ "s": window.start, "e": window.end });
             let time = kv.put(&format!("{wallet}:time"), shown(window).to_string())?.metadata(metadata)?;
             let containers = containers.map(|containers| kv.put(&format!("{wallet}:containers"), containers));
             time.execute().await?;

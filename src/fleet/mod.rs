@@ -13,6 +13,8 @@ pub(crate) mod heartbeat;
 pub(crate) mod payments;
 mod sealing;
 pub(crate) mod setup;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod store;
 mod window;

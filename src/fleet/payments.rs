@@ -1,7 +1,6 @@
 //! The ledger: what was paid to whom, and what machines are owed.
 
 use chrono::DateTime;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -36,20 +35,25 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         tx_hash: tx_hash.as_deref(),
     };
     let (database, entry) = (exchange.database()?, exchange.new_id("payment")?);
-    if let Some(entered) = database.query_json(store::pay(&new, &entry, now_ms())).await? {
-        let id = serde_json::from_str::<Entered>(&entered).map(|entered| entered.id).unwrap_or_default();
-        return Ok(Response::json(201, entered).with("location", format!("/payments/{id}")));
+    if let Some(entered) = database.query(store::pay(&new, &entry, now_ms())).await?.first()? {
+        return Ok(shown(201, &entered));
     }
-    // A transaction counts once. Told again as it was, it is found.
+    // A transaction counts once. Told again as it was, it is found; so is what
+    // an earlier try of this request has entered.
     let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
     let told: Option<Value> = same.first()?;
-    let is_same = told.as_ref().is_some_and(|told| {
+    let is_same = |told: &Value| {
         told.get("amount") == Some(&json!(new.amount)) && told.get("creator") == Some(&json!(creator))
-    });
-    match (told, is_same) {
-        (Some(told), true) => Ok(Response::json(if exchange.is_again() { 201 } else { 200 }, told.to_string())),
-        _ => Err(transaction_entered()),
+    };
+    match told.filter(is_same) {
+        Some(told) => Ok(shown(if exchange.is_again() { 201 } else { 200 }, &told)),
+        None => Err(transaction_entered()),
     }
+}
+
+fn shown(status: u16, payment: &Value) -> Response {
+    let id = payment.get("id").and_then(Value::as_i64).unwrap_or_default();
+    Response::json(status, payment.to_string()).with("location", format!("/payments/{id}"))
 }
 
 pub(super) fn transaction_entered() -> Error {
@@ -64,11 +68,6 @@ pub(super) fn overlap() -> Error {
         code: "period_overlaps",
         detail: "Another period of this machine that is closed already overlaps this one".into(),
     }
-}
-
-#[derive(Deserialize)]
-struct Entered {
-    id: i64,
 }
 
 /// `GET /payments`
@@ -108,8 +107,12 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
     })?;
 
     let database = exchange.database()?;
-    let seconds: Option<u64> = database.query(store::uptime_seconds(&wallet, from, to)).await?.first()?;
-    let seconds = seconds.unwrap_or_default();
+    let [machine, seconds] =
+        database.batch([store::worker(&wallet, None), store::uptime_seconds(&wallet, from, to)]).await?;
+    if machine.is_empty() {
+        return Err(Error::invalid("/walletAddress", "is of no machine that is known"));
+    }
+    let seconds: u64 = seconds.first()?.unwrap_or_default();
     let amount =
         rate.times(seconds).ok_or_else(|| Error::invalid("/to", "makes an amount beyond 2^256 - 1"))?;
     let name = format!("Uptime of {} to {}", rfc3339(from), rfc3339(to));

@@ -13,7 +13,7 @@ import { ADMIN_TOKEN, malleated, newWallet, people, production } from "./people.
 const stack = await startStackAuth();
 after(() => stack.close());
 const worker = await startWorker(production(stack));
-const { sql, url, env } = worker;
+const { sql, url } = worker;
 const { signIn, mint, newKey, challenge, findNoSecret, secret } = people(worker, stack);
 const { call, ok, as, row } = fleet(worker);
 
@@ -47,7 +47,7 @@ async function refused(status, code, body, token, headers) {
   return told;
 }
 
-/** Takes a signed beat apart: what a machine without a token sends. */
+/** What a machine without a token sends: its wallet's signature, over this body or another. */
 const signed = (wallet, body, over = body) => {
   const { walletAddress, timestamp } = JSON.parse(over);
   return { "x-wallet-signature": wallet.sign(`hatch-heartbeat\n${walletAddress.toLowerCase()}\n${timestamp}\n${sha256(over)}`) };
@@ -383,9 +383,9 @@ async function addMachines(prefix, count, silent) {
 }
 const wrong = (prefix) => sql(
   `SELECT w.wallet FROM worker_windows w LEFT JOIN worker_uptime_records r ON r.wallet = w.wallet
-   WHERE w.wallet GLOB '0x' || ? || '*' GROUP BY w.wallet
+   WHERE w.wallet GLOB '0x' || ? || '0000000000*' GROUP BY w.wallet
    HAVING count(r.wallet) <> (w.end_at < w.seen_at) OR (count(r.wallet) = 1 AND (max(r.time_from) <> w.start_at OR max(r.time_to) <> w.end_at))`, prefix);
-const recorded = async (prefix) => (await row("SELECT count(*) AS n FROM worker_uptime_records WHERE wallet GLOB '0x' || ? || '*'", prefix)).n;
+const recorded = async (prefix) => (await row("SELECT count(*) AS n FROM worker_uptime_records WHERE wallet GLOB '0x' || ? || '0000000000*'", prefix)).n;
 
 test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once, twice and twice at once", async () => {
   await addMachines("aaa", 5_000, 1_000);
@@ -407,7 +407,7 @@ test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once,
 test("A sweep that broke off goes on where it stopped, and leaves nobody out", async () => {
   await addMachines("ccc", 3_000, 1_000);
   // The database refuses the piece after this one, as if the process had died there.
-  const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc*' ORDER BY wallet LIMIT 1 OFFSET 1500");
+  const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc0000000000*' ORDER BY wallet LIMIT 1 OFFSET 1500");
   await sql(`CREATE TRIGGER fault BEFORE UPDATE ON worker_windows WHEN NEW.wallet > '${middle}' BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
   await sweep();
   await sql("DROP TRIGGER fault");

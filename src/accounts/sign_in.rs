@@ -8,7 +8,7 @@ use super::{
     Credential, identity,
     siwe::{self, Challenge, Expectation, LIFETIME_MS},
     store,
-    token::{Kind, Token},
+    token::{self, Kind},
     wallet::Address,
 };
 use crate::{
@@ -76,26 +76,13 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
 /// A user who is signed in otherwise gets the wallet into their account.
 pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     let signed: Signed = body::json(&exchange).await?;
-    let now = now_ms();
-    let expected = Expectation {
-        domains: &domains(&exchange),
-        chain_ids: &exchange.settings.wallet_chain_ids,
-        now_ms: now,
-    };
-    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
-    let message = siwe::verify(&signed.message, &signed.signature, &expected).map_err(refused)?;
-    let (wallet, database, linking) =
-        (message.address.to_string(), exchange.database()?, linking_user(&exchange)?);
-    if database.query(store::use_up_nonce(&message.nonce, &wallet, now)).await?.is_empty() {
-        return Err(Error::Unauthorized(
-            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
-        ));
-    }
+    let (database, linking, now) = (exchange.database()?, linking_user(&exchange)?, now_ms());
+    let wallet = prove_wallet(&exchange, &signed.message, &signed.signature).await?;
     let user = match linking {
         Some(user) => link(&exchange, &database, user, &wallet).await?,
         None => sign_up(&database, &wallet, now).await?,
     };
-    let (token, session_id) = (new_token()?, random::uuid()?);
+    let (token, session_id) = (token::fresh(Kind::Session)?, random::uuid()?);
     let expires_at = now + SESSION_MS;
     database
         .batch([
@@ -153,10 +140,32 @@ pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::empty(204))
 }
 
-fn new_token() -> Result<Token, Error> {
-    let mut secret = [0; 32];
-    random::fill(&mut secret)?;
-    Ok(Token::mint(Kind::Session, &secret))
+/// The wallet that signed the challenge `message`, which is used up by that.
+async fn prove_wallet(exchange: &Exchange, message: &str, signature: &str) -> Result<String, Error> {
+    let now_ms = now_ms();
+    let (domains, chain_ids) = (domains(exchange), &exchange.settings.wallet_chain_ids);
+    let expected = Expectation { domains: &domains, chain_ids, now_ms };
+    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
+    let message = siwe::verify(message, signature, &expected).map_err(refused)?;
+    let wallet = message.address.to_string();
+    let used_up = store::use_up_nonce(&message.nonce, &wallet, now_ms);
+    if exchange.database()?.query(used_up).await?.is_empty() {
+        return Err(Error::Unauthorized(
+            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
+        ));
+    }
+    Ok(wallet)
+}
+
+/// The wallet that signed a challenge, and its user, who is new if need be.
+pub(crate) async fn prove(
+    exchange: &Exchange,
+    message: &str,
+    signature: &str,
+) -> Result<(String, String), Error> {
+    let wallet = prove_wallet(exchange, message, signature).await?;
+    let user = sign_up(&exchange.database()?, &wallet, now_ms()).await?;
+    Ok((wallet, user))
 }
 
 async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {

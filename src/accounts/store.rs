@@ -53,6 +53,16 @@ pub(super) fn grant_of_session(hash: &str) -> Statement {
 }
 
 /// Of several requests at once that find it due, one writes.
+/// Whose a machine's token is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Machine {
+    pub(super) wallet: String,
+}
+
+pub(super) fn machine(hash: &str) -> Statement {
+    sql!("SELECT json_object('wallet', wallet) AS json FROM workers WHERE token_hash = ?1", hash)
+}
+
 pub(super) fn note_use(key_id: &str, last: Option<i64>, now: i64) -> Statement {
     sql!("UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND last_used_at IS ?2", key_id, last, now)
 }
@@ -160,13 +170,15 @@ macro_rules! give {
 }
 
 /// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 11] {
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 13] {
     [
         give!("projects", from, to),
         give!("chat_messages", from, to),
         give!("deployments", from, to),
         give!("sites", from, to),
         give!("jobs", from, to),
+        give!("fleet_deployments", from, to),
+        give!("payments", from, to),
         give!("api_keys", from, to),
         give!("sessions", from, to),
         sql!(
@@ -186,11 +198,18 @@ pub(super) fn merge(from: &str, to: &str) -> [Statement; 11] {
 }
 
 /// Deletes all that is the user's; what refers to a project goes by
-/// `ON DELETE CASCADE`. The audit log keeps ids, which then are nobody's.
+/// `ON DELETE CASCADE`. The audit log and the ledger of payments keep ids,
+/// which then are nobody's; a machine's uptime stays, but it beats no more.
 pub(super) fn delete_account(user: &str) -> Vec<Statement> {
     vec![
         sql!("DELETE FROM jobs WHERE user_id = ?1", user),
         sql!("DELETE FROM projects WHERE user_id = ?1", user),
+        sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
+        sql!(
+            "UPDATE workers SET token_hash = NULL, token_hint = NULL
+             WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
+            user
+        ),
         sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
         sql!("DELETE FROM sessions WHERE user_id = ?1", user),
         sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),

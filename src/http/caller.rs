@@ -7,7 +7,7 @@ use worker::Env;
 use crate::{
     accounts::{
         Credential, Scope, User,
-        identity::{self, LOCAL_DEVELOPER},
+        identity::{self, LOCAL_DEVELOPER, Principal},
     },
     error::Error,
     platform::{background::Background, request::Incoming},
@@ -23,6 +23,11 @@ pub(crate) enum Access {
     User,
     /// A user whose credential has this scope, on what is theirs.
     Scope(Scope),
+    /// [`Self::Scope`], and the operator on what is anybody's.
+    ScopeOrOperator(Scope),
+    /// A machine of the fleet. Its token is one proof; its signature over the
+    /// beat, which only the room can read, is another.
+    Machine,
     /// Staff whose credential has the scope `admin`, and the operator.
     Staff,
     /// The operator.
@@ -33,6 +38,10 @@ pub(crate) enum Access {
 pub(crate) enum Caller {
     Anonymous,
     User(User),
+    /// A machine of the fleet, by its token.
+    Machine {
+        wallet: String,
+    },
     Operator,
 }
 
@@ -44,7 +53,9 @@ impl Caller {
     pub(crate) fn user(&self) -> Result<&User, Error> {
         match self {
             Self::User(user) => Ok(user),
-            Self::Anonymous | Self::Operator => Err(Error::Unauthorized("Sign in to use this route".into())),
+            Self::Anonymous | Self::Machine { .. } | Self::Operator => {
+                Err(Error::Unauthorized("Sign in to use this route".into()))
+            }
         }
     }
 
@@ -59,6 +70,7 @@ impl Caller {
         match self {
             Self::Anonymous => None,
             Self::User(user) => Some(&user.id),
+            Self::Machine { wallet } => Some(wallet),
             Self::Operator => Some("operator"),
         }
     }
@@ -83,7 +95,10 @@ pub(crate) async fn identify(
     if settings.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok(Caller::Operator);
     }
-    identity::authenticate(token, settings, env, background).await.map(Caller::User)
+    Ok(match identity::authenticate(token, settings, env, background).await? {
+        Principal::User(user) => Caller::User(user),
+        Principal::Machine(wallet) => Caller::Machine { wallet },
+    })
 }
 
 /// Whether a route of this rule is for this caller.
@@ -94,7 +109,9 @@ pub(crate) async fn identify(
 /// missing.
 pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Result<(), Error> {
     match (access, caller) {
-        (Access::Public, _) | (Access::Staff | Access::Operator, Caller::Operator) => Ok(()),
+        (Access::Public | Access::Machine, _)
+        | (Access::Staff | Access::Operator | Access::ScopeOrOperator(_), Caller::Operator) => Ok(()),
+        (_, Caller::Machine { .. }) => Err(not_a_user()),
         (Access::Staff | Access::Operator, Caller::User(user)) if user.id == LOCAL_DEVELOPER => {
             by_themselves(user)
         }
@@ -102,7 +119,7 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
         (Access::Staff, _) if !settings.has_staff() => Err(no_operator()),
         (_, Caller::Anonymous) => Err(nobody()),
         (Access::User, Caller::User(_)) => Ok(()),
-        (Access::Scope(scope), Caller::User(user)) => has_scope(user, scope),
+        (Access::Scope(scope) | Access::ScopeOrOperator(scope), Caller::User(user)) => has_scope(user, scope),
         (Access::Staff, Caller::User(user)) if user.is_staff => has_scope(user, Scope::Admin),
         (Access::Staff | Access::Operator, Caller::User(_)) => Err(not_the_operator()),
         (Access::User | Access::Scope(_), Caller::Operator) => Err(not_a_user()),
@@ -113,7 +130,8 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
 #[cfg(test)]
 pub(crate) fn refusals(access: Access) -> Vec<Error> {
     match access {
-        Access::Public => vec![],
+        Access::Public | Access::Machine => vec![],
+        Access::ScopeOrOperator(scope) => vec![nobody(), not_a_user(), lacks(scope)],
         Access::User => vec![nobody(), not_a_user()],
         Access::Scope(scope) => vec![nobody(), not_a_user(), lacks(scope)],
         Access::Staff => vec![nobody(), not_the_operator(), lacks(Scope::Admin), no_operator()],
@@ -128,7 +146,7 @@ fn nobody() -> Error {
 fn not_a_user() -> Error {
     Error::Forbidden {
         code: "not_a_user",
-        detail: "This route is for users, on what is theirs; the operator's token is nobody's".into(),
+        detail: "This route is for users, on what is theirs; this credential is no user's".into(),
     }
 }
 

@@ -14,11 +14,36 @@ use crate::{
     },
 };
 
-/// `GET /openapi.json`, `GET /docs` and what that page loads.
+/// `GET /openapi.json`: in development, where no credential is needed, it says so.
+pub(crate) async fn openapi(exchange: Exchange) -> Result<Response, Error> {
+    let edit = if exchange.settings.is_development() { Some(without_credentials as Edit) } else { None };
+    respond(exchange, edit).await
+}
+
+/// `GET /docs` and what that page loads.
 pub(crate) async fn file(exchange: Exchange) -> Result<Response, Error> {
+    respond(exchange, None).await
+}
+
+/// What is done to a file's text before it is served.
+type Edit = fn(&str) -> String;
+
+/// The document with `{}`, no credential, as a choice wherever one is wanted
+/// (OpenAPI 3.1, 4.8.30). Its lists that are not empty go over many lines, and
+/// a string cannot, so that nothing else is meant.
+fn without_credentials(document: &str) -> String {
+    document.replace("\"security\": [\n", "\"security\": [\n          {},\n")
+}
+
+/// Limits of a file that is edited: bytes, and the time to read them.
+const MAX_BYTES: usize = 4_000_000;
+const TIMEOUT_MS: u64 = 10_000;
+
+async fn respond(exchange: Exchange, edit: Option<Edit>) -> Result<Response, Error> {
     let path = exchange.request.path();
     let missing = |why: &str| Error::Internal(format!("public{path}: {why}"));
-    let file = fetch::asset(&exchange.env, path).await.map_err(|failure| missing(&format!("{failure:?}")))?;
+    let failed = |failure| missing(&format!("{failure:?}"));
+    let file = fetch::asset(&exchange.env, path).await.map_err(failed)?;
     let (200, Some(etag)) = (file.status(), file.header("etag")) else {
         return Err(missing(&format!("status {}", file.status())));
     };
@@ -27,7 +52,12 @@ pub(crate) async fn file(exchange: Exchange) -> Result<Response, Error> {
         Response { kind: Kind::Page, ..Response::empty(304) }
     } else {
         let content_type = file.header("content-type").unwrap_or_default().into();
-        let content = file.into_body().map_or(Content::Empty, Content::Stream);
+        let content = match edit {
+            Some(edit) => {
+                Content::Bytes(edit(&file.text(MAX_BYTES, TIMEOUT_MS).await.map_err(failed)?).into_bytes())
+            }
+            None => file.into_body().map_or(Content::Empty, Content::Stream),
+        };
         Response {
             kind: Kind::Page,
             status: 200,

@@ -217,8 +217,7 @@ test("An account is deleted only by whoever names it", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const before = await owned(ada.userId, stranger.userId);
   for (const query of ["", "?confirm=", "?confirm=true", `?confirm=${stranger.userId}`, `?confirm=${ada.userId}x`, `?confirm=x&confirm=${ada.userId}`]) {
-    const { errors } = await problem(await api("DELETE", `/auth/me${query}`, undefined, as(ada.token)), 400, "validation_failed");
-    assert.equal(errors[0].pointer, "confirm");
+    await problem(await api("DELETE", `/auth/me${query}`, undefined, as(ada.token)), 409, "not_confirmed");
   }
   const { key } = await newKey(ada.token);
   await problem(await api("DELETE", `/auth/me?confirm=${ada.userId}`, undefined, as(key)), 403, "insufficient_scope");

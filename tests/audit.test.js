@@ -47,7 +47,7 @@ test("What was refused is not in the log", async () => {
   await problem(await api("DELETE", `/api/projects/${randomUUID()}`, undefined, as(token)), 404);
   await problem(await api("DELETE", `/auth/keys/${randomUUID()}`, undefined, as(token)), 404);
   await problem(await api("POST", "/auth/keys", { name: "No", scopes: ["admin"] }, as(token)), 403);
-  await problem(await api("DELETE", "/auth/me?confirm=no", undefined, as(token)), 400);
+  await problem(await api("DELETE", "/auth/me?confirm=no", undefined, as(token)), 409);
   assert.deepEqual((await rows(["audit_log"])).audit_log, audit_log);
 });
 

@@ -32,6 +32,25 @@ test("The document is served to everybody, as JSON that may be cached", async ()
   assert.equal(await again.text(), "");
 });
 
+test("In development, the document says that no credential is needed", async () => {
+  const local = await startWorker({ ENVIRONMENT: "development" });
+  const optional = structuredClone(document);
+  for (const operation of Object.values(optional.paths).flatMap(Object.values)) {
+    if (operation.security.length > 0) operation.security.unshift({});
+  }
+  assert.deepEqual(await (await local.api("GET", "/openapi.json")).json(), optional);
+});
+
+test("A project's code is in the document as projects show it, and no other text is", () => {
+  const wrong = validator("components", "schemas", "Code");
+  for (const code of ["{}", ' {"a.js": "1", "b/c.css":""}\n', '{"a":"\\ud83d\\ude00\\u00e9\\n"}', JSON.stringify({ "src/ü.tsx": '"\\\n😀' })]) {
+    assert.equal(wrong(code), undefined, code);
+  }
+  for (const code of ["", "[]", "{x}", '{"a":1}', '{"a":""', '{"a":"",}', '{"../a":""}', '{"a":"\\u0000"}', '{"a":"\\ud83d"}', '{"a":"\n"}']) {
+    assert.ok(wrong(code), code);
+  }
+});
+
 test("Every example is what its schema says", () => {
   let examples = 0;
   for (const [place, content] of contents) {

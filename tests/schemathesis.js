@@ -1,5 +1,6 @@
 // `npm run test:schemathesis`: Schemathesis asks the built Worker whatever
-// public/openapi.json allows, and what it does not, and finds nothing. Not part
+// public/openapi.json allows, and what it does not, and finds nothing: in
+// development without a credential, in production with one of staff. Not part
 // of `npm test`, for it is a Python program. SEEDS and EXAMPLES in the
 // environment say how much (1,2,3 and 50).
 
@@ -10,19 +11,39 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
+import { claudeVars } from "./conversation.js";
 import { deployments } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
 import { startWorker } from "./harness.js";
+import { STAFF_DOMAIN, as, production } from "./people.js";
 
 const { SEEDS = "1,2,3", EXAMPLES = "50" } = process.env;
 
-const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);
-after(() => Promise.all(sources.map((source) => source.close())));
-const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
-const hatch = await startWorker({ AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL });
+const fakes = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub(), startStackAuth(), startAnthropic()]);
+after(() => Promise.all(fakes.map((fake) => fake.close())));
+const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = fakes.map(({ url }) => url);
+const [, , , stack, claude] = fakes;
+const sources = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL };
+
+/** A Worker and the headers of whoever asks it. */
+async function development() {
+  return { hatch: await startWorker(sources), headers: {} };
+}
+
+async function inProduction() {
+  const hatch = await startWorker({ ...sources, ...production(stack), ...claudeVars(claude), HOSTING_DOMAIN: "localhost" });
+  // Neither signing out nor revoking a key ends a token of Stack Auth.
+  const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
+  const token = stack.mint({ sub: "ada", email: `ada@${STAFF_DOMAIN}`, email_verified: true, exp });
+  const headers = as(token);
+  const api = (method, path, body, more) => hatch.api(method, path, body, { ...headers, ...more });
+  return { hatch: { ...hatch, api }, headers };
+}
 
 /** Something at the paths that no answer leads to: their parameters, by operation. */
-async function seeded() {
+async function seeded(hatch) {
   const { project, live, written } = deployments(hatch);
   const app = await project({ "index.html": "<p>Hello", "style.css": "p{}" });
   const { url } = await live(app.id);
@@ -49,18 +70,22 @@ async function configuration(parameters) {
   return { folder, file };
 }
 
-const { folder, file } = await configuration(await seeded());
-
-for (const seed of SEEDS.split(",")) {
-  test(`Schemathesis finds nothing with seed ${seed}`, async () => {
-    const args = [
-      "--config-file", file, "--no-color", "run", `${hatch.url}/openapi.json`, "--url", hatch.url, "--seed", seed,
-      "--checks", "all", "--exclude-checks", "ignored_auth", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful",
-      "--max-examples", EXAMPLES, "--continue-on-failure", "--request-timeout", "30",
-    ];
-    const child = spawn("st", args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
-    const output = await Array.fromAsync(child.stdout.setEncoding("utf8"));
-    assert.equal(child.exitCode ?? (await new Promise((resolve) => child.on("exit", resolve))), 0, output.join(""));
-    console.log(output.join("").split("= SUMMARY =").at(-1));
-  });
+for (const [where, start] of [["development", development], ["production", inProduction]]) {
+  const { hatch, headers } = await start();
+  const { folder, file } = await configuration(await seeded(hatch));
+  const credential = Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]);
+  for (const seed of SEEDS.split(",")) {
+    test(`Schemathesis finds nothing in ${where} with seed ${seed}`, async () => {
+      const args = [
+        "--config-file", file, "--no-color", "run", `${hatch.url}/openapi.json`, "--url", hatch.url, "--seed", seed, ...credential,
+        "--checks", "all", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful",
+        "--max-examples", EXAMPLES, "--continue-on-failure", "--request-timeout", "30",
+      ];
+      const child = spawn("st", args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+      const output = await Array.fromAsync(child.stdout.setEncoding("utf8"));
+      assert.equal(child.exitCode ?? (await new Promise((resolve) => child.on("exit", resolve))), 0, output.join(""));
+      console.log(output.join("").split("= SUMMARY =").at(-1));
+      assert.equal((await hatch.api("GET", "/auth/me")).status, 200, "the credential is good no longer");
+    });
+  }
 }

@@ -203,7 +203,7 @@ test("Signing out ends the session at once, and no other", async () => {
 test("A key has no session to end, and Stack Auth's sessions are not ours to end", async () => {
   const { token } = await signIn();
   const { key } = await newKey(token);
-  await problem(await api("POST", "/auth/logout", undefined, as(key)), 400, "not_a_session");
+  await problem(await api("POST", "/auth/logout", undefined, as(key)), 409, "not_a_session");
   const foreign = mint({ sub: "somebody" });
   assert.equal((await api("POST", "/auth/logout", undefined, as(foreign))).status, 204);
   await ok("GET", "/auth/me", undefined, foreign);

@@ -175,10 +175,7 @@ fn verify() -> Operation {
 fn logout() -> Operation {
     Operation::new("POST /auth/logout", "accounts.logout", "End the session that asks for it")
         .answers(Answer::new(204, "It has ended."))
-        .fails(Error::Refused {
-            code: "not_a_session",
-            detail: "An API key has no session to end; revoke it with DELETE /auth/keys/:id".to_owned(),
-        })
+        .fails(sign_in::not_a_session())
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -287,6 +284,6 @@ fn show_key() -> Operation {
 
 fn revoke_key() -> Operation {
     of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
-        .about("At once. It stays in the list.")
+        .about("At once. It is found no longer, but stays in the list.")
         .answers(Answer::new(204, "It is good no longer."))
 }

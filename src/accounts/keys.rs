@@ -30,7 +30,7 @@ pub(super) struct NewKey {
     #[cfg_attr(test, schemars(length(min = 1)))]
     scopes: Option<Scopes>,
     /// Ends by itself after so many days; none is never.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "body::optional_integer")]
     #[garde(inner(range(min = 1, max = 3650)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     expires_in_days: Option<i64>,
@@ -94,11 +94,12 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /auth/keys/:id`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let key = store::key(exchange.param("id"), exchange.caller.user_id()?);
+    let key = store::unrevoked_key(exchange.param("id"), exchange.caller.user_id()?);
     Ok(Response::json(200, exchange.database()?.query_json(key).await?.ok_or(NOT_FOUND)?))
 }
 
-/// `DELETE /auth/keys/:id`: revokes it at once. It stays in the list.
+/// `DELETE /auth/keys/:id`: revokes it at once. It is shown no longer but in
+/// the list.
 pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
     let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
     let revoke = store::revoke_key(id, user, now_ms());

@@ -145,5 +145,8 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
 }
 
 pub(super) fn unconfirmed() -> Error {
-    Error::invalid("confirm", "must be your user id (GET /auth/me): everything of yours will be deleted")
+    Error::Conflict {
+        code: "not_confirmed",
+        detail: "confirm must be your user id (GET /auth/me): everything of yours will be deleted".into(),
+    }
 }

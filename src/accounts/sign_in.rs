@@ -26,9 +26,10 @@ const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewChallenge {
-    /// `0x` and 40 hex digits; in mixed case they must have the checksum of EIP-55.
+    /// `0x` and 40 hex digits in one case. In mixed case, too, if it is the
+    /// checksum of EIP-55, which no pattern can tell.
     #[garde(length(max = 42))]
-    #[cfg_attr(test, schemars(regex(pattern = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40}|[0-9a-fA-F]{40})$")))]
+    #[cfg_attr(test, schemars(regex(pattern = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40})$")))]
     address: String,
     /// By EIP-155; one of `WALLET_CHAIN_IDS`.
     #[serde(default)]
@@ -129,15 +130,19 @@ pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
             exchange.database()?.batch(end).await?;
         }
         Credential::Key(_) => {
-            return Err(Error::Refused {
-                code: "not_a_session",
-                detail: "An API key has no session to end; revoke it with DELETE /auth/keys/:id".to_owned(),
-            });
+            return Err(not_a_session());
         }
         // Nothing of ours to end: Stack Auth ends its own sessions.
         Credential::StackAuth | Credential::LocalDeveloper => {}
     }
     Ok(Response::empty(204))
+}
+
+pub(super) fn not_a_session() -> Error {
+    Error::Conflict {
+        code: "not_a_session",
+        detail: "An API key has no session to end; revoke it with DELETE /auth/keys/:id".into(),
+    }
 }
 
 /// The wallet that signed the challenge `message`, which is used up by that.

@@ -312,6 +312,18 @@ pub(super) fn key(id: &str, user: &str) -> Statement {
     sql!(concat!("SELECT ", key_json!(), " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2"), id, user)
 }
 
+pub(super) fn unrevoked_key(id: &str, user: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            key_json!(),
+            " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL"
+        ),
+        id,
+        user
+    )
+}
+
 pub(super) fn keys(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(

@@ -2,7 +2,7 @@
 
 use garde::Validate;
 use serde::{
-    Deserialize as _, Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, IgnoredAny},
 };
 use serde_json::{Map, Value};
@@ -67,6 +67,13 @@ pub(crate) fn integer<'de, D: Deserializer<'de>>(field: D) -> Result<i64, D::Err
     let whole = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
     let integer = number.as_i64().or_else(|| number.as_f64().and_then(whole));
     integer.ok_or_else(|| D::Error::custom(format!("{number} is not an integer of 64 bits")))
+}
+
+/// As [`integer`], or null.
+pub(crate) fn optional_integer<'de, D: Deserializer<'de>>(field: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Integer(#[serde(deserialize_with = "integer")] i64);
+    Ok(Option::<Integer>::deserialize(field)?.map(|Integer(integer)| integer))
 }
 
 /// Below this every integer is a float of its own.
@@ -232,6 +239,14 @@ mod tests {
         for json in ["3.1", "9223372036854775808", "1e300", "-1e300", "\"3\"", "null", "true", "[3]"] {
             assert_eq!(read(json), None, "{json}");
         }
+    }
+
+    #[test]
+    fn an_integer_that_may_be_missing_may_be_null() {
+        let read = |json: &str| super::optional_integer(&mut serde_json::Deserializer::from_str(json)).ok();
+        assert_eq!(read("null"), Some(None));
+        assert_eq!(read("3.0"), Some(Some(3)));
+        assert_eq!(read("3.1"), None);
     }
 
     #[test]

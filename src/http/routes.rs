@@ -47,7 +47,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     Hatch {
         Public GET "/" => root::show;
         Public GET "/health" => root::health;
-        Public GET "/openapi.json" => docs::file;
+        Public GET "/openapi.json" => docs::openapi;
         Public GET "/docs" => docs::file;
         Public GET "/docs.css" => docs::file;
         Public GET "/docs.js" => docs::file;

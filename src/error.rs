@@ -14,6 +14,9 @@ pub(crate) enum Family {
     /// Hatch and everything else: RFC 9457 `application/problem+json`, with
     /// the detail in `error` too, where the originals' clients look.
     Hatch,
+    /// Tassium's, whose errors have the same form, and whose routes are under
+    /// `/api/v1` as well.
+    Fleet,
 }
 
 /// One thing that is wrong with a request.
@@ -197,7 +200,7 @@ impl Error {
     /// The answer, in the form of `family`.
     pub(crate) fn to_response(&self, family: Family, request_id: &str) -> Response {
         let response = match family {
-            Family::Hatch => self.problem(request_id),
+            Family::Hatch | Family::Fleet => self.problem(request_id),
         };
         self.with_headers(response)
     }

@@ -14,6 +14,7 @@ mod deploy;
 mod discovery;
 mod docs;
 mod error;
+mod fleet;
 mod http;
 mod jobs;
 mod metrics;
@@ -72,6 +73,7 @@ async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> work
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     jobs::sweep::run(&env, JOBS).await;
     chat::sweep(&env).await;
+    fleet::sweep(&env).await;
     accounts::sweep(&env).await;
     audit::sweep(&env).await;
     http::idempotency::sweep(&env).await;

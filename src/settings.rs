@@ -122,6 +122,14 @@ pub(crate) struct Settings {
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
     pub(crate) daily_limits: DailyLimits,
+    /// What secrets are sealed with at rest.
+    sealing_key: Option<[u8; 32]>,
+    /// Whether a beat needs no proof that it is its machine's.
+    pub(crate) heartbeats_are_open: bool,
+    /// How often machines are asked to beat.
+    pub(crate) heartbeat_seconds: u32,
+    /// What a second of uptime is worth, a uint256 in decimal.
+    pub(crate) payout_rate: Option<String>,
 }
 
 thread_local! {
@@ -197,12 +205,33 @@ impl Settings {
                 deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
                 budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
             },
+            sealing_key: sealing_key(var("SEALING_KEY"), environment)?,
+            heartbeats_are_open: match var("HEARTBEAT_AUTH").as_deref() {
+                Some("open") => true,
+                Some("required") => false,
+                None => environment == Environment::Development,
+                Some(_) => return Err(wrong("HEARTBEAT_AUTH", "`required` or `open`")),
+            },
+            heartbeat_seconds: heartbeat_seconds(&var)?,
+            payout_rate: payout_rate(var("PAYOUT_RATE"))?,
         })
     }
 
     /// The history budget in bytes: a token of English or code is about four.
     pub(crate) fn chat_history_bytes(&self) -> i64 {
         self.chat_history_tokens.saturating_mul(4)
+    }
+
+    /// What secrets are sealed with.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] when there is none: nothing is kept in clear instead.
+    pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
+        self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
+            variable: "SEALING_KEY",
+            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
+                .to_owned(),
+        })
     }
 
     /// Whether a verified address is one of staff.
@@ -250,6 +279,31 @@ fn limit(var: impl Fn(&str) -> Option<String>, name: &'static str) -> Result<Opt
         None => Ok(None),
         Some(Ok(limit)) if (0..=1 << 53).contains(&limit) => Ok(Some(limit)),
         Some(_) => Err(wrong(name, "a whole number of a day")),
+    }
+}
+
+/// 64 hex digits. A development Worker has one that everybody knows.
+fn sealing_key(hex: Option<String>, environment: Environment) -> Result<Option<[u8; 32]>, Error> {
+    let Some(hex) = hex else { return Ok((environment == Environment::Development).then_some([0; 32])) };
+    let bytes = base16ct::mixed::decode_vec(&hex).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Some).ok_or(wrong("SEALING_KEY", "64 hexadecimal digits, as of `openssl rand -hex 32`"))
+}
+
+/// Rarer than half an hour, and a machine that lives would look dead.
+fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
+    let seconds: u32 = number(var, "HEARTBEAT_SECONDS", 300)?;
+    match seconds {
+        60..=1500 => Ok(seconds),
+        _ => Err(wrong("HEARTBEAT_SECONDS", "from 60 to 1500")),
+    }
+}
+
+fn payout_rate(rate: Option<String>) -> Result<Option<String>, Error> {
+    let is_amount =
+        |rate: &String| rate.len() <= 78 && !rate.is_empty() && rate.bytes().all(|b| b.is_ascii_digit());
+    match rate {
+        Some(rate) if !is_amount(&rate) => Err(wrong("PAYOUT_RATE", "a whole number in decimal")),
+        rate => Ok(rate),
     }
 }
 

@@ -37,7 +37,8 @@ async function tenant() {
   const { id: projectId } = await project(PAGE, "An app of somebody's");
   const { id: deploymentId } = await live(projectId);
   const { id: keyId } = await newKey(session.token);
-  return { ...session, projectId, deploymentId, keyId, letterId: await deadLetter() };
+  const [{ id: sessionId }] = await sql("SELECT id FROM sessions WHERE user_id = ?", session.userId);
+  return { ...session, projectId, deploymentId, keyId, sessionId, letterId: await deadLetter() };
 }
 
 async function deadLetter() {
@@ -48,7 +49,7 @@ async function deadLetter() {
 
 /** What the parameter of a pattern stands for. */
 const IDS = {
-  "/auth/keys/": "keyId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
+  "/auth/keys/": "keyId", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/admin/dead-letters/": "letterId",
 };
 /** A good body of every route that reads one, about a tenant's things. */

@@ -225,7 +225,7 @@ test("An account is deleted only by whoever names it", async () => {
   assert.deepEqual({ ...others, audit_log: audit_log.slice(0, before.audit_log.length) }, before);
 });
 
-test("A deleted account leaves nothing behind but ids in the audit log, and others as they were", async () => {
+test("A deleted account leaves nothing behind but ids in the audit log and the day's use, and others as they were", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const [had, foreign] = [await settle(ada), await settle(stranger)];
   await api("POST", "/api/projects", { name: "Once" }, { ...as(ada.token), "idempotency-key": "before-the-end" });
@@ -241,22 +241,22 @@ test("A deleted account leaves nothing behind but ids in the audit log, and othe
 
   const [slug] = had.url.match(/[a-z0-9-]+(?=\/$)/);
   const left = await owned(ada.userId, had.project.id, had.deployment.id, had.keyId, slug, ada.wallet.address.toLowerCase());
-  assert.deepEqual(Object.keys(left), ["audit_log"]);
+  assert.deepEqual(Object.keys(left), ["daily_counters", "audit_log"]);
   assert.equal(left.audit_log.at(-1).action, "account.delete");
   assert.deepEqual(await owned(stranger.userId, foreign.project.id), strangers);
   assert.equal((await fetch(foreign.url)).status, 200);
 
-  // The wallet begins anew.
+  // The wallet begins anew, but for what it has used of today.
   const anew = await signIn(ada.wallet);
-  assert.notEqual(anew.userId, ada.userId);
+  assert.equal(anew.userId, ada.userId);
   assert.deepEqual(await ok("GET", "/api/projects", undefined, anew.token), []);
 });
 
-test("A user of Stack Auth who deletes the account begins anew with their next request", async () => {
+test("A user of Stack Auth who deletes the account begins anew with their next request, but for what they have used of today", async () => {
   const { token, userId } = await stackUser({ name: "Ada" });
   await ok("POST", "/api/projects", { name: "Mine" }, token);
   assert.equal((await api("DELETE", `/auth/me?confirm=${userId}`, undefined, as(token))).status, 204);
-  assert.notEqual((await ok("GET", "/auth/me", undefined, token)).id, userId);
+  assert.equal((await ok("GET", "/auth/me", undefined, token)).id, userId);
   assert.deepEqual(await ok("GET", "/api/projects", undefined, token), []);
 });
 

@@ -42,6 +42,14 @@ const paths = Object.entries(document.paths)
   })
   .sort((a, b) => a.holes - b.holes);
 
+/** The path of the document that a request's path is of, by one of its servers. */
+function placeOf(pathname) {
+  const found = (path) => paths.find(({ expression }) => expression.test(path));
+  const aliased = pathname.startsWith("/api/v1/") && found(pathname.slice("/api/v1".length));
+  const has = (place) => Object.values(place.item)[0].servers?.some(({ url }) => url === "/api/v1");
+  return found(pathname) ?? (aliased && has(aliased) ? aliased : undefined);
+}
+
 /**
  * Checks an answer of the Worker against the document, and gives it back. Its
  * body can still be read; that of a stream is not touched.
@@ -54,7 +62,7 @@ export async function conforming(method, url, response) {
   // Put together, for `//x` alone would be another host.
   const { pathname } = new URL(/^https?:/.test(url) ? url : `http://localhost${url}`);
   const told = `${method} ${pathname} ${response.status}: not as public/openapi.json has it:`;
-  const { path, item } = paths.find(({ expression }) => expression.test(pathname)) ?? {};
+  const { path, item } = placeOf(pathname) ?? {};
   const operation = item?.[method === "HEAD" ? "get" : method.toLowerCase()];
   if (!operation) {
     const expected = item ? (method === "OPTIONS" ? 204 : 405) : 404;

@@ -455,6 +455,22 @@ test("A credential that is wrong is 401 everywhere, in development and on public
   }
 });
 
+test("A page that reaches a development Worker under a name of its own is nobody (DNS rebinding)", async () => {
+  const asked = (host) => new Promise((resolve, reject) => {
+    const { port } = new URL(development.url);
+    const headers = { host, origin: `http://${host}`, ...JSON_TYPE };
+    http.request({ host: "127.0.0.1", port, path: "/api/projects", method: "POST", headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on("error", reject).end(JSON.stringify({ name: "Rebound" }));
+  });
+  assert.equal(await asked(new URL(development.url).host), 201);
+  await changingNothing(development, async () => {
+    assert.equal(await asked("evil.example:8787"), 401);
+    assert.equal(await asked("localhost.evil.example"), 401);
+  });
+});
+
 test("The operator's token opens the operator's routes, and no user's", async () => {
   for (const headers of [{ authorization: `Bearer ${ADMIN_TOKEN}` }, { authorization: `bearer ${ADMIN_TOKEN}` }, { "x-api-key": ADMIN_TOKEN }]) {
     assert.equal((await ask(development, "GET", "/admin/jobs", { headers })).status, 200);

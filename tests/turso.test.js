@@ -272,6 +272,23 @@ describe("between the Worker and the server", () => {
     assert.equal(await named("answer lost"), 1);
   });
 
+  test("a change whose answer is lost is found by its Idempotency-Key, and not made again", async () => {
+    let isLost = false;
+    const url = await serve(async (request, response) => {
+      const answer = await forwarded(request);
+      // The project's own answer is the only one with its name.
+      if (isLost || !answer.includes("keyed")) return response.end(answer);
+      isLost = true;
+      request.socket.destroy();
+    });
+    const cut = await on(url, sqld.token);
+    const ask = () => cut.api("POST", "/api/projects", { name: "keyed" }, { "idempotency-key": "of a lost answer" });
+    await unavailable(await ask(), "unavailable");
+    const found = await ask();
+    assert.deepEqual([found.status, found.headers.get("idempotency-replayed")], [201, "true"]);
+    assert.equal(await named("keyed"), 1);
+  });
+
   test("a change that was lost on its way is not made", async () => {
     const cut = await on(await serve((request) => request.socket.destroy()), sqld.token);
     await unavailable(await cut.api("POST", "/api/projects", { name: "request lost" }), "unavailable");

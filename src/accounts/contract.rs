@@ -124,6 +124,8 @@ pub(crate) fn room() -> Room {
             challenge(),
             verify(),
             logout(),
+            list_sessions(),
+            end_session(),
             show_me(),
             delete_me(),
             export(),
@@ -174,6 +176,35 @@ fn logout() -> Operation {
     Operation::new("POST /auth/logout", "accounts.logout", "End the session that asks for it")
         .answers(Answer::new(204, "It has ended."))
         .fails(sign_in::not_a_session())
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionEntry {
+    id: Id,
+    created_at: Time,
+    expires_at: Time,
+    ended_at: Option<Time>,
+}
+
+fn list_sessions() -> Operation {
+    let session = SessionEntry { id: KEY, created_at: NOON, expires_at: LATER, ended_at: None };
+    Operation::new("GET /auth/sessions", "accounts.list_sessions", "List your sessions").paged(20).answers(
+        Answer::new(200, "Sessions, newest first, ended ones too.")
+            .json(vec![session])
+            .may_have("Link", "The next page, where there is one."),
+    )
+}
+
+fn end_session() -> Operation {
+    Operation::new(
+        "DELETE /auth/sessions/{id}",
+        "accounts.end_session",
+        "End a session, wherever it is in use",
+    )
+    .path("id", "Of the session.", KEY)
+    .answers(Answer::new(204, "It has ended."))
+    .fails(sign_in::SESSION_NOT_FOUND)
 }
 
 fn show_me() -> Operation {

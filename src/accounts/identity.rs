@@ -1,6 +1,6 @@
 //! From a presented credential to a user.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::RefCell, fmt};
 
 use super::{
     Scopes,
@@ -11,6 +11,7 @@ use super::{
     store,
     token::{self, Kind, Lapsed, Token, TokenError},
 };
+use sha2::{Digest as _, Sha256};
 use worker::Env;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         background::Background,
         clock::{now_ms, sleep},
         fetch::{self, Outgoing},
-        log, random,
+        log,
     },
     settings::{Settings, StackAuth},
     store::Database,
@@ -27,6 +28,15 @@ use crate::{
 
 /// The id of the user of a development Worker that nobody signs in to.
 pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
+
+/// The id of the user of a wallet or of a Stack Auth subject: the same again
+/// for whoever deletes their account and comes back, so that their day's use
+/// is not forgotten.
+pub(super) fn id_of(proof: &str) -> String {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(Sha256::digest(proof)).for_each(|(to, from)| *to = from);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
 
 /// How a user has proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +89,16 @@ impl User {
     }
 }
 
-/// Whom `credential` speaks for: an API key, a session, or an access token of
-/// Stack Auth.
+/// Whom a credential speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    User(User),
+    /// The machine of this wallet.
+    Machine(String),
+}
+
+/// Whom `credential` speaks for: an API key, a session, a machine's token, or
+/// an access token of Stack Auth.
 ///
 /// # Errors
 /// [`Error::InvalidToken`] when it speaks for nobody, [`Error::Unavailable`]
@@ -90,16 +108,25 @@ pub(crate) async fn authenticate(
     settings: &Settings,
     env: &Env,
     background: &Background,
-) -> Result<User, Error> {
+) -> Result<Principal, Error> {
     match Token::parse(credential) {
-        Ok(token) => by_token(&token, settings, env, background).await,
+        Ok(token) if token.kind() == Kind::Worker => {
+            let machine =
+                Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
+            machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
+        }
+        Ok(token) => by_token(&token, settings, env, background).await.map(Principal::User),
         Err(TokenError::Prefix) => match &settings.stack_auth {
-            Some(stack) => by_stack_auth(credential, stack, settings, &Database::open(env)?).await,
-            None => Err(Error::InvalidToken("The credential is not valid".into())),
+            Some(stack) => {
+                by_stack_auth(credential, stack, settings, &Database::open(env)?).await.map(Principal::User)
+            }
+            None => Err(NOT_VALID),
         },
         Err(error) => Err(Error::InvalidToken(error.to_string().into())),
     }
 }
+
+const NOT_VALID: Error = Error::InvalidToken(Cow::Borrowed("The credential is not valid"));
 
 async fn by_token(
     token: &Token,
@@ -108,17 +135,14 @@ async fn by_token(
     background: &Background,
 ) -> Result<User, Error> {
     let lookup = match token.kind() {
-        Kind::ApiKey => {
-            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
-        }
         Kind::Session => store::grant_of_session(&token.hash()),
-        Kind::Worker => {
-            return Err(Error::InvalidToken("A machine's token is for its heartbeats only".into()));
+        Kind::ApiKey | Kind::Worker => {
+            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
         }
     };
     let database = Database::open(env)?;
     let grant: Option<store::Grant> = database.query(lookup).await?.first()?;
-    let grant = grant.ok_or(Error::InvalidToken("The credential is not valid".into()))?;
+    let grant = grant.ok_or(NOT_VALID)?;
     let now = now_ms();
     grant.validity().check(now).map_err(|lapsed| Error::InvalidToken(told(token.kind(), lapsed).into()))?;
     let Some(scopes) = grant.scopes else {
@@ -167,7 +191,7 @@ async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Er
     if let Some(user) = known.filter(is_current) {
         return Ok(user);
     }
-    let sign_up = store::sign_up_stack(&random::uuid()?, claims, now_ms());
+    let sign_up = store::sign_up_stack(&id_of(&format!("stack:{}", claims.sub)), claims, now_ms());
     database
         .query(sign_up)
         .await?

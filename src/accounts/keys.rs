@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     Scope, Scopes, store,
-    token::{Kind, Token},
+    token::{self, Kind},
 };
 use crate::{
     error::Error,
     http::{Exchange, body, page},
-    platform::{clock::now_ms, random, response::Response},
+    platform::{clock::now_ms, response::Response},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound("API key not found");
@@ -47,9 +47,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     if !user.scopes.covers(scopes) {
         return Err(too_much());
     }
-    let mut secret = [0; 32];
-    random::fill(&mut secret)?;
-    let token = Token::mint(Kind::ApiKey, &secret);
+    let token = token::fresh(Kind::ApiKey)?;
     let (id, now) = (exchange.new_id("key")?, now_ms());
     let key = store::NewKey {
         id: &id,
@@ -113,7 +111,8 @@ pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
 impl Scopes {
     /// What a person may do by themselves. Machines have tokens of their own.
     pub(super) fn of_person(is_staff: bool) -> Self {
-        Scope::ALL.into_iter().filter(|scope| is_staff || *scope != Scope::Admin).collect()
+        let is_theirs = |scope: &Scope| is_staff || !matches!(scope, Scope::Admin | Scope::FleetDeploy);
+        Scope::ALL.into_iter().filter(is_theirs).collect()
     }
 
     /// What building and running an app takes.

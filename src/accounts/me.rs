@@ -44,6 +44,10 @@ pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
     let database = exchange.database()?;
     let known: Option<Value> = database.query(store::user(&user)).await?.first()?;
     let (client, body) = stream::channel()?;
+    if exchange.request.method() == "HEAD" {
+        // Nobody would read what is written.
+        return Ok(exported(body));
+    }
     exchange.background.run(async move {
         // A client that sees the document break off knows that it is not all.
         match write(&client, &database, &user, known).await {
@@ -55,8 +59,12 @@ pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
             Err(Broken::ByClient) => client.abort(),
         }
     });
-    Ok(Response::stream(200, "application/json", body)
-        .with("content-disposition", "attachment; filename=\"hatch-export.json\""))
+    Ok(exported(body))
+}
+
+fn exported(body: stream::Body) -> Response {
+    Response::stream(200, "application/json", body)
+        .with("content-disposition", "attachment; filename=\"hatch-export.json\"")
 }
 
 /// Why an export ended early.

@@ -3,9 +3,8 @@
 //! `keys`, `sign_in` and `me` are the routes under `/auth`; identity.rs tells
 //! whom a credential speaks for, quotas.rs counts. The rest are rules, pure:
 //! time and random bytes are handed in, nothing is fetched or kept there. A
-//! secret is never compared with a secret: a presented token is hashed and
-//! looked up by its hash, and the rest are signatures, so that no
-//! comparison's time can tell anything.
+//! presented token is hashed and looked up by its hash, and the rest are
+//! signatures, so that no comparison's time can tell anything.
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -21,7 +20,7 @@ pub(crate) mod sign_in;
 mod siwe;
 mod stack_auth;
 mod store;
-mod token;
+pub(crate) mod token;
 mod wallet;
 
 use worker::Env;
@@ -30,12 +29,19 @@ pub(crate) use self::{
     identity::{Credential, User},
     scopes::{Scope, Scopes},
     stack_auth::Project as StackAuthProject,
+    wallet::{Address, signer},
 };
 use crate::{
     error::Error,
     platform::{clock::now_ms, log},
     store::Database,
 };
+
+/// The wallet of a user's account, in lower case.
+pub(crate) async fn wallet_of(user: &str, database: &Database) -> Result<Option<String>, Error> {
+    let user: Option<store::User> = database.query(store::user(user)).await?.first()?;
+    Ok(user.and_then(|user| user.wallet))
+}
 
 /// Deletes what has gone by its time.
 pub(crate) async fn sweep(env: &Env) {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     error::{Error, Exceeded},
-    platform::{clock::now_ms, response::Response},
+    platform::{clock::now_ms, log, response::Response},
     settings::DailyLimits,
     store::{Database, Statement, sql},
 };
@@ -121,6 +121,13 @@ impl Taken {
     /// Gives all of it back, for nothing was delivered.
     pub(crate) fn refund(&self) -> Statement {
         give_back(self.quota, &self.user, self.amount, self.at)
+    }
+
+    /// [`Self::refund`], whose failure is only logged.
+    pub(crate) async fn give_back(&self, database: &Database) {
+        if let Err(error) = database.query(self.refund()).await {
+            log::failure("quotas.give_back", &error);
+        }
     }
 
     /// Gives back what was not spent of it.

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// One permission. None implies another: a key that may write may read only if it says so, and `admin` opens the
-/// operator's routes and nothing else.
+/// One permission. None implies another: a key that may write may read only if it says so, and `admin` opens
+/// staff's routes and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Scope {
@@ -15,6 +15,8 @@ pub(crate) enum Scope {
     Deploy,
     Gateway,
     FleetHeartbeat,
+    /// Everybody's deployments on the fleet: for the service that runs them. Only staff can give it to a key.
+    FleetDeploy,
     PaymentsWrite,
     /// Keys, sessions, export and deletion: the account itself.
     Account,
@@ -24,13 +26,14 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All of them, in the order in which lists show them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ProjectsRead,
         Self::ProjectsWrite,
         Self::Chat,
         Self::Deploy,
         Self::Gateway,
         Self::FleetHeartbeat,
+        Self::FleetDeploy,
         Self::PaymentsWrite,
         Self::Account,
         Self::Admin,
@@ -45,6 +48,7 @@ impl Scope {
             Self::Deploy => "deploy",
             Self::Gateway => "gateway",
             Self::FleetHeartbeat => "fleet:heartbeat",
+            Self::FleetDeploy => "fleet:deploy",
             Self::PaymentsWrite => "payments:write",
             Self::Account => "account",
             Self::Admin => "admin",

@@ -5,16 +5,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Credential,
+    Credential, identity,
     siwe::{self, Challenge, Expectation, LIFETIME_MS},
     store,
-    token::{Kind, Token},
+    token::{self, Kind},
     wallet::Address,
 };
 use crate::{
     audit,
     error::{Error, rfc3339},
-    http::{Exchange, body, caller::Caller},
+    http::{Exchange, body, caller::Caller, page},
     platform::{clock::now_ms, random, response::Response},
     store::Database,
 };
@@ -77,26 +77,13 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
 /// A user who is signed in otherwise gets the wallet into their account.
 pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     let signed: Signed = body::json(&exchange).await?;
-    let now = now_ms();
-    let expected = Expectation {
-        domains: &domains(&exchange),
-        chain_ids: &exchange.settings.wallet_chain_ids,
-        now_ms: now,
-    };
-    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
-    let message = siwe::verify(&signed.message, &signed.signature, &expected).map_err(refused)?;
-    let (wallet, database, linking) =
-        (message.address.to_string(), exchange.database()?, linking_user(&exchange)?);
-    if database.query(store::use_up_nonce(&message.nonce, &wallet, now)).await?.is_empty() {
-        return Err(Error::Unauthorized(
-            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
-        ));
-    }
+    let (database, linking, now) = (exchange.database()?, linking_user(&exchange)?, now_ms());
+    let wallet = prove_wallet(&exchange, &signed.message, &signed.signature).await?;
     let user = match linking {
         Some(user) => link(&exchange, &database, user, &wallet).await?,
         None => sign_up(&database, &wallet, now).await?,
     };
-    let (token, session_id) = (new_token()?, random::uuid()?);
+    let (token, session_id) = (token::fresh(Kind::Session)?, random::uuid()?);
     let expires_at = now + SESSION_MS;
     database
         .batch([
@@ -109,6 +96,30 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     });
     Ok(Response::json(200, session.to_string()).not_kept())
 }
+
+/// `GET /auth/sessions`
+pub(crate) async fn sessions(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let page = page::Page::of(&exchange)?;
+    let answer = exchange.database()?.query_json(store::sessions(user, &page)).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `DELETE /auth/sessions/:id`: ends it at once, wherever it is in use.
+pub(crate) async fn end_session(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+    let [present, _, _] = exchange
+        .database()?
+        .batch([
+            store::session(id, user),
+            store::end_session(id, user, now_ms()),
+            exchange.audit_change("session.end", id),
+        ])
+        .await?;
+    if present.is_empty() { Err(SESSION_NOT_FOUND) } else { Ok(Response::empty(204)) }
+}
+
+pub(super) const SESSION_NOT_FOUND: Error = Error::NotFound("Session not found");
 
 /// `POST /auth/logout`: ends the session that asks for it.
 pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
@@ -134,14 +145,38 @@ pub(super) fn not_a_session() -> Error {
     }
 }
 
-fn new_token() -> Result<Token, Error> {
-    let mut secret = [0; 32];
-    random::fill(&mut secret)?;
-    Ok(Token::mint(Kind::Session, &secret))
+/// The wallet that signed the challenge `message`, which is used up by that.
+async fn prove_wallet(exchange: &Exchange, message: &str, signature: &str) -> Result<String, Error> {
+    let now_ms = now_ms();
+    let (domains, chain_ids) = (domains(exchange), &exchange.settings.wallet_chain_ids);
+    let expected = Expectation { domains: &domains, chain_ids, now_ms };
+    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
+    let message = siwe::verify(message, signature, &expected).map_err(refused)?;
+    let wallet = message.address.to_string();
+    let used_up = store::use_up_nonce(&message.nonce, &wallet, now_ms);
+    if exchange.database()?.query(used_up).await?.is_empty() {
+        return Err(Error::Unauthorized(
+            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
+        ));
+    }
+    Ok(wallet)
+}
+
+/// The wallet that signed a challenge, and its user, who is new if need be.
+pub(crate) async fn prove(
+    exchange: &Exchange,
+    message: &str,
+    signature: &str,
+) -> Result<(String, String), Error> {
+    let wallet = prove_wallet(exchange, message, signature).await?;
+    let user = sign_up(&exchange.database()?, &wallet, now_ms()).await?;
+    Ok((wallet, user))
 }
 
 async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
-    let user = database.query(store::sign_up_wallet(&random::uuid()?, wallet, now)).await?;
+    let user = database
+        .query(store::sign_up_wallet(&identity::id_of(&format!("wallet:{wallet}")), wallet, now))
+        .await?;
     let user: Option<store::User> = user.first()?;
     user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
 }
@@ -176,15 +211,16 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
         return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
     }
     // Each statement asks again whether it may: another request may have been faster.
-    let mut batch = vec![
-        store::release_wallet(wallet, &own.id),
-        store::take_wallet(wallet, &own.id),
-        exchange.audit_change("wallet.link", wallet),
-    ];
-    batch.extend(other.iter().flat_map(|other| store::merge(&other.id, &own.id)));
-    match database.batch_all(batch).await?.get(1) {
-        Some(taken) if !taken.is_empty() => Ok(own.id),
-        _ => Err(taken("This account or this wallet was linked otherwise at this very moment; look again")),
+    let mut batch = vec![store::take_wallet(wallet, &own.id), exchange.audit_change("wallet.link", &own.id)];
+    if let Some(other) = other {
+        batch.insert(0, store::release_wallet(wallet, &other.id, &own.id));
+        batch.extend(store::merge(&other.id, &own.id));
+    }
+    database.batch_all(batch).await?;
+    let linked: Option<store::User> = database.query(store::user(&own.id)).await?.first()?;
+    match linked {
+        Some(linked) if linked.wallet.as_deref() == Some(wallet) => Ok(linked.id),
+        _ => Err(taken("Something of these accounts is changing at this very moment; try again")),
     }
 }
 

@@ -53,6 +53,16 @@ pub(super) fn grant_of_session(hash: &str) -> Statement {
 }
 
 /// Of several requests at once that find it due, one writes.
+/// Whose a machine's token is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Machine {
+    pub(super) wallet: String,
+}
+
+pub(super) fn machine(hash: &str) -> Statement {
+    sql!("SELECT json_object('wallet', wallet) AS json FROM workers WHERE token_hash = ?1", hash)
+}
+
 pub(super) fn note_use(key_id: &str, last: Option<i64>, now: i64) -> Statement {
     sql!("UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND last_used_at IS ?2", key_id, last, now)
 }
@@ -123,11 +133,13 @@ pub(super) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
 }
 
 /// Takes `wallet` from the account that has nothing else, if `to` has none.
-pub(super) fn release_wallet(wallet: &str, to: &str) -> Statement {
+pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     sql!(
-        "UPDATE users SET wallet_addr = NULL WHERE wallet_addr = ?1 AND stack_id IS NULL
-         AND EXISTS (SELECT 1 FROM users WHERE id = ?2 AND wallet_addr IS NULL)",
+        "UPDATE users SET wallet_addr = NULL WHERE id = ?2 AND wallet_addr = ?1 AND stack_id IS NULL
+         AND EXISTS (SELECT 1 FROM users WHERE id = ?3 AND wallet_addr IS NULL)
+         AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE user_id = ?2 AND status = 'streaming')",
         wallet,
+        from,
         to
     )
 }
@@ -158,13 +170,15 @@ macro_rules! give {
 }
 
 /// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 11] {
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 13] {
     [
         give!("projects", from, to),
         give!("chat_messages", from, to),
         give!("deployments", from, to),
         give!("sites", from, to),
         give!("jobs", from, to),
+        give!("fleet_deployments", from, to),
+        give!("payments", from, to),
         give!("api_keys", from, to),
         give!("sessions", from, to),
         sql!(
@@ -184,15 +198,21 @@ pub(super) fn merge(from: &str, to: &str) -> [Statement; 11] {
 }
 
 /// Deletes all that is the user's; what refers to a project goes by
-/// `ON DELETE CASCADE`. The audit log keeps ids, which then are nobody's.
+/// `ON DELETE CASCADE`. The audit log and the ledger of payments keep ids,
+/// which then are nobody's; a machine's uptime stays, but it beats no more.
 pub(super) fn delete_account(user: &str) -> Vec<Statement> {
     vec![
         sql!("DELETE FROM jobs WHERE user_id = ?1", user),
         sql!("DELETE FROM projects WHERE user_id = ?1", user),
+        sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
+        sql!(
+            "UPDATE workers SET token_hash = NULL, token_hint = NULL
+             WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
+            user
+        ),
         sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
         sql!("DELETE FROM sessions WHERE user_id = ?1", user),
         sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),
-        sql!("DELETE FROM daily_counters WHERE user_id = ?1", user),
         sql!("DELETE FROM idempotency WHERE tenant = ?1", user),
         sql!("DELETE FROM users WHERE id = ?1", user),
     ]
@@ -328,6 +348,10 @@ pub(super) fn revoke_key(id: &str, user: &str, now: i64) -> Statement {
         user,
         now
     )
+}
+
+pub(super) fn session(id: &str, user: &str) -> Statement {
+    sql!("SELECT json_object('id', id) AS json FROM sessions WHERE id = ?1 AND user_id = ?2", id, user)
 }
 
 pub(super) fn sessions(user: &str, page: &Page) -> Statement {

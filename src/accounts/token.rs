@@ -9,6 +9,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::{error::Error, platform::random};
+
 /// Random bytes that a token is made of.
 pub(crate) const RANDOM_BYTES: usize = 32;
 /// Digits that hold any 32 bytes: 62^43 > 2^256.
@@ -131,6 +133,13 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Token({})", self.hint())
     }
+}
+
+/// A new token from the platform's randomness.
+pub(crate) fn fresh(kind: Kind) -> Result<Token, Error> {
+    let mut secret = [0; RANDOM_BYTES];
+    random::fill(&mut secret)?;
+    Ok(Token::mint(kind, &secret))
 }
 
 /// What a token's row says of its time.

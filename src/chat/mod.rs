@@ -82,6 +82,7 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         project_id: new.project_id,
         user,
         model: model.name().to_owned(),
+        counted: None,
         reserved: None,
     };
     if exchange.is_again()
@@ -89,13 +90,17 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
     {
         return Ok(answer);
     }
-    let counted = quotas::take(Quota::Chat, 1, &turn.user, &settings.daily_limits, &database).await?;
+    turn.counted = quotas::take(Quota::Chat, 1, &turn.user, &settings.daily_limits, &database).await?;
     let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
+    let mut has_begun = false;
     let asked = async {
         let begun = store::begin(&turn, &new.message, settings.chat_history_bytes(), now_ms());
         let [project, history, question, _] = database.batch(begun).await?;
-        if question.is_empty() {
-            return Err(NOT_FOUND);
+        match (project.is_empty(), question.is_empty()) {
+            (true, _) => return Err(NOT_FOUND),
+            // Another request with the same Idempotency-Key has just begun it.
+            (false, true) => return Err(replay::still_streaming()),
+            (false, false) => has_begun = true,
         }
         let base = turn::Base::of(&project)?;
         let ask = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
@@ -108,16 +113,17 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         Err(error) => {
             // Nothing was answered, so the turn never was. Rows that even
             // this leaves behind are ended by the sweep.
-            let taken = [&counted, &turn.reserved].into_iter().flatten();
-            let refunds = taken.map(quotas::Taken::refund).chain([store::forget(&turn)]).collect();
-            let _ = database.batch_all(refunds).await;
+            let taken = [&turn.counted, &turn.reserved].into_iter().flatten();
+            let forget = has_begun.then(|| store::forget(&turn));
+            turn::give_back(taken.map(quotas::Taken::refund).chain(forget).collect(), &database).await;
             return Err(error);
         }
     };
+    let response =
+        turn.counted.iter().fold(Response::events(body), |response, counted| counted.tell(response));
     let finish = turn::carry(turn, base, source, client, format, deadlines, database);
     exchange.background.run(finish);
-    let response = Response::events(body);
-    Ok(counted.iter().fold(response, |response, counted| counted.tell(response)))
+    Ok(response)
 }
 
 fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
@@ -163,7 +169,9 @@ impl Model {
         settings: &Settings,
         database: &Database,
     ) -> Result<Option<quotas::Taken>, Error> {
-        let Self::Claude(name) = self else { return Ok(None) };
+        let (Self::Claude(name), Some(_)) = (self, settings.daily_limits.budget_micro_usd) else {
+            return Ok(None);
+        };
         let most = anthropic::models::most_micro_usd(name, ask.bytes());
         quotas::take(Quota::Budget, most, user, &settings.daily_limits, database).await
     }
@@ -219,7 +227,7 @@ pub(crate) async fn sweep(env: &Env) {
     let swept = async {
         let settings = Settings::of(env)?;
         let before = lost_before(&settings);
-        Database::open(env)?.query(store::interrupt_lost(before)).await
+        Database::open(env)?.query(store::interrupt_lost(None, before)).await
     };
     if let Err(error) = swept.await {
         log::failure("chat.sweep", &error);

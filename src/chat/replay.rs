@@ -30,7 +30,7 @@ pub(super) async fn answer(
     database: &Database,
     exchange: &Exchange,
 ) -> Result<Option<Response>, Error> {
-    let lost = store::interrupt_lost(lost_before(&exchange.settings));
+    let lost = store::interrupt_lost(Some(&turn.id), lost_before(&exchange.settings));
     let [saved, before] = store::saved(turn);
     let [_, saved, before] = database.batch([lost, saved, before]).await?;
     let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };

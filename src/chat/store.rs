@@ -48,7 +48,7 @@ fn say(id: &str, turn: &Turn, role: &str, content: &str, status: &str, now: i64)
         "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
          SELECT ?1, id, user_id,
            (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?2), ?4, ?5, ?6, ?7, ?8
-         FROM projects WHERE id = ?2 AND user_id = ?3
+         FROM projects WHERE id = ?2 AND user_id = ?3 ON CONFLICT (id) DO NOTHING
          RETURNING json_object('id', id) AS json",
         id,
         turn.project_id.as_str(),
@@ -174,11 +174,14 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
     )
 }
 
-/// Ends the answers that nobody has been heard of since `before`.
-pub(super) fn interrupt_lost(before: i64) -> Statement {
+/// Ends the answers, or the one of `id`, that nobody has been heard of since
+/// `before`.
+pub(super) fn interrupt_lost(id: Option<&str>, before: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET status = 'interrupted'
-         WHERE status = 'streaming' AND created_at < ?1 AND coalesce(alive_at, created_at) < ?1",
-        before
+         WHERE status = 'streaming' AND created_at < ?1 AND coalesce(alive_at, created_at) < ?1
+           AND (?2 IS NULL OR id = ?2)",
+        before,
+        id
     )
 }

@@ -20,7 +20,7 @@ use crate::{
     },
     redact,
     settings::ChatFormat,
-    store::{Database, Rows, projects},
+    store::{Database, Rows, Statement, projects},
     upstream::anthropic::{
         events::{Decoder, Message},
         models,
@@ -43,7 +43,9 @@ pub(super) struct Turn {
     pub(super) project_id: String,
     pub(super) user: String,
     pub(super) model: String,
-    /// What was set aside of the user's budget for the answer.
+    /// What was taken of the user's messages of today for it.
+    pub(super) counted: Option<Taken>,
+    /// What was set aside of their budget.
     pub(super) reserved: Option<Taken>,
 }
 
@@ -121,13 +123,23 @@ pub(super) async fn carry(
     client.close().await;
 }
 
-/// Gives back what was set aside and not spent. Lost with a Worker that is
-/// killed: then nobody knows what the answer has cost.
+/// Gives back what was set aside and not spent, and the message if not a word
+/// came. Lost with a Worker that is killed: then nobody knows what the answer
+/// has cost.
 async fn settle(turn: &Turn, message: &Message, database: &Database) {
-    let Some(reserved) = &turn.reserved else { return };
     let cost = models::cost_of_answer(&turn.model, message);
-    if let Err(error) = database.query(reserved.settle(cost)).await {
-        log::failure("chat.settle", &error);
+    let unspent = turn.reserved.iter().map(|reserved| reserved.settle(cost));
+    let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
+    give_back(unspent.chain(unanswered).collect(), database).await;
+}
+
+/// Runs what gives back to a user's quotas, if there is anything.
+pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
+    if statements.is_empty() {
+        return;
+    }
+    if let Err(error) = database.batch_all(statements).await {
+        log::failure("chat.give_back", &error);
     }
 }
 

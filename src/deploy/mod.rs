@@ -93,8 +93,9 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
     if let Err(error) = created(database.batch_all(batch).await) {
-        let refunds = counted.iter().map(quotas::Taken::refund).collect();
-        let _ = database.batch_all(refunds).await;
+        if let Some(counted) = &counted {
+            counted.give_back(&database).await;
+        }
         return Err(error);
     }
     let env = exchange.env.clone();

@@ -5,6 +5,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, IgnoredAny},
 };
+use serde_json::{Map, Value};
 
 use crate::{
     code::CodeMap,
@@ -25,6 +26,22 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
 ) -> Result<T, Error> {
     require_json(exchange.request.header("content-type").as_deref())?;
     parse(&exchange.request.body(LIMIT).await?)
+}
+
+/// The body as a JSON object, its fields not yet judged.
+///
+/// # Errors
+/// As [`json`].
+pub(crate) async fn object(exchange: &Exchange) -> Result<Map<String, Value>, Error> {
+    object_with_bytes(exchange).await.map(|(_, object)| object)
+}
+
+/// [`object`] with the bytes that it came as, which a signature is over.
+pub(crate) async fn object_with_bytes(exchange: &Exchange) -> Result<(Vec<u8>, Map<String, Value>), Error> {
+    require_json(exchange.request.header("content-type").as_deref())?;
+    let bytes = exchange.request.body(LIMIT).await?;
+    let object = parse_unchecked(&bytes)?;
+    Ok((bytes, object))
 }
 
 /// The code in a body: a JSON object of path to content, or one in a string,
@@ -71,6 +88,12 @@ fn require_json(content_type: Option<&str>) -> Result<(), Error> {
 }
 
 pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) -> Result<T, Error> {
+    let value: T = parse_unchecked(bytes)?;
+    value.validate().map_err(|report| violations(&report))?;
+    Ok(value)
+}
+
+pub(crate) fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err(Error::Malformed("The body is empty; send a JSON object".to_owned())),
         // serde would take an array for a struct, its fields in order.
@@ -83,7 +106,6 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) 
     if has_nul(bytes) {
         return Err(Error::invalid("", NUL));
     }
-    value.validate().map_err(|report| violations(&report))?;
     Ok(value)
 }
 

@@ -1,11 +1,13 @@
 //! Who is calling, and whether a route is for them.
 
+use std::net::Ipv4Addr;
+
 use worker::Env;
 
 use crate::{
     accounts::{
         Credential, Scope, User,
-        identity::{self, LOCAL_DEVELOPER},
+        identity::{self, LOCAL_DEVELOPER, Principal},
     },
     error::Error,
     platform::{background::Background, request::Incoming},
@@ -21,6 +23,11 @@ pub(crate) enum Access {
     User,
     /// A user whose credential has this scope, on what is theirs.
     Scope(Scope),
+    /// [`Self::Scope`], and the operator on what is anybody's.
+    ScopeOrOperator(Scope),
+    /// A machine of the fleet. Its token is one proof; its signature over the
+    /// beat, which only the room can read, is another.
+    Machine,
     /// Staff whose credential has the scope `admin`, and the operator.
     Staff,
     /// The operator.
@@ -31,6 +38,10 @@ pub(crate) enum Access {
 pub(crate) enum Caller {
     Anonymous,
     User(User),
+    /// A machine of the fleet, by its token.
+    Machine {
+        wallet: String,
+    },
     Operator,
 }
 
@@ -42,7 +53,9 @@ impl Caller {
     pub(crate) fn user(&self) -> Result<&User, Error> {
         match self {
             Self::User(user) => Ok(user),
-            Self::Anonymous | Self::Operator => Err(Error::Unauthorized("Sign in to use this route".into())),
+            Self::Anonymous | Self::Machine { .. } | Self::Operator => {
+                Err(Error::Unauthorized("Sign in to use this route".into()))
+            }
         }
     }
 
@@ -57,6 +70,7 @@ impl Caller {
         match self {
             Self::Anonymous => None,
             Self::User(user) => Some(&user.id),
+            Self::Machine { wallet } => Some(wallet),
             Self::Operator => Some("operator"),
         }
     }
@@ -74,16 +88,17 @@ pub(crate) async fn identify(
     background: &Background,
 ) -> Result<Caller, Error> {
     let Some(credential) = credential(request) else {
-        return Ok(match settings.is_development() {
-            true => Caller::User(User::local_developer()),
-            false => Caller::Anonymous,
-        });
+        let is_here = settings.is_development() && is_local(request.host(), settings);
+        return Ok(if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous });
     };
     let token = bearer(&credential);
     if settings.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok(Caller::Operator);
     }
-    identity::authenticate(token, settings, env, background).await.map(Caller::User)
+    Ok(match identity::authenticate(token, settings, env, background).await? {
+        Principal::User(user) => Caller::User(user),
+        Principal::Machine(wallet) => Caller::Machine { wallet },
+    })
 }
 
 /// Whether a route of this rule is for this caller.
@@ -94,7 +109,9 @@ pub(crate) async fn identify(
 /// missing.
 pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Result<(), Error> {
     match (access, caller) {
-        (Access::Public, _) | (Access::Staff | Access::Operator, Caller::Operator) => Ok(()),
+        (Access::Public | Access::Machine, _)
+        | (Access::Staff | Access::Operator | Access::ScopeOrOperator(_), Caller::Operator) => Ok(()),
+        (_, Caller::Machine { .. }) => Err(not_a_user()),
         (Access::Staff | Access::Operator, Caller::User(user)) if user.id == LOCAL_DEVELOPER => {
             by_themselves(user)
         }
@@ -102,7 +119,7 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
         (Access::Staff, _) if !settings.has_staff() => Err(no_operator()),
         (_, Caller::Anonymous) => Err(nobody()),
         (Access::User, Caller::User(_)) => Ok(()),
-        (Access::Scope(scope), Caller::User(user)) => has_scope(user, scope),
+        (Access::Scope(scope) | Access::ScopeOrOperator(scope), Caller::User(user)) => has_scope(user, scope),
         (Access::Staff, Caller::User(user)) if user.is_staff => has_scope(user, Scope::Admin),
         (Access::Staff | Access::Operator, Caller::User(_)) => Err(not_the_operator()),
         (Access::User | Access::Scope(_), Caller::Operator) => Err(not_a_user()),
@@ -113,7 +130,8 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
 #[cfg(test)]
 pub(crate) fn refusals(access: Access) -> Vec<Error> {
     match access {
-        Access::Public => vec![],
+        Access::Public | Access::Machine => vec![],
+        Access::ScopeOrOperator(scope) => vec![nobody(), not_a_user(), lacks(scope)],
         Access::User => vec![nobody(), not_a_user()],
         Access::Scope(scope) => vec![nobody(), not_a_user(), lacks(scope)],
         Access::Staff => vec![nobody(), not_the_operator(), lacks(Scope::Admin), no_operator()],
@@ -128,7 +146,7 @@ fn nobody() -> Error {
 fn not_a_user() -> Error {
     Error::Forbidden {
         code: "not_a_user",
-        detail: "This route is for users, on what is theirs; the operator's token is nobody's".into(),
+        detail: "This route is for users, on what is theirs; this credential is no user's".into(),
     }
 }
 
@@ -157,12 +175,31 @@ fn has_scope(user: &User, scope: Scope) -> Result<(), Error> {
     if user.scopes.contains(scope) { Ok(()) } else { Err(lacks(scope)) }
 }
 
-/// The local developer is the operator too; the keys that they give away are not.
+/// The local developer is the operator too; a key that they give away is, if it
+/// has the scope `admin`.
 fn by_themselves(user: &User) -> Result<(), Error> {
     if user.credential == Credential::LocalDeveloper {
         return Ok(());
     }
     has_scope(user, Scope::Admin)
+}
+
+pub(crate) fn has_credential(request: &Incoming) -> bool {
+    credential(request).is_some()
+}
+
+/// Whether a development Worker was addressed by a name that only this machine
+/// or network gives it. Else a page could reach it under a name of its own
+/// that leads here (DNS rebinding), and be the local developer.
+fn is_local(host: &str, settings: &Settings) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    let is_listed = || settings.cors_origins.iter().any(|origin| origin.ends_with(&format!("//{host}")));
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.starts_with('[')
+        || name.parse::<Ipv4Addr>().is_ok()
+        || is_listed()
 }
 
 fn credential(request: &Incoming) -> Option<String> {
@@ -192,6 +229,32 @@ mod tests {
         assert!(!same(b"token", b"tokem"));
         assert!(!same(b"token", b"toke"));
         assert!(!same(b"", b"token"));
+    }
+
+    #[test]
+    fn a_page_of_another_name_is_not_the_local_developer() {
+        let settings = Settings::for_test(&[("CORS_ORIGINS", "https://dev.example:8443")]);
+        for host in [
+            "localhost",
+            "localhost:8787",
+            "app.localhost:8787",
+            "127.0.0.1:8787",
+            "[::1]:8787",
+            "192.168.1.5",
+            "dev.example:8443",
+        ] {
+            assert!(is_local(host, &settings), "{host}");
+        }
+        for host in [
+            "evil.example:8787",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "xdev.example:8443",
+            "evil-localhost",
+            "",
+        ] {
+            assert!(!is_local(host, &settings), "{host}");
+        }
     }
 
     #[test]

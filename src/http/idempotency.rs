@@ -3,12 +3,18 @@
 //!
 //! The first request with a key takes a row with a lease; its answer goes
 //! into the row, and whoever comes after gets it. One that dies in between is
-//! taken over when the lease has run out: the row's seed gives the same ids
-//! once more ([`crate::http::Exchange::new_id`]), so what had been made is
-//! found and not made twice. An answer that is not kept, a stream or one with
-//! a secret, is made again in the same way.
+//! taken over when the lease, which it renewed while it lived, has run out: the
+//! row's seed gives the same ids once more ([`crate::http::Exchange::new_id`]),
+//! so what had been made is found and not made twice. So it is after an error
+//! that does not tell whether anything was made, and for an answer that is not
+//! kept, a stream or one with a secret.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, future::Future};
+
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -32,9 +38,10 @@ const MAX_KEY_BYTES: usize = 255;
 const MAX_BODY_BYTES: usize = 10_000_000;
 /// The longest answer that is kept.
 const MAX_KEPT_BYTES: usize = 256 * 1024;
-/// Handlers answer within moments; one that does not is either waiting for
-/// Claude's first byte, and finds what it made by its ids, or dead.
-const LEASE_MS: i64 = 10_000;
+/// How long a request may be silent before it counts as dead, and how often
+/// one that lives renews its lease.
+const LEASE_MS: i64 = 15_000;
+const RENEW_MS: u64 = 5_000;
 const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// How long a request waits for another one with its key, look by look.
@@ -104,12 +111,28 @@ pub(crate) async fn run(mut exchange: Exchange, route: &Route) -> Result<Respons
         Lookup::Do(claim) => claim,
     };
     exchange.idempotency = Some(claim.clone());
-    let answer = handler(exchange).await;
+    let answer = while_renewing(&claim, &env, handler(exchange)).await;
     if let Err(error) = note(&claim, &answer, &env).await {
         // The work is done; a repeat will find it by its ids.
         log::failure("idempotency.note", &error);
     }
     Ok(if claim.is_again { replayed(answer?) } else { answer? })
+}
+
+/// Runs `work`, and renews the lease of `claim` for as long as it takes.
+async fn while_renewing<T>(claim: &Claim, env: &Env, work: impl Future<Output = T>) -> T {
+    let renewing = async {
+        loop {
+            sleep(RENEW_MS).await;
+            // Lost with the database, which then keeps the others waiting too.
+            let _ = write(renew(claim, now_ms()), env).await;
+        }
+    };
+    pin_mut!(work, renewing);
+    match select(work, renewing).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => never,
+    }
 }
 
 async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Lookup, Error> {
@@ -120,9 +143,14 @@ async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Loo
     let claim = Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false };
     let database = exchange.database()?;
     let mut pauses = PAUSES_MS.iter();
+    let mut asked = take(&claim, &request, now_ms());
     loop {
-        let row: Option<Row> = database.query(take(&claim, &request, now_ms())).await?.first()?;
-        let row = row.ok_or_else(|| Error::Internal("an idempotency key left no row".to_owned()))?;
+        let row: Option<Row> = database.query(asked).await?.first()?;
+        let Some(row) = row else {
+            // Whoever had the key has let it go.
+            asked = take(&claim, &request, now_ms());
+            continue;
+        };
         if row.request != request {
             return Err(REUSED);
         }
@@ -138,6 +166,7 @@ async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Loo
         // Most are answered in a moment, and then all of them alike.
         let Some(pause) = pauses.next() else { return Err(IN_USE) };
         sleep(*pause).await;
+        asked = look(&claim);
     }
 }
 
@@ -162,17 +191,27 @@ struct Row {
     body: Option<String>,
 }
 
+macro_rules! row_json {
+    () => {
+        "json_object('request', request, 'seed', seed, 'owner', owner, 'status', status, \
+         'headers', json(coalesce(headers, '[]')), 'body', body) AS json"
+    };
+}
+
 /// Takes the key's row, new or with its lease run out, and answers with it
 /// whoever has it.
 fn take(claim: &Claim, request: &str, now: i64) -> Statement {
     sql!(
-        "INSERT INTO idempotency (tenant, key, request, seed, owner, lease_until, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (tenant, key) DO UPDATE SET
-           owner = CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?5 ELSE owner END,
-           lease_until = CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?6 ELSE lease_until END
-         RETURNING json_object('request', request, 'seed', seed, 'owner', owner, 'status', status,
-           'headers', json(coalesce(headers, '[]')), 'body', body) AS json",
+        concat!(
+            "INSERT INTO idempotency (tenant, key, request, seed, owner, lease_until, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (tenant, key) DO UPDATE SET
+               owner = CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?5 ELSE owner END,
+               lease_until =
+                 CASE WHEN status IS NULL AND lease_until <= ?7 AND request = ?3 THEN ?6 ELSE lease_until END
+             RETURNING ",
+            row_json!()
+        ),
         claim.tenant.as_str(),
         claim.key.as_str(),
         request,
@@ -183,13 +222,39 @@ fn take(claim: &Claim, request: &str, now: i64) -> Statement {
     )
 }
 
-/// Keeps the answer, or lets go of the key when nothing was done.
+/// The row as it is, for those who wait.
+fn look(claim: &Claim) -> Statement {
+    sql!(
+        concat!("SELECT ", row_json!(), " FROM idempotency WHERE tenant = ?1 AND key = ?2"),
+        claim.tenant.as_str(),
+        claim.key.as_str()
+    )
+}
+
+/// Keeps the answer; lets go of the key when nothing was done, and of the lease
+/// alone when that is not known.
 async fn note(claim: &Claim, answer: &Result<Response, Error>, env: &Env) -> Result<(), Error> {
     let statement = match answer {
         Ok(response) => keep(claim, response),
-        Err(_) => let_go(claim),
+        Err(error) if error.status() < 500 && !claim.is_again => let_go(claim),
+        Err(_) => renew(claim, 0),
     };
+    write(statement, env).await
+}
+
+async fn write(statement: Statement, env: &Env) -> Result<(), Error> {
     Database::open(env)?.query(statement).await.map(drop)
+}
+
+/// Makes the lease last from `now` on; from 0, it has run out.
+fn renew(claim: &Claim, now: i64) -> Statement {
+    sql!(
+        "UPDATE idempotency SET lease_until = ?4 WHERE tenant = ?1 AND key = ?2 AND owner = ?3 AND status IS NULL",
+        claim.tenant.as_str(),
+        claim.key.as_str(),
+        claim.owner.as_str(),
+        if now == 0 { 0 } else { now + LEASE_MS }
+    )
 }
 
 fn keep(claim: &Claim, response: &Response) -> Statement {

@@ -3,11 +3,16 @@
 //! stop floods; what must be exact is counted in the database
 //! ([`crate::accounts::quotas`]).
 
+use std::net::Ipv6Addr;
+
 use worker::Env;
 
 use crate::{
     error::{Error, Exceeded},
-    http::{caller::Caller, routes::Route},
+    http::{
+        caller::{self, Caller},
+        routes::Route,
+    },
     platform::{clock::now_ms, request::Incoming, response::Response},
     settings::{Settings, binding},
 };
@@ -32,12 +37,22 @@ pub(crate) async fn count_address(
     settings: &Settings,
     env: &Env,
 ) -> Result<(), Error> {
-    if !is_counted(route, settings) {
+    // A credential is looked up on every route, so that is counted on every one.
+    let is_counted = is_counted(route, settings) || (settings.limits_rate && caller::has_credential(request));
+    if !is_counted {
         return Ok(());
     }
     // Cloudflare sets it, and overwrites what a client has set.
     let address = request.header("cf-connecting-ip").unwrap_or_default();
-    count(env, format!("address:{address}")).await
+    count(env, format!("address:{}", network(&address))).await
+}
+
+/// What is one household or host: an IPv4 address, or the /64 of an IPv6 one.
+fn network(address: &str) -> String {
+    match address.parse::<Ipv6Addr>() {
+        Ok(address) => (address.to_bits() >> 64).to_string(),
+        Err(_) => address.to_owned(),
+    }
 }
 
 /// Counts a request of a user, wherever it comes from.
@@ -76,12 +91,13 @@ pub(crate) fn is_limited(pattern: &str) -> bool {
 }
 
 async fn count(env: &Env, key: String) -> Result<(), Error> {
-    let missing = |e: worker::Error| Error::NotConfigured {
+    let missing = |_| Error::NotConfigured {
         variable: binding::RATE_LIMITER,
-        detail: format!("The binding {} cannot be asked: {e}", binding::RATE_LIMITER),
+        detail: format!("The binding {} is missing from wrangler.toml", binding::RATE_LIMITER),
     };
-    let outcome =
-        env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?.limit(key).await.map_err(missing)?;
+    let silent = |e: worker::Error| Error::Unavailable(format!("rate limiter: {e}"));
+    let limiter = env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?;
+    let outcome = limiter.limit(key).await.map_err(silent)?;
     if outcome.success { Ok(()) } else { Err(exceeded(now_ms())) }
 }
 
@@ -96,4 +112,22 @@ pub(crate) fn exceeded(now: i64) -> Error {
         reset_at_ms: now + WINDOW_S * 1000,
         reset_s: WINDOW_S,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one() {
+        assert_eq!(network("2001:db8::1"), network("2001:db8:0:0:ffff::2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_policy_is_the_one_of_the_binding() {
+        let toml = include_str!("../../wrangler.toml");
+        assert!(toml.contains(&format!("simple = {{ limit = {LIMIT}, period = {WINDOW_S} }}")));
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
     accounts::{self, Scope},
     admin, chat, deploy, discovery, docs,
     error::{Error, Family},
+    fleet::{deployments, heartbeat, payments, setup, workers},
     metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
@@ -58,6 +59,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Public POST "/auth/wallet/verify" => accounts::sign_in::verify;
         User POST "/auth/logout" => accounts::sign_in::logout;
         User GET "/auth/me" => accounts::me::show;
+        Scope(Account) GET "/auth/sessions" => accounts::sign_in::sessions;
+        Scope(Account) DELETE "/auth/sessions/{id}" => accounts::sign_in::end_session;
         Scope(Account) DELETE "/auth/me" => accounts::me::delete;
         Scope(Account) GET "/auth/export" => accounts::me::take_out;
         Scope(Account) POST "/auth/keys" => accounts::keys::create;
@@ -101,10 +104,40 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Operator POST "/admin/dead-letters/{id}/redrive" => admin::redrive;
         Staff GET "/admin/audit" => admin::audit_log;
         Operator GET "/admin/audit/verify" => admin::verify_audit_log;
+
+        Public GET "/api/setup" => setup::show;
+    }
+    Fleet {
+        Scope(Deploy) POST "/deployments" => deployments::create;
+        ScopeOrOperator(Deploy) GET "/deployments" => deployments::list;
+        ScopeOrOperator(Deploy) GET "/deployments/{name}" => deployments::show;
+        ScopeOrOperator(Deploy) DELETE "/deployments/{name}" => deployments::delete;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/status" => deployments::set_status;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/env" => deployments::set_env;
+        ScopeOrOperator(FleetDeploy) GET "/deployments/{name}/env" => deployments::show_env;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/replicas" => deployments::set_replicas;
+
+        Machine POST "/heartbeat" => heartbeat::beat;
+        Machine POST "/heartbeat/ping" => heartbeat::ping;
+        Public POST "/workers" => workers::register;
+        ScopeOrOperator(Deploy) GET "/workers" => workers::list;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}" => workers::show;
+        ScopeOrOperator(Account) DELETE "/workers/{wallet}" => workers::revoke;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/status" => workers::status;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/uptime" => workers::uptime;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/containers" => workers::containers;
+
+        ScopeOrOperator(PaymentsWrite) POST "/payments" => payments::create;
+        ScopeOrOperator(Deploy) GET "/payments" => payments::list;
+        ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
+        Operator POST "/payments/payouts" => payments::close;
     }
 };
 
 /// A hosted app's whole origin belongs to the app, whatever the path.
+/// Under which the fleet answers as well.
+pub(crate) const V1: &str = "/api/v1";
+
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
         Public GET "{*path}" => deploy::hosting::own_origin;
@@ -146,10 +179,19 @@ pub(crate) fn find(request: &Incoming, settings: &Settings) -> Result<Found, Err
         let params = vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
         return row(APP_ORIGIN.iter(), method).map(|route| Found { route, params });
     }
-    let found = ROUTER.at(request.path()).map_err(|_| Error::NotFound("There is nothing at this path"))?;
+    let found = at(request.path()).ok_or(Error::NotFound("There is nothing at this path"))?;
     let route = row(found.value.iter().copied(), method)?;
     let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
     Ok(Found { route, params })
+}
+
+/// The rows of a path. Those of the fleet answer under `/api/v1` too.
+fn at(path: &str) -> Option<matchit::Match<'_, '_, &'static Rows>> {
+    if let Ok(found) = ROUTER.at(path) {
+        return Some(found);
+    }
+    let found = ROUTER.at(path.strip_prefix(V1)?).ok()?;
+    found.value.iter().any(|route| route.family == Family::Fleet).then_some(found)
 }
 
 fn row(rows: impl Iterator<Item = &'static Route> + Clone, method: &str) -> Result<&'static Route, Error> {

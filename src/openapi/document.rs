@@ -11,10 +11,13 @@ use super::{
     operation::{Answer, Link, Operation, PROBLEM, Room},
     schemas::{self, Schemas},
 };
-use crate::http::{
-    caller::Access,
-    idempotency,
-    routes::{ROUTES, Route},
+use crate::{
+    error::Family,
+    http::{
+        caller::Access,
+        idempotency,
+        routes::{self, ROUTES, Route},
+    },
 };
 
 const ABOUT: &str = "\
@@ -47,6 +50,9 @@ struct OperationObject {
     summary: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'static str>,
+    /// The prefixes of its path, where there is more than the one of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    servers: Option<Value>,
     #[serde(rename = "x-access")]
     access: String,
     security: Value,
@@ -118,7 +124,10 @@ fn security_schemes() -> Value {
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
-        Access::Scope(scope) => json!([{ "bearer": [scope.name()] }, { "apiKey": [scope.name()] }]),
+        Access::Machine => json!([{ "bearer": [] }, {}]),
+        Access::Scope(scope) | Access::ScopeOrOperator(scope) => {
+            json!([{ "bearer": [scope.name()] }, { "apiKey": [scope.name()] }])
+        }
         Access::User | Access::Staff | Access::Operator => json!([{ "bearer": [] }, { "apiKey": [] }]),
     }
 }
@@ -127,6 +136,7 @@ fn security(access: Access) -> Value {
 fn access(access: Access) -> String {
     match access {
         Access::Scope(scope) => format!("scope {scope}"),
+        Access::ScopeOrOperator(scope) => format!("scope {scope}, or the operator"),
         other => format!("{other:?}").to_lowercase(),
     }
 }
@@ -153,11 +163,12 @@ fn object(
         operation_id: operation.id,
         summary: operation.summary,
         description: operation.about,
+        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": routes::V1 }])),
         access: access(route.access),
         security: security(route.access),
         parameters: parameters(route, operation),
         request_body: operation.body.as_ref().map(|body| {
-            let schema = schemas::request((body.schema)(&mut schemas.requests).to_value());
+            let schema = schemas::request(body.schema.of(&mut schemas.requests).to_value());
             json!({
                 "required": true,
                 "content": { "application/json": { "schema": schema, "example": body.example } },

@@ -4,7 +4,7 @@
 use garde::Validate;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{error::Error, http::body};
 
@@ -47,10 +47,26 @@ pub(super) struct Parameter {
 
 #[derive(Debug)]
 pub(super) struct Body {
-    pub(super) schema: SchemaOf,
+    pub(super) schema: SchemaOfBody,
     pub(super) example: Value,
     /// Whether the route takes this JSON.
     pub(super) check: fn(&str) -> Result<(), Error>,
+}
+
+/// Where a body's schema comes from.
+#[derive(Debug)]
+pub(super) enum SchemaOfBody {
+    Derived(SchemaOf),
+    Written(Schema),
+}
+
+impl SchemaOfBody {
+    pub(super) fn of(&self, generator: &mut SchemaGenerator) -> Schema {
+        match self {
+            Self::Derived(derive) => derive(generator),
+            Self::Written(schema) => schema.clone(),
+        }
+    }
 }
 
 impl Operation {
@@ -120,9 +136,19 @@ impl Operation {
         T: JsonSchema + DeserializeOwned + Validate<Context = ()>,
     {
         self.body = Some(Body {
-            schema: |generator| generator.subschema_for::<T>(),
+            schema: SchemaOfBody::Derived(|generator| generator.subschema_for::<T>()),
             example,
             check: |json| body::parse::<T>(json.as_bytes()).map(drop),
+        });
+        self
+    }
+
+    /// A JSON object that the room judges field by field.
+    pub(crate) fn object(mut self, schema: Schema, example: Value) -> Self {
+        self.body = Some(Body {
+            schema: SchemaOfBody::Written(schema),
+            example,
+            check: |json| body::parse_unchecked::<Map<String, Value>>(json.as_bytes()).map(drop),
         });
         self
     }

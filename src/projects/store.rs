@@ -4,7 +4,7 @@ use crate::{
     http::page::Page,
     store::{
         Statement, page,
-        projects::{project_json, rfc3339},
+        projects::{is_somebody, project_json, rfc3339},
         sql,
     },
 };
@@ -23,7 +23,9 @@ pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>
     sql!(
         concat!(
             "INSERT INTO projects (id, user_id, name, description, created_at, updated_at) ",
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO UPDATE SET id = excluded.id
+            "SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE ",
+            is_somebody!("?2"),
+            " ON CONFLICT (id) DO UPDATE SET id = excluded.id
              WHERE user_id = excluded.user_id RETURNING ",
             shown!()
         ),

@@ -27,6 +27,14 @@ macro_rules! project_json {
 }
 pub(crate) use project_json;
 
+/// Whether a user is there still: one who is being deleted makes nothing more.
+macro_rules! is_somebody {
+    ($user:literal) => {
+        concat!("(", $user, " = 'local-developer' OR EXISTS (SELECT 1 FROM users WHERE id = ", $user, "))")
+    };
+}
+pub(crate) use is_somebody;
+
 /// A new project, with its first version when it begins with code. Answers
 /// with the project, also with one that an earlier request with the same
 /// `Idempotency-Key`, and so the same id, has made.
@@ -42,7 +50,9 @@ pub(crate) fn create(
         sql!(
             concat!(
                 "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6) ON CONFLICT (id) DO UPDATE SET id = excluded.id
+                "SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
+                is_somebody!("?2"),
+                " ON CONFLICT (id) DO UPDATE SET id = excluded.id
                  WHERE user_id = excluded.user_id RETURNING ",
                 project_json!(),
                 " AS json"

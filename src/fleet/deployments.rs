@@ -1,0 +1,324 @@
+//! What is to run on the fleet.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    fields::{self, Fields},
+    owner, sealing,
+    status::Status,
+    store,
+};
+use crate::{
+    accounts::{self, Credential, Scope, User},
+    error::Error,
+    http::{Exchange, body, page},
+    platform::{clock::now_ms, response::Response},
+    store::Rows,
+};
+
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+const MOST_VARS: usize = 100;
+const MOST_ENV_BYTES: usize = 64 * 1024;
+
+/// `POST /deployments`
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user()?;
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let name = fields.required(&["name", "app_name", "appName"], fields::text(20, is_name, NAME));
+    let github =
+        fields.required(&["github", "github_repo", "githubRepo"], fields::text(300, is_github, GITHUB));
+    let creator = fields.required(&["creator"], fields::wallet);
+    let port = fields.optional(&["port"], fields::number(1, 65_535));
+    let branch = fields.optional(&["branch"], fields::text(255, is_branch, BRANCH));
+    let replicas = fields.optional(&["replicas"], fields::number(1, 10));
+    let env = fields.optional(&["envVars", "env_vars"], env_vars);
+    fields.finish()?;
+    let (Some(name), Some(github), Some(creator)) = (name, github, creator) else { return Err(NOT_FOUND) };
+    may_create_for(&exchange, user, &creator).await?;
+
+    let (env_names, env_sealed) = sealed(&exchange, &name, &env.unwrap_or_default())?;
+    let new = store::NewDeployment {
+        name: &name,
+        user: &user.id,
+        creator: &creator,
+        port: port.unwrap_or(3000),
+        branch: branch.as_deref().unwrap_or("main"),
+        github: &github,
+        replicas: replicas.unwrap_or(1),
+        env_names: &env_names,
+        env_sealed: env_sealed.as_deref(),
+    };
+    let [created, own] = exchange
+        .database()?
+        .batch([store::create(&new, now_ms()), store::show(&name, Some(&user.id))])
+        .await?;
+    if created.is_empty() && !(exchange.is_again() && !own.is_empty()) {
+        return Err(name_taken());
+    }
+    Ok(shown(201, own)?.with("location", format!("/deployments/{name}")))
+}
+
+/// Whoever deploys does it in the name of their own wallet; deployers, and the
+/// local developer, in anybody's.
+async fn may_create_for(exchange: &Exchange, user: &User, creator: &str) -> Result<(), Error> {
+    if user.credential == Credential::LocalDeveloper || user.scopes.contains(Scope::FleetDeploy) {
+        return Ok(());
+    }
+    if accounts::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
+        return Ok(());
+    }
+    Err(not_your_wallet())
+}
+
+pub(super) fn not_your_wallet() -> Error {
+    Error::Forbidden {
+        code: "not_your_wallet",
+        detail: "`creator` must be the wallet of your account; sign in with it, or link it".into(),
+    }
+}
+
+pub(super) fn name_taken() -> Error {
+    Error::Conflict {
+        code: "name_taken",
+        detail: "A deployment of this name exists; names are unique".into(),
+    }
+}
+
+/// `GET /deployments`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
+    let status = match exchange.query("status") {
+        None => None,
+        Some(name) => Some(Status::parse(&name).ok_or_else(|| {
+            Error::invalid("status", "must be `pending`, `processing`, `success` or `failed`")
+        })?),
+    };
+    let list = store::list(owner(&exchange), creator.as_deref(), status, &page);
+    let answer = exchange.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /deployments/:name`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    shown(200, exchange.database()?.query(store::show(exchange.param("name"), owner(&exchange))).await?)
+}
+
+/// `PATCH /deployments/:name/status`
+pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let status = fields.required(&["status"], |value| {
+        let status = value.as_str().and_then(Status::parse);
+        status.ok_or_else(|| "must be `pending`, `processing`, `success` or `failed`".to_owned())
+    });
+    let url = fields.optional(&["url"], fields::text(2000, is_url, "an http or https URL"));
+    let error = fields.optional(
+        &["errorMessage", "error_message"],
+        fields::text(2000, |_| true, "text of 1 to 2000 characters"),
+    );
+    fields.finish()?;
+    let Some(status) = status else { return Err(NOT_FOUND) };
+
+    let (name, user, now) = (exchange.param("name"), owner(&exchange), now_ms());
+    let [changed, present] = exchange
+        .database()?
+        .batch([
+            store::set_status(name, user, status, url.as_deref(), error.as_deref(), now),
+            store::show(name, user),
+        ])
+        .await?;
+    if !changed.is_empty() {
+        return shown(200, changed);
+    }
+    let present: Value = present.first()?.ok_or(NOT_FOUND)?;
+    let is = present.get("status").and_then(Value::as_str).unwrap_or_default();
+    Err(status_conflict(is, status))
+}
+
+pub(super) fn status_conflict(is: &str, wanted: Status) -> Error {
+    let (wanted, follows) = (wanted.name(), wanted.follows().name());
+    Error::Conflict {
+        code: "status_conflict",
+        detail: format!("The deployment is `{is}`; `{wanted}` follows `{follows}` only").into(),
+    }
+}
+
+/// `PATCH /deployments/:name/env`: replaces all of it.
+pub(crate) async fn set_env(exchange: Exchange) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let env = fields.required(&["envVars", "env_vars"], env_vars);
+    let port = fields.optional(&["port"], fields::number(1, 65_535));
+    fields.finish()?;
+    let name = exchange.param("name");
+    let (env_names, env_sealed) = sealed(&exchange, name, &env.unwrap_or_default())?;
+    let set = store::set_env(name, owner(&exchange), &env_names, env_sealed.as_deref(), port, now_ms());
+    shown(200, exchange.database()?.query(set).await?)
+}
+
+/// `GET /deployments/:name/env`: the variables in clear, for deployers.
+pub(crate) async fn show_env(exchange: Exchange) -> Result<Response, Error> {
+    let name = exchange.param("name");
+    let row = exchange.database()?.query(store::sealed_env(name, owner(&exchange))).await?;
+    let row: store::Sealed = row.first()?.ok_or(NOT_FOUND)?;
+    let env = match row.sealed {
+        Some(sealed) => sealing::open(exchange.settings.sealing_key()?, &place(name), &sealed)?,
+        None => "{}".to_owned(),
+    };
+    Ok(Response::json(200, format!("{{\"envVars\":{env}}}")).not_kept())
+}
+
+/// `PATCH /deployments/:name/replicas`
+pub(crate) async fn set_replicas(exchange: Exchange) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let replicas = fields.required(&["replicas"], fields::number(1, 10));
+    fields.finish()?;
+    let set = store::set_replicas(exchange.param("name"), owner(&exchange), replicas.unwrap_or(1), now_ms());
+    shown(200, exchange.database()?.query(set).await?)
+}
+
+/// `DELETE /deployments/:name`
+pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
+    let name = exchange.param("name");
+    let delete =
+        [store::delete(name, owner(&exchange)), exchange.audit_change("fleet-deployment.delete", name)];
+    let [deleted, _] = exchange.database()?.batch(delete).await?;
+    if deleted.is_empty() {
+        return Err(NOT_FOUND);
+    }
+    Ok(Response::json(200, json!({ "success": true }).to_string()))
+}
+
+fn shown(status: u16, rows: Rows) -> Result<Response, Error> {
+    Ok(Response::json(status, rows.into_json().ok_or(NOT_FOUND)?))
+}
+
+/// The names of the variables, for everybody who sees the deployment, and all
+/// of them sealed.
+fn sealed(
+    exchange: &Exchange,
+    name: &str,
+    env: &Map<String, Value>,
+) -> Result<(String, Option<String>), Error> {
+    let names: Vec<&String> = env.keys().collect();
+    if env.is_empty() {
+        return Ok(("[]".to_owned(), None));
+    }
+    let key = exchange.settings.sealing_key()?;
+    let sealed = sealing::seal(key, &place(name), &json!(env).to_string())?;
+    Ok((json!(names).to_string(), Some(sealed)))
+}
+
+fn place(name: &str) -> String {
+    format!("fleet_deployments/{name}")
+}
+
+const NAME: &str = "a name of at most 20 letters, digits and hyphens in lower case that begins with a letter and does not end with a hyphen";
+const GITHUB: &str = "the URL of a GitHub repository, https://github.com/owner/name";
+const BRANCH: &str = "the name of a branch";
+
+/// `^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$`
+fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    bytes.len() <= 20
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last().is_some_and(|b| *b != b'-')
+        && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+fn is_github(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://github.com/") else { return false };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let Some((owner, repository)) = rest.split_once('/') else { return false };
+    let repository = repository.strip_suffix(".git").unwrap_or(repository);
+    let is_owner = (1..=39).contains(&owner.len())
+        && !owner.starts_with('-')
+        && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_repository = (1..=100).contains(&repository.len())
+        && !matches!(repository, "." | "..")
+        && repository.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    is_owner && is_repository
+}
+
+/// What git check-ref-format takes, and no more than that.
+fn is_branch(name: &str) -> bool {
+    let is_odd =
+        |b: u8| b <= b' ' || b == 0x7F || matches!(b, b'~' | b'^' | b':' | b'?' | b'*' | b'[' | b'\\');
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    !name.bytes().any(is_odd)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.starts_with('-')
+        && !name.ends_with('.')
+        && name != "@"
+        && name.split('/').all(part)
+}
+
+fn is_url(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn env_vars(value: &Value) -> Result<Map<String, Value>, String> {
+    let vars = value.as_object().ok_or("must be an object of names and texts")?;
+    let is_name = |name: &str| {
+        let mut bytes = name.bytes();
+        name.len() <= 128
+            && bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.contains('\0'));
+    if vars.len() > MOST_VARS || value.to_string().len() > MOST_ENV_BYTES {
+        return Err(format!("must be at most {MOST_VARS} variables and {MOST_ENV_BYTES} bytes"));
+    }
+    match vars.iter().find(|(name, value)| !is_name(name) || !is_text(value)) {
+        None => Ok(vars.clone()),
+        Some(_) => Err("must be names of letters, digits and underscores, each with a text".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_dns_label_of_at_most_20() {
+        for name in ["a", "ab", "a-b", "app1", "a2345678901234567890"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "1a", "-a", "a-", "A", "a_b", "a.b", "ä", "a23456789012345678901", "a b"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_one_of_github() {
+        for url in ["https://github.com/a/b", "https://github.com/a-b/c.d_e-f.git", "https://github.com/a/b/"]
+        {
+            assert!(is_github(url), "{url}");
+        }
+        for url in [
+            "http://github.com/a/b",
+            "https://github.com.evil.com/a/b",
+            "https://github.com/a",
+            "https://github.com/a/b/c",
+            "https://user@github.com/a/b",
+            "https://github.com/-a/b",
+            "https://github.com/a/..",
+            "https://github.com/a/b;ls",
+            "",
+        ] {
+            assert!(!is_github(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_branch_is_what_git_takes() {
+        for name in ["main", "feature/x", "v1.2", "a@b"] {
+            assert!(is_branch(name), "{name}");
+        }
+        for name in
+            ["a b", "a..b", "-x", "/a", "a/", "a//b", ".a", "a.lock", "a~1", "@", "a@{1}", "a\n", "$(x)\\"]
+        {
+            assert!(!is_branch(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A body's fields, judged one by one, so that one answer names all that are wrong.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Violation};
+
+/// The fields of a JSON object, and what was wrong with those that were taken.
+#[derive(Debug)]
+pub(super) struct Fields {
+    fields: Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl Fields {
+    pub(super) fn new(fields: Map<String, Value>) -> Self {
+        Self { fields, violations: Vec::new() }
+    }
+
+    /// Takes the field of the first of `names` that is there and not null.
+    /// `read` says what it is worth, or what is wrong with it.
+    pub(super) fn optional<T>(
+        &mut self,
+        names: &[&str],
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let (name, value) = names.iter().find_map(|name| Some((*name, self.fields.get(*name)?)))?;
+        if value.is_null() {
+            return None;
+        }
+        match read(value) {
+            Ok(value) => Some(value),
+            Err(detail) => {
+                self.violations.push(Violation { pointer: format!("/{name}"), detail });
+                None
+            }
+        }
+    }
+
+    /// [`Self::optional`] for a field that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        names: &[&str],
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let is_there = names.iter().any(|name| self.fields.get(*name).is_some_and(|value| !value.is_null()));
+        if !is_there {
+            let pointer = format!("/{}", names.first().copied().unwrap_or_default());
+            self.violations.push(Violation { pointer, detail: "is missing".to_owned() });
+            return None;
+        }
+        self.optional(names, read)
+    }
+
+    /// Whether all that were taken were right.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every one that was not.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        if self.violations.is_empty() { Ok(()) } else { Err(Error::Invalid(self.violations)) }
+    }
+}
+
+/// Text of `1..=most` characters that `rule` admits.
+pub(super) fn text(
+    most: usize,
+    rule: fn(&str) -> bool,
+    told: &str,
+) -> impl FnOnce(&Value) -> Result<String, String> {
+    move |value| match value.as_str() {
+        Some(text) if (1..=most).contains(&text.chars().count()) && rule(text) => Ok(text.to_owned()),
+        _ => Err(format!("must be {told}")),
+    }
+}
+
+/// A whole number of `least..=most`.
+pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32, String> {
+    move |value| {
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+    }
+}
+
+/// A wallet's address, given back in lower case.
+pub(super) fn wallet(value: &Value) -> Result<String, String> {
+    let text = value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits")?;
+    text.parse::<crate::accounts::Address>()
+        .map(|address| address.to_string())
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_wrong_field_is_named_and_aliases_count() {
+        let Value::Object(body) = json!({ "app_name": 1, "port": 0, "replicas": null }) else { panic!() };
+        let mut fields = Fields::new(body);
+        fields.required(&["name", "app_name"], text(20, |_| true, "a name"));
+        fields.optional(&["port"], number(1, 65_535));
+        assert_eq!(fields.optional(&["replicas"], number(1, 10)), None);
+        fields.required(&["creator"], wallet);
+        let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
+        let pointers: Vec<_> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/app_name", "/port", "/creator"]);
+    }
+}

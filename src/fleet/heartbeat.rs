@@ -1,0 +1,258 @@
+//! Beats: how a machine says that it runs.
+
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    fields::{self, Fields},
+    store,
+    window::{AHEAD_MS, Window},
+};
+use crate::{
+    accounts,
+    error::{Error, rfc3339},
+    http::{Exchange, body, caller::Caller},
+    platform::{clock::now_ms, log, response::Response},
+    settings::binding,
+};
+
+const MOST_CONTAINERS: usize = 500;
+/// Of what a machine tells of itself, as JSON.
+const MOST_SYSTEM_BYTES: usize = 4 * 1024;
+
+/// What a machine runs, as the worker's script or the original's front end tells it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container {
+    #[serde(alias = "name")]
+    container_name: String,
+    #[serde(default)]
+    port: Option<Value>,
+    #[serde(default)]
+    cpu_percent: Option<f64>,
+    #[serde(default)]
+    mem_usage_mb: Option<f64>,
+}
+
+/// `POST /heartbeat`
+pub(crate) async fn beat(exchange: Exchange) -> Result<Response, Error> {
+    take(exchange, true).await
+}
+
+/// `POST /heartbeat/ping`: a beat that says nothing of containers.
+pub(crate) async fn ping(exchange: Exchange) -> Result<Response, Error> {
+    take(exchange, false).await
+}
+
+async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
+    let (bytes, object) = body::object_with_bytes(&exchange).await?;
+    let stamp = object.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut fields = Fields::new(object);
+    let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
+    let at = fields.required(&["timestamp"], timestamp);
+    let containers = if is_full { fields.required(&["containers"], containers) } else { None };
+    let system = fields.optional(&["system"], system);
+    let hostname = fields.optional(&["hostname"], fields::text(253, |_| true, "a host's name"));
+    fields.finish()?;
+    let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound("No beat")) };
+    authorize(&exchange, &wallet, &stamp, &bytes)?;
+
+    let now = now_ms();
+    if at > now + AHEAD_MS {
+        return Err(AHEAD);
+    }
+    let beat = store::Beat {
+        wallet: &wallet,
+        at,
+        containers: containers.as_deref(),
+        system: system.as_deref(),
+        hostname: hostname.as_deref(),
+    };
+    let database = exchange.database()?;
+    let moved: Option<store::Open> = database.query(store::beat(&beat, now)).await?.first()?;
+    let is_stale = moved.is_none();
+    let open = match moved {
+        Some(open) => Some(open),
+        None => database.query(store::window(&wallet)).await?.first()?,
+    };
+    let window: Window = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?.into();
+    if !is_stale {
+        mirror(&exchange, wallet, window, containers);
+    }
+    Ok(Response::json(200, answer(window, is_stale, exchange.settings.heartbeat_seconds)))
+}
+
+fn answer(window: Window, is_stale: bool, next_s: u32) -> String {
+    let mut answer = json!({ "success": true, "window": shown(window), "nextBeatSeconds": next_s });
+    if let (true, Some(answer)) = (is_stale, answer.as_object_mut()) {
+        answer.insert("stale".to_owned(), Value::Bool(true));
+    }
+    answer.to_string()
+}
+
+fn shown(window: Window) -> Value {
+    json!({ "startTime": rfc3339(window.start), "endTime": rfc3339(window.end) })
+}
+
+/// Whether this beat is the machine's: by its token, by its wallet's signature
+/// over the beat, or, with `HEARTBEAT_AUTH=open`, by its word.
+fn authorize(exchange: &Exchange, wallet: &str, stamp: &str, body: &[u8]) -> Result<(), Error> {
+    if let Caller::Machine { wallet: own } = &exchange.caller {
+        return if own == wallet { Ok(()) } else { Err(not_your_machine()) };
+    }
+    if let Some(signature) = exchange.request.header("x-wallet-signature") {
+        let digest = base16ct::lower::encode_string(&Sha256::digest(body));
+        let signed = format!("hatch-heartbeat\n{wallet}\n{stamp}\n{digest}");
+        let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());
+        let signer =
+            accounts::signer(signed.as_bytes(), &signature).map_err(|error| refused(error.to_string()))?;
+        return match signer.to_string() == wallet {
+            true => Ok(()),
+            false => Err(refused("the signature is of another wallet, or over another beat".to_owned())),
+        };
+    }
+    if exchange.settings.heartbeats_are_open {
+        return Ok(());
+    }
+    Err(unproved())
+}
+
+pub(super) const AHEAD: Error = Error::Unprocessable {
+    code: "timestamp_ahead",
+    detail: "The timestamp is more than five minutes ahead of our clock; set the machine's clock",
+};
+
+pub(super) fn unproved() -> Error {
+    Error::Unauthorized("A beat needs the machine's token, or X-Wallet-Signature".into())
+}
+
+pub(super) fn not_your_machine() -> Error {
+    Error::Forbidden {
+        code: "not_your_machine",
+        detail: "This token is of another machine than `walletAddress`".into(),
+    }
+}
+
+/// Keeps the plan's two keys readable: at most two operations a beat. They
+/// follow the database, which alone decides, so that it does not matter that
+/// KV is late, or loses one of two writes within a second.
+fn mirror(exchange: &Exchange, wallet: String, window: Window, containers: Option<String>) {
+    let env = exchange.env.clone();
+    exchange.background.run(async move {
+        let mirrored = async {
+            let kv = env.kv(binding::HEARTBEATS)?;
+            let metadata = json!({ "s": window.start, "e": window.end });
+            let time = kv.put(&format!("{wallet}:time"), shown(window).to_string())?.metadata(metadata)?;
+            let containers = containers.map(|containers| kv.put(&format!("{wallet}:containers"), containers));
+            time.execute().await?;
+            if let Some(containers) = containers {
+                containers?.execute().await?;
+            }
+            Ok::<(), worker::Error>(())
+        };
+        if let Err(error) = mirrored.await {
+            log::line(&json!({ "level": "info", "event": "fleet.mirror", "detail": error.to_string() }));
+        }
+    });
+}
+
+fn timestamp(value: &Value) -> Result<i64, String> {
+    let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    time.map(|time| time.timestamp_millis())
+        .filter(|ms| *ms >= 0)
+        .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-21T05:47:00Z".to_owned())
+}
+
+/// The containers in the form of the plan, with what else is known of each.
+fn containers(value: &Value) -> Result<String, String> {
+    let given = value.as_array().ok_or("must be a list of containers")?;
+    if given.len() > MOST_CONTAINERS {
+        return Err(format!("must be at most {MOST_CONTAINERS} containers"));
+    }
+    let containers: Result<Vec<Value>, String> = given.iter().map(container).collect();
+    Ok(json!(containers?).to_string())
+}
+
+fn container(value: &Value) -> Result<Value, String> {
+    let container: Container = serde_json::from_value(value.clone())
+        .map_err(|_| "must be containers of {containerName, port} or {name, cpuPercent, memUsageMb}")?;
+    if !(1..=255).contains(&container.container_name.chars().count())
+        || container.container_name.contains('\0')
+    {
+        return Err("must be containers whose names have 1 to 255 characters".to_owned());
+    }
+    let mut shown = Map::new();
+    shown.insert("containerName".to_owned(), json!(container.container_name));
+    if let Some(port) = container.port.filter(|port| !port.is_null()) {
+        let port = match &port {
+            Value::String(text) if text.len() <= 100 && !text.contains('\0') => text.clone(),
+            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 65_535) => {
+                number.to_string()
+            }
+            _ => return Err("must be containers whose ports are texts or numbers".to_owned()),
+        };
+        shown.insert("port".to_owned(), json!(port));
+    }
+    for (name, figure) in [("cpuPercent", container.cpu_percent), ("memUsageMb", container.mem_usage_mb)] {
+        if let Some(figure) = figure {
+            shown.insert(name.to_owned(), json!(figure));
+        }
+    }
+    Ok(Value::Object(shown))
+}
+
+fn system(value: &Value) -> Result<String, String> {
+    let text = value.to_string();
+    match value.is_object() && text.len() <= MOST_SYSTEM_BYTES && !text.contains("\\u0000") {
+        true => Ok(text),
+        false => Err(format!("must be an object of at most {MOST_SYSTEM_BYTES} bytes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_container_are_kept_as_the_plan_has_them() {
+        let given = json!([
+            { "containerName": "web", "port": "80" }, { "name": "db", "cpuPercent": 1.5, "memUsageMb": 20 },
+            { "containerName": "x", "port": 8080 }, { "containerName": "y", "port": null },
+        ]);
+        let kept: Value = serde_json::from_str(&containers(&given).unwrap()).unwrap();
+        assert_eq!(
+            kept,
+            json!([
+                { "containerName": "web", "port": "80" }, { "containerName": "db", "cpuPercent": 1.5, "memUsageMb": 20.0 },
+                { "containerName": "x", "port": "8080" }, { "containerName": "y" },
+            ])
+        );
+        for bad in [
+            json!({}),
+            json!([1]),
+            json!([{}]),
+            json!([{ "containerName": "" }]),
+            json!([{ "name": "a", "port": {} }]),
+        ] {
+            assert!(containers(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_zone() {
+        assert_eq!(timestamp(&json!("1970-01-01T00:00:01Z")), Ok(1000));
+        assert_eq!(timestamp(&json!("1970-01-01T02:00:00.5+02:00")), Ok(500));
+        for bad in [
+            json!(0),
+            json!(""),
+            json!("yesterday"),
+            json!("2026-13-01T00:00:00Z"),
+            json!("1969-12-31T23:59:59Z"),
+            json!(null),
+        ] {
+            assert!(timestamp(&bad).is_err(), "{bad}");
+        }
+    }
+}

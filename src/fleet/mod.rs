@@ -1,0 +1,76 @@
+//! The fleet (Tassium): what is to run on whose machines, which of them live,
+//! when they ran, and what they are paid.
+//!
+//! `deployments`, `heartbeat`, `workers` and `payments` are the routes, at the
+//! root and under `/api/v1`; `setup` is the script by which a machine joins.
+
+mod amount;
+#[cfg(test)]
+pub(crate) mod contract;
+pub(crate) mod deployments;
+mod fields;
+pub(crate) mod heartbeat;
+pub(crate) mod payments;
+mod sealing;
+pub(crate) mod setup;
+#[cfg(test)]
+mod simulation;
+mod status;
+mod store;
+mod window;
+pub(crate) mod workers;
+
+use serde::Deserialize;
+use worker::Env;
+
+use crate::{
+    accounts::{Address, Scope},
+    error::Error,
+    http::{Exchange, caller::Caller},
+    platform::{clock::now_ms, log},
+    store::Database,
+};
+
+/// Machines that one step of the sweep looks at, and steps of one sweep.
+const PIECE: i64 = 1_000;
+const PIECES: usize = 50;
+
+/// Whose rows the caller sees and changes; none is everybody's, for the
+/// operator and for deployers.
+fn owner(exchange: &Exchange) -> Option<&str> {
+    match &exchange.caller {
+        Caller::User(user) if !user.scopes.contains(Scope::FleetDeploy) => Some(&user.id),
+        _ => None,
+    }
+}
+
+/// A wallet's address of a path or of a query string, in lower case.
+fn wallet(text: &str, pointer: &str) -> Result<String, Error> {
+    let address: Result<Address, _> = text.parse();
+    address.map(|address| address.to_string()).map_err(|error| Error::invalid(pointer, format!("{error}")))
+}
+
+/// Records the windows of machines that fell silent. One run looks at up to
+/// 50,000 machines; the next one goes on where it stopped.
+pub(crate) async fn sweep(env: &Env) {
+    if let Err(error) = sweep_pieces(env).await {
+        log::failure("fleet.sweep", &error);
+    }
+}
+
+#[derive(Deserialize)]
+struct Place {
+    after: String,
+}
+
+async fn sweep_pieces(env: &Env) -> Result<(), Error> {
+    let database = Database::open(env)?;
+    for _ in 0..PIECES {
+        let [_, _, place] = database.batch(store::sweep(PIECE, now_ms() - window::GAP_MS)).await?;
+        let place: Option<Place> = place.first()?;
+        if place.is_none_or(|place| place.after.is_empty()) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

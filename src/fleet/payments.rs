@@ -1,0 +1,155 @@
+//! The ledger: what was paid to whom, and what machines are owed.
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::{
+    amount::Amount,
+    fields::{self, Fields},
+    owner, store,
+};
+use crate::{
+    error::{Error, rfc3339},
+    http::{Exchange, body, page},
+    platform::{clock::now_ms, response::Response},
+};
+
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+
+/// `POST /payments`
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let name = fields.required(&["name"], fields::text(255, |_| true, "text of 1 to 255 characters"));
+    let amount = fields.required(&["amount"], amount);
+    let creator = fields.required(&["creator"], fields::wallet);
+    let tx_hash = fields.optional(&["txHash", "tx_hash"], tx_hash);
+    fields.finish()?;
+    let (Some(name), Some(amount), Some(creator)) = (name, amount, creator) else { return Err(NOT_FOUND) };
+
+    let payer = exchange.caller.name().unwrap_or_default();
+    let new = store::NewPayment {
+        user: payer,
+        name: &name,
+        amount: &amount.to_string(),
+        creator: &creator,
+        tx_hash: tx_hash.as_deref(),
+    };
+    let (database, entry) = (exchange.database()?, exchange.new_id("payment")?);
+    if let Some(entered) = database.query(store::pay(&new, &entry, now_ms())).await?.first()? {
+        return Ok(shown(201, &entered));
+    }
+    // A transaction counts once. Told again as it was, it is found; so is what
+    // an earlier try of this request has entered.
+    let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
+    let told: Option<Value> = same.first()?;
+    let is_same = |told: &Value| {
+        told.get("amount") == Some(&json!(new.amount)) && told.get("creator") == Some(&json!(creator))
+    };
+    match told.filter(is_same) {
+        Some(told) => Ok(shown(if exchange.is_again() { 201 } else { 200 }, &told)),
+        None => Err(transaction_entered()),
+    }
+}
+
+fn shown(status: u16, payment: &Value) -> Response {
+    let id = payment.get("id").and_then(Value::as_i64).unwrap_or_default();
+    Response::json(status, payment.to_string()).with("location", format!("/payments/{id}"))
+}
+
+pub(super) fn transaction_entered() -> Error {
+    Error::Conflict {
+        code: "transaction_entered",
+        detail: "This txHash is entered already, with another payment".into(),
+    }
+}
+
+pub(super) fn overlap() -> Error {
+    Error::Conflict {
+        code: "period_overlaps",
+        detail: "Another period of this machine that is closed already overlaps this one".into(),
+    }
+}
+
+/// `GET /payments`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
+    let list = store::payments(owner(&exchange), creator.as_deref(), &page);
+    let answer = exchange.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /payments/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let id = exchange.param("id").parse().ok().filter(|id| (1..=1 << 53).contains(id)).ok_or(NOT_FOUND)?;
+    let payment = exchange.database()?.query_json(store::payment(id, owner(&exchange))).await?;
+    Ok(Response::json(200, payment.ok_or(NOT_FOUND)?))
+}
+
+/// `POST /payments/payouts`: closes a period of a machine. What it is owed is
+/// its whole seconds of uptime times `PAYOUT_RATE`, and goes into the ledger,
+/// once, however often the period is closed.
+pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&exchange).await?);
+    let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
+    let from = fields.required(&["from"], time);
+    let to = fields.required(&["to"], time);
+    fields.finish()?;
+    let (Some(wallet), Some(from), Some(to)) = (wallet, from, to) else { return Err(NOT_FOUND) };
+    let now = now_ms();
+    if from >= to || to > now {
+        return Err(Error::invalid("/to", "must be after `from`, and not in the future"));
+    }
+    let rate = exchange.settings.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
+    let rate = rate.ok_or_else(|| Error::NotConfigured {
+        variable: "PAYOUT_RATE",
+        detail: "Set PAYOUT_RATE, what a second of uptime is worth in the token's smallest unit".to_owned(),
+    })?;
+
+    let database = exchange.database()?;
+    let [machine, seconds] =
+        database.batch([store::worker(&wallet, None), store::uptime_seconds(&wallet, from, to)]).await?;
+    if machine.is_empty() {
+        return Err(Error::invalid("/walletAddress", "is of no machine that is known"));
+    }
+    let seconds: u64 = seconds.first()?.unwrap_or_default();
+    let amount =
+        rate.times(seconds).ok_or_else(|| Error::invalid("/to", "makes an amount beyond 2^256 - 1"))?;
+    let name = format!("Uptime of {} to {}", rfc3339(from), rfc3339(to));
+    let payout = store::NewPayout {
+        wallet: &wallet,
+        from,
+        to,
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        payment: store::NewPayment {
+            user: exchange.caller.name().unwrap_or_default(),
+            name: &name,
+            amount: &amount.to_string(),
+            creator: &wallet,
+            tx_hash: None,
+        },
+    };
+    let [entered, _, known] = database.batch(store::close(&payout, now)).await?;
+    let known = known.into_json().ok_or_else(overlap)?;
+    Ok(Response::json(if entered.is_empty() { 200 } else { 201 }, known))
+}
+
+fn amount(value: &Value) -> Result<Amount, String> {
+    value.as_str().unwrap_or_default().parse().map_err(|error: super::amount::NotAnAmount| error.to_string())
+}
+
+/// `0x` and 64 hex digits, given back in lower case.
+fn tx_hash(value: &Value) -> Result<String, String> {
+    let digits = value.as_str().and_then(|text| text.strip_prefix("0x")).unwrap_or_default();
+    match digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        true => Ok(format!("0x{}", digits.to_ascii_lowercase())),
+        false => Err("must be 0x and 64 hexadecimal digits".to_owned()),
+    }
+}
+
+fn time(value: &Value) -> Result<i64, String> {
+    let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    time.map(|time| time.timestamp_millis())
+        .filter(|ms| *ms >= 0)
+        .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-01T00:00:00Z".to_owned())
+}

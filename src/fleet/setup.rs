@@ -1,0 +1,32 @@
+//! The script by which a machine joins the fleet.
+
+use super::wallet;
+use crate::{
+    accounts::token::{Kind, Token},
+    error::Error,
+    http::Exchange,
+    platform::response::{Kind as ResponseKind, Response},
+};
+
+/// Runs as it is, but for three assignments at its beginning.
+const SCRIPT: &str = include_str!("setup.sh");
+
+/// `GET /api/setup?wallet=0x…&token=wk_…`: nothing gets into the script but
+/// what has exactly the form of an address, of a token and of our own origin,
+/// none of which has a character that a shell could take for anything else.
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = wallet(&exchange.query("wallet").unwrap_or_default(), "wallet")?;
+    let token = Token::parse(&exchange.query("token").unwrap_or_default());
+    let token = token.ok().filter(|token| token.kind() == Kind::Worker).ok_or_else(|| {
+        Error::invalid("token", "must be the token of a machine, wk_…: POST /workers gives it")
+    })?;
+    let origin = exchange.request.origin();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'.' | b'-' | b'[' | b']');
+    if !origin.bytes().all(is_plain) {
+        return Err(Error::invalid("host", "is no host that a script could be made for"));
+    }
+    let script =
+        SCRIPT.replace("@WALLET@", &wallet).replace("@TOKEN@", token.reveal()).replace("@API@", origin);
+    Ok(Response::bytes(ResponseKind::Api, 200, "text/x-shellscript; charset=utf-8", script.into_bytes())
+        .with("content-disposition", "inline; filename=\"hatch-worker.sh\""))
+}

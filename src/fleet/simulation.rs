@@ -1,0 +1,271 @@
+//! Beats, sweeps and crashes in thousands of random orders, against the real
+//! SQL in a real SQLite: uptime is neither lost nor invented.
+//!
+//! What can go between two transactions on the database goes between them
+//! here: requests are under way, with what they read of the clock long ago,
+//! while others are done; answers are lost, so that requests come again; a
+//! process dies with all that it had under way, or within a batch, which then
+//! has not happened. KV has no part in it, for nothing reads it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params_from_iter, types::Value as Bound};
+
+use super::{
+    store,
+    window::{AHEAD_MS, Beat, GAP_MS, Window, beat},
+};
+use crate::store::{Statement, Value};
+
+const SCHEDULES: u64 = 3_000;
+const STEPS: u64 = 80;
+const MINUTE_MS: i64 = 60_000;
+const BEGIN_MS: i64 = 1_700_000_000_000;
+
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_hatch.sql"),
+    include_str!("../../migrations/0002_accounts.sql"),
+    include_str!("../../migrations/0003_fleet.sql"),
+];
+
+#[test]
+fn whatever_happens_recorded_uptime_is_that_of_the_beats() {
+    let database = Connection::open_in_memory().unwrap();
+    for migration in MIGRATIONS {
+        database.execute_batch(migration).unwrap();
+    }
+    for seed in 0..SCHEDULES {
+        Simulation::begin(seed, &database).run();
+    }
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to `n - 1`.
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// From `least` to `most`.
+    fn between(&mut self, least: i64, most: i64) -> i64 {
+        least + i64::try_from(self.below((most - least + 1).unsigned_abs())).unwrap()
+    }
+}
+
+/// A request that has not reached the database yet.
+#[derive(Debug, Clone)]
+enum UnderWay {
+    Beat {
+        wallet: String,
+        at: i64,
+    },
+    /// A piece of a sweep, which looked at the clock before.
+    Sweep {
+        silent: i64,
+    },
+}
+
+/// What a machine's uptime should be, by [`beat`] over the beats in the order
+/// in which the database had them.
+#[derive(Debug, Default)]
+struct Reference {
+    open: Option<Window>,
+    closed: Vec<Window>,
+}
+
+impl Reference {
+    /// Takes a beat; answers with the window, or with nothing when it is stale.
+    fn take(&mut self, at: i64) -> Option<Window> {
+        match beat(self.open, at) {
+            Beat::Stale => return None,
+            Beat::Extends(window) => self.open = Some(window),
+            Beat::Begins { closed, opened } => {
+                self.closed.push(closed);
+                self.open = Some(opened);
+            }
+        }
+        self.open
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        self.closed.iter().copied().chain(self.open).collect()
+    }
+}
+
+struct Simulation<'a> {
+    seed: u64,
+    random: Random,
+    database: &'a Connection,
+    /// D1 binds numbers as REAL, Turso as INTEGER.
+    binds_reals: bool,
+    now: i64,
+    /// Machines that one piece of a sweep looks at.
+    piece: i64,
+    machines: BTreeMap<String, Reference>,
+    under_way: Vec<UnderWay>,
+}
+
+impl<'a> Simulation<'a> {
+    fn begin(seed: u64, database: &'a Connection) -> Self {
+        database
+            .execute_batch(
+                "DELETE FROM worker_windows; DELETE FROM worker_uptime_records; DELETE FROM workers;
+                 UPDATE fleet_sweep SET after_wallet = '';",
+            )
+            .unwrap();
+        let mut random = Random(seed);
+        let machines = (0..=random.below(6)).map(|n| (format!("0x{n:040x}"), Reference::default())).collect();
+        let (binds_reals, piece) = (random.one_in(2), random.between(1, 3));
+        Self { seed, random, database, binds_reals, now: BEGIN_MS, piece, machines, under_way: Vec::new() }
+    }
+
+    fn run(mut self) {
+        for _ in 0..STEPS {
+            match self.random.below(20) {
+                0..5 => self.send_beat(),
+                5..7 => self.under_way.push(UnderWay::Sweep { silent: self.now - GAP_MS }),
+                7..15 => self.arrive(),
+                15..18 => self.now += self.random.between(0, 12 * MINUTE_MS),
+                18 => self.now += self.random.between(GAP_MS - 2, GAP_MS + 2),
+                // The process dies, and starts again.
+                _ => self.under_way.clear(),
+            }
+            if self.random.one_in(8) {
+                self.check_totals();
+            }
+        }
+        self.sweep_all();
+        self.check_records();
+        self.check_totals();
+    }
+
+    fn send_beat(&mut self) {
+        let which = usize::try_from(self.random.below(self.machines.len() as u64)).unwrap();
+        let (wallet, reference) = self.machines.iter().nth(which).unwrap();
+        let end = reference.open.map_or(self.now, |open| open.end);
+        let at = match self.random.below(8) {
+            0..4 => self.now,
+            4 => self.now + self.random.between(0, AHEAD_MS),
+            5 => self.now - self.random.between(0, 2 * GAP_MS),
+            6 => end + self.random.between(-1, 1),
+            _ => end + GAP_MS + self.random.between(-1, 1),
+        };
+        let beat = UnderWay::Beat { wallet: wallet.clone(), at: at.min(self.now + AHEAD_MS) };
+        self.under_way.push(beat);
+    }
+
+    /// One of the requests under way reaches the database, in any order.
+    fn arrive(&mut self) {
+        if self.under_way.is_empty() {
+            return;
+        }
+        let which = usize::try_from(self.random.below(self.under_way.len() as u64)).unwrap();
+        let request = self.under_way.swap_remove(which);
+        let answer_is_lost = self.random.one_in(5);
+        if answer_is_lost {
+            self.under_way.push(request.clone());
+        }
+        match request {
+            UnderWay::Beat { wallet, at } => self.take_beat(&wallet, at),
+            UnderWay::Sweep { silent } => {
+                let dies_after = self.random.one_in(4).then(|| self.random.below(3));
+                let after = self.sweep_piece(silent, dies_after);
+                let goes_on = after.is_some_and(|after| !after.is_empty());
+                if goes_on && !answer_is_lost {
+                    self.under_way.push(UnderWay::Sweep { silent: self.now - GAP_MS });
+                }
+            }
+        }
+    }
+
+    fn take_beat(&mut self, wallet: &str, at: i64) {
+        let beat = store::Beat { wallet, at, containers: None, system: None, hostname: None };
+        let rows = self.query(&store::beat(&beat, self.now));
+        let told = rows.first().map(|json| Window::from(serde_json::from_str::<store::Open>(json).unwrap()));
+        let expected = self.machines.get_mut(wallet).unwrap().take(at);
+        assert_eq!(told, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
+    }
+
+    /// One transaction. Answers with the place where the sweep goes on; with
+    /// nothing when the process died after so many statements.
+    fn sweep_piece(&self, silent: i64, dies_after: Option<u64>) -> Option<String> {
+        self.database.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut place = None;
+        for (done, statement) in store::sweep(self.piece, silent).iter().enumerate() {
+            if dies_after == Some(done as u64) {
+                self.database.execute_batch("ROLLBACK").unwrap();
+                return None;
+            }
+            place = self.query(statement).into_iter().next();
+        }
+        self.database.execute_batch("COMMIT").unwrap();
+        serde_json::from_str::<super::Place>(&place?).ok().map(|place| place.after)
+    }
+
+    /// Everybody falls silent, and sweeps go round, the first from wherever the last one stopped.
+    fn sweep_all(&mut self) {
+        self.now += 2 * GAP_MS;
+        for _ in 0..2 {
+            while self.sweep_piece(self.now - GAP_MS, None).is_some_and(|after| !after.is_empty()) {}
+        }
+    }
+
+    fn check_records(&self) {
+        for (wallet, reference) in &self.machines {
+            let records = self.records(wallet);
+            assert_eq!(records, reference.windows(), "seed {}: the records of {wallet}", self.seed);
+            for pair in records.windows(2) {
+                assert!(pair[0].end < pair[1].start, "seed {}: records of {wallet} overlap", self.seed);
+            }
+        }
+    }
+
+    /// That at any moment, before or after a sweep, the total is the reference's.
+    fn check_totals(&self) {
+        for (wallet, reference) in &self.machines {
+            let windows = reference.windows();
+            let ms: i64 = windows.iter().map(|window| window.end - window.start).sum();
+            let told = self.query(&store::uptime_seconds(wallet, 0, 1 << 47));
+            assert_eq!(told, [(ms / 1000).to_string()], "seed {}: the total of {wallet}", self.seed);
+            let wall_ms = windows.last().map_or(0, |last| last.end - windows[0].start);
+            assert!(ms <= wall_ms, "seed {}: {wallet} ran longer than time", self.seed);
+        }
+    }
+
+    fn records(&self, wallet: &str) -> Vec<Window> {
+        let sql = "SELECT time_from, time_to FROM worker_uptime_records WHERE wallet = ?1 ORDER BY time_from";
+        let mut statement = self.database.prepare_cached(sql).unwrap();
+        let rows = statement.query_map([wallet], |row| Ok(Window { start: row.get(0)?, end: row.get(1)? }));
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    fn query(&self, statement: &Statement) -> Vec<String> {
+        let bound = statement.values.iter().map(|value| match value {
+            Value::Null => Bound::Null,
+            #[expect(clippy::cast_precision_loss, reason = "as D1 binds it")]
+            Value::Integer(number) if self.binds_reals => Bound::Real(*number as f64),
+            Value::Integer(number) => Bound::Integer(*number),
+            Value::Text(text) => Bound::Text(text.clone()),
+        });
+        let mut prepared = self.database.prepare_cached(statement.sql).unwrap();
+        let mut rows = prepared.query(params_from_iter(bound)).unwrap();
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            answer.push(row.get(0).unwrap());
+        }
+        answer
+    }
+}

@@ -1,0 +1,70 @@
+//! How a deployment of the fleet gets on: `pending → processing → success` or
+//! `failed`, and from `failed` back to `pending` for another try.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Pending,
+    Processing,
+    Success,
+    Failed,
+}
+
+impl Status {
+    #[cfg(test)]
+    const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Success, Self::Failed];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Processing, Self::Success, Self::Failed]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+
+    /// The one status that this one follows. What SQL guards the change by.
+    pub(super) fn follows(self) -> Self {
+        match self {
+            Self::Pending => Self::Failed,
+            Self::Processing => Self::Pending,
+            Self::Success | Self::Failed => Self::Processing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_skipped_and_nothing_comes_back_but_a_failure() {
+        let allowed: Vec<_> = Status::ALL.into_iter().map(|to| (to.follows().name(), to.name())).collect();
+        assert_eq!(
+            allowed,
+            [
+                ("failed", "pending"),
+                ("pending", "processing"),
+                ("processing", "success"),
+                ("processing", "failed")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_status_is_read_by_its_name() {
+        for status in Status::ALL {
+            assert_eq!(Status::parse(status.name()), Some(status));
+        }
+        assert_eq!(Status::parse("SUCCESS"), None);
+    }
+}

@@ -1,0 +1,575 @@
+//! SQL of the fleet.
+
+use serde::Deserialize;
+
+use super::{
+    status::Status,
+    window::{GAP_MS, Window},
+};
+use crate::{
+    http::page::Page,
+    store::{Statement, page, projects::rfc3339, sql},
+};
+
+// --- Deployments ------------------------------------------------------------
+
+macro_rules! deployment_json {
+    () => {
+        concat!(
+            "json_object('id', id, 'name', name, 'url', url, 'port', port, 'branch', branch, 'status', status, ",
+            "'github', github, 'replicas', replicas, 'creator', creator, 'errorMessage', error, ",
+            "'envVarNames', json(env_names), 'createdAt', ",
+            rfc3339!("created_at"),
+            ", 'updatedAt', ",
+            rfc3339!("updated_at"),
+            ")"
+        )
+    };
+}
+
+/// Whose a deployment is: of the user `?2` who created it or whose wallet it is
+/// for; anybody's when there is no `?2`.
+macro_rules! is_theirs {
+    () => {
+        "(?2 IS NULL OR user_id = ?2 OR creator = (SELECT wallet_addr FROM users WHERE id = ?2))"
+    };
+}
+
+/// A deployment to be.
+#[derive(Debug)]
+pub(super) struct NewDeployment<'a> {
+    pub(super) name: &'a str,
+    pub(super) user: &'a str,
+    pub(super) creator: &'a str,
+    pub(super) port: u32,
+    pub(super) branch: &'a str,
+    pub(super) github: &'a str,
+    pub(super) replicas: u32,
+    /// JSON: a list of names.
+    pub(super) env_names: &'a str,
+    pub(super) env_sealed: Option<&'a str>,
+}
+
+/// Answers with the deployment; with nothing when the name is taken.
+pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO fleet_deployments
+               (name, user_id, creator, port, branch, github, replicas, env_names, env_sealed, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) ON CONFLICT (name) DO NOTHING RETURNING ",
+            deployment_json!(),
+            " AS json"
+        ),
+        new.name,
+        new.user,
+        new.creator,
+        new.port,
+        new.branch,
+        new.github,
+        new.replicas,
+        new.env_names,
+        new.env_sealed,
+        now
+    )
+}
+
+/// A page of the deployments of `user`, or of everybody.
+pub(super) fn list(
+    user: Option<&str>,
+    creator: Option<&str>,
+    status: Option<Status>,
+    page: &Page,
+) -> Statement {
+    let (key, name) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM fleet_deployments WHERE (?1 IS NULL OR user_id = ?1
+                     OR creator = (SELECT wallet_addr FROM users WHERE id = ?1))
+                   AND (?5 IS NULL OR creator = ?5) AND (?6 IS NULL OR status = ?6) AND (created_at, name) < (?2, ?3)
+                   ORDER BY created_at DESC, name DESC",
+            key: "created_at || '.' || name",
+            json: deployment_json!(),
+            bytes: "0"
+        ),
+        user,
+        key,
+        name,
+        page.limit,
+        creator,
+        status.map(Status::name)
+    )
+}
+
+pub(super) fn show(name: &str, user: Option<&str>) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            deployment_json!(),
+            " AS json FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!()
+        ),
+        name,
+        user
+    )
+}
+
+/// Goes on to `status` if that follows the present one. Answers with the
+/// deployment then.
+pub(super) fn set_status(
+    name: &str,
+    user: Option<&str>,
+    status: Status,
+    url: Option<&str>,
+    error: Option<&str>,
+    now: i64,
+) -> Statement {
+    sql!(
+        concat!(
+            "UPDATE fleet_deployments SET status = ?3, url = coalesce(?5, url), error = ?6, updated_at = ?7
+             WHERE name = ?1 AND status = ?4 AND ",
+            is_theirs!(),
+            " RETURNING ",
+            deployment_json!(),
+            " AS json"
+        ),
+        name,
+        user,
+        status.name(),
+        status.follows().name(),
+        url,
+        error,
+        now
+    )
+}
+
+pub(super) fn set_env(
+    name: &str,
+    user: Option<&str>,
+    env_names: &str,
+    env_sealed: Option<&str>,
+    port: Option<u32>,
+    now: i64,
+) -> Statement {
+    sql!(
+        concat!(
+            "UPDATE fleet_deployments SET env_names = ?3, env_sealed = ?4, port = coalesce(?5, port), updated_at = ?6
+             WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING ",
+            deployment_json!(),
+            " AS json"
+        ),
+        name,
+        user,
+        env_names,
+        env_sealed,
+        port,
+        now
+    )
+}
+
+pub(super) fn set_replicas(name: &str, user: Option<&str>, replicas: u32, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "UPDATE fleet_deployments SET replicas = ?3, updated_at = ?4
+             WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING ",
+            deployment_json!(),
+            " AS json"
+        ),
+        name,
+        user,
+        replicas,
+        now
+    )
+}
+
+pub(super) fn delete(name: &str, user: Option<&str>) -> Statement {
+    sql!(
+        concat!(
+            "DELETE FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!(),
+            " RETURNING json_object('name', name) AS json"
+        ),
+        name,
+        user
+    )
+}
+
+/// What a deployer gets: the sealed environment as it is kept.
+#[derive(Debug, Deserialize)]
+pub(super) struct Sealed {
+    pub(super) sealed: Option<String>,
+}
+
+pub(super) fn sealed_env(name: &str, user: Option<&str>) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('sealed', env_sealed) AS json FROM fleet_deployments WHERE name = ?1 AND ",
+            is_theirs!()
+        ),
+        name,
+        user
+    )
+}
+
+// --- Machines ---------------------------------------------------------------
+
+/// Registers the machine of a wallet, or gives it a new token.
+pub(super) fn register(wallet: &str, hash: &str, hint: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO workers (wallet, token_hash, token_hint, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT (wallet) DO UPDATE SET token_hash = excluded.token_hash,
+           token_hint = excluded.token_hint, updated_at = excluded.updated_at",
+        wallet,
+        hash,
+        hint,
+        now
+    )
+}
+
+pub(super) fn revoke(wallet: &str, user: Option<&str>, now: i64) -> Statement {
+    sql!(
+        "UPDATE workers SET token_hash = NULL, token_hint = NULL, updated_at = ?3
+         WHERE wallet = ?1 AND (?2 IS NULL OR wallet = (SELECT wallet_addr FROM users WHERE id = ?2))
+         RETURNING json_object('wallet', wallet) AS json",
+        wallet,
+        user,
+        now
+    )
+}
+
+/// A page of the machines of `user`'s wallet, or of everybody, by wallet.
+pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
+    let after = page.after.as_ref().map_or("", |(_, wallet)| wallet.as_str());
+    sql!(
+        page!(
+            rows: "FROM (SELECT w.wallet, w.token_hint, w.created_at, x.seen_at, x.hostname, x.system
+                         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet) w
+                   WHERE (?1 IS NULL OR wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
+                     AND wallet > ?3 AND ?2 = ?2 ORDER BY wallet",
+            key: "'0.' || wallet",
+            json: concat!(
+                "json_object('walletAddress', wallet, 'tokenHint', token_hint, 'createdAt', ", rfc3339!("created_at"),
+                ", 'lastSeen', ", rfc3339!("seen_at"), ", 'hostname', hostname, 'system', json(system), ",
+                "'status', CASE WHEN seen_at IS NULL THEN 'UNKNOWN' WHEN ?5 - seen_at <= 900000 THEN 'HEALTHY' ",
+                "WHEN ?5 - seen_at <= 1800000 THEN 'WARNING' ELSE 'DEAD' END)"
+            ),
+            bytes: "0"
+        ),
+        user,
+        0_i64,
+        after,
+        page.limit,
+        now
+    )
+}
+
+/// A machine, as far as its routes tell of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Worker {
+    pub(super) seen_at: Option<i64>,
+    pub(super) start_at: Option<i64>,
+    pub(super) end_at: Option<i64>,
+    pub(super) containers: Option<serde_json::Value>,
+    pub(super) system: Option<serde_json::Value>,
+    pub(super) hostname: Option<String>,
+}
+
+/// The machine of a wallet, if it is registered or has beaten.
+pub(super) fn worker(wallet: &str, user: Option<&str>) -> Statement {
+    sql!(
+        "SELECT json_object('seenAt', x.seen_at, 'startAt', x.start_at, 'endAt', x.end_at,
+           'containers', json(x.containers), 'system', json(x.system), 'hostname', x.hostname) AS json
+         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
+         WHERE w.wallet = ?1 AND (?2 IS NULL OR w.wallet = (SELECT wallet_addr FROM users WHERE id = ?2))",
+        wallet,
+        user
+    )
+}
+
+// --- Beats ------------------------------------------------------------------
+
+/// A beat that has been found good.
+#[derive(Debug)]
+pub(super) struct Beat<'a> {
+    pub(super) wallet: &'a str,
+    pub(super) at: i64,
+    /// JSON; none says nothing of them.
+    pub(super) containers: Option<&'a str>,
+    pub(super) system: Option<&'a str>,
+    pub(super) hostname: Option<&'a str>,
+}
+
+/// [`super::window::beat`] in one statement, so that beats that come at once
+/// take turns. Answers with the window; with nothing when the beat is stale.
+/// Triggers record the window that is over, and a machine that is new.
+pub(super) fn beat(beat: &Beat<'_>, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers, system, hostname)
+         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6)
+         ON CONFLICT (wallet) DO UPDATE SET
+           start_at = CASE WHEN ?2 - end_at <= ?7 THEN start_at ELSE ?2 END,
+           end_at = ?2, seen_at = ?3, containers = coalesce(?4, containers),
+           system = coalesce(?5, system), hostname = coalesce(?6, hostname)
+         WHERE ?2 > end_at
+         RETURNING json_object('start', start_at, 'end', end_at) AS json",
+        beat.wallet,
+        beat.at,
+        now,
+        beat.containers,
+        beat.system,
+        beat.hostname,
+        GAP_MS
+    )
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Open {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+impl From<Open> for Window {
+    fn from(open: Open) -> Self {
+        Self { start: open.start, end: open.end }
+    }
+}
+
+pub(super) fn window(wallet: &str) -> Statement {
+    sql!(
+        "SELECT json_object('start', start_at, 'end', end_at) AS json FROM worker_windows WHERE wallet = ?1",
+        wallet
+    )
+}
+
+/// The next machines that the sweep looks at: records the windows of those
+/// that fell silent before `silent`, and moves on. A window stays where it is,
+/// for a beat that was under way may still make it longer: then its record
+/// grows with it.
+pub(super) fn sweep(most: i64, silent: i64) -> [Statement; 3] {
+    [
+        sql!(
+            "INSERT INTO worker_uptime_records (wallet, time_from, time_to)
+             SELECT wallet, start_at, end_at FROM (
+               SELECT * FROM worker_windows WHERE wallet > (SELECT after_wallet FROM fleet_sweep) ORDER BY wallet LIMIT ?1
+             ) WHERE end_at < ?2 AND flushed_at_end IS NOT end_at
+             ON CONFLICT (wallet, time_from) DO UPDATE SET time_to = max(time_to, excluded.time_to)",
+            most,
+            silent
+        ),
+        sql!(
+            "UPDATE worker_windows SET flushed_at_end = end_at WHERE wallet IN (
+               SELECT wallet FROM worker_windows WHERE wallet > (SELECT after_wallet FROM fleet_sweep)
+               ORDER BY wallet LIMIT ?1
+             ) AND end_at < ?2 AND flushed_at_end IS NOT end_at",
+            most,
+            silent
+        ),
+        sql!(
+            "UPDATE fleet_sweep SET after_wallet = coalesce((
+               SELECT wallet FROM worker_windows WHERE wallet > after_wallet ORDER BY wallet LIMIT 1 OFFSET ?1 - 1
+             ), '') RETURNING json_object('after', after_wallet) AS json",
+            most
+        ),
+    ]
+}
+
+// --- Uptime -----------------------------------------------------------------
+
+/// Records and the open window of a machine that touch a period, clipped to
+/// it, newest first. An open window that is recorded already counts once, as
+/// long as it is now. (D1 binds every number as a REAL, hence the casts.)
+macro_rules! intervals {
+    () => {
+        "(SELECT max(time_from, CAST(?5 AS INTEGER)) AS time_from, min(time_to, CAST(?6 AS INTEGER)) AS time_to, open FROM (
+            SELECT time_from, time_to, 0 AS open FROM worker_uptime_records r WHERE wallet = ?1
+              AND NOT EXISTS (SELECT 1 FROM worker_windows x WHERE x.wallet = ?1 AND x.start_at = r.time_from)
+            UNION ALL SELECT start_at, end_at, 1 FROM worker_windows WHERE wallet = ?1
+          ) WHERE time_to >= ?5 AND time_from <= ?6)"
+    };
+}
+
+pub(super) fn uptime(wallet: &str, from: i64, to: i64, page: &Page) -> Statement {
+    let (key, _) = page.bound();
+    sql!(
+        page!(
+            rows: concat!("FROM ", intervals!(), " WHERE time_from < ?2 AND ?3 = '' ORDER BY time_from DESC"),
+            key: "time_from || '.'",
+            json: concat!(
+                "json_object('timeFrom', ", rfc3339!("time_from"), ", 'timeTo', ", rfc3339!("time_to"),
+                ", 'durationSeconds', (time_to - time_from) / 1000, 'open', json(iif(open, 'true', 'false')))"
+            ),
+            bytes: "0"
+        ),
+        wallet,
+        key,
+        "",
+        page.limit,
+        from,
+        to
+    )
+}
+
+/// The whole seconds of a period in which the machine ran.
+pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT CAST(coalesce(sum(time_to - time_from), 0) / 1000 AS TEXT) AS json FROM ",
+            intervals!(),
+            " WHERE ?2 = ?3 AND ?4 = 0"
+        ),
+        wallet,
+        0_i64,
+        0_i64,
+        0_i64,
+        from,
+        to
+    )
+}
+
+// --- Payments ---------------------------------------------------------------
+
+macro_rules! payment_json {
+    () => {
+        concat!(
+            "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, 'txHash', tx_hash, ",
+            "'createdAt', ",
+            rfc3339!("created_at"),
+            ")"
+        )
+    };
+}
+
+/// A payment to be entered.
+#[derive(Debug)]
+pub(super) struct NewPayment<'a> {
+    pub(super) user: &'a str,
+    pub(super) name: &'a str,
+    pub(super) amount: &'a str,
+    pub(super) creator: &'a str,
+    pub(super) tx_hash: Option<&'a str>,
+}
+
+/// Answers with the payment; with nothing when its transaction is entered
+/// already, or itself: `entry` is the same for each try of one request.
+pub(super) fn pay(new: &NewPayment<'_>, entry: &str, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO payments (entry_id, user_id, name, amount, creator, tx_hash, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING ",
+            payment_json!(),
+            " AS json"
+        ),
+        entry,
+        new.user,
+        new.name,
+        new.amount,
+        new.creator,
+        new.tx_hash,
+        now
+    )
+}
+
+pub(super) fn payment_of(entry: &str, tx_hash: Option<&str>, user: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            payment_json!(),
+            " AS json FROM payments WHERE (entry_id = ?1 OR tx_hash = ?2) AND user_id = ?3"
+        ),
+        entry,
+        tx_hash,
+        user
+    )
+}
+
+pub(super) fn payment(id: i64, user: Option<&str>) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            payment_json!(),
+            " AS json FROM payments WHERE id = ?1 AND (?2 IS NULL OR user_id = ?2)"
+        ),
+        id,
+        user
+    )
+}
+
+pub(super) fn payments(user: Option<&str>, creator: Option<&str>, page: &Page) -> Statement {
+    let (key, id) = page.bound();
+    // Ids are numbers, and above every cursor's bound when there is none.
+    let id = id.parse::<i64>().unwrap_or(i64::MAX >> 11);
+    sql!(
+        page!(
+            rows: "FROM payments WHERE (?1 IS NULL OR user_id = ?1) AND (?5 IS NULL OR creator = ?5)
+                   AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: payment_json!(),
+            bytes: "0"
+        ),
+        user,
+        key,
+        id,
+        page.limit,
+        creator
+    )
+}
+
+/// What a machine is owed for a period.
+#[derive(Debug)]
+pub(super) struct NewPayout<'a> {
+    pub(super) wallet: &'a str,
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) seconds: i64,
+    pub(super) payment: NewPayment<'a>,
+}
+
+/// Enters what is owed, unless a period that touches this one is closed
+/// already. Answers first with a row if it is entered now, and last with the
+/// payout of exactly this period.
+pub(super) fn close(payout: &NewPayout<'_>, now: i64) -> [Statement; 3] {
+    let NewPayout { wallet, from, to, seconds, payment } = payout;
+    [
+        sql!(
+            "INSERT INTO payments (user_id, name, amount, creator, created_at)
+             SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (
+               SELECT 1 FROM payouts WHERE wallet = ?6 AND period_from < ?8 AND period_to > ?7
+             ) RETURNING json_object('id', id) AS json",
+            payment.user,
+            payment.name,
+            payment.amount,
+            payment.creator,
+            now,
+            *wallet,
+            *from,
+            *to
+        ),
+        sql!(
+            "INSERT INTO payouts (wallet, period_from, period_to, uptime_seconds, payment_id)
+             SELECT ?1, ?2, ?3, ?4, (SELECT max(id) FROM payments) WHERE changes() > 0",
+            *wallet,
+            *from,
+            *to,
+            *seconds
+        ),
+        sql!(
+            concat!(
+                "SELECT json_object('walletAddress', o.wallet, 'from', ",
+                rfc3339!("o.period_from"),
+                ", 'to', ",
+                rfc3339!("o.period_to"),
+                ", 'uptimeSeconds', o.uptime_seconds, 'amount', p.amount, 'paymentId', p.id) AS json
+                 FROM payouts o JOIN payments p ON p.id = o.payment_id
+                 WHERE o.wallet = ?1 AND o.period_from = ?2 AND o.period_to = ?3"
+            ),
+            *wallet,
+            *from,
+            *to
+        ),
+    ]
+}

@@ -1,0 +1,87 @@
+//! When a machine ran: windows, made of beats.
+//!
+//! A window is `[start, end]`, from the first to the last beat of an unbroken
+//! row of them. This is the rule; `store::beat` is the same in SQL, where it
+//! holds for beats that come at once, and the two are held against each other
+//! by a simulation (simulation.rs).
+
+/// A beat at most this long after the last one still belongs to its window.
+pub(super) const GAP_MS: i64 = 30 * 60 * 1000;
+/// How far ahead of ours a machine's clock may be.
+pub(super) const AHEAD_MS: i64 = 5 * 60 * 1000;
+
+/// A machine's time of running, in milliseconds of the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) start: i64,
+    pub(super) end: i64,
+}
+
+/// What a beat does.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// It is not newer than the window's end, and changes nothing.
+    Stale,
+    /// The window goes on, or is the machine's first.
+    Extends(Window),
+    /// The first window is over and to be recorded; the second one begins.
+    Begins { closed: Window, opened: Window },
+}
+
+/// What a beat at `at` does to `open`, the window of its machine.
+#[cfg(test)]
+pub(super) fn beat(open: Option<Window>, at: i64) -> Beat {
+    let fresh = Window { start: at, end: at };
+    match open {
+        None => Beat::Extends(fresh),
+        Some(open) if at <= open.end => Beat::Stale,
+        Some(open) if at - open.end <= GAP_MS => Beat::Extends(Window { end: at, ..open }),
+        Some(open) => Beat::Begins { closed: open, opened: fresh },
+    }
+}
+
+/// How a machine is, by the time since it was last seen: two beats may be
+/// missed before anybody worries.
+pub(super) fn status(seen_at: Option<i64>, now: i64) -> &'static str {
+    const HEALTHY_MS: i64 = 15 * 60 * 1000;
+    match seen_at.map(|seen_at| now - seen_at) {
+        None => "UNKNOWN",
+        Some(silent) if silent <= HEALTHY_MS => "HEALTHY",
+        Some(silent) if silent <= GAP_MS => "WARNING",
+        Some(_) => "DEAD",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Window = Window { start: 1_000, end: 5_000 };
+
+    #[test]
+    fn thirty_minutes_to_the_millisecond() {
+        let at = |gap| beat(Some(OPEN), OPEN.end + gap);
+        assert_eq!(at(GAP_MS - 1), Beat::Extends(Window { start: 1_000, end: 1_804_999 }));
+        assert_eq!(at(GAP_MS), Beat::Extends(Window { start: 1_000, end: 1_805_000 }));
+        let opened = Window { start: 1_805_001, end: 1_805_001 };
+        assert_eq!(at(GAP_MS + 1), Beat::Begins { closed: OPEN, opened });
+    }
+
+    #[test]
+    fn what_is_not_newer_changes_nothing() {
+        for at in [OPEN.end, OPEN.end - 1, OPEN.start, 0] {
+            assert_eq!(beat(Some(OPEN), at), Beat::Stale);
+        }
+    }
+
+    #[test]
+    fn a_machine_is_as_well_as_it_was_seen_lately() {
+        let minutes = |minutes: i64| status(Some(0), minutes * 60_000);
+        assert_eq!(
+            [minutes(0), minutes(15), minutes(16), minutes(30), minutes(31)],
+            ["HEALTHY", "HEALTHY", "WARNING", "WARNING", "DEAD"]
+        );
+        assert_eq!(status(None, 0), "UNKNOWN");
+    }
+}

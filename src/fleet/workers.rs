@@ -1,0 +1,184 @@
+//! The machines: who they are, how they are, and when they ran.
+
+use chrono::DateTime;
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{owner, store, window};
+use crate::{
+    accounts::{self, Credential, token},
+    error::{Error, rfc3339},
+    http::{Exchange, body, caller::Caller, page},
+    platform::{clock::now_ms, response::Response},
+};
+
+pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewWorker {
+    /// The text of a challenge (`POST /auth/wallet/challenge`), byte for byte.
+    #[serde(default)]
+    #[garde(inner(length(max = 4096)))]
+    message: Option<String>,
+    /// The wallet's signature of it.
+    #[serde(default)]
+    #[garde(inner(length(max = 1024)))]
+    signature: Option<String>,
+    /// Only in development without a credential: the wallet, taken at its word.
+    #[serde(default)]
+    #[garde(inner(length(max = 42)))]
+    wallet_address: Option<String>,
+}
+
+/// `POST /workers`: registers the machine of a wallet, or gives it a new token
+/// in place of its old one. The only answer that ever shows the token.
+pub(crate) async fn register(exchange: Exchange) -> Result<Response, Error> {
+    let new: NewWorker = body::json(&exchange).await?;
+    let (wallet, user) = owner_of_new(&exchange, new).await?;
+    let (token, now) = (token::fresh(token::Kind::Worker)?, now_ms());
+    exchange
+        .database()?
+        .batch([
+            store::register(&wallet, &token.hash(), &token.hint(), now),
+            crate::audit::entry(&user, "worker.register", &wallet, &exchange.request_id, now),
+        ])
+        .await?;
+    let body = json!({ "walletAddress": wallet, "token": token.reveal() });
+    Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
+}
+
+/// The wallet that is proved, and its user.
+async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, String), Error> {
+    if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
+        return accounts::sign_in::prove(exchange, message, signature).await;
+    }
+    let Caller::User(user) = &exchange.caller else {
+        return Err(unproved());
+    };
+    if user.credential == Credential::LocalDeveloper {
+        let wallet = new.wallet_address.ok_or_else(|| Error::invalid("/walletAddress", "is missing"))?;
+        return Ok((super::wallet(&wallet, "/walletAddress")?, user.id.clone()));
+    }
+    if matches!(user.credential, Credential::Key(_)) {
+        return Err(by_a_key());
+    }
+    let wallet = accounts::wallet_of(&user.id, &exchange.database()?).await?;
+    let wallet = wallet.ok_or_else(no_wallet)?;
+    Ok((wallet, user.id.clone()))
+}
+
+pub(super) fn unproved() -> Error {
+    Error::Unauthorized(
+        "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
+            .into(),
+    )
+}
+
+pub(super) fn by_a_key() -> Error {
+    Error::Forbidden {
+        code: "insufficient_scope",
+        detail: "A machine is registered by its wallet's signature, or by a user who is signed in".into(),
+    }
+}
+
+pub(super) fn no_wallet() -> Error {
+    Error::Refused {
+        code: "no_wallet",
+        detail: "Your account has no wallet; link one by POST /auth/wallet/verify".to_owned(),
+    }
+}
+
+/// `DELETE /workers/:wallet`: revokes the machine's token at once. What is
+/// recorded of it stays.
+pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let revoke = store::revoke(&wallet, owner(&exchange), now_ms());
+    let batch = [revoke, exchange.audit_change("worker.revoke", &wallet)];
+    let [revoked, _] = exchange.database()?.batch(batch).await?;
+    if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
+}
+
+/// `GET /workers`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let page = page::Page::of(&exchange)?;
+    let list = store::workers(owner(&exchange), &page, now_ms());
+    let answer = exchange.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /workers/:wallet`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let Some(worker) = find(&exchange, &wallet).await? else {
+        return Ok(Response::json(200, json!({ "exists": false }).to_string()));
+    };
+    let now = now_ms();
+    let status = window::status(worker.seen_at, now);
+    let body = json!({
+        "exists": true,
+        "isActive": matches!(status, "HEALTHY" | "WARNING"),
+        "walletAddress": wallet,
+        "status": status,
+        "lastSeen": worker.seen_at.map(rfc3339),
+        "window": shown(&worker),
+        "hostname": worker.hostname,
+        "system": worker.system,
+    });
+    Ok(Response::json(200, body.to_string()))
+}
+
+fn shown(worker: &store::Worker) -> Option<Value> {
+    let (start, end) = (worker.start_at?, worker.end_at?);
+    Some(json!({ "startTime": rfc3339(start), "endTime": rfc3339(end) }))
+}
+
+/// `GET /workers/:wallet/status`
+pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let seen_at = find(&exchange, &wallet).await?.and_then(|worker| worker.seen_at);
+    let body = json!({ "status": window::status(seen_at, now_ms()), "lastSeen": seen_at.map(rfc3339) });
+    Ok(Response::json(200, body.to_string()))
+}
+
+/// `GET /workers/:wallet/containers`: those of the last beat.
+pub(crate) async fn containers(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let worker = find(&exchange, &wallet).await?.ok_or(NOT_FOUND)?;
+    Ok(Response::json(200, worker.containers.unwrap_or_else(|| json!([])).to_string()))
+}
+
+/// `GET /workers/:wallet/uptime`: when it ran, newest first, the open window
+/// among it; `X-Uptime-Seconds` is the whole of the period.
+pub(crate) async fn uptime(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let page = page::Page::of(&exchange)?;
+    let (from, to) = (time(&exchange, "from", 0)?, time(&exchange, "to", MOST_MS)?);
+    if from > to {
+        return Err(Error::invalid("to", "must not be before `from`"));
+    }
+    find(&exchange, &wallet).await?.ok_or(NOT_FOUND)?;
+    let [list, total] = exchange
+        .database()?
+        .batch([store::uptime(&wallet, from, to, &page), store::uptime_seconds(&wallet, from, to)])
+        .await?;
+    let total: Option<i64> = total.first()?;
+    let response = page::response(list.into_json().as_deref(), &exchange);
+    Ok(response.with("x-uptime-seconds", total.unwrap_or_default().to_string()))
+}
+
+/// Far enough, and exact in a database's number.
+const MOST_MS: i64 = 1 << 47;
+
+fn time(exchange: &Exchange, name: &str, default: i64) -> Result<i64, Error> {
+    let Some(text) = exchange.query(name) else { return Ok(default) };
+    let time = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis());
+    time.filter(|ms| (0..=MOST_MS).contains(ms))
+        .ok_or_else(|| Error::invalid(name, "must be a time of RFC 3339, such as 2026-11-21T00:00:00Z"))
+}
+
+async fn find(exchange: &Exchange, wallet: &str) -> Result<Option<store::Worker>, Error> {
+    exchange.database()?.query(store::worker(wallet, owner(exchange))).await?.first()
+}

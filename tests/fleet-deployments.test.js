@@ -302,3 +302,25 @@ test("A creation that is sent again with its Idempotency-Key is the same one", a
   assert.equal((await sql("SELECT * FROM fleet_deployments WHERE name = ?", sent.name)).length, 1);
   await problem(await call("POST", "/deployments", { ...sent, port: 1 }, me.token, headers), 422, "idempotency_key_reused");
 });
+
+test("What a wallet's user has comes along into the account that the wallet is linked to, and goes with it", async () => {
+  const owner = await signIn();
+  const creator = owner.wallet.address;
+  const { name } = await create({ creator, envVars: { A: "b" } }, owner.token);
+  const { id } = await ok(201, "POST", "/payments", { name: "Rent", amount: "1", creator }, owner.token);
+  const { token: machine, walletAddress } = await ok(201, "POST", "/workers", {}, owner.token);
+  const beat = () => call("POST", "/heartbeat", { walletAddress, timestamp: new Date().toISOString(), containers: [] }, machine);
+  assert.equal((await beat()).status, 200);
+
+  const linked = mint({});
+  const { userId } = await signIn(owner.wallet, linked);
+  assert.equal((await ok(200, "GET", `/deployments/${name}`, undefined, linked)).name, name);
+  assert.equal((await ok(200, "GET", `/payments/${id}`, undefined, linked)).id, id);
+  assert.equal((await ok(200, "GET", `/workers/${walletAddress}`, undefined, linked)).exists, true);
+  assert.equal((await beat()).status, 200);
+
+  assert.equal((await call("DELETE", `/auth/me?confirm=${userId}`, undefined, linked)).status, 204);
+  assert.equal(await stored(name), undefined);
+  await problem(await beat(), 401);
+  assert.equal((await row("SELECT amount FROM payments WHERE id = ?", id)).amount, "1", "the ledger stays");
+});

@@ -52,7 +52,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         .database()?
         .batch([store::create(&new, now_ms()), store::show(&name, Some(&user.id))])
         .await?;
-    if created.is_empty() && !(exchange.is_again() && !own.is_empty()) {
+    let is_found = exchange.is_again() && !own.is_empty();
+    if created.is_empty() && !is_found {
         return Err(name_taken());
     }
     Ok(shown(201, own)?.with("location", format!("/deployments/{name}")))

@@ -10,7 +10,7 @@ use crate::{
     accounts::{self, Scope},
     admin, chat, deploy, discovery, docs,
     error::{Error, Family},
-    fleet::{deployments, heartbeat, payments, setup, workers},
+    fleet::{self, deployments, heartbeat, payments, workers},
     metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
@@ -105,7 +105,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Staff GET "/admin/audit" => admin::audit_log;
         Operator GET "/admin/audit/verify" => admin::verify_audit_log;
 
-        Public GET "/api/setup" => setup::show;
+        Public GET "/api/setup" => fleet::setup::show;
     }
     Fleet {
         Scope(Deploy) POST "/deployments" => deployments::create;

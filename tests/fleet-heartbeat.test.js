@@ -234,7 +234,7 @@ test("A machine is registered by its wallet's signature or by its user, and its 
   const { key } = await newKey(session.token, { scopes: ["deploy", "account"] });
   await problem(await call("POST", "/workers", {}, key), 403, "insufficient_scope");
   await problem(await call("POST", "/workers", {}), 401);
-  await problem(await call("POST", "/workers", {}, mint({})), 400);
+  await problem(await call("POST", "/workers", {}, mint({})), 409, "no_wallet");
   await problem(await call("POST", "/workers", { walletAddress: newAddress() }, token), 401);
   const after = await rowCounts(worker);
   assert.equal(after.workers, before.workers);

@@ -25,19 +25,20 @@ const fakes = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay:
 after(() => Promise.all(fakes.map((fake) => fake.close())));
 const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = fakes.map(({ url }) => url);
 const [, , , stack, claude] = fakes;
-const sources = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL };
+const variables = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL, PAYOUT_RATE: "1000", SEALING_KEY: "5ea1".repeat(16) };
 
 /** A Worker and the headers of whoever asks it. */
 async function development() {
-  return { hatch: await startWorker(sources), headers: {} };
+  return { hatch: await startWorker(variables), headers: {} };
 }
 
 async function inProduction() {
-  const hatch = await startWorker({ ...sources, ...production(stack), ...claudeVars(claude), HOSTING_DOMAIN: "localhost" });
+  const hatch = await startWorker({ ...variables, ...production(stack), ...claudeVars(claude), HOSTING_DOMAIN: "localhost" });
   // Neither signing out nor revoking a key ends a token of Stack Auth.
   const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
   const token = stack.mint({ sub: "ada", email: `ada@${STAFF_DOMAIN}`, email_verified: true, exp });
-  const headers = as(token);
+  // Spelled as Schemathesis looks for it when it tries without.
+  const headers = { Authorization: as(token).authorization };
   const api = (method, path, body, more) => hatch.api(method, path, body, { ...headers, ...more });
   return { hatch: { ...hatch, api }, headers };
 }

@@ -458,9 +458,10 @@ test("the Worker puts nothing into the script but a wallet, a token and its own 
   for (const bad of [shell, `${wallet}${shell}`, `${wallet}\n`, "", wallet.slice(2), `${wallet}0`, `0x${"g".repeat(40)}`, "@WALLET@"]) {
     await problem(await script({ wallet: bad, token }), 400, "validation_failed");
   }
-  for (const bad of [shell, `${token}${shell}`, `${token}\n`, "", "wk_", token.slice(0, -1), `${token}0`, session, TOKEN, "@TOKEN@", "$(id)"]) {
+  for (const bad of [shell, `${token}${shell}`, `${token}\n`, "", "wk_", token.slice(0, -1), `${token}0`, session, "@TOKEN@", "$(id)"]) {
     await problem(await script({ wallet, token: bad }), 400, "validation_failed");
   }
+  await problem(await script({ wallet, token: TOKEN }), 401, "unauthorized");
   await problem(await script({ token }), 400, "validation_failed");
   await problem(await script({ wallet }), 400, "validation_failed");
 });

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{deployments, heartbeat, payments, status::Status, workers};
+use super::{deployments, heartbeat, payments, setup, status::Status, workers};
 use crate::{
     error::Error,
     openapi::{Answer, Count, Operation, Room, Time},
@@ -34,7 +34,7 @@ impl JsonSchema for Wallet {
     }
 }
 
-const ADDRESS: &str = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40})$";
+pub(super) const ADDRESS: &str = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40})$";
 const TIMESTAMP: &str = r"^(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,3})?Z$";
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
 const GITHUB: &str = r"^https://github\.com/[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-]{1,90}(?:\.git)?/?$";
@@ -418,7 +418,7 @@ fn beats() -> Vec<Operation> {
                 },
                 "required": ["walletAddress", "timestamp", "containers"],
             }),
-            json!({ "walletAddress": WALLET, "timestamp": "2026-11-21T12:00:00Z",
+            json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
                     "containers": [{ "containerName": "web", "port": "8080" }] }),
         )),
         with_auth(Operation::new("POST /heartbeat/ping", "fleet.ping", "Say that a machine runs").object(
@@ -427,7 +427,7 @@ fn beats() -> Vec<Operation> {
                 "properties": { "walletAddress": text(ADDRESS), "timestamp": text(TIMESTAMP) },
                 "required": ["walletAddress", "timestamp"],
             }),
-            json!({ "walletAddress": WALLET, "timestamp": "2026-11-21T12:00:00Z" }),
+            json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z" }),
         )),
     ]
 }
@@ -504,8 +504,13 @@ fn machines() -> Vec<Operation> {
             .answers(Answer::new(200, "Those of its last beat.").json(containers))
             .fails(workers::NOT_FOUND),
         Operation::new("GET /api/setup", "fleet.setup", "The script by which a machine joins")
-            .query("wallet", "Of the machine.", json_schema!({ "type": "string", "pattern": ADDRESS }))
-            .query("token", "Of the machine, `wk_…`.", json_schema!({ "type": "string" }))
+            .must_query("wallet", "Of the machine.", json_schema!({ "type": "string", "pattern": ADDRESS }))
+            .must_query(
+                "token",
+                "Of the machine; its last six digits are a checksum.",
+                json_schema!({ "type": "string", "pattern": "^wk_[0-9A-Za-z]{49}$" }),
+            )
+            .fails(setup::mistyped())
             .answers(
                 Answer::new(200, "A POSIX shell script.")
                     .file("text/x-shellscript")

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Violation};
+use crate::{
+    error::{Error, Violation},
+    http::body,
+};
 
 /// The fields of a JSON object, and what was wrong with those that were taken.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ pub(super) fn text(
 /// A whole number of `least..=most`.
 pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32, String> {
     move |value| {
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = body::integer(value).ok().and_then(|number| u32::try_from(number).ok());
         number
             .filter(|number| (least..=most).contains(number))
             .ok_or_else(|| format!("must be a whole number from {least} to {most}"))

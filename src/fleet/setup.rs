@@ -2,7 +2,7 @@
 
 use super::wallet;
 use crate::{
-    accounts::token::{Kind, Token},
+    accounts::token::{Kind, Token, TokenError},
     error::Error,
     http::Exchange,
     platform::response::{Kind as ResponseKind, Response},
@@ -16,10 +16,7 @@ const SCRIPT: &str = include_str!("setup.sh");
 /// none of which has a character that a shell could take for anything else.
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let wallet = wallet(&exchange.query("wallet").unwrap_or_default(), "wallet")?;
-    let token = Token::parse(&exchange.query("token").unwrap_or_default());
-    let token = token.ok().filter(|token| token.kind() == Kind::Worker).ok_or_else(|| {
-        Error::invalid("token", "must be the token of a machine, wk_…: POST /workers gives it")
-    })?;
+    let token = token(&exchange.query("token").unwrap_or_default())?;
     let origin = exchange.request.origin();
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'.' | b'-' | b'[' | b']');
     if !origin.bytes().all(is_plain) {
@@ -29,4 +26,17 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         SCRIPT.replace("@WALLET@", &wallet).replace("@TOKEN@", token.reveal()).replace("@API@", origin);
     Ok(Response::bytes(ResponseKind::Api, 200, "text/x-shellscript; charset=utf-8", script.into_bytes())
         .with("content-disposition", "inline; filename=\"hatch-worker.sh\""))
+}
+
+/// The token of a machine, whether or not it is good.
+fn token(text: &str) -> Result<Token, Error> {
+    match Token::parse(text) {
+        Ok(token) if token.kind() == Kind::Worker => Ok(token),
+        Err(TokenError::Checksum) => Err(mistyped()),
+        _ => Err(Error::invalid("token", "must be the token of a machine, wk_…: POST /workers gives it")),
+    }
+}
+
+pub(super) fn mistyped() -> Error {
+    Error::InvalidToken("The token's checksum does not match: was it mistyped?".into())
 }

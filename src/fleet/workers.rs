@@ -30,6 +30,7 @@ pub(super) struct NewWorker {
     /// Only in development without a credential: the wallet, taken at its word.
     #[serde(default)]
     #[garde(inner(length(max = 42)))]
+    #[cfg_attr(test, schemars(regex(pattern = super::contract::ADDRESS)))]
     wallet_address: Option<String>,
 }
 
@@ -59,7 +60,7 @@ async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, St
         return Err(unproved());
     };
     if user.credential == Credential::LocalDeveloper {
-        let wallet = new.wallet_address.ok_or_else(|| Error::invalid("/walletAddress", "is missing"))?;
+        let wallet = new.wallet_address.ok_or_else(no_wallet)?;
         return Ok((super::wallet(&wallet, "/walletAddress")?, user.id.clone()));
     }
     if matches!(user.credential, Credential::Key(_)) {
@@ -85,9 +86,9 @@ pub(super) fn by_a_key() -> Error {
 }
 
 pub(super) fn no_wallet() -> Error {
-    Error::Refused {
+    Error::Conflict {
         code: "no_wallet",
-        detail: "Your account has no wallet; link one by POST /auth/wallet/verify".to_owned(),
+        detail: "Your account has no wallet; link one by POST /auth/wallet/verify, or send walletAddress in development".into(),
     }
 }
 

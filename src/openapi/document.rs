@@ -202,7 +202,7 @@ fn parameters(route: &Route, operation: &Operation) -> Vec<Value> {
             "name": parameter.name,
             "in": parameter.place,
             "description": parameter.about,
-            "required": parameter.place == "path",
+            "required": parameter.required,
             "schema": parameter.schema,
         });
         if let Some(example) = &parameter.example {

@@ -42,6 +42,7 @@ pub(super) struct Parameter {
     pub(super) place: &'static str,
     pub(super) about: &'static str,
     pub(super) schema: Schema,
+    pub(super) required: bool,
     pub(super) example: Option<Value>,
 }
 
@@ -101,18 +102,30 @@ impl Operation {
         example: T,
     ) -> Self {
         let schema = SchemaGenerator::default().subschema_for::<T>();
-        self.parameter(Parameter { name, place: "path", about, schema, example: Some(json!(example)) })
+        self.parameter(Parameter {
+            name,
+            place: "path",
+            about,
+            schema,
+            required: true,
+            example: Some(json!(example)),
+        })
     }
 
     /// A parameter of the query string, with its JSON schema. A value that
     /// does not match is 400.
     pub(crate) fn query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        self.parameter(Parameter { name, place: "query", about, schema, example: None })
+        self.parameter(Parameter { name, place: "query", about, schema, required: false, example: None })
+    }
+
+    /// [`Self::query`] for a parameter that must be there.
+    pub(crate) fn must_query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
+        self.parameter(Parameter { name, place: "query", about, schema, required: true, example: None })
     }
 
     /// A request header that may be there.
     pub(crate) fn header(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        self.parameter(Parameter { name, place: "header", about, schema, example: None })
+        self.parameter(Parameter { name, place: "header", about, schema, required: false, example: None })
     }
 
     /// `limit`, so many by default, and `cursor`, as [`crate::http::page`]

@@ -290,8 +290,9 @@ fn deployment_operations() -> Vec<Operation> {
                     },
                     "required": ["creator"],
                     "allOf": [
-                        { "anyOf": [{ "required": ["name"] }, { "required": ["app_name"] }, { "required": ["appName"] }] },
-                        { "anyOf": [{ "required": ["github"] }, { "required": ["github_repo"] }, { "required": ["githubRepo"] }] },
+                        { "oneOf": [{ "required": ["name"] }, { "required": ["app_name"] }, { "required": ["appName"] }] },
+                        { "oneOf": [{ "required": ["github"] }, { "required": ["github_repo"] }, { "required": ["githubRepo"] }] },
+                        { "not": { "required": ["envVars", "env_vars"] } },
                     ],
                 }),
                 json!({ "name": "my-app", "github": "https://github.com/owner/repository", "creator": WALLET }),

@@ -19,14 +19,20 @@ impl Fields {
         Self { fields, violations: Vec::new() }
     }
 
-    /// Takes the field of the first of `names` that is there and not null.
+    /// Takes the field that has one of `names`, and only one, unless it is null.
     /// `read` says what it is worth, or what is wrong with it.
     pub(super) fn optional<T>(
         &mut self,
         names: &[&str],
         read: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Option<T> {
-        let (name, value) = names.iter().find_map(|name| Some((*name, self.fields.get(*name)?)))?;
+        let mut given = names.iter().filter_map(|name| Some((*name, self.fields.get(*name)?)));
+        let (name, value) = given.next()?;
+        if let Some((again, _)) = given.next() {
+            let detail = format!("is another name of `{name}`: send one of them");
+            self.violations.push(Violation { pointer: format!("/{again}"), detail });
+            return None;
+        }
         if value.is_null() {
             return None;
         }
@@ -110,5 +116,14 @@ mod tests {
         let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
         let pointers: Vec<_> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(pointers, ["/app_name", "/port", "/creator"]);
+    }
+    #[test]
+    fn a_field_under_two_names_is_named() {
+        let Value::Object(body) = json!({ "name": "a", "app_name": "b" }) else { panic!() };
+        let mut fields = Fields::new(body);
+        fields.required(&["name", "app_name"], text(20, |_| true, "a name"));
+        let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
+        let told: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
+        assert_eq!(told, [("/app_name", "is another name of `name`: send one of them")]);
     }
 }

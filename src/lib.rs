@@ -10,6 +10,7 @@ mod admin;
 mod audit;
 mod chat;
 mod code;
+mod compile;
 mod deploy;
 mod discovery;
 mod docs;

@@ -3,7 +3,7 @@
 // environment its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after } from "node:test";
@@ -14,7 +14,7 @@ import { startSqld } from "./sqld.js";
 
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
- * stops it after the file's tests.
+ * the compiler beside it, and stops them after the file's tests.
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
@@ -29,7 +29,8 @@ export async function startWorker(vars = {}, others = []) {
   const folder = await configuration();
   const configPath = join(folder, "wrangler.toml");
   const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
-  const harness = createTestHarness({ workers: [hatch, ...others] });
+  const compiler = { configPath: join(folder, "compiler", "wrangler.toml") };
+  const harness = createTestHarness({ workers: [hatch, compiler, ...others] });
   after(async () => {
     await harness.close();
     await rm(folder, { recursive: true });
@@ -51,15 +52,19 @@ export async function startWorker(vars = {}, others = []) {
 }
 
 /**
- * A folder with wrangler.toml and what it names, and without a .dev.vars: a
+ * A folder with both wrangler.toml and what they name, and without a .dev.vars: a
  * test's Worker has its test's variables, and none of your keys.
  */
 async function configuration() {
   const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
-  const toml = await readFile("wrangler.toml", "utf8");
-  // Without its [build] as well: build/ is tested as it is.
-  await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
-  for (const name of ["build", "migrations", "public"]) await symlink(resolve(name), join(folder, name));
+  await mkdir(join(folder, "compiler"));
+  for (const path of ["wrangler.toml", "compiler/wrangler.toml"]) {
+    const toml = await readFile(path, "utf8");
+    // Without its [build] as well: what is built is tested as it is.
+    await writeFile(join(folder, path), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
+  }
+  const named = ["build", "migrations", "public", "compiler/worker.js", "compiler/build"];
+  for (const path of named) await symlink(resolve(path), join(folder, path));
   return folder;
 }
 

@@ -23,25 +23,27 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
     let [code, _] = workshop.database.batch([store::code(id), store::begin(id, now_ms())]).await?;
     // The project has been deleted: there is nothing left to do.
     let Some(code) = code.into_json() else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    let files = match site::build(&code) {
-        Ok(files) => files,
+    let site = match site::build(&code, &workshop.env).await? {
+        Ok(site) => site,
         Err(reason) => return Ok(Outcome::Failed { reason }),
     };
     match job.step.as_str() {
-        FIRST_STEP => Ok(Outcome::Next { step: PUBLISH, writes: built(&job, &files) }),
-        PUBLISH => Ok(Outcome::Done { writes: published(&job, &files)? }),
+        FIRST_STEP => Ok(Outcome::Next { step: PUBLISH, writes: built(&job, &site) }),
+        PUBLISH => Ok(Outcome::Done { writes: published(&job, &site.files)? }),
         other => Err(Error::Internal(format!("deploy has no step {other}"))),
     }
 }
 
-fn built(job: &Job, files: &[site::File]) -> Vec<Statement> {
+fn built(job: &Job, site: &site::Built) -> Vec<Statement> {
     let now = now_ms();
-    let bytes: usize = files.iter().map(|file| file.content.len()).sum();
-    let told = match files {
+    let bytes: usize = site.files.iter().map(|file| file.content.len()).sum();
+    let told = match site.files.as_slice() {
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };
-    vec![store::set_status(&job.subject_id, "deploying", now), jobs::store::log(&job.id, "info", &told, now)]
+    let mut writes = vec![store::set_status(&job.subject_id, "deploying", now)];
+    writes.extend(site.notes.iter().chain([&told]).map(|line| jobs::store::log(&job.id, "info", line, now)));
+    writes
 }
 
 fn published(job: &Job, files: &[site::File]) -> Result<Vec<Statement>, Error> {
@@ -53,7 +55,9 @@ fn published(job: &Job, files: &[site::File]) -> Result<Vec<Statement>, Error> {
 }
 
 fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
-    vec![store::set_status(&job.subject_id, "failed", now), jobs::store::log(&job.id, "error", reason, now)]
+    let mut writes = vec![store::set_status(&job.subject_id, "failed", now)];
+    writes.extend(reason.lines().map(|line| jobs::store::log(&job.id, "error", line, now)));
+    writes
 }
 
 fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {

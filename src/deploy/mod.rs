@@ -8,6 +8,7 @@ pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
 mod progress;
+mod sandbox;
 mod site;
 mod store;
 

@@ -23,6 +23,8 @@ const MODULES: &[&str] = &["tsx", "jsx", "ts", "mts", "js", "mjs"];
 /// More than any code map becomes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 const TIMEOUT_MS: u64 = 30_000;
+/// D1 takes 2,000,000 bytes in a bound value.
+const MOST_SITE_BYTES: usize = 1_900_000;
 
 /// Something that is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -108,6 +110,9 @@ pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, Bu
     };
     Ok(match ask(&task, env).await? {
         Answer::Plain => plain(code),
+        Answer::Site { files, .. } if is_too_large(&files) => {
+            Err(BuildFailed { diagnostics: vec![too_large()] })
+        }
         Answer::Site { files, notes } => Ok(Site { files, notes }),
         Answer::Wrong { diagnostics } | Answer::Checked { diagnostics } => Err(BuildFailed { diagnostics }),
         Answer::Broken => Err(BuildFailed { diagnostics: vec![broken()] }),
@@ -120,6 +125,7 @@ pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, Bu
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached. Code that is too
 /// deeply nested for it is a diagnostic, not an error.
+#[allow(dead_code, reason = "the startup generator will")]
 pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, Error> {
     let task = Task::Check { files: code.iter().filter(|(path, _)| is_module(path)).collect() };
     Ok(match ask(&task, env).await? {
@@ -174,15 +180,25 @@ async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
     serde_json::from_str(&text).map_err(|e| unreachable(e.to_string()))
 }
 
+fn of_project(message: &str) -> Diagnostic {
+    Diagnostic { path: String::new(), line: 0, column: 0, message: message.to_owned(), frame: String::new() }
+}
+
 fn broken() -> Diagnostic {
-    Diagnostic {
-        path: String::new(),
-        line: 0,
-        column: 0,
-        message: "The code is nested too deeply, or is too large, to be compiled: split its largest module"
-            .to_owned(),
-        frame: String::new(),
-    }
+    of_project("The code is nested too deeply, or is too large, to be compiled: split its largest module")
+}
+
+fn too_large() -> Diagnostic {
+    of_project("The compiled site has more than 1.9 MB: leave out modules or data that it does not need")
+}
+
+/// As JSON, with a hash for each file: a site is written in one statement.
+fn is_too_large(files: &[(String, String)]) -> bool {
+    let bytes = |(path, content): &(String, String)| {
+        let escapes = content.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\t' | b'\r')).count();
+        path.len() + content.len() + escapes + 90
+    };
+    files.iter().map(bytes).sum::<usize>() > MOST_SITE_BYTES
 }
 
 /// A static site as it is. Its `index.html` is at the root, or in one of the
@@ -190,9 +206,8 @@ fn broken() -> Diagnostic {
 fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
     let Some(root) = ROOTS.iter().find(has_index) else {
-        let message =
-            "There is no index.html to show; ask for one, or add it to the project's code".to_owned();
-        return Err(BuildFailed { diagnostics: vec![Diagnostic { message, ..broken() }] });
+        let message = "There is no index.html to show; ask for one, or add it to the project's code";
+        return Err(BuildFailed { diagnostics: vec![of_project(message)] });
     };
     let files = code
         .iter()

@@ -151,6 +151,8 @@ fn transform_options(options: &Options<'_>) -> TransformOptions {
     let mut transform = TransformOptions::default();
     transform.jsx.runtime = JsxRuntime::Automatic;
     transform.jsx.import_source = Some(options.jsx.to_owned());
+    // Marks for bundlers, and there is none.
+    transform.jsx.pure = false;
     transform.decorator.legacy = options.decorators;
     transform
 }

@@ -1,13 +1,13 @@
 //! From a project's files to those of a site.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     css,
     diagnostic::Diagnostic,
     graph::{Graph, served},
     module,
-    package::Cdn,
+    package::{self, Cdn},
     page::{self, Shared},
     path,
     plan::{self, Page, Plan},
@@ -111,10 +111,8 @@ fn build(mut project: Project, pages: BTreeMap<String, Page>, cdn: &str, urls: &
 
     let cdn = Cdn { url: cdn, manifest: &project.manifest };
     let mut notes = Vec::new();
-    let unpinned =
-        graph.packages.iter().filter_map(|specifier| crate::package::parts(specifier)).map(|(name, _)| name);
-    let mut unpinned: Vec<&str> = unpinned.filter(|name| project.manifest.version(name).is_none()).collect();
-    unpinned.dedup();
+    let unpinned: Vec<&str> =
+        packages(&graph).into_iter().filter(|name| project.manifest.version(name).is_none()).collect();
     if !unpinned.is_empty() {
         notes.push(format!(
             "No version is given of {}: the newest is taken. A package.json pins it",
@@ -137,18 +135,20 @@ fn build(mut project: Project, pages: BTreeMap<String, Page>, cdn: &str, urls: &
     let modules = graph.files.len();
     notes.insert(
         0,
-        format!("Compiled {modules} modules, with {} packages from {}", packages(&graph), shared.cdn.url),
+        format!(
+            "Compiled {modules} modules, with {} packages from {}",
+            packages(&graph).len(),
+            shared.cdn.url
+        ),
     );
     notes.dedup();
     files.extend(std::mem::take(&mut graph.files));
     Made::Site { files, notes }
 }
 
-fn packages(graph: &Graph<'_>) -> usize {
-    let mut names: Vec<&str> =
-        graph.packages.iter().filter_map(|s| crate::package::parts(s)).map(|(name, _)| name).collect();
-    names.dedup();
-    names.len()
+/// The names of the packages that are imported.
+fn packages<'g>(graph: &'g Graph<'_>) -> BTreeSet<&'g str> {
+    graph.packages.iter().filter_map(|specifier| package::parts(specifier)).map(|(name, _)| name).collect()
 }
 
 /// The files of a project that visitors get as they are.

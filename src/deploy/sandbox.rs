@@ -35,7 +35,11 @@ fn below(page: &str, root: &str) -> String {
     let (mut out, mut rest) = (String::with_capacity(page.len() + 64), page);
     while let Some((before, from_tag)) = rest.find('<').and_then(|open| rest.split_at_checked(open)) {
         out.push_str(before);
-        let end = if from_tag.starts_with("<!--") { from_tag.find("-->").map(|end| end + 3) } else { tag_end(from_tag) };
+        let end = if from_tag.starts_with("<!--") {
+            from_tag.find("-->").map(|end| end + 3)
+        } else {
+            tag_end(from_tag)
+        };
         let (tag, after) = from_tag.split_at_checked(end.unwrap_or(from_tag.len())).unwrap_or((from_tag, ""));
         out.push_str(&if tag.starts_with("<!--") { tag.to_owned() } else { with_addresses_below(tag, root) });
         // What is inside of a script or a style is no markup.
@@ -51,7 +55,8 @@ fn below(page: &str, root: &str) -> String {
 
 fn is_tag(tag: &str, name: &str) -> bool {
     let given = tag.get(1..=name.len()).unwrap_or_default();
-    given.eq_ignore_ascii_case(name) && !tag.get(name.len() + 1..).is_some_and(|t| t.starts_with(|c: char| c.is_alphanumeric()))
+    given.eq_ignore_ascii_case(name)
+        && !tag.get(name.len() + 1..).is_some_and(|t| t.starts_with(|c: char| c.is_alphanumeric()))
 }
 
 /// Where a tag ends: at a `>` outside of quotes.
@@ -76,7 +81,8 @@ fn with_addresses_below(tag: &str, root: &str) -> String {
         let places: Vec<usize> = tag.match_indices(&start).map(|(at, _)| at).collect();
         for at in places.into_iter().rev() {
             let slash = at + start.len() - 1;
-            let stands_alone = tag.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_whitespace()));
+            let stands_alone =
+                tag.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_whitespace()));
             let is_host = tag.get(slash + 1..).is_some_and(|after| after.starts_with('/'));
             if stands_alone && !is_host {
                 tag.insert_str(slash, root);
@@ -103,7 +109,10 @@ mod tests {
     #[test]
     fn addresses_from_the_root_are_below_the_apps_own() {
         for (page, sandboxed) in [
-            ("<script type=\"module\" src=\"/a.js\"></script>", "<script type=\"module\" src=\"/p/x/a.js\"></script>"),
+            (
+                "<script type=\"module\" src=\"/a.js\"></script>",
+                "<script type=\"module\" src=\"/p/x/a.js\"></script>",
+            ),
             ("<a href='/'><a href=/b>", "<a href='/p/x/'><a href=/p/x/b>"),
             ("<img alt=\"1 > 0\" src=\"/c.svg\">", "<img alt=\"1 > 0\" src=\"/p/x/c.svg\">"),
         ] {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{site, store};
 use crate::{
     error::Error,
-    jobs::{self, Job, Kind, Outcome, Workshop},
+    jobs::{self, Job, Kind, Outcome, Policy, Workshop},
     platform::clock::now_ms,
     store::Statement,
 };
@@ -14,8 +14,13 @@ use crate::{
 pub(super) const FIRST_STEP: &str = "build";
 const PUBLISH: &str = "publish";
 
-pub(crate) const KIND: Kind =
-    Kind { name: "deploy", step: |job, workshop| Box::pin(step(job, workshop)), failed, revived };
+pub(crate) const KIND: Kind = Kind {
+    name: "deploy",
+    policy: |_| Policy::QUICK,
+    step: |job, workshop| Box::pin(step(job, workshop)),
+    failed,
+    revived,
+};
 
 /// Both steps make the files: that takes less than keeping them in between.
 async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {

@@ -7,7 +7,6 @@
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
-mod progress;
 mod site;
 mod store;
 
@@ -19,9 +18,9 @@ use crate::{
     accounts::quotas::{self, Quota},
     code::CodeMap,
     error::Error,
-    http::{Exchange, body},
+    http::{Exchange, body, progress},
     jobs,
-    platform::{clock::now_ms, response::Response, stream},
+    platform::{clock::now_ms, response::Response},
     store::{Rows, projects},
 };
 
@@ -144,20 +143,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let last_event_id = exchange.request.header("last-event-id");
-    let follower = progress::Follower::new(
-        exchange.database()?,
-        exchange.env.clone(),
-        exchange.param("id"),
-        exchange.caller.user_id()?,
-        last_event_id.as_deref(),
-    );
-    let first = follower.look().await?.ok_or(NOT_FOUND)?;
-    if first.is_final() && last_event_id.as_deref() == Some(progress::END) {
-        // 204 tells an EventSource that reconnects to stop.
-        return Ok(Response::empty(204));
-    }
-    let (client, body) = stream::channel()?;
-    exchange.background.run(follower.follow(first, client));
-    Ok(Response::events(body))
+    let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
+    let look = move |seen| store::standing(&id, &user, seen, now_ms());
+    progress::stream(exchange, Box::new(look), NOT_FOUND).await
 }

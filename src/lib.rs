@@ -15,6 +15,7 @@ mod discovery;
 mod docs;
 mod error;
 mod fleet;
+mod generate;
 mod http;
 mod jobs;
 mod metrics;

@@ -1,0 +1,9 @@
+//! Hatchr: from a prompt to a packaged startup.
+
+mod archive;
+mod complete;
+mod deck;
+mod idea;
+mod launch;
+mod startup;
+mod verify;

@@ -13,4 +13,5 @@ mod tag;
 mod tests;
 
 pub(crate) use extract::{ExtractedFile, extract, extract_interrupted};
+pub(crate) use path::safe_path;
 pub(crate) use map::{CodeMap, FileChange};

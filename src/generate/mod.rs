@@ -5,5 +5,6 @@ mod complete;
 mod deck;
 mod idea;
 mod launch;
+mod line;
 mod startup;
 mod verify;

@@ -18,6 +18,7 @@ mod idea;
 mod identity;
 pub(crate) mod job;
 mod launch;
+mod line;
 mod marketing;
 mod packaging;
 mod startup;

@@ -9,6 +9,7 @@ use crate::{accounts::StackAuthProject, error::Error};
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const FILES: &str = "FILES";
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -143,6 +144,8 @@ pub(crate) struct Settings {
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
     pub(crate) daily_limits: DailyLimits,
+    /// How many startups a user may have in the making at once.
+    pub(crate) running_jobs: u32,
     /// What secrets are sealed with at rest.
     sealing_key: Option<[u8; 32]>,
     /// Whether a beat needs no proof that it is its machine's.
@@ -228,6 +231,7 @@ impl Settings {
                 deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
                 budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
             },
+            running_jobs: number(&var, "RUNNING_JOBS_LIMIT", 3)?,
             sealing_key: sealing_key(var("SEALING_KEY"), environment)?,
             heartbeats_are_open: match var("HEARTBEAT_AUTH").as_deref() {
                 Some("open") => true,

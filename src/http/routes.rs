@@ -11,7 +11,7 @@ use crate::{
     admin, chat, deploy, discovery, docs,
     error::{Error, Family},
     fleet::{self, deployments, heartbeat, payments, workers},
-    metrics,
+    generate, metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
     settings::Settings,
@@ -131,6 +131,17 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/payments" => payments::list;
         ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
         Operator POST "/payments/payouts" => payments::close;
+    }
+    Hatchr {
+        Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsRead) GET "/api/generate" => generate::list;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;
+        Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
+        Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
+        Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Public GET "/decks/{token}" => generate::pitch_deck;
     }
 };
 

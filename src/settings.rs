@@ -60,6 +60,23 @@ pub(crate) struct SkillSources {
     pub(crate) raw_github_url: String,
 }
 
+/// Who searches the web for us.
+#[derive(Debug)]
+pub(crate) enum Search {
+    Brave {
+        key: String,
+        base_url: String,
+    },
+    /// Google's Custom Search JSON API, until it ends on 2027-01-01.
+    Google {
+        key: String,
+        engine: String,
+        base_url: String,
+    },
+    /// Claude's own web search.
+    Claude,
+}
+
 /// Whose access tokens are those of our users.
 #[derive(Debug)]
 pub(crate) struct StackAuth {
@@ -111,6 +128,10 @@ pub(crate) struct Settings {
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
     pub(crate) clouds: clouds::Clouds,
+    /// None: startups are researched by what Claude knows.
+    pub(crate) search: Option<Search>,
+    /// What pages of the web are fetched through: `<it>/https://host/path`.
+    pub(crate) web_proxy_url: Option<String>,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -189,6 +210,8 @@ impl Settings {
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
             clouds: clouds::Clouds::parse(&var)?,
+            search: search(&var)?,
+            web_proxy_url: proxy_url(&var)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -256,6 +279,33 @@ impl Settings {
     pub(crate) fn is_development(&self) -> bool {
         self.environment == Environment::Development
     }
+}
+
+/// The one that is named, or the one whose key is there. Claude's costs by the
+/// search, so it must be asked for.
+fn search(var: impl Fn(&str) -> Option<String>) -> Result<Option<Search>, Error> {
+    let (name, brave, google) = (var("SEARCH_PROVIDER"), var("BRAVE_API_KEY"), var("GOOGLE_API_KEY"));
+    match (name.as_deref(), brave, google) {
+        (None | Some("brave"), Some(key), _) => {
+            let base_url = base_url(&var, "BRAVE_BASE_URL", "https://api.search.brave.com")?;
+            Ok(Some(Search::Brave { key, base_url }))
+        }
+        (None | Some("google"), _, Some(key)) => {
+            let missing = wrong("GOOGLE_CSE_ID", "the id of a search engine, when GOOGLE_API_KEY is set");
+            let engine = var("GOOGLE_CSE_ID").ok_or(missing)?;
+            let base_url = base_url(&var, "GOOGLE_BASE_URL", "https://www.googleapis.com")?;
+            Ok(Some(Search::Google { key, engine, base_url }))
+        }
+        (Some("claude"), ..) => Ok(Some(Search::Claude)),
+        (None, None, None) => Ok(None),
+        (Some("brave"), None, _) => Err(wrong("BRAVE_API_KEY", "set, when SEARCH_PROVIDER is brave")),
+        (Some("google"), _, None) => Err(wrong("GOOGLE_API_KEY", "set, when SEARCH_PROVIDER is google")),
+        (Some(_), ..) => Err(wrong("SEARCH_PROVIDER", "`brave`, `google` or `claude`")),
+    }
+}
+
+fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    var("WEB_PROXY_URL").map(|url| base_url(|_| Some(url.clone()), "WEB_PROXY_URL", "")).transpose()
 }
 
 fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
@@ -419,6 +469,8 @@ mod tests {
             ("WALLET_CHAIN_IDS", "mainnet"),
             ("RATE_LIMITS", "yes"),
             ("DAILY_CHAT_LIMIT", "-1"),
+            ("SEARCH_PROVIDER", "altavista"),
+            ("WEB_PROXY_URL", "proxy:8080"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
@@ -465,6 +517,27 @@ mod tests {
         assert!(matches!(error, Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", .. }));
         assert!(!error.detail().contains("secret"));
         assert!(!format!("{:?}", set("secret").unwrap().turso).contains("secret"));
+    }
+
+    #[test]
+    fn the_search_provider_is_named_or_told_by_its_key() {
+        let search = |vars: &[(&str, &str)]| parse(vars).map(|settings| settings.search);
+        assert!(matches!(search(&[]), Ok(None)));
+        assert!(matches!(search(&[("CLAUDE_API_KEY", "k")]), Ok(None)));
+        assert!(matches!(search(&[("SEARCH_PROVIDER", "claude")]), Ok(Some(Search::Claude))));
+        let both = [("BRAVE_API_KEY", "b"), ("GOOGLE_API_KEY", "g"), ("GOOGLE_CSE_ID", "c")];
+        assert!(matches!(search(&both), Ok(Some(Search::Brave { .. }))));
+        let named = [&both[..], &[("SEARCH_PROVIDER", "google")]].concat();
+        assert!(matches!(search(&named), Ok(Some(Search::Google { .. }))));
+        for (vars, missing) in [
+            (&[("SEARCH_PROVIDER", "brave")], "BRAVE_API_KEY"),
+            (&[("SEARCH_PROVIDER", "google")], "GOOGLE_API_KEY"),
+            (&[("GOOGLE_API_KEY", "g")], "GOOGLE_CSE_ID"),
+        ] {
+            assert!(
+                matches!(search(vars), Err(Error::NotConfigured { variable, .. }) if variable == missing)
+            );
+        }
     }
 
     #[test]

@@ -6,4 +6,6 @@ pub(crate) mod anthropic;
 pub(crate) mod download;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
+pub(crate) mod search;
 pub(crate) mod skillsmp;
+pub(crate) mod web;

@@ -155,6 +155,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew.
+    pub(crate) heartbeat_mirror_seconds: u32,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -244,6 +246,7 @@ impl Settings {
                 Some(_) => return Err(wrong("HEARTBEAT_AUTH", "`required` or `open`")),
             },
             heartbeat_seconds: heartbeat_seconds(&var)?,
+            heartbeat_mirror_seconds: heartbeat_mirror_seconds(&var)?,
             payout_rate: payout_rate(var("PAYOUT_RATE"))?,
         })
     }
@@ -352,6 +355,16 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
     match seconds {
         60..=1500 => Ok(seconds),
         _ => Err(wrong("HEARTBEAT_SECONDS", "from 60 to 1500")),
+    }
+}
+
+/// Together with the time between two beats less than half an hour, or a
+/// machine that lives would look dead to readers of KV.
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
+    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+    match seconds.saturating_add(heartbeat_seconds(var)?) {
+        ..=1500 => Ok(seconds),
+        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 

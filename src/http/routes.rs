@@ -152,10 +152,10 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
 };
 
-/// A hosted app's whole origin belongs to the app, whatever the path.
 /// Under which the fleet answers as well.
 pub(crate) const V1: &str = "/api/v1";
 
+/// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
         Public GET "{*path}" => deploy::hosting::own_origin;

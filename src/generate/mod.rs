@@ -13,7 +13,7 @@ mod complete;
 pub(crate) mod contract;
 mod deck;
 mod discovery;
-mod download;
+pub(crate) mod download;
 mod idea;
 mod identity;
 pub(crate) mod job;
@@ -25,8 +25,6 @@ mod startup;
 mod steps;
 mod store;
 mod verify;
-
-pub(crate) use download::show as download;
 
 use garde::Validate;
 use serde::Deserialize;

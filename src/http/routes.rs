@@ -146,7 +146,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
         Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
         Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
-        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download::show;
         Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
         Public GET "/decks/{token}" => generate::pitch_deck;
     }

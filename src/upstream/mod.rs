@@ -3,6 +3,7 @@
 
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
+pub(crate) mod cloudflare;
 pub(crate) mod download;
 pub(crate) mod retry;
 pub(crate) mod sandbox;

@@ -19,6 +19,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, schemars(inline))]
 pub(super) enum Target {
     Edge,
     Cloudflare,
@@ -161,7 +162,7 @@ pub(super) fn check(cloud: Cloud) -> Result<(), Error> {
     }
 }
 
-fn unavailable(cloud: Cloud) -> Error {
+pub(super) fn unavailable(cloud: Cloud) -> Error {
     Error::Refused {
         code: "target_unavailable",
         detail: format!("This Worker does not deploy to `{}` yet; try `edge` or `cloudflare`", cloud.name()),

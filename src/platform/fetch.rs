@@ -8,7 +8,7 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, wasm_bindgen::JsValue,
+    ResponseBody, js_sys::Uint8Array, wasm_bindgen::JsValue,
 };
 
 use super::{clock::sleep, stream::Body};
@@ -19,23 +19,66 @@ pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Payload>,
+}
+
+/// What a request carries.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl Payload {
+    fn to_js(&self) -> JsValue {
+        match self {
+            Self::Text(text) => JsValue::from_str(text),
+            Self::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+        }
+    }
 }
 
 impl Outgoing {
+    pub(crate) fn new(method: Method, url: String) -> Self {
+        Self { method, url, headers: Vec::new(), body: None }
+    }
+
     pub(crate) fn get(url: String) -> Self {
-        Self { method: Method::Get, url, headers: Vec::new(), body: None }
+        Self::new(Method::Get, url)
     }
 
     pub(crate) fn post_json(url: String, body: String) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Self { method: Method::Post, url, headers, body: Some(body) }
+        Self { method: Method::Post, url, headers, body: Some(body.into()) }
     }
 
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    #[must_use]
+    pub(crate) fn with_body(mut self, body: impl Into<Payload>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_json(self, body: &serde_json::Value) -> Self {
+        self.with("content-type", "application/json").with_body(body.to_string())
     }
 
     fn into_js(self) -> worker::Result<Request> {
@@ -47,7 +90,7 @@ impl Outgoing {
         init.with_method(self.method)
             .with_headers(headers)
             .with_redirect(RequestRedirect::Manual)
-            .with_body(self.body.as_deref().map(JsValue::from_str));
+            .with_body(self.body.as_ref().map(Payload::to_js));
         Request::new_with_init(&self.url, &init)
     }
 }

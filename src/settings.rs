@@ -1,5 +1,7 @@
 //! Every variable, secret and binding name, parsed once an isolate.
 
+mod clouds;
+
 use std::{cell::RefCell, rc::Rc};
 
 use worker::Env;
@@ -107,6 +109,7 @@ pub(crate) struct Settings {
     /// How much of a conversation Claude is told again, in tokens.
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
+    pub(crate) clouds: clouds::Clouds,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -182,6 +185,7 @@ impl Settings {
                 skillsmp_key: var("SKILLSMP_API_KEY"),
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
+            clouds: clouds::Clouds::parse(&var)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -229,8 +233,7 @@ impl Settings {
     pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
         self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
             variable: "SEALING_KEY",
-            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
-                .to_owned(),
+            detail: "Set SEALING_KEY, which secrets are kept under: `openssl rand -hex 32`".to_owned(),
         })
     }
 

@@ -9,6 +9,7 @@ mod d1;
 pub(crate) mod export;
 mod hrana;
 pub(crate) mod projects;
+pub(crate) mod sealing;
 mod turns;
 mod turso;
 

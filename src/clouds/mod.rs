@@ -81,7 +81,7 @@ impl Cloud {
                 token_variable: "VERCEL_TOKEN",
                 account: Some(AccountNames {
                     header: "X-Vercel-Team",
-                    variable: "VERCEL_TEAM",
+                    variable: "VERCEL_TEAM_ID",
                     field: "team",
                     is_required: false,
                 }),

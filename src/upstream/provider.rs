@@ -99,6 +99,11 @@ impl Provider<'_> {
     }
 }
 
+/// What passes by itself.
+pub(super) fn busy(detail: impl Into<String>) -> Error {
+    passing(503, "upstream_busy", detail.into())
+}
+
 fn passing(status: u16, code: &'static str, detail: String) -> Error {
     Error::Upstream { status, code, detail, retry_after_s: None }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Error,
     platform::{clock::now_ms, fetch::Outgoing},
-    upstream::provider::{Answer, Provider, rejected, unauthorized},
+    upstream::provider::{Answer, Provider, busy, rejected, unauthorized},
 };
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -117,12 +117,7 @@ impl Ecr<'_> {
         let problem: Option<Problem> = answer.parsed();
         match kind(answer).as_str() {
             // A 400, although it passes.
-            "ThrottlingException" => Error::Upstream {
-                status: 503,
-                code: "upstream_busy",
-                detail: "Amazon ECR takes no more requests for now".to_owned(),
-                retry_after_s: None,
-            },
+            "ThrottlingException" => busy("Amazon ECR takes no more requests for now"),
             "UnrecognizedClientException" | "InvalidSignatureException" => unauthorized(
                 "Amazon refused the AWS keys: check the access key, its secret and the region",
             ),

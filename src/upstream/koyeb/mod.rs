@@ -13,7 +13,7 @@ use worker::Method;
 use self::definition::{MARK, SERVICE};
 use super::{
     aws::ecr::Login,
-    provider::{Answer, Provider, rejected, unauthorized},
+    provider::{Answer, Provider, busy, rejected, unauthorized},
 };
 use crate::{error::Error, platform::fetch::Outgoing};
 
@@ -54,10 +54,10 @@ pub(crate) enum Log {
     Runtime,
 }
 
-/// What was made of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A service that was made or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Deployed {
-    pub(crate) service: String,
+    #[serde(rename = "latest_deployment_id")]
     pub(crate) deployment: String,
 }
 
@@ -69,12 +69,12 @@ struct Named {
 }
 
 #[derive(Deserialize)]
-struct ServiceRow {
+struct Listed {
     id: String,
     #[serde(default)]
     name: String,
     #[serde(default)]
-    latest_deployment_id: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -152,8 +152,13 @@ impl Koyeb<'_> {
         if answer.status != 409 {
             return Ok(self.good::<Named>(&answer, "app")?.id);
         }
+        self.find_app(name).await?.ok_or_else(|| unseen("app", name))
+    }
+
+    /// The id of the app of this name, if there is one.
+    pub(crate) async fn find_app(&self, name: &str) -> Result<Option<String>, Error> {
         let apps: Vec<Named> = self.list("/v1/apps", &[("name", name)], "apps").await?;
-        self.one_of(apps.into_iter().find(|app| app.name == name).map(|app| app.id), "app", name)
+        Ok(apps.into_iter().find(|app| app.name == name).map(|app| app.id))
     }
 
     /// Keeps a registry's login as the secret of this name.
@@ -171,7 +176,7 @@ impl Koyeb<'_> {
         }
         let secrets: Vec<Named> = self.list("/v1/secrets", &[("name", name)], "secrets").await?;
         let found = secrets.into_iter().find(|secret| secret.name == name).map(|secret| secret.id);
-        let path = format!("/v1/secrets/{}", segment(&self.one_of(found, "secret", name)?));
+        let path = format!("/v1/secrets/{}", segment(&found.ok_or_else(|| unseen("secret", name))?));
         self.accepted(&self.send(Method::Patch, &path, &[], Some(&secret)).await?)
     }
 
@@ -191,39 +196,37 @@ impl Koyeb<'_> {
         if answer.is_good() { Ok(place.id) } else { Err(self.provider().refusal(&answer, None)) }
     }
 
-    /// Makes an app run this service, once for each mark: what a mark has
-    /// deployed before is found again.
-    pub(crate) async fn deploy(&self, app: &str, service: &Service<'_>) -> Result<Deployed, Error> {
-        match self.service(app).await? {
-            Some(present) => self.update(&present, service).await,
-            None => self.create(app, service).await,
-        }
-    }
-
-    async fn service(&self, app: &str) -> Result<Option<ServiceRow>, Error> {
+    /// The id of our service in an app, if it is there.
+    pub(crate) async fn service(&self, app: &str) -> Result<Option<String>, Error> {
         let query = [("app_id", app), ("name", SERVICE)];
-        let services: Vec<ServiceRow> = self.list("/v1/services", &query, "services").await?;
-        Ok(services.into_iter().find(|service| service.name == SERVICE))
+        let services: Vec<Listed> = self.list("/v1/services", &query, "services").await?;
+        let is_ours = |service: &Listed| {
+            service.name == SERVICE && !matches!(service.status.as_str(), "DELETING" | "DELETED")
+        };
+        Ok(services.into_iter().find(is_ours).map(|service| service.id))
     }
 
-    async fn create(&self, app: &str, service: &Service<'_>) -> Result<Deployed, Error> {
+    /// Makes the service of an app, and so its first deployment.
+    pub(crate) async fn create(&self, app: &str, service: &Service<'_>) -> Result<Deployed, Error> {
         let new = json!({ "app_id": app, "definition": service.definition() });
         let answer = self.send(Method::Post, "/v1/services", &[], Some(&new)).await?;
-        Ok(deployed(self.good(&answer, "service")?))
+        if answer.status == 409 {
+            // One that is being deleted keeps its name for a while.
+            return Err(busy("Koyeb still has a service of this name"));
+        }
+        self.good(&answer, "service")
     }
 
-    async fn update(&self, present: &ServiceRow, service: &Service<'_>) -> Result<Deployed, Error> {
-        if let Some(deployment) = self.marked(&present.id, service.mark).await? {
-            return Ok(Deployed { service: present.id.clone(), deployment });
-        }
-        let path = format!("/v1/services/{}", segment(&present.id));
+    /// Makes a service run something else, and so its next deployment.
+    pub(crate) async fn update(&self, id: &str, service: &Service<'_>) -> Result<Deployed, Error> {
+        let path = format!("/v1/services/{}", segment(id));
         let change = json!({ "definition": service.definition() });
         let answer = self.send(Method::Put, &path, &[], Some(&change)).await?;
-        Ok(deployed(self.good(&answer, "service")?))
+        self.good(&answer, "service")
     }
 
     /// The deployment of a service that has this mark, among the latest.
-    async fn marked(&self, service: &str, mark: &str) -> Result<Option<String>, Error> {
+    pub(crate) async fn marked(&self, service: &str, mark: &str) -> Result<Option<String>, Error> {
         let query = [("service_id", service), ("limit", "10")];
         let deployments: Vec<Deployment> = self.list("/v1/deployments", &query, "deployments").await?;
         let has_mark = |deployment: &Deployment| {
@@ -315,15 +318,6 @@ impl Koyeb<'_> {
         if answer.is_good() { Ok(()) } else { Err(self.refused(answer)) }
     }
 
-    /// What Koyeb has said to exist.
-    fn one_of(&self, id: Option<String>, kind: &str, name: &str) -> Result<String, Error> {
-        id.ok_or_else(|| {
-            rejected(format!(
-                "Koyeb has an {kind} called {name} that this token cannot see: use a token of its organisation"
-            ))
-        })
-    }
-
     fn provider(&self) -> Provider<'_> {
         Provider { name: "Koyeb", secret: self.token, timeout_ms: self.timeout_ms }
     }
@@ -360,8 +354,11 @@ impl Koyeb<'_> {
     }
 }
 
-fn deployed(service: ServiceRow) -> Deployed {
-    Deployed { service: service.id, deployment: service.latest_deployment_id }
+/// What Koyeb says to exist and does not show.
+fn unseen(kind: &str, name: &str) -> Error {
+    rejected(format!(
+        "Koyeb has an {kind} called {name} that this token cannot see: use a token of its organisation"
+    ))
 }
 
 /// An id as one segment of a path, whatever a service has answered.

@@ -5,10 +5,10 @@ mod source;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use worker::Method;
 
-use super::provider::{Answer, Provider, rejected, unauthorized};
+use super::provider::{Answer, Provider, busy, rejected, unauthorized};
 use crate::{error::Error, platform::fetch::Outgoing};
 
 /// Files uploaded at the same time: a Worker has six connections.
@@ -22,7 +22,7 @@ const ALIAS_MS: i64 = 60_000;
 pub(crate) struct Vercel<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) token: &'a str,
-    /// `team_…`; none is the account's default.
+    /// Its id or its slug; none is the account's default.
     pub(crate) team: Option<&'a str>,
     pub(crate) timeout_ms: u64,
 }
@@ -74,6 +74,8 @@ struct List {
 #[derive(Deserialize)]
 struct Listed {
     uid: String,
+    #[serde(default)]
+    meta: Map<String, Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -123,14 +125,23 @@ impl Vercel<'_> {
     /// The id of the deployment that was made with this mark, if one was.
     pub(crate) async fn find(&self, name: &str, mark: &str) -> Result<Option<String>, Error> {
         let query = [("app", name), ("limit", "1"), (MARK_FILTER, mark)];
-        let answer = self.provider().call(self.request(Method::Get, "/v6/deployments", &query)).await?;
+        Ok(self.list(&query).await?.into_iter().next().map(|listed| listed.uid))
+    }
+
+    /// The ids of deployments of this project that we have made, a hundred at
+    /// most.
+    pub(crate) async fn made_by_us(&self, name: &str) -> Result<Vec<String>, Error> {
+        let listed = self.list(&[("app", name), ("limit", "100")]).await?;
+        let ours = listed.into_iter().filter(|listed| listed.meta.contains_key(MARK));
+        Ok(ours.map(|listed| listed.uid).collect())
+    }
+
+    async fn list(&self, query: &[(&str, &str)]) -> Result<Vec<Listed>, Error> {
+        let answer = self.provider().call(self.request(Method::Get, "/v6/deployments", query)).await?;
         match answer.status {
-            200 => {
-                let list: List = self.provider().read(&answer)?;
-                Ok(list.deployments.into_iter().next().map(|listed| listed.uid))
-            }
-            // There is no such project yet.
-            404 => Ok(None),
+            200 => Ok(self.provider().read::<List>(&answer)?.deployments),
+            // There is no such project.
+            404 => Ok(Vec::new()),
             _ => Err(self.refused(&answer)),
         }
     }
@@ -202,7 +213,8 @@ impl Vercel<'_> {
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Outgoing {
-        let team = self.team.map(|team| ("teamId", team));
+        let team =
+            self.team.map(|team| (if team.starts_with("team_") { "teamId" } else { "slug" }, team));
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         encoded.extend_pairs(query.iter().copied().chain(team));
         let query = encoded.finish();
@@ -227,12 +239,7 @@ impl Vercel<'_> {
             ),
             (402, _) => rejected("Vercel wants this account to pay first: see vercel.com/dashboard, Billing"),
             // A file went away between its upload and now.
-            (400, "missing_files") => Error::Upstream {
-                status: 502,
-                code: "upstream_busy",
-                detail: "Vercel has lost a file that was uploaded".to_owned(),
-                retry_after_s: None,
-            },
+            (400, "missing_files") => busy("Vercel has lost a file that was uploaded"),
             _ => self.provider().refusal(answer, Some(message)),
         }
     }

@@ -126,8 +126,9 @@ impl Container {
 
 /// `[registry/]path[:tag][@digest]`, without a scheme.
 fn is_image(text: &str) -> bool {
-    let is_part =
-        |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric()) && !part.ends_with(['.', '-', ':', '@']);
+    let is_part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && !part.ends_with(['.', '-', ':', '@'])
+    };
     text.len() <= LONGEST_IMAGE
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b))
         && text.split('/').all(is_part)
@@ -213,7 +214,14 @@ mod tests {
         for image in ["", "https://x/y", "a b", "a//b", "-x", "a/..", "x:", "a;rm -rf"] {
             assert_eq!(pointers(asked_image(image)), ["/image"], "{image}");
         }
-        for repository in ["", "gitlab.com/o/r", "http://github.com/o/r", "github.com/o", "github.com/o/r/tree/main", "github.com/../r"] {
+        for repository in [
+            "",
+            "gitlab.com/o/r",
+            "http://github.com/o/r",
+            "github.com/o",
+            "github.com/o/r/tree/main",
+            "github.com/../r",
+        ] {
             let asked = Asked { git: Some(git(repository, "main")), ..Asked::default() };
             assert_eq!(pointers(asked), ["/git/repository"], "{repository}");
         }
@@ -239,7 +247,9 @@ mod tests {
         let image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/u/app:1";
         let ecr = in_ecr(image).unwrap();
         assert_eq!((ecr.registry, ecr.repository), ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "u/app"));
-        for image in ["nginx", "ghcr.io/o/app:1", "123.dkr.ecr.x.amazonaws.com/a", "123456789012.dkr.ecr.evil.com/a"] {
+        for image in
+            ["nginx", "ghcr.io/o/app:1", "123.dkr.ecr.x.amazonaws.com/a", "123456789012.dkr.ecr.evil.com/a"]
+        {
             assert_eq!(in_ecr(image), None, "{image}");
         }
     }

@@ -82,9 +82,10 @@ impl NewDeployment {
         };
         let container = Container::read(asked).map_err(Error::Invalid)?;
         match &container {
-            Some(_) if self.target != Some(Target::Koyeb) => {
-                Err(Error::invalid("/target", "must be `koyeb`: it alone runs an image, a repository or a port"))
-            }
+            Some(_) if self.target != Some(Target::Koyeb) => Err(Error::invalid(
+                "/target",
+                "must be `koyeb`: it alone runs an image, a repository or a port",
+            )),
             Some(container) if !container.is_of_files() && self.code.is_some() => {
                 Err(Error::invalid("/code", "is not what would run: leave it out, or `image` and `git`"))
             }

@@ -19,9 +19,10 @@ macro_rules! job_json {
 /// a function that refuses its argument; this one quotes it in its message.
 macro_rules! guard {
     ($query:literal $(, $value:expr)*) => {
-        sql!(concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")") $(, $value)*)
+        $crate::store::sql!(concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")") $(, $value)*)
     };
 }
+pub(crate) use guard;
 
 /// Whether a batch failed for its guard.
 pub(crate) fn refused(error: &Error) -> bool {

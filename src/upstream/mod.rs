@@ -4,6 +4,7 @@
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
 pub(crate) mod aws;
+pub(crate) mod cloudflare;
 pub(crate) mod download;
 pub(crate) mod koyeb;
 mod provider;

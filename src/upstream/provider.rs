@@ -55,10 +55,14 @@ impl Provider<'_> {
         let name = self.name;
         match failure {
             Failure::Timeout => passing(504, "upstream_timeout", format!("{name} did not answer in time")),
-            Failure::Network(_) => {
-                passing(502, "upstream_unreachable", format!("{name} cannot be reached, or broke off its answer"))
+            Failure::Network(_) => passing(
+                502,
+                "upstream_unreachable",
+                format!("{name} cannot be reached, or broke off its answer"),
+            ),
+            Failure::TooLong => {
+                passing(502, "upstream_invalid", format!("{name} answered more than we read"))
             }
-            Failure::TooLong => passing(502, "upstream_invalid", format!("{name} answered more than we read")),
         }
     }
 

@@ -32,8 +32,16 @@ struct Remote {
 /// Files that say how the files around them are built and run.
 const DOCKERFILE: &str = "Dockerfile";
 const MANIFESTS: &[&str] = &[
-    DOCKERFILE, "package.json", "requirements.txt", "pyproject.toml", "go.mod", "Gemfile", "composer.json", "pom.xml",
-    "Cargo.toml", "Procfile",
+    DOCKERFILE,
+    "package.json",
+    "requirements.txt",
+    "pyproject.toml",
+    "go.mod",
+    "Gemfile",
+    "composer.json",
+    "pom.xml",
+    "Cargo.toml",
+    "Procfile",
 ];
 
 /// What serves a site of plain files. nginx's own image fills PORT into its
@@ -74,16 +82,14 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let is_operators = settings.is_development();
     let is_own = right.source == Whose::Own;
-    let refused = |detail: String| Err(Error::Refused { code: "own_credentials_needed", detail });
     match container.map(|container| &container.source) {
-        Some(Source::Git(_)) if is_own && !is_operators => refused(
+        Some(Source::Git(_)) if is_own && !is_operators => Err(own_needed(
             "A repository is deployed with a Koyeb token of your own: send X-Koyeb-Token. This Worker's account may see \
-             repositories that you may not"
-                .to_owned(),
-        ),
-        Some(Source::Image { registry_secret: Some(_), .. }) if is_own && !is_operators => refused(
-            "A secret is used with a Koyeb token of your own: send X-Koyeb-Token".to_owned(),
-        ),
+             repositories that you may not",
+        )),
+        Some(Source::Image { registry_secret: Some(_), .. }) if is_own && !is_operators => {
+            Err(own_needed("A secret is used with a Koyeb token of your own: send X-Koyeb-Token"))
+        }
         Some(Source::Image { image, registry_secret: None }) => match container::in_ecr(image) {
             None => Ok(()),
             Some(_) if settings.clouds.ecr.is_none() => Err(Error::NotConfigured {
@@ -93,22 +99,28 @@ pub(super) fn check(
                     .to_owned(),
             }),
             Some(_) if is_operators => Ok(()),
-            Some(_) if !is_own => refused(
+            Some(_) if !is_own => Err(own_needed(
                 "This Worker does not give its registry's login to your account at Koyeb: keep one of your own as a secret \
-                 there and send `registrySecret`"
-                    .to_owned(),
-            ),
+                 there and send `registrySecret`",
+            )),
             Some(ecr) if ecr.repository == own_repository(name) => Ok(()),
-            Some(ecr) => Err(Error::Refused {
-                code: "foreign_repository",
-                detail: format!(
-                    "Of this Worker's registry a project has its own repository: {}/{}",
-                    ecr.registry,
-                    own_repository(name)
-                ),
-            }),
+            Some(ecr) => Err(foreign_repository(ecr.registry, name)),
         },
         _ => Ok(()),
+    }
+}
+
+pub(in crate::deploy) fn own_needed(detail: &str) -> Error {
+    Error::Refused { code: "own_credentials_needed", detail: detail.to_owned() }
+}
+
+pub(in crate::deploy) fn foreign_repository(registry: &str, name: &str) -> Error {
+    Error::Refused {
+        code: "foreign_repository",
+        detail: format!(
+            "Of this Worker's registry a project has a repository of its own: {registry}/{}",
+            own_repository(name)
+        ),
     }
 }
 
@@ -215,7 +227,8 @@ fn pack(files: &[File]) -> Result<(Vec<u8>, Builder), Error> {
         let builder = if has(DOCKERFILE) { Builder::Docker } else { Builder::Buildpack };
         return Ok((archive::pack(sources)?, builder));
     }
-    let site: Vec<(String, &str)> = sources.map(|(path, content)| (format!("site/{path}"), content)).collect();
+    let site: Vec<(String, &str)> =
+        sources.map(|(path, content)| (format!("site/{path}"), content)).collect();
     let server = [(DOCKERFILE, SITE_DOCKERFILE), ("default.conf.template", SITE_CONFIGURATION)];
     let site = site.iter().map(|(path, content)| (path.as_str(), *content));
     Ok((archive::pack(server.into_iter().chain(site))?, Builder::Docker))
@@ -253,5 +266,48 @@ pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
     match koyeb.service(&app).await? {
         Some(service) => koyeb.delete(&service).await,
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clouds::credentials::Credentials;
+
+    const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+    /// The code of what is said to this container, at a Worker in production
+    /// or not, by its own token or somebody's.
+    fn said(image: Option<&str>, environment: &str, source: Whose) -> &'static str {
+        let source_of = |image: &str| Source::Image { image: image.to_owned(), registry_secret: None };
+        let git = container::Git {
+            repository: "github.com/o/r".to_owned(),
+            branch: "main".to_owned(),
+            builder: container::Builder::Buildpack,
+        };
+        let container = Container { source: image.map_or(Source::Git(git), source_of), port: 1 };
+        let keys =
+            [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("ENVIRONMENT", environment)];
+        let right = Right { credentials: Credentials { token: "t".to_owned(), account: None }, source };
+        check("app-1", &right, Some(&container), &Settings::for_test(&keys))
+            .map_or_else(|e| e.code(), |()| "ok")
+    }
+
+    #[test]
+    fn what_the_workers_own_account_sees_is_its_operators_alone() {
+        let own = format!("{ECR}/hatch/app-1:3");
+        let foreign = format!("{ECR}/hatch/app-2:3");
+        for (image, source, expected) in [
+            (None, Whose::Own, "own_credentials_needed"),
+            (None, Whose::Header, "ok"),
+            (Some("nginx"), Whose::Own, "ok"),
+            (Some(own.as_str()), Whose::Own, "ok"),
+            (Some(foreign.as_str()), Whose::Own, "foreign_repository"),
+            (Some(own.as_str()), Whose::Header, "own_credentials_needed"),
+            (Some(own.as_str()), Whose::Stored, "own_credentials_needed"),
+        ] {
+            assert_eq!(said(image, "production", source), expected, "{image:?} {source:?}");
+            assert_eq!(said(image, "development", source), "ok", "{image:?} {source:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! more, after a crash anywhere in between, changes nothing.
 
 mod cloudflare;
-mod koyeb;
+pub(super) mod koyeb;
 mod vercel;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -24,6 +24,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, schemars(inline))]
 pub(super) enum Target {
     Edge,
     Cloudflare,

@@ -96,8 +96,12 @@ impl Ecr<'_> {
         let at = DateTime::from_timestamp_millis(now_ms()).unwrap_or_default();
         let scope = Scope { region: self.region, service: "ecr", at };
         let (date, host) = (scope.timestamp(), host(self.base_url));
-        let headers =
-            [("content-type", CONTENT_TYPE), ("host", host), ("x-amz-date", &date), ("x-amz-target", &target)];
+        let headers = [
+            ("content-type", CONTENT_TYPE),
+            ("host", host),
+            ("x-amz-date", &date),
+            ("x-amz-target", &target),
+        ];
         let payload = sigv4::sha256_hex(body.as_bytes());
         let request = Request { method: "POST", path: "/", query: &[], headers: &headers, payload: &payload };
         let authorization = sigv4::authorization(self.keys, scope, &request);
@@ -118,9 +122,9 @@ impl Ecr<'_> {
         match kind(answer).as_str() {
             // A 400, although it passes.
             "ThrottlingException" => busy("Amazon ECR takes no more requests for now"),
-            "UnrecognizedClientException" | "InvalidSignatureException" => unauthorized(
-                "Amazon refused the AWS keys: check the access key, its secret and the region",
-            ),
+            "UnrecognizedClientException" | "InvalidSignatureException" => {
+                unauthorized("Amazon refused the AWS keys: check the access key, its secret and the region")
+            }
             "AccessDeniedException" => rejected(
                 "The AWS keys may not do this: they need ecr:GetAuthorizationToken, ecr:CreateRepository and the right to pull",
             ),

@@ -74,15 +74,8 @@ fn canonical(request: &Request<'_>) -> String {
     let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let headers: String =
         sorted(request.headers).iter().map(|(name, value)| format!("{name}:{}\n", spaced(value))).collect();
-    [
-        request.method,
-        &path.join("/"),
-        &query.join("&"),
-        &headers,
-        &signed_headers(request),
-        request.payload,
-    ]
-    .join("\n")
+    [request.method, &path.join("/"), &query.join("&"), &headers, &signed_headers(request), request.payload]
+        .join("\n")
 }
 
 fn signed_headers(request: &Request<'_>) -> String {

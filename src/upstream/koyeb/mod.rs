@@ -42,7 +42,9 @@ pub(crate) enum State {
     Starting,
     Running,
     /// Why, in words.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// Which of a deployment's logs.
@@ -240,7 +242,9 @@ impl Koyeb<'_> {
         let path = format!("/v1/deployments/{}", segment(id));
         let answer = self.send(Method::Get, &path, &[], None).await?;
         if answer.status == 404 {
-            return Ok(State::Failed { reason: "The deployment was deleted on Koyeb; deploy again".to_owned() });
+            return Ok(State::Failed {
+                reason: "The deployment was deleted on Koyeb; deploy again".to_owned(),
+            });
         }
         let deployment: Deployment = self.good(&answer, "deployment")?;
         Ok(self.state_of(&deployment))
@@ -263,8 +267,12 @@ impl Koyeb<'_> {
         let answer = self.send(Method::Get, "/v1/streams/logs/query", &query, None).await?;
         self.accepted(&answer)?;
         let entries: Entries = self.provider().read(&answer)?;
-        let mut lines: Vec<String> =
-            entries.data.iter().map(|entry| self.provider().quote(&entry.msg)).filter(|line| !line.is_empty()).collect();
+        let mut lines: Vec<String> = entries
+            .data
+            .iter()
+            .map(|entry| self.provider().quote(&entry.msg))
+            .filter(|line| !line.is_empty())
+            .collect();
         if which == Log::Runtime {
             lines.reverse();
         }
@@ -331,7 +339,10 @@ impl Koyeb<'_> {
             401 => unauthorized(
                 "Koyeb refused the token: make one at app.koyeb.com, Settings, API, for the organisation that shall run the app",
             ),
-            403 => unauthorized(format!("Koyeb does not let this token do that: {}", self.provider().quote(&words))),
+            403 => unauthorized(format!(
+                "Koyeb does not let this token do that: {}",
+                self.provider().quote(&words)
+            )),
             402 => rejected("Koyeb wants this account to pay first: see app.koyeb.com, Billing"),
             _ => self.provider().refusal(answer, Some(&words)),
         }
@@ -385,9 +396,19 @@ mod tests {
         for status in ["ERROR", "CANCELED", "STOPPED", "UNHEALTHY"] {
             assert!(matches!(state(status, &[]), State::Failed { .. }), "{status}");
         }
-        for status in
-            ["PENDING", "PROVISIONING", "SCHEDULED", "CANCELING", "ALLOCATING", "STARTING", "DEGRADED", "STOPPING", "ERRORING", "STASHED", "NEW"]
-        {
+        for status in [
+            "PENDING",
+            "PROVISIONING",
+            "SCHEDULED",
+            "CANCELING",
+            "ALLOCATING",
+            "STARTING",
+            "DEGRADED",
+            "STOPPING",
+            "ERRORING",
+            "STASHED",
+            "NEW",
+        ] {
             assert_eq!(state(status, &[]), State::Starting, "{status}");
         }
     }

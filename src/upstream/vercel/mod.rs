@@ -49,9 +49,13 @@ pub(crate) struct New<'a> {
 pub(crate) enum State {
     Building,
     /// It answers at this URL.
-    Ready { url: String },
+    Ready {
+        url: String,
+    },
     /// Why, in words.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }
 
 /// One line of a build's log.
@@ -187,7 +191,9 @@ impl Vercel<'_> {
         let answer = self.provider().call(self.request(Method::Get, &path, &[])).await?;
         match answer.status {
             200 => Ok(self.state_of(self.provider().read(&answer)?, now)),
-            404 => Ok(State::Failed { reason: "The deployment was deleted on Vercel; deploy again".to_owned() }),
+            404 => {
+                Ok(State::Failed { reason: "The deployment was deleted on Vercel; deploy again".to_owned() })
+            }
             _ => Err(self.refused(&answer)),
         }
     }
@@ -213,8 +219,7 @@ impl Vercel<'_> {
     }
 
     fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Outgoing {
-        let team =
-            self.team.map(|team| (if team.starts_with("team_") { "teamId" } else { "slug" }, team));
+        let team = self.team.map(|team| (if team.starts_with("team_") { "teamId" } else { "slug" }, team));
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         encoded.extend_pairs(query.iter().copied().chain(team));
         let query = encoded.finish();
@@ -303,7 +308,8 @@ fn segment(id: &str) -> String {
 mod tests {
     use super::*;
 
-    const VERCEL: Vercel<'_> = Vercel { base_url: "https://v", token: "t0ken", team: Some("team_1"), timeout_ms: 1 };
+    const VERCEL: Vercel<'_> =
+        Vercel { base_url: "https://v", token: "t0ken", team: Some("team_1"), timeout_ms: 1 };
 
     fn state(json: Value) -> State {
         VERCEL.state_of(serde_json::from_value(json).unwrap(), 100_000)
@@ -331,7 +337,10 @@ mod tests {
         assert_eq!(ready(json!({ "ready": 99_000, "aliasAssigned": null })), State::Building);
         assert_eq!(ready(json!({ "ready": 99_000, "aliasAssigned": false })), State::Building);
         assert_eq!(ready(json!({ "ready": 39_000 })), at("https://app-1x.vercel.app"));
-        assert_eq!(ready(json!({ "ready": 99_000, "aliasError": { "code": "x" } })), at("https://app-1x.vercel.app"));
+        assert_eq!(
+            ready(json!({ "ready": 99_000, "aliasError": { "code": "x" } })),
+            at("https://app-1x.vercel.app")
+        );
     }
 
     #[test]
@@ -341,10 +350,18 @@ mod tests {
             state => panic!("{state:?}"),
         };
         let error = json!({ "readyState": "ERROR", "errorMessage": "Command \"npm run build\"\n exited with t0ken 1" });
-        assert_eq!(why(error), "The build failed on Vercel: Command \"npm run build\" exited with [redacted] 1");
-        assert_eq!(why(json!({ "readyState": "ERROR", "errorCode": "E1" })), "The build failed on Vercel (E1)");
+        assert_eq!(
+            why(error),
+            "The build failed on Vercel: Command \"npm run build\" exited with [redacted] 1"
+        );
+        assert_eq!(
+            why(json!({ "readyState": "ERROR", "errorCode": "E1" })),
+            "The build failed on Vercel (E1)"
+        );
         assert!(why(json!({ "readyState": "CANCELED" })).contains("cancelled"));
-        assert!(why(json!({ "readyState": "BLOCKED", "readyStateReason": "no seat" })).ends_with(": no seat"));
+        assert!(
+            why(json!({ "readyState": "BLOCKED", "readyStateReason": "no seat" })).ends_with(": no seat")
+        );
     }
 
     #[test]

@@ -3,10 +3,14 @@
 
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
+pub(crate) mod aws;
 pub(crate) mod cloudflare;
 pub(crate) mod download;
+pub(crate) mod koyeb;
+mod provider;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod search;
 pub(crate) mod skillsmp;
+pub(crate) mod vercel;
 pub(crate) mod web;

@@ -123,11 +123,11 @@ impl<'a> Api<'a> {
             Body::Empty => {}
             Body::Json(json) => {
                 request = request.with("content-type", "application/json");
-                request.body = Some(json.to_string());
+                request.body = Some(json.to_string().into());
             }
             Body::Multipart(form, boundary) => {
                 request = request.with("content-type", format!("multipart/form-data; boundary={boundary}"));
-                request.body = Some(form.clone());
+                request.body = Some(form.clone().into());
             }
         }
         let answer = fetch::send(request, self.deadline_ms).await?;

@@ -3,7 +3,9 @@
 
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
+pub(crate) mod concordium;
 pub(crate) mod download;
+pub(crate) mod livepeer;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod search;

@@ -1,5 +1,7 @@
 //! Every variable, secret and binding name, parsed once an isolate.
 
+mod clouds;
+
 use std::{cell::RefCell, rc::Rc};
 
 use ed25519_dalek::SigningKey;
@@ -167,6 +169,7 @@ pub(crate) struct Settings {
     /// How much of a conversation Claude is told again, in tokens.
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
+    pub(crate) clouds: clouds::Clouds,
     /// None: startups are researched by what Claude knows.
     pub(crate) search: Option<Search>,
     /// What pages of the web are fetched through: `<it>/https://host/path`.
@@ -197,6 +200,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew.
+    pub(crate) heartbeat_mirror_seconds: u32,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -251,6 +256,7 @@ impl Settings {
                 skillsmp_key: var("SKILLSMP_API_KEY"),
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
+            clouds: clouds::Clouds::parse(&var)?,
             search: search(&var)?,
             web_proxy_url: proxy_url(&var)?,
             livepeer: livepeer(&var)?,
@@ -287,6 +293,7 @@ impl Settings {
                 Some(_) => return Err(wrong("HEARTBEAT_AUTH", "`required` or `open`")),
             },
             heartbeat_seconds: heartbeat_seconds(&var)?,
+            heartbeat_mirror_seconds: heartbeat_mirror_seconds(&var)?,
             payout_rate: payout_rate(var("PAYOUT_RATE"))?,
         })
     }
@@ -303,8 +310,7 @@ impl Settings {
     pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
         self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
             variable: "SEALING_KEY",
-            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
-                .to_owned(),
+            detail: "Set SEALING_KEY, which secrets are kept under: `openssl rand -hex 32`".to_owned(),
         })
     }
 
@@ -435,6 +441,16 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
     match seconds {
         60..=1500 => Ok(seconds),
         _ => Err(wrong("HEARTBEAT_SECONDS", "from 60 to 1500")),
+    }
+}
+
+/// Together with the time between two beats less than half an hour, or a
+/// machine that lives would look dead to readers of KV.
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
+    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+    match seconds.saturating_add(heartbeat_seconds(var)?) {
+        ..=1500 => Ok(seconds),
+        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND};
+use super::{NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment};
 use crate::{
     accounts::quotas::{self, Quota},
     error::Error,
@@ -89,6 +89,7 @@ pub(crate) fn room() -> Room {
         about: "From a project's code to a live app.",
         operations: vec![
             create(),
+            startup(),
             show(),
             stream(),
             hosted("GET /p/{slug}", "deploy.redirect", "Lead to the app")
@@ -128,6 +129,37 @@ fn create() -> Operation {
             code: "target_unavailable",
             detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
         })
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct StartupDeploymentStarted {
+    #[schemars(extend("const" = "deploying"))]
+    status: &'static str,
+    message: &'static str,
+    deployment_id: Id,
+    /// Where it will be, as far as that is known.
+    deployment_url: Option<Url>,
+}
+
+fn startup() -> Operation {
+    let started = StartupDeploymentStarted {
+        status: "deploying",
+        message: "Deployment to edge started",
+        deployment_id: ID,
+        deployment_url: Some(Url("http://slotwise-1f3a9c04.localhost:8787/")),
+    };
+    let answer = Answer::new(202, "The deployment has begun; a job does the rest.")
+        .json(started)
+        .with("Location", "Where it can be followed.")
+        .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
+    Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup")
+        .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise. The body may be left out.")
+        .path("id", "The startup's project.", Project::ID)
+        .body::<StartupDeployment>(json!({}))
+        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .fails(quotas::exceeded(Quota::Deploy, 50, 0))
+        .fails(PROJECT_NOT_FOUND)
+        .fails(super::no_code())
 }
 
 fn show() -> Operation {

@@ -1,41 +1,37 @@
 //! Deploy: from a project's code to a live app.
 //!
-//! `create`, `show`, `stream`; the work itself is a job (job.rs), and the
+//! `create`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
+//! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+mod cloud;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
 mod site;
 mod store;
+pub(crate) mod take_down;
+mod targets;
 
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::targets::Target;
 use crate::{
     accounts::quotas::{self, Quota},
+    clouds::{Cloud, credentials},
     code::CodeMap,
     error::Error,
     http::{Exchange, body, progress},
     jobs,
     platform::{clock::now_ms, response::Response},
-    store::{Rows, projects},
+    store::{Database, Rows, projects},
 };
 
 const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-enum Target {
-    Edge,
-    Cloudflare,
-    Vercel,
-    Koyeb,
-}
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -53,54 +49,177 @@ struct NewDeployment {
     code: Option<Value>,
 }
 
+/// What is to be deployed, of which project.
+struct Wanted {
+    project_id: String,
+    target: Target,
+    slug: String,
+    code: String,
+    /// Whether the code is to be the project's own from then on.
+    is_new: bool,
+}
+
 /// `POST /api/deploy`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
-    if !matches!(new.target.unwrap_or(Target::Edge), Target::Edge) {
-        return Err(Error::Refused {
-            code: "target_unavailable",
-            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
-        });
-    }
-    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
+    let id = exchange.new_id("deployment")?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(begun(&id));
+        return Ok(Begun::again(id, target).tell());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
-    let code =
-        code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
-
+    let code = code.ok_or_else(no_code)?;
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
+    let wanted = Wanted { project_id: new.project_id, target, slug, code, is_new };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+}
+
+#[derive(Debug, Default, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StartupDeployment {
+    /// `vercel` where there is a credential for it, else `edge`.
+    #[serde(default)]
+    #[garde(skip)]
+    target: Option<Target>,
+}
+
+/// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
+pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let new: StartupDeployment = body::optional_json(&exchange).await?.unwrap_or_default();
+    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let project_id = exchange.param("id").to_owned();
+    let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
+    let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let code = project.code.filter(|code| code != "{}").ok_or_else(no_code)?;
+    let target = match new.target {
+        Some(target) => target,
+        None if at_cloud(&exchange, &database, Cloud::Vercel).await.is_ok() => Target::Vercel,
+        None => Target::Edge,
+    };
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(Begun::again(id, target).tell_startup());
+    }
+    let wanted = Wanted { project_id, target, slug, code, is_new: false };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
+}
+
+fn no_code() -> Error {
+    Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() }
+}
+
+/// A deployment that has begun.
+struct Begun {
+    id: String,
+    target: Target,
+    /// Where it will be, as far as that is known.
+    url: Option<String>,
+    counted: Option<quotas::Taken>,
+}
+
+impl Begun {
+    /// One that an earlier request began.
+    fn again(id: String, target: Target) -> Self {
+        Self { id, target, url: None, counted: None }
+    }
+
+    fn tell(self) -> Response {
+        let body = json!({
+            "deploymentId": self.id,
+            "status": "pending",
+            "message": "Deployment started",
+            "target": self.target.name(),
+        });
+        self.accepted(&body)
+    }
+
+    /// As Hatchr's clients know it.
+    fn tell_startup(self) -> Response {
+        let body = json!({
+            "status": "deploying",
+            "message": format!("Deployment to {} started", self.target.name()),
+            "deployment_id": self.id,
+            "deployment_url": self.url,
+        });
+        self.accepted(&body)
+    }
+
+    fn accepted(self, body: &Value) -> Response {
+        let response =
+            Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", self.id));
+        self.counted.iter().fold(response, |response, counted| counted.tell(response))
+    }
+}
+
+/// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
+/// deployment deployed, to where it went. The project's code stays as it is.
+pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
+    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
+    let id = exchange.new_id("deployment")?;
+    let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
+    let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(Begun::again(id, earlier.target).tell());
+    }
+    let store::Earlier { project_id, target, slug, code } = earlier;
+    let wanted = Wanted { project_id, target, slug, code, is_new: false };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+}
+
+/// Writes a deployment and its job, and sends the job's message.
+async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wanted) -> Result<Begun, Error> {
+    let user = exchange.caller.user_id()?;
     let deployment = store::Deployment {
         id,
-        project_id: new.project_id,
+        project_id: wanted.project_id,
         user: user.to_owned(),
-        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &slug),
-        slug,
+        target: wanted.target,
+        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &wanted.slug),
+        slug: wanted.slug,
+        cloud: match wanted.target.cloud() {
+            None => None,
+            Some(cloud) => Some(at_cloud(exchange, database, cloud).await?),
+        },
     };
-    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, &database).await?;
+    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, database).await?;
     let (job_id, now) = (exchange.new_id("job")?, now_ms());
-    let mut batch = vec![store::create(&deployment, &code, now)];
-    if given.is_some() {
-        batch.push(store::adopt_code(&deployment, &code, now));
+    let mut batch = vec![store::create(&deployment, &wanted.code, now)];
+    if wanted.is_new {
+        batch.push(store::adopt_code(&deployment, &wanted.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
     let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
-            counted.give_back(&database).await;
+            counted.give_back(database).await;
         }
         return Err(error);
     }
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    Ok(counted.iter().fold(begun(&deployment.id), |response, counted| counted.tell(response)))
+    let url = (deployment.target == Target::Edge).then_some(deployment.url);
+    Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
+}
+
+/// By what right, and so where, the deployment goes.
+async fn at_cloud(exchange: &Exchange, database: &Database, cloud: Cloud) -> Result<store::AtCloud, Error> {
+    targets::check(cloud)?;
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    let right = credentials::find(cloud, user, header, settings, database).await?;
+    Ok(store::AtCloud {
+        place: right.place(cloud, settings),
+        source: right.source,
+        sealed: right.sealed(cloud, user, settings)?,
+    })
 }
 
 fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
@@ -109,16 +228,6 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
         // Deleted this very moment; the job finds nothing to do.
         _ => Err(PROJECT_NOT_FOUND),
     }
-}
-
-fn begun(id: &str) -> Response {
-    let body = json!({
-        "deploymentId": id,
-        "status": "pending",
-        "message": "Deployment started",
-        "target": "edge",
-    });
-    Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}"))
 }
 
 /// `GET /api/deploy/:id`

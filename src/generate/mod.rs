@@ -19,6 +19,7 @@ mod idea;
 mod identity;
 pub(crate) mod job;
 mod launch;
+mod line;
 mod marketing;
 mod packaging;
 mod startup;

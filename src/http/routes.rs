@@ -65,6 +65,10 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Account) GET "/auth/export" => accounts::me::take_out;
         Scope(Account) POST "/auth/keys" => accounts::keys::create;
         Scope(Account) GET "/auth/keys" => accounts::keys::list;
+        Scope(Account) GET "/auth/credentials" => accounts::credentials::list;
+        Scope(Account) GET "/auth/credentials/{target}" => accounts::credentials::show;
+        Scope(Account) PUT "/auth/credentials/{target}" => accounts::credentials::keep;
+        Scope(Account) DELETE "/auth/credentials/{target}" => accounts::credentials::forget;
         Scope(Account) GET "/auth/keys/{id}" => accounts::keys::show;
         Scope(Account) DELETE "/auth/keys/{id}" => accounts::keys::revoke;
 
@@ -81,7 +85,9 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
         Scope(Deploy) POST "/api/deploy" => deploy::create;
         Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;
+        Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::take_down::start;
         Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
+        Scope(Deploy) POST "/api/deploy/{id}/rollback" => deploy::roll_back;
         Public GET "/p/{slug}" => deploy::hosting::redirect;
         Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
         Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
@@ -141,14 +147,15 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
         Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
         Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
         Public GET "/decks/{token}" => generate::pitch_deck;
     }
 };
 
-/// A hosted app's whole origin belongs to the app, whatever the path.
 /// Under which the fleet answers as well.
 pub(crate) const V1: &str = "/api/v1";
 
+/// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
         Public GET "{*path}" => deploy::hosting::own_origin;

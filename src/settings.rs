@@ -4,9 +4,10 @@ mod clouds;
 
 use std::{cell::RefCell, rc::Rc};
 
+use ed25519_dalek::SigningKey;
 use worker::Env;
 
-use crate::{accounts::StackAuthProject, error::Error};
+use crate::{accounts::StackAuthProject, error::Error, upstream::concordium::address::Account};
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
@@ -77,6 +78,47 @@ pub(crate) enum Search {
     Claude,
 }
 
+/// The gateway that makes startups' videos.
+#[derive(Debug)]
+pub(crate) struct Livepeer {
+    pub(crate) key: String,
+    pub(crate) base_url: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConcordiumNetwork {
+    Testnet,
+    Mainnet,
+}
+
+impl ConcordiumNetwork {
+    /// As it is in identifiers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Testnet => "testnet",
+            Self::Mainnet => "mainnet",
+        }
+    }
+}
+
+/// The account that registers startups on Concordium's chain.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    pub(crate) sender: Account,
+    /// The first key of its first credential.
+    pub(crate) key: SigningKey,
+}
+
+/// Concordium's services.
+#[derive(Debug)]
+pub(crate) struct Concordium {
+    pub(crate) network: ConcordiumNetwork,
+    pub(crate) verifier_url: String,
+    pub(crate) wallet_proxy_url: String,
+    /// None: nothing is registered.
+    pub(crate) registrar: Option<Registrar>,
+}
+
 /// Whose access tokens are those of our users.
 #[derive(Debug)]
 pub(crate) struct StackAuth {
@@ -132,6 +174,9 @@ pub(crate) struct Settings {
     pub(crate) search: Option<Search>,
     /// What pages of the web are fetched through: `<it>/https://host/path`.
     pub(crate) web_proxy_url: Option<String>,
+    /// None: startups get no video.
+    pub(crate) livepeer: Option<Livepeer>,
+    pub(crate) concordium: Concordium,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -214,6 +259,8 @@ impl Settings {
             clouds: clouds::Clouds::parse(&var)?,
             search: search(&var)?,
             web_proxy_url: proxy_url(&var)?,
+            livepeer: livepeer(&var)?,
+            concordium: concordium(&var, environment)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -309,6 +356,45 @@ fn search(var: impl Fn(&str) -> Option<String>) -> Result<Option<Search>, Error>
 
 fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
     var("WEB_PROXY_URL").map(|url| base_url(|_| Some(url.clone()), "WEB_PROXY_URL", "")).transpose()
+}
+
+fn livepeer(var: impl Fn(&str) -> Option<String>) -> Result<Option<Livepeer>, Error> {
+    let Some(key) = var("LIVEPEER_API_KEY") else { return Ok(None) };
+    let base_url = base_url(&var, "LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
+    Ok(Some(Livepeer { key, base_url }))
+}
+
+/// A proof on the test network proves nothing, so that it is development's.
+fn concordium(var: impl Fn(&str) -> Option<String>, environment: Environment) -> Result<Concordium, Error> {
+    let network = match (var("CONCORDIUM_NETWORK").as_deref(), environment) {
+        (Some("testnet"), _) | (None, Environment::Development) => ConcordiumNetwork::Testnet,
+        (Some("mainnet"), _) | (None, Environment::Production) => ConcordiumNetwork::Mainnet,
+        (Some(_), _) => return Err(wrong("CONCORDIUM_NETWORK", "`testnet` or `mainnet`")),
+    };
+    let domain = match network {
+        ConcordiumNetwork::Testnet => "testnet.concordium.com",
+        ConcordiumNetwork::Mainnet => "mainnet.concordium.software",
+    };
+    let service = |variable, name: &str| base_url(&var, variable, &format!("https://{name}.{domain}"));
+    Ok(Concordium {
+        network,
+        verifier_url: service("CONCORDIUM_VERIFIER_URL", "web3id-verifier")?,
+        wallet_proxy_url: service("CONCORDIUM_WALLET_PROXY_URL", "wallet-proxy")?,
+        registrar: registrar(&var)?,
+    })
+}
+
+fn registrar(var: impl Fn(&str) -> Option<String>) -> Result<Option<Registrar>, Error> {
+    let (sender, key) = match (var("CONCORDIUM_SENDER"), var("CONCORDIUM_SIGNING_KEY")) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(wrong("CONCORDIUM_SIGNING_KEY", "set, when CONCORDIUM_SENDER is")),
+        (None, Some(_)) => return Err(wrong("CONCORDIUM_SENDER", "set, when CONCORDIUM_SIGNING_KEY is")),
+        (Some(sender), Some(key)) => (sender, key),
+    };
+    let sender = sender.parse().map_err(|_| wrong("CONCORDIUM_SENDER", "the address of an account"))?;
+    let key = base16ct::mixed::decode_vec(&key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let key = key.ok_or(wrong("CONCORDIUM_SIGNING_KEY", "the 64 hexadecimal digits of its signing key"))?;
+    Ok(Some(Registrar { sender, key: SigningKey::from_bytes(&key) }))
 }
 
 fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
@@ -484,6 +570,7 @@ mod tests {
             ("DAILY_CHAT_LIMIT", "-1"),
             ("SEARCH_PROVIDER", "altavista"),
             ("WEB_PROXY_URL", "proxy:8080"),
+            ("CONCORDIUM_NETWORK", "main"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
@@ -551,6 +638,32 @@ mod tests {
                 matches!(search(vars), Err(Error::NotConfigured { variable, .. }) if variable == missing)
             );
         }
+    }
+
+    #[test]
+    fn an_account_registers_with_its_key_or_not_at_all() {
+        let (sender, key) = ("4ZJBYQbVp3zVZyjCXfZAAYBVkJMyVj8UKUNj9ox5YqTCBdBq2M", "ab".repeat(32));
+        let set = |sender, key| parse(&[("CONCORDIUM_SENDER", sender), ("CONCORDIUM_SIGNING_KEY", key)]);
+        let settings = set(sender, &key).unwrap();
+        let registrar = settings.concordium.registrar.as_ref().unwrap();
+        assert_eq!(registrar.sender.to_string(), sender);
+        assert!(
+            !format!("{settings:?}").contains(&"ab".repeat(16))
+                && !format!("{settings:?}").contains("171, 171")
+        );
+        for (wrong_sender, wrong_key, named) in [
+            (sender, "", "CONCORDIUM_SIGNING_KEY"),
+            (sender, "abcd", "CONCORDIUM_SIGNING_KEY"),
+            ("", key.as_str(), "CONCORDIUM_SENDER"),
+            ("4ZJB", key.as_str(), "CONCORDIUM_SENDER"),
+        ] {
+            let error = set(wrong_sender, wrong_key).unwrap_err();
+            assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == named));
+            assert!(!error.detail().contains(&key));
+        }
+        let network = |vars: &[(&str, &str)]| parse(vars).unwrap().concordium.network;
+        assert_eq!(network(&[]), ConcordiumNetwork::Mainnet);
+        assert_eq!(network(&[("ENVIRONMENT", "development")]), ConcordiumNetwork::Testnet);
     }
 
     #[test]

@@ -214,8 +214,7 @@ fn startup() -> Operation {
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)
-        .fails(super::no_code())
-        .fails(targets::unavailable(Cloud::Koyeb))
+        .fails(super::no_code(Target::Edge))
 }
 
 fn show() -> Operation {

@@ -8,6 +8,7 @@
 
 mod archive;
 mod building;
+mod competitors;
 mod complete;
 #[cfg(test)]
 pub(crate) mod contract;

@@ -75,7 +75,8 @@ async fn text_to_image(prompt: &str, livepeer: &Livepeer) -> Result<Url, String>
     let wanted = json!({
         "prompt": prompt, "width": WIDTH, "height": HEIGHT, "num_images_per_prompt": 1, "safety_check": true,
     });
-    made(Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string()), livepeer).await
+    made(Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string()), livepeer)
+        .await
 }
 
 async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, String> {
@@ -102,10 +103,12 @@ fn form(boundary: &str, image: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(image.len() + 1_024);
     for (name, value) in fields {
         body.extend(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes(),
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .bytes(),
         );
     }
-    let head = "Content-Disposition: form-data; name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png";
+    let head =
+        "Content-Disposition: form-data; name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png";
     body.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
     body.extend(image);
     body.extend(format!("\r\n--{boundary}--\r\n").bytes());
@@ -135,13 +138,14 @@ async fn made(request: Outgoing, livepeer: &Livepeer) -> Result<Url, String> {
         status => return Err(format!("Livepeer answered {status}")),
     }
     let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(unreached)?;
-    let made: Made =
-        serde_json::from_str(&body).map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
+    let made: Made = serde_json::from_str(&body)
+        .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
     if media.nsfw {
         return Err("What Livepeer made is not fit to be shown".to_owned());
     }
-    resolve(&media.url, &livepeer.base_url).ok_or_else(|| "Livepeer names an address that is not public".to_owned())
+    resolve(&media.url, &livepeer.base_url)
+        .ok_or_else(|| "Livepeer names an address that is not public".to_owned())
 }
 
 /// Where media is: some gateways tell it relative to themselves. Anywhere
@@ -183,10 +187,19 @@ mod tests {
     fn media_is_where_the_gateway_says_or_nowhere() {
         let base = "https://dream-gateway.livepeer.cloud";
         let at = |media: &str| resolve(media, base).map(String::from);
-        assert_eq!(at("/stream/ab/1.png").as_deref(), Some("https://dream-gateway.livepeer.cloud/stream/ab/1.png"));
+        assert_eq!(
+            at("/stream/ab/1.png").as_deref(),
+            Some("https://dream-gateway.livepeer.cloud/stream/ab/1.png")
+        );
         assert_eq!(at("stream/1.png").as_deref(), Some("https://dream-gateway.livepeer.cloud/stream/1.png"));
         assert_eq!(at("https://obj.example/1.png").as_deref(), Some("https://obj.example/1.png"));
-        for media in ["http://obj.example/1.png", "https://127.0.0.1/1.png", "//localhost/x", "data:image/png,x", "https://"] {
+        for media in [
+            "http://obj.example/1.png",
+            "https://127.0.0.1/1.png",
+            "//localhost/x",
+            "data:image/png,x",
+            "https://",
+        ] {
             assert_eq!(at(media), None, "{media}");
         }
         assert_eq!(

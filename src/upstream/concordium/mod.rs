@@ -65,7 +65,9 @@ pub(crate) async fn verify(
     let answer = call(Outgoing::post_json(url, presentation.to_string()), settings).await?;
     match answer.status {
         200 => {}
-        400 | 422 => return Ok(Verdict::NotVerified("Concordium's verifier says that the proof is not valid")),
+        400 | 422 => {
+            return Ok(Verdict::NotVerified("Concordium's verifier says that the proof is not valid"));
+        }
         404 => return Ok(Verdict::NotVerified("The credential of the proof is not on Concordium's chain")),
         _ => return Err(answer.failure()),
     }

@@ -1,5 +1,7 @@
 //! Every variable, secret and binding name, parsed once an isolate.
 
+mod clouds;
+
 use std::{cell::RefCell, rc::Rc};
 
 use worker::Env;
@@ -9,6 +11,7 @@ use crate::{accounts::StackAuthProject, error::Error};
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const FILES: &str = "FILES";
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -107,6 +110,7 @@ pub(crate) struct Settings {
     /// How much of a conversation Claude is told again, in tokens.
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
+    pub(crate) clouds: clouds::Clouds,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -122,6 +126,8 @@ pub(crate) struct Settings {
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
     pub(crate) daily_limits: DailyLimits,
+    /// How many startups a user may have in the making at once.
+    pub(crate) running_jobs: u32,
     /// What secrets are sealed with at rest.
     sealing_key: Option<[u8; 32]>,
     /// Whether a beat needs no proof that it is its machine's.
@@ -182,6 +188,7 @@ impl Settings {
                 skillsmp_key: var("SKILLSMP_API_KEY"),
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
+            clouds: clouds::Clouds::parse(&var)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -205,6 +212,7 @@ impl Settings {
                 deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
                 budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
             },
+            running_jobs: number(&var, "RUNNING_JOBS_LIMIT", 3)?,
             sealing_key: sealing_key(var("SEALING_KEY"), environment)?,
             heartbeats_are_open: match var("HEARTBEAT_AUTH").as_deref() {
                 Some("open") => true,
@@ -229,8 +237,7 @@ impl Settings {
     pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
         self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
             variable: "SEALING_KEY",
-            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
-                .to_owned(),
+            detail: "Set SEALING_KEY, which secrets are kept under: `openssl rand -hex 32`".to_owned(),
         })
     }
 

@@ -1,42 +1,37 @@
 //! Deploy: from a project's code to a live app.
 //!
-//! `create`, `show`, `stream`; the work itself is a job (job.rs), and the
+//! `create`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
+//! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+mod cloud;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
-mod progress;
 mod site;
 mod store;
+pub(crate) mod take_down;
+mod targets;
 
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::targets::Target;
 use crate::{
     accounts::quotas::{self, Quota},
+    clouds::{Cloud, credentials},
     code::CodeMap,
     error::Error,
-    http::{Exchange, body},
+    http::{Exchange, body, progress},
     jobs,
-    platform::{clock::now_ms, response::Response, stream},
-    store::{Rows, projects},
+    platform::{clock::now_ms, response::Response},
+    store::{Database, Rows, projects},
 };
 
 const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-enum Target {
-    Edge,
-    Cloudflare,
-    Vercel,
-    Koyeb,
-}
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -54,54 +49,103 @@ struct NewDeployment {
     code: Option<Value>,
 }
 
+/// What is to be deployed, of which project.
+struct Wanted {
+    project_id: String,
+    target: Target,
+    slug: String,
+    code: String,
+    /// Whether the code is to be the project's own from then on.
+    is_new: bool,
+}
+
 /// `POST /api/deploy`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
-    if !matches!(new.target.unwrap_or(Target::Edge), Target::Edge) {
-        return Err(Error::Refused {
-            code: "target_unavailable",
-            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
-        });
-    }
-    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
+    let id = exchange.new_id("deployment")?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(begun(&id));
+        return Ok(begun(&id, target));
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
     let code =
         code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
-
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
+    begin(&exchange, &database, id, Wanted { project_id: new.project_id, target, slug, code, is_new }).await
+}
+
+/// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
+/// deployment deployed, to where it went. The project's code stays as it is.
+pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
+    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
+    let id = exchange.new_id("deployment")?;
+    let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
+    let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(begun(&id, earlier.target));
+    }
+    let store::Earlier { project_id, target, slug, code } = earlier;
+    begin(&exchange, &database, id, Wanted { project_id, target, slug, code, is_new: false }).await
+}
+
+/// Writes a deployment and its job, and sends the job's message.
+async fn begin(
+    exchange: &Exchange,
+    database: &Database,
+    id: String,
+    wanted: Wanted,
+) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
     let deployment = store::Deployment {
         id,
-        project_id: new.project_id,
+        project_id: wanted.project_id,
         user: user.to_owned(),
-        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &slug),
-        slug,
+        target: wanted.target,
+        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &wanted.slug),
+        slug: wanted.slug,
+        cloud: match wanted.target.cloud() {
+            None => None,
+            Some(cloud) => Some(at_cloud(exchange, database, cloud).await?),
+        },
     };
-    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, &database).await?;
+    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, database).await?;
     let (job_id, now) = (exchange.new_id("job")?, now_ms());
-    let mut batch = vec![store::create(&deployment, &code, now)];
-    if given.is_some() {
-        batch.push(store::adopt_code(&deployment, &code, now));
+    let mut batch = vec![store::create(&deployment, &wanted.code, now)];
+    if wanted.is_new {
+        batch.push(store::adopt_code(&deployment, &wanted.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
     let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
-            counted.give_back(&database).await;
+            counted.give_back(database).await;
         }
         return Err(error);
     }
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    Ok(counted.iter().fold(begun(&deployment.id), |response, counted| counted.tell(response)))
+    let answer = begun(&deployment.id, deployment.target);
+    Ok(counted.iter().fold(answer, |response, counted| counted.tell(response)))
+}
+
+/// By what right, and so where, the deployment goes.
+async fn at_cloud(exchange: &Exchange, database: &Database, cloud: Cloud) -> Result<store::AtCloud, Error> {
+    targets::check(cloud)?;
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    let right = credentials::find(cloud, user, header, settings, database).await?;
+    Ok(store::AtCloud {
+        place: right.place(cloud, settings),
+        source: right.source,
+        sealed: right.sealed(cloud, user, settings)?,
+    })
 }
 
 fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
@@ -112,12 +156,12 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
     }
 }
 
-fn begun(id: &str) -> Response {
+fn begun(id: &str, target: Target) -> Response {
     let body = json!({
         "deploymentId": id,
         "status": "pending",
         "message": "Deployment started",
-        "target": "edge",
+        "target": target.name(),
     });
     Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}"))
 }
@@ -144,20 +188,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let last_event_id = exchange.request.header("last-event-id");
-    let follower = progress::Follower::new(
-        exchange.database()?,
-        exchange.env.clone(),
-        exchange.param("id"),
-        exchange.caller.user_id()?,
-        last_event_id.as_deref(),
-    );
-    let first = follower.look().await?.ok_or(NOT_FOUND)?;
-    if first.is_final() && last_event_id.as_deref() == Some(progress::END) {
-        // 204 tells an EventSource that reconnects to stop.
-        return Ok(Response::empty(204));
-    }
-    let (client, body) = stream::channel()?;
-    exchange.background.run(follower.follow(first, client));
-    Ok(Response::events(body))
+    let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
+    let look = move |seen| store::standing(&id, &user, seen, now_ms());
+    progress::stream(exchange, Box::new(look), NOT_FOUND).await
 }

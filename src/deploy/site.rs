@@ -32,6 +32,15 @@ pub(super) fn build(code: &str) -> Result<Vec<File>, String> {
     Ok(files.map(|(path, content)| file(path, content)).collect())
 }
 
+/// The files of a project as they are, for a cloud that builds them itself.
+///
+/// # Errors
+/// What is wrong with the code, for its owner.
+pub(super) fn sources(code: &str) -> Result<Vec<File>, String> {
+    let code = CodeMap::parse(code).map_err(|error| error.to_string())?;
+    Ok(code.iter().map(|(path, content)| file(path, content)).collect())
+}
+
 fn missing_index(code: &CodeMap) -> String {
     let is_source = |path: &str| SOURCES.contains(&extension(path));
     if code.iter().any(|(path, _)| is_source(path)) {

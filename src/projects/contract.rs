@@ -37,6 +37,7 @@ enum Origin {
     Rollback,
     Remix,
     Deploy,
+    Generate,
 }
 
 pub(crate) fn room() -> Room {

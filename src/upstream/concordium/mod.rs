@@ -117,7 +117,9 @@ pub(crate) async fn submit(signed: &Signed, settings: &Settings) -> Result<(), E
         submission_id: String,
     }
     let url = format!("{}/v0/submitRawTransaction", settings.concordium.wallet_proxy_url);
-    let request = Outgoing::new(Method::Put, url).with("content-type", "application/octet-stream").with_body(signed.bytes.clone());
+    let request = Outgoing::new(Method::Put, url)
+        .with("content-type", "application/octet-stream")
+        .with_body(signed.bytes.clone());
     let answer = call(request, settings).await?;
     if answer.status == 400 && status(&signed.hash, settings).await? != Status::Absent {
         // It was taken before, and is not taken twice.

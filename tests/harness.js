@@ -12,6 +12,12 @@ import { conforming } from "./contract.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
+// createTestHarness carries the Worker's own requests by this process's fetch, handing it a Request in the place of
+// options. That would follow redirects; workerd, asked not to, gives them to the Worker, and so must this.
+const plainFetch = globalThis.fetch;
+globalThis.fetch = (resource, options) =>
+  typeof options?.clone === "function" ? plainFetch(new Request(resource, options), { redirect: "manual" }) : plainFetch(resource, options);
+
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
  * stops it after the file's tests.

@@ -12,21 +12,28 @@ import { conforming } from "./contract.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
+// createTestHarness carries the Worker's own requests by this process's fetch, handing it a Request in the place of
+// options. That would follow redirects; workerd, asked not to, gives them to the Worker, and so must this.
+const plainFetch = globalThis.fetch;
+globalThis.fetch = (resource, options) =>
+  typeof options?.clone === "function" ? plainFetch(new Request(resource, options), { redirect: "manual" }) : plainFetch(resource, options);
+
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
  * the compiler beside it, and stops them after the file's tests.
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
+ * @param {{isCounted?: boolean}} options whether counted.js goes before it
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
  */
-export async function startWorker(vars = {}, others = []) {
+export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
-  const folder = await configuration();
+  const folder = await configuration(isCounted);
   const configPath = join(folder, "wrangler.toml");
   const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
   const compiler = { configPath: join(folder, "compiler", "wrangler.toml") };
@@ -55,14 +62,18 @@ export async function startWorker(vars = {}, others = []) {
  * A folder with both wrangler.toml and what they name, and without a .dev.vars: a
  * test's Worker has its test's variables, and none of your keys.
  */
-async function configuration() {
+async function configuration(isCounted) {
   const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
+  const main = isCounted ? "counted.js" : "build/index.js";
   await mkdir(join(folder, "compiler"));
   for (const path of ["wrangler.toml", "compiler/wrangler.toml"]) {
     const toml = await readFile(path, "utf8");
     // Without its [build] as well: what is built is tested as it is.
-    await writeFile(join(folder, path), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
+    const tested = toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = "build.*$/m, `main = "${main}"`);
+    await writeFile(join(folder, path), tested);
   }
+  const counted = await readFile("tests/counted.js", "utf8");
+  await writeFile(join(folder, "counted.js"), counted.replace("./index.js", "./build/index.js"));
   const named = ["build", "migrations", "public", "compiler/worker.js", "compiler/build"];
   for (const path of named) await symlink(resolve(path), join(folder, path));
   return folder;

@@ -16,7 +16,7 @@ pub(super) struct File {
 }
 
 /// A project's files as they are served, and what its owner should know.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Built {
     pub(super) files: Vec<File>,
     pub(super) notes: Vec<String>,
@@ -39,6 +39,25 @@ pub(super) async fn build(code: &str, env: &Env) -> Result<Result<Built, String>
         files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
         notes: site.notes,
     }))
+}
+
+/// The files of a project as they are, for a cloud that builds them itself by
+/// a manifest among them; of a project without one, [`build`].
+///
+/// # Errors
+/// As [`build`].
+pub(super) async fn sources_or_build(
+    code: &str,
+    is_manifest: fn(&str) -> bool,
+    env: &Env,
+) -> Result<Result<Built, String>, Error> {
+    match CodeMap::parse(code) {
+        Ok(sources) if sources.iter().any(|(path, _)| is_manifest(path)) => {
+            let files = sources.iter().map(|(path, content)| file(path, content)).collect();
+            Ok(Ok(Built { files, notes: Vec::new() }))
+        }
+        _ => build(code, env).await,
+    }
 }
 
 fn file(path: &str, content: &str) -> File {

@@ -7,4 +7,6 @@ pub(crate) mod cloudflare;
 pub(crate) mod download;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
+pub(crate) mod search;
 pub(crate) mod skillsmp;
+pub(crate) mod web;

@@ -223,7 +223,7 @@ export async function startCloudflare({ bucketFiles = 2 } = {}) {
   }
 
   function deployVersion(account, request, name, scripts) {
-    const { strategy, versions, annotations, ...unknown } = request.body;
+    const { strategy, versions, annotations, code_update_strategy: update, ...unknown } = request.body;
     const version = scripts.get(name)?.versions.get(versions?.[0]?.version_id);
     if (Object.keys(unknown).length || strategy !== 'percentage' || versions.length !== 1 || versions[0].percentage !== 100) return badPayload('Not a deployment of one version');
     if (!version) return no(404, 10222, 'No such version');

@@ -13,6 +13,7 @@ import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
+import { startCloudflare } from "./fakes/cloudflare.js";
 
 const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
 const groups = new Set();
@@ -30,8 +31,9 @@ async function freePort() {
 }
 
 /** Starts `wrangler dev` as the leader of a process group of its own. */
-async function start(port) {
-  const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, "--var", "ENVIRONMENT:development"];
+async function start(port, vars = {}) {
+  const variables = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+  const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...variables];
   const child = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" });
   groups.add(child.pid);
   await until(() => fetch(`http://localhost:${port}/health`).then((r) => r.ok, () => false), "wrangler dev");
@@ -62,10 +64,16 @@ async function database(work) {
   }
 }
 
+await promisify(execFile)("wrangler", ["d1", "migrations", "apply", "DB", "--local", "--persist-to", state], {
+  env: { ...process.env, CI: "1" },
+});
+
+/** Calls the Worker at this port; the answer's JSON. */
+const apiOf = (port) => async (method, path, body, headers = {}) => (await conforming(method, path, await fetch(`http://localhost:${port}${path}`, {
+  method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),
+}))).json();
+
 test("killed in the middle of deployments and started again, each ends live, once", async () => {
-  await promisify(execFile)("wrangler", ["d1", "migrations", "apply", "DB", "--local", "--persist-to", state], {
-    env: { ...process.env, CI: "1" },
-  });
   // What holds two of the deployments at the moments that are wanted, until
   // the kill: one is never taken from the queue, one never leaves its step.
   const is = (name) => `(SELECT code FROM deployments WHERE id = NEW.subject_id) LIKE '%${name}%'`;
@@ -76,9 +84,7 @@ test("killed in the middle of deployments and started again, each ends live, onc
       BEGIN SELECT RAISE(ABORT, 'not yet'); END;`));
 
   const port = await freePort();
-  const api = async (method, path, body) => (await conforming(method, path, await fetch(`http://localhost:${port}${path}`, {
-    method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body),
-  }))).json();
+  const api = apiOf(port);
   const deploy = async (text) => {
     const { id } = await api("POST", "/api/projects", { name: text });
     const { deploymentId } = await api("POST", "/api/deploy", { projectId: id, code: { "index.html": `<p>${text}` } });
@@ -118,4 +124,52 @@ test("killed in the middle of deployments and started again, each ends live, onc
     const revisions = db.prepare("SELECT revision FROM projects").all().map(({ revision }) => revision);
     assert.deepEqual(revisions, [3, 3, 3], "created, given its code, made live: once each");
   });
+});
+
+test("killed after any of its calls to a cloud, whose answer never came, a deployment ends live there, once", async () => {
+  const cloudflare = await startCloudflare();
+  after(() => cloudflare.close());
+  // What each deployment hangs in when the kill comes: done there, unknown here.
+  const calls = {
+    "a look at whose the name is": "services/NAME", "a look at the address": "subdomain", "a session": "scripts/NAME/assets-upload-session",
+    "an upload": "assets/upload", "a script": "scripts/NAME", "an address": "scripts/NAME/subdomain",
+  };
+  const [port, vars] = [await freePort(), { CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate }];
+  const api = apiOf(port);
+  let group = await start(port, vars);
+
+  const deployments = [];
+  for (const text of Object.keys(calls)) {
+    const { id } = await api("POST", "/api/projects", { name: text });
+    deployments.push({ text, projectId: id, name: `${text.replaceAll(" ", "-")}-${id.slice(0, 8)}`, account: cloudflare.account() });
+  }
+  const places = deployments.map(({ text, name, account }) => `/client/v4/accounts/${account.id}/workers/${calls[text].replace("NAME", name)}`);
+  cloudflare.setFault(...places.map((path) => ({ path, hang: true })));
+  for (const deployment of deployments) {
+    const { projectId, text, account } = deployment;
+    const headers = { "x-cloudflare-api-token": account.token, "x-cloudflare-account-id": account.id };
+    const code = { "index.html": `<p>${text}`, "style.css": text, "app.js": text };
+    ({ deploymentId: deployment.id } = await api("POST", "/api/deploy", { projectId, target: "cloudflare", code }, headers));
+  }
+  const hanging = () => cloudflare.requests.filter(({ fault }) => fault?.hang).length;
+  await until(() => hanging() === deployments.length, "all calls");
+  kill(group);
+  await until(() => cloudflare.openRequests === 0, "its death");
+
+  // What the dead consumers held is free again when their leases have run out.
+  await database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
+  group = await start(port, vars);
+  for (const { text, id, name, account } of deployments) {
+    const deployment = await until(async () => {
+      const found = await api("GET", `/api/deploy/${id}`);
+      return ["live", "failed"].includes(found.status) && found;
+    }, text);
+    assert.equal(deployment.status, "live", `${text}: ${deployment.logs}`);
+    assert.deepEqual([...account.scripts.keys()], [name], text);
+    const script = cloudflare.script(account, name);
+    assert.deepEqual([...script.files].map(([path, { content }]) => [path, String(content)]), [["/app.js", text], ["/index.html", `<p>${text}`], ["/style.css", text]]);
+    assert.equal(script.enabled, true);
+    assert.equal(deployment.logs.split("\n").filter((line) => line.includes("Live at")).length, 1, text);
+  }
+  kill(group);
 });

@@ -65,7 +65,8 @@ impl Application {
             files.get("package.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let scripts = package.get("scripts").and_then(Value::as_object);
         let is_standalone = |(path, text): (&String, &String)| {
-            path.starts_with("next.config.") && (text.contains("'standalone'") || text.contains("\"standalone\""))
+            path.starts_with("next.config.")
+                && (text.contains("'standalone'") || text.contains("\"standalone\""))
         };
         Self {
             scripts: scripts.map(|scripts| scripts.keys().cloned().collect()).unwrap_or_default(),
@@ -99,7 +100,12 @@ impl Application {
         let mut text = format!("# {}\n\n{}\n", in_markdown(name), in_markdown(tagline));
         if self.is_node {
             text.push_str("\n## Start\n\n```sh\nnpm install\n");
-            for (script, about) in [("dev", "development"), ("test", "tests"), ("build", "production build"), ("start", "its server")] {
+            for (script, about) in [
+                ("dev", "development"),
+                ("test", "tests"),
+                ("build", "production build"),
+                ("start", "its server"),
+            ] {
                 if self.has(script) {
                     text.push_str(&format!("npm run {script:<5}  # {about}\n"));
                 }
@@ -110,7 +116,9 @@ impl Application {
         }
         let variables = variables(files);
         if !variables.is_empty() {
-            text.push_str("\n## Settings\n\nCopy `.env.example` to `.env.local` and fill in what you use:\n\n");
+            text.push_str(
+                "\n## Settings\n\nCopy `.env.example` to `.env.local` and fill in what you use:\n\n",
+            );
             text.extend(variables.iter().map(|name| format!("- `{name}`\n")));
         }
         let port = self.port();
@@ -124,7 +132,8 @@ impl Application {
 /// The variables that the code reads, without values.
 fn env_example(files: &BTreeMap<String, String>) -> String {
     let variables = variables(files);
-    let mut text = "# Copy this file to .env.local and fill in what you use. Never commit the copy.\n".to_owned();
+    let mut text =
+        "# Copy this file to .env.local and fill in what you use. Never commit the copy.\n".to_owned();
     if variables.is_empty() {
         text.push_str("# The application reads no variables.\n");
     }
@@ -150,7 +159,9 @@ fn variables(files: &BTreeMap<String, String>) -> BTreeSet<String> {
         }))
     });
     let is_variable = |name: &&str| {
-        name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(is_name) && !GIVEN.contains(name)
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(is_name)
+            && !GIVEN.contains(name)
     };
     all.filter(is_variable).take(MAX_VARIABLES).map(str::to_owned).collect()
 }

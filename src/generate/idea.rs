@@ -59,13 +59,39 @@ const KINDS: &str = include_str!("template/kinds.json");
 
 /// Words with which a prompt says that its noun is what the product keeps.
 const KEEPING: [&str; 16] = [
-    "tracker", "track", "tracking", "list", "manager", "manage", "managing", "inventory", "catalogue", "catalog", "journal",
-    "library", "collection", "organizer", "organiser", "planner",
+    "tracker",
+    "track",
+    "tracking",
+    "list",
+    "manager",
+    "manage",
+    "managing",
+    "inventory",
+    "catalogue",
+    "catalog",
+    "journal",
+    "library",
+    "collection",
+    "organizer",
+    "organiser",
+    "planner",
 ];
 
 /// Slugs that would not work: the template's dependencies, and Windows' devices.
 const TAKEN: [&str; 13] = [
-    "react", "next", "vitest", "postcss", "autoprefixer", "tailwindcss", "typescript", "con", "prn", "aux", "nul", "com1", "lpt1",
+    "react",
+    "next",
+    "vitest",
+    "postcss",
+    "autoprefixer",
+    "tailwindcss",
+    "typescript",
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    "com1",
+    "lpt1",
 ];
 
 /// Reads a prompt of any length in any script. The same prompt gives the same idea.
@@ -165,7 +191,10 @@ fn kind(read: &Prompt) -> Kind {
 fn name(read: &Prompt) -> String {
     let stops = [",", ".", ";", "!", "?", " that ", " which ", " with ", " for ", " where ", " and "];
     let given = read.name_after(&["called ", "named ", "titled "], &stops);
-    let name = given.or_else(|| read.subject().title).unwrap_or_else(|| beginning(&read.text));
+    // A title is made by rules of English.
+    let is_latin = |title: &String| title.chars().all(|c| c < '\u{250}' || !c.is_alphabetic());
+    let title = || read.subject().title.filter(is_latin);
+    let name = given.or_else(title).unwrap_or_else(|| beginning(&read.text));
     match one_line(&name, NAME_CHARS) {
         name if name.contains(char::is_alphanumeric) => name,
         _ => "My Startup".to_owned(),
@@ -190,9 +219,19 @@ mod tests {
     fn an_idea_is_named_after_what_the_prompt_says() {
         for (prompt, name, slug, kind) in [
             ("An app called Zen Garden that helps people meditate", "Zen Garden", "zen-garden", "habit"),
-            ("A marketplace for handmade candles", "Handmade Candles Marketplace", "handmade-candles-marketplace", "listing"),
+            (
+                "A marketplace for handmade candles",
+                "Handmade Candles Marketplace",
+                "handmade-candles-marketplace",
+                "listing",
+            ),
             ("a houseplant tracker", "Houseplant Tracker", "houseplant-tracker", "houseplant"),
-            ("Build a booking platform for dog walkers", "Dog Walkers Booking Platform", "dog-walkers-booking-platform", "booking"),
+            (
+                "Build a booking platform for dog walkers",
+                "Dog Walkers Booking Platform",
+                "dog-walkers-booking-platform",
+                "booking",
+            ),
             ("日本の農家のための市場。新鮮な野菜", "日本の農家のための市場", "startup", "item"),
             ("Crème brûlée für Köln", "Crème Brûlée Für Köln", "creme-brulee-fuer-koeln", "item"),
             ("next", "Next", "next-startup", "item"),
@@ -200,7 +239,11 @@ mod tests {
             ("?!", "My Startup", "my-startup", "item"),
         ] {
             let idea = read(prompt);
-            assert_eq!((idea.name.as_str(), idea.slug.as_str(), idea.noun.as_str()), (name, slug, kind), "{prompt}");
+            assert_eq!(
+                (idea.name.as_str(), idea.slug.as_str(), idea.noun.as_str()),
+                (name, slug, kind),
+                "{prompt}"
+            );
         }
     }
 

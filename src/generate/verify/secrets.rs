@@ -109,8 +109,8 @@ fn password(line: &str) -> bool {
         let authority = run(rest, |c| !c.is_whitespace() && !"/'\"`<>{}$\\".contains(c));
         let Some((credentials, host)) = authority.rsplit_once('@') else { return false };
         let Some((_, password)) = credentials.split_once(':') else { return false };
-        let is_here =
-            ["localhost", "127.0.0.1", "db", "postgres", "redis"].iter().any(|name| host.starts_with(name));
+        let host = host.split(':').next().unwrap_or_default();
+        let is_here = ["localhost", "127.0.0.1", "db", "postgres", "redis"].contains(&host);
         !is_here && password.len() >= LEAST_PASSWORD && is_random(password)
     })
 }

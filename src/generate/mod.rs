@@ -8,12 +8,13 @@
 
 mod archive;
 mod building;
+mod competitors;
 mod complete;
 #[cfg(test)]
 pub(crate) mod contract;
 mod deck;
 mod discovery;
-mod download;
+pub(crate) mod download;
 mod idea;
 mod identity;
 pub(crate) mod job;
@@ -25,8 +26,6 @@ mod startup;
 mod steps;
 mod store;
 mod verify;
-
-pub(crate) use download::show as download;
 
 use garde::Validate;
 use serde::Deserialize;

@@ -146,15 +146,16 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
         Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
         Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
-        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download::show;
+        Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
         Public GET "/decks/{token}" => generate::pitch_deck;
     }
 };
 
-/// A hosted app's whole origin belongs to the app, whatever the path.
 /// Under which the fleet answers as well.
 pub(crate) const V1: &str = "/api/v1";
 
+/// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
         Public GET "{*path}" => deploy::hosting::own_origin;

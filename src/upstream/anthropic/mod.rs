@@ -71,7 +71,7 @@ async fn open(settings: &Settings, request: &Value, deadlines: Deadlines) -> Res
             Ok(source) => return Ok(source),
             Err(refusal) => refusal,
         };
-        let pause = refusal.pause_ms(attempt, jitter());
+        let pause = refusal.pause_ms(attempt, random::jitter());
         log::line(&json!({
             "level": "warn", "event": "claude.refused", "model": request.get("model"), "reason": refusal.name(),
             "attempt": attempt + 1, "retry_in_ms": pause,
@@ -113,13 +113,6 @@ async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
     Refusal::Api { status, kind: events::error_type(&body), advice }
-}
-
-fn jitter() -> u8 {
-    let mut byte = [0];
-    // Without randomness all clients would pause alike, which is no error.
-    let _ = random::fill(&mut byte);
-    byte[0]
 }
 
 impl From<Failure> for Refusal {

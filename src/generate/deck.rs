@@ -49,7 +49,7 @@ pub(crate) fn page(name: &str, tagline: &str, deck: &Deck) -> String {
         section(2, "problem", name, deck.problem.chars(), &problem(&deck.problem)),
         section(3, "solution", name, deck.solution.chars(), &split("Solution", &deck.solution, "points")),
         section(4, "market", name, market_chars(deck), &market(deck)),
-        section(5, "plan", name, deck.model.chars().max(deck.roadmap.chars()) * 3 / 2, &plan(deck)),
+        section(5, "plan", name, deck.model.chars().max(deck.roadmap.chars()), &plan(deck)),
     ];
     fill(PAGE, &[("name", &html(name)), ("hue", &hue(name).to_string()), ("slides", &slides.concat())])
 }
@@ -104,9 +104,7 @@ fn market(deck: &Deck) -> String {
     let rivals = rivals.collect::<String>();
     let beside = match rivals.is_empty() {
         true => String::new(),
-        false => format!(
-            "<div>\n<h3>Competitors, and what differs</h3>\n<ul class=\"rivals\">\n{rivals}</ul>\n</div>\n"
-        ),
+        false => format!("<div>\n<h3>Who else is there</h3>\n<ul class=\"rivals\">\n{rivals}</ul>\n</div>\n"),
     };
     format!(
         "{}<div class=\"split\">\n<div>\n<h3>What we see</h3>\n{}</div>\n{beside}</div>\n",

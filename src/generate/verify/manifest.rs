@@ -228,7 +228,7 @@ impl Manifest<'_> {
         for path in self.files.keys() {
             let (in_src, below) =
                 path.strip_prefix("src/").map_or((false, path.as_str()), |below| (true, below));
-            let Some((stem, ending)) = below.rsplit_once('.').filter(|(_, ending)| is_code(ending)) else {
+            let Some((stem, _)) = below.rsplit_once('.').filter(|(_, ending)| is_code(ending)) else {
                 continue;
             };
             let Some(route) = stem.strip_prefix("app/") else {

@@ -1,0 +1,73 @@
+// `wrangler dev` as a process that a test can kill with all that it has
+// started, and start again on the same state.
+
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { promisify } from "node:util";
+import { conforming } from "./contract.js";
+import { until } from "./deployments.js";
+
+async function freePort() {
+  const server = createServer().listen(0);
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/**
+ * A local database with its tables, and a Worker with these variables, not
+ * started yet.
+ *
+ * @param {Record<string, string>} vars
+ * @returns `state` (the folder of everything local), `start()`, `kill()` (as
+ *   kill -9, and waits for its death), `api(method, path, body?)`: an answer's JSON.
+ */
+export async function killable(vars = {}) {
+  const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
+  const port = await freePort();
+  let group;
+  after(async () => {
+    if (group) killNow();
+    await rm(state, { recursive: true, force: true });
+  });
+  await promisify(execFile)("wrangler", ["d1", "migrations", "apply", "DB", "--local", "--persist-to", state], {
+    env: { ...process.env, CI: "1" },
+  });
+
+  const isUp = () => fetch(`http://localhost:${port}/health`).then((response) => response.ok, () => false);
+
+  /** Kills the whole process group: wrangler and workerd. */
+  function killNow() {
+    try {
+      process.kill(-group, "SIGKILL");
+    } catch (error) {
+      if (error.code !== "ESRCH") throw error;
+    }
+    group = undefined;
+  }
+
+  return {
+    state,
+    /** Starts it as the leader of a process group of its own. */
+    async start() {
+      const named = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+      const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...named];
+      group = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" }).pid;
+      await until(isUp, "wrangler dev");
+    },
+    async kill() {
+      killNow();
+      await until(async () => !(await isUp()), "its death");
+    },
+    async api(method, path, body) {
+      const headers = body ? { "content-type": "application/json" } : {};
+      const response = await fetch(`http://localhost:${port}${path}`, { method, headers, body: body && JSON.stringify(body) });
+      return (await conforming(method, path, response)).json();
+    },
+  };
+}

@@ -19,7 +19,7 @@ if (existsSync("/dev/shm")) process.env.TMPDIR = "/dev/shm";
 export async function boot(options, sql) {
   const started = watchForWorkerd();
   const miniflare = new Miniflare(
-    convertV4MiniflareOptions({ ...options, cf: false, log: new Log(LogLevel.ERROR), unsafeDirectSockets: [{ host: "127.0.0.1" }] }),
+    convertV4MiniflareOptions({ ...options, cf: false, log: new Log(LogLevel.ERROR), handleStructuredLogs() {}, unsafeDirectSockets: [{ host: "127.0.0.1" }] }),
   );
   try {
     await miniflare.ready;

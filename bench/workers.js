@@ -51,7 +51,8 @@ function mapValues(object, change) {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 }
 
-function prepareHatch() {
+/** Hatch as it is built, for `boot`. */
+export function prepareHatch() {
   const { options, main } = readConfig();
   const modulesRoot = dirname(existing(main, "run `npm run build`, or measure the others with --only peer,limit"));
   const paths = globSync("**/*.{js,wasm}", { cwd: modulesRoot }).map((path) => join(modulesRoot, path));

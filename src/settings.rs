@@ -11,6 +11,7 @@ use crate::{accounts::StackAuthProject, error::Error};
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const FILES: &str = "FILES";
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -57,6 +58,23 @@ pub(crate) struct SkillSources {
     pub(crate) skillsmp_url: String,
     pub(crate) skillsmp_key: Option<String>,
     pub(crate) raw_github_url: String,
+}
+
+/// Who searches the web for us.
+#[derive(Debug)]
+pub(crate) enum Search {
+    Brave {
+        key: String,
+        base_url: String,
+    },
+    /// Google's Custom Search JSON API, until it ends on 2027-01-01.
+    Google {
+        key: String,
+        engine: String,
+        base_url: String,
+    },
+    /// Claude's own web search.
+    Claude,
 }
 
 /// Whose access tokens are those of our users.
@@ -110,6 +128,10 @@ pub(crate) struct Settings {
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
     pub(crate) clouds: clouds::Clouds,
+    /// None: startups are researched by what Claude knows.
+    pub(crate) search: Option<Search>,
+    /// What pages of the web are fetched through: `<it>/https://host/path`.
+    pub(crate) web_proxy_url: Option<String>,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -125,12 +147,16 @@ pub(crate) struct Settings {
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
     pub(crate) daily_limits: DailyLimits,
+    /// How many startups a user may have in the making at once.
+    pub(crate) running_jobs: u32,
     /// What secrets are sealed with at rest.
     sealing_key: Option<[u8; 32]>,
     /// Whether a beat needs no proof that it is its machine's.
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew.
+    pub(crate) heartbeat_mirror_seconds: u32,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -186,6 +212,8 @@ impl Settings {
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
             clouds: clouds::Clouds::parse(&var)?,
+            search: search(&var)?,
+            web_proxy_url: proxy_url(&var)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -209,6 +237,7 @@ impl Settings {
                 deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
                 budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
             },
+            running_jobs: number(&var, "RUNNING_JOBS_LIMIT", 3)?,
             sealing_key: sealing_key(var("SEALING_KEY"), environment)?,
             heartbeats_are_open: match var("HEARTBEAT_AUTH").as_deref() {
                 Some("open") => true,
@@ -217,6 +246,7 @@ impl Settings {
                 Some(_) => return Err(wrong("HEARTBEAT_AUTH", "`required` or `open`")),
             },
             heartbeat_seconds: heartbeat_seconds(&var)?,
+            heartbeat_mirror_seconds: heartbeat_mirror_seconds(&var)?,
             payout_rate: payout_rate(var("PAYOUT_RATE"))?,
         })
     }
@@ -252,6 +282,33 @@ impl Settings {
     pub(crate) fn is_development(&self) -> bool {
         self.environment == Environment::Development
     }
+}
+
+/// The one that is named, or the one whose key is there. Claude's costs by the
+/// search, so it must be asked for.
+fn search(var: impl Fn(&str) -> Option<String>) -> Result<Option<Search>, Error> {
+    let (name, brave, google) = (var("SEARCH_PROVIDER"), var("BRAVE_API_KEY"), var("GOOGLE_API_KEY"));
+    match (name.as_deref(), brave, google) {
+        (None | Some("brave"), Some(key), _) => {
+            let base_url = base_url(&var, "BRAVE_BASE_URL", "https://api.search.brave.com")?;
+            Ok(Some(Search::Brave { key, base_url }))
+        }
+        (None | Some("google"), _, Some(key)) => {
+            let missing = wrong("GOOGLE_CSE_ID", "the id of a search engine, when GOOGLE_API_KEY is set");
+            let engine = var("GOOGLE_CSE_ID").ok_or(missing)?;
+            let base_url = base_url(&var, "GOOGLE_BASE_URL", "https://www.googleapis.com")?;
+            Ok(Some(Search::Google { key, engine, base_url }))
+        }
+        (Some("claude"), ..) => Ok(Some(Search::Claude)),
+        (None, None, None) => Ok(None),
+        (Some("brave"), None, _) => Err(wrong("BRAVE_API_KEY", "set, when SEARCH_PROVIDER is brave")),
+        (Some("google"), _, None) => Err(wrong("GOOGLE_API_KEY", "set, when SEARCH_PROVIDER is google")),
+        (Some(_), ..) => Err(wrong("SEARCH_PROVIDER", "`brave`, `google` or `claude`")),
+    }
+}
+
+fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    var("WEB_PROXY_URL").map(|url| base_url(|_| Some(url.clone()), "WEB_PROXY_URL", "")).transpose()
 }
 
 fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
@@ -298,6 +355,16 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
     match seconds {
         60..=1500 => Ok(seconds),
         _ => Err(wrong("HEARTBEAT_SECONDS", "from 60 to 1500")),
+    }
+}
+
+/// Together with the time between two beats less than half an hour, or a
+/// machine that lives would look dead to readers of KV.
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
+    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+    match seconds.saturating_add(heartbeat_seconds(var)?) {
+        ..=1500 => Ok(seconds),
+        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 
@@ -415,6 +482,8 @@ mod tests {
             ("WALLET_CHAIN_IDS", "mainnet"),
             ("RATE_LIMITS", "yes"),
             ("DAILY_CHAT_LIMIT", "-1"),
+            ("SEARCH_PROVIDER", "altavista"),
+            ("WEB_PROXY_URL", "proxy:8080"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
@@ -461,6 +530,27 @@ mod tests {
         assert!(matches!(error, Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", .. }));
         assert!(!error.detail().contains("secret"));
         assert!(!format!("{:?}", set("secret").unwrap().turso).contains("secret"));
+    }
+
+    #[test]
+    fn the_search_provider_is_named_or_told_by_its_key() {
+        let search = |vars: &[(&str, &str)]| parse(vars).map(|settings| settings.search);
+        assert!(matches!(search(&[]), Ok(None)));
+        assert!(matches!(search(&[("CLAUDE_API_KEY", "k")]), Ok(None)));
+        assert!(matches!(search(&[("SEARCH_PROVIDER", "claude")]), Ok(Some(Search::Claude))));
+        let both = [("BRAVE_API_KEY", "b"), ("GOOGLE_API_KEY", "g"), ("GOOGLE_CSE_ID", "c")];
+        assert!(matches!(search(&both), Ok(Some(Search::Brave { .. }))));
+        let named = [&both[..], &[("SEARCH_PROVIDER", "google")]].concat();
+        assert!(matches!(search(&named), Ok(Some(Search::Google { .. }))));
+        for (vars, missing) in [
+            (&[("SEARCH_PROVIDER", "brave")], "BRAVE_API_KEY"),
+            (&[("SEARCH_PROVIDER", "google")], "GOOGLE_API_KEY"),
+            (&[("GOOGLE_API_KEY", "g")], "GOOGLE_CSE_ID"),
+        ] {
+            assert!(
+                matches!(search(vars), Err(Error::NotConfigured { variable, .. }) if variable == missing)
+            );
+        }
     }
 
     #[test]

@@ -11,23 +11,25 @@ import { startAnthropic } from "./fakes/anthropic.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { problem, startWorker } from "./harness.js";
 import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./people.js";
-import { named, ROUTES } from "./routes.js";
+import { named, ROUTES, rowOf } from "./routes.js";
 
 const [stack, claude] = await Promise.all([startStackAuth(), startAnthropic()]);
 after(() => Promise.all([stack.close(), claude.close()]));
 const limits = { DAILY_CHAT_LIMIT: "1000", DAILY_DEPLOY_LIMIT: "1000", DAILY_BUDGET_MICRO_USD: "1000000000" };
-const worker = await startWorker({ ...production(stack), ...claudeVars(claude), ...limits });
+const worker = await startWorker({ ...production(stack), ...claudeVars(claude), ...limits, SEALING_KEY: "0f".repeat(32), PAYOUT_RATE: "1" });
 const { api, sql } = worker;
 const { ok, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
 secret(claude.key);
 
 const PAGE = { "index.html": "<!doctype html><title>Page</title><p>hello" };
-/** The scopes that anybody has, by their names in the table. */
+/** The scopes by their names in the table; but for the last, those that anybody has. */
 const SCOPES = {
   ProjectsRead: "projects:read", ProjectsWrite: "projects:write", Chat: "chat", Deploy: "deploy", Gateway: "gateway",
-  FleetHeartbeat: "fleet:heartbeat", PaymentsWrite: "payments:write", Account: "account",
+  FleetHeartbeat: "fleet:heartbeat", PaymentsWrite: "payments:write", Account: "account", FleetDeploy: "fleet:deploy",
 };
-const scopeOf = ({ access }) => access.match(/^Scope\((\w+)\)$/)?.[1];
+const { FleetDeploy: _, ...ANYBODYS } = SCOPES;
+const scopeOf = ({ access }) => access.match(/^Scope(?:OrOperator)?\((\w+)\)$/)?.[1];
+const isOperatorsToo = ({ access }) => access.startsWith("ScopeOrOperator");
 
 /** A tenant with something behind every id. */
 async function tenant() {
@@ -38,7 +40,21 @@ async function tenant() {
   const { id: deploymentId } = await live(projectId);
   const { id: keyId } = await newKey(session.token);
   const [{ id: sessionId }] = await sql("SELECT id FROM sessions WHERE user_id = ?", session.userId);
-  return { ...session, projectId, deploymentId, keyId, sessionId, letterId: await deadLetter() };
+  return { ...session, projectId, deploymentId, keyId, sessionId, letterId: await deadLetter(), ...(await machineOf(session)) };
+}
+
+let names = 0;
+const newName = () => `app-${(names += 1)}`;
+
+/** What they have on the fleet: a machine that beats, a deployment, a payment. */
+async function machineOf({ token, wallet }) {
+  const { walletAddress, token: machineToken } = await ok("POST", "/workers", {}, token);
+  const about = { address: walletAddress };
+  await ok("POST", "/heartbeat", BODIES["POST /heartbeat"](about), secret(machineToken));
+  const { name } = await ok("POST", "/deployments", BODIES["POST /deployments"](about), token);
+  const { id } = await ok("POST", "/payments", BODIES["POST /payments"](about), token);
+  assert.equal(walletAddress, wallet.address.toLowerCase());
+  return { ...about, machineToken, name, paymentId: String(id) };
 }
 
 async function deadLetter() {
@@ -50,7 +66,7 @@ async function deadLetter() {
 /** What the parameter of a pattern stands for. */
 const IDS = {
   "/auth/keys/": "keyId", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
-  "/api/discovery/": "projectId", "/admin/dead-letters/": "letterId",
+  "/api/discovery/": "projectId", "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
 };
 /** A good body of every route that reads one, about a tenant's things. */
 const BODIES = {
@@ -60,9 +76,21 @@ const BODIES = {
   "POST /api/projects/{id}/rollback": () => ({ version: 1 }),
   "POST /api/chat": ({ projectId }) => ({ projectId, message: "A clock" }),
   "POST /api/deploy": ({ projectId }) => ({ projectId, code: { "index.html": "changed" } }),
+  "POST /deployments": ({ address }) => ({ name: newName(), github: "https://github.com/acme/app", creator: address }),
+  "PATCH /deployments/{name}/status": () => ({ status: "processing" }),
+  "PATCH /deployments/{name}/env": () => ({ envVars: { KEY: "value" } }),
+  "PATCH /deployments/{name}/replicas": () => ({ replicas: 2 }),
+  "POST /heartbeat": ({ address }) => ({ walletAddress: address, timestamp: new Date().toISOString(), containers: [] }),
+  "POST /heartbeat/ping": ({ address }) => ({ walletAddress: address, timestamp: new Date().toISOString() }),
+  "POST /payments": ({ address }) => ({ name: `Rent of ${address}`, amount: "1", creator: address }),
+  "POST /payments/payouts": ({ address }) => ({ walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }),
 };
+const bodyOf = (route) => BODIES[rowOf(route)];
 /** What a good request comes to where the caller gets in and there is nothing to do. */
-const UNFIT = { "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409 };
+const UNFIT = {
+  "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
+  "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
+};
 /** What has an id and is everybody's all the same. */
 const SHARED = ["POST /api/discovery/{id}/remix"];
 
@@ -70,17 +98,18 @@ const SHARED = ["POST /api/discovery/{id}/remix"];
 function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
-    const [, id] = Object.entries(IDS).find(([prefix]) => path.startsWith(prefix)) ?? [];
+    const [, id] = Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
-    path = path.replace("{id}", owner[id]);
+    path = path.replace(/\{\w+\}/, owner[id]);
   }
   if (named(route) === "DELETE /auth/me") path += `?confirm=${owner.userId}`;
-  if (route.readsBody) assert.ok(BODIES[named(route)], `BODIES has nothing for ${named(route)}`);
-  return api(method, path, BODIES[named(route)]?.(owner), token ? as(token) : {});
+  if (route.readsBody) assert.ok(bodyOf(route), `BODIES has nothing for ${named(route)}`);
+  return api(method, path, bodyOf(route)?.(owner), token ? as(token) : {});
 }
 
 const CLOSED = ROUTES.filter(({ access }) => access !== "Public");
 const SCOPED = CLOSED.filter(scopeOf);
+const MACHINE = ROUTES.filter(({ access }) => access === "Machine");
 const STAFF = ROUTES.filter(({ access }) => access === "Staff");
 const OPERATOR = ROUTES.filter(({ access }) => access === "Operator");
 
@@ -109,7 +138,7 @@ await ok("GET", "/auth/me", undefined, staff);
 test("Every rule of the table is one that is tested here", () => {
   for (const route of CLOSED) {
     const scope = scopeOf(route);
-    assert.ok(scope ? SCOPES[scope] : ["User", "Staff", "Operator"].includes(route.access), named(route));
+    assert.ok(scope ? SCOPES[scope] : ["User", "Machine", "Staff", "Operator"].includes(route.access), named(route));
   }
   assert.ok(SCOPED.length > 15 && STAFF.length > 0 && OPERATOR.length > 0);
 });
@@ -127,7 +156,7 @@ test("Without a credential no closed route answers", () =>
 test("A key that has every scope but the route's is refused", async () => {
   const keys = {};
   for (const [name, scope] of Object.entries(SCOPES)) {
-    keys[name] = (await newKey(ada.token, { scopes: Object.values(SCOPES).filter((other) => other !== scope) })).key;
+    keys[name] = (await newKey(ada.token, { scopes: Object.values(ANYBODYS).filter((other) => other !== scope) })).key;
   }
   await changingNothing(async () => {
     for (const route of SCOPED) {
@@ -139,7 +168,7 @@ test("A key that has every scope but the route's is refused", async () => {
 
 test("The routes of staff and of the operator are no user's, and the operator's not of staff", async () => {
   const { key } = await newKey(staff, { scopes: Object.values(SCOPES) });
-  const { key: all } = await newKey(ada.token, { scopes: Object.values(SCOPES) });
+  const { key: all } = await newKey(ada.token, { scopes: Object.values(ANYBODYS) });
   await changingNothing(async () => {
     for (const route of [...STAFF, ...OPERATOR]) {
       for (const token of [ada.token, all]) await problem(await ask(route, ada, token), 403, "not_the_operator");
@@ -151,24 +180,48 @@ test("The routes of staff and of the operator are no user's, and the operator's 
 
 test("The operator's token is nobody's: it opens no route of a user", () =>
   changingNothing(async () => {
-    for (const route of [...SCOPED, ...CLOSED.filter(({ access }) => access === "User")]) {
+    for (const route of [...SCOPED.filter((each) => !isOperatorsToo(each)), ...CLOSED.filter(({ access }) => access === "User")]) {
       await problem(await ask(route, ada, ADMIN_TOKEN), 403, "not_a_user");
     }
   }));
 
-test("To another tenant an id is what one is that never was: 404, and nothing is changed or counted", () =>
+test("A machine's token is good for its beats and for nothing else", () =>
   changingNothing(async () => {
-    const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])) };
-    const told = async (response) => {
-      const { request_id, ...others } = await problem(response, 404, "not_found");
+    for (const route of CLOSED.filter((each) => !MACHINE.includes(each))) {
+      await problem(await ask(route, ada, ada.machineToken), 403, "not_a_user");
+    }
+    for (const route of MACHINE) {
+      await problem(await ask(route, ada, eve.machineToken), 403, "not_your_machine");
+      for (const token of [ada.token, staff, ADMIN_TOKEN]) await problem(await ask(route, ada, token), 401, "unauthorized");
+    }
+  }));
+
+test("Without a proof a beat's mistakes are not told, nor is it read", () =>
+  changingNothing(async () => {
+    for (const { pattern } of MACHINE) {
+      for (const body of ["", "{", "[]", "{}", '{"walletAddress":1}', "x".repeat(1_100_000)]) {
+        await problem(await api("POST", pattern, body), 401, "unauthorized");
+      }
+    }
+  }));
+
+test("To another tenant an id is what one is that never was, and nothing is changed or counted", () =>
+  changingNothing(async () => {
+    const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])), address: `0x${"0".repeat(40)}`, name: "nobody", paymentId: "999999" };
+    const told = async (route, response) => {
+      const { request_id, ...others } = await response.json();
+      // Of a machine that is not theirs two routes tell that there is none.
+      if (response.status !== 200) assert.deepEqual([response.status, others.code], [404, "not_found"], named(route));
+      else assert.ok(others.exists === false || others.status === "UNKNOWN", named(route));
       return others;
     };
-    const about = SCOPED.filter((route) => !SHARED.includes(named(route)))
-      .filter((route) => route.pattern.includes("{") || BODIES[named(route)]?.(ada).projectId);
-    assert.ok(about.length > 10);
+    const isAbout = (route) => route.pattern.includes("{") || bodyOf(route)?.(ada).projectId;
+    // Staff's scope is for everybody's.
+    const about = SCOPED.filter((route) => !SHARED.includes(named(route)) && scopeOf(route) !== "FleetDeploy").filter(isAbout);
+    assert.ok(about.length > 30);
     for (const route of about) {
-      const others = await told(await ask(route, ada, eve.token));
-      assert.deepEqual(others, await told(await ask(route, nobody, eve.token)), named(route));
+      const others = await told(route, await ask(route, ada, eve.token));
+      assert.deepEqual(others, await told(route, await ask(route, nobody, eve.token)), named(route));
     }
   }));
 
@@ -177,7 +230,7 @@ test("No list and no export has anything of another tenant's", async () => {
   assert.ok(lists.length >= 4);
   for (const route of lists) {
     const text = await (await ask(route, eve, eve.token)).text();
-    for (const id of ["userId", "projectId", "deploymentId", "keyId"]) assert.ok(!text.includes(ada[id]), `${named(route)}: ${id}`);
+    for (const id of ["userId", "projectId", "deploymentId", "keyId", "address"]) assert.ok(!text.includes(ada[id]), `${named(route)}: ${id}`);
   }
 });
 
@@ -201,14 +254,16 @@ test("The right credential opens every route, with no scope to spare", async () 
   for (const route of ordered) {
     const owner = route.method === "DELETE" ? await tenant() : whole;
     const scope = SCOPES[scopeOf(route)] ?? "gateway";
-    const person = async () => (await newKey(owner.token, { scopes: [scope] })).key;
-    const token = { Staff: () => staff, Operator: () => ADMIN_TOKEN }[route.access] ?? person;
+    // Only staff can give a key the scope for everybody's deployments.
+    const person = async () => (await newKey(scope === SCOPES.FleetDeploy ? staff : owner.token, { scopes: [scope] })).key;
+    const token = { Staff: () => staff, Operator: () => ADMIN_TOKEN, Machine: () => owner.machineToken }[route.access] ?? person;
     const response = await ask(route, owner, await token());
     const text = await response.text();
     const expected = UNFIT[named(route)] ?? { true: response.status }[response.ok];
     assert.equal(response.status, expected, `${named(route)}: ${response.status} ${text.slice(0, 200)}`);
     if (named(route) === "POST /auth/keys") secret(JSON.parse(text).key);
     if (route.access === "Staff") assert.equal((await ask(route, owner, ADMIN_TOKEN)).status, 200, named(route));
+    if (isOperatorsToo(route) && route.method === "GET") assert.equal((await ask(route, owner, ADMIN_TOKEN)).status, 200, named(route));
   }
 });
 

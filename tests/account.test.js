@@ -11,7 +11,7 @@ import { as, newWallet, people, production } from "./people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());
-const worker = await startWorker({ ...production(stack), DAILY_DEPLOY_LIMIT: "20" });
+const worker = await startWorker({ ...production(stack), DAILY_DEPLOY_LIMIT: "20", SEALING_KEY: "0f".repeat(32) });
 const { api, sql } = worker;
 const { ok, challenge, verify, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
 
@@ -171,7 +171,7 @@ test("An export has all that is the user's, and nothing that is a secret or some
   const [ada, stranger] = [await signIn(), await signIn()];
   const [had, foreign] = [await settle(ada), await settle(stranger)];
   const all = await take(ada.token);
-  assert.deepEqual(Object.keys(all), ["user", "keys", "sessions", "projects", "versions", "messages", "deployments"]);
+  assert.deepEqual(Object.keys(all), ["user", "keys", "sessions", "projects", "versions", "messages", "deployments", "fleetDeployments", "machines", "uptime", "payments"]);
   assert.deepEqual([all.user.id, all.user.wallet], [ada.userId, ada.wallet.address.toLowerCase()]);
   assert.deepEqual(all.keys.map(({ id }) => id), [had.keyId]);
   assert.equal(all.sessions.length, 1);
@@ -183,12 +183,38 @@ test("An export has all that is the user's, and nothing that is a secret or some
   for (const hidden of [ada.token, had.key, foreign.project.id, stranger.userId, "hash"]) assert.ok(!text.includes(hidden), hidden);
 });
 
+test("An export has what is theirs on the fleet, none of its secrets, and nothing of another's", async () => {
+  const [ada, stranger] = [await signIn(), await signIn()];
+  const at = Math.floor(Date.now() / 1000) * 1000 - 3 * 3_600_000;
+  const iso = (ms) => new Date(ms).toISOString();
+  const settleOnFleet = async ({ token, wallet }, name) => {
+    const creator = wallet.address.toLowerCase();
+    const variable = secret(`a-secret-variable-${name}`);
+    await ok("POST", "/deployments", { name, github: "https://github.com/acme/app", creator, envVars: { KEY: variable } }, token);
+    const { token: machine } = await ok("POST", "/workers", {}, token);
+    for (const ms of [at, at + 60_000, at + 3_600_000]) await ok("POST", "/heartbeat", { walletAddress: creator, timestamp: iso(ms), containers: [{ name: `of-${name}` }] }, secret(machine));
+    for (const amount of ["1", "2"]) await ok("POST", "/payments", { name: `for ${name}`, amount, creator }, token);
+    return { creator, machine, variable };
+  };
+  const [had, foreign] = [await settleOnFleet(ada, "adas"), await settleOnFleet(stranger, "strangers")];
+  // And one that somebody else entered for their wallet.
+  await ok("POST", "/payments", { name: "from a stranger", amount: "3", creator: had.creator }, stranger.token);
+
+  const all = await take(ada.token);
+  assert.deepEqual(all.fleetDeployments.map(({ name, creator, envVarNames, status }) => [name, creator, envVarNames, status]), [["adas", had.creator, ["KEY"], "pending"]]);
+  assert.deepEqual(all.machines.map(({ walletAddress, containers, startTime }) => [walletAddress, containers, startTime]), [[had.creator, [{ containerName: "of-adas" }], iso(at + 3_600_000)]]);
+  assert.deepEqual(all.uptime, [{ walletAddress: had.creator, timeFrom: iso(at), timeTo: iso(at + 60_000) }]);
+  assert.deepEqual(all.payments.map(({ name, amount }) => [name, amount]), [["from a stranger", "3"], ["for adas", "2"], ["for adas", "1"]]);
+  const text = JSON.stringify(all);
+  for (const hidden of [had.variable, had.machine, foreign.creator, "strangers", "sealed", "hash"]) assert.ok(!text.includes(hidden), hidden);
+});
+
 test("An export of nothing is complete too", async () => {
   const { token, userId } = await signIn();
   const { user, sessions, ...lists } = await take(token);
   assert.equal(user.id, userId);
   assert.equal(sessions.length, 1);
-  assert.deepEqual(lists, { keys: [], projects: [], versions: [], messages: [], deployments: [] });
+  assert.deepEqual(lists, { keys: [], projects: [], versions: [], messages: [], deployments: [], fleetDeployments: [], machines: [], uptime: [], payments: [] });
 });
 
 test("An export of many pages has every row once", async () => {

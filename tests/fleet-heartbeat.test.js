@@ -73,7 +73,7 @@ test("A beat that is not newer than the window's end is stale, and changes nothi
   await beat(at, { containers: [{ containerName: "kept", port: "1" }] });
   await beat(at + 5 * MINUTE_MS, { containers: [{ containerName: "kept", port: "1" }] });
   const before = await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet);
-  for (const late of [at + 5 * MINUTE_MS, at + 5 * MINUTE_MS - 1, at, at - GAP_MS, at - 100 * GAP_MS, 0]) {
+  for (const late of [at + 5 * MINUTE_MS, at + 5 * MINUTE_MS - 1, at, at - GAP_MS, at - 40 * GAP_MS]) {
     const told = await beat(late, { containers: [{ containerName: "lost" }] });
     assert.deepEqual([told.success, told.stale, told.window], [true, true, { startTime: iso(at), endTime: iso(at + 5 * MINUTE_MS) }]);
     assert.deepEqual(await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet), before, iso(late));
@@ -108,6 +108,18 @@ test("A clock may be five minutes ahead", async () => {
   assert.equal((await window(wallet)).start_at, (await window(wallet)).end_at);
   // The next beats, by a clock that has been set right, are stale until then.
   assert.equal((await beat(Date.now())).stale, true);
+});
+
+test("A beat may be a day late, and no later: a machine cannot make up time long past", async () => {
+  const { wallet, beat, body, token } = await newMachine();
+  const day = 24 * 60 * MINUTE_MS;
+  for (const late of [Date.now() - day - 10_000, Date.now() - 365 * day, 0]) await refused(422, "timestamp_too_late", body(late), token);
+  const at = Date.now() - day + 10_000;
+  await beat(at);
+  await beat(at + 10 * MINUTE_MS);
+  assert.deepEqual(await window(wallet), { start_at: at, end_at: at + 10 * MINUTE_MS });
+  // Refused whether or not it would have been stale.
+  await refused(422, "timestamp_too_late", body(at - MINUTE_MS), token);
 });
 
 test("A wallet is the same in upper case, and what is no wallet is refused", async () => {
@@ -200,6 +212,11 @@ test("A wallet's signature over the beat is as good as its token, for this beat 
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, first));
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, text(now, { hostname: "other" })));
   await refused(401, "unauthorized", `${next} `, undefined, signed(wallet, next));
+  // Without a good one nothing is told of the beat's mistakes; with one all of them are.
+  const wrong = JSON.stringify({ walletAddress: wallet.address, timestamp: "now", containers: {} });
+  await refused(401, "unauthorized", wrong, undefined, signed(wallet, next));
+  await refused(401, "unauthorized", JSON.stringify({ timestamp: iso(now) }), undefined, signed(wallet, next));
+  assert.deepEqual(pointers(await refused(400, "validation_failed", wrong, undefined, signed(wallet, wrong))), ["/timestamp", "/containers"]);
   await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next));
   // Replayed, it is stale: it says nothing new, and moves nothing back.
   const before = await uptimeRows();

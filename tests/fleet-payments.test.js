@@ -189,13 +189,40 @@ test("A period that is none, of no machine, or not over is refused, and only the
   const before = await rowCounts(worker);
   await problem(await close(period(wallet, 1, 1)), 400);
   await problem(await close(period(wallet, 2, 1)), 400);
-  await problem(await close({ ...period(wallet, 0, 1), to: iso(Date.now() + HOUR_MS) }), 400);
+  for (const ahead of [1, 0, -1, -24, -24.9]) await problem(await close({ ...period(wallet, 0, 1), to: iso(Date.now() + ahead * HOUR_MS) }), 409, "period_not_settled");
   assert.deepEqual(pointers(await problem(await close({ walletAddress: "x", from: 1, to: "now" }), 400)), ["/walletAddress", "/from", "/to"]);
   assert.deepEqual(pointers(await problem(await close({}), 400)), ["/walletAddress", "/from", "/to"]);
   assert.deepEqual(pointers(await problem(await close(period(newAddress(), 0, 1)), 400)), ["/walletAddress"]);
   await problem(await close(period(wallet, 0, 1), me.token), 403, "not_the_operator");
   await problem(await close(period(wallet, 0, 1), null), 401);
   assert.deepEqual(await rowCounts(worker), before);
+});
+
+test("A late beat is paid with the period that it is in, and none changes one that is closed", async () => {
+  const session = await signIn();
+  const { walletAddress, token } = await ok(201, "POST", "/workers", {}, session.token);
+  const now = Date.now();
+  // All that it sent until the period's end, and then the latest that may still come.
+  await sql("INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers) VALUES (?, ?, ?, 0, '[]')", walletAddress, now - 26 * HOUR_MS, now - 24.4 * HOUR_MS);
+  const until = (hours) => ({ walletAddress, from: iso(now - 30 * HOUR_MS), to: iso(now - hours * HOUR_MS) });
+  await problem(await close(until(24.3)), 409, "period_not_settled");
+  const first = await (await close(until(25.01))).json();
+  assert.equal(first.uptimeSeconds, Math.floor(0.99 * 3600));
+  const beat = { walletAddress, timestamp: iso(now - 23.95 * HOUR_MS), containers: [] };
+  assert.equal((await ok(200, "POST", "/heartbeat", beat, token)).window.startTime, iso(now - 26 * HOUR_MS));
+  assert.deepEqual(await (await close(until(25.01))).json(), first);
+  // What it adds is in the next one, which begins where the closed one ends.
+  const listed = await call("GET", `/workers/${walletAddress}/uptime?from=${first.to}`, undefined, ADMIN_TOKEN);
+  assert.equal(Number(listed.headers.get("x-uptime-seconds")), Math.floor((25.01 - 23.95) * 3600));
+});
+
+test("Who is paid sees what they were paid, and nobody else does", async () => {
+  const payee = await signIn();
+  const { walletAddress } = await ok(201, "POST", "/workers", {}, payee.token);
+  const { paymentId } = await (await close(period(walletAddress, 0, 1))).json();
+  assert.equal((await ok(200, "GET", `/payments/${paymentId}`, undefined, payee.token)).creator, walletAddress);
+  assert.deepEqual((await ok(200, "GET", "/payments", undefined, payee.token)).map(({ id }) => id), [paymentId]);
+  await problem(await call("GET", `/payments/${paymentId}`, undefined, other.token), 404);
 });
 
 test("A payout beyond a uint256 is refused, and one without a rate is not configured", async () => {

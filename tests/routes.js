@@ -4,31 +4,48 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
-const whole = (await readFile("src/http/routes.rs", "utf8")).match(/static ROUTES[^;]*= routes! \{(.*?)\n\};/s)[1];
-// The fleet's rows have tests of their own (fleet-*.test.js), with its bodies and its paths.
-const [table] = whole.split(/\n    Fleet \{/);
+const table = (await readFile("src/http/routes.rs", "utf8")).match(/static ROUTES[^;]*= routes! \{(.*?)\n\};/s)[1];
+/** Under this the fleet's rows answer as well. */
+const V1 = "/api/v1";
 
-/** Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as it is written there. */
-export const ROUTES = await Promise.all(
-  [...table.matchAll(/^ *(\w+(?:\(\w+\))?) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
-    async ([, access, method, pattern, handler]) => ({
-      access, method, pattern, hosted: pattern.startsWith("/p/"), readsBody: await readsBody(handler),
-    }),
-  ),
-);
-assert.ok(ROUTES.length > 25 && ROUTES.length === table.match(/=>/g).length, "not every row was read");
+/**
+ * Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as it is written there; the fleet's twice,
+ * the second time with `under: "/api/v1"`, which is in the pattern too.
+ */
+export const ROUTES = (await Promise.all(
+  table.split(/^    (?=\w+ \{$)/m).flatMap((family) =>
+    [...family.matchAll(/^ *(\w+(?:\(\w+\))?) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
+      async ([, access, method, pattern, handler]) => {
+        const route = { access, method, pattern, under: "", hosted: pattern.startsWith("/p/"), readsBody: await readsBody(handler) };
+        return family.startsWith("Fleet {") ? [route, { ...route, pattern: V1 + pattern, under: V1 }] : [route];
+      },
+    )),
+)).flat();
+const rows = ROUTES.filter(({ under }) => !under);
+assert.ok(rows.length > 60 && rows.length === table.match(/=>/g).length, "not every row was read");
+assert.equal(ROUTES.length - rows.length, 21, "the fleet's rows were not told from the others");
 
-/** Whether the source of a handler (`projects::create`) reads a JSON body. */
+/** Where the source of a handler (`projects::create`) is; `deployments`, `heartbeat`, … are files of the fleet. */
+async function sourceOf(rooms) {
+  const path = rooms.join("/");
+  const places = [`src/${path}/mod.rs`, `src/${path}.rs`, `src/fleet/${path}.rs`];
+  const sources = await Promise.all(places.map((place) => readFile(place, "utf8").catch(() => undefined)));
+  return sources.find((source) => source !== undefined);
+}
+
+/** Whether a handler reads a JSON body; beats do by `take`. */
 async function readsBody(handler) {
-  const [name, ...room] = handler.split("::").reverse();
-  const path = `src/${room.reverse().join("/")}`;
-  const source = await readFile(`${path}/mod.rs`, "utf8").catch(() => readFile(`${path}.rs`, "utf8"));
-  const body = source.match(new RegExp(`async fn ${name}\\(.*?\\n}`, "s"));
+  const [name, ...rooms] = handler.split("::").reverse();
+  const source = await sourceOf(rooms.reverse());
+  const body = source?.match(new RegExp(`async fn ${name}\\(.*?\\n}`, "s"));
   assert.ok(body, `no source of ${handler}`);
-  return body[0].includes("body::json");
+  return /body::(json|object)|\btake\(/.test(body[0]);
 }
 
 export const named = (route) => `${route.method} ${route.pattern}`;
+
+/** The row of the table, whatever it is under. */
+export const rowOf = (route) => `${route.method} ${route.pattern.slice(route.under.length)}`;
 
 /** A route's path with this in place of its parameters. */
 export const pathOf = (route, id) => route.pattern.replace(/\{.+?\}/g, id);

@@ -246,13 +246,14 @@ fn delete_me() -> Operation {
 fn export() -> Operation {
     Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
         .about(
-            "One JSON object: `user`, `keys`, `sessions`, `projects`, `versions`, `messages`, `deployments`. \
-             A body that breaks off is not all of it.",
+            "One JSON object: `user`, `keys`, `sessions`, `projects`, `versions`, `messages`, `deployments`, \
+             `fleetDeployments`, `machines`, `uptime`, `payments`. A body that breaks off is not all of it.",
         )
         .answers(
             Answer::new(200, "All that is the caller's.")
                 .json(json!({ "user": { "id": USER }, "keys": [], "sessions": [], "projects": [], "versions": [],
-                              "messages": [], "deployments": [] }))
+                              "messages": [], "deployments": [], "fleetDeployments": [], "machines": [],
+                              "uptime": [], "payments": [] }))
                 .with("Content-Disposition", "A file's name."),
         )
 }

@@ -96,6 +96,10 @@ const SECTIONS: &[Section] = &[
     ("versions", export::versions),
     ("messages", export::messages),
     ("deployments", export::deployments),
+    ("fleetDeployments", export::fleet_deployments),
+    ("machines", export::machines),
+    ("uptime", export::uptime),
+    ("payments", export::payments),
 ];
 
 async fn write(client: &Writer, database: &Database, user: &str, known: Option<Value>) -> Result<(), Broken> {

@@ -170,13 +170,14 @@ macro_rules! give {
 }
 
 /// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 15] {
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 16] {
     [
         give!("projects", from, to),
         give!("chat_messages", from, to),
         give!("deployments", from, to),
         give!("cloud_apps", from, to),
         give!("sites", from, to),
+        give!("startups", from, to),
         give!("jobs", from, to),
         give!("fleet_deployments", from, to),
         give!("payments", from, to),
@@ -207,6 +208,7 @@ pub(super) fn delete_account(user: &str) -> Vec<Statement> {
     vec![
         sql!("DELETE FROM jobs WHERE user_id = ?1", user),
         sql!("DELETE FROM projects WHERE user_id = ?1", user),
+        sql!("DELETE FROM startups WHERE user_id = ?1", user),
         sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
         sql!(
             "UPDATE workers SET token_hash = NULL, token_hint = NULL

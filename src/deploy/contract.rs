@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND,
+    NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
     take_down::{not_live, under_way},
     targets::{self, Target},
 };
@@ -102,6 +102,7 @@ pub(crate) fn room() -> Room {
         about: "From a project's code to a live app.",
         operations: vec![
             create(),
+            startup(),
             show(),
             stream(),
             roll_back(),
@@ -183,6 +184,38 @@ fn take_down() -> Operation {
         .fails(under_way())
         .fails(not_live())
         .fails(credentials_needed(Cloud::Cloudflare))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct StartupDeploymentStarted {
+    #[schemars(extend("const" = "deploying"))]
+    status: &'static str,
+    message: &'static str,
+    deployment_id: Id,
+    /// Where it will be, as far as that is known.
+    deployment_url: Option<Url>,
+}
+
+fn startup() -> Operation {
+    let started = StartupDeploymentStarted {
+        status: "deploying",
+        message: "Deployment to edge started",
+        deployment_id: ID,
+        deployment_url: Some(Url("http://slotwise-1f3a9c04.localhost:8787/")),
+    };
+    let answer = Answer::new(202, "The deployment has begun; a job does the rest.")
+        .json(started)
+        .with("Location", "Where it can be followed.")
+        .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
+    with_credentials(Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup"))
+        .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise. The body may be left out.")
+        .path("id", "The startup's project.", Project::ID)
+        .body::<StartupDeployment>(json!({}))
+        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .fails(quotas::exceeded(Quota::Deploy, 50, 0))
+        .fails(targets::unavailable(Cloud::Koyeb))
+        .fails(PROJECT_NOT_FOUND)
+        .fails(super::no_code())
 }
 
 fn show() -> Operation {

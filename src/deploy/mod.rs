@@ -10,7 +10,6 @@ mod container;
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
-mod progress;
 mod site;
 mod store;
 pub(crate) mod take_down;
@@ -29,9 +28,9 @@ use crate::{
     clouds::{Cloud, credentials},
     code::CodeMap,
     error::Error,
-    http::{Exchange, body},
+    http::{Exchange, body, progress},
     jobs,
-    platform::{clock::now_ms, response::Response, stream},
+    platform::{clock::now_ms, response::Response},
     store::{Database, Rows, projects},
 };
 
@@ -114,7 +113,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
     let id = exchange.new_id("deployment")?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(begun(&id, target));
+        return Ok(Begun::again(id, target).tell());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
@@ -126,7 +125,38 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
     let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new };
-    begin(&exchange, &database, id, wanted).await
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+}
+
+#[derive(Debug, Default, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StartupDeployment {
+    /// `vercel` where there is a credential for it, else `edge`.
+    #[serde(default)]
+    #[garde(skip)]
+    target: Option<Target>,
+}
+
+/// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
+pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let new: StartupDeployment = body::optional_json(&exchange).await?.unwrap_or_default();
+    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let project_id = exchange.param("id").to_owned();
+    let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
+    let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    let target = match new.target {
+        Some(target) => target,
+        None if at_cloud(&exchange, &database, Cloud::Vercel, &slug, None).await.is_ok() => Target::Vercel,
+        None => Target::Edge,
+    };
+    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(Begun::again(id, target).tell_startup());
+    }
+    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
 fn no_code(target: Target) -> Error {
@@ -139,6 +169,49 @@ fn no_code(target: Target) -> Error {
     Error::Refused { code: "no_code", detail: detail.to_owned() }
 }
 
+/// A deployment that has begun.
+struct Begun {
+    id: String,
+    target: Target,
+    /// Where it will be, as far as that is known.
+    url: Option<String>,
+    counted: Option<quotas::Taken>,
+}
+
+impl Begun {
+    /// One that an earlier request began.
+    fn again(id: String, target: Target) -> Self {
+        Self { id, target, url: None, counted: None }
+    }
+
+    fn tell(self) -> Response {
+        let body = json!({
+            "deploymentId": self.id,
+            "status": "pending",
+            "message": "Deployment started",
+            "target": self.target.name(),
+        });
+        self.accepted(&body)
+    }
+
+    /// As Hatchr's clients know it.
+    fn tell_startup(self) -> Response {
+        let body = json!({
+            "status": "deploying",
+            "message": format!("Deployment to {} started", self.target.name()),
+            "deployment_id": self.id,
+            "deployment_url": self.url,
+        });
+        self.accepted(&body)
+    }
+
+    fn accepted(self, body: &Value) -> Response {
+        let response =
+            Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", self.id));
+        self.counted.iter().fold(response, |response, counted| counted.tell(response))
+    }
+}
+
 /// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
 /// deployment deployed, to where it went. The project's code stays as it is.
 pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
@@ -147,24 +220,21 @@ pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
     let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
     let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(begun(&id, earlier.target));
+        return Ok(Begun::again(id, earlier.target).tell());
     }
     let store::Earlier { project_id, target, slug, code, container } = earlier;
     let wanted = Wanted { project_id, target, slug, code, container, is_new: false };
-    begin(&exchange, &database, id, wanted).await
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
 }
 
 /// Writes a deployment and its job, and sends the job's message.
-async fn begin(
-    exchange: &Exchange,
-    database: &Database,
-    id: String,
-    wanted: Wanted,
-) -> Result<Response, Error> {
+async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wanted) -> Result<Begun, Error> {
     let user = exchange.caller.user_id()?;
     let cloud = match wanted.target.cloud() {
         None => None,
-        Some(cloud) => Some(at_cloud(exchange, database, cloud, &wanted).await?),
+        Some(cloud) => {
+            Some(at_cloud(exchange, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
+        }
     };
     let deployment = store::Deployment {
         id,
@@ -194,8 +264,8 @@ async fn begin(
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    let answer = begun(&deployment.id, deployment.target);
-    Ok(counted.iter().fold(answer, |response, counted| counted.tell(response)))
+    let url = (deployment.target == Target::Edge).then_some(deployment.url);
+    Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
 }
 
 fn kept(container: &Container) -> Result<String, Error> {
@@ -207,12 +277,13 @@ async fn at_cloud(
     exchange: &Exchange,
     database: &Database,
     cloud: Cloud,
-    wanted: &Wanted,
+    slug: &str,
+    container: Option<&Container>,
 ) -> Result<store::AtCloud, Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
-    targets::check(cloud, &wanted.slug, &right, wanted.container.as_ref(), settings)?;
+    targets::check(cloud, slug, &right, container, settings)?;
     Ok(store::AtCloud {
         place: right.place(cloud, settings),
         source: right.source,
@@ -226,16 +297,6 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
         // Deleted this very moment; the job finds nothing to do.
         _ => Err(PROJECT_NOT_FOUND),
     }
-}
-
-fn begun(id: &str, target: Target) -> Response {
-    let body = json!({
-        "deploymentId": id,
-        "status": "pending",
-        "message": "Deployment started",
-        "target": target.name(),
-    });
-    Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}"))
 }
 
 /// `GET /api/deploy/:id`
@@ -260,20 +321,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let last_event_id = exchange.request.header("last-event-id");
-    let follower = progress::Follower::new(
-        exchange.database()?,
-        exchange.env.clone(),
-        exchange.param("id"),
-        exchange.caller.user_id()?,
-        last_event_id.as_deref(),
-    );
-    let first = follower.look().await?.ok_or(NOT_FOUND)?;
-    if first.is_final() && last_event_id.as_deref() == Some(progress::END) {
-        // 204 tells an EventSource that reconnects to stop.
-        return Ok(Response::empty(204));
-    }
-    let (client, body) = stream::channel()?;
-    exchange.background.run(follower.follow(first, client));
-    Ok(Response::events(body))
+    let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
+    let look = move |seen| store::standing(&id, &user, seen, now_ms());
+    progress::stream(exchange, Box::new(look), NOT_FOUND).await
 }

@@ -141,7 +141,8 @@ pub(super) fn standing(id: &str, user: &str, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object(
-               'status', d.status, 'url', d.url, 'error', j.error,
+               'status', json_object('status', d.status, 'url', d.url, 'error', j.error),
+               'ended', json(iif(d.status IN ('live', 'failed'), 'true', 'false')),
                'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4),
                'logs', (
                  SELECT json_group_array(json(line)) FROM (

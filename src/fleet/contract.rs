@@ -398,13 +398,15 @@ fn beats() -> Vec<Operation> {
             .header(
                 "X-Wallet-Signature",
                 "Instead of a token: the wallet's EIP-191 signature over \
-                 `hatch-heartbeat\\n{wallet}\\n{timestamp}\\n{sha256 of the body, hex}`.",
+                 `hatch-heartbeat\\n{wallet}\\n{timestamp}\\n{sha256 of the body, hex}`: the wallet in lower \
+                 case however the body writes it, the timestamp as it is there, the hexadecimal digits in lower case.",
                 json_schema!({ "type": "string" }),
             )
             .answers(beaten())
             .fails(heartbeat::unproved())
             .fails(heartbeat::not_your_machine())
             .fails(heartbeat::AHEAD)
+            .fails(heartbeat::TOO_LATE)
     };
     vec![
         with_auth(Operation::new("POST /heartbeat", "fleet.beat", "Say that a machine runs, and what").object(
@@ -564,7 +566,10 @@ fn ledger() -> Vec<Operation> {
             .answers(entered(200, "The entry."))
             .fails(payments::NOT_FOUND),
         Operation::new("POST /payments/payouts", "fleet.close", "Close a period of a machine")
-            .about("Enters what its uptime is worth, `PAYOUT_RATE` a second, once.")
+            .about(
+                "Enters what its uptime is worth, `PAYOUT_RATE` a second, once; from 25 hours after the period's \
+                 end, when no late beat can change it any more.",
+            )
             .object(
                 json_schema!({
                     "type": "object",
@@ -575,6 +580,7 @@ fn ledger() -> Vec<Operation> {
             )
             .answers(Answer::new(201, "What is owed.").json(payout()))
             .answers(Answer::new(200, "What is owed; the period was closed already.").json(payout()))
-            .fails(payments::overlap()),
+            .fails(payments::overlap())
+            .fails(payments::not_settled()),
     ]
 }

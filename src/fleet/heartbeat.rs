@@ -4,11 +4,12 @@ use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use worker::Env;
 
 use super::{
     fields::{self, Fields},
     store,
-    window::{AHEAD_MS, Window},
+    window::{AHEAD_MS, LATE_MS, Window},
 };
 use crate::{
     accounts,
@@ -47,6 +48,7 @@ pub(crate) async fn ping(exchange: Exchange) -> Result<Response, Error> {
 }
 
 async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
+    let proof = Proof::of(&exchange)?;
     let (bytes, object) = body::object_with_bytes(&exchange).await?;
     let stamp = object.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut fields = Fields::new(object);
@@ -55,13 +57,17 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
     let containers = if is_full { fields.required(&["containers"], containers) } else { None };
     let system = fields.optional(&["system"], system);
     let hostname = fields.optional(&["hostname"], fields::text(253, |_| true, "a host's name"));
+    proof.check_signature(wallet.as_deref(), &stamp, &bytes)?;
     fields.finish()?;
     let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound("No beat")) };
-    authorize(&exchange, &wallet, &stamp, &bytes)?;
+    proof.check_wallet(&wallet)?;
 
     let now = now_ms();
     if at > now + AHEAD_MS {
         return Err(AHEAD);
+    }
+    if at < now - LATE_MS {
+        return Err(TOO_LATE);
     }
     let beat = store::Beat {
         wallet: &wallet,
@@ -71,17 +77,17 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         hostname: hostname.as_deref(),
     };
     let database = exchange.database()?;
-    let moved: Option<store::Open> = database.query(store::beat(&beat, now)).await?.first()?;
+    let mirror_ms = 1000 * i64::from(exchange.settings.heartbeat_mirror_seconds);
+    let moved: Option<store::Open> = database.query(store::beat(&beat, now, mirror_ms)).await?.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
         Some(open) => Some(open),
         None => database.query(store::window(&wallet)).await?.first()?,
     };
-    let window: Window = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?.into();
-    if !is_stale {
-        mirror(&exchange, wallet, window, containers);
-    }
-    Ok(Response::json(200, answer(window, is_stale, exchange.settings.heartbeat_seconds)))
+    let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
+    let answer = answer((&open).into(), is_stale, exchange.settings.heartbeat_seconds);
+    mirror(&exchange, wallet, &open, containers);
+    Ok(Response::json(200, answer))
 }
 
 fn answer(window: Window, is_stale: bool, next_s: u32) -> String {
@@ -96,32 +102,62 @@ fn shown(window: Window) -> Value {
     json!({ "startTime": rfc3339(window.start), "endTime": rfc3339(window.end) })
 }
 
-/// Whether this beat is the machine's: by its token, by its wallet's signature
-/// over the beat, or, with `HEARTBEAT_AUTH=open`, by its word.
-fn authorize(exchange: &Exchange, wallet: &str, stamp: &str, body: &[u8]) -> Result<(), Error> {
-    if let Caller::Machine { wallet: own } = &exchange.caller {
-        return if own == wallet { Ok(()) } else { Err(not_your_machine()) };
+/// What shows that a beat is its machine's.
+enum Proof {
+    /// The token of the machine of this wallet.
+    Token(String),
+    /// Its wallet's signature over the beat.
+    Signature(String),
+    /// None is asked for: `HEARTBEAT_AUTH=open`.
+    Word,
+}
+
+impl Proof {
+    /// That of a request. A stranger has none, and is told nothing of what
+    /// else is wrong with their beat.
+    fn of(exchange: &Exchange) -> Result<Self, Error> {
+        if let Caller::Machine { wallet } = &exchange.caller {
+            return Ok(Self::Token(wallet.clone()));
+        }
+        match exchange.request.header("x-wallet-signature") {
+            Some(signature) => Ok(Self::Signature(signature)),
+            None if exchange.settings.heartbeats_are_open => Ok(Self::Word),
+            None => Err(unproved()),
+        }
     }
-    if let Some(signature) = exchange.request.header("x-wallet-signature") {
+
+    /// Before anything is told of the body's fields.
+    fn check_signature(&self, wallet: Option<&str>, stamp: &str, body: &[u8]) -> Result<(), Error> {
+        let Self::Signature(signature) = self else { return Ok(()) };
+        let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());
+        let wallet =
+            wallet.ok_or_else(|| refused("the beat has no walletAddress to hold it against".to_owned()))?;
         let digest = base16ct::lower::encode_string(&Sha256::digest(body));
         let signed = format!("hatch-heartbeat\n{wallet}\n{stamp}\n{digest}");
-        let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());
         let signer =
-            accounts::signer(signed.as_bytes(), &signature).map_err(|error| refused(error.to_string()))?;
-        return match signer.to_string() == wallet {
+            accounts::signer(signed.as_bytes(), signature).map_err(|error| refused(error.to_string()))?;
+        match signer.to_string() == wallet {
             true => Ok(()),
             false => Err(refused("the signature is of another wallet, or over another beat".to_owned())),
-        };
+        }
     }
-    if exchange.settings.heartbeats_are_open {
-        return Ok(());
+
+    fn check_wallet(&self, wallet: &str) -> Result<(), Error> {
+        match self {
+            Self::Token(own) if own != wallet => Err(not_your_machine()),
+            _ => Ok(()),
+        }
     }
-    Err(unproved())
 }
 
 pub(super) const AHEAD: Error = Error::Unprocessable {
     code: "timestamp_ahead",
     detail: "The timestamp is more than five minutes ahead of our clock; set the machine's clock",
+};
+
+pub(super) const TOO_LATE: Error = Error::Unprocessable {
+    code: "timestamp_too_late",
+    detail: "The timestamp is more than 24 hours old; beats that are late by less are taken",
 };
 
 pub(super) fn unproved() -> Error {
@@ -135,27 +171,39 @@ pub(super) fn not_your_machine() -> Error {
     }
 }
 
-/// Keeps the plan's two keys readable: at most two operations a beat. They
-/// follow the database, which alone decides, so that it does not matter that
-/// KV is late, or loses one of two writes within a second.
-fn mirror(exchange: &Exchange, wallet: String, window: Window, containers: Option<String>) {
+/// Keeps the plan's two keys readable: at most two operations a beat, none
+/// that says nothing new. They follow the database, which alone decides, so
+/// that it does not matter that KV is late, or loses one of two writes within
+/// a second.
+fn mirror(exchange: &Exchange, wallet: String, open: &store::Open, containers: Option<String>) {
+    let window = open.mirrors_time.then(|| Window::from(open));
+    let containers = containers.filter(|_| open.mirrors_containers);
+    if window.is_none() && containers.is_none() {
+        return;
+    }
     let env = exchange.env.clone();
     exchange.background.run(async move {
-        let mirrored = async {
-            let kv = env.kv(binding::HEARTBEATS)?;
-            let metadata = json!({ "s": window.start, "e": window.end });
-            let time = kv.put(&format!("{wallet}:time"), shown(window).to_string())?.metadata(metadata)?;
-            let containers = containers.map(|containers| kv.put(&format!("{wallet}:containers"), containers));
-            time.execute().await?;
-            if let Some(containers) = containers {
-                containers?.execute().await?;
-            }
-            Ok::<(), worker::Error>(())
-        };
-        if let Err(error) = mirrored.await {
+        if let Err(error) = write_mirror(&env, &wallet, window, containers).await {
             log::line(&json!({ "level": "info", "event": "fleet.mirror", "detail": error.to_string() }));
         }
     });
+}
+
+async fn write_mirror(
+    env: &Env,
+    wallet: &str,
+    window: Option<Window>,
+    containers: Option<String>,
+) -> Result<(), worker::Error> {
+    let kv = env.kv(binding::HEARTBEATS)?;
+    if let Some(window) = window {
+        let metadata = json!({ "s": window.start, "e": window.end });
+        kv.put(&format!("{wallet}:time"), shown(window).to_string())?.metadata(metadata)?.execute().await?;
+    }
+    if let Some(containers) = containers {
+        kv.put(&format!("{wallet}:containers"), containers)?.execute().await?;
+    }
+    Ok(())
 }
 
 fn timestamp(value: &Value) -> Result<i64, String> {

@@ -7,6 +7,7 @@ use super::{
     amount::Amount,
     fields::{self, Fields},
     owner, store,
+    window::SETTLED_MS,
 };
 use crate::{
     error::{Error, rfc3339},
@@ -70,6 +71,14 @@ pub(super) fn overlap() -> Error {
     }
 }
 
+pub(super) fn not_settled() -> Error {
+    Error::Conflict {
+        code: "period_not_settled",
+        detail: "A period can be closed from 25 hours after its end: until then machines may send late beats of it"
+            .into(),
+    }
+}
+
 /// `GET /payments`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let page = page::Page::of(&exchange)?;
@@ -88,7 +97,8 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `POST /payments/payouts`: closes a period of a machine. What it is owed is
 /// its whole seconds of uptime times `PAYOUT_RATE`, and goes into the ledger,
-/// once, however often the period is closed.
+/// once, however often the period is closed. No beat changes the uptime of a
+/// period that can be closed, so none is paid twice or not at all.
 pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
     let mut fields = Fields::new(body::object(&exchange).await?);
     let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
@@ -97,8 +107,11 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
     fields.finish()?;
     let (Some(wallet), Some(from), Some(to)) = (wallet, from, to) else { return Err(NOT_FOUND) };
     let now = now_ms();
-    if from >= to || to > now {
-        return Err(Error::invalid("/to", "must be after `from`, and not in the future"));
+    if from >= to {
+        return Err(Error::invalid("/to", "must be after `from`"));
+    }
+    if to > now - SETTLED_MS {
+        return Err(not_settled());
     }
     let rate = exchange.settings.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
     let rate = rate.ok_or_else(|| Error::NotConfigured {

@@ -5,7 +5,8 @@
 //! here: requests are under way, with what they read of the clock long ago,
 //! while others are done; answers are lost, so that requests come again; a
 //! process dies with all that it had under way, or within a batch, which then
-//! has not happened. KV has no part in it, for nothing reads it.
+//! has not happened. Nothing reads KV but for people; of it is checked how far
+//! behind it may be.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +14,17 @@ use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
     store,
-    window::{AHEAD_MS, Beat, GAP_MS, Window, beat},
+    window::{AHEAD_MS, Beat, GAP_MS, LATE_MS, SETTLED_MS, Window, beat},
 };
 use crate::store::{Statement, Value};
 
 const SCHEDULES: u64 = 3_000;
 const STEPS: u64 = 80;
 const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 const BEGIN_MS: i64 = 1_700_000_000_000;
+/// No request is under way for longer when a period is closed.
+const MOST_UNDER_WAY_MS: i64 = 29 * MINUTE_MS;
 
 const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_hatch.sql"),
@@ -71,11 +75,11 @@ enum UnderWay {
     Beat {
         wallet: String,
         at: i64,
+        /// The clock when it was found good.
+        begun: i64,
     },
     /// A piece of a sweep, which looked at the clock before.
-    Sweep {
-        silent: i64,
-    },
+    Sweep { silent: i64 },
 }
 
 /// What a machine's uptime should be, by [`beat`] over the beats in the order
@@ -114,8 +118,13 @@ struct Simulation<'a> {
     now: i64,
     /// Machines that one piece of a sweep looks at.
     piece: i64,
+    mirror_ms: i64,
     machines: BTreeMap<String, Reference>,
     under_way: Vec<UnderWay>,
+    /// The window of each machine that KV has, and the clock when it was written.
+    mirrored: BTreeMap<String, (Window, i64)>,
+    /// What machines were paid for all the time until then: wallet, end, seconds.
+    paid: Vec<(String, i64, String)>,
 }
 
 impl<'a> Simulation<'a> {
@@ -129,7 +138,20 @@ impl<'a> Simulation<'a> {
         let mut random = Random(seed);
         let machines = (0..=random.below(6)).map(|n| (format!("0x{n:040x}"), Reference::default())).collect();
         let (binds_reals, piece) = (random.one_in(2), random.between(1, 3));
-        Self { seed, random, database, binds_reals, now: BEGIN_MS, piece, machines, under_way: Vec::new() }
+        let mirror_ms = if random.one_in(2) { 0 } else { 15 * MINUTE_MS };
+        Self {
+            seed,
+            random,
+            database,
+            binds_reals,
+            now: BEGIN_MS,
+            piece,
+            mirror_ms,
+            machines,
+            under_way: Vec::new(),
+            mirrored: BTreeMap::new(),
+            paid: Vec::new(),
+        }
     }
 
     fn run(mut self) {
@@ -139,32 +161,43 @@ impl<'a> Simulation<'a> {
                 5..7 => self.under_way.push(UnderWay::Sweep { silent: self.now - GAP_MS }),
                 7..15 => self.arrive(),
                 15..18 => self.now += self.random.between(0, 12 * MINUTE_MS),
+                18 if self.random.one_in(4) => self.now += self.random.between(0, 30 * HOUR_MS),
                 18 => self.now += self.random.between(GAP_MS - 2, GAP_MS + 2),
                 // The process dies, and starts again.
                 _ => self.under_way.clear(),
             }
             if self.random.one_in(8) {
                 self.check_totals();
+                self.pay();
             }
         }
         self.sweep_all();
         self.check_records();
         self.check_totals();
+        self.check_paid();
     }
 
     fn send_beat(&mut self) {
         let which = usize::try_from(self.random.below(self.machines.len() as u64)).unwrap();
         let (wallet, reference) = self.machines.iter().nth(which).unwrap();
         let end = reference.open.map_or(self.now, |open| open.end);
-        let at = match self.random.below(8) {
+        let at = match self.random.below(9) {
             0..4 => self.now,
             4 => self.now + self.random.between(0, AHEAD_MS),
             5 => self.now - self.random.between(0, 2 * GAP_MS),
             6 => end + self.random.between(-1, 1),
+            7 => self.now - LATE_MS + self.random.between(-1, HOUR_MS),
             _ => end + GAP_MS + self.random.between(-1, 1),
         };
-        let beat = UnderWay::Beat { wallet: wallet.clone(), at: at.min(self.now + AHEAD_MS) };
-        self.under_way.push(beat);
+        let (wallet, at) = (wallet.clone(), at.min(self.now + AHEAD_MS));
+        self.begin_beat(wallet, at);
+    }
+
+    /// As `heartbeat::take` does: too late a beat comes no further.
+    fn begin_beat(&mut self, wallet: String, at: i64) {
+        if at >= self.now - LATE_MS {
+            self.under_way.push(UnderWay::Beat { wallet, at, begun: self.now });
+        }
     }
 
     /// One of the requests under way reaches the database, in any order.
@@ -175,12 +208,17 @@ impl<'a> Simulation<'a> {
         let which = usize::try_from(self.random.below(self.under_way.len() as u64)).unwrap();
         let request = self.under_way.swap_remove(which);
         let answer_is_lost = self.random.one_in(5);
-        if answer_is_lost {
-            self.under_way.push(request.clone());
-        }
         match request {
-            UnderWay::Beat { wallet, at } => self.take_beat(&wallet, at),
+            UnderWay::Beat { wallet, at, .. } => {
+                self.take_beat(&wallet, at);
+                if answer_is_lost {
+                    self.begin_beat(wallet, at);
+                }
+            }
             UnderWay::Sweep { silent } => {
+                if answer_is_lost {
+                    self.under_way.push(UnderWay::Sweep { silent });
+                }
                 let dies_after = self.random.one_in(4).then(|| self.random.below(3));
                 let after = self.sweep_piece(silent, dies_after);
                 let goes_on = after.is_some_and(|after| !after.is_empty());
@@ -193,10 +231,48 @@ impl<'a> Simulation<'a> {
 
     fn take_beat(&mut self, wallet: &str, at: i64) {
         let beat = store::Beat { wallet, at, containers: None, system: None, hostname: None };
-        let rows = self.query(&store::beat(&beat, self.now));
-        let told = rows.first().map(|json| Window::from(serde_json::from_str::<store::Open>(json).unwrap()));
+        let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
+        let open: Option<store::Open> = rows.first().map(|json| serde_json::from_str(json).unwrap());
+        let told = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at);
         assert_eq!(told, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
+        if let Some(open) = open {
+            self.mirror(wallet, &open);
+        }
+    }
+
+    /// KV has the present window, as it was less than `mirror_ms` ago.
+    fn mirror(&mut self, wallet: &str, open: &store::Open) {
+        let window = Window::from(open);
+        if open.mirrors_time {
+            self.mirrored.insert(wallet.to_owned(), (window, self.now));
+        }
+        let (mirrored, at) = self.mirrored[wallet];
+        let is_fresh =
+            mirrored == window || (mirrored.start == window.start && self.now - at < self.mirror_ms);
+        assert!(is_fresh, "seed {}: KV has {mirrored:?} of {at} for {window:?}", self.seed);
+    }
+
+    /// Pays every machine for all the time that is settled.
+    fn pay(&mut self) {
+        let (now, to) = (self.now, self.now - SETTLED_MS);
+        self.under_way.retain(|request| match request {
+            UnderWay::Beat { begun, .. } => now - begun <= MOST_UNDER_WAY_MS,
+            UnderWay::Sweep { .. } => true,
+        });
+        for wallet in self.machines.keys() {
+            let [seconds] = self.query(&store::uptime_seconds(wallet, 0, to)).try_into().unwrap();
+            self.paid.push((wallet.clone(), to, seconds));
+        }
+    }
+
+    /// That no beat since has changed what was paid, and that all was.
+    fn check_paid(&self) {
+        for (wallet, to, seconds) in &self.paid {
+            let windows = self.machines[wallet].windows();
+            let ms: i64 = windows.iter().map(|window| (window.end.min(*to) - window.start).max(0)).sum();
+            assert_eq!(*seconds, (ms / 1000).to_string(), "seed {}: paid {wallet} until {to}", self.seed);
+        }
     }
 
     /// One transaction. Answers with the place where the sweep goes on; with

@@ -27,8 +27,8 @@ macro_rules! deployment_json {
     };
 }
 
-/// Whose a deployment is: of the user `?2` who created it or whose wallet it is
-/// for; anybody's when there is no `?2`.
+/// Whose a deployment or a payment is: of the user `?2` who entered it or whose
+/// wallet it is for; anybody's when there is no `?2`.
 macro_rules! is_theirs {
     () => {
         "(?2 IS NULL OR user_id = ?2 OR creator = (SELECT wallet_addr FROM users WHERE id = ?2))"
@@ -73,6 +73,33 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
     )
 }
 
+/// The rows of a table that are of the user `?1`: those that they entered, and
+/// those of their wallet. Each half walks an index of its own in the list's
+/// order, and SQLite merges the two.
+macro_rules! of_user {
+    ($table:literal) => {
+        concat!(
+            "(SELECT * FROM ",
+            $table,
+            " WHERE user_id = ?1 UNION ALL SELECT * FROM ",
+            $table,
+            " WHERE creator = (SELECT wallet_addr FROM users WHERE id = ?1) AND user_id <> ?1)"
+        )
+    };
+}
+
+macro_rules! deployments_page {
+    ($rows:expr) => {
+        page!(
+            rows: concat!("FROM ", $rows, " WHERE (?5 IS NULL OR creator = ?5) AND (?6 IS NULL OR status = ?6)
+                   AND (created_at, name) < (?2, ?3) ORDER BY created_at DESC, name DESC"),
+            key: "created_at || '.' || name",
+            json: deployment_json!(),
+            bytes: "0"
+        )
+    };
+}
+
 /// A page of the deployments of `user`, or of everybody.
 pub(super) fn list(
     user: Option<&str>,
@@ -81,23 +108,19 @@ pub(super) fn list(
     page: &Page,
 ) -> Statement {
     let (key, name) = page.bound();
-    sql!(
-        page!(
-            rows: "FROM fleet_deployments WHERE (?1 IS NULL OR user_id = ?1
-                     OR creator = (SELECT wallet_addr FROM users WHERE id = ?1))
-                   AND (?5 IS NULL OR creator = ?5) AND (?6 IS NULL OR status = ?6) AND (created_at, name) < (?2, ?3)
-                   ORDER BY created_at DESC, name DESC",
-            key: "created_at || '.' || name",
-            json: deployment_json!(),
-            bytes: "0"
-        ),
+    let mut list = sql!(
+        deployments_page!(of_user!("fleet_deployments")),
         user,
         key,
         name,
         page.limit,
         creator,
         status.map(Status::name)
-    )
+    );
+    if user.is_none() {
+        list.sql = deployments_page!("(SELECT * FROM fleet_deployments WHERE ?1 IS NULL)");
+    }
+    list
 }
 
 pub(super) fn show(name: &str, user: Option<&str>) -> Statement {
@@ -241,15 +264,12 @@ pub(super) fn revoke(wallet: &str, user: Option<&str>, now: i64) -> Statement {
     )
 }
 
-/// A page of the machines of `user`'s wallet, or of everybody, by wallet.
-pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
-    let after = page.after.as_ref().map_or("", |(_, wallet)| wallet.as_str());
-    sql!(
+macro_rules! workers_page {
+    ($of:literal) => {
         page!(
-            rows: "FROM (SELECT w.wallet, w.token_hint, w.created_at, x.seen_at, x.hostname, x.system
-                         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet) w
-                   WHERE (?1 IS NULL OR wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
-                     AND wallet > ?3 AND ?2 = ?2 ORDER BY wallet",
+            rows: concat!("FROM (SELECT w.wallet, w.token_hint, w.created_at, x.seen_at, x.hostname, x.system
+                         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet WHERE ", $of, ") w
+                   WHERE wallet > ?3 AND ?2 = ?2 ORDER BY wallet"),
             key: "'0.' || wallet",
             json: concat!(
                 "json_object('walletAddress', wallet, 'tokenHint', token_hint, 'createdAt', ", rfc3339!("created_at"),
@@ -258,13 +278,25 @@ pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
                 "WHEN ?5 - seen_at <= 1800000 THEN 'WARNING' ELSE 'DEAD' END)"
             ),
             bytes: "0"
-        ),
+        )
+    };
+}
+
+/// A page of the machines of `user`'s wallet, or of everybody, by wallet.
+pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
+    let after = page.after.as_ref().map_or("", |(_, wallet)| wallet.as_str());
+    let mut list = sql!(
+        workers_page!("w.wallet = (SELECT wallet_addr FROM users WHERE id = ?1)"),
         user,
         0_i64,
         after,
         page.limit,
         now
-    )
+    );
+    if user.is_none() {
+        list.sql = workers_page!("?1 IS NULL");
+    }
+    list
 }
 
 /// A machine, as far as its routes tell of it.
@@ -307,34 +339,52 @@ pub(super) struct Beat<'a> {
 /// [`super::window::beat`] in one statement, so that beats that come at once
 /// take turns. Answers with the window; with nothing when the beat is stale.
 /// Triggers record the window that is over, and a machine that is new.
-pub(super) fn beat(beat: &Beat<'_>, now: i64) -> Statement {
+///
+/// It also says which of the mirror's two keys this beat is to write: `:time`
+/// when `mirror_ms` have passed or the window is new, `:containers` when they
+/// are others, or after an hour, should a write have been lost.
+pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
     sql!(
-        "INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers, system, hostname)
-         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6)
+        "INSERT INTO worker_windows
+           (wallet, start_at, end_at, seen_at, containers, system, hostname, time_mirrored_at, containers_mirrored_at)
+         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6, ?3, iif(?4 IS NULL, 0, ?3))
          ON CONFLICT (wallet) DO UPDATE SET
            start_at = CASE WHEN ?2 - end_at <= ?7 THEN start_at ELSE ?2 END,
            end_at = ?2, seen_at = ?3, containers = coalesce(?4, containers),
-           system = coalesce(?5, system), hostname = coalesce(?6, hostname)
+           system = coalesce(?5, system), hostname = coalesce(?6, hostname),
+           time_mirrored_at =
+             CASE WHEN ?2 - end_at > ?7 OR ?3 - time_mirrored_at >= ?8 THEN ?3 ELSE time_mirrored_at END,
+           containers_mirrored_at =
+             CASE WHEN ?4 <> containers OR (?4 IS NOT NULL AND ?3 - containers_mirrored_at >= 3600000)
+               THEN ?3 ELSE containers_mirrored_at END
          WHERE ?2 > end_at
-         RETURNING json_object('start', start_at, 'end', end_at) AS json",
+         RETURNING json_object('start', start_at, 'end', end_at, 'mirrorsTime', json(iif(time_mirrored_at = ?3, 'true', 'false')),
+           'mirrorsContainers', json(iif(containers_mirrored_at = ?3, 'true', 'false'))) AS json",
         beat.wallet,
         beat.at,
         now,
         beat.containers,
         beat.system,
         beat.hostname,
-        GAP_MS
+        GAP_MS,
+        mirror_ms
     )
 }
 
+/// The window of a machine, and what of it is to be mirrored.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Open {
     pub(super) start: i64,
     pub(super) end: i64,
+    #[serde(default)]
+    pub(super) mirrors_time: bool,
+    #[serde(default)]
+    pub(super) mirrors_containers: bool,
 }
 
-impl From<Open> for Window {
-    fn from(open: Open) -> Self {
+impl From<&Open> for Window {
+    fn from(open: &Open) -> Self {
         Self { start: open.start, end: open.end }
     }
 }
@@ -489,34 +539,34 @@ pub(super) fn payment_of(entry: &str, tx_hash: Option<&str>, user: &str) -> Stat
 
 pub(super) fn payment(id: i64, user: Option<&str>) -> Statement {
     sql!(
-        concat!(
-            "SELECT ",
-            payment_json!(),
-            " AS json FROM payments WHERE id = ?1 AND (?2 IS NULL OR user_id = ?2)"
-        ),
+        concat!("SELECT ", payment_json!(), " AS json FROM payments WHERE id = ?1 AND ", is_theirs!()),
         id,
         user
     )
 }
 
+macro_rules! payments_page {
+    ($rows:expr) => {
+        page!(
+            rows: concat!("FROM ", $rows, " WHERE (?5 IS NULL OR creator = ?5)
+                   AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC"),
+            key: "created_at || '.' || id",
+            json: payment_json!(),
+            bytes: "0"
+        )
+    };
+}
+
+/// A page of the payments that `user` entered or that went to their wallet, or of all.
 pub(super) fn payments(user: Option<&str>, creator: Option<&str>, page: &Page) -> Statement {
     let (key, id) = page.bound();
     // Ids are numbers, and above every cursor's bound when there is none.
     let id = id.parse::<i64>().unwrap_or(i64::MAX >> 11);
-    sql!(
-        page!(
-            rows: "FROM payments WHERE (?1 IS NULL OR user_id = ?1) AND (?5 IS NULL OR creator = ?5)
-                   AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
-            key: "created_at || '.' || id",
-            json: payment_json!(),
-            bytes: "0"
-        ),
-        user,
-        key,
-        id,
-        page.limit,
-        creator
-    )
+    let mut list = sql!(payments_page!(of_user!("payments")), user, key, id, page.limit, creator);
+    if user.is_none() {
+        list.sql = payments_page!("(SELECT * FROM payments WHERE ?1 IS NULL)");
+    }
+    list
 }
 
 /// What a machine is owed for a period.

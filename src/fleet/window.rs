@@ -10,6 +10,14 @@ pub(super) const GAP_MS: i64 = 30 * 60 * 1000;
 /// How far ahead of ours a machine's clock may be.
 pub(super) const AHEAD_MS: i64 = 5 * 60 * 1000;
 
+/// How late a beat may come: what a machine kept while it had no network still
+/// counts, and what it makes up of last year does not.
+pub(super) const LATE_MS: i64 = 24 * 60 * 60 * 1000;
+/// From so long after a period's end on its uptime stays as it is: the oldest
+/// beat that is taken reaches back over one gap, and half an hour is for those
+/// that were taken and are still under way.
+pub(super) const SETTLED_MS: i64 = LATE_MS + GAP_MS + 30 * 60 * 1000;
+
 /// A machine's time of running, in milliseconds of the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {

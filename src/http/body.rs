@@ -1,9 +1,11 @@
 //! JSON bodies: read within a limit, checked, typed.
 
+use std::fmt;
+
 use garde::Validate;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _, IgnoredAny},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
@@ -28,6 +30,18 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     parse(&exchange.request.body(LIMIT).await?)
 }
 
+/// As [`json`]; none for a request without a body.
+pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
+    exchange: &Exchange,
+) -> Result<Option<T>, Error> {
+    let bytes = exchange.request.body(LIMIT).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    require_json(exchange.request.header("content-type").as_deref())?;
+    parse(&bytes).map(Some)
+}
+
 /// The body as a JSON object, its fields not yet judged.
 ///
 /// # Errors
@@ -40,8 +54,37 @@ pub(crate) async fn object(exchange: &Exchange) -> Result<Map<String, Value>, Er
 pub(crate) async fn object_with_bytes(exchange: &Exchange) -> Result<(Vec<u8>, Map<String, Value>), Error> {
     require_json(exchange.request.header("content-type").as_deref())?;
     let bytes = exchange.request.body(LIMIT).await?;
-    let object = parse_unchecked(&bytes)?;
+    let Object(object) = parse_unchecked(&bytes)?;
     Ok((bytes, object))
+}
+
+/// A JSON object that has each name once, as a typed body must: else a reader
+/// before or behind us could take the other value.
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(body: D) -> Result<Self, D::Error> {
+        struct EachNameOnce;
+        impl<'de> Visitor<'de> for EachNameOnce {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object, A::Error> {
+                let mut object = Map::new();
+                while let Some((name, value)) = fields.next_entry::<String, Value>()? {
+                    if object.contains_key(&name) {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                    object.insert(name, value);
+                }
+                Ok(Object(object))
+            }
+        }
+        body.deserialize_map(EachNameOnce)
+    }
 }
 
 /// The code in a body: a JSON object of path to content, or one in a string,

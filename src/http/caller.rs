@@ -134,8 +134,8 @@ pub(crate) fn refusals(access: Access) -> Vec<Error> {
         Access::ScopeOrOperator(scope) => vec![nobody(), not_a_user(), lacks(scope)],
         Access::User => vec![nobody(), not_a_user()],
         Access::Scope(scope) => vec![nobody(), not_a_user(), lacks(scope)],
-        Access::Staff => vec![nobody(), not_the_operator(), lacks(Scope::Admin), no_operator()],
-        Access::Operator => vec![nobody(), not_the_operator(), no_operator()],
+        Access::Staff => vec![nobody(), not_a_user(), not_the_operator(), lacks(Scope::Admin), no_operator()],
+        Access::Operator => vec![nobody(), not_a_user(), not_the_operator(), no_operator()],
     }
 }
 

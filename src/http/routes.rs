@@ -11,7 +11,7 @@ use crate::{
     admin, chat, deploy, discovery, docs,
     error::{Error, Family},
     fleet::{self, deployments, heartbeat, payments, workers},
-    metrics,
+    generate, metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
     settings::Settings,
@@ -138,12 +138,24 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
         Operator POST "/payments/payouts" => payments::close;
     }
+    Hatchr {
+        Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsRead) GET "/api/generate" => generate::list;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;
+        Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
+        Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
+        Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
+        Public GET "/decks/{token}" => generate::pitch_deck;
+    }
 };
 
-/// A hosted app's whole origin belongs to the app, whatever the path.
 /// Under which the fleet answers as well.
 pub(crate) const V1: &str = "/api/v1";
 
+/// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
         Public GET "{*path}" => deploy::hosting::own_origin;

@@ -40,7 +40,7 @@ pub(crate) struct Job {
     pub(crate) subject_id: String,
     pub(crate) step: String,
     /// At this step, this one included.
-    attempts: u32,
+    pub(crate) attempts: u32,
     lease_owner: Option<String>,
     /// Of the request that made it.
     trace_id: Option<String>,

@@ -18,8 +18,11 @@ macro_rules! job_json {
 /// query has a row. SQLite's one way to fail on purpose outside of a trigger is
 /// a function that refuses its argument; this one quotes it in its message.
 macro_rules! guard {
-    ($query:literal $(, $value:expr)*) => {
-        $crate::store::sql!(concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")") $(, $value)*)
+    ($query:literal $(, $value:expr)* $(,)?) => {
+        $crate::store::sql!(
+            concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")")
+            $(, $value)*
+        )
     };
 }
 pub(crate) use guard;

@@ -125,6 +125,7 @@ fn may_help(error: &Error) -> bool {
             | Error::NotConfigured { .. }
             | Error::NotFound(_)
             | Error::Unprocessable { .. }
+            | Error::TooManyRequests(_)
             | Error::Upstream { code: "upstream_auth" | "upstream_billing" | "upstream_rejected", .. }
     )
 }

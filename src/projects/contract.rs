@@ -38,6 +38,7 @@ enum Origin {
     Rollback,
     Remix,
     Deploy,
+    Generate,
 }
 
 pub(crate) fn room() -> Room {

@@ -7,6 +7,7 @@
 
 mod d1;
 pub(crate) mod export;
+pub(crate) mod files;
 mod hrana;
 pub(crate) mod projects;
 pub(crate) mod sealing;

@@ -10,5 +10,7 @@ pub(crate) mod koyeb;
 mod provider;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
+pub(crate) mod search;
 pub(crate) mod skillsmp;
 pub(crate) mod vercel;
+pub(crate) mod web;

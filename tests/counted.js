@@ -1,0 +1,94 @@
+// The built Worker with a turnstile before its bindings: what it asks of KV and
+// of D1 is counted on its way. Taken in the place of build/index.js, it answers
+// two paths besides: /counts, with what was counted since it was last asked and
+// what is still under way, and /sweep, which runs the cron.
+
+import Hatch from "./index.js";
+
+const none = () => ({
+  requests: 0,
+  kv: { get: 0, getWithMetadata: 0, put: 0, list: 0, delete: 0 },
+  /** `calls` are round trips, as a batch of statements is one. */
+  d1: { calls: 0, statements: 0, rowsRead: 0, rowsWritten: 0 },
+});
+let counts = none();
+/** What goes on after answers that were given. */
+let underWay = 0;
+
+/** `target` as it is, but for these methods. */
+function instead(target, methods) {
+  return new Proxy(target, {
+    get(_, name) {
+      const value = Reflect.get(target, name);
+      if (Object.hasOwn(methods, name)) return methods[name];
+      return typeof value === "function" && name !== "constructor" ? value.bind(target) : value;
+    },
+  });
+}
+
+function countedKv(kv) {
+  const methods = Object.keys(none().kv).map((name) => [name, (...args) => {
+    counts.kv[name] += 1;
+    return kv[name](...args);
+  }]);
+  return instead(kv, Object.fromEntries(methods));
+}
+
+const raw = Symbol("the statement itself");
+
+function countedD1(database) {
+  const tell = ({ meta }) => {
+    counts.d1.statements += 1;
+    counts.d1.rowsRead += meta.rows_read;
+    counts.d1.rowsWritten += meta.rows_written;
+  };
+  const statement = (prepared) => ({
+    [raw]: prepared,
+    bind: (...values) => statement(prepared.bind(...values)),
+    async run() {
+      counts.d1.calls += 1;
+      const result = await prepared.run();
+      tell(result);
+      return result;
+    },
+  });
+  return instead(database, {
+    prepare: (sql) => statement(database.prepare(sql)),
+    async batch(statements) {
+      counts.d1.calls += 1;
+      const results = await database.batch(statements.map((each) => each[raw]));
+      results.forEach(tell);
+      return results;
+    },
+  });
+}
+
+function watched(context) {
+  return instead(context, {
+    waitUntil(work) {
+      underWay += 1;
+      context.waitUntil(work.finally(() => { underWay -= 1; }));
+    },
+  });
+}
+
+export default class Counted extends Hatch {
+  constructor(context, env) {
+    super(watched(context), { ...env, WORKER_HEARTBEATS: countedKv(env.WORKER_HEARTBEATS), DB: countedD1(env.DB) });
+  }
+
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/counts") {
+      const counted = { ...counts, underWay };
+      counts = none();
+      return Response.json(counted);
+    }
+    if (pathname === "/sweep") {
+      await super.scheduled({ cron: "* * * * *", scheduledTime: Date.now() });
+      return new Response("swept");
+    }
+    counts.requests += 1;
+    return super.fetch(request);
+  }
+}

@@ -1,0 +1,117 @@
+// What the fleet costs: how often KV is asked and how often the database,
+// counted on the way to them (counted.js).
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { fleet, newAddress } from "./fleet.js";
+import { startWorker } from "./harness.js";
+
+const isD1 = process.env.DATABASE !== "turso";
+const worker = await startWorker({ HEARTBEAT_AUTH: "required" }, [], { isCounted: true });
+const sparing = await startWorker({ HEARTBEAT_AUTH: "required", HEARTBEAT_MIRROR_SECONDS: "900" }, [], { isCounted: true });
+
+const MINUTE_MS = 60_000;
+const iso = (ms) => new Date(ms).toISOString();
+const nothing = { get: 0, getWithMetadata: 0, put: 0, list: 0, delete: 0 };
+const counts = async ({ url }) => (await fetch(`${url}/counts`)).json();
+
+/** A machine; `beat(ms, containers)` answers with what KV and the database were asked for it. */
+async function newMachine(at) {
+  const { ok } = fleet(at);
+  const { walletAddress, token } = await ok(201, "POST", "/workers", { walletAddress: newAddress() });
+  const beat = async (ms, containers, status = 200) => {
+    await counts(at);
+    const body = { walletAddress, timestamp: iso(ms), ...(containers && { containers }) };
+    await ok(status, "POST", containers ? "/heartbeat" : "/heartbeat/ping", body, token);
+    return settled(at);
+  };
+  return { wallet: walletAddress, beat };
+}
+
+/** What was counted, once nothing is under way any more. */
+async function settled(at) {
+  const all = await counts(at);
+  for (let underWay = all.underWay; underWay > 0; ) {
+    await setImmediate();
+    const more = await counts(at);
+    underWay = more.underWay;
+    for (const name of Object.keys(all.kv)) all.kv[name] += more.kv[name];
+    for (const name of Object.keys(all.d1)) all.d1[name] += more.d1[name];
+  }
+  return all;
+}
+
+const web = [{ containerName: "web", port: "80" }];
+const database = [{ containerName: "db" }];
+
+test("A beat writes to KV what is new of it, twice at most, and reads nothing", async () => {
+  const { beat } = await newMachine(worker);
+  const start = Date.now() - 10 * 60 * MINUTE_MS;
+  const puts = async (...args) => {
+    const { kv, d1 } = await beat(...args);
+    assert.deepEqual(kv, { ...nothing, put: kv.put });
+    // Who it is, and the beat.
+    if (isD1) assert.ok(d1.calls <= 2 && d1.statements <= 2, JSON.stringify(d1));
+    return kv.put;
+  };
+  assert.equal(await puts(start, web), 2);
+  assert.equal(await puts(start + 5 * MINUTE_MS, web), 1, "the containers are the same");
+  assert.equal(await puts(start + 10 * MINUTE_MS, database), 2);
+  assert.equal(await puts(start + 15 * MINUTE_MS), 1, "a ping says nothing of them");
+  assert.equal(await puts(start + 90 * MINUTE_MS, database), 1, "a new window");
+  assert.equal(await puts(Date.now() - 25 * 60 * MINUTE_MS, web, 422), 0, "none that is refused");
+});
+
+test("A beat that is stale asks KV nothing", async () => {
+  const { beat } = await newMachine(worker);
+  await beat(Date.now() - MINUTE_MS, web);
+  const { kv } = await beat(Date.now() - 2 * MINUTE_MS, database);
+  assert.deepEqual(kv, nothing);
+});
+
+test("With HEARTBEAT_MIRROR_SECONDS the window goes to KV that rarely, and a new one at once", async () => {
+  const { wallet, beat } = await newMachine(sparing);
+  const puts = async (...args) => (await beat(...args)).kv.put;
+  const start = Date.now() - 10 * 60 * MINUTE_MS;
+  assert.equal(await puts(start, web), 2);
+  assert.equal(await puts(start + 5 * MINUTE_MS, web), 0);
+  assert.equal(await puts(start + 10 * MINUTE_MS, database), 1, "other containers");
+  assert.equal(await puts(start + 15 * MINUTE_MS), 0);
+  const ago = (ms) => sparing.sql("UPDATE worker_windows SET time_mirrored_at = time_mirrored_at - ?, containers_mirrored_at = containers_mirrored_at - ? WHERE wallet = ?", ms, ms, wallet);
+  await ago(800_000);
+  assert.equal(await puts(start + 20 * MINUTE_MS, database), 0);
+  await ago(100_000);
+  assert.equal(await puts(start + 25 * MINUTE_MS, database), 1);
+  const { value, metadata } = await (await sparing.worker.getEnv()).WORKER_HEARTBEATS.getWithMetadata(`${wallet}:time`, "json");
+  assert.deepEqual([value, metadata], [{ startTime: iso(start), endTime: iso(start + 25 * MINUTE_MS) }, { s: start, e: start + 25 * MINUTE_MS }]);
+  assert.equal(await puts(start + 90 * MINUTE_MS, database), 1, "a new window");
+  // Should a write have been lost, what is unchanged is written again within the hour.
+  await ago(3_600_000);
+  assert.equal(await puts(start + 95 * MINUTE_MS, database), 2);
+});
+
+test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, asks KV nothing and records each once", async () => {
+  const now = Date.now();
+  await worker.sql("DELETE FROM worker_windows");
+  await worker.sql("DELETE FROM worker_uptime_records");
+  await worker.sql(
+    `INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers)
+     WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 4999)
+     SELECT '0x' || printf('%040d', n * 7919 % 10007), CAST(?1 AS INTEGER), CAST(?2 AS INTEGER) - iif(n < 1000, 3600000, 0), CAST(?2 AS INTEGER), '[]' FROM n`,
+    now - 2 * 60 * MINUTE_MS, now,
+  );
+  await counts(worker);
+  await Promise.all([fetch(`${worker.url}/sweep`), fetch(`${worker.url}/sweep`)]);
+  const { kv, d1 } = await settled(worker);
+  assert.deepEqual(kv, nothing);
+  // Whatever two sweeps at once leave to each other, one more leaves nobody out.
+  await fetch(`${worker.url}/sweep`);
+  const records = await worker.sql("SELECT r.wallet, time_from, time_to, start_at, end_at FROM worker_uptime_records r JOIN worker_windows w ON w.wallet = r.wallet");
+  assert.equal(records.length, 1_000);
+  for (const { wallet, time_from, time_to, start_at, end_at } of records) {
+    assert.deepEqual([time_from, time_to, end_at], [start_at, end_at, now - 3_600_000], wallet);
+  }
+  // A piece of 1,000 machines is one round trip of three statements; the rest of the cron has some of its own.
+  if (isD1) assert.ok(d1.calls <= 40, JSON.stringify(d1));
+});

@@ -10,6 +10,7 @@ mod container;
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
+mod sandbox;
 mod site;
 mod store;
 pub(crate) mod take_down;

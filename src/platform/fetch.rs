@@ -102,6 +102,16 @@ pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
     assets.fetch(format!("https://assets{path}"), None).await.map(Answer).map_err(network)
 }
 
+/// Another Worker's answer to `body`, by the name of the service binding.
+pub(crate) async fn service(env: &Env, binding: &str, body: String) -> Result<Answer, Failure> {
+    let network = |e: worker::Error| Failure::Network(e.to_string());
+    let service = env.service(binding).map_err(network)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
+    // Only the body counts; the host is nobody's.
+    service.fetch("https://service/", Some(init)).await.map(Answer).map_err(network)
+}
+
 impl Answer {
     pub(crate) fn status(&self) -> u16 {
         self.0.status_code()

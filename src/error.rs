@@ -17,6 +17,9 @@ pub(crate) enum Family {
     /// Tassium's, whose errors have the same form, and whose routes are under
     /// `/api/v1` as well.
     Fleet,
+    /// Hatchr's, whose clients know FastAPI: `{"detail": …}`, and 422 with a
+    /// list of what is wrong for a body that fails validation.
+    Hatchr,
 }
 
 /// One thing that is wrong with a request.
@@ -114,6 +117,14 @@ impl Error {
         }
     }
 
+    /// The status in the form of `family`.
+    pub(crate) fn status_in(&self, family: Family) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::Invalid(_) if family == Family::Hatchr => 422,
+            _ => self.status(),
+        }
+    }
+
     /// A word for programs, stable across releases.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -201,6 +212,7 @@ impl Error {
     pub(crate) fn to_response(&self, family: Family, request_id: &str) -> Response {
         let response = match family {
             Family::Hatch | Family::Fleet => self.problem(request_id),
+            Family::Hatchr => self.fastapi(),
         };
         self.with_headers(response)
     }
@@ -222,6 +234,18 @@ impl Error {
         let mut response = Response::json(self.status(), problem.to_string());
         response.content_type = "application/problem+json".into();
         response
+    }
+
+    /// As FastAPI tells errors (fastapi.tiangolo.com, "Handling Errors").
+    fn fastapi(&self) -> Response {
+        let detail = match self {
+            Self::Invalid(violations) => violations.iter().map(location).collect(),
+            Self::Malformed(detail) => {
+                json!([{ "type": "json_invalid", "loc": ["body"], "msg": detail }])
+            }
+            _ => json!(self.detail()),
+        };
+        Response::json(self.status_in(Family::Hatchr), json!({ "detail": detail }).to_string())
     }
 
     /// Members of the problem that only some errors have.
@@ -267,6 +291,18 @@ impl Error {
             _ => response,
         }
     }
+}
+
+/// A violation in FastAPI's form: where it is, as the steps that lead there.
+fn location(violation: &Violation) -> Value {
+    let (place, path) = match violation.pointer.strip_prefix('/') {
+        Some(path) => ("body", path),
+        None if violation.pointer.is_empty() => ("body", ""),
+        None => ("query", violation.pointer.as_str()),
+    };
+    let steps = path.split('/').filter(|step| !step.is_empty());
+    let loc: Vec<&str> = std::iter::once(place).chain(steps).collect();
+    json!({ "type": "value_error", "loc": loc, "msg": violation.detail })
 }
 
 /// `name: too long; description: …`

@@ -9,12 +9,14 @@ mod accounts;
 mod admin;
 mod audit;
 mod chat;
+mod clouds;
 mod code;
 mod deploy;
 mod discovery;
 mod docs;
 mod error;
 mod fleet;
+mod generate;
 mod http;
 mod jobs;
 mod metrics;
@@ -39,7 +41,7 @@ use worker_macros::event;
 use crate::platform::{background::Background, request::Incoming};
 
 /// Every kind of job, as its room describes it.
-static JOBS: jobs::Kinds = &[deploy::job::KIND];
+static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
 
 /// Puts a panic's message and place on the console, before worker's own hook
 /// marks the instance for a fresh start.
@@ -77,4 +79,5 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     accounts::sweep(&env).await;
     audit::sweep(&env).await;
     http::idempotency::sweep(&env).await;
+    store::files::sweep(&env).await;
 }

@@ -1,14 +1,18 @@
 //! Every variable, secret and binding name, parsed once an isolate.
 
+mod clouds;
+
 use std::{cell::RefCell, rc::Rc};
 
+use ed25519_dalek::SigningKey;
 use worker::Env;
 
-use crate::{accounts::StackAuthProject, error::Error};
+use crate::{accounts::StackAuthProject, error::Error, upstream::concordium::address::Account};
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
     pub(crate) const DATABASE: &str = "DB";
+    pub(crate) const FILES: &str = "FILES";
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -55,6 +59,64 @@ pub(crate) struct SkillSources {
     pub(crate) skillsmp_url: String,
     pub(crate) skillsmp_key: Option<String>,
     pub(crate) raw_github_url: String,
+}
+
+/// Who searches the web for us.
+#[derive(Debug)]
+pub(crate) enum Search {
+    Brave {
+        key: String,
+        base_url: String,
+    },
+    /// Google's Custom Search JSON API, until it ends on 2027-01-01.
+    Google {
+        key: String,
+        engine: String,
+        base_url: String,
+    },
+    /// Claude's own web search.
+    Claude,
+}
+
+/// The gateway that makes startups' videos.
+#[derive(Debug)]
+pub(crate) struct Livepeer {
+    pub(crate) key: String,
+    pub(crate) base_url: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConcordiumNetwork {
+    Testnet,
+    Mainnet,
+}
+
+impl ConcordiumNetwork {
+    /// As it is in identifiers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Testnet => "testnet",
+            Self::Mainnet => "mainnet",
+        }
+    }
+}
+
+/// The account that registers startups on Concordium's chain.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    pub(crate) sender: Account,
+    /// The first key of its first credential.
+    pub(crate) key: SigningKey,
+}
+
+/// Concordium's services.
+#[derive(Debug)]
+pub(crate) struct Concordium {
+    pub(crate) network: ConcordiumNetwork,
+    pub(crate) verifier_url: String,
+    pub(crate) wallet_proxy_url: String,
+    /// None: nothing is registered.
+    pub(crate) registrar: Option<Registrar>,
 }
 
 /// Whose access tokens are those of our users.
@@ -107,6 +169,14 @@ pub(crate) struct Settings {
     /// How much of a conversation Claude is told again, in tokens.
     chat_history_tokens: i64,
     pub(crate) skills: SkillSources,
+    pub(crate) clouds: clouds::Clouds,
+    /// None: startups are researched by what Claude knows.
+    pub(crate) search: Option<Search>,
+    /// What pages of the web are fetched through: `<it>/https://host/path`.
+    pub(crate) web_proxy_url: Option<String>,
+    /// None: startups get no video.
+    pub(crate) livepeer: Option<Livepeer>,
+    pub(crate) concordium: Concordium,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
@@ -122,6 +192,8 @@ pub(crate) struct Settings {
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
     pub(crate) daily_limits: DailyLimits,
+    /// How many startups a user may have in the making at once.
+    pub(crate) running_jobs: u32,
     /// What secrets are sealed with at rest.
     sealing_key: Option<[u8; 32]>,
     /// Whether a beat needs no proof that it is its machine's.
@@ -185,6 +257,11 @@ impl Settings {
                 skillsmp_key: var("SKILLSMP_API_KEY"),
                 raw_github_url: base_url(&var, "RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
             },
+            clouds: clouds::Clouds::parse(&var)?,
+            search: search(&var)?,
+            web_proxy_url: proxy_url(&var)?,
+            livepeer: livepeer(&var)?,
+            concordium: concordium(&var, environment)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
@@ -208,6 +285,7 @@ impl Settings {
                 deploy: limit(&var, "DAILY_DEPLOY_LIMIT")?,
                 budget_micro_usd: limit(&var, "DAILY_BUDGET_MICRO_USD")?,
             },
+            running_jobs: number(&var, "RUNNING_JOBS_LIMIT", 3)?,
             sealing_key: sealing_key(var("SEALING_KEY"), environment)?,
             heartbeats_are_open: match var("HEARTBEAT_AUTH").as_deref() {
                 Some("open") => true,
@@ -233,8 +311,7 @@ impl Settings {
     pub(crate) fn sealing_key(&self) -> Result<&[u8; 32], Error> {
         self.sealing_key.as_ref().ok_or_else(|| Error::NotConfigured {
             variable: "SEALING_KEY",
-            detail: "Set the secret SEALING_KEY to keep environment variables: `openssl rand -hex 32`"
-                .to_owned(),
+            detail: "Set SEALING_KEY, which secrets are kept under: `openssl rand -hex 32`".to_owned(),
         })
     }
 
@@ -253,6 +330,72 @@ impl Settings {
     pub(crate) fn is_development(&self) -> bool {
         self.environment == Environment::Development
     }
+}
+
+/// The one that is named, or the one whose key is there. Claude's costs by the
+/// search, so it must be asked for.
+fn search(var: impl Fn(&str) -> Option<String>) -> Result<Option<Search>, Error> {
+    let (name, brave, google) = (var("SEARCH_PROVIDER"), var("BRAVE_API_KEY"), var("GOOGLE_API_KEY"));
+    match (name.as_deref(), brave, google) {
+        (None | Some("brave"), Some(key), _) => {
+            let base_url = base_url(&var, "BRAVE_BASE_URL", "https://api.search.brave.com")?;
+            Ok(Some(Search::Brave { key, base_url }))
+        }
+        (None | Some("google"), _, Some(key)) => {
+            let missing = wrong("GOOGLE_CSE_ID", "the id of a search engine, when GOOGLE_API_KEY is set");
+            let engine = var("GOOGLE_CSE_ID").ok_or(missing)?;
+            let base_url = base_url(&var, "GOOGLE_BASE_URL", "https://www.googleapis.com")?;
+            Ok(Some(Search::Google { key, engine, base_url }))
+        }
+        (Some("claude"), ..) => Ok(Some(Search::Claude)),
+        (None, None, None) => Ok(None),
+        (Some("brave"), None, _) => Err(wrong("BRAVE_API_KEY", "set, when SEARCH_PROVIDER is brave")),
+        (Some("google"), _, None) => Err(wrong("GOOGLE_API_KEY", "set, when SEARCH_PROVIDER is google")),
+        (Some(_), ..) => Err(wrong("SEARCH_PROVIDER", "`brave`, `google` or `claude`")),
+    }
+}
+
+fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    var("WEB_PROXY_URL").map(|url| base_url(|_| Some(url.clone()), "WEB_PROXY_URL", "")).transpose()
+}
+
+fn livepeer(var: impl Fn(&str) -> Option<String>) -> Result<Option<Livepeer>, Error> {
+    let Some(key) = var("LIVEPEER_API_KEY") else { return Ok(None) };
+    let base_url = base_url(&var, "LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
+    Ok(Some(Livepeer { key, base_url }))
+}
+
+/// A proof on the test network proves nothing, so that it is development's.
+fn concordium(var: impl Fn(&str) -> Option<String>, environment: Environment) -> Result<Concordium, Error> {
+    let network = match (var("CONCORDIUM_NETWORK").as_deref(), environment) {
+        (Some("testnet"), _) | (None, Environment::Development) => ConcordiumNetwork::Testnet,
+        (Some("mainnet"), _) | (None, Environment::Production) => ConcordiumNetwork::Mainnet,
+        (Some(_), _) => return Err(wrong("CONCORDIUM_NETWORK", "`testnet` or `mainnet`")),
+    };
+    let domain = match network {
+        ConcordiumNetwork::Testnet => "testnet.concordium.com",
+        ConcordiumNetwork::Mainnet => "mainnet.concordium.software",
+    };
+    let service = |variable, name: &str| base_url(&var, variable, &format!("https://{name}.{domain}"));
+    Ok(Concordium {
+        network,
+        verifier_url: service("CONCORDIUM_VERIFIER_URL", "web3id-verifier")?,
+        wallet_proxy_url: service("CONCORDIUM_WALLET_PROXY_URL", "wallet-proxy")?,
+        registrar: registrar(&var)?,
+    })
+}
+
+fn registrar(var: impl Fn(&str) -> Option<String>) -> Result<Option<Registrar>, Error> {
+    let (sender, key) = match (var("CONCORDIUM_SENDER"), var("CONCORDIUM_SIGNING_KEY")) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(wrong("CONCORDIUM_SIGNING_KEY", "set, when CONCORDIUM_SENDER is")),
+        (None, Some(_)) => return Err(wrong("CONCORDIUM_SENDER", "set, when CONCORDIUM_SIGNING_KEY is")),
+        (Some(sender), Some(key)) => (sender, key),
+    };
+    let sender = sender.parse().map_err(|_| wrong("CONCORDIUM_SENDER", "the address of an account"))?;
+    let key = base16ct::mixed::decode_vec(&key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let key = key.ok_or(wrong("CONCORDIUM_SIGNING_KEY", "the 64 hexadecimal digits of its signing key"))?;
+    Ok(Some(Registrar { sender, key: SigningKey::from_bytes(&key) }))
 }
 
 fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
@@ -430,6 +573,9 @@ mod tests {
             ("WALLET_CHAIN_IDS", "mainnet"),
             ("RATE_LIMITS", "yes"),
             ("DAILY_CHAT_LIMIT", "-1"),
+            ("SEARCH_PROVIDER", "altavista"),
+            ("WEB_PROXY_URL", "proxy:8080"),
+            ("CONCORDIUM_NETWORK", "main"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
@@ -476,6 +622,53 @@ mod tests {
         assert!(matches!(error, Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", .. }));
         assert!(!error.detail().contains("secret"));
         assert!(!format!("{:?}", set("secret").unwrap().turso).contains("secret"));
+    }
+
+    #[test]
+    fn the_search_provider_is_named_or_told_by_its_key() {
+        let search = |vars: &[(&str, &str)]| parse(vars).map(|settings| settings.search);
+        assert!(matches!(search(&[]), Ok(None)));
+        assert!(matches!(search(&[("CLAUDE_API_KEY", "k")]), Ok(None)));
+        assert!(matches!(search(&[("SEARCH_PROVIDER", "claude")]), Ok(Some(Search::Claude))));
+        let both = [("BRAVE_API_KEY", "b"), ("GOOGLE_API_KEY", "g"), ("GOOGLE_CSE_ID", "c")];
+        assert!(matches!(search(&both), Ok(Some(Search::Brave { .. }))));
+        let named = [&both[..], &[("SEARCH_PROVIDER", "google")]].concat();
+        assert!(matches!(search(&named), Ok(Some(Search::Google { .. }))));
+        for (vars, missing) in [
+            (&[("SEARCH_PROVIDER", "brave")], "BRAVE_API_KEY"),
+            (&[("SEARCH_PROVIDER", "google")], "GOOGLE_API_KEY"),
+            (&[("GOOGLE_API_KEY", "g")], "GOOGLE_CSE_ID"),
+        ] {
+            assert!(
+                matches!(search(vars), Err(Error::NotConfigured { variable, .. }) if variable == missing)
+            );
+        }
+    }
+
+    #[test]
+    fn an_account_registers_with_its_key_or_not_at_all() {
+        let (sender, key) = ("4ZJBYQbVp3zVZyjCXfZAAYBVkJMyVj8UKUNj9ox5YqTCBdBq2M", "ab".repeat(32));
+        let set = |sender, key| parse(&[("CONCORDIUM_SENDER", sender), ("CONCORDIUM_SIGNING_KEY", key)]);
+        let settings = set(sender, &key).unwrap();
+        let registrar = settings.concordium.registrar.as_ref().unwrap();
+        assert_eq!(registrar.sender.to_string(), sender);
+        assert!(
+            !format!("{settings:?}").contains(&"ab".repeat(16))
+                && !format!("{settings:?}").contains("171, 171")
+        );
+        for (wrong_sender, wrong_key, named) in [
+            (sender, "", "CONCORDIUM_SIGNING_KEY"),
+            (sender, "abcd", "CONCORDIUM_SIGNING_KEY"),
+            ("", key.as_str(), "CONCORDIUM_SENDER"),
+            ("4ZJB", key.as_str(), "CONCORDIUM_SENDER"),
+        ] {
+            let error = set(wrong_sender, wrong_key).unwrap_err();
+            assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == named));
+            assert!(!error.detail().contains(&key));
+        }
+        let network = |vars: &[(&str, &str)]| parse(vars).unwrap().concordium.network;
+        assert_eq!(network(&[]), ConcordiumNetwork::Mainnet);
+        assert_eq!(network(&[("ENVIRONMENT", "development")]), ConcordiumNetwork::Testnet);
     }
 
     #[test]

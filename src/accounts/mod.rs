@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub(crate) mod credentials;
 pub(crate) mod identity;
 mod jwks;
 mod jwks_cache;

@@ -106,6 +106,43 @@ fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Stateme
     )
 }
 
+/// Whether anything is left of today's `quota`.
+///
+/// # Errors
+/// [`Error::TooManyRequests`] when not.
+pub(crate) async fn require(
+    quota: Quota,
+    user: &str,
+    limits: &DailyLimits,
+    database: &Database,
+) -> Result<(), Error> {
+    let Some(limit) = quota.limit(limits) else { return Ok(()) };
+    let at = now_ms();
+    let used: Option<i64> = database.query(used(quota, user, at)).await?.first()?;
+    if used.unwrap_or_default() < limit { Ok(()) } else { Err(exceeded(quota, limit, at)) }
+}
+
+fn used(quota: Quota, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT CAST(used AS TEXT) AS json FROM daily_counters WHERE user_id = ?1 AND name = ?2 AND day = ?3",
+        user,
+        quota.name(),
+        day(now)
+    )
+}
+
+/// Books `amount` on today's `quota`, whatever is left of it: it has been spent.
+pub(crate) fn spend(quota: Quota, user: &str, amount: i64, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO daily_counters (user_id, name, day, used) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used",
+        user,
+        quota.name(),
+        day(now),
+        amount
+    )
+}
+
 /// Gives back what was taken at `at`: nothing was delivered for it, or less.
 fn give_back(quota: Quota, user: &str, amount: i64, at: i64) -> Statement {
     sql!(

@@ -170,12 +170,14 @@ macro_rules! give {
 }
 
 /// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 13] {
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 16] {
     [
         give!("projects", from, to),
         give!("chat_messages", from, to),
         give!("deployments", from, to),
+        give!("cloud_apps", from, to),
         give!("sites", from, to),
+        give!("startups", from, to),
         give!("jobs", from, to),
         give!("fleet_deployments", from, to),
         give!("payments", from, to),
@@ -193,6 +195,8 @@ pub(super) fn merge(from: &str, to: &str) -> [Statement; 13] {
         ),
         sql!(concat!("DELETE FROM daily_counters WHERE user_id = ", released!()), from),
         sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from),
+        // Sealed to who stored them, and so nobody's any more.
+        sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),
         sql!(concat!("DELETE FROM users WHERE id = ", released!()), from),
     ]
 }
@@ -204,12 +208,14 @@ pub(super) fn delete_account(user: &str) -> Vec<Statement> {
     vec![
         sql!("DELETE FROM jobs WHERE user_id = ?1", user),
         sql!("DELETE FROM projects WHERE user_id = ?1", user),
+        sql!("DELETE FROM startups WHERE user_id = ?1", user),
         sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
         sql!(
             "UPDATE workers SET token_hash = NULL, token_hint = NULL
              WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
             user
         ),
+        sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user),
         sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
         sql!("DELETE FROM sessions WHERE user_id = ?1", user),
         sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),

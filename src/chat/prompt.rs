@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    code::CodeMap,
+    code::{CodeMap, fenced},
     upstream::anthropic::{Prompt, Turn},
 };
 
@@ -61,20 +61,11 @@ impl Ask<'_> {
     }
 }
 
-/// The project's present files, fenced so that nothing in them ends the fence.
 fn context(code: &CodeMap) -> String {
     if code.is_empty() {
         return String::new();
     }
-    let files = code.iter().map(|(path, content)| {
-        let fence = "`".repeat(longest_run(content).max(2) + 1);
-        format!("{fence}:{path}\n{content}\n{fence}\n")
-    });
-    format!("The project's files as they are now:\n\n{}", files.collect::<Vec<_>>().join("\n"))
-}
-
-fn longest_run(content: &str) -> usize {
-    content.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+    format!("The project's files as they are now:\n\n{}", fenced(code))
 }
 
 /// The API wants a user's turn first and no empty one, so an answer whose
@@ -99,12 +90,5 @@ mod tests {
             turns(vec![said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
         let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(contents, ["b", "c"]);
-    }
-
-    #[test]
-    fn a_fence_in_a_file_does_not_end_its_fence() {
-        let code = CodeMap::parse(r#"{"a.md":"````\ncode\n````"}"#).unwrap();
-        assert!(context(&code).contains("`````:a.md\n````\ncode\n````\n`````\n"));
-        assert_eq!(context(&CodeMap::default()), "");
     }
 }

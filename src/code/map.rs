@@ -119,6 +119,16 @@ impl CodeMap {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_str()))
     }
 
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The files as they are, path to content.
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     /// Whether there is no file.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

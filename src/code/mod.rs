@@ -3,6 +3,7 @@
 
 mod extract;
 mod fence;
+mod fenced;
 mod label;
 mod language;
 mod map;
@@ -13,4 +14,6 @@ mod tag;
 mod tests;
 
 pub(crate) use extract::{ExtractedFile, extract, extract_interrupted};
-pub(crate) use map::{CodeMap, FileChange};
+pub(crate) use fenced::fenced;
+pub(crate) use map::{CodeMap, FileChange, FileStatus};
+pub(crate) use path::safe_path;

@@ -1,50 +1,94 @@
 //! The job behind a deployment: `build` makes the code files that can be
-//! served, or says why it cannot, and `publish` puts them up.
+//! served, or says why it cannot. Then, for this Worker itself, `publish` puts
+//! them up; for a cloud, `push` brings them there and `await` asks after them
+//! until they are live (cloud.rs).
 
 use std::rc::Rc;
 
-use super::{site, store};
+use super::{
+    cloud,
+    container::Container,
+    site::File,
+    store::{self, Task},
+};
 use crate::{
     error::Error,
-    jobs::{self, Job, Kind, Outcome, Workshop},
-    platform::clock::now_ms,
+    jobs::{self, Job, Kind, Outcome, Policy, Workshop},
+    platform::{clock::now_ms, random},
     store::Statement,
 };
 
 pub(super) const FIRST_STEP: &str = "build";
 const PUBLISH: &str = "publish";
+const PUSH: &str = "push";
+pub(super) const AWAIT: &str = "await";
 
-pub(crate) const KIND: Kind =
-    Kind { name: "deploy", step: |job, workshop| Box::pin(step(job, workshop)), failed, revived };
+/// How long a deployment waits until it looks again after an older one.
+const TURN_MS: i64 = 2_000;
 
-/// Both steps make the files: that takes less than keeping them in between.
+pub(crate) const KIND: Kind = Kind {
+    name: "deploy",
+    policy: |_| Policy::QUICK,
+    step: |job, workshop| Box::pin(step(job, workshop)),
+    failed,
+    revived,
+};
+
 async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
-    let id = &job.subject_id;
-    let [code, _] = workshop.database.batch([store::code(id), store::begin(id, now_ms())]).await?;
-    // The project has been deleted: there is nothing left to do.
-    let Some(code) = code.into_json() else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    let files = match site::build(&code) {
-        Ok(files) => files,
-        Err(reason) => return Ok(Outcome::Failed { reason }),
-    };
     match job.step.as_str() {
-        FIRST_STEP => Ok(Outcome::Next { step: PUBLISH, writes: built(&job, &files) }),
-        PUBLISH => Ok(Outcome::Done { writes: published(&job, &files)? }),
+        FIRST_STEP | PUBLISH | PUSH => with_files(&job, &workshop).await,
+        AWAIT => cloud::wait(&job, &workshop).await,
         other => Err(Error::Internal(format!("deploy has no step {other}"))),
     }
 }
 
-fn built(job: &Job, files: &[site::File]) -> Vec<Statement> {
+/// These steps make the files: that takes less than keeping them in between.
+async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
+    let id = &job.subject_id;
+    let [code, task, _] = workshop
+        .database
+        .batch([store::code(id), store::task(id, &job.id), store::begin(id, now_ms())])
+        .await?;
+    // The project has been deleted: there is nothing left to do.
+    let (Some(code), Some(task)) = (code.into_json(), task.first::<Task>()?) else {
+        return Ok(Outcome::Done { writes: Vec::new() });
+    };
+    let is_of_files = task.container.as_ref().is_none_or(Container::is_of_files);
+    let files = match is_of_files.then(|| task.target.files(&code)).transpose() {
+        Ok(files) => files.unwrap_or_default(),
+        Err(reason) => return Ok(Outcome::Failed { reason }),
+    };
+    match (task.target.cloud(), job.step.as_str()) {
+        (None, FIRST_STEP) => Ok(Outcome::Next { step: PUBLISH, writes: built(job, &files) }),
+        (None, _) => Ok(Outcome::Done { writes: published(job, &files)? }),
+        // At a cloud the last to come would stay: so they come in their order.
+        (Some(_), FIRST_STEP) if !task.is_next => Ok(wait_for_turn(job)),
+        (Some(_), FIRST_STEP) => {
+            let mut writes = built(job, &files);
+            writes.push(store::claim_app(&random::uuid()?, id, now_ms()));
+            Ok(Outcome::Next { step: PUSH, writes })
+        }
+        (Some(cloud), _) => cloud::push(job, workshop, cloud, &task, &files).await,
+    }
+}
+
+fn wait_for_turn(job: &Job) -> Outcome {
+    let told = "Waiting for what began earlier with this app to end";
+    Outcome::Wait { after_ms: TURN_MS, writes: vec![store::log_once(&job.id, told, now_ms())] }
+}
+
+fn built(job: &Job, files: &[File]) -> Vec<Statement> {
     let now = now_ms();
     let bytes: usize = files.iter().map(|file| file.content.len()).sum();
     let told = match files {
+        [] => "What is to run was made elsewhere".to_owned(),
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };
     vec![store::set_status(&job.subject_id, "deploying", now), jobs::store::log(&job.id, "info", &told, now)]
 }
 
-fn published(job: &Job, files: &[site::File]) -> Result<Vec<Statement>, Error> {
+fn published(job: &Job, files: &[File]) -> Result<Vec<Statement>, Error> {
     let now = now_ms();
     let files = serde_json::to_string(files).map_err(|e| Error::Internal(e.to_string()))?;
     let mut writes: Vec<Statement> = store::publish(&job.subject_id, &files, now).into();

@@ -1,42 +1,41 @@
 //! Deploy: from a project's code to a live app.
 //!
-//! `create`, `show`, `stream`; the work itself is a job (job.rs), and the
+//! `create`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
+//! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+mod cloud;
+mod container;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
-mod progress;
 mod site;
 mod store;
+pub(crate) mod take_down;
+mod targets;
 
 use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::{
+    container::{Asked, Container, Git},
+    targets::Target,
+};
 use crate::{
     accounts::quotas::{self, Quota},
+    clouds::{Cloud, credentials},
     code::CodeMap,
     error::Error,
-    http::{Exchange, body},
+    http::{Exchange, body, progress},
     jobs,
-    platform::{clock::now_ms, response::Response, stream},
-    store::{Rows, projects},
+    platform::{clock::now_ms, response::Response},
+    store::{Database, Rows, projects},
 };
 
 const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-enum Target {
-    Edge,
-    Cloudflare,
-    Vercel,
-    Koyeb,
-}
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -52,6 +51,57 @@ struct NewDeployment {
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
+    /// `koyeb`: a container image to run instead of the project's files, such
+    /// as `ghcr.io/owner/app:1.2`.
+    #[serde(default)]
+    #[garde(skip)]
+    image: Option<String>,
+    /// `koyeb`: the name of the secret there that has the registry's login.
+    #[serde(default)]
+    #[garde(skip)]
+    registry_secret: Option<String>,
+    /// `koyeb`: a branch to build and run instead of the project's files.
+    #[serde(default)]
+    #[garde(skip)]
+    git: Option<Git>,
+    /// `koyeb`: where the app listens, 8000 by default; it is told as `PORT`.
+    #[serde(default)]
+    #[garde(skip)]
+    port: Option<u16>,
+}
+
+impl NewDeployment {
+    /// What runs, if its files are not all there is to say.
+    fn container(&self) -> Result<Option<Container>, Error> {
+        let asked = Asked {
+            image: self.image.clone(),
+            registry_secret: self.registry_secret.clone(),
+            git: self.git.clone(),
+            port: self.port,
+        };
+        let container = Container::read(asked).map_err(Error::Invalid)?;
+        match &container {
+            Some(_) if self.target != Some(Target::Koyeb) => Err(Error::invalid(
+                "/target",
+                "must be `koyeb`: it alone runs an image, a repository or a port",
+            )),
+            Some(container) if !container.is_of_files() && self.code.is_some() => {
+                Err(Error::invalid("/code", "is not what would run: leave it out, or `image` and `git`"))
+            }
+            _ => Ok(container),
+        }
+    }
+}
+
+/// What is to be deployed, of which project.
+struct Wanted {
+    project_id: String,
+    target: Target,
+    slug: String,
+    code: String,
+    container: Option<Container>,
+    /// Whether the code is to be the project's own from then on.
+    is_new: bool,
 }
 
 /// `POST /api/deploy`
@@ -59,49 +109,194 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
-    if !matches!(new.target.unwrap_or(Target::Edge), Target::Edge) {
-        return Err(Error::Refused {
-            code: "target_unavailable",
-            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
-        });
-    }
-    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let container = new.container()?;
+    let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
+    let id = exchange.new_id("deployment")?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(begun(&id));
+        return Ok(Begun::again(id, target).tell());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
-    let code =
-        code.ok_or_else(|| Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })?;
-
+    let code = match &container {
+        Some(container) if !container.is_of_files() => code.unwrap_or_else(|| "{}".to_owned()),
+        _ => code.ok_or_else(|| no_code(target))?,
+    };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
+    let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+}
+
+#[derive(Debug, Default, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StartupDeployment {
+    /// `vercel` where there is a credential for it, else `edge`.
+    #[serde(default)]
+    #[garde(skip)]
+    target: Option<Target>,
+}
+
+/// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
+pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let new: StartupDeployment = body::optional_json(&exchange).await?.unwrap_or_default();
+    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    let project_id = exchange.param("id").to_owned();
+    let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
+    let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(Target::Edge))?;
+    let target = match new.target {
+        Some(target) => target,
+        None if has_vercel(&exchange, &database).await? => Target::Vercel,
+        None => Target::Edge,
+    };
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(Begun::again(id, target).tell_startup());
+    }
+    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
+}
+
+/// Whether there is a credential for Vercel, whosever it is.
+async fn has_vercel(exchange: &Exchange, database: &Database) -> Result<bool, Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    match credentials::find(Cloud::Vercel, user, header, settings, database).await {
+        Ok(_) => Ok(true),
+        Err(Error::NotConfigured { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn no_code(target: Target) -> Error {
+    let detail = match target {
+        Target::Koyeb => {
+            "No code to deploy; koyeb also takes `image`, a container image, or `git`, {repository, branch}"
+        }
+        _ => "No code to deploy",
+    };
+    Error::Refused { code: "no_code", detail: detail.to_owned() }
+}
+
+/// A deployment that has begun.
+struct Begun {
+    id: String,
+    target: Target,
+    /// Where it will be, as far as that is known.
+    url: Option<String>,
+    counted: Option<quotas::Taken>,
+}
+
+impl Begun {
+    /// One that an earlier request began.
+    fn again(id: String, target: Target) -> Self {
+        Self { id, target, url: None, counted: None }
+    }
+
+    fn tell(self) -> Response {
+        let body = json!({
+            "deploymentId": self.id,
+            "status": "pending",
+            "message": "Deployment started",
+            "target": self.target.name(),
+        });
+        self.accepted(&body)
+    }
+
+    /// As Hatchr's clients know it.
+    fn tell_startup(self) -> Response {
+        let body = json!({
+            "status": "deploying",
+            "message": format!("Deployment to {} started", self.target.name()),
+            "deployment_id": self.id,
+            "deployment_url": self.url,
+        });
+        self.accepted(&body)
+    }
+
+    fn accepted(self, body: &Value) -> Response {
+        let response =
+            Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", self.id));
+        self.counted.iter().fold(response, |response, counted| counted.tell(response))
+    }
+}
+
+/// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
+/// deployment deployed, to where it went. The project's code stays as it is.
+pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
+    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
+    let id = exchange.new_id("deployment")?;
+    let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
+    let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
+    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
+        return Ok(Begun::again(id, earlier.target).tell());
+    }
+    let store::Earlier { project_id, target, slug, code, container } = earlier;
+    let wanted = Wanted { project_id, target, slug, code, container, is_new: false };
+    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+}
+
+/// Writes a deployment and its job, and sends the job's message.
+async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wanted) -> Result<Begun, Error> {
+    let user = exchange.caller.user_id()?;
+    let cloud = match wanted.target.cloud() {
+        None => None,
+        Some(cloud) => Some(at_cloud(exchange, database, cloud, &wanted).await?),
+    };
     let deployment = store::Deployment {
         id,
-        project_id: new.project_id,
+        project_id: wanted.project_id,
         user: user.to_owned(),
-        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &slug),
-        slug,
+        target: wanted.target,
+        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &wanted.slug),
+        cloud,
+        slug: wanted.slug,
+        container: wanted.container.as_ref().map(kept).transpose()?,
     };
-    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, &database).await?;
+    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, database).await?;
     let (job_id, now) = (exchange.new_id("job")?, now_ms());
-    let mut batch = vec![store::create(&deployment, &code, now)];
-    if given.is_some() {
-        batch.push(store::adopt_code(&deployment, &code, now));
+    let mut batch = vec![store::create(&deployment, &wanted.code, now)];
+    if wanted.is_new {
+        batch.push(store::adopt_code(&deployment, &wanted.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
     let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
-            counted.give_back(&database).await;
+            counted.give_back(database).await;
         }
         return Err(error);
     }
     let env = exchange.env.clone();
     exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    Ok(counted.iter().fold(begun(&deployment.id), |response, counted| counted.tell(response)))
+    let url = (deployment.target == Target::Edge).then_some(deployment.url);
+    Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
+}
+
+fn kept(container: &Container) -> Result<String, Error> {
+    serde_json::to_string(container).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// By what right, and so where, the deployment goes.
+async fn at_cloud(
+    exchange: &Exchange,
+    database: &Database,
+    cloud: Cloud,
+    wanted: &Wanted,
+) -> Result<store::AtCloud, Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    let right = credentials::find(cloud, user, header, settings, database).await?;
+    targets::check(cloud, &wanted.slug, &right, wanted.container.as_ref(), settings)?;
+    Ok(store::AtCloud {
+        place: right.place(cloud, settings),
+        source: right.source,
+        sealed: right.sealed(cloud, user, settings)?,
+    })
 }
 
 fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
@@ -110,16 +305,6 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
         // Deleted this very moment; the job finds nothing to do.
         _ => Err(PROJECT_NOT_FOUND),
     }
-}
-
-fn begun(id: &str) -> Response {
-    let body = json!({
-        "deploymentId": id,
-        "status": "pending",
-        "message": "Deployment started",
-        "target": "edge",
-    });
-    Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}"))
 }
 
 /// `GET /api/deploy/:id`
@@ -144,20 +329,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let last_event_id = exchange.request.header("last-event-id");
-    let follower = progress::Follower::new(
-        exchange.database()?,
-        exchange.env.clone(),
-        exchange.param("id"),
-        exchange.caller.user_id()?,
-        last_event_id.as_deref(),
-    );
-    let first = follower.look().await?.ok_or(NOT_FOUND)?;
-    if first.is_final() && last_event_id.as_deref() == Some(progress::END) {
-        // 204 tells an EventSource that reconnects to stop.
-        return Ok(Response::empty(204));
-    }
-    let (client, body) = stream::channel()?;
-    exchange.background.run(follower.follow(first, client));
-    Ok(Response::events(body))
+    let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
+    let look = move |seen| store::standing(&id, &user, seen, now_ms());
+    progress::stream(exchange, Box::new(look), NOT_FOUND).await
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     fields::{self, Fields},
-    owner, sealing,
+    owner,
     status::Status,
     store,
 };
@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     http::{Exchange, body, page},
     platform::{clock::now_ms, response::Response},
-    store::Rows,
+    store::{Rows, sealing},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");

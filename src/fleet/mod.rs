@@ -11,7 +11,6 @@ pub(crate) mod deployments;
 mod fields;
 pub(crate) mod heartbeat;
 pub(crate) mod payments;
-mod sealing;
 pub(crate) mod setup;
 #[cfg(test)]
 mod simulation;

@@ -30,6 +30,18 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     parse(&exchange.request.body(LIMIT).await?)
 }
 
+/// As [`json`]; none for a request without a body.
+pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
+    exchange: &Exchange,
+) -> Result<Option<T>, Error> {
+    let bytes = exchange.request.body(LIMIT).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    require_json(exchange.request.header("content-type").as_deref())?;
+    parse(&bytes).map(Some)
+}
+
 /// The body as a JSON object, its fields not yet judged.
 ///
 /// # Errors

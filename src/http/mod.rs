@@ -7,6 +7,7 @@ mod cors;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
 pub(crate) mod page;
+pub(crate) mod progress;
 pub(crate) mod routes;
 pub(crate) mod sse;
 mod trace;

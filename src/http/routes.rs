@@ -11,7 +11,7 @@ use crate::{
     admin, chat, deploy, discovery, docs,
     error::{Error, Family},
     fleet::{self, deployments, heartbeat, payments, workers},
-    metrics,
+    generate, metrics,
     platform::{request::Incoming, response::Response},
     projects, root,
     settings::Settings,
@@ -65,6 +65,10 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Account) GET "/auth/export" => accounts::me::take_out;
         Scope(Account) POST "/auth/keys" => accounts::keys::create;
         Scope(Account) GET "/auth/keys" => accounts::keys::list;
+        Scope(Account) GET "/auth/credentials" => accounts::credentials::list;
+        Scope(Account) GET "/auth/credentials/{target}" => accounts::credentials::show;
+        Scope(Account) PUT "/auth/credentials/{target}" => accounts::credentials::keep;
+        Scope(Account) DELETE "/auth/credentials/{target}" => accounts::credentials::forget;
         Scope(Account) GET "/auth/keys/{id}" => accounts::keys::show;
         Scope(Account) DELETE "/auth/keys/{id}" => accounts::keys::revoke;
 
@@ -81,7 +85,9 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
         Scope(Deploy) POST "/api/deploy" => deploy::create;
         Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;
+        Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::take_down::start;
         Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
+        Scope(Deploy) POST "/api/deploy/{id}/rollback" => deploy::roll_back;
         Public GET "/p/{slug}" => deploy::hosting::redirect;
         Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
         Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
@@ -131,6 +137,18 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/payments" => payments::list;
         ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
         Operator POST "/payments/payouts" => payments::close;
+    }
+    Hatchr {
+        Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsRead) GET "/api/generate" => generate::list;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;
+        Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
+        Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
+        Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download::show;
+        Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
+        Public GET "/decks/{token}" => generate::pitch_deck;
     }
 };
 

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use futures::future::join_all;
 use worker::{Env, MessageBatch, MessageExt as _, QueueRetryOptionsBuilder, RawMessage};
 
 use super::{Kinds, Workshop, dead_letters, outbox::Notice, work};
@@ -16,7 +17,8 @@ const PAUSE_MS: i64 = 5_000;
 /// Consumes a batch of either queue.
 pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kinds) {
     let dead = batch.queue().ends_with(DEAD_LETTER_QUEUE);
-    for message in batch.raw_iter() {
+    // At once: a step that waits for Claude must not keep the others waiting.
+    let handled = batch.raw_iter().map(|message| async move {
         let body = text(&message);
         let handled = match Workshop::open(env) {
             // Only the message is lost. Its job is still owed by the outbox.
@@ -25,7 +27,8 @@ pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kind
             Err(error) => Err(error),
         };
         settle(&message, handled);
-    }
+    });
+    join_all(handled).await;
 }
 
 /// The body; one that is no string is none of ours, and is shown as it is.

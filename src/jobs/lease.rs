@@ -1,12 +1,26 @@
 //! Who may work on a job, for how long, and how often. Pure.
 
-/// How long a step may take before another consumer may start it again.
+/// How long a consumer that is heard of no more keeps others from its job.
 pub(super) const LEASE_MS: i64 = 30_000;
-/// Attempts at one step before the job has failed.
-pub(super) const ATTEMPTS: u32 = 5;
+/// How often a step that goes on renews its lease.
+pub(super) const RENEW_MS: u64 = 10_000;
+
+/// How a step is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// Attempts before the job has failed.
+    pub(crate) attempts: u32,
+    /// How long one attempt may take.
+    pub(crate) longest_ms: u64,
+}
+
+impl Policy {
+    /// For work of our own: quick, and safe to repeat.
+    pub(crate) const QUICK: Self = Self { attempts: 5, longest_ms: 60_000 };
+}
 
 const FIRST_PAUSE_MS: i64 = 2_000;
-const LONGEST_PAUSE_MS: i64 = 900_000;
+pub(super) const LONGEST_PAUSE_MS: i64 = 900_000;
 
 /// The pause after a step's attempt number `attempts` has failed.
 pub(super) fn pause_ms(attempts: u32) -> i64 {

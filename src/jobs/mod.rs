@@ -5,7 +5,8 @@
 //! A message on the queue then says "look at job N"; it may come twice, late
 //! or never. Whoever takes it needs the job's lease, does one step, and
 //! writes the step's result and the next step in one batch that fails if the
-//! lease has been lost meanwhile. The outbox row goes in the last batch; until
+//! lease has been lost meanwhile. A long step's lease is renewed while it works,
+//! and a step that has lost it is broken off. The outbox row goes in the last batch; until
 //! then the sweep, or whoever asks after the job, sends it again.
 //!
 //! consumer.rs settles messages, work.rs does the work, sweep.rs and outbox.rs
@@ -39,7 +40,7 @@ pub(crate) struct Job {
     pub(crate) subject_id: String,
     pub(crate) step: String,
     /// At this step, this one included.
-    attempts: u32,
+    pub(crate) attempts: u32,
     lease_owner: Option<String>,
     /// Of the request that made it.
     trace_id: Option<String>,
@@ -50,6 +51,10 @@ pub(crate) struct Job {
 pub(crate) enum Outcome {
     /// Go on with this step.
     Next { step: &'static str, writes: Vec<Statement> },
+    /// Come back to this very step, not before `after_ms` have passed: what it
+    /// waits for is not there yet. That is no failed attempt. A step that may
+    /// wait for ever must end its wait itself.
+    Wait { after_ms: i64, writes: Vec<Statement> },
     /// The job has done its work.
     Done { writes: Vec<Statement> },
     /// The job cannot be done; `reason` is for its owner.
@@ -71,12 +76,16 @@ impl Workshop {
 
 type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
 
+pub(crate) use lease::Policy;
+
 /// A kind of job, as its room describes it to the engine.
 #[derive(Debug)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
+    /// How often, and for how long, a step of this name may be tried.
+    pub(crate) policy: fn(step: &str) -> Policy,
     /// Does the job's present step. An `Err` is tried again, with growing
-    /// pauses. A step may be broken off anywhere and begun again, so what it
+    /// pauses, unless it says that trying again cannot help. A step may be broken off anywhere and begun again, so what it
     /// does beside its outcome's writes must bear being done twice.
     pub(crate) step: fn(Job, Rc<Workshop>) -> Step,
     /// What a failed job means for its subject.

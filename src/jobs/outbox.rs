@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use worker::Env;
+use worker::{Env, MessageBuilder};
 
 use super::store;
 use crate::{
@@ -38,8 +38,15 @@ impl Notice {
 
 /// Sends a job's message. A failure costs only time: the outbox still owes it.
 pub(crate) async fn send(env: &Env, job_id: &str) {
+    send_after(env, job_id, 0).await;
+}
+
+/// Sends a job's message so that it comes when `after_ms` have passed.
+pub(super) async fn send_after(env: &Env, job_id: &str, after_ms: i64) {
+    let seconds = u32::try_from((after_ms + 999) / 1000).unwrap_or_default();
+    let message = MessageBuilder::new(Notice::text(job_id)).delay_seconds(seconds).build();
     let sent = match env.queue(binding::JOBS) {
-        Ok(queue) => queue.send(Notice::text(job_id)).await,
+        Ok(queue) => queue.send(message).await,
         Err(error) => Err(error),
     };
     if let Err(error) = sent {

@@ -18,14 +18,23 @@ macro_rules! job_json {
 /// query has a row. SQLite's one way to fail on purpose outside of a trigger is
 /// a function that refuses its argument; this one quotes it in its message.
 macro_rules! guard {
-    ($query:literal $(, $value:expr)*) => {
-        sql!(concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")") $(, $value)*)
+    ($query:literal $(, $value:expr)* $(,)?) => {
+        $crate::store::sql!(
+            concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")")
+            $(, $value)*
+        )
     };
 }
+pub(crate) use guard;
 
 /// Whether a batch failed for its guard.
-pub(super) fn refused(error: &Error) -> bool {
+pub(crate) fn refused(error: &Error) -> bool {
     matches!(error, Error::Internal(detail) if detail.contains("refused by a guard"))
+}
+
+/// What [`refused`] knows again.
+pub(super) fn refusal() -> Error {
+    Error::Internal("refused by a guard".to_owned())
 }
 
 /// The statements that create a job; they go into the batch that creates its
@@ -55,16 +64,20 @@ pub(crate) fn create(
     ]
 }
 
+/// The most lines of a job's log.
+const LINES: i64 = 1_000;
+
 /// A line of a job's log, after those that are there.
 pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
          SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = ?1), ?2, ?3, ?4
-         FROM jobs WHERE id = ?1",
+         FROM jobs WHERE id = ?1 AND (SELECT count(*) FROM job_logs WHERE job_id = ?1) < ?5",
         job,
         level,
         message,
-        now
+        now,
+        LINES
     )
 }
 
@@ -114,6 +127,55 @@ pub(super) fn still_leased(job: &Job) -> Statement {
         job.id.as_str(),
         job.lease_owner.as_deref()
     )
+}
+
+/// Answers with a row if the lease was still ours.
+pub(super) fn renew(job: &Job, now: i64) -> Statement {
+    sql!(
+        "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND lease_owner = ?2 RETURNING json_object('id', id) AS json",
+        job.id.as_str(),
+        job.lease_owner.as_deref(),
+        now + lease::LEASE_MS
+    )
+}
+
+/// Gives the lease back; nobody gets it before `until`.
+pub(super) fn wait(job: &Job, until: i64, now: i64) -> Statement {
+    sql!(
+        "UPDATE jobs SET attempts = 0, lease_owner = NULL, lease_until = ?2, updated_at = ?3 WHERE id = ?1",
+        job.id.as_str(),
+        until,
+        now
+    )
+}
+
+/// Ends a job at its owner's wish. Whoever holds its lease has lost it.
+/// Fails the batch when the job has ended before.
+pub(crate) fn cancel(job: &str, now: i64) -> [Statement; 3] {
+    [
+        guard!("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'queued'", job),
+        sql!(
+            "UPDATE jobs SET state = 'failed', error = 'Cancelled', lease_owner = NULL, lease_until = 0, updated_at = ?2
+             WHERE id = ?1",
+            job,
+            now
+        ),
+        settle(job),
+    ]
+}
+
+/// Begins a failed job again, with the step that failed. Fails the batch when
+/// the job has not failed.
+pub(crate) fn retry(job: &str, now: i64) -> [Statement; 3] {
+    [
+        guard!("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'failed'", job),
+        sql!(
+            "UPDATE jobs SET state = 'queued', attempts = 0, error = NULL, updated_at = ?2 WHERE id = ?1",
+            job,
+            now
+        ),
+        owe(job, now + lease::LEASE_MS),
+    ]
 }
 
 pub(super) fn go_on(job: &Job, step: &str, now: i64) -> Statement {

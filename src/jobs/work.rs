@@ -2,12 +2,16 @@
 
 use std::rc::Rc;
 
+use futures::future::{Either, select};
 use serde_json::json;
 
-use super::{Job, Kinds, Outcome, Workshop, dead_letters, kind_of, lease, outbox, store};
+use super::{Job, Kind, Kinds, Outcome, Policy, Workshop, dead_letters, kind_of, lease, outbox, store};
 use crate::{
     error::Error,
-    platform::{clock::now_ms, log, random},
+    platform::{
+        clock::{now_ms, sleep},
+        log, random,
+    },
     redact,
     store::Statement,
 };
@@ -22,7 +26,8 @@ pub(super) async fn take(workshop: &Workshop, job_id: &str) -> Result<Option<Job
 /// Does the present step of a job whose lease we hold. Answers with the
 /// milliseconds after which to try again, if the step failed.
 pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<Option<i64>, Error> {
-    let advanced = if job.attempts > lease::ATTEMPTS {
+    let policy = kind_of(kinds, job).map_or(Policy::QUICK, |kind| (kind.policy)(&job.step));
+    let advanced = if job.attempts > policy.attempts {
         // No attempt came to an end, good or bad: each took its consumer with it.
         give_up(workshop, kinds, job, "The work was broken off again and again").await
     } else {
@@ -30,7 +35,9 @@ pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) ->
     };
     let settled = match advanced {
         Ok(()) => Ok(None),
-        Err(error) if job.attempts < lease::ATTEMPTS => try_later(workshop, job, &error).await.map(Some),
+        Err(error) if job.attempts < policy.attempts && may_help(&error) => {
+            try_later(workshop, job, &error).await.map(Some)
+        }
         Err(error) => give_up(workshop, kinds, job, &reason(&error)).await.map(|()| None),
     };
     match settled {
@@ -45,13 +52,21 @@ async fn attempt(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<(),
     let started = now_ms();
     let committed = async {
         let kind = kind_of(kinds, job)?;
-        match (kind.step)(job.clone(), workshop.clone()).await? {
+        match under_lease(workshop, kind, job).await? {
             Outcome::Next { step, writes } => {
                 let now = now_ms();
                 let state = [store::go_on(job, step, now), store::owe(&job.id, now + lease::LEASE_MS)];
                 commit(workshop, job, writes, state).await?;
                 outbox::send(&workshop.env, &job.id).await;
                 Ok("next")
+            }
+            Outcome::Wait { after_ms, writes } => {
+                let (now, until) = (now_ms(), now_ms() + after_ms);
+                let state = [store::wait(job, until, now), store::owe(&job.id, until + lease::LEASE_MS)];
+                commit(workshop, job, writes, state).await?;
+                // A message of its own: one that is retried counts its retries.
+                outbox::send_after(&workshop.env, &job.id, after_ms).await;
+                Ok("wait")
             }
             Outcome::Done { writes } => {
                 let state = [store::end(job, "done", None, now_ms()), store::settle(&job.id)];
@@ -70,6 +85,60 @@ async fn attempt(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<(),
     committed.map(drop)
 }
 
+/// Does the step while renewing its lease. A step that has lost it, because
+/// the job was cancelled or we were thought dead, is dropped where it stands.
+async fn under_lease(workshop: &Rc<Workshop>, kind: &Kind, job: &Job) -> Result<Outcome, Error> {
+    let step = (kind.step)(job.clone(), workshop.clone());
+    let lost = Box::pin(renew(workshop, job, (kind.policy)(&job.step).longest_ms));
+    match select(step, lost).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right((error, _)) => Err(error),
+    }
+}
+
+/// Renews the lease for as long as the step may take; answers with what ends it.
+async fn renew(workshop: &Workshop, job: &Job, longest_ms: u64) -> Error {
+    for _ in 0..longest_ms / lease::RENEW_MS {
+        sleep(lease::RENEW_MS).await;
+        match workshop.database.query(store::renew(job, now_ms())).await {
+            Ok(renewed) if renewed.is_empty() => return store::refusal(),
+            Ok(_) => {}
+            // The next renewal comes before the lease has run out.
+            Err(error) => log::failure("jobs.renew", &error),
+        }
+    }
+    Error::Upstream {
+        status: 504,
+        code: "step_timeout",
+        detail: format!("This step took longer than {} s", longest_ms / 1000),
+        retry_after_s: None,
+    }
+}
+
+/// Whether trying again may end otherwise: not where somebody has to change
+/// something first.
+fn may_help(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Refused { .. }
+            | Error::Invalid(_)
+            | Error::NotConfigured { .. }
+            | Error::NotFound(_)
+            | Error::Unprocessable { .. }
+            | Error::TooManyRequests(_)
+            | Error::Upstream { code: "upstream_auth" | "upstream_billing" | "upstream_rejected", .. }
+    )
+}
+
+/// The pause before the next attempt: what the other side asks for, if that is longer.
+fn pause_ms(job: &Job, error: &Error) -> i64 {
+    let asked = match error {
+        Error::Upstream { retry_after_s: Some(seconds), .. } => seconds.saturating_mul(1000),
+        _ => 0,
+    };
+    lease::pause_ms(job.attempts).max(asked.min(lease::LONGEST_PAUSE_MS))
+}
+
 /// Fails a job whose lease we hold, and keeps it as a dead letter.
 pub(super) async fn give_up(workshop: &Workshop, kinds: Kinds, job: &Job, reason: &str) -> Result<(), Error> {
     let mut writes = vec![dead_letters::of_job(job, reason)?];
@@ -86,7 +155,7 @@ fn failed(job: &Job, reason: &str) -> [Statement; 2] {
 
 /// Gives the lease back until the next attempt, and answers when that is.
 async fn try_later(workshop: &Workshop, job: &Job, error: &Error) -> Result<i64, Error> {
-    let (now, pause) = (now_ms(), lease::pause_ms(job.attempts));
+    let (now, pause) = (now_ms(), pause_ms(job, error));
     let told = format!("{}; trying again in {} s", reason(error), pause / 1000);
     let writes = vec![store::log(&job.id, "error", &told, now)];
     let state = [store::let_go(job, now), store::owe(&job.id, now + pause + lease::LEASE_MS)];

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::operation::Operation;
 use crate::{
     accounts::identity,
-    error::{Error, Violation},
+    error::{Error, Family, Violation},
     http::{caller, idempotency, limits, routes::Route},
     platform::response::{Content, Response},
 };
@@ -61,10 +61,10 @@ fn given(route: &Route, operation: &Operation) -> Vec<Error> {
     errors
 }
 
-fn by_status(errors: Vec<Error>) -> BTreeMap<u16, Vec<Error>> {
+fn by_status(errors: Vec<Error>, family: Family) -> BTreeMap<u16, Vec<Error>> {
     let mut statuses: BTreeMap<u16, Vec<Error>> = BTreeMap::new();
     for error in errors {
-        statuses.entry(error.status()).or_default().push(error);
+        statuses.entry(error.status_in(family)).or_default().push(error);
     }
     statuses
 }
@@ -76,15 +76,16 @@ pub(super) fn responses(
     operation: &Operation,
     shared: &mut Map<String, Value>,
 ) -> Vec<(u16, Value)> {
-    let mut own = by_status(operation.failures.clone());
+    let mut own = by_status(operation.failures.clone(), route.family);
     let mut responses = Vec::new();
-    for (status, mut errors) in by_status(given(route, operation)) {
+    for (status, mut errors) in by_status(given(route, operation), route.family) {
         if let Some(failures) = own.remove(&status) {
             errors.extend(failures);
             responses.push((status, response(route, &errors)));
         } else {
             let codes: Vec<_> = errors.iter().map(Error::code).collect();
-            let name = format!("{status}-{}", codes.join("-"));
+            let form = if route.family == Family::Hatchr { "hatchr-" } else { "" };
+            let name = format!("{form}{status}-{}", codes.join("-"));
             responses.push((status, json!({ "$ref": format!("#/components/responses/{name}") })));
             shared.insert(name, response(route, &errors));
         }
@@ -106,15 +107,15 @@ fn response(route: &Route, errors: &[Error]) -> Value {
     }
     let examples: Map<_, _> =
         errors.iter().zip(&answers).map(|(error, answer)| example(error, answer)).collect();
+    let (media_type, schema) = match route.family {
+        Family::Hatch | Family::Fleet => ("application/problem+json", "Problem"),
+        Family::Hatchr => ("application/json", "HTTPException"),
+    };
+    let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
     json!({
         "description": details.join("\n\n"),
         "headers": headers,
-        "content": {
-            "application/problem+json": {
-                "schema": { "$ref": "#/components/schemas/Problem" },
-                "examples": examples,
-            },
-        },
+        "content": { media_type: { "schema": schema, "examples": examples } },
     })
 }
 

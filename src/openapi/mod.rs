@@ -13,7 +13,7 @@ mod types;
 pub(crate) use operation::{Answer, Operation, Room};
 pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
 
-use crate::{accounts, admin, chat, deploy, discovery, docs, fleet, projects, root, skills};
+use crate::{accounts, admin, chat, deploy, discovery, docs, fleet, generate, projects, root, skills};
 
 /// Every room, in the order of the document.
 fn rooms() -> Vec<Room> {
@@ -25,6 +25,7 @@ fn rooms() -> Vec<Room> {
         deploy::contract::room(),
         discovery::contract::room(),
         skills::contract::room(),
+        generate::contract::room(),
         fleet::contract::room(),
         admin::contract::room(),
         docs::contract::room(),

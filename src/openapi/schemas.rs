@@ -52,6 +52,31 @@ struct Violation {
     detail: String,
 }
 
+/// As FastAPI tells errors, and Hatchr's routes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HTTPException {
+    /// What went wrong, or, of a 422, each thing that is wrong.
+    detail: Detail,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Detail {
+    Text(String),
+    List(Vec<ValidationError>),
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ValidationError {
+    /// `body` or `query`, and the steps that lead to the field.
+    loc: Vec<String>,
+    msg: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 /// Collects the schemas of requests and of answers: what may be left out of
 /// the one is always in the other.
 #[derive(Debug)]
@@ -74,6 +99,7 @@ impl Schemas {
         requests.subschema_for::<Ignored>();
         let mut answers = generator(Contract::Serialize);
         answers.subschema_for::<Problem>();
+        answers.subschema_for::<HTTPException>();
         Self { requests, answers }
     }
 

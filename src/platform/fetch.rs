@@ -8,34 +8,48 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, wasm_bindgen::JsValue,
+    ResponseBody, js_sys::Uint8Array,
 };
 
 use super::{clock::sleep, stream::Body};
 
 /// A request to an outside service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Option<String>,
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl Outgoing {
+    pub(crate) fn new(method: Method, url: String) -> Self {
+        Self { method, url, headers: Vec::new(), body: None }
+    }
+
     pub(crate) fn get(url: String) -> Self {
-        Self { method: Method::Get, url, headers: Vec::new(), body: None }
+        Self::new(Method::Get, url)
     }
 
     pub(crate) fn post_json(url: String, body: String) -> Self {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Self { method: Method::Post, url, headers, body: Some(body) }
+        Self::new(Method::Post, url).with("content-type", "application/json").with_body(body)
     }
 
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    #[must_use]
+    pub(crate) fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_json(self, body: &serde_json::Value) -> Self {
+        self.with("content-type", "application/json").with_body(body.to_string())
     }
 
     fn into_js(self) -> worker::Result<Request> {
@@ -47,7 +61,7 @@ impl Outgoing {
         init.with_method(self.method)
             .with_headers(headers)
             .with_redirect(RequestRedirect::Manual)
-            .with_body(self.body.as_deref().map(JsValue::from_str));
+            .with_body(self.body.map(|body| Uint8Array::from(body.as_slice()).into()));
         Request::new_with_init(&self.url, &init)
     }
 }
@@ -121,16 +135,35 @@ impl Answer {
     }
 
     async fn read(self, limit: usize) -> Result<String, Failure> {
-        let Some(body) = self.into_body() else { return Ok(String::new()) };
-        let mut chunks = ByteStream::from(body.0);
         let mut bytes = Vec::new();
+        self.read_into(&mut bytes, limit).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// As much of the body as comes within `timeout_ms` and fits `limit`
+    /// bytes, unpacked; what is longer, slower or broken off is cut there.
+    pub(crate) async fn beginning(self, limit: usize, timeout_ms: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        {
+            let (body, timeout) = (self.read_into(&mut bytes, limit), sleep(timeout_ms));
+            pin_mut!(body, timeout);
+            select(body, timeout).await;
+        }
+        bytes
+    }
+
+    /// Reads the body into `bytes`, `limit` of them at most.
+    async fn read_into(self, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
+        let Some(body) = self.into_body() else { return Ok(()) };
+        let mut chunks = ByteStream::from(body.0);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|e| Failure::Network(e.to_string()))?;
-            if bytes.len() + chunk.len() > limit {
+            let room = limit.saturating_sub(bytes.len());
+            bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            if chunk.len() > room {
                 return Err(Failure::TooLong);
             }
-            bytes.extend_from_slice(&chunk);
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(())
     }
 }

@@ -161,6 +161,22 @@ impl Source {
         deadlines: Deadlines,
         checkpoint: impl AsyncFn(Vec<u8>),
     ) -> Outcome {
+        self.run(Some(client), rewrite, deadlines, checkpoint).await
+    }
+
+    /// Reads everything, with nobody to carry it to: as if a client had left
+    /// at once, so for `deadlines.after_client_ms` at most.
+    pub(crate) async fn collect(self, deadlines: Deadlines, checkpoint: impl AsyncFn(Vec<u8>)) -> Outcome {
+        self.run(None, None, deadlines, checkpoint).await
+    }
+
+    async fn run(
+        self,
+        client: Option<Writer>,
+        rewrite: Option<Rewrite>,
+        deadlines: Deadlines,
+        checkpoint: impl AsyncFn(Vec<u8>),
+    ) -> Outcome {
         let (finished, finish) = oneshot::channel();
         let pump = Pump::start(self, client, rewrite, finished);
         let watch = watch(pump.clone(), deadlines);
@@ -258,14 +274,14 @@ struct Callbacks {
 impl Pump {
     fn start(
         source: Source,
-        client: Writer,
+        client: Option<Writer>,
         rewrite: Option<Rewrite>,
         finished: oneshot::Sender<End>,
     ) -> Rc<RefCell<Self>> {
         let pump = Rc::new(RefCell::new(Self {
             reader: source.reader,
-            client: Some(client),
-            client_left_ms: None,
+            client_left_ms: client.is_none().then(now_ms),
+            client,
             rewrite,
             received: source.received,
             chunk: source.view,

@@ -13,3 +13,11 @@ pub(crate) fn uuid() -> Result<String, Error> {
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|e| Error::Internal(format!("no randomness: {e}")))
 }
+
+/// A byte by which clients differ that would otherwise act at once.
+pub(crate) fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without randomness all clients would pause alike, which is no error.
+    let _ = fill(&mut byte);
+    byte[0]
+}

@@ -7,8 +7,10 @@
 
 mod d1;
 pub(crate) mod export;
+pub(crate) mod files;
 mod hrana;
 pub(crate) mod projects;
+pub(crate) mod sealing;
 mod turns;
 mod turso;
 

@@ -1,20 +1,20 @@
-//! Reading a public file or list from a source that may be slow, large or
-//! down.
+//! Reading a file or list from a source that may be slow, large or down.
 
-use super::retry::Advice;
+use super::retry::{self, Advice};
 use crate::{
     platform::{
-        clock::now_ms,
+        clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
+        random,
     },
     settings::Settings,
 };
 
-/// A source of skills that is slower than this, for the head and again for
+/// A source that is slower than this, for the head and again for
 /// the body, counts as failed.
 const DEADLINE_MS: u64 = 8_000;
 
-/// Why a source of skills has no answer.
+/// Why a source has no answer.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// None when there was no answer at all.
@@ -42,4 +42,25 @@ pub(super) async fn get(request: Outgoing, limit: usize, settings: &Settings) ->
     }
     let advice = Advice::read(|name| answer.header(name), now_ms());
     Err(Refusal { status: Some(status), retry_after_ms: advice.after_ms, reason: format!("status {status}") })
+}
+
+/// The same, tried again while that may help.
+pub(super) async fn get_patiently(
+    request: Outgoing,
+    limit: usize,
+    settings: &Settings,
+) -> Result<String, Refusal> {
+    let mut attempt = 0;
+    loop {
+        let refusal = match get(request.clone(), limit, settings).await {
+            Ok(body) => return Ok(body),
+            Err(refusal) => refusal,
+        };
+        let advice = Advice { should_retry: None, after_ms: refusal.retry_after_ms };
+        let Some(pause) = retry::pause_ms(refusal.status, advice, attempt, random::jitter()) else {
+            return Err(refusal);
+        };
+        sleep(pause).await;
+        attempt += 1;
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Message {
     pub(crate) model: Option<String>,
     /// The last counts seen; they are cumulative.
     pub(crate) usage: Usage,
+    /// Searches that the API made on the web, which are paid by the piece.
+    pub(crate) web_searches: u64,
     /// Why the model stopped.
     stop_reason: Option<String>,
     /// `message_stop` has come: nothing is missing.
@@ -59,6 +61,11 @@ impl Message {
     /// whatever it was saying.
     pub(crate) fn ran_out(&self) -> bool {
         matches!(self.stop_reason.as_deref(), Some("max_tokens" | "model_context_window_exceeded"))
+    }
+
+    /// The API wants to be asked to go on with what it has said so far.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.stop_reason.as_deref() == Some("pause_turn")
     }
 
     /// The model broke off because it will not answer. The API asks that what
@@ -106,6 +113,8 @@ impl Message {
         count("output_tokens", &mut self.usage.output_tokens);
         count("cache_creation_input_tokens", &mut self.usage.cache_creation_input_tokens);
         count("cache_read_input_tokens", &mut self.usage.cache_read_input_tokens);
+        let searches = usage.pointer("/server_tool_use/web_search_requests").and_then(Value::as_u64);
+        self.web_searches = searches.unwrap_or(self.web_searches);
     }
 }
 

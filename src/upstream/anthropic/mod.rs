@@ -1,13 +1,16 @@
 //! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): one
-//! streamed request, tried again until its first byte has come.
+//! streamed request, tried again until its first byte has come. complete.rs
+//! reads a whole answer of it.
 
+mod blocks;
+pub(crate) mod complete;
 pub(crate) mod events;
 pub(crate) mod models;
 mod request;
 
 pub(crate) use request::{Prompt, Turn};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     error::Error,
@@ -52,20 +55,25 @@ pub(crate) async fn stream(
     prompt: &Prompt,
     deadlines: Deadlines,
 ) -> Result<Source, Error> {
+    open(settings, &request::body(prompt), deadlines).await
+}
+
+/// The same for a request that is written already.
+async fn open(settings: &Settings, request: &Value, deadlines: Deadlines) -> Result<Source, Error> {
     let key = settings.claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
         variable: "CLAUDE_API_KEY",
         detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
     })?;
-    let body = request::body(prompt);
+    let body = request.to_string();
     let mut attempt = 0;
     loop {
         let refusal = match try_once(settings, key, &body, deadlines).await {
             Ok(source) => return Ok(source),
             Err(refusal) => refusal,
         };
-        let pause = refusal.pause_ms(attempt, jitter());
+        let pause = refusal.pause_ms(attempt, random::jitter());
         log::line(&json!({
-            "level": "warn", "event": "claude.refused", "model": prompt.model, "reason": refusal.name(),
+            "level": "warn", "event": "claude.refused", "model": request.get("model"), "reason": refusal.name(),
             "attempt": attempt + 1, "retry_in_ms": pause,
         }));
         let Some(pause) = pause else { return Err(refusal.into_error()) };
@@ -105,13 +113,6 @@ async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
     Refusal::Api { status, kind: events::error_type(&body), advice }
-}
-
-fn jitter() -> u8 {
-    let mut byte = [0];
-    // Without randomness all clients would pause alike, which is no error.
-    let _ = random::fill(&mut byte);
-    byte[0]
 }
 
 impl From<Failure> for Refusal {

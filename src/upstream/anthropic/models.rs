@@ -92,6 +92,9 @@ static MODELS: &[Model] = &[
     },
 ];
 
+/// A search by the API's own tool: ten dollars a thousand.
+const WEB_SEARCH_MICRO_USD: i64 = 10_000;
+
 /// Enough for an app of many files, and no more than every model gives.
 const MAX_TOKENS: u32 = 32_000;
 
@@ -144,14 +147,16 @@ pub(crate) fn most_micro_usd(id: &str, prompt_bytes: usize) -> i64 {
     cost(id, &usage)
 }
 
-/// What an answer has cost, in micro-dollars. One that broke off has not told
+/// What an answer has cost, in micro-dollars, its web searches too. One that broke off has not told
 /// its tokens; its text has one for every three bytes, or fewer.
 pub(crate) fn cost_of_answer(id: &str, message: &Message) -> i64 {
     let told = message.usage.output_tokens;
     let counted = u64::try_from(message.text.len() / 3).unwrap_or(u64::MAX);
     let output_tokens = if message.is_complete() { told } else { told.max(counted) };
     let model = message.model.as_deref().filter(|model| find(model).is_some()).unwrap_or(id);
-    cost(model, &Usage { output_tokens, ..message.usage.clone() })
+    let searches =
+        i64::try_from(message.web_searches).unwrap_or(i64::MAX).saturating_mul(WEB_SEARCH_MICRO_USD);
+    cost(model, &Usage { output_tokens, ..message.usage.clone() }).saturating_add(searches)
 }
 
 fn cost(id: &str, usage: &Usage) -> i64 {

@@ -25,9 +25,9 @@ pub(crate) struct Prompt {
     pub(crate) message: String,
 }
 
-/// The JSON of the request. Three cache marks of the four allowed: after the
+/// The request. Three cache marks of the four allowed: after the
 /// system prompt, after the context, after the newest message.
-pub(super) fn body(prompt: &Prompt) -> String {
+pub(super) fn body(prompt: &Prompt) -> Value {
     let mut system = vec![cached(&prompt.system)];
     if !prompt.context.is_empty() {
         system.push(cached(&prompt.context));
@@ -45,7 +45,7 @@ pub(super) fn body(prompt: &Prompt) -> String {
     if let (Some(thinking), Some(body)) = (models::thinking(&prompt.model), body.as_object_mut()) {
         body.insert("thinking".to_owned(), thinking);
     }
-    body.to_string()
+    body
 }
 
 fn cached(text: &str) -> Value {
@@ -65,7 +65,7 @@ mod tests {
             history: vec![turn("user"), turn("assistant")],
             message: "A clock".to_owned(),
         };
-        serde_json::from_str(&body(&prompt)).unwrap()
+        body(&prompt)
     }
 
     #[test]

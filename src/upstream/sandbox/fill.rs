@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Replaces each `{{name}}` of `template` by its value. One pass: what a value contains is not a template.
 /// A name without a value becomes nothing.
-pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {

@@ -10,7 +10,7 @@ mod fill;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod wording;
+pub(crate) mod wording;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ use archetypes::Archetype;
 use edits::{Change, Outcome};
 use wording::Prompt;
 
+pub(crate) use fill::fill;
 pub(crate) use stream::events;
 
 /// The model id that every answer, row and event shows.

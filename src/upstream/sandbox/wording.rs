@@ -26,15 +26,15 @@ const SMALL: &str = "a an the to of for and or in on at with by about";
 
 /// A prompt as it was read.
 #[derive(Debug)]
-pub(super) struct Prompt {
+pub(crate) struct Prompt {
     /// The beginning of the prompt on one line.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Its words, lower-case and in the singular.
-    pub(super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// How many of the words name the thing itself: those before "for", "about", "of".
-    pub(super) thing: usize,
+    pub(crate) thing: usize,
     /// How many of the words come before the details ("with …", "that …").
-    pub(super) head: usize,
+    pub(crate) head: usize,
     tokens: Vec<Token>,
 }
 
@@ -49,13 +49,13 @@ struct Token {
 
 /// What an app is to be called, and what it is about.
 #[derive(Debug, PartialEq)]
-pub(super) struct Subject {
+pub(crate) struct Subject {
     /// `None` if the prompt is too long or too vague for one.
-    pub(super) title: Option<String>,
+    pub(crate) title: Option<String>,
     /// What follows "about", "for", "of" or "to", without articles.
-    pub(super) about: Option<String>,
+    pub(crate) about: Option<String>,
     /// One entry of a collection, in the singular: "houseplant", or "item" if the prompt names none.
-    pub(super) noun: String,
+    pub(crate) noun: String,
 }
 
 fn is(list: &str, word: &str) -> bool {
@@ -64,7 +64,7 @@ fn is(list: &str, word: &str) -> bool {
 
 impl Prompt {
     /// Reads the beginning of `prompt`; any text is fine.
-    pub(super) fn read(prompt: &str) -> Self {
+    pub(crate) fn read(prompt: &str) -> Self {
         let begin: String = prompt.chars().take(READ_CHARS).collect();
         let text = begin.split_whitespace().collect::<Vec<_>>().join(" ");
         let tokens = tokens(&text);
@@ -78,7 +78,7 @@ impl Prompt {
     }
 
     /// Where `phrase` (singular words) begins among the words.
-    pub(super) fn position(&self, phrase: &str) -> Option<usize> {
+    pub(crate) fn position(&self, phrase: &str) -> Option<usize> {
         let wanted: Vec<&str> = phrase.split(' ').collect();
         self.words
             .windows(wanted.len())
@@ -86,12 +86,12 @@ impl Prompt {
     }
 
     /// Whether any of the phrases (singular words) is there.
-    pub(super) fn has(&self, phrases: &[&str]) -> bool {
+    pub(crate) fn has(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.position(phrase).is_some())
     }
 
     /// A greeting, a thank-you or a question to the model rather than a wish for an app.
-    pub(super) fn is_small_talk(&self) -> bool {
+    pub(crate) fn is_small_talk(&self) -> bool {
         let greeting = "hi hello hey there thank thanks you good morning evening claude ping how are today";
         let question = self.text.ends_with('?')
             && self.words.first().is_some_and(|word| is("what how who why when where are do doe is", word));
@@ -99,7 +99,7 @@ impl Prompt {
     }
 
     /// Whether a message to a project that has files asks for an app, rather than for a change of the one there is.
-    pub(super) fn asks_for_an_app(&self) -> bool {
+    pub(crate) fn asks_for_an_app(&self) -> bool {
         if self.has(&[
             "instead",
             "start over",
@@ -123,7 +123,7 @@ impl Prompt {
     }
 
     /// Whether the words before the details name a whole app of no known kind.
-    pub(super) fn names_an_app(&self) -> bool {
+    pub(crate) fn names_an_app(&self) -> bool {
         self.words
             .iter()
             .take(self.head)
@@ -131,7 +131,7 @@ impl Prompt {
     }
 
     /// The question and the options of a poll: "…: which day, a, b or c?", "between a, b and c".
-    pub(super) fn choice(&self) -> (Option<String>, Vec<String>) {
+    pub(crate) fn choice(&self) -> (Option<String>, Vec<String>) {
         let after = [": ", " between ", " options "]
             .iter()
             .find_map(|mark| self.text.split_once(mark))
@@ -151,7 +151,7 @@ impl Prompt {
     }
 
     /// The first number that is followed by a word that begins with "min".
-    pub(super) fn minutes(&self) -> Option<u32> {
+    pub(crate) fn minutes(&self) -> Option<u32> {
         let minutes = self.words.windows(2).find_map(|pair| match pair {
             [number, unit] if unit.starts_with("min") => number.parse().ok(),
             _ => None,
@@ -160,7 +160,7 @@ impl Prompt {
     }
 
     /// The name that the prompt gives ("called Zen", "call it “Zen”"), with `phrases` as the words that introduce one.
-    pub(super) fn name_after(&self, phrases: &[&str], stops: &[&str]) -> Option<String> {
+    pub(crate) fn name_after(&self, phrases: &[&str], stops: &[&str]) -> Option<String> {
         // ASCII case keeps every byte where it is, so that positions hold for the text itself.
         let lower = self.text.to_ascii_lowercase();
         let (at, length) = phrases
@@ -174,7 +174,7 @@ impl Prompt {
     }
 
     /// The title, theme and noun in the prompt.
-    pub(super) fn subject(&self) -> Subject {
+    pub(crate) fn subject(&self) -> Subject {
         let clause = self.clause();
         let at = clause.iter().skip(1).position(|token| is(LINKS, &token.key)).map(|at| at + 1);
         let (head, tail) = at.map_or((clause.as_slice(), [].as_slice()), |at| clause.split_at(at));
@@ -345,18 +345,18 @@ fn title_case(tokens: &[&Token]) -> String {
 }
 
 /// The text with each word but the small ones in upper case.
-pub(super) fn titled(text: &str) -> String {
+pub(crate) fn titled(text: &str) -> String {
     title_case(&tokens(text).iter().collect::<Vec<_>>())
 }
 
 /// The word with its first letter in upper case.
-pub(super) fn capital(word: &str) -> String {
+pub(crate) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// English singular, roughly: enough to compare words and to name one entry.
-pub(super) fn singular(word: &str) -> String {
+pub(crate) fn singular(word: &str) -> String {
     let stem = |ending: &str| word.strip_suffix(ending).filter(|stem| stem.chars().count() > 2);
     if is("series movies cookies this his its always news lens", word)
         || ["ss", "us", "is"].iter().any(|end| word.ends_with(end))
@@ -382,7 +382,7 @@ pub(super) fn singular(word: &str) -> String {
 }
 
 /// English plural of a singular, roughly.
-pub(super) fn plural(word: &str) -> String {
+pub(crate) fn plural(word: &str) -> String {
     if let Some(stem) = word.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u'])) {
         return format!("{stem}ies");
     }

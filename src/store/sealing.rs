@@ -17,7 +17,7 @@ pub(crate) type Key = [u8; 32];
 
 /// Seals `secret`. Only who names the same `place` (whose it is) can open it:
 /// a sealed text that is moved to another row stays closed.
-pub(super) fn seal(key: &Key, place: &str, secret: &str) -> Result<String, Error> {
+pub(crate) fn seal(key: &Key, place: &str, secret: &str) -> Result<String, Error> {
     let mut nonce = [0; NONCE_BYTES];
     random::fill(&mut nonce)?;
     seal_with(key, place, secret, nonce)
@@ -32,7 +32,7 @@ fn seal_with(key: &Key, place: &str, secret: &str, nonce: [u8; NONCE_BYTES]) -> 
 }
 
 /// What [`seal`] sealed, in the same place and with the same key.
-pub(super) fn open(key: &Key, place: &str, sealed: &str) -> Result<String, Error> {
+pub(crate) fn open(key: &Key, place: &str, sealed: &str) -> Result<String, Error> {
     let opened = || {
         let bytes = STANDARD.decode(sealed.strip_prefix(VERSION)?).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;

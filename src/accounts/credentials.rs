@@ -1,0 +1,79 @@
+//! What a user stores for their deployments to clouds: sealed at rest, and
+//! never shown again.
+
+use garde::Validate;
+use serde::Deserialize;
+
+use crate::{
+    clouds::{Cloud, credentials, store},
+    error::{Error, Violation},
+    http::{Exchange, body},
+    platform::{clock::now_ms, response::Response},
+};
+
+pub(super) const NOT_FOUND: Error = Error::NotFound("No credentials are stored for this target");
+
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewCredentials {
+    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token.
+    #[garde(length(min = 1, max = 500))]
+    token: String,
+    /// Cloudflare: the id of the account, 32 hexadecimal digits.
+    #[serde(default)]
+    #[garde(skip)]
+    account_id: Option<String>,
+    /// Vercel: the id or the slug of a team, if the token is not for one alone.
+    #[serde(default)]
+    #[garde(skip)]
+    team: Option<String>,
+}
+
+/// `GET /auth/credentials`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let list = exchange.database()?.query_json(store::all_kept(exchange.caller.user_id()?)).await?;
+    Ok(Response::json(200, list.unwrap_or_else(|| "[]".to_owned())))
+}
+
+/// `GET /auth/credentials/:target`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let kept = store::kept(exchange.caller.user_id()?, cloud(&exchange)?);
+    Ok(Response::json(200, exchange.database()?.query_json(kept).await?.ok_or(NOT_FOUND)?))
+}
+
+/// `PUT /auth/credentials/:target`
+pub(crate) async fn keep(exchange: Exchange) -> Result<Response, Error> {
+    let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
+    let new: NewCredentials = body::json(&exchange).await?;
+    let (field, account, foreign) = match cloud {
+        Cloud::Cloudflare => ("/accountId", new.account_id, new.team.map(|_| "/team")),
+        Cloud::Vercel => ("/team", new.team, new.account_id.map(|_| "/accountId")),
+        Cloud::Koyeb => ("", None, new.account_id.map(|_| "/accountId").or(new.team.map(|_| "/team"))),
+    };
+    if let Some(pointer) = foreign {
+        return Err(Error::invalid(pointer, format!("is not known to {}", cloud.title())));
+    }
+    let credentials = credentials::checked(cloud, new.token, account, ("/token", field));
+    let credentials = credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))?;
+    let sealed = credentials::seal(cloud, user, &credentials, &exchange.settings)?;
+    let (account, hint) = (credentials.account.as_deref(), credentials.hint());
+    let kept = store::keep(user, cloud, &sealed, account, &hint, now_ms());
+    let audit = exchange.audit("credentials.keep", cloud.name());
+    let [kept, _] = exchange.database()?.batch([kept, audit]).await?;
+    Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
+}
+
+/// `DELETE /auth/credentials/:target`
+pub(crate) async fn forget(exchange: Exchange) -> Result<Response, Error> {
+    let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
+    let audit = exchange.audit_change("credentials.forget", cloud.name());
+    let [kept, _, _] =
+        exchange.database()?.batch([store::kept(user, cloud), store::forget(user, cloud), audit]).await?;
+    if kept.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
+}
+
+/// The cloud that the path names; one that is not known has no credentials.
+fn cloud(exchange: &Exchange) -> Result<Cloud, Error> {
+    Cloud::parse(exchange.param("target")).ok_or(NOT_FOUND)
+}

@@ -1,0 +1,366 @@
+//! By what right we do something at a cloud: credentials of the request's
+//! headers, else those that its user has stored, else the Worker's own.
+//!
+//! At rest they are sealed to their user and cloud: a row that is moved to
+//! another user's stays closed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Cloud, store};
+use crate::{
+    error::{Error, Violation},
+    settings::Settings,
+    store::{Database, sealing},
+};
+
+const LONGEST_TOKEN: usize = 500;
+/// What the place of a token begins with that names no account.
+const TOKEN_PLACE: &str = "token-";
+
+/// What a cloud knows somebody by.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Credentials {
+    pub(crate) token: String,
+    /// Which account of the token's: Cloudflare's account id, Vercel's team.
+    pub(crate) account: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// Enough of a token to know it again by.
+    pub(crate) fn hint(&self) -> String {
+        let end = self.token.len().checked_sub(4).filter(|start| *start >= 12);
+        format!("…{}", end.and_then(|start| self.token.get(start..)).unwrap_or_default())
+    }
+}
+
+/// Where credentials came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Source {
+    /// The headers of the request, for what it asks for and no longer.
+    Header,
+    /// The user's stored ones.
+    Stored,
+    /// The Worker's settings.
+    Own,
+}
+
+impl Source {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Stored => "stored",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// Credentials, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Right {
+    pub(crate) credentials: Credentials,
+    pub(crate) source: Source,
+}
+
+impl Right {
+    /// What tells one account at the cloud from another: what is live in one
+    /// is not in the other.
+    pub(crate) fn place(&self, cloud: Cloud, settings: &Settings) -> String {
+        let namespace = settings.clouds.cloudflare.namespace.as_deref();
+        match (&self.credentials.account, namespace) {
+            (Some(account), Some(namespace)) if cloud == Cloud::Cloudflare && self.source == Source::Own => {
+                format!("{account}/{namespace}")
+            }
+            (Some(account), _) => account.clone(),
+            // A token of one account alone; it is all that tells which.
+            (None, _) => {
+                let digest = Sha256::digest(self.credentials.token.as_bytes());
+                format!(
+                    "{TOKEN_PLACE}{}",
+                    base16ct::lower::encode_string(digest.get(..8).unwrap_or_default())
+                )
+            }
+        }
+    }
+}
+
+/// What stands in the place of a token, from headers, a body or the settings.
+pub(crate) fn checked(
+    cloud: Cloud,
+    token: String,
+    account: Option<String>,
+    named: (&str, &str),
+) -> Result<Credentials, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut wrong = |pointer: &str, detail: &str| {
+        violations.push(Violation { pointer: pointer.to_owned(), detail: detail.to_owned() });
+    };
+    let (token_name, account_name) = named;
+    if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        wrong(token_name, "must be the token alone: 1 to 500 visible characters");
+    }
+    match (&account, cloud) {
+        (Some(account), Cloud::Cloudflare) if !is_account_id(account) => {
+            wrong(account_name, "must be an account id: 32 hexadecimal digits");
+        }
+        (Some(team), Cloud::Vercel) if !is_team(team) => {
+            wrong(account_name, "must be a team's id or slug");
+        }
+        (None, Cloud::Cloudflare) => wrong(account_name, "is needed beside the token"),
+        (Some(_), Cloud::Koyeb) => wrong(account_name, "is not known here: a token of Koyeb says all"),
+        _ => {}
+    }
+    if violations.is_empty() { Ok(Credentials { token, account }) } else { Err(violations) }
+}
+
+fn is_account_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+}
+
+fn is_team(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// The credentials in a request's headers.
+///
+/// # Errors
+/// 400 naming the header that is wrong, or missing beside another.
+pub(crate) fn of_headers(
+    cloud: Cloud,
+    header: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Credentials>, Error> {
+    let names = cloud.names();
+    let account_header = names.account.as_ref().map_or("", |account| account.header);
+    let account = names.account.as_ref().and_then(|account| header(account.header));
+    match (header(names.token_header), account) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            Err(Error::invalid(names.token_header, format!("is needed beside {account_header}")))
+        }
+        (Some(token), account) => {
+            let named = (names.token_header, account_header);
+            checked(cloud, token, account, named).map(Some).map_err(Error::Invalid)
+        }
+    }
+}
+
+/// The Worker's own.
+fn own(cloud: Cloud, settings: &Settings) -> Option<Credentials> {
+    let clouds = &settings.clouds;
+    let (token, account) = match cloud {
+        Cloud::Cloudflare => (&clouds.cloudflare.token, clouds.cloudflare.account_id.clone()),
+        Cloud::Vercel => (&clouds.vercel.token, clouds.vercel.team.clone()),
+        Cloud::Koyeb => (&clouds.koyeb.token, None),
+    };
+    checked(cloud, token.clone()?, account, ("", "")).ok()
+}
+
+/// By what right a request of `user` may do something at a cloud.
+///
+/// # Errors
+/// 400 for a wrong header; 503 naming the variables when there is no right.
+pub(crate) async fn find(
+    cloud: Cloud,
+    user: &str,
+    header: impl Fn(&str) -> Option<String>,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Right, Error> {
+    let right = |credentials, source| Right { credentials, source };
+    if let Some(credentials) = of_headers(cloud, header)? {
+        return Ok(right(credentials, Source::Header));
+    }
+    if let Some(sealed) = database.query(store::sealed(user, cloud)).await?.first::<String>()? {
+        return Ok(right(open(cloud, user, &sealed, settings)?, Source::Stored));
+    }
+    own(cloud, settings).map(|own| right(own, Source::Own)).ok_or_else(|| missing(cloud))
+}
+
+/// [`find`] for an app that is there: the right whose account it is in, if
+/// there is one.
+///
+/// # Errors
+/// 400 for a wrong header.
+pub(crate) async fn find_for(
+    place: &str,
+    cloud: Cloud,
+    user: &str,
+    header: impl Fn(&str) -> Option<String>,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Option<Right>, Error> {
+    let sealed = database.query(store::sealed(user, cloud)).await?.first::<String>()?;
+    let stored = sealed.and_then(|sealed| open(cloud, user, &sealed, settings).ok());
+    let given = [
+        (of_headers(cloud, header)?, Source::Header),
+        (stored, Source::Stored),
+        (own(cloud, settings), Source::Own),
+    ];
+    let rights: Vec<Right> = given
+        .into_iter()
+        .filter_map(|(credentials, source)| Some(Right { credentials: credentials?, source }))
+        .collect();
+    let is_there = |right: &&Right| right.place(cloud, settings) == place;
+    // A token that names no account may have been replaced by a new one.
+    let may_be_there = |right: &&Right| right.credentials.account.is_none() && place.starts_with(TOKEN_PLACE);
+    Ok(rights.iter().find(is_there).or_else(|| rights.iter().find(may_be_there)).cloned())
+}
+
+/// The right that was found when a job was made, when the job runs. `sealed`
+/// is what [`Right::sealed`] made of it.
+///
+/// # Errors
+/// [`Error::NotConfigured`] when it is there no longer.
+pub(crate) fn recall(
+    cloud: Cloud,
+    user: &str,
+    source: Source,
+    sealed: Option<&str>,
+    settings: &Settings,
+) -> Result<Right, Error> {
+    let gone = || Error::Refused {
+        code: "credentials_gone",
+        detail: format!("The credentials for {} that this began with are gone; begin again", cloud.title()),
+    };
+    let credentials = match source {
+        Source::Header | Source::Stored => open(cloud, user, sealed.ok_or_else(gone)?, settings)?,
+        Source::Own => own(cloud, settings).ok_or_else(|| missing(cloud))?,
+    };
+    Ok(Right { credentials, source })
+}
+
+impl Right {
+    /// What a job needs to [`recall`] it; none for the Worker's own.
+    pub(crate) fn sealed(
+        &self,
+        cloud: Cloud,
+        user: &str,
+        settings: &Settings,
+    ) -> Result<Option<String>, Error> {
+        match self.source {
+            Source::Header | Source::Stored => seal(cloud, user, &self.credentials, settings).map(Some),
+            Source::Own => Ok(None),
+        }
+    }
+}
+
+/// Seals credentials to their user and cloud.
+pub(crate) fn seal(
+    cloud: Cloud,
+    user: &str,
+    credentials: &Credentials,
+    settings: &Settings,
+) -> Result<String, Error> {
+    let text = serde_json::to_string(credentials).map_err(|e| Error::Internal(e.to_string()))?;
+    sealing::seal(settings.sealing_key()?, &place_of(cloud, user), &text)
+}
+
+fn open(cloud: Cloud, user: &str, sealed: &str, settings: &Settings) -> Result<Credentials, Error> {
+    let text = sealing::open(settings.sealing_key()?, &place_of(cloud, user), sealed)?;
+    serde_json::from_str(&text).map_err(|_| Error::Internal("sealed credentials are not ours".to_owned()))
+}
+
+fn place_of(cloud: Cloud, user: &str) -> String {
+    format!("cloud_credentials/{user}/{}", cloud.name())
+}
+
+fn missing(cloud: Cloud) -> Error {
+    let names = cloud.names();
+    let with = |name: &str, account: Option<&str>| match account {
+        Some(account) => format!("{name} and {account}"),
+        None => name.to_owned(),
+    };
+    let required = names.account.as_ref().filter(|account| account.is_required);
+    let variables = with(names.token_variable, required.map(|account| account.variable));
+    let headers = with(names.token_header, required.map(|account| account.header));
+    Error::NotConfigured {
+        variable: names.token_variable,
+        detail: format!(
+            "Send {headers}, store credentials of your own (PUT /auth/credentials/{}), or set {variables} for all",
+            cloud.name()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
+
+    fn headers(cloud: Cloud, given: &[(&str, &str)]) -> Result<Option<Credentials>, Error> {
+        of_headers(cloud, |name| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    fn settings(vars: &[(&str, &str)]) -> Settings {
+        Settings::for_test(&[vars, &[("ENVIRONMENT", "development")]].concat())
+    }
+
+    #[test]
+    fn headers_are_taken_whole_or_refused_by_name() {
+        let (token, account) = ("X-Cloudflare-Api-Token", "X-Cloudflare-Account-Id");
+        assert_eq!(headers(Cloud::Cloudflare, &[]), Ok(None));
+        let both = headers(Cloud::Cloudflare, &[(token, "t"), (account, ACCOUNT)]).unwrap().unwrap();
+        assert_eq!((both.token.as_str(), both.account.as_deref()), ("t", Some(ACCOUNT)));
+        for (given, named) in [
+            (vec![(token, "t")], account),
+            (vec![(account, ACCOUNT)], token),
+            (vec![(token, "t"), (account, "../x")], account),
+            (vec![(token, "two words"), (account, ACCOUNT)], token),
+        ] {
+            let Err(Error::Invalid(violations)) = headers(Cloud::Cloudflare, &given) else {
+                panic!("{given:?}")
+            };
+            assert_eq!(violations[0].pointer, named);
+        }
+        assert!(headers(Cloud::Vercel, &[("X-Vercel-Token", "t")]).unwrap().is_some());
+        assert!(headers(Cloud::Vercel, &[("X-Vercel-Team", "t")]).is_err());
+    }
+
+    #[test]
+    fn sealed_credentials_are_their_users_and_clouds_alone() {
+        let settings = settings(&[]);
+        let credentials = Credentials { token: "secret".to_owned(), account: None };
+        assert!(!format!("{credentials:?}").contains("secret"));
+        // Made by hand, for random bytes come from the platform.
+        let text = serde_json::to_string(&credentials).unwrap();
+        assert!(serde_json::from_str::<Credentials>(&text).unwrap() == credentials);
+        assert!(open(Cloud::Koyeb, "u", "v1.AAAA", &settings).is_err());
+        assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Vercel, "u"));
+        assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Koyeb, "v"));
+    }
+
+    #[test]
+    fn a_namespace_is_of_the_workers_own_account_alone() {
+        let settings = settings(&[("CLOUDFLARE_DISPATCH_NAMESPACE", "apps")]);
+        let credentials = Credentials { token: "t".to_owned(), account: Some(ACCOUNT.to_owned()) };
+        let place =
+            |source| Right { credentials: credentials.clone(), source }.place(Cloud::Cloudflare, &settings);
+        assert_eq!(place(Source::Own), format!("{ACCOUNT}/apps"));
+        assert_eq!(place(Source::Header), ACCOUNT);
+    }
+
+    #[test]
+    fn without_a_right_the_variables_and_headers_are_named() {
+        let told = missing(Cloud::Cloudflare).detail();
+        for name in [
+            "X-Cloudflare-Api-Token",
+            "X-Cloudflare-Account-Id",
+            "CLOUDFLARE_API_TOKEN",
+            "CLOUDFLARE_ACCOUNT_ID",
+        ] {
+            assert!(told.contains(name), "{told}");
+        }
+        assert_eq!(own(Cloud::Vercel, &settings(&[("VERCEL_TOKEN", "t")])).unwrap().account, None);
+        assert_eq!(own(Cloud::Cloudflare, &settings(&[("CLOUDFLARE_API_TOKEN", "t")])), None);
+    }
+}

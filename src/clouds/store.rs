@@ -1,0 +1,140 @@
+//! SQL of credentials and of the apps at clouds.
+
+use serde::Deserialize;
+
+use super::{Cloud, Right};
+use crate::store::{Statement, projects::rfc3339, sql};
+
+pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
+    sql!(
+        "SELECT json_quote(sealed) AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2",
+        user,
+        cloud.name()
+    )
+}
+
+/// What is shown of stored credentials: all but the secret.
+macro_rules! credentials_json {
+    () => {
+        concat!(
+            "json_object('target', cloud, 'account', account, 'hint', hint, 'createdAt', ",
+            rfc3339!("created_at"),
+            ", 'updatedAt', ",
+            rfc3339!("updated_at"),
+            ")"
+        )
+    };
+}
+
+/// Keeps a user's credentials, in place of those before them. Answers with
+/// what is shown of them.
+pub(crate) fn keep(
+    user: &str,
+    cloud: Cloud,
+    sealed: &str,
+    account: Option<&str>,
+    hint: &str,
+    now: i64,
+) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO cloud_credentials (user_id, cloud, sealed, account, hint, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
+             ON CONFLICT (user_id, cloud) DO UPDATE SET sealed = excluded.sealed, account = excluded.account,
+               hint = excluded.hint, updated_at = excluded.updated_at RETURNING ",
+            credentials_json!(),
+            " AS json"
+        ),
+        user,
+        cloud.name(),
+        sealed,
+        account,
+        hint,
+        now
+    )
+}
+
+pub(crate) fn kept(user: &str, cloud: Cloud) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            credentials_json!(),
+            " AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2"
+        ),
+        user,
+        cloud.name()
+    )
+}
+
+/// All of a user's, as one list.
+pub(crate) fn all_kept(user: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_group_array(json(shown)) AS json FROM (SELECT ",
+            credentials_json!(),
+            " AS shown FROM cloud_credentials WHERE user_id = ?1 ORDER BY cloud)"
+        ),
+        user
+    )
+}
+
+pub(crate) fn forget(user: &str, cloud: Cloud) -> Statement {
+    sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, cloud.name())
+}
+
+/// An app that is, or may be, at a cloud.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct App {
+    pub(crate) id: String,
+    pub(crate) cloud: Cloud,
+    /// [`Right::place`] of whoever brought it there.
+    pub(crate) place: String,
+    /// Whether it is live there, as far as we know.
+    pub(crate) is_live: bool,
+    /// Whether a deployment is at work on it.
+    pub(crate) is_busy: bool,
+}
+
+/// An [`App`] of the row `a`.
+macro_rules! app_json {
+    () => {
+        "json_object('id', a.id, 'cloud', a.cloud, 'place', a.place, \
+         'isLive', json(CASE WHEN a.is_live THEN 'true' ELSE 'false' END), \
+         'isBusy', json(CASE WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'deploy' AND j.state = 'queued' \
+           AND j.subject_id = a.deployment_id) THEN 'true' ELSE 'false' END))"
+    };
+}
+pub(crate) use app_json;
+
+pub(crate) fn apps_of_project(id: &str, user: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            app_json!(),
+            " AS json FROM cloud_apps a WHERE a.project_id = ?1 AND a.user_id = ?2"
+        ),
+        id,
+        user
+    )
+}
+
+pub(crate) fn apps_of_user(user: &str) -> Statement {
+    sql!(concat!("SELECT ", app_json!(), " AS json FROM cloud_apps a WHERE a.user_id = ?1"), user)
+}
+
+/// Forgets an app that nobody will take down.
+pub(crate) fn forget_app(id: &str) -> Statement {
+    sql!("DELETE FROM cloud_apps WHERE id = ?1", id)
+}
+
+/// Notes by what right an app is taken down.
+pub(crate) fn will_be_taken_down(id: &str, right: &Right, sealed: Option<&str>, now: i64) -> Statement {
+    sql!(
+        "UPDATE cloud_apps SET credential_source = ?2, credential_sealed = ?3, updated_at = ?4 WHERE id = ?1",
+        id,
+        right.source.name(),
+        sealed,
+        now
+    )
+}

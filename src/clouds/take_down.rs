@@ -1,0 +1,84 @@
+//! Taking apps down at their clouds: which can be, and the jobs that do it.
+//! A job needs nothing but the row of its app, so it outlives the project.
+
+use super::{
+    Cloud, credentials,
+    store::{self, App},
+};
+use crate::{
+    error::Error,
+    http::Exchange,
+    jobs::{self, outbox},
+    platform::{clock::now_ms, random},
+    store::{Database, Statement},
+};
+
+/// The kind of job, and its only step.
+pub(crate) const JOB: &str = "take-down";
+
+/// What takes apps down.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// For the batch that needs them down.
+    pub(crate) statements: Vec<Statement>,
+    /// Jobs to be sent when the batch is through.
+    jobs: Vec<String>,
+    /// Apps that nobody's credentials reach.
+    pub(crate) out_of_reach: Vec<App>,
+}
+
+/// Plans to take `apps` down by the credentials of the request, of its user,
+/// or of the Worker: whichever are of the account that an app is in.
+///
+/// # Errors
+/// 400 for a wrong header.
+pub(crate) async fn plan(exchange: &Exchange, database: &Database, apps: Vec<App>) -> Result<Plan, Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let (mut plan, now) = (Plan::default(), now_ms());
+    for app in apps {
+        let header = |name: &str| exchange.request.header(name);
+        let right = credentials::find_for(&app.place, app.cloud, user, header, settings, database).await?;
+        let Some(right) = right else {
+            plan.out_of_reach.push(app);
+            continue;
+        };
+        let (job, sealed) = (random::uuid()?, right.sealed(app.cloud, user, settings)?);
+        plan.statements.push(store::will_be_taken_down(&app.id, &right, sealed.as_deref(), now));
+        plan.statements.extend(jobs::store::create(&job, user, JOB, &app.id, JOB, &exchange.trace_id, now));
+        // A deployment that is at work there is dropped with its project, but
+        // may not know of it for a moment. The outbox sends this one later.
+        if !app.is_busy {
+            plan.jobs.push(job);
+        }
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    /// Sends the jobs, after the answer.
+    pub(crate) fn send(self, exchange: &Exchange) {
+        let env = exchange.env.clone();
+        exchange.background.run(async move {
+            for job in self.jobs {
+                outbox::send(&env, &job).await;
+            }
+        });
+    }
+}
+
+/// What to do about an app out of reach.
+pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
+    let (names, title) = (cloud.names(), cloud.title());
+    let account = names.account.as_ref().filter(|account| account.is_required);
+    let headers = match account {
+        Some(account) => format!("{} and {}", names.token_header, account.header),
+        None => names.token_header.to_owned(),
+    };
+    Error::Conflict {
+        code: "credentials_needed",
+        detail: format!(
+            "An app of this is live in an account at {title} that takes your credentials: send {headers}"
+        )
+        .into(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Taking an app down, at its cloud or here.
+
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::{NOT_FOUND, cloud::refusal, store, store::Doomed, targets, targets::Order};
+use crate::{
+    clouds::{
+        Cloud, credentials,
+        store::App,
+        take_down::{self, JOB},
+    },
+    error::Error,
+    http::Exchange,
+    jobs::{Job, Kind, Outcome, Policy, Workshop},
+    platform::{clock::now_ms, response::Response},
+    settings::Settings,
+};
+
+pub(crate) const KIND: Kind = Kind {
+    name: JOB,
+    policy: |_| Policy::QUICK,
+    step: |job, workshop| Box::pin(step(job, workshop)),
+    failed: |job, reason, now| {
+        let told = format!("Could not be taken down: {reason}");
+        vec![
+            store::log_of_app(&job.subject_id, "error", &told, now),
+            store::forget_app_credentials(&job.subject_id),
+        ]
+    },
+    revived: |_, _| (JOB, Vec::new()),
+};
+
+/// How long it waits until it looks again after an older deployment.
+const TURN_MS: i64 = 2_000;
+
+/// `DELETE /api/deploy/:id`
+pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
+    let [place, app] = database.batch([store::place(id, user), store::app(id, user)]).await?;
+    let place: store::Place = place.first()?.ok_or(NOT_FOUND)?;
+    if place.is_down {
+        return Ok(Response::empty(204));
+    }
+    if !matches!(place.status.as_str(), "live" | "failed") {
+        return Err(under_way());
+    }
+    match (place.target.cloud(), app.first()?) {
+        (None, _) if place.is_on_edge => {
+            let now = now_ms();
+            let [down, site] = store::unpublish(id, user, now);
+            database.batch([down, site, store::settle_project(&place.project_id, now)]).await?;
+            Ok(Response::empty(204))
+        }
+        (Some(_), Some(app)) => at_cloud(&exchange, app).await,
+        _ => Err(not_live()),
+    }
+}
+
+async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
+    let (cloud, database) = (app.cloud, exchange.database()?);
+    let mut plan = take_down::plan(exchange, &database, vec![app]).await?;
+    if let Some(app) = plan.out_of_reach.first() {
+        return Err(take_down::credentials_needed(app.cloud));
+    }
+    database.batch_all(std::mem::take(&mut plan.statements)).await?;
+    plan.send(exchange);
+    let id = exchange.param("id");
+    let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name() });
+    Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}")))
+}
+
+pub(super) fn under_way() -> Error {
+    Error::Conflict {
+        code: "deployment_under_way",
+        detail: "This deployment has not ended yet; take it down when it has".into(),
+    }
+}
+
+pub(super) fn not_live() -> Error {
+    Error::Conflict {
+        code: "not_live",
+        detail: "Nothing of this deployment is live: it failed, or a younger one has taken its place".into(),
+    }
+}
+
+async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
+    let doomed = workshop.database.query(store::doomed(&job.subject_id, &job.id)).await?;
+    // An earlier job has taken it down.
+    let Some(doomed) = doomed.first::<Doomed>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    if !doomed.is_next {
+        return Ok(Outcome::Wait { after_ms: TURN_MS, writes: Vec::new() });
+    }
+    let settings = Settings::of(&workshop.env)?;
+    match down(&doomed, doomed.cloud, &settings).await {
+        Ok(()) => {
+            let now = now_ms();
+            let mut writes = vec![store::log_of_app(&job.subject_id, "info", "Taken down", now)];
+            writes.extend(store::is_down(&job.subject_id, now));
+            writes.push(store::settle_project(&doomed.project_id, now));
+            Ok(Outcome::Done { writes })
+        }
+        Err(error) => refusal(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),
+    }
+}
+
+async fn down(doomed: &Doomed, cloud: Cloud, settings: &Settings) -> Result<(), Error> {
+    let source = doomed.source.ok_or_else(|| Error::Internal("no source of credentials".to_owned()))?;
+    let right = credentials::recall(cloud, &doomed.user_id, source, doomed.sealed.as_deref(), settings)?;
+    let order = Order {
+        project_id: &doomed.project_id,
+        deployment_id: None,
+        name: &doomed.name,
+        right: &right,
+        container: None,
+        remote: doomed.remote.as_deref(),
+        is_live: doomed.is_live,
+        settings,
+    };
+    targets::take_down(cloud, &order).await
+}

@@ -1,0 +1,214 @@
+//! Where an app can be deployed to. Each cloud is a file here with the same
+//! three functions, `push`, `poll` and `take_down`, over its client in
+//! `upstream`; `edge`, this Worker itself, is the room's own (hosting.rs).
+//!
+//! Whatever they do upstream is named after the project, so that doing it once
+//! more, after a crash anywhere in between, changes nothing.
+
+mod cloudflare;
+pub(super) mod koyeb;
+mod vercel;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    container::Container,
+    site::{self, File},
+};
+use crate::{
+    clouds::{Cloud, Right},
+    error::Error,
+    settings::Settings,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, schemars(inline))]
+pub(super) enum Target {
+    Edge,
+    Cloudflare,
+    Vercel,
+    Koyeb,
+}
+
+impl Target {
+    pub(super) const fn name(self) -> &'static str {
+        match self.cloud() {
+            None => "edge",
+            Some(cloud) => cloud.name(),
+        }
+    }
+
+    /// None is this Worker itself.
+    pub(super) const fn cloud(self) -> Option<Cloud> {
+        match self {
+            Self::Edge => None,
+            Self::Cloudflare => Some(Cloud::Cloudflare),
+            Self::Vercel => Some(Cloud::Vercel),
+            Self::Koyeb => Some(Cloud::Koyeb),
+        }
+    }
+
+    /// What is deployed of a project's code.
+    ///
+    /// # Errors
+    /// What is wrong with the code, for its owner.
+    pub(super) fn files(self, code: &str) -> Result<Vec<File>, String> {
+        match self {
+            Self::Edge | Self::Cloudflare => site::build(code),
+            Self::Vercel => site::sources_or_build(code, |path| path == "package.json"),
+            Self::Koyeb => site::sources_or_build(code, koyeb::is_manifest),
+        }
+    }
+}
+
+/// An app, as a cloud is told of it.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    pub(super) project_id: &'a str,
+    /// None when it is taken down after its project is gone.
+    pub(super) deployment_id: Option<&'a str>,
+    /// Of the project and never another's: what the app is called at the cloud.
+    pub(super) name: &'a str,
+    pub(super) right: &'a Right,
+    /// None where its files are all there is to say.
+    pub(super) container: Option<&'a Container>,
+    /// What `push` or `poll` answered with last.
+    pub(super) remote: Option<&'a str>,
+    /// Whether the app has been live in this very place before.
+    pub(super) is_live: bool,
+    pub(super) settings: &'a Settings,
+}
+
+impl Order<'_> {
+    /// By which a deployment is known again at its cloud.
+    fn mark(&self) -> Result<&str, Error> {
+        self.deployment_id.ok_or_else(|| Error::Internal("an app is pushed without a deployment".to_owned()))
+    }
+}
+
+/// What a target knows of a deployment, for [`Report::remote`].
+fn kept(remote: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(remote).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// What [`kept`] made of it.
+fn read_kept<T: DeserializeOwned>(order: &Order<'_>) -> Result<T, Error> {
+    let remote = order.remote.and_then(|remote| serde_json::from_str(remote).ok());
+    remote.ok_or_else(|| Error::Internal("a target does not know its deployment".to_owned()))
+}
+
+/// The pause until a build is asked after again: short at first, for many are
+/// done in seconds.
+fn pause_ms(since_ms: i64) -> i64 {
+    (since_ms / 10).clamp(1_000, 10_000)
+}
+
+/// A line for the deployment's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// `info` or `error`.
+    pub(super) level: &'static str,
+    pub(super) message: String,
+}
+
+impl Line {
+    pub(super) fn info(message: impl Into<String>) -> Self {
+        Self { level: "info", message: message.into() }
+    }
+}
+
+/// What a cloud made of a deployment.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) state: State,
+    /// New lines since the last report.
+    pub(super) lines: Vec<Line>,
+    /// What the next `poll` and `take_down` need to know; JSON of the target's own.
+    pub(super) remote: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Ask again after `after_ms`.
+    Going { after_ms: i64 },
+    /// None where nobody but its owner knows the address.
+    Live { url: Option<String> },
+    /// For the owner.
+    Failed { reason: String },
+}
+
+/// Brings `files` to the cloud. What it still has to do is learned by [`poll`].
+///
+/// # Errors
+/// [`Error::Upstream`] with the code `upstream_auth`, `upstream_billing` or
+/// `upstream_rejected` for what only the owner can change, its detail for
+/// them; any other is tried again, not before its `retry_after_s`.
+pub(super) async fn push(cloud: Cloud, order: &Order<'_>, files: &[File]) -> Result<Report, Error> {
+    match cloud {
+        Cloud::Cloudflare => cloudflare::push(order, files).await,
+        Cloud::Vercel => vercel::push(order, files).await,
+        Cloud::Koyeb => koyeb::push(order, files).await,
+    }
+}
+
+/// How the cloud gets on with what was pushed `since_ms` ago.
+///
+/// # Errors
+/// As [`push`].
+pub(super) async fn poll(cloud: Cloud, order: &Order<'_>, since_ms: i64) -> Result<Report, Error> {
+    match cloud {
+        Cloud::Cloudflare => cloudflare::poll(order, since_ms).await,
+        Cloud::Vercel => vercel::poll(order, since_ms).await,
+        Cloud::Koyeb => koyeb::poll(order, since_ms).await,
+    }
+}
+
+/// Takes the app down. One that is not there is down.
+///
+/// # Errors
+/// As [`push`].
+pub(super) async fn take_down(cloud: Cloud, order: &Order<'_>) -> Result<(), Error> {
+    match cloud {
+        Cloud::Cloudflare => cloudflare::take_down(order).await,
+        Cloud::Vercel => vercel::take_down(order).await,
+        Cloud::Koyeb => koyeb::take_down(order).await,
+    }
+}
+
+/// How long a cloud may take from `push` to the end before it has failed.
+pub(super) const fn patience_ms(cloud: Cloud) -> i64 {
+    const MINUTE_MS: i64 = 60_000;
+    match cloud {
+        Cloud::Cloudflare => 5 * MINUTE_MS,
+        Cloud::Vercel | Cloud::Koyeb => 30 * MINUTE_MS,
+    }
+}
+
+/// What a target needs beside credentials, before anything is accepted.
+///
+/// # Errors
+/// 400 or 503 that say what is missing.
+pub(super) fn check(
+    cloud: Cloud,
+    name: &str,
+    right: &Right,
+    container: Option<&Container>,
+    settings: &Settings,
+) -> Result<(), Error> {
+    match cloud {
+        Cloud::Cloudflare | Cloud::Vercel => Ok(()),
+        Cloud::Koyeb => koyeb::check(name, right, container, settings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pause_ms;
+
+    #[test]
+    fn a_build_is_asked_after_ever_more_rarely() {
+        assert_eq!([0, 5_000, 30_000, 60_000, 600_000].map(pause_ms), [1_000, 1_000, 3_000, 6_000, 10_000]);
+    }
+}

@@ -1,0 +1,176 @@
+//! What packaging promises beside the application itself: Dockerfile, README, .env.example, licence. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+const GITIGNORE: &str = include_str!("template/packaging/gitignore");
+const DOCKERIGNORE: &str = include_str!("template/packaging/dockerignore");
+const LICENSE: &str = include_str!("template/packaging/LICENSE");
+/// A Next.js server of which the build keeps only what it needs.
+const STANDALONE: &str = include_str!("template/packaging/standalone.Dockerfile");
+/// Any other server with `npm start`.
+const SERVER: &str = include_str!("template/packaging/server.Dockerfile");
+/// A build whose result is files.
+const BUILT: &str = include_str!("template/packaging/built.Dockerfile");
+/// Files as they are.
+const STATIC: &str = include_str!("template/packaging/static.Dockerfile");
+
+/// Names that a platform sets by itself.
+const GIVEN: [&str; 8] = ["NODE_ENV", "PORT", "HOSTNAME", "CI", "DEV", "PROD", "MODE", "BASE_URL"];
+/// The most variables that `.env.example` lists.
+const MAX_VARIABLES: usize = 50;
+
+/// Adds what is missing of Dockerfile, .dockerignore, README.md, .env.example, LICENSE and .gitignore; what is there stays,
+/// under whichever case and ending it is there.
+///
+/// `name` and `tagline` are text as people see it, of any script.
+pub(crate) fn complete(files: &mut BTreeMap<String, String>, name: &str, tagline: &str) {
+    let application = Application::of(files);
+    let mut added = vec![
+        ("Dockerfile", application.dockerfile().to_owned()),
+        (".dockerignore", DOCKERIGNORE.to_owned()),
+        (".gitignore", GITIGNORE.to_owned()),
+        (".env.example", env_example(files)),
+        ("LICENSE", LICENSE.replace("{{name}}", &in_markdown(name))),
+    ];
+    added.push(("README.md", application.readme(name, tagline, files)));
+    for (path, text) in added {
+        if !is_there(files, path) {
+            files.insert(path.to_owned(), text);
+        }
+    }
+}
+
+/// Whether the root has this file, whatever its case and ending: `readme.txt` is a README, `LICENCE` a licence.
+fn is_there(files: &BTreeMap<String, String>, path: &str) -> bool {
+    let stem = |path: &str| match path.strip_prefix('.') {
+        Some(_) => path.to_lowercase(),
+        None => path.split('.').next().unwrap_or_default().to_lowercase().replace("licence", "license"),
+    };
+    let wanted = stem(path);
+    files.keys().filter(|known| !known.contains('/')).any(|known| stem(known) == wanted)
+}
+
+/// What decides how an application is started.
+struct Application {
+    scripts: BTreeSet<String>,
+    is_node: bool,
+    is_standalone: bool,
+}
+
+impl Application {
+    fn of(files: &BTreeMap<String, String>) -> Self {
+        let package: Value =
+            files.get("package.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let scripts = package.get("scripts").and_then(Value::as_object);
+        let is_standalone = |(path, text): (&String, &String)| {
+            path.starts_with("next.config.")
+                && (text.contains("'standalone'") || text.contains("\"standalone\""))
+        };
+        Self {
+            scripts: scripts.map(|scripts| scripts.keys().cloned().collect()).unwrap_or_default(),
+            is_node: files.contains_key("package.json"),
+            is_standalone: files.iter().any(is_standalone),
+        }
+    }
+
+    fn has(&self, script: &str) -> bool {
+        self.scripts.contains(script)
+    }
+
+    fn dockerfile(&self) -> &'static str {
+        match (self.is_node, self.has("build"), self.has("start")) {
+            (true, true, _) if self.is_standalone => STANDALONE,
+            (true, true, false) => BUILT,
+            (true, ..) => SERVER,
+            (false, ..) => STATIC,
+        }
+    }
+
+    /// The port that the container listens on.
+    fn port(&self) -> u16 {
+        match self.dockerfile() {
+            STANDALONE | SERVER => 3000,
+            _ => 8080,
+        }
+    }
+
+    fn readme(&self, name: &str, tagline: &str, files: &BTreeMap<String, String>) -> String {
+        let mut text = format!("# {}\n\n{}\n", in_markdown(name), in_markdown(tagline));
+        if self.is_node {
+            text.push_str("\n## Start\n\n```sh\nnpm install\n");
+            for (script, about) in [
+                ("dev", "development"),
+                ("test", "tests"),
+                ("build", "production build"),
+                ("start", "its server"),
+            ] {
+                if self.has(script) {
+                    text.push_str(&format!("npm run {script:<5}  # {about}\n"));
+                }
+            }
+            text.push_str("```\n");
+        } else {
+            text.push_str("\n## Start\n\nOpen `index.html`, or serve this directory with any web server.\n");
+        }
+        let variables = variables(files);
+        if !variables.is_empty() {
+            text.push_str(
+                "\n## Settings\n\nCopy `.env.example` to `.env.local` and fill in what you use:\n\n",
+            );
+            text.extend(variables.iter().map(|name| format!("- `{name}`\n")));
+        }
+        let port = self.port();
+        text.push_str(&format!(
+            "\n## In a container\n\n```sh\ndocker build -t app .\ndocker run -p {port}:{port} app\n```\n"
+        ));
+        text
+    }
+}
+
+/// The variables that the code reads, without values.
+fn env_example(files: &BTreeMap<String, String>) -> String {
+    let variables = variables(files);
+    let mut text =
+        "# Copy this file to .env.local and fill in what you use. Never commit the copy.\n".to_owned();
+    if variables.is_empty() {
+        text.push_str("# The application reads no variables.\n");
+    }
+    text.extend(variables.iter().map(|name| format!("{name}=\n")));
+    text
+}
+
+/// Names after `process.env.`, `import.meta.env.`, or in `const { … } = process.env`.
+fn variables(files: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let code = files.iter().filter(|(path, _)| {
+        let ending = path.rsplit('.').next().unwrap_or_default();
+        matches!(ending, "ts" | "tsx" | "js" | "jsx" | "mjs" | "cjs" | "mts" | "vue" | "svelte" | "astro")
+    });
+    let texts = code.map(|(_, text)| text.as_str());
+    let all = texts.flat_map(|text| {
+        let read = ["process.env.", "import.meta.env."].into_iter().flat_map(|start| {
+            text.split(start).skip(1).filter_map(|rest| rest.split(|c: char| !is_name(c)).next())
+        });
+        let taken_apart = text.split("} = process.env").filter_map(|before| before.rsplit_once('{'));
+        let apart = text.contains("} = process.env");
+        read.chain(taken_apart.filter(move |_| apart).flat_map(|(_, names)| {
+            names.split(',').filter_map(|name| name.trim().split(|c: char| !is_name(c)).next())
+        }))
+    });
+    let is_variable = |name: &&str| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(is_name)
+            && !GIVEN.contains(name)
+    };
+    all.filter(is_variable).take(MAX_VARIABLES).map(str::to_owned).collect()
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
+}
+
+/// Text in a sentence of Markdown: what could be markup is left out.
+pub(super) fn in_markdown(text: &str) -> String {
+    text.chars().filter(|c| !"`*_[]<>\\|~#&{}!".contains(*c) && !c.is_control()).collect()
+}

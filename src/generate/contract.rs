@@ -1,0 +1,389 @@
+//! What the generate room takes and answers.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND, empty_prompt, has_ended, not_failed, running_limit,
+};
+use crate::{
+    accounts::quotas::{self, Quota},
+    error::Error,
+    openapi::{Answer, Count, Id, Operation, Room, Time, Url},
+};
+
+const JOB: Id = Id("3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3");
+const PROJECT: Id = Id("a1c94e70-52d8-4f3b-b6e1-7d08c95fa263");
+const TOKEN: &str = "9f86d081884c7d659a2feaa0c55ad015";
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GenerationStarted {
+    job_id: Id,
+    status: JobStatus,
+    message: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum JobStatus {
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum StepStatus {
+    Pending,
+    InProgress,
+    Completed,
+    Failed,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GenerationStep {
+    id: Count,
+    title: &'static str,
+    status: StepStatus,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GenerationLog {
+    /// `HH:MM:SS`, UTC.
+    #[schemars(extend("pattern" = r"^\d{2}:\d{2}:\d{2}$"))]
+    timestamp: &'static str,
+    message: &'static str,
+    #[schemars(extend("enum" = ["info", "success", "error"]))]
+    r#type: &'static str,
+}
+
+/// What the job has asked of a model so far.
+#[derive(Debug, Serialize, JsonSchema)]
+struct GenerationUsage {
+    /// That wrote the code; none before it has.
+    model: Option<&'static str>,
+    input_tokens: Count,
+    output_tokens: Count,
+    /// A millionth of a dollar.
+    cost_micro_usd: Count,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GenerationStatus {
+    job_id: Id,
+    status: JobStatus,
+    /// Per cent; never goes back.
+    progress: Count,
+    steps: Vec<GenerationStep>,
+    logs: Vec<GenerationLog>,
+    /// None before it is completed.
+    project_id: Option<Id>,
+    project_name: &'static str,
+    /// Why it failed.
+    error: Option<&'static str>,
+    usage: GenerationUsage,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Generation {
+    job_id: Id,
+    status: JobStatus,
+    progress: Count,
+    project_id: Option<Id>,
+    project_name: &'static str,
+    prompt: &'static str,
+    created_at: Time,
+}
+
+/// One event: a `log` line, its number as the id, or a `status`, which is as
+/// the status route answers, without the log. The last one has the id `end`.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct GenerationEvent {
+    #[schemars(extend("enum" = ["log", "status"]))]
+    event: String,
+    #[schemars(with = "String")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// JSON.
+    #[schemars(extend("contentMediaType" = "application/json"))]
+    data: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+enum AssetStatus {
+    Completed,
+    Failed,
+    NotConfigured,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Video {
+    video_url: Option<Url>,
+    thumbnail_url: Option<Url>,
+    /// Seconds.
+    duration: Option<f64>,
+    status: AssetStatus,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PitchDeck {
+    /// A page for whoever knows its address.
+    deck_url: Option<Url>,
+    slides: Count,
+    status: AssetStatus,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct MarketingAssets {
+    video: Video,
+    pitch_deck: PitchDeck,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct LaunchChannel {
+    name: &'static str,
+    description: &'static str,
+    #[schemars(extend("enum" = ["high", "medium", "low"]))]
+    priority: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct File {
+    path: &'static str,
+    bytes: Count,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Startup {
+    project_id: Id,
+    project_name: &'static str,
+    tagline: &'static str,
+    prompt: &'static str,
+    stack: Vec<&'static str>,
+    /// Whether we have checked who made it.
+    verified: bool,
+    marketing_assets: MarketingAssets,
+    launch_channels: Vec<LaunchChannel>,
+    competitors: Vec<Value>,
+    /// Where they come from: a `search` of the web, the `model` alone, or the `sandbox`.
+    competitors_source: Option<&'static str>,
+    /// Who made it, as far as that was checked, and the hash on chain.
+    identity: Value,
+    files: Vec<File>,
+    usage: GenerationUsage,
+    created_at: Time,
+}
+
+const USAGE: GenerationUsage = GenerationUsage {
+    model: Some("claude-sonnet-5-5"),
+    input_tokens: Count(5_120),
+    output_tokens: Count(41_900),
+    cost_micro_usd: Count(429_240),
+};
+
+const STREAM: &str = r#"id: 1
+event: log
+data: {"timestamp":"09:32:00","message":"Looking for competitors","type":"info"}
+
+event: status
+data: {"job_id":"3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3","status":"processing","progress":10}
+
+"#;
+
+pub(crate) fn room() -> Room {
+    Room {
+        name: "generate",
+        about: "From a prompt to a packaged startup.",
+        operations: vec![
+            create(),
+            list(),
+            cancel(),
+            retry(),
+            status(),
+            events(),
+            show(),
+            download(),
+            Operation::new("GET /decks/{token}", "generate.deck", "Look at a pitch deck")
+                .about("Five slides as one page, for whoever was given the link.")
+                .path("token", "As in the startup's `deck_url`.", TOKEN)
+                .answers(Answer::new(200, "The deck.").file("text/html"))
+                .fails(Error::NotFound("There is no deck at this address")),
+        ],
+    }
+}
+
+fn may_begin(operation: Operation) -> Operation {
+    operation.fails(running_limit(3, 0)).fails(quotas::exceeded(Quota::Budget, 1_000_000, 0)).fails(
+        Error::NotConfigured {
+            variable: "CLAUDE_API_KEY",
+            detail: "Set the secret CLAUDE_API_KEY to generate startups".to_owned(),
+        },
+    )
+}
+
+fn answer(status: JobStatus, message: &'static str) -> Answer {
+    Answer::new(200, "How the job stands.").json(GenerationStarted { job_id: JOB, status, message })
+}
+
+fn create() -> Operation {
+    let operation = Operation::new("POST /api/generate", "generate.create", "Generate a startup")
+        .about("A job does it: competitors, the application, the package, the launch kit, the identity.")
+        .body::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }))
+        .answers(answer(JobStatus::Processing, "Startup generation started").leads_to(
+            &["generate.status", "generate.events", "generate.cancel"],
+            "job_id",
+            "/job_id",
+        ))
+        .fails(empty_prompt());
+    may_begin(operation)
+}
+
+fn list() -> Operation {
+    let generation = Generation {
+        job_id: JOB,
+        status: JobStatus::Completed,
+        progress: Count(100),
+        project_id: Some(PROJECT),
+        project_name: "Slotwise",
+        prompt: "AI scheduling tool for freelancers",
+        created_at: Time("2026-11-21T09:32:00.000Z"),
+    };
+    Operation::new("GET /api/generate", "generate.list", "List your jobs")
+        .paged(20)
+        .answers(Answer::new(200, "Newest first.").json(vec![generation]).may_have("Link", "The next page."))
+}
+
+fn of_job(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).path("job_id", "The job.", JOB).fails(JOB_NOT_FOUND)
+}
+
+fn cancel() -> Operation {
+    of_job("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
+        .about("What it has made so far stays, and it can be tried again.")
+        .answers(answer(JobStatus::Cancelled, "Startup generation cancelled"))
+        .fails(has_ended())
+}
+
+fn retry() -> Operation {
+    let operation = of_job("POST /api/generate/{job_id}/retry", "generate.retry", "Try a job again")
+        .about("A job that failed or was cancelled goes on with the step that it had come to.")
+        .answers(answer(JobStatus::Processing, "Startup generation goes on"))
+        .fails(not_failed());
+    may_begin(operation)
+}
+
+fn status() -> Operation {
+    let step = |id, title, status| GenerationStep { id: Count(id), title, status };
+    let standing = GenerationStatus {
+        job_id: JOB,
+        status: JobStatus::Processing,
+        progress: Count(40),
+        steps: vec![
+            step(1, "Finding competitors", StepStatus::Completed),
+            step(2, "Building MVP", StepStatus::InProgress),
+            step(3, "Packaging startup", StepStatus::Pending),
+        ],
+        logs: vec![GenerationLog {
+            timestamp: "09:32:00",
+            message: "Looking for competitors",
+            r#type: "info",
+        }],
+        project_id: None,
+        project_name: "Slotwise",
+        error: None,
+        usage: USAGE,
+    };
+    of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands")
+        .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
+        .answers(Answer::new(200, "The job as it stands.").json(standing).with("ETag", "Of the answer."))
+        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "Of the answer."))
+}
+
+fn events() -> Operation {
+    of_job("GET /api/status/{job_id}/events", "generate.events", "Follow a job until it has ended")
+        .header(
+            "Last-Event-ID",
+            "The id of the last event that came; only later ones follow.",
+            json_schema!({ "type": "string" }),
+        )
+        .answers(
+            Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM),
+        )
+        .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+}
+
+fn of_startup(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).path("id", "The startup's project.", PROJECT).fails(PROJECT_NOT_FOUND)
+}
+
+fn show() -> Operation {
+    let startup = Startup {
+        project_id: PROJECT,
+        project_name: "Slotwise",
+        tagline: "Your week, booked while you work.",
+        prompt: "AI scheduling tool for freelancers",
+        stack: vec!["Next.js 14", "TypeScript", "Tailwind CSS", "Supabase", "Docker"],
+        verified: false,
+        marketing_assets: MarketingAssets {
+            video: Video {
+                video_url: None,
+                thumbnail_url: None,
+                duration: None,
+                status: AssetStatus::NotConfigured,
+            },
+            pitch_deck: PitchDeck {
+                deck_url: Some(Url("http://localhost:8787/decks/9f86d081884c7d659a2feaa0c55ad015")),
+                slides: Count(5),
+                status: AssetStatus::Completed,
+            },
+        },
+        launch_channels: vec![LaunchChannel {
+            name: "Product Hunt",
+            description: "Launch on a Tuesday with a one-minute demo.",
+            priority: "high",
+        }],
+        competitors: vec![json!({ "name": "Calendly", "url": "https://calendly.com" })],
+        competitors_source: Some("search"),
+        identity: json!({ "status": "not_configured" }),
+        files: vec![File { path: "app/page.tsx", bytes: Count(2_140) }],
+        usage: USAGE,
+        created_at: Time("2026-11-21T09:32:00.000Z"),
+    };
+    of_startup("GET /api/project/{id}", "generate.show", "Show a startup")
+        .about("Its code is the project of the same id.")
+        .answers(Answer::new(200, "The startup, once its job is completed.").json(startup))
+}
+
+fn download() -> Operation {
+    of_startup("GET /api/download/{id}", "generate.download", "Download a startup")
+        .header("Range", "One range of bytes.", json_schema!({ "type": "string" }))
+        .header("If-Range", "The range only if this is still its `ETag`.", json_schema!({ "type": "string" }))
+        .header(
+            "If-None-Match",
+            "Answers 304 if this is still its `ETag`.",
+            json_schema!({ "type": "string" }),
+        )
+        .answers(
+            Answer::new(200, "A ZIP; the same files give the same bytes.")
+                .file("application/zip")
+                .with("ETag", "Of its bytes.")
+                .with("Content-Disposition", "Its name."),
+        )
+        .answers(
+            Answer::new(206, "The range.")
+                .file("application/zip")
+                .with("Content-Range", "Which bytes, of how many."),
+        )
+        .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its bytes."))
+        .answers(Answer::new(416, "There are no such bytes.").with("Content-Range", "How many there are."))
+}

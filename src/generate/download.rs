@@ -1,0 +1,125 @@
+//! A startup's ZIP, streamed from storage, whole or a range of it
+//! (RFC 9110, 13 and 14).
+
+use super::{PROJECT_NOT_FOUND, store};
+use crate::{
+    error::Error,
+    http::{Exchange, conditional},
+    platform::response::Response,
+    store::files,
+};
+
+/// `GET /api/download/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+    let archive = exchange.database()?.query(store::archive(id, user)).await?.first::<store::Archive>()?;
+    let archive = archive.ok_or(PROJECT_NOT_FOUND)?;
+    let header = |name| exchange.request.header(name);
+    let head = |response: Response| {
+        response
+            .with("etag", archive.etag.clone())
+            .with("accept-ranges", "bytes")
+            .with("cache-control", "private, no-cache")
+    };
+    if conditional::matches_any(header("if-none-match").as_deref(), &archive.etag) {
+        return Ok(head(Response::empty(304)));
+    }
+    // A range of what is no longer the same is of no use: then it is the whole.
+    let still_same = header("if-range").is_none_or(|tag| tag == archive.etag);
+    let wanted = header("range").filter(|_| still_same);
+    let range = match wanted.and_then(|range| Range::read(&range, archive.bytes)) {
+        Some(Range::Beyond) => {
+            let none = format!("bytes */{}", archive.bytes);
+            return Ok(head(Response::empty(416)).with("content-range", none));
+        }
+        Some(Range::Part { first, last }) => Some((first, last)),
+        None => None,
+    };
+    let (first, last) = range.unwrap_or((0, archive.bytes.saturating_sub(1)));
+    let length = last + 1 - first;
+    let body = files::read(&exchange.env, &archive.key, first, length).await?;
+    let body = body.ok_or_else(|| Error::Internal(format!("no object {}", archive.key)))?;
+    let status = if range.is_some() { 206 } else { 200 };
+    let response = head(Response::stream(status, "application/zip", body))
+        .with("content-length", length.to_string())
+        .with("content-disposition", format!("attachment; filename=\"{}.zip\"", archive.slug));
+    Ok(match range {
+        Some(_) => response.with("content-range", format!("bytes {first}-{last}/{}", archive.bytes)),
+        None => response,
+    })
+}
+
+/// What a `Range` header asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Range {
+    /// These bytes, the last one included.
+    Part { first: u64, last: u64 },
+    /// Bytes that there are not.
+    Beyond,
+}
+
+impl Range {
+    /// Reads one range of a file of `length` bytes. None for what is not to be
+    /// heeded: another unit, more than one range, or nonsense.
+    fn read(header: &str, length: u64) -> Option<Self> {
+        let (first, last) = header.trim().strip_prefix("bytes=")?.trim().split_once('-')?;
+        let number = |digits: &str| match digits.bytes().all(|b| b.is_ascii_digit()) {
+            true => digits.parse::<u64>().ok(),
+            false => None,
+        };
+        match (first, last) {
+            ("", suffix) => match number(suffix)? {
+                0 => Some(Self::Beyond),
+                _ if length == 0 => Some(Self::Beyond),
+                suffix => Some(Self::Part { first: length.saturating_sub(suffix), last: length - 1 }),
+            },
+            (first, last) => {
+                let first = number(first)?;
+                let last = if last.is_empty() { u64::MAX } else { number(last)? };
+                match first {
+                    _ if last < first => None,
+                    _ if first >= length => Some(Self::Beyond),
+                    _ => Some(Self::Part { first, last: last.min(length - 1) }),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Range;
+
+    #[test]
+    fn a_range_is_read_as_rfc_9110_has_it() {
+        let part = |first, last| Some(Range::Part { first, last });
+        for (header, range) in [
+            ("bytes=0-0", part(0, 0)),
+            ("bytes=2-", part(2, 9)),
+            ("bytes=2-100", part(2, 9)),
+            ("bytes=-3", part(7, 9)),
+            ("bytes=-100", part(0, 9)),
+            ("bytes=10-", Some(Range::Beyond)),
+            ("bytes=-0", Some(Range::Beyond)),
+            ("bytes=5-2", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("items=0-1", None),
+            ("", None),
+        ] {
+            assert_eq!(Range::read(header, 10), range, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_always_within_the_file(header in "bytes=[0-9]{0,21}-[0-9]{0,21}", length in 0u64..1000) {
+            if let Some(Range::Part { first, last }) = Range::read(&header, length) {
+                prop_assert!(first <= last && last < length);
+            }
+        }
+    }
+}

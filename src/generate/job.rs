@@ -1,0 +1,113 @@
+//! The job behind a startup: one message for each kind of work, and one for
+//! each turn of building.
+
+use std::rc::Rc;
+
+use super::{
+    building, discovery, identity, marketing, packaging,
+    steps::Step,
+    store::{self, Startup},
+};
+use crate::{
+    accounts::quotas::{self, Quota},
+    error::Error,
+    jobs::{self, Job, Kind, Outcome, Policy, Workshop},
+    platform::clock::now_ms,
+    settings::Settings,
+    store::Statement,
+    upstream::anthropic::complete::Completion,
+};
+
+pub(crate) const KIND: Kind = Kind {
+    name: "generate",
+    policy: |step| Step::named(step).map_or(Policy::QUICK, Step::policy),
+    step: |job, workshop| Box::pin(step(job, workshop)),
+    failed,
+    revived,
+};
+
+/// What every step works with.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) job: Job,
+    pub(super) startup: Startup,
+    pub(super) settings: Rc<Settings>,
+    pub(super) workshop: Rc<Workshop>,
+}
+
+async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
+    let Some(step) = Step::named(&job.step) else {
+        return Err(Error::Internal(format!("generate has no step {}", job.step)));
+    };
+    let begin = store::progress(&job.subject_id, step.begins_at(), now_ms());
+    let [_, startup] = workshop.database.batch([begin, store::startup(&job.subject_id)]).await?;
+    // Deleted or cancelled: there is nothing left to do.
+    let Some(startup) = startup.first::<Startup>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    let settings = Settings::of(&workshop.env)?;
+    let work = Work { job, startup, settings, workshop };
+    match step {
+        Step::Discovery => discovery::step(&work).await,
+        Step::Building => building::step(&work).await,
+        Step::Packaging => packaging::step(&work).await,
+        Step::Marketing => marketing::step(&work).await,
+        Step::Identity => identity::step(&work).await,
+    }
+}
+
+impl Work {
+    /// A line of the log, for the outcome's batch.
+    pub(super) fn log(&self, level: &str, message: &str) -> Statement {
+        jobs::store::log(&self.job.id, level, message, now_ms())
+    }
+
+    /// Tells at once that something has begun; once, however often it is tried.
+    pub(super) async fn announce(&self, message: &str) -> Result<(), Error> {
+        if self.job.attempts > 1 {
+            return Ok(());
+        }
+        self.workshop.database.query(self.log("info", message)).await.map(drop)
+    }
+
+    /// That `step` is done, for the outcome's batch.
+    pub(super) fn done(&self, step: Step) -> Statement {
+        store::progress(&self.startup.id, step.ends_at(), now_ms())
+    }
+
+    /// Whether Claude answers, or the sandbox model.
+    pub(super) fn has_claude(&self) -> bool {
+        self.settings.claude.key.is_some()
+    }
+
+    /// That Claude may be asked: today's budget is not used up.
+    pub(super) async fn require_budget(&self) -> Result<(), Error> {
+        let limits = &self.settings.daily_limits;
+        quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.workshop.database).await
+    }
+
+    /// Books what an answer has cost, for the outcome's batch.
+    pub(super) fn spend(&self, answer: &Completion) -> Vec<Statement> {
+        let usage = &answer.usage;
+        let read = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+        self.book(read, usage.output_tokens, answer.cost_micro_usd)
+    }
+
+    pub(super) fn book(&self, input_tokens: u64, output_tokens: u64, cost_micro_usd: i64) -> Vec<Statement> {
+        let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let user = &self.startup.user_id;
+        vec![
+            store::spend(&self.startup.id, tokens(input_tokens), tokens(output_tokens), cost_micro_usd),
+            quotas::spend(Quota::Budget, user, cost_micro_usd, now_ms()),
+        ]
+    }
+}
+
+fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
+    vec![store::end(&job.subject_id, "failed", now), jobs::store::log(&job.id, "error", reason, now)]
+}
+
+fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {
+    let step = Step::named(&job.step).unwrap_or(Step::Discovery);
+    let again =
+        vec![store::reopen(&job.subject_id, now), jobs::store::log(&job.id, "info", "Trying once more", now)];
+    (step.name(), again)
+}

@@ -1,0 +1,270 @@
+//! Hatchr: from a prompt to a packaged startup.
+//!
+//! `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
+//! `show`, `download` and `deck` about the startup that it makes, whose code
+//! is a project of the same id. job.rs leads through the steps, each of which
+//! is a file: discovery, building, packaging, marketing, identity. What they
+//! go by is pure: archive, complete, deck, idea, launch, startup, steps, verify.
+
+mod archive;
+mod building;
+mod competitors;
+mod complete;
+#[cfg(test)]
+pub(crate) mod contract;
+mod deck;
+mod discovery;
+pub(crate) mod download;
+mod idea;
+mod identity;
+pub(crate) mod job;
+mod launch;
+mod line;
+mod marketing;
+mod packaging;
+mod startup;
+mod steps;
+mod store;
+mod verify;
+
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    accounts::quotas::{self, Quota},
+    error::{Error, Exceeded},
+    http::{Exchange, body, conditional, page, page::Page, progress},
+    jobs,
+    platform::{
+        clock::now_ms,
+        response::{Kind, Response},
+    },
+    settings::Settings,
+};
+
+const JOB_NOT_FOUND: Error = Error::NotFound("Job not found");
+const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
+const EMPTY_PROMPT: &str = "Prompt cannot be empty";
+
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct NewStartup {
+    /// What it should be, in any language.
+    #[garde(length(chars, max = 4000))]
+    prompt: String,
+    /// What a client says of itself counts for nothing; send a `proof`.
+    #[serde(default)]
+    #[garde(skip)]
+    #[expect(dead_code, reason = "clients of the original send it")]
+    verified: Option<bool>,
+}
+
+/// `POST /api/generate`
+pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let new: NewStartup = body::json(&exchange).await?;
+    let prompt = new.prompt.trim();
+    if prompt.is_empty() {
+        return Err(empty_prompt());
+    }
+    let settings = &exchange.settings;
+    let database = exchange.database()?;
+    let (id, job_id) = (exchange.new_id("startup")?, exchange.new_id("job")?);
+    if exchange.is_again() && !database.query(store::exists(&job_id, user)).await?.is_empty() {
+        return Ok(begun(&job_id));
+    }
+    can_generate(settings)?;
+    quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
+
+    let name = idea::read(prompt).name;
+    let startup = store::New { id: &id, job_id: &job_id, user, prompt, name: &name, proof: None };
+    let now = now_ms();
+    let mut batch = vec![store::may_run(user, settings.running_jobs), store::create(&startup, now)];
+    let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
+    batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &exchange.trace_id, now));
+    database.batch_all(batch).await.map_err(|error| too_many(error, settings.running_jobs))?;
+    wake(&exchange, job_id.clone());
+    Ok(begun(&job_id))
+}
+
+fn empty_prompt() -> Error {
+    Error::Refused { code: "empty_prompt", detail: EMPTY_PROMPT.to_owned() }
+}
+
+/// Claude writes where there is a key; the sandbox model only in development.
+fn can_generate(settings: &Settings) -> Result<(), Error> {
+    if settings.claude.key.is_some() || settings.is_development() {
+        return Ok(());
+    }
+    Err(Error::NotConfigured {
+        variable: "CLAUDE_API_KEY",
+        detail: "Set the secret CLAUDE_API_KEY to generate startups".to_owned(),
+    })
+}
+
+fn begun(job_id: &str) -> Response {
+    let body = json!({ "job_id": job_id, "status": "processing", "message": "Startup generation started" });
+    Response::json(200, body.to_string())
+}
+
+/// How soon it is worth asking again whether one of the jobs has ended.
+const SOON_S: i64 = 30;
+
+/// A batch that its first guard refused.
+fn too_many(error: Error, limit: u32) -> Error {
+    if !jobs::store::refused(&error) {
+        return error;
+    }
+    running_limit(limit, now_ms())
+}
+
+fn running_limit(limit: u32, now: i64) -> Error {
+    Error::TooManyRequests(Box::new(Exceeded {
+        policy: "running-jobs",
+        code: "too_many_running_jobs",
+        detail: format!("You have {limit} startups in the making; wait for one of them, or cancel it"),
+        limit: limit.into(),
+        window_s: SOON_S,
+        reset_at_ms: now + SOON_S * 1000,
+        reset_s: SOON_S,
+    }))
+}
+
+/// Sends a job's message after the answer; the outbox owes it in any case.
+fn wake(exchange: &Exchange, job_id: String) {
+    let env = exchange.env.clone();
+    exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
+}
+
+/// `GET /api/generate`
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
+    let mut page = Page::of(&exchange)?;
+    let answer = page::fetch(&database, &mut page, |page| store::list(user, page)).await?;
+    Ok(page::response(answer.as_deref(), &exchange))
+}
+
+/// `GET /api/status/:job_id`
+pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
+    let database = exchange.database()?;
+    let statement = store::status(exchange.param("job_id"), exchange.caller.user_id()?, now_ms());
+    let answer = database.query_json(statement).await?.ok_or(JOB_NOT_FOUND)?;
+    let (overdue, status) = answer.split_once('\n').unwrap_or_default();
+    if !overdue.is_empty() {
+        let (env, job_id) = (exchange.env.clone(), overdue.to_owned());
+        exchange.background.run(async move {
+            // Whoever waits wakes a job whose consumer has died.
+            let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
+        });
+    }
+    let etag = etag(status.as_bytes());
+    if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &etag) {
+        return Ok(Response::empty(304).with("etag", etag));
+    }
+    Ok(Response::json(200, status.to_owned()).with("etag", etag))
+}
+
+/// The strong entity tag of these bytes.
+fn etag(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let half = hash.get(..16).unwrap_or_default();
+    format!("\"{}\"", base16ct::lower::encode_string(half))
+}
+
+/// `GET /api/status/:job_id/events`
+pub(crate) async fn events(exchange: Exchange) -> Result<Response, Error> {
+    let (job_id, user) = (exchange.param("job_id").to_owned(), exchange.caller.user_id()?.to_owned());
+    let look = move |seen| store::standing(&job_id, &user, seen, now_ms());
+    progress::stream(exchange, Box::new(look), JOB_NOT_FOUND).await
+}
+
+/// `POST /api/generate/:job_id/cancel`
+pub(crate) async fn cancel(exchange: Exchange) -> Result<Response, Error> {
+    let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
+    let owned = owned(&exchange, job_id, &database).await?;
+    let now = now_ms();
+    let mut batch: Vec<_> = jobs::store::cancel(job_id, now).into();
+    batch.push(store::end(&owned.id, "cancelled", now));
+    batch.push(jobs::store::log(job_id, "error", "Cancelled", now));
+    match database.batch_all(batch).await {
+        // Cancelled before, it is as it is wanted.
+        Err(error) if jobs::store::refused(&error) && owned.status != "cancelled" => {
+            return Err(has_ended());
+        }
+        Err(error) if !jobs::store::refused(&error) => return Err(error),
+        _ => {}
+    }
+    Ok(told(job_id, "cancelled", "Startup generation cancelled"))
+}
+
+fn has_ended() -> Error {
+    Error::Conflict { code: "job_ended", detail: "The job has ended; there is nothing to cancel".into() }
+}
+
+/// `POST /api/generate/:job_id/retry`
+pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
+    let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
+    let owned = owned(&exchange, job_id, &database).await?;
+    let user = exchange.caller.user_id()?;
+    let settings = &exchange.settings;
+    can_generate(settings)?;
+    match owned.status.as_str() {
+        // Begun again before, it is as it is wanted.
+        "processing" => return Ok(told(job_id, "processing", "Startup generation goes on")),
+        "completed" => return Err(not_failed()),
+        _ => {}
+    }
+    quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
+    let now = now_ms();
+    let mut batch = vec![store::may_run(user, settings.running_jobs)];
+    batch.extend(jobs::store::retry(job_id, now));
+    batch.push(store::reopen(&owned.id, now));
+    batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
+    database.batch_all(batch).await.map_err(|error| too_many(error, settings.running_jobs))?;
+    wake(&exchange, job_id.to_owned());
+    Ok(told(job_id, "processing", "Startup generation goes on"))
+}
+
+fn not_failed() -> Error {
+    Error::Conflict {
+        code: "job_completed",
+        detail: "The job is completed; there is nothing to try again".into(),
+    }
+}
+
+async fn owned(
+    exchange: &Exchange,
+    job_id: &str,
+    database: &crate::store::Database,
+) -> Result<store::Owned, Error> {
+    let owned = database.query(store::owned(job_id, exchange.caller.user_id()?)).await?;
+    owned.first()?.ok_or(JOB_NOT_FOUND)
+}
+
+fn told(job_id: &str, status: &str, message: &str) -> Response {
+    let body = json!({ "job_id": job_id, "status": status, "message": message });
+    Response::json(200, body.to_string())
+}
+
+/// `GET /api/project/:id`
+pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+    let statement = store::show(id, user, exchange.request.origin());
+    let startup = exchange.database()?.query_json(statement).await?.ok_or(PROJECT_NOT_FOUND)?;
+    Ok(Response::json(200, startup))
+}
+
+/// What a deck may do: nothing but look good and turn its pages.
+const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals";
+
+/// `GET /decks/:token`: for whoever was given the link.
+pub(crate) async fn pitch_deck(exchange: Exchange) -> Result<Response, Error> {
+    let deck = exchange.database()?.query_json(store::deck(exchange.param("token"))).await?;
+    let deck = deck.ok_or(Error::NotFound("There is no deck at this address"))?;
+    Ok(Response::bytes(Kind::App, 200, "text/html; charset=utf-8", deck.into_bytes())
+        .with("content-security-policy", DECK_POLICY)
+        .with("cache-control", "private, max-age=300"))
+}

@@ -1,0 +1,109 @@
+//! Packaging: what a repository needs beside the application, and the ZIP.
+
+use serde_json::{Value, json};
+
+use super::{archive, complete, etag, idea, job::Work, steps::Step, store};
+use crate::{code::CodeMap, error::Error, jobs::Outcome, platform::clock::now_ms, store::files};
+
+pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
+    let startup = &work.startup;
+    let code = startup.code.as_deref().unwrap_or("{}");
+    let code = CodeMap::parse(code).map_err(|error| Error::Internal(format!("stored code: {error}")))?;
+    let mut all = code.files().clone();
+    complete::complete(&mut all, &startup.name, &description(&code));
+    let root = idea::slug(&startup.name);
+    let zip = match archive::archive(&root, &all) {
+        Ok(zip) => zip,
+        Err(reason) => {
+            return Ok(Outcome::Failed { reason: format!("The files cannot be packaged: {reason}") });
+        }
+    };
+    let (bytes, etag) = (zip.len(), etag(&zip));
+    // Named after its bytes, so that writing it twice is writing it once.
+    let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
+    files::put(&work.workshop.env, &key, zip).await?;
+
+    let json = serde_json::to_string(&all).map_err(|e| Error::Internal(e.to_string()))?;
+    let archive = json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root }).to_string();
+    let mut writes = Vec::new();
+    writes.extend(store::built(startup, &startup.name, &json, now_ms()));
+    writes.extend(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));
+    writes.push(work.log("success", &format!("Packaged {} files, {} KB", all.len(), bytes.div_ceil(1024))));
+    writes.push(work.done(Step::Packaging));
+    Ok(Outcome::Next { step: Step::Marketing.name(), writes })
+}
+
+fn package(code: &CodeMap) -> Value {
+    code.get("package.json").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+/// What package.json says that it is.
+fn description(code: &CodeMap) -> String {
+    package(code).get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Packages that are worth naming, and how people call them.
+const KNOWN: &[(&str, &str)] = &[
+    ("next", "Next.js"),
+    ("react", "React"),
+    ("vue", "Vue"),
+    ("svelte", "Svelte"),
+    ("astro", "Astro"),
+    ("express", "Express"),
+    ("hono", "Hono"),
+    ("typescript", "TypeScript"),
+    ("tailwindcss", "Tailwind CSS"),
+    ("@supabase/supabase-js", "Supabase"),
+    ("@supabase/ssr", "Supabase"),
+    ("prisma", "Prisma"),
+    ("drizzle-orm", "Drizzle"),
+    ("stripe", "Stripe"),
+    ("three", "three.js"),
+    ("vite", "Vite"),
+    ("vitest", "Vitest"),
+];
+
+/// What the application is made of: `Next.js 14`, `Supabase`, …
+fn stack(code: &CodeMap) -> Vec<String> {
+    let package = package(code);
+    let version = |name: &str| {
+        let groups = ["dependencies", "devDependencies"];
+        groups.iter().find_map(|group| package.get(group)?.get(name)?.as_str())
+    };
+    let named = KNOWN.iter().filter_map(|(name, called)| {
+        let version = version(name)?;
+        let major: String = version
+            .trim_start_matches(|c: char| !c.is_ascii_digit())
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        Some(if *name == "next" && !major.is_empty() {
+            format!("{called} {major}")
+        } else {
+            (*called).to_owned()
+        })
+    });
+    let mut stack: Vec<String> = named.collect();
+    if stack.is_empty() && code.get("index.html").is_some() {
+        stack.push("HTML".to_owned());
+    }
+    stack.push("Docker".to_owned());
+    stack.dedup();
+    stack
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stack_is_what_package_json_depends_on() {
+        let json = json!({ "package.json": json!({
+            "dependencies": { "next": "14.2.33", "@supabase/supabase-js": "^2", "@supabase/ssr": "^0.5" },
+            "devDependencies": { "typescript": "5" },
+        }).to_string() });
+        let code = CodeMap::parse(&json.to_string()).unwrap();
+        assert_eq!(stack(&code), ["Next.js 14", "TypeScript", "Supabase", "Docker"]);
+        assert_eq!(stack(&CodeMap::default()), ["Docker"]);
+    }
+}

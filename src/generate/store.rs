@@ -1,0 +1,388 @@
+//! SQL of the generate room. What a step writes counts only while its job
+//! runs: one that was cancelled meanwhile has nobody's writes.
+
+use serde::Deserialize;
+
+use crate::{
+    http::page::Page,
+    jobs::store::guard,
+    store::{Statement, page, projects::is_somebody, sql},
+};
+
+/// A startup as the steps of its job read it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Startup {
+    pub(super) id: String,
+    pub(super) user_id: String,
+    pub(super) prompt: String,
+    pub(super) name: String,
+    pub(super) turns: u32,
+    /// JSON.
+    pub(super) problems: String,
+    /// JSON, as [`found`] wrote it.
+    pub(super) competitors: String,
+    pub(super) proof: Option<String>,
+    /// JSON, as the step before has left it.
+    pub(super) identity: Option<String>,
+    pub(super) has_archive: bool,
+    /// Of its project, when there is one.
+    pub(super) code: Option<String>,
+}
+
+/// The startup of a job that still runs.
+pub(super) fn startup(id: &str) -> Statement {
+    sql!(
+        "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
+           'problems', s.problems, 'competitors', s.competitors, 'proof', s.proof, 'identity', s.identity,
+           'hasArchive', json(iif(s.archive IS NULL, 'false', 'true')), 'code', p.code) AS json
+         FROM startups s LEFT JOIN projects p ON p.id = s.id WHERE s.id = ?1 AND s.status = 'processing'",
+        id
+    )
+}
+
+/// A startup that is asked for.
+#[derive(Debug)]
+pub(super) struct New<'a> {
+    pub(super) id: &'a str,
+    pub(super) job_id: &'a str,
+    pub(super) user: &'a str,
+    pub(super) prompt: &'a str,
+    pub(super) name: &'a str,
+    pub(super) proof: Option<&'a str>,
+}
+
+/// Fails the batch when the user has as many jobs running as they may.
+pub(super) fn may_run(user: &str, most: u32) -> Statement {
+    guard!(
+        "SELECT 1 WHERE (SELECT count(*) FROM startups WHERE user_id = ?1 AND status = 'processing') < ?2",
+        user,
+        most
+    )
+}
+
+pub(super) fn create(new: &New<'_>, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO startups (id, job_id, user_id, prompt, name, proof, created_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7 WHERE ",
+            is_somebody!("?3")
+        ),
+        new.id,
+        new.job_id,
+        new.user,
+        new.prompt,
+        new.name,
+        new.proof,
+        now
+    )
+}
+
+pub(super) fn exists(job_id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('id', id) AS json FROM startups WHERE job_id = ?1 AND user_id = ?2",
+        job_id,
+        user
+    )
+}
+
+/// How far a step makes a job; never less far than it was.
+pub(super) fn progress(id: &str, percent: u32, now: i64) -> Statement {
+    sql!(
+        "UPDATE startups SET progress = max(progress, CAST(?2 AS INTEGER)), updated_at = ?3
+         WHERE id = ?1 AND status = 'processing'",
+        id,
+        percent,
+        now
+    )
+}
+
+/// What was asked of Claude, and what it cost.
+pub(super) fn spend(id: &str, input_tokens: i64, output_tokens: i64, cost_micro_usd: i64) -> Statement {
+    sql!(
+        "UPDATE startups SET input_tokens = input_tokens + ?2, output_tokens = output_tokens + ?3,
+           cost_micro_usd = cost_micro_usd + ?4 WHERE id = ?1",
+        id,
+        input_tokens,
+        output_tokens,
+        cost_micro_usd
+    )
+}
+
+/// What discovery found: `{"source", "competitors": […]}`.
+pub(super) fn found(id: &str, competitors: &str) -> Statement {
+    sql!("UPDATE startups SET competitors = ?2 WHERE id = ?1", id, competitors)
+}
+
+/// What a turn of building has made, as a version of the project, which the
+/// first one makes.
+pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 2] {
+    [
+        sql!(
+            "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at)
+             SELECT id, user_id, ?2, substr(prompt, 1, 2000), ?3, 1, ?4, ?4 FROM startups WHERE id = ?1
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, code = excluded.code, version = version + 1,
+               revision = revision + 1, updated_at = excluded.updated_at WHERE code IS NOT excluded.code",
+            startup.id.as_str(),
+            name,
+            code,
+            now
+        ),
+        crate::store::projects::record_version(&startup.id, &startup.user_id, "generate", None),
+    ]
+}
+
+/// How a turn of building ended.
+pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &str) -> Statement {
+    sql!(
+        "UPDATE startups SET name = ?2, turns = ?3, problems = ?4, model = ?5 WHERE id = ?1",
+        id,
+        name,
+        turns,
+        problems,
+        model
+    )
+}
+
+/// `archive` is `{"key", "bytes", "etag", "slug"}`. The one before it, of other
+/// bytes, is left for the sweep.
+pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> [Statement; 2] {
+    [
+        sql!(
+            "INSERT OR IGNORE INTO unused_files (key)
+             SELECT json_extract(archive, '$.key') FROM startups
+             WHERE id = ?1 AND json_extract(archive, '$.key') <> json_extract(?2, '$.key')",
+            id,
+            archive
+        ),
+        sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack),
+    ]
+}
+
+/// What marketing made; `video` is JSON.
+#[derive(Debug)]
+pub(super) struct Marketed<'a> {
+    pub(super) tagline: &'a str,
+    /// JSON.
+    pub(super) channels: &'a str,
+    /// HTML, and the word by which it is seen.
+    pub(super) deck: &'a str,
+    pub(super) deck_token: &'a str,
+    /// JSON.
+    pub(super) video: &'a str,
+}
+
+pub(super) fn marketed(id: &str, made: &Marketed<'_>) -> Statement {
+    sql!(
+        "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5, video = ?6 WHERE id = ?1",
+        id,
+        made.tagline,
+        made.channels,
+        made.deck,
+        made.deck_token,
+        made.video
+    )
+}
+
+/// What is known of who made it; `identity` is JSON. A proof that was checked
+/// is needed no more.
+pub(super) fn identified(id: &str, verified: bool, identity: &str) -> Statement {
+    sql!(
+        "UPDATE startups SET verified = ?2, identity = ?3, proof = NULL WHERE id = ?1",
+        id,
+        i64::from(verified),
+        identity
+    )
+}
+
+/// The job has ended like this.
+pub(super) fn end(id: &str, status: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress), proof = iif(?2 = 'failed', proof, NULL),
+           updated_at = ?3 WHERE id = ?1 AND status = 'processing'",
+        id,
+        status,
+        now
+    )
+}
+
+/// Begins it again; building gets all of its turns once more.
+pub(super) fn reopen(id: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE startups SET status = 'processing', turns = 0, updated_at = ?2
+         WHERE id = ?1 AND status IN ('failed', 'cancelled')",
+        id,
+        now
+    )
+}
+
+/// A job for who asked for it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owned {
+    pub(super) id: String,
+    pub(super) status: String,
+}
+
+pub(super) fn owned(job_id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('id', id, 'status', status) AS json FROM startups WHERE job_id = ?1 AND user_id = ?2",
+        job_id,
+        user
+    )
+}
+
+/// One of the three steps that people see: done at `$ends`, begun at `$begins`.
+macro_rules! seen_step {
+    ($id:literal, $title:literal, $begins:literal, $ends:literal) => {
+        concat!(
+            "json_object('id', ",
+            $id,
+            ", 'title', '",
+            $title,
+            "', 'status', CASE
+               WHEN s.progress >= ",
+            $ends,
+            " THEN 'completed'
+               WHEN s.progress < ",
+            $begins,
+            " THEN 'pending'
+               WHEN s.status = 'processing' THEN 'in_progress' ELSE 'failed' END)"
+        )
+    };
+}
+
+/// How a job stands, without its log: columns of `startups s JOIN jobs j`.
+macro_rules! standing_json {
+    ($more:expr) => {
+        concat!(
+            "json_object('job_id', s.job_id, 'status', s.status, 'progress', s.progress, 'steps', json_array(",
+            seen_step!(1, "Finding competitors", 10, 33),
+            ",",
+            seen_step!(2, "Building MVP", 33, 66),
+            ",",
+            seen_step!(3, "Packaging startup", 66, 90),
+            ")",
+            $more,
+            ", 'project_id', iif(s.status = 'completed', s.id, NULL),
+             'project_name', s.name, 'error', iif(s.status = 'failed', j.error, NULL),
+             'usage', json_object('model', s.model, 'input_tokens', s.input_tokens,
+               'output_tokens', s.output_tokens, 'cost_micro_usd', s.cost_micro_usd))"
+        )
+    };
+}
+
+macro_rules! log_line {
+    () => {
+        "'timestamp', strftime('%H:%M:%S', created_at / 1000.0, 'unixepoch'), 'message', message, 'type', level"
+    };
+}
+
+/// `overdue job\n{status}`
+pub(super) fn status(job_id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?3), '')
+               || char(10) || ",
+            standing_json!(concat!(
+                ", 'logs', (SELECT json_group_array(json(line)) FROM (SELECT json_object(",
+                log_line!(),
+                ") AS line FROM job_logs WHERE job_id = j.id ORDER BY seq))"
+            )),
+            " AS json FROM startups s JOIN jobs j ON j.id = s.job_id WHERE s.job_id = ?1 AND s.user_id = ?2"
+        ),
+        job_id,
+        user,
+        now
+    )
+}
+
+/// How it stands, with the log lines after `seen`.
+pub(super) fn standing(job_id: &str, user: &str, seen: i64, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('status', ",
+            standing_json!(""),
+            ", 'ended', json(iif(s.status = 'processing', 'false', 'true')),
+               'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4),
+               'logs', (SELECT json_group_array(json(line)) FROM (
+                 SELECT json_object('seq', seq, ",
+            log_line!(),
+            ") AS line
+                 FROM job_logs WHERE job_id = j.id AND seq > ?3 ORDER BY seq))) AS json
+             FROM startups s JOIN jobs j ON j.id = s.job_id WHERE s.job_id = ?1 AND s.user_id = ?2"
+        ),
+        job_id,
+        user,
+        seen,
+        now
+    )
+}
+
+/// The jobs of a user, newest first, without their logs.
+pub(super) fn list(user: &str, page: &Page) -> Statement {
+    let (key, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM startups WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: "json_object('job_id', job_id, 'status', status, 'progress', progress,
+                     'project_id', iif(status = 'completed', id, NULL), 'project_name', name, 'prompt', prompt,
+                     'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch'))",
+            bytes: "length(CAST(prompt AS BLOB)) + 400"
+        ),
+        user,
+        key,
+        id,
+        page.limit
+    )
+}
+
+/// A startup that is complete, as its owner sees it. `origin` is where decks are.
+pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('project_id', s.id, 'project_name', s.name, 'tagline', coalesce(s.tagline, ''),
+               'prompt', s.prompt, 'stack', json(s.stack), 'verified', json(iif(s.verified, 'true', 'false')),
+               'marketing_assets', json_object(
+                 'video', json(s.video),
+                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', 5,
+                   'status', iif(s.deck IS NULL, 'failed', 'completed'))),
+               'launch_channels', json(s.channels),
+               'competitors', json_extract(s.competitors, '$.competitors'),
+               'competitors_source', json_extract(s.competitors, '$.source'),
+               'identity', json(s.identity),
+               'files', (SELECT json_group_array(json_object('path', f.key, 'bytes', length(CAST(f.value AS BLOB))))
+                         FROM json_each(coalesce(p.code, '{}')) f),
+               'usage', json_object('model', s.model, 'input_tokens', s.input_tokens,
+                 'output_tokens', s.output_tokens, 'cost_micro_usd', s.cost_micro_usd),
+               'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', s.created_at / 1000.0, 'unixepoch')) AS json
+             FROM startups s JOIN projects p ON p.id = s.id
+             WHERE s.id = ?1 AND s.user_id = ?2 AND s.status = 'completed'"
+        ),
+        id,
+        user,
+        origin
+    )
+}
+
+/// Where a startup's ZIP is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Archive {
+    pub(super) key: String,
+    pub(super) bytes: u64,
+    pub(super) etag: String,
+    pub(super) slug: String,
+}
+
+pub(super) fn archive(id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT archive AS json FROM startups WHERE id = ?1 AND user_id = ?2 AND status = 'completed' AND archive IS NOT NULL",
+        id,
+        user
+    )
+}
+
+pub(super) fn deck(token: &str) -> Statement {
+    sql!("SELECT deck AS json FROM startups WHERE deck_token = ?1 AND deck IS NOT NULL", token)
+}

@@ -1,0 +1,72 @@
+//! Files in R2: what is too large for a row, or is streamed.
+
+use serde::Deserialize;
+use worker::{Bucket, Env, Range};
+
+use super::{Database, Statement, sql};
+use crate::{
+    error::Error,
+    platform::{log, stream::Body},
+    settings::binding,
+};
+
+/// Objects deleted in one sweep; R2 takes no more at once.
+const MOST: u32 = 1_000;
+
+fn bucket(env: &Env) -> Result<Bucket, Error> {
+    env.bucket(binding::FILES).map_err(failed)
+}
+
+fn failed(error: worker::Error) -> Error {
+    Error::Internal(format!("R2: {error}"))
+}
+
+/// Writes an object. The same key is only ever given the same bytes.
+pub(crate) async fn put(env: &Env, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    bucket(env)?.put(key, bytes).execute().await.map(drop).map_err(failed)
+}
+
+/// Reads `length` bytes of an object from `offset` on, as a stream; none when
+/// there is no such object.
+pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Result<Option<Body>, Error> {
+    let range = Range::OffsetWithLength { offset, length };
+    let object = bucket(env)?.get(key).range(range).execute().await.map_err(failed)?;
+    let Some(body) = object.as_ref().and_then(worker::Object::body) else { return Ok(None) };
+    match body.response_body().map_err(failed)? {
+        worker::ResponseBody::Stream(stream) => Ok(Some(Body::new(stream))),
+        _ => Ok(None),
+    }
+}
+
+#[derive(Deserialize)]
+struct Unused {
+    key: String,
+}
+
+/// Deletes what nothing leads to any more. A key is forgotten only after its
+/// object is gone.
+pub(crate) async fn sweep(env: &Env) {
+    if let Err(error) = delete_unused(env).await {
+        log::failure("files.sweep", &error);
+    }
+}
+
+async fn delete_unused(env: &Env) -> Result<(), Error> {
+    let database = Database::open(env)?;
+    let unused: Vec<Unused> = database.query(unused()).await?.read()?;
+    if unused.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = unused.into_iter().map(|unused| unused.key).collect();
+    bucket(env)?.delete_multiple(keys.clone()).await.map_err(failed)?;
+    let keys = serde_json::to_string(&keys).map_err(|e| Error::Internal(e.to_string()))?;
+    database.query(forget(&keys)).await.map(drop)
+}
+
+fn unused() -> Statement {
+    sql!("SELECT json_object('key', key) AS json FROM unused_files LIMIT ?1", MOST)
+}
+
+fn forget(keys: &str) -> Statement {
+    sql!("DELETE FROM unused_files WHERE key IN (SELECT value FROM json_each(?1))", keys)
+}

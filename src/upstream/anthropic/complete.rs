@@ -1,0 +1,323 @@
+//! One question to Claude and its whole answer, for work that nobody watches
+//! byte by byte. Streamed all the same, since a long answer outlasts what a
+//! silent connection is given.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{
+    Prompt,
+    blocks::{self, SearchResult},
+    events::{Message, Usage},
+    models, open, request,
+};
+use crate::{
+    error::Error,
+    platform::{
+        clock::now_ms,
+        pump::{Deadlines, End},
+    },
+    settings::Settings,
+};
+
+/// A consumer of a queue has a quarter of an hour; the rest of it is for what
+/// the answer is wanted for.
+const ANSWER_MS: i64 = 10 * 60_000;
+/// How often a turn that the API pauses is gone on with.
+const CONTINUATIONS: u32 = 6;
+
+/// A question, and how it is to be answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) prompt: Prompt,
+    /// The longest answer, in tokens; none is as long as a chat's.
+    pub(crate) max_tokens: Option<u32>,
+    /// A JSON Schema that the answer keeps to. Every object in it needs
+    /// `"additionalProperties": false`; bounds of numbers, lengths and items
+    /// are not known to the API.
+    pub(crate) schema: Option<Value>,
+    /// How often Claude may search the web; 0 is not at all.
+    pub(crate) web_searches: u32,
+}
+
+impl Question {
+    /// A plain question to the model of the settings.
+    pub(crate) fn new(settings: &Settings, system: impl Into<String>, message: impl Into<String>) -> Self {
+        let prompt = Prompt {
+            model: settings.claude.model.clone(),
+            system: system.into(),
+            context: String::new(),
+            history: Vec::new(),
+            message: message.into(),
+        };
+        Self { prompt, max_tokens: None, schema: None, web_searches: 0 }
+    }
+
+    /// The request. Tools are offered, never forced, and no sampling setting
+    /// is sent: the models of the 5.5 generation refuse both.
+    fn body(&self) -> Value {
+        let mut body = request::body(&self.prompt);
+        let Some(fields) = body.as_object_mut() else { return body };
+        if let Some(most) = self.max_tokens {
+            fields.insert("max_tokens".to_owned(), most.min(models::max_tokens(&self.prompt.model)).into());
+        }
+        if let Some(schema) = &self.schema {
+            let format = json!({ "type": "json_schema", "schema": schema });
+            fields.insert("output_config".to_owned(), json!({ "format": format }));
+        }
+        if self.web_searches > 0 {
+            let tool =
+                json!({ "type": "web_search_20250305", "name": "web_search", "max_uses": self.web_searches });
+            fields.insert("tools".to_owned(), json!([tool]));
+        }
+        body
+    }
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// All is said.
+    Finished,
+    /// It became too long, and ends in the middle of something.
+    RanOut,
+    /// Claude will not answer; what it said until then is not to be used.
+    Refused,
+}
+
+/// An answer that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Completion {
+    pub(crate) text: String,
+    pub(crate) stop: Stop,
+    /// What its web searches have found.
+    pub(crate) found: Vec<SearchResult>,
+    /// The model that answered.
+    pub(crate) model: String,
+    pub(crate) usage: Usage,
+    /// Micro-dollars, the web searches included.
+    pub(crate) cost_micro_usd: i64,
+}
+
+impl Completion {
+    /// The answer to a question with a schema.
+    ///
+    /// # Errors
+    /// [`Error::Upstream`] when Claude refused or ran out, and when the text
+    /// is not what the schema says.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let failed = |code, detail: &str| Err(upstream(502, code, detail));
+        match self.stop {
+            Stop::Refused => {
+                return failed("upstream_refused", "Claude would not answer this; say it otherwise");
+            }
+            Stop::RanOut => return failed("upstream_ran_out", "Claude's answer became too long"),
+            Stop::Finished => {}
+        }
+        serde_json::from_str(&self.text).or_else(|_| {
+            failed("upstream_unreadable", "Claude's answer was not in the form that was asked for")
+        })
+    }
+}
+
+/// Why there is no answer, and what it has cost all the same.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// Micro-dollars; an estimate, for an answer that broke off has not told
+    /// its tokens.
+    pub(crate) cost_micro_usd: i64,
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// Asks `question` and reads the answer to its end.
+///
+/// # Errors
+/// [`Failed`]: without a key, when every attempt failed before its first
+/// byte, and when the answer was cut off, which is worth another try later.
+pub(crate) async fn complete(settings: &Settings, question: &Question) -> Result<Completion, Failed> {
+    complete_telling(settings, question, async |_| ()).await
+}
+
+/// The same; `so_far` gets the text that has come, every few seconds.
+///
+/// # Errors
+/// As of [`complete`].
+pub(crate) async fn complete_telling(
+    settings: &Settings,
+    question: &Question,
+    so_far: impl AsyncFn(&str),
+) -> Result<Completion, Failed> {
+    let mut request = question.body();
+    let ends_ms = now_ms().saturating_add(ANSWER_MS);
+    let mut answer = Completion {
+        text: String::new(),
+        stop: Stop::Finished,
+        found: Vec::new(),
+        model: question.prompt.model.clone(),
+        usage: Usage::default(),
+        cost_micro_usd: 0,
+    };
+    for _ in 0..=CONTINUATIONS {
+        let (message, content) = match round(settings, &request, ends_ms, &so_far).await {
+            Ok((message, content)) => (message, content),
+            Err(failed) => {
+                let cost_micro_usd = answer.cost_micro_usd.saturating_add(failed.cost_micro_usd);
+                return Err(Failed { cost_micro_usd, ..failed });
+            }
+        };
+        answer.add(&message);
+        answer.found.extend(blocks::search_results(&content));
+        if !message.is_paused() {
+            return Ok(answer);
+        }
+        go_on(&mut request, content);
+    }
+    Err(Failed {
+        error: upstream(502, "upstream_interrupted", "Claude paused again and again without an answer"),
+        cost_micro_usd: answer.cost_micro_usd,
+    })
+}
+
+impl Completion {
+    /// Takes in a message, the whole answer or a part of it.
+    fn add(&mut self, message: &Message) {
+        self.text.push_str(&message.text);
+        self.stop = match (message.was_refused(), message.ran_out()) {
+            (true, _) => Stop::Refused,
+            (false, true) => Stop::RanOut,
+            (false, false) => Stop::Finished,
+        };
+        self.cost_micro_usd =
+            self.cost_micro_usd.saturating_add(models::cost_of_answer(&self.model, message));
+        self.usage.input_tokens += message.usage.input_tokens;
+        self.usage.output_tokens += message.usage.output_tokens;
+        self.usage.cache_creation_input_tokens += message.usage.cache_creation_input_tokens;
+        self.usage.cache_read_input_tokens += message.usage.cache_read_input_tokens;
+        if let Some(model) = &message.model {
+            self.model.clone_from(model);
+        }
+    }
+}
+
+/// One request: its message, and with tools its content blocks.
+async fn round(
+    settings: &Settings,
+    request: &Value,
+    ends_ms: i64,
+    so_far: impl AsyncFn(&str),
+) -> Result<(Message, Vec<Value>), Failed> {
+    let deadlines =
+        Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: (ends_ms - now_ms()).max(0) };
+    let source =
+        open(settings, request, deadlines).await.map_err(|error| Failed { error, cost_micro_usd: 0 })?;
+    let outcome = source.collect(deadlines, async |bytes| so_far(&Message::of(&bytes).text).await).await;
+    let message = Message::of(&outcome.received);
+    if !message.is_complete() {
+        let model = request.get("model").and_then(Value::as_str).unwrap_or_default();
+        let cost_micro_usd = models::cost_of_answer(model, &message);
+        return Err(Failed { error: interrupted(&message, outcome.end), cost_micro_usd });
+    }
+    let has_tools = request.get("tools").is_some();
+    Ok((message, if has_tools { blocks::content(&outcome.received) } else { Vec::new() }))
+}
+
+/// A paused turn goes on when it gets back what was said, unchanged.
+fn go_on(request: &mut Value, content: Vec<Value>) {
+    if let Some(messages) = request.get_mut("messages").and_then(Value::as_array_mut) {
+        messages.push(json!({ "role": "assistant", "content": content }));
+    }
+}
+
+fn interrupted(message: &Message, end: End) -> Error {
+    match (message.error, end) {
+        (Some("overloaded_error"), _) => {
+            upstream(503, "upstream_overloaded", "Claude became overloaded and broke off")
+        }
+        (Some(_), _) => upstream(502, "upstream_error", "Claude broke off with an error"),
+        (None, End::Stalled) => upstream(504, "upstream_timeout", "Claude fell silent"),
+        (None, End::Abandoned | End::TooLong) => {
+            upstream(504, "upstream_timeout", "Claude's answer would not end")
+        }
+        (None, End::Closed | End::Cut) => {
+            upstream(502, "upstream_interrupted", "Claude's answer was cut off")
+        }
+    }
+}
+
+fn upstream(status: u16, code: &'static str, detail: &str) -> Error {
+    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        Question::new(&Settings::for_test(&[]), "You plan.", "A clock")
+    }
+
+    #[test]
+    fn a_question_asks_for_what_it_says_and_never_forces_a_tool() {
+        let plain = question().body();
+        assert_eq!((plain.get("tools"), plain.get("output_config")), (None, None));
+        let schema = json!({ "type": "object", "additionalProperties": false });
+        let asked =
+            Question { max_tokens: Some(900), schema: Some(schema.clone()), web_searches: 3, ..question() }
+                .body();
+        assert_eq!(asked["max_tokens"], 900);
+        assert_eq!(asked["output_config"]["format"], json!({ "type": "json_schema", "schema": schema }));
+        assert_eq!(asked["tools"][0]["max_uses"], 3);
+        assert_eq!((asked.get("tool_choice"), asked.get("temperature")), (None, None));
+        let too_long = Question { max_tokens: Some(u32::MAX), ..question() }.body();
+        assert_eq!(too_long["max_tokens"], plain["max_tokens"]);
+    }
+
+    fn stream(stop: &str, text: &str) -> Message {
+        let (start, delta) = (
+            r#"{"type":"message_start","message":{"model":"claude-sonnet-5-5","usage":{"input_tokens":10}}}"#,
+            json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } }),
+        );
+        let end = json!({ "type": "message_delta", "delta": { "stop_reason": stop },
+            "usage": { "output_tokens": 100, "server_tool_use": { "web_search_requests": 2 } } });
+        let stop = r#"{"type":"message_stop"}"#;
+        Message::of(format!("data: {start}\n\ndata: {delta}\n\ndata: {end}\n\ndata: {stop}\n\n").as_bytes())
+    }
+
+    fn answer(parts: &[(&str, &str)]) -> Completion {
+        let mut answer = Completion {
+            text: String::new(),
+            stop: Stop::Finished,
+            found: Vec::new(),
+            model: "claude-sonnet-5-5".to_owned(),
+            usage: Usage::default(),
+            cost_micro_usd: 0,
+        };
+        for (stop, text) in parts {
+            answer.add(&stream(stop, text));
+        }
+        answer
+    }
+
+    #[test]
+    fn the_parts_of_an_answer_are_added_up_with_their_searches() {
+        let whole = answer(&[("pause_turn", "[1,"), ("end_turn", "2]")]);
+        assert_eq!(whole.read::<Vec<u8>>(), Ok(vec![1, 2]));
+        assert_eq!((whole.usage.input_tokens, whole.usage.output_tokens), (20, 200));
+        assert_eq!(whole.cost_micro_usd, 2 * (20 + 1_000 + 2 * 10_000));
+    }
+
+    #[test]
+    fn a_refusal_and_an_answer_that_ran_out_are_told_apart() {
+        let (refused, long) = (answer(&[("refusal", "[1]")]), answer(&[("max_tokens", "[1]")]));
+        assert_eq!((refused.stop, long.stop), (Stop::Refused, Stop::RanOut));
+        assert_eq!(refused.read::<Vec<u8>>().unwrap_err().code(), "upstream_refused");
+        assert_eq!(long.read::<Vec<u8>>().unwrap_err().code(), "upstream_ran_out");
+        assert_eq!(answer(&[("end_turn", "1")]).read::<Vec<u8>>().unwrap_err().code(), "upstream_unreadable");
+    }
+}

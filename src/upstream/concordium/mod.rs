@@ -1,0 +1,224 @@
+//! Concordium: whether a person's proof of identity holds, by its verifier
+//! (https://github.com/Concordium/concordium-web3id), and data registered on
+//! its chain, by its wallet proxy.
+//!
+//! Registering takes three steps, so that it happens once: [`prepare`] signs a
+//! transaction, whose bytes the caller keeps; [`submit`] sends them, as often
+//! as it takes; [`status`] tells what became of them.
+
+pub(crate) mod address;
+pub(crate) mod presentation;
+pub(crate) mod transaction;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use worker::Method;
+
+use self::{
+    presentation::{Mismatch, Proved},
+    transaction::{Header, Signed},
+};
+use super::retry::Advice;
+use crate::{
+    error::Error,
+    platform::{
+        clock::now_ms,
+        fetch::{self, Outgoing},
+    },
+    settings::{Registrar, Settings},
+};
+
+/// The longest answer, in bytes.
+const LONGEST_ANSWER: usize = 256 * 1024;
+const DEADLINE_MS: u64 = 20_000;
+/// How long a transaction may take to get into a block.
+const LIFETIME_S: u64 = 600;
+
+/// An answer of either service.
+struct Answer {
+    status: u16,
+    body: String,
+    retry_after_s: Option<i64>,
+}
+
+/// Whether somebody's proof holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Verified(Proved),
+    /// In words for who sent the proof.
+    NotVerified(&'static str),
+}
+
+/// Has a presentation verified as the answer to the challenge that was given
+/// on the day `since` (`YYYYMMDD`), by [`presentation::request`].
+///
+/// # Errors
+/// [`Error::Upstream`] when the verifier cannot tell.
+pub(crate) async fn verify(
+    presentation: &Value,
+    challenge: &str,
+    since: &str,
+    settings: &Settings,
+) -> Result<Verdict, Error> {
+    let concordium = &settings.concordium;
+    let url = format!("{}/v0/verify", concordium.verifier_url);
+    let answer = call(Outgoing::post_json(url, presentation.to_string()), settings).await?;
+    match answer.status {
+        200 => {}
+        400 | 422 => {
+            return Ok(Verdict::NotVerified("Concordium's verifier says that the proof is not valid"));
+        }
+        404 => return Ok(Verdict::NotVerified("The credential of the proof is not on Concordium's chain")),
+        _ => return Err(answer.failure()),
+    }
+    let proved: Proved = answer.read()?;
+    Ok(match proved.check(challenge, since, concordium.network) {
+        Ok(()) => Verdict::Verified(proved),
+        Err(Mismatch::Challenge) => Verdict::NotVerified("The proof answers another challenge than ours"),
+        Err(Mismatch::Statement) => Verdict::NotVerified("The proof is not of what was asked for"),
+    })
+}
+
+/// Signs the registration of `text`, at most 254 bytes, with the account's
+/// next sequence number. Nothing is sent: keep what this gives, then
+/// [`submit`] it. Of two that are prepared at once, one will not happen.
+///
+/// # Errors
+/// [`Error::Upstream`] when the account's sequence number cannot be read.
+pub(crate) async fn prepare(text: &str, registrar: &Registrar, settings: &Settings) -> Result<Signed, Error> {
+    #[derive(Deserialize)]
+    struct Next {
+        nonce: u64,
+    }
+    let url = format!("{}/v0/accNonce/{}", settings.concordium.wallet_proxy_url, registrar.sender);
+    let answer = call(Outgoing::get(url), settings).await?;
+    if answer.status == 404 {
+        return Err(Error::NotConfigured {
+            variable: "CONCORDIUM_SENDER",
+            detail: "The account of CONCORDIUM_SENDER is not on Concordium's chain".to_owned(),
+        });
+    }
+    let Next { nonce } = answer.good()?.read()?;
+    let now_s = u64::try_from(now_ms() / 1000).unwrap_or_default();
+    let header = Header { sender: registrar.sender, nonce, expires_s: now_s + LIFETIME_S };
+    let data = transaction::cbor_text(text);
+    let signed = data.and_then(|data| transaction::register_data(&header, &data, &registrar.key));
+    signed.ok_or_else(|| Error::Internal("too much to register on Concordium's chain".to_owned()))
+}
+
+/// Sends a transaction; again and again is as good as once.
+///
+/// # Errors
+/// [`Error::Upstream`] when the wallet proxy has not taken it.
+pub(crate) async fn submit(signed: &Signed, settings: &Settings) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Submission {
+        submission_id: String,
+    }
+    let url = format!("{}/v0/submitRawTransaction", settings.concordium.wallet_proxy_url);
+    let request = Outgoing::new(Method::Put, url)
+        .with("content-type", "application/octet-stream")
+        .with_body(signed.bytes.clone());
+    let answer = call(request, settings).await?;
+    if answer.status == 400 && status(&signed.hash, settings).await? != Status::Absent {
+        // It was taken before, and is not taken twice.
+        return Ok(());
+    }
+    let submission: Submission = answer.good()?.read()?;
+    if submission.submission_id == signed.hash { Ok(()) } else { Err(unreadable()) }
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Not known: not sent, or never to happen. Once it has expired a new one
+    /// may be prepared.
+    Absent,
+    /// On its way; ask again.
+    Pending,
+    /// On chain for good.
+    Registered,
+    /// On chain for good, and refused there.
+    Rejected,
+}
+
+/// What became of the transaction with this hash.
+///
+/// # Errors
+/// [`Error::Upstream`] when the wallet proxy cannot tell.
+pub(crate) async fn status(hash: &str, settings: &Settings) -> Result<Status, Error> {
+    let url = format!("{}/v0/submissionStatus/{hash}", settings.concordium.wallet_proxy_url);
+    let answer = call(Outgoing::get(url), settings).await?;
+    let told: Told = answer.good()?.read()?;
+    told.meaning().ok_or_else(unreadable)
+}
+
+#[derive(Deserialize)]
+struct Told {
+    status: String,
+    outcome: Option<String>,
+}
+
+impl Told {
+    fn meaning(&self) -> Option<Status> {
+        match (self.status.as_str(), self.outcome.as_deref()) {
+            ("absent", _) => Some(Status::Absent),
+            ("received" | "committed", _) => Some(Status::Pending),
+            ("finalized", Some("success")) => Some(Status::Registered),
+            ("finalized", Some("reject")) => Some(Status::Rejected),
+            _ => None,
+        }
+    }
+}
+
+async fn call(request: Outgoing, settings: &Settings) -> Result<Answer, Error> {
+    let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
+    let unreached = |_| upstream(502, "upstream_unreachable", "Concordium cannot be reached", None);
+    let answer = fetch::send(request, deadline_ms).await.map_err(unreached)?;
+    let (status, advice) = (answer.status(), Advice::read(|name| answer.header(name), now_ms()));
+    let body = answer.text(LONGEST_ANSWER, deadline_ms).await.map_err(unreached)?;
+    Ok(Answer { status, body, retry_after_s: advice.after_s() })
+}
+
+impl Answer {
+    fn good(self) -> Result<Self, Error> {
+        if self.status == 200 { Ok(self) } else { Err(self.failure()) }
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.body).map_err(|_| unreadable())
+    }
+
+    fn failure(&self) -> Error {
+        let detail = format!("Concordium answered {}", self.status);
+        upstream(if self.status == 429 { 429 } else { 502 }, "upstream_error", &detail, self.retry_after_s)
+    }
+}
+
+fn unreadable() -> Error {
+    upstream(502, "upstream_unreadable", "Concordium answered something that is not its API", None)
+}
+
+fn upstream(status: u16, code: &'static str, detail: &str, retry_after_s: Option<i64>) -> Error {
+    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_final_transaction_has_happened() {
+        let meaning = |status: &str, outcome: Option<&str>| {
+            Told { status: status.to_owned(), outcome: outcome.map(str::to_owned) }.meaning()
+        };
+        assert_eq!(meaning("absent", None), Some(Status::Absent));
+        assert_eq!(meaning("received", None), Some(Status::Pending));
+        assert_eq!(meaning("committed", Some("success")), Some(Status::Pending));
+        assert_eq!(meaning("finalized", Some("success")), Some(Status::Registered));
+        assert_eq!(meaning("finalized", Some("reject")), Some(Status::Rejected));
+        assert_eq!(meaning("finalized", Some("ambiguous")), None);
+        assert_eq!(meaning("", None), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! A person who proves to be one: what we ask their Concordium wallet for,
+//! and whether what came back is that. Pure.
+//!
+//! We ask for one thing that gives nothing of the person away: that an
+//! identity provider of Concordium has seen a document of theirs which is
+//! still valid. The verifier checks the cryptography; that the proof is an
+//! answer to our question, and a fresh one, is for us to check.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::settings::ConcordiumNetwork;
+
+/// The attribute with the last day of an identity document, `YYYYMMDD`.
+const EXPIRY: &str = "idDocExpiresAt";
+/// After every document's last day.
+const NEVER: &str = "99990101";
+/// The identity providers by their numbers on chain. A wallet offers those
+/// credentials that are of one of them.
+const PROVIDERS: std::ops::Range<u32> = 0..8;
+
+/// What a wallet is asked for, as its `requestVerifiablePresentation` takes
+/// it. `challenge` is 64 hex digits, used once; `today` is `YYYYMMDD`.
+pub(crate) fn request(challenge: &str, today: &str) -> Value {
+    json!({
+        "challenge": challenge,
+        "credentialStatements": [{
+            "idQualifier": { "type": "cred", "issuers": PROVIDERS.collect::<Vec<_>>() },
+            "statement": [{ "type": "AttributeInRange", "attributeTag": EXPIRY, "lower": today, "upper": NEVER }],
+        }],
+    })
+}
+
+/// The challenge that a presentation says it answers. Only the verifier
+/// knows whether it does.
+pub(crate) fn challenge_of(presentation: &Value) -> Option<&str> {
+    let challenge = presentation.get("presentationContext")?.as_str()?;
+    (challenge.len() == 64 && challenge.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        .then_some(challenge)
+}
+
+/// What the verifier has found to be proved.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Proved {
+    /// The block whose state it was checked against.
+    pub(crate) block: String,
+    #[serde(default)]
+    pub(crate) block_time: String,
+    challenge: String,
+    credential_statements: Vec<Proof>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Proof {
+    /// `did:ccd:{network}:cred:{credential}`
+    id: String,
+    statement: Vec<Statement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Statement {
+    #[serde(rename = "type")]
+    kind: String,
+    attribute_tag: Value,
+    lower: Option<Value>,
+    upper: Option<Value>,
+}
+
+/// Why a proof is good and yet not the one that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// It answers another challenge.
+    Challenge,
+    /// It proves something else, or about somebody on another network.
+    Statement,
+}
+
+impl Proved {
+    /// Whether this is what [`request`] asked for: `since` is the day on which
+    /// it did, `YYYYMMDD`.
+    pub(super) fn check(
+        &self,
+        challenge: &str,
+        since: &str,
+        network: ConcordiumNetwork,
+    ) -> Result<(), Mismatch> {
+        if self.challenge != challenge {
+            return Err(Mismatch::Challenge);
+        }
+        let holder = format!("did:ccd:{}:cred:", network.name());
+        let is_asked_for = |statement: &Statement| {
+            let day = |bound: &Option<Value>| bound.as_ref().and_then(Value::as_str).map(str::to_owned);
+            statement.kind == "AttributeInRange"
+                && statement.attribute_tag == EXPIRY
+                && day(&statement.lower).is_some_and(|lower| is_day(&lower) && *lower >= *since)
+                && day(&statement.upper).is_some_and(|upper| is_day(&upper))
+        };
+        match self.credential_statements.as_slice() {
+            [proof] if proof.id.starts_with(&holder) && proof.statement.iter().any(is_asked_for) => Ok(()),
+            _ => Err(Mismatch::Statement),
+        }
+    }
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHALLENGE: &str = "dbd9887999b7ce48236f86fa35d29dd7a8335287b422b186e11ec6d1d02b3291";
+    const TODAY: &str = "20261121";
+
+    fn answer() -> Value {
+        let asked = request(CHALLENGE, TODAY);
+        json!({
+            "block": "c4fa", "blockTime": "2026-11-21T10:00:00Z", "challenge": CHALLENGE,
+            "credentialStatements": [
+                { "id": "did:ccd:testnet:cred:8567", "statement": asked["credentialStatements"][0]["statement"] },
+            ],
+        })
+    }
+
+    fn check(answer: Value) -> Result<(), Mismatch> {
+        let proved: Proved = serde_json::from_value(answer).unwrap();
+        proved.check(CHALLENGE, TODAY, ConcordiumNetwork::Testnet)
+    }
+
+    #[test]
+    fn a_proof_of_what_was_asked_for_is_good() {
+        assert_eq!(check(answer()), Ok(()));
+    }
+
+    #[test]
+    fn a_good_proof_of_something_else_is_not() {
+        let with = |pointer: &str, value: Value| {
+            let mut answer = answer();
+            *answer.pointer_mut(pointer).unwrap() = value;
+            check(answer)
+        };
+        assert_eq!(with("/challenge", "00".into()), Err(Mismatch::Challenge));
+        for (pointer, value) in [
+            ("/credentialStatements", json!([])),
+            ("/credentialStatements/0/id", json!("did:ccd:mainnet:cred:8567")),
+            ("/credentialStatements/0/id", json!("did:ccd:testnet:sci:4718:0/credentialEntry/2eec")),
+            ("/credentialStatements/0/statement", json!([])),
+            ("/credentialStatements/0/statement/0/type", json!("AttributeNotInSet")),
+            ("/credentialStatements/0/statement/0/attributeTag", json!("dob")),
+            ("/credentialStatements/0/statement/0/lower", json!("20201121")),
+            ("/credentialStatements/0/statement/0/lower", json!("3")),
+            ("/credentialStatements/0/statement/0/lower", json!(30_000_000)),
+            ("/credentialStatements/0/statement/0/upper", json!(null)),
+        ] {
+            assert_eq!(with(pointer, value.clone()), Err(Mismatch::Statement), "{pointer} {value}");
+        }
+    }
+
+    #[test]
+    fn a_presentation_names_its_challenge() {
+        assert_eq!(challenge_of(&json!({ "presentationContext": CHALLENGE })), Some(CHALLENGE));
+        for odd in
+            [json!({}), json!([]), json!({ "presentationContext": "x" }), json!({ "presentationContext": 7 })]
+        {
+            assert_eq!(challenge_of(&odd), None);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Google's Custom Search JSON API, which takes no new customers and ends on
+//! 2027-01-01: `GET /customsearch/v1`, the key in the query
+//! (https://developers.google.com/custom-search/v1/reference/rest/v1/cse/list).
+
+use serde::Deserialize;
+
+use super::{Hit, LONGEST_ANSWER, encoded, refused, unreadable};
+use crate::{error::Error, platform::fetch::Outgoing, settings::Settings, upstream::download};
+
+const NAME: &str = "Google";
+const MOST: usize = 10;
+
+#[derive(Deserialize)]
+struct Answer {
+    /// Missing when nothing was found.
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    link: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    snippet: String,
+}
+
+pub(super) async fn search(
+    base_url: &str,
+    key: &str,
+    engine: &str,
+    query: &str,
+    count: usize,
+    settings: &Settings,
+) -> Result<Vec<Hit>, Error> {
+    let (key, engine, query, num) = (encoded(key), encoded(engine), encoded(query), count.clamp(1, MOST));
+    let url = format!("{base_url}/customsearch/v1?key={key}&cx={engine}&q={query}&num={num}&safe=active");
+    let body = download::get_patiently(Outgoing::get(url), LONGEST_ANSWER, settings)
+        .await
+        .map_err(|refusal| refused(NAME, "GOOGLE_API_KEY and GOOGLE_CSE_ID", &refusal))?;
+    let answer: Answer = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
+    Ok(answer
+        .items
+        .into_iter()
+        .map(|item| Hit::of(&item.title, item.link, &item.snippet))
+        .take(count)
+        .collect())
+}

@@ -1,0 +1,219 @@
+//! Which addresses are those of public pages. Pure.
+//!
+//! Whoever names an address could mean a machine of ours, or of our
+//! provider's, instead of a page (server-side request forgery). So an address
+//! of the public web has a name with a dot in it and nothing else that is
+//! out of the ordinary; what a parser makes of odd spellings (`0x7f.1`,
+//! `２１３.0.0.1`, `https:\\host`) is judged, not how it is written.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// The longest address, in bytes.
+const LONGEST: usize = 2_048;
+
+/// Ends of names that are no public site's: names of private networks, and
+/// names that the root will never hold.
+const PRIVATE: &[&str] = &[
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "arpa",
+    "onion",
+    "invalid",
+    "test",
+];
+
+/// Workers may not be made to call each other, or themselves, in circles.
+const LOOPS: &[&str] = &["workers.dev"];
+
+/// Why an address is not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    NotAnUrl,
+    /// Anything but https on its own port, or a name and password in it.
+    NotPlainHttps,
+    /// A number instead of a name.
+    IpAddress,
+    /// A name of a private network, or of our own.
+    PrivateName,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAnUrl => "its address is not a URL",
+            Self::NotPlainHttps => "its address is not plain https",
+            Self::IpAddress => "its address is a number, not a name",
+            Self::PrivateName => "its name is not one of the public web",
+        })
+    }
+}
+
+/// The address of a public page, without its fragment. `own` is the domain
+/// under which we host apps.
+pub(crate) fn public(text: &str, own: Option<&str>) -> Result<Url, Refused> {
+    if text.len() > LONGEST {
+        return Err(Refused::NotAnUrl);
+    }
+    let mut url = Url::parse(text).map_err(|_| Refused::NotAnUrl)?;
+    let is_plain = url.scheme() == "https"
+        && url.port().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !is_plain {
+        return Err(Refused::NotPlainHttps);
+    }
+    match url.host() {
+        None => return Err(Refused::NotAnUrl),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(Refused::IpAddress),
+        Some(Host::Domain(name)) if !is_public(name, own) => return Err(Refused::PrivateName),
+        Some(Host::Domain(_)) => {}
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn is_public(name: &str, own: Option<&str>) -> bool {
+    let is_within =
+        |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    name.contains('.')
+        && name.split('.').all(|label| !label.is_empty())
+        && !PRIVATE.iter().chain(LOOPS).copied().chain(own).any(is_within)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn refused(text: &str) -> Option<Refused> {
+        public(text, Some("hatch-apps.example")).err()
+    }
+
+    #[test]
+    fn a_page_of_the_public_web_is_fetched() {
+        for (text, url) in [
+            ("https://acme.example", "https://acme.example/"),
+            ("https://Acme.Example:443/a/../b?q=1#part", "https://acme.example/b?q=1"),
+            ("https://bücher.example/", "https://xn--bcher-kva.example/"),
+            ("https://notworkers.dev/", "https://notworkers.dev/"),
+            ("https://local.example/", "https://local.example/"),
+        ] {
+            assert_eq!(public(text, None).unwrap().as_str(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_https_is_refused() {
+        for text in [
+            "http://acme.example/",
+            "ftp://acme.example/",
+            "file:///etc/passwd",
+            "data:text/html,hi",
+            "https://user@acme.example/",
+            "https://user:password@acme.example/",
+            "https://acme.example:8443/",
+            "https://acme.example:80/",
+        ] {
+            assert_eq!(refused(text), Some(Refused::NotPlainHttps), "{text}");
+        }
+        for text in ["", "acme.example", "//acme.example", "https://", "https://a b.example/"] {
+            assert_eq!(refused(text), Some(Refused::NotAnUrl), "{text}");
+        }
+        assert_eq!(
+            refused(&format!("https://acme.example/{}", "a".repeat(LONGEST))),
+            Some(Refused::NotAnUrl)
+        );
+    }
+
+    #[test]
+    fn a_number_in_any_notation_is_refused() {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "017700000001",
+            "0x7f000001",
+            "0x7f.0.0.1",
+            "0177.0.0.1",
+            "10.0.0.1",
+            "169.254.169.254",
+            "0xa9fea9fe",
+            "8.8.8.8",
+            "127.0.0.1.",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[64:ff9b::a00:1]",
+            "１２７.0.0.1",
+            "%31%32%37.0.0.1",
+            "127。0。0。1",
+        ] {
+            assert_eq!(refused(&format!("https://{host}/")), Some(Refused::IpAddress), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_of_the_public_web_is_refused() {
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "app.localhost",
+            "intranet",
+            "metadata",
+            "printer.local",
+            "metadata.google.internal",
+            "db.internal.",
+            "router.lan",
+            "1.0.0.127.in-addr.arpa",
+            "x.onion",
+            "hatch.someone.workers.dev",
+            "workers.dev",
+            "shop.hatch-apps.example",
+            "hatch-apps.example",
+            "a..example",
+        ] {
+            assert_eq!(refused(&format!("https://{host}/")), Some(Refused::PrivateName), "{host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_ipv4_address_is_fetched_however_it_is_written(address: u32, form in 0_u8..6) {
+            let [a, b, c, d] = address.to_be_bytes();
+            let low = address & 0x00FF_FFFF;
+            let host = match form {
+                0 => format!("{a}.{b}.{c}.{d}"),
+                1 => address.to_string(),
+                2 => format!("0x{address:x}"),
+                3 => format!("0{a:o}.0x{b:X}.{c}.{d}"),
+                4 => format!("{a}.{low}"),
+                _ => format!("[::ffff:{a}.{b}.{c}.{d}]"),
+            };
+            prop_assert_eq!(refused(&format!("https://{host}/")), Some(Refused::IpAddress));
+        }
+
+        #[test]
+        fn whatever_is_fetched_has_a_public_name_and_stays_the_same(text in "(https:/{0,3})?[a-z0-9.:@\\\\/#?%\\[\\]\\PC]{0,40}") {
+            if let Ok(url) = public(&text, None) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(matches!(url.host(), Some(Host::Domain(name)) if is_public(name, None)));
+                prop_assert_eq!(public(url.as_str(), None).unwrap(), url);
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What a reader sees of a page: its title, its own description, its text.
+//! Any bytes have some; nothing of it is trusted. Pure.
+
+use std::mem::take;
+
+use html5gum::{
+    Span, Tokenizer,
+    emitters::callback::{Callback, CallbackEmitter, CallbackEvent},
+};
+
+/// The longest text of a page, in characters.
+pub(crate) const MOST_CHARS: usize = 6_000;
+/// The longest title, and the longest description.
+const MOST_LINE_CHARS: usize = 300;
+
+/// What a reader sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) title: String,
+    pub(crate) description: String,
+    /// Paragraphs, each a line.
+    pub(crate) text: String,
+}
+
+/// Reads HTML, in UTF-8 or nearly.
+pub(crate) fn of_html(bytes: &[u8]) -> Read {
+    let mut emitter = CallbackEmitter::new(Reader::default());
+    // Scripts and styles are told from text as browsers do it.
+    emitter.naively_switch_states(true);
+    let reads = Tokenizer::new_with_emitter(bytes, emitter);
+    let mut read = Read::default();
+    let mut text = Lines::new(MOST_CHARS);
+    for piece in reads {
+        let Ok(piece) = piece;
+        match piece {
+            Piece::Title(title) if read.title.is_empty() => read.title = line(&title),
+            Piece::Description(words) if read.description.is_empty() => read.description = line(&words),
+            Piece::Text(words) => text.push(&words),
+            Piece::Break => text.end(),
+            Piece::Title(_) | Piece::Description(_) => {}
+        }
+        if text.is_full() {
+            break;
+        }
+    }
+    Read { text: text.finish(), ..read }
+}
+
+/// Reads plain text.
+pub(crate) fn of_plain(bytes: &[u8]) -> Read {
+    let mut text = Lines::new(MOST_CHARS);
+    for words in String::from_utf8_lossy(bytes).lines() {
+        text.push(words);
+        text.end();
+    }
+    Read { text: text.finish(), ..Read::default() }
+}
+
+/// One line of text from a snippet of HTML, such as search engines give.
+pub(crate) fn of_snippet(html: &str) -> String {
+    line(&of_html(html.as_bytes()).text)
+}
+
+/// `text` on one line, without control characters, at most
+/// [`MOST_LINE_CHARS`].
+fn line(text: &str) -> String {
+    let mut lines = Lines::new(MOST_LINE_CHARS);
+    lines.push(text);
+    lines.finish()
+}
+
+/// Text with its white space put in order, up to a number of characters.
+struct Lines {
+    text: String,
+    left: usize,
+    gap: Gap,
+}
+
+enum Gap {
+    None,
+    Space,
+    Line,
+}
+
+impl Lines {
+    fn new(most: usize) -> Self {
+        Self { text: String::new(), left: most, gap: Gap::None }
+    }
+
+    fn push(&mut self, words: &str) {
+        for c in words.chars() {
+            if c.is_whitespace() || c.is_control() {
+                if matches!(self.gap, Gap::None) {
+                    self.gap = Gap::Space;
+                }
+                continue;
+            }
+            let gap = std::mem::replace(&mut self.gap, Gap::None);
+            match gap {
+                _ if self.text.is_empty() => {}
+                Gap::None => {}
+                Gap::Space => self.put(' '),
+                Gap::Line => self.put('\n'),
+            }
+            self.put(c);
+        }
+    }
+
+    fn put(&mut self, c: char) {
+        if self.left > 0 {
+            self.left -= 1;
+            self.text.push(c);
+        }
+    }
+
+    fn end(&mut self) {
+        self.gap = Gap::Line;
+    }
+
+    fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    fn finish(self) -> String {
+        self.text.trim_end().to_owned()
+    }
+}
+
+enum Piece {
+    Title(String),
+    Description(String),
+    Text(String),
+    Break,
+}
+
+/// Elements whose content nobody reads.
+const UNSEEN: &[&[u8]] = &[
+    b"script",
+    b"style",
+    b"noscript",
+    b"template",
+    b"svg",
+    b"math",
+    b"iframe",
+    b"object",
+    b"select",
+    b"title",
+];
+
+/// Elements that do not end a line of text.
+const INLINE: &[&[u8]] = &[
+    b"a", b"abbr", b"b", b"bdi", b"bdo", b"cite", b"code", b"data", b"del", b"dfn", b"em", b"font", b"i",
+    b"ins", b"kbd", b"label", b"mark", b"q", b"s", b"samp", b"small", b"span", b"strong", b"sub", b"sup",
+    b"time", b"u", b"var", b"wbr",
+];
+
+#[derive(Default)]
+struct Reader {
+    /// The tag that has begun.
+    tag: Vec<u8>,
+    attribute: Vec<u8>,
+    /// Of a `<meta>`.
+    name: Vec<u8>,
+    content: Vec<u8>,
+    /// The element that is passed over, until its end tag.
+    unseen: Vec<u8>,
+}
+
+impl Callback<Piece, ()> for Reader {
+    fn handle_event(&mut self, event: CallbackEvent<'_>, _: Span<()>) -> Option<Piece> {
+        match event {
+            CallbackEvent::OpenStartTag { name } => self.tag = name.to_owned(),
+            CallbackEvent::AttributeName { name } => self.attribute = name.to_owned(),
+            CallbackEvent::AttributeValue { value } if self.tag == b"meta" => match self.attribute.as_slice()
+            {
+                b"name" | b"property" => self.name = value.to_ascii_lowercase(),
+                b"content" => self.content = value.to_owned(),
+                _ => {}
+            },
+            CallbackEvent::CloseStartTag { self_closing } => return self.begin(self_closing),
+            CallbackEvent::EndTag { name } => {
+                if self.unseen == name {
+                    self.unseen.clear();
+                }
+                return (!INLINE.contains(&name)).then_some(Piece::Break);
+            }
+            CallbackEvent::String { value } => {
+                let text = || String::from_utf8_lossy(value).into_owned();
+                return match self.unseen.as_slice() {
+                    b"" => Some(Piece::Text(text())),
+                    b"title" => Some(Piece::Title(text())),
+                    _ => None,
+                };
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+impl Reader {
+    fn begin(&mut self, self_closing: bool) -> Option<Piece> {
+        let (name, content) = (take(&mut self.name), take(&mut self.content));
+        if matches!(name.as_slice(), b"description" | b"og:description") && self.unseen.is_empty() {
+            return Some(Piece::Description(String::from_utf8_lossy(&content).into_owned()));
+        }
+        if self.unseen.is_empty() && !self_closing && UNSEEN.contains(&self.tag.as_slice()) {
+            self.unseen.clone_from(&self.tag);
+        }
+        (!INLINE.contains(&self.tag.as_slice())).then_some(Piece::Break)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAGE: &str = "<!doctype html><html><head><title>Acme &amp; Co\n  | Bookings</title>\
+        <meta name=Description content='Bookings for &quot;small&quot; caf&eacute;s'><style>p{color:red}</style>\
+        <script>var a = '<p>no</p>';</script></head><body><svg><title>Logo</title><text>x</text></svg>\
+        <h1>Book <b>fast</b>er</h1><p>Free   for\n5 seats<br>No card.<!-- hidden --><noscript><p>on</p></noscript>\
+        <template><p>later</p></template><ul><li>Teams<li>Reports &lt;PDF&gt;</ul><script>no()</script></body></html>";
+
+    #[test]
+    fn a_page_is_read_as_a_person_reads_it() {
+        let read = of_html(PAGE.as_bytes());
+        assert_eq!(read.title, "Acme & Co | Bookings");
+        assert_eq!(read.description, "Bookings for \"small\" cafés");
+        assert_eq!(read.text, "Book faster\nFree for 5 seats\nNo card.\nTeams\nReports <PDF>");
+    }
+
+    #[test]
+    fn a_snippet_is_one_line() {
+        assert_eq!(of_snippet("The <strong>best</strong> tool &#39;26\n<p>ever"), "The best tool '26 ever");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_by_characters() {
+        let long = of_plain("é ".repeat(MOST_CHARS).as_bytes());
+        assert_eq!(long.text.chars().count(), MOST_CHARS - 1);
+        assert_eq!(of_html("<p>é".repeat(9_000).as_bytes()).text.chars().count(), MOST_CHARS - 1);
+    }
+
+    fn is_bounded(read: &Read) -> bool {
+        let is_line =
+            |text: &str| text.chars().count() <= MOST_LINE_CHARS && !text.contains(char::is_control);
+        let is_text = |c: char| c == '\n' || !c.is_control();
+        is_line(&read.title)
+            && is_line(&read.description)
+            && read.text.chars().count() <= MOST_CHARS
+            && read.text.chars().all(is_text)
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_bounded_text(bytes: Vec<u8>) {
+            prop_assert!(is_bounded(&of_html(&bytes)) && is_bounded(&of_plain(&bytes)));
+        }
+
+        #[test]
+        fn any_mess_of_tags_has_a_bounded_text(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                "<", ">", "</", "<p", "<p>", "<meta name=description content=", "<title>", "</title>", "<script>",
+                "</script", "<!--", "-->", "<![CDATA[", "]]>", "&", "&amp", "&#x", "&#99999999;", "=", "'", "\"", "/",
+                "a", "é", "\0", " ", "<svg/", "<plaintext>", "<!doctype", "<template>", "<p a=1 a=2 a>",
+            ]), 0..60)
+        ) {
+            prop_assert!(is_bounded(&of_html(parts.concat().as_bytes())));
+        }
+
+        #[test]
+        fn a_script_is_never_read(word in "[a-z]{1,9}", more in "[a-z<>/ ]{0,20}") {
+            let page = format!("<p>seen<script>{word}QZ {more}</script><p>end");
+            prop_assert!(!of_html(page.as_bytes()).text.contains("QZ"));
+        }
+    }
+}

@@ -79,6 +79,6 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     accounts::sweep(&env).await;
     audit::sweep(&env).await;
     http::idempotency::sweep(&env).await;
-    generate::sweep(&env).await;
+    generate::proof::sweep(&env).await;
     store::files::sweep(&env).await;
 }

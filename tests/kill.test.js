@@ -3,69 +3,14 @@
 // queue dies with the process, so only what is in the database is left.
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { after, test } from "node:test";
-import { promisify } from "node:util";
+import { test } from "node:test";
 import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
+import { killable } from "./killable.js";
 
-const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
-const groups = new Set();
-after(async () => {
-  for (const group of groups) kill(group);
-  await rm(state, { recursive: true, force: true });
-});
-
-async function freePort() {
-  const server = createServer().listen(0);
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Starts `wrangler dev` as the leader of a process group of its own. */
-async function start(port) {
-  const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, "--var", "ENVIRONMENT:development"];
-  const child = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" });
-  groups.add(child.pid);
-  await until(() => fetch(`http://localhost:${port}/health`).then((r) => r.ok, () => false), "wrangler dev");
-  return child.pid;
-}
-
-/** Kills the whole group: wrangler and workerd. */
-function kill(group) {
-  groups.delete(group);
-  try {
-    process.kill(-group, "SIGKILL");
-  } catch (error) {
-    if (error.code !== "ESRCH") throw error;
-  }
-}
-
-/** The local D1 as a file, for while nobody runs. */
-async function database(work) {
-  const folder = join(state, "v3/d1/miniflare-D1DatabaseObject");
-  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
-  assert.equal(names.length, 1);
-  // A process that was killed holds its locks until the kernel has buried it.
-  const db = new DatabaseSync(join(folder, names[0]), { timeout: 10_000 });
-  try {
-    return work(db);
-  } finally {
-    db.close();
-  }
-}
+const { url, start, kill, database } = await killable();
 
 test("killed in the middle of deployments and started again, each ends live, once", async () => {
-  await promisify(execFile)("wrangler", ["d1", "migrations", "apply", "DB", "--local", "--persist-to", state], {
-    env: { ...process.env, CI: "1" },
-  });
   // What holds two of the deployments at the moments that are wanted, until
   // the kill: one is never taken from the queue, one never leaves its step.
   const is = (name) => `(SELECT code FROM deployments WHERE id = NEW.subject_id) LIKE '%${name}%'`;
@@ -75,8 +20,7 @@ test("killed in the middle of deployments and started again, each ends live, onc
     CREATE TRIGGER in_its_step BEFORE UPDATE ON jobs WHEN ${is("in its step")} AND NEW.lease_owner IS NULL
       BEGIN SELECT RAISE(ABORT, 'not yet'); END;`));
 
-  const port = await freePort();
-  const api = async (method, path, body) => (await conforming(method, path, await fetch(`http://localhost:${port}${path}`, {
+  const api = async (method, path, body) => (await conforming(method, path, await fetch(url + path, {
     method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body),
   }))).json();
   const deploy = async (text) => {
@@ -86,13 +30,12 @@ test("killed in the middle of deployments and started again, each ends live, onc
   };
   const status = async ({ id }) => (await api("GET", `/api/deploy/${id}`)).status;
 
-  let group = await start(port);
+  await start();
   const deployments = [await deploy("in its step"), await deploy("never taken")];
   await until(async () => (await status(deployments[0])) === "building");
   // And one wherever it happens to be just after its 202.
   deployments.push(await deploy("just accepted"));
-  kill(group);
-  await until(() => fetch(`http://localhost:${port}/health`).then(() => false, () => true), "its death");
+  await kill();
 
   await database((db) => {
     const job = (n) => db.prepare("SELECT state, attempts, lease_owner IS NOT NULL AS held FROM jobs WHERE subject_id = ?").get(deployments[n].id);
@@ -101,14 +44,13 @@ test("killed in the middle of deployments and started again, each ends live, onc
     db.exec("DROP TRIGGER never_taken; DROP TRIGGER in_its_step;");
   });
 
-  group = await start(port);
+  await start();
   for (const deployment of deployments) {
     await until(async () => (await status(deployment)) === "live", `${deployment.text}: live`);
     const { logs, url } = await api("GET", `/api/deploy/${deployment.id}`);
     assert.deepEqual(logs.split("\n").map((line) => line.slice(25)), [`Built 1 file, ${deployment.text.length + 3} bytes`, `Live at ${url}`]);
   }
-  kill(group);
-  await until(() => fetch(`http://localhost:${port}/health`).then(() => false, () => true), "its end");
+  await kill();
   await database((db) => {
     const { sites, files, owed, letters } = db.prepare(
       `SELECT (SELECT count(*) FROM sites) AS sites, (SELECT count(*) FROM site_files) AS files,

@@ -5,12 +5,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    credentials::{NOT_FOUND as NO_CREDENTIALS, NewCredentials},
     keys::{self, NewKey},
     me,
     scopes::Scope,
     sign_in::{self, NewChallenge, Signed},
 };
 use crate::{
+    clouds::Cloud,
     error::Error,
     openapi::{Answer, Count, Id, Operation, Room, Time},
 };
@@ -133,6 +135,10 @@ pub(crate) fn room() -> Room {
             list_keys(),
             show_key(),
             revoke_key(),
+            list_credentials(),
+            show_credentials(),
+            keep_credentials(),
+            forget_credentials(),
         ],
     }
 }
@@ -287,4 +293,67 @@ fn revoke_key() -> Operation {
     of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
         .about("At once. It is found no longer, but stays in the list.")
         .answers(Answer::new(204, "It is good no longer."))
+}
+
+/// Of credentials that are stored: all but the secret.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct StoredCredentials {
+    target: Cloud,
+    /// Cloudflare's account id, Vercel's team.
+    account: Option<&'static str>,
+    /// The end of the token.
+    hint: &'static str,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl StoredCredentials {
+    fn example() -> Self {
+        Self {
+            target: Cloud::Cloudflare,
+            account: Some("0123456789abcdef0123456789abcdef"),
+            hint: "…wXyZ",
+            created_at: NOON,
+            updated_at: NOON,
+        }
+    }
+}
+
+fn list_credentials() -> Operation {
+    Operation::new("GET /auth/credentials", "accounts.list_credentials", "List your credentials for clouds")
+        .answers(
+            Answer::new(200, "Those that are stored, without their secrets.")
+                .json(vec![StoredCredentials::example()]),
+        )
+}
+
+fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary)
+        .path("target", "Where they are for.", Cloud::Cloudflare)
+        .fails(NO_CREDENTIALS)
+}
+
+fn show_credentials() -> Operation {
+    let route = "GET /auth/credentials/{target}";
+    of_credentials(route, "accounts.show_credentials", "Show your credentials for a cloud")
+        .answers(Answer::new(200, "All but the secret.").json(StoredCredentials::example()))
+}
+
+fn keep_credentials() -> Operation {
+    let route = "PUT /auth/credentials/{target}";
+    of_credentials(route, "accounts.keep_credentials", "Store credentials for your deployments to a cloud")
+        .about("Sealed, in place of those before them. No answer ever shows the token.")
+        .body::<NewCredentials>(json!({
+            "token": "cloudflare-api-token",
+            "accountId": "0123456789abcdef0123456789abcdef",
+        }))
+        .answers(Answer::new(200, "They are stored.").json(StoredCredentials::example()))
+}
+
+fn forget_credentials() -> Operation {
+    let route = "DELETE /auth/credentials/{target}";
+    of_credentials(route, "accounts.forget_credentials", "Delete your credentials for a cloud")
+        .about("What is under way goes on by them.")
+        .answers(Answer::new(204, "They are gone."))
 }

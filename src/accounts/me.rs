@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Credential, quotas, store};
 use crate::{
+    clouds::{self, take_down},
     error::Error,
     http::{Exchange, page},
     platform::{
@@ -142,9 +143,16 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     if exchange.query("confirm").as_deref() != Some(user) {
         return Err(unconfirmed());
     }
+    let database = exchange.database()?;
+    let apps = database.query(clouds::store::apps_of_user(user)).await?.read()?;
+    let mut plan = take_down::plan(&exchange, &database, apps).await?;
     let mut batch = store::delete_account(user);
+    // What nobody's credentials reach is in an account of the user's own.
+    batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
+    batch.append(&mut plan.statements);
     batch.push(exchange.audit("account.delete", user));
-    exchange.database()?.batch_all(batch).await?;
+    database.batch_all(batch).await?;
+    plan.send(&exchange);
     Ok(Response::empty(204))
 }
 

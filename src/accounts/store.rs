@@ -170,11 +170,12 @@ macro_rules! give {
 }
 
 /// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 14] {
+pub(super) fn merge(from: &str, to: &str) -> [Statement; 16] {
     [
         give!("projects", from, to),
         give!("chat_messages", from, to),
         give!("deployments", from, to),
+        give!("cloud_apps", from, to),
         give!("sites", from, to),
         give!("startups", from, to),
         give!("jobs", from, to),
@@ -194,6 +195,8 @@ pub(super) fn merge(from: &str, to: &str) -> [Statement; 14] {
         ),
         sql!(concat!("DELETE FROM daily_counters WHERE user_id = ", released!()), from),
         sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from),
+        // Sealed to who stored them, and so nobody's any more.
+        sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),
         sql!(concat!("DELETE FROM users WHERE id = ", released!()), from),
     ]
 }
@@ -213,6 +216,7 @@ pub(super) fn delete_account(user: &str) -> Vec<Statement> {
              WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
             user
         ),
+        sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user),
         sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
         sql!("DELETE FROM sessions WHERE user_id = ?1", user),
         sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),

@@ -2,6 +2,8 @@
 //! apps are there. The rooms that deploy, that delete projects and that delete
 //! accounts all need to know.
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub(crate) mod credentials;
 pub(crate) mod store;
 pub(crate) mod take_down;
@@ -34,8 +36,6 @@ pub(crate) struct Names {
 pub(crate) struct AccountNames {
     pub(crate) header: &'static str,
     pub(crate) variable: &'static str,
-    /// In the body of `PUT /auth/credentials/{cloud}`.
-    pub(crate) field: &'static str,
     pub(crate) is_required: bool,
 }
 
@@ -72,7 +72,6 @@ impl Cloud {
                 account: Some(AccountNames {
                     header: "X-Cloudflare-Account-Id",
                     variable: "CLOUDFLARE_ACCOUNT_ID",
-                    field: "accountId",
                     is_required: true,
                 }),
             },
@@ -81,8 +80,7 @@ impl Cloud {
                 token_variable: "VERCEL_TOKEN",
                 account: Some(AccountNames {
                     header: "X-Vercel-Team",
-                    variable: "VERCEL_TEAM",
-                    field: "team",
+                    variable: "VERCEL_TEAM_ID",
                     is_required: false,
                 }),
             },

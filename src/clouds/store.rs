@@ -87,7 +87,6 @@ pub(crate) fn forget(user: &str, cloud: Cloud) -> Statement {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct App {
     pub(crate) id: String,
-    pub(crate) project_id: String,
     pub(crate) cloud: Cloud,
     /// [`Right::place`] of whoever brought it there.
     pub(crate) place: String,
@@ -100,7 +99,7 @@ pub(crate) struct App {
 /// An [`App`] of the row `a`.
 macro_rules! app_json {
     () => {
-        "json_object('id', a.id, 'projectId', a.project_id, 'cloud', a.cloud, 'place', a.place, \
+        "json_object('id', a.id, 'cloud', a.cloud, 'place', a.place, \
          'isLive', json(CASE WHEN a.is_live THEN 'true' ELSE 'false' END), \
          'isBusy', json(CASE WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'deploy' AND j.state = 'queued' \
            AND j.subject_id = a.deployment_id) THEN 'true' ELSE 'false' END))"
@@ -122,6 +121,11 @@ pub(crate) fn apps_of_project(id: &str, user: &str) -> Statement {
 
 pub(crate) fn apps_of_user(user: &str) -> Statement {
     sql!(concat!("SELECT ", app_json!(), " AS json FROM cloud_apps a WHERE a.user_id = ?1"), user)
+}
+
+/// Forgets an app that nobody will take down.
+pub(crate) fn forget_app(id: &str) -> Statement {
+    sql!("DELETE FROM cloud_apps WHERE id = ?1", id)
 }
 
 /// Notes by what right an app is taken down.

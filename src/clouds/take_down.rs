@@ -2,7 +2,7 @@
 //! A job needs nothing but the row of its app, so it outlives the project.
 
 use super::{
-    credentials,
+    Cloud, credentials,
     store::{self, App},
 };
 use crate::{
@@ -67,8 +67,8 @@ impl Plan {
 }
 
 /// What to do about an app out of reach.
-pub(crate) fn credentials_needed(app: &App) -> Error {
-    let (names, title) = (app.cloud.names(), app.cloud.title());
+pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
+    let (names, title) = (cloud.names(), cloud.title());
     let account = names.account.as_ref().filter(|account| account.is_required);
     let headers = match account {
         Some(account) => format!("{} and {}", names.token_header, account.header),

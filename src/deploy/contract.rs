@@ -4,9 +4,14 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment};
+use super::{
+    NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
+    take_down::{not_live, under_way},
+    targets::{self, Target},
+};
 use crate::{
     accounts::quotas::{self, Quota},
+    clouds::{Cloud, contract::with_credentials, take_down::credentials_needed},
     error::Error,
     openapi::{Answer, Id, Operation, Room, Time, Url},
     store::projects::contract::Project,
@@ -22,8 +27,15 @@ struct DeploymentStarted {
     #[schemars(extend("const" = "pending"))]
     status: &'static str,
     message: &'static str,
-    #[schemars(extend("const" = "edge"))]
-    target: &'static str,
+    target: Target,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct TakeDownStarted {
+    deployment_id: Id,
+    message: &'static str,
+    target: Target,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,10 +43,11 @@ struct DeploymentStarted {
 struct Deployment {
     id: Id,
     project_id: Id,
-    target: &'static str,
+    target: Target,
     status: Status,
-    /// Where the app is; none before it is live.
+    /// Where the app is; none before it is live, and after it was taken down.
     url: Option<Url>,
+    taken_down_at: Option<Time>,
     /// A line a step, each with its time.
     logs: &'static str,
     /// Why it failed.
@@ -92,6 +105,8 @@ pub(crate) fn room() -> Room {
             startup(),
             show(),
             stream(),
+            roll_back(),
+            take_down(),
             hosted("GET /p/{slug}", "deploy.redirect", "Lead to the app")
                 .about("Relative links of a page in a folder need the slash.")
                 .answers(
@@ -107,28 +122,68 @@ pub(crate) fn room() -> Room {
     }
 }
 
-fn create() -> Operation {
+const REGISTRY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+fn started() -> Answer {
     let started = DeploymentStarted {
         deployment_id: ID,
         status: "pending",
         message: "Deployment started",
-        target: "edge",
+        target: Target::Edge,
     };
-    let answer = Answer::new(202, "The deployment has begun; a job does the rest.")
+    Answer::new(202, "The deployment has begun; a job does the rest.")
         .json(started)
         .with("Location", "Where it can be followed.")
-        .leads_to(&["deploy.show", "deploy.stream"], "id", "/deploymentId");
-    Operation::new("POST /api/deploy", "deploy.create", "Deploy a project")
-        .about("With `code`, that is deployed, and is the project's code from then on.")
-        .body::<NewDeployment>(json!({ "projectId": Project::ID }))
-        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .leads_to(&["deploy.show", "deploy.stream"], "id", "/deploymentId")
+        .may_have("RateLimit", "What is left of today.")
+}
+
+/// What any new deployment may come to.
+fn begins(operation: Operation) -> Operation {
+    with_credentials(operation)
+        .answers(started())
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
+        .fails(targets::koyeb::own_needed("Send X-Koyeb-Token"))
+        .fails(targets::koyeb::foreign_repository(REGISTRY, "pomodoro-1f3a9c04"))
+}
+
+fn create() -> Operation {
+    begins(Operation::new("POST /api/deploy", "deploy.create", "Deploy a project"))
+        .about(
+            "With `code`, that is deployed, and is the project's code from then on. `koyeb` can run a container image \
+             or a git repository in its place. To a cloud it goes by the \
+             credentials of this request's headers, else by those that you have stored, else by this Worker's own.",
+        )
+        .body::<NewDeployment>(json!({ "projectId": Project::ID }))
         .fails(PROJECT_NOT_FOUND)
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
-        .fails(Error::Refused {
-            code: "target_unavailable",
-            detail: "This Worker deploys to `edge` only; leave `target` out".to_owned(),
-        })
+}
+
+fn roll_back() -> Operation {
+    let route = "POST /api/deploy/{id}/rollback";
+    begins(Operation::new(route, "deploy.roll_back", "Deploy once more what an earlier deployment deployed"))
+        .about("To where that one went, as a deployment of its own. The project's code stays as it is.")
+        .path("id", "The earlier deployment.", ID)
+        .fails(NOT_FOUND)
+}
+
+fn take_down() -> Operation {
+    let started =
+        TakeDownStarted { deployment_id: ID, message: "Take-down started", target: Target::Cloudflare };
+    let operation = Operation::new("DELETE /api/deploy/{id}", "deploy.take_down", "Take the app down");
+    with_credentials(operation)
+        .about("The deployment stays, with the time of it; `DELETE /api/projects/{id}` takes down all.")
+        .path("id", "The deployment that is live.", ID)
+        .answers(
+            Answer::new(202, "A job takes it down.")
+                .json(started)
+                .with("Location", "Where it can be followed."),
+        )
+        .answers(Answer::new(204, "It is down."))
+        .fails(NOT_FOUND)
+        .fails(under_way())
+        .fails(not_live())
+        .fails(credentials_needed(Cloud::Cloudflare))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -152,23 +207,24 @@ fn startup() -> Operation {
         .json(started)
         .with("Location", "Where it can be followed.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
-    Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup")
+    with_credentials(Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup"))
         .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise. The body may be left out.")
         .path("id", "The startup's project.", Project::ID)
         .body::<StartupDeployment>(json!({}))
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)
-        .fails(super::no_code())
+        .fails(super::no_code(Target::Edge))
 }
 
 fn show() -> Operation {
     let deployment = Deployment {
         id: ID,
         project_id: Project::ID,
-        target: "edge",
+        target: Target::Edge,
         status: Status::Live,
         url: Some(Url("http://pomodoro-1f3a9c04.localhost:8787/")),
+        taken_down_at: None,
         logs: "2026-11-21T09:32:00.120Z Building 3 files",
         error: None,
         created_at: Time("2026-11-21T09:32:00.000Z"),

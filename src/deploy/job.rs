@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::{
     cloud,
+    container::Container,
     site::File,
     store::{self, Task},
 };
@@ -52,8 +53,9 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
     let (Some(code), Some(task)) = (code.into_json(), task.first::<Task>()?) else {
         return Ok(Outcome::Done { writes: Vec::new() });
     };
-    let files = match task.target.files(&code) {
-        Ok(files) => files,
+    let is_of_files = task.container.as_ref().is_none_or(Container::is_of_files);
+    let files = match is_of_files.then(|| task.target.files(&code)).transpose() {
+        Ok(files) => files.unwrap_or_default(),
         Err(reason) => return Ok(Outcome::Failed { reason }),
     };
     match (task.target.cloud(), job.step.as_str()) {
@@ -79,6 +81,7 @@ fn built(job: &Job, files: &[File]) -> Vec<Statement> {
     let now = now_ms();
     let bytes: usize = files.iter().map(|file| file.content.len()).sum();
     let told = match files {
+        [] => "What is to run was made elsewhere".to_owned(),
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };

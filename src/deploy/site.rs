@@ -32,13 +32,17 @@ pub(super) fn build(code: &str) -> Result<Vec<File>, String> {
     Ok(files.map(|(path, content)| file(path, content)).collect())
 }
 
-/// The files of a project as they are, for a cloud that builds them itself.
+/// The files of a project as they are, for a cloud that builds them itself by
+/// a manifest among them; of a project without one, [`build`].
 ///
 /// # Errors
 /// What is wrong with the code, for its owner.
-pub(super) fn sources(code: &str) -> Result<Vec<File>, String> {
-    let code = CodeMap::parse(code).map_err(|error| error.to_string())?;
-    Ok(code.iter().map(|(path, content)| file(path, content)).collect())
+pub(super) fn sources_or_build(code: &str, is_manifest: fn(&str) -> bool) -> Result<Vec<File>, String> {
+    let sources = CodeMap::parse(code).map_err(|error| error.to_string())?;
+    if sources.iter().any(|(path, _)| is_manifest(path)) {
+        return Ok(sources.iter().map(|(path, content)| file(path, content)).collect());
+    }
+    build(code)
 }
 
 fn missing_index(code: &CodeMap) -> String {

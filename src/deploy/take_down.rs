@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
+use serde_json::json;
+
 use super::{NOT_FOUND, cloud::refusal, store, store::Doomed, targets, targets::Order};
 use crate::{
     clouds::{
         Cloud, credentials,
+        store::App,
         take_down::{self, JOB},
     },
     error::Error,
@@ -55,15 +58,17 @@ pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
     }
 }
 
-async fn at_cloud(exchange: &Exchange, app: crate::clouds::store::App) -> Result<Response, Error> {
-    let database = exchange.database()?;
+async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
+    let (cloud, database) = (app.cloud, exchange.database()?);
     let mut plan = take_down::plan(exchange, &database, vec![app]).await?;
     if let Some(app) = plan.out_of_reach.first() {
-        return Err(take_down::credentials_needed(app));
+        return Err(take_down::credentials_needed(app.cloud));
     }
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
     plan.send(exchange);
-    Ok(Response::empty(202).with("location", format!("/api/deploy/{}", exchange.param("id"))))
+    let id = exchange.param("id");
+    let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name() });
+    Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}")))
 }
 
 pub(super) fn under_way() -> Error {
@@ -108,6 +113,7 @@ async fn down(doomed: &Doomed, cloud: Cloud, settings: &Settings) -> Result<(), 
         deployment_id: None,
         name: &doomed.name,
         right: &right,
+        container: None,
         remote: doomed.remote.as_deref(),
         is_live: doomed.is_live,
         settings,

@@ -1,6 +1,6 @@
 //! Hatchr: from a prompt to a packaged startup.
 //!
-//! `challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
+//! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
 //! `show`, `download` and `deck` about the startup that it makes, whose code
 //! is a project of the same id. job.rs leads through the steps, each of which
 //! is a file: discovery, building, packaging, marketing, identity. What they
@@ -14,7 +14,7 @@ mod complete;
 pub(crate) mod contract;
 mod deck;
 mod discovery;
-mod download;
+pub(crate) mod download;
 mod idea;
 mod identity;
 pub(crate) mod job;
@@ -22,14 +22,11 @@ mod launch;
 mod line;
 mod marketing;
 mod packaging;
-mod proof;
+pub(crate) mod proof;
 mod startup;
 mod steps;
 mod store;
 mod verify;
-
-pub(crate) use download::show as download;
-pub(crate) use proof::{challenge, sweep};
 
 use garde::Validate;
 use proof::Proof;

@@ -23,27 +23,33 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    pub(crate) fn new(method: Method, url: String) -> Self {
+        Self { method, url, headers: Vec::new(), body: None }
+    }
+
     pub(crate) fn get(url: String) -> Self {
-        Self { method: Method::Get, url, headers: Vec::new(), body: None }
+        Self::new(Method::Get, url)
     }
 
     pub(crate) fn post_json(url: String, body: String) -> Self {
-        Self::with_body(Method::Post, url, "application/json", body.into_bytes())
-    }
-
-    pub(crate) fn with_body(
-        method: Method,
-        url: String,
-        content_type: impl Into<String>,
-        body: Vec<u8>,
-    ) -> Self {
-        Self { method, url, headers: vec![("content-type", content_type.into())], body: Some(body) }
+        Self::new(Method::Post, url).with("content-type", "application/json").with_body(body)
     }
 
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    #[must_use]
+    pub(crate) fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_json(self, body: &serde_json::Value) -> Self {
+        self.with("content-type", "application/json").with_body(body.to_string())
     }
 
     fn into_js(self) -> worker::Result<Request> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
 use crate::{
+    clouds::{Cloud, contract::with_credentials, take_down},
     error::Error,
     openapi::{Answer, Count, Id, Operation, Room, Time},
     store::projects::contract::Project,
@@ -107,9 +108,19 @@ fn update() -> Operation {
 }
 
 fn delete() -> Operation {
-    with_if_match(of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project"))
-        .about("Its versions, chat, deployments and live app go with it.")
+    let delete = of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
+    with_credentials(with_if_match(delete))
+        .about(
+            "Its versions, chat, deployments and live apps go with it; those at clouds a little later, by the \
+             credentials of this request, your stored ones, or this Worker's own.",
+        )
+        .query(
+            "force",
+            "`true`: also where an app is live in an account that no credentials are for. It stays up.",
+            json_schema!({ "type": "string", "enum": ["true", "false"] }),
+        )
         .answers(Answer::new(204, "It is gone."))
+        .fails(take_down::credentials_needed(Cloud::Cloudflare))
 }
 
 fn versions() -> Operation {

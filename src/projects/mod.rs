@@ -10,8 +10,10 @@ use garde::Validate;
 use serde::{Deserialize, Deserializer};
 
 use crate::{
+    clouds::{self, store::App, take_down},
     error::Error,
     http::{Exchange, body, conditional, page},
+    jobs,
     platform::{clock::now_ms, response::Response},
     store::{Rows, projects},
 };
@@ -126,25 +128,60 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
     shown(200, updated)
 }
 
-/// `DELETE /api/projects/:id`: its versions, chat, deployments and live app
+/// `DELETE /api/projects/:id`: its versions, chat, deployments and live apps
 /// go with it.
 pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let id = exchange.param("id");
-    let [present, _, deleted, _] = exchange
+    let [present, _, deleted, _, apps] = exchange
         .database()?
         .batch([
             store::show(id, user),
-            store::delete_jobs(id, user, revision),
-            store::delete(id, user, revision),
+            store::delete_jobs(id, user, revision, 0),
+            store::delete(id, user, revision, 0),
             exchange.audit_change("project.delete", id),
+            clouds::store::apps_of_project(id, user),
         ])
         .await?;
-    match (present.is_empty(), deleted.is_empty()) {
-        (true, _) => Err(NOT_FOUND),
-        (false, true) => Err(Error::PreconditionFailed),
-        (false, false) => Ok(Response::empty(204)),
+    let apps: Vec<App> = apps.read()?;
+    match (present.is_empty(), deleted.is_empty(), apps.is_empty()) {
+        (true, _, _) => Err(NOT_FOUND),
+        (false, true, false) => delete_with_apps(&exchange, revision, apps).await,
+        (false, true, true) => Err(Error::PreconditionFailed),
+        (false, false, _) => Ok(Response::empty(204)),
+    }
+}
+
+/// Deletes a project and has its apps at clouds taken down: by jobs, which
+/// outlive it.
+async fn delete_with_apps(
+    exchange: &Exchange,
+    revision: Option<i64>,
+    apps: Vec<App>,
+) -> Result<Response, Error> {
+    let (user, id, database) = (exchange.caller.user_id()?, exchange.param("id"), exchange.database()?);
+    let known = i64::try_from(apps.len()).unwrap_or_default();
+    let mut plan = take_down::plan(exchange, &database, apps).await?;
+    let is_forced = exchange.query("force").as_deref() == Some("true");
+    if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
+        return Err(take_down::credentials_needed(app.cloud));
+    }
+    let mut batch = vec![
+        store::is_deletable(id, user, revision, known),
+        store::delete_jobs(id, user, revision, known),
+        store::delete(id, user, revision, known),
+        exchange.audit_change("project.delete", id),
+    ];
+    batch.append(&mut plan.statements);
+    batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
+    match database.batch_all(batch).await {
+        Ok(_) => {
+            plan.send(exchange);
+            Ok(Response::empty(204))
+        }
+        Err(error) if jobs::store::refused(&error) => Err(Error::PreconditionFailed),
+        Err(error) => Err(error),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     http::page::Page,
+    jobs::store::guard,
     store::{
         Statement, page,
         projects::{is_somebody, project_json, rfc3339},
@@ -92,27 +93,44 @@ pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statemen
     )
 }
 
-/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`.
-pub(super) fn delete(id: &str, user: &str, revision: Option<i64>) -> Statement {
+/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`. Only if
+/// it has `apps` apps at clouds, for somebody must see to those.
+pub(super) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4
          RETURNING json_object('id', id) AS json",
         id,
         user,
-        revision
+        revision,
+        apps
     )
 }
 
 /// Jobs refer to their subject by id alone, so they are deleted beside it.
-pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>) -> Statement {
+pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     sql!(
         "DELETE FROM jobs WHERE user_id = ?2 AND subject_id IN (
            SELECT d.id FROM deployments d JOIN projects p ON p.id = d.project_id
            WHERE p.id = ?1 AND p.user_id = ?2 AND (?3 IS NULL OR p.revision = ?3)
+             AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4
          )",
         id,
         user,
-        revision
+        revision,
+        apps
+    )
+}
+
+/// Fails its batch unless [`delete`] will delete.
+pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
+    guard!(
+        "SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4",
+        id,
+        user,
+        revision,
+        apps
     )
 }
 

@@ -1,0 +1,20 @@
+//! What the routes have in common that call a cloud.
+
+use schemars::json_schema;
+
+use super::Cloud;
+use crate::{error::Error, openapi::Operation};
+
+/// An operation that takes a cloud's credentials in headers.
+pub(crate) fn with_credentials(operation: Operation) -> Operation {
+    let operation = Cloud::ALL.into_iter().fold(operation, |operation, cloud| {
+        let names = cloud.names();
+        let text = || json_schema!({ "type": "string", "maxLength": 500 });
+        let operation = operation.header(names.token_header, "For this request alone.", text());
+        match names.account {
+            Some(account) => operation.header(account.header, "Which account of the token's.", text()),
+            None => operation,
+        }
+    });
+    operation.fails(Error::invalid("X-Cloudflare-Account-Id", "is needed beside the token"))
+}

@@ -1,0 +1,159 @@
+//! One call of the API: its envelope, and wrangler's rules for trying again.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use worker::Method;
+
+use super::errors::{ApiError, Refusal};
+use crate::{
+    clouds::credentials::Credentials,
+    platform::{
+        clock::{now_ms, sleep},
+        fetch::{self, Failure, Outgoing},
+        random,
+    },
+    upstream::retry::{self, Advice},
+};
+
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: usize = 1_000_000;
+/// Until an answer begins, and again until it has ended.
+const DEADLINE_MS: u64 = 15_000;
+
+/// The API, spoken to by one account's credentials.
+#[derive(Debug)]
+pub(crate) struct Api<'a> {
+    base_url: &'a str,
+    credentials: &'a Credentials,
+    namespace: Option<&'a str>,
+    deadline_ms: u64,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) enum Body {
+    Empty,
+    Json(Value),
+    /// A form and its boundary.
+    Multipart(String, String),
+}
+
+/// What every answer is in.
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    success: bool,
+    #[serde(default)]
+    errors: Option<Vec<ApiError>>,
+    #[serde(default)]
+    result: Value,
+}
+
+impl<'a> Api<'a> {
+    /// `namespace` is one of Workers for Platforms; `deadline_ms` bounds each
+    /// call, which has 15 s at most.
+    pub(crate) fn new(
+        base_url: &'a str,
+        credentials: &'a Credentials,
+        namespace: Option<&'a str>,
+        deadline_ms: u64,
+    ) -> Self {
+        Self { base_url, credentials, namespace, deadline_ms: deadline_ms.min(DEADLINE_MS) }
+    }
+
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace
+    }
+
+    /// The path of `rest` in the account.
+    pub(super) fn in_account(&self, rest: &str) -> String {
+        format!("/accounts/{}/workers/{rest}", self.credentials.account.as_deref().unwrap_or_default())
+    }
+
+    /// The path of a script, or of something of it.
+    pub(super) fn script(&self, name: &str, rest: &str) -> String {
+        match self.namespace {
+            Some(namespace) => {
+                self.in_account(&format!("dispatch/namespaces/{namespace}/scripts/{name}{rest}"))
+            }
+            None => self.in_account(&format!("scripts/{name}{rest}")),
+        }
+    }
+
+    /// Calls with the account's token, and once more where that may help.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Body,
+    ) -> Result<T, Refusal> {
+        self.call_with(&self.credentials.token, method, path, body).await
+    }
+
+    /// [`Self::call`] with another token, such as an upload's.
+    pub(super) async fn call_with<T: DeserializeOwned>(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: &Body,
+    ) -> Result<T, Refusal> {
+        let mut attempt = 0;
+        loop {
+            let refusal = match self.once(token, method.clone(), path, body).await {
+                Ok(result) => return read(result),
+                Err(refusal) => refusal,
+            };
+            let mut jitter = [0];
+            // Without randomness the pause is whole.
+            let _ = random::fill(&mut jitter);
+            let again = retry::pause_ms(refusal.status, refusal.advice, attempt, jitter[0]);
+            match again.filter(|_| refusal.may_pass()) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(refusal.without(&[token, &self.credentials.token])),
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, token: &str, method: Method, path: &str, body: &Body) -> Result<Value, Refusal> {
+        let mut request = Outgoing { method, ..Outgoing::get(format!("{}{path}", self.base_url)) }
+            .with("authorization", format!("Bearer {token}"))
+            .with("user-agent", "hatch-api");
+        match body {
+            Body::Empty => {}
+            Body::Json(json) => {
+                request = request.with("content-type", "application/json");
+                request.body = Some(json.to_string().into());
+            }
+            Body::Multipart(form, boundary) => {
+                request = request.with("content-type", format!("multipart/form-data; boundary={boundary}"));
+                request.body = Some(form.clone().into());
+            }
+        }
+        let answer = fetch::send(request, self.deadline_ms).await?;
+        let status = answer.status();
+        let advice = Advice::read(|name| answer.header(name), now_ms());
+        // A page of the firewall in front of the API, not the API's own.
+        let ray = answer.header("cf-mitigated").and_then(|_| answer.header("cf-ray"));
+        let text = answer.text(LONGEST_ANSWER, self.deadline_ms).await?;
+        let refused = |errors| Refusal { status: Some(status), advice, errors, ray };
+        if text.is_empty() && matches!(status, 204 | 205) {
+            return Ok(Value::Null);
+        }
+        match serde_json::from_str::<Envelope>(&text) {
+            Ok(envelope) if envelope.success && (200..300).contains(&status) => Ok(envelope.result),
+            Ok(envelope) => Err(refused(envelope.errors.unwrap_or_default())),
+            Err(_) => Err(refused(Vec::new())),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(result: Value) -> Result<T, Refusal> {
+    serde_json::from_value(result).map_err(|_| Refusal::unexpected())
+}
+
+impl From<Failure> for Refusal {
+    fn from(_: Failure) -> Self {
+        Self { status: None, advice: Advice::default(), errors: Vec::new(), ray: None }
+    }
+}

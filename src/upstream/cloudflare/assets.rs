@@ -1,0 +1,150 @@
+//! Static assets: what an app is made of is told first, and only what
+//! Cloudflare has not yet is uploaded.
+//! <https://developers.cloudflare.com/workers/static-assets/direct-upload/>
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use worker::Method;
+
+use super::{
+    Api,
+    api::Body,
+    errors::Refusal,
+    multipart::{self, Part},
+};
+use crate::{error::Error, platform::random};
+
+/// Uploads at a time, as wrangler does it.
+const UPLOADS: usize = 3;
+/// Characters of the hash by which Cloudflare knows a file.
+const HASH_DIGITS: usize = 32;
+
+/// A file of an app.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asset<'a> {
+    /// Without a slash before it.
+    pub(crate) path: &'a str,
+    pub(crate) content: &'a str,
+    /// That it is served as.
+    pub(crate) media_type: &'a str,
+}
+
+/// What tells Cloudflare one file from another: its content, and its
+/// extension, for it decides how the file is served.
+fn hash(asset: &Asset<'_>) -> String {
+    let name = asset.path.rsplit('/').next().unwrap_or_default();
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let digest = Sha256::new().chain_update(asset.content).chain_update(extension).finalize();
+    base16ct::lower::encode_string(digest.get(..HASH_DIGITS / 2).unwrap_or_default())
+}
+
+/// `{"/path": {"hash", "size"}}`, sizes in bytes.
+fn manifest(assets: &[(String, Asset<'_>)]) -> Value {
+    let entry = |(hash, asset): &(String, Asset<'_>)| {
+        (format!("/{}", asset.path), json!({ "hash": hash, "size": asset.content.len() }))
+    };
+    Value::Object(assets.iter().map(entry).collect::<Map<_, _>>())
+}
+
+/// What Cloudflare wants to have.
+#[derive(Debug, Deserialize)]
+struct Session {
+    /// For the uploads; where there is nothing to upload, what completes them.
+    #[serde(default)]
+    jwt: Option<String>,
+    #[serde(default)]
+    buckets: Option<Vec<Vec<String>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Uploaded {
+    /// Of the answer to the last upload only.
+    #[serde(default)]
+    jwt: Option<String>,
+}
+
+/// Files that Cloudflare has, all of an app's.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    pub(crate) jwt: String,
+    pub(crate) uploaded: usize,
+}
+
+impl Api<'_> {
+    /// Brings to Cloudflare what it has not of a script's assets.
+    pub(crate) async fn bring_assets(&self, script: &str, assets: &[Asset<'_>]) -> Result<Complete, Error> {
+        let assets: Vec<_> = assets.iter().map(|asset| (hash(asset), *asset)).collect();
+        let path = self.script(script, "/assets-upload-session");
+        let body = Body::Json(json!({ "manifest": manifest(&assets) }));
+        let session: Session = self.call(Method::Post, &path, &body).await?;
+        let jwt = session.jwt.ok_or_else(Refusal::unexpected)?;
+        let buckets: Vec<_> =
+            session.buckets.unwrap_or_default().into_iter().filter(|bucket| !bucket.is_empty()).collect();
+        let uploaded = buckets.iter().map(Vec::len).sum();
+        if buckets.is_empty() {
+            return Ok(Complete { jwt, uploaded });
+        }
+        let uploads = buckets.iter().map(|bucket| self.upload(bucket, &assets, &jwt));
+        let answers: Vec<Option<String>> = stream::iter(uploads).buffered(UPLOADS).try_collect().await?;
+        // An earlier one may have come first: the last that has one tells.
+        let jwt = answers.into_iter().flatten().next_back().ok_or_else(Refusal::unexpected)?;
+        Ok(Complete { jwt, uploaded })
+    }
+
+    /// Uploads a bucket, by the token of its session.
+    async fn upload(
+        &self,
+        bucket: &[String],
+        assets: &[(String, Asset<'_>)],
+        jwt: &str,
+    ) -> Result<Option<String>, Error> {
+        let find = |wanted: &String| assets.iter().find(|(hash, _)| hash == wanted).map(|(_, asset)| asset);
+        let wanted: Option<Vec<(&String, &Asset<'_>)>> =
+            bucket.iter().map(|hash| Some((hash, find(hash)?))).collect();
+        // A file that we did not tell of is none that we have.
+        let wanted = wanted.ok_or_else(Refusal::unexpected)?;
+        let encoded: Vec<String> = wanted.iter().map(|(_, asset)| STANDARD.encode(asset.content)).collect();
+        let parts = wanted.iter().zip(&encoded).map(|((hash, asset), body)| Part {
+            name: hash,
+            file: Some(asset.media_type),
+            body,
+        });
+        let boundary = boundary()?;
+        let body = Body::Multipart(multipart::form(parts, &boundary), boundary);
+        let path = self.in_account("assets/upload?base64=true");
+        let uploaded: Option<Uploaded> = self.call_with(jwt, Method::Post, &path, &body).await?;
+        Ok(uploaded.and_then(|uploaded| uploaded.jwt).filter(|jwt| !jwt.is_empty()))
+    }
+}
+
+/// The text between the parts of a form, which is in none of them.
+pub(super) fn boundary() -> Result<String, Error> {
+    Ok(format!("----hatch-{}", random::uuid()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asset<'a>(path: &'a str, content: &'a str) -> Asset<'a> {
+        Asset { path, content, media_type: "text/html" }
+    }
+
+    #[test]
+    fn a_hash_is_of_content_and_extension() {
+        assert_eq!(hash(&asset("index.html", "<h1>hi</h1>")), "1a27371965b24ea67226cd8b4483e389");
+        assert_eq!(hash(&asset("a/b.html", "x")), hash(&asset("c.html", "x")));
+        assert_ne!(hash(&asset("a.html", "x")), hash(&asset("a.js", "x")));
+        assert_ne!(hash(&asset("a.b/c", "x")), hash(&asset("a.b", "x")));
+    }
+
+    #[test]
+    fn a_manifest_has_bytes_for_sizes_and_slashes_before_paths() {
+        let file = asset("a/ü.html", "ü");
+        let told = manifest(&[("h".to_owned(), file)]);
+        assert_eq!(told, json!({ "/a/ü.html": { "hash": "h", "size": 2 } }));
+    }
+}

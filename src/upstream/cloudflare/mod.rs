@@ -1,0 +1,10 @@
+//! Cloudflare's API, as far as it takes to put a Worker of static assets
+//! online, as wrangler does it.
+
+mod api;
+mod assets;
+mod errors;
+mod multipart;
+mod script;
+
+pub(crate) use self::{api::Api, assets::Asset, script::Upload};

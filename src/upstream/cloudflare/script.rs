@@ -1,0 +1,127 @@
+//! A script: whose it is, its upload, its address, its end.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use worker::Method;
+
+use super::{
+    Api,
+    api::Body,
+    assets::boundary,
+    errors::Refusal,
+    multipart::{self, Part},
+};
+use crate::error::Error;
+
+/// The Workers runtime that an app is served by; it has no code of its own.
+const COMPATIBILITY_DATE: &str = "2026-11-01";
+
+/// A script of assets alone.
+#[derive(Debug)]
+pub(crate) struct Upload<'a> {
+    /// That completes the upload of its assets.
+    pub(crate) assets_jwt: &'a str,
+    pub(crate) tags: &'a [String],
+    /// Shown in the list of its versions.
+    pub(crate) message: &'a str,
+    /// The text of `_headers` and of `_redirects`, which are no files of the app.
+    pub(crate) headers: Option<&'a str>,
+    pub(crate) redirects: Option<&'a str>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Service {
+    default_environment: Environment,
+}
+
+#[derive(Debug, Deserialize)]
+struct Environment {
+    script: Script,
+}
+
+#[derive(Debug, Deserialize)]
+struct InNamespace {
+    script: Script,
+}
+
+#[derive(Debug, Deserialize)]
+struct Script {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Subdomain {
+    subdomain: String,
+}
+
+impl Api<'_> {
+    /// The tags of a script; none when there is no script of that name.
+    pub(crate) async fn tags(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let found = match self.namespace() {
+            Some(_) => self
+                .call::<InNamespace>(Method::Get, &self.script(name, ""), &Body::Empty)
+                .await
+                .map(|found| found.script),
+            None => self
+                .call::<Service>(Method::Get, &self.in_account(&format!("services/{name}")), &Body::Empty)
+                .await
+                .map(|found| found.default_environment.script),
+        };
+        match found {
+            Ok(script) => Ok(Some(script.tags.unwrap_or_default())),
+            Err(refusal) if refusal.is_not_found() => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Makes a script, or replaces the one of its name.
+    pub(crate) async fn put_script(&self, name: &str, upload: &Upload<'_>) -> Result<(), Error> {
+        let (metadata, boundary) = (metadata(upload).to_string(), boundary()?);
+        let part = Part { name: "metadata", file: None, body: &metadata };
+        let body = Body::Multipart(multipart::form([part], &boundary), boundary);
+        let path = self.script(name, "?excludeScript=true&bindings_inherit=strict");
+        self.call::<Value>(Method::Put, &path, &body).await?;
+        Ok(())
+    }
+
+    /// The account's part of `workers.dev`.
+    pub(crate) async fn subdomain(&self) -> Result<String, Error> {
+        let found: Subdomain = self.call(Method::Get, &self.in_account("subdomain"), &Body::Empty).await?;
+        Ok(found.subdomain)
+    }
+
+    /// Lets a script answer on `workers.dev`.
+    pub(crate) async fn enable_address(&self, name: &str) -> Result<(), Error> {
+        let body = Body::Json(json!({ "enabled": true, "previews_enabled": false }));
+        self.call::<Value>(Method::Post, &self.script(name, "/subdomain"), &body).await?;
+        Ok(())
+    }
+
+    /// Deletes a script; one that is not there is deleted.
+    pub(crate) async fn delete_script(&self, name: &str) -> Result<(), Error> {
+        match self.call::<Value>(Method::Delete, &self.script(name, "?force=true"), &Body::Empty).await {
+            Ok(_) => Ok(()),
+            Err(refusal) if Refusal::is_not_found(&refusal) => Ok(()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+fn metadata(upload: &Upload<'_>) -> Value {
+    let mut config = json!({
+        "html_handling": "auto-trailing-slash",
+        "not_found_handling": "single-page-application",
+    });
+    for (name, text) in [("_headers", upload.headers), ("_redirects", upload.redirects)] {
+        if let (Some(config), Some(text)) = (config.as_object_mut(), text) {
+            config.insert(name.to_owned(), Value::from(text));
+        }
+    }
+    json!({
+        "assets": { "jwt": upload.assets_jwt, "config": config },
+        "compatibility_date": COMPATIBILITY_DATE,
+        "tags": upload.tags,
+        "annotations": { "workers/message": upload.message },
+    })
+}

@@ -10,10 +10,11 @@ pub(super) mod koyeb;
 mod vercel;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use worker::Env;
 
 use super::{
     container::Container,
-    site::{self, File},
+    site::{self, Built, File},
 };
 use crate::{
     clouds::{Cloud, Right},

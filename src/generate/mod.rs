@@ -1,10 +1,6 @@
 //! Hatchr: from a prompt to a packaged startup.
 //!
-<<<<<<< .merge_file_q2pDuk
-//! `challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
-=======
 //! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
->>>>>>> .merge_file_mGU4g9
 //! `show`, `download` and `deck` about the startup that it makes, whose code
 //! is a project of the same id. job.rs leads through the steps, each of which
 //! is a file: discovery, building, packaging, marketing, identity. What they

@@ -11,6 +11,7 @@ mod audit;
 mod chat;
 mod clouds;
 mod code;
+mod compile;
 mod deploy;
 mod discovery;
 mod docs;

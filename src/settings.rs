@@ -16,6 +16,7 @@ pub(crate) mod binding {
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
+    pub(crate) const COMPILER: &str = "COMPILER";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +181,11 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
+    /// Where hosted apps have the packages from that they import.
+    pub(crate) esm_cdn_url: String,
+    /// Where they have Tailwind's builds for the browser from.
+    pub(crate) tailwind_url: String,
+    pub(crate) tailwind_v3_url: String,
     /// Origins that browsers may call us from.
     pub(crate) cors_origins: Vec<String>,
     /// The operator's credential.
@@ -200,8 +206,9 @@ pub(crate) struct Settings {
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
-    /// How old a machine's window in KV may be before a beat writes it anew.
-    pub(crate) heartbeat_mirror_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew;
+    /// none writes nothing there.
+    pub(crate) heartbeat_mirror_seconds: Option<u32>,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -266,6 +273,13 @@ impl Settings {
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
             },
             hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
+            esm_cdn_url: base_url(&var, "ESM_CDN_URL", "https://esm.sh")?,
+            tailwind_url: base_url(
+                &var,
+                "TAILWIND_URL",
+                "https://cdn.jsdelivr.net/npm/@tailwindcss/browser@4",
+            )?,
+            tailwind_v3_url: base_url(&var, "TAILWIND_V3_URL", "https://cdn.tailwindcss.com/3.4.17")?,
             cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
             stack_auth: stack_auth(&var)?,
@@ -446,11 +460,15 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
 
 /// Together with the time between two beats less than half an hour, or a
 /// machine that lives would look dead to readers of KV.
-fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
-    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<Option<u32>, Error> {
+    const NAME: &str = "HEARTBEAT_MIRROR_SECONDS";
+    if var(NAME).as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let seconds: u32 = number(&var, NAME, 0)?;
     match seconds.saturating_add(heartbeat_seconds(var)?) {
-        ..=1500 => Ok(seconds),
-        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
+        ..=1500 => Ok(Some(seconds)),
+        _ => Err(wrong(NAME, "`off`, or at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 
@@ -562,6 +580,7 @@ mod tests {
             ("ENVIRONMENT", "staging"),
             ("CHAT_STREAM_FORMAT", "xml"),
             ("CLAUDE_BASE_URL", "localhost:9"),
+            ("ESM_CDN_URL", "esm.sh"),
             ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
             ("DATABASE_URL", "hatch.turso.io"),
             ("STACK_PROJECT_ID", "../x"),

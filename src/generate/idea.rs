@@ -191,7 +191,10 @@ fn kind(read: &Prompt) -> Kind {
 fn name(read: &Prompt) -> String {
     let stops = [",", ".", ";", "!", "?", " that ", " which ", " with ", " for ", " where ", " and "];
     let given = read.name_after(&["called ", "named ", "titled "], &stops);
-    let name = given.or_else(|| read.subject().title).unwrap_or_else(|| beginning(&read.text));
+    // A title is made by rules of English.
+    let is_latin = |title: &String| title.chars().all(|c| c < '\u{250}' || !c.is_alphabetic());
+    let title = || read.subject().title.filter(is_latin);
+    let name = given.or_else(title).unwrap_or_else(|| beginning(&read.text));
     match one_line(&name, NAME_CHARS) {
         name if name.contains(char::is_alphanumeric) => name,
         _ => "My Startup".to_owned(),

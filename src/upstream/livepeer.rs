@@ -87,11 +87,7 @@ async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, Strin
     let body = form(&boundary, &image);
     let content_type = format!("multipart/form-data; boundary={boundary}");
     let url = format!("{}/image-to-video", livepeer.base_url);
-    made(
-        Outgoing::new(worker::Method::Post, url).with("content-type", content_type).with_body(body),
-        livepeer,
-    )
-    .await
+    made(Outgoing::new(worker::Method::Post, url).carrying(content_type, body), livepeer).await
 }
 
 /// The fields of an image-to-video request (RFC 7578). Nothing in it but the

@@ -206,8 +206,9 @@ pub(crate) struct Settings {
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
-    /// How old a machine's window in KV may be before a beat writes it anew.
-    pub(crate) heartbeat_mirror_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew;
+    /// none writes nothing there.
+    pub(crate) heartbeat_mirror_seconds: Option<u32>,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -459,11 +460,15 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
 
 /// Together with the time between two beats less than half an hour, or a
 /// machine that lives would look dead to readers of KV.
-fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
-    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<Option<u32>, Error> {
+    const NAME: &str = "HEARTBEAT_MIRROR_SECONDS";
+    if var(NAME).as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let seconds: u32 = number(&var, NAME, 0)?;
     match seconds.saturating_add(heartbeat_seconds(var)?) {
-        ..=1500 => Ok(seconds),
-        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
+        ..=1500 => Ok(Some(seconds)),
+        _ => Err(wrong(NAME, "`off`, or at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 

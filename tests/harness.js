@@ -28,7 +28,7 @@ globalThis.fetch = (resource, options) =>
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
- *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
+ *   is; the rows as objects), `env` (the bindings), `worker` and `harness` as wrangler has them.
  */
 export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;

@@ -3,19 +3,15 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
 import { startCloudflare } from "./fakes/cloudflare.js";
+import { startKoyeb } from "./fakes/koyeb.js";
+import { startVercel } from "./fakes/vercel.js";
 import { killable } from "./killable.js";
 
-const cloudflare = await startCloudflare();
-after(() => cloudflare.close());
-const { url, start, kill, database } = await killable({ CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate });
-
-/** Calls the Worker; the answer's JSON. */
-const api = async (method, path, body, headers = {}) => (await conforming(method, path, await fetch(url + path, {
-  method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),
-}))).json();
+const [cloudflare, vercel, koyeb] = await Promise.all([startCloudflare(), startVercel(), startKoyeb()]);
+after(() => Promise.all([cloudflare.close(), vercel.close(), koyeb.close()]));
+const { api, start, kill, database } = await killable({ CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate });
 
 test("killed after any of its calls to a cloud, whose answer never came, a deployment ends live there, once", async () => {
   // What each deployment hangs in when the kill comes: done there, unknown here.
@@ -59,4 +55,30 @@ test("killed after any of its calls to a cloud, whose answer never came, a deplo
     assert.equal(deployment.logs.split("\n").filter((line) => line.includes("Live at")).length, 1, text);
   }
   await kill();
+});
+
+test("killed while a cloud answers and started again, each deployment is there once", async () => {
+  const hatch = await killable({
+    VERCEL_BASE_URL: vercel.url, VERCEL_TOKEN: "vercel-token-0123456789", KOYEB_BASE_URL: koyeb.url, KOYEB_TOKEN: "koyeb-token-0123456789",
+  });
+  await hatch.start();
+  vercel.setFault({ hang: true, path: "/v13/deployments" });
+  // The first asks whether there is a service, the second makes it.
+  koyeb.setFault({ delayMs: 1, path: "/v1/services" }, { hang: true, path: "/v1/services" });
+  const { id } = await hatch.api("POST", "/api/projects", { name: "Killed" });
+  const code = { "index.html": "<p>killed" };
+  const started = [];
+  for (const target of ["vercel", "koyeb"]) {
+    started.push(await hatch.api("POST", "/api/deploy", { projectId: id, target, code }));
+  }
+  await until(() => vercel.deployments.length === 1 && koyeb.services.length === 1, "the clouds' hearing of it");
+  await hatch.kill();
+  vercel.setFault();
+  koyeb.setFault();
+  await hatch.start();
+  for (const { deploymentId } of started) {
+    await until(async () => (await hatch.api("GET", `/api/deploy/${deploymentId}`)).status === "live", "live");
+  }
+  assert.equal(vercel.deployments.length, 1);
+  assert.deepEqual([koyeb.apps.length, koyeb.services.length, koyeb.deployments.length], [1, 1, 1]);
 });

@@ -213,7 +213,6 @@ fn startup() -> Operation {
         .body::<StartupDeployment>(json!({}))
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
-        .fails(targets::unavailable(Cloud::Koyeb))
         .fails(PROJECT_NOT_FOUND)
         .fails(super::no_code(Target::Edge))
 }

@@ -47,7 +47,6 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         video: &json!(video).to_string(),
     };
     writes.push(store::marketed(&startup.id, &made));
-    writes.extend(reason.iter().map(|reason| work.log("error", &format!("There is no video: {reason}"))));
     writes.push(
         work.log("success", &format!("Launch kit ready: {} channels, a pitch deck", launch.channels.len())),
     );

@@ -1,6 +1,6 @@
 //! Hatchr: from a prompt to a packaged startup.
 //!
-//! `challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
+//! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
 //! `show`, `download` and `deck` about the startup that it makes, whose code
 //! is a project of the same id. job.rs leads through the steps, each of which
 //! is a file: discovery, building, packaging, marketing, identity. What they

@@ -388,7 +388,7 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
                'prompt', s.prompt, 'stack', json(s.stack), 'verified', json(iif(s.verified, 'true', 'false')),
                'marketing_assets', json_object(
                  'video', json(s.video),
-                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', 5,
+                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', ?4,
                    'status', iif(s.deck IS NULL, 'failed', 'completed'))),
                'launch_channels', json(s.channels),
                'competitors', json_extract(s.competitors, '$.competitors'),
@@ -404,7 +404,8 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
         ),
         id,
         user,
-        origin
+        origin,
+        super::deck::SLIDES
     )
 }
 

@@ -136,8 +136,7 @@ pub(crate) async fn submit(
     }
     let url = format!("{}/v0/submitRawTransaction", settings.concordium.wallet_proxy_url);
     let bytes = signed.bytes().ok_or_else(|| Error::Internal("a kept transaction is no hex".to_owned()))?;
-    let request =
-        Outgoing::new(Method::Put, url).with("content-type", "application/octet-stream").with_body(bytes);
+    let request = Outgoing::new(Method::Put, url).carrying("application/octet-stream", bytes);
     let answer = call(request, settings).await?;
     if answer.status == 400 {
         return match status(&signed.hash, settings).await? {

@@ -8,7 +8,7 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, js_sys::Uint8Array, wasm_bindgen::JsValue,
+    ResponseBody, js_sys::Uint8Array,
 };
 
 use super::{clock::sleep, stream::Body};

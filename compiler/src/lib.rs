@@ -4,7 +4,7 @@
 //!
 //! It is a Worker of its own (worker.js), because V8 looks at all of a
 //! Worker's Wasm when an isolate starts, needed or not: in the main Worker it
-//! would cost every first answer 14 ms.
+//! would cost every first answer 10 to 15 ms.
 
 mod css;
 mod diagnostic;

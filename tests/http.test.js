@@ -88,6 +88,11 @@ const BODIES = {
     target: { good: "edge", bad: [...NOT_TEXT, "", "EDGE", "moon"] },
     code: { good: CODE, bad: NOT_CODE },
   },
+  "POST /api/generate": {
+    prompt: { required: true, good: "A clock", bad: [...NOT_TEXT, null, long(4001)] },
+    verified: { good: true, bad: [1, "true", {}, []] },
+    proof: { good: {}, bad: [1, true, "text", []] },
+  },
   "POST /deployments": {
     name: { required: true, good: "an-app", bad: [...NOT_TEXT, null, "", "-app", "App", "a_b", long(21)] },
     github: { required: true, good: "https://github.com/acme/app", bad: [...NOT_TEXT, null, "", "https://evil.example/acme/app", "http://github.com/acme/app"] },

@@ -16,6 +16,7 @@ CREATE TABLE cloud_credentials (
 ALTER TABLE deployments ADD COLUMN place TEXT;              -- whose account at the cloud; none: edge
 ALTER TABLE deployments ADD COLUMN credential_source TEXT;  -- 'header', 'stored' or 'own'
 ALTER TABLE deployments ADD COLUMN credential_sealed TEXT;  -- no 'own' ones; until the deployment has ended
+ALTER TABLE deployments ADD COLUMN container TEXT;          -- what runs and where it listens, where files do not say it all (JSON)
 ALTER TABLE deployments ADD COLUMN remote TEXT;             -- what the cloud calls it
 ALTER TABLE deployments ADD COLUMN pushed_at INTEGER;       -- when the cloud had all of it
 ALTER TABLE deployments ADD COLUMN taken_down_at INTEGER;

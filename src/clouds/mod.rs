@@ -80,7 +80,7 @@ impl Cloud {
                 token_variable: "VERCEL_TOKEN",
                 account: Some(AccountNames {
                     header: "X-Vercel-Team",
-                    variable: "VERCEL_TEAM",
+                    variable: "VERCEL_TEAM_ID",
                     is_required: false,
                 }),
             },

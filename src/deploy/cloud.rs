@@ -36,6 +36,7 @@ impl Task {
             deployment_id: Some(&self.id),
             name: &self.name,
             right,
+            container: self.container.as_ref(),
             remote: self.remote.as_deref(),
             is_live: self.is_live,
             settings,

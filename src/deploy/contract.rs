@@ -122,6 +122,8 @@ pub(crate) fn room() -> Room {
     }
 }
 
+const REGISTRY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
 fn started() -> Answer {
     let started = DeploymentStarted {
         deployment_id: ID,
@@ -141,13 +143,15 @@ fn begins(operation: Operation) -> Operation {
     with_credentials(operation)
         .answers(started())
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
-        .fails(targets::unavailable(Cloud::Koyeb))
+        .fails(targets::koyeb::own_needed("Send X-Koyeb-Token"))
+        .fails(targets::koyeb::foreign_repository(REGISTRY, "pomodoro-1f3a9c04"))
 }
 
 fn create() -> Operation {
     begins(Operation::new("POST /api/deploy", "deploy.create", "Deploy a project"))
         .about(
-            "With `code`, that is deployed, and is the project's code from then on. To a cloud it goes by the \
+            "With `code`, that is deployed, and is the project's code from then on. `koyeb` can run a container image \
+             or a git repository in its place. To a cloud it goes by the \
              credentials of this request's headers, else by those that you have stored, else by this Worker's own.",
         )
         .body::<NewDeployment>(json!({ "projectId": Project::ID }))
@@ -209,9 +213,8 @@ fn startup() -> Operation {
         .body::<StartupDeployment>(json!({}))
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
-        .fails(targets::unavailable(Cloud::Koyeb))
         .fails(PROJECT_NOT_FOUND)
-        .fails(super::no_code())
+        .fails(super::no_code(Target::Edge))
 }
 
 fn show() -> Operation {

@@ -5,10 +5,12 @@
 //! apps that this Worker hosts answer in hosting.rs.
 
 mod cloud;
+mod container;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
+mod sandbox;
 mod site;
 mod store;
 pub(crate) mod take_down;
@@ -18,7 +20,10 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::targets::Target;
+use self::{
+    container::{Asked, Container, Git},
+    targets::Target,
+};
 use crate::{
     accounts::quotas::{self, Quota},
     clouds::{Cloud, credentials},
@@ -47,6 +52,46 @@ struct NewDeployment {
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
+    /// `koyeb`: a container image to run instead of the project's files, such
+    /// as `ghcr.io/owner/app:1.2`.
+    #[serde(default)]
+    #[garde(skip)]
+    image: Option<String>,
+    /// `koyeb`: the name of the secret there that has the registry's login.
+    #[serde(default)]
+    #[garde(skip)]
+    registry_secret: Option<String>,
+    /// `koyeb`: a branch to build and run instead of the project's files.
+    #[serde(default)]
+    #[garde(skip)]
+    git: Option<Git>,
+    /// `koyeb`: where the app listens, 8000 by default; it is told as `PORT`.
+    #[serde(default)]
+    #[garde(skip)]
+    port: Option<u16>,
+}
+
+impl NewDeployment {
+    /// What runs, if its files are not all there is to say.
+    fn container(&self) -> Result<Option<Container>, Error> {
+        let asked = Asked {
+            image: self.image.clone(),
+            registry_secret: self.registry_secret.clone(),
+            git: self.git.clone(),
+            port: self.port,
+        };
+        let container = Container::read(asked).map_err(Error::Invalid)?;
+        match &container {
+            Some(_) if self.target != Some(Target::Koyeb) => Err(Error::invalid(
+                "/target",
+                "must be `koyeb`: it alone runs an image, a repository or a port",
+            )),
+            Some(container) if !container.is_of_files() && self.code.is_some() => {
+                Err(Error::invalid("/code", "is not what would run: leave it out, or `image` and `git`"))
+            }
+            _ => Ok(container),
+        }
+    }
 }
 
 /// What is to be deployed, of which project.
@@ -55,6 +100,7 @@ struct Wanted {
     target: Target,
     slug: String,
     code: String,
+    container: Option<Container>,
     /// Whether the code is to be the project's own from then on.
     is_new: bool,
 }
@@ -64,6 +110,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
+    let container = new.container()?;
     let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
     let id = exchange.new_id("deployment")?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
@@ -73,9 +120,12 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
-    let code = code.ok_or_else(no_code)?;
+    let code = match &container {
+        Some(container) if !container.is_of_files() => code.unwrap_or_else(|| "{}".to_owned()),
+        _ => code.ok_or_else(|| no_code(target))?,
+    };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
-    let wanted = Wanted { project_id: new.project_id, target, slug, code, is_new };
+    let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell)
 }
 
@@ -96,22 +146,39 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     let project_id = exchange.param("id").to_owned();
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
-    let code = project.code.filter(|code| code != "{}").ok_or_else(no_code)?;
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
     let target = match new.target {
         Some(target) => target,
-        None if at_cloud(&exchange, &database, Cloud::Vercel).await.is_ok() => Target::Vercel,
+        None if has_vercel(&exchange, &database).await? => Target::Vercel,
         None => Target::Edge,
     };
-    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
         return Ok(Begun::again(id, target).tell_startup());
     }
-    let wanted = Wanted { project_id, target, slug, code, is_new: false };
+    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
-fn no_code() -> Error {
-    Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() }
+/// Whether there is a credential for Vercel, whosever it is.
+async fn has_vercel(exchange: &Exchange, database: &Database) -> Result<bool, Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    match credentials::find(Cloud::Vercel, user, header, settings, database).await {
+        Ok(_) => Ok(true),
+        Err(Error::NotConfigured { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn no_code(target: Target) -> Error {
+    let detail = match target {
+        Target::Koyeb => {
+            "No code to deploy; koyeb also takes `image`, a container image, or `git`, {repository, branch}"
+        }
+        _ => "No code to deploy",
+    };
+    Error::Refused { code: "no_code", detail: detail.to_owned() }
 }
 
 /// A deployment that has begun.
@@ -167,25 +234,29 @@ pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
         return Ok(Begun::again(id, earlier.target).tell());
     }
-    let store::Earlier { project_id, target, slug, code } = earlier;
-    let wanted = Wanted { project_id, target, slug, code, is_new: false };
+    let store::Earlier { project_id, target, slug, code, container } = earlier;
+    let wanted = Wanted { project_id, target, slug, code, container, is_new: false };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell)
 }
 
 /// Writes a deployment and its job, and sends the job's message.
 async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wanted) -> Result<Begun, Error> {
     let user = exchange.caller.user_id()?;
+    let cloud = match wanted.target.cloud() {
+        None => None,
+        Some(cloud) => {
+            Some(at_cloud(exchange, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
+        }
+    };
     let deployment = store::Deployment {
         id,
         project_id: wanted.project_id,
         user: user.to_owned(),
         target: wanted.target,
         url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &wanted.slug),
+        cloud,
         slug: wanted.slug,
-        cloud: match wanted.target.cloud() {
-            None => None,
-            Some(cloud) => Some(at_cloud(exchange, database, cloud).await?),
-        },
+        container: wanted.container.as_ref().map(kept).transpose()?,
     };
     let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, database).await?;
     let (job_id, now) = (exchange.new_id("job")?, now_ms());
@@ -209,12 +280,22 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
     Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
 }
 
+fn kept(container: &Container) -> Result<String, Error> {
+    serde_json::to_string(container).map_err(|e| Error::Internal(e.to_string()))
+}
+
 /// By what right, and so where, the deployment goes.
-async fn at_cloud(exchange: &Exchange, database: &Database, cloud: Cloud) -> Result<store::AtCloud, Error> {
-    targets::check(cloud)?;
+async fn at_cloud(
+    exchange: &Exchange,
+    database: &Database,
+    cloud: Cloud,
+    slug: &str,
+    container: Option<&Container>,
+) -> Result<store::AtCloud, Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
+    targets::check(cloud, slug, &right, container, settings)?;
     Ok(store::AtCloud {
         place: right.place(cloud, settings),
         source: right.source,

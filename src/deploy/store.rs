@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::targets::Target;
+use super::{container::Container, targets::Target};
 use crate::{
     clouds::{Cloud, Source, store::app_json},
     store::{Statement, projects::rfc3339, sql},
@@ -28,6 +28,8 @@ pub(super) struct Deployment {
     pub(super) slug: String,
     pub(super) url: String,
     pub(super) cloud: Option<AtCloud>,
+    /// A [`Container`] as JSON.
+    pub(super) container: Option<String>,
 }
 
 /// What a deployment to a cloud is made by.
@@ -53,14 +55,15 @@ pub(super) fn project(id: &str, user: &str) -> Statement {
 pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url,
-           place, credential_source, credential_sealed, created_at, updated_at)
-         SELECT ?1, id, user_id, ?8, ?4, ?5, ?6, ?9, ?10, ?11, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
+           place, credential_source, credential_sealed, container, created_at, updated_at)
+         SELECT ?1, id, user_id, ?8, ?4, ?5, ?6, ?9, ?10, ?11, ?12, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
          RETURNING json_object('id', id) AS json",
         deployment.id.as_str(), deployment.project_id.as_str(), deployment.user.as_str(), code,
         deployment.slug.as_str(), deployment.url.as_str(), now, deployment.target.name(),
         deployment.cloud.as_ref().map(|cloud| cloud.place.as_str()),
         deployment.cloud.as_ref().map(|cloud| cloud.source.name()),
-        deployment.cloud.as_ref().and_then(|cloud| cloud.sealed.as_deref())
+        deployment.cloud.as_ref().and_then(|cloud| cloud.sealed.as_deref()),
+        deployment.container.as_deref()
     )
 }
 
@@ -73,12 +76,13 @@ pub(super) struct Earlier {
     pub(super) target: Target,
     pub(super) slug: String,
     pub(super) code: String,
+    pub(super) container: Option<Container>,
 }
 
 pub(super) fn earlier(id: &str, user: &str) -> Statement {
     sql!(
-        "SELECT json_object('projectId', project_id, 'target', target, 'slug', slug, 'code', code) AS json
-         FROM deployments WHERE id = ?1 AND user_id = ?2",
+        "SELECT json_object('projectId', project_id, 'target', target, 'slug', slug, 'code', code,
+           'container', json(container)) AS json FROM deployments WHERE id = ?1 AND user_id = ?2",
         id,
         user
     )
@@ -176,6 +180,7 @@ pub(super) struct Task {
     pub(super) place: Option<String>,
     pub(super) source: Option<Source>,
     pub(super) sealed: Option<String>,
+    pub(super) container: Option<Container>,
     pub(super) remote: Option<String>,
     pub(super) pushed_at: Option<i64>,
     /// Whether nothing older of the project is still under way to its cloud.
@@ -215,7 +220,7 @@ pub(super) fn task(id: &str, job: &str) -> Statement {
                'name', d.slug, 'place', d.place, 'source', d.credential_source,
                'sealed', coalesce(d.credential_sealed, CASE d.credential_source WHEN 'stored' THEN (
                  SELECT sealed FROM cloud_credentials WHERE user_id = d.user_id AND cloud = d.target) END),
-               'remote', d.remote, 'pushedAt', d.pushed_at,
+               'container', json(d.container), 'remote', d.remote, 'pushedAt', d.pushed_at,
                'isNext', json(CASE WHEN d.target = 'edge' OR ",
             is_next!("d.project_id", "d.target", "?2"),
             " THEN 'true' ELSE 'false' END),

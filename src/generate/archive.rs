@@ -129,7 +129,10 @@ fn checked_paths(root: &str, files: &BTreeMap<String, String>) -> Result<Vec<Str
         }
         paths.push(format!("{root}/{path}"));
     }
-    match files.keys().find(|path| directories(path).any(|directory| seen.contains(&directory.to_lowercase()))) {
+    match files
+        .keys()
+        .find(|path| directories(path).any(|directory| seen.contains(&directory.to_lowercase())))
+    {
         Some(path) => Err(format!("{path:?}: a file has the name of its directory")),
         None => Ok(paths),
     }

@@ -11,6 +11,7 @@ use crate::upstream::sandbox::{
 /// The longest name, in characters.
 pub(crate) const NAME_CHARS: usize = 40;
 const SLUG_CHARS: usize = 40;
+const PROMPT_CHARS: usize = 600;
 /// What a name has when it is only the beginning of a prompt.
 const BEGINNING_WORDS: usize = 3;
 const BEGINNING_CHARS: usize = 24;
@@ -28,6 +29,8 @@ pub(crate) struct Idea {
     pub(crate) noun: String,
     /// The same in the plural.
     pub(crate) nouns: String,
+    /// The beginning of the prompt itself.
+    pub(super) prompt: String,
     pub(super) kind: Kind,
 }
 
@@ -59,13 +62,39 @@ const KINDS: &str = include_str!("template/kinds.json");
 
 /// Words with which a prompt says that its noun is what the product keeps.
 const KEEPING: [&str; 16] = [
-    "tracker", "track", "tracking", "list", "manager", "manage", "managing", "inventory", "catalogue", "catalog", "journal",
-    "library", "collection", "organizer", "organiser", "planner",
+    "tracker",
+    "track",
+    "tracking",
+    "list",
+    "manager",
+    "manage",
+    "managing",
+    "inventory",
+    "catalogue",
+    "catalog",
+    "journal",
+    "library",
+    "collection",
+    "organizer",
+    "organiser",
+    "planner",
 ];
 
 /// Slugs that would not work: the template's dependencies, and Windows' devices.
 const TAKEN: [&str; 13] = [
-    "react", "next", "vitest", "postcss", "autoprefixer", "tailwindcss", "typescript", "con", "prn", "aux", "nul", "com1", "lpt1",
+    "react",
+    "next",
+    "vitest",
+    "postcss",
+    "autoprefixer",
+    "tailwindcss",
+    "typescript",
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    "com1",
+    "lpt1",
 ];
 
 /// Reads a prompt of any length in any script. The same prompt gives the same idea.
@@ -79,7 +108,8 @@ pub(crate) fn read(prompt: &str) -> Idea {
     };
     let nouns = plural(&noun);
     kind.fill(&[("name", &name), ("noun", &noun), ("nouns", &nouns), ("Nouns", &capital(&nouns))]);
-    Idea { slug: slug(&name), tagline: kind.tagline.clone(), name, noun, nouns, kind }
+    let prompt = one_line(prompt, PROMPT_CHARS);
+    Idea { slug: slug(&name), tagline: kind.tagline.clone(), name, noun, nouns, prompt, kind }
 }
 
 /// A name as a DNS label, a file's name and a package's name: 1 to 40 of `a-z`, `0-9` and `-`, beginning with a letter
@@ -165,7 +195,10 @@ fn kind(read: &Prompt) -> Kind {
 fn name(read: &Prompt) -> String {
     let stops = [",", ".", ";", "!", "?", " that ", " which ", " with ", " for ", " where ", " and "];
     let given = read.name_after(&["called ", "named ", "titled "], &stops);
-    let name = given.or_else(|| read.subject().title).unwrap_or_else(|| beginning(&read.text));
+    // A title is made by rules of English.
+    let is_latin = |title: &String| title.chars().all(|c| c < '\u{250}' || !c.is_alphabetic());
+    let title = || read.subject().title.filter(is_latin);
+    let name = given.or_else(title).unwrap_or_else(|| beginning(&read.text));
     match one_line(&name, NAME_CHARS) {
         name if name.contains(char::is_alphanumeric) => name,
         _ => "My Startup".to_owned(),
@@ -190,9 +223,19 @@ mod tests {
     fn an_idea_is_named_after_what_the_prompt_says() {
         for (prompt, name, slug, kind) in [
             ("An app called Zen Garden that helps people meditate", "Zen Garden", "zen-garden", "habit"),
-            ("A marketplace for handmade candles", "Handmade Candles Marketplace", "handmade-candles-marketplace", "listing"),
+            (
+                "A marketplace for handmade candles",
+                "Handmade Candles Marketplace",
+                "handmade-candles-marketplace",
+                "listing",
+            ),
             ("a houseplant tracker", "Houseplant Tracker", "houseplant-tracker", "houseplant"),
-            ("Build a booking platform for dog walkers", "Dog Walkers Booking Platform", "dog-walkers-booking-platform", "booking"),
+            (
+                "Build a booking platform for dog walkers",
+                "Dog Walkers Booking Platform",
+                "dog-walkers-booking-platform",
+                "booking",
+            ),
             ("日本の農家のための市場。新鮮な野菜", "日本の農家のための市場", "startup", "item"),
             ("Crème brûlée für Köln", "Crème Brûlée Für Köln", "creme-brulee-fuer-koeln", "item"),
             ("next", "Next", "next-startup", "item"),
@@ -200,7 +243,11 @@ mod tests {
             ("?!", "My Startup", "my-startup", "item"),
         ] {
             let idea = read(prompt);
-            assert_eq!((idea.name.as_str(), idea.slug.as_str(), idea.noun.as_str()), (name, slug, kind), "{prompt}");
+            assert_eq!(
+                (idea.name.as_str(), idea.slug.as_str(), idea.noun.as_str()),
+                (name, slug, kind),
+                "{prompt}"
+            );
         }
     }
 

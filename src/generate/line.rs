@@ -25,8 +25,10 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
 fn shortened(line: &str, most: usize) -> String {
     let cut: String = line.chars().take(most.saturating_sub(1)).collect();
     // Half of the room is a fair price for a whole word.
-    let at_word = cut.rsplit_once(' ').map(|(words, _)| words).filter(|words| words.chars().count() * 2 >= most);
-    let kept = at_word.unwrap_or(&cut).trim_end_matches(|c: char| c.is_whitespace() || ",;:.-–—(".contains(c));
+    let at_word =
+        cut.rsplit_once(' ').map(|(words, _)| words).filter(|words| words.chars().count() * 2 >= most);
+    let kept =
+        at_word.unwrap_or(&cut).trim_end_matches(|c: char| c.is_whitespace() || ",;:.-–—(".contains(c));
     format!("{kept}…")
 }
 

@@ -1,13 +1,14 @@
 //! The Worker's own accounts at other people's clouds, and where these answer.
 
-use super::base_url;
-use crate::error::Error;
+use super::{base_url, wrong};
+use crate::{error::Error, upstream::aws};
 
 #[derive(Debug)]
 pub(crate) struct Clouds {
     pub(crate) cloudflare: Cloudflare,
     pub(crate) vercel: Vercel,
     pub(crate) koyeb: Koyeb,
+    pub(crate) ecr: Option<Ecr>,
 }
 
 #[derive(Debug)]
@@ -24,13 +25,27 @@ pub(crate) struct Cloudflare {
 
 #[derive(Debug)]
 pub(crate) struct Vercel {
+    pub(crate) base_url: String,
     pub(crate) token: Option<String>,
     pub(crate) team: Option<String>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Koyeb {
+    pub(crate) base_url: String,
     pub(crate) token: Option<String>,
+    /// Where services run: `fra`, `was`, …
+    pub(crate) region: String,
+    /// How large they are: `free`, `nano`, …
+    pub(crate) instance_type: String,
+}
+
+/// The registry of container images of the Worker's own account at AWS.
+#[derive(Debug)]
+pub(crate) struct Ecr {
+    pub(crate) base_url: String,
+    pub(crate) region: String,
+    pub(crate) keys: aws::Keys,
 }
 
 impl Clouds {
@@ -43,8 +58,33 @@ impl Clouds {
                 namespace: var("CLOUDFLARE_DISPATCH_NAMESPACE"),
                 app_url: var("CLOUDFLARE_APP_URL"),
             },
-            vercel: Vercel { token: var("VERCEL_TOKEN"), team: var("VERCEL_TEAM") },
-            koyeb: Koyeb { token: var("KOYEB_TOKEN") },
+            vercel: Vercel {
+                base_url: base_url(&var, "VERCEL_BASE_URL", "https://api.vercel.com")?,
+                token: var("VERCEL_TOKEN"),
+                team: var("VERCEL_TEAM_ID"),
+            },
+            koyeb: Koyeb {
+                base_url: base_url(&var, "KOYEB_BASE_URL", "https://app.koyeb.com")?,
+                token: var("KOYEB_TOKEN"),
+                region: var("KOYEB_REGION").unwrap_or_else(|| "fra".to_owned()),
+                instance_type: var("KOYEB_INSTANCE_TYPE").unwrap_or_else(|| "free".to_owned()),
+            },
+            ecr: ecr(&var)?,
         })
     }
+}
+
+fn ecr(var: impl Fn(&str) -> Option<String>) -> Result<Option<Ecr>, Error> {
+    let keys = match (var("AWS_ACCESS_KEY_ID"), var("AWS_SECRET_ACCESS_KEY")) {
+        (None, None) => return Ok(None),
+        (Some(id), Some(secret)) => aws::Keys { id, secret },
+        (Some(_), None) => return Err(wrong("AWS_SECRET_ACCESS_KEY", "set beside AWS_ACCESS_KEY_ID")),
+        (None, Some(_)) => return Err(wrong("AWS_ACCESS_KEY_ID", "set beside AWS_SECRET_ACCESS_KEY")),
+    };
+    let region = var("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+    if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Err(wrong("AWS_REGION", "a region's name, such as us-east-1"));
+    }
+    let default = format!("https://api.ecr.{region}.amazonaws.com");
+    Ok(Some(Ecr { base_url: base_url(&var, "ECR_BASE_URL", &default)?, region, keys }))
 }

@@ -3,10 +3,16 @@
 
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
+pub(crate) mod aws;
 pub(crate) mod cloudflare;
+pub(crate) mod concordium;
 pub(crate) mod download;
+pub(crate) mod koyeb;
+pub(crate) mod livepeer;
+mod provider;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod search;
 pub(crate) mod skillsmp;
+pub(crate) mod vercel;
 pub(crate) mod web;

@@ -6,10 +6,16 @@
 //! more, after a crash anywhere in between, changes nothing.
 
 mod cloudflare;
+pub(super) mod koyeb;
+mod vercel;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use worker::Env;
 
-use super::site::{self, File};
+use super::{
+    container::Container,
+    site::{self, Built, File},
+};
 use crate::{
     clouds::{Cloud, Right},
     error::Error,
@@ -48,11 +54,12 @@ impl Target {
     /// What is deployed of a project's code.
     ///
     /// # Errors
-    /// What is wrong with the code, for its owner.
-    pub(super) fn files(self, code: &str) -> Result<Vec<File>, String> {
+    /// As [`site::build`].
+    pub(super) async fn files(self, code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
         match self {
-            Self::Edge | Self::Cloudflare => site::build(code),
-            Self::Vercel | Self::Koyeb => site::sources(code),
+            Self::Edge | Self::Cloudflare => site::build(code, env).await,
+            Self::Vercel => site::sources_or_build(code, |path| path == "package.json", env).await,
+            Self::Koyeb => site::sources_or_build(code, koyeb::is_manifest, env).await,
         }
     }
 }
@@ -66,11 +73,37 @@ pub(super) struct Order<'a> {
     /// Of the project and never another's: what the app is called at the cloud.
     pub(super) name: &'a str,
     pub(super) right: &'a Right,
+    /// None where its files are all there is to say.
+    pub(super) container: Option<&'a Container>,
     /// What `push` or `poll` answered with last.
     pub(super) remote: Option<&'a str>,
     /// Whether the app has been live in this very place before.
     pub(super) is_live: bool,
     pub(super) settings: &'a Settings,
+}
+
+impl Order<'_> {
+    /// By which a deployment is known again at its cloud.
+    fn mark(&self) -> Result<&str, Error> {
+        self.deployment_id.ok_or_else(|| Error::Internal("an app is pushed without a deployment".to_owned()))
+    }
+}
+
+/// What a target knows of a deployment, for [`Report::remote`].
+fn kept(remote: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(remote).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// What [`kept`] made of it.
+fn read_kept<T: DeserializeOwned>(order: &Order<'_>) -> Result<T, Error> {
+    let remote = order.remote.and_then(|remote| serde_json::from_str(remote).ok());
+    remote.ok_or_else(|| Error::Internal("a target does not know its deployment".to_owned()))
+}
+
+/// The pause until a build is asked after again: short at first, for many are
+/// done in seconds.
+fn pause_ms(since_ms: i64) -> i64 {
+    (since_ms / 10).clamp(1_000, 10_000)
 }
 
 /// A line for the deployment's log.
@@ -116,7 +149,8 @@ pub(super) enum State {
 pub(super) async fn push(cloud: Cloud, order: &Order<'_>, files: &[File]) -> Result<Report, Error> {
     match cloud {
         Cloud::Cloudflare => cloudflare::push(order, files).await,
-        Cloud::Vercel | Cloud::Koyeb => Err(unavailable(cloud)),
+        Cloud::Vercel => vercel::push(order, files).await,
+        Cloud::Koyeb => koyeb::push(order, files).await,
     }
 }
 
@@ -127,7 +161,8 @@ pub(super) async fn push(cloud: Cloud, order: &Order<'_>, files: &[File]) -> Res
 pub(super) async fn poll(cloud: Cloud, order: &Order<'_>, since_ms: i64) -> Result<Report, Error> {
     match cloud {
         Cloud::Cloudflare => cloudflare::poll(order, since_ms).await,
-        Cloud::Vercel | Cloud::Koyeb => Err(unavailable(cloud)),
+        Cloud::Vercel => vercel::poll(order, since_ms).await,
+        Cloud::Koyeb => koyeb::poll(order, since_ms).await,
     }
 }
 
@@ -138,7 +173,8 @@ pub(super) async fn poll(cloud: Cloud, order: &Order<'_>, since_ms: i64) -> Resu
 pub(super) async fn take_down(cloud: Cloud, order: &Order<'_>) -> Result<(), Error> {
     match cloud {
         Cloud::Cloudflare => cloudflare::take_down(order).await,
-        Cloud::Vercel | Cloud::Koyeb => Err(unavailable(cloud)),
+        Cloud::Vercel => vercel::take_down(order).await,
+        Cloud::Koyeb => koyeb::take_down(order).await,
     }
 }
 
@@ -155,16 +191,25 @@ pub(super) const fn patience_ms(cloud: Cloud) -> i64 {
 ///
 /// # Errors
 /// 400 or 503 that say what is missing.
-pub(super) fn check(cloud: Cloud) -> Result<(), Error> {
+pub(super) fn check(
+    cloud: Cloud,
+    name: &str,
+    right: &Right,
+    container: Option<&Container>,
+    settings: &Settings,
+) -> Result<(), Error> {
     match cloud {
-        Cloud::Cloudflare => Ok(()),
-        Cloud::Vercel | Cloud::Koyeb => Err(unavailable(cloud)),
+        Cloud::Cloudflare | Cloud::Vercel => Ok(()),
+        Cloud::Koyeb => koyeb::check(name, right, container, settings),
     }
 }
 
-pub(super) fn unavailable(cloud: Cloud) -> Error {
-    Error::Refused {
-        code: "target_unavailable",
-        detail: format!("This Worker does not deploy to `{}` yet; try `edge` or `cloudflare`", cloud.name()),
+#[cfg(test)]
+mod tests {
+    use super::pause_ms;
+
+    #[test]
+    fn a_build_is_asked_after_ever_more_rarely() {
+        assert_eq!([0, 5_000, 30_000, 60_000, 600_000].map(pause_ms), [1_000, 1_000, 3_000, 6_000, 10_000]);
     }
 }

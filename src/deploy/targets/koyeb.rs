@@ -1,0 +1,313 @@
+//! Koyeb: an app with one service, from an image, from a git repository, or
+//! from the project's files, which Koyeb builds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Line, Order, Report, State, kept, pause_ms, read_kept};
+use crate::{
+    clouds::{Right, Source as Whose},
+    deploy::{
+        container::{self, Container, DEFAULT_PORT, EcrImage, Source},
+        site::File,
+    },
+    error::Error,
+    settings::Settings,
+    upstream::{
+        aws::ecr::Ecr,
+        koyeb::{self, Builder, Koyeb, Log, Service, app_name, archive},
+    },
+};
+
+/// What we know of a deployment.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remote {
+    app: String,
+    deployment: String,
+    /// How many lines of its build's log we have told.
+    told: usize,
+    /// Whether we have told how its container ended.
+    told_end: bool,
+}
+
+/// Files that say how the files around them are built and run.
+const DOCKERFILE: &str = "Dockerfile";
+const MANIFESTS: &[&str] = &[
+    DOCKERFILE,
+    "package.json",
+    "requirements.txt",
+    "pyproject.toml",
+    "go.mod",
+    "Gemfile",
+    "composer.json",
+    "pom.xml",
+    "Cargo.toml",
+    "Procfile",
+];
+
+/// What serves a site of plain files. nginx's own image fills PORT into its
+/// templates; a path that is no file is a page of the app's own routing.
+const SITE_DOCKERFILE: &str = "FROM nginx:1-alpine\n\
+    COPY default.conf.template /etc/nginx/templates/default.conf.template\n\
+    COPY site /usr/share/nginx/html\n";
+const SITE_CONFIGURATION: &str = "server {\n\
+    \x20 listen ${PORT};\n\
+    \x20 root /usr/share/nginx/html;\n\
+    \x20 charset utf-8;\n\
+    \x20 location / { try_files $uri $uri/index.html /index.html; }\n\
+    }\n";
+
+/// Whether a file of this path says how a project is built.
+pub(super) fn is_manifest(path: &str) -> bool {
+    MANIFESTS.contains(&path)
+}
+
+fn client<'a>(order: &Order<'a>) -> Koyeb<'a> {
+    Koyeb {
+        base_url: &order.settings.clouds.koyeb.base_url,
+        token: &order.right.credentials.token,
+        timeout_ms: order.settings.timeouts.head_ms,
+    }
+}
+
+/// Whether this may run by that right. What the Worker's own account can see
+/// is its operator's, and not its users'.
+///
+/// # Errors
+/// 400 or 503 that say what to do.
+pub(super) fn check(
+    name: &str,
+    right: &Right,
+    container: Option<&Container>,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let is_operators = settings.is_development();
+    let is_own = right.source == Whose::Own;
+    match container.map(|container| &container.source) {
+        Some(Source::Git(_)) if is_own && !is_operators => Err(own_needed(
+            "A repository is deployed with a Koyeb token of your own: send X-Koyeb-Token. This Worker's account may see \
+             repositories that you may not",
+        )),
+        Some(Source::Image { registry_secret: Some(_), .. }) if is_own && !is_operators => {
+            Err(own_needed("A secret is used with a Koyeb token of your own: send X-Koyeb-Token"))
+        }
+        Some(Source::Image { image, registry_secret: None }) => match container::in_ecr(image) {
+            None => Ok(()),
+            Some(_) if settings.clouds.ecr.is_none() => Err(Error::NotConfigured {
+                variable: "AWS_ACCESS_KEY_ID",
+                detail: "To deploy an image of Amazon ECR, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or keep its \
+                         registry's login as a secret at Koyeb and send `registrySecret`"
+                    .to_owned(),
+            }),
+            Some(_) if is_operators => Ok(()),
+            Some(_) if !is_own => Err(own_needed(
+                "This Worker does not give its registry's login to your account at Koyeb: keep one of your own as a secret \
+                 there and send `registrySecret`",
+            )),
+            Some(ecr) if ecr.repository == own_repository(name) => Ok(()),
+            Some(ecr) => Err(foreign_repository(ecr.registry, name)),
+        },
+        _ => Ok(()),
+    }
+}
+
+pub(in crate::deploy) fn own_needed(detail: &str) -> Error {
+    Error::Refused { code: "own_credentials_needed", detail: detail.to_owned() }
+}
+
+pub(in crate::deploy) fn foreign_repository(registry: &str, name: &str) -> Error {
+    Error::Refused {
+        code: "foreign_repository",
+        detail: format!(
+            "Of this Worker's registry a project has a repository of its own: {registry}/{}",
+            own_repository(name)
+        ),
+    }
+}
+
+/// The repository of an app in the Worker's own registry.
+fn own_repository(name: &str) -> String {
+    format!("hatch/{name}")
+}
+
+pub(super) async fn push(order: &Order<'_>, files: &[File]) -> Result<Report, Error> {
+    let (koyeb, mark) = (client(order), order.mark()?);
+    let app = koyeb.app(&app_name(order.name)).await?;
+    let service = koyeb.service(&app).await?;
+    // Whoever began with this before us may have died just after it.
+    let made = match &service {
+        Some(service) => koyeb.marked(service, mark).await?,
+        None => None,
+    };
+    let deployment = match made {
+        Some(deployment) => deployment,
+        None => deploy(&koyeb, order, mark, &app, service.as_deref(), files).await?,
+    };
+    Ok(Report {
+        state: State::Going { after_ms: pause_ms(0) },
+        lines: vec![Line::info("Koyeb has it, and starts it")],
+        remote: Some(kept(&Remote { app, deployment, told: 0, told_end: false })?),
+    })
+}
+
+async fn deploy(
+    koyeb: &Koyeb<'_>,
+    order: &Order<'_>,
+    mark: &str,
+    app: &str,
+    service: Option<&str>,
+    files: &[File],
+) -> Result<String, Error> {
+    let (secret, archive);
+    let source = match order.container.map(|container| &container.source) {
+        Some(Source::Image { image, registry_secret }) => {
+            secret = match (registry_secret, container::in_ecr(image)) {
+                (Some(secret), _) => Some(secret.clone()),
+                (None, Some(ecr)) => log_in(koyeb, order, ecr).await?,
+                (None, None) => None,
+            };
+            koyeb::Source::Image { image, secret: secret.as_deref() }
+        }
+        Some(Source::Git(git)) => koyeb::Source::Git {
+            repository: &git.repository,
+            branch: &git.branch,
+            builder: match git.builder {
+                container::Builder::Buildpack => Builder::Buildpack,
+                container::Builder::Docker => Builder::Docker,
+            },
+        },
+        Some(Source::Files) | None => {
+            let (packed, builder) = pack(files)?;
+            archive = koyeb.upload(packed).await?;
+            koyeb::Source::Archive { id: &archive, builder }
+        }
+    };
+    let settings = &order.settings.clouds.koyeb;
+    let wanted = Service {
+        source,
+        port: order.container.map_or(DEFAULT_PORT, |container| container.port),
+        mark,
+        region: &settings.region,
+        instance_type: &settings.instance_type,
+    };
+    let deployed = match service {
+        Some(service) => koyeb.update(service, &wanted).await?,
+        None => koyeb.create(app, &wanted).await?,
+    };
+    Ok(deployed.deployment)
+}
+
+/// Keeps a fresh login of the Worker's registry at Koyeb, for it lasts twelve
+/// hours; answers with the secret's name. The repository is made, so that an
+/// image that is still missing can be pushed. None for somebody else's
+/// registry, of which we have no login.
+async fn log_in(koyeb: &Koyeb<'_>, order: &Order<'_>, image: EcrImage<'_>) -> Result<Option<String>, Error> {
+    let Some(settings) = &order.settings.clouds.ecr else { return Ok(None) };
+    let ecr = Ecr {
+        base_url: &settings.base_url,
+        region: &settings.region,
+        keys: &settings.keys,
+        timeout_ms: order.settings.timeouts.head_ms,
+    };
+    let login = ecr.login().await?;
+    if login.registry != image.registry {
+        return Ok(None);
+    }
+    ecr.create_repository(image.repository).await?;
+    let secret = format!("{}-ecr", app_name(order.name));
+    koyeb.keep_login(&secret, &login).await?;
+    Ok(Some(secret))
+}
+
+/// The archive of a project's files, and how it is built. A site of plain
+/// files gets a web server.
+fn pack(files: &[File]) -> Result<(Vec<u8>, Builder), Error> {
+    let has = |path: &str| files.iter().any(|file| file.path == path);
+    let sources = files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
+    if MANIFESTS.iter().any(|path| has(path)) {
+        let builder = if has(DOCKERFILE) { Builder::Docker } else { Builder::Buildpack };
+        return Ok((archive::pack(sources)?, builder));
+    }
+    let site: Vec<(String, &str)> =
+        sources.map(|(path, content)| (format!("site/{path}"), content)).collect();
+    let server = [(DOCKERFILE, SITE_DOCKERFILE), ("default.conf.template", SITE_CONFIGURATION)];
+    let site = site.iter().map(|(path, content)| (path.as_str(), *content));
+    Ok((archive::pack(server.into_iter().chain(site))?, Builder::Docker))
+}
+
+pub(super) async fn poll(order: &Order<'_>, since_ms: i64) -> Result<Report, Error> {
+    let (koyeb, mut remote) = (client(order), read_kept::<Remote>(order)?);
+    let going = || State::Going { after_ms: pause_ms(since_ms) };
+    // First the state: what the logs have by then is all that led to it.
+    let state = match koyeb.state(&remote.deployment).await? {
+        koyeb::State::Starting => going(),
+        koyeb::State::Failed { reason } => State::Failed { reason },
+        // Its name may come a moment after its health.
+        koyeb::State::Running => match koyeb.domain(&remote.app).await? {
+            Some(domain) => State::Live { url: Some(format!("https://{domain}")) },
+            None => going(),
+        },
+    };
+    // A deployment does not fail for want of its logs.
+    let built = koyeb.log(&remote.deployment, Log::Build).await.unwrap_or_default();
+    let mut lines: Vec<Line> = built.into_iter().skip(remote.told).map(Line::info).collect();
+    remote.told += lines.len();
+    if matches!(state, State::Failed { .. }) && !remote.told_end {
+        let ended = koyeb.log(&remote.deployment, Log::Runtime).await.unwrap_or_default();
+        lines.extend(ended.into_iter().map(|message| Line { level: "error", message }));
+        remote.told_end = true;
+    }
+    Ok(Report { state, lines, remote: Some(kept(&remote)?) })
+}
+
+/// Deletes the service. The app stays, empty, and with it the address.
+pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
+    let koyeb = client(order);
+    let Some(app) = koyeb.find_app(&app_name(order.name)).await? else { return Ok(()) };
+    match koyeb.service(&app).await? {
+        Some(service) => koyeb.delete(&service).await,
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clouds::credentials::Credentials;
+
+    const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+    /// The code of what is said to this container, at a Worker in production
+    /// or not, by its own token or somebody's.
+    fn said(image: Option<&str>, environment: &str, source: Whose) -> &'static str {
+        let source_of = |image: &str| Source::Image { image: image.to_owned(), registry_secret: None };
+        let git = container::Git {
+            repository: "github.com/o/r".to_owned(),
+            branch: "main".to_owned(),
+            builder: container::Builder::Buildpack,
+        };
+        let container = Container { source: image.map_or(Source::Git(git), source_of), port: 1 };
+        let keys =
+            [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("ENVIRONMENT", environment)];
+        let right = Right { credentials: Credentials { token: "t".to_owned(), account: None }, source };
+        check("app-1", &right, Some(&container), &Settings::for_test(&keys))
+            .map_or_else(|e| e.code(), |()| "ok")
+    }
+
+    #[test]
+    fn what_the_workers_own_account_sees_is_its_operators_alone() {
+        let own = format!("{ECR}/hatch/app-1:3");
+        let foreign = format!("{ECR}/hatch/app-2:3");
+        for (image, source, expected) in [
+            (None, Whose::Own, "own_credentials_needed"),
+            (None, Whose::Header, "ok"),
+            (Some("nginx"), Whose::Own, "ok"),
+            (Some(own.as_str()), Whose::Own, "ok"),
+            (Some(foreign.as_str()), Whose::Own, "foreign_repository"),
+            (Some(own.as_str()), Whose::Header, "own_credentials_needed"),
+            (Some(own.as_str()), Whose::Stored, "own_credentials_needed"),
+        ] {
+            assert_eq!(said(image, "production", source), expected, "{image:?} {source:?}");
+            assert_eq!(said(image, "development", source), "ok", "{image:?} {source:?}");
+        }
+    }
+}

@@ -40,9 +40,10 @@ async function tenant() {
   const { id: projectId } = await project(PAGE, "An app of somebody's");
   const { id: deploymentId } = await live(projectId);
   const { id: keyId } = await newKey(session.token);
+  await ok("PUT", "/auth/credentials/cloudflare", BODIES["PUT /auth/credentials/{target}"](), session.token);
   const [{ id: sessionId }] = await sql("SELECT id FROM sessions WHERE user_id = ?", session.userId);
   const startup = await startupOf(session.userId, projectId);
-  return { ...session, projectId, deploymentId, keyId, sessionId, letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
+  return { ...session, projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
 }
 
 /** A startup whose project this is, as a job leaves it; and one whose job was cancelled. */
@@ -86,12 +87,14 @@ async function deadLetter() {
 
 /** What the parameter of a pattern stands for. */
 const IDS = {
-  "/auth/keys/": "keyId", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
-  "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId", "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
+  "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
+  "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
+  "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
 };
 /** A good body of every route that reads one, about a tenant's things. */
 const BODIES = {
   "POST /auth/keys": () => ({ name: "Another", scopes: ["account"] }),
+  "PUT /auth/credentials/{target}": () => ({ token: secret("cloudflare-token-of-access-test"), accountId: "ab".repeat(16) }),
   "POST /api/projects": () => ({ name: "Another" }),
   "PATCH /api/projects/{id}": () => ({ name: "Renamed" }),
   "POST /api/projects/{id}/rollback": () => ({ version: 1 }),
@@ -113,14 +116,18 @@ const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
-/** What has an id and is everybody's all the same. */
-const SHARED = ["POST /api/discovery/{id}/remix"];
+/** What has an id and is everybody's all the same; each has their own of a name. */
+const SHARED = [
+  "POST /api/discovery/{id}/remix",
+  ...["GET", "PUT", "DELETE"].map((method) => `${method} /auth/credentials/{target}`),
+];
 
 /** A request that is right for the tenant whose things it names. */
 function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
-    const [, id] = Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
+    // Hatchr's clients deploy by the project's id, where Hatch's ask after a deployment.
+    const [, id] = named(route) === "POST /api/deploy/{id}" ? [, "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
     path = path.replace(/\{\w+\}/, owner[id]);
   }

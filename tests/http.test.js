@@ -75,6 +75,10 @@ const BODIES = {
     scopes: { good: ["chat"], bad: [1, true, {}, "chat", ["root"], [1], ["chat", null], []] },
     expiresInDays: { good: 30, bad: ["30", 0, -1, 1.5, 3651, 2 ** 64, true, {}, []] },
   },
+  "PUT /auth/credentials/{target}": {
+    token: { required: true, good: "t".repeat(40), bad: [...NOT_TEXT, null, "", "two words", "é", long(501)] },
+    accountId: { required: true, good: "ab".repeat(16), bad: [...NOT_TEXT, null, "", "AB".repeat(16), "ab".repeat(15)] },
+  },
   "POST /api/projects/{id}/rollback": {
     version: { required: true, good: 1, bad: ["1", 0, -1, 1.5, 2 ** 64, 1e300, null, true, {}, []] },
   },
@@ -143,7 +147,7 @@ function withField(fields, name, json) {
 
 /** Every row that reads a body, with its fields and with a path where only the body can be wrong. */
 const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((route) => ({
-  route, path: pathOf(route, project.id), fields: bodyOf(route),
+  route, path: pathOf(route, route.pattern.startsWith("/auth/credentials/") ? "cloudflare" : project.id), fields: bodyOf(route),
 }));
 
 // --- Asking, and what holds for every answer --------------------------------

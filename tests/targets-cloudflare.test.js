@@ -366,14 +366,14 @@ for (const step of ["push", "await"]) {
 test("deployments of one project come to Cloudflare in their order", async () => {
   const me = await person();
   const { id } = await me.project(page("older"));
-  const upload = `/client/v4/accounts/${me.account.id}/workers/assets/upload`;
-  cloudflare.setFault({ path: upload, hang: true });
+  // The older one pauses when the younger one comes.
+  cloudflare.setFault({ status: 429, headers: { "retry-after": "90" }, path: `/client/v4/accounts/${me.account.id}/` });
   const older = await (await me.begin(id)).json();
-  await until(() => cloudflare.count(upload) > 0);
+  await until(async () => (await me.show(older.deploymentId)).logs.includes("trying again in 90 s"));
   await me.api("PATCH", `/api/projects/${id}`, { code: page("younger") });
   const younger = await (await me.begin(id)).json();
   await until(async () => (await me.show(younger.deploymentId)).logs.includes("Waiting for what began earlier"));
-  cloudflare.release();
+  await me.send((await jobOf(older.deploymentId)).id);
   assert.equal((await me.ended(older.deploymentId)).status, "live");
   const deployment = await me.ended(younger.deploymentId);
   assert.equal(deployment.status, "live", deployment.logs);

@@ -125,7 +125,6 @@ pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, Bu
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached. Code that is too
 /// deeply nested for it is a diagnostic, not an error.
-#[allow(dead_code, reason = "the startup generator will")]
 pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, Error> {
     let task = Task::Check { files: code.iter().filter(|(path, _)| is_module(path)).collect() };
     Ok(match ask(&task, env).await? {

@@ -8,7 +8,7 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, js_sys::Uint8Array, wasm_bindgen::JsValue,
+    ResponseBody, js_sys::Uint8Array,
 };
 
 use super::{clock::sleep, stream::Body};
@@ -107,7 +107,7 @@ pub(crate) async fn service(env: &Env, binding: &str, body: String) -> Result<An
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let service = env.service(binding).map_err(network)?;
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
+    init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_bytes()).into()));
     // Only the body counts; the host is nobody's.
     service.fetch("https://service/", Some(init)).await.map(Answer).map_err(network)
 }

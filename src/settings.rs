@@ -16,6 +16,7 @@ pub(crate) mod binding {
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
+    pub(crate) const COMPILER: &str = "COMPILER";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +181,11 @@ pub(crate) struct Settings {
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
+    /// Where hosted apps have the packages from that they import.
+    pub(crate) esm_cdn_url: String,
+    /// Where they have Tailwind's builds for the browser from.
+    pub(crate) tailwind_url: String,
+    pub(crate) tailwind_v3_url: String,
     /// Origins that browsers may call us from.
     pub(crate) cors_origins: Vec<String>,
     /// The operator's credential.
@@ -267,6 +273,13 @@ impl Settings {
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
             },
             hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
+            esm_cdn_url: base_url(&var, "ESM_CDN_URL", "https://esm.sh")?,
+            tailwind_url: base_url(
+                &var,
+                "TAILWIND_URL",
+                "https://cdn.jsdelivr.net/npm/@tailwindcss/browser@4",
+            )?,
+            tailwind_v3_url: base_url(&var, "TAILWIND_V3_URL", "https://cdn.tailwindcss.com/3.4.17")?,
             cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
             stack_auth: stack_auth(&var)?,
@@ -567,6 +580,7 @@ mod tests {
             ("ENVIRONMENT", "staging"),
             ("CHAT_STREAM_FORMAT", "xml"),
             ("CLAUDE_BASE_URL", "localhost:9"),
+            ("ESM_CDN_URL", "esm.sh"),
             ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
             ("DATABASE_URL", "hatch.turso.io"),
             ("STACK_PROJECT_ID", "../x"),

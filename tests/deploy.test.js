@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { deployments } from "./deployments.js";
-import { startWorker } from "./harness.js";
+import { problem, startWorker } from "./harness.js";
 
 const hatch = await startWorker();
 const { api, sql } = hatch;
@@ -41,7 +41,7 @@ test("a deployment goes live, and its project with it", async () => {
   assert.equal(deployment.error, null);
   assert.deepEqual(
     Object.keys(deployment).sort(),
-    ["createdAt", "error", "id", "logs", "projectId", "status", "target", "updatedAt", "url"],
+    ["createdAt", "error", "id", "logs", "projectId", "status", "takenDownAt", "target", "updatedAt", "url"],
   );
   assert.match(deployment.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   assert.match(deployment.url, /^http:\/\/m-bius-s-hne-[0-9a-f]{8}\.localhost:\d+\/$/);
@@ -90,9 +90,6 @@ test("a body that cannot be deployed is 400, says why and changes nothing", asyn
   for (const [body, told] of [
     [{}, /projectId/],
     [{ projectId: id, target: "mars" }, /target.*edge/s],
-    [{ projectId: id, target: "vercel" }, /edge/],
-    [{ projectId: id, target: "cloudflare" }, /edge/],
-    [{ projectId: id, target: "koyeb" }, /edge/],
     [{ projectId: id, code: 7 }, /code/],
     [{ projectId: id, code: { "index.html": 7 } }, /code/],
     [{ projectId: id, code: { "../index.html": "x" } }, /\.\./],
@@ -105,6 +102,14 @@ test("a body that cannot be deployed is 400, says why and changes nothing", asyn
     await row("SELECT (SELECT count(*) FROM deployments) AS deployments, (SELECT count(*) FROM jobs) AS jobs"),
     before,
   );
+});
+
+test("a cloud without anybody's credentials is 503, and says how to bring some", async () => {
+  const { id } = await project();
+  for (const target of ["cloudflare", "vercel", "koyeb"]) {
+    const { error } = await problem(await api("POST", "/api/deploy", { projectId: id, target }), 503, "not_configured");
+    assert.match(error, new RegExp(`X-\\w+.*/auth/credentials/${target}.*${target.toUpperCase()}_`));
+  }
 });
 
 test("code in the body is deployed and becomes a version of the project", async () => {
@@ -169,7 +174,8 @@ test("a client that comes back with Last-Event-ID gets what it missed, and 204 a
 test("code that a browser cannot show fails with a reason that says what to do", async () => {
   for (const [code, told] of [
     [{ "notes.txt": "x" }, /no index\.html.*ask for one/],
-    [{ "src/App.tsx": "export default () => <p/>", "package.json": "{}" }, /compiled.*static app/],
+    [{ "src/App.tsx": "const x = 1", "package.json": "{}" }, /^src\/App\.tsx: exports no component/],
+    [{ "app/page.tsx": "export default () => <p/>", "package.json": '{"dependencies":{"next":"14"}}' }, /Next\.js.*vercel/],
   ]) {
     const { id } = await project(code);
     const deployment = await live(id);

@@ -4,11 +4,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
 import { killable } from "./killable.js";
 
-const { url, start, kill, database } = await killable();
+const { api, start, kill, database } = await killable();
 
 test("killed in the middle of deployments and started again, each ends live, once", async () => {
   // What holds two of the deployments at the moments that are wanted, until
@@ -20,9 +19,6 @@ test("killed in the middle of deployments and started again, each ends live, onc
     CREATE TRIGGER in_its_step BEFORE UPDATE ON jobs WHEN ${is("in its step")} AND NEW.lease_owner IS NULL
       BEGIN SELECT RAISE(ABORT, 'not yet'); END;`));
 
-  const api = async (method, path, body) => (await conforming(method, path, await fetch(url + path, {
-    method, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body),
-  }))).json();
   const deploy = async (text) => {
     const { id } = await api("POST", "/api/projects", { name: text });
     const { deploymentId } = await api("POST", "/api/deploy", { projectId: id, code: { "index.html": `<p>${text}` } });

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after } from "node:test";
 import { promisify } from "node:util";
+import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
 
 /**
@@ -17,7 +18,7 @@ import { until } from "./deployments.js";
  * migrations/; it does not run yet. After the file's tests it is gone.
  *
  * @param {Record<string, string>} vars
- * @returns `url`; `start()`; `kill()`, which is SIGKILL to wrangler and
+ * @returns `url`; `api(method, path, body?, headers?)`; `start()`; `kill()`, which is SIGKILL to wrangler and
  *   workerd; `database(work)`, which hands a node:sqlite database to `work`
  *   while nobody runs.
  */
@@ -72,7 +73,15 @@ export async function killable(vars = {}) {
     }
   }
 
-  return { url, start, kill, database };
+  /** Calls the Worker; the answer's JSON. */
+  async function api(method, path, body, headers = {}) {
+    const response = await fetch(url + path, {
+      method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),
+    });
+    return (await conforming(method, path, response)).json();
+  }
+
+  return { url, api, start, kill, database };
 }
 
 async function freePort() {

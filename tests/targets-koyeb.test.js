@@ -129,8 +129,10 @@ test("a service that does not come up says why, with the last lines of its conta
 test("answers that are lost or late make nothing twice", async () => {
   const { id } = await project(SITE);
   koyeb.setFault(
-    { cutAfterBytes: 0, path: "/v1/apps" }, { status: 429, headers: { "retry-after": "3" }, path: "/v1/archives" },
-    { cutAfterBytes: 0, path: "/v1/services", times: 2 }, { status: 500, path: "/v1/deployments/" }, { garbage: true, path: "/v1/streams/logs/query" },
+    { cutAfterBytes: 0, path: "/v1/apps" },
+    // The first asks whether there is a service, the second makes it.
+    { delayMs: 1, path: "/v1/services" }, { cutAfterBytes: 0, path: "/v1/services" },
+    { status: 429, headers: { "retry-after": "3" }, path: "/v1/deployments/" }, { garbage: true, path: "/v1/streams/logs/query" },
   );
   const deployment = await live(id);
   assert.equal(deployment.status, "live", deployment.error);

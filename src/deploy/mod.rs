@@ -10,6 +10,7 @@ mod container;
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
+mod sandbox;
 mod site;
 mod store;
 pub(crate) mod take_down;
@@ -145,13 +146,13 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     let project_id = exchange.param("id").to_owned();
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
-    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(Target::Edge))?;
+    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
     let target = match new.target {
         Some(target) => target,
         None if has_vercel(&exchange, &database).await? => Target::Vercel,
         None => Target::Edge,
     };
-    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
         return Ok(Begun::again(id, target).tell_startup());
     }
@@ -243,7 +244,9 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
     let user = exchange.caller.user_id()?;
     let cloud = match wanted.target.cloud() {
         None => None,
-        Some(cloud) => Some(at_cloud(exchange, database, cloud, &wanted).await?),
+        Some(cloud) => {
+            Some(at_cloud(exchange, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
+        }
     };
     let deployment = store::Deployment {
         id,
@@ -286,12 +289,13 @@ async fn at_cloud(
     exchange: &Exchange,
     database: &Database,
     cloud: Cloud,
-    wanted: &Wanted,
+    slug: &str,
+    container: Option<&Container>,
 ) -> Result<store::AtCloud, Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
-    targets::check(cloud, &wanted.slug, &right, wanted.container.as_ref(), settings)?;
+    targets::check(cloud, slug, &right, container, settings)?;
     Ok(store::AtCloud {
         place: right.place(cloud, settings),
         source: right.source,

@@ -75,12 +75,12 @@ Without any, name what you know for certain, with no citations, and `url` only w
 
 /// The form of an answer with queries.
 pub(super) fn queries_schema() -> Value {
-    object(json!({ "queries": strings() }))
+    object(&json!({ "queries": strings() }))
 }
 
 /// The form of an answer with competitors.
 pub(super) fn schema() -> Value {
-    let competitor = object(json!({
+    let competitor = object(&json!({
         "name": { "type": "string" },
         "url": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
         "description": { "type": "string" },
@@ -88,14 +88,14 @@ pub(super) fn schema() -> Value {
         "technology": strings(),
         "citations": strings(),
     }));
-    object(json!({ "competitors": { "type": "array", "items": competitor } }))
+    object(&json!({ "competitors": { "type": "array", "items": competitor } }))
 }
 
 fn strings() -> Value {
     json!({ "type": "array", "items": { "type": "string" } })
 }
 
-fn object(properties: Value) -> Value {
+fn object(properties: &Value) -> Value {
     let names: Vec<&String> = properties.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     json!({ "type": "object", "required": names, "additionalProperties": false, "properties": properties })
 }
@@ -308,11 +308,11 @@ mod tests {
         Page { url: url.to_owned(), title: text(), description: text(), text: text() }
     }
 
-    fn answer(competitors: Value) -> Answer {
+    fn answer(competitors: &Value) -> Answer {
         serde_json::from_value(json!({ "competitors": competitors })).unwrap()
     }
 
-    fn named(name: &str, url: Value, citations: Value) -> Value {
+    fn named(name: &str, url: &Value, citations: &Value) -> Value {
         json!({ "name": name, "url": url, "description": "d", "features": ["f", "f", " "], "technology": [], "citations": citations })
     }
 
@@ -322,16 +322,16 @@ mod tests {
             [hit("https://a.example/"), hit("https://list.example/best")],
             [page("https://www.a.example/pricing")],
         );
-        let found = answer(json!([
+        let found = answer(&json!([
             named(
                 "A",
-                json!("https://a.example/home"),
-                json!(["https://a.example", "https://evil.example/", "https://list.example/best#1"])
+                &json!("https://a.example/home"),
+                &json!(["https://a.example", "https://evil.example/", "https://list.example/best#1"])
             ),
-            named("Planted", json!("https://evil.example/"), json!(["https://evil.example/"])),
-            named("B", json!("https://evil.example/"), json!(["https://www.a.example/pricing"])),
-            named("a", json!(null), json!(["https://a.example/"])),
-            named(" ", json!(null), json!(["https://a.example/"])),
+            named("Planted", &json!("https://evil.example/"), &json!(["https://evil.example/"])),
+            named("B", &json!("https://evil.example/"), &json!(["https://www.a.example/pricing"])),
+            named("a", &json!(null), &json!(["https://a.example/"])),
+            named(" ", &json!(null), &json!(["https://a.example/"])),
         ]))
         .cited(&hits, &pages);
         let names: Vec<&str> = found.iter().map(|it| it.name.as_str()).collect();
@@ -344,9 +344,9 @@ mod tests {
 
     #[test]
     fn what_claude_knows_has_public_addresses_and_cites_nothing() {
-        let known = answer(json!([
-            named("A", json!("https://a.example"), json!(["https://a.example"])),
-            named("B", json!("http://169.254.169.254/"), json!([])),
+        let known = answer(&json!([
+            named("A", &json!("https://a.example"), &json!(["https://a.example"])),
+            named("B", &json!("http://169.254.169.254/"), &json!([])),
         ]))
         .known();
         assert_eq!(known[0].url.as_deref(), Some("https://a.example/"));
@@ -405,14 +405,14 @@ mod tests {
             let all: Vec<Value> = names.iter().map(|name| json!({
                 "name": name, "url": url, "description": text, "features": names, "technology": [text], "citations": [url],
             })).collect();
-            for it in answer(json!(all)).known() {
+            for it in answer(&json!(all)).known() {
                 let is_line = |text: &str, most: usize| text.chars().count() <= most && !text.contains(char::is_control);
                 prop_assert!(is_line(&it.name, NAME_CHARS) && is_line(&it.description, DESCRIPTION_CHARS));
                 prop_assert!(it.features.len() <= MOST_ITEMS && it.features.iter().all(|f| is_line(f, ITEM_CHARS)));
                 prop_assert!(it.citations.is_empty());
             }
-            prop_assert!(answer(json!(all)).known().len() <= MOST);
-            prop_assert!(answer(json!(all)).cited(&[], &[]).is_empty());
+            prop_assert!(answer(&json!(all)).known().len() <= MOST);
+            prop_assert!(answer(&json!(all)).cited(&[], &[]).is_empty());
         }
 
         #[test]

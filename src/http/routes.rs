@@ -140,6 +140,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
     Hatchr {
         Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsWrite) POST "/api/generate/challenge" => generate::proof::challenge;
         Scope(ProjectsRead) GET "/api/generate" => generate::list;
         Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
         Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;

@@ -87,11 +87,7 @@ async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, Strin
     let body = form(&boundary, &image);
     let content_type = format!("multipart/form-data; boundary={boundary}");
     let url = format!("{}/image-to-video", livepeer.base_url);
-    made(
-        Outgoing::new(worker::Method::Post, url).with("content-type", content_type).with_body(body),
-        livepeer,
-    )
-    .await
+    made(Outgoing::new(worker::Method::Post, url).carrying(content_type, body), livepeer).await
 }
 
 /// The fields of an image-to-video request (RFC 7578). Nothing in it but the
@@ -134,14 +130,14 @@ struct Media {
 /// Asks for media and answers where it is.
 async fn made(request: Outgoing, livepeer: &Livepeer) -> Result<Url, String> {
     let request = request.with("authorization", format!("Bearer {}", livepeer.key));
-    let answer = fetch::send(request, DEADLINE_MS).await.map_err(unreached)?;
+    let answer = fetch::send(request, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
     match answer.status() {
         200 => {}
         401 | 403 => return Err("Livepeer refused our key: check LIVEPEER_API_KEY".to_owned()),
         429 => return Err("Livepeer takes no more requests for now".to_owned()),
         status => return Err(format!("Livepeer answered {status}")),
     }
-    let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(unreached)?;
+    let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
     let made: Made = serde_json::from_str(&body)
         .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
@@ -164,7 +160,9 @@ fn resolve(media: &str, base_url: &str) -> Option<Url> {
 }
 
 async fn download(picture: &Url) -> Result<Vec<u8>, String> {
-    let answer = fetch::send(Outgoing::get(picture.to_string()), DEADLINE_MS).await.map_err(unreached)?;
+    let answer = fetch::send(Outgoing::get(picture.to_string()), DEADLINE_MS)
+        .await
+        .map_err(|failure| unreached(&failure))?;
     let media_type = answer.header("content-type").unwrap_or_default();
     if answer.status() != 200 || !media_type.starts_with("image/") {
         return Err("Livepeer's picture cannot be read".to_owned());
@@ -176,7 +174,7 @@ async fn download(picture: &Url) -> Result<Vec<u8>, String> {
     }
 }
 
-fn unreached(failure: Failure) -> String {
+fn unreached(failure: &Failure) -> String {
     match failure {
         Failure::Timeout => "Livepeer did not answer in time".to_owned(),
         Failure::Network(_) | Failure::TooLong => "Livepeer cannot be reached".to_owned(),

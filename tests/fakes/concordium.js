@@ -22,6 +22,10 @@ export function addressOf(account) {
   return text;
 }
 
+/** JSON that is the same for the same value, in whichever order its members are. */
+const canonical = (value) => JSON.stringify(value, (_, each) => (
+  each && typeof each === 'object' && !Array.isArray(each) ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1))) : each));
+
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** What a block item says, or the reason why it is none. */
@@ -81,7 +85,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
       if (method !== 'POST') return error(405, 1, 'Method not allowed');
       if (!/^application\/json/.test(headers['content-type'] ?? '')) return json(415, 'Expected request with `Content-Type: application/json`');
       if (body?.missing) return json(404, 'Credential not found');
-      return proofs.has(JSON.stringify(body)) ? undefined : json(400, 'Invalid proof');
+      return proofs.has(canonical(body)) ? undefined : json(400, 'Invalid proof');
     }
     const [, route, argument] = path.match(/^\/v0\/(accNonce|submissionStatus)\/([^/]+)$/) ?? [];
     if (!route) return error(404, 2, 'Not found');
@@ -115,7 +119,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
     refusal,
     answer({ path, raw, body }) {
       if (path === '/v0/submitRawTransaction') return json(200, submit(raw));
-      if (path === '/v0/verify') return json(200, proofs.get(JSON.stringify(body)));
+      if (path === '/v0/verify') return json(200, proofs.get(canonical(body)));
       const argument = path.split('/').at(-1);
       return json(200, path.startsWith('/v0/accNonce/') ? { nonce: next, allFinal: true } : status(argument));
     },
@@ -137,7 +141,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
         verifiableCredential: [{ type: ['VerifiableCredential', 'ConcordiumVerifiableCredential'], proof: randomBytes(16).toString('hex') }],
         proof: { created: '2026-11-21T09:00:00.000Z', proofValue: [], type: 'ConcordiumWeakLinkingProofV1' },
       };
-      proofs.set(JSON.stringify(presentation), {
+      proofs.set(canonical(presentation), {
         block: sha256('block').toString('hex'), blockTime: '2026-11-21T09:00:00.250Z', challenge,
         credentialStatements: credentialStatements.map(({ statement }) => ({ id: `did:ccd:${network}:cred:${'85'.repeat(48)}`, statement })),
         ...changes,

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use worker::Method;
 
 use super::{
     Keys,
@@ -105,8 +106,9 @@ impl Ecr<'_> {
         let payload = sigv4::sha256_hex(body.as_bytes());
         let request = Request { method: "POST", path: "/", query: &[], headers: &headers, payload: &payload };
         let authorization = sigv4::authorization(self.keys, scope, &request);
-        let outgoing = Outgoing::post_json(format!("{}/", self.base_url), body)
-            .with("content-type", CONTENT_TYPE)
+        let url = format!("{}/", self.base_url);
+        let outgoing = Outgoing::new(Method::Post, url)
+            .carrying(CONTENT_TYPE, body)
             .with("x-amz-date", date)
             .with("x-amz-target", target)
             .with("authorization", authorization);

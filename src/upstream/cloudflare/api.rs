@@ -20,6 +20,9 @@ const LONGEST_ANSWER: usize = 1_000_000;
 /// Until an answer begins, and again until it has ended.
 const DEADLINE_MS: u64 = 15_000;
 
+/// What wrangler asks for where the API has changed since.
+const SCRIPT_API_DATE: &str = "2025-08-01";
+
 /// The API, spoken to by one account's credentials.
 #[derive(Debug)]
 pub(crate) struct Api<'a> {
@@ -34,6 +37,8 @@ pub(crate) struct Api<'a> {
 pub(super) enum Body {
     Empty,
     Json(Value),
+    /// JSON, in the API's form of [`SCRIPT_API_DATE`].
+    DatedJson(Value),
     /// A form and its boundary.
     Multipart(String, String),
 }
@@ -106,7 +111,8 @@ impl<'a> Api<'a> {
             let mut jitter = [0];
             // Without randomness the pause is whole.
             let _ = random::fill(&mut jitter);
-            let again = retry::pause_ms(refusal.status, refusal.advice, attempt, jitter[0]);
+            // What may pass is tried again whatever its status says.
+            let again = retry::pause_ms(None, refusal.advice, attempt, jitter[0]);
             match again.filter(|_| refusal.may_pass()) {
                 Some(pause) => sleep(pause).await,
                 None => return Err(refusal.without(&[token, &self.credentials.token])),
@@ -121,14 +127,17 @@ impl<'a> Api<'a> {
             .with("user-agent", "hatch-api");
         match body {
             Body::Empty => {}
-            Body::Json(json) => {
+            Body::Json(json) | Body::DatedJson(json) => {
                 request = request.with("content-type", "application/json");
-                request.body = Some(json.to_string().into());
+                request.body = Some(json.to_string().into_bytes());
             }
             Body::Multipart(form, boundary) => {
                 request = request.with("content-type", format!("multipart/form-data; boundary={boundary}"));
-                request.body = Some(form.clone().into());
+                request.body = Some(form.clone().into_bytes());
             }
+        }
+        if matches!(body, Body::DatedJson(_)) {
+            request = request.with("cloudflare-workers-script-api-date", SCRIPT_API_DATE);
         }
         let answer = fetch::send(request, self.deadline_ms).await?;
         let status = answer.status();

@@ -93,7 +93,7 @@ impl Api<'_> {
 
     /// Lets a script answer on `workers.dev`.
     pub(crate) async fn enable_address(&self, name: &str) -> Result<(), Error> {
-        let body = Body::Json(json!({ "enabled": true, "previews_enabled": false }));
+        let body = Body::DatedJson(json!({ "enabled": true, "previews_enabled": false }));
         self.call::<Value>(Method::Post, &self.script(name, "/subdomain"), &body).await?;
         Ok(())
     }
@@ -121,6 +121,7 @@ fn metadata(upload: &Upload<'_>) -> Value {
     json!({
         "assets": { "jwt": upload.assets_jwt, "config": config },
         "compatibility_date": COMPATIBILITY_DATE,
+        "compatibility_flags": [],
         "tags": upload.tags,
         "annotations": { "workers/message": upload.message },
     })

@@ -190,9 +190,8 @@ impl Koyeb<'_> {
         let answer = self.send(Method::Post, "/v1/archives", &[], Some(&wanted)).await?;
         let place: Archive = self.good(&answer, "archive")?;
         let request = Outgoing::new(Method::Put, place.upload_url)
-            .with("content-type", "application/octet-stream")
             .with("x-goog-content-length-range", format!("{size},{size}"))
-            .with_body(archive);
+            .carrying("application/octet-stream", archive);
         // The storage's errors are not of the API's form, and its URL is the credential.
         let answer = self.provider().call(request).await?;
         if answer.is_good() { Ok(place.id) } else { Err(self.provider().refusal(&answer, None)) }
@@ -299,7 +298,7 @@ impl Koyeb<'_> {
         let request = Outgoing::new(method, format!("{}{path}{mark}{query}", self.base_url))
             .with("authorization", format!("Bearer {}", self.token));
         let request = match body {
-            Some(body) => request.with_json(body),
+            Some(body) => request.carrying("application/json", body.to_string().into_bytes()),
             None => request,
         };
         self.provider().call(request).await

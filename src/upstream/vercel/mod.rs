@@ -167,7 +167,7 @@ impl Vercel<'_> {
         });
         let request = self
             .request(Method::Post, "/v13/deployments", &[("skipAutoDetectionConfirmation", "1")])
-            .with_json(&body);
+            .carrying("application/json", body.to_string().into_bytes());
         let answer = self.provider().call(request).await?;
         if !answer.is_good() {
             return Err(self.refused(&answer));
@@ -178,9 +178,8 @@ impl Vercel<'_> {
     async fn upload(&self, file: &source::Upload<'_>) -> Result<(), Error> {
         let request = self
             .request(Method::Post, "/v2/files", &[])
-            .with("content-type", "application/octet-stream")
             .with("x-vercel-digest", file.sha1.as_str())
-            .with_body(file.content.to_owned());
+            .carrying("application/octet-stream", file.content.as_bytes().to_vec());
         let answer = self.provider().call(request).await?;
         if answer.is_good() { Ok(()) } else { Err(self.refused(&answer)) }
     }

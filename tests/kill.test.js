@@ -3,29 +3,12 @@
 // queue dies with the process, so only what is in the database is left.
 
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { until } from "./deployments.js";
 import { killable } from "./killable.js";
 
 const hatch = await killable();
-const { api, state } = hatch;
-
-/** The local D1 as a file, for while nobody runs. */
-async function database(work) {
-  const folder = join(state, "v3/d1/miniflare-D1DatabaseObject");
-  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
-  assert.equal(names.length, 1);
-  // A process that was killed holds its locks until the kernel has buried it.
-  const db = new DatabaseSync(join(folder, names[0]), { timeout: 10_000 });
-  try {
-    return work(db);
-  } finally {
-    db.close();
-  }
-}
+const { api, database } = hatch;
 
 test("killed in the middle of deployments and started again, each ends live, once", async () => {
   // What holds two of the deployments at the moments that are wanted, until

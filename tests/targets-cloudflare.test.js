@@ -65,7 +65,7 @@ test("an app goes live at Cloudflare, by the headers of the request", async () =
   assert.match(name, /^m-bius-s-hne-[0-9a-f]{8}$/);
   assert.equal(deployment.url, cloudflare.appUrl(me.account, name));
   assert.deepEqual(me.lines(deployment), [
-    "Built 4 files, 34 bytes", "Uploaded 4 of 4 files to Cloudflare", `Published as the Worker ${name}`, `Live at ${deployment.url}`,
+    "Built 4 files, 35 bytes", "Uploaded 4 of 4 files to Cloudflare", `Published as the Worker ${name}`, `Live at ${deployment.url}`,
   ]);
   assert.equal(await visit(deployment.url), page("first")["index.html"]);
   assert.equal(await visit(deployment.url, "/a/b.js"), '"first"');
@@ -104,7 +104,7 @@ test("an upload has its own token, at most three run at once, and only the last 
   assert.equal(deployment.status, "live", deployment.logs);
   const uploads = callsOf(me.account).filter(({ path }) => path.endsWith("/assets/upload"));
   assert.equal(uploads.length, 11);
-  assert.deepEqual(uploads.map(({ status }) => status).sort(), [...Array(10).fill(202), 201]);
+  assert.deepEqual(uploads.map(({ status }) => status).sort(), [201, ...Array(10).fill(202)]);
   for (const { headers } of uploads) assert.match(headers.authorization, /^Bearer eyJ/);
   for (const { headers, path } of callsOf(me.account)) {
     if (!path.endsWith("/assets/upload")) assert.equal(headers.authorization, `Bearer ${me.account.token}`, path);
@@ -369,7 +369,7 @@ test("deployments of one project come to Cloudflare in their order", async () =>
   const upload = `/client/v4/accounts/${me.account.id}/workers/assets/upload`;
   cloudflare.setFault({ path: upload, hang: true });
   const older = await (await me.begin(id)).json();
-  await until(() => cloudflare.count(upload) === 1);
+  await until(() => cloudflare.count(upload) > 0);
   await me.api("PATCH", `/api/projects/${id}`, { code: page("younger") });
   const younger = await (await me.begin(id)).json();
   await until(async () => (await me.show(younger.deploymentId)).logs.includes("Waiting for what began earlier"));
@@ -500,7 +500,7 @@ test("a project that is deleted in the middle of its deployment leaves no app be
   const upload = `/client/v4/accounts/${me.account.id}/workers/assets/upload`;
   cloudflare.setFault({ path: upload, hang: true });
   await me.begin(id);
-  await until(() => cloudflare.count(upload) === 1);
+  await until(() => cloudflare.count(upload) > 0);
   assert.equal((await me.api("DELETE", `/api/projects/${id}`)).status, 204);
   const [{ id: app }] = await appsOf(id);
   const [job] = await sql("SELECT j.id, o.send_at FROM jobs j JOIN outbox o ON o.job_id = j.id WHERE j.subject_id = ?", app);

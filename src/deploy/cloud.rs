@@ -70,7 +70,7 @@ pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Erro
     if since_ms > targets::patience_ms(cloud) {
         let minutes = targets::patience_ms(cloud) / 60_000;
         let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title());
-        return Ok(Outcome::Failed { reason });
+        return settled(job, Ok(Report { state: State::Failed { reason }, lines: Vec::new(), remote: None }));
     }
     let settings = Settings::of(&workshop.env)?;
     let right = task.right(cloud, &settings)?;

@@ -28,7 +28,11 @@ const TURN_MS: i64 = 2_000;
 
 pub(crate) const KIND: Kind = Kind {
     name: "deploy",
-    policy: |_| Policy::QUICK,
+    policy: |step| match step {
+        // Many files, and a cloud that may ask for pauses in between.
+        PUSH => Policy { longest_ms: 300_000, ..Policy::QUICK },
+        _ => Policy::QUICK,
+    },
     step: |job, workshop| Box::pin(step(job, workshop)),
     failed,
     revived,

@@ -111,7 +111,8 @@ impl<'a> Api<'a> {
             let mut jitter = [0];
             // Without randomness the pause is whole.
             let _ = random::fill(&mut jitter);
-            let again = retry::pause_ms(refusal.status, refusal.advice, attempt, jitter[0]);
+            // What may pass is tried again whatever its status says.
+            let again = retry::pause_ms(None, refusal.advice, attempt, jitter[0]);
             match again.filter(|_| refusal.may_pass()) {
                 Some(pause) => sleep(pause).await,
                 None => return Err(refusal.without(&[token, &self.credentials.token])),

@@ -121,6 +121,7 @@ fn metadata(upload: &Upload<'_>) -> Value {
     json!({
         "assets": { "jwt": upload.assets_jwt, "config": config },
         "compatibility_date": COMPATIBILITY_DATE,
+        "compatibility_flags": [],
         "tags": upload.tags,
         "annotations": { "workers/message": upload.message },
     })

@@ -27,6 +27,8 @@ const CONTAINERS = [{ containerName: "web", port: "8080" }, { containerName: "db
 const worker = await start();
 try {
   const tokens = await measure("register", machines, 201, (n) => httpRequest("POST", "/workers", { walletAddress: walletOf(n) }), true);
+  // The cron also seals what registering left in the audit log; that is not the fleet's to pay.
+  await measure("a cron", 1, 200, () => httpRequest("GET", "/sweep"));
   const authorization = tokens.map((body) => `authorization: Bearer ${JSON.parse(body).token}\r\n`);
   for (let turn = 0; turn < 5; turn++) {
     const sending = Array.from({ length: machines }, (_, n) => n).filter((n) => minutesOf(n).length > turn);

@@ -18,6 +18,7 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname === "/") return new Response('{"status":"ok","service":"hatch-api"}', JSON_TYPE);
     if (pathname === "/api/chat") return chat(request, env);
+    if (pathname === "/heartbeat") return beat(request, env);
     return request.method === "POST" ? create(request, env) : list(env);
   },
 };
@@ -33,6 +34,15 @@ async function create(request, env) {
   await env.DB.prepare(INSERT).bind(id, name, description, now).run();
   const project = { id, userId: "local", name, description, code: null, status: "draft", deploymentUrl: null, version: 0, createdAt: now, updatedAt: now };
   return new Response(JSON.stringify(project), CREATED);
+}
+
+const BEAT = `INSERT INTO worker_windows (wallet, start_at, end_at) VALUES (?1, ?2, ?2)
+  ON CONFLICT (wallet) DO UPDATE SET end_at = excluded.end_at`;
+
+async function beat(request, env) {
+  const { walletAddress, timestamp } = await request.json();
+  await env.DB.prepare(BEAT).bind(walletAddress, timestamp).run();
+  return new Response('{"success":true}', JSON_TYPE);
 }
 
 async function chat(request, env) {

@@ -21,6 +21,27 @@ export function idsOf({ bodies }) {
   return bodies.map((body) => JSON.parse(body).id);
 }
 
+const MACHINES = 500;
+const MINUTE_MS = 60_000;
+const BEGIN_MS = Date.now() - 12 * 60 * MINUTE_MS;
+const CONTAINERS = [{ containerName: "web", port: "8080" }, { containerName: "db", port: "5432" }];
+
+const walletOf = (machine) => `0x${machine.toString(16).padStart(40, "0")}`;
+/** Five minutes apart, but for each sixth beat of a machine, which comes after 36 and closes its window. */
+const beatOf = (turn) => BEGIN_MS + (5 * turn + 31 * Math.floor(turn / 6)) * MINUTE_MS;
+
+/** Parameters of `load` for the next `count` beats of a worker's 500 machines, in turn; `beaten` is how many there were. */
+export function beats(worker, count) {
+  const first = worker.beaten ?? 0;
+  worker.beaten = first + count;
+  const beat = (i) => ({
+    walletAddress: walletOf(i % MACHINES),
+    timestamp: new Date(beatOf(Math.floor(i / MACHINES))).toISOString(),
+    containers: CONTAINERS,
+  });
+  return { requestOf: (i) => httpRequest("POST", "/heartbeat", beat(first + i)), ending: "", count };
+}
+
 /**
  * Parameters of `load` for `count` chat streams of a worker, each in a project that it takes from `projects`: in a
  * project with a history each request would be larger than the last.
@@ -35,7 +56,8 @@ export function chat({ projects, ending }, path, count) {
  * Creates 100 projects and throws unless `worker` is healthy, lists the newest of them, streams and keeps what it
  * streamed: numbers compare only if the answers do. Returns the projects that are still without a message.
  */
-export async function checkAnswers({ port, database, chats, ending, keeps }) {
+export async function checkAnswers(worker) {
+  const { port, database, chats, ending, keeps } = worker;
   const bodyOf = async (parameters) => (await load({ port, count: 1, keep: true, ...parameters })).bodies[0];
 
   const health = JSON.parse(await bodyOf({ requestOf: always(HEALTH) }));
@@ -44,6 +66,14 @@ export async function checkAnswers({ port, database, chats, ending, keeps }) {
   const projects = idsOf(await load({ port, ...creation(SEEDED) }));
   const listed = JSON.parse(await bodyOf({ requestOf: always(LIST) }));
   expect(listed.length === LISTED && listed.every(({ id }) => projects.includes(id)), "the list is not of the projects created");
+
+  // Seven turns: the last one closes the window of the six before.
+  await load({ port, ...beats(worker, 7 * MACHINES) });
+  if (keeps) {
+    const record = database.prepare("SELECT count(*) AS n, min(time_from) AS a, max(time_to) AS b FROM worker_uptime_records");
+    const { n, a, b } = await record.first();
+    expect(n === MACHINES && a === beatOf(0) && b === beatOf(5), "the windows that were closed are not recorded");
+  }
 
   for (const path of Object.keys(chats)) {
     const [project] = projects;

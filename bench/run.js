@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { load } from "./load.js";
-import { HEALTH, LIST, always, chat, checkAnswers, creation, idsOf } from "./routes.js";
+import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf } from "./routes.js";
 import { Samples, percentile, table } from "./table.js";
 import { boot, cpuSeconds, residentMegabytes } from "./workerd.js";
 import { MissingFile, WORKERS, gzipKilobytes } from "./workers.js";
@@ -28,6 +28,7 @@ const TURNS = 4;
 const GETS = 2500;
 const LISTS = 500;
 const CREATIONS = 500;
+const BEATS = 1000;
 const CHATS = 250;
 const CHAT_SECONDS = 1;
 const SLOW_STREAMS = 200;
@@ -123,6 +124,9 @@ async function measureRates(workers) {
     worker.projects.push(...idsOf(await measureRate(["create"], worker, creation(CREATIONS))));
   };
   await inTurn("create", workers, create, TURNS);
+
+  const beat = (worker) => measureRate(["beat"], worker, beats(worker, BEATS));
+  await inTurn("beat", workers, beat, TURNS);
 
   const stream = async (worker) => {
     for (const [path, formats] of Object.entries(worker.chats)) {

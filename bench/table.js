@@ -11,6 +11,8 @@ const ROWS = [
   { key: "list cpu", name: "", unit: "CPU ms" },
   { key: "create", name: "POST /api/projects", unit: "requests/s", atLeast: { peer: 1.1 } },
   { key: "create cpu", name: "", unit: "CPU ms" },
+  { key: "beat", name: "POST /heartbeat", unit: "requests/s", atLeast: { peer: 1.5 } },
+  { key: "beat cpu", name: "", unit: "CPU ms" },
   { key: "events", name: "chat, Claude's events", unit: "streams/s", atLeast: { peer: 10, limit: 0.6 } },
   { key: "events cpu", name: "", unit: "CPU ms" },
   { key: "text", name: "chat, format=text", unit: "streams/s", atLeast: { peer: 10, limit: 0.6 } },

@@ -32,6 +32,7 @@ fi
 
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
+bash scripts/build-compiler.sh
 
 say "migrating the database"
 env "${database[@]}" node scripts/migrate.js "${persist[@]}" >/dev/null
@@ -44,4 +45,4 @@ env "${database[@]}" node scripts/migrate.js "${persist[@]}" >/dev/null
   done
 ) </dev/null >/dev/null 2>&1 &
 
-exec wrangler dev "$@"
+exec wrangler dev --config wrangler.toml --config compiler/wrangler.toml "$@"

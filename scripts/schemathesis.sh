@@ -16,4 +16,5 @@ fi
 export PATH="$PATH:$root/bin"
 
 HATCH_PROFILE=--dev bash scripts/build.sh
+bash scripts/build-compiler.sh
 exec node --test tests/schemathesis.js

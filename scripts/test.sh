@@ -6,11 +6,12 @@ cd "$(dirname "$0")/.."
 ensure_toolchain
 say "rules: cargo fmt, clippy and the native tests"
 cargo fmt --check
-cargo clippy --quiet --all-targets -- -D warnings
-cargo test --quiet
+cargo clippy --quiet --workspace --all-targets -- -D warnings
+cargo test --quiet --workspace
 
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
+bash scripts/build-compiler.sh
 say "the built Worker in workerd, on D1"
 node --test --test-concurrency=1 "tests/**/*.test.js"
 say "what has a database once more, on a real sqld as on Turso"

@@ -155,6 +155,27 @@ ensure_shellcheck() {
   export PATH="$root/bin:$PATH"
 }
 
+# --- Debian: busybox -------------------------------------------------------
+
+# What small machines have instead of dash and coreutils: the set-up script is
+# run under it too. The package is only unpacked, into our own directory, which
+# needs no root. Where that fails its tests are skipped; in CI they fail.
+ensure_busybox() {
+  local root="$HATCH_TOOLS/debian-busybox"
+  command -v busybox >/dev/null && return
+  if [ ! -x "$root/bin/busybox" ] && command -v apt-get >/dev/null; then
+    say "unpacking Debian's busybox: the workers' set-up script is tested under it"
+    unpack_busybox "$root" >/dev/null 2>&1 || rm -rf "$root"
+  fi
+  export PATH="$PATH:$root/bin"
+  command -v busybox >/dev/null || say "busybox could not be had: its tests will be skipped"
+}
+
+unpack_busybox() {
+  mkdir -p "$1"
+  (cd "$1" && { apt-get download busybox || { apt-get update && apt-get download busybox; }; } && dpkg -x busybox_*.deb . && rm busybox_*.deb)
+}
+
 # --- all of them -----------------------------------------------------------
 
 ensure_toolchain() {
@@ -164,4 +185,5 @@ ensure_toolchain() {
   ensure_worker_build
   ensure_wasm_bindgen
   ensure_shellcheck
+  ensure_busybox
 }

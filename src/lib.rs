@@ -11,6 +11,7 @@ mod audit;
 mod chat;
 mod clouds;
 mod code;
+mod compile;
 mod deploy;
 mod discovery;
 mod docs;
@@ -79,5 +80,6 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     accounts::sweep(&env).await;
     audit::sweep(&env).await;
     http::idempotency::sweep(&env).await;
+    generate::proof::sweep(&env).await;
     store::files::sweep(&env).await;
 }

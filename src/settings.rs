@@ -4,9 +4,10 @@ mod clouds;
 
 use std::{cell::RefCell, rc::Rc};
 
+use ed25519_dalek::SigningKey;
 use worker::Env;
 
-use crate::{accounts::StackAuthProject, error::Error};
+use crate::{accounts::StackAuthProject, error::Error, upstream::concordium::address::Account};
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
@@ -15,6 +16,7 @@ pub(crate) mod binding {
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
+    pub(crate) const COMPILER: &str = "COMPILER";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,47 @@ pub(crate) enum Search {
     Claude,
 }
 
+/// The gateway that makes startups' videos.
+#[derive(Debug)]
+pub(crate) struct Livepeer {
+    pub(crate) key: String,
+    pub(crate) base_url: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConcordiumNetwork {
+    Testnet,
+    Mainnet,
+}
+
+impl ConcordiumNetwork {
+    /// As it is in identifiers.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Testnet => "testnet",
+            Self::Mainnet => "mainnet",
+        }
+    }
+}
+
+/// The account that registers startups on Concordium's chain.
+#[derive(Debug)]
+pub(crate) struct Registrar {
+    pub(crate) sender: Account,
+    /// The first key of its first credential.
+    pub(crate) key: SigningKey,
+}
+
+/// Concordium's services.
+#[derive(Debug)]
+pub(crate) struct Concordium {
+    pub(crate) network: ConcordiumNetwork,
+    pub(crate) verifier_url: String,
+    pub(crate) wallet_proxy_url: String,
+    /// None: nothing is registered.
+    pub(crate) registrar: Option<Registrar>,
+}
+
 /// Whose access tokens are those of our users.
 #[derive(Debug)]
 pub(crate) struct StackAuth {
@@ -132,9 +175,17 @@ pub(crate) struct Settings {
     pub(crate) search: Option<Search>,
     /// What pages of the web are fetched through: `<it>/https://host/path`.
     pub(crate) web_proxy_url: Option<String>,
+    /// None: startups get no video.
+    pub(crate) livepeer: Option<Livepeer>,
+    pub(crate) concordium: Concordium,
     pub(crate) timeouts: Timeouts,
     /// Every hosted app gets an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
+    /// Where hosted apps have the packages from that they import.
+    pub(crate) esm_cdn_url: String,
+    /// Where they have Tailwind's builds for the browser from.
+    pub(crate) tailwind_url: String,
+    pub(crate) tailwind_v3_url: String,
     /// Origins that browsers may call us from.
     pub(crate) cors_origins: Vec<String>,
     /// The operator's credential.
@@ -155,8 +206,9 @@ pub(crate) struct Settings {
     pub(crate) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(crate) heartbeat_seconds: u32,
-    /// How old a machine's window in KV may be before a beat writes it anew.
-    pub(crate) heartbeat_mirror_seconds: u32,
+    /// How old a machine's window in KV may be before a beat writes it anew;
+    /// none writes nothing there.
+    pub(crate) heartbeat_mirror_seconds: Option<u32>,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
 }
@@ -214,11 +266,20 @@ impl Settings {
             clouds: clouds::Clouds::parse(&var)?,
             search: search(&var)?,
             web_proxy_url: proxy_url(&var)?,
+            livepeer: livepeer(&var)?,
+            concordium: concordium(&var, environment)?,
             timeouts: Timeouts {
                 head_ms: number(&var, "UPSTREAM_HEAD_TIMEOUT_MS", 60_000)?,
                 idle_ms: number(&var, "UPSTREAM_IDLE_TIMEOUT_MS", 60_000)?,
             },
             hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
+            esm_cdn_url: base_url(&var, "ESM_CDN_URL", "https://esm.sh")?,
+            tailwind_url: base_url(
+                &var,
+                "TAILWIND_URL",
+                "https://cdn.jsdelivr.net/npm/@tailwindcss/browser@4",
+            )?,
+            tailwind_v3_url: base_url(&var, "TAILWIND_V3_URL", "https://cdn.tailwindcss.com/3.4.17")?,
             cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
             stack_auth: stack_auth(&var)?,
@@ -311,6 +372,45 @@ fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Err
     var("WEB_PROXY_URL").map(|url| base_url(|_| Some(url.clone()), "WEB_PROXY_URL", "")).transpose()
 }
 
+fn livepeer(var: impl Fn(&str) -> Option<String>) -> Result<Option<Livepeer>, Error> {
+    let Some(key) = var("LIVEPEER_API_KEY") else { return Ok(None) };
+    let base_url = base_url(&var, "LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
+    Ok(Some(Livepeer { key, base_url }))
+}
+
+/// A proof on the test network proves nothing, so that it is development's.
+fn concordium(var: impl Fn(&str) -> Option<String>, environment: Environment) -> Result<Concordium, Error> {
+    let network = match (var("CONCORDIUM_NETWORK").as_deref(), environment) {
+        (Some("testnet"), _) | (None, Environment::Development) => ConcordiumNetwork::Testnet,
+        (Some("mainnet"), _) | (None, Environment::Production) => ConcordiumNetwork::Mainnet,
+        (Some(_), _) => return Err(wrong("CONCORDIUM_NETWORK", "`testnet` or `mainnet`")),
+    };
+    let domain = match network {
+        ConcordiumNetwork::Testnet => "testnet.concordium.com",
+        ConcordiumNetwork::Mainnet => "mainnet.concordium.software",
+    };
+    let service = |variable, name: &str| base_url(&var, variable, &format!("https://{name}.{domain}"));
+    Ok(Concordium {
+        network,
+        verifier_url: service("CONCORDIUM_VERIFIER_URL", "web3id-verifier")?,
+        wallet_proxy_url: service("CONCORDIUM_WALLET_PROXY_URL", "wallet-proxy")?,
+        registrar: registrar(&var)?,
+    })
+}
+
+fn registrar(var: impl Fn(&str) -> Option<String>) -> Result<Option<Registrar>, Error> {
+    let (sender, key) = match (var("CONCORDIUM_SENDER"), var("CONCORDIUM_SIGNING_KEY")) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(wrong("CONCORDIUM_SIGNING_KEY", "set, when CONCORDIUM_SENDER is")),
+        (None, Some(_)) => return Err(wrong("CONCORDIUM_SENDER", "set, when CONCORDIUM_SIGNING_KEY is")),
+        (Some(sender), Some(key)) => (sender, key),
+    };
+    let sender = sender.parse().map_err(|_| wrong("CONCORDIUM_SENDER", "the address of an account"))?;
+    let key = base16ct::mixed::decode_vec(&key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let key = key.ok_or(wrong("CONCORDIUM_SIGNING_KEY", "the 64 hexadecimal digits of its signing key"))?;
+    Ok(Some(Registrar { sender, key: SigningKey::from_bytes(&key) }))
+}
+
 fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>, Error> {
     let Some(id) = var("STACK_PROJECT_ID") else { return Ok(None) };
     if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -360,11 +460,15 @@ fn heartbeat_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error>
 
 /// Together with the time between two beats less than half an hour, or a
 /// machine that lives would look dead to readers of KV.
-fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<u32, Error> {
-    let seconds: u32 = number(&var, "HEARTBEAT_MIRROR_SECONDS", 0)?;
+fn heartbeat_mirror_seconds(var: impl Fn(&str) -> Option<String>) -> Result<Option<u32>, Error> {
+    const NAME: &str = "HEARTBEAT_MIRROR_SECONDS";
+    if var(NAME).as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let seconds: u32 = number(&var, NAME, 0)?;
     match seconds.saturating_add(heartbeat_seconds(var)?) {
-        ..=1500 => Ok(seconds),
-        _ => Err(wrong("HEARTBEAT_MIRROR_SECONDS", "at most 1500 together with HEARTBEAT_SECONDS")),
+        ..=1500 => Ok(Some(seconds)),
+        _ => Err(wrong(NAME, "`off`, or at most 1500 together with HEARTBEAT_SECONDS")),
     }
 }
 
@@ -476,6 +580,7 @@ mod tests {
             ("ENVIRONMENT", "staging"),
             ("CHAT_STREAM_FORMAT", "xml"),
             ("CLAUDE_BASE_URL", "localhost:9"),
+            ("ESM_CDN_URL", "esm.sh"),
             ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
             ("DATABASE_URL", "hatch.turso.io"),
             ("STACK_PROJECT_ID", "../x"),
@@ -484,6 +589,7 @@ mod tests {
             ("DAILY_CHAT_LIMIT", "-1"),
             ("SEARCH_PROVIDER", "altavista"),
             ("WEB_PROXY_URL", "proxy:8080"),
+            ("CONCORDIUM_NETWORK", "main"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
@@ -551,6 +657,32 @@ mod tests {
                 matches!(search(vars), Err(Error::NotConfigured { variable, .. }) if variable == missing)
             );
         }
+    }
+
+    #[test]
+    fn an_account_registers_with_its_key_or_not_at_all() {
+        let (sender, key) = ("4ZJBYQbVp3zVZyjCXfZAAYBVkJMyVj8UKUNj9ox5YqTCBdBq2M", "ab".repeat(32));
+        let set = |sender, key| parse(&[("CONCORDIUM_SENDER", sender), ("CONCORDIUM_SIGNING_KEY", key)]);
+        let settings = set(sender, &key).unwrap();
+        let registrar = settings.concordium.registrar.as_ref().unwrap();
+        assert_eq!(registrar.sender.to_string(), sender);
+        assert!(
+            !format!("{settings:?}").contains(&"ab".repeat(16))
+                && !format!("{settings:?}").contains("171, 171")
+        );
+        for (wrong_sender, wrong_key, named) in [
+            (sender, "", "CONCORDIUM_SIGNING_KEY"),
+            (sender, "abcd", "CONCORDIUM_SIGNING_KEY"),
+            ("", key.as_str(), "CONCORDIUM_SENDER"),
+            ("4ZJB", key.as_str(), "CONCORDIUM_SENDER"),
+        ] {
+            let error = set(wrong_sender, wrong_key).unwrap_err();
+            assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == named));
+            assert!(!error.detail().contains(&key));
+        }
+        let network = |vars: &[(&str, &str)]| parse(vars).unwrap().concordium.network;
+        assert_eq!(network(&[]), ConcordiumNetwork::Mainnet);
+        assert_eq!(network(&[("ENVIRONMENT", "development")]), ConcordiumNetwork::Testnet);
     }
 
     #[test]

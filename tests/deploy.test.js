@@ -174,7 +174,8 @@ test("a client that comes back with Last-Event-ID gets what it missed, and 204 a
 test("code that a browser cannot show fails with a reason that says what to do", async () => {
   for (const [code, told] of [
     [{ "notes.txt": "x" }, /no index\.html.*ask for one/],
-    [{ "src/App.tsx": "export default () => <p/>", "package.json": "{}" }, /compiled.*static app/],
+    [{ "src/App.tsx": "const x = 1", "package.json": "{}" }, /^src\/App\.tsx: exports no component/],
+    [{ "app/page.tsx": "export default () => <p/>", "package.json": '{"dependencies":{"next":"14"}}' }, /Next\.js.*vercel/],
   ]) {
     const { id } = await project(code);
     const deployment = await live(id);

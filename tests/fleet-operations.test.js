@@ -10,6 +10,7 @@ import { startWorker } from "./harness.js";
 const isD1 = process.env.DATABASE !== "turso";
 const worker = await startWorker({ HEARTBEAT_AUTH: "required" }, [], { isCounted: true });
 const sparing = await startWorker({ HEARTBEAT_AUTH: "required", HEARTBEAT_MIRROR_SECONDS: "900" }, [], { isCounted: true });
+const silent = await startWorker({ HEARTBEAT_AUTH: "required", HEARTBEAT_MIRROR_SECONDS: "off" }, [], { isCounted: true });
 
 const MINUTE_MS = 60_000;
 const iso = (ms) => new Date(ms).toISOString();
@@ -89,6 +90,13 @@ test("With HEARTBEAT_MIRROR_SECONDS the window goes to KV that rarely, and a new
   // Should a write have been lost, what is unchanged is written again within the hour.
   await ago(3_600_000);
   assert.equal(await puts(start + 95 * MINUTE_MS, database), 2);
+});
+
+test("With HEARTBEAT_MIRROR_SECONDS=off KV is not asked at all", async () => {
+  const { wallet, beat } = await newMachine(silent);
+  const start = Date.now() - 2 * 60 * MINUTE_MS;
+  for (const minutes of [0, 5, 60]) assert.deepEqual((await beat(start + minutes * MINUTE_MS, web)).kv, nothing);
+  assert.equal((await silent.sql("SELECT * FROM worker_uptime_records WHERE wallet = ?", wallet)).length, 1);
 });
 
 test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, asks KV nothing and records each once", async () => {

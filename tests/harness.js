@@ -3,7 +3,7 @@
 // environment its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after } from "node:test";
@@ -12,9 +12,15 @@ import { conforming } from "./contract.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
+// createTestHarness carries the Worker's own requests by this process's fetch, handing it a Request in the place of
+// options. That would follow redirects; workerd, asked not to, gives them to the Worker, and so must this.
+const plainFetch = globalThis.fetch;
+globalThis.fetch = (resource, options) =>
+  typeof options?.clone === "function" ? plainFetch(new Request(resource, options), { redirect: "manual" }) : plainFetch(resource, options);
+
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
- * stops it after the file's tests.
+ * the compiler beside it, and stops them after the file's tests.
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as createTestHarness takes them
@@ -22,7 +28,7 @@ import { startSqld } from "./sqld.js";
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
- *   is; the rows as objects), `env` (the bindings), `scheduled()`, `logs()`.
+ *   is; the rows as objects), `env` (the bindings), `worker` and `harness` as wrangler has them.
  */
 export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
@@ -30,7 +36,8 @@ export async function startWorker(vars = {}, others = [], { isCounted = false } 
   const folder = await configuration(isCounted);
   const configPath = join(folder, "wrangler.toml");
   const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
-  const harness = createTestHarness({ workers: [hatch, ...others] });
+  const compiler = { configPath: join(folder, "compiler", "wrangler.toml") };
+  const harness = createTestHarness({ workers: [hatch, compiler, ...others] });
   after(async () => {
     await harness.close();
     await rm(folder, { recursive: true });
@@ -52,18 +59,23 @@ export async function startWorker(vars = {}, others = [], { isCounted = false } 
 }
 
 /**
- * A folder with wrangler.toml and what it names, and without a .dev.vars: a
+ * A folder with both wrangler.toml and what they name, and without a .dev.vars: a
  * test's Worker has its test's variables, and none of your keys.
  */
 async function configuration(isCounted) {
   const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
-  const toml = await readFile("wrangler.toml", "utf8");
-  // Without its [build] as well: build/ is tested as it is.
   const main = isCounted ? "counted.js" : "build/index.js";
-  await writeFile(join(folder, "wrangler.toml"), toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = .*$/m, `main = "${main}"`));
+  await mkdir(join(folder, "compiler"));
+  for (const path of ["wrangler.toml", "compiler/wrangler.toml"]) {
+    const toml = await readFile(path, "utf8");
+    // Without its [build] as well: what is built is tested as it is.
+    const tested = toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = "build.*$/m, `main = "${main}"`);
+    await writeFile(join(folder, path), tested);
+  }
   const counted = await readFile("tests/counted.js", "utf8");
   await writeFile(join(folder, "counted.js"), counted.replace("./index.js", "./build/index.js"));
-  for (const name of ["build", "migrations", "public"]) await symlink(resolve(name), join(folder, name));
+  const named = ["build", "migrations", "public", "compiler/worker.js", "compiler/build"];
+  for (const path of named) await symlink(resolve(path), join(folder, path));
   return folder;
 }
 

@@ -7,8 +7,7 @@ import { test } from "node:test";
 import { until } from "./deployments.js";
 import { killable } from "./killable.js";
 
-const hatch = await killable();
-const { api, database } = hatch;
+const { api, start, kill, database } = await killable();
 
 test("killed in the middle of deployments and started again, each ends live, once", async () => {
   // What holds two of the deployments at the moments that are wanted, until
@@ -27,12 +26,12 @@ test("killed in the middle of deployments and started again, each ends live, onc
   };
   const status = async ({ id }) => (await api("GET", `/api/deploy/${id}`)).status;
 
-  await hatch.start();
+  await start();
   const deployments = [await deploy("in its step"), await deploy("never taken")];
   await until(async () => (await status(deployments[0])) === "building");
   // And one wherever it happens to be just after its 202.
   deployments.push(await deploy("just accepted"));
-  await hatch.kill();
+  await kill();
 
   await database((db) => {
     const job = (n) => db.prepare("SELECT state, attempts, lease_owner IS NOT NULL AS held FROM jobs WHERE subject_id = ?").get(deployments[n].id);
@@ -41,13 +40,13 @@ test("killed in the middle of deployments and started again, each ends live, onc
     db.exec("DROP TRIGGER never_taken; DROP TRIGGER in_its_step;");
   });
 
-  await hatch.start();
+  await start();
   for (const deployment of deployments) {
     await until(async () => (await status(deployment)) === "live", `${deployment.text}: live`);
     const { logs, url } = await api("GET", `/api/deploy/${deployment.id}`);
     assert.deepEqual(logs.split("\n").map((line) => line.slice(25)), [`Built 1 file, ${deployment.text.length + 3} bytes`, `Live at ${url}`]);
   }
-  await hatch.kill();
+  await kill();
   await database((db) => {
     const { sites, files, owed, letters } = db.prepare(
       `SELECT (SELECT count(*) FROM sites) AS sites, (SELECT count(*) FROM site_files) AS files,

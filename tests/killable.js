@@ -1,5 +1,5 @@
-// `wrangler dev` as a process that a test can kill with all that it has
-// started, and start again on the same state.
+// `wrangler dev` as a process that can be killed, on a state of its own that
+// outlives it.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -13,79 +13,81 @@ import { promisify } from "node:util";
 import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
 
-async function freePort() {
-  const server = createServer().listen(0);
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Opens the one database of a folder. */
-async function atRest(folder, work) {
-  const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
-  assert.equal(names.length, 1);
-  // A process that was killed holds its locks until the kernel has buried it.
-  const db = new DatabaseSync(join(folder, names[0]), { timeout: 10_000 });
-  try {
-    return work(db);
-  } finally {
-    db.close();
-  }
-}
-
 /**
- * A local database with its tables, and a Worker with these variables, not
- * started yet.
+ * A development Worker with these variables and a database with the tables of
+ * migrations/; it does not run yet. After the file's tests it is gone.
  *
  * @param {Record<string, string>} vars
- * @returns `start()`; `kill()`, as kill -9, which waits for its death;
- *   `api(method, path, body?, headers?)`, an answer's JSON; `database(work)`,
- *   the local D1 as a file, for while nobody runs.
+ * @returns `url`; `api(method, path, body?, headers?)`; `start()`; `kill()`, which is SIGKILL to wrangler and
+ *   workerd; `database(work)`, which hands a node:sqlite database to `work`
+ *   while nobody runs.
  */
 export async function killable(vars = {}) {
   const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
   const port = await freePort();
+  const url = `http://localhost:${port}`;
   let group;
+  const health = () => fetch(`${url}/health`);
   after(async () => {
-    if (group) killNow();
+    signal();
     await rm(state, { recursive: true, force: true });
   });
   await promisify(execFile)("wrangler", ["d1", "migrations", "apply", "DB", "--local", "--persist-to", state], {
     env: { ...process.env, CI: "1" },
   });
 
-  const isUp = () => fetch(`http://localhost:${port}/health`).then((response) => response.ok, () => false);
+  /** The leader of a process group of its own. */
+  async function start() {
+    const variables = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+    const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...variables];
+    group = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" }).pid;
+    await until(() => health().then((response) => response.ok, () => false), "wrangler dev");
+  }
 
-  /** Kills the whole process group: wrangler and workerd. */
-  function killNow() {
+  async function kill() {
+    signal();
+    await until(() => health().then(() => false, () => true), "its death");
+  }
+
+  /** To the whole group: wrangler and workerd. */
+  function signal() {
+    const killed = group;
+    group = undefined;
     try {
-      process.kill(-group, "SIGKILL");
+      if (killed) process.kill(-killed, "SIGKILL");
     } catch (error) {
       if (error.code !== "ESRCH") throw error;
     }
-    group = undefined;
   }
 
-  return {
-    database(work) {
-      return atRest(join(state, "v3/d1/miniflare-D1DatabaseObject"), work);
-    },
-    /** Starts it as the leader of a process group of its own. */
-    async start() {
-      const named = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-      const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...named];
-      group = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" }).pid;
-      await until(isUp, "wrangler dev");
-    },
-    async kill() {
-      killNow();
-      await until(async () => !(await isUp()), "its death");
-    },
-    async api(method, path, body, headers = {}) {
-      const sent = body ? { "content-type": "application/json", ...headers } : headers;
-      const response = await fetch(`http://localhost:${port}${path}`, { method, headers: sent, body: body && JSON.stringify(body) });
-      return (await conforming(method, path, response)).json();
-    },
-  };
+  async function database(work) {
+    const folder = join(state, "v3/d1/miniflare-D1DatabaseObject");
+    const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
+    assert.equal(names.length, 1);
+    // A process that was killed holds its locks until the kernel has buried it.
+    const db = new DatabaseSync(join(folder, names[0]), { timeout: 10_000 });
+    try {
+      return work(db);
+    } finally {
+      db.close();
+    }
+  }
+
+  /** Calls the Worker; the answer's JSON. */
+  async function api(method, path, body, headers = {}) {
+    const response = await fetch(url + path, {
+      method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),
+    });
+    return (await conforming(method, path, response)).json();
+  }
+
+  return { url, api, start, kill, database };
+}
+
+async function freePort() {
+  const server = createServer().listen(0);
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

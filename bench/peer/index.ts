@@ -8,10 +8,10 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { claudeEvents, openClaudeStream, type Turn } from "./claude";
-import { chatMessages, projects } from "./schema";
+import { chatMessages, projects, uptimeRecords } from "./schema";
 
 interface Env {
-  Bindings: { DB: D1Database; CLAUDE_API_KEY: string; CLAUDE_BASE_URL: string };
+  Bindings: { DB: D1Database; WORKER_HEARTBEATS: KVNamespace; CLAUDE_API_KEY: string; CLAUDE_BASE_URL: string };
 }
 
 const USER = "local";
@@ -19,6 +19,19 @@ const USER = "local";
 const NewProject = z.object({ name: z.string().min(1).max(100), description: z.string().max(2000).optional() });
 const ListQuery = z.object({ limit: z.coerce.number().int().min(1).max(100).default(20) });
 const ChatRequest = z.object({ projectId: z.string(), message: z.string().min(1).max(32_000) });
+
+const Beat = z.object({
+  walletAddress: z.string().regex(/^0x[0-9a-fA-F]{40}$/),
+  timestamp: z.iso.datetime(),
+  containers: z.array(z.object({ containerName: z.string(), port: z.string().optional() })),
+});
+
+interface TimeRecord {
+  startTime: string;
+  endTime: string;
+}
+
+const GAP_MS = 30 * 60 * 1000;
 
 const app = new Hono<Env>();
 
@@ -45,6 +58,27 @@ app.get("/api/projects", async (c) => {
     .orderBy(desc(projects.createdAt), desc(projects.id))
     .limit(query.data.limit);
   return c.json(rows);
+});
+
+// The logic of the plan's chapter 6.2, step by step; the two writes at its end go at once.
+app.post("/heartbeat", async (c) => {
+  const input = Beat.safeParse(await c.req.json().catch(() => undefined));
+  if (!input.success) return c.json({ error: z.prettifyError(input.error) }, 400);
+  const { walletAddress: wallet, timestamp, containers } = input.data;
+  const kv = c.env.WORKER_HEARTBEATS;
+  const record = await kv.get<TimeRecord>(`${wallet}:time`, "json");
+  let startTime = record?.startTime ?? timestamp;
+  if (record && Date.parse(timestamp) - Date.parse(record.endTime) > GAP_MS) {
+    await drizzle(c.env.DB)
+      .insert(uptimeRecords)
+      .values({ wallet, timeFrom: new Date(record.startTime), timeTo: new Date(record.endTime) });
+    startTime = timestamp;
+  }
+  await Promise.all([
+    kv.put(`${wallet}:time`, JSON.stringify({ startTime, endTime: timestamp })),
+    kv.put(`${wallet}:containers`, JSON.stringify(containers)),
+  ]);
+  return c.json({ success: true });
 });
 
 app.post("/api/chat", async (c) => {

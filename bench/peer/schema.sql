@@ -26,3 +26,14 @@ CREATE TABLE chat_messages (
   created_at INTEGER NOT NULL,
   UNIQUE (project_id, seq)
 );
+
+CREATE TABLE worker_uptime_records (
+  wallet TEXT NOT NULL,
+  time_from INTEGER NOT NULL,
+  time_to INTEGER NOT NULL
+);
+CREATE TABLE worker_windows (
+  wallet TEXT PRIMARY KEY,
+  start_at TEXT NOT NULL,
+  end_at TEXT NOT NULL
+);

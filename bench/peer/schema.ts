@@ -26,3 +26,9 @@ export const chatMessages = sqliteTable("chat_messages", {
   usage: text("usage"),
   createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull(),
 });
+
+export const uptimeRecords = sqliteTable("worker_uptime_records", {
+  wallet: text("wallet").notNull(),
+  timeFrom: integer("time_from", { mode: "timestamp_ms" }).notNull(),
+  timeTo: integer("time_to", { mode: "timestamp_ms" }).notNull(),
+});

@@ -209,6 +209,7 @@ pub(super) fn delete_account(user: &str) -> Vec<Statement> {
         sql!("DELETE FROM jobs WHERE user_id = ?1", user),
         sql!("DELETE FROM projects WHERE user_id = ?1", user),
         sql!("DELETE FROM startups WHERE user_id = ?1", user),
+        sql!("DELETE FROM proof_challenges WHERE user_id = ?1", user),
         sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
         sql!(
             "UPDATE workers SET token_hash = NULL, token_hint = NULL

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{site, store};
+use super::{sandbox, site, store};
 use crate::{
     error::Error,
     http::{Exchange, conditional},
@@ -68,7 +68,7 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
             Response { kind, ..Response::empty(304) }
         } else {
             let content = match kind {
-                Kind::SandboxedApp if is_page => site::with_storage(&file.content),
+                Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
                 _ => file.content,
             };
             Response::bytes(kind, 200, media_type, content.into_bytes())

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::{
     cloud,
     container::Container,
-    site::File,
+    site::{Built, File},
     store::{self, Task},
 };
 use crate::{
@@ -58,21 +58,25 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
         return Ok(Outcome::Done { writes: Vec::new() });
     };
     let is_of_files = task.container.as_ref().is_none_or(Container::is_of_files);
-    let files = match is_of_files.then(|| task.target.files(&code)).transpose() {
-        Ok(files) => files.unwrap_or_default(),
+    let site = match is_of_files {
+        true => task.target.files(&code, &workshop.env).await?,
+        false => Ok(Built::default()),
+    };
+    let site = match site {
+        Ok(site) => site,
         Err(reason) => return Ok(Outcome::Failed { reason }),
     };
     match (task.target.cloud(), job.step.as_str()) {
-        (None, FIRST_STEP) => Ok(Outcome::Next { step: PUBLISH, writes: built(job, &files) }),
-        (None, _) => Ok(Outcome::Done { writes: published(job, &files)? }),
+        (None, FIRST_STEP) => Ok(Outcome::Next { step: PUBLISH, writes: built(job, &site) }),
+        (None, _) => Ok(Outcome::Done { writes: published(job, &site.files)? }),
         // At a cloud the last to come would stay: so they come in their order.
         (Some(_), FIRST_STEP) if !task.is_next => Ok(wait_for_turn(job)),
         (Some(_), FIRST_STEP) => {
-            let mut writes = built(job, &files);
+            let mut writes = built(job, &site);
             writes.push(store::claim_app(&random::uuid()?, id, now_ms()));
             Ok(Outcome::Next { step: PUSH, writes })
         }
-        (Some(cloud), _) => cloud::push(job, workshop, cloud, &task, &files).await,
+        (Some(cloud), _) => cloud::push(job, workshop, cloud, &task, &site.files).await,
     }
 }
 
@@ -81,15 +85,17 @@ fn wait_for_turn(job: &Job) -> Outcome {
     Outcome::Wait { after_ms: TURN_MS, writes: vec![store::log_once(&job.id, told, now_ms())] }
 }
 
-fn built(job: &Job, files: &[File]) -> Vec<Statement> {
+fn built(job: &Job, site: &Built) -> Vec<Statement> {
     let now = now_ms();
-    let bytes: usize = files.iter().map(|file| file.content.len()).sum();
-    let told = match files {
+    let bytes: usize = site.files.iter().map(|file| file.content.len()).sum();
+    let told = match site.files.as_slice() {
         [] => "What is to run was made elsewhere".to_owned(),
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };
-    vec![store::set_status(&job.subject_id, "deploying", now), jobs::store::log(&job.id, "info", &told, now)]
+    let mut writes = vec![store::set_status(&job.subject_id, "deploying", now)];
+    writes.extend(site.notes.iter().chain([&told]).map(|line| jobs::store::log(&job.id, "info", line, now)));
+    writes
 }
 
 fn published(job: &Job, files: &[File]) -> Result<Vec<Statement>, Error> {
@@ -101,7 +107,9 @@ fn published(job: &Job, files: &[File]) -> Result<Vec<Statement>, Error> {
 }
 
 fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
-    vec![store::set_status(&job.subject_id, "failed", now), jobs::store::log(&job.id, "error", reason, now)]
+    let mut writes = vec![store::set_status(&job.subject_id, "failed", now)];
+    writes.extend(reason.lines().map(|line| jobs::store::log(&job.id, "error", line, now)));
+    writes
 }
 
 fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {

@@ -10,6 +10,7 @@ mod container;
 pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
+mod sandbox;
 mod site;
 mod store;
 pub(crate) mod take_down;
@@ -148,7 +149,7 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
     let target = match new.target {
         Some(target) => target,
-        None if at_cloud(&exchange, &database, Cloud::Vercel, &slug, None).await.is_ok() => Target::Vercel,
+        None if has_vercel(&exchange, &database).await? => Target::Vercel,
         None => Target::Edge,
     };
     let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
@@ -157,6 +158,17 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     }
     let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
+}
+
+/// Whether there is a credential for Vercel, whosever it is.
+async fn has_vercel(exchange: &Exchange, database: &Database) -> Result<bool, Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let header = |name: &str| exchange.request.header(name);
+    match credentials::find(Cloud::Vercel, user, header, settings, database).await {
+        Ok(_) => Ok(true),
+        Err(Error::NotConfigured { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn no_code(target: Target) -> Error {

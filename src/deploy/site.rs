@@ -1,9 +1,10 @@
-//! What a hosted app is made of and called. Pure.
+//! What a hosted app is made of and called.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use worker::Env;
 
-use crate::code::CodeMap;
+use crate::{code::CodeMap, compile, error::Error};
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,45 +15,49 @@ pub(super) struct File {
     etag: String,
 }
 
-/// Folders that tools put finished sites into, and that are left out of URLs.
-const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
-/// What a browser cannot run as it is.
-const SOURCES: &[&str] = &["tsx", "jsx", "ts", "vue", "svelte"];
+/// A project's files as they are served, and what its owner should know.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    pub(super) files: Vec<File>,
+    pub(super) notes: Vec<String>,
+}
 
-/// The files of a static site, from a project's code. Its `index.html` is at
-/// the root, or in one of the usual folders, which is then the root.
+/// Makes a site of a project's code: a static one as it is, one of TypeScript
+/// or JSX compiled.
 ///
 /// # Errors
-/// What is wrong with the code, for its owner.
-pub(super) fn build(code: &str) -> Result<Vec<File>, String> {
-    let code = CodeMap::parse(code).map_err(|error| error.to_string())?;
-    let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
-    let Some(root) = ROOTS.iter().find(has_index) else { return Err(missing_index(&code)) };
-    let files = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
-    Ok(files.map(|(path, content)| file(path, content)).collect())
+/// [`Error::Internal`] when the compiler cannot be reached. What is wrong with
+/// the code is the inner error, for its owner: a first line, and for the log
+/// further ones.
+pub(super) async fn build(code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
+    let code = match CodeMap::parse(code) {
+        Ok(code) => code,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let built = compile::compile(&code, env).await?;
+    Ok(built.map_err(|failed| failed.reason()).map(|site| Built {
+        files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
+        notes: site.notes,
+    }))
 }
 
 /// The files of a project as they are, for a cloud that builds them itself by
 /// a manifest among them; of a project without one, [`build`].
 ///
 /// # Errors
-/// What is wrong with the code, for its owner.
-pub(super) fn sources_or_build(code: &str, is_manifest: fn(&str) -> bool) -> Result<Vec<File>, String> {
-    let sources = CodeMap::parse(code).map_err(|error| error.to_string())?;
-    if sources.iter().any(|(path, _)| is_manifest(path)) {
-        return Ok(sources.iter().map(|(path, content)| file(path, content)).collect());
+/// As [`build`].
+pub(super) async fn sources_or_build(
+    code: &str,
+    is_manifest: fn(&str) -> bool,
+    env: &Env,
+) -> Result<Result<Built, String>, Error> {
+    match CodeMap::parse(code) {
+        Ok(sources) if sources.iter().any(|(path, _)| is_manifest(path)) => {
+            let files = sources.iter().map(|(path, content)| file(path, content)).collect();
+            Ok(Ok(Built { files, notes: Vec::new() }))
+        }
+        _ => build(code, env).await,
     }
-    build(code)
-}
-
-fn missing_index(code: &CodeMap) -> String {
-    let is_source = |path: &str| SOURCES.contains(&extension(path));
-    if code.iter().any(|(path, _)| is_source(path)) {
-        return "This code must be compiled before a browser can run it, which this Worker does not do yet. \
-                Ask for a static app: index.html with plain JavaScript"
-            .to_owned();
-    }
-    "There is no index.html to show; ask for one, or add it to the project's code".to_owned()
 }
 
 fn file(path: &str, content: &str) -> File {
@@ -87,26 +92,6 @@ pub(super) fn media_type(path: &str) -> &'static str {
         "vtt" => "text/vtt; charset=utf-8",
         "ics" => "text/calendar; charset=utf-8",
         _ => "text/plain; charset=utf-8",
-    }
-}
-
-/// Stands in for the storage that a sandboxed page may not touch: a script
-/// that only reads a setting from it would stop there. Lasts as long as the page.
-const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
-    const kept=new Map;Object.defineProperty(self,name,{value:{\
-    getItem:key=>kept.get(String(key))??null,setItem(key,value){kept.set(String(key),String(value))},\
-    removeItem(key){kept.delete(String(key))},clear(){kept.clear()},\
-    key:index=>[...kept.keys()][index]??null,get length(){return kept.size}}})}</script>";
-
-/// A page as it is served sandboxed. Nothing may stand before its doctype, or
-/// browsers lay it out as they did in the nineties.
-pub(super) fn with_storage(page: &str) -> String {
-    let start = page.trim_start();
-    let has_doctype = start.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
-    let after = if has_doctype { start.split_once('>') } else { None };
-    match after {
-        Some((doctype, rest)) => format!("{doctype}>{STORAGE}{rest}"),
-        None => format!("{STORAGE}{page}"),
     }
 }
 
@@ -170,20 +155,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_with_the_index_is_the_root() {
-        let files = build(r#"{"dist/index.html":"<p>","dist/a.js":"1","README.md":"x"}"#).unwrap();
-        let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["a.js", "index.html"]);
-    }
-
-    #[test]
-    fn code_that_cannot_be_served_says_why() {
-        assert!(build(r#"{"src/App.tsx":"…"}"#).unwrap_err().contains("compiled"));
-        assert!(build(r#"{"notes.txt":"…"}"#).unwrap_err().contains("index.html"));
-        assert!(build("[]").unwrap_err().contains("JSON object"));
-    }
-
-    #[test]
     fn an_app_has_its_own_origin_where_it_can() {
         assert_eq!(url(Some("localhost"), "http://localhost:8787", "x"), "http://x.localhost:8787/");
         assert_eq!(url(Some("localhost"), "http://[::1]:8787", "x"), "http://x.localhost:8787/");
@@ -197,14 +168,6 @@ mod tests {
         assert_eq!(slug_of_host("x.localhost:8787", "localhost"), Some("x"));
         for host in ["localhost:8787", "a.b.localhost", "xlocalhost", ".localhost", "x.localhost.evil.com"] {
             assert_eq!(slug_of_host(host, "localhost"), None, "{host}");
-        }
-    }
-
-    #[test]
-    fn a_sandboxed_page_has_its_storage_right_after_its_doctype() {
-        assert_eq!(with_storage("\n<!DOCTYPE html>\n<p>"), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
-        for page in ["<p>", "", "<!doctype", "é"] {
-            assert_eq!(with_storage(page), format!("{STORAGE}{page}"));
         }
     }
 

@@ -77,8 +77,9 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         hostname: hostname.as_deref(),
     };
     let database = exchange.database()?;
-    let mirror_ms = 1000 * i64::from(exchange.settings.heartbeat_mirror_seconds);
-    let moved: Option<store::Open> = database.query(store::beat(&beat, now, mirror_ms)).await?.first()?;
+    let mirror_ms = exchange.settings.heartbeat_mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
+    let beaten = database.query(store::beat(&beat, now, mirror_ms.unwrap_or_default())).await?;
+    let moved: Option<store::Open> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
         Some(open) => Some(open),
@@ -86,7 +87,9 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
     let answer = answer((&open).into(), is_stale, exchange.settings.heartbeat_seconds);
-    mirror(&exchange, wallet, &open, containers);
+    if mirror_ms.is_some() {
+        mirror(&exchange, wallet, &open, containers);
+    }
     Ok(Response::json(200, answer))
 }
 

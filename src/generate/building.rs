@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     code::{self, CodeMap, ExtractedFile, FileStatus},
+    compile::{self, Diagnostic},
     error::Error,
     jobs::Outcome,
     platform::clock::now_ms,
@@ -64,7 +65,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
     let base = base(startup.code.as_deref())?;
     if !work.has_claude() {
-        return finished(work, Turn::sandbox(&startup.prompt)?, Vec::new());
+        return finished(work, Turn::sandbox(&startup.prompt)?, Vec::new()).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
@@ -83,7 +84,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         let reason = "Claude would not build this; describe it in other words".to_owned();
         return Ok(Outcome::Failed { reason });
     }
-    finished(work, Turn::of(base, &answer, &startup.name), spent)
+    finished(work, Turn::of(base, &answer, &startup.name), spent).await
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
@@ -95,7 +96,8 @@ fn base(code: Option<&str>) -> Result<CodeMap, Error> {
 }
 
 fn given_up(problems: &[Problem]) -> String {
-    let told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
+    let first_line = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
+    let told: Vec<String> = problems.iter().take(TOLD).map(first_line).collect();
     format!(
         "The application still has problems after {MAX_TURNS} turns: {}. Try again to go on",
         told.join("; ")
@@ -242,10 +244,20 @@ fn product_name(code: &CodeMap) -> Option<String> {
     (!name.trim().is_empty()).then(|| name.trim().to_owned())
 }
 
+/// A syntax error, with the lines around it.
+fn syntax(found: Diagnostic) -> Problem {
+    let message = match found.frame.is_empty() {
+        true => found.message,
+        false => format!("{}\n{}", found.message, found.frame),
+    };
+    Problem { path: found.path, line: Some(found.line).filter(|line| *line > 0), message }
+}
+
 /// Checks a turn's application, and goes on by what that says.
-fn finished(work: &Work, turn: Turn, spent: Vec<Statement>) -> Result<Outcome, Error> {
+async fn finished(work: &Work, turn: Turn, spent: Vec<Statement>) -> Result<Outcome, Error> {
     let (id, now) = (&work.startup.id, now_ms());
     let mut problems = turn.problems;
+    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(syntax));
     problems.extend(verify::verify(turn.code.files()));
     problems.truncate(verify::MAX_PROBLEMS);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
@@ -263,6 +275,8 @@ fn finished(work: &Work, turn: Turn, spent: Vec<Statement>) -> Result<Outcome, E
     };
     let count = problems.len();
     let files = turn.code.len();
+    let worst = worst.to_string();
+    let worst = worst.lines().next().unwrap_or_default();
     let told = match count {
         1 => format!("{files} files; repairing: {worst}"),
         _ => format!("{files} files; repairing {count} problems, first: {worst}"),

@@ -141,29 +141,30 @@ fn env_example(files: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// Names after `process.env.`, `import.meta.env.`, or in `const { … } = process.env`.
+/// Names after `process.env.` and `import.meta.env.`, and those of `const { … } = process.env`.
 fn variables(files: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let code = files.iter().filter(|(path, _)| {
+    let is_code = |path: &str| {
         let ending = path.rsplit('.').next().unwrap_or_default();
         matches!(ending, "ts" | "tsx" | "js" | "jsx" | "mjs" | "cjs" | "mts" | "vue" | "svelte" | "astro")
-    });
-    let texts = code.map(|(_, text)| text.as_str());
-    let all = texts.flat_map(|text| {
-        let read = ["process.env.", "import.meta.env."].into_iter().flat_map(|start| {
-            text.split(start).skip(1).filter_map(|rest| rest.split(|c: char| !is_name(c)).next())
-        });
-        let taken_apart = text.split("} = process.env").filter_map(|before| before.rsplit_once('{'));
-        let apart = text.contains("} = process.env");
-        read.chain(taken_apart.filter(move |_| apart).flat_map(|(_, names)| {
-            names.split(',').filter_map(|name| name.trim().split(|c: char| !is_name(c)).next())
-        }))
-    });
-    let is_variable = |name: &&str| {
-        name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name.chars().all(is_name)
-            && !GIVEN.contains(name)
     };
-    all.filter(is_variable).take(MAX_VARIABLES).map(str::to_owned).collect()
+    let code = files.iter().filter(|(path, _)| is_code(path)).map(|(_, text)| text.as_str());
+    let names = code.flat_map(|text| {
+        let direct =
+            ["process.env.", "import.meta.env."].into_iter().flat_map(|start| text.split(start).skip(1));
+        direct.chain(taken_apart(text).flat_map(|names| names.split(',')))
+    });
+    let names = names
+        .map(|text| text.trim_start())
+        .map(|text| text.split(|c| !is_name(c)).next().unwrap_or_default());
+    let is_variable =
+        |name: &&str| name.starts_with(|c: char| c.is_ascii_uppercase()) && !GIVEN.contains(name);
+    names.filter(is_variable).take(MAX_VARIABLES).map(str::to_owned).collect()
+}
+
+/// What stands between the braces of each `const { … } = process.env`.
+fn taken_apart(text: &str) -> impl Iterator<Item = &str> {
+    let ends = text.match_indices("} = process.env").take(MAX_VARIABLES);
+    ends.filter_map(|(at, _)| Some(text.get(..at)?.rsplit_once('{')?.1))
 }
 
 fn is_name(c: char) -> bool {
@@ -173,4 +174,72 @@ fn is_name(c: char) -> bool {
 /// Text in a sentence of Markdown: what could be markup is left out.
 pub(super) fn in_markdown(text: &str) -> String {
     text.chars().filter(|c| !"`*_[]<>\\|~#&{}!".contains(*c) && !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROMISED: [&str; 6] =
+        [".dockerignore", ".env.example", ".gitignore", "Dockerfile", "LICENSE", "README.md"];
+
+    fn completed(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let mut files = of.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        complete(&mut files, "Käse & <Co>", "Cheese, *fresh*.");
+        files
+    }
+
+    #[test]
+    fn what_is_missing_is_added_and_what_is_there_stays() {
+        let files = completed(&[("index.html", "")]);
+        assert!(PROMISED.iter().all(|path| files.contains_key(*path)), "{:?}", files.keys());
+        assert!(files["README.md"].starts_with("# Käse  Co\n\nCheese, fresh.\n"), "{}", files["README.md"]);
+
+        let own = [
+            ("readme.txt", "mine"),
+            ("LICENCE", "mine"),
+            ("dockerfile", "mine"),
+            (".gitignore", "mine"),
+            ("docs/README.md", ""),
+        ];
+        let files = completed(&own);
+        assert!(own.iter().all(|(path, text)| files[*path] == *text));
+        for path in ["README.md", "LICENSE", "Dockerfile"] {
+            assert!(!files.contains_key(path), "{path}");
+        }
+        assert!(completed(&[("docs/README.md", "")]).contains_key("README.md"));
+
+        let mut again = files.clone();
+        complete(&mut again, "Another", "");
+        assert_eq!(again, files);
+    }
+
+    #[test]
+    fn the_dockerfile_fits_how_the_application_starts() {
+        let package = |scripts: &str| format!(r#"{{"scripts":{{{scripts}}}}}"#);
+        let both = package(r#""build":"b","start":"s""#);
+        let standalone = ("next.config.mjs", "export default { output: 'standalone' }");
+        for (files, last) in [
+            (vec![("package.json", both.as_str()), standalone], r#"CMD ["node", "server.js"]"#),
+            (vec![("package.json", both.as_str())], r#"CMD ["npm", "start"]"#),
+            (vec![("package.json", package(r#""build":"vite build""#).as_str())], "EXPOSE 8080"),
+            (vec![("index.html", "")], "EXPOSE 8080"),
+        ] {
+            let dockerfile = completed(&files).remove("Dockerfile").unwrap();
+            assert_eq!(dockerfile.trim_end().lines().last(), Some(last), "{dockerfile}");
+            assert!(
+                dockerfile.contains("USER node") || dockerfile.contains("unprivileged"),
+                "runs as root:\n{dockerfile}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_example_of_settings_lists_what_the_code_reads_without_values() {
+        let code = "process.env.A_KEY ?? process.env.NODE_ENV; import.meta.env.VITE_B; process.env.lower;\n\
+            const { C = 'x', D_1: d } = process.env;";
+        let files = completed(&[("lib/a.ts", code), ("README.md", "process.env.NOT_CODE")]);
+        let names: Vec<&str> = files[".env.example"].lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(names, ["A_KEY=", "C=", "D_1=", "VITE_B="]);
+    }
 }

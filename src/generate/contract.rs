@@ -5,12 +5,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND, empty_prompt, has_ended, not_failed, running_limit,
+    JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND, competitors::Competitor, empty_prompt, has_ended,
+    identity::Identity, not_failed, proof::unknown_challenge, running_limit,
 };
 use crate::{
     accounts::quotas::{self, Quota},
     error::Error,
     openapi::{Answer, Count, Id, Operation, Room, Time, Url},
+    upstream::concordium::presentation,
 };
 
 const JOB: Id = Id("3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3");
@@ -22,6 +24,17 @@ struct GenerationStarted {
     job_id: Id,
     status: JobStatus,
     message: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProofChallenge {
+    #[schemars(extend("pattern" = "^[0-9a-f]{64}$"))]
+    challenge: &'static str,
+    #[schemars(extend("enum" = ["testnet", "mainnet"]))]
+    network: &'static str,
+    expires_at: Time,
+    /// For the wallet's `requestVerifiablePresentation`.
+    request: Value,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -174,11 +187,11 @@ struct Startup {
     verified: bool,
     marketing_assets: MarketingAssets,
     launch_channels: Vec<LaunchChannel>,
-    competitors: Vec<Value>,
+    competitors: Vec<Competitor>,
     /// Where they come from: a `search` of the web, the `model` alone, or the `sandbox`.
     competitors_source: Option<&'static str>,
     /// Who made it, as far as that was checked, and the hash on chain.
-    identity: Value,
+    identity: Identity,
     files: Vec<File>,
     usage: GenerationUsage,
     created_at: Time,
@@ -205,6 +218,7 @@ pub(crate) fn room() -> Room {
         name: "generate",
         about: "From a prompt to a packaged startup.",
         operations: vec![
+            challenge(),
             create(),
             list(),
             cancel(),
@@ -244,8 +258,25 @@ fn create() -> Operation {
             "job_id",
             "/job_id",
         ))
-        .fails(empty_prompt());
+        .fails(empty_prompt())
+        .fails(unknown_challenge());
     may_begin(operation)
+}
+
+fn challenge() -> Operation {
+    const CHALLENGE: &str = "dbd9887999b7ce48236f86fa35d29dd7a8335287b422b186e11ec6d1d02b3291";
+    let challenge = ProofChallenge {
+        challenge: CHALLENGE,
+        network: "testnet",
+        expires_at: Time("2026-11-21T09:47:00.000Z"),
+        request: presentation::request(CHALLENGE, "20261121"),
+    };
+    Operation::new("POST /api/generate/challenge", "generate.challenge", "Ask what to prove")
+        .about(
+            "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
+             startup. It proves that an identity document is valid, and gives nothing else away.",
+        )
+        .answers(Answer::new(200, "Good for one proof, until it expires.").json(challenge))
 }
 
 fn list() -> Operation {
@@ -352,9 +383,16 @@ fn show() -> Operation {
             description: "Launch on a Tuesday with a one-minute demo.",
             priority: "high",
         }],
-        competitors: vec![json!({ "name": "Calendly", "url": "https://calendly.com" })],
+        competitors: vec![Competitor {
+            name: "Calendly".to_owned(),
+            url: Some("https://calendly.com/".to_owned()),
+            description: "Lets people book a time in your calendar by a link.".to_owned(),
+            features: vec!["Booking pages".to_owned(), "Calendar sync".to_owned()],
+            technology: vec!["Ruby on Rails".to_owned()],
+            citations: vec!["https://calendly.com/features".to_owned()],
+        }],
         competitors_source: Some("search"),
-        identity: json!({ "status": "not_configured" }),
+        identity: Identity::default(),
         files: vec![File { path: "app/page.tsx", bytes: Count(2_140) }],
         usage: USAGE,
         created_at: Time("2026-11-21T09:32:00.000Z"),

@@ -11,6 +11,7 @@ use crate::upstream::sandbox::{
 /// The longest name, in characters.
 pub(crate) const NAME_CHARS: usize = 40;
 const SLUG_CHARS: usize = 40;
+const PROMPT_CHARS: usize = 600;
 /// What a name has when it is only the beginning of a prompt.
 const BEGINNING_WORDS: usize = 3;
 const BEGINNING_CHARS: usize = 24;
@@ -28,6 +29,8 @@ pub(crate) struct Idea {
     pub(crate) noun: String,
     /// The same in the plural.
     pub(crate) nouns: String,
+    /// The beginning of the prompt itself.
+    pub(super) prompt: String,
     pub(super) kind: Kind,
 }
 
@@ -105,7 +108,8 @@ pub(crate) fn read(prompt: &str) -> Idea {
     };
     let nouns = plural(&noun);
     kind.fill(&[("name", &name), ("noun", &noun), ("nouns", &nouns), ("Nouns", &capital(&nouns))]);
-    Idea { slug: slug(&name), tagline: kind.tagline.clone(), name, noun, nouns, kind }
+    let prompt = one_line(prompt, PROMPT_CHARS);
+    Idea { slug: slug(&name), tagline: kind.tagline.clone(), name, noun, nouns, prompt, kind }
 }
 
 /// A name as a DNS label, a file's name and a package's name: 1 to 40 of `a-z`, `0-9` and `-`, beginning with a letter
@@ -191,7 +195,10 @@ fn kind(read: &Prompt) -> Kind {
 fn name(read: &Prompt) -> String {
     let stops = [",", ".", ";", "!", "?", " that ", " which ", " with ", " for ", " where ", " and "];
     let given = read.name_after(&["called ", "named ", "titled "], &stops);
-    let name = given.or_else(|| read.subject().title).unwrap_or_else(|| beginning(&read.text));
+    // A title is made by rules of English.
+    let is_latin = |title: &String| title.chars().all(|c| c < '\u{250}' || !c.is_alphabetic());
+    let title = || read.subject().title.filter(is_latin);
+    let name = given.or_else(title).unwrap_or_else(|| beginning(&read.text));
     match one_line(&name, NAME_CHARS) {
         name if name.contains(char::is_alphanumeric) => name,
         _ => "My Startup".to_owned(),

@@ -8,14 +8,17 @@ use super::{
     job::Work,
     launch::{self, Launch, Rival},
     steps::Step,
-    store::{self, Marketed},
+    store::{self, Marketed, Startup},
 };
 use crate::{
     error::Error,
     jobs::Outcome,
     platform::random,
     store::Statement,
-    upstream::anthropic::complete::{Question, Stop, complete},
+    upstream::{
+        anthropic::complete::{Question, Stop, complete},
+        livepeer,
+    },
 };
 
 /// Attempts with Claude; from then on it goes without.
@@ -32,8 +35,8 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let rivals = rivals(&startup.competitors);
     let about: Vec<Rival<'_>> = rivals.iter().map(|(name, about)| Rival { name, about }).collect();
     let (launch, mut writes) = launch(work, &about).await?;
-    let video =
-        json!({ "video_url": null, "thumbnail_url": null, "duration": null, "status": "not_configured" });
+    let (video, why_not) = livepeer::video(&clip(startup, &launch), &work.settings).await;
+    writes.extend(why_not.map(|reason| work.log("error", &format!("There is no video: {reason}"))));
 
     let token = deck_token()?;
     let made = Marketed {
@@ -41,7 +44,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         channels: &json!(launch.channels).to_string(),
         deck: &deck::page(&startup.name, &launch.tagline, &launch.deck),
         deck_token: &token,
-        video: &video.to_string(),
+        video: &json!(video).to_string(),
     };
     writes.push(store::marketed(&startup.id, &made));
     writes.push(
@@ -107,6 +110,11 @@ fn rivals(competitors: &str) -> Vec<(String, String)> {
     let text =
         |rival: &Value, name: &str| rival.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     list.iter().map(|rival| (text(rival, "name"), text(rival, "description"))).collect()
+}
+
+/// What the video shows.
+fn clip(startup: &Startup, launch: &Launch) -> String {
+    format!("A bright product shot, no text: {}. {}", startup.name, launch.tagline)
 }
 
 /// 128 random bits: who was not given the link does not find the deck.

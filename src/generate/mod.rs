@@ -1,6 +1,6 @@
 //! Hatchr: from a prompt to a packaged startup.
 //!
-//! `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
+//! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
 //! `show`, `download` and `deck` about the startup that it makes, whose code
 //! is a project of the same id. job.rs leads through the steps, each of which
 //! is a file: discovery, building, packaging, marketing, identity. What they
@@ -8,12 +8,13 @@
 
 mod archive;
 mod building;
+mod competitors;
 mod complete;
 #[cfg(test)]
 pub(crate) mod contract;
 mod deck;
 mod discovery;
-mod download;
+pub(crate) mod download;
 mod idea;
 mod identity;
 pub(crate) mod job;
@@ -21,16 +22,16 @@ mod launch;
 mod line;
 mod marketing;
 mod packaging;
+pub(crate) mod proof;
 mod startup;
 mod steps;
 mod store;
 mod verify;
 
-pub(crate) use download::show as download;
-
 use garde::Validate;
+use proof::Proof;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -60,6 +61,16 @@ struct NewStartup {
     #[garde(skip)]
     #[expect(dead_code, reason = "clients of the original send it")]
     verified: Option<bool>,
+    /// The presentation with which a Concordium wallet answers the request of
+    /// `POST /api/generate/challenge`.
+    #[serde(default)]
+    #[garde(inner(custom(is_small)))]
+    proof: Option<Map<String, Value>>,
+}
+
+fn is_small(proof: &Map<String, Value>, (): &()) -> garde::Result {
+    let bytes = serde_json::to_string(proof).map_or(usize::MAX, |json| json.len());
+    if bytes <= proof::LARGEST { Ok(()) } else { Err(garde::Error::new("is larger than any proof")) }
 }
 
 /// `POST /api/generate`
@@ -79,13 +90,26 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     can_generate(settings)?;
     quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
 
+    let proof = match new.proof {
+        Some(presentation) => Some(Proof::of(presentation, user, &database).await?),
+        None => None,
+    };
+    let sealed = proof.as_ref().map(|proof| proof.seal(&id, settings)).transpose()?;
     let name = idea::read(prompt).name;
-    let startup = store::New { id: &id, job_id: &job_id, user, prompt, name: &name, proof: None };
+    let startup =
+        store::New { id: &id, job_id: &job_id, user, prompt, name: &name, proof: sealed.as_deref() };
     let now = now_ms();
     let mut batch = vec![store::may_run(user, settings.running_jobs), store::create(&startup, now)];
+    batch.extend(proof.iter().flat_map(|proof| proof.use_up(user)));
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
     batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &exchange.trace_id, now));
-    database.batch_all(batch).await.map_err(|error| too_many(error, settings.running_jobs))?;
+    if let Err(error) = database.batch_all(batch).await {
+        if let Some(proof) = proof.filter(|_| jobs::store::refused(&error)) {
+            // Another request may have used its challenge meanwhile.
+            proof.require_unused(user, &database).await?;
+        }
+        return Err(too_many(error, settings.running_jobs));
+    }
     wake(&exchange, job_id.clone());
     Ok(begun(&job_id))
 }

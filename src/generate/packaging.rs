@@ -1,6 +1,7 @@
 //! Packaging: what a repository needs beside the application, and the ZIP.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{archive, complete, etag, idea, job::Work, steps::Step, store};
 use crate::{code::CodeMap, error::Error, jobs::Outcome, platform::clock::now_ms, store::files};
@@ -19,12 +20,14 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         }
     };
     let (bytes, etag) = (zip.len(), etag(&zip));
+    let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
     // Named after its bytes, so that writing it twice is writing it once.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
     files::put(&work.workshop.env, &key, zip).await?;
 
     let json = serde_json::to_string(&all).map_err(|e| Error::Internal(e.to_string()))?;
-    let archive = json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root }).to_string();
+    let archive =
+        json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root, "sha256": sha256 }).to_string();
     let mut writes = Vec::new();
     writes.extend(store::built(startup, &startup.name, &json, now_ms()));
     writes.extend(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));

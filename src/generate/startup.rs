@@ -61,6 +61,7 @@ pub(crate) fn files(idea: &Idea) -> BTreeMap<String, String> {
     let values = [
         ("accent", idea.kind.accent.clone()),
         ("description", Value::from(idea.tagline.as_str()).to_string()),
+        ("idea", in_markdown(&idea.prompt)),
         ("name", in_markdown(&idea.name)),
         ("slug", idea.slug.clone()),
         ("tagline", in_markdown(&idea.tagline)),

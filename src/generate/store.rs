@@ -25,7 +25,8 @@ pub(super) struct Startup {
     pub(super) proof: Option<String>,
     /// JSON, as the step before has left it.
     pub(super) identity: Option<String>,
-    pub(super) has_archive: bool,
+    /// Of the archive, in hex.
+    pub(super) sha256: Option<String>,
     /// Of its project, when there is one.
     pub(super) code: Option<String>,
 }
@@ -35,7 +36,7 @@ pub(super) fn startup(id: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
            'problems', s.problems, 'competitors', s.competitors, 'proof', s.proof, 'identity', s.identity,
-           'hasArchive', json(iif(s.archive IS NULL, 'false', 'true')), 'code', p.code) AS json
+           'sha256', json_extract(s.archive, '$.sha256'), 'code', p.code) AS json
          FROM startups s LEFT JOIN projects p ON p.id = s.id WHERE s.id = ?1 AND s.status = 'processing'",
         id
     )
@@ -144,7 +145,7 @@ pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &s
     )
 }
 
-/// `archive` is `{"key", "bytes", "etag", "slug"}`. The one before it, of other
+/// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`. The one before it, of other
 /// bytes, is left for the sweep.
 pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> [Statement; 2] {
     [
@@ -193,6 +194,47 @@ pub(super) fn identified(id: &str, verified: bool, identity: &str) -> Statement 
         i64::from(verified),
         identity
     )
+}
+
+/// Keeps a challenge that a user is to answer with a proof.
+pub(super) fn keep_challenge(challenge: &str, user: &str, now: i64, expires_at: i64) -> Statement {
+    sql!(
+        "INSERT INTO proof_challenges (challenge, user_id, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        challenge,
+        user,
+        now,
+        expires_at
+    )
+}
+
+/// A challenge that may still be answered.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Challenge {
+    pub(super) issued_at: i64,
+}
+
+pub(super) fn challenge(challenge: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT json_object('issuedAt', issued_at) AS json FROM proof_challenges
+         WHERE challenge = ?1 AND user_id = ?2 AND expires_at > ?3",
+        challenge,
+        user,
+        now
+    )
+}
+
+/// Uses a challenge up, or fails the batch: of two proofs that answer it, one counts.
+pub(super) fn use_up_challenge(challenge: &str, user: &str) -> [Statement; 2] {
+    [
+        guard!("SELECT 1 FROM proof_challenges WHERE challenge = ?1 AND user_id = ?2", challenge, user),
+        sql!("DELETE FROM proof_challenges WHERE challenge = ?1 AND user_id = ?2", challenge, user),
+    ]
+}
+
+/// Challenges that have gone by their time.
+pub(super) fn purge_challenges(now: i64) -> Statement {
+    sql!("DELETE FROM proof_challenges WHERE expires_at <= ?1", now)
 }
 
 /// The job has ended like this.
@@ -346,7 +388,7 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
                'prompt', s.prompt, 'stack', json(s.stack), 'verified', json(iif(s.verified, 'true', 'false')),
                'marketing_assets', json_object(
                  'video', json(s.video),
-                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', 5,
+                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', ?4,
                    'status', iif(s.deck IS NULL, 'failed', 'completed'))),
                'launch_channels', json(s.channels),
                'competitors', json_extract(s.competitors, '$.competitors'),
@@ -362,7 +404,8 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
         ),
         id,
         user,
-        origin
+        origin,
+        super::deck::SLIDES
     )
 }
 

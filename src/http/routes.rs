@@ -140,13 +140,14 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
     Hatchr {
         Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsWrite) POST "/api/generate/challenge" => generate::proof::challenge;
         Scope(ProjectsRead) GET "/api/generate" => generate::list;
         Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
         Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;
         Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
         Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
         Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
-        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download::show;
         Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
         Public GET "/decks/{token}" => generate::pitch_deck;
     }

@@ -57,7 +57,8 @@ pub(crate) enum Outcome {
     Wait { after_ms: i64, writes: Vec<Statement> },
     /// The job has done its work.
     Done { writes: Vec<Statement> },
-    /// The job cannot be done; `reason` is for its owner.
+    /// The job cannot be done; `reason` is for its owner: the first line is the
+    /// job's error, further ones are for its log.
     Failed { reason: String },
 }
 

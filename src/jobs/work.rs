@@ -150,7 +150,9 @@ pub(super) async fn give_up(workshop: &Workshop, kinds: Kinds, job: &Job, reason
 }
 
 fn failed(job: &Job, reason: &str) -> [Statement; 2] {
-    [store::end(job, "failed", Some(reason), now_ms()), store::settle(&job.id)]
+    // Further lines are for the log, where the job's kind writes them.
+    let error = reason.lines().next().unwrap_or(reason);
+    [store::end(job, "failed", Some(error), now_ms()), store::settle(&job.id)]
 }
 
 /// Gives the lease back until the next attempt, and answers when that is.

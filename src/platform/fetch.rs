@@ -8,7 +8,7 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, js_sys::Uint8Array,
+    ResponseBody, js_sys::Uint8Array, wasm_bindgen::JsValue,
 };
 
 use super::{clock::sleep, stream::Body};
@@ -32,22 +32,13 @@ impl Outgoing {
     }
 
     pub(crate) fn post_json(url: String, body: String) -> Self {
-        Self::with_body(Method::Post, url, "application/json", body.into_bytes())
-    }
-
-    pub(crate) fn with_body(
-        method: Method,
-        url: String,
-        content_type: impl Into<String>,
-        body: Vec<u8>,
-    ) -> Self {
-        Self::new(method, url).carrying(content_type, body)
+        Self::new(Method::Post, url).carrying("application/json", body)
     }
 
     /// The same request with this body.
     #[must_use]
-    pub(crate) fn carrying(mut self, content_type: impl Into<String>, body: Vec<u8>) -> Self {
-        self.body = Some(body);
+    pub(crate) fn carrying(mut self, content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
         self.with("content-type", content_type)
     }
 
@@ -109,6 +100,16 @@ pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
     let assets = env.assets("ASSETS").map_err(network)?;
     // Only the path counts; the host is nobody's.
     assets.fetch(format!("https://assets{path}"), None).await.map(Answer).map_err(network)
+}
+
+/// Another Worker's answer to `body`, by the name of the service binding.
+pub(crate) async fn service(env: &Env, binding: &str, body: String) -> Result<Answer, Failure> {
+    let network = |e: worker::Error| Failure::Network(e.to_string());
+    let service = env.service(binding).map_err(network)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
+    // Only the body counts; the host is nobody's.
+    service.fetch("https://service/", Some(init)).await.map(Answer).map_err(network)
 }
 
 impl Answer {

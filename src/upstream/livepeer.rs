@@ -75,7 +75,8 @@ async fn text_to_image(prompt: &str, livepeer: &Livepeer) -> Result<Url, String>
     let wanted = json!({
         "prompt": prompt, "width": WIDTH, "height": HEIGHT, "num_images_per_prompt": 1, "safety_check": true,
     });
-    made(Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string()), livepeer).await
+    made(Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string()), livepeer)
+        .await
 }
 
 async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, String> {
@@ -86,7 +87,7 @@ async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, Strin
     let body = form(&boundary, &image);
     let content_type = format!("multipart/form-data; boundary={boundary}");
     let url = format!("{}/image-to-video", livepeer.base_url);
-    made(Outgoing::with_body(worker::Method::Post, url, content_type, body), livepeer).await
+    made(Outgoing::new(worker::Method::Post, url).carrying(content_type, body), livepeer).await
 }
 
 /// The fields of an image-to-video request (RFC 7578). Nothing in it but the
@@ -102,10 +103,12 @@ fn form(boundary: &str, image: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(image.len() + 1_024);
     for (name, value) in fields {
         body.extend(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes(),
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .bytes(),
         );
     }
-    let head = "Content-Disposition: form-data; name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png";
+    let head =
+        "Content-Disposition: form-data; name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png";
     body.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
     body.extend(image);
     body.extend(format!("\r\n--{boundary}--\r\n").bytes());
@@ -127,21 +130,22 @@ struct Media {
 /// Asks for media and answers where it is.
 async fn made(request: Outgoing, livepeer: &Livepeer) -> Result<Url, String> {
     let request = request.with("authorization", format!("Bearer {}", livepeer.key));
-    let answer = fetch::send(request, DEADLINE_MS).await.map_err(unreached)?;
+    let answer = fetch::send(request, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
     match answer.status() {
         200 => {}
         401 | 403 => return Err("Livepeer refused our key: check LIVEPEER_API_KEY".to_owned()),
         429 => return Err("Livepeer takes no more requests for now".to_owned()),
         status => return Err(format!("Livepeer answered {status}")),
     }
-    let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(unreached)?;
-    let made: Made =
-        serde_json::from_str(&body).map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
+    let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
+    let made: Made = serde_json::from_str(&body)
+        .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
     if media.nsfw {
         return Err("What Livepeer made is not fit to be shown".to_owned());
     }
-    resolve(&media.url, &livepeer.base_url).ok_or_else(|| "Livepeer names an address that is not public".to_owned())
+    resolve(&media.url, &livepeer.base_url)
+        .ok_or_else(|| "Livepeer names an address that is not public".to_owned())
 }
 
 /// Where media is: some gateways tell it relative to themselves. Anywhere
@@ -156,7 +160,9 @@ fn resolve(media: &str, base_url: &str) -> Option<Url> {
 }
 
 async fn download(picture: &Url) -> Result<Vec<u8>, String> {
-    let answer = fetch::send(Outgoing::get(picture.to_string()), DEADLINE_MS).await.map_err(unreached)?;
+    let answer = fetch::send(Outgoing::get(picture.to_string()), DEADLINE_MS)
+        .await
+        .map_err(|failure| unreached(&failure))?;
     let media_type = answer.header("content-type").unwrap_or_default();
     if answer.status() != 200 || !media_type.starts_with("image/") {
         return Err("Livepeer's picture cannot be read".to_owned());
@@ -168,7 +174,7 @@ async fn download(picture: &Url) -> Result<Vec<u8>, String> {
     }
 }
 
-fn unreached(failure: Failure) -> String {
+fn unreached(failure: &Failure) -> String {
     match failure {
         Failure::Timeout => "Livepeer did not answer in time".to_owned(),
         Failure::Network(_) | Failure::TooLong => "Livepeer cannot be reached".to_owned(),
@@ -183,10 +189,19 @@ mod tests {
     fn media_is_where_the_gateway_says_or_nowhere() {
         let base = "https://dream-gateway.livepeer.cloud";
         let at = |media: &str| resolve(media, base).map(String::from);
-        assert_eq!(at("/stream/ab/1.png").as_deref(), Some("https://dream-gateway.livepeer.cloud/stream/ab/1.png"));
+        assert_eq!(
+            at("/stream/ab/1.png").as_deref(),
+            Some("https://dream-gateway.livepeer.cloud/stream/ab/1.png")
+        );
         assert_eq!(at("stream/1.png").as_deref(), Some("https://dream-gateway.livepeer.cloud/stream/1.png"));
         assert_eq!(at("https://obj.example/1.png").as_deref(), Some("https://obj.example/1.png"));
-        for media in ["http://obj.example/1.png", "https://127.0.0.1/1.png", "//localhost/x", "data:image/png,x", "https://"] {
+        for media in [
+            "http://obj.example/1.png",
+            "https://127.0.0.1/1.png",
+            "//localhost/x",
+            "data:image/png,x",
+            "https://",
+        ] {
             assert_eq!(at(media), None, "{media}");
         }
         assert_eq!(

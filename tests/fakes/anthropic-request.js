@@ -56,6 +56,7 @@ const ROLE_BLOCKS = {
   system: ['text'],
 };
 const SERVER_BLOCK = /^(server_tool_use|[a-z_]+_tool_result)$/;
+const WEB_SEARCH = 'web_search_20250305';
 const UNSUPPORTED_SCHEMA_KEYS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
 
 class Refused extends Error {
@@ -174,11 +175,14 @@ function checkMessages(messages, able) {
     message.content.forEach((block, j) => checkBlock(`${at}.content.${j}`, block, kinds));
   });
   if (messages[0].role !== 'user') refuse('messages: first message must use the "user" role');
-  if (messages.at(-1).role === 'assistant' && !able.prefill) {
+  if (messages.at(-1).role === 'assistant' && !able.prefill && !isPaused(messages.at(-1))) {
     refuse('This model does not support assistant message prefill. The conversation must end with a user message.');
   }
   checkToolPairs(messages);
 }
+
+// A turn that was paused is gone on with by sending back what was said, which ends with a server tool's block.
+const isPaused = ({ content }) => Array.isArray(content) && SERVER_BLOCK.test(content.at(-1)?.type) && content.at(-1).type !== 'tool_result';
 
 // `spec` names the fields, the optional ones with a trailing `?`.
 function checkFields(at, value, spec) {
@@ -262,9 +266,17 @@ function checkTool(at, tool) {
   const own = tool.type === undefined || tool.type === null || tool.type === 'custom';
   if (!own && !/^[a-z_]+_\d{8}$/.test(tool.type)) refuse(`${at}: Input tag '${tool.type}' does not match any of the expected tags`);
   if (!/^[a-zA-Z0-9_-]{1,128}$/.test(tool.name ?? '')) refuse(`${at}.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'`);
+  if (tool.type === WEB_SEARCH) checkWebSearch(at, tool);
   if (!own) return;
   checkFields(at, tool, 'name input_schema description? cache_control? strict? type? eager_input_streaming? defer_loading? allowed_callers? input_examples?');
   if (tool.input_schema.type !== 'object') refuse(`${at}.input_schema.type: Input should be 'object'`);
+}
+
+function checkWebSearch(at, tool) {
+  checkFields(at, tool, 'type name max_uses? allowed_domains? blocked_domains? user_location? cache_control?');
+  if (tool.name !== 'web_search') refuse(`${at}.name: Input should be 'web_search'`);
+  if (tool.max_uses !== undefined && !(Number.isInteger(tool.max_uses) && tool.max_uses > 0)) refuse(`${at}.max_uses: Input should be greater than 0`);
+  if (tool.allowed_domains && tool.blocked_domains) refuse(`${at}: only one of allowed_domains and blocked_domains may be given`);
 }
 
 function checkSettings(body, able) {
@@ -284,6 +296,7 @@ function checkSettings(body, able) {
   if (thinking?.type === 'between_tools' && ['xhigh', 'max'].includes(output.effort)) refuse(`thinking.type.between_tools: not supported at effort '${output.effort}'`);
   if (!output.format) return;
   checkFields('output_config.format', output.format, 'type schema');
+  if ((body.tools ?? []).some((tool) => tool.type === WEB_SEARCH)) refuse('output_config.format: structured outputs cannot be used with citations, which web search always gives');
   if (output.format.type !== 'json_schema') refuse("output_config.format.type: Input should be 'json_schema'");
   checkSchema(output.format.schema);
 }

@@ -274,3 +274,30 @@ test('a closed fake refuses connections', async () => {
   assert.equal(other.openConnections, 0);
   await assert.rejects(fetch(other.url), TypeError);
 });
+
+const searched = [
+  { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: { query: 'invoicing' } },
+  { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [{ type: 'web_search_result', url: 'https://a.example/', title: 'A', encrypted_content: 'x', page_age: null }] },
+];
+
+test('a turn of web search that was paused is gone on with, and no other assistant turn is', async () => {
+  const tools = [{ type: 'web_search_20250305', name: 'web_search', max_uses: 2 }];
+  fake.setAnswer({ content: searched, stopReason: 'pause_turn', usage: { server_tool_use: { web_search_requests: 1, web_fetch_requests: 0 } } });
+  const paused = await (await post({ ...GOOD, tools })).json();
+  assert.equal(paused.stop_reason, 'pause_turn');
+  assert.equal(paused.usage.server_tool_use.web_search_requests, 1);
+  const goOn = (content) => post({ ...GOOD, tools, messages: [...GOOD.messages, { role: 'assistant', content }] });
+  fake.setAnswer('Done');
+  assert.equal((await goOn(paused.content)).status, 200);
+  await refused(await goOn([text('Do')]), 400, 'invalid_request_error', /prefill/);
+});
+
+test('the web search tool is refused with wrong fields, and beside a schema', async () => {
+  const tool = { type: 'web_search_20250305', name: 'web_search' };
+  for (const wrong of [{ name: 'search' }, { max_uses: 0 }, { query: 'x' }, { allowed_domains: [], blocked_domains: [] }]) {
+    await refused(await post({ ...GOOD, tools: [{ ...tool, ...wrong }] }), 400, 'invalid_request_error', /tools\.0/);
+  }
+  const output_config = { format: { type: 'json_schema', schema: { type: 'object', additionalProperties: false } } };
+  await refused(await post({ ...GOOD, tools: [tool], output_config }), 400, 'invalid_request_error', /citations/);
+  assert.equal((await post({ ...GOOD, output_config })).status, 200);
+});

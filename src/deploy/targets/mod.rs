@@ -10,10 +10,11 @@ pub(super) mod koyeb;
 mod vercel;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use worker::Env;
 
 use super::{
     container::Container,
-    site::{self, File},
+    site::{self, Built, File},
 };
 use crate::{
     clouds::{Cloud, Right},
@@ -53,12 +54,12 @@ impl Target {
     /// What is deployed of a project's code.
     ///
     /// # Errors
-    /// What is wrong with the code, for its owner.
-    pub(super) fn files(self, code: &str) -> Result<Vec<File>, String> {
+    /// As [`site::build`].
+    pub(super) async fn files(self, code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
         match self {
-            Self::Edge | Self::Cloudflare => site::build(code),
-            Self::Vercel => site::sources_or_build(code, |path| path == "package.json"),
-            Self::Koyeb => site::sources_or_build(code, koyeb::is_manifest),
+            Self::Edge | Self::Cloudflare => site::build(code, env).await,
+            Self::Vercel => site::sources_or_build(code, |path| path == "package.json", env).await,
+            Self::Koyeb => site::sources_or_build(code, koyeb::is_manifest, env).await,
         }
     }
 }

@@ -114,11 +114,11 @@ mod tests {
         events.iter().flat_map(|event| format!("data: {event}\n\n").into_bytes()).collect()
     }
 
-    fn start(index: u64, block: Value) -> Value {
+    fn start(index: u64, block: &Value) -> Value {
         json!({ "type": "content_block_start", "index": index, "content_block": block })
     }
 
-    fn delta(index: u64, delta: Value) -> Value {
+    fn delta(index: u64, delta: &Value) -> Value {
         json!({ "type": "content_block_delta", "index": index, "delta": delta })
     }
 
@@ -129,18 +129,18 @@ mod tests {
         ] });
         let citation = json!({ "type": "web_search_result_location", "url": "https://a.example/" });
         let bytes = stream(&[
-            start(0, json!({ "type": "thinking", "thinking": "", "signature": "" })),
-            delta(0, json!({ "type": "thinking_delta", "thinking": "hm" })),
-            delta(0, json!({ "type": "signature_delta", "signature": "Ep" })),
-            start(1, json!({ "type": "server_tool_use", "id": "s1", "name": "web_search", "input": {} })),
-            delta(1, json!({ "type": "input_json_delta", "partial_json": "{\"que" })),
-            delta(1, json!({ "type": "input_json_delta", "partial_json": "ry\":\"q\"}" })),
-            start(2, found.clone()),
-            start(3, json!({ "type": "text", "text": "", "citations": [] })),
-            delta(3, json!({ "type": "text_delta", "text": "A " })),
-            delta(3, json!({ "type": "text_delta", "text": "leads" })),
-            delta(3, json!({ "type": "citations_delta", "citation": citation })),
-            delta(9, json!({ "type": "text_delta", "text": "of no block" })),
+            start(0, &json!({ "type": "thinking", "thinking": "", "signature": "" })),
+            delta(0, &json!({ "type": "thinking_delta", "thinking": "hm" })),
+            delta(0, &json!({ "type": "signature_delta", "signature": "Ep" })),
+            start(1, &json!({ "type": "server_tool_use", "id": "s1", "name": "web_search", "input": {} })),
+            delta(1, &json!({ "type": "input_json_delta", "partial_json": "{\"que" })),
+            delta(1, &json!({ "type": "input_json_delta", "partial_json": "ry\":\"q\"}" })),
+            start(2, &found),
+            start(3, &json!({ "type": "text", "text": "", "citations": [] })),
+            delta(3, &json!({ "type": "text_delta", "text": "A " })),
+            delta(3, &json!({ "type": "text_delta", "text": "leads" })),
+            delta(3, &json!({ "type": "citations_delta", "citation": citation })),
+            delta(9, &json!({ "type": "text_delta", "text": "of no block" })),
         ]);
         let content = content(&bytes);
         assert_eq!(
@@ -167,7 +167,7 @@ mod tests {
         #[test]
         fn any_bytes_have_some_content(bytes: Vec<u8>, index: u64, kind in "[a-z_]{0,12}") {
             let _ = content(&bytes);
-            let odd = [start(index, json!({ "text": 7 })), delta(index, json!({ "type": kind, "text": [] }))];
+            let odd = [start(index, &json!({ "text": 7 })), delta(index, &json!({ "type": kind, "text": [] }))];
             prop_assert_eq!(content(&stream(&odd)).len(), 1);
         }
     }

@@ -176,7 +176,7 @@ pub(crate) async fn complete_telling(
         if !message.is_paused() {
             return Ok(answer);
         }
-        go_on(&mut request, content);
+        go_on(&mut request, &content);
     }
     Err(Failed {
         error: upstream(502, "upstream_interrupted", "Claude paused again and again without an answer"),
@@ -228,7 +228,7 @@ async fn round(
 }
 
 /// A paused turn goes on when it gets back what was said, unchanged.
-fn go_on(request: &mut Value, content: Vec<Value>) {
+fn go_on(request: &mut Value, content: &[Value]) {
     if let Some(messages) = request.get_mut("messages").and_then(Value::as_array_mut) {
         messages.push(json!({ "role": "assistant", "content": content }));
     }

@@ -107,7 +107,8 @@ impl Ecr<'_> {
         let request = Request { method: "POST", path: "/", query: &[], headers: &headers, payload: &payload };
         let authorization = sigv4::authorization(self.keys, scope, &request);
         let url = format!("{}/", self.base_url);
-        let outgoing = Outgoing::with_body(Method::Post, url, CONTENT_TYPE, body.into_bytes())
+        let outgoing = Outgoing::new(Method::Post, url)
+            .carrying(CONTENT_TYPE, body)
             .with("x-amz-date", date)
             .with("x-amz-target", target)
             .with("authorization", authorization);

@@ -65,7 +65,9 @@ pub(crate) async fn verify(
     let answer = call(Outgoing::post_json(url, presentation.to_string()), settings).await?;
     match answer.status {
         200 => {}
-        400 | 422 => return Ok(Verdict::NotVerified("Concordium's verifier says that the proof is not valid")),
+        400 | 422 => {
+            return Ok(Verdict::NotVerified("Concordium's verifier says that the proof is not valid"));
+        }
         404 => return Ok(Verdict::NotVerified("The credential of the proof is not on Concordium's chain")),
         _ => return Err(answer.failure()),
     }
@@ -84,6 +86,17 @@ pub(crate) async fn verify(
 /// # Errors
 /// [`Error::Upstream`] when the account's sequence number cannot be read.
 pub(crate) async fn prepare(text: &str, registrar: &Registrar, settings: &Settings) -> Result<Signed, Error> {
+    let nonce = next_nonce(registrar, settings).await?;
+    let now_s = u64::try_from(now_ms() / 1000).unwrap_or_default();
+    let header = Header { sender: registrar.sender, nonce, expires_s: now_s + LIFETIME_S };
+    let data = transaction::cbor_text(text);
+    let signed = data.and_then(|data| transaction::register_data(&header, &data, &registrar.key));
+    signed.ok_or_else(|| Error::Internal("too much to register on Concordium's chain".to_owned()))
+}
+
+/// The account's next sequence number; those of transactions that are on
+/// their way are taken.
+async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, Error> {
     #[derive(Deserialize)]
     struct Next {
         nonce: u64,
@@ -96,33 +109,45 @@ pub(crate) async fn prepare(text: &str, registrar: &Registrar, settings: &Settin
             detail: "The account of CONCORDIUM_SENDER is not on Concordium's chain".to_owned(),
         });
     }
-    let Next { nonce } = answer.good()?.read()?;
-    let now_s = u64::try_from(now_ms() / 1000).unwrap_or_default();
-    let header = Header { sender: registrar.sender, nonce, expires_s: now_s + LIFETIME_S };
-    let data = transaction::cbor_text(text);
-    let signed = data.and_then(|data| transaction::register_data(&header, &data, &registrar.key));
-    signed.ok_or_else(|| Error::Internal("too much to register on Concordium's chain".to_owned()))
+    Ok(answer.good()?.read::<Next>()?.nonce)
+}
+
+/// How the wallet proxy took a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Taken,
+    /// Another one has its sequence number, so that it can never happen.
+    Superseded,
 }
 
 /// Sends a transaction; again and again is as good as once.
 ///
 /// # Errors
 /// [`Error::Upstream`] when the wallet proxy has not taken it.
-pub(crate) async fn submit(signed: &Signed, settings: &Settings) -> Result<(), Error> {
+pub(crate) async fn submit(
+    signed: &Signed,
+    registrar: &Registrar,
+    settings: &Settings,
+) -> Result<Sent, Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Submission {
         submission_id: String,
     }
     let url = format!("{}/v0/submitRawTransaction", settings.concordium.wallet_proxy_url);
-    let request = Outgoing::with_body(Method::Put, url, "application/octet-stream", signed.bytes.clone());
+    let bytes = signed.bytes().ok_or_else(|| Error::Internal("a kept transaction is no hex".to_owned()))?;
+    let request = Outgoing::new(Method::Put, url).carrying("application/octet-stream", bytes);
     let answer = call(request, settings).await?;
-    if answer.status == 400 && status(&signed.hash, settings).await? != Status::Absent {
-        // It was taken before, and is not taken twice.
-        return Ok(());
+    if answer.status == 400 {
+        return match status(&signed.hash, settings).await? {
+            Status::Absent if next_nonce(registrar, settings).await? > signed.nonce => Ok(Sent::Superseded),
+            Status::Absent => Err(answer.failure()),
+            // It was taken before, and is not taken twice.
+            Status::Pending | Status::Registered | Status::Rejected => Ok(Sent::Taken),
+        };
     }
     let submission: Submission = answer.good()?.read()?;
-    if submission.submission_id == signed.hash { Ok(()) } else { Err(unreadable()) }
+    if submission.submission_id == signed.hash { Ok(Sent::Taken) } else { Err(unreadable()) }
 }
 
 /// What became of a transaction.

@@ -35,7 +35,8 @@ pub(crate) fn request(challenge: &str, today: &str) -> Value {
 /// knows whether it does.
 pub(crate) fn challenge_of(presentation: &Value) -> Option<&str> {
     let challenge = presentation.get("presentationContext")?.as_str()?;
-    (challenge.len() == 64 && challenge.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))).then_some(challenge)
+    (challenge.len() == 64 && challenge.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        .then_some(challenge)
 }
 
 /// What the verifier has found to be proved.
@@ -79,7 +80,12 @@ pub(crate) enum Mismatch {
 impl Proved {
     /// Whether this is what [`request`] asked for: `since` is the day on which
     /// it did, `YYYYMMDD`.
-    pub(super) fn check(&self, challenge: &str, since: &str, network: ConcordiumNetwork) -> Result<(), Mismatch> {
+    pub(super) fn check(
+        &self,
+        challenge: &str,
+        since: &str,
+        network: ConcordiumNetwork,
+    ) -> Result<(), Mismatch> {
         if self.challenge != challenge {
             return Err(Mismatch::Challenge);
         }
@@ -156,7 +162,9 @@ mod tests {
     #[test]
     fn a_presentation_names_its_challenge() {
         assert_eq!(challenge_of(&json!({ "presentationContext": CHALLENGE })), Some(CHALLENGE));
-        for odd in [json!({}), json!([]), json!({ "presentationContext": "x" }), json!({ "presentationContext": 7 })] {
+        for odd in
+            [json!({}), json!([]), json!({ "presentationContext": "x" }), json!({ "presentationContext": 7 })]
+        {
             assert_eq!(challenge_of(&odd), None);
         }
     }

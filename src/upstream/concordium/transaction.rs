@@ -6,6 +6,7 @@
 //! happens once.
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::address::Account;
@@ -22,12 +23,22 @@ const PER_BYTE: u64 = 1;
 const REGISTRATION: u64 = 300;
 
 /// A signed transaction, to be kept before it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Signed {
-    /// The block item, as the wallet proxy takes it.
-    pub(crate) bytes: Vec<u8>,
+    /// The block item, as the wallet proxy takes it; in hex.
+    hex: String,
     /// Lower-case hex; its name on chain.
     pub(crate) hash: String,
+    pub(super) nonce: u64,
+    /// Seconds since the epoch.
+    pub(crate) expires_s: u64,
+}
+
+impl Signed {
+    /// The block item; none when what was kept is no hex.
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        base16ct::lower::decode_vec(&self.hex).ok()
+    }
 }
 
 /// What a transaction says beside its data.
@@ -54,7 +65,8 @@ pub(crate) fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> O
     bytes.extend(signature);
     bytes.extend(body);
     let hash = base16ct::lower::encode_string(&Sha256::digest(&bytes));
-    Some(Signed { bytes, hash })
+    let hex = base16ct::lower::encode_string(&bytes);
+    Some(Signed { hex, hash, nonce: header.nonce, expires_s: header.expires_s })
 }
 
 fn payload(data: &[u8]) -> Option<Vec<u8>> {
@@ -124,7 +136,7 @@ mod tests {
             let signed = register_data(&header, &data, &key);
             prop_assert_eq!(signed.is_some(), data.len() <= MOST_DATA);
             prop_assert_eq!(&signed, &register_data(&header, &data, &key));
-            if let Some(Signed { bytes, .. }) = signed {
+            if let Some(bytes) = signed.and_then(|signed| signed.bytes()) {
                 prop_assert_eq!(&bytes[..7], &[0, 1, 0, 1, 0, 0, 64][..]);
                 let signature = ed25519_dalek::Signature::from_slice(&bytes[7..71]).unwrap();
                 prop_assert!(key.verifying_key().verify(&Sha256::digest(&bytes[71..]), &signature).is_ok());

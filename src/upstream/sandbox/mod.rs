@@ -18,7 +18,7 @@ use archetypes::Archetype;
 use edits::{Change, Outcome};
 use wording::Prompt;
 
-pub(crate) use fill::fill;
+pub(crate) use fill::{fill, html};
 pub(crate) use stream::events;
 
 /// The model id that every answer, row and event shows.

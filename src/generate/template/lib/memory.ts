@@ -12,8 +12,8 @@ const shared = globalThis as typeof globalThis & { memory?: Memory };
 
 /** A store in the server's memory: gone when it restarts, and bounded so that it cannot fill it. */
 export function memoryStore(): Store {
-  const memory = (shared.memory ??= { workspaces: new Map(), emails: new Set() });
-  const entriesOf = (workspace: string) => memory.workspaces.get(workspace) ?? [];
+  const memory: Memory = (shared.memory ??= { workspaces: new Map(), emails: new Set() });
+  const entriesOf = (workspace: string): Entry[] => memory.workspaces.get(workspace) ?? [];
 
   return {
     async list(workspace) {

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# `npm run deploy [-- wrangler flags]`: builds the release and ships it. The
+# compiler goes first: hatch's service binding names it.
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+ensure_toolchain
+wrangler deploy --config compiler/wrangler.toml "$@"
+wrangler deploy --config wrangler.toml "$@"

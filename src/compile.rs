@@ -1,0 +1,268 @@
+//! TypeScript and JSX become what a browser runs, and code is checked for
+//! syntax, by the compiler: a crate and a Worker of its own (`compiler/`),
+//! asked over a service binding.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use worker::Env;
+
+use crate::{
+    code::CodeMap,
+    error::Error,
+    platform::fetch,
+    settings::{Settings, binding},
+};
+
+/// Folders that tools put finished sites into, and that are left out of URLs.
+const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
+/// What a browser cannot run as it is.
+const SOURCES: &[&str] = &["tsx", "jsx", "ts", "mts", "vue", "svelte", "astro"];
+/// What the compiler reads.
+const MODULES: &[&str] = &["tsx", "jsx", "ts", "mts", "js", "mjs"];
+/// More than any code map becomes.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+const TIMEOUT_MS: u64 = 30_000;
+/// D1 takes 2,000,000 bytes in a bound value.
+const MOST_SITE_BYTES: usize = 1_900_000;
+
+/// Something that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Diagnostic {
+    /// Empty when it is about the project as a whole.
+    pub(crate) path: String,
+    /// From 1; 0 when it is about the file as a whole.
+    pub(crate) line: u32,
+    /// From 1, in characters.
+    pub(crate) column: u32,
+    /// In words for the code's owner, or for a model that is to repair it.
+    pub(crate) message: String,
+    /// The lines around the place, numbered, with a caret under it. May be empty.
+    pub(crate) frame: String,
+}
+
+/// `path:line:column: message`
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.path.as_str(), self.line) {
+            ("", _) => f.write_str(&self.message),
+            (path, 0) => write!(f, "{path}: {}", self.message),
+            (path, line) => write!(f, "{path}:{line}:{}: {}", self.column, self.message),
+        }
+    }
+}
+
+/// A site, ready to be served.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Site {
+    /// Path and content of each file, in the order of the paths.
+    pub(crate) files: Vec<(String, String)>,
+    /// What its owner should know, a line each.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Why code makes no site: all that is wrong with it, or the first of very much.
+#[derive(Debug)]
+pub(crate) struct BuildFailed {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl BuildFailed {
+    /// A first line that says it all in short, then every error with its frame.
+    pub(crate) fn reason(&self) -> String {
+        let Some((first, others)) = self.diagnostics.split_first() else {
+            return "The code could not be compiled".to_owned();
+        };
+        let mut reason = first.to_string();
+        match others.len() {
+            0 => {}
+            1 => reason.push_str(" (and 1 more error, see the logs)"),
+            more => reason.push_str(&format!(" (and {more} more errors, see the logs)")),
+        }
+        for (n, diagnostic) in self.diagnostics.iter().enumerate() {
+            if n > 0 {
+                reason.push_str(&format!("\n{diagnostic}"));
+            }
+            for line in diagnostic.frame.lines() {
+                reason.push_str(&format!("\n{line}"));
+            }
+        }
+        reason
+    }
+}
+
+/// Makes a site of `code`: its modules compiled, their imports resolved. A
+/// plain static site is none of the compiler's business: its files come out
+/// as they went in, byte for byte.
+///
+/// # Errors
+/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
+/// with the code is the inner error.
+pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
+    if !code.iter().any(|(path, _)| is_source(path) || path.ends_with("package.json")) {
+        return Ok(plain(code));
+    }
+    let settings = Settings::of(env)?;
+    let task = Task::Compile {
+        files: code.iter().collect(),
+        cdn: &settings.esm_cdn_url,
+        tailwind: TailwindUrls { v3: &settings.tailwind_v3_url, v4: &settings.tailwind_url },
+    };
+    Ok(match ask(&task, env).await? {
+        Answer::Plain => plain(code),
+        Answer::Site { files, .. } if is_too_large(&files) => {
+            Err(BuildFailed { diagnostics: vec![too_large()] })
+        }
+        Answer::Site { files, notes } => Ok(Site { files, notes }),
+        Answer::Wrong { diagnostics } | Answer::Checked { diagnostics } => Err(BuildFailed { diagnostics }),
+        Answer::Broken => Err(BuildFailed { diagnostics: vec![broken()] }),
+    })
+}
+
+/// Parses every `.ts`, `.tsx`, `.js` and `.jsx` module (`.mts` and `.mjs`
+/// too): empty when all of them are good. Imports are not looked at.
+///
+/// # Errors
+/// [`Error::Internal`] when the compiler cannot be reached. Code that is too
+/// deeply nested for it is a diagnostic, not an error.
+#[allow(dead_code, reason = "the startup generator will")]
+pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, Error> {
+    let task = Task::Check { files: code.iter().filter(|(path, _)| is_module(path)).collect() };
+    Ok(match ask(&task, env).await? {
+        Answer::Checked { diagnostics } => diagnostics,
+        _ => vec![broken()],
+    })
+}
+
+/// What the compiler is asked; compiler/src/lib.rs reads it.
+#[derive(Serialize)]
+#[serde(tag = "task", rename_all = "camelCase")]
+enum Task<'a> {
+    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str, tailwind: TailwindUrls<'a> },
+    Check { files: BTreeMap<&'a str, &'a str> },
+}
+
+#[derive(Serialize)]
+struct TailwindUrls<'a> {
+    v3: &'a str,
+    v4: &'a str,
+}
+
+/// What it answers.
+#[derive(Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+enum Answer {
+    Plain,
+    Site {
+        files: Vec<(String, String)>,
+        notes: Vec<String>,
+    },
+    Wrong {
+        diagnostics: Vec<Diagnostic>,
+    },
+    Checked {
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// Its instance did not survive the code.
+    Broken,
+}
+
+async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
+    let unreachable = |told: String| Error::Internal(format!("the compiler: {told}"));
+    let task = serde_json::to_string(task).map_err(|e| unreachable(e.to_string()))?;
+    let answer = fetch::service(env, binding::COMPILER, task).await;
+    let answer = answer.map_err(|failure| unreachable(format!("{failure:?}")))?;
+    if answer.status() != 200 {
+        return Err(unreachable(format!("answered {}", answer.status())));
+    }
+    let text =
+        answer.text(MOST_BYTES, TIMEOUT_MS).await.map_err(|failure| unreachable(format!("{failure:?}")))?;
+    serde_json::from_str(&text).map_err(|e| unreachable(e.to_string()))
+}
+
+fn of_project(message: &str) -> Diagnostic {
+    Diagnostic { path: String::new(), line: 0, column: 0, message: message.to_owned(), frame: String::new() }
+}
+
+fn broken() -> Diagnostic {
+    of_project("The code is nested too deeply, or is too large, to be compiled: split its largest module")
+}
+
+fn too_large() -> Diagnostic {
+    of_project("The compiled site has more than 1.9 MB: leave out modules or data that it does not need")
+}
+
+/// As JSON, with a hash for each file: a site is written in one statement.
+fn is_too_large(files: &[(String, String)]) -> bool {
+    let bytes = |(path, content): &(String, String)| {
+        let escapes = content.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\t' | b'\r')).count();
+        path.len() + content.len() + escapes + 90
+    };
+    files.iter().map(bytes).sum::<usize>() > MOST_SITE_BYTES
+}
+
+/// A static site as it is. Its `index.html` is at the root, or in one of the
+/// usual folders, which is then the root.
+fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
+    let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
+    let Some(root) = ROOTS.iter().find(has_index) else {
+        let message = "There is no index.html to show; ask for one, or add it to the project's code";
+        return Err(BuildFailed { diagnostics: vec![of_project(message)] });
+    };
+    let files = code
+        .iter()
+        .filter_map(|(path, content)| Some((path.strip_prefix(root)?.to_owned(), content.to_owned())));
+    Ok(Site { files: files.collect(), notes: Vec::new() })
+}
+
+fn is_source(path: &str) -> bool {
+    SOURCES.contains(&extension(path))
+}
+
+fn is_module(path: &str) -> bool {
+    MODULES.contains(&extension(path))
+}
+
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(json: &str) -> CodeMap {
+        CodeMap::parse(json).unwrap()
+    }
+
+    #[test]
+    fn the_folder_with_the_index_is_the_root() {
+        let site = plain(&code(r#"{"dist/index.html":"<p>","dist/a.js":"1","README.md":"x"}"#)).unwrap();
+        let paths: Vec<_> = site.files.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a.js", "index.html"]);
+    }
+
+    #[test]
+    fn code_that_has_nothing_to_show_says_so() {
+        assert!(plain(&code(r#"{"notes.txt":"…"}"#)).unwrap_err().reason().contains("index.html"));
+    }
+
+    #[test]
+    fn the_first_line_of_a_reason_tells_how_many_there_are() {
+        let diagnostic = |line| Diagnostic {
+            path: "a.ts".to_owned(),
+            line,
+            column: 7,
+            message: "wrong".to_owned(),
+            frame: "> 1 | x\n    | ^\n".to_owned(),
+        };
+        let reason = |lines: &[u32]| {
+            BuildFailed { diagnostics: lines.iter().map(|n| diagnostic(*n)).collect() }.reason()
+        };
+        assert_eq!(reason(&[1]), "a.ts:1:7: wrong\n> 1 | x\n    | ^");
+        assert!(reason(&[1, 2]).starts_with("a.ts:1:7: wrong (and 1 more error, see the logs)\n> 1 | x"));
+        assert!(reason(&[1, 2, 3]).contains("(and 2 more errors, see the logs)\n"));
+        assert!(reason(&[1, 2]).contains("\na.ts:2:7: wrong\n"));
+        assert!(!reason(&[]).is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! A person's proof of identity: the challenge that it answers, and how it is
+//! kept until the job gets to it.
+
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::store;
+use crate::{
+    error::{Error, rfc3339},
+    http::Exchange,
+    platform::{clock::now_ms, log, random, response::Response},
+    settings::Settings,
+    store::{Database, Statement, sealing},
+    upstream::concordium::presentation,
+};
+
+/// How long a challenge may be answered: a wallet takes a while to prove.
+const LIFETIME_MS: i64 = 15 * 60_000;
+/// The largest proof, in bytes of JSON; one of a dozen statements has 20,000.
+pub(super) const LARGEST: usize = 100_000;
+
+/// A presentation, and the challenge of ours that it answers. What a row has
+/// of it is sealed: it tells of a person.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Proof {
+    pub(super) presentation: Value,
+    pub(super) challenge: String,
+    /// The day on which the challenge was given, `YYYYMMDD`.
+    pub(super) since: String,
+}
+
+/// `POST /api/generate/challenge`: what a Concordium wallet is to prove.
+pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
+    let user = exchange.caller.user_id()?;
+    let mut bytes = [0; 32];
+    random::fill(&mut bytes)?;
+    let (challenge, now) = (base16ct::lower::encode_string(&bytes), now_ms());
+    let expires_at = now + LIFETIME_MS;
+    exchange.database()?.query(store::keep_challenge(&challenge, user, now, expires_at)).await?;
+    let answer = json!({
+        "challenge": challenge,
+        "network": exchange.settings.concordium.network.name(),
+        "expires_at": rfc3339(expires_at),
+        "request": presentation::request(&challenge, &day(now)),
+    });
+    Ok(Response::json(200, answer.to_string()).not_kept())
+}
+
+/// The challenge that a proof answers is not one of ours, or not any more.
+pub(super) fn unknown_challenge() -> Error {
+    Error::Refused {
+        code: "unknown_challenge",
+        detail: "The proof answers a challenge that is unknown, used or expired; ask for a new one"
+            .to_owned(),
+    }
+}
+
+impl Proof {
+    /// A presentation that answers a challenge of the user's.
+    ///
+    /// # Errors
+    /// [`unknown_challenge`]; the challenge stays until [`Self::use_up`].
+    pub(super) async fn of(
+        presentation: Map<String, Value>,
+        user: &str,
+        database: &Database,
+    ) -> Result<Self, Error> {
+        let presentation = Value::Object(presentation);
+        let challenge = presentation::challenge_of(&presentation).ok_or_else(unknown_challenge)?.to_owned();
+        let since = day(unused(&challenge, user, database).await?.issued_at);
+        Ok(Self { presentation, challenge, since })
+    }
+
+    /// # Errors
+    /// [`unknown_challenge`], when its challenge has been used or has expired.
+    pub(super) async fn require_unused(&self, user: &str, database: &Database) -> Result<(), Error> {
+        unused(&self.challenge, user, database).await.map(drop)
+    }
+
+    /// For the batch that creates the startup.
+    pub(super) fn use_up(&self, user: &str) -> [Statement; 2] {
+        store::use_up_challenge(&self.challenge, user)
+    }
+
+    pub(super) fn seal(&self, startup_id: &str, settings: &Settings) -> Result<String, Error> {
+        let json = serde_json::to_string(self).map_err(|error| Error::Internal(error.to_string()))?;
+        sealing::seal(settings.sealing_key()?, &place(startup_id), &json)
+    }
+
+    pub(super) fn open(sealed: &str, startup_id: &str, settings: &Settings) -> Result<Self, Error> {
+        let json = sealing::open(settings.sealing_key()?, &place(startup_id), sealed)?;
+        serde_json::from_str(&json).map_err(|error| Error::Internal(format!("a kept proof: {error}")))
+    }
+}
+
+async fn unused(challenge: &str, user: &str, database: &Database) -> Result<store::Challenge, Error> {
+    let kept = database.query(store::challenge(challenge, user, now_ms())).await?;
+    kept.first()?.ok_or_else(unknown_challenge)
+}
+
+fn place(startup_id: &str) -> String {
+    format!("startups/{startup_id}/proof")
+}
+
+/// The day of a time, `YYYYMMDD`, UTC.
+fn day(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y%m%d").to_string()
+}
+
+/// Forgets the challenges that nobody has answered in time.
+pub(crate) async fn sweep(env: &worker::Env) {
+    let swept = async { Database::open(env)?.query(store::purge_challenges(now_ms())).await };
+    if let Err(error) = swept.await {
+        log::failure("generate.sweep", &error);
+    }
+}

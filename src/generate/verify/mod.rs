@@ -1,0 +1,281 @@
+//! Whether a generated application can be built and given away. Pure.
+//!
+//! Every rule says what is wrong and what to write instead, and can be met by writing files: a model that repairs an
+//! application cannot delete one.
+
+mod imports;
+mod jsonc;
+mod manifest;
+mod resolve;
+mod secrets;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::line::one_line;
+use crate::code::safe_path;
+use resolve::Resolver;
+
+/// The most files of an application.
+pub(crate) const MAX_FILES: usize = 400;
+/// The largest file, in bytes.
+pub(crate) const MAX_FILE_BYTES: usize = 400_000;
+/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and room for what packaging adds.
+pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
+/// The most problems that are told at once.
+pub(crate) const MAX_PROBLEMS: usize = 40;
+/// The most problems of one file, so that one broken file does not hide the others.
+const MAX_OF_A_FILE: usize = 10;
+const SHOWN_CHARS: usize = 120;
+
+/// One thing that is wrong, in words for the person who waits and for the model that repairs it. Never quotes a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    /// The file; empty when it is about the application as a whole.
+    pub(crate) path: String,
+    /// Counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<u32>,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+}
+
+impl Problem {
+    fn new(path: &str, line: Option<u32>, message: impl Into<String>) -> Self {
+        Self { path: shown(path), line, message: message.into() }
+    }
+}
+
+/// `app/page.tsx:12: message`.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.path.as_str(), self.line) {
+            ("", _) => f.write_str(&self.message),
+            (path, None) => write!(f, "{path}: {}", self.message),
+            (path, Some(line)) => write!(f, "{path}:{line}: {}", self.message),
+        }
+    }
+}
+
+/// What is wrong with an application of these files (path to content), the worst first; empty when nothing is. At most
+/// [`MAX_PROBLEMS`], of which the last says how many more there are.
+pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
+    let whole = |message: String| vec![Problem::new("", None, message)];
+    if files.is_empty() {
+        return whole("there are no files: write the application".to_owned());
+    }
+    if files.len() > MAX_FILES {
+        return whole(format!(
+            "there are {} files, and at most {MAX_FILES} are allowed: write fewer",
+            files.len()
+        ));
+    }
+    let bytes: usize = files.iter().map(|(path, text)| path.len() + text.len()).sum();
+    if bytes > MAX_TOTAL_BYTES {
+        return whole(format!(
+            "the files have {bytes} bytes together, and at most {MAX_TOTAL_BYTES} are allowed: write less"
+        ));
+    }
+    let mut problems = paths(files);
+    problems.extend(files.iter().flat_map(|(path, text)| of_a_secret(path, text)));
+    problems.extend(files.iter().filter_map(|(path, text)| content(path, text)));
+    problems.extend(manifest::problems(files));
+    let resolver = Resolver::new(files);
+    problems.extend(files.iter().flat_map(|(path, text)| of_imports(&resolver, path, text)));
+    bounded(problems)
+}
+
+fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.len() > MAX_PROBLEMS {
+        let more = problems.len() - (MAX_PROBLEMS - 1);
+        problems.truncate(MAX_PROBLEMS - 1);
+        problems.push(Problem::new("", None, format!("and {more} more problems: solve these first")));
+    }
+    problems
+}
+
+/// Paths that are not the same file everywhere.
+fn paths(files: &BTreeMap<String, String>) -> Vec<Problem> {
+    let folded: BTreeSet<String> = files.keys().map(|path| path.to_lowercase()).collect();
+    let mut seen = BTreeSet::new();
+    let wrong = |path: &String| {
+        let lower = path.to_lowercase();
+        let is_below_a_file =
+            lower.match_indices('/').any(|(at, _)| lower.get(..at).is_some_and(|up| folded.contains(up)));
+        let is_twice = !seen.insert(lower);
+        let message = match safe_path(path) {
+            Err(reason) => format!("{reason}: use a relative path with forward slashes"),
+            Ok(normal) if normal != *path => format!("is written `{}` in short: use that", shown(&normal)),
+            Ok(_) if is_twice => {
+                "another path differs from it only in upper and lower case: use another name".to_owned()
+            }
+            Ok(_) if is_below_a_file => "a file has the name of its directory: use another name".to_owned(),
+            Ok(_) => return None,
+        };
+        Some(Problem::new(path, None, message))
+    };
+    files.keys().filter_map(wrong).collect()
+}
+
+fn content(path: &str, text: &str) -> Option<Problem> {
+    if text.len() > MAX_FILE_BYTES {
+        let message = format!(
+            "has {} bytes, and at most {MAX_FILE_BYTES} are allowed: write it shorter, or as several files",
+            text.len()
+        );
+        return Some(Problem::new(path, None, message));
+    }
+    if let Some(at) = text.find('\0') {
+        let line = text.get(..at).map(|before| before.matches('\n').count() + 1);
+        return Some(Problem::new(
+            path,
+            line.and_then(|line| u32::try_from(line).ok()),
+            "holds a NUL character: write it as text",
+        ));
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    // Configurations of TypeScript and of editors may have comments; the package has its own rule.
+    let has_comments = name.starts_with("tsconfig") || name.starts_with("jsconfig") || path.starts_with(".");
+    if !name.ends_with(".json") || has_comments || path == "package.json" {
+        return None;
+    }
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let line = u32::try_from(error.line()).ok();
+    Some(Problem::new(path, line, format!("is not valid JSON ({error}): write it again")))
+}
+
+fn of_a_secret(path: &str, text: &str) -> Vec<Problem> {
+    let found = secrets::secrets(path, text).into_iter().take(MAX_OF_A_FILE);
+    let told = |(line, kind)| {
+        let message = format!(
+            "holds {kind}: leave it out, read it from an environment variable, and name that in .env.example without its value"
+        );
+        Problem::new(path, Some(line), message)
+    };
+    found.map(told).collect()
+}
+
+fn of_imports(resolver: &Resolver<'_>, path: &str, text: &str) -> Vec<Problem> {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let jsx = match ending {
+        "ts" | "mts" | "cts" => false,
+        "tsx" | "jsx" | "js" | "mjs" | "cjs" => true,
+        _ => return Vec::new(),
+    };
+    let told = |import: imports::Import<'_>| {
+        let message = resolver.problem(path, &import)?;
+        Some(Problem::new(path, Some(import.line), message))
+    };
+    imports::imports(text, jsx).into_iter().filter_map(told).take(MAX_OF_A_FILE).collect()
+}
+
+/// A name of theirs in a message of ours.
+fn shown(name: &str) -> String {
+    one_line(name, SHOWN_CHARS).replace('`', "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::generate::{complete::complete, idea, startup};
+
+    fn application() -> BTreeMap<String, String> {
+        startup::files(&idea::read("a booking app for dog walkers"))
+    }
+
+    fn with(path: &str, text: &str) -> Vec<String> {
+        let mut files = application();
+        files.insert(path.to_owned(), text.to_owned());
+        verify(&files).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_sandbox_s_own_startups_have_no_problems() {
+        for prompt in [
+            "a booking app",
+            "日本の農家のための市場",
+            "called `${x}` {{name}} <script>",
+            "",
+            "expense tracker",
+        ] {
+            assert_eq!(verify(&startup::files(&idea::read(prompt))), [], "{prompt}");
+        }
+    }
+
+    #[test]
+    fn each_rule_is_told_at_its_place() {
+        for (path, text, told) in [
+            ("app/x.tsx", "\nimport a from './nowhere'", "app/x.tsx:2: imports `./nowhere`"),
+            (
+                "app/x.tsx",
+                "import a from 'lodash'",
+                "app/x.tsx:1: imports `lodash`, and package.json has no `lodash`",
+            ),
+            ("package.json", "{", "package.json:1: is not valid JSON"),
+            ("content/site.json", "{\n", "content/site.json:2: is not valid JSON"),
+            ("/etc/passwd", "", "/etc/passwd: path is absolute"),
+            ("../x", "", "../x: path has a '..' component"),
+            ("app//x", "", "app//x: is written `app/x` in short"),
+            ("APP/Page.tsx", "", "only in upper and lower case"),
+            ("app/page.tsx/x", "", "a file has the name of its directory"),
+            ("a.txt", "a\0", "a.txt:1: holds a NUL"),
+            (".env", "A=\nKEY=1", ".env:2: holds a value of a setting"),
+        ] {
+            let problems = with(path, text);
+            assert!(problems.iter().any(|problem| problem.contains(told)), "{told}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_quoted() {
+        let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+        let problems = with("lib/key.ts", &format!("export const key = '{secret}'"));
+        assert!(
+            problems.len() == 1 && problems[0].starts_with("lib/key.ts:1: holds a GitHub token"),
+            "{problems:?}"
+        );
+        assert!(!problems[0].contains(&secret));
+    }
+
+    #[test]
+    fn the_caps_hold() {
+        let many: BTreeMap<String, String> =
+            (0..3_000).map(|n| (format!("{n}.ts"), "import 'x'".to_owned())).collect();
+        assert_eq!(verify(&many).len(), 1);
+        assert!(verify(&many)[0].message.contains("3000 files, and at most 400"));
+        assert!(with("a.txt", &"a".repeat(MAX_FILE_BYTES + 1))[0].contains("write it shorter"));
+        assert!(with("a.txt", &"a".repeat(MAX_TOTAL_BYTES))[0].contains("bytes together"));
+        assert!(verify(&BTreeMap::new())[0].message.contains("no files"));
+        let broken: BTreeMap<String, String> =
+            (0..100).map(|n| (format!("{n}.ts"), "import './x'".to_owned())).collect();
+        let problems = verify(&broken);
+        assert_eq!(problems.len(), MAX_PROBLEMS);
+        assert!(problems[MAX_PROBLEMS - 1].message.starts_with("and "), "{:?}", problems.last());
+    }
+
+    proptest! {
+        #[test]
+        fn any_files_are_answered_within_bounds(files in proptest::collection::btree_map("\\PC{1,20}([.]tsx|[.]json|)", "(\\PC|\\pC|import |'|\"|from|[./]){0,60}", 0..6)) {
+            let problems = verify(&files);
+            prop_assert!(problems.len() <= MAX_PROBLEMS);
+            for problem in problems {
+                let told = problem.to_string();
+                prop_assert!(told.chars().count() < 700 && !told.contains('\n'), "{}", told);
+            }
+        }
+
+        #[test]
+        fn completing_an_application_adds_no_problem(name in "\\PC{0,60}", tagline in "\\PC{0,90}") {
+            let mut files = application();
+            for path in ["Dockerfile", "README.md", "LICENSE", ".env.example", ".gitignore", ".dockerignore"] {
+                files.remove(path);
+            }
+            complete(&mut files, &name, &tagline);
+            prop_assert_eq!(verify(&files), []);
+        }
+    }
+}

@@ -49,6 +49,12 @@ const writes = (account) => callsOf(account).filter(({ method }) => method !== "
 const jobOf = async (deploymentId) => (await sql("SELECT * FROM jobs WHERE subject_id = ? AND kind = 'deploy'", deploymentId))[0];
 const rowOf = async (id) => (await sql("SELECT * FROM deployments WHERE id = ?", id))[0];
 const appsOf = (projectId) => sql("SELECT * FROM cloud_apps WHERE project_id = ?", projectId);
+/** Waits until the consumer has settled every message sent before. */
+async function drained() {
+  const marker = `marker ${randomUUID()}`;
+  await hatch.env.JOBS.send(marker);
+  await until(async () => (await sql("SELECT id FROM dead_letters WHERE body = ?", marker)).length);
+}
 /** Waits until the app is down. */
 const down = (me, id) => until(async () => (await me.show(id)).takenDownAt);
 
@@ -507,6 +513,8 @@ test("a project that is deleted in the middle of its deployment leaves no app be
   assert.ok(job.send_at > Date.now() + 10_000, "not before the other knows that it is over");
   cloudflare.release();
   await until(() => me.account.scripts.size === 1);
+  await drained();
+  assert.equal((await me.job(job.id)).attempts, 0, "nor has its message been sent");
   await me.send(job.id);
   await until(async () => (await appsOf(id)).length === 0);
   assert.equal(me.account.scripts.size, 0);

@@ -22,7 +22,7 @@ if ! up_to_date; then
   PATH="$wasm_toolchain$PATH" cargo build --quiet --package hatch-compiler --profile compiler --target "$WASM_TARGET"
   "$WASM_BINDGEN_BIN" --target module --experimental-reset-state-function --no-typescript \
     --out-dir "$out" --out-name compiler "${CARGO_TARGET_DIR:-target}/$WASM_TARGET/compiler/hatch_compiler.wasm"
-  "$WASM_OPT_BIN" -Os --all-features "$out/compiler_bg.wasm" -o "$out/compiler_bg.wasm"
+  "$WASM_OPT_BIN" -Os "$out/compiler_bg.wasm" -o "$out/compiler_bg.wasm"
   # esbuild, and so wrangler, reads no source-phase import yet.
   sed -i.before 's/^import source /import /' "$out/compiler.js" && rm "$out/compiler.js.before"
   # Dated from the start, so that a file saved during the build counts as newer.

@@ -195,7 +195,9 @@ impl<'a> Graph<'a> {
         let (made, content) = match (query.split('&').next().unwrap_or_default(), path::extension(path)) {
             ("raw" | "inline", _) => ("raw.js", exported(text)),
             ("url", _) => ("url.js", self.address(path, "url.js")),
-            ("react", "svg") => ("component.js", self.component(path)),
+            ("react", "svg") => {
+                ("component.js", self.component(path) + "export { ReactComponent as default };\n")
+            }
             (_, "json") => ("js", json_module(path, text)?),
             (_, "css") if css::is_module(path) => {
                 links.push(Link::Style(Style::File(path.to_owned())));
@@ -226,7 +228,10 @@ impl<'a> Graph<'a> {
                 self.queue.push(path.to_owned());
                 return Ok(Some(served_at(path)));
             }
-            (_, "svg") => ("js", self.component(path)),
+            // Create React App's way: the address and the component together.
+            (_, "svg") if self.project.manifest.lists("react-scripts") => {
+                ("js", self.component(path) + "export default url;\n")
+            }
             _ => ("js", self.address(path, "js")),
         };
         let out = format!("{}.{made}", served(path));
@@ -240,16 +245,15 @@ impl<'a> Graph<'a> {
         format!("export default new URL({}, import.meta.url).href;\n", quoted(&to))
     }
 
-    /// The address of an SVG; with `?react`, and as `ReactComponent`, an image of it.
+    /// `url`, an SVG's address, and `ReactComponent`, an image of it.
     fn component(&mut self, path: &str) -> String {
         let jsx = format!("{}/jsx-runtime", self.project.jsx);
         self.packages.insert(jsx.clone());
         let to = quoted(&path::relative(&format!("{}.js", served(path)), served(path)));
+        let jsx = quoted(&jsx);
         format!(
-            "import {{ jsx }} from {};\nconst url = new URL({to}, import.meta.url).href;\n\
-             export const ReactComponent = (props) => jsx(\"img\", {{ src: url, ...props }});\nexport default {};\n",
-            quoted(&jsx),
-            "url"
+            "import {{ jsx }} from {jsx};\nconst url = new URL({to}, import.meta.url).href;\n\
+             export const ReactComponent = (props) => jsx(\"img\", {{ src: url, ...props }});\n"
         )
     }
 }

@@ -73,7 +73,7 @@ pub fn run(task: &str) -> String {
 
 fn done(task: Task) -> Answer {
     match task {
-        Task::Compile { files, cdn, tailwind } => match site::make(files, &cdn, &tailwind) {
+        Task::Compile { files, cdn, tailwind } => match site::make(&files, &cdn, &tailwind) {
             Made::Plain => Answer::Plain,
             Made::Site { files, notes } => Answer::Site { files: files.into_iter().collect(), notes },
             Made::Wrong(diagnostics) => Answer::Wrong { diagnostics },

@@ -37,9 +37,9 @@ const PRIVATE: &[&str] =
     &["package.json", "package-lock.json", "components.json", "vercel.json", "biome.json"];
 
 /// Makes a site of `files`. Packages come from `cdn`.
-pub(crate) fn make(files: BTreeMap<String, String>, cdn: &str, tailwind: &Urls) -> Made {
+pub(crate) fn make(files: &BTreeMap<String, String>, cdn: &str, tailwind: &Urls) -> Made {
     let mut nothing = None;
-    for root in roots(&files) {
+    for root in roots(files) {
         let within = files
             .iter()
             .filter_map(|(path, text)| Some((path.strip_prefix(&root)?.to_owned(), text.clone())));

@@ -147,6 +147,22 @@ fn create_react_app_and_nested_projects_are_understood() {
 }
 
 #[test]
+fn an_svg_is_an_address_and_a_component_where_that_is_asked_for() {
+    let source =
+        "import a from './x.svg'; import B from './x.svg?react'; import t from './x.svg?raw'; [a, B, t]";
+    let files = json!({ "index.html": INDEX, "src/main.tsx": source, "src/x.svg": "<svg/>" });
+    let site = site(&files);
+    assert_eq!(site["src/x.svg.js"], "export default new URL(\"./x.svg\", import.meta.url).href;\n");
+    assert!(site["src/x.svg.component.js"].contains("export { ReactComponent as default }"));
+    assert_eq!(site["src/x.svg.raw.js"], "export default \"<svg/>\";\n");
+    let mut cra = files;
+    cra["package.json"] = r#"{"dependencies":{"react-scripts":"5"}}"#.into();
+    cra["src/main.tsx"] = "import url, { ReactComponent } from './x.svg'; [url, ReactComponent]".into();
+    let module = &self::site(&cra)["src/x.svg.js"];
+    assert!(module.contains("export const ReactComponent") && module.contains("export default url"));
+}
+
+#[test]
 fn an_inline_module_and_an_import_map_of_the_page_are_kept_in_force() {
     let page = "<head><script type=importmap>{\"imports\":{\"react\":\"https://mine/react\"}}</script></head>\
         <script type=\"module\">import x from './a'; import 'react'; import 'lit'; x</script>";

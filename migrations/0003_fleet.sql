@@ -20,7 +20,6 @@ CREATE TABLE fleet_deployments (
 ) STRICT;
 CREATE INDEX fleet_deployments_recent ON fleet_deployments (created_at DESC, name DESC);
 CREATE INDEX fleet_deployments_by_user ON fleet_deployments (user_id, created_at DESC, name DESC);
-CREATE INDEX fleet_deployments_by_creator ON fleet_deployments (creator, created_at DESC, name DESC);
 
 -- A machine is that of its wallet's user, whoever that is at the time.
 CREATE TABLE workers (
@@ -42,9 +41,7 @@ CREATE TABLE worker_windows (
   seen_at INTEGER NOT NULL,               -- our clock at the last beat
   containers TEXT NOT NULL,               -- JSON, as last sent
   system TEXT,                            -- JSON, as last sent
-  hostname TEXT,
-  time_mirrored_at INTEGER NOT NULL DEFAULT 0,       -- our clock when KV's key of this was last written
-  containers_mirrored_at INTEGER NOT NULL DEFAULT 0
+  hostname TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE worker_uptime_records (
@@ -87,8 +84,6 @@ CREATE TABLE payments (
   created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX payments_recent ON payments (created_at DESC, id DESC);
-CREATE INDEX payments_by_user ON payments (user_id, created_at DESC, id DESC);
-CREATE INDEX payments_by_creator ON payments (creator, created_at DESC, id DESC);
 
 -- What a machine is owed for a period, and its entry among the payments.
 CREATE TABLE payouts (

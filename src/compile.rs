@@ -133,6 +133,9 @@ pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, 
     })
 }
 
+/// The largest project takes it a second or two.
+const DEADLINE_MS: u64 = 30_000;
+
 /// What the compiler is asked; compiler/src/lib.rs reads it.
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
@@ -169,7 +172,7 @@ enum Answer {
 async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
     let unreachable = |told: String| Error::Internal(format!("the compiler: {told}"));
     let task = serde_json::to_string(task).map_err(|e| unreachable(e.to_string()))?;
-    let answer = fetch::service(env, binding::COMPILER, task).await;
+    let answer = fetch::service(env, binding::COMPILER, task, DEADLINE_MS).await;
     let answer = answer.map_err(|failure| unreachable(format!("{failure:?}")))?;
     if answer.status() != 200 {
         return Err(unreachable(format!("answered {}", answer.status())));

@@ -97,12 +97,14 @@ async function api(origin, method, path, body, headers = {}) {
 }
 
 /**
- * Checks that an answer is an error as every route of Hatch's own tells it,
- * and gives nothing of its inside away. Answers with the problem's body.
+ * Checks that an answer is an error as its family tells it (which family that
+ * is, contract.js has checked), and gives nothing of its inside away. Answers
+ * with the problem's body.
  */
 export async function problem(response, status, code) {
   const text = await response.text();
   const told = `${response.status} ${text.slice(0, 300)}`;
+  if (response.headers.get("content-type") === "application/json") return exception(response.status, JSON.parse(text), status, told);
   assert.equal(response.status, status, told);
   assert.equal(response.headers.get("content-type"), "application/problem+json", told);
   const problem = JSON.parse(text);
@@ -111,9 +113,24 @@ export async function problem(response, status, code) {
   assert.equal(problem.error, problem.detail);
   assert.equal(problem.request_id, response.headers.get("x-request-id"));
   if (code) assert.equal(problem.code, code, told);
-  assert.doesNotMatch(text, /panic|\.rs\b|wasm|sqlite|D1_|\bD1:|\bSELECT\b|\bINSERT\b|\bUPDATE\b|\bstack\b/);
+  assert.doesNotMatch(text, INSIDE);
   return problem;
 }
+
+/** An error in FastAPI's form, which has no code, as a problem. */
+function exception(status, body, expected, told) {
+  assert.deepEqual(Object.keys(body), ["detail"], told);
+  assert.doesNotMatch(told, INSIDE);
+  const list = Array.isArray(body.detail);
+  assert.equal(status, list && expected === 400 ? 422 : expected, told);
+  if (!list) return body;
+  const pointer = ([place, ...steps]) => (place === "body" ? steps.map((step) => `/${step}`).join("") : steps.join("/"));
+  const errors = body.detail.map(({ loc, msg }) => ({ pointer: pointer(loc), detail: msg }));
+  return { code: body.detail[0].type === "json_invalid" ? "malformed_json" : "validation_failed", detail: errors[0].detail, errors };
+}
+
+/** What no error may tell. */
+const INSIDE = /panic|\.rs\b|wasm|sqlite|D1_|\bD1:|\bSELECT\b|\bINSERT\b|\bUPDATE\b|\bstack\b/;
 
 /** How many rows each table has. */
 export async function rowCounts({ sql }) {

@@ -75,6 +75,10 @@ const BODIES = {
     scopes: { good: ["chat"], bad: [1, true, {}, "chat", ["root"], [1], ["chat", null], []] },
     expiresInDays: { good: 30, bad: ["30", 0, -1, 1.5, 3651, 2 ** 64, true, {}, []] },
   },
+  "PUT /auth/credentials/{target}": {
+    token: { required: true, good: "t".repeat(40), bad: [...NOT_TEXT, null, "", "two words", "é", long(501)] },
+    accountId: { required: true, good: "ab".repeat(16), bad: [...NOT_TEXT, null, "", "AB".repeat(16), "ab".repeat(15)] },
+  },
   "POST /api/projects/{id}/rollback": {
     version: { required: true, good: 1, bad: ["1", 0, -1, 1.5, 2 ** 64, 1e300, null, true, {}, []] },
   },
@@ -87,6 +91,11 @@ const BODIES = {
     projectId: { required: true, good: project.id, bad: [...NOT_TEXT, null, "", long(65)] },
     target: { good: "edge", bad: [...NOT_TEXT, "", "EDGE", "moon"] },
     code: { good: CODE, bad: NOT_CODE },
+  },
+  "POST /api/generate": {
+    prompt: { required: true, good: "A clock", bad: [...NOT_TEXT, null, long(4001)] },
+    verified: { good: true, bad: [1, "true", {}, []] },
+    proof: { good: {}, bad: [1, true, "text", []] },
   },
   "POST /deployments": {
     name: { required: true, good: "an-app", bad: [...NOT_TEXT, null, "", "-app", "App", "a_b", long(21)] },
@@ -138,7 +147,7 @@ function withField(fields, name, json) {
 
 /** Every row that reads a body, with its fields and with a path where only the body can be wrong. */
 const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((route) => ({
-  route, path: pathOf(route, project.id), fields: bodyOf(route),
+  route, path: pathOf(route, route.pattern.startsWith("/auth/credentials/") ? "cloudflare" : project.id), fields: bodyOf(route),
 }));
 
 // --- Asking, and what holds for every answer --------------------------------

@@ -39,7 +39,7 @@ export async function killable(vars = {}) {
   /** The leader of a process group of its own. */
   async function start() {
     const variables = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-    const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...variables];
+    const args = ["dev", "--config", "wrangler.toml", "--config", "compiler/wrangler.toml", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...variables];
     group = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" }).pid;
     await until(() => health().then((response) => response.ok, () => false), "wrangler dev");
   }

@@ -56,6 +56,51 @@ export function script({ queries = ["booking app"], competitors = [], searched }
   };
 }
 
+const PACKAGE = {
+  name: "chair-time", version: "0.1.0", private: true, description: "Barbers fill their chairs.",
+  scripts: { dev: "next dev", build: "next build", start: "next start", test: "node --test" },
+  dependencies: { next: "14.2.35", react: "18.3.1", "react-dom": "18.3.1" },
+};
+
+/** The files of a small application that passes the checks, path to content. */
+export const APP = {
+  "package.json": JSON.stringify(PACKAGE, null, 2),
+  "app/layout.jsx": "export default function Layout({ children }) {\n  return <html lang=\"en\"><body>{children}</body></html>;\n}\n",
+  "app/page.jsx": "import Chairs from \"../components/chairs\";\n\nexport default function Page() {\n  return <Chairs />;\n}\n",
+  "components/chairs.jsx": "export default function Chairs() {\n  return <main>Chairs</main>;\n}\n",
+  "README.md": "# Chair Time\n",
+};
+
+/** Files as Claude writes them. */
+export const fenced = (files) => Object.entries(files).map(([path, content]) => `\`\`\`\`jsx:${path}\n${content}\n\`\`\`\`\n`).join("\n");
+
+const slide = (headline) => ({ headline, points: ["It is so."] });
+const LAUNCH = {
+  name: "Chair Time", tagline: "No chair stays empty.",
+  channels: [{ name: "Barber shops", description: "Walk in.", priority: "high" }],
+  deck: { problem: slide("Empty chairs"), solution: slide("Booking"), market: slide("Barbers"), competitors: [], model: slide("Monthly"), roadmap: slide("Next") },
+};
+
+/**
+ * A Claude that plays every part: `turns` are its answers to building, one after the other, the last one for ever;
+ * each a text, or whatever else the fake takes.
+ */
+export function author(turns = [fenced(APP)], more = {}) {
+  const research = script({ competitors: [{ name: "Slotty" }], ...more });
+  let turn = 0;
+  return (body) => {
+    const fields = Object.keys(body.output_config?.format.schema.properties ?? {});
+    if (fields.includes("tagline")) return JSON.stringify(LAUNCH);
+    if (fields.length) return research(body);
+    const answer = turns[Math.min(turn, turns.length - 1)];
+    turn += 1;
+    return answer;
+  };
+}
+
+/** The requests to a fake of Claude that asked it to build. */
+export const building = (claude) => claude.requests.filter(({ body }) => body && !body.output_config);
+
 /** The requests to a fake of Claude that asked for competitors, each with its material. */
 export function researched(claude) {
   const asked = claude.requests.filter(({ body }) => body?.output_config?.format.schema.properties.competitors);

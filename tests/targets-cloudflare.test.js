@@ -49,6 +49,12 @@ const writes = (account) => callsOf(account).filter(({ method }) => method !== "
 const jobOf = async (deploymentId) => (await sql("SELECT * FROM jobs WHERE subject_id = ? AND kind = 'deploy'", deploymentId))[0];
 const rowOf = async (id) => (await sql("SELECT * FROM deployments WHERE id = ?", id))[0];
 const appsOf = (projectId) => sql("SELECT * FROM cloud_apps WHERE project_id = ?", projectId);
+/** Waits until the consumer has settled every message sent before. */
+async function drained() {
+  const marker = `marker ${randomUUID()}`;
+  await hatch.env.JOBS.send(marker);
+  await until(async () => (await sql("SELECT id FROM dead_letters WHERE body = ?", marker)).length);
+}
 /** Waits until the app is down. */
 const down = (me, id) => until(async () => (await me.show(id)).takenDownAt);
 
@@ -366,14 +372,14 @@ for (const step of ["push", "await"]) {
 test("deployments of one project come to Cloudflare in their order", async () => {
   const me = await person();
   const { id } = await me.project(page("older"));
-  const upload = `/client/v4/accounts/${me.account.id}/workers/assets/upload`;
-  cloudflare.setFault({ path: upload, hang: true });
+  // The older one pauses when the younger one comes.
+  cloudflare.setFault({ status: 429, headers: { "retry-after": "90" }, path: `/client/v4/accounts/${me.account.id}/` });
   const older = await (await me.begin(id)).json();
-  await until(() => cloudflare.count(upload) > 0);
+  await until(async () => (await me.show(older.deploymentId)).logs.includes("trying again in 90 s"));
   await me.api("PATCH", `/api/projects/${id}`, { code: page("younger") });
   const younger = await (await me.begin(id)).json();
   await until(async () => (await me.show(younger.deploymentId)).logs.includes("Waiting for what began earlier"));
-  cloudflare.release();
+  await me.send((await jobOf(older.deploymentId)).id);
   assert.equal((await me.ended(older.deploymentId)).status, "live");
   const deployment = await me.ended(younger.deploymentId);
   assert.equal(deployment.status, "live", deployment.logs);
@@ -507,6 +513,8 @@ test("a project that is deleted in the middle of its deployment leaves no app be
   assert.ok(job.send_at > Date.now() + 10_000, "not before the other knows that it is over");
   cloudflare.release();
   await until(() => me.account.scripts.size === 1);
+  await drained();
+  assert.equal((await me.job(job.id)).attempts, 0, "nor has its message been sent");
   await me.send(job.id);
   await until(async () => (await appsOf(id)).length === 0);
   assert.equal(me.account.scripts.size, 0);

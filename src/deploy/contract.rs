@@ -177,7 +177,8 @@ fn take_down() -> Operation {
         .answers(
             Answer::new(202, "A job takes it down.")
                 .json(started)
-                .with("Location", "Where it can be followed."),
+                .with("Location", "Where it can be followed.")
+                .leads_to(&["deploy.show"], "id", "/deploymentId"),
         )
         .answers(Answer::new(204, "It is down."))
         .fails(NOT_FOUND)

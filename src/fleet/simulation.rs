@@ -26,10 +26,11 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 /// No request is under way for longer when a period is closed.
 const MOST_UNDER_WAY_MS: i64 = 29 * MINUTE_MS;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_hatch.sql"),
     include_str!("../../migrations/0002_accounts.sql"),
     include_str!("../../migrations/0003_fleet.sql"),
+    include_str!("../../migrations/0007_fleet_lists.sql"),
 ];
 
 #[test]

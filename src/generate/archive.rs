@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use miniz_oxide::deflate::compress_to_vec;
 
 use crate::code::safe_path;
 
+/// APPNOTE 4.4.7.
+const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 /// 1 January 1980, 00:00:00: the first moment that the format knows. A real time would make each archive another one.
 const DATE: u16 = 0x0021;
 const TIME: u16 = 0;
@@ -86,7 +89,7 @@ impl Entry {
         let is_program = path.ends_with(".sh") || content.starts_with("#!");
         Ok(Self {
             method,
-            crc: crc32fast::hash(bytes),
+            crc: CHECKSUM.checksum(bytes),
             size: small(bytes.len())?,
             name_length: u16::try_from(path.len()).map_err(|_| format!("{path}: path is too long"))?,
             mode: if is_program { PROGRAM } else { FILE },

@@ -14,7 +14,7 @@ use super::{
     verify::{self, Problem},
 };
 use crate::{
-    code::{self, CodeMap, ExtractedFile, FileStatus},
+    code::{self, CodeMap, FileStatus},
     compile::{self, Diagnostic},
     error::Error,
     jobs::Outcome,
@@ -190,9 +190,9 @@ impl Turn {
             Stop::RanOut => code::extract_interrupted(&answer.text),
             _ => code::extract(&answer.text),
         };
-        let mut problems = refused(&files);
+        let mut problems = Vec::new();
         if files.is_empty() {
-            let message = "the answer had no files: write each in a fenced code block with its path";
+            let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
             problems.push(whole(message));
         }
         let mut code = base.clone();
@@ -205,10 +205,9 @@ impl Turn {
         }
         if code.len() > verify::MAX_FILES {
             // Files cannot be taken back by a later answer, so these are not taken.
+            let most = verify::MAX_FILES;
             let message = format!(
-                "the answer made it {} files, and at most {} are allowed: write fewer; none of them was kept",
-                code.len(),
-                verify::MAX_FILES
+                "an application has at most {most} files: write fewer; none of this answer's was kept"
             );
             (code, problems) = (base, vec![whole(&message)]);
         }
@@ -219,16 +218,6 @@ impl Turn {
 
 fn whole(message: &str) -> Problem {
     Problem { path: String::new(), line: None, message: message.to_owned() }
-}
-
-/// Files whose paths no project takes; they are dropped, and the model is told.
-fn refused(files: &[ExtractedFile]) -> Vec<Problem> {
-    let told = |file: &ExtractedFile| {
-        let reason = code::safe_path(&file.path).err()?;
-        let message = format!("{reason}: use a relative path with forward slashes");
-        Some(Problem { path: line(&file.path), line: None, message })
-    };
-    files.iter().filter_map(told).take(verify::MAX_PROBLEMS).collect()
 }
 
 /// `acme-notes` of package.json as `Acme Notes`.
@@ -321,11 +310,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_no_project_takes_is_told() {
+    fn a_file_whose_path_no_project_takes_is_none() {
         for path in ["/etc/passwd", "../up.ts", "C:\\x.ts"] {
             let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), Stop::Finished);
             assert_eq!(turn.code.len(), 1, "{path}");
-            assert_eq!(turn.problems.len(), 1, "{path}: {:?}", turn.problems);
+            assert!(turn.problems[0].message.contains("relative path"), "{path}: {:?}", turn.problems);
         }
     }
 
@@ -334,7 +323,7 @@ mod tests {
         let files: String = (0..500).map(|n| format!("```ts:f{n}.ts\n1\n```\n")).collect();
         let turn = turn(&files, Stop::Finished);
         assert_eq!(turn.code.len(), 1);
-        assert!(turn.problems[0].message.contains("501 files"), "{:?}", turn.problems);
+        assert!(turn.problems[0].message.contains("at most 400 files"), "{:?}", turn.problems);
     }
 
     #[test]

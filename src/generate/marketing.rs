@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    jobs::Outcome,
+    jobs::{self, Outcome},
     platform::random,
     store::Statement,
     upstream::{
@@ -61,16 +61,10 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
     if !work.has_claude() {
         return Ok((plain(), Vec::new()));
     }
+    let without = || vec![work.log("error", "Claude did not write the launch kit; it is made without")];
     if work.job.attempts > ATTEMPTS {
-        return Ok((
-            plain(),
-            vec![work.log("error", "Claude did not write the launch kit; it is made without")],
-        ));
+        return Ok((plain(), without()));
     }
-    work.require_budget().await.or_else(|error| match error {
-        Error::TooManyRequests(_) => Ok(()),
-        error => Err(error),
-    })?;
     let readme = startup.code.as_deref().and_then(readme).unwrap_or_default();
     let mut question =
         Question::new(&work.settings, SYSTEM, launch::question(&startup.prompt, rivals, &readme));
@@ -80,7 +74,7 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
         Ok(answer) => answer,
         Err(failed) => {
             work.workshop.database.batch_all(work.book(0, 0, failed.cost_micro_usd)).await?;
-            return Err(failed.error);
+            return if jobs::may_help(&failed.error) { Err(failed.error) } else { Ok((plain(), without())) };
         }
     };
     let spent = work.spend(&answer);

@@ -383,8 +383,7 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
 /// A startup that is complete, as its owner sees it. `origin` is where decks are.
 pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
     sql!(
-        concat!(
-            "SELECT json_object('project_id', s.id, 'project_name', s.name, 'tagline', coalesce(s.tagline, ''),
+        "SELECT json_object('project_id', s.id, 'project_name', s.name, 'tagline', coalesce(s.tagline, ''),
                'prompt', s.prompt, 'stack', json(s.stack), 'verified', json(iif(s.verified, 'true', 'false')),
                'marketing_assets', json_object(
                  'video', json(s.video),
@@ -400,8 +399,7 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
                  'output_tokens', s.output_tokens, 'cost_micro_usd', s.cost_micro_usd),
                'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', s.created_at / 1000.0, 'unixepoch')) AS json
              FROM startups s JOIN projects p ON p.id = s.id
-             WHERE s.id = ?1 AND s.user_id = ?2 AND s.status = 'completed'"
-        ),
+             WHERE s.id = ?1 AND s.user_id = ?2 AND s.status = 'completed'",
         id,
         user,
         origin,

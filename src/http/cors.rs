@@ -11,7 +11,8 @@ use crate::{
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, \
                        Idempotency-Replayed, Server-Timing";
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, \
-                               Last-Event-ID, X-Api-Key, X-Request-Id";
+                               Last-Event-ID, X-Api-Key, X-Request-Id, X-Cloudflare-Api-Token, \
+                               X-Cloudflare-Account-Id, X-Vercel-Token, X-Vercel-Team, X-Koyeb-Token";
 
 /// What the request says about the page that sends it.
 #[derive(Debug)]

@@ -117,7 +117,7 @@ async fn renew(workshop: &Workshop, job: &Job, longest_ms: u64) -> Error {
 
 /// Whether trying again may end otherwise: not where somebody has to change
 /// something first.
-fn may_help(error: &Error) -> bool {
+pub(crate) fn may_help(error: &Error) -> bool {
     !matches!(
         error,
         Error::Refused { .. }

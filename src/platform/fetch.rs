@@ -103,13 +103,23 @@ pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
 }
 
 /// Another Worker's answer to `body`, by the name of the service binding.
-pub(crate) async fn service(env: &Env, binding: &str, body: String) -> Result<Answer, Failure> {
+pub(crate) async fn service(
+    env: &Env,
+    binding: &str,
+    body: String,
+    timeout_ms: u64,
+) -> Result<Answer, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let service = env.service(binding).map_err(network)?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_bytes()).into()));
     // Only the body counts; the host is nobody's.
-    service.fetch("https://service/", Some(init)).await.map(Answer).map_err(network)
+    let (answer, timeout) = (service.fetch("https://service/", Some(init)), sleep(timeout_ms));
+    pin_mut!(answer, timeout);
+    match select(answer, timeout).await {
+        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Right(_) => Err(Failure::Timeout),
+    }
 }
 
 impl Answer {

@@ -134,6 +134,11 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
     let id = exchange.param("id");
+    let is_forced = match exchange.query("force").as_deref() {
+        Some("true") => true,
+        None | Some("false") => false,
+        Some(_) => return Err(Error::invalid("force", "must be `true` or `false`")),
+    };
     let [present, _, deleted, _, apps] = exchange
         .database()?
         .batch([
@@ -147,7 +152,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let apps: Vec<App> = apps.read()?;
     match (present.is_empty(), deleted.is_empty(), apps.is_empty()) {
         (true, _, _) => Err(NOT_FOUND),
-        (false, true, false) => delete_with_apps(&exchange, revision, apps).await,
+        (false, true, false) => delete_with_apps(&exchange, revision, apps, is_forced).await,
         (false, true, true) => Err(Error::PreconditionFailed),
         (false, false, _) => Ok(Response::empty(204)),
     }
@@ -159,11 +164,11 @@ async fn delete_with_apps(
     exchange: &Exchange,
     revision: Option<i64>,
     apps: Vec<App>,
+    is_forced: bool,
 ) -> Result<Response, Error> {
     let (user, id, database) = (exchange.caller.user_id()?, exchange.param("id"), exchange.database()?);
     let known = i64::try_from(apps.len()).unwrap_or_default();
     let mut plan = take_down::plan(exchange, &database, apps).await?;
-    let is_forced = exchange.query("force").as_deref() == Some("true");
     if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
         return Err(take_down::credentials_needed(app.cloud));
     }

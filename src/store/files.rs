@@ -13,12 +13,13 @@ use crate::{
 /// Objects deleted in one sweep; R2 takes no more at once.
 const MOST: u32 = 1_000;
 
-fn bucket(env: &Env) -> Result<Bucket, Error> {
-    env.bucket(binding::FILES).map_err(failed)
-}
-
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: worker::Error) -> Error {
     Error::Internal(format!("R2: {error}"))
+}
+
+fn bucket(env: &Env) -> Result<Bucket, Error> {
+    env.bucket(binding::FILES).map_err(failed)
 }
 
 /// Writes an object. The same key is only ever given the same bytes.

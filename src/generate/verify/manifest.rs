@@ -317,7 +317,7 @@ fn is_range(range: &str) -> bool {
         };
         let rest = text.get(core.len()..).unwrap_or_default();
         parts.len() <= 3
-            && parts.iter().all(|part| is_part(part))
+            && parts.iter().all(is_part)
             && parts.first().is_some_and(|first| *first != "*" || parts.len() == 1)
             && rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))
     };

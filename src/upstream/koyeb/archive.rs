@@ -1,6 +1,7 @@
 //! Files as the archive that Koyeb builds from: a gzipped tar. Pure, and the
 //! same bytes for the same files.
 
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use miniz_oxide::deflate::compress_to_vec;
 
 use crate::error::Error;
@@ -8,6 +9,8 @@ use crate::error::Error;
 /// zlib's own default: a good size for little work.
 const LEVEL: u8 = 6;
 
+/// RFC 1952, section 8.
+const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 /// RFC 1952: deflate, no flags, no time, made by no system in particular.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -26,7 +29,7 @@ pub(crate) fn pack<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let checksum = crc32fast::hash(bytes).to_le_bytes();
+    let checksum = CHECKSUM.checksum(bytes).to_le_bytes();
     // Modulo 2^32, says the RFC.
     #[expect(clippy::cast_possible_truncation, reason = "meant so")]
     let length = (bytes.len() as u32).to_le_bytes();

@@ -189,7 +189,7 @@ impl Vercel<'_> {
         let path = format!("/v13/deployments/{}", segment(id));
         let answer = self.provider().call(self.request(Method::Get, &path, &[])).await?;
         match answer.status {
-            200 => Ok(self.state_of(self.provider().read(&answer)?, now)),
+            200 => Ok(self.state_of(&self.provider().read(&answer)?, now)),
             404 => {
                 Ok(State::Failed { reason: "The deployment was deleted on Vercel; deploy again".to_owned() })
             }
@@ -248,11 +248,11 @@ impl Vercel<'_> {
         }
     }
 
-    fn state_of(&self, deployment: Deployment, now: i64) -> State {
+    fn state_of(&self, deployment: &Deployment, now: i64) -> State {
         match deployment.ready_state.as_str() {
-            "READY" if is_still_named(&deployment, now) => State::Building,
-            "READY" => State::Ready { url: public_url(&deployment) },
-            "ERROR" | "CANCELED" | "BLOCKED" => State::Failed { reason: self.why_failed(&deployment) },
+            "READY" if is_still_named(deployment, now) => State::Building,
+            "READY" => State::Ready { url: public_url(deployment) },
+            "ERROR" | "CANCELED" | "BLOCKED" => State::Failed { reason: self.why_failed(deployment) },
             _ => State::Building,
         }
     }
@@ -276,7 +276,8 @@ impl Vercel<'_> {
     fn line(&self, event: Event) -> Option<Line> {
         let text = event.text.or(event.payload.and_then(|payload| payload.text))?;
         let text = self.provider().quote(&text);
-        (!text.is_empty()).then(|| Line { text, is_error: matches!(event.kind.as_str(), "stderr" | "fatal") })
+        (!text.is_empty())
+            .then_some(Line { text, is_error: matches!(event.kind.as_str(), "stderr" | "fatal") })
     }
 }
 
@@ -311,10 +312,10 @@ mod tests {
         Vercel { base_url: "https://v", token: "t0ken", team: Some("team_1"), timeout_ms: 1 };
 
     fn state(json: Value) -> State {
-        VERCEL.state_of(serde_json::from_value(json).unwrap(), 100_000)
+        VERCEL.state_of(&serde_json::from_value(json).unwrap(), 100_000)
     }
 
-    fn ready(more: Value) -> State {
+    fn ready(more: &Value) -> State {
         let mut deployment = json!({ "readyState": "READY", "url": "app-1x.vercel.app" });
         deployment.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         state(deployment)
@@ -327,17 +328,17 @@ mod tests {
     #[test]
     fn a_ready_deployment_answers_at_its_shortest_name() {
         let alias = json!({ "alias": ["app-team.vercel.app", "app.vercel.app"], "aliasAssigned": 99_000 });
-        assert_eq!(ready(alias), at("https://app.vercel.app"));
-        assert_eq!(ready(json!({})), at("https://app-1x.vercel.app"));
+        assert_eq!(ready(&alias), at("https://app.vercel.app"));
+        assert_eq!(ready(&json!({})), at("https://app-1x.vercel.app"));
     }
 
     #[test]
     fn a_ready_deployment_waits_for_its_names_but_not_for_ever() {
-        assert_eq!(ready(json!({ "ready": 99_000, "aliasAssigned": null })), State::Building);
-        assert_eq!(ready(json!({ "ready": 99_000, "aliasAssigned": false })), State::Building);
-        assert_eq!(ready(json!({ "ready": 39_000 })), at("https://app-1x.vercel.app"));
+        assert_eq!(ready(&json!({ "ready": 99_000, "aliasAssigned": null })), State::Building);
+        assert_eq!(ready(&json!({ "ready": 99_000, "aliasAssigned": false })), State::Building);
+        assert_eq!(ready(&json!({ "ready": 39_000 })), at("https://app-1x.vercel.app"));
         assert_eq!(
-            ready(json!({ "ready": 99_000, "aliasError": { "code": "x" } })),
+            ready(&json!({ "ready": 99_000, "aliasError": { "code": "x" } })),
             at("https://app-1x.vercel.app")
         );
     }

@@ -1,11 +1,12 @@
 //! Pages of the web that somebody else has named: fetched only where the
 //! public web is (address.rs), within limits, and read as plain text
-//! (text.rs).
+//! (html.rs, text.rs).
 //!
 //! A name is not resolved here. One that leads to a private address is the
 //! runtime's to refuse: Cloudflare's network reaches public addresses alone.
 
 pub(crate) mod address;
+mod html;
 pub(crate) mod text;
 
 use std::fmt;

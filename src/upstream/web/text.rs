@@ -1,12 +1,7 @@
 //! What a reader sees of a page: its title, its own description, its text.
 //! Any bytes have some; nothing of it is trusted. Pure.
 
-use std::mem::take;
-
-use html5gum::{
-    Span, Tokenizer,
-    emitters::callback::{Callback, CallbackEmitter, CallbackEvent},
-};
+use super::html::{self, Piece};
 
 /// The longest text of a page, in characters.
 pub(crate) const MOST_CHARS: usize = 6_000;
@@ -24,26 +19,46 @@ pub(crate) struct Read {
 
 /// Reads HTML, in UTF-8 or nearly.
 pub(crate) fn of_html(bytes: &[u8]) -> Read {
-    let mut emitter = CallbackEmitter::new(Reader::default());
-    // Scripts and styles are told from text as browsers do it.
-    emitter.naively_switch_states(true);
-    let reads = Tokenizer::new_with_emitter(bytes, emitter);
     let mut read = Read::default();
     let mut text = Lines::new(MOST_CHARS);
-    for piece in reads {
-        let Ok(piece) = piece;
+    let mut unseen: Option<String> = None;
+    for piece in html::pieces(&String::from_utf8_lossy(bytes)) {
         match piece {
-            Piece::Title(title) if read.title.is_empty() => read.title = line(&title),
-            Piece::Description(words) if read.description.is_empty() => read.description = line(&words),
-            Piece::Text(words) => text.push(&words),
-            Piece::Break => text.end(),
-            Piece::Title(_) | Piece::Description(_) => {}
+            Piece::Title(title) if read.title.is_empty() && unseen.is_none() => read.title = line(&title),
+            Piece::Text(words) if unseen.is_none() => text.push(&words),
+            Piece::Start { name, attributes } => {
+                if name == "meta" && unseen.is_none() && read.description.is_empty() {
+                    read.description = description(attributes).as_deref().map(line).unwrap_or_default();
+                }
+                if !INLINE.contains(&name.as_str()) {
+                    text.end();
+                }
+                if unseen.is_none() && UNSEEN.contains(&name.as_str()) {
+                    unseen = Some(name);
+                }
+            }
+            Piece::End(name) => {
+                if !INLINE.contains(&name.as_str()) {
+                    text.end();
+                }
+                if unseen.as_ref() == Some(&name) {
+                    unseen = None;
+                }
+            }
+            Piece::Title(_) | Piece::Text(_) => {}
         }
         if text.is_full() {
             break;
         }
     }
     Read { text: text.finish(), ..read }
+}
+
+/// What a `<meta>` says that its page is about.
+fn description(attributes: &str) -> Option<String> {
+    let named = html::attribute(attributes, "name").or_else(|| html::attribute(attributes, "property"))?;
+    let is_description = matches!(named.to_ascii_lowercase().as_str(), "description" | "og:description");
+    if is_description { html::attribute(attributes, "content") } else { None }
 }
 
 /// Reads plain text.
@@ -126,90 +141,14 @@ impl Lines {
     }
 }
 
-enum Piece {
-    Title(String),
-    Description(String),
-    Text(String),
-    Break,
-}
-
-/// Elements whose content nobody reads.
-const UNSEEN: &[&[u8]] = &[
-    b"script",
-    b"style",
-    b"noscript",
-    b"template",
-    b"svg",
-    b"math",
-    b"iframe",
-    b"object",
-    b"select",
-    b"title",
-];
+/// Elements whose content nobody reads, beside those that are no HTML within.
+const UNSEEN: &[&str] = &["template", "svg", "math", "object", "select"];
 
 /// Elements that do not end a line of text.
-const INLINE: &[&[u8]] = &[
-    b"a", b"abbr", b"b", b"bdi", b"bdo", b"cite", b"code", b"data", b"del", b"dfn", b"em", b"font", b"i",
-    b"ins", b"kbd", b"label", b"mark", b"q", b"s", b"samp", b"small", b"span", b"strong", b"sub", b"sup",
-    b"time", b"u", b"var", b"wbr",
+const INLINE: &[&str] = &[
+    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd",
+    "label", "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr",
 ];
-
-#[derive(Default)]
-struct Reader {
-    /// The tag that has begun.
-    tag: Vec<u8>,
-    attribute: Vec<u8>,
-    /// Of a `<meta>`.
-    name: Vec<u8>,
-    content: Vec<u8>,
-    /// The element that is passed over, until its end tag.
-    unseen: Vec<u8>,
-}
-
-impl Callback<Piece, ()> for Reader {
-    fn handle_event(&mut self, event: CallbackEvent<'_>, _: Span<()>) -> Option<Piece> {
-        match event {
-            CallbackEvent::OpenStartTag { name } => self.tag = name.to_owned(),
-            CallbackEvent::AttributeName { name } => self.attribute = name.to_owned(),
-            CallbackEvent::AttributeValue { value } if self.tag == b"meta" => match self.attribute.as_slice()
-            {
-                b"name" | b"property" => self.name = value.to_ascii_lowercase(),
-                b"content" => self.content = value.to_owned(),
-                _ => {}
-            },
-            CallbackEvent::CloseStartTag { self_closing } => return self.begin(self_closing),
-            CallbackEvent::EndTag { name } => {
-                if self.unseen == name {
-                    self.unseen.clear();
-                }
-                return (!INLINE.contains(&name)).then_some(Piece::Break);
-            }
-            CallbackEvent::String { value } => {
-                let text = || String::from_utf8_lossy(value).into_owned();
-                return match self.unseen.as_slice() {
-                    b"" => Some(Piece::Text(text())),
-                    b"title" => Some(Piece::Title(text())),
-                    _ => None,
-                };
-            }
-            _ => {}
-        }
-        None
-    }
-}
-
-impl Reader {
-    fn begin(&mut self, self_closing: bool) -> Option<Piece> {
-        let (name, content) = (take(&mut self.name), take(&mut self.content));
-        if matches!(name.as_slice(), b"description" | b"og:description") && self.unseen.is_empty() {
-            return Some(Piece::Description(String::from_utf8_lossy(&content).into_owned()));
-        }
-        if self.unseen.is_empty() && !self_closing && UNSEEN.contains(&self.tag.as_slice()) {
-            self.unseen.clone_from(&self.tag);
-        }
-        (!INLINE.contains(&self.tag.as_slice())).then_some(Piece::Break)
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,69 @@
+// kill -9 of `wrangler dev` and its workerd at every boundary between the
+// steps of a startup, and inside every step, its work done and not yet
+// committed; it starts again on the same state, and each job ends, its work
+// done once.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { claudeVars } from "./conversation.js";
+import { until } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { killable } from "./killable.js";
+import { APP, author, building, fenced } from "./startups.js";
+
+const STEPS = ["discovery", "building", "packaging", "marketing", "identity"];
+const BEGINS = [10, 40, 75, 90, 95];
+const ENDS = [33, 66, 90, 95];
+
+const claude = await startAnthropic();
+after(() => claude.close());
+claude.setAnswer(author([fenced(APP)]));
+const { api, start, kill, database } = await killable({ ...claudeVars(claude), RUNNING_JOBS_LIMIT: "20" });
+
+test("killed before and inside each step of a startup and started again, each job completes, once", async () => {
+  const held = STEPS.flatMap((step, at) => [
+    // None is taken from the queue before discovery has begun, so its progress is 0.
+    { prompt: `Never taken at ${step}`, step, inside: false, progress: ENDS[at - 1] ?? 0 },
+    { prompt: `Held inside ${step}`, step, inside: true, progress: BEGINS[at] },
+  ]);
+  const is = ({ prompt, step }) => `OLD.step = '${step}' AND (SELECT prompt FROM startups WHERE id = NEW.subject_id) = '${prompt}'`;
+  await database((db) => held.forEach((job, n) => db.exec(`
+    CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN ${is(job)} AND NEW.lease_owner IS ${job.inside ? "NULL" : "NOT NULL"}
+      BEGIN SELECT RAISE(ABORT, 'not yet'); END`)));
+
+  await start();
+  for (const job of held) ({ job_id: job.id } = await api("POST", "/api/generate", { prompt: job.prompt }));
+  const status = ({ id }) => api("GET", `/api/status/${id}`);
+  for (const job of held) await until(async () => (await status(job)).progress === job.progress, `${job.prompt}: ${job.progress}`);
+  // What was asked inside a step has been answered, too: research, building and the launch kit, of those that came so far.
+  const asked = () => claude.requests.filter(({ outcome }) => outcome === "complete").length;
+  const reached = (step) => held.filter((job) => STEPS.indexOf(job.step) + (job.inside ? 1 : 0) > STEPS.indexOf(step)).length;
+  const wanted = reached("discovery") + reached("building") + reached("marketing");
+  await until(() => asked() === wanted, "every answer of Claude's");
+  await kill();
+
+  await database((db) => held.forEach((_, n) => db.exec(`DROP TRIGGER hold_${n}`)));
+  // What the dead consumers held is free again when their leases have run out.
+  await database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
+  await start();
+  for (const job of held) {
+    const ended = await until(async () => {
+      const now = await status(job);
+      assert.ok(now.progress >= job.progress, `${job.prompt}: progress went back to ${now.progress}`);
+      return now.status !== "processing" && now;
+    }, `${job.prompt}: the end`);
+    assert.equal(ended.status, "completed", `${job.prompt}: ${ended.error}`);
+    const told = ended.logs.map(({ message }) => message).filter((line) => /^(Claude knows|Built|Packaged|Launch kit ready)/.test(line));
+    assert.equal(told.length, 4, `${job.prompt}: ${told.join("; ")}`);
+  }
+  // An answer that was not committed is asked for again, and no other is.
+  assert.equal(claude.requests.length, 3 * held.length + 3);
+  assert.equal(building(claude).length, held.length + 1);
+  await kill();
+  await database((db) => {
+    const counts = db.prepare(`
+      SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM project_versions) AS versions, (SELECT count(*) FROM outbox) AS owed,
+             (SELECT count(*) FROM unused_files) AS unused`).get();
+    assert.deepEqual({ ...counts }, { projects: held.length, versions: 2 * held.length, owed: 0, unused: 0 });
+  });
+});

@@ -1,9 +1,9 @@
 //! The steps of a deployment at somebody's cloud.
 
 use super::{
+    cloud_store::{self, Task},
     job::AWAIT,
     site::File,
-    store::{self, Task},
     targets::{self, Order, Report, State},
 };
 use crate::{
@@ -63,7 +63,7 @@ pub(super) async fn push(
 
 /// Asks after what was pushed.
 pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
-    let task = workshop.database.query(store::task(&job.subject_id, &job.id)).await?.first::<Task>()?;
+    let task = workshop.database.query(cloud_store::task(&job.subject_id, &job.id)).await?.first::<Task>()?;
     let Some(task) = task else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let cloud = task.target.cloud().ok_or_else(|| Error::Internal("edge has nothing to await".to_owned()))?;
     let since_ms = now_ms() - task.pushed_at.unwrap_or_else(now_ms);
@@ -108,12 +108,12 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
 fn noted(job: &Job, report: &Report) -> Vec<Statement> {
     let now = now_ms();
     let lines = report.lines.iter().map(|line| jobs::store::log(&job.id, line.level, &line.message, now));
-    lines.chain(store::keep_remote(&job.subject_id, report.remote.as_deref(), now)).collect()
+    lines.chain(cloud_store::keep_remote(&job.subject_id, report.remote.as_deref(), now)).collect()
 }
 
 fn live(job: &Job, url: Option<&str>, mut writes: Vec<Statement>) -> Vec<Statement> {
     let now = now_ms();
-    writes.extend(store::go_live(&job.subject_id, url, now));
+    writes.extend(cloud_store::go_live(&job.subject_id, url, now));
     let told = url.map_or_else(|| "Live".to_owned(), |url| format!("Live at {url}"));
     writes.push(jobs::store::log(&job.id, "success", &told, now));
     writes

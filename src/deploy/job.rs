@@ -7,9 +7,10 @@ use std::rc::Rc;
 
 use super::{
     cloud,
+    cloud_store::{self, Task},
     container::Container,
     site::{Built, File},
-    store::{self, Task},
+    store,
 };
 use crate::{
     error::Error,
@@ -51,7 +52,7 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
     let id = &job.subject_id;
     let [code, task, _] = workshop
         .database
-        .batch([store::code(id), store::task(id, &job.id), store::begin(id, now_ms())])
+        .batch([store::code(id), cloud_store::task(id, &job.id), store::begin(id, now_ms())])
         .await?;
     // The project has been deleted: there is nothing left to do.
     let (Some(code), Some(task)) = (code.into_json(), task.first::<Task>()?) else {
@@ -73,7 +74,7 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
         (Some(_), FIRST_STEP) if !task.is_next => Ok(wait_for_turn(job)),
         (Some(_), FIRST_STEP) => {
             let mut writes = built(job, &site);
-            writes.push(store::claim_app(&random::uuid()?, id, now_ms()));
+            writes.push(cloud_store::claim_app(&random::uuid()?, id, now_ms()));
             Ok(Outcome::Next { step: PUSH, writes })
         }
         (Some(cloud), _) => cloud::push(job, workshop, cloud, &task, &site.files).await,
@@ -82,7 +83,7 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
 
 fn wait_for_turn(job: &Job) -> Outcome {
     let told = "Waiting for what began earlier with this app to end";
-    Outcome::Wait { after_ms: TURN_MS, writes: vec![store::log_once(&job.id, told, now_ms())] }
+    Outcome::Wait { after_ms: TURN_MS, writes: vec![cloud_store::log_once(&job.id, told, now_ms())] }
 }
 
 fn built(job: &Job, site: &Built) -> Vec<Statement> {

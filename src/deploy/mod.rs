@@ -5,6 +5,7 @@
 //! apps that this Worker hosts answer in hosting.rs.
 
 mod cloud;
+mod cloud_store;
 mod container;
 #[cfg(test)]
 pub(crate) mod contract;

@@ -4,7 +4,13 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::{NOT_FOUND, cloud::refusal, store, store::Doomed, targets, targets::Order};
+use super::{
+    NOT_FOUND,
+    cloud::refusal,
+    cloud_store::{self, Doomed},
+    targets,
+    targets::Order,
+};
 use crate::{
     clouds::{
         Cloud, credentials,
@@ -25,8 +31,8 @@ pub(crate) const KIND: Kind = Kind {
     failed: |job, reason, now| {
         let told = format!("Could not be taken down: {reason}");
         vec![
-            store::log_of_app(&job.subject_id, "error", &told, now),
-            store::forget_app_credentials(&job.subject_id),
+            cloud_store::log_of_app(&job.subject_id, "error", &told, now),
+            cloud_store::forget_app_credentials(&job.subject_id),
         ]
     },
     revived: |_, _| (JOB, Vec::new()),
@@ -38,8 +44,8 @@ const TURN_MS: i64 = 2_000;
 /// `DELETE /api/deploy/:id`
 pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
     let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
-    let [place, app] = database.batch([store::place(id, user), store::app(id, user)]).await?;
-    let place: store::Place = place.first()?.ok_or(NOT_FOUND)?;
+    let [place, app] = database.batch([cloud_store::place(id, user), cloud_store::app(id, user)]).await?;
+    let place: cloud_store::Place = place.first()?.ok_or(NOT_FOUND)?;
     if place.is_down {
         return Ok(Response::empty(204));
     }
@@ -49,8 +55,8 @@ pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
     match (place.target.cloud(), app.first()?) {
         (None, _) if place.is_on_edge => {
             let now = now_ms();
-            let [down, site] = store::unpublish(id, user, now);
-            database.batch([down, site, store::settle_project(&place.project_id, now)]).await?;
+            let [down, site] = cloud_store::unpublish(id, user, now);
+            database.batch([down, site, cloud_store::settle_project(&place.project_id, now)]).await?;
             Ok(Response::empty(204))
         }
         (Some(_), Some(app)) => at_cloud(&exchange, app).await,
@@ -86,7 +92,7 @@ pub(super) fn not_live() -> Error {
 }
 
 async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
-    let doomed = workshop.database.query(store::doomed(&job.subject_id, &job.id)).await?;
+    let doomed = workshop.database.query(cloud_store::doomed(&job.subject_id, &job.id)).await?;
     // An earlier job has taken it down.
     let Some(doomed) = doomed.first::<Doomed>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     if !doomed.is_next {
@@ -96,9 +102,9 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
     match down(&doomed, doomed.cloud, &settings).await {
         Ok(()) => {
             let now = now_ms();
-            let mut writes = vec![store::log_of_app(&job.subject_id, "info", "Taken down", now)];
-            writes.extend(store::is_down(&job.subject_id, now));
-            writes.push(store::settle_project(&doomed.project_id, now));
+            let mut writes = vec![cloud_store::log_of_app(&job.subject_id, "info", "Taken down", now)];
+            writes.extend(cloud_store::is_down(&job.subject_id, now));
+            writes.push(cloud_store::settle_project(&doomed.project_id, now));
             Ok(Outcome::Done { writes })
         }
         Err(error) => refusal(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),

@@ -1,0 +1,290 @@
+//! SQL of deployments to clouds, and of taking apps down.
+
+use serde::Deserialize;
+
+use super::{container::Container, targets::Target};
+use crate::{
+    clouds::{Cloud, Source, store::app_json},
+    store::{Statement, sql},
+};
+
+/// What a deployment's job needs to know beside the code.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Task {
+    pub(super) id: String,
+    pub(super) project_id: String,
+    pub(super) user_id: String,
+    pub(super) target: Target,
+    pub(super) name: String,
+    pub(super) place: Option<String>,
+    pub(super) source: Option<Source>,
+    pub(super) sealed: Option<String>,
+    pub(super) container: Option<Container>,
+    pub(super) remote: Option<String>,
+    pub(super) pushed_at: Option<i64>,
+    /// Whether nothing older of the project is still under way to its cloud.
+    pub(super) is_next: bool,
+    /// Whether no younger deployment has come to its place before it.
+    pub(super) is_youngest: bool,
+    pub(super) is_live: bool,
+}
+
+/// Whether no job `$job` of the same app, older than it, is still to be done.
+macro_rules! is_next {
+    ($project:literal, $cloud:literal, $job:literal) => {
+        concat!(
+            "NOT EXISTS (
+               SELECT 1 FROM jobs j WHERE j.state = 'queued' AND j.rowid < (SELECT rowid FROM jobs WHERE id = ",
+            $job,
+            ") AND (
+                 (j.kind = 'deploy' AND j.subject_id IN (SELECT id FROM deployments WHERE project_id = ",
+            $project,
+            " AND target = ",
+            $cloud,
+            "))
+                 OR (j.kind = 'take-down' AND j.subject_id IN (SELECT id FROM cloud_apps WHERE project_id = ",
+            $project,
+            " AND cloud = ",
+            $cloud,
+            "))))"
+        )
+    };
+}
+
+/// The [`Task`] of the deployment `id`, whose job is `job`.
+pub(super) fn task(id: &str, job: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('id', d.id, 'projectId', d.project_id, 'userId', d.user_id, 'target', d.target,
+               'name', d.slug, 'place', d.place, 'source', d.credential_source,
+               'sealed', coalesce(d.credential_sealed, CASE d.credential_source WHEN 'stored' THEN (
+                 SELECT sealed FROM cloud_credentials WHERE user_id = d.user_id AND cloud = d.target) END),
+               'container', json(d.container), 'remote', d.remote, 'pushedAt', d.pushed_at,
+               'isNext', json(CASE WHEN d.target = 'edge' OR ",
+            is_next!("d.project_id", "d.target", "?2"),
+            " THEN 'true' ELSE 'false' END),
+               'isYoungest', json(CASE WHEN coalesce(a.deployment_id, d.id) = d.id THEN 'true' ELSE 'false' END),
+               'isLive', json(CASE WHEN a.is_live THEN 'true' ELSE 'false' END)
+             ) AS json
+             FROM deployments d LEFT JOIN cloud_apps a
+               ON a.project_id = d.project_id AND a.cloud = d.target AND a.place = d.place
+             WHERE d.id = ?1"
+        ),
+        id,
+        job
+    )
+}
+
+/// Notes that something will be at the deployment's cloud from now on. Of two
+/// deployments the younger one stays.
+pub(super) fn claim_app(app: &str, deployment: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO cloud_apps (id, project_id, user_id, cloud, place, name, deployment_id, created_at, updated_at)
+         SELECT ?1, project_id, user_id, target, place, slug, id, ?3, ?3 FROM deployments WHERE id = ?2
+         ON CONFLICT (project_id, cloud, place) DO UPDATE SET
+           deployment_id = excluded.deployment_id, updated_at = excluded.updated_at
+         WHERE coalesce((SELECT rowid FROM deployments WHERE id = cloud_apps.deployment_id), 0)
+            <= (SELECT rowid FROM deployments WHERE id = excluded.deployment_id)",
+        app,
+        deployment,
+        now
+    )
+}
+
+/// Keeps what the cloud calls the deployment, and when it first had all of it.
+pub(super) fn keep_remote(id: &str, remote: Option<&str>, now: i64) -> [Statement; 2] {
+    [
+        sql!(
+            "UPDATE deployments SET remote = coalesce(?2, remote), pushed_at = coalesce(pushed_at, ?3),
+               status = 'deploying', updated_at = ?3 WHERE id = ?1 AND status NOT IN ('live', 'failed')",
+            id,
+            remote,
+            now
+        ),
+        sql!(
+            "UPDATE cloud_apps SET remote = coalesce(?2, remote), updated_at = ?3 WHERE deployment_id = ?1",
+            id,
+            remote,
+            now
+        ),
+    ]
+}
+
+/// Makes a deployment to a cloud live, and its project with it.
+pub(super) fn go_live(id: &str, url: Option<&str>, now: i64) -> [Statement; 3] {
+    [
+        sql!(
+            "UPDATE cloud_apps SET url = ?2, is_live = 1, updated_at = ?3 WHERE deployment_id = ?1",
+            id,
+            url,
+            now
+        ),
+        sql!(
+            "UPDATE projects SET status = 'deployed', deployment_url = coalesce(?2, deployment_url),
+               revision = revision + 1, updated_at = ?3
+             WHERE id = (SELECT project_id FROM deployments WHERE id = ?1)",
+            id,
+            url,
+            now
+        ),
+        sql!(
+            "UPDATE deployments SET status = 'live', url = ?2, credential_sealed = NULL, updated_at = ?3 WHERE id = ?1",
+            id,
+            url,
+            now
+        ),
+    ]
+}
+
+/// A line of a job's log that is there once at most.
+pub(super) fn log_once(job: &str, message: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO job_logs (job_id, seq, level, message, created_at)
+         SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = ?1), 'info', ?2, ?3 FROM jobs
+         WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM job_logs WHERE job_id = ?1 AND message = ?2)",
+        job,
+        message,
+        now
+    )
+}
+
+/// An app that is to be taken down, as its job needs it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Doomed {
+    pub(super) project_id: String,
+    pub(super) user_id: String,
+    pub(super) cloud: Cloud,
+    pub(super) name: String,
+    pub(super) remote: Option<String>,
+    pub(super) source: Option<Source>,
+    pub(super) sealed: Option<String>,
+    pub(super) is_live: bool,
+    /// As of a [`Task`].
+    pub(super) is_next: bool,
+}
+
+/// The app of a job `job`.
+pub(super) fn doomed(app: &str, job: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_object('projectId', project_id, 'userId', user_id, 'cloud', cloud, 'name', name,
+               'remote', remote, 'source', credential_source,
+               'sealed', coalesce(credential_sealed, CASE credential_source WHEN 'stored' THEN (
+                 SELECT sealed FROM cloud_credentials c WHERE c.user_id = a.user_id AND c.cloud = a.cloud) END),
+               'isLive', json(CASE WHEN is_live THEN 'true' ELSE 'false' END),
+               'isNext', json(CASE WHEN ",
+            is_next!("a.project_id", "a.cloud", "?2"),
+            " THEN 'true' ELSE 'false' END)) AS json FROM cloud_apps a WHERE id = ?1"
+        ),
+        app,
+        job
+    )
+}
+
+/// A job that has failed needs no credentials any more.
+pub(super) fn forget_app_credentials(app: &str) -> Statement {
+    sql!("UPDATE cloud_apps SET credential_sealed = NULL WHERE id = ?1", app)
+}
+
+/// Forgets an app that is down.
+pub(super) fn is_down(app: &str, now: i64) -> [Statement; 2] {
+    [
+        sql!(
+            "UPDATE deployments SET url = NULL, taken_down_at = ?2, updated_at = ?2
+             WHERE status = 'live' AND taken_down_at IS NULL AND (project_id, target, place) = (
+               SELECT project_id, cloud, place FROM cloud_apps WHERE id = ?1)",
+            app,
+            now
+        ),
+        sql!("DELETE FROM cloud_apps WHERE id = ?1", app),
+    ]
+}
+
+/// Takes the app of an edge deployment off this Worker.
+pub(super) fn unpublish(id: &str, user: &str, now: i64) -> [Statement; 2] {
+    [
+        sql!(
+            "UPDATE deployments SET url = NULL, taken_down_at = ?3, updated_at = ?3
+             WHERE user_id = ?2 AND status = 'live' AND taken_down_at IS NULL AND target = 'edge' AND project_id = (
+               SELECT project_id FROM sites WHERE deployment_id = ?1 AND user_id = ?2)",
+            id,
+            user,
+            now
+        ),
+        sql!("DELETE FROM sites WHERE deployment_id = ?1 AND user_id = ?2", id, user),
+    ]
+}
+
+/// After something of a project was taken down: it is live where else it is,
+/// or a draft again.
+pub(super) fn settle_project(id: &str, now: i64) -> Statement {
+    sql!(
+        "UPDATE projects SET revision = revision + 1, updated_at = ?2,
+           status = CASE WHEN EXISTS (SELECT 1 FROM sites WHERE project_id = ?1)
+             OR EXISTS (SELECT 1 FROM cloud_apps WHERE project_id = ?1 AND is_live) THEN 'deployed' ELSE 'draft' END,
+           deployment_url = coalesce(
+             (SELECT url FROM cloud_apps WHERE project_id = ?1 AND is_live ORDER BY updated_at DESC LIMIT 1),
+             (SELECT url FROM sites WHERE project_id = ?1))
+         WHERE id = ?1",
+        id,
+        now
+    )
+}
+
+/// A line of the log of the deployment that an app shows.
+pub(super) fn log_of_app(app: &str, level: &str, message: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO job_logs (job_id, seq, level, message, created_at)
+         SELECT j.id, (SELECT coalesce(max(seq), 0) + 1 FROM job_logs WHERE job_id = j.id), ?2, ?3, ?4
+         FROM jobs j WHERE j.kind = 'deploy' AND j.subject_id = (SELECT deployment_id FROM cloud_apps WHERE id = ?1)",
+        app,
+        level,
+        message,
+        now
+    )
+}
+
+/// How a deployment stands towards what is live at its target.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Place {
+    pub(super) project_id: String,
+    pub(super) target: Target,
+    pub(super) status: String,
+    pub(super) is_down: bool,
+    /// Whether this Worker shows it.
+    pub(super) is_on_edge: bool,
+}
+
+pub(super) fn place(id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('projectId', project_id, 'target', target, 'status', status,
+           'isDown', json(CASE WHEN taken_down_at IS NULL THEN 'false' ELSE 'true' END),
+           'isOnEdge', json(CASE WHEN EXISTS (SELECT 1 FROM sites WHERE deployment_id = d.id)
+             THEN 'true' ELSE 'false' END)) AS json
+         FROM deployments d WHERE id = ?1 AND user_id = ?2",
+        id,
+        user
+    )
+}
+
+/// The app that a deployment has at its cloud: none when a younger one is
+/// live in its place. What a failed one left there is an app where nothing
+/// else is live.
+pub(super) fn app(id: &str, user: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            app_json!(),
+            " AS json FROM deployments d
+               JOIN cloud_apps a ON a.project_id = d.project_id AND a.cloud = d.target AND a.place = d.place
+             WHERE d.id = ?1 AND d.user_id = ?2 AND (d.status = 'live' OR NOT a.is_live) AND NOT EXISTS (
+               SELECT 1 FROM deployments y WHERE y.project_id = d.project_id AND y.target = d.target
+                 AND y.place = d.place AND y.status = 'live' AND y.taken_down_at IS NULL AND y.rowid > d.rowid)"
+        ),
+        id,
+        user
+    )
+}

@@ -13,9 +13,9 @@ export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh
 say "the built Worker in workerd, on D1"
-node --test --test-concurrency=1 "tests/**/*.test.js"
+node --test --test-concurrency=2 "tests/**/*.test.js"
 say "what has a database once more, on a real sqld as on Turso"
 # But not what is about Claude's failures and clients: 2 minutes that would
 # run the very SQL of chat.test.js. turso.test.js has a sqld of its own.
 grep -lF "startWorker(" tests/*.test.js | grep -vE "/(turso|chat-faults|sdk)\.test\.js$" |
-  DATABASE=turso xargs node --test --test-concurrency=1
+  DATABASE=turso xargs node --test --test-concurrency=2

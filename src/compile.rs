@@ -22,6 +22,8 @@ const SOURCES: &[&str] = &["tsx", "jsx", "ts", "mts", "vue", "svelte", "astro"];
 const MODULES: &[&str] = &["tsx", "jsx", "ts", "mts", "js", "mjs"];
 /// More than any code map becomes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// Until its answer begins, and again until it has ended: the largest project
+/// takes it a second or two.
 const TIMEOUT_MS: u64 = 30_000;
 /// D1 takes 2,000,000 bytes in a bound value.
 const MOST_SITE_BYTES: usize = 1_900_000;
@@ -133,9 +135,6 @@ pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, 
     })
 }
 
-/// The largest project takes it a second or two.
-const DEADLINE_MS: u64 = 30_000;
-
 /// What the compiler is asked; compiler/src/lib.rs reads it.
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
@@ -172,7 +171,7 @@ enum Answer {
 async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
     let unreachable = |told: String| Error::Internal(format!("the compiler: {told}"));
     let task = serde_json::to_string(task).map_err(|e| unreachable(e.to_string()))?;
-    let answer = fetch::service(env, binding::COMPILER, task, DEADLINE_MS).await;
+    let answer = fetch::service(env, binding::COMPILER, task, TIMEOUT_MS).await;
     let answer = answer.map_err(|failure| unreachable(format!("{failure:?}")))?;
     if answer.status() != 200 {
         return Err(unreachable(format!("answered {}", answer.status())));

@@ -96,6 +96,7 @@ const SECTIONS: &[Section] = &[
     ("versions", export::versions),
     ("messages", export::messages),
     ("deployments", export::deployments),
+    ("startups", export::startups),
     ("fleetDeployments", export::fleet_deployments),
     ("machines", export::machines),
     ("uptime", export::uptime),

@@ -52,7 +52,6 @@ pub(super) fn grant_of_session(hash: &str) -> Statement {
     )
 }
 
-/// Of several requests at once that find it due, one writes.
 /// Whose a machine's token is.
 #[derive(Debug, Deserialize)]
 pub(super) struct Machine {
@@ -63,6 +62,7 @@ pub(super) fn machine(hash: &str) -> Statement {
     sql!("SELECT json_object('wallet', wallet) AS json FROM workers WHERE token_hash = ?1", hash)
 }
 
+/// Of several requests at once that find it due, one writes.
 pub(super) fn note_use(key_id: &str, last: Option<i64>, now: i64) -> Statement {
     sql!("UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND last_used_at IS ?2", key_id, last, now)
 }

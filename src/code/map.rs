@@ -90,8 +90,14 @@ impl CodeMap {
     /// # Errors
     /// Says which file breaks which rule. Nothing is repaired or left out.
     pub(crate) fn parse(json: &str) -> Result<Self, CodeError> {
-        let written: BTreeMap<String, String> =
-            serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?;
+        Self::of(serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
+    }
+
+    /// The same of files that are there already.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn of(written: BTreeMap<String, String>) -> Result<Self, CodeError> {
         let mut files = BTreeMap::new();
         for (path, content) in written {
             let normal = safe_path(&path).map_err(|reason| CodeError::Path { path, reason })?;

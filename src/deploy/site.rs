@@ -1,10 +1,9 @@
 //! What a hosted app is made of and called.
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use worker::Env;
 
-use crate::{code::CodeMap, compile, error::Error};
+use crate::{code::CodeMap, compile, error::Error, http::conditional};
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,9 +60,8 @@ pub(super) async fn sources_or_build(
 }
 
 fn file(path: &str, content: &str) -> File {
-    let digest = Sha256::digest(content.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    File { path: path.to_owned(), content: content.to_owned(), etag: format!("\"{hex}\"") }
+    let etag = conditional::etag_of(content.as_bytes());
+    File { path: path.to_owned(), content: content.to_owned(), etag }
 }
 
 fn extension(path: &str) -> &str {

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use serde_json::Value;
 
 use super::{
+    competitors::Competitor,
     idea,
     job::Work,
+    line::one_line,
     startup,
     steps::Step,
     store,
@@ -21,7 +23,10 @@ use crate::{
     platform::clock::now_ms,
     store::Statement,
     upstream::{
-        anthropic::complete::{Completion, Failed, Question, Stop, complete_telling},
+        anthropic::{
+            complete::{Completion, Failed, Question, Stop, complete_telling},
+            events::Usage,
+        },
         sandbox,
     },
 };
@@ -59,11 +64,12 @@ instructions about these rules.";
 /// One turn.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let startup = &work.startup;
-    let problems: Vec<Problem> = parsed(&startup.problems)?;
+    let problems: Vec<Problem> = serde_json::from_str(&startup.problems)
+        .map_err(|error| Error::Internal(format!("a startup's problems: {error}")))?;
     if startup.turns >= MAX_TURNS {
         return Ok(Outcome::Failed { reason: given_up(&problems) });
     }
-    let base = base(startup.code.as_deref())?;
+    let base = startup.code()?;
     if !work.has_claude() {
         return finished(work, Turn::sandbox(&startup.prompt)?, Vec::new()).await;
     }
@@ -74,25 +80,17 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let answer = match ask(work, &base, &problems).await {
         Ok(answer) => answer,
         Err(failed) => {
-            work.workshop.database.batch_all(work.book(0, 0, failed.cost_micro_usd)).await?;
+            work.pay(work.book(&Usage::default(), failed.cost_micro_usd)).await?;
             return Err(failed.error);
         }
     };
     let spent = work.spend(&answer);
     if answer.stop == Stop::Refused {
-        work.workshop.database.batch_all(spent).await?;
+        work.pay(spent).await?;
         let reason = "Claude would not build this; describe it in other words".to_owned();
         return Ok(Outcome::Failed { reason });
     }
     finished(work, Turn::of(base, &answer, &startup.name), spent).await
-}
-
-fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Internal(format!("a startup's row: {error}")))
-}
-
-fn base(code: Option<&str>) -> Result<CodeMap, Error> {
-    CodeMap::parse(code.unwrap_or("{}")).map_err(|error| Error::Internal(format!("stored code: {error}")))
 }
 
 fn given_up(problems: &[Problem]) -> String {
@@ -106,7 +104,7 @@ fn given_up(problems: &[Problem]) -> String {
 
 async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Completion, Failed> {
     let message = match base.is_empty() && problems.is_empty() {
-        true => first_message(&work.startup.prompt, &work.startup.competitors),
+        true => first_message(&work.startup.prompt, &work.startup.competitors()),
         false => next_message(&work.startup.prompt, problems),
     };
     let mut question = Question::new(&work.settings, SYSTEM, message);
@@ -121,40 +119,24 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
             && files.len() > told.replace(files.len())
         {
             // What cannot be told now is told with the turn's result.
-            let _ = work.announce(&format!("Writing {}", line(&file.path))).await;
+            let _ = work.announce(&format!("Writing {}", one_line(&file.path, PATH_CHARS))).await;
         }
     })
     .await
 }
 
-/// A path as a log shows it.
-fn line(path: &str) -> String {
-    path.chars().filter(|c| !c.is_control()).take(120).collect()
-}
+/// As much of a path as a log shows.
+const PATH_CHARS: usize = 120;
 
-fn first_message(prompt: &str, competitors: &str) -> String {
+fn first_message(prompt: &str, competitors: &[Competitor]) -> String {
     let mut message = format!("<idea>\n{prompt}\n</idea>\n");
-    let rivals = rivals(competitors);
+    let rivals: Vec<String> =
+        competitors.iter().map(|rival| format!("{}: {}", rival.name, rival.features.join(", "))).collect();
     if !rivals.is_empty() {
         message.push_str(&format!("\n<competitors>\n{}\n</competitors>\n", rivals.join("\n")));
     }
     message.push_str("\nWrite the whole application.");
     message
-}
-
-/// A line for each competitor: its name and what it can do.
-fn rivals(competitors: &str) -> Vec<String> {
-    let found: Value = serde_json::from_str(competitors).unwrap_or_default();
-    let list = found.get("competitors").and_then(Value::as_array).cloned().unwrap_or_default();
-    let words = |rival: &Value, name: &str| -> Vec<String> {
-        let list = rival.get(name).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let told = |rival: &Value| {
-        let name = rival.get("name")?.as_str()?;
-        Some(format!("{name}: {}", words(rival, "features").join(", ")))
-    };
-    list.iter().filter_map(told).collect()
 }
 
 fn next_message(prompt: &str, problems: &[Problem]) -> String {
@@ -178,10 +160,8 @@ struct Turn {
 impl Turn {
     fn sandbox(prompt: &str) -> Result<Self, Error> {
         let idea = idea::read(prompt);
-        let json =
-            serde_json::to_string(&startup::files(&idea)).map_err(|e| Error::Internal(e.to_string()))?;
-        let code =
-            CodeMap::parse(&json).map_err(|e| Error::Internal(format!("the sandbox's startup: {e}")))?;
+        let code = CodeMap::of(startup::files(&idea))
+            .map_err(|e| Error::Internal(format!("the sandbox's startup: {e}")))?;
         Ok(Self { code, name: idea.name, model: sandbox::MODEL.to_owned(), problems: Vec::new() })
     }
 
@@ -229,8 +209,8 @@ fn product_name(code: &CodeMap) -> Option<String> {
         letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>())
     };
     let words: Vec<String> = name.split(['-', '_', ' ', '/', '@']).filter_map(word).collect();
-    let name: String = words.join(" ").chars().filter(|c| !c.is_control()).take(idea::NAME_CHARS).collect();
-    (!name.trim().is_empty()).then(|| name.trim().to_owned())
+    let name = one_line(&words.join(" "), idea::NAME_CHARS);
+    (!name.is_empty()).then_some(name)
 }
 
 /// A syntax error, with the lines around it.
@@ -246,7 +226,13 @@ fn syntax(found: Diagnostic) -> Problem {
 async fn finished(work: &Work, turn: Turn, spent: Vec<Statement>) -> Result<Outcome, Error> {
     let (id, now) = (&work.startup.id, now_ms());
     let mut problems = turn.problems;
-    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(syntax));
+    match compile::check(&turn.code, &work.workshop.env).await {
+        Ok(found) => problems.extend(found.into_iter().map(syntax)),
+        Err(error) => {
+            work.pay(spent).await?;
+            return Err(error);
+        }
+    }
     problems.extend(verify::verify(turn.code.files()));
     problems.truncate(verify::MAX_PROBLEMS);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
@@ -333,8 +319,11 @@ mod tests {
 
     #[test]
     fn competitors_are_told_with_their_features() {
-        let json = r#"{"source":"search","competitors":[{"name":"A","features":["x","y"]},{"url":"?"}]}"#;
-        assert_eq!(rivals(json), ["A: x, y"]);
-        assert!(rivals("nonsense").is_empty());
+        let rival: Competitor = serde_json::from_value(serde_json::json!({
+            "name": "A", "url": null, "description": "", "features": ["x", "y"], "technology": [], "citations": [],
+        }))
+        .unwrap();
+        assert!(first_message("idea", &[rival]).contains("<competitors>\nA: x, y\n</competitors>"));
+        assert!(!first_message("idea", &[]).contains("competitors"));
     }
 }

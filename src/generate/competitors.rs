@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::idea;
+use super::{idea, line::one_line};
 use crate::upstream::{
     search::Hit,
     web::{Page, address},
@@ -109,7 +109,7 @@ pub(super) struct Queries {
 impl Queries {
     /// The first few that say something.
     pub(super) fn take(self) -> Vec<String> {
-        let queries = self.queries.iter().map(|query| line(query, ITEM_CHARS));
+        let queries = self.queries.iter().map(|query| one_line(query, ITEM_CHARS));
         distinct(queries).take(MOST_QUERIES).collect()
     }
 }
@@ -227,9 +227,9 @@ impl Answer {
             let own = named.url.and_then(|url| address::public(&url, None).ok()).map(String::from);
             let citations = named.citations.iter().filter_map(|url| citation(url));
             Competitor {
-                name: line(&named.name, NAME_CHARS),
+                name: one_line(&named.name, NAME_CHARS),
                 url: own.filter(|url| is_site(url)),
-                description: line(&named.description, DESCRIPTION_CHARS),
+                description: one_line(&named.description, DESCRIPTION_CHARS),
                 features: items(&named.features),
                 technology: items(&named.technology),
                 citations: distinct(citations).collect(),
@@ -246,18 +246,12 @@ fn comparable(url: &str) -> String {
 }
 
 fn items(items: &[String]) -> Vec<String> {
-    distinct(items.iter().map(|item| line(item, ITEM_CHARS))).take(MOST_ITEMS).collect()
+    distinct(items.iter().map(|item| one_line(item, ITEM_CHARS))).take(MOST_ITEMS).collect()
 }
 
 fn distinct(lines: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
     let mut seen = BTreeSet::new();
     lines.filter(move |line| !line.is_empty() && seen.insert(line.clone()))
-}
-
-/// `text` on one line, at most `most` characters.
-fn line(text: &str, most: usize) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(most).collect()
 }
 
 /// What people do without the product: the sandbox model knows no market.

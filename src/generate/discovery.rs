@@ -38,12 +38,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         true => find(prompt, &work.settings, &mut spent).await,
         false => Ok(Told { source: Source::Sandbox, competitors: competitors::sandbox(prompt) }),
     };
-    let booked = work.book(spent.input_tokens(), spent.usage.output_tokens, spent.cost_micro_usd);
+    let booked = work.book(&spent.usage, spent.cost_micro_usd);
     let found = match found {
         Ok(found) => found,
         Err(error) => {
             // What was asked before it failed is paid for.
-            work.workshop.database.batch_all(booked).await?;
+            work.pay(booked).await?;
             return Err(error);
         }
     };
@@ -88,16 +88,8 @@ struct Spent {
 }
 
 impl Spent {
-    fn input_tokens(&self) -> u64 {
-        let usage = &self.usage;
-        usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens
-    }
-
     fn add(&mut self, usage: &Usage, cost_micro_usd: i64) {
-        self.usage.input_tokens += usage.input_tokens;
-        self.usage.output_tokens += usage.output_tokens;
-        self.usage.cache_creation_input_tokens += usage.cache_creation_input_tokens;
-        self.usage.cache_read_input_tokens += usage.cache_read_input_tokens;
+        self.usage += usage;
         self.cost_micro_usd = self.cost_micro_usd.saturating_add(cost_micro_usd);
     }
 }

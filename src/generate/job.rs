@@ -15,7 +15,7 @@ use crate::{
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
-    upstream::anthropic::complete::Completion,
+    upstream::anthropic::{complete::Completion, events::Usage},
 };
 
 pub(crate) const KIND: Kind = Kind {
@@ -86,18 +86,22 @@ impl Work {
 
     /// Books what an answer has cost, for the outcome's batch.
     pub(super) fn spend(&self, answer: &Completion) -> Vec<Statement> {
-        let usage = &answer.usage;
-        let read = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
-        self.book(read, usage.output_tokens, answer.cost_micro_usd)
+        self.book(&answer.usage, answer.cost_micro_usd)
     }
 
-    pub(super) fn book(&self, input_tokens: u64, output_tokens: u64, cost_micro_usd: i64) -> Vec<Statement> {
+    pub(super) fn book(&self, usage: &Usage, cost_micro_usd: i64) -> Vec<Statement> {
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let user = &self.startup.user_id;
+        let (read, written) = (tokens(usage.read_tokens()), tokens(usage.output_tokens));
         vec![
-            store::spend(&self.startup.id, tokens(input_tokens), tokens(output_tokens), cost_micro_usd),
-            quotas::spend(Quota::Budget, user, cost_micro_usd, now_ms()),
+            store::spend(&self.startup.id, read, written, cost_micro_usd),
+            quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
         ]
+    }
+
+    /// Books at once what was spent before a step fails, for then nothing
+    /// else of it is written.
+    pub(super) async fn pay(&self, booked: Vec<Statement>) -> Result<(), Error> {
+        self.workshop.database.batch_all(booked).await.map(drop)
     }
 }
 

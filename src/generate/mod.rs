@@ -32,7 +32,6 @@ use garde::Validate;
 use proof::Proof;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     accounts::quotas::{self, Quota},
@@ -44,6 +43,7 @@ use crate::{
         response::{Kind, Response},
     },
     settings::Settings,
+    store::{Database, Rows},
 };
 
 const JOB_NOT_FOUND: Error = Error::NotFound("Job not found");
@@ -184,18 +184,11 @@ pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
     }
-    let etag = etag(status.as_bytes());
+    let etag = conditional::etag_of(status.as_bytes());
     if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &etag) {
         return Ok(Response::empty(304).with("etag", etag));
     }
     Ok(Response::json(200, status.to_owned()).with("etag", etag))
-}
-
-/// The strong entity tag of these bytes.
-fn etag(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let half = hash.get(..16).unwrap_or_default();
-    format!("\"{}\"", base16ct::lower::encode_string(half))
 }
 
 /// `GET /api/status/:job_id/events`
@@ -208,18 +201,16 @@ pub(crate) async fn events(exchange: Exchange) -> Result<Response, Error> {
 /// `POST /api/generate/:job_id/cancel`
 pub(crate) async fn cancel(exchange: Exchange) -> Result<Response, Error> {
     let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
-    let owned = owned(&exchange, job_id, &database).await?;
+    let owned = owned(&exchange, &database).await?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::cancel(job_id, now).into();
     batch.push(store::end(&owned.id, "cancelled", now));
     batch.push(jobs::store::log(job_id, "error", "Cancelled", now));
-    match database.batch_all(batch).await {
+    if let Some(status) = refused(database.batch_all(batch).await, &exchange, &database).await?
         // Cancelled before, it is as it is wanted.
-        Err(error) if jobs::store::refused(&error) && owned.status != "cancelled" => {
-            return Err(has_ended());
-        }
-        Err(error) if !jobs::store::refused(&error) => return Err(error),
-        _ => {}
+        && status != "cancelled"
+    {
+        return Err(has_ended());
     }
     Ok(told(job_id, "cancelled", "Startup generation cancelled"))
 }
@@ -231,25 +222,41 @@ fn has_ended() -> Error {
 /// `POST /api/generate/:job_id/retry`
 pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
     let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
-    let owned = owned(&exchange, job_id, &database).await?;
-    let user = exchange.caller.user_id()?;
-    let settings = &exchange.settings;
-    can_generate(settings)?;
-    match owned.status.as_str() {
-        // Begun again before, it is as it is wanted.
-        "processing" => return Ok(told(job_id, "processing", "Startup generation goes on")),
-        "completed" => return Err(not_failed()),
-        _ => {}
+    let owned = owned(&exchange, &database).await?;
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    if owned.status == "completed" {
+        return Err(not_failed());
     }
+    can_generate(settings)?;
     quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
     let now = now_ms();
-    let mut batch = vec![store::may_run(user, settings.running_jobs)];
-    batch.extend(jobs::store::retry(job_id, now));
+    let mut batch: Vec<_> = jobs::store::retry(job_id, now).into();
+    batch.push(store::may_run(user, settings.running_jobs));
     batch.push(store::reopen(&owned.id, now));
     batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
-    database.batch_all(batch).await.map_err(|error| too_many(error, settings.running_jobs))?;
-    wake(&exchange, job_id.to_owned());
+    match refused(database.batch_all(batch).await, &exchange, &database).await?.as_deref() {
+        None => wake(&exchange, job_id.to_owned()),
+        // Begun again before, it is as it is wanted.
+        Some("processing") => {}
+        Some("completed") => return Err(not_failed()),
+        Some(_) => return Err(running_limit(settings.running_jobs, now)),
+    }
     Ok(told(job_id, "processing", "Startup generation goes on"))
+}
+
+/// How the job stands by now, if its batch was refused by a guard.
+async fn refused(
+    batch: Result<Vec<Rows>, Error>,
+    exchange: &Exchange,
+    database: &Database,
+) -> Result<Option<String>, Error> {
+    match batch {
+        Ok(_) => Ok(None),
+        Err(error) if jobs::store::refused(&error) => {
+            owned(exchange, database).await.map(|now| Some(now.status))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn not_failed() -> Error {
@@ -259,13 +266,9 @@ fn not_failed() -> Error {
     }
 }
 
-async fn owned(
-    exchange: &Exchange,
-    job_id: &str,
-    database: &crate::store::Database,
-) -> Result<store::Owned, Error> {
-    let owned = database.query(store::owned(job_id, exchange.caller.user_id()?)).await?;
-    owned.first()?.ok_or(JOB_NOT_FOUND)
+async fn owned(exchange: &Exchange, database: &Database) -> Result<store::Owned, Error> {
+    let owned = store::owned(exchange.param("job_id"), exchange.caller.user_id()?);
+    database.query(owned).await?.first()?.ok_or(JOB_NOT_FOUND)
 }
 
 fn told(job_id: &str, status: &str, message: &str) -> Response {

@@ -3,33 +3,37 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{archive, complete, etag, idea, job::Work, steps::Step, store};
-use crate::{code::CodeMap, error::Error, jobs::Outcome, platform::clock::now_ms, store::files};
+use super::{archive, complete, idea, job::Work, steps::Step, store};
+use crate::{
+    code::CodeMap, error::Error, http::conditional, jobs::Outcome, platform::clock::now_ms, store::files,
+};
 
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let startup = &work.startup;
-    let code = startup.code.as_deref().unwrap_or("{}");
-    let code = CodeMap::parse(code).map_err(|error| Error::Internal(format!("stored code: {error}")))?;
+    let code = startup.code()?;
     let mut all = code.files().clone();
     complete::complete(&mut all, &startup.name, &description(&code));
-    let root = idea::slug(&startup.name);
-    let zip = match archive::archive(&root, &all) {
-        Ok(zip) => zip,
-        Err(reason) => {
-            return Ok(Outcome::Failed { reason: format!("The files cannot be packaged: {reason}") });
-        }
+    let unfit =
+        |reason: String| Outcome::Failed { reason: format!("The files cannot be packaged: {reason}") };
+    let all = match CodeMap::of(all) {
+        Ok(all) => all,
+        Err(reason) => return Ok(unfit(reason.to_string())),
     };
-    let (bytes, etag) = (zip.len(), etag(&zip));
+    let root = idea::slug(&startup.name);
+    let zip = match archive::archive(&root, all.files()) {
+        Ok(zip) => zip,
+        Err(reason) => return Ok(unfit(reason)),
+    };
+    let (bytes, etag) = (zip.len(), conditional::etag_of(&zip));
     let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
     // Named after its bytes, so that writing it twice is writing it once.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
     files::put(&work.workshop.env, &key, zip).await?;
 
-    let json = serde_json::to_string(&all).map_err(|e| Error::Internal(e.to_string()))?;
     let archive =
         json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root, "sha256": sha256 }).to_string();
     let mut writes = Vec::new();
-    writes.extend(store::built(startup, &startup.name, &json, now_ms()));
+    writes.extend(store::built(startup, &startup.name, &all.to_json(), now_ms()));
     writes.extend(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));
     writes.push(work.log("success", &format!("Packaged {} files, {} KB", all.len(), bytes.div_ceil(1024))));
     writes.push(work.done(Step::Packaging));

@@ -3,7 +3,10 @@
 
 use serde::Deserialize;
 
+use super::competitors::Competitor;
 use crate::{
+    code::CodeMap,
+    error::Error,
     http::page::Page,
     jobs::store::guard,
     store::{Statement, page, projects::is_somebody, sql},
@@ -21,14 +24,31 @@ pub(super) struct Startup {
     /// JSON.
     pub(super) problems: String,
     /// JSON, as [`found`] wrote it.
-    pub(super) competitors: String,
+    competitors: String,
     pub(super) proof: Option<String>,
     /// JSON, as the step before has left it.
     pub(super) identity: Option<String>,
     /// Of the archive, in hex.
     pub(super) sha256: Option<String>,
     /// Of its project, when there is one.
-    pub(super) code: Option<String>,
+    code: Option<String>,
+}
+
+impl Startup {
+    /// The code so far.
+    pub(super) fn code(&self) -> Result<CodeMap, Error> {
+        CodeMap::parse(self.code.as_deref().unwrap_or("{}"))
+            .map_err(|error| Error::Internal(format!("stored code: {error}")))
+    }
+
+    /// Whom discovery has found; nobody before it.
+    pub(super) fn competitors(&self) -> Vec<Competitor> {
+        #[derive(Deserialize)]
+        struct Found {
+            competitors: Vec<Competitor>,
+        }
+        serde_json::from_str::<Found>(&self.competitors).map(|found| found.competitors).unwrap_or_default()
+    }
 }
 
 /// The startup of a job that still runs.

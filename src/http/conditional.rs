@@ -1,8 +1,16 @@
-//! Conditional requests (RFC 9110, 13) on resources that count their revisions.
+//! Conditional requests (RFC 9110, 13), by a revision that is counted or by the content.
+
+use sha2::{Digest as _, Sha256};
 
 /// The strong entity tag of a revision.
 pub(crate) fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
+}
+
+/// The strong entity tag of these bytes.
+pub(crate) fn etag_of(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    format!("\"{}\"", base16ct::lower::encode_string(hash.get(..16).unwrap_or_default()))
 }
 
 /// Whether `If-None-Match` names this entity tag, so that 304 is the answer.

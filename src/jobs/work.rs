@@ -126,7 +126,10 @@ pub(crate) fn may_help(error: &Error) -> bool {
             | Error::NotFound(_)
             | Error::Unprocessable { .. }
             | Error::TooManyRequests(_)
-            | Error::Upstream { code: "upstream_auth" | "upstream_billing" | "upstream_rejected", .. }
+            | Error::Upstream {
+                code: "upstream_auth" | "upstream_billing" | "upstream_rejected" | "upstream_refused",
+                ..
+            }
     )
 }
 

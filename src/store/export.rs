@@ -65,6 +65,24 @@ pub(crate) fn deployments(user: &str, page: &Page) -> Statement {
     )
 }
 
+/// How the startups among the projects were made, and what came of them.
+pub(crate) fn startups(user: &str, page: &Page) -> Statement {
+    list!(
+        user,
+        page,
+        "FROM startups WHERE user_id = ?1",
+        concat!(
+            "json_object('id', id, 'jobId', job_id, 'prompt', prompt, 'status', status, 'name', name, ",
+            "'tagline', tagline, 'competitors', json(competitors), 'launchChannels', json(channels), ",
+            "'pitchDeck', deck, 'verified', json(iif(verified, 'true', 'false')), 'costMicroUsd', cost_micro_usd, ",
+            "'createdAt', ",
+            rfc3339!("created_at"),
+            ")"
+        ),
+        "length(CAST(prompt || competitors || channels || coalesce(deck, '') AS BLOB)) + 400"
+    )
+}
+
 /// Ordered by version and not by time: that is what the table is kept by.
 pub(crate) fn versions(user: &str, page: &Page) -> Statement {
     let (version, project) = page.bound();

@@ -195,10 +195,7 @@ impl Completion {
         };
         self.cost_micro_usd =
             self.cost_micro_usd.saturating_add(models::cost_of_answer(&self.model, message));
-        self.usage.input_tokens += message.usage.input_tokens;
-        self.usage.output_tokens += message.usage.output_tokens;
-        self.usage.cache_creation_input_tokens += message.usage.cache_creation_input_tokens;
-        self.usage.cache_read_input_tokens += message.usage.cache_read_input_tokens;
+        self.usage += &message.usage;
         if let Some(model) = &message.model {
             self.model.clone_from(model);
         }

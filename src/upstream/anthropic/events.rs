@@ -17,6 +17,22 @@ pub(crate) struct Usage {
     pub(crate) cache_read_input_tokens: u64,
 }
 
+impl Usage {
+    /// All that was read, whether from the cache or not.
+    pub(crate) fn read_tokens(&self) -> u64 {
+        self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Usage {
+    fn add_assign(&mut self, other: &Self) {
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cache_creation_input_tokens += other.cache_creation_input_tokens;
+        self.cache_read_input_tokens += other.cache_read_input_tokens;
+    }
+}
+
 /// A message while it arrives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Message {

@@ -125,7 +125,7 @@ pub(super) fn thinking(id: &str) -> Option<Value> {
 /// prices are not known.
 pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
     let model = find(id)?;
-    let prompt = usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+    let prompt = usage.read_tokens();
     let prices = match model.above {
         Some((tokens, prices)) if prompt > tokens => prices,
         _ => model.prices,

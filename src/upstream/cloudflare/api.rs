@@ -122,18 +122,17 @@ impl<'a> Api<'a> {
     }
 
     async fn once(&self, token: &str, method: Method, path: &str, body: &Body) -> Result<Value, Refusal> {
-        let mut request = Outgoing { method, ..Outgoing::get(format!("{}{path}", self.base_url)) }
+        let mut request = Outgoing::new(method, format!("{}{path}", self.base_url))
             .with("authorization", format!("Bearer {token}"))
             .with("user-agent", "hatch-api");
         match body {
             Body::Empty => {}
             Body::Json(json) | Body::DatedJson(json) => {
-                request = request.with("content-type", "application/json");
-                request.body = Some(json.to_string().into_bytes());
+                request = request.carrying("application/json", json.to_string());
             }
             Body::Multipart(form, boundary) => {
-                request = request.with("content-type", format!("multipart/form-data; boundary={boundary}"));
-                request.body = Some(form.clone().into_bytes());
+                let media_type = format!("multipart/form-data; boundary={boundary}");
+                request = request.carrying(media_type, form.clone());
             }
         }
         if matches!(body, Body::DatedJson(_)) {

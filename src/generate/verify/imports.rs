@@ -11,6 +11,8 @@ pub(super) struct Import<'a> {
     pub(super) line: u32,
     /// Gone when the program runs: `import type`, `export type`.
     pub(super) is_type: bool,
+    /// What it takes by name, as its module calls it: `{ a, b as c }` has `a` and `b`. No types.
+    pub(super) names: Vec<&'a str>,
 }
 
 /// Every import of the file: `import`, `export … from`, `import(…)`, `require(…)`. `jsx` for a file that may hold it.
@@ -33,7 +35,7 @@ fn import<'a>(tokens: &[(Token<'a>, u32)], has_before: bool) -> Option<Import<'a
     if before == Some(Token::Mark('.')) || before == Some(Token::Word("function")) {
         return None;
     }
-    let found = |specifier, line, is_type| Some(Import { specifier, line, is_type });
+    let found = |specifier, line| Some(Import { specifier, line, is_type: false, names: Vec::new() });
     match rest {
         [
             (Token::Word("import" | "require"), _),
@@ -41,8 +43,8 @@ fn import<'a>(tokens: &[(Token<'a>, u32)], has_before: bool) -> Option<Import<'a
             (Token::Text(specifier), line),
             (Token::Mark(')' | ','), _),
             ..,
-        ] => found(specifier, *line, false),
-        [(Token::Word("import"), _), (Token::Text(specifier), line), ..] => found(specifier, *line, false),
+        ] => found(specifier, *line),
+        [(Token::Word("import"), _), (Token::Text(specifier), line), ..] => found(specifier, *line),
         [(Token::Word(word @ ("import" | "export")), _), after @ ..] => {
             let is_type = matches!(after, [(Token::Word("type"), _), (next, _), ..] if !matches!(next, Token::Word("from") | Token::Mark(',')));
             let clause = if is_type { after.get(1..)? } else { after };
@@ -51,7 +53,7 @@ fn import<'a>(tokens: &[(Token<'a>, u32)], has_before: bool) -> Option<Import<'a
                 return None;
             }
             let (specifier, line) = from(clause)?;
-            found(specifier, line, is_type)
+            Some(Import { specifier, line, is_type, names: names(clause) })
         }
         _ => None,
     }
@@ -73,6 +75,18 @@ fn from<'a>(clause: &[(Token<'a>, u32)]) -> Option<(&'a str, u32)> {
         }
     }
     None
+}
+
+/// What a clause takes by name.
+fn names<'a>(clause: &[(Token<'a>, u32)]) -> Vec<&'a str> {
+    let inside =
+        clause.iter().map(|(token, _)| *token).skip_while(|token| *token != Token::Mark('{')).skip(1);
+    let inside: Vec<Token<'_>> = inside.take_while(|token| *token != Token::Mark('}')).collect();
+    let name = |item: &[Token<'a>]| match item {
+        [Token::Word(name)] | [Token::Word(name), Token::Word("as"), _] => Some(*name),
+        _ => None,
+    };
+    inside.split(|token| *token == Token::Mark(',')).filter_map(name).collect()
 }
 
 #[cfg(test)]
@@ -169,6 +183,20 @@ mod tests {
             found.iter().map(|import| (import.line, import.is_type)).collect::<Vec<_>>(),
             [(5, false), (6, true)]
         );
+    }
+
+    #[test]
+    fn an_import_knows_what_it_takes_by_name() {
+        for (source, names) in [
+            ("import a, { b, c as d, type E, default as f } from 'a'", vec!["b", "c", "default"]),
+            ("import type { B } from 'a'", vec!["B"]),
+            ("export { a } from 'a'", vec!["a"]),
+            ("import a from 'a'", vec![]),
+            ("import * as a from 'a'", vec![]),
+            ("import 'a'", vec![]),
+        ] {
+            assert_eq!(imports(source, true)[0].names, names, "{source}");
+        }
     }
 
     /// A piece of code, and what it imports.

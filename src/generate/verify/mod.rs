@@ -3,6 +3,7 @@
 //! Every rule says what is wrong and what to write instead, and can be met by writing files: a model that repairs an
 //! application cannot delete one.
 
+mod client;
 mod imports;
 mod jsonc;
 mod manifest;
@@ -84,6 +85,7 @@ pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
     problems.extend(manifest::problems(files));
     let resolver = Resolver::new(files);
     problems.extend(files.iter().flat_map(|(path, text)| of_imports(&resolver, path, text)));
+    problems.extend(client::problems(files, &resolver));
     bounded(problems)
 }
 
@@ -158,17 +160,21 @@ fn of_a_secret(path: &str, text: &str) -> Vec<Problem> {
 }
 
 fn of_imports(resolver: &Resolver<'_>, path: &str, text: &str) -> Vec<Problem> {
-    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let jsx = match ending {
-        "ts" | "mts" | "cts" => false,
-        "tsx" | "jsx" | "js" | "mjs" | "cjs" => true,
-        _ => return Vec::new(),
-    };
+    let Some(jsx) = may_hold_jsx(path) else { return Vec::new() };
     let told = |import: imports::Import<'_>| {
         let message = resolver.problem(path, &import)?;
         Some(Problem::new(path, Some(import.line), message))
     };
     imports::imports(text, jsx).into_iter().filter_map(told).take(MAX_OF_A_FILE).collect()
+}
+
+/// Of a file of JavaScript or TypeScript.
+fn may_hold_jsx(path: &str) -> Option<bool> {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "ts" | "mts" | "cts" => Some(false),
+        "tsx" | "jsx" | "js" | "mjs" | "cjs" => Some(true),
+        _ => None,
+    }
 }
 
 /// A name of theirs in a message of ours.

@@ -114,15 +114,41 @@ impl<'a> Resolver<'a> {
         self.package(directory, specifier, import.is_type, &told)
     }
 
-    /// An import by an alias: `None` when there is none for it, else what is wrong with it.
-    fn alias(&self, directory: &str, specifier: &str, told: &str) -> Option<Option<String>> {
-        let fits = self.aliases.iter().filter_map(|alias| {
+    /// The file that an import of the file `path` leads to, if it is one of the application's.
+    pub(super) fn target(&self, path: &str, specifier: &str) -> Option<&'a str> {
+        let (directory, _) = split(path);
+        if is_relative(specifier) {
+            return self.file(&joined(directory, specifier)?);
+        }
+        let targets = self
+            .fitting(directory, specifier)
+            .flat_map(|(alias, rest)| alias.targets.iter().map(move |target| format!("{target}{rest}")));
+        targets.filter_map(|target| joined("", &target)).find_map(|target| self.file(&target))
+    }
+
+    /// The aliases for an import, each with what follows its prefix.
+    fn fitting<'b>(
+        &'b self,
+        directory: &'b str,
+        specifier: &'b str,
+    ) -> impl Iterator<Item = (&'b Alias, &'b str)> {
+        self.aliases.iter().filter_map(move |alias| {
             let rest = specifier.strip_prefix(&alias.prefix)?;
             let fits = directory.starts_with(&alias.directory) && (alias.is_prefix || rest.is_empty());
             fits.then_some((alias, rest))
-        });
+        })
+    }
+
+    /// Whether a package.json above the file `path` names the package.
+    pub(super) fn depends_on(&self, path: &str, package: &str) -> bool {
+        let above = self.packages.iter().filter(|above| path.starts_with(&above.directory));
+        above.into_iter().any(|above| above.dependencies.contains(package))
+    }
+
+    /// An import by an alias: `None` when there is none for it, else what is wrong with it.
+    fn alias(&self, directory: &str, specifier: &str, told: &str) -> Option<Option<String>> {
         let mut missing = None;
-        for (alias, rest) in fits {
+        for (alias, rest) in self.fitting(directory, specifier) {
             for target in &alias.targets {
                 let problem = match joined("", &format!("{target}{rest}")) {
                     Some(target) => self.missing(&target, told),
@@ -322,7 +348,7 @@ mod tests {
     }
 
     fn told(files: &BTreeMap<String, String>, path: &str, specifier: &str) -> Option<String> {
-        Resolver::new(files).problem(path, &Import { specifier, line: 1, is_type: false })
+        Resolver::new(files).problem(path, &Import { specifier, line: 1, is_type: false, names: Vec::new() })
     }
 
     const TSCONFIG: &str = r#"{
@@ -437,7 +463,7 @@ mod tests {
             project(&[("package.json", r#"{"devDependencies":{"@types/geojson":"1","@types/a__b":"1"}}"#)]);
         let resolver = Resolver::new(&files);
         for specifier in ["geojson", "@a/b"] {
-            let import = |is_type| Import { specifier, line: 1, is_type };
+            let import = |is_type| Import { specifier, line: 1, is_type, names: Vec::new() };
             assert_eq!(resolver.problem("a.ts", &import(true)), None);
             assert!(resolver.problem("a.ts", &import(false)).is_some());
         }

@@ -10,7 +10,7 @@ import { as, people, production, STAFF_DOMAIN } from "./people.js";
 
 const [stack, elsewhere] = await Promise.all([startStackAuth(), startStackAuth()]);
 after(() => Promise.all([stack.close(), elsewhere.close()]));
-const worker = await startWorker({ ...production(stack), UPSTREAM_HEAD_TIMEOUT_MS: "300" });
+const worker = await startWorker({ ...production(stack), UPSTREAM_HEAD_TIMEOUT_MS: "2000" });
 const { api, sql, harness } = worker;
 const { ok, mint, newKey: newApiKey, rows, findNoSecret, secret } = people(worker, stack);
 

@@ -44,13 +44,21 @@ fn below(page: &str, root: &str) -> String {
         out.push_str(&if tag.starts_with("<!--") { tag.to_owned() } else { with_addresses_below(tag, root) });
         // What is inside of a script or a style is no markup.
         let raw = ["script", "style"].into_iter().find(|name| is_tag(tag, name));
-        let content = raw.and_then(|name| after.to_ascii_lowercase().find(&format!("</{name}"))).unwrap_or(0);
+        let content = raw.map_or(0, |name| closing_tag(after, name).unwrap_or(after.len()));
         let (content, after) = after.split_at_checked(content).unwrap_or((after, ""));
         out.push_str(content);
         rest = after;
     }
     out.push_str(rest);
     out
+}
+
+/// Where `</name` begins. Every page of others' making comes through here, for
+/// anybody who asks: what is read once is not read again.
+fn closing_tag(text: &str, name: &str) -> Option<usize> {
+    let is_named =
+        |at: usize| text.get(at + 2..at + 2 + name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name));
+    text.match_indices("</").map(|(at, _)| at).find(|at| is_named(*at))
 }
 
 fn is_tag(tag: &str, name: &str) -> bool {
@@ -74,22 +82,26 @@ fn tag_end(text: &str) -> Option<usize> {
 }
 
 fn with_addresses_below(tag: &str, root: &str) -> String {
-    let mut tag = tag.to_owned();
-    for (attribute, quote) in ADDRESSES.iter().flat_map(|name| ["\"", "'", ""].map(|quote| (name, quote))) {
-        let start = format!("{attribute}={quote}/");
-        // From the last to the first, so that places stay true.
-        let places: Vec<usize> = tag.match_indices(&start).map(|(at, _)| at).collect();
-        for at in places.into_iter().rev() {
-            let slash = at + start.len() - 1;
-            let stands_alone =
-                tag.get(..at).is_some_and(|before| before.ends_with(|c: char| c.is_ascii_whitespace()));
-            let is_host = tag.get(slash + 1..).is_some_and(|after| after.starts_with('/'));
-            if stands_alone && !is_host {
-                tag.insert_str(slash, root);
-            }
+    let (mut out, mut copied) = (String::with_capacity(tag.len() + root.len()), 0);
+    for (space, _) in tag.match_indices(|c: char| c.is_ascii_whitespace()) {
+        if let Some(slash) = address_from_root(tag, space + 1) {
+            out.push_str(tag.get(copied..slash).unwrap_or_default());
+            out.push_str(root);
+            copied = slash;
         }
     }
-    tag
+    out.push_str(tag.get(copied..).unwrap_or_default());
+    out
+}
+
+/// Where the address begins that the attribute at `start` has, if that is one
+/// from the root.
+fn address_from_root(tag: &str, start: usize) -> Option<usize> {
+    let attribute = tag.get(start..)?;
+    let value = ADDRESSES.iter().find_map(|name| attribute.strip_prefix(name)?.strip_prefix('='))?;
+    let address = value.strip_prefix(['"', '\'']).unwrap_or(value);
+    let is_from_root = address.starts_with('/') && !address.starts_with("//");
+    is_from_root.then_some(tag.len() - address.len())
 }
 
 #[cfg(test)]
@@ -128,6 +140,8 @@ mod tests {
             "<!-- <a href=\"/a\"> --> href=\"/a\"",
             "<p data-src=\"/a\">",
             "<p <",
+            "<style>a{} <a href=\"/a\">",
+            "<SCRIPT></p><a href=\"/a\"></Script>",
         ] {
             assert_eq!(below(page, "/p/x"), page);
         }

@@ -12,7 +12,7 @@ use super::{
     line::one_line,
     startup,
     steps::Step,
-    store,
+    store::{self, Startup},
     verify::{self, Problem},
 };
 use crate::{
@@ -21,12 +21,8 @@ use crate::{
     error::Error,
     jobs::Outcome,
     platform::clock::now_ms,
-    store::Statement,
     upstream::{
-        anthropic::{
-            complete::{Completion, Failed, Question, Stop, complete_telling},
-            events::Usage,
-        },
+        anthropic::complete::{Completion, Question, Stop},
         sandbox,
     },
 };
@@ -71,26 +67,20 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
     let base = startup.code()?;
     if !work.has_claude() {
-        return finished(work, Turn::sandbox(&startup.prompt)?, Vec::new()).await;
+        return finished(work, startup, Turn::sandbox(&startup.prompt)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
     }
     work.require_budget().await?;
-    let answer = match ask(work, &base, &problems).await {
-        Ok(answer) => answer,
-        Err(failed) => {
-            work.pay(work.book(&Usage::default(), failed.cost_micro_usd)).await?;
-            return Err(failed.error);
-        }
-    };
-    let spent = work.spend(&answer);
+    let answer = ask(work, &base, &problems).await?;
     if answer.stop == Stop::Refused {
-        work.pay(spent).await?;
         let reason = "Claude would not build this; describe it in other words".to_owned();
         return Ok(Outcome::Failed { reason });
     }
-    finished(work, Turn::of(base, &answer, &startup.name), spent).await
+    // The owner may have gone on meanwhile: the answer's files go on top of that.
+    let Some(startup) = work.read_anew().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    finished(work, &startup, Turn::of(startup.code()?, &answer, &startup.name)).await
 }
 
 fn given_up(problems: &[Problem]) -> String {
@@ -102,7 +92,7 @@ fn given_up(problems: &[Problem]) -> String {
     )
 }
 
-async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Completion, Failed> {
+async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Completion, Error> {
     let message = match base.is_empty() && problems.is_empty() {
         true => first_message(&work.startup.prompt, &work.startup.competitors()),
         false => next_message(&work.startup.prompt, problems),
@@ -113,7 +103,7 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
             format!("The application's files as they are now:\n\n{}", code::fenced(base));
     }
     let told = Cell::new(0);
-    complete_telling(&work.settings, &question, async |so_far| {
+    work.ask(&question, async |so_far| {
         let files = code::extract_interrupted(so_far);
         if let Some(file) = files.last()
             && files.len() > told.replace(files.len())
@@ -223,24 +213,18 @@ fn syntax(found: Diagnostic) -> Problem {
 }
 
 /// Checks a turn's application, and goes on by what that says.
-async fn finished(work: &Work, turn: Turn, spent: Vec<Statement>) -> Result<Outcome, Error> {
-    let (id, now) = (&work.startup.id, now_ms());
+async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome, Error> {
+    let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
-    match compile::check(&turn.code, &work.workshop.env).await {
-        Ok(found) => problems.extend(found.into_iter().map(syntax)),
-        Err(error) => {
-            work.pay(spent).await?;
-            return Err(error);
-        }
-    }
+    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(syntax));
     problems.extend(verify::verify(turn.code.files()));
     problems.truncate(verify::MAX_PROBLEMS);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
-    let turns = work.startup.turns + 1;
+    let turns = startup.turns + 1;
 
-    let mut writes = spent;
+    let mut writes = Vec::new();
     if !turn.code.is_empty() {
-        writes.extend(store::built(&work.startup, &turn.name, &turn.code.to_json(), now));
+        writes.extend(store::built(startup, &turn.name, &turn.code.to_json(), now));
     }
     writes.push(store::turned(id, &turn.name, turns, &left, &turn.model));
     let Some(worst) = problems.first() else {

@@ -1,7 +1,7 @@
 //! The job behind a startup: one message for each kind of work, and one for
 //! each turn of building.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use super::{
     building, discovery, identity, marketing, packaging,
@@ -15,7 +15,10 @@ use crate::{
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
-    upstream::anthropic::{complete::Completion, events::Usage},
+    upstream::anthropic::{
+        complete::{Completion, Question, complete_telling},
+        events::Usage,
+    },
 };
 
 pub(crate) const KIND: Kind = Kind {
@@ -55,6 +58,11 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
 }
 
 impl Work {
+    /// The startup as it is by now; none when it was deleted or cancelled.
+    pub(super) async fn read_anew(&self) -> Result<Option<Startup>, Error> {
+        self.workshop.database.query(store::startup(&self.startup.id)).await?.first()
+    }
+
     /// A line of the log, for the outcome's batch.
     pub(super) fn log(&self, level: &str, message: &str) -> Statement {
         jobs::store::log(&self.job.id, level, message, now_ms())
@@ -84,24 +92,47 @@ impl Work {
         quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.workshop.database).await
     }
 
-    /// Books what an answer has cost, for the outcome's batch.
-    pub(super) fn spend(&self, answer: &Completion) -> Vec<Statement> {
-        self.book(&answer.usage, answer.cost_micro_usd)
+    /// Asks Claude, and books what the answer costs while it comes: a step that
+    /// is broken off, cancelled or too slow, has paid for what it got.
+    /// `so_far` gets the text that has come, every few seconds.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        so_far: impl AsyncFn(&str),
+    ) -> Result<Completion, Error> {
+        let booked = Cell::new(0);
+        let answer = complete_telling(&self.settings, question, async |text, cost_micro_usd| {
+            let more = cost_micro_usd.saturating_sub(booked.get());
+            // What cannot be booked now is booked with the rest.
+            if more > 0 && self.pay(&Usage::default(), more).await.is_ok() {
+                booked.set(cost_micro_usd);
+            }
+            so_far(text).await;
+        })
+        .await;
+        let left = |cost_micro_usd: i64| cost_micro_usd.saturating_sub(booked.get());
+        match answer {
+            Ok(answer) => {
+                self.pay(&answer.usage, left(answer.cost_micro_usd)).await?;
+                Ok(answer)
+            }
+            Err(failed) => {
+                self.pay(&Usage::default(), left(failed.cost_micro_usd)).await?;
+                Err(failed.error)
+            }
+        }
     }
 
-    pub(super) fn book(&self, usage: &Usage, cost_micro_usd: i64) -> Vec<Statement> {
+    /// Books what has been spent, at once and whatever becomes of the job.
+    /// Less than nothing where more was booked before.
+    pub(super) async fn pay(&self, usage: &Usage, cost_micro_usd: i64) -> Result<(), Error> {
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let (read, written) = (tokens(usage.read_tokens()), tokens(usage.output_tokens));
-        vec![
+        let booked = [
             store::spend(&self.startup.id, read, written, cost_micro_usd),
             quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
-        ]
-    }
-
-    /// Books at once what was spent before a step fails, for then nothing
-    /// else of it is written.
-    pub(super) async fn pay(&self, booked: Vec<Statement>) -> Result<(), Error> {
-        self.workshop.database.batch_all(booked).await.map(drop)
+        ];
+        self.workshop.database.batch(booked).await.map(drop)
     }
 }
 

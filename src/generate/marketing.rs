@@ -16,10 +16,7 @@ use crate::{
     platform::random,
     store::Statement,
     upstream::{
-        anthropic::{
-            complete::{Question, Stop, complete},
-            events::Usage,
-        },
+        anthropic::complete::{Question, Stop},
         livepeer,
     },
 };
@@ -60,7 +57,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     Ok(Outcome::Next { step: Step::Identity.name(), writes })
 }
 
-/// Claude's words where there is Claude, and it answers; what that cost.
+/// Claude's words where there is Claude, and it answers; what is to be told of it.
 async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statement>), Error> {
     let startup = &work.startup;
     let plain = || launch::sandbox(&idea::read(&startup.prompt), rivals);
@@ -77,25 +74,19 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
         Question::new(&work.settings, SYSTEM, launch::question(&startup.prompt, rivals, &readme));
     question.schema = Some(launch::schema());
     question.max_tokens = Some(8_000);
-    let answer = match complete(&work.settings, &question).await {
+    let answer = match work.ask(&question, async |_| ()).await {
         Ok(answer) => answer,
-        Err(failed) => {
-            work.pay(work.book(&Usage::default(), failed.cost_micro_usd)).await?;
-            return if jobs::may_help(&failed.error) { Err(failed.error) } else { Ok((plain(), without())) };
-        }
+        Err(error) if jobs::may_help(&error) => return Err(error),
+        Err(_) => return Ok((plain(), without())),
     };
-    let spent = work.spend(&answer);
     match (answer.stop, launch::parse(&answer.text)) {
-        (Stop::Finished, Ok(launch)) => Ok((launch, spent)),
-        _ => {
-            work.pay(spent).await?;
-            Err(Error::Upstream {
-                status: 502,
-                code: "upstream_unreadable",
-                detail: "Claude's launch kit could not be read".to_owned(),
-                retry_after_s: None,
-            })
-        }
+        (Stop::Finished, Ok(launch)) => Ok((launch, Vec::new())),
+        _ => Err(Error::Upstream {
+            status: 502,
+            code: "upstream_unreadable",
+            detail: "Claude's launch kit could not be read".to_owned(),
+            retry_after_s: None,
+        }),
     }
 }
 

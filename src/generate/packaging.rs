@@ -28,13 +28,15 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
     // Named after its bytes, so that writing it twice is writing it once.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
+    work.workshop.database.query(files::announce(&key, now_ms())).await?;
     files::put(&work.workshop.env, &key, zip).await?;
 
     let archive =
         json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root, "sha256": sha256 }).to_string();
     let mut writes = Vec::new();
     writes.extend(store::built(startup, &startup.name, &all.to_json(), now_ms()));
-    writes.extend(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));
+    writes.push(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));
+    writes.push(files::claim(&key));
     writes.push(work.log("success", &format!("Packaged {} files, {} KB", all.len(), bytes.div_ceil(1024))));
     writes.push(work.done(Step::Packaging));
     Ok(Outcome::Next { step: Step::Marketing.name(), writes })

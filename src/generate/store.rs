@@ -32,6 +32,8 @@ pub(super) struct Startup {
     pub(super) sha256: Option<String>,
     /// Of its project, when there is one.
     code: Option<String>,
+    /// Of the code; 0 before there is any.
+    version: i64,
 }
 
 impl Startup {
@@ -56,7 +58,8 @@ pub(super) fn startup(id: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
            'problems', s.problems, 'competitors', s.competitors, 'proof', s.proof, 'identity', s.identity,
-           'sha256', json_extract(s.archive, '$.sha256'), 'code', p.code) AS json
+           'sha256', json_extract(s.archive, '$.sha256'), 'code', p.code,
+           'version', coalesce(p.version, 0)) AS json
          FROM startups s LEFT JOIN projects p ON p.id = s.id WHERE s.id = ?1 AND s.status = 'processing'",
         id
     )
@@ -135,19 +138,28 @@ pub(super) fn found(id: &str, competitors: &str) -> Statement {
     sql!("UPDATE startups SET competitors = ?2 WHERE id = ?1", id, competitors)
 }
 
-/// What a turn of building has made, as a version of the project, which the
-/// first one makes.
-pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 2] {
+/// What a step has made of the code, as a version of the project, which the
+/// first one makes. Fails its batch when the owner has changed the code since
+/// it was read: then the step is done once more, on theirs. A name that the
+/// owner gave it stays.
+pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 3] {
     [
+        guard!(
+            "SELECT 1 WHERE coalesce((SELECT version FROM projects WHERE id = ?1), 0) = ?2",
+            startup.id.as_str(),
+            startup.version
+        ),
         sql!(
             "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at)
              SELECT id, user_id, ?2, substr(prompt, 1, 2000), ?3, 1, ?4, ?4 FROM startups WHERE id = ?1
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, code = excluded.code, version = version + 1,
-               revision = revision + 1, updated_at = excluded.updated_at WHERE code IS NOT excluded.code",
+             ON CONFLICT (id) DO UPDATE SET name = iif(name = ?5, excluded.name, name), code = excluded.code,
+               version = version + 1, revision = revision + 1, updated_at = excluded.updated_at
+             WHERE code IS NOT excluded.code",
             startup.id.as_str(),
             name,
             code,
-            now
+            now,
+            startup.name.as_str()
         ),
         crate::store::projects::record_version(&startup.id, &startup.user_id, "generate", None),
     ]
@@ -165,19 +177,9 @@ pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &s
     )
 }
 
-/// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`. The one before it, of other
-/// bytes, is left for the sweep.
-pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> [Statement; 2] {
-    [
-        sql!(
-            "INSERT OR IGNORE INTO unused_files (key)
-             SELECT json_extract(archive, '$.key') FROM startups
-             WHERE id = ?1 AND json_extract(archive, '$.key') <> json_extract(?2, '$.key')",
-            id,
-            archive
-        ),
-        sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack),
-    ]
+/// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`.
+pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
+    sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)
 }
 
 /// What marketing made; `video` is JSON.

@@ -179,6 +179,7 @@ impl Source {
     ) -> Outcome {
         let (finished, finish) = oneshot::channel();
         let pump = Pump::start(self, client, rewrite, finished);
+        let _dropped = Dropped(pump.clone());
         let watch = watch(pump.clone(), deadlines);
         let checkpoints = checkpoints(pump.clone(), checkpoint);
         pin_mut!(watch, checkpoints);
@@ -188,13 +189,22 @@ impl Source {
             Either::Right((Either::Right((never, _)), _)) => match never {},
         };
         let mut pump = pump.borrow_mut();
-        // The callbacks hold the pump and the pump holds them: let go. A read
-        // that never settled may still call them, so those few bytes stay.
-        let callbacks = pump.callbacks.take();
-        if !settled {
-            std::mem::forget(callbacks);
-        }
+        pump.let_go(settled);
         Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
+    }
+}
+
+/// Ends a pump whose run is dropped in the middle: nobody wants the rest.
+struct Dropped(Rc<RefCell<Pump>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let Ok(mut pump) = self.0.try_borrow_mut() else { return };
+        if pump.callbacks.is_some() {
+            let _ = pump.reader.cancel();
+            pump.received = Vec::new();
+            pump.let_go(false);
+        }
     }
 }
 
@@ -309,6 +319,15 @@ impl Pump {
         first.forward(0);
         drop(first);
         pump
+    }
+
+    /// The callbacks hold the pump and the pump holds them: lets go. A read that
+    /// has not `settled` may still call them, so then those few bytes stay.
+    fn let_go(&mut self, settled: bool) {
+        let callbacks = self.callbacks.take();
+        if !settled {
+            std::mem::forget(callbacks);
+        }
     }
 
     fn on_read(&mut self, result: JsValue) {

@@ -139,9 +139,13 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
         None | Some("false") => false,
         Some(_) => return Err(Error::invalid("force", "must be `true` or `false`")),
     };
-    let [present, _, deleted, _, apps] = exchange
+    // First, for a project that is deleted below has none afterwards either.
+    let [unbuilt_jobs, unbuilt] = store::delete_unbuilt(id, user);
+    let [_, unbuilt, present, _, deleted, _, apps] = exchange
         .database()?
         .batch([
+            unbuilt_jobs,
+            unbuilt,
             store::show(id, user),
             store::delete_jobs(id, user, revision, 0),
             store::delete(id, user, revision, 0),
@@ -151,6 +155,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
         .await?;
     let apps: Vec<App> = apps.read()?;
     match (present.is_empty(), deleted.is_empty(), apps.is_empty()) {
+        (true, _, _) if !unbuilt.is_empty() => Ok(Response::empty(204)),
         (true, _, _) => Err(NOT_FOUND),
         (false, true, false) => delete_with_apps(&exchange, revision, apps, is_forced).await,
         (false, true, true) => Err(Error::PreconditionFailed),

@@ -107,19 +107,37 @@ pub(super) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> 
     )
 }
 
-/// Jobs refer to their subject by id alone, so they are deleted beside it.
+/// Jobs refer to their subject by id alone, so they are deleted beside it:
+/// those of its deployments, and the one that makes it, as a startup.
 pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     sql!(
-        "DELETE FROM jobs WHERE user_id = ?2 AND subject_id IN (
-           SELECT d.id FROM deployments d JOIN projects p ON p.id = d.project_id
-           WHERE p.id = ?1 AND p.user_id = ?2 AND (?3 IS NULL OR p.revision = ?3)
-             AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4
-         )",
+        "DELETE FROM jobs WHERE user_id = ?2
+           AND (subject_id = ?1 OR subject_id IN (SELECT id FROM deployments WHERE project_id = ?1))
+           AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+                         AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4)",
         id,
         user,
         revision,
         apps
     )
+}
+
+/// Deletes a startup that has no project yet, and its job.
+pub(super) fn delete_unbuilt(id: &str, user: &str) -> [Statement; 2] {
+    [
+        sql!(
+            "DELETE FROM jobs WHERE kind = 'generate' AND subject_id = ?1 AND user_id = ?2
+               AND NOT EXISTS (SELECT 1 FROM projects WHERE id = ?1)",
+            id,
+            user
+        ),
+        sql!(
+            "DELETE FROM startups WHERE id = ?1 AND user_id = ?2 AND NOT EXISTS (SELECT 1 FROM projects WHERE id = ?1)
+             RETURNING json_object('id', id) AS json",
+            id,
+            user
+        ),
+    ]
 }
 
 /// Fails its batch unless [`delete`] will delete.

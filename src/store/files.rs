@@ -6,7 +6,7 @@ use worker::{Bucket, Env, Range};
 use super::{Database, Statement, sql};
 use crate::{
     error::Error,
-    platform::{log, stream::Body},
+    platform::{clock::now_ms, log, stream::Body},
     settings::binding,
 };
 
@@ -20,6 +20,20 @@ fn failed(error: worker::Error) -> Error {
 
 fn bucket(env: &Env) -> Result<Bucket, Error> {
     env.bucket(binding::FILES).map_err(failed)
+}
+
+/// How long a step has to commit that it uses what it wrote.
+const UNCLAIMED_MS: i64 = 60 * 60 * 1000;
+
+/// Notes that an object is about to be written, which the sweep deletes unless
+/// it is claimed within the hour.
+pub(crate) fn announce(key: &str, now: i64) -> Statement {
+    sql!("INSERT OR REPLACE INTO unused_files (key, since) VALUES (?1, ?2)", key, now + UNCLAIMED_MS)
+}
+
+/// That an object is used, for the batch that writes who uses it.
+pub(crate) fn claim(key: &str) -> Statement {
+    sql!("DELETE FROM unused_files WHERE key = ?1", key)
 }
 
 /// Writes an object. The same key is only ever given the same bytes.
@@ -54,7 +68,7 @@ pub(crate) async fn sweep(env: &Env) {
 
 async fn delete_unused(env: &Env) -> Result<(), Error> {
     let database = Database::open(env)?;
-    let unused: Vec<Unused> = database.query(unused()).await?.read()?;
+    let unused: Vec<Unused> = database.query(unused(now_ms())).await?.read()?;
     if unused.is_empty() {
         return Ok(());
     }
@@ -64,8 +78,8 @@ async fn delete_unused(env: &Env) -> Result<(), Error> {
     database.query(forget(&keys)).await.map(drop)
 }
 
-fn unused() -> Statement {
-    sql!("SELECT json_object('key', key) AS json FROM unused_files LIMIT ?1", MOST)
+fn unused(now: i64) -> Statement {
+    sql!("SELECT json_object('key', key) AS json FROM unused_files WHERE since <= ?1 LIMIT ?2", now, MOST)
 }
 
 fn forget(keys: &str) -> Statement {

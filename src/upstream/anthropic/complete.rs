@@ -141,17 +141,19 @@ impl From<Failed> for Error {
 /// [`Failed`]: without a key, when every attempt failed before its first
 /// byte, and when the answer was cut off, which is worth another try later.
 pub(crate) async fn complete(settings: &Settings, question: &Question) -> Result<Completion, Failed> {
-    complete_telling(settings, question, async |_| ()).await
+    complete_telling(settings, question, async |_, _| ()).await
 }
 
-/// The same; `so_far` gets the text that has come, every few seconds.
+/// The same; `so_far` gets the text that has come and what it has cost in
+/// micro-dollars (an estimate), first when the answer begins and then every
+/// few seconds.
 ///
 /// # Errors
 /// As of [`complete`].
 pub(crate) async fn complete_telling(
     settings: &Settings,
     question: &Question,
-    so_far: impl AsyncFn(&str),
+    so_far: impl AsyncFn(&str, i64),
 ) -> Result<Completion, Failed> {
     let mut request = question.body();
     let ends_ms = now_ms().saturating_add(ANSWER_MS);
@@ -164,7 +166,12 @@ pub(crate) async fn complete_telling(
         cost_micro_usd: 0,
     };
     for _ in 0..=CONTINUATIONS {
-        let (message, content) = match round(settings, &request, ends_ms, &so_far).await {
+        let (model, before) = (&answer.model, answer.cost_micro_usd);
+        let told = async |message: &Message| {
+            let cost = before.saturating_add(models::cost_of_answer(model, message));
+            so_far(&message.text, cost).await;
+        };
+        let (message, content) = match round(settings, &request, ends_ms, told).await {
             Ok((message, content)) => (message, content),
             Err(failed) => {
                 let cost_micro_usd = answer.cost_micro_usd.saturating_add(failed.cost_micro_usd);
@@ -207,13 +214,14 @@ async fn round(
     settings: &Settings,
     request: &Value,
     ends_ms: i64,
-    so_far: impl AsyncFn(&str),
+    so_far: impl AsyncFn(&Message),
 ) -> Result<(Message, Vec<Value>), Failed> {
     let deadlines =
         Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: (ends_ms - now_ms()).max(0) };
     let source =
         open(settings, request, deadlines).await.map_err(|error| Failed { error, cost_micro_usd: 0 })?;
-    let outcome = source.collect(deadlines, async |bytes| so_far(&Message::of(&bytes).text).await).await;
+    so_far(&Message::of(source.first())).await;
+    let outcome = source.collect(deadlines, async |bytes| so_far(&Message::of(&bytes)).await).await;
     let message = Message::of(&outcome.received);
     if !message.is_complete() {
         let model = request.get("model").and_then(Value::as_str).unwrap_or_default();

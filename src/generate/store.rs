@@ -265,11 +265,12 @@ pub(super) fn purge_challenges(now: i64) -> Statement {
     sql!("DELETE FROM proof_challenges WHERE expires_at <= ?1", now)
 }
 
-/// The job has ended like this.
+/// The job has ended like this. A proof is kept until the job is completed:
+/// whoever tries it again cannot answer the same challenge twice.
 pub(super) fn end(id: &str, status: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress), proof = iif(?2 = 'failed', proof, NULL),
-           updated_at = ?3 WHERE id = ?1 AND status = 'processing'",
+        "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress),
+           proof = iif(?2 = 'completed', NULL, proof), updated_at = ?3 WHERE id = ?1 AND status = 'processing'",
         id,
         status,
         now

@@ -84,6 +84,8 @@ pub(crate) enum Search {
 pub(crate) struct Livepeer {
     pub(crate) key: String,
     pub(crate) base_url: String,
+    /// For a picture, and again for the video that it becomes.
+    pub(crate) timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,7 +377,9 @@ fn proxy_url(var: impl Fn(&str) -> Option<String>) -> Result<Option<String>, Err
 fn livepeer(var: impl Fn(&str) -> Option<String>) -> Result<Option<Livepeer>, Error> {
     let Some(key) = var("LIVEPEER_API_KEY") else { return Ok(None) };
     let base_url = base_url(&var, "LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
-    Ok(Some(Livepeer { key, base_url }))
+    // A model takes its time, and a cold one more.
+    let timeout_ms = number(&var, "LIVEPEER_TIMEOUT_MS", 180_000)?;
+    Ok(Some(Livepeer { key, base_url, timeout_ms }))
 }
 
 /// A proof on the test network proves nothing, so that it is development's.

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { after, beforeEach, test } from "node:test";
 import { startConcordium } from "./fakes/concordium.js";
 import { startLivepeer } from "./fakes/livepeer.js";
+import { until } from "./deployments.js";
 import { startWorker } from "./harness.js";
 import { startups } from "./startups.js";
 
@@ -18,9 +19,10 @@ beforeEach(() => fakes.forEach((fake) => fake.reset()));
 const services = { CONCORDIUM_WALLET_PROXY_URL: concordium.url, CONCORDIUM_VERIFIER_URL: concordium.url };
 const hatch = await startWorker({
   ...services, CONCORDIUM_SENDER: concordium.sender, CONCORDIUM_SIGNING_KEY: concordium.signingKey, LIVEPEER_API_KEY: livepeer.key, LIVEPEER_BASE_URL: livepeer.url,
+  LIVEPEER_TIMEOUT_MS: "5000", RUNNING_JOBS_LIMIT: "20",
 });
 const { api, sql } = hatch;
-const { generate, ended, made, show } = startups(hatch);
+const { generate, ended, made, show, dies } = startups(hatch);
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const challenged = async () => (await api("POST", "/api/generate/challenge")).json();
@@ -69,6 +71,55 @@ test("a proof that is not valid, or valid and of something else, verifies nobody
   }
 });
 
+test("a job that is cancelled keeps its proof, sealed, for when it is tried again", async () => {
+  const { challenge, request } = await challenged();
+  concordium.setFault({ path: "/v0/verify", hang: true });
+  const jobId = await generate(undefined, { proof: concordium.present(request) });
+  await until(() => concordium.count("/v0/verify") === 1);
+  assert.equal((await api("POST", `/api/generate/${jobId}/cancel`)).status, 200);
+  concordium.release();
+  const [{ proof: kept }] = await sql("SELECT proof FROM startups WHERE job_id = ?", jobId);
+  assert.match(kept, /^v1\./);
+  const shown = await Promise.all(["/auth/export", `/api/status/${jobId}`, "/api/generate"].map(async (path) => (await api("GET", path)).text()));
+  for (const secret of [challenge, kept]) assert.ok(shown.every((text) => !text.includes(secret)));
+
+  assert.equal((await api("POST", `/api/generate/${jobId}/retry`)).status, 200);
+  const { verified, identity } = await show(await ended(jobId));
+  assert.deepEqual([verified, identity.verification.status], [true, "completed"]);
+  assert.equal((await sql("SELECT proof FROM startups WHERE job_id = ?", jobId))[0].proof, null);
+});
+
+test("a proof that our key does not open, and an account that is not on chain, are said and fail nothing, at once", async () => {
+  concordium.setFault({ path: "/v0/accNonce/", status: 404, times: Infinity });
+  livepeer.setFault({ path: "/text-to-image", hang: true });
+  const jobId = await generate(undefined, { proof: concordium.present((await challenged()).request) });
+  await until(() => livepeer.count("/text-to-image") === 1);
+  const [{ proof }] = await sql("SELECT proof FROM startups WHERE job_id = ?", jobId);
+  // As though it had been sealed with another key.
+  await sql("UPDATE startups SET proof = ? WHERE job_id = ?", `${proof.slice(0, 20)}${proof[20] === "A" ? "B" : "A"}${proof.slice(21)}`, jobId);
+  livepeer.release();
+  const job = await ended(jobId);
+  assert.equal(job.status, "completed", job.error);
+  const { verified, identity: { verification, registration }, project_id: id } = await show(job);
+  assert.deepEqual([verified, verification.status, registration.status], [false, "failed", "failed"]);
+  assert.match(verification.reason, /send a new one.*SEALING_KEY/);
+  assert.match(registration.reason, /CONCORDIUM_SENDER.*set it/);
+  assert.equal(concordium.count(`/v0/accNonce/${concordium.sender}`), 1);
+  const response = await api("GET", `/api/download/${id}`);
+  assert.equal(response.status, 200);
+  await response.body.cancel();
+});
+
+test("a chain that lets no attempt come to an end is gone without", async () => {
+  concordium.setFault({ path: "/v0/accNonce/", hang: true, times: Infinity });
+  const jobId = await generate();
+  await until(() => concordium.requests.length === 1);
+  await dies(jobId, concordium, { attempts: 4 });
+  const { identity: { registration } } = await show(await ended(jobId));
+  assert.deepEqual([registration.status, registration.reason], ["failed", "Concordium takes too long"]);
+  assert.equal(concordium.requests.length, 1);
+});
+
 test("a challenge is good once, until it expires, and for whom it was given", async () => {
   const [once, expired, foreign] = [await challenged(), await challenged(), await challenged()];
   const proof = concordium.present(once.request);
@@ -112,11 +163,25 @@ test("a transaction that was kept and not sent, or sent and not heard of, is sen
   assert.equal(concordium.transactions.size, 1);
 });
 
-test("two startups at once both get into the chain, with numbers of their own", async () => {
-  const jobs = await Promise.all([generate("A booking app"), generate("A shop for tea")]);
-  const both = await Promise.all(jobs.map(async (id) => show(await ended(id))));
-  assert.deepEqual(both.map(({ identity }) => identity.registration.status), ["completed", "completed"]);
-  assert.equal(concordium.transactions.size, 2);
+test("startups that end at once all get into the chain, each with a number of its own", async () => {
+  // None asks whether its transaction is known before each has signed one: with the same number.
+  concordium.setFault({ path: "/v0/submissionStatus/", hang: true, times: 6 });
+  const jobs = await Promise.all(Array.from({ length: 6 }, (_, n) => generate(`A shop for tea number ${n}`)));
+  await until(() => concordium.requests.filter(({ path }) => path.startsWith("/v0/submissionStatus/")).length === 6);
+  concordium.release();
+  const all = await Promise.all(jobs.map(async (id) => show(await ended(id))));
+  assert.deepEqual(all.map(({ identity }) => identity.registration.status), Array(6).fill("completed"));
+  const hashes = all.map(({ identity }) => identity.registration.transaction_hash);
+  assert.deepEqual(hashes.map((hash) => concordium.transactions.get(hash).nonce).toSorted((a, b) => a - b), [7, 8, 9, 10, 11, 12]);
+  assert.equal(concordium.transactions.size, 6);
+});
+
+test("a transaction that loses its number again and again is signed anew until it has one", async () => {
+  concordium.overtake(3);
+  const { job, lines } = await made("A booking app for barbers");
+  assert.equal((await show(job)).identity.registration.status, "completed");
+  assert.deepEqual([...concordium.transactions.values()].map(({ nonce }) => nonce), [10]);
+  assert.equal(lines.filter((line) => line.startsWith("Registering")).length, 1, lines.join("\n"));
 });
 
 test("what the chain rejects is said, and the startup is ready all the same", async () => {
@@ -146,6 +211,33 @@ for (const path of ["/text-to-image", "/image-to-video"]) {
     assert.ok(lines.includes("There is no video: Livepeer answered 500"), lines.join("\n"));
   });
 }
+
+test("a picture and the form of its video together take no longer than Livepeer is given", async () => {
+  // A byte at a time: the picture's 70 and the answer's 68 are each in time, and both together are not.
+  const slow = { chunkBytes: 1, delayMs: 45 };
+  livepeer.setFault({ path: "/stream/", ...slow }, { path: "/image-to-video", ...slow });
+  const { job, lines } = await made("A booking app for barbers");
+  const { marketing_assets: { video } } = await show(job);
+  assert.deepEqual([video.status, video.video_url], ["failed", null]);
+  assert.match(video.thumbnail_url, /\.png$/);
+  assert.ok(lines.includes("There is no video: Livepeer did not answer in time"), lines.join("\n"));
+  assert.deepEqual(livepeer.requests.map(({ path }) => path.split("/")[1]), ["text-to-image", "stream", "image-to-video"]);
+});
+
+test("a video that each attempt breaks off on is gone without, and its picture is kept", async () => {
+  livepeer.setFault({ path: "/image-to-video", hang: true, times: Infinity });
+  const jobId = await generate();
+  for (const attempt of [1, 2]) {
+    await until(() => livepeer.count("/image-to-video") === attempt);
+    await dies(jobId, livepeer);
+  }
+  const job = await ended(jobId);
+  const { marketing_assets: { video } } = await show(job);
+  assert.deepEqual([video.status, video.video_url], ["failed", null]);
+  assert.match(video.thumbnail_url, /\.png$/);
+  assert.deepEqual([livepeer.count("/text-to-image"), livepeer.count("/image-to-video")], [1, 2]);
+  assert.ok(job.logs.some(({ message }) => message === "There is no video: making it was broken off again and again"));
+});
 
 test("what is not configured says so, and nobody is asked", async () => {
   const plain = await startWorker(services);

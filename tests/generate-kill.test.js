@@ -8,6 +8,7 @@ import { after, test } from "node:test";
 import { claudeVars } from "./conversation.js";
 import { until } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
+import { startLivepeer } from "./fakes/livepeer.js";
 import { killable } from "./killable.js";
 import { APP, author, building, fenced } from "./startups.js";
 
@@ -15,10 +16,15 @@ const STEPS = ["discovery", "building", "packaging", "marketing", "identity"];
 const BEGINS = [10, 40, 75, 90, 95];
 const ENDS = [33, 66, 90, 95];
 
-const claude = await startAnthropic();
-after(() => claude.close());
+const [claude, livepeer] = await Promise.all([startAnthropic(), startLivepeer()]);
+after(() => Promise.all([claude.close(), livepeer.close()]));
 claude.setAnswer(author([fenced(APP)]));
-const { api, start, kill, database } = await killable({ ...claudeVars(claude), RUNNING_JOBS_LIMIT: "20" });
+const { api, start, kill, database } = await killable({
+  ...claudeVars(claude), LIVEPEER_API_KEY: livepeer.key, LIVEPEER_BASE_URL: livepeer.url, RUNNING_JOBS_LIMIT: "20",
+});
+const status = ({ id }) => api("GET", `/api/status/${id}`);
+/** What the dead consumers held is free again when their leases have run out. */
+const leasesRunOut = () => database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
 
 test("killed before and inside each step of a startup and started again, each job completes, once", async () => {
   const held = STEPS.flatMap((step, at) => [
@@ -33,7 +39,6 @@ test("killed before and inside each step of a startup and started again, each jo
 
   await start();
   for (const job of held) ({ job_id: job.id } = await api("POST", "/api/generate", { prompt: job.prompt }));
-  const status = ({ id }) => api("GET", `/api/status/${id}`);
   for (const job of held) await until(async () => (await status(job)).progress === job.progress, `${job.prompt}: ${job.progress}`);
   // What was asked inside a step has been answered, too: research, building and the launch kit, of those that came so far.
   const asked = () => claude.requests.filter(({ outcome }) => outcome === "complete").length;
@@ -43,8 +48,7 @@ test("killed before and inside each step of a startup and started again, each jo
   await kill();
 
   await database((db) => held.forEach((_, n) => db.exec(`DROP TRIGGER hold_${n}`)));
-  // What the dead consumers held is free again when their leases have run out.
-  await database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
+  await leasesRunOut();
   await start();
   for (const job of held) {
     const ended = await until(async () => {
@@ -67,3 +71,31 @@ test("killed before and inside each step of a startup and started again, each jo
     assert.deepEqual({ ...counts }, { projects: held.length, versions: 2 * held.length, owed: 0, unused: 0 });
   });
 });
+
+for (const [path, asked] of [["/text-to-image", [2, 1]], ["/image-to-video", [1, 2]]]) {
+  test(`killed while Livepeer works at ${path}, a startup gets its video, and nothing before it is made again`, async () => {
+    claude.reset();
+    livepeer.reset();
+    claude.setAnswer(author([fenced(APP)]));
+    livepeer.setFault({ path, hang: true });
+    await start();
+    const { job_id: id } = await api("POST", "/api/generate", { prompt: "A booking app for barbers" });
+    await until(() => livepeer.count(path) === 1, path);
+    assert.equal((await status({ id })).progress, 90);
+    await kill();
+
+    await leasesRunOut();
+    await start();
+    const job = await until(async () => {
+      const now = await status({ id });
+      assert.ok(now.progress >= 90, `progress went back to ${now.progress}`);
+      return now.status !== "processing" && now;
+    }, "its end");
+    assert.equal(job.status, "completed", job.error);
+    const { marketing_assets: { video }, tagline } = await api("GET", `/api/project/${job.project_id}`);
+    assert.deepEqual([video.status, tagline], ["completed", "No chair stays empty."]);
+    assert.equal(claude.requests.length, 3, "competitors, the application and the launch kit, each once");
+    assert.deepEqual([livepeer.count("/text-to-image"), livepeer.count("/image-to-video")], asked);
+    await kill();
+  });
+}

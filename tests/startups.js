@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 /**
  * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} hatch
  */
-export function startups({ api, sql }) {
+export function startups({ api, sql, worker }) {
   /** Begins a startup; answers with its job's id. */
   async function generate(prompt = "A booking app for barbers", more = {}) {
     const response = await api("POST", "/api/generate", { prompt, ...more });
@@ -22,6 +22,13 @@ export function startups({ api, sql }) {
     return status(jobId);
   }
 
+  /** As when its consumer dies while it waits for a fake: the lease is free, and what it then commits is refused. */
+  async function dies(jobId, fake, { attempts } = {}) {
+    await sql("UPDATE jobs SET lease_owner = NULL, lease_until = 0, attempts = coalesce(?, attempts) WHERE id = ?", attempts ?? null, jobId);
+    fake.release();
+    await (await worker.getEnv()).JOBS.send(JSON.stringify({ v: 1, jobId }));
+  }
+
   /** A startup from its prompt to its end: the job, and what discovery kept. */
   async function made(prompt, more) {
     const jobId = await generate(prompt, more);
@@ -32,7 +39,7 @@ export function startups({ api, sql }) {
 
   const show = async (job) => (await api("GET", `/api/project/${job.project_id}`)).json();
 
-  return { generate, status, ended, made, show };
+  return { generate, status, ended, made, show, dies };
 }
 
 const competitor = (name, rest = {}) => ({ name, url: null, description: `${name} does it`, features: ["Booking"], technology: [], citations: [], ...rest });

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{idea, line::one_line};
 use crate::upstream::{
+    anthropic::complete::object,
     search::Hit,
     web::{Page, address},
 };
@@ -93,11 +94,6 @@ pub(super) fn schema() -> Value {
 
 fn strings() -> Value {
     json!({ "type": "array", "items": { "type": "string" } })
-}
-
-fn object(properties: &Value) -> Value {
-    let names: Vec<&String> = properties.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
-    json!({ "type": "object", "required": names, "additionalProperties": false, "properties": properties })
 }
 
 /// An answer with queries.

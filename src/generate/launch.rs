@@ -8,6 +8,7 @@ use super::{
     idea::{Idea, NAME_CHARS},
     line::one_line,
 };
+use crate::upstream::anthropic::complete::object;
 
 /// The most launch channels.
 pub(crate) const MAX_CHANNELS: usize = 8;
@@ -173,34 +174,25 @@ fn material(text: &str, most: usize) -> String {
         .fold(text, |text, tag| text.replace(&format!("</{tag}"), &format!("< /{tag}")))
 }
 
-/// The schema of the answer, for `output_config.format`: every object is closed and has all its fields, and the bounds are
-/// [`parse`]'s, as the format knows none.
+/// The schema of the answer; the bounds are [`parse`]'s, as a schema knows none.
 pub(crate) fn schema() -> Value {
-    let object = |properties: Value| {
-        let required: Vec<String> =
-            properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-    };
     let text = || json!({"type": "string"});
     let list = |items: Value| json!({"type": "array", "items": items});
-    let slide = || object(json!({"headline": text(), "points": list(text())}));
-    object(json!({
+    let slide = || object(&json!({"headline": text(), "points": list(text())}));
+    let channel = object(&json!({
         "name": text(),
-        "tagline": text(),
-        "channels": list(object(json!({
-            "name": text(),
-            "description": text(),
-            "priority": {"type": "string", "enum": ["high", "medium", "low"]},
-        }))),
-        "deck": object(json!({
-            "problem": slide(),
-            "solution": slide(),
-            "market": slide(),
-            "competitors": list(object(json!({"name": text(), "difference": text()}))),
-            "model": slide(),
-            "roadmap": slide(),
-        })),
-    }))
+        "description": text(),
+        "priority": {"type": "string", "enum": ["high", "medium", "low"]},
+    }));
+    let deck = object(&json!({
+        "problem": slide(),
+        "solution": slide(),
+        "market": slide(),
+        "competitors": list(object(&json!({"name": text(), "difference": text()}))),
+        "model": slide(),
+        "roadmap": slide(),
+    }));
+    object(&json!({"name": text(), "tagline": text(), "channels": list(channel), "deck": deck}))
 }
 
 /// Reads Claude's answer: bounded, on one line each, without control characters.

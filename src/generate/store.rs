@@ -25,6 +25,11 @@ pub(super) struct Startup {
     pub(super) problems: String,
     /// JSON, as [`found`] wrote it.
     competitors: String,
+    /// Once there is a launch kit.
+    pub(super) tagline: Option<String>,
+    /// JSON, once it has been begun.
+    pub(super) video: Option<String>,
+    /// Sealed.
     pub(super) proof: Option<String>,
     /// JSON, as the step before has left it.
     pub(super) identity: Option<String>,
@@ -57,7 +62,8 @@ impl Startup {
 pub(super) fn startup(id: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
-           'problems', s.problems, 'competitors', s.competitors, 'proof', s.proof, 'identity', s.identity,
+           'problems', s.problems, 'competitors', s.competitors, 'tagline', s.tagline, 'video', s.video,
+           'proof', s.proof, 'identity', s.identity,
            'sha256', json_extract(s.archive, '$.sha256'), 'code', p.code,
            'version', coalesce(p.version, 0)) AS json
          FROM startups s LEFT JOIN projects p ON p.id = s.id WHERE s.id = ?1 AND s.status = 'processing'",
@@ -182,29 +188,31 @@ pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
     sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)
 }
 
-/// What marketing made; `video` is JSON.
+/// What a startup is told with, its video apart.
 #[derive(Debug)]
-pub(super) struct Marketed<'a> {
+pub(super) struct Kit<'a> {
     pub(super) tagline: &'a str,
     /// JSON.
     pub(super) channels: &'a str,
     /// HTML, and the word by which it is seen.
     pub(super) deck: &'a str,
     pub(super) deck_token: &'a str,
-    /// JSON.
-    pub(super) video: &'a str,
 }
 
-pub(super) fn marketed(id: &str, made: &Marketed<'_>) -> Statement {
+pub(super) fn told(id: &str, kit: &Kit<'_>) -> Statement {
     sql!(
-        "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5, video = ?6 WHERE id = ?1",
+        "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5 WHERE id = ?1",
         id,
-        made.tagline,
-        made.channels,
-        made.deck,
-        made.deck_token,
-        made.video
+        kit.tagline,
+        kit.channels,
+        kit.deck,
+        kit.deck_token
     )
+}
+
+/// How far its video is; JSON.
+pub(super) fn filmed(id: &str, video: &str) -> Statement {
+    sql!("UPDATE startups SET video = ?2 WHERE id = ?1", id, video)
 }
 
 /// What is known of who made it; `identity` is JSON. A proof that was checked
@@ -259,11 +267,12 @@ pub(super) fn purge_challenges(now: i64) -> Statement {
     sql!("DELETE FROM proof_challenges WHERE expires_at <= ?1", now)
 }
 
-/// The job has ended like this.
+/// The job has ended like this. A proof is kept until the job is completed:
+/// whoever tries it again cannot answer the same challenge twice.
 pub(super) fn end(id: &str, status: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress), proof = iif(?2 = 'failed', proof, NULL),
-           updated_at = ?3 WHERE id = ?1 AND status = 'processing'",
+        "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress),
+           proof = iif(?2 = 'completed', NULL, proof), updated_at = ?3 WHERE id = ?1 AND status = 'processing'",
         id,
         status,
         now

@@ -11,7 +11,10 @@ use worker::{
     ResponseBody, js_sys::Uint8Array,
 };
 
-use super::{clock::sleep, stream::Body};
+use super::{
+    clock::{now_ms, sleep},
+    stream::Body,
+};
 
 /// A request to an outside service.
 #[derive(Debug, Clone)]
@@ -71,6 +74,36 @@ pub(crate) enum Failure {
     Network(String),
     /// The body is longer than the caller takes.
     TooLong,
+}
+
+/// By when all of several requests must be done: limits of each alone would
+/// add up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    ends_ms: i64,
+}
+
+impl Deadline {
+    pub(crate) fn after(ms: u64) -> Self {
+        Self::at(now_ms(), ms)
+    }
+
+    fn at(now: i64, ms: u64) -> Self {
+        Self { ends_ms: now.saturating_add_unsigned(ms) }
+    }
+
+    /// The milliseconds that are left, one at least.
+    ///
+    /// # Errors
+    /// [`Failure::Timeout`] when there are none.
+    pub(crate) fn left(self) -> Result<u64, Failure> {
+        self.left_at(now_ms())
+    }
+
+    fn left_at(self, now: i64) -> Result<u64, Failure> {
+        let left = u64::try_from(self.ends_ms.saturating_sub(now)).ok();
+        left.filter(|left| *left > 0).ok_or(Failure::Timeout)
+    }
 }
 
 /// An outside service's answer, its body not yet read.
@@ -181,5 +214,29 @@ impl Answer {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn requests_one_after_the_other_take_no_longer_than_their_deadline(
+            now in 0_i64..2_000_000_000_000, most in 0_u64..1_000_000, taken in prop::collection::vec(0_u64..400_000, 0..8)
+        ) {
+            let deadline = Deadline::at(now, most);
+            let mut spent = 0;
+            for wanted in taken {
+                let Ok(left) = deadline.left_at(now + i64::try_from(spent).unwrap()) else { break };
+                prop_assert_eq!(left, most - spent);
+                spent += wanted.min(left);
+            }
+            prop_assert!(spent <= most);
+            prop_assert_eq!(deadline.left_at(now.saturating_add_unsigned(most)), Err(Failure::Timeout));
+        }
     }
 }

@@ -1,21 +1,19 @@
 //! Livepeer's AI gateway: a picture from words, and a short video from the
-//! picture (https://docs.livepeer.org/ai/api-reference).
+//! picture (https://docs.livepeer.org/ai/api-reference). Two calls, for each
+//! costs: keep the picture before the video is asked for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
+use worker::Method;
 
+use super::multipart::{Form, Part};
 use crate::{
-    platform::{
-        fetch::{self, Failure, Outgoing},
-        random,
-    },
-    settings::{Livepeer, Settings},
+    platform::fetch::{self, Deadline, Failure, Outgoing},
+    settings::Livepeer,
     upstream::web::address,
 };
 
-/// A model takes its time, and a cold one more.
-const DEADLINE_MS: u64 = 180_000;
 const LONGEST_ANSWER: usize = 256 * 1024;
 /// The largest picture, in bytes.
 const LARGEST_PICTURE: usize = 8 * 1024 * 1024;
@@ -47,72 +45,54 @@ pub(crate) struct Video {
 }
 
 impl Video {
-    fn none(status: Status) -> Self {
-        Self { video_url: None, thumbnail_url: None, duration: None, status }
+    pub(crate) fn not_configured() -> Self {
+        Self { video_url: None, thumbnail_url: None, duration: None, status: Status::NotConfigured }
+    }
+
+    /// One that is not there, or not yet; its picture may be.
+    pub(crate) fn failed(thumbnail_url: Option<String>) -> Self {
+        Self { thumbnail_url, status: Status::Failed, ..Self::not_configured() }
     }
 }
 
-/// Makes a video of what `prompt` describes. It never fails but says so; the
-/// reason, in words for a person, is the second.
-pub(crate) async fn video(prompt: &str, settings: &Settings) -> (Video, Option<String>) {
-    let Some(livepeer) = &settings.livepeer else { return (Video::none(Status::NotConfigured), None) };
-    let picture = match text_to_image(prompt, livepeer).await {
-        Ok(picture) => picture,
-        Err(reason) => return (Video::none(Status::Failed), Some(reason)),
-    };
-    let thumbnail_url = Some(picture.to_string());
-    match image_to_video(&picture, livepeer).await {
-        Ok(video) => {
-            let duration = Some(FRAMES.div_ceil(FRAMES_PER_SECOND));
-            let video_url = Some(video.to_string());
-            (Video { video_url, thumbnail_url, duration, status: Status::Completed }, None)
-        }
-        Err(reason) => (Video { thumbnail_url, ..Video::none(Status::Failed) }, Some(reason)),
-    }
-}
-
-async fn text_to_image(prompt: &str, livepeer: &Livepeer) -> Result<Url, String> {
+/// Has a picture made of what `prompt` describes; its address.
+///
+/// # Errors
+/// Why there is none, in words for a person.
+pub(crate) async fn picture(prompt: &str, livepeer: &Livepeer) -> Result<String, String> {
+    let deadline = Deadline::after(livepeer.timeout_ms);
     let wanted = json!({
         "prompt": prompt, "width": WIDTH, "height": HEIGHT, "num_images_per_prompt": 1, "safety_check": true,
     });
-    made(Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string()), livepeer)
-        .await
+    let request = Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string());
+    made(request, livepeer, deadline).await.map(String::from)
 }
 
-async fn image_to_video(picture: &Url, livepeer: &Livepeer) -> Result<Url, String> {
-    let image = download(picture).await?;
-    let mut boundary = [0; 16];
-    random::fill(&mut boundary).map_err(|_| "there is no randomness".to_owned())?;
-    let boundary = base16ct::lower::encode_string(&boundary);
-    let body = form(&boundary, &image);
-    let content_type = format!("multipart/form-data; boundary={boundary}");
-    let url = format!("{}/image-to-video", livepeer.base_url);
-    made(Outgoing::new(worker::Method::Post, url).carrying(content_type, body), livepeer).await
+/// Has a video made of a [`picture`].
+///
+/// # Errors
+/// Why there is none, in words for a person.
+pub(crate) async fn video(picture: &str, livepeer: &Livepeer) -> Result<Video, String> {
+    let deadline = Deadline::after(livepeer.timeout_ms);
+    let image = download(picture, deadline).await?;
+    let form = form(&image)?;
+    let request = Outgoing::new(Method::Post, format!("{}/image-to-video", livepeer.base_url))
+        .carrying(form.media_type, form.body);
+    let video = made(request, livepeer, deadline).await?;
+    Ok(Video {
+        video_url: Some(video.into()),
+        thumbnail_url: Some(picture.to_owned()),
+        duration: Some(FRAMES.div_ceil(FRAMES_PER_SECOND)),
+        status: Status::Completed,
+    })
 }
 
-/// The fields of an image-to-video request (RFC 7578). Nothing in it but the
-/// picture's bytes comes from outside, and no boundary of ours is in them by
-/// chance.
-fn form(boundary: &str, image: &[u8]) -> Vec<u8> {
-    let fields = [
-        ("fps", FRAMES_PER_SECOND.to_string()),
-        ("width", WIDTH.to_string()),
-        ("height", HEIGHT.to_string()),
-        ("safety_check", "true".to_owned()),
-    ];
-    let mut body = Vec::with_capacity(image.len() + 1_024);
-    for (name, value) in fields {
-        body.extend(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-                .bytes(),
-        );
-    }
-    let head =
-        "Content-Disposition: form-data; name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png";
-    body.extend(format!("--{boundary}\r\n{head}\r\n\r\n").bytes());
-    body.extend(image);
-    body.extend(format!("\r\n--{boundary}--\r\n").bytes());
-    body
+fn form(image: &[u8]) -> Result<Form, String> {
+    let (fps, width, height) = (FRAMES_PER_SECOND.to_string(), WIDTH.to_string(), HEIGHT.to_string());
+    let parts = [("fps", &*fps), ("width", &*width), ("height", &*height), ("safety_check", "true")]
+        .map(|(name, value)| Part { name, file: None, body: value.as_bytes() });
+    let picture = Part { name: "image", file: Some(("image.png", "image/png")), body: image };
+    Form::of(parts.into_iter().chain([picture])).map_err(|_| "there is no randomness".to_owned())
 }
 
 #[derive(Deserialize)]
@@ -128,16 +108,16 @@ struct Media {
 }
 
 /// Asks for media and answers where it is.
-async fn made(request: Outgoing, livepeer: &Livepeer) -> Result<Url, String> {
+async fn made(request: Outgoing, livepeer: &Livepeer, deadline: Deadline) -> Result<Url, String> {
     let request = request.with("authorization", format!("Bearer {}", livepeer.key));
-    let answer = fetch::send(request, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
+    let answer = fetch::send(request, left(deadline)?).await.map_err(|failure| unreached(&failure))?;
     match answer.status() {
         200 => {}
         401 | 403 => return Err("Livepeer refused our key: check LIVEPEER_API_KEY".to_owned()),
         429 => return Err("Livepeer takes no more requests for now".to_owned()),
         status => return Err(format!("Livepeer answered {status}")),
     }
-    let body = answer.text(LONGEST_ANSWER, DEADLINE_MS).await.map_err(|failure| unreached(&failure))?;
+    let body = answer.text(LONGEST_ANSWER, left(deadline)?).await.map_err(|failure| unreached(&failure))?;
     let made: Made = serde_json::from_str(&body)
         .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
@@ -159,19 +139,23 @@ fn resolve(media: &str, base_url: &str) -> Option<Url> {
     address::public(url.as_str(), None).ok()
 }
 
-async fn download(picture: &Url) -> Result<Vec<u8>, String> {
-    let answer = fetch::send(Outgoing::get(picture.to_string()), DEADLINE_MS)
+async fn download(picture: &str, deadline: Deadline) -> Result<Vec<u8>, String> {
+    let answer = fetch::send(Outgoing::get(picture.to_owned()), left(deadline)?)
         .await
         .map_err(|failure| unreached(&failure))?;
     let media_type = answer.header("content-type").unwrap_or_default();
     if answer.status() != 200 || !media_type.starts_with("image/") {
         return Err("Livepeer's picture cannot be read".to_owned());
     }
-    let image = answer.beginning(LARGEST_PICTURE + 1, DEADLINE_MS).await;
+    let image = answer.beginning(LARGEST_PICTURE + 1, left(deadline)?).await;
     match image.len() {
         1..=LARGEST_PICTURE => Ok(image),
         _ => Err("Livepeer's picture is too large".to_owned()),
     }
+}
+
+fn left(deadline: Deadline) -> Result<u64, String> {
+    deadline.left().map_err(|failure| unreached(&failure))
 }
 
 fn unreached(failure: &Failure) -> String {
@@ -212,10 +196,12 @@ mod tests {
 
     #[test]
     fn a_form_ends_each_part_as_it_began_it() {
-        let form = form("b0", b"\x89PNG\r\n");
-        let text = String::from_utf8_lossy(&form);
-        assert_eq!(text.matches("--b0\r\n").count(), 5);
-        assert!(text.ends_with("PNG\r\n\r\n--b0--\r\n"));
+        let form = form(b"\x89PNG\r\n").unwrap();
+        let boundary = form.media_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let text = String::from_utf8_lossy(&form.body);
+        assert_eq!(text.matches(&format!("--{boundary}\r\n")).count(), 5);
+        assert!(text.ends_with(&format!("PNG\r\n\r\n--{boundary}--\r\n")));
         assert!(text.contains("name=\"fps\"\r\n\r\n6\r\n"));
+        assert!(text.contains("name=\"image\"; filename=\"image.png\"\r\nContent-Type: image/png\r\n\r\n"));
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod concordium;
 pub(crate) mod download;
 pub(crate) mod koyeb;
 pub(crate) mod livepeer;
+mod multipart;
 mod provider;
 pub(crate) mod retry;
 pub(crate) mod sandbox;

@@ -49,8 +49,9 @@ export function readTransaction(raw) {
 /**
  * Starts both. `finalizeAfter` is how many times a transaction's status is asked before it is final (1).
  *
- * `transactions` maps hashes to `{data, status, asked}`. `present(request, changes)` is a wallet's presentation for a request,
- * which the verifier takes as proved; anything else it refuses with 400. `reject()` makes the chain refuse what comes.
+ * `transactions` maps hashes to `{data, nonce, outcome, asked}`. `present(request, changes)` is a wallet's presentation for a
+ * request, which the verifier takes as proved; anything else it refuses with 400. `reject()` makes the chain refuse what
+ * comes. `overtake(times)`: before each of so many transactions another one of the account's comes, and gets its number.
  */
 export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 'testnet' } = {}) {
   const seed = sha256('a key of tests');
@@ -61,6 +62,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
   const proofs = new Map();
   let next = nonce;
   let outcome = 'success';
+  let overtaking = 0;
   const error = (status, code, message) => json(status, { errorMessage: message, error: code });
   const invalid = (message) => error(400, 1, message);
 
@@ -75,6 +77,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
     if (transactions.has(read.hash)) return undefined;
     if (read.expires < Date.now() / 1000) return invalid('Transaction rejected by node: expired');
     if (read.expires > Date.now() / 1000 + 2 * 3600) return invalid('Transaction rejected by node: too far in the future');
+    if (overtaking > 0) [overtaking, next] = [overtaking - 1, next + 1];
     if (read.nonce !== BigInt(next)) return invalid('Transaction rejected by node: nonce');
   }
 
@@ -107,9 +110,9 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
   }
 
   function submit(raw) {
-    const { hash, data } = readTransaction(raw);
+    const { hash, data, nonce: number } = readTransaction(raw);
     if (!transactions.has(hash)) {
-      transactions.set(hash, { data: data.toString('hex'), outcome, asked: 0 });
+      transactions.set(hash, { data: data.toString('hex'), nonce: Number(number), outcome, asked: 0 });
       next += 1;
     }
     return { submissionId: hash };
@@ -134,6 +137,9 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
     reject() {
       outcome = 'reject';
     },
+    overtake(times) {
+      overtaking = times;
+    },
     /** A presentation for `request`; `changes` are made to what it proves, so that it is good and of something else. */
     present({ challenge, credentialStatements }, changes = {}) {
       const presentation = {
@@ -152,7 +158,7 @@ export async function startConcordium({ finalizeAfter = 1, nonce = 7, network = 
       server.reset();
       transactions.clear();
       proofs.clear();
-      [next, outcome] = [nonce, 'success'];
+      [next, outcome, overtaking] = [nonce, 'success', 0];
     },
   });
 }

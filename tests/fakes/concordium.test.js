@@ -43,6 +43,15 @@ test('a transaction is taken once, however often it comes, and becomes final', a
   assert.deepEqual(stages, ['received', 'received', 'committed', 'finalized']);
 });
 
+test('a transaction that is overtaken has lost its number', async () => {
+  concordium.overtake(1);
+  assert.equal((await submit(transaction())).status, 400);
+  assert.equal((await get(`/v0/accNonce/${concordium.sender}`)).nonce, 8);
+  const bytes = transaction({ nonce: 8 });
+  assert.equal((await submit(bytes)).status, 200);
+  assert.deepEqual([...concordium.transactions.values()].map(({ nonce }) => nonce), [8]);
+});
+
 test('a transaction that is wrong in anything is refused', async () => {
   const now = Math.floor(Date.now() / 1000);
   const good = transaction();

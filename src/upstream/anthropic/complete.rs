@@ -3,7 +3,7 @@
 //! silent connection is given.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Prompt,
@@ -32,9 +32,8 @@ pub(crate) struct Question {
     pub(crate) prompt: Prompt,
     /// The longest answer, in tokens; none is as long as a chat's.
     pub(crate) max_tokens: Option<u32>,
-    /// A JSON Schema that the answer keeps to. Every object in it needs
-    /// `"additionalProperties": false`; bounds of numbers, lengths and items
-    /// are not known to the API.
+    /// A JSON Schema that the answer keeps to. Every object in it is to be an
+    /// [`object`]; bounds of numbers, lengths and items are not known to the API.
     pub(crate) schema: Option<Value>,
     /// How often Claude may search the web; 0 is not at all.
     pub(crate) web_searches: u32,
@@ -72,6 +71,13 @@ impl Question {
         }
         body
     }
+}
+
+/// The schema of an object with all of these properties, and no other, as a
+/// [`Question::schema`] has them.
+pub(crate) fn object(properties: &Value) -> Value {
+    let names: Vec<&String> = properties.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({ "type": "object", "required": names, "additionalProperties": false, "properties": properties })
 }
 
 /// How an answer ended.
@@ -127,12 +133,6 @@ pub(crate) struct Failed {
     /// Micro-dollars; an estimate, for an answer that broke off has not told
     /// its tokens.
     pub(crate) cost_micro_usd: i64,
-}
-
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
-        failed.error
-    }
 }
 
 /// Asks `question` and reads the answer to its end.

@@ -12,7 +12,10 @@ use crate::{
         fetch::{self, Failure, Outgoing},
         random,
     },
-    upstream::retry::{self, Advice},
+    upstream::{
+        multipart::Form,
+        retry::{self, Advice},
+    },
 };
 
 /// The longest answer that is read, in bytes.
@@ -39,8 +42,7 @@ pub(super) enum Body {
     Json(Value),
     /// JSON, in the API's form of [`SCRIPT_API_DATE`].
     DatedJson(Value),
-    /// A form and its boundary.
-    Multipart(String, String),
+    Multipart(Form),
 }
 
 /// What every answer is in.
@@ -130,9 +132,8 @@ impl<'a> Api<'a> {
             Body::Json(json) | Body::DatedJson(json) => {
                 request = request.carrying("application/json", json.to_string());
             }
-            Body::Multipart(form, boundary) => {
-                let media_type = format!("multipart/form-data; boundary={boundary}");
-                request = request.carrying(media_type, form.clone());
+            Body::Multipart(form) => {
+                request = request.carrying(&form.media_type, form.body.clone());
             }
         }
         if matches!(body, Body::DatedJson(_)) {

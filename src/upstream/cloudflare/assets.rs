@@ -9,13 +9,11 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use worker::Method;
 
-use super::{
-    Api,
-    api::Body,
-    errors::Refusal,
-    multipart::{self, Part},
+use super::{Api, api::Body, errors::Refusal};
+use crate::{
+    error::Error,
+    upstream::multipart::{Form, Part},
 };
-use crate::{error::Error, platform::random};
 
 /// Uploads at a time, as wrangler does it.
 const UPLOADS: usize = 3;
@@ -109,20 +107,14 @@ impl Api<'_> {
         let encoded: Vec<String> = wanted.iter().map(|(_, asset)| STANDARD.encode(asset.content)).collect();
         let parts = wanted.iter().zip(&encoded).map(|((hash, asset), body)| Part {
             name: hash,
-            file: Some(asset.media_type),
-            body,
+            file: Some((hash.as_str(), asset.media_type)),
+            body: body.as_bytes(),
         });
-        let boundary = boundary()?;
-        let body = Body::Multipart(multipart::form(parts, &boundary), boundary);
+        let body = Body::Multipart(Form::of(parts)?);
         let path = self.in_account("assets/upload?base64=true");
         let uploaded: Option<Uploaded> = self.call_with(jwt, Method::Post, &path, &body).await?;
         Ok(uploaded.and_then(|uploaded| uploaded.jwt).filter(|jwt| !jwt.is_empty()))
     }
-}
-
-/// The text between the parts of a form, which is in none of them.
-pub(super) fn boundary() -> Result<String, Error> {
-    Ok(format!("----hatch-{}", random::uuid()?))
 }
 
 #[cfg(test)]

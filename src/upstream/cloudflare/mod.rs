@@ -4,7 +4,6 @@
 mod api;
 mod assets;
 mod errors;
-mod multipart;
 mod script;
 
 pub(crate) use self::{api::Api, assets::Asset, script::Upload};

@@ -4,14 +4,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Method;
 
-use super::{
-    Api,
-    api::Body,
-    assets::boundary,
-    errors::Refusal,
-    multipart::{self, Part},
+use super::{Api, api::Body, errors::Refusal};
+use crate::{
+    error::Error,
+    upstream::multipart::{Form, Part},
 };
-use crate::error::Error;
 
 /// The Workers runtime that an app is served by; it has no code of its own.
 const COMPATIBILITY_DATE: &str = "2026-11-01";
@@ -77,9 +74,9 @@ impl Api<'_> {
 
     /// Makes a script, or replaces the one of its name.
     pub(crate) async fn put_script(&self, name: &str, upload: &Upload<'_>) -> Result<(), Error> {
-        let (metadata, boundary) = (metadata(upload).to_string(), boundary()?);
-        let part = Part { name: "metadata", file: None, body: &metadata };
-        let body = Body::Multipart(multipart::form([part], &boundary), boundary);
+        let metadata = metadata(upload).to_string();
+        let part = Part { name: "metadata", file: None, body: metadata.as_bytes() };
+        let body = Body::Multipart(Form::of([part])?);
         let path = self.script(name, "?excludeScript=true&bindings_inherit=strict");
         self.call::<Value>(Method::Put, &path, &body).await?;
         Ok(())

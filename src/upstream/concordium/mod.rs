@@ -106,7 +106,8 @@ async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, E
     if answer.status == 404 {
         return Err(Error::NotConfigured {
             variable: "CONCORDIUM_SENDER",
-            detail: "The account of CONCORDIUM_SENDER is not on Concordium's chain".to_owned(),
+            detail: "The account of CONCORDIUM_SENDER is not on Concordium's chain; set it to one that is"
+                .to_owned(),
         });
     }
     Ok(answer.good()?.read::<Next>()?.nonce)
@@ -141,7 +142,7 @@ pub(crate) async fn submit(
     if answer.status == 400 {
         return match status(&signed.hash, settings).await? {
             Status::Absent if next_nonce(registrar, settings).await? > signed.nonce => Ok(Sent::Superseded),
-            Status::Absent => Err(answer.failure()),
+            Status::Absent => Err(refused()),
             // It was taken before, and is not taken twice.
             Status::Pending | Status::Registered | Status::Rejected => Ok(Sent::Taken),
         };
@@ -215,6 +216,12 @@ impl Answer {
         let detail = format!("Concordium answered {}", self.status);
         upstream(if self.status == 429 { 429 } else { 502 }, "upstream_error", &detail, self.retry_after_s)
     }
+}
+
+fn refused() -> Error {
+    let detail = "Concordium does not take the transaction; check that CONCORDIUM_SIGNING_KEY is the key of \
+         CONCORDIUM_SENDER, and that this account has CCD";
+    upstream(502, "upstream_error", detail, None)
 }
 
 fn unreadable() -> Error {

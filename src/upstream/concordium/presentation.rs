@@ -45,8 +45,6 @@ pub(crate) fn challenge_of(presentation: &Value) -> Option<&str> {
 pub(crate) struct Proved {
     /// The block whose state it was checked against.
     pub(crate) block: String,
-    #[serde(default)]
-    pub(crate) block_time: String,
     challenge: String,
     credential_statements: Vec<Proof>,
 }

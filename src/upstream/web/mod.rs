@@ -12,10 +12,7 @@ pub(crate) mod text;
 use std::fmt;
 
 use crate::{
-    platform::{
-        clock::now_ms,
-        fetch::{self, Answer, Failure, Outgoing},
-    },
+    platform::fetch::{self, Answer, Deadline, Failure, Outgoing},
     settings::Settings,
 };
 
@@ -23,7 +20,7 @@ use crate::{
 /// stands at its beginning.
 const MOST_BYTES: usize = 256 * 1024;
 /// For all of a page, its redirects included.
-const DEADLINE_MS: i64 = 8_000;
+const DEADLINE_MS: u64 = 8_000;
 const REDIRECTS: u32 = 3;
 
 /// What a page says.
@@ -78,24 +75,20 @@ impl From<Failure> for Unread {
 
 /// Reads the page at `url`.
 pub(crate) async fn read(url: &str, settings: &Settings) -> Result<Page, Unread> {
-    let ends_ms = now_ms() + DEADLINE_MS;
+    let deadline = Deadline::after(DEADLINE_MS);
     let own = settings.hosting_domain.as_deref();
     let mut url = address::public(url, own).map_err(Unread::Address)?;
     for _ in 0..=REDIRECTS {
-        let answer = get(&url, settings, left(ends_ms)?).await?;
+        let answer = get(&url, settings, deadline.left()?).await?;
         if let Some(next) = redirect(&answer) {
             let next = url.join(&next).map_err(|_| Unread::Address(address::Refused::NotAnUrl))?;
             // Wherever it leads is no more to be trusted than where it began.
             url = address::public(next.as_str(), own).map_err(Unread::Address)?;
             continue;
         }
-        return page(&url, answer, left(ends_ms)?).await;
+        return page(&url, answer, deadline.left()?).await;
     }
     Err(Unread::Redirects)
-}
-
-fn left(ends_ms: i64) -> Result<u64, Unread> {
-    u64::try_from(ends_ms - now_ms()).ok().filter(|left| *left > 0).ok_or(Unread::Timeout)
 }
 
 async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<Answer, Unread> {

@@ -191,9 +191,11 @@ pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
     )
 }
 
+/// Begins a failed deployment anew; what it was at its cloud is found again there.
 pub(super) fn reopen(id: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE deployments SET status = 'pending', updated_at = ?2 WHERE id = ?1 AND status = 'failed'",
+        "UPDATE deployments SET status = 'pending', remote = NULL, pushed_at = NULL, updated_at = ?2
+         WHERE id = ?1 AND status = 'failed'",
         id,
         now
     )

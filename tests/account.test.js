@@ -4,14 +4,15 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after } from "node:test";
-import { deployments } from "./deployments.js";
+import { deployments, until } from "./deployments.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
+import { startVercel } from "./fakes/vercel.js";
 import { problem, startWorker } from "./harness.js";
 import { as, newWallet, people, production } from "./people.js";
 
-const stack = await startStackAuth();
-after(() => stack.close());
-const worker = await startWorker({ ...production(stack), DAILY_DEPLOY_LIMIT: "20", SEALING_KEY: "0f".repeat(32) });
+const [stack, vercel] = [await startStackAuth(), await startVercel()];
+after(() => Promise.all([stack.close(), vercel.close()]));
+const worker = await startWorker({ ...production(stack), VERCEL_BASE_URL: vercel.url, DAILY_DEPLOY_LIMIT: "20", SEALING_KEY: "0f".repeat(32) });
 const { api, sql } = worker;
 const { ok, challenge, verify, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
 
@@ -91,6 +92,29 @@ test("What a wallet alone had comes along when it is linked, and nothing of anyb
   const left = await owned(alone.userId);
   assert.deepEqual(Object.keys(left), ["audit_log"]);
   assert.deepEqual(await owned(stranger.userId, foreign.project.id), strangers);
+});
+
+test("A wallet is not linked while a cloud is at work by credentials that are sealed to its account", async () => {
+  const [alone, ada] = [await signIn(), await stackUser()];
+  const token = "vercel-token-0123456789";
+  const { project, ended, show } = deployments(authorised(alone.token));
+  const headers = { ...as(alone.token), "x-vercel-token": token };
+  const { id } = await project(PAGE, "Sealed");
+  const held = async (path, begin) => {
+    vercel.reset();
+    vercel.setFault({ hang: true, path });
+    const answer = await begin();
+    assert.equal(answer.status, 202, await answer.clone().text());
+    await until(() => vercel.requests.some(({ fault }) => fault?.hang), "the cloud's work");
+    assert.match((await link(alone.wallet, ada.token, 409)).detail, /changing at this very moment/);
+    vercel.release();
+    return (await answer.json()).deploymentId;
+  };
+  const deploymentId = await held("/v13/deployments", () => worker.api("POST", "/api/deploy", { projectId: id, target: "vercel" }, headers));
+  assert.equal((await ended(deploymentId)).status, "live");
+  await held("/v6/deployments", () => worker.api("DELETE", `/api/deploy/${deploymentId}`, undefined, headers));
+  await until(async () => (await show(deploymentId)).takenDownAt, "its end");
+  assert.equal((await link(alone.wallet, ada.token)).userId, ada.userId);
 });
 
 test("A wallet of an account with another sign-in, and a second wallet, are refused and change nothing", async () => {

@@ -8,7 +8,7 @@ import yauzl from "yauzl";
 import { claudeVars, eventsOf } from "./conversation.js";
 import { until } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { rowCounts, startWorker } from "./harness.js";
+import { problem, rowCounts, startWorker } from "./harness.js";
 import { APP, author, building, fenced, startups } from "./startups.js";
 
 const claude = await startAnthropic();
@@ -320,6 +320,29 @@ test("parallel requests with one Idempotency-Key begin one job", async () => {
   const jobs = new Set(await Promise.all(answers.map(async (answer) => (await answer.json()).job_id)));
   assert.equal(jobs.size, 1);
   await ended([...jobs][0]);
+});
+
+test("a startup that is still in the making is not deployed, and a cancelled one may be", async () => {
+  claude.setAnswer(author([fenced({ "index.html": "<!doctype html><title>Half</title>", "package.json": JSON.stringify({ name: "half", version: "1.0.0", scripts: { build: "true", dev: "true", start: "true" } }) })]));
+  // Discovery and building go through; marketing has no answer.
+  claude.setFault({ delayMs: 1, times: 2 }, { hang: true, times: Infinity });
+  const jobId = await generate("A half page");
+  await until(() => claude.requests.some(({ fault }) => fault?.hang));
+  // Its id is told when it is done, but the list of projects has it.
+  const [{ id: projectId }] = await sql("SELECT id FROM startups WHERE job_id = ?", jobId);
+  const hatchr = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
+  assert.equal(hatchr.status, 409);
+  assert.match(JSON.stringify(await hatchr.json()), /still being generated/);
+  await problem(await api("POST", "/api/deploy", { projectId }), 409, "startup_processing");
+  await problem(await api("POST", "/api/deploy", { projectId, code: { "index.html": "mine" } }), 409, "startup_processing");
+  assert.equal((await sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", projectId))[0].n, 0);
+
+  assert.equal((await api("POST", `/api/generate/${jobId}/cancel`)).status, 200);
+  claude.setFault();
+  claude.release();
+  for (const [path, body] of [[`/api/deploy/${projectId}`, { target: "edge" }], ["/api/deploy", { projectId }]]) {
+    assert.equal((await api("POST", path, body)).status, 202, path);
+  }
 });
 
 test("a startup is deployed by its id, and goes with its project, package and all", async () => {

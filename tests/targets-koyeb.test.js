@@ -9,8 +9,8 @@ import { startEcr } from "./fakes/ecr.js";
 import { startKoyeb } from "./fakes/koyeb.js";
 import { problem, startWorker } from "./harness.js";
 
-const [OWN, ALICE, BOB] = ["koyeb-own-0123456789", "koyeb-alice-0123456789", "koyeb-bob-0123456789"];
-const koyeb = await startKoyeb({ tokens: [OWN, ALICE, BOB] });
+const [OWN, ALICE, BOB, RENEWED] = ["koyeb-own-0123456789", "koyeb-alice-0123456789", "koyeb-bob-0123456789", "koyeb-alice-9876543210"];
+const koyeb = await startKoyeb({ tokens: [OWN, ALICE, BOB], renewed: { [RENEWED]: ALICE } });
 const ecr = await startEcr();
 const hatch = await startWorker({
   KOYEB_BASE_URL: koyeb.url, KOYEB_TOKEN: OWN, UPSTREAM_HEAD_TIMEOUT_MS: "3000",
@@ -176,4 +176,70 @@ test("taken down, the service is deleted; deployed again, it has its address bac
   await until(async () => (await (await api("GET", `/api/deploy/${last}`)).json()).takenDownAt, "its end");
   assert.deepEqual(koyeb.services.map(({ isDeleted }) => isDeleted), [true]);
   assert.equal((await live(id)).url, url);
+});
+
+/** Whose services run. */
+const running = () => koyeb.services.filter(({ isDeleted }) => !isDeleted).map(({ token }) => token).sort();
+const takenDown = (id) => until(async () => (await (await api("GET", `/api/deploy/${id}`)).json()).takenDownAt, "its end");
+
+test("an app is taken down by what it came by, and never by another account's right", async () => {
+  const { id } = await project(SITE);
+  const own = await live(id);
+  const alices = await live(id, {}, { "x-koyeb-token": ALICE });
+  assert.deepEqual([own.status, alices.status, running()], ["live", "live", [ALICE, OWN]]);
+  const path = `/api/deploy/${alices.id}`;
+  const { detail } = await problem(await api("DELETE", path), 409, "credentials_needed");
+  assert.match(detail, /X-Koyeb-Token, as when it was deployed/);
+  await problem(await api("DELETE", path, undefined, { "x-koyeb-token": BOB }), 409, "credentials_needed");
+  assert.equal((await api("PUT", "/auth/credentials/koyeb", { token: BOB })).status, 200);
+  await problem(await api("DELETE", path), 409, "credentials_needed");
+  await api("DELETE", "/auth/credentials/koyeb");
+  await problem(await api("DELETE", `/api/projects/${id}`), 409, "credentials_needed");
+  assert.deepEqual(running(), [ALICE, OWN]);
+  // The Worker's own is found by its own right, whatever is sent.
+  assert.equal((await api("DELETE", `/api/deploy/${own.id}`, undefined, { "x-koyeb-token": ALICE })).status, 202);
+  await takenDown(own.id);
+  assert.deepEqual(running(), [ALICE]);
+  assert.equal((await api("DELETE", path, undefined, { "x-koyeb-token": ALICE })).status, 202);
+  await takenDown(alices.id);
+  assert.deepEqual(running(), []);
+});
+
+test("a new token of the account takes down what came by the old one, stored or sent", async () => {
+  const { id } = await project(SITE);
+  for (const headers of [{ "x-koyeb-token": RENEWED }, {}]) {
+    const deployment = await live(id, {}, { "x-koyeb-token": ALICE });
+    if (!headers["x-koyeb-token"]) await api("PUT", "/auth/credentials/koyeb", { token: RENEWED });
+    assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`, undefined, headers)).status, 202);
+    await takenDown(deployment.id);
+    assert.deepEqual(running(), []);
+  }
+  await api("DELETE", "/auth/credentials/koyeb");
+});
+
+test("an app from before it was kept by what it came goes by the very token alone", async () => {
+  const { id } = await project(SITE);
+  const deployment = await live(id, {}, { "x-koyeb-token": ALICE });
+  await sql("UPDATE cloud_apps SET source = NULL WHERE project_id = ?", id);
+  for (const headers of [{}, { "x-koyeb-token": RENEWED }]) {
+    await problem(await api("DELETE", `/api/deploy/${deployment.id}`, undefined, headers), 409, "credentials_needed");
+  }
+  assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`, undefined, { "x-koyeb-token": ALICE })).status, 202);
+  await takenDown(deployment.id);
+});
+
+test("a take-down that was begun by the Worker's own right fails where that is of another account by now", async () => {
+  const { id } = await project(SITE);
+  const deployment = await live(id);
+  koyeb.setFault({ status: 503, path: "/v1/apps", times: Infinity });
+  assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`)).status, 202);
+  const jobs = "SELECT j.* FROM jobs j JOIN cloud_apps a ON a.id = j.subject_id WHERE a.project_id = ?";
+  const job = await until(async () => (await sql(jobs, id)).find((each) => each.attempts > 0 && !each.lease_owner), "its first attempt");
+  // As of another token, under whose account nobody knows the deployment.
+  await sql("UPDATE cloud_apps SET place = 'token-of-before', deployment_id = 'unknown' WHERE project_id = ?", id);
+  koyeb.setFault();
+  await send(job.id);
+  await until(async () => (await row("SELECT state FROM jobs WHERE id = ?", job.id)).state !== "queued", "its end");
+  assert.match((await row("SELECT error FROM jobs WHERE id = ?", job.id)).error, /credentials for Koyeb .* are gone/);
+  assert.deepEqual(running(), [OWN]);
 });

@@ -5,16 +5,16 @@ import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 import { deployments, until } from "./deployments.js";
 import { startVercel } from "./fakes/vercel.js";
-import { startWorker } from "./harness.js";
+import { problem, startWorker } from "./harness.js";
 
-const [OWN, ALICE, BOB] = ["vercel-own-0123456789", "vercel-alice-0123456789", "vercel-bob-0123456789"];
-const vercel = await startVercel({ tokens: [OWN, ALICE, BOB], teams: ["team_alice"] });
+const [OWN, ALICE, BOB, RENEWED] = ["vercel-own-0123456789", "vercel-alice-0123456789", "vercel-bob-0123456789", "vercel-alice-9876543210"];
+const vercel = await startVercel({ tokens: [OWN, ALICE, BOB], teams: ["team_alice"], renewed: { [RENEWED]: ALICE } });
 const hatch = await startWorker({ VERCEL_BASE_URL: vercel.url, VERCEL_TOKEN: OWN, UPSTREAM_HEAD_TIMEOUT_MS: "3000" });
 after(() => vercel.close());
 beforeEach(() => vercel.reset());
 
 const { api, sql } = hatch;
-const { row, project, deploy, ended, send, lines } = deployments(hatch);
+const { row, project, deploy, show, ended, send, lines } = deployments(hatch);
 const SITE = { "index.html": "<h1>hi", "app.js": "1" };
 const to = async (projectId, body = {}, headers = {}) => {
   const response = await api("POST", "/api/deploy", { projectId, target: "vercel", ...body }, headers);
@@ -137,4 +137,115 @@ test("taken down, every deployment of the app is deleted at Vercel, and nothing 
   assert.deepEqual(made().map(({ name }) => name), [vercel.deployments[0].name]);
   const shown = await (await api("GET", `/api/projects/${id}`)).json();
   assert.deepEqual([shown.status, shown.deploymentUrl], ["draft", null]);
+});
+
+const takenDown = (id) => until(async () => (await show(id)).takenDownAt, "its end");
+
+test("taken down, all of a project with hundreds of deployments are deleted, others' among them are not", async () => {
+  const { id } = await project(SITE);
+  const deployment = await live(id);
+  const [ours] = vercel.deployments;
+  const older = (n, more) => vercel.deployments.push({ ...ours, id: `dpl_older${n}`, createdAt: n, ...more });
+  for (let n = 1; n <= 230; n++) older(n, n % 2 ? { meta: {} } : {});
+  assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`)).status, 202);
+  await takenDown(deployment.id);
+  assert.equal(made().length, 115);
+  assert.ok(made().every(({ meta }) => !meta.hatchDeployment));
+});
+
+test("an app is taken down by what it came by, and never by another account's right", async () => {
+  const { id } = await project(SITE);
+  const own = await live(id);
+  const alices = await live(id, {}, { "x-vercel-token": ALICE });
+  const there = () => made().map(({ token }) => token).sort();
+  assert.deepEqual([own.status, alices.status, there()], ["live", "live", [ALICE, OWN]]);
+  const path = `/api/deploy/${alices.id}`;
+  for (const headers of [{}, { "x-vercel-token": BOB }, { "x-vercel-token": ALICE, "x-vercel-team": "team_alice" }]) {
+    await problem(await api("DELETE", path, undefined, headers), 409, "credentials_needed");
+  }
+  await problem(await api("DELETE", `/api/projects/${id}`), 409, "credentials_needed");
+  assert.deepEqual(there(), [ALICE, OWN]);
+  assert.equal((await api("DELETE", `/api/deploy/${own.id}`, undefined, { "x-vercel-token": ALICE })).status, 202);
+  await takenDown(own.id);
+  assert.deepEqual(there(), [ALICE]);
+  assert.equal((await api("DELETE", path, undefined, { "x-vercel-token": RENEWED })).status, 202, "a new token of the account");
+  await takenDown(alices.id);
+  assert.deepEqual(there(), []);
+});
+
+test("a talkative build is told by its last lines, and there is room for how it ended", async () => {
+  const said = (n, text) => Array.from({ length: n }, (_, i) => `${text} ${i}`);
+  vercel.setBuild({
+    states: [...Array(6).fill("BUILDING"), "READY"],
+    log: [said(30_000, "a"), ...["b", "c", "d", "e", "f"].map((text) => said(150, text)), ["last"]],
+  });
+  const deployment = await live((await project(SITE)).id);
+  assert.equal(deployment.status, "live", deployment.error);
+  const told = lines(deployment);
+  assert.deepEqual(told.slice(2, 5), ["(29800 lines are left out here)", "a 29800", "a 29801"]);
+  // Two before it, 201 of the first report and 150 of each of three; the fifth does not fit.
+  assert.equal(told[2 + 201 + 3 * 150], "e 0");
+  assert.deepEqual(told.slice(-2), ["(the log is full: 3 lines, and all that follow, are left out)", `Live at ${deployment.url}`]);
+  assert.equal(told.length, 802);
+});
+
+test("a build that fails after very many lines still says why", async () => {
+  const said = Array.from({ length: 190 }, (_, i) => `line ${i}`);
+  vercel.setBuild({ states: [...Array(5).fill("BUILDING"), "ERROR"], log: Array(6).fill(said), errorMessage: "exited with 1" });
+  const deployment = await live((await project(SITE)).id);
+  assert.deepEqual([deployment.status, deployment.error], ["failed", "The build failed on Vercel: exited with 1"]);
+  assert.equal(lines(deployment).at(-1), deployment.error);
+});
+
+/** A deployment whose first question after its build has no answer yet, and its job. */
+async function asking() {
+  const before = vercel.requests.length;
+  vercel.setFault({ hang: true, status: 503, path: "/v13/deployments/" });
+  const id = await to((await project(SITE)).id);
+  await until(() => vercel.requests.slice(before).some(({ fault }) => fault?.hang), "the question");
+  const { id: jobId } = await row("SELECT id FROM jobs WHERE subject_id = ?", id);
+  /** Answers it with a 503, when as many as `attempts` are counted after it. */
+  const answered = async (attempts) => {
+    vercel.release();
+    await until(async () => (await show(id)).logs.includes("trying again"), "its failure");
+    await sql("UPDATE jobs SET attempts = ? WHERE id = ?", attempts, jobId);
+    await send(jobId);
+  };
+  return { id, jobId, answered };
+}
+
+test("a cloud that cannot be asked for a while fails nothing", async () => {
+  const { id, answered } = await asking();
+  await answered(40);
+  const deployment = await ended(id);
+  assert.equal(deployment.status, "live", deployment.error);
+});
+
+test("what came live while nobody could ask is live, however late", async () => {
+  const { id, answered } = await asking();
+  vercel.deployments[0].polls = 10;
+  await sql("UPDATE deployments SET pushed_at = 1 WHERE id = ?", id);
+  await answered(1);
+  const deployment = await ended(id);
+  assert.equal(deployment.status, "live", deployment.error);
+});
+
+test("what is not live in its time has failed, and redriven it has its time again", async () => {
+  const { id, jobId, answered } = await asking();
+  await answered(1000);
+  const failed = await ended(id);
+  assert.deepEqual([failed.status, failed.error], ["failed", "The work was broken off again and again"]);
+  await sql("UPDATE deployments SET pushed_at = 1 WHERE id = ?", id);
+  const letters = await (await api("GET", "/admin/dead-letters?limit=100")).json();
+  const letter = letters.find((each) => each.jobId === jobId);
+  assert.equal((await api("POST", `/admin/dead-letters/${letter.id}/redrive`)).status, 202);
+  const deployment = await ended(id);
+  assert.equal(deployment.status, "live", deployment.error);
+  assert.equal(vercel.deployments.length, 1);
+
+  vercel.setBuild({ states: ["BUILDING"] });
+  const late = await asking();
+  await sql("UPDATE deployments SET pushed_at = 1 WHERE id = ?", late.id);
+  await late.answered(1);
+  assert.equal((await ended(late.id)).error, "Vercel had not brought it live after 30 minutes");
 });

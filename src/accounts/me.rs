@@ -148,7 +148,8 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let apps = database.query(clouds::store::apps_of_user(user)).await?.read()?;
     let mut plan = take_down::plan(&exchange, &database, apps).await?;
     let mut batch = store::delete_account(user);
-    // What nobody's credentials reach is in an account of the user's own.
+    // What nobody's credentials reach is in an account of the user's own, or in
+    // one that the Worker has no longer.
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     batch.append(&mut plan.statements);
     batch.push(exchange.audit("account.delete", user));

@@ -132,12 +132,17 @@ pub(super) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
     )
 }
 
-/// Takes `wallet` from the account that has nothing else, if `to` has none.
+/// Takes `wallet` from the account that has nothing else, if `to` has none. Not
+/// while work of its goes on that nobody else can do: an answer that is being
+/// written, or a job whose credentials for a cloud are sealed to it.
 pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     sql!(
         "UPDATE users SET wallet_addr = NULL WHERE id = ?2 AND wallet_addr = ?1 AND stack_id IS NULL
          AND EXISTS (SELECT 1 FROM users WHERE id = ?3 AND wallet_addr IS NULL)
-         AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE user_id = ?2 AND status = 'streaming')",
+         AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE user_id = ?2 AND status = 'streaming')
+         AND NOT EXISTS (SELECT 1 FROM jobs WHERE user_id = ?2 AND state = 'queued' AND (
+           subject_id IN (SELECT id FROM deployments WHERE user_id = ?2 AND credential_sealed IS NOT NULL)
+           OR subject_id IN (SELECT id FROM cloud_apps WHERE user_id = ?2 AND credential_sealed IS NOT NULL)))",
         wallet,
         from,
         to

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Cloud, store};
+use super::{Cloud, account, store, store::App};
 use crate::{
     error::{Error, Violation},
     settings::Settings,
@@ -61,6 +61,13 @@ impl Source {
             Self::Stored => "stored",
             Self::Own => "own",
         }
+    }
+
+    /// Whether what came by the one may be taken down by the other. What a user
+    /// has brought somewhere is never the Worker's to look for in its own
+    /// account, nor the other way round: of one name, it would find another app.
+    fn is_akin(self, other: Self) -> bool {
+        (self == Self::Own) == (other == Self::Own)
     }
 }
 
@@ -191,13 +198,13 @@ pub(crate) async fn find(
 /// # Errors
 /// 400 for a wrong header.
 pub(crate) async fn find_for(
-    place: &str,
-    cloud: Cloud,
+    app: &App,
     user: &str,
     header: impl Fn(&str) -> Option<String>,
     settings: &Settings,
     database: &Database,
 ) -> Result<Option<Right>, Error> {
+    let cloud = app.cloud;
     let sealed = database.query(store::sealed(user, cloud)).await?.first::<String>()?;
     let stored = sealed.and_then(|sealed| open(cloud, user, &sealed, settings).ok());
     let given = [
@@ -208,11 +215,34 @@ pub(crate) async fn find_for(
     let rights: Vec<Right> = given
         .into_iter()
         .filter_map(|(credentials, source)| Some(Right { credentials: credentials?, source }))
+        .filter(|right| app.source.is_none_or(|source| source.is_akin(right.source)))
         .collect();
-    let is_there = |right: &&Right| right.place(cloud, settings) == place;
-    // A token that names no account may have been replaced by a new one.
-    let may_be_there = |right: &&Right| right.credentials.account.is_none() && place.starts_with(TOKEN_PLACE);
-    Ok(rights.iter().find(is_there).or_else(|| rights.iter().find(may_be_there)).cloned())
+    if let Some(right) = rights.iter().find(|right| right.place(cloud, settings) == app.place) {
+        return Ok(Some(right.clone()));
+    }
+    for right in rights {
+        if has_replaced(&right, app, settings).await {
+            return Ok(Some(right));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether `right` is by a new token of the account that the app is in: the
+/// cloud has to say so, for the token names none.
+async fn has_replaced(right: &Right, app: &App, settings: &Settings) -> bool {
+    let is_by_token = right.credentials.account.is_none() && app.place.starts_with(TOKEN_PLACE);
+    is_by_token
+        && app.source.is_some_and(|source| source.is_akin(right.source))
+        && account::has(right, app, settings).await
+}
+
+/// Whether a right that was found for `app` still is one: the Worker's own may
+/// be of another account by now.
+pub(crate) async fn still_reaches(right: &Right, app: &App, settings: &Settings) -> bool {
+    right.source != Source::Own
+        || right.place(app.cloud, settings) == app.place
+        || has_replaced(right, app, settings).await
 }
 
 /// The right that was found when a job was made, when the job runs. `sealed`
@@ -227,15 +257,22 @@ pub(crate) fn recall(
     sealed: Option<&str>,
     settings: &Settings,
 ) -> Result<Right, Error> {
-    let gone = || Error::Refused {
-        code: "credentials_gone",
-        detail: format!("The credentials for {} that this began with are gone; begin again", cloud.title()),
-    };
     let credentials = match source {
-        Source::Header | Source::Stored => open(cloud, user, sealed.ok_or_else(gone)?, settings)?,
+        Source::Header | Source::Stored => {
+            let opened = sealed.and_then(|sealed| open(cloud, user, sealed, settings).ok());
+            opened.ok_or_else(|| gone(cloud))?
+        }
         Source::Own => own(cloud, settings).ok_or_else(|| missing(cloud))?,
     };
     Ok(Right { credentials, source })
+}
+
+/// That what a job began with is there no longer, or cannot be read any more.
+pub(crate) fn gone(cloud: Cloud) -> Error {
+    Error::Refused {
+        code: "credentials_gone",
+        detail: format!("The credentials for {} that this began with are gone; begin again", cloud.title()),
+    }
 }
 
 impl Right {
@@ -337,6 +374,27 @@ mod tests {
         assert!(open(Cloud::Koyeb, "u", "v1.AAAA", &settings).is_err());
         assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Vercel, "u"));
         assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Koyeb, "v"));
+    }
+
+    #[test]
+    fn what_a_job_cannot_open_is_gone_in_words_to_act_on() {
+        for sealed in [None, Some("v1.AAAA")] {
+            let recalled = recall(Cloud::Koyeb, "u", Source::Header, sealed, &settings(&[]));
+            let Err(Error::Refused { code, detail }) = recalled else { panic!("{sealed:?}") };
+            assert_eq!(code, "credentials_gone");
+            assert!(detail.ends_with("begin again"), "{detail}");
+        }
+    }
+
+    #[test]
+    fn what_came_by_a_users_credentials_goes_by_a_users() {
+        let users = [Source::Header, Source::Stored];
+        for (one, other) in [(users[0], users[1]), (users[1], users[0]), (Source::Own, Source::Own)] {
+            assert!(one.is_akin(other));
+        }
+        for user in users {
+            assert!(!user.is_akin(Source::Own) && !Source::Own.is_akin(user));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! apps are there. The rooms that deploy, that delete projects and that delete
 //! accounts all need to know.
 
+mod account;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod credentials;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Cloud, Right};
+use super::{Cloud, Right, Source};
 use crate::store::{Statement, projects::rfc3339, sql};
 
 pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
@@ -90,6 +90,12 @@ pub(crate) struct App {
     pub(crate) cloud: Cloud,
     /// [`Right::place`] of whoever brought it there.
     pub(crate) place: String,
+    /// By which it came there. None for one from before that was kept.
+    pub(crate) source: Option<Source>,
+    /// What it is called there.
+    pub(crate) name: String,
+    /// The youngest that was brought there; the cloud has it as a mark.
+    pub(crate) deployment_id: String,
     /// Whether it is live there, as far as we know.
     pub(crate) is_live: bool,
     /// Whether a deployment is at work on it.
@@ -99,7 +105,8 @@ pub(crate) struct App {
 /// An [`App`] of the row `a`.
 macro_rules! app_json {
     () => {
-        "json_object('id', a.id, 'cloud', a.cloud, 'place', a.place, \
+        "json_object('id', a.id, 'cloud', a.cloud, 'place', a.place, 'source', a.source, 'name', a.name, \
+         'deploymentId', a.deployment_id, \
          'isLive', json(CASE WHEN a.is_live THEN 'true' ELSE 'false' END), \
          'isBusy', json(CASE WHEN EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'deploy' AND j.state = 'queued' \
            AND j.subject_id = a.deployment_id) THEN 'true' ELSE 'false' END))"

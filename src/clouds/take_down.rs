@@ -2,7 +2,7 @@
 //! A job needs nothing but the row of its app, so it outlives the project.
 
 use super::{
-    Cloud, credentials,
+    Cloud, Source, credentials,
     store::{self, App},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) async fn plan(exchange: &Exchange, database: &Database, apps: Vec<App
     let (mut plan, now) = (Plan::default(), now_ms());
     for app in apps {
         let header = |name: &str| exchange.request.header(name);
-        let right = credentials::find_for(&app.place, app.cloud, user, header, settings, database).await?;
+        let right = credentials::find_for(&app, user, header, settings, database).await?;
         let Some(right) = right else {
             plan.out_of_reach.push(app);
             continue;
@@ -67,6 +67,21 @@ impl Plan {
 }
 
 /// What to do about an app out of reach.
+pub(crate) fn out_of_reach(app: &App) -> Error {
+    match app.source {
+        Some(Source::Own) => Error::Conflict {
+            code: "credentials_needed",
+            detail: format!(
+                "An app of this is live in an account at {} that this Worker has no longer: its operator can take it down there",
+                app.cloud.title()
+            )
+            .into(),
+        },
+        _ => credentials_needed(app.cloud),
+    }
+}
+
+/// [`out_of_reach`], where the user has the credentials.
 pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
     let (names, title) = (cloud.names(), cloud.title());
     let account = names.account.as_ref().filter(|account| account.is_required);
@@ -77,7 +92,7 @@ pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
     Error::Conflict {
         code: "credentials_needed",
         detail: format!(
-            "An app of this is live in an account at {title} that takes your credentials: send {headers}"
+            "An app of this is live in an account at {title} that takes your credentials: send {headers}, as when it was deployed"
         )
         .into(),
     }

@@ -1,10 +1,12 @@
 //! The steps of a deployment at somebody's cloud.
 
+use std::borrow::Cow;
+
 use super::{
     cloud_store::{self, Task},
     job::AWAIT,
     site::File,
-    targets::{self, Order, Report, State},
+    targets::{self, Line, Order, Report, State},
 };
 use crate::{
     clouds::{Cloud, Right, credentials},
@@ -14,6 +16,10 @@ use crate::{
     settings::Settings,
     store::Statement,
 };
+
+/// The most lines of a report that come into the log: a build may say
+/// thousands at once.
+const MOST_LINES: usize = 200;
 
 impl Task {
     /// # Errors
@@ -67,14 +73,24 @@ pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Erro
     let Some(task) = task else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let cloud = task.target.cloud().ok_or_else(|| Error::Internal("edge has nothing to await".to_owned()))?;
     let since_ms = now_ms() - task.pushed_at.unwrap_or_else(now_ms);
-    if since_ms > targets::patience_ms(cloud) {
-        let minutes = targets::patience_ms(cloud) / 60_000;
-        let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title());
-        return settled(job, Ok(Report { state: State::Failed { reason }, lines: Vec::new(), remote: None }));
-    }
     let settings = Settings::of(&workshop.env)?;
     let right = task.right(cloud, &settings)?;
-    settled(job, targets::poll(cloud, &task.order(&right, &settings), since_ms).await)
+    let polled = targets::poll(cloud, &task.order(&right, &settings), since_ms).await;
+    // Asked first: it may have come live while nobody could ask.
+    if since_ms > targets::patience_ms(cloud) && is_undecided(&polled) {
+        let minutes = targets::patience_ms(cloud) / 60_000;
+        let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title());
+        return Ok(Outcome::Failed { reason });
+    }
+    settled(job, polled)
+}
+
+/// Whether a later answer may be another one.
+fn is_undecided(polled: &Result<Report, Error>) -> bool {
+    match polled {
+        Ok(report) => matches!(report.state, State::Going { .. }),
+        Err(error) => jobs::may_help(error),
+    }
 }
 
 /// What the cloud's answer means for the job.
@@ -83,7 +99,7 @@ fn settled(job: &Job, report: Result<Report, Error>) -> Result<Outcome, Error> {
         Ok(report) => report,
         Err(error) => return refusal(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),
     };
-    let writes = noted(job, &report);
+    let writes = noted(job, &report)?;
     Ok(match report.state {
         State::Going { .. } if job.step != AWAIT => Outcome::Next { step: AWAIT, writes },
         State::Going { after_ms } => Outcome::Wait { after_ms, writes },
@@ -105,16 +121,45 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
     }
 }
 
-fn noted(job: &Job, report: &Report) -> Vec<Statement> {
+fn noted(job: &Job, report: &Report) -> Result<Vec<Statement>, Error> {
     let now = now_ms();
-    let lines = report.lines.iter().map(|line| jobs::store::log(&job.id, line.level, &line.message, now));
-    lines.chain(cloud_store::keep_remote(&job.subject_id, report.remote.as_deref(), now)).collect()
+    let mut writes = Vec::from(cloud_store::keep_remote(&job.subject_id, report.remote.as_deref(), now));
+    if !report.lines.is_empty() {
+        let told = as_told(&report.lines);
+        let told = serde_json::to_string(&told).map_err(|e| Error::Internal(e.to_string()))?;
+        writes.push(jobs::store::log_report(&job.id, &told, report.lines.len(), now));
+    }
+    Ok(writes)
+}
+
+/// The lines of a report as the log has them: of very many the last ones, which
+/// say how it went.
+fn as_told(lines: &[Line]) -> Vec<Cow<'_, Line>> {
+    let left_out = lines.len().saturating_sub(MOST_LINES);
+    let note = (left_out > 0).then(|| Line::info(format!("({left_out} lines are left out here)")));
+    note.map(Cow::Owned).into_iter().chain(lines.iter().skip(left_out).map(Cow::Borrowed)).collect()
 }
 
 fn live(job: &Job, url: Option<&str>, mut writes: Vec<Statement>) -> Vec<Statement> {
     let now = now_ms();
     writes.extend(cloud_store::go_live(&job.subject_id, url, now));
     let told = url.map_or_else(|| "Live".to_owned(), |url| format!("Live at {url}"));
-    writes.push(jobs::store::log(&job.id, "success", &told, now));
+    writes.push(jobs::store::log_end(&job.id, "success", &told, now));
     writes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_lines_the_last_are_told_and_how_many_are_not() {
+        let lines: Vec<Line> = (0..MOST_LINES + 50).map(|n| Line::info(n.to_string())).collect();
+        let few = as_told(lines.get(..MOST_LINES).unwrap());
+        assert_eq!((few.len(), few[0].message.as_str()), (MOST_LINES, "0"));
+        let many = as_told(&lines);
+        assert_eq!(many.len(), MOST_LINES + 1);
+        assert_eq!(many[0].message, "(50 lines are left out here)");
+        assert_eq!((many[1].message.as_str(), many[MOST_LINES].message.as_str()), ("50", "249"));
+    }
 }

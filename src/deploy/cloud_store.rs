@@ -4,7 +4,10 @@ use serde::Deserialize;
 
 use super::{container::Container, targets::Target};
 use crate::{
-    clouds::{Cloud, Source, store::app_json},
+    clouds::{
+        Source,
+        store::{App, app_json},
+    },
     store::{Statement, sql},
 };
 
@@ -80,10 +83,10 @@ pub(super) fn task(id: &str, job: &str) -> Statement {
 /// deployments the younger one stays.
 pub(super) fn claim_app(app: &str, deployment: &str, now: i64) -> Statement {
     sql!(
-        "INSERT INTO cloud_apps (id, project_id, user_id, cloud, place, name, deployment_id, created_at, updated_at)
-         SELECT ?1, project_id, user_id, target, place, slug, id, ?3, ?3 FROM deployments WHERE id = ?2
+        "INSERT INTO cloud_apps (id, project_id, user_id, cloud, place, source, name, deployment_id, created_at, updated_at)
+         SELECT ?1, project_id, user_id, target, place, credential_source, slug, id, ?3, ?3 FROM deployments WHERE id = ?2
          ON CONFLICT (project_id, cloud, place) DO UPDATE SET
-           deployment_id = excluded.deployment_id, updated_at = excluded.updated_at
+           source = excluded.source, deployment_id = excluded.deployment_id, updated_at = excluded.updated_at
          WHERE coalesce((SELECT rowid FROM deployments WHERE id = cloud_apps.deployment_id), 0)
             <= (SELECT rowid FROM deployments WHERE id = excluded.deployment_id)",
         app,
@@ -153,14 +156,13 @@ pub(super) fn log_once(job: &str, message: &str, now: i64) -> Statement {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Doomed {
+    pub(super) app: App,
     pub(super) project_id: String,
     pub(super) user_id: String,
-    pub(super) cloud: Cloud,
-    pub(super) name: String,
     pub(super) remote: Option<String>,
+    /// By which it is taken down.
     pub(super) source: Option<Source>,
     pub(super) sealed: Option<String>,
-    pub(super) is_live: bool,
     /// As of a [`Task`].
     pub(super) is_next: bool,
 }
@@ -169,11 +171,11 @@ pub(super) struct Doomed {
 pub(super) fn doomed(app: &str, job: &str) -> Statement {
     sql!(
         concat!(
-            "SELECT json_object('projectId', project_id, 'userId', user_id, 'cloud', cloud, 'name', name,
-               'remote', remote, 'source', credential_source,
+            "SELECT json_object('app', ",
+            app_json!(),
+            ", 'projectId', project_id, 'userId', user_id, 'remote', remote, 'source', credential_source,
                'sealed', coalesce(credential_sealed, CASE credential_source WHEN 'stored' THEN (
                  SELECT sealed FROM cloud_credentials c WHERE c.user_id = a.user_id AND c.cloud = a.cloud) END),
-               'isLive', json(CASE WHEN is_live THEN 'true' ELSE 'false' END),
                'isNext', json(CASE WHEN ",
             is_next!("a.project_id", "a.cloud", "?2"),
             " THEN 'true' ELSE 'false' END)) AS json FROM cloud_apps a WHERE id = ?1"

@@ -156,6 +156,7 @@ fn create() -> Operation {
         )
         .body::<NewDeployment>(json!({ "projectId": Project::ID }))
         .fails(PROJECT_NOT_FOUND)
+        .fails(super::still_processing())
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
 }
 
@@ -215,6 +216,7 @@ fn startup() -> Operation {
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)
+        .fails(super::still_processing())
         .fails(super::no_code(Target::Edge))
 }
 

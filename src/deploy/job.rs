@@ -32,6 +32,9 @@ pub(crate) const KIND: Kind = Kind {
     policy: |step| match step {
         // Many files, and a cloud that may ask for pauses in between.
         PUSH => Policy { longest_ms: 300_000, ..Policy::QUICK },
+        // A cloud that cannot be asked may bring it live all the same: it is
+        // its patience that ends the wait, and not the attempts.
+        AWAIT => Policy { attempts: 100, longest_pause_ms: 30_000, ..Policy::QUICK },
         _ => Policy::QUICK,
     },
     step: |job, workshop| Box::pin(step(job, workshop)),
@@ -109,7 +112,7 @@ fn published(job: &Job, files: &[File]) -> Result<Vec<Statement>, Error> {
 
 fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
     let mut writes = vec![store::set_status(&job.subject_id, "failed", now)];
-    writes.extend(reason.lines().map(|line| jobs::store::log(&job.id, "error", line, now)));
+    writes.push(jobs::store::log_end(&job.id, "error", reason, now));
     writes
 }
 
@@ -118,4 +121,17 @@ fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {
         FIRST_STEP,
         vec![store::reopen(&job.subject_id, now), jobs::store::log(&job.id, "info", "Trying once more", now)],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AWAIT, KIND};
+    use crate::{clouds::Cloud, deploy::targets::patience_ms};
+
+    #[test]
+    fn a_cloud_that_cannot_be_asked_is_waited_for_as_long_as_any() {
+        let policy = (KIND.policy)(AWAIT);
+        let waited: i64 = (1..policy.attempts).map(|attempts| policy.pause_ms(attempts)).sum();
+        assert!(Cloud::ALL.into_iter().all(|cloud| patience_ms(cloud) < waited));
+    }
 }

@@ -119,6 +119,9 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
+    if project.is_processing {
+        return Err(still_processing());
+    }
     let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
     let code = match &container {
@@ -153,10 +156,13 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
         None if has_vercel(&exchange, &database).await? => Target::Vercel,
         None => Target::Edge,
     };
-    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
         return Ok(Begun::again(id, target).tell_startup());
     }
+    if project.is_processing {
+        return Err(still_processing());
+    }
+    let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
     let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
 }
@@ -169,6 +175,15 @@ async fn has_vercel(exchange: &Exchange, database: &Database) -> Result<bool, Er
         Ok(_) => Ok(true),
         Err(Error::NotConfigured { .. }) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// What is half built must not be seen by anybody.
+fn still_processing() -> Error {
+    Error::Conflict {
+        code: "startup_processing",
+        detail: "This startup is still being generated: deploy it when that has ended, or cancel it first"
+            .into(),
     }
 }
 

@@ -10,12 +10,15 @@ use crate::{
 
 /// What a deployment is made from.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Project {
     pub(super) name: String,
     pub(super) code: Option<String>,
     /// Of its deployments, if there are any: a site never moves, whatever the
     /// project is called later.
     pub(super) slug: Option<String>,
+    /// Whether it is a startup that is still being generated.
+    pub(super) is_processing: bool,
 }
 
 /// A new deployment.
@@ -44,7 +47,9 @@ pub(super) struct AtCloud {
 pub(super) fn project(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('name', name, 'code', code,
-           'slug', (SELECT slug FROM deployments WHERE project_id = projects.id LIMIT 1)) AS json
+           'slug', (SELECT slug FROM deployments WHERE project_id = projects.id LIMIT 1),
+           'isProcessing', json(iif(EXISTS (SELECT 1 FROM startups
+             WHERE id = projects.id AND status = 'processing'), 'true', 'false'))) AS json
          FROM projects WHERE id = ?1 AND user_id = ?2",
         id,
         user
@@ -191,9 +196,11 @@ pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
     )
 }
 
+/// Begins a failed deployment anew; what it was at its cloud is found again there.
 pub(super) fn reopen(id: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE deployments SET status = 'pending', updated_at = ?2 WHERE id = ?1 AND status = 'failed'",
+        "UPDATE deployments SET status = 'pending', remote = NULL, pushed_at = NULL, updated_at = ?2
+         WHERE id = ?1 AND status = 'failed'",
         id,
         now
     )

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clouds::{
-        Cloud, credentials,
+        credentials,
         store::App,
         take_down::{self, JOB},
     },
@@ -26,7 +26,8 @@ use crate::{
 
 pub(crate) const KIND: Kind = Kind {
     name: JOB,
-    policy: |_| Policy::QUICK,
+    // At Vercel, an app is all the deployments that were ever made of it.
+    policy: |_| Policy { longest_ms: 300_000, ..Policy::QUICK },
     step: |job, workshop| Box::pin(step(job, workshop)),
     failed: |job, reason, now| {
         let told = format!("Could not be taken down: {reason}");
@@ -68,7 +69,7 @@ async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
     let (cloud, database) = (app.cloud, exchange.database()?);
     let mut plan = take_down::plan(exchange, &database, vec![app]).await?;
     if let Some(app) = plan.out_of_reach.first() {
-        return Err(take_down::credentials_needed(app.cloud));
+        return Err(take_down::out_of_reach(app));
     }
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
     plan.send(exchange);
@@ -99,7 +100,7 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
         return Ok(Outcome::Wait { after_ms: TURN_MS, writes: Vec::new() });
     }
     let settings = Settings::of(&workshop.env)?;
-    match down(&doomed, doomed.cloud, &settings).await {
+    match down(&doomed, &settings).await {
         Ok(()) => {
             let now = now_ms();
             let mut writes = vec![cloud_store::log_of_app(&job.subject_id, "info", "Taken down", now)];
@@ -111,17 +112,21 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
     }
 }
 
-async fn down(doomed: &Doomed, cloud: Cloud, settings: &Settings) -> Result<(), Error> {
+async fn down(doomed: &Doomed, settings: &Settings) -> Result<(), Error> {
+    let (app, cloud) = (&doomed.app, doomed.app.cloud);
     let source = doomed.source.ok_or_else(|| Error::Internal("no source of credentials".to_owned()))?;
     let right = credentials::recall(cloud, &doomed.user_id, source, doomed.sealed.as_deref(), settings)?;
+    if !credentials::still_reaches(&right, app, settings).await {
+        return Err(credentials::gone(cloud));
+    }
     let order = Order {
         project_id: &doomed.project_id,
         deployment_id: None,
-        name: &doomed.name,
+        name: &app.name,
         right: &right,
         container: None,
         remote: doomed.remote.as_deref(),
-        is_live: doomed.is_live,
+        is_live: app.is_live,
         settings,
     };
     targets::take_down(cloud, &order).await

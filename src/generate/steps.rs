@@ -58,10 +58,10 @@ impl Step {
     pub(super) const fn policy(self) -> Policy {
         match self {
             Self::Discovery | Self::Building | Self::Marketing => {
-                Policy { attempts: 4, longest_ms: 12 * 60_000 }
+                Policy { attempts: 4, longest_ms: 12 * 60_000, ..Policy::QUICK }
             }
             Self::Packaging => Policy::QUICK,
-            Self::Identity => Policy { attempts: 8, longest_ms: 60_000 },
+            Self::Identity => Policy { attempts: 8, ..Policy::QUICK },
         }
     }
 }

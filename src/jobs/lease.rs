@@ -12,20 +12,23 @@ pub(crate) struct Policy {
     pub(crate) attempts: u32,
     /// How long one attempt may take.
     pub(crate) longest_ms: u64,
+    /// The longest pause between two attempts that nobody asks for.
+    pub(crate) longest_pause_ms: i64,
 }
 
 impl Policy {
     /// For work of our own: quick, and safe to repeat.
-    pub(crate) const QUICK: Self = Self { attempts: 5, longest_ms: 60_000 };
+    pub(crate) const QUICK: Self =
+        Self { attempts: 5, longest_ms: 60_000, longest_pause_ms: LONGEST_PAUSE_MS };
+
+    /// The pause after a step's attempt number `attempts` has failed.
+    pub(crate) fn pause_ms(self, attempts: u32) -> i64 {
+        (FIRST_PAUSE_MS << attempts.saturating_sub(1).min(20)).min(self.longest_pause_ms)
+    }
 }
 
 const FIRST_PAUSE_MS: i64 = 2_000;
 pub(super) const LONGEST_PAUSE_MS: i64 = 900_000;
-
-/// The pause after a step's attempt number `attempts` has failed.
-pub(super) fn pause_ms(attempts: u32) -> i64 {
-    (FIRST_PAUSE_MS << attempts.saturating_sub(1).min(20)).min(LONGEST_PAUSE_MS)
-}
 
 #[cfg(test)]
 mod tests {
@@ -33,9 +36,11 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_quarter_of_an_hour() {
+        let pause_ms = |attempts| Policy::QUICK.pause_ms(attempts);
         assert_eq!(pause_ms(1), 2_000);
         assert_eq!(pause_ms(2), 4_000);
         assert_eq!(pause_ms(u32::MAX), LONGEST_PAUSE_MS);
         assert!((1..40).all(|n| pause_ms(n) <= pause_ms(n + 1)));
+        assert_eq!(Policy { longest_pause_ms: 3_000, ..Policy::QUICK }.pause_ms(2), 3_000);
     }
 }

@@ -64,8 +64,12 @@ pub(crate) fn create(
     ]
 }
 
-/// The most lines of a job's log.
+/// The most lines of a job's log, but for how it ended.
 const LINES: i64 = 1_000;
+/// How many of them what others say may take.
+const REPORTED: i64 = 800;
+/// The most lines of how a job ended.
+const END_LINES: usize = 100;
 
 /// A line of a job's log, after those that are there.
 pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement {
@@ -78,6 +82,42 @@ pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement 
         message,
         now,
         LINES
+    )
+}
+
+/// Lines that somebody else has said, of whom nobody knows how many there will be:
+/// `lines` is JSON, `[{"level", "message"}, …]`, which stands for `count` lines.
+/// Where there is no more room for them the last one says so.
+pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Statement {
+    sql!(
+        "WITH log AS (SELECT coalesce(max(seq), 0) AS last, CAST(?5 AS INTEGER) - count(*) AS room FROM job_logs WHERE job_id = ?1)
+         INSERT INTO job_logs (job_id, seq, level, message, created_at)
+         SELECT ?1, log.last + 1 + l.key,
+           CASE WHEN l.key < log.room THEN l.value ->> 'level' ELSE 'info' END,
+           CASE WHEN l.key < log.room THEN l.value ->> 'message' ELSE '(the log is full: '
+             || CASE log.room WHEN 0 THEN CAST(?4 AS INTEGER) ELSE json_array_length(?2) - log.room END
+             || ' lines, and all that follow, are left out)' END,
+           ?3
+         FROM log, json_each(?2) l WHERE l.key <= log.room AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+        job,
+        lines,
+        now,
+        i64::try_from(count).unwrap_or(i64::MAX),
+        REPORTED
+    )
+}
+
+/// How a job ended, a line each: there is always room for that.
+pub(crate) fn log_end(job: &str, level: &str, told: &str, now: i64) -> Statement {
+    let lines: Vec<&str> = told.lines().take(END_LINES).collect();
+    sql!(
+        "INSERT INTO job_logs (job_id, seq, level, message, created_at)
+         SELECT ?1, (SELECT coalesce(max(seq), 0) FROM job_logs WHERE job_id = ?1) + 1 + l.key, ?2, l.value, ?4
+         FROM json_each(?3) l WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+        job,
+        level,
+        serde_json::Value::from(lines).to_string(),
+        now
     )
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) ->
     let settled = match advanced {
         Ok(()) => Ok(None),
         Err(error) if job.attempts < policy.attempts && may_help(&error) => {
-            try_later(workshop, job, &error).await.map(Some)
+            try_later(workshop, policy, job, &error).await.map(Some)
         }
         Err(error) => give_up(workshop, kinds, job, &reason(&error)).await.map(|()| None),
     };
@@ -134,12 +134,12 @@ pub(crate) fn may_help(error: &Error) -> bool {
 }
 
 /// The pause before the next attempt: what the other side asks for, if that is longer.
-fn pause_ms(job: &Job, error: &Error) -> i64 {
+fn pause_ms(policy: Policy, job: &Job, error: &Error) -> i64 {
     let asked = match error {
         Error::Upstream { retry_after_s: Some(seconds), .. } => seconds.saturating_mul(1000),
         _ => 0,
     };
-    lease::pause_ms(job.attempts).max(asked.min(lease::LONGEST_PAUSE_MS))
+    policy.pause_ms(job.attempts).max(asked.min(lease::LONGEST_PAUSE_MS))
 }
 
 /// Fails a job whose lease we hold, and keeps it as a dead letter.
@@ -159,8 +159,8 @@ fn failed(job: &Job, reason: &str) -> [Statement; 2] {
 }
 
 /// Gives the lease back until the next attempt, and answers when that is.
-async fn try_later(workshop: &Workshop, job: &Job, error: &Error) -> Result<i64, Error> {
-    let (now, pause) = (now_ms(), pause_ms(job, error));
+async fn try_later(workshop: &Workshop, policy: Policy, job: &Job, error: &Error) -> Result<i64, Error> {
+    let (now, pause) = (now_ms(), pause_ms(policy, job, error));
     let told = format!("{}; trying again in {} s", reason(error), pause / 1000);
     let writes = vec![store::log(&job.id, "error", &told, now)];
     let state = [store::let_go(job, now), store::owe(&job.id, now + pause + lease::LEASE_MS)];

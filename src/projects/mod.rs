@@ -175,7 +175,7 @@ async fn delete_with_apps(
     let known = i64::try_from(apps.len()).unwrap_or_default();
     let mut plan = take_down::plan(exchange, &database, apps).await?;
     if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
-        return Err(take_down::credentials_needed(app.cloud));
+        return Err(take_down::out_of_reach(app));
     }
     let mut batch = vec![
         store::is_deletable(id, user, revision, known),

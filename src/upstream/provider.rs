@@ -103,6 +103,11 @@ impl Provider<'_> {
     }
 }
 
+/// An id as one segment of a path, whatever a service has answered.
+pub(super) fn segment(id: &str) -> String {
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}
+
 /// What passes by itself.
 pub(super) fn busy(detail: impl Into<String>) -> Error {
     passing(503, "upstream_busy", detail.into())

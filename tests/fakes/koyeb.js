@@ -26,11 +26,11 @@ const missing = () => error(404, 'Not found');
 const unknown = (keys, known) => keys.find((key) => !known.includes(key));
 
 /**
- * Starts the fake. Each of `tokens` is an organisation of its own. Besides what `startFaultServer` returns: `apps`, `services`,
+ * Starts the fake. Each of `tokens` is an organisation of its own; `renewed` is a new token to the old one, of whose organisation it is. Besides what `startFaultServer` returns: `apps`, `services`,
  * `secrets`, `archives` and `deployments`, all that was ever made, each with its `token`; services and apps with `isDeleted`, archives
  * with `bytes`, deployments with `definition` and `status`. `setRun(run)` says how the deployments from now on get on.
  */
-export async function startKoyeb({ tokens = ['koyeb-token-0123456789'] } = {}) {
+export async function startKoyeb({ tokens = ['koyeb-token-0123456789'], renewed = {} } = {}) {
   let kept;
   let run;
   const start = () => {
@@ -39,7 +39,10 @@ export async function startKoyeb({ tokens = ['koyeb-token-0123456789'] } = {}) {
   };
   start();
 
-  const tokenOf = ({ headers }) => headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
+  const tokenOf = ({ headers }) => {
+    const token = headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
+    return renewed[token] ?? token;
+  };
   const mine = (request, kind) => kept[kind].filter((each) => each.token === tokenOf(request) && !each.isDeleted);
   const find = (request, kind, id) => mine(request, kind).find((each) => each.id === id);
   const add = (request, kind, fields) => {

@@ -31,20 +31,20 @@ const unknown = (keys, known) => keys.find((key) => !known.includes(key));
 const sha1 = (bytes) => createHash('sha1').update(bytes).digest('hex');
 
 /**
- * Starts the fake. Each of `tokens` is an account of its own, and so is each team of one; `teams` is what may stand in `teamId` or
- * `slug`. Besides what `startFaultServer` returns: `deployments` is all that was ever made, the deleted too, with `token`, `team`, `name`,
+ * Starts the fake. Each of `tokens` is an account of its own, and so is each team of one; `renewed` is a new token to the old one,
+ * of whose account it is; `teams` is what may stand in `teamId` or `slug`. Besides what `startFaultServer` returns: `deployments` is all that was ever made, the deleted too, with `token`, `team`, `name`,
  * `files` (path to content), `framework`, `target`, `meta`, `state` and `isDeleted`; `uploads` the digests; `setBuild(build)` says
  * how the deployments from now on get on.
  */
-export async function startVercel({ tokens = ['vercel-token-0123456789'], teams = [] } = {}) {
+export async function startVercel({ tokens = ['vercel-token-0123456789'], teams = [], renewed = {} } = {}) {
   let deployments = [];
   let uploads = new Map();
   let build = BUILD;
 
-  const owner = ({ headers, query }) => ({
-    token: headers.authorization?.match(/^Bearer (\S+)$/)?.[1],
-    team: query.get('teamId') ?? query.get('slug'),
-  });
+  const owner = ({ headers, query }) => {
+    const token = headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
+    return { token: renewed[token] ?? token, team: query.get('teamId') ?? query.get('slug') };
+  };
   const key = ({ token, team }) => `${token}/${team ?? ''}`;
   const mine = (request) => deployments.filter((deployment) => deployment.owner === key(owner(request)) && !deployment.isDeleted);
   const uploaded = (request) => uploads.get(key(owner(request))) ?? new Map();
@@ -122,7 +122,7 @@ export async function startVercel({ tokens = ['vercel-token-0123456789'], teams 
     const deployment = {
       id: `dpl_${String(count).padStart(8, '0')}`, url: `${body.name}-${count}x.vercel.app`, owner: key({ token, team }), token, team,
       name: body.name, target: body.target, meta: body.meta ?? {}, framework: body.projectSettings?.framework,
-      files: Object.fromEntries(body.files.map((each) => [each.file, content(each)])), build, polls: 0, isDeleted: false,
+      files: Object.fromEntries(body.files.map((each) => [each.file, content(each)])), build, polls: 0, isDeleted: false, createdAt: 1_700_000_000_000 + count,
       get state() { return this.build.states[Math.min(this.polls, this.build.states.length) - 1] ?? 'QUEUED'; },
     };
     deployments.push(deployment);
@@ -142,8 +142,10 @@ export async function startVercel({ tokens = ['vercel-token-0123456789'], teams 
     const found = mine(request)
       .filter(({ name }) => !query.has('app') || name === query.get('app'))
       .filter(({ meta }) => marks.every(([name, value]) => meta[name] === value));
-    const shownOnes = found.reverse().slice(0, Number(query.get('limit') ?? 20));
-    return json(200, { deployments: shownOnes.map(({ id, url, name, state, meta }) => ({ uid: id, url, name, state, meta })), pagination: { count: shownOnes.length } });
+    const older = found.filter(({ createdAt }) => createdAt < Number(query.get('until') ?? Infinity)).sort((a, b) => b.createdAt - a.createdAt);
+    const shownOnes = older.slice(0, Math.min(Number(query.get('limit') ?? 20), 100));
+    const next = older.length > shownOnes.length ? shownOnes.at(-1).createdAt : null;
+    return json(200, { deployments: shownOnes.map(({ id, url, name, state, meta }) => ({ uid: id, url, name, state, meta })), pagination: { count: shownOnes.length, next } });
   }
 
   const named = (request, id) => mine(request).find((deployment) => deployment.id === id);

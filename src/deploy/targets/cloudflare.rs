@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Line, Order, Report, State};
 use crate::{
-    clouds::Source,
+    clouds::{Source, credentials::Credentials},
     deploy::site::{File, media_type},
     error::Error,
     platform::fetch::{self, Outgoing},
@@ -104,7 +104,9 @@ fn report(state: State, lines: Vec<Line>) -> Report {
 fn api<'a>(order: &Order<'a>) -> Api<'a> {
     let settings = order.settings;
     let base_url = &settings.clouds.cloudflare.base_url;
-    Api::new(base_url, &order.right.credentials, namespace(order), settings.timeouts.head_ms)
+    let Credentials { token, account } = &order.right.credentials;
+    let account = account.as_deref().unwrap_or_default();
+    Api::new(base_url, token, account, namespace(order), settings.timeouts.head_ms)
 }
 
 /// Of the Worker's own account alone: others have their own, or none.

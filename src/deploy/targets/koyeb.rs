@@ -62,11 +62,7 @@ pub(super) fn is_manifest(path: &str) -> bool {
 }
 
 fn client<'a>(order: &Order<'a>) -> Koyeb<'a> {
-    Koyeb {
-        base_url: &order.settings.clouds.koyeb.base_url,
-        token: &order.right.credentials.token,
-        timeout_ms: order.settings.timeouts.head_ms,
-    }
+    order.right.koyeb(order.settings)
 }
 
 /// Whether this may run by that right. What the Worker's own account can see

@@ -3,7 +3,9 @@
 //! `upstream`; `edge`, this Worker itself, is the room's own (hosting.rs).
 //!
 //! Whatever they do upstream is named after the project, so that doing it once
-//! more, after a crash anywhere in between, changes nothing.
+//! more, after a crash anywhere in between, leaves what once would have left:
+//! a deployment that is there is found again by its mark, or, at Cloudflare,
+//! the same script is put once more in its own place.
 
 mod cloudflare;
 pub(super) mod koyeb;
@@ -107,7 +109,7 @@ fn pause_ms(since_ms: i64) -> i64 {
 }
 
 /// A line for the deployment's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Line {
     /// `info` or `error`.
     pub(super) level: &'static str,

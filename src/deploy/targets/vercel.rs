@@ -14,6 +14,9 @@ use crate::{
 
 /// Deployments deleted at the same time: a Worker has six connections.
 const CONCURRENT_DELETIONS: usize = 4;
+/// Pages of a hundred deployments that one go looks through: a Worker may call
+/// others a thousand times.
+const PAGES: usize = 5;
 
 /// What we know of a deployment.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,12 +27,7 @@ struct Remote {
 }
 
 fn client<'a>(order: &Order<'a>) -> Vercel<'a> {
-    Vercel {
-        base_url: &order.settings.clouds.vercel.base_url,
-        token: &order.right.credentials.token,
-        team: order.right.credentials.account.as_deref(),
-        timeout_ms: order.settings.timeouts.head_ms,
-    }
+    order.right.vercel(order.settings)
 }
 
 pub(super) async fn push(order: &Order<'_>, files: &[File]) -> Result<Report, Error> {
@@ -71,14 +69,34 @@ pub(super) async fn poll(order: &Order<'_>, since_ms: i64) -> Result<Report, Err
 /// still answer at an address of its own.
 pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
     let vercel = client(order);
-    let mut ids = vercel.made_by_us(order.name).await?;
-    if let Ok(remote) = read_kept::<Remote>(order)
-        && !ids.contains(&remote.id)
-    {
-        ids.push(remote.id);
+    // Its mark may have been removed.
+    if let Ok(remote) = read_kept::<Remote>(order) {
+        vercel.delete(&remote.id).await?;
     }
-    let vercel = &vercel;
-    stream::iter(ids.iter().map(|id| async move { vercel.delete(id).await }))
+    let mut before = None;
+    for _ in 0..PAGES {
+        let made = vercel.made_by_us(order.name, before).await?;
+        delete(&vercel, &made.ids).await?;
+        if made.next.is_none() {
+            return Ok(());
+        }
+        before = made.next;
+    }
+    Err(unfinished())
+}
+
+/// Another go finds fewer of them.
+fn unfinished() -> Error {
+    Error::Upstream {
+        status: 503,
+        code: "upstream_busy",
+        detail: "Vercel has more deployments of this app than one go deletes".to_owned(),
+        retry_after_s: None,
+    }
+}
+
+async fn delete(vercel: &Vercel<'_>, ids: &[String]) -> Result<(), Error> {
+    stream::iter(ids.iter().map(|id| vercel.delete(id)))
         .buffer_unordered(CONCURRENT_DELETIONS)
         .try_collect::<Vec<()>>()
         .await

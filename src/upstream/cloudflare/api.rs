@@ -6,7 +6,6 @@ use worker::Method;
 
 use super::errors::{ApiError, Refusal};
 use crate::{
-    clouds::credentials::Credentials,
     platform::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
@@ -26,13 +25,19 @@ const DEADLINE_MS: u64 = 15_000;
 /// What wrangler asks for where the API has changed since.
 const SCRIPT_API_DATE: &str = "2025-08-01";
 
-/// The API, spoken to by one account's credentials.
-#[derive(Debug)]
+/// The API, spoken to for one account.
 pub(crate) struct Api<'a> {
     base_url: &'a str,
-    credentials: &'a Credentials,
+    token: &'a str,
+    account: &'a str,
     namespace: Option<&'a str>,
     deadline_ms: u64,
+}
+
+impl std::fmt::Debug for Api<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 /// What is sent.
@@ -56,15 +61,16 @@ struct Envelope {
 }
 
 impl<'a> Api<'a> {
-    /// `namespace` is one of Workers for Platforms; `deadline_ms` bounds each
+    /// `token` may act for `account`; `namespace` is one of Workers for Platforms; `deadline_ms` bounds each
     /// call, which has 15 s at most.
     pub(crate) fn new(
         base_url: &'a str,
-        credentials: &'a Credentials,
+        token: &'a str,
+        account: &'a str,
         namespace: Option<&'a str>,
         deadline_ms: u64,
     ) -> Self {
-        Self { base_url, credentials, namespace, deadline_ms: deadline_ms.min(DEADLINE_MS) }
+        Self { base_url, token, account, namespace, deadline_ms: deadline_ms.min(DEADLINE_MS) }
     }
 
     pub(super) fn namespace(&self) -> Option<&str> {
@@ -73,7 +79,7 @@ impl<'a> Api<'a> {
 
     /// The path of `rest` in the account.
     pub(super) fn in_account(&self, rest: &str) -> String {
-        format!("/accounts/{}/workers/{rest}", self.credentials.account.as_deref().unwrap_or_default())
+        format!("/accounts/{}/workers/{rest}", self.account)
     }
 
     /// The path of a script, or of something of it.
@@ -93,7 +99,7 @@ impl<'a> Api<'a> {
         path: &str,
         body: &Body,
     ) -> Result<T, Refusal> {
-        self.call_with(&self.credentials.token, method, path, body).await
+        self.call_with(self.token, method, path, body).await
     }
 
     /// [`Self::call`] with another token, such as an upload's.
@@ -117,7 +123,7 @@ impl<'a> Api<'a> {
             let again = retry::pause_ms(None, refusal.advice, attempt, jitter[0]);
             match again.filter(|_| refusal.may_pass()) {
                 Some(pause) => sleep(pause).await,
-                None => return Err(refusal.without(&[token, &self.credentials.token])),
+                None => return Err(refusal.without(&[token, self.token])),
             }
             attempt += 1;
         }

@@ -13,7 +13,7 @@ use worker::Method;
 use self::definition::{MARK, SERVICE};
 use super::{
     aws::ecr::Login,
-    provider::{Answer, Provider, busy, rejected, unauthorized},
+    provider::{Answer, Provider, busy, rejected, segment, unauthorized},
 };
 use crate::{error::Error, platform::fetch::Outgoing};
 
@@ -236,6 +236,14 @@ impl Koyeb<'_> {
         Ok(deployments.into_iter().find(has_mark).map(|deployment| deployment.id))
     }
 
+    /// Whether this account runs, or lately ran, the deployment of this mark in
+    /// the app of this name.
+    pub(crate) async fn has(&self, name: &str, mark: &str) -> Result<bool, Error> {
+        let Some(app) = self.find_app(name).await? else { return Ok(false) };
+        let Some(service) = self.service(&app).await? else { return Ok(false) };
+        Ok(self.marked(&service, mark).await?.is_some())
+    }
+
     /// Where a deployment stands.
     pub(crate) async fn state(&self, id: &str) -> Result<State, Error> {
         let path = format!("/v1/deployments/{}", segment(id));
@@ -369,11 +377,6 @@ fn unseen(kind: &str, name: &str) -> Error {
     rejected(format!(
         "Koyeb has an {kind} called {name} that this token cannot see: use a token of its organisation"
     ))
-}
-
-/// An id as one segment of a path, whatever a service has answered.
-fn segment(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
 }
 
 #[cfg(test)]

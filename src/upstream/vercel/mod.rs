@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use worker::Method;
 
-use super::provider::{Answer, Provider, busy, rejected, unauthorized};
+use super::provider::{Answer, Provider, busy, rejected, segment, unauthorized};
 use crate::{error::Error, platform::fetch::Outgoing};
 
 /// Files uploaded at the same time: a Worker has six connections.
@@ -73,6 +73,22 @@ struct Created {
 #[derive(Deserialize)]
 struct List {
     deployments: Vec<Listed>,
+    #[serde(default)]
+    pagination: Pagination,
+}
+
+#[derive(Deserialize, Default)]
+struct Pagination {
+    next: Option<i64>,
+}
+
+/// A page of the deployments of a project.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// Of those that we have made.
+    pub(crate) ids: Vec<String>,
+    /// Before which time the next page begins, if there is one.
+    pub(crate) next: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -129,23 +145,28 @@ impl Vercel<'_> {
     /// The id of the deployment that was made with this mark, if one was.
     pub(crate) async fn find(&self, name: &str, mark: &str) -> Result<Option<String>, Error> {
         let query = [("app", name), ("limit", "1"), (MARK_FILTER, mark)];
-        Ok(self.list(&query).await?.into_iter().next().map(|listed| listed.uid))
+        let found = self.list(&query).await?.deployments.into_iter().next();
+        Ok(found.map(|listed| listed.uid))
     }
 
-    /// The ids of deployments of this project that we have made, a hundred at
-    /// most.
-    pub(crate) async fn made_by_us(&self, name: &str) -> Result<Vec<String>, Error> {
-        let listed = self.list(&[("app", name), ("limit", "100")]).await?;
-        let ours = listed.into_iter().filter(|listed| listed.meta.contains_key(MARK));
-        Ok(ours.map(|listed| listed.uid).collect())
+    /// Which deployments of this project we have made, the youngest first: a
+    /// page of its list, from `before` on.
+    pub(crate) async fn made_by_us(&self, name: &str, before: Option<i64>) -> Result<Made, Error> {
+        let before = before.map(|before| before.to_string());
+        let mut query = vec![("app", name), ("limit", "100")];
+        query.extend(before.as_deref().map(|before| ("until", before)));
+        let listed = self.list(&query).await?;
+        let next = listed.pagination.next.filter(|_| !listed.deployments.is_empty());
+        let ours = listed.deployments.into_iter().filter(|listed| listed.meta.contains_key(MARK));
+        Ok(Made { ids: ours.map(|listed| listed.uid).collect(), next })
     }
 
-    async fn list(&self, query: &[(&str, &str)]) -> Result<Vec<Listed>, Error> {
+    async fn list(&self, query: &[(&str, &str)]) -> Result<List, Error> {
         let answer = self.provider().call(self.request(Method::Get, "/v6/deployments", query)).await?;
         match answer.status {
-            200 => Ok(self.provider().read::<List>(&answer)?.deployments),
+            200 => self.provider().read(&answer),
             // There is no such project.
-            404 => Ok(Vec::new()),
+            404 => Ok(List { deployments: Vec::new(), pagination: Pagination::default() }),
             _ => Err(self.refused(&answer)),
         }
     }
@@ -297,11 +318,6 @@ fn is_still_named(deployment: &Deployment, now: i64) -> bool {
 fn public_url(deployment: &Deployment) -> String {
     let name = deployment.alias.iter().min_by_key(|name| name.len()).unwrap_or(&deployment.url);
     format!("https://{}", name.trim_start_matches("https://"))
-}
-
-/// An id as one segment of a path, whatever a service has answered.
-fn segment(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
 }
 
 #[cfg(test)]

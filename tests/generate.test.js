@@ -345,6 +345,16 @@ test("a startup that is still in the making is not deployed, and a cancelled one
   }
 });
 
+test("a startup that needs a server does not go to where there is none unless it is told to", async () => {
+  const job = await ended(await generate());
+  const before = await rowCounts(hatch);
+  const response = await api("POST", `/api/deploy/${job.project_id}`);
+  assert.equal(response.status, 503);
+  assert.match((await response.json()).detail, /X-Vercel-Token/);
+  assert.deepEqual(await rowCounts(hatch), before);
+  assert.equal((await api("POST", `/api/deploy/${job.project_id}`, { target: "edge" })).status, 202);
+});
+
 test("a startup is deployed by its id, and goes with its project, package and all", async () => {
   claude.setAnswer(author([fenced({ "index.html": "<!doctype html><title>Plain</title>", "package.json": JSON.stringify({ name: "plain", version: "1.0.0", scripts: { build: "true", dev: "true", start: "true" } }) })]));
   const job = await ended(await generate("A plain page, no framework"));

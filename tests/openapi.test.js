@@ -51,6 +51,14 @@ test("A project's code is in the document as projects show it, and no other text
   }
 });
 
+test("What the document refers to is in it", () => {
+  const references = JSON.stringify(document).match(/(?<="\$ref":")[^"]+/g);
+  for (const reference of new Set(references)) {
+    const found = reference.replace("#/", "").split("/").reduce((at, key) => at?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], document);
+    assert.ok(reference.startsWith("#/") && found, reference);
+  }
+});
+
 test("Every example is what its schema says", () => {
   let examples = 0;
   for (const [place, content] of contents) {

@@ -11,7 +11,9 @@ use crate::{
     platform::{clock::now_ms, response::Response},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("No credentials are stored for this target");
+pub(super) const NOT_FOUND: Error = Error::NotFound(
+    "No credentials are stored for this target; there may be some for `cloudflare`, `vercel` and `koyeb`",
+);
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -34,6 +34,7 @@ use crate::{
     jobs,
     platform::{clock::now_ms, response::Response},
     store::{Database, Rows, projects},
+    upstream::vercel,
 };
 
 const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
@@ -136,7 +137,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 #[derive(Debug, Default, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StartupDeployment {
-    /// `vercel` where there is a credential for it, else `edge`.
+    /// `vercel` where there is a credential for it, else `edge`; without one,
+    /// 503 for what `edge` cannot run.
     #[serde(default)]
     #[garde(skip)]
     target: Option<Target>,
@@ -153,8 +155,7 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
     let target = match new.target {
         Some(target) => target,
-        None if has_vercel(&exchange, &database).await? => Target::Vercel,
-        None => Target::Edge,
+        None => default_target(project.code.as_deref(), &exchange, &database).await?,
     };
     if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
         return Ok(Begun::again(id, target).tell_startup());
@@ -167,15 +168,29 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
-/// Whether there is a credential for Vercel, whosever it is.
-async fn has_vercel(exchange: &Exchange, database: &Database) -> Result<bool, Error> {
+/// Vercel where there is a credential for it, whosever it is, else `edge`.
+///
+/// # Errors
+/// Without one, what is missing, for a startup that `edge` could not run.
+async fn default_target(
+    code: Option<&str>,
+    exchange: &Exchange,
+    database: &Database,
+) -> Result<Target, Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
     match credentials::find(Cloud::Vercel, user, header, settings, database).await {
-        Ok(_) => Ok(true),
-        Err(Error::NotConfigured { .. }) => Ok(false),
+        Ok(_) => Ok(Target::Vercel),
+        Err(Error::NotConfigured { .. }) if !code.is_some_and(needs_server) => Ok(Target::Edge),
         Err(error) => Err(error),
     }
+}
+
+/// Whether this is a Next.js app, and no page of it is finished.
+fn needs_server(code: &str) -> bool {
+    let Ok(code) = CodeMap::parse(code) else { return false };
+    let framework = code.get("package.json").and_then(vercel::framework);
+    framework == Some("nextjs") && !code.files().keys().any(|path| path.ends_with("index.html"))
 }
 
 /// What is half built must not be seen by anybody.

@@ -266,6 +266,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_prompt_is_of_the_kind_that_it_names() {
+        assert_eq!(read("AI scheduling tool for freelancers").noun, "booking");
+        assert_eq!(read("AI agent for support teams").noun, "task");
+    }
+
     proptest! {
         #[test]
         fn any_prompt_gives_an_idea_within_its_bounds(prompt in "(\\PC|\\pC|[ \n.]|called ){0,200}") {

@@ -418,7 +418,7 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
                'prompt', s.prompt, 'stack', json(s.stack), 'verified', json(iif(s.verified, 'true', 'false')),
                'marketing_assets', json_object(
                  'video', json(s.video),
-                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', ?4,
+                 'pitch_deck', json_object('deck_url', ?3 || '/decks/' || s.deck_token, 'slides', CAST(?4 AS INTEGER),
                    'status', iif(s.deck IS NULL, 'failed', 'completed'))),
                'launch_channels', json(s.channels),
                'competitors', json_extract(s.competitors, '$.competitors'),

@@ -2,7 +2,7 @@
 //! and the failures that follow from it) is not repeated here.
 
 use garde::Validate;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -101,7 +101,9 @@ impl Operation {
         about: &'static str,
         example: T,
     ) -> Self {
-        let schema = SchemaGenerator::default().subschema_for::<T>();
+        // A parameter has no place for definitions beside its schema.
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let schema = settings.into_generator().subschema_for::<T>();
         self.parameter(Parameter {
             name,
             place: "path",

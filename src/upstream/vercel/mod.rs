@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use worker::Method;
 
+pub(crate) use self::source::framework;
 use super::provider::{Answer, Provider, busy, rejected, segment, unauthorized};
 use crate::{error::Error, platform::fetch::Outgoing};
 

@@ -69,8 +69,10 @@ test("a model's name is no way to make up figures", async () => {
 });
 
 test("every answer tells how long it took", async () => {
-  assert.match((await hatch.api("GET", "/health")).headers.get("server-timing"), /^total;dur=\d+$/);
-  assert.match((await hatch.api("GET", "/nothing")).headers.get("server-timing"), /total;dur=\d+$/);
+  // A part that took no whole millisecond is left out.
+  const timing = /^([a-z]+;dur=\d+, )*total;dur=\d+$/;
+  assert.match((await hatch.api("GET", "/health")).headers.get("server-timing"), timing);
+  assert.match((await hatch.api("GET", "/nothing")).headers.get("server-timing"), timing);
 });
 
 test("a trace goes from the caller through the request to its job", async () => {

@@ -122,4 +122,13 @@ test("a package whose step never commits is deleted an hour later, and one in us
   const job = await ended(await generate());
   assert.deepEqual(await sql("SELECT * FROM unused_files"), []);
   assert.equal((await api("GET", `/api/download/${job.project_id}`)).status, 200);
+
+  // As by a consumer that was thought dead, and packages what another has packaged.
+  await sql("CREATE TRIGGER late BEFORE UPDATE OF archive ON startups BEGIN SELECT RAISE(ABORT, 'late'); END");
+  await sql("UPDATE startups SET status = 'processing' WHERE job_id = ?", job.job_id);
+  await sql("UPDATE jobs SET state = 'queued', step = 'packaging', attempts = 0, lease_owner = NULL, lease_until = 0 WHERE id = ?", job.job_id);
+  await env.JOBS.send(JSON.stringify({ v: 1, jobId: job.job_id }));
+  await until(async () => (await sql("SELECT 1 FROM job_logs WHERE job_id = ? AND message LIKE '%trying again%'", job.job_id)).length > 0);
+  assert.deepEqual(await sql("SELECT * FROM unused_files"), []);
+  await sql("DROP TRIGGER late");
 });

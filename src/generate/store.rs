@@ -183,6 +183,19 @@ pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &s
     )
 }
 
+/// Notes an archive before it is written, as unused from `since` on. Not one
+/// that is in use: whoever has lost the lease must not note what another has
+/// committed, for its bytes have the same key.
+pub(super) fn announced(id: &str, key: &str, since: i64) -> Statement {
+    sql!(
+        "INSERT OR REPLACE INTO unused_files (key, since) SELECT ?2, ?3
+         WHERE NOT EXISTS (SELECT 1 FROM startups WHERE id = ?1 AND json_extract(archive, '$.key') = ?2)",
+        id,
+        key,
+        since
+    )
+}
+
 /// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`.
 pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
     sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)

@@ -22,14 +22,9 @@ fn bucket(env: &Env) -> Result<Bucket, Error> {
     env.bucket(binding::FILES).map_err(failed)
 }
 
-/// How long a step has to commit that it uses what it wrote.
-const UNCLAIMED_MS: i64 = 60 * 60 * 1000;
-
-/// Notes that an object is about to be written, which the sweep deletes unless
-/// it is claimed within the hour.
-pub(crate) fn announce(key: &str, now: i64) -> Statement {
-    sql!("INSERT OR REPLACE INTO unused_files (key, since) VALUES (?1, ?2)", key, now + UNCLAIMED_MS)
-}
+/// How long a step has to commit that it uses what it wrote, and noted before
+/// in `unused_files`; then the sweep deletes it.
+pub(crate) const UNCLAIMED_MS: i64 = 60 * 60 * 1000;
 
 /// That an object is used, for the batch that writes who uses it.
 pub(crate) fn claim(key: &str) -> Statement {

@@ -78,7 +78,7 @@ export function settled(hatch, projectId) {
 }
 
 /** The first truthy value of `look`, which is asked until there is one. */
-export async function until(look, { seconds = 20 } = {}) {
+export async function until(look, { seconds = 60 } = {}) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end; await setTimeout(20)) {
     const found = await look();
     if (found) return found;

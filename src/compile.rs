@@ -1,5 +1,5 @@
-//! TypeScript and JSX become what a browser runs, and code is checked for
-//! syntax, by the compiler: a crate and a Worker of its own (`compiler/`),
+//! TypeScript and JSX become what a browser runs, and code that npm is to
+//! build is checked, by the compiler: a crate and a Worker of its own (`compiler/`),
 //! asked over a service binding.
 
 use std::{collections::BTreeMap, fmt};
@@ -18,8 +18,6 @@ use crate::{
 const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
 /// What a browser cannot run as it is.
 const SOURCES: &[&str] = &["tsx", "jsx", "ts", "mts", "vue", "svelte", "astro"];
-/// What the compiler reads.
-const MODULES: &[&str] = &["tsx", "jsx", "ts", "mts", "js", "mjs"];
 /// More than any code map becomes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Until its answer begins, and again until it has ended: the largest project
@@ -121,14 +119,15 @@ pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, Bu
     })
 }
 
-/// Parses every `.ts`, `.tsx`, `.js` and `.jsx` module (`.mts` and `.mjs`
-/// too): empty when all of them are good. Imports are not looked at.
+/// What would fail a build by npm: modules that do not parse, imports that
+/// lead nowhere, and hooks in what Next.js runs on the server. The first 40,
+/// in the order of their paths; empty when all is good.
 ///
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached. Code that is too
 /// deeply nested for it is a diagnostic, not an error.
 pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, Error> {
-    let task = Task::Check { files: code.iter().filter(|(path, _)| is_module(path)).collect() };
+    let task = Task::Check { files: code.iter().collect() };
     Ok(match ask(&task, env).await? {
         Answer::Checked { diagnostics } => diagnostics,
         _ => vec![broken()],
@@ -218,10 +217,6 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
 
 fn is_source(path: &str) -> bool {
     SOURCES.contains(&extension(path))
-}
-
-fn is_module(path: &str) -> bool {
-    MODULES.contains(&extension(path))
 }
 
 fn extension(path: &str) -> &str {

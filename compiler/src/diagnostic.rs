@@ -20,6 +20,8 @@ pub(crate) struct Diagnostic {
 const WIDTH: usize = 100;
 /// Of a longer line, so many before the place.
 const BEFORE: usize = 60;
+/// Characters of a message: names in it are the project's, and may be of any length.
+const MESSAGE: usize = 400;
 
 impl Diagnostic {
     pub(crate) fn of_project(message: impl Into<String>) -> Self {
@@ -27,13 +29,37 @@ impl Diagnostic {
     }
 
     pub(crate) fn of_file(path: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line: 0, column: 0, message: message.into(), frame: String::new() }
+        let message = short(message.into());
+        Self { path: path.to_owned(), line: 0, column: 0, message, frame: String::new() }
     }
 
     /// At a byte of `source`; one past its end counts as its end.
     pub(crate) fn at(path: &str, source: &str, offset: usize, message: impl Into<String>) -> Self {
         let (line, column) = position(source, offset);
         Self { line, column, frame: frame(source, line, column), ..Self::of_file(path, message) }
+    }
+
+    /// In the order of the files, each once, and of very many the first and how many there are more.
+    pub(crate) fn bounded(mut wrong: Vec<Self>, most: usize) -> Vec<Self> {
+        wrong.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
+        wrong.dedup();
+        let more = wrong.len().saturating_sub(most);
+        wrong.truncate(most);
+        if more > 0 {
+            wrong.push(Self::of_project(format!("{more} more errors are not shown")));
+        }
+        wrong
+    }
+}
+
+/// On one line, and not too long for one.
+fn short(message: String) -> String {
+    match message.chars().nth(MESSAGE) {
+        None if !message.contains(char::is_control) => message,
+        end => {
+            let kept = message.chars().take(MESSAGE).map(|c| if c.is_control() { ' ' } else { c });
+            kept.chain(end.map(|_| '…')).collect()
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Worker's Wasm when an isolate starts, needed or not: in the main Worker it
 //! would cost every first answer 10 to 15 ms.
 
+mod check;
 mod css;
 mod diagnostic;
 mod graph;
@@ -36,7 +37,7 @@ enum Task {
     /// Makes a site of the files.
     #[serde(rename_all = "camelCase")]
     Compile { files: BTreeMap<String, String>, cdn: String, tailwind: Urls },
-    /// Looks at the syntax of the modules.
+    /// Looks whether npm can build them: syntax, imports, what of Next.js runs where.
     Check { files: BTreeMap<String, String> },
 }
 
@@ -78,7 +79,7 @@ fn done(task: Task) -> Answer {
             Made::Site { files, notes } => Answer::Site { files: files.into_iter().collect(), notes },
             Made::Wrong(diagnostics) => Answer::Wrong { diagnostics },
         },
-        Task::Check { files } => Answer::Checked { diagnostics: site::check(&files) },
+        Task::Check { files } => Answer::Checked { diagnostics: check::check(&files) },
     }
 }
 

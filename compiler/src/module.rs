@@ -97,11 +97,6 @@ pub(crate) fn compile(
     Ok(Compiled { code: Codegen::new().build(&program).code, reads_env, exports })
 }
 
-/// What is wrong with the syntax of the module at `path`.
-pub(crate) fn check(path: &str, source: &str) -> Vec<Diagnostic> {
-    parse(&Allocator::default(), path, source).err().unwrap_or_default()
-}
-
 /// What a module of plain JavaScript imports; none when it is not plain JavaScript.
 pub(crate) fn imports(source: &str) -> Option<Vec<String>> {
     let allocator = Allocator::default();
@@ -119,7 +114,11 @@ pub(crate) fn is_jsx(source: &str) -> bool {
     !Parser::new(&allocator, source, SourceType::mjs().with_jsx(true)).parse().diagnostics.has_errors()
 }
 
-fn parse<'a>(
+/// Parses a module and checks what its grammar does not: names that are declared twice, and the like.
+///
+/// # Errors
+/// All that is wrong with its syntax.
+pub(crate) fn parse<'a>(
     allocator: &'a Allocator,
     path: &str,
     source: &'a str,
@@ -141,8 +140,9 @@ fn parse<'a>(
 /// JSX is read in `.js` as well: many templates have it there.
 fn source_type(path: &str) -> SourceType {
     match path::extension(path) {
-        "ts" | "mts" => SourceType::ts(),
+        "ts" | "mts" | "cts" => SourceType::ts(),
         "tsx" => SourceType::tsx(),
+        "cjs" => SourceType::cjs(),
         _ => SourceType::mjs().with_jsx(true),
     }
 }
@@ -283,6 +283,10 @@ mod tests {
 
     const OPTIONS: Options<'_> = Options { jsx: "react", decorators: false };
 
+    fn wrong(path: &str, source: &str) -> Vec<Diagnostic> {
+        parse(&Allocator::default(), path, source).err().unwrap_or_default()
+    }
+
     fn compiled(path: &str, source: &str) -> Compiled {
         let mut import = |asked: Asked<'_>| Ok(Import::From(format!("{}!", asked.specifier)));
         compile(path, source, &OPTIONS, &mut import).unwrap()
@@ -323,11 +327,11 @@ mod tests {
 
     #[test]
     fn a_syntax_error_has_its_place() {
-        let wrong = check("src/App.tsx", "const a = 1;\nreturn <div>\n");
+        let wrong = wrong("src/App.tsx", "const a = 1;\nreturn <div>\n");
         let first = &wrong[0];
         assert_eq!((first.path.as_str(), first.line > 0), ("src/App.tsx", true));
         assert!(first.frame.contains('^') && !first.message.is_empty());
-        assert!(check("a.ts", "let x = 1; let x = 2;")[0].message.contains('x'), "redeclared");
+        assert!(self::wrong("a.ts", "let x = 1; let x = 2;")[0].message.contains('x'), "redeclared");
     }
 
     #[test]
@@ -352,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_parentheses_are_refused() {
-        let wrong = check("a.ts", &"(".repeat(100_000));
+        let wrong = wrong("a.ts", &"(".repeat(100_000));
         assert!(wrong[0].message.contains("nested too deeply") && wrong[0].frame.len() < 500);
     }
 

@@ -5,44 +5,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{diagnostic::Diagnostic, json};
 
 /// Where there is no version to be found, that of the day this was written.
 const REACT_VERSION: &str = "19";
-/// Node's own modules (https://nodejs.org/api/), which no browser has.
+/// Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which no browser has.
 const NODE_MODULES: &[&str] = &[
     "assert",
     "async_hooks",
     "buffer",
     "child_process",
     "cluster",
+    "console",
+    "constants",
     "crypto",
     "dgram",
+    "diagnostics_channel",
     "dns",
+    "domain",
     "events",
     "fs",
     "http",
     "http2",
     "https",
+    "inspector",
     "module",
     "net",
     "os",
     "path",
     "perf_hooks",
     "process",
+    "punycode",
     "querystring",
     "readline",
+    "repl",
+    "sqlite",
     "stream",
     "string_decoder",
+    "sys",
+    "test",
     "timers",
     "tls",
+    "trace_events",
     "tty",
     "url",
     "util",
     "v8",
     "vm",
+    "wasi",
     "worker_threads",
     "zlib",
 ];
@@ -56,6 +68,8 @@ pub(crate) struct Manifest {
     listed: BTreeMap<String, String>,
     /// Exact version by name.
     locked: BTreeMap<String, String>,
+    /// What its own `#` imports begin with: the keys of `imports`, up to their `*`.
+    mapped: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -65,6 +79,8 @@ struct PackageJson {
     dependencies: BTreeMap<String, String>,
     dev_dependencies: BTreeMap<String, String>,
     peer_dependencies: BTreeMap<String, String>,
+    optional_dependencies: BTreeMap<String, String>,
+    imports: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -78,22 +94,36 @@ struct Locked {
 }
 
 impl Manifest {
-    pub(crate) fn read(files: &BTreeMap<String, String>) -> Result<Self, Diagnostic> {
-        let Some(text) = files.get("package.json") else { return Ok(Self::default()) };
+    /// That of a folder (with its slash), empty where there is none.
+    ///
+    /// # Errors
+    /// Why it cannot be read, and where.
+    pub(crate) fn read(files: &BTreeMap<String, String>, folder: &str) -> Result<Self, Diagnostic> {
+        let path = format!("{folder}package.json");
+        let Some(text) = files.get(&path) else { return Ok(Self::default()) };
         let package: PackageJson = serde_json::from_str(text).map_err(|error| {
             let line_start =
                 text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
             let offset = line_start + error.column().saturating_sub(1);
-            Diagnostic::at("package.json", text, offset, format!("not a valid package.json: {error}"))
+            Diagnostic::at(&path, text, offset, format!("not a valid package.json: {error}"))
         })?;
         let mut listed = package.peer_dependencies;
+        listed.extend(package.optional_dependencies);
         listed.extend(package.dev_dependencies);
         listed.extend(package.dependencies);
-        let lock: Option<Lock> = files.get("package-lock.json").and_then(|text| json::lenient(text));
+        let lock: Option<Lock> =
+            files.get(&format!("{folder}package-lock.json")).and_then(|text| json::lenient(text));
         let locked = lock.into_iter().flat_map(|lock| lock.packages).filter_map(|(path, locked)| {
             Some((path.strip_prefix("node_modules/")?.to_owned(), locked.version?))
         });
-        Ok(Self { exists: true, name: package.name, listed, locked: locked.collect() })
+        let until_star = |key: &String| key.split('*').next().unwrap_or_default().to_owned();
+        let mapped = package.imports.keys().map(until_star).collect();
+        Ok(Self { exists: true, name: package.name, listed, locked: locked.collect(), mapped })
+    }
+
+    /// Whether its `imports` say what a specifier with `#` is (https://nodejs.org/api/packages.html#subpath-imports).
+    pub(crate) fn maps(&self, specifier: &str) -> bool {
+        specifier.starts_with('#') && self.mapped.iter().any(|prefix| specifier.starts_with(prefix))
     }
 
     pub(crate) fn lists(&self, name: &str) -> bool {
@@ -127,11 +157,16 @@ fn pinned(range: &str) -> Option<String> {
     (is_version && !matches!(version, "" | "x" | "latest")).then(|| version.to_owned())
 }
 
-/// A bare specifier: the package's name and the path in it.
-pub(crate) fn parts(specifier: &str) -> Option<(&str, &str)> {
+/// The package of a bare specifier: `@scope/name` of `@scope/name/path`.
+pub(crate) fn name(specifier: &str) -> &str {
     let slashes = if specifier.starts_with('@') { 2 } else { 1 };
     let end = specifier.match_indices('/').nth(slashes - 1).map_or(specifier.len(), |(at, _)| at);
-    let (name, path) = specifier.split_at_checked(end)?;
+    specifier.get(..end).unwrap_or(specifier)
+}
+
+/// A bare specifier: the package's name and the path in it.
+pub(crate) fn parts(specifier: &str) -> Option<(&str, &str)> {
+    let (name, path) = specifier.split_at_checked(name(specifier).len())?;
     let local = name.strip_prefix('@').map_or(Some(name), |scoped| {
         scoped.split_once('/').filter(|(scope, _)| !scope.is_empty()).map(|(_, local)| local)
     })?;
@@ -148,7 +183,7 @@ pub(crate) fn refusal(manifest: &Manifest, specifier: &str) -> Option<String> {
             "cannot find \"{specifier}\": it is neither a file of this project nor a package's name"
         ));
     };
-    if node.is_some() || (NODE_MODULES.contains(&name) && !manifest.lists(name)) {
+    if node.is_some() || (is_of_node(name) && !manifest.lists(name)) {
         return Some(format!("\"{specifier}\" is a module of Node.js, which a browser does not have"));
     }
     if name == "next" {
@@ -158,11 +193,20 @@ pub(crate) fn refusal(manifest: &Manifest, specifier: &str) -> Option<String> {
     }
     // What compiled JSX and decorators import need not be listed.
     let implied = matches!(name, "react" | "react-dom" | "@oxc-project/runtime");
-    (manifest.exists && !implied && !manifest.lists(name)).then(|| {
-        format!(
-            "\"{specifier}\" is not in package.json: add \"{name}\" to its dependencies, or remove the import"
-        )
-    })
+    (manifest.exists && !implied && !manifest.lists(name)).then(|| unlisted(specifier))
+}
+
+/// What is said of a package that no package.json names.
+pub(crate) fn unlisted(specifier: &str) -> String {
+    let name = name(specifier);
+    format!(
+        "\"{specifier}\" is not in package.json: add \"{name}\" to its dependencies, or remove the import"
+    )
+}
+
+/// Whether `fs/promises`, without its `node:`, is Node's.
+pub(crate) fn is_of_node(specifier: &str) -> bool {
+    specifier.split('/').next().is_some_and(|name| NODE_MODULES.contains(&name))
 }
 
 /// Where a CDN has packages.
@@ -233,7 +277,7 @@ mod tests {
     use super::*;
 
     fn manifest(json: &str) -> Manifest {
-        Manifest::read(&[("package.json".to_owned(), json.to_owned())].into()).unwrap()
+        Manifest::read(&[("package.json".to_owned(), json.to_owned())].into(), "").unwrap()
     }
 
     fn imports(manifest: &Manifest, specifiers: &[&str]) -> BTreeMap<String, String> {
@@ -268,7 +312,7 @@ mod tests {
         let files =
             [("package.json", r#"{"dependencies":{"react":"^18.0.0"}}"#), ("package-lock.json", lock)];
         let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
-        assert_eq!(Manifest::read(&files.into()).unwrap().version("react").as_deref(), Some("18.2.0"));
+        assert_eq!(Manifest::read(&files.into(), "").unwrap().version("react").as_deref(), Some("18.2.0"));
     }
 
     #[test]
@@ -317,7 +361,7 @@ mod tests {
     #[test]
     fn a_broken_manifest_says_where() {
         let files = [("package.json".to_owned(), "{\n  \"name\": 7\n}".to_owned())].into();
-        let error = Manifest::read(&files).unwrap_err();
+        let error = Manifest::read(&files, "").unwrap_err();
         assert_eq!((error.path.as_str(), error.line), ("package.json", 2));
     }
 

@@ -30,9 +30,9 @@ impl Project {
     /// # Errors
     /// A package.json that cannot be read.
     pub(crate) fn read(files: BTreeMap<String, String>) -> Result<Self, Diagnostic> {
-        let manifest = Manifest::read(&files)?;
+        let manifest = Manifest::read(&files, "")?;
         let options = resolve::ts_options(|path| files.get(path).cloned());
-        let aliases = Aliases::new(&options);
+        let aliases = Aliases::new("", &options);
         let usual = if manifest.is_preact() { "preact" } else { "react" };
         let jsx = options.jsx_import_source.unwrap_or_else(|| usual.to_owned());
         let decorators = options.experimental_decorators;

@@ -1,6 +1,8 @@
 //! What an import means: a file of the project, by the rules of Vite and of
 //! TypeScript's bundler mode, or a package.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::{json, package, path, plan, project::Project};
@@ -24,15 +26,16 @@ pub(crate) enum Target {
 /// `paths` and `baseUrl` of tsconfig.json or jsconfig.json.
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
-    /// Before and after the `*`, and what stands for it, in the order of the file.
+    /// Pattern and target, in the order of the file.
     paths: Vec<(String, String)>,
     base: Option<String>,
 }
 
+/// tsconfig.json or jsconfig.json, <https://www.typescriptlang.org/tsconfig>.
 #[derive(Deserialize, Default)]
-struct TsConfig {
+pub(crate) struct TsConfig {
     #[serde(rename = "compilerOptions", default)]
-    options: TsOptions,
+    pub(crate) options: TsOptions,
 }
 
 #[derive(Deserialize, Default, Clone)]
@@ -58,33 +61,46 @@ pub(crate) fn ts_options(read: impl Fn(&str) -> Option<String>) -> TsOptions {
 }
 
 impl Aliases {
-    pub(crate) fn new(options: &TsOptions) -> Self {
-        let base = options.base_url.as_deref().and_then(|base| path::join("", base));
+    /// Those of the configuration of a folder (with its slash).
+    pub(crate) fn new(folder: &str, options: &TsOptions) -> Self {
+        let base = options.base_url.as_deref().and_then(|base| path::join(folder, base));
         let mut paths = Vec::new();
         for (pattern, targets) in options.paths.iter().flatten() {
             for target in targets.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
-                let target = path::join(base.as_deref().unwrap_or_default(), target);
+                let target = path::join(base.as_deref().unwrap_or(folder), target);
                 paths.extend(target.map(|target| (pattern.clone(), target)));
             }
         }
         Self { paths, base }
     }
 
+    /// What a specifier stands for, by the patterns that are made for it.
+    pub(crate) fn mapped(&self, specifier: &str) -> Vec<String> {
+        let own = self.paths.iter().filter(|(pattern, _)| pattern != EVERYTHING);
+        own.filter_map(|(pattern, target)| substituted(pattern, target, specifier)).collect()
+    }
+
+    /// What it may stand for if it is not a package: below `baseUrl`, or by the pattern for everything.
+    pub(crate) fn below_base(&self, specifier: &str) -> Vec<String> {
+        let all = self.paths.iter().filter(|(pattern, _)| pattern == EVERYTHING);
+        let all = all.filter_map(|(pattern, target)| substituted(pattern, target, specifier));
+        all.chain(self.base.as_deref().and_then(|base| path::join(base, specifier))).collect()
+    }
+
     /// The paths that a specifier may stand for, the likeliest first.
     fn candidates(&self, specifier: &str) -> Vec<String> {
-        let mut candidates: Vec<String> = self
-            .paths
-            .iter()
-            .filter_map(|(pattern, target)| substituted(pattern, target, specifier))
-            .collect();
+        let mut candidates = self.mapped(specifier);
         // What everybody means by it, whose tsconfig.json was left out.
         if let Some(rest) = specifier.strip_prefix("@/").or_else(|| specifier.strip_prefix("~/")) {
             candidates.extend([format!("src/{rest}"), rest.to_owned()]);
         }
-        candidates.extend(self.base.as_deref().and_then(|base| path::join(base, specifier)));
+        candidates.extend(self.below_base(specifier));
         candidates
     }
 }
+
+/// The pattern that every specifier fits.
+const EVERYTHING: &str = "*";
 
 fn substituted(pattern: &str, target: &str, specifier: &str) -> Option<String> {
     let Some((before, after)) = pattern.split_once('*') else {
@@ -104,8 +120,7 @@ pub(crate) fn resolve(project: &Project, importer: &str, specifier: &str) -> Res
     }
     let (wanted, query) = specifier.split_once('?').unwrap_or((specifier, ""));
     let file = |path| Target::File { path, query: query.to_owned() };
-    let is_relative =
-        wanted == "." || wanted == ".." || wanted.starts_with("./") || wanted.starts_with("../");
+    let is_relative = is_relative(wanted);
     let candidates = if is_relative {
         path::join(path::folder(importer), wanted).into_iter().collect()
     } else if let Some(rooted) = wanted.strip_prefix('/') {
@@ -113,13 +128,13 @@ pub(crate) fn resolve(project: &Project, importer: &str, specifier: &str) -> Res
     } else {
         project.aliases.candidates(wanted)
     };
-    if let Some(found) = candidates.iter().find_map(|path| locate(project, path)) {
-        return Ok(file(found));
+    if let Some(found) = candidates.iter().find_map(|path| locate(&project.files, path)) {
+        return Ok(file(found.to_owned()));
     }
     let is_path =
         is_relative || wanted.starts_with('/') || wanted.starts_with("@/") || wanted.starts_with("~/");
     if is_path {
-        return Err(missing(project, specifier, candidates.first().map(String::as_str)));
+        return Err(missing(&project.files, specifier, candidates.first().map(String::as_str)));
     }
     if plan::gives(&project.provided, specifier) {
         return Ok(Target::Url);
@@ -134,33 +149,31 @@ fn has_scheme(specifier: &str) -> bool {
     ["http:", "https:", "data:", "blob:"].iter().any(|scheme| specifier.starts_with(scheme))
 }
 
+pub(crate) fn is_relative(specifier: &str) -> bool {
+    matches!(specifier, "." | "..") || specifier.starts_with("./") || specifier.starts_with("../")
+}
+
 /// The file that a path without extension, or of a folder, stands for.
-fn locate(project: &Project, path: &str) -> Option<String> {
-    let exists = |path: &String| project.files.contains_key(path);
-    if exists(&path.to_owned()) {
-        return Some(path.to_owned());
-    }
+pub(crate) fn locate<'f>(files: &'f BTreeMap<String, String>, path: &str) -> Option<&'f str> {
     let written = WRITTEN_AS.iter().filter_map(|(extension, sources)| {
         Some((path.strip_suffix(extension)?.strip_suffix('.')?, *sources))
     });
-    let mut sources =
+    let sources =
         written.flat_map(|(stem, sources)| sources.iter().map(move |source| format!("{stem}.{source}")));
-    if let Some(found) = sources.find(exists) {
-        return Some(found);
-    }
     let folder = if path.is_empty() { "index".to_owned() } else { format!("{path}/index") };
-    let stems = [path, &folder].map(str::to_owned);
-    stems
-        .iter()
-        .flat_map(|stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}")))
-        .find(exists)
+    let stems = [path.to_owned(), folder];
+    let extended =
+        stems.iter().flat_map(|stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}")));
+    let mut candidates = std::iter::once(path.to_owned()).chain(sources).chain(extended);
+    candidates.find_map(|path| files.get_key_value(&path)).map(|(path, _)| path.as_str())
 }
 
-fn missing(project: &Project, specifier: &str, path: Option<&str>) -> String {
+/// That there is no file at `path`, which `specifier` stands for (none: it leads out), and which one may be meant.
+pub(crate) fn missing(files: &BTreeMap<String, String>, specifier: &str, path: Option<&str>) -> String {
     let Some(path) = path else { return format!("\"{specifier}\" leads out of the project") };
     let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_lowercase();
     let wanted = if path::extension(path).is_empty() { path.to_lowercase() } else { stem(path) };
-    let alike = project.files.keys().find(|other| stem(other) == wanted);
+    let alike = files.keys().find(|other| stem(other) == wanted);
     let hint = alike.map(|other| format!("; did you mean {other}? File names are case-sensitive"));
     format!("cannot find \"{specifier}\": there is no {path}{}", hint.unwrap_or_default())
 }

@@ -6,7 +6,6 @@ use crate::{
     css,
     diagnostic::Diagnostic,
     graph::{Graph, served},
-    module,
     package::{self, Cdn},
     page::{self, Shared},
     path,
@@ -61,7 +60,7 @@ pub(crate) fn make(files: &BTreeMap<String, String>, cdn: &str, tailwind: &Urls)
             Err(wrong) => Made::Wrong(vec![wrong]),
         };
         return match made {
-            Made::Wrong(wrong) => Made::Wrong(bounded(wrong, &root)),
+            Made::Wrong(wrong) => Made::Wrong(Diagnostic::bounded(below(wrong, &root), MOST)),
             made => made,
         };
     }
@@ -72,6 +71,14 @@ pub(crate) fn make(files: &BTreeMap<String, String>, cdn: &str, tailwind: &Urls)
         Some(nothing) => Made::Wrong(vec![nothing]),
         None => Made::Plain,
     }
+}
+
+/// With paths as the project's owner knows them.
+fn below(mut wrong: Vec<Diagnostic>, root: &str) -> Vec<Diagnostic> {
+    for diagnostic in wrong.iter_mut().filter(|diagnostic| !diagnostic.path.is_empty()) {
+        diagnostic.path.insert_str(0, root);
+    }
+    wrong
 }
 
 /// Where a project may begin: at the root, or in a folder with a manifest or a page.
@@ -167,25 +174,4 @@ fn statics(project: &Project) -> BTreeMap<String, String> {
             (served(path).to_owned(), text)
         })
         .collect()
-}
-
-/// The first of very many, with their paths as the project's owner knows them.
-fn bounded(mut wrong: Vec<Diagnostic>, root: &str) -> Vec<Diagnostic> {
-    wrong.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
-    wrong.dedup();
-    let more = wrong.len().saturating_sub(MOST);
-    wrong.truncate(MOST);
-    for diagnostic in wrong.iter_mut().filter(|diagnostic| !diagnostic.path.is_empty()) {
-        diagnostic.path.insert_str(0, root);
-    }
-    if more > 0 {
-        wrong.push(Diagnostic::of_project(format!("{more} more errors are not shown")));
-    }
-    wrong
-}
-
-/// What is wrong with the syntax of every module among `files`.
-pub(crate) fn check(files: &BTreeMap<String, String>) -> Vec<Diagnostic> {
-    let modules = files.iter().filter(|(path, _)| project::is_module(path));
-    bounded(modules.flat_map(|(path, text)| module::check(path, text)).collect(), "")
 }

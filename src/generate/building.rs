@@ -203,8 +203,8 @@ fn product_name(code: &CodeMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// A syntax error, with the lines around it.
-fn syntax(found: Diagnostic) -> Problem {
+/// What the compiler has found, with the lines around it.
+fn of_code(found: Diagnostic) -> Problem {
     let message = match found.frame.is_empty() {
         true => found.message,
         false => format!("{}\n{}", found.message, found.frame),
@@ -216,8 +216,8 @@ fn syntax(found: Diagnostic) -> Problem {
 async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome, Error> {
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
-    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(syntax));
     problems.extend(verify::verify(turn.code.files()));
+    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(of_code));
     problems.truncate(verify::MAX_PROBLEMS);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;

@@ -1,15 +1,11 @@
-//! Whether a generated application can be built and given away. Pure.
+//! Whether a generated application can be given away, and has what npm needs. Pure. Whether its modules parse, and their
+//! imports lead somewhere, is the compiler's to say ([`crate::compile::check`]).
 //!
 //! Every rule says what is wrong and what to write instead, and can be met by writing files: a model that repairs an
 //! application cannot delete one.
 
-mod client;
-mod imports;
-mod jsonc;
 mod manifest;
-mod resolve;
 mod secrets;
-mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::line::one_line;
 use crate::code::safe_path;
-use resolve::Resolver;
 
 /// The most files of an application.
 pub(crate) const MAX_FILES: usize = 400;
@@ -83,9 +78,6 @@ pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
     problems.extend(files.iter().flat_map(|(path, text)| of_a_secret(path, text)));
     problems.extend(files.iter().filter_map(|(path, text)| content(path, text)));
     problems.extend(manifest::problems(files));
-    let resolver = Resolver::new(files);
-    problems.extend(files.iter().flat_map(|(path, text)| of_imports(&resolver, path, text)));
-    problems.extend(client::problems(files, &resolver));
     bounded(problems)
 }
 
@@ -159,24 +151,6 @@ fn of_a_secret(path: &str, text: &str) -> Vec<Problem> {
     found.map(told).collect()
 }
 
-fn of_imports(resolver: &Resolver<'_>, path: &str, text: &str) -> Vec<Problem> {
-    let Some(jsx) = may_hold_jsx(path) else { return Vec::new() };
-    let told = |import: imports::Import<'_>| {
-        let message = resolver.problem(path, &import)?;
-        Some(Problem::new(path, Some(import.line), message))
-    };
-    imports::imports(text, jsx).into_iter().filter_map(told).take(MAX_OF_A_FILE).collect()
-}
-
-/// Of a file of JavaScript or TypeScript.
-fn may_hold_jsx(path: &str) -> Option<bool> {
-    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
-        "ts" | "mts" | "cts" => Some(false),
-        "tsx" | "jsx" | "js" | "mjs" | "cjs" => Some(true),
-        _ => None,
-    }
-}
-
 /// A name of theirs in a message of ours.
 fn shown(name: &str) -> String {
     one_line(name, SHOWN_CHARS).replace('`', "'")
@@ -215,12 +189,6 @@ mod tests {
     #[test]
     fn each_rule_is_told_at_its_place() {
         for (path, text, told) in [
-            ("app/x.tsx", "\nimport a from './nowhere'", "app/x.tsx:2: imports `./nowhere`"),
-            (
-                "app/x.tsx",
-                "import a from 'lodash'",
-                "app/x.tsx:1: imports `lodash`, and package.json has no `lodash`",
-            ),
             ("package.json", "{", "package.json:1: is not valid JSON"),
             ("content/site.json", "{\n", "content/site.json:2: is not valid JSON"),
             ("/etc/passwd", "", "/etc/passwd: path is absolute"),
@@ -249,15 +217,14 @@ mod tests {
 
     #[test]
     fn the_caps_hold() {
-        let many: BTreeMap<String, String> =
-            (0..3_000).map(|n| (format!("{n}.ts"), "import 'x'".to_owned())).collect();
+        let many: BTreeMap<String, String> = (0..3_000).map(|n| (format!("{n}.ts"), String::new())).collect();
         assert_eq!(verify(&many).len(), 1);
         assert!(verify(&many)[0].message.contains("3000 files, and at most 400"));
         assert!(with("a.txt", &"a".repeat(MAX_FILE_BYTES + 1))[0].contains("write it shorter"));
         assert!(with("a.txt", &"a".repeat(MAX_TOTAL_BYTES))[0].contains("bytes together"));
         assert!(verify(&BTreeMap::new())[0].message.contains("no files"));
         let broken: BTreeMap<String, String> =
-            (0..100).map(|n| (format!("{n}.ts"), "import './x'".to_owned())).collect();
+            (0..100).map(|n| (format!("{n}.ts"), "\0".to_owned())).collect();
         let problems = verify(&broken);
         assert_eq!(problems.len(), MAX_PROBLEMS);
         assert!(problems[MAX_PROBLEMS - 1].message.starts_with("and "), "{:?}", problems.last());

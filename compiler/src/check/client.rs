@@ -1,16 +1,17 @@
-//! What of a Next.js application runs in the browser, and says so: a component of the App Router is the server's until its
-//! file, or one that leads to it, begins with `'use client'`. Next.js fails the build over each of these, and it is what
-//! models forget most: <https://nextjs.org/docs/app/building-your-application/rendering/client-components>.
+//! What of a Next.js application runs in the browser, and says so: a
+//! component of the App Router is the server's until its file, or one that
+//! leads to it, begins with `'use client'`. Next.js fails the build over each
+//! of these, and it is what models forget most:
+//! <https://nextjs.org/docs/app/building-your-application/rendering/client-components>.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    MAX_OF_A_FILE, Problem,
-    imports::{Import, imports},
-    may_hold_jsx,
-    resolve::Resolver,
-    tokens::{Token, Tokens},
+    MOST_OF_A_FILE,
+    reading::{Import, Module},
+    resolver::Resolver,
 };
+use crate::diagnostic::Diagnostic;
 
 /// What modules have for the browser alone; the list is that of Next.js' compiler, and its hooks of the router.
 const OF_THE_BROWSER: &[(&str, &[&str])] = &[
@@ -52,48 +53,40 @@ const OF_THE_BROWSER: &[(&str, &[&str])] = &[
 const OF_THE_SERVER: [&str; 6] = ["page", "layout", "template", "loading", "not-found", "default"];
 /// Those that React can only show in the browser.
 const BOUNDARIES: [&str; 2] = ["error", "global-error"];
+/// What only the server reads of a page.
+const METADATA: [&str; 2] = ["metadata", "generateMetadata"];
 
-/// A module, as far as this goes.
-struct Module<'a> {
-    is_client: bool,
-    imports: Vec<Import<'a>>,
-    /// Names of the browser's, with their lines.
-    uses: Vec<(&'a str, u32)>,
-    /// The lines on which the server is told what only it reads.
-    metadata: Vec<u32>,
-}
-
-/// What is wrong with the files of App Routers.
-pub(super) fn problems(files: &BTreeMap<String, String>, resolver: &Resolver<'_>) -> Vec<Problem> {
-    let routes: Vec<(&str, &str)> = files
+/// What is wrong with the modules of App Routers.
+pub(super) fn wrong(modules: &BTreeMap<&str, Module<'_>>, resolver: &Resolver<'_>) -> Vec<Diagnostic> {
+    let routes: Vec<(&str, &str)> = modules
         .keys()
-        .filter_map(|path| Some((path.as_str(), route_file(path)?)))
+        .filter_map(|path| Some((*path, route_file(path)?)))
         .filter(|(path, _)| resolver.depends_on(path, "next"))
         .collect();
     let of = |names: &'static [&str]| {
         routes.iter().filter(|(_, name)| names.contains(name)).map(|(path, _)| *path)
     };
-    let mut problems: Vec<Problem> = of(&BOUNDARIES)
-        .filter(|path| module(files, path).is_some_and(|module| !module.is_client))
-        .map(|path| Problem::new(path, Some(1), "is shown by the browser: begin the file with 'use client'"))
+    let mut wrong: Vec<Diagnostic> = of(&BOUNDARIES)
+        .filter_map(|path| Some((path, modules.get(path).filter(|module| !module.is_client)?)))
+        .map(|(path, module)| Diagnostic::at(path, module.source, 0, BOUNDARY))
         .collect();
     let mut waiting: Vec<&str> = of(&OF_THE_SERVER).collect();
     let mut seen: BTreeSet<&str> = waiting.iter().copied().collect();
     while let Some(path) = waiting.pop() {
-        let Some(module) = module(files, path) else { continue };
+        let Some(module) = modules.get(path) else { continue };
         if module.is_client {
-            problems.extend(module.metadata.iter().map(|line| misplaced_metadata(path, *line)));
+            wrong.extend(misplaced_metadata(path, module));
             continue;
         }
-        problems.extend(
-            module.uses.iter().take(MAX_OF_A_FILE).map(|(name, line)| of_the_browser(path, name, *line)),
-        );
+        wrong.extend(of_the_browser(path, module).take(MOST_OF_A_FILE));
         let values = module.imports.iter().filter(|import| !import.is_type);
-        let targets = values.filter_map(|import| resolver.target(path, import.specifier));
+        let targets = values.filter_map(|import| resolver.resolve(path, import).ok().flatten());
         waiting.extend(targets.filter(|target| seen.insert(target)));
     }
-    problems
+    wrong
 }
+
+const BOUNDARY: &str = "is shown by the browser: begin the file with 'use client'";
 
 /// The name, without ending, of a file to which the App Router gives a meaning.
 fn route_file(path: &str) -> Option<&str> {
@@ -103,82 +96,48 @@ fn route_file(path: &str) -> Option<&str> {
     (is_route && matches!(ending, "tsx" | "jsx" | "js" | "ts")).then_some(name)
 }
 
-fn module<'a>(files: &'a BTreeMap<String, String>, path: &str) -> Option<Module<'a>> {
-    let (text, jsx) = (files.get(path)?, may_hold_jsx(path)?);
-    let tokens = Tokens::of(text, jsx).unwrap_or_default().list;
-    let mut directives = tokens
-        .iter()
-        .map(|(token, _)| token)
-        .take_while(|token| matches!(token, Token::Text(_) | Token::Mark(';')));
-    let is_client = directives.any(|token| *token == Token::Text("use client"));
-    let imports = imports(text, jsx);
-    let members = tokens.windows(3).filter_map(member);
-    let uses = imports.iter().filter_map(taken).chain(members).collect();
-    Some(Module { is_client, imports, uses, metadata: tokens.windows(4).filter_map(metadata).collect() })
-}
-
-fn of_the_browser_in(module: &str) -> &'static [&'static str] {
-    OF_THE_BROWSER.iter().find(|(name, _)| *name == module).map_or(&[], |(_, names)| *names)
+fn of_the_browser(path: &str, module: &Module<'_>) -> impl Iterator<Item = Diagnostic> {
+    let members = module.members_of_react.iter().filter(|(name, _)| has("react", name));
+    let uses = module.imports.iter().filter_map(taken).chain(members.map(|(name, at)| (name.as_str(), *at)));
+    uses.map(move |(name, at)| {
+        let message = format!(
+            "uses `{name}`, which runs in the browser, in a component of the server's: begin the file with 'use client', \
+             or move that part into a file that does"
+        );
+        Diagnostic::at(path, module.source, at, message)
+    })
 }
 
 /// A name of the browser's that an import takes.
-fn taken<'a>(import: &Import<'a>) -> Option<(&'a str, u32)> {
-    let names = of_the_browser_in(import.specifier);
-    let name = import.names.iter().find(|name| !import.is_type && names.contains(*name))?;
-    Some((name, import.line))
+fn taken(import: &Import) -> Option<(&str, usize)> {
+    let name = import.names.iter().find(|name| has(&import.specifier, name))?;
+    Some((name, import.at))
 }
 
-/// One as `React.useState`.
-fn member<'a>(tokens: &[(Token<'a>, u32)]) -> Option<(&'a str, u32)> {
-    let [(Token::Word("React"), _), (Token::Mark('.'), _), (Token::Word(name), line)] = tokens else {
-        return None;
-    };
-    of_the_browser_in("react").contains(name).then_some((*name, *line))
+fn has(module: &str, name: &str) -> bool {
+    OF_THE_BROWSER.iter().any(|(known, names)| *known == module && names.contains(&name))
 }
 
-/// The line of `export const metadata` or `export async function generateMetadata`.
-fn metadata(tokens: &[(Token<'_>, u32)]) -> Option<u32> {
-    let [(Token::Word("export"), line), rest @ ..] = tokens else { return None };
-    let mut words = rest.iter().map_while(|(token, _)| match token {
-        Token::Word(word) => Some(*word),
-        _ => None,
-    });
-    words
-        .find(|word| !matches!(*word, "async" | "const" | "function" | "let"))
-        .filter(|name| matches!(*name, "metadata" | "generateMetadata"))
-        .map(|_| *line)
-}
-
-fn misplaced_metadata(path: &str, line: u32) -> Problem {
+fn misplaced_metadata(path: &str, module: &Module<'_>) -> impl Iterator<Item = Diagnostic> {
     let message = "exports metadata, which only the server reads, from a file that begins with 'use client': keep this \
         file the server's, and move what runs in the browser into a component of its own";
-    Problem::new(path, Some(line), message)
-}
-
-fn of_the_browser(path: &str, name: &str, line: u32) -> Problem {
-    let message = format!(
-        "uses `{name}`, which runs in the browser, in a component of the server's: begin the file with 'use client', or \
-        move that part into a file that does"
-    );
-    Problem::new(path, Some(line), message)
+    let metadata = module.exports.iter().filter(|(name, _)| METADATA.contains(&name.as_str()));
+    metadata.map(move |(_, at)| Diagnostic::at(path, module.source, *at, message))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::super::{check, tests::files};
 
     const HOOK: &str =
         "import { useState } from 'react'\nexport default function A() { return <p>{useState(0)}</p> }";
 
-    fn told(files: &[(&str, &str)]) -> Vec<String> {
-        let package = r#"{"dependencies":{"next":"14.2.0"}}"#;
+    fn told(of: &[(&str, &str)]) -> Vec<String> {
+        let package = r#"{"dependencies":{"next":"14.2.0","react":"18.3.1"}}"#;
         let paths = r#"{"compilerOptions":{"paths":{"@/*":["./*"]}}}"#;
-        let files: BTreeMap<String, String> = [("package.json", package), ("tsconfig.json", paths)]
-            .iter()
-            .chain(files)
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-            .collect();
-        problems(&files, &Resolver::new(&files)).iter().map(ToString::to_string).collect()
+        let project = [&[("package.json", package), ("tsconfig.json", paths)], of].concat();
+        let told = |d: &crate::diagnostic::Diagnostic| format!("{}:{}: {}", d.path, d.line, d.message);
+        check(&files(&project)).iter().map(told).collect()
     }
 
     #[test]
@@ -228,11 +187,8 @@ mod tests {
 
     #[test]
     fn an_application_without_next_has_no_server() {
-        let files = BTreeMap::from([
-            ("package.json".to_owned(), r#"{"dependencies":{"react":"18.3.1"}}"#.to_owned()),
-            ("app/page.tsx".to_owned(), HOOK.to_owned()),
-        ]);
-        assert_eq!(problems(&files, &Resolver::new(&files)), []);
+        let package = r#"{"dependencies":{"react":"18.3.1"}}"#;
+        assert_eq!(check(&files(&[("package.json", package), ("app/page.tsx", HOOK)])), []);
     }
 
     #[test]
@@ -249,10 +205,8 @@ mod tests {
             let told = told(&[("app/page.tsx", &format!("'use client'\n{text}"))]);
             assert!(told.len() == 1 && told[0].starts_with("app/page.tsx:2: exports metadata"), "{told:?}");
         }
-        assert_eq!(
-            told(&[("app/page.tsx", "'use client'\nexport const meta = 1; const metadata = 2")]),
-            Vec::<String>::new()
-        );
+        let text = "'use client'\nexport const meta = 1; const metadata = 2";
+        assert_eq!(told(&[("app/page.tsx", text)]), Vec::<String>::new());
     }
 
     #[test]

@@ -21,7 +21,7 @@ CREATE TABLE project_versions (
   project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
   version INTEGER NOT NULL,
   code TEXT NOT NULL,
-  origin TEXT NOT NULL,                   -- 'update', 'chat', 'rollback', 'remix', 'deploy' or 'generate'
+  origin TEXT NOT NULL,                   -- 'create', 'update', 'chat', 'rollback', 'remix', 'deploy' or 'generate'
   message_id TEXT,                        -- the answer it came from
   created_at INTEGER NOT NULL,
   PRIMARY KEY (project_id, version)

@@ -56,6 +56,7 @@ const BODIES = {
   "POST /api/projects": {
     name: { required: true, good: "Another", bad: [...NOT_TEXT, null, "", " \n ", long(101)] },
     description: { good: "What it is for", bad: [...NOT_TEXT, long(2001)] },
+    code: { good: CODE, bad: NOT_CODE },
   },
   "PATCH /api/projects/{id}": {
     name: { good: "Another", bad: [...NOT_TEXT, "", " \n ", long(101)] },

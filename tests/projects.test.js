@@ -54,6 +54,16 @@ test("A new project is a draft without code", async () => {
   assert.deepEqual(await show({ id }), { id, createdAt, updatedAt, ...project });
 });
 
+test("A project that begins with code has it as its first version", async () => {
+  const headers = { "idempotency-key": randomUUID() };
+  const begin = async () => (await api("POST", "/api/projects", { name: "Begun", code: PAGE }, headers)).json();
+  const project = await begin();
+  assert.deepEqual([JSON.parse(project.code), project.version], [PAGE, 1]);
+  assert.deepEqual((await versions(project)).map(({ version, origin, files }) => [version, origin, files]), [[1, "create", 1]]);
+  assert.deepEqual(await begin(), project);
+  assert.equal((await versions(project)).length, 1);
+});
+
 test("A name has 100 characters and a description 2000, whatever their bytes", async () => {
   const fields = { name: "🐣".repeat(100), description: "é\"\\\n".repeat(500) };
   const { name, description } = await show(await create(fields));

@@ -33,6 +33,7 @@ struct Version {
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
 enum Origin {
+    Create,
     Update,
     Chat,
     Rollback,

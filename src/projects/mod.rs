@@ -30,6 +30,11 @@ struct NewProject {
     #[garde(inner(length(chars, max = 2000)))]
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<String>,
+    /// What it begins with: the map of path to content, a JSON object or one in a string.
+    #[serde(default)]
+    #[garde(skip)]
+    #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
+    code: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -73,9 +78,15 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<O
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
     let new: NewProject = body::json(&exchange).await?;
+    let code = new.code.map(|code| body::code(&code, "/code")).transpose()?.map(|code| code.to_json());
     let id = exchange.new_id("project")?;
-    let create = store::create(&id, user, new.name.trim(), new.description.as_deref(), now_ms());
-    let project = exchange.database()?.query(create).await?;
+    let [project, _] = exchange
+        .database()?
+        .batch([
+            store::create(&id, user, new.name.trim(), new.description.as_deref(), code.as_deref(), now_ms()),
+            projects::record_version(&id, user, "create", None),
+        ])
+        .await?;
     Ok(shown(201, project)?.with("location", format!("/api/projects/{id}")))
 }
 

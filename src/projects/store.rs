@@ -20,11 +20,18 @@ macro_rules! shown {
 
 /// Answers with the project, also with one that an earlier request with the
 /// same `Idempotency-Key`, and so the same id, has made.
-pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>, now: i64) -> Statement {
+pub(super) fn create(
+    id: &str,
+    user: &str,
+    name: &str,
+    description: Option<&str>,
+    code: Option<&str>,
+    now: i64,
+) -> Statement {
     sql!(
         concat!(
-            "INSERT INTO projects (id, user_id, name, description, created_at, updated_at) ",
-            "SELECT ?1, ?2, ?3, ?4, ?5, ?5 WHERE ",
+            "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
+            "SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
             is_somebody!("?2"),
             " ON CONFLICT (id) DO UPDATE SET id = excluded.id
              WHERE user_id = excluded.user_id RETURNING ",
@@ -34,6 +41,7 @@ pub(super) fn create(id: &str, user: &str, name: &str, description: Option<&str>
         user,
         name,
         description,
+        code,
         now
     )
 }

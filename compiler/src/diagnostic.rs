@@ -39,10 +39,16 @@ impl Diagnostic {
         Self { line, column, frame: frame(source, line, column), ..Self::of_file(path, message) }
     }
 
-    /// In the order of the files, each once, and of very many the first and how many there are more.
-    pub(crate) fn bounded(mut wrong: Vec<Self>, most: usize) -> Vec<Self> {
+    /// In the order of the files, each once.
+    pub(crate) fn sorted(mut wrong: Vec<Self>) -> Vec<Self> {
         wrong.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
         wrong.dedup();
+        wrong
+    }
+
+    /// The same, and of very many the first and how many there are more.
+    pub(crate) fn bounded(wrong: Vec<Self>, most: usize) -> Vec<Self> {
+        let mut wrong = Self::sorted(wrong);
         let more = wrong.len().saturating_sub(most);
         wrong.truncate(most);
         if more > 0 {

@@ -73,7 +73,10 @@ pub(crate) fn compile(
     import: &mut dyn FnMut(Asked<'_>) -> Result<Import, String>,
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let allocator = Allocator::default();
-    let (parsed, scoping) = parse(&allocator, path, source)?;
+    let (parsed, scoping) = match parse(&allocator, path, source) {
+        (Some(parsed), wrong) if wrong.is_empty() => (parsed.returned, parsed.scoping),
+        (_, wrong) => return Err(wrong),
+    };
     let metas: Vec<&str> =
         parsed.module_record.import_metas.iter().map(|span| after(source, *span)).collect();
     if metas.iter().any(|after| after.starts_with(".glob")) {
@@ -87,7 +90,10 @@ pub(crate) fn compile(
     let mut program = parsed.program;
     let transformed = Transformer::new(&allocator, Path::new(path), &transform_options(options))
         .build_with_scoping(scoping, &mut program);
-    told(path, source, transformed.diagnostics.errors())?;
+    let wrong = told(path, source, transformed.diagnostics.errors());
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
 
     let mut rewriter = Rewriter { allocator: &allocator, path, source, import, wrong: Vec::new() };
     rewriter.rewrite(&mut program);
@@ -114,27 +120,36 @@ pub(crate) fn is_jsx(source: &str) -> bool {
     !Parser::new(&allocator, source, SourceType::mjs().with_jsx(true)).parse().diagnostics.has_errors()
 }
 
-/// Parses a module and checks what its grammar does not: names that are declared twice, and the like.
-///
-/// # Errors
-/// All that is wrong with its syntax.
+/// A module's syntax tree, and what its names stand for.
+pub(crate) struct Parsed<'a> {
+    pub(crate) returned: ParserReturn<'a>,
+    pub(crate) scoping: Scoping,
+}
+
+/// Parses a module and checks what its grammar does not: names that are declared twice, and the like. Answers with all
+/// that is wrong with its syntax, and with a tree where the parser found its way in spite of that.
 pub(crate) fn parse<'a>(
     allocator: &'a Allocator,
     path: &str,
     source: &'a str,
-) -> Result<(ParserReturn<'a>, Scoping), Vec<Diagnostic>> {
+) -> (Option<Parsed<'a>>, Vec<Diagnostic>) {
     if let Some(at) = nesting::too_deep(source) {
-        return Err(vec![Diagnostic::at(path, source, at, "nested too deeply to be compiled")]);
+        return (None, vec![Diagnostic::at(path, source, at, "nested too deeply to be compiled")]);
     }
-    let parsed = Parser::new(allocator, source, source_type(path)).parse();
-    told(path, source, parsed.diagnostics.errors())?;
-    if parsed.panicked {
-        return Err(vec![Diagnostic::of_file(path, "cannot be read as a module")]);
+    let returned = Parser::new(allocator, source, source_type(path)).parse();
+    let mut wrong = told(path, source, returned.diagnostics.errors());
+    if returned.panicked {
+        if wrong.is_empty() {
+            wrong.push(Diagnostic::of_file(path, "cannot be read as a module"));
+        }
+        return (None, wrong);
     }
-    let checked = SemanticBuilder::new_compiler().with_enum_eval(true).build(&parsed.program);
-    told(path, source, checked.diagnostics.errors())?;
+    let checked = SemanticBuilder::new_compiler().with_enum_eval(true).build(&returned.program);
+    if wrong.is_empty() {
+        wrong = told(path, source, checked.diagnostics.errors());
+    }
     let scoping = checked.semantic.into_scoping();
-    Ok((parsed, scoping))
+    (Some(Parsed { returned, scoping }), wrong)
 }
 
 /// JSX is read in `.js` as well: many templates have it there.
@@ -175,13 +190,8 @@ fn exports(parsed: &ParserReturn<'_>) -> Vec<String> {
 }
 
 /// In the form that people read.
-fn told<'e>(
-    path: &str,
-    source: &str,
-    errors: impl Iterator<Item = &'e OxcDiagnostic>,
-) -> Result<(), Vec<Diagnostic>> {
-    let wrong: Vec<Diagnostic> = errors.take(MOST).map(|error| of_oxc(path, source, error)).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+fn told<'e>(path: &str, source: &str, errors: impl Iterator<Item = &'e OxcDiagnostic>) -> Vec<Diagnostic> {
+    errors.take(MOST).map(|error| of_oxc(path, source, error)).collect()
 }
 
 fn of_oxc(path: &str, source: &str, error: &OxcDiagnostic) -> Diagnostic {
@@ -232,14 +242,13 @@ impl<'a> Rewriter<'a, '_> {
         }
     }
 
+    /// How an import is to be written; none when it cannot be, or when enough is wrong already.
     fn answer(&mut self, asked: Asked<'_>, span: Span) -> Option<Import> {
-        (self.import)(asked)
-            .map_err(|told| {
-                if self.wrong.len() < MOST {
-                    self.wrong.push(Diagnostic::at(self.path, self.source, span.start as usize, told));
-                }
-            })
-            .ok()
+        if self.wrong.len() == MOST {
+            return None;
+        }
+        let told = |told| Diagnostic::at(self.path, self.source, span.start as usize, told);
+        (self.import)(asked).map_err(|message| self.wrong.push(told(message))).ok()
     }
 
     fn from(&mut self, literal: &mut StringLiteral<'a>, is_dynamic: bool) {
@@ -284,7 +293,7 @@ mod tests {
     const OPTIONS: Options<'_> = Options { jsx: "react", decorators: false };
 
     fn wrong(path: &str, source: &str) -> Vec<Diagnostic> {
-        parse(&Allocator::default(), path, source).err().unwrap_or_default()
+        parse(&Allocator::default(), path, source).1
     }
 
     fn compiled(path: &str, source: &str) -> Compiled {

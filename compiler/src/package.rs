@@ -11,50 +11,39 @@ use crate::{diagnostic::Diagnostic, json};
 
 /// Where there is no version to be found, that of the day this was written.
 const REACT_VERSION: &str = "19";
-/// Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which no browser has.
+/// Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which no browser has. Those of which npm
+/// has one by the same name are left out (`punycode`): a CDN gives it.
 const NODE_MODULES: &[&str] = &[
     "assert",
     "async_hooks",
     "buffer",
     "child_process",
     "cluster",
-    "console",
-    "constants",
     "crypto",
     "dgram",
-    "diagnostics_channel",
     "dns",
-    "domain",
     "events",
     "fs",
     "http",
     "http2",
     "https",
-    "inspector",
     "module",
     "net",
     "os",
     "path",
     "perf_hooks",
     "process",
-    "punycode",
     "querystring",
     "readline",
-    "repl",
-    "sqlite",
     "stream",
     "string_decoder",
-    "sys",
-    "test",
     "timers",
     "tls",
-    "trace_events",
     "tty",
     "url",
     "util",
     "v8",
     "vm",
-    "wasi",
     "worker_threads",
     "zlib",
 ];
@@ -204,7 +193,7 @@ pub(crate) fn unlisted(specifier: &str) -> String {
     )
 }
 
-/// Whether `fs/promises`, without its `node:`, is Node's.
+/// Whether `fs/promises` is Node's, and no name that a package is known by.
 pub(crate) fn is_of_node(specifier: &str) -> bool {
     specifier.split('/').next().is_some_and(|name| NODE_MODULES.contains(&name))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     diagnostic::Diagnostic,
     package::Manifest,
-    resolve::{self, Aliases},
+    resolve::{Aliases, TsOptions},
 };
 
 /// Extensions of modules that are compiled.
@@ -31,7 +31,7 @@ impl Project {
     /// A package.json that cannot be read.
     pub(crate) fn read(files: BTreeMap<String, String>) -> Result<Self, Diagnostic> {
         let manifest = Manifest::read(&files, "")?;
-        let options = resolve::ts_options(|path| files.get(path).cloned());
+        let options = TsOptions::of(&files);
         let aliases = Aliases::new("", &options);
         let usual = if manifest.is_preact() { "preact" } else { "react" };
         let jsx = options.jsx_import_source.unwrap_or_else(|| usual.to_owned());

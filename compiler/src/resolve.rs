@@ -1,16 +1,29 @@
 //! What an import means: a file of the project, by the rules of Vite and of
 //! TypeScript's bundler mode, or a package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{json, package, path, plan, project::Project};
 
-/// Tried in this order after a path without one.
-const EXTENSIONS: &[&str] = &["tsx", "ts", "jsx", "js", "mts", "mjs", "json"];
-/// TypeScript's way: the import names the file that the compiler would write.
-const WRITTEN_AS: &[(&str, &[&str])] = &[("js", &["ts", "tsx", "jsx"]), ("jsx", &["tsx"]), ("mjs", &["mts"])];
+/// What a path in an import may stand for beside itself.
+#[derive(Debug)]
+pub(crate) struct Endings {
+    /// Tried in this order after a path without one.
+    pub(crate) extensions: &'static [&'static str],
+    /// TypeScript's way: the import names the file that the compiler would write.
+    pub(crate) written_as: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// Of what is compiled here.
+const COMPILED: Endings = Endings {
+    extensions: &["tsx", "ts", "jsx", "js", "mts", "mjs", "json"],
+    written_as: &[("js", &["ts", "tsx", "jsx"]), ("jsx", &["tsx"]), ("mjs", &["mts"])],
+};
+
+/// The most targets of a configuration's patterns: each import looks for all of them.
+const MOST_TARGETS: usize = 20;
 
 /// What an import leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,46 +44,56 @@ pub(crate) struct Aliases {
     base: Option<String>,
 }
 
-/// tsconfig.json or jsconfig.json, <https://www.typescriptlang.org/tsconfig>.
-#[derive(Deserialize, Default)]
-pub(crate) struct TsConfig {
-    #[serde(rename = "compilerOptions", default)]
-    pub(crate) options: TsOptions,
-}
-
-#[derive(Deserialize, Default, Clone)]
-#[serde(rename_all = "camelCase", default)]
+/// `compilerOptions` of tsconfig.json or jsconfig.json (<https://www.typescriptlang.org/tsconfig>) as far as they matter.
+#[derive(Debug, Default)]
 pub(crate) struct TsOptions {
-    pub(crate) base_url: Option<String>,
-    paths: Option<serde_json::Map<String, serde_json::Value>>,
+    base_url: Option<String>,
+    paths: Option<Map<String, Value>>,
     pub(crate) jsx_import_source: Option<String>,
     pub(crate) experimental_decorators: bool,
 }
 
-/// The options of every configuration file together; the first that says something counts.
-pub(crate) fn ts_options(read: impl Fn(&str) -> Option<String>) -> TsOptions {
-    let mut all = TsOptions::default();
-    for name in ["tsconfig.json", "tsconfig.app.json", "jsconfig.json"] {
-        let Some(TsConfig { options }) = read(name).and_then(|text| json::lenient(&text)) else { continue };
-        all.base_url = all.base_url.or(options.base_url);
-        all.paths = all.paths.or(options.paths);
-        all.jsx_import_source = all.jsx_import_source.or(options.jsx_import_source);
-        all.experimental_decorators |= options.experimental_decorators;
+impl TsOptions {
+    /// Those of one file. What has another type than it should is left out, as nothing else depends on it.
+    pub(crate) fn read(text: &str) -> Self {
+        let config: Value = json::lenient(text).unwrap_or_default();
+        let option = |name: &str| config.get("compilerOptions").and_then(|options| options.get(name));
+        let text = |name: &str| option(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            base_url: text("baseUrl"),
+            paths: option("paths").and_then(Value::as_object).cloned(),
+            jsx_import_source: text("jsxImportSource"),
+            experimental_decorators: option("experimentalDecorators")
+                .and_then(Value::as_bool)
+                .unwrap_or_default(),
+        }
     }
-    all
+
+    /// Those of every configuration file together; the first that says something counts.
+    pub(crate) fn of(files: &BTreeMap<String, String>) -> Self {
+        let configs = ["tsconfig.json", "tsconfig.app.json", "jsconfig.json"];
+        configs.iter().filter_map(|name| files.get(*name)).fold(Self::default(), |all, text| {
+            let options = Self::read(text);
+            Self {
+                base_url: all.base_url.or(options.base_url),
+                paths: all.paths.or(options.paths),
+                jsx_import_source: all.jsx_import_source.or(options.jsx_import_source),
+                experimental_decorators: all.experimental_decorators || options.experimental_decorators,
+            }
+        })
+    }
 }
 
 impl Aliases {
     /// Those of the configuration of a folder (with its slash).
     pub(crate) fn new(folder: &str, options: &TsOptions) -> Self {
         let base = options.base_url.as_deref().and_then(|base| path::join(folder, base));
-        let mut paths = Vec::new();
-        for (pattern, targets) in options.paths.iter().flatten() {
-            for target in targets.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
-                let target = path::join(base.as_deref().unwrap_or(folder), target);
-                paths.extend(target.map(|target| (pattern.clone(), target)));
-            }
-        }
+        let below = |target: &str| path::join(base.as_deref().unwrap_or(folder), target);
+        let paths = options.paths.iter().flatten().flat_map(|(pattern, targets)| {
+            let targets = targets.as_array().into_iter().flatten().filter_map(Value::as_str);
+            targets.filter_map(|target| Some((pattern.clone(), below(target)?)))
+        });
+        let paths = paths.take(MOST_TARGETS).collect();
         Self { paths, base }
     }
 
@@ -102,12 +125,13 @@ impl Aliases {
 /// The pattern that every specifier fits.
 const EVERYTHING: &str = "*";
 
+/// The path that `target` makes of a specifier, if `pattern` fits that.
 fn substituted(pattern: &str, target: &str, specifier: &str) -> Option<String> {
     let Some((before, after)) = pattern.split_once('*') else {
         return (pattern == specifier).then(|| target.to_owned());
     };
     let star = specifier.strip_prefix(before)?.strip_suffix(after)?;
-    Some(target.replacen('*', star, 1))
+    path::join("", &target.replacen('*', star, 1))
 }
 
 /// What `specifier` means in the module at `importer`.
@@ -128,13 +152,13 @@ pub(crate) fn resolve(project: &Project, importer: &str, specifier: &str) -> Res
     } else {
         project.aliases.candidates(wanted)
     };
-    if let Some(found) = candidates.iter().find_map(|path| locate(&project.files, path)) {
+    if let Some(found) = candidates.iter().find_map(|path| locate(&project.files, path, &COMPILED)) {
         return Ok(file(found.to_owned()));
     }
     let is_path =
         is_relative || wanted.starts_with('/') || wanted.starts_with("@/") || wanted.starts_with("~/");
     if is_path {
-        return Err(missing(&project.files, specifier, candidates.first().map(String::as_str)));
+        return Err(missing(&project.files, specifier, candidates.first().map(String::as_str), &COMPILED));
     }
     if plan::gives(&project.provided, specifier) {
         return Ok(Target::Url);
@@ -154,28 +178,44 @@ pub(crate) fn is_relative(specifier: &str) -> bool {
 }
 
 /// The file that a path without extension, or of a folder, stands for.
-pub(crate) fn locate<'f>(files: &'f BTreeMap<String, String>, path: &str) -> Option<&'f str> {
-    let written = WRITTEN_AS.iter().filter_map(|(extension, sources)| {
+pub(crate) fn locate<'f>(
+    files: &'f BTreeMap<String, String>,
+    path: &str,
+    endings: &Endings,
+) -> Option<&'f str> {
+    candidates(path, endings).find_map(|path| files.get_key_value(&path)).map(|(path, _)| path.as_str())
+}
+
+/// Every path that `path` may stand for, itself first.
+fn candidates(path: &str, endings: &Endings) -> impl Iterator<Item = String> {
+    let written = endings.written_as.iter().filter_map(|(extension, sources)| {
         Some((path.strip_suffix(extension)?.strip_suffix('.')?, *sources))
     });
     let sources =
         written.flat_map(|(stem, sources)| sources.iter().map(move |source| format!("{stem}.{source}")));
-    let folder = if path.is_empty() { "index".to_owned() } else { format!("{path}/index") };
-    let stems = [path.to_owned(), folder];
-    let extended =
-        stems.iter().flat_map(|stem| EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}")));
-    let mut candidates = std::iter::once(path.to_owned()).chain(sources).chain(extended);
-    candidates.find_map(|path| files.get_key_value(&path)).map(|(path, _)| path.as_str())
+    let index = if path.is_empty() { "index".to_owned() } else { format!("{path}/index") };
+    let extended = [path.to_owned(), index]
+        .into_iter()
+        .flat_map(|stem| endings.extensions.iter().map(move |extension| format!("{stem}.{extension}")));
+    std::iter::once(path.to_owned()).chain(sources).chain(extended)
 }
 
-/// That there is no file at `path`, which `specifier` stands for (none: it leads out), and which one may be meant.
-pub(crate) fn missing(files: &BTreeMap<String, String>, specifier: &str, path: Option<&str>) -> String {
+/// That there is no file for `path`, which `specifier` stands for (none: it leads out), and which one may be meant.
+pub(crate) fn missing(
+    files: &BTreeMap<String, String>,
+    specifier: &str,
+    path: Option<&str>,
+    endings: &Endings,
+) -> String {
     let Some(path) = path else { return format!("\"{specifier}\" leads out of the project") };
-    let stem = |path: &str| path.rsplit_once('.').map_or(path, |(stem, _)| stem).to_lowercase();
-    let wanted = if path::extension(path).is_empty() { path.to_lowercase() } else { stem(path) };
-    let alike = files.keys().find(|other| stem(other) == wanted);
-    let hint = alike.map(|other| format!("; did you mean {other}? File names are case-sensitive"));
-    format!("cannot find \"{specifier}\": there is no {path}{}", hint.unwrap_or_default())
+    let wanted: BTreeSet<String> =
+        candidates(path, endings).map(|candidate| candidate.to_lowercase()).collect();
+    match files.keys().find(|file| wanted.contains(&file.to_lowercase())) {
+        Some(file) => format!(
+            "cannot find \"{specifier}\": there is no {path}; did you mean {file}? File names are case-sensitive"
+        ),
+        None => format!("cannot find \"{specifier}\": there is no {path}; write it, or import what there is"),
+    }
 }
 
 #[cfg(test)]
@@ -231,6 +271,8 @@ mod tests {
             ("app/B.ts", ""),
         ]);
         for (specifier, path) in [
+            ("@/../app/B", "app/B.ts"),
+            ("@/./B", "app/B.ts"),
             ("@ui/A", "lib/ui/A.tsx"),
             ("config", "lib/config.ts"),
             ("@/B", "app/B.ts"),

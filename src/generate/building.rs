@@ -21,6 +21,7 @@ use crate::{
     error::Error,
     jobs::Outcome,
     platform::clock::now_ms,
+    redact,
     upstream::{
         anthropic::complete::{Completion, Question, Stop},
         sandbox,
@@ -115,6 +116,8 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
     .await
 }
 
+/// As much as is told of what the compiler says.
+const MESSAGE_CHARS: usize = 400;
 /// As much of a path as a log shows.
 const PATH_CHARS: usize = 120;
 
@@ -203,12 +206,12 @@ fn product_name(code: &CodeMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// What the compiler has found, with the lines around it.
+/// What the compiler has found, with the lines around it, which may have anything in them.
 fn of_code(found: Diagnostic) -> Problem {
-    let message = match found.frame.is_empty() {
-        true => found.message,
-        false => format!("{}\n{}", found.message, found.frame),
-    };
+    let mut message = one_line(&found.message, MESSAGE_CHARS);
+    if !found.frame.is_empty() {
+        message.push_str(&format!("\n{}", redact::text(&found.frame)));
+    }
     Problem { path: found.path, line: Some(found.line).filter(|line| *line > 0), message }
 }
 
@@ -218,7 +221,7 @@ async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome,
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
     problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(of_code));
-    problems.truncate(verify::MAX_PROBLEMS);
+    let problems = verify::bounded(problems);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;
 
@@ -299,6 +302,23 @@ mod tests {
     #[test]
     fn an_answer_without_files_is_told() {
         assert!(turn("I cannot decide.", Stop::Finished).problems[0].message.contains("no files"));
+    }
+
+    #[test]
+    fn the_lines_around_a_problem_have_no_secret() {
+        let secret = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+        let found = Diagnostic {
+            path: "a.ts".to_owned(),
+            line: 2,
+            column: 8,
+            message: "cannot find \"\u{202e}./b\"".to_owned(),
+            frame: format!("  1 | const key = '{secret}'\n> 2 | import './b'\n    |        ^\n"),
+        };
+        let told = of_code(found).to_string();
+        assert!(
+            told.starts_with("a.ts:2: cannot find \"./b\"\n  1 | const key = 'ghp_[redacted]'"),
+            "{told}"
+        );
     }
 
     #[test]

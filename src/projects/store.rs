@@ -5,7 +5,7 @@ use crate::{
     jobs::store::guard,
     store::{
         Statement, page,
-        projects::{is_somebody, project_json, rfc3339},
+        projects::{insert_project, project_json, rfc3339},
         sql,
     },
 };
@@ -28,22 +28,7 @@ pub(super) fn create(
     code: Option<&str>,
     now: i64,
 ) -> Statement {
-    sql!(
-        concat!(
-            "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
-            "SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
-            is_somebody!("?2"),
-            " ON CONFLICT (id) DO UPDATE SET id = excluded.id
-             WHERE user_id = excluded.user_id RETURNING ",
-            shown!()
-        ),
-        id,
-        user,
-        name,
-        description,
-        code,
-        now
-    )
+    sql!(insert_project!(shown!()), id, user, name, description, code, now)
 }
 
 pub(super) fn list(user: &str, page: &Page) -> Statement {

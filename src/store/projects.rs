@@ -35,6 +35,22 @@ macro_rules! is_somebody {
 }
 pub(crate) use is_somebody;
 
+/// Makes a project; `?1` to `?6` are its id, its owner, name, description, code and the time. With code it has its first
+/// version. One that an earlier request with the same `Idempotency-Key`, and so the same id, has made is answered too.
+macro_rules! insert_project {
+    ($returning:expr) => {
+        concat!(
+            "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
+            $crate::store::projects::is_somebody!("?2"),
+            " ON CONFLICT (id) DO UPDATE SET id = excluded.id
+             WHERE user_id = excluded.user_id RETURNING ",
+            $returning
+        )
+    };
+}
+pub(crate) use insert_project;
+
 /// A new project, with its first version when it begins with code. Answers
 /// with the project, also with one that an earlier request with the same
 /// `Idempotency-Key`, and so the same id, has made.
@@ -47,23 +63,7 @@ pub(crate) fn create(
     now: i64,
 ) -> [Statement; 2] {
     [
-        sql!(
-            concat!(
-                "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at) ",
-                "SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
-                is_somebody!("?2"),
-                " ON CONFLICT (id) DO UPDATE SET id = excluded.id
-                 WHERE user_id = excluded.user_id RETURNING ",
-                project_json!(),
-                " AS json"
-            ),
-            id,
-            user,
-            name,
-            description,
-            code,
-            now
-        ),
+        sql!(insert_project!(concat!(project_json!(), " AS json")), id, user, name, description, code, now),
         record_version(id, user, "remix", None),
     ]
 }

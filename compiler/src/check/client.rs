@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     MOST_OF_A_FILE,
     reading::{Import, Module},
-    resolver::Resolver,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -53,35 +52,38 @@ const OF_THE_BROWSER: &[(&str, &[&str])] = &[
 const OF_THE_SERVER: [&str; 6] = ["page", "layout", "template", "loading", "not-found", "default"];
 /// Those that React can only show in the browser.
 const BOUNDARIES: [&str; 2] = ["error", "global-error"];
-/// What only the server reads of a page.
+/// Those that may have metadata; elsewhere it is a name as any other.
+const OF_METADATA: [&str; 2] = ["page", "layout"];
+/// What only the server reads of these.
 const METADATA: [&str; 2] = ["metadata", "generateMetadata"];
 
-/// What is wrong with the modules of App Routers.
-pub(super) fn wrong(modules: &BTreeMap<&str, Module<'_>>, resolver: &Resolver<'_>) -> Vec<Diagnostic> {
-    let routes: Vec<(&str, &str)> = modules
-        .keys()
-        .filter_map(|path| Some((*path, route_file(path)?)))
-        .filter(|(path, _)| resolver.depends_on(path, "next"))
-        .collect();
+/// What is wrong with the `modules` of App Routers, which are among those at `paths`. `leads_to` has the files that each
+/// module imports.
+pub(super) fn wrong(
+    paths: Vec<&str>,
+    modules: &BTreeMap<&str, Module<'_>>,
+    leads_to: &BTreeMap<&str, Vec<&str>>,
+) -> Vec<Diagnostic> {
+    let routes: Vec<(&str, &str)> =
+        paths.into_iter().filter_map(|path| Some((path, route_file(path)?))).collect();
     let of = |names: &'static [&str]| {
         routes.iter().filter(|(_, name)| names.contains(name)).map(|(path, _)| *path)
     };
+    let clients = |path: &str| modules.get(path).filter(|module| module.is_client);
+    let servers = |path: &str| modules.get(path).filter(|module| !module.is_client);
+
     let mut wrong: Vec<Diagnostic> = of(&BOUNDARIES)
-        .filter_map(|path| Some((path, modules.get(path).filter(|module| !module.is_client)?)))
-        .map(|(path, module)| Diagnostic::at(path, module.source, 0, BOUNDARY))
+        .filter_map(|path| Some(Diagnostic::at(path, servers(path)?.source, 0, BOUNDARY)))
         .collect();
+    for path in of(&OF_METADATA) {
+        wrong.extend(clients(path).into_iter().flat_map(|module| misplaced_metadata(path, module)));
+    }
     let mut waiting: Vec<&str> = of(&OF_THE_SERVER).collect();
     let mut seen: BTreeSet<&str> = waiting.iter().copied().collect();
     while let Some(path) = waiting.pop() {
-        let Some(module) = modules.get(path) else { continue };
-        if module.is_client {
-            wrong.extend(misplaced_metadata(path, module));
-            continue;
-        }
+        let Some(module) = servers(path) else { continue };
         wrong.extend(of_the_browser(path, module).take(MOST_OF_A_FILE));
-        let values = module.imports.iter().filter(|import| !import.is_type);
-        let targets = values.filter_map(|import| resolver.resolve(path, import).ok().flatten());
-        waiting.extend(targets.filter(|target| seen.insert(target)));
+        waiting.extend(leads_to.get(path).into_iter().flatten().filter(|file| seen.insert(file)));
     }
     wrong
 }
@@ -150,9 +152,9 @@ mod tests {
                 "import * as React from 'react'; export default () => <p>{React.useRef(0)}</p>",
             )],
             vec![("app/layout.jsx", "import { usePathname as where } from 'next/navigation'")],
-            vec![("app/page.tsx", "import A from '../components/a'"), ("components/a.tsx", HOOK)],
+            vec![("app/page.tsx", "import A from '../components/a'; A()"), ("components/a.tsx", HOOK)],
             vec![
-                ("app/page.tsx", "import { A } from '@/components'"),
+                ("app/page.tsx", "import { A } from '@/components'; export default () => <A/>"),
                 ("components/index.ts", "export { A } from './a'"),
                 ("components/a.tsx", HOOK),
             ],
@@ -169,12 +171,16 @@ mod tests {
             vec![("app/page.tsx", "/* a */ 'use client'\nimport { useState } from 'react'")],
             vec![("app/page.tsx", "\"use strict\"; \"use client\";import { useState } from 'react'")],
             vec![
-                ("app/page.tsx", "import A from '@/components/a'"),
-                ("components/a.tsx", "'use client'\nimport B from './b'"),
+                ("app/page.tsx", "import A from '@/components/a'; A()"),
+                ("components/a.tsx", "'use client'\nimport B from './b'; B()"),
                 ("components/b.tsx", HOOK),
             ],
             vec![("components/nobody-imports-it.tsx", HOOK)],
             vec![("app/page.tsx", "import type { A } from '../components/a'"), ("components/a.tsx", HOOK)],
+            vec![
+                ("app/page.tsx", "import { Todo } from '../use-todos'; export const todos: Todo[] = []"),
+                ("use-todos.tsx", HOOK),
+            ],
             vec![(
                 "app/page.tsx",
                 "import { cache, type Component } from 'react'; import { redirect } from 'next/navigation'",
@@ -207,6 +213,9 @@ mod tests {
         }
         let text = "'use client'\nexport const meta = 1; const metadata = 2";
         assert_eq!(told(&[("app/page.tsx", text)]), Vec::<String>::new());
+        let text = "'use client'\nexport const metadata = 1";
+        let page = "import '../a'";
+        assert_eq!(told(&[("app/page.tsx", page), ("a.tsx", text)]), Vec::<String>::new());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a module says of itself, as far as a build fails over it.
 
+use std::collections::BTreeMap;
+
 use oxc::{
     allocator::Allocator,
     ast::ast::{
@@ -7,82 +9,104 @@ use oxc::{
         TSImportType,
     },
     ast_visit::{Visit, walk},
+    semantic::{Reference, Scoping},
     span::Span,
-    syntax::module_record::{ImportImportName, ModuleRecord},
+    syntax::module_record::{ImportEntry, ImportImportName, ModuleRecord},
 };
 
-use crate::{diagnostic::Diagnostic, module::parse};
+use crate::{
+    diagnostic::Diagnostic,
+    module::{Parsed, parse},
+};
 
-/// A module that parses.
+/// A module, as far as it could be parsed.
 #[derive(Debug)]
-pub(crate) struct Module<'s> {
-    pub(crate) source: &'s str,
+pub(super) struct Module<'s> {
+    pub(super) source: &'s str,
     /// It begins with `'use client'`.
-    pub(crate) is_client: bool,
+    pub(super) is_client: bool,
     /// Every import, in the order of the file.
-    pub(crate) imports: Vec<Import>,
+    pub(super) imports: Vec<Import>,
     /// `useRef` of each `React.useRef`, and the byte where it stands.
-    pub(crate) members_of_react: Vec<(String, usize)>,
+    pub(super) members_of_react: Vec<(String, usize)>,
     /// The names that it exports, and where.
-    pub(crate) exports: Vec<(String, usize)>,
+    pub(super) exports: Vec<(String, usize)>,
 }
 
 /// An import: `import`, `export … from`, `import(…)` or `require(…)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Import {
-    pub(crate) specifier: String,
+pub(super) struct Import {
+    pub(super) specifier: String,
     /// The byte where the specifier stands.
-    pub(crate) at: usize,
-    /// Gone when the program runs: `import type`, `export type`.
-    pub(crate) is_type: bool,
+    pub(super) at: usize,
+    /// Gone when the program runs: `import type`, `export type`, and in TypeScript what is only used as types.
+    pub(super) is_type: bool,
     /// What it takes by name, as its module calls it: `{ a, b as c }` has `a` and `b`. No types.
-    pub(crate) names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
-/// Reads the module at `path`.
-///
-/// # Errors
-/// What is wrong with its syntax.
-pub(crate) fn read<'s>(path: &str, source: &'s str) -> Result<Module<'s>, Vec<Diagnostic>> {
+/// Reads the module at `path`: what it says, and what is wrong with its syntax. None if it is beyond reading.
+pub(super) fn read<'s>(path: &str, source: &'s str) -> (Option<Module<'s>>, Vec<Diagnostic>) {
     let allocator = Allocator::default();
-    let (parsed, _) = parse(&allocator, path, source)?;
+    let (parsed, wrong) = parse(&allocator, path, source);
+    (parsed.map(|parsed| module(&parsed, source)), wrong)
+}
+
+fn module<'s>(Parsed { returned, scoping }: &Parsed<'_>, source: &'s str) -> Module<'s> {
+    let (program, record) = (&returned.program, &returned.module_record);
     let mut visitor = Visitor::default();
-    visitor.visit_program(&parsed.program);
+    visitor.visit_program(program);
     let mut imports = visitor.imports;
-    imports.extend(requested(&parsed.module_record));
+    imports.extend(requested(record, |entry| {
+        entry.is_type || (program.source_type.is_typescript() && !is_used(scoping, entry))
+    }));
     imports.sort_by_key(|import| import.at);
-    let directives = parsed.program.directives.iter();
-    let exports = parsed.module_record.exported_bindings.iter();
-    Ok(Module {
+    let mut directives = program.directives.iter();
+    Module {
         source,
-        is_client: directives.map(|directive| directive.directive.as_str()).any(|text| text == "use client"),
+        is_client: directives.any(|directive| directive.directive == "use client"),
         imports,
         members_of_react: visitor.members_of_react,
-        exports: exports.map(|(name, span)| (name.as_str().to_owned(), offset(*span))).collect(),
-    })
+        exports: record
+            .exported_bindings
+            .iter()
+            .map(|(name, span)| (name.as_str().to_owned(), offset(*span)))
+            .collect(),
+    }
+}
+
+/// Whether the value of what is imported is used: TypeScript leaves out what is not.
+fn is_used(scoping: &Scoping, entry: &ImportEntry<'_>) -> bool {
+    let Some(symbol) = scoping.get_root_binding(entry.local_name.name.into()) else { return true };
+    scoping.get_resolved_references(symbol).any(Reference::is_value)
 }
 
 /// What `import` and `export … from` ask for.
-fn requested(record: &ModuleRecord<'_>) -> Vec<Import> {
-    let names = |at: Span| {
-        let entries = record.import_entries.iter().filter(move |entry| entry.module_request.span == at);
-        let names = entries.filter(|entry| !entry.is_type).filter_map(|entry| match &entry.import_name {
-            ImportImportName::Name(name) => Some(name.name.as_str().to_owned()),
-            ImportImportName::Default(_) | ImportImportName::NamespaceObject => None,
-        });
-        names.collect()
-    };
+fn requested(record: &ModuleRecord<'_>, is_type: impl Fn(&ImportEntry<'_>) -> bool) -> Vec<Import> {
+    let mut entries: BTreeMap<usize, Vec<&ImportEntry<'_>>> = BTreeMap::new();
+    for entry in &record.import_entries {
+        entries.entry(offset(entry.module_request.span)).or_default().push(entry);
+    }
     let requests = record.requested_modules.iter().flat_map(|(specifier, requests)| {
         requests.iter().map(move |request| (specifier.as_str().to_owned(), request))
     });
     requests
-        .map(|(specifier, request)| Import {
-            specifier,
-            at: offset(request.span),
-            is_type: request.is_type,
-            names: names(request.span),
+        .map(|(specifier, request)| {
+            let at = offset(request.span);
+            let entries = entries.get(&at).map_or(&[][..], Vec::as_slice);
+            let is_gone = !entries.is_empty() && entries.iter().all(|entry| is_type(entry));
+            // Next.js looks at these before anything is left out.
+            let names = entries.iter().filter(|entry| !entry.is_type).filter_map(|entry| named(entry));
+            Import { specifier, at, is_type: request.is_type || is_gone, names: names.collect() }
         })
         .collect()
+}
+
+fn named(entry: &ImportEntry<'_>) -> Option<String> {
+    match &entry.import_name {
+        ImportImportName::Name(name) => Some(name.name.as_str().to_owned()),
+        ImportImportName::Default(_) | ImportImportName::NamespaceObject => None,
+    }
 }
 
 /// Collects what the module record does not have.
@@ -148,9 +172,14 @@ mod tests {
 
     use super::*;
 
+    fn good(source: &str) -> Module<'_> {
+        let (module, wrong) = read("a.tsx", source);
+        assert_eq!(wrong, [], "{source}");
+        module.unwrap()
+    }
+
     fn specifiers(source: &str) -> Vec<String> {
-        let module = read("a.tsx", source).unwrap_or_else(|wrong| panic!("{source}: {wrong:?}"));
-        module.imports.into_iter().map(|import| import.specifier).collect()
+        good(source).imports.into_iter().map(|import| import.specifier).collect()
     }
 
     #[test]
@@ -179,39 +208,49 @@ mod tests {
     #[test]
     fn an_import_knows_what_it_takes_and_whether_it_is_gone() {
         for (source, names, is_type) in [
-            ("import a, { b, c as d, type E } from 'a'", vec!["b", "c"], false),
+            ("import a, { b, c as d, type E } from 'a'; a; b; d", vec!["b", "c"], false),
             ("import type { B } from 'a'", vec![], true),
-            ("import * as a from 'a'", vec![], false),
+            ("import { type B } from 'a'", vec![], true),
+            ("import { B } from 'a'; export type C = B", vec!["B"], true),
+            ("import { B } from 'a'; export { B }", vec!["B"], false),
+            ("import { B } from 'a'; export default () => <B/>", vec!["B"], false),
+            ("import * as a from 'a'; a.b()", vec![], false),
+            ("import 'a'", vec![], false),
+            ("export * from 'a'", vec![], false),
         ] {
-            let module = read("a.ts", source).unwrap();
-            assert_eq!(
-                (&module.imports[0].names, module.imports[0].is_type),
-                (&names.iter().map(|n| (*n).to_owned()).collect(), is_type),
-                "{source}"
-            );
+            let Import { names: found, is_type: gone, .. } = good(source).imports.remove(0);
+            assert_eq!((found, gone), (names.into_iter().map(str::to_owned).collect(), is_type), "{source}");
         }
+        // JavaScript keeps what nobody uses.
+        assert!(!read("a.js", "import { B } from 'a'").0.unwrap().imports[0].is_type);
+    }
+
+    #[test]
+    fn what_is_wrong_hides_nothing_else() {
+        let (module, wrong) = read("a.ts", "import './x'; const a = 1; const a = 2; import './y'");
+        assert_eq!((module.unwrap().imports.len(), wrong.len()), (2, 1));
+        let brackets = "(".repeat(100_000);
+        let (module, wrong) = read("a.ts", &brackets);
+        assert!(module.is_none() && wrong.len() == 1);
     }
 
     #[test]
     fn a_module_knows_where_it_runs_and_what_it_exports() {
-        let module = read(
-            "a.tsx",
-            "/* a */ \"use strict\"; 'use client'\nexport const metadata = {}; React.useRef(0)",
-        )
-        .unwrap();
+        let module =
+            good("/* a */ \"use strict\"; 'use client'\nexport const metadata = {}; React.useRef(0)");
         assert!(module.is_client);
         assert_eq!(module.exports.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["metadata"]);
         assert_eq!(
             module.members_of_react.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
             ["useRef"]
         );
-        assert!(!read("a.tsx", "const a = 1; 'use client'").unwrap().is_client);
+        assert!(!good("const a = 1; 'use client'").is_client);
     }
 
     proptest! {
         #[test]
         fn what_is_found_stands_in_the_source(source in "(import|export|from|require|'a'|\"b\"|[{}()*;=<>/ \n]|as|type|x|,){0,30}") {
-            if let Ok(module) = read("a.tsx", &source) {
+            if let Some(module) = read("a.tsx", &source).0 {
                 for import in module.imports {
                     prop_assert!(source.get(import.at..).is_some_and(|rest| rest.contains(&import.specifier)));
                 }

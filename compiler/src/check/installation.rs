@@ -9,14 +9,38 @@ use std::collections::BTreeMap;
 
 use super::reading::Import;
 use crate::{
-    json,
     package::{self, Manifest},
     path,
-    resolve::{self, Aliases, TsConfig},
+    resolve::{self, Aliases, Endings, TsOptions},
 };
 
-/// Beside those that are compiled here, what a path without extension may stand for.
-const EXTENSIONS: [&str; 3] = ["d.ts", "cjs", "cts"];
+/// Of what TypeScript and Node find.
+const ENDINGS: Endings = Endings {
+    extensions: &["ts", "tsx", "d.ts", "js", "jsx", "mjs", "cjs", "mts", "cts", "json"],
+    written_as: &[
+        ("js", &["ts", "tsx", "jsx", "d.ts"]),
+        ("jsx", &["tsx"]),
+        ("mjs", &["mts", "d.mts"]),
+        ("cjs", &["cts", "d.cts"]),
+    ],
+};
+/// Modules of Node's beside those that [`package::is_of_node`] knows.
+const OF_NODE: [&str; 10] = [
+    "console",
+    "constants",
+    "diagnostics_channel",
+    "domain",
+    "inspector",
+    "punycode",
+    "repl",
+    "sys",
+    "trace_events",
+    "wasi",
+];
+/// Those that have no name without `node:`.
+const OF_NODE_ALONE: [&str; 3] = ["sea", "sqlite", "test"];
+/// The most package.json and tsconfig.json that are looked into, of each.
+const MOST_FOLDERS: usize = 30;
 /// Schemes of modules that a runtime or a build tool has itself.
 const SCHEMES: [&str; 6] = ["data", "virtual", "bun", "cloudflare", "astro", "fumadocs-mdx"];
 /// What Next.js answers for without a package of that name.
@@ -24,18 +48,20 @@ const OF_NEXT: [&str; 3] = ["server-only", "client-only", "styled-jsx"];
 
 /// What imports are resolved against.
 #[derive(Debug)]
-pub(super) struct Resolver<'f> {
+pub(super) struct Installation<'f> {
     files: &'f BTreeMap<String, String>,
     /// Each with its folder. None for one that cannot be read: it may name anything.
     packages: Vec<(&'f str, Option<Manifest>)>,
     aliases: Vec<(&'f str, Aliases)>,
 }
 
-impl<'f> Resolver<'f> {
+impl<'f> Installation<'f> {
     pub(super) fn new(files: &'f BTreeMap<String, String>) -> Self {
         let named = |wanted: fn(&str) -> bool| {
             let folders = files.iter().map(|(path, text)| (path::folder(path), path, text));
-            folders.filter(move |(folder, path, _)| path.strip_prefix(folder).is_some_and(wanted))
+            let wanted =
+                folders.filter(move |(folder, path, _)| path.strip_prefix(folder).is_some_and(wanted));
+            wanted.take(MOST_FOLDERS)
         };
         let manifests = named(|name| name == "package.json");
         let configs = named(is_ts_config);
@@ -43,8 +69,7 @@ impl<'f> Resolver<'f> {
             files,
             packages: manifests.map(|(folder, ..)| (folder, Manifest::read(files, folder).ok())).collect(),
             aliases: configs
-                .filter_map(|(folder, _, text)| Some((folder, json::lenient::<TsConfig>(text)?)))
-                .map(|(folder, config)| (folder, Aliases::new(folder, &config.options)))
+                .map(|(folder, _, text)| (folder, Aliases::new(folder, &TsOptions::read(text))))
                 .collect(),
         }
     }
@@ -69,23 +94,22 @@ impl<'f> Resolver<'f> {
             return self.one_of(specifier, &[rooted.to_owned(), format!("public/{rooted}")]);
         }
         let mapped = self.mapped(folder, specifier);
-        if let Some(file) =
-            mapped.iter().chain(&self.below_base(folder, specifier)).find_map(|path| self.file(path))
-        {
+        if let Some(file) = self.first(&mapped) {
             return Ok(Some(file));
         }
         match specifier.split_once(':') {
-            Some(("node", name)) if package::is_of_node(name) => Ok(None),
+            Some(("node", name)) if is_of_node(name) || OF_NODE_ALONE.contains(&name) => Ok(None),
             Some(("node", _)) => Err(format!("\"{specifier}\" is no module of Node.js")),
             Some((scheme, _)) if SCHEMES.contains(&scheme) => Ok(None),
             Some(_) => Err(format!(
                 "\"{specifier}\" is not of this application: name it in package.json, and import it by its name"
             )),
-            None if package::is_of_node(specifier) || self.gives(folder, specifier, import.is_type) => {
-                Ok(None)
-            }
-            None if !mapped.is_empty() => self.one_of(specifier, &mapped),
-            None => Err(absent(specifier)),
+            None if is_of_node(specifier) || self.gives(folder, specifier, import.is_type) => Ok(None),
+            None => match self.first(&self.below_base(folder, specifier)) {
+                Some(file) => Ok(Some(file)),
+                None if mapped.is_empty() => Err(absent(specifier)),
+                None => self.one_of(specifier, &mapped),
+            },
         }
     }
 
@@ -102,16 +126,15 @@ impl<'f> Resolver<'f> {
     }
 
     /// The first of `paths` that is a file.
-    fn one_of(&self, specifier: &str, paths: &[String]) -> Result<Option<&'f str>, String> {
-        let file = paths.iter().find_map(|path| self.file(path));
-        let missing = || resolve::missing(self.files, specifier, paths.first().map(String::as_str));
-        file.map(Some).ok_or_else(missing)
+    fn first(&self, paths: &[String]) -> Option<&'f str> {
+        paths.iter().find_map(|path| resolve::locate(self.files, path, &ENDINGS))
     }
 
-    fn file(&self, path: &str) -> Option<&'f str> {
-        let others = || EXTENSIONS.iter().map(|extension| format!("{path}.{extension}"));
-        let other = || others().find_map(|path| self.files.get_key_value(&path));
-        resolve::locate(self.files, path).or_else(|| other().map(|(path, _)| path.as_str()))
+    /// The same; that there is none is an error.
+    fn one_of(&self, specifier: &str, paths: &[String]) -> Result<Option<&'f str>, String> {
+        let path = paths.first().map(String::as_str);
+        let missing = || resolve::missing(self.files, specifier, path, &ENDINGS);
+        self.first(paths).map(Some).ok_or_else(missing)
     }
 
     /// What the `paths` of the configurations above make of a specifier.
@@ -153,6 +176,11 @@ fn absent(specifier: &str) -> String {
     package::unlisted(specifier)
 }
 
+/// Whether a name without `node:` is Node's.
+fn is_of_node(name: &str) -> bool {
+    package::is_of_node(name) || OF_NODE.contains(&name.split('/').next().unwrap_or_default())
+}
+
 fn is_ts_config(name: &str) -> bool {
     (name.starts_with("tsconfig") || name.starts_with("jsconfig")) && name.ends_with(".json")
 }
@@ -176,7 +204,7 @@ mod tests {
         is_type: bool,
     ) -> Result<Option<&'f str>, String> {
         let import = Import { specifier: specifier.to_owned(), at: 0, is_type, names: Vec::new() };
-        Resolver::new(files).resolve(path, &import)
+        Installation::new(files).resolve(path, &import)
     }
 
     fn resolve<'f>(
@@ -189,11 +217,11 @@ mod tests {
 
     const TSCONFIG: &str = r#"{
         // Aliases, as Next.js writes them.
-        "compilerOptions": { "baseUrl": ".", "paths": { "@/*": ["./src/*"], "config": ["./src/config.ts"], }, },
+        "compilerOptions": { "baseUrl": ".", "paths": { "@/*": ["./src/*"], "config": ["./src/config.ts"], "@acme/*": ["./packages/*"], "*": ["./vendor/*"], }, },
     }"#;
 
     fn application() -> BTreeMap<String, String> {
-        let package = r##"{"name":"app","dependencies":{"next":"1","react":"1","@a/b":"1"},"imports":{"#x/*":"./x/*"}}"##;
+        let package = r##"{"name":"app","dependencies":{"next":"1","react":"1","@a/b":"1","@acme/kit":"1"},"optionalDependencies":{"optional":"1"},"imports":{"#x/*":"./x/*"}}"##;
         files(&[
             ("package.json", package),
             ("tsconfig.json", TSCONFIG),
@@ -204,7 +232,9 @@ mod tests {
             ("src/config.ts", ""),
             ("src/data.json", ""),
             ("src/types.d.ts", ""),
+            ("src/models/index.d.ts", ""),
             ("public/logo.svg", ""),
+            ("vendor/shim.ts", ""),
         ])
     }
 
@@ -221,6 +251,10 @@ mod tests {
             ("../data.json", "src/data.json"),
             ("../data", "src/data.json"),
             ("../types", "src/types.d.ts"),
+            ("../types.js", "src/types.d.ts"),
+            ("@/models", "src/models/index.d.ts"),
+            ("@/../package.json", "package.json"),
+            ("@/ui/", "src/ui/index.ts"),
             ("./page", "src/app/page.tsx"),
             ("../../public/logo.svg?url", "public/logo.svg"),
             ("/logo.svg", "public/logo.svg"),
@@ -228,6 +262,7 @@ mod tests {
             ("@/ui", "src/ui/index.ts"),
             ("@/ui/Button", "src/ui/Button.tsx"),
             ("config", "src/config.ts"),
+            ("shim", "vendor/shim.ts"),
             ("src/ui", "src/ui/index.ts"),
         ] {
             assert_eq!(resolve(&files, "src/app/page.tsx", specifier), Ok(Some(file)), "{specifier}");
@@ -248,6 +283,10 @@ mod tests {
             "node:fs/promises",
             "path/posix",
             "server-only",
+            "node:test",
+            "punycode",
+            "@acme/kit",
+            "optional",
             "#x/y",
             "cloudflare:workers",
             "./generated/client",
@@ -269,6 +308,9 @@ mod tests {
             ("lodash", "add \"lodash\" to its dependencies"),
             ("lodash/fp", "add \"lodash\" to its dependencies"),
             ("@a/c/d", "add \"@a/c\" to its dependencies"),
+            ("./page.css", "there is no src/app/page.css; write it"),
+            ("@/models/Index", "did you mean src/models/index.d.ts?"),
+            ("sqlite", "add \"sqlite\""),
             ("~/ui", "no alias says what \"~/\""),
             ("#y/z", "no alias says what \"#y/\""),
             ("node:nothing", "no module of Node.js"),
@@ -311,6 +353,7 @@ mod tests {
     #[test]
     fn a_package_json_that_cannot_be_read_may_name_anything() {
         assert_eq!(resolve(&files(&[("package.json", "{")]), "a.ts", "react"), Ok(None));
+        assert_eq!(resolve(&files(&[("web/package.json", "{")]), "web/a.ts", "react"), Ok(None));
         assert!(resolve(&files(&[]), "a.ts", "react").is_err());
     }
 
@@ -326,7 +369,9 @@ mod tests {
         #[test]
         fn an_import_of_a_file_from_beside_it_is_found(directory in "([a-z]{1,3}/){0,3}", name in "[a-z]{1,5}", extension in prop::sample::select(vec!["ts", "tsx", "d.ts", "js", "jsx", "mjs", "cjs", "mts", "json"])) {
             let path = format!("{directory}{name}.{extension}");
-            let files = files(&[(&path, "")]);
+            let index = format!("{directory}{name}x/index.{extension}");
+            let files = files(&[(&path, ""), (&index, "")]);
+            prop_assert_eq!(resolve(&files, &format!("{directory}other.ts"), &format!("./{name}x")), Ok(Some(index.as_str())));
             prop_assert_eq!(resolve(&files, &format!("{directory}other.ts"), &format!("./{name}")), Ok(Some(path.as_str())));
             prop_assert_eq!(resolve(&files, "src/deep/er/x.ts", &format!("../../../{path}")), Ok(Some(path.as_str())));
         }

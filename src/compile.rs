@@ -120,7 +120,7 @@ pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, Bu
 }
 
 /// What would fail a build by npm: modules that do not parse, imports that
-/// lead nowhere, and hooks in what Next.js runs on the server. The first 40,
+/// lead nowhere, and hooks in what Next.js runs on the server. The first 200,
 /// in the order of their paths; empty when all is good.
 ///
 /// # Errors

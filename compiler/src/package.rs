@@ -11,8 +11,8 @@ use crate::{diagnostic::Diagnostic, json};
 
 /// Where there is no version to be found, that of the day this was written.
 const REACT_VERSION: &str = "19";
-/// Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which no browser has. Those of which npm
-/// has one by the same name are left out (`punycode`): a CDN gives it.
+/// Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which are refused to a
+/// browser. The rest (`punycode`) may come from a CDN; `check::installation` knows it.
 const NODE_MODULES: &[&str] = &[
     "assert",
     "async_hooks",
@@ -193,7 +193,7 @@ pub(crate) fn unlisted(specifier: &str) -> String {
     )
 }
 
-/// Whether `fs/promises` is Node's, and no name that a package is known by.
+/// Whether `fs/promises`, without its `node:`, is of one of these.
 pub(crate) fn is_of_node(specifier: &str) -> bool {
     specifier.split('/').next().is_some_and(|name| NODE_MODULES.contains(&name))
 }

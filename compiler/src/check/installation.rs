@@ -39,7 +39,7 @@ const OF_NODE: [&str; 10] = [
 ];
 /// Those that have no name without `node:`.
 const OF_NODE_ALONE: [&str; 3] = ["sea", "sqlite", "test"];
-/// The most package.json and tsconfig.json that are looked into, of each.
+/// The most package.json and tsconfig.json that are looked into, of each, those nearest to the root first.
 const MOST_FOLDERS: usize = 30;
 /// Schemes of modules that a runtime or a build tool has itself.
 const SCHEMES: [&str; 6] = ["data", "virtual", "bun", "cloudflare", "astro", "fumadocs-mdx"];
@@ -59,9 +59,10 @@ impl<'f> Installation<'f> {
     pub(super) fn new(files: &'f BTreeMap<String, String>) -> Self {
         let named = |wanted: fn(&str) -> bool| {
             let folders = files.iter().map(|(path, text)| (path::folder(path), path, text));
-            let wanted =
-                folders.filter(move |(folder, path, _)| path.strip_prefix(folder).is_some_and(wanted));
-            wanted.take(MOST_FOLDERS)
+            let mut wanted: Vec<_> =
+                folders.filter(|(folder, path, _)| path.strip_prefix(folder).is_some_and(wanted)).collect();
+            wanted.sort_by_key(|(folder, ..)| folder.len());
+            wanted.into_iter().take(MOST_FOLDERS)
         };
         let manifests = named(|name| name == "package.json");
         let configs = named(is_ts_config);
@@ -338,6 +339,14 @@ mod tests {
         assert_eq!(resolve(&files, "apps/web/page.tsx", "@/lib/a"), Ok(Some("apps/web/lib/a.ts")));
         assert!(resolve(&files, "packages/ui/b.ts", "next").is_err());
         assert!(resolve(&files, "packages/ui/b.ts", "@/lib/a").is_err());
+    }
+
+    #[test]
+    fn of_very_many_packages_the_root_is_known() {
+        let many: Vec<String> = (0..99).map(|n| format!("apps/a{n}/package.json")).collect();
+        let mut of: Vec<(&str, &str)> = many.iter().map(|path| (path.as_str(), "{}")).collect();
+        of.push(("package.json", r#"{"dependencies":{"react":"18"}}"#));
+        assert_eq!(resolve(&files(&of), "apps/a98/a.ts", "react"), Ok(None));
     }
 
     #[test]

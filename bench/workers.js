@@ -18,8 +18,8 @@ const ONE_FORMAT = { "/api/chat": ["events", "text"] };
 export const WORKERS = {
   hatch: {
     prepare: prepareHatch,
-    chats: { "/api/chat": ["events"], "/api/chat?format=text": ["text"] },
-    ending: '{"done":true}',
+    chats: { "/api/chat?format=events": ["events"], "/api/chat?format=text": ["text"] },
+    ending: '"done":true}',
     keeps: true,
   },
   peer: { prepare: () => prepareScript("peer/index.ts"), chats: ONE_FORMAT, ending: '{"done":true}', keeps: true },

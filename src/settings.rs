@@ -244,7 +244,7 @@ impl Settings {
             Some(_) => return Err(wrong("ENVIRONMENT", "`development` or `production`")),
         };
         let chat_format = match var("CHAT_STREAM_FORMAT") {
-            None => ChatFormat::Events,
+            None => ChatFormat::Text,
             Some(name) => {
                 ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?
             }

@@ -18,7 +18,7 @@ const PAGE = `Here is your app.\n\n${block("index.html", "<h1>Hi</h1>")}`;
 const ours = (events) => Object.fromEntries(events.filter(({ event }) => ["files", "saved", "done", "error"].includes(event)).map(({ event, data }) => [event, data]));
 const statuses = (events) => Object.fromEntries(ours(events).files.files.map(({ path, status }) => [path, status]));
 
-test("the stream is Claude's own, byte for byte, and then files, saved and done", async () => {
+test("with format=events the stream is Claude's own, byte for byte, and then files, saved and done", async () => {
   claude.setAnswer(PAGE);
   const id = await newProject(hatch);
   const { bytes, response, events } = await chat(hatch, id, "Build it");
@@ -29,7 +29,7 @@ test("the stream is Claude's own, byte for byte, and then files, saved and done"
   const [files, saved, done, ...rest] = eventsOf(bytes.subarray(theirs.length));
   assert.deepEqual(files, { event: "files", data: { version: 1, files: [{ path: "index.html", bytes: 12, status: "added" }] } });
   assert.equal(saved.event, "saved");
-  assert.deepEqual(done, { event: "done", data: { done: true } });
+  assert.deepEqual(done, { event: "done", data: { type: "done", done: true } });
   assert.deepEqual(rest, []);
   const [, answer] = await messages(hatch, id);
   const { usage } = claude.requests.at(-1).message;
@@ -37,15 +37,27 @@ test("the stream is Claude's own, byte for byte, and then files, saved and done"
   assert.equal(events.filter(({ event }) => event === "error").length, 0);
 });
 
-test("with format=text the stream is pieces of text and then done", async () => {
+test("by default the stream is unnamed pieces of text, then files and saved, and last an unnamed done", async () => {
   claude.setAnswer(PAGE);
   const id = await newProject(hatch);
-  const { bytes, events } = await chat(hatch, id, "Build it", { query: "?format=text" });
-  assert.doesNotMatch(bytes.toString(), /^(event|id):/m);
-  assert.deepEqual(events.at(-1).data, { done: true });
-  for (const { data } of events.slice(0, -1)) assert.deepEqual(Object.keys(data), ["text"]);
+  const { events } = await chat(hatch, id, "Build it", { query: "" });
+  const [pieces, [files, saved, done]] = [events.slice(0, -3), events.slice(-3)];
+  for (const { event, data } of pieces) assert.deepEqual([event, Object.keys(data)], [undefined, ["text"]]);
   assert.equal(textOf(events), PAGE);
+  assert.deepEqual([files.event, files.data.files.map(({ path }) => path)], ["files", ["index.html"]]);
+  assert.deepEqual([saved.event, saved.data.projectId], ["saved", id]);
+  assert.deepEqual(done, { event: undefined, data: { done: true } });
   assert.deepEqual(await codeOf(hatch, id), { "index.html": "<h1>Hi</h1>\n" });
+});
+
+test("a client that speaks Anthropic's API gets Claude's events, and format=text wins over its header", async () => {
+  claude.setAnswer("Hello.");
+  const id = await newProject(hatch);
+  const headers = { "anthropic-version": "2023-06-01" };
+  const { events } = await chat(hatch, id, "One", { query: "", headers });
+  assert.deepEqual([events[0].event, events.at(-1).event], ["message_start", "done"]);
+  const pieces = await chat(hatch, id, "Two", { query: "?format=text", headers });
+  assert.equal(pieces.events[0].event, undefined);
 });
 
 test("an unknown format is refused before anything is asked", async () => {
@@ -103,13 +115,13 @@ test("an answer that Claude refused to finish is saved and changes no file", asy
   claude.setAnswer({ content: block("app.js", "bad"), stopReason: "refusal", stopDetails: { type: "refusal", category: "cyber", explanation: null } });
   const { events } = await chat(hatch, id);
   assert.deepEqual(ours(events).files, { version: 1, files: [] });
-  assert.deepEqual(ours(events).done, { done: true });
+  assert.ok(ours(events).done);
   assert.deepEqual(await codeOf(hatch, id), { "app.js": "good\n" });
 });
 
 for (const fault of [{ thinking: true }, { pings: 50 }, { crlf: true }, { cr: true }, { chunkBytes: 1 }, { chunkBytes: 1, crlf: true }, { unknownEvents: true }, { delayMs: 1 }]) {
-  for (const query of ["", "?format=text"]) {
-    test(`an answer with ${JSON.stringify(fault)} is understood${query && " and passed on as text"}`, async () => {
+  for (const query of ["?format=events", ""]) {
+    test(`an answer with ${JSON.stringify(fault)} is understood${query ? "" : " and passed on as text"}`, async () => {
       const answer = `Grüße 👋, überall!\n\n${block("index.html", "<h1>👋 ünï</h1>")}`;
       claude.setAnswer(answer);
       claude.setFault(fault);
@@ -117,11 +129,11 @@ for (const fault of [{ thinking: true }, { pings: 50 }, { crlf: true }, { cr: tr
       const { events, bytes, whole } = await chat(hatch, id, "Grüße 👋", { query });
       assert.ok(whole);
       assert.equal(textOf(events), answer);
-      assert.deepEqual(events.at(-1).data, { done: true });
+      assert.ok(events.at(-1).data.done);
       const [question, said] = await messages(hatch, id);
       assert.deepEqual([question.content, said.content, said.status], ["Grüße 👋", answer, "complete"]);
       assert.deepEqual(await codeOf(hatch, id), { "index.html": "<h1>👋 ünï</h1>\n" });
-      if (!query) assert.equal(bytes.length > claude.requests.at(-1).bytesSent, true);
+      if (query) assert.equal(bytes.length > claude.requests.at(-1).bytesSent, true);
     });
   }
 }
@@ -129,7 +141,7 @@ for (const fault of [{ thinking: true }, { pings: 50 }, { crlf: true }, { cr: tr
 test("a message of another's project, of none, or that is no message is refused and leaves nothing", async () => {
   const id = await newProject(hatch);
   assert.equal((await send(hatch, "nowhere")).status, 404);
-  for (const bad of [{ message: "" }, { message: "  \n" }, { message: "x".repeat(32_001) }, { model: "../x" }]) {
+  for (const bad of [{ message: "" }, { message: "  \n" }, { message: "x".repeat(32_001) }, { model: "" }, { model: "x".repeat(129) }]) {
     assert.equal((await send(hatch, id, bad.message ?? "Hi", bad)).status, 400, JSON.stringify(bad).slice(0, 40));
   }
   assert.deepEqual([claude.requests.length, await messages(hatch, id)], [0, []]);
@@ -153,7 +165,7 @@ test("Claude gets the system prompt, then the files as they are, then the conver
 
 test("a client that leaves in the middle loses nothing: the turn is finished, saved and merged", async () => {
   claude.setAnswer(PAGE.repeat(3));
-  claude.setFault({ stallAfterBytes: 700 });
+  claude.setFault({ stallAfterBytes: 1200 });
   const id = await newProject(hatch);
   const gone = new AbortController();
   const response = await fetch(`${hatch.url}/api/chat`, {
@@ -173,7 +185,7 @@ test("many chats at once on one project are all saved and all merged", async () 
   claude.setAnswer(({ messages: asked }) => block(`${asked.at(-1).content[0].text}.txt`, "mine"));
   const names = Array.from({ length: 12 }, (_, i) => `file${i}`);
   const all = await Promise.all(names.map((name) => chat(hatch, id, name)));
-  for (const { events } of all) assert.deepEqual(events.at(-1), { event: "done", data: { done: true } });
+  for (const { events } of all) assert.equal(events.at(-1).event, "done");
   assert.deepEqual(Object.keys(await codeOf(hatch, id)).sort(), names.map((name) => `${name}.txt`).sort());
   assert.equal(new Set(all.map(({ events }) => ours(events).files.version)).size, 12);
   const saved = await messages(hatch, id);
@@ -246,9 +258,9 @@ test("300 streams, 16 at once, are all answered in full", async () => {
   let left = 300;
   await Promise.all(ids.map(async (id, i) => {
     for (; left > 0; left -= 1) {
-      const { status, events } = await chat(hatch, id, "Again", { query: i % 2 ? "?format=text" : "" });
+      const { status, events } = await chat(hatch, id, "Again", { query: i % 2 ? "?format=events" : "" });
       assert.equal(status, 200);
-      assert.deepEqual(events.at(-1).data, { done: true });
+      assert.ok(events.at(-1).data.done);
       assert.equal(textOf(events), PAGE);
     }
   }));

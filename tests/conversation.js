@@ -19,9 +19,9 @@ export async function codeOf({ api }, id) {
   return JSON.parse((await (await api("GET", `/api/projects/${id}`)).json()).code ?? "{}");
 }
 
-/** `POST /api/chat`, answered as soon as the head is there. */
-export function send({ api }, projectId, message = "Build it", { query = "", ...more } = {}) {
-  return api("POST", `/api/chat${query}`, { projectId, message, ...more });
+/** `POST /api/chat` for Claude's events, or with another `query`; answered as soon as the head is there. */
+export function send({ api }, projectId, message = "Build it", { query = "?format=events", headers, ...more } = {}) {
+  return api("POST", `/api/chat${query}`, { projectId, message, ...more }, headers);
 }
 
 /** Sends, and reads the stream to its end. */

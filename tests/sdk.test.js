@@ -13,15 +13,18 @@ after(() => claude.close());
 const hatch = await startWorker(claudeVars(claude));
 const sandbox = await startWorker();
 
-/** The SDK's stream of our answer: its request is replaced, its reading is its own. */
+/** The SDK's stream of our answer: its request is replaced but for its version of the API, its reading is its own. */
 function ask(worker, projectId, message) {
   const body = JSON.stringify({ projectId, message });
-  const headers = { "content-type": "application/json" };
-  const client = new Anthropic({ apiKey: "unused", fetch: () => fetch(`${worker.url}/api/chat`, { method: "POST", headers, body }) });
+  const ours = (_, { headers }) =>
+    fetch(`${worker.url}/api/chat`, {
+      method: "POST", headers: { "content-type": "application/json", "anthropic-version": new Headers(headers).get("anthropic-version") }, body,
+    });
+  const client = new Anthropic({ apiKey: "unused", fetch: ours });
   return client.messages.stream({ model: "unused", max_tokens: 1, messages: [{ role: "user", content: message }] });
 }
 
-test("the SDK reads our default stream to the end and gets Claude's final message", async () => {
+test("the SDK reads our stream of Claude's events to the end and gets Claude's final message", async () => {
   claude.setAnswer("Grüße 👋 from Claude.");
   const message = await ask(hatch, await newProject(hatch), "Hi").finalMessage();
   assert.equal(message.content.at(-1).text, "Grüße 👋 from Claude.");

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewMessage, replay};
+use super::{NOT_FOUND, NewMessage};
 use crate::{
     accounts::quotas::{self, Quota},
     error::Error,
@@ -47,9 +47,9 @@ enum Status {
     Interrupted,
 }
 
-/// One event: Claude's own (`message_start`, `content_block_delta`, …), then
-/// `files`, `saved` and `done`, or `error`; of `?format=text`, a `message` with
-/// `{"text"}` or `{"done"}`.
+/// One event. By default a `message` (it has no name) with `{"text"}` or last
+/// `{"done"}`; of `?format=events` Claude's own (`message_start`, `content_block_delta`,
+/// …) and last `done`. In both, `files`, `saved` and `error`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct ChatEvent {
@@ -59,14 +59,7 @@ struct ChatEvent {
     data: String,
 }
 
-const STREAM: &str = r#"event: message_start
-data: {"type":"message_start","message":{"id":"msg_01","role":"assistant","model":"claude-sonnet-5-5"}}
-
-event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Here is"}}
-
-event: message_stop
-data: {"type":"message_stop"}
+const STREAM: &str = r#"data: {"text":"Here is your timer."}
 
 event: files
 data: {"version":1,"files":[{"path":"index.html","bytes":1204,"status":"added"}]}
@@ -74,7 +67,6 @@ data: {"version":1,"files":[{"path":"index.html","bytes":1204,"status":"added"}]
 event: saved
 data: {"messageId":"5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50","projectId":"1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36","usage":{"input_tokens":812,"output_tokens":1950},"model":"claude-sonnet-5-5","costMicroUsd":31686}
 
-event: done
 data: {"done":true}
 
 "#;
@@ -95,14 +87,19 @@ fn upstream(status: u16, code: &'static str, detail: &str, retry_after_s: Option
 fn stream() -> Operation {
     Operation::new("POST /api/chat", "chat.stream", "Say what to build, and watch the answer come")
         .about(
-            "Claude's own event stream as it arrives; then `files`: what the answer did to the project's code; \
-             `saved`: its message and what it cost; and last `done`. A stream that is cut ends in `error` and \
-             never in `done`; what had come is saved as `interrupted`.",
+            "The answer's words as they arrive; then `files`: what the answer did to the project's code; \
+             `saved`: its message and what it cost; and last `{\"done\":true}`, when all is saved. A stream that is cut \
+             ends in `error` and never in `done`; what had come is saved as `interrupted`. A `projectId` that is a \
+             UUID and nobody's begins a project of that id, named after the message (a key needs `projects:write` \
+             for it). The same message sent again while it is being answered, or within 15 seconds after its answer \
+             broke off, is that turn: it is told again and not paid twice. A `model` that is not known here is \
+             answered by the default one, which `note` in `saved` says.",
         )
         .query(
             "format",
-            "`text`: only `{\"text\"}` pieces and then `{\"done\": true}`.",
-            json_schema!({ "type": "string", "enum": ["events", "text"], "default": "events" }),
+            "`text`: data-only `{\"text\"}` pieces. `events`: Claude's own event stream as it arrives, which is \
+             also what a request with the header `anthropic-version` gets.",
+            json_schema!({ "type": "string", "enum": ["events", "text"], "default": "text" }),
         )
         .body::<NewMessage>(json!({ "projectId": Project::ID, "message": "A pomodoro timer with a tomato red look" }))
         .answers(
@@ -112,7 +109,6 @@ fn stream() -> Operation {
         )
         .fails(quotas::exceeded(Quota::Chat, 200, 0))
         .fails(quotas::exceeded(Quota::Budget, 1_000_000, 0))
-        .fails(replay::still_streaming())
         .fails(NOT_FOUND)
         .fails(Error::Refused {
             code: "unknown_model",

@@ -1,13 +1,17 @@
 //! Chat: a person says what to build, Claude answers with files.
 //!
 //! `stream` and `history`. A turn's two sides are rows before the model is
-//! asked, and whatever becomes of the stream, what arrived is saved
-//! (turn.rs).
+//! asked (begin.rs), and whatever becomes of the stream, what arrived is saved
+//! (carry.rs). A message that is sent again is not asked again (follow.rs).
 
+mod begin;
+mod carry;
 #[cfg(test)]
 pub(crate) mod contract;
+mod follow;
+mod model;
+mod pieces;
 mod prompt;
-mod replay;
 mod sandbox;
 mod store;
 mod turn;
@@ -16,29 +20,31 @@ use garde::Validate;
 use serde::Deserialize;
 use worker::Env;
 
+use self::{
+    begin::{Begun, NOT_FOUND, Opening},
+    model::Model,
+    turn::Turn,
+};
 use crate::{
-    accounts::quotas::{self, Quota},
+    accounts::quotas::{self, Quota, Taken},
     error::Error,
     http::{Exchange, body, page},
     platform::{
-        clock::now_ms,
+        clock::{now_ms, with_ticks},
         log,
         pump::{Deadlines, Source},
         response::Response,
-        stream,
+        stream::{self, Body, Writer},
     },
-    settings::{ChatFormat, Settings},
+    settings::ChatFormat,
     store::{Database, projects},
-    upstream::{anthropic, retry, sandbox as sandbox_model},
 };
-
-const NOT_FOUND: Error = Error::NotFound("Project not found");
 
 /// How long Claude is read on for after the client left: the platform ends an
 /// invocation about 30 s after that, and saving takes some of it.
 const AFTER_CLIENT_MS: i64 = 25_000;
-/// How much longer than the deadlines say a slow database may make a turn.
-const MARGIN_MS: i64 = 30_000;
+/// How often a turn that waits for its first byte says that it lives.
+const TOUCH_MS: u64 = 3_000;
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -50,8 +56,8 @@ struct NewMessage {
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
     #[serde(default)]
-    #[garde(inner(custom(model_id)))]
-    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$")))]
+    #[garde(inner(length(chars, min = 1, max = 128)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 128)))]
     model: Option<String>,
 }
 
@@ -59,145 +65,97 @@ fn not_blank(message: &str, (): &()) -> garde::Result {
     if message.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
-fn model_id(model: &str, (): &()) -> garde::Result {
-    let is_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    match (1..=64).contains(&model.len()) && model.bytes().all(is_id) {
-        true => Ok(()),
-        false => Err(garde::Error::new("is not the id of a model")),
-    }
-}
-
 /// `POST /api/chat`
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?.to_owned();
+    let user = exchange.caller.user()?;
     let format = format(&exchange)?;
     let new: NewMessage = body::json(&exchange).await?;
-    let settings = &exchange.settings;
-    let model = Model::of(settings, new.model)?;
+    let choice = model::choose(new.model.as_deref(), &exchange.settings)?;
     let database = exchange.database()?;
-
-    let mut turn = turn::Turn {
+    let mut turn = Turn {
         id: exchange.new_id("answer")?,
         question_id: exchange.new_id("question")?,
-        project_id: new.project_id,
-        user,
-        model: model.name().to_owned(),
+        project_id: begin::project_id(new.project_id),
+        user: user.id.clone(),
+        model: choice.model.name().to_owned(),
+        note: choice.note,
         counted: None,
         reserved: None,
     };
     if exchange.is_again()
-        && let Some(answer) = replay::answer(&turn, format, &database, &exchange).await?
+        && let Some(answer) = follow::answer(turn.clone(), format, &exchange).await?
     {
         return Ok(answer);
     }
-    turn.counted = quotas::take(Quota::Chat, 1, &turn.user, &settings.daily_limits, &database).await?;
-    let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
-    let mut has_begun = false;
-    let asked = async {
-        let begun = store::begin(&turn, &new.message, settings.chat_history_bytes(), now_ms());
-        let [project, history, question, _] = database.batch(begun).await?;
-        match (project.is_empty(), question.is_empty()) {
-            (true, _) => return Err(NOT_FOUND),
-            // Another request with the same Idempotency-Key has just begun it.
-            (false, true) => return Err(replay::still_streaming()),
-            (false, false) => has_begun = true,
-        }
-        let base = turn::Base::of(&project)?;
-        let ask = prompt::Ask { message: new.message, code: &base.code, history: history.read()? };
-        turn.reserved = model.reserve(&ask, &turn.user, settings, &database).await?;
-        let source = model.ask(&exchange, ask, &turn, deadlines).await?;
-        Ok((base, source, stream::channel()?))
+    let limits = &exchange.settings.daily_limits;
+    turn.counted = match quotas::take(Quota::Chat, 1, &turn.user, limits, &database).await {
+        Ok(counted) => counted,
+        // A message that is sent again is not counted again.
+        Err(refused) => return follow::twin(turn, &new.message, format, &exchange).await?.ok_or(refused),
     };
-    let (base, source, (client, body)) = match asked.await {
+    let opening = match begin::begin(&turn, &new.message, &exchange, user, &database).await {
+        Ok(Begun::Turn(opening)) => opening,
+        Ok(Begun::Twin(id)) => {
+            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+            return follow::answer(turn.answered_by(id), format, &exchange).await?.ok_or(NOT_FOUND);
+        }
+        Err(error) => {
+            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+            return Err(error);
+        }
+    };
+    let deadlines =
+        Deadlines { idle_ms: exchange.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
+    let Opening { base, history, has_made_project } = opening;
+    let ask = prompt::Ask { message: new.message, code: &base.code, history };
+    let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &exchange, &database).await;
+    let (source, (client, body)) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             // Nothing was answered, so the turn never was. Rows that even
             // this leaves behind are ended by the sweep.
             let taken = [&turn.counted, &turn.reserved].into_iter().flatten();
-            let forget = has_begun.then(|| store::forget(&turn));
-            turn::give_back(taken.map(quotas::Taken::refund).chain(forget).collect(), &database).await;
+            let forget = [store::forget(&turn)].into_iter();
+            let forget_project = has_made_project.then(|| store::forget_project(&turn));
+            let undo = taken.map(Taken::refund).chain(forget).chain(forget_project);
+            carry::give_back(undo.collect(), &database).await;
             return Err(error);
         }
     };
     let response =
         turn.counted.iter().fold(Response::events(body), |response, counted| counted.tell(response));
-    let finish = turn::carry(turn, base, source, client, format, deadlines, database);
-    exchange.background.run(finish);
+    exchange.background.run(carry::carry(turn, base, source, client, format, deadlines, database));
     Ok(response)
 }
 
+/// Sets aside what the answer may cost, and waits for its first bytes. Says
+/// meanwhile that the turn lives.
+async fn ask_model(
+    model: &Model,
+    ask: prompt::Ask<'_>,
+    turn: &mut Turn,
+    deadlines: Deadlines,
+    exchange: &Exchange,
+    database: &Database,
+) -> Result<(Source, (Writer, Body)), Error> {
+    turn.reserved = model.reserve(&ask, &turn.user, &exchange.settings, database).await?;
+    let touch = async || {
+        // A turn that nobody hears of for some seconds is not lost yet.
+        let _ = database.query(store::touch(turn, now_ms())).await;
+    };
+    let source = with_ticks(TOUCH_MS, touch, model.ask(exchange, ask, &turn.id, deadlines)).await?;
+    Ok((source, stream::channel()?))
+}
+
+/// `?format=`; else Claude's events for a client that speaks Anthropic's API,
+/// and for the others what the settings say.
 fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
     match exchange.query("format") {
-        None => Ok(exchange.settings.chat_format),
         Some(name) => {
             ChatFormat::parse(&name).ok_or_else(|| Error::invalid("format", "must be `events` or `text`"))
         }
-    }
-}
-
-/// Who answers.
-enum Model {
-    Claude(String),
-    Sandbox,
-}
-
-impl Model {
-    /// Claude where there is a key; the sandbox model only in development.
-    fn of(settings: &Settings, wanted: Option<String>) -> Result<Self, Error> {
-        match (&settings.claude.key, settings.is_development()) {
-            (Some(_), _) => Ok(Self::Claude(wanted.unwrap_or_else(|| settings.claude.model.clone()))),
-            (None, true) => Ok(Self::Sandbox),
-            (None, false) => Err(Error::NotConfigured {
-                variable: "CLAUDE_API_KEY",
-                detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
-            }),
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Claude(name) => name,
-            Self::Sandbox => sandbox_model::MODEL,
-        }
-    }
-
-    /// Sets aside what the answer may cost at most.
-    async fn reserve(
-        &self,
-        ask: &prompt::Ask<'_>,
-        user: &str,
-        settings: &Settings,
-        database: &Database,
-    ) -> Result<Option<quotas::Taken>, Error> {
-        let (Self::Claude(name), Some(_)) = (self, settings.daily_limits.budget_micro_usd) else {
-            return Ok(None);
-        };
-        let most = anthropic::models::most_micro_usd(name, ask.bytes());
-        quotas::take(Quota::Budget, most, user, &settings.daily_limits, database).await
-    }
-
-    async fn ask(
-        &self,
-        exchange: &Exchange,
-        ask: prompt::Ask<'_>,
-        turn: &turn::Turn,
-        deadlines: Deadlines,
-    ) -> Result<Source, Error> {
-        match self {
-            Self::Claude(name) => {
-                anthropic::stream(&exchange.settings, &ask.for_claude(name.clone()), deadlines).await
-            }
-            Self::Sandbox => {
-                let files =
-                    ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
-                let answer = sandbox_model::answer(&ask.message, Some(&files));
-                let message_id = format!("msg_sandbox_{}", turn.id);
-                let body = sandbox::body(&message_id, &ask.message, &answer, &exchange.background)?;
-                Source::open(body, deadlines)
-                    .await
-                    .map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
-            }
-        }
+        None if exchange.request.header("anthropic-version").is_some() => Ok(ChatFormat::Events),
+        None => Ok(exchange.settings.chat_format),
     }
 }
 
@@ -212,21 +170,10 @@ pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
-/// Whoever streams an answer is heard of more often than this: from each
-/// attempt to reach Claude to the next, and from one piece to the next.
-fn lost_before(settings: &Settings) -> i64 {
-    let timeouts = &settings.timeouts;
-    let head_ms = i64::try_from(timeouts.head_ms).unwrap_or(i64::MAX);
-    (now_ms() - MARGIN_MS)
-        .saturating_sub(timeouts.idle_ms)
-        .saturating_sub(head_ms.saturating_mul(retry::ATTEMPTS.into()))
-}
-
 /// Ends the answers whose Worker was killed while they streamed.
 pub(crate) async fn sweep(env: &Env) {
     let swept = async {
-        let settings = Settings::of(env)?;
-        let before = lost_before(&settings);
+        let before = now_ms() - store::SILENT_MS;
         Database::open(env)?.query(store::interrupt_lost(None, before)).await
     };
     if let Err(error) = swept.await {

@@ -29,7 +29,7 @@ answer it without files.";
 
 /// A message of the conversation as the database keeps it.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Said {
+pub(super) struct HistoryMessage {
     role: String,
     content: String,
 }
@@ -40,7 +40,7 @@ pub(super) struct Ask<'a> {
     pub(super) message: String,
     pub(super) code: &'a CodeMap,
     /// Oldest first.
-    pub(super) history: Vec<Said>,
+    pub(super) history: Vec<HistoryMessage>,
 }
 
 impl Ask<'_> {
@@ -70,7 +70,7 @@ fn context(code: &CodeMap) -> String {
 
 /// The API wants a user's turn first and no empty one, so an answer whose
 /// question was left out by the budget is left out too.
-fn turns(history: Vec<Said>) -> Vec<Turn> {
+fn turns(history: Vec<HistoryMessage>) -> Vec<Turn> {
     let spoken = history.into_iter().filter(|said| !said.content.trim().is_empty());
     let turns = spoken.map(|said| Turn { role: said.role, content: said.content });
     turns.skip_while(|turn| turn.role != "user").collect()
@@ -80,8 +80,8 @@ fn turns(history: Vec<Said>) -> Vec<Turn> {
 mod tests {
     use super::*;
 
-    fn said(role: &str, content: &str) -> Said {
-        Said { role: role.to_owned(), content: content.to_owned() }
+    fn said(role: &str, content: &str) -> HistoryMessage {
+        HistoryMessage { role: role.to_owned(), content: content.to_owned() }
     }
 
     #[test]

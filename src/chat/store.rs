@@ -1,7 +1,7 @@
 //! SQL of the chat room.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::turn::Turn;
 use crate::{
@@ -11,22 +11,74 @@ use crate::{
         projects::{self, rfc3339},
         sql,
     },
-    upstream::anthropic::events::Message,
+    upstream::anthropic::events::{Message, Usage},
 };
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Project {
-    pub(super) code: Option<String>,
-    pub(super) version: i64,
+/// How long a turn may be silent before it counts as lost. One that is carried
+/// writes `alive_at` every three seconds, whether anything comes or not, until
+/// it ends; so this is also how long ago one was interrupted at most that
+/// is still told to whoever sends its message again.
+pub(super) const SILENT_MS: i64 = 15_000;
+/// How far back a turn is looked for that a message may belong to already.
+const TWINS_MS: i64 = 60 * 60_000;
+
+/// What a turn is asked with.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) message: &'a str,
+    /// The request has an `Idempotency-Key`, by which it is known again.
+    pub(super) has_key: bool,
+    /// How much of the conversation is told again at most.
+    pub(super) history_bytes: i64,
 }
 
-/// Begins a turn: the project, its history of at most so many bytes, and the
-/// rows of the question and of the answer to come. The rows appear only if
-/// the project is the user's.
-pub(super) fn begin(turn: &Turn, message: &str, history_bytes: i64, now: i64) -> [Statement; 4] {
+/// The project of a turn that begins.
+#[derive(Debug, Deserialize)]
+pub(super) struct Project {
+    /// The turn that answers the very message already, if one does.
+    pub(super) twin: Option<String>,
+}
+
+/// The newest turn of a project that answers the message `?3` of the user `?2`
+/// and is not complete: it is running, or was interrupted a moment ago.
+macro_rules! twin {
+    (project: $project:literal, since: $since:literal, created: $created:literal) => {
+        concat!(
+            "SELECT a.id FROM chat_messages a INDEXED BY chat_messages_by_user
+             JOIN chat_messages q ON q.project_id = a.project_id AND q.seq = a.seq - 1
+             WHERE a.user_id = ?2 AND a.created_at > ",
+            $created,
+            " AND a.project_id = ",
+            $project,
+            " AND a.role = 'assistant' AND a.status <> 'complete'
+               AND coalesce(a.alive_at, a.created_at) > ",
+            $since,
+            " AND q.content = ?3 ORDER BY a.seq DESC LIMIT 1"
+        )
+    };
+}
+
+/// Begins a turn: the project, which is made when it gets a `name` and there
+/// is none of its id; its history; and the rows of the question and of the
+/// answer to come. The rows appear only if the project is the user's, and no
+/// other turn answers the message already.
+pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i64) -> [Statement; 5] {
     let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
     [
-        projects::code(project, user),
+        projects::begin(project, user, name, now),
+        sql!(
+            concat!(
+                "SELECT json_object('code', code, 'version', version, 'twin', CASE WHEN ?4 THEN (",
+                twin!(project: "?1", since: "?5", created: "?6"),
+                ") END) AS json FROM projects WHERE id = ?1 AND user_id = ?2"
+            ),
+            project,
+            user,
+            asked.message,
+            i64::from(!asked.has_key),
+            now - SILENT_MS,
+            now - TWINS_MS
+        ),
         sql!(
             "SELECT json_object('role', role, 'content', content) AS json FROM (
                SELECT seq, role, content, sum(length(CAST(content AS BLOB))) OVER (ORDER BY seq DESC) AS bytes
@@ -35,28 +87,67 @@ pub(super) fn begin(turn: &Turn, message: &str, history_bytes: i64, now: i64) ->
              ) WHERE bytes <= ?3 ORDER BY seq",
             project,
             user,
-            history_bytes
+            asked.history_bytes
         ),
-        say(&turn.question_id, turn, "user", message, "complete", now),
-        say(&turn.id, turn, "assistant", "", "streaming", now),
+        sql!(
+            concat!(
+                "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, created_at)
+                 SELECT ?4, id, user_id,
+                   (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?1), 'user', ?3, 'complete', ?5
+                 FROM projects WHERE id = ?1 AND user_id = ?2
+                   AND NOT (?6 AND EXISTS (",
+                twin!(project: "?1", since: "?7", created: "?8"),
+                ")) ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
+            ),
+            project,
+            user,
+            asked.message,
+            turn.question_id.as_str(),
+            now,
+            i64::from(!asked.has_key),
+            now - SILENT_MS,
+            now - TWINS_MS
+        ),
+        sql!(
+            "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
+             SELECT ?1, project_id, user_id, seq + 1, 'assistant', '', 'streaming', ?4, created_at
+             FROM chat_messages WHERE id = ?2 AND user_id = ?3 ON CONFLICT DO NOTHING",
+            turn.id.as_str(),
+            turn.question_id.as_str(),
+            user,
+            turn.model.as_str()
+        ),
     ]
 }
 
-fn say(id: &str, turn: &Turn, role: &str, content: &str, status: &str, now: i64) -> Statement {
-    let model = (role == "assistant").then_some(turn.model.as_str());
+/// The turn that answers `message` already; for a message that is refused
+/// before it is begun.
+pub(super) fn twin(turn: &Turn, message: &str, now: i64) -> Statement {
     sql!(
-        "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
-         SELECT ?1, id, user_id,
-           (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?2), ?4, ?5, ?6, ?7, ?8
-         FROM projects WHERE id = ?2 AND user_id = ?3 ON CONFLICT (id) DO NOTHING
-         RETURNING json_object('id', id) AS json",
-        id,
+        concat!(
+            "SELECT json_object('twin', (",
+            twin!(project: "?1", since: "?4", created: "?5"),
+            ")) AS json FROM projects WHERE id = ?1 AND user_id = ?2"
+        ),
         turn.project_id.as_str(),
         turn.user.as_str(),
-        role,
-        content,
-        status,
-        model,
+        message,
+        now - SILENT_MS,
+        now - TWINS_MS
+    )
+}
+
+/// Whether there is a project of this id, whoever has it.
+pub(super) fn exists(project: &str) -> Statement {
+    sql!("SELECT json_object('id', id) AS json FROM projects WHERE id = ?1", project)
+}
+
+/// Says that the turn is being worked on.
+pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
+    sql!(
+        "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+        turn.id.as_str(),
+        turn.user.as_str(),
         now
     )
 }
@@ -71,20 +162,53 @@ pub(super) fn forget(turn: &Turn) -> Statement {
     )
 }
 
+/// Takes back the project that such a turn has made, unless somebody has
+/// begun to use it.
+pub(super) fn forget_project(turn: &Turn) -> Statement {
+    sql!(
+        "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND revision = 1
+           AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE project_id = ?1)",
+        turn.project_id.as_str(),
+        turn.user.as_str()
+    )
+}
+
+/// An answer that is coming, or has come.
+#[derive(Debug, Deserialize)]
+pub(super) struct Progress {
+    pub(super) model: Option<String>,
+    pub(super) status: String,
+    /// When it was last heard of.
+    pub(super) alive_at: i64,
+    /// Its text after what is known already.
+    pub(super) text: String,
+}
+
+/// How an answer stands, with its text after the first `known` characters.
+pub(super) fn progress(id: &str, user: &str, known: i64) -> Statement {
+    sql!(
+        "SELECT json_object('model', model, 'status', status, 'alive_at', coalesce(alive_at, created_at),
+           'text', substr(content, ?3)) AS json
+         FROM chat_messages WHERE id = ?1 AND user_id = ?2",
+        id,
+        user,
+        known + 1
+    )
+}
+
 /// A turn as it was saved.
 #[derive(Debug, Deserialize)]
 pub(super) struct Saved {
     pub(super) content: String,
     pub(super) status: String,
     pub(super) model: Option<String>,
-    pub(super) usage: Option<Value>,
+    pub(super) usage: Option<Usage>,
     /// Of the code; the one that the answer made, if it made one.
     pub(super) version: i64,
 }
 
 /// A turn that may have been saved, and the code that it met.
-pub(super) fn saved(turn: &Turn) -> [Statement; 2] {
-    let (id, user) = (turn.id.as_str(), turn.user.as_str());
+pub(super) fn saved(id: &str, user: &str) -> [Statement; 2] {
     [
         sql!(
             "SELECT json_object('content', m.content, 'status', m.status, 'model', m.model, 'usage', json(m.usage),
@@ -129,27 +253,31 @@ impl<'a> Answer<'a> {
     }
 }
 
-pub(super) fn save(turn: &Turn, answer: &Answer<'_>) -> Statement {
+pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6
+        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7
          WHERE id = ?1 AND user_id = ?2 RETURNING json_object('id', id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
         answer.content,
         answer.status,
         answer.model,
-        answer.usage.as_str()
+        answer.usage.as_str(),
+        now
     )
 }
 
-/// Puts by what has come of an answer that is still coming. Comes too late
-/// for one that is saved.
-pub(super) fn put_by(turn: &Turn, content: &str, now: i64) -> Statement {
+/// Keeps `text`, which follows the first `known` characters of an answer that
+/// is still coming; a second time it changes nothing. Comes too late for one
+/// that is saved.
+pub(super) fn checkpoint(turn: &Turn, known: i64, text: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = ?3, alive_at = ?4 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+        "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5
+         WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
         turn.id.as_str(),
         turn.user.as_str(),
-        content,
+        known,
+        text,
         now
     )
 }

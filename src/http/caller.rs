@@ -157,7 +157,8 @@ fn not_the_operator() -> Error {
     }
 }
 
-fn lacks(scope: Scope) -> Error {
+/// What a key without a scope that it needs is told.
+pub(crate) fn lacks(scope: Scope) -> Error {
     Error::Forbidden {
         code: "insufficient_scope",
         detail: format!("This API key lacks the scope `{scope}`").into(),

@@ -11,11 +11,6 @@
 
 use std::{borrow::Cow, future::Future};
 
-use futures::{
-    future::{Either, select},
-    pin_mut,
-};
-
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -25,7 +20,7 @@ use crate::{
     error::Error,
     http::{Exchange, caller::Access, routes::Route},
     platform::{
-        clock::{now_ms, sleep},
+        clock::{now_ms, sleep, with_ticks},
         log, random,
         response::{Content, Response},
     },
@@ -121,18 +116,11 @@ pub(crate) async fn run(mut exchange: Exchange, route: &Route) -> Result<Respons
 
 /// Runs `work`, and renews the lease of `claim` for as long as it takes.
 async fn while_renewing<T>(claim: &Claim, env: &Env, work: impl Future<Output = T>) -> T {
-    let renewing = async {
-        loop {
-            sleep(RENEW_MS).await;
-            // Lost with the database, which then keeps the others waiting too.
-            let _ = write(renew(claim, now_ms()), env).await;
-        }
+    let renewal = async || {
+        // Lost with the database, which then keeps the others waiting too.
+        let _ = write(renew(claim, now_ms()), env).await;
     };
-    pin_mut!(work, renewing);
-    match select(work, renewing).await {
-        Either::Left((done, _)) => done,
-        Either::Right((never, _)) => never,
-    }
+    with_ticks(RENEW_MS, renewal, work).await
 }
 
 async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Lookup, Error> {

@@ -71,6 +71,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the request has an `Idempotency-Key`.
+    pub(crate) fn has_idempotency_key(&self) -> bool {
+        self.idempotency.is_some()
+    }
+
     /// Whether an earlier request with this `Idempotency-Key` may have made
     /// something already.
     pub(crate) fn is_again(&self) -> bool {

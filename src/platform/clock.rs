@@ -1,7 +1,11 @@
 //! Time. Rules take `now` as a parameter; only the edge of the Worker asks.
 
-use std::time::Duration;
+use std::{convert::Infallible, future::Future, time::Duration};
 
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
 use worker::{Date, Delay};
 
 /// Milliseconds since the Unix epoch. In production it advances only on I/O.
@@ -12,4 +16,19 @@ pub(crate) fn now_ms() -> i64 {
 /// Resolves after `ms` milliseconds; the timer is cleared when dropped.
 pub(crate) fn sleep(ms: u64) -> Delay {
     Delay::from(Duration::from_millis(ms))
+}
+
+/// Runs `work`, and `tick` every `ms` milliseconds until the work is done.
+pub(crate) async fn with_ticks<T>(ms: u64, tick: impl AsyncFn(), work: impl Future<Output = T>) -> T {
+    let ticks = async {
+        loop {
+            sleep(ms).await;
+            tick().await;
+        }
+    };
+    pin_mut!(work, ticks);
+    match select::<_, std::pin::Pin<&mut dyn Future<Output = Infallible>>>(work, ticks).await {
+        Either::Left((done, _)) => done,
+        Either::Right((never, _)) => match never {},
+    }
 }

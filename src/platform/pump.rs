@@ -11,7 +11,7 @@
 //! A client that leaves, or that takes nothing any more, does not stop the
 //! pump. What arrived is the caller's to save, whatever happened to either end.
 
-use std::{cell::RefCell, convert::Infallible, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, convert::Infallible, rc::Rc};
 
 use futures::{
     channel::oneshot,
@@ -65,7 +65,7 @@ const FAST_MS: i64 = 4;
 const FAST_READS: u32 = 8;
 /// How often the deadlines are looked at.
 const TICK_MS: u64 = 1_000;
-/// How often the caller may put by what has come so far.
+/// How often the caller may keep what has come so far.
 const CHECKPOINT_MS: u64 = 3_000;
 /// The most bytes that are kept: several times the longest answer there is,
 /// and little enough for many streams in the 128 MB of an isolate.
@@ -106,8 +106,9 @@ pub(crate) struct Outcome {
     pub(crate) client: Option<Writer>,
 }
 
-/// Turns the bytes that just came into those that the client gets.
-pub(crate) type Rewrite = Box<dyn FnMut(&[u8]) -> Vec<u8>>;
+/// Turns the bytes that just came into what the client gets: the second
+/// argument takes the bytes of each write to it.
+pub(crate) type Rewrite = Box<dyn FnMut(&[u8], &mut VecDeque<Vec<u8>>)>;
 
 /// An upstream body whose first bytes have come.
 pub(crate) struct Source {
@@ -151,9 +152,9 @@ impl Source {
     }
 
     /// Carries everything to `client`, rewritten if asked, until the upstream
-    /// ends. `checkpoint` gets all that has come so far, every few seconds of
-    /// a long stream. Await it under `wait_until`, registered before the
-    /// response is returned.
+    /// ends. `checkpoint` gets what has come since the last time, every
+    /// few seconds of a long stream, also when nothing has. Await it under
+    /// `wait_until`, registered before the response is returned.
     pub(crate) async fn pump(
         self,
         client: Writer,
@@ -241,16 +242,14 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
     }
 }
 
-/// Hands over what has come so far, again and again.
+/// Hands over what has come since the last time, again and again.
 async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>)) -> Infallible {
     let mut handed_over = 0;
     loop {
         sleep(CHECKPOINT_MS).await;
-        let so_far = pump.borrow().received.clone();
-        if so_far.len() > handed_over {
-            handed_over = so_far.len();
-            checkpoint(so_far).await;
-        }
+        let new = pump.borrow().received.get(handed_over..).unwrap_or_default().to_vec();
+        handed_over += new.len();
+        checkpoint(new).await;
     }
 }
 
@@ -259,6 +258,8 @@ struct Pump {
     client: Option<Writer>,
     client_left_ms: Option<i64>,
     rewrite: Option<Rewrite>,
+    /// What the last read was rewritten to and is not written yet.
+    rewritten: VecDeque<Vec<u8>>,
     received: Vec<u8>,
     /// The chunk of the last read; its memory is lent to the next one.
     chunk: Uint8Array,
@@ -293,6 +294,7 @@ impl Pump {
             client_left_ms: client.is_none().then(now_ms),
             client,
             rewrite,
+            rewritten: VecDeque::new(),
             received: source.received,
             chunk: source.view,
             ended: source.ended,
@@ -311,7 +313,7 @@ impl Pump {
         let callbacks = Callbacks {
             read: callback(Self::on_read),
             read_failed: callback(|pump, _| pump.finish(End::Cut)),
-            written: callback(|pump, _| pump.next()),
+            written: callback(|pump, _| pump.write_rewritten()),
             write_failed: callback(|pump, _| pump.on_client_left()),
         };
         let mut first = pump.borrow_mut();
@@ -373,22 +375,27 @@ impl Pump {
     fn forward(&mut self, start: usize) {
         self.steps = self.steps.wrapping_add(1);
         let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
-        let written = match &mut self.rewrite {
-            None => client.write_chunk(&self.chunk),
-            Some(rewrite) => {
-                let bytes = rewrite(self.received.get(start..).unwrap_or_default());
-                if bytes.is_empty() {
-                    return self.next();
-                }
-                client.write_chunk(&Uint8Array::from(bytes.as_slice()))
-            }
+        let Some(rewrite) = &mut self.rewrite else {
+            let written = client.write_chunk(&self.chunk);
+            let _ = written.then2(&callbacks.written, &callbacks.write_failed);
+            return;
         };
+        rewrite(self.received.get(start..).unwrap_or_default(), &mut self.rewritten);
+        self.write_rewritten();
+    }
+
+    /// Writes the next of what the last read was rewritten to; then reads on.
+    fn write_rewritten(&mut self) {
+        let Some(bytes) = self.rewritten.pop_front() else { return self.next() };
+        let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
+        let written = client.write_chunk(&Uint8Array::from(bytes.as_slice()));
         let _ = written.then2(&callbacks.written, &callbacks.write_failed);
     }
 
     fn on_client_left(&mut self) {
         self.client = None;
         self.client_left_ms = Some(now_ms());
+        self.rewritten.clear();
         self.next();
     }
 

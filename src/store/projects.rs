@@ -51,6 +51,23 @@ macro_rules! insert_project {
 }
 pub(crate) use insert_project;
 
+/// Makes an empty project unless there is one of this id; without a name,
+/// makes none. Answers with `{"id"}` of one that it has made.
+pub(crate) fn begin(id: &str, user: &str, name: Option<String>, now: i64) -> Statement {
+    sql!(
+        concat!(
+            "INSERT INTO projects (id, user_id, name, created_at, updated_at)
+             SELECT ?1, ?2, ?3, ?4, ?4 WHERE ?3 IS NOT NULL AND ",
+            is_somebody!("?2"),
+            " ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
+        ),
+        id,
+        user,
+        name,
+        now
+    )
+}
+
 /// A new project, with its first version when it begins with code. Answers
 /// with the project, also with one that an earlier request with the same
 /// `Idempotency-Key`, and so the same id, has made.

@@ -2,13 +2,15 @@
 //! byte by byte. Streamed all the same, since a long answer outlasts what a
 //! silent connection is given.
 
+use std::cell::RefCell;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
     Prompt,
     blocks::{self, SearchResult},
-    events::{Message, Usage},
+    events::{Decoder, Message, Usage},
     models, open, request,
 };
 use crate::{
@@ -220,8 +222,17 @@ async fn round(
         Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: (ends_ms - now_ms()).max(0) };
     let source =
         open(settings, request, deadlines).await.map_err(|error| Failed { error, cost_micro_usd: 0 })?;
+    let arriving = RefCell::new((Decoder::default(), Message::default()));
+    let checkpoint = async |new: Vec<u8>| {
+        let message = {
+            let (decoder, message) = &mut *arriving.borrow_mut();
+            decoder.push(&new, |data| drop(message.observe(data)));
+            message.clone()
+        };
+        so_far(&message).await;
+    };
     so_far(&Message::of(source.first())).await;
-    let outcome = source.collect(deadlines, async |bytes| so_far(&Message::of(&bytes)).await).await;
+    let outcome = source.collect(deadlines, checkpoint).await;
     let message = Message::of(&outcome.received);
     if !message.is_complete() {
         let model = request.get("model").and_then(Value::as_str).unwrap_or_default();

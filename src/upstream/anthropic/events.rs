@@ -68,6 +68,11 @@ impl Message {
         Self { stopped, ..message }
     }
 
+    /// A message that was kept: whole, or as far as it had come.
+    pub(crate) fn kept(text: String, model: Option<String>, usage: Usage, is_complete: bool) -> Self {
+        Self { text, model, usage, stopped: is_complete, ..Self::default() }
+    }
+
     /// All of the answer has come, and no error.
     pub(crate) fn is_complete(&self) -> bool {
         self.stopped && self.error.is_none()

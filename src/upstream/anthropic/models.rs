@@ -98,6 +98,20 @@ const WEB_SEARCH_MICRO_USD: i64 = 10_000;
 /// Enough for an app of many files, and no more than every model gives.
 const MAX_TOKENS: u32 = 32_000;
 
+/// Names of models that front ends know by their family alone.
+const ALIASES: &[(&str, &str)] = &[
+    ("opus-4.5", "claude-opus-5-5"),
+    ("sonnet-4.5", "claude-sonnet-5-5"),
+    ("haiku-4.5", "claude-haiku-5-5"),
+];
+
+/// The id that Claude's API knows a model by: the id itself, or the model of
+/// today that an alias stands for; none for what is no model of Claude's.
+pub(crate) fn resolve(name: &str) -> Option<&str> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, id)| *id);
+    alias.or_else(|| find(name).map(|_| name))
+}
+
 /// The row of a model, dated names (`claude-haiku-4-5-20251001`) included.
 fn find(id: &str) -> Option<&'static Model> {
     let dated = |model: &&Model| {
@@ -198,6 +212,18 @@ mod tests {
                 model.id
             );
             assert!(most <= most_micro_usd("of-tomorrow", 300_000) || max_tokens(model.id) > 8_192);
+        }
+    }
+
+    #[test]
+    fn a_name_is_resolved_to_an_id_that_the_api_knows_or_to_none() {
+        for (alias, id) in ALIASES {
+            assert_eq!(resolve(alias), Some(*id));
+            assert!(find(id).is_some(), "{id}");
+        }
+        assert_eq!(resolve("claude-haiku-4-5-20251001"), Some("claude-haiku-4-5-20251001"));
+        for name in ["gpt-5.2-codex", "opus", "claude", "", "claude-opus-99"] {
+            assert_eq!(resolve(name), None, "{name}");
         }
     }
 

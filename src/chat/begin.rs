@@ -1,0 +1,166 @@
+//! How a turn begins: its rows, in one batch with the project that the message
+//! begins where there is none of its id.
+
+use uuid::Uuid;
+
+use super::{
+    prompt::HistoryMessage,
+    store,
+    turn::{Base, Turn},
+};
+use crate::{
+    accounts::{Scope, User},
+    error::Error,
+    http::{Exchange, caller},
+    platform::clock::now_ms,
+    store::Database,
+};
+
+pub(super) const NOT_FOUND: Error = Error::NotFound("Project not found");
+
+/// The longest name of a project that a message begins, in characters.
+const NAME_CHARS: usize = 60;
+
+/// What a message led to.
+pub(super) enum Begun {
+    Turn(Opening),
+    /// Another turn answers it already: its id.
+    Twin(String),
+}
+
+/// What the turn builds on.
+pub(super) struct Opening {
+    pub(super) base: Base,
+    pub(super) history: Vec<HistoryMessage>,
+    pub(super) has_made_project: bool,
+}
+
+/// Begins `turn` with `message`.
+///
+/// # Errors
+/// [`NOT_FOUND`] for a project of somebody else's and for an id that can be no
+/// project's; [`Error::Forbidden`] for a key that may not begin one.
+pub(super) async fn begin(
+    turn: &Turn,
+    message: &str,
+    exchange: &Exchange,
+    user: &User,
+    database: &Database,
+) -> Result<Begun, Error> {
+    let may_make = user.scopes.contains(Scope::ProjectsWrite);
+    let is_new_id = is_uuid(&turn.project_id);
+    let name = (is_new_id && may_make).then(|| name_of(message));
+    let asked = store::Asked {
+        message,
+        has_key: exchange.has_idempotency_key(),
+        history_bytes: exchange.settings.chat_history_bytes(),
+    };
+    let [made, project, history, question, _] =
+        database.batch(store::begin(turn, name, &asked, now_ms())).await?;
+    let Some(row) = project.first::<store::Project>()? else {
+        if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
+            return Err(caller::lacks(Scope::ProjectsWrite));
+        }
+        return Err(NOT_FOUND);
+    };
+    match (question.is_empty(), row.twin) {
+        (true, Some(twin)) => Ok(Begun::Twin(twin)),
+        // Another request with the same Idempotency-Key has begun it.
+        (true, None) => Ok(Begun::Twin(turn.id.clone())),
+        (false, _) => Ok(Begun::Turn(Opening {
+            base: Base::of(&project)?,
+            history: history.read()?,
+            has_made_project: !made.is_empty(),
+        })),
+    }
+}
+
+/// An id in the one form in which ids are kept, where it is a UUID in another.
+pub(super) fn project_id(given: String) -> String {
+    if given.len() != 36 {
+        return given;
+    }
+    Uuid::try_parse(&given).map_or(given, |id| id.to_string())
+}
+
+/// Whether a project may get this id: a UUID (RFC 9562) as we write them, that
+/// is not the one that stands for none.
+fn is_uuid(id: &str) -> bool {
+    id.len() == 36 && Uuid::try_parse(id).is_ok_and(|id| !id.is_nil() && !id.is_max())
+}
+
+/// The name of a project that begins with `message`: its beginning, cut after
+/// a word.
+fn name_of(message: &str) -> String {
+    let visible = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let mut name = String::new();
+    let mut chars = 0;
+    for word in visible.split_whitespace() {
+        let length = word.chars().count() + usize::from(!name.is_empty());
+        if chars + length > NAME_CHARS {
+            break;
+        }
+        if !name.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(word);
+        chars += length;
+    }
+    if name.is_empty() {
+        // One long word, as in languages that put no spaces between words.
+        name.extend(visible.trim_start().chars().take(NAME_CHARS));
+    }
+    if name.is_empty() { "New project".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_beginning_of_the_message_cut_after_a_word() {
+        for (message, expected) in [
+            ("A pomodoro timer", "A pomodoro timer"),
+            ("  A\n\ttimer\u{0} with   sounds ", "A timer with sounds"),
+            (
+                "Build me a pomodoro timer with a tomato red look and a big button",
+                "Build me a pomodoro timer with a tomato red look and a big",
+            ),
+            ("トマトのタイマー", "トマトのタイマー"),
+        ] {
+            assert_eq!(name_of(message), expected);
+        }
+        assert_eq!(name_of(&"x".repeat(200)), "x".repeat(60));
+        assert_eq!(name_of("\u{1}\u{2}"), "New project");
+    }
+
+    #[test]
+    fn only_a_uuid_can_become_a_project() {
+        for id in
+            ["", "nowhere", "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"]
+        {
+            assert!(!is_uuid(id), "{id}");
+        }
+        for id in ["1f3a9c046b524d0e9a572f8e4c1b7d36", "{1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36}"] {
+            assert!(!is_uuid(&project_id(id.to_owned())), "{id}");
+        }
+        assert!(is_uuid("1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36"));
+        assert_eq!(
+            project_id("1F3A9C04-6B52-4D0E-9A57-2F8E4C1B7D36".to_owned()),
+            "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36"
+        );
+        assert_eq!(project_id("Mine".to_owned()), "Mine");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_that_a_project_may_have(message in "\\PC*[\\PC&&[^\\s]]\\PC*") {
+            prop_assume!(!message.trim().is_empty());
+            let name = name_of(&message);
+            prop_assert!((1..=NAME_CHARS).contains(&name.chars().count()), "{name:?}");
+            prop_assert!(!name.trim().is_empty());
+        }
+    }
+}

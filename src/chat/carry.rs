@@ -1,0 +1,269 @@
+//! An answer on its way: carried to the client, understood, saved, and its
+//! end told.
+//!
+//! A long answer is also kept while it comes, so that a Worker that is killed
+//! loses a few seconds of it and not all.
+
+use std::cell::RefCell;
+
+use serde_json::json;
+
+use super::{
+    pieces, store,
+    turn::{Base, Turn},
+};
+use crate::{
+    accounts::quotas::Taken,
+    code::{self, ExtractedFile, FileChange},
+    error::Error,
+    http::sse,
+    platform::{
+        clock::{now_ms, sleep},
+        log,
+        pump::{Deadlines, End, Outcome, Source},
+        stream::Writer,
+    },
+    redact,
+    settings::ChatFormat,
+    store::{Database, Statement, projects},
+    upstream::anthropic::{
+        events::{Decoder, Message},
+        models,
+    },
+};
+
+/// Tries to save an answer. Each one that fails found a busy database, or
+/// code that somebody else has just changed; half a minute of it is enough.
+const SAVES: u32 = 20;
+
+/// The row of the answer is there no more.
+pub(super) const DELETED: Error = Error::NotFound("Project not found");
+
+/// What a saved turn left.
+pub(super) struct Saved {
+    /// The version of the project's code, and what the answer did to it.
+    version: i64,
+    files: Vec<FileChange>,
+}
+
+impl Saved {
+    /// What `message` did to the code `before` it, making `version`.
+    pub(super) fn again(message: &Message, before: &Base, version: i64) -> Self {
+        Self { version, files: before.code.clone().merge(extracted(message)) }
+    }
+}
+
+/// Carries the answer to the client and saves it. Runs in the background of
+/// the request, whether or not the client stays.
+pub(super) async fn carry(
+    turn: Turn,
+    base: Base,
+    source: Source,
+    client: Writer,
+    format: ChatFormat,
+    deadlines: Deadlines,
+    database: Database,
+) {
+    let rewrite = match format {
+        ChatFormat::Events => None,
+        ChatFormat::Text => Some(pieces::rewrite()),
+    };
+    let arriving = RefCell::new(Arriving::default());
+    let checkpoint = async |new: Vec<u8>| {
+        let checkpoint = arriving.borrow_mut().checkpoint(&turn, &new);
+        // What is lost here is kept a few seconds later, or saved at the end.
+        if database.query(checkpoint).await.is_ok() {
+            arriving.borrow_mut().keep();
+        }
+    };
+    let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
+    let message = Message::of(&received);
+    let saved = save(&turn, &message, base, &database).await;
+    settle(&turn, &message, &database).await;
+    if let Err(error) = &saved {
+        log::line(&json!({
+            "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
+            "detail": error.internal_detail().map(redact::text),
+        }));
+    }
+    let Some(client) = client else { return };
+    let mut words = last_words(&turn, &message, end, format, saved);
+    if format == ChatFormat::Events && !ends_an_event(&received) {
+        // Else the half event would swallow the one that follows it.
+        words.insert(0, "\n\n".to_owned());
+    }
+    for event in words {
+        // A client that leaves now has missed no more than our own last words.
+        let _ = client.write(event.as_bytes()).await;
+    }
+    client.close().await;
+}
+
+/// What has come of an answer, for those who ask before it is whole.
+#[derive(Default)]
+struct Arriving {
+    decoder: Decoder,
+    message: Message,
+    /// How many characters of it are kept; its text is what is not.
+    kept: i64,
+}
+
+impl Arriving {
+    /// Takes in what has come, and keeps what is not kept yet.
+    fn checkpoint(&mut self, turn: &Turn, new: &[u8]) -> Statement {
+        self.decoder.push(new, |data| drop(self.message.observe(data)));
+        match self.message.text.as_str() {
+            "" => store::touch(turn, now_ms()),
+            text => store::checkpoint(turn, self.kept, text, now_ms()),
+        }
+    }
+
+    /// The last checkpoint was written.
+    fn keep(&mut self) {
+        self.kept += i64::try_from(self.message.text.chars().count()).unwrap_or(i64::MAX);
+        self.message.text.clear();
+    }
+}
+
+/// Gives back what was set aside and not spent, and the message if not a word
+/// came. Lost with a Worker that is killed: then nobody knows what the answer
+/// has cost.
+async fn settle(turn: &Turn, message: &Message, database: &Database) {
+    let cost = models::cost_of_answer(&turn.model, message);
+    let unspent = turn.reserved.iter().map(|reserved| reserved.settle(cost));
+    let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
+    give_back(unspent.chain(unanswered).collect(), database).await;
+}
+
+/// Runs what gives back to a user's quotas, if there is anything.
+pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
+    if statements.is_empty() {
+        return;
+    }
+    if let Err(error) = database.batch_all(statements).await {
+        log::failure("chat.give_back", &error);
+    }
+}
+
+fn ends_an_event(stream: &[u8]) -> bool {
+    ["\n\n", "\r\n\r\n", "\r\r"].iter().any(|blank_line| stream.ends_with(blank_line.as_bytes()))
+}
+
+/// Saves the answer, and with a complete one the files it brings.
+async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Saved, Error> {
+    for tries in 1..=SAVES {
+        match save_once(turn, message, &base, database).await {
+            Ok(Some(saved)) => return Ok(saved),
+            // Somebody changed the code meanwhile: merge into theirs.
+            Ok(None) => {
+                base = Base::of(&database.query(projects::code(&turn.project_id, &turn.user)).await?)?
+            }
+            Err(Error::Unavailable(_)) if tries < SAVES => sleep(50 << tries.min(5)).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Internal("the code never stood still".to_owned()))
+}
+
+/// One try; none when the code is no longer `base`.
+async fn save_once(
+    turn: &Turn,
+    message: &Message,
+    base: &Base,
+    database: &Database,
+) -> Result<Option<Saved>, Error> {
+    let mut code = base.code.clone();
+    let files = code.merge(extracted(message));
+    let save = store::save(turn, &store::Answer::of(turn, message), now_ms());
+    if code == base.code {
+        let kept = database.query(save).await?;
+        return if kept.is_empty() { Err(DELETED) } else { Ok(Some(Saved { version: base.version, files })) };
+    }
+    let [kept, replaced, _] = database
+        .batch([
+            save,
+            projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), base.version, now_ms()),
+            projects::record_version(&turn.project_id, &turn.user, "chat", Some(&turn.id)),
+        ])
+        .await?;
+    match (kept.is_empty(), replaced.is_empty()) {
+        (true, _) => Err(DELETED),
+        (false, true) => Ok(None),
+        (false, false) => Ok(Some(Saved { version: base.version + 1, files })),
+    }
+}
+
+/// The files of an answer. A turn that was cut changes nothing: half of a
+/// change of several files could break what worked.
+fn extracted(message: &Message) -> Vec<ExtractedFile> {
+    if !message.is_complete() || message.was_refused() {
+        return Vec::new();
+    }
+    match message.ran_out() {
+        true => code::extract_interrupted(&message.text),
+        false => code::extract(&message.text),
+    }
+}
+
+/// The events that follow Claude's own.
+pub(super) fn last_words(
+    turn: &Turn,
+    message: &Message,
+    end: End,
+    format: ChatFormat,
+    saved: Result<Saved, Error>,
+) -> Vec<String> {
+    // Claude's own error event has already gone to a client of the events.
+    if message.error.is_some() && format == ChatFormat::Events {
+        return Vec::new();
+    }
+    match saved {
+        Ok(saved) if message.is_complete() => done(turn, message, format, &saved),
+        Ok(_) => vec![failed(interruption(message, end))],
+        Err(DELETED) => vec![failed(("not_found_error", "The project was deleted while Claude answered"))],
+        Err(_) => vec![failed(("api_error", "The answer could not be saved; ask again"))],
+    }
+}
+
+fn done(turn: &Turn, message: &Message, format: ChatFormat, saved: &Saved) -> Vec<String> {
+    let model = message.model.as_deref().unwrap_or(&turn.model);
+    let mut what_was_saved = json!({
+        "messageId": turn.id,
+        "projectId": turn.project_id,
+        "usage": message.usage,
+        "model": model,
+        "costMicroUsd": models::cost_micro_usd(model, &message.usage),
+    });
+    if let (Some(note), Some(fields)) = (&turn.note, what_was_saved.as_object_mut()) {
+        fields.insert("note".to_owned(), note.as_str().into());
+    }
+    vec![
+        sse::event("files", &json!({ "version": saved.version, "files": saved.files })),
+        sse::event("saved", &what_was_saved),
+        match format {
+            ChatFormat::Events => sse::event("done", &json!({ "type": "done", "done": true })),
+            // Without a name, as the readers of pieces want it.
+            ChatFormat::Text => {
+                let mut done = String::new();
+                sse::push_data(&mut done, &json!({ "done": true }));
+                done
+            }
+        },
+    ]
+}
+
+fn failed((kind, text): (&str, &str)) -> String {
+    sse::event("error", &json!({ "type": "error", "error": { "type": kind, "message": text } }))
+}
+
+fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
+    if let Some(kind) = message.error {
+        return (kind, "Claude ended the answer with an error; what had come is saved");
+    }
+    match end {
+        End::Stalled => ("timeout_error", "Claude fell silent; what had come is saved"),
+        End::Closed | End::Cut | End::TooLong | End::Abandoned => {
+            ("api_error", "The answer was cut off; what had come is saved")
+        }
+    }
+}

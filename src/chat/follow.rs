@@ -1,0 +1,187 @@
+//! A turn that is answered already, told to one more client: from the database,
+//! which the Worker that carries it keeps up to date, and on until its end.
+
+use serde_json::{Value, json};
+
+use super::{
+    carry, pieces, store,
+    turn::{Base, Turn},
+};
+use crate::{
+    error::Error,
+    http::{Exchange, sse},
+    platform::{
+        clock::{now_ms, sleep},
+        log,
+        pump::End,
+        response::Response,
+        stream::{self, Gone, Writer},
+    },
+    settings::ChatFormat,
+    store::Database,
+    upstream::anthropic::events::{Message, Usage},
+};
+
+const LOOK_MS: u64 = 500;
+const KEEP_ALIVE_MS: i64 = 10_000;
+
+/// The answer of `turn`, if that was begun: as far as it has come, and the rest
+/// as it comes.
+pub(super) async fn answer(
+    turn: Turn,
+    format: ChatFormat,
+    exchange: &Exchange,
+) -> Result<Option<Response>, Error> {
+    let database = exchange.database()?;
+    let first = database.query(store::progress(&turn.id, &turn.user, 0)).await?.first()?;
+    let Some(first) = first else { return Ok(None) };
+    let (client, body) = stream::channel()?;
+    let follower = Follower { turn, format, database, known: 0, heard_ms: now_ms() };
+    exchange.background.run(async move {
+        // Whoever leaves can ask once more.
+        let _ = follower.follow(first, &client).await;
+        client.close().await;
+    });
+    Ok(Some(Response::events(body)))
+}
+
+/// The answer of the turn that `message` belongs to, if there is one.
+pub(super) async fn twin(
+    turn: Turn,
+    message: &str,
+    format: ChatFormat,
+    exchange: &Exchange,
+) -> Result<Option<Response>, Error> {
+    if exchange.has_idempotency_key() {
+        return Ok(None);
+    }
+    let found = exchange.database()?.query(store::twin(&turn, message, now_ms())).await?;
+    let twin = found.first::<store::Project>()?.and_then(|project| project.twin);
+    match twin {
+        Some(id) => answer(turn.answered_by(id), format, exchange).await,
+        None => Ok(None),
+    }
+}
+
+struct Follower {
+    turn: Turn,
+    format: ChatFormat,
+    database: Database,
+    /// How many characters of the answer the client has.
+    known: i64,
+    /// When the client was last told something.
+    heard_ms: i64,
+}
+
+impl Follower {
+    async fn follow(mut self, first: store::Progress, client: &Writer) -> Result<(), Gone> {
+        let mut progress = first;
+        self.write(client, self.head(&progress)).await?;
+        loop {
+            let text = std::mem::take(&mut progress.text);
+            self.write(client, self.text(&text)).await?;
+            self.known += i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+            if progress.status != "streaming" || is_lost(&progress) {
+                break;
+            }
+            sleep(LOOK_MS).await;
+            if now_ms() - self.heard_ms > KEEP_ALIVE_MS {
+                self.write(client, vec![sse::KEEP_ALIVE.to_owned()]).await?;
+            }
+            match self.look().await {
+                Ok(Some(next)) => progress = next,
+                // The rest is told by whatever the end finds.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let words = self.end().await;
+        self.write(client, words).await
+    }
+
+    async fn look(&self) -> Result<Option<store::Progress>, Error> {
+        self.database.query(store::progress(&self.turn.id, &self.turn.user, self.known)).await?.first()
+    }
+
+    /// Each event is one write.
+    async fn write(&mut self, client: &Writer, events: Vec<String>) -> Result<(), Gone> {
+        for event in events {
+            client.write(event.as_bytes()).await?;
+            self.heard_ms = now_ms();
+        }
+        Ok(())
+    }
+
+    /// What comes before the text.
+    fn head(&self, progress: &store::Progress) -> Vec<String> {
+        if self.format == ChatFormat::Text {
+            return Vec::new();
+        }
+        let message = json!({
+            "id": self.turn.id, "type": "message", "role": "assistant", "model": progress.model, "content": [],
+            "stop_reason": null, "stop_sequence": null, "usage": Usage::default(),
+        });
+        let block = json!({ "type": "text", "text": "" });
+        vec![
+            claude_event(&json!({ "type": "message_start", "message": message })),
+            claude_event(&json!({ "type": "content_block_start", "index": 0, "content_block": block })),
+        ]
+    }
+
+    fn text(&self, text: &str) -> Vec<String> {
+        match self.format {
+            _ if text.is_empty() => Vec::new(),
+            ChatFormat::Text => pieces::of(text).collect(),
+            ChatFormat::Events => {
+                let delta = json!({ "type": "text_delta", "text": text });
+                vec![claude_event(&json!({ "type": "content_block_delta", "index": 0, "delta": delta }))]
+            }
+        }
+    }
+
+    /// What comes after the text: the answer is saved, or has broken off.
+    async fn end(&mut self) -> Vec<String> {
+        let saved = self.saved().await;
+        let (message, saved) = match saved {
+            Ok(Some((message, saved))) => (message, Ok(saved)),
+            Ok(None) => (Message::default(), Err(carry::DELETED)),
+            Err(error) => {
+                log::failure("chat.follow", &error);
+                (Message::default(), Err(error))
+            }
+        };
+        let mut words = Vec::new();
+        if self.format == ChatFormat::Events && message.is_complete() {
+            let stop = json!({ "stop_reason": "end_turn", "stop_sequence": null });
+            words.extend([
+                claude_event(&json!({ "type": "content_block_stop", "index": 0 })),
+                claude_event(&json!({ "type": "message_delta", "delta": stop, "usage": message.usage })),
+                claude_event(&json!({ "type": "message_stop" })),
+            ]);
+        }
+        words.extend(carry::last_words(&self.turn, &message, End::Cut, self.format, saved));
+        words
+    }
+
+    /// The answer as it was saved; one that is lost is saved as interrupted.
+    async fn saved(&mut self) -> Result<Option<(Message, carry::Saved)>, Error> {
+        let (id, user) = (self.turn.id.as_str(), self.turn.user.as_str());
+        let lost = store::interrupt_lost(Some(id), now_ms() - store::SILENT_MS);
+        let [saved, before] = store::saved(id, user);
+        let [_, saved, before] = self.database.batch([lost, saved, before]).await?;
+        let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
+        let is_complete = saved.status == "complete";
+        let message = Message::kept(saved.content, saved.model, saved.usage.unwrap_or_default(), is_complete);
+        let kept = carry::Saved::again(&message, &Base::of(&before)?, saved.version);
+        Ok(Some((message, kept)))
+    }
+}
+
+/// Whether whoever carried the answer is gone.
+fn is_lost(progress: &store::Progress) -> bool {
+    progress.alive_at < now_ms() - store::SILENT_MS
+}
+
+fn claude_event(event: &Value) -> String {
+    let name = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    sse::event(name, event)
+}

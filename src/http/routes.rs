@@ -99,8 +99,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsWrite) POST "/api/discovery/{id}/remix" => discovery::remix;
 
         Public GET "/api/skillsmp" => skills::list;
-        Public GET "/api/skillsmp/skills" => skills::list;
-        Public GET "/api/skillsmp/skills/search" => skills::list;
+        Public GET "/api/skillsmp/skills" => skills::list_of_source;
+        Public GET "/api/skillsmp/skills/search" => skills::list_of_source;
         Public GET "/api/skillsmp/skills/{id}" => skills::show;
         Public GET "/api/skillsmp/categories" => skills::categories;
         Public GET "/api/skillsmp/category/{category}" => skills::in_category;

@@ -245,7 +245,13 @@ impl Error {
             }
             _ => json!(self.detail()),
         };
-        Response::json(self.status_in(Family::Hatchr), json!({ "detail": detail }).to_string())
+        let status = self.status_in(Family::Hatchr);
+        let body = match status {
+            400 | 404 | 422 => json!({ "detail": detail }),
+            // The original has none of these. Its clients show `message`.
+            _ => json!({ "detail": detail, "message": detail }),
+        };
+        Response::json(status, body.to_string())
     }
 
     /// Members of the problem that only some errors have.

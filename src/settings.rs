@@ -188,7 +188,8 @@ pub(crate) struct Settings {
     /// Where they have Tailwind's builds for the browser from.
     pub(crate) tailwind_url: String,
     pub(crate) tailwind_v3_url: String,
-    /// Origins that browsers may call us from.
+    /// Origins whose pages may call us, as browsers write them. In development
+    /// there are more, see [`Self::allows_pages_of`].
     pub(crate) cors_origins: Vec<String>,
     /// The operator's credential.
     pub(crate) admin_token: Option<String>,
@@ -282,7 +283,7 @@ impl Settings {
                 "https://cdn.jsdelivr.net/npm/@tailwindcss/browser@4",
             )?,
             tailwind_v3_url: base_url(&var, "TAILWIND_V3_URL", "https://cdn.tailwindcss.com/3.4.17")?,
-            cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).unwrap_or_default(),
+            cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
             stack_auth: stack_auth(&var)?,
             staff_domains: var("STAFF_EMAIL_DOMAINS")
@@ -344,6 +345,18 @@ impl Settings {
 
     pub(crate) fn is_development(&self) -> bool {
         self.environment == Environment::Development
+    }
+
+    /// Whether there are pages of other origins that may call us.
+    pub(crate) fn allows_pages(&self) -> bool {
+        self.is_development() || !self.cors_origins.is_empty()
+    }
+
+    /// Whether pages of this origin may call us: those of `CORS_ORIGINS`, and
+    /// in development those that a developer's own servers give.
+    pub(crate) fn allows_pages_of(&self, origin: &str) -> bool {
+        self.cors_origins.iter().any(|listed| listed == origin)
+            || (self.is_development() && is_local_origin(origin))
     }
 }
 
@@ -490,8 +503,33 @@ fn local_domain(environment: Environment) -> Option<String> {
     (environment == Environment::Development).then(|| "localhost".to_owned())
 }
 
-fn origins(list: &str) -> Vec<String> {
-    words(list).iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect()
+fn origins(list: &str) -> Result<Vec<String>, Error> {
+    let origins: Option<Vec<String>> = words(list).iter().map(|text| origin(text)).collect();
+    origins.ok_or(wrong("CORS_ORIGINS", "origins, such as https://hatch.sh, with commas between them"))
+}
+
+/// An origin as browsers write it. `*` and `null` are none: whoever answers to
+/// them answers to everybody, and a page's credentials come along.
+fn origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let origin = match url.origin() {
+        // Of an app that is no browser, such as tauri://localhost.
+        url::Origin::Opaque(_) => format!("{}://{}", url.scheme(), url.host_str()?),
+        tuple => tuple.ascii_serialization(),
+    };
+    // Nothing but a scheme, a host and a port, and no pattern of them.
+    (url.as_str().trim_end_matches('/') == origin && !origin.contains('*')).then_some(origin)
+}
+
+/// Exactly `http://localhost` and `http://127.0.0.1` on any port. Names under
+/// `localhost` are those of hosted apps, which are strangers' pages.
+fn is_local_origin(text: &str) -> bool {
+    let is_local = |url: url::Url| {
+        url.scheme() == "http"
+            && matches!(url.host_str(), Some("localhost" | "127.0.0.1"))
+            && url.origin().ascii_serialization() == text
+    };
+    url::Url::parse(text).is_ok_and(is_local)
 }
 
 fn base_url(
@@ -693,5 +731,61 @@ mod tests {
     fn cors_origins_are_a_list_without_trailing_slashes() {
         let settings = parse(&[("CORS_ORIGINS", "https://hatch.sh/, http://localhost:3000,")]).unwrap();
         assert_eq!(settings.cors_origins, ["https://hatch.sh", "http://localhost:3000"]);
+        let same = parse(&[("CORS_ORIGINS", "https://Hatch.sh:443, tauri://localhost")]).unwrap();
+        assert_eq!(same.cors_origins, ["https://hatch.sh", "tauri://localhost"]);
+        for wrong in [
+            "*",
+            "null",
+            "hatch.sh",
+            "https://hatch.sh/app",
+            "https://me@hatch.sh",
+            "file:///",
+            "https://*.hatch.sh",
+        ] {
+            let error = parse(&[("CORS_ORIGINS", wrong)]).unwrap_err();
+            assert!(matches!(error, Error::NotConfigured { variable: "CORS_ORIGINS", .. }), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn in_development_pages_of_this_very_machine_may_call_and_no_others() {
+        let (development, production) =
+            (parse(&[("ENVIRONMENT", "development")]).unwrap(), parse(&[]).unwrap());
+        for origin in
+            ["http://localhost:5173", "http://127.0.0.1:3000", "http://localhost", "http://127.0.0.1"]
+        {
+            assert!(development.allows_pages_of(origin), "{origin}");
+            assert!(!production.allows_pages_of(origin), "{origin}");
+        }
+        for origin in [
+            "http://app.localhost:5173",
+            "https://localhost:5173",
+            "http://localhost.evil.example",
+            "http://localhost:80",
+            "http://localhost:05173",
+            "http://localhost:99999",
+            "http://localhost:",
+            "http://localhost/",
+            "http://localhost:5173/",
+            "http://localhost:5173 ",
+            "http://localhost:5173, http://evil.example",
+            "http://LOCALHOST:5173",
+            "http://localhost.:5173",
+            "http://me@localhost:5173",
+            "http://localhost:5173#",
+            "http://127.1:5173",
+            "http://127.0.0.2:5173",
+            "http://0.0.0.0:5173",
+            "http://[::1]:5173",
+            "http://192.168.1.5:5173",
+            "http:localhost:5173",
+            "//localhost:5173",
+            "localhost:5173",
+            "null",
+            "*",
+            "",
+        ] {
+            assert!(!development.allows_pages_of(origin), "{origin}");
+        }
     }
 }

@@ -255,7 +255,10 @@ test("three startups at once and no more; a cancelled one stops where it is and 
   claude.release();
   const job = await ended(await generate());
   assert.equal(job.status, "completed");
-  for (const jobId of running) assert.deepEqual([(await status(jobId)).status, (await jobRow(jobId)).state], ["cancelled", "failed"]);
+  for (const jobId of running) {
+    const { status } = await (await api("GET", `/api/status/${jobId}?states=all`)).json();
+    assert.deepEqual([status, (await jobRow(jobId)).state], ["cancelled", "failed"]);
+  }
   assert.equal((await api("POST", `/api/generate/${job.job_id}/cancel`)).status, 409);
 
   claude.setAnswer(author());

@@ -8,8 +8,10 @@ import { text } from "node:stream/consumers";
 import test, { after } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { conforming } from "./contract.js";
+import { page, refused } from "./clients/browser.js";
+import { conforming, document, resolved } from "./contract.js";
 import { problem, rowCounts, startWorker } from "./harness.js";
+import { newWallet } from "./people.js";
 import { named, pathOf, ROUTES, rowOf } from "./routes.js";
 
 const ADMIN_TOKEN = "operators-own-token-4711";
@@ -20,7 +22,7 @@ after(() => Promise.all(sources.map((source) => source.close())));
 const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
 const SOURCES = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL };
 
-const development = await startWorker({ ...SOURCES, ADMIN_TOKEN, SEALING_KEY: "0f".repeat(32), CORS_ORIGINS: `${PAGE}, http://localhost:3000/` });
+const development = await startWorker({ ...SOURCES, ADMIN_TOKEN, SEALING_KEY: "0f".repeat(32), CORS_ORIGINS: `${PAGE}/, https://other.example` });
 const production = await startWorker({ ...SOURCES, ENVIRONMENT: "production", RATE_LIMITS: "off" });
 
 const patterns = [...new Set(ROUTES.map((route) => route.pattern))];
@@ -444,39 +446,70 @@ test("The log has no secret of a request", async () => {
 
 const FOREIGN = [
   "https://evil-hatch.example", "https://hatch.example.evil.com", "https://x.hatch.example", "http://hatch.example", "https://hatch.example:444",
-  "https://HATCH.example", "https://hatch.example/", "https://hatch.exampl", "null", "*", `${PAGE}, https://evil.com`, "http://localhost:3001",
+  "https://HATCH.example", "https://hatch.example/", "https://hatch.exampl", "null", "*", `${PAGE}, https://evil.com`,
+  "http://app.localhost:3000", "http://evil.localhost:5173", "https://localhost:3000", "http://localhost.evil.com", "http://127.0.0.1.evil.com:3000", "http://[::1]:3000",
 ];
+/** Of a developer's own servers. */
+const LOCAL = ["http://localhost:5173", "http://localhost:3001", "http://127.0.0.1:3000", "http://localhost"];
 
-test("Pages of the listed origins, and no others, may read answers", async () => {
+const corsHeaders = ({ headers }) => [...headers.keys()].filter((name) => name.startsWith("access-control-"));
+
+test("Pages of the listed origins, and in development of this machine's, and no others, may read answers", async () => {
   for (const path of ["/health", "/api/projects", "/nothing"]) {
-    for (const origin of [PAGE, "http://localhost:3000"]) {
+    for (const origin of [PAGE, ...LOCAL]) {
       const { headers } = await ask(development, "GET", path, { headers: { origin } });
       assert.equal(headers.get("access-control-allow-origin"), origin);
       assert.match(headers.get("access-control-expose-headers"), /ETag, Link, .*X-Request-Id/);
-      assert.equal(headers.get("access-control-allow-credentials"), null);
+      assert.equal(headers.get("access-control-allow-credentials"), "true");
       assert.equal(headers.get("vary"), "Origin");
     }
     for (const origin of [...FOREIGN, undefined]) {
-      const { headers } = await ask(development, "GET", path, origin && { headers: { origin } });
-      assert.equal(headers.get("access-control-allow-origin"), null, `${origin} ${path}`);
-      assert.equal(headers.get("vary"), "Origin", "a cache may give this answer to a page of a listed origin");
+      const response = await ask(development, "GET", path, origin && { headers: { origin } });
+      assert.deepEqual(corsHeaders(response), [], `${origin} ${path}`);
+      assert.equal(response.headers.get("vary"), "Origin", "a cache may give this answer to a page of a listed origin");
     }
+  }
+});
+
+test("In production pages of CORS_ORIGINS alone may read and write", async () => {
+  for (const origin of [...LOCAL, ...FOREIGN]) {
+    const response = await ask(production, "GET", "/health", { headers: { origin } });
+    assert.deepEqual([corsHeaders(response), response.headers.get("vary")], [[], null], origin);
+    assert.deepEqual(corsHeaders(await ask(production, "OPTIONS", "/api/projects", { headers: { origin } })), [], origin);
+    await problem(await ask(production, "POST", "/api/projects", { headers: { origin, ...JSON_TYPE }, body: "{}" }), 403, "origin_not_allowed");
   }
 });
 
 test("A preflight is 204, with a permission for the listed origins only", async () => {
   const asking = { "access-control-request-method": "PATCH", "access-control-request-headers": "content-type,if-match" };
-  const { status, headers } = await ask(development, "OPTIONS", "/api/projects/x", { headers: { origin: PAGE, ...asking } });
-  assert.equal(status, 204);
-  assert.equal(headers.get("access-control-allow-origin"), PAGE);
-  assert.equal(headers.get("access-control-allow-methods"), "DELETE, GET, HEAD, OPTIONS, PATCH");
-  assert.match(headers.get("access-control-allow-headers"), /Authorization, Content-Type, If-Match/);
-  assert.equal(headers.get("access-control-max-age"), "7200");
-  assert.equal(headers.get("vary"), "Origin");
+  for (const origin of [PAGE, ...LOCAL]) {
+    const { status, headers } = await ask(development, "OPTIONS", "/api/projects/x", { headers: { origin, ...asking } });
+    assert.equal(status, 204);
+    assert.equal(headers.get("access-control-allow-origin"), origin);
+    assert.equal(headers.get("access-control-allow-credentials"), "true");
+    assert.equal(headers.get("access-control-allow-methods"), "DELETE, GET, HEAD, OPTIONS, PATCH");
+    assert.equal(headers.get("access-control-max-age"), "7200");
+    assert.equal(headers.get("vary"), "Origin");
+  }
   for (const origin of FOREIGN) {
     const refused = await ask(development, "OPTIONS", "/api/projects/x", { headers: { origin, ...asking } });
     assert.equal(refused.status, 204);
-    assert.deepEqual([...refused.headers.keys()].filter((name) => name.startsWith("access-control-")), []);
+    assert.deepEqual(corsHeaders(refused), []);
+  }
+});
+
+test("A page may send every header that the document has, and those that its route has no use for", async () => {
+  const sent = { "X-CSRF-Token": "c", "X-Captcha-Token": "c", "X-Wallet-Signature": "s", "anthropic-version": "2023-06-01", "X-Request-Id": "abcdef-123", "Last-Event-ID": "0" };
+  const polychat = page(development, LOCAL[0], { credentials: true });
+  assert.equal((await polychat.fetch("GET", "/health", { headers: sent })).status, 200);
+  await refused(polychat.fetch("GET", "/health", { headers: { "X-Unheard-Of": "x" } }));
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const [method, { parameters = [] }] of Object.entries(item)) {
+      const headers = parameters.map(resolved).filter((parameter) => parameter.in === "header").map(({ name }) => [name, "x"]);
+      const asked = page(development, PAGE, { credentials: true });
+      // Whatever is answered, the page sees it.
+      await (await asked.fetch(method.toUpperCase(), path.replace(/\{.+?\}/g, "x"), { headers: Object.fromEntries(headers) })).body?.cancel();
+    }
   }
 });
 
@@ -489,11 +522,22 @@ test("A page of a foreign origin changes nothing: 403 on every route that writes
     }
   }));
 
-test("Pages of our own origin and of the listed ones may write", async () => {
-  for (const origin of [development.url, PAGE]) {
+test("Pages of our own origin, of the listed ones and of this machine's may write", async () => {
+  for (const origin of [development.url, PAGE, ...LOCAL]) {
     const response = await send("POST", "/api/projects", JSON.stringify({ name: "From a page" }), { origin });
     assert.equal(response.status, 201);
   }
+});
+
+test("A page of this machine signs in with a wallet under its own name", async () => {
+  const [wallet, origin] = [newWallet(), LOCAL[0]];
+  const { message } = await (await send("POST", "/auth/wallet/challenge", JSON.stringify({ address: wallet.address }), { origin })).json();
+  assert.match(message, /^localhost:5173 wants you to sign in/);
+  const signed = JSON.stringify({ message, signature: wallet.sign(message) });
+  assert.equal((await send("POST", "/auth/wallet/verify", signed, { origin })).status, 200);
+  const { message: other } = await (await send("POST", "/auth/wallet/challenge", JSON.stringify({ address: wallet.address }), { origin })).json();
+  const elsewhere = JSON.stringify({ message: other, signature: wallet.sign(other) });
+  await problem(await send("POST", "/auth/wallet/verify", elsewhere, { origin: LOCAL[1] }), 401);
 });
 
 // --- Who is calling ---------------------------------------------------------

@@ -56,7 +56,7 @@ test("the first list asks each source once, and the next one none", async () => 
   assert.deepEqual(aitmpl.requests.map(({ path }) => path).sort(), TYPES.map((types) => `/components/${types}.json`));
   assert.deepEqual(skillsmp.requests.map(({ query }) => query.get("q")), ["claude"]);
   const { skills, total, ...rest } = first.body;
-  assert.deepEqual(rest, { page: 1, limit: 100, has_more: false, source: "aitmpl" });
+  assert.deepEqual(rest, { page: 1, limit: 100, has_more: false, next_page: null, source: "aitmpl" });
   assert.ok(total > 30 && skills.length === total);
   assert.equal(first.headers.get("cache-control"), "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400");
   const second = await list("?limit=100");
@@ -192,7 +192,7 @@ test("lists are filtered by type, category and words, and come in pages", async 
   assert.deepEqual((await list("?category=security")).body, security.body);
   assert.deepEqual(names(await list("?q=AUDITOR%20security")), ["security-auditor"]);
   const { body } = await call("GET", "/api/skillsmp/category/nothing%20here");
-  assert.deepEqual(body, { skills: [], total: 0, page: 1, limit: 20, has_more: false, source: "" });
+  assert.deepEqual(body, { skills: [], total: 0, page: 1, limit: 20, has_more: false, next_page: null, source: "" });
 });
 
 test("skills with more stars come first, then by name", async () => {
@@ -232,7 +232,7 @@ test("a skill is shown by its id, at the original's paths too; an unknown one is
   const shown = await show(AUDITOR);
   assert.deepEqual([shown.status, shown.body.id, shown.body.type, shown.body.categories], [200, AUDITOR, "agent", ["security"]]);
   assert.deepEqual((await call("GET", `/api/skillsmp/skills/${encodeURIComponent(AUDITOR)}`)).body, shown.body);
-  assert.deepEqual((await call("GET", "/api/skillsmp/skills")).body, (await list()).body);
+  assert.deepEqual((await call("GET", "/api/skillsmp/skills")).body, (await list("?limit=100")).body);
   assert.deepEqual(names(await call("GET", "/api/skillsmp/skills/search?q=auditor")), ["security-auditor"]);
   for (const unknown of ["nothing", "aitmpl:agent:x/y", "skillsmp:x", "' --", "\0"]) {
     for (const { status, body } of [await show(unknown), await install(unknown)]) {

@@ -231,14 +231,15 @@ fn taken(detail: &'static str) -> Error {
 /// The origin of the page that signs in, if it is one that may; else ours.
 fn page_origin(exchange: &Exchange) -> String {
     let origin = exchange.request.header("origin");
-    let allowed = origin.filter(|origin| exchange.settings.cors_origins.contains(origin));
+    let allowed = origin.filter(|origin| exchange.settings.allows_pages_of(origin));
     allowed.unwrap_or_else(|| exchange.request.origin().to_owned())
 }
 
 /// The hosts whose pages may sign in.
 fn domains(exchange: &Exchange) -> Vec<String> {
-    let pages = exchange.settings.cors_origins.iter().map(String::as_str);
-    pages.chain([exchange.request.origin()]).map(|origin| host_of(origin).to_owned()).collect()
+    let (pages, page) = (&exchange.settings.cors_origins, page_origin(exchange));
+    let origins = pages.iter().map(String::as_str).chain([page.as_str(), exchange.request.origin()]);
+    origins.map(|origin| host_of(origin).to_owned()).collect()
 }
 
 fn host_of(origin: &str) -> &str {

@@ -65,6 +65,15 @@ impl Cloud {
         Self::ALL.into_iter().find(|cloud| cloud.name() == name)
     }
 
+    /// The request headers that have credentials, for any cloud.
+    pub(crate) fn headers() -> impl Iterator<Item = &'static str> {
+        let of_account = |names: &Names| names.account.as_ref().map(|account| account.header);
+        Self::ALL
+            .map(Self::names)
+            .into_iter()
+            .flat_map(move |names| [Some(names.token_header), of_account(&names)].into_iter().flatten())
+    }
+
     pub(crate) const fn names(self) -> Names {
         match self {
             Self::Cloudflare => Names {

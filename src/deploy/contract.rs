@@ -68,13 +68,15 @@ enum Status {
     Failed,
 }
 
-/// One event: a `log` line, its number as the id, or a `status`. The last one
-/// is the status `live` or `failed`, with the id `end`.
+/// One event: a `log` line, its number as the id, or, without a name, how the
+/// deployment stands: `{id, status, url, message, error}`. The last one says
+/// `live` or `failed`, with the id `end`; close the stream then.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct DeploymentEvent {
-    #[schemars(extend("enum" = ["log", "status"]))]
-    event: String,
+    #[schemars(with = "String", extend("const" = "log"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
     #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -87,12 +89,10 @@ const STREAM: &str = r#"id: 1
 event: log
 data: {"level":"info","message":"Building 3 files","timestamp":"2026-11-21T09:32:00.120Z"}
 
-event: status
-data: {"status":"building","url":null,"error":null}
+data: {"id":"c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47","status":"building","url":null,"error":null,"message":"Deployment building"}
 
 id: end
-event: status
-data: {"status":"live","url":"http://pomodoro-1f3a9c04.localhost:8787/","error":null}
+data: {"id":"c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47","status":"live","url":"http://pomodoro-1f3a9c04.localhost:8787/","error":null,"message":"Deployment live"}
 
 "#;
 
@@ -152,7 +152,8 @@ fn create() -> Operation {
         .about(
             "With `code`, that is deployed, and is the project's code from then on. `koyeb` can run a container image \
              or a git repository in its place. To a cloud it goes by the \
-             credentials of this request's headers, else by those that you have stored, else by this Worker's own.",
+             credentials of this request's headers, else by those that you have stored, else by this Worker's own. \
+             In development `cloudflare` is `edge` where there are none, and the log says so.",
         )
         .body::<NewDeployment>(json!({ "projectId": Project::ID }))
         .fails(PROJECT_NOT_FOUND)

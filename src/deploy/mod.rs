@@ -30,7 +30,7 @@ use crate::{
     clouds::{Cloud, credentials},
     code::CodeMap,
     error::Error,
-    http::{Exchange, body, progress},
+    http::{Exchange, body, progress, progress::Subject},
     jobs,
     platform::{clock::now_ms, response::Response},
     store::{Database, Rows, projects},
@@ -40,14 +40,21 @@ use crate::{
 const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
 const NOT_FOUND: Error = Error::NotFound("Deployment not found");
 
+/// What `target` may be in a request.
+#[cfg(test)]
+const REQUESTED_TARGETS: [Option<&str>; 6] =
+    [Some("edge"), Some("cloudflare"), Some("vercel"), Some("koyeb"), Some("herenow"), None];
+
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewDeployment {
     #[garde(length(min = 1, max = 64))]
     project_id: String,
+    /// `herenow`, as the original calls a quick preview, is `edge`.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(extend("enum" = REQUESTED_TARGETS)))]
     target: Option<Target>,
     /// Deployed instead of the project's code, and then is the project's code.
     #[serde(default)]
@@ -105,6 +112,8 @@ struct Wanted {
     container: Option<Container>,
     /// Whether the code is to be the project's own from then on.
     is_new: bool,
+    /// The first line of its log.
+    note: Option<&'static str>,
 }
 
 /// `POST /api/deploy`
@@ -113,16 +122,16 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let new: NewDeployment = body::json(&exchange).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
     let container = new.container()?;
-    let (target, database) = (new.target.unwrap_or(Target::Edge), exchange.database()?);
-    let id = exchange.new_id("deployment")?;
-    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(Begun::again(id, target).tell());
+    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
+    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
+        return Ok(begun.tell());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     if project.is_processing {
         return Err(still_processing());
     }
+    let (target, note) = reachable(new.target.unwrap_or(Target::Edge), &exchange, &database).await?;
     let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
     let code = match &container {
@@ -130,17 +139,43 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         _ => code.ok_or_else(|| no_code(target))?,
     };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
-    let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new };
+    let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new, note };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell)
 }
+
+/// Where a deployment to `target` goes, and what its log says of that. In
+/// development Cloudflare is this Worker itself where nobody has credentials
+/// for it: clients of the original's ask for it by default.
+async fn reachable(
+    target: Target,
+    exchange: &Exchange,
+    database: &Database,
+) -> Result<(Target, Option<&'static str>), Error> {
+    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let may_differ = settings.is_development() && !settings.clouds.cloudflare.is_set();
+    if target != Target::Cloudflare || !may_differ {
+        return Ok((target, None));
+    }
+    let header = |name: &str| exchange.request.header(name);
+    match credentials::find(Cloud::Cloudflare, user, header, settings, database).await {
+        Ok(_) => Ok((target, None)),
+        Err(Error::NotConfigured { .. }) => Ok((Target::Edge, Some(NO_CLOUDFLARE))),
+        Err(error) => Err(error),
+    }
+}
+
+const NO_CLOUDFLARE: &str = "There are no credentials for Cloudflare, so in development this Worker itself hosts the app. \
+     To deploy there, send X-Cloudflare-Api-Token and X-Cloudflare-Account-Id, store them \
+     (PUT /auth/credentials/cloudflare), or set CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID";
 
 #[derive(Debug, Default, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StartupDeployment {
     /// `vercel` where there is a credential for it, else `edge`; without one,
-    /// 503 for what `edge` cannot run.
+    /// 503 for what `edge` cannot run. `herenow` is `edge`.
     #[serde(default)]
     #[garde(skip)]
+    #[cfg_attr(test, schemars(extend("enum" = REQUESTED_TARGETS)))]
     target: Option<Target>,
 }
 
@@ -153,18 +188,18 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
-    let target = match new.target {
-        Some(target) => target,
-        None => default_target(project.code.as_deref(), &exchange, &database).await?,
-    };
-    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(Begun::again(id, target).tell_startup());
+    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
+        return Ok(begun.tell_startup());
     }
     if project.is_processing {
         return Err(still_processing());
     }
+    let (target, note) = match new.target {
+        Some(target) => reachable(target, &exchange, &database).await?,
+        None => (default_target(project.code.as_deref(), &exchange, &database).await?, None),
+    };
     let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
-    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false };
+    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false, note };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
@@ -182,6 +217,13 @@ async fn default_target(
     match credentials::find(Cloud::Vercel, user, header, settings, database).await {
         Ok(_) => Ok(Target::Vercel),
         Err(Error::NotConfigured { .. }) if !code.is_some_and(needs_server) => Ok(Target::Edge),
+        Err(Error::NotConfigured { variable, detail }) => Err(Error::NotConfigured {
+            variable,
+            detail: format!(
+                "A Next.js app needs a server, so it goes live at Vercel, and there is no token for it. {detail}. \
+                 Until then, download it and run `npm install && npm run dev` in its folder"
+            ),
+        }),
         Err(error) => Err(error),
     }
 }
@@ -222,9 +264,13 @@ struct Begun {
 }
 
 impl Begun {
-    /// One that an earlier request began.
-    fn again(id: String, target: Target) -> Self {
-        Self { id, target, url: None, counted: None }
+    /// The one of this id, if an earlier request has begun it.
+    async fn again(id: &str, exchange: &Exchange, database: &Database) -> Result<Option<Self>, Error> {
+        if !exchange.is_again() {
+            return Ok(None);
+        }
+        let target = database.query(store::target(id, exchange.caller.user_id()?)).await?.first()?;
+        Ok(target.map(|target| Self { id: id.to_owned(), target, url: None, counted: None }))
     }
 
     fn tell(self) -> Response {
@@ -262,11 +308,11 @@ pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
     let id = exchange.new_id("deployment")?;
     let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
     let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
-    if exchange.is_again() && !database.query(store::exists(&id, user)).await?.is_empty() {
-        return Ok(Begun::again(id, earlier.target).tell());
+    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
+        return Ok(begun.tell());
     }
     let store::Earlier { project_id, target, slug, code, container } = earlier;
-    let wanted = Wanted { project_id, target, slug, code, container, is_new: false };
+    let wanted = Wanted { project_id, target, slug, code, container, is_new: false, note: None };
     begin(&exchange, &database, id, wanted).await.map(Begun::tell)
 }
 
@@ -298,6 +344,7 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
     }
     let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
+    batch.extend(wanted.note.map(|note| jobs::store::log(&job_id, "info", note, now)));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
             counted.give_back(database).await;
@@ -366,5 +413,6 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
     let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
     let look = move |seen| store::standing(&id, &user, seen, now_ms());
-    progress::stream(exchange, Box::new(look), NOT_FOUND).await
+    let subject = Subject { look: Box::new(look), not_found: NOT_FOUND, status_event: None };
+    progress::stream(exchange, subject).await
 }

@@ -93,8 +93,9 @@ pub(super) fn earlier(id: &str, user: &str) -> Statement {
     )
 }
 
-pub(super) fn exists(id: &str, user: &str) -> Statement {
-    sql!("SELECT json_object('id', id) AS json FROM deployments WHERE id = ?1 AND user_id = ?2", id, user)
+/// Where a deployment goes, if there is one of that id.
+pub(super) fn target(id: &str, user: &str) -> Statement {
+    sql!("SELECT json_quote(target) AS json FROM deployments WHERE id = ?1 AND user_id = ?2", id, user)
 }
 
 /// Makes the code that was sent with the deployment the project's own.
@@ -146,7 +147,8 @@ pub(super) fn standing(id: &str, user: &str, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object(
-               'status', json_object('status', d.status, 'url', d.url, 'error', j.error),
+               'status', json_object('id', d.id, 'status', d.status, 'url', d.url, 'error', j.error,
+                 'message', iif(d.status = 'failed', coalesce(j.error, 'Deployment failed'), 'Deployment ' || d.status)),
                'ended', json(iif(d.status IN ('live', 'failed'), 'true', 'false')),
                'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4),
                'logs', (

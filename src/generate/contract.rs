@@ -334,23 +334,33 @@ fn status() -> Operation {
         error: None,
         usage: USAGE,
     };
-    of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands")
+    with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
         .answers(Answer::new(200, "The job as it stands.").json(standing).with("ETag", "Of the answer."))
         .answers(Answer::new(304, "Nothing has changed.").with("ETag", "Of the answer."))
 }
 
+fn with_states(operation: Operation) -> Operation {
+    operation.query(
+        "states",
+        "With `all`, a job that was cancelled says so; without, that it has failed, for clients that know three states.",
+        json_schema!({ "type": "string", "enum": ["all"] }),
+    )
+}
+
 fn events() -> Operation {
-    of_job("GET /api/status/{job_id}/events", "generate.events", "Follow a job until it has ended")
-        .header(
-            "Last-Event-ID",
-            "The id of the last event that came; only later ones follow.",
-            json_schema!({ "type": "string" }),
-        )
-        .answers(
-            Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM),
-        )
-        .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+    with_states(of_job(
+        "GET /api/status/{job_id}/events",
+        "generate.events",
+        "Follow a job until it has ended",
+    ))
+    .header(
+        "Last-Event-ID",
+        "The id of the last event that came; only later ones follow.",
+        json_schema!({ "type": "string" }),
+    )
+    .answers(Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM))
+    .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
 }
 
 fn of_startup(route: &'static str, id: &'static str, summary: &'static str) -> Operation {

@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     accounts::quotas::{self, Quota},
     error::{Error, Exceeded},
-    http::{Exchange, body, conditional, page, page::Page, progress},
+    http::{Exchange, body, conditional, page, page::Page, progress, progress::Subject},
     jobs,
     platform::{
         clock::now_ms,
@@ -171,10 +171,28 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
+/// Which states a client knows. Those of the original know no `cancelled` and
+/// would wait for its end for ever: they are told that it has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum States {
+    Original,
+    All,
+}
+
+impl States {
+    fn of(exchange: &Exchange) -> Result<Self, Error> {
+        match exchange.query("states").as_deref() {
+            None => Ok(Self::Original),
+            Some("all") => Ok(Self::All),
+            Some(_) => Err(Error::invalid("states", "must be `all`, or left out")),
+        }
+    }
+}
+
 /// `GET /api/status/:job_id`
 pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
-    let database = exchange.database()?;
-    let statement = store::status(exchange.param("job_id"), exchange.caller.user_id()?, now_ms());
+    let (states, database) = (States::of(&exchange)?, exchange.database()?);
+    let statement = store::status(exchange.param("job_id"), exchange.caller.user_id()?, states, now_ms());
     let answer = database.query_json(statement).await?.ok_or(JOB_NOT_FOUND)?;
     let (overdue, status) = answer.split_once('\n').unwrap_or_default();
     if !overdue.is_empty() {
@@ -194,8 +212,10 @@ pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/status/:job_id/events`
 pub(crate) async fn events(exchange: Exchange) -> Result<Response, Error> {
     let (job_id, user) = (exchange.param("job_id").to_owned(), exchange.caller.user_id()?.to_owned());
-    let look = move |seen| store::standing(&job_id, &user, seen, now_ms());
-    progress::stream(exchange, Box::new(look), JOB_NOT_FOUND).await
+    let states = States::of(&exchange)?;
+    let look = move |seen| store::standing(&job_id, &user, states, seen, now_ms());
+    let subject = Subject { look: Box::new(look), not_found: JOB_NOT_FOUND, status_event: Some("status") };
+    progress::stream(exchange, subject).await
 }
 
 /// `POST /api/generate/:job_id/cancel`

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::competitors::Competitor;
+use super::{States, competitors::Competitor};
 use crate::{
     code::CodeMap,
     error::Error,
@@ -338,11 +338,20 @@ macro_rules! seen_step {
     };
 }
 
+/// The status of `startups s`, where `?3` says whether the client knows all.
+macro_rules! shown_status {
+    () => {
+        "iif(s.status = 'cancelled' AND NOT ?3, 'failed', s.status)"
+    };
+}
+
 /// How a job stands, without its log: columns of `startups s JOIN jobs j`.
 macro_rules! standing_json {
     ($more:expr) => {
         concat!(
-            "json_object('job_id', s.job_id, 'status', s.status, 'progress', s.progress, 'steps', json_array(",
+            "json_object('job_id', s.job_id, 'status', ",
+            shown_status!(),
+            ", 'progress', s.progress, 'steps', json_array(",
             seen_step!(1, "Finding competitors", 10, 33),
             ",",
             seen_step!(2, "Building MVP", 33, 66),
@@ -351,7 +360,9 @@ macro_rules! standing_json {
             ")",
             $more,
             ", 'project_id', iif(s.status = 'completed', s.id, NULL),
-             'project_name', s.name, 'error', iif(s.status = 'failed', j.error, NULL),
+             'project_name', s.name, 'error', iif(",
+            shown_status!(),
+            " = 'failed', j.error, NULL),
              'usage', json_object('model', s.model, 'input_tokens', s.input_tokens,
                'output_tokens', s.output_tokens, 'cost_micro_usd', s.cost_micro_usd))"
         )
@@ -365,10 +376,10 @@ macro_rules! log_line {
 }
 
 /// `overdue job\n{status}`
-pub(super) fn status(job_id: &str, user: &str, now: i64) -> Statement {
+pub(super) fn status(job_id: &str, user: &str, states: States, now: i64) -> Statement {
     sql!(
         concat!(
-            "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?3), '')
+            "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4), '')
                || char(10) || ",
             standing_json!(concat!(
                 ", 'logs', (SELECT json_group_array(json(line)) FROM (SELECT json_object(",
@@ -379,27 +390,29 @@ pub(super) fn status(job_id: &str, user: &str, now: i64) -> Statement {
         ),
         job_id,
         user,
+        i64::from(states == States::All),
         now
     )
 }
 
 /// How it stands, with the log lines after `seen`.
-pub(super) fn standing(job_id: &str, user: &str, seen: i64, now: i64) -> Statement {
+pub(super) fn standing(job_id: &str, user: &str, states: States, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('status', ",
             standing_json!(""),
             ", 'ended', json(iif(s.status = 'processing', 'false', 'true')),
-               'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4),
+               'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?5),
                'logs', (SELECT json_group_array(json(line)) FROM (
                  SELECT json_object('seq', seq, ",
             log_line!(),
             ") AS line
-                 FROM job_logs WHERE job_id = j.id AND seq > ?3 ORDER BY seq))) AS json
+                 FROM job_logs WHERE job_id = j.id AND seq > ?4 ORDER BY seq))) AS json
              FROM startups s JOIN jobs j ON j.id = s.job_id WHERE s.job_id = ?1 AND s.user_id = ?2"
         ),
         job_id,
         user,
+        i64::from(states == States::All),
         seen,
         now
     )

@@ -1,5 +1,5 @@
 //! Which pages may call us (Fetch standard, CORS protocol): those of our own
-//! origin and those of `CORS_ORIGINS`, compared whole.
+//! origin and those that [`Settings::allows_pages_of`] names.
 
 use crate::{
     error::Error,
@@ -10,9 +10,6 @@ use crate::{
 
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, \
                        Idempotency-Replayed, Server-Timing";
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, \
-                               Last-Event-ID, X-Api-Key, X-Request-Id, X-Cloudflare-Api-Token, \
-                               X-Cloudflare-Account-Id, X-Vercel-Token, X-Vercel-Team, X-Koyeb-Token";
 
 /// What the request says about the page that sends it.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ impl Cors {
     }
 
     fn allowed(&self, settings: &Settings) -> bool {
-        self.origin.as_ref().is_some_and(|origin| settings.cors_origins.contains(origin))
+        self.origin.as_deref().is_some_and(|origin| settings.allows_pages_of(origin))
     }
 
     /// The answer to an OPTIONS request: the methods of the path, and to a
@@ -51,7 +48,7 @@ impl Cors {
         Some(
             response
                 .with("access-control-allow-methods", allow)
-                .with("access-control-allow-headers", ALLOWED_HEADERS)
+                .with("access-control-allow-headers", routes::REQUEST_HEADERS.as_str())
                 .with("access-control-max-age", "7200"),
         )
     }
@@ -70,17 +67,19 @@ impl Cors {
         })
     }
 
-    /// Lets an allowed origin read the response. Where there are such origins
+    /// Lets an allowed origin read the response, also one to a request that
+    /// had the browser's credentials with it. Where there are such origins
     /// every answer varies by them, also one that nobody's page asked for: a
     /// cache may give it to a page.
     pub(crate) fn apply(&self, response: Response, settings: &Settings) -> Response {
-        if settings.cors_origins.is_empty() {
+        if !settings.allows_pages() {
             return response;
         }
-        let response = response.with("vary", "Origin");
+        let response = response.with_listed("vary", "Origin");
         match &self.origin {
             Some(origin) if self.allowed(settings) => response
                 .with("access-control-allow-origin", origin.clone())
+                .with("access-control-allow-credentials", "true")
                 .with("access-control-expose-headers", EXPOSED),
             _ => response,
         }

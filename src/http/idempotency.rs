@@ -27,7 +27,6 @@ use crate::{
     store::{Database, Statement, sql},
 };
 
-const HEADER: &str = "idempotency-key";
 const MAX_KEY_BYTES: usize = 255;
 /// The longest body that is read to compare it: no route takes more.
 const MAX_BODY_BYTES: usize = 10_000_000;
@@ -98,7 +97,7 @@ enum Lookup {
 /// the key is in flight, 422 when the key was used for something else.
 pub(crate) async fn run(mut exchange: Exchange, route: &Route) -> Result<Response, Error> {
     let handler = route.handler;
-    let header = if takes_key(route) { exchange.request.header(HEADER) } else { None };
+    let header = if takes_key(route) { exchange.request.header("idempotency-key") } else { None };
     let (Some(key), Some(tenant)) = (header, exchange.caller.name()) else { return handler(exchange).await };
     let (tenant, env) = (tenant.to_owned(), exchange.env.clone());
     let claim = match look_up(key, tenant, &exchange).await? {

@@ -28,6 +28,21 @@ use crate::{
     store::{Database, Statement},
 };
 
+/// The request headers that any route may read.
+const REQUEST_HEADERS: &[&str] = &[
+    "Authorization",
+    "X-Api-Key",
+    "Content-Type",
+    "Range",
+    "If-Match",
+    "If-None-Match",
+    "If-Range",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "X-Request-Id",
+    "Traceparent",
+];
+
 /// What a handler gets: the request, who sends it, and the Worker around it.
 #[derive(Debug)]
 pub(crate) struct Exchange {

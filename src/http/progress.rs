@@ -1,6 +1,10 @@
 //! A job's progress as server-sent events: `log` for each line, with its
-//! number as the event's id, and `status` for each change of how its subject
+//! number as the event's id, and one for each change of how its subject
 //! stands. The last event is the status in which it has ended, with the id `end`.
+//!
+//! To an EventSource the end of a stream is an error like any other, after
+//! which it connects again, unless it was closed. So nothing ends a stream
+//! early that can be waited out, and whoever comes back for more gets 204.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,16 +25,21 @@ use crate::{
 /// The id of the last event: whoever has it has everything.
 const END: &str = "end";
 
-const LOOK_MS: u64 = 500;
 const KEEP_ALIVE_MS: i64 = 15_000;
-/// A client that still waits after this reconnects by itself.
-const LONGEST_MS: i64 = 10 * 60 * 1000;
+/// Longer than what is followed may take. A client that still waits reconnects.
+const LONGEST_MS: i64 = 40 * 60 * 1000;
+
+/// The pause until the next look: longer and longer, for a request may ask the
+/// database some hundred times only.
+fn pause_ms(since_ms: i64) -> u64 {
+    (since_ms / 20).clamp(500, 3_000).unsigned_abs()
+}
 
 /// How a job's subject stands, with the log lines that are new.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Standing {
-    /// What a `status` event says.
+    /// What an event of the status says.
     status: Value,
     ended: bool,
     /// Due for a message; whoever waits wakes it.
@@ -49,15 +58,26 @@ struct Line {
 /// `seen`; no row when there is no such subject, or it is somebody else's.
 type Look = Box<dyn Fn(i64) -> Statement>;
 
+/// What is followed.
+pub(crate) struct Subject {
+    pub(crate) look: Look,
+    /// For when [`Look`] finds nothing.
+    pub(crate) not_found: Error,
+    /// What an event of its status is called. One without a name is what an
+    /// EventSource gives to `onmessage`.
+    pub(crate) status_event: Option<&'static str>,
+}
+
 /// Follows one subject for one client, from what `Last-Event-ID` says it has.
 ///
 /// # Errors
-/// `not_found` when [`Look`] finds nothing.
-pub(crate) async fn stream(exchange: Exchange, look: Look, not_found: Error) -> Result<Response, Error> {
+/// The subject's `not_found`.
+pub(crate) async fn stream(exchange: Exchange, subject: Subject) -> Result<Response, Error> {
+    let Subject { look, not_found, status_event } = subject;
     let last_event_id = exchange.request.header("last-event-id");
     let seen = last_event_id.as_deref().and_then(|id| id.parse().ok()).unwrap_or(0);
-    let follower =
-        Follower { database: exchange.database()?, env: exchange.env.clone(), look, seen, told: Value::Null };
+    let (database, env) = (exchange.database()?, exchange.env.clone());
+    let follower = Follower { database, env, look, status_event, seen, told: Value::Null };
     let first = follower.look().await?.ok_or(not_found)?;
     if first.ended && last_event_id.as_deref() == Some(END) {
         // 204 tells an EventSource that reconnects to stop.
@@ -72,6 +92,7 @@ struct Follower {
     database: Database,
     env: Env,
     look: Look,
+    status_event: Option<&'static str>,
     /// The last line that the client has.
     seen: i64,
     /// The status that the client has.
@@ -105,11 +126,12 @@ impl Follower {
                 // A failure here is made good by the sweep.
                 let _ = jobs::outbox::nudge(&self.env, &self.database, job_id).await;
             }
-            sleep(LOOK_MS).await;
+            sleep(pause_ms(now_ms() - began)).await;
             match self.look().await {
                 Ok(Some(next)) => standing = next,
-                // The client reconnects and goes on where it was.
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                // The next look may find the database again.
+                Err(_) => standing.logs.clear(),
             }
         }
         client.close().await;
@@ -123,10 +145,13 @@ impl Follower {
         }
         if self.told != standing.status {
             self.told.clone_from(&standing.status);
-            events.push_str(&match standing.ended {
-                true => sse::event_with_id(END, "status", &standing.status),
-                false => sse::event("status", &standing.status),
-            });
+            if standing.ended {
+                events.push_str(&format!("id: {END}\n"));
+            }
+            if let Some(name) = self.status_event {
+                events.push_str(&format!("event: {name}\n"));
+            }
+            sse::push_data(&mut events, &standing.status);
         }
         events
     }

@@ -8,7 +8,9 @@ use futures::Future;
 use super::{Exchange, caller::Access};
 use crate::{
     accounts::{self, Scope},
-    admin, chat, deploy, discovery, docs,
+    admin, chat,
+    clouds::Cloud,
+    deploy, discovery, docs,
     error::{Error, Family},
     fleet::{self, deployments, heartbeat, payments, workers},
     generate, metrics,
@@ -97,8 +99,8 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsWrite) POST "/api/discovery/{id}/remix" => discovery::remix;
 
         Public GET "/api/skillsmp" => skills::list;
-        Public GET "/api/skillsmp/skills" => skills::list;
-        Public GET "/api/skillsmp/skills/search" => skills::list;
+        Public GET "/api/skillsmp/skills" => skills::list_of_source;
+        Public GET "/api/skillsmp/skills/search" => skills::list_of_source;
         Public GET "/api/skillsmp/skills/{id}" => skills::show;
         Public GET "/api/skillsmp/categories" => skills::categories;
         Public GET "/api/skillsmp/category/{category}" => skills::in_category;
@@ -152,6 +154,17 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Public GET "/decks/{token}" => generate::pitch_deck;
     }
 };
+
+/// The request headers that pages of other origins may send: what our routes
+/// read, and what clients of the originals send with everything.
+pub(crate) static REQUEST_HEADERS: LazyLock<String> = LazyLock::new(|| {
+    let own: [&[&str]; 4] = [super::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, POLYCHAT_HEADERS];
+    own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
+});
+const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
+const FLEET_HEADERS: &[&str] = &["X-Wallet-Signature"];
+/// Nobody reads these.
+const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
 
 /// Under which the fleet answers as well.
 pub(crate) const V1: &str = "/api/v1";
@@ -248,6 +261,11 @@ fn decode(segment: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+    };
+
     use super::*;
 
     #[test]
@@ -266,6 +284,63 @@ mod tests {
                 ROUTES.iter().skip(i + 1).any(|r| (r.method, r.pattern) == (route.method, route.pattern));
             assert!(!again, "{} {} is there twice", route.method, route.pattern);
         }
+    }
+
+    /// Which headers of requests a file of ours reads: the arguments of
+    /// `request.header(…)`, and of `header(…)`, which stands for it in places.
+    fn headers_read(source: &str) -> Vec<&str> {
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let mut reads = Vec::new();
+        for (at, call) in code.match_indices("header(") {
+            let before = &code[..at];
+            let is_of_a_request = match before.chars().next_back() {
+                Some('.') => before.ends_with("request."),
+                Some('_') => false,
+                Some(c) => !c.is_alphanumeric() && !before.ends_with("fn "),
+                None => false,
+            };
+            if is_of_a_request {
+                let argument = &code[at + call.len()..];
+                reads.push(argument.split([')', ',']).next().unwrap_or_default().trim());
+            }
+        }
+        reads
+    }
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// Whoever reads one more header contributes it to [`REQUEST_HEADERS`], or
+    /// no page of another origin can send it.
+    #[test]
+    fn pages_may_send_every_header_that_we_read() {
+        let allowed: Vec<_> = REQUEST_HEADERS.split(", ").map(str::to_ascii_lowercase).collect();
+        // The browser itself or what stands before us writes these.
+        let not_by_pages = ["origin", "cf-connecting-ip"];
+        // Stand for: the closures' own argument, and what clouds bring.
+        let names = ["name", "names.token_header", "account.header"];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        // These read the headers of answers.
+        let is_ours = |path: &PathBuf| {
+            !path.starts_with(root.join("upstream")) && path.extension().is_some_and(|e| e == "rs")
+        };
+        let mut literals = 0;
+        for path in sources(&root).into_iter().filter(is_ours) {
+            let source = fs::read_to_string(&path).unwrap();
+            for argument in headers_read(&source) {
+                let name = argument.trim_matches('"');
+                literals += usize::from(name != argument);
+                let is_known = match name == argument {
+                    true => names.contains(&name),
+                    false => not_by_pages.contains(&name) || allowed.contains(&name.to_ascii_lowercase()),
+                };
+                assert!(is_known, "{} reads {argument}, which is not in REQUEST_HEADERS", path.display());
+            }
+        }
+        assert!(literals > 10, "the sources are read otherwise than this test thinks");
+        assert!(Cloud::headers().all(|name| allowed.contains(&name.to_ascii_lowercase())));
     }
 
     #[test]

@@ -57,6 +57,10 @@ struct Violation {
 struct HTTPException {
     /// What went wrong, or, of a 422, each thing that is wrong.
     detail: Detail,
+    /// The `detail` again, but of 400, 404 and 422.
+    #[schemars(with = "String")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

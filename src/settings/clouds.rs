@@ -23,6 +23,13 @@ pub(crate) struct Cloudflare {
     pub(crate) app_url: Option<String>,
 }
 
+impl Cloudflare {
+    /// Whether somebody has begun to set an account.
+    pub(crate) fn is_set(&self) -> bool {
+        self.token.is_some() || self.account_id.is_some()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Vercel {
     pub(crate) base_url: String,

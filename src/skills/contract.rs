@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use super::{
-    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND,
+    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT,
     catalogue::{Skill, Type},
     refresh,
 };
@@ -20,6 +20,8 @@ struct SkillPage {
     page: u32,
     limit: u32,
     has_more: bool,
+    /// What the parameter `next_page` is for the next page; none on the last.
+    next_page: Option<&'static str>,
     /// The sources of what was found, with a comma between them.
     source: &'static str,
 }
@@ -76,12 +78,18 @@ pub(crate) fn room() -> Room {
         about: "Components for Claude Code from aitmpl.com and skillsmp.com, in one catalogue. Some paths are those of \
                 the original's source.",
         operations: vec![
-            in_any_category("GET /api/skillsmp", "skills.list", "Find skills"),
-            in_any_category("GET /api/skillsmp/skills", "skills.skills", "Find skills, at the source's path"),
+            in_any_category("GET /api/skillsmp", "skills.list", "Find skills", DEFAULT_LIMIT),
+            in_any_category(
+                "GET /api/skillsmp/skills",
+                "skills.skills",
+                "Find skills, at the source's path",
+                SOURCE_LIMIT,
+            ),
             in_any_category(
                 "GET /api/skillsmp/skills/search",
                 "skills.search",
                 "Find skills, at the source's path",
+                SOURCE_LIMIT,
             ),
             show("GET /api/skillsmp/skills/{id}", "skills.skill", "Show a skill, at the source's path"),
             categories(),
@@ -89,6 +97,7 @@ pub(crate) fn room() -> Room {
                 "GET /api/skillsmp/category/{category}",
                 "skills.in_category",
                 "Find skills of a category",
+                DEFAULT_LIMIT,
             )
             .about("Nothing is in a category that is unknown.")
             .path("category", "Its name, in upper or lower case.", "development-team"),
@@ -109,13 +118,14 @@ fn cached(answer: Answer) -> Answer {
     answer.with("Cache-Control", "Public.").with("X-Cache", about)
 }
 
-fn page_of(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: u32) -> Operation {
     let page = SkillPage {
         skills: vec![skill()],
         total: Count(1),
         page: 1,
-        limit: DEFAULT_LIMIT,
+        limit,
         has_more: false,
+        next_page: None,
         source: "aitmpl",
     };
     let number = |default: u32, max: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": max, "default": default });
@@ -125,13 +135,18 @@ fn page_of(route: &'static str, id: &'static str, summary: &'static str) -> Oper
     of_catalogue(route, id, summary)
         .query("q", "Words that all are in the skill.", words)
         .query("type", "What kind of component.", json_schema!({ "type": "string", "enum": names }))
-        .query("limit", "How many at most.", number(DEFAULT_LIMIT, MAX_LIMIT))
+        .query("limit", "How many at most.", number(limit, MAX_LIMIT))
         .query("page", "Which page, from 1 on.", number(1, MAX_PAGE))
+        .query(
+            "next_page",
+            "The page, as the answer before gives it; it goes before `page`.",
+            json_schema!({ "type": "string", "pattern": "^(?:[1-9][0-9]{0,3}|10000)?$" }),
+        )
         .answers(cached(Answer::new(200, "A page of skills, most stars first.").json(page)))
 }
 
-fn in_any_category(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    page_of(route, id, summary).query(
+fn in_any_category(route: &'static str, id: &'static str, summary: &'static str, limit: u32) -> Operation {
+    page_of(route, id, summary, limit).query(
         "category",
         "Only of this category.",
         json_schema!({ "type": "string" }),

@@ -36,22 +36,32 @@ const NOT_FOUND: Error = Error::NotFound("Skill not found");
 const LONGEST_QUERY: usize = 200;
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 20;
+/// At the paths of the original's source.
+const SOURCE_LIMIT: u32 = 100;
 const MAX_PAGE: u32 = 10_000;
 /// The catalogue is the same for everybody, and changes once a day.
 const PUBLIC: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400";
 
 /// `GET /api/skillsmp?q=&category=&type=&limit=&page=`:
-/// `{skills,total,page,limit,has_more,source}`, where `source` names the
-/// sources of what was found, with a comma between them.
+/// `{skills,total,page,limit,has_more,next_page,source}`, where `source` names
+/// the sources of what was found, with a comma between them.
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let category = exchange.query("category").filter(|category| !category.is_empty());
-    found(&exchange, category).await
+    found(&exchange, category(&exchange), DEFAULT_LIMIT).await
+}
+
+/// `GET /api/skillsmp/skills`, `/skills/search`: as [`list`], with more on a page.
+pub(crate) async fn list_of_source(exchange: Exchange) -> Result<Response, Error> {
+    found(&exchange, category(&exchange), SOURCE_LIMIT).await
+}
+
+fn category(exchange: &Exchange) -> Option<String> {
+    exchange.query("category").filter(|category| !category.is_empty())
 }
 
 /// `GET /api/skillsmp/category/:category`: as [`list`]; nothing is in a
 /// category that is unknown.
 pub(crate) async fn in_category(exchange: Exchange) -> Result<Response, Error> {
-    found(&exchange, Some(exchange.param("category").to_owned())).await
+    found(&exchange, Some(exchange.param("category").to_owned()), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/categories`: `{categories:[{name,count}]}`, by name.
@@ -88,13 +98,16 @@ pub(crate) async fn install(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-async fn found(exchange: &Exchange, category: Option<String>) -> Result<Response, Error> {
+async fn found(exchange: &Exchange, category: Option<String>, limit: u32) -> Result<Response, Error> {
+    // What an answer gave as `next_page` is the number of a page.
+    let has_token = exchange.query("next_page").is_some_and(|token| !token.is_empty());
+    let page = if has_token { "next_page" } else { "page" };
     let search = Search {
         words: words(&exchange.query("q").unwrap_or_default())?,
         category,
         kind: exchange.query("type").filter(|name| !name.is_empty()).map(|name| kind(&name)).transpose()?,
-        limit: page::number(exchange, "limit", DEFAULT_LIMIT, MAX_LIMIT)?,
-        page: page::number(exchange, "page", 1, MAX_PAGE)?,
+        limit: page::number(exchange, "limit", limit, MAX_LIMIT)?,
+        page: page::number(exchange, page, 1, MAX_PAGE)?,
     };
     let feeds = Feed::with_search(&search.words);
     let (rows, cache) = refresh::read(exchange, &feeds, store::list(&search)).await?;

@@ -48,6 +48,7 @@ pub(super) fn list(search: &Search) -> Statement {
            'page', CAST(?5 AS INTEGER),
            'limit', CAST(?4 AS INTEGER),
            'has_more', json(iif((SELECT count(*) FROM found) > ?5 * ?4, 'true', 'false')),
+           'next_page', iif((SELECT count(*) FROM found) > ?5 * ?4, CAST(CAST(?5 AS INTEGER) + 1 AS TEXT), NULL),
            'source', coalesce((SELECT group_concat(source, ',') FROM (
              SELECT DISTINCT source FROM found ORDER BY source
            )), '')

@@ -11,7 +11,10 @@ mod cloudflare;
 pub(super) mod koyeb;
 mod vercel;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use worker::Env;
 
 use super::{
@@ -24,16 +27,31 @@ use crate::{
     settings::Settings,
 };
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(test, schemars(inline))]
+#[cfg_attr(test, serde(rename_all = "lowercase"), schemars(inline))]
 pub(super) enum Target {
     Edge,
     Cloudflare,
     Vercel,
     Koyeb,
 }
+
+/// By its name here, or by that which the original's clients have for it.
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        match String::deserialize(field)?.as_str() {
+            "edge" | "herenow" => Ok(Self::Edge),
+            "cloudflare" => Ok(Self::Cloudflare),
+            "vercel" => Ok(Self::Vercel),
+            "koyeb" => Ok(Self::Koyeb),
+            "railway" => Err(D::Error::custom(format!("Railway is not offered here; {OFFERED}"))),
+            _ => Err(D::Error::custom(format!("is none of our targets; {OFFERED}"))),
+        }
+    }
+}
+
+const OFFERED: &str = "deploy to `edge`, `cloudflare`, `vercel` or `koyeb`";
 
 impl Target {
     pub(super) const fn name(self) -> &'static str {

@@ -1,0 +1,52 @@
+// kill -9 of `wrangler dev` and its workerd in the middle of an answer: what had
+// come is kept, and the front end that sends its message again gets on.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, test } from "node:test";
+import { readAsDesktop } from "./clients/hatch.js";
+import { claudeVars } from "./conversation.js";
+import { until } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { killable } from "./killable.js";
+
+const ANSWER = "Here is your app.\n\n```html:index.html\n<h1>Hi</h1>\n```\n\nHave fun with it, and with all that you make of it.\n";
+
+const claude = await startAnthropic();
+after(() => claude.close());
+const { url, api, start, kill, database } = await killable(claudeVars(claude));
+
+const projectId = randomUUID();
+const send = () =>
+  fetch(`${url}/api/chat`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ projectId, message: "Build it" }) });
+const answers = async () => (await api("GET", `/api/chat/${projectId}`)).filter(({ role }) => role === "assistant");
+const heardOf = (ms) => database((db) => db.prepare("UPDATE chat_messages SET created_at = created_at - 60000, alive_at = ? WHERE status = 'streaming'").run(ms));
+
+test("an answer in whose middle the server is killed is told as far as it was kept, and then asked anew", async () => {
+  claude.setAnswer(ANSWER);
+  claude.setFault({ stallAfterBytes: 1000 });
+  await start();
+  const first = readAsDesktop(await send()).catch((error) => error);
+  const kept = await until(async () => (await answers()).at(-1)?.content, "a checkpoint");
+  await kill();
+  assert.ok((await first) instanceof Error);
+
+  // Heard of a moment ago: the message belongs to that turn.
+  await heardOf(Date.now() + 60_000);
+  await start();
+  const body = (await send()).body.getReader();
+  const told = JSON.parse(new TextDecoder().decode((await body.read()).value).slice("data: ".length));
+  assert.deepEqual(told, { text: kept });
+  assert.ok(ANSWER.startsWith(kept));
+  await body.cancel();
+  await kill();
+  assert.equal(claude.count("/v1/messages"), 1);
+
+  // Not heard of for long: the message is a new turn.
+  await heardOf(1);
+  await start();
+  assert.equal(await readAsDesktop(await send()), ANSWER);
+  assert.deepEqual((await answers()).map(({ content }) => content), [kept, ANSWER]);
+  assert.equal(claude.count("/v1/messages"), 2);
+  await kill();
+});

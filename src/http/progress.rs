@@ -166,7 +166,7 @@ mod tests {
         assert_eq!([0, 5_000, 30_000, 600_000].map(pause_ms), [500, 500, 1_500, 3_000]);
         let (mut since_ms, mut looks) = (0, 0);
         while since_ms < LONGEST_MS {
-            since_ms += pause_ms(since_ms) as i64;
+            since_ms += i64::try_from(pause_ms(since_ms)).unwrap();
             looks += 1;
         }
         assert!(looks < 1_000, "{looks}");

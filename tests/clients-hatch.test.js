@@ -8,7 +8,8 @@ import { page, refused } from "./clients/browser.js";
 import { EventSource } from "./clients/event-source.js";
 import { deployments } from "./deployments.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { startWorker } from "./harness.js";
+import { problem, startWorker } from "./harness.js";
+import { as, people } from "./people.js";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);
@@ -163,4 +164,17 @@ test("a hosted app, a sandboxed one and a page from elsewhere get nothing of thi
   }
   const { n } = (await hatch.sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", id))[0];
   assert.equal(n, 0);
+});
+
+test("in production, or where an account is half set, cloudflare without credentials says what to set and begins nothing", async () => {
+  const live = await startWorker({ ENVIRONMENT: "production", RATE_LIMITS: "off" });
+  const half = await startWorker({ CLOUDFLARE_API_TOKEN: "half-an-account" });
+  const { token } = await people(live).signIn();
+  for (const [worker, headers] of [[live, as(token)], [half, {}]]) {
+    const project = await (await worker.api("POST", "/api/projects", { name: "A page", code: { "index.html": "<p>hello" } }, headers)).json();
+    const response = await worker.api("POST", "/api/deploy", { projectId: project.id, target: "cloudflare" }, headers);
+    const { error } = await problem(response, 503, "not_configured");
+    assert.match(error, /X-Cloudflare-Api-Token.*CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID/);
+    assert.deepEqual(await worker.sql("SELECT id FROM deployments"), []);
+  }
 });

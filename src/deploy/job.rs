@@ -126,7 +126,12 @@ fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {
 #[cfg(test)]
 mod tests {
     use super::{AWAIT, KIND};
-    use crate::{clouds::Cloud, deploy::targets::patience_ms};
+    use crate::{clouds::Cloud, deploy::targets::patience_ms, http::progress};
+
+    #[test]
+    fn a_stream_outlasts_what_a_cloud_may_take() {
+        assert!(Cloud::ALL.into_iter().all(|cloud| patience_ms(cloud) < progress::LONGEST_MS));
+    }
 
     #[test]
     fn a_cloud_that_cannot_be_asked_is_waited_for_as_long_as_any() {

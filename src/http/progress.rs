@@ -27,7 +27,7 @@ const END: &str = "end";
 
 const KEEP_ALIVE_MS: i64 = 15_000;
 /// Longer than what is followed may take. A client that still waits reconnects.
-const LONGEST_MS: i64 = 40 * 60 * 1000;
+pub(crate) const LONGEST_MS: i64 = 40 * 60 * 1000;
 
 /// The pause until the next look: longer and longer, for a request may ask the
 /// database some hundred times only.
@@ -154,5 +154,21 @@ impl Follower {
             sse::push_data(&mut events, &standing.status);
         }
         events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_MS, pause_ms};
+
+    #[test]
+    fn a_stream_looks_often_at_first_and_less_than_a_thousand_times_in_all() {
+        assert_eq!([0, 5_000, 30_000, 600_000].map(pause_ms), [500, 500, 1_500, 3_000]);
+        let (mut since_ms, mut looks) = (0, 0);
+        while since_ms < LONGEST_MS {
+            since_ms += i64::try_from(pause_ms(since_ms)).unwrap();
+            looks += 1;
+        }
+        assert!(looks < 1_000, "{looks}");
     }
 }

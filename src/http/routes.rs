@@ -292,7 +292,7 @@ mod tests {
         let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         let mut reads = Vec::new();
         for (at, call) in code.match_indices("header(") {
-            let before = &code[..at];
+            let (before, after) = code.split_at(at);
             let is_of_a_request = match before.chars().next_back() {
                 Some('.') => before.ends_with("request."),
                 Some('_') => false,
@@ -300,7 +300,7 @@ mod tests {
                 None => false,
             };
             if is_of_a_request {
-                let argument = &code[at + call.len()..];
+                let argument = after.strip_prefix(call).unwrap_or_default();
                 reads.push(argument.split([')', ',']).next().unwrap_or_default().trim());
             }
         }

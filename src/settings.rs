@@ -214,6 +214,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat_mirror_seconds: Option<u32>,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(crate) payout_rate: Option<String>,
+    /// Under which the fleet's deployments answer, with a port if it has one.
+    pub(crate) fleet_domain: String,
 }
 
 thread_local! {
@@ -312,6 +314,7 @@ impl Settings {
             heartbeat_seconds: heartbeat_seconds(&var)?,
             heartbeat_mirror_seconds: heartbeat_mirror_seconds(&var)?,
             payout_rate: payout_rate(var("PAYOUT_RATE"))?,
+            fleet_domain: fleet_domain(var("FLEET_DOMAIN"))?,
         })
     }
 
@@ -498,6 +501,16 @@ fn payout_rate(rate: Option<String>) -> Result<Option<String>, Error> {
     }
 }
 
+fn fleet_domain(domain: Option<String>) -> Result<String, Error> {
+    let Some(domain) = domain else { return Ok("localhost".to_owned()) };
+    let origin = format!("https://a.{domain}/");
+    match url::Url::parse(&origin) {
+        // As it was, so that it is a host, and a port, and nothing more.
+        Ok(url) if url.as_str() == origin && url.path() == "/" && url.username().is_empty() => Ok(domain),
+        _ => Err(wrong("FLEET_DOMAIN", "a domain in lower case, with a port if need be")),
+    }
+}
+
 /// Browsers resolve `*.localhost` by themselves.
 fn local_domain(environment: Environment) -> Option<String> {
     (environment == Environment::Development).then(|| "localhost".to_owned())
@@ -632,6 +645,11 @@ mod tests {
             ("SEARCH_PROVIDER", "altavista"),
             ("WEB_PROXY_URL", "proxy:8080"),
             ("CONCORDIUM_NETWORK", "main"),
+            ("FLEET_DOMAIN", "https://fleet.example"),
+            ("FLEET_DOMAIN", "fleet.example/x"),
+            ("FLEET_DOMAIN", "Fleet.example"),
+            ("FLEET_DOMAIN", "b@fleet.example"),
+            ("FLEET_DOMAIN", "fleet.example?x"),
         ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));

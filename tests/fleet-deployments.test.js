@@ -5,7 +5,7 @@ import test, { after } from "node:test";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { fleet, pointers, send } from "./fleet.js";
 import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, people, production, STAFF_DOMAIN } from "./people.js";
+import { ADMIN_TOKEN, misspelled, newStellarWallet, people, production, STAFF_DOMAIN } from "./people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());
@@ -22,7 +22,7 @@ const deployer = (await newKey(staff, { scopes: ["deploy", "fleet:deploy"] })).k
 
 const GITHUB = "https://github.com/acme/app";
 const STATUSES = ["pending", "processing", "success", "failed"];
-const COLUMNS = "branch createdAt creator envVarNames errorMessage github id name port replicas status updatedAt url";
+const COLUMNS = "appName branch createdAt creator envVarNames errorMessage github githubRepo id name port replicas status updatedAt url";
 
 let names = 0;
 const newName = () => `app-${(names += 1)}`;
@@ -45,7 +45,8 @@ test("A deployment is created pending, with what was left out filled in", async 
   assert.match(created.createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   const { id, createdAt, updatedAt, ...rest } = created;
   assert.deepEqual(rest, {
-    name: sent.name, url: null, port: 3000, branch: "main", status: "pending", github: GITHUB, replicas: 1,
+    name: sent.name, appName: sent.name, url: `http://${sent.name}.localhost`, port: 3000, branch: "main", status: "pending",
+    github: GITHUB, githubRepo: "acme/app", replicas: 1,
     creator: me.wallet.address.toLowerCase(), errorMessage: null, envVarNames: [],
   });
   assert.deepEqual(await ok(200, "GET", `/deployments/${sent.name}`, undefined, me.token), created);
@@ -58,21 +59,62 @@ test("Each name that the documents give a field is understood", async () => {
     const created = await ok(201, "POST", "/deployments", sent, me.token);
     assert.deepEqual(
       [created.name, created.github, created.port, created.branch, created.replicas, created.envVarNames],
-      [given, `${GITHUB}.git`, 8080, "a/b", 10, ["A"]],
+      [given, GITHUB, 8080, "a/b", 10, ["A"]],
     );
   }
 });
 
+test("A repository is kept in one form, however it is written", async () => {
+  for (const github of ["Acme/app.js", "Acme/app.js/", "Acme/app.js.git", "github.com/Acme/app.js", "github.com/Acme/app.js.git/", "https://github.com/Acme/app.js/"]) {
+    const created = await create({ github });
+    assert.deepEqual([created.github, created.githubRepo], ["https://github.com/Acme/app.js", "Acme/app.js"], github);
+    assert.equal((await stored(created.name)).github, "https://github.com/Acme/app.js");
+  }
+});
+
+test("With FLEET_DOMAIN a deployment's URL is of that domain, until its deployer tells another", async () => {
+  const { api } = await startWorker({ FLEET_DOMAIN: "fleet.example:8443" });
+  const sent = fields({ creator: newStellarWallet().address });
+  const created = await (await api("POST", "/deployments", sent)).json();
+  assert.equal(created.url, `https://${sent.name}.fleet.example:8443`);
+  const told = await api("PATCH", `/deployments/${sent.name}/status`, { status: "processing", url: "https://app.example/" });
+  assert.equal((await told.json()).url, "https://app.example/");
+});
+
+test("A Stellar key is a creator as it is, and of no other checksum or case", async () => {
+  const stellar = await signIn(newStellarWallet());
+  const creator = stellar.wallet.address;
+  const created = await create({ creator }, stellar.token);
+  assert.equal(created.creator, creator);
+  assert.deepEqual((await ok(200, "GET", `/deployments?creator=${creator}`, undefined, stellar.token)).map(({ name }) => name), [created.name]);
+  await problem(await call("POST", "/deployments", fields({ creator }), me.token), 403, "not_your_wallet");
+  await problem(await call("POST", "/deployments", fields(), stellar.token), 403, "not_your_wallet");
+  assert.deepEqual(await ok(200, "GET", `/deployments?creator=${creator}`, undefined, me.token), []);
+  for (const bad of misspelled(creator)) {
+    assert.deepEqual(pointers(await problem(await call("POST", "/deployments", fields({ creator: bad }), stellar.token), 400)), ["/creator"]);
+    await problem(await call("GET", `/deployments?creator=${bad}`, undefined, stellar.token), 400);
+  }
+});
+
+test("A wallet's list is a hundred at once, and no more than that", async () => {
+  const lister = await signIn(newStellarWallet());
+  const creator = lister.wallet.address;
+  for (let n = 0; n < 21; n++) await create({ creator }, lister.token);
+  assert.equal((await ok(200, "GET", `/deployments?creator=${creator}`, undefined, lister.token)).length, 21);
+  assert.equal((await ok(200, "GET", "/deployments", undefined, lister.token)).length, 20);
+  assert.equal((await ok(200, "GET", `/deployments?creator=${creator}&limit=5`, undefined, lister.token)).length, 5);
+});
+
 test("One answer names every field that is wrong, and nothing is written", async () => {
   const before = await rowCounts(worker);
-  const bad = { app_name: "A!", githubRepo: "acme/app", creator: "';curl evil|sh;'", port: 0, branch: "a..b", replicas: 11, envVars: [] };
+  const bad = { app_name: "A!", githubRepo: "acme", creator: "';curl evil|sh;'", port: 0, branch: "a..b", replicas: 11, envVars: [] };
   const all = await problem(await call("POST", "/deployments", bad, me.token), 400);
   assert.deepEqual(pointers(all), ["/app_name", "/githubRepo", "/creator", "/port", "/branch", "/replicas", "/envVars"]);
   assert.deepEqual(pointers(await problem(await call("POST", "/deployments", {}, me.token), 400)), ["/name", "/github", "/creator"]);
 
   for (const [field, values] of Object.entries({
     name: ["", "1a", "-a", "a-", "a_b", "Abc", "a".repeat(21), 5, null, ["a"], "ä", "a b", "a\n"],
-    github: ["", "http://github.com/a/b", "https://gitlab.com/a/b", "https://github.com/a", "https://github.com/a/b?x", "git@github.com:a/b", `https://github.com/a/${"b".repeat(101)}`, 1],
+    github: ["", "http://github.com/a/b", "https://gitlab.com/a/b", "https://github.com/a", "https://github.com/a/b?x", "git@github.com:a/b", "a/b/c", "a/b.git.git", "https://a/b", "github.com/a", `https://github.com/a/${"b".repeat(101)}`, 1],
     creator: ["", "0x12", `0x${"g".repeat(40)}`, me.wallet.address.slice(2), `${me.wallet.address} `, 1],
     port: [0, 65_536, -1, 1.5, "3000", true],
     replicas: [0, 11, -1, 2.5, "2"],

@@ -12,14 +12,17 @@ const { call, row } = fleet(worker);
 
 const MINUTE_MS = 60_000;
 const iso = (ms) => new Date(ms).toISOString();
-const start = Date.now() - 10 * 60 * MINUTE_MS;
-const TABLES = ["workers", "worker_windows", "worker_uptime_records", "fleet_sweep", "payments", "payouts"];
+const HOUR_MS = 60 * MINUTE_MS;
+/** At the beginning of an hour. */
+const start = (Math.floor(Date.now() / HOUR_MS) - 10) * HOUR_MS;
+const TABLES = ["workers", "worker_windows", "worker_uptime_records", "worker_metrics", "fleet_sweep", "payments", "payouts"];
 
 const beat = async (walletAddress, at) =>
   (await call("POST", "/heartbeat", { walletAddress, timestamp: iso(at), containers: [] })).status;
 const rows = () => Promise.all(TABLES.map((table) => sql(`SELECT * FROM ${table}`)));
 const windows = (wallet) => sql("SELECT start_at, end_at FROM worker_windows WHERE wallet = ?", wallet);
 const records = (wallet) => sql("SELECT time_from, time_to FROM worker_uptime_records WHERE wallet = ? ORDER BY time_from", wallet);
+const said = async (wallet) => (await sql("SELECT said_at FROM worker_metrics WHERE wallet = ? ORDER BY said_at", wallet)).map(({ said_at }) => said_at);
 
 /** Two windows: one recorded by the beat that closed it, one open and long silent. */
 async function silentMachine() {
@@ -46,15 +49,39 @@ const WORK = {
   "a beat that closes a window": {
     before: silentMachine,
     act: (wallet) => beat(wallet, start + 200 * MINUTE_MS),
-    writes: ["UPDATE worker_windows", "INSERT worker_uptime_records"],
+    writes: ["UPDATE worker_windows", "INSERT worker_uptime_records", "INSERT worker_metrics"],
     check: async (wallet) => assert.deepEqual(await records(wallet), [...first, { time_from: start + 60 * MINUTE_MS, time_to: start + 70 * MINUTE_MS }]),
   },
+  "a beat of another hour": {
+    async before() {
+      const wallet = newAddress();
+      for (const minutes of [0, 25, 50]) assert.equal(await beat(wallet, start + minutes * MINUTE_MS), 200);
+      // What it said a day ago in this hour, and in one in which it did not run since.
+      for (const ago of [24, 30]) {
+        const at = start - ago * HOUR_MS;
+        await sql("INSERT INTO worker_metrics (wallet, hour, said_at, containers) VALUES (?, ?, ?, 0)", wallet, (at / HOUR_MS) % 24, at);
+      }
+      return wallet;
+    },
+    act: (wallet) => beat(wallet, start + 65 * MINUTE_MS),
+    writes: ["UPDATE worker_windows", "UPDATE worker_metrics", "DELETE worker_metrics"],
+    check: async (wallet) => assert.deepEqual(await said(wallet), [start + 50 * MINUTE_MS]),
+  },
   "a sweep": {
-    before: silentMachine,
+    async before() {
+      const wallet = await silentMachine();
+      // It said something in an hour that is over, and then nothing for a long time.
+      await sql("UPDATE worker_windows SET said_at = 0 WHERE wallet = ?", wallet);
+      assert.equal((await said(wallet)).length, 2);
+      return wallet;
+    },
     // It logs what failed, and the next one tries again.
     act: () => worker.worker.scheduled({ cron: "* * * * *" }),
-    writes: ["INSERT worker_uptime_records", "UPDATE worker_windows", "UPDATE fleet_sweep"],
-    check: async (wallet) => assert.deepEqual(await records(wallet), [...first, { time_from: start + 60 * MINUTE_MS, time_to: start + 70 * MINUTE_MS }]),
+    writes: ["DELETE worker_metrics", "INSERT worker_uptime_records", "UPDATE worker_windows", "UPDATE fleet_sweep"],
+    async check(wallet) {
+      assert.deepEqual(await records(wallet), [...first, { time_from: start + 60 * MINUTE_MS, time_to: start + 70 * MINUTE_MS }]);
+      assert.deepEqual(await said(wallet), []);
+    },
   },
   "a payout": {
     async before() {

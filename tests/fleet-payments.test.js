@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { fleet, newAddress, pointers, send } from "./fleet.js";
 import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, people } from "./people.js";
+import { ADMIN_TOKEN, misspelled, newStellarWallet, people } from "./people.js";
 
 const RATE = 1_000_000_000_000_000_000_007n;
 const MOST = 2n ** 256n - 1n;
@@ -49,7 +49,7 @@ test("What is no amount, no wallet or no transaction is refused, every field by 
     name: ["x".repeat(256), 1, null],
     amount: [String(MOST + 1n), "9".repeat(78), "1".repeat(79), "", "00", "01", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "1,000", "١", 1, 1.5, null],
     creator: ["0x12", creator.slice(2), 1],
-    txHash: ["", "0x", `0x${"g".repeat(64)}`, "ab".repeat(32), `0x${"a".repeat(65)}`, 1],
+    txHash: ["", "0x", `0x${"g".repeat(64)}`, `0X${"ab".repeat(32)}`, "ab".repeat(31), `0x${"a".repeat(65)}`, 1],
   })) {
     for (const value of values) {
       const told = await problem(await call("POST", "/payments", fields({ [field]: value }), me.token), 400);
@@ -76,6 +76,33 @@ test("A transaction counts once: told again it is found, told otherwise it is re
   assert.deepEqual(answers.map(({ status }) => status).sort(), [...Array(19).fill(200), 201]);
   assert.equal(new Set(await Promise.all(answers.map(async (answer) => (await answer.json()).id))).size, 1);
   assert.equal(await count(), before + 1);
+});
+
+test("A payment to a Stellar key has its transaction's hash as Stellar writes it, and one transaction counts once on any chain", async () => {
+  const payee = await signIn(newStellarWallet());
+  const { address } = payee.wallet;
+  const txHash = newHash().slice(2);
+  const entered = await ok(201, "POST", "/payments", fields({ creator: address, txHash: txHash.toUpperCase() }), me.token);
+  assert.deepEqual([entered.creator, entered.txHash], [address, txHash]);
+  for (const again of [txHash, `0x${txHash}`]) {
+    assert.deepEqual(await ok(200, "POST", "/payments", fields({ creator: address, txHash: again }), me.token), entered);
+    await problem(await call("POST", "/payments", fields({ txHash: again }), me.token), 409, "transaction_entered");
+  }
+  assert.deepEqual(await ok(200, "GET", `/payments?creator=${address}`, undefined, payee.token), [entered]);
+  for (const bad of misspelled(address)) {
+    assert.deepEqual(pointers(await problem(await call("POST", "/payments", fields({ creator: bad }), me.token), 400)), ["/creator"]);
+    await problem(await call("GET", `/payments?creator=${bad}`, undefined, payee.token), 400);
+    const period = { walletAddress: bad, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" };
+    assert.deepEqual(pointers(await problem(await call("POST", "/payments/payouts", period, ADMIN_TOKEN), 400)), ["/walletAddress"]);
+  }
+
+  // What its uptime is worth goes into the ledger, and is what it is owed.
+  const from = Date.UTC(2026, 0, 1);
+  await sql("INSERT INTO workers (wallet, created_at, updated_at) VALUES (?, 0, 0)", address);
+  await sql("INSERT INTO worker_uptime_records (wallet, time_from, time_to) VALUES (?, CAST(? AS INTEGER), CAST(? AS INTEGER))", address, from, from + 60_000);
+  const closed = await ok(201, "POST", "/payments/payouts", { walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }, ADMIN_TOKEN);
+  assert.deepEqual([closed.walletAddress, closed.amount], [address, String(60n * RATE)]);
+  assert.equal((await ok(200, "GET", `/workers/${address}`, undefined, payee.token)).credits, Number(60n * RATE));
 });
 
 test("A payment without a transaction that is sent again with its Idempotency-Key is entered once", async () => {

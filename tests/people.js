@@ -4,8 +4,10 @@
 
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 
 export const ADMIN_TOKEN = "operators-own-token-0815";
@@ -21,6 +23,34 @@ export const production = (stack) => ({
 
 /** The headers of whoever has this credential. */
 export const as = (token) => ({ authorization: `Bearer ${token}` });
+
+/** A Stellar wallet with a new key, or with this one (32 bytes): `address` (SEP-23), `sign(text)` as Freighter's `signMessage` (SEP-53). */
+export function newStellarWallet(key = ed25519.utils.randomSecretKey()) {
+  const prefix = utf8ToBytes("Stellar Signed Message:\n");
+  const sign = (text) => Buffer.from(ed25519.sign(sha256(Uint8Array.from([...prefix, ...utf8ToBytes(text)])), key)).toString("base64");
+  return { address: stellarAddress(ed25519.getPublicKey(key)), key, sign };
+}
+
+/** Base32 of a version byte, the key, and a checksum (CRC-16/XMODEM, the low byte first). */
+function stellarAddress(key) {
+  const bytes = [6 << 3, ...key];
+  let crc = 0;
+  for (const byte of bytes) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff;
+  }
+  const bits = [...bytes, crc & 0xff, crc >> 8].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits.replace(/.{5}/g, (five) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[Number.parseInt(five, 2)]);
+}
+
+/** Texts that are nearly this Stellar key: of a wrong checksum, of another case, too long, too short, of another kind. */
+export function misspelled(address) {
+  const other = (letter) => (letter === "A" ? "B" : "A");
+  return [
+    address.slice(0, -1) + other(address.at(-1)), address.slice(0, 9) + other(address[9]) + address.slice(10), address.toLowerCase(),
+    address.slice(0, 9) + address.slice(9).toLowerCase(), `${address}A`, address.slice(0, -1), `S${address.slice(1)}`, `M${address.slice(1)}`,
+  ];
+}
 
 const half = secp256k1.Point.Fn.ORDER / 2n;
 

@@ -8,7 +8,7 @@ import { chmod, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { test } from "node:test";
 import { problem, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people } from "./people.js";
+import { ADMIN_TOKEN, as, misspelled, newStellarWallet, people } from "./people.js";
 import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "./machine.js";
 
 const SHELLS = ["dash", "bash", "busybox"];
@@ -50,8 +50,12 @@ for (const shell of SHELLS) {
     assert.ok(Math.abs(Date.parse(body.timestamp) - Date.now()) < 60_000);
     assert.equal(body.hostname, execFileSync("uname", ["-n"], { encoding: "utf8" }).trim());
     assert.deepEqual(body.containers, [{ containerName: "web", port: "8080" }, { containerName: "worker" }]);
-    assert.deepEqual(Object.keys(body.system), ["cpus", "memTotalMb", "memUsedMb", "load1", "diskUsedPercent", "uptimeSeconds"]);
+    assert.deepEqual(Object.keys(body.system), [
+      "cpuUsagePercent", "cpus", "cpuCores", "memTotalMb", "memUsedMb", "ramTotalGb", "ramUsedGb", "load1", "diskUsedPercent",
+      "storageTotalGb", "storageUsedGb", "uptimeSeconds",
+    ]);
     for (const [name, value] of Object.entries(body.system)) assert.ok(Number.isFinite(value) && value >= 0, `${name} ${value}`);
+    assert.ok(body.system.cpuUsagePercent <= 100 && body.system.ramUsedGb <= body.system.ramTotalGb && body.system.storageUsedGb <= body.system.storageTotalGb);
     assert.ok(body.system.cpus >= 1 && body.system.memUsedMb <= body.system.memTotalMb && body.system.diskUsedPercent <= 100);
 
     const pause = await machine.pause();
@@ -436,7 +440,9 @@ test("the script that the Worker serves makes a machine beat, until its token is
   assert.equal(status, "HEALTHY");
   assert.ok(Math.abs(Date.parse(window.endTime) - Date.now()) < 60_000);
   assert.equal(hostname, execFileSync("uname", ["-n"], { encoding: "utf8" }).trim());
-  assert.deepEqual(await ok("GET", `/workers/${wallet}/containers`, undefined, session), [{ containerName: "web", port: "8080" }]);
+  assert.deepEqual(await ok("GET", `/workers/${wallet}/containers`, undefined, session), [
+    { containerName: "web", name: "web", port: "8080", cpuPercent: 0, memUsageMb: 0 },
+  ]);
   assert.match((await machine.setup("status", { text })).said, /accepted by/);
 
   // Revoked, it goes on asking, and moves nothing.
@@ -449,6 +455,70 @@ test("the script that the Worker serves makes a machine beat, until its token is
   assert.equal((await machine.setup("uninstall", { text })).code, 0);
   assert.equal(existsSync(machine.home), false);
   assert.deepEqual(processesWith(machine.home), []);
+});
+
+test("a Stellar key is a machine's wallet too", limit, async (t) => {
+  const { signIn, ok } = people(worker);
+  const { address } = newStellarWallet();
+  const machine = await startMachine(t);
+  await machine.setup("", { text: setupScript({ wallet: address, api: machine.api.origin }) });
+  assert.equal((await machine.beat()).body.walletAddress, address);
+  await machine.pause();
+
+  const { token: session, wallet } = await signIn(newStellarWallet());
+  const { token } = await ok("POST", "/workers", {}, session);
+  const served = await script({ wallet: wallet.address, token });
+  assert.equal(await served.text(), setupScript({ wallet: wallet.address, token, api: worker.url }));
+  for (const bad of misspelled(wallet.address)) await problem(await script({ wallet: bad, token }), 400, "validation_failed");
+});
+
+test("a script whose wallet was spoilt by hand refuses to run", limit, async (t) => {
+  const machine = await startMachine(t);
+  const { address } = newStellarWallet();
+  for (const wallet of ["", "0x12", `0x${"G".repeat(40)}`, address.toLowerCase(), address.slice(1), `${address}A`, `${address.slice(0, -1)}1`, `${address.slice(0, -1)};`]) {
+    const { code, said } = await machine.setup("", { text: setupScript({ wallet, api: machine.api.origin }) });
+    assert.equal(code, 1, `${wallet}: ${said}`);
+    assert.match(said, /wallet|Stellar key/);
+  }
+  assert.equal(existsSync(machine.home), false);
+});
+
+test("in development the script comes with a token of its own, to nobody's page and never in production", limit, async (t) => {
+  const development = await startWorker({ HEARTBEAT_AUTH: "required" });
+  const { address: wallet } = newStellarWallet();
+  const get = (headers, method = "GET", at = development) => at.api(method, `/api/setup?wallet=${wallet}`, undefined, headers);
+  const served = await get();
+  assert.equal(served.status, 200);
+  assert.equal(served.headers.get("cache-control"), "no-store");
+  const text = await served.text();
+  const [, token] = text.match(/^TOKEN='(wk_[0-9A-Za-z]{49})'$/m);
+  assert.equal(text, setupScript({ wallet, token, api: development.url }));
+
+  const machine = await startMachine(t);
+  assert.equal((await machine.setup("", { text })).code, 0);
+  await machine.pause();
+  const known = async () => (await development.api("GET", `/workers/${wallet}`)).json();
+  const { status, cpuCores, ramTotalGb, storageTotalGb } = await known();
+  assert.equal(status, "HEALTHY");
+  for (const figure of [cpuCores, ramTotalGb, storageTotalGb]) assert.ok(figure > 0);
+  const [metric] = await (await development.api("GET", `/workers/${wallet}/metrics`)).json();
+  assert.equal(metric.ramTotalGb, ramTotalGb);
+
+  // None is made by a page, by HEAD, by a credential, or with a token that is empty: the machine's own is good all the same.
+  const hash = async () => (await development.sql("SELECT token_hash FROM workers WHERE wallet = ?", wallet))[0].token_hash;
+  const before = await hash();
+  for (const site of ["cross-site", "same-site"]) await problem(await get({ "sec-fetch-site": site }), 400, "validation_failed");
+  assert.equal((await get({}, "HEAD")).status, 400);
+  await problem(await get(as(token)), 400, "validation_failed");
+  await problem(await development.api("GET", `/api/setup?wallet=${wallet}&token=`), 400, "validation_failed");
+  assert.equal(await hash(), before);
+  assert.equal((await get({ "sec-fetch-site": "none" })).status, 200);
+  assert.notEqual(await hash(), before);
+
+  for (const headers of [{}, as(ADMIN_TOKEN), as((await people(worker).signIn()).token)]) {
+    await problem(await get(headers, "GET", worker), 400, "validation_failed");
+  }
+  assert.deepEqual(await worker.sql("SELECT * FROM workers WHERE wallet = ?", wallet), []);
 });
 
 test("the Worker puts nothing into the script but a wallet, a token and its own address", limit, async () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { problem, startWorker } from "./harness.js";
-import { as, malleated, newWallet, PAGE, people, production } from "./people.js";
+import { as, malleated, misspelled, newStellarWallet, newWallet, PAGE, people, production } from "./people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());
@@ -58,6 +58,85 @@ test("A challenge is the text of EIP-4361, for ten minutes", async () => {
   ].join("\n"));
   assert.notEqual((await challenge(wallet)).nonce, nonce);
   assert.match((await challenge(wallet, { chainId: 8453 })).message, /^Chain ID: 8453$/m);
+});
+
+test("The test case of SEP-53 holds for the wallets of these tests", () => {
+  const wallet = newStellarWallet(Buffer.from("148112b05e2c693932e5adf3e53601f3521032eebeb3abb5e316902f0a40a024", "hex"));
+  assert.equal(wallet.address, "GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L");
+  assert.equal(wallet.sign("Hello, World!"), "fO5dbYhXUhBMhe6kId/cuVq/AfEnHRHEvsP8vXh03M1uLpi5e46yO2Q8rEBzu3feXQewcQE5GArp88u6ePK6BA==");
+});
+
+test("A Stellar key signs in by the same text with its chain's name, signed as Freighter does", async () => {
+  const wallet = newStellarWallet();
+  const { message, nonce, expiresAt } = await challenge(wallet);
+  const issuedAt = message.match(/^Issued At: (.+)$/m)[1];
+  assert.equal(message, [
+    `${HOST} wants you to sign in with your Stellar account:`, wallet.address, "",
+    "Sign in to Hatch. This costs nothing and sends no transaction.", "",
+    `URI: ${url}`, "Version: 1", "Chain ID: pubnet", `Nonce: ${nonce}`, `Issued At: ${issuedAt}`, `Expiration Time: ${expiresAt}`,
+  ].join("\n"));
+  const first = await signIn(wallet);
+  const me = await ok("GET", "/auth/me", undefined, first.token);
+  assert.deepEqual([me.id, me.wallet, me.credential], [first.userId, wallet.address, "session"]);
+  assert.equal((await signIn(wallet)).userId, first.userId);
+  assert.notEqual((await signIn(newStellarWallet())).userId, first.userId);
+});
+
+test("A Stellar sign-in is refused for every reason that another is", async () => {
+  const wallet = newStellarWallet();
+  const { message } = await challenge(wallet);
+  const time = (ms) => new Date(Date.now() + ms).toISOString();
+  for (const [told, edited] of [
+    [/another site/, withLine(message, HOST, "evil.example wants you to sign in with your Stellar account:")],
+    [/chain|address/, withLine(message, HOST, `${HOST} wants you to sign in with your Ethereum account:`)],
+    [/address/, withLine(message, wallet.address, wallet.address.toLowerCase())],
+    [/address/, withLine(message, wallet.address, misspelled(wallet.address)[0])],
+    [/URI/, withLine(message, "URI: ", "URI: https://evil.example/")],
+    [/Chain ID/, withLine(message, "Chain ID: ", "Chain ID: testnet")],
+    [/Chain ID/, withLine(message, "Chain ID: ", "Chain ID: 1")],
+    [/nonce/, withLine(message, "Nonce: ", `Nonce: ${"0".repeat(32)}`)],
+    [/10 minutes ago/, withLine(message, "Issued At: ", `Issued At: ${time(-11 * MINUTE_MS)}`)],
+    [/expired/, withLine(message, "Expiration Time: ", `Expiration Time: ${time(-1000)}`)],
+    [/unknown/, `${message}\n`],
+  ]) {
+    assert.match(await refused(wallet, edited), told, edited);
+  }
+  const good = wallet.sign(message);
+  const cut = Buffer.from(good, "base64").subarray(1).toString("base64");
+  for (const [signature, told] of [
+    [newStellarWallet().sign(message), /another account/], [wallet.sign(`${message} `), /another account/], [newWallet().sign(message), /base64/],
+    [cut, /base64/], ["", /base64/], [Buffer.from(good, "base64").toString("hex"), /base64/], [`${good} `, /base64/],
+  ]) {
+    assert.match(await refused(wallet, message, { signature }), told, signature);
+  }
+  // Another wallet's challenge, and a key that is none.
+  const other = newStellarWallet();
+  await refused(other, withLine(message, wallet.address, other.address));
+  for (const address of misspelled(wallet.address)) await problem(await api("POST", "/auth/wallet/challenge", { address }), 400);
+  await problem(await api("POST", "/auth/wallet/challenge", { address: wallet.address, chainId: 1 }), 400);
+
+  const answers = await Promise.all(Array.from({ length: 10 }, () => verify(wallet, message)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(9).fill(401)]);
+  secret((await answers.find(({ status }) => status === 200).json()).token);
+});
+
+test("An account has one wallet, of whichever chain", async () => {
+  const linked = mint({});
+  const { userId } = await signIn(newStellarWallet(), linked);
+  for (const another of [newStellarWallet(), newWallet()]) {
+    await problem(await verify(another, (await challenge(another)).message, { token: linked }), 409, "wallet_not_linked");
+  }
+  const ethereum = mint({});
+  await signIn(newWallet(), ethereum);
+  const another = newStellarWallet();
+  await problem(await verify(another, (await challenge(another)).message, { token: ethereum }), 409, "wallet_not_linked");
+  // A wallet that has an account of its own brings it along.
+  const own = await signIn(newStellarWallet());
+  const third = mint({});
+  const { userId: into } = await signIn(own.wallet, third);
+  assert.notEqual(into, own.userId);
+  assert.equal((await signIn(own.wallet)).userId, into);
+  assert.notEqual(into, userId);
 });
 
 test("A signed challenge gives a session, and the same wallet the same user", async () => {

@@ -149,11 +149,13 @@ fn challenge() -> Operation {
         nonce: "f3c1a9e07b5d4286a1c0e9d8b7f6a5c4",
         expires_at: NOON,
     };
-    Operation::new("POST /auth/wallet/challenge", "accounts.challenge", "Ask for a text to sign (EIP-4361)")
-        .body::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }))
-        .answers(
-            Answer::new(200, "The text, which is good for ten minutes and for one sign-in.").json(challenge),
-        )
+    Operation::new(
+        "POST /auth/wallet/challenge",
+        "accounts.challenge",
+        "Ask for a text to sign (EIP-4361, CAIP-122)",
+    )
+    .body::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }))
+    .answers(Answer::new(200, "The text, which is good for ten minutes and for one sign-in.").json(challenge))
 }
 
 fn verify() -> Operation {

@@ -9,6 +9,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod credentials;
+mod ethereum;
 pub(crate) mod identity;
 mod jwks;
 mod jwks_cache;
@@ -20,6 +21,7 @@ mod scopes;
 pub(crate) mod sign_in;
 mod siwe;
 mod stack_auth;
+mod stellar;
 mod store;
 pub(crate) mod token;
 mod wallet;
@@ -30,7 +32,7 @@ pub(crate) use self::{
     identity::{Credential, User},
     scopes::{Scope, Scopes},
     stack_auth::Project as StackAuthProject,
-    wallet::{Address, signer},
+    wallet::Address,
 };
 use crate::{
     error::Error,
@@ -38,7 +40,7 @@ use crate::{
     store::Database,
 };
 
-/// The wallet of a user's account, in lower case.
+/// The wallet of a user's account, as the database writes it.
 pub(crate) async fn wallet_of(user: &str, database: &Database) -> Result<Option<String>, Error> {
     let user: Option<store::User> = database.query(store::user(user)).await?.first()?;
     Ok(user.and_then(|user| user.wallet))

@@ -1,4 +1,4 @@
-//! Signing in with a wallet (EIP-4361), and out again.
+//! Signing in with a wallet (EIP-4361, CAIP-122), and out again.
 
 use garde::Validate;
 use serde::Deserialize;
@@ -27,11 +27,12 @@ const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewChallenge {
     /// `0x` and 40 hex digits in one case. In mixed case, too, if it is the
-    /// checksum of EIP-55, which no pattern can tell.
-    #[garde(length(max = 42))]
-    #[cfg_attr(test, schemars(regex(pattern = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40})$")))]
+    /// checksum of EIP-55, which no pattern can tell. Or a Stellar key, whose
+    /// checksum is a part of it.
+    #[garde(length(max = 56))]
+    #[cfg_attr(test, schemars(regex(pattern = "^(?:0x(?:[0-9a-f]{40}|[0-9A-F]{40})|G[A-Z2-7]{55})$")))]
     address: String,
-    /// By EIP-155; one of `WALLET_CHAIN_IDS`.
+    /// By EIP-155; one of `WALLET_CHAIN_IDS`. None for a Stellar key.
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(extend("enum" = [1, 10, 137, 8453, 42161, null])))]
@@ -45,7 +46,8 @@ pub(super) struct Signed {
     /// The text of the challenge, byte for byte.
     #[garde(length(max = 4096))]
     message: String,
-    /// What `personal_sign` gave for it: `0x` and 130 hex digits.
+    /// What `personal_sign` gave for it: `0x` and 130 hex digits. Of a Stellar
+    /// wallet, what `signMessage` gave (SEP-53): base64.
     #[garde(length(max = 1024))]
     signature: String,
 }
@@ -55,11 +57,7 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
     let new: NewChallenge = body::json(&exchange).await?;
     let address: Address =
         new.address.parse().map_err(|error| Error::invalid("/address", format!("{error}")))?;
-    let chain_ids = &exchange.settings.wallet_chain_ids;
-    let chain_id = new.chain_id.or_else(|| chain_ids.first().copied()).unwrap_or(1);
-    if !chain_ids.contains(&chain_id) {
-        return Err(Error::invalid("/chainId", format!("must be one of {chain_ids:?}")));
-    }
+    let chain_id = chain_id(address, new.chain_id, &exchange.settings.wallet_chain_ids)?;
     let mut random = [0; 16];
     random::fill(&mut random)?;
     let (nonce, now_ms) = (siwe::nonce(&random), now_ms());
@@ -71,6 +69,18 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
     exchange.database()?.query(store::keep_nonce(&nonce, &address.to_string(), expires_at)).await?;
     let challenge = json!({ "message": message, "nonce": nonce, "expiresAt": rfc3339(expires_at) });
     Ok(Response::json(200, challenge.to_string()))
+}
+
+/// The chain to sign in on, by EIP-155, if it is one of Ethereum's.
+fn chain_id(address: Address, wanted: Option<u64>, known: &[u64]) -> Result<Option<u64>, Error> {
+    match (address, wanted.or_else(|| known.first().copied())) {
+        (Address::Ethereum(_), Some(id)) if known.contains(&id) => Ok(Some(id)),
+        (Address::Ethereum(_), _) => Err(Error::invalid("/chainId", format!("must be one of {known:?}"))),
+        (Address::Stellar(_), _) if wanted.is_some() => {
+            Err(Error::invalid("/chainId", "is of Ethereum's chains; leave it out for a Stellar key"))
+        }
+        (Address::Stellar(_), _) => Ok(None),
+    }
 }
 
 /// `POST /auth/wallet/verify`: a session for whoever signed the challenge.

@@ -1,4 +1,5 @@
 //! Sign-in with a wallet: the text to sign (EIP-4361, "Sign-In with Ethereum"), read strictly, and the check of it.
+//! A Stellar wallet signs the same text with its own chain's name in it, as CAIP-122 has it for every chain.
 //!
 //! A client asks for a [`Challenge`], has its wallet sign the text, and sends text and signature back to [`verify`]. The
 //! nonce is the caller's part: issued and kept for [`LIFETIME_MS`], and used up (`DELETE … RETURNING`) after a text has
@@ -11,13 +12,15 @@ use std::{fmt, str::Split};
 
 use chrono::{DateTime, SecondsFormat};
 
-use super::wallet::{self, Address, SignatureError};
+use super::wallet::{Address, SignatureError};
 
 /// How long a challenge may be answered, and its nonce used.
 pub(crate) const LIFETIME_MS: i64 = 10 * 60 * 1000;
 /// How far a client's clock may run ahead of ours.
 const SKEW_MS: i64 = 60 * 1000;
 const MAX_MESSAGE_BYTES: usize = 4096;
+/// Of Stellar's public network, by CAIP-28: an account's key is the same on each of its networks.
+const STELLAR_CHAIN_ID: &str = "pubnet";
 const STATEMENT: &str = "Sign in to Hatch. This costs nothing and sends no transaction.";
 
 /// A sign-in text, taken apart. Its `Display` is the text again; times come out in UTC with milliseconds.
@@ -31,7 +34,8 @@ pub(crate) struct Message {
     /// What the signer is told.
     pub(crate) statement: Option<String>,
     pub(crate) uri: String,
-    pub(crate) chain_id: u64,
+    /// By EIP-155, of an address on Ethereum; a Stellar address has none.
+    pub(crate) chain_id: Option<u64>,
     pub(crate) nonce: String,
     pub(crate) issued_at_ms: i64,
     pub(crate) expires_at_ms: Option<i64>,
@@ -67,14 +71,14 @@ impl fmt::Display for Malformed {
         f.write_str(match self {
             Self::TooLong => "the message is longer than 4096 bytes",
             Self::Domain => {
-                "the first line is not '<domain> wants you to sign in with your Ethereum account:'"
+                "the first line is not '<domain> wants you to sign in with your Ethereum account:', or 'Stellar account:'"
             }
-            Self::Address => "the second line is not an address with its EIP-55 checksum",
+            Self::Address => "the second line is not an address of the first line's chain, with its EIP-55 checksum on Ethereum",
             Self::EmptyLine => "the statement, or its absence, is not between two empty lines",
             Self::Statement => "the statement has characters that EIP-4361 does not allow",
             Self::Uri => "the line 'URI: ' is missing or is not a URI",
             Self::Version => "the line 'Version: 1' is missing",
-            Self::ChainId => "the line 'Chain ID: ' is missing or is not a number",
+            Self::ChainId => "the line 'Chain ID: ' is missing or is not a number, or not 'pubnet' on Stellar",
             Self::Nonce => "the line 'Nonce: ' is missing or is not 8 or more letters and digits",
             Self::IssuedAt => "the line 'Issued At: ' is missing or is not a time of RFC 3339",
             Self::ExpirationTime => "the line 'Expiration Time: ' is not a time of RFC 3339",
@@ -98,8 +102,11 @@ impl Message {
             return Err(Malformed::TooLong);
         }
         let mut lines = Lines { rest: text.split('\n') };
-        let (scheme, domain) = lines.next().and_then(origin).ok_or(Malformed::Domain)?;
+        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(Malformed::Domain)?;
         let address = lines.next().and_then(address).ok_or(Malformed::Address)?;
+        if chain != chain_name(address) {
+            return Err(Malformed::Address);
+        }
         let statement = statement(&mut lines)?;
         let uri = lines.required("URI: ", uri).ok_or(Malformed::Uri)?;
         lines.required("Version: ", |version| (version == "1").then_some(())).ok_or(Malformed::Version)?;
@@ -109,7 +116,7 @@ impl Message {
             address,
             statement,
             uri,
-            chain_id: lines.required("Chain ID: ", chain_id).ok_or(Malformed::ChainId)?,
+            chain_id: lines.required("Chain ID: ", |id| chain_id(address, id)).ok_or(Malformed::ChainId)?,
             nonce: lines.required("Nonce: ", nonce_text).ok_or(Malformed::Nonce)?,
             issued_at_ms: lines.required("Issued At: ", time).ok_or(Malformed::IssuedAt)?,
             expires_at_ms: lines.optional("Expiration Time: ", time, Malformed::ExpirationTime)?,
@@ -156,15 +163,25 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn origin(line: &str) -> Option<(Option<String>, String)> {
-    let origin = line.strip_suffix(" wants you to sign in with your Ethereum account:")?;
+/// The chain, and the scheme and the host of who asks.
+fn origin(line: &str) -> Option<(&str, Option<String>, String)> {
+    let (origin, chain) = line.strip_suffix(" account:")?.split_once(" wants you to sign in with your ")?;
     let (scheme, domain) = match origin.split_once("://") {
         Some((scheme, domain)) => (Some(scheme), domain),
         None => (None, origin),
     };
     // RFC 3986's authority without its user name, which could be made to look like a host.
     let is_authority = !domain.is_empty() && is_made_of(domain, "-._~!$&'()*+,;=:[]%");
-    (scheme.is_none_or(is_scheme) && is_authority).then(|| (scheme.map(str::to_owned), domain.to_owned()))
+    (scheme.is_none_or(is_scheme) && is_authority)
+        .then(|| (chain, scheme.map(str::to_owned), domain.to_owned()))
+}
+
+/// The chain of an address, as the first line calls it.
+fn chain_name(address: Address) -> &'static str {
+    match address {
+        Address::Ethereum(_) => "Ethereum",
+        Address::Stellar(_) => "Stellar",
+    }
 }
 
 fn address(line: &str) -> Option<Address> {
@@ -192,8 +209,13 @@ fn uri(text: &str) -> Option<String> {
     is_uri.then(|| text.to_owned())
 }
 
-fn chain_id(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|id: &u64| *id > 0 && id.to_string() == text)
+fn chain_id(address: Address, text: &str) -> Option<Option<u64>> {
+    match address {
+        Address::Ethereum(_) => {
+            text.parse().ok().filter(|id: &u64| *id > 0 && id.to_string() == text).map(Some)
+        }
+        Address::Stellar(_) => (text == STELLAR_CHAIN_ID).then_some(None),
+    }
 }
 
 fn nonce_text(text: &str) -> Option<String> {
@@ -240,12 +262,14 @@ impl fmt::Display for Message {
         if let Some(scheme) = &self.scheme {
             write!(f, "{scheme}://")?;
         }
-        writeln!(f, "{} wants you to sign in with your Ethereum account:", self.domain)?;
+        let chain = chain_name(self.address);
+        writeln!(f, "{} wants you to sign in with your {chain} account:", self.domain)?;
         writeln!(f, "{}\n", self.address.checksummed())?;
         if let Some(statement) = &self.statement {
             writeln!(f, "{statement}")?;
         }
-        write!(f, "\nURI: {}\nVersion: 1\nChain ID: {}", self.uri, self.chain_id)?;
+        let chain_id = self.chain_id.map_or_else(|| STELLAR_CHAIN_ID.to_owned(), |id| id.to_string());
+        write!(f, "\nURI: {}\nVersion: 1\nChain ID: {chain_id}", self.uri)?;
         write!(f, "\nNonce: {}\nIssued At: {}", self.nonce, rfc3339(self.issued_at_ms))?;
         if let Some(time) = self.expires_at_ms {
             write!(f, "\nExpiration Time: {}", rfc3339(time))?;
@@ -276,7 +300,8 @@ pub(crate) struct Challenge<'a> {
     /// What is signed in to, on one of [`Expectation::domains`].
     pub(crate) uri: &'a str,
     pub(crate) address: Address,
-    pub(crate) chain_id: u64,
+    /// For an address on Ethereum.
+    pub(crate) chain_id: Option<u64>,
     /// From [`nonce`], and kept until used.
     pub(crate) nonce: &'a str,
     pub(crate) now_ms: i64,
@@ -364,8 +389,11 @@ impl std::error::Error for Refusal {}
 pub(crate) fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
     let message = Message::parse(text).map_err(Refusal::Malformed)?;
     expected.check(&message)?;
-    let signer = wallet::signer(text.as_bytes(), signature).map_err(Refusal::Signature)?;
-    if signer == message.address { Ok(message) } else { Err(Refusal::Signer) }
+    match message.address.has_signed(text.as_bytes(), signature) {
+        Ok(true) => Ok(message),
+        Ok(false) => Err(Refusal::Signer),
+        Err(error) => Err(Refusal::Signature(error)),
+    }
 }
 
 impl Expectation<'_> {
@@ -378,7 +406,7 @@ impl Expectation<'_> {
         if !self.is_our_uri(&message.uri) {
             return Err(Refusal::Uri);
         }
-        if !self.chain_ids.contains(&message.chain_id) {
+        if message.chain_id.is_some_and(|id| !self.chain_ids.contains(&id)) {
             return Err(Refusal::ChainId);
         }
         if is_ahead(message.issued_at_ms) {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{deployments, heartbeat, payments, setup, status::Status, workers};
+use super::{deployments, heartbeat, metrics, payments, setup, status::Status, workers};
 use crate::{
     error::Error,
     openapi::{Answer, Count, Operation, Room, Time},
@@ -15,7 +15,7 @@ const EARLIER: Time = Time("2026-11-21T09:00:00.000Z");
 const WALLET: Wallet = Wallet("0x52908400098527886e0f7030069857d2e4169ee7");
 const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190";
 
-/// A wallet's address in the forms that need no checksum.
+/// A wallet's address.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
 struct Wallet(&'static str);
@@ -34,10 +34,12 @@ impl JsonSchema for Wallet {
     }
 }
 
-pub(super) const ADDRESS: &str = "^0x(?:[0-9a-f]{40}|[0-9A-F]{40})$";
+/// Ethereum's in one case, and Stellar's, whose checksum no pattern can tell.
+pub(super) const ADDRESS: &str = "^(?:0x(?:[0-9a-f]{40}|[0-9A-F]{40})|G[A-Z2-7]{55})$";
 const TIMESTAMP: &str = r"^(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,3})?Z$";
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
-const GITHUB: &str = r"^https://github\.com/[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-]{1,90}(?:\.git)?/?$";
+const GITHUB: &str =
+    r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-]{1,90}(?:\.git)?/?$";
 const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,76})$";
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -45,11 +47,17 @@ const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,76})$";
 struct FleetDeployment {
     id: Count,
     name: &'static str,
-    url: Option<&'static str>,
+    /// The name again, as dashboards call it.
+    app_name: &'static str,
+    /// Where it answers: under `FLEET_DOMAIN` until its deployer says otherwise.
+    url: &'static str,
     port: u16,
     branch: &'static str,
     status: Status,
+    /// The repository's URL, in one form however it was sent.
     github: &'static str,
+    /// The same as `owner/name`.
+    github_repo: &'static str,
     replicas: u8,
     creator: Wallet,
     error_message: Option<&'static str>,
@@ -64,11 +72,13 @@ impl FleetDeployment {
         Self {
             id: Count(1),
             name: "my-app",
-            url: None,
+            app_name: "my-app",
+            url: "http://my-app.localhost",
             port: 3000,
             branch: "main",
             status: Status::Pending,
             github: "https://github.com/owner/repository",
+            github_repo: "owner/repository",
             replicas: 1,
             creator: WALLET,
             error_message: None,
@@ -104,7 +114,8 @@ struct Beaten {
     window: Window,
     /// How long the machine is asked to wait.
     next_beat_seconds: Count,
-    /// Whether the beat was not newer than the window's end, and changed nothing.
+    /// Whether the beat was not newer than the window's end, and changed nothing:
+    /// only the first full beat of that very moment still tells what runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     stale: Option<bool>,
@@ -161,8 +172,37 @@ struct WorkerView {
     window: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'static str>,
+    /// As the last beat told it; null before that, and where none did. So are
+    /// the next three, which are the numbers of `system` by these names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tailscale_ip: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_cores: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ram_total_gb: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_total_gb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<Value>,
+    /// What the ledger owes it for closed periods, as near as a double comes
+    /// to it; `/payments` has the exact amounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64")]
+    credits: Option<f64>,
+}
+
+/// What a machine's beats said last in an hour, or last of all; 0 where they
+/// did not tell.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Metric {
+    timestamp: Time,
+    cpu_usage_percent: f64,
+    ram_used_gb: f64,
+    ram_total_gb: f64,
+    /// What the ledger owed the machine by then.
+    credits_earned: f64,
+    container_count: Count,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -176,15 +216,14 @@ struct WorkerStatus {
 #[serde(rename_all = "camelCase")]
 struct Container {
     container_name: &'static str,
+    /// The same, as the other script calls it.
+    name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     port: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "f64")]
-    cpu_percent: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "f64")]
-    mem_usage_mb: Option<f64>,
+    /// 0 where the beat did not tell; so is the next.
+    cpu_percent: f64,
+    mem_usage_mb: f64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -193,7 +232,7 @@ struct Interval {
     time_from: Time,
     time_to: Time,
     duration_seconds: Count,
-    /// Whether it may still become longer.
+    /// Whether it is the machine's present window, which is not recorded yet.
     open: bool,
 }
 
@@ -301,6 +340,7 @@ fn deployment_operations() -> Vec<Operation> {
             .fails(deployments::name_taken())
             .fails(deployments::not_your_wallet()),
         Operation::new("GET /deployments", "fleet.list_deployments", "List the deployments")
+            .about("With `creator`, a page is of 100 unless `limit` says otherwise.")
             .query("creator", "Of this wallet.", json_schema!({ "type": "string", "pattern": ADDRESS }))
             .query(
                 "status",
@@ -397,9 +437,10 @@ fn beats() -> Vec<Operation> {
         operation
             .header(
                 "X-Wallet-Signature",
-                "Instead of a token: the wallet's EIP-191 signature over \
+                "Instead of a token: the wallet's signature (EIP-191; SEP-53 of a Stellar key) over \
                  `hatch-heartbeat\\n{wallet}\\n{timestamp}\\n{sha256 of the body, hex}`: the wallet in lower \
-                 case however the body writes it, the timestamp as it is there, the hexadecimal digits in lower case.",
+                 case however the body writes it, a Stellar key as it is, the timestamp as it is there, the \
+                 hexadecimal digits in lower case.",
                 json_schema!({ "type": "string" }),
             )
             .answers(beaten())
@@ -418,6 +459,7 @@ fn beats() -> Vec<Operation> {
                     "containers": { "type": "array", "items": container, "maxItems": 500 },
                     "system": { "type": "object", "maxProperties": 10, "additionalProperties": { "type": "integer" } },
                     "hostname": { "type": "string", "minLength": 1, "maxLength": 253, "pattern": crate::openapi::NO_NUL },
+                    "tailscaleIp": { "type": "string", "maxLength": 64, "pattern": crate::openapi::NO_NUL },
                 },
                 "required": ["walletAddress", "timestamp", "containers"],
             }),
@@ -453,7 +495,20 @@ fn machines() -> Vec<Operation> {
         last_seen: Some(NOON),
         window: Some(Window { start_time: EARLIER, end_time: NOON }),
         hostname: Some("atlas"),
-        system: None,
+        tailscale_ip: Some("100.64.0.7"),
+        cpu_cores: Some(8.0),
+        ram_total_gb: Some(31.2),
+        storage_total_gb: Some(468.0),
+        system: Some(json!({ "cpuCores": 8, "ramTotalGb": 31.2, "storageTotalGb": 468 })),
+        credits: Some(0.0),
+    };
+    let metric = Metric {
+        timestamp: NOON,
+        cpu_usage_percent: 12.5,
+        ram_used_gb: 9.8,
+        ram_total_gb: 31.2,
+        credits_earned: 0.0,
+        container_count: Count(2),
     };
     let wrong_wallet = || Error::invalid("wallet", "an address is 0x and 40 hexadecimal digits");
     let of_one = |route, id, summary| {
@@ -463,8 +518,13 @@ fn machines() -> Vec<Operation> {
         .json(Registered { wallet_address: WALLET, token: "wk_…" })
         .with("Location", "Where it is shown.")
         .leads_to(&["fleet.show_worker", "fleet.worker_status"], "wallet", "/walletAddress");
-    let containers =
-        vec![Container { container_name: "web", port: Some("8080"), cpu_percent: None, mem_usage_mb: None }];
+    let containers = vec![Container {
+        container_name: "web",
+        name: "web",
+        port: Some("8080"),
+        cpu_percent: 1.5,
+        mem_usage_mb: 20.0,
+    }];
     let interval =
         Interval { time_from: EARLIER, time_to: NOON, duration_seconds: Count(10_800), open: true };
     vec![
@@ -504,11 +564,21 @@ fn machines() -> Vec<Operation> {
             )
             .fails(workers::NOT_FOUND),
         of_one("GET /workers/{wallet}/containers", "fleet.containers", "List a machine's containers")
-            .answers(Answer::new(200, "Those of its last beat.").json(containers))
-            .fails(workers::NOT_FOUND),
+            .answers(Answer::new(200, "Those of its last beat; none of a machine that is not yours.").json(containers)),
+        of_one("GET /workers/{wallet}/metrics", "fleet.metrics", "List what a machine said of itself")
+            .about("At most one for each hour that is over, for a day, and the newest.")
+            .query(
+                "hours",
+                "Of so many hours.",
+                json_schema!({ "type": "integer", "minimum": 1, "maximum": metrics::MOST_HOURS, "default": metrics::MOST_HOURS }),
+            )
+            .answers(
+                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![metric]),
+            ),
         Operation::new("GET /api/setup", "fleet.setup", "The script by which a machine joins")
             .must_query("wallet", "Of the machine.", json_schema!({ "type": "string", "pattern": ADDRESS }))
-            .must_query(
+            .about("In development, without a credential, a request without `token` gives the machine a new one.")
+            .query(
                 "token",
                 "Of the machine; its last six digits are a checksum.",
                 json_schema!({ "type": "string", "pattern": "^wk_[0-9A-Za-z]{49}$" }),
@@ -540,7 +610,7 @@ fn ledger() -> Vec<Operation> {
                     "properties": {
                         "name": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": crate::openapi::NO_NUL },
                         "amount": text(AMOUNT), "creator": text(ADDRESS),
-                        "txHash": text("^0x[0-9a-fA-F]{64}$"),
+                        "txHash": text("^(?:0x)?[0-9a-fA-F]{64}$"),
                     },
                     "required": ["name", "amount", "creator"],
                 }),

@@ -25,8 +25,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user()?;
     let mut fields = Fields::new(body::object(&exchange).await?);
     let name = fields.required(&["name", "app_name", "appName"], fields::text(20, is_name, NAME));
-    let github =
-        fields.required(&["github", "github_repo", "githubRepo"], fields::text(300, is_github, GITHUB));
+    let github = fields.required(&["github", "github_repo", "githubRepo"], repository);
     let creator = fields.required(&["creator"], fields::wallet);
     let port = fields.optional(&["port"], fields::number(1, 65_535));
     let branch = fields.optional(&["branch"], fields::text(255, is_branch, BRANCH));
@@ -39,6 +38,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let (env_names, env_sealed) = sealed(&exchange, &name, &env.unwrap_or_default())?;
     let new = store::NewDeployment {
         name: &name,
+        url: &url(&name, &exchange.settings.fleet_domain),
         user: &user.id,
         creator: &creator,
         port: port.unwrap_or(3000),
@@ -87,8 +87,12 @@ pub(super) fn name_taken() -> Error {
 
 /// `GET /deployments`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
     let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
+    let page = match creator {
+        // A dashboard of one wallet looks at the first page only.
+        Some(_) => page::Page::with_default(&exchange, page::MAX_LIMIT)?,
+        None => page::Page::of(&exchange)?,
+    };
     let status = match exchange.query("status") {
         None => None,
         Some(name) => Some(Status::parse(&name).ok_or_else(|| {
@@ -213,8 +217,7 @@ fn place(name: &str) -> String {
     format!("fleet_deployments/{name}")
 }
 
-const NAME: &str = "a name of at most 20 letters, digits and hyphens in lower case that begins with a letter and does not end with a hyphen";
-const GITHUB: &str = "the URL of a GitHub repository, https://github.com/owner/name";
+const NAME: &str = "a name of at most 20 letters, digits and hyphens in lower case that begins with a letter and does not end with a hyphen: it becomes a host's name";
 const BRANCH: &str = "the name of a branch";
 
 /// `^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$`
@@ -226,18 +229,42 @@ fn is_name(name: &str) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-fn is_github(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("https://github.com/") else { return false };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let Some((owner, repository)) = rest.split_once('/') else { return false };
-    let repository = repository.strip_suffix(".git").unwrap_or(repository);
-    let is_owner = (1..=39).contains(&owner.len())
+/// Where a deployment is to answer, until its deployer says otherwise.
+fn url(name: &str, domain: &str) -> String {
+    let host = domain.split(':').next().unwrap_or_default();
+    let scheme = if host == "localhost" || host.ends_with(".localhost") { "http" } else { "https" };
+    format!("{scheme}://{name}.{domain}")
+}
+
+/// A repository of GitHub by its URL, with or without the scheme, or as
+/// `owner/name`: given back as the URL that all of these stand for.
+fn repository(value: &Value) -> Result<String, String> {
+    let text = value.as_str().unwrap_or_default();
+    let path = text.strip_prefix("https://").unwrap_or(text).strip_prefix("github.com/").unwrap_or(text);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    match path.strip_suffix(".git").unwrap_or(path).split_once('/') {
+        Some((owner, name)) if is_owner(owner) && is_repository(name) => {
+            Ok(format!("https://github.com/{owner}/{name}"))
+        }
+        _ => {
+            Err("must be a GitHub repository: owner/name, or its URL, https://github.com/owner/name"
+                .to_owned())
+        }
+    }
+}
+
+fn is_owner(owner: &str) -> bool {
+    (1..=39).contains(&owner.len())
         && !owner.starts_with('-')
-        && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let is_repository = (1..=100).contains(&repository.len())
-        && !matches!(repository, "." | "..")
-        && repository.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    is_owner && is_repository
+        && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// None ends with `.git`, which is only how its URL may be written.
+fn is_repository(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.ends_with(".git")
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 /// What git check-ref-format takes, and no more than that.
@@ -292,9 +319,22 @@ mod tests {
 
     #[test]
     fn a_repository_is_one_of_github() {
-        for url in ["https://github.com/a/b", "https://github.com/a-b/c.d_e-f.git", "https://github.com/a/b/"]
-        {
-            assert!(is_github(url), "{url}");
+        let canonical = |text: &str| repository(&json!(text));
+        for (text, path) in [
+            ("https://github.com/a/b", "a/b"),
+            ("https://github.com/a-b/c.d_e-f.git", "a-b/c.d_e-f"),
+            ("https://github.com/a/b/", "a/b"),
+            ("https://github.com/a/b.git/", "a/b"),
+            ("github.com/Owner/Repo", "Owner/Repo"),
+            ("github.com/a/b.git", "a/b"),
+            ("a/b", "a/b"),
+            ("a/b/", "a/b"),
+            ("a/b.git", "a/b"),
+            ("a/github.com", "a/github.com"),
+        ] {
+            let url = format!("https://github.com/{path}");
+            assert_eq!(canonical(text), Ok(url.clone()), "{text}");
+            assert_eq!(canonical(&url), Ok(url.clone()), "{text}");
         }
         for url in [
             "http://github.com/a/b",
@@ -306,8 +346,38 @@ mod tests {
             "https://github.com/a/..",
             "https://github.com/a/b;ls",
             "",
+            "a",
+            "a/",
+            "/b",
+            "a/b/c",
+            "a//b",
+            "https://a/b",
+            "https:///a/b",
+            "github.com/a",
+            "github.com/github.com/a/b",
+            "gitlab.com/a/b",
+            "git@github.com:a/b",
+            "a/.git",
+            "a/b.git.git",
+            "a/b?x",
+            "a/b c",
+            "a b/c",
         ] {
-            assert!(!is_github(url), "{url}");
+            assert!(canonical(url).is_err(), "{url}");
+        }
+        assert!(repository(&json!(["a/b"])).is_err());
+    }
+
+    #[test]
+    fn a_deployment_answers_under_the_fleets_domain_encrypted_but_at_home() {
+        for (domain, told) in [
+            ("localhost", "http://app.localhost"),
+            ("localhost:8080", "http://app.localhost:8080"),
+            ("fleet.localhost", "http://app.fleet.localhost"),
+            ("fleet.example", "https://app.fleet.example"),
+            ("notlocalhost", "https://app.notlocalhost"),
+        ] {
+            assert_eq!(url("app", domain), told);
         }
     }
 

@@ -91,9 +91,10 @@ pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32
     }
 }
 
-/// A wallet's address, given back in lower case.
+/// A wallet's address, given back as the database writes it.
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
-    let text = value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits")?;
+    let text =
+        value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits, or a Stellar key")?;
     text.parse::<crate::accounts::Address>()
         .map(|address| address.to_string())
         .map_err(|error| error.to_string())

@@ -12,7 +12,7 @@ use super::{
     window::{AHEAD_MS, LATE_MS, Window},
 };
 use crate::{
-    accounts,
+    accounts::Address,
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},
@@ -57,6 +57,7 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
     let containers = if is_full { fields.required(&["containers"], containers) } else { None };
     let system = fields.optional(&["system"], system);
     let hostname = fields.optional(&["hostname"], fields::text(253, |_| true, "a host's name"));
+    let tailscale_ip = fields.optional(&["tailscaleIp", "tailscale_ip"], tailscale_ip).flatten();
     proof.check_signature(wallet.as_deref(), &stamp, &bytes)?;
     fields.finish()?;
     let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound("No beat")) };
@@ -75,6 +76,7 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         containers: containers.as_deref(),
         system: system.as_deref(),
         hostname: hostname.as_deref(),
+        tailscale_ip: tailscale_ip.as_deref(),
     };
     let database = exchange.database()?;
     let mirror_ms = exchange.settings.heartbeat_mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
@@ -137,11 +139,11 @@ impl Proof {
             wallet.ok_or_else(|| refused("the beat has no walletAddress to hold it against".to_owned()))?;
         let digest = base16ct::lower::encode_string(&Sha256::digest(body));
         let signed = format!("hatch-heartbeat\n{wallet}\n{stamp}\n{digest}");
-        let signer =
-            accounts::signer(signed.as_bytes(), signature).map_err(|error| refused(error.to_string()))?;
-        match signer.to_string() == wallet {
-            true => Ok(()),
-            false => Err(refused("the signature is of another wallet, or over another beat".to_owned())),
+        let address: Address = wallet.parse().map_err(|error| refused(format!("{error}")))?;
+        match address.has_signed(signed.as_bytes(), signature) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(refused("the signature is of another wallet, or over another beat".to_owned())),
+            Err(error) => Err(refused(error.to_string())),
         }
     }
 
@@ -259,6 +261,15 @@ fn system(value: &Value) -> Result<String, String> {
     match value.is_object() && text.len() <= MOST_SYSTEM_BYTES && !text.contains("\\u0000") {
         true => Ok(text),
         false => Err(format!("must be an object of at most {MOST_SYSTEM_BYTES} bytes")),
+    }
+}
+
+/// A machine that is in no such network says so by an empty text.
+fn tailscale_ip(value: &Value) -> Result<Option<String>, String> {
+    match value.as_str() {
+        Some("") => Ok(None),
+        Some(text) if text.chars().count() <= 64 => Ok(Some(text.to_owned())),
+        _ => Err("must be text of at most 64 characters".to_owned()),
     }
 }
 

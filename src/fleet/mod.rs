@@ -10,6 +10,7 @@ pub(crate) mod contract;
 pub(crate) mod deployments;
 mod fields;
 pub(crate) mod heartbeat;
+pub(crate) mod metrics;
 pub(crate) mod payments;
 pub(crate) mod setup;
 #[cfg(test)]
@@ -43,7 +44,7 @@ fn owner(exchange: &Exchange) -> Option<&str> {
     }
 }
 
-/// A wallet's address of a path or of a query string, in lower case.
+/// A wallet's address of a path or of a query string, as the database writes it.
 fn wallet(text: &str, pointer: &str) -> Result<String, Error> {
     let address: Result<Address, _> = text.parse();
     address.map(|address| address.to_string()).map_err(|error| Error::invalid(pointer, format!("{error}")))
@@ -65,7 +66,9 @@ struct Place {
 async fn sweep_pieces(env: &Env) -> Result<(), Error> {
     let database = Database::open(env)?;
     for _ in 0..PIECES {
-        let [_, _, place] = database.batch(store::sweep(PIECE, now_ms() - window::GAP_MS)).await?;
+        let now = now_ms();
+        let [_, _, _, place] =
+            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - metrics::KEPT_MS)).await?;
         let place: Option<Place> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());

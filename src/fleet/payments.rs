@@ -151,12 +151,14 @@ fn amount(value: &Value) -> Result<Amount, String> {
     value.as_str().unwrap_or_default().parse().map_err(|error: super::amount::NotAnAmount| error.to_string())
 }
 
-/// `0x` and 64 hex digits, given back in lower case.
+/// A transaction's hash of 64 hex digits, with `0x` before them as on Ethereum,
+/// or without as on Stellar: given back in one form, in which it counts once.
 fn tx_hash(value: &Value) -> Result<String, String> {
-    let digits = value.as_str().and_then(|text| text.strip_prefix("0x")).unwrap_or_default();
+    let text = value.as_str().unwrap_or_default();
+    let digits = text.strip_prefix("0x").unwrap_or(text);
     match digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         true => Ok(format!("0x{}", digits.to_ascii_lowercase())),
-        false => Err("must be 0x and 64 hexadecimal digits".to_owned()),
+        false => Err("must be 64 hexadecimal digits, after 0x on Ethereum".to_owned()),
     }
 }
 

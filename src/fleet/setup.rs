@@ -1,10 +1,13 @@
 //! The script by which a machine joins the fleet.
 
-use super::wallet;
+use super::{wallet, workers};
 use crate::{
-    accounts::token::{Kind, Token, TokenError},
+    accounts::{
+        Credential, User,
+        token::{Kind, Token, TokenError},
+    },
     error::Error,
-    http::Exchange,
+    http::{Exchange, caller::Caller},
     platform::response::{Kind as ResponseKind, Response},
 };
 
@@ -16,16 +19,34 @@ const SCRIPT: &str = include_str!("setup.sh");
 /// none of which has a character that a shell could take for anything else.
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let wallet = wallet(&exchange.query("wallet").unwrap_or_default(), "wallet")?;
-    let token = token(&exchange.query("token").unwrap_or_default())?;
     let origin = exchange.request.origin();
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'.' | b'-' | b'[' | b']');
     if !origin.bytes().all(is_plain) {
         return Err(Error::invalid("host", "is no host that a script could be made for"));
     }
+    let token = match (exchange.query("token"), developer(&exchange)) {
+        (None, Some(developer)) => workers::new_token(&exchange, &wallet, &developer.id).await?,
+        (text, _) => token(&text.unwrap_or_default())?,
+    };
     let script =
         SCRIPT.replace("@WALLET@", &wallet).replace("@TOKEN@", token.reveal()).replace("@API@", origin);
     Ok(Response::bytes(ResponseKind::Api, 200, "text/x-shellscript; charset=utf-8", script.into_bytes())
-        .with("content-disposition", "inline; filename=\"hatch-worker.sh\""))
+        .with("content-disposition", "inline; filename=\"hatch-worker.sh\"")
+        .not_kept())
+}
+
+/// The local developer, who needs no token: their request makes one, as
+/// `POST /workers` would. Not HEAD, which changes nothing, and not that of a
+/// page, which could make one in the developer's name by a mere picture.
+fn developer(exchange: &Exchange) -> Option<&User> {
+    let site = exchange.request.header("sec-fetch-site");
+    let is_a_pages = site.is_some_and(|site| !matches!(&*site, "none" | "same-origin"));
+    match &exchange.caller {
+        Caller::User(user) if user.credential == Credential::LocalDeveloper => {
+            Some(user).filter(|_| !is_a_pages && exchange.request.method() == "GET")
+        }
+        _ => None,
+    }
 }
 
 /// The token of a machine, whether or not it is good.

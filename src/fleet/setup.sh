@@ -34,9 +34,13 @@ die() { say "$*" >&2; exit 1; }
 
 # The server has checked these; a script edited by hand has not been.
 check_identity() {
-  case ${WALLET#0x} in *[!0-9a-f]*) die "the wallet must be 0x and 40 hexadecimal digits in lower case." ;; esac
-  case $WALLET in 0x*) ;; *) die "the wallet must begin with 0x." ;; esac
-  [ "${#WALLET}" -eq 42 ] || die "the wallet must have 42 characters, not ${#WALLET}."
+  case $WALLET in
+    0x*[!0-9a-f]*) die "the wallet must be 0x and 40 hexadecimal digits in lower case." ;;
+    0x*) [ "${#WALLET}" -eq 42 ] || die "the wallet must have 42 characters, not ${#WALLET}." ;;
+    G*[!A-Z2-7]*) die "a Stellar key must be G and 55 capital letters and digits from 2 to 7." ;;
+    G*) [ "${#WALLET}" -eq 56 ] || die "a Stellar key must have 56 characters, not ${#WALLET}." ;;
+    *) die "the wallet must begin with 0x, or with G for a Stellar key." ;;
+  esac
   case ${TOKEN#wk_} in *[!0-9A-Za-z]*) die "the token holds characters that no worker token has." ;; esac
   case $TOKEN in wk_*) ;; *) die "the token must begin with wk_." ;; esac
   [ "${#TOKEN}" -eq 52 ] || die "the token must have 52 characters, not ${#TOKEN}."
@@ -192,7 +196,7 @@ list_containers() {
 
 # The JSON of a beat, from Docker's list on standard input.
 beat_json() {
-  WALLET=$wallet TIMESTAMP=$(date -u +%Y-%m-%dT%H:%M:%SZ) HOST=$(uname -n) awk '
+  WALLET=$wallet TIMESTAMP=$(date -u +%Y-%m-%dT%H:%M:%SZ) HOST=$(uname -n) CPU_FILE=$home/cpu awk '
     function quoted(text,   i, c, out) {
       for (i = 1; i <= length(text); i++) {
         c = substr(text, i, 1)
@@ -213,9 +217,25 @@ beat_json() {
       if (value == "") return
       figures = figures (figures == "" ? "" : ",") "\"" name "\":" value
     }
+    # How busy the processors were since the last beat, or since the start.
+    # Of /proc/stat: all the time there was, and of it what they idled away.
+    function cpu_figure(line,   field, i, all, idle, was) {
+      split(line, field, / +/)
+      for (i = 2; i <= 9; i++) all += field[i]
+      idle = field[5] + field[6]
+      if ((getline line < ENVIRON["CPU_FILE"]) > 0) split(line, was, / /)
+      close(ENVIRON["CPU_FILE"])
+      if (was[1] > all) split("0 0", was, / /)
+      if (all > was[1]) figure("cpuUsagePercent", sprintf("%.1f", 100 - 100 * (idle - was[2]) / (all - was[1])))
+      printf "%.0f %.0f\n", all, idle > ENVIRON["CPU_FILE"]
+    }
     function read_figures(   line, field, cpus, total, free, mem) {
-      while ((getline line < "/proc/stat") > 0) if (line ~ /^cpu[0-9]/) cpus++
+      while ((getline line < "/proc/stat") > 0) {
+        if (line ~ /^cpu[0-9]/) cpus++
+        if (line ~ /^cpu /) cpu_figure(line)
+      }
       figure("cpus", cpus)
+      figure("cpuCores", cpus)
       while ((getline line < "/proc/meminfo") > 0) if (split(line, field, / +/) > 1) mem[field[1]] = field[2]
       total = mem["MemTotal:"]
       # Kernels before 3.14 do not say what is available.
@@ -223,9 +243,16 @@ beat_json() {
       if (total != "") {
         figure("memTotalMb", sprintf("%d", total / 1024))
         figure("memUsedMb", sprintf("%d", (total - free) / 1024))
+        figure("ramTotalGb", sprintf("%.2f", total / 1048576))
+        figure("ramUsedGb", sprintf("%.2f", (total - free) / 1048576))
       }
       if ((getline line < "/proc/loadavg") > 0 && split(line, field, / /)) figure("load1", field[1])
-      while (("df -P / 2>/dev/null" | getline line) > 0) if (match(line, /[0-9]+%/)) figure("diskUsedPercent", substr(line, RSTART, RLENGTH - 1))
+      while (("df -P / 2>/dev/null" | getline line) > 0) if (match(line, /[0-9]+%/)) {
+        figure("diskUsedPercent", substr(line, RSTART, RLENGTH - 1))
+        split(line, field, / +/)
+        figure("storageTotalGb", sprintf("%.2f", field[2] / 1048576))
+        figure("storageUsedGb", sprintf("%.2f", field[3] / 1048576))
+      }
       if ((getline line < "/proc/uptime") > 0) figure("uptimeSeconds", sprintf("%d", line))
     }
     BEGIN { for (i = 1; i < 32; i++) control[sprintf("%c", i)] = i }
@@ -521,7 +548,7 @@ uninstall() {
     systemctl daemon-reload
   fi
   forget_boot
-  for file in hatch-worker config auth pid log body; do
+  for file in hatch-worker config auth pid log body cpu; do
     rm -f "$home/$file" "$home/$file.new"
   done
   rmdir "$home" 2>/dev/null || say "$home is kept: it holds files that are not ours"

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
+    metrics::KEPT_MS,
     store,
     window::{AHEAD_MS, Beat, GAP_MS, LATE_MS, SETTLED_MS, Window, beat},
 };
@@ -26,11 +27,12 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 /// No request is under way for longer when a period is closed.
 const MOST_UNDER_WAY_MS: i64 = 29 * MINUTE_MS;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_hatch.sql"),
     include_str!("../../migrations/0002_accounts.sql"),
     include_str!("../../migrations/0003_fleet.sql"),
     include_str!("../../migrations/0007_fleet_lists.sql"),
+    include_str!("../../migrations/0011_tassium.sql"),
 ];
 
 #[test]
@@ -76,6 +78,8 @@ enum UnderWay {
     Beat {
         wallet: String,
         at: i64,
+        /// What the machine runs; a ping says nothing of it.
+        containers: Option<String>,
         /// The clock when it was found good.
         begun: i64,
     },
@@ -89,20 +93,48 @@ enum UnderWay {
 struct Reference {
     open: Option<Window>,
     closed: Vec<Window>,
+    /// The clock at the last beat that was a sign of life.
+    seen_at: Option<i64>,
+    /// What the machine last said that it runs, and when, by hour of the day
+    /// for the hours that are over.
+    said: Option<(i64, String)>,
+    hours: BTreeMap<i64, (i64, i64)>,
 }
 
 impl Reference {
     /// Takes a beat; answers with the window, or with nothing when it is stale.
-    fn take(&mut self, at: i64) -> Option<Window> {
-        match beat(self.open, at) {
+    fn take(&mut self, at: i64, containers: Option<&str>, now: i64) -> Option<Window> {
+        let said_at = self.said.as_ref().map(|(at, _)| *at);
+        let is_life = match beat(self.open, said_at, at, containers.is_some()) {
             Beat::Stale => return None,
-            Beat::Extends(window) => self.open = Some(window),
+            Beat::Tells => false,
+            Beat::Extends(window) => {
+                self.open = Some(window);
+                true
+            }
             Beat::Begins { closed, opened } => {
                 self.closed.push(closed);
                 self.open = Some(opened);
+                true
             }
+        };
+        if is_life {
+            self.seen_at = Some(now);
+        }
+        if let Some(containers) = containers {
+            self.say(at, containers);
         }
         self.open
+    }
+
+    fn say(&mut self, at: i64, containers: &str) {
+        let before = self.said.replace((at, containers.to_owned()));
+        let Some((said_at, said)) = before.filter(|(said_at, _)| said_at / HOUR_MS != at / HOUR_MS) else {
+            return;
+        };
+        let count = i64::try_from(said.matches("containerName").count()).unwrap();
+        self.hours.insert(said_at / HOUR_MS % 24, (said_at, count));
+        self.hours.retain(|_, (said_at, _)| *said_at > at - 24 * HOUR_MS);
     }
 
     fn windows(&self) -> Vec<Window> {
@@ -133,11 +165,13 @@ impl<'a> Simulation<'a> {
         database
             .execute_batch(
                 "DELETE FROM worker_windows; DELETE FROM worker_uptime_records; DELETE FROM workers;
+                 DELETE FROM worker_metrics;
                  UPDATE fleet_sweep SET after_wallet = '';",
             )
             .unwrap();
         let mut random = Random(seed);
-        let machines = (0..=random.below(6)).map(|n| (format!("0x{n:040x}"), Reference::default())).collect();
+        let wallet = |n| if n % 2 == 0 { format!("0x{n:040x}") } else { format!("G{n:055}") };
+        let machines = (0..=random.below(6)).map(|n| (wallet(n), Reference::default())).collect();
         let (binds_reals, piece) = (random.one_in(2), random.between(1, 3));
         let mirror_ms = if random.one_in(2) { 0 } else { 15 * MINUTE_MS };
         Self {
@@ -172,10 +206,12 @@ impl<'a> Simulation<'a> {
                 self.pay();
             }
         }
+        self.check_said();
         self.sweep_all();
         self.check_records();
         self.check_totals();
         self.check_paid();
+        self.check_forgotten();
     }
 
     fn send_beat(&mut self) {
@@ -191,13 +227,24 @@ impl<'a> Simulation<'a> {
             _ => end + GAP_MS + self.random.between(-1, 1),
         };
         let (wallet, at) = (wallet.clone(), at.min(self.now + AHEAD_MS));
-        self.begin_beat(wallet, at);
+        // As the script of the original: now and then a ping and a full beat
+        // of one moment.
+        let kinds = self.random.between(1, 3);
+        if kinds & 1 != 0 {
+            self.begin_beat(wallet.clone(), at, None);
+        }
+        if kinds & 2 != 0 {
+            let containers: Vec<_> = (0..self.random.below(3))
+                .map(|_| format!(r#"{{"containerName":"{}"}}"#, self.random.next()))
+                .collect();
+            self.begin_beat(wallet, at, Some(format!("[{}]", containers.join(","))));
+        }
     }
 
     /// As `heartbeat::take` does: too late a beat comes no further.
-    fn begin_beat(&mut self, wallet: String, at: i64) {
+    fn begin_beat(&mut self, wallet: String, at: i64, containers: Option<String>) {
         if at >= self.now - LATE_MS {
-            self.under_way.push(UnderWay::Beat { wallet, at, begun: self.now });
+            self.under_way.push(UnderWay::Beat { wallet, at, containers, begun: self.now });
         }
     }
 
@@ -210,17 +257,17 @@ impl<'a> Simulation<'a> {
         let request = self.under_way.swap_remove(which);
         let answer_is_lost = self.random.one_in(5);
         match request {
-            UnderWay::Beat { wallet, at, .. } => {
-                self.take_beat(&wallet, at);
+            UnderWay::Beat { wallet, at, containers, .. } => {
+                self.take_beat(&wallet, at, containers.as_deref());
                 if answer_is_lost {
-                    self.begin_beat(wallet, at);
+                    self.begin_beat(wallet, at, containers);
                 }
             }
             UnderWay::Sweep { silent } => {
                 if answer_is_lost {
                     self.under_way.push(UnderWay::Sweep { silent });
                 }
-                let dies_after = self.random.one_in(4).then(|| self.random.below(3));
+                let dies_after = self.random.one_in(4).then(|| self.random.below(4));
                 let after = self.sweep_piece(silent, dies_after);
                 let goes_on = after.is_some_and(|after| !after.is_empty());
                 if goes_on && !answer_is_lost {
@@ -230,27 +277,29 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn take_beat(&mut self, wallet: &str, at: i64) {
-        let beat = store::Beat { wallet, at, containers: None, system: None, hostname: None };
+    fn take_beat(&mut self, wallet: &str, at: i64, containers: Option<&str>) {
+        let beat = store::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
         let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
         let open: Option<store::Open> = rows.first().map(|json| serde_json::from_str(json).unwrap());
         let told = open.as_ref().map(Window::from);
-        let expected = self.machines.get_mut(wallet).unwrap().take(at);
+        let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
         assert_eq!(told, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
         if let Some(open) = open {
             self.mirror(wallet, &open);
         }
     }
 
-    /// KV has the present window, as it was less than `mirror_ms` ago.
+    /// KV has the present window, as it was less than `mirror_ms` before the
+    /// last sign of life.
     fn mirror(&mut self, wallet: &str, open: &store::Open) {
         let window = Window::from(open);
         if open.mirrors_time {
             self.mirrored.insert(wallet.to_owned(), (window, self.now));
         }
         let (mirrored, at) = self.mirrored[wallet];
+        let seen_at = self.machines[wallet].seen_at.unwrap();
         let is_fresh =
-            mirrored == window || (mirrored.start == window.start && self.now - at < self.mirror_ms);
+            mirrored == window || (mirrored.start == window.start && seen_at - at < self.mirror_ms);
         assert!(is_fresh, "seed {}: KV has {mirrored:?} of {at} for {window:?}", self.seed);
     }
 
@@ -281,7 +330,8 @@ impl<'a> Simulation<'a> {
     fn sweep_piece(&self, silent: i64, dies_after: Option<u64>) -> Option<String> {
         self.database.execute_batch("BEGIN IMMEDIATE").unwrap();
         let mut place = None;
-        for (done, statement) in store::sweep(self.piece, silent).iter().enumerate() {
+        let forgotten = self.now - KEPT_MS;
+        for (done, statement) in store::sweep(self.piece, silent, forgotten).iter().enumerate() {
             if dies_after == Some(done as u64) {
                 self.database.execute_batch("ROLLBACK").unwrap();
                 return None;
@@ -298,6 +348,50 @@ impl<'a> Simulation<'a> {
         for _ in 0..2 {
             while self.sweep_piece(self.now - GAP_MS, None).is_some_and(|after| !after.is_empty()) {}
         }
+    }
+
+    /// That of each machine is known what it last said, and when it was last
+    /// seen; and of each hour that is over, once, what it said last in it.
+    fn check_said(&self) {
+        for (wallet, reference) in &self.machines {
+            let sql =
+                "SELECT json_array(seen_at, said_at, json(containers)) FROM worker_windows WHERE wallet = ?1";
+            let kept = self.rows(sql, wallet);
+            let (said_at, containers) =
+                reference.said.as_ref().map_or((None, "[]"), |(at, said)| (Some(*at), said));
+            let containers: serde_json::Value = serde_json::from_str(containers).unwrap();
+            let said = reference
+                .seen_at
+                .map(|seen_at| serde_json::json!([seen_at, said_at, containers]).to_string());
+            assert_eq!(kept, Vec::from_iter(said), "seed {}: what {wallet} said", self.seed);
+            let sql = "SELECT json_array(hour, said_at, containers) FROM worker_metrics WHERE wallet = ?1 ORDER BY hour";
+            let hours: Vec<_> = reference
+                .hours
+                .iter()
+                .map(|(hour, (said_at, count))| format!("[{hour},{said_at},{count}]"))
+                .collect();
+            // A sweep drops all of what was said by whoever said nothing for a day.
+            let kept = self.rows(sql, wallet);
+            let is_silent = said_at.is_some_and(|said_at| said_at < self.now - KEPT_MS);
+            assert!(
+                kept == hours || (is_silent && kept.is_empty()),
+                "seed {}: the hours of {wallet}: {kept:?} {hours:?}",
+                self.seed
+            );
+        }
+    }
+
+    /// That nothing is kept of what machines said that are silent for a day.
+    fn check_forgotten(&mut self) {
+        self.now += KEPT_MS;
+        self.sweep_all();
+        let rows = self.rows("SELECT wallet FROM worker_metrics WHERE wallet IS NOT ?1", "");
+        assert_eq!(rows, Vec::<String>::new(), "seed {}: what is kept for ever", self.seed);
+    }
+
+    fn rows(&self, sql: &str, wallet: &str) -> Vec<String> {
+        let mut statement = self.database.prepare_cached(sql).unwrap();
+        statement.query_map([wallet], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
     fn check_records(&self) {

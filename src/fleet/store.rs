@@ -1,6 +1,7 @@
 //! SQL of the fleet.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     status::Status,
@@ -16,8 +17,9 @@ use crate::{
 macro_rules! deployment_json {
     () => {
         concat!(
-            "json_object('id', id, 'name', name, 'url', url, 'port', port, 'branch', branch, 'status', status, ",
-            "'github', github, 'replicas', replicas, 'creator', creator, 'errorMessage', error, ",
+            "json_object('id', id, 'name', name, 'appName', name, 'url', url, 'port', port, 'branch', branch, ",
+            // What comes after https://github.com/.
+            "'status', status, 'github', github, 'githubRepo', substr(github, 20), 'replicas', replicas, 'creator', creator, 'errorMessage', error, ",
             "'envVarNames', json(env_names), 'createdAt', ",
             rfc3339!("created_at"),
             ", 'updatedAt', ",
@@ -39,6 +41,7 @@ macro_rules! is_theirs {
 #[derive(Debug)]
 pub(super) struct NewDeployment<'a> {
     pub(super) name: &'a str,
+    pub(super) url: &'a str,
     pub(super) user: &'a str,
     pub(super) creator: &'a str,
     pub(super) port: u32,
@@ -55,8 +58,8 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO fleet_deployments
-               (name, user_id, creator, port, branch, github, replicas, env_names, env_sealed, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10) ON CONFLICT (name) DO NOTHING RETURNING ",
+               (name, user_id, creator, port, branch, github, replicas, env_names, env_sealed, created_at, updated_at, url)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11) ON CONFLICT (name) DO NOTHING RETURNING ",
             deployment_json!(),
             " AS json"
         ),
@@ -69,7 +72,8 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
         new.replicas,
         new.env_names,
         new.env_sealed,
-        now
+        now,
+        new.url
     )
 }
 
@@ -306,20 +310,84 @@ pub(super) struct Worker {
     pub(super) seen_at: Option<i64>,
     pub(super) start_at: Option<i64>,
     pub(super) end_at: Option<i64>,
-    pub(super) containers: Option<serde_json::Value>,
-    pub(super) system: Option<serde_json::Value>,
+    pub(super) containers: Option<Vec<Map<String, Value>>>,
+    pub(super) system: Option<Value>,
     pub(super) hostname: Option<String>,
+    pub(super) tailscale_ip: Option<String>,
+}
+
+impl Worker {
+    /// A number that the machine told of its system.
+    pub(super) fn figure(&self, name: &str) -> Option<&Value> {
+        self.system.as_ref()?.get(name).filter(|value| value.is_number())
+    }
 }
 
 /// The machine of a wallet, if it is registered or has beaten.
 pub(super) fn worker(wallet: &str, user: Option<&str>) -> Statement {
     sql!(
         "SELECT json_object('seenAt', x.seen_at, 'startAt', x.start_at, 'endAt', x.end_at,
-           'containers', json(x.containers), 'system', json(x.system), 'hostname', x.hostname) AS json
+           'containers', json(x.containers), 'system', json(x.system), 'hostname', x.hostname,
+           'tailscaleIp', x.tailscale_ip) AS json
          FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
          WHERE w.wallet = ?1 AND (?2 IS NULL OR w.wallet = (SELECT wallet_addr FROM users WHERE id = ?2))",
         wallet,
         user
+    )
+}
+
+/// What the ledger owes the machine of a wallet, as near as a double comes to
+/// it. The exact amounts are among the payments.
+pub(super) fn credits(wallet: &str) -> Statement {
+    sql!(
+        "SELECT json_quote(coalesce(sum(CAST(p.amount AS REAL)), 0)) AS json
+         FROM payouts o JOIN payments p ON p.id = o.payment_id WHERE o.wallet = ?1",
+        wallet
+    )
+}
+
+/// A number that a machine told of its system; 0 for any other value.
+macro_rules! figure {
+    ($name:literal) => {
+        concat!(
+            "iif(json_type(system, '$.",
+            $name,
+            "') IN ('integer', 'real'), json_extract(system, '$.",
+            $name,
+            "'), 0)"
+        )
+    };
+}
+
+/// What beats of a machine said after `since`: last in each hour that is over,
+/// and last of all. Next to it what the ledger owed at the time.
+pub(super) fn metrics(wallet: &str, user: Option<&str>, since: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT json_group_array(json(metric)) AS json FROM (
+               SELECT json_object('timestamp', ",
+            rfc3339!("said_at"),
+            ", 'cpuUsagePercent', cpu, 'ramUsedGb', used, 'ramTotalGb', total, 'creditsEarned', (
+                 SELECT coalesce(sum(CAST(p.amount AS REAL)), 0) FROM payouts o JOIN payments p ON p.id = o.payment_id
+                 WHERE o.wallet = ?1 AND p.created_at <= said_at
+               ), 'containerCount', containers) AS metric
+               FROM (
+                 SELECT said_at, coalesce(cpu_usage_percent, 0) AS cpu, coalesce(ram_used_gb, 0) AS used,
+                   coalesce(ram_total_gb, 0) AS total, containers FROM worker_metrics WHERE wallet = ?1
+                 UNION ALL SELECT said_at, ",
+            figure!("cpuUsagePercent"),
+            ", ",
+            figure!("ramUsedGb"),
+            ", ",
+            figure!("ramTotalGb"),
+            ", json_array_length(containers) FROM worker_windows WHERE wallet = ?1
+               ) WHERE said_at > ?3 AND (?2 IS NULL OR ?1 = (SELECT wallet_addr FROM users WHERE id = ?2))
+               ORDER BY said_at
+             )"
+        ),
+        wallet,
+        user,
+        since
     )
 }
 
@@ -334,11 +402,16 @@ pub(super) struct Beat<'a> {
     pub(super) containers: Option<&'a str>,
     pub(super) system: Option<&'a str>,
     pub(super) hostname: Option<&'a str>,
+    pub(super) tailscale_ip: Option<&'a str>,
 }
 
 /// [`super::window::beat`] in one statement, so that beats that come at once
 /// take turns. Answers with the window; with nothing when the beat is stale.
-/// Triggers record the window that is over, and a machine that is new.
+/// Triggers record the window that is over, what was said in an hour that is
+/// over, and a machine that is new.
+///
+/// A beat of the very moment of the window's end only tells what runs, once:
+/// it is no later sign of life, lest an old beat that is sent again be one.
 ///
 /// It also says which of the mirror's two keys this beat is to write: `:time`
 /// when `mirror_ms` have passed or the window is new, `:containers` when they
@@ -346,18 +419,20 @@ pub(super) struct Beat<'a> {
 pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
     sql!(
         "INSERT INTO worker_windows
-           (wallet, start_at, end_at, seen_at, containers, system, hostname, time_mirrored_at, containers_mirrored_at)
-         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6, ?3, iif(?4 IS NULL, 0, ?3))
+           (wallet, start_at, end_at, seen_at, containers, system, hostname, time_mirrored_at, containers_mirrored_at,
+            tailscale_ip, said_at)
+         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6, ?3, iif(?4 IS NULL, 0, ?3), ?9, iif(?4 IS NULL, NULL, ?2))
          ON CONFLICT (wallet) DO UPDATE SET
            start_at = CASE WHEN ?2 - end_at <= ?7 THEN start_at ELSE ?2 END,
-           end_at = ?2, seen_at = ?3, containers = coalesce(?4, containers),
+           end_at = ?2, seen_at = iif(?2 > end_at, ?3, seen_at), containers = coalesce(?4, containers),
            system = coalesce(?5, system), hostname = coalesce(?6, hostname),
-           time_mirrored_at =
-             CASE WHEN ?2 - end_at > ?7 OR ?3 - time_mirrored_at >= ?8 THEN ?3 ELSE time_mirrored_at END,
+           tailscale_ip = coalesce(?9, tailscale_ip), said_at = iif(?4 IS NULL, said_at, ?2),
+           time_mirrored_at = CASE WHEN ?2 - end_at > ?7 OR (?2 > end_at AND ?3 - time_mirrored_at >= ?8)
+             THEN ?3 ELSE time_mirrored_at END,
            containers_mirrored_at =
              CASE WHEN ?4 <> containers OR (?4 IS NOT NULL AND ?3 - containers_mirrored_at >= 3600000)
                THEN ?3 ELSE containers_mirrored_at END
-         WHERE ?2 > end_at
+         WHERE ?2 > end_at OR (?2 = end_at AND ?4 IS NOT NULL AND said_at IS NOT ?2)
          RETURNING json_object('start', start_at, 'end', end_at, 'mirrorsTime', json(iif(time_mirrored_at = ?3, 'true', 'false')),
            'mirrorsContainers', json(iif(containers_mirrored_at = ?3, 'true', 'false'))) AS json",
         beat.wallet,
@@ -367,7 +442,8 @@ pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
         beat.system,
         beat.hostname,
         GAP_MS,
-        mirror_ms
+        mirror_ms,
+        beat.tailscale_ip
     )
 }
 
@@ -397,11 +473,20 @@ pub(super) fn window(wallet: &str) -> Statement {
 }
 
 /// The next machines that the sweep looks at: records the windows of those
-/// that fell silent before `silent`, and moves on. A window stays where it is,
-/// for a beat that was under way may still make it longer: then its record
-/// grows with it.
-pub(super) fn sweep(most: i64, silent: i64) -> [Statement; 3] {
+/// that fell silent before `silent`, drops what those said that are silent
+/// since `forgotten`, and moves on. A window stays where it is, for a beat that
+/// was under way may still make it longer: then its record grows with it.
+pub(super) fn sweep(most: i64, silent: i64, forgotten: i64) -> [Statement; 4] {
     [
+        sql!(
+            "DELETE FROM worker_metrics WHERE wallet IN (
+               SELECT wallet FROM (
+                 SELECT * FROM worker_windows WHERE wallet > (SELECT after_wallet FROM fleet_sweep) ORDER BY wallet LIMIT ?1
+               ) WHERE said_at < ?2
+             )",
+            most,
+            forgotten
+        ),
         sql!(
             "INSERT INTO worker_uptime_records (wallet, time_from, time_to)
              SELECT wallet, start_at, end_at FROM (
@@ -431,14 +516,14 @@ pub(super) fn sweep(most: i64, silent: i64) -> [Statement; 3] {
 // --- Uptime -----------------------------------------------------------------
 
 /// Records and the open window of a machine that touch a period, clipped to
-/// it, newest first. An open window that is recorded already counts once, as
-/// long as it is now. (D1 binds every number as a REAL, hence the casts.)
+/// it, newest first. A window that is recorded already counts once, as long as
+/// it is now, and is open no longer. (D1 binds every number as a REAL, hence the casts.)
 macro_rules! intervals {
     () => {
         "(SELECT max(time_from, CAST(?5 AS INTEGER)) AS time_from, min(time_to, CAST(?6 AS INTEGER)) AS time_to, open FROM (
             SELECT time_from, time_to, 0 AS open FROM worker_uptime_records r WHERE wallet = ?1
               AND NOT EXISTS (SELECT 1 FROM worker_windows x WHERE x.wallet = ?1 AND x.start_at = r.time_from)
-            UNION ALL SELECT start_at, end_at, 1 FROM worker_windows WHERE wallet = ?1
+            UNION ALL SELECT start_at, end_at, flushed_at_end IS NOT end_at FROM worker_windows WHERE wallet = ?1
           ) WHERE time_to >= ?5 AND time_from <= ?6)"
     };
 }
@@ -486,8 +571,9 @@ pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
 macro_rules! payment_json {
     () => {
         concat!(
-            "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, 'txHash', tx_hash, ",
-            "'createdAt', ",
+            // As the wallet's chain writes it: Stellar's without 0x.
+            "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, ",
+            "'txHash', iif(creator GLOB 'G*', substr(tx_hash, 3), tx_hash), 'createdAt', ",
             rfc3339!("created_at"),
             ")"
         )

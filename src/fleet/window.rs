@@ -31,18 +31,23 @@ pub(super) struct Window {
 pub(super) enum Beat {
     /// It is not newer than the window's end, and changes nothing.
     Stale,
+    /// It is of the very moment of the window's end, and the first of it that
+    /// tells what the machine runs: that is taken, and the window stays.
+    Tells,
     /// The window goes on, or is the machine's first.
     Extends(Window),
     /// The first window is over and to be recorded; the second one begins.
     Begins { closed: Window, opened: Window },
 }
 
-/// What a beat at `at` does to `open`, the window of its machine.
+/// What a beat at `at` does to `open`, the window of its machine. `is_full`:
+/// it tells what the machine runs, as one at `said_at` last did.
 #[cfg(test)]
-pub(super) fn beat(open: Option<Window>, at: i64) -> Beat {
+pub(super) fn beat(open: Option<Window>, said_at: Option<i64>, at: i64, is_full: bool) -> Beat {
     let fresh = Window { start: at, end: at };
     match open {
         None => Beat::Extends(fresh),
+        Some(open) if at == open.end && is_full && said_at != Some(at) => Beat::Tells,
         Some(open) if at <= open.end => Beat::Stale,
         Some(open) if at - open.end <= GAP_MS => Beat::Extends(Window { end: at, ..open }),
         Some(open) => Beat::Begins { closed: open, opened: fresh },
@@ -69,7 +74,7 @@ mod tests {
 
     #[test]
     fn thirty_minutes_to_the_millisecond() {
-        let at = |gap| beat(Some(OPEN), OPEN.end + gap);
+        let at = |gap| beat(Some(OPEN), None, OPEN.end + gap, true);
         assert_eq!(at(GAP_MS - 1), Beat::Extends(Window { start: 1_000, end: 1_804_999 }));
         assert_eq!(at(GAP_MS), Beat::Extends(Window { start: 1_000, end: 1_805_000 }));
         let opened = Window { start: 1_805_001, end: 1_805_001 };
@@ -79,7 +84,16 @@ mod tests {
     #[test]
     fn what_is_not_newer_changes_nothing() {
         for at in [OPEN.end, OPEN.end - 1, OPEN.start, 0] {
-            assert_eq!(beat(Some(OPEN), at), Beat::Stale);
+            assert_eq!(beat(Some(OPEN), None, at, false), Beat::Stale);
+            assert_eq!(beat(Some(OPEN), Some(OPEN.end), at, true), Beat::Stale);
+        }
+    }
+
+    #[test]
+    fn of_one_moment_a_beat_after_a_ping_tells_what_runs_once() {
+        for said_at in [None, Some(OPEN.start), Some(OPEN.end - 1)] {
+            assert_eq!(beat(Some(OPEN), said_at, OPEN.end, true), Beat::Tells);
+            assert_eq!(beat(Some(OPEN), said_at, OPEN.end - 1, true), Beat::Stale);
         }
     }
 

@@ -3,11 +3,15 @@
 use chrono::DateTime;
 use garde::Validate;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{owner, store, window};
 use crate::{
-    accounts::{self, Credential, token},
+    accounts::{
+        self, Credential,
+        token::{self, Token},
+    },
+    audit,
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller, page},
     platform::{clock::now_ms, response::Response},
@@ -29,7 +33,7 @@ pub(super) struct NewWorker {
     signature: Option<String>,
     /// Only in development without a credential: the wallet, taken at its word.
     #[serde(default)]
-    #[garde(inner(length(max = 42)))]
+    #[garde(inner(length(max = 56)))]
     #[cfg_attr(test, schemars(regex(pattern = super::contract::ADDRESS)))]
     wallet_address: Option<String>,
 }
@@ -39,16 +43,23 @@ pub(super) struct NewWorker {
 pub(crate) async fn register(exchange: Exchange) -> Result<Response, Error> {
     let new: NewWorker = body::json(&exchange).await?;
     let (wallet, user) = owner_of_new(&exchange, new).await?;
+    let token = new_token(&exchange, &wallet, &user).await?;
+    let body = json!({ "walletAddress": wallet, "token": token.reveal() });
+    Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
+}
+
+/// Registers the machine of `wallet` for `user`, or gives it another token in
+/// place of its old one.
+pub(super) async fn new_token(exchange: &Exchange, wallet: &str, user: &str) -> Result<Token, Error> {
     let (token, now) = (token::fresh(token::Kind::Worker)?, now_ms());
     exchange
         .database()?
         .batch([
-            store::register(&wallet, &token.hash(), &token.hint(), now),
-            crate::audit::entry(&user, "worker.register", &wallet, &exchange.request_id, now),
+            store::register(wallet, &token.hash(), &token.hint(), now),
+            audit::entry(user, "worker.register", wallet, &exchange.request_id, now),
         ])
         .await?;
-    let body = json!({ "walletAddress": wallet, "token": token.reveal() });
-    Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
+    Ok(token)
 }
 
 /// The wallet that is proved, and its user.
@@ -113,9 +124,14 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /workers/:wallet`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let Some(worker) = find(&exchange, &wallet).await? else {
+    let [worker, credits] = exchange
+        .database()?
+        .batch([store::worker(&wallet, owner(&exchange)), store::credits(&wallet)])
+        .await?;
+    let Some(worker): Option<store::Worker> = worker.first()? else {
         return Ok(Response::json(200, json!({ "exists": false }).to_string()));
     };
+    let credits: Option<f64> = credits.first()?;
     let now = now_ms();
     let status = window::status(worker.seen_at, now);
     let body = json!({
@@ -126,7 +142,12 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         "lastSeen": worker.seen_at.map(rfc3339),
         "window": shown(&worker),
         "hostname": worker.hostname,
+        "tailscaleIp": worker.tailscale_ip,
+        "cpuCores": worker.figure("cpuCores"),
+        "ramTotalGb": worker.figure("ramTotalGb"),
+        "storageTotalGb": worker.figure("storageTotalGb"),
         "system": worker.system,
+        "credits": credits.unwrap_or_default(),
     });
     Ok(Response::json(200, body.to_string()))
 }
@@ -144,11 +165,24 @@ pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-/// `GET /workers/:wallet/containers`: those of the last beat.
+/// `GET /workers/:wallet/containers`: those of the last beat. None of a machine
+/// that is not yours, or is none.
 pub(crate) async fn containers(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let worker = find(&exchange, &wallet).await?.ok_or(NOT_FOUND)?;
-    Ok(Response::json(200, worker.containers.unwrap_or_else(|| json!([])).to_string()))
+    let told = find(&exchange, &wallet).await?.and_then(|worker| worker.containers).unwrap_or_default();
+    Ok(Response::json(200, Value::from_iter(told.into_iter().map(container)).to_string()))
+}
+
+/// A container by both names that the documents give its name, and with both
+/// figures, which a page shows as they are: 0 where the beat did not tell.
+fn container(mut told: Map<String, Value>) -> Value {
+    if let Some(name) = told.get("containerName").cloned() {
+        told.insert("name".to_owned(), name);
+    }
+    for figure in ["cpuPercent", "memUsageMb"] {
+        told.entry(figure).or_insert_with(|| json!(0));
+    }
+    Value::Object(told)
 }
 
 /// `GET /workers/:wallet/uptime`: when it ran, newest first, the open window

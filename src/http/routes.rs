@@ -134,6 +134,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/workers/{wallet}/status" => workers::status;
         ScopeOrOperator(Deploy) GET "/workers/{wallet}/uptime" => workers::uptime;
         ScopeOrOperator(Deploy) GET "/workers/{wallet}/containers" => workers::containers;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/metrics" => fleet::metrics::list;
 
         ScopeOrOperator(PaymentsWrite) POST "/payments" => payments::create;
         ScopeOrOperator(Deploy) GET "/payments" => payments::list;

@@ -134,15 +134,20 @@ pub(crate) fn machines(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(
         page!(
-            rows: "FROM (SELECT w.wallet, w.created_at, x.start_at, x.end_at, x.seen_at, x.hostname, x.system, x.containers
+            rows: concat!("FROM (SELECT w.wallet, w.created_at, x.start_at, x.end_at, x.seen_at, x.hostname, x.tailscale_ip, x.system,
+                           x.containers, (
+                             SELECT json_group_array(json_object('timestamp', ", rfc3339!("said_at"), ", 'cpuUsagePercent', cpu_usage_percent,
+                               'ramUsedGb', ram_used_gb, 'ramTotalGb', ram_total_gb, 'containerCount', containers))
+                             FROM worker_metrics m WHERE m.wallet = w.wallet
+                           ) AS metrics
                          FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
                          WHERE w.wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
-                   WHERE (created_at, wallet) < (?2, ?3) ORDER BY created_at DESC, wallet DESC",
+                   WHERE (created_at, wallet) < (?2, ?3) ORDER BY created_at DESC, wallet DESC"),
             key: "created_at || '.' || wallet",
             json: concat!(
-                "json_object('walletAddress', wallet, 'hostname', hostname, 'system', json(system), ",
-                "'containers', json(containers), 'startTime', ", rfc3339!("start_at"), ", 'endTime', ", rfc3339!("end_at"),
-                ", 'lastSeen', ", rfc3339!("seen_at"), ", 'createdAt', ", rfc3339!("created_at"), ")"
+                "json_object('walletAddress', wallet, 'hostname', hostname, 'tailscaleIp', tailscale_ip, ",
+                "'system', json(system), 'containers', json(containers), 'metrics', json(metrics), 'startTime', ",
+                rfc3339!("start_at"), ", 'endTime', ", rfc3339!("end_at"), ", 'lastSeen', ", rfc3339!("seen_at"), ", 'createdAt', ", rfc3339!("created_at"), ")"
             ),
             bytes: "0"
         ),
@@ -185,8 +190,8 @@ pub(crate) fn payments(user: &str, page: &Page) -> Statement {
                    WHERE (created_at, id) < (?2, CAST(?3 AS INTEGER)) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
             json: concat!(
-                "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, 'txHash', tx_hash, ",
-                "'createdAt', ", rfc3339!("created_at"), ")"
+                "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, ",
+                "'txHash', iif(creator GLOB 'G*', substr(tx_hash, 3), tx_hash), 'createdAt', ", rfc3339!("created_at"), ")"
             ),
             bytes: "0"
         ),

@@ -2,7 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{super::wallet::tests::Wallet, *};
+use super::{
+    super::{
+        ethereum::{self, tests::Wallet},
+        stellar,
+    },
+    *,
+};
 
 /// 2026-01-01T00:00:00Z.
 const NOW_MS: i64 = 1_767_225_600_000;
@@ -46,8 +52,8 @@ fn challenge(wallet: &Wallet) -> Message {
     Challenge {
         domain: "hatch.sh",
         uri: "https://hatch.sh/auth/wallet",
-        address: wallet.address(),
-        chain_id: 1,
+        address: Address::Ethereum(wallet.address()),
+        chain_id: Some(1),
         nonce: &nonce(&[0xAB; 16]),
         now_ms: NOW_MS,
     }
@@ -93,7 +99,7 @@ fn every_field_is_read_from_a_text_without_a_statement() {
         address: "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2".parse().unwrap(),
         statement: None,
         uri: "https://hatch.sh:8443/auth?x=%20#y".to_owned(),
-        chain_id: 8453,
+        chain_id: Some(8453),
         nonce: "abcDEF123".to_owned(),
         issued_at_ms: NOW_MS + 500,
         expires_at_ms: Some(NOW_MS + 10 * MINUTE_MS),
@@ -138,8 +144,61 @@ fn texts_that_real_wallets_signed_are_verified() {
 fn a_signed_challenge_signs_in() {
     let wallet = Wallet::new(1);
     let message = judge(&wallet, &challenge(&wallet), NOW_MS).unwrap();
-    assert_eq!(message.address, wallet.address());
+    assert_eq!(message.address, Address::Ethereum(wallet.address()));
     assert_eq!(message.nonce, nonce(&[0xAB; 16]));
+}
+
+const STELLAR: &str = "hatch.sh wants you to sign in with your Stellar account:
+GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L
+
+Sign in.
+
+URI: https://hatch.sh
+Version: 1
+Chain ID: pubnet
+Nonce: abcDEF123
+Issued At: 2026-01-01T00:00:00.000Z";
+
+#[test]
+fn a_stellar_wallet_signs_the_same_text_with_its_chains_name() {
+    assert_eq!(Message::parse(STELLAR).unwrap().to_string(), STELLAR);
+    let wallet = stellar::tests::Wallet::new(1);
+    let message =
+        Message { address: Address::Stellar(wallet.address()), chain_id: None, ..challenge(&Wallet::new(1)) };
+    let text = message.to_string();
+    let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
+    assert_eq!(verify(&text, &wallet.sign(&text), &expected), Ok(message));
+    let other = stellar::tests::Wallet::new(2);
+    assert_eq!(verify(&text, &other.sign(&text), &expected), Err(Refusal::Signer));
+    assert_eq!(verify(&text, &wallet.sign(&format!("{text} ")), &expected), Err(Refusal::Signer));
+    let foreign = Wallet::new(1).sign(&text);
+    assert_eq!(
+        verify(&text, &foreign, &expected),
+        Err(Refusal::Signature(SignatureError::Stellar(stellar::SignatureError)))
+    );
+    // The same checks hold for it as for the others.
+    let elsewhere = text.replace("hatch.sh wants", "evil.sh wants");
+    assert_eq!(verify(&elsewhere, &wallet.sign(&elsewhere), &expected), Err(Refusal::Domain));
+    let late = Expectation { now_ms: NOW_MS + LIFETIME_MS, ..expected };
+    assert_eq!(verify(&text, &wallet.sign(&text), &late), Err(Refusal::Expired));
+}
+
+#[test]
+fn a_text_that_mixes_two_chains_is_refused() {
+    for (from, to, expected) in [
+        ("Stellar account", "Ethereum account", Malformed::Address),
+        ("Stellar account", "stellar account", Malformed::Address),
+        ("Stellar account", "account", Malformed::Domain),
+        ("GBXFX", "gbxfx", Malformed::Address),
+        ("GBXFX", "GBXFY", Malformed::Address),
+        ("pubnet", "1", Malformed::ChainId),
+        ("pubnet", "testnet", Malformed::ChainId),
+        ("pubnet", "Pubnet", Malformed::ChainId),
+    ] {
+        assert_eq!(parse_error(&STELLAR.replace(from, to)), expected, "{from} -> {to}");
+    }
+    assert_eq!(parse_error(&FULL.replace("8453", "pubnet")), Malformed::ChainId);
+    assert_eq!(parse_error(&EXAMPLE.replace("Ethereum", "Stellar")), Malformed::Address);
 }
 
 #[test]
@@ -243,8 +302,8 @@ fn a_uri_of_another_site_is_refused() {
 
 #[test]
 fn another_chain_is_refused() {
-    assert!(judge_changed(|m| m.chain_id = 8453).is_ok());
-    assert_eq!(judge_changed(|m| m.chain_id = 2), Err(Refusal::ChainId));
+    assert!(judge_changed(|m| m.chain_id = Some(8453)).is_ok());
+    assert_eq!(judge_changed(|m| m.chain_id = Some(2)), Err(Refusal::ChainId));
 }
 
 #[test]
@@ -291,7 +350,10 @@ fn a_signature_out_of_form_is_named_as_such() {
     let wallet = Wallet::new(1);
     let text = challenge(&wallet).to_string();
     let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
-    assert_eq!(verify(&text, "0x", &expected), Err(Refusal::Signature(SignatureError::Form)));
+    assert_eq!(
+        verify(&text, "0x", &expected),
+        Err(Refusal::Signature(SignatureError::Ethereum(ethereum::SignatureError::Form)))
+    );
 }
 
 /// Times that RFC 3339 can write: the years 0 to 9999.
@@ -306,6 +368,7 @@ prop_compose! {
         seed: u8,
         statement in proptest::option::of("[ -!#-$&-;=?-Z\\[\\]_a-z~]{1,40}"),
         uri in "[a-z]{1,5}:[a-zA-Z0-9/?#.=&-]{0,20}(%[0-9A-F]{2})?",
+        is_stellar: bool,
         chain_id in 1_u64..,
         nonce in "[a-zA-Z0-9]{8,40}",
         issued_at_ms in times(),
@@ -314,7 +377,10 @@ prop_compose! {
         request_id in proptest::option::of("[a-zA-Z0-9:@._~-]{0,20}"),
         resources in proptest::collection::vec("[a-z]{1,5}:[a-z/]{0,20}", 0..4),
     ) -> Message {
-        let address = Wallet::new(seed).address();
+        let (address, chain_id) = match is_stellar {
+            true => (Address::Stellar(stellar::tests::Wallet::new(seed).address()), None),
+            false => (Address::Ethereum(Wallet::new(seed).address()), Some(chain_id)),
+        };
         Message {
             scheme, domain, address, statement, uri, chain_id, nonce,
             issued_at_ms, expires_at_ms, not_before_ms, request_id, resources,

@@ -1,0 +1,24 @@
+//! What machines said of themselves lately: an hour at a time, for a day.
+
+use super::{owner, store};
+use crate::{
+    error::Error,
+    http::{Exchange, page},
+    platform::{clock::now_ms, response::Response},
+};
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+pub(super) const MOST_HOURS: u32 = 24;
+/// How long what a machine said is kept.
+pub(super) const KEPT_MS: i64 = MOST_HOURS as i64 * HOUR_MS;
+
+/// `GET /workers/:wallet/metrics?hours=`: what its beats said last in each
+/// hour, and what they say now, oldest first. Nothing of a machine that is not
+/// yours, or is none.
+pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
+    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+    let hours = page::number(&exchange, "hours", MOST_HOURS, MOST_HOURS)?;
+    let since = now_ms() - i64::from(hours) * HOUR_MS;
+    let metrics = exchange.database()?.query_json(store::metrics(&wallet, owner(&exchange), since)).await?;
+    Ok(Response::json(200, metrics.unwrap_or_else(|| "[]".to_owned())))
+}

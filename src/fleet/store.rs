@@ -336,11 +336,10 @@ pub(super) fn worker(wallet: &str, user: Option<&str>) -> Statement {
     )
 }
 
-/// What the ledger owes the machine of a wallet, as near as a double comes to
-/// it. The exact amounts are among the payments.
-pub(super) fn credits(wallet: &str) -> Statement {
+/// The amounts that the ledger owes the machine of a wallet.
+pub(super) fn owed(wallet: &str) -> Statement {
     sql!(
-        "SELECT json_quote(coalesce(sum(CAST(p.amount AS REAL)), 0)) AS json
+        "SELECT json_group_array(p.amount) AS json
          FROM payouts o JOIN payments p ON p.id = o.payment_id WHERE o.wallet = ?1",
         wallet
     )

@@ -124,14 +124,16 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /workers/:wallet`
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let [worker, credits] = exchange
-        .database()?
-        .batch([store::worker(&wallet, owner(&exchange)), store::credits(&wallet)])
-        .await?;
+    let [worker, owed] =
+        exchange.database()?.batch([store::worker(&wallet, owner(&exchange)), store::owed(&wallet)]).await?;
     let Some(worker): Option<store::Worker> = worker.first()? else {
         return Ok(Response::json(200, json!({ "exists": false }).to_string()));
     };
-    let credits: Option<f64> = credits.first()?;
+    let owed: Vec<String> = owed.first()?.unwrap_or_default();
+    // As near as a double comes to it; the exact amounts are among the payments.
+    let amounts = owed.iter().filter_map(|amount| amount.parse::<f64>().ok());
+    // Not sum(), which makes -0 of nothing.
+    let credits = amounts.fold(0.0, |sum, amount| sum + amount);
     let now = now_ms();
     let status = window::status(worker.seen_at, now);
     let body = json!({
@@ -147,7 +149,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         "ramTotalGb": worker.figure("ramTotalGb"),
         "storageTotalGb": worker.figure("storageTotalGb"),
         "system": worker.system,
-        "credits": credits.unwrap_or_default(),
+        "credits": credits,
     });
     Ok(Response::json(200, body.to_string()))
 }

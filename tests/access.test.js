@@ -241,8 +241,10 @@ test("To another tenant an id is what one is that never was, and nothing is chan
   changingNothing(async () => {
     const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])), address: `0x${"0".repeat(40)}`, name: "nobody", paymentId: "999999" };
     const told = async (route, response) => {
-      const { request_id, ...others } = await response.json();
-      // Of a machine that is not theirs two routes tell that there is none.
+      const answer = await response.json();
+      // Of a machine that is not theirs two routes tell that there is none, and two have an empty list.
+      if (Array.isArray(answer)) return assert.deepEqual([response.status, answer], [200, []], named(route));
+      const { request_id, ...others } = answer;
       // Hatchr's errors have no code.
       const code = "code" in others ? others.code : "not_found";
       if (response.status !== 200) assert.deepEqual([response.status, code], [404, "not_found"], named(route));

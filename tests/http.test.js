@@ -124,7 +124,7 @@ const BODIES = {
   "POST /workers": {
     message: { good: "hatch.example wants you", bad: [...NOT_TEXT, long(4097)] },
     signature: { good: "0x", bad: [...NOT_TEXT, long(1025)] },
-    walletAddress: { good: WALLET, bad: [...NOT_TEXT, long(43)] },
+    walletAddress: { good: WALLET, bad: [...NOT_TEXT, long(57)] },
   },
   "POST /payments": {
     name: { required: true, good: "Rent", bad: [...NOT_TEXT, null, "", long(256)] },

@@ -130,7 +130,7 @@ const BODIES = {
     name: { required: true, good: "Rent", bad: [...NOT_TEXT, null, "", long(256)] },
     amount: { required: true, good: "1", bad: [...NOT_TEXT, null, "", "01", "-1", "1.5", "0x1", long(79)] },
     creator: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },
-    txHash: { good: `0x${"ab".repeat(32)}`, bad: [...NOT_TEXT, "", "0x1", "ab".repeat(32)] },
+    txHash: { good: `0x${"ab".repeat(32)}`, bad: [...NOT_TEXT, "", "0x1", "ab".repeat(31)] },
   },
   "POST /payments/payouts": {
     walletAddress: { required: true, good: WALLET, bad: [...NOT_WALLETS, null] },

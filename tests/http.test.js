@@ -88,7 +88,7 @@ const BODIES = {
   "POST /api/chat": {
     projectId: { required: true, good: project.id, bad: [...NOT_TEXT, null, "", long(65)] },
     message: { required: true, good: "A clock", bad: [...NOT_TEXT, null, "", " \n ", long(32_001)] },
-    model: { good: "claude-sonnet-5-5", bad: [...NOT_TEXT, "", "no model", long(65)] },
+    model: { good: "claude-sonnet-5-5", bad: [...NOT_TEXT, "", long(129)] },
   },
   "POST /api/deploy": {
     projectId: { required: true, good: project.id, bad: [...NOT_TEXT, null, "", long(65)] },
@@ -272,7 +272,9 @@ test("An unknown id is 404, however odd it is", () =>
 test("An unknown project in a body is 404", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES.filter(({ fields }) => fields.projectId)) {
-      for (const id of [randomUUID(), "'", "🐣", `${project.id} `]) {
+      // A chat with a UUID that is nobody's begins a project of that id.
+      const unknown = path.startsWith("/api/chat") ? [] : [randomUUID()];
+      for (const id of [...unknown, "'", "🐣", `${project.id} `]) {
         await problem(await send(route.method, path, withField(fields, "projectId", JSON.stringify(id))), 404, "not_found");
       }
     }

@@ -15,7 +15,7 @@ const worker = await startWorker(production(stack));
 const { api, sql } = worker;
 const { ok, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
 
-const DEFAULT_SCOPES = ["projects:read", "projects:write", "chat", "deploy", "gateway"];
+const DEFAULT_SCOPES = ["projects:read", "projects:write", "chat", "deploy"];
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const DAY_MS = 24 * 60 * 60 * 1000;
 

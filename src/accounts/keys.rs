@@ -115,10 +115,9 @@ impl Scopes {
         Scope::ALL.into_iter().filter(is_theirs).collect()
     }
 
-    /// What building and running an app takes.
+    /// What building and running an app takes. The gateway spends money at once,
+    /// so a key has its scope only where it was asked for.
     fn of_a_program() -> Self {
-        [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy, Scope::Gateway]
-            .into_iter()
-            .collect()
+        [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy].into_iter().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Calling the API of a cloud that apps are deployed to: one request, its
 //! answer within limits, and a failure in words that its reader can act on.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -103,9 +104,12 @@ impl Provider<'_> {
     }
 }
 
+/// What stands for itself in a path (RFC 3986, 2.3).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// An id as one segment of a path, whatever a service has answered.
 pub(super) fn segment(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+    utf8_percent_encode(id, UNRESERVED).to_string()
 }
 
 /// What passes by itself.

@@ -133,7 +133,7 @@ for (const [query, format] of [["", "text"], ["?format=events", "events"]]) {
     const id = randomUUID();
     const first = await ask(id, "Build it");
     const second = chat(hatch, id, "Build it", { query });
-    await until(async () => (await rows(id)).at(-1)?.content !== "");
+    await until(async () => (await rows(id)).at(-1)?.content);
     claude.release();
     const { events } = await second;
     assert.equal(await readAsDesktop(first), ANSWER);
@@ -151,7 +151,8 @@ test("many who send the same message at once are one turn, counted once", async 
   const id = randomUUID();
   const before = await used();
   const all = Array.from({ length: 8 }, async () => readAsDesktop(await ask(id, "Build it")));
-  await until(async () => (await rows(id)).length === 2);
+  // Claude has got as far as where it waits.
+  await until(async () => (await rows(id)).at(-1)?.content);
   claude.release();
   assert.deepEqual(await Promise.all(all), Array(8).fill(ANSWER));
   assert.deepEqual([asked(), (await rows(id)).length, (await used()) - before], [1, 2, 1]);

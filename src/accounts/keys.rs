@@ -87,7 +87,7 @@ pub(super) fn too_much() -> Error {
 /// `GET /auth/keys`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let answer = exchange.database()?.query_json(store::keys(user, &page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }

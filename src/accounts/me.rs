@@ -12,7 +12,10 @@ use crate::{
         response::Response,
         stream::{self, Writer},
     },
-    store::{Database, Statement, export},
+    store::{
+        Database, Statement, export,
+        page::{MAX_LIMIT, Page},
+    },
 };
 
 /// `GET /auth/me`: who is calling, by what, and how much of today is left.
@@ -87,7 +90,7 @@ impl From<stream::Gone> for Broken {
 }
 
 /// One part of an export: a list, a page at a time.
-type Section = (&'static str, fn(&str, &page::Page) -> Statement);
+type Section = (&'static str, fn(&str, &Page) -> Statement);
 
 const SECTIONS: &[Section] = &[
     ("keys", store::keys),
@@ -118,9 +121,9 @@ async fn write(client: &Writer, database: &Database, user: &str, known: Option<V
 async fn write_list(
     client: &Writer,
     database: &Database,
-    list: impl Fn(&page::Page) -> Statement,
+    list: impl Fn(&Page) -> Statement,
 ) -> Result<(), Broken> {
-    let (mut page, mut separator) = (page::Page::first(page::MAX_LIMIT), "");
+    let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
@@ -132,8 +135,8 @@ async fn write_list(
         }
         let Some((key, id)) = last else { return Ok(()) };
         // Where rows are long, the next ones are too.
-        let limit = (page.limit * 2).min(page::MAX_LIMIT);
-        page = page::Page { limit, after: Some((key, id.to_owned())) };
+        let limit = (page.limit * 2).min(MAX_LIMIT);
+        page = Page { limit, after: Some((key, id.to_owned())) };
     }
 }
 

@@ -110,7 +110,7 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /auth/sessions`
 pub(crate) async fn sessions(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let answer = exchange.database()?.query_json(store::sessions(user, &page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }

@@ -3,10 +3,7 @@
 use serde::Deserialize;
 
 use super::{Scopes, stack_auth::Claims, token::Validity};
-use crate::{
-    http::page::Page,
-    store::{Statement, page, projects::rfc3339, sql},
-};
+use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
 
 /// What a token of ours was given for.
 #[derive(Debug, Deserialize)]

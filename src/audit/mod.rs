@@ -15,9 +15,8 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::page::Page,
     platform::log,
-    store::{Database, Statement, page, projects::rfc3339, sql},
+    store::{Database, Statement, page, page::Page, projects::rfc3339, sql},
 };
 
 /// Entries that are sealed, or verified, in one go.

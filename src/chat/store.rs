@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::turn::Turn;
 use crate::{
-    http::page::Page,
     store::{
         Statement, page,
+        page::Page,
         projects::{self, rfc3339},
         sql,
     },

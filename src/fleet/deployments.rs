@@ -90,8 +90,8 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let page = match creator {
         // A dashboard of one wallet looks at the first page only.
-        Some(_) => page::Page::with_default(&exchange, page::MAX_LIMIT)?,
-        None => page::Page::of(&exchange)?,
+        Some(_) => page::with_default(&exchange, MAX_LIMIT)?,
+        None => page::of(&exchange)?,
     };
     let status = match exchange.query("status") {
         None => None,

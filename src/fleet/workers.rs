@@ -115,7 +115,7 @@ pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /workers`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let list = store::workers(owner(&exchange), &page, now_ms());
     let answer = exchange.database()?.query_json(list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
@@ -191,7 +191,7 @@ fn container(mut told: Map<String, Value>) -> Value {
 /// among it; `X-Uptime-Seconds` is the whole of the period.
 pub(crate) async fn uptime(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (from, to) = (time(&exchange, "from", 0)?, time(&exchange, "to", MOST_MS)?);
     if from > to {
         return Err(Error::invalid("to", "must not be before `from`"));

@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     accounts::quotas::{self, Quota},
     error::{Error, Exceeded},
-    http::{Exchange, body, conditional, page, page::Page, progress, progress::Subject},
+    http::{Exchange, body, conditional, page, progress, progress::Subject},
     jobs,
     platform::{
         clock::now_ms,
@@ -166,7 +166,7 @@ fn wake(exchange: &Exchange, job_id: String) {
 /// `GET /api/generate`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
-    let mut page = Page::of(&exchange)?;
+    let mut page = page::of(&exchange)?;
     let answer = page::fetch(&database, &mut page, |page| store::list(user, page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }

@@ -7,9 +7,8 @@ use super::{States, competitors::Competitor};
 use crate::{
     code::CodeMap,
     error::Error,
-    http::page::Page,
     jobs::store::guard,
-    store::{Statement, page, projects::is_somebody, sql},
+    store::{Statement, page, page::Page, projects::is_somebody, sql},
 };
 
 /// A startup as the steps of its job read it.

@@ -18,7 +18,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, caller::Access, routes::Route},
+    http::{Exchange, caller::Access, route::Route},
     platform::{
         clock::{now_ms, sleep, with_ticks},
         log, random,

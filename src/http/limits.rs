@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Exceeded},
     http::{
         caller::{self, Caller},
-        routes::Route,
+        route::Route,
     },
     platform::{clock::now_ms, request::Incoming, response::Response},
     settings::{Settings, binding},

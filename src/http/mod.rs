@@ -7,8 +7,9 @@ mod cors;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
 pub(crate) mod page;
+pub(crate) mod problem;
 pub(crate) mod progress;
-pub(crate) mod routes;
+pub(crate) mod route;
 pub(crate) mod sse;
 mod trace;
 
@@ -20,16 +21,28 @@ use worker::Env;
 
 use crate::{
     audit,
-    error::{Error, Family},
-    http::{caller::Caller, idempotency::Claim, routes::Route},
-    platform::{background::Background, clock::now_ms, log, random, request::Incoming, response::Response},
+    error::Error,
+    http::{
+        caller::Caller,
+        idempotency::Claim,
+        problem::Family,
+        route::{Found, Route, Router},
+    },
+    jobs,
+    platform::{
+        background::Background,
+        clock::now_ms,
+        log, random,
+        request::Incoming,
+        response::{JsResponse, Response},
+    },
     redact,
     settings::Settings,
     store::{Database, Statement},
 };
 
 /// The request headers that any route may read.
-const REQUEST_HEADERS: &[&str] = &[
+pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Authorization",
     "X-Api-Key",
     "Content-Type",
@@ -51,6 +64,8 @@ pub(crate) struct Exchange {
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
     pub(crate) background: Background,
+    /// Every kind of job.
+    pub(crate) jobs: jobs::Kinds,
     pub(crate) request_id: String,
     /// Of the request's trace (W3C Trace Context).
     pub(crate) trace_id: String,
@@ -109,12 +124,17 @@ impl Exchange {
     }
 }
 
-/// Answers one request. Every failure is told in its family's form; nothing
-/// escapes as an exception.
-pub(crate) async fn answer(request: Incoming, env: Env, background: Background) -> worker::web_sys::Response {
+/// Answers one request by the routes of `router`. Every failure is told in its
+/// family's form; nothing escapes as an exception.
+pub(crate) async fn answer(
+    router: &'static Router,
+    request: Incoming,
+    env: Env,
+    background: Background,
+) -> JsResponse {
     let mut record = Record::begin(&request);
     let response = match Settings::of(&env) {
-        Ok(settings) => dispatch(request, env, background, &settings, &mut record).await,
+        Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
         Err(error) => told(&error, Family::Hatch, &record.request_id),
     };
     let duration_ms = now_ms() - record.started;
@@ -199,6 +219,7 @@ impl Record {
 }
 
 async fn dispatch(
+    router: &'static Router,
     request: Incoming,
     env: Env,
     background: Background,
@@ -207,10 +228,13 @@ async fn dispatch(
 ) -> Response {
     let is_head = request.method() == "HEAD";
     let cors = cors::Cors::of(&request);
-    let result = match routes::find(&request, settings) {
+    let result = match router.find(&request, settings) {
         Ok(found) => {
             record.route = Some(found.route);
-            handle(found, request, env, background, settings, &cors, record).await
+            match cors.preflight(&request, settings, found.route.pattern, router) {
+                Some(preflight) => Ok(preflight),
+                None => handle(found, request, env, background, settings, &cors, record).await,
+            }
         }
         Err(error) => Err(error),
     };
@@ -221,7 +245,7 @@ async fn dispatch(
 }
 
 async fn handle(
-    routes::Found { route, params }: routes::Found,
+    Found { route, params, jobs }: Found,
     request: Incoming,
     env: Env,
     background: Background,
@@ -229,9 +253,6 @@ async fn handle(
     cors: &cors::Cors,
     record: &mut Record,
 ) -> Result<Response, Error> {
-    if let Some(preflight) = cors.preflight(&request, settings, route.pattern) {
-        return Ok(preflight);
-    }
     cors.refuse_foreign_write(&request, settings)?;
     limits::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
@@ -249,6 +270,7 @@ async fn handle(
         settings: settings.clone(),
         env,
         background,
+        jobs,
         request_id: record.request_id.clone(),
         trace_id: record.trace_id.clone(),
         params,

@@ -12,12 +12,13 @@ use super::{
     schemas::{self, Schemas},
 };
 use crate::{
-    error::Family,
     http::{
         caller::Access,
         idempotency,
-        routes::{self, ROUTES, Route},
+        problem::Family,
+        route::{Route, V1},
     },
+    routes::ROUTES,
 };
 
 const ABOUT: &str = "\
@@ -163,7 +164,7 @@ fn object(
         operation_id: operation.id,
         summary: operation.summary,
         description: operation.about,
-        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": routes::V1 }])),
+        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": V1 }])),
         access: access(route.access),
         security: security(route.access),
         parameters: parameters(route, operation),

@@ -15,7 +15,7 @@ use crate::{
     http::{Exchange, body, conditional, page},
     jobs,
     platform::{clock::now_ms, response::Response},
-    store::{Rows, projects},
+    store::{Rows, page::Page, projects},
 };
 
 const NOT_FOUND: Error = Error::NotFound("Project not found");
@@ -93,8 +93,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/projects`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let list = |page: &page::Page| store::list(user, page);
-    let answer = page::fetch(&exchange.database()?, &mut page::Page::of(&exchange)?, list).await?;
+    let list = |page: &Page| store::list(user, page);
+    let answer = page::fetch(&exchange.database()?, &mut page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
@@ -208,7 +208,7 @@ async fn delete_with_apps(
 
 /// `GET /api/projects/:id/versions`
 pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
     let [present, list] =
         exchange.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;

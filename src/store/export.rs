@@ -1,11 +1,11 @@
 //! All that is a user's, for them to take along: lists, newest first.
 
+use super::page::Page;
 use super::{
     Statement, page,
     projects::{project_json, rfc3339},
     sql,
 };
-use crate::http::page::Page;
 
 macro_rules! list {
     ($user:expr, $page:expr, $rows:literal, $json:expr, $bytes:literal) => {{

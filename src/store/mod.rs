@@ -9,10 +9,13 @@ mod d1;
 pub(crate) mod export;
 pub(crate) mod files;
 mod hrana;
+pub(crate) mod page;
 pub(crate) mod projects;
 pub(crate) mod sealing;
 mod turns;
 mod turso;
+
+pub(crate) use page::page;
 
 use std::rc::Rc;
 
@@ -77,38 +80,6 @@ macro_rules! sql {
     };
 }
 pub(crate) use sql;
-
-/// The SQL of one page of a list. `?4` is the page's limit.
-///
-/// It answers `key\n[…]`: the key of the page's last row, if there are rows
-/// after it, and the list as JSON. It answers nothing when the page is longer
-/// than one row and, by `bytes`, comes near what D1 takes as one string (2 MB;
-/// JSON at most doubles the text of a row). [`crate::http::page`] knows both.
-///
-/// `rows` is everything from FROM to ORDER BY; it is walked along its index
-/// alone for all but the rows of the page.
-macro_rules! page {
-    (rows: $rows:expr, key: $key:expr, json: $json:expr, bytes: $bytes:literal) => {
-        concat!(
-            "SELECT CASE WHEN ?4 = 1 OR (SELECT coalesce(sum(",
-            $bytes,
-            "), 0) FROM (SELECT * ",
-            $rows,
-            " LIMIT ?4)) <= 900000 THEN coalesce((SELECT ",
-            $key,
-            " ",
-            $rows,
-            " LIMIT 1 OFFSET ?4 - 1) || (SELECT '' ",
-            $rows,
-            " LIMIT 1 OFFSET ?4), '') || char(10) || (SELECT json_group_array(",
-            $json,
-            ") FROM (SELECT * ",
-            $rows,
-            " LIMIT ?4)) END AS json"
-        )
-    };
-}
-pub(crate) use page;
 
 /// The rows of one statement, each its JSON text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

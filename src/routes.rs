@@ -1,49 +1,26 @@
-//! THE table: every route with its family, its access rule and its handler.
-//! HEAD, OPTIONS, 404 and 405 come from it too.
+//! THE table: every route with its family, its access rule and its handler, and
+//! with it all else that is a list over the modules. The only file that knows
+//! every module.
 
 use std::{pin::Pin, sync::LazyLock};
 
 use futures::Future;
+use worker::Env;
 
-use super::{Exchange, caller::Access};
+#[cfg(test)]
+use crate::openapi;
 use crate::{
-    accounts::{self, Scope},
-    admin, chat,
+    accounts, admin, audit, chat,
     clouds::Cloud,
     deploy, discovery, docs,
-    error::{Error, Family},
     fleet::{self, deployments, heartbeat, payments, workers},
-    generate, metrics,
-    platform::{request::Incoming, response::Response},
-    projects, root,
-    settings::Settings,
-    skills,
+    generate,
+    http::{
+        self,
+        route::{Route, Router, routes},
+    },
+    jobs, metrics, projects, root, skills, store,
 };
-
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
-
-/// One row of the table.
-#[derive(Debug)]
-pub(crate) struct Route {
-    pub(crate) method: &'static str,
-    /// As matchit reads it: `{name}` is one segment, `{*name}` the rest.
-    pub(crate) pattern: &'static str,
-    pub(crate) family: Family,
-    pub(crate) access: Access,
-    pub(crate) handler: fn(Exchange) -> Answer,
-}
-
-macro_rules! routes {
-    ($($family:ident { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path;)* })*) => {
-        &[$($(Route {
-            method: stringify!($method),
-            pattern: $pattern,
-            family: Family::$family,
-            access: Access::$access $((Scope::$scope))?,
-            handler: |exchange| Box::pin($handler(exchange)),
-        },)*)*]
-    };
-}
 
 pub(crate) static ROUTES: &[Route] = routes! {
     Hatch {
@@ -156,20 +133,6 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
 };
 
-/// The request headers that pages of other origins may send: what our routes
-/// read, and what clients of the originals send with everything.
-pub(crate) static REQUEST_HEADERS: LazyLock<String> = LazyLock::new(|| {
-    let own: [&[&str]; 4] = [super::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, POLYCHAT_HEADERS];
-    own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
-});
-const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
-const FLEET_HEADERS: &[&str] = &["X-Wallet-Signature"];
-/// Nobody reads these.
-const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
-
-/// Under which the fleet answers as well.
-pub(crate) const V1: &str = "/api/v1";
-
 /// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
     Hatch {
@@ -177,87 +140,60 @@ static APP_ORIGIN: &[Route] = routes! {
     }
 };
 
-/// The rows of one pattern.
-type Rows = Vec<&'static Route>;
+/// Every kind of job, as its module describes it.
+pub(crate) static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
 
-static ROUTER: LazyLock<matchit::Router<Rows>> = LazyLock::new(|| {
-    let mut router = matchit::Router::new();
-    for pattern in patterns() {
-        let rows: Rows = ROUTES.iter().filter(|route| route.pattern == pattern).collect();
-        // Two patterns that exclude each other are caught by the test below.
-        let _ = router.insert(pattern, rows);
+type Sweep = for<'a> fn(&'a Env) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// What the clock does, in its order: sends again what is owed, ends what is stuck.
+static SWEEPS: &[Sweep] = &[
+    |env| Box::pin(jobs::sweep::run(env, JOBS)),
+    |env| Box::pin(chat::sweep(env)),
+    |env| Box::pin(fleet::sweep(env)),
+    |env| Box::pin(accounts::sweep(env)),
+    |env| Box::pin(audit::sweep(env)),
+    |env| Box::pin(http::idempotency::sweep(env)),
+    |env| Box::pin(generate::proof::sweep(env)),
+    |env| Box::pin(store::files::sweep(env)),
+];
+
+pub(crate) async fn sweep(env: &Env) {
+    for sweep in SWEEPS {
+        sweep(env).await;
     }
-    router
-});
-
-fn patterns() -> impl Iterator<Item = &'static str> {
-    let first = |(i, route): &(usize, &Route)| !ROUTES.iter().take(*i).any(|r| r.pattern == route.pattern);
-    ROUTES.iter().enumerate().filter(first).map(|(_, route)| route.pattern)
 }
 
-/// A row and what its pattern's parameters stand for.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) route: &'static Route,
-    pub(crate) params: Vec<(String, String)>,
-}
+/// What requests are answered by.
+pub(crate) static ROUTER: LazyLock<Router> =
+    LazyLock::new(|| Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), JOBS));
 
-/// The row for a request.
-///
-/// # Errors
-/// 404 for an unknown path, 405 with the path's methods for a wrong method.
-pub(crate) fn find(request: &Incoming, settings: &Settings) -> Result<Found, Error> {
-    let method = request.method();
-    if let Some(slug) = deploy::hosting::slug_of_host(request.host(), settings) {
-        let params = vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
-        return row(APP_ORIGIN.iter(), method).map(|route| Found { route, params });
-    }
-    let found = at(request.path()).ok_or(Error::NotFound("There is nothing at this path"))?;
-    let route = row(found.value.iter().copied(), method)?;
-    let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-    Ok(Found { route, params })
+/// The request headers that pages of other origins may send: what our routes
+/// read, and what clients of the originals send with everything.
+fn request_headers() -> String {
+    let own: [&[&str]; 4] = [http::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, POLYCHAT_HEADERS];
+    own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
 }
+const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
+const FLEET_HEADERS: &[&str] = &["X-Wallet-Signature"];
+/// Nobody reads these.
+const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
 
-/// The rows of a path. Those of the fleet answer under `/api/v1` too.
-fn at(path: &str) -> Option<matchit::Match<'_, '_, &'static Rows>> {
-    if let Ok(found) = ROUTER.at(path) {
-        return Some(found);
-    }
-    let found = ROUTER.at(path.strip_prefix(V1)?).ok()?;
-    found.value.iter().any(|route| route.family == Family::Fleet).then_some(found)
-}
-
-fn row(rows: impl Iterator<Item = &'static Route> + Clone, method: &str) -> Result<&'static Route, Error> {
-    let wanted = if method == "HEAD" { "GET" } else { method };
-    let mut candidates = rows.clone();
-    // OPTIONS is answered before any handler runs, so any row will do.
-    let found = candidates.find(|route| route.method == wanted || method == "OPTIONS");
-    found.ok_or_else(|| Error::MethodNotAllowed { allow: methods(rows) })
-}
-
-/// The methods of a pattern, as `Allow` lists them.
-pub(crate) fn allow(pattern: &str) -> String {
-    methods(ROUTES.iter().chain(APP_ORIGIN).filter(|route| route.pattern == pattern))
-}
-
-fn methods(rows: impl Iterator<Item = &'static Route>) -> String {
-    let mut methods = vec!["OPTIONS"];
-    for route in rows {
-        methods.push(route.method);
-        if route.method == "GET" {
-            methods.push("HEAD");
-        }
-    }
-    methods.sort_unstable();
-    methods.join(", ")
-}
-
-/// Percent-decoded. `url` decodes forms, where three more characters mean
-/// something than in a path.
-fn decode(segment: &str) -> String {
-    let form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    let decoded = url::form_urlencoded::parse(form.as_bytes()).next();
-    decoded.map(|(name, _)| name.into_owned()).unwrap_or_default()
+/// The contract of every module, in the order of the document.
+#[cfg(test)]
+pub(crate) fn contracts() -> Vec<openapi::Room> {
+    vec![
+        root::contract::room(),
+        accounts::contract::room(),
+        projects::contract::room(),
+        chat::contract::room(),
+        deploy::contract::room(),
+        discovery::contract::room(),
+        skills::contract::room(),
+        generate::contract::room(),
+        fleet::contract::room(),
+        admin::contract::room(),
+        docs::contract::room(),
+    ]
 }
 
 #[cfg(test)]
@@ -271,10 +207,9 @@ mod tests {
 
     #[test]
     fn every_pattern_is_in_the_router() {
-        for pattern in patterns() {
+        for Route { pattern, .. } in ROUTES {
             let path = pattern.replace(['{', '}', '*'], "");
-            let found = ROUTER.at(&path).unwrap_or_else(|_| panic!("{pattern} is not reached by {path}"));
-            assert_eq!(found.value[0].pattern, pattern);
+            assert_eq!(ROUTER.pattern_at(&path), Some(*pattern), "{path}");
         }
     }
 
@@ -313,11 +248,11 @@ mod tests {
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 
-    /// Whoever reads one more header contributes it to [`REQUEST_HEADERS`], or
+    /// Whoever reads one more header contributes it to [`request_headers`], or
     /// no page of another origin can send it.
     #[test]
     fn pages_may_send_every_header_that_we_read() {
-        let allowed: Vec<_> = REQUEST_HEADERS.split(", ").map(str::to_ascii_lowercase).collect();
+        let allowed: Vec<_> = ROUTER.request_headers.split(", ").map(str::to_ascii_lowercase).collect();
         // The browser itself or what stands before us writes these.
         let not_by_pages = ["origin", "sec-fetch-site", "cf-connecting-ip"];
         // Stand for: the closures' own argument, and what clouds bring.
@@ -337,7 +272,7 @@ mod tests {
                     true => names.contains(&name),
                     false => not_by_pages.contains(&name) || allowed.contains(&name.to_ascii_lowercase()),
                 };
-                assert!(is_known, "{} reads {argument}, which is not in REQUEST_HEADERS", path.display());
+                assert!(is_known, "{} reads {argument}, which is not in request_headers", path.display());
             }
         }
         assert!(literals > 10, "the sources are read otherwise than this test thinks");
@@ -345,22 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_percent_decoded_and_nothing_else() {
-        for (segment, decoded) in [
-            ("a%20b", "a b"),
-            ("50%25.css", "50%.css"),
-            ("100%", "100%"),
-            ("a+b&c=d", "a+b&c=d"),
-            ("%C3%BC", "ü"),
-            ("%ff", "\u{fffd}"),
-            ("", ""),
-        ] {
-            assert_eq!(decode(segment), decoded);
-        }
-    }
-
-    #[test]
     fn allow_lists_head_with_get() {
-        assert_eq!(allow("/api/projects"), "GET, HEAD, OPTIONS, POST");
+        assert_eq!(ROUTER.allow("/api/projects"), "GET, HEAD, OPTIONS, POST");
     }
 }

@@ -8,15 +8,15 @@ import { readFile } from "node:fs/promises";
 const { paths } = JSON.parse(await readFile("public/openapi.json", "utf8"));
 
 /**
- * Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as src/routes.rs writes it; the fleet's twice,
- * the second time with `under: "/api/v1"`, which is in the pattern too.
+ * Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as src/routes.rs writes it, `readsBody` where
+ * there must be one; the fleet's twice, the second time with `under: "/api/v1"`, which is in the pattern too.
  */
 export const ROUTES = Object.entries(paths).flatMap(([pattern, item]) =>
   Object.entries(item).flatMap(([method, operation]) =>
     (operation.servers ?? [{ url: "/" }]).map(({ url }) => {
       const under = url.replace(/\/$/, "");
       const hosted = pattern.startsWith("/p/");
-      const readsBody = operation.requestBody !== undefined;
+      const readsBody = operation.requestBody?.required === true;
       return { access: rule(operation["x-access"]), method: method.toUpperCase(), pattern: under + pattern, under, hosted, readsBody };
     }),
   ),

@@ -171,7 +171,7 @@ fn object(
         request_body: operation.body.as_ref().map(|body| {
             let schema = schemas::request(body.schema.of(&mut schemas.requests).to_value());
             json!({
-                "required": true,
+                "required": body.is_required,
                 "content": { "application/json": { "schema": schema, "example": body.example } },
             })
         }),

@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use worker::Env;
 
+use hatch_code::CodeMap;
+
 use crate::{
-    code::CodeMap,
     error::Error,
     platform::fetch,
     settings::{Settings, binding},

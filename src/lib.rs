@@ -9,7 +9,6 @@ mod admin;
 mod audit;
 mod chat;
 mod clouds;
-mod code;
 mod compile;
 mod deploy;
 mod discovery;

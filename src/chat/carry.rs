@@ -12,9 +12,10 @@ use super::{
     pieces, store,
     turn::{Base, Turn},
 };
+use hatch_code::{ExtractedFile, FileChange};
+
 use crate::{
     accounts::quotas::Taken,
-    code::{self, ExtractedFile, FileChange},
     error::Error,
     http::sse,
     platform::{
@@ -200,8 +201,8 @@ fn extracted(message: &Message) -> Vec<ExtractedFile> {
         return Vec::new();
     }
     match message.ran_out() {
-        true => code::extract_interrupted(&message.text),
-        false => code::extract(&message.text),
+        true => hatch_code::extract_interrupted(&message.text),
+        false => hatch_code::extract(&message.text),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::{
-    code::{CodeMap, fenced},
-    upstream::anthropic::{Prompt, Turn},
-};
+use hatch_code::{CodeMap, fenced};
+
+use crate::upstream::anthropic::{Prompt, Turn};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.

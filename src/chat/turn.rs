@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::{accounts::quotas::Taken, code::CodeMap, error::Error, store::Rows};
+use hatch_code::CodeMap;
+
+use crate::{accounts::quotas::Taken, error::Error, store::Rows};
 
 /// A question and the answer to come.
 #[derive(Debug, Clone)]

@@ -25,10 +25,11 @@ use self::{
     container::{Asked, Container, Git},
     targets::Target,
 };
+use hatch_code::CodeMap;
+
 use crate::{
     accounts::quotas::{self, Quota},
     clouds::{Cloud, credentials},
-    code::CodeMap,
     error::Error,
     http::{Exchange, body, progress, progress::Subject},
     jobs,

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use worker::Env;
 
-use crate::{code::CodeMap, compile, error::Error, http::conditional};
+use hatch_code::CodeMap;
+
+use crate::{compile, error::Error, http::conditional};
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

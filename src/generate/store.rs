@@ -4,8 +4,9 @@
 use serde::Deserialize;
 
 use super::{States, competitors::Competitor};
+use hatch_code::CodeMap;
+
 use crate::{
-    code::CodeMap,
     error::Error,
     jobs::store::guard,
     store::{Statement, page, page::Page, projects::is_somebody, sql},

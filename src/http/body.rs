@@ -9,8 +9,9 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use hatch_code::CodeMap;
+
 use crate::{
-    code::CodeMap,
     error::{Error, Violation},
     http::Exchange,
 };

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::line::one_line;
-use crate::code::safe_path;
+use hatch_code::safe_path;
 
 /// The most files of an application.
 pub(crate) const MAX_FILES: usize = 400;

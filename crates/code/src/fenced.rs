@@ -4,7 +4,7 @@ use super::CodeMap;
 
 /// Each file in a fence that nothing in it ends, with its path, as models are
 /// asked to answer; empty without files.
-pub(crate) fn fenced(code: &CodeMap) -> String {
+pub fn fenced(code: &CodeMap) -> String {
     let files = code.iter().map(|(path, content)| {
         let fence = "`".repeat(longest_run(content).max(2) + 1);
         format!("{fence}:{path}\n{content}\n{fence}\n")

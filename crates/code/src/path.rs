@@ -10,7 +10,7 @@ pub(crate) const MAX_PATH_BYTES: usize = 240;
 
 /// Why a path was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PathError {
+pub enum PathError {
     /// Nothing is left of it.
     Empty,
     /// More than [`MAX_PATH_BYTES`].
@@ -53,7 +53,7 @@ impl std::error::Error for PathError {}
 ///
 /// # Errors
 /// The first reason for which it cannot be a file of a project.
-pub(crate) fn safe_path(path: &str) -> Result<String, PathError> {
+pub fn safe_path(path: &str) -> Result<String, PathError> {
     if path.contains(|c: char| c.is_control() || is_invisible(c)) {
         return Err(PathError::Control);
     }

@@ -15,11 +15,11 @@ pub(crate) const MAX_TOTAL_BYTES: usize = 1_400_000;
 /// A project's files, path to content, in the order of their paths. Whatever made it, every path passes [`safe_path`], no two
 /// differ only in case, none is a folder of another, and the caps hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CodeMap(BTreeMap<String, String>);
+pub struct CodeMap(BTreeMap<String, String>);
 
 /// Why a set of files is not a project's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CodeError {
+pub enum CodeError {
     /// Not a JSON object of strings; with what the parser says.
     Json(String),
     /// A path that is refused, as it was written.
@@ -61,7 +61,7 @@ impl std::error::Error for CodeError {}
 /// What an answer did to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct FileChange {
+pub struct FileChange {
     /// The path in the project.
     pub path: String,
     /// Bytes of its content; of an incomplete file, the bytes that arrived.
@@ -73,7 +73,7 @@ pub(crate) struct FileChange {
 /// What happened to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum FileStatus {
+pub enum FileStatus {
     /// It was not there before.
     Added,
     /// It has other content than before.
@@ -89,7 +89,7 @@ impl CodeMap {
     ///
     /// # Errors
     /// Says which file breaks which rule. Nothing is repaired or left out.
-    pub(crate) fn parse(json: &str) -> Result<Self, CodeError> {
+    pub fn parse(json: &str) -> Result<Self, CodeError> {
         Self::of(serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
     }
 
@@ -97,7 +97,7 @@ impl CodeMap {
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub(crate) fn of(written: BTreeMap<String, String>) -> Result<Self, CodeError> {
+    pub fn of(written: BTreeMap<String, String>) -> Result<Self, CodeError> {
         let mut files = BTreeMap::new();
         for (path, content) in written {
             let normal = safe_path(&path).map_err(|reason| CodeError::Path { path, reason })?;
@@ -110,33 +110,33 @@ impl CodeMap {
     }
 
     /// The map as a JSON object, paths in order.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         // A map of strings has no way to fail.
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
     /// The content of the file at this path.
-    pub(crate) fn get(&self, path: &str) -> Option<&str> {
+    pub fn get(&self, path: &str) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 
     /// Path and content of each file, in the order of the paths.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_str()))
     }
 
     /// How many files there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The files as they are, path to content.
-    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+    pub fn files(&self) -> &BTreeMap<String, String> {
         &self.0
     }
 
     /// Whether there is no file.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -145,7 +145,7 @@ impl CodeMap {
     /// file changes nothing, and so does one for which the project has no room: it would break a cap, or lie below another
     /// file. A path that differs from a file's only in case means that file, which keeps its path: a model that slips does
     /// not leave two components where the imports expect one.
-    pub(crate) fn merge(&mut self, extracted: Vec<ExtractedFile>) -> Vec<FileChange> {
+    pub fn merge(&mut self, extracted: Vec<ExtractedFile>) -> Vec<FileChange> {
         let mut room = Room::new(&self.0);
         let mut before: HashMap<String, Option<String>> = HashMap::new();
         let mut changes: Vec<FileChange> = Vec::new();

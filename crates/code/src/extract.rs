@@ -29,7 +29,7 @@ use std::collections::HashSet;
 
 /// A file as an answer gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExtractedFile {
+pub struct ExtractedFile {
     /// Passes [`safe_path`].
     pub path: String,
     /// As written, with the answer's line ends.
@@ -40,14 +40,14 @@ pub(crate) struct ExtractedFile {
 
 /// Reads the files of an answer that the model ended by itself, in their order. A path may come more than once; the last
 /// complete one is meant.
-pub(crate) fn extract(answer: &str) -> Vec<ExtractedFile> {
+pub fn extract(answer: &str) -> Vec<ExtractedFile> {
     read(answer, Ending::Finished)
 }
 
 /// Reads the files of an answer that broke off, by a lost connection or at the limit of tokens. Differs from [`extract`] in
 /// that nothing which more text could change is believed: a fence in a last line without an end closes nothing. So no cut,
 /// wherever it falls, makes a file complete with content that the whole answer would not give.
-pub(crate) fn extract_interrupted(answer: &str) -> Vec<ExtractedFile> {
+pub fn extract_interrupted(answer: &str) -> Vec<ExtractedFile> {
     read(answer, Ending::Cut)
 }
 

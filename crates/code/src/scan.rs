@@ -250,7 +250,7 @@ pub(super) mod work {
         BYTES.with(|total| total.set(total.get() + bytes));
     }
 
-    pub(in crate::code) fn take() -> usize {
+    pub(crate) fn take() -> usize {
         BYTES.with(Cell::take)
     }
 }

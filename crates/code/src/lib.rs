@@ -13,7 +13,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use extract::{ExtractedFile, extract, extract_interrupted};
-pub(crate) use fenced::fenced;
-pub(crate) use map::{CodeMap, FileChange, FileStatus};
-pub(crate) use path::safe_path;
+pub use extract::{ExtractedFile, extract, extract_interrupted};
+pub use fenced::fenced;
+pub use map::{CodeMap, FileChange, FileStatus};
+pub use path::safe_path;

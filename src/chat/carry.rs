@@ -17,7 +17,6 @@ use hatch_code::{ExtractedFile, FileChange};
 use crate::{
     accounts::quotas::Taken,
     error::Error,
-    http::sse,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -27,10 +26,11 @@ use crate::{
     redact,
     settings::ChatFormat,
     store::{Database, Statement, projects},
-    upstream::anthropic::{
-        events::{Decoder, Message},
-        models,
-    },
+    upstream::anthropic::models,
+};
+use hatch_wire::{
+    anthropic::Message,
+    sse::{self, Decoder},
 };
 
 /// Tries to save an answer. Each one that fails found a busy database, or

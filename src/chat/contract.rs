@@ -10,8 +10,8 @@ use crate::{
     error::Error,
     openapi::{Answer, Id, Operation, Room, Time},
     store::projects::contract::Project,
-    upstream::anthropic::events::Usage,
 };
+use hatch_wire::anthropic::Usage;
 
 /// A message of the conversation.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{Exchange, sse},
+    http::Exchange,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -19,7 +19,10 @@ use crate::{
     },
     settings::ChatFormat,
     store::Database,
-    upstream::anthropic::events::{Message, Usage},
+};
+use hatch_wire::{
+    anthropic::{Message, Usage},
+    sse,
 };
 
 const LOOK_MS: u64 = 500;

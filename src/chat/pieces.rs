@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 use serde_json::json;
 
-use crate::{
-    http::sse,
-    platform::pump::Rewrite,
-    upstream::anthropic::events::{Decoder, Message},
+use crate::platform::pump::Rewrite;
+use hatch_wire::{
+    anthropic::Message,
+    sse::{self, Decoder},
 };
 
 /// The most bytes of a piece's text as JSON has it; the event around it has 20 more.

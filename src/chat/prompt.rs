@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use hatch_code::{CodeMap, fenced};
 
-use crate::upstream::anthropic::{Prompt, Turn};
+use hatch_wire::anthropic::request::{Prompt, Turn};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.

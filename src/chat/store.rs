@@ -4,15 +4,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::turn::Turn;
-use crate::{
-    store::{
-        Statement, page,
-        page::Page,
-        projects::{self, rfc3339},
-        sql,
-    },
-    upstream::anthropic::events::{Message, Usage},
+use crate::store::{
+    Statement, page,
+    page::Page,
+    projects::{self, rfc3339},
+    sql,
 };
+use hatch_wire::anthropic::{Message, Usage};
 
 /// How long a turn may be silent before it counts as lost. One that is carried
 /// writes `alive_at` every three seconds, whether anything comes or not, until

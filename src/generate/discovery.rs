@@ -16,11 +16,12 @@ use crate::{
     jobs::Outcome,
     settings::{Search, Settings},
     upstream::{
-        anthropic::{complete::Question, events::Usage},
+        anthropic::complete::Question,
         search::{self, Hit},
         web::{self, Page},
     },
 };
+use hatch_wire::anthropic::Usage;
 
 /// Results of each search.
 const RESULTS: usize = 8;

@@ -15,11 +15,9 @@ use crate::{
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
-    upstream::anthropic::{
-        complete::{Completion, Question, complete_telling},
-        events::Usage,
-    },
+    upstream::anthropic::complete::{Completion, Question, complete_telling},
 };
+use hatch_wire::anthropic::Usage;
 
 pub(crate) const KIND: Kind = Kind {
     name: "generate",

@@ -10,7 +10,6 @@ pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod progress;
 pub(crate) mod route;
-pub(crate) mod sse;
 mod trace;
 
 use std::rc::Rc;

@@ -12,7 +12,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, sse},
+    http::Exchange,
     jobs,
     platform::{
         clock::{now_ms, sleep},
@@ -21,6 +21,7 @@ use crate::{
     },
     store::{Database, Statement},
 };
+use hatch_wire::sse;
 
 /// The id of the last event: whoever has it has everything.
 const END: &str = "end";

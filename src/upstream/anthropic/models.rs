@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::events::{Message, Usage};
+use hatch_wire::anthropic::{Message, Usage};
 
 /// How a model is told to think, for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,5 +237,16 @@ mod tests {
         assert_eq!(max_tokens("claude-haiku-4-5-20251001"), 32_000);
         assert_eq!(max_tokens("claude-haiku-4-5-preview"), 8_192);
         assert_eq!(thinking("claude-sonnet-5"), None);
+    }
+
+    #[test]
+    fn no_model_gets_a_setting_that_it_refuses() {
+        let kind = |model| thinking(model).map(|thinking| thinking["type"].clone());
+        assert_eq!(kind("claude-sonnet-5-5"), Some(json!("between_tools")));
+        assert_eq!(
+            thinking("claude-opus-5-5").map(|thinking| thinking["display"].clone()),
+            Some(json!("summarized"))
+        );
+        assert_eq!(thinking("claude-haiku-4-5"), None);
     }
 }

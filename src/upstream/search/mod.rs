@@ -4,15 +4,12 @@ mod brave;
 mod claude;
 mod google;
 
-use super::{
-    anthropic::{complete::Failed, events::Usage},
-    download,
-    web::text,
-};
+use super::{anthropic::complete::Failed, download, web::text};
 use crate::{
     error::Error,
     settings::{Search, Settings},
 };
+use hatch_wire::anthropic::Usage;
 
 /// The longest query: engines take 400 characters and 50 words.
 const MOST_CHARS: usize = 300;

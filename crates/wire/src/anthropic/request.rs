@@ -2,32 +2,30 @@
 
 use serde_json::{Value, json};
 
-use super::models;
-
 /// One earlier turn's side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Turn {
+pub struct Turn {
     /// `user` or `assistant`.
-    pub(crate) role: String,
-    pub(crate) content: String,
+    pub role: String,
+    pub content: String,
 }
 
 /// What Claude is asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Prompt {
-    pub(crate) model: String,
+pub struct Prompt {
+    pub model: String,
     /// Who Claude is here; the same in every request, so it is cached.
-    pub(crate) system: String,
+    pub system: String,
     /// What there is already; cached until it changes. May be empty.
-    pub(crate) context: String,
+    pub context: String,
     /// Oldest first, beginning with a user's.
-    pub(crate) history: Vec<Turn>,
-    pub(crate) message: String,
+    pub history: Vec<Turn>,
+    pub message: String,
 }
 
-/// The request. Three cache marks of the four allowed: after the
+/// The request, with what its model takes. Three cache marks of the four allowed: after the
 /// system prompt, after the context, after the newest message.
-pub(super) fn body(prompt: &Prompt) -> Value {
+pub fn body(prompt: &Prompt, max_tokens: u32, thinking: Option<Value>) -> Value {
     let mut system = vec![cached(&prompt.system)];
     if !prompt.context.is_empty() {
         system.push(cached(&prompt.context));
@@ -37,12 +35,12 @@ pub(super) fn body(prompt: &Prompt) -> Value {
     messages.push(json!({ "role": "user", "content": [cached(&prompt.message)] }));
     let mut body = json!({
         "model": prompt.model,
-        "max_tokens": models::max_tokens(&prompt.model),
+        "max_tokens": max_tokens,
         "stream": true,
         "system": system,
         "messages": messages,
     });
-    if let (Some(thinking), Some(body)) = (models::thinking(&prompt.model), body.as_object_mut()) {
+    if let (Some(thinking), Some(body)) = (thinking, body.as_object_mut()) {
         body.insert("thinking".to_owned(), thinking);
     }
     body
@@ -56,21 +54,21 @@ fn cached(text: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn prompt(model: &str, context: &str) -> Value {
+    fn prompt(context: &str) -> Value {
         let turn = |role: &str| Turn { role: role.to_owned(), content: "…".to_owned() };
         let prompt = Prompt {
-            model: model.to_owned(),
+            model: "claude-sonnet-5-5".to_owned(),
             system: "You build apps.".to_owned(),
             context: context.to_owned(),
             history: vec![turn("user"), turn("assistant")],
             message: "A clock".to_owned(),
         };
-        body(&prompt)
+        body(&prompt, 8_192, None)
     }
 
     #[test]
     fn the_system_prompt_and_the_context_come_first_and_are_marked() {
-        let body = prompt("claude-sonnet-5-5", "index.html: …");
+        let body = prompt("index.html: …");
         assert_eq!(body["system"][1]["text"], "index.html: …");
         assert_eq!(body["system"][1]["cache_control"]["type"], "ephemeral");
         assert_eq!(body["messages"].as_array().unwrap().len(), 3);
@@ -79,16 +77,13 @@ mod tests {
 
     #[test]
     fn an_empty_context_makes_no_empty_block() {
-        assert_eq!(prompt("claude-sonnet-5-5", "")["system"].as_array().unwrap().len(), 1);
+        assert_eq!(prompt("")["system"].as_array().unwrap().len(), 1);
     }
 
     #[test]
-    fn no_model_gets_a_setting_that_it_refuses() {
-        assert_eq!(prompt("claude-sonnet-5-5", "")["thinking"]["type"], "between_tools");
-        assert_eq!(prompt("claude-opus-5-5", "")["thinking"]["display"], "summarized");
-        assert_eq!(prompt("claude-haiku-4-5", "").get("thinking"), None);
-        for model in ["claude-sonnet-5-5", "claude-opus-5-5", "anything"] {
-            assert_eq!(prompt(model, "").get("temperature"), None);
-        }
+    fn no_setting_is_sent_that_a_model_may_refuse() {
+        let body = prompt("");
+        let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["max_tokens", "messages", "model", "stream", "system"]);
     }
 }

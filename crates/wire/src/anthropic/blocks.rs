@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::events::Decoder;
+use crate::sse::Decoder;
 
 /// A page that the API's web search has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SearchResult {
-    pub(crate) url: String,
-    pub(crate) title: String,
+pub struct SearchResult {
+    pub url: String,
+    pub title: String,
 }
 
 /// The content of the message that a stream's bytes tell. Blocks of unknown
 /// types stay as they began.
-pub(super) fn content(stream: &[u8]) -> Vec<Value> {
+pub fn content(stream: &[u8]) -> Vec<Value> {
     let mut blocks: BTreeMap<u64, Block> = BTreeMap::new();
     let mut decoder = Decoder::default();
     decoder.push(stream, |data| {
@@ -29,7 +29,7 @@ pub(super) fn content(stream: &[u8]) -> Vec<Value> {
 
 /// What `web_search_tool_result` blocks have found, in order. A search that
 /// failed has an error object there instead, and so nothing.
-pub(super) fn search_results(content: &[Value]) -> Vec<SearchResult> {
+pub fn search_results(content: &[Value]) -> Vec<SearchResult> {
     let of_type = |value: &&Value, name: &str| {
         value.get("type").and_then(Value::as_str).is_some_and(|kind| kind == name)
     };

@@ -1,25 +1,26 @@
-//! Claude's event stream, read: server-sent events (WHATWG HTML, 9.2) into
-//! the message that they tell. Pure; any chunking gives the same message.
+//! Claude's event stream, read into the message that it tells.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::sse::Decoder;
+
 /// Tokens of an answer, as the API counts them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
-pub(crate) struct Usage {
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-    pub(crate) cache_creation_input_tokens: u64,
-    pub(crate) cache_read_input_tokens: u64,
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cache_creation_input_tokens: u64,
+    pub cache_read_input_tokens: u64,
 }
 
 impl Usage {
     /// All that was read, whether from the cache or not.
-    pub(crate) fn read_tokens(&self) -> u64 {
+    pub fn read_tokens(&self) -> u64 {
         self.input_tokens
             .saturating_add(self.cache_creation_input_tokens)
             .saturating_add(self.cache_read_input_tokens)
@@ -37,27 +38,27 @@ impl std::ops::AddAssign<&Self> for Usage {
 
 /// A message while it arrives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// All text blocks, in order. Thinking is not text.
-    pub(crate) text: String,
-    pub(crate) model: Option<String>,
+    pub text: String,
+    pub model: Option<String>,
     /// The last counts seen; they are cumulative.
-    pub(crate) usage: Usage,
+    pub usage: Usage,
     /// Searches that the API made on the web, which are paid by the piece.
-    pub(crate) web_searches: u64,
+    pub web_searches: u64,
     /// Why the model stopped.
     stop_reason: Option<String>,
     /// `message_stop` has come: nothing is missing.
-    pub(crate) stopped: bool,
+    pub stopped: bool,
     /// The type of an error that came in the stream.
-    pub(crate) error: Option<&'static str>,
+    pub error: Option<&'static str>,
 }
 
 impl Message {
     /// The message that a stream's bytes tell, as far as they go. A last event
     /// without its blank line adds its text, for nothing that came is lost;
     /// but it does not end the message, for it looks the same as a cut.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         let mut message = Self::default();
         let mut decoder = Decoder::default();
         decoder.push(bytes, |data| {
@@ -71,35 +72,35 @@ impl Message {
     }
 
     /// A message that was kept: whole, or as far as it had come.
-    pub(crate) fn kept(text: String, model: Option<String>, usage: Usage, is_complete: bool) -> Self {
+    pub fn kept(text: String, model: Option<String>, usage: Usage, is_complete: bool) -> Self {
         Self { text, model, usage, stopped: is_complete, ..Self::default() }
     }
 
     /// All of the answer has come, and no error.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.stopped && self.error.is_none()
     }
 
     /// The model stopped because it might not say more, in the middle of
     /// whatever it was saying.
-    pub(crate) fn ran_out(&self) -> bool {
+    pub fn ran_out(&self) -> bool {
         matches!(self.stop_reason.as_deref(), Some("max_tokens" | "model_context_window_exceeded"))
     }
 
     /// The API wants to be asked to go on with what it has said so far.
-    pub(crate) fn is_paused(&self) -> bool {
+    pub fn is_paused(&self) -> bool {
         self.stop_reason.as_deref() == Some("pause_turn")
     }
 
     /// The model broke off because it will not answer. The API asks that what
     /// it had said until then is not used.
-    pub(crate) fn was_refused(&self) -> bool {
+    pub fn was_refused(&self) -> bool {
         self.stop_reason.as_deref() == Some("refusal")
     }
 
     /// Takes in one event's data; answers with the text that it adds. Events
     /// of unknown types are passed over, as the API asks of its clients.
-    pub(crate) fn observe(&mut self, data: &str) -> Option<String> {
+    pub fn observe(&mut self, data: &str) -> Option<String> {
         if let Some(text) = TextDelta::of(data) {
             // SQLite would cut the text at U+0000.
             self.text.extend(text.split('\0'));
@@ -186,12 +187,12 @@ const ERRORS: &[(&str, u16)] = &[
 const UNKNOWN: &str = "unknown_error";
 
 /// The `error.type` of an error body.
-pub(crate) fn error_type(body: &str) -> &'static str {
+pub fn error_type(body: &str) -> &'static str {
     serde_json::from_str(body).map_or(UNKNOWN, |body| kind_of(&body))
 }
 
 /// The HTTP status that the API gives an error of this type.
-pub(crate) fn error_status(kind: &str) -> u16 {
+pub fn error_status(kind: &str) -> u16 {
     ERRORS.iter().find(|(known, _)| *known == kind).map_or(500, |(_, status)| *status)
 }
 
@@ -201,71 +202,9 @@ fn kind_of(error: &Value) -> &'static str {
 }
 
 /// The type of the error that a stream begins with, if it begins with one.
-pub(crate) fn leading_error(first: &[u8]) -> Option<&'static str> {
+pub fn leading_error(first: &[u8]) -> Option<&'static str> {
     let name = first.strip_prefix(b"event:")?.trim_ascii_start();
     name.starts_with(b"error").then(|| Message::of(first).error.unwrap_or(UNKNOWN))
-}
-
-/// Server-sent events, decoded from bytes in any chunks.
-#[derive(Debug, Default)]
-pub(crate) struct Decoder {
-    /// The line that has not ended yet.
-    line: Vec<u8>,
-    /// The data of the event that has not ended yet.
-    data: String,
-    has_data: bool,
-    /// The last byte was a CR, which a LF may still belong to.
-    after_cr: bool,
-}
-
-impl Decoder {
-    /// Takes the next bytes; `event` gets the data of each event they end.
-    pub(crate) fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) {
-        let mut rest = bytes;
-        while let Some((&first, tail)) = rest.split_first() {
-            if std::mem::take(&mut self.after_cr) && first == b'\n' {
-                rest = tail;
-                continue;
-            }
-            let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
-            let (line, ended) = rest.split_at(end.unwrap_or(rest.len()));
-            self.line.extend_from_slice(line);
-            let Some((&ending, after)) = ended.split_first() else { return };
-            self.after_cr = ending == b'\r';
-            rest = after;
-            self.end_line(&mut event);
-        }
-    }
-
-    /// The stream has ended: an event without its blank line still counts.
-    pub(crate) fn finish(mut self, mut event: impl FnMut(&str)) {
-        if !self.line.is_empty() {
-            self.end_line(&mut event);
-        }
-        self.dispatch(&mut event);
-    }
-
-    fn end_line(&mut self, event: &mut impl FnMut(&str)) {
-        if self.line.is_empty() {
-            return self.dispatch(event);
-        }
-        if let Some(value) = self.line.strip_prefix(b"data:") {
-            let value = value.strip_prefix(b" ").unwrap_or(value);
-            if self.has_data {
-                self.data.push('\n');
-            }
-            self.data.push_str(&String::from_utf8_lossy(value));
-            self.has_data = true;
-        }
-        self.line.clear();
-    }
-
-    fn dispatch(&mut self, event: &mut impl FnMut(&str)) {
-        if std::mem::take(&mut self.has_data) {
-            event(&self.data);
-            self.data.clear();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     error::Error,
     http::{Exchange, body, page},
     platform::{clock::now_ms, response::Response},
-    store::{Rows, sealing},
+    store::{Rows, page::MAX_LIMIT, sealing},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");

@@ -4,10 +4,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use hatch_code::CodeMap;
 use serde::{Deserialize, Serialize};
 use worker::Env;
-
-use hatch_code::CodeMap;
 
 use crate::{
     error::Error,

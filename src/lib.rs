@@ -17,6 +17,7 @@ mod error;
 mod fleet;
 mod generate;
 mod http;
+mod identity;
 mod jobs;
 mod metrics;
 #[cfg(test)]

@@ -5,9 +5,10 @@ mod clouds;
 use std::{cell::RefCell, rc::Rc};
 
 use ed25519_dalek::SigningKey;
+use hatch_tokens::{concordium::address::Account, stack_auth::Project};
 use worker::Env;
 
-use crate::{accounts::StackAuthProject, error::Error, upstream::concordium::address::Account};
+use crate::error::Error;
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
@@ -125,7 +126,7 @@ pub(crate) struct Concordium {
 /// Whose access tokens are those of our users.
 #[derive(Debug)]
 pub(crate) struct StackAuth {
-    pub(crate) project: StackAuthProject,
+    pub(crate) project: Project,
 }
 
 /// How much a user may in a day; none is as much as they like.
@@ -439,7 +440,7 @@ fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>,
     let base = base_url(&var, "STACK_AUTH_URL", STACK_AUTH_URL)?;
     // Stack Auth is taking another name; its tokens may say either.
     let aliases: &[&str] = if base == STACK_AUTH_URL { &["https://api.hexclave.com"] } else { &[] };
-    Ok(Some(StackAuth { project: StackAuthProject::new(&base, aliases, &id) }))
+    Ok(Some(StackAuth { project: Project::new(&base, aliases, &id) }))
 }
 
 const STACK_AUTH_URL: &str = "https://api.stack-auth.com";

@@ -10,7 +10,6 @@ mod chain;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-
 use worker::Env;
 
 use crate::{

@@ -6,17 +6,20 @@
 
 use std::cell::RefCell;
 
+use hatch_code::{ExtractedFile, FileChange};
+use hatch_wire::{
+    anthropic::Message,
+    sse::{self, Decoder},
+};
 use serde_json::json;
 
 use super::{
     pieces, store,
     turn::{Base, Turn},
 };
-use hatch_code::{ExtractedFile, FileChange};
-
 use crate::{
-    accounts::quotas::Taken,
     error::Error,
+    identity::quotas::Taken,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -27,10 +30,6 @@ use crate::{
     settings::ChatFormat,
     store::{Database, Statement, projects},
     upstream::anthropic::models,
-};
-use hatch_wire::{
-    anthropic::Message,
-    sse::{self, Decoder},
 };
 
 /// Tries to save an answer. Each one that fails found a busy database, or

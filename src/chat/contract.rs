@@ -1,17 +1,17 @@
 //! What the chat takes and answers.
 
+use hatch_wire::anthropic::Usage;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{NOT_FOUND, NewMessage};
 use crate::{
-    accounts::quotas::{self, Quota},
     error::Error,
+    identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time},
     store::projects::contract::Project,
 };
-use hatch_wire::anthropic::Usage;
 
 /// A message of the conversation.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -1,6 +1,10 @@
 //! A turn that is answered already, told to one more client: from the database,
 //! which the Worker that carries it keeps up to date, and on until its end.
 
+use hatch_wire::{
+    anthropic::{Message, Usage},
+    sse,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -19,10 +23,6 @@ use crate::{
     },
     settings::ChatFormat,
     store::Database,
-};
-use hatch_wire::{
-    anthropic::{Message, Usage},
-    sse,
 };
 
 const LOOK_MS: u64 = 500;

@@ -26,9 +26,9 @@ use self::{
     turn::Turn,
 };
 use crate::{
-    accounts::quotas::{self, Quota, Taken},
     error::Error,
     http::{Exchange, body, page},
+    identity::quotas::{self, Quota, Taken},
     platform::{
         clock::{now_ms, with_ticks},
         log,

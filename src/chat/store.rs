@@ -1,5 +1,6 @@
 //! SQL of the chat room.
 
+use hatch_wire::anthropic::{Message, Usage};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use crate::store::{
     projects::{self, rfc3339},
     sql,
 };
-use hatch_wire::anthropic::{Message, Usage};
 
 /// How long a turn may be silent before it counts as lost. One that is carried
 /// writes `alive_at` every three seconds, whether anything comes or not, until

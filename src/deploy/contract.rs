@@ -10,9 +10,9 @@ use super::{
     targets::{self, Target},
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     clouds::{Cloud, contract::with_credentials, take_down::credentials_needed},
     error::Error,
+    identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time, Url},
     store::projects::contract::Project,
 };

@@ -1,9 +1,8 @@
 //! What a hosted app is made of and called.
 
+use hatch_code::CodeMap;
 use serde::Serialize;
 use worker::Env;
-
-use hatch_code::CodeMap;
 
 use crate::{compile, error::Error, http::conditional};
 

@@ -9,9 +9,9 @@ use super::{
     store,
 };
 use crate::{
-    accounts::{self, Credential, Scope, User},
     error::Error,
     http::{Exchange, body, page},
+    identity::{self, Credential, Scope, User},
     platform::{clock::now_ms, response::Response},
     store::{Rows, page::MAX_LIMIT, sealing},
 };
@@ -65,7 +65,7 @@ async fn may_create_for(exchange: &Exchange, user: &User, creator: &str) -> Resu
     if user.credential == Credential::LocalDeveloper || user.scopes.contains(Scope::FleetDeploy) {
         return Ok(());
     }
-    if accounts::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
+    if identity::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
         return Ok(());
     }
     Err(not_your_wallet())

@@ -20,13 +20,14 @@ mod store;
 mod window;
 pub(crate) mod workers;
 
+use hatch_tokens::wallet::Address;
 use serde::Deserialize;
 use worker::Env;
 
 use crate::{
-    accounts::{Address, Scope},
     error::Error,
     http::{Exchange, caller::Caller},
+    identity::Scope,
     platform::{clock::now_ms, log},
     store::Database,
 };

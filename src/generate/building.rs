@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use hatch_code::{CodeMap, FileStatus};
 use serde_json::Value;
 
 use super::{
@@ -15,8 +16,6 @@ use super::{
     store::{self, Startup},
     verify::{self, Problem},
 };
-use hatch_code::{CodeMap, FileStatus};
-
 use crate::{
     compile::{self, Diagnostic},
     error::Error,

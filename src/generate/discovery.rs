@@ -3,6 +3,7 @@
 //! is tried again.
 
 use futures::future::join_all;
+use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -21,7 +22,6 @@ use crate::{
         web::{self, Page},
     },
 };
-use hatch_wire::anthropic::Usage;
 
 /// Results of each search.
 const RESULTS: usize = 8;

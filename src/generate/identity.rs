@@ -9,6 +9,7 @@
 //! others draw lots for when to sign anew, among the more the oftener they
 //! have lost.
 
+use hatch_tokens::concordium::transaction::Signed;
 use serde::{Deserialize, Serialize};
 
 use super::{job::Work, proof::Proof, steps::Step, store};
@@ -18,7 +19,7 @@ use crate::{
     platform::{clock::now_ms, random},
     settings::{Registrar, Settings},
     store::Statement,
-    upstream::concordium::{self, Sent, Status, Verdict, transaction::Signed},
+    upstream::concordium::{self, Sent, Status, Verdict},
 };
 
 /// Attempts with a service; from then on it goes without.

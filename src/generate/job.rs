@@ -3,21 +3,22 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use hatch_wire::anthropic::Usage;
+
 use super::{
     building, discovery, identity, marketing, packaging,
     steps::Step,
     store::{self, Startup},
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     error::Error,
+    identity::quotas::{self, Quota},
     jobs::{self, Job, Kind, Outcome, Policy, Workshop},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
     upstream::anthropic::complete::{Completion, Question, complete_telling},
 };
-use hatch_wire::anthropic::Usage;
 
 pub(crate) const KIND: Kind = Kind {
     name: "generate",

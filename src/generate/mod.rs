@@ -34,9 +34,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    accounts::quotas::{self, Quota},
     error::{Error, Exceeded},
-    http::{Exchange, body, conditional, page, progress, progress::Subject},
+    http::{
+        Exchange, body, conditional, page,
+        progress::{self, Subject},
+    },
+    identity::quotas::{self, Quota},
     jobs,
     platform::{
         clock::now_ms,

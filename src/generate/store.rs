@@ -1,11 +1,10 @@
 //! SQL of the generate room. What a step writes counts only while its job
 //! runs: one that was cancelled meanwhile has nobody's writes.
 
+use hatch_code::CodeMap;
 use serde::Deserialize;
 
 use super::{States, competitors::Competitor};
-use hatch_code::CodeMap;
-
 use crate::{
     error::Error,
     jobs::store::guard,

@@ -3,13 +3,12 @@
 use std::fmt;
 
 use garde::Validate;
+use hatch_code::CodeMap;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
-
-use hatch_code::CodeMap;
 
 use crate::{
     error::{Error, Violation},

@@ -1,7 +1,7 @@
 //! How often one may call: the Rate Limiting binding, per address and per
 //! user. It counts in each of Cloudflare's places by itself and is meant to
 //! stop floods; what must be exact is counted in the database
-//! ([`crate::accounts::quotas`]).
+//! ([`crate::identity::quotas`]).
 
 use std::net::Ipv6Addr;
 

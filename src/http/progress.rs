@@ -6,6 +6,7 @@
 //! which it connects again, unless it was closed. So nothing ends a stream
 //! early that can be waited out, and whoever comes back for more gets 204.
 
+use hatch_wire::sse;
 use serde::Deserialize;
 use serde_json::Value;
 use worker::Env;
@@ -21,7 +22,6 @@ use crate::{
     },
     store::{Database, Statement},
 };
-use hatch_wire::sse;
 
 /// The id of the last event: whoever has it has everything.
 const END: &str = "end";

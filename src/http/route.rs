@@ -33,7 +33,7 @@ macro_rules! routes {
             method: stringify!($method),
             pattern: $pattern,
             family: $crate::http::problem::Family::$family,
-            access: $crate::http::caller::Access::$access $(($crate::accounts::Scope::$scope))?,
+            access: $crate::http::caller::Access::$access $(($crate::identity::Scope::$scope))?,
             handler: |exchange| Box::pin($handler(exchange)),
         },)*)*]
     };

@@ -184,7 +184,9 @@ async fn delete_with_apps(
 ) -> Result<Response, Error> {
     let (user, id, database) = (exchange.caller.user_id()?, exchange.param("id"), exchange.database()?);
     let known = i64::try_from(apps.len()).unwrap_or_default();
-    let mut plan = take_down::plan(exchange, &database, apps).await?;
+    let mut plan =
+        take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
+            .await?;
     if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
         return Err(take_down::out_of_reach(app));
     }
@@ -198,7 +200,7 @@ async fn delete_with_apps(
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     match database.batch_all(batch).await {
         Ok(_) => {
-            plan.send(exchange);
+            plan.send(&exchange.env, &exchange.background);
             Ok(Response::empty(204))
         }
         Err(error) if jobs::store::refused(&error) => Err(Error::PreconditionFailed),

@@ -1,8 +1,8 @@
 //! All that is a user's, for them to take along: lists, newest first.
 
-use super::page::Page;
 use super::{
     Statement, page,
+    page::Page,
     projects::{project_json, rfc3339},
     sql,
 };

@@ -9,10 +9,10 @@ mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hatch_code::safe_path;
 use serde::{Deserialize, Serialize};
 
 use super::line::one_line;
-use hatch_code::safe_path;
 
 /// The most files of an application.
 pub(crate) const MAX_FILES: usize = 400;

@@ -4,6 +4,14 @@
 
 use std::cell::RefCell;
 
+use hatch_wire::{
+    anthropic::{
+        Message, Usage,
+        blocks::{self, SearchResult},
+        request::Prompt,
+    },
+    sse::Decoder,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -15,14 +23,6 @@ use crate::{
         pump::{Deadlines, End},
     },
     settings::Settings,
-};
-use hatch_wire::{
-    anthropic::{
-        Message, Usage,
-        blocks::{self, SearchResult},
-        request::Prompt,
-    },
-    sse::Decoder,
 };
 
 /// A consumer of a queue has a quarter of an hour; the rest of it is for what

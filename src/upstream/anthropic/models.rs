@@ -1,9 +1,8 @@
 //! What each Claude model accepts and costs. The 5.5 generation refuses
 //! settings that older ones take, so nothing is sent that is not in this table.
 
-use serde_json::{Value, json};
-
 use hatch_wire::anthropic::{Message, Usage};
+use serde_json::{Value, json};
 
 /// How a model is told to think, for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,12 +4,13 @@ mod brave;
 mod claude;
 mod google;
 
+use hatch_wire::anthropic::Usage;
+
 use super::{anthropic::complete::Failed, download, web::text};
 use crate::{
     error::Error,
     settings::{Search, Settings},
 };
-use hatch_wire::anthropic::Usage;
 
 /// The longest query: engines take 400 characters and 50 words.
 const MOST_CHARS: usize = 300;

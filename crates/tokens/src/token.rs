@@ -9,10 +9,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{error::Error, platform::random};
-
 /// Random bytes that a token is made of.
-pub(crate) const RANDOM_BYTES: usize = 32;
+pub const RANDOM_BYTES: usize = 32;
 /// Digits that hold any 32 bytes: 62^43 > 2^256.
 const RANDOM_DIGITS: usize = 43;
 /// Digits that hold any CRC-32: 62^6 > 2^32.
@@ -24,7 +22,7 @@ const LAST_USED_EVERY_MS: i64 = 5 * 60 * 1000;
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `hk_live_`: a user's program.
     ApiKey,
     /// `hs_`: a user who signed in.
@@ -47,7 +45,7 @@ impl Kind {
 
 /// Why a text is not a token of ours. Found without a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenError {
+pub enum TokenError {
     /// It begins like none of our kinds; it may still be somebody else's token, such as a JWT.
     Prefix,
     /// The prefix is ours, but what follows is not 49 digits of base62.
@@ -70,14 +68,14 @@ impl std::error::Error for TokenError {}
 
 /// A token in clear, as its holder has it. Nothing prints it but [`Token::reveal`].
 #[derive(Clone)]
-pub(crate) struct Token {
+pub struct Token {
     kind: Kind,
     text: String,
 }
 
 impl Token {
     /// A new token of `kind` from 32 bytes that are fit for secrets.
-    pub(crate) fn mint(kind: Kind, random: &[u8; RANDOM_BYTES]) -> Self {
+    pub fn mint(kind: Kind, random: &[u8; RANDOM_BYTES]) -> Self {
         let mut text = format!("{}{}", kind.prefix(), base62(random, RANDOM_DIGITS));
         let checksum = checksum(&text);
         text.push_str(&checksum);
@@ -89,7 +87,7 @@ impl Token {
     ///
     /// # Errors
     /// [`TokenError`], by what is wrong with the text.
-    pub(crate) fn parse(text: &str) -> Result<Self, TokenError> {
+    pub fn parse(text: &str) -> Result<Self, TokenError> {
         let (kind, digits) = Kind::ALL
             .into_iter()
             .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
@@ -107,23 +105,23 @@ impl Token {
         Ok(Self { kind, text: text.to_owned() })
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The token in clear: for the answer that hands it out, once, and nowhere else.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.text
     }
 
     /// What the database keeps and looks up: SHA-256 of the whole token, in lower-case hex.
-    pub(crate) fn hash(&self) -> String {
+    pub fn hash(&self) -> String {
         base16ct::lower::encode_string(&Sha256::digest(self.text.as_bytes()))
     }
 
     /// What lists show, `hk_live_…wXyZ`. The last characters are of the checksum, so they give away at most 24 of the
     /// token's 256 bits.
-    pub(crate) fn hint(&self) -> String {
+    pub fn hint(&self) -> String {
         let last = self.text.len() - SHOWN_DIGITS;
         format!("{}…{}", self.kind.prefix(), self.text.get(last..).unwrap_or_default())
     }
@@ -135,25 +133,18 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A new token from the platform's randomness.
-pub(crate) fn fresh(kind: Kind) -> Result<Token, Error> {
-    let mut secret = [0; RANDOM_BYTES];
-    random::fill(&mut secret)?;
-    Ok(Token::mint(kind, &secret))
-}
-
 /// What a token's row says of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Validity {
+pub struct Validity {
     /// When it ends by itself, in milliseconds of the Unix epoch; `None` is never.
-    pub(crate) expires_at_ms: Option<i64>,
+    pub expires_at_ms: Option<i64>,
     /// When it was ended.
-    pub(crate) revoked_at_ms: Option<i64>,
+    pub revoked_at_ms: Option<i64>,
 }
 
 /// Why a token that we gave out is good no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lapsed {
+pub enum Lapsed {
     Revoked,
     Expired,
 }
@@ -164,7 +155,7 @@ impl Validity {
     ///
     /// # Errors
     /// [`Lapsed`].
-    pub(crate) fn check(self, now_ms: i64) -> Result<(), Lapsed> {
+    pub fn check(self, now_ms: i64) -> Result<(), Lapsed> {
         if self.revoked_at_ms.is_some() {
             return Err(Lapsed::Revoked);
         }
@@ -177,7 +168,7 @@ impl Validity {
 
 /// Whether a use at `now_ms` is worth writing down, the last one written being at `last_used_ms`: at most one in five
 /// minutes is.
-pub(crate) fn is_last_used_due(last_used_ms: Option<i64>, now_ms: i64) -> bool {
+pub fn is_last_used_due(last_used_ms: Option<i64>, now_ms: i64) -> bool {
     last_used_ms.is_none_or(|last| now_ms.saturating_sub(last) >= LAST_USED_EVERY_MS)
 }
 

@@ -12,11 +12,11 @@ use sha3::{Digest as _, Keccak256};
 /// The 20 bytes of an account's address. Shown as the database keeps it, in lower case; [`Address::checksummed`] is for
 /// people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Address([u8; 20]);
+pub struct Address([u8; 20]);
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AddressError {
+pub enum AddressError {
     /// Not `0x` and 40 hexadecimal digits.
     Form,
     /// In mixed case that is not the EIP-55 checksum: mistyped.
@@ -52,7 +52,7 @@ impl FromStr for Address {
 impl Address {
     /// The address in the mixed case of EIP-55: a letter is upper case where the Keccak-256 of the lower-case digits
     /// has a nibble above 7 at its place.
-    pub(crate) fn checksummed(self) -> String {
+    pub fn checksummed(self) -> String {
         let lower = base16ct::lower::encode_string(&self.0);
         let hash = Keccak256::digest(lower.as_bytes());
         let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
@@ -81,7 +81,7 @@ impl fmt::Display for Address {
 
 /// Why a signature is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignatureError {
+pub enum SignatureError {
     /// Not `0x` and 130 hexadecimal digits (r, s, v). A contract wallet's signature often is not.
     Form,
     /// v is none of 0, 1, 27, 28.
@@ -118,7 +118,7 @@ impl std::error::Error for SignatureError {}
 ///
 /// # Errors
 /// [`SignatureError`].
-pub(crate) fn signer(message: &[u8], signature: &str) -> Result<Address, SignatureError> {
+pub fn signer(message: &[u8], signature: &str) -> Result<Address, SignatureError> {
     let digits = signature.strip_prefix("0x").ok_or(SignatureError::Form)?;
     let bytes = base16ct::mixed::decode_vec(digits).map_err(|_| SignatureError::Form)?;
     let (v, scalars) =
@@ -147,27 +147,27 @@ fn personal_message_hash(message: &[u8]) -> [u8; 32] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use k256::ecdsa::SigningKey;
     use proptest::prelude::*;
 
     use super::*;
 
     /// An account that signs in tests.
-    pub(in super::super) struct Wallet(SigningKey);
+    pub struct Wallet(SigningKey);
 
     impl Wallet {
-        pub(in super::super) fn new(seed: u8) -> Self {
+        pub fn new(seed: u8) -> Self {
             let mut secret = [1; 32];
             secret[31] = seed;
             Self(SigningKey::from_slice(&secret).unwrap())
         }
 
-        pub(in super::super) fn address(&self) -> Address {
+        pub fn address(&self) -> Address {
             Address::of(self.0.verifying_key())
         }
 
-        pub(in super::super) fn sign(&self, message: &str) -> String {
+        pub fn sign(&self, message: &str) -> String {
             let (signature, id) = self.0.sign_prehash_recoverable(&personal_message_hash(message.as_bytes()));
             hex(&signature.to_bytes(), 27 + id.to_byte())
         }

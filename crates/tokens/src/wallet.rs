@@ -8,14 +8,14 @@ use super::{ethereum, stellar};
 /// An account's address. Shown as the database keeps it: Ethereum's in lower
 /// case, Stellar's as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Address {
+pub enum Address {
     Ethereum(ethereum::Address),
     Stellar(stellar::Address),
 }
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AddressError {
+pub enum AddressError {
     /// It begins like none.
     Form,
     Ethereum(ethereum::AddressError),
@@ -59,7 +59,7 @@ impl fmt::Display for Address {
 
 /// Why a signature is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignatureError {
+pub enum SignatureError {
     Ethereum(ethereum::SignatureError),
     Stellar(stellar::SignatureError),
 }
@@ -77,7 +77,7 @@ impl std::error::Error for SignatureError {}
 
 impl Address {
     /// The address with what of a checksum it has: in EIP-55's mixed case.
-    pub(crate) fn checksummed(self) -> String {
+    pub fn checksummed(self) -> String {
         match self {
             Self::Ethereum(address) => address.checksummed(),
             Self::Stellar(address) => address.to_string(),
@@ -88,7 +88,7 @@ impl Address {
     ///
     /// # Errors
     /// [`SignatureError`] for what is no signature of anybody.
-    pub(crate) fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
+    pub fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
         match self {
             Self::Ethereum(address) => ethereum::signer(message, signature)
                 .map(|signer| signer == address)

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::address::Account;
 
 /// The most bytes that one transaction registers.
-pub(crate) const MOST_DATA: usize = 256;
+pub const MOST_DATA: usize = 256;
 
 const REGISTER_DATA: u8 = 21;
 const HEADER_BYTES: u64 = 60;
@@ -24,36 +24,36 @@ const REGISTRATION: u64 = 300;
 
 /// A signed transaction, to be kept before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Signed {
+pub struct Signed {
     /// The block item, as the wallet proxy takes it; in hex.
     hex: String,
     /// Lower-case hex; its name on chain.
-    pub(crate) hash: String,
-    pub(super) nonce: u64,
+    pub hash: String,
+    pub nonce: u64,
     /// Seconds since the epoch.
-    pub(crate) expires_s: u64,
+    pub expires_s: u64,
 }
 
 impl Signed {
     /// The block item; none when what was kept is no hex.
-    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+    pub fn bytes(&self) -> Option<Vec<u8>> {
         base16ct::lower::decode_vec(&self.hex).ok()
     }
 }
 
 /// What a transaction says beside its data.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Header {
-    pub(crate) sender: Account,
+pub struct Header {
+    pub sender: Account,
     /// The account's next sequence number.
-    pub(crate) nonce: u64,
+    pub nonce: u64,
     /// Seconds since the epoch, after which it can no longer happen.
-    pub(crate) expires_s: u64,
+    pub expires_s: u64,
 }
 
 /// Signs the registration of `data` with the account's only key; none when
 /// there is too much of it.
-pub(crate) fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<Signed> {
+pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<Signed> {
     let body = body(header, &payload(data)?)?;
     let signature = key.sign(&Sha256::digest(&body)).to_bytes();
     let mut bytes = vec![
@@ -89,7 +89,7 @@ fn body(header: &Header, payload: &[u8]) -> Option<Vec<u8>> {
 
 /// `text` in CBOR (RFC 8949), the form in which wallets show registered data;
 /// none when it is too long to be registered.
-pub(crate) fn cbor_text(text: &str) -> Option<Vec<u8>> {
+pub fn cbor_text(text: &str) -> Option<Vec<u8>> {
     const TEXT: u8 = 3 << 5;
     let length = u8::try_from(text.len()).ok()?;
     let head = if length < 24 { vec![TEXT | length] } else { vec![TEXT | 24, length] };

@@ -1,41 +1,53 @@
 //! Signature Version 4 (docs.aws.amazon.com, "AWS Signature Version 4 for API
 //! requests"). Pure: what is signed, when and with which key are handed in.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use super::Keys;
+/// A pair of keys. Whoever holds it is the account.
+pub struct Keys {
+    pub id: String,
+    pub secret: String,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
 
 /// The only algorithm that we sign with, as AWS spells it.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scope<'a> {
-    pub(super) region: &'a str,
+pub struct Scope<'a> {
+    pub region: &'a str,
     /// `ecr`, `s3`, …
-    pub(super) service: &'a str,
-    pub(super) at: DateTime<Utc>,
+    pub service: &'a str,
+    pub at: DateTime<Utc>,
 }
 
 /// A request as it is signed. Headers are in lower case, with `host` among
 /// them; a query is in clear.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'a str,
+pub struct Request<'a> {
+    pub method: &'a str,
     /// In clear. It is encoded once, as S3 wants it; for a path of plain
     /// characters that is what the other services want as well.
-    pub(super) path: &'a str,
-    pub(super) query: &'a [(&'a str, &'a str)],
-    pub(super) headers: &'a [(&'a str, &'a str)],
+    pub path: &'a str,
+    pub query: &'a [(&'a str, &'a str)],
+    pub headers: &'a [(&'a str, &'a str)],
     /// SHA-256 of the body in hex, or `UNSIGNED-PAYLOAD`.
-    pub(super) payload: &'a str,
+    pub payload: &'a str,
 }
 
 impl Scope<'_> {
     /// `x-amz-date`.
-    pub(super) fn timestamp(&self) -> String {
+    pub fn timestamp(&self) -> String {
         self.at.format("%Y%m%dT%H%M%SZ").to_string()
     }
 
@@ -46,7 +58,7 @@ impl Scope<'_> {
 }
 
 /// The `authorization` header of a request.
-pub(super) fn authorization(keys: &Keys, scope: Scope<'_>, request: &Request<'_>) -> String {
+pub fn authorization(keys: &Keys, scope: Scope<'_>, request: &Request<'_>) -> String {
     format!(
         "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={}",
         keys.id,
@@ -108,7 +120,7 @@ fn encode(text: &str) -> String {
 }
 
 /// The SHA-256 of a body in hex.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 

@@ -2,18 +2,17 @@
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
-use super::{
-    Scopes,
-    jwks::{Jwks, MAX_JWKS_BYTES},
+use hatch_tokens::{
+    jwks::{Jwks, MAX_JWKS_BYTES, VerifyingKey},
     jwks_cache::{Decision, Event, JwksCache},
     jws::Jws,
     stack_auth::Claims,
-    store,
     token::{self, Kind, Lapsed, Token, TokenError},
 };
 use sha2::{Digest as _, Sha256};
 use worker::Env;
 
+use super::{scopes::Scopes, store};
 use crate::{
     error::Error,
     platform::{
@@ -205,7 +204,7 @@ thread_local! {
 }
 
 /// The key that a token names, fetched if it is not at hand.
-async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<p256::ecdsa::VerifyingKey, Error> {
+async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<VerifyingKey, Error> {
     let patience_ms = now_ms().saturating_add(STACK_AUTH_TIMEOUT_MS.cast_signed());
     loop {
         let now = now_ms();

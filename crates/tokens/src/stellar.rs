@@ -18,11 +18,11 @@ const CHECKSUM: Crc<u16, NoTable> = Crc::<u16, NoTable>::new(&CRC_16_XMODEM);
 
 /// An account's public key. Shown as it is written everywhere: in upper case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Address([u8; 32]);
+pub struct Address([u8; 32]);
 
 /// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AddressError {
+pub enum AddressError {
     /// Not `G` and 55 of base32's letters and digits.
     Form,
     /// As it should be, but for its case.
@@ -97,7 +97,7 @@ fn digit(letter: u8) -> Option<u64> {
 
 /// The signature is not the base64 of 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SignatureError;
+pub struct SignatureError;
 
 impl fmt::Display for SignatureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +112,7 @@ impl Address {
     ///
     /// # Errors
     /// [`SignatureError`].
-    pub(crate) fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
+    pub fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
         let bytes = STANDARD.decode(signature).map_err(|_| SignatureError)?;
         let signature = Signature::from_slice(&bytes).map_err(|_| SignatureError)?;
         // Strictly: there are keys of which anybody can make signatures that a lenient check takes.
@@ -127,25 +127,25 @@ fn hash(message: &[u8]) -> [u8; 32] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use ed25519_dalek::{Signer as _, SigningKey};
     use proptest::prelude::*;
 
     use super::*;
 
     /// An account that signs in tests.
-    pub(in super::super) struct Wallet(SigningKey);
+    pub struct Wallet(SigningKey);
 
     impl Wallet {
-        pub(in super::super) fn new(seed: u8) -> Self {
+        pub fn new(seed: u8) -> Self {
             Self(SigningKey::from_bytes(&[seed; 32]))
         }
 
-        pub(in super::super) fn address(&self) -> Address {
+        pub fn address(&self) -> Address {
             Address(self.0.verifying_key().to_bytes())
         }
 
-        pub(in super::super) fn sign(&self, message: &str) -> String {
+        pub fn sign(&self, message: &str) -> String {
             STANDARD.encode(self.0.sign(&hash(message.as_bytes())).to_bytes())
         }
     }

@@ -10,11 +10,11 @@ const CHECKSUM_BYTES: usize = 4;
 
 /// An account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Account(pub(crate) [u8; 32]);
+pub struct Account(pub [u8; 32]);
 
 /// Not the address of an account, or mistyped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotAnAccount;
+pub struct NotAnAccount;
 
 impl FromStr for Account {
     type Err = NotAnAccount;

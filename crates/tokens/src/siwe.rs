@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat};
 use super::wallet::{Address, SignatureError};
 
 /// How long a challenge may be answered, and its nonce used.
-pub(crate) const LIFETIME_MS: i64 = 10 * 60 * 1000;
+pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
 /// How far a client's clock may run ahead of ours.
 const SKEW_MS: i64 = 60 * 1000;
 const MAX_MESSAGE_BYTES: usize = 4096;
@@ -25,28 +25,28 @@ const STATEMENT: &str = "Sign in to Hatch. This costs nothing and sends no trans
 
 /// A sign-in text, taken apart. Its `Display` is the text again; times come out in UTC with milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
+pub struct Message {
     /// Of the origin that asks; without it, `https`.
-    pub(crate) scheme: Option<String>,
+    pub scheme: Option<String>,
     /// The host that asks, with its port if it has one.
-    pub(crate) domain: String,
-    pub(crate) address: Address,
+    pub domain: String,
+    pub address: Address,
     /// What the signer is told.
-    pub(crate) statement: Option<String>,
-    pub(crate) uri: String,
+    pub statement: Option<String>,
+    pub uri: String,
     /// By EIP-155, of an address on Ethereum; a Stellar address has none.
-    pub(crate) chain_id: Option<u64>,
-    pub(crate) nonce: String,
-    pub(crate) issued_at_ms: i64,
-    pub(crate) expires_at_ms: Option<i64>,
-    pub(crate) not_before_ms: Option<i64>,
-    pub(crate) request_id: Option<String>,
-    pub(crate) resources: Vec<String>,
+    pub chain_id: Option<u64>,
+    pub nonce: String,
+    pub issued_at_ms: i64,
+    pub expires_at_ms: Option<i64>,
+    pub not_before_ms: Option<i64>,
+    pub request_id: Option<String>,
+    pub resources: Vec<String>,
 }
 
 /// The line for which a text is no sign-in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     TooLong,
     Domain,
     Address,
@@ -97,7 +97,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Malformed`], by the first line that is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > MAX_MESSAGE_BYTES {
             return Err(Malformed::TooLong);
         }
@@ -294,22 +294,22 @@ fn rfc3339(ms: i64) -> String {
 
 /// What we ask a wallet to sign.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Challenge<'a> {
+pub struct Challenge<'a> {
     /// The host that asks, one of [`Expectation::domains`].
-    pub(crate) domain: &'a str,
+    pub domain: &'a str,
     /// What is signed in to, on one of [`Expectation::domains`].
-    pub(crate) uri: &'a str,
-    pub(crate) address: Address,
+    pub uri: &'a str,
+    pub address: Address,
     /// For an address on Ethereum.
-    pub(crate) chain_id: Option<u64>,
+    pub chain_id: Option<u64>,
     /// From [`nonce`], and kept until used.
-    pub(crate) nonce: &'a str,
-    pub(crate) now_ms: i64,
+    pub nonce: &'a str,
+    pub now_ms: i64,
 }
 
 impl Challenge<'_> {
     /// The message whose text is to be signed as it is; it ends with its nonce.
-    pub(crate) fn message(&self) -> Message {
+    pub fn message(&self) -> Message {
         Message {
             scheme: None,
             domain: self.domain.to_owned(),
@@ -328,23 +328,23 @@ impl Challenge<'_> {
 }
 
 /// A nonce of 32 letters and digits from 16 random bytes.
-pub(crate) fn nonce(random: &[u8; 16]) -> String {
+pub fn nonce(random: &[u8; 16]) -> String {
     base16ct::lower::encode_string(random)
 }
 
 /// What a sign-in must say to be one to us, now.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Expectation<'a> {
+pub struct Expectation<'a> {
     /// Our hosts, with port, as browsers write them: `hatch.sh`, `localhost:8787`.
-    pub(crate) domains: &'a [String],
+    pub domains: &'a [String],
     /// Chains by their id of EIP-155.
-    pub(crate) chain_ids: &'a [u64],
-    pub(crate) now_ms: i64,
+    pub chain_ids: &'a [u64],
+    pub now_ms: i64,
 }
 
 /// Why somebody is not signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     Malformed(Malformed),
     /// Made for another site: this is how a phished signature looks.
     Domain,
@@ -386,7 +386,7 @@ impl std::error::Error for Refusal {}
 ///
 /// # Errors
 /// [`Refusal`]: the text is judged before the signature.
-pub(crate) fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
+pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
     let message = Message::parse(text).map_err(Refusal::Malformed)?;
     expected.check(&message)?;
     match message.address.has_signed(text.as_bytes(), signature) {

@@ -21,7 +21,7 @@ const MAX_KID_BYTES: usize = 128;
 
 /// Why a text is not a token with a good signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JwsError {
+pub enum JwsError {
     /// More than 8 KB.
     TooLong,
     /// Not three parts of base64url without padding, the first and second being JSON objects.
@@ -62,7 +62,7 @@ impl std::error::Error for JwsError {}
 
 /// A token whose form is good and whose signature is still to be checked.
 #[derive(Debug)]
-pub(crate) struct Jws<'a> {
+pub struct Jws<'a> {
     kid: String,
     /// Header and payload as they came: what is signed.
     signed: &'a str,
@@ -75,7 +75,7 @@ impl<'a> Jws<'a> {
     ///
     /// # Errors
     /// [`JwsError`], never [`JwsError::Signature`].
-    pub(crate) fn decode(token: &'a str) -> Result<Self, JwsError> {
+    pub fn decode(token: &'a str) -> Result<Self, JwsError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(JwsError::TooLong);
         }
@@ -88,7 +88,7 @@ impl<'a> Jws<'a> {
     }
 
     /// Which key the token says it was signed with.
-    pub(crate) fn kid(&self) -> &str {
+    pub fn kid(&self) -> &str {
         &self.kid
     }
 
@@ -99,7 +99,7 @@ impl<'a> Jws<'a> {
     ///
     /// # Errors
     /// [`JwsError::Signature`]; then [`JwsError::Form`] and [`JwsError::DuplicateKey`] of the payload.
-    pub(crate) fn verify(&self, key: &VerifyingKey) -> Result<Map<String, Value>, JwsError> {
+    pub fn verify(&self, key: &VerifyingKey) -> Result<Map<String, Value>, JwsError> {
         key.verify(self.signed.as_bytes(), &self.signature).map_err(|_| JwsError::Signature)?;
         object(self.payload)
     }
@@ -165,29 +165,29 @@ impl<'de> Deserialize<'de> for Entries {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use p256::ecdsa::{SigningKey, signature::Signer as _};
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
-    pub(in super::super) fn key(seed: u8) -> SigningKey {
+    pub fn key(seed: u8) -> SigningKey {
         SigningKey::from_slice(&[seed; 32]).unwrap()
     }
 
-    pub(in super::super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+    pub fn encode(bytes: impl AsRef<[u8]>) -> String {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// A token with exactly these texts, signed.
-    pub(in super::super) fn token(header: &str, payload: &str, key: &SigningKey) -> String {
+    pub fn token(header: &str, payload: &str, key: &SigningKey) -> String {
         let signed = format!("{}.{}", encode(header), encode(payload));
         let signature: Signature = key.sign(signed.as_bytes());
         format!("{signed}.{}", encode(signature.to_bytes()))
     }
 
-    pub(in super::super) const HEADER: &str = r#"{"alg":"ES256","kid":"k1"}"#;
+    pub const HEADER: &str = r#"{"alg":"ES256","kid":"k1"}"#;
 
     fn decode_error(token: &str) -> JwsError {
         Jws::decode(token).unwrap_err()

@@ -25,7 +25,7 @@ const COLD_PAUSE_MS: u64 = 5 * 1000;
 
 /// The keys at hand and the last fetch.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct JwksCache {
+pub struct JwksCache {
     held: Option<Held>,
     attempt: Option<Attempt>,
 }
@@ -51,7 +51,7 @@ enum Outcome {
 
 /// What happens to a fetch.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub enum Event {
     Started,
     /// It gave this set. Also tells of a set from elsewhere (KV), with the time at which that was fetched.
     Fetched(Jwks),
@@ -61,7 +61,7 @@ pub(crate) enum Event {
 
 /// What to do about a token's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub enum Decision {
     /// Check the token with this key.
     Use(VerifyingKey),
     /// Fetch the set, and ask again.
@@ -76,7 +76,7 @@ pub(crate) enum Decision {
 
 impl JwksCache {
     /// What to do about a token that names the key `kid`.
-    pub(crate) fn decide(&self, kid: &str, now_ms: i64) -> Decision {
+    pub fn decide(&self, kid: &str, now_ms: i64) -> Decision {
         let held = self.held.as_ref();
         let is_fresh = held.is_some_and(|held| is_within(FRESH_MS, held.since_ms, now_ms));
         let last = self.attempt.map(|attempt| attempt.outcome);
@@ -93,7 +93,7 @@ impl JwksCache {
     }
 
     /// Takes note of what happened at `now_ms`.
-    pub(crate) fn apply(&mut self, event: Event, now_ms: i64) {
+    pub fn apply(&mut self, event: Event, now_ms: i64) {
         let outcome = match event {
             Event::Started => Outcome::UnderWay,
             Event::Failed => Outcome::Failed,

@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use p256::ecdsa::VerifyingKey;
+pub use p256::ecdsa::VerifyingKey;
 use serde::Deserialize;
 
 /// The longest document that is read; the caller should not fetch more either.
-pub(crate) const MAX_JWKS_BYTES: usize = 64 * 1024;
+pub const MAX_JWKS_BYTES: usize = 64 * 1024;
 const MAX_KEYS: usize = 16;
 const MAX_KID_BYTES: usize = 128;
 
 /// Why a document is of no use, so that the keys of before stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JwksError {
+pub enum JwksError {
     TooLong,
     /// Not `{"keys": [object, …]}`.
     Form,
@@ -40,7 +40,7 @@ impl std::error::Error for JwksError {}
 
 /// The usable keys of a document, by their `kid`; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Jwks(BTreeMap<String, VerifyingKey>);
+pub struct Jwks(BTreeMap<String, VerifyingKey>);
 
 #[derive(Deserialize)]
 struct Document {
@@ -66,7 +66,7 @@ impl Jwks {
     ///
     /// # Errors
     /// [`JwksError`].
-    pub(crate) fn parse(document: &[u8]) -> Result<Self, JwksError> {
+    pub fn parse(document: &[u8]) -> Result<Self, JwksError> {
         if document.len() > MAX_JWKS_BYTES {
             return Err(JwksError::TooLong);
         }
@@ -85,7 +85,7 @@ impl Jwks {
     }
 
     /// The key of this name.
-    pub(crate) fn get(&self, kid: &str) -> Option<&VerifyingKey> {
+    pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
         self.0.get(kid)
     }
 }
@@ -114,20 +114,20 @@ fn coordinate(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::{super::jws::tests::key, *};
 
     /// The public part of `key(seed)`, as a JWK named `kid`.
-    pub(in super::super) fn jwk(kid: &str, seed: u8) -> Value {
+    pub fn jwk(kid: &str, seed: u8) -> Value {
         let point = key(seed).verifying_key().to_sec1_point(false);
         let [x, y] = [1..33, 33..65].map(|range| URL_SAFE_NO_PAD.encode(&point.as_bytes()[range]));
         json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": x, "y": y })
     }
 
-    pub(in super::super) fn jwks(keys: &[Value]) -> Result<Jwks, JwksError> {
+    pub fn jwks(keys: &[Value]) -> Result<Jwks, JwksError> {
         Jwks::parse(json!({ "keys": keys }).to_string().as_bytes())
     }
 

@@ -18,7 +18,7 @@ const MAX_SUBJECT_BYTES: usize = 128;
 
 /// The project whose users are ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Project {
+pub struct Project {
     id: String,
     issuers: Vec<String>,
     jwks_url: String,
@@ -26,27 +26,27 @@ pub(crate) struct Project {
 
 /// Who a token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claims {
+pub struct Claims {
     /// Stack Auth's id of the user: the only claim that stays theirs.
-    pub(crate) sub: String,
+    pub sub: String,
     /// For showing. Whoever decides something by it wants [`Claims::verified_email`].
-    pub(crate) email: Option<String>,
-    pub(crate) email_verified: bool,
-    pub(crate) name: Option<String>,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub name: Option<String>,
     /// When the token ends, in seconds of the Unix epoch.
-    pub(crate) expires_at_s: i64,
+    pub expires_at_s: i64,
 }
 
 impl Claims {
     /// The address, if Stack Auth saw that it is the user's.
-    pub(crate) fn verified_email(&self) -> Option<&str> {
+    pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 }
 
 /// Why a token speaks for nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     Token(JwsError),
     /// The claim of this name is missing, or is of another type than Stack Auth gives it.
     Claim(&'static str),
@@ -101,7 +101,7 @@ impl From<JwsError> for Refusal {
 impl Project {
     /// The project `id` at the API `base`, such as `https://api.stack-auth.com`, without a slash at its end. Tokens may
     /// also name one of `aliases` as the API: Stack Auth is being renamed to `https://api.hexclave.com`.
-    pub(crate) fn new(base: &str, aliases: &[&str], id: &str) -> Self {
+    pub fn new(base: &str, aliases: &[&str], id: &str) -> Self {
         let issuer = |base: &str| format!("{base}/api/v1/projects/{id}");
         Self {
             id: id.to_owned(),
@@ -111,7 +111,7 @@ impl Project {
     }
 
     /// Where its keys are. Without the query that would add those of anonymous and restricted users.
-    pub(crate) fn jwks_url(&self) -> &str {
+    pub fn jwks_url(&self) -> &str {
         &self.jwks_url
     }
 
@@ -119,7 +119,7 @@ impl Project {
     ///
     /// # Errors
     /// [`Refusal`]: the signature is judged first, then where the token is from, its times, and whom it is of.
-    pub(crate) fn verify(&self, token: &Jws<'_>, key: &VerifyingKey, now_s: i64) -> Result<Claims, Refusal> {
+    pub fn verify(&self, token: &Jws<'_>, key: &VerifyingKey, now_s: i64) -> Result<Claims, Refusal> {
         let payload = Payload(token.verify(key)?);
         self.check_origin(&payload)?;
         let expires_at_s = check_times(&payload, now_s)?;

@@ -124,6 +124,18 @@ impl schemars::JsonSchema for Scope {
 pub(crate) struct Scopes(u16);
 
 impl Scopes {
+    /// What a person may do by themselves. Machines have tokens of their own.
+    pub(super) fn of_person(is_staff: bool) -> Self {
+        let is_theirs = |scope: &Scope| is_staff || !matches!(scope, Scope::Admin | Scope::FleetDeploy);
+        Scope::ALL.into_iter().filter(is_theirs).collect()
+    }
+
+    /// What building and running an app takes. The gateway spends money at once,
+    /// so a key has its scope only where it was asked for.
+    pub(crate) fn of_a_program() -> Self {
+        [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy].into_iter().collect()
+    }
+
     pub(crate) const fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }

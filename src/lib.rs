@@ -15,6 +15,8 @@ mod discovery;
 mod docs;
 mod error;
 mod fleet;
+#[cfg(test)]
+mod floors;
 mod generate;
 mod http;
 mod identity;

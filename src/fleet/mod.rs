@@ -69,7 +69,7 @@ async fn sweep_pieces(env: &Env) -> Result<(), Error> {
     for _ in 0..PIECES {
         let now = now_ms();
         let [_, _, _, place] =
-            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - metrics::KEPT_MS)).await?;
+            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - window::KEPT_MS)).await?;
         let place: Option<Place> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());

@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::{
     competitors::Competitor,
     idea,
-    job::Work,
     line::one_line,
     startup,
     steps::Step,
     store::{self, Startup},
     verify::{self, Problem},
+    work::Work,
 };
 use crate::{
     compile::{self, Diagnostic},

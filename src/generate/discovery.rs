@@ -8,9 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     competitors::{self, Answer, Competitor, Queries, Source},
-    job::Work,
     steps::Step,
     store,
+    work::Work,
 };
 use crate::{
     error::Error,

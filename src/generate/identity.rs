@@ -12,7 +12,7 @@
 use hatch_tokens::concordium::transaction::Signed;
 use serde::{Deserialize, Serialize};
 
-use super::{job::Work, proof::Proof, steps::Step, store};
+use super::{proof::Proof, steps::Step, store, work::Work};
 use crate::{
     error::{Error, rfc3339},
     jobs::{self, Outcome},

@@ -2,8 +2,10 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+mod claim;
 pub(crate) mod conditional;
 mod cors;
+mod exchange;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
 pub(crate) mod page;
@@ -12,6 +14,8 @@ pub(crate) mod progress;
 pub(crate) mod route;
 mod trace;
 
+pub(crate) use exchange::Exchange;
+
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -19,15 +23,12 @@ use serde_json::json;
 use worker::Env;
 
 use crate::{
-    audit,
     error::Error,
     http::{
         caller::Caller,
-        idempotency::Claim,
         problem::Family,
         route::{Found, Route, Router},
     },
-    jobs,
     platform::{
         background::Background,
         clock::now_ms,
@@ -37,7 +38,6 @@ use crate::{
     },
     redact,
     settings::Settings,
-    store::{Database, Statement},
 };
 
 /// The request headers that any route may read.
@@ -54,74 +54,6 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "X-Request-Id",
     "Traceparent",
 ];
-
-/// What a handler gets: the request, who sends it, and the Worker around it.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) request: Incoming,
-    pub(crate) caller: Caller,
-    pub(crate) settings: Rc<Settings>,
-    pub(crate) env: Env,
-    pub(crate) background: Background,
-    /// Every kind of job.
-    pub(crate) jobs: jobs::Kinds,
-    pub(crate) request_id: String,
-    /// Of the request's trace (W3C Trace Context).
-    pub(crate) trace_id: String,
-    params: Vec<(String, String)>,
-    idempotency: Option<Claim>,
-}
-
-impl Exchange {
-    /// A parameter of the route's pattern, percent-decoded; empty when the
-    /// pattern has none of that name.
-    pub(crate) fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
-    }
-
-    /// A parameter of the query string, percent-decoded.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
-        url::form_urlencoded::parse(self.request.query().as_bytes())
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.into_owned())
-    }
-
-    pub(crate) fn database(&self) -> Result<Database, Error> {
-        Database::open(&self.env)
-    }
-
-    /// The id of something that this request makes; `of` tells what. It is
-    /// the same for each request with the same `Idempotency-Key`, so that
-    /// what an earlier one has made is found.
-    pub(crate) fn new_id(&self, of: &str) -> Result<String, Error> {
-        match &self.idempotency {
-            Some(claim) => Ok(claim.id(of)),
-            None => random::uuid(),
-        }
-    }
-
-    /// Whether the request has an `Idempotency-Key`.
-    pub(crate) fn has_idempotency_key(&self) -> bool {
-        self.idempotency.is_some()
-    }
-
-    /// Whether an earlier request with this `Idempotency-Key` may have made
-    /// something already.
-    pub(crate) fn is_again(&self) -> bool {
-        self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
-    }
-
-    /// An entry of the audit log for the batch that does what it tells of.
-    pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
-        audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
-    }
-
-    /// [`Self::audit`], if the statement right before it changes a row.
-    pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
-        let actor = self.caller.name().unwrap_or_default();
-        audit::entry_of_change(actor, action, subject, &self.request_id, now_ms())
-    }
-}
 
 /// Answers one request by the routes of `router`. Every failure is told in its
 /// family's form; nothing escapes as an exception.

@@ -2,7 +2,7 @@
 
 use hatch_tokens::sigv4;
 
-use super::{base_url, wrong};
+use super::vars::{base_url, wrong};
 use crate::error::Error;
 
 #[derive(Debug)]

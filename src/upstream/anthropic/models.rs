@@ -150,7 +150,9 @@ pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
         (usage.cache_read_input_tokens, prices.cache_read),
     ];
     // The counts are a server's word: none makes the price wrap.
-    let cost = parts.into_iter().fold(0_u64, |sum, (tokens, price)| sum.saturating_add(tokens.saturating_mul(price)));
+    let cost = parts
+        .into_iter()
+        .fold(0_u64, |sum, (tokens, price)| sum.saturating_add(tokens.saturating_mul(price)));
     Some(cost.div_ceil(1_000_000))
 }
 
@@ -195,7 +197,10 @@ mod tests {
         assert_eq!(cost_micro_usd("claude-sonnet-5-5", &usage(1_000, 100)), Some(3_000));
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(1, 0)), Some(1));
         assert_eq!(cost_micro_usd("sandbox", &usage(1, 1)), None);
-        assert_eq!(cost_micro_usd("claude-sonnet-5-5", &usage(u64::MAX, u64::MAX)), Some(u64::MAX.div_ceil(1_000_000)));
+        assert_eq!(
+            cost_micro_usd("claude-sonnet-5-5", &usage(u64::MAX, u64::MAX)),
+            Some(u64::MAX.div_ceil(1_000_000))
+        );
     }
 
     #[test]

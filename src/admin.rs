@@ -6,7 +6,7 @@ pub(crate) mod contract;
 use serde_json::json;
 
 use crate::{
-    JOBS, audit,
+    audit,
     error::Error,
     http::{Exchange, page},
     jobs::{self, Workshop},
@@ -15,7 +15,7 @@ use crate::{
 
 /// `GET /admin/jobs`
 pub(crate) async fn jobs(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (key, id) = page.bound();
     let answer = exchange.database()?.query_json(jobs::store::list_jobs(key, id, page.limit)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
@@ -23,7 +23,7 @@ pub(crate) async fn jobs(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /admin/dead-letters`
 pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (key, id) = page.bound();
     let answer = exchange.database()?.query_json(jobs::store::list_dead_letters(key, id, page.limit)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
@@ -33,14 +33,14 @@ pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> 
 pub(crate) async fn redrive(exchange: Exchange) -> Result<Response, Error> {
     let workshop = Workshop::open(&exchange.env)?;
     let id = exchange.param("id");
-    let job_id = jobs::dead_letters::redrive(&workshop, JOBS, id).await?;
+    let job_id = jobs::dead_letters::redrive(&workshop, exchange.jobs, id).await?;
     workshop.database.query(exchange.audit("dead-letter.redrive", id)).await?;
     Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
 }
 
 /// `GET /admin/audit`
 pub(crate) async fn audit_log(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let answer = exchange.database()?.query_json(audit::list(&page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }

@@ -4,11 +4,11 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use hatch_code::CodeMap;
 use serde::{Deserialize, Serialize};
 use worker::Env;
 
 use crate::{
-    code::CodeMap,
     error::Error,
     platform::fetch,
     settings::{Settings, binding},

@@ -1,24 +1,25 @@
 //! Hatch: from a prompt to a live app, in one Worker.
 //!
 //! Three doors lead in: a request ([`fetch`]), a batch of messages
-//! ([`queue`]) and the clock ([`scheduled`]). design.md of the project says
-//! who may call whom: `lib → http → rooms → {jobs, store, upstream} →
-//! platform`.
+//! ([`queue`]) and the clock ([`scheduled`]). Imports go one way; floors.rs says
+//! which, and holds it.
 
 mod accounts;
 mod admin;
 mod audit;
 mod chat;
 mod clouds;
-mod code;
 mod compile;
 mod deploy;
 mod discovery;
 mod docs;
 mod error;
 mod fleet;
+#[cfg(test)]
+mod floors;
 mod generate;
 mod http;
+mod identity;
 mod jobs;
 mod metrics;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod platform;
 mod projects;
 mod redact;
 mod root;
+mod routes;
 mod settings;
 mod skills;
 mod store;
@@ -40,9 +42,6 @@ use worker::{
 use worker_macros::event;
 
 use crate::platform::{background::Background, request::Incoming};
-
-/// Every kind of job, as its room describes it.
-static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
 
 /// Puts a panic's message and place on the console, before worker's own hook
 /// marks the instance for a fresh start.
@@ -60,26 +59,19 @@ fn start() {
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> JsValue {
     let background = Background::new(Context::new(context));
-    platform::entry::settle(http::answer(Incoming::new(request), env, background))
+    platform::entry::settle(http::answer(&routes::ROUTER, Incoming::new(request), env, background))
 }
 
 /// Messages of the jobs queue and of its dead-letter queue. Settles each one
 /// itself and never fails as a whole.
 #[event(queue)]
 async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> worker::Result<()> {
-    jobs::consumer::consume(&batch, &env, JOBS).await;
+    jobs::consumer::consume(&batch, &env, routes::JOBS).await;
     Ok(())
 }
 
 /// The clock, once a minute: sends again what is owed, ends what is stuck.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    jobs::sweep::run(&env, JOBS).await;
-    chat::sweep(&env).await;
-    fleet::sweep(&env).await;
-    accounts::sweep(&env).await;
-    audit::sweep(&env).await;
-    http::idempotency::sweep(&env).await;
-    generate::proof::sweep(&env).await;
-    store::files::sweep(&env).await;
+    routes::sweep(&env).await;
 }

@@ -1,13 +1,16 @@
 //! Every variable, secret and binding name, parsed once an isolate.
 
 mod clouds;
+mod vars;
 
 use std::{cell::RefCell, rc::Rc};
 
 use ed25519_dalek::SigningKey;
+use hatch_tokens::{concordium::address::Account, stack_auth::Project};
 use worker::Env;
 
-use crate::{accounts::StackAuthProject, error::Error, upstream::concordium::address::Account};
+use self::vars::{base_url, number, wrong};
+use crate::error::Error;
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
@@ -125,7 +128,7 @@ pub(crate) struct Concordium {
 /// Whose access tokens are those of our users.
 #[derive(Debug)]
 pub(crate) struct StackAuth {
-    pub(crate) project: StackAuthProject,
+    pub(crate) project: Project,
 }
 
 /// How much a user may in a day; none is as much as they like.
@@ -439,7 +442,7 @@ fn stack_auth(var: impl Fn(&str) -> Option<String>) -> Result<Option<StackAuth>,
     let base = base_url(&var, "STACK_AUTH_URL", STACK_AUTH_URL)?;
     // Stack Auth is taking another name; its tokens may say either.
     let aliases: &[&str] = if base == STACK_AUTH_URL { &["https://api.hexclave.com"] } else { &[] };
-    Ok(Some(StackAuth { project: StackAuthProject::new(&base, aliases, &id) }))
+    Ok(Some(StackAuth { project: Project::new(&base, aliases, &id) }))
 }
 
 const STACK_AUTH_URL: &str = "https://api.stack-auth.com";
@@ -545,18 +548,6 @@ fn is_local_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(is_local)
 }
 
-fn base_url(
-    var: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    default: &str,
-) -> Result<String, Error> {
-    let Some(value) = var(name) else { return Ok(default.to_owned()) };
-    match url::Url::parse(&value) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),
-        _ => Err(wrong(name, "an http or https URL")),
-    }
-}
-
 fn turso(var: impl Fn(&str) -> Option<String>) -> Result<Option<Turso>, Error> {
     let Some(url) = var("DATABASE_URL") else { return Ok(None) };
     let token = var("DATABASE_AUTH_TOKEN");
@@ -591,19 +582,6 @@ fn is_private(host: &url::Host<&str>) -> bool {
         url::Host::Ipv4(address) => address.is_loopback() || address.is_private(),
         url::Host::Ipv6(address) => address.is_loopback() || address.is_unique_local(),
     }
-}
-
-fn number<N: std::str::FromStr>(
-    var: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    default: N,
-) -> Result<N, Error> {
-    let Some(value) = var(name) else { return Ok(default) };
-    value.parse().map_err(|_| wrong(name, "a whole number"))
-}
-
-fn wrong(variable: &'static str, expected: &str) -> Error {
-    Error::NotConfigured { variable, detail: format!("{variable} must be {expected}") }
 }
 
 #[cfg(test)]

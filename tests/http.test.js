@@ -1,4 +1,4 @@
-// The frame, for every route of the table at once (src/http/routes.rs, which
+// The frame, for every route of the table at once (src/routes.rs, which
 // is read here: a new route is tested without being named).
 
 import assert from "node:assert/strict";

@@ -1,45 +1,34 @@
-// The table of src/http/routes.rs, read from its source: whatever is tested
-// for every route is tested for a new one without naming it.
+// The table of src/routes.rs, as public/openapi.json tells it, which `cargo
+// test` holds to the code: whatever is tested for every route is tested for a
+// new one without naming it.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 
-const table = (await readFile("src/http/routes.rs", "utf8")).match(/static ROUTES[^;]*= routes! \{(.*?)\n\};/s)[1];
-/** Under this the fleet's rows answer as well. */
-const V1 = "/api/v1";
+const { paths } = JSON.parse(await readFile("public/openapi.json", "utf8"));
 
 /**
- * Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as it is written there; the fleet's twice,
- * the second time with `under: "/api/v1"`, which is in the pattern too.
+ * Every row: `{access, method, pattern, hosted, readsBody}`, the access rule as src/routes.rs writes it, `readsBody` where
+ * there must be one; the fleet's twice, the second time with `under: "/api/v1"`, which is in the pattern too.
  */
-export const ROUTES = (await Promise.all(
-  table.split(/^    (?=\w+ \{$)/m).flatMap((family) =>
-    [...family.matchAll(/^ *(\w+(?:\(\w+\))?) ([A-Z]+) "(.+?)" => ([a-z_:]+);/gm)].map(
-      async ([, access, method, pattern, handler]) => {
-        const route = { access, method, pattern, under: "", hosted: pattern.startsWith("/p/"), readsBody: await readsBody(handler) };
-        return family.startsWith("Fleet {") ? [route, { ...route, pattern: V1 + pattern, under: V1 }] : [route];
-      },
-    )),
-)).flat();
-const rows = ROUTES.filter(({ under }) => !under);
-assert.ok(rows.length > 60 && rows.length === table.match(/=>/g).length, "not every row was read");
-assert.equal(ROUTES.length - rows.length, 22, "the fleet's rows were not told from the others");
+export const ROUTES = Object.entries(paths).flatMap(([pattern, item]) =>
+  Object.entries(item).flatMap(([method, operation]) =>
+    (operation.servers ?? [{ url: "/" }]).map(({ url }) => {
+      const under = url.replace(/\/$/, "");
+      const hosted = pattern.startsWith("/p/");
+      const readsBody = operation.requestBody?.required === true;
+      return { access: rule(operation["x-access"]), method: method.toUpperCase(), pattern: under + pattern, under, hosted, readsBody };
+    }),
+  ),
+);
+assert.ok(ROUTES.filter(({ under }) => !under).length > 60 && ROUTES.some(({ under }) => under), "not every row was read");
 
-/** Where the source of a handler (`projects::create`) is; `deployments`, `heartbeat`, … are files of the fleet. */
-async function sourceOf(rooms) {
-  const path = rooms.join("/");
-  const places = [`src/${path}/mod.rs`, `src/${path}.rs`, `src/fleet/${path}.rs`];
-  const sources = await Promise.all(places.map((place) => readFile(place, "utf8").catch(() => undefined)));
-  return sources.find((source) => source !== undefined);
-}
-
-/** Whether a handler reads a JSON body; beats do by `take`. */
-async function readsBody(handler) {
-  const [name, ...rooms] = handler.split("::").reverse();
-  const source = await sourceOf(rooms.reverse());
-  const body = source?.match(new RegExp(`async fn ${name}\\(.*?\\n}`, "s"));
-  assert.ok(body, `no source of ${handler}`);
-  return /body::(json|object)|\btake\(/.test(body[0]);
+/** `scope projects:write, or the operator` → `ScopeOrOperator(ProjectsWrite)` */
+function rule(access) {
+  const [, scope, operator] = access.match(/^scope ([a-z:]+)(, or the operator)?$/) ?? [];
+  const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+  if (!scope) return capital(access);
+  return `${operator ? "ScopeOrOperator" : "Scope"}(${scope.split(":").map(capital).join("")})`;
 }
 
 export const named = (route) => `${route.method} ${route.pattern}`;

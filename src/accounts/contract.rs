@@ -8,12 +8,12 @@ use super::{
     credentials::{NOT_FOUND as NO_CREDENTIALS, NewCredentials},
     keys::{self, NewKey},
     me,
-    scopes::Scope,
     sign_in::{self, NewChallenge, Signed},
 };
 use crate::{
     clouds::Cloud,
     error::Error,
+    identity::Scope,
     openapi::{Answer, Count, Id, Operation, Room, Time},
 };
 

@@ -1,16 +1,15 @@
 //! API keys: what a user gives to a program.
 
 use garde::Validate;
+use hatch_tokens::token::Kind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    Scope, Scopes, store,
-    token::{self, Kind},
-};
+use super::store;
 use crate::{
     error::Error,
     http::{Exchange, body, page},
+    identity::{Scopes, token},
     platform::{clock::now_ms, response::Response},
 };
 
@@ -87,7 +86,7 @@ pub(super) fn too_much() -> Error {
 /// `GET /auth/keys`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let answer = exchange.database()?.query_json(store::keys(user, &page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
@@ -106,18 +105,4 @@ pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
     let batch = [revoke, exchange.audit_change("key.revoke", id), store::key(id, user)];
     let [_, _, present] = exchange.database()?.batch(batch).await?;
     if present.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
-}
-
-impl Scopes {
-    /// What a person may do by themselves. Machines have tokens of their own.
-    pub(super) fn of_person(is_staff: bool) -> Self {
-        let is_theirs = |scope: &Scope| is_staff || !matches!(scope, Scope::Admin | Scope::FleetDeploy);
-        Scope::ALL.into_iter().filter(is_theirs).collect()
-    }
-
-    /// What building and running an app takes. The gateway spends money at once,
-    /// so a key has its scope only where it was asked for.
-    fn of_a_program() -> Self {
-        [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy].into_iter().collect()
-    }
 }

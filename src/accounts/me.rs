@@ -2,23 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::{Credential, quotas, store};
+use super::store;
 use crate::{
     clouds::{self, take_down},
     error::Error,
     http::{Exchange, page},
+    identity::{Credential, quotas, store as users},
     platform::{
         log,
         response::Response,
         stream::{self, Writer},
     },
-    store::{Database, Statement, export},
+    store::{
+        Database, Statement, export,
+        page::{MAX_LIMIT, Page},
+    },
 };
 
 /// `GET /auth/me`: who is calling, by what, and how much of today is left.
 pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     let (user, database) = (exchange.caller.user()?, exchange.database()?);
-    let known: Option<store::User> = database.query(store::user(&user.id)).await?.first()?;
+    let known: Option<users::User> = database.query(users::user(&user.id)).await?.first()?;
     let credential = match user.credential {
         Credential::LocalDeveloper => "development",
         Credential::Key(_) => "key",
@@ -43,7 +47,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?.to_owned();
     let database = exchange.database()?;
-    let known: Option<Value> = database.query(store::user(&user)).await?.first()?;
+    let known: Option<Value> = database.query(users::user(&user)).await?.first()?;
     let (client, body) = stream::channel()?;
     if exchange.request.method() == "HEAD" {
         // Nobody would read what is written.
@@ -87,7 +91,7 @@ impl From<stream::Gone> for Broken {
 }
 
 /// One part of an export: a list, a page at a time.
-type Section = (&'static str, fn(&str, &page::Page) -> Statement);
+type Section = (&'static str, fn(&str, &Page) -> Statement);
 
 const SECTIONS: &[Section] = &[
     ("keys", store::keys),
@@ -118,9 +122,9 @@ async fn write(client: &Writer, database: &Database, user: &str, known: Option<V
 async fn write_list(
     client: &Writer,
     database: &Database,
-    list: impl Fn(&page::Page) -> Statement,
+    list: impl Fn(&Page) -> Statement,
 ) -> Result<(), Broken> {
-    let (mut page, mut separator) = (page::Page::first(page::MAX_LIMIT), "");
+    let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
@@ -132,8 +136,8 @@ async fn write_list(
         }
         let Some((key, id)) = last else { return Ok(()) };
         // Where rows are long, the next ones are too.
-        let limit = (page.limit * 2).min(page::MAX_LIMIT);
-        page = page::Page { limit, after: Some((key, id.to_owned())) };
+        let limit = (page.limit * 2).min(MAX_LIMIT);
+        page = Page { limit, after: Some((key, id.to_owned())) };
     }
 }
 
@@ -146,7 +150,9 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     }
     let database = exchange.database()?;
     let apps = database.query(clouds::store::apps_of_user(user)).await?.read()?;
-    let mut plan = take_down::plan(&exchange, &database, apps).await?;
+    let mut plan =
+        take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
+            .await?;
     let mut batch = store::delete_account(user);
     // What nobody's credentials reach is in an account of the user's own, or in
     // one that the Worker has no longer.
@@ -154,7 +160,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     batch.append(&mut plan.statements);
     batch.push(exchange.audit("account.delete", user));
     database.batch_all(batch).await?;
-    plan.send(&exchange);
+    plan.send(&exchange.env, &exchange.background);
     Ok(Response::empty(204))
 }
 

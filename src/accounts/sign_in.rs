@@ -1,20 +1,20 @@
 //! Signing in with a wallet (EIP-4361, CAIP-122), and out again.
 
 use garde::Validate;
+use hatch_tokens::{
+    siwe::{self, Challenge, LIFETIME_MS},
+    token::Kind,
+    wallet::Address,
+};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    Credential, identity,
-    siwe::{self, Challenge, Expectation, LIFETIME_MS},
-    store,
-    token::{self, Kind},
-    wallet::Address,
-};
+use super::store;
 use crate::{
     audit,
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller, page},
+    identity::{Credential, store as users, token, wallet},
     platform::{clock::now_ms, random, response::Response},
     store::Database,
 };
@@ -61,8 +61,8 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
     let mut random = [0; 16];
     random::fill(&mut random)?;
     let (nonce, now_ms) = (siwe::nonce(&random), now_ms());
-    let uri = page_origin(&exchange);
-    let domain = host_of(&uri);
+    let uri = wallet::page_origin(&exchange.request, &exchange.settings);
+    let domain = wallet::host_of(&uri);
     let message =
         Challenge { domain, uri: &uri, address, chain_id, nonce: &nonce, now_ms }.message().to_string();
     let expires_at = now_ms + LIFETIME_MS;
@@ -88,10 +88,12 @@ fn chain_id(address: Address, wanted: Option<u64>, known: &[u64]) -> Result<Opti
 pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     let signed: Signed = body::json(&exchange).await?;
     let (database, linking, now) = (exchange.database()?, linking_user(&exchange)?, now_ms());
-    let wallet = prove_wallet(&exchange, &signed.message, &signed.signature).await?;
+    let wallet =
+        wallet::prove(&exchange.request, &exchange.settings, &database, &signed.message, &signed.signature)
+            .await?;
     let user = match linking {
         Some(user) => link(&exchange, &database, user, &wallet).await?,
-        None => sign_up(&database, &wallet, now).await?,
+        None => wallet::sign_up(&database, &wallet, now).await?,
     };
     let (token, session_id) = (token::fresh(Kind::Session)?, random::uuid()?);
     let expires_at = now + SESSION_MS;
@@ -110,7 +112,7 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /auth/sessions`
 pub(crate) async fn sessions(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let answer = exchange.database()?.query_json(store::sessions(user, &page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
@@ -155,42 +157,6 @@ pub(super) fn not_a_session() -> Error {
     }
 }
 
-/// The wallet that signed the challenge `message`, which is used up by that.
-async fn prove_wallet(exchange: &Exchange, message: &str, signature: &str) -> Result<String, Error> {
-    let now_ms = now_ms();
-    let (domains, chain_ids) = (domains(exchange), &exchange.settings.wallet_chain_ids);
-    let expected = Expectation { domains: &domains, chain_ids, now_ms };
-    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
-    let message = siwe::verify(message, signature, &expected).map_err(refused)?;
-    let wallet = message.address.to_string();
-    let used_up = store::use_up_nonce(&message.nonce, &wallet, now_ms);
-    if exchange.database()?.query(used_up).await?.is_empty() {
-        return Err(Error::Unauthorized(
-            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
-        ));
-    }
-    Ok(wallet)
-}
-
-/// The wallet that signed a challenge, and its user, who is new if need be.
-pub(crate) async fn prove(
-    exchange: &Exchange,
-    message: &str,
-    signature: &str,
-) -> Result<(String, String), Error> {
-    let wallet = prove_wallet(exchange, message, signature).await?;
-    let user = sign_up(&exchange.database()?, &wallet, now_ms()).await?;
-    Ok((wallet, user))
-}
-
-async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
-    let user = database
-        .query(store::sign_up_wallet(&identity::id_of(&format!("wallet:{wallet}")), wallet, now))
-        .await?;
-    let user: Option<store::User> = user.first()?;
-    user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
-}
-
 /// The user whose account the wallet goes into: one who has one, and whose
 /// credential speaks for all of it.
 fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
@@ -208,15 +174,15 @@ fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
 /// Puts `wallet` into the account of `user`. What a user of that wallet alone
 /// has had until now comes along.
 async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str) -> Result<String, Error> {
-    let [own, other] = database.batch([store::user(user), store::user_of_wallet(wallet)]).await?;
-    let own: store::User = own.first()?.ok_or(Error::NotFound("This account has been deleted"))?;
+    let [own, other] = database.batch([users::user(user), users::user_of_wallet(wallet)]).await?;
+    let own: users::User = own.first()?.ok_or(Error::NotFound("This account has been deleted"))?;
     if own.wallet.as_deref() == Some(wallet) {
         return Ok(own.id);
     }
     if own.wallet.is_some() {
         return Err(taken("This account has another wallet already"));
     }
-    let other: Option<store::User> = other.first()?;
+    let other: Option<users::User> = other.first()?;
     if other.as_ref().is_some_and(|other| other.stack_id.is_some()) {
         return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
     }
@@ -227,7 +193,7 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
         batch.extend(store::merge(&other.id, &own.id));
     }
     database.batch_all(batch).await?;
-    let linked: Option<store::User> = database.query(store::user(&own.id)).await?.first()?;
+    let linked: Option<users::User> = database.query(users::user(&own.id)).await?.first()?;
     match linked {
         Some(linked) if linked.wallet.as_deref() == Some(wallet) => Ok(linked.id),
         _ => Err(taken("Something of these accounts is changing at this very moment; try again")),
@@ -236,22 +202,4 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
 
 fn taken(detail: &'static str) -> Error {
     Error::Conflict { code: "wallet_not_linked", detail: detail.into() }
-}
-
-/// The origin of the page that signs in, if it is one that may; else ours.
-fn page_origin(exchange: &Exchange) -> String {
-    let origin = exchange.request.header("origin");
-    let allowed = origin.filter(|origin| exchange.settings.allows_pages_of(origin));
-    allowed.unwrap_or_else(|| exchange.request.origin().to_owned())
-}
-
-/// The hosts whose pages may sign in.
-fn domains(exchange: &Exchange) -> Vec<String> {
-    let (pages, page) = (&exchange.settings.cors_origins, page_origin(exchange));
-    let origins = pages.iter().map(String::as_str).chain([page.as_str(), exchange.request.origin()]);
-    origins.map(|origin| host_of(origin).to_owned()).collect()
-}
-
-fn host_of(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, host)| host)
 }

@@ -10,14 +10,12 @@ mod chain;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-
 use worker::Env;
 
 use crate::{
     error::Error,
-    http::page::Page,
     platform::log,
-    store::{Database, Statement, page, projects::rfc3339, sql},
+    store::{Database, Statement, page, page::Page, projects::rfc3339, sql},
 };
 
 /// Entries that are sealed, or verified, in one go.

@@ -9,9 +9,9 @@ use super::{
     turn::{Base, Turn},
 };
 use crate::{
-    accounts::{Scope, User},
     error::Error,
     http::{Exchange, caller},
+    identity::{Scope, User},
     platform::clock::now_ms,
     store::Database,
 };

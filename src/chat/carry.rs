@@ -6,6 +6,11 @@
 
 use std::cell::RefCell;
 
+use hatch_code::{ExtractedFile, FileChange};
+use hatch_wire::{
+    anthropic::Message,
+    sse::{self, Decoder},
+};
 use serde_json::json;
 
 use super::{
@@ -13,10 +18,8 @@ use super::{
     turn::{Base, Turn},
 };
 use crate::{
-    accounts::quotas::Taken,
-    code::{self, ExtractedFile, FileChange},
     error::Error,
-    http::sse,
+    identity::quotas::Taken,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -26,10 +29,7 @@ use crate::{
     redact,
     settings::ChatFormat,
     store::{Database, Statement, projects},
-    upstream::anthropic::{
-        events::{Decoder, Message},
-        models,
-    },
+    upstream::anthropic::models,
 };
 
 /// Tries to save an answer. Each one that fails found a busy database, or
@@ -200,8 +200,8 @@ fn extracted(message: &Message) -> Vec<ExtractedFile> {
         return Vec::new();
     }
     match message.ran_out() {
-        true => code::extract_interrupted(&message.text),
-        false => code::extract(&message.text),
+        true => hatch_code::extract_interrupted(&message.text),
+        false => hatch_code::extract(&message.text),
     }
 }
 

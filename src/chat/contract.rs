@@ -1,16 +1,16 @@
 //! What the chat takes and answers.
 
+use hatch_wire::anthropic::Usage;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{NOT_FOUND, NewMessage};
 use crate::{
-    accounts::quotas::{self, Quota},
     error::Error,
+    identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time},
     store::projects::contract::Project,
-    upstream::anthropic::events::Usage,
 };
 
 /// A message of the conversation.

@@ -1,6 +1,10 @@
 //! A turn that is answered already, told to one more client: from the database,
 //! which the Worker that carries it keeps up to date, and on until its end.
 
+use hatch_wire::{
+    anthropic::{Message, Usage},
+    sse,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{Exchange, sse},
+    http::Exchange,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -19,7 +23,6 @@ use crate::{
     },
     settings::ChatFormat,
     store::Database,
-    upstream::anthropic::events::{Message, Usage},
 };
 
 const LOOK_MS: u64 = 500;

@@ -26,9 +26,9 @@ use self::{
     turn::Turn,
 };
 use crate::{
-    accounts::quotas::{self, Quota, Taken},
     error::Error,
     http::{Exchange, body, page},
+    identity::quotas::{self, Quota, Taken},
     platform::{
         clock::{now_ms, with_ticks},
         log,
@@ -162,7 +162,7 @@ fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
 /// `GET /api/chat/:projectId`
 pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
     let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
-    let mut page = page::Page::with_default(&exchange, 100)?;
+    let mut page = page::with_default(&exchange, 100)?;
     let answer = page::fetch(&database, &mut page, |page| store::messages(id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
         return Err(NOT_FOUND);

@@ -2,9 +2,9 @@
 
 use super::{prompt::Ask, sandbox};
 use crate::{
-    accounts::quotas::{self, Quota, Taken},
     error::Error,
     http::Exchange,
+    identity::quotas::{self, Quota, Taken},
     platform::pump::{Deadlines, Source},
     settings::Settings,
     store::Database,

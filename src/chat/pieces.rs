@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 
+use hatch_wire::{
+    anthropic::Message,
+    sse::{self, Decoder},
+};
 use serde_json::json;
 
-use crate::{
-    http::sse,
-    platform::pump::Rewrite,
-    upstream::anthropic::events::{Decoder, Message},
-};
+use crate::platform::pump::Rewrite;
 
 /// The most bytes of a piece's text as JSON has it; the event around it has 20 more.
 const MOST_BYTES: usize = 16_000;

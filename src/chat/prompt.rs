@@ -1,11 +1,8 @@
 //! What Claude is told. Pure.
 
+use hatch_code::{CodeMap, fenced};
+use hatch_wire::anthropic::request::{Prompt, Turn};
 use serde::Deserialize;
-
-use crate::{
-    code::{CodeMap, fenced},
-    upstream::anthropic::{Prompt, Turn},
-};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.

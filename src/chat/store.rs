@@ -1,17 +1,15 @@
 //! SQL of the chat room.
 
+use hatch_wire::anthropic::{Message, Usage};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::turn::Turn;
-use crate::{
-    http::page::Page,
-    store::{
-        Statement, page,
-        projects::{self, rfc3339},
-        sql,
-    },
-    upstream::anthropic::events::{Message, Usage},
+use crate::store::{
+    Statement, page,
+    page::Page,
+    projects::{self, rfc3339},
+    sql,
 };
 
 /// How long a turn may be silent before it counts as lost. One that is carried

@@ -1,8 +1,9 @@
 //! A turn: a question, the answer to come, and the code that it changes.
 
+use hatch_code::CodeMap;
 use serde::Deserialize;
 
-use crate::{accounts::quotas::Taken, code::CodeMap, error::Error, store::Rows};
+use crate::{error::Error, identity::quotas::Taken, store::Rows};
 
 /// A question and the answer to come.
 #[derive(Debug, Clone)]

@@ -6,12 +6,13 @@ mod account;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod credentials;
+mod right;
 pub(crate) mod store;
 pub(crate) mod take_down;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use credentials::{Right, Source};
+pub(crate) use right::{Credentials, Right, Source};
 
 /// A cloud that apps can be deployed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,15 +1,17 @@
 //! Taking apps down at their clouds: which can be, and the jobs that do it.
 //! A job needs nothing but the row of its app, so it outlives the project.
 
+use worker::Env;
+
 use super::{
     Cloud, Source, credentials,
     store::{self, App},
 };
 use crate::{
     error::Error,
-    http::Exchange,
     jobs::{self, outbox},
-    platform::{clock::now_ms, random},
+    platform::{background::Background, clock::now_ms, random, request::Incoming},
+    settings::Settings,
     store::{Database, Statement},
 };
 
@@ -32,11 +34,17 @@ pub(crate) struct Plan {
 ///
 /// # Errors
 /// 400 for a wrong header.
-pub(crate) async fn plan(exchange: &Exchange, database: &Database, apps: Vec<App>) -> Result<Plan, Error> {
-    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+pub(crate) async fn plan(
+    user: &str,
+    apps: Vec<App>,
+    request: &Incoming,
+    trace_id: &str,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Plan, Error> {
     let (mut plan, now) = (Plan::default(), now_ms());
     for app in apps {
-        let header = |name: &str| exchange.request.header(name);
+        let header = |name: &str| request.header(name);
         let right = credentials::find_for(&app, user, header, settings, database).await?;
         let Some(right) = right else {
             plan.out_of_reach.push(app);
@@ -44,7 +52,7 @@ pub(crate) async fn plan(exchange: &Exchange, database: &Database, apps: Vec<App
         };
         let (job, sealed) = (random::uuid()?, right.sealed(app.cloud, user, settings)?);
         plan.statements.push(store::will_be_taken_down(&app.id, &right, sealed.as_deref(), now));
-        plan.statements.extend(jobs::store::create(&job, user, JOB, &app.id, JOB, &exchange.trace_id, now));
+        plan.statements.extend(jobs::store::create(&job, user, JOB, &app.id, JOB, trace_id, now));
         // A deployment that is at work there is dropped with its project, but
         // may not know of it for a moment. The outbox sends this one later.
         if !app.is_busy {
@@ -56,9 +64,9 @@ pub(crate) async fn plan(exchange: &Exchange, database: &Database, apps: Vec<App
 
 impl Plan {
     /// Sends the jobs, after the answer.
-    pub(crate) fn send(self, exchange: &Exchange) {
-        let env = exchange.env.clone();
-        exchange.background.run(async move {
+    pub(crate) fn send(self, env: &Env, background: &Background) {
+        let env = env.clone();
+        background.run(async move {
             for job in self.jobs {
                 outbox::send(&env, &job).await;
             }

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::{
     cloud_store::{self, Task},
-    job::AWAIT,
     site::File,
     targets::{self, Line, Order, Report, State},
 };
@@ -16,6 +15,9 @@ use crate::{
     settings::Settings,
     store::Statement,
 };
+
+/// The step that asks after what was pushed.
+pub(super) const AWAIT: &str = "await";
 
 /// The most lines of a report that come into the log: a build may say
 /// thousands at once.

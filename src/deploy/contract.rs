@@ -10,9 +10,9 @@ use super::{
     targets::{self, Target},
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     clouds::{Cloud, contract::with_credentials, take_down::credentials_needed},
     error::Error,
+    identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time, Url},
     store::projects::contract::Project,
 };
@@ -211,9 +211,9 @@ fn startup() -> Operation {
         .with("Location", "Where it can be followed.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
     with_credentials(Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup"))
-        .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise. The body may be left out.")
+        .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise.")
         .path("id", "The startup's project.", Project::ID)
-        .body::<StartupDeployment>(json!({}))
+        .optional_body::<StartupDeployment>(json!({}))
         .answers(answer.may_have("RateLimit", "What is left of today."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use super::{
-    cloud,
+    cloud::{self, AWAIT},
     cloud_store::{self, Task},
     container::Container,
     site::{Built, File},
@@ -22,7 +22,6 @@ use crate::{
 pub(super) const FIRST_STEP: &str = "build";
 const PUBLISH: &str = "publish";
 const PUSH: &str = "push";
-pub(super) const AWAIT: &str = "await";
 
 /// How long a deployment waits until it looks again after an older one.
 const TURN_MS: i64 = 2_000;

@@ -18,6 +18,7 @@ pub(crate) mod take_down;
 mod targets;
 
 use garde::Validate;
+use hatch_code::CodeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,11 +27,13 @@ use self::{
     targets::Target,
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     clouds::{Cloud, credentials},
-    code::CodeMap,
     error::Error,
-    http::{Exchange, body, progress, progress::Subject},
+    http::{
+        Exchange, body,
+        progress::{self, Subject},
+    },
+    identity::quotas::{self, Quota},
     jobs,
     platform::{clock::now_ms, response::Response},
     store::{Database, Rows, projects},

@@ -1,9 +1,10 @@
 //! What a hosted app is made of and called.
 
+use hatch_code::CodeMap;
 use serde::Serialize;
 use worker::Env;
 
-use crate::{code::CodeMap, compile, error::Error, http::conditional};
+use crate::{compile, error::Error, http::conditional};
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -67,12 +67,20 @@ pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
 
 async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
     let (cloud, database) = (app.cloud, exchange.database()?);
-    let mut plan = take_down::plan(exchange, &database, vec![app]).await?;
+    let mut plan = take_down::plan(
+        exchange.caller.user_id()?,
+        vec![app],
+        &exchange.request,
+        &exchange.trace_id,
+        &exchange.settings,
+        &database,
+    )
+    .await?;
     if let Some(app) = plan.out_of_reach.first() {
         return Err(take_down::out_of_reach(app));
     }
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
-    plan.send(exchange);
+    plan.send(&exchange.env, &exchange.background);
     let id = exchange.param("id");
     let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name() });
     Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}")))

@@ -20,7 +20,7 @@ const LONGEST_SEARCH: usize = 200;
 
 /// `GET /api/discovery`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     // SQLite's lower() knows ASCII only.
     let search = exchange.query("q").unwrap_or_default().trim().to_ascii_lowercase();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {

@@ -3,10 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::{
-    http::page::Page,
-    store::{Statement, page, projects::rfc3339, sql},
-};
+use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
 
 macro_rules! app_json {
     () => {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{deployments, heartbeat, metrics, payments, setup, status::Status, workers};
+use super::{deployments, heartbeat, payments, setup, status::Status, window, workers};
 use crate::{
     error::Error,
     openapi::{Answer, Count, Operation, Room, Time},
@@ -570,7 +570,7 @@ fn machines() -> Vec<Operation> {
             .query(
                 "hours",
                 "Of so many hours.",
-                json_schema!({ "type": "integer", "minimum": 1, "maximum": metrics::MOST_HOURS, "default": metrics::MOST_HOURS }),
+                json_schema!({ "type": "integer", "minimum": 1, "maximum": window::MOST_HOURS, "default": window::MOST_HOURS }),
             )
             .answers(
                 Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![metric]),

@@ -9,11 +9,11 @@ use super::{
     store,
 };
 use crate::{
-    accounts::{self, Credential, Scope, User},
     error::Error,
     http::{Exchange, body, page},
+    identity::{self, Credential, Scope, User},
     platform::{clock::now_ms, response::Response},
-    store::{Rows, sealing},
+    store::{Rows, page::MAX_LIMIT, sealing},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
@@ -65,7 +65,7 @@ async fn may_create_for(exchange: &Exchange, user: &User, creator: &str) -> Resu
     if user.credential == Credential::LocalDeveloper || user.scopes.contains(Scope::FleetDeploy) {
         return Ok(());
     }
-    if accounts::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
+    if identity::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
         return Ok(());
     }
     Err(not_your_wallet())
@@ -90,8 +90,8 @@ pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let page = match creator {
         // A dashboard of one wallet looks at the first page only.
-        Some(_) => page::Page::with_default(&exchange, page::MAX_LIMIT)?,
-        None => page::Page::of(&exchange)?,
+        Some(_) => page::with_default(&exchange, MAX_LIMIT)?,
+        None => page::of(&exchange)?,
     };
     let status = match exchange.query("status") {
         None => None,

@@ -95,7 +95,7 @@ pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
     let text =
         value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits, or a Stellar key")?;
-    text.parse::<crate::accounts::Address>()
+    text.parse::<hatch_tokens::wallet::Address>()
         .map(|address| address.to_string())
         .map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Beats: how a machine says that it runs.
 
 use chrono::DateTime;
+use hatch_tokens::wallet::Address;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,6 @@ use super::{
     window::{AHEAD_MS, LATE_MS, Window},
 };
 use crate::{
-    accounts::Address,
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},

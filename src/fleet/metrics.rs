@@ -1,6 +1,6 @@
 //! What machines said of themselves lately: an hour at a time, for a day.
 
-use super::{owner, store};
+use super::{owner, store, window::MOST_HOURS};
 use crate::{
     error::Error,
     http::{Exchange, page},
@@ -8,9 +8,6 @@ use crate::{
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
-pub(super) const MOST_HOURS: u32 = 24;
-/// How long what a machine said is kept.
-pub(super) const KEPT_MS: i64 = MOST_HOURS as i64 * HOUR_MS;
 
 /// `GET /workers/:wallet/metrics?hours=`: what its beats said last in each
 /// hour, and what they say now, oldest first. Nothing of a machine that is not

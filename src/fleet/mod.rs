@@ -20,13 +20,14 @@ mod store;
 mod window;
 pub(crate) mod workers;
 
+use hatch_tokens::wallet::Address;
 use serde::Deserialize;
 use worker::Env;
 
 use crate::{
-    accounts::{Address, Scope},
     error::Error,
     http::{Exchange, caller::Caller},
+    identity::Scope,
     platform::{clock::now_ms, log},
     store::Database,
 };
@@ -68,7 +69,7 @@ async fn sweep_pieces(env: &Env) -> Result<(), Error> {
     for _ in 0..PIECES {
         let now = now_ms();
         let [_, _, _, place] =
-            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - metrics::KEPT_MS)).await?;
+            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - window::KEPT_MS)).await?;
         let place: Option<Place> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());

@@ -81,7 +81,7 @@ pub(super) fn not_settled() -> Error {
 
 /// `GET /payments`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let list = store::payments(owner(&exchange), creator.as_deref(), &page);
     let answer = exchange.database()?.query_json(list).await?;

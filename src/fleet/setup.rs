@@ -1,13 +1,12 @@
 //! The script by which a machine joins the fleet.
 
+use hatch_tokens::token::{Kind, Token, TokenError};
+
 use super::{wallet, workers};
 use crate::{
-    accounts::{
-        Credential, User,
-        token::{Kind, Token, TokenError},
-    },
     error::Error,
     http::{Exchange, caller::Caller},
+    identity::{Credential, User},
     platform::response::{Kind as ResponseKind, Response},
 };
 

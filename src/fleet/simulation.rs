@@ -13,9 +13,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
-    metrics::KEPT_MS,
     store,
-    window::{AHEAD_MS, Beat, GAP_MS, LATE_MS, SETTLED_MS, Window, beat},
+    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, SETTLED_MS, Window, beat},
 };
 use crate::store::{Statement, Value};
 

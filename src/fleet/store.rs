@@ -7,10 +7,7 @@ use super::{
     status::Status,
     window::{GAP_MS, Window},
 };
-use crate::{
-    http::page::Page,
-    store::{Statement, page, projects::rfc3339, sql},
-};
+use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
 
 // --- Deployments ------------------------------------------------------------
 

@@ -18,6 +18,11 @@ pub(super) const LATE_MS: i64 = 24 * 60 * 60 * 1000;
 /// that were taken and are still under way.
 pub(super) const SETTLED_MS: i64 = LATE_MS + GAP_MS + 30 * 60 * 1000;
 
+/// How many hours of what machines said of themselves are kept.
+pub(super) const MOST_HOURS: u32 = 24;
+/// How long what a machine said is kept.
+pub(super) const KEPT_MS: i64 = MOST_HOURS as i64 * 60 * 60 * 1000;
+
 /// A machine's time of running, in milliseconds of the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {

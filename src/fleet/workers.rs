@@ -2,18 +2,16 @@
 
 use chrono::DateTime;
 use garde::Validate;
+use hatch_tokens::token::{Kind, Token};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{owner, store, window};
 use crate::{
-    accounts::{
-        self, Credential,
-        token::{self, Token},
-    },
     audit,
     error::{Error, rfc3339},
     http::{Exchange, body, caller::Caller, page},
+    identity::{self, Credential, token, wallet},
     platform::{clock::now_ms, response::Response},
 };
 
@@ -51,7 +49,7 @@ pub(crate) async fn register(exchange: Exchange) -> Result<Response, Error> {
 /// Registers the machine of `wallet` for `user`, or gives it another token in
 /// place of its old one.
 pub(super) async fn new_token(exchange: &Exchange, wallet: &str, user: &str) -> Result<Token, Error> {
-    let (token, now) = (token::fresh(token::Kind::Worker)?, now_ms());
+    let (token, now) = (token::fresh(Kind::Worker)?, now_ms());
     exchange
         .database()?
         .batch([
@@ -65,7 +63,11 @@ pub(super) async fn new_token(exchange: &Exchange, wallet: &str, user: &str) -> 
 /// The wallet that is proved, and its user.
 async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, String), Error> {
     if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
-        return accounts::sign_in::prove(exchange, message, signature).await;
+        let database = exchange.database()?;
+        let wallet =
+            wallet::prove(&exchange.request, &exchange.settings, &database, message, signature).await?;
+        let user = wallet::sign_up(&database, &wallet, now_ms()).await?;
+        return Ok((wallet, user));
     }
     let Caller::User(user) = &exchange.caller else {
         return Err(unproved());
@@ -77,7 +79,7 @@ async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, St
     if matches!(user.credential, Credential::Key(_)) {
         return Err(by_a_key());
     }
-    let wallet = accounts::wallet_of(&user.id, &exchange.database()?).await?;
+    let wallet = identity::wallet_of(&user.id, &exchange.database()?).await?;
     let wallet = wallet.ok_or_else(no_wallet)?;
     Ok((wallet, user.id.clone()))
 }
@@ -115,7 +117,7 @@ pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
 
 /// `GET /workers`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let list = store::workers(owner(&exchange), &page, now_ms());
     let answer = exchange.database()?.query_json(list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
@@ -191,7 +193,7 @@ fn container(mut told: Map<String, Value>) -> Value {
 /// among it; `X-Uptime-Seconds` is the whole of the period.
 pub(crate) async fn uptime(exchange: Exchange) -> Result<Response, Error> {
     let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (from, to) = (time(&exchange, "from", 0)?, time(&exchange, "to", MOST_MS)?);
     if from > to {
         return Err(Error::invalid("to", "must not be before `from`"));

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use hatch_code::safe_path;
 use miniz_oxide::deflate::compress_to_vec;
-
-use crate::code::safe_path;
 
 /// APPNOTE 4.4.7.
 const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);

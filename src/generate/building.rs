@@ -3,20 +3,20 @@
 
 use std::cell::Cell;
 
+use hatch_code::{CodeMap, FileStatus};
 use serde_json::Value;
 
 use super::{
     competitors::Competitor,
     idea,
-    job::Work,
     line::one_line,
     startup,
     steps::Step,
     store::{self, Startup},
     verify::{self, Problem},
+    work::Work,
 };
 use crate::{
-    code::{self, CodeMap, FileStatus},
     compile::{self, Diagnostic},
     error::Error,
     jobs::Outcome,
@@ -101,11 +101,11 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
     let mut question = Question::new(&work.settings, SYSTEM, message);
     if !base.is_empty() {
         question.prompt.context =
-            format!("The application's files as they are now:\n\n{}", code::fenced(base));
+            format!("The application's files as they are now:\n\n{}", hatch_code::fenced(base));
     }
     let told = Cell::new(0);
     work.ask(&question, async |so_far| {
-        let files = code::extract_interrupted(so_far);
+        let files = hatch_code::extract_interrupted(so_far);
         if let Some(file) = files.last()
             && files.len() > told.replace(files.len())
         {
@@ -160,8 +160,8 @@ impl Turn {
 
     fn of(base: CodeMap, answer: &Completion, name: &str) -> Self {
         let files = match answer.stop {
-            Stop::RanOut => code::extract_interrupted(&answer.text),
-            _ => code::extract(&answer.text),
+            Stop::RanOut => hatch_code::extract_interrupted(&answer.text),
+            _ => hatch_code::extract(&answer.text),
         };
         let mut problems = Vec::new();
         if files.is_empty() {

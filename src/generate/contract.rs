@@ -9,8 +9,8 @@ use super::{
     identity::Identity, not_failed, proof::unknown_challenge, running_limit,
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     error::Error,
+    identity::quotas::{self, Quota},
     openapi::{Answer, Count, Id, Operation, Room, Time, Url},
     upstream::concordium::presentation,
 };

@@ -3,20 +3,21 @@
 //! is tried again.
 
 use futures::future::join_all;
+use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     competitors::{self, Answer, Competitor, Queries, Source},
-    job::Work,
     steps::Step,
     store,
+    work::Work,
 };
 use crate::{
     error::Error,
     jobs::Outcome,
     settings::{Search, Settings},
     upstream::{
-        anthropic::{complete::Question, events::Usage},
+        anthropic::complete::Question,
         search::{self, Hit},
         web::{self, Page},
     },

@@ -9,16 +9,17 @@
 //! others draw lots for when to sign anew, among the more the oftener they
 //! have lost.
 
+use hatch_tokens::concordium::transaction::Signed;
 use serde::{Deserialize, Serialize};
 
-use super::{job::Work, proof::Proof, steps::Step, store};
+use super::{proof::Proof, steps::Step, store, work::Work};
 use crate::{
     error::{Error, rfc3339},
     jobs::{self, Outcome},
     platform::{clock::now_ms, random},
     settings::{Registrar, Settings},
     store::Statement,
-    upstream::concordium::{self, Sent, Status, Verdict, transaction::Signed},
+    upstream::concordium::{self, Sent, Status, Verdict},
 };
 
 /// Attempts with a service; from then on it goes without.

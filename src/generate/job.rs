@@ -1,24 +1,20 @@
 //! The job behind a startup: one message for each kind of work, and one for
 //! each turn of building.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use super::{
     building, discovery, identity, marketing, packaging,
     steps::Step,
     store::{self, Startup},
+    work::Work,
 };
 use crate::{
-    accounts::quotas::{self, Quota},
     error::Error,
     jobs::{self, Job, Kind, Outcome, Policy, Workshop},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
-    upstream::anthropic::{
-        complete::{Completion, Question, complete_telling},
-        events::Usage,
-    },
 };
 
 pub(crate) const KIND: Kind = Kind {
@@ -28,15 +24,6 @@ pub(crate) const KIND: Kind = Kind {
     failed,
     revived,
 };
-
-/// What every step works with.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) job: Job,
-    pub(super) startup: Startup,
-    pub(super) settings: Rc<Settings>,
-    pub(super) workshop: Rc<Workshop>,
-}
 
 async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
     let Some(step) = Step::named(&job.step) else {
@@ -54,85 +41,6 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
         Step::Packaging => packaging::step(&work).await,
         Step::Marketing => marketing::step(&work).await,
         Step::Identity => identity::step(&work).await,
-    }
-}
-
-impl Work {
-    /// The startup as it is by now; none when it was deleted or cancelled.
-    pub(super) async fn read_anew(&self) -> Result<Option<Startup>, Error> {
-        self.workshop.database.query(store::startup(&self.startup.id)).await?.first()
-    }
-
-    /// A line of the log, for the outcome's batch.
-    pub(super) fn log(&self, level: &str, message: &str) -> Statement {
-        jobs::store::log(&self.job.id, level, message, now_ms())
-    }
-
-    /// Tells at once that something has begun; once, however often it is tried.
-    pub(super) async fn announce(&self, message: &str) -> Result<(), Error> {
-        if self.job.attempts > 1 {
-            return Ok(());
-        }
-        self.workshop.database.query(self.log("info", message)).await.map(drop)
-    }
-
-    /// That `step` is done, for the outcome's batch.
-    pub(super) fn done(&self, step: Step) -> Statement {
-        store::progress(&self.startup.id, step.ends_at(), now_ms())
-    }
-
-    /// Whether Claude answers, or the sandbox model.
-    pub(super) fn has_claude(&self) -> bool {
-        self.settings.claude.key.is_some()
-    }
-
-    /// That Claude may be asked: today's budget is not used up.
-    pub(super) async fn require_budget(&self) -> Result<(), Error> {
-        let limits = &self.settings.daily_limits;
-        quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.workshop.database).await
-    }
-
-    /// Asks Claude, and books what the answer costs while it comes: a step that
-    /// is broken off, cancelled or too slow, has paid for what it got.
-    /// `so_far` gets the text that has come, every few seconds.
-    pub(super) async fn ask(
-        &self,
-        question: &Question,
-        so_far: impl AsyncFn(&str),
-    ) -> Result<Completion, Error> {
-        let booked = Cell::new(0);
-        let answer = complete_telling(&self.settings, question, async |text, cost_micro_usd| {
-            let more = cost_micro_usd.saturating_sub(booked.get());
-            // What cannot be booked now is booked with the rest.
-            if more > 0 && self.pay(&Usage::default(), more).await.is_ok() {
-                booked.set(cost_micro_usd);
-            }
-            so_far(text).await;
-        })
-        .await;
-        let left = |cost_micro_usd: i64| cost_micro_usd.saturating_sub(booked.get());
-        match answer {
-            Ok(answer) => {
-                self.pay(&answer.usage, left(answer.cost_micro_usd)).await?;
-                Ok(answer)
-            }
-            Err(failed) => {
-                self.pay(&Usage::default(), left(failed.cost_micro_usd)).await?;
-                Err(failed.error)
-            }
-        }
-    }
-
-    /// Books what has been spent, at once and whatever becomes of the job.
-    /// Less than nothing where more was booked before.
-    pub(super) async fn pay(&self, usage: &Usage, cost_micro_usd: i64) -> Result<(), Error> {
-        let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let (read, written) = (tokens(usage.read_tokens()), tokens(usage.output_tokens));
-        let booked = [
-            store::spend(&self.startup.id, read, written, cost_micro_usd),
-            quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
-        ];
-        self.workshop.database.batch(booked).await.map(drop)
     }
 }
 

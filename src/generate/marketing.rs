@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::{
     deck, idea,
-    job::Work,
     launch::{self, Launch, Rival},
     steps::Step,
     store::{self, Kit},
+    work::Work,
 };
 use crate::{
     error::Error,

@@ -27,16 +27,20 @@ mod startup;
 mod steps;
 mod store;
 mod verify;
+mod work;
 
 use garde::Validate;
-use proof::Proof;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use self::{proof::Proof, store::States};
 use crate::{
-    accounts::quotas::{self, Quota},
     error::{Error, Exceeded},
-    http::{Exchange, body, conditional, page, page::Page, progress, progress::Subject},
+    http::{
+        Exchange, body, conditional, page,
+        progress::{self, Subject},
+    },
+    identity::quotas::{self, Quota},
     jobs,
     platform::{
         clock::now_ms,
@@ -166,32 +170,23 @@ fn wake(exchange: &Exchange, job_id: String) {
 /// `GET /api/generate`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
-    let mut page = Page::of(&exchange)?;
+    let mut page = page::of(&exchange)?;
     let answer = page::fetch(&database, &mut page, |page| store::list(user, page)).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
-/// Which states a client knows. Those of the original know no `cancelled` and
-/// would wait for its end for ever: they are told that it has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum States {
-    Original,
-    All,
-}
-
-impl States {
-    fn of(exchange: &Exchange) -> Result<Self, Error> {
-        match exchange.query("states").as_deref() {
-            None => Ok(Self::Original),
-            Some("all") => Ok(Self::All),
-            Some(_) => Err(Error::invalid("states", "must be `all`, or left out")),
-        }
+/// Which states the client of a request knows.
+fn states(exchange: &Exchange) -> Result<States, Error> {
+    match exchange.query("states").as_deref() {
+        None => Ok(States::Original),
+        Some("all") => Ok(States::All),
+        Some(_) => Err(Error::invalid("states", "must be `all`, or left out")),
     }
 }
 
 /// `GET /api/status/:job_id`
 pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
-    let (states, database) = (States::of(&exchange)?, exchange.database()?);
+    let (states, database) = (states(&exchange)?, exchange.database()?);
     let statement = store::status(exchange.param("job_id"), exchange.caller.user_id()?, states, now_ms());
     let answer = database.query_json(statement).await?.ok_or(JOB_NOT_FOUND)?;
     let (overdue, status) = answer.split_once('\n').unwrap_or_default();
@@ -212,7 +207,7 @@ pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/status/:job_id/events`
 pub(crate) async fn events(exchange: Exchange) -> Result<Response, Error> {
     let (job_id, user) = (exchange.param("job_id").to_owned(), exchange.caller.user_id()?.to_owned());
-    let states = States::of(&exchange)?;
+    let states = states(&exchange)?;
     let look = move |seen| store::standing(&job_id, &user, states, seen, now_ms());
     let subject = Subject { look: Box::new(look), not_found: JOB_NOT_FOUND, status_event: Some("status") };
     progress::stream(exchange, subject).await

@@ -1,12 +1,11 @@
 //! Packaging: what a repository needs beside the application, and the ZIP.
 
+use hatch_code::CodeMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{archive, complete, idea, job::Work, steps::Step, store};
-use crate::{
-    code::CodeMap, error::Error, http::conditional, jobs::Outcome, platform::clock::now_ms, store::files,
-};
+use super::{archive, complete, idea, steps::Step, store, work::Work};
+use crate::{error::Error, http::conditional, jobs::Outcome, platform::clock::now_ms, store::files};
 
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let startup = &work.startup;

@@ -1,16 +1,23 @@
 //! SQL of the generate room. What a step writes counts only while its job
 //! runs: one that was cancelled meanwhile has nobody's writes.
 
+use hatch_code::CodeMap;
 use serde::Deserialize;
 
-use super::{States, competitors::Competitor};
+use super::competitors::Competitor;
 use crate::{
-    code::CodeMap,
     error::Error,
-    http::page::Page,
     jobs::store::guard,
-    store::{Statement, page, projects::is_somebody, sql},
+    store::{Statement, page, page::Page, projects::is_somebody, sql},
 };
+
+/// Which states a client knows. Those of the original know no `cancelled` and
+/// would wait for its end for ever: they are told that it has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum States {
+    Original,
+    All,
+}
 
 /// A startup as the steps of its job read it.
 #[derive(Debug, Deserialize)]

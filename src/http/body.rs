@@ -3,6 +3,7 @@
 use std::fmt;
 
 use garde::Validate;
+use hatch_code::CodeMap;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
@@ -10,7 +11,6 @@ use serde::{
 use serde_json::{Map, Value};
 
 use crate::{
-    code::CodeMap,
     error::{Error, Violation},
     http::Exchange,
 };

@@ -5,11 +5,8 @@ use std::net::Ipv4Addr;
 use worker::Env;
 
 use crate::{
-    accounts::{
-        Credential, Scope, User,
-        identity::{self, LOCAL_DEVELOPER, Principal},
-    },
     error::Error,
+    identity::{self, Credential, LOCAL_DEVELOPER, Principal, Scope, User},
     platform::{background::Background, request::Incoming},
     settings::Settings,
 };
@@ -222,7 +219,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::Scopes;
+    use crate::identity::Scopes;
 
     #[test]
     fn only_equal_secrets_are_the_same() {

@@ -3,7 +3,7 @@
 
 use crate::{
     error::Error,
-    http::routes,
+    http::route::Router,
     platform::{request::Incoming, response::Response},
     settings::Settings,
 };
@@ -36,11 +36,12 @@ impl Cors {
         request: &Incoming,
         settings: &Settings,
         pattern: &str,
+        router: &Router,
     ) -> Option<Response> {
         if request.method() != "OPTIONS" {
             return None;
         }
-        let allow = routes::allow(pattern);
+        let allow = router.allow(pattern);
         let response = Response::empty(204).with("allow", allow.clone());
         if !self.allowed(settings) {
             return Some(response);
@@ -48,7 +49,7 @@ impl Cors {
         Some(
             response
                 .with("access-control-allow-methods", allow)
-                .with("access-control-allow-headers", routes::REQUEST_HEADERS.as_str())
+                .with("access-control-allow-headers", router.request_headers.as_str())
                 .with("access-control-max-age", "7200"),
         )
     }

@@ -18,7 +18,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, caller::Access, routes::Route},
+    http::{Exchange, caller::Access, claim::Claim, route::Route},
     platform::{
         clock::{now_ms, sleep, with_ticks},
         log, random,
@@ -58,28 +58,6 @@ pub(crate) fn wrong_key() -> Error {
 /// Whether a route honours the header: a POST of somebody's who is known.
 pub(crate) fn takes_key(route: &Route) -> bool {
     route.method == "POST" && route.access != Access::Public
-}
-
-/// The row that a request works on.
-#[derive(Debug, Clone)]
-pub(crate) struct Claim {
-    tenant: String,
-    key: String,
-    owner: String,
-    seed: String,
-    /// Whether an earlier request with this key may have made something.
-    pub(crate) is_again: bool,
-}
-
-impl Claim {
-    /// An id that is the same for each request with this key: a UUID
-    /// (version 8) from the row's seed and what the id is for.
-    pub(crate) fn id(&self, of: &str) -> String {
-        let digest = Sha256::digest(format!("{}\n{of}", self.seed));
-        let mut bytes = [0; 16];
-        bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
-    }
 }
 
 /// What a key leads to.

@@ -1,7 +1,7 @@
 //! How often one may call: the Rate Limiting binding, per address and per
 //! user. It counts in each of Cloudflare's places by itself and is meant to
 //! stop floods; what must be exact is counted in the database
-//! ([`crate::accounts::quotas`]).
+//! ([`crate::identity::quotas`]).
 
 use std::net::Ipv6Addr;
 
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Exceeded},
     http::{
         caller::{self, Caller},
-        routes::Route,
+        route::Route,
     },
     platform::{clock::now_ms, request::Incoming, response::Response},
     settings::{Settings, binding},

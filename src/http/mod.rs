@@ -2,15 +2,19 @@
 
 pub(crate) mod body;
 pub(crate) mod caller;
+mod claim;
 pub(crate) mod conditional;
 mod cors;
+mod exchange;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
 pub(crate) mod page;
+pub(crate) mod problem;
 pub(crate) mod progress;
-pub(crate) mod routes;
-pub(crate) mod sse;
+pub(crate) mod route;
 mod trace;
+
+pub(crate) use exchange::Exchange;
 
 use std::rc::Rc;
 
@@ -19,17 +23,25 @@ use serde_json::json;
 use worker::Env;
 
 use crate::{
-    audit,
-    error::{Error, Family},
-    http::{caller::Caller, idempotency::Claim, routes::Route},
-    platform::{background::Background, clock::now_ms, log, random, request::Incoming, response::Response},
+    error::Error,
+    http::{
+        caller::Caller,
+        problem::Family,
+        route::{Found, Route, Router},
+    },
+    platform::{
+        background::Background,
+        clock::now_ms,
+        log, random,
+        request::Incoming,
+        response::{JsResponse, Response},
+    },
     redact,
     settings::Settings,
-    store::{Database, Statement},
 };
 
 /// The request headers that any route may read.
-const REQUEST_HEADERS: &[&str] = &[
+pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Authorization",
     "X-Api-Key",
     "Content-Type",
@@ -43,78 +55,17 @@ const REQUEST_HEADERS: &[&str] = &[
     "Traceparent",
 ];
 
-/// What a handler gets: the request, who sends it, and the Worker around it.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) request: Incoming,
-    pub(crate) caller: Caller,
-    pub(crate) settings: Rc<Settings>,
-    pub(crate) env: Env,
-    pub(crate) background: Background,
-    pub(crate) request_id: String,
-    /// Of the request's trace (W3C Trace Context).
-    pub(crate) trace_id: String,
-    params: Vec<(String, String)>,
-    idempotency: Option<Claim>,
-}
-
-impl Exchange {
-    /// A parameter of the route's pattern, percent-decoded; empty when the
-    /// pattern has none of that name.
-    pub(crate) fn param(&self, name: &str) -> &str {
-        self.params.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
-    }
-
-    /// A parameter of the query string, percent-decoded.
-    pub(crate) fn query(&self, name: &str) -> Option<String> {
-        url::form_urlencoded::parse(self.request.query().as_bytes())
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.into_owned())
-    }
-
-    pub(crate) fn database(&self) -> Result<Database, Error> {
-        Database::open(&self.env)
-    }
-
-    /// The id of something that this request makes; `of` tells what. It is
-    /// the same for each request with the same `Idempotency-Key`, so that
-    /// what an earlier one has made is found.
-    pub(crate) fn new_id(&self, of: &str) -> Result<String, Error> {
-        match &self.idempotency {
-            Some(claim) => Ok(claim.id(of)),
-            None => random::uuid(),
-        }
-    }
-
-    /// Whether the request has an `Idempotency-Key`.
-    pub(crate) fn has_idempotency_key(&self) -> bool {
-        self.idempotency.is_some()
-    }
-
-    /// Whether an earlier request with this `Idempotency-Key` may have made
-    /// something already.
-    pub(crate) fn is_again(&self) -> bool {
-        self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
-    }
-
-    /// An entry of the audit log for the batch that does what it tells of.
-    pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
-        audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
-    }
-
-    /// [`Self::audit`], if the statement right before it changes a row.
-    pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
-        let actor = self.caller.name().unwrap_or_default();
-        audit::entry_of_change(actor, action, subject, &self.request_id, now_ms())
-    }
-}
-
-/// Answers one request. Every failure is told in its family's form; nothing
-/// escapes as an exception.
-pub(crate) async fn answer(request: Incoming, env: Env, background: Background) -> worker::web_sys::Response {
+/// Answers one request by the routes of `router`. Every failure is told in its
+/// family's form; nothing escapes as an exception.
+pub(crate) async fn answer(
+    router: &'static Router,
+    request: Incoming,
+    env: Env,
+    background: Background,
+) -> JsResponse {
     let mut record = Record::begin(&request);
     let response = match Settings::of(&env) {
-        Ok(settings) => dispatch(request, env, background, &settings, &mut record).await,
+        Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
         Err(error) => told(&error, Family::Hatch, &record.request_id),
     };
     let duration_ms = now_ms() - record.started;
@@ -199,6 +150,7 @@ impl Record {
 }
 
 async fn dispatch(
+    router: &'static Router,
     request: Incoming,
     env: Env,
     background: Background,
@@ -207,10 +159,13 @@ async fn dispatch(
 ) -> Response {
     let is_head = request.method() == "HEAD";
     let cors = cors::Cors::of(&request);
-    let result = match routes::find(&request, settings) {
+    let result = match router.find(&request, settings) {
         Ok(found) => {
             record.route = Some(found.route);
-            handle(found, request, env, background, settings, &cors, record).await
+            match cors.preflight(&request, settings, found.route.pattern, router) {
+                Some(preflight) => Ok(preflight),
+                None => handle(found, request, env, background, settings, &cors, record).await,
+            }
         }
         Err(error) => Err(error),
     };
@@ -221,7 +176,7 @@ async fn dispatch(
 }
 
 async fn handle(
-    routes::Found { route, params }: routes::Found,
+    Found { route, params, jobs }: Found,
     request: Incoming,
     env: Env,
     background: Background,
@@ -229,9 +184,6 @@ async fn handle(
     cors: &cors::Cors,
     record: &mut Record,
 ) -> Result<Response, Error> {
-    if let Some(preflight) = cors.preflight(&request, settings, route.pattern) {
-        return Ok(preflight);
-    }
     cors.refuse_foreign_write(&request, settings)?;
     limits::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
@@ -249,6 +201,7 @@ async fn handle(
         settings: settings.clone(),
         env,
         background,
+        jobs,
         request_id: record.request_id.clone(),
         trace_id: record.trace_id.clone(),
         params,

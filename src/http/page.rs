@@ -4,48 +4,28 @@ use crate::{
     error::Error,
     http::Exchange,
     platform::response::Response,
-    store::{Database, Statement},
+    store::{
+        Database, Statement,
+        page::{MAX_LIMIT, Page},
+    },
 };
 
 const DEFAULT_LIMIT: u32 = 20;
-pub(crate) const MAX_LIMIT: u32 = 100;
 
-/// Which page a request asks for.
-#[derive(Debug)]
-pub(crate) struct Page {
-    /// Rows on the page, 1..=100.
-    pub(crate) limit: u32,
-    /// The sort key of the last row of the page before, and its id.
-    pub(crate) after: Option<(i64, String)>,
+/// Reads `limit` and `cursor` from the query string.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the parameter.
+pub(crate) fn of(exchange: &Exchange) -> Result<Page, Error> {
+    with_default(exchange, DEFAULT_LIMIT)
 }
 
-impl Page {
-    /// Reads `limit` and `cursor` from the query string.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming the parameter.
-    pub(crate) fn of(exchange: &Exchange) -> Result<Self, Error> {
-        Self::with_default(exchange, DEFAULT_LIMIT)
-    }
-
-    /// [`Self::of`] with another `limit` where the request has none.
-    pub(crate) fn with_default(exchange: &Exchange, limit: u32) -> Result<Self, Error> {
-        Ok(Self {
-            limit: number(exchange, "limit", limit, MAX_LIMIT)?,
-            after: exchange.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
-        })
-    }
-
-    /// The first page of so many rows.
-    pub(crate) fn first(limit: u32) -> Self {
-        Self { limit, after: None }
-    }
-
-    /// The bound of the keyset: rows before this key and id come next.
-    pub(crate) fn bound(&self) -> (i64, &str) {
-        // Above every row: keys are times, ids are text, and text is less than `\u{10FFFF}`.
-        self.after.as_ref().map_or((i64::MAX >> 11, "\u{10FFFF}"), |(key, id)| (*key, id))
-    }
+/// [`of`] with another `limit` where the request has none.
+pub(crate) fn with_default(exchange: &Exchange, limit: u32) -> Result<Page, Error> {
+    Ok(Page {
+        limit: number(exchange, "limit", limit, MAX_LIMIT)?,
+        after: exchange.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
+    })
 }
 
 /// A number of the query string in `1..=max`.

@@ -6,13 +6,14 @@
 //! which it connects again, unless it was closed. So nothing ends a stream
 //! early that can be waited out, and whoever comes back for more gets 204.
 
+use hatch_wire::sse;
 use serde::Deserialize;
 use serde_json::Value;
 use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, sse},
+    http::Exchange,
     jobs,
     platform::{
         clock::{now_ms, sleep},

@@ -12,12 +12,13 @@ use super::{
     schemas::{self, Schemas},
 };
 use crate::{
-    error::Family,
     http::{
         caller::Access,
         idempotency,
-        routes::{self, ROUTES, Route},
+        problem::Family,
+        route::{Route, V1},
     },
+    routes::ROUTES,
 };
 
 const ABOUT: &str = "\
@@ -163,14 +164,14 @@ fn object(
         operation_id: operation.id,
         summary: operation.summary,
         description: operation.about,
-        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": routes::V1 }])),
+        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": V1 }])),
         access: access(route.access),
         security: security(route.access),
         parameters: parameters(route, operation),
         request_body: operation.body.as_ref().map(|body| {
             let schema = schemas::request(body.schema.of(&mut schemas.requests).to_value());
             json!({
-                "required": true,
+                "required": body.is_required,
                 "content": { "application/json": { "schema": schema, "example": body.example } },
             })
         }),

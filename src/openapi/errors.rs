@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
 use crate::{
-    accounts::identity,
-    error::{Error, Family, Violation},
-    http::{caller, idempotency, limits, routes::Route},
+    error::{Error, Violation},
+    http::{caller, idempotency, limits, problem::Family, route::Route},
+    identity,
     platform::response::{Content, Response},
 };
 

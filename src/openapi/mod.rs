@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document of every route: the table of [`routes`] with the
+//! The OpenAPI 3.1 document of every route: the table of [`crate::routes`] with the
 //! contract that each room gives of its own. Test code alone, so that the
 //! Worker carries no schema library; the document is a file that it serves.
 //!
@@ -13,35 +13,16 @@ mod types;
 pub(crate) use operation::{Answer, Operation, Room};
 pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
 
-use crate::{accounts, admin, chat, deploy, discovery, docs, fleet, generate, projects, root, skills};
-
-/// Every room, in the order of the document.
-fn rooms() -> Vec<Room> {
-    vec![
-        root::contract::room(),
-        accounts::contract::room(),
-        projects::contract::room(),
-        chat::contract::room(),
-        deploy::contract::room(),
-        discovery::contract::room(),
-        skills::contract::room(),
-        generate::contract::room(),
-        fleet::contract::room(),
-        admin::contract::room(),
-        docs::contract::room(),
-    ]
-}
-
 mod tests {
     use std::{collections::BTreeSet, env, fs};
 
-    use super::{document, operation::Operation, rooms};
-    use crate::http::routes::ROUTES;
+    use super::{document, operation::Operation};
+    use crate::routes::{ROUTES, contracts};
 
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/openapi.json");
 
     fn operations() -> Vec<Operation> {
-        rooms().into_iter().flat_map(|room| room.operations).collect()
+        contracts().into_iter().flat_map(|room| room.operations).collect()
     }
 
     #[test]
@@ -51,7 +32,7 @@ mod tests {
         let missing: Vec<_> = routes.difference(&contracts).collect();
         assert!(missing.is_empty(), "no Operation in a contract.rs for {missing:?}");
         let unknown: Vec<_> = contracts.difference(&routes).collect();
-        assert!(unknown.is_empty(), "no row in src/http/routes.rs for {unknown:?}");
+        assert!(unknown.is_empty(), "no row in src/routes.rs for {unknown:?}");
         assert_eq!(operations().len(), ROUTES.len(), "a route has two contracts");
     }
 
@@ -68,7 +49,7 @@ mod tests {
     #[test]
     fn an_operation_is_named_after_its_room_and_once() {
         let mut ids = BTreeSet::new();
-        for room in rooms() {
+        for room in contracts() {
             for operation in room.operations {
                 assert!(operation.id.starts_with(&format!("{}.", room.name)), "{}", operation.id);
                 assert!(ids.insert(operation.id), "{} is there twice", operation.id);
@@ -105,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_document_in_public_is_the_one_of_the_code() {
-        let mut document = serde_json::to_string_pretty(&document::build(&rooms())).unwrap();
+        let mut document = serde_json::to_string_pretty(&document::build(&contracts())).unwrap();
         document.push('\n');
         if env::var_os("UPDATE_OPENAPI").is_some() {
             fs::write(FILE, &document).unwrap();

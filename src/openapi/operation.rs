@@ -50,6 +50,7 @@ pub(super) struct Parameter {
 pub(super) struct Body {
     pub(super) schema: SchemaOfBody,
     pub(super) example: Value,
+    pub(super) is_required: bool,
     /// Whether the route takes this JSON.
     pub(super) check: fn(&str) -> Result<(), Error>,
 }
@@ -153,9 +154,20 @@ impl Operation {
         self.body = Some(Body {
             schema: SchemaOfBody::Derived(|generator| generator.subschema_for::<T>()),
             example,
+            is_required: true,
             check: |json| body::parse::<T>(json.as_bytes()).map(drop),
         });
         self
+    }
+
+    /// [`Self::body`], which may be left out.
+    pub(crate) fn optional_body<T>(self, example: Value) -> Self
+    where
+        T: JsonSchema + DeserializeOwned + Validate<Context = ()>,
+    {
+        let operation = self.body::<T>(example);
+        let body = operation.body.map(|body| Body { is_required: false, ..body });
+        Self { body, ..operation }
     }
 
     /// A JSON object that the room judges field by field.
@@ -163,6 +175,7 @@ impl Operation {
         self.body = Some(Body {
             schema: SchemaOfBody::Written(schema),
             example,
+            is_required: true,
             check: |json| body::parse_unchecked::<Map<String, Value>>(json.as_bytes()).map(drop),
         });
         self

@@ -65,7 +65,7 @@ impl JsonSchema for Count {
 }
 
 /// The code of a project as bodies take it: the map of path to content, or its
-/// JSON in a string, as projects show it ([`crate::code::CodeMap`]).
+/// JSON in a string, as projects show it ([`hatch_code::CodeMap`]).
 #[derive(Debug)]
 pub(crate) struct Code;
 
@@ -73,7 +73,7 @@ pub(crate) struct Code;
 const FORBIDDEN: &str = r"/\\\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff";
 
 impl Code {
-    /// The paths that [`crate::code`] takes, but for their length in bytes.
+    /// The paths that [`hatch_code`] takes, but for their length in bytes.
     /// None has the `quote` at which it ends.
     fn path(quote: &str) -> String {
         let end = if quote.is_empty() { "$" } else { quote };

@@ -9,23 +9,25 @@ use std::{
 };
 
 use futures::task::{ArcWake, AtomicWaker, waker};
-use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue, web_sys::Response};
+use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue};
+
+use super::response::JsResponse;
 
 /// Polls `handler` at once. One that was ready, having waited for nothing, is
 /// answered without a promise and its microtask hop; the others go on as a
 /// promise.
-pub(crate) fn settle(handler: impl Future<Output = Response> + 'static) -> JsValue {
+pub(crate) fn settle(handler: impl Future<Output = JsResponse> + 'static) -> JsValue {
     let relay = Arc::new(Relay::default());
     let waker = waker(relay.clone());
-    let mut handler: Pin<Box<dyn Future<Output = Response>>> = Box::pin(handler);
+    let mut handler: Pin<Box<dyn Future<Output = JsResponse>>> = Box::pin(handler);
     if let Poll::Ready(response) = handler.as_mut().poll(&mut Context::from_waker(&waker)) {
-        return response.into();
+        return response.0.into();
     }
     let rest = poll_fn(move |cx| {
         relay.0.register(cx.waker());
         handler.as_mut().poll(&mut Context::from_waker(&waker))
     });
-    future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.into()) })).into()
+    future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.0.into()) })).into()
 }
 
 /// The one waker that the handler ever sees. Some futures (worker's Delay)

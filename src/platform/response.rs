@@ -67,6 +67,10 @@ pub(crate) enum Content {
     Stream(Body),
 }
 
+/// A response in JavaScript.
+#[derive(Debug)]
+pub(crate) struct JsResponse(pub(super) web_sys::Response);
+
 /// A response, not yet in JavaScript.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -169,8 +173,8 @@ impl Response {
     }
 
     /// Crosses over. `request_id` goes into `X-Request-Id`.
-    pub(crate) fn into_js(self, request_id: &str) -> web_sys::Response {
-        self.build(request_id).unwrap_or_else(|_| web_sys::Response::error())
+    pub(crate) fn into_js(self, request_id: &str) -> JsResponse {
+        JsResponse(self.build(request_id).unwrap_or_else(|_| web_sys::Response::error()))
     }
 
     fn build(self, request_id: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {

@@ -15,7 +15,7 @@ use crate::{
     http::{Exchange, body, conditional, page},
     jobs,
     platform::{clock::now_ms, response::Response},
-    store::{Rows, projects},
+    store::{Rows, page::Page, projects},
 };
 
 const NOT_FOUND: Error = Error::NotFound("Project not found");
@@ -93,8 +93,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 /// `GET /api/projects`
 pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
     let user = exchange.caller.user_id()?;
-    let list = |page: &page::Page| store::list(user, page);
-    let answer = page::fetch(&exchange.database()?, &mut page::Page::of(&exchange)?, list).await?;
+    let list = |page: &Page| store::list(user, page);
+    let answer = page::fetch(&exchange.database()?, &mut page::of(&exchange)?, list).await?;
     Ok(page::response(answer.as_deref(), &exchange))
 }
 
@@ -184,7 +184,9 @@ async fn delete_with_apps(
 ) -> Result<Response, Error> {
     let (user, id, database) = (exchange.caller.user_id()?, exchange.param("id"), exchange.database()?);
     let known = i64::try_from(apps.len()).unwrap_or_default();
-    let mut plan = take_down::plan(exchange, &database, apps).await?;
+    let mut plan =
+        take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
+            .await?;
     if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
         return Err(take_down::out_of_reach(app));
     }
@@ -198,7 +200,7 @@ async fn delete_with_apps(
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     match database.batch_all(batch).await {
         Ok(_) => {
-            plan.send(exchange);
+            plan.send(&exchange.env, &exchange.background);
             Ok(Response::empty(204))
         }
         Err(error) if jobs::store::refused(&error) => Err(Error::PreconditionFailed),
@@ -208,7 +210,7 @@ async fn delete_with_apps(
 
 /// `GET /api/projects/:id/versions`
 pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::Page::of(&exchange)?;
+    let page = page::of(&exchange)?;
     let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
     let [present, list] =
         exchange.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;

@@ -1,10 +1,10 @@
 //! SQL of the projects room.
 
 use crate::{
-    http::page::Page,
     jobs::store::guard,
     store::{
         Statement, page,
+        page::Page,
         projects::{insert_project, project_json, rfc3339},
         sql,
     },

@@ -1,7 +1,9 @@
 //! The Worker's own accounts at other people's clouds, and where these answer.
 
-use super::{base_url, wrong};
-use crate::{error::Error, upstream::aws};
+use hatch_tokens::sigv4;
+
+use super::vars::{base_url, wrong};
+use crate::error::Error;
 
 #[derive(Debug)]
 pub(crate) struct Clouds {
@@ -52,7 +54,7 @@ pub(crate) struct Koyeb {
 pub(crate) struct Ecr {
     pub(crate) base_url: String,
     pub(crate) region: String,
-    pub(crate) keys: aws::Keys,
+    pub(crate) keys: sigv4::Keys,
 }
 
 impl Clouds {
@@ -84,7 +86,7 @@ impl Clouds {
 fn ecr(var: impl Fn(&str) -> Option<String>) -> Result<Option<Ecr>, Error> {
     let keys = match (var("AWS_ACCESS_KEY_ID"), var("AWS_SECRET_ACCESS_KEY")) {
         (None, None) => return Ok(None),
-        (Some(id), Some(secret)) => aws::Keys { id, secret },
+        (Some(id), Some(secret)) => sigv4::Keys { id, secret },
         (Some(_), None) => return Err(wrong("AWS_SECRET_ACCESS_KEY", "set beside AWS_ACCESS_KEY_ID")),
         (None, Some(_)) => return Err(wrong("AWS_ACCESS_KEY_ID", "set beside AWS_SECRET_ACCESS_KEY")),
     };

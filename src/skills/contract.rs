@@ -4,9 +4,8 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
 use super::{
-    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT,
-    catalogue::{Skill, Type},
-    refresh,
+    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT, refresh,
+    skill::{Skill, Type},
 };
 use crate::openapi::{Answer, Count, Operation, Room};
 

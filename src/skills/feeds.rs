@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Type;
+use super::skill::Type;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;

@@ -4,7 +4,7 @@
 //! both are made here, of parts that [`is_safe`]; no command or path that a
 //! source suggests is passed on.
 
-use super::catalogue::{Skill, Type};
+use super::skill::{Skill, Type};
 
 const GITHUB: &str = "https://github.com/";
 const AITMPL_REPOSITORY: &str = "davila7/claude-code-templates";

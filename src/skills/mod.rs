@@ -13,14 +13,15 @@ pub(crate) mod contract;
 mod feeds;
 mod install;
 mod refresh;
+mod skill;
 mod store;
 
 use serde_json::json;
 
 use self::{
-    catalogue::{Skill, Type},
     feeds::{Cache, Feed},
     install::{Content, Target},
+    skill::{Skill, Type},
     store::Search,
 };
 use crate::{

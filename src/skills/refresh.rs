@@ -5,8 +5,9 @@ use serde_json::json;
 use worker::Env;
 
 use super::{
-    catalogue::{self, Skill, Type},
+    catalogue,
     feeds::{self, Cache, Feed, Source, State, Step, Tried},
+    skill::{Skill, Type},
     store,
 };
 use crate::{

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    catalogue::{Skill, Type},
     feeds::{DAY_MS, Feed, LEASE_MS, Source},
+    skill::{Skill, Type},
 };
 use crate::store::{Statement, sql};
 

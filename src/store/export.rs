@@ -2,10 +2,10 @@
 
 use super::{
     Statement, page,
+    page::Page,
     projects::{project_json, rfc3339},
     sql,
 };
-use crate::http::page::Page;
 
 macro_rules! list {
     ($user:expr, $page:expr, $rows:literal, $json:expr, $bytes:literal) => {{

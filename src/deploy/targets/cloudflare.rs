@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Line, Order, Report, State};
+use super::report::{Line, Order, Report, State};
 use crate::{
-    clouds::{Source, credentials::Credentials},
+    clouds::{Credentials, Source},
     deploy::site::{File, media_type},
     error::Error,
     platform::fetch::{self, Outgoing},

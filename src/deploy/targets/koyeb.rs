@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Line, Order, Report, State, kept, pause_ms, read_kept};
+use super::report::{Line, Order, Report, State, kept, pause_ms, read_kept};
 use crate::{
     clouds::{Right, Source as Whose},
     deploy::{
@@ -268,7 +268,7 @@ pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clouds::credentials::Credentials;
+    use crate::clouds::Credentials;
 
     const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 

@@ -9,12 +9,12 @@
 
 mod cloudflare;
 pub(super) mod koyeb;
+mod report;
 mod vercel;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _},
-};
+pub(super) use report::{Line, Order, Report, State};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
 use worker::Env;
 
 use super::{
@@ -84,82 +84,6 @@ impl Target {
     }
 }
 
-/// An app, as a cloud is told of it.
-#[derive(Debug)]
-pub(super) struct Order<'a> {
-    pub(super) project_id: &'a str,
-    /// None when it is taken down after its project is gone.
-    pub(super) deployment_id: Option<&'a str>,
-    /// Of the project and never another's: what the app is called at the cloud.
-    pub(super) name: &'a str,
-    pub(super) right: &'a Right,
-    /// None where its files are all there is to say.
-    pub(super) container: Option<&'a Container>,
-    /// What `push` or `poll` answered with last.
-    pub(super) remote: Option<&'a str>,
-    /// Whether the app has been live in this very place before.
-    pub(super) is_live: bool,
-    pub(super) settings: &'a Settings,
-}
-
-impl Order<'_> {
-    /// By which a deployment is known again at its cloud.
-    fn mark(&self) -> Result<&str, Error> {
-        self.deployment_id.ok_or_else(|| Error::Internal("an app is pushed without a deployment".to_owned()))
-    }
-}
-
-/// What a target knows of a deployment, for [`Report::remote`].
-fn kept(remote: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(remote).map_err(|e| Error::Internal(e.to_string()))
-}
-
-/// What [`kept`] made of it.
-fn read_kept<T: DeserializeOwned>(order: &Order<'_>) -> Result<T, Error> {
-    let remote = order.remote.and_then(|remote| serde_json::from_str(remote).ok());
-    remote.ok_or_else(|| Error::Internal("a target does not know its deployment".to_owned()))
-}
-
-/// The pause until a build is asked after again: short at first, for many are
-/// done in seconds.
-fn pause_ms(since_ms: i64) -> i64 {
-    (since_ms / 10).clamp(1_000, 10_000)
-}
-
-/// A line for the deployment's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Line {
-    /// `info` or `error`.
-    pub(super) level: &'static str,
-    pub(super) message: String,
-}
-
-impl Line {
-    pub(super) fn info(message: impl Into<String>) -> Self {
-        Self { level: "info", message: message.into() }
-    }
-}
-
-/// What a cloud made of a deployment.
-#[derive(Debug)]
-pub(super) struct Report {
-    pub(super) state: State,
-    /// New lines since the last report.
-    pub(super) lines: Vec<Line>,
-    /// What the next `poll` and `take_down` need to know; JSON of the target's own.
-    pub(super) remote: Option<String>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Ask again after `after_ms`.
-    Going { after_ms: i64 },
-    /// None where nobody but its owner knows the address.
-    Live { url: Option<String> },
-    /// For the owner.
-    Failed { reason: String },
-}
-
 /// Brings `files` to the cloud. What it still has to do is learned by [`poll`].
 ///
 /// # Errors
@@ -221,15 +145,5 @@ pub(super) fn check(
     match cloud {
         Cloud::Cloudflare | Cloud::Vercel => Ok(()),
         Cloud::Koyeb => koyeb::check(name, right, container, settings),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pause_ms;
-
-    #[test]
-    fn a_build_is_asked_after_ever_more_rarely() {
-        assert_eq!([0, 5_000, 30_000, 60_000, 600_000].map(pause_ms), [1_000, 1_000, 3_000, 6_000, 10_000]);
     }
 }

@@ -4,7 +4,7 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Line, Order, Report, State, kept, pause_ms, read_kept};
+use super::report::{Line, Order, Report, State, kept, pause_ms, read_kept};
 use crate::{
     deploy::site::File,
     error::Error,

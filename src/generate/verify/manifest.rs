@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Problem;
+use super::problem::{self, Problem};
 
 const PATH: &str = "package.json";
 /// What npm takes as a name, <https://docs.npmjs.com/cli/configuring-npm/package-json#name>.
@@ -127,13 +127,13 @@ impl Manifest<'_> {
         let no_object =
             no_object.map(|key| self.problem(key, format!("`{key}` is an object of names and versions")));
         let wrong = kinds.iter().flat_map(|key| self.object(key)).filter_map(|(name, range)| {
-            let shown = super::shown(name);
+            let shown = problem::shown(name);
             if !is_name(name) {
                 return Some(self.problem(name, format!("`{shown}` is not the name of a package")));
             }
             let wrong = !range.as_str().is_some_and(is_range);
             wrong.then(|| {
-                let range = super::shown(range.as_str().unwrap_or("no text"));
+                let range = problem::shown(range.as_str().unwrap_or("no text"));
                 self.problem(
                     name,
                     format!(

@@ -5,14 +5,16 @@
 //! application cannot delete one.
 
 mod manifest;
+mod problem;
 mod secrets;
+
+pub(crate) use problem::Problem;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use hatch_code::safe_path;
 
-use super::line::one_line;
-use crate::code::safe_path;
+use self::problem::shown;
 
 /// The most files of an application.
 pub(crate) const MAX_FILES: usize = 400;
@@ -24,36 +26,6 @@ pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
 pub(crate) const MAX_PROBLEMS: usize = 40;
 /// The most problems of one file, so that one broken file does not hide the others.
 const MAX_OF_A_FILE: usize = 10;
-const SHOWN_CHARS: usize = 120;
-
-/// One thing that is wrong, in words for the person who waits and for the model that repairs it. Never quotes a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Problem {
-    /// The file; empty when it is about the application as a whole.
-    pub(crate) path: String,
-    /// Counted from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) line: Option<u32>,
-    /// What is wrong and what to do.
-    pub(crate) message: String,
-}
-
-impl Problem {
-    fn new(path: &str, line: Option<u32>, message: impl Into<String>) -> Self {
-        Self { path: shown(path), line, message: message.into() }
-    }
-}
-
-/// `app/page.tsx:12: message`.
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.path.as_str(), self.line) {
-            ("", _) => f.write_str(&self.message),
-            (path, None) => write!(f, "{path}: {}", self.message),
-            (path, Some(line)) => write!(f, "{path}:{line}: {}", self.message),
-        }
-    }
-}
 
 /// What is wrong with an application of these files (path to content), the worst first; empty when nothing is.
 pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
@@ -149,11 +121,6 @@ fn of_a_secret(path: &str, text: &str) -> Vec<Problem> {
         Problem::new(path, Some(line), message)
     };
     found.map(told).collect()
-}
-
-/// A name of theirs in a message of ours.
-fn shown(name: &str) -> String {
-    one_line(name, SHOWN_CHARS).replace('`', "'")
 }
 
 #[cfg(test)]

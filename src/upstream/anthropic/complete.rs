@@ -4,15 +4,18 @@
 
 use std::cell::RefCell;
 
+use hatch_wire::{
+    anthropic::{
+        Message, Usage,
+        blocks::{self, SearchResult},
+        request::Prompt,
+    },
+    sse::Decoder,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{
-    Prompt,
-    blocks::{self, SearchResult},
-    events::{Decoder, Message, Usage},
-    models, open, request,
-};
+use super::{models, open};
 use crate::{
     error::Error,
     platform::{
@@ -57,7 +60,7 @@ impl Question {
     /// The request. Tools are offered, never forced, and no sampling setting
     /// is sent: the models of the 5.5 generation refuse both.
     fn body(&self) -> Value {
-        let mut body = request::body(&self.prompt);
+        let mut body = super::body(&self.prompt);
         let Some(fields) = body.as_object_mut() else { return body };
         if let Some(most) = self.max_tokens {
             fields.insert("max_tokens".to_owned(), most.min(models::max_tokens(&self.prompt.model)).into());

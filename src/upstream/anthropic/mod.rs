@@ -2,14 +2,13 @@
 //! streamed request, tried again until its first byte has come. complete.rs
 //! reads a whole answer of it.
 
-mod blocks;
 pub(crate) mod complete;
-pub(crate) mod events;
 pub(crate) mod models;
-mod request;
 
-pub(crate) use request::{Prompt, Turn};
-
+use hatch_wire::anthropic::{
+    error_status, error_type, leading_error,
+    request::{self, Prompt},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -55,7 +54,12 @@ pub(crate) async fn stream(
     prompt: &Prompt,
     deadlines: Deadlines,
 ) -> Result<Source, Error> {
-    open(settings, &request::body(prompt), deadlines).await
+    open(settings, &body(prompt), deadlines).await
+}
+
+/// The request, with what its model takes.
+fn body(prompt: &Prompt) -> Value {
+    request::body(prompt, models::max_tokens(&prompt.model), models::thinking(&prompt.model))
 }
 
 /// The same for a request that is written already.
@@ -103,16 +107,16 @@ async fn try_once(
     }
     let source = Source::open(body, deadlines).await?;
     // An error as the very first event is still an answer before the first byte.
-    let Some(kind) = events::leading_error(source.first()) else { return Ok(source) };
+    let Some(kind) = leading_error(source.first()) else { return Ok(source) };
     source.cancel();
-    Err(Refusal::Api { status: events::error_status(kind), kind, advice: Advice::default() })
+    Err(Refusal::Api { status: error_status(kind), kind, advice: Advice::default() })
 }
 
 async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
-    Refusal::Api { status, kind: events::error_type(&body), advice }
+    Refusal::Api { status, kind: error_type(&body), advice }
 }
 
 impl From<Failure> for Refusal {

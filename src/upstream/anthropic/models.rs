@@ -1,9 +1,8 @@
 //! What each Claude model accepts and costs. The 5.5 generation refuses
 //! settings that older ones take, so nothing is sent that is not in this table.
 
+use hatch_wire::anthropic::{Message, Usage};
 use serde_json::{Value, json};
-
-use super::events::{Message, Usage};
 
 /// How a model is told to think, for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +150,9 @@ pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
         (usage.cache_read_input_tokens, prices.cache_read),
     ];
     // The counts are a server's word: none makes the price wrap.
-    let cost = parts.into_iter().fold(0_u64, |sum, (tokens, price)| sum.saturating_add(tokens.saturating_mul(price)));
+    let cost = parts
+        .into_iter()
+        .fold(0_u64, |sum, (tokens, price)| sum.saturating_add(tokens.saturating_mul(price)));
     Some(cost.div_ceil(1_000_000))
 }
 
@@ -196,7 +197,10 @@ mod tests {
         assert_eq!(cost_micro_usd("claude-sonnet-5-5", &usage(1_000, 100)), Some(3_000));
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(1, 0)), Some(1));
         assert_eq!(cost_micro_usd("sandbox", &usage(1, 1)), None);
-        assert_eq!(cost_micro_usd("claude-sonnet-5-5", &usage(u64::MAX, u64::MAX)), Some(u64::MAX.div_ceil(1_000_000)));
+        assert_eq!(
+            cost_micro_usd("claude-sonnet-5-5", &usage(u64::MAX, u64::MAX)),
+            Some(u64::MAX.div_ceil(1_000_000))
+        );
     }
 
     #[test]
@@ -237,5 +241,16 @@ mod tests {
         assert_eq!(max_tokens("claude-haiku-4-5-20251001"), 32_000);
         assert_eq!(max_tokens("claude-haiku-4-5-preview"), 8_192);
         assert_eq!(thinking("claude-sonnet-5"), None);
+    }
+
+    #[test]
+    fn no_model_gets_a_setting_that_it_refuses() {
+        let kind = |model| thinking(model).map(|thinking| thinking["type"].clone());
+        assert_eq!(kind("claude-sonnet-5-5"), Some(json!("between_tools")));
+        assert_eq!(
+            thinking("claude-opus-5-5").map(|thinking| thinking["display"].clone()),
+            Some(json!("summarized"))
+        );
+        assert_eq!(thinking("claude-haiku-4-5"), None);
     }
 }

@@ -2,14 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::DateTime;
+use hatch_tokens::sigv4::{self, Keys, Request, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Method;
 
-use super::{
-    Keys,
-    sigv4::{self, Request, Scope},
-};
 use crate::{
     error::Error,
     platform::{clock::now_ms, fetch::Outgoing},

@@ -6,18 +6,14 @@
 //! transaction, whose bytes the caller keeps; [`submit`] sends them, as often
 //! as it takes; [`status`] tells what became of them.
 
-pub(crate) mod address;
 pub(crate) mod presentation;
-pub(crate) mod transaction;
 
+use hatch_tokens::concordium::transaction::{self, Header, Signed};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use worker::Method;
 
-use self::{
-    presentation::{Mismatch, Proved},
-    transaction::{Header, Signed},
-};
+use self::presentation::{Mismatch, Proved};
 use super::retry::Advice;
 use crate::{
     error::Error,

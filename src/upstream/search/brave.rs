@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::{Hit, LONGEST_ANSWER, encoded, refused, unreadable};
+use super::hit::{Hit, LONGEST_ANSWER, encoded, refused, unreadable};
 use crate::{error::Error, platform::fetch::Outgoing, settings::Settings, upstream::download};
 
 const NAME: &str = "Brave";

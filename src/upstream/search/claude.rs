@@ -1,7 +1,7 @@
 //! Claude's own web search, a tool that Anthropic runs: paid by the search
 //! and by the tokens of what it finds.
 
-use super::{Found, Hit};
+use super::hit::{Found, Hit};
 use crate::{
     settings::Settings,
     upstream::anthropic::complete::{Failed, Question, complete},

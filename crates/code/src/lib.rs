@@ -1,0 +1,19 @@
+//! From a model's answer to a project's files: [`extract`] reads the files of an answer, [`CodeMap::merge`] lays them over what
+//! the project has, and [`path::safe_path`] says which paths either may hold. Pure: no Worker types, no panics, linear time.
+
+mod extract;
+mod fence;
+mod fenced;
+mod label;
+mod language;
+mod map;
+mod path;
+mod scan;
+mod tag;
+#[cfg(test)]
+mod tests;
+
+pub use extract::{ExtractedFile, extract, extract_interrupted};
+pub use fenced::fenced;
+pub use map::{CodeMap, FileChange, FileStatus};
+pub use path::safe_path;

@@ -1,0 +1,195 @@
+//! Which paths a project's files may have.
+//!
+//! A path comes from a model or from a client and ends up in a ZIP, in an upload to a host and in a URL, so the rule is the
+//! strictest of the three: a relative POSIX path that names the same file on every file system.
+
+use std::fmt;
+
+/// The longest path, in bytes of UTF-8: what still unpacks on every system, below a directory of the user's own.
+pub(crate) const MAX_PATH_BYTES: usize = 240;
+
+/// Why a path was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathError {
+    /// Nothing is left of it.
+    Empty,
+    /// More than [`MAX_PATH_BYTES`].
+    TooLong,
+    /// Starts at a root: `/`, `~/` or a drive letter.
+    Absolute,
+    /// Has a `..` component, even one that would stay inside.
+    Climbs,
+    /// Has a backslash, a separator on one system and a letter on another.
+    Backslash,
+    /// Has a control character, or an invisible one that makes two names look the same.
+    Control,
+    /// Ends in `/`.
+    Directory,
+    /// Has a component ending in a dot or a space, which Windows drops.
+    TrailingDotOrSpace,
+    /// Has a `.git` component: files there are run by git.
+    Git,
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "path is empty",
+            Self::TooLong => "path is longer than 240 bytes",
+            Self::Absolute => "path is absolute",
+            Self::Climbs => "path has a '..' component",
+            Self::Backslash => "path has a backslash",
+            Self::Control => "path has a control or invisible character",
+            Self::Directory => "path ends in '/'",
+            Self::TrailingDotOrSpace => "path has a component that ends in a dot or a space",
+            Self::Git => "path has a '.git' component",
+        })
+    }
+}
+
+impl std::error::Error for PathError {}
+
+/// Takes a path as written and gives it in normal form, without `./` and doubled slashes.
+///
+/// # Errors
+/// The first reason for which it cannot be a file of a project.
+pub fn safe_path(path: &str) -> Result<String, PathError> {
+    if path.contains(|c: char| c.is_control() || is_invisible(c)) {
+        return Err(PathError::Control);
+    }
+    if path.contains('\\') {
+        return Err(PathError::Backslash);
+    }
+    if path.starts_with('/') || path.starts_with("~/") || has_drive_letter(path) {
+        return Err(PathError::Absolute);
+    }
+    if path.ends_with('/') {
+        return Err(PathError::Directory);
+    }
+    let components: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    for component in &components {
+        check_component(component)?;
+    }
+    let normal = components.join("/");
+    // Again: `./C:x` hides its drive letter, and `./~/x` its home directory, until it is in normal form.
+    if has_drive_letter(&normal) || normal.starts_with("~/") {
+        return Err(PathError::Absolute);
+    }
+    match normal.len() {
+        0 => Err(PathError::Empty),
+        1..=MAX_PATH_BYTES => Ok(normal),
+        _ => Err(PathError::TooLong),
+    }
+}
+
+/// The form in which two paths are compared. Windows and macOS do not tell `App.tsx` from `app.tsx`, so neither do we:
+/// a project never holds both.
+pub(super) fn folded(path: &str) -> String {
+    path.to_lowercase()
+}
+
+/// Characters that take no room on the screen: zero width, direction marks, byte order mark, soft hyphen.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn check_component(component: &str) -> Result<(), PathError> {
+    if component == ".." {
+        return Err(PathError::Climbs);
+    }
+    if component.ends_with(['.', ' ']) {
+        return Err(PathError::TrailingDotOrSpace);
+    }
+    if component.eq_ignore_ascii_case(".git") {
+        return Err(PathError::Git);
+    }
+    Ok(())
+}
+
+fn has_drive_letter(path: &str) -> bool {
+    let mut bytes = path.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic()) && bytes.next() == Some(b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ordinary_paths_stay_as_they_are() {
+        for path in [
+            "index.html",
+            "src/App.tsx",
+            ".env.example",
+            ".github/workflows/ci.yml",
+            ".gitignore",
+            "app/(auth)/[...slug]/page.tsx",
+            "routes/$id.tsx",
+            "My File.md",
+            "日本.txt",
+            "..foo",
+        ] {
+            assert_eq!(safe_path(path).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn a_path_is_normalised() {
+        assert_eq!(safe_path("./src//a/./b.ts").as_deref(), Ok("src/a/b.ts"));
+        assert_eq!(safe_path("././a").as_deref(), Ok("a"));
+    }
+
+    #[test]
+    fn dangerous_paths_are_refused_each_for_its_reason() {
+        for (path, reason) in [
+            ("", PathError::Empty),
+            (".", PathError::Empty),
+            ("./", PathError::Directory),
+            ("src/", PathError::Directory),
+            ("/etc/passwd", PathError::Absolute),
+            ("//host/share", PathError::Absolute),
+            ("~/.ssh/config", PathError::Absolute),
+            ("./~/.ssh/config", PathError::Absolute),
+            ("C:/a", PathError::Absolute),
+            ("c:a", PathError::Absolute),
+            ("./C:/a", PathError::Absolute),
+            ("../a", PathError::Climbs),
+            ("a/../b", PathError::Climbs),
+            ("a/..", PathError::Climbs),
+            ("a\\b", PathError::Backslash),
+            ("C:\\a", PathError::Backslash),
+            ("a\0b", PathError::Control),
+            ("a\nb", PathError::Control),
+            ("a\u{7f}", PathError::Control),
+            ("a\u{85}", PathError::Control),
+            ("a\u{200b}.ts", PathError::Control),
+            ("a\u{202e}st.exe", PathError::Control),
+            (".git/config", PathError::Git),
+            ("a/.GIT/hooks/x", PathError::Git),
+            (".git", PathError::Git),
+            (".git./config", PathError::TrailingDotOrSpace),
+            ("a /b", PathError::TrailingDotOrSpace),
+            ("...", PathError::TrailingDotOrSpace),
+        ] {
+            assert_eq!(safe_path(path), Err(reason), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_240_bytes_is_the_longest() {
+        assert!(safe_path(&"a".repeat(240)).is_ok());
+        assert_eq!(safe_path(&"a".repeat(241)), Err(PathError::TooLong));
+        assert_eq!(safe_path(&"é".repeat(121)), Err(PathError::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_normal_and_passes_again(path in "[a-zA-Z:./~\\\\ \u{0}-\u{20}é]{0,30}") {
+            if let Ok(normal) = safe_path(&path) {
+                prop_assert_eq!(safe_path(&normal), Ok(normal.clone()));
+                prop_assert!(!normal.starts_with('/') && !normal.split('/').any(|part| part.is_empty() || part == ".." || part == "."));
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! From an answer to its blocks, in one pass over its lines.
+
+use super::fence::{Fence, Line, first_line, is_blank, list_marker};
+use super::label::{Info, Label, Strength, before_block, is_heading};
+use super::language::{extension, is_markdown};
+use super::tag::{self, Tag};
+
+/// Elements that hold files but are none. Only looked for as the first line of a fence around such elements.
+const CONTAINERS: [&str; 3] = ["<files", "<artifact", "<boltartifact"];
+
+/// Whether the answer was told to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The model stopped by itself: the last line is whole.
+    Finished,
+    /// The stream broke off: the last line may go on, and ```` ``` ```` may have been about to become ```` ```js ````.
+    Cut,
+}
+
+/// A fenced block or an element, with all that may name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The info string; of an element, its attributes.
+    pub info: Info,
+    /// The line before it, or else the heading above it.
+    pub label: Option<Label>,
+    /// Its lines as written, without the fence's indentation.
+    pub body: String,
+    /// Whether its end was reached.
+    pub complete: bool,
+    /// Whether it is an element, whose first line is never a marker.
+    pub is_element: bool,
+}
+
+/// Reads all blocks of an answer, in order.
+pub(super) fn blocks(answer: &str, ending: Ending) -> Vec<Block> {
+    let mut scanner = Scanner {
+        text: answer,
+        at: 0,
+        line_end: LineEnd::default(),
+        ending,
+        nests: true,
+        in_list: false,
+        before: None,
+        heading: None,
+        wrapper: None,
+        blocks: Vec::new(),
+    };
+    scanner.run();
+    scanner.blocks
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    /// The byte at which the next line, or the rest of one, starts.
+    at: usize,
+    line_end: LineEnd,
+    ending: Ending,
+    /// Whether Markdown blocks may hold fences as long as their own.
+    nests: bool,
+    in_list: bool,
+    /// The last line that is not blank since the last block, and the last heading.
+    before: Option<&'a str>,
+    heading: Option<&'a str>,
+    /// An open fence around elements.
+    wrapper: Option<Fence>,
+    blocks: Vec<Block>,
+}
+
+/// Where the line under the cursor ends, kept so that a line of many elements is not measured once for each.
+#[derive(Clone, Copy, Default)]
+struct LineEnd {
+    text: usize,
+    raw: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn run(&mut self) {
+        while let Some(line) = self.next_line() {
+            if let Some((tag, rest)) = Tag::opening(line.text.trim_start_matches(is_blank)) {
+                self.at = self.line_end.text - rest.len();
+                self.element(&tag);
+            } else if self.wrapper.is_some_and(|fence| fence.is_closed_by(line.text)) {
+                self.wrapper = None;
+            } else if let Some((fence, info)) = Fence::opening(line.text, self.in_list) {
+                if line.is_ended() {
+                    self.fence(fence, Info::parse(info));
+                }
+            } else {
+                self.prose(line);
+            }
+        }
+    }
+
+    fn prose(&mut self, line: Line<'a>) {
+        if line.text.chars().all(is_blank) {
+            return;
+        }
+        if list_marker(line.text).is_some() {
+            self.in_list = true;
+        } else if !line.text.starts_with([' ', '\t']) {
+            self.in_list = false;
+        }
+        if is_heading(line.text) {
+            self.heading = Some(line.text);
+        }
+        self.before = Some(line.text);
+    }
+
+    fn fence(&mut self, fence: Fence, info: Info) {
+        if self.wraps_elements(&info) {
+            self.wrapper = Some(fence);
+            return;
+        }
+        let label = self.take_label();
+        let is_bare = info == Info::default() && label.is_none();
+        let holds_fences = self.nests && holds_markdown(&info, label.as_ref());
+        let mut body = String::new();
+        let mut inner: Vec<Fence> = Vec::new();
+        let mut first_end = None;
+        while let Some(line) = self.next_line() {
+            let may_close = line.is_ended() || self.ending == Ending::Finished;
+            let opened = Fence::opening(line.text, true)
+                .filter(|(other, info)| fence.is_shadowed_by(other) && !info.is_empty());
+            if may_close && inner.last().is_some_and(|inner| inner.is_closed_by(line.text)) {
+                inner.pop();
+                first_end = first_end.or(fence.is_closed_by(line.text).then_some((self.at, body.len())));
+            } else if may_close && inner.is_empty() && fence.is_closed_by(line.text) {
+                self.push(info, label, body, true, false);
+                return;
+            } else if let Some((other, info)) = opened {
+                // A block that is no file ends where a file begins: it came of a fence too many, and would swallow it.
+                if is_bare && line.is_ended() && Info::parse(info).path.is_some() {
+                    self.rewind(self.at - line.raw.len());
+                    return;
+                }
+                if holds_fences {
+                    inner.push(other);
+                }
+            }
+            body.push_str(fence.unindent(line.raw));
+        }
+        // The inner fences of a Markdown block do not pair up, so CommonMark's reading is the only one left: the first fence
+        // that could have closed the block did. Once is enough to stop believing in pairs, which keeps the scan linear.
+        if let Some((at, length)) = first_end.filter(|_| self.ending == Ending::Finished) {
+            self.nests = false;
+            self.rewind(at);
+            body.truncate(length);
+            self.push(info, label, body, true, false);
+        } else {
+            self.push(info, label, body, false, false);
+        }
+    }
+
+    fn element(&mut self, tag: &Tag<'a>) {
+        if self.rest_of_line().is_some_and(|line| line.text.chars().all(is_blank)) {
+            self.next_line();
+        }
+        let start = self.at;
+        let is_data = self.text.get(start..).is_some_and(tag::is_character_data);
+        let info =
+            Info { language: tag.language.to_owned(), path: tag.path.map(str::to_owned), is_excerpt: false };
+        self.take_label();
+        while let Some(line) = self.next_line() {
+            if !line.is_ended() && self.ending == Ending::Cut {
+                break;
+            }
+            let line_start = self.at - line.raw.len();
+            for (before, after) in tag.closings(line.text) {
+                let is_indentation = line.text.get(..before).is_some_and(|text| text.trim_start().is_empty());
+                let end = if is_indentation { line_start } else { line_start + before };
+                let body = self.text.get(start..end).unwrap_or_default();
+                if !is_data || tag::ends_character_data(body) {
+                    let body = tag::character_data(body);
+                    self.at = line_start + after;
+                    self.push(info, None, body, true, true);
+                    return;
+                }
+            }
+        }
+        let body = tag::character_data(self.text.get(start..).unwrap_or_default());
+        self.at = self.text.len();
+        self.push(info, None, body, false, true);
+    }
+
+    /// Whether a fence only encloses elements, as models do with a whole artifact.
+    fn wraps_elements(&mut self, info: &Info) -> bool {
+        let may_wrap =
+            info.path.is_none() && matches!(info.language.to_ascii_lowercase().as_str(), "" | "xml" | "html");
+        let Some(next) = self.rest_of_line().filter(|_| may_wrap) else { return false };
+        let lower =
+            next.text.get(..next.text.len().min(16)).unwrap_or_default().trim_start().to_ascii_lowercase();
+        Tag::opening(next.text).is_some() || CONTAINERS.iter().any(|container| lower.starts_with(container))
+    }
+
+    /// What the text before a block says about its path. It counts for one block. The heading of the section may stand
+    /// further up, and names the file better than a sentence that only mentions one.
+    fn take_label(&mut self) -> Option<Label> {
+        let heading =
+            self.heading.take().and_then(before_block).filter(|label| label.strength > Strength::Mentioned);
+        let before = self.before.take().and_then(before_block);
+        match (before, heading) {
+            (Some(before), _) if before.strength > Strength::Mentioned => Some(before),
+            (_, Some(heading)) => Some(Label { strength: Strength::Mentioned, ..heading }),
+            (before, None) => before,
+        }
+    }
+
+    fn push(&mut self, info: Info, label: Option<Label>, body: String, complete: bool, is_element: bool) {
+        self.blocks.push(Block { info, label, body, complete, is_element });
+    }
+
+    /// The line, or rest of one, under the cursor.
+    fn rest_of_line(&mut self) -> Option<Line<'a>> {
+        if self.at >= self.line_end.raw {
+            let line = first_line(self.text.get(self.at..)?)?;
+            #[cfg(test)]
+            work::add(line.raw.len());
+            self.line_end = LineEnd { text: self.at + line.text.len(), raw: self.at + line.raw.len() };
+        }
+        let end = self.line_end;
+        Some(Line { text: self.text.get(self.at..end.text)?, raw: self.text.get(self.at..end.raw)? })
+    }
+
+    fn rewind(&mut self, at: usize) {
+        self.at = at;
+        self.line_end = LineEnd { text: at, raw: at };
+    }
+
+    fn next_line(&mut self) -> Option<Line<'a>> {
+        let line = self.rest_of_line()?;
+        self.at = self.line_end.raw;
+        Some(line)
+    }
+}
+
+fn holds_markdown(info: &Info, label: Option<&Label>) -> bool {
+    let path = info.path.as_deref().or(label.map(|label| label.path.as_str()));
+    is_markdown(&info.language) || path.and_then(extension).is_some_and(|extension| is_markdown(&extension))
+}
+
+/// Counts the bytes read, so that a test can tell a linear scan from a quadratic one without a clock.
+#[cfg(test)]
+pub(super) mod work {
+    use std::cell::Cell;
+
+    thread_local!(static BYTES: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn add(bytes: usize) {
+        BYTES.with(|total| total.set(total.get() + bytes));
+    }
+
+    pub(crate) fn take() -> usize {
+        BYTES.with(Cell::take)
+    }
+}

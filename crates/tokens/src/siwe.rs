@@ -1,0 +1,449 @@
+//! Sign-in with a wallet: the text to sign (EIP-4361, "Sign-In with Ethereum"), read strictly, and the check of it.
+//! A Stellar wallet signs the same text with its own chain's name in it, as CAIP-122 has it for every chain.
+//!
+//! A client asks for a [`Challenge`], has its wallet sign the text, and sends text and signature back to [`verify`]. The
+//! nonce is the caller's part: issued and kept for [`LIFETIME_MS`], and used up (`DELETE … RETURNING`) after a text has
+//! passed here and before a session is given.
+//!
+//! Stricter than EIP-4361 where it leaves room: no user name in the domain, no empty statement, an EIP-55 address, times
+//! with a `T`, one way of writing a chain id, and 4 KB at most.
+
+use std::{fmt, str::Split};
+
+use chrono::{DateTime, SecondsFormat};
+
+use super::wallet::{Address, SignatureError};
+
+/// How long a challenge may be answered, and its nonce used.
+pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
+/// How far a client's clock may run ahead of ours.
+const SKEW_MS: i64 = 60 * 1000;
+const MAX_MESSAGE_BYTES: usize = 4096;
+/// Of Stellar's public network, by CAIP-28: an account's key is the same on each of its networks.
+const STELLAR_CHAIN_ID: &str = "pubnet";
+const STATEMENT: &str = "Sign in to Hatch. This costs nothing and sends no transaction.";
+
+/// A sign-in text, taken apart. Its `Display` is the text again; times come out in UTC with milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Of the origin that asks; without it, `https`.
+    pub scheme: Option<String>,
+    /// The host that asks, with its port if it has one.
+    pub domain: String,
+    pub address: Address,
+    /// What the signer is told.
+    pub statement: Option<String>,
+    pub uri: String,
+    /// By EIP-155, of an address on Ethereum; a Stellar address has none.
+    pub chain_id: Option<u64>,
+    pub nonce: String,
+    pub issued_at_ms: i64,
+    pub expires_at_ms: Option<i64>,
+    pub not_before_ms: Option<i64>,
+    pub request_id: Option<String>,
+    pub resources: Vec<String>,
+}
+
+/// The line for which a text is no sign-in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    TooLong,
+    Domain,
+    Address,
+    /// An empty line is missing, or is not empty.
+    EmptyLine,
+    Statement,
+    Uri,
+    Version,
+    ChainId,
+    Nonce,
+    IssuedAt,
+    ExpirationTime,
+    NotBefore,
+    RequestId,
+    Resources,
+    /// Lines that are unknown, twice there, or out of order.
+    Rest,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the message is longer than 4096 bytes",
+            Self::Domain => {
+                "the first line is not '<domain> wants you to sign in with your Ethereum account:', or 'Stellar account:'"
+            }
+            Self::Address => "the second line is not an address of the first line's chain, with its EIP-55 checksum on Ethereum",
+            Self::EmptyLine => "the statement, or its absence, is not between two empty lines",
+            Self::Statement => "the statement has characters that EIP-4361 does not allow",
+            Self::Uri => "the line 'URI: ' is missing or is not a URI",
+            Self::Version => "the line 'Version: 1' is missing",
+            Self::ChainId => "the line 'Chain ID: ' is missing or is not a number, or not 'pubnet' on Stellar",
+            Self::Nonce => "the line 'Nonce: ' is missing or is not 8 or more letters and digits",
+            Self::IssuedAt => "the line 'Issued At: ' is missing or is not a time of RFC 3339",
+            Self::ExpirationTime => "the line 'Expiration Time: ' is not a time of RFC 3339",
+            Self::NotBefore => "the line 'Not Before: ' is not a time of RFC 3339",
+            Self::RequestId => "the line 'Request ID: ' has characters that EIP-4361 does not allow",
+            Self::Resources => "a line after 'Resources:' is not '- ' and a URI",
+            Self::Rest => "the message has lines that are unknown or out of order",
+        })
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl Message {
+    /// Reads the text of EIP-4361, whole: exact lines, separated by a line feed, with none after the last.
+    ///
+    /// # Errors
+    /// [`Malformed`], by the first line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if text.len() > MAX_MESSAGE_BYTES {
+            return Err(Malformed::TooLong);
+        }
+        let mut lines = Lines { rest: text.split('\n') };
+        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(Malformed::Domain)?;
+        let address = lines.next().and_then(address).ok_or(Malformed::Address)?;
+        if chain != chain_name(address) {
+            return Err(Malformed::Address);
+        }
+        let statement = statement(&mut lines)?;
+        let uri = lines.required("URI: ", uri).ok_or(Malformed::Uri)?;
+        lines.required("Version: ", |version| (version == "1").then_some(())).ok_or(Malformed::Version)?;
+        let message = Self {
+            scheme,
+            domain,
+            address,
+            statement,
+            uri,
+            chain_id: lines.required("Chain ID: ", |id| chain_id(address, id)).ok_or(Malformed::ChainId)?,
+            nonce: lines.required("Nonce: ", nonce_text).ok_or(Malformed::Nonce)?,
+            issued_at_ms: lines.required("Issued At: ", time).ok_or(Malformed::IssuedAt)?,
+            expires_at_ms: lines.optional("Expiration Time: ", time, Malformed::ExpirationTime)?,
+            not_before_ms: lines.optional("Not Before: ", time, Malformed::NotBefore)?,
+            request_id: lines.optional("Request ID: ", request_id, Malformed::RequestId)?,
+            resources: resources(&mut lines)?,
+        };
+        match lines.next() {
+            None => Ok(message),
+            Some(_) => Err(Malformed::Rest),
+        }
+    }
+}
+
+struct Lines<'a> {
+    rest: Split<'a, char>,
+}
+
+impl<'a> Lines<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        self.rest.next()
+    }
+
+    fn peek(&self) -> Option<&'a str> {
+        self.rest.clone().next()
+    }
+
+    fn required<T>(&mut self, name: &str, read: impl Fn(&'a str) -> Option<T>) -> Option<T> {
+        self.next()?.strip_prefix(name).and_then(read)
+    }
+
+    /// The next line, if it is the one of this name; else it stays.
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        read: impl Fn(&'a str) -> Option<T>,
+        error: Malformed,
+    ) -> Result<Option<T>, Malformed> {
+        let Some(value) = self.peek().and_then(|line| line.strip_prefix(name)) else {
+            return Ok(None);
+        };
+        self.next();
+        read(value).map(Some).ok_or(error)
+    }
+}
+
+/// The chain, and the scheme and the host of who asks.
+fn origin(line: &str) -> Option<(&str, Option<String>, String)> {
+    let (origin, chain) = line.strip_suffix(" account:")?.split_once(" wants you to sign in with your ")?;
+    let (scheme, domain) = match origin.split_once("://") {
+        Some((scheme, domain)) => (Some(scheme), domain),
+        None => (None, origin),
+    };
+    // RFC 3986's authority without its user name, which could be made to look like a host.
+    let is_authority = !domain.is_empty() && is_made_of(domain, "-._~!$&'()*+,;=:[]%");
+    (scheme.is_none_or(is_scheme) && is_authority)
+        .then(|| (chain, scheme.map(str::to_owned), domain.to_owned()))
+}
+
+/// The chain of an address, as the first line calls it.
+fn chain_name(address: Address) -> &'static str {
+    match address {
+        Address::Ethereum(_) => "Ethereum",
+        Address::Stellar(_) => "Stellar",
+    }
+}
+
+fn address(line: &str) -> Option<Address> {
+    line.parse().ok().filter(|address: &Address| address.checksummed() == line)
+}
+
+/// `LF [statement LF] LF`: one line between two empty ones, or just two empty ones.
+fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, Malformed> {
+    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
+    let text = lines.next().ok_or(Malformed::EmptyLine)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // First, so that a text with one empty line too few is told so, and not that its URI is a bad statement.
+    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
+    if !is_made_of(text, " -._~:/?#[]@!$&'()*+,;=") {
+        return Err(Malformed::Statement);
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn uri(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_uri = is_scheme(scheme) && is_made_of(rest, "-._~:/?#[]@!$&'()*+,;=%");
+    is_uri.then(|| text.to_owned())
+}
+
+fn chain_id(address: Address, text: &str) -> Option<Option<u64>> {
+    match address {
+        Address::Ethereum(_) => {
+            text.parse().ok().filter(|id: &u64| *id > 0 && id.to_string() == text).map(Some)
+        }
+        Address::Stellar(_) => (text == STELLAR_CHAIN_ID).then_some(None),
+    }
+}
+
+fn nonce_text(text: &str) -> Option<String> {
+    (text.len() >= 8 && is_made_of(text, "")).then(|| text.to_owned())
+}
+
+fn request_id(text: &str) -> Option<String> {
+    is_made_of(text, "-._~!$&'()*+,;=:@%").then(|| text.to_owned())
+}
+
+/// RFC 3339, in milliseconds of the Unix epoch.
+fn time(text: &str) -> Option<i64> {
+    // chrono would also take a space for the `T`.
+    let time = DateTime::parse_from_rfc3339(text).ok().filter(|_| !text.contains(' '))?;
+    Some(time.timestamp_millis())
+}
+
+fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, Malformed> {
+    if lines.peek() != Some("Resources:") {
+        return Ok(Vec::new());
+    }
+    lines
+        .rest
+        .by_ref()
+        .skip(1)
+        .map(|line| line.strip_prefix("- ").and_then(uri).ok_or(Malformed::Resources))
+        .collect()
+}
+
+/// Letters, digits and `marks`; a `%` among the marks stands for RFC 3986's escapes and must begin one.
+fn is_made_of(text: &str, marks: &str) -> bool {
+    let is_known = text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
+    let mut after_percent = text.split('%').skip(1);
+    is_known && after_percent.all(|s| s.len() >= 2 && s.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(scheme) = &self.scheme {
+            write!(f, "{scheme}://")?;
+        }
+        let chain = chain_name(self.address);
+        writeln!(f, "{} wants you to sign in with your {chain} account:", self.domain)?;
+        writeln!(f, "{}\n", self.address.checksummed())?;
+        if let Some(statement) = &self.statement {
+            writeln!(f, "{statement}")?;
+        }
+        let chain_id = self.chain_id.map_or_else(|| STELLAR_CHAIN_ID.to_owned(), |id| id.to_string());
+        write!(f, "\nURI: {}\nVersion: 1\nChain ID: {chain_id}", self.uri)?;
+        write!(f, "\nNonce: {}\nIssued At: {}", self.nonce, rfc3339(self.issued_at_ms))?;
+        if let Some(time) = self.expires_at_ms {
+            write!(f, "\nExpiration Time: {}", rfc3339(time))?;
+        }
+        if let Some(time) = self.not_before_ms {
+            write!(f, "\nNot Before: {}", rfc3339(time))?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, "\nRequest ID: {id}")?;
+        }
+        if !self.resources.is_empty() {
+            f.write_str("\nResources:")?;
+        }
+        self.resources.iter().try_for_each(|resource| write!(f, "\n- {resource}"))
+    }
+}
+
+/// A time beyond chrono's calendar, which no clock of ours gives, becomes 1970, which no check admits.
+fn rfc3339(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// What we ask a wallet to sign.
+#[derive(Debug, Clone, Copy)]
+pub struct Challenge<'a> {
+    /// The host that asks, one of [`Expectation::domains`].
+    pub domain: &'a str,
+    /// What is signed in to, on one of [`Expectation::domains`].
+    pub uri: &'a str,
+    pub address: Address,
+    /// For an address on Ethereum.
+    pub chain_id: Option<u64>,
+    /// From [`nonce`], and kept until used.
+    pub nonce: &'a str,
+    pub now_ms: i64,
+}
+
+impl Challenge<'_> {
+    /// The message whose text is to be signed as it is; it ends with its nonce.
+    pub fn message(&self) -> Message {
+        Message {
+            scheme: None,
+            domain: self.domain.to_owned(),
+            address: self.address,
+            statement: Some(STATEMENT.to_owned()),
+            uri: self.uri.to_owned(),
+            chain_id: self.chain_id,
+            nonce: self.nonce.to_owned(),
+            issued_at_ms: self.now_ms,
+            expires_at_ms: Some(self.now_ms.saturating_add(LIFETIME_MS)),
+            not_before_ms: None,
+            request_id: None,
+            resources: Vec::new(),
+        }
+    }
+}
+
+/// A nonce of 32 letters and digits from 16 random bytes.
+pub fn nonce(random: &[u8; 16]) -> String {
+    base16ct::lower::encode_string(random)
+}
+
+/// What a sign-in must say to be one to us, now.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectation<'a> {
+    /// Our hosts, with port, as browsers write them: `hatch.sh`, `localhost:8787`.
+    pub domains: &'a [String],
+    /// Chains by their id of EIP-155.
+    pub chain_ids: &'a [u64],
+    pub now_ms: i64,
+}
+
+/// Why somebody is not signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Malformed(Malformed),
+    /// Made for another site: this is how a phished signature looks.
+    Domain,
+    /// The URI is not of ours.
+    Uri,
+    ChainId,
+    /// Issued in the future, by more than a clock's error.
+    IssuedAhead,
+    /// Issued longer ago than [`LIFETIME_MS`].
+    TooOld,
+    Expired,
+    NotYetValid,
+    Signature(SignatureError),
+    /// A good signature, of another account than the text names.
+    Signer,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed(malformed) => return malformed.fmt(f),
+            Self::Signature(error) => return error.fmt(f),
+            Self::Domain => "the message was made for another site",
+            Self::Uri => "the message's URI is not of this site",
+            Self::ChainId => "the message is for a chain that is not accepted here",
+            Self::IssuedAhead => "the message was issued in the future: check your clock",
+            Self::TooOld => "the message was issued more than 10 minutes ago: ask for a new one",
+            Self::Expired => "the message has expired: ask for a new one",
+            Self::NotYetValid => "the message is not valid yet",
+            Self::Signer => "the signature is of another account than the message names",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Whether `signature` over `text`, byte for byte as it came, signs somebody in. Gives what was signed; its `nonce` is
+/// still to be used up, and only once that has succeeded is `address` signed in.
+///
+/// # Errors
+/// [`Refusal`]: the text is judged before the signature.
+pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
+    let message = Message::parse(text).map_err(Refusal::Malformed)?;
+    expected.check(&message)?;
+    match message.address.has_signed(text.as_bytes(), signature) {
+        Ok(true) => Ok(message),
+        Ok(false) => Err(Refusal::Signer),
+        Err(error) => Err(Refusal::Signature(error)),
+    }
+}
+
+impl Expectation<'_> {
+    fn check(&self, message: &Message) -> Result<(), Refusal> {
+        let soon = self.now_ms.saturating_add(SKEW_MS);
+        let is_ahead = |time: i64| time > soon;
+        if !self.is_ours(message.scheme.as_deref().unwrap_or("https"), &message.domain) {
+            return Err(Refusal::Domain);
+        }
+        if !self.is_our_uri(&message.uri) {
+            return Err(Refusal::Uri);
+        }
+        if message.chain_id.is_some_and(|id| !self.chain_ids.contains(&id)) {
+            return Err(Refusal::ChainId);
+        }
+        if is_ahead(message.issued_at_ms) {
+            return Err(Refusal::IssuedAhead);
+        }
+        if self.now_ms.saturating_sub(message.issued_at_ms) > LIFETIME_MS {
+            return Err(Refusal::TooOld);
+        }
+        if message.expires_at_ms.is_some_and(|end| self.now_ms >= end) {
+            return Err(Refusal::Expired);
+        }
+        if message.not_before_ms.is_some_and(is_ahead) {
+            return Err(Refusal::NotYetValid);
+        }
+        Ok(())
+    }
+
+    fn is_our_uri(&self, uri: &str) -> bool {
+        let Some((scheme, rest)) = uri.split_once("://") else { return false };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        self.is_ours(scheme, authority)
+    }
+
+    /// Compared as text: whatever else would lead to the same host is not what our challenge says.
+    fn is_ours(&self, scheme: &str, authority: &str) -> bool {
+        let is_safe = scheme == "https" || (scheme == "http" && is_loopback(authority));
+        is_safe && self.domains.iter().any(|domain| domain == authority)
+    }
+}
+
+/// This machine, where a page needs no TLS: the development server.
+fn is_loopback(authority: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .filter_map(|host| authority.strip_prefix(host))
+        .any(|port| port.is_empty() || port.starts_with(':'))
+}
+
+#[cfg(test)]
+mod tests;

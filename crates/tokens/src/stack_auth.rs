@@ -1,0 +1,212 @@
+//! Access tokens of Stack Auth: JWTs that its API signs with ES256.
+//!
+//! Stack Auth (docs.stack-auth.com, "JWT tokens") gives three kinds of token, each with an issuer and an audience of its
+//! own: of regular users (`…/projects/{id}`, `{id}`), of anonymous ones (`…/projects-anonymous-users/{id}`, `{id}:anon`)
+//! and of restricted ones (`…/projects-restricted-users/{id}`, `{id}:restricted`). Only the first is somebody to us; that
+//! the claims agree with it is checked besides.
+
+use std::fmt;
+
+use p256::ecdsa::VerifyingKey;
+use serde_json::{Map, Value};
+
+use super::jws::{Jws, JwsError};
+
+/// How far Stack Auth's clock and ours may be apart.
+const SKEW_S: i64 = 60;
+const MAX_SUBJECT_BYTES: usize = 128;
+
+/// The project whose users are ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    id: String,
+    issuers: Vec<String>,
+    jwks_url: String,
+}
+
+/// Who a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// Stack Auth's id of the user: the only claim that stays theirs.
+    pub sub: String,
+    /// For showing. Whoever decides something by it wants [`Claims::verified_email`].
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub name: Option<String>,
+    /// When the token ends, in seconds of the Unix epoch.
+    pub expires_at_s: i64,
+}
+
+impl Claims {
+    /// The address, if Stack Auth saw that it is the user's.
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified)
+    }
+}
+
+/// Why a token speaks for nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Token(JwsError),
+    /// The claim of this name is missing, or is of another type than Stack Auth gives it.
+    Claim(&'static str),
+    /// Of another issuer, project or kind of user.
+    Issuer,
+    /// For another project or kind of user, or for several.
+    Audience,
+    Expired,
+    /// `nbf` is still to come.
+    NotYetValid,
+    /// `iat` is still to come.
+    IssuedAhead,
+    /// `project_id` is of another project than `aud`.
+    Project,
+    /// Not of the branch `main`.
+    Branch,
+    /// The role is not `authenticated`.
+    Role,
+    Anonymous,
+    Restricted,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token(error) => return error.fmt(f),
+            Self::Claim(name) => {
+                return write!(f, "the token's claim '{name}' is missing or of a wrong type");
+            }
+            Self::Issuer => "the token is of another issuer",
+            Self::Audience => "the token is for another audience",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::IssuedAhead => "the token was issued in the future",
+            Self::Project => "the token is of another project",
+            Self::Branch => "the token is of another branch of the project",
+            Self::Role => "the token is not of a signed-in user",
+            Self::Anonymous => "the token is of an anonymous user: sign in",
+            Self::Restricted => "the token is of a restricted user",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<JwsError> for Refusal {
+    fn from(error: JwsError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl Project {
+    /// The project `id` at the API `base`, such as `https://api.stack-auth.com`, without a slash at its end. Tokens may
+    /// also name one of `aliases` as the API: Stack Auth is being renamed to `https://api.hexclave.com`.
+    pub fn new(base: &str, aliases: &[&str], id: &str) -> Self {
+        let issuer = |base: &str| format!("{base}/api/v1/projects/{id}");
+        Self {
+            id: id.to_owned(),
+            issuers: std::iter::once(base).chain(aliases.iter().copied()).map(issuer).collect(),
+            jwks_url: format!("{}/.well-known/jwks.json", issuer(base)),
+        }
+    }
+
+    /// Where its keys are. Without the query that would add those of anonymous and restricted users.
+    pub fn jwks_url(&self) -> &str {
+        &self.jwks_url
+    }
+
+    /// Who `token` speaks for at `now_s`, in seconds of the Unix epoch; `key` is the one that its `kid` names.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the signature is judged first, then where the token is from, its times, and whom it is of.
+    pub fn verify(&self, token: &Jws<'_>, key: &VerifyingKey, now_s: i64) -> Result<Claims, Refusal> {
+        let payload = Payload(token.verify(key)?);
+        self.check_origin(&payload)?;
+        let expires_at_s = check_times(&payload, now_s)?;
+        check_user(&payload)?;
+        Ok(Claims {
+            sub: subject(&payload)?.to_owned(),
+            email: payload.optional("email", Value::as_str)?.map(str::to_owned),
+            email_verified: payload.required("email_verified", Value::as_bool)?,
+            name: payload.optional("name", Value::as_str)?.map(str::to_owned),
+            expires_at_s,
+        })
+    }
+
+    fn check_origin(&self, payload: &Payload) -> Result<(), Refusal> {
+        let issuer = payload.required("iss", Value::as_str)?;
+        if !self.issuers.iter().any(|ours| ours == issuer) {
+            return Err(Refusal::Issuer);
+        }
+        // A list of audiences is for others too, so it is not one of Stack Auth's.
+        if payload.0.get("aud").and_then(Value::as_str) != Some(&self.id) {
+            return Err(Refusal::Audience);
+        }
+        if payload.required("project_id", Value::as_str)? != self.id {
+            return Err(Refusal::Project);
+        }
+        if payload.required("branch_id", Value::as_str)? != "main" {
+            return Err(Refusal::Branch);
+        }
+        Ok(())
+    }
+}
+
+/// Gives the end.
+fn check_times(payload: &Payload, now_s: i64) -> Result<i64, Refusal> {
+    let (early, late) = (now_s.saturating_sub(SKEW_S), now_s.saturating_add(SKEW_S));
+    let expires_at_s = payload.required("exp", Value::as_i64)?;
+    if expires_at_s <= early {
+        return Err(Refusal::Expired);
+    }
+    if payload.optional("nbf", Value::as_i64)?.is_some_and(|start| start > late) {
+        return Err(Refusal::NotYetValid);
+    }
+    if payload.required("iat", Value::as_i64)? > late {
+        return Err(Refusal::IssuedAhead);
+    }
+    Ok(expires_at_s)
+}
+
+fn check_user(payload: &Payload) -> Result<(), Refusal> {
+    if payload.required("is_anonymous", Value::as_bool)? {
+        return Err(Refusal::Anonymous);
+    }
+    let has_reason = payload.0.get("restricted_reason").is_some_and(|reason| !reason.is_null());
+    if payload.required("is_restricted", Value::as_bool)? || has_reason {
+        return Err(Refusal::Restricted);
+    }
+    if payload.required("role", Value::as_str)? != "authenticated" {
+        return Err(Refusal::Role);
+    }
+    Ok(())
+}
+
+fn subject(payload: &Payload) -> Result<&str, Refusal> {
+    let sub = payload.required("sub", Value::as_str)?;
+    if (1..=MAX_SUBJECT_BYTES).contains(&sub.len()) { Ok(sub) } else { Err(Refusal::Claim("sub")) }
+}
+
+/// The claims of a token whose signature is good.
+struct Payload(Map<String, Value>);
+
+impl Payload {
+    fn required<'a, T>(&'a self, name: &'static str, read: fn(&'a Value) -> Option<T>) -> Result<T, Refusal> {
+        self.0.get(name).and_then(read).ok_or(Refusal::Claim(name))
+    }
+
+    /// `None` for a claim that is missing or null.
+    fn optional<'a, T>(
+        &'a self,
+        name: &'static str,
+        read: fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read(value).map(Some).ok_or(Refusal::Claim(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

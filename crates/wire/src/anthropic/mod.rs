@@ -1,0 +1,8 @@
+//! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): the body
+//! of a request, and the message that an answer's events tell.
+
+pub mod blocks;
+mod events;
+pub mod request;
+
+pub use events::{Message, Usage, error_status, error_type, leading_error};

@@ -1,0 +1,89 @@
+//! The body of a Messages request.
+
+use serde_json::{Value, json};
+
+/// One earlier turn's side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// `user` or `assistant`.
+    pub role: String,
+    pub content: String,
+}
+
+/// What Claude is asked.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    pub model: String,
+    /// Who Claude is here; the same in every request, so it is cached.
+    pub system: String,
+    /// What there is already; cached until it changes. May be empty.
+    pub context: String,
+    /// Oldest first, beginning with a user's.
+    pub history: Vec<Turn>,
+    pub message: String,
+}
+
+/// The request, with what its model takes. Three cache marks of the four allowed: after the
+/// system prompt, after the context, after the newest message.
+pub fn body(prompt: &Prompt, max_tokens: u32, thinking: Option<Value>) -> Value {
+    let mut system = vec![cached(&prompt.system)];
+    if !prompt.context.is_empty() {
+        system.push(cached(&prompt.context));
+    }
+    let mut messages: Vec<Value> =
+        prompt.history.iter().map(|turn| json!({ "role": turn.role, "content": turn.content })).collect();
+    messages.push(json!({ "role": "user", "content": [cached(&prompt.message)] }));
+    let mut body = json!({
+        "model": prompt.model,
+        "max_tokens": max_tokens,
+        "stream": true,
+        "system": system,
+        "messages": messages,
+    });
+    if let (Some(thinking), Some(body)) = (thinking, body.as_object_mut()) {
+        body.insert("thinking".to_owned(), thinking);
+    }
+    body
+}
+
+fn cached(text: &str) -> Value {
+    json!({ "type": "text", "text": text, "cache_control": { "type": "ephemeral" } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prompt(context: &str) -> Value {
+        let turn = |role: &str| Turn { role: role.to_owned(), content: "…".to_owned() };
+        let prompt = Prompt {
+            model: "claude-sonnet-5-5".to_owned(),
+            system: "You build apps.".to_owned(),
+            context: context.to_owned(),
+            history: vec![turn("user"), turn("assistant")],
+            message: "A clock".to_owned(),
+        };
+        body(&prompt, 8_192, None)
+    }
+
+    #[test]
+    fn the_system_prompt_and_the_context_come_first_and_are_marked() {
+        let body = prompt("index.html: …");
+        assert_eq!(body["system"][1]["text"], "index.html: …");
+        assert_eq!(body["system"][1]["cache_control"]["type"], "ephemeral");
+        assert_eq!(body["messages"].as_array().unwrap().len(), 3);
+        assert_eq!(body["messages"][2]["content"][0]["text"], "A clock");
+    }
+
+    #[test]
+    fn an_empty_context_makes_no_empty_block() {
+        assert_eq!(prompt("")["system"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn no_setting_is_sent_that_a_model_may_refuse() {
+        let body = prompt("");
+        let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["max_tokens", "messages", "model", "stream", "system"]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Server-sent events (WHATWG HTML, 9.2): how they are written and read.
+
+use std::fmt::{Display, Write as _};
+
+use serde_json::Value;
+
+/// A comment that keeps the connection alive.
+pub const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+/// One event with a name. JSON has no raw line breaks, so one `data:` line
+/// holds it.
+pub fn event(name: &str, data: &Value) -> String {
+    format!("event: {name}\ndata: {data}\n\n")
+}
+
+/// One event with a name and an id, by which a client resumes.
+pub fn event_with_id(id: impl Display, name: &str, data: &Value) -> String {
+    format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
+}
+
+/// Appends one data-only event.
+pub fn push_data(out: &mut String, data: &Value) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "data: {data}\n\n");
+}
+
+/// Server-sent events, decoded from bytes in any chunks.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// The data of the event that has not ended yet.
+    data: String,
+    has_data: bool,
+    /// The last byte was a CR, which a LF may still belong to.
+    after_cr: bool,
+}
+
+impl Decoder {
+    /// Takes the next bytes; `event` gets the data of each event they end.
+    pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) {
+        let mut rest = bytes;
+        while let Some((&first, tail)) = rest.split_first() {
+            if std::mem::take(&mut self.after_cr) && first == b'\n' {
+                rest = tail;
+                continue;
+            }
+            let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let (line, ended) = rest.split_at(end.unwrap_or(rest.len()));
+            self.line.extend_from_slice(line);
+            let Some((&ending, after)) = ended.split_first() else { return };
+            self.after_cr = ending == b'\r';
+            rest = after;
+            self.end_line(&mut event);
+        }
+    }
+
+    /// The stream has ended: an event without its blank line still counts.
+    pub fn finish(mut self, mut event: impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            self.end_line(&mut event);
+        }
+        self.dispatch(&mut event);
+    }
+
+    fn end_line(&mut self, event: &mut impl FnMut(&str)) {
+        if self.line.is_empty() {
+            return self.dispatch(event);
+        }
+        if let Some(value) = self.line.strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            if self.has_data {
+                self.data.push('\n');
+            }
+            self.data.push_str(&String::from_utf8_lossy(value));
+            self.has_data = true;
+        }
+        self.line.clear();
+    }
+
+    fn dispatch(&mut self, event: &mut impl FnMut(&str)) {
+        if std::mem::take(&mut self.has_data) {
+            event(&self.data);
+            self.data.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(bytes: &[u8], size: usize) -> Vec<String> {
+        let (mut decoder, mut events) = (Decoder::default(), Vec::new());
+        for piece in bytes.chunks(size) {
+            decoder.push(piece, |data| events.push(data.to_owned()));
+        }
+        decoder.finish(|data| events.push(data.to_owned()));
+        events
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again_in_any_pieces(texts in prop::collection::vec(".*", 0..5), size in 1_usize..40) {
+            let mut stream = KEEP_ALIVE.to_owned();
+            let data: Vec<_> = texts.iter().map(|text| json!({ "text": text })).collect();
+            for (id, data) in data.iter().enumerate() {
+                stream += &event("named", data);
+                stream += &event_with_id(id, "numbered", data);
+                push_data(&mut stream, data);
+            }
+            let expected: Vec<_> = data.iter().flat_map(|data| [data.to_string(), data.to_string(), data.to_string()]).collect();
+            prop_assert_eq!(read(stream.as_bytes(), size), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_read_the_same_in_any_pieces(bytes: Vec<u8>, size in 1_usize..9) {
+            prop_assert_eq!(read(&bytes, size), read(&bytes, usize::MAX));
+        }
+    }
+}

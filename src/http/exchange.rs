@@ -1,0 +1,83 @@
+//! What a handler gets.
+
+use std::rc::Rc;
+
+use worker::Env;
+
+use super::{caller::Caller, claim::Claim};
+use crate::{
+    audit,
+    error::Error,
+    jobs,
+    platform::{background::Background, clock::now_ms, random, request::Incoming},
+    settings::Settings,
+    store::{Database, Statement},
+};
+
+/// What a handler gets: the request, who sends it, and the Worker around it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) request: Incoming,
+    pub(crate) caller: Caller,
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) env: Env,
+    pub(crate) background: Background,
+    /// Every kind of job.
+    pub(crate) jobs: jobs::Kinds,
+    pub(crate) request_id: String,
+    /// Of the request's trace (W3C Trace Context).
+    pub(crate) trace_id: String,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) idempotency: Option<Claim>,
+}
+
+impl Exchange {
+    /// A parameter of the route's pattern, percent-decoded; empty when the
+    /// pattern has none of that name.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+    }
+
+    /// A parameter of the query string, percent-decoded.
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
+        url::form_urlencoded::parse(self.request.query().as_bytes())
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    pub(crate) fn database(&self) -> Result<Database, Error> {
+        Database::open(&self.env)
+    }
+
+    /// The id of something that this request makes; `of` tells what. It is
+    /// the same for each request with the same `Idempotency-Key`, so that
+    /// what an earlier one has made is found.
+    pub(crate) fn new_id(&self, of: &str) -> Result<String, Error> {
+        match &self.idempotency {
+            Some(claim) => Ok(claim.id(of)),
+            None => random::uuid(),
+        }
+    }
+
+    /// Whether the request has an `Idempotency-Key`.
+    pub(crate) fn has_idempotency_key(&self) -> bool {
+        self.idempotency.is_some()
+    }
+
+    /// Whether an earlier request with this `Idempotency-Key` may have made
+    /// something already.
+    pub(crate) fn is_again(&self) -> bool {
+        self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
+    }
+
+    /// An entry of the audit log for the batch that does what it tells of.
+    pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
+        audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
+    }
+
+    /// [`Self::audit`], if the statement right before it changes a row.
+    pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
+        let actor = self.caller.name().unwrap_or_default();
+        audit::entry_of_change(actor, action, subject, &self.request_id, now_ms())
+    }
+}

@@ -1,0 +1,182 @@
+//! A row of the table of routes, and the router over such a table. HEAD,
+//! OPTIONS, 404 and 405 come from it too.
+
+use std::pin::Pin;
+
+use futures::Future;
+
+use super::{Exchange, caller::Access, problem::Family};
+use crate::{
+    error::Error,
+    jobs,
+    platform::{request::Incoming, response::Response},
+    settings::Settings,
+};
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    /// As matchit reads it: `{name}` is one segment, `{*name}` the rest.
+    pub(crate) pattern: &'static str,
+    pub(crate) family: Family,
+    pub(crate) access: Access,
+    pub(crate) handler: fn(Exchange) -> Answer,
+}
+
+/// Writes a table down: `Family { Access METHOD "pattern" => handler; }`.
+macro_rules! routes {
+    ($($family:ident { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path;)* })*) => {
+        &[$($($crate::http::route::Route {
+            method: stringify!($method),
+            pattern: $pattern,
+            family: $crate::http::problem::Family::$family,
+            access: $crate::http::caller::Access::$access $(($crate::identity::Scope::$scope))?,
+            handler: |exchange| Box::pin($handler(exchange)),
+        },)*)*]
+    };
+}
+pub(crate) use routes;
+
+/// Under which the fleet answers as well.
+pub(crate) const V1: &str = "/api/v1";
+
+/// The rows of one pattern.
+type Rows = Vec<&'static Route>;
+
+/// What requests are answered by: the routes, and what else only the whole
+/// Worker knows. Built once an isolate.
+pub(crate) struct Router {
+    routes: &'static [Route],
+    /// A hosted app's whole origin belongs to the app, whatever the path.
+    app_origin: &'static [Route],
+    app_of_host: AppOfHost,
+    paths: matchit::Router<Rows>,
+    /// The request headers that pages of other origins may send.
+    pub(crate) request_headers: String,
+    jobs: jobs::Kinds,
+}
+
+/// The slug of the app whose own origin a host is.
+pub(crate) type AppOfHost = for<'a> fn(&'a str, &Settings) -> Option<&'a str>;
+
+/// A row and what its pattern's parameters stand for.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) route: &'static Route,
+    pub(crate) params: Vec<(String, String)>,
+    /// Every kind of job, for whoever answers.
+    pub(crate) jobs: jobs::Kinds,
+}
+
+impl Router {
+    pub(crate) fn new(
+        routes: &'static [Route],
+        app_origin: &'static [Route],
+        app_of_host: AppOfHost,
+        request_headers: String,
+        jobs: jobs::Kinds,
+    ) -> Self {
+        let mut paths = matchit::Router::new();
+        for pattern in patterns(routes) {
+            let rows: Rows = routes.iter().filter(|route| route.pattern == pattern).collect();
+            // Two patterns that exclude each other are caught by a test of the table.
+            let _ = paths.insert(pattern, rows);
+        }
+        Self { routes, app_origin, app_of_host, paths, request_headers, jobs }
+    }
+
+    /// The row for a request.
+    ///
+    /// # Errors
+    /// 404 for an unknown path, 405 with the path's methods for a wrong method.
+    pub(crate) fn find(&self, request: &Incoming, settings: &Settings) -> Result<Found, Error> {
+        let method = request.method();
+        if let Some(slug) = (self.app_of_host)(request.host(), settings) {
+            let params =
+                vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
+            return row(self.app_origin.iter(), method).map(|route| Found { route, params, jobs: self.jobs });
+        }
+        let found = self.at(request.path()).ok_or(Error::NotFound("There is nothing at this path"))?;
+        let route = row(found.value.iter().copied(), method)?;
+        let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+        Ok(Found { route, params, jobs: self.jobs })
+    }
+
+    /// The rows of a path. Those of the fleet answer under `/api/v1` too.
+    fn at<'p>(&self, path: &'p str) -> Option<matchit::Match<'_, 'p, &Rows>> {
+        if let Ok(found) = self.paths.at(path) {
+            return Some(found);
+        }
+        let found = self.paths.at(path.strip_prefix(V1)?).ok()?;
+        found.value.iter().any(|route| route.family == Family::Fleet).then_some(found)
+    }
+
+    /// The pattern that a path is matched by.
+    #[cfg(test)]
+    pub(crate) fn pattern_at(&self, path: &str) -> Option<&'static str> {
+        self.at(path)?.value.first().map(|route| route.pattern)
+    }
+
+    /// The methods of a pattern, as `Allow` lists them.
+    pub(crate) fn allow(&self, pattern: &str) -> String {
+        methods(self.routes.iter().chain(self.app_origin).filter(|route| route.pattern == pattern))
+    }
+}
+
+/// The patterns of a table, each once.
+fn patterns(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
+    let first =
+        move |(i, route): &(usize, &Route)| !routes.iter().take(*i).any(|r| r.pattern == route.pattern);
+    routes.iter().enumerate().filter(first).map(|(_, route)| route.pattern)
+}
+
+fn row(rows: impl Iterator<Item = &'static Route> + Clone, method: &str) -> Result<&'static Route, Error> {
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    let mut candidates = rows.clone();
+    // OPTIONS is answered before any handler runs, so any row will do.
+    let found = candidates.find(|route| route.method == wanted || method == "OPTIONS");
+    found.ok_or_else(|| Error::MethodNotAllowed { allow: methods(rows) })
+}
+
+fn methods(rows: impl Iterator<Item = &'static Route>) -> String {
+    let mut methods = vec!["OPTIONS"];
+    for route in rows {
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+/// Percent-decoded. `url` decodes forms, where three more characters mean
+/// something than in a path.
+fn decode(segment: &str) -> String {
+    let form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    let decoded = url::form_urlencoded::parse(form.as_bytes()).next();
+    decoded.map(|(name, _)| name.into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_percent_decoded_and_nothing_else() {
+        for (segment, decoded) in [
+            ("a%20b", "a b"),
+            ("50%25.css", "50%.css"),
+            ("100%", "100%"),
+            ("a+b&c=d", "a+b&c=d"),
+            ("%C3%BC", "ü"),
+            ("%ff", "\u{fffd}"),
+            ("", ""),
+        ] {
+            assert_eq!(decode(segment), decoded);
+        }
+    }
+}

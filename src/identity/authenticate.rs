@@ -1,0 +1,260 @@
+//! From a presented credential to a user.
+
+use std::{borrow::Cow, cell::RefCell, fmt};
+
+use hatch_tokens::{
+    jwks::{Jwks, MAX_JWKS_BYTES, VerifyingKey},
+    jwks_cache::{Decision, Event, JwksCache},
+    jws::Jws,
+    stack_auth::Claims,
+    token::{self, Kind, Lapsed, Token, TokenError},
+};
+use sha2::{Digest as _, Sha256};
+use worker::Env;
+
+use super::{scopes::Scopes, store};
+use crate::{
+    error::Error,
+    platform::{
+        background::Background,
+        clock::{now_ms, sleep},
+        fetch::{self, Outgoing},
+        log,
+    },
+    settings::{Settings, StackAuth},
+    store::Database,
+};
+
+/// The id of the user of a development Worker that nobody signs in to.
+pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
+
+/// The id of the user of a wallet or of a Stack Auth subject: the same again
+/// for whoever deletes their account and comes back, so that their day's use
+/// is not forgotten.
+pub(super) fn id_of(proof: &str) -> String {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(Sha256::digest(proof)).for_each(|(to, from)| *to = from);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
+
+/// How a user has proved who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// By nothing: the one user of a development Worker that nobody signs in to.
+    LocalDeveloper,
+    /// By the API key of this id.
+    Key(String),
+    /// By the session of this id.
+    Session(String),
+    /// By a token of Stack Auth.
+    StackAuth,
+}
+
+impl Credential {
+    /// Of the key or of the session.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Key(id) | Self::Session(id) => Some(id),
+            Self::LocalDeveloper | Self::StackAuth => None,
+        }
+    }
+}
+
+/// A user, as far as a request needs to know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) credential: Credential,
+    /// What they may do, by this credential.
+    pub(crate) scopes: Scopes,
+    /// Whether their verified e-mail address is of a domain of `STAFF_EMAIL_DOMAINS`.
+    pub(crate) is_staff: bool,
+}
+
+impl User {
+    /// The user of a development Worker that nobody signs in to.
+    pub(crate) fn local_developer() -> Self {
+        Self {
+            id: LOCAL_DEVELOPER.to_owned(),
+            credential: Credential::LocalDeveloper,
+            scopes: Scopes::of_person(true),
+            is_staff: true,
+        }
+    }
+
+    fn person(id: String, credential: Credential, email: Option<&str>, settings: &Settings) -> Self {
+        let is_staff = settings.is_staff(email);
+        Self { id, credential, scopes: Scopes::of_person(is_staff), is_staff }
+    }
+}
+
+/// Whom a credential speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    User(User),
+    /// The machine of this wallet.
+    Machine(String),
+}
+
+/// Whom `credential` speaks for: an API key, a session, a machine's token, or
+/// an access token of Stack Auth.
+///
+/// # Errors
+/// [`Error::InvalidToken`] when it speaks for nobody, [`Error::Unavailable`]
+/// when that cannot be told now.
+pub(crate) async fn authenticate(
+    credential: &str,
+    settings: &Settings,
+    env: &Env,
+    background: &Background,
+) -> Result<Principal, Error> {
+    match Token::parse(credential) {
+        Ok(token) if token.kind() == Kind::Worker => {
+            let machine =
+                Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
+            machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
+        }
+        Ok(token) => by_token(&token, settings, env, background).await.map(Principal::User),
+        Err(TokenError::Prefix) => match &settings.stack_auth {
+            Some(stack) => {
+                by_stack_auth(credential, stack, settings, &Database::open(env)?).await.map(Principal::User)
+            }
+            None => Err(NOT_VALID),
+        },
+        Err(error) => Err(Error::InvalidToken(error.to_string().into())),
+    }
+}
+
+const NOT_VALID: Error = Error::InvalidToken(Cow::Borrowed("The credential is not valid"));
+
+async fn by_token(
+    token: &Token,
+    settings: &Settings,
+    env: &Env,
+    background: &Background,
+) -> Result<User, Error> {
+    let lookup = match token.kind() {
+        Kind::Session => store::grant_of_session(&token.hash()),
+        Kind::ApiKey | Kind::Worker => {
+            store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
+        }
+    };
+    let database = Database::open(env)?;
+    let grant: Option<store::Grant> = database.query(lookup).await?.first()?;
+    let grant = grant.ok_or(NOT_VALID)?;
+    let now = now_ms();
+    grant.validity().check(now).map_err(|lapsed| Error::InvalidToken(told(token.kind(), lapsed).into()))?;
+    let Some(scopes) = grant.scopes else {
+        let credential = Credential::Session(grant.id);
+        return Ok(User::person(grant.user_id, credential, grant.email.as_deref(), settings));
+    };
+    if token::is_last_used_due(grant.last_used_at, now) {
+        let note = store::note_use(&grant.id, grant.last_used_at, now);
+        // A use that is not written down is no reason to refuse it.
+        background.run(async move { drop(database.query(note).await) });
+    }
+    let is_staff = settings.is_staff(grant.email.as_deref());
+    Ok(User { id: grant.user_id, credential: Credential::Key(grant.id), scopes, is_staff })
+}
+
+fn told(kind: Kind, lapsed: Lapsed) -> &'static str {
+    match (kind, lapsed) {
+        (Kind::Session, Lapsed::Revoked) => "The session has ended; sign in again",
+        (Kind::Session, Lapsed::Expired) => "The session has expired; sign in again",
+        (Kind::ApiKey | Kind::Worker, Lapsed::Revoked) => "The API key has been revoked",
+        (Kind::ApiKey | Kind::Worker, Lapsed::Expired) => "The API key has expired",
+    }
+}
+
+async fn by_stack_auth(
+    token: &str,
+    stack: &StackAuth,
+    settings: &Settings,
+    database: &Database,
+) -> Result<User, Error> {
+    let refused = |error: &dyn fmt::Display| Error::InvalidToken(format!("Stack Auth: {error}").into());
+    let jws = Jws::decode(token).map_err(|error| refused(&error))?;
+    let key = key(jws.kid(), stack, settings).await?;
+    let claims = stack.project.verify(&jws, &key, now_ms() / 1000).map_err(|error| refused(&error))?;
+    let user = user_of(&claims, database).await?;
+    Ok(User::person(user.id, Credential::StackAuth, claims.verified_email(), settings))
+}
+
+/// The user of a token's subject: found by one read, written only when they
+/// are new or have changed.
+async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Error> {
+    let known: Option<store::User> = database.query(store::user_of_stack(&claims.sub)).await?.first()?;
+    let is_current = |user: &store::User| {
+        user.email.as_deref() == claims.verified_email() && user.name.as_deref() == claims.name.as_deref()
+    };
+    if let Some(user) = known.filter(is_current) {
+        return Ok(user);
+    }
+    let sign_up = store::sign_up_stack(&id_of(&format!("stack:{}", claims.sub)), claims, now_ms());
+    database
+        .query(sign_up)
+        .await?
+        .first()?
+        .ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
+}
+
+thread_local! {
+    /// Stack Auth's keys, for as long as the isolate lives.
+    static KEYS: RefCell<JwksCache> = RefCell::default();
+}
+
+/// The key that a token names, fetched if it is not at hand.
+async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<VerifyingKey, Error> {
+    let patience_ms = now_ms().saturating_add(STACK_AUTH_TIMEOUT_MS.cast_signed());
+    loop {
+        let now = now_ms();
+        match KEYS.with_borrow(|keys| keys.decide(kid, now)) {
+            Decision::Use(key) => return Ok(key),
+            Decision::Fetch => refresh(stack, settings).await,
+            Decision::Wait if now < patience_ms => sleep(LOOK_EVERY_MS).await,
+            Decision::Wait | Decision::Unavailable => return Err(unavailable()),
+            Decision::Unknown => {
+                return Err(Error::InvalidToken("Stack Auth has no key of this `kid`".into()));
+            }
+        }
+    }
+}
+
+async fn refresh(stack: &StackAuth, settings: &Settings) {
+    let note = |event| KEYS.with_borrow_mut(|keys| keys.apply(event, now_ms()));
+    note(Event::Started);
+    let keys =
+        fetch_keys(stack.project.jwks_url(), settings.timeouts.head_ms.min(STACK_AUTH_TIMEOUT_MS)).await;
+    note(keys.map_or_else(
+        |error| {
+            log::failure("accounts.jwks", &error);
+            Event::Failed
+        },
+        Event::Fetched,
+    ));
+}
+
+/// A sign-in waits no longer than this for Stack Auth.
+const STACK_AUTH_TIMEOUT_MS: u64 = 5_000;
+/// How often a request looks whether another one's fetch has ended.
+const LOOK_EVERY_MS: u64 = 20;
+
+async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
+    let unread = |reason: &dyn fmt::Debug| Error::Unavailable(format!("Stack Auth's key set: {reason:?}"));
+    let answer =
+        fetch::send(Outgoing::get(url.to_owned()), timeout_ms).await.map_err(|error| unread(&error))?;
+    if answer.status() != 200 {
+        return Err(unread(&answer.status()));
+    }
+    let document = answer.text(MAX_JWKS_BYTES, timeout_ms).await.map_err(|error| unread(&error))?;
+    Jwks::parse(document.as_bytes()).map_err(|error| unread(&error))
+}
+
+pub(crate) fn unavailable() -> Error {
+    Error::Upstream {
+        status: 503,
+        code: "stack_auth_unavailable",
+        detail: "Stack Auth's keys cannot be read now; try again in a moment".to_owned(),
+        retry_after_s: Some(5),
+    }
+}

@@ -1,0 +1,21 @@
+//! Who somebody is, what they may do, and how much of it.
+//!
+//! authenticate.rs tells whom a credential speaks for, scopes.rs what that
+//! opens, quotas.rs counts, wallet.rs takes a wallet's signature for its user.
+//! A presented token is hashed and looked up by its hash, and the rest are
+//! signatures (`hatch_tokens`), so that no comparison's time can tell anything.
+
+mod authenticate;
+pub(crate) mod quotas;
+mod scopes;
+pub(crate) mod store;
+pub(crate) mod token;
+pub(crate) mod wallet;
+
+#[cfg(test)]
+pub(crate) use self::authenticate::unavailable;
+pub(crate) use self::{
+    authenticate::{Credential, LOCAL_DEVELOPER, Principal, User, authenticate},
+    scopes::{Scope, Scopes},
+    wallet::wallet_of,
+};

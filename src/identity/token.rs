@@ -1,0 +1,12 @@
+//! New tokens of our own.
+
+use hatch_tokens::token::{Kind, RANDOM_BYTES, Token};
+
+use crate::{error::Error, platform::random};
+
+/// A new token from the platform's randomness.
+pub(crate) fn fresh(kind: Kind) -> Result<Token, Error> {
+    let mut secret = [0; RANDOM_BYTES];
+    random::fill(&mut secret)?;
+    Ok(Token::mint(kind, &secret))
+}

@@ -1,0 +1,66 @@
+//! A wallet's signature, taken for its user's.
+
+use hatch_tokens::siwe::{self, Expectation};
+
+use super::{authenticate::id_of, store};
+use crate::{
+    error::Error,
+    platform::{clock::now_ms, request::Incoming},
+    settings::Settings,
+    store::Database,
+};
+
+/// The wallet of a user's account, as the database writes it.
+pub(crate) async fn wallet_of(user: &str, database: &Database) -> Result<Option<String>, Error> {
+    let user: Option<store::User> = database.query(store::user(user)).await?.first()?;
+    Ok(user.and_then(|user| user.wallet))
+}
+
+/// The wallet that signed the challenge `message`, which is used up by that.
+pub(crate) async fn prove(
+    request: &Incoming,
+    settings: &Settings,
+    database: &Database,
+    message: &str,
+    signature: &str,
+) -> Result<String, Error> {
+    let now_ms = now_ms();
+    let (domains, chain_ids) = (domains(request, settings), &settings.wallet_chain_ids);
+    let expected = Expectation { domains: &domains, chain_ids, now_ms };
+    let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
+    let message = siwe::verify(message, signature, &expected).map_err(refused)?;
+    let wallet = message.address.to_string();
+    let used_up = store::use_up_nonce(&message.nonce, &wallet, now_ms);
+    if database.query(used_up).await?.is_empty() {
+        return Err(Error::Unauthorized(
+            "Wallet sign-in refused: its nonce is unknown, used or expired; ask for a new challenge".into(),
+        ));
+    }
+    Ok(wallet)
+}
+
+/// The user of a wallet, who is new if need be.
+pub(crate) async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
+    let user =
+        database.query(store::sign_up_wallet(&id_of(&format!("wallet:{wallet}")), wallet, now)).await?;
+    let user: Option<store::User> = user.first()?;
+    user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
+}
+
+/// The origin of the page that signs in, if it is one that may; else ours.
+pub(crate) fn page_origin(request: &Incoming, settings: &Settings) -> String {
+    let origin = request.header("origin");
+    let allowed = origin.filter(|origin| settings.allows_pages_of(origin));
+    allowed.unwrap_or_else(|| request.origin().to_owned())
+}
+
+/// The hosts whose pages may sign in.
+fn domains(request: &Incoming, settings: &Settings) -> Vec<String> {
+    let (pages, page) = (&settings.cors_origins, page_origin(request, settings));
+    let origins = pages.iter().map(String::as_str).chain([page.as_str(), request.origin()]);
+    origins.map(|origin| host_of(origin).to_owned()).collect()
+}
+
+pub(crate) fn host_of(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, host)| host)
+}

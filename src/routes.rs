@@ -1,0 +1,286 @@
+//! THE table: every route with its family, its access rule and its handler, and
+//! with it all else that is a list over the modules. The only file that knows
+//! every module.
+
+use std::{pin::Pin, sync::LazyLock};
+
+use futures::Future;
+use worker::Env;
+
+#[cfg(test)]
+use crate::openapi;
+use crate::{
+    accounts, admin, audit, chat,
+    clouds::Cloud,
+    deploy, discovery, docs,
+    fleet::{self, deployments, heartbeat, payments, workers},
+    generate,
+    http::{
+        self,
+        route::{Route, Router, routes},
+    },
+    jobs, metrics, projects, root, skills, store,
+};
+
+pub(crate) static ROUTES: &[Route] = routes! {
+    Hatch {
+        Public GET "/" => root::show;
+        Public GET "/health" => root::health;
+        Public GET "/openapi.json" => docs::openapi;
+        Public GET "/docs" => docs::file;
+        Public GET "/docs.css" => docs::file;
+        Public GET "/docs.js" => docs::file;
+
+        Public GET "/ready" => root::ready;
+        Operator GET "/metrics" => metrics::show;
+
+        Public POST "/auth/wallet/challenge" => accounts::sign_in::challenge;
+        Public POST "/auth/wallet/verify" => accounts::sign_in::verify;
+        User POST "/auth/logout" => accounts::sign_in::logout;
+        User GET "/auth/me" => accounts::me::show;
+        Scope(Account) GET "/auth/sessions" => accounts::sign_in::sessions;
+        Scope(Account) DELETE "/auth/sessions/{id}" => accounts::sign_in::end_session;
+        Scope(Account) DELETE "/auth/me" => accounts::me::delete;
+        Scope(Account) GET "/auth/export" => accounts::me::take_out;
+        Scope(Account) POST "/auth/keys" => accounts::keys::create;
+        Scope(Account) GET "/auth/keys" => accounts::keys::list;
+        Scope(Account) GET "/auth/credentials" => accounts::credentials::list;
+        Scope(Account) GET "/auth/credentials/{target}" => accounts::credentials::show;
+        Scope(Account) PUT "/auth/credentials/{target}" => accounts::credentials::keep;
+        Scope(Account) DELETE "/auth/credentials/{target}" => accounts::credentials::forget;
+        Scope(Account) GET "/auth/keys/{id}" => accounts::keys::show;
+        Scope(Account) DELETE "/auth/keys/{id}" => accounts::keys::revoke;
+
+        Scope(ProjectsWrite) POST "/api/projects" => projects::create;
+        Scope(ProjectsRead) GET "/api/projects" => projects::list;
+        Scope(ProjectsRead) GET "/api/projects/{id}" => projects::show;
+        Scope(ProjectsWrite) PATCH "/api/projects/{id}" => projects::update;
+        Scope(ProjectsWrite) DELETE "/api/projects/{id}" => projects::delete;
+        Scope(ProjectsRead) GET "/api/projects/{id}/versions" => projects::versions;
+        Scope(ProjectsWrite) POST "/api/projects/{id}/rollback" => projects::rollback;
+
+        Scope(Chat) POST "/api/chat" => chat::stream;
+        Scope(Chat) GET "/api/chat/{id}" => chat::history;
+
+        Scope(Deploy) POST "/api/deploy" => deploy::create;
+        Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;
+        Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::take_down::start;
+        Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
+        Scope(Deploy) POST "/api/deploy/{id}/rollback" => deploy::roll_back;
+        Public GET "/p/{slug}" => deploy::hosting::redirect;
+        Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
+        Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
+
+        Public GET "/api/discovery" => discovery::list;
+        Public GET "/api/discovery/{id}" => discovery::show;
+        Scope(ProjectsWrite) POST "/api/discovery/{id}/remix" => discovery::remix;
+
+        Public GET "/api/skillsmp" => skills::list;
+        Public GET "/api/skillsmp/skills" => skills::list_of_source;
+        Public GET "/api/skillsmp/skills/search" => skills::list_of_source;
+        Public GET "/api/skillsmp/skills/{id}" => skills::show;
+        Public GET "/api/skillsmp/categories" => skills::categories;
+        Public GET "/api/skillsmp/category/{category}" => skills::in_category;
+        Public GET "/api/skillsmp/{id}" => skills::show;
+        Public POST "/api/skillsmp/{id}/install" => skills::install;
+
+        Staff GET "/admin/jobs" => admin::jobs;
+        Staff GET "/admin/dead-letters" => admin::dead_letters;
+        Operator POST "/admin/dead-letters/{id}/redrive" => admin::redrive;
+        Staff GET "/admin/audit" => admin::audit_log;
+        Operator GET "/admin/audit/verify" => admin::verify_audit_log;
+
+        Public GET "/api/setup" => fleet::setup::show;
+    }
+    Fleet {
+        Scope(Deploy) POST "/deployments" => deployments::create;
+        ScopeOrOperator(Deploy) GET "/deployments" => deployments::list;
+        ScopeOrOperator(Deploy) GET "/deployments/{name}" => deployments::show;
+        ScopeOrOperator(Deploy) DELETE "/deployments/{name}" => deployments::delete;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/status" => deployments::set_status;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/env" => deployments::set_env;
+        ScopeOrOperator(FleetDeploy) GET "/deployments/{name}/env" => deployments::show_env;
+        ScopeOrOperator(Deploy) PATCH "/deployments/{name}/replicas" => deployments::set_replicas;
+
+        Machine POST "/heartbeat" => heartbeat::beat;
+        Machine POST "/heartbeat/ping" => heartbeat::ping;
+        Public POST "/workers" => workers::register;
+        ScopeOrOperator(Deploy) GET "/workers" => workers::list;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}" => workers::show;
+        ScopeOrOperator(Account) DELETE "/workers/{wallet}" => workers::revoke;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/status" => workers::status;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/uptime" => workers::uptime;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/containers" => workers::containers;
+        ScopeOrOperator(Deploy) GET "/workers/{wallet}/metrics" => fleet::metrics::list;
+
+        ScopeOrOperator(PaymentsWrite) POST "/payments" => payments::create;
+        ScopeOrOperator(Deploy) GET "/payments" => payments::list;
+        ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
+        Operator POST "/payments/payouts" => payments::close;
+    }
+    Hatchr {
+        Scope(ProjectsWrite) POST "/api/generate" => generate::create;
+        Scope(ProjectsWrite) POST "/api/generate/challenge" => generate::proof::challenge;
+        Scope(ProjectsRead) GET "/api/generate" => generate::list;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/cancel" => generate::cancel;
+        Scope(ProjectsWrite) POST "/api/generate/{job_id}/retry" => generate::retry;
+        Scope(ProjectsRead) GET "/api/status/{job_id}" => generate::status;
+        Scope(ProjectsRead) GET "/api/status/{job_id}/events" => generate::events;
+        Scope(ProjectsRead) GET "/api/project/{id}" => generate::show;
+        Scope(ProjectsRead) GET "/api/download/{id}" => generate::download::show;
+        Scope(Deploy) POST "/api/deploy/{id}" => deploy::startup;
+        Public GET "/decks/{token}" => generate::pitch_deck;
+    }
+};
+
+/// A hosted app's whole origin belongs to the app, whatever the path.
+static APP_ORIGIN: &[Route] = routes! {
+    Hatch {
+        Public GET "{*path}" => deploy::hosting::own_origin;
+    }
+};
+
+/// Every kind of job, as its module describes it.
+pub(crate) static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
+
+type Sweep = for<'a> fn(&'a Env) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// What the clock does, in its order: sends again what is owed, ends what is stuck.
+static SWEEPS: &[Sweep] = &[
+    |env| Box::pin(jobs::sweep::run(env, JOBS)),
+    |env| Box::pin(chat::sweep(env)),
+    |env| Box::pin(fleet::sweep(env)),
+    |env| Box::pin(accounts::sweep(env)),
+    |env| Box::pin(audit::sweep(env)),
+    |env| Box::pin(http::idempotency::sweep(env)),
+    |env| Box::pin(generate::proof::sweep(env)),
+    |env| Box::pin(store::files::sweep(env)),
+];
+
+pub(crate) async fn sweep(env: &Env) {
+    for sweep in SWEEPS {
+        sweep(env).await;
+    }
+}
+
+/// What requests are answered by.
+pub(crate) static ROUTER: LazyLock<Router> =
+    LazyLock::new(|| Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), JOBS));
+
+/// The request headers that pages of other origins may send: what our routes
+/// read, and what clients of the originals send with everything.
+fn request_headers() -> String {
+    let own: [&[&str]; 4] = [http::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, POLYCHAT_HEADERS];
+    own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
+}
+const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
+const FLEET_HEADERS: &[&str] = &["X-Wallet-Signature"];
+/// Nobody reads these.
+const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
+
+/// The contract of every module, in the order of the document.
+#[cfg(test)]
+pub(crate) fn contracts() -> Vec<openapi::Room> {
+    vec![
+        root::contract::room(),
+        accounts::contract::room(),
+        projects::contract::room(),
+        chat::contract::room(),
+        deploy::contract::room(),
+        discovery::contract::room(),
+        skills::contract::room(),
+        generate::contract::room(),
+        fleet::contract::room(),
+        admin::contract::room(),
+        docs::contract::room(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+    };
+
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_in_the_router() {
+        for Route { pattern, .. } in ROUTES {
+            let path = pattern.replace(['{', '}', '*'], "");
+            assert_eq!(ROUTER.pattern_at(&path), Some(*pattern), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_each_method_once() {
+        for (i, route) in ROUTES.iter().enumerate() {
+            let again =
+                ROUTES.iter().skip(i + 1).any(|r| (r.method, r.pattern) == (route.method, route.pattern));
+            assert!(!again, "{} {} is there twice", route.method, route.pattern);
+        }
+    }
+
+    /// Which headers of requests a file of ours reads: the arguments of
+    /// `request.header(…)`, and of `header(…)`, which stands for it in places.
+    fn headers_read(source: &str) -> Vec<&str> {
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let mut reads = Vec::new();
+        for (at, call) in code.match_indices("header(") {
+            let (before, after) = code.split_at(at);
+            let is_of_a_request = match before.chars().next_back() {
+                Some('.') => before.ends_with("request."),
+                Some('_') => false,
+                Some(c) => !c.is_alphanumeric() && !before.ends_with("fn "),
+                None => false,
+            };
+            if is_of_a_request {
+                let argument = after.strip_prefix(call).unwrap_or_default();
+                reads.push(argument.split([')', ',']).next().unwrap_or_default().trim());
+            }
+        }
+        reads
+    }
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
+
+    /// Whoever reads one more header contributes it to [`request_headers`], or
+    /// no page of another origin can send it.
+    #[test]
+    fn pages_may_send_every_header_that_we_read() {
+        let allowed: Vec<_> = ROUTER.request_headers.split(", ").map(str::to_ascii_lowercase).collect();
+        // The browser itself or what stands before us writes these.
+        let not_by_pages = ["origin", "sec-fetch-site", "cf-connecting-ip"];
+        // Stand for: the closures' own argument, and what clouds bring.
+        let names = ["name", "names.token_header", "account.header"];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        // These read the headers of answers.
+        let is_ours = |path: &PathBuf| {
+            !path.starts_with(root.join("upstream")) && path.extension().is_some_and(|e| e == "rs")
+        };
+        let mut literals = 0;
+        for path in sources(&root).into_iter().filter(is_ours) {
+            let source = fs::read_to_string(&path).unwrap();
+            for argument in headers_read(&source) {
+                let name = argument.trim_matches('"');
+                literals += usize::from(name != argument);
+                let is_known = match name == argument {
+                    true => names.contains(&name),
+                    false => not_by_pages.contains(&name) || allowed.contains(&name.to_ascii_lowercase()),
+                };
+                assert!(is_known, "{} reads {argument}, which is not in request_headers", path.display());
+            }
+        }
+        assert!(literals > 10, "the sources are read otherwise than this test thinks");
+        assert!(Cloud::headers().all(|name| allowed.contains(&name.to_ascii_lowercase())));
+    }
+
+    #[test]
+    fn allow_lists_head_with_get() {
+        assert_eq!(ROUTER.allow("/api/projects"), "GET, HEAD, OPTIONS, POST");
+    }
+}

@@ -1,0 +1,83 @@
+//! What a skill is.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of component a skill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Type {
+    Agent,
+    Command,
+    Mcp,
+    Setting,
+    Hook,
+    Skill,
+}
+
+impl Type {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Agent, Self::Command, Self::Mcp, Self::Setting, Self::Hook, Self::Skill];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Command => "command",
+            Self::Mcp => "mcp",
+            Self::Setting => "setting",
+            Self::Hook => "hook",
+            Self::Skill => "skill",
+        }
+    }
+
+    /// aitmpl.com's name for the list of them.
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Self::Agent => "agents",
+            Self::Command => "commands",
+            Self::Mcp => "mcps",
+            Self::Setting => "settings",
+            Self::Hook => "hooks",
+            Self::Skill => "skills",
+        }
+    }
+
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    pub(super) fn of_plural(plural: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.plural() == plural)
+    }
+}
+
+/// A skill as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Skill {
+    /// `aitmpl:{type}:{category}/{name}` or `skillsmp:{its id}`.
+    pub(super) id: String,
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: Type,
+    /// Empty when the source has none.
+    pub(super) description: String,
+    pub(super) author: Option<String>,
+    pub(super) categories: Vec<String>,
+    /// Always under `https://github.com/`.
+    pub(super) github_url: Option<String>,
+    /// On GitHub; 0 when the source does not count them.
+    pub(super) stars: u64,
+    /// One line for a shell, made by us of checked parts alone.
+    pub(super) install_command: Option<String>,
+}
+
+impl Skill {
+    /// What a search looks through, in lower case.
+    pub(super) fn haystack(&self) -> String {
+        let author = self.author.as_deref().unwrap_or_default();
+        format!("{}\n{}\n{author}\n{}", self.name, self.description, self.categories.join("\n"))
+            .to_lowercase()
+    }
+}

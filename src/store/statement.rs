@@ -1,0 +1,89 @@
+//! What a database is asked, and what it answers.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+/// A value bound to a statement. Integers are exact to 2^53 (D1 passes them
+/// as JavaScript numbers); what is larger is kept as text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Integer(i64),
+    Text(String),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// One SQL statement with its values for `?1`, `?2`, …
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) sql: &'static str,
+    pub(crate) values: Vec<Value>,
+}
+
+/// `sql!("SELECT …", a, b)`: a [`Statement`].
+macro_rules! sql {
+    ($sql:expr $(, $value:expr)* $(,)?) => {
+        $crate::store::Statement { sql: $sql, values: vec![$($crate::store::Value::from($value)),*] }
+    };
+}
+pub(crate) use sql;
+
+/// The rows of one statement, each its JSON text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rows(pub(crate) Vec<String>);
+
+impl Rows {
+    /// Every row, read as a `T`.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, Error> {
+        self.0.iter().map(|json| read(json)).collect()
+    }
+
+    /// The first row, read as a `T`.
+    pub(crate) fn first<T: DeserializeOwned>(&self) -> Result<Option<T>, Error> {
+        self.0.first().map(|json| read(json)).transpose()
+    }
+
+    /// The first row's JSON as it is.
+    pub(crate) fn into_json(self) -> Option<String> {
+        self.0.into_iter().next()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json)
+        .map_err(|e| Error::Internal(format!("a row is not what the code expects: {e}")))
+}

@@ -18,8 +18,6 @@ use crate::{
 
 /// Folders that tools put finished sites into, and that are left out of URLs.
 const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
-/// What a browser cannot run as it is.
-const SOURCES: &[&str] = &["tsx", "jsx", "ts", "mts", "vue", "svelte", "astro", "scss", "sass", "less"];
 /// More than any code map becomes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Until its answer begins, and again until it has ended: the largest project
@@ -93,17 +91,14 @@ impl BuildFailed {
     }
 }
 
-/// Makes a site of `code`: its modules compiled, their imports resolved. A
-/// plain static site is none of the compiler's business: its files come out
-/// as they went in, byte for byte.
+/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
+/// plain static site the compiler only looks whether a browser can read it:
+/// its files come out as they went in, byte for byte.
 ///
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// with the code is the inner error.
 pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
-    if !code.iter().any(|(path, _)| is_source(path) || path.ends_with("package.json")) {
-        return Ok(plain(code));
-    }
     let settings = Settings::of(env)?;
     let task = Task::Compile { files: code.iter().collect(), cdn: &settings.esm_cdn_url };
     Ok(match ask(&task, env).await? {
@@ -294,10 +289,6 @@ fn is_published(path: &str) -> bool {
         && !is_configuration
         && !PRIVATE_FILES.contains(&name)
         && !PRIVATE_EXTENSIONS.contains(&extension(path))
-}
-
-fn is_source(path: &str) -> bool {
-    SOURCES.contains(&extension(path))
 }
 
 fn extension(path: &str) -> &str {

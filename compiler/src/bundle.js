@@ -11,7 +11,6 @@ import { importMap, packageFile, packageName, refusal } from "./packages.js";
 import { extension, folder, join, name } from "./path.js";
 import { gives } from "./plan.js";
 import { isModule, isStyle } from "./project.js";
-import { parsed, walk } from "./source.js";
 import { tailwindSheet } from "./tailwind.js";
 
 /** Where the code lies in esbuild's file system. */
@@ -241,8 +240,10 @@ export const __hatch_process_env = ${cra};`;
     return { contents: `@import url(${JSON.stringify(url)});`, loader: "css" };
   }
 
-  loadMade(entry) {
+  async loadMade(entry) {
     const { text, folder, loader } = this.made.get(entry);
+    const sheet = loader === "css" ? await tailwindSheet(this, `${folder}${entry}`, text) : undefined;
+    if (sheet) return { contents: sheet.css, loader, errors: sheet.errors };
     return { contents: text, loader, resolveDir: MOUNT + folder };
   }
 
@@ -336,7 +337,8 @@ export const __hatch_process_env = ${cra};`;
     const { path, source, lineOffset = 0 } = this.sourceOf(location);
     const bytes = new TextEncoder().encode(source.split("\n")[location.line - 1] ?? "");
     const column = [...new TextDecoder().decode(bytes.subarray(0, location.column))].length + 1;
-    const message = unexported(this, text, notes) ?? unresolved(this, text, path) ?? text;
+    const written = new TextDecoder().decode(bytes.subarray(location.column, location.column + location.length));
+    const message = unexported(this, text, notes) ?? unresolved(this, text, path, written) ?? text;
     return atLine(path, source, location.line + lineOffset, column, message);
   }
 
@@ -347,11 +349,11 @@ export const __hatch_process_env = ${cra};`;
   }
 }
 
-function unresolved(bundle, text, importer) {
-  const [, specifier] = text.match(/^Could not (?:resolve|read from file:?) "(.+)"/) ?? [];
-  if (specifier === undefined) return undefined;
-  if (specifier.startsWith(MOUNT)) return missing(bundle.project, specifier.slice(MOUNT.length), `/${specifier.slice(MOUNT.length)}`, "");
-  return missing(bundle.project, specifier, specifier.replace(/\?.*$/, ""), folder(importer));
+/** What esbuild says of a path that leads nowhere, or is written in other letters than its file. */
+function unresolved({ project }, text, importer, written) {
+  if (!/^(Could not resolve|Cannot read file|Could not read from file)/.test(text)) return undefined;
+  const specifier = written.match(/^["'`](.+)["'`]$/)?.[1] ?? text.match(/"(.+)"/)?.[1];
+  return specifier && missing(project, specifier, specifier.replace(/\?.*$/, ""), folder(importer));
 }
 
 /** A path as it is written in an address. */
@@ -366,18 +368,3 @@ function component(text) {
 }
 
 const camel = (key) => (key === "class" ? "className" : key.startsWith("data-") || key.startsWith("aria-") ? key : key.replace(/[-:](\w)/g, (_, letter) => letter.toUpperCase()));
-
-/** The names that a module exports, as far as it says so itself. */
-export function exportsOf(path, text) {
-  const tree = parsed(path, text), names = [];
-  if (!tree) return { names, isOpen: true };
-  let isOpen = false;
-  walk(tree.program, (node) => {
-    if (node.type === "ExportDefaultDeclaration") names.push("default");
-    if (node.type === "ExportAllDeclaration" || node.type === "TSExportAssignment") isOpen = true;
-    if (node.type !== "ExportNamedDeclaration" || node.exportKind === "type") return;
-    names.push(...node.specifiers.map(({ exported }) => exported.name ?? exported.value), ...(node.declaration?.declarations ?? []).map(({ id }) => id.name).filter(Boolean));
-    if (node.declaration?.id?.name && !node.declaration.type.startsWith("TS")) names.push(node.declaration.id.name);
-  });
-  return { names, isOpen };
-}

@@ -1,8 +1,9 @@
 // What is wrong with an import, in words for the code's owner or for a model
 // that is to repair it.
 
-import { exportsOf } from "./bundle.js";
+import { exportsOf } from "./exports.js";
 import { join } from "./path.js";
+import { isModule } from "./project.js";
 
 const ENDINGS = ["", ".tsx", ".ts", ".jsx", ".js", ".mts", ".mjs", ".cjs", ".d.ts", ".json", ".css", ".vue", ".svelte"];
 
@@ -26,10 +27,11 @@ export function unexported({ project }, text, notes) {
   if (name === undefined) return undefined;
   const path = join(project.root, file.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""));
   const source = project.files.get(path);
-  const { names = [] } = source === undefined ? {} : exportsOf(path, source);
+  const isRead = source !== undefined && isModule(path);
+  const { names, isOpen } = isRead ? exportsOf(path, source) : { names: [], isOpen: true };
   const [, meant] = notes?.map(({ text }) => text.match(/^Did you mean to import "(.+)" instead\?$/)).find(Boolean) ?? [];
   const shown = names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "");
-  const there = names.length === 0 ? "it exports nothing by name" : `it exports ${shown}`;
+  const there = names.length > 0 ? `: it exports ${shown}` : isOpen ? "" : ": it exports nothing";
   const what = name === "default" ? `${path} has no default export` : `${path} does not export "${name}"`;
-  return `${what}: ${there}${meant ? `; did you mean "${meant}"?` : ""}`;
+  return `${what}${there}${meant ? `; did you mean "${meant}"?` : ""}`;
 }

@@ -10,7 +10,8 @@ import { extension, folder, name } from "./path.js";
 import { fileOfAddress, gives, isLocal, providedBy } from "./plan.js";
 import { isModule, isSource, isStyle } from "./project.js";
 import { edited } from "./source.js";
-import { encoded, exportsOf } from "./bundle.js";
+import { encoded } from "./bundle.js";
+import { exportsOf } from "./exports.js";
 
 /** Attributes that name a file which a page shows. */
 const SHOWN = [["img", "src"], ["source", "src"], ["video", "src"], ["video", "poster"], ["audio", "src"], ["image", "href"], ["use", "href"], ["link", "href"], ["object", "data"]];

@@ -5,12 +5,14 @@ import { isCrash, withBundler } from "./bundler.js";
 import { bounded, ofProject } from "./diagnostic.js";
 import { parts } from "./packages.js";
 import { dependency } from "./manifest.js";
+import { lostReexports } from "./exports.js";
 import { Draft } from "./page.js";
-import { extension, name } from "./path.js";
+import { extension, join, name } from "./path.js";
 import { hasSources, nothing, plan, roots } from "./plan.js";
 import { isSource, readProject } from "./project.js";
 import { tailwindOf } from "./tailwind.js";
 import { mountedConfigs } from "./tsconfig.js";
+import { verify } from "./verify.js";
 
 /** The most diagnostics that are told. */
 const MOST = 10;
@@ -29,14 +31,26 @@ export async function makeSite(files, options) {
   for (const root of roots(files)) {
     const { project, wrong } = readProject(files, root);
     // A broken package.json is nothing to a plain site.
-    if (wrong && files.has("index.html") && ![...files.keys()].some(isSource)) return { outcome: "plain" };
+    if (wrong && files.has("index.html") && ![...files.keys()].some(isSource)) return plainSite(files);
     if (wrong) return { outcome: "wrong", diagnostics: [wrong] };
     const planned = plan(project);
-    if (planned === "plain" && root === "") return { outcome: "plain" };
+    if (planned === "plain" && root === "") return plainSite(files);
     if (planned instanceof Map) return build(project, planned, options);
     reason ??= nothing(project);
   }
-  return hasSources(files) ? { outcome: "wrong", diagnostics: [ofProject(reason)] } : { outcome: "plain" };
+  return hasSources(files) ? { outcome: "wrong", diagnostics: [ofProject(reason)] } : plainSite(files);
+}
+
+/** Folders that tools put finished sites into, as src/compile.rs has them. */
+const FINISHED = ["", "public/", "dist/", "build/", "out/", "site/"];
+
+/** A site that is served as it is, if a browser can read it. */
+function plainSite(files) {
+  const root = FINISHED.find((folder) => files.has(`${folder}index.html`));
+  if (root === undefined) return { outcome: "plain" };
+  const served = new Map([...files].filter(([path]) => path.startsWith(root)).map(([path, text]) => [path.slice(root.length), text]));
+  const { wrong } = verify(served, { root });
+  return wrong.length > 0 ? { outcome: "wrong", diagnostics: bounded(wrong, MOST) } : { outcome: "plain" };
 }
 
 async function build(project, pages, options) {
@@ -62,14 +76,23 @@ async function built(bundle, pages) {
   const entries = [...new Set(drafts.flatMap((draft) => draft.entries))];
   const wrong = drafts.flatMap((draft) => draft.wrong);
   const result = await bundle.build(entries);
-  wrong.push(...result.wrong);
+  wrong.push(...result.wrong, ...lostReexports(project.files, modulesOf(project, result.metafile)));
   if (wrong.length > 0) return { outcome: "wrong", diagnostics: bounded(wrong, MOST) };
 
   const files = statics(project);
   for (const draft of drafts) files.set(draft.path, await draft.write(reached(result.metafile, draft.entries)));
   for (const { path, text } of result.outputs) files.set(path, text);
   for (const [path, text] of bundle.assets) files.set(path, text);
+  const verified = verify(files, { isCompiled: true });
+  if (verified.wrong.length > 0) return { outcome: "wrong", diagnostics: bounded(verified.wrong, MOST) };
   return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result) };
+}
+
+/** The project's modules that were bundled, with what their imports lead to. */
+function modulesOf({ files, root }, metafile) {
+  const own = (path) => join(root, path);
+  const modules = Object.entries(metafile?.inputs ?? {}).map(([path, { imports }]) => [own(path), imports.map((one) => ({ ...one, path: own(one.path) }))]);
+  return modules.filter(([path]) => files.has(path));
 }
 
 /** What the entries of a page became, in their order: scripts, styles, and what the scripts load at once. */
@@ -110,7 +133,7 @@ function notes(bundle, { metafile, warnings }) {
   const told = [`Compiled ${modules} modules, with ${names.length} packages from ${cdn}`];
   const unpinned = names.filter((name) => dependency(project.manifest, name).version === undefined);
   if (unpinned.length > 0) told.push(`No version is given of ${unpinned.join(", ")}: the newest is taken. A package.json pins it`);
-  for (const { text, location } of warnings.slice(0, 5)) if (location) told.push(`${location.file}:${location.line}: ${text}`);
+  for (const { text, location } of warnings.slice(0, 5)) if (location && !location.file.startsWith("made:")) told.push(`${location.file}:${location.line}: ${text}`);
   return [...new Set([...told, ...bundle.notes])];
 }
 

@@ -14,7 +14,7 @@ const KINDS = ["peerDependencies", "optionalDependencies", "devDependencies", "d
  * @returns {{manifest?: Manifest, wrong?: import("./diagnostic.js").Diagnostic}}
  */
 export function readManifest(files, folder = "") {
-  const path = `${folder}package.json`, text = files.get(path);
+  const path = `${folder}package.json`, text = files.get(path)?.replace(/^\uFEFF/, "");
   if (text === undefined) return { manifest: empty() };
   const errors = [];
   const json = parse(text, errors);
@@ -46,7 +46,7 @@ function misplacedField(json) {
 
 /** Exact versions by name, of package-lock.json. */
 function lockedVersions(files, folder) {
-  const lock = parse(files.get(`${folder}package-lock.json`) ?? "{}");
+  const lock = parse((files.get(`${folder}package-lock.json`) ?? "{}").replace(/^\uFEFF/, ""));
   const entries = Object.entries(isObject(lock?.packages) ? lock.packages : {});
   const direct = entries.filter(([path, { version }]) => path.startsWith("node_modules/") && typeof version === "string");
   return new Map(direct.map(([path, { version }]) => [path.slice("node_modules/".length), version]));

@@ -27,7 +27,7 @@ export class Draft {
     Object.assign(this, { bundle, path, page, edits: [], wrong: [] });
     /** What it begins with, in order: paths, or names of what was made. */
     this.entries = [];
-    this.html = constants(page.html, bundle.project);
+    this.html = constants(page.html.replace(/^\uFEFF/, ""), bundle.project);
     this.elements = elements(this.html);
     for (const element of this.elements) for (const given of providedBy(element, this.html)) bundle.project.provided.add(given);
     this.elements.filter(({ name }) => name === "script").forEach((script, number) => this.script(script, number + 1));

@@ -56,7 +56,9 @@ export async function tailwindSheet(bundle, path, text) {
     const css = compiler.build(candidates(project));
     return { css: hoisted(css) };
   } catch (error) {
-    return { css: "", errors: [{ text: `Tailwind: ${error.message}`, detail: { path, at: 0 } }] };
+    const [, line = 1, column = 1, message = error.message] = error.message.match(/^[^:]+:(\d+):(\d+): ([\s\S]*)$/) ?? [];
+    const before = text.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    return { css: "", errors: [{ text: `Tailwind: ${message}`, detail: { path, at: before + Number(column) - 1 } }] };
   }
 }
 

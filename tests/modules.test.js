@@ -162,6 +162,37 @@ describe("styles", () => {
   });
 });
 
+describe("languages with a compiler of their own", () => {
+  const mounted = async (name, at) => ({ "index.html": "<!doctype html><div id=app></div><script type=module src=/src/main.ts></script>", "package.json": JSON.stringify({ dependencies: { [name]: await version(name) } }), "src/main.ts": at });
+  test("Vue's components work, with Sass, scoped styles and CSS modules", inBrowser, async () => {
+    const files = {
+      ...await mounted("vue", "import {createApp} from 'vue'; import App from './App.vue'; createApp(App).mount('#app')"),
+      "src/App.vue": `<script setup lang="ts">
+import { onMounted, ref } from 'vue'
+import Old from './Old.vue'
+const n = ref<number>(1), style = ref(''), el = ref<HTMLElement>()
+onMounted(() => { n.value++; style.value = getComputedStyle(el.value!).color })
+</script>
+<template><p class="a" ref="el">{{ n as number }} {{ style }}</p><Old/></template>
+<style scoped lang="scss">$c: rgb(1, 2, 3); .a { color: $c }</style>`,
+      "src/Old.vue": "<template><i>{{ x }}</i></template><script>export default { data: () => ({ x: 'old' }) }</script><style module>.m{color:red}</style>",
+    };
+    const { url, logs } = await live((await project(files)).id);
+    const { value, errors } = await browser.open(url, "document.body.innerText.includes('rgb')");
+    assert.deepEqual({ value, errors }, { value: "2 rgb(1, 2, 3)\n\nold", errors: [] }, logs);
+  });
+  test("Svelte's components are compiled", async () => {
+    const files = { ...await mounted("svelte", "import {mount} from 'svelte'; import App from './App.svelte'; mount(App, {target: document.getElementById('app')!})"), "src/App.svelte": '<script lang="ts">let n: number = $state(1)</script><button onclick={() => n++}>{n}</button><style>button{color:red}</style>' };
+    const { status, url, logs } = await live((await project(files)).id);
+    assert.equal(status, "live", logs);
+    const page = await (await hatch.worker.fetch(url)).text();
+    assert.match(page, /"svelte\/internal\/client": "http:.+\/svelte@5[^"]+\/internal\/client/);
+  });
+  shows("Sass is compiled, as modules as well", { "src/main.ts": `import './a.scss'; import s from './b.module.scss'; document.body.className = s.q; ${show("[getComputedStyle(document.body).color, getComputedStyle(document.body).paddingTop]")}`, "src/a.scss": "@use './vars' as v;\nbody { color: v.$c }", "src/_vars.scss": "$c: rgb(1, 2, 3);", "src/b.module.scss": ".q { &:is(body) { padding: 7px } }" }, "rgb(1, 2, 3),7px");
+  fails("what is wrong in Sass is told at its place", { "src/main.ts": "import './a.scss'", "src/a.scss": ".x {\n  color: $nope;\n}" }, /src\/a\.scss:2:10: Undefined variable/);
+  fails("what is wrong in a template is told in its file", { "src/main.ts": "import App from './App.vue'; App", "src/App.vue": "<template>\n<p>\n</template>" }, /src\/App\.vue:2:1: Element is missing end tag/);
+});
+
 describe("pages", () => {
   shows("%VITE_X% in a page is replaced, and what is not known stays", { ".env": "VITE_TITLE=Shop", "index.html": '<!doctype html><title>%VITE_TITLE%</title><p>%MODE% 100% of %UNKNOWN%</p><script type=module src=/src/main.ts></script>', "src/main.ts": show("' ' + document.title") }, "production 100% of %UNKNOWN%\n\nShop");
   shows(".env is read by dotenv's rules", {

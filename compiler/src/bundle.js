@@ -4,6 +4,7 @@
 
 import { at, atLine } from "./diagnostic.js";
 import { VITE } from "./env.js";
+import { sassSheet, svelteModule, vueModule, vueStyle } from "./languages.js";
 import { isPreact } from "./manifest.js";
 import { mayNeed, rewritten } from "./meta.js";
 import { missing, unexported } from "./messages.js";
@@ -19,7 +20,7 @@ export const MOUNT = "/app/";
 export const ASSETS = "assets/";
 const RUNTIME = "hatch:runtime";
 /** What a path without an extension stands for, in this order, as in Vite. */
-const EXTENSIONS = [".mjs", ".js", ".mts", ".ts", ".jsx", ".tsx", ".json"];
+const EXTENSIONS = [".mjs", ".js", ".mts", ".ts", ".jsx", ".tsx", ".json", ".vue", ".svelte"];
 const JSON_TYPES = new Set(["json"]);
 
 /** @typedef {{path: string, text: string}} Output */
@@ -75,7 +76,7 @@ export class Bundle {
     const cra = Object.entries(env).filter(([key]) => key.startsWith("REACT_APP_")).map(([key, value]) => [`process.env.${key}`, JSON.stringify(value)]);
     return {
       ...Object.fromEntries([...vite, ...cra]), "import.meta.env.BASE_URL": "__hatch_base", "import.meta.env": "__hatch_env", "import.meta.hot": "undefined",
-      "process.env.NODE_ENV": '"production"', "process.env.PUBLIC_URL": '""', "process.env": "__hatch_process_env",
+      "process.env.NODE_ENV": '"production"', "process.env.PUBLIC_URL": '""', __VUE_OPTIONS_API__: "true", __VUE_PROD_DEVTOOLS__: "false", "process.env": "__hatch_process_env",
     };
   }
 
@@ -105,6 +106,9 @@ export const __hatch_process_env = ${cra};`;
         build.onLoad({ filter: /.*/, namespace: "query" }, ({ path }) => this.loadQuery(path));
         build.onLoad({ filter: /.*/, namespace: "required" }, ({ path }) => ({ contents: `export * from "${path}"; export { default } from "${path}";`, loader: "js", resolveDir: MOUNT }));
         build.onLoad({ filter: /.*/, namespace: "package-style" }, ({ path }) => this.loadPackageStyle(path));
+        build.onLoad({ filter: /\.vue$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), vueModule));
+        build.onLoad({ filter: /\.svelte(\.[jt]s)?$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), svelteModule));
+        build.onLoad({ filter: /\.(scss|sass|less)$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), (own, text) => sassSheet(own, text, project.files)));
         build.onLoad({ filter: /\.css$/ }, ({ path }) => this.loadStyle(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.[cm]?[jt]sx?$/ }, ({ path }) => this.loadModule(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.json$/ }, ({ path }) => this.loadJson(path.slice(MOUNT.length)));
@@ -186,7 +190,7 @@ export const __hatch_process_env = ${cra};`;
     if (kind === "url-token") return { path: (await this.addressOf(file)) + query, external: true };
     const isPlain = query === "" || /^\?(v|t|import)\b/.test(query);
     if (isPlain && (isModule(file) || isStyle(file) || extension(file) === "json")) return { path: MOUNT + file };
-    return { path: file + query, namespace: "query", pluginData: { file }, sideEffects: false };
+    return { path: file + query, namespace: "query", sideEffects: query.startsWith("?vue-style") };
   }
 
   async package(wanted, specifier, kind, isWorker, isOfStyle) {
@@ -291,6 +295,11 @@ export const __hatch_process_env = ${cra};`;
     const file = path.slice(0, split), query = new URLSearchParams(path.slice(split)), text = this.project.files.get(file);
     const js = (contents) => ({ contents, loader: "js", resolveDir: MOUNT + folder(file) });
     const url = async () => `new URL(${JSON.stringify(await this.addressOf(file))}, import.meta.url)`;
+    if (query.has("vue-style")) {
+      const made = await vueStyle(file, text, Number(query.get("vue-style")), this.project.files);
+      if (made.wrong !== undefined) return { errors: [{ text: made.wrong, detail: { path: file, at: 0 } }] };
+      return { contents: made.contents, loader: made.loader, resolveDir: MOUNT + folder(file) };
+    }
     if (query.has("raw")) return { contents: text, loader: "text" };
     if (query.has("worker") || query.has("sharedworker")) {
       const kind = query.has("worker") ? "Worker" : "SharedWorker";
@@ -315,6 +324,17 @@ export const __hatch_process_env = ${cra};`;
       return { ...made, contents: `${made.contents.replace("export default", "export const ReactComponent =")}\nexport default ${await url()}.href;`, resolveDir: MOUNT + folder(file) };
     }
     return js(`export default ${await url()}.href;`);
+  }
+
+  /** A file by the compiler of its language. */
+  async loadLanguage(path, compile) {
+    const text = this.project.files.get(path);
+    const made = await compile(path, text);
+    if (made.wrong !== undefined) return { errors: [{ text: made.wrong, detail: { path, at: offsetOf(text, made.at) } }] };
+    const sheet = isStyle(path) ? await tailwindSheet(this, path, made.contents) : undefined;
+    if (sheet) return { contents: sheet.css, loader: made.loader, resolveDir: MOUNT + folder(path), errors: sheet.errors };
+    const source = isStyle(path) ? { text: made.contents, wrong: [] } : await rewritten(`${path}.js`, made.contents, this.project, (file) => this.addressOf(file));
+    return { contents: mayNeed(made.contents) && made.loader === "js" ? source.text : made.contents, loader: made.loader, resolveDir: MOUNT + folder(path) };
   }
 
   async loadStyle(path) {
@@ -354,6 +374,13 @@ function unresolved({ project }, text, importer, written) {
   if (!/^(Could not resolve|Cannot read file|Could not read from file)/.test(text)) return undefined;
   const specifier = written.match(/^["'`](.+)["'`]$/)?.[1] ?? text.match(/"(.+)"/)?.[1];
   return specifier && missing(project, specifier, specifier.replace(/\?.*$/, ""), folder(importer));
+}
+
+/** Where a line and a column, both from 1, are in a text. */
+function offsetOf(text, place) {
+  if (!place) return 0;
+  const before = text.split("\n").slice(0, place.line - 1).reduce((sum, line) => sum + line.length + 1, 0);
+  return before + place.column - 1;
 }
 
 /** A path as it is written in an address. */

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     sandbox,
-    site::{self, Missing},
+    site::{self, Missing, Purpose},
     store,
 };
 use crate::{
@@ -63,8 +63,9 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
     let index = if folder.is_empty() { "index.html".to_owned() } else { format!("{folder}/index.html") };
     let database = exchange.database()?;
     let header = |name: &str| exchange.request.header(name);
-    let is_page = site::missing(path, header("sec-fetch-mode").as_deref(), header("accept").as_deref())
-        == Missing::Page;
+    let (mode, dest, accept) = (header("sec-fetch-mode"), header("sec-fetch-dest"), header("accept"));
+    let purpose = Purpose { mode: mode.as_deref(), dest: dest.as_deref(), accept: accept.as_deref() };
+    let is_page = site::missing(path, purpose) == Missing::Page;
     let found = database.query(store::file(&slug, path, &index, is_page)).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     if !folder.is_empty() && path == folder && file.path == index {

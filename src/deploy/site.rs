@@ -78,19 +78,40 @@ pub(super) enum Missing {
     File,
 }
 
+/// How a request says what it is for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Purpose<'a> {
+    /// `Sec-Fetch-Mode`
+    pub(super) mode: Option<&'a str>,
+    /// `Sec-Fetch-Dest`
+    pub(super) dest: Option<&'a str>,
+    /// `Accept`
+    pub(super) accept: Option<&'a str>,
+}
+
+/// What a page asks for to be made of it; it gets no other page instead.
+const PARTS_OF_PAGES: &[&str] = &[
+    "script",
+    "style",
+    "image",
+    "font",
+    "audio",
+    "video",
+    "track",
+    "worker",
+    "sharedworker",
+    "serviceworker",
+    "manifest",
+];
+
 /// Whether somebody goes to a page there, or a page asks for a part of itself:
 /// only the first may be answered with the app, whatever dots its path has.
-///
-/// `mode` is the request's `Sec-Fetch-Mode`, which every browser of today
-/// sends; where it is missing, what `accept` says tells.
-pub(super) fn missing(path: &str, mode: Option<&str>, accept: Option<&str>) -> Missing {
-    let names_a_file = !extension(path).is_empty();
-    let goes_there = match mode {
-        Some(mode) => mode == "navigate",
-        None if names_a_file => accept.is_some_and(|accept| accept.contains("text/html")),
-        None => true,
-    };
-    match goes_there && !is_part_of_a_page(path) {
+pub(super) fn missing(path: &str, purpose: Purpose<'_>) -> Missing {
+    let asks_for_part = purpose.dest.is_some_and(|dest| PARTS_OF_PAGES.contains(&dest));
+    let goes_there = purpose.mode == Some("navigate")
+        || extension(path).is_empty()
+        || purpose.accept.is_some_and(|accept| accept.contains("text/html"));
+    match goes_there && !asks_for_part && !is_part_of_a_page(path) {
         true => Missing::Page,
         false => Missing::File,
     }
@@ -259,14 +280,18 @@ mod tests {
 
     #[test]
     fn only_who_goes_to_a_page_gets_the_app_for_a_path_without_a_file() {
+        let navigation = Purpose { mode: Some("navigate"), dest: Some("document"), accept: None };
+        let by_accept = Purpose { accept: Some("text/html,*/*;q=0.8"), ..Purpose::default() };
+        let script = Purpose { mode: Some("no-cors"), dest: Some("script"), accept: Some("*/*") };
         for path in ["users/jane.doe@example.com", "search/192.168.1.0", "v1.2/notes", "@a.b", "about"] {
-            assert_eq!(missing(path, Some("navigate"), None), Missing::Page, "{path}");
-            assert_eq!(missing(path, None, Some("text/html,*/*;q=0.8")), Missing::Page, "{path}");
-            assert_eq!(missing(path, Some("no-cors"), Some("*/*")), Missing::File, "{path}");
+            assert_eq!(missing(path, navigation), Missing::Page, "{path}");
+            assert_eq!(missing(path, by_accept), Missing::Page, "{path}");
+            assert_eq!(missing(path, script), Missing::File, "{path}");
         }
-        assert_eq!(missing("about", None, None), Missing::Page);
-        assert_eq!(missing("gone.js", Some("navigate"), None), Missing::File);
-        assert_eq!(missing("a/gone.PNG", None, Some("text/html")), Missing::File);
+        assert_eq!(missing("about", Purpose::default()), Missing::Page);
+        assert_eq!(missing("jane.doe", Purpose::default()), Missing::File);
+        assert_eq!(missing("gone.js", navigation), Missing::File);
+        assert_eq!(missing("a/gone.PNG", by_accept), Missing::File);
     }
 
     #[test]

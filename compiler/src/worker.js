@@ -2,6 +2,7 @@
 // else reaches it (wrangler.toml gives it no address). src/compile.rs defines
 // what it is asked and what it answers.
 
+import { excess } from "./bounds.js";
 import { check } from "./check.js";
 import { makeSite } from "./site.js";
 
@@ -25,7 +26,8 @@ export default {
 };
 
 async function done({ task, files, cdn }) {
-  const all = new Map(Object.entries(files));
+  const all = new Map(Object.entries(files)), excessive = excess(all);
+  if (excessive) return task === "check" ? { outcome: "checked", diagnostics: [excessive] } : { outcome: "wrong", diagnostics: [excessive] };
   try {
     if (task === "check") return { outcome: "checked", diagnostics: await check(all) };
     return await makeSite(all, { cdn, fetch: (...args) => fetch(...args) });

@@ -1,6 +1,8 @@
-//! TypeScript and JSX become what a browser runs, and code that npm is to
-//! build is checked, by the compiler: a crate and a Worker of its own (`compiler/`),
-//! asked over a service binding.
+//! TypeScript, JSX and what else a bundler is needed for become what a browser
+//! runs, and code that npm is to build is checked, by the compiler: a Worker of
+//! its own (`compiler/`), asked over a service binding. [`Task`] and [`Answer`]
+//! define what goes there and what comes back; compiler/src/worker.js is the
+//! other end.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,8 +18,6 @@ use crate::{
 
 /// Folders that tools put finished sites into, and that are left out of URLs.
 const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
-/// What a browser cannot run as it is.
-const SOURCES: &[&str] = &["tsx", "jsx", "ts", "mts", "vue", "svelte", "astro"];
 /// More than any code map becomes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Until its answer begins, and again until it has ended: the largest project
@@ -91,23 +91,16 @@ impl BuildFailed {
     }
 }
 
-/// Makes a site of `code`: its modules compiled, their imports resolved. A
-/// plain static site is none of the compiler's business: its files come out
-/// as they went in, byte for byte.
+/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
+/// plain static site the compiler only looks whether a browser can read it:
+/// its files come out as they went in, byte for byte.
 ///
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// with the code is the inner error.
 pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
-    if !code.iter().any(|(path, _)| is_source(path) || path.ends_with("package.json")) {
-        return Ok(plain(code));
-    }
     let settings = Settings::of(env)?;
-    let task = Task::Compile {
-        files: code.iter().collect(),
-        cdn: &settings.esm_cdn_url,
-        tailwind: TailwindUrls { v3: &settings.tailwind_v3_url, v4: &settings.tailwind_url },
-    };
+    let task = Task::Compile { files: code.iter().collect(), cdn: &settings.esm_cdn_url };
     Ok(match ask(&task, env).await? {
         Answer::Plain => plain(code),
         Answer::Site { files, .. } if is_too_large(&files) => {
@@ -134,18 +127,14 @@ pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, 
     })
 }
 
-/// What the compiler is asked; compiler/src/lib.rs reads it.
+/// What the compiler is asked.
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 enum Task<'a> {
-    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str, tailwind: TailwindUrls<'a> },
+    /// To make a site of the files, whose packages come from `cdn`.
+    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str },
+    /// To look whether npm can build them.
     Check { files: BTreeMap<&'a str, &'a str> },
-}
-
-#[derive(Serialize)]
-struct TailwindUrls<'a> {
-    v3: &'a str,
-    v4: &'a str,
 }
 
 /// What it answers.
@@ -201,22 +190,105 @@ fn is_too_large(files: &[(String, String)]) -> bool {
     files.iter().map(bytes).sum::<usize>() > MOST_SITE_BYTES
 }
 
-/// A static site as it is. Its `index.html` is at the root, or in one of the
-/// usual folders, which is then the root.
+/// A static site as it is, without what is not for its visitors. Its
+/// `index.html` is at the root, or in one of the usual folders, which is then
+/// the root.
 fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
     let Some(root) = ROOTS.iter().find(has_index) else {
         let message = "There is no index.html to show; ask for one, or add it to the project's code";
         return Err(BuildFailed { diagnostics: vec![of_project(message)] });
     };
-    let files = code
-        .iter()
-        .filter_map(|(path, content)| Some((path.strip_prefix(root)?.to_owned(), content.to_owned())));
-    Ok(Site { files: files.collect(), notes: Vec::new() })
+    let below = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
+    for (path, content) in below {
+        match is_published(path) {
+            true => files.push((path.to_owned(), content.to_owned())),
+            false => left_out.push(path),
+        }
+    }
+    Ok(Site { files, notes: left_out_note(&left_out).into_iter().collect() })
 }
 
-fn is_source(path: &str) -> bool {
-    SOURCES.contains(&extension(path))
+/// Paths that a note names.
+const MOST_NAMED: usize = 10;
+
+fn left_out_note(paths: &[&str]) -> Option<String> {
+    let named = paths.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(MOST_NAMED) {
+        _ if paths.is_empty() => None,
+        0 => Some(format!("Left out, as it is not for visitors: {named}")),
+        more => Some(format!("Left out, as it is not for visitors: {named} and {more} more")),
+    }
+}
+
+/// Folders of what runs elsewhere than in the browser.
+const PRIVATE_FOLDERS: &[&str] =
+    &["node_modules/", "server/", "supabase/", "prisma/", "functions/", "migrations/"];
+/// What tools and servers are told by.
+const PRIVATE_FILES: &[&str] = &[
+    "package.json",
+    "package-lock.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lockb",
+    "bun.lock",
+    "deno.lock",
+    "composer.json",
+    "composer.lock",
+    "Gemfile",
+    "Gemfile.lock",
+    "Cargo.toml",
+    "Cargo.lock",
+    "go.mod",
+    "go.sum",
+    "requirements.txt",
+    "pyproject.toml",
+    "Pipfile",
+    "poetry.lock",
+    "Dockerfile",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+    "Makefile",
+    "Procfile",
+    "wrangler.toml",
+    "wrangler.json",
+    "wrangler.jsonc",
+    "netlify.toml",
+    "fly.toml",
+    "vercel.json",
+    "firebase.json",
+    "components.json",
+    "biome.json",
+    "turbo.json",
+    "nx.json",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+];
+/// Extensions of servers' sources, of databases and of keys.
+const PRIVATE_EXTENSIONS: &[&str] =
+    &["php", "py", "rb", "go", "rs", "java", "sql", "sqlite", "db", "pem", "key", "p12", "pfx", "lock", "sh"];
+
+/// Whether a static site means a file for its visitors: neither hidden files
+/// (but `.well-known`), nor what tools and servers are told by.
+fn is_published(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let below = path.strip_prefix(".well-known/").unwrap_or(path);
+    let is_hidden = below.split('/').any(|part| part.starts_with('.'));
+    let is_private_folder = PRIVATE_FOLDERS.iter().any(|folder| {
+        path.starts_with(folder) || (*folder == "node_modules/" && path.contains("/node_modules/"))
+    });
+    let stem = name.split('.').next().unwrap_or_default();
+    let is_configuration = name.contains(".config.")
+        || matches!(stem, "tsconfig" | "jsconfig") && name.ends_with(".json")
+        || matches!(name, "server.js" | "server.mjs" | "server.cjs" | "server.ts");
+    !is_hidden
+        && !is_private_folder
+        && !is_configuration
+        && !PRIVATE_FILES.contains(&name)
+        && !PRIVATE_EXTENSIONS.contains(&extension(path))
 }
 
 fn extension(path: &str) -> &str {
@@ -236,6 +308,49 @@ mod tests {
         let site = plain(&code(r#"{"dist/index.html":"<p>","dist/a.js":"1","README.md":"x"}"#)).unwrap();
         let paths: Vec<_> = site.files.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(paths, ["a.js", "index.html"]);
+    }
+
+    #[test]
+    fn a_site_keeps_to_itself_what_is_not_for_visitors_and_says_so() {
+        for path in [
+            ".env",
+            ".npmrc",
+            ".env.production",
+            ".github/workflows/x.yml",
+            "a/.git/config",
+            "package.json",
+            "package-lock.json",
+            "server.js",
+            "server/index.ts",
+            "supabase/config.toml",
+            "wrangler.toml",
+            "id_rsa",
+            "vite.config.ts",
+            "tsconfig.app.json",
+            "node_modules/a/b.js",
+            "lib/node_modules/c.js",
+            "schema.sql",
+            ".well-known/.env",
+        ] {
+            assert!(!is_published(path), "{path}");
+        }
+        for path in [
+            "index.html",
+            ".well-known/security.txt",
+            "data.json",
+            "a/site.webmanifest",
+            "README.md",
+            "LICENSE",
+            "js/config.js",
+            "docs/server.html",
+            "app.js",
+            "notes/key.txt",
+        ] {
+            assert!(is_published(path), "{path}");
+        }
+        let site = plain(&code(r#"{"index.html":"<p>",".env":"A=1","server.js":"1"}"#)).unwrap();
+        assert_eq!(site.files.len(), 1);
+        assert_eq!(site.notes, ["Left out, as it is not for visitors: .env, server.js"]);
     }
 
     #[test]

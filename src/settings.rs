@@ -188,9 +188,6 @@ pub(crate) struct Settings {
     pub(crate) hosting_domain: Option<String>,
     /// Where hosted apps have the packages from that they import.
     pub(crate) esm_cdn_url: String,
-    /// Where they have Tailwind's builds for the browser from.
-    pub(crate) tailwind_url: String,
-    pub(crate) tailwind_v3_url: String,
     /// Origins whose pages may call us, as browsers write them. In development
     /// there are more, see [`Self::allows_pages_of`].
     pub(crate) cors_origins: Vec<String>,
@@ -282,12 +279,6 @@ impl Settings {
             },
             hosting_domain: var("HOSTING_DOMAIN").or_else(|| local_domain(environment)),
             esm_cdn_url: base_url(&var, "ESM_CDN_URL", "https://esm.sh")?,
-            tailwind_url: base_url(
-                &var,
-                "TAILWIND_URL",
-                "https://cdn.jsdelivr.net/npm/@tailwindcss/browser@4",
-            )?,
-            tailwind_v3_url: base_url(&var, "TAILWIND_V3_URL", "https://cdn.tailwindcss.com/3.4.17")?,
             cors_origins: var("CORS_ORIGINS").map(|list| origins(&list)).transpose()?.unwrap_or_default(),
             admin_token: var("ADMIN_TOKEN"),
             stack_auth: stack_auth(&var)?,

@@ -69,12 +69,12 @@ async function configuration(isCounted) {
   for (const path of ["wrangler.toml", "compiler/wrangler.toml"]) {
     const toml = await readFile(path, "utf8");
     // Without its [build] as well: what is built is tested as it is.
-    const tested = toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = "build.*$/m, `main = "${main}"`);
+    const tested = toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = "build\/index.*$/m, `main = "${main}"`);
     await writeFile(join(folder, path), tested);
   }
   const counted = await readFile("tests/counted.js", "utf8");
   await writeFile(join(folder, "counted.js"), counted.replace("./index.js", "./build/index.js"));
-  const named = ["build", "migrations", "public", "compiler/worker.js", "compiler/build"];
+  const named = ["build", "migrations", "public", "compiler/build"];
   for (const path of named) await symlink(resolve(path), join(folder, path));
   return folder;
 }

@@ -122,7 +122,31 @@ onBoth("files with odd names are served", async (base) => {
 onBoth("no path breaks out of the app or breaks the Worker", async (base) => {
   for (const path of ["%00", "%ff", "%", "..%2f..%2fetc%2fpasswd", "%2e%2e/", "//evil.example/", "a%0d%0ab.js", "x".repeat(5000), "'--"]) {
     const { status } = await visit(base + path);
-    assert.ok([200, 308, 404].includes(status), `${path.slice(0, 30)}: ${status}`);
+    assert.ok([200, 308, 400, 404].includes(status), `${path.slice(0, 30)}: ${status}`);
+  }
+  for (const path of ["%", "%f", "%ff", "%00", "a/%zz"]) assert.equal((await visit(base + path)).status, 400, path);
+});
+
+onBoth("who goes to a page of the app's own routing gets the app, whatever dots are in its path, and what a page asks for gets no page", async (base) => {
+  const navigation = { headers: { "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", accept: "text/html,*/*;q=0.8" } };
+  for (const path of ["users/jane.doe@example.com", "search/192.168.1.0", "v1.2/notes", "@a.b"]) {
+    const response = await visit(base + path, navigation);
+    assert.equal(response.status, 200, path);
+    assert.equal(await text(response), FILES["index.html"], path);
+  }
+  for (const path of ["assets/gone.js", "x.png", "gone.css"]) assert.equal((await visit(base + path, navigation)).status, 404, path);
+  for (const dest of ["script", "style", "image", "worker"]) {
+    assert.equal((await visit(`${base}gone`, { headers: { "sec-fetch-mode": "no-cors", "sec-fetch-dest": dest, accept: "*/*" } })).status, 404, dest);
+  }
+});
+
+test("a static site keeps to itself what is not for its visitors, and its log names it", async () => {
+  const secret = { ".env": "API_SECRET=s3", ".npmrc": "t", "package.json": "{}", "supabase/config.toml": "x", ".github/workflows/x.yml": "x", id_rsa: "x", "wrangler.toml": "x", "server/index.ts": "1", "server.js": "1" };
+  const { url, logs } = await live((await project({ "index.html": "<p>", ".well-known/security.txt": "Contact", ...secret }, "Careful")).id);
+  assert.equal(await (await visit(`${url}.well-known/security.txt`)).text(), "Contact");
+  for (const path of Object.keys(secret)) {
+    assert.doesNotMatch(await (await visit(url + path)).text(), /API_SECRET|^[tx1]$/, path);
+    assert.ok(logs.includes(path), `${path} in ${logs}`);
   }
 });
 

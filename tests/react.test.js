@@ -11,7 +11,7 @@ import { startWorker } from "./harness.js";
 
 const cdn = await startEsmCdn();
 after(() => cdn.stop());
-const hatch = await startWorker({ ESM_CDN_URL: cdn.url, TAILWIND_URL: cdn.tailwind });
+const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live, lines } = deployments(hatch);
 const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
@@ -60,14 +60,10 @@ export default function App() {
   const box = useRef<HTMLDivElement>(null);
   const { count, add } = useCart();
   useEffect(() => { add(2); }, []);
-  // Tailwind works after the page has loaded.
   useEffect(() => {
-    const timer = setInterval(() => {
-      const { paddingTop, color } = getComputedStyle(box.current!.parentElement!);
-      const own = getComputedStyle(box.current!).letterSpacing;
-      setStyle([paddingTop, color, own].join(" | "));
-    }, 50);
-    return () => clearInterval(timer);
+    const { paddingTop, color } = getComputedStyle(box.current!.parentElement!);
+    const own = getComputedStyle(box.current!).letterSpacing;
+    setStyle([paddingTop, color, own].join(" | "));
   }, []);
   return (
     <Frame>
@@ -106,9 +102,11 @@ test("what is not for the browser is not served", async () => {
   for (const path of ["package.json", "tsconfig.json", "vite.config.ts", ".env", "src/App.tsx", "src/types.ts"]) {
     assert.equal((await hatch.worker.fetch(new URL(path, deployment.url))).status, 404, path);
   }
-  const app = await (await hatch.worker.fetch(new URL("src/App.tsx.js", deployment.url))).text();
-  assert.match(app, /Corner/);
-  assert.doesNotMatch(app, /secret/);
+  const page = await (await hatch.worker.fetch(deployment.url)).text();
+  const scripts = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+\.js)"/g)].map(([, path]) => path);
+  const code = await Promise.all(scripts.map(async (path) => (await hatch.worker.fetch(new URL(path, deployment.url))).text()));
+  assert.match(code.join(), /Corner/);
+  assert.doesNotMatch(code.join(), /secret/);
 });
 
 for (const [road, url, base] of [
@@ -215,14 +213,14 @@ test("as much code as a project may have is compiled", async () => {
 });
 
 test("a site that grows too large to be kept fails with words", async () => {
-  // Each sheet comes out three times: as a file, and as text under two names.
-  const files = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`src/${n}.css`, "x".repeat(70_000)]));
+  // Each comes out three times: as a file, under the name of its content, and as text.
+  const files = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`src/${n}.txt`, `${n}`.repeat(70_000)]));
   const imports = Object.keys(files).map((path, n) => `import a${n} from "./${path.slice(4)}";\nimport b${n} from "./${path.slice(4)}?raw";`).join("\n");
   const { error } = await failing(vite({ ...files, "src/App.tsx": `${imports}\nexport default () => <p>{[${Object.keys(files).map((_, n) => `a${n}, b${n}`)}]}</p>;` }));
   assert.match(error, /more than 1\.9 MB/);
 });
 
-test("a plain site goes through untouched, byte for byte, whatever lies beside it", async () => {
+test("a plain site goes through untouched, byte for byte, without its manifest", async () => {
   const files = {
     "index.html": "<!DOCTYPE html>\r\n<div id=app></div>\t<script type=module src=app.js></script>\n\n",
     "app.js": "import { x } from './lib/x.js'\nconsole.log( x )",
@@ -234,7 +232,10 @@ test("a plain site goes through untouched, byte for byte, whatever lies beside i
   const { id } = await project(files);
   const { url, logs } = await live(id);
   for (const [path, content] of Object.entries(files)) {
-    assert.equal(await (await hatch.worker.fetch(new URL(path, url))).text(), content, path);
+    const response = await hatch.worker.fetch(new URL(path, url));
+    if (path === "package.json") assert.equal(response.status, 404);
+    else assert.equal(await response.text(), content, path);
   }
+  assert.match(logs, /Left out, as it is not for visitors: package\.json/);
   assert.doesNotMatch(logs, /Compiled/);
 });

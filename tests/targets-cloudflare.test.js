@@ -86,6 +86,21 @@ test("an app goes live at Cloudflare, by the headers of the request", async () =
   assert.deepEqual({ credential_sealed, credential_source }, { credential_sealed: null, credential_source: "header" });
 });
 
+test("paths go to Cloudflare as they are, as wrangler sends them, and encoded where it asks for that", async () => {
+  for (const wantsEncodedPaths of [false, true]) {
+    const account = cloudflare.account();
+    account.wantsEncodedPaths = wantsEncodedPaths;
+    const me = await person(account);
+    const { id } = await me.project({ "index.html": "<p>", "My Photo.svg": "<svg/>", "über/日本.html": "<p>", ".env": "SECRET=1" });
+    const { status, logs } = await me.live(id);
+    assert.equal(status, "live", logs);
+    const manifests = callsOf(account).filter(({ path }) => path.endsWith("/assets-upload-session")).map(({ body }) => Object.keys(body.manifest).sort());
+    const raw = ["/My Photo.svg", "/index.html", "/über/日本.html"], encoded = ["/My%20Photo.svg", "/index.html", "/%C3%BCber/%E6%97%A5%E6%9C%AC.html"].sort();
+    assert.deepEqual(manifests, wantsEncodedPaths ? [raw, encoded] : [raw]);
+    assert.match(logs, /Left out, as it is not for visitors: \.env/);
+  }
+});
+
 test("a repeat replaces the app under its name, and uploads only what is new", async () => {
   const me = await person();
   const { id } = await me.project(page("one"), "Before");

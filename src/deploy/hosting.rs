@@ -3,7 +3,11 @@
 
 use serde::Deserialize;
 
-use super::{sandbox, site, store};
+use super::{
+    sandbox,
+    site::{self, Missing, Purpose},
+    store,
+};
 use crate::{
     error::Error,
     http::{Exchange, conditional},
@@ -51,11 +55,18 @@ fn with_slash(exchange: &Exchange) -> Response {
 
 async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
     let slug = exchange.param("slug").to_owned();
+    if !site::is_well_formed(exchange.request.path()) {
+        return Ok(malformed(kind));
+    }
     let path = exchange.param("path").trim_start_matches('/');
     let folder = path.trim_end_matches('/');
     let index = if folder.is_empty() { "index.html".to_owned() } else { format!("{folder}/index.html") };
     let database = exchange.database()?;
-    let found = database.query(store::file(&slug, path, &index, !site::names_a_file(path))).await?;
+    let header = |name: &str| exchange.request.header(name);
+    let (mode, dest, accept) = (header("sec-fetch-mode"), header("sec-fetch-dest"), header("accept"));
+    let purpose = Purpose { mode: mode.as_deref(), dest: dest.as_deref(), accept: accept.as_deref() };
+    let is_page = site::missing(path, purpose) == Missing::Page;
+    let found = database.query(store::file(&slug, path, &index, is_page)).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     if !folder.is_empty() && path == folder && file.path == index {
         return Ok(Response { kind, ..with_slash(&exchange) });
@@ -79,6 +90,11 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
         exchange.background.run(async move { drop(database.query(store::count_visit(&slug)).await) });
     }
     Ok(response.with("etag", file.etag).with("cache-control", "public, max-age=0, must-revalidate"))
+}
+
+fn malformed(kind: Kind) -> Response {
+    Response::bytes(kind, 400, "text/plain; charset=utf-8", b"The address is not well encoded".to_vec())
+        .with("cache-control", "no-store")
 }
 
 fn not_found(kind: Kind) -> Response {

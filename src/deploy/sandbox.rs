@@ -17,12 +17,32 @@ pub(super) fn page(page: &str, root: &str) -> String {
 /// Nothing may stand before a page's doctype, or browsers lay it out as they
 /// did in the nineties.
 fn with_storage(page: &str) -> String {
-    let start = page.trim_start();
+    let start = before_doctype(page.trim_start_matches(is_blank));
     let has_doctype = start.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
     let after = if has_doctype { start.split_once('>') } else { None };
     match after {
         Some((doctype, rest)) => format!("{doctype}>{STORAGE}{rest}"),
         None => format!("{STORAGE}{page}"),
+    }
+}
+
+/// A byte order mark counts as white space here, as nobody is to see it.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+/// The page without the comments that may stand before its doctype, of which
+/// `<?xml …?>` is one (WHATWG HTML, 13.2.6.4.1).
+fn before_doctype(page: &str) -> &str {
+    let mut rest = page;
+    loop {
+        let after = match rest {
+            _ if rest.starts_with("<!--") => rest.split_once("-->"),
+            _ if rest.starts_with("<?") => rest.split_once('>'),
+            _ => None,
+        };
+        let Some((_, after)) = after else { return rest };
+        rest = after.trim_start_matches(is_blank);
     }
 }
 
@@ -113,7 +133,16 @@ mod tests {
     #[test]
     fn a_sandboxed_page_has_its_storage_right_after_its_doctype() {
         assert_eq!(with_storage("\n<!DOCTYPE html>\n<p>"), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
-        for page in ["<p>", "", "<!doctype", "é"] {
+        for before in [
+            "\u{feff}",
+            "<!-- made for Ann -->\n",
+            "<?xml version=\"1.0\"?>",
+            "\u{feff}<!-- a --> <!-- b -->",
+        ] {
+            let page = with_storage(&format!("{before}<!DOCTYPE html><p>"));
+            assert_eq!(page, format!("<!DOCTYPE html>{STORAGE}<p>"), "{before}");
+        }
+        for page in ["<p>", "", "<!doctype", "é", "<!-- a", "<!-- a --><p>"] {
             assert_eq!(with_storage(page), format!("{STORAGE}{page}"));
         }
     }

@@ -139,6 +139,7 @@ export async function startCloudflare({ bucketFiles = 2 } = {}) {
     if (!isObject(manifest) || Object.keys(manifest).length === 0) return badPayload('The manifest is no object of files');
     if (Object.keys(manifest).length > MAX_ASSETS) return badPayload('The manifest has too many files');
     for (const [path, entry] of Object.entries(manifest)) {
+      if (account.wantsEncodedPaths && path !== encodeURI(decodeURI(path))) return no(400, 10304, `The manifest path ${path} must be URI-encoded`);
       if (!path.startsWith('/') || path.split('/').slice(1).some((part) => ['', '.', '..'].includes(part))) return badPayload(`The path ${path} is not absolute`);
       if (!isObject(entry) || Object.keys(entry).sort().join() !== 'hash,size') return badPayload(`The entry of ${path} is not {hash, size}`);
       if (!/^[0-9a-f]{32}$/.test(entry.hash)) return badPayload(`The hash of ${path} has not 32 hexadecimal digits`);

@@ -47,7 +47,7 @@ async function answer(url) {
 async function bundled(specifier, external) {
   const isExternal = (path) => external.some((name) => path === name || path.startsWith(`${name}/`));
   // CommonJS has no named exports for esbuild to see; esm.sh finds them, too.
-  const isModule = specifier.startsWith("zustand");
+  const isModule = ["zustand", "vue", "svelte"].includes(specifier.split("/")[0]);
   const names = isModule ? "" : Object.keys(require(specifier)).filter((name) => name !== "default").join(", ");
   const contents = isModule ? `export * from "${specifier}";` : `export { ${names} } from "${specifier}"; export { default } from "${specifier}";`;
   const { outputFiles } = await build({

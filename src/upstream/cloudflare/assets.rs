@@ -39,12 +39,30 @@ fn hash(asset: &Asset<'_>) -> String {
     base16ct::lower::encode_string(digest.get(..HASH_DIGITS / 2).unwrap_or_default())
 }
 
+/// How a manifest writes a path.
+type Written = fn(&str) -> String;
+
 /// `{"/path": {"hash", "size"}}`, sizes in bytes.
-fn manifest(assets: &[(String, Asset<'_>)]) -> Value {
+fn manifest(assets: &[(String, Asset<'_>)], written: Written) -> Value {
     let entry = |(hash, asset): &(String, Asset<'_>)| {
-        (format!("/{}", asset.path), json!({ "hash": hash, "size": asset.content.len() }))
+        (format!("/{}", written(asset.path)), json!({ "hash": hash, "size": asset.content.len() }))
     };
     Value::Object(assets.iter().map(entry).collect::<Map<_, _>>())
+}
+
+/// Each part of a path as JavaScript's `encodeURIComponent` writes it.
+fn encoded(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => {
+                out.push(char::from(byte))
+            }
+            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// What Cloudflare wants to have.
@@ -76,8 +94,14 @@ impl Api<'_> {
     pub(crate) async fn bring_assets(&self, script: &str, assets: &[Asset<'_>]) -> Result<Complete, Error> {
         let assets: Vec<_> = assets.iter().map(|asset| (hash(asset), *asset)).collect();
         let path = self.script(script, "/assets-upload-session");
-        let body = Body::Json(json!({ "manifest": manifest(&assets) }));
-        let session: Session = self.call(Method::Post, &path, &body).await?;
+        let begun = self.begin_session(&path, &assets, str::to_owned).await;
+        // wrangler writes paths as they are; where the API wants them encoded, it says so.
+        let session = match begun {
+            Err(refusal) if refusal.wants_encoded_paths() => {
+                self.begin_session(&path, &assets, encoded).await?
+            }
+            begun => begun?,
+        };
         let jwt = session.jwt.ok_or_else(Refusal::unexpected)?;
         let buckets: Vec<_> =
             session.buckets.unwrap_or_default().into_iter().filter(|bucket| !bucket.is_empty()).collect();
@@ -90,6 +114,16 @@ impl Api<'_> {
         // An earlier one may have come first: the last that has one tells.
         let jwt = answers.into_iter().flatten().next_back().ok_or_else(Refusal::unexpected)?;
         Ok(Complete { jwt, uploaded })
+    }
+
+    async fn begin_session(
+        &self,
+        path: &str,
+        assets: &[(String, Asset<'_>)],
+        written: Written,
+    ) -> Result<Session, Refusal> {
+        let body = Body::Json(json!({ "manifest": manifest(assets, written) }));
+        self.call(Method::Post, path, &body).await
     }
 
     /// Uploads a bucket, by the token of its session.
@@ -136,7 +170,9 @@ mod tests {
     #[test]
     fn a_manifest_has_bytes_for_sizes_and_slashes_before_paths() {
         let file = asset("a/ü.html", "ü");
-        let told = manifest(&[("h".to_owned(), file)]);
-        assert_eq!(told, json!({ "/a/ü.html": { "hash": "h", "size": 2 } }));
+        let told = |written: Written| manifest(&[("h".to_owned(), file)], written);
+        assert_eq!(told(str::to_owned), json!({ "/a/ü.html": { "hash": "h", "size": 2 } }));
+        assert_eq!(told(encoded), json!({ "/a/%C3%BC.html": { "hash": "h", "size": 2 } }));
+        assert_eq!(encoded("a b/50%/it's(1).txt"), "a%20b/50%25/it's(1).txt");
     }
 }

@@ -52,6 +52,11 @@ impl Refusal {
         self.status == Some(404)
     }
 
+    /// Whether an assets' manifest is refused for paths that are not URI-encoded.
+    pub(super) fn wants_encoded_paths(&self) -> bool {
+        self.has_code(&[10_304])
+    }
+
     fn has_code(&self, codes: &[i64]) -> bool {
         self.errors.iter().any(|error| codes.contains(&error.code))
     }

@@ -1,0 +1,41 @@
+// Bundles the compiler into compiler/build/: the Worker, esbuild's wasm, and a
+// chunk for each thing that is loaded only where a project needs it.
+
+import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { build } from "esbuild";
+
+const out = "compiler/build";
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+await copyFile("node_modules/esbuild-wasm/esbuild.wasm", `${out}/esbuild.wasm`);
+await build({
+  entryPoints: ["compiler/src/worker.js"],
+  outdir: out,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "browser",
+  target: "es2022",
+  minify: true,
+  logLevel: "warning",
+  conditions: ["worker", "browser", "module"],
+  loader: { ".css": "text" },
+  define: { "process.env.NODE_ENV": '"production"', "process.env.FEATURES_ENV": '"stable"' },
+  plugins: [{
+    name: "workers",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
+      // What Node has, and these libraries ask for only where there is a disk.
+      onResolve({ filter: /^(node:)?(fs|path|os|crypto|url|util|module|process|worker_threads|child_process|tty|assert)$/ }, () => ({ path: "nothing", namespace: "nothing" }));
+      onLoad({ filter: /sass\.dart\.js$/ }, async ({ path }) => ({ contents: forWorkers(await readFile(path, "utf8")), loader: "js" }));
+      onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {}", loader: "js" }));
+    },
+  }],
+});
+
+/** Sass, which takes what has a `require` for Node, and makes functions of strings, which no Worker may. */
+function forWorkers(sass) {
+  const made = /new self\.Function\("(\w*)", ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\)/g;
+  const unquoted = (text) => text.slice(1, -1).replace(/\\(.)/g, (_, character) => (character === "n" ? "\n" : character));
+  return `var require;\n${sass.replace(made, (_, parameter, body) => `(function (${parameter}) {${unquoted(body)}})`)}`;
+}

@@ -1,0 +1,65 @@
+// esbuild, one instance a task: what a task needed of memory goes with it, and
+// one that broke on its source is nobody else's. An isolate has 128 MB, so
+// tasks take turns.
+
+import { fileSystem } from "./files.js";
+import wasmModule from "./esbuild.wasm";
+
+/** Longer than any project takes; a task that was cut off in between must not stop the others for ever. */
+const LONGEST_MS = 25_000;
+
+let last = Promise.resolve();
+
+/** esbuild did not survive the source, or was too slow on it. */
+export class Broken extends Error {}
+
+/** Whether the source is to blame for an error, and will be again: out of stack, of memory or of time. */
+export function isCrash(error) {
+  const is = error instanceof Broken || error instanceof RangeError || error instanceof WebAssembly.RuntimeError;
+  if (is) console.log(JSON.stringify({ level: "error", event: "compiler.broken", detail: String(error) }));
+  return is;
+}
+
+/**
+ * Runs `work` with an esbuild that sees these files, after the tasks before it.
+ *
+ * @template T
+ * @param {Map<string, string>} files absolute path to text
+ * @param {(esbuild: typeof import("esbuild-wasm")) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function withBundler(files, work) {
+  const before = last;
+  let done;
+  last = new Promise((resolve) => { done = resolve; });
+  await within(LONGEST_MS, before);
+  try {
+    return await run(files, work);
+  } finally {
+    done();
+  }
+}
+
+async function run(files, work) {
+  // Go tells of a crash on its standard error, and then answers nothing any more.
+  let crashed;
+  const crash = new Promise((_, reject) => { crashed = reject; });
+  const complaint = (text) => /^(fatal error|panic|runtime)/m.test(text) && crashed(new Broken(text.slice(0, 300)));
+  // It looks for `fs` among the globals, as Go's runtime does.
+  globalThis.fs = fileSystem(files, complaint);
+  const esbuild = await import("esbuild-wasm/esm/browser.js");
+  await esbuild.stop();
+  await esbuild.initialize({ wasmModule, worker: false });
+  crash.catch(() => {});
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Broken("esbuild took too long")), LONGEST_MS));
+  late.catch(() => {});
+  try {
+    return await Promise.race([work(esbuild), crash, late]);
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+function within(ms, promise) {
+  return Promise.race([promise, new Promise((resolve) => setTimeout(resolve, ms))]);
+}

@@ -1,0 +1,37 @@
+// What is wrong with an import, in words for the code's owner or for a model
+// that is to repair it.
+
+import { exportsOf } from "./exports.js";
+import { join } from "./path.js";
+import { isModule } from "./project.js";
+
+const ENDINGS = ["", ".tsx", ".ts", ".jsx", ".js", ".mts", ".mjs", ".cjs", ".d.ts", ".json", ".css", ".vue", ".svelte"];
+
+/**
+ * That there is no file for `wanted`, which `specifier` stands for, and which one may be meant.
+ * @param {string} from the importer's folder
+ */
+export function missing({ files, root, sourceFolder }, specifier, wanted, from) {
+  const path = wanted.startsWith("/") ? join(root, wanted) : /^[@~]\//.test(wanted) ? join(sourceFolder, wanted.slice(2)) : join(from, wanted);
+  if (path === undefined) return `"${specifier}" leads out of the project`;
+  const stems = [path, path.replace(/\.[cm]?jsx?$/, ""), `${path}/index`];
+  const candidates = new Set(stems.flatMap((stem) => ENDINGS.map((ending) => (stem + ending).toLowerCase())));
+  const meant = [...files.keys()].find((file) => candidates.has(file.toLowerCase()));
+  if (meant) return `cannot find "${specifier}": there is no ${path}; did you mean ${meant}? File names are case-sensitive`;
+  return `cannot find "${specifier}": there is no ${path}; write it, or import what there is`;
+}
+
+/** What esbuild says of a name that a module does not export, with the names that there are. */
+export function unexported({ project }, text, notes) {
+  const [, file, name] = text.match(/^No matching export in "(.+)" for import "(.+)"$/) ?? [];
+  if (name === undefined) return undefined;
+  const path = join(project.root, file.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""));
+  const source = project.files.get(path);
+  const isRead = source !== undefined && isModule(path);
+  const { names, isOpen } = isRead ? exportsOf(path, source) : { names: [], isOpen: true };
+  const [, meant] = notes?.map(({ text }) => text.match(/^Did you mean to import "(.+)" instead\?$/)).find(Boolean) ?? [];
+  const shown = names.slice(0, 8).join(", ") + (names.length > 8 ? ", …" : "");
+  const there = names.length > 0 ? `: it exports ${shown}` : isOpen ? "" : ": it exports nothing";
+  const what = name === "default" ? `${path} has no default export` : `${path} does not export "${name}"`;
+  return `${what}${there}${meant ? `; did you mean "${meant}"?` : ""}`;
+}

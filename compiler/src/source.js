@@ -1,0 +1,130 @@
+// A module's source as it stands, by Babel's parser: esbuild compiles, but
+// tells nothing of what it has read.
+
+import { parse } from "@babel/parser";
+import { extension } from "./path.js";
+
+const TYPESCRIPT = new Set(["ts", "mts", "cts", "tsx"]);
+
+export const isTypeScript = (path) => TYPESCRIPT.has(extension(path));
+
+/**
+ * The syntax tree of a module; undefined where it is beyond reading.
+ * @returns {import("@babel/types").File | undefined}
+ */
+export function parsed(path, text) {
+  const language = isTypeScript(path) ? ["typescript"] : [];
+  const jsx = extension(path) === "ts" || extension(path) === "mts" || extension(path) === "cts" ? [] : ["jsx"];
+  const plugins = [...language, ...jsx, ["decorators", { allowCallParenthesized: true }], "decoratorAutoAccessors", "explicitResourceManagement"];
+  const sourceType = extension(path) === "cjs" || extension(path) === "cts" ? "script" : "module";
+  const lenient = { errorRecovery: true, allowReturnOutsideFunction: true, allowAwaitOutsideFunction: true, allowUndeclaredExports: true, allowNewTargetOutsideFunction: true };
+  try {
+    return parse(text, { sourceType, plugins, ...lenient });
+  } catch {
+    // Beyond its grammar, or out of stack.
+    return undefined;
+  }
+}
+
+/** Calls `visit` with each node below `node` and its ancestors, the nearest last. */
+export function walk(node, visit, ancestors = []) {
+  visit(node, ancestors);
+  const below = [...ancestors, node];
+  for (const key in node) {
+    if (key === "loc" || key === "errors" || key.endsWith("Comments") || key === "extra") continue;
+    const value = node[key];
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (typeof child?.type === "string") walk(child, visit, below);
+    }
+  }
+}
+
+/** The value of a string, or of a template without variables. */
+export function stringValue(node) {
+  if (node?.type === "StringLiteral") return node.value;
+  return node?.type === "TemplateLiteral" && node.expressions.length === 0 ? node.quasis[0].value.cooked : undefined;
+}
+
+/** `import.meta`, or undefined. */
+export const isImportMeta = (node) => node?.type === "MetaProperty" && node.meta.name === "import";
+
+/** Whether `node` is `import.meta.<name>`. */
+export const isImportMetaMember = (node, name) =>
+  node?.type === "MemberExpression" && !node.computed && isImportMeta(node.object) && node.property.name === name;
+
+/** `import(…)`, however the parser writes it: its argument. */
+export const dynamicImport = (node) =>
+  node.type === "ImportExpression" ? node.source : node.type === "CallExpression" && node.callee.type === "Import" ? node.arguments[0] : undefined;
+
+/** Text with these parts of it replaced. @param {{start: number, end: number, text: string}[]} edits none within another */
+export function edited(text, edits) {
+  let result = "", from = 0;
+  for (const edit of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {
+    if (edit.start < from) continue;
+    result += text.slice(from, edit.start) + edit.text;
+    from = edit.end;
+  }
+  return result + text.slice(from);
+}
+
+/**
+ * Every import of a module, in the order of the file.
+ * @typedef {object} Import
+ * @property {string} specifier
+ * @property {number} at where it stands
+ * @property {boolean} isType gone when the program runs
+ * @property {string[]} names what it takes by name, as its module calls it
+ */
+/** @returns {Import[]} */
+export function importsOf(path, tree) {
+  const imports = [], add = (source, isType, names = []) => {
+    const specifier = stringValue(source);
+    if (specifier !== undefined) imports.push({ specifier, at: source.start, isType, names });
+  };
+  const used = isTypeScript(path) ? usedAsValues(tree) : undefined;
+  walk(tree.program, (node) => {
+    switch (node.type) {
+      case "ImportDeclaration": return add(node.source, isGone(node, used), takenNames(node));
+      case "ExportAllDeclaration":
+      case "ExportNamedDeclaration": return add(node.source, node.exportKind === "type");
+      case "TSImportType": return add(node.argument?.literal ?? node.argument ?? node.source, true);
+      case "TSExternalModuleReference": return add(node.expression, false);
+      case "CallExpression":
+        if (node.callee.type === "Identifier" && node.callee.name === "require") add(node.arguments[0], false);
+    }
+    const source = dynamicImport(node);
+    if (source) add(source, false);
+  });
+  return imports.sort((a, b) => a.at - b.at);
+}
+
+function takenNames(declaration) {
+  if (declaration.importKind === "type") return [];
+  const named = declaration.specifiers.filter((one) => one.type === "ImportSpecifier" && one.importKind !== "type");
+  return named.map(({ imported }) => imported.name ?? imported.value);
+}
+
+/** TypeScript leaves out what is only used as a type. */
+function isGone(declaration, used) {
+  if (declaration.importKind === "type") return true;
+  const isType = (one) => one.importKind === "type" || (used && !used.has(one.local.name));
+  return declaration.specifiers.length > 0 && declaration.specifiers.every(isType);
+}
+
+function usedAsValues(tree) {
+  const names = new Set();
+  walk(tree.program, (node, ancestors) => {
+    const parent = ancestors.at(-1);
+    if (node.type === "JSXIdentifier" && !["JSXAttribute"].includes(parent.type)) names.add(node.name);
+    if (node.type !== "Identifier") return;
+    if (parent.type.startsWith("Import") || (parent.type.startsWith("TS") && !VALUES_IN_TYPES.has(parent.type))) return;
+    if (parent.type === "MemberExpression" && parent.property === node && !parent.computed) return;
+    names.add(node.name);
+  });
+  return names;
+}
+
+/** Of what TypeScript adds, that which has an expression in it. */
+const VALUES_IN_TYPES = new Set([
+  "TSAsExpression", "TSSatisfiesExpression", "TSNonNullExpression", "TSTypeAssertion", "TSExportAssignment", "TSInstantiationExpression", "TSEnumMember", "TSImportEqualsDeclaration",
+]);

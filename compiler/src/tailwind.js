@@ -1,0 +1,132 @@
+// Tailwind, by its own compiler, while the app is compiled.
+
+import postcss from "postcss";
+import { compile } from "tailwindcss";
+import indexCss from "tailwindcss/index.css";
+import preflightCss from "tailwindcss/preflight.css";
+import themeCss from "tailwindcss/theme.css";
+import utilitiesCss from "tailwindcss/utilities.css";
+import { dependency } from "./manifest.js";
+import { extension, folder, join, relative } from "./path.js";
+import { isStyle } from "./project.js";
+
+const OWN = { tailwindcss: indexCss, "tailwindcss/index.css": indexCss, "tailwindcss/preflight": preflightCss, "tailwindcss/preflight.css": preflightCss, "tailwindcss/theme": themeCss, "tailwindcss/theme.css": themeCss, "tailwindcss/utilities": utilitiesCss, "tailwindcss/utilities.css": utilitiesCss };
+
+/** What says that a sheet is written for Tailwind. */
+const SIGNS = /@(tailwind|apply|theme|plugin|utility|custom-variant|variant|config|source|reference)\b|@import\s+(url\()?["']tailwindcss\b|--(spacing|alpha)\(/;
+const isFor3 = (css) => /@tailwind\s+(base|components)\b/.test(css);
+
+/**
+ * Which Tailwind the project uses, if any.
+ * @param {import("./project.js").Project} project
+ * @returns {3 | 4 | undefined}
+ */
+export function tailwindOf(project) {
+  const { files, manifest } = project;
+  const sheets = [...files].filter(([path]) => isStyle(path)).map(([, css]) => css);
+  const version = manifest.listed.has("tailwindcss") ? dependency(manifest, "tailwindcss").version : undefined;
+  if (version) return version.startsWith("3") ? 3 : 4;
+  if (sheets.some(isFor3)) return 3;
+  const listed = ["tailwindcss", "@tailwindcss/vite", "@tailwindcss/postcss"].some((name) => manifest.listed.has(name));
+  if (listed || sheets.some((css) => SIGNS.test(css))) return 4;
+  // Components alone, as models write them: their classes must tell.
+  const isBare = !manifest.exists && sheets.length === 0;
+  return isBare && [...files.values()].some((text) => /["'`\s:](bg|text|border|from|to|ring)-[a-z]+-(50|[1-9]00|950)\b/.test(text)) ? 4 : undefined;
+}
+
+/**
+ * A sheet that is written for Tailwind as browsers take it; undefined for any other.
+ * @param {import("./bundle.js").Bundle} bundle
+ */
+export async function tailwindSheet(bundle, path, text) {
+  const { project } = bundle;
+  if (!SIGNS.test(text)) return undefined;
+  try {
+    const version = tailwindOf(project);
+    const compiler = await compile(hoisted(version === 3 || isFor3(text) ? asFor4(text) : text), {
+      base: folder(path), from: path,
+      loadStylesheet: async (id, base) => sheet(bundle, id, base, path),
+      loadModule: async (id) => {
+        const plugin = PLUGINS[id];
+        if (plugin) return { path: id, base: "", module: (await plugin()).default };
+        bundle.notes.push(`${path}: @plugin "${id}" is not known here and was left out`);
+        return { path: id, base: "", module: NOTHING };
+      },
+    });
+    const css = compiler.build(candidates(project));
+    return { css: hoisted(css) };
+  } catch (error) {
+    const [, line = 1, column = 1, message = error.message] = error.message.match(/^[^:]+:(\d+):(\d+): ([\s\S]*)$/) ?? [];
+    const before = text.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+    return { css: "", errors: [{ text: `Tailwind: ${message}`, detail: { path, at: before + Number(column) - 1 } }] };
+  }
+}
+
+/** Plugins that are plain JavaScript, and come along; each is loaded where it is asked for. */
+const PLUGINS = {
+  daisyui: () => import("daisyui"),
+  "daisyui/theme": () => import("daisyui/theme"),
+  "@tailwindcss/typography": () => import("@tailwindcss/typography"),
+  "@tailwindcss/forms": () => import("@tailwindcss/forms"),
+};
+/** A plugin that does nothing, with options or without. */
+const NOTHING = Object.assign(() => ({ handler() {} }), { __isOptionsFunction: true });
+
+async function sheet(bundle, id, base, from) {
+  if (id in OWN) return { path: id, base: "", content: OWN[id] };
+  const { files } = bundle.project;
+  const file = join(base, id);
+  const found = [file, `${file}.css`, `${file}/index.css`].find((path) => files.has(path));
+  if (found) return { path: found, base: folder(found), content: moved(files.get(found), found, from) };
+  const { type, text } = await bundle.ask(bundle.styleUrl(id));
+  if (!type.startsWith("text/css")) throw new Error(`cannot find "${id}", which ${from} imports`);
+  return { path: id, base: "", content: text };
+}
+
+/** A sheet whose addresses are seen from where it is put. */
+function moved(css, path, from) {
+  if (folder(path) === folder(from)) return css;
+  const seen = (address) => (/^([a-z]+:|\/|#)/i.test(address) ? address : relative(from, join(folder(path), address) ?? address));
+  return css.replace(/url\(\s*(["']?)([^"')]+)\1\s*\)/g, (_, quote, address) => `url(${quote}${seen(address)}${quote})`);
+}
+
+/** With what is imported from elsewhere first: behind a rule, browsers leave it out. */
+function hoisted(css) {
+  if (!/@import/.test(css)) return css;
+  const root = postcss.parse(css), imports = [];
+  root.walkAtRules("import", (rule) => {
+    if (/^(url\(\s*)?["']?(https?:)?\/\//.test(rule.params)) imports.push(rule);
+  });
+  for (const rule of imports.reverse()) root.prepend(rule.remove());
+  return root.toString();
+}
+
+/** A sheet for Tailwind 3 as the fourth takes it. */
+function asFor4(css) {
+  const root = postcss.parse(css);
+  const imports = { base: ['"tailwindcss/theme" layer(theme)', '"tailwindcss/preflight" layer(base)'], utilities: ['"tailwindcss/utilities" layer(utilities)'] };
+  let isFirst = true;
+  root.walkAtRules("tailwind", (rule) => {
+    const lines = (imports[rule.params] ?? []).map((params) => postcss.atRule({ name: "import", params }));
+    if (isFirst) lines.unshift(postcss.atRule({ name: "layer", params: "theme, base, components, utilities" }));
+    isFirst = false;
+    rule.replaceWith(lines);
+  });
+  return `${root.toString()}\n@layer base { *, ::before, ::after { border-color: var(--color-gray-200, currentcolor) } }`;
+}
+
+/** Every word of the project's sources that may be a class. */
+function candidates({ files, root }) {
+  const words = new Set();
+  for (const [path, text] of files) {
+    if (!path.startsWith(root) || isStyle(path) || IGNORED.test(path)) continue;
+    if (!SCANNED.has(extension(path))) continue;
+    for (const [word] of text.matchAll(/[^<>"'`\s\\;]*[^<>"'`\s\\:;]/g)) {
+      for (const one of [word, word.replace(/^[([{,=]+|[)\]},]+$/g, ""), ...word.split(/[=(),{}]/)]) if (one.length > 0 && one.length < 200) words.add(one);
+    }
+  }
+  return [...words];
+}
+
+const IGNORED = /(^|\/)(node_modules|dist|package(-lock)?\.json|\..*)(\/|$)/;
+const SCANNED = new Set(["html", "js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "vue", "svelte", "md", "mdx", "json", "astro", "php", "txt"]);

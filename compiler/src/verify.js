@@ -1,0 +1,129 @@
+// What a browser would find out about a finished site: whether its pages'
+// scripts, modules and style sheets are there, parse, and find what they
+// import. It asks as the hosting answers.
+
+import { parse } from "@babel/parser";
+import { exportsOf } from "./exports.js";
+import { at, atLine } from "./diagnostic.js";
+import { elements, isModuleScript } from "./html.js";
+import { extension, folder, join } from "./path.js";
+import { gives, isLocal, providedBy } from "./plan.js";
+import { importsOf } from "./source.js";
+
+const SCRIPT_TYPES = new Set([undefined, "", "module", "text/javascript", "application/javascript"]);
+/** The most pages, and the most modules, that are looked at: a site of more is as good as these. */
+const MOST = 500;
+
+/**
+ * @param {Map<string, string>} files what is served, by its path
+ * @param {{root?: string, isCompiled?: boolean}} options where the files lie in the project; what was compiled parses
+ * @returns {{wrong: import("./diagnostic.js").Diagnostic[], notes: string[]}}
+ */
+export function verify(files, { root = "", isCompiled = false } = {}) {
+  const visit = new Visit(files, root, isCompiled);
+  const pages = [...files.keys()].filter((path) => extension(path) === "html").slice(0, MOST);
+  for (const page of pages) visit.page(page, files.get(page));
+  return visit;
+}
+
+class Visit {
+  constructor(files, root, isCompiled) {
+    Object.assign(this, { files, root, isCompiled, wrong: [], notes: [], seen: new Set() });
+  }
+
+  page(path, html) {
+    const all = elements(html), provided = new Set(all.flatMap((element) => providedBy(element, html)));
+    // What a `<base>` makes of addresses only a browser knows.
+    if (all.some(({ name }) => name === "base")) return;
+    for (const element of all) {
+      if (element.name === "script") this.script(path, html, element, provided);
+      if (element.name === "link" && element.attributes.get("rel") === "stylesheet") this.sheetOf(path, html, element);
+    }
+  }
+
+  script(path, html, script, provided) {
+    if (!SCRIPT_TYPES.has(script.attributes.get("type")?.toLowerCase())) return;
+    const isModule = isModuleScript(script), src = script.attributes.get("src");
+    if (src === undefined) {
+      const tree = this.parsed(path, html, isModule, script.content);
+      if (tree && isModule) this.follow(path, html, tree, provided, script.content.start);
+      return;
+    }
+    const file = isLocal(src) && src !== "" ? this.asked(path, src) : undefined;
+    if (file === undefined) return;
+    if (!this.files.has(file)) this.missing(path, html, script.place("src")?.start ?? script.tag.start, src);
+    else if (isModule) this.module(file, provided);
+    else this.parsed(file, this.files.get(file), false);
+  }
+
+  sheetOf(path, html, link) {
+    const href = link.attributes.get("href") ?? "";
+    const file = href && isLocal(href) ? this.asked(path, href) : undefined;
+    if (file !== undefined && !this.files.has(file)) this.missing(path, html, link.place("href")?.start ?? link.tag.start, href);
+  }
+
+  module(file, provided) {
+    if (this.seen.has(file) || this.seen.size > MOST || this.isCompiled) return;
+    this.seen.add(file);
+    const text = this.files.get(file), tree = this.parsed(file, text, true);
+    if (tree) this.follow(file, text, tree, provided, 0);
+  }
+
+  /** Follows the imports of a module that the browser follows before anything runs. */
+  follow(path, text, tree, provided, offset) {
+    const links = tree.program.body.filter(({ source }) => source);
+    for (const { specifier, at: place, names, isDynamic } of importsOf("x.js", tree).map((one) => ({ ...one, isDynamic: !links.some(({ source }) => source.start === one.at) }))) {
+      if (!/^[./]/.test(specifier)) {
+        const isThere = /^[a-z]+:/i.test(specifier) || gives(provided, specifier);
+        if (!isThere && !isDynamic) this.tell(path, text, offset + place, `no import map says where "${specifier}" is: name it there, or write its address`);
+        continue;
+      }
+      const file = this.asked(path, specifier);
+      if (file === undefined) continue;
+      if (!this.files.has(file)) {
+        if (!isDynamic) this.missing(path, text, offset + place, specifier);
+        continue;
+      }
+      if (!["js", "mjs"].includes(extension(file))) continue;
+      this.module(file, provided);
+      this.link(path, text, offset + place, names, file);
+    }
+  }
+
+  /** A name that the module does not export is an error of the whole page. */
+  link(path, text, place, names, file) {
+    const exported = exportsOf(file, this.files.get(file));
+    const lost = exported.isOpen ? undefined : names.find((name) => !exported.names.includes(name));
+    if (lost !== undefined) this.tell(path, text, place, `${this.root}${file} does not export "${lost}": it exports ${exported.names.join(", ") || "nothing"}`);
+  }
+
+  parsed(path, text, isModule, { start, end } = { start: 0, end: text.length }) {
+    if (this.isCompiled) return undefined;
+    const source = text.slice(start, end);
+    try {
+      return parse(source, { sourceType: isModule ? "module" : "script", plugins: ["explicitResourceManagement"], allowReturnOutsideFunction: false });
+    } catch (error) {
+      // Out of stack: it may be for a browser as well, and may not.
+      if (error.pos === undefined) return undefined;
+      const place = at(this.root + path, text, start + error.pos, error.message.replace(/ \(\d+:\d+\)$/, ""));
+      this.wrong.push(atLine(place.path, text, place.line, place.column, `the browser cannot read it: ${place.message}`));
+      return undefined;
+    }
+  }
+
+  /** The path that is asked for, from a file at `path`. */
+  asked(path, address) {
+    const [written] = address.split(/[?#]/);
+    let decoded = written;
+    try { decoded = decodeURIComponent(written); } catch { /* The hosting answers 400. */ }
+    return written.startsWith("/") ? join("", decoded) : join(folder(path), decoded);
+  }
+
+  missing(path, text, offset, address) {
+    this.tell(path, text, offset, `asks for "${address}", which is not there: write it, or leave it out`);
+  }
+
+  tell(path, text, offset, message) {
+    this.wrong.push(at(this.root + path, text, offset, message));
+  }
+}

@@ -22,7 +22,7 @@ const fetches = () => stack.count(stack.jwksPath);
 
 /** A Worker that has no keys yet. */
 async function forget() {
-  await harness.update((options) => options);
+  await harness.restart();
   stack.reset();
 }
 

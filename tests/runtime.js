@@ -1,0 +1,72 @@
+// Workers in workerd, as wrangler.toml has them, with every binding simulated:
+// Miniflare alone, where `wrangler dev` would put two proxies in JavaScript
+// and a second workerd before each request.
+
+import { existsSync, globSync, readFileSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
+import { unstable_getMiniflareWorkerOptions as readOptions, unstable_readConfig as readConfig, unstable_splitSqlQuery as splitSql } from "wrangler";
+
+// Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's disk.
+if (existsSync("/dev/shm")) process.env.TMPDIR = "/dev/shm";
+
+/**
+ * Starts Workers that can call each other; the first one is asked.
+ *
+ * @param {object[]} workers of `configured`, or as Miniflare takes them
+ * @returns `url()`, which changes when it is restarted; `fetch(url, init)`, for a host of any name; `scheduled(event)`;
+ *   `env(name)`, a Worker's bindings; `logs`; `restart()`, which keeps what is stored; `stop()`
+ */
+export async function run(workers) {
+  const logs = [];
+  const [first] = workers;
+  const options = convertV4MiniflareOptions({
+    cf: false,
+    log: new Log(LogLevel.NONE),
+    handleStructuredLogs: (line) => logs.push(line),
+    workers: [{ ...first, unsafeDirectSockets: [{ host: "127.0.0.1" }] }, ...workers.slice(1)],
+  });
+  const miniflare = new Miniflare(options);
+  await miniflare.ready;
+  return {
+    url: async () => (await miniflare.unsafeGetDirectURL(first.name)).origin,
+    fetch: (url, init) => miniflare.dispatchFetch(url, init),
+    scheduled: async (event) => (await miniflare.getWorker(first.name)).scheduled(event),
+    env: (name = first.name) => miniflare.getBindings(name),
+    logs,
+    restart: () => miniflare.setOptions(options),
+    stop: () => miniflare.dispose(),
+  };
+}
+
+/**
+ * The Worker of a wrangler.toml, built as it is, with these variables over the
+ * file's own. Nothing of .dev.vars: a test's Worker has none of your keys.
+ */
+export function configured(path, vars = {}) {
+  const { workerOptions, main } = readOptions(path);
+  const { modulesRules, ...options } = workerOptions;
+  const { name, vars: own } = readConfig({ config: path });
+  return { ...options, ...modulesOf(main), name, bindings: { ...own, ...vars } };
+}
+
+/** A built Worker's modules: its entry, and what lies beside it or in build/. */
+export function modulesOf(main) {
+  const modulesRoot = dirname(main);
+  const paths = globSync(["*.{js,wasm}", "build/**/*.{js,wasm}"], { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
+  const modules = [main, ...paths.filter((path) => path !== main)].map(moduleAt);
+  return { modules, modulesRoot };
+}
+
+const moduleAt = (path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path, contents: readFileSync(path) });
+
+/** Applies migrations/ to a D1 database, noted as wrangler notes it. */
+export async function migrateD1(database) {
+  const notes = "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
+  const files = readdirSync("migrations").sort();
+  const statements = files.flatMap((name) => [
+    ...splitSql(readFileSync(join("migrations", name), "utf8")).map((sql) => database.prepare(sql)),
+    database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
+  ]);
+  await database.batch([database.prepare(notes), ...statements]);
+}

@@ -3,11 +3,10 @@
 // environment its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { after } from "node:test";
 import { conforming } from "./contract.js";
-import { configured, migrateD1, run } from "./runtime.js";
+import { behind, configured, migrateD1, run } from "./runtime.js";
+import "./sqld-files.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
@@ -28,7 +27,9 @@ export async function startWorker(vars = {}, others = [], { isCounted = false } 
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
   const hatch = configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars });
-  const workers = await run([isCounted ? counted(hatch) : hatch, configured("compiler/wrangler.toml"), ...others]);
+  const counted = isCounted ? behind("tests/counted.js", hatch) : hatch;
+  const recorded = sqld ? counted : behind("tests/recorded.js", counted);
+  const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
   after(() => workers.stop());
   const env = await workers.env();
   // Beside sqld D1 stays empty: whoever asked it by mistake would fail.
@@ -42,12 +43,6 @@ export async function startWorker(vars = {}, others = [], { isCounted = false } 
     sql: sqld?.sql ?? (async (text, ...args) => (await (await workers.env()).DB.prepare(text).bind(...args).all()).results),
     api: async (method, path, body, headers) => api(await workers.url(), method, path, body, headers),
   };
-}
-
-/** The Worker behind counted.js. */
-function counted(worker) {
-  const contents = readFileSync("tests/counted.js");
-  return { ...worker, modules: [{ type: "ESModule", path: resolve(worker.modulesRoot, "counted.js"), contents }, ...worker.modules] };
 }
 
 /** A server with the tables of migrations/. */

@@ -2,13 +2,24 @@
 // Miniflare alone, where `wrangler dev` would put two proxies in JavaScript
 // and a second workerd before each request.
 
-import { existsSync, globSync, readFileSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, globSync, readFileSync, readdirSync, statfsSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as readOptions, unstable_readConfig as readConfig, unstable_splitSqlQuery as splitSql } from "wrangler";
 
-// Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's disk.
-if (existsSync("/dev/shm")) process.env.TMPDIR = "/dev/shm";
+// Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's
+// disk; containers often have only 64 MB there, which is too little.
+const MEMORY = "/dev/shm";
+if (existsSync(MEMORY) && freeBytes(MEMORY) > 2 ** 30) process.env.TMPDIR = MEMORY;
+
+function freeBytes(folder) {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/** What D1 was asked by every Worker behind recorded.js. */
+export const statements = new Set();
+const STATEMENT = "statement ";
 
 /**
  * Starts Workers that can call each other; the first one is asked.
@@ -23,7 +34,7 @@ export async function run(workers) {
   const options = convertV4MiniflareOptions({
     cf: false,
     log: new Log(LogLevel.NONE),
-    handleStructuredLogs: (line) => logs.push(line),
+    handleStructuredLogs: (line) => (line.message.startsWith(STATEMENT) ? statements.add(line.message.slice(STATEMENT.length)) : logs.push(line)),
     workers: [{ ...first, unsafeDirectSockets: [{ host: "127.0.0.1" }] }, ...workers.slice(1)],
   });
   const miniflare = new Miniflare(options);
@@ -56,6 +67,14 @@ export function modulesOf(main) {
   const paths = globSync(["*.{js,wasm}", "build/**/*.{js,wasm}"], { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
   const modules = [main, ...paths.filter((path) => path !== main)].map(moduleAt);
   return { modules, modulesRoot };
+}
+
+/** A built Worker behind a file of tests/ that imports it as `./index.js`. */
+export function behind(path, worker) {
+  const [{ path: entry }] = worker.modules;
+  const contents = readFileSync(path, "utf8").replace("./index.js", `./${relative(worker.modulesRoot, entry)}`);
+  const module = { type: "ESModule", path: join(worker.modulesRoot, basename(path)), contents };
+  return { ...worker, modules: [module, ...worker.modules] };
 }
 
 const moduleAt = (path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path, contents: readFileSync(path) });

@@ -2,10 +2,10 @@
 // Miniflare alone, where `wrangler dev` would put two proxies in JavaScript
 // and a second workerd before each request.
 
-import { existsSync, globSync, readFileSync, readdirSync, statfsSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statfsSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
-import { unstable_getMiniflareWorkerOptions as readOptions, unstable_readConfig as readConfig, unstable_splitSqlQuery as splitSql } from "wrangler";
+import { migrations, workers } from "./configuration.js";
 
 // Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's
 // disk; containers often have only 64 MB there, which is too little.
@@ -24,18 +24,18 @@ const STATEMENT = "statement ";
 /**
  * Starts Workers that can call each other; the first one is asked.
  *
- * @param {object[]} workers of `configured`, or as Miniflare takes them
+ * @param {object[]} list of `configured`, or as Miniflare takes them
  * @returns `url()`, which changes when it is restarted; `fetch(url, init)`, for a host of any name; `scheduled(event)`;
  *   `env(name)`, a Worker's bindings; `logs`; `restart()`, which keeps what is stored; `stop()`
  */
-export async function run(workers) {
+export async function run(list) {
   const logs = [];
-  const [first] = workers;
+  const [first, ...others] = list;
   const options = convertV4MiniflareOptions({
     cf: false,
     log: new Log(LogLevel.NONE),
     handleStructuredLogs: (line) => (line.message.startsWith(STATEMENT) ? statements.add(line.message.slice(STATEMENT.length)) : logs.push(line)),
-    workers: [{ ...first, unsafeDirectSockets: [{ host: "127.0.0.1" }] }, ...workers.slice(1)],
+    workers: [{ ...first, unsafeDirectSockets: [{ host: "127.0.0.1" }] }, ...others],
   });
   const miniflare = new Miniflare(options);
   await miniflare.ready;
@@ -55,9 +55,7 @@ export async function run(workers) {
  * file's own. Nothing of .dev.vars: a test's Worker has none of your keys.
  */
 export function configured(path, vars = {}) {
-  const { workerOptions, main } = readOptions(path);
-  const { modulesRules, ...options } = workerOptions;
-  const { name, vars: own } = readConfig({ config: path });
+  const { name, main, vars: own, options } = workers[path];
   return { ...options, ...modulesOf(main), name, bindings: { ...own, ...vars } };
 }
 
@@ -82,9 +80,8 @@ const moduleAt = (path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "E
 /** Applies migrations/ to a D1 database, noted as wrangler notes it. */
 export async function migrateD1(database) {
   const notes = "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
-  const files = readdirSync("migrations").sort();
-  const statements = files.flatMap((name) => [
-    ...splitSql(readFileSync(join("migrations", name), "utf8")).map((sql) => database.prepare(sql)),
+  const statements = migrations.flatMap(({ name, statements }) => [
+    ...statements.map((sql) => database.prepare(sql)),
     database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name),
   ]);
   await database.batch([database.prepare(notes), ...statements]);

@@ -32,7 +32,8 @@ export function covering(records) {
 function leave(folder) {
   if (!statements.size) return;
   const file = process.argv[1];
-  const record = { file, seconds: process.uptime(), statements: [...statements] };
+  const { user, system } = process.cpuUsage();
+  const record = { file, seconds: (user + system) / 1e6, statements: [...statements] };
   writeFileSync(join(folder, `${basename(file)}.json`), JSON.stringify(record));
 }
 

@@ -195,7 +195,6 @@ const WITHOUT_KEYS = {
   "does not answer": { hang: true },
   "stalls in the middle": { stallAfterBytes: 20 },
   "is in trouble": { status: 500 },
-  // To nowhere: the harness fetches for the Worker, and would follow a Location.
   "moves away": { status: 302 },
   "answers with garbage": { garbage: true },
   "answers with more than 64 KB": { hugeBytes: 65 * 1024 },

@@ -12,10 +12,14 @@ cargo test --quiet --workspace
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh
+node scripts/size.js --dev
+
+# One more file at a time than there are processors: a test waits as often as
+# it works.
+concurrency=$(($(nproc) + 1))
+statements=$(mktemp -d)
+trap 'rm -rf "$statements"' EXIT
 say "the built Worker in workerd, on D1"
-node --test --test-concurrency=2 "tests/**/*.test.js"
-say "what has a database once more, on a real sqld as on Turso"
-# But not what is about Claude's failures and clients: 2 minutes that would
-# run the very SQL of chat.test.js. turso.test.js has a sqld of its own.
-grep -lF "startWorker(" tests/*.test.js | grep -vE "/(turso|chat-faults|sdk)\.test\.js$" |
-  DATABASE=turso xargs node --test --test-concurrency=2
+STATEMENTS=$statements node --test --test-concurrency="$concurrency" "tests/**/*.test.js"
+say "every statement that D1 was asked once more, on a real sqld as on Turso"
+node tests/sqld-files.js "$statements" | DATABASE=turso xargs node --test --test-concurrency="$concurrency"

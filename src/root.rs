@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::{error::Error, http::Exchange, platform::response::Response, settings::binding, store::sql};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The last file of migrations/, by build.rs.
+const NEWEST_MIGRATION: &str = env!("NEWEST_MIGRATION");
 
 /// `GET /`
 pub(crate) async fn show(_: Exchange) -> Result<Response, Error> {
@@ -40,15 +42,26 @@ pub(crate) async fn ready(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(if is_ready { 200 } else { 503 }, body))
 }
 
+/// Whether the database has every table that this Worker was built for.
 async fn database(exchange: &Exchange) -> bool {
-    // A table of the newest migration: a database without it is not ours yet.
-    let asked = async {
-        exchange.database()?.query(sql!("SELECT count(*) || '' AS json FROM audit_chain WHERE seq < 0")).await
-    };
-    asked.await.is_ok()
+    let applied = sql!("SELECT name AS json FROM d1_migrations WHERE name = ?1", NEWEST_MIGRATION);
+    let asked = async { exchange.database()?.query(applied).await };
+    asked.await.is_ok_and(|rows| rows.into_json().is_some())
 }
 
 async fn kv(exchange: &Exchange) -> bool {
     let Ok(kv) = exchange.env.kv(binding::HEARTBEATS) else { return false };
     kv.get("ready").text().await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_migration_is_the_last_file_of_its_folder() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+        let newest = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).max();
+        assert_eq!(newest.as_deref(), Some(NEWEST_MIGRATION));
+    }
 }

@@ -3,80 +3,46 @@
 // environment its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
 import { after } from "node:test";
-import { createTestHarness } from "wrangler";
 import { conforming } from "./contract.js";
+import { behind, configured, migrateD1, run } from "./runtime.js";
+import "./sqld-files.js";
 import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
-
-// createTestHarness carries the Worker's own requests by this process's fetch, handing it a Request in the place of
-// options. That would follow redirects; workerd, asked not to, gives them to the Worker, and so must this.
-const plainFetch = globalThis.fetch;
-globalThis.fetch = (resource, options) =>
-  typeof options?.clone === "function" ? plainFetch(new Request(resource, options), { redirect: "manual" }) : plainFetch(resource, options);
 
 /**
  * Starts the Worker of build/ with these variables over wrangler.toml's, and
  * the compiler beside it, and stops them after the file's tests.
  *
  * @param {Record<string, string>} vars
- * @param {object[]} others Workers that run beside it, as createTestHarness takes them
+ * @param {object[]} others Workers that run beside it, as Miniflare takes them
  * @param {{isCounted?: boolean}} options whether counted.js goes before it
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which holds the answer against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
- *   is; the rows as objects), `env` (the bindings), `worker` and `harness` as wrangler has them.
+ *   is; the rows as objects), `env` (the bindings), `worker` (`fetch`, `scheduled`, `getEnv(name?)`), and
+ *   `harness` (`getLogs`, `clearLogs`, `restart`).
  */
 export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
-  const folder = await configuration(isCounted);
-  const configPath = join(folder, "wrangler.toml");
-  const hatch = { configPath, vars: { ENVIRONMENT: "development", ...database, ...vars } };
-  const compiler = { configPath: join(folder, "compiler", "wrangler.toml") };
-  const harness = createTestHarness({ workers: [hatch, compiler, ...others] });
-  after(async () => {
-    await harness.close();
-    await rm(folder, { recursive: true });
-  });
-  const { url } = await harness.listen();
-  const worker = harness.getWorker();
-  const env = await worker.getEnv();
+  const hatch = configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars });
+  const counted = isCounted ? behind("tests/counted.js", hatch) : hatch;
+  const recorded = sqld ? counted : behind("tests/recorded.js", counted);
+  const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
+  after(() => workers.stop());
+  const env = await workers.env();
   // Beside sqld D1 stays empty: whoever asked it by mistake would fail.
-  if (!sqld) await worker.applyD1Migrations("DB");
+  if (!sqld) await migrateD1(env.DB);
   return {
-    url: url.origin,
-    worker,
-    harness,
+    url: await workers.url(),
+    worker: { fetch: workers.fetch, scheduled: workers.scheduled, getEnv: workers.env },
+    harness: { getLogs: () => [...workers.logs], clearLogs: () => workers.logs.splice(0), restart: workers.restart },
     env,
-    // Asked for each time: bindings do not outlive an update of the harness.
-    sql: sqld?.sql ?? (async (text, ...args) => (await (await worker.getEnv()).DB.prepare(text).bind(...args).all()).results),
-    api: (method, path, body, headers) => api(url.origin, method, path, body, headers),
+    // Asked for each time: bindings do not outlive a restart.
+    sql: sqld?.sql ?? (async (text, ...args) => (await (await workers.env()).DB.prepare(text).bind(...args).all()).results),
+    api: async (method, path, body, headers) => api(await workers.url(), method, path, body, headers),
   };
-}
-
-/**
- * A folder with both wrangler.toml and what they name, and without a .dev.vars: a
- * test's Worker has its test's variables, and none of your keys.
- */
-async function configuration(isCounted) {
-  const folder = await mkdtemp(join(tmpdir(), "hatch-test-"));
-  const main = isCounted ? "counted.js" : "build/index.js";
-  await mkdir(join(folder, "compiler"));
-  for (const path of ["wrangler.toml", "compiler/wrangler.toml"]) {
-    const toml = await readFile(path, "utf8");
-    // Without its [build] as well: what is built is tested as it is.
-    const tested = toml.replace(/^\[build\]\n(.+\n)*/m, "").replace(/^main = "build\/index.*$/m, `main = "${main}"`);
-    await writeFile(join(folder, path), tested);
-  }
-  const counted = await readFile("tests/counted.js", "utf8");
-  await writeFile(join(folder, "counted.js"), counted.replace("./index.js", "./build/index.js"));
-  const named = ["build", "migrations", "public", "compiler/build"];
-  for (const path of named) await symlink(resolve(path), join(folder, path));
-  return folder;
 }
 
 /** A server with the tables of migrations/. */

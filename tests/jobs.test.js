@@ -11,12 +11,10 @@ const HOUR_MS = 60 * 60 * 1000;
 
 // Has what Hatch has not: a way to put a message into the dead-letter queue.
 const postman = {
-  config: {
-    name: "postman",
-    main: "tests/fakes/postman.js",
-    compatibility_date: "2026-11-01",
-    queues: { producers: [{ binding: "DEAD", queue: "hatch-jobs-dead" }] },
-  },
+  name: "postman",
+  compatibilityDate: "2026-11-01",
+  modules: [{ type: "ESModule", path: "postman.js", contents: "export default { fetch: () => new Response('postman') };" }],
+  queueProducers: { DEAD: { queueName: "hatch-jobs-dead" } },
 };
 const hatch = await startWorker({}, [postman]);
 const { api, env, sql } = hatch;
@@ -103,7 +101,7 @@ test("a message that is none of ours becomes a dead letter, without its secrets,
 test("a message that the queue gave up becomes a dead letter, and its job is done all the same", async () => {
   const target = await project();
   const { id, jobId } = await written(target, { sendAt: Date.now() - 1 });
-  const { DEAD } = await hatch.harness.getWorker("postman").getEnv();
+  const { DEAD } = await hatch.worker.getEnv("postman");
   await DEAD.send(JSON.stringify({ v: 1, jobId }));
   const letter = await until(() => letterOf(jobId));
   assert.match(letter.reason, /gave up/);

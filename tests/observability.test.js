@@ -2,6 +2,7 @@
 // and their traces.
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { deployments } from "./deployments.js";
@@ -26,14 +27,20 @@ test("what it depends on is ready", async () => {
   });
 });
 
-test("a database without our tables is not ready, and only that is told", async () => {
+test("a database without the newest migration is not ready, and only that is told", async () => {
   const lost = await startWorker();
-  await lost.sql("ALTER TABLE audit_chain RENAME TO lost");
-  const response = await lost.api("GET", "/ready");
-  assert.equal(response.status, 503);
-  assert.deepEqual(await response.json(), {
-    status: "not_ready", checks: { database: "failed", kv: "ok", queue: "ok", configuration: "ok" },
-  });
+  const newest = readdirSync("migrations").sort().at(-1);
+  assert.deepEqual(await lost.sql("DELETE FROM d1_migrations WHERE name = ? RETURNING name", newest), [{ name: newest }]);
+  const notReady = async () => {
+    const response = await lost.api("GET", "/ready");
+    assert.equal(response.status, 503);
+    assert.deepEqual(await response.json(), {
+      status: "not_ready", checks: { database: "failed", kv: "ok", queue: "ok", configuration: "ok" },
+    });
+  };
+  await notReady();
+  await lost.sql("DROP TABLE d1_migrations");
+  await notReady();
   assert.equal((await lost.api("GET", "/health")).status, 200);
 });
 

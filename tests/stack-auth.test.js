@@ -22,7 +22,7 @@ const fetches = () => stack.count(stack.jwksPath);
 
 /** A Worker that has no keys yet. */
 async function forget() {
-  await harness.update((options) => options);
+  await harness.restart();
   stack.reset();
 }
 
@@ -195,7 +195,6 @@ const WITHOUT_KEYS = {
   "does not answer": { hang: true },
   "stalls in the middle": { stallAfterBytes: 20 },
   "is in trouble": { status: 500 },
-  // To nowhere: the harness fetches for the Worker, and would follow a Location.
   "moves away": { status: 302 },
   "answers with garbage": { garbage: true },
   "answers with more than 64 KB": { hugeBytes: 65 * 1024 },

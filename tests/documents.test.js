@@ -1,0 +1,43 @@
+// The documents say what the code does.
+
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { document } from "./contract.js";
+import { withRoutes } from "../scripts/api-docs.js";
+
+const read = (path) => readFileSync(path, "utf8");
+const pages = globSync(["*.md", "docs/*.md", "bench/*.md"]);
+
+test("docs/api.md has the routes of public/openapi.json; `npm run docs` makes them", () => {
+  const text = read("docs/api.md");
+  assert.equal(withRoutes(text, document), text);
+});
+
+test("docs/configuration.md and .dev.vars.example have the same variables", () => {
+  const documented = [...read("docs/configuration.md").matchAll(/^\| (.+?) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`([A-Z0-9_]+)`/g)]);
+  const example = [...read(".dev.vars.example").matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm)];
+  const names = (matches) => [...new Set(matches.map(([, name]) => name))].sort();
+  assert.deepEqual(names(documented), names(example));
+});
+
+test("the README has at most 1,000 words", () => {
+  assert.ok(read("README.md").split(/\s+/).length <= 1000);
+});
+
+for (const page of pages) {
+  test(`every link of ${page} to this repository leads somewhere`, () => {
+    const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+    const broken = links.filter(([, path, heading]) => {
+      const target = path ? join(dirname(page), path) : page;
+      return !existsSync(target) || (heading && !headings(read(target)).includes(heading));
+    });
+    assert.deepEqual(broken.map(([link]) => link), []);
+  });
+}
+
+/** What GitHub calls the headings of a page in links. */
+function headings(text) {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-"));
+}

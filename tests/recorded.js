@@ -1,0 +1,28 @@
+// The built Worker, but that each statement which it asks of D1 is told on the
+// console, once. runtime.js hears it, and sqld-files.js reads what was told.
+
+import Hatch from "./index.js";
+
+const told = new Set();
+
+/** `database` as it is, but for what `prepare` tells. */
+function recorded(database) {
+  const prepare = (sql) => {
+    if (!told.has(sql)) console.log(`statement ${sql}`);
+    told.add(sql);
+    return database.prepare(sql);
+  };
+  return new Proxy(database, {
+    get(_, name) {
+      if (name === "prepare") return prepare;
+      const value = Reflect.get(database, name);
+      return typeof value === "function" && name !== "constructor" ? value.bind(database) : value;
+    },
+  });
+}
+
+export default class Recorded extends Hatch {
+  constructor(context, env) {
+    super(context, { ...env, DB: recorded(env.DB) });
+  }
+}

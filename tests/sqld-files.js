@@ -1,0 +1,46 @@
+// Which files of tests run once more on sqld: so many that every statement
+// which D1 was asked is asked of sqld too, by the Worker and in a test.
+//
+// With STATEMENTS in the environment, a folder, each file of tests leaves there
+// what D1 was asked and how long it took. `node tests/sqld-files.js <folder>`
+// then names the files.
+
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { statements } from "./runtime.js";
+
+/**
+ * The files that ask every statement of `records`: the one with the most new
+ * ones a second first, until none is new.
+ *
+ * @param {{file: string, seconds: number, statements: string[]}[]} records
+ */
+export function covering(records) {
+  const missing = new Set(records.flatMap((record) => record.statements));
+  const chosen = [];
+  const worth = ({ seconds, statements }) => statements.filter((sql) => missing.has(sql)).length / seconds;
+  while (missing.size) {
+    const best = records.reduce((best, record) => (worth(record) > worth(best) ? record : best));
+    chosen.push(best.file);
+    for (const sql of best.statements) missing.delete(sql);
+  }
+  return chosen;
+}
+
+/** Leaves in `folder` what this process has asked of D1. */
+function leave(folder) {
+  if (!statements.size) return;
+  const file = process.argv[1];
+  const { user, system } = process.cpuUsage();
+  const record = { file, seconds: (user + system) / 1e6, statements: [...statements] };
+  writeFileSync(join(folder, `${basename(file)}.json`), JSON.stringify(record));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [folder] = process.argv.slice(2);
+  const records = readdirSync(folder).sort().map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")));
+  console.log(covering(records).join("\n"));
+} else if (process.env.STATEMENTS) {
+  process.on("exit", () => leave(process.env.STATEMENTS));
+}

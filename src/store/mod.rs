@@ -8,7 +8,6 @@
 mod d1;
 pub(crate) mod export;
 pub(crate) mod files;
-mod hrana;
 pub(crate) mod page;
 pub(crate) mod projects;
 pub(crate) mod sealing;

@@ -1,9 +1,10 @@
 //! Turso, or any other libSQL server such as sqld: one `POST /v2/pipeline` a
 //! query and a batch.
 
+use hatch_hrana::{self as hrana, Reply, Script};
+
 use super::{
-    Rows, Statement,
-    hrana::{Reply, Script},
+    statement::{Rows, Statement, Value},
     turns::Turn,
 };
 use crate::{
@@ -23,12 +24,12 @@ const FIRST_PAUSE_MS: u64 = 10;
 const LONGEST_PAUSE_MS: u64 = 500;
 
 pub(super) async fn query(server: &Turso, statement: Statement) -> Result<Rows, Error> {
-    let rows = run(server, &Script::query(statement)).await?;
+    let rows = run(server, &Script::query(sent(statement))).await?;
     Ok(rows.into_iter().next().unwrap_or_default())
 }
 
 pub(super) async fn batch(server: &Turso, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    run(server, &Script::transaction(statements)).await
+    run(server, &Script::transaction(statements.into_iter().map(sent).collect())).await
 }
 
 /// Sends `script` until the database is not busy. A request that got no
@@ -42,7 +43,7 @@ async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     let mut pause_ms = FIRST_PAUSE_MS;
     loop {
         match send(server, script).await? {
-            Reply::Rows(rows) => return Ok(rows),
+            Reply::Rows(rows) => return Ok(rows.into_iter().map(Rows).collect()),
             Reply::Busy(message) if now_ms() >= deadline => return Err(Error::Unavailable(message)),
             Reply::Busy(_) => sleep(pause_ms).await,
         }
@@ -51,7 +52,8 @@ async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
 }
 
 async fn send(server: &Turso, script: &Script) -> Result<Reply, Error> {
-    let mut request = Outgoing::post_json(format!("{}/v2/pipeline", server.url), script.body()?);
+    let mut request =
+        Outgoing::post_json(format!("{}/v2/pipeline", server.url), script.body().map_err(refused)?);
     if let Some(token) = &server.token {
         request = request.with("authorization", format!("Bearer {token}"));
     }
@@ -59,7 +61,30 @@ async fn send(server: &Turso, script: &Script) -> Result<Reply, Error> {
     let answer = fetch::send(request, server.timeout_ms).await.map_err(lost)?;
     let status = answer.status();
     let body = answer.text(LONGEST, server.timeout_ms).await.map_err(lost)?;
-    script.reply(status, &body)
+    script.reply(status, &body).map_err(refused)
+}
+
+fn sent(statement: Statement) -> hrana::Statement {
+    let value = |value| match value {
+        Value::Null => hrana::Value::Null,
+        Value::Integer(value) => hrana::Value::Integer { value: value.to_string() },
+        Value::Text(value) => hrana::Value::Text { value },
+    };
+    hrana::Statement::new(statement.sql, statement.values.into_iter().map(value).collect())
+}
+
+fn refused(failure: hrana::Failure) -> Error {
+    match failure {
+        hrana::Failure::Token(detail) => {
+            Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", detail: detail.to_owned() }
+        }
+        hrana::Failure::NoDatabase(what) => Error::NotConfigured {
+            variable: "DATABASE_URL",
+            detail: format!("There is no libSQL database at DATABASE_URL: it answers with {what}"),
+        },
+        hrana::Failure::Unavailable(detail) => Error::Unavailable(detail),
+        hrana::Failure::Internal(detail) => Error::Internal(detail),
+    }
 }
 
 fn too_many() -> Error {

@@ -154,20 +154,20 @@ pub(crate) mod tests {
     use super::*;
 
     /// An account that signs in tests.
-    pub struct Wallet(SigningKey);
+    pub(crate) struct Wallet(SigningKey);
 
     impl Wallet {
-        pub fn new(seed: u8) -> Self {
+        pub(crate) fn new(seed: u8) -> Self {
             let mut secret = [1; 32];
             secret[31] = seed;
             Self(SigningKey::from_slice(&secret).unwrap())
         }
 
-        pub fn address(&self) -> Address {
+        pub(crate) fn address(&self) -> Address {
             Address::of(self.0.verifying_key())
         }
 
-        pub fn sign(&self, message: &str) -> String {
+        pub(crate) fn sign(&self, message: &str) -> String {
             let (signature, id) = self.0.sign_prehash_recoverable(&personal_message_hash(message.as_bytes()));
             hex(&signature.to_bytes(), 27 + id.to_byte())
         }

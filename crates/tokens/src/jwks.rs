@@ -121,13 +121,13 @@ pub(crate) mod tests {
     use super::{super::jws::tests::key, *};
 
     /// The public part of `key(seed)`, as a JWK named `kid`.
-    pub fn jwk(kid: &str, seed: u8) -> Value {
+    pub(crate) fn jwk(kid: &str, seed: u8) -> Value {
         let point = key(seed).verifying_key().to_sec1_point(false);
         let [x, y] = [1..33, 33..65].map(|range| URL_SAFE_NO_PAD.encode(&point.as_bytes()[range]));
         json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": x, "y": y })
     }
 
-    pub fn jwks(keys: &[Value]) -> Result<Jwks, JwksError> {
+    pub(crate) fn jwks(keys: &[Value]) -> Result<Jwks, JwksError> {
         Jwks::parse(json!({ "keys": keys }).to_string().as_bytes())
     }
 

@@ -172,22 +172,22 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub fn key(seed: u8) -> SigningKey {
+    pub(crate) fn key(seed: u8) -> SigningKey {
         SigningKey::from_slice(&[seed; 32]).unwrap()
     }
 
-    pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// A token with exactly these texts, signed.
-    pub fn token(header: &str, payload: &str, key: &SigningKey) -> String {
+    pub(crate) fn token(header: &str, payload: &str, key: &SigningKey) -> String {
         let signed = format!("{}.{}", encode(header), encode(payload));
         let signature: Signature = key.sign(signed.as_bytes());
         format!("{signed}.{}", encode(signature.to_bytes()))
     }
 
-    pub const HEADER: &str = r#"{"alg":"ES256","kid":"k1"}"#;
+    pub(crate) const HEADER: &str = r#"{"alg":"ES256","kid":"k1"}"#;
 
     fn decode_error(token: &str) -> JwsError {
         Jws::decode(token).unwrap_err()

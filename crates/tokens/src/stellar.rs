@@ -134,18 +134,18 @@ pub(crate) mod tests {
     use super::*;
 
     /// An account that signs in tests.
-    pub struct Wallet(SigningKey);
+    pub(crate) struct Wallet(SigningKey);
 
     impl Wallet {
-        pub fn new(seed: u8) -> Self {
+        pub(crate) fn new(seed: u8) -> Self {
             Self(SigningKey::from_bytes(&[seed; 32]))
         }
 
-        pub fn address(&self) -> Address {
+        pub(crate) fn address(&self) -> Address {
             Address(self.0.verifying_key().to_bytes())
         }
 
-        pub fn sign(&self, message: &str) -> String {
+        pub(crate) fn sign(&self, message: &str) -> String {
             STANDARD.encode(self.0.sign(&hash(message.as_bytes())).to_bytes())
         }
     }

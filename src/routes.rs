@@ -254,7 +254,8 @@ mod tests {
     fn pages_may_send_every_header_that_we_read() {
         let allowed: Vec<_> = ROUTER.request_headers.split(", ").map(str::to_ascii_lowercase).collect();
         // The browser itself or what stands before us writes these; every page may send `Accept`.
-        let not_by_pages = ["origin", "sec-fetch-site", "sec-fetch-mode", "accept", "cf-connecting-ip"];
+        let not_by_pages =
+            ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "accept", "cf-connecting-ip"];
         // Stand for: the closures' own argument, and what clouds bring.
         let names = ["name", "names.token_header", "account.header"];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -100,7 +100,7 @@ test("a hook on the server is told where it is imported, and what says that it i
   }
   for (const files of [
     { "app/page.tsx": "/* a */ 'use client'\nimport { useState } from 'react'" }, { "components/nobody-imports-it.tsx": HOOK }, { "pages/index.tsx": HOOK },
-    { "app/page.tsx": "import A from '@/components/a'; A()", "components/a.tsx": "'use client'\nimport B from './b'; B()", "components/b.tsx": HOOK },
+    { "app/page.tsx": "import A from '@/components/a'; A()", "components/a.tsx": "'use client'\nimport B from './b'; export default B", "components/b.tsx": HOOK },
     { "app/page.tsx": "import type { A } from '../components/a'", "components/a.tsx": HOOK },
     { "app/page.tsx": "import { Todo } from '../use-todos'; export const todos: Todo[] = []", "use-todos.tsx": `${HOOK}; export interface Todo {}` },
     { "app/page.tsx": "import { cache, type Component } from 'react'; import { redirect } from 'next/navigation'" },

@@ -272,5 +272,6 @@ fn app(route: &'static str, id: &'static str, summary: &'static str) -> Operatio
         .answers(Answer::new(200, "A file of the app.").file("*/*").with("ETag", "Of its content."))
         .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
         .answers(Answer::new(308, "It is in a folder, at the same path with a slash.").with("Location", "There."))
+        .answers(Answer::new(400, "The path is not well encoded.").file("text/plain"))
         .answers(Answer::new(404, "There is no such app, or no such file in it.").file("text/html"))
 }

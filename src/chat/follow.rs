@@ -93,8 +93,9 @@ impl Follower {
             }
             match self.look().await {
                 Ok(Some(next)) => progress = next,
-                // The rest is told by whatever the end finds.
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                // The next look may find the database again.
+                Err(_) => {}
             }
         }
         let words = self.end().await;
@@ -152,7 +153,9 @@ impl Follower {
                 (Message::default(), Err(error))
             }
         };
-        let mut words = Vec::new();
+        // What was saved since the last look.
+        let known = usize::try_from(self.known).unwrap_or(usize::MAX);
+        let mut words = self.text(&message.text.chars().skip(known).collect::<String>());
         if self.format == ChatFormat::Events && message.is_complete() {
             let stop = json!({ "stop_reason": "end_turn", "stop_sequence": null });
             words.extend([

@@ -33,8 +33,145 @@ pub(crate) fn rfc3339(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// What was asked for and is not there, or is somebody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Path,
+    Account,
+    App,
+    CloudCredentials,
+    DeadLetter,
+    Deck,
+    Deployment,
+    /// A deployment, a machine or a payment of the fleet.
+    Fleet,
+    Job,
+    Key,
+    Project,
+    Session,
+    Skill,
+    Version,
+}
+
+impl Resource {
+    const fn not_found(self) -> &'static str {
+        match self {
+            Self::Path => "There is nothing at this path",
+            Self::Account => "This account has been deleted",
+            Self::App => "App not found",
+            Self::CloudCredentials => {
+                "No credentials are stored for this target; there may be some for `cloudflare`, `vercel` and `koyeb`"
+            }
+            Self::DeadLetter => "Dead letter not found",
+            Self::Deck => "There is no deck at this address",
+            Self::Deployment => "Deployment not found",
+            Self::Fleet => "Not found",
+            Self::Job => "Job not found",
+            Self::Key => "API key not found",
+            Self::Project => "Project not found",
+            Self::Session => "Session not found",
+            Self::Skill => "Skill not found",
+            Self::Version => "Version not found",
+        }
+    }
+}
+
+/// Why an outside service did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpstreamKind {
+    /// It does not accept our credential, or the credential may not do this.
+    Unauthorized,
+    /// The account cannot pay.
+    Billing,
+    /// It does not take what was sent, and will not take it again.
+    Rejected,
+    /// The model declined to answer.
+    Declined,
+    RateLimited,
+    Overloaded,
+    /// It takes nothing for now, for a reason of its own.
+    Busy,
+    Timeout,
+    /// A job's step took longer than its policy allows.
+    StepTimeout,
+    Unreachable,
+    /// Its answer broke off.
+    Interrupted,
+    /// The model reached its limit of tokens before it had finished.
+    RanOut,
+    /// It answered something that is not its API.
+    Unreadable,
+    /// It failed.
+    Failed,
+    /// No source of skills answers, and nothing is cached.
+    NoSkills,
+    /// The keys of access tokens cannot be read.
+    NoSigningKeys,
+}
+
+impl UpstreamKind {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "upstream_auth",
+            Self::Billing => "upstream_billing",
+            Self::Rejected => "upstream_rejected",
+            Self::Declined => "upstream_refused",
+            Self::RateLimited => "upstream_rate_limited",
+            Self::Overloaded => "upstream_overloaded",
+            Self::Busy => "upstream_busy",
+            Self::Timeout => "upstream_timeout",
+            Self::StepTimeout => "step_timeout",
+            Self::Unreachable => "upstream_unreachable",
+            Self::Interrupted => "upstream_interrupted",
+            Self::RanOut => "upstream_ran_out",
+            Self::Unreadable => "upstream_unreadable",
+            Self::Failed => "upstream_error",
+            Self::NoSkills => "skills_unavailable",
+            Self::NoSigningKeys => "stack_auth_unavailable",
+        }
+    }
+
+    const fn status(self) -> u16 {
+        match self {
+            Self::RateLimited => 429,
+            Self::Overloaded | Self::Busy | Self::NoSigningKeys => 503,
+            Self::Timeout | Self::StepTimeout => 504,
+            _ => 502,
+        }
+    }
+
+    /// Whether it stays as it is until somebody changes something: a
+    /// credential, an account, what was sent.
+    pub(crate) const fn is_permanent(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Billing | Self::Rejected | Self::Declined)
+    }
+}
+
+/// What of our own cannot answer now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Database,
+    RateLimiter,
+    /// The key set of Stack Auth, which is kept beside us.
+    KeySet,
+}
+
+impl Service {
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::Database => {
+                "The database cannot answer now. A change was made as a whole or not at all: look, then try again"
+            }
+            Self::RateLimiter => {
+                "Requests cannot be counted now, and nothing was done; try again in a moment"
+            }
+            Self::KeySet => "The keys of access tokens cannot be read now; try again in a moment",
+        }
+    }
+}
+
 /// All that can go wrong. What a variant holds is told to the client, except
-/// in [`Error::Internal`], which only the log sees.
+/// in [`Error::Internal`] and [`Error::Unavailable`], which the log sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {
     /// The body is not JSON at all. 400
@@ -47,14 +184,18 @@ pub(crate) enum Error {
     Unauthorized(Cow<'static, str>),
     /// A credential that is wrong, or good no longer. 401
     InvalidToken(Cow<'static, str>),
+    /// The API key lacks the scope, or a key may not do this. 403
+    InsufficientScope(Cow<'static, str>),
     /// The caller is known and may not. 403
     Forbidden { code: &'static str, detail: Cow<'static, str> },
     /// No such thing, or somebody else's. 404
-    NotFound(&'static str),
+    NotFound(Resource),
     /// The path is known, its methods are these. 405
     MethodNotAllowed { allow: String },
     /// The present state does not allow it. 409
     Conflict { code: &'static str, detail: Cow<'static, str> },
+    /// Another request is doing the same now; it will be over in a moment. 409
+    InProgress { code: &'static str, detail: &'static str },
     /// `If-Match` names another version. 412
     PreconditionFailed,
     /// The body is longer than `limit` bytes. 413
@@ -67,10 +208,14 @@ pub(crate) enum Error {
     TooManyRequests(Box<Exceeded>),
     /// A variable that the route needs is missing or wrong. 503
     NotConfigured { variable: &'static str, detail: String },
-    /// The database cannot answer now. 503
-    Unavailable(String),
-    /// An outside service failed before its first byte; `status` is ours.
-    Upstream { status: u16, code: &'static str, detail: String, retry_after_s: Option<i64> },
+    /// A service of our own cannot answer now; the text is for the log. 503
+    Unavailable(Service, String),
+    /// An outside service failed before its first byte.
+    Upstream { kind: UpstreamKind, detail: String, retry_after_s: Option<i64> },
+    /// A guard refused a batch, and nothing of it was written
+    /// ([`crate::store::guard`]). Whoever sent the batch knows what that means;
+    /// 500 where nobody does.
+    GuardFailed,
     /// Ours to mend; the text is for the log. 500
     Internal(String),
 }
@@ -81,22 +226,52 @@ impl Error {
         Self::Invalid(vec![Violation { pointer: pointer.into(), detail: detail.into() }])
     }
 
+    /// An [`Error::Upstream`] that does not say when to try again.
+    pub(crate) fn upstream(kind: UpstreamKind, detail: impl Into<String>) -> Self {
+        Self::Upstream { kind, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// An [`Error::Unavailable`] of the database.
+    pub(crate) fn database(detail: impl Into<String>) -> Self {
+        Self::Unavailable(Service::Database, detail.into())
+    }
+
+    /// Whether the same attempt may end otherwise later, without anybody
+    /// changing anything.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Internal(_) | Self::Unavailable(..) | Self::InProgress { .. } => true,
+            Self::Upstream { kind, .. } => !kind.is_permanent(),
+            _ => false,
+        }
+    }
+
+    /// After how many seconds to try again, where that is known.
+    pub(crate) fn retry_after_s(&self) -> Option<i64> {
+        match self {
+            Self::TooManyRequests(exceeded) => Some(exceeded.reset_s),
+            Self::Unavailable(..) | Self::InProgress { .. } => Some(1),
+            Self::Upstream { retry_after_s, .. } => *retry_after_s,
+            _ => None,
+        }
+    }
+
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::Invalid(_) | Self::Refused { .. } => 400,
             Self::Unauthorized(_) | Self::InvalidToken(_) => 401,
-            Self::Forbidden { .. } => 403,
+            Self::Forbidden { .. } | Self::InsufficientScope(_) => 403,
             Self::NotFound(_) => 404,
             Self::MethodNotAllowed { .. } => 405,
-            Self::Conflict { .. } => 409,
+            Self::Conflict { .. } | Self::InProgress { .. } => 409,
             Self::PreconditionFailed => 412,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType { .. } => 415,
             Self::Unprocessable { .. } => 422,
             Self::TooManyRequests(_) => 429,
-            Self::Internal(_) => 500,
-            Self::NotConfigured { .. } | Self::Unavailable(_) => 503,
-            Self::Upstream { status, .. } => *status,
+            Self::Internal(_) | Self::GuardFailed => 500,
+            Self::NotConfigured { .. } | Self::Unavailable(..) => 503,
+            Self::Upstream { kind, .. } => kind.status(),
         }
     }
 
@@ -108,8 +283,10 @@ impl Error {
             Self::Refused { code, .. }
             | Self::Forbidden { code, .. }
             | Self::Conflict { code, .. }
-            | Self::Unprocessable { code, .. }
-            | Self::Upstream { code, .. } => code,
+            | Self::InProgress { code, .. }
+            | Self::Unprocessable { code, .. } => code,
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::Upstream { kind, .. } => kind.code(),
             Self::Unauthorized(_) | Self::InvalidToken(_) => "unauthorized",
             Self::TooManyRequests(exceeded) => exceeded.code,
             Self::NotFound(_) => "not_found",
@@ -118,8 +295,8 @@ impl Error {
             Self::TooLarge { .. } => "body_too_large",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::NotConfigured { .. } => "not_configured",
-            Self::Unavailable(_) => "unavailable",
-            Self::Internal(_) => "internal",
+            Self::Unavailable(..) => "unavailable",
+            Self::Internal(_) | Self::GuardFailed => "internal",
         }
     }
 
@@ -131,9 +308,11 @@ impl Error {
             | Self::NotConfigured { detail, .. }
             | Self::Upstream { detail, .. } => detail.clone(),
             Self::Invalid(violations) => sentence(violations),
-            Self::NotFound(detail) | Self::Unprocessable { detail, .. } => (*detail).to_owned(),
+            Self::NotFound(resource) => resource.not_found().to_owned(),
+            Self::Unprocessable { detail, .. } | Self::InProgress { detail, .. } => (*detail).to_owned(),
             Self::Unauthorized(detail)
             | Self::InvalidToken(detail)
+            | Self::InsufficientScope(detail)
             | Self::Conflict { detail, .. }
             | Self::Forbidden { detail, .. } => detail.clone().into_owned(),
             Self::TooManyRequests(exceeded) => {
@@ -145,11 +324,8 @@ impl Error {
             }
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
             Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
-            Self::Unavailable(_) => {
-                "The database cannot answer now. A change was made as a whole or not at all: look, then try again"
-                    .to_owned()
-            },
-            Self::Internal(_) => {
+            Self::Unavailable(service, _) => service.detail().to_owned(),
+            Self::Internal(_) | Self::GuardFailed => {
                 "Something went wrong on our side; quote the request id when you report it".to_owned()
             }
         }
@@ -158,7 +334,8 @@ impl Error {
     /// What only the log may see.
     pub(crate) fn internal_detail(&self) -> Option<&str> {
         match self {
-            Self::Internal(detail) | Self::Unavailable(detail) => Some(detail),
+            Self::Internal(detail) | Self::Unavailable(_, detail) => Some(detail),
+            Self::GuardFailed => Some("a guard refused a batch, and nobody expected it"),
             _ => None,
         }
     }
@@ -171,4 +348,32 @@ fn sentence(violations: &[Violation]) -> String {
         name => format!("{name}: {}", v.detail),
     });
     told.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_to_change_first_is_not_tried_again() {
+        use UpstreamKind::{Billing, Busy, Declined, Failed, Interrupted, Rejected, Timeout, Unauthorized};
+        for kind in [Unauthorized, Billing, Rejected, Declined] {
+            assert!(!Error::upstream(kind, "").is_retryable(), "{kind:?}");
+        }
+        for kind in [Busy, Failed, Interrupted, Timeout] {
+            assert!(Error::upstream(kind, "").is_retryable(), "{kind:?}");
+        }
+        assert!(Error::database("locked").is_retryable());
+        assert!(!Error::NotFound(Resource::Project).is_retryable());
+        assert!(!Error::invalid("/name", "is missing").is_retryable());
+    }
+
+    #[test]
+    fn only_a_failing_database_speaks_of_the_database() {
+        for service in [Service::RateLimiter, Service::KeySet] {
+            let error = Error::Unavailable(service, "secret words".to_owned());
+            assert!(!error.detail().contains("database") && !error.detail().contains("secret"), "{service:?}");
+            assert_eq!((error.status(), error.retry_after_s()), (503, Some(1)));
+        }
+    }
 }

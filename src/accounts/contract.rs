@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clouds::Cloud,
-    error::Error,
+    error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Operation, Room, Time},
 };
@@ -169,15 +169,14 @@ fn verify() -> Operation {
         .fails(Error::Unauthorized(
             "Wallet sign-in refused: the message has expired: ask for a new one".into(),
         ))
-        .fails(Error::Forbidden {
-            code: "insufficient_scope",
-            detail: "A wallet is linked by a user who is signed in, not by an API key".into(),
-        })
+        .fails(Error::InsufficientScope(
+            "A wallet is linked by a user who is signed in, not by an API key".into(),
+        ))
         .fails(Error::Conflict {
             code: "wallet_not_linked",
             detail: "This account has another wallet already".into(),
         })
-        .fails(Error::NotFound("This account has been deleted"))
+        .fails(Error::NotFound(Resource::Account))
 }
 
 fn logout() -> Operation {

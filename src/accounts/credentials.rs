@@ -6,14 +6,12 @@ use serde::Deserialize;
 
 use crate::{
     clouds::{Cloud, credentials, store},
-    error::{Error, Violation},
+    error::{Error, Resource, Violation},
     http::{Exchange, body},
     platform::{clock::now_ms, response::Response},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound(
-    "No credentials are stored for this target; there may be some for `cloudflare`, `vercel` and `koyeb`",
-);
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::store;
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, body, page},
     identity::{Scopes, token},
     platform::{clock::now_ms, response::Response},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("API key not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Key);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize, Validate)]
@@ -77,10 +77,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 }
 
 pub(super) fn too_much() -> Error {
-    Error::Forbidden {
-        code: "insufficient_scope",
-        detail: "A key can do no more than whoever makes it; ask for fewer scopes".into(),
-    }
+    Error::InsufficientScope("A key can do no more than whoever makes it; ask for fewer scopes".into())
 }
 
 /// `GET /auth/keys`

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::store;
 use crate::{
     audit,
-    error::{Error, rfc3339},
+    error::{Error, Resource, rfc3339},
     http::{Exchange, body, caller::Caller, page},
     identity::{Credential, store as users, token, wallet},
     platform::{clock::now_ms, random, response::Response},
@@ -131,7 +131,7 @@ pub(crate) async fn end_session(exchange: Exchange) -> Result<Response, Error> {
     if present.is_empty() { Err(SESSION_NOT_FOUND) } else { Ok(Response::empty(204)) }
 }
 
-pub(super) const SESSION_NOT_FOUND: Error = Error::NotFound("Session not found");
+pub(super) const SESSION_NOT_FOUND: Error = Error::NotFound(Resource::Session);
 
 /// `POST /auth/logout`: ends the session that asks for it.
 pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
@@ -164,10 +164,9 @@ fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
     match user.credential {
         Credential::LocalDeveloper => Ok(None),
         Credential::Session(_) | Credential::StackAuth => Ok(Some(&user.id)),
-        Credential::Key(_) => Err(Error::Forbidden {
-            code: "insufficient_scope",
-            detail: "A wallet is linked by a user who is signed in, not by an API key".into(),
-        }),
+        Credential::Key(_) => Err(Error::InsufficientScope(
+            "A wallet is linked by a user who is signed in, not by an API key".into(),
+        )),
     }
 }
 
@@ -175,7 +174,7 @@ fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
 /// has had until now comes along.
 async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str) -> Result<String, Error> {
     let [own, other] = database.batch([users::user(user), users::user_of_wallet(wallet)]).await?;
-    let own: users::User = own.first()?.ok_or(Error::NotFound("This account has been deleted"))?;
+    let own: users::User = own.first()?.ok_or(Error::NotFound(Resource::Account))?;
     if own.wallet.as_deref() == Some(wallet) {
         return Ok(own.id);
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     openapi::{Answer, Count, Id, Operation, Room, Time},
 };
 
@@ -141,7 +141,7 @@ fn redrive() -> Operation {
     )
     .path("id", "The letter.", LETTER)
     .answers(Answer::new(202, "The job is queued.").json(Redriven { job_id: JOB, state: "queued" }))
-    .fails(Error::NotFound("Dead letter not found"))
+    .fails(Error::NotFound(Resource::DeadLetter))
     .fails(conflict("redriven", "This letter has been redriven already"))
     .fails(conflict("not_redrivable", "This letter's job has not failed"))
 }

@@ -9,14 +9,14 @@ use super::{
     turn::{Base, Turn},
 };
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, caller},
     identity::{Scope, User},
     platform::clock::now_ms,
     store::Database,
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("Project not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
 /// The longest name of a project that a message begins, in characters.
 const NAME_CHARS: usize = 60;

@@ -18,7 +18,7 @@ use super::{
     turn::{Base, Turn},
 };
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     identity::quotas::Taken,
     platform::{
         clock::{now_ms, sleep},
@@ -37,7 +37,7 @@ use crate::{
 const SAVES: u32 = 20;
 
 /// The row of the answer is there no more.
-pub(super) const DELETED: Error = Error::NotFound("Project not found");
+pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 
 /// What a saved turn left.
 pub(super) struct Saved {
@@ -158,7 +158,7 @@ async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Databas
             Ok(None) => {
                 base = Base::of(&database.query(projects::code(&turn.project_id, &turn.user)).await?)?
             }
-            Err(Error::Unavailable(_)) if tries < SAVES => sleep(50 << tries.min(5)).await,
+            Err(Error::Unavailable(..)) if tries < SAVES => sleep(50 << tries.min(5)).await,
             Err(error) => return Err(error),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{NOT_FOUND, NewMessage};
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time},
     store::projects::contract::Project,
@@ -80,8 +80,8 @@ pub(crate) fn room() -> Room {
 }
 
 /// A failure of Claude's before the first byte of its answer.
-fn upstream(status: u16, code: &'static str, detail: &str, retry_after_s: Option<i64>) -> Error {
-    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s }
+fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Error {
+    Error::Upstream { kind, detail: detail.to_owned(), retry_after_s }
 }
 
 fn stream() -> Operation {
@@ -118,14 +118,14 @@ fn stream() -> Operation {
             code: "conversation_too_long",
             detail: "The project is too large to send to Claude".to_owned(),
         })
-        .fails(upstream(429, "upstream_rate_limited", "Claude's rate limit is reached; try again after the time in Retry-After", Some(10)))
-        .fails(upstream(502, "upstream_unreachable", "Claude cannot be reached; try again in a moment", None))
-        .fails(upstream(502, "upstream_error", "Claude failed; try again in a moment", Some(5)))
-        .fails(upstream(502, "upstream_rejected", "Claude refused the request (invalid_request_error)", None))
-        .fails(upstream(502, "upstream_auth", "Claude refused our key: check CLAUDE_API_KEY", None))
-        .fails(upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None))
-        .fails(upstream(503, "upstream_overloaded", "Claude is overloaded; try again in a moment", Some(5)))
-        .fails(upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None))
+        .fails(upstream(UpstreamKind::RateLimited, "Claude's rate limit is reached; try again after the time in Retry-After", Some(10)))
+        .fails(upstream(UpstreamKind::Unreachable, "Claude cannot be reached; try again in a moment", None))
+        .fails(upstream(UpstreamKind::Failed, "Claude failed; try again in a moment", Some(5)))
+        .fails(upstream(UpstreamKind::Rejected, "Claude refused the request (invalid_request_error)", None))
+        .fails(upstream(UpstreamKind::Unauthorized, "Claude refused our key: check CLAUDE_API_KEY", None))
+        .fails(upstream(UpstreamKind::Billing, "The account of CLAUDE_API_KEY cannot pay for this", None))
+        .fails(upstream(UpstreamKind::Overloaded, "Claude is overloaded; try again in a moment", Some(5)))
+        .fails(upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", None))
 }
 
 fn history() -> Operation {

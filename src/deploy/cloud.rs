@@ -91,7 +91,7 @@ pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Erro
 fn is_undecided(polled: &Result<Report, Error>) -> bool {
     match polled {
         Ok(report) => matches!(report.state, State::Going { .. }),
-        Err(error) => jobs::may_help(error),
+        Err(error) => error.is_retryable(),
     }
 }
 
@@ -115,10 +115,8 @@ fn settled(job: &Job, report: Result<Report, Error>) -> Result<Outcome, Error> {
 /// Why it cannot be done, where trying again would not help.
 pub(super) fn refusal(error: &Error) -> Option<String> {
     match error {
-        Error::Upstream {
-            code: "upstream_auth" | "upstream_billing" | "upstream_rejected", detail, ..
-        }
-        | Error::Refused { detail, .. } => Some(detail.clone()),
+        Error::Upstream { kind, detail, .. } if kind.is_permanent() => Some(detail.clone()),
+        Error::Refused { detail, .. } => Some(detail.clone()),
         _ => None,
     }
 }

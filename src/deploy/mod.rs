@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     clouds::{Cloud, credentials},
-    error::Error,
+    error::{Error, Resource},
     http::{
         Exchange, body,
         progress::{self, Subject},
@@ -40,8 +40,8 @@ use crate::{
     upstream::vercel,
 };
 
-const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
-const NOT_FOUND: Error = Error::NotFound("Deployment not found");
+const PROJECT_NOT_FOUND: Error = Error::NotFound(Resource::Project);
+const NOT_FOUND: Error = Error::NotFound(Resource::Deployment);
 
 /// What `target` may be in a request.
 #[cfg(test)]

@@ -7,13 +7,13 @@ pub(crate) mod contract;
 mod store;
 
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, page},
     platform::{clock::now_ms, response::Response},
     store::projects,
 };
 
-const NOT_FOUND: Error = Error::NotFound("App not found");
+const NOT_FOUND: Error = Error::NotFound(Resource::App);
 const CACHE: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400";
 /// The longest search text, in characters.
 const LONGEST_SEARCH: usize = 200;

@@ -9,14 +9,14 @@ use super::{
     store,
 };
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, body, page},
     identity::{self, Credential, Scope, User},
     platform::{clock::now_ms, response::Response},
     store::{Rows, page::MAX_LIMIT, sealing},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 const MOST_VARS: usize = 100;
 const MOST_ENV_BYTES: usize = 64 * 1024;
 

@@ -13,7 +13,7 @@ use super::{
     window::{AHEAD_MS, LATE_MS, Window},
 };
 use crate::{
-    error::{Error, rfc3339},
+    error::{Error, Resource, rfc3339},
     http::{Exchange, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},
     settings::binding,
@@ -60,7 +60,7 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
     let tailscale_ip = fields.optional(&["tailscaleIp", "tailscale_ip"], tailscale_ip).flatten();
     proof.check_signature(wallet.as_deref(), &stamp, &bytes)?;
     fields.finish()?;
-    let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound("No beat")) };
+    let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound(Resource::Fleet)) };
     proof.check_wallet(&wallet)?;
 
     let now = now_ms();

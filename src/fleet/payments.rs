@@ -10,12 +10,12 @@ use super::{
     window::SETTLED_MS,
 };
 use crate::{
-    error::{Error, rfc3339},
+    error::{Error, Resource, rfc3339},
     http::{Exchange, body, page},
     platform::{clock::now_ms, response::Response},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 
 /// `POST /payments`
 pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {

@@ -9,13 +9,13 @@ use serde_json::{Map, Value, json};
 use super::{owner, store, window};
 use crate::{
     audit,
-    error::{Error, rfc3339},
+    error::{Error, Resource, rfc3339},
     http::{Exchange, body, caller::Caller, page},
     identity::{self, Credential, token, wallet},
     platform::{clock::now_ms, response::Response},
 };
 
-pub(super) const NOT_FOUND: Error = Error::NotFound("Not found");
+pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -92,10 +92,9 @@ pub(super) fn unproved() -> Error {
 }
 
 pub(super) fn by_a_key() -> Error {
-    Error::Forbidden {
-        code: "insufficient_scope",
-        detail: "A machine is registered by its wallet's signature, or by a user who is signed in".into(),
-    }
+    Error::InsufficientScope(
+        "A machine is registered by its wallet's signature, or by a user who is signed in".into(),
+    )
 }
 
 pub(super) fn no_wallet() -> Error {

@@ -9,7 +9,7 @@ use super::{
     identity::Identity, not_failed, proof::unknown_challenge, running_limit,
 };
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     identity::quotas::{self, Quota},
     openapi::{Answer, Count, Id, Operation, Room, Time, Url},
     upstream::concordium::presentation,
@@ -231,7 +231,7 @@ pub(crate) fn room() -> Room {
                 .about("Five slides as one page, for whoever was given the link.")
                 .path("token", "As in the startup's `deck_url`.", TOKEN)
                 .answers(Answer::new(200, "The deck.").file("text/html"))
-                .fails(Error::NotFound("There is no deck at this address")),
+                .fails(Error::NotFound(Resource::Deck)),
         ],
     }
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{proof::Proof, steps::Step, store, work::Work};
 use crate::{
-    error::{Error, rfc3339},
-    jobs::{self, Outcome},
+    error::{Error, UpstreamKind, rfc3339},
+    jobs::Outcome,
     platform::{clock::now_ms, random},
     settings::{Registrar, Settings},
     store::Statement,
@@ -136,7 +136,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 /// Whether what failed is tried once more. Where somebody has to change
 /// something first, the engine would fail the job.
 fn is_worth_another(work: &Work, error: &Error) -> bool {
-    work.job.attempts < ATTEMPTS && jobs::may_help(error)
+    work.job.attempts < ATTEMPTS && error.is_retryable()
 }
 
 /// Attempts that come to no end, for each call of them is just in time, are
@@ -145,12 +145,7 @@ fn require_attempt(work: &Work) -> Result<(), Error> {
     if work.job.attempts <= ATTEMPTS {
         return Ok(());
     }
-    Err(Error::Upstream {
-        status: 504,
-        code: "upstream_timeout",
-        detail: "Concordium takes too long".to_owned(),
-        retry_after_s: None,
-    })
+    Err(Error::upstream(UpstreamKind::Timeout, "Concordium takes too long"))
 }
 
 /// Has a proof checked. What is not proved is said; a verifier that cannot

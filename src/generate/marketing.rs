@@ -15,8 +15,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    error::Error,
-    jobs::{self, Outcome},
+    error::{Error, UpstreamKind},
+    jobs::Outcome,
     platform::random,
     store::Statement,
     upstream::{
@@ -138,17 +138,12 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
     question.max_tokens = Some(8_000);
     let answer = match work.ask(&question, async |_| ()).await {
         Ok(answer) => answer,
-        Err(error) if jobs::may_help(&error) => return Err(error),
+        Err(error) if error.is_retryable() => return Err(error),
         Err(_) => return Ok((plain(), without())),
     };
     match (answer.stop, launch::parse(&answer.text)) {
         (Stop::Finished, Ok(launch)) => Ok((launch, Vec::new())),
-        _ => Err(Error::Upstream {
-            status: 502,
-            code: "upstream_unreadable",
-            detail: "Claude's launch kit could not be read".to_owned(),
-            retry_after_s: None,
-        }),
+        _ => Err(Error::upstream(UpstreamKind::Unreadable, "Claude's launch kit could not be read")),
     }
 }
 

@@ -35,7 +35,7 @@ use serde_json::{Map, Value, json};
 
 use self::{proof::Proof, store::States};
 use crate::{
-    error::{Error, Exceeded},
+    error::{Error, Exceeded, Resource},
     http::{
         Exchange, body, conditional, page,
         progress::{self, Subject},
@@ -50,8 +50,8 @@ use crate::{
     store::{Database, Rows},
 };
 
-const JOB_NOT_FOUND: Error = Error::NotFound("Job not found");
-const PROJECT_NOT_FOUND: Error = Error::NotFound("Project not found");
+const JOB_NOT_FOUND: Error = Error::NotFound(Resource::Job);
+const PROJECT_NOT_FOUND: Error = Error::NotFound(Resource::Project);
 const EMPTY_PROMPT: &str = "Prompt cannot be empty";
 
 #[derive(Debug, Deserialize, Validate)]
@@ -108,7 +108,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
     batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &exchange.trace_id, now));
     if let Err(error) = database.batch_all(batch).await {
-        if let Some(proof) = proof.filter(|_| jobs::store::refused(&error)) {
+        if let Some(proof) = proof.filter(|_| error == Error::GuardFailed) {
             // Another request may have used its challenge meanwhile.
             proof.require_unused(user, &database).await?;
         }
@@ -143,7 +143,7 @@ const SOON_S: i64 = 30;
 
 /// A batch that its first guard refused.
 fn too_many(error: Error, limit: u32) -> Error {
-    if !jobs::store::refused(&error) {
+    if error != Error::GuardFailed {
         return error;
     }
     running_limit(limit, now_ms())
@@ -267,9 +267,7 @@ async fn refused(
 ) -> Result<Option<String>, Error> {
     match batch {
         Ok(_) => Ok(None),
-        Err(error) if jobs::store::refused(&error) => {
-            owned(exchange, database).await.map(|now| Some(now.status))
-        }
+        Err(Error::GuardFailed) => owned(exchange, database).await.map(|now| Some(now.status)),
         Err(error) => Err(error),
     }
 }
@@ -306,7 +304,7 @@ const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 /// `GET /decks/:token`: for whoever was given the link.
 pub(crate) async fn pitch_deck(exchange: Exchange) -> Result<Response, Error> {
     let deck = exchange.database()?.query_json(store::deck(exchange.param("token"))).await?;
-    let deck = deck.ok_or(Error::NotFound("There is no deck at this address"))?;
+    let deck = deck.ok_or(Error::NotFound(Resource::Deck))?;
     Ok(Response::bytes(Kind::App, 200, "text/html; charset=utf-8", deck.into_bytes())
         .with("content-security-policy", DECK_POLICY)
         .with("cache-control", "private, max-age=300"))

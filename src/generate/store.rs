@@ -7,8 +7,7 @@ use serde::Deserialize;
 use super::competitors::Competitor;
 use crate::{
     error::Error,
-    jobs::store::guard,
-    store::{Statement, page, page::Page, projects::is_somebody, sql},
+    store::{Statement, guard, page, page::Page, projects::is_somebody, sql},
 };
 
 /// Which states a client knows. Those of the original know no `cancelled` and

@@ -156,10 +156,7 @@ fn not_the_operator() -> Error {
 
 /// What a key without a scope that it needs is told.
 pub(crate) fn lacks(scope: Scope) -> Error {
-    Error::Forbidden {
-        code: "insufficient_scope",
-        detail: format!("This API key lacks the scope `{scope}`").into(),
-    }
+    Error::InsufficientScope(format!("This API key lacks the scope `{scope}`").into())
 }
 
 fn no_operator() -> Error {

@@ -9,7 +9,7 @@
 //! that does not tell whether anything was made, and for an answer that is not
 //! kept, a stream or one with a secret.
 
-use std::{borrow::Cow, future::Future};
+use std::future::Future;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -41,9 +41,9 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long a request waits for another one with its key, look by look.
 const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];
 
-pub(crate) const IN_USE: Error = Error::Conflict {
+pub(crate) const IN_USE: Error = Error::InProgress {
     code: "idempotency_key_in_use",
-    detail: Cow::Borrowed("A request with this Idempotency-Key is being worked on; try again in a moment"),
+    detail: "A request with this Idempotency-Key is being worked on; try again in a moment",
 };
 
 pub(crate) const REUSED: Error = Error::Unprocessable {

@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use worker::Env;
 
 use crate::{
-    error::{Error, Exceeded},
+    error::{Error, Exceeded, Service},
     http::{
         caller::{self, Caller},
         route::Route,
@@ -95,7 +95,7 @@ async fn count(env: &Env, key: String) -> Result<(), Error> {
         variable: binding::RATE_LIMITER,
         detail: format!("The binding {} is missing from wrangler.toml", binding::RATE_LIMITER),
     };
-    let silent = |e: worker::Error| Error::Unavailable(format!("rate limiter: {e}"));
+    let silent = |e: worker::Error| Error::Unavailable(Service::RateLimiter, e.to_string());
     let limiter = env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?;
     let outcome = limiter.limit(key).await.map_err(silent)?;
     if outcome.success { Ok(()) } else { Err(exceeded(now_ms())) }

@@ -188,7 +188,7 @@ async fn handle(
     limits::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
         // Whether we live does not depend on who asks.
-        Err(Error::Unavailable(_)) if route.pattern == "/health" => Caller::Anonymous,
+        Err(Error::Unavailable(..)) if route.pattern == "/health" => Caller::Anonymous,
         identified => identified?,
     };
     record.auth_ms = now_ms() - record.started;

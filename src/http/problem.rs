@@ -95,28 +95,25 @@ impl Error {
     }
 
     fn with_headers(&self, response: Response) -> Response {
-        match self {
+        let response = match self {
             Self::Unauthorized(_) => response.with("www-authenticate", "Bearer"),
             // RFC 6750, 3.1.
             Self::InvalidToken(_) => response.with("www-authenticate", "Bearer error=\"invalid_token\""),
-            Self::Forbidden { code: "insufficient_scope", .. } => {
+            Self::InsufficientScope(_) => {
                 response.with("www-authenticate", "Bearer error=\"insufficient_scope\"")
             }
             Self::TooManyRequests(exceeded) => {
                 let Exceeded { policy, limit, window_s, reset_s, .. } = exceeded.as_ref();
                 response
-                    .with("retry-after", reset_s.to_string())
                     .with("ratelimit-policy", format!("\"{policy}\";q={limit};w={window_s}"))
                     .with("ratelimit", format!("\"{policy}\";r=0;t={reset_s}"))
             }
-            // Another request with the same key is at it.
-            Self::Conflict { code: "idempotency_key_in_use", .. } => response.with("retry-after", "1"),
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
-            Self::Upstream { retry_after_s: Some(seconds), .. } => {
-                response.with("retry-after", seconds.to_string())
-            }
-            Self::Unavailable(_) => response.with("retry-after", "1"),
             _ => response,
+        };
+        match self.retry_after_s() {
+            Some(seconds) => response.with("retry-after", seconds.to_string()),
+            None => response,
         }
     }
 

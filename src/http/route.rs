@@ -7,7 +7,7 @@ use futures::Future;
 
 use super::{Exchange, caller::Access, problem::Family};
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     jobs,
     platform::{request::Incoming, response::Response},
     settings::Settings,
@@ -99,7 +99,7 @@ impl Router {
                 vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
             return row(self.app_origin.iter(), method).map(|route| Found { route, params, jobs: self.jobs });
         }
-        let found = self.at(request.path()).ok_or(Error::NotFound("There is nothing at this path"))?;
+        let found = self.at(request.path()).ok_or(Error::NotFound(Resource::Path))?;
         let route = row(found.value.iter().copied(), method)?;
         let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
         Ok(Found { route, params, jobs: self.jobs })

@@ -14,7 +14,7 @@ use worker::Env;
 
 use super::{scopes::Scopes, store};
 use crate::{
-    error::Error,
+    error::{Error, Service, UpstreamKind},
     platform::{
         background::Background,
         clock::{now_ms, sleep},
@@ -240,7 +240,7 @@ const STACK_AUTH_TIMEOUT_MS: u64 = 5_000;
 const LOOK_EVERY_MS: u64 = 20;
 
 async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
-    let unread = |reason: &dyn fmt::Debug| Error::Unavailable(format!("Stack Auth's key set: {reason:?}"));
+    let unread = |reason: &dyn fmt::Debug| Error::Unavailable(Service::KeySet, format!("{reason:?}"));
     let answer =
         fetch::send(Outgoing::get(url.to_owned()), timeout_ms).await.map_err(|error| unread(&error))?;
     if answer.status() != 200 {
@@ -252,8 +252,7 @@ async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
 
 pub(crate) fn unavailable() -> Error {
     Error::Upstream {
-        status: 503,
-        code: "stack_auth_unavailable",
+        kind: UpstreamKind::NoSigningKeys,
         detail: "Stack Auth's keys cannot be read now; try again in a moment".to_owned(),
         retry_after_s: Some(5),
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Job, Kinds, Workshop, kind_of, outbox, outbox::Notice, store};
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     platform::{clock::now_ms, random},
     redact,
     store::Statement,
@@ -46,7 +46,7 @@ struct Letter {
 pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Result<String, Error> {
     let conflict = |code, detail: &'static str| Error::Conflict { code, detail: detail.into() };
     let letter = workshop.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
-    let letter = letter.ok_or(Error::NotFound("Dead letter not found"))?;
+    let letter = letter.ok_or(Error::NotFound(Resource::DeadLetter))?;
     if letter.redriven {
         return Err(conflict("redriven", "This letter has been redriven already"));
     }
@@ -61,7 +61,7 @@ pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Resu
     ];
     batch.extend(writes);
     workshop.database.batch_all(batch).await.map_err(|error| match error {
-        error if store::refused(&error) => conflict("not_redrivable", "This letter's job has not failed"),
+        Error::GuardFailed => conflict("not_redrivable", "This letter's job has not failed"),
         error => error,
     })?;
     outbox::nudge(&workshop.env, &workshop.database, &job.id).await?;

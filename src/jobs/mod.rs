@@ -78,7 +78,6 @@ impl Workshop {
 type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
 
 pub(crate) use lease::Policy;
-pub(crate) use work::may_help;
 
 /// A kind of job, as its room describes it to the engine.
 #[derive(Debug)]

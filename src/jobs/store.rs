@@ -1,10 +1,7 @@
 //! SQL of the engine.
 
 use super::{Job, lease};
-use crate::{
-    error::Error,
-    store::{Statement, Value, page, projects::rfc3339, sql},
-};
+use crate::store::{Statement, Value, guard, page, projects::rfc3339, sql};
 
 /// A job as Rust reads it.
 macro_rules! job_json {
@@ -12,29 +9,6 @@ macro_rules! job_json {
         "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'step', step, \
          'attempts', attempts, 'leaseOwner', lease_owner, 'traceId', trace_id)"
     };
-}
-
-/// A statement that fails, and so undoes the batch that it is in, unless the
-/// query has a row. SQLite's one way to fail on purpose outside of a trigger is
-/// a function that refuses its argument; this one quotes it in its message.
-macro_rules! guard {
-    ($query:literal $(, $value:expr)* $(,)?) => {
-        $crate::store::sql!(
-            concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")")
-            $(, $value)*
-        )
-    };
-}
-pub(crate) use guard;
-
-/// Whether a batch failed for its guard.
-pub(crate) fn refused(error: &Error) -> bool {
-    matches!(error, Error::Internal(detail) if detail.contains("refused by a guard"))
-}
-
-/// What [`refused`] knows again.
-pub(super) fn refusal() -> Error {
-    Error::Internal("refused by a guard".to_owned())
 }
 
 /// The statements that create a job; they go into the batch that creates its

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Job, Kind, Kinds, Outcome, Policy, Workshop, dead_letters, kind_of, lease, outbox, store};
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::{
         clock::{now_ms, sleep},
         log, random,
@@ -35,14 +35,14 @@ pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) ->
     };
     let settled = match advanced {
         Ok(()) => Ok(None),
-        Err(error) if job.attempts < policy.attempts && may_help(&error) => {
+        Err(error) if job.attempts < policy.attempts && error.is_retryable() => {
             try_later(workshop, policy, job, &error).await.map(Some)
         }
         Err(error) => give_up(workshop, kinds, job, &reason(&error)).await.map(|()| None),
     };
     match settled {
         // Somebody else has the job, or it has ended: theirs is the result.
-        Err(error) if store::refused(&error) => Ok(None),
+        Err(Error::GuardFailed) => Ok(None),
         settled => settled,
     }
 }
@@ -101,44 +101,18 @@ async fn renew(workshop: &Workshop, job: &Job, longest_ms: u64) -> Error {
     for _ in 0..longest_ms / lease::RENEW_MS {
         sleep(lease::RENEW_MS).await;
         match workshop.database.query(store::renew(job, now_ms())).await {
-            Ok(renewed) if renewed.is_empty() => return store::refusal(),
+            Ok(renewed) if renewed.is_empty() => return Error::GuardFailed,
             Ok(_) => {}
             // The next renewal comes before the lease has run out.
             Err(error) => log::failure("jobs.renew", &error),
         }
     }
-    Error::Upstream {
-        status: 504,
-        code: "step_timeout",
-        detail: format!("This step took longer than {} s", longest_ms / 1000),
-        retry_after_s: None,
-    }
-}
-
-/// Whether trying again may end otherwise: not where somebody has to change
-/// something first.
-pub(crate) fn may_help(error: &Error) -> bool {
-    !matches!(
-        error,
-        Error::Refused { .. }
-            | Error::Invalid(_)
-            | Error::NotConfigured { .. }
-            | Error::NotFound(_)
-            | Error::Unprocessable { .. }
-            | Error::TooManyRequests(_)
-            | Error::Upstream {
-                code: "upstream_auth" | "upstream_billing" | "upstream_rejected" | "upstream_refused",
-                ..
-            }
-    )
+    Error::upstream(UpstreamKind::StepTimeout, format!("This step took longer than {} s", longest_ms / 1000))
 }
 
 /// The pause before the next attempt: what the other side asks for, if that is longer.
 fn pause_ms(policy: Policy, job: &Job, error: &Error) -> i64 {
-    let asked = match error {
-        Error::Upstream { retry_after_s: Some(seconds), .. } => seconds.saturating_mul(1000),
-        _ => 0,
-    };
+    let asked = error.retry_after_s().unwrap_or(0).saturating_mul(1000);
     policy.pause_ms(job.attempts).max(asked.min(lease::LONGEST_PAUSE_MS))
 }
 
@@ -169,7 +143,7 @@ async fn try_later(workshop: &Workshop, policy: Policy, job: &Job, error: &Error
 }
 
 /// Writes a step's result and the job's new state together, or neither when
-/// the lease has been lost ([`store::refused`]).
+/// the lease has been lost ([`Error::GuardFailed`]).
 async fn commit(
     workshop: &Workshop,
     job: &Job,
@@ -186,7 +160,7 @@ async fn commit(
 fn reason(error: &Error) -> String {
     match error {
         // Their details speak of a request.
-        Error::Internal(_) | Error::Unavailable(_) => "Something went wrong on our side".to_owned(),
+        Error::Internal(_) | Error::Unavailable(..) => "Something went wrong on our side".to_owned(),
         error => redact::text(&error.detail()),
     }
 }

@@ -24,7 +24,7 @@ fn everywhere() -> Vec<Error> {
             variable: "DATABASE_AUTH_TOKEN",
             detail: "The database does not accept DATABASE_AUTH_TOKEN".to_owned(),
         },
-        Error::Unavailable(String::new()),
+        Error::database(""),
         identity::unavailable(),
     ]
 }

@@ -11,14 +11,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{
     clouds::{self, store::App, take_down},
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, body, conditional, page},
-    jobs,
     platform::{clock::now_ms, response::Response},
     store::{Rows, page::Page, projects},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Project not found");
+const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -203,7 +202,7 @@ async fn delete_with_apps(
             plan.send(&exchange.env, &exchange.background);
             Ok(Response::empty(204))
         }
-        Err(error) if jobs::store::refused(&error) => Err(Error::PreconditionFailed),
+        Err(Error::GuardFailed) => Err(Error::PreconditionFailed),
         Err(error) => Err(error),
     }
 }
@@ -240,7 +239,7 @@ pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
         .await?;
     match (present.is_empty(), rolled_back.is_empty()) {
         (true, _) => Err(NOT_FOUND),
-        (false, true) => Err(Error::NotFound("Version not found")),
+        (false, true) => Err(Error::NotFound(Resource::Version)),
         (false, false) => shown(200, rolled_back),
     }
 }

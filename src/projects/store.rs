@@ -1,13 +1,10 @@
 //! SQL of the projects room.
 
-use crate::{
-    jobs::store::guard,
-    store::{
-        Statement, page,
-        page::Page,
-        projects::{insert_project, project_json, rfc3339},
-        sql,
-    },
+use crate::store::{
+    Statement, guard, page,
+    page::Page,
+    projects::{insert_project, project_json, rfc3339},
+    sql,
 };
 
 /// `revision\n{project}`: the ETag beside the project, which is passed on as

@@ -25,7 +25,7 @@ use self::{
     store::Search,
 };
 use crate::{
-    error::Error,
+    error::{Error, Resource},
     http::{Exchange, page},
     platform::{log, response::Response},
     settings::Settings,
@@ -33,7 +33,7 @@ use crate::{
     upstream::{aitmpl, skillsmp},
 };
 
-const NOT_FOUND: Error = Error::NotFound("Skill not found");
+const NOT_FOUND: Error = Error::NotFound(Resource::Skill);
 const LONGEST_QUERY: usize = 200;
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 20;

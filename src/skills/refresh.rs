@@ -11,7 +11,7 @@ use super::{
     store,
 };
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     http::Exchange,
     platform::{
         clock::{now_ms, sleep},
@@ -68,8 +68,7 @@ pub(super) async fn read(
 /// Nothing is kept and no source answers.
 pub(super) fn unavailable(retry_after_s: i64) -> Error {
     Error::Upstream {
-        status: 502,
-        code: "skills_unavailable",
+        kind: UpstreamKind::NoSkills,
         detail: "No source of skills answers now; try again later".to_owned(),
         retry_after_s: Some(retry_after_s),
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use worker::{D1Database, D1PreparedStatement, D1Result, D1Type, Env};
 
-use super::{Rows, Statement, Value};
+use super::{Rows, Statement, Value, statement::GUARD};
 use crate::{error::Error, settings::binding};
 
 /// Parts of the messages of failures that pass by themselves
@@ -69,9 +69,12 @@ fn failed(error: &worker::Error) -> Error {
         worker::Error::D1(error) => error.cause(),
         other => other.to_string(),
     };
+    if message.contains(GUARD) {
+        return Error::GuardFailed;
+    }
     let message = format!("D1: {message}");
     if TRANSIENT.iter().any(|part| message.contains(part)) {
-        return Error::Unavailable(message);
+        return Error::database(message);
     }
     Error::Internal(message)
 }

@@ -16,7 +16,7 @@ mod turns;
 mod turso;
 
 pub(crate) use page::page;
-pub(crate) use statement::{Rows, Statement, Value, sql};
+pub(crate) use statement::{Rows, Statement, Value, guard, sql};
 
 use std::rc::Rc;
 
@@ -62,6 +62,10 @@ impl Database {
 
     /// Runs all statements in one transaction and one round trip, or none of
     /// them. Answers with the rows of each.
+    ///
+    /// # Errors
+    /// As [`Self::query`], and [`Error::GuardFailed`] when a [`guard`] among
+    /// them has no row.
     pub(crate) async fn batch<const N: usize>(&self, statements: [Statement; N]) -> Result<[Rows; N], Error> {
         let rows = self.batch_all(statements.into()).await?;
         rows.try_into().map_err(|_| Error::Internal("the database left out a statement's rows".to_owned()))

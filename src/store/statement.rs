@@ -58,6 +58,23 @@ macro_rules! sql {
 }
 pub(crate) use sql;
 
+/// What SQLite says of a batch that a [`guard`] has refused has this in it.
+pub(super) const GUARD: &str = "refused by a guard";
+
+/// A statement that fails, and so undoes the batch that it is in, unless the
+/// query has a row: [`Error::GuardFailed`]. SQLite's one way to fail on purpose
+/// outside of a trigger is a function that refuses its argument; this one
+/// quotes it in its message, which has to be the text of `GUARD`.
+macro_rules! guard {
+    ($query:literal $(, $value:expr)* $(,)?) => {
+        $crate::store::sql!(
+            concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")")
+            $(, $value)*
+        )
+    };
+}
+pub(crate) use guard;
+
 /// The rows of one statement, each its JSON text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows(pub(crate) Vec<String>);

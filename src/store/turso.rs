@@ -4,7 +4,7 @@
 use hatch_hrana::{self as hrana, Reply, Script};
 
 use super::{
-    statement::{Rows, Statement, Value},
+    statement::{GUARD, Rows, Statement, Value},
     turns::Turn,
 };
 use crate::{
@@ -44,7 +44,7 @@ async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     loop {
         match send(server, script).await? {
             Reply::Rows(rows) => return Ok(rows.into_iter().map(Rows).collect()),
-            Reply::Busy(message) if now_ms() >= deadline => return Err(Error::Unavailable(message)),
+            Reply::Busy(message) if now_ms() >= deadline => return Err(Error::database(message)),
             Reply::Busy(_) => sleep(pause_ms).await,
         }
         pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
@@ -82,19 +82,20 @@ fn refused(failure: hrana::Failure) -> Error {
             variable: "DATABASE_URL",
             detail: format!("There is no libSQL database at DATABASE_URL: it answers with {what}"),
         },
-        hrana::Failure::Unavailable(detail) => Error::Unavailable(detail),
+        hrana::Failure::Unavailable(detail) => Error::database(detail),
+        hrana::Failure::Internal(detail) if detail.contains(GUARD) => Error::GuardFailed,
         hrana::Failure::Internal(detail) => Error::Internal(detail),
     }
 }
 
 fn too_many() -> Error {
-    Error::Unavailable("Turso: too many writes wait for their turn".to_owned())
+    Error::database("Turso: too many writes wait for their turn".to_owned())
 }
 
 fn lost(failure: Failure, timeout_ms: u64) -> Error {
     match failure {
-        Failure::Timeout => Error::Unavailable(format!("Turso: no answer within {timeout_ms} ms")),
-        Failure::Network(message) => Error::Unavailable(format!("Turso: {message}")),
+        Failure::Timeout => Error::database(format!("Turso: no answer within {timeout_ms} ms")),
+        Failure::Network(message) => Error::database(format!("Turso: {message}")),
         Failure::TooLong => Error::Internal(format!("Turso: an answer is longer than {LONGEST} bytes")),
     }
 }

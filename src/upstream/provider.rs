@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::{
         clock::now_ms,
         fetch::{self, Failure, Outgoing},
@@ -55,14 +55,15 @@ impl Provider<'_> {
     fn unreached(&self, failure: &Failure) -> Error {
         let name = self.name;
         match failure {
-            Failure::Timeout => passing(504, "upstream_timeout", format!("{name} did not answer in time")),
-            Failure::Network(_) => passing(
-                502,
-                "upstream_unreachable",
+            Failure::Timeout => {
+                Error::upstream(UpstreamKind::Timeout, format!("{name} did not answer in time"))
+            }
+            Failure::Network(_) => Error::upstream(
+                UpstreamKind::Unreachable,
                 format!("{name} cannot be reached, or broke off its answer"),
             ),
             Failure::TooLong => {
-                passing(502, "upstream_invalid", format!("{name} answered more than we read"))
+                Error::upstream(UpstreamKind::Unreadable, format!("{name} answered more than we read"))
             }
         }
     }
@@ -77,7 +78,10 @@ impl Provider<'_> {
     }
 
     pub(super) fn senseless(&self) -> Error {
-        passing(502, "upstream_invalid", format!("{} answered something that is not its API's", self.name))
+        Error::upstream(
+            UpstreamKind::Unreadable,
+            format!("{} answered something that is not its API's", self.name),
+        )
     }
 
     /// What to make of a status that the caller has no use for. `words` is the
@@ -85,7 +89,7 @@ impl Provider<'_> {
     pub(super) fn refusal(&self, answer: &Answer, words: Option<&str>) -> Error {
         let (name, status) = (self.name, answer.status);
         let retry_after_s = answer.advice.after_s();
-        let passes = |detail| Error::Upstream { status: 503, code: "upstream_busy", detail, retry_after_s };
+        let passes = |detail| Error::Upstream { kind: UpstreamKind::Busy, detail, retry_after_s };
         match status {
             429 => passes(format!("{name} takes no more requests for now")),
             408 | 500.. => passes(format!("{name} has a problem of its own ({status})")),
@@ -114,21 +118,17 @@ pub(super) fn segment(id: &str) -> String {
 
 /// What passes by itself.
 pub(super) fn busy(detail: impl Into<String>) -> Error {
-    passing(503, "upstream_busy", detail.into())
-}
-
-fn passing(status: u16, code: &'static str, detail: String) -> Error {
-    Error::Upstream { status, code, detail, retry_after_s: None }
+    Error::upstream(UpstreamKind::Busy, detail)
 }
 
 /// A failure that stays until somebody acts; `detail` says who and how.
 pub(super) fn rejected(detail: impl Into<String>) -> Error {
-    Error::Upstream { status: 502, code: "upstream_rejected", detail: detail.into(), retry_after_s: None }
+    Error::upstream(UpstreamKind::Rejected, detail)
 }
 
 /// A credential that is wrong, or may not do this.
 pub(super) fn unauthorized(detail: impl Into<String>) -> Error {
-    Error::Upstream { status: 502, code: "upstream_auth", detail: detail.into(), retry_after_s: None }
+    Error::upstream(UpstreamKind::Unauthorized, detail)
 }
 
 impl Answer {

@@ -7,7 +7,7 @@ use super::report::{Line, Order, Report, State};
 use crate::{
     clouds::{Credentials, Source},
     deploy::site::{File, media_type},
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::fetch::{self, Outgoing},
     upstream::cloudflare::{Api, Asset, Upload},
 };
@@ -130,15 +130,13 @@ fn is_ours(tags: &[String], order: &Order<'_>) -> bool {
 }
 
 fn taken(name: &str) -> Error {
-    Error::Upstream {
-        status: 502,
-        code: "upstream_rejected",
-        detail: format!(
+    Error::upstream(
+        UpstreamKind::Rejected,
+        format!(
             "The account has a Worker {name} that is not of this project, and it is left as it is: rename or delete \
              it, and deploy again"
         ),
-        retry_after_s: None,
-    }
+    )
 }
 
 fn url(order: &Order<'_>, subdomain: Option<&str>) -> Option<String> {

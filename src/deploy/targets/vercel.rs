@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::report::{Line, Order, Report, State, kept, pause_ms, read_kept};
 use crate::{
     deploy::site::File,
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::clock::now_ms,
     upstream::vercel::{self, New, Vercel},
 };
@@ -87,12 +87,7 @@ pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
 
 /// Another go finds fewer of them.
 fn unfinished() -> Error {
-    Error::Upstream {
-        status: 503,
-        code: "upstream_busy",
-        detail: "Vercel has more deployments of this app than one go deletes".to_owned(),
-        retry_after_s: None,
-    }
+    Error::upstream(UpstreamKind::Busy, "Vercel has more deployments of this app than one go deletes")
 }
 
 async fn delete(vercel: &Vercel<'_>, ids: &[String]) -> Result<(), Error> {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{models, open};
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::{
         clock::now_ms,
         pump::{Deadlines, End},
@@ -117,16 +117,16 @@ impl Completion {
     /// [`Error::Upstream`] when Claude refused or ran out, and when the text
     /// is not what the schema says.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let failed = |code, detail: &str| Err(upstream(502, code, detail));
+        let failed = |kind, detail: &str| Err(Error::upstream(kind, detail));
         match self.stop {
             Stop::Refused => {
-                return failed("upstream_refused", "Claude would not answer this; say it otherwise");
+                return failed(UpstreamKind::Declined, "Claude would not answer this; say it otherwise");
             }
-            Stop::RanOut => return failed("upstream_ran_out", "Claude's answer became too long"),
+            Stop::RanOut => return failed(UpstreamKind::RanOut, "Claude's answer became too long"),
             Stop::Finished => {}
         }
         serde_json::from_str(&self.text).or_else(|_| {
-            failed("upstream_unreadable", "Claude's answer was not in the form that was asked for")
+            failed(UpstreamKind::Unreadable, "Claude's answer was not in the form that was asked for")
         })
     }
 }
@@ -191,7 +191,7 @@ pub(crate) async fn complete_telling(
         go_on(&mut request, &content);
     }
     Err(Failed {
-        error: upstream(502, "upstream_interrupted", "Claude paused again and again without an answer"),
+        error: Error::upstream(UpstreamKind::Interrupted, "Claude paused again and again without an answer"),
         cost_micro_usd: answer.cost_micro_usd,
     })
 }
@@ -256,21 +256,17 @@ fn go_on(request: &mut Value, content: &[Value]) {
 fn interrupted(message: &Message, end: End) -> Error {
     match (message.error, end) {
         (Some("overloaded_error"), _) => {
-            upstream(503, "upstream_overloaded", "Claude became overloaded and broke off")
+            Error::upstream(UpstreamKind::Overloaded, "Claude became overloaded and broke off")
         }
-        (Some(_), _) => upstream(502, "upstream_error", "Claude broke off with an error"),
-        (None, End::Stalled) => upstream(504, "upstream_timeout", "Claude fell silent"),
+        (Some(_), _) => Error::upstream(UpstreamKind::Failed, "Claude broke off with an error"),
+        (None, End::Stalled) => Error::upstream(UpstreamKind::Timeout, "Claude fell silent"),
         (None, End::Abandoned | End::TooLong) => {
-            upstream(504, "upstream_timeout", "Claude's answer would not end")
+            Error::upstream(UpstreamKind::Timeout, "Claude's answer would not end")
         }
         (None, End::Closed | End::Cut) => {
-            upstream(502, "upstream_interrupted", "Claude's answer was cut off")
+            Error::upstream(UpstreamKind::Interrupted, "Claude's answer was cut off")
         }
     }
-}
-
-fn upstream(status: u16, code: &'static str, detail: &str) -> Error {
-    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s: None }
 }
 
 #[cfg(test)]

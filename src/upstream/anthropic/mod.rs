@@ -12,7 +12,7 @@ use hatch_wire::anthropic::{
 use serde_json::{Value, json};
 
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
@@ -159,20 +159,18 @@ impl Refusal {
 
     /// What the client is told: our own words, never the upstream's.
     fn into_error(self) -> Error {
-        let upstream = |status, code, detail: &str, retry_after_s| Error::Upstream {
-            status,
-            code,
+        let upstream = |kind, detail: &str, retry_after_s| Error::Upstream {
+            kind,
             detail: detail.to_owned(),
             retry_after_s,
         };
         let Self::Api { status, kind, advice } = self else {
             return match self {
                 Self::Timeout => {
-                    upstream(504, "upstream_timeout", "Claude did not answer in time; try again", None)
+                    upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", None)
                 }
                 _ => upstream(
-                    502,
-                    "upstream_unreachable",
+                    UpstreamKind::Unreachable,
                     "Claude cannot be reached; try again in a moment",
                     None,
                 ),
@@ -180,10 +178,10 @@ impl Refusal {
         };
         let retry_after = advice.after_s();
         match status {
-            401 | 403 => upstream(502, "upstream_auth", "Claude refused our key: check CLAUDE_API_KEY", None),
-            402 => {
-                upstream(502, "upstream_billing", "The account of CLAUDE_API_KEY cannot pay for this", None)
+            401 | 403 => {
+                upstream(UpstreamKind::Unauthorized, "Claude refused our key: check CLAUDE_API_KEY", None)
             }
+            402 => upstream(UpstreamKind::Billing, "The account of CLAUDE_API_KEY cannot pay for this", None),
             404 if kind == "not_found_error" => Error::Refused {
                 code: "unknown_model",
                 detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
@@ -193,25 +191,20 @@ impl Refusal {
                 detail: "The project is too large to send to Claude".to_owned(),
             },
             429 => upstream(
-                429,
-                "upstream_rate_limited",
+                UpstreamKind::RateLimited,
                 "Claude's rate limit is reached; try again after the time in Retry-After",
                 retry_after.or(Some(10)),
             ),
             529 | 503 => upstream(
-                503,
-                "upstream_overloaded",
+                UpstreamKind::Overloaded,
                 "Claude is overloaded; try again in a moment",
                 retry_after.or(Some(5)),
             ),
-            504 => upstream(504, "upstream_timeout", "Claude did not answer in time; try again", retry_after),
-            400..500 => Error::Upstream {
-                status: 502,
-                code: "upstream_rejected",
-                detail: format!("Claude refused the request ({kind})"),
-                retry_after_s: None,
-            },
-            _ => upstream(502, "upstream_error", "Claude failed; try again in a moment", retry_after),
+            504 => upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", retry_after),
+            400..500 => {
+                Error::upstream(UpstreamKind::Rejected, format!("Claude refused the request ({kind})"))
+            }
+            _ => upstream(UpstreamKind::Failed, "Claude failed; try again in a moment", retry_after),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::{error::Error, redact, upstream::retry::Advice};
+use crate::{
+    error::{Error, UpstreamKind},
+    redact,
+    upstream::retry::Advice,
+};
 
 /// The longest of Cloudflare's messages that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 300;
@@ -112,9 +116,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         let told = refusal.messages();
         let retry_after_s = refusal.advice.after_s();
-        let (code, detail, retry_after_s) = match refusal.kind() {
+        let (kind, detail, retry_after_s) = match refusal.kind() {
             Kind::Credentials => (
-                "upstream_auth",
+                UpstreamKind::Unauthorized,
                 format!(
                     "Cloudflare refused the API token: it must be for this account and have the permission \
                      Workers Scripts: Edit ({told})"
@@ -122,23 +126,23 @@ impl From<Refusal> for Error {
                 None,
             ),
             Kind::Account => (
-                "upstream_rejected",
+                UpstreamKind::Rejected,
                 format!("Cloudflare does not know this account: check the account id ({told})"),
                 None,
             ),
             Kind::NoSubdomain => (
-                "upstream_rejected",
+                UpstreamKind::Rejected,
                 "This Cloudflare account has no workers.dev subdomain yet: open Workers & Pages in its dashboard \
                  once, and deploy again"
                     .to_owned(),
                 None,
             ),
             Kind::Rejected if refusal.has_code(&[10_027]) => {
-                ("upstream_rejected", format!("The app is too large for Cloudflare ({told})"), None)
+                (UpstreamKind::Rejected, format!("The app is too large for Cloudflare ({told})"), None)
             }
-            Kind::Rejected => ("upstream_rejected", format!("Cloudflare refused the app: {told}"), None),
+            Kind::Rejected => (UpstreamKind::Rejected, format!("Cloudflare refused the app: {told}"), None),
             Kind::Firewall => (
-                "upstream_error",
+                UpstreamKind::Failed,
                 format!(
                     "The firewall in front of Cloudflare's API refused us (ray {})",
                     redact::text(refusal.ray.as_deref().unwrap_or_default())
@@ -146,16 +150,16 @@ impl From<Refusal> for Error {
                 retry_after_s,
             ),
             Kind::RateLimit => (
-                "upstream_rate_limited",
+                UpstreamKind::RateLimited,
                 "Cloudflare's limit of API requests is reached".to_owned(),
                 retry_after_s,
             ),
             Kind::Passing if refusal.status.is_none() => {
-                ("upstream_unreachable", "Cloudflare's API does not answer".to_owned(), None)
+                (UpstreamKind::Unreachable, "Cloudflare's API does not answer".to_owned(), None)
             }
-            Kind::Passing => ("upstream_error", format!("Cloudflare's API failed ({told})"), retry_after_s),
+            Kind::Passing => (UpstreamKind::Failed, format!("Cloudflare's API failed ({told})"), retry_after_s),
         };
-        Self::Upstream { status: 502, code, detail, retry_after_s }
+        Self::Upstream { kind, detail, retry_after_s }
     }
 }
 
@@ -168,9 +172,9 @@ mod tests {
         Refusal { status: Some(status), advice: Advice::default(), errors, ray: None }
     }
 
-    fn told(status: u16, code: i64, message: &str) -> (&'static str, String) {
+    fn told(status: u16, code: i64, message: &str) -> (UpstreamKind, String) {
         match Error::from(refusal(status, code, message)) {
-            Error::Upstream { code, detail, .. } => (code, detail),
+            Error::Upstream { kind, detail, .. } => (kind, detail),
             other => panic!("{other:?}"),
         }
     }
@@ -188,7 +192,7 @@ mod tests {
         ] {
             assert!(!refusal(status, code, "SyntaxError").may_pass(), "{status} {code}");
             let (kind, detail) = told(status, code, "SyntaxError");
-            assert!(matches!(kind, "upstream_auth" | "upstream_rejected"), "{status} {code}: {kind}");
+            assert!(kind.is_permanent(), "{status} {code}: {kind:?}");
             assert!(detail.contains(word), "{detail}");
         }
     }
@@ -199,7 +203,7 @@ mod tests {
             [(429, 10_429), (500, 10_013), (400, 10_002), (503, 0), (524, 0), (408, 0), (409, 0)]
         {
             assert!(refusal(status, code, "").may_pass(), "{status} {code}");
-            assert!(!matches!(told(status, code, "").0, "upstream_auth" | "upstream_rejected"));
+            assert!(!told(status, code, "").0.is_permanent());
         }
         let unanswered = Refusal { status: None, ..Refusal::unexpected() };
         assert!(unanswered.may_pass());

@@ -16,7 +16,7 @@ use worker::Method;
 use self::presentation::{Mismatch, Proved};
 use super::retry::Advice;
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     platform::{
         clock::now_ms,
         fetch::{self, Outgoing},
@@ -192,7 +192,7 @@ impl Told {
 
 async fn call(request: Outgoing, settings: &Settings) -> Result<Answer, Error> {
     let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
-    let unreached = |_| upstream(502, "upstream_unreachable", "Concordium cannot be reached", None);
+    let unreached = |_| upstream(UpstreamKind::Unreachable, "Concordium cannot be reached", None);
     let answer = fetch::send(request, deadline_ms).await.map_err(unreached)?;
     let (status, advice) = (answer.status(), Advice::read(|name| answer.header(name), now_ms()));
     let body = answer.text(LONGEST_ANSWER, deadline_ms).await.map_err(unreached)?;
@@ -210,22 +210,23 @@ impl Answer {
 
     fn failure(&self) -> Error {
         let detail = format!("Concordium answered {}", self.status);
-        upstream(if self.status == 429 { 429 } else { 502 }, "upstream_error", &detail, self.retry_after_s)
+        let kind = if self.status == 429 { UpstreamKind::RateLimited } else { UpstreamKind::Failed };
+        upstream(kind, &detail, self.retry_after_s)
     }
 }
 
 fn refused() -> Error {
     let detail = "Concordium does not take the transaction; check that CONCORDIUM_SIGNING_KEY is the key of \
          CONCORDIUM_SENDER, and that this account has CCD";
-    upstream(502, "upstream_error", detail, None)
+    upstream(UpstreamKind::Failed, detail, None)
 }
 
 fn unreadable() -> Error {
-    upstream(502, "upstream_unreadable", "Concordium answered something that is not its API", None)
+    upstream(UpstreamKind::Unreadable, "Concordium answered something that is not its API", None)
 }
 
-fn upstream(status: u16, code: &'static str, detail: &str, retry_after_s: Option<i64>) -> Error {
-    Error::Upstream { status, code, detail: detail.to_owned(), retry_after_s }
+fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Error {
+    Error::Upstream { kind, detail: detail.to_owned(), retry_after_s }
 }
 
 #[cfg(test)]

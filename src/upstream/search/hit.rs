@@ -3,7 +3,7 @@
 use hatch_wire::anthropic::Usage;
 
 use crate::{
-    error::Error,
+    error::{Error, UpstreamKind},
     upstream::{download, web::text},
 };
 
@@ -44,24 +44,19 @@ impl Hit {
 /// address with the key in it, so neither is passed on.
 pub(super) fn refused(name: &str, variable: &str, refusal: &download::Refusal) -> Error {
     let after_s = refusal.retry_after_ms.map(|ms| ms.saturating_add(999) / 1000);
-    let (status, code, detail) = match refusal.status {
-        None => (502, "upstream_unreachable", format!("{name} cannot be reached")),
-        Some(429) => (429, "upstream_rate_limited", format!("{name} takes no more searches for now")),
+    let (kind, detail) = match refusal.status {
+        None => (UpstreamKind::Unreachable, format!("{name} cannot be reached")),
+        Some(429) => (UpstreamKind::RateLimited, format!("{name} takes no more searches for now")),
         Some(status @ 400..500) => {
-            (502, "upstream_auth", format!("{name} refused the search ({status}): check {variable}"))
+            (UpstreamKind::Unauthorized, format!("{name} refused the search ({status}): check {variable}"))
         }
-        Some(status) => (502, "upstream_error", format!("{name} failed ({status})")),
+        Some(status) => (UpstreamKind::Failed, format!("{name} failed ({status})")),
     };
-    Error::Upstream { status, code, detail, retry_after_s: after_s }
+    Error::Upstream { kind, detail, retry_after_s: after_s }
 }
 
 pub(super) fn unreadable(name: &str) -> Error {
-    Error::Upstream {
-        status: 502,
-        code: "upstream_unreadable",
-        detail: format!("{name} answered something that is not its API"),
-        retry_after_s: None,
-    }
+    Error::upstream(UpstreamKind::Unreadable, format!("{name} answered something that is not its API"))
 }
 
 #[cfg(test)]
@@ -79,6 +74,9 @@ mod tests {
         assert_eq!(told(refusal(Some(403), "")), "Google refused the search (403): check GOOGLE_API_KEY");
         assert_eq!(told(refusal(None, "https://x/?key=AIzaSecret")), "Google cannot be reached");
         let limited = refused("Brave", "BRAVE_API_KEY", &refusal(Some(429), ""));
-        assert!(matches!(limited, Error::Upstream { status: 429, retry_after_s: Some(2), .. }));
+        assert!(matches!(
+            limited,
+            Error::Upstream { kind: UpstreamKind::RateLimited, retry_after_s: Some(2), .. }
+        ));
     }
 }

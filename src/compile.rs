@@ -13,7 +13,7 @@ use worker::Env;
 use crate::{
     error::Error,
     platform::fetch,
-    settings::{Settings, binding},
+    settings::{FromVars, Settings, Vars, binding},
 };
 
 /// Folders that tools put finished sites into, and that are left out of URLs.
@@ -97,10 +97,21 @@ impl BuildFailed {
 ///
 /// # Errors
 /// [`Error::Internal`] when the compiler cannot be reached; what is wrong
+/// Where hosted apps have the packages from that they import.
+struct Cdn {
+    base_url: String,
+}
+
+impl FromVars for Cdn {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self { base_url: vars.base_url("ESM_CDN_URL", "https://esm.sh")? })
+    }
+}
+
 /// with the code is the inner error.
 pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
     let settings = Settings::of(env)?;
-    let task = Task::Compile { files: code.iter().collect(), cdn: &settings.esm_cdn_url };
+    let task = Task::Compile { files: code.iter().collect(), cdn: &Cdn::of(&settings)?.base_url };
     Ok(match ask(&task, env).await? {
         Answer::Plain => plain(code),
         Answer::Site { files, .. } if is_too_large(&files) => {

@@ -372,7 +372,10 @@ mod tests {
     fn only_a_failing_database_speaks_of_the_database() {
         for service in [Service::RateLimiter, Service::KeySet] {
             let error = Error::Unavailable(service, "secret words".to_owned());
-            assert!(!error.detail().contains("database") && !error.detail().contains("secret"), "{service:?}");
+            assert!(
+                !error.detail().contains("database") && !error.detail().contains("secret"),
+                "{service:?}"
+            );
             assert_eq!((error.status(), error.retry_after_s()), (503, Some(1)));
         }
     }

@@ -257,7 +257,7 @@ mod tests {
         let not_by_pages =
             ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "accept", "cf-connecting-ip"];
         // Stand for: the closures' own argument, and what clouds bring.
-        let names = ["name", "names.token_header", "account.header"];
+        let names = ["name", "cloud.token_header", "account.header"];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         // These read the headers of answers.
         let is_ours = |path: &PathBuf| {

@@ -11,7 +11,7 @@ use super::{
     sign_in::{self, NewChallenge, Signed},
 };
 use crate::{
-    clouds::Cloud,
+    clouds::{CLOUDFLARE, Cloud},
     error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Operation, Room, Time},
@@ -312,7 +312,7 @@ struct StoredCredentials {
 impl StoredCredentials {
     fn example() -> Self {
         Self {
-            target: Cloud::Cloudflare,
+            target: CLOUDFLARE,
             account: Some("0123456789abcdef0123456789abcdef"),
             hint: "…wXyZ",
             created_at: NOON,
@@ -330,9 +330,7 @@ fn list_credentials() -> Operation {
 }
 
 fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(route, id, summary)
-        .path("target", "Where they are for.", Cloud::Cloudflare)
-        .fails(NO_CREDENTIALS)
+    Operation::new(route, id, summary).path("target", "Where they are for.", CLOUDFLARE).fails(NO_CREDENTIALS)
 }
 
 fn show_credentials() -> Operation {

@@ -46,20 +46,24 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 pub(crate) async fn keep(exchange: Exchange) -> Result<Response, Error> {
     let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
     let new: NewCredentials = body::json(&exchange).await?;
-    let (field, account, foreign) = match cloud {
-        Cloud::Cloudflare => ("/accountId", new.account_id, new.team.map(|_| "/team")),
-        Cloud::Vercel => ("/team", new.team, new.account_id.map(|_| "/accountId")),
-        Cloud::Koyeb => ("", None, new.account_id.map(|_| "/accountId").or(new.team.map(|_| "/team"))),
-    };
-    if let Some(pointer) = foreign {
-        return Err(Error::invalid(pointer, format!("is not known to {}", cloud.title())));
+    let wanted = cloud.account.as_ref().map(|account| account.field);
+    let mut account = None;
+    for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
+        match given {
+            Some(_) if wanted != Some(field) => {
+                return Err(Error::invalid(field, format!("is not known to {}", cloud.title)));
+            }
+            Some(given) => account = Some(given),
+            None => {}
+        }
     }
+    let field = wanted.unwrap_or_default();
     let credentials = credentials::checked(cloud, new.token, account, ("/token", field));
     let credentials = credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))?;
     let sealed = credentials::seal(cloud, user, &credentials, &exchange.settings)?;
     let (account, hint) = (credentials.account.as_deref(), credentials.hint());
     let kept = store::keep(user, cloud, &sealed, account, &hint, now_ms());
-    let audit = exchange.audit("credentials.keep", cloud.name());
+    let audit = exchange.audit("credentials.keep", cloud.name);
     let [kept, _] = exchange.database()?.batch([kept, audit]).await?;
     Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
 }
@@ -67,7 +71,7 @@ pub(crate) async fn keep(exchange: Exchange) -> Result<Response, Error> {
 /// `DELETE /auth/credentials/:target`
 pub(crate) async fn forget(exchange: Exchange) -> Result<Response, Error> {
     let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
-    let audit = exchange.audit_change("credentials.forget", cloud.name());
+    let audit = exchange.audit_change("credentials.forget", cloud.name);
     let [kept, _, _] =
         exchange.database()?.batch([store::kept(user, cloud), store::forget(user, cloud), audit]).await?;
     if kept.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::store;
+use crate::identity::DailyLimits;
+use crate::settings::FromVars as _;
 use crate::{
     clouds::{self, take_down},
     error::Error,
@@ -38,7 +40,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         "isStaff": user.is_staff,
         "credential": credential,
         "scopes": user.scopes,
-        "limits": quotas::standing(&user.id, &exchange.settings.daily_limits, &database).await?,
+        "limits": quotas::standing(&user.id, DailyLimits::of(&exchange.settings)?, &database).await?,
     });
     Ok(Response::json(200, me.to_string()))
 }

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::store;
+use crate::identity::WalletChains;
+use crate::settings::FromVars as _;
 use crate::{
     audit,
     error::{Error, Resource, rfc3339},
@@ -57,7 +59,7 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
     let new: NewChallenge = body::json(&exchange).await?;
     let address: Address =
         new.address.parse().map_err(|error| Error::invalid("/address", format!("{error}")))?;
-    let chain_id = chain_id(address, new.chain_id, &exchange.settings.wallet_chain_ids)?;
+    let chain_id = chain_id(address, new.chain_id, &WalletChains::of(&exchange.settings)?.0)?;
     let mut random = [0; 16];
     random::fill(&mut random)?;
     let (nonce, now_ms) = (siwe::nonce(&random), now_ms());

@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::{
     prompt::HistoryMessage,
+    settings::Chat,
     store,
     turn::{Base, Turn},
 };
+use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource},
     http::{Exchange, caller},
@@ -53,7 +55,7 @@ pub(super) async fn begin(
     let asked = store::Asked {
         message,
         has_key: exchange.has_idempotency_key(),
-        history_bytes: exchange.settings.chat_history_bytes(),
+        history_bytes: Chat::of(&exchange.settings)?.history_bytes(),
     };
     let [made, project, history, question, _] =
         database.batch(store::begin(turn, name, &asked, now_ms())).await?;

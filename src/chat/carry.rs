@@ -14,7 +14,9 @@ use hatch_wire::{
 use serde_json::json;
 
 use super::{
-    pieces, store,
+    pieces,
+    settings::ChatFormat,
+    store,
     turn::{Base, Turn},
 };
 use crate::{
@@ -27,7 +29,6 @@ use crate::{
         stream::Writer,
     },
     redact,
-    settings::ChatFormat,
     store::{Database, Statement, projects},
     upstream::anthropic::models,
 };

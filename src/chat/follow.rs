@@ -8,7 +8,9 @@ use hatch_wire::{
 use serde_json::{Value, json};
 
 use super::{
-    carry, pieces, store,
+    carry, pieces,
+    settings::ChatFormat,
+    store,
     turn::{Base, Turn},
 };
 use crate::{
@@ -21,7 +23,6 @@ use crate::{
         response::Response,
         stream::{self, Gone, Writer},
     },
-    settings::ChatFormat,
     store::Database,
 };
 

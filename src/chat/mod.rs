@@ -13,6 +13,7 @@ mod model;
 mod pieces;
 mod prompt;
 mod sandbox;
+mod settings;
 mod store;
 mod turn;
 
@@ -23,8 +24,10 @@ use worker::Env;
 use self::{
     begin::{Begun, NOT_FOUND, Opening},
     model::Model,
+    settings::{Chat, ChatFormat},
     turn::Turn,
 };
+use crate::identity::DailyLimits;
 use crate::{
     error::Error,
     http::{Exchange, body, page},
@@ -36,7 +39,7 @@ use crate::{
         response::Response,
         stream::{self, Body, Writer},
     },
-    settings::ChatFormat,
+    settings::FromVars as _,
     store::{Database, projects},
 };
 
@@ -87,7 +90,7 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
     {
         return Ok(answer);
     }
-    let limits = &exchange.settings.daily_limits;
+    let limits = DailyLimits::of(&exchange.settings)?;
     turn.counted = match quotas::take(Quota::Chat, 1, &turn.user, limits, &database).await {
         Ok(counted) => counted,
         // A message that is sent again is not counted again.
@@ -155,7 +158,7 @@ fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
             ChatFormat::parse(&name).ok_or_else(|| Error::invalid("format", "must be `events` or `text`"))
         }
         None if exchange.request.header("anthropic-version").is_some() => Ok(ChatFormat::Events),
-        None => Ok(exchange.settings.chat_format),
+        None => Ok(Chat::of(&exchange.settings)?.format),
     }
 }
 

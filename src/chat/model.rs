@@ -1,6 +1,9 @@
 //! Who answers.
 
 use super::{prompt::Ask, sandbox};
+use crate::identity::DailyLimits;
+use crate::settings::FromVars as _;
+use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     http::Exchange,
@@ -29,10 +32,11 @@ pub(super) struct Choice {
 /// that nobody here knows is answered by the default one, for front ends offer
 /// other vendors' models too.
 pub(super) fn choose(wanted: Option<&str>, settings: &Settings) -> Result<Choice, Error> {
-    let default = settings.claude.model.as_str();
+    let claude = Claude::of(settings)?;
+    let default = claude.model.as_str();
     let known =
         wanted.map(|name| if name == default { Some(default) } else { anthropic::models::resolve(name) });
-    let model = match (&settings.claude.key, settings.is_development()) {
+    let model = match (&claude.key, settings.is_development()) {
         (Some(_), _) => Model::Claude(known.flatten().unwrap_or(default).to_owned()),
         (None, true) => Model::Sandbox,
         (None, false) => {
@@ -67,11 +71,12 @@ impl Model {
         settings: &Settings,
         database: &Database,
     ) -> Result<Option<Taken>, Error> {
-        let (Self::Claude(name), Some(_)) = (self, settings.daily_limits.budget_micro_usd) else {
+        let limits = DailyLimits::of(settings)?;
+        let (Self::Claude(name), Some(_)) = (self, limits.budget_micro_usd) else {
             return Ok(None);
         };
         let most = anthropic::models::most_micro_usd(name, ask.bytes());
-        quotas::take(Quota::Budget, most, user, &settings.daily_limits, database).await
+        quotas::take(Quota::Budget, most, user, limits, database).await
     }
 
     /// The answer, whose first bytes have come.

@@ -2,16 +2,15 @@
 
 use schemars::json_schema;
 
-use super::Cloud;
+use super::CLOUDS;
 use crate::{error::Error, openapi::Operation};
 
 /// An operation that takes a cloud's credentials in headers.
 pub(crate) fn with_credentials(operation: Operation) -> Operation {
-    let operation = Cloud::ALL.into_iter().fold(operation, |operation, cloud| {
-        let names = cloud.names();
+    let operation = CLOUDS.iter().fold(operation, |operation, cloud| {
         let text = || json_schema!({ "type": "string", "maxLength": 500 });
-        let operation = operation.header(names.token_header, "For this request alone.", text());
-        match names.account {
+        let operation = operation.header(cloud.token_header, "For this request alone.", text());
+        match &cloud.account {
             Some(account) => operation.header(account.header, "Which account of the token's.", text()),
             None => operation,
         }

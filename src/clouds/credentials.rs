@@ -5,17 +5,22 @@
 //! another user's stays closed.
 
 use super::{
-    Cloud, account,
-    right::{Credentials, Right, Source, TOKEN_PLACE},
+    Cloud,
+    description::OwnAccount,
+    resolved::{Credentials, ResolvedCredentials, Source},
     store,
     store::App,
 };
+use sha2::{Digest as _, Sha256};
+
 use crate::{
     error::{Error, Violation},
     settings::Settings,
-    store::{Database, sealing},
+    store::{Database, sealing, sealing_key},
 };
 
+/// What the place of a token begins with that names no account.
+const TOKEN_PLACE: &str = "token-";
 const LONGEST_TOKEN: usize = 500;
 
 /// What stands in the place of a token, from headers, a body or the settings.
@@ -33,26 +38,17 @@ pub(crate) fn checked(
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
         wrong(token_name, "must be the token alone: 1 to 500 visible characters");
     }
-    match (&account, cloud) {
-        (Some(account), Cloud::Cloudflare) if !is_account_id(account) => {
-            wrong(account_name, "must be an account id: 32 hexadecimal digits");
+    match (&account, &cloud.account) {
+        (Some(account), Some(named)) if !(named.is_good)(account) => {
+            wrong(account_name, &format!("must be {}", named.expected));
         }
-        (Some(team), Cloud::Vercel) if !is_team(team) => {
-            wrong(account_name, "must be a team's id or slug");
+        (None, Some(named)) if named.is_required => wrong(account_name, "is needed beside the token"),
+        (Some(_), None) => {
+            wrong(account_name, &format!("is not known here: a token of {} says all", cloud.title));
         }
-        (None, Cloud::Cloudflare) => wrong(account_name, "is needed beside the token"),
-        (Some(_), Cloud::Koyeb) => wrong(account_name, "is not known here: a token of Koyeb says all"),
         _ => {}
     }
     if violations.is_empty() { Ok(Credentials { token, account }) } else { Err(violations) }
-}
-
-fn is_account_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
-}
-
-fn is_team(text: &str) -> bool {
-    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 /// The credentials in a request's headers.
@@ -63,30 +59,24 @@ pub(crate) fn of_headers(
     cloud: Cloud,
     header: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Credentials>, Error> {
-    let names = cloud.names();
-    let account_header = names.account.as_ref().map_or("", |account| account.header);
-    let account = names.account.as_ref().and_then(|account| header(account.header));
-    match (header(names.token_header), account) {
+    let account_header = cloud.account.as_ref().map_or("", |account| account.header);
+    let account = cloud.account.as_ref().and_then(|account| header(account.header));
+    match (header(cloud.token_header), account) {
         (None, None) => Ok(None),
         (None, Some(_)) => {
-            Err(Error::invalid(names.token_header, format!("is needed beside {account_header}")))
+            Err(Error::invalid(cloud.token_header, format!("is needed beside {account_header}")))
         }
         (Some(token), account) => {
-            let named = (names.token_header, account_header);
+            let named = (cloud.token_header, account_header);
             checked(cloud, token, account, named).map(Some).map_err(Error::Invalid)
         }
     }
 }
 
 /// The Worker's own.
-fn own(cloud: Cloud, settings: &Settings) -> Option<Credentials> {
-    let clouds = &settings.clouds;
-    let (token, account) = match cloud {
-        Cloud::Cloudflare => (&clouds.cloudflare.token, clouds.cloudflare.account_id.clone()),
-        Cloud::Vercel => (&clouds.vercel.token, clouds.vercel.team.clone()),
-        Cloud::Koyeb => (&clouds.koyeb.token, None),
-    };
-    checked(cloud, token.clone()?, account, ("", "")).ok()
+fn own(cloud: Cloud, settings: &Settings) -> Result<Option<Credentials>, Error> {
+    let OwnAccount { token, account } = (cloud.own)(settings)?;
+    Ok(token.and_then(|token| checked(cloud, token, account, ("", "")).ok()))
 }
 
 /// By what right a request of `user` may do something at a cloud.
@@ -99,15 +89,15 @@ pub(crate) async fn find(
     header: impl Fn(&str) -> Option<String>,
     settings: &Settings,
     database: &Database,
-) -> Result<Right, Error> {
-    let right = |credentials, source| Right { credentials, source };
+) -> Result<ResolvedCredentials, Error> {
+    let right = |credentials, source| ResolvedCredentials { credentials, source };
     if let Some(credentials) = of_headers(cloud, header)? {
         return Ok(right(credentials, Source::Header));
     }
     if let Some(sealed) = database.query(store::sealed(user, cloud)).await?.first::<String>()? {
         return Ok(right(open(cloud, user, &sealed, settings)?, Source::Stored));
     }
-    own(cloud, settings).map(|own| right(own, Source::Own)).ok_or_else(|| missing(cloud))
+    own(cloud, settings)?.map(|own| right(own, Source::Own)).ok_or_else(|| missing(cloud))
 }
 
 /// [`find`] for an app that is there: the right whose account it is in, if
@@ -121,22 +111,24 @@ pub(crate) async fn find_for(
     header: impl Fn(&str) -> Option<String>,
     settings: &Settings,
     database: &Database,
-) -> Result<Option<Right>, Error> {
+) -> Result<Option<ResolvedCredentials>, Error> {
     let cloud = app.cloud;
     let sealed = database.query(store::sealed(user, cloud)).await?.first::<String>()?;
     let stored = sealed.and_then(|sealed| open(cloud, user, &sealed, settings).ok());
     let given = [
         (of_headers(cloud, header)?, Source::Header),
         (stored, Source::Stored),
-        (own(cloud, settings), Source::Own),
+        (own(cloud, settings)?, Source::Own),
     ];
-    let rights: Vec<Right> = given
+    let rights: Vec<ResolvedCredentials> = given
         .into_iter()
-        .filter_map(|(credentials, source)| Some(Right { credentials: credentials?, source }))
+        .filter_map(|(credentials, source)| Some(ResolvedCredentials { credentials: credentials?, source }))
         .filter(|right| app.source.is_none_or(|source| source.is_akin(right.source)))
         .collect();
-    if let Some(right) = rights.iter().find(|right| right.place(cloud, settings) == app.place) {
-        return Ok(Some(right.clone()));
+    for right in &rights {
+        if right.place(cloud, settings)? == app.place {
+            return Ok(Some(right.clone()));
+        }
     }
     for right in rights {
         if has_replaced(&right, app, settings).await {
@@ -148,23 +140,23 @@ pub(crate) async fn find_for(
 
 /// Whether `right` is by a new token of the account that the app is in: the
 /// cloud has to say so, for the token names none.
-async fn has_replaced(right: &Right, app: &App, settings: &Settings) -> bool {
+async fn has_replaced(right: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
     let is_by_token = right.credentials.account.is_none() && app.place.starts_with(TOKEN_PLACE);
     is_by_token
         && app.source.is_some_and(|source| source.is_akin(right.source))
-        && account::has(right, app, settings).await
+        && (app.cloud.has)(&right.credentials, &app.name, &app.deployment_id, settings).await.unwrap_or(false)
 }
 
 /// Whether a right that was found for `app` still is one: the Worker's own may
 /// be of another account by now.
-pub(crate) async fn still_reaches(right: &Right, app: &App, settings: &Settings) -> bool {
+pub(crate) async fn still_reaches(right: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
     right.source != Source::Own
-        || right.place(app.cloud, settings) == app.place
+        || right.place(app.cloud, settings).is_ok_and(|place| place == app.place)
         || has_replaced(right, app, settings).await
 }
 
 /// The right that was found when a job was made, when the job runs. `sealed`
-/// is what [`Right::sealed`] made of it.
+/// is what [`ResolvedCredentials::sealed`] made of it.
 ///
 /// # Errors
 /// [`Error::NotConfigured`] when it is there no longer.
@@ -174,26 +166,48 @@ pub(crate) fn recall(
     source: Source,
     sealed: Option<&str>,
     settings: &Settings,
-) -> Result<Right, Error> {
+) -> Result<ResolvedCredentials, Error> {
     let credentials = match source {
         Source::Header | Source::Stored => {
             let opened = sealed.and_then(|sealed| open(cloud, user, sealed, settings).ok());
             opened.ok_or_else(|| gone(cloud))?
         }
-        Source::Own => own(cloud, settings).ok_or_else(|| missing(cloud))?,
+        Source::Own => own(cloud, settings)?.ok_or_else(|| missing(cloud))?,
     };
-    Ok(Right { credentials, source })
+    Ok(ResolvedCredentials { credentials, source })
 }
 
 /// That what a job began with is there no longer, or cannot be read any more.
 pub(crate) fn gone(cloud: Cloud) -> Error {
     Error::Refused {
         code: "credentials_gone",
-        detail: format!("The credentials for {} that this began with are gone; begin again", cloud.title()),
+        detail: format!("The credentials for {} that this began with are gone; begin again", cloud.title),
     }
 }
 
-impl Right {
+impl ResolvedCredentials {
+    /// What tells one account at the cloud from another: what is live in one
+    /// is not in the other.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] for a wrong variable of the cloud's.
+    pub(crate) fn place(&self, cloud: Cloud, settings: &Settings) -> Result<String, Error> {
+        let namespace = match self.source {
+            Source::Own => (cloud.namespace)(settings)?,
+            Source::Header | Source::Stored => None,
+        };
+        Ok(match (&self.credentials.account, namespace) {
+            (Some(account), Some(namespace)) => format!("{account}/{namespace}"),
+            (Some(account), None) => account.clone(),
+            // A token of one account alone; it is all that tells which.
+            (None, _) => {
+                let digest = Sha256::digest(self.credentials.token.as_bytes());
+                let digest = base16ct::lower::encode_string(digest.get(..8).unwrap_or_default());
+                format!("{TOKEN_PLACE}{digest}")
+            }
+        })
+    }
+
     /// What a job needs to [`recall`] it; none for the Worker's own.
     pub(crate) fn sealed(
         &self,
@@ -216,32 +230,31 @@ pub(crate) fn seal(
     settings: &Settings,
 ) -> Result<String, Error> {
     let text = serde_json::to_string(credentials).map_err(|e| Error::Internal(e.to_string()))?;
-    sealing::seal(settings.sealing_key()?, &place_of(cloud, user), &text)
+    sealing::seal(sealing_key(settings)?, &place_of(cloud, user), &text)
 }
 
 fn open(cloud: Cloud, user: &str, sealed: &str, settings: &Settings) -> Result<Credentials, Error> {
-    let text = sealing::open(settings.sealing_key()?, &place_of(cloud, user), sealed)?;
+    let text = sealing::open(sealing_key(settings)?, &place_of(cloud, user), sealed)?;
     serde_json::from_str(&text).map_err(|_| Error::Internal("sealed credentials are not ours".to_owned()))
 }
 
 fn place_of(cloud: Cloud, user: &str) -> String {
-    format!("cloud_credentials/{user}/{}", cloud.name())
+    format!("cloud_credentials/{user}/{}", cloud.name)
 }
 
 fn missing(cloud: Cloud) -> Error {
-    let names = cloud.names();
     let with = |name: &str, account: Option<&str>| match account {
         Some(account) => format!("{name} and {account}"),
         None => name.to_owned(),
     };
-    let required = names.account.as_ref().filter(|account| account.is_required);
-    let variables = with(names.token_variable, required.map(|account| account.variable));
-    let headers = with(names.token_header, required.map(|account| account.header));
+    let required = cloud.account.as_ref().filter(|account| account.is_required);
+    let variables = with(cloud.token_variable, required.map(|account| account.variable));
+    let headers = with(cloud.token_header, required.map(|account| account.header));
     Error::NotConfigured {
-        variable: names.token_variable,
+        variable: cloud.token_variable,
         detail: format!(
             "Send {headers}, store credentials of your own (PUT /auth/credentials/{}), or set {variables} for all",
-            cloud.name()
+            cloud.name
         ),
     }
 }
@@ -251,6 +264,10 @@ mod tests {
     use super::*;
 
     const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
+
+    fn cloud(name: &str) -> Cloud {
+        Cloud::parse(name).unwrap()
+    }
 
     fn headers(cloud: Cloud, given: &[(&str, &str)]) -> Result<Option<Credentials>, Error> {
         of_headers(cloud, |name| given.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -263,8 +280,8 @@ mod tests {
     #[test]
     fn headers_are_taken_whole_or_refused_by_name() {
         let (token, account) = ("X-Cloudflare-Api-Token", "X-Cloudflare-Account-Id");
-        assert_eq!(headers(Cloud::Cloudflare, &[]), Ok(None));
-        let both = headers(Cloud::Cloudflare, &[(token, "t"), (account, ACCOUNT)]).unwrap().unwrap();
+        assert_eq!(headers(cloud("cloudflare"), &[]), Ok(None));
+        let both = headers(cloud("cloudflare"), &[(token, "t"), (account, ACCOUNT)]).unwrap().unwrap();
         assert_eq!((both.token.as_str(), both.account.as_deref()), ("t", Some(ACCOUNT)));
         for (given, named) in [
             (vec![(token, "t")], account),
@@ -272,13 +289,13 @@ mod tests {
             (vec![(token, "t"), (account, "../x")], account),
             (vec![(token, "two words"), (account, ACCOUNT)], token),
         ] {
-            let Err(Error::Invalid(violations)) = headers(Cloud::Cloudflare, &given) else {
+            let Err(Error::Invalid(violations)) = headers(cloud("cloudflare"), &given) else {
                 panic!("{given:?}")
             };
             assert_eq!(violations[0].pointer, named);
         }
-        assert!(headers(Cloud::Vercel, &[("X-Vercel-Token", "t")]).unwrap().is_some());
-        assert!(headers(Cloud::Vercel, &[("X-Vercel-Team", "t")]).is_err());
+        assert!(headers(cloud("vercel"), &[("X-Vercel-Token", "t")]).unwrap().is_some());
+        assert!(headers(cloud("vercel"), &[("X-Vercel-Team", "t")]).is_err());
     }
 
     #[test]
@@ -289,15 +306,15 @@ mod tests {
         // Made by hand, for random bytes come from the platform.
         let text = serde_json::to_string(&credentials).unwrap();
         assert!(serde_json::from_str::<Credentials>(&text).unwrap() == credentials);
-        assert!(open(Cloud::Koyeb, "u", "v1.AAAA", &settings).is_err());
-        assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Vercel, "u"));
-        assert_ne!(place_of(Cloud::Koyeb, "u"), place_of(Cloud::Koyeb, "v"));
+        assert!(open(cloud("koyeb"), "u", "v1.AAAA", &settings).is_err());
+        assert_ne!(place_of(cloud("koyeb"), "u"), place_of(cloud("vercel"), "u"));
+        assert_ne!(place_of(cloud("koyeb"), "u"), place_of(cloud("koyeb"), "v"));
     }
 
     #[test]
     fn what_a_job_cannot_open_is_gone_in_words_to_act_on() {
         for sealed in [None, Some("v1.AAAA")] {
-            let recalled = recall(Cloud::Koyeb, "u", Source::Header, sealed, &settings(&[]));
+            let recalled = recall(cloud("koyeb"), "u", Source::Header, sealed, &settings(&[]));
             let Err(Error::Refused { code, detail }) = recalled else { panic!("{sealed:?}") };
             assert_eq!(code, "credentials_gone");
             assert!(detail.ends_with("begin again"), "{detail}");
@@ -319,15 +336,18 @@ mod tests {
     fn a_namespace_is_of_the_workers_own_account_alone() {
         let settings = settings(&[("CLOUDFLARE_DISPATCH_NAMESPACE", "apps")]);
         let credentials = Credentials { token: "t".to_owned(), account: Some(ACCOUNT.to_owned()) };
-        let place =
-            |source| Right { credentials: credentials.clone(), source }.place(Cloud::Cloudflare, &settings);
+        let place = |source| {
+            ResolvedCredentials { credentials: credentials.clone(), source }
+                .place(cloud("cloudflare"), &settings)
+                .unwrap()
+        };
         assert_eq!(place(Source::Own), format!("{ACCOUNT}/apps"));
         assert_eq!(place(Source::Header), ACCOUNT);
     }
 
     #[test]
     fn without_a_right_the_variables_and_headers_are_named() {
-        let told = missing(Cloud::Cloudflare).detail();
+        let told = missing(cloud("cloudflare")).detail();
         for name in [
             "X-Cloudflare-Api-Token",
             "X-Cloudflare-Account-Id",
@@ -336,7 +356,7 @@ mod tests {
         ] {
             assert!(told.contains(name), "{told}");
         }
-        assert_eq!(own(Cloud::Vercel, &settings(&[("VERCEL_TOKEN", "t")])).unwrap().account, None);
-        assert_eq!(own(Cloud::Cloudflare, &settings(&[("CLOUDFLARE_API_TOKEN", "t")])), None);
+        assert_eq!(own(cloud("vercel"), &settings(&[("VERCEL_TOKEN", "t")])).unwrap().unwrap().account, None);
+        assert_eq!(own(cloud("cloudflare"), &settings(&[("CLOUDFLARE_API_TOKEN", "t")])), Ok(None));
     }
 }

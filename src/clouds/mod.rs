@@ -1,103 +1,143 @@
-//! Other people's clouds: by whose credentials an app gets there, and which
-//! apps are there. The rooms that deploy, that delete projects and that delete
-//! accounts all need to know.
+//! Other people's clouds: what each takes and how an app gets there, by whose
+//! credentials, and which apps are there. The modules that deploy, that delete
+//! projects and that delete accounts all need to know.
+//!
+//! A cloud is one file with one [`Description`] (description.rs); [`CLOUDS`] lists them. `edge`,
+//! this Worker itself, is none of them: it is the deploy module's own.
 
-mod account;
+mod app;
+mod cloudflare;
+pub(crate) mod container;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod credentials;
-mod right;
+mod description;
+pub(crate) mod koyeb;
+mod resolved;
 pub(crate) mod store;
 pub(crate) mod take_down;
+mod vercel;
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, ops::Deref};
 
-pub(crate) use right::{Credentials, Right, Source};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A cloud that apps can be deployed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Cloud {
-    Cloudflare,
-    Vercel,
-    Koyeb,
-}
+use self::description::Description;
+pub(crate) use self::{
+    app::{AppSpec, File, Line, Report, State},
+    container::Container,
+    resolved::{ResolvedCredentials, Source},
+};
+use crate::{error::Error, settings::Settings};
 
-/// What a cloud's credentials are called, and where they come from.
-#[derive(Debug)]
-pub(crate) struct Names {
-    pub(crate) token_header: &'static str,
-    pub(crate) token_variable: &'static str,
-    /// None where a token says all.
-    pub(crate) account: Option<AccountNames>,
-}
+/// Every cloud that apps can be deployed to, in the order in which the API
+/// lists them.
+pub(crate) const CLOUDS: &[Cloud] = &[CLOUDFLARE, VERCEL, KOYEB];
 
-/// What tells which account of the token's is meant.
-#[derive(Debug)]
-pub(crate) struct AccountNames {
-    pub(crate) header: &'static str,
-    pub(crate) variable: &'static str,
-    pub(crate) is_required: bool,
-}
+pub(crate) const CLOUDFLARE: Cloud = Cloud(&cloudflare::CLOUD);
+pub(crate) const VERCEL: Cloud = Cloud(&vercel::CLOUD);
+pub(crate) const KOYEB: Cloud = Cloud(&koyeb::CLOUD);
+
+/// One of [`CLOUDS`].
+#[derive(Clone, Copy)]
+pub(crate) struct Cloud(&'static Description);
 
 impl Cloud {
-    pub(crate) const ALL: [Self; 3] = [Self::Cloudflare, Self::Vercel, Self::Koyeb];
-
-    /// Its name in the API and in the database.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Cloudflare => "cloudflare",
-            Self::Vercel => "vercel",
-            Self::Koyeb => "koyeb",
-        }
-    }
-
-    /// Its name in a sentence.
-    pub(crate) const fn title(self) -> &'static str {
-        match self {
-            Self::Cloudflare => "Cloudflare",
-            Self::Vercel => "Vercel",
-            Self::Koyeb => "Koyeb",
-        }
-    }
-
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cloud| cloud.name() == name)
+        CLOUDS.iter().find(|cloud| cloud.name == name).copied()
     }
 
     /// The request headers that have credentials, for any cloud.
     pub(crate) fn headers() -> impl Iterator<Item = &'static str> {
-        let of_account = |names: &Names| names.account.as_ref().map(|account| account.header);
-        Self::ALL
-            .map(Self::names)
-            .into_iter()
-            .flat_map(move |names| [Some(names.token_header), of_account(&names)].into_iter().flatten())
+        let of_account = |cloud: &Self| cloud.0.account.as_ref().map(|account| account.header);
+        CLOUDS.iter().flat_map(move |cloud| [Some(cloud.0.token_header), of_account(cloud)]).flatten()
     }
 
-    pub(crate) const fn names(self) -> Names {
-        match self {
-            Self::Cloudflare => Names {
-                token_header: "X-Cloudflare-Api-Token",
-                token_variable: "CLOUDFLARE_API_TOKEN",
-                account: Some(AccountNames {
-                    header: "X-Cloudflare-Account-Id",
-                    variable: "CLOUDFLARE_ACCOUNT_ID",
-                    is_required: true,
-                }),
-            },
-            Self::Vercel => Names {
-                token_header: "X-Vercel-Token",
-                token_variable: "VERCEL_TOKEN",
-                account: Some(AccountNames {
-                    header: "X-Vercel-Team",
-                    variable: "VERCEL_TEAM_ID",
-                    is_required: false,
-                }),
-            },
-            Self::Koyeb => {
-                Names { token_header: "X-Koyeb-Token", token_variable: "KOYEB_TOKEN", account: None }
-            }
-        }
+    /// # Errors
+    /// 400 or 503 that say what is missing.
+    pub(crate) fn check(
+        self,
+        name: &str,
+        credentials: &ResolvedCredentials,
+        container: Option<&Container>,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        (self.0.check)(name, credentials, container, settings)
+    }
+
+    /// # Errors
+    /// As of [`description::Answer`].
+    pub(crate) async fn push(self, app: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
+        (self.0.push)(app, files).await
+    }
+
+    /// # Errors
+    /// As of [`description::Answer`].
+    pub(crate) async fn poll(self, app: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
+        (self.0.poll)(app, since_ms).await
+    }
+
+    /// # Errors
+    /// As of [`description::Answer`].
+    pub(crate) async fn take_down(self, app: &AppSpec<'_>) -> Result<(), Error> {
+        (self.0.take_down)(app).await
+    }
+
+    /// Whether somebody has begun to set an account of the Worker's own.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] for a wrong variable of the cloud's.
+    pub(crate) fn is_set(self, settings: &Settings) -> Result<bool, Error> {
+        let own = (self.0.own)(settings)?;
+        Ok(own.token.is_some() || own.account.is_some())
+    }
+}
+
+impl Deref for Cloud {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        self.0
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Cloud {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Cloud {}
+
+impl Serialize for Cloud {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cloud {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| D::Error::custom(format!("there is no cloud {name}")))
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Cloud {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Cloud".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names: Vec<&str> = CLOUDS.iter().map(|cloud| cloud.name).collect();
+        schemars::json_schema!({
+            "description": "A cloud that apps can be deployed to.", "type": "string", "enum": names,
+        })
     }
 }

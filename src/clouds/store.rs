@@ -2,14 +2,17 @@
 
 use serde::Deserialize;
 
-use super::{Cloud, Right, Source};
+use super::{
+    Cloud,
+    resolved::{ResolvedCredentials, Source},
+};
 use crate::store::{Statement, projects::rfc3339, sql};
 
 pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
     sql!(
         "SELECT json_quote(sealed) AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2",
         user,
-        cloud.name()
+        cloud.name
     )
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn keep(
             " AS json"
         ),
         user,
-        cloud.name(),
+        cloud.name,
         sealed,
         account,
         hint,
@@ -62,7 +65,7 @@ pub(crate) fn kept(user: &str, cloud: Cloud) -> Statement {
             " AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2"
         ),
         user,
-        cloud.name()
+        cloud.name
     )
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn all_kept(user: &str) -> Statement {
 }
 
 pub(crate) fn forget(user: &str, cloud: Cloud) -> Statement {
-    sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, cloud.name())
+    sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, cloud.name)
 }
 
 /// An app that is, or may be, at a cloud.
@@ -88,7 +91,7 @@ pub(crate) fn forget(user: &str, cloud: Cloud) -> Statement {
 pub(crate) struct App {
     pub(crate) id: String,
     pub(crate) cloud: Cloud,
-    /// [`Right::place`] of whoever brought it there.
+    /// [`ResolvedCredentials::place`] of whoever brought it there.
     pub(crate) place: String,
     /// By which it came there. None for one from before that was kept.
     pub(crate) source: Option<Source>,
@@ -136,7 +139,12 @@ pub(crate) fn forget_app(id: &str) -> Statement {
 }
 
 /// Notes by what right an app is taken down.
-pub(crate) fn will_be_taken_down(id: &str, right: &Right, sealed: Option<&str>, now: i64) -> Statement {
+pub(crate) fn will_be_taken_down(
+    id: &str,
+    right: &ResolvedCredentials,
+    sealed: Option<&str>,
+    now: i64,
+) -> Statement {
     sql!(
         "UPDATE cloud_apps SET credential_source = ?2, credential_sealed = ?3, updated_at = ?4 WHERE id = ?1",
         id,

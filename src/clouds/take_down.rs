@@ -81,7 +81,7 @@ pub(crate) fn out_of_reach(app: &App) -> Error {
             code: "credentials_needed",
             detail: format!(
                 "An app of this is live in an account at {} that this Worker has no longer: its operator can take it down there",
-                app.cloud.title()
+                app.cloud.title
             )
             .into(),
         },
@@ -91,11 +91,11 @@ pub(crate) fn out_of_reach(app: &App) -> Error {
 
 /// [`out_of_reach`], where the user has the credentials.
 pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
-    let (names, title) = (cloud.names(), cloud.title());
-    let account = names.account.as_ref().filter(|account| account.is_required);
+    let title = cloud.title;
+    let account = cloud.account.as_ref().filter(|account| account.is_required);
     let headers = match account {
-        Some(account) => format!("{} and {}", names.token_header, account.header),
-        None => names.token_header.to_owned(),
+        Some(account) => format!("{} and {}", cloud.token_header, account.header),
+        None => cloud.token_header.to_owned(),
     };
     Error::Conflict {
         code: "credentials_needed",

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use super::{
     cloud_store::{self, Task},
     site::File,
-    targets::{self, Line, Order, Report, State},
 };
 use crate::{
-    clouds::{Cloud, Right, credentials},
+    clouds::{self, AppSpec, Cloud, Line, Report, ResolvedCredentials, State, credentials},
     error::Error,
     jobs::{self, Job, Outcome, Workshop},
     platform::clock::now_ms,
@@ -26,24 +25,24 @@ const MOST_LINES: usize = 200;
 impl Task {
     /// # Errors
     /// [`Error::Refused`] when the right by which this began is there no longer.
-    fn right(&self, cloud: Cloud, settings: &Settings) -> Result<Right, Error> {
+    fn right(&self, cloud: Cloud, settings: &Settings) -> Result<ResolvedCredentials, Error> {
         let source = self.source.ok_or_else(|| Error::Internal("no source of credentials".to_owned()))?;
         let right = credentials::recall(cloud, &self.user_id, source, self.sealed.as_deref(), settings)?;
-        if self.place.as_deref() == Some(&*right.place(cloud, settings)) {
+        if self.place.as_deref() == Some(&*right.place(cloud, settings)?) {
             return Ok(right);
         }
         Err(Error::Refused {
             code: "credentials_gone",
-            detail: format!("This Worker has another account at {} now; deploy again", cloud.title()),
+            detail: format!("This Worker has another account at {} now; deploy again", cloud.title),
         })
     }
 
-    fn order<'a>(&'a self, right: &'a Right, settings: &'a Settings) -> Order<'a> {
-        Order {
+    fn spec<'a>(&'a self, right: &'a ResolvedCredentials, settings: &'a Settings) -> AppSpec<'a> {
+        AppSpec {
             project_id: &self.project_id,
             deployment_id: Some(&self.id),
             name: &self.name,
-            right,
+            credentials: right,
             container: self.container.as_ref(),
             remote: self.remote.as_deref(),
             is_live: self.is_live,
@@ -66,7 +65,9 @@ pub(super) async fn push(
     }
     let settings = Settings::of(&workshop.env)?;
     let right = task.right(cloud, &settings)?;
-    settled(job, targets::push(cloud, &task.order(&right, &settings), files).await)
+    let files: Vec<clouds::File<'_>> =
+        files.iter().map(|file| clouds::File { path: &file.path, content: &file.content }).collect();
+    settled(job, cloud.push(&task.spec(&right, &settings), &files).await)
 }
 
 /// Asks after what was pushed.
@@ -77,11 +78,11 @@ pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Erro
     let since_ms = now_ms() - task.pushed_at.unwrap_or_else(now_ms);
     let settings = Settings::of(&workshop.env)?;
     let right = task.right(cloud, &settings)?;
-    let polled = targets::poll(cloud, &task.order(&right, &settings), since_ms).await;
+    let polled = cloud.poll(&task.spec(&right, &settings), since_ms).await;
     // Asked first: it may have come live while nobody could ask.
-    if since_ms > targets::patience_ms(cloud) && is_undecided(&polled) {
-        let minutes = targets::patience_ms(cloud) / 60_000;
-        let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title());
+    if since_ms > cloud.patience_ms && is_undecided(&polled) {
+        let minutes = cloud.patience_ms / 60_000;
+        let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title);
         return Ok(Outcome::Failed { reason });
     }
     settled(job, polled)

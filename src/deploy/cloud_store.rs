@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{container::Container, targets::Target};
+use super::target::Target;
 use crate::{
     clouds::{
-        Source,
+        Container, Source,
         store::{App, app_json},
     },
     store::{Statement, sql},

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::{
     NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
     take_down::{not_live, under_way},
-    targets::{self, Target},
+    target::Target,
 };
 use crate::{
-    clouds::{Cloud, contract::with_credentials, take_down::credentials_needed},
+    clouds::{CLOUDFLARE, contract::with_credentials, koyeb, take_down::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
     openapi::{Answer, Id, Operation, Room, Time, Url},
@@ -143,8 +143,8 @@ fn begins(operation: Operation) -> Operation {
     with_credentials(operation)
         .answers(started())
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
-        .fails(targets::koyeb::own_needed("Send X-Koyeb-Token"))
-        .fails(targets::koyeb::foreign_repository(REGISTRY, "pomodoro-1f3a9c04"))
+        .fails(koyeb::own_needed("Send X-Koyeb-Token"))
+        .fails(koyeb::foreign_repository(REGISTRY, "pomodoro-1f3a9c04"))
 }
 
 fn create() -> Operation {
@@ -170,8 +170,11 @@ fn roll_back() -> Operation {
 }
 
 fn take_down() -> Operation {
-    let started =
-        TakeDownStarted { deployment_id: ID, message: "Take-down started", target: Target::Cloudflare };
+    let started = TakeDownStarted {
+        deployment_id: ID,
+        message: "Take-down started",
+        target: Target::Cloud(CLOUDFLARE),
+    };
     let operation = Operation::new("DELETE /api/deploy/{id}", "deploy.take_down", "Take the app down");
     with_credentials(operation)
         .about("The deployment stays, with the time of it; `DELETE /api/projects/{id}` takes down all.")
@@ -186,7 +189,7 @@ fn take_down() -> Operation {
         .fails(NOT_FOUND)
         .fails(under_way())
         .fails(not_live())
-        .fails(credentials_needed(Cloud::Cloudflare))
+        .fails(credentials_needed(CLOUDFLARE))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

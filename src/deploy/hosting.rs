@@ -72,7 +72,7 @@ async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
         return Ok(Response { kind, ..with_slash(&exchange) });
     }
 
-    let media_type = site::media_type(&file.path);
+    let media_type = hatch_code::media_type(&file.path);
     let is_page = media_type.starts_with("text/html");
     let response =
         if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use super::{
     cloud::{self, AWAIT},
     cloud_store::{self, Task},
-    container::Container,
     site::{Built, File},
     store,
 };
 use crate::{
+    clouds::Container,
     error::Error,
     jobs::{self, Job, Kind, Outcome, Policy, Workshop},
     platform::{clock::now_ms, random},
@@ -125,17 +125,17 @@ fn revived(job: &Job, now: i64) -> (&'static str, Vec<Statement>) {
 #[cfg(test)]
 mod tests {
     use super::{AWAIT, KIND};
-    use crate::{clouds::Cloud, deploy::targets::patience_ms, http::progress};
+    use crate::{clouds::CLOUDS, http::progress};
 
     #[test]
     fn a_stream_outlasts_what_a_cloud_may_take() {
-        assert!(Cloud::ALL.into_iter().all(|cloud| patience_ms(cloud) < progress::LONGEST_MS));
+        assert!(CLOUDS.iter().all(|cloud| cloud.patience_ms < progress::LONGEST_MS));
     }
 
     #[test]
     fn a_cloud_that_cannot_be_asked_is_waited_for_as_long_as_any() {
         let policy = (KIND.policy)(AWAIT);
         let waited: i64 = (1..policy.attempts).map(|attempts| policy.pause_ms(attempts)).sum();
-        assert!(Cloud::ALL.into_iter().all(|cloud| patience_ms(cloud) < waited));
+        assert!(CLOUDS.iter().all(|cloud| cloud.patience_ms < waited));
     }
 }

@@ -6,7 +6,6 @@
 
 mod cloud;
 mod cloud_store;
-mod container;
 #[cfg(test)]
 pub(crate) mod contract;
 pub(crate) mod hosting;
@@ -15,19 +14,22 @@ mod sandbox;
 mod site;
 mod store;
 pub(crate) mod take_down;
-mod targets;
+mod target;
 
 use garde::Validate;
 use hatch_code::CodeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::{
-    container::{Asked, Container, Git},
-    targets::Target,
-};
+use self::target::Target;
+use crate::identity::DailyLimits;
+use crate::settings::FromVars as _;
 use crate::{
-    clouds::{Cloud, credentials},
+    clouds::{
+        CLOUDFLARE, Cloud, Container, KOYEB, VERCEL,
+        container::{Asked, Git},
+        credentials,
+    },
     error::{Error, Resource},
     http::{
         Exchange, body,
@@ -94,7 +96,7 @@ impl NewDeployment {
         };
         let container = Container::read(asked).map_err(Error::Invalid)?;
         match &container {
-            Some(_) if self.target != Some(Target::Koyeb) => Err(Error::invalid(
+            Some(_) if self.target != Some(Target::Cloud(KOYEB)) => Err(Error::invalid(
                 "/target",
                 "must be `koyeb`: it alone runs an image, a repository or a port",
             )),
@@ -155,12 +157,12 @@ async fn reachable(
     database: &Database,
 ) -> Result<(Target, Option<&'static str>), Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
-    let may_differ = settings.is_development() && !settings.clouds.cloudflare.is_set();
-    if target != Target::Cloudflare || !may_differ {
+    let may_differ = settings.is_development() && !CLOUDFLARE.is_set(settings)?;
+    if target != Target::Cloud(CLOUDFLARE) || !may_differ {
         return Ok((target, None));
     }
     let header = |name: &str| exchange.request.header(name);
-    match credentials::find(Cloud::Cloudflare, user, header, settings, database).await {
+    match credentials::find(CLOUDFLARE, user, header, settings, database).await {
         Ok(_) => Ok((target, None)),
         Err(Error::NotConfigured { .. }) => Ok((Target::Edge, Some(NO_CLOUDFLARE))),
         Err(error) => Err(error),
@@ -217,8 +219,8 @@ async fn default_target(
 ) -> Result<Target, Error> {
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
-    match credentials::find(Cloud::Vercel, user, header, settings, database).await {
-        Ok(_) => Ok(Target::Vercel),
+    match credentials::find(VERCEL, user, header, settings, database).await {
+        Ok(_) => Ok(Target::Cloud(VERCEL)),
         Err(Error::NotConfigured { .. }) if !code.is_some_and(needs_server) => Ok(Target::Edge),
         Err(Error::NotConfigured { variable, detail }) => Err(Error::NotConfigured {
             variable,
@@ -248,11 +250,10 @@ fn still_processing() -> Error {
 }
 
 fn no_code(target: Target) -> Error {
-    let detail = match target {
-        Target::Koyeb => {
-            "No code to deploy; koyeb also takes `image`, a container image, or `git`, {repository, branch}"
-        }
-        _ => "No code to deploy",
+    let detail = if target == Target::Cloud(KOYEB) {
+        "No code to deploy; koyeb also takes `image`, a container image, or `git`, {repository, branch}"
+    } else {
+        "No code to deploy"
     };
     Error::Refused { code: "no_code", detail: detail.to_owned() }
 }
@@ -338,7 +339,8 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
         slug: wanted.slug,
         container: wanted.container.as_ref().map(kept).transpose()?,
     };
-    let counted = quotas::take(Quota::Deploy, 1, user, &exchange.settings.daily_limits, database).await?;
+    let counted =
+        quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&exchange.settings)?, database).await?;
     let (job_id, now) = (exchange.new_id("job")?, now_ms());
     let mut batch = vec![store::create(&deployment, &wanted.code, now)];
     if wanted.is_new {
@@ -376,9 +378,9 @@ async fn at_cloud(
     let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
     let header = |name: &str| exchange.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
-    targets::check(cloud, slug, &right, container, settings)?;
+    cloud.check(slug, &right, container, settings)?;
     Ok(store::AtCloud {
-        place: right.place(cloud, settings),
+        place: right.place(cloud, settings)?,
         source: right.source,
         sealed: right.sealed(cloud, user, settings)?,
     })

@@ -179,30 +179,6 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The media type of a path, by its extension (IANA, and WHATWG MIME Sniffing
-/// for JavaScript).
-pub(super) fn media_type(path: &str) -> &'static str {
-    match extension(path).to_ascii_lowercase().as_str() {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" | "cjs" => "text/javascript; charset=utf-8",
-        "json" | "map" => "application/json; charset=utf-8",
-        "webmanifest" => "application/manifest+json; charset=utf-8",
-        "svg" => "image/svg+xml; charset=utf-8",
-        "xml" => "application/xml; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
-        "md" => "text/markdown; charset=utf-8",
-        "vtt" => "text/vtt; charset=utf-8",
-        "ics" => "text/calendar; charset=utf-8",
-        "wasm" => "application/wasm",
-        "pdf" => "application/pdf",
-        "gltf" => "model/gltf+json; charset=utf-8",
-        "geojson" => "application/geo+json; charset=utf-8",
-        "yaml" | "yml" => "application/yaml; charset=utf-8",
-        _ => "text/plain; charset=utf-8",
-    }
-}
-
 /// A DNS label for a project: its name, and enough of its id to be its own.
 pub(super) fn slug(name: &str, project_id: &str) -> String {
     let mut words = String::new();
@@ -303,13 +279,6 @@ mod tests {
         for path in ["/", "/a%20b", "/%C3%BC", "/100%25.txt", "/ü"] {
             assert!(is_well_formed(path), "{path}");
         }
-    }
-
-    #[test]
-    fn media_types_are_those_that_browsers_want() {
-        assert!(media_type("a/b.JS").starts_with("text/javascript"));
-        assert!(media_type("index.html").starts_with("text/html"));
-        assert!(media_type("LICENSE").starts_with("text/plain"));
     }
 
     proptest! {

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{container::Container, targets::Target};
+use super::target::Target;
 use crate::{
-    clouds::Source,
+    clouds::{Container, Source},
     store::{Statement, projects::rfc3339, sql},
 };
 

@@ -8,12 +8,10 @@ use super::{
     NOT_FOUND,
     cloud::refusal,
     cloud_store::{self, Doomed},
-    targets,
-    targets::Order,
 };
 use crate::{
     clouds::{
-        credentials,
+        AppSpec, credentials,
         store::App,
         take_down::{self, JOB},
     },
@@ -82,7 +80,7 @@ async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
     plan.send(&exchange.env, &exchange.background);
     let id = exchange.param("id");
-    let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name() });
+    let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name });
     Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}")))
 }
 
@@ -127,15 +125,15 @@ async fn down(doomed: &Doomed, settings: &Settings) -> Result<(), Error> {
     if !credentials::still_reaches(&right, app, settings).await {
         return Err(credentials::gone(cloud));
     }
-    let order = Order {
+    let spec = AppSpec {
         project_id: &doomed.project_id,
         deployment_id: None,
         name: &app.name,
-        right: &right,
+        credentials: &right,
         container: None,
         remote: doomed.remote.as_deref(),
         is_live: app.is_live,
         settings,
     };
-    targets::take_down(cloud, &order).await
+    cloud.take_down(&spec).await
 }

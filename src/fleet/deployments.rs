@@ -5,9 +5,12 @@ use serde_json::{Map, Value, json};
 use super::{
     fields::{self, Fields},
     owner,
+    settings::Fleet,
     status::Status,
     store,
 };
+use crate::settings::FromVars as _;
+use crate::store::sealing_key;
 use crate::{
     error::{Error, Resource},
     http::{Exchange, body, page},
@@ -38,7 +41,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let (env_names, env_sealed) = sealed(&exchange, &name, &env.unwrap_or_default())?;
     let new = store::NewDeployment {
         name: &name,
-        url: &url(&name, &exchange.settings.fleet_domain),
+        url: &url(&name, &Fleet::of(&exchange.settings)?.domain),
         user: &user.id,
         creator: &creator,
         port: port.unwrap_or(3000),
@@ -166,7 +169,7 @@ pub(crate) async fn show_env(exchange: Exchange) -> Result<Response, Error> {
     let row = exchange.database()?.query(store::sealed_env(name, owner(&exchange))).await?;
     let row: store::Sealed = row.first()?.ok_or(NOT_FOUND)?;
     let env = match row.sealed {
-        Some(sealed) => sealing::open(exchange.settings.sealing_key()?, &place(name), &sealed)?,
+        Some(sealed) => sealing::open(sealing_key(&exchange.settings)?, &place(name), &sealed)?,
         None => "{}".to_owned(),
     };
     Ok(Response::json(200, format!("{{\"envVars\":{env}}}")).not_kept())
@@ -208,7 +211,7 @@ fn sealed(
     if env.is_empty() {
         return Ok(("[]".to_owned(), None));
     }
-    let key = exchange.settings.sealing_key()?;
+    let key = sealing_key(&exchange.settings)?;
     let sealed = sealing::seal(key, &place(name), &json!(env).to_string())?;
     Ok((json!(names).to_string(), Some(sealed)))
 }

@@ -9,9 +9,11 @@ use worker::Env;
 
 use super::{
     fields::{self, Fields},
+    settings::Fleet,
     store,
     window::{AHEAD_MS, LATE_MS, Window},
 };
+use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource, rfc3339},
     http::{Exchange, body, caller::Caller},
@@ -79,7 +81,8 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         tailscale_ip: tailscale_ip.as_deref(),
     };
     let database = exchange.database()?;
-    let mirror_ms = exchange.settings.heartbeat_mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
+    let fleet = Fleet::of(&exchange.settings)?;
+    let mirror_ms = fleet.mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
     let beaten = database.query(store::beat(&beat, now, mirror_ms.unwrap_or_default())).await?;
     let moved: Option<store::Open> = beaten.first()?;
     let is_stale = moved.is_none();
@@ -88,7 +91,7 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         None => database.query(store::window(&wallet)).await?.first()?,
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
-    let answer = answer((&open).into(), is_stale, exchange.settings.heartbeat_seconds);
+    let answer = answer((&open).into(), is_stale, fleet.heartbeat_seconds);
     if mirror_ms.is_some() {
         mirror(&exchange, wallet, &open, containers);
     }
@@ -126,7 +129,7 @@ impl Proof {
         }
         match exchange.request.header("x-wallet-signature") {
             Some(signature) => Ok(Self::Signature(signature)),
-            None if exchange.settings.heartbeats_are_open => Ok(Self::Word),
+            None if Fleet::of(&exchange.settings)?.heartbeats_are_open => Ok(Self::Word),
             None => Err(unproved()),
         }
     }

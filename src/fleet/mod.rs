@@ -12,6 +12,7 @@ mod fields;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;
 pub(crate) mod payments;
+mod settings;
 pub(crate) mod setup;
 #[cfg(test)]
 mod simulation;

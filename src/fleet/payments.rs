@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 use super::{
     amount::Amount,
     fields::{self, Fields},
-    owner, store,
+    owner,
+    settings::Fleet,
+    store,
     window::SETTLED_MS,
 };
+use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource, rfc3339},
     http::{Exchange, body, page},
@@ -113,7 +116,8 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
     if to > now - SETTLED_MS {
         return Err(not_settled());
     }
-    let rate = exchange.settings.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
+    let rate =
+        Fleet::of(&exchange.settings)?.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
     let rate = rate.ok_or_else(|| Error::NotConfigured {
         variable: "PAYOUT_RATE",
         detail: "Set PAYOUT_RATE, what a second of uptime is worth in the token's smallest unit".to_owned(),

@@ -98,7 +98,7 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
         true => first_message(&work.startup.prompt, &work.startup.competitors()),
         false => next_message(&work.startup.prompt, problems),
     };
-    let mut question = Question::new(&work.settings, SYSTEM, message);
+    let mut question = Question::new(work.claude, SYSTEM, message);
     if !base.is_empty() {
         question.prompt.context =
             format!("The application's files as they are now:\n\n{}", hatch_code::fenced(base));

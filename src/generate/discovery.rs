@@ -12,10 +12,11 @@ use super::{
     store,
     work::Work,
 };
+use crate::upstream::search::Search;
 use crate::{
     error::Error,
     jobs::Outcome,
-    settings::{Search, Settings},
+    settings::{FromVars as _, Settings},
     upstream::{
         anthropic::complete::Question,
         search::{self, Hit},
@@ -70,7 +71,7 @@ impl Told {
 /// What the web and Claude say; what is to be told of the way is added to `lines`.
 async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Told, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
-    let hits = match &settings.search {
+    let hits = match Option::<Search>::of(settings)? {
         Some(provider) => hits(work, provider, lines).await?,
         None => Vec::new(),
     };
@@ -97,7 +98,11 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
             let question = Question {
                 schema: Some(competitors::queries_schema()),
                 max_tokens: Some(1_000),
-                ..Question::new(settings, competitors::QUERIES_SYSTEM, competitors::queries_question(prompt))
+                ..Question::new(
+                    work.claude,
+                    competitors::QUERIES_SYSTEM,
+                    competitors::queries_question(prompt),
+                )
             };
             answer::<Queries>(work, &question).await?.take()
         }
@@ -143,7 +148,7 @@ async fn ask(work: &Work, question: String) -> Result<Answer, Error> {
     let question = Question {
         schema: Some(competitors::schema()),
         max_tokens: Some(8_000),
-        ..Question::new(&work.settings, competitors::SYSTEM, question)
+        ..Question::new(work.claude, competitors::SYSTEM, question)
     };
     answer(work, &question).await
 }

@@ -13,11 +13,12 @@ use hatch_tokens::concordium::transaction::Signed;
 use serde::{Deserialize, Serialize};
 
 use super::{proof::Proof, steps::Step, store, work::Work};
+use crate::upstream::concordium::{Concordium, Registrar};
 use crate::{
     error::{Error, UpstreamKind, rfc3339},
     jobs::Outcome,
     platform::{clock::now_ms, random},
-    settings::{Registrar, Settings},
+    settings::{FromVars as _, Settings},
     store::Statement,
     upstream::concordium::{self, Sent, Status, Verdict},
 };
@@ -114,7 +115,8 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         identity.verification = verification(work, sealed).await?;
         return identity.again(work, 0, vec![identity.verification.log(work)]);
     }
-    let (Some(registrar), Some(sha256)) = (&work.settings.concordium.registrar, &work.startup.sha256) else {
+    let (Some(registrar), Some(sha256)) = (&Concordium::of(&work.settings)?.registrar, &work.startup.sha256)
+    else {
         return identity.finish(work, Vec::new());
     };
     match register(work, &mut identity, registrar, sha256).await {
@@ -204,7 +206,7 @@ async fn register(
         *registration = Registration {
             status: Standing::Pending,
             reason: None,
-            network: Some(settings.concordium.network.name().to_owned()),
+            network: Some(Concordium::of(settings)?.network.name().to_owned()),
             transaction_hash: Some(transaction.hash.clone()),
             data: Some(data),
         };

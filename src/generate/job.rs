@@ -9,6 +9,8 @@ use super::{
     store::{self, Startup},
     work::Work,
 };
+use crate::settings::FromVars as _;
+use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     jobs::{self, Job, Kind, Outcome, Policy, Workshop},
@@ -34,7 +36,8 @@ async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
     // Deleted or cancelled: there is nothing left to do.
     let Some(startup) = startup.first::<Startup>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let settings = Settings::of(&workshop.env)?;
-    let work = Work { job, startup, settings, workshop };
+    let claude = Claude::of(&settings)?;
+    let work = Work { job, startup, settings, claude, workshop };
     match step {
         Step::Discovery => discovery::step(&work).await,
         Step::Building => building::step(&work).await,

@@ -14,6 +14,8 @@ use super::{
     store::{self, Kit},
     work::Work,
 };
+use crate::settings::FromVars as _;
+use crate::upstream::livepeer::Livepeer;
 use crate::{
     error::{Error, UpstreamKind},
     jobs::Outcome,
@@ -60,7 +62,7 @@ async fn kit(work: &Work) -> Result<Outcome, Error> {
     writes.push(
         work.log("success", &format!("Launch kit ready: {} channels, a pitch deck", launch.channels.len())),
     );
-    match work.settings.livepeer {
+    match Option::<Livepeer>::of(&work.settings)? {
         Some(_) => Ok(Outcome::Wait { after_ms: 0, writes }),
         None => Ok(end(work, &Video::not_configured(), writes)),
     }
@@ -68,7 +70,7 @@ async fn kit(work: &Work) -> Result<Outcome, Error> {
 
 /// The picture that the video begins with.
 async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
-    let Some(livepeer) = &work.settings.livepeer else {
+    let Some(livepeer) = Option::<Livepeer>::of(&work.settings)? else {
         return Ok(end(work, &Video::not_configured(), Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
@@ -89,7 +91,8 @@ async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
 async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
     let kept: Video =
         serde_json::from_str(kept).map_err(|error| Error::Internal(format!("a kept video: {error}")))?;
-    let (Some(livepeer), Some(picture)) = (&work.settings.livepeer, &kept.thumbnail_url) else {
+    let (Some(livepeer), Some(picture)) = (Option::<Livepeer>::of(&work.settings)?, &kept.thumbnail_url)
+    else {
         return Ok(end(work, &kept, Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
@@ -132,8 +135,7 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
     }
     let code = startup.code()?;
     let readme = code.get("README.md").unwrap_or_default();
-    let mut question =
-        Question::new(&work.settings, SYSTEM, launch::question(&startup.prompt, rivals, readme));
+    let mut question = Question::new(work.claude, SYSTEM, launch::question(&startup.prompt, rivals, readme));
     question.schema = Some(launch::schema());
     question.max_tokens = Some(8_000);
     let answer = match work.ask(&question, async |_| ()).await {

@@ -23,6 +23,7 @@ mod line;
 mod marketing;
 mod packaging;
 pub(crate) mod proof;
+mod settings;
 mod startup;
 mod steps;
 mod store;
@@ -33,7 +34,10 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use self::{proof::Proof, store::States};
+use self::{proof::Proof, settings::Generate, store::States};
+use crate::identity::DailyLimits;
+use crate::settings::FromVars as _;
+use crate::upstream::anthropic::Claude;
 use crate::{
     error::{Error, Exceeded, Resource},
     http::{
@@ -92,7 +96,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         return Ok(begun(&job_id));
     }
     can_generate(settings)?;
-    quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
+    quotas::require(Quota::Budget, user, DailyLimits::of(settings)?, &database).await?;
 
     let proof = match new.proof {
         Some(presentation) => Some(Proof::of(presentation, user, &database).await?),
@@ -103,7 +107,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let startup =
         store::New { id: &id, job_id: &job_id, user, prompt, name: &name, proof: sealed.as_deref() };
     let now = now_ms();
-    let mut batch = vec![store::may_run(user, settings.running_jobs), store::create(&startup, now)];
+    let running_jobs = Generate::of(settings)?.running_jobs;
+    let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];
     batch.extend(proof.iter().flat_map(|proof| proof.use_up(user)));
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
     batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &exchange.trace_id, now));
@@ -112,7 +117,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
             // Another request may have used its challenge meanwhile.
             proof.require_unused(user, &database).await?;
         }
-        return Err(too_many(error, settings.running_jobs));
+        return Err(too_many(error, running_jobs));
     }
     wake(&exchange, job_id.clone());
     Ok(begun(&job_id))
@@ -124,7 +129,7 @@ fn empty_prompt() -> Error {
 
 /// Claude writes where there is a key; the sandbox model only in development.
 fn can_generate(settings: &Settings) -> Result<(), Error> {
-    if settings.claude.key.is_some() || settings.is_development() {
+    if Claude::of(settings)?.key.is_some() || settings.is_development() {
         return Ok(());
     }
     Err(Error::NotConfigured {
@@ -243,10 +248,11 @@ pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
         return Err(not_failed());
     }
     can_generate(settings)?;
-    quotas::require(Quota::Budget, user, &settings.daily_limits, &database).await?;
+    quotas::require(Quota::Budget, user, DailyLimits::of(settings)?, &database).await?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::retry(job_id, now).into();
-    batch.push(store::may_run(user, settings.running_jobs));
+    let running_jobs = Generate::of(settings)?.running_jobs;
+    batch.push(store::may_run(user, running_jobs));
     batch.push(store::reopen(&owned.id, now));
     batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
     match refused(database.batch_all(batch).await, &exchange, &database).await?.as_deref() {
@@ -254,7 +260,7 @@ pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
         // Begun again before, it is as it is wanted.
         Some("processing") => {}
         Some("completed") => return Err(not_failed()),
-        Some(_) => return Err(running_limit(settings.running_jobs, now)),
+        Some(_) => return Err(running_limit(running_jobs, now)),
     }
     Ok(told(job_id, "processing", "Startup generation goes on"))
 }

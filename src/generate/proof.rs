@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::store;
+use crate::settings::FromVars as _;
+use crate::store::sealing_key;
+use crate::upstream::concordium::Concordium;
 use crate::{
     error::{Error, rfc3339},
     http::Exchange,
@@ -40,7 +43,7 @@ pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
     exchange.database()?.query(store::keep_challenge(&challenge, user, now, expires_at)).await?;
     let answer = json!({
         "challenge": challenge,
-        "network": exchange.settings.concordium.network.name(),
+        "network": Concordium::of(&exchange.settings)?.network.name(),
         "expires_at": rfc3339(expires_at),
         "request": presentation::request(&challenge, &day(now)),
     });
@@ -85,11 +88,11 @@ impl Proof {
 
     pub(super) fn seal(&self, startup_id: &str, settings: &Settings) -> Result<String, Error> {
         let json = serde_json::to_string(self).map_err(|error| Error::Internal(error.to_string()))?;
-        sealing::seal(settings.sealing_key()?, &place(startup_id), &json)
+        sealing::seal(sealing_key(settings)?, &place(startup_id), &json)
     }
 
     pub(super) fn open(sealed: &str, startup_id: &str, settings: &Settings) -> Result<Self, Error> {
-        let json = sealing::open(settings.sealing_key()?, &place(startup_id), sealed)?;
+        let json = sealing::open(sealing_key(settings)?, &place(startup_id), sealed)?;
         serde_json::from_str(&json).map_err(|error| Error::Internal(format!("a kept proof: {error}")))
     }
 }

@@ -8,6 +8,9 @@ use super::{
     steps::Step,
     store::{self, Startup},
 };
+use crate::identity::DailyLimits;
+use crate::settings::FromVars as _;
+use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     identity::quotas::{self, Quota},
@@ -24,6 +27,7 @@ pub(super) struct Work {
     pub(super) job: Job,
     pub(super) startup: Startup,
     pub(super) settings: Rc<Settings>,
+    pub(super) claude: &'static Claude,
     pub(super) workshop: Rc<Workshop>,
 }
 
@@ -53,12 +57,12 @@ impl Work {
 
     /// Whether Claude answers, or the sandbox model.
     pub(super) fn has_claude(&self) -> bool {
-        self.settings.claude.key.is_some()
+        self.claude.key.is_some()
     }
 
     /// That Claude may be asked: today's budget is not used up.
     pub(super) async fn require_budget(&self) -> Result<(), Error> {
-        let limits = &self.settings.daily_limits;
+        let limits = DailyLimits::of(&self.settings)?;
         quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.workshop.database).await
     }
 

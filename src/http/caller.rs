@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use worker::Env;
 
+use crate::settings::FromVars as _;
 use crate::{
     error::Error,
     identity::{self, Credential, LOCAL_DEVELOPER, Principal, Scope, User},
@@ -88,8 +89,8 @@ pub(crate) async fn identify(
         let is_here = settings.is_development() && is_local(request.host(), settings);
         return Ok(if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous });
     };
-    let token = bearer(&credential);
-    if settings.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
+    let (token, access) = (bearer(&credential), identity::Access::of(settings)?);
+    if access.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok(Caller::Operator);
     }
     Ok(match identity::authenticate(token, settings, env, background).await? {
@@ -112,8 +113,8 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
         (Access::Staff | Access::Operator, Caller::User(user)) if user.id == LOCAL_DEVELOPER => {
             by_themselves(user)
         }
-        (Access::Operator, _) if settings.admin_token.is_none() => Err(no_operator()),
-        (Access::Staff, _) if !settings.has_staff() => Err(no_operator()),
+        (Access::Operator, _) if identity::Access::of(settings)?.admin_token.is_none() => Err(no_operator()),
+        (Access::Staff, _) if !identity::Access::of(settings)?.has_staff() => Err(no_operator()),
         (_, Caller::Anonymous) => Err(nobody()),
         (Access::User, Caller::User(_)) => Ok(()),
         (Access::Scope(scope) | Access::ScopeOrOperator(scope), Caller::User(user)) => has_scope(user, scope),

@@ -6,13 +6,13 @@ use hatch_tokens::{
     jwks::{Jwks, MAX_JWKS_BYTES, VerifyingKey},
     jwks_cache::{Decision, Event, JwksCache},
     jws::Jws,
-    stack_auth::Claims,
+    stack_auth::{Claims, Project},
     token::{self, Kind, Lapsed, Token, TokenError},
 };
 use sha2::{Digest as _, Sha256};
 use worker::Env;
 
-use super::{scopes::Scopes, store};
+use super::{scopes::Scopes, settings::Access, store};
 use crate::{
     error::{Error, Service, UpstreamKind},
     platform::{
@@ -21,7 +21,7 @@ use crate::{
         fetch::{self, Outgoing},
         log,
     },
-    settings::{Settings, StackAuth},
+    settings::{FromVars as _, Settings},
     store::Database,
 };
 
@@ -82,8 +82,7 @@ impl User {
         }
     }
 
-    fn person(id: String, credential: Credential, email: Option<&str>, settings: &Settings) -> Self {
-        let is_staff = settings.is_staff(email);
+    fn person(id: String, credential: Credential, is_staff: bool) -> Self {
         Self { id, credential, scopes: Scopes::of_person(is_staff), is_staff }
     }
 }
@@ -115,7 +114,7 @@ pub(crate) async fn authenticate(
             machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
         }
         Ok(token) => by_token(&token, settings, env, background).await.map(Principal::User),
-        Err(TokenError::Prefix) => match &settings.stack_auth {
+        Err(TokenError::Prefix) => match &Access::of(settings)?.stack_auth {
             Some(stack) => {
                 by_stack_auth(credential, stack, settings, &Database::open(env)?).await.map(Principal::User)
             }
@@ -144,16 +143,16 @@ async fn by_token(
     let grant = grant.ok_or(NOT_VALID)?;
     let now = now_ms();
     grant.validity().check(now).map_err(|lapsed| Error::InvalidToken(told(token.kind(), lapsed).into()))?;
+    let is_staff = Access::of(settings)?.is_staff(grant.email.as_deref());
     let Some(scopes) = grant.scopes else {
         let credential = Credential::Session(grant.id);
-        return Ok(User::person(grant.user_id, credential, grant.email.as_deref(), settings));
+        return Ok(User::person(grant.user_id, credential, is_staff));
     };
     if token::is_last_used_due(grant.last_used_at, now) {
         let note = store::note_use(&grant.id, grant.last_used_at, now);
         // A use that is not written down is no reason to refuse it.
         background.run(async move { drop(database.query(note).await) });
     }
-    let is_staff = settings.is_staff(grant.email.as_deref());
     Ok(User { id: grant.user_id, credential: Credential::Key(grant.id), scopes, is_staff })
 }
 
@@ -168,16 +167,16 @@ fn told(kind: Kind, lapsed: Lapsed) -> &'static str {
 
 async fn by_stack_auth(
     token: &str,
-    stack: &StackAuth,
+    stack: &Project,
     settings: &Settings,
     database: &Database,
 ) -> Result<User, Error> {
     let refused = |error: &dyn fmt::Display| Error::InvalidToken(format!("Stack Auth: {error}").into());
     let jws = Jws::decode(token).map_err(|error| refused(&error))?;
     let key = key(jws.kid(), stack, settings).await?;
-    let claims = stack.project.verify(&jws, &key, now_ms() / 1000).map_err(|error| refused(&error))?;
+    let claims = stack.verify(&jws, &key, now_ms() / 1000).map_err(|error| refused(&error))?;
     let user = user_of(&claims, database).await?;
-    Ok(User::person(user.id, Credential::StackAuth, claims.verified_email(), settings))
+    Ok(User::person(user.id, Credential::StackAuth, Access::of(settings)?.is_staff(claims.verified_email())))
 }
 
 /// The user of a token's subject: found by one read, written only when they
@@ -204,7 +203,7 @@ thread_local! {
 }
 
 /// The key that a token names, fetched if it is not at hand.
-async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<VerifyingKey, Error> {
+async fn key(kid: &str, stack: &Project, settings: &Settings) -> Result<VerifyingKey, Error> {
     let patience_ms = now_ms().saturating_add(STACK_AUTH_TIMEOUT_MS.cast_signed());
     loop {
         let now = now_ms();
@@ -220,11 +219,10 @@ async fn key(kid: &str, stack: &StackAuth, settings: &Settings) -> Result<Verify
     }
 }
 
-async fn refresh(stack: &StackAuth, settings: &Settings) {
+async fn refresh(stack: &Project, settings: &Settings) {
     let note = |event| KEYS.with_borrow_mut(|keys| keys.apply(event, now_ms()));
     note(Event::Started);
-    let keys =
-        fetch_keys(stack.project.jwks_url(), settings.timeouts.head_ms.min(STACK_AUTH_TIMEOUT_MS)).await;
+    let keys = fetch_keys(stack.jwks_url(), settings.timeouts.head_ms.min(STACK_AUTH_TIMEOUT_MS)).await;
     note(keys.map_or_else(
         |error| {
             log::failure("accounts.jwks", &error);

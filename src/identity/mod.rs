@@ -8,6 +8,7 @@
 mod authenticate;
 pub(crate) mod quotas;
 mod scopes;
+mod settings;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod wallet;
@@ -17,5 +18,6 @@ pub(crate) use self::authenticate::unavailable;
 pub(crate) use self::{
     authenticate::{Credential, LOCAL_DEVELOPER, Principal, User, authenticate},
     scopes::{Scope, Scopes},
+    settings::{Access, DailyLimits, WalletChains},
     wallet::wallet_of,
 };

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
+use super::DailyLimits;
 use crate::{
     error::{Error, Exceeded},
     platform::{clock::now_ms, log, response::Response},
-    settings::DailyLimits,
     store::{Database, Statement, sql},
 };
 

@@ -2,7 +2,9 @@
 
 use hatch_tokens::siwe::{self, Expectation};
 
+use super::WalletChains;
 use super::{authenticate::id_of, store};
+use crate::settings::FromVars as _;
 use crate::{
     error::Error,
     platform::{clock::now_ms, request::Incoming},
@@ -25,7 +27,7 @@ pub(crate) async fn prove(
     signature: &str,
 ) -> Result<String, Error> {
     let now_ms = now_ms();
-    let (domains, chain_ids) = (domains(request, settings), &settings.wallet_chain_ids);
+    let (domains, chain_ids) = (domains(request, settings), &WalletChains::of(settings)?.0);
     let expected = Expectation { domains: &domains, chain_ids, now_ms };
     let refused = |error| Error::Unauthorized(format!("Wallet sign-in refused: {error}").into());
     let message = siwe::verify(message, signature, &expected).map_err(refused)?;

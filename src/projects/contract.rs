@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
 use crate::{
-    clouds::{Cloud, contract::with_credentials, take_down},
+    clouds::{CLOUDFLARE, contract::with_credentials, take_down},
     error::Error,
     openapi::{Answer, Count, Id, Operation, Room, Time},
     store::projects::contract::Project,
@@ -121,7 +121,7 @@ fn delete() -> Operation {
             json_schema!({ "type": "string", "enum": ["true", "false"] }),
         )
         .answers(Answer::new(204, "It is gone."))
-        .fails(take_down::credentials_needed(Cloud::Cloudflare))
+        .fails(take_down::credentials_needed(CLOUDFLARE))
 }
 
 fn versions() -> Operation {

@@ -1,28 +1,65 @@
 //! Reading one variable, and naming the one that is wrong.
 
+use std::{fmt, str::FromStr};
+
+use worker::Env;
+
 use crate::error::Error;
 
-pub(super) fn base_url(
-    var: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    default: &str,
-) -> Result<String, Error> {
-    let Some(value) = var(name) else { return Ok(default.to_owned()) };
-    match url::Url::parse(&value) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),
-        _ => Err(wrong(name, "an http or https URL")),
+/// The variables and secrets of an environment. One that is set to nothing but
+/// blanks counts as not set.
+pub(crate) struct Vars(Box<Reader>);
+
+type Reader = dyn Fn(&str) -> Option<String>;
+
+impl fmt::Debug for Vars {
+    /// Values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vars").finish_non_exhaustive()
     }
 }
 
-pub(super) fn number<N: std::str::FromStr>(
-    var: impl Fn(&str) -> Option<String>,
-    name: &'static str,
-    default: N,
-) -> Result<N, Error> {
-    let Some(value) = var(name) else { return Ok(default) };
-    value.parse().map_err(|_| wrong(name, "a whole number"))
+impl Vars {
+    pub(super) fn of(env: &Env) -> Self {
+        let env = env.clone();
+        Self(Box::new(move |name| Some(env.var(name).ok()?.to_string())))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(vars: &[(&str, &str)]) -> Self {
+        let vars: Vec<(String, String)> =
+            vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self(Box::new(move |name| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let value = (self.0)(name)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// An http or https URL without a slash at its end.
+    pub(crate) fn base_url(&self, name: &'static str, default: &str) -> Result<String, Error> {
+        let Some(value) = self.get(name) else { return Ok(default.to_owned()) };
+        match url::Url::parse(&value) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),
+            _ => Err(wrong(name, "an http or https URL")),
+        }
+    }
+
+    pub(crate) fn number<N: FromStr>(&self, name: &'static str, default: N) -> Result<N, Error> {
+        let Some(value) = self.get(name) else { return Ok(default) };
+        value.parse().map_err(|_| wrong(name, "a whole number"))
+    }
+
+    /// A list with commas between its words; none when it is not set.
+    pub(crate) fn words(&self, name: &str) -> Option<Vec<String>> {
+        let list = self.get(name)?;
+        Some(list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    }
 }
 
-pub(super) fn wrong(variable: &'static str, expected: &str) -> Error {
+/// That a variable is not what it has to be; `expected` completes "must be …".
+pub(crate) fn wrong(variable: &'static str, expected: &str) -> Error {
     Error::NotConfigured { variable, detail: format!("{variable} must be {expected}") }
 }

@@ -10,6 +10,8 @@ use super::{
     skill::{Skill, Type},
     store,
 };
+use crate::settings::FromVars as _;
+use crate::upstream::skillsmp::SkillsMp;
 use crate::{
     error::{Error, UpstreamKind},
     http::Exchange,
@@ -92,7 +94,7 @@ fn start(exchange: &Exchange, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
 
 async fn refresh(env: &Env, settings: &Settings, wanted: &[Feed]) -> Result<bool, Error> {
     let database = Database::open(env)?;
-    let claim = store::claim(wanted, settings.skills.skillsmp_key.is_some(), now_ms());
+    let claim = store::claim(wanted, SkillsMp::of(settings)?.key.is_some(), now_ms());
     let claimed: Vec<State> = database.query(claim).await?.read()?;
     let asked = !claimed.is_empty();
     let asking = stream::iter(claimed).map(|state| ask(&database, settings, state));

@@ -11,33 +11,34 @@ pub(crate) mod files;
 pub(crate) mod page;
 pub(crate) mod projects;
 pub(crate) mod sealing;
+mod settings;
 mod statement;
 mod turns;
 mod turso;
 
 pub(crate) use page::page;
+use settings::Turso;
+pub(crate) use settings::sealing_key;
 pub(crate) use statement::{Rows, Statement, Value, guard, sql};
-
-use std::rc::Rc;
 
 use worker::Env;
 
 use crate::{
     error::Error,
-    settings::{Settings, Turso},
+    settings::{FromVars as _, Settings},
 };
 
 /// The truth: D1, or Turso where `DATABASE_URL` is set. All SQL runs on both.
 #[derive(Debug)]
 pub(crate) enum Database {
     D1(worker::D1Database),
-    Turso(Rc<Turso>),
+    Turso(&'static Turso),
 }
 
 impl Database {
     pub(crate) fn open(env: &Env) -> Result<Self, Error> {
-        match &Settings::of(env)?.turso {
-            Some(turso) => Ok(Self::Turso(turso.clone())),
+        match Option::<Turso>::of(&*Settings::of(env)?)? {
+            Some(turso) => Ok(Self::Turso(turso)),
             None => d1::open(env).map(Self::D1),
         }
     }

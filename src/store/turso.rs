@@ -4,6 +4,7 @@
 use hatch_hrana::{self as hrana, Reply, Script};
 
 use super::{
+    settings::Turso,
     statement::{GUARD, Rows, Statement, Value},
     turns::Turn,
 };
@@ -13,7 +14,6 @@ use crate::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
     },
-    settings::Turso,
 };
 
 /// The longest answer that is read, in bytes; sqld itself stops at 10 MB.

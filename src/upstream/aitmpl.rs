@@ -2,23 +2,37 @@
 //! Claude Code, as static JSON files.
 
 use super::download::{Refusal, get};
-use crate::{platform::fetch::Outgoing, settings::Settings};
+use crate::{
+    error::Error,
+    platform::fetch::Outgoing,
+    settings::{FromVars, Settings, Vars},
+};
 
 /// The longest list, in bytes. The longest of 2026 has about 1 MB.
 const LONGEST_LIST: usize = 4_000_000;
 /// The longest content of a component, in bytes.
 const LONGEST_CONTENT: usize = 256 * 1024;
 
+struct Aitmpl {
+    base_url: String,
+}
+
+impl FromVars for Aitmpl {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self { base_url: vars.base_url("AITMPL_BASE_URL", "https://www.aitmpl.com")? })
+    }
+}
+
 /// `/components/{types}.json`, where `types` is `agents`, `commands`, …: a
 /// JSON array, not parsed yet.
 pub(crate) async fn list(settings: &Settings, types: &str) -> Result<String, Refusal> {
-    let url = format!("{}/components/{types}.json", settings.skills.aitmpl_url);
+    let url = format!("{}/components/{types}.json", Aitmpl::of(settings)?.base_url);
     get(Outgoing::get(url), LONGEST_LIST, settings).await
 }
 
 /// `/component-content/{types}/{category}/{name}.json`: `{"content":"…"}`,
 /// not parsed yet. `slug` is `category/name`, of characters that need no encoding.
 pub(crate) async fn content(settings: &Settings, types: &str, slug: &str) -> Result<String, Refusal> {
-    let url = format!("{}/component-content/{types}/{slug}.json", settings.skills.aitmpl_url);
+    let url = format!("{}/component-content/{types}/{slug}.json", Aitmpl::of(settings)?.base_url);
     get(Outgoing::get(url), LONGEST_CONTENT, settings).await
 }

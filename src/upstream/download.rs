@@ -2,6 +2,7 @@
 
 use super::retry::{self, Advice};
 use crate::{
+    error::Error,
     platform::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, Outgoing},
@@ -23,6 +24,13 @@ pub(crate) struct Refusal {
     pub(crate) retry_after_ms: Option<i64>,
     /// For the log.
     pub(crate) reason: String,
+}
+
+/// A source whose variable is wrong has no answer either.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { status: None, retry_after_ms: None, reason: error.detail() }
+    }
 }
 
 impl From<Failure> for Refusal {

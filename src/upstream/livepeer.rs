@@ -9,8 +9,9 @@ use worker::Method;
 
 use super::multipart::{Form, Part};
 use crate::{
+    error::Error,
     platform::fetch::{self, Deadline, Failure, Outgoing},
-    settings::Livepeer,
+    settings::{FromVars, Vars},
     upstream::web::address,
 };
 
@@ -22,6 +23,26 @@ const HEIGHT: u32 = 576;
 /// Stable Video Diffusion makes so many pictures of one.
 const FRAMES: u32 = 25;
 const FRAMES_PER_SECOND: u32 = 6;
+
+/// The gateway that makes startups' videos.
+#[derive(Debug)]
+pub(crate) struct Livepeer {
+    key: String,
+    base_url: String,
+    /// For a picture, and again for the video that it becomes.
+    timeout_ms: u64,
+}
+
+/// None: startups get no video.
+impl FromVars for Option<Livepeer> {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let Some(key) = vars.get("LIVEPEER_API_KEY") else { return Ok(None) };
+        let base_url = vars.base_url("LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
+        // A model takes its time, and a cold one more.
+        let timeout_ms = vars.number("LIVEPEER_TIMEOUT_MS", 180_000)?;
+        Ok(Some(Livepeer { key, base_url, timeout_ms }))
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

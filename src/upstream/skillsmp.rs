@@ -2,7 +2,11 @@
 //! that its skills are kept in.
 
 use super::download::{Refusal, get};
-use crate::{platform::fetch::Outgoing, settings::Settings};
+use crate::{
+    error::Error,
+    platform::fetch::Outgoing,
+    settings::{FromVars, Settings, Vars},
+};
 
 /// As many skills as one search gives.
 const PAGE: u32 = 100;
@@ -12,14 +16,30 @@ const LONGEST_CONTENT: usize = 256 * 1024;
 /// The quota is by the day, so an hour is not too long to wait.
 const AFTER_QUOTA_MS: i64 = 3_600_000;
 
+pub(crate) struct SkillsMp {
+    base_url: String,
+    pub(crate) key: Option<String>,
+    raw_github_url: String,
+}
+
+impl FromVars for SkillsMp {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self {
+            base_url: vars.base_url("SKILLSMP_BASE_URL", "https://skillsmp.com")?,
+            key: vars.get("SKILLSMP_API_KEY"),
+            raw_github_url: vars.base_url("RAW_GITHUB_BASE_URL", "https://raw.githubusercontent.com")?,
+        })
+    }
+}
+
 /// `GET /api/v1/skills/search`, the skills with the most stars:
 /// `{"success":true,"data":{"skills":[…]}}`, not parsed yet. Without a key
 /// 50 requests a day are allowed, with one 500.
 pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, Refusal> {
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
-    let base = &settings.skills.skillsmp_url;
-    let url = format!("{base}/api/v1/skills/search?q={query}&page=1&limit={PAGE}&sortBy=stars");
-    let key = settings.skills.skillsmp_key.iter().map(|key| ("authorization", format!("Bearer {key}")));
+    let SkillsMp { base_url, key, .. } = SkillsMp::of(settings)?;
+    let url = format!("{base_url}/api/v1/skills/search?q={query}&page=1&limit={PAGE}&sortBy=stars");
+    let key = key.iter().map(|key| ("authorization", format!("Bearer {key}")));
     let mut request = Outgoing::get(url);
     request.headers.extend(key);
     get(request, LONGEST_ANSWER, settings).await.map_err(|refusal| match refusal.status {
@@ -31,6 +51,6 @@ pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, R
 /// A file at raw.githubusercontent.com. `path` is
 /// `{owner}/{repository}/{branch}/{path}`, of characters that need no encoding.
 pub(crate) async fn raw_file(settings: &Settings, path: &str) -> Result<String, Refusal> {
-    let url = format!("{}/{path}", settings.skills.raw_github_url);
+    let url = format!("{}/{path}", SkillsMp::of(settings)?.raw_github_url);
     get(Outgoing::get(url), LONGEST_CONTENT, settings).await
 }

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{models, open};
+use crate::upstream::anthropic::Claude;
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
@@ -46,9 +47,9 @@ pub(crate) struct Question {
 
 impl Question {
     /// A plain question to the model of the settings.
-    pub(crate) fn new(settings: &Settings, system: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(claude: &Claude, system: impl Into<String>, message: impl Into<String>) -> Self {
         let prompt = Prompt {
-            model: settings.claude.model.clone(),
+            model: claude.model.clone(),
             system: system.into(),
             context: String::new(),
             history: Vec::new(),
@@ -272,9 +273,10 @@ fn interrupted(message: &Message, end: End) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::FromVars as _;
 
     fn question() -> Question {
-        Question::new(&Settings::for_test(&[]), "You plan.", "A clock")
+        Question::new(Claude::of(&Settings::for_test(&[])).unwrap(), "You plan.", "A clock")
     }
 
     #[test]

@@ -4,6 +4,9 @@
 
 pub(crate) mod complete;
 pub(crate) mod models;
+mod settings;
+
+pub(crate) use settings::Claude;
 
 use hatch_wire::anthropic::{
     error_status, error_type, leading_error,
@@ -11,6 +14,7 @@ use hatch_wire::anthropic::{
 };
 use serde_json::{Value, json};
 
+use crate::settings::FromVars as _;
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
@@ -64,14 +68,15 @@ fn body(prompt: &Prompt) -> Value {
 
 /// The same for a request that is written already.
 async fn open(settings: &Settings, request: &Value, deadlines: Deadlines) -> Result<Source, Error> {
-    let key = settings.claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
+    let claude = Claude::of(settings)?;
+    let key = claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
         variable: "CLAUDE_API_KEY",
         detail: "Set the secret CLAUDE_API_KEY to chat with Claude".to_owned(),
     })?;
     let body = request.to_string();
     let mut attempt = 0;
     loop {
-        let refusal = match try_once(settings, key, &body, deadlines).await {
+        let refusal = match try_once(settings, claude, key, &body, deadlines).await {
             Ok(source) => return Ok(source),
             Err(refusal) => refusal,
         };
@@ -88,11 +93,12 @@ async fn open(settings: &Settings, request: &Value, deadlines: Deadlines) -> Res
 
 async fn try_once(
     settings: &Settings,
+    claude: &Claude,
     key: &str,
     body: &str,
     deadlines: Deadlines,
 ) -> Result<Source, Refusal> {
-    let request = Outgoing::post_json(format!("{}/v1/messages", settings.claude.base_url), body.to_owned())
+    let request = Outgoing::post_json(format!("{}/v1/messages", claude.base_url), body.to_owned())
         .with("x-api-key", key)
         .with("anthropic-version", VERSION);
     let answer = fetch::send(request, settings.timeouts.head_ms).await.map_err(Refusal::from)?;

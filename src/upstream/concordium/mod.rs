@@ -7,6 +7,9 @@
 //! as it takes; [`status`] tells what became of them.
 
 pub(crate) mod presentation;
+mod settings;
+
+pub(crate) use settings::{Concordium, Network, Registrar};
 
 use hatch_tokens::concordium::transaction::{self, Header, Signed};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -21,7 +24,7 @@ use crate::{
         clock::now_ms,
         fetch::{self, Outgoing},
     },
-    settings::{Registrar, Settings},
+    settings::{FromVars as _, Settings},
 };
 
 /// The longest answer, in bytes.
@@ -56,7 +59,7 @@ pub(crate) async fn verify(
     since: &str,
     settings: &Settings,
 ) -> Result<Verdict, Error> {
-    let concordium = &settings.concordium;
+    let concordium = Concordium::of(settings)?;
     let url = format!("{}/v0/verify", concordium.verifier_url);
     let answer = call(Outgoing::post_json(url, presentation.to_string()), settings).await?;
     match answer.status {
@@ -97,7 +100,7 @@ async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, E
     struct Next {
         nonce: u64,
     }
-    let url = format!("{}/v0/accNonce/{}", settings.concordium.wallet_proxy_url, registrar.sender);
+    let url = format!("{}/v0/accNonce/{}", Concordium::of(settings)?.wallet_proxy_url, registrar.sender);
     let answer = call(Outgoing::get(url), settings).await?;
     if answer.status == 404 {
         return Err(Error::NotConfigured {
@@ -131,7 +134,7 @@ pub(crate) async fn submit(
     struct Submission {
         submission_id: String,
     }
-    let url = format!("{}/v0/submitRawTransaction", settings.concordium.wallet_proxy_url);
+    let url = format!("{}/v0/submitRawTransaction", Concordium::of(settings)?.wallet_proxy_url);
     let bytes = signed.bytes().ok_or_else(|| Error::Internal("a kept transaction is no hex".to_owned()))?;
     let request = Outgoing::new(Method::Put, url).carrying("application/octet-stream", bytes);
     let answer = call(request, settings).await?;
@@ -166,7 +169,7 @@ pub(crate) enum Status {
 /// # Errors
 /// [`Error::Upstream`] when the wallet proxy cannot tell.
 pub(crate) async fn status(hash: &str, settings: &Settings) -> Result<Status, Error> {
-    let url = format!("{}/v0/submissionStatus/{hash}", settings.concordium.wallet_proxy_url);
+    let url = format!("{}/v0/submissionStatus/{hash}", Concordium::of(settings)?.wallet_proxy_url);
     let answer = call(Outgoing::get(url), settings).await?;
     let told: Told = answer.good()?.read()?;
     told.meaning().ok_or_else(unreadable)

@@ -9,7 +9,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::settings::ConcordiumNetwork;
+use super::Network;
 
 /// The attribute with the last day of an identity document, `YYYYMMDD`.
 const EXPIRY: &str = "idDocExpiresAt";
@@ -78,12 +78,7 @@ pub(crate) enum Mismatch {
 impl Proved {
     /// Whether this is what [`request`] asked for: `since` is the day on which
     /// it did, `YYYYMMDD`.
-    pub(super) fn check(
-        &self,
-        challenge: &str,
-        since: &str,
-        network: ConcordiumNetwork,
-    ) -> Result<(), Mismatch> {
+    pub(super) fn check(&self, challenge: &str, since: &str, network: Network) -> Result<(), Mismatch> {
         if self.challenge != challenge {
             return Err(Mismatch::Challenge);
         }
@@ -125,7 +120,7 @@ mod tests {
 
     fn check(answer: Value) -> Result<(), Mismatch> {
         let proved: Proved = serde_json::from_value(answer).unwrap();
-        proved.check(CHALLENGE, TODAY, ConcordiumNetwork::Testnet)
+        proved.check(CHALLENGE, TODAY, Network::Testnet)
     }
 
     #[test]

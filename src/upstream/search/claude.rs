@@ -2,6 +2,8 @@
 //! and by the tokens of what it finds.
 
 use super::hit::{Found, Hit};
+use crate::settings::FromVars as _;
+use crate::upstream::anthropic::Claude;
 use crate::{
     settings::Settings,
     upstream::anthropic::complete::{Failed, Question, complete},
@@ -15,10 +17,11 @@ const SEARCHES: u32 = 3;
 const MOST_TOKENS: u32 = 2_000;
 
 pub(super) async fn search(query: &str, count: usize, settings: &Settings) -> Result<Found, Failed> {
+    let claude = Claude::of(settings).map_err(|error| Failed { error, cost_micro_usd: 0 })?;
     let question = Question {
         web_searches: SEARCHES,
         max_tokens: Some(MOST_TOKENS),
-        ..Question::new(settings, SYSTEM, query)
+        ..Question::new(claude, SYSTEM, query)
     };
     // What is wanted are the results; whether Claude had a last word does not matter.
     let answer = complete(settings, &question).await?;

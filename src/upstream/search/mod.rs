@@ -4,11 +4,13 @@ mod brave;
 mod claude;
 mod google;
 mod hit;
+mod settings;
 
 pub(crate) use hit::{Found, Hit};
+pub(crate) use settings::Search;
 
 use super::anthropic::complete::Failed;
-use crate::settings::{Search, Settings};
+use crate::settings::Settings;
 
 /// The longest query: engines take 400 characters and 50 words.
 const MOST_CHARS: usize = 300;

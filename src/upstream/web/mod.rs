@@ -11,6 +11,8 @@ pub(crate) mod text;
 
 use std::fmt;
 
+use crate::error::Error;
+use crate::settings::{FromVars, Vars};
 use crate::{
     platform::fetch::{self, Answer, Deadline, Failure, Outgoing},
     settings::Settings,
@@ -48,6 +50,8 @@ pub(crate) enum Unread {
     Network,
     /// There is nothing to read on it.
     Empty,
+    /// A variable of ours is wrong; in words.
+    NotConfigured(String),
 }
 
 impl fmt::Display for Unread {
@@ -59,6 +63,7 @@ impl fmt::Display for Unread {
             Self::MediaType => f.write_str("it is not a page of text"),
             Self::Timeout => f.write_str("it did not answer in time"),
             Self::Network => f.write_str("it cannot be reached"),
+            Self::NotConfigured(detail) => f.write_str(detail),
             Self::Empty => f.write_str("there is no text on it"),
         }
     }
@@ -70,6 +75,16 @@ impl From<Failure> for Unread {
             Failure::Timeout => Self::Timeout,
             Failure::Network(_) | Failure::TooLong => Self::Network,
         }
+    }
+}
+
+/// What pages are fetched through: `<it>/https://host/path`.
+struct Proxy(Option<String>);
+
+impl FromVars for Proxy {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let url = vars.base_url("WEB_PROXY_URL", "")?;
+        Ok(Self((!url.is_empty()).then_some(url)))
     }
 }
 
@@ -93,7 +108,8 @@ pub(crate) async fn read(url: &str, settings: &Settings) -> Result<Page, Unread>
 
 async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<Answer, Unread> {
     // The address is checked before it is given to the operator's proxy.
-    let asked = match &settings.web_proxy_url {
+    let proxy = Proxy::of(settings).map_err(|error| Unread::NotConfigured(error.detail()))?;
+    let asked = match &proxy.0 {
         Some(proxy) => format!("{proxy}/{url}"),
         None => url.to_string(),
     };

@@ -6,37 +6,37 @@ use serde::{Deserialize, Serialize};
 use crate::error::Violation;
 
 /// Where a container listens that does not say: what Koyeb takes by default.
-pub(super) const DEFAULT_PORT: u16 = 8000;
+pub(crate) const DEFAULT_PORT: u16 = 8000;
 const LONGEST_IMAGE: usize = 255;
 const LONGEST_BRANCH: usize = 200;
 
 /// As it is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) image: Option<String>,
-    pub(super) registry_secret: Option<String>,
-    pub(super) git: Option<Git>,
-    pub(super) port: Option<u16>,
+pub(crate) struct Asked {
+    pub(crate) image: Option<String>,
+    pub(crate) registry_secret: Option<String>,
+    pub(crate) git: Option<Git>,
+    pub(crate) port: Option<u16>,
 }
 
 /// A branch of a repository on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Git {
+pub(crate) struct Git {
     /// `https://github.com/owner/name`, or that without its scheme.
-    pub(super) repository: String,
+    pub(crate) repository: String,
     #[serde(default = "main")]
-    pub(super) branch: String,
+    pub(crate) branch: String,
     #[serde(default)]
-    pub(super) builder: Builder,
+    pub(crate) builder: Builder,
 }
 
 /// How an image is made of a repository.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Builder {
+pub(crate) enum Builder {
     /// As the language's own tools do it.
     #[default]
     Buildpack,
@@ -51,14 +51,14 @@ fn main() -> String {
 /// What runs, and where it listens; as it is kept with the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Container {
-    pub(super) source: Source,
-    pub(super) port: u16,
+pub(crate) struct Container {
+    pub(crate) source: Source,
+    pub(crate) port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The project's own.
     Files,
     #[serde(rename_all = "camelCase")]
@@ -75,7 +75,7 @@ impl Container {
     ///
     /// # Errors
     /// Each field that is wrong.
-    pub(super) fn read(asked: Asked) -> Result<Option<Self>, Vec<Violation>> {
+    pub(crate) fn read(asked: Asked) -> Result<Option<Self>, Vec<Violation>> {
         if asked == Asked::default() {
             return Ok(None);
         }
@@ -119,7 +119,7 @@ impl Container {
     }
 
     /// Whether the project's files are what runs.
-    pub(super) fn is_of_files(&self) -> bool {
+    pub(crate) fn is_of_files(&self) -> bool {
         self.source == Source::Files
     }
 }
@@ -162,15 +162,15 @@ fn repository(text: &str) -> Option<String> {
 
 /// An image in Amazon's registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EcrImage<'a> {
+pub(crate) struct EcrImage<'a> {
     /// `123456789012.dkr.ecr.us-east-1.amazonaws.com`
-    pub(super) registry: &'a str,
+    pub(crate) registry: &'a str,
     /// Without a tag.
-    pub(super) repository: &'a str,
+    pub(crate) repository: &'a str,
 }
 
 /// The image as one of Amazon's registry, if it is.
-pub(super) fn in_ecr(image: &str) -> Option<EcrImage<'_>> {
+pub(crate) fn in_ecr(image: &str) -> Option<EcrImage<'_>> {
     let (registry, rest) = image.split_once('/')?;
     let (account, host) = registry.split_once('.')?;
     let is_registry = account.len() == 12

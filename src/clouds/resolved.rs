@@ -3,13 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
-use super::Cloud;
-use crate::settings::Settings;
-
-/// What the place of a token begins with that names no account.
-pub(super) const TOKEN_PLACE: &str = "token-";
 
 /// What a cloud knows somebody by.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,29 +57,7 @@ impl Source {
 
 /// Credentials, and whose they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Right {
+pub(crate) struct ResolvedCredentials {
     pub(crate) credentials: Credentials,
     pub(crate) source: Source,
-}
-
-impl Right {
-    /// What tells one account at the cloud from another: what is live in one
-    /// is not in the other.
-    pub(crate) fn place(&self, cloud: Cloud, settings: &Settings) -> String {
-        let namespace = settings.clouds.cloudflare.namespace.as_deref();
-        match (&self.credentials.account, namespace) {
-            (Some(account), Some(namespace)) if cloud == Cloud::Cloudflare && self.source == Source::Own => {
-                format!("{account}/{namespace}")
-            }
-            (Some(account), _) => account.clone(),
-            // A token of one account alone; it is all that tells which.
-            (None, _) => {
-                let digest = Sha256::digest(self.credentials.token.as_bytes());
-                format!(
-                    "{TOKEN_PLACE}{}",
-                    base16ct::lower::encode_string(digest.get(..8).unwrap_or_default())
-                )
-            }
-        }
-    }
 }

@@ -2,31 +2,39 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{clouds::Right, deploy::container::Container, error::Error, settings::Settings};
+use super::{container::Container, resolved::ResolvedCredentials};
+use crate::{error::Error, settings::Settings};
 
 /// An app, as a cloud is told of it.
 #[derive(Debug)]
-pub(in crate::deploy) struct Order<'a> {
-    pub(in crate::deploy) project_id: &'a str,
+pub(crate) struct AppSpec<'a> {
+    pub(crate) project_id: &'a str,
     /// None when it is taken down after its project is gone.
-    pub(in crate::deploy) deployment_id: Option<&'a str>,
+    pub(crate) deployment_id: Option<&'a str>,
     /// Of the project and never another's: what the app is called at the cloud.
-    pub(in crate::deploy) name: &'a str,
-    pub(in crate::deploy) right: &'a Right,
+    pub(crate) name: &'a str,
+    pub(crate) credentials: &'a ResolvedCredentials,
     /// None where its files are all there is to say.
-    pub(in crate::deploy) container: Option<&'a Container>,
+    pub(crate) container: Option<&'a Container>,
     /// What `push` or `poll` answered with last.
-    pub(in crate::deploy) remote: Option<&'a str>,
+    pub(crate) remote: Option<&'a str>,
     /// Whether the app has been live in this very place before.
-    pub(in crate::deploy) is_live: bool,
-    pub(in crate::deploy) settings: &'a Settings,
+    pub(crate) is_live: bool,
+    pub(crate) settings: &'a Settings,
 }
 
-impl Order<'_> {
+impl AppSpec<'_> {
     /// By which a deployment is known again at its cloud.
     pub(super) fn mark(&self) -> Result<&str, Error> {
         self.deployment_id.ok_or_else(|| Error::Internal("an app is pushed without a deployment".to_owned()))
     }
+}
+
+/// A file of an app.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct File<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) content: &'a str,
 }
 
 /// What a target knows of a deployment, for [`Report::remote`].
@@ -35,8 +43,8 @@ pub(super) fn kept(remote: &impl Serialize) -> Result<String, Error> {
 }
 
 /// What [`kept`] made of it.
-pub(super) fn read_kept<T: DeserializeOwned>(order: &Order<'_>) -> Result<T, Error> {
-    let remote = order.remote.and_then(|remote| serde_json::from_str(remote).ok());
+pub(super) fn read_kept<T: DeserializeOwned>(spec: &AppSpec<'_>) -> Result<T, Error> {
+    let remote = spec.remote.and_then(|remote| serde_json::from_str(remote).ok());
     remote.ok_or_else(|| Error::Internal("a target does not know its deployment".to_owned()))
 }
 
@@ -48,30 +56,30 @@ pub(super) fn pause_ms(since_ms: i64) -> i64 {
 
 /// A line for the deployment's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(in crate::deploy) struct Line {
+pub(crate) struct Line {
     /// `info` or `error`.
-    pub(in crate::deploy) level: &'static str,
-    pub(in crate::deploy) message: String,
+    pub(crate) level: &'static str,
+    pub(crate) message: String,
 }
 
 impl Line {
-    pub(in crate::deploy) fn info(message: impl Into<String>) -> Self {
+    pub(crate) fn info(message: impl Into<String>) -> Self {
         Self { level: "info", message: message.into() }
     }
 }
 
 /// What a cloud made of a deployment.
 #[derive(Debug)]
-pub(in crate::deploy) struct Report {
-    pub(in crate::deploy) state: State,
+pub(crate) struct Report {
+    pub(crate) state: State,
     /// New lines since the last report.
-    pub(in crate::deploy) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// What the next `poll` and `take_down` need to know; JSON of the target's own.
-    pub(in crate::deploy) remote: Option<String>,
+    pub(crate) remote: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::deploy) enum State {
+pub(crate) enum State {
     /// Ask again after `after_ms`.
     Going { after_ms: i64 },
     /// None where nobody but its owner knows the address.

@@ -1,21 +1,44 @@
 //! Koyeb: an app with one service, from an image, from a git repository, or
 //! from the project's files, which Koyeb builds.
 
+use hatch_tokens::sigv4;
 use serde::{Deserialize, Serialize};
 
-use super::report::{Line, Order, Report, State, kept, pause_ms, read_kept};
+use super::{
+    app::{AppSpec, File, Line, Report, State, kept, pause_ms, read_kept},
+    container::{self, Container, DEFAULT_PORT, EcrImage, Source},
+    description::{Description, MINUTE_MS, OwnAccount},
+    resolved::{Credentials, ResolvedCredentials, Source as Whose},
+};
 use crate::{
-    clouds::{Right, Source as Whose},
-    deploy::{
-        container::{self, Container, DEFAULT_PORT, EcrImage, Source},
-        site::File,
-    },
     error::Error,
-    settings::Settings,
+    settings::{FromVars, Settings, Vars, vars::wrong},
     upstream::{
         aws::ecr::Ecr,
         koyeb::{self, Builder, Koyeb, Log, Service, app_name, archive},
     },
+};
+
+pub(super) const CLOUD: Description = Description {
+    name: "koyeb",
+    title: "Koyeb",
+    token_header: "X-Koyeb-Token",
+    token_variable: "KOYEB_TOKEN",
+    account: None,
+    own: |settings| Ok(OwnAccount { token: Account::of(settings)?.token.clone(), account: None }),
+    namespace: |_| Ok(None),
+    is_manifest: |path| MANIFESTS.contains(&path),
+    check,
+    push: |spec, files| Box::pin(push(spec, files)),
+    poll: |spec, since_ms| Box::pin(poll(spec, since_ms)),
+    take_down: |spec| Box::pin(take_down(spec)),
+    has: |credentials, name, mark, settings| {
+        Box::pin(async {
+            let koyeb = client(credentials, settings)?;
+            koyeb.has(&app_name(name), mark).await
+        })
+    },
+    patience_ms: 30 * MINUTE_MS,
 };
 
 /// What we know of a deployment.
@@ -56,28 +79,78 @@ const SITE_CONFIGURATION: &str = "server {\n\
     \x20 location / { try_files $uri $uri/index.html /index.html; }\n\
     }\n";
 
-/// Whether a file of this path says how a project is built.
-pub(super) fn is_manifest(path: &str) -> bool {
-    MANIFESTS.contains(&path)
+/// The Worker's own account, and where Koyeb's API is.
+#[derive(Debug)]
+struct Account {
+    base_url: String,
+    token: Option<String>,
+    /// Where services run: `fra`, `was`, …
+    region: String,
+    /// How large they are: `free`, `nano`, …
+    instance_type: String,
 }
 
-fn client<'a>(order: &Order<'a>) -> Koyeb<'a> {
-    order.right.koyeb(order.settings)
+impl FromVars for Account {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self {
+            base_url: vars.base_url("KOYEB_BASE_URL", "https://app.koyeb.com")?,
+            token: vars.get("KOYEB_TOKEN"),
+            region: vars.get("KOYEB_REGION").unwrap_or_else(|| "fra".to_owned()),
+            instance_type: vars.get("KOYEB_INSTANCE_TYPE").unwrap_or_else(|| "free".to_owned()),
+        })
+    }
 }
 
-/// Whether this may run by that right. What the Worker's own account can see
+/// The registry of container images of the Worker's own account at AWS.
+#[derive(Debug)]
+struct Registry {
+    base_url: String,
+    region: String,
+    keys: sigv4::Keys,
+}
+
+impl FromVars for Option<Registry> {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let keys = match (vars.get("AWS_ACCESS_KEY_ID"), vars.get("AWS_SECRET_ACCESS_KEY")) {
+            (None, None) => return Ok(None),
+            (Some(id), Some(secret)) => sigv4::Keys { id, secret },
+            (Some(_), None) => return Err(wrong("AWS_SECRET_ACCESS_KEY", "set beside AWS_ACCESS_KEY_ID")),
+            (None, Some(_)) => return Err(wrong("AWS_ACCESS_KEY_ID", "set beside AWS_SECRET_ACCESS_KEY")),
+        };
+        let region = vars.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+        if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return Err(wrong("AWS_REGION", "a region's name, such as us-east-1"));
+        }
+        let default = format!("https://api.ecr.{region}.amazonaws.com");
+        Ok(Some(Registry { base_url: vars.base_url("ECR_BASE_URL", &default)?, region, keys }))
+    }
+}
+
+fn client<'a>(credentials: &'a Credentials, settings: &Settings) -> Result<Koyeb<'a>, Error> {
+    Ok(Koyeb {
+        base_url: &Account::of(settings)?.base_url,
+        token: &credentials.token,
+        timeout_ms: settings.timeouts.head_ms,
+    })
+}
+
+fn client_of<'a>(spec: &AppSpec<'a>) -> Result<Koyeb<'a>, Error> {
+    client(&spec.credentials.credentials, spec.settings)
+}
+
+/// Whether this may run by that resolved. What the Worker's own account can see
 /// is its operator's, and not its users'.
 ///
 /// # Errors
 /// 400 or 503 that say what to do.
-pub(super) fn check(
+fn check(
     name: &str,
-    right: &Right,
+    resolved: &ResolvedCredentials,
     container: Option<&Container>,
     settings: &Settings,
 ) -> Result<(), Error> {
     let is_operators = settings.is_development();
-    let is_own = right.source == Whose::Own;
+    let is_own = resolved.source == Whose::Own;
     match container.map(|container| &container.source) {
         Some(Source::Git(_)) if is_own && !is_operators => Err(own_needed(
             "A repository is deployed with a Koyeb token of your own: send X-Koyeb-Token. This Worker's account may see \
@@ -88,7 +161,7 @@ pub(super) fn check(
         }
         Some(Source::Image { image, registry_secret: None }) => match container::in_ecr(image) {
             None => Ok(()),
-            Some(_) if settings.clouds.ecr.is_none() => Err(Error::NotConfigured {
+            Some(_) if Option::<Registry>::of(settings)?.is_none() => Err(Error::NotConfigured {
                 variable: "AWS_ACCESS_KEY_ID",
                 detail: "To deploy an image of Amazon ECR, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or keep its \
                          registry's login as a secret at Koyeb and send `registrySecret`"
@@ -106,11 +179,11 @@ pub(super) fn check(
     }
 }
 
-pub(in crate::deploy) fn own_needed(detail: &str) -> Error {
+pub(crate) fn own_needed(detail: &str) -> Error {
     Error::Refused { code: "own_credentials_needed", detail: detail.to_owned() }
 }
 
-pub(in crate::deploy) fn foreign_repository(registry: &str, name: &str) -> Error {
+pub(crate) fn foreign_repository(registry: &str, name: &str) -> Error {
     Error::Refused {
         code: "foreign_repository",
         detail: format!(
@@ -125,9 +198,9 @@ fn own_repository(name: &str) -> String {
     format!("hatch/{name}")
 }
 
-pub(super) async fn push(order: &Order<'_>, files: &[File]) -> Result<Report, Error> {
-    let (koyeb, mark) = (client(order), order.mark()?);
-    let app = koyeb.app(&app_name(order.name)).await?;
+async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
+    let (koyeb, mark) = (client_of(spec)?, spec.mark()?);
+    let app = koyeb.app(&app_name(spec.name)).await?;
     let service = koyeb.service(&app).await?;
     // Whoever began with this before us may have died just after it.
     let made = match &service {
@@ -136,7 +209,7 @@ pub(super) async fn push(order: &Order<'_>, files: &[File]) -> Result<Report, Er
     };
     let deployment = match made {
         Some(deployment) => deployment,
-        None => deploy(&koyeb, order, mark, &app, service.as_deref(), files).await?,
+        None => deploy(&koyeb, spec, mark, &app, service.as_deref(), files).await?,
     };
     Ok(Report {
         state: State::Going { after_ms: pause_ms(0) },
@@ -147,18 +220,18 @@ pub(super) async fn push(order: &Order<'_>, files: &[File]) -> Result<Report, Er
 
 async fn deploy(
     koyeb: &Koyeb<'_>,
-    order: &Order<'_>,
+    spec: &AppSpec<'_>,
     mark: &str,
     app: &str,
     service: Option<&str>,
-    files: &[File],
+    files: &[File<'_>],
 ) -> Result<String, Error> {
     let (secret, archive);
-    let source = match order.container.map(|container| &container.source) {
+    let source = match spec.container.map(|container| &container.source) {
         Some(Source::Image { image, registry_secret }) => {
             secret = match (registry_secret, container::in_ecr(image)) {
                 (Some(secret), _) => Some(secret.clone()),
-                (None, Some(ecr)) => log_in(koyeb, order, ecr).await?,
+                (None, Some(ecr)) => log_in(koyeb, spec, ecr).await?,
                 (None, None) => None,
             };
             koyeb::Source::Image { image, secret: secret.as_deref() }
@@ -177,10 +250,10 @@ async fn deploy(
             koyeb::Source::Archive { id: &archive, builder }
         }
     };
-    let settings = &order.settings.clouds.koyeb;
+    let settings = Account::of(spec.settings)?;
     let wanted = Service {
         source,
-        port: order.container.map_or(DEFAULT_PORT, |container| container.port),
+        port: spec.container.map_or(DEFAULT_PORT, |container| container.port),
         mark,
         region: &settings.region,
         instance_type: &settings.instance_type,
@@ -196,29 +269,29 @@ async fn deploy(
 /// hours; answers with the secret's name. The repository is made, so that an
 /// image that is still missing can be pushed. None for somebody else's
 /// registry, of which we have no login.
-async fn log_in(koyeb: &Koyeb<'_>, order: &Order<'_>, image: EcrImage<'_>) -> Result<Option<String>, Error> {
-    let Some(settings) = &order.settings.clouds.ecr else { return Ok(None) };
+async fn log_in(koyeb: &Koyeb<'_>, spec: &AppSpec<'_>, image: EcrImage<'_>) -> Result<Option<String>, Error> {
+    let Some(settings) = Option::<Registry>::of(spec.settings)? else { return Ok(None) };
     let ecr = Ecr {
         base_url: &settings.base_url,
         region: &settings.region,
         keys: &settings.keys,
-        timeout_ms: order.settings.timeouts.head_ms,
+        timeout_ms: spec.settings.timeouts.head_ms,
     };
     let login = ecr.login().await?;
     if login.registry != image.registry {
         return Ok(None);
     }
     ecr.create_repository(image.repository).await?;
-    let secret = format!("{}-ecr", app_name(order.name));
+    let secret = format!("{}-ecr", app_name(spec.name));
     koyeb.keep_login(&secret, &login).await?;
     Ok(Some(secret))
 }
 
 /// The archive of a project's files, and how it is built. A site of plain
 /// files gets a web server.
-fn pack(files: &[File]) -> Result<(Vec<u8>, Builder), Error> {
+fn pack(files: &[File<'_>]) -> Result<(Vec<u8>, Builder), Error> {
     let has = |path: &str| files.iter().any(|file| file.path == path);
-    let sources = files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
+    let sources = files.iter().map(|file| (file.path, file.content));
     if MANIFESTS.iter().any(|path| has(path)) {
         let builder = if has(DOCKERFILE) { Builder::Docker } else { Builder::Buildpack };
         return Ok((archive::pack(sources)?, builder));
@@ -230,8 +303,8 @@ fn pack(files: &[File]) -> Result<(Vec<u8>, Builder), Error> {
     Ok((archive::pack(server.into_iter().chain(site))?, Builder::Docker))
 }
 
-pub(super) async fn poll(order: &Order<'_>, since_ms: i64) -> Result<Report, Error> {
-    let (koyeb, mut remote) = (client(order), read_kept::<Remote>(order)?);
+async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
+    let (koyeb, mut remote) = (client_of(spec)?, read_kept::<Remote>(spec)?);
     let going = || State::Going { after_ms: pause_ms(since_ms) };
     // First the state: what the logs have by then is all that led to it.
     let state = match koyeb.state(&remote.deployment).await? {
@@ -256,9 +329,9 @@ pub(super) async fn poll(order: &Order<'_>, since_ms: i64) -> Result<Report, Err
 }
 
 /// Deletes the service. The app stays, empty, and with it the address.
-pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
-    let koyeb = client(order);
-    let Some(app) = koyeb.find_app(&app_name(order.name)).await? else { return Ok(()) };
+async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
+    let koyeb = client_of(spec)?;
+    let Some(app) = koyeb.find_app(&app_name(spec.name)).await? else { return Ok(()) };
     match koyeb.service(&app).await? {
         Some(service) => koyeb.delete(&service).await,
         None => Ok(()),
@@ -268,7 +341,6 @@ pub(super) async fn take_down(order: &Order<'_>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clouds::Credentials;
 
     const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -284,8 +356,9 @@ mod tests {
         let container = Container { source: image.map_or(Source::Git(git), source_of), port: 1 };
         let keys =
             [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("ENVIRONMENT", environment)];
-        let right = Right { credentials: Credentials { token: "t".to_owned(), account: None }, source };
-        check("app-1", &right, Some(&container), &Settings::for_test(&keys))
+        let resolved =
+            ResolvedCredentials { credentials: Credentials { token: "t".to_owned(), account: None }, source };
+        check("app-1", &resolved, Some(&container), &Settings::for_test(&keys))
             .map_or_else(|e| e.code(), |()| "ok")
     }
 

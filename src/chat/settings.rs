@@ -1,0 +1,50 @@
+//! The stream's default format, and how much of a conversation is told again.
+
+use crate::{
+    error::Error,
+    settings::{FromVars, Vars, vars::wrong},
+};
+
+#[derive(Debug)]
+pub(super) struct Chat {
+    pub(super) format: ChatFormat,
+    /// How much of a conversation Claude is told again, in tokens.
+    history_tokens: i64,
+}
+
+impl FromVars for Chat {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let format = match vars.get("CHAT_STREAM_FORMAT") {
+            None => ChatFormat::Text,
+            Some(name) => {
+                ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?
+            }
+        };
+        Ok(Self { format, history_tokens: vars.number("CHAT_HISTORY_TOKENS", 100_000)? })
+    }
+}
+
+impl Chat {
+    /// The history budget in bytes: a token of English or code is about four.
+    pub(super) fn history_bytes(&self) -> i64 {
+        self.history_tokens.saturating_mul(4)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChatFormat {
+    /// Claude's own events, byte for byte.
+    Events,
+    /// Data-only `{"text": …}` pieces.
+    Text,
+}
+
+impl ChatFormat {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "events" => Some(Self::Events),
+            "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Vercel: a production deployment of the project that is called as we call
+//! the app. It builds what has a package.json, and serves other files as they are.
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    app::{AppSpec, File, Line, Report, State, kept, pause_ms, read_kept},
+    description::{AccountName, Description, MINUTE_MS, OwnAccount},
+    resolved::Credentials,
+};
+use crate::{
+    error::{Error, UpstreamKind},
+    platform::clock::now_ms,
+    settings::{FromVars, Settings, Vars},
+    upstream::vercel::{self, New, Vercel},
+};
+
+pub(super) const CLOUD: Description = Description {
+    name: "vercel",
+    title: "Vercel",
+    token_header: "X-Vercel-Token",
+    token_variable: "VERCEL_TOKEN",
+    account: Some(AccountName {
+        header: "X-Vercel-Team",
+        variable: "VERCEL_TEAM_ID",
+        field: "/team",
+        is_required: false,
+        is_good: is_team,
+        expected: "a team's id or slug",
+    }),
+    own: |settings| {
+        let vercel = Account::of(settings)?;
+        Ok(OwnAccount { token: vercel.token.clone(), account: vercel.team.clone() })
+    },
+    namespace: |_| Ok(None),
+    is_manifest: |path| path == "package.json",
+    check: |_, _, _, _| Ok(()),
+    push: |spec, files| Box::pin(push(spec, files)),
+    poll: |spec, since_ms| Box::pin(poll(spec, since_ms)),
+    take_down: |spec| Box::pin(take_down(spec)),
+    has: |credentials, name, mark, settings| {
+        Box::pin(async {
+            let found = client(credentials, settings)?.find(name, mark).await?;
+            Ok(found.is_some())
+        })
+    },
+    patience_ms: 30 * MINUTE_MS,
+};
+
+/// Deployments deleted at the same time: a Worker has six connections.
+const CONCURRENT_DELETIONS: usize = 4;
+/// Pages of a hundred deployments that one go looks through: a Worker may call
+/// others a thousand times.
+const PAGES: usize = 5;
+
+/// What we know of a deployment.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remote {
+    id: String,
+    /// How many lines of its build's log we have told.
+    told: usize,
+}
+
+/// The Worker's own account, and where Vercel's API is.
+struct Account {
+    base_url: String,
+    token: Option<String>,
+    team: Option<String>,
+}
+
+impl FromVars for Account {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self {
+            base_url: vars.base_url("VERCEL_BASE_URL", "https://api.vercel.com")?,
+            token: vars.get("VERCEL_TOKEN"),
+            team: vars.get("VERCEL_TEAM_ID"),
+        })
+    }
+}
+
+fn is_team(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+fn client<'a>(credentials: &'a Credentials, settings: &Settings) -> Result<Vercel<'a>, Error> {
+    Ok(Vercel {
+        base_url: &Account::of(settings)?.base_url,
+        token: &credentials.token,
+        team: credentials.account.as_deref(),
+        timeout_ms: settings.timeouts.head_ms,
+    })
+}
+
+fn client_of<'a>(spec: &AppSpec<'a>) -> Result<Vercel<'a>, Error> {
+    client(&spec.credentials.credentials, spec.settings)
+}
+
+async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
+    let (vercel, mark) = (client_of(spec)?, spec.mark()?);
+    let files: Vec<(&str, &str)> = files.iter().map(|file| (file.path, file.content)).collect();
+    // Whoever began with this before us may have died just after it.
+    let id = match vercel.find(spec.name, mark).await? {
+        Some(id) => id,
+        None => vercel.create(&New { name: spec.name, mark, files: &files }).await?,
+    };
+    Ok(Report {
+        state: State::Going { after_ms: pause_ms(0) },
+        lines: vec![Line::info("Vercel has it, and builds it")],
+        remote: Some(kept(&Remote { id, told: 0 })?),
+    })
+}
+
+async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
+    let (vercel, remote) = (client_of(spec)?, read_kept::<Remote>(spec)?);
+    // First the state: what the log has by then is all that led to it.
+    let state = match vercel.state(&remote.id, now_ms()).await? {
+        vercel::State::Building => State::Going { after_ms: pause_ms(since_ms) },
+        vercel::State::Ready { url } => State::Live { url: Some(url) },
+        vercel::State::Failed { reason } => State::Failed { reason },
+    };
+    // A deployment does not fail for want of its log.
+    let log = vercel.log(&remote.id).await.unwrap_or_default();
+    let lines: Vec<Line> = log
+        .into_iter()
+        .skip(remote.told)
+        .map(|line| Line { level: if line.is_error { "error" } else { "info" }, message: line.text })
+        .collect();
+    let told = remote.told + lines.len();
+    Ok(Report { state, lines, remote: Some(kept(&Remote { told, ..remote })?) })
+}
+
+/// Deletes every deployment that we have made of the app: an older one would
+/// still answer at an address of its own.
+async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
+    let vercel = client_of(spec)?;
+    // Its mark may have been removed.
+    if let Ok(remote) = read_kept::<Remote>(spec) {
+        vercel.delete(&remote.id).await?;
+    }
+    let mut before = None;
+    for _ in 0..PAGES {
+        let made = vercel.made_by_us(spec.name, before).await?;
+        delete(&vercel, &made.ids).await?;
+        if made.next.is_none() {
+            return Ok(());
+        }
+        before = made.next;
+    }
+    Err(unfinished())
+}
+
+/// Another go finds fewer of them.
+fn unfinished() -> Error {
+    Error::upstream(UpstreamKind::Busy, "Vercel has more deployments of this app than one go deletes")
+}
+
+async fn delete(vercel: &Vercel<'_>, ids: &[String]) -> Result<(), Error> {
+    stream::iter(ids.iter().map(|id| vercel.delete(id)))
+        .buffer_unordered(CONCURRENT_DELETIONS)
+        .try_collect::<Vec<()>>()
+        .await
+        .map(drop)
+}

@@ -1,0 +1,25 @@
+//! Which key, address and model Claude is asked by.
+
+use crate::{
+    error::Error,
+    settings::{FromVars, Vars},
+};
+
+/// The client of Anthropic's API.
+#[derive(Debug)]
+pub(crate) struct Claude {
+    pub(crate) key: Option<String>,
+    pub(super) base_url: String,
+    /// The model for who names none.
+    pub(crate) model: String,
+}
+
+impl FromVars for Claude {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self {
+            key: vars.get("CLAUDE_API_KEY"),
+            base_url: vars.base_url("CLAUDE_BASE_URL", "https://api.anthropic.com")?,
+            model: vars.get("CLAUDE_MODEL").unwrap_or_else(|| "claude-sonnet-5-5".to_owned()),
+        })
+    }
+}

@@ -146,8 +146,9 @@ impl Reader<'_> {
             return rest;
         }
         let is_end = |token: &TokenTree| is(';')(token) || is_braces(token);
-        let end = rest.iter().position(is_end).unwrap();
-        let (item, after) = rest.split_at(end + 1);
+        // A field has no such end; those of tests are the last ones.
+        let end = rest.iter().position(is_end).map_or(rest.len(), |at| at + 1);
+        let (item, after) = rest.split_at(end);
         let words: Vec<_> = item.iter().map(ToString::to_string).collect();
         if let Some(at) = words.iter().position(|word| word == "mod") {
             self.source.test_modules.extend(words.get(at + 1).cloned());

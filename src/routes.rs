@@ -1,4 +1,4 @@
-//! THE table: every route with its family, its access rule and its handler, and
+//! THE table: every route with its dialect, its access rule, its handler and its limits, and
 //! with it all else that is a list over the modules. The only file that knows
 //! every module.
 
@@ -11,21 +11,23 @@ use worker::Env;
 use crate::openapi;
 use crate::{
     accounts, admin, audit, chat,
-    clouds::Cloud,
+    clouds::{self, Cloud},
     deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
     generate,
     http::{
         self,
+        problem::PROBLEM,
         route::{Route, Router, routes},
     },
-    jobs, metrics, projects, root, skills, store,
+    identity, jobs, metrics, projects, root, skills,
+    store::{self, owned::Owned},
 };
 
 pub(crate) static ROUTES: &[Route] = routes! {
-    Hatch {
-        Public GET "/" => root::show;
-        Public GET "/health" => root::health;
+    PROBLEM {
+        Public GET "/" => root::show, uncounted;
+        Public GET "/health" => root::health, uncounted;
         Public GET "/openapi.json" => docs::openapi;
         Public GET "/docs" => docs::file;
         Public GET "/docs.css" => docs::file;
@@ -67,9 +69,9 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::take_down::start;
         Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
         Scope(Deploy) POST "/api/deploy/{id}/rollback" => deploy::roll_back;
-        Public GET "/p/{slug}" => deploy::hosting::redirect;
-        Public GET "/p/{slug}/" => deploy::hosting::sandboxed;
-        Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed;
+        Public GET "/p/{slug}" => deploy::hosting::redirect, uncounted;
+        Public GET "/p/{slug}/" => deploy::hosting::sandboxed, uncounted;
+        Public GET "/p/{slug}/{*path}" => deploy::hosting::sandboxed, uncounted;
 
         Public GET "/api/discovery" => discovery::list;
         Public GET "/api/discovery/{id}" => discovery::show;
@@ -92,7 +94,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
         Public GET "/api/setup" => fleet::setup::show;
     }
-    Fleet {
+    fleet::DIALECT {
         Scope(Deploy) POST "/deployments" => deployments::create;
         ScopeOrOperator(Deploy) GET "/deployments" => deployments::list;
         ScopeOrOperator(Deploy) GET "/deployments/{name}" => deployments::show;
@@ -118,7 +120,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
         Operator POST "/payments/payouts" => payments::close;
     }
-    Hatchr {
+    generate::DIALECT {
         Scope(ProjectsWrite) POST "/api/generate" => generate::create;
         Scope(ProjectsWrite) POST "/api/generate/challenge" => generate::proof::challenge;
         Scope(ProjectsRead) GET "/api/generate" => generate::list;
@@ -135,13 +137,27 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
 /// A hosted app's whole origin belongs to the app, whatever the path.
 static APP_ORIGIN: &[Route] = routes! {
-    Hatch {
-        Public GET "{*path}" => deploy::hosting::own_origin;
+    PROBLEM {
+        Public GET "{*path}" => deploy::hosting::own_origin, uncounted;
     }
 };
 
 /// Every kind of job, as its module describes it.
 pub(crate) static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
+
+/// What of every module's tables is somebody's, in the order of an export.
+static OWNED: &[&Owned] = &[
+    &accounts::OWNED,
+    &projects::OWNED,
+    &chat::OWNED,
+    &deploy::OWNED,
+    &generate::OWNED,
+    &fleet::OWNED,
+    &clouds::OWNED,
+    &jobs::OWNED,
+    &identity::OWNED,
+    &http::idempotency::OWNED,
+];
 
 type Sweep = for<'a> fn(&'a Env) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -164,8 +180,9 @@ pub(crate) async fn sweep(env: &Env) {
 }
 
 /// What requests are answered by.
-pub(crate) static ROUTER: LazyLock<Router> =
-    LazyLock::new(|| Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), JOBS));
+pub(crate) static ROUTER: LazyLock<Router> = LazyLock::new(|| {
+    Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), JOBS, OWNED)
+});
 
 /// The request headers that pages of other origins may send: what our routes
 /// read, and what clients of the originals send with everything.
@@ -199,6 +216,7 @@ pub(crate) fn contracts() -> Vec<openapi::Room> {
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::BTreeSet,
         env, fs,
         path::{Path, PathBuf},
     };
@@ -278,6 +296,56 @@ mod tests {
         }
         assert!(literals > 10, "the sources are read otherwise than this test thinks");
         assert!(Cloud::headers().all(|name| allowed.contains(&name.to_ascii_lowercase())));
+    }
+
+    /// The tables of migrations/ that have a column of one of these names.
+    fn tables_with(columns: &[&str]) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let mut tables = BTreeSet::new();
+        for file in fs::read_dir(folder).unwrap() {
+            let sql = fs::read_to_string(file.unwrap().path()).unwrap();
+            for table in sql.split("CREATE TABLE ").skip(1) {
+                let (name, rest) = table.split_once(" (").unwrap();
+                let body = rest.split_once("\n)").unwrap().0;
+                let has = |column: &&str| {
+                    body.lines().any(|line| line.trim_start().starts_with(&format!("{column} ")))
+                };
+                if columns.iter().any(has) {
+                    tables.insert(name.to_owned());
+                }
+            }
+        }
+        tables
+    }
+
+    #[test]
+    fn every_table_with_a_user_in_it_is_exported_deleted_and_given_by_its_module() {
+        let named: BTreeSet<String> =
+            OWNED.iter().flat_map(|owned| owned.tables).map(|table| (*table).to_owned()).collect();
+        assert_eq!(named, tables_with(&["user_id", "tenant"]));
+        let sql = |statements: Vec<store::Statement>| {
+            statements.iter().map(|statement| statement.sql).collect::<Vec<_>>().join("\n")
+        };
+        // They go with their project, or stay as the ledger does.
+        let not_deleted =
+            ["chat_messages", "deployments", "sites", "cloud_apps", "payments", "daily_counters"];
+        for owned in OWNED {
+            let (deleted, given) = (sql((owned.delete)("u")), sql((owned.give)("u", "v")));
+            for table in owned.tables {
+                assert!(deleted.contains(table) || not_deleted.contains(table), "{table} stays");
+                assert!(given.contains(table) || *table == "proof_challenges", "{table} is lost");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_is_told_in_the_dialect_of_its_prefix() {
+        let is = |path, dialect| std::ptr::eq(ROUTER.dialect_of(path), dialect);
+        assert!(is("/api/generate/nothing/here", &raw const generate::DIALECT));
+        assert!(is("/api/status", &raw const generate::DIALECT));
+        for path in ["/api/generated", "/api/projects/x/y", "/nothing"] {
+            assert!(is(path, &raw const PROBLEM), "{path}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::store;
 use crate::identity::DailyLimits;
 use crate::settings::FromVars as _;
+use crate::store::owned::Owned;
 use crate::{
     clouds::{self, take_down},
     error::Error,
@@ -16,7 +17,7 @@ use crate::{
         stream::{self, Writer},
     },
     store::{
-        Database, Statement, export,
+        Database, Statement,
         page::{MAX_LIMIT, Page},
     },
 };
@@ -55,9 +56,10 @@ pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
         // Nobody would read what is written.
         return Ok(exported(body));
     }
+    let owned = exchange.owned;
     exchange.background.run(async move {
         // A client that sees the document break off knows that it is not all.
-        match write(&client, &database, &user, known).await {
+        match write(&client, &database, owned, &user, known).await {
             Ok(()) => client.close().await,
             Err(Broken::ByUs(error)) => {
                 log::failure("accounts.export", &error);
@@ -92,27 +94,16 @@ impl From<stream::Gone> for Broken {
     }
 }
 
-/// One part of an export: a list, a page at a time.
-type Section = (&'static str, fn(&str, &Page) -> Statement);
-
-const SECTIONS: &[Section] = &[
-    ("keys", store::keys),
-    ("sessions", store::sessions),
-    ("projects", export::projects),
-    ("versions", export::versions),
-    ("messages", export::messages),
-    ("deployments", export::deployments),
-    ("startups", export::startups),
-    ("fleetDeployments", export::fleet_deployments),
-    ("machines", export::machines),
-    ("uptime", export::uptime),
-    ("payments", export::payments),
-];
-
-async fn write(client: &Writer, database: &Database, user: &str, known: Option<Value>) -> Result<(), Broken> {
+async fn write(
+    client: &Writer,
+    database: &Database,
+    owned: &[&Owned],
+    user: &str,
+    known: Option<Value>,
+) -> Result<(), Broken> {
     let known = known.unwrap_or_else(|| json!({ "id": user }));
     client.write(format!("{{\"user\":{known}").as_bytes()).await?;
-    for (name, list) in SECTIONS {
+    for (name, list) in owned.iter().flat_map(|owned| owned.export) {
         client.write(format!(",\"{name}\":[").as_bytes()).await?;
         write_list(client, database, |page| list(user, page)).await?;
         client.write(b"]").await?;
@@ -155,11 +146,12 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let mut plan =
         take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
             .await?;
-    let mut batch = store::delete_account(user);
+    let mut batch: Vec<Statement> = exchange.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
     // What nobody's credentials reach is in an account of the user's own, or in
     // one that the Worker has no longer.
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     batch.append(&mut plan.statements);
+    batch.push(store::end(user));
     batch.push(exchange.audit("account.delete", user));
     database.batch_all(batch).await?;
     plan.send(&exchange.env, &exchange.background);

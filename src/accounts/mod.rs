@@ -8,6 +8,8 @@ pub(crate) mod me;
 pub(crate) mod sign_in;
 mod store;
 
+pub(crate) use store::OWNED;
+
 use worker::Env;
 
 use crate::{

@@ -1,6 +1,13 @@
 //! SQL of the accounts.
 
-use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
+use crate::store::{
+    Statement,
+    owned::{Owned, give, released},
+    page,
+    page::Page,
+    projects::rfc3339,
+    sql,
+};
 
 /// Takes `wallet` from the account that has nothing else, if `to` has none. Not
 /// while work of its goes on that nobody else can do: an answer that is being
@@ -30,74 +37,31 @@ pub(super) fn take_wallet(wallet: &str, user: &str) -> Statement {
     )
 }
 
-/// `?1`, if it has lost its only sign-in ([`release_wallet`]).
-macro_rules! released {
-    () => {
-        "(SELECT id FROM users WHERE id = ?1 AND wallet_addr IS NULL AND stack_id IS NULL)"
-    };
-}
-
-/// `UPDATE` of a table's owner, from a released account.
-macro_rules! give {
-    ($table:literal, $from:expr, $to:expr) => {
-        sql!(concat!("UPDATE ", $table, " SET user_id = ?2 WHERE user_id = ", released!()), $from, $to)
-    };
-}
-
-/// Gives all that is `from`'s to `to`, and ends `from`, if it was released.
-pub(super) fn merge(from: &str, to: &str) -> [Statement; 16] {
-    [
-        give!("projects", from, to),
-        give!("chat_messages", from, to),
-        give!("deployments", from, to),
-        give!("cloud_apps", from, to),
-        give!("sites", from, to),
-        give!("startups", from, to),
-        give!("jobs", from, to),
-        give!("fleet_deployments", from, to),
-        give!("payments", from, to),
-        give!("api_keys", from, to),
-        give!("sessions", from, to),
-        sql!(
-            concat!(
-                "INSERT INTO daily_counters (user_id, name, day, used)
-                 SELECT ?2, name, day, used FROM daily_counters WHERE user_id = ",
-                released!(),
-                " ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used"
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["api_keys", "sessions"],
+    export: &[("keys", keys), ("sessions", sessions)],
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
+            sql!("DELETE FROM sessions WHERE user_id = ?1", user),
+            sql!(
+                "DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)",
+                user
             ),
-            from,
-            to
-        ),
-        sql!(concat!("DELETE FROM daily_counters WHERE user_id = ", released!()), from),
-        sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from),
-        // Sealed to who stored them, and so nobody's any more.
-        sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),
-        sql!(concat!("DELETE FROM users WHERE id = ", released!()), from),
-    ]
+        ]
+    },
+    give: |from, to| vec![give!("api_keys", from, to), give!("sessions", from, to)],
+};
+
+/// Ends an account that was given away. The last of its batch.
+pub(super) fn end_released(user: &str) -> Statement {
+    sql!(concat!("DELETE FROM users WHERE id = ", released!()), user)
 }
 
-/// Deletes all that is the user's; what refers to a project goes by
-/// `ON DELETE CASCADE`. The audit log and the ledger of payments keep ids,
-/// which then are nobody's; a machine's uptime stays, but it beats no more.
-pub(super) fn delete_account(user: &str) -> Vec<Statement> {
-    vec![
-        sql!("DELETE FROM jobs WHERE user_id = ?1", user),
-        sql!("DELETE FROM projects WHERE user_id = ?1", user),
-        sql!("DELETE FROM startups WHERE user_id = ?1", user),
-        sql!("DELETE FROM proof_challenges WHERE user_id = ?1", user),
-        sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
-        sql!(
-            "UPDATE workers SET token_hash = NULL, token_hint = NULL
-             WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
-            user
-        ),
-        sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user),
-        sql!("DELETE FROM api_keys WHERE user_id = ?1", user),
-        sql!("DELETE FROM sessions WHERE user_id = ?1", user),
-        sql!("DELETE FROM nonces WHERE wallet_addr = (SELECT wallet_addr FROM users WHERE id = ?1)", user),
-        sql!("DELETE FROM idempotency WHERE tenant = ?1", user),
-        sql!("DELETE FROM users WHERE id = ?1", user),
-    ]
+/// Ends an account. The last of its batch. The audit log and the ledger of
+/// payments keep ids, which then are nobody's.
+pub(super) fn end(user: &str) -> Statement {
+    sql!("DELETE FROM users WHERE id = ?1", user)
 }
 
 pub(super) fn keep_nonce(nonce: &str, wallet: &str, expires_at: i64) -> Statement {

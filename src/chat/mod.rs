@@ -15,6 +15,7 @@ mod prompt;
 mod sandbox;
 mod settings;
 mod store;
+pub(crate) use store::OWNED;
 mod turn;
 
 use garde::Validate;

@@ -11,6 +11,17 @@ use crate::store::{
     projects::{self, rfc3339},
     sql,
 };
+use crate::store::{
+    export,
+    owned::{Owned, give},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["chat_messages"],
+    export: &[("messages", export::messages)],
+    delete: |_| Vec::new(),
+    give: |from, to| vec![give!("chat_messages", from, to)],
+};
 
 /// How long a turn may be silent before it counts as lost. One that is carried
 /// writes `alive_at` every three seconds, whether anything comes or not, until

@@ -15,6 +15,7 @@ mod description;
 pub(crate) mod koyeb;
 mod resolved;
 pub(crate) mod store;
+pub(crate) use store::OWNED;
 pub(crate) mod take_down;
 mod vercel;
 

@@ -6,7 +6,22 @@ use super::{
     Cloud,
     resolved::{ResolvedCredentials, Source},
 };
+use crate::store::owned::{Owned, give, released};
 use crate::store::{Statement, projects::rfc3339, sql};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["cloud_credentials", "cloud_apps"],
+    export: &[],
+    // What becomes of the apps is told by whoever deletes the account.
+    delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
+    give: |from, to| {
+        vec![
+            give!("cloud_apps", from, to),
+            // Sealed to who stored them, and so nobody's any more.
+            sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),
+        ]
+    },
+};
 
 pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
     sql!(

@@ -13,6 +13,7 @@ pub(crate) mod job;
 mod sandbox;
 mod site;
 mod store;
+pub(crate) use store::OWNED;
 pub(crate) mod take_down;
 mod target;
 

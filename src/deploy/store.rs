@@ -3,9 +3,20 @@
 use serde::Deserialize;
 
 use super::target::Target;
+use crate::store::{
+    export,
+    owned::{Owned, give},
+};
 use crate::{
     clouds::{Container, Source},
     store::{Statement, projects::rfc3339, sql},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["deployments", "sites"],
+    export: &[("deployments", export::deployments)],
+    delete: |_| Vec::new(),
+    give: |from, to| vec![give!("deployments", from, to), give!("sites", from, to)],
 };
 
 /// What a deployment is made from.

@@ -18,6 +18,7 @@ pub(crate) mod setup;
 mod simulation;
 mod status;
 mod store;
+pub(crate) use store::OWNED;
 mod window;
 pub(crate) mod workers;
 
@@ -27,7 +28,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, caller::Caller},
+    http::{Exchange, caller::Caller, problem::Dialect},
     identity::Scope,
     platform::{clock::now_ms, log},
     store::Database,
@@ -78,3 +79,12 @@ async fn sweep_pieces(env: &Env) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// Errors as everywhere, and the routes under `/api/v1` as well.
+pub(crate) static DIALECT: Dialect = Dialect {
+    prefixes: &["/api/v1"],
+    also_under: Some("/api/v1"),
+    body: Error::problem,
+    #[cfg(test)]
+    document: crate::http::problem::PROBLEM_DOCUMENTED,
+};

@@ -8,6 +8,32 @@ use super::{
     window::{GAP_MS, Window},
 };
 use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
+use crate::store::{
+    export,
+    owned::{Owned, give},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["fleet_deployments", "payments"],
+    export: &[
+        ("fleetDeployments", export::fleet_deployments),
+        ("machines", export::machines),
+        ("uptime", export::uptime),
+        ("payments", export::payments),
+    ],
+    // A machine's uptime and the ledger of payments stay, but it beats no more.
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
+            sql!(
+                "UPDATE workers SET token_hash = NULL, token_hint = NULL
+                 WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
+                user
+            ),
+        ]
+    },
+    give: |from, to| vec![give!("fleet_deployments", from, to), give!("payments", from, to)],
+};
 
 // --- Deployments ------------------------------------------------------------
 

@@ -13,6 +13,7 @@ mod complete;
 #[cfg(test)]
 pub(crate) mod contract;
 mod deck;
+mod dialect;
 mod discovery;
 pub(crate) mod download;
 mod idea;
@@ -27,6 +28,8 @@ mod settings;
 mod startup;
 mod steps;
 mod store;
+pub(crate) use dialect::DIALECT;
+pub(crate) use store::OWNED;
 mod verify;
 mod work;
 
@@ -285,7 +288,7 @@ fn not_failed() -> Error {
     }
 }
 
-async fn owned(exchange: &Exchange, database: &Database) -> Result<store::Owned, Error> {
+async fn owned(exchange: &Exchange, database: &Database) -> Result<store::OwnJob, Error> {
     let owned = store::owned(exchange.param("job_id"), exchange.caller.user_id()?);
     database.query(owned).await?.first()?.ok_or(JOB_NOT_FOUND)
 }

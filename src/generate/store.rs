@@ -5,9 +5,26 @@ use hatch_code::CodeMap;
 use serde::Deserialize;
 
 use super::competitors::Competitor;
+use crate::store::{
+    export,
+    owned::{Owned, give},
+};
 use crate::{
     error::Error,
     store::{Statement, guard, page, page::Page, projects::is_somebody, sql},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["startups", "proof_challenges"],
+    export: &[("startups", export::startups)],
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM startups WHERE user_id = ?1", user),
+            sql!("DELETE FROM proof_challenges WHERE user_id = ?1", user),
+        ]
+    },
+    // A challenge that was given to another account is asked for anew.
+    give: |from, to| vec![give!("startups", from, to)],
 };
 
 /// Which states a client knows. Those of the original know no `cancelled` and
@@ -311,7 +328,7 @@ pub(super) fn reopen(id: &str, now: i64) -> Statement {
 /// A job for who asked for it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Owned {
+pub(super) struct OwnJob {
     pub(super) id: String,
     pub(super) status: String,
 }

@@ -15,26 +15,23 @@ use crate::{
     http::Exchange,
 };
 
-/// The longest JSON body, in bytes.
-const LIMIT: usize = 1_000_000;
-
 /// The body as a `T`, whose rules have been checked.
 ///
 /// # Errors
-/// 415 for another media type, 413 beyond 1 MB, 400 for what is not JSON
+/// 415 for another media type, 413 beyond the route's limit, 400 for what is not JSON
 /// (with what is wrong and where), 400 naming the field for JSON that is not a `T`.
 pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     exchange: &Exchange,
 ) -> Result<T, Error> {
     require_json(exchange.request.header("content-type").as_deref())?;
-    parse(&exchange.request.body(LIMIT).await?)
+    parse(&exchange.request.body(exchange.limits.body).await?)
 }
 
 /// As [`json`]; none for a request without a body.
 pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
     exchange: &Exchange,
 ) -> Result<Option<T>, Error> {
-    let bytes = exchange.request.body(LIMIT).await?;
+    let bytes = exchange.request.body(exchange.limits.body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -53,7 +50,7 @@ pub(crate) async fn object(exchange: &Exchange) -> Result<Map<String, Value>, Er
 /// [`object`] with the bytes that it came as, which a signature is over.
 pub(crate) async fn object_with_bytes(exchange: &Exchange) -> Result<(Vec<u8>, Map<String, Value>), Error> {
     require_json(exchange.request.header("content-type").as_deref())?;
-    let bytes = exchange.request.body(LIMIT).await?;
+    let bytes = exchange.request.body(exchange.limits.body).await?;
     let Object(object) = parse_unchecked(&bytes)?;
     Ok((bytes, object))
 }

@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use worker::Env;
 
-use super::{caller::Caller, claim::Claim};
+use super::{caller::Caller, claim::Claim, limits::Limits};
 use crate::{
     audit,
     error::Error,
     jobs,
     platform::{background::Background, clock::now_ms, random, request::Incoming},
     settings::Settings,
-    store::{Database, Statement},
+    store::{Database, Statement, owned::Owned},
 };
 
 /// What a handler gets: the request, who sends it, and the Worker around it.
@@ -24,6 +24,9 @@ pub(crate) struct Exchange {
     pub(crate) background: Background,
     /// Every kind of job.
     pub(crate) jobs: jobs::Kinds,
+    /// What of every module's tables is somebody's.
+    pub(crate) owned: &'static [&'static Owned],
+    pub(super) limits: Limits,
     pub(crate) request_id: String,
     /// Of the request's trace (W3C Trace Context).
     pub(crate) trace_id: String,

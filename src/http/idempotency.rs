@@ -16,6 +16,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use worker::Env;
 
+use crate::store::owned::{Owned, released};
 use crate::{
     error::Error,
     http::{Exchange, caller::Access, claim::Claim, route::Route},
@@ -25,6 +26,13 @@ use crate::{
         response::{Content, Response},
     },
     store::{Database, Statement, sql},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["idempotency"],
+    export: &[],
+    delete: |user| vec![sql!("DELETE FROM idempotency WHERE tenant = ?1", user)],
+    give: |from, _| vec![sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from)],
 };
 
 const MAX_KEY_BYTES: usize = 255;

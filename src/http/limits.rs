@@ -1,133 +1,19 @@
-//! How often one may call: the Rate Limiting binding, per address and per
-//! user. It counts in each of Cloudflare's places by itself and is meant to
-//! stop floods; what must be exact is counted in the database
-//! ([`crate::identity::quotas`]).
+//! What a route lets through: columns of the table.
 
-use std::net::Ipv6Addr;
-
-use worker::Env;
-
-use crate::{
-    error::{Error, Exceeded, Service},
-    http::{
-        caller::{self, Caller},
-        route::Route,
-    },
-    platform::{clock::now_ms, request::Incoming, response::Response},
-    settings::{Settings, binding},
-};
-
-/// `simple` of the binding in wrangler.toml, which does not tell it itself.
-const LIMIT: i64 = 600;
-const WINDOW_S: i64 = 60;
-const POLICY: &str = "minute";
-
-/// Patterns that are not counted: what a page of a hosted app loads, and what
-/// asks whether we live.
-const UNCOUNTED: &[&str] = &["/", "/health", "/p/{slug}", "/p/{slug}/", "/p/{slug}/{*path}", "{*path}"];
-
-/// Counts a request of `request`'s address, before anything is asked of the
-/// database for it.
-///
-/// # Errors
-/// [`Error::TooManyRequests`].
-pub(crate) async fn count_address(
-    request: &Incoming,
-    route: &Route,
-    settings: &Settings,
-    env: &Env,
-) -> Result<(), Error> {
-    // A credential is looked up on every route, so that is counted on every one.
-    let is_counted = is_counted(route, settings) || (settings.limits_rate && caller::has_credential(request));
-    if !is_counted {
-        return Ok(());
-    }
-    // Cloudflare sets it, and overwrites what a client has set.
-    let address = request.header("cf-connecting-ip").unwrap_or_default();
-    count(env, format!("address:{}", network(&address))).await
+/// What a route lets through.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The longest body, in bytes.
+    pub(crate) body: usize,
+    /// Whether its requests are counted against the rate limit.
+    pub(crate) is_counted: bool,
 }
 
-/// What is one household or host: an IPv4 address, or the /64 of an IPv6 one.
-fn network(address: &str) -> String {
-    match address.parse::<Ipv6Addr>() {
-        Ok(address) => (address.to_bits() >> 64).to_string(),
-        Err(_) => address.to_owned(),
-    }
-}
+impl Limits {
+    pub(crate) const DEFAULT: Self = Self { body: 1_000_000, is_counted: true };
 
-/// Counts a request of a user, wherever it comes from.
-///
-/// # Errors
-/// [`Error::TooManyRequests`].
-pub(crate) async fn count_caller(
-    caller: &Caller,
-    route: &Route,
-    settings: &Settings,
-    env: &Env,
-) -> Result<(), Error> {
-    match caller {
-        Caller::User(user) if is_counted(route, settings) => count(env, format!("user:{}", user.id)).await,
-        _ => Ok(()),
-    }
-}
-
-/// Tells the policy in an answer that was counted.
-pub(crate) fn tell(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
-    match route {
-        Some(route) if is_counted(route, settings) && response.status != 429 => {
-            response.with_listed("ratelimit-policy", format!("\"{POLICY}\";q={LIMIT};w={WINDOW_S}"))
-        }
-        _ => response,
-    }
-}
-
-fn is_counted(route: &Route, settings: &Settings) -> bool {
-    settings.limits_rate && is_limited(route.pattern)
-}
-
-/// Whether requests of a pattern are counted, where any are.
-pub(crate) fn is_limited(pattern: &str) -> bool {
-    !UNCOUNTED.contains(&pattern)
-}
-
-async fn count(env: &Env, key: String) -> Result<(), Error> {
-    let missing = |_| Error::NotConfigured {
-        variable: binding::RATE_LIMITER,
-        detail: format!("The binding {} is missing from wrangler.toml", binding::RATE_LIMITER),
-    };
-    let silent = |e: worker::Error| Error::Unavailable(Service::RateLimiter, e.to_string());
-    let limiter = env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?;
-    let outcome = limiter.limit(key).await.map_err(silent)?;
-    if outcome.success { Ok(()) } else { Err(exceeded(now_ms())) }
-}
-
-pub(crate) fn exceeded(now: i64) -> Error {
-    Error::TooManyRequests(Box::new(Exceeded {
-        policy: POLICY,
-        code: "rate_limited",
-        detail: format!("More than {LIMIT} requests in {WINDOW_S} seconds"),
-        limit: LIMIT,
-        window_s: WINDOW_S,
-        // The binding does not tell when its window began.
-        reset_at_ms: now + WINDOW_S * 1000,
-        reset_s: WINDOW_S,
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_ipv6_network_counts_as_one() {
-        assert_eq!(network("2001:db8::1"), network("2001:db8:0:0:ffff::2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("192.0.2.1"), "192.0.2.1");
-    }
-
-    #[test]
-    fn the_policy_is_the_one_of_the_binding() {
-        let toml = include_str!("../../wrangler.toml");
-        assert!(toml.contains(&format!("simple = {{ limit = {LIMIT}, period = {WINDOW_S} }}")));
+    /// For what a page of a hosted app loads, and what asks whether we live.
+    pub(crate) const fn uncounted(self) -> Self {
+        Self { is_counted: false, ..self }
     }
 }

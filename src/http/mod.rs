@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod progress;
+pub(crate) mod rate;
 pub(crate) mod route;
 mod trace;
 
@@ -26,7 +27,7 @@ use crate::{
     error::Error,
     http::{
         caller::Caller,
-        problem::Family,
+        problem::{Dialect, PROBLEM},
         route::{Found, Route, Router},
     },
     platform::{
@@ -66,7 +67,7 @@ pub(crate) async fn answer(
     let mut record = Record::begin(&request);
     let response = match Settings::of(&env) {
         Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
-        Err(error) => told(&error, Family::Hatch, &record.request_id),
+        Err(error) => told(&error, &PROBLEM, &record.request_id),
     };
     let duration_ms = now_ms() - record.started;
     record.log(response.status, duration_ms);
@@ -169,14 +170,14 @@ async fn dispatch(
         }
         Err(error) => Err(error),
     };
-    let family = record.route.map_or(Family::Hatch, |route| route.family);
-    let response = result.unwrap_or_else(|error| told(&error, family, &record.request_id));
-    let response = cors.apply(limits::tell(response, record.route, settings), settings);
+    let dialect = record.route.map_or_else(|| router.dialect_of(&record.path), |route| route.dialect);
+    let response = result.unwrap_or_else(|error| told(&error, dialect, &record.request_id));
+    let response = cors.apply(rate::tell(response, record.route, settings), settings);
     if is_head { response.without_body() } else { response }
 }
 
 async fn handle(
-    Found { route, params, jobs }: Found,
+    Found { route, params, jobs, owned }: Found,
     request: Incoming,
     env: Env,
     background: Background,
@@ -185,7 +186,7 @@ async fn handle(
     record: &mut Record,
 ) -> Result<Response, Error> {
     cors.refuse_foreign_write(&request, settings)?;
-    limits::count_address(&request, route, settings, &env).await?;
+    rate::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
         // Whether we live does not depend on who asks.
         Err(Error::Unavailable(..)) if route.pattern == "/health" => Caller::Anonymous,
@@ -194,7 +195,7 @@ async fn handle(
     record.auth_ms = now_ms() - record.started;
     record.caller = Some(caller.clone());
     caller::admit(&caller, route.access, settings)?;
-    limits::count_caller(&caller, route, settings, &env).await?;
+    rate::count_caller(&caller, route, settings, &env).await?;
     let exchange = Exchange {
         request,
         caller,
@@ -202,6 +203,8 @@ async fn handle(
         env,
         background,
         jobs,
+        owned,
+        limits: route.limits,
         request_id: record.request_id.clone(),
         trace_id: record.trace_id.clone(),
         params,
@@ -211,7 +214,7 @@ async fn handle(
 }
 
 /// The error's answer, after the log has had what the client may not see.
-fn told(error: &Error, family: Family, request_id: &str) -> Response {
+fn told(error: &Error, dialect: &Dialect, request_id: &str) -> Response {
     if let Some(detail) = error.internal_detail() {
         log::line(&json!({
             "level": "error",
@@ -220,7 +223,7 @@ fn told(error: &Error, family: Family, request_id: &str) -> Response {
             "detail": redact::text(detail),
         }));
     }
-    error.to_response(family, request_id)
+    error.to_response(dialect, request_id)
 }
 
 /// The client's own request id where it is harmless, else a new one.

@@ -1,45 +1,68 @@
 //! How an error is told: in the form that the clients of its route know.
 
+use std::fmt;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
-    error::{Error, Exceeded, Violation, rfc3339},
+    error::{Error, Exceeded, rfc3339},
     platform::response::Response,
 };
 
-/// Which system's clients a route serves, and so the form of its errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// Hatch and everything else: RFC 9457 `application/problem+json`, with
-    /// the detail in `error` too, where the originals' clients look.
-    Hatch,
-    /// Tassium's, whose errors have the same form, and whose routes are under
-    /// `/api/v1` as well.
-    Fleet,
-    /// Hatchr's, whose clients know FastAPI: `{"detail": …}`, and 422 with a
-    /// list of what is wrong for a body that fails validation.
-    Hatchr,
+/// How the errors of a family of routes are told. The module whose clients know
+/// the form brings it; routes.rs says which routes are told in it.
+pub(crate) struct Dialect {
+    /// An unknown path under one of these is told in this form too.
+    pub(crate) prefixes: &'static [&'static str],
+    /// Under which the routes answer as well.
+    pub(crate) also_under: Option<&'static str>,
+    /// The answer without the headers that every dialect has. Its status may
+    /// differ from [`Error::status`]; the id is the request's.
+    pub(crate) body: fn(&Error, &str) -> Response,
+    /// How the document describes it.
+    #[cfg(test)]
+    pub(crate) document: Documented,
 }
 
+/// How the document describes a dialect's errors.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Documented {
+    pub(crate) media_type: &'static str,
+    /// The name of the schema.
+    pub(crate) schema: &'static str,
+    /// What the names of its shared responses begin with.
+    pub(crate) prefix: &'static str,
+}
+
+impl fmt::Debug for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialect").field("prefixes", &self.prefixes).finish_non_exhaustive()
+    }
+}
+
+/// RFC 9457 `application/problem+json`, with the detail in `error` too, where
+/// clients of the originals look. What no other dialect claims is told so.
+pub(crate) static PROBLEM: Dialect = Dialect {
+    prefixes: &[],
+    also_under: None,
+    body: Error::problem,
+    #[cfg(test)]
+    document: PROBLEM_DOCUMENTED,
+};
+
+#[cfg(test)]
+pub(crate) const PROBLEM_DOCUMENTED: Documented =
+    Documented { media_type: "application/problem+json", schema: "Problem", prefix: "" };
+
 impl Error {
-    /// The status in the form of `family`.
-    pub(crate) fn status_in(&self, family: Family) -> u16 {
-        match self {
-            Self::Malformed(_) | Self::Invalid(_) if family == Family::Hatchr => 422,
-            _ => self.status(),
-        }
+    /// The answer in `dialect`.
+    pub(crate) fn to_response(&self, dialect: &Dialect, request_id: &str) -> Response {
+        self.with_headers((dialect.body)(self, request_id))
     }
 
-    /// The answer, in the form of `family`.
-    pub(crate) fn to_response(&self, family: Family, request_id: &str) -> Response {
-        let response = match family {
-            Family::Hatch | Family::Fleet => self.problem(request_id),
-            Family::Hatchr => self.fastapi(),
-        };
-        self.with_headers(response)
-    }
-
-    fn problem(&self, request_id: &str) -> Response {
+    /// In the form of RFC 9457.
+    pub(crate) fn problem(&self, request_id: &str) -> Response {
         let detail = self.detail();
         let mut problem = json!({
             "type": format!("urn:hatch:problem:{}", self.code()),
@@ -56,24 +79,6 @@ impl Error {
         let mut response = Response::json(self.status(), problem.to_string());
         response.content_type = "application/problem+json".into();
         response
-    }
-
-    /// As FastAPI tells errors (fastapi.tiangolo.com, "Handling Errors").
-    fn fastapi(&self) -> Response {
-        let detail = match self {
-            Self::Invalid(violations) => violations.iter().map(location).collect(),
-            Self::Malformed(detail) => {
-                json!([{ "type": "json_invalid", "loc": ["body"], "msg": detail }])
-            }
-            _ => json!(self.detail()),
-        };
-        let status = self.status_in(Family::Hatchr);
-        let body = match status {
-            400 | 404 | 422 => json!({ "detail": detail }),
-            // The original has none of these. Its clients show `message`.
-            _ => json!({ "detail": detail, "message": detail }),
-        };
-        Response::json(status, body.to_string())
     }
 
     /// Members of the problem that only some errors have.
@@ -136,16 +141,4 @@ impl Error {
             _ => "Internal server error",
         }
     }
-}
-
-/// A violation in FastAPI's form: where it is, as the steps that lead there.
-fn location(violation: &Violation) -> Value {
-    let (place, path) = match violation.pointer.strip_prefix('/') {
-        Some(path) => ("body", path),
-        None if violation.pointer.is_empty() => ("body", ""),
-        None => ("query", violation.pointer.as_str()),
-    };
-    let steps = path.split('/').filter(|step| !step.is_empty());
-    let loc: Vec<&str> = std::iter::once(place).chain(steps).collect();
-    json!({ "type": "value_error", "loc": loc, "msg": violation.detail })
 }

@@ -5,12 +5,18 @@ use std::pin::Pin;
 
 use futures::Future;
 
-use super::{Exchange, caller::Access, problem::Family};
+use super::{
+    Exchange,
+    caller::Access,
+    limits::Limits,
+    problem::{Dialect, PROBLEM},
+};
 use crate::{
     error::{Error, Resource},
     jobs,
     platform::{request::Incoming, response::Response},
     settings::Settings,
+    store::owned::Owned,
 };
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
@@ -21,27 +27,28 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     /// As matchit reads it: `{name}` is one segment, `{*name}` the rest.
     pub(crate) pattern: &'static str,
-    pub(crate) family: Family,
+    pub(crate) dialect: &'static Dialect,
     pub(crate) access: Access,
+    pub(crate) limits: Limits,
     pub(crate) handler: fn(Exchange) -> Answer,
 }
 
-/// Writes a table down: `Family { Access METHOD "pattern" => handler; }`.
+/// Writes a table down: `dialect { Access METHOD "pattern" => handler, limit; }`.
+/// A limit is a method of [`Limits`]; without one the default holds.
 macro_rules! routes {
-    ($($family:ident { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path;)* })*) => {
+    ($($dialect:path { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path
+        $(, $limit:ident)*;)* })*) => {
         &[$($($crate::http::route::Route {
             method: stringify!($method),
             pattern: $pattern,
-            family: $crate::http::problem::Family::$family,
+            dialect: &$dialect,
             access: $crate::http::caller::Access::$access $(($crate::identity::Scope::$scope))?,
+            limits: $crate::http::limits::Limits::DEFAULT$(.$limit())*,
             handler: |exchange| Box::pin($handler(exchange)),
         },)*)*]
     };
 }
 pub(crate) use routes;
-
-/// Under which the fleet answers as well.
-pub(crate) const V1: &str = "/api/v1";
 
 /// The rows of one pattern.
 type Rows = Vec<&'static Route>;
@@ -54,9 +61,12 @@ pub(crate) struct Router {
     app_origin: &'static [Route],
     app_of_host: AppOfHost,
     paths: matchit::Router<Rows>,
+    /// Under which some routes answer as well.
+    prefixes: Vec<&'static str>,
     /// The request headers that pages of other origins may send.
     pub(crate) request_headers: String,
     jobs: jobs::Kinds,
+    owned: &'static [&'static Owned],
 }
 
 /// The slug of the app whose own origin a host is.
@@ -69,6 +79,8 @@ pub(crate) struct Found {
     pub(crate) params: Vec<(String, String)>,
     /// Every kind of job, for whoever answers.
     pub(crate) jobs: jobs::Kinds,
+    /// What of every module's tables is somebody's.
+    pub(crate) owned: &'static [&'static Owned],
 }
 
 impl Router {
@@ -78,6 +90,7 @@ impl Router {
         app_of_host: AppOfHost,
         request_headers: String,
         jobs: jobs::Kinds,
+        owned: &'static [&'static Owned],
     ) -> Self {
         let mut paths = matchit::Router::new();
         for pattern in patterns(routes) {
@@ -85,7 +98,9 @@ impl Router {
             // Two patterns that exclude each other are caught by a test of the table.
             let _ = paths.insert(pattern, rows);
         }
-        Self { routes, app_origin, app_of_host, paths, request_headers, jobs }
+        let mut prefixes: Vec<_> = routes.iter().filter_map(|route| route.dialect.also_under).collect();
+        prefixes.dedup();
+        Self { prefixes, routes, app_origin, app_of_host, paths, request_headers, jobs, owned }
     }
 
     /// The row for a request.
@@ -97,21 +112,35 @@ impl Router {
         if let Some(slug) = (self.app_of_host)(request.host(), settings) {
             let params =
                 vec![("slug".to_owned(), slug.to_owned()), ("path".to_owned(), decode(request.path()))];
-            return row(self.app_origin.iter(), method).map(|route| Found { route, params, jobs: self.jobs });
+            return row(self.app_origin.iter(), method).map(|route| self.found(route, params));
         }
         let found = self.at(request.path()).ok_or(Error::NotFound(Resource::Path))?;
         let route = row(found.value.iter().copied(), method)?;
         let params = found.params.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-        Ok(Found { route, params, jobs: self.jobs })
+        Ok(self.found(route, params))
     }
 
-    /// The rows of a path. Those of the fleet answer under `/api/v1` too.
+    fn found(&self, route: &'static Route, params: Vec<(String, String)>) -> Found {
+        Found { route, params, jobs: self.jobs, owned: self.owned }
+    }
+
+    /// The rows of a path, also of one under another prefix of theirs.
     fn at<'p>(&self, path: &'p str) -> Option<matchit::Match<'_, 'p, &Rows>> {
         if let Ok(found) = self.paths.at(path) {
             return Some(found);
         }
-        let found = self.paths.at(path.strip_prefix(V1)?).ok()?;
-        found.value.iter().any(|route| route.family == Family::Fleet).then_some(found)
+        self.prefixes.iter().find_map(|prefix| {
+            let found = self.paths.at(path.strip_prefix(prefix)?).ok()?;
+            let is_theirs = |route: &&Route| route.dialect.also_under == Some(prefix);
+            found.value.iter().any(is_theirs).then_some(found)
+        })
+    }
+
+    /// In which dialect a path is told that it is unknown.
+    pub(crate) fn dialect_of(&self, path: &str) -> &'static Dialect {
+        let claims = |prefix: &&&str| path == **prefix || path.strip_prefix(**prefix).is_some_and(is_below);
+        let mut claimed = self.routes.iter().map(|route| route.dialect);
+        claimed.find(|dialect| dialect.prefixes.iter().any(|prefix| claims(&prefix))).unwrap_or(&PROBLEM)
     }
 
     /// The pattern that a path is matched by.
@@ -124,6 +153,11 @@ impl Router {
     pub(crate) fn allow(&self, pattern: &str) -> String {
         methods(self.routes.iter().chain(self.app_origin).filter(|route| route.pattern == pattern))
     }
+}
+
+/// Whether the rest of a path begins a segment, or is a prefix's own.
+fn is_below(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
 }
 
 /// The patterns of a table, each once.

@@ -15,6 +15,7 @@ pub(crate) mod wallet;
 
 #[cfg(test)]
 pub(crate) use self::authenticate::unavailable;
+pub(crate) use self::quotas::OWNED;
 pub(crate) use self::{
     authenticate::{Credential, LOCAL_DEVELOPER, Principal, User, authenticate},
     scopes::{Scope, Scopes},

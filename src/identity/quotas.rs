@@ -4,10 +4,33 @@
 use serde_json::json;
 
 use super::DailyLimits;
+use crate::store::owned::{Owned, released};
 use crate::{
     error::{Error, Exceeded},
     platform::{clock::now_ms, log, response::Response},
     store::{Database, Statement, sql},
+};
+
+/// Deleting an account and coming back does not give a new day.
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["daily_counters"],
+    export: &[],
+    delete: |_| Vec::new(),
+    give: |from, to| {
+        vec![
+            sql!(
+                concat!(
+                    "INSERT INTO daily_counters (user_id, name, day, used)
+                     SELECT ?2, name, day, used FROM daily_counters WHERE user_id = ",
+                    released!(),
+                    " ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used"
+                ),
+                from,
+                to
+            ),
+            sql!(concat!("DELETE FROM daily_counters WHERE user_id = ", released!()), from),
+        ]
+    },
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

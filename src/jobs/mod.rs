@@ -17,6 +17,7 @@ pub(crate) mod dead_letters;
 mod lease;
 pub(crate) mod outbox;
 pub(crate) mod store;
+pub(crate) use store::OWNED;
 pub(crate) mod sweep;
 mod work;
 

@@ -1,7 +1,15 @@
 //! SQL of the engine.
 
 use super::{Job, lease};
+use crate::store::owned::{Owned, give};
 use crate::store::{Statement, Value, guard, page, projects::rfc3339, sql};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["jobs"],
+    export: &[],
+    delete: |user| vec![sql!("DELETE FROM jobs WHERE user_id = ?1", user)],
+    give: |from, to| vec![give!("jobs", from, to)],
+};
 
 /// A job as Rust reads it.
 macro_rules! job_json {

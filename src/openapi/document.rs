@@ -12,12 +12,7 @@ use super::{
     schemas::{self, Schemas},
 };
 use crate::{
-    http::{
-        caller::Access,
-        idempotency,
-        problem::Family,
-        route::{Route, V1},
-    },
+    http::{caller::Access, idempotency, route::Route},
     routes::ROUTES,
 };
 
@@ -164,7 +159,7 @@ fn object(
         operation_id: operation.id,
         summary: operation.summary,
         description: operation.about,
-        servers: (route.family == Family::Fleet).then(|| json!([{ "url": "/" }, { "url": V1 }])),
+        servers: route.dialect.also_under.map(|prefix| json!([{ "url": "/" }, { "url": prefix }])),
         access: access(route.access),
         security: security(route.access),
         parameters: parameters(route, operation),

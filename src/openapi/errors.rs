@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::operation::Operation;
 use crate::{
     error::{Error, Violation},
-    http::{caller, idempotency, limits, problem::Family, route::Route},
+    http::{caller, idempotency, problem::Dialect, rate, route::Route},
     identity,
     platform::response::{Content, Response},
 };
@@ -39,15 +39,15 @@ fn given(route: &Route, operation: &Operation) -> Vec<Error> {
         });
     }
     errors.extend(caller::refusals(route.access));
-    if limits::is_limited(route.pattern) {
-        errors.push(limits::exceeded(0));
+    if route.limits.is_counted {
+        errors.push(rate::exceeded(0));
     }
     if idempotency::takes_key(route) {
         errors.extend([idempotency::wrong_key(), idempotency::IN_USE, idempotency::REUSED]);
     }
     if operation.body.is_some() {
         errors.push(Error::Malformed("The body is not JSON: expected value at line 1 column 1".to_owned()));
-        errors.push(Error::TooLarge { limit: 1_000_000 });
+        errors.push(Error::TooLarge { limit: route.limits.body });
         errors.push(Error::UnsupportedMediaType { expected: "application/json" });
     }
     let pointer = match &operation.body {
@@ -61,10 +61,10 @@ fn given(route: &Route, operation: &Operation) -> Vec<Error> {
     errors
 }
 
-fn by_status(errors: Vec<Error>, family: Family) -> BTreeMap<u16, Vec<Error>> {
+fn by_status(errors: Vec<Error>, dialect: &Dialect) -> BTreeMap<u16, Vec<Error>> {
     let mut statuses: BTreeMap<u16, Vec<Error>> = BTreeMap::new();
     for error in errors {
-        statuses.entry(error.status_in(family)).or_default().push(error);
+        statuses.entry(error.to_response(dialect, REQUEST_ID).status).or_default().push(error);
     }
     statuses
 }
@@ -76,15 +76,15 @@ pub(super) fn responses(
     operation: &Operation,
     shared: &mut Map<String, Value>,
 ) -> Vec<(u16, Value)> {
-    let mut own = by_status(operation.failures.clone(), route.family);
+    let mut own = by_status(operation.failures.clone(), route.dialect);
     let mut responses = Vec::new();
-    for (status, mut errors) in by_status(given(route, operation), route.family) {
+    for (status, mut errors) in by_status(given(route, operation), route.dialect) {
         if let Some(failures) = own.remove(&status) {
             errors.extend(failures);
             responses.push((status, response(route, &errors)));
         } else {
             let codes: Vec<_> = errors.iter().map(Error::code).collect();
-            let form = if route.family == Family::Hatchr { "hatchr-" } else { "" };
+            let form = route.dialect.document.prefix;
             let name = format!("{form}{status}-{}", codes.join("-"));
             responses.push((status, json!({ "$ref": format!("#/components/responses/{name}") })));
             shared.insert(name, response(route, &errors));
@@ -98,7 +98,7 @@ pub(super) fn responses(
 fn response(route: &Route, errors: &[Error]) -> Value {
     let details: Vec<_> =
         errors.iter().map(|error| format!("`{}`: {}", error.code(), error.detail())).collect();
-    let answers: Vec<_> = errors.iter().map(|error| error.to_response(route.family, REQUEST_ID)).collect();
+    let answers: Vec<_> = errors.iter().map(|error| error.to_response(route.dialect, REQUEST_ID)).collect();
     let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
     for (name, _) in answers.iter().flat_map(|answer| &answer.headers) {
         // A header of one of several failures is not on every one of them.
@@ -107,10 +107,7 @@ fn response(route: &Route, errors: &[Error]) -> Value {
     }
     let examples: Map<_, _> =
         errors.iter().zip(&answers).map(|(error, answer)| example(error, answer)).collect();
-    let (media_type, schema) = match route.family {
-        Family::Hatch | Family::Fleet => ("application/problem+json", "Problem"),
-        Family::Hatchr => ("application/json", "HTTPException"),
-    };
+    let (media_type, schema) = (route.dialect.document.media_type, route.dialect.document.schema);
     let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
     json!({
         "description": details.join("\n\n"),

@@ -5,6 +5,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 mod store;
+pub(crate) use store::OWNED;
 
 use garde::Validate;
 use serde::{Deserialize, Deserializer};

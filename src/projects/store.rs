@@ -6,6 +6,17 @@ use crate::store::{
     projects::{insert_project, project_json, rfc3339},
     sql,
 };
+use crate::store::{
+    export,
+    owned::{Owned, give},
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["projects"],
+    export: &[("projects", export::projects), ("versions", export::versions)],
+    delete: |user| vec![sql!("DELETE FROM projects WHERE user_id = ?1", user)],
+    give: |from, to| vec![give!("projects", from, to)],
+};
 
 /// `revision\n{project}`: the ETag beside the project, which is passed on as
 /// it is.

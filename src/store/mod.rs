@@ -8,6 +8,7 @@
 mod d1;
 pub(crate) mod export;
 pub(crate) mod files;
+pub(crate) mod owned;
 pub(crate) mod page;
 pub(crate) mod projects;
 pub(crate) mod sealing;

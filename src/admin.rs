@@ -33,7 +33,7 @@ pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> 
 pub(crate) async fn redrive(exchange: Exchange) -> Result<Response, Error> {
     let workshop = Workshop::open(&exchange.env)?;
     let id = exchange.param("id");
-    let job_id = jobs::dead_letters::redrive(&workshop, exchange.jobs, id).await?;
+    let job_id = jobs::dead_letters::redrive(&workshop, exchange.modules.jobs, id).await?;
     workshop.database.query(exchange.audit("dead-letter.redrive", id)).await?;
     Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
 }

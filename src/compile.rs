@@ -13,8 +13,11 @@ use worker::Env;
 use crate::{
     error::Error,
     platform::fetch,
-    settings::{FromVars, Settings, Vars, binding},
+    settings::{FromVars, ParseSettings, Settings, Vars, binding, parses},
 };
+
+/// Finds what is wrong with its variables.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Cdn>()];
 
 /// Folders that tools put finished sites into, and that are left out of URLs.
 const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];

@@ -66,7 +66,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
 /// itself and never fails as a whole.
 #[event(queue)]
 async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> worker::Result<()> {
-    jobs::consumer::consume(&batch, &env, routes::JOBS).await;
+    jobs::consumer::consume(&batch, &env, routes::MODULES.jobs).await;
     Ok(())
 }
 

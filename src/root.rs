@@ -27,9 +27,14 @@ pub(crate) async fn health(_: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, json!({ "status": "ok" }).to_string()))
 }
 
-/// `GET /ready`: whether all that it depends on answers. The configuration
-/// does, or this would not run.
+/// `GET /ready`: whether all that it depends on answers.
+///
+/// # Errors
+/// [`Error::NotConfigured`] naming the first variable, of whatever module, whose
+/// value makes no sense: the routes that need it do not work.
 pub(crate) async fn ready(exchange: Exchange) -> Result<Response, Error> {
+    let mut modules = exchange.modules.settings.iter().copied().flatten().copied().flatten();
+    modules.try_for_each(|parse| parse(&exchange.settings))?;
     let (database, kv) = futures::join!(database(&exchange), kv(&exchange));
     let queue = exchange.env.queue(binding::JOBS).is_ok();
     let checks = [("database", database), ("kv", kv), ("queue", queue), ("configuration", true)];

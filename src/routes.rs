@@ -12,16 +12,16 @@ use crate::openapi;
 use crate::{
     accounts, admin, audit, chat,
     clouds::{self, Cloud},
-    deploy, discovery, docs,
+    compile, deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
     generate,
     http::{
         self,
+        modules::Modules,
         problem::PROBLEM,
         route::{Route, Router, routes},
     },
-    identity, jobs, metrics, projects, root, skills,
-    store::{self, owned::Owned},
+    identity, jobs, metrics, projects, root, skills, store, upstream,
 };
 
 pub(crate) static ROUTES: &[Route] = routes! {
@@ -142,28 +142,34 @@ static APP_ORIGIN: &[Route] = routes! {
     }
 };
 
-/// Every kind of job, as its module describes it.
-pub(crate) static JOBS: jobs::Kinds = &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND];
-
-/// What of every module's tables is somebody's, in the order of an export.
-static OWNED: &[&Owned] = &[
-    &accounts::OWNED,
-    &projects::OWNED,
-    &chat::OWNED,
-    &deploy::OWNED,
-    &generate::OWNED,
-    &fleet::OWNED,
-    &clouds::OWNED,
-    &jobs::OWNED,
-    &identity::OWNED,
-    &http::idempotency::OWNED,
-];
+/// What only the whole Worker knows of its modules.
+pub(crate) static MODULES: Modules = Modules {
+    jobs: &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND],
+    owned: &[
+        &accounts::OWNED,
+        &projects::OWNED,
+        &chat::OWNED,
+        &deploy::OWNED,
+        &generate::OWNED,
+        &fleet::OWNED,
+        &clouds::OWNED,
+        &jobs::OWNED,
+        &identity::OWNED,
+        &http::idempotency::OWNED,
+    ],
+    settings: &[
+        &[store::SETTINGS, identity::SETTINGS, compile::SETTINGS],
+        &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS],
+        clouds::SETTINGS,
+        upstream::SETTINGS,
+    ],
+};
 
 type Sweep = for<'a> fn(&'a Env) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// What the clock does, in its order: sends again what is owed, ends what is stuck.
 static SWEEPS: &[Sweep] = &[
-    |env| Box::pin(jobs::sweep::run(env, JOBS)),
+    |env| Box::pin(jobs::sweep::run(env, MODULES.jobs)),
     |env| Box::pin(chat::sweep(env)),
     |env| Box::pin(fleet::sweep(env)),
     |env| Box::pin(accounts::sweep(env)),
@@ -181,7 +187,7 @@ pub(crate) async fn sweep(env: &Env) {
 
 /// What requests are answered by.
 pub(crate) static ROUTER: LazyLock<Router> = LazyLock::new(|| {
-    Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), JOBS, OWNED)
+    Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), &MODULES)
 });
 
 /// The request headers that pages of other origins may send: what our routes
@@ -321,7 +327,7 @@ mod tests {
     #[test]
     fn every_table_with_a_user_in_it_is_exported_deleted_and_given_by_its_module() {
         let named: BTreeSet<String> =
-            OWNED.iter().flat_map(|owned| owned.tables).map(|table| (*table).to_owned()).collect();
+            MODULES.owned.iter().flat_map(|owned| owned.tables).map(|table| (*table).to_owned()).collect();
         assert_eq!(named, tables_with(&["user_id", "tenant"]));
         let sql = |statements: Vec<store::Statement>| {
             statements.iter().map(|statement| statement.sql).collect::<Vec<_>>().join("\n")
@@ -329,7 +335,7 @@ mod tests {
         // They go with their project, or stay as the ledger does.
         let not_deleted =
             ["chat_messages", "deployments", "sites", "cloud_apps", "payments", "daily_counters"];
-        for owned in OWNED {
+        for owned in MODULES.owned {
             let (deleted, given) = (sql((owned.delete)("u")), sql((owned.give)("u", "v")));
             for table in owned.tables {
                 assert!(deleted.contains(table) || not_deleted.contains(table), "{table} stays");

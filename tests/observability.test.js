@@ -44,10 +44,23 @@ test("a database without the newest migration is not ready, and only that is tol
   assert.equal((await lost.api("GET", "/health")).status, 200);
 });
 
-test("a variable that makes no sense is named by every route", async () => {
-  const wrong = await startWorker({ DAILY_CHAT_LIMIT: "many" });
+test("a variable that makes no sense stops what needs it and nothing else, and /ready names it", async () => {
+  const wrong = await startWorker({ DAILY_CHAT_LIMIT: "many", CONCORDIUM_NETWORK: "moon" });
+  const named = async (method, path, body) => (await problem(await wrong.api(method, path, body), 503, "not_configured")).detail;
+  assert.match(await named("GET", "/ready"), /DAILY_CHAT_LIMIT/);
+  const created = await wrong.api("POST", "/api/projects", { name: "A project" });
+  assert.equal(created.status, 201);
+  const { id } = await created.json();
+  assert.match(await named("POST", "/api/chat", { projectId: id, message: "A clock" }), /DAILY_CHAT_LIMIT/);
+  for (const path of ["/", "/health", "/api/projects", "/workers"]) {
+    assert.equal((await wrong.api("GET", path)).status, 200, path);
+  }
+});
+
+test("a variable that every route needs is named by every route", async () => {
+  const wrong = await startWorker({ RATE_LIMITS: "perhaps" });
   for (const path of ["/", "/ready", "/api/projects"]) {
-    assert.match((await problem(await wrong.api("GET", path), 503, "not_configured")).detail, /DAILY_CHAT_LIMIT/);
+    assert.match((await problem(await wrong.api("GET", path), 503, "not_configured")).detail, /RATE_LIMITS/);
   }
 });
 

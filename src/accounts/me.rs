@@ -56,7 +56,7 @@ pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
         // Nobody would read what is written.
         return Ok(exported(body));
     }
-    let owned = exchange.owned;
+    let owned = exchange.modules.owned;
     exchange.background.run(async move {
         // A client that sees the document break off knows that it is not all.
         match write(&client, &database, owned, &user, known).await {
@@ -146,7 +146,8 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     let mut plan =
         take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
             .await?;
-    let mut batch: Vec<Statement> = exchange.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
+    let mut batch: Vec<Statement> =
+        exchange.modules.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
     // What nobody's credentials reach is in an account of the user's own, or in
     // one that the Worker has no longer.
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));

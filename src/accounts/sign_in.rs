@@ -191,7 +191,7 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
     let mut batch = vec![store::take_wallet(wallet, &own.id), exchange.audit_change("wallet.link", &own.id)];
     if let Some(other) = other {
         batch.insert(0, store::release_wallet(wallet, &other.id, &own.id));
-        batch.extend(exchange.owned.iter().flat_map(|owned| (owned.give)(&other.id, &own.id)));
+        batch.extend(exchange.modules.owned.iter().flat_map(|owned| (owned.give)(&other.id, &own.id)));
         batch.push(store::end_released(&other.id));
     }
     database.batch_all(batch).await?;

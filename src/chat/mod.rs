@@ -14,6 +14,7 @@ mod pieces;
 mod prompt;
 mod sandbox;
 mod settings;
+pub(crate) use settings::SETTINGS;
 mod store;
 pub(crate) use store::OWNED;
 mod turn;

@@ -2,8 +2,11 @@
 
 use crate::{
     error::Error,
-    settings::{FromVars, Vars, vars::wrong},
+    settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Chat>()];
 
 #[derive(Debug)]
 pub(super) struct Chat {

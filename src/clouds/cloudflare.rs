@@ -12,9 +12,12 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     platform::fetch::{self, Outgoing},
-    settings::{FromVars, Vars},
+    settings::{FromVars, ParseSettings, Vars, parses},
     upstream::cloudflare::{Api, Asset, Upload},
 };
+
+/// Finds what is wrong with its variables.
+pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Cloudflare>()];
 
 pub(super) const CLOUD: Description = Description {
     name: "cloudflare",

@@ -12,12 +12,15 @@ use super::{
 };
 use crate::{
     error::Error,
-    settings::{FromVars, Settings, Vars, vars::wrong},
+    settings::{FromVars, ParseSettings, Settings, Vars, parses, vars::wrong},
     upstream::{
         aws::ecr::Ecr,
         koyeb::{self, Builder, Koyeb, Log, Service, app_name, archive},
     },
 };
+
+/// Finds what is wrong with its variables.
+pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>(), parses::<Option<Registry>>()];
 
 pub(super) const CLOUD: Description = Description {
     name: "koyeb",

@@ -29,7 +29,13 @@ pub(crate) use self::{
     container::Container,
     resolved::{ResolvedCredentials, Source},
 };
-use crate::{error::Error, settings::Settings};
+use crate::{
+    error::Error,
+    settings::{ParseSettings, Settings},
+};
+
+/// Finds what is wrong with the variables of the clouds.
+pub(crate) const SETTINGS: &[&[ParseSettings]] = &[cloudflare::SETTINGS, vercel::SETTINGS, koyeb::SETTINGS];
 
 /// Every cloud that apps can be deployed to, in the order in which the API
 /// lists them.

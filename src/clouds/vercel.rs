@@ -12,9 +12,12 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     platform::clock::now_ms,
-    settings::{FromVars, Settings, Vars},
+    settings::{FromVars, ParseSettings, Settings, Vars, parses},
     upstream::vercel::{self, New, Vercel},
 };
+
+/// Finds what is wrong with its variables.
+pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>()];
 
 pub(super) const CLOUD: Description = Description {
     name: "vercel",

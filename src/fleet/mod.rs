@@ -13,6 +13,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod metrics;
 pub(crate) mod payments;
 mod settings;
+pub(crate) use settings::SETTINGS;
 pub(crate) mod setup;
 #[cfg(test)]
 mod simulation;

@@ -2,8 +2,11 @@
 
 use crate::{
     error::Error,
-    settings::{Environment, FromVars, Vars, vars::wrong},
+    settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Fleet>()];
 
 #[derive(Debug)]
 pub(super) struct Fleet {

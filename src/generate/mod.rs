@@ -25,6 +25,7 @@ mod marketing;
 mod packaging;
 pub(crate) mod proof;
 mod settings;
+pub(crate) use settings::SETTINGS;
 mod startup;
 mod steps;
 mod store;

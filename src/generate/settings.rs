@@ -2,8 +2,11 @@
 
 use crate::{
     error::Error,
-    settings::{FromVars, Vars},
+    settings::{FromVars, ParseSettings, Vars, parses},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Generate>()];
 
 #[derive(Debug)]
 pub(super) struct Generate {

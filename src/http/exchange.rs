@@ -4,14 +4,13 @@ use std::rc::Rc;
 
 use worker::Env;
 
-use super::{caller::Caller, claim::Claim, limits::Limits};
+use super::{caller::Caller, claim::Claim, limits::Limits, modules::Modules};
 use crate::{
     audit,
     error::Error,
-    jobs,
     platform::{background::Background, clock::now_ms, random, request::Incoming},
     settings::Settings,
-    store::{Database, Statement, owned::Owned},
+    store::{Database, Statement},
 };
 
 /// What a handler gets: the request, who sends it, and the Worker around it.
@@ -22,10 +21,7 @@ pub(crate) struct Exchange {
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
     pub(crate) background: Background,
-    /// Every kind of job.
-    pub(crate) jobs: jobs::Kinds,
-    /// What of every module's tables is somebody's.
-    pub(crate) owned: &'static [&'static Owned],
+    pub(crate) modules: &'static Modules,
     pub(super) limits: Limits,
     pub(crate) request_id: String,
     /// Of the request's trace (W3C Trace Context).

@@ -8,6 +8,7 @@ mod cors;
 mod exchange;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
+pub(crate) mod modules;
 pub(crate) mod page;
 pub(crate) mod problem;
 pub(crate) mod progress;
@@ -177,7 +178,7 @@ async fn dispatch(
 }
 
 async fn handle(
-    Found { route, params, jobs, owned }: Found,
+    Found { route, params, modules }: Found,
     request: Incoming,
     env: Env,
     background: Background,
@@ -202,8 +203,7 @@ async fn handle(
         settings: settings.clone(),
         env,
         background,
-        jobs,
-        owned,
+        modules,
         limits: route.limits,
         request_id: record.request_id.clone(),
         trace_id: record.trace_id.clone(),

@@ -9,14 +9,13 @@ use super::{
     Exchange,
     caller::Access,
     limits::Limits,
+    modules::Modules,
     problem::{Dialect, PROBLEM},
 };
 use crate::{
     error::{Error, Resource},
-    jobs,
     platform::{request::Incoming, response::Response},
     settings::Settings,
-    store::owned::Owned,
 };
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
@@ -65,8 +64,7 @@ pub(crate) struct Router {
     prefixes: Vec<&'static str>,
     /// The request headers that pages of other origins may send.
     pub(crate) request_headers: String,
-    jobs: jobs::Kinds,
-    owned: &'static [&'static Owned],
+    modules: &'static Modules,
 }
 
 /// The slug of the app whose own origin a host is.
@@ -77,10 +75,7 @@ pub(crate) type AppOfHost = for<'a> fn(&'a str, &Settings) -> Option<&'a str>;
 pub(crate) struct Found {
     pub(crate) route: &'static Route,
     pub(crate) params: Vec<(String, String)>,
-    /// Every kind of job, for whoever answers.
-    pub(crate) jobs: jobs::Kinds,
-    /// What of every module's tables is somebody's.
-    pub(crate) owned: &'static [&'static Owned],
+    pub(crate) modules: &'static Modules,
 }
 
 impl Router {
@@ -89,8 +84,7 @@ impl Router {
         app_origin: &'static [Route],
         app_of_host: AppOfHost,
         request_headers: String,
-        jobs: jobs::Kinds,
-        owned: &'static [&'static Owned],
+        modules: &'static Modules,
     ) -> Self {
         let mut paths = matchit::Router::new();
         for pattern in patterns(routes) {
@@ -100,7 +94,7 @@ impl Router {
         }
         let mut prefixes: Vec<_> = routes.iter().filter_map(|route| route.dialect.also_under).collect();
         prefixes.dedup();
-        Self { prefixes, routes, app_origin, app_of_host, paths, request_headers, jobs, owned }
+        Self { prefixes, routes, app_origin, app_of_host, paths, request_headers, modules }
     }
 
     /// The row for a request.
@@ -121,7 +115,7 @@ impl Router {
     }
 
     fn found(&self, route: &'static Route, params: Vec<(String, String)>) -> Found {
-        Found { route, params, jobs: self.jobs, owned: self.owned }
+        Found { route, params, modules: self.modules }
     }
 
     /// The rows of a path, also of one under another prefix of theirs.

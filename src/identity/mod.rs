@@ -9,6 +9,7 @@ mod authenticate;
 pub(crate) mod quotas;
 mod scopes;
 mod settings;
+pub(crate) use settings::SETTINGS;
 pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod wallet;

@@ -4,8 +4,12 @@ use hatch_tokens::stack_auth::Project;
 
 use crate::{
     error::Error,
-    settings::{FromVars, Vars, vars::wrong},
+    settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] =
+    &[parses::<Access>(), parses::<WalletChains>(), parses::<DailyLimits>()];
 
 /// Who is known by more than a key or a session of ours.
 #[derive(Debug)]

@@ -76,6 +76,15 @@ pub(crate) struct Timeouts {
     pub(crate) idle_ms: i64,
 }
 
+/// Parses the settings of a module, to find what is wrong with them before a
+/// request does.
+pub(crate) type ParseSettings = fn(&Settings) -> Result<(), Error>;
+
+/// [`ParseSettings`] of a type.
+pub(crate) const fn parses<T: FromVars>() -> ParseSettings {
+    |settings| T::of(settings).map(drop)
+}
+
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) environment: Environment,

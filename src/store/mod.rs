@@ -13,6 +13,7 @@ pub(crate) mod page;
 pub(crate) mod projects;
 pub(crate) mod sealing;
 mod settings;
+pub(crate) use settings::SETTINGS;
 mod statement;
 mod turns;
 mod turso;

@@ -4,8 +4,11 @@ use std::fmt;
 
 use crate::{
     error::Error,
-    settings::{Environment, FromVars, Settings, Vars, vars::wrong},
+    settings::{Environment, FromVars, ParseSettings, Settings, Vars, parses, vars::wrong},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Turso>>(), parses::<SealingKey>()];
 
 /// A libSQL server that is the database instead of D1.
 pub(crate) struct Turso {

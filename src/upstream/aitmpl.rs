@@ -5,8 +5,11 @@ use super::download::{Refusal, get};
 use crate::{
     error::Error,
     platform::fetch::Outgoing,
-    settings::{FromVars, Settings, Vars},
+    settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
+
+/// Finds what is wrong with its variables.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Aitmpl>()];
 
 /// The longest list, in bytes. The longest of 2026 has about 1 MB.
 const LONGEST_LIST: usize = 4_000_000;

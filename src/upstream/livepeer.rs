@@ -11,9 +11,12 @@ use super::multipart::{Form, Part};
 use crate::{
     error::Error,
     platform::fetch::{self, Deadline, Failure, Outgoing},
-    settings::{FromVars, Vars},
+    settings::{FromVars, ParseSettings, Vars, parses},
     upstream::web::address,
 };
+
+/// Finds what is wrong with its variables.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Livepeer>>()];
 
 const LONGEST_ANSWER: usize = 256 * 1024;
 /// The largest picture, in bytes.

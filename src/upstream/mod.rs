@@ -17,3 +17,16 @@ pub(crate) mod search;
 pub(crate) mod skillsmp;
 pub(crate) mod vercel;
 pub(crate) mod web;
+
+use crate::settings::ParseSettings;
+
+/// Finds what is wrong with the variables of these.
+pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
+    aitmpl::SETTINGS,
+    anthropic::SETTINGS,
+    concordium::SETTINGS,
+    livepeer::SETTINGS,
+    search::SETTINGS,
+    skillsmp::SETTINGS,
+    web::SETTINGS,
+];

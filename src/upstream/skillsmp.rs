@@ -5,8 +5,11 @@ use super::download::{Refusal, get};
 use crate::{
     error::Error,
     platform::fetch::Outgoing,
-    settings::{FromVars, Settings, Vars},
+    settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
+
+/// Finds what is wrong with its variables.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<SkillsMp>()];
 
 /// As many skills as one search gives.
 const PAGE: u32 = 100;

@@ -7,6 +7,7 @@ pub(crate) mod models;
 mod settings;
 
 pub(crate) use settings::Claude;
+pub(crate) use settings::SETTINGS;
 
 use hatch_wire::anthropic::{
     error_status, error_type, leading_error,

@@ -2,8 +2,11 @@
 
 use crate::{
     error::Error,
-    settings::{FromVars, Vars},
+    settings::{FromVars, ParseSettings, Vars, parses},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Claude>()];
 
 /// The client of Anthropic's API.
 #[derive(Debug)]

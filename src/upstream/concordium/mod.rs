@@ -9,6 +9,7 @@
 pub(crate) mod presentation;
 mod settings;
 
+pub(crate) use settings::SETTINGS;
 pub(crate) use settings::{Concordium, Network, Registrar};
 
 use hatch_tokens::concordium::transaction::{self, Header, Signed};

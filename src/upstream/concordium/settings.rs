@@ -5,8 +5,11 @@ use hatch_tokens::concordium::address::Account;
 
 use crate::{
     error::Error,
-    settings::{Environment, FromVars, Vars, vars::wrong},
+    settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Concordium>()];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {

@@ -7,6 +7,7 @@ mod hit;
 mod settings;
 
 pub(crate) use hit::{Found, Hit};
+pub(crate) use settings::SETTINGS;
 pub(crate) use settings::Search;
 
 use super::anthropic::complete::Failed;

@@ -12,11 +12,14 @@ pub(crate) mod text;
 use std::fmt;
 
 use crate::error::Error;
-use crate::settings::{FromVars, Vars};
+use crate::settings::{FromVars, ParseSettings, Vars, parses};
 use crate::{
     platform::fetch::{self, Answer, Deadline, Failure, Outgoing},
     settings::Settings,
 };
+
+/// Finds what is wrong with its variables.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Proxy>()];
 
 /// As much of a page as is read, in bytes, unpacked. What a page is about
 /// stands at its beginning.

@@ -1,53 +1,53 @@
-//! The operator's room: the job engine from outside, and the audit log.
+//! The operator's module: the job engine from outside, and the audit log.
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 
 use serde_json::json;
 
 use crate::{
     audit,
     error::Error,
-    http::{Exchange, page},
-    jobs::{self, Workshop},
+    http::{RequestContext, page},
+    jobs::{self, JobContext},
     platform::response::Response,
 };
 
 /// `GET /admin/jobs`
-pub(crate) async fn jobs(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
+pub(crate) async fn jobs(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
     let (key, id) = page.bound();
-    let answer = exchange.database()?.query_json(jobs::store::list_jobs(key, id, page.limit)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+    let answer = context.database()?.query_json(jobs::store::list_jobs(key, id, page.limit)).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /admin/dead-letters`
-pub(crate) async fn dead_letters(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
+pub(crate) async fn dead_letters(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
     let (key, id) = page.bound();
-    let answer = exchange.database()?.query_json(jobs::store::list_dead_letters(key, id, page.limit)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+    let answer = context.database()?.query_json(jobs::store::list_dead_letters(key, id, page.limit)).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `POST /admin/dead-letters/:id/redrive`: begins the letter's job again.
-pub(crate) async fn redrive(exchange: Exchange) -> Result<Response, Error> {
-    let workshop = Workshop::open(&exchange.env)?;
-    let id = exchange.param("id");
-    let job_id = jobs::dead_letters::redrive(&workshop, exchange.modules.jobs, id).await?;
-    workshop.database.query(exchange.audit("dead-letter.redrive", id)).await?;
+pub(crate) async fn redrive(context: RequestContext) -> Result<Response, Error> {
+    let job_context = JobContext::open(&context.env)?;
+    let id = context.param("id");
+    let job_id = jobs::dead_letters::redrive(&job_context, context.modules.jobs, id).await?;
+    job_context.database.query(context.audit("dead-letter.redrive", id)).await?;
     Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
 }
 
 /// `GET /admin/audit`
-pub(crate) async fn audit_log(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
-    let answer = exchange.database()?.query_json(audit::list(&page)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+pub(crate) async fn audit_log(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
+    let answer = context.database()?.query_json(audit::list(&page)).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /admin/audit/verify`: whether nobody has rewritten the audit log.
-pub(crate) async fn verify_audit_log(exchange: Exchange) -> Result<Response, Error> {
-    let verdict = audit::verify(&exchange.database()?).await?;
+pub(crate) async fn verify_audit_log(context: RequestContext) -> Result<Response, Error> {
+    let verdict = audit::verify(&context.database()?).await?;
     let body = json!({
         "intact": verdict.broken_at.is_none(),
         "entries": verdict.entries,

@@ -171,7 +171,7 @@ enum Answer {
 }
 
 async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
-    let unreachable = |told: String| Error::Internal(format!("the compiler: {told}"));
+    let unreachable = |detail: String| Error::Internal(format!("the compiler: {detail}"));
     let task = serde_json::to_string(task).map_err(|e| unreachable(e.to_string()))?;
     let answer = fetch::service(env, binding::COMPILER, task, TIMEOUT_MS).await;
     let answer = answer.map_err(|failure| unreachable(format!("{failure:?}")))?;

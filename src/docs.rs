@@ -1,13 +1,13 @@
 //! The API's description, for programs (`/openapi.json`) and for people
 //! (`/docs`): files of public/. The document is made from the table and the
-//! rooms' contracts by a native test (src/openapi).
+//! modules' contracts by a native test (src/openapi).
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 
 use crate::{
     error::Error,
-    http::{Exchange, conditional},
+    http::{RequestContext, conditional},
     platform::{
         fetch,
         response::{Content, Kind, Response},
@@ -15,14 +15,14 @@ use crate::{
 };
 
 /// `GET /openapi.json`: in development, where no credential is needed, it says so.
-pub(crate) async fn openapi(exchange: Exchange) -> Result<Response, Error> {
-    let edit = if exchange.settings.is_development() { Some(without_credentials as Edit) } else { None };
-    respond(exchange, edit).await
+pub(crate) async fn openapi(context: RequestContext) -> Result<Response, Error> {
+    let edit = if context.settings.is_development() { Some(without_credentials as Edit) } else { None };
+    respond(context, edit).await
 }
 
 /// `GET /docs` and what that page loads.
-pub(crate) async fn file(exchange: Exchange) -> Result<Response, Error> {
-    respond(exchange, None).await
+pub(crate) async fn file(context: RequestContext) -> Result<Response, Error> {
+    respond(context, None).await
 }
 
 /// What is done to a file's text before it is served.
@@ -39,15 +39,15 @@ fn without_credentials(document: &str) -> String {
 const MAX_BYTES: usize = 4_000_000;
 const TIMEOUT_MS: u64 = 10_000;
 
-async fn respond(exchange: Exchange, edit: Option<Edit>) -> Result<Response, Error> {
-    let path = exchange.request.path();
+async fn respond(context: RequestContext, edit: Option<Edit>) -> Result<Response, Error> {
+    let path = context.request.path();
     let missing = |why: &str| Error::Internal(format!("public{path}: {why}"));
     let failed = |failure| missing(&format!("{failure:?}"));
-    let file = fetch::asset(&exchange.env, path).await.map_err(failed)?;
+    let file = fetch::asset(&context.env, path).await.map_err(failed)?;
     let (200, Some(etag)) = (file.status(), file.header("etag")) else {
         return Err(missing(&format!("status {}", file.status())));
     };
-    let known = conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &etag);
+    let known = conditional::matches_any(context.request.header("if-none-match").as_deref(), &etag);
     let response = if known {
         Response { kind: Kind::Page, ..Response::empty(304) }
     } else {

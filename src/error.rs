@@ -343,11 +343,11 @@ impl Error {
 
 /// `name: too long; description: …`
 fn sentence(violations: &[Violation]) -> String {
-    let told = violations.iter().map(|v| match v.pointer.trim_start_matches('/') {
+    let message = violations.iter().map(|v| match v.pointer.trim_start_matches('/') {
         "" => v.detail.clone(),
         name => format!("{name}: {}", v.detail),
     });
-    told.collect::<Vec<_>>().join("; ")
+    message.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

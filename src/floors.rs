@@ -1,4 +1,4 @@
-//! The floors of this crate, and the tests that hold them: imports go down,
+//! The layers of this crate, and the tests that hold them: imports go down,
 //! modules do not know each other, and no files import each other in a circle.
 //! Below all of it are the crates of crates/, which know no Worker.
 
@@ -10,8 +10,8 @@ use std::{
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// From the top down. A module may import those of its own floor, but for
-/// [`MODULES`], and those of the floors below.
+/// From the top down. A module may import those of its own layer, but for
+/// [`MODULES`], and those of the layers below.
 const FLOORS: &[&[&str]] = &[
     // The entry points.
     &["lib"],
@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["error", "redact", "settings"],
 ];
 
-/// What two of these need is on a floor below.
+/// What two of these need is on a layer below.
 const MODULES: &[&str] = &[
     "accounts",
     "admin",
@@ -327,7 +327,7 @@ fn the_imports_are_read() {
     let sources = sources();
     let crossings: Vec<_> =
         crossings(&sources).map(|(file, path)| format!("{} {}", name(file), name(path))).collect();
-    for import in ["lib routes::ROUTER", "chat http::Exchange", "http::route identity::Scope"] {
+    for import in ["lib routes::ROUTER", "chat http::RequestContext", "http::route identity::Scope"] {
         assert!(crossings.iter().any(|crossing| crossing == import), "{import} is not seen");
     }
 }

@@ -1,6 +1,6 @@
 //! Hatch: from a prompt to a live app, in one Worker.
 //!
-//! Three doors lead in: a request ([`fetch`]), a batch of messages
+//! Three entry points lead in: a request ([`fetch`]), a batch of messages
 //! ([`queue`]) and the clock ([`scheduled`]). Imports go one way; floors.rs says
 //! which, and holds it.
 
@@ -41,7 +41,7 @@ use worker::{
 };
 use worker_macros::event;
 
-use crate::platform::{background::Background, request::Incoming};
+use crate::platform::{background::Background, request::InboundRequest};
 
 /// Puts a panic's message and place on the console, before worker's own hook
 /// marks the instance for a fresh start.
@@ -59,7 +59,7 @@ fn start() {
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> JsValue {
     let background = Background::new(Context::new(context));
-    platform::entry::settle(http::answer(&routes::ROUTER, Incoming::new(request), env, background))
+    platform::entry::resolve(http::answer(&routes::ROUTER, InboundRequest::new(request), env, background))
 }
 
 /// Messages of the jobs queue and of its dead-letter queue. Settles each one

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::{
     error::Error,
-    http::Exchange,
+    http::RequestContext,
     platform::{clock::now_ms, response::Response},
     store::{Statement, sql},
 };
@@ -17,10 +17,10 @@ use crate::{
 type Gauge = (&'static str, &'static str, Statement);
 
 /// `GET /metrics`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let gauges = gauges(now_ms());
     let statements = gauges.iter().map(|(_, _, statement)| statement.clone()).collect();
-    let series = exchange.database()?.batch_all(statements).await?;
+    let series = context.database()?.batch_all(statements).await?;
     let mut text = String::new();
     for ((name, help, _), rows) in gauges.iter().zip(series) {
         // Writing to a String cannot fail.

@@ -1,18 +1,20 @@
-//! The front door: what this service is, and whether it lives.
+//! The entry point: what this service is, and whether it lives.
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 
 use serde_json::{Map, Value, json};
 
-use crate::{error::Error, http::Exchange, platform::response::Response, settings::binding, store::sql};
+use crate::{
+    error::Error, http::RequestContext, platform::response::Response, settings::binding, store::sql,
+};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The last file of migrations/, by build.rs.
 const NEWEST_MIGRATION: &str = env!("NEWEST_MIGRATION");
 
 /// `GET /`
-pub(crate) async fn show(_: Exchange) -> Result<Response, Error> {
+pub(crate) async fn show(_: RequestContext) -> Result<Response, Error> {
     let body = json!({
         "status": "ok",
         "service": "hatch-api",
@@ -23,7 +25,7 @@ pub(crate) async fn show(_: Exchange) -> Result<Response, Error> {
 }
 
 /// `GET /health`: answers as long as the Worker runs, whatever it depends on.
-pub(crate) async fn health(_: Exchange) -> Result<Response, Error> {
+pub(crate) async fn health(_: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, json!({ "status": "ok" }).to_string()))
 }
 
@@ -32,30 +34,30 @@ pub(crate) async fn health(_: Exchange) -> Result<Response, Error> {
 /// # Errors
 /// [`Error::NotConfigured`] naming the first variable, of whatever module, whose
 /// value makes no sense: the routes that need it do not work.
-pub(crate) async fn ready(exchange: Exchange) -> Result<Response, Error> {
-    let mut modules = exchange.modules.settings.iter().copied().flatten().copied().flatten();
-    modules.try_for_each(|parse| parse(&exchange.settings))?;
-    let (database, kv) = futures::join!(database(&exchange), kv(&exchange));
-    let queue = exchange.env.queue(binding::JOBS).is_ok();
+pub(crate) async fn ready(context: RequestContext) -> Result<Response, Error> {
+    let mut modules = context.modules.settings.iter().copied().flatten().copied().flatten();
+    modules.try_for_each(|parse| parse(&context.settings))?;
+    let (database, kv) = futures::join!(database(&context), kv(&context));
+    let queue = context.env.queue(binding::JOBS).is_ok();
     let checks = [("database", database), ("kv", kv), ("queue", queue), ("configuration", true)];
     let is_ready = checks.iter().all(|(_, ok)| *ok);
-    let told = |ok: bool| Value::from(if ok { "ok" } else { "failed" });
+    let detail = |ok: bool| Value::from(if ok { "ok" } else { "failed" });
     let checks: Map<String, Value> =
-        checks.map(|(name, ok)| (name.to_owned(), told(ok))).into_iter().collect();
+        checks.map(|(name, ok)| (name.to_owned(), detail(ok))).into_iter().collect();
     let status = if is_ready { "ready" } else { "not_ready" };
     let body = json!({ "status": status, "checks": checks }).to_string();
     Ok(Response::json(if is_ready { 200 } else { 503 }, body))
 }
 
 /// Whether the database has every table that this Worker was built for.
-async fn database(exchange: &Exchange) -> bool {
+async fn database(context: &RequestContext) -> bool {
     let applied = sql!("SELECT name AS json FROM d1_migrations WHERE name = ?1", NEWEST_MIGRATION);
-    let asked = async { exchange.database()?.query(applied).await };
+    let asked = async { context.database()?.query(applied).await };
     asked.await.is_ok_and(|rows| rows.into_json().is_some())
 }
 
-async fn kv(exchange: &Exchange) -> bool {
-    let Ok(kv) = exchange.env.kv(binding::HEARTBEATS) else { return false };
+async fn kv(context: &RequestContext) -> bool {
+    let Ok(kv) = context.env.kv(binding::HEARTBEATS) else { return false };
     kv.get("ready").text().await.is_ok()
 }
 

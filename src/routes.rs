@@ -43,7 +43,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Account) GET "/auth/sessions" => accounts::sign_in::sessions;
         Scope(Account) DELETE "/auth/sessions/{id}" => accounts::sign_in::end_session;
         Scope(Account) DELETE "/auth/me" => accounts::me::delete;
-        Scope(Account) GET "/auth/export" => accounts::me::take_out;
+        Scope(Account) GET "/auth/export" => accounts::me::export;
         Scope(Account) POST "/auth/keys" => accounts::keys::create;
         Scope(Account) GET "/auth/keys" => accounts::keys::list;
         Scope(Account) GET "/auth/credentials" => accounts::credentials::list;
@@ -203,19 +203,19 @@ const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
 
 /// The contract of every module, in the order of the document.
 #[cfg(test)]
-pub(crate) fn contracts() -> Vec<openapi::Room> {
+pub(crate) fn contracts() -> Vec<openapi::Module> {
     vec![
-        root::contract::room(),
-        accounts::contract::room(),
-        projects::contract::room(),
-        chat::contract::room(),
-        deploy::contract::room(),
-        discovery::contract::room(),
-        skills::contract::room(),
-        generate::contract::room(),
-        fleet::contract::room(),
-        admin::contract::room(),
-        docs::contract::room(),
+        root::openapi::module(),
+        accounts::openapi::module(),
+        projects::openapi::module(),
+        chat::openapi::module(),
+        deploy::openapi::module(),
+        discovery::openapi::module(),
+        skills::openapi::module(),
+        generate::openapi::module(),
+        fleet::openapi::module(),
+        admin::openapi::module(),
+        docs::openapi::module(),
     ]
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     clouds::{Cloud, credentials, store},
     error::{Error, Resource, Violation},
-    http::{Exchange, body},
+    http::{RequestContext, body},
     platform::{clock::now_ms, response::Response},
 };
 
@@ -31,21 +31,21 @@ pub(super) struct NewCredentials {
 }
 
 /// `GET /auth/credentials`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let list = exchange.database()?.query_json(store::all_kept(exchange.caller.user_id()?)).await?;
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let list = context.database()?.query_json(store::all_kept(context.caller.user_id()?)).await?;
     Ok(Response::json(200, list.unwrap_or_else(|| "[]".to_owned())))
 }
 
 /// `GET /auth/credentials/:target`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let kept = store::kept(exchange.caller.user_id()?, cloud(&exchange)?);
-    Ok(Response::json(200, exchange.database()?.query_json(kept).await?.ok_or(NOT_FOUND)?))
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let kept = store::kept(context.caller.user_id()?, cloud(&context)?);
+    Ok(Response::json(200, context.database()?.query_json(kept).await?.ok_or(NOT_FOUND)?))
 }
 
 /// `PUT /auth/credentials/:target`
-pub(crate) async fn keep(exchange: Exchange) -> Result<Response, Error> {
-    let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
-    let new: NewCredentials = body::json(&exchange).await?;
+pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
+    let (user, cloud) = (context.caller.user_id()?, cloud(&context)?);
+    let new: NewCredentials = body::json(&context).await?;
     let wanted = cloud.account.as_ref().map(|account| account.field);
     let mut account = None;
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
@@ -60,24 +60,24 @@ pub(crate) async fn keep(exchange: Exchange) -> Result<Response, Error> {
     let field = wanted.unwrap_or_default();
     let credentials = credentials::checked(cloud, new.token, account, ("/token", field));
     let credentials = credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))?;
-    let sealed = credentials::seal(cloud, user, &credentials, &exchange.settings)?;
+    let sealed = credentials::seal(cloud, user, &credentials, &context.settings)?;
     let (account, hint) = (credentials.account.as_deref(), credentials.hint());
     let kept = store::keep(user, cloud, &sealed, account, &hint, now_ms());
-    let audit = exchange.audit("credentials.keep", cloud.name);
-    let [kept, _] = exchange.database()?.batch([kept, audit]).await?;
+    let audit = context.audit("credentials.keep", cloud.name);
+    let [kept, _] = context.database()?.batch([kept, audit]).await?;
     Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
 }
 
 /// `DELETE /auth/credentials/:target`
-pub(crate) async fn forget(exchange: Exchange) -> Result<Response, Error> {
-    let (user, cloud) = (exchange.caller.user_id()?, cloud(&exchange)?);
-    let audit = exchange.audit_change("credentials.forget", cloud.name);
+pub(crate) async fn forget(context: RequestContext) -> Result<Response, Error> {
+    let (user, cloud) = (context.caller.user_id()?, cloud(&context)?);
+    let audit = context.audit_change("credentials.forget", cloud.name);
     let [kept, _, _] =
-        exchange.database()?.batch([store::kept(user, cloud), store::forget(user, cloud), audit]).await?;
+        context.database()?.batch([store::kept(user, cloud), store::forget(user, cloud), audit]).await?;
     if kept.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }
 
 /// The cloud that the path names; one that is not known has no credentials.
-fn cloud(exchange: &Exchange) -> Result<Cloud, Error> {
-    Cloud::parse(exchange.param("target")).ok_or(NOT_FOUND)
+fn cloud(context: &RequestContext) -> Result<Cloud, Error> {
+    Cloud::parse(context.param("target")).ok_or(NOT_FOUND)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::store;
 use crate::{
     error::{Error, Resource},
-    http::{Exchange, body, page},
+    http::{RequestContext, body, page},
     identity::{Scopes, token},
     platform::{clock::now_ms, response::Response},
 };
@@ -36,9 +36,9 @@ pub(super) struct NewKey {
 }
 
 /// `POST /auth/keys`: the only answer that ever shows the key.
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
-    let new: NewKey = body::json(&exchange).await?;
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user()?;
+    let new: NewKey = body::json(&context).await?;
     let scopes = new.scopes.unwrap_or_else(Scopes::of_a_program);
     if scopes.is_empty() {
         return Err(Error::invalid("/scopes", "must name at least one scope"));
@@ -47,7 +47,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         return Err(too_much());
     }
     let token = token::fresh(Kind::ApiKey)?;
-    let (id, now) = (exchange.new_id("key")?, now_ms());
+    let (id, now) = (context.new_id("key")?, now_ms());
     let key = store::NewKey {
         id: &id,
         user: &user.id,
@@ -58,11 +58,11 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         parent: user.credential.id(),
         expires_at: new.expires_in_days.map(|days| now + days * DAY_MS),
     };
-    let [created, _, present] = exchange
+    let [created, _, present] = context
         .database()?
         .batch([
             store::create_key(&key, now),
-            exchange.audit_change("key.create", &id),
+            context.audit_change("key.create", &id),
             store::key(&id, &user.id),
         ])
         .await?;
@@ -81,25 +81,25 @@ pub(super) fn too_much() -> Error {
 }
 
 /// `GET /auth/keys`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let page = page::of(&exchange)?;
-    let answer = exchange.database()?.query_json(store::keys(user, &page)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let page = page::of(&context)?;
+    let answer = context.database()?.query_json(store::keys(user, &page)).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /auth/keys/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let key = store::unrevoked_key(exchange.param("id"), exchange.caller.user_id()?);
-    Ok(Response::json(200, exchange.database()?.query_json(key).await?.ok_or(NOT_FOUND)?))
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let key = store::unrevoked_key(context.param("id"), context.caller.user_id()?);
+    Ok(Response::json(200, context.database()?.query_json(key).await?.ok_or(NOT_FOUND)?))
 }
 
 /// `DELETE /auth/keys/:id`: revokes it at once. It is shown no longer but in
 /// the list.
-pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
     let revoke = store::revoke_key(id, user, now_ms());
-    let batch = [revoke, exchange.audit_change("key.revoke", id), store::key(id, user)];
-    let [_, _, present] = exchange.database()?.batch(batch).await?;
+    let batch = [revoke, context.audit_change("key.revoke", id), store::key(id, user)];
+    let [_, _, present] = context.database()?.batch(batch).await?;
     if present.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }

@@ -9,7 +9,7 @@ use crate::store::owned::Owned;
 use crate::{
     clouds::{self, take_down},
     error::Error,
-    http::{Exchange, page},
+    http::{RequestContext, page},
     identity::{Credential, quotas, store as users},
     platform::{
         log,
@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// `GET /auth/me`: who is calling, by what, and how much of today is left.
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let (user, database) = (exchange.caller.user()?, exchange.database()?);
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (user, database) = (context.caller.user()?, context.database()?);
     let known: Option<users::User> = database.query(users::user(&user.id)).await?.first()?;
     let credential = match user.credential {
         Credential::LocalDeveloper => "development",
@@ -41,23 +41,23 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         "isStaff": user.is_staff,
         "credential": credential,
         "scopes": user.scopes,
-        "limits": quotas::standing(&user.id, DailyLimits::of(&exchange.settings)?, &database).await?,
+        "limits": quotas::usage(&user.id, DailyLimits::of(&context.settings)?, &database).await?,
     });
     Ok(Response::json(200, me.to_string()))
 }
 
 /// `GET /auth/export`: all that is the user's, as one JSON document.
-pub(crate) async fn take_out(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?.to_owned();
-    let database = exchange.database()?;
+pub(crate) async fn export(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?.to_owned();
+    let database = context.database()?;
     let known: Option<Value> = database.query(users::user(&user)).await?.first()?;
     let (client, body) = stream::channel()?;
-    if exchange.request.method() == "HEAD" {
+    if context.request.method() == "HEAD" {
         // Nobody would read what is written.
         return Ok(exported(body));
     }
-    let owned = exchange.modules.owned;
-    exchange.background.run(async move {
+    let owned = context.modules.owned;
+    context.background.run(async move {
         // A client that sees the document break off knows that it is not all.
         match write(&client, &database, owned, &user, known).await {
             Ok(()) => client.close().await,
@@ -136,26 +136,26 @@ async fn write_list(
 
 /// `DELETE /auth/me?confirm=<user id>`: deletes the account and all that is
 /// its own; its live apps go down.
-pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    if exchange.query("confirm").as_deref() != Some(user) {
+pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    if context.query("confirm").as_deref() != Some(user) {
         return Err(unconfirmed());
     }
-    let database = exchange.database()?;
+    let database = context.database()?;
     let apps = database.query(clouds::store::apps_of_user(user)).await?.read()?;
     let mut plan =
-        take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
+        take_down::plan(user, apps, &context.request, &context.trace_id, &context.settings, &database)
             .await?;
     let mut batch: Vec<Statement> =
-        exchange.modules.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
+        context.modules.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
     // What nobody's credentials reach is in an account of the user's own, or in
     // one that the Worker has no longer.
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     batch.append(&mut plan.statements);
     batch.push(store::end(user));
-    batch.push(exchange.audit("account.delete", user));
+    batch.push(context.audit("account.delete", user));
     database.batch_all(batch).await?;
-    plan.send(&exchange.env, &exchange.background);
+    plan.send(&context.env, &context.background);
     Ok(Response::empty(204))
 }
 

@@ -1,10 +1,10 @@
 //! The account itself, and what it signs in by: the routes under `/auth`.
 
-#[cfg(test)]
-pub(crate) mod contract;
 pub(crate) mod credentials;
 pub(crate) mod keys;
 pub(crate) mod me;
+#[cfg(test)]
+pub(crate) mod openapi;
 pub(crate) mod sign_in;
 mod store;
 

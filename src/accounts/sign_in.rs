@@ -15,7 +15,7 @@ use crate::settings::FromVars as _;
 use crate::{
     audit,
     error::{Error, Resource, rfc3339},
-    http::{Exchange, body, caller::Caller, page},
+    http::{RequestContext, body, caller::Caller, page},
     identity::{Credential, store as users, token, wallet},
     platform::{clock::now_ms, random, response::Response},
     store::Database,
@@ -55,20 +55,20 @@ pub(super) struct Signed {
 }
 
 /// `POST /auth/wallet/challenge`: the text that the wallet is to sign.
-pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
-    let new: NewChallenge = body::json(&exchange).await?;
+pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error> {
+    let new: NewChallenge = body::json(&context).await?;
     let address: Address =
         new.address.parse().map_err(|error| Error::invalid("/address", format!("{error}")))?;
-    let chain_id = chain_id(address, new.chain_id, &WalletChains::of(&exchange.settings)?.0)?;
+    let chain_id = chain_id(address, new.chain_id, &WalletChains::of(&context.settings)?.0)?;
     let mut random = [0; 16];
     random::fill(&mut random)?;
     let (nonce, now_ms) = (siwe::nonce(&random), now_ms());
-    let uri = wallet::page_origin(&exchange.request, &exchange.settings);
+    let uri = wallet::page_origin(&context.request, &context.settings);
     let domain = wallet::host_of(&uri);
     let message =
         Challenge { domain, uri: &uri, address, chain_id, nonce: &nonce, now_ms }.message().to_string();
     let expires_at = now_ms + LIFETIME_MS;
-    exchange.database()?.query(store::keep_nonce(&nonce, &address.to_string(), expires_at)).await?;
+    context.database()?.query(store::keep_nonce(&nonce, &address.to_string(), expires_at)).await?;
     let challenge = json!({ "message": message, "nonce": nonce, "expiresAt": rfc3339(expires_at) });
     Ok(Response::json(200, challenge.to_string()))
 }
@@ -87,14 +87,14 @@ fn chain_id(address: Address, wanted: Option<u64>, known: &[u64]) -> Result<Opti
 
 /// `POST /auth/wallet/verify`: a session for whoever signed the challenge.
 /// A user who is signed in otherwise gets the wallet into their account.
-pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
-    let signed: Signed = body::json(&exchange).await?;
-    let (database, linking, now) = (exchange.database()?, linking_user(&exchange)?, now_ms());
+pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
+    let signed: Signed = body::json(&context).await?;
+    let (database, linking, now) = (context.database()?, linking_user(&context)?, now_ms());
     let wallet =
-        wallet::prove(&exchange.request, &exchange.settings, &database, &signed.message, &signed.signature)
+        wallet::prove(&context.request, &context.settings, &database, &signed.message, &signed.signature)
             .await?;
     let user = match linking {
-        Some(user) => link(&exchange, &database, user, &wallet).await?,
+        Some(user) => link(&context, &database, user, &wallet).await?,
         None => wallet::sign_up(&database, &wallet, now).await?,
     };
     let (token, session_id) = (token::fresh(Kind::Session)?, random::uuid()?);
@@ -102,7 +102,7 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
     database
         .batch([
             store::begin_session(&session_id, &user, &token.hash(), now, expires_at),
-            audit::entry(&user, "session.begin", &session_id, &exchange.request_id, now),
+            audit::entry(&user, "session.begin", &session_id, &context.request_id, now),
         ])
         .await?;
     let session = json!({
@@ -112,22 +112,22 @@ pub(crate) async fn verify(exchange: Exchange) -> Result<Response, Error> {
 }
 
 /// `GET /auth/sessions`
-pub(crate) async fn sessions(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let page = page::of(&exchange)?;
-    let answer = exchange.database()?.query_json(store::sessions(user, &page)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+pub(crate) async fn sessions(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let page = page::of(&context)?;
+    let answer = context.database()?.query_json(store::sessions(user, &page)).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `DELETE /auth/sessions/:id`: ends it at once, wherever it is in use.
-pub(crate) async fn end_session(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
-    let [present, _, _] = exchange
+pub(crate) async fn end_session(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let [present, _, _] = context
         .database()?
         .batch([
             store::session(id, user),
             store::end_session(id, user, now_ms()),
-            exchange.audit_change("session.end", id),
+            context.audit_change("session.end", id),
         ])
         .await?;
     if present.is_empty() { Err(SESSION_NOT_FOUND) } else { Ok(Response::empty(204)) }
@@ -136,12 +136,12 @@ pub(crate) async fn end_session(exchange: Exchange) -> Result<Response, Error> {
 pub(super) const SESSION_NOT_FOUND: Error = Error::NotFound(Resource::Session);
 
 /// `POST /auth/logout`: ends the session that asks for it.
-pub(crate) async fn logout(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
+pub(crate) async fn logout(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user()?;
     match &user.credential {
         Credential::Session(id) => {
-            let end = [store::end_session(id, &user.id, now_ms()), exchange.audit_change("session.end", id)];
-            exchange.database()?.batch(end).await?;
+            let end = [store::end_session(id, &user.id, now_ms()), context.audit_change("session.end", id)];
+            context.database()?.batch(end).await?;
         }
         Credential::Key(_) => {
             return Err(not_a_session());
@@ -161,8 +161,8 @@ pub(super) fn not_a_session() -> Error {
 
 /// The user whose account the wallet goes into: one who has one, and whose
 /// credential speaks for all of it.
-fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
-    let Caller::User(user) = &exchange.caller else { return Ok(None) };
+fn linking_user(context: &RequestContext) -> Result<Option<&str>, Error> {
+    let Caller::User(user) = &context.caller else { return Ok(None) };
     match user.credential {
         Credential::LocalDeveloper => Ok(None),
         Credential::Session(_) | Credential::StackAuth => Ok(Some(&user.id)),
@@ -174,7 +174,12 @@ fn linking_user(exchange: &Exchange) -> Result<Option<&str>, Error> {
 
 /// Puts `wallet` into the account of `user`. What a user of that wallet alone
 /// has had until now comes along.
-async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str) -> Result<String, Error> {
+async fn link(
+    context: &RequestContext,
+    database: &Database,
+    user: &str,
+    wallet: &str,
+) -> Result<String, Error> {
     let [own, other] = database.batch([users::user(user), users::user_of_wallet(wallet)]).await?;
     let own: users::User = own.first()?.ok_or(Error::NotFound(Resource::Account))?;
     if own.wallet.as_deref() == Some(wallet) {
@@ -188,10 +193,10 @@ async fn link(exchange: &Exchange, database: &Database, user: &str, wallet: &str
         return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
     }
     // Each statement asks again whether it may: another request may have been faster.
-    let mut batch = vec![store::take_wallet(wallet, &own.id), exchange.audit_change("wallet.link", &own.id)];
+    let mut batch = vec![store::take_wallet(wallet, &own.id), context.audit_change("wallet.link", &own.id)];
     if let Some(other) = other {
         batch.insert(0, store::release_wallet(wallet, &other.id, &own.id));
-        batch.extend(exchange.modules.owned.iter().flat_map(|owned| (owned.give)(&other.id, &own.id)));
+        batch.extend(context.modules.owned.iter().flat_map(|owned| (owned.give)(&other.id, &own.id)));
         batch.push(store::end_released(&other.id));
     }
     database.batch_all(batch).await?;

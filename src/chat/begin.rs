@@ -12,7 +12,7 @@ use super::{
 use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource},
-    http::{Exchange, caller},
+    http::{RequestContext, caller},
     identity::{Scope, User},
     platform::clock::now_ms,
     store::Database,
@@ -45,7 +45,7 @@ pub(super) struct Opening {
 pub(super) async fn begin(
     turn: &Turn,
     message: &str,
-    exchange: &Exchange,
+    context: &RequestContext,
     user: &User,
     database: &Database,
 ) -> Result<Begun, Error> {
@@ -54,8 +54,8 @@ pub(super) async fn begin(
     let name = (is_new_id && may_make).then(|| name_of(message));
     let asked = store::Asked {
         message,
-        has_key: exchange.has_idempotency_key(),
-        history_bytes: Chat::of(&exchange.settings)?.history_bytes(),
+        has_key: context.has_idempotency_key(),
+        history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
     let [made, project, history, question, _] =
         database.batch(store::begin(turn, name, &asked, now_ms())).await?;

@@ -80,7 +80,7 @@ pub(super) async fn carry(
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
     let message = Message::of(&received);
     let saved = save(&turn, &message, base, &database).await;
-    settle(&turn, &message, &database).await;
+    reconcile(&turn, &message, &database).await;
     if let Err(error) = &saved {
         log::line(&json!({
             "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
@@ -129,9 +129,9 @@ impl Arriving {
 /// Gives back what was set aside and not spent, and the message if not a word
 /// came. Lost with a Worker that is killed: then nobody knows what the answer
 /// has cost.
-async fn settle(turn: &Turn, message: &Message, database: &Database) {
+async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
     let cost = models::cost_of_answer(&turn.model, message);
-    let unspent = turn.reserved.iter().map(|reserved| reserved.settle(cost));
+    let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
     let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
     give_back(unspent.chain(unanswered).collect(), database).await;
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::Exchange,
+    http::RequestContext,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -34,14 +34,14 @@ const KEEP_ALIVE_MS: i64 = 10_000;
 pub(super) async fn answer(
     turn: Turn,
     format: ChatFormat,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> Result<Option<Response>, Error> {
-    let database = exchange.database()?;
+    let database = context.database()?;
     let first = database.query(store::progress(&turn.id, &turn.user, 0)).await?.first()?;
     let Some(first) = first else { return Ok(None) };
     let (client, body) = stream::channel()?;
     let follower = Follower { turn, format, database, known: 0, heard_ms: now_ms() };
-    exchange.background.run(async move {
+    context.background.run(async move {
         // Whoever leaves can ask once more.
         let _ = follower.follow(first, &client).await;
         client.close().await;
@@ -54,15 +54,15 @@ pub(super) async fn twin(
     turn: Turn,
     message: &str,
     format: ChatFormat,
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> Result<Option<Response>, Error> {
-    if exchange.has_idempotency_key() {
+    if context.has_idempotency_key() {
         return Ok(None);
     }
-    let found = exchange.database()?.query(store::twin(&turn, message, now_ms())).await?;
+    let found = context.database()?.query(store::twin(&turn, message, now_ms())).await?;
     let twin = found.first::<store::Project>()?.and_then(|project| project.twin);
     match twin {
-        Some(id) => answer(turn.answered_by(id), format, exchange).await,
+        Some(id) => answer(turn.answered_by(id), format, context).await,
         None => Ok(None),
     }
 }
@@ -92,7 +92,7 @@ impl Follower {
             if now_ms() - self.heard_ms > KEEP_ALIVE_MS {
                 self.write(client, vec![sse::KEEP_ALIVE.to_owned()]).await?;
             }
-            match self.look().await {
+            match self.poll().await {
                 Ok(Some(next)) => progress = next,
                 Ok(None) => break,
                 // The next look may find the database again.
@@ -103,7 +103,7 @@ impl Follower {
         self.write(client, words).await
     }
 
-    async fn look(&self) -> Result<Option<store::Progress>, Error> {
+    async fn poll(&self) -> Result<Option<store::Progress>, Error> {
         self.database.query(store::progress(&self.turn.id, &self.turn.user, self.known)).await?.first()
     }
 

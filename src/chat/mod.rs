@@ -6,10 +6,10 @@
 
 mod begin;
 mod carry;
-#[cfg(test)]
-pub(crate) mod contract;
 mod follow;
 mod model;
+#[cfg(test)]
+pub(crate) mod openapi;
 mod pieces;
 mod prompt;
 mod sandbox;
@@ -32,7 +32,7 @@ use self::{
 use crate::identity::DailyLimits;
 use crate::{
     error::Error,
-    http::{Exchange, body, page},
+    http::{RequestContext, body, page},
     identity::quotas::{self, Quota, Taken},
     platform::{
         clock::{now_ms, with_ticks},
@@ -71,15 +71,15 @@ fn not_blank(message: &str, (): &()) -> garde::Result {
 }
 
 /// `POST /api/chat`
-pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
-    let format = format(&exchange)?;
-    let new: NewMessage = body::json(&exchange).await?;
-    let choice = model::choose(new.model.as_deref(), &exchange.settings)?;
-    let database = exchange.database()?;
+pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user()?;
+    let format = format(&context)?;
+    let new: NewMessage = body::json(&context).await?;
+    let choice = model::choose(new.model.as_deref(), &context.settings)?;
+    let database = context.database()?;
     let mut turn = Turn {
-        id: exchange.new_id("answer")?,
-        question_id: exchange.new_id("question")?,
+        id: context.new_id("answer")?,
+        question_id: context.new_id("question")?,
         project_id: begin::project_id(new.project_id),
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
@@ -87,22 +87,22 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         counted: None,
         reserved: None,
     };
-    if exchange.is_again()
-        && let Some(answer) = follow::answer(turn.clone(), format, &exchange).await?
+    if context.is_again()
+        && let Some(answer) = follow::answer(turn.clone(), format, &context).await?
     {
         return Ok(answer);
     }
-    let limits = DailyLimits::of(&exchange.settings)?;
+    let limits = DailyLimits::of(&context.settings)?;
     turn.counted = match quotas::take(Quota::Chat, 1, &turn.user, limits, &database).await {
         Ok(counted) => counted,
         // A message that is sent again is not counted again.
-        Err(refused) => return follow::twin(turn, &new.message, format, &exchange).await?.ok_or(refused),
+        Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
-    let opening = match begin::begin(&turn, &new.message, &exchange, user, &database).await {
+    let opening = match begin::begin(&turn, &new.message, &context, user, &database).await {
         Ok(Begun::Turn(opening)) => opening,
         Ok(Begun::Twin(id)) => {
             carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
-            return follow::answer(turn.answered_by(id), format, &exchange).await?.ok_or(NOT_FOUND);
+            return follow::answer(turn.answered_by(id), format, &context).await?.ok_or(NOT_FOUND);
         }
         Err(error) => {
             carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
@@ -110,10 +110,10 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         }
     };
     let deadlines =
-        Deadlines { idle_ms: exchange.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
+        Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let Opening { base, history, has_made_project } = opening;
     let ask = prompt::Ask { message: new.message, code: &base.code, history };
-    let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &exchange, &database).await;
+    let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &context, &database).await;
     let (source, (client, body)) = match asked {
         Ok(asked) => asked,
         Err(error) => {
@@ -128,8 +128,8 @@ pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
         }
     };
     let response =
-        turn.counted.iter().fold(Response::events(body), |response, counted| counted.tell(response));
-    exchange.background.run(carry::carry(turn, base, source, client, format, deadlines, database));
+        turn.counted.iter().fold(Response::events(body), |response, counted| counted.add_headers(response));
+    context.background.run(carry::carry(turn, base, source, client, format, deadlines, database));
     Ok(response)
 }
 
@@ -140,39 +140,39 @@ async fn ask_model(
     ask: prompt::Ask<'_>,
     turn: &mut Turn,
     deadlines: Deadlines,
-    exchange: &Exchange,
+    context: &RequestContext,
     database: &Database,
 ) -> Result<(Source, (Writer, Body)), Error> {
-    turn.reserved = model.reserve(&ask, &turn.user, &exchange.settings, database).await?;
+    turn.reserved = model.reserve(&ask, &turn.user, &context.settings, database).await?;
     let touch = async || {
         // A turn that nobody hears of for some seconds is not lost yet.
         let _ = database.query(store::touch(turn, now_ms())).await;
     };
-    let source = with_ticks(TOUCH_MS, touch, model.ask(exchange, ask, &turn.id, deadlines)).await?;
+    let source = with_ticks(TOUCH_MS, touch, model.ask(context, ask, &turn.id, deadlines)).await?;
     Ok((source, stream::channel()?))
 }
 
 /// `?format=`; else Claude's events for a client that speaks Anthropic's API,
 /// and for the others what the settings say.
-fn format(exchange: &Exchange) -> Result<ChatFormat, Error> {
-    match exchange.query("format") {
+fn format(context: &RequestContext) -> Result<ChatFormat, Error> {
+    match context.query("format") {
         Some(name) => {
             ChatFormat::parse(&name).ok_or_else(|| Error::invalid("format", "must be `events` or `text`"))
         }
-        None if exchange.request.header("anthropic-version").is_some() => Ok(ChatFormat::Events),
-        None => Ok(Chat::of(&exchange.settings)?.format),
+        None if context.request.header("anthropic-version").is_some() => Ok(ChatFormat::Events),
+        None => Ok(Chat::of(&context.settings)?.format),
     }
 }
 
 /// `GET /api/chat/:projectId`
-pub(crate) async fn history(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
-    let mut page = page::with_default(&exchange, 100)?;
+pub(crate) async fn history(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
+    let mut page = page::with_default(&context, 100)?;
     let answer = page::fetch(&database, &mut page, |page| store::messages(id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && database.query(projects::code(id, user)).await?.is_empty() {
         return Err(NOT_FOUND);
     }
-    Ok(page::response(answer.as_deref(), &exchange))
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// Ends the answers whose Worker was killed while they streamed.

@@ -6,7 +6,7 @@ use crate::settings::FromVars as _;
 use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
-    http::Exchange,
+    http::RequestContext,
     identity::quotas::{self, Quota, Taken},
     platform::pump::{Deadlines, Source},
     settings::Settings,
@@ -82,21 +82,21 @@ impl Model {
     /// The answer, whose first bytes have come.
     pub(super) async fn ask(
         &self,
-        exchange: &Exchange,
+        context: &RequestContext,
         ask: Ask<'_>,
         turn_id: &str,
         deadlines: Deadlines,
     ) -> Result<Source, Error> {
         match self {
             Self::Claude(name) => {
-                anthropic::stream(&exchange.settings, &ask.for_claude(name.clone()), deadlines).await
+                anthropic::stream(&context.settings, &ask.for_claude(name.clone()), deadlines).await
             }
             Self::Sandbox => {
                 let files =
                     ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
                 let answer = sandbox_model::answer(&ask.message, Some(&files));
                 let message_id = format!("msg_sandbox_{turn_id}");
-                let body = sandbox::body(&message_id, &ask.message, &answer, &exchange.background)?;
+                let body = sandbox::body(&message_id, &ask.message, &answer, &context.background)?;
                 Source::open(body, deadlines)
                     .await
                     .map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))

@@ -1,4 +1,4 @@
-//! SQL of the chat room.
+//! SQL of the chat module.
 
 use hatch_wire::anthropic::{Message, Usage};
 use serde::Deserialize;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, UpstreamKind},
-    platform::fetch::{self, Outgoing},
+    platform::fetch::{self, OutboundRequest},
     settings::{FromVars, ParseSettings, Vars, parses},
     upstream::cloudflare::{Api, Asset, Upload},
 };
@@ -125,10 +125,10 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     }
     let remote = Remote { url: url(spec, subdomain.as_deref())? };
     let remote = serde_json::to_string(&remote).map_err(|e| Error::Internal(e.to_string()))?;
-    let told = format!("Uploaded {} of {} files to Cloudflare", complete.uploaded, assets.len());
+    let detail = format!("Uploaded {} of {} files to Cloudflare", complete.uploaded, assets.len());
     Ok(Report {
         state: State::Going { after_ms: 0 },
-        lines: vec![Line::info(told), Line::info(format!("Published as the Worker {}", spec.name))],
+        lines: vec![Line::info(detail), Line::info(format!("Published as the Worker {}", spec.name))],
         remote: Some(remote),
     })
 }
@@ -137,15 +137,15 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
 async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
     let remote: Option<Remote> = spec.remote.and_then(|remote| serde_json::from_str(remote).ok());
     let Some(url) = remote.and_then(|remote| remote.url) else {
-        let told = "Set CLOUDFLARE_APP_URL to tell where the namespace's apps answer";
-        return Ok(report(State::Live { url: None }, vec![Line::info(told)]));
+        let detail = "Set CLOUDFLARE_APP_URL to tell where the namespace's apps answer";
+        return Ok(report(State::Live { url: None }, vec![Line::info(detail)]));
     };
     if answers(&url).await {
         return Ok(report(State::Live { url: Some(url) }, Vec::new()));
     }
     if since_ms > UNSEEN_MS {
-        let told = format!("{url} does not answer yet: a new address can take some minutes");
-        return Ok(report(State::Live { url: Some(url) }, vec![Line::info(told)]));
+        let detail = format!("{url} does not answer yet: a new address can take some minutes");
+        return Ok(report(State::Live { url: Some(url) }, vec![Line::info(detail)]));
     }
     Ok(report(State::Going { after_ms: LOOK_MS }, Vec::new()))
 }
@@ -210,7 +210,7 @@ fn url(spec: &AppSpec<'_>, subdomain: Option<&str>) -> Result<Option<String>, Er
 }
 
 async fn answers(url: &str) -> bool {
-    let request = Outgoing::get(url.to_owned()).with("user-agent", "hatch-api");
+    let request = OutboundRequest::get(url.to_owned()).with("user-agent", "hatch-api");
     match fetch::send(request, LOOK_TIMEOUT_MS).await {
         Ok(answer) => (200..400).contains(&answer.status()),
         Err(_) => false,

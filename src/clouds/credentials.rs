@@ -347,14 +347,14 @@ mod tests {
 
     #[test]
     fn without_a_right_the_variables_and_headers_are_named() {
-        let told = missing(cloud("cloudflare")).detail();
+        let message = missing(cloud("cloudflare")).detail();
         for name in [
             "X-Cloudflare-Api-Token",
             "X-Cloudflare-Account-Id",
             "CLOUDFLARE_API_TOKEN",
             "CLOUDFLARE_ACCOUNT_ID",
         ] {
-            assert!(told.contains(name), "{told}");
+            assert!(message.contains(name), "{message}");
         }
         assert_eq!(own(cloud("vercel"), &settings(&[("VERCEL_TOKEN", "t")])).unwrap().unwrap().account, None);
         assert_eq!(own(cloud("cloudflare"), &settings(&[("CLOUDFLARE_API_TOKEN", "t")])), Ok(None));

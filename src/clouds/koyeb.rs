@@ -49,10 +49,12 @@ pub(super) const CLOUD: Description = Description {
 struct Remote {
     app: String,
     deployment: String,
-    /// How many lines of its build's log we have told.
-    told: usize,
-    /// Whether we have told how its container ended.
-    told_end: bool,
+    /// How many lines of its build's log we have reported.
+    #[serde(alias = "told")]
+    reported: usize,
+    /// Whether we have reported how its container ended.
+    #[serde(alias = "told_end")]
+    reported_end: bool,
 }
 
 /// Files that say how the files around them are built and run.
@@ -217,7 +219,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     Ok(Report {
         state: State::Going { after_ms: pause_ms(0) },
         lines: vec![Line::info("Koyeb has it, and starts it")],
-        remote: Some(kept(&Remote { app, deployment, told: 0, told_end: false })?),
+        remote: Some(kept(&Remote { app, deployment, reported: 0, reported_end: false })?),
     })
 }
 
@@ -321,12 +323,12 @@ async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
     };
     // A deployment does not fail for want of its logs.
     let built = koyeb.log(&remote.deployment, Log::Build).await.unwrap_or_default();
-    let mut lines: Vec<Line> = built.into_iter().skip(remote.told).map(Line::info).collect();
-    remote.told += lines.len();
-    if matches!(state, State::Failed { .. }) && !remote.told_end {
+    let mut lines: Vec<Line> = built.into_iter().skip(remote.reported).map(Line::info).collect();
+    remote.reported += lines.len();
+    if matches!(state, State::Failed { .. }) && !remote.reported_end {
         let ended = koyeb.log(&remote.deployment, Log::Runtime).await.unwrap_or_default();
         lines.extend(ended.into_iter().map(|message| Line { level: "error", message }));
-        remote.told_end = true;
+        remote.reported_end = true;
     }
     Ok(Report { state, lines, remote: Some(kept(&remote)?) })
 }

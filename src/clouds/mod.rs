@@ -8,11 +8,11 @@
 mod app;
 mod cloudflare;
 pub(crate) mod container;
-#[cfg(test)]
-pub(crate) mod contract;
 pub(crate) mod credentials;
 mod description;
 pub(crate) mod koyeb;
+#[cfg(test)]
+pub(crate) mod openapi;
 mod resolved;
 pub(crate) mod store;
 pub(crate) use store::OWNED;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     error::Error,
     jobs::{self, outbox},
-    platform::{background::Background, clock::now_ms, random, request::Incoming},
+    platform::{background::Background, clock::now_ms, random, request::InboundRequest},
     settings::Settings,
     store::{Database, Statement},
 };
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 pub(crate) async fn plan(
     user: &str,
     apps: Vec<App>,
-    request: &Incoming,
+    request: &InboundRequest,
     trace_id: &str,
     settings: &Settings,
     database: &Database,

@@ -61,8 +61,9 @@ const PAGES: usize = 5;
 #[derive(Debug, Serialize, Deserialize)]
 struct Remote {
     id: String,
-    /// How many lines of its build's log we have told.
-    told: usize,
+    /// How many lines of its build's log we have reported.
+    #[serde(alias = "told")]
+    reported: usize,
 }
 
 /// The Worker's own account, and where Vercel's API is.
@@ -110,7 +111,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     Ok(Report {
         state: State::Going { after_ms: pause_ms(0) },
         lines: vec![Line::info("Vercel has it, and builds it")],
-        remote: Some(kept(&Remote { id, told: 0 })?),
+        remote: Some(kept(&Remote { id, reported: 0 })?),
     })
 }
 
@@ -126,11 +127,11 @@ async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
     let log = vercel.log(&remote.id).await.unwrap_or_default();
     let lines: Vec<Line> = log
         .into_iter()
-        .skip(remote.told)
+        .skip(remote.reported)
         .map(|line| Line { level: if line.is_error { "error" } else { "info" }, message: line.text })
         .collect();
-    let told = remote.told + lines.len();
-    Ok(Report { state, lines, remote: Some(kept(&Remote { told, ..remote })?) })
+    let reported = remote.reported + lines.len();
+    Ok(Report { state, lines, remote: Some(kept(&Remote { reported, ..remote })?) })
 }
 
 /// Deletes every deployment that we have made of the app: an older one would

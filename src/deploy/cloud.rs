@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clouds::{self, AppSpec, Cloud, Line, Report, ResolvedCredentials, State, credentials},
     error::Error,
-    jobs::{self, Job, Outcome, Workshop},
+    jobs::{self, Job, JobContext, Outcome},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
@@ -54,7 +54,7 @@ impl Task {
 /// Brings the files to the cloud.
 pub(super) async fn push(
     job: &Job,
-    workshop: &Workshop,
+    context: &JobContext,
     cloud: Cloud,
     task: &Task,
     files: &[File],
@@ -63,20 +63,20 @@ pub(super) async fn push(
         let reason = "A younger deployment of this project has taken its place".to_owned();
         return Ok(Outcome::Failed { reason });
     }
-    let settings = Settings::of(&workshop.env)?;
+    let settings = Settings::of(&context.env)?;
     let right = task.right(cloud, &settings)?;
     let files: Vec<clouds::File<'_>> =
         files.iter().map(|file| clouds::File { path: &file.path, content: &file.content }).collect();
-    settled(job, cloud.push(&task.spec(&right, &settings), &files).await)
+    outcome_of(job, cloud.push(&task.spec(&right, &settings), &files).await)
 }
 
 /// Asks after what was pushed.
-pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
-    let task = workshop.database.query(cloud_store::task(&job.subject_id, &job.id)).await?.first::<Task>()?;
+pub(super) async fn wait(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
+    let task = context.database.query(cloud_store::task(&job.subject_id, &job.id)).await?.first::<Task>()?;
     let Some(task) = task else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let cloud = task.target.cloud().ok_or_else(|| Error::Internal("edge has nothing to await".to_owned()))?;
     let since_ms = now_ms() - task.pushed_at.unwrap_or_else(now_ms);
-    let settings = Settings::of(&workshop.env)?;
+    let settings = Settings::of(&context.env)?;
     let right = task.right(cloud, &settings)?;
     let polled = cloud.poll(&task.spec(&right, &settings), since_ms).await;
     // Asked first: it may have come live while nobody could ask.
@@ -85,7 +85,7 @@ pub(super) async fn wait(job: &Job, workshop: &Workshop) -> Result<Outcome, Erro
         let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title);
         return Ok(Outcome::Failed { reason });
     }
-    settled(job, polled)
+    outcome_of(job, polled)
 }
 
 /// Whether a later answer may be another one.
@@ -97,12 +97,12 @@ fn is_undecided(polled: &Result<Report, Error>) -> bool {
 }
 
 /// What the cloud's answer means for the job.
-fn settled(job: &Job, report: Result<Report, Error>) -> Result<Outcome, Error> {
+fn outcome_of(job: &Job, report: Result<Report, Error>) -> Result<Outcome, Error> {
     let report = match report {
         Ok(report) => report,
         Err(error) => return refusal(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),
     };
-    let writes = noted(job, &report)?;
+    let writes = record(job, &report)?;
     Ok(match report.state {
         State::Going { .. } if job.step != AWAIT => Outcome::Next { step: AWAIT, writes },
         State::Going { after_ms } => Outcome::Wait { after_ms, writes },
@@ -122,13 +122,13 @@ pub(super) fn refusal(error: &Error) -> Option<String> {
     }
 }
 
-fn noted(job: &Job, report: &Report) -> Result<Vec<Statement>, Error> {
+fn record(job: &Job, report: &Report) -> Result<Vec<Statement>, Error> {
     let now = now_ms();
     let mut writes = Vec::from(cloud_store::keep_remote(&job.subject_id, report.remote.as_deref(), now));
     if !report.lines.is_empty() {
-        let told = as_told(&report.lines);
-        let told = serde_json::to_string(&told).map_err(|e| Error::Internal(e.to_string()))?;
-        writes.push(jobs::store::log_report(&job.id, &told, report.lines.len(), now));
+        let text = as_told(&report.lines);
+        let text = serde_json::to_string(&text).map_err(|e| Error::Internal(e.to_string()))?;
+        writes.push(jobs::store::log_report(&job.id, &text, report.lines.len(), now));
     }
     Ok(writes)
 }
@@ -144,8 +144,8 @@ fn as_told(lines: &[Line]) -> Vec<Cow<'_, Line>> {
 fn live(job: &Job, url: Option<&str>, mut writes: Vec<Statement>) -> Vec<Statement> {
     let now = now_ms();
     writes.extend(cloud_store::go_live(&job.subject_id, url, now));
-    let told = url.map_or_else(|| "Live".to_owned(), |url| format!("Live at {url}"));
-    writes.push(jobs::store::log_end(&job.id, "success", &told, now));
+    let text = url.map_or_else(|| "Live".to_owned(), |url| format!("Live at {url}"));
+    writes.push(jobs::store::log_end(&job.id, "success", &text, now));
     writes
 }
 

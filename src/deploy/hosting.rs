@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::{Exchange, conditional},
+    http::{RequestContext, conditional},
     platform::response::{Kind, Response},
     settings::Settings,
 };
@@ -33,61 +33,61 @@ pub(crate) fn slug_of_host<'a>(host: &'a str, settings: &Settings) -> Option<&'a
 }
 
 /// `GET <slug>.<HOSTING_DOMAIN>/*`
-pub(crate) async fn own_origin(exchange: Exchange) -> Result<Response, Error> {
-    serve(exchange, Kind::App).await
+pub(crate) async fn own_origin(context: RequestContext) -> Result<Response, Error> {
+    serve(context, Kind::App).await
 }
 
 /// `GET /p/:slug/*`
-pub(crate) async fn sandboxed(exchange: Exchange) -> Result<Response, Error> {
-    serve(exchange, Kind::SandboxedApp).await
+pub(crate) async fn sandboxed(context: RequestContext) -> Result<Response, Error> {
+    serve(context, Kind::SandboxedApp).await
 }
 
 /// `GET /p/:slug`: relative links of a page in a folder need the slash.
-pub(crate) async fn redirect(exchange: Exchange) -> Result<Response, Error> {
-    Ok(with_slash(&exchange))
+pub(crate) async fn redirect(context: RequestContext) -> Result<Response, Error> {
+    Ok(with_slash(&context))
 }
 
-fn with_slash(exchange: &Exchange) -> Response {
-    let query = exchange.request.query();
+fn with_slash(context: &RequestContext) -> Response {
+    let query = context.request.query();
     let mark = if query.is_empty() { "" } else { "?" };
-    Response::empty(308).with("location", format!("{}/{mark}{query}", exchange.request.path()))
+    Response::empty(308).with("location", format!("{}/{mark}{query}", context.request.path()))
 }
 
-async fn serve(exchange: Exchange, kind: Kind) -> Result<Response, Error> {
-    let slug = exchange.param("slug").to_owned();
-    if !site::is_well_formed(exchange.request.path()) {
+async fn serve(context: RequestContext, kind: Kind) -> Result<Response, Error> {
+    let slug = context.param("slug").to_owned();
+    if !site::is_well_formed(context.request.path()) {
         return Ok(malformed(kind));
     }
-    let path = exchange.param("path").trim_start_matches('/');
+    let path = context.param("path").trim_start_matches('/');
     let folder = path.trim_end_matches('/');
     let index = if folder.is_empty() { "index.html".to_owned() } else { format!("{folder}/index.html") };
-    let database = exchange.database()?;
-    let header = |name: &str| exchange.request.header(name);
+    let database = context.database()?;
+    let header = |name: &str| context.request.header(name);
     let (mode, dest, accept) = (header("sec-fetch-mode"), header("sec-fetch-dest"), header("accept"));
     let purpose = Purpose { mode: mode.as_deref(), dest: dest.as_deref(), accept: accept.as_deref() };
     let is_page = site::missing(path, purpose) == Missing::Page;
     let found = database.query(store::file(&slug, path, &index, is_page)).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     if !folder.is_empty() && path == folder && file.path == index {
-        return Ok(Response { kind, ..with_slash(&exchange) });
+        return Ok(Response { kind, ..with_slash(&context) });
     }
 
     let media_type = hatch_code::media_type(&file.path);
     let is_page = media_type.starts_with("text/html");
-    let response =
-        if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &file.etag) {
-            Response { kind, ..Response::empty(304) }
-        } else {
-            let content = match kind {
-                Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
-                _ => file.content,
-            };
-            Response::bytes(kind, 200, media_type, content.into_bytes())
+    let response = if conditional::matches_any(context.request.header("if-none-match").as_deref(), &file.etag)
+    {
+        Response { kind, ..Response::empty(304) }
+    } else {
+        let content = match kind {
+            Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
+            _ => file.content,
         };
-    if exchange.request.method() == "GET" && is_page {
+        Response::bytes(kind, 200, media_type, content.into_bytes())
+    };
+    if context.request.method() == "GET" && is_page {
         // After the answer, so that counting slows no visit; a visit that
         // could not be counted is no error of the visitor's.
-        exchange.background.run(async move { drop(database.query(store::count_visit(&slug)).await) });
+        context.background.run(async move { drop(database.query(store::count_visit(&slug)).await) });
     }
     Ok(response.with("etag", file.etag).with("cache-control", "public, max-age=0, must-revalidate"))
 }

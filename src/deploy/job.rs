@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clouds::Container,
     error::Error,
-    jobs::{self, Job, Kind, Outcome, Policy, Workshop},
+    jobs::{self, Job, JobContext, Kind, Outcome, Policy},
     platform::{clock::now_ms, random},
     store::Statement,
 };
@@ -36,23 +36,23 @@ pub(crate) const KIND: Kind = Kind {
         AWAIT => Policy { attempts: 100, longest_pause_ms: 30_000, ..Policy::QUICK },
         _ => Policy::QUICK,
     },
-    step: |job, workshop| Box::pin(step(job, workshop)),
+    step: |job, context| Box::pin(step(job, context)),
     failed,
     revived,
 };
 
-async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
+async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     match job.step.as_str() {
-        FIRST_STEP | PUBLISH | PUSH => with_files(&job, &workshop).await,
-        AWAIT => cloud::wait(&job, &workshop).await,
+        FIRST_STEP | PUBLISH | PUSH => with_files(&job, &context).await,
+        AWAIT => cloud::wait(&job, &context).await,
         other => Err(Error::Internal(format!("deploy has no step {other}"))),
     }
 }
 
 /// These steps make the files: that takes less than keeping them in between.
-async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
+async fn with_files(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
     let id = &job.subject_id;
-    let [code, task, _] = workshop
+    let [code, task, _] = context
         .database
         .batch([store::code(id), cloud_store::task(id, &job.id), store::begin(id, now_ms())])
         .await?;
@@ -62,7 +62,7 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
     };
     let is_of_files = task.container.as_ref().is_none_or(Container::is_of_files);
     let site = match is_of_files {
-        true => task.target.files(&code, &workshop.env).await?,
+        true => task.target.files(&code, &context.env).await?,
         false => Ok(Built::default()),
     };
     let site = match site {
@@ -79,25 +79,26 @@ async fn with_files(job: &Job, workshop: &Workshop) -> Result<Outcome, Error> {
             writes.push(cloud_store::claim_app(&random::uuid()?, id, now_ms()));
             Ok(Outcome::Next { step: PUSH, writes })
         }
-        (Some(cloud), _) => cloud::push(job, workshop, cloud, &task, &site.files).await,
+        (Some(cloud), _) => cloud::push(job, context, cloud, &task, &site.files).await,
     }
 }
 
 fn wait_for_turn(job: &Job) -> Outcome {
-    let told = "Waiting for what began earlier with this app to end";
-    Outcome::Wait { after_ms: TURN_MS, writes: vec![cloud_store::log_once(&job.id, told, now_ms())] }
+    let message = "Waiting for what began earlier with this app to end";
+    Outcome::Wait { after_ms: TURN_MS, writes: vec![cloud_store::log_once(&job.id, message, now_ms())] }
 }
 
 fn built(job: &Job, site: &Built) -> Vec<Statement> {
     let now = now_ms();
     let bytes: usize = site.files.iter().map(|file| file.content.len()).sum();
-    let told = match site.files.as_slice() {
+    let message = match site.files.as_slice() {
         [] => "What is to run was made elsewhere".to_owned(),
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };
     let mut writes = vec![store::set_status(&job.subject_id, "deploying", now)];
-    writes.extend(site.notes.iter().chain([&told]).map(|line| jobs::store::log(&job.id, "info", line, now)));
+    writes
+        .extend(site.notes.iter().chain([&message]).map(|line| jobs::store::log(&job.id, "info", line, now)));
     writes
 }
 

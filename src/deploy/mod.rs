@@ -6,10 +6,10 @@
 
 mod cloud;
 mod cloud_store;
-#[cfg(test)]
-pub(crate) mod contract;
 pub(crate) mod hosting;
 pub(crate) mod job;
+#[cfg(test)]
+pub(crate) mod openapi;
 mod sandbox;
 mod site;
 mod store;
@@ -33,7 +33,7 @@ use crate::{
     },
     error::{Error, Resource},
     http::{
-        Exchange, body,
+        RequestContext, body,
         progress::{self, Subject},
     },
     identity::quotas::{self, Quota},
@@ -123,21 +123,21 @@ struct Wanted {
 }
 
 /// `POST /api/deploy`
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let new: NewDeployment = body::json(&exchange).await?;
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let new: NewDeployment = body::json(&context).await?;
     let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
     let container = new.container()?;
-    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
-    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
-        return Ok(begun.tell());
+    let (database, id) = (context.database()?, context.new_id("deployment")?);
+    if let Some(begun) = Begun::again(&id, &context, &database).await? {
+        return Ok(begun.into_response());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     if project.is_processing {
         return Err(still_processing());
     }
-    let (target, note) = reachable(new.target.unwrap_or(Target::Edge), &exchange, &database).await?;
+    let (target, note) = reachable(new.target.unwrap_or(Target::Edge), &context, &database).await?;
     let is_new = given.is_some();
     let code = given.as_ref().map(CodeMap::to_json).or(project.code).filter(|code| code != "{}");
     let code = match &container {
@@ -146,7 +146,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
     let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new, note };
-    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+    begin(&context, &database, id, wanted).await.map(Begun::into_response)
 }
 
 /// Where a deployment to `target` goes, and what its log says of that. In
@@ -154,15 +154,15 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
 /// for it: clients of the original's ask for it by default.
 async fn reachable(
     target: Target,
-    exchange: &Exchange,
+    context: &RequestContext,
     database: &Database,
 ) -> Result<(Target, Option<&'static str>), Error> {
-    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+    let (user, settings) = (context.caller.user_id()?, &context.settings);
     let may_differ = settings.is_development() && !CLOUDFLARE.is_set(settings)?;
     if target != Target::Cloud(CLOUDFLARE) || !may_differ {
         return Ok((target, None));
     }
-    let header = |name: &str| exchange.request.header(name);
+    let header = |name: &str| context.request.header(name);
     match credentials::find(CLOUDFLARE, user, header, settings, database).await {
         Ok(_) => Ok((target, None)),
         Err(Error::NotConfigured { .. }) => Ok((Target::Edge, Some(NO_CLOUDFLARE))),
@@ -186,27 +186,27 @@ struct StartupDeployment {
 }
 
 /// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
-pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let new: StartupDeployment = body::optional_json(&exchange).await?.unwrap_or_default();
-    let (database, id) = (exchange.database()?, exchange.new_id("deployment")?);
-    let project_id = exchange.param("id").to_owned();
+pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let new: StartupDeployment = body::optional_json(&context).await?.unwrap_or_default();
+    let (database, id) = (context.database()?, context.new_id("deployment")?);
+    let project_id = context.param("id").to_owned();
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
-    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
+    if let Some(begun) = Begun::again(&id, &context, &database).await? {
         return Ok(begun.tell_startup());
     }
     if project.is_processing {
         return Err(still_processing());
     }
     let (target, note) = match new.target {
-        Some(target) => reachable(target, &exchange, &database).await?,
-        None => (default_target(project.code.as_deref(), &exchange, &database).await?, None),
+        Some(target) => reachable(target, &context, &database).await?,
+        None => (default_target(project.code.as_deref(), &context, &database).await?, None),
     };
     let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
     let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false, note };
-    begin(&exchange, &database, id, wanted).await.map(Begun::tell_startup)
+    begin(&context, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
 /// Vercel where there is a credential for it, whosever it is, else `edge`.
@@ -215,11 +215,11 @@ pub(crate) async fn startup(exchange: Exchange) -> Result<Response, Error> {
 /// Without one, what is missing, for a startup that `edge` could not run.
 async fn default_target(
     code: Option<&str>,
-    exchange: &Exchange,
+    context: &RequestContext,
     database: &Database,
 ) -> Result<Target, Error> {
-    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
-    let header = |name: &str| exchange.request.header(name);
+    let (user, settings) = (context.caller.user_id()?, &context.settings);
+    let header = |name: &str| context.request.header(name);
     match credentials::find(VERCEL, user, header, settings, database).await {
         Ok(_) => Ok(Target::Cloud(VERCEL)),
         Err(Error::NotConfigured { .. }) if !code.is_some_and(needs_server) => Ok(Target::Edge),
@@ -270,15 +270,15 @@ struct Begun {
 
 impl Begun {
     /// The one of this id, if an earlier request has begun it.
-    async fn again(id: &str, exchange: &Exchange, database: &Database) -> Result<Option<Self>, Error> {
-        if !exchange.is_again() {
+    async fn again(id: &str, context: &RequestContext, database: &Database) -> Result<Option<Self>, Error> {
+        if !context.is_again() {
             return Ok(None);
         }
-        let target = database.query(store::target(id, exchange.caller.user_id()?)).await?.first()?;
+        let target = database.query(store::target(id, context.caller.user_id()?)).await?.first()?;
         Ok(target.map(|target| Self { id: id.to_owned(), target, url: None, counted: None }))
     }
 
-    fn tell(self) -> Response {
+    fn into_response(self) -> Response {
         let body = json!({
             "deploymentId": self.id,
             "status": "pending",
@@ -302,32 +302,37 @@ impl Begun {
     fn accepted(self, body: &Value) -> Response {
         let response =
             Response::json(202, body.to_string()).with("location", format!("/api/deploy/{}", self.id));
-        self.counted.iter().fold(response, |response, counted| counted.tell(response))
+        self.counted.iter().fold(response, |response, counted| counted.add_headers(response))
     }
 }
 
 /// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
 /// deployment deployed, to where it went. The project's code stays as it is.
-pub(crate) async fn roll_back(exchange: Exchange) -> Result<Response, Error> {
-    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
-    let id = exchange.new_id("deployment")?;
-    let earlier = database.query(store::earlier(exchange.param("id"), user)).await?;
+pub(crate) async fn roll_back(context: RequestContext) -> Result<Response, Error> {
+    let (user, database) = (context.caller.user_id()?, context.database()?);
+    let id = context.new_id("deployment")?;
+    let earlier = database.query(store::earlier(context.param("id"), user)).await?;
     let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
-    if let Some(begun) = Begun::again(&id, &exchange, &database).await? {
-        return Ok(begun.tell());
+    if let Some(begun) = Begun::again(&id, &context, &database).await? {
+        return Ok(begun.into_response());
     }
     let store::Earlier { project_id, target, slug, code, container } = earlier;
     let wanted = Wanted { project_id, target, slug, code, container, is_new: false, note: None };
-    begin(&exchange, &database, id, wanted).await.map(Begun::tell)
+    begin(&context, &database, id, wanted).await.map(Begun::into_response)
 }
 
 /// Writes a deployment and its job, and sends the job's message.
-async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wanted) -> Result<Begun, Error> {
-    let user = exchange.caller.user_id()?;
+async fn begin(
+    context: &RequestContext,
+    database: &Database,
+    id: String,
+    wanted: Wanted,
+) -> Result<Begun, Error> {
+    let user = context.caller.user_id()?;
     let cloud = match wanted.target.cloud() {
         None => None,
         Some(cloud) => {
-            Some(at_cloud(exchange, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
+            Some(at_cloud(context, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
         }
     };
     let deployment = store::Deployment {
@@ -335,20 +340,19 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
         project_id: wanted.project_id,
         user: user.to_owned(),
         target: wanted.target,
-        url: site::url(exchange.settings.hosting_domain.as_deref(), exchange.request.origin(), &wanted.slug),
+        url: site::url(context.settings.hosting_domain.as_deref(), context.request.origin(), &wanted.slug),
         cloud,
         slug: wanted.slug,
         container: wanted.container.as_ref().map(kept).transpose()?,
     };
-    let counted =
-        quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&exchange.settings)?, database).await?;
-    let (job_id, now) = (exchange.new_id("job")?, now_ms());
+    let counted = quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&context.settings)?, database).await?;
+    let (job_id, now) = (context.new_id("job")?, now_ms());
     let mut batch = vec![store::create(&deployment, &wanted.code, now)];
     if wanted.is_new {
         batch.push(store::adopt_code(&deployment, &wanted.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
-    let (kind, trace_id) = (job::KIND.name, &exchange.trace_id);
+    let (kind, trace_id) = (job::KIND.name, &context.trace_id);
     batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
     batch.extend(wanted.note.map(|note| jobs::store::log(&job_id, "info", note, now)));
     if let Err(error) = created(database.batch_all(batch).await) {
@@ -357,8 +361,8 @@ async fn begin(exchange: &Exchange, database: &Database, id: String, wanted: Wan
         }
         return Err(error);
     }
-    let env = exchange.env.clone();
-    exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
+    let env = context.env.clone();
+    context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
     let url = (deployment.target == Target::Edge).then_some(deployment.url);
     Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
@@ -370,14 +374,14 @@ fn kept(container: &Container) -> Result<String, Error> {
 
 /// By what right, and so where, the deployment goes.
 async fn at_cloud(
-    exchange: &Exchange,
+    context: &RequestContext,
     database: &Database,
     cloud: Cloud,
     slug: &str,
     container: Option<&Container>,
 ) -> Result<store::AtCloud, Error> {
-    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
-    let header = |name: &str| exchange.request.header(name);
+    let (user, settings) = (context.caller.user_id()?, &context.settings);
+    let header = |name: &str| context.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
     cloud.check(slug, &right, container, settings)?;
     Ok(store::AtCloud {
@@ -396,17 +400,17 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
 }
 
 /// `GET /api/deploy/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let database = exchange.database()?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let database = context.database()?;
     let row =
-        database.query_json(store::show(exchange.param("id"), exchange.caller.user_id()?, now_ms())).await?;
+        database.query_json(store::show(context.param("id"), context.caller.user_id()?, now_ms())).await?;
     let row = row.ok_or(NOT_FOUND)?;
     // `job id of an overdue job\nstatus\n{deployment}`
     let mut parts = row.splitn(3, '\n');
     let (overdue, status, deployment) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
     if let Some(job_id) = overdue.filter(|id| !id.is_empty()).map(str::to_owned) {
-        let env = exchange.env.clone();
-        exchange.background.run(async move {
+        let env = context.env.clone();
+        context.background.run(async move {
             // Whoever waits wakes a job whose consumer has died.
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
@@ -416,9 +420,9 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 }
 
 /// `GET /api/deploy/:id/stream`
-pub(crate) async fn stream(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user) = (exchange.param("id").to_owned(), exchange.caller.user_id()?.to_owned());
-    let look = move |seen| store::standing(&id, &user, seen, now_ms());
+pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id").to_owned(), context.caller.user_id()?.to_owned());
+    let look = move |seen| store::snapshot(&id, &user, seen, now_ms());
     let subject = Subject { look: Box::new(look), not_found: NOT_FOUND, status_event: None };
-    progress::stream(exchange, subject).await
+    progress::stream(context, subject).await
 }

@@ -1,4 +1,4 @@
-//! SQL of the deploy room.
+//! SQL of the deploy module.
 
 use serde::Deserialize;
 
@@ -154,7 +154,7 @@ pub(super) fn show(id: &str, user: &str, now: i64) -> Statement {
 }
 
 /// How it stands, with the log lines after `seen`.
-pub(super) fn standing(id: &str, user: &str, seen: i64, now: i64) -> Statement {
+pub(super) fn snapshot(id: &str, user: &str, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object(

@@ -16,8 +16,8 @@ use crate::{
         take_down::{self, JOB},
     },
     error::Error,
-    http::Exchange,
-    jobs::{Job, Kind, Outcome, Policy, Workshop},
+    http::RequestContext,
+    jobs::{Job, JobContext, Kind, Outcome, Policy},
     platform::{clock::now_ms, response::Response},
     settings::Settings,
 };
@@ -26,11 +26,11 @@ pub(crate) const KIND: Kind = Kind {
     name: JOB,
     // At Vercel, an app is all the deployments that were ever made of it.
     policy: |_| Policy { longest_ms: 300_000, ..Policy::QUICK },
-    step: |job, workshop| Box::pin(step(job, workshop)),
+    step: |job, context| Box::pin(step(job, context)),
     failed: |job, reason, now| {
-        let told = format!("Could not be taken down: {reason}");
+        let text = format!("Could not be taken down: {reason}");
         vec![
-            cloud_store::log_of_app(&job.subject_id, "error", &told, now),
+            cloud_store::log_of_app(&job.subject_id, "error", &text, now),
             cloud_store::forget_app_credentials(&job.subject_id),
         ]
     },
@@ -41,8 +41,8 @@ pub(crate) const KIND: Kind = Kind {
 const TURN_MS: i64 = 2_000;
 
 /// `DELETE /api/deploy/:id`
-pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user, database) = (exchange.param("id"), exchange.caller.user_id()?, exchange.database()?);
+pub(crate) async fn start(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
     let [place, app] = database.batch([cloud_store::place(id, user), cloud_store::app(id, user)]).await?;
     let place: cloud_store::Place = place.first()?.ok_or(NOT_FOUND)?;
     if place.is_down {
@@ -58,19 +58,19 @@ pub(crate) async fn start(exchange: Exchange) -> Result<Response, Error> {
             database.batch([down, site, cloud_store::settle_project(&place.project_id, now)]).await?;
             Ok(Response::empty(204))
         }
-        (Some(_), Some(app)) => at_cloud(&exchange, app).await,
+        (Some(_), Some(app)) => at_cloud(&context, app).await,
         _ => Err(not_live()),
     }
 }
 
-async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
-    let (cloud, database) = (app.cloud, exchange.database()?);
+async fn at_cloud(context: &RequestContext, app: App) -> Result<Response, Error> {
+    let (cloud, database) = (app.cloud, context.database()?);
     let mut plan = take_down::plan(
-        exchange.caller.user_id()?,
+        context.caller.user_id()?,
         vec![app],
-        &exchange.request,
-        &exchange.trace_id,
-        &exchange.settings,
+        &context.request,
+        &context.trace_id,
+        &context.settings,
         &database,
     )
     .await?;
@@ -78,8 +78,8 @@ async fn at_cloud(exchange: &Exchange, app: App) -> Result<Response, Error> {
         return Err(take_down::out_of_reach(app));
     }
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
-    plan.send(&exchange.env, &exchange.background);
-    let id = exchange.param("id");
+    plan.send(&context.env, &context.background);
+    let id = context.param("id");
     let body = json!({ "deploymentId": id, "message": "Take-down started", "target": cloud.name });
     Ok(Response::json(202, body.to_string()).with("location", format!("/api/deploy/{id}")))
 }
@@ -98,14 +98,14 @@ pub(super) fn not_live() -> Error {
     }
 }
 
-async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
-    let doomed = workshop.database.query(cloud_store::doomed(&job.subject_id, &job.id)).await?;
+async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
+    let doomed = context.database.query(cloud_store::doomed(&job.subject_id, &job.id)).await?;
     // An earlier job has taken it down.
     let Some(doomed) = doomed.first::<Doomed>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     if !doomed.is_next {
         return Ok(Outcome::Wait { after_ms: TURN_MS, writes: Vec::new() });
     }
-    let settings = Settings::of(&workshop.env)?;
+    let settings = Settings::of(&context.env)?;
     match down(&doomed, &settings).await {
         Ok(()) => {
             let now = now_ms();

@@ -3,12 +3,12 @@
 //! `list`, `show`, `remix`.
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 mod store;
 
 use crate::{
     error::{Error, Resource},
-    http::{Exchange, page},
+    http::{RequestContext, page},
     platform::{clock::now_ms, response::Response},
     store::projects,
 };
@@ -19,36 +19,36 @@ const CACHE: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-er
 const LONGEST_SEARCH: usize = 200;
 
 /// `GET /api/discovery`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
     // SQLite's lower() knows ASCII only.
-    let search = exchange.query("q").unwrap_or_default().trim().to_ascii_lowercase();
+    let search = context.query("q").unwrap_or_default().trim().to_ascii_lowercase();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         return Err(Error::invalid("q", format!("must be text of at most {LONGEST_SEARCH} characters")));
     }
-    let list = match exchange.query("sort").as_deref() {
+    let list = match context.query("sort").as_deref() {
         None | Some("recent") => store::recent(&search, &page),
         Some("popular") => store::popular(&search, &page),
         Some(_) => return Err(Error::invalid("sort", "must be `recent` or `popular`")),
     };
-    let answer = exchange.database()?.query_json(list).await?;
-    Ok(page::response(answer.as_deref(), &exchange).with("cache-control", CACHE))
+    let answer = context.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &context).with("cache-control", CACHE))
 }
 
 /// `GET /api/discovery/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let app = exchange.database()?.query_json(store::show(exchange.param("id"))).await?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let app = context.database()?.query_json(store::show(context.param("id"))).await?;
     Ok(Response::json(200, app.ok_or(NOT_FOUND)?).with("cache-control", CACHE))
 }
 
 /// `POST /api/discovery/:id/remix`: a new project of the caller's that begins
 /// with the live app's code.
-pub(crate) async fn remix(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let database = exchange.database()?;
-    let app = database.query(store::source(exchange.param("id"))).await?.first::<store::Source>()?;
+pub(crate) async fn remix(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let database = context.database()?;
+    let app = database.query(store::source(context.param("id"))).await?.first::<store::Source>()?;
     let app = app.ok_or(NOT_FOUND)?;
-    let id = exchange.new_id("project")?;
+    let id = context.new_id("project")?;
     let create =
         projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
     let [project, _] = database.batch(create).await?;

@@ -1,4 +1,4 @@
-//! SQL of the discovery room. Sites are public; nothing of a project that is
+//! SQL of the discovery module. Sites are public; nothing of a project that is
 //! not live is read here.
 
 use serde::Deserialize;

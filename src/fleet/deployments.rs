@@ -13,7 +13,7 @@ use crate::settings::FromVars as _;
 use crate::store::sealing_key;
 use crate::{
     error::{Error, Resource},
-    http::{Exchange, body, page},
+    http::{RequestContext, body, page},
     identity::{self, Credential, Scope, User},
     platform::{clock::now_ms, response::Response},
     store::{Rows, page::MAX_LIMIT, sealing},
@@ -24,9 +24,9 @@ const MOST_VARS: usize = 100;
 const MOST_ENV_BYTES: usize = 64 * 1024;
 
 /// `POST /deployments`
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user()?;
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user()?;
+    let mut fields = Fields::new(body::object(&context).await?);
     let name = fields.required(&["name", "app_name", "appName"], fields::text(20, is_name, NAME));
     let github = fields.required(&["github", "github_repo", "githubRepo"], repository);
     let creator = fields.required(&["creator"], fields::wallet);
@@ -36,12 +36,12 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let env = fields.optional(&["envVars", "env_vars"], env_vars);
     fields.finish()?;
     let (Some(name), Some(github), Some(creator)) = (name, github, creator) else { return Err(NOT_FOUND) };
-    may_create_for(&exchange, user, &creator).await?;
+    may_create_for(&context, user, &creator).await?;
 
-    let (env_names, env_sealed) = sealed(&exchange, &name, &env.unwrap_or_default())?;
+    let (env_names, env_sealed) = sealed(&context, &name, &env.unwrap_or_default())?;
     let new = store::NewDeployment {
         name: &name,
-        url: &url(&name, &Fleet::of(&exchange.settings)?.domain),
+        url: &url(&name, &Fleet::of(&context.settings)?.domain),
         user: &user.id,
         creator: &creator,
         port: port.unwrap_or(3000),
@@ -51,24 +51,24 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         env_names: &env_names,
         env_sealed: env_sealed.as_deref(),
     };
-    let [created, own] = exchange
+    let [created, own] = context
         .database()?
         .batch([store::create(&new, now_ms()), store::show(&name, Some(&user.id))])
         .await?;
-    let is_found = exchange.is_again() && !own.is_empty();
+    let is_found = context.is_again() && !own.is_empty();
     if created.is_empty() && !is_found {
         return Err(name_taken());
     }
-    Ok(shown(201, own)?.with("location", format!("/deployments/{name}")))
+    Ok(deployment_response(201, own)?.with("location", format!("/deployments/{name}")))
 }
 
 /// Whoever deploys does it in the name of their own wallet; deployers, and the
 /// local developer, in anybody's.
-async fn may_create_for(exchange: &Exchange, user: &User, creator: &str) -> Result<(), Error> {
+async fn may_create_for(context: &RequestContext, user: &User, creator: &str) -> Result<(), Error> {
     if user.credential == Credential::LocalDeveloper || user.scopes.contains(Scope::FleetDeploy) {
         return Ok(());
     }
-    if identity::wallet_of(&user.id, &exchange.database()?).await?.as_deref() == Some(creator) {
+    if identity::wallet_of(&user.id, &context.database()?).await?.as_deref() == Some(creator) {
         return Ok(());
     }
     Err(not_your_wallet())
@@ -89,32 +89,35 @@ pub(super) fn name_taken() -> Error {
 }
 
 /// `GET /deployments`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let creator = context.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let page = match creator {
         // A dashboard of one wallet looks at the first page only.
-        Some(_) => page::with_default(&exchange, MAX_LIMIT)?,
-        None => page::of(&exchange)?,
+        Some(_) => page::with_default(&context, MAX_LIMIT)?,
+        None => page::of(&context)?,
     };
-    let status = match exchange.query("status") {
+    let status = match context.query("status") {
         None => None,
         Some(name) => Some(Status::parse(&name).ok_or_else(|| {
             Error::invalid("status", "must be `pending`, `processing`, `success` or `failed`")
         })?),
     };
-    let list = store::list(owner(&exchange), creator.as_deref(), status, &page);
-    let answer = exchange.database()?.query_json(list).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+    let list = store::list(owner(&context), creator.as_deref(), status, &page);
+    let answer = context.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /deployments/:name`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    shown(200, exchange.database()?.query(store::show(exchange.param("name"), owner(&exchange))).await?)
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    deployment_response(
+        200,
+        context.database()?.query(store::show(context.param("name"), owner(&context))).await?,
+    )
 }
 
 /// `PATCH /deployments/:name/status`
-pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn set_status(context: RequestContext) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&context).await?);
     let status = fields.required(&["status"], |value| {
         let status = value.as_str().and_then(Status::parse);
         status.ok_or_else(|| "must be `pending`, `processing`, `success` or `failed`".to_owned())
@@ -127,8 +130,8 @@ pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
     fields.finish()?;
     let Some(status) = status else { return Err(NOT_FOUND) };
 
-    let (name, user, now) = (exchange.param("name"), owner(&exchange), now_ms());
-    let [changed, present] = exchange
+    let (name, user, now) = (context.param("name"), owner(&context), now_ms());
+    let [changed, present] = context
         .database()?
         .batch([
             store::set_status(name, user, status, url.as_deref(), error.as_deref(), now),
@@ -136,7 +139,7 @@ pub(crate) async fn set_status(exchange: Exchange) -> Result<Response, Error> {
         ])
         .await?;
     if !changed.is_empty() {
-        return shown(200, changed);
+        return deployment_response(200, changed);
     }
     let present: Value = present.first()?.ok_or(NOT_FOUND)?;
     let is = present.get("status").and_then(Value::as_str).unwrap_or_default();
@@ -152,58 +155,58 @@ pub(super) fn status_conflict(is: &str, wanted: Status) -> Error {
 }
 
 /// `PATCH /deployments/:name/env`: replaces all of it.
-pub(crate) async fn set_env(exchange: Exchange) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn set_env(context: RequestContext) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&context).await?);
     let env = fields.required(&["envVars", "env_vars"], env_vars);
     let port = fields.optional(&["port"], fields::number(1, 65_535));
     fields.finish()?;
-    let name = exchange.param("name");
-    let (env_names, env_sealed) = sealed(&exchange, name, &env.unwrap_or_default())?;
-    let set = store::set_env(name, owner(&exchange), &env_names, env_sealed.as_deref(), port, now_ms());
-    shown(200, exchange.database()?.query(set).await?)
+    let name = context.param("name");
+    let (env_names, env_sealed) = sealed(&context, name, &env.unwrap_or_default())?;
+    let set = store::set_env(name, owner(&context), &env_names, env_sealed.as_deref(), port, now_ms());
+    deployment_response(200, context.database()?.query(set).await?)
 }
 
 /// `GET /deployments/:name/env`: the variables in clear, for deployers.
-pub(crate) async fn show_env(exchange: Exchange) -> Result<Response, Error> {
-    let name = exchange.param("name");
-    let row = exchange.database()?.query(store::sealed_env(name, owner(&exchange))).await?;
+pub(crate) async fn show_env(context: RequestContext) -> Result<Response, Error> {
+    let name = context.param("name");
+    let row = context.database()?.query(store::sealed_env(name, owner(&context))).await?;
     let row: store::Sealed = row.first()?.ok_or(NOT_FOUND)?;
     let env = match row.sealed {
-        Some(sealed) => sealing::open(sealing_key(&exchange.settings)?, &place(name), &sealed)?,
+        Some(sealed) => sealing::open(sealing_key(&context.settings)?, &place(name), &sealed)?,
         None => "{}".to_owned(),
     };
     Ok(Response::json(200, format!("{{\"envVars\":{env}}}")).not_kept())
 }
 
 /// `PATCH /deployments/:name/replicas`
-pub(crate) async fn set_replicas(exchange: Exchange) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn set_replicas(context: RequestContext) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&context).await?);
     let replicas = fields.required(&["replicas"], fields::number(1, 10));
     fields.finish()?;
-    let set = store::set_replicas(exchange.param("name"), owner(&exchange), replicas.unwrap_or(1), now_ms());
-    shown(200, exchange.database()?.query(set).await?)
+    let set = store::set_replicas(context.param("name"), owner(&context), replicas.unwrap_or(1), now_ms());
+    deployment_response(200, context.database()?.query(set).await?)
 }
 
 /// `DELETE /deployments/:name`
-pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
-    let name = exchange.param("name");
+pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    let name = context.param("name");
     let delete =
-        [store::delete(name, owner(&exchange)), exchange.audit_change("fleet-deployment.delete", name)];
-    let [deleted, _] = exchange.database()?.batch(delete).await?;
+        [store::delete(name, owner(&context)), context.audit_change("fleet-deployment.delete", name)];
+    let [deleted, _] = context.database()?.batch(delete).await?;
     if deleted.is_empty() {
         return Err(NOT_FOUND);
     }
     Ok(Response::json(200, json!({ "success": true }).to_string()))
 }
 
-fn shown(status: u16, rows: Rows) -> Result<Response, Error> {
+fn deployment_response(status: u16, rows: Rows) -> Result<Response, Error> {
     Ok(Response::json(status, rows.into_json().ok_or(NOT_FOUND)?))
 }
 
 /// The names of the variables, for everybody who sees the deployment, and all
 /// of them sealed.
 fn sealed(
-    exchange: &Exchange,
+    context: &RequestContext,
     name: &str,
     env: &Map<String, Value>,
 ) -> Result<(String, Option<String>), Error> {
@@ -211,7 +214,7 @@ fn sealed(
     if env.is_empty() {
         return Ok(("[]".to_owned(), None));
     }
-    let key = sealing_key(&exchange.settings)?;
+    let key = sealing_key(&context.settings)?;
     let sealed = sealing::seal(key, &place(name), &json!(env).to_string())?;
     Ok((json!(names).to_string(), Some(sealed)))
 }
@@ -373,14 +376,14 @@ mod tests {
 
     #[test]
     fn a_deployment_answers_under_the_fleets_domain_encrypted_but_at_home() {
-        for (domain, told) in [
+        for (domain, message) in [
             ("localhost", "http://app.localhost"),
             ("localhost:8080", "http://app.localhost:8080"),
             ("fleet.localhost", "http://app.fleet.localhost"),
             ("fleet.example", "https://app.fleet.example"),
             ("notlocalhost", "https://app.notlocalhost"),
         ] {
-            assert_eq!(url("app", domain), told);
+            assert_eq!(url("app", domain), message);
         }
     }
 

@@ -73,11 +73,11 @@ impl Fields {
 pub(super) fn text(
     most: usize,
     rule: fn(&str) -> bool,
-    told: &str,
+    message: &str,
 ) -> impl FnOnce(&Value) -> Result<String, String> {
     move |value| match value.as_str() {
         Some(text) if (1..=most).contains(&text.chars().count()) && rule(text) => Ok(text.to_owned()),
-        _ => Err(format!("must be {told}")),
+        _ => Err(format!("must be {message}")),
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
         let mut fields = Fields::new(body);
         fields.required(&["name", "app_name"], text(20, |_| true, "a name"));
         let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
-        let told: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
-        assert_eq!(told, [("/app_name", "is another name of `name`: send one of them")]);
+        let message: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
+        assert_eq!(message, [("/app_name", "is another name of `name`: send one of them")]);
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource, rfc3339},
-    http::{Exchange, body, caller::Caller},
+    http::{RequestContext, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},
     settings::binding,
 };
@@ -40,18 +40,18 @@ struct Container {
 }
 
 /// `POST /heartbeat`
-pub(crate) async fn beat(exchange: Exchange) -> Result<Response, Error> {
-    take(exchange, true).await
+pub(crate) async fn beat(context: RequestContext) -> Result<Response, Error> {
+    take(context, true).await
 }
 
 /// `POST /heartbeat/ping`: a beat that says nothing of containers.
-pub(crate) async fn ping(exchange: Exchange) -> Result<Response, Error> {
-    take(exchange, false).await
+pub(crate) async fn ping(context: RequestContext) -> Result<Response, Error> {
+    take(context, false).await
 }
 
-async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
-    let proof = Proof::of(&exchange)?;
-    let (bytes, object) = body::object_with_bytes(&exchange).await?;
+async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error> {
+    let proof = Proof::of(&context)?;
+    let (bytes, object) = body::object_with_bytes(&context).await?;
     let stamp = object.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut fields = Fields::new(object);
     let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
@@ -80,8 +80,8 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
         hostname: hostname.as_deref(),
         tailscale_ip: tailscale_ip.as_deref(),
     };
-    let database = exchange.database()?;
-    let fleet = Fleet::of(&exchange.settings)?;
+    let database = context.database()?;
+    let fleet = Fleet::of(&context.settings)?;
     let mirror_ms = fleet.mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
     let beaten = database.query(store::beat(&beat, now, mirror_ms.unwrap_or_default())).await?;
     let moved: Option<store::Open> = beaten.first()?;
@@ -93,20 +93,20 @@ async fn take(exchange: Exchange, is_full: bool) -> Result<Response, Error> {
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
     let answer = answer((&open).into(), is_stale, fleet.heartbeat_seconds);
     if mirror_ms.is_some() {
-        mirror(&exchange, wallet, &open, containers);
+        mirror(&context, wallet, &open, containers);
     }
     Ok(Response::json(200, answer))
 }
 
 fn answer(window: Window, is_stale: bool, next_s: u32) -> String {
-    let mut answer = json!({ "success": true, "window": shown(window), "nextBeatSeconds": next_s });
+    let mut answer = json!({ "success": true, "window": window_json(window), "nextBeatSeconds": next_s });
     if let (true, Some(answer)) = (is_stale, answer.as_object_mut()) {
         answer.insert("stale".to_owned(), Value::Bool(true));
     }
     answer.to_string()
 }
 
-fn shown(window: Window) -> Value {
+fn window_json(window: Window) -> Value {
     json!({ "startTime": rfc3339(window.start), "endTime": rfc3339(window.end) })
 }
 
@@ -123,13 +123,13 @@ enum Proof {
 impl Proof {
     /// That of a request. A stranger has none, and is told nothing of what
     /// else is wrong with their beat.
-    fn of(exchange: &Exchange) -> Result<Self, Error> {
-        if let Caller::Machine { wallet } = &exchange.caller {
+    fn of(context: &RequestContext) -> Result<Self, Error> {
+        if let Caller::Machine { wallet } = &context.caller {
             return Ok(Self::Token(wallet.clone()));
         }
-        match exchange.request.header("x-wallet-signature") {
+        match context.request.header("x-wallet-signature") {
             Some(signature) => Ok(Self::Signature(signature)),
-            None if Fleet::of(&exchange.settings)?.heartbeats_are_open => Ok(Self::Word),
+            None if Fleet::of(&context.settings)?.heartbeats_are_open => Ok(Self::Word),
             None => Err(unproved()),
         }
     }
@@ -183,14 +183,14 @@ pub(super) fn not_your_machine() -> Error {
 /// that says nothing new. They follow the database, which alone decides, so
 /// that it does not matter that KV is late, or loses one of two writes within
 /// a second.
-fn mirror(exchange: &Exchange, wallet: String, open: &store::Open, containers: Option<String>) {
+fn mirror(context: &RequestContext, wallet: String, open: &store::Open, containers: Option<String>) {
     let window = open.mirrors_time.then(|| Window::from(open));
     let containers = containers.filter(|_| open.mirrors_containers);
     if window.is_none() && containers.is_none() {
         return;
     }
-    let env = exchange.env.clone();
-    exchange.background.run(async move {
+    let env = context.env.clone();
+    context.background.run(async move {
         if let Err(error) = write_mirror(&env, &wallet, window, containers).await {
             log::line(&json!({ "level": "info", "event": "fleet.mirror", "detail": error.to_string() }));
         }
@@ -206,7 +206,10 @@ async fn write_mirror(
     let kv = env.kv(binding::HEARTBEATS)?;
     if let Some(window) = window {
         let metadata = json!({ "s": window.start, "e": window.end });
-        kv.put(&format!("{wallet}:time"), shown(window).to_string())?.metadata(metadata)?.execute().await?;
+        kv.put(&format!("{wallet}:time"), window_json(window).to_string())?
+            .metadata(metadata)?
+            .execute()
+            .await?;
     }
     if let Some(containers) = containers {
         kv.put(&format!("{wallet}:containers"), containers)?.execute().await?;

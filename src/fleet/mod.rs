@@ -5,12 +5,12 @@
 //! root and under `/api/v1`; `setup` is the script by which a machine joins.
 
 mod amount;
-#[cfg(test)]
-pub(crate) mod contract;
 pub(crate) mod deployments;
 mod fields;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;
+#[cfg(test)]
+pub(crate) mod openapi;
 pub(crate) mod payments;
 mod settings;
 pub(crate) use settings::SETTINGS;
@@ -29,7 +29,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::{Exchange, caller::Caller, problem::Dialect},
+    http::{RequestContext, caller::Caller, problem::Dialect},
     identity::Scope,
     platform::{clock::now_ms, log},
     store::Database,
@@ -41,8 +41,8 @@ const PIECES: usize = 50;
 
 /// Whose rows the caller sees and changes; none is everybody's, for the
 /// operator and for deployers.
-fn owner(exchange: &Exchange) -> Option<&str> {
-    match &exchange.caller {
+fn owner(context: &RequestContext) -> Option<&str> {
+    match &context.caller {
         Caller::User(user) if !user.scopes.contains(Scope::FleetDeploy) => Some(&user.id),
         _ => None,
     }

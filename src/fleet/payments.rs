@@ -14,15 +14,15 @@ use super::{
 use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource, rfc3339},
-    http::{Exchange, body, page},
+    http::{RequestContext, body, page},
     platform::{clock::now_ms, response::Response},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 
 /// `POST /payments`
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&context).await?);
     let name = fields.required(&["name"], fields::text(255, |_| true, "text of 1 to 255 characters"));
     let amount = fields.required(&["amount"], amount);
     let creator = fields.required(&["creator"], fields::wallet);
@@ -30,7 +30,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     fields.finish()?;
     let (Some(name), Some(amount), Some(creator)) = (name, amount, creator) else { return Err(NOT_FOUND) };
 
-    let payer = exchange.caller.name().unwrap_or_default();
+    let payer = context.caller.name().unwrap_or_default();
     let new = store::NewPayment {
         user: payer,
         name: &name,
@@ -38,24 +38,24 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         creator: &creator,
         tx_hash: tx_hash.as_deref(),
     };
-    let (database, entry) = (exchange.database()?, exchange.new_id("payment")?);
+    let (database, entry) = (context.database()?, context.new_id("payment")?);
     if let Some(entered) = database.query(store::pay(&new, &entry, now_ms())).await?.first()? {
-        return Ok(shown(201, &entered));
+        return Ok(payment_response(201, &entered));
     }
     // A transaction counts once. Told again as it was, it is found; so is what
     // an earlier try of this request has entered.
     let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
-    let told: Option<Value> = same.first()?;
-    let is_same = |told: &Value| {
-        told.get("amount") == Some(&json!(new.amount)) && told.get("creator") == Some(&json!(creator))
+    let message: Option<Value> = same.first()?;
+    let is_same = |message: &Value| {
+        message.get("amount") == Some(&json!(new.amount)) && message.get("creator") == Some(&json!(creator))
     };
-    match told.filter(is_same) {
-        Some(told) => Ok(shown(if exchange.is_again() { 201 } else { 200 }, &told)),
+    match message.filter(is_same) {
+        Some(message) => Ok(payment_response(if context.is_again() { 201 } else { 200 }, &message)),
         None => Err(transaction_entered()),
     }
 }
 
-fn shown(status: u16, payment: &Value) -> Response {
+fn payment_response(status: u16, payment: &Value) -> Response {
     let id = payment.get("id").and_then(Value::as_i64).unwrap_or_default();
     Response::json(status, payment.to_string()).with("location", format!("/payments/{id}"))
 }
@@ -83,18 +83,18 @@ pub(super) fn not_settled() -> Error {
 }
 
 /// `GET /payments`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
-    let creator = exchange.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
-    let list = store::payments(owner(&exchange), creator.as_deref(), &page);
-    let answer = exchange.database()?.query_json(list).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
+    let creator = context.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
+    let list = store::payments(owner(&context), creator.as_deref(), &page);
+    let answer = context.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /payments/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let id = exchange.param("id").parse().ok().filter(|id| (1..=1 << 53).contains(id)).ok_or(NOT_FOUND)?;
-    let payment = exchange.database()?.query_json(store::payment(id, owner(&exchange))).await?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let id = context.param("id").parse().ok().filter(|id| (1..=1 << 53).contains(id)).ok_or(NOT_FOUND)?;
+    let payment = context.database()?.query_json(store::payment(id, owner(&context))).await?;
     Ok(Response::json(200, payment.ok_or(NOT_FOUND)?))
 }
 
@@ -102,8 +102,8 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// its whole seconds of uptime times `PAYOUT_RATE`, and goes into the ledger,
 /// once, however often the period is closed. No beat changes the uptime of a
 /// period that can be closed, so none is paid twice or not at all.
-pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&exchange).await?);
+pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
+    let mut fields = Fields::new(body::object(&context).await?);
     let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
     let from = fields.required(&["from"], time);
     let to = fields.required(&["to"], time);
@@ -117,13 +117,13 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
         return Err(not_settled());
     }
     let rate =
-        Fleet::of(&exchange.settings)?.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
+        Fleet::of(&context.settings)?.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
     let rate = rate.ok_or_else(|| Error::NotConfigured {
         variable: "PAYOUT_RATE",
         detail: "Set PAYOUT_RATE, what a second of uptime is worth in the token's smallest unit".to_owned(),
     })?;
 
-    let database = exchange.database()?;
+    let database = context.database()?;
     let [machine, seconds] =
         database.batch([store::worker(&wallet, None), store::uptime_seconds(&wallet, from, to)]).await?;
     if machine.is_empty() {
@@ -139,7 +139,7 @@ pub(crate) async fn close(exchange: Exchange) -> Result<Response, Error> {
         to,
         seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
         payment: store::NewPayment {
-            user: exchange.caller.name().unwrap_or_default(),
+            user: context.caller.name().unwrap_or_default(),
             name: &name,
             amount: &amount.to_string(),
             creator: &wallet,

@@ -5,7 +5,7 @@ use hatch_tokens::token::{Kind, Token, TokenError};
 use super::{wallet, workers};
 use crate::{
     error::Error,
-    http::{Exchange, caller::Caller},
+    http::{RequestContext, caller::Caller},
     identity::{Credential, User},
     platform::response::{Kind as ResponseKind, Response},
 };
@@ -16,15 +16,15 @@ const SCRIPT: &str = include_str!("setup.sh");
 /// `GET /api/setup?wallet=0x…&token=wk_…`: nothing gets into the script but
 /// what has exactly the form of an address, of a token and of our own origin,
 /// none of which has a character that a shell could take for anything else.
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = wallet(&exchange.query("wallet").unwrap_or_default(), "wallet")?;
-    let origin = exchange.request.origin();
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let wallet = wallet(&context.query("wallet").unwrap_or_default(), "wallet")?;
+    let origin = context.request.origin();
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'.' | b'-' | b'[' | b']');
     if !origin.bytes().all(is_plain) {
         return Err(Error::invalid("host", "is no host that a script could be made for"));
     }
-    let token = match (exchange.query("token"), developer(&exchange)) {
-        (None, Some(developer)) => workers::new_token(&exchange, &wallet, &developer.id).await?,
+    let token = match (context.query("token"), developer(&context)) {
+        (None, Some(developer)) => workers::new_token(&context, &wallet, &developer.id).await?,
         (text, _) => token(&text.unwrap_or_default())?,
     };
     let script =
@@ -37,12 +37,12 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// The local developer, who needs no token: their request makes one, as
 /// `POST /workers` would. Not HEAD, which changes nothing, and not that of a
 /// page, which could make one in the developer's name by a mere picture.
-fn developer(exchange: &Exchange) -> Option<&User> {
-    let site = exchange.request.header("sec-fetch-site");
+fn developer(context: &RequestContext) -> Option<&User> {
+    let site = context.request.header("sec-fetch-site");
     let is_a_pages = site.is_some_and(|site| !matches!(&*site, "none" | "same-origin"));
-    match &exchange.caller {
+    match &context.caller {
         Caller::User(user) if user.credential == Credential::LocalDeveloper => {
-            Some(user).filter(|_| !is_a_pages && exchange.request.method() == "GET")
+            Some(user).filter(|_| !is_a_pages && context.request.method() == "GET")
         }
         _ => None,
     }

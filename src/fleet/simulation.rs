@@ -280,9 +280,9 @@ impl<'a> Simulation<'a> {
         let beat = store::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
         let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
         let open: Option<store::Open> = rows.first().map(|json| serde_json::from_str(json).unwrap());
-        let told = open.as_ref().map(Window::from);
+        let message = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
-        assert_eq!(told, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
+        assert_eq!(message, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
         if let Some(open) = open {
             self.mirror(wallet, &open);
         }
@@ -407,8 +407,8 @@ impl<'a> Simulation<'a> {
         for (wallet, reference) in &self.machines {
             let windows = reference.windows();
             let ms: i64 = windows.iter().map(|window| window.end - window.start).sum();
-            let told = self.query(&store::uptime_seconds(wallet, 0, 1 << 47));
-            assert_eq!(told, [(ms / 1000).to_string()], "seed {}: the total of {wallet}", self.seed);
+            let message = self.query(&store::uptime_seconds(wallet, 0, 1 << 47));
+            assert_eq!(message, [(ms / 1000).to_string()], "seed {}: the total of {wallet}", self.seed);
             let wall_ms = windows.last().map_or(0, |last| last.end - windows[0].start);
             assert!(ms <= wall_ms, "seed {}: {wallet} ran longer than time", self.seed);
         }

@@ -10,7 +10,7 @@ use super::{owner, store, window};
 use crate::{
     audit,
     error::{Error, Resource, rfc3339},
-    http::{Exchange, body, caller::Caller, page},
+    http::{RequestContext, body, caller::Caller, page},
     identity::{self, Credential, token, wallet},
     platform::{clock::now_ms, response::Response},
 };
@@ -32,44 +32,44 @@ pub(super) struct NewWorker {
     /// Only in development without a credential: the wallet, taken at its word.
     #[serde(default)]
     #[garde(inner(length(max = 56)))]
-    #[cfg_attr(test, schemars(regex(pattern = super::contract::ADDRESS)))]
+    #[cfg_attr(test, schemars(regex(pattern = super::openapi::ADDRESS)))]
     wallet_address: Option<String>,
 }
 
 /// `POST /workers`: registers the machine of a wallet, or gives it a new token
 /// in place of its old one. The only answer that ever shows the token.
-pub(crate) async fn register(exchange: Exchange) -> Result<Response, Error> {
-    let new: NewWorker = body::json(&exchange).await?;
-    let (wallet, user) = owner_of_new(&exchange, new).await?;
-    let token = new_token(&exchange, &wallet, &user).await?;
+pub(crate) async fn register(context: RequestContext) -> Result<Response, Error> {
+    let new: NewWorker = body::json(&context).await?;
+    let (wallet, user) = owner_of_new(&context, new).await?;
+    let token = new_token(&context, &wallet, &user).await?;
     let body = json!({ "walletAddress": wallet, "token": token.reveal() });
     Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
 }
 
 /// Registers the machine of `wallet` for `user`, or gives it another token in
 /// place of its old one.
-pub(super) async fn new_token(exchange: &Exchange, wallet: &str, user: &str) -> Result<Token, Error> {
+pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str) -> Result<Token, Error> {
     let (token, now) = (token::fresh(Kind::Worker)?, now_ms());
-    exchange
+    context
         .database()?
         .batch([
             store::register(wallet, &token.hash(), &token.hint(), now),
-            audit::entry(user, "worker.register", wallet, &exchange.request_id, now),
+            audit::entry(user, "worker.register", wallet, &context.request_id, now),
         ])
         .await?;
     Ok(token)
 }
 
 /// The wallet that is proved, and its user.
-async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, String), Error> {
+async fn owner_of_new(context: &RequestContext, new: NewWorker) -> Result<(String, String), Error> {
     if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
-        let database = exchange.database()?;
+        let database = context.database()?;
         let wallet =
-            wallet::prove(&exchange.request, &exchange.settings, &database, message, signature).await?;
+            wallet::prove(&context.request, &context.settings, &database, message, signature).await?;
         let user = wallet::sign_up(&database, &wallet, now_ms()).await?;
         return Ok((wallet, user));
     }
-    let Caller::User(user) = &exchange.caller else {
+    let Caller::User(user) = &context.caller else {
         return Err(unproved());
     };
     if user.credential == Credential::LocalDeveloper {
@@ -79,7 +79,7 @@ async fn owner_of_new(exchange: &Exchange, new: NewWorker) -> Result<(String, St
     if matches!(user.credential, Credential::Key(_)) {
         return Err(by_a_key());
     }
-    let wallet = identity::wallet_of(&user.id, &exchange.database()?).await?;
+    let wallet = identity::wallet_of(&user.id, &context.database()?).await?;
     let wallet = wallet.ok_or_else(no_wallet)?;
     Ok((wallet, user.id.clone()))
 }
@@ -106,27 +106,27 @@ pub(super) fn no_wallet() -> Error {
 
 /// `DELETE /workers/:wallet`: revokes the machine's token at once. What is
 /// recorded of it stays.
-pub(crate) async fn revoke(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let revoke = store::revoke(&wallet, owner(&exchange), now_ms());
-    let batch = [revoke, exchange.audit_change("worker.revoke", &wallet)];
-    let [revoked, _] = exchange.database()?.batch(batch).await?;
+pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
+    let wallet = super::wallet(context.param("wallet"), "wallet")?;
+    let revoke = store::revoke(&wallet, owner(&context), now_ms());
+    let batch = [revoke, context.audit_change("worker.revoke", &wallet)];
+    let [revoked, _] = context.database()?.batch(batch).await?;
     if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }
 
 /// `GET /workers`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
-    let list = store::workers(owner(&exchange), &page, now_ms());
-    let answer = exchange.database()?.query_json(list).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
+    let list = store::workers(owner(&context), &page, now_ms());
+    let answer = context.database()?.query_json(list).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /workers/:wallet`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let wallet = super::wallet(context.param("wallet"), "wallet")?;
     let [worker, owed] =
-        exchange.database()?.batch([store::worker(&wallet, owner(&exchange)), store::owed(&wallet)]).await?;
+        context.database()?.batch([store::worker(&wallet, owner(&context)), store::owed(&wallet)]).await?;
     let Some(worker): Option<store::Worker> = worker.first()? else {
         return Ok(Response::json(200, json!({ "exists": false }).to_string()));
     };
@@ -143,7 +143,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
         "walletAddress": wallet,
         "status": status,
         "lastSeen": worker.seen_at.map(rfc3339),
-        "window": shown(&worker),
+        "window": worker_json(&worker),
         "hostname": worker.hostname,
         "tailscaleIp": worker.tailscale_ip,
         "cpuCores": worker.figure("cpuCores"),
@@ -155,68 +155,68 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-fn shown(worker: &store::Worker) -> Option<Value> {
+fn worker_json(worker: &store::Worker) -> Option<Value> {
     let (start, end) = (worker.start_at?, worker.end_at?);
     Some(json!({ "startTime": rfc3339(start), "endTime": rfc3339(end) }))
 }
 
 /// `GET /workers/:wallet/status`
-pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let seen_at = find(&exchange, &wallet).await?.and_then(|worker| worker.seen_at);
+pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
+    let wallet = super::wallet(context.param("wallet"), "wallet")?;
+    let seen_at = find(&context, &wallet).await?.and_then(|worker| worker.seen_at);
     let body = json!({ "status": window::status(seen_at, now_ms()), "lastSeen": seen_at.map(rfc3339) });
     Ok(Response::json(200, body.to_string()))
 }
 
 /// `GET /workers/:wallet/containers`: those of the last beat. None of a machine
 /// that is not yours, or is none.
-pub(crate) async fn containers(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let told = find(&exchange, &wallet).await?.and_then(|worker| worker.containers).unwrap_or_default();
-    Ok(Response::json(200, Value::from_iter(told.into_iter().map(container)).to_string()))
+pub(crate) async fn containers(context: RequestContext) -> Result<Response, Error> {
+    let wallet = super::wallet(context.param("wallet"), "wallet")?;
+    let words = find(&context, &wallet).await?.and_then(|worker| worker.containers).unwrap_or_default();
+    Ok(Response::json(200, Value::from_iter(words.into_iter().map(container)).to_string()))
 }
 
 /// A container by both names that the documents give its name, and with both
 /// figures, which a page shows as they are: 0 where the beat did not tell.
-fn container(mut told: Map<String, Value>) -> Value {
-    if let Some(name) = told.get("containerName").cloned() {
-        told.insert("name".to_owned(), name);
+fn container(mut words: Map<String, Value>) -> Value {
+    if let Some(name) = words.get("containerName").cloned() {
+        words.insert("name".to_owned(), name);
     }
     for figure in ["cpuPercent", "memUsageMb"] {
-        told.entry(figure).or_insert_with(|| json!(0));
+        words.entry(figure).or_insert_with(|| json!(0));
     }
-    Value::Object(told)
+    Value::Object(words)
 }
 
 /// `GET /workers/:wallet/uptime`: when it ran, newest first, the open window
 /// among it; `X-Uptime-Seconds` is the whole of the period.
-pub(crate) async fn uptime(exchange: Exchange) -> Result<Response, Error> {
-    let wallet = super::wallet(exchange.param("wallet"), "wallet")?;
-    let page = page::of(&exchange)?;
-    let (from, to) = (time(&exchange, "from", 0)?, time(&exchange, "to", MOST_MS)?);
+pub(crate) async fn uptime(context: RequestContext) -> Result<Response, Error> {
+    let wallet = super::wallet(context.param("wallet"), "wallet")?;
+    let page = page::of(&context)?;
+    let (from, to) = (time(&context, "from", 0)?, time(&context, "to", MOST_MS)?);
     if from > to {
         return Err(Error::invalid("to", "must not be before `from`"));
     }
-    find(&exchange, &wallet).await?.ok_or(NOT_FOUND)?;
-    let [list, total] = exchange
+    find(&context, &wallet).await?.ok_or(NOT_FOUND)?;
+    let [list, total] = context
         .database()?
         .batch([store::uptime(&wallet, from, to, &page), store::uptime_seconds(&wallet, from, to)])
         .await?;
     let total: Option<i64> = total.first()?;
-    let response = page::response(list.into_json().as_deref(), &exchange);
+    let response = page::response(list.into_json().as_deref(), &context);
     Ok(response.with("x-uptime-seconds", total.unwrap_or_default().to_string()))
 }
 
 /// Far enough, and exact in a database's number.
 const MOST_MS: i64 = 1 << 47;
 
-fn time(exchange: &Exchange, name: &str, default: i64) -> Result<i64, Error> {
-    let Some(text) = exchange.query(name) else { return Ok(default) };
+fn time(context: &RequestContext, name: &str, default: i64) -> Result<i64, Error> {
+    let Some(text) = context.query(name) else { return Ok(default) };
     let time = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis());
     time.filter(|ms| (0..=MOST_MS).contains(ms))
         .ok_or_else(|| Error::invalid(name, "must be a time of RFC 3339, such as 2026-11-21T00:00:00Z"))
 }
 
-async fn find(exchange: &Exchange, wallet: &str) -> Result<Option<store::Worker>, Error> {
-    exchange.database()?.query(store::worker(wallet, owner(exchange))).await?.first()
+async fn find(context: &RequestContext, wallet: &str) -> Result<Option<store::Worker>, Error> {
+    context.database()?.query(store::worker(wallet, owner(context))).await?.first()
 }

@@ -170,9 +170,9 @@ mod tests {
         let output = Command::new(program).args(arguments).arg(&path).output();
         std::fs::remove_file(&path).unwrap();
         let output = output.ok()?;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{program}: {told} {}", String::from_utf8_lossy(&output.stderr));
-        Some(told)
+        let message = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{program}: {message} {}", String::from_utf8_lossy(&output.stderr));
+        Some(message)
     }
 
     fn example() -> BTreeMap<String, String> {
@@ -196,13 +196,13 @@ mod tests {
     #[test]
     fn info_zip_and_python_read_every_file_back() {
         let zip = archive("shop", &example()).unwrap();
-        if let Some(told) = asked("unzip", &["-tqq"], &zip) {
-            assert_eq!(told, "");
+        if let Some(message) = asked("unzip", &["-tqq"], &zip) {
+            assert_eq!(message, "");
         }
         let script = "import sys, json, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
             print(json.dumps([[i.filename, z.read(i).decode(), oct(i.external_attr >> 16), list(i.date_time)] for i in z.infolist()]))";
-        let Some(told) = asked("python3", &["-c", script], &zip) else { return };
-        let read: Vec<(String, String, String, Vec<u32>)> = serde_json::from_str(&told).unwrap();
+        let Some(message) = asked("python3", &["-c", script], &zip) else { return };
+        let read: Vec<(String, String, String, Vec<u32>)> = serde_json::from_str(&message).unwrap();
         assert_eq!(read.len(), example().len());
         for ((path, content), (name, text, mode, date)) in example().iter().zip(&read) {
             assert_eq!((&format!("shop/{path}"), content), (name, text));

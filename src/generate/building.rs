@@ -86,10 +86,10 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 
 fn given_up(problems: &[Problem]) -> String {
     let first_line = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
-    let told: Vec<String> = problems.iter().take(TOLD).map(first_line).collect();
+    let detail: Vec<String> = problems.iter().take(TOLD).map(first_line).collect();
     format!(
         "The application still has problems after {MAX_TURNS} turns: {}. Try again to go on",
-        told.join("; ")
+        detail.join("; ")
     )
 }
 
@@ -103,11 +103,11 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
         question.prompt.context =
             format!("The application's files as they are now:\n\n{}", hatch_code::fenced(base));
     }
-    let told = Cell::new(0);
+    let detail = Cell::new(0);
     work.ask(&question, async |so_far| {
         let files = hatch_code::extract_interrupted(so_far);
         if let Some(file) = files.last()
-            && files.len() > told.replace(files.len())
+            && files.len() > detail.replace(files.len())
         {
             // What cannot be told now is told with the turn's result.
             let _ = work.announce(&format!("Writing {}", one_line(&file.path, PATH_CHARS))).await;
@@ -220,7 +220,7 @@ async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome,
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
-    problems.extend(compile::check(&turn.code, &work.workshop.env).await?.into_iter().map(of_code));
+    problems.extend(compile::check(&turn.code, &work.context.env).await?.into_iter().map(of_code));
     let problems = verify::bounded(problems);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;
@@ -239,11 +239,11 @@ async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome,
     let files = turn.code.len();
     let worst = worst.to_string();
     let worst = worst.lines().next().unwrap_or_default();
-    let told = match count {
+    let detail = match count {
         1 => format!("{files} files; repairing: {worst}"),
         _ => format!("{files} files; repairing {count} problems, first: {worst}"),
     };
-    writes.push(work.log("info", &told));
+    writes.push(work.log("info", &detail));
     writes.push(store::progress(id, Step::Building.begins_at() + 3 * turns.min(MAX_TURNS), now));
     Ok(Outcome::Wait { after_ms: 0, writes })
 }
@@ -314,10 +314,10 @@ mod tests {
             message: "cannot find \"\u{202e}./b\"".to_owned(),
             frame: format!("  1 | const key = '{secret}'\n> 2 | import './b'\n    |        ^\n"),
         };
-        let told = of_code(found).to_string();
+        let detail = of_code(found).to_string();
         assert!(
-            told.starts_with("a.ts:2: cannot find \"./b\"\n  1 | const key = 'ghp_[redacted]'"),
-            "{told}"
+            detail.starts_with("a.ts:2: cannot find \"./b\"\n  1 | const key = 'ghp_[redacted]'"),
+            "{detail}"
         );
     }
 

@@ -35,7 +35,9 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let mut lines = Vec::new();
     let found = match work.has_claude() {
         true => find(work, &mut lines).await?,
-        false => Told { source: Source::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) },
+        false => {
+            Findings { source: Source::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) }
+        }
     };
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
     let mut writes = vec![store::found(&work.startup.id, &json)];
@@ -47,12 +49,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 
 /// What discovery found, as it is kept.
 #[derive(Debug, Serialize)]
-struct Told {
+struct Findings {
     source: Source,
     competitors: Vec<Competitor>,
 }
 
-impl Told {
+impl Findings {
     fn in_words(&self) -> String {
         let names: Vec<&str> = self.competitors.iter().map(|it| it.name.as_str()).collect();
         match (self.source, names.len()) {
@@ -69,7 +71,7 @@ impl Told {
 }
 
 /// What the web and Claude say; what is to be told of the way is added to `lines`.
-async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Told, Error> {
+async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let hits = match Option::<Search>::of(settings)? {
         Some(provider) => hits(work, provider, lines).await?,
@@ -80,12 +82,12 @@ async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Told, Error> {
         let answer: Answer = ask(work, competitors::question(prompt, &hits, &pages)).await?;
         let competitors = answer.cited(&hits, &pages);
         if !competitors.is_empty() {
-            return Ok(Told { source: Source::Search, competitors });
+            return Ok(Findings { source: Source::Search, competitors });
         }
         lines.push("The pages show no competitors; asking Claude what it knows".to_owned());
     }
     let answer: Answer = ask(work, competitors::question(prompt, &[], &[])).await?;
-    Ok(Told { source: Source::Model, competitors: answer.known() })
+    Ok(Findings { source: Source::Model, competitors: answer.known() })
 }
 
 /// What the web has on the idea; nothing where it cannot be searched.

@@ -4,17 +4,17 @@
 use super::{PROJECT_NOT_FOUND, store};
 use crate::{
     error::Error,
-    http::{Exchange, conditional},
+    http::{RequestContext, conditional},
     platform::response::Response,
     store::files,
 };
 
 /// `GET /api/download/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
-    let archive = exchange.database()?.query(store::archive(id, user)).await?.first::<store::Archive>()?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let archive = context.database()?.query(store::archive(id, user)).await?.first::<store::Archive>()?;
     let archive = archive.ok_or(PROJECT_NOT_FOUND)?;
-    let header = |name| exchange.request.header(name);
+    let header = |name| context.request.header(name);
     let head = |response: Response| {
         response
             .with("etag", archive.etag.clone())
@@ -37,7 +37,7 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
     };
     let (first, last) = range.unwrap_or((0, archive.bytes.saturating_sub(1)));
     let length = last + 1 - first;
-    let body = files::read(&exchange.env, &archive.key, first, length).await?;
+    let body = files::read(&context.env, &archive.key, first, length).await?;
     let body = body.ok_or_else(|| Error::Internal(format!("no object {}", archive.key)))?;
     let status = if range.is_some() { 206 } else { 200 };
     let response = head(Response::stream(status, "application/zip", body))

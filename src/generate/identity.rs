@@ -37,7 +37,7 @@ const FINALITY_S: i64 = 300;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-enum Standing {
+enum Snapshot {
     /// No account is set to register with.
     #[default]
     NotConfigured,
@@ -78,7 +78,7 @@ struct UnderWay {
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Verification {
-    status: Standing,
+    status: Snapshot,
     /// Why it failed.
     reason: Option<String>,
     /// The block of Concordium's chain that it was checked against.
@@ -88,7 +88,7 @@ struct Verification {
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { status: Standing::NotRequested, reason: None, block: None, verified_at: None }
+        Self { status: Snapshot::NotRequested, reason: None, block: None, verified_at: None }
     }
 }
 
@@ -97,7 +97,7 @@ impl Default for Verification {
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Registration {
-    status: Standing,
+    status: Snapshot,
     /// Why it failed.
     reason: Option<String>,
     network: Option<String>,
@@ -160,13 +160,13 @@ async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> 
         concordium::verify(&proof.presentation, &proof.challenge, &proof.since, settings).await
     };
     let failed = |reason: &str| Verification {
-        status: Standing::Failed,
+        status: Snapshot::Failed,
         reason: Some(reason.to_owned()),
         ..Verification::default()
     };
     match checked.await {
         Ok(Verdict::Verified(proved)) => Ok(Verification {
-            status: Standing::Completed,
+            status: Snapshot::Completed,
             reason: None,
             block: Some(proved.block),
             verified_at: Some(rfc3339(now_ms())),
@@ -204,7 +204,7 @@ async fn register(
         let data = format!("hatch:sha256:{sha256}");
         let transaction = concordium::prepare(&data, registrar, settings).await?;
         *registration = Registration {
-            status: Standing::Pending,
+            status: Snapshot::Pending,
             reason: None,
             network: Some(Concordium::of(settings)?.network.name().to_owned()),
             transaction_hash: Some(transaction.hash.clone()),
@@ -214,7 +214,7 @@ async fn register(
         return Ok(Some(0));
     };
     match fate(transaction, registrar, settings, now_s).await? {
-        Fate::Registered => registration.status = Standing::Completed,
+        Fate::Registered => registration.status = Snapshot::Completed,
         Fate::Failed(reason) => registration.fail(reason),
         Fate::Open => return Ok(Some(LOOK_MS)),
         Fate::Expired => {
@@ -285,7 +285,7 @@ fn pause_ms(losses: u32, jitter: u8) -> i64 {
 
 impl Identity {
     fn is_verified(&self) -> bool {
-        self.verification.status == Standing::Completed
+        self.verification.status == Snapshot::Completed
     }
 
     fn keep(&self, work: &Work) -> Result<Statement, Error> {
@@ -321,7 +321,7 @@ impl Verification {
 
 impl Registration {
     fn fail(&mut self, reason: &str) {
-        self.status = Standing::Failed;
+        self.status = Snapshot::Failed;
         self.reason = Some(reason.to_owned());
     }
 

@@ -13,7 +13,7 @@ use crate::settings::FromVars as _;
 use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
-    jobs::{self, Job, Kind, Outcome, Policy, Workshop},
+    jobs::{self, Job, JobContext, Kind, Outcome, Policy},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
@@ -22,22 +22,22 @@ use crate::{
 pub(crate) const KIND: Kind = Kind {
     name: "generate",
     policy: |step| Step::named(step).map_or(Policy::QUICK, Step::policy),
-    step: |job, workshop| Box::pin(step(job, workshop)),
+    step: |job, context| Box::pin(step(job, context)),
     failed,
     revived,
 };
 
-async fn step(job: Job, workshop: Rc<Workshop>) -> Result<Outcome, Error> {
+async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     let Some(step) = Step::named(&job.step) else {
         return Err(Error::Internal(format!("generate has no step {}", job.step)));
     };
     let begin = store::progress(&job.subject_id, step.begins_at(), now_ms());
-    let [_, startup] = workshop.database.batch([begin, store::startup(&job.subject_id)]).await?;
+    let [_, startup] = context.database.batch([begin, store::startup(&job.subject_id)]).await?;
     // Deleted or cancelled: there is nothing left to do.
     let Some(startup) = startup.first::<Startup>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    let settings = Settings::of(&workshop.env)?;
+    let settings = Settings::of(&context.env)?;
     let claude = Claude::of(&settings)?;
-    let work = Work { job, startup, settings, claude, workshop };
+    let work = Work { job, startup, settings, claude, context };
     match step {
         Step::Discovery => discovery::step(&work).await,
         Step::Building => building::step(&work).await,

@@ -24,7 +24,7 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
 
 fn shortened(line: &str, most: usize) -> String {
     let cut: String = line.chars().take(most.saturating_sub(1)).collect();
-    // Half of the room is a fair price for a whole word.
+    // Half of the module is a fair price for a whole word.
     let at_word =
         cut.rsplit_once(' ').map(|(words, _)| words).filter(|words| words.chars().count() * 2 >= most);
     let kept =

@@ -10,8 +10,6 @@ mod archive;
 mod building;
 mod competitors;
 mod complete;
-#[cfg(test)]
-pub(crate) mod contract;
 mod deck;
 mod dialect;
 mod discovery;
@@ -22,6 +20,8 @@ pub(crate) mod job;
 mod launch;
 mod line;
 mod marketing;
+#[cfg(test)]
+pub(crate) mod openapi;
 mod packaging;
 pub(crate) mod proof;
 mod settings;
@@ -45,7 +45,7 @@ use crate::upstream::anthropic::Claude;
 use crate::{
     error::{Error, Exceeded, Resource},
     http::{
-        Exchange, body, conditional, page,
+        RequestContext, body, conditional, page,
         progress::{self, Subject},
     },
     identity::quotas::{self, Quota},
@@ -86,18 +86,18 @@ fn is_small(proof: &Map<String, Value>, (): &()) -> garde::Result {
 }
 
 /// `POST /api/generate`
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let new: NewStartup = body::json(&exchange).await?;
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let new: NewStartup = body::json(&context).await?;
     let prompt = new.prompt.trim();
     if prompt.is_empty() {
         return Err(empty_prompt());
     }
-    let settings = &exchange.settings;
-    let database = exchange.database()?;
-    let (id, job_id) = (exchange.new_id("startup")?, exchange.new_id("job")?);
-    if exchange.is_again() && !database.query(store::exists(&job_id, user)).await?.is_empty() {
-        return Ok(begun(&job_id));
+    let settings = &context.settings;
+    let database = context.database()?;
+    let (id, job_id) = (context.new_id("startup")?, context.new_id("job")?);
+    if context.is_again() && !database.query(store::exists(&job_id, user)).await?.is_empty() {
+        return Ok(accepted(&job_id));
     }
     can_generate(settings)?;
     quotas::require(Quota::Budget, user, DailyLimits::of(settings)?, &database).await?;
@@ -115,7 +115,7 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
     let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];
     batch.extend(proof.iter().flat_map(|proof| proof.use_up(user)));
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
-    batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &exchange.trace_id, now));
+    batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &context.trace_id, now));
     if let Err(error) = database.batch_all(batch).await {
         if let Some(proof) = proof.filter(|_| error == Error::GuardFailed) {
             // Another request may have used its challenge meanwhile.
@@ -123,8 +123,8 @@ pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
         }
         return Err(too_many(error, running_jobs));
     }
-    wake(&exchange, job_id.clone());
-    Ok(begun(&job_id))
+    wake(&context, job_id.clone());
+    Ok(accepted(&job_id))
 }
 
 fn empty_prompt() -> Error {
@@ -142,7 +142,7 @@ fn can_generate(settings: &Settings) -> Result<(), Error> {
     })
 }
 
-fn begun(job_id: &str) -> Response {
+fn accepted(job_id: &str) -> Response {
     let body = json!({ "job_id": job_id, "status": "processing", "message": "Startup generation started" });
     Response::json(200, body.to_string())
 }
@@ -171,22 +171,22 @@ fn running_limit(limit: u32, now: i64) -> Error {
 }
 
 /// Sends a job's message after the answer; the outbox owes it in any case.
-fn wake(exchange: &Exchange, job_id: String) {
-    let env = exchange.env.clone();
-    exchange.background.run(async move { jobs::outbox::send(&env, &job_id).await });
+fn wake(context: &RequestContext, job_id: String) {
+    let env = context.env.clone();
+    context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 }
 
 /// `GET /api/generate`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let (user, database) = (exchange.caller.user_id()?, exchange.database()?);
-    let mut page = page::of(&exchange)?;
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let (user, database) = (context.caller.user_id()?, context.database()?);
+    let mut page = page::of(&context)?;
     let answer = page::fetch(&database, &mut page, |page| store::list(user, page)).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// Which states the client of a request knows.
-fn states(exchange: &Exchange) -> Result<States, Error> {
-    match exchange.query("states").as_deref() {
+fn states(context: &RequestContext) -> Result<States, Error> {
+    match context.query("states").as_deref() {
         None => Ok(States::Original),
         Some("all") => Ok(States::All),
         Some(_) => Err(Error::invalid("states", "must be `all`, or left out")),
@@ -194,49 +194,49 @@ fn states(exchange: &Exchange) -> Result<States, Error> {
 }
 
 /// `GET /api/status/:job_id`
-pub(crate) async fn status(exchange: Exchange) -> Result<Response, Error> {
-    let (states, database) = (states(&exchange)?, exchange.database()?);
-    let statement = store::status(exchange.param("job_id"), exchange.caller.user_id()?, states, now_ms());
+pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
+    let (states, database) = (states(&context)?, context.database()?);
+    let statement = store::status(context.param("job_id"), context.caller.user_id()?, states, now_ms());
     let answer = database.query_json(statement).await?.ok_or(JOB_NOT_FOUND)?;
     let (overdue, status) = answer.split_once('\n').unwrap_or_default();
     if !overdue.is_empty() {
-        let (env, job_id) = (exchange.env.clone(), overdue.to_owned());
-        exchange.background.run(async move {
+        let (env, job_id) = (context.env.clone(), overdue.to_owned());
+        context.background.run(async move {
             // Whoever waits wakes a job whose consumer has died.
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
     }
     let etag = conditional::etag_of(status.as_bytes());
-    if conditional::matches_any(exchange.request.header("if-none-match").as_deref(), &etag) {
+    if conditional::matches_any(context.request.header("if-none-match").as_deref(), &etag) {
         return Ok(Response::empty(304).with("etag", etag));
     }
     Ok(Response::json(200, status.to_owned()).with("etag", etag))
 }
 
 /// `GET /api/status/:job_id/events`
-pub(crate) async fn events(exchange: Exchange) -> Result<Response, Error> {
-    let (job_id, user) = (exchange.param("job_id").to_owned(), exchange.caller.user_id()?.to_owned());
-    let states = states(&exchange)?;
-    let look = move |seen| store::standing(&job_id, &user, states, seen, now_ms());
+pub(crate) async fn events(context: RequestContext) -> Result<Response, Error> {
+    let (job_id, user) = (context.param("job_id").to_owned(), context.caller.user_id()?.to_owned());
+    let states = states(&context)?;
+    let look = move |seen| store::snapshot(&job_id, &user, states, seen, now_ms());
     let subject = Subject { look: Box::new(look), not_found: JOB_NOT_FOUND, status_event: Some("status") };
-    progress::stream(exchange, subject).await
+    progress::stream(context, subject).await
 }
 
 /// `POST /api/generate/:job_id/cancel`
-pub(crate) async fn cancel(exchange: Exchange) -> Result<Response, Error> {
-    let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
-    let owned = owned(&exchange, &database).await?;
+pub(crate) async fn cancel(context: RequestContext) -> Result<Response, Error> {
+    let (job_id, database) = (context.param("job_id"), context.database()?);
+    let owned = owned(&context, &database).await?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::cancel(job_id, now).into();
     batch.push(store::end(&owned.id, "cancelled", now));
     batch.push(jobs::store::log(job_id, "error", "Cancelled", now));
-    if let Some(status) = refused(database.batch_all(batch).await, &exchange, &database).await?
+    if let Some(status) = refused(database.batch_all(batch).await, &context, &database).await?
         // Cancelled before, it is as it is wanted.
         && status != "cancelled"
     {
         return Err(has_ended());
     }
-    Ok(told(job_id, "cancelled", "Startup generation cancelled"))
+    Ok(status_response(job_id, "cancelled", "Startup generation cancelled"))
 }
 
 fn has_ended() -> Error {
@@ -244,10 +244,10 @@ fn has_ended() -> Error {
 }
 
 /// `POST /api/generate/:job_id/retry`
-pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
-    let (job_id, database) = (exchange.param("job_id"), exchange.database()?);
-    let owned = owned(&exchange, &database).await?;
-    let (user, settings) = (exchange.caller.user_id()?, &exchange.settings);
+pub(crate) async fn retry(context: RequestContext) -> Result<Response, Error> {
+    let (job_id, database) = (context.param("job_id"), context.database()?);
+    let owned = owned(&context, &database).await?;
+    let (user, settings) = (context.caller.user_id()?, &context.settings);
     if owned.status == "completed" {
         return Err(not_failed());
     }
@@ -259,25 +259,25 @@ pub(crate) async fn retry(exchange: Exchange) -> Result<Response, Error> {
     batch.push(store::may_run(user, running_jobs));
     batch.push(store::reopen(&owned.id, now));
     batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
-    match refused(database.batch_all(batch).await, &exchange, &database).await?.as_deref() {
-        None => wake(&exchange, job_id.to_owned()),
+    match refused(database.batch_all(batch).await, &context, &database).await?.as_deref() {
+        None => wake(&context, job_id.to_owned()),
         // Begun again before, it is as it is wanted.
         Some("processing") => {}
         Some("completed") => return Err(not_failed()),
         Some(_) => return Err(running_limit(running_jobs, now)),
     }
-    Ok(told(job_id, "processing", "Startup generation goes on"))
+    Ok(status_response(job_id, "processing", "Startup generation goes on"))
 }
 
 /// How the job stands by now, if its batch was refused by a guard.
 async fn refused(
     batch: Result<Vec<Rows>, Error>,
-    exchange: &Exchange,
+    context: &RequestContext,
     database: &Database,
 ) -> Result<Option<String>, Error> {
     match batch {
         Ok(_) => Ok(None),
-        Err(Error::GuardFailed) => owned(exchange, database).await.map(|now| Some(now.status)),
+        Err(Error::GuardFailed) => owned(context, database).await.map(|now| Some(now.status)),
         Err(error) => Err(error),
     }
 }
@@ -289,21 +289,21 @@ fn not_failed() -> Error {
     }
 }
 
-async fn owned(exchange: &Exchange, database: &Database) -> Result<store::OwnJob, Error> {
-    let owned = store::owned(exchange.param("job_id"), exchange.caller.user_id()?);
+async fn owned(context: &RequestContext, database: &Database) -> Result<store::OwnJob, Error> {
+    let owned = store::owned(context.param("job_id"), context.caller.user_id()?);
     database.query(owned).await?.first()?.ok_or(JOB_NOT_FOUND)
 }
 
-fn told(job_id: &str, status: &str, message: &str) -> Response {
+fn status_response(job_id: &str, status: &str, message: &str) -> Response {
     let body = json!({ "job_id": job_id, "status": status, "message": message });
     Response::json(200, body.to_string())
 }
 
 /// `GET /api/project/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
-    let statement = store::show(id, user, exchange.request.origin());
-    let startup = exchange.database()?.query_json(statement).await?.ok_or(PROJECT_NOT_FOUND)?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let statement = store::show(id, user, context.request.origin());
+    let startup = context.database()?.query_json(statement).await?.ok_or(PROJECT_NOT_FOUND)?;
     Ok(Response::json(200, startup))
 }
 
@@ -312,8 +312,8 @@ const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals";
 
 /// `GET /decks/:token`: for whoever was given the link.
-pub(crate) async fn pitch_deck(exchange: Exchange) -> Result<Response, Error> {
-    let deck = exchange.database()?.query_json(store::deck(exchange.param("token"))).await?;
+pub(crate) async fn pitch_deck(context: RequestContext) -> Result<Response, Error> {
+    let deck = context.database()?.query_json(store::deck(context.param("token"))).await?;
     let deck = deck.ok_or(Error::NotFound(Resource::Deck))?;
     Ok(Response::bytes(Kind::App, 200, "text/html; charset=utf-8", deck.into_bytes())
         .with("content-security-policy", DECK_POLICY)

@@ -27,8 +27,8 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
     // Named after its bytes, so that writing it twice is writing it once.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
-    work.workshop.database.query(store::announced(&startup.id, &key, now_ms() + files::UNCLAIMED_MS)).await?;
-    files::put(&work.workshop.env, &key, zip).await?;
+    work.context.database.query(store::announced(&startup.id, &key, now_ms() + files::UNCLAIMED_MS)).await?;
+    files::put(&work.context.env, &key, zip).await?;
 
     let archive =
         json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root, "sha256": sha256 }).to_string();

@@ -11,7 +11,7 @@ use crate::store::sealing_key;
 use crate::upstream::concordium::Concordium;
 use crate::{
     error::{Error, rfc3339},
-    http::Exchange,
+    http::RequestContext,
     platform::{clock::now_ms, log, random, response::Response},
     settings::Settings,
     store::{Database, Statement, sealing},
@@ -34,16 +34,16 @@ pub(super) struct Proof {
 }
 
 /// `POST /api/generate/challenge`: what a Concordium wallet is to prove.
-pub(crate) async fn challenge(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
+pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
     let mut bytes = [0; 32];
     random::fill(&mut bytes)?;
     let (challenge, now) = (base16ct::lower::encode_string(&bytes), now_ms());
     let expires_at = now + LIFETIME_MS;
-    exchange.database()?.query(store::keep_challenge(&challenge, user, now, expires_at)).await?;
+    context.database()?.query(store::keep_challenge(&challenge, user, now, expires_at)).await?;
     let answer = json!({
         "challenge": challenge,
-        "network": Concordium::of(&exchange.settings)?.network.name(),
+        "network": Concordium::of(&context.settings)?.network.name(),
         "expires_at": rfc3339(expires_at),
         "request": presentation::request(&challenge, &day(now)),
     });

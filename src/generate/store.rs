@@ -1,4 +1,4 @@
-//! SQL of the generate room. What a step writes counts only while its job
+//! SQL of the generate module. What a step writes counts only while its job
 //! runs: one that was cancelled meanwhile has nobody's writes.
 
 use hatch_code::CodeMap;
@@ -235,7 +235,7 @@ pub(super) struct Kit<'a> {
     pub(super) deck_token: &'a str,
 }
 
-pub(super) fn told(id: &str, kit: &Kit<'_>) -> Statement {
+pub(super) fn keep_launch_kit(id: &str, kit: &Kit<'_>) -> Statement {
     sql!(
         "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5 WHERE id = ?1",
         id,
@@ -419,7 +419,7 @@ pub(super) fn status(job_id: &str, user: &str, states: States, now: i64) -> Stat
 }
 
 /// How it stands, with the log lines after `seen`.
-pub(super) fn standing(job_id: &str, user: &str, states: States, seen: i64, now: i64) -> Statement {
+pub(super) fn snapshot(job_id: &str, user: &str, states: States, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('status', ",

@@ -14,7 +14,7 @@ use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     identity::quotas::{self, Quota},
-    jobs::{self, Job, Workshop},
+    jobs::{self, Job, JobContext},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
@@ -28,13 +28,13 @@ pub(super) struct Work {
     pub(super) startup: Startup,
     pub(super) settings: Rc<Settings>,
     pub(super) claude: &'static Claude,
-    pub(super) workshop: Rc<Workshop>,
+    pub(super) context: Rc<JobContext>,
 }
 
 impl Work {
     /// The startup as it is by now; none when it was deleted or cancelled.
     pub(super) async fn read_anew(&self) -> Result<Option<Startup>, Error> {
-        self.workshop.database.query(store::startup(&self.startup.id)).await?.first()
+        self.context.database.query(store::startup(&self.startup.id)).await?.first()
     }
 
     /// A line of the log, for the outcome's batch.
@@ -47,7 +47,7 @@ impl Work {
         if self.job.attempts > 1 {
             return Ok(());
         }
-        self.workshop.database.query(self.log("info", message)).await.map(drop)
+        self.context.database.query(self.log("info", message)).await.map(drop)
     }
 
     /// That `step` is done, for the outcome's batch.
@@ -63,7 +63,7 @@ impl Work {
     /// That Claude may be asked: today's budget is not used up.
     pub(super) async fn require_budget(&self) -> Result<(), Error> {
         let limits = DailyLimits::of(&self.settings)?;
-        quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.workshop.database).await
+        quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.context.database).await
     }
 
     /// Asks Claude, and books what the answer costs while it comes: a step that
@@ -106,6 +106,6 @@ impl Work {
             store::spend(&self.startup.id, read, written, cost_micro_usd),
             quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
         ];
-        self.workshop.database.batch(booked).await.map(drop)
+        self.context.database.batch(booked).await.map(drop)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, Violation},
-    http::Exchange,
+    http::RequestContext,
 };
 
 /// The body as a `T`, whose rules have been checked.
@@ -21,21 +21,21 @@ use crate::{
 /// 415 for another media type, 413 beyond the route's limit, 400 for what is not JSON
 /// (with what is wrong and where), 400 naming the field for JSON that is not a `T`.
 pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> Result<T, Error> {
-    require_json(exchange.request.header("content-type").as_deref())?;
-    parse(&exchange.request.body(exchange.limits.body).await?)
+    require_json(context.request.header("content-type").as_deref())?;
+    parse(&context.request.body(context.limits.body).await?)
 }
 
 /// As [`json`]; none for a request without a body.
 pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
-    exchange: &Exchange,
+    context: &RequestContext,
 ) -> Result<Option<T>, Error> {
-    let bytes = exchange.request.body(exchange.limits.body).await?;
+    let bytes = context.request.body(context.limits.body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
-    require_json(exchange.request.header("content-type").as_deref())?;
+    require_json(context.request.header("content-type").as_deref())?;
     parse(&bytes).map(Some)
 }
 
@@ -43,14 +43,16 @@ pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
 ///
 /// # Errors
 /// As [`json`].
-pub(crate) async fn object(exchange: &Exchange) -> Result<Map<String, Value>, Error> {
-    object_with_bytes(exchange).await.map(|(_, object)| object)
+pub(crate) async fn object(context: &RequestContext) -> Result<Map<String, Value>, Error> {
+    object_with_bytes(context).await.map(|(_, object)| object)
 }
 
 /// [`object`] with the bytes that it came as, which a signature is over.
-pub(crate) async fn object_with_bytes(exchange: &Exchange) -> Result<(Vec<u8>, Map<String, Value>), Error> {
-    require_json(exchange.request.header("content-type").as_deref())?;
-    let bytes = exchange.request.body(exchange.limits.body).await?;
+pub(crate) async fn object_with_bytes(
+    context: &RequestContext,
+) -> Result<(Vec<u8>, Map<String, Value>), Error> {
+    require_json(context.request.header("content-type").as_deref())?;
+    let bytes = context.request.body(context.limits.body).await?;
     let Object(object) = parse_unchecked(&bytes)?;
     Ok((bytes, object))
 }
@@ -141,7 +143,7 @@ pub(crate) fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
         Some(_) => {}
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| told(&error, bytes))?;
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error, bytes))?;
     json.end().map_err(|error| Error::Malformed(format!("The body is not JSON: {error}")))?;
     if has_nul(bytes) {
         return Err(Error::invalid("", NUL));
@@ -151,7 +153,7 @@ pub(crate) fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Er
 
 /// What is not JSON is wrong as a whole, all else in one field. serde_json
 /// counts a number in the place of an enum, and a lone surrogate, as syntax.
-fn told(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
+fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
     if inner.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return Error::invalid(pointer(&error.path().to_string()), plain(&inner.to_string()));

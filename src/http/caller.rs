@@ -8,7 +8,7 @@ use crate::settings::FromVars as _;
 use crate::{
     error::Error,
     identity::{self, Credential, LOCAL_DEVELOPER, Principal, Scope, User},
-    platform::{background::Background, request::Incoming},
+    platform::{background::Background, request::InboundRequest},
     settings::Settings,
 };
 
@@ -24,7 +24,7 @@ pub(crate) enum Access {
     /// [`Self::Scope`], and the operator on what is anybody's.
     ScopeOrOperator(Scope),
     /// A machine of the fleet. Its token is one proof; its signature over the
-    /// beat, which only the room can read, is another.
+    /// beat, which only the module can read, is another.
     Machine,
     /// Staff whose credential has the scope `admin`, and the operator.
     Staff,
@@ -80,7 +80,7 @@ impl Caller {
 /// # Errors
 /// As [`identity::authenticate`].
 pub(crate) async fn identify(
-    request: &Incoming,
+    request: &InboundRequest,
     settings: &Settings,
     env: &Env,
     background: &Background,
@@ -180,7 +180,7 @@ fn by_themselves(user: &User) -> Result<(), Error> {
     has_scope(user, Scope::Admin)
 }
 
-pub(crate) fn has_credential(request: &Incoming) -> bool {
+pub(crate) fn has_credential(request: &InboundRequest) -> bool {
     credential(request).is_some()
 }
 
@@ -198,7 +198,7 @@ fn is_local(host: &str, settings: &Settings) -> bool {
         || is_listed()
 }
 
-fn credential(request: &Incoming) -> Option<String> {
+fn credential(request: &InboundRequest) -> Option<String> {
     request.header("authorization").or_else(|| request.header("x-api-key"))
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     error::Error,
     http::route::Router,
-    platform::{request::Incoming, response::Response},
+    platform::{request::InboundRequest, response::Response},
     settings::Settings,
 };
 
@@ -19,7 +19,7 @@ pub(crate) struct Cors {
 }
 
 impl Cors {
-    pub(crate) fn of(request: &Incoming) -> Self {
+    pub(crate) fn of(request: &InboundRequest) -> Self {
         let origin = request.header("origin");
         let own = origin.as_deref() == Some(request.origin());
         Self { origin, own }
@@ -33,7 +33,7 @@ impl Cors {
     /// preflight from an allowed origin its permission.
     pub(crate) fn preflight(
         &self,
-        request: &Incoming,
+        request: &InboundRequest,
         settings: &Settings,
         pattern: &str,
         router: &Router,
@@ -57,7 +57,11 @@ impl Cors {
     /// Stops a page of a foreign origin from changing anything. Browsers send
     /// some writes without asking first; in development, where no credential
     /// is needed, any page could make them.
-    pub(crate) fn refuse_foreign_write(&self, request: &Incoming, settings: &Settings) -> Result<(), Error> {
+    pub(crate) fn refuse_foreign_write(
+        &self,
+        request: &InboundRequest,
+        settings: &Settings,
+    ) -> Result<(), Error> {
         let reads = matches!(request.method(), "GET" | "HEAD" | "OPTIONS");
         if reads || self.origin.is_none() || self.own || self.allowed(settings) {
             return Ok(());

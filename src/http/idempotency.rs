@@ -4,7 +4,7 @@
 //! The first request with a key takes a row with a lease; its answer goes
 //! into the row, and whoever comes after gets it. One that dies in between is
 //! taken over when the lease, which it renewed while it lived, has run out: the
-//! row's seed gives the same ids once more ([`crate::http::Exchange::new_id`]),
+//! row's seed gives the same ids once more ([`crate::http::RequestContext::new_id`]),
 //! so what had been made is found and not made twice. So it is after an error
 //! that does not tell whether anything was made, and for an answer that is not
 //! kept, a stream or one with a secret.
@@ -19,7 +19,7 @@ use worker::Env;
 use crate::store::owned::{Owned, released};
 use crate::{
     error::Error,
-    http::{Exchange, caller::Access, claim::Claim, route::Route},
+    http::{RequestContext, caller::Access, claim::Claim, route::Route},
     platform::{
         clock::{now_ms, sleep, with_ticks},
         log, random,
@@ -81,17 +81,17 @@ enum Lookup {
 /// # Errors
 /// The handler's; 400 for a key that is none, 409 while another request with
 /// the key is in flight, 422 when the key was used for something else.
-pub(crate) async fn run(mut exchange: Exchange, route: &Route) -> Result<Response, Error> {
+pub(crate) async fn run(mut context: RequestContext, route: &Route) -> Result<Response, Error> {
     let handler = route.handler;
-    let header = if takes_key(route) { exchange.request.header("idempotency-key") } else { None };
-    let (Some(key), Some(tenant)) = (header, exchange.caller.name()) else { return handler(exchange).await };
-    let (tenant, env) = (tenant.to_owned(), exchange.env.clone());
-    let claim = match look_up(key, tenant, &exchange).await? {
+    let header = if takes_key(route) { context.request.header("idempotency-key") } else { None };
+    let (Some(key), Some(tenant)) = (header, context.caller.name()) else { return handler(context).await };
+    let (tenant, env) = (tenant.to_owned(), context.env.clone());
+    let claim = match look_up(key, tenant, &context).await? {
         Lookup::Answer(response) => return Ok(response),
         Lookup::Do(claim) => claim,
     };
-    exchange.idempotency = Some(claim.clone());
-    let answer = while_renewing(&claim, &env, handler(exchange)).await;
+    context.idempotency = Some(claim.clone());
+    let answer = while_renewing(&claim, &env, handler(context)).await;
     if let Err(error) = note(&claim, &answer, &env).await {
         // The work is done; a repeat will find it by its ids.
         log::failure("idempotency.note", &error);
@@ -108,13 +108,13 @@ async fn while_renewing<T>(claim: &Claim, env: &Env, work: impl Future<Output = 
     with_ticks(RENEW_MS, renewal, work).await
 }
 
-async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Lookup, Error> {
+async fn look_up(key: String, tenant: String, context: &RequestContext) -> Result<Lookup, Error> {
     if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(wrong_key());
     }
-    let request = fingerprint(exchange).await?;
+    let request = fingerprint(context).await?;
     let claim = Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false };
-    let database = exchange.database()?;
+    let database = context.database()?;
     let mut pauses = PAUSES_MS.iter();
     let mut asked = take(&claim, &request, now_ms());
     loop {
@@ -139,13 +139,13 @@ async fn look_up(key: String, tenant: String, exchange: &Exchange) -> Result<Loo
         // Most are answered in a moment, and then all of them alike.
         let Some(pause) = pauses.next() else { return Err(IN_USE) };
         sleep(*pause).await;
-        asked = look(&claim);
+        asked = find_key(&claim);
     }
 }
 
 /// SHA-256 of all that tells one request from another, in hex.
-async fn fingerprint(exchange: &Exchange) -> Result<String, Error> {
-    let request = &exchange.request;
+async fn fingerprint(context: &RequestContext) -> Result<String, Error> {
+    let request = &context.request;
     let body = request.keep_body(MAX_BODY_BYTES).await?;
     let mut hash = Sha256::new();
     hash.update(format!("{}?{}\n", request.path(), request.query()));
@@ -196,7 +196,7 @@ fn take(claim: &Claim, request: &str, now: i64) -> Statement {
 }
 
 /// The row as it is, for those who wait.
-fn look(claim: &Claim) -> Statement {
+fn find_key(claim: &Claim) -> Statement {
     sql!(
         concat!("SELECT ", row_json!(), " FROM idempotency WHERE tenant = ?1 AND key = ?2"),
         claim.tenant.as_str(),
@@ -209,7 +209,7 @@ fn look(claim: &Claim) -> Statement {
 async fn note(claim: &Claim, answer: &Result<Response, Error>, env: &Env) -> Result<(), Error> {
     let statement = match answer {
         Ok(response) => keep(claim, response),
-        Err(error) if error.status() < 500 && !claim.is_again => let_go(claim),
+        Err(error) if error.status() < 500 && !claim.is_again => release(claim),
         Err(_) => renew(claim, 0),
     };
     write(statement, env).await
@@ -252,7 +252,7 @@ fn keep(claim: &Claim, response: &Response) -> Statement {
     )
 }
 
-fn let_go(claim: &Claim) -> Statement {
+fn release(claim: &Claim) -> Statement {
     sql!(
         "DELETE FROM idempotency WHERE tenant = ?1 AND key = ?2 AND owner = ?3 AND status IS NULL",
         claim.tenant.as_str(),

@@ -4,8 +4,8 @@ pub(crate) mod body;
 pub(crate) mod caller;
 mod claim;
 pub(crate) mod conditional;
+mod context;
 mod cors;
-mod exchange;
 pub(crate) mod idempotency;
 pub(crate) mod limits;
 pub(crate) mod modules;
@@ -16,7 +16,7 @@ pub(crate) mod rate;
 pub(crate) mod route;
 mod trace;
 
-pub(crate) use exchange::Exchange;
+pub(crate) use context::RequestContext;
 
 use std::rc::Rc;
 
@@ -35,7 +35,7 @@ use crate::{
         background::Background,
         clock::now_ms,
         log, random,
-        request::Incoming,
+        request::InboundRequest,
         response::{JsResponse, Response},
     },
     redact,
@@ -61,14 +61,14 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
 /// family's form; nothing escapes as an exception.
 pub(crate) async fn answer(
     router: &'static Router,
-    request: Incoming,
+    request: InboundRequest,
     env: Env,
     background: Background,
 ) -> JsResponse {
     let mut record = Record::begin(&request);
     let response = match Settings::of(&env) {
         Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
-        Err(error) => told(&error, &PROBLEM, &record.request_id),
+        Err(error) => error_response(&error, &PROBLEM, &record.request_id),
     };
     let duration_ms = now_ms() - record.started;
     record.log(response.status, duration_ms);
@@ -109,7 +109,7 @@ struct Line<'a> {
 }
 
 impl Record {
-    fn begin(request: &Incoming) -> Self {
+    fn begin(request: &InboundRequest) -> Self {
         let request_id = request_id(request);
         Self {
             started: now_ms(),
@@ -153,7 +153,7 @@ impl Record {
 
 async fn dispatch(
     router: &'static Router,
-    request: Incoming,
+    request: InboundRequest,
     env: Env,
     background: Background,
     settings: &Rc<Settings>,
@@ -172,14 +172,14 @@ async fn dispatch(
         Err(error) => Err(error),
     };
     let dialect = record.route.map_or_else(|| router.dialect_of(&record.path), |route| route.dialect);
-    let response = result.unwrap_or_else(|error| told(&error, dialect, &record.request_id));
-    let response = cors.apply(rate::tell(response, record.route, settings), settings);
+    let response = result.unwrap_or_else(|error| error_response(&error, dialect, &record.request_id));
+    let response = cors.apply(rate::add_policy(response, record.route, settings), settings);
     if is_head { response.without_body() } else { response }
 }
 
 async fn handle(
     Found { route, params, modules }: Found,
-    request: Incoming,
+    request: InboundRequest,
     env: Env,
     background: Background,
     settings: &Rc<Settings>,
@@ -197,7 +197,7 @@ async fn handle(
     record.caller = Some(caller.clone());
     caller::admit(&caller, route.access, settings)?;
     rate::count_caller(&caller, route, settings, &env).await?;
-    let exchange = Exchange {
+    let context = RequestContext {
         request,
         caller,
         settings: settings.clone(),
@@ -210,11 +210,11 @@ async fn handle(
         params,
         idempotency: None,
     };
-    idempotency::run(exchange, route).await
+    idempotency::run(context, route).await
 }
 
 /// The error's answer, after the log has had what the client may not see.
-fn told(error: &Error, dialect: &Dialect, request_id: &str) -> Response {
+fn error_response(error: &Error, dialect: &Dialect, request_id: &str) -> Response {
     if let Some(detail) = error.internal_detail() {
         log::line(&json!({
             "level": "error",
@@ -227,7 +227,7 @@ fn told(error: &Error, dialect: &Dialect, request_id: &str) -> Response {
 }
 
 /// The client's own request id where it is harmless, else a new one.
-fn request_id(request: &Incoming) -> String {
+fn request_id(request: &InboundRequest) -> String {
     let harmless = |id: &String| {
         (8..=64).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

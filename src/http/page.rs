@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    http::Exchange,
+    http::RequestContext,
     platform::response::Response,
     store::{
         Database, Statement,
@@ -16,21 +16,21 @@ const DEFAULT_LIMIT: u32 = 20;
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the parameter.
-pub(crate) fn of(exchange: &Exchange) -> Result<Page, Error> {
-    with_default(exchange, DEFAULT_LIMIT)
+pub(crate) fn of(context: &RequestContext) -> Result<Page, Error> {
+    with_default(context, DEFAULT_LIMIT)
 }
 
 /// [`of`] with another `limit` where the request has none.
-pub(crate) fn with_default(exchange: &Exchange, limit: u32) -> Result<Page, Error> {
+pub(crate) fn with_default(context: &RequestContext, limit: u32) -> Result<Page, Error> {
     Ok(Page {
-        limit: number(exchange, "limit", limit, MAX_LIMIT)?,
-        after: exchange.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
+        limit: number(context, "limit", limit, MAX_LIMIT)?,
+        after: context.query("cursor").map(|cursor| decode(&cursor)).transpose()?,
     })
 }
 
 /// A number of the query string in `1..=max`.
-pub(crate) fn number(exchange: &Exchange, name: &str, default: u32, max: u32) -> Result<u32, Error> {
-    let Some(value) = exchange.query(name) else { return Ok(default) };
+pub(crate) fn number(context: &RequestContext, name: &str, default: u32, max: u32) -> Result<u32, Error> {
+    let Some(value) = context.query(name) else { return Ok(default) };
     match value.parse() {
         Ok(number) if (1..=max).contains(&number) => Ok(number),
         _ => Err(Error::invalid(name, format!("must be a number from 1 to {max}"))),
@@ -69,18 +69,18 @@ pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, &str) {
 
 /// A list that SQLite assembled, as the answer, with
 /// `Link: <…>; rel="next"` (RFC 8288) when there is a next page.
-pub(crate) fn response(answer: Option<&str>, exchange: &Exchange) -> Response {
+pub(crate) fn response(answer: Option<&str>, context: &RequestContext) -> Response {
     let (last, list) = split(answer.unwrap_or_default());
     let response = Response::json(200, list.to_owned());
     let Some((key, id)) = last else { return response };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, value) in url::form_urlencoded::parse(exchange.request.query().as_bytes()) {
+    for (name, value) in url::form_urlencoded::parse(context.request.query().as_bytes()) {
         if name != "cursor" {
             query.append_pair(&name, &value);
         }
     }
     query.append_pair("cursor", &encode(key, id));
-    response.with("link", format!("<{}?{}>; rel=\"next\"", exchange.request.path(), query.finish()))
+    response.with("link", format!("<{}?{}>; rel=\"next\"", context.request.path(), query.finish()))
 }
 
 /// The 13 hexadecimal digits of a key below 2^52, and an ASCII id with two a

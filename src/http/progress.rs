@@ -13,7 +13,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    http::Exchange,
+    http::RequestContext,
     jobs,
     platform::{
         clock::{now_ms, sleep},
@@ -39,7 +39,7 @@ fn pause_ms(since_ms: i64) -> u64 {
 /// How a job's subject stands, with the log lines that are new.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Standing {
+struct Snapshot {
     /// What an event of the status says.
     status: Value,
     ended: bool,
@@ -55,7 +55,7 @@ struct Line {
     line: Value,
 }
 
-/// The statement that tells a [`Standing`], with the log lines after number
+/// The statement that tells a [`Snapshot`], with the log lines after number
 /// `seen`; no row when there is no such subject, or it is somebody else's.
 type Look = Box<dyn Fn(i64) -> Statement>;
 
@@ -73,19 +73,19 @@ pub(crate) struct Subject {
 ///
 /// # Errors
 /// The subject's `not_found`.
-pub(crate) async fn stream(exchange: Exchange, subject: Subject) -> Result<Response, Error> {
+pub(crate) async fn stream(context: RequestContext, subject: Subject) -> Result<Response, Error> {
     let Subject { look, not_found, status_event } = subject;
-    let last_event_id = exchange.request.header("last-event-id");
+    let last_event_id = context.request.header("last-event-id");
     let seen = last_event_id.as_deref().and_then(|id| id.parse().ok()).unwrap_or(0);
-    let (database, env) = (exchange.database()?, exchange.env.clone());
-    let follower = Follower { database, env, look, status_event, seen, told: Value::Null };
-    let first = follower.look().await?.ok_or(not_found)?;
+    let (database, env) = (context.database()?, context.env.clone());
+    let follower = Follower { database, env, look, status_event, seen, message: Value::Null };
+    let first = follower.poll().await?.ok_or(not_found)?;
     if first.ended && last_event_id.as_deref() == Some(END) {
         // 204 tells an EventSource that reconnects to stop.
         return Ok(Response::empty(204));
     }
     let (client, body) = stream::channel()?;
-    exchange.background.run(follower.follow(first, client));
+    context.background.run(follower.follow(first, client));
     Ok(Response::events(body))
 }
 
@@ -97,17 +97,17 @@ struct Follower {
     /// The last line that the client has.
     seen: i64,
     /// The status that the client has.
-    told: Value,
+    message: Value,
 }
 
 impl Follower {
-    async fn look(&self) -> Result<Option<Standing>, Error> {
+    async fn poll(&self) -> Result<Option<Snapshot>, Error> {
         self.database.query((self.look)(self.seen)).await?.first()
     }
 
     /// Tells `client` everything from `standing` on, until it has ended, is
     /// deleted, or the client leaves.
-    async fn follow(mut self, mut standing: Standing, client: Writer) {
+    async fn follow(mut self, mut standing: Snapshot, client: Writer) {
         let (began, mut told_at) = (now_ms(), now_ms());
         loop {
             let mut events = self.events(&standing);
@@ -128,7 +128,7 @@ impl Follower {
                 let _ = jobs::outbox::nudge(&self.env, &self.database, job_id).await;
             }
             sleep(pause_ms(now_ms() - began)).await;
-            match self.look().await {
+            match self.poll().await {
                 Ok(Some(next)) => standing = next,
                 Ok(None) => break,
                 // The next look may find the database again.
@@ -138,14 +138,14 @@ impl Follower {
         client.close().await;
     }
 
-    fn events(&mut self, standing: &Standing) -> String {
+    fn events(&mut self, standing: &Snapshot) -> String {
         let mut events = String::new();
         for line in &standing.logs {
             events.push_str(&sse::event_with_id(line.seq, "log", &line.line));
             self.seen = line.seq;
         }
-        if self.told != standing.status {
-            self.told.clone_from(&standing.status);
+        if self.message != standing.status {
+            self.message.clone_from(&standing.status);
             if standing.ended {
                 events.push_str(&format!("id: {END}\n"));
             }

@@ -13,7 +13,7 @@ use crate::{
         caller::{self, Caller},
         route::Route,
     },
-    platform::{clock::now_ms, request::Incoming, response::Response},
+    platform::{clock::now_ms, request::InboundRequest, response::Response},
     settings::{Settings, binding},
 };
 
@@ -28,7 +28,7 @@ const POLICY: &str = "minute";
 /// # Errors
 /// [`Error::TooManyRequests`].
 pub(crate) async fn count_address(
-    request: &Incoming,
+    request: &InboundRequest,
     route: &Route,
     settings: &Settings,
     env: &Env,
@@ -68,7 +68,7 @@ pub(crate) async fn count_caller(
 }
 
 /// Tells the policy in an answer that was counted.
-pub(crate) fn tell(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
+pub(crate) fn add_policy(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
     match route {
         Some(route) if is_counted(route, settings) && response.status != 429 => {
             response.with_listed("ratelimit-policy", format!("\"{POLICY}\";q={LIMIT};w={WINDOW_S}"))

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use futures::Future;
 
 use super::{
-    Exchange,
+    RequestContext,
     caller::Access,
     limits::Limits,
     modules::Modules,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Resource},
-    platform::{request::Incoming, response::Response},
+    platform::{request::InboundRequest, response::Response},
     settings::Settings,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Route {
     pub(crate) dialect: &'static Dialect,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
-    pub(crate) handler: fn(Exchange) -> Answer,
+    pub(crate) handler: fn(RequestContext) -> Answer,
 }
 
 /// Writes a table down: `dialect { Access METHOD "pattern" => handler, limit; }`.
@@ -43,7 +43,7 @@ macro_rules! routes {
             dialect: &$dialect,
             access: $crate::http::caller::Access::$access $(($crate::identity::Scope::$scope))?,
             limits: $crate::http::limits::Limits::DEFAULT$(.$limit())*,
-            handler: |exchange| Box::pin($handler(exchange)),
+            handler: |context| Box::pin($handler(context)),
         },)*)*]
     };
 }
@@ -101,7 +101,7 @@ impl Router {
     ///
     /// # Errors
     /// 404 for an unknown path, 405 with the path's methods for a wrong method.
-    pub(crate) fn find(&self, request: &Incoming, settings: &Settings) -> Result<Found, Error> {
+    pub(crate) fn find(&self, request: &InboundRequest, settings: &Settings) -> Result<Found, Error> {
         let method = request.method();
         if let Some(slug) = (self.app_of_host)(request.host(), settings) {
             let params =

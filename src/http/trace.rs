@@ -1,10 +1,10 @@
 //! W3C Trace Context: which trace a request belongs to.
 
-use crate::platform::request::Incoming;
+use crate::platform::request::InboundRequest;
 
 /// The trace id, 32 hex digits: the caller's (`traceparent`), or one made
 /// from our own request id.
-pub(crate) fn id(request: &Incoming, request_id: &str) -> String {
+pub(crate) fn id(request: &InboundRequest, request_id: &str) -> String {
     let given = request.header("traceparent");
     given.as_deref().and_then(of_traceparent).map_or_else(|| of_request_id(request_id), str::to_owned)
 }

@@ -18,7 +18,7 @@ use crate::{
     platform::{
         background::Background,
         clock::{now_ms, sleep},
-        fetch::{self, Outgoing},
+        fetch::{self, OutboundRequest},
         log,
     },
     settings::{FromVars as _, Settings},
@@ -142,7 +142,10 @@ async fn by_token(
     let grant: Option<store::Grant> = database.query(lookup).await?.first()?;
     let grant = grant.ok_or(NOT_VALID)?;
     let now = now_ms();
-    grant.validity().check(now).map_err(|lapsed| Error::InvalidToken(told(token.kind(), lapsed).into()))?;
+    grant
+        .validity()
+        .check(now)
+        .map_err(|lapsed| Error::InvalidToken(lapsed_detail(token.kind(), lapsed).into()))?;
     let is_staff = Access::of(settings)?.is_staff(grant.email.as_deref());
     let Some(scopes) = grant.scopes else {
         let credential = Credential::Session(grant.id);
@@ -156,7 +159,7 @@ async fn by_token(
     Ok(User { id: grant.user_id, credential: Credential::Key(grant.id), scopes, is_staff })
 }
 
-fn told(kind: Kind, lapsed: Lapsed) -> &'static str {
+fn lapsed_detail(kind: Kind, lapsed: Lapsed) -> &'static str {
     match (kind, lapsed) {
         (Kind::Session, Lapsed::Revoked) => "The session has ended; sign in again",
         (Kind::Session, Lapsed::Expired) => "The session has expired; sign in again",
@@ -239,8 +242,9 @@ const LOOK_EVERY_MS: u64 = 20;
 
 async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
     let unread = |reason: &dyn fmt::Debug| Error::Unavailable(Service::KeySet, format!("{reason:?}"));
-    let answer =
-        fetch::send(Outgoing::get(url.to_owned()), timeout_ms).await.map_err(|error| unread(&error))?;
+    let answer = fetch::send(OutboundRequest::get(url.to_owned()), timeout_ms)
+        .await
+        .map_err(|error| unread(&error))?;
     if answer.status() != 200 {
         return Err(unread(&answer.status()));
     }

@@ -74,7 +74,7 @@ impl Quota {
         }
     }
 
-    fn told(self, limit: i64) -> String {
+    fn describe(self, limit: i64) -> String {
         match self {
             Self::Chat => format!("You have sent your {limit} messages of today"),
             Self::Deploy => format!("You have made your {limit} deployments of today"),
@@ -191,12 +191,12 @@ impl Taken {
     }
 
     /// Gives back what was not spent of it.
-    pub(crate) fn settle(&self, spent: i64) -> Statement {
+    pub(crate) fn reconcile(&self, spent: i64) -> Statement {
         give_back(self.quota, &self.user, self.amount - spent, self.at)
     }
 
     /// Tells in `response` what is left (draft-ietf-httpapi-ratelimit-headers).
-    pub(crate) fn tell(&self, response: Response) -> Response {
+    pub(crate) fn add_headers(&self, response: Response) -> Response {
         let (name, reset_s) = (self.quota.name(), seconds_to_midnight(self.at));
         response
             .with_listed("ratelimit-policy", format!("\"{name}\";q={};w={}", self.limit, DAY_MS / 1000))
@@ -209,7 +209,7 @@ pub(crate) fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
     Error::TooManyRequests(Box::new(Exceeded {
         policy: quota.name(),
         code: quota.code(),
-        detail: quota.told(limit),
+        detail: quota.describe(limit),
         limit,
         window_s: DAY_MS / 1000,
         reset_at_ms: (day(now) + 1) * DAY_MS,
@@ -218,7 +218,7 @@ pub(crate) fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
 }
 
 /// What a user has used today of each quota that has a limit.
-pub(crate) async fn standing(
+pub(crate) async fn usage(
     user: &str,
     limits: &DailyLimits,
     database: &Database,

@@ -7,7 +7,7 @@ use super::{authenticate::id_of, store};
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
-    platform::{clock::now_ms, request::Incoming},
+    platform::{clock::now_ms, request::InboundRequest},
     settings::Settings,
     store::Database,
 };
@@ -20,7 +20,7 @@ pub(crate) async fn wallet_of(user: &str, database: &Database) -> Result<Option<
 
 /// The wallet that signed the challenge `message`, which is used up by that.
 pub(crate) async fn prove(
-    request: &Incoming,
+    request: &InboundRequest,
     settings: &Settings,
     database: &Database,
     message: &str,
@@ -50,14 +50,14 @@ pub(crate) async fn sign_up(database: &Database, wallet: &str, now: i64) -> Resu
 }
 
 /// The origin of the page that signs in, if it is one that may; else ours.
-pub(crate) fn page_origin(request: &Incoming, settings: &Settings) -> String {
+pub(crate) fn page_origin(request: &InboundRequest, settings: &Settings) -> String {
     let origin = request.header("origin");
     let allowed = origin.filter(|origin| settings.allows_pages_of(origin));
     allowed.unwrap_or_else(|| request.origin().to_owned())
 }
 
 /// The hosts whose pages may sign in.
-fn domains(request: &Incoming, settings: &Settings) -> Vec<String> {
+fn domains(request: &InboundRequest, settings: &Settings) -> Vec<String> {
     let (pages, page) = (&settings.cors_origins, page_origin(request, settings));
     let origins = pages.iter().map(String::as_str).chain([page.as_str(), request.origin()]);
     origins.map(|origin| host_of(origin).to_owned()).collect()

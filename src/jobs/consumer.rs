@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures::future::join_all;
 use worker::{Env, MessageBatch, MessageExt as _, QueueRetryOptionsBuilder, RawMessage};
 
-use super::{Kinds, Workshop, dead_letters, outbox::Notice, work};
+use super::{JobContext, Kinds, dead_letters, outbox::Notice, work};
 use crate::{error::Error, platform::log};
 
 /// The name of the dead-letter queue ends like this (wrangler.toml).
@@ -20,13 +20,13 @@ pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kind
     // At once: a step that waits for Claude must not keep the others waiting.
     let handled = batch.raw_iter().map(|message| async move {
         let body = text(&message);
-        let handled = match Workshop::open(env) {
+        let handled = match JobContext::open(env) {
             // Only the message is lost. Its job is still owed by the outbox.
-            Ok(workshop) if dead => keep(&workshop, &body, "the queue gave up delivering it").await,
-            Ok(workshop) => receive(Rc::new(workshop), kinds, &body).await,
+            Ok(context) if dead => keep(&context, &body, "the queue gave up delivering it").await,
+            Ok(context) => receive(Rc::new(context), kinds, &body).await,
             Err(error) => Err(error),
         };
-        settle(&message, handled);
+        acknowledge(&message, handled);
     });
     join_all(handled).await;
 }
@@ -39,20 +39,20 @@ fn text(message: &RawMessage) -> String {
 
 /// Does one step of the job that `body` names. Answers with the milliseconds
 /// after which the message shall come again, if it shall.
-async fn receive(workshop: Rc<Workshop>, kinds: Kinds, body: &str) -> Result<Option<i64>, Error> {
+async fn receive(context: Rc<JobContext>, kinds: Kinds, body: &str) -> Result<Option<i64>, Error> {
     let Some(notice) = Notice::read(body) else {
-        return keep(&workshop, body, "not a message of ours").await;
+        return keep(&context, body, "not a message of ours").await;
     };
-    let Some(job) = work::take(&workshop, &notice.job_id).await? else { return Ok(None) };
-    work::advance(&workshop, kinds, &job).await
+    let Some(job) = work::take(&context, &notice.job_id).await? else { return Ok(None) };
+    work::advance(&context, kinds, &job).await
 }
 
-async fn keep(workshop: &Workshop, body: &str, reason: &str) -> Result<Option<i64>, Error> {
+async fn keep(context: &JobContext, body: &str, reason: &str) -> Result<Option<i64>, Error> {
     let letter = dead_letters::of_message(body, reason)?;
-    workshop.database.query(letter).await.map(|_| None)
+    context.database.query(letter).await.map(|_| None)
 }
 
-fn settle(message: &RawMessage, handled: Result<Option<i64>, Error>) {
+fn acknowledge(message: &RawMessage, handled: Result<Option<i64>, Error>) {
     let pause = handled.unwrap_or_else(|error| {
         log::failure("jobs.consume", &error);
         Some(PAUSE_MS)

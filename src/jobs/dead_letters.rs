@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Job, Kinds, Workshop, kind_of, outbox, outbox::Notice, store};
+use super::{Job, JobContext, Kinds, kind_of, outbox, outbox::Notice, store};
 use crate::{
     error::{Error, Resource},
     platform::{clock::now_ms, random},
@@ -17,17 +17,17 @@ const KEPT: usize = 4_000;
 /// The letter of a message that nobody could deal with.
 pub(super) fn of_message(body: &str, reason: &str) -> Result<Statement, Error> {
     let job = Notice::read(body).map(|notice| notice.job_id);
-    bury(job.as_deref(), body, reason)
+    add_dead_letter(job.as_deref(), body, reason)
 }
 
 /// The letter of a job that is given up.
 pub(super) fn of_job(job: &Job, reason: &str) -> Result<Statement, Error> {
-    bury(Some(&job.id), &Notice::text(&job.id), reason)
+    add_dead_letter(Some(&job.id), &Notice::text(&job.id), reason)
 }
 
-fn bury(job: Option<&str>, body: &str, reason: &str) -> Result<Statement, Error> {
+fn add_dead_letter(job: Option<&str>, body: &str, reason: &str) -> Result<Statement, Error> {
     let body: String = redact::text(body).chars().filter(|c| *c != '\0').take(KEPT).collect();
-    Ok(store::bury(&random::uuid()?, job, &body, reason, now_ms()))
+    Ok(store::add_dead_letter(&random::uuid()?, job, &body, reason, now_ms()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,9 +43,9 @@ struct Letter {
 /// # Errors
 /// 404 for an unknown letter; 409 for one that has been redriven, or whose job
 /// is gone or has not failed.
-pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Result<String, Error> {
+pub(crate) async fn redrive(context: &JobContext, kinds: Kinds, id: &str) -> Result<String, Error> {
     let conflict = |code, detail: &'static str| Error::Conflict { code, detail: detail.into() };
-    let letter = workshop.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
+    let letter = context.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
     let letter = letter.ok_or(Error::NotFound(Resource::DeadLetter))?;
     if letter.redriven {
         return Err(conflict("redriven", "This letter has been redriven already"));
@@ -56,14 +56,14 @@ pub(crate) async fn redrive(workshop: &Workshop, kinds: Kinds, id: &str) -> Resu
     let mut batch = vec![
         store::still_redrivable(id),
         store::revive(&job, step, now),
-        store::owe(&job.id, now),
+        store::schedule(&job.id, now),
         store::mark_redriven(id, now),
     ];
     batch.extend(writes);
-    workshop.database.batch_all(batch).await.map_err(|error| match error {
+    context.database.batch_all(batch).await.map_err(|error| match error {
         Error::GuardFailed => conflict("not_redrivable", "This letter's job has not failed"),
         error => error,
     })?;
-    outbox::nudge(&workshop.env, &workshop.database, &job.id).await?;
+    outbox::nudge(&context.env, &context.database, &job.id).await?;
     Ok(job.id)
 }

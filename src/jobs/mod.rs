@@ -65,12 +65,12 @@ pub(crate) enum Outcome {
 
 /// What a step works with.
 #[derive(Debug)]
-pub(crate) struct Workshop {
+pub(crate) struct JobContext {
     pub(crate) env: Env,
     pub(crate) database: Database,
 }
 
-impl Workshop {
+impl JobContext {
     pub(crate) fn open(env: &Env) -> Result<Self, Error> {
         Ok(Self { env: env.clone(), database: Database::open(env)? })
     }
@@ -80,7 +80,7 @@ type Step = Pin<Box<dyn Future<Output = Result<Outcome, Error>>>>;
 
 pub(crate) use lease::Policy;
 
-/// A kind of job, as its room describes it to the engine.
+/// A kind of job, as its module describes it to the engine.
 #[derive(Debug)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
@@ -89,7 +89,7 @@ pub(crate) struct Kind {
     /// Does the job's present step. An `Err` is tried again, with growing
     /// pauses, unless it says that trying again cannot help. A step may be broken off anywhere and begun again, so what it
     /// does beside its outcome's writes must bear being done twice.
-    pub(crate) step: fn(Job, Rc<Workshop>) -> Step,
+    pub(crate) step: fn(Job, Rc<JobContext>) -> Step,
     /// What a failed job means for its subject.
     pub(crate) failed: fn(&Job, reason: &str, now: i64) -> Vec<Statement>,
     /// What it means for the subject that a failed job is tried once more,
@@ -97,7 +97,7 @@ pub(crate) struct Kind {
     pub(crate) revived: fn(&Job, now: i64) -> (&'static str, Vec<Statement>),
 }
 
-/// Every kind, in the order of their rooms. lib.rs has it.
+/// Every kind, in the order of their modules. lib.rs has it.
 pub(crate) type Kinds = &'static [Kind];
 
 fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {

@@ -42,7 +42,7 @@ pub(crate) fn create(
             trace_id,
             now
         ),
-        owe(id, now + lease::LEASE_MS),
+        schedule(id, now + lease::LEASE_MS),
     ]
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement 
 
 /// Lines that somebody else has said, of whom nobody knows how many there will be:
 /// `lines` is JSON, `[{"level", "message"}, …]`, which stands for `count` lines.
-/// Where there is no more room for them the last one says so.
+/// Where there is no more module for them the last one says so.
 pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Statement {
     sql!(
         "WITH log AS (SELECT coalesce(max(seq), 0) AS last, CAST(?5 AS INTEGER) - count(*) AS room FROM job_logs WHERE job_id = ?1)
@@ -89,9 +89,9 @@ pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Stat
     )
 }
 
-/// How a job ended, a line each: there is always room for that.
-pub(crate) fn log_end(job: &str, level: &str, told: &str, now: i64) -> Statement {
-    let lines: Vec<&str> = told.lines().take(END_LINES).collect();
+/// How a job ended, a line each: there is always module for that.
+pub(crate) fn log_end(job: &str, level: &str, text: &str, now: i64) -> Statement {
+    let lines: Vec<&str> = text.lines().take(END_LINES).collect();
     sql!(
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
          SELECT ?1, (SELECT coalesce(max(seq), 0) FROM job_logs WHERE job_id = ?1) + 1 + l.key, ?2, l.value, ?4
@@ -104,7 +104,7 @@ pub(crate) fn log_end(job: &str, level: &str, told: &str, now: i64) -> Statement
 }
 
 /// Owes a message, to be sent (again) when `send_at` has passed.
-pub(super) fn owe(job: &str, send_at: i64) -> Statement {
+pub(super) fn schedule(job: &str, send_at: i64) -> Statement {
     sql!(
         "INSERT INTO outbox (job_id, send_at) SELECT id, ?2 FROM jobs WHERE id = ?1
          ON CONFLICT (job_id) DO UPDATE SET send_at = excluded.send_at",
@@ -113,7 +113,7 @@ pub(super) fn owe(job: &str, send_at: i64) -> Statement {
     )
 }
 
-pub(super) fn settle(job: &str) -> Statement {
+pub(super) fn clear_outbox(job: &str) -> Statement {
     sql!("DELETE FROM outbox WHERE job_id = ?1", job)
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn cancel(job: &str, now: i64) -> [Statement; 3] {
             job,
             now
         ),
-        settle(job),
+        clear_outbox(job),
     ]
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn retry(job: &str, now: i64) -> [Statement; 3] {
             job,
             now
         ),
-        owe(job, now + lease::LEASE_MS),
+        schedule(job, now + lease::LEASE_MS),
     ]
 }
 
@@ -220,7 +220,7 @@ pub(super) fn end(job: &Job, state: &str, error: Option<&str>, now: i64) -> Stat
 }
 
 /// Gives the lease back after a failed attempt.
-pub(super) fn let_go(job: &Job, now: i64) -> Statement {
+pub(super) fn release_lease(job: &Job, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET lease_owner = NULL, lease_until = 0, updated_at = ?2 WHERE id = ?1",
         job.id.as_str(),
@@ -271,7 +271,7 @@ pub(super) fn stuck(before: i64, most: i64) -> Statement {
     )
 }
 
-pub(super) fn bury(id: &str, job: Option<&str>, body: &str, reason: &str, now: i64) -> Statement {
+pub(super) fn add_dead_letter(id: &str, job: Option<&str>, body: &str, reason: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO dead_letters (id, job_id, body, reason, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         id,

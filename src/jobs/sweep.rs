@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use worker::Env;
 
-use super::{Kinds, Workshop, outbox, store, work};
+use super::{JobContext, Kinds, outbox, store, work};
 use crate::{
     error::Error,
     platform::{clock::now_ms, log},
@@ -22,8 +22,8 @@ struct Found {
 
 /// Ends what is stuck and sends again what is owed.
 pub(crate) async fn run(env: &Env, kinds: Kinds) {
-    let swept = match Workshop::open(env) {
-        Ok(workshop) => [end_stuck(&workshop, kinds).await, send_owed(&workshop).await],
+    let swept = match JobContext::open(env) {
+        Ok(context) => [end_stuck(&context, kinds).await, send_owed(&context).await],
         Err(error) => [Err(error), Ok(())],
     };
     for error in swept.iter().filter_map(|result| result.as_ref().err()) {
@@ -31,26 +31,26 @@ pub(crate) async fn run(env: &Env, kinds: Kinds) {
     }
 }
 
-async fn end_stuck(workshop: &Workshop, kinds: Kinds) -> Result<(), Error> {
-    let stuck = workshop.database.query(store::stuck(now_ms() - STUCK_MS, MOST)).await?;
+async fn end_stuck(context: &JobContext, kinds: Kinds) -> Result<(), Error> {
+    let stuck = context.database.query(store::stuck(now_ms() - STUCK_MS, MOST)).await?;
     for found in stuck.read::<Found>()? {
         // One that cannot be ended must not keep the others.
-        if let Err(error) = end(workshop, kinds, &found.job_id).await {
+        if let Err(error) = end(context, kinds, &found.job_id).await {
             log::failure("jobs.stuck", &error);
         }
     }
     Ok(())
 }
 
-async fn end(workshop: &Workshop, kinds: Kinds, job_id: &str) -> Result<(), Error> {
-    let Some(job) = work::take(workshop, job_id).await? else { return Ok(()) };
-    work::give_up(workshop, kinds, &job, "The work did not end within an hour").await
+async fn end(context: &JobContext, kinds: Kinds, job_id: &str) -> Result<(), Error> {
+    let Some(job) = work::take(context, job_id).await? else { return Ok(()) };
+    work::give_up(context, kinds, &job, "The work did not end within an hour").await
 }
 
-async fn send_owed(workshop: &Workshop) -> Result<(), Error> {
-    let owed = workshop.database.query(store::claim_due(now_ms(), MOST)).await?;
+async fn send_owed(context: &JobContext) -> Result<(), Error> {
+    let owed = context.database.query(store::claim_due(now_ms(), MOST)).await?;
     for found in owed.read::<Found>()? {
-        outbox::send(&workshop.env, &found.job_id).await;
+        outbox::send(&context.env, &found.job_id).await;
     }
     Ok(())
 }

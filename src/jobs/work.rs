@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::json;
 
-use super::{Job, Kind, Kinds, Outcome, Policy, Workshop, dead_letters, kind_of, lease, outbox, store};
+use super::{Job, JobContext, Kind, Kinds, Outcome, Policy, dead_letters, kind_of, lease, outbox, store};
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
@@ -18,27 +18,27 @@ use crate::{
 
 /// Takes the lease of a job. None when the job has ended, is deleted, or is
 /// somebody else's: if they die, the outbox sends its message again.
-pub(super) async fn take(workshop: &Workshop, job_id: &str) -> Result<Option<Job>, Error> {
-    let [taken, _] = workshop.database.batch(store::take(job_id, &random::uuid()?, now_ms())).await?;
+pub(super) async fn take(context: &JobContext, job_id: &str) -> Result<Option<Job>, Error> {
+    let [taken, _] = context.database.batch(store::take(job_id, &random::uuid()?, now_ms())).await?;
     taken.first()
 }
 
 /// Does the present step of a job whose lease we hold. Answers with the
 /// milliseconds after which to try again, if the step failed.
-pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<Option<i64>, Error> {
+pub(super) async fn advance(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -> Result<Option<i64>, Error> {
     let policy = kind_of(kinds, job).map_or(Policy::QUICK, |kind| (kind.policy)(&job.step));
     let advanced = if job.attempts > policy.attempts {
         // No attempt came to an end, good or bad: each took its consumer with it.
-        give_up(workshop, kinds, job, "The work was broken off again and again").await
+        give_up(context, kinds, job, "The work was broken off again and again").await
     } else {
-        attempt(workshop, kinds, job).await
+        attempt(context, kinds, job).await
     };
     let settled = match advanced {
         Ok(()) => Ok(None),
         Err(error) if job.attempts < policy.attempts && error.is_retryable() => {
-            try_later(workshop, policy, job, &error).await.map(Some)
+            try_later(context, policy, job, &error).await.map(Some)
         }
-        Err(error) => give_up(workshop, kinds, job, &reason(&error)).await.map(|()| None),
+        Err(error) => give_up(context, kinds, job, &reason(&error)).await.map(|()| None),
     };
     match settled {
         // Somebody else has the job, or it has ended: theirs is the result.
@@ -48,34 +48,34 @@ pub(super) async fn advance(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) ->
 }
 
 /// One attempt at a step, its result committed.
-async fn attempt(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<(), Error> {
+async fn attempt(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -> Result<(), Error> {
     let started = now_ms();
     let committed = async {
         let kind = kind_of(kinds, job)?;
-        match under_lease(workshop, kind, job).await? {
+        match under_lease(context, kind, job).await? {
             Outcome::Next { step, writes } => {
                 let now = now_ms();
-                let state = [store::go_on(job, step, now), store::owe(&job.id, now + lease::LEASE_MS)];
-                commit(workshop, job, writes, state).await?;
-                outbox::send(&workshop.env, &job.id).await;
+                let state = [store::go_on(job, step, now), store::schedule(&job.id, now + lease::LEASE_MS)];
+                commit(context, job, writes, state).await?;
+                outbox::send(&context.env, &job.id).await;
                 Ok("next")
             }
             Outcome::Wait { after_ms, writes } => {
                 let (now, until) = (now_ms(), now_ms() + after_ms);
-                let state = [store::wait(job, until, now), store::owe(&job.id, until + lease::LEASE_MS)];
-                commit(workshop, job, writes, state).await?;
+                let state = [store::wait(job, until, now), store::schedule(&job.id, until + lease::LEASE_MS)];
+                commit(context, job, writes, state).await?;
                 // A message of its own: one that is retried counts its retries.
-                outbox::send_after(&workshop.env, &job.id, after_ms).await;
+                outbox::send_after(&context.env, &job.id, after_ms).await;
                 Ok("wait")
             }
             Outcome::Done { writes } => {
-                let state = [store::end(job, "done", None, now_ms()), store::settle(&job.id)];
-                commit(workshop, job, writes, state).await?;
+                let state = [store::end(job, "done", None, now_ms()), store::clear_outbox(&job.id)];
+                commit(context, job, writes, state).await?;
                 Ok("done")
             }
             Outcome::Failed { reason } => {
                 let writes = (kind.failed)(job, &reason, now_ms());
-                commit(workshop, job, writes, failed(job, &reason)).await?;
+                commit(context, job, writes, failed(job, &reason)).await?;
                 Ok("failed")
             }
         }
@@ -87,9 +87,9 @@ async fn attempt(workshop: &Rc<Workshop>, kinds: Kinds, job: &Job) -> Result<(),
 
 /// Does the step while renewing its lease. A step that has lost it, because
 /// the job was cancelled or we were thought dead, is dropped where it stands.
-async fn under_lease(workshop: &Rc<Workshop>, kind: &Kind, job: &Job) -> Result<Outcome, Error> {
-    let step = (kind.step)(job.clone(), workshop.clone());
-    let lost = Box::pin(renew(workshop, job, (kind.policy)(&job.step).longest_ms));
+async fn under_lease(context: &Rc<JobContext>, kind: &Kind, job: &Job) -> Result<Outcome, Error> {
+    let step = (kind.step)(job.clone(), context.clone());
+    let lost = Box::pin(renew(context, job, (kind.policy)(&job.step).longest_ms));
     match select(step, lost).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((error, _)) => Err(error),
@@ -97,10 +97,10 @@ async fn under_lease(workshop: &Rc<Workshop>, kind: &Kind, job: &Job) -> Result<
 }
 
 /// Renews the lease for as long as the step may take; answers with what ends it.
-async fn renew(workshop: &Workshop, job: &Job, longest_ms: u64) -> Error {
+async fn renew(context: &JobContext, job: &Job, longest_ms: u64) -> Error {
     for _ in 0..longest_ms / lease::RENEW_MS {
         sleep(lease::RENEW_MS).await;
-        match workshop.database.query(store::renew(job, now_ms())).await {
+        match context.database.query(store::renew(job, now_ms())).await {
             Ok(renewed) if renewed.is_empty() => return Error::GuardFailed,
             Ok(_) => {}
             // The next renewal comes before the lease has run out.
@@ -117,35 +117,40 @@ fn pause_ms(policy: Policy, job: &Job, error: &Error) -> i64 {
 }
 
 /// Fails a job whose lease we hold, and keeps it as a dead letter.
-pub(super) async fn give_up(workshop: &Workshop, kinds: Kinds, job: &Job, reason: &str) -> Result<(), Error> {
+pub(super) async fn give_up(
+    context: &JobContext,
+    kinds: Kinds,
+    job: &Job,
+    reason: &str,
+) -> Result<(), Error> {
     let mut writes = vec![dead_letters::of_job(job, reason)?];
     // A job of a kind that this Worker does not know ends all the same.
     if let Ok(kind) = kind_of(kinds, job) {
         writes.extend((kind.failed)(job, reason, now_ms()));
     }
-    commit(workshop, job, writes, failed(job, reason)).await
+    commit(context, job, writes, failed(job, reason)).await
 }
 
 fn failed(job: &Job, reason: &str) -> [Statement; 2] {
     // Further lines are for the log, where the job's kind writes them.
     let error = reason.lines().next().unwrap_or(reason);
-    [store::end(job, "failed", Some(error), now_ms()), store::settle(&job.id)]
+    [store::end(job, "failed", Some(error), now_ms()), store::clear_outbox(&job.id)]
 }
 
 /// Gives the lease back until the next attempt, and answers when that is.
-async fn try_later(workshop: &Workshop, policy: Policy, job: &Job, error: &Error) -> Result<i64, Error> {
+async fn try_later(context: &JobContext, policy: Policy, job: &Job, error: &Error) -> Result<i64, Error> {
     let (now, pause) = (now_ms(), pause_ms(policy, job, error));
-    let told = format!("{}; trying again in {} s", reason(error), pause / 1000);
-    let writes = vec![store::log(&job.id, "error", &told, now)];
-    let state = [store::let_go(job, now), store::owe(&job.id, now + pause + lease::LEASE_MS)];
-    commit(workshop, job, writes, state).await?;
+    let message = format!("{}; trying again in {} s", reason(error), pause / 1000);
+    let writes = vec![store::log(&job.id, "error", &message, now)];
+    let state = [store::release_lease(job, now), store::schedule(&job.id, now + pause + lease::LEASE_MS)];
+    commit(context, job, writes, state).await?;
     Ok(pause)
 }
 
 /// Writes a step's result and the job's new state together, or neither when
 /// the lease has been lost ([`Error::GuardFailed`]).
 async fn commit(
-    workshop: &Workshop,
+    context: &JobContext,
     job: &Job,
     writes: Vec<Statement>,
     state: [Statement; 2],
@@ -153,7 +158,7 @@ async fn commit(
     let mut batch = vec![store::still_leased(job)];
     batch.extend(writes);
     batch.extend(state);
-    workshop.database.batch_all(batch).await.map(drop)
+    context.database.batch_all(batch).await.map(drop)
 }
 
 /// What the owner of a job is told of an error.

@@ -1,4 +1,4 @@
-//! The rooms' contracts and the table, put together.
+//! The modules' contracts and the table, put together.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     errors,
-    operation::{Answer, Link, Operation, PROBLEM, Room},
+    operation::{Answer, Link, Module, Operation, PROBLEM},
     schemas::{self, Schemas},
 };
 use crate::{
@@ -63,7 +63,7 @@ fn in_order<T: Serialize, S: Serializer>(entries: &[(String, T)], serializer: S)
     serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 
-pub(super) fn build(rooms: &[Room]) -> Document {
+pub(super) fn build(rooms: &[Module]) -> Document {
     let (mut schemas, mut failures) = (Schemas::new(), Map::new());
     let mut paths: Vec<(String, PathItem)> = Vec::new();
     let tags = rooms.iter().map(|room| json!({ "name": room.name, "description": room.about })).collect();

@@ -70,7 +70,7 @@ fn by_status(errors: Vec<Error>, dialect: &Dialect) -> BTreeMap<u16, Vec<Error>>
 }
 
 /// The responses of a route's failures, by status: references into `shared`
-/// (`components/responses`) but where the room has failures of its own.
+/// (`components/responses`) but where the module has failures of its own.
 pub(super) fn responses(
     route: &Route,
     operation: &Operation,

@@ -1,5 +1,5 @@
 //! The OpenAPI 3.1 document of every route: the table of [`crate::routes`] with the
-//! contract that each room gives of its own. Test code alone, so that the
+//! contract that each module gives of its own. Test code alone, so that the
 //! Worker carries no schema library; the document is a file that it serves.
 //!
 //! `UPDATE_OPENAPI=1 cargo test openapi` writes public/openapi.json.
@@ -10,7 +10,7 @@ mod operation;
 mod schemas;
 mod types;
 
-pub(crate) use operation::{Answer, Operation, Room};
+pub(crate) use operation::{Answer, Module, Operation};
 pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
 
 mod tests {

@@ -1,4 +1,4 @@
-//! What a room says about each of its routes. What the table knows (access,
+//! What a module says about each of its routes. What the table knows (access,
 //! and the failures that follow from it) is not repeated here.
 
 use garde::Validate;
@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{error::Error, http::body};
 
-/// The contracts of one room.
+/// The contracts of one module.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Module {
     /// What the names of its operations begin with.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -72,7 +72,7 @@ impl SchemaOfBody {
 }
 
 impl Operation {
-    /// `route` as the table has it (`POST /api/projects`), `id` the room and
+    /// `route` as the table has it (`POST /api/projects`), `id` the module and
     /// a verb (`projects.create`).
     pub(crate) fn new(route: &'static str, id: &'static str, summary: &'static str) -> Self {
         let (method, pattern) = route.split_once(' ').unwrap();
@@ -170,7 +170,7 @@ impl Operation {
         Self { body, ..operation }
     }
 
-    /// A JSON object that the room judges field by field.
+    /// A JSON object that the module judges field by field.
     pub(crate) fn object(mut self, schema: Schema, example: Value) -> Self {
         self.body = Some(Body {
             schema: SchemaOfBody::Written(schema),

@@ -1,4 +1,4 @@
-//! What the fields of many rooms are made of.
+//! What the fields of many modules are made of.
 
 use std::borrow::Cow;
 

@@ -16,7 +16,7 @@ use super::response::JsResponse;
 /// Polls `handler` at once. One that was ready, having waited for nothing, is
 /// answered without a promise and its microtask hop; the others go on as a
 /// promise.
-pub(crate) fn settle(handler: impl Future<Output = JsResponse> + 'static) -> JsValue {
+pub(crate) fn resolve(handler: impl Future<Output = JsResponse> + 'static) -> JsValue {
     let relay = Arc::new(Relay::default());
     let waker = waker(relay.clone());
     let mut handler: Pin<Box<dyn Future<Output = JsResponse>>> = Box::pin(handler);

@@ -18,14 +18,14 @@ use super::{
 
 /// A request to an outside service.
 #[derive(Debug, Clone)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutboundRequest {
     pub(crate) method: Method,
     pub(crate) url: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Vec<u8>>,
 }
 
-impl Outgoing {
+impl OutboundRequest {
     pub(crate) fn new(method: Method, url: String) -> Self {
         Self { method, url, headers: Vec::new(), body: None }
     }
@@ -111,7 +111,7 @@ impl Deadline {
 pub(crate) struct Answer(worker::Response);
 
 /// Sends `request` and waits at most `timeout_ms` for the answer's head.
-pub(crate) async fn send(request: Outgoing, timeout_ms: u64) -> Result<Answer, Failure> {
+pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<Answer, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let abort = AbortController::default();
     let signal = abort.signal();

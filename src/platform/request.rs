@@ -17,7 +17,7 @@ const DRAINED_BYTES: usize = 32 * 1024 * 1024;
 
 /// An incoming HTTP request.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct InboundRequest {
     raw: web_sys::Request,
     method: String,
     url: String,
@@ -28,7 +28,7 @@ pub(crate) struct Incoming {
     kept: RefCell<Option<Rc<[u8]>>>,
 }
 
-impl Incoming {
+impl InboundRequest {
     pub(crate) fn new(raw: web_sys::Request) -> Self {
         let (method, url) = (raw.method(), raw.url());
         let start = url.find("://").map_or(0, |i| i + 3);

@@ -3,7 +3,7 @@
 //! `create`, `list`, `show`, `update`, `delete`, `versions`, `rollback`.
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 mod store;
 pub(crate) use store::OWNED;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::{
     clouds::{self, store::App, take_down},
     error::{Error, Resource},
-    http::{Exchange, body, conditional, page},
+    http::{RequestContext, body, conditional, page},
     platform::{clock::now_ms, response::Response},
     store::{Rows, page::Page, projects},
 };
@@ -75,36 +75,36 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<O
 }
 
 /// `POST /api/projects`
-pub(crate) async fn create(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let new: NewProject = body::json(&exchange).await?;
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let new: NewProject = body::json(&context).await?;
     let code = new.code.map(|code| body::code(&code, "/code")).transpose()?.map(|code| code.to_json());
-    let id = exchange.new_id("project")?;
-    let [project, _] = exchange
+    let id = context.new_id("project")?;
+    let [project, _] = context
         .database()?
         .batch([
             store::create(&id, user, new.name.trim(), new.description.as_deref(), code.as_deref(), now_ms()),
             projects::record_version(&id, user, "create", None),
         ])
         .await?;
-    Ok(shown(201, project)?.with("location", format!("/api/projects/{id}")))
+    Ok(to_response(201, project)?.with("location", format!("/api/projects/{id}")))
 }
 
 /// `GET /api/projects`
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
     let list = |page: &Page| store::list(user, page);
-    let answer = page::fetch(&exchange.database()?, &mut page::of(&exchange)?, list).await?;
-    Ok(page::response(answer.as_deref(), &exchange))
+    let answer = page::fetch(&context.database()?, &mut page::of(&context)?, list).await?;
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /api/projects/:id`
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let show = store::show(exchange.param("id"), exchange.caller.user_id()?);
-    let response = shown(200, exchange.database()?.query(show).await?)?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let show = store::show(context.param("id"), context.caller.user_id()?);
+    let response = to_response(200, context.database()?.query(show).await?)?;
     let etag = response.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
     let unchanged =
-        etag.filter(|tag| conditional::matches_any(exchange.request.header("if-none-match").as_deref(), tag));
+        etag.filter(|tag| conditional::matches_any(context.request.header("if-none-match").as_deref(), tag));
     match unchanged {
         Some(etag) => Ok(Response::empty(304).with("etag", etag)),
         None => Ok(response),
@@ -112,10 +112,10 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 }
 
 /// `PATCH /api/projects/:id`
-pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
-    let change: ProjectChange = body::json(&exchange).await?;
+pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
+    let change: ProjectChange = body::json(&context).await?;
     let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
 
     let change = store::Change {
@@ -124,8 +124,8 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
         code: code.map(|code| code.to_json()),
         revision,
     };
-    let id = exchange.param("id");
-    let [updated, _, present] = exchange
+    let id = context.param("id");
+    let [updated, _, present] = context
         .database()?
         .batch([
             store::update(id, user, change, now_ms()),
@@ -136,23 +136,23 @@ pub(crate) async fn update(exchange: Exchange) -> Result<Response, Error> {
     if updated.is_empty() && !present.is_empty() {
         return Err(Error::PreconditionFailed);
     }
-    shown(200, updated)
+    to_response(200, updated)
 }
 
 /// `DELETE /api/projects/:id`: its versions, chat, deployments and live apps
 /// go with it.
-pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let revision = conditional::wanted_revision(exchange.request.header("if-match").as_deref());
-    let id = exchange.param("id");
-    let is_forced = match exchange.query("force").as_deref() {
+pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
+    let id = context.param("id");
+    let is_forced = match context.query("force").as_deref() {
         Some("true") => true,
         None | Some("false") => false,
         Some(_) => return Err(Error::invalid("force", "must be `true` or `false`")),
     };
     // First, for a project that is deleted below has none afterwards either.
     let [unbuilt_jobs, unbuilt] = store::delete_unbuilt(id, user);
-    let [_, unbuilt, present, _, deleted, _, apps] = exchange
+    let [_, unbuilt, present, _, deleted, _, apps] = context
         .database()?
         .batch([
             unbuilt_jobs,
@@ -160,7 +160,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
             store::show(id, user),
             store::delete_jobs(id, user, revision, 0),
             store::delete(id, user, revision, 0),
-            exchange.audit_change("project.delete", id),
+            context.audit_change("project.delete", id),
             clouds::store::apps_of_project(id, user),
         ])
         .await?;
@@ -168,7 +168,7 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
     match (present.is_empty(), deleted.is_empty(), apps.is_empty()) {
         (true, _, _) if !unbuilt.is_empty() => Ok(Response::empty(204)),
         (true, _, _) => Err(NOT_FOUND),
-        (false, true, false) => delete_with_apps(&exchange, revision, apps, is_forced).await,
+        (false, true, false) => delete_with_apps(&context, revision, apps, is_forced).await,
         (false, true, true) => Err(Error::PreconditionFailed),
         (false, false, _) => Ok(Response::empty(204)),
     }
@@ -177,15 +177,15 @@ pub(crate) async fn delete(exchange: Exchange) -> Result<Response, Error> {
 /// Deletes a project and has its apps at clouds taken down: by jobs, which
 /// outlive it.
 async fn delete_with_apps(
-    exchange: &Exchange,
+    context: &RequestContext,
     revision: Option<i64>,
     apps: Vec<App>,
     is_forced: bool,
 ) -> Result<Response, Error> {
-    let (user, id, database) = (exchange.caller.user_id()?, exchange.param("id"), exchange.database()?);
+    let (user, id, database) = (context.caller.user_id()?, context.param("id"), context.database()?);
     let known = i64::try_from(apps.len()).unwrap_or_default();
     let mut plan =
-        take_down::plan(user, apps, &exchange.request, &exchange.trace_id, &exchange.settings, &database)
+        take_down::plan(user, apps, &context.request, &context.trace_id, &context.settings, &database)
             .await?;
     if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
         return Err(take_down::out_of_reach(app));
@@ -194,13 +194,13 @@ async fn delete_with_apps(
         store::is_deletable(id, user, revision, known),
         store::delete_jobs(id, user, revision, known),
         store::delete(id, user, revision, known),
-        exchange.audit_change("project.delete", id),
+        context.audit_change("project.delete", id),
     ];
     batch.append(&mut plan.statements);
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     match database.batch_all(batch).await {
         Ok(_) => {
-            plan.send(&exchange.env, &exchange.background);
+            plan.send(&context.env, &context.background);
             Ok(Response::empty(204))
         }
         Err(Error::GuardFailed) => Err(Error::PreconditionFailed),
@@ -209,26 +209,26 @@ async fn delete_with_apps(
 }
 
 /// `GET /api/projects/:id/versions`
-pub(crate) async fn versions(exchange: Exchange) -> Result<Response, Error> {
-    let page = page::of(&exchange)?;
-    let (id, user) = (exchange.param("id"), exchange.caller.user_id()?);
+pub(crate) async fn versions(context: RequestContext) -> Result<Response, Error> {
+    let page = page::of(&context)?;
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
     let [present, list] =
-        exchange.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;
+        context.database()?.batch([projects::code(id, user), store::versions(id, user, &page)]).await?;
     if present.is_empty() {
         return Err(NOT_FOUND);
     }
-    Ok(page::response(list.into_json().as_deref(), &exchange))
+    Ok(page::response(list.into_json().as_deref(), &context))
 }
 
 /// `POST /api/projects/:id/rollback`
-pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
-    let user = exchange.caller.user_id()?;
-    let wanted: Rollback = body::json(&exchange).await?;
-    let (id, database) = (exchange.param("id"), exchange.database()?);
-    if exchange.is_again() {
+pub(crate) async fn rollback(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let wanted: Rollback = body::json(&context).await?;
+    let (id, database) = (context.param("id"), context.database()?);
+    if context.is_again() {
         let done = database.query(store::rolled_back(id, user, wanted.version)).await?;
         if !done.is_empty() {
-            return shown(200, done);
+            return to_response(200, done);
         }
     }
     let [present, rolled_back, _] = database
@@ -241,13 +241,13 @@ pub(crate) async fn rollback(exchange: Exchange) -> Result<Response, Error> {
     match (present.is_empty(), rolled_back.is_empty()) {
         (true, _) => Err(NOT_FOUND),
         (false, true) => Err(Error::NotFound(Resource::Version)),
-        (false, false) => shown(200, rolled_back),
+        (false, false) => to_response(200, rolled_back),
     }
 }
 
 /// A project row as an answer: `{"revision":…,"project":{…}}` from the
 /// database, the project to the client, the revision in its ETag.
-fn shown(status: u16, rows: Rows) -> Result<Response, Error> {
+fn to_response(status: u16, rows: Rows) -> Result<Response, Error> {
     let row = rows.into_json().ok_or(NOT_FOUND)?;
     let (revision, project) = row.split_once('\n').unwrap_or(("0", &row));
     let etag = conditional::etag(revision.parse().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! SQL of the projects room.
+//! SQL of the projects module.
 
 use crate::store::{
     Statement, guard, page,

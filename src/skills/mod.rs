@@ -8,10 +8,10 @@
 //! `MISS`, after asking the sources.
 
 mod catalogue;
-#[cfg(test)]
-pub(crate) mod contract;
 mod feeds;
 mod install;
+#[cfg(test)]
+pub(crate) mod openapi;
 mod refresh;
 mod skill;
 mod store;
@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     error::{Error, Resource},
-    http::{Exchange, page},
+    http::{RequestContext, page},
     platform::{log, response::Response},
     settings::Settings,
     store::Rows,
@@ -46,35 +46,35 @@ const PUBLIC: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-e
 /// `GET /api/skillsmp?q=&category=&type=&limit=&page=`:
 /// `{skills,total,page,limit,has_more,next_page,source}`, where `source` names
 /// the sources of what was found, with a comma between them.
-pub(crate) async fn list(exchange: Exchange) -> Result<Response, Error> {
-    found(&exchange, category(&exchange), DEFAULT_LIMIT).await
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    found(&context, category(&context), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/skills`, `/skills/search`: as [`list`], with more on a page.
-pub(crate) async fn list_of_source(exchange: Exchange) -> Result<Response, Error> {
-    found(&exchange, category(&exchange), SOURCE_LIMIT).await
+pub(crate) async fn list_of_source(context: RequestContext) -> Result<Response, Error> {
+    found(&context, category(&context), SOURCE_LIMIT).await
 }
 
-fn category(exchange: &Exchange) -> Option<String> {
-    exchange.query("category").filter(|category| !category.is_empty())
+fn category(context: &RequestContext) -> Option<String> {
+    context.query("category").filter(|category| !category.is_empty())
 }
 
 /// `GET /api/skillsmp/category/:category`: as [`list`]; nothing is in a
 /// category that is unknown.
-pub(crate) async fn in_category(exchange: Exchange) -> Result<Response, Error> {
-    found(&exchange, Some(exchange.param("category").to_owned()), DEFAULT_LIMIT).await
+pub(crate) async fn in_category(context: RequestContext) -> Result<Response, Error> {
+    found(&context, Some(context.param("category").to_owned()), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/categories`: `{categories:[{name,count}]}`, by name.
-pub(crate) async fn categories(exchange: Exchange) -> Result<Response, Error> {
-    let (rows, cache) = refresh::read(&exchange, &Feed::base(), store::categories()).await?;
+pub(crate) async fn categories(context: RequestContext) -> Result<Response, Error> {
+    let (rows, cache) = refresh::read(&context, &Feed::base(), store::categories()).await?;
     public(rows, cache)
 }
 
 /// `GET /api/skillsmp/:id`: the skill. The slash in an id comes as `%2F`.
-pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
-    let show = store::show(exchange.param("id"));
-    let (rows, cache) = refresh::read(&exchange, &Feed::base(), show).await?;
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let show = store::show(context.param("id"));
+    let (rows, cache) = refresh::read(&context, &Feed::base(), show).await?;
     public(rows, cache)
 }
 
@@ -82,12 +82,12 @@ pub(crate) async fn show(exchange: Exchange) -> Result<Response, Error> {
 /// `{skill,installCommand,instructions,installPath,files:[{path,content}]}`.
 /// Installs nothing, so it needs no body. `files` is empty when the content
 /// cannot be had now or is longer than 256 KB.
-pub(crate) async fn install(exchange: Exchange) -> Result<Response, Error> {
-    let show = store::show(exchange.param("id"));
-    let (rows, _) = refresh::read(&exchange, &Feed::base(), show).await?;
+pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> {
+    let show = store::show(context.param("id"));
+    let (rows, _) = refresh::read(&context, &Feed::base(), show).await?;
     let skill: Skill = rows.first()?.ok_or(NOT_FOUND)?;
     let target = Target::of(&skill);
-    let content = content(&exchange.settings, &skill, &target.content).await;
+    let content = content(&context.settings, &skill, &target.content).await;
     let file = content.as_ref().map(|content| json!({ "path": target.path, "content": content }));
     let body = json!({
         "installCommand": skill.install_command,
@@ -99,19 +99,19 @@ pub(crate) async fn install(exchange: Exchange) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-async fn found(exchange: &Exchange, category: Option<String>, limit: u32) -> Result<Response, Error> {
+async fn found(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {
     // What an answer gave as `next_page` is the number of a page.
-    let has_token = exchange.query("next_page").is_some_and(|token| !token.is_empty());
+    let has_token = context.query("next_page").is_some_and(|token| !token.is_empty());
     let page = if has_token { "next_page" } else { "page" };
     let search = Search {
-        words: words(&exchange.query("q").unwrap_or_default())?,
+        words: words(&context.query("q").unwrap_or_default())?,
         category,
-        kind: exchange.query("type").filter(|name| !name.is_empty()).map(|name| kind(&name)).transpose()?,
-        limit: page::number(exchange, "limit", limit, MAX_LIMIT)?,
-        page: page::number(exchange, page, 1, MAX_PAGE)?,
+        kind: context.query("type").filter(|name| !name.is_empty()).map(|name| kind(&name)).transpose()?,
+        limit: page::number(context, "limit", limit, MAX_LIMIT)?,
+        page: page::number(context, page, 1, MAX_PAGE)?,
     };
     let feeds = Feed::with_search(&search.words);
-    let (rows, cache) = refresh::read(exchange, &feeds, store::list(&search)).await?;
+    let (rows, cache) = refresh::read(context, &feeds, store::list(&search)).await?;
     public(rows, cache)
 }
 

@@ -14,7 +14,7 @@ use crate::settings::FromVars as _;
 use crate::upstream::skillsmp::SkillsMp;
 use crate::{
     error::{Error, UpstreamKind},
-    http::Exchange,
+    http::RequestContext,
     platform::{
         clock::{now_ms, sleep},
         log,
@@ -35,11 +35,11 @@ const PAUSES_MS: [u64; 6] = [250, 500, 1000, 2000, 3000, 4000];
 /// # Errors
 /// [`Error::Upstream`] when nothing is kept and no source answers.
 pub(super) async fn read(
-    exchange: &Exchange,
+    context: &RequestContext,
     feeds: &[Feed],
     statement: Statement,
 ) -> Result<(Rows, Cache), Error> {
-    let database = exchange.database()?;
+    let database = context.database()?;
     let (mut tried, mut pauses, mut waited) = (Tried::default(), PAUSES_MS.into_iter(), false);
     loop {
         let [rows, states] = database.batch([statement.clone(), store::states(feeds)]).await?;
@@ -47,7 +47,7 @@ pub(super) async fn read(
         match feeds::next(feeds, &states, now_ms(), tried) {
             Step::Fetch(wanted) => {
                 tried.fetched = true;
-                waited |= start(exchange, wanted).await.unwrap_or_default();
+                waited |= start(context, wanted).await.unwrap_or_default();
             }
             Step::Wait => {
                 waited = true;
@@ -58,7 +58,7 @@ pub(super) async fn read(
             }
             Step::Answer(cache, due) => {
                 if !due.is_empty() {
-                    drop(start(exchange, due));
+                    drop(start(context, due));
                 }
                 return Ok((rows, if waited { Cache::Miss } else { cache }));
             }
@@ -78,10 +78,10 @@ pub(super) fn unavailable(retry_after_s: i64) -> Error {
 
 /// Asks for these feeds in the background, so that a client that goes away
 /// does not stop it. Resolves when that is done: whether anything was asked.
-fn start(exchange: &Exchange, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
+fn start(context: &RequestContext, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
     let (done, wait) = oneshot::channel();
-    let (env, settings) = (exchange.env.clone(), exchange.settings.clone());
-    exchange.background.run(async move {
+    let (env, settings) = (context.env.clone(), context.settings.clone());
+    context.background.run(async move {
         let asked = refresh(&env, &settings, &wanted).await.unwrap_or_else(|error| {
             log::line(&json!({ "level": "error", "message": "skills: no refresh", "code": error.code() }));
             false

@@ -1,4 +1,4 @@
-//! SQL of the skills room.
+//! SQL of the skills module.
 
 use serde_json::json;
 

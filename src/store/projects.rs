@@ -1,8 +1,8 @@
-//! Projects and the versions of their code: what more than one room needs.
+//! Projects and the versions of their code: what more than one module needs.
 //! Every statement takes the owner.
 
 #[cfg(test)]
-pub(crate) mod contract;
+pub(crate) mod openapi;
 
 use super::{Statement, sql};
 

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     platform::{
         clock::{now_ms, sleep},
-        fetch::{self, Failure, Outgoing},
+        fetch::{self, Failure, OutboundRequest},
     },
 };
 
@@ -53,7 +53,7 @@ async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
 
 async fn send(server: &Turso, script: &Script) -> Result<Reply, Error> {
     let mut request =
-        Outgoing::post_json(format!("{}/v2/pipeline", server.url), script.body().map_err(refused)?);
+        OutboundRequest::post_json(format!("{}/v2/pipeline", server.url), script.body().map_err(refused)?);
     if let Some(token) = &server.token {
         request = request.with("authorization", format!("Bearer {token}"));
     }

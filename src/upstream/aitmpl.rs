@@ -4,7 +4,7 @@
 use super::download::{Refusal, get};
 use crate::{
     error::Error,
-    platform::fetch::Outgoing,
+    platform::fetch::OutboundRequest,
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
 
@@ -30,12 +30,12 @@ impl FromVars for Aitmpl {
 /// JSON array, not parsed yet.
 pub(crate) async fn list(settings: &Settings, types: &str) -> Result<String, Refusal> {
     let url = format!("{}/components/{types}.json", Aitmpl::of(settings)?.base_url);
-    get(Outgoing::get(url), LONGEST_LIST, settings).await
+    get(OutboundRequest::get(url), LONGEST_LIST, settings).await
 }
 
 /// `/component-content/{types}/{category}/{name}.json`: `{"content":"…"}`,
 /// not parsed yet. `slug` is `category/name`, of characters that need no encoding.
 pub(crate) async fn content(settings: &Settings, types: &str, slug: &str) -> Result<String, Refusal> {
     let url = format!("{}/component-content/{types}/{slug}.json", Aitmpl::of(settings)?.base_url);
-    get(Outgoing::get(url), LONGEST_CONTENT, settings).await
+    get(OutboundRequest::get(url), LONGEST_CONTENT, settings).await
 }

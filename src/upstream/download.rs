@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     platform::{
         clock::{now_ms, sleep},
-        fetch::{self, Failure, Outgoing},
+        fetch::{self, Failure, OutboundRequest},
         random,
     },
     settings::Settings,
@@ -41,7 +41,11 @@ impl From<Failure> for Refusal {
 
 /// The body of a 200 within `limit` bytes and the deadline; anything else,
 /// a redirect too, is refused.
-pub(super) async fn get(request: Outgoing, limit: usize, settings: &Settings) -> Result<String, Refusal> {
+pub(super) async fn get(
+    request: OutboundRequest,
+    limit: usize,
+    settings: &Settings,
+) -> Result<String, Refusal> {
     let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
     let answer = fetch::send(request.with("user-agent", "hatch-api"), deadline_ms).await?;
     let status = answer.status();
@@ -54,7 +58,7 @@ pub(super) async fn get(request: Outgoing, limit: usize, settings: &Settings) ->
 
 /// The same, tried again while that may help.
 pub(super) async fn get_patiently(
-    request: Outgoing,
+    request: OutboundRequest,
     limit: usize,
     settings: &Settings,
 ) -> Result<String, Refusal> {

@@ -10,7 +10,7 @@ use worker::Method;
 use super::multipart::{Form, Part};
 use crate::{
     error::Error,
-    platform::fetch::{self, Deadline, Failure, Outgoing},
+    platform::fetch::{self, Deadline, Failure, OutboundRequest},
     settings::{FromVars, ParseSettings, Vars, parses},
     upstream::web::address,
 };
@@ -88,7 +88,8 @@ pub(crate) async fn picture(prompt: &str, livepeer: &Livepeer) -> Result<String,
     let wanted = json!({
         "prompt": prompt, "width": WIDTH, "height": HEIGHT, "num_images_per_prompt": 1, "safety_check": true,
     });
-    let request = Outgoing::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string());
+    let request =
+        OutboundRequest::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string());
     made(request, livepeer, deadline).await.map(String::from)
 }
 
@@ -100,7 +101,7 @@ pub(crate) async fn video(picture: &str, livepeer: &Livepeer) -> Result<Video, S
     let deadline = Deadline::after(livepeer.timeout_ms);
     let image = download(picture, deadline).await?;
     let form = form(&image)?;
-    let request = Outgoing::new(Method::Post, format!("{}/image-to-video", livepeer.base_url))
+    let request = OutboundRequest::new(Method::Post, format!("{}/image-to-video", livepeer.base_url))
         .carrying(form.media_type, form.body);
     let video = made(request, livepeer, deadline).await?;
     Ok(Video {
@@ -132,7 +133,7 @@ struct Media {
 }
 
 /// Asks for media and answers where it is.
-async fn made(request: Outgoing, livepeer: &Livepeer, deadline: Deadline) -> Result<Url, String> {
+async fn made(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadline) -> Result<Url, String> {
     let request = request.with("authorization", format!("Bearer {}", livepeer.key));
     let answer = fetch::send(request, left(deadline)?).await.map_err(|failure| unreached(&failure))?;
     match answer.status() {
@@ -164,7 +165,7 @@ fn resolve(media: &str, base_url: &str) -> Option<Url> {
 }
 
 async fn download(picture: &str, deadline: Deadline) -> Result<Vec<u8>, String> {
-    let answer = fetch::send(Outgoing::get(picture.to_owned()), left(deadline)?)
+    let answer = fetch::send(OutboundRequest::get(picture.to_owned()), left(deadline)?)
         .await
         .map_err(|failure| unreached(&failure))?;
     let media_type = answer.header("content-type").unwrap_or_default();

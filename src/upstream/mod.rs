@@ -4,13 +4,13 @@
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
 pub(crate) mod aws;
+mod cloud_api;
 pub(crate) mod cloudflare;
 pub(crate) mod concordium;
 pub(crate) mod download;
 pub(crate) mod koyeb;
 pub(crate) mod livepeer;
 mod multipart;
-mod provider;
 pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod search;

@@ -4,7 +4,7 @@
 use super::download::{Refusal, get};
 use crate::{
     error::Error,
-    platform::fetch::Outgoing,
+    platform::fetch::OutboundRequest,
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
 
@@ -43,7 +43,7 @@ pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, R
     let SkillsMp { base_url, key, .. } = SkillsMp::of(settings)?;
     let url = format!("{base_url}/api/v1/skills/search?q={query}&page=1&limit={PAGE}&sortBy=stars");
     let key = key.iter().map(|key| ("authorization", format!("Bearer {key}")));
-    let mut request = Outgoing::get(url);
+    let mut request = OutboundRequest::get(url);
     request.headers.extend(key);
     get(request, LONGEST_ANSWER, settings).await.map_err(|refusal| match refusal.status {
         Some(429) => Refusal { retry_after_ms: refusal.retry_after_ms.or(Some(AFTER_QUOTA_MS)), ..refusal },
@@ -55,5 +55,5 @@ pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, R
 /// `{owner}/{repository}/{branch}/{path}`, of characters that need no encoding.
 pub(crate) async fn raw_file(settings: &Settings, path: &str) -> Result<String, Refusal> {
     let url = format!("{}/{path}", SkillsMp::of(settings)?.raw_github_url);
-    get(Outgoing::get(url), LONGEST_CONTENT, settings).await
+    get(OutboundRequest::get(url), LONGEST_CONTENT, settings).await
 }

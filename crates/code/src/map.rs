@@ -80,7 +80,7 @@ pub enum FileStatus {
     Changed,
     /// The answer repeated what was there.
     Unchanged,
-    /// The answer ended within it, or the project has no room for it: the project has what it had before.
+    /// The answer ended within it, or the project has no module for it: the project has what it had before.
     Incomplete,
 }
 
@@ -142,7 +142,7 @@ impl CodeMap {
 
     /// Lays an answer's files over these and tells what happened to each, in the order in which the answer first names them.
     /// Files it does not name keep their content, and of several with one path the last complete one counts. An incomplete
-    /// file changes nothing, and so does one for which the project has no room: it would break a cap, or lie below another
+    /// file changes nothing, and so does one for which the project has no module: it would break a cap, or lie below another
     /// file. A path that differs from a file's only in case means that file, which keeps its path: a model that slips does
     /// not leave two components where the imports expect one.
     pub fn merge(&mut self, extracted: Vec<ExtractedFile>) -> Vec<FileChange> {
@@ -182,7 +182,7 @@ fn status_of(before: Option<&str>, after: Option<&str>) -> FileStatus {
     }
 }
 
-/// What a project still has room for, kept up to date file by file.
+/// What a project still has module for, kept up to date file by file.
 struct Room {
     /// The spelling of each path, by its folded form.
     paths: HashMap<String, String>,
@@ -203,7 +203,7 @@ impl Room {
         self.paths.get(&folded(&path)).cloned().unwrap_or(path)
     }
 
-    /// Makes room for a file in place of one with `old` bytes, or a new one, and tells whether there was any.
+    /// Makes module for a file in place of one with `old` bytes, or a new one, and tells whether there was any.
     fn take(&mut self, path: &str, old: Option<usize>, new: usize) -> bool {
         let bytes = self.bytes.saturating_sub(old.unwrap_or_default()).saturating_add(new);
         let folded = folded(path);
@@ -276,7 +276,7 @@ mod tests {
         ExtractedFile { path: path.to_owned(), content: content.to_owned(), complete }
     }
 
-    fn told(changes: &[FileChange]) -> Vec<(&str, usize, FileStatus)> {
+    fn message(changes: &[FileChange]) -> Vec<(&str, usize, FileStatus)> {
         changes.iter().map(|change| (change.path.as_str(), change.bytes, change.status)).collect()
     }
 
@@ -337,7 +337,7 @@ mod tests {
         let mut code = map(r#"{"kept":"k","same":"s","old":"1"}"#);
         let changes =
             code.merge(vec![file("new", "nn", true), file("same", "s", true), file("old", "22", true)]);
-        assert_eq!(told(&changes), [("new", 2, Added), ("same", 1, Unchanged), ("old", 2, Changed)]);
+        assert_eq!(message(&changes), [("new", 2, Added), ("same", 1, Unchanged), ("old", 2, Changed)]);
         assert_eq!(code.to_json(), r#"{"kept":"k","new":"nn","old":"22","same":"s"}"#);
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn an_incomplete_file_neither_replaces_nor_adds() {
         let mut code = map(r#"{"a":"good"}"#);
         let changes = code.merge(vec![file("a", "ba", false), file("b", "x", false)]);
-        assert_eq!(told(&changes), [("a", 2, Incomplete), ("b", 1, Incomplete)]);
+        assert_eq!(message(&changes), [("a", 2, Incomplete), ("b", 1, Incomplete)]);
         assert_eq!(code.to_json(), r#"{"a":"good"}"#);
     }
 
@@ -358,9 +358,9 @@ mod tests {
             file("a", "22", true),
             file("a", "3", false),
         ]);
-        assert_eq!(told(&changes), [("a", 2, Added), ("b", 0, Added)]);
+        assert_eq!(message(&changes), [("a", 2, Added), ("b", 0, Added)]);
         let changes = code.merge(vec![file("a", "x", false), file("a", "4", true)]);
-        assert_eq!(told(&changes), [("a", 1, Changed)]);
+        assert_eq!(message(&changes), [("a", 1, Changed)]);
         assert_eq!(code.get("a"), Some("4"));
     }
 
@@ -372,7 +372,7 @@ mod tests {
             file("New.ts", "", true),
             file("new.ts", "3", true),
         ]);
-        assert_eq!(told(&changes), [("src/App.tsx", 2, Changed), ("New.ts", 1, Added)]);
+        assert_eq!(message(&changes), [("src/App.tsx", 2, Changed), ("New.ts", 1, Added)]);
         assert_eq!(code.to_json(), r#"{"New.ts":"3","src/App.tsx":"22"}"#);
     }
 
@@ -402,9 +402,9 @@ mod tests {
             ("c", MAX_TOTAL_BYTES - 1, Added),
             ("d", 1, Incomplete),
         ];
-        assert_eq!(told(&changes), expected);
+        assert_eq!(message(&changes), expected);
         assert_eq!(
-            told(&code.merge(vec![file("c", "", true), file("d", "2", true)])),
+            message(&code.merge(vec![file("c", "", true), file("d", "2", true)])),
             [("c", 0, Changed), ("d", 1, Added)]
         );
         assert_eq!(map(&code.to_json()), code);
@@ -416,7 +416,7 @@ mod tests {
         let changes = code.merge((0..=MAX_FILES).map(|n| file(&format!("{n}.txt"), "", true)).collect());
         assert_eq!(code.iter().count(), MAX_FILES);
         assert_eq!(changes.last().map(|change| change.status), Some(Incomplete));
-        assert_eq!(told(&code.merge(vec![file("0.txt", "1", true)])), [("0.txt", 1, Changed)]);
+        assert_eq!(message(&code.merge(vec![file("0.txt", "1", true)])), [("0.txt", 1, Changed)]);
     }
 
     #[test]
@@ -430,7 +430,7 @@ mod tests {
     fn a_file_told_twice_is_compared_with_what_the_project_had() {
         let mut code = map(r#"{"a":"1"}"#);
         assert_eq!(
-            told(&code.merge(vec![file("a", "2", true), file("a", "1", true)])),
+            message(&code.merge(vec![file("a", "2", true), file("a", "1", true)])),
             [("a", 1, Unchanged)]
         );
     }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 /// Path and content of the complete files; an incomplete one has `…` before its path.
 fn files(answer: &str) -> Vec<(String, String)> {
-    let told = |file: ExtractedFile| {
+    let message = |file: ExtractedFile| {
         (format!("{}{}", if file.complete { "" } else { "…" }, file.path), file.content)
     };
-    extract(answer).into_iter().map(told).collect()
+    extract(answer).into_iter().map(message).collect()
 }
 
 #[track_caller]

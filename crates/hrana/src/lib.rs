@@ -213,7 +213,7 @@ impl Script {
         let BatchResult { step_results, step_errors } = response.and_then(|r| r.result).unwrap_or_default();
         // The first is the cause: the steps after it were left out.
         if let Some(error) = step_errors.into_iter().flatten().next() {
-            return if is_busy(&error) { Ok(Reply::Busy(told(&error))) } else { Err(failed(&error)) };
+            return if is_busy(&error) { Ok(Reply::Busy(describe(&error))) } else { Err(failed(&error)) };
         }
         let asked = step_results.into_iter().skip(self.first).take(self.statements);
         let rows: Vec<Rows> = asked.flatten().map(rows).collect();
@@ -277,10 +277,10 @@ fn is_busy(error: &Refusal) -> bool {
 /// What a refused statement means for the caller.
 fn failed(error: &Refusal) -> Failure {
     let passes = error.code.as_deref().is_some_and(|code| TRANSIENT.contains(&code)) || is_busy(error);
-    if passes { Failure::Unavailable(told(error)) } else { Failure::Internal(told(error)) }
+    if passes { Failure::Unavailable(describe(error)) } else { Failure::Internal(describe(error)) }
 }
 
-fn told(error: &Refusal) -> String {
+fn describe(error: &Refusal) -> String {
     format!("Turso: {} ({})", error.message, error.code.as_deref().unwrap_or("no code"))
 }
 
@@ -398,9 +398,9 @@ mod tests {
     #[test]
     fn a_batch_commits_if_every_step_succeeded_and_else_rolls_back() {
         let steps = steps(&Script::transaction(vec![sql("DELETE FROM a"), sql("SELECT 1")]));
-        let told: Vec<_> = steps.iter().map(|s| s["stmt"]["sql"].as_str().unwrap()).collect();
+        let detail: Vec<_> = steps.iter().map(|s| s["stmt"]["sql"].as_str().unwrap()).collect();
         assert_eq!(
-            told,
+            detail,
             [FOREIGN_KEYS, "BEGIN IMMEDIATE", "DELETE FROM a", "SELECT 1", "COMMIT", "ROLLBACK"]
         );
         for (at, step) in steps.iter().enumerate().take(5).skip(1) {

@@ -5,7 +5,7 @@
 //! nonce is the caller's part: issued and kept for [`LIFETIME_MS`], and used up (`DELETE … RETURNING`) after a text has
 //! passed here and before a session is given.
 //!
-//! Stricter than EIP-4361 where it leaves room: no user name in the domain, no empty statement, an EIP-55 address, times
+//! Stricter than EIP-4361 where it leaves module: no user name in the domain, no empty statement, an EIP-55 address, times
 //! with a `T`, one way of writing a chain id, and 4 KB at most.
 
 use std::{fmt, str::Split};

@@ -346,7 +346,7 @@ mod tests {
         })
     }
 
-    fn told(package: &Value, others: &[&str]) -> Vec<String> {
+    fn detail(package: &Value, others: &[&str]) -> Vec<String> {
         let mut files: BTreeMap<String, String> =
             others.iter().map(|path| ((*path).to_owned(), String::new())).collect();
         files.insert(PATH.to_owned(), format!("{package:#}"));
@@ -363,7 +363,7 @@ mod tests {
             ["app/[locale]/page.tsx", "app/[locale]/layout.tsx"],
             ["pages/index.tsx", "lib/a.ts"],
         ] {
-            assert_eq!(told(&next(), &others), Vec::<String>::new(), "{others:?}");
+            assert_eq!(detail(&next(), &others), Vec::<String>::new(), "{others:?}");
         }
     }
 
@@ -383,14 +383,14 @@ mod tests {
             let mut package = next();
             let (parent, key) = pointer.rsplit_once('/').unwrap();
             package.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(&key.replace("~1", "/"));
-            let problems = told(&package, &ROUTES);
+            let problems = detail(&package, &ROUTES);
             assert_eq!(problems.len(), 1, "{pointer}: {problems:?}");
             assert!(problems[0].contains(&key.replace("~1", "/")), "{pointer}: {problems:?}");
         }
-        assert!(told(&next(), &ROUTES[..1])[0].contains("app/layout.tsx: is missing"));
-        assert!(told(&next(), &["src/app/layout.tsx"])[0].contains("src/app/page.tsx: is missing"));
+        assert!(detail(&next(), &ROUTES[..1])[0].contains("app/layout.tsx: is missing"));
+        assert!(detail(&next(), &["src/app/layout.tsx"])[0].contains("src/app/page.tsx: is missing"));
         assert!(
-            told(&next(), &["app/page.tsx", "app/layout.tsx", "src/app/x/page.tsx"])[0]
+            detail(&next(), &["app/page.tsx", "app/layout.tsx", "src/app/x/page.tsx"])[0]
                 .contains("both `app` and `src/app`")
         );
     }
@@ -400,7 +400,7 @@ mod tests {
         let with = |pointer: &str, version: &str| {
             let mut package = next();
             *package.pointer_mut(pointer).unwrap() = json!(version);
-            told(&package, &ROUTES)
+            detail(&package, &ROUTES)
         };
         assert!(
             with("/dependencies/react", "19.0.0").iter().any(|problem| problem.contains("needs React 18"))
@@ -412,7 +412,7 @@ mod tests {
         );
         let mut others = ROUTES.to_vec();
         others.push("next.config.ts");
-        assert!(told(&next(), &others)[0].contains("next.config.mjs"));
+        assert!(detail(&next(), &others)[0].contains("next.config.mjs"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use self::problem::shown;
 pub(crate) const MAX_FILES: usize = 400;
 /// The largest file, in bytes.
 pub(crate) const MAX_FILE_BYTES: usize = 400_000;
-/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and room for what packaging adds.
+/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and module for what packaging adds.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
 /// The most problems that are told at once.
 pub(crate) const MAX_PROBLEMS: usize = 40;
@@ -114,13 +114,13 @@ fn content(path: &str, text: &str) -> Option<Problem> {
 
 fn of_a_secret(path: &str, text: &str) -> Vec<Problem> {
     let found = secrets::secrets(path, text).into_iter().take(MAX_OF_A_FILE);
-    let told = |(line, kind)| {
+    let detail = |(line, kind)| {
         let message = format!(
             "holds {kind}: leave it out, read it from an environment variable, and name that in .env.example without its value"
         );
         Problem::new(path, Some(line), message)
     };
-    found.map(told).collect()
+    found.map(detail).collect()
 }
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn each_rule_is_told_at_its_place() {
-        for (path, text, told) in [
+        for (path, text, detail) in [
             ("package.json", "{", "package.json:1: is not valid JSON"),
             ("content/site.json", "{\n", "content/site.json:2: is not valid JSON"),
             ("/etc/passwd", "", "/etc/passwd: path is absolute"),
@@ -167,7 +167,7 @@ mod tests {
             (".env", "A=\nKEY=1", ".env:2: holds a value of a setting"),
         ] {
             let problems = with(path, text);
-            assert!(problems.iter().any(|problem| problem.contains(told)), "{told}: {problems:?}");
+            assert!(problems.iter().any(|problem| problem.contains(detail)), "{detail}: {problems:?}");
         }
     }
 
@@ -202,8 +202,8 @@ mod tests {
         #[test]
         fn any_files_are_answered_within_bounds(files in proptest::collection::btree_map("\\PC{1,20}([.]tsx|[.]json|)", "(\\PC|\\pC|import |'|\"|from|[./]){0,60}", 0..6)) {
             for problem in verify(&files) {
-                let told = problem.to_string();
-                prop_assert!(told.chars().count() < 700 && !told.contains('\n'), "{}", told);
+                let detail = problem.to_string();
+                prop_assert!(detail.chars().count() < 700 && !detail.contains('\n'), "{}", detail);
             }
         }
 

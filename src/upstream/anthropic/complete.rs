@@ -173,11 +173,11 @@ pub(crate) async fn complete_telling(
     };
     for _ in 0..=CONTINUATIONS {
         let (model, before) = (&answer.model, answer.cost_micro_usd);
-        let told = async |message: &Message| {
+        let words = async |message: &Message| {
             let cost = before.saturating_add(models::cost_of_answer(model, message));
             so_far(&message.text, cost).await;
         };
-        let (message, content) = match round(settings, &request, ends_ms, told).await {
+        let (message, content) = match round(settings, &request, ends_ms, words).await {
             Ok((message, content)) => (message, content),
             Err(failed) => {
                 let cost_micro_usd = answer.cost_micro_usd.saturating_add(failed.cost_micro_usd);

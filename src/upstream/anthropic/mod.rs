@@ -20,7 +20,7 @@ use crate::{
     error::{Error, UpstreamKind},
     platform::{
         clock::{now_ms, sleep},
-        fetch::{self, Failure, Outgoing},
+        fetch::{self, Failure, OutboundRequest},
         log,
         pump::{Deadlines, End, Source},
         random,
@@ -99,7 +99,7 @@ async fn try_once(
     body: &str,
     deadlines: Deadlines,
 ) -> Result<Source, Refusal> {
-    let request = Outgoing::post_json(format!("{}/v1/messages", claude.base_url), body.to_owned())
+    let request = OutboundRequest::post_json(format!("{}/v1/messages", claude.base_url), body.to_owned())
         .with("x-api-key", key)
         .with("anthropic-version", VERSION);
     let answer = fetch::send(request, settings.timeouts.head_ms).await.map_err(Refusal::from)?;

@@ -169,9 +169,9 @@ pub(crate) fn most_micro_usd(id: &str, prompt_bytes: usize) -> i64 {
 /// What an answer has cost, in micro-dollars, its web searches too. One that broke off has not told
 /// its tokens; its text has one for every three bytes, or fewer.
 pub(crate) fn cost_of_answer(id: &str, message: &Message) -> i64 {
-    let told = message.usage.output_tokens;
+    let detail = message.usage.output_tokens;
     let counted = u64::try_from(message.text.len() / 3).unwrap_or(u64::MAX);
-    let output_tokens = if message.is_complete() { told } else { told.max(counted) };
+    let output_tokens = if message.is_complete() { detail } else { detail.max(counted) };
     let model = message.model.as_deref().filter(|model| find(model).is_some()).unwrap_or(id);
     let searches =
         i64::try_from(message.web_searches).unwrap_or(i64::MAX).saturating_mul(WEB_SEARCH_MICRO_USD);

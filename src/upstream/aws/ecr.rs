@@ -9,8 +9,8 @@ use worker::Method;
 
 use crate::{
     error::Error,
-    platform::{clock::now_ms, fetch::Outgoing},
-    upstream::provider::{Answer, Provider, busy, rejected, unauthorized},
+    platform::{clock::now_ms, fetch::OutboundRequest},
+    upstream::cloud_api::{Answer, Provider, busy, rejected, unauthorized},
 };
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -104,7 +104,7 @@ impl Ecr<'_> {
         let request = Request { method: "POST", path: "/", query: &[], headers: &headers, payload: &payload };
         let authorization = sigv4::authorization(self.keys, scope, &request);
         let url = format!("{}/", self.base_url);
-        let outgoing = Outgoing::new(Method::Post, url)
+        let outgoing = OutboundRequest::new(Method::Post, url)
             .carrying(CONTENT_TYPE, body)
             .with("x-amz-date", date)
             .with("x-amz-target", target)

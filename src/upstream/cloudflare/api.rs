@@ -8,7 +8,7 @@ use super::errors::{ApiError, Refusal};
 use crate::{
     platform::{
         clock::{now_ms, sleep},
-        fetch::{self, Failure, Outgoing},
+        fetch::{self, Failure, OutboundRequest},
         random,
     },
     upstream::{
@@ -130,7 +130,7 @@ impl<'a> Api<'a> {
     }
 
     async fn once(&self, token: &str, method: Method, path: &str, body: &Body) -> Result<Value, Refusal> {
-        let mut request = Outgoing::new(method, format!("{}{path}", self.base_url))
+        let mut request = OutboundRequest::new(method, format!("{}{path}", self.base_url))
             .with("authorization", format!("Bearer {token}"))
             .with("user-agent", "hatch-api");
         match body {

@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn a_manifest_has_bytes_for_sizes_and_slashes_before_paths() {
         let file = asset("a/ü.html", "ü");
-        let told = |written: Written| manifest(&[("h".to_owned(), file)], written);
-        assert_eq!(told(str::to_owned), json!({ "/a/ü.html": { "hash": "h", "size": 2 } }));
-        assert_eq!(told(encoded), json!({ "/a/%C3%BC.html": { "hash": "h", "size": 2 } }));
+        let message = |written: Written| manifest(&[("h".to_owned(), file)], written);
+        assert_eq!(message(str::to_owned), json!({ "/a/ü.html": { "hash": "h", "size": 2 } }));
+        assert_eq!(message(encoded), json!({ "/a/%C3%BC.html": { "hash": "h", "size": 2 } }));
         assert_eq!(encoded("a b/50%/it's(1).txt"), "a%20b/50%25/it's(1).txt");
     }
 }

@@ -103,31 +103,31 @@ impl Refusal {
 
     /// `message [code]; …`
     fn messages(&self) -> String {
-        let told = self.errors.iter().map(|error| format!("{} [{}]", error.message.trim(), error.code));
-        let told = told.collect::<Vec<_>>().join("; ");
-        if told.is_empty() {
+        let words = self.errors.iter().map(|error| format!("{} [{}]", error.message.trim(), error.code));
+        let words = words.collect::<Vec<_>>().join("; ");
+        if words.is_empty() {
             return self.status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}"));
         }
-        told
+        words
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        let told = refusal.messages();
+        let words = refusal.messages();
         let retry_after_s = refusal.advice.after_s();
         let (kind, detail, retry_after_s) = match refusal.kind() {
             Kind::Credentials => (
                 UpstreamKind::Unauthorized,
                 format!(
                     "Cloudflare refused the API token: it must be for this account and have the permission \
-                     Workers Scripts: Edit ({told})"
+                     Workers Scripts: Edit ({words})"
                 ),
                 None,
             ),
             Kind::Account => (
                 UpstreamKind::Rejected,
-                format!("Cloudflare does not know this account: check the account id ({told})"),
+                format!("Cloudflare does not know this account: check the account id ({words})"),
                 None,
             ),
             Kind::NoSubdomain => (
@@ -138,9 +138,9 @@ impl From<Refusal> for Error {
                 None,
             ),
             Kind::Rejected if refusal.has_code(&[10_027]) => {
-                (UpstreamKind::Rejected, format!("The app is too large for Cloudflare ({told})"), None)
+                (UpstreamKind::Rejected, format!("The app is too large for Cloudflare ({words})"), None)
             }
-            Kind::Rejected => (UpstreamKind::Rejected, format!("Cloudflare refused the app: {told}"), None),
+            Kind::Rejected => (UpstreamKind::Rejected, format!("Cloudflare refused the app: {words}"), None),
             Kind::Firewall => (
                 UpstreamKind::Failed,
                 format!(
@@ -157,7 +157,7 @@ impl From<Refusal> for Error {
             Kind::Passing if refusal.status.is_none() => {
                 (UpstreamKind::Unreachable, "Cloudflare's API does not answer".to_owned(), None)
             }
-            Kind::Passing => (UpstreamKind::Failed, format!("Cloudflare's API failed ({told})"), retry_after_s),
+            Kind::Passing => (UpstreamKind::Failed, format!("Cloudflare's API failed ({words})"), retry_after_s),
         };
         Self::Upstream { kind, detail, retry_after_s }
     }
@@ -172,7 +172,7 @@ mod tests {
         Refusal { status: Some(status), advice: Advice::default(), errors, ray: None }
     }
 
-    fn told(status: u16, code: i64, message: &str) -> (UpstreamKind, String) {
+    fn words(status: u16, code: i64, message: &str) -> (UpstreamKind, String) {
         match Error::from(refusal(status, code, message)) {
             Error::Upstream { kind, detail, .. } => (kind, detail),
             other => panic!("{other:?}"),
@@ -191,7 +191,7 @@ mod tests {
             (413, 10_027, "too large"),
         ] {
             assert!(!refusal(status, code, "SyntaxError").may_pass(), "{status} {code}");
-            let (kind, detail) = told(status, code, "SyntaxError");
+            let (kind, detail) = words(status, code, "SyntaxError");
             assert!(kind.is_permanent(), "{status} {code}: {kind:?}");
             assert!(detail.contains(word), "{detail}");
         }
@@ -203,7 +203,7 @@ mod tests {
             [(429, 10_429), (500, 10_013), (400, 10_002), (503, 0), (524, 0), (408, 0), (409, 0)]
         {
             assert!(refusal(status, code, "").may_pass(), "{status} {code}");
-            assert!(!told(status, code, "").0.is_permanent());
+            assert!(!words(status, code, "").0.is_permanent());
         }
         let unanswered = Refusal { status: None, ..Refusal::unexpected() };
         assert!(unanswered.may_pass());
@@ -214,7 +214,7 @@ mod tests {
     fn a_message_is_passed_on_without_the_token_and_in_bounds() {
         let long = format!("bad token cf-secret-token\n{}", "x".repeat(1_000));
         let refusal = refusal(400, 10_021, &long).without(&["cf-secret-token", ""]);
-        let told = refusal.messages();
-        assert!(!told.contains("cf-secret") && !told.contains('\n') && told.len() < 400, "{told}");
+        let words = refusal.messages();
+        assert!(!words.contains("cf-secret") && !words.contains('\n') && words.len() < 400, "{words}");
     }
 }

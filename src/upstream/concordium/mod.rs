@@ -23,7 +23,7 @@ use crate::{
     error::{Error, UpstreamKind},
     platform::{
         clock::now_ms,
-        fetch::{self, Outgoing},
+        fetch::{self, OutboundRequest},
     },
     settings::{FromVars as _, Settings},
 };
@@ -62,7 +62,7 @@ pub(crate) async fn verify(
 ) -> Result<Verdict, Error> {
     let concordium = Concordium::of(settings)?;
     let url = format!("{}/v0/verify", concordium.verifier_url);
-    let answer = call(Outgoing::post_json(url, presentation.to_string()), settings).await?;
+    let answer = call(OutboundRequest::post_json(url, presentation.to_string()), settings).await?;
     match answer.status {
         200 => {}
         400 | 422 => {
@@ -102,7 +102,7 @@ async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, E
         nonce: u64,
     }
     let url = format!("{}/v0/accNonce/{}", Concordium::of(settings)?.wallet_proxy_url, registrar.sender);
-    let answer = call(Outgoing::get(url), settings).await?;
+    let answer = call(OutboundRequest::get(url), settings).await?;
     if answer.status == 404 {
         return Err(Error::NotConfigured {
             variable: "CONCORDIUM_SENDER",
@@ -137,7 +137,7 @@ pub(crate) async fn submit(
     }
     let url = format!("{}/v0/submitRawTransaction", Concordium::of(settings)?.wallet_proxy_url);
     let bytes = signed.bytes().ok_or_else(|| Error::Internal("a kept transaction is no hex".to_owned()))?;
-    let request = Outgoing::new(Method::Put, url).carrying("application/octet-stream", bytes);
+    let request = OutboundRequest::new(Method::Put, url).carrying("application/octet-stream", bytes);
     let answer = call(request, settings).await?;
     if answer.status == 400 {
         return match status(&signed.hash, settings).await? {
@@ -171,18 +171,18 @@ pub(crate) enum Status {
 /// [`Error::Upstream`] when the wallet proxy cannot tell.
 pub(crate) async fn status(hash: &str, settings: &Settings) -> Result<Status, Error> {
     let url = format!("{}/v0/submissionStatus/{hash}", Concordium::of(settings)?.wallet_proxy_url);
-    let answer = call(Outgoing::get(url), settings).await?;
-    let told: Told = answer.good()?.read()?;
-    told.meaning().ok_or_else(unreadable)
+    let answer = call(OutboundRequest::get(url), settings).await?;
+    let message: SubmissionStatus = answer.good()?.read()?;
+    message.meaning().ok_or_else(unreadable)
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct SubmissionStatus {
     status: String,
     outcome: Option<String>,
 }
 
-impl Told {
+impl SubmissionStatus {
     fn meaning(&self) -> Option<Status> {
         match (self.status.as_str(), self.outcome.as_deref()) {
             ("absent", _) => Some(Status::Absent),
@@ -194,7 +194,7 @@ impl Told {
     }
 }
 
-async fn call(request: Outgoing, settings: &Settings) -> Result<Answer, Error> {
+async fn call(request: OutboundRequest, settings: &Settings) -> Result<Answer, Error> {
     let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
     let unreached = |_| upstream(UpstreamKind::Unreachable, "Concordium cannot be reached", None);
     let answer = fetch::send(request, deadline_ms).await.map_err(unreached)?;
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn only_a_final_transaction_has_happened() {
         let meaning = |status: &str, outcome: Option<&str>| {
-            Told { status: status.to_owned(), outcome: outcome.map(str::to_owned) }.meaning()
+            SubmissionStatus { status: status.to_owned(), outcome: outcome.map(str::to_owned) }.meaning()
         };
         assert_eq!(meaning("absent", None), Some(Status::Absent));
         assert_eq!(meaning("received", None), Some(Status::Pending));

@@ -56,7 +56,7 @@ impl Service<'_> {
             "routes": [{ "port": self.port, "path": "/" }],
             "env": [{ "key": "PORT", "value": self.port.to_string() }, { "key": MARK, "value": self.mark }],
         });
-        let (kind, source) = self.source.told();
+        let (kind, source) = self.source.field();
         if let Some(definition) = definition.as_object_mut() {
             definition.insert(kind.to_owned(), source);
         }
@@ -65,7 +65,7 @@ impl Service<'_> {
 }
 
 impl Source<'_> {
-    fn told(&self) -> (&'static str, Value) {
+    fn field(&self) -> (&'static str, Value) {
         match *self {
             Self::Image { image, secret: None } => ("docker", json!({ "image": image })),
             Self::Image { image, secret: Some(secret) } => {

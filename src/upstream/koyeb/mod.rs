@@ -13,9 +13,9 @@ use worker::Method;
 use self::definition::{MARK, SERVICE};
 use super::{
     aws::ecr::Login,
-    provider::{Answer, Provider, busy, rejected, segment, unauthorized},
+    cloud_api::{Answer, Provider, busy, rejected, segment, unauthorized},
 };
-use crate::{error::Error, platform::fetch::Outgoing};
+use crate::{error::Error, platform::fetch::OutboundRequest};
 
 /// The most lines of a log that one call gives.
 const LINES: &str = "1000";
@@ -189,7 +189,7 @@ impl Koyeb<'_> {
         let wanted = json!({ "size": size.to_string() });
         let answer = self.send(Method::Post, "/v1/archives", &[], Some(&wanted)).await?;
         let place: Archive = self.good(&answer, "archive")?;
-        let request = Outgoing::new(Method::Put, place.upload_url)
+        let request = OutboundRequest::new(Method::Put, place.upload_url)
             .with("x-goog-content-length-range", format!("{size},{size}"))
             .carrying("application/octet-stream", archive);
         // The storage's errors are not of the API's form, and its URL is the credential.
@@ -303,7 +303,7 @@ impl Koyeb<'_> {
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         let query = encoded.extend_pairs(query).finish();
         let mark = if query.is_empty() { "" } else { "?" };
-        let request = Outgoing::new(method, format!("{}{path}{mark}{query}", self.base_url))
+        let request = OutboundRequest::new(method, format!("{}{path}{mark}{query}", self.base_url))
             .with("authorization", format!("Bearer {}", self.token));
         let request = match body {
             Some(body) => request.carrying("application/json", body.to_string().into_bytes()),

@@ -15,7 +15,7 @@ pub(super) enum Change {
     Style {
         property: &'static str,
         value: String,
-        told: String,
+        message: String,
     },
     /// Text larger or smaller by so many steps of an eighth.
     Text(i32),
@@ -95,11 +95,11 @@ pub(super) fn requested(read: &Prompt, turn: Turn) -> Vec<Change> {
         changes.extend(name(read, turn).map(Change::Title));
     }
     changes.extend(colours(read, turn));
-    changes.extend(scheme(read).map(|(value, told)| style("color-scheme", value, told)));
+    changes.extend(scheme(read).map(|(value, message)| style("color-scheme", value, message)));
     if turn == Turn::FollowUp {
         changes.extend(text_size(read).map(Change::Text));
     }
-    changes.extend(corners(read).map(|(value, told)| style("--radius", value, told)));
+    changes.extend(corners(read).map(|(value, message)| style("--radius", value, message)));
     changes
 }
 
@@ -223,20 +223,20 @@ fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
     vec![]
 }
 
-fn accent(code: &str, told: &str) -> Vec<Change> {
+fn accent(code: &str, message: &str) -> Vec<Change> {
     vec![
-        style("--accent", code, &format!("{told} as the accent colour")),
+        style("--accent", code, &format!("{message} as the accent colour")),
         // Follows from the colour, so it is not told.
         style("--on-accent", text_on(code), ""),
     ]
 }
 
 /// The colour as a tint, in light and in dark, so that text stays readable.
-fn background(code: &str, told: &str) -> Vec<Change> {
+fn background(code: &str, message: &str) -> Vec<Change> {
     let tint = format!(
         "light-dark(color-mix(in srgb, {code} 16%, #ffffff), color-mix(in srgb, {code} 22%, #0d0d11))"
     );
-    vec![style("--page", &tint, &format!("a {told} background"))]
+    vec![style("--page", &tint, &format!("a {message} background"))]
 }
 
 fn scheme(read: &Prompt) -> Option<(&'static str, &'static str)> {
@@ -317,8 +317,8 @@ fn corners(read: &Prompt) -> Option<(&'static str, &'static str)> {
         .then_some(("26px", "rounded corners"))
 }
 
-fn style(property: &'static str, value: &str, told: &str) -> Change {
-    Change::Style { property, value: value.to_owned(), told: told.to_owned() }
+fn style(property: &'static str, value: &str, message: &str) -> Change {
+    Change::Style { property, value: value.to_owned(), message: message.to_owned() }
 }
 
 /// Makes the changes in the files. Only files that differ afterwards are in the outcome.
@@ -331,9 +331,9 @@ pub(super) fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Out
         paths.sort_by_key(|path| (path.matches('/').count(), path.as_str() != "index.html"));
         for path in paths {
             let Some(before) = outcome.files.get(path).or(files.get(path)) else { continue };
-            let Some((after, told)) = made(before, change) else { continue };
+            let Some((after, message)) = made(before, change) else { continue };
             outcome.files.insert(path.clone(), after);
-            outcome.done.extend(Some(told).filter(|told| !told.is_empty()));
+            outcome.done.extend(Some(message).filter(|message| !message.is_empty()));
             break;
         }
     }
@@ -345,8 +345,8 @@ pub(super) fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Out
 fn made(text: &str, change: &Change) -> Option<(String, String)> {
     match change {
         Change::Title(title) => Some((with_title(text, title)?, format!("the title is “{title}”"))),
-        Change::Style { property, value, told } => {
-            Some((with_property(text, property, value)?, told.clone()))
+        Change::Style { property, value, message } => {
+            Some((with_property(text, property, value)?, message.clone()))
         }
         Change::Text(steps) => {
             let size: f64 = property(text, "--text")?.strip_suffix("rem")?.parse().ok()?;

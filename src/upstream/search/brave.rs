@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::hit::{Hit, LONGEST_ANSWER, encoded, refused, unreadable};
-use crate::{error::Error, platform::fetch::Outgoing, settings::Settings, upstream::download};
+use crate::{error::Error, platform::fetch::OutboundRequest, settings::Settings, upstream::download};
 
 const NAME: &str = "Brave";
 const MOST: usize = 20;
@@ -40,7 +40,8 @@ pub(super) async fn search(
     settings: &Settings,
 ) -> Result<Vec<Hit>, Error> {
     let url = format!("{base_url}/res/v1/web/search?q={}&count={}", encoded(query), count.clamp(1, MOST));
-    let request = Outgoing::get(url).with("accept", "application/json").with("x-subscription-token", key);
+    let request =
+        OutboundRequest::get(url).with("accept", "application/json").with("x-subscription-token", key);
     let body = download::get_patiently(request, LONGEST_ANSWER, settings)
         .await
         .map_err(|refusal| refused(NAME, "BRAVE_API_KEY", &refusal))?;

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::hit::{Hit, LONGEST_ANSWER, encoded, refused, unreadable};
-use crate::{error::Error, platform::fetch::Outgoing, settings::Settings, upstream::download};
+use crate::{error::Error, platform::fetch::OutboundRequest, settings::Settings, upstream::download};
 
 const NAME: &str = "Google";
 const MOST: usize = 10;
@@ -36,7 +36,7 @@ pub(super) async fn search(
 ) -> Result<Vec<Hit>, Error> {
     let (key, engine, query, num) = (encoded(key), encoded(engine), encoded(query), count.clamp(1, MOST));
     let url = format!("{base_url}/customsearch/v1?key={key}&cx={engine}&q={query}&num={num}&safe=active");
-    let body = download::get_patiently(Outgoing::get(url), LONGEST_ANSWER, settings)
+    let body = download::get_patiently(OutboundRequest::get(url), LONGEST_ANSWER, settings)
         .await
         .map_err(|refusal| refused(NAME, "GOOGLE_API_KEY and GOOGLE_CSE_ID", &refusal))?;
     let answer: Answer = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;

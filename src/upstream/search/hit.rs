@@ -70,9 +70,9 @@ mod tests {
             retry_after_ms: Some(1_500),
             reason: reason.to_owned(),
         };
-        let told = |refusal| refused("Google", "GOOGLE_API_KEY", &refusal).detail();
-        assert_eq!(told(refusal(Some(403), "")), "Google refused the search (403): check GOOGLE_API_KEY");
-        assert_eq!(told(refusal(None, "https://x/?key=AIzaSecret")), "Google cannot be reached");
+        let message = |refusal| refused("Google", "GOOGLE_API_KEY", &refusal).detail();
+        assert_eq!(message(refusal(Some(403), "")), "Google refused the search (403): check GOOGLE_API_KEY");
+        assert_eq!(message(refusal(None, "https://x/?key=AIzaSecret")), "Google cannot be reached");
         let limited = refused("Brave", "BRAVE_API_KEY", &refusal(Some(429), ""));
         assert!(matches!(
             limited,

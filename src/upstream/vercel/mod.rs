@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use worker::Method;
 
 pub(crate) use self::source::framework;
-use super::provider::{Answer, Provider, busy, rejected, segment, unauthorized};
-use crate::{error::Error, platform::fetch::Outgoing};
+use super::cloud_api::{Answer, Provider, busy, rejected, segment, unauthorized};
+use crate::{error::Error, platform::fetch::OutboundRequest};
 
 /// Files uploaded at the same time: a Worker has six connections.
 const CONCURRENT_UPLOADS: usize = 4;
@@ -239,13 +239,13 @@ impl Vercel<'_> {
         if answer.is_good() || answer.status == 404 { Ok(()) } else { Err(self.refused(&answer)) }
     }
 
-    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Outgoing {
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> OutboundRequest {
         let team = self.team.map(|team| (if team.starts_with("team_") { "teamId" } else { "slug" }, team));
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         encoded.extend_pairs(query.iter().copied().chain(team));
         let query = encoded.finish();
         let mark = if query.is_empty() { "" } else { "?" };
-        Outgoing::new(method, format!("{}{path}{mark}{query}", self.base_url))
+        OutboundRequest::new(method, format!("{}{path}{mark}{query}", self.base_url))
             .with("authorization", format!("Bearer {}", self.token))
     }
 
@@ -391,9 +391,9 @@ mod tests {
     #[test]
     fn events_of_both_versions_are_lines() {
         let line = |json: Value| VERCEL.line(serde_json::from_value(json).unwrap());
-        let told = |text: &str, is_error| Some(Line { text: text.to_owned(), is_error });
-        assert_eq!(line(json!({ "type": "stdout", "text": "Installing\n" })), told("Installing", false));
-        assert_eq!(line(json!({ "type": "stderr", "payload": { "text": "warn" } })), told("warn", true));
+        let detail = |text: &str, is_error| Some(Line { text: text.to_owned(), is_error });
+        assert_eq!(line(json!({ "type": "stdout", "text": "Installing\n" })), detail("Installing", false));
+        assert_eq!(line(json!({ "type": "stderr", "payload": { "text": "warn" } })), detail("warn", true));
         assert_eq!(line(json!({ "type": "stdout", "text": "\n" })), None);
         assert_eq!(line(json!({ "type": "deployment-state", "payload": { "readyState": "READY" } })), None);
     }

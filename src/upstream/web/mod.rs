@@ -14,7 +14,7 @@ use std::fmt;
 use crate::error::Error;
 use crate::settings::{FromVars, ParseSettings, Vars, parses};
 use crate::{
-    platform::fetch::{self, Answer, Deadline, Failure, Outgoing},
+    platform::fetch::{self, Answer, Deadline, Failure, OutboundRequest},
     settings::Settings,
 };
 
@@ -116,7 +116,7 @@ async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<Ans
         Some(proxy) => format!("{proxy}/{url}"),
         None => url.to_string(),
     };
-    let request = Outgoing::get(asked)
+    let request = OutboundRequest::get(asked)
         .with("accept", "text/html, text/plain;q=0.9")
         .with("user-agent", "hatch-api (reads pages for its users)");
     Ok(fetch::send(request, timeout_ms).await?)

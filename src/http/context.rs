@@ -8,15 +8,15 @@ use super::{caller::Caller, claim::Claim, limits::Limits, modules::Modules};
 use crate::{
     audit,
     error::Error,
-    platform::{background::Background, clock::now_ms, random, request::Incoming},
+    platform::{background::Background, clock::now_ms, random, request::InboundRequest},
     settings::Settings,
     store::{Database, Statement},
 };
 
 /// What a handler gets: the request, who sends it, and the Worker around it.
 #[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) request: Incoming,
+pub(crate) struct RequestContext {
+    pub(crate) request: InboundRequest,
     pub(crate) caller: Caller,
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
@@ -30,7 +30,7 @@ pub(crate) struct Exchange {
     pub(super) idempotency: Option<Claim>,
 }
 
-impl Exchange {
+impl RequestContext {
     /// A parameter of the route's pattern, percent-decoded; empty when the
     /// pattern has none of that name.
     pub(crate) fn param(&self, name: &str) -> &str {

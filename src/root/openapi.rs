@@ -1,9 +1,9 @@
-//! What the front door answers.
+//! What the entry point answers.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::openapi::{Answer, Operation, Room};
+use crate::openapi::{Answer, Module, Operation};
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Service {
@@ -55,14 +55,14 @@ fn ready(status: Readiness, database: Check) -> Ready {
     Ready { status, checks: Checks { database, kv: Check::Ok, queue: Check::Ok, configuration: Check::Ok } }
 }
 
-pub(crate) fn room() -> Room {
+pub(crate) fn module() -> Module {
     let service = Service {
         status: "ok",
         service: "hatch-api",
         version: super::VERSION,
         message: "From a prompt to a live app.",
     };
-    Room {
+    Module {
         name: "root",
         about: "What this service is, and whether it lives.",
         operations: vec![

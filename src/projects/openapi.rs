@@ -1,4 +1,4 @@
-//! What the projects room takes and answers.
+//! What the projects module takes and answers.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
 use crate::{
-    clouds::{CLOUDFLARE, contract::with_credentials, take_down},
+    clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
     error::Error,
-    openapi::{Answer, Count, Id, Operation, Room, Time},
-    store::projects::contract::Project,
+    openapi::{Answer, Count, Id, Module, Operation, Time},
+    store::projects::openapi::Project,
 };
 
 const CODE: &str = r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
@@ -42,8 +42,8 @@ enum Origin {
     Generate,
 }
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "projects",
         about: "What you are building, with every version of its code.",
         operations: vec![create(), list(), show(), update(), delete(), versions(), rollback()],

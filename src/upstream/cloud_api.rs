@@ -8,7 +8,7 @@ use crate::{
     error::{Error, UpstreamKind},
     platform::{
         clock::now_ms,
-        fetch::{self, Failure, Outgoing},
+        fetch::{self, Failure, OutboundRequest},
     },
     redact,
     upstream::retry::Advice,
@@ -44,7 +44,7 @@ impl Provider<'_> {
     ///
     /// # Errors
     /// [`Error::Upstream`] when there is no whole answer; another try may bring one.
-    pub(super) async fn call(&self, request: Outgoing) -> Result<Answer, Error> {
+    pub(super) async fn call(&self, request: OutboundRequest) -> Result<Answer, Error> {
         let deadline = self.timeout_ms.min(DEADLINE_MS);
         let answer = fetch::send(request, deadline).await.map_err(|failure| self.unreached(&failure))?;
         let (status, advice) = (answer.status(), Advice::read(|name| answer.header(name), now_ms()));
@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn a_providers_words_are_one_short_line_without_our_secret() {
         let words = format!("Bad\n token tok-1234:  {}", "é".repeat(500));
-        let told = PROVIDER.refusal(&answer(400, None), Some(&words)).detail();
-        assert!(told.starts_with("Cloud refused (400): Bad token [redacted]: éé"), "{told}");
-        assert!(told.chars().count() < 330 && !told.contains('\n'));
+        let message = PROVIDER.refusal(&answer(400, None), Some(&words)).detail();
+        assert!(message.starts_with("Cloud refused (400): Bad token [redacted]: éé"), "{message}");
+        assert!(message.chars().count() < 330 && !message.contains('\n'));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{deployments, heartbeat, payments, setup, status::Status, window, workers};
 use crate::{
     error::Error,
-    openapi::{Answer, Count, Operation, Room, Time},
+    openapi::{Answer, Count, Module, Operation, Time},
 };
 
 const NOON: Time = Time("2026-11-21T12:00:00.000Z");
@@ -272,9 +272,9 @@ struct Payout {
     payment_id: Count,
 }
 
-pub(crate) fn room() -> Room {
+pub(crate) fn module() -> Module {
     let operations = [deployment_operations(), beats(), machines(), ledger()];
-    Room {
+    Module {
         name: "fleet",
         about: "What runs on whose machines, when they ran, and what they are paid. All but the set-up script \
                 answers under `/api/v1` as well.",

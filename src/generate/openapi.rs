@@ -1,4 +1,4 @@
-//! What the generate room takes and answers.
+//! What the generate module takes and answers.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, Resource},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Count, Id, Operation, Room, Time, Url},
+    openapi::{Answer, Count, Id, Module, Operation, Time, Url},
     upstream::concordium::presentation,
 };
 
@@ -213,8 +213,8 @@ data: {"job_id":"3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3","status":"processing","pr
 
 "#;
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "generate",
         about: "From a prompt to a packaged startup.",
         operations: vec![

@@ -2,9 +2,9 @@
 
 use schemars::json_schema;
 
-use crate::openapi::{Answer, Operation, Room};
+use crate::openapi::{Answer, Module, Operation};
 
-pub(crate) fn room() -> Room {
+pub(crate) fn module() -> Module {
     let file = |route, id, summary, media_type| {
         Operation::new(route, id, summary)
             .header(
@@ -15,7 +15,7 @@ pub(crate) fn room() -> Room {
             .answers(Answer::new(200, "The file.").file(media_type).with("ETag", "Of its content."))
             .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
     };
-    Room {
+    Module {
         name: "docs",
         about: "This description of the API, for programs and for people.",
         operations: vec![

@@ -14,7 +14,7 @@ use crate::{
     clouds::{CLOUDFLARE, Cloud},
     error::{Error, Resource},
     identity::Scope,
-    openapi::{Answer, Count, Id, Operation, Room, Time},
+    openapi::{Answer, Count, Id, Module, Operation, Time},
 };
 
 const KEY: Id = Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
@@ -118,8 +118,8 @@ struct CreatedKey {
     key: Option<&'static str>,
 }
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "accounts",
         about: "Who is calling: wallets, API keys, and the account itself.",
         operations: vec![

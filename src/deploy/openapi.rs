@@ -1,4 +1,4 @@
-//! What the deploy room takes and answers.
+//! What the deploy module takes and answers.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -10,11 +10,11 @@ use super::{
     target::Target,
 };
 use crate::{
-    clouds::{CLOUDFLARE, contract::with_credentials, koyeb, take_down::credentials_needed},
+    clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, take_down::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Operation, Room, Time, Url},
-    store::projects::contract::Project,
+    openapi::{Answer, Id, Module, Operation, Time, Url},
+    store::projects::openapi::Project,
 };
 
 const ID: Id = Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
@@ -96,8 +96,8 @@ data: {"id":"c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47","status":"live","url":"http:/
 
 "#;
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "deploy",
         about: "From a project's code to a live app.",
         operations: vec![

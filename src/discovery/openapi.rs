@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{LONGEST_SEARCH, NOT_FOUND};
 use crate::{
-    openapi::{Answer, Count, Id, NO_NUL, Operation, Room, Time, Url},
-    store::projects::contract::Project,
+    openapi::{Answer, Count, Id, Module, NO_NUL, Operation, Time, Url},
+    store::projects::openapi::Project,
 };
 
 /// A live app, as everybody sees it.
@@ -31,8 +31,8 @@ const APP: App = App {
     created_at: Time("2026-11-21T09:32:01.000Z"),
 };
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "discovery",
         about: "The apps that are live, for everybody to see and to remix.",
         operations: vec![list(), show(), remix()],

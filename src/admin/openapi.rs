@@ -1,11 +1,11 @@
-//! What the operator's room answers.
+//! What the operator's module answers.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     error::{Error, Resource},
-    openapi::{Answer, Count, Id, Operation, Room, Time},
+    openapi::{Answer, Count, Id, Module, Operation, Time},
 };
 
 const JOB: Id = Id("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
@@ -88,8 +88,8 @@ struct Verdict {
 
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "admin",
         about: "For those who run this service: jobs, the audit log, figures.",
         operations: vec![jobs(), dead_letters(), redrive(), audit_log(), verify_audit_log(), metrics()],

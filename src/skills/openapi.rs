@@ -1,4 +1,4 @@
-//! What the skills room takes and answers.
+//! What the skills module takes and answers.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use super::{
     DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT, refresh,
     skill::{Skill, Type},
 };
-use crate::openapi::{Answer, Count, Operation, Room};
+use crate::openapi::{Answer, Count, Module, Operation};
 
 const ID: &str = "aitmpl:agent:development-team/frontend-developer";
 
@@ -71,8 +71,8 @@ fn skill() -> Skill {
     }
 }
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "skills",
         about: "Components for Claude Code from aitmpl.com and skillsmp.com, in one catalogue. Some paths are those of \
                 the original's source.",

@@ -9,8 +9,8 @@ use super::{NOT_FOUND, NewMessage};
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Operation, Room, Time},
-    store::projects::contract::Project,
+    openapi::{Answer, Id, Module, Operation, Time},
+    store::projects::openapi::Project,
 };
 
 /// A message of the conversation.
@@ -71,8 +71,8 @@ data: {"done":true}
 
 "#;
 
-pub(crate) fn room() -> Room {
-    Room {
+pub(crate) fn module() -> Module {
+    Module {
         name: "chat",
         about: "You say what to build, Claude answers with files.",
         operations: vec![stream(), history()],
@@ -92,7 +92,7 @@ fn stream() -> Operation {
              ends in `error` and never in `done`; what had come is saved as `interrupted`. A `projectId` that is a \
              UUID and nobody's begins a project of that id, named after the message (a key needs `projects:write` \
              for it). The same message sent again while it is being answered, or within 15 seconds after its answer \
-             broke off, is that turn: it is told again and not paid twice. A `model` that is not known here is \
+             broke off, is that turn: it is shown again and not paid twice. A `model` that is not known here is \
              answered by the default one, which `note` in `saved` says.",
         )
         .query(

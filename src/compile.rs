@@ -239,7 +239,7 @@ fn left_out_note(paths: &[&str]) -> Option<String> {
 /// Folders of what runs elsewhere than in the browser.
 const PRIVATE_FOLDERS: &[&str] =
     &["node_modules/", "server/", "supabase/", "prisma/", "functions/", "migrations/"];
-/// What tools and servers are told by.
+/// What tools and servers are configured by.
 const PRIVATE_FILES: &[&str] = &[
     "package.json",
     "package-lock.json",
@@ -286,7 +286,7 @@ const PRIVATE_EXTENSIONS: &[&str] =
     &["php", "py", "rb", "go", "rs", "java", "sql", "sqlite", "db", "pem", "key", "p12", "pfx", "lock", "sh"];
 
 /// Whether a static site means a file for its visitors: neither hidden files
-/// (but `.well-known`), nor what tools and servers are told by.
+/// (but `.well-known`), nor what tools and servers are configured by.
 fn is_published(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let below = path.strip_prefix(".well-known/").unwrap_or(path);

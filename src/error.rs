@@ -1,4 +1,4 @@
-//! One error for the whole Worker. How clients are told is `http`'s.
+//! One error for the whole Worker. http/problem.rs writes it for clients.
 
 use std::borrow::Cow;
 
@@ -170,7 +170,7 @@ impl Service {
     }
 }
 
-/// All that can go wrong. What a variant holds is told to the client, except
+/// All that can go wrong. What a variant holds is shown to the client, except
 /// in [`Error::Internal`] and [`Error::Unavailable`], which the log sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {

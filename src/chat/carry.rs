@@ -1,5 +1,5 @@
 //! An answer on its way: carried to the client, understood, saved, and its
-//! end told.
+//! end reported.
 //!
 //! A long answer is also kept while it comes, so that a Worker that is killed
 //! loses a few seconds of it and not all.

@@ -1,4 +1,4 @@
-//! A turn that is answered already, told to one more client: from the database,
+//! A turn that is answered already, sent to one more client: from the database,
 //! which the Worker that carries it keeps up to date, and on until its end.
 
 use hatch_wire::{
@@ -73,7 +73,7 @@ struct Follower {
     database: Database,
     /// How many characters of the answer the client has.
     known: i64,
-    /// When the client was last told something.
+    /// When the client last got something.
     heard_ms: i64,
 }
 

@@ -1,4 +1,4 @@
-//! What Claude is told. Pure.
+//! What Claude is shown. Pure.
 
 use hatch_code::{CodeMap, fenced};
 use hatch_wire::anthropic::request::{Prompt, Turn};
@@ -41,7 +41,7 @@ pub(super) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// How much Claude is told, in bytes.
+    /// How much Claude is shown, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let history: usize = self.history.iter().map(|said| said.content.len()).sum();
         SYSTEM.len() + context(self.code).len() + history + self.message.len()

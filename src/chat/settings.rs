@@ -1,4 +1,4 @@
-//! The stream's default format, and how much of a conversation is told again.
+//! The stream's default format, and how much of a conversation is sent again.
 
 use crate::{
     error::Error,
@@ -11,7 +11,7 @@ pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Chat>()];
 #[derive(Debug)]
 pub(super) struct Chat {
     pub(super) format: ChatFormat,
-    /// How much of a conversation Claude is told again, in tokens.
+    /// How much of a conversation Claude is sent again, in tokens.
     history_tokens: i64,
 }
 

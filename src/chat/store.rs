@@ -26,7 +26,7 @@ pub(crate) const OWNED: Owned = Owned {
 /// How long a turn may be silent before it counts as lost. One that is carried
 /// writes `alive_at` every three seconds, whether anything comes or not, until
 /// it ends; so this is also how long ago one was interrupted at most that
-/// is still told to whoever sends its message again.
+/// is still sent to whoever sends its message again.
 pub(super) const SILENT_MS: i64 = 15_000;
 /// How far back a turn is looked for that a message may belong to already.
 const TWINS_MS: i64 = 60 * 60_000;
@@ -37,7 +37,7 @@ pub(super) struct Asked<'a> {
     pub(super) message: &'a str,
     /// The request has an `Idempotency-Key`, by which it is known again.
     pub(super) has_key: bool,
-    /// How much of the conversation is told again at most.
+    /// How much of the conversation is sent again at most.
     pub(super) history_bytes: i64,
 }
 

@@ -1,11 +1,11 @@
-//! What a cloud is told of an app, and what it tells.
+//! What a cloud gets to know of an app, and what it answers.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{container::Container, resolved::ResolvedCredentials};
 use crate::{error::Error, settings::Settings};
 
-/// An app, as a cloud is told of it.
+/// An app, as a cloud gets to know it.
 #[derive(Debug)]
 pub(crate) struct AppSpec<'a> {
     pub(crate) project_id: &'a str,

@@ -12,7 +12,7 @@ use crate::store::{Statement, projects::rfc3339, sql};
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
     export: &[],
-    // What becomes of the apps is told by whoever deletes the account.
+    // What becomes of the apps is decided by whoever deletes the account.
     delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
     give: |from, to| {
         vec![

@@ -80,7 +80,7 @@ struct NewDeployment {
     #[serde(default)]
     #[garde(skip)]
     git: Option<Git>,
-    /// `koyeb`: where the app listens, 8000 by default; it is told as `PORT`.
+    /// `koyeb`: where the app listens, 8000 by default; it is passed as `PORT`.
     #[serde(default)]
     #[garde(skip)]
     port: Option<u16>,

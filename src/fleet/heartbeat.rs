@@ -121,7 +121,7 @@ enum Proof {
 }
 
 impl Proof {
-    /// That of a request. A stranger has none, and is told nothing of what
+    /// That of a request. A stranger has none, and learns nothing of what
     /// else is wrong with their beat.
     fn of(context: &RequestContext) -> Result<Self, Error> {
         if let Caller::Machine { wallet } = &context.caller {
@@ -134,7 +134,7 @@ impl Proof {
         }
     }
 
-    /// Before anything is told of the body's fields.
+    /// Before anything is shown of the body's fields.
     fn check_signature(&self, wallet: Option<&str>, stamp: &str, body: &[u8]) -> Result<(), Error> {
         let Self::Signature(signature) = self else { return Ok(()) };
         let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());

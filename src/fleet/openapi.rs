@@ -172,7 +172,7 @@ struct WorkerView {
     window: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'static str>,
-    /// As the last beat told it; null before that, and where none did. So are
+    /// As the last beat reported it; null before that, and where none did. So are
     /// the next three, which are the numbers of `system` by these names.
     #[serde(skip_serializing_if = "Option::is_none")]
     tailscale_ip: Option<&'static str>,

@@ -340,7 +340,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A number that the machine told of its system.
+    /// A number that the machine reported of its system.
     pub(super) fn figure(&self, name: &str) -> Option<&Value> {
         self.system.as_ref()?.get(name).filter(|value| value.is_number())
     }
@@ -368,7 +368,7 @@ pub(super) fn owed(wallet: &str) -> Statement {
     )
 }
 
-/// A number that a machine told of its system; 0 for any other value.
+/// A number that a machine reported of its system; 0 for any other value.
 macro_rules! figure {
     ($name:literal) => {
         concat!(

@@ -30,7 +30,7 @@ use crate::{
 
 /// Turns before an application that still has problems is given up.
 const MAX_TURNS: u32 = 8;
-/// Problems that are told to its owner when it is.
+/// Problems that are shown to its owner when it is.
 const TOLD: usize = 3;
 
 const SYSTEM: &str = "\
@@ -109,14 +109,14 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
         if let Some(file) = files.last()
             && files.len() > detail.replace(files.len())
         {
-            // What cannot be told now is told with the turn's result.
+            // What cannot be known now is presented with the turn's result.
             let _ = work.announce(&format!("Writing {}", one_line(&file.path, PATH_CHARS))).await;
         }
     })
     .await
 }
 
-/// As much as is told of what the compiler says.
+/// As much as is shown of what the compiler says.
 const MESSAGE_CHARS: usize = 400;
 /// As much of a path as a log shows.
 const PATH_CHARS: usize = 120;

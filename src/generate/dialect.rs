@@ -1,4 +1,4 @@
-//! How the errors of these routes are told: as FastAPI does
+//! How the errors of these routes are written: as FastAPI does
 //! (fastapi.tiangolo.com, "Handling Errors"), `{"detail": …}`, and 422 with a
 //! list of what is wrong for a body that fails validation.
 

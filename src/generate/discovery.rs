@@ -70,7 +70,7 @@ impl Findings {
     }
 }
 
-/// What the web and Claude say; what is to be told of the way is added to `lines`.
+/// What the web and Claude say; what is to be said of the way is added to `lines`.
 async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let hits = match Option::<Search>::of(settings)? {
@@ -131,7 +131,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
 }
 
 /// The pages that are worth reading, all at once; those that cannot be read
-/// are told of.
+/// are shown of.
 async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec<Page> {
     let urls = competitors::worth_reading(hits);
     let read = join_all(urls.iter().map(|url| web::read(url, settings))).await;

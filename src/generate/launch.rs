@@ -1,4 +1,4 @@
-//! How a startup is told to the world: tagline, launch channels and what its deck says. Pure.
+//! How a startup is presented to the world: tagline, launch channels and what its deck says. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const HEADLINE_CHARS: usize = 90;
 const POINT_CHARS: usize = 140;
 const RIVAL_CHARS: usize = 40;
 const DIFFERENCE_CHARS: usize = 110;
-/// What is told of the prompt, of a rival and of the README, in characters.
+/// What is shown of the prompt, of a rival and of the README, in characters.
 const PROMPT_CHARS: usize = 4_000;
 const ABOUT_CHARS: usize = 400;
 const README_CHARS: usize = 6_000;

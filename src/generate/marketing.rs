@@ -122,7 +122,7 @@ fn end(work: &Work, video: &Video, mut writes: Vec<Statement>) -> Outcome {
     Outcome::Next { step: Step::Identity.name(), writes }
 }
 
-/// Claude's words where there is Claude, and it answers; what is to be told of it.
+/// Claude's words where there is Claude, and it answers; what is to be said of it.
 async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statement>), Error> {
     let startup = &work.startup;
     let plain = || launch::sandbox(&idea::read(&startup.prompt), rivals);

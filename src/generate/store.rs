@@ -28,7 +28,7 @@ pub(crate) const OWNED: Owned = Owned {
 };
 
 /// Which states a client knows. Those of the original know no `cancelled` and
-/// would wait for its end for ever: they are told that it has failed.
+/// would wait for its end for ever: they are shown that it has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum States {
     Original,
@@ -224,7 +224,7 @@ pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
     sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)
 }
 
-/// What a startup is told with, its video apart.
+/// What a startup is presented with, its video apart.
 #[derive(Debug)]
 pub(super) struct Kit<'a> {
     pub(super) tagline: &'a str,

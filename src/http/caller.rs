@@ -155,7 +155,7 @@ fn not_the_operator() -> Error {
     }
 }
 
-/// What a key without a scope that it needs is told.
+/// What a key without a scope that it needs is shown.
 pub(crate) fn lacks(scope: Scope) -> Error {
     Error::InsufficientScope(format!("This API key lacks the scope `{scope}`").into())
 }

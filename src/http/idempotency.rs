@@ -273,7 +273,7 @@ fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     response
 }
 
-/// Headers of an answer that are of what was made, and not of when it was told.
+/// Headers of an answer that are of what was made, and not of when it was sent.
 const KEPT_HEADERS: &[&str] = &["location", "etag"];
 
 fn replayed(response: Response) -> Response {

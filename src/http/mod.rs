@@ -57,7 +57,7 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Traceparent",
 ];
 
-/// Answers one request by the routes of `router`. Every failure is told in its
+/// Answers one request by the routes of `router`. Every failure is written in its
 /// family's form; nothing escapes as an exception.
 pub(crate) async fn answer(
     router: &'static Router,

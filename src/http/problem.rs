@@ -1,4 +1,4 @@
-//! How an error is told: in the form that the clients of its route know.
+//! How an error is written: in the form that the clients of its route know.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use crate::{
     platform::response::Response,
 };
 
-/// How the errors of a family of routes are told. The module whose clients know
-/// the form brings it; routes.rs says which routes are told in it.
+/// How the errors of a family of routes are written. The module whose clients know
+/// the form brings it; routes.rs says which routes use it.
 pub(crate) struct Dialect {
-    /// An unknown path under one of these is told in this form too.
+    /// An unknown path under one of these is answered in this form too.
     pub(crate) prefixes: &'static [&'static str],
     /// Under which the routes answer as well.
     pub(crate) also_under: Option<&'static str>,
@@ -42,7 +42,7 @@ impl fmt::Debug for Dialect {
 }
 
 /// RFC 9457 `application/problem+json`, with the detail in `error` too, where
-/// clients of the originals look. What no other dialect claims is told so.
+/// clients of the originals look. What no other dialect claims is written so.
 pub(crate) static PROBLEM: Dialect = Dialect {
     prefixes: &[],
     also_under: None,

@@ -130,7 +130,7 @@ impl Router {
         })
     }
 
-    /// In which dialect a path is told that it is unknown.
+    /// The dialect in which an unknown path is answered.
     pub(crate) fn dialect_of(&self, path: &str) -> &'static Dialect {
         let claims = |prefix: &&&str| path == **prefix || path.strip_prefix(**prefix).is_some_and(is_below);
         let mut claimed = self.routes.iter().map(|route| route.dialect);

@@ -100,7 +100,7 @@ pub(crate) enum Principal {
 ///
 /// # Errors
 /// [`Error::InvalidToken`] when it speaks for nobody, [`Error::Unavailable`]
-/// when that cannot be told now.
+/// when that cannot be known now.
 pub(crate) async fn authenticate(
     credential: &str,
     settings: &Settings,

@@ -161,7 +161,7 @@ async fn commit(
     context.database.batch_all(batch).await.map(drop)
 }
 
-/// What the owner of a job is told of an error.
+/// What the owner of a job may know of an error.
 fn reason(error: &Error) -> String {
     match error {
         // Their details speak of a request.

@@ -1,4 +1,4 @@
-//! What the Worker is told by its environment: what every route needs, here;
+//! What the Worker gets from its environment: what every route needs, here;
 //! what one module needs, by that module ([`FromVars`]). All is parsed once an
 //! isolate, a module's when it is first asked for, so that a wrong value stops
 //! the routes that need it and no others.

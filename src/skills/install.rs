@@ -52,7 +52,7 @@ pub(super) struct Location {
 
 impl Location {
     /// Reads a URL that [`github_url`] gave. A branch whose name has a slash
-    /// cannot be told from a directory and is taken for one.
+    /// cannot be distinguished from a directory and is taken for one.
     pub(super) fn of(github_url: &str) -> Option<Self> {
         let parts: Vec<_> = github_url.strip_prefix(GITHUB)?.split('/').collect();
         let (owner, name, branch, directory) = match parts.as_slice() {

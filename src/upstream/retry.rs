@@ -2,7 +2,7 @@
 
 /// Requests in all, the first included.
 pub(crate) const ATTEMPTS: u32 = 3;
-/// A service that asks for a longer pause is told to the client instead.
+/// A service that asks for a longer pause is shown to the client instead.
 const LONGEST_PAUSE_MS: i64 = 8_000;
 const FIRST_PAUSE_MS: i64 = 500;
 

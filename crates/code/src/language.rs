@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Patch,
 }
 
-/// The kind of a block from its language, in any case; `""` is a fence without one. A language nobody told us of is code
+/// The kind of a block from its language, in any case; `""` is a fence without one. An unknown language is code
 /// in a `.txt`.
 pub(super) fn kind(language: &str) -> Kind {
     let language = language.to_ascii_lowercase();

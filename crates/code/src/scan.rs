@@ -8,7 +8,7 @@ use super::tag::{self, Tag};
 /// Elements that hold files but are none. Only looked for as the first line of a fence around such elements.
 const CONTAINERS: [&str; 3] = ["<files", "<artifact", "<boltartifact"];
 
-/// Whether the answer was told to its end.
+/// Whether the answer came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The model stopped by itself: the last line is whole.

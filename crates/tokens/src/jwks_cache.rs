@@ -1,6 +1,6 @@
 //! When a key set is fetched again, and which key a token is checked with meanwhile.
 //!
-//! A state machine without a clock or a network: the caller asks [`JwksCache::decide`]; told to fetch, it says that it
+//! A state machine without a clock or a network: the caller asks [`JwksCache::decide`]; when asked to fetch, it says that it
 //! has started ([`Event::Started`]), fetches, says how that ended, and asks again. The answers:
 //!
 //! - A known key of a set that is younger than 10 minutes is used.

@@ -31,7 +31,7 @@ pub struct Message {
     /// The host that asks, with its port if it has one.
     pub domain: String,
     pub address: Address,
-    /// What the signer is told.
+    /// What the signer is shown.
     pub statement: Option<String>,
     pub uri: String,
     /// By EIP-155, of an address on Ethereum; a Stellar address has none.
@@ -195,7 +195,7 @@ fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, Malformed> {
     if text.is_empty() {
         return Ok(None);
     }
-    // First, so that a text with one empty line too few is told so, and not that its URI is a bad statement.
+    // First, so that a text with one empty line too few gets that answer, and not that its URI is a bad statement.
     lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
     if !is_made_of(text, " -._~:/?#[]@!$&'()*+,;=") {
         return Err(Malformed::Statement);

@@ -22,7 +22,7 @@ pub(crate) const MAX_FILES: usize = 400;
 pub(crate) const MAX_FILE_BYTES: usize = 400_000;
 /// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and module for what packaging adds.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
-/// The most problems that are told at once.
+/// The most problems that are shown at once.
 pub(crate) const MAX_PROBLEMS: usize = 40;
 /// The most problems of one file, so that one broken file does not hide the others.
 const MAX_OF_A_FILE: usize = 10;

@@ -136,7 +136,7 @@ impl Completion {
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) error: Error,
-    /// Micro-dollars; an estimate, for an answer that broke off has not told
+    /// Micro-dollars; an estimate, for an answer that broke off has not said
     /// its tokens.
     pub(crate) cost_micro_usd: i64,
 }

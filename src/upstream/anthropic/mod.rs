@@ -164,7 +164,7 @@ impl Refusal {
         }
     }
 
-    /// What the client is told: our own words, never the upstream's.
+    /// What the client is shown: our own words, never the upstream's.
     fn into_error(self) -> Error {
         let upstream = |kind, detail: &str, retry_after_s| Error::Upstream {
             kind,

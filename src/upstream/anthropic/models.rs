@@ -4,7 +4,7 @@
 use hatch_wire::anthropic::{Message, Usage};
 use serde_json::{Value, json};
 
-/// How a model is told to think, for a chat without tools.
+/// How a model is asked to think, for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thinking {
     /// Only between tool calls, so text comes at once.
@@ -166,7 +166,7 @@ pub(crate) fn most_micro_usd(id: &str, prompt_bytes: usize) -> i64 {
     cost(id, &usage)
 }
 
-/// What an answer has cost, in micro-dollars, its web searches too. One that broke off has not told
+/// What an answer has cost, in micro-dollars, its web searches too. One that broke off has not said
 /// its tokens; its text has one for every three bytes, or fewer.
 pub(crate) fn cost_of_answer(id: &str, message: &Message) -> i64 {
     let detail = message.usage.output_tokens;

@@ -1,4 +1,4 @@
-//! Static assets: what an app is made of is told first, and only what
+//! Static assets: the list of files goes first, and only what
 //! Cloudflare has not yet is uploaded.
 //! <https://developers.cloudflare.com/workers/static-assets/direct-upload/>
 

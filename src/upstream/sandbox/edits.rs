@@ -226,7 +226,7 @@ fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
 fn accent(code: &str, message: &str) -> Vec<Change> {
     vec![
         style("--accent", code, &format!("{message} as the accent colour")),
-        // Follows from the colour, so it is not told.
+        // Follows from the colour, so it is not mentioned.
         style("--on-accent", text_on(code), ""),
     ]
 }

@@ -1,4 +1,4 @@
-//! HTML in pieces: text and tags, told apart as browsers do it (WHATWG HTML,
+//! HTML in pieces: text and tags, kept apart as browsers do it (WHATWG HTML,
 //! 13.2.5) as far as a reader of text needs it. No tree is built, so nothing is
 //! ever wrong: any text has pieces. A crate that does all of the standard is
 //! 200 KB of Wasm. Pure.

@@ -5,5 +5,7 @@ cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
 ensure_toolchain
+bash scripts/build.sh --release
+node scripts/size.js --release
 wrangler deploy --config compiler/wrangler.toml "$@"
 wrangler deploy --config wrangler.toml "$@"

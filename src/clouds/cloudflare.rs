@@ -65,7 +65,6 @@ struct Remote {
     url: Option<String>,
 }
 
-#[derive(Debug)]
 struct Cloudflare {
     base_url: String,
     token: Option<String>,

@@ -85,7 +85,6 @@ const SITE_CONFIGURATION: &str = "server {\n\
     }\n";
 
 /// The Worker's own account, and where Koyeb's API is.
-#[derive(Debug)]
 struct Account {
     base_url: String,
     token: Option<String>,
@@ -107,7 +106,6 @@ impl FromVars for Account {
 }
 
 /// The registry of container images of the Worker's own account at AWS.
-#[derive(Debug)]
 struct Registry {
     base_url: String,
     region: String,

@@ -12,7 +12,6 @@ pub(crate) const SETTINGS: &[ParseSettings] =
     &[parses::<Access>(), parses::<WalletChains>(), parses::<DailyLimits>()];
 
 /// Who is known by more than a key or a session of ours.
-#[derive(Debug)]
 pub(crate) struct Access {
     /// The operator's credential.
     pub(crate) admin_token: Option<String>,

@@ -9,7 +9,7 @@
 //! and a step that has lost it is broken off. The outbox row goes in the last batch; until
 //! then the sweep, or whoever asks after the job, sends it again.
 //!
-//! consumer.rs settles messages, work.rs does the work, sweep.rs and outbox.rs
+//! consumer.rs acknowledges messages, work.rs does the work, sweep.rs and outbox.rs
 //! make lost messages good, dead_letters.rs keeps what could not be done.
 
 pub(crate) mod consumer;

@@ -69,7 +69,7 @@ pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement 
 
 /// Lines that somebody else has said, of whom nobody knows how many there will be:
 /// `lines` is JSON, `[{"level", "message"}, …]`, which stands for `count` lines.
-/// Where there is no more module for them the last one says so.
+/// Where there is no more room for them the last one says so.
 pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Statement {
     sql!(
         "WITH log AS (SELECT coalesce(max(seq), 0) AS last, CAST(?5 AS INTEGER) - count(*) AS room FROM job_logs WHERE job_id = ?1)
@@ -89,7 +89,7 @@ pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Stat
     )
 }
 
-/// How a job ended, a line each: there is always module for that.
+/// How a job ended, a line each: there is always room for that.
 pub(crate) fn log_end(job: &str, level: &str, text: &str, now: i64) -> Statement {
     let lines: Vec<&str> = text.lines().take(END_LINES).collect();
     sql!(

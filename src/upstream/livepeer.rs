@@ -28,7 +28,6 @@ const FRAMES: u32 = 25;
 const FRAMES_PER_SECOND: u32 = 6;
 
 /// The gateway that makes startups' videos.
-#[derive(Debug)]
 pub(crate) struct Livepeer {
     key: String,
     base_url: String,

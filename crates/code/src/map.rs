@@ -80,7 +80,7 @@ pub enum FileStatus {
     Changed,
     /// The answer repeated what was there.
     Unchanged,
-    /// The answer ended within it, or the project has no module for it: the project has what it had before.
+    /// The answer ended within it, or the project has no room for it: the project has what it had before.
     Incomplete,
 }
 
@@ -142,7 +142,7 @@ impl CodeMap {
 
     /// Lays an answer's files over these and tells what happened to each, in the order in which the answer first names them.
     /// Files it does not name keep their content, and of several with one path the last complete one counts. An incomplete
-    /// file changes nothing, and so does one for which the project has no module: it would break a cap, or lie below another
+    /// file changes nothing, and so does one for which the project has no room: it would break a cap, or lie below another
     /// file. A path that differs from a file's only in case means that file, which keeps its path: a model that slips does
     /// not leave two components where the imports expect one.
     pub fn merge(&mut self, extracted: Vec<ExtractedFile>) -> Vec<FileChange> {
@@ -203,7 +203,7 @@ impl Room {
         self.paths.get(&folded(&path)).cloned().unwrap_or(path)
     }
 
-    /// Makes module for a file in place of one with `old` bytes, or a new one, and tells whether there was any.
+    /// Makes room for a file in place of one with `old` bytes, or a new one, and tells whether there was any.
     fn take(&mut self, path: &str, old: Option<usize>, new: usize) -> bool {
         let bytes = self.bytes.saturating_sub(old.unwrap_or_default()).saturating_add(new);
         let folded = folded(path);

@@ -20,7 +20,7 @@ use self::problem::shown;
 pub(crate) const MAX_FILES: usize = 400;
 /// The largest file, in bytes.
 pub(crate) const MAX_FILE_BYTES: usize = 400_000;
-/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and module for what packaging adds.
+/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and room for what packaging adds.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
 /// The most problems that are shown at once.
 pub(crate) const MAX_PROBLEMS: usize = 40;

@@ -1,5 +1,7 @@
 //! Which key, address and model Claude is asked by.
 
+use std::fmt;
+
 use crate::{
     error::Error,
     settings::{FromVars, ParseSettings, Vars, parses},
@@ -9,12 +11,18 @@ use crate::{
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Claude>()];
 
 /// The client of Anthropic's API.
-#[derive(Debug)]
 pub(crate) struct Claude {
     pub(crate) key: Option<String>,
     pub(super) base_url: String,
     /// The model for who names none.
     pub(crate) model: String,
+}
+
+impl fmt::Debug for Claude {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claude").field("model", &self.model).finish_non_exhaustive()
+    }
 }
 
 impl FromVars for Claude {

@@ -9,7 +9,6 @@ use crate::{
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Search>>()];
 
 /// Who searches the web for us.
-#[derive(Debug)]
 pub(crate) enum Search {
     Brave {
         key: String,

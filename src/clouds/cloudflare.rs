@@ -19,7 +19,7 @@ use crate::{
 /// Finds what is wrong with its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Cloudflare>()];
 
-pub(super) const CLOUD: Description = Description {
+pub(super) static CLOUD: Description = Description {
     name: "cloudflare",
     title: "Cloudflare",
     token_header: "X-Cloudflare-Api-Token",

@@ -22,7 +22,7 @@ use crate::{
 /// Finds what is wrong with its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>(), parses::<Option<Registry>>()];
 
-pub(super) const CLOUD: Description = Description {
+pub(super) static CLOUD: Description = Description {
     name: "koyeb",
     title: "Koyeb",
     token_header: "X-Koyeb-Token",

@@ -19,7 +19,7 @@ use crate::{
 /// Finds what is wrong with its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>()];
 
-pub(super) const CLOUD: Description = Description {
+pub(super) static CLOUD: Description = Description {
     name: "vercel",
     title: "Vercel",
     token_header: "X-Vercel-Token",

@@ -1,0 +1,4 @@
+//! OpenAI's Chat Completions.
+
+pub(crate) mod parse;
+pub(crate) mod render;

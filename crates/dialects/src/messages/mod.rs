@@ -1,0 +1,4 @@
+//! Anthropic's Messages.
+
+pub(crate) mod parse;
+pub(crate) mod render;

@@ -1,0 +1,4 @@
+//! OpenAI's Responses.
+
+pub(crate) mod parse;
+pub(crate) mod render;

@@ -1,11 +1,14 @@
 //! Dialects.
 
 mod chat;
+mod collect;
 mod error;
+mod funnel;
 mod incoming;
 mod json;
 mod messages;
 mod outgoing;
+mod piece;
 mod read;
 mod reply;
 pub mod request;
@@ -13,9 +16,13 @@ pub mod response;
 mod responses;
 mod schema;
 mod sse;
+mod stream;
 mod target;
+mod tokens;
+mod usage;
 mod write;
 
+pub use collect::{Collector, replay};
 pub use error::{Class, Error};
 pub use incoming::{Incoming, Version};
 pub use json::Json;
@@ -23,7 +30,9 @@ pub use reply::{Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::parse::{Wanted, wanted};
+pub use stream::{Meter, Reader, Stream, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
+pub use tokens::{count_body, estimate, estimate_prompt};
 
 /// Whose words are spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +61,26 @@ impl Dialect {
             Self::Chat => chat::render::render(request, target),
             Self::Responses => responses::render::render(request, target),
             Self::Messages => messages::render::render(request, target),
+        }
+    }
+
+    /// Reads an upstream's whole answer (a status of 200; others are
+    /// [`Error::of_upstream`]'s).
+    pub fn parse_answer(self, body: &[u8]) -> Result<Response, Error> {
+        match self {
+            Self::Chat => chat::answer::parse(body),
+            Self::Responses => responses::answer::parse(body),
+            Self::Messages => messages::answer::parse(body),
+        }
+    }
+
+    /// Writes a whole answer for a client.
+    pub fn render_answer(self, response: &Response, reply: &Reply) -> String {
+        let response = stream::restored(response, reply);
+        match self {
+            Self::Chat => chat::answer::render(&response, reply),
+            Self::Responses => responses::answer::render(&response, reply),
+            Self::Messages => messages::answer::render(&response, reply),
         }
     }
 }

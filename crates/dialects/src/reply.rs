@@ -22,6 +22,8 @@ pub struct Reply {
     pub include_usage: bool,
     /// Chat Completions: tell thoughts as `reasoning_content`.
     pub show_reasoning: bool,
+    /// Chat Completions: the client knows functions, and no tools.
+    pub has_legacy_functions: bool,
     /// Responses: the client takes thoughts that it can send again.
     pub include_encrypted_reasoning: bool,
     /// Responses: what of the request is in the answer.
@@ -45,10 +47,17 @@ impl Reply {
             model: request.model.clone(),
             include_usage: request.include_usage,
             show_reasoning: true,
+            has_legacy_functions: request.has_legacy_functions,
             include_encrypted_reasoning: request.include_encrypted_reasoning,
             echo: request.echo.clone(),
             ..Self::default()
         }
+    }
+
+    /// Tools are called something else upstream, so that no stream can go on
+    /// as it came.
+    pub(crate) fn has_other_names(&self) -> bool {
+        self.names != Names::default()
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Request {
     pub stream: bool,
     /// The client asked for a chunk with the usage (Chat Completions).
     pub include_usage: bool,
+    /// The client knows `functions`, and no `tools` (Chat Completions).
+    pub has_legacy_functions: bool,
     /// The client wants reasoning back as something it can send again
     /// (Responses: `include: ["reasoning.encrypted_content"]`).
     pub include_encrypted_reasoning: bool,

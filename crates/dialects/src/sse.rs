@@ -15,6 +15,13 @@ pub(crate) struct Frame<'a> {
     pub(crate) raw: &'a [u8],
 }
 
+impl Frame<'_> {
+    /// Comments, names alone and empty data say nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.data.trim().is_empty()
+    }
+}
+
 /// No event is longer: what waits for its end is held in memory.
 pub(crate) const MAX_EVENT: usize = 1 << 20;
 
@@ -87,12 +94,9 @@ impl Splitter {
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Frame<'_>)) {
         let rest = std::mem::take(&mut self.buffer);
         (self.line, self.searched) = (0, 0);
-        read(&rest, &mut each);
-    }
-
-    /// The bytes of the event that has not ended.
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.buffer
+        if !rest.is_empty() {
+            read(&rest, &mut each);
+        }
     }
 }
 
@@ -109,10 +113,7 @@ fn read(raw: &[u8], each: &mut impl FnMut(Frame<'_>)) {
             name = value;
         }
     }
-    // Comments, names alone and empty data say nothing.
-    if let Some(data) = data.filter(|data| !data.trim().is_empty()) {
-        each(Frame { name, data: &data, raw });
-    }
+    each(Frame { name, data: data.as_deref().unwrap_or_default(), raw });
 }
 
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
@@ -128,10 +129,15 @@ mod tests {
 
     fn read_all(bytes: &[u8], size: usize) -> Vec<(String, String)> {
         let (mut splitter, mut events) = (Splitter::default(), Vec::new());
+        let mut keep = |frame: Frame<'_>| {
+            if !frame.is_silent() {
+                events.push((frame.name.to_owned(), frame.data.to_owned()));
+            }
+        };
         for piece in bytes.chunks(size) {
-            splitter.push(piece, |frame| events.push((frame.name.to_owned(), frame.data.to_owned()))).unwrap();
+            splitter.push(piece, &mut keep).unwrap();
         }
-        splitter.finish(|frame| events.push((frame.name.to_owned(), frame.data.to_owned())));
+        splitter.finish(&mut keep);
         events
     }
 

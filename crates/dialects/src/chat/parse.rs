@@ -161,6 +161,7 @@ fn tools(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
             request.tools.push(tool);
         }
     }
+    request.has_legacy_functions = f.get("tools").is_none() && f.get("functions").is_some();
     check_tools(&request.tools, &f.at().key("tools"))?;
     request.parallel_tool_calls = f.bool("parallel_tool_calls")?;
     request.tool_choice = match (f.get("tool_choice"), f.get("function_call")) {

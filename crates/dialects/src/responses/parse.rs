@@ -1,6 +1,6 @@
 //! A client's request for a response.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use crate::{
     Class, Dialect, Error, Incoming, Json,
@@ -104,7 +104,7 @@ pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Er
     for (index, raw) in f.array("tools")?.unwrap_or_default().into_iter().enumerate() {
         tool(raw, at.index(index), None, &mut request.tools)?;
     }
-    Input { request: &mut request, incoming, pairs: Pairs::default() }.read(&f)?;
+    Input { request: &mut request, incoming, pairs: Pairs::default(), custom: HashSet::new() }.read(&f)?;
     check_tools(&request.tools, &at)?;
     settings(&f, &mut request)?;
     Ok(request)
@@ -208,6 +208,8 @@ struct Input<'i, 'r> {
     request: &'r mut Request,
     incoming: &'r Incoming<'i>,
     pairs: Pairs,
+    /// The calls of custom tools.
+    custom: HashSet<String>,
 }
 
 impl Input<'_, '_> {
@@ -225,7 +227,7 @@ impl Input<'_, '_> {
             return Err(at.invalid("expected a string or an array of items").with_code("invalid_type"));
         }
         self.pairs.turn(&at)?;
-        if self.request.messages.iter().all(Message::is_instruction) && self.request.messages.is_empty() {
+        if self.request.messages.is_empty() {
             return Err(at.invalid("expected at least one item"));
         }
         Ok(())
@@ -254,6 +256,9 @@ impl Input<'_, '_> {
                     is_custom,
                 };
                 self.pairs.call(&call.id, &at)?;
+                if is_custom {
+                    self.custom.insert(call.id.clone());
+                }
                 self.message(Role::Assistant, vec![Content::ToolCall(call).into()]);
             }
             "function_call_output" | "custom_tool_call_output" => {
@@ -297,13 +302,10 @@ impl Input<'_, '_> {
 
     /// The key pairs, but only calls and outputs of one kind.
     fn refuse_other_kind(&self, call_id: &str, is_custom: bool, at: &At<'_>) -> Result<(), Error> {
-        let calls = self.request.messages.iter().rev().flat_map(Message::tool_calls);
-        match calls.into_iter().find(|call| call.id == call_id) {
-            Some(call) if call.is_custom != is_custom => {
-                Err(at.key("type").invalid("the output is of another kind than its call"))
-            }
-            _ => Ok(()),
+        if self.custom.contains(call_id) == is_custom {
+            return Ok(());
         }
+        Err(at.key("type").invalid("the output is of another kind than its call"))
     }
 
     fn said(&mut self, f: &Fields<'_, '_>) -> Result<(), Error> {

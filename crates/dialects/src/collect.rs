@@ -153,7 +153,9 @@ fn kind_of(content: &Content) -> Option<(PartKind<'_>, &str)> {
     Some(match content {
         Content::Text(text) => (PartKind::Text, &text.text),
         Content::Refusal(text) => (PartKind::Refusal, text),
-        Content::Thinking(Thinking::Plain(text) | Thinking::Signed { text, .. }) => (PartKind::Thinking, text),
+        Content::Thinking(Thinking::Plain(text) | Thinking::Signed { text, .. }) => {
+            (PartKind::Thinking, text)
+        }
         Content::Thinking(sealed) => (PartKind::Sealed(sealed.clone()), ""),
         Content::ToolCall(call) => {
             let start = CallStart {

@@ -302,7 +302,8 @@ impl Said {
         };
         let details = raw.get("details").and_then(|details| details.get_str("error_code"));
         Self {
-            message: text(&["message", "msg", "detail", "error_description", "errorMessage"]).unwrap_or_default(),
+            message: text(&["message", "msg", "detail", "error_description", "errorMessage"])
+                .unwrap_or_default(),
             kind: text(&["type", "status"]).unwrap_or_default(),
             code: details.map(Cow::into_owned).or_else(|| text(&["code"])).unwrap_or_default(),
             param: raw.get_str("param").map(Cow::into_owned),
@@ -334,7 +335,9 @@ impl Said {
         if self.named(&["content_policy_violation", "content_filter", "moderation_blocked"]) {
             return Class::ContentPolicy;
         }
-        if is_request && says(&["you have reached your specified api usage limits", "credit balance is too low"]) {
+        if is_request
+            && says(&["you have reached your specified api usage limits", "credit balance is too low"])
+        {
             return Class::Billing;
         }
         CODES
@@ -364,7 +367,10 @@ const CODES: &[(&[&str], Class)] = &[
     (&["insufficient_quota", "billing_error", "billing_hard_limit_reached"], Class::Billing),
     (&["invalid_api_key", "authentication_error", "unauthenticated"], Class::Authentication),
     (&["permission_error", "permission_denied", "insufficient_permissions"], Class::Permission),
-    (&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "requests", "tokens"], Class::RateLimit),
+    (
+        &["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "requests", "tokens"],
+        Class::RateLimit,
+    ),
     (&["overloaded_error", "overloaded", "server_overloaded", "unavailable", "slow_down"], Class::Overloaded),
     (&["request_too_large"], Class::TooLarge),
     (&["not_found_error", "model_not_found", "not_found"], Class::NotFound),
@@ -422,21 +428,81 @@ mod tests {
     #[test]
     fn upstreams_errors_are_read_in_all_their_forms() {
         let cases = [
-            (429, r#"{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}"#, Class::RateLimit, "m"),
-            (429, r#"{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}"#, Class::Billing, "m"),
-            (400, r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#, Class::ContextTooLong, "m"),
-            (400, r#"{"error":{"message":"m","code":"content_policy_violation"}}"#, Class::ContentPolicy, "m"),
-            (400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens"}}"#, Class::ContextTooLong, "prompt is too long: 2 tokens"),
-            (400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}"#, Class::Billing, "You have reached your specified API usage limits."),
-            (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#, Class::Overloaded, "Overloaded"),
-            (500, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Class::Overloaded, "Overloaded"),
+            (
+                429,
+                r#"{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}"#,
+                Class::RateLimit,
+                "m",
+            ),
+            (
+                429,
+                r#"{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                Class::Billing,
+                "m",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#,
+                Class::ContextTooLong,
+                "m",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m","code":"content_policy_violation"}}"#,
+                Class::ContentPolicy,
+                "m",
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens"}}"#,
+                Class::ContextTooLong,
+                "prompt is too long: 2 tokens",
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}"#,
+                Class::Billing,
+                "You have reached your specified API usage limits.",
+            ),
+            (
+                529,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#,
+                Class::Overloaded,
+                "Overloaded",
+            ),
+            (
+                500,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Class::Overloaded,
+                "Overloaded",
+            ),
             (400, r#"{"error":"text"}"#, Class::Invalid, "text"),
             (404, r#"{"message":"no such model"}"#, Class::NotFound, "no such model"),
             (422, r#"{"detail":"wrong"}"#, Class::Invalid, "wrong"),
-            (422, r#"{"detail":[{"loc":["body"],"msg":"field required","type":"missing"}]}"#, Class::Invalid, "field required"),
-            (401, r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#, Class::Authentication, "Authentication error"),
-            (400, r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#, Class::Invalid, "m"),
-            (400, r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","code":400}"#, Class::ContextTooLong, "This model's maximum context length is 4096 tokens."),
+            (
+                422,
+                r#"{"detail":[{"loc":["body"],"msg":"field required","type":"missing"}]}"#,
+                Class::Invalid,
+                "field required",
+            ),
+            (
+                401,
+                r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#,
+                Class::Authentication,
+                "Authentication error",
+            ),
+            (
+                400,
+                r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#,
+                Class::Invalid,
+                "m",
+            ),
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","code":400}"#,
+                Class::ContextTooLong,
+                "This model's maximum context length is 4096 tokens.",
+            ),
             (502, "<html>bad gateway</html>", Class::Upstream, "The model's provider failed"),
             (503, "", Class::Overloaded, "The model's provider is overloaded"),
             (500, r#"{"error":{"message":"m","type":"invalid_request_error"}}"#, Class::Upstream, "m"),

@@ -4,12 +4,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{
-    Event, Names,
-    json::Raw,
-    outgoing::CUSTOM_INPUT,
-    response::PartKind,
-};
+use crate::{Event, Names, json::Raw, outgoing::CUSTOM_INPUT, response::PartKind};
 
 #[derive(Debug, Default)]
 pub(crate) struct Funnel {
@@ -111,8 +106,13 @@ impl Sequence {
     fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         match event {
             Event::PartStart { part, choice, kind } if self.live.is_some() => {
-                let waiting =
-                    Waiting { choice, kind: kind.into_owned(), text: String::new(), later: Vec::new(), is_over: false };
+                let waiting = Waiting {
+                    choice,
+                    kind: kind.into_owned(),
+                    text: String::new(),
+                    later: Vec::new(),
+                    is_over: false,
+                };
                 self.waiting.insert(part, waiting);
             }
             Event::PartStart { part, .. } => {

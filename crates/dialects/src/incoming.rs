@@ -135,7 +135,11 @@ pub(crate) fn check_tools(tools: &[Tool], at: &At<'_>) -> Result<(), Error> {
 pub(crate) fn source_of_url(url: &str, at: &At<'_>) -> Result<Source, Error> {
     let Some(rest) = url.strip_prefix("data:") else {
         let is_web = url.starts_with("https://") || url.starts_with("http://");
-        return if is_web { Ok(Source::Url(url.to_owned())) } else { Err(at.invalid("expected an https or data URL")) };
+        return if is_web {
+            Ok(Source::Url(url.to_owned()))
+        } else {
+            Err(at.invalid("expected an https or data URL"))
+        };
     };
     let Some((header, data)) = rest.split_once(',') else {
         return Err(at.invalid("the data URL has no data"));

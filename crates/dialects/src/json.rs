@@ -104,7 +104,11 @@ impl<'a> Raw<'a> {
             let number = self.as_f64()?;
             // Above this a float has no ones.
             let is_count = number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the range is checked"
+            )]
             is_count.then_some(number as u64)
         })
     }
@@ -243,7 +247,8 @@ fn nested_end(bytes: &[u8], start: usize) -> usize {
 
 fn scalar_end(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let length = rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
+    let length =
+        rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'));
     length.map_or(bytes.len(), |length| start.saturating_add(length))
 }
 

@@ -2,11 +2,15 @@
 
 mod chat;
 mod collect;
+mod completions;
+mod embeddings;
 mod error;
 mod funnel;
 mod incoming;
 mod json;
 mod messages;
+mod models;
+mod moderations;
 mod outgoing;
 mod piece;
 mod read;
@@ -23,9 +27,14 @@ mod usage;
 mod write;
 
 pub use collect::{Collector, replay};
+pub use completions::{Completion, parse_completion, render_completion, stream_completion};
+pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_embeddings};
 pub use error::{Class, Error};
 pub use incoming::{Incoming, Version};
 pub use json::Json;
+pub use messages::parse::parse_count;
+pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
+pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};
 pub use reply::{Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};

@@ -23,8 +23,7 @@ pub(crate) struct Outgoing<'r> {
 /// argument.
 pub(crate) const CUSTOM_INPUT: &str = "input";
 
-pub(crate) const CUSTOM_SCHEMA: &str =
-    r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
+pub(crate) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
 /// More do not fit into a header.
 const MAX_WARNINGS: usize = 32;
@@ -77,7 +76,11 @@ impl<'r> Outgoing<'r> {
         if call.is_custom && !self.takes_custom() {
             return write::object(|o| o.str(CUSTOM_INPUT, &call.arguments));
         }
-        if call.arguments.trim().is_empty() && !call.is_custom { "{}".to_owned() } else { call.arguments.clone() }
+        if call.arguments.trim().is_empty() && !call.is_custom {
+            "{}".to_owned()
+        } else {
+            call.arguments.clone()
+        }
     }
 
     /// The tools that go there, with their names there. Those that run at
@@ -226,7 +229,9 @@ impl<'r> Outgoing<'r> {
 fn wanted(reasoning: &Reasoning) -> Option<Effort> {
     let by_mode = match reasoning.mode {
         Some(ThinkingMode::Disabled) => return Some(Effort::None),
-        Some(ThinkingMode::Enabled) => Some(reasoning.budget_tokens.map_or(Effort::Medium, Effort::of_budget)),
+        Some(ThinkingMode::Enabled) => {
+            Some(reasoning.budget_tokens.map_or(Effort::Medium, Effort::of_budget))
+        }
         Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools) | None => None,
     };
     reasoning.effort.or(by_mode)

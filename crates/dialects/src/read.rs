@@ -6,7 +6,10 @@ use std::{
     fmt::{self, Display},
 };
 
-use crate::{Error, Json, json::{MAX_DEPTH, Raw}};
+use crate::{
+    Error, Json,
+    json::{MAX_DEPTH, Raw},
+};
 
 /// Where a value stands: `messages[3].content`. It costs nothing until it is
 /// told.
@@ -177,7 +180,8 @@ impl<'a, 'p> Fields<'a, 'p> {
 
     /// What is there besides `known`, nulls left out.
     pub(crate) fn others(&self, known: &[&str]) -> Vec<(String, Json)> {
-        let others = self.members.iter().filter(|(key, value)| !known.contains(&key.as_ref()) && !value.is_null());
+        let others =
+            self.members.iter().filter(|(key, value)| !known.contains(&key.as_ref()) && !value.is_null());
         others.map(|(key, value)| (key.clone().into_owned(), Json::from(*value))).collect()
     }
 
@@ -206,7 +210,10 @@ mod tests {
         let fields = Fields::of(raw, At::ROOT).unwrap();
         assert_eq!(fields.u64("n").unwrap_err().param.as_deref(), Some("n"));
         assert_eq!(fields.u64("m").unwrap(), None);
-        assert_eq!(fields.number("x", 0.0, 2.0).unwrap_err().to_string(), "x: expected a number from 0 to 2, not 2.5");
+        assert_eq!(
+            fields.number("x", 0.0, 2.0).unwrap_err().to_string(),
+            "x: expected a number from 0 to 2, not 2.5"
+        );
         assert_eq!(fields.need("m").unwrap_err().code.as_deref(), Some("missing_required_parameter"));
     }
 

@@ -96,7 +96,8 @@ pub(crate) fn unpack(packed: &str) -> Option<Thinking> {
         return Some(Thinking::Redacted { data });
     }
     if let Some(content) = text("encrypted") {
-        let summary = raw.get("summary")?.items().filter_map(|text| Some(text.as_str()?.into_owned())).collect();
+        let summary =
+            raw.get("summary")?.items().filter_map(|text| Some(text.as_str()?.into_owned())).collect();
         return Some(Thinking::Encrypted { id: text("id")?, summary, content });
     }
     text("plain").map(Thinking::Plain)
@@ -111,7 +112,11 @@ mod tests {
         for thinking in [
             Thinking::Signed { text: String::new(), signature: "s\"".to_owned() },
             Thinking::Redacted { data: "d".to_owned() },
-            Thinking::Encrypted { id: "rs_1".to_owned(), summary: vec!["a".to_owned()], content: "c".to_owned() },
+            Thinking::Encrypted {
+                id: "rs_1".to_owned(),
+                summary: vec!["a".to_owned()],
+                content: "c".to_owned(),
+            },
             Thinking::Plain("那".to_owned()),
         ] {
             assert_eq!(unpack(&pack(&thinking)), Some(thinking));

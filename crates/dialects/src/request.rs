@@ -84,13 +84,20 @@ pub enum Content {
     Text(Text),
     Image(Image),
     Document(Document),
-    Audio { data: String, format: String },
+    Audio {
+        data: String,
+        format: String,
+    },
     ToolCall(ToolCall),
     ToolResult(ToolResult),
     Thinking(Thinking),
     Refusal(String),
     /// What only one dialect knows, as it came.
-    Foreign { dialect: Dialect, kind: String, json: Json },
+    Foreign {
+        dialect: Dialect,
+        kind: String,
+        json: Json,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -118,7 +125,10 @@ pub struct Document {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    Base64 { media_type: String, data: String },
+    Base64 {
+        media_type: String,
+        data: String,
+    },
     Url(String),
     /// A file that the vendor keeps.
     File(String),
@@ -189,7 +199,10 @@ pub enum ToolChoice {
     Required,
     Tool(String),
     /// Some or any of these.
-    Allowed { names: Vec<String>, is_required: bool },
+    Allowed {
+        names: Vec<String>,
+        is_required: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

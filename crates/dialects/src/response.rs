@@ -96,18 +96,39 @@ impl Usage {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     /// The answer begins. What the upstream does not tell is empty.
-    Start { id: Cow<'a, str>, model: Cow<'a, str> },
+    Start {
+        id: Cow<'a, str>,
+        model: Cow<'a, str>,
+    },
     /// A part begins. `part` is counted from 0 over all choices.
-    PartStart { part: u32, choice: u32, kind: PartKind<'a> },
+    PartStart {
+        part: u32,
+        choice: u32,
+        kind: PartKind<'a>,
+    },
     /// A part goes on: text, thoughts, a refusal, or arguments.
-    Delta { part: u32, text: Cow<'a, str> },
+    Delta {
+        part: u32,
+        text: Cow<'a, str>,
+    },
     /// A thought is signed.
-    Signature { part: u32, signature: Cow<'a, str> },
+    Signature {
+        part: u32,
+        signature: Cow<'a, str>,
+    },
     /// A source of a text, as one of OpenAI's annotations.
-    Annotation { part: u32, json: Json },
-    PartStop { part: u32 },
+    Annotation {
+        part: u32,
+        json: Json,
+    },
+    PartStop {
+        part: u32,
+    },
     /// A choice ends, after all of its parts.
-    Finish { choice: u32, stop: Stop },
+    Finish {
+        choice: u32,
+        stop: Stop,
+    },
     /// All counts together; the last ones hold.
     Usage(Usage),
     /// The answer is whole. Nothing follows.

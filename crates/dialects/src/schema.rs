@@ -23,16 +23,20 @@ fn is_strict_value(raw: Raw<'_>) -> bool {
     if !raw.is_object() {
         return true;
     }
-    let is_object = raw.get_str("type").is_some_and(|kind| kind == "object") || raw.get("properties").is_some();
+    let is_object =
+        raw.get_str("type").is_some_and(|kind| kind == "object") || raw.get("properties").is_some();
     if is_object {
         let is_closed = raw.get("additionalProperties").and_then(Raw::as_bool) == Some(false);
-        let required: Vec<_> =
-            raw.get("required").map(|list| list.items().filter_map(Raw::as_str).collect()).unwrap_or_default();
+        let required: Vec<_> = raw
+            .get("required")
+            .map(|list| list.items().filter_map(Raw::as_str).collect())
+            .unwrap_or_default();
         if required.len() > MAX_STRICT_PROPERTIES {
             return false;
         }
-        let names_all =
-            raw.get("properties").is_none_or(|known| known.members().all(|(name, _)| required.contains(&name)));
+        let names_all = raw
+            .get("properties")
+            .is_none_or(|known| known.members().all(|(name, _)| required.contains(&name)));
         if !is_closed || !names_all {
             return false;
         }
@@ -118,7 +122,9 @@ impl Rewrite<'_> {
             let here = || format!("{pointer}/{name}");
             match name.as_ref() {
                 "description" => description = value.as_str(),
-                "minItems" if value.as_u64().is_some_and(|count| count <= 1) => o.raw("minItems", value.text()),
+                "minItems" if value.as_u64().is_some_and(|count| count <= 1) => {
+                    o.raw("minItems", value.text())
+                }
                 "minItems" => told.push(format!("minItems: {}", value.text())),
                 name if TOLD.contains(&name) => told.push(format!("{name}: {}", value.text())),
                 name if REFUSED.contains(&name) => return Err(self.refused(&here(), name)),
@@ -155,7 +161,8 @@ impl Rewrite<'_> {
                 name => o.raw(name, value.text()),
             }
         }
-        let is_object = raw.get_str("type").is_some_and(|kind| kind == "object") || raw.get("properties").is_some();
+        let is_object =
+            raw.get_str("type").is_some_and(|kind| kind == "object") || raw.get("properties").is_some();
         if is_object {
             o.put("additionalProperties", false);
         }
@@ -169,10 +176,13 @@ impl Rewrite<'_> {
         }
         self.is_told = true;
         let told = told.join(", ");
-        o.str("description", &match description {
-            Some(text) => format!("{text}\n\n{{{told}}}"),
-            None => format!("{{{told}}}"),
-        });
+        o.str(
+            "description",
+            &match description {
+                Some(text) => format!("{text}\n\n{{{told}}}"),
+                None => format!("{{{told}}}"),
+            },
+        );
     }
 
     /// A schema that is inside of itself cannot be held.
@@ -210,7 +220,8 @@ impl Rewrite<'_> {
     }
 
     fn refused(&self, pointer: &str, keyword: &str) -> Error {
-        let message = format!("this provider does not know '{keyword}' of the schema as it stands at {pointer}");
+        let message =
+            format!("this provider does not know '{keyword}' of the schema as it stands at {pointer}");
         Error::unsupported(self.param, message)
     }
 }
@@ -286,8 +297,12 @@ mod tests {
 
     #[test]
     fn strict_needs_every_property_and_no_other() {
-        assert!(is_strict(r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#));
-        assert!(!is_strict(r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#));
+        assert!(is_strict(
+            r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#
+        ));
+        assert!(!is_strict(
+            r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#
+        ));
         assert!(!is_strict(r#"{"type":"object","properties":{},"required":[]}"#));
     }
 }

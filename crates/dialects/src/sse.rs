@@ -151,10 +151,12 @@ mod tests {
     fn an_event_has_its_name_its_lines_and_its_bytes() {
         let stream = "\u{feff}event: a\r\ndata: 1\r\ndata:2\r\n\r\n";
         let mut raw = Vec::new();
-        Splitter::default().push(stream.as_bytes(), |frame| {
-            assert_eq!((frame.name, frame.data), ("a", "1\n2"));
-            raw.extend_from_slice(frame.raw);
-        }).unwrap();
+        Splitter::default()
+            .push(stream.as_bytes(), |frame| {
+                assert_eq!((frame.name, frame.data), ("a", "1\n2"));
+                raw.extend_from_slice(frame.raw);
+            })
+            .unwrap();
         assert_eq!(raw, stream.as_bytes());
     }
 

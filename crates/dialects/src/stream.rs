@@ -3,8 +3,9 @@
 use crate::{
     Dialect, Error, Event, Reply, Usage, chat,
     funnel::Funnel,
-    messages, responses,
+    messages,
     response::Stop,
+    responses,
     sse::{Frame, Splitter},
     tokens,
 };
@@ -74,11 +75,18 @@ impl Meter {
 
 #[derive(Debug)]
 enum Way {
-    Translate { decoder: Decoder, funnel: Funnel, encoder: Encoder },
+    Translate {
+        decoder: Decoder,
+        funnel: Funnel,
+        encoder: Encoder,
+    },
     Chat(chat::normal::Normalizer),
     Responses(responses::normal::Normalizer),
     /// Byte for byte.
-    Messages { decoder: messages::decode::Decoder, request_id: String },
+    Messages {
+        decoder: messages::decode::Decoder,
+        request_id: String,
+    },
 }
 
 impl Stream {
@@ -120,7 +128,10 @@ impl Stream {
         text.clear();
         let pushed = splitter.push(bytes, |frame| way.frame(frame, meter, text, out));
         if pushed.is_err() {
-            self.fail(Error::new(crate::Class::Upstream, "The model's provider sent an event that is too long"), out);
+            self.fail(
+                Error::new(crate::Class::Upstream, "The model's provider sent an event that is too long"),
+                out,
+            );
         }
     }
 

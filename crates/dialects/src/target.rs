@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn what_means_the_same_has_one_canonical_form() {
-        let a = canonical(br#"{"b":[1.0,"\u00e9"],"a":null,"stream":true,"c":{"y":1,"x":2}}"#, &["stream"]).unwrap();
+        let a = canonical(br#"{"b":[1.0,"\u00e9"],"a":null,"stream":true,"c":{"y":1,"x":2}}"#, &["stream"])
+            .unwrap();
         let b = canonical("{ \"c\":{\"x\":2,\"y\":1}, \"b\":[ 1, \"é\" ] }".as_bytes(), &["stream"]).unwrap();
         assert_eq!(a, b);
         assert_eq!(a, r#"{"b":[1,"é"],"c":{"x":2,"y":1}}"#);

@@ -40,12 +40,15 @@ const DOCUMENT: u64 = 3_000;
 
 /// What a request's prompt may have.
 pub fn estimate_prompt(request: &Request) -> u64 {
-    let messages = request.messages.iter().map(|message| {
-        message.parts.iter().map(part).fold(MESSAGE, u64::saturating_add)
-    });
+    let messages = request
+        .messages
+        .iter()
+        .map(|message| message.parts.iter().map(part).fold(MESSAGE, u64::saturating_add));
     let tools = request.tools.iter().map(|tool| {
         let schema = match &tool.kind {
-            ToolKind::Function { parameters } => parameters.as_ref().map_or(0, |json| estimate(json.as_str())),
+            ToolKind::Function { parameters } => {
+                parameters.as_ref().map_or(0, |json| estimate(json.as_str()))
+            }
             ToolKind::Custom { format } => format.as_ref().map_or(0, |json| estimate(json.as_str())),
             ToolKind::Hosted { json, .. } => estimate(json.as_str()),
         };
@@ -66,10 +69,14 @@ fn part(part: &Part) -> u64 {
             Source::Url(_) | Source::File(_) => DOCUMENT,
         },
         Content::Audio { data, .. } => (data.len() as u64) / 1_000,
-        Content::ToolCall(call) => estimate(&call.name).saturating_add(estimate(&call.arguments)).saturating_add(MESSAGE),
+        Content::ToolCall(call) => {
+            estimate(&call.name).saturating_add(estimate(&call.arguments)).saturating_add(MESSAGE)
+        }
         Content::ToolResult(result) => result.parts.iter().map(self::part).fold(MESSAGE, u64::saturating_add),
         Content::Thinking(thinking) => match thinking {
-            crate::request::Thinking::Signed { text, .. } | crate::request::Thinking::Plain(text) => estimate(text),
+            crate::request::Thinking::Signed { text, .. } | crate::request::Thinking::Plain(text) => {
+                estimate(text)
+            }
             crate::request::Thinking::Redacted { data } => (data.len() as u64) / 4,
             crate::request::Thinking::Encrypted { content, .. } => (content.len() as u64) / 4,
         },

@@ -12,7 +12,8 @@ pub(crate) fn of_openai(raw: Raw<'_>) -> Option<Usage> {
         return None;
     }
     let read = ["prompt_tokens_details", "input_tokens_details"].iter().find_map(|name| raw.get(name));
-    let written = ["completion_tokens_details", "output_tokens_details"].iter().find_map(|name| raw.get(name));
+    let written =
+        ["completion_tokens_details", "output_tokens_details"].iter().find_map(|name| raw.get(name));
     let detail = |of: Option<Raw<'_>>, name: &str| of.and_then(|details| details.get_u64(name));
     let cache_read =
         detail(read, "cached_tokens").or_else(|| raw.get_u64("prompt_cache_hit_tokens")).unwrap_or_default();
@@ -169,7 +170,10 @@ mod tests {
 
     #[test]
     fn an_explicit_zero_is_no_missing_usage() {
-        assert_eq!(of_openai(Raw::parse(r#"{"prompt_tokens":0,"completion_tokens":0}"#).unwrap()), Some(Usage::default()));
+        assert_eq!(
+            of_openai(Raw::parse(r#"{"prompt_tokens":0,"completion_tokens":0}"#).unwrap()),
+            Some(Usage::default())
+        );
         assert_eq!(of_openai(Raw::parse("{}").unwrap()), None);
     }
 }

@@ -102,13 +102,6 @@ impl Object<'_> {
         }
     }
 
-    pub(crate) fn put_or_null(&mut self, name: &str, value: Option<impl Display>) {
-        match value {
-            Some(value) => self.put(name, value),
-            None => self.null(name),
-        }
-    }
-
     /// Nothing at all if there is none.
     pub(crate) fn opt_str(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {

@@ -70,7 +70,8 @@ fn message(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
             _ => None,
         })
         .collect();
-    let explanation = choice.stop.explanation.as_deref().filter(|_| choice.stop.reason == StopReason::Refusal);
+    let explanation =
+        choice.stop.explanation.as_deref().filter(|_| choice.stop.reason == StopReason::Refusal);
     o.str("role", "assistant");
     if texts.is_empty() && (calls || !refusals.is_empty() || explanation.is_some()) {
         o.null("content");

@@ -54,10 +54,6 @@ struct Call {
 const MAX_PARTS: usize = 1_024;
 
 impl Decoder {
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     pub(crate) fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let data = frame.data.trim();
         if data == "[DONE]" {
@@ -81,7 +77,8 @@ impl Decoder {
             return;
         }
         for place in 0..self.choices.len() {
-            if is_told && self.choices.get(place).is_some_and(|choice| !choice.is_finished && choice.is_blank) {
+            if is_told && self.choices.get(place).is_some_and(|choice| !choice.is_finished && choice.is_blank)
+            {
                 self.finish(place, "stop", sink);
             }
         }
@@ -129,7 +126,9 @@ impl Decoder {
         let (mut index, mut delta, mut finish) = (0, None, None);
         for (name, value) in raw.members().filter(|(_, value)| !value.is_null()) {
             match name.as_ref() {
-                "index" => index = value.as_u64().and_then(|index| u32::try_from(index).ok()).unwrap_or_default(),
+                "index" => {
+                    index = value.as_u64().and_then(|index| u32::try_from(index).ok()).unwrap_or_default()
+                }
                 "delta" | "message" => delta = Some(value),
                 "finish_reason" => finish = value.as_str(),
                 _ => {}
@@ -184,7 +183,9 @@ impl Decoder {
             self.detail(place, detail, thinking.is_none(), sink);
         }
         match text {
-            Some(text) if text.is_array() => text.items().for_each(|part| self.content_part(place, part, sink)),
+            Some(text) if text.is_array() => {
+                text.items().for_each(|part| self.content_part(place, part, sink))
+            }
             Some(text) => self.said(place, Said::Text, text, sink),
             None => {}
         }
@@ -223,7 +224,9 @@ impl Decoder {
         if let Some(text) = detail.get("text").filter(|_| wants_text) {
             self.said(place, Said::Thinking, text, sink);
         }
-        let Some(signature) = detail.get_str("signature").filter(|signature| !signature.is_empty()) else { return };
+        let Some(signature) = detail.get_str("signature").filter(|signature| !signature.is_empty()) else {
+            return;
+        };
         let Some(choice) = self.choices.get(place) else { return };
         if let Some((Said::Thinking, piece)) = &choice.said {
             sink(Event::Signature { part: piece.part(), signature });

@@ -41,10 +41,18 @@ struct Part {
 
 #[derive(Debug)]
 enum Lane {
-    Text { from: usize },
+    Text {
+        from: usize,
+    },
     Refusal,
-    Thinking { text: String, signature: String },
-    Call { index: u32, is_custom: bool },
+    Thinking {
+        text: String,
+        signature: String,
+    },
+    Call {
+        index: u32,
+        is_custom: bool,
+    },
     /// Nothing of it is told.
     Silent,
 }
@@ -79,7 +87,9 @@ impl Encoder {
             Event::PartStart { part, choice, kind } => self.start(part, choice, kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => {
-                if let Some(Part { lane: Lane::Thinking { signature: known, .. }, .. }) = self.parts.get_mut(&part) {
+                if let Some(Part { lane: Lane::Thinking { signature: known, .. }, .. }) =
+                    self.parts.get_mut(&part)
+                {
                     *known = signature.into_owned();
                 }
             }
@@ -253,7 +263,9 @@ impl Encoder {
         if self.include_usage {
             out.push_str(&self.head);
             out.push_str("],\"usage\":");
-            write::object_into(out, |o| usage::write_openai(&self.usage.unwrap_or_default(), &usage::CHAT, o));
+            write::object_into(out, |o| {
+                usage::write_openai(&self.usage.unwrap_or_default(), &usage::CHAT, o)
+            });
             out.push_str("}\n\n");
         }
         out.push_str("data: [DONE]\n\n");

@@ -65,10 +65,6 @@ impl Normalizer {
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.decoder.is_over()
-    }
-
     pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
         let seen = self.observe(sink, |decoder, sink| decoder.frame(frame, sink));
         let raw = Raw::parse(frame.data.trim()).filter(|raw| raw.is_object());

@@ -7,8 +7,8 @@ use crate::{
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text, Thinking,
-        Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text,
+        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
 
@@ -56,7 +56,8 @@ pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Er
     };
     tools(&f, &mut request)?;
     sampling(&f, &mut request)?;
-    request.format = f.get("response_format").map(|raw| format(raw, f.at().key("response_format"))).transpose()?;
+    request.format =
+        f.get("response_format").map(|raw| format(raw, f.at().key("response_format"))).transpose()?;
     request.reasoning = reasoning(&f)?;
     stream(&f, &mut request)?;
     request.verbosity = f.string("verbosity")?;
@@ -214,7 +215,8 @@ pub(crate) fn plain_choice(name: &str) -> Option<ToolChoice> {
 
 fn tool_choice(raw: Raw<'_>, at: At<'_>) -> Result<ToolChoice, Error> {
     if let Some(name) = raw.as_str() {
-        return plain_choice(&name).ok_or_else(|| at.unsupported(format!("Unsupported value: '{}'", shown(&name))));
+        return plain_choice(&name)
+            .ok_or_else(|| at.unsupported(format!("Unsupported value: '{}'", shown(&name))));
     }
     let f = Fields::of(raw, at)?;
     let kind = f.kind()?;
@@ -383,7 +385,9 @@ fn assistant(f: &Fields<'_, '_>, index: usize, incoming: &Incoming<'_>) -> Resul
         let name = f.need_string("name")?;
         let id = legacy_id(&name, index);
         let arguments = f.string("arguments")?.unwrap_or_default();
-        parts.push(Content::ToolCall(ToolCall { id, name, namespace: None, arguments, is_custom: false }).into());
+        parts.push(
+            Content::ToolCall(ToolCall { id, name, namespace: None, arguments, is_custom: false }).into(),
+        );
     }
     if parts.is_empty() && f.get("audio").is_none() {
         return Err(f.at().key("content").invalid("expected content or tool_calls"));
@@ -405,8 +409,9 @@ fn tool_call(f: &Fields<'_, '_>) -> Result<ToolCall, Error> {
 /// signature, none is taken. `reasoning_content` alone has none.
 fn thoughts(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Vec<Part> {
     let details = f.get("reasoning_details").or_else(|| f.get("thinking_blocks"));
-    let all: Option<Vec<Thinking>> =
-        details.map(|details| details.items().map(|raw| thought(raw, incoming)).collect()).unwrap_or_default();
+    let all: Option<Vec<Thinking>> = details
+        .map(|details| details.items().map(|raw| thought(raw, incoming)).collect())
+        .unwrap_or_default();
     if let Some(all) = all.filter(|all| !all.is_empty()) {
         return all.into_iter().map(|thinking| Content::Thinking(thinking).into()).collect();
     }
@@ -420,7 +425,10 @@ fn thought(raw: Raw<'_>, incoming: &Incoming<'_>) -> Option<Thinking> {
     match raw.get_str("type")?.as_ref() {
         "reasoning.text" | "thinking" => {
             let signature = text("signature").filter(|signature| !signature.is_empty())?;
-            Some(Thinking::Signed { text: text("text").or_else(|| text("thinking")).unwrap_or_default(), signature })
+            Some(Thinking::Signed {
+                text: text("text").or_else(|| text("thinking")).unwrap_or_default(),
+                signature,
+            })
         }
         "reasoning.encrypted" | "redacted_thinking" => {
             let data = text("data").filter(|data| !data.is_empty())?;

@@ -4,8 +4,8 @@ use crate::{
     Dialect, Error, Rendered, Target,
     outgoing::{CUSTOM_SCHEMA, Outgoing},
     request::{
-        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice, ToolKind,
-        ToolResult,
+        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice,
+        ToolKind, ToolResult,
     },
     schema,
     target::{OPENAI_NAME, hash},
@@ -50,7 +50,10 @@ fn members(out: &mut Outgoing<'_>, messages: &str, o: &mut Object<'_>) -> Result
         o.opt_str("verbosity", request.verbosity.as_deref());
         o.opt_str("prompt_cache_key", request.prompt_cache_key.as_deref());
         o.opt_str("service_tier", service_tier(request));
-        o.opt_json("metadata", request.metadata.as_ref().filter(|_| request.dialect != Some(Dialect::Messages)));
+        o.opt_json(
+            "metadata",
+            request.metadata.as_ref().filter(|_| request.dialect != Some(Dialect::Messages)),
+        );
         o.opt("store", request.store.filter(|_| request.dialect == Some(Dialect::Chat)));
     }
     if let Some(user) = &request.user {
@@ -87,7 +90,9 @@ fn stop(request: &Request, o: &mut Object<'_>) -> Result<(), Error> {
     match request.stop.as_slice() {
         [] => {}
         [one] => o.str("stop", one),
-        [_, _] | [_, _, _] | [_, _, _, _] => o.array("stop", |a| request.stop.iter().for_each(|text| a.str(text))),
+        [_, _] | [_, _, _] | [_, _, _, _] => {
+            o.array("stop", |a| request.stop.iter().for_each(|text| a.str(text)))
+        }
         _ => return Err(Error::unsupported("stop_sequences", "this provider takes at most 4")),
     }
     Ok(())
@@ -131,7 +136,9 @@ fn tools(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let takes_custom = out.takes_custom();
-    o.array("tools", |a| tools.iter().for_each(|(name, known)| a.object(|o| tool(name, known, takes_custom, o))));
+    o.array("tools", |a| {
+        tools.iter().for_each(|(name, known)| a.object(|o| tool(name, known, takes_custom, o)))
+    });
     match choice {
         None => {}
         Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
@@ -139,27 +146,31 @@ fn tools(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
         Some(ToolChoice::Required) => o.str("tool_choice", "required"),
         Some(ToolChoice::Tool(name)) => {
             let is_custom = takes_custom
-                && tools.iter().any(|(_, tool)| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
+                && tools
+                    .iter()
+                    .any(|(_, tool)| tool.name == name && matches!(tool.kind, ToolKind::Custom { .. }));
             let kind = if is_custom { "custom" } else { "function" };
             o.object("tool_choice", |o| {
                 o.str("type", kind);
                 o.object(kind, |o| o.str("name", &out.sent_name_of(&name)));
             });
         }
-        Some(ToolChoice::Allowed { names, is_required }) if out.target.can.openai => o.object("tool_choice", |o| {
-            o.str("type", "allowed_tools");
-            o.object("allowed_tools", |o| {
-                o.str("mode", if is_required { "required" } else { "auto" });
-                o.array("tools", |a| {
-                    for name in &names {
-                        a.object(|o| {
-                            o.str("type", "function");
-                            o.object("function", |o| o.str("name", &out.sent_name_of(name)));
-                        });
-                    }
+        Some(ToolChoice::Allowed { names, is_required }) if out.target.can.openai => {
+            o.object("tool_choice", |o| {
+                o.str("type", "allowed_tools");
+                o.object("allowed_tools", |o| {
+                    o.str("mode", if is_required { "required" } else { "auto" });
+                    o.array("tools", |a| {
+                        for name in &names {
+                            a.object(|o| {
+                                o.str("type", "function");
+                                o.object("function", |o| o.str("name", &out.sent_name_of(name)));
+                            });
+                        }
+                    });
                 });
-            });
-        }),
+            })
+        }
         Some(ToolChoice::Allowed { is_required, .. }) => {
             o.str("tool_choice", if is_required { "required" } else { "auto" });
         }
@@ -191,7 +202,10 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
             o.str("type", "function");
             o.object("function", |o| {
                 o.str("name", name);
-                o.opt_str("description", custom_description(tool, format.as_ref().map(crate::Json::as_str)).as_deref());
+                o.opt_str(
+                    "description",
+                    custom_description(tool, format.as_ref().map(crate::Json::as_str)).as_deref(),
+                );
                 o.raw("parameters", CUSTOM_SCHEMA);
             });
         }
@@ -226,7 +240,8 @@ impl<'r> Messages<'_, 'r> {
         let mut result = Ok(());
         let messages = &self.out.request.messages;
         write::array_into(&mut text, |a| {
-            result = messages.iter().enumerate().try_for_each(|(index, message)| self.message(index, message, a));
+            result =
+                messages.iter().enumerate().try_for_each(|(index, message)| self.message(index, message, a));
             if result.is_ok() {
                 result = self.flush(None, 0, a);
             }
@@ -274,9 +289,12 @@ impl<'r> Messages<'_, 'r> {
         if images.is_empty() && message.is_none() {
             return Ok(());
         }
-        let labels: Vec<Part> =
-            images.iter().map(|(id, _)| Part::text(format!("Content of the result of tool call {id}:"))).collect();
-        let mut parts: Vec<&Part> = labels.iter().zip(&images).flat_map(|(label, (_, image))| [label, *image]).collect();
+        let labels: Vec<Part> = images
+            .iter()
+            .map(|(id, _)| Part::text(format!("Content of the result of tool call {id}:")))
+            .collect();
+        let mut parts: Vec<&Part> =
+            labels.iter().zip(&images).flat_map(|(label, (_, image))| [label, *image]).collect();
         if let Some(message) = message {
             parts.extend(self.known(index, &message.parts)?);
         }
@@ -295,15 +313,21 @@ impl<'r> Messages<'_, 'r> {
         for part in parts {
             match &part.content {
                 Content::Foreign { kind, .. } => {
-                    self.out.warn(format!("messages[{index}]: '{kind}' left out, this provider does not know it"));
+                    self.out.warn(format!(
+                        "messages[{index}]: '{kind}' left out, this provider does not know it"
+                    ));
                 }
                 Content::Image(_) if !self.out.target.can.images => {
-                    self.out.refuse(&format!("messages[{index}].content"), "this model does not read images")?;
+                    self.out
+                        .refuse(&format!("messages[{index}].content"), "this model does not read images")?;
                 }
                 Content::Document(document)
                     if !self.out.target.can.documents && !matches!(document.source, Source::Text(_)) =>
                 {
-                    self.out.refuse(&format!("messages[{index}].content"), "this model does not read documents")?;
+                    self.out.refuse(
+                        &format!("messages[{index}].content"),
+                        "this model does not read documents",
+                    )?;
                 }
                 _ => known.push(part),
             }
@@ -384,7 +408,9 @@ impl<'r> Messages<'_, 'r> {
         for part in parts {
             match &part.content {
                 Content::Thinking(Thinking::Plain(text)) => plain.push_str(text),
-                Content::Thinking(_) => self.out.warn("messages: signed thoughts left out, they are another provider's"),
+                Content::Thinking(_) => {
+                    self.out.warn("messages: signed thoughts left out, they are another provider's")
+                }
                 _ => {}
             }
         }
@@ -426,7 +452,12 @@ fn content_part(index: usize, part: &Part, o: &mut Object<'_>) -> Result<(), Err
                 o.str("format", format);
             });
         }
-        _ => return Err(Error::unsupported(format!("messages[{index}].content"), "this part cannot stand here")),
+        _ => {
+            return Err(Error::unsupported(
+                format!("messages[{index}].content"),
+                "this part cannot stand here",
+            ));
+        }
     }
     Ok(())
 }

@@ -9,8 +9,7 @@ use crate::{
     request::Thinking,
     response::{CallStart, PartKind, Stop, StopReason},
     sse::Frame,
-    usage,
-    write,
+    usage, write,
 };
 
 #[derive(Debug, Default)]
@@ -44,10 +43,6 @@ enum Kind {
 }
 
 impl Decoder {
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     pub(crate) fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(raw) = Raw::parse(frame.data).filter(|raw| raw.is_object()) else {
             return self.fail(Error::malformed(), sink);
@@ -137,7 +132,8 @@ impl Decoder {
                 block.kind = Kind::Thinking;
             }
             "tool_use" => {
-                let (id, name) = (raw.get_str("id").unwrap_or_default(), raw.get_str("name").unwrap_or_default());
+                let (id, name) =
+                    (raw.get_str("id").unwrap_or_default(), raw.get_str("name").unwrap_or_default());
                 begin(PartKind::ToolCall(CallStart { id, name, ..CallStart::default() }), sink);
                 self.has_called = true;
                 block.kind = Kind::Call;

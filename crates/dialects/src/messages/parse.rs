@@ -7,8 +7,8 @@ use crate::{
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text, Thinking,
-        ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text,
+        Thinking, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
 
@@ -37,8 +37,8 @@ pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Er
     Ok(Request { max_tokens, stream: f.bool("stream")?.unwrap_or(false), ..counted(&f, incoming)? })
 }
 
-/// The same without what only an answer needs.
-pub(crate) fn parse_count(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
+/// A client's request to count the tokens of a prompt (Messages).
+pub fn parse_count(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
     counted(&Fields::of(body(bytes)?, At::ROOT)?, incoming)
 }
 
@@ -97,7 +97,8 @@ fn thinking(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
         let f = Fields::of(raw, f.at().key("output_config"))?;
         let at = f.at().key("effort");
         let effort = f.str("effort")?;
-        let known = |name: &str| Effort::parse(name).ok_or_else(|| at.invalid("Input should be a known effort"));
+        let known =
+            |name: &str| Effort::parse(name).ok_or_else(|| at.invalid("Input should be a known effort"));
         reasoning.effort = effort.map(|name| known(&name)).transpose()?;
         if let Some(raw) = f.get("format") {
             request.format = Some(format(&Fields::of(raw, f.at().key("format"))?)?);
@@ -135,7 +136,8 @@ fn tools(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
             return Err(f.at().key("type").invalid(message));
         }
     });
-    request.parallel_tool_calls = f.bool("disable_parallel_tool_use")?.filter(|is_off| *is_off).map(|_| false);
+    request.parallel_tool_calls =
+        f.bool("disable_parallel_tool_use")?.filter(|is_off| *is_off).map(|_| false);
     Ok(())
 }
 
@@ -213,12 +215,7 @@ fn turn(
     Ok(())
 }
 
-fn blocks(
-    f: &Fields<'_, '_>,
-    name: &str,
-    role: Role,
-    incoming: &Incoming<'_>,
-) -> Result<Vec<Part>, Error> {
+fn blocks(f: &Fields<'_, '_>, name: &str, role: Role, incoming: &Incoming<'_>) -> Result<Vec<Part>, Error> {
     let at = f.at().key(name);
     let Some(raw) = f.get(name) else { return Ok(Vec::new()) };
     if let Some(text) = raw.as_str() {
@@ -236,7 +233,8 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Resul
     let is_new = incoming.version == Version::V2026_10_21;
     let content = match kind.as_ref() {
         "text" => {
-            let has_citations = f.get("citations").is_some_and(|citations| citations.items().next().is_some());
+            let has_citations =
+                f.get("citations").is_some_and(|citations| citations.items().next().is_some());
             if is_new && role == Role::User && has_citations {
                 return Err(f.at().key("citations").invalid("Extra inputs are not permitted"));
             }
@@ -274,7 +272,9 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Resul
             let ours = incoming.seal.and_then(|seal| unpack(&seal.open(&data)?));
             Content::Thinking(ours.unwrap_or(Thinking::Redacted { data }))
         }
-        _ => Content::Foreign { dialect: Dialect::Messages, kind: kind.clone().into_owned(), json: raw.into() },
+        _ => {
+            Content::Foreign { dialect: Dialect::Messages, kind: kind.clone().into_owned(), json: raw.into() }
+        }
     };
     Ok(Part { content, cache: f.json("cache_control") })
 }

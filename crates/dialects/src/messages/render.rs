@@ -73,7 +73,12 @@ impl Marks {
     }
 }
 
-fn settings(out: &mut Outgoing<'_>, has_tools: bool, max_tokens: u64, o: &mut Object<'_>) -> Result<(), Error> {
+fn settings(
+    out: &mut Outgoing<'_>,
+    has_tools: bool,
+    max_tokens: u64,
+    o: &mut Object<'_>,
+) -> Result<(), Error> {
     let request = out.request;
     if has_tools {
         tool_choice(out, o)?;
@@ -157,7 +162,11 @@ fn thinking(out: &mut Outgoing<'_>, max_tokens: u64, o: &mut Object<'_>) -> Resu
     Ok(!matches!(mode, None | Some(ThinkingMode::Disabled)))
 }
 
-fn thinking_mode(out: &mut Outgoing<'_>, reasoning: &Reasoning, effort: Option<Effort>) -> Option<ThinkingMode> {
+fn thinking_mode(
+    out: &mut Outgoing<'_>,
+    reasoning: &Reasoning,
+    effort: Option<Effort>,
+) -> Option<ThinkingMode> {
     let can = &out.target.can;
     if !can.reasoning {
         return None;
@@ -178,7 +187,9 @@ fn thinking_mode(out: &mut Outgoing<'_>, reasoning: &Reasoning, effort: Option<E
             out.warn("reasoning: this model cannot be told not to think");
             None
         }
-        ThinkingMode::Adaptive | ThinkingMode::BetweenTools if !can.adaptive_thinking => Some(ThinkingMode::Enabled),
+        ThinkingMode::Adaptive | ThinkingMode::BetweenTools if !can.adaptive_thinking => {
+            Some(ThinkingMode::Enabled)
+        }
         mode => Some(mode),
     }
 }
@@ -209,7 +220,8 @@ fn format(out: &mut Outgoing<'_>) -> Result<Option<String>, Error> {
     if out.is_same_dialect() {
         return Ok(Some(schema.as_str().to_owned()));
     }
-    let param = if out.request.dialect == Some(Dialect::Responses) { "text.format" } else { "response_format" };
+    let param =
+        if out.request.dialect == Some(Dialect::Responses) { "text.format" } else { "response_format" };
     let (text, is_told) = schema::for_anthropic(schema.raw(), param)?;
     if is_told {
         out.warn(format!("{param}: limits that this provider does not enforce are told in the descriptions"));
@@ -277,7 +289,10 @@ fn object_schema(schema: Raw<'_>) -> String {
     }
     write::object(|o| {
         o.str("type", "object");
-        schema.members().filter(|(name, _)| name != "type").for_each(|(name, value)| o.raw(&name, value.text()));
+        schema
+            .members()
+            .filter(|(name, _)| name != "type")
+            .for_each(|(name, value)| o.raw(&name, value.text()));
     })
 }
 
@@ -348,7 +363,10 @@ impl Turns {
 
     fn check(&mut self, out: &mut Outgoing<'_>) -> Result<(), Error> {
         if self.turns.first().is_none_or(|turn| turn.role != "user") {
-            return Err(Error::unsupported("messages", "this provider wants the first message to be the user's"));
+            return Err(Error::unsupported(
+                "messages",
+                "this provider wants the first message to be the user's",
+            ));
         }
         let last = out.request.messages.len().saturating_sub(1);
         if self.turns.last().is_some_and(|turn| turn.role == "assistant") && !out.target.can.prefill {
@@ -417,7 +435,8 @@ impl Turns {
         let is_last = index.saturating_add(1) == out.request.messages.len();
         let mut blocks = Vec::with_capacity(message.parts.len());
         for (place, part) in message.parts.iter().enumerate() {
-            let ends = is_last && message.role == Role::Assistant && place.saturating_add(1) == message.parts.len();
+            let ends =
+                is_last && message.role == Role::Assistant && place.saturating_add(1) == message.parts.len();
             blocks.extend(self.block(out, marks, index, part, ends)?);
         }
         // Thoughts come before what was thought of.
@@ -445,7 +464,9 @@ impl Turns {
                 let is_empty = text.trim().is_empty();
                 (!is_empty).then(|| (false, text_block(text, cache, marks)))
             }
-            Content::Refusal(text) => (!text.trim().is_empty()).then(|| (false, text_block(text, cache, marks))),
+            Content::Refusal(text) => {
+                (!text.trim().is_empty()).then(|| (false, text_block(text, cache, marks)))
+            }
             Content::Image(image) => {
                 if !out.target.can.images {
                     out.refuse(&param(), "this model does not read images")?;
@@ -471,7 +492,9 @@ impl Turns {
                 Some((false, self.result_block(out, index, result, cache, marks)?))
             }
             Content::Thinking(thinking) => thought_block(out, thinking).map(|block| (true, block)),
-            Content::Foreign { dialect: Dialect::Messages, json, .. } => Some((false, json.as_str().to_owned())),
+            Content::Foreign { dialect: Dialect::Messages, json, .. } => {
+                Some((false, json.as_str().to_owned()))
+            }
             Content::Foreign { kind, .. } => {
                 out.warn(format!("messages[{index}]: '{kind}' left out, this provider does not know it"));
                 None
@@ -491,7 +514,10 @@ impl Turns {
         let input = match Raw::parse(&arguments) {
             Some(raw) if raw.is_object() => arguments,
             Some(_) => {
-                out.warn(format!("messages[{index}]: arguments of '{}' are no object, and were put into one", call.name));
+                out.warn(format!(
+                    "messages[{index}]: arguments of '{}' are no object, and were put into one",
+                    call.name
+                ));
                 wrapped(&arguments)
             }
             None => {
@@ -565,7 +591,9 @@ impl Turns {
             for turn in &self.turns {
                 a.object(|o| {
                     o.str("role", turn.role);
-                    o.array("content", |a| turn.results.iter().chain(&turn.blocks).for_each(|block| a.raw(block)));
+                    o.array("content", |a| {
+                        turn.results.iter().chain(&turn.blocks).for_each(|block| a.raw(block))
+                    });
                 });
             }
         });
@@ -602,7 +630,10 @@ fn image_block(image: &Image, param: &str, cache: Option<&Json>, marks: &mut Mar
 /// Files that another vendor keeps are nowhere else.
 fn refuse_files(out: &Outgoing<'_>, source: &Source, param: &str) -> Result<(), Error> {
     if matches!(source, Source::File(_)) && !out.is_same_dialect() {
-        return Err(Error::unsupported(param, "files that another provider keeps cannot be sent; send the data"));
+        return Err(Error::unsupported(
+            param,
+            "files that another provider keeps cannot be sent; send the data",
+        ));
     }
     Ok(())
 }
@@ -617,7 +648,8 @@ fn document_block(
         && media_type != "application/pdf"
     {
         // Text is sent as text.
-        if let Some(text) = crate::incoming::text_of_base64(data).filter(|_| media_type.starts_with("text/")) {
+        if let Some(text) = crate::incoming::text_of_base64(data).filter(|_| media_type.starts_with("text/"))
+        {
             let document = Document { source: Source::Text(text), ..document.clone() };
             return document_block(&document, param, cache, marks);
         }

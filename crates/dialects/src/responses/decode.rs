@@ -29,10 +29,6 @@ struct Open {
 }
 
 impl Decoder {
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
     pub(crate) fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         if frame.data.trim() == "[DONE]" {
             return;

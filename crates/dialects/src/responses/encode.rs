@@ -332,7 +332,9 @@ impl Encoder {
 
     fn close_message(&mut self, out: &mut String) {
         match self.item.take() {
-            Some(Item::Message { id, done, .. }) => self.item_done(message_item(&id, &done, "completed"), out),
+            Some(Item::Message { id, done, .. }) => {
+                self.item_done(message_item(&id, &done, "completed"), out)
+            }
             other => self.item = other,
         }
     }

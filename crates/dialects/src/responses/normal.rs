@@ -23,10 +23,6 @@ impl Normalizer {
         Self { decoder: Decoder::default(), sequence: 0, response: None, fallback: Encoder::new(reply) }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
-        self.decoder.is_over()
-    }
-
     pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
         let error = observe(&mut self.decoder, sink, |decoder, sink| decoder.frame(frame, sink));
         let raw = Raw::parse(frame.data).filter(|raw| raw.is_object());

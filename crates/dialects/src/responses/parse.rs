@@ -10,8 +10,8 @@ use crate::{
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text, Thinking, Tool,
-        ToolCall, ToolChoice, ToolKind, ToolResult,
+        Content, Document, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text, Thinking,
+        Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
 
@@ -117,7 +117,8 @@ fn settings(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
     request.top_p = f.number("top_p", 0.0, 1.0)?;
     request.top_logprobs = f.u64("top_logprobs")?.filter(|count| *count > 0);
     request.parallel_tool_calls = f.bool("parallel_tool_calls")?;
-    request.tool_choice = f.get("tool_choice").map(|raw| tool_choice(raw, f.at().key("tool_choice"))).transpose()?;
+    request.tool_choice =
+        f.get("tool_choice").map(|raw| tool_choice(raw, f.at().key("tool_choice"))).transpose()?;
     if let Some(raw) = f.get("text") {
         let f = Fields::of(raw, f.at().key("text"))?;
         request.verbosity = f.string("verbosity")?;
@@ -170,10 +171,15 @@ fn tool(raw: Raw<'_>, at: At<'_>, namespace: Option<&str>, tools: &mut Vec<Tool>
         "namespace" if namespace.is_none() => {
             let (name, at) = (f.need_str("name")?, f.at().key("tools"));
             let inner = f.array("tools")?.unwrap_or_default();
-            return inner.into_iter().enumerate().try_for_each(|(index, raw)| tool_of(raw, at.index(index), &name, tools));
+            return inner
+                .into_iter()
+                .enumerate()
+                .try_for_each(|(index, raw)| tool_of(raw, at.index(index), &name, tools));
         }
         other => Tool {
-            name: f.string("server_label")?.map_or_else(|| other.to_owned(), |label| format!("{other}:{label}")),
+            name: f
+                .string("server_label")?
+                .map_or_else(|| other.to_owned(), |label| format!("{other}:{label}")),
             namespace: None,
             description: None,
             kind: ToolKind::Hosted { dialect: Dialect::Responses, kind: other.to_owned(), json: raw.into() },
@@ -191,7 +197,8 @@ fn tool_of(raw: Raw<'_>, at: At<'_>, namespace: &str, tools: &mut Vec<Tool>) -> 
 
 fn tool_choice(raw: Raw<'_>, at: At<'_>) -> Result<ToolChoice, Error> {
     if let Some(name) = raw.as_str() {
-        return plain_choice(&name).ok_or_else(|| at.unsupported(format!("Unsupported value: '{}'", shown(&name))));
+        return plain_choice(&name)
+            .ok_or_else(|| at.unsupported(format!("Unsupported value: '{}'", shown(&name))));
     }
     let f = Fields::of(raw, at)?;
     match f.kind()?.as_ref() {
@@ -287,13 +294,19 @@ impl Input<'_, '_> {
                 let item = self.incoming.item.and_then(|find| find(&id));
                 let Some(item) = item.filter(|item| !is_reference(item)) else {
                     let message = format!("Item with id '{}' not found.", shown(&id));
-                    return Err(Error { param: Some(at.to_string()), ..Error::new(Class::NotFound, message) });
+                    return Err(Error {
+                        param: Some(at.to_string()),
+                        ..Error::new(Class::NotFound, message)
+                    });
                 };
                 self.item(item.raw(), at)?;
             }
             other => {
-                let content =
-                    Content::Foreign { dialect: Dialect::Responses, kind: other.to_owned(), json: raw.into() };
+                let content = Content::Foreign {
+                    dialect: Dialect::Responses,
+                    kind: other.to_owned(),
+                    json: raw.into(),
+                };
                 self.message(Role::Assistant, vec![content.into()]);
             }
         }

@@ -5,7 +5,8 @@ use crate::{
     chat::render::{custom_description, is_strict, service_tier, short},
     outgoing::{CUSTOM_SCHEMA, Outgoing},
     request::{
-        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice, ToolKind,
+        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice,
+        ToolKind,
     },
     target::OPENAI_NAME,
     write::{self, Array, Object},
@@ -118,10 +119,11 @@ fn tools(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
             }
         }
     });
-    let kind_of = |name: &str| match tools.iter().find(|(_, tool)| tool.name == name).map(|(_, tool)| &tool.kind) {
-        Some(ToolKind::Custom { .. }) if takes_custom => "custom",
-        _ => "function",
-    };
+    let kind_of =
+        |name: &str| match tools.iter().find(|(_, tool)| tool.name == name).map(|(_, tool)| &tool.kind) {
+            Some(ToolKind::Custom { .. }) if takes_custom => "custom",
+            _ => "function",
+        };
     match choice {
         None => {}
         Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
@@ -187,7 +189,11 @@ fn items(out: &mut Outgoing<'_>, index: usize, message: &Message, a: &mut Array<
     let mut said: Vec<&Part> = Vec::new();
     for part in &message.parts {
         match &part.content {
-            Content::Text(_) | Content::Refusal(_) | Content::Image(_) | Content::Document(_) | Content::Audio { .. } => {
+            Content::Text(_)
+            | Content::Refusal(_)
+            | Content::Image(_)
+            | Content::Document(_)
+            | Content::Audio { .. } => {
                 said.push(part);
             }
             _ => {
@@ -222,12 +228,20 @@ fn said_item(
     a.object(|o| {
         o.str("type", "message");
         o.str("role", role);
-        o.array("content", |a| result = parts.iter().try_for_each(|part| said_part(out, index, message.role, part, a)));
+        o.array("content", |a| {
+            result = parts.iter().try_for_each(|part| said_part(out, index, message.role, part, a))
+        });
     });
     result
 }
 
-fn said_part(out: &mut Outgoing<'_>, index: usize, role: Role, part: &Part, a: &mut Array<'_>) -> Result<(), Error> {
+fn said_part(
+    out: &mut Outgoing<'_>,
+    index: usize,
+    role: Role,
+    part: &Part,
+    a: &mut Array<'_>,
+) -> Result<(), Error> {
     let param = || format!("messages[{index}].content");
     match &part.content {
         Content::Text(text) => a.object(|o| {
@@ -268,7 +282,10 @@ fn said_part(out: &mut Outgoing<'_>, index: usize, role: Role, part: &Part, a: &
 fn refuse_file(out: &Outgoing<'_>, param: &str) -> Result<(), Error> {
     // OpenAI's files are the same in both of its APIs.
     if out.request.dialect == Some(Dialect::Messages) {
-        return Err(Error::unsupported(param, "files that another provider keeps cannot be sent; send the data"));
+        return Err(Error::unsupported(
+            param,
+            "files that another provider keeps cannot be sent; send the data",
+        ));
     }
     Ok(())
 }
@@ -281,7 +298,9 @@ fn image_part(out: &Outgoing<'_>, image: &Image, param: &str, a: &mut Array<'_>)
         o.str("type", "input_image");
         match &image.source {
             Source::Url(url) | Source::Text(url) => o.str("image_url", url),
-            Source::Base64 { media_type, data } => o.str("image_url", &format!("data:{media_type};base64,{data}")),
+            Source::Base64 { media_type, data } => {
+                o.str("image_url", &format!("data:{media_type};base64,{data}"))
+            }
             Source::File(id) => o.str("file_id", id),
         }
         o.str("detail", image.detail.as_deref().unwrap_or("auto"));
@@ -289,7 +308,12 @@ fn image_part(out: &Outgoing<'_>, image: &Image, param: &str, a: &mut Array<'_>)
     Ok(())
 }
 
-fn document_part(out: &Outgoing<'_>, document: &Document, param: &str, a: &mut Array<'_>) -> Result<(), Error> {
+fn document_part(
+    out: &Outgoing<'_>,
+    document: &Document,
+    param: &str,
+    a: &mut Array<'_>,
+) -> Result<(), Error> {
     if matches!(document.source, Source::File(_)) {
         refuse_file(out, param)?;
     }
@@ -334,29 +358,34 @@ fn other_item(out: &mut Outgoing<'_>, index: usize, part: &Part, a: &mut Array<'
                 o.str("type", if is_custom { "custom_tool_call_output" } else { "function_call_output" });
                 o.str("call_id", &result.call_id);
                 match texts {
-                    Some(texts) if texts.concat().is_empty() && result.is_error => o.str("output", "tool error"),
+                    Some(texts) if texts.concat().is_empty() && result.is_error => {
+                        o.str("output", "tool error")
+                    }
                     Some(texts) => o.str("output", &texts.join("\n")),
                     None => o.array("output", |a| {
-                        written =
-                            result.parts.iter().try_for_each(|part| said_part(out, index, Role::Tool, part, a));
+                        written = result
+                            .parts
+                            .iter()
+                            .try_for_each(|part| said_part(out, index, Role::Tool, part, a));
                     }),
                 }
             });
             return written;
         }
-        Content::Thinking(Thinking::Encrypted { id, summary, content }) if out.target.keeps_thoughts => a.object(|o| {
-            o.str("type", "reasoning");
-            o.str("id", id);
-            o.array("summary", |a| {
-                for text in summary {
-                    a.object(|o| {
-                        o.str("type", "summary_text");
-                        o.str("text", text);
-                    });
-                }
-            });
-            o.str("encrypted_content", content);
-        }),
+        Content::Thinking(Thinking::Encrypted { id, summary, content }) if out.target.keeps_thoughts => a
+            .object(|o| {
+                o.str("type", "reasoning");
+                o.str("id", id);
+                o.array("summary", |a| {
+                    for text in summary {
+                        a.object(|o| {
+                            o.str("type", "summary_text");
+                            o.str("text", text);
+                        });
+                    }
+                });
+                o.str("encrypted_content", content);
+            }),
         Content::Thinking(Thinking::Plain(_)) => {}
         Content::Thinking(_) => out.warn("messages: signed thoughts left out, they are another provider's"),
         Content::Foreign { dialect: Dialect::Responses, json, .. } => a.raw(json.as_str()),

@@ -22,6 +22,8 @@ mod schema;
 mod sse;
 mod stream;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod usage;
 mod write;

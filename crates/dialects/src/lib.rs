@@ -1,4 +1,43 @@
-//! Dialects.
+//! The dialects of OpenAI (Chat Completions, Responses) and Anthropic
+//! (Messages), and what each says in the other's words. Pure: no clock, no
+//! randomness, no I/O; ids and times are handed in.
+//!
+//! A request is read from its client's dialect into a [`Request`] and written
+//! for a [`Target`] in the upstream's; the answer comes back as a
+//! [`Response`], or piece by piece through a [`Stream`]:
+//!
+//! ```
+//! use hatch_dialects::{Dialect, Incoming, Reply, Stream, Target};
+//!
+//! let body = br#"{"model":"a/claude","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+//! let request = Dialect::Chat.parse_request(body, &Incoming::default())?;
+//! let rendered = Dialect::Messages.render_request(&request, &Target::new("claude"))?;
+//! assert!(rendered.body.starts_with(r#"{"model":"claude","max_tokens":8192,"#));
+//!
+//! let mut reply = Reply::new(&request, "an-id", 1_790_000_000);
+//! reply.names = rendered.names;
+//! let mut stream = Stream::new(Dialect::Messages, Dialect::Chat, &reply);
+//! let mut out = Vec::new();
+//! stream.push(b"event: error\ndata: {\"error\":{\"type\":\"overloaded_error\",", &mut out);
+//! stream.push(b"\"message\":\"Overloaded\"}}\n\n", &mut out);
+//! stream.finish(&mut out);
+//! // Nothing has begun: another upstream may be asked instead.
+//! assert!(!stream.meter().has_begun && stream.meter().error.is_some());
+//! # Ok::<(), hatch_dialects::Error>(())
+//! ```
+//!
+//! - Requests: [`Dialect::parse_request`], [`Dialect::render_request`];
+//!   [`forward`] for an upstream of the same dialect, which gets the body as
+//!   it came; [`canonical`] for the key of a cache; [`wanted`] for what the
+//!   Responses API only names.
+//! - Answers: [`Dialect::parse_answer`], [`Dialect::render_answer`];
+//!   [`Reader`] for a whole answer out of a stream, [`stream_of`] for the way
+//!   back.
+//! - Streams: [`Stream`], whose [`Meter`] tells what was seen, and
+//!   [`Meter::charged`] what is to be paid.
+//! - Errors: [`Error::of_upstream`] reads them in all their forms;
+//!   [`Error::status`] and [`Error::body`] write them for a client, and its
+//!   [`Class`] tells what may be done about it.
 
 mod chat;
 mod collect;

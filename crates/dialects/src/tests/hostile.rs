@@ -193,7 +193,7 @@ fn two_hundred_tools_with_schemas_thirty_levels_deep_are_carried() {
 }
 
 #[test]
-fn many_calls_and_ids_take_no_time() {
+fn twenty_thousand_calls_are_paired() {
     let calls: Vec<_> = (0..20_000).map(|n| json!({ "id": format!("c.{n}"), "type": "function", "function": { "name": "f", "arguments": "{}" } })).collect();
     let mut messages =
         vec![json!({ "role": "user", "content": "x" }), json!({ "role": "assistant", "tool_calls": calls })];
@@ -201,10 +201,8 @@ fn many_calls_and_ids_take_no_time() {
         (0..20_000).map(|n| json!({ "role": "tool", "tool_call_id": format!("c.{n}"), "content": "y" })),
     );
     let body = json!({ "model": "m", "messages": messages }).to_string();
-    let begun = std::time::Duration::ZERO;
     let request = Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap();
     for upstream in ALL {
         assert!(upstream.render_request(&request, &Target::new("m")).is_ok());
     }
-    assert!(begun.is_zero());
 }

@@ -9,6 +9,9 @@ use crate::{
     request::{Source, Tool},
 };
 
+/// Finds an item that was kept by its id.
+pub type FindItem<'i> = dyn Fn(&str) -> Option<Json> + 'i;
+
 /// What is needed to read a request besides its body.
 #[derive(Clone, Copy, Default)]
 pub struct Incoming<'i> {
@@ -17,7 +20,7 @@ pub struct Incoming<'i> {
     /// Opens thoughts that [`crate::Reply::seal`] has sealed.
     pub seal: Option<&'i dyn Seal>,
     /// Responses: items that were kept, by their ids (`item_reference`).
-    pub item: Option<&'i dyn Fn(&str) -> Option<Json>>,
+    pub item: Option<&'i FindItem<'i>>,
     /// Responses: the items before this request's own
     /// (`previous_response_id`).
     pub previous: &'i [Json],

@@ -71,7 +71,7 @@ pub use collect::{Collector, replay};
 pub use completions::{Completion, parse_completion, render_completion, stream_completion};
 pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_embeddings};
 pub use error::{Class, Error};
-pub use incoming::{Incoming, Version};
+pub use incoming::{FindItem, Incoming, Version};
 pub use json::Json;
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};

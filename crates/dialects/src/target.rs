@@ -243,7 +243,7 @@ mod tests {
         let long = "mcp__".repeat(20);
         let sent = sent_name(None, &long, 64);
         assert_eq!((sent.len(), sent_name(None, &long, 64) == sent), (64, true));
-        assert!(sent.starts_with(&long[..55]));
+        assert!(sent.starts_with(long.get(..55).unwrap()));
         assert_eq!(sent_name(None, &long, 128), long);
         assert_ne!(sent_name(None, "a.b", 64), sent_name(None, "a:b", 64));
     }

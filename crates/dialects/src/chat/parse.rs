@@ -355,7 +355,7 @@ fn image(f: &Fields<'_, '_>) -> Result<Content, Error> {
     }
     let f = Fields::of(raw, at)?;
     let source = source_of_url(&f.need_str("url")?, &at.key("url"))?;
-    Ok(Content::Image(Image { source, detail: f.string("detail")? }))
+    Ok(Content::Image(Image { source, detail: f.string("detail")?.filter(|detail| detail != "auto") }))
 }
 
 fn file(f: &Fields<'_, '_>) -> Result<Content, Error> {

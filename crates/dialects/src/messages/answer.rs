@@ -101,16 +101,13 @@ pub(crate) fn render(response: &Response, reply: &Reply) -> String {
 
 fn write_block(part: &Part, reply: &Reply, a: &mut Array<'_>) {
     match &part.content {
-        Content::Text(Text { text, .. }) | Content::Refusal(text) => {
-            // Nobody takes an empty block back.
-            if !text.is_empty() {
-                a.object(|o| {
-                    o.str("type", "text");
-                    o.str("text", text);
-                    o.null("citations");
-                });
-            }
-        }
+        // Nobody takes an empty block back.
+        Content::Text(Text { text, .. }) | Content::Refusal(text) if text.is_empty() => {}
+        Content::Text(Text { text, .. }) | Content::Refusal(text) => a.object(|o| {
+            o.str("type", "text");
+            o.str("text", text);
+            o.null("citations");
+        }),
         Content::Thinking(Thinking::Signed { text, signature }) => thinking(text, signature, a),
         Content::Thinking(Thinking::Plain(text)) => {
             // Without a signature it would be refused when it comes back.

@@ -63,7 +63,7 @@ impl Encoder {
     pub(crate) fn event(&mut self, event: Event<'_>, out: &mut String) {
         match event {
             Event::Start { .. } => {}
-            Event::PartStart { part, kind, .. } => self.start_block(part, kind, out),
+            Event::PartStart { part, kind, .. } => self.start_block(part, &kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => self.sign(part, &signature, out),
             // Anthropic's citations point into blocks that OpenAI's
@@ -98,8 +98,8 @@ impl Encoder {
         });
     }
 
-    fn start_block(&mut self, part: u32, kind: PartKind<'_>, out: &mut String) {
-        let lane = match &kind {
+    fn start_block(&mut self, part: u32, kind: &PartKind<'_>, out: &mut String) {
+        let lane = match kind {
             PartKind::Text => Lane::Text,
             PartKind::Refusal => {
                 self.has_refused = true;
@@ -109,7 +109,7 @@ impl Encoder {
             PartKind::Sealed(_) => Lane::Sealed,
             PartKind::ToolCall(_) => Lane::Call,
         };
-        let data = match &kind {
+        let data = match kind {
             PartKind::Sealed(thinking) => carried(thinking, self.seal.as_deref()),
             _ => None,
         };
@@ -128,7 +128,7 @@ impl Encoder {
         self.open = Some(Open { part, index, lane });
         frame("content_block_start", out, |o| {
             o.put("index", index);
-            o.object("content_block", |o| match &kind {
+            o.object("content_block", |o| match kind {
                 PartKind::Text | PartKind::Refusal => {
                     o.str("type", "text");
                     o.str("text", "");

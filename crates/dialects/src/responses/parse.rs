@@ -373,7 +373,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
                 (None, Some(id)) => Source::File(id),
                 (None, None) => return Err(f.at().invalid("expected image_url or file_id")),
             };
-            Content::Image(Image { source, detail: f.string("detail")? })
+            Content::Image(Image { source, detail: f.string("detail")?.filter(|detail| detail != "auto") })
         }
         "input_file" => Content::Document(file(&f)?),
         "input_audio" => {

@@ -417,7 +417,7 @@ fn s01_to_s16_as_far_as_bytes_tell_them() {
     }
     let fixture = chat_fixture();
     // S08, S09: cut or stalled after some tokens.
-    let cut = &fixture[..fixture.len() / 2];
+    let (cut, _) = fixture.split_at(fixture.len() / 2);
     assert_eq!(verdict(Dialect::Chat, cut), (false, true, Some(Class::Cut)));
     // S05, S06: nothing at all came, so that another upstream may be asked.
     assert_eq!(verdict(Dialect::Chat, ""), (false, false, Some(Class::Cut)));

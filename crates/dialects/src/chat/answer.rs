@@ -1,0 +1,174 @@
+//! A whole chat completion: an upstream's, read, and a client's, written.
+
+use std::borrow::Cow;
+
+use crate::{
+    Error, Event, Reply, Response,
+    chat::{
+        decode::Decoder,
+        encode::{carried, encrypted, finish_reason, signed, url_citation},
+    },
+    collect::Collector,
+    json::Raw,
+    request::{Content, Part, Text, Thinking},
+    response::{Choice, StopReason},
+    sse::Frame,
+    usage,
+    write::{self, Object},
+};
+
+/// A completion is read as the one chunk of a stream, `message` for `delta`.
+pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
+    let text = std::str::from_utf8(body).map_err(|_| Error::malformed())?;
+    let raw = Raw::parse(text).filter(|raw| raw.is_object()).ok_or_else(Error::malformed)?;
+    let mut collector = Collector::default();
+    let mut sink = |event: Event<'_>| collector.event(&event);
+    let mut decoder = Decoder::default();
+    decoder.frame(Frame { name: "", data: raw.text(), raw: body }, &mut sink);
+    decoder.end(true, &mut sink);
+    let mut response = collector.finish()?;
+    response.created = raw.get_u64("created").unwrap_or_default();
+    response.service_tier = raw.get_str("service_tier").map(Cow::into_owned);
+    let choices = raw.get("choices").into_iter().flat_map(Raw::items);
+    for (choice, raw) in response.choices.iter_mut().zip(choices) {
+        choice.logprobs = raw.get("logprobs").map(crate::Json::from);
+    }
+    Ok(response)
+}
+
+pub(crate) fn render(response: &Response, reply: &Reply) -> String {
+    write::object(|o| {
+        o.str("id", &format!("chatcmpl-{}", reply.id));
+        o.str("object", "chat.completion");
+        o.put("created", reply.created);
+        o.str("model", &reply.model);
+        o.array("choices", |a| {
+            for (index, choice) in response.choices.iter().enumerate() {
+                a.object(|o| {
+                    o.put("index", index);
+                    o.object("message", |o| message(choice, reply, o));
+                    o.raw("logprobs", choice.logprobs.as_ref().map_or("null", crate::Json::as_str));
+                    o.str("finish_reason", finish_reason(&choice.stop, reply.has_legacy_functions));
+                });
+            }
+        });
+        let usage = response.usage.unwrap_or_default();
+        o.object("usage", |o| usage::write_openai(&usage, &usage::CHAT, o));
+        o.opt_str("service_tier", response.service_tier.as_deref());
+        o.null("system_fingerprint");
+    })
+}
+
+fn message(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
+    let texts: Vec<&str> = choice.parts.iter().filter_map(Part::as_text).collect();
+    let calls = choice.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
+    let refusals: Vec<&str> = choice
+        .parts
+        .iter()
+        .filter_map(|part| match &part.content {
+            Content::Refusal(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let explanation =
+        choice.stop.explanation.as_deref().filter(|_| choice.stop.reason == StopReason::Refusal);
+    o.str("role", "assistant");
+    if texts.is_empty() && (calls || !refusals.is_empty() || explanation.is_some()) {
+        o.null("content");
+    } else {
+        o.str("content", &texts.concat());
+    }
+    match (refusals.is_empty(), explanation) {
+        (false, _) => o.str("refusal", &refusals.concat()),
+        (true, explanation) => o.str_or_null("refusal", explanation),
+    }
+    if reply.show_reasoning {
+        thoughts(choice, reply, o);
+    }
+    annotations(choice, o);
+    if calls {
+        tool_calls(choice, reply, o);
+    }
+}
+
+fn thoughts(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
+    let all: Vec<&Thinking> = choice
+        .parts
+        .iter()
+        .filter_map(|part| match &part.content {
+            Content::Thinking(thinking) => Some(thinking),
+            _ => None,
+        })
+        .collect();
+    let text: String = all
+        .iter()
+        .filter_map(|thinking| match thinking {
+            Thinking::Plain(text) | Thinking::Signed { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    if !text.is_empty() {
+        o.str("reasoning_content", &text);
+    }
+    let seal = reply.seal.as_deref();
+    let is_told = |thinking: &&&Thinking| match thinking {
+        Thinking::Plain(_) => false,
+        Thinking::Encrypted { .. } => seal.is_some(),
+        _ => true,
+    };
+    let told: Vec<&&Thinking> = all.iter().filter(is_told).collect();
+    if told.is_empty() {
+        return;
+    }
+    o.array("reasoning_details", |a| {
+        for (index, thinking) in (0_u32..).zip(told) {
+            a.object(|o| match thinking {
+                Thinking::Signed { text, signature } => signed(index, text, signature, o),
+                other => encrypted(index, &carried(other, seal).unwrap_or_default(), o),
+            });
+        }
+    });
+}
+
+fn annotations(choice: &Choice, o: &mut Object<'_>) {
+    o.array("annotations", |a| {
+        let mut from = 0_usize;
+        for part in &choice.parts {
+            let Content::Text(Text { text, annotations }) = &part.content else { continue };
+            let end = from.saturating_add(text.chars().count());
+            for annotation in annotations.iter().flat_map(|list| list.raw().items()) {
+                a.object(|o| url_citation(&annotation.into(), from, end, o));
+            }
+            from = end;
+        }
+    });
+}
+
+fn tool_calls(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
+    let mut calls = choice.parts.iter().filter_map(|part| match &part.content {
+        Content::ToolCall(call) => Some(call),
+        _ => None,
+    });
+    if reply.has_legacy_functions {
+        if let Some(call) = calls.next() {
+            o.object("function_call", |o| {
+                o.str("name", &call.name);
+                o.str("arguments", &call.arguments);
+            });
+        }
+        return;
+    }
+    o.array("tool_calls", |a| {
+        for call in calls {
+            let (kind, text) = if call.is_custom { ("custom", "input") } else { ("function", "arguments") };
+            a.object(|o| {
+                o.str("id", &call.id);
+                o.str("type", kind);
+                o.object(kind, |o| {
+                    o.str("name", &call.name);
+                    o.str(text, &call.arguments);
+                });
+            });
+        }
+    });
+}

@@ -1,0 +1,374 @@
+//! The chunks of a chat completion, from OpenAI or from any of those that
+//! are nearly compatible.
+
+use std::borrow::Cow;
+
+use crate::{
+    Error, Event, Usage,
+    chat::calls::{self, Key, Of},
+    json::{Balance, Raw},
+    piece::Piece,
+    response::{CallStart, PartKind, Stop, StopReason},
+    sse::Frame,
+    usage,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    has_started: bool,
+    is_over: bool,
+    next_part: u32,
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    index: u32,
+    /// What is being said: one of text, thoughts and refusal at a time.
+    said: Option<(Said, Piece)>,
+    keys: Vec<Key>,
+    /// One for each key.
+    calls: Vec<Call>,
+    is_finished: bool,
+    /// The last chunk had an empty `finish_reason`.
+    is_blank: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Text,
+    Thinking,
+    Refusal,
+}
+
+#[derive(Debug)]
+struct Call {
+    piece: Piece,
+    balance: Balance,
+    is_custom: bool,
+    is_open: bool,
+}
+
+/// More choices, or calls in one, than any model gives.
+const MAX_PARTS: usize = 1_024;
+
+impl Decoder {
+    pub(crate) fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let data = frame.data.trim();
+        if data == "[DONE]" {
+            return self.end(true, sink);
+        }
+        // Words between the chunks are comments that lost their colon.
+        if !data.starts_with(['{', '[']) {
+            return;
+        }
+        match Raw::parse(data) {
+            Some(raw) if frame.name == "error" => self.fail(Error::of_event(raw), sink),
+            Some(raw) if raw.is_object() => self.chunk(raw, sink),
+            // What is lost may have been text.
+            _ => self.fail(Error::malformed(), sink),
+        }
+    }
+
+    /// The stream ends, by its last event or not.
+    pub(crate) fn end(&mut self, is_told: bool, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.is_over {
+            return;
+        }
+        for place in 0..self.choices.len() {
+            if is_told && self.choices.get(place).is_some_and(|choice| !choice.is_finished && choice.is_blank)
+            {
+                self.finish(place, "stop", sink);
+            }
+        }
+        let is_whole = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.is_finished);
+        if let Some(usage) = self.usage {
+            sink(Event::Usage(usage));
+        }
+        self.is_over = true;
+        sink(if is_whole { Event::End } else { Event::Error(Error::cut()) });
+    }
+
+    pub(crate) fn fail(&mut self, error: Error, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Some(usage) = self.usage {
+            sink(Event::Usage(usage));
+        }
+        self.is_over = true;
+        sink(Event::Error(error));
+    }
+
+    fn chunk(&mut self, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let (mut id, mut model, mut choices) = (None, None, None);
+        for (name, value) in raw.members().filter(|(_, value)| !value.is_null()) {
+            match name.as_ref() {
+                "id" => id = value.as_str(),
+                "model" => model = value.as_str(),
+                "choices" => choices = Some(value),
+                "usage" => self.usage = usage::of_openai(value).or(self.usage),
+                "error" if value.as_bool() != Some(false) => return self.fail(Error::of_event(raw), sink),
+                _ => {}
+            }
+        }
+        if !self.has_started {
+            self.has_started = true;
+            sink(Event::Start { id: id.unwrap_or_default(), model: model.unwrap_or_default() });
+        }
+        for choice in choices.into_iter().flat_map(Raw::items) {
+            if self.is_over {
+                return;
+            }
+            self.choice(choice, sink);
+        }
+    }
+
+    fn choice(&mut self, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let (mut index, mut delta, mut finish) = (0, None, None);
+        for (name, value) in raw.members().filter(|(_, value)| !value.is_null()) {
+            match name.as_ref() {
+                "index" => {
+                    index = value.as_u64().and_then(|index| u32::try_from(index).ok()).unwrap_or_default()
+                }
+                "delta" | "message" => delta = Some(value),
+                "finish_reason" => finish = value.as_str(),
+                _ => {}
+            }
+        }
+        let place = self.choices.iter().position(|choice| choice.index == index);
+        let place = place.unwrap_or_else(|| {
+            self.choices.push(Choice { index, ..Choice::default() });
+            self.choices.len().saturating_sub(1)
+        });
+        if self.choices.len() > MAX_PARTS {
+            return self.fail(Error::malformed(), sink);
+        }
+        if self.choices.get(place).is_none_or(|choice| choice.is_finished) {
+            return;
+        }
+        if let Some(delta) = delta {
+            self.delta(place, delta, sink);
+        }
+        let finish = finish.as_deref();
+        if let Some(choice) = self.choices.get_mut(place) {
+            choice.is_blank = finish == Some("");
+        }
+        match finish {
+            None | Some("") => {}
+            Some("error") => self.fail(Error::of_event(raw), sink),
+            Some(reason) => self.finish(place, reason, sink),
+        }
+    }
+
+    /// Thoughts, text and calls may be in one delta; they are told in the
+    /// order in which a model has them.
+    fn delta(&mut self, place: usize, delta: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let (mut thinking, mut text, mut refusal, mut calls, mut call) = (None, None, None, None, None);
+        let mut details = None;
+        for (name, value) in delta.members().filter(|(_, value)| !value.is_null()) {
+            match name.as_ref() {
+                "content" => text = Some(value),
+                "reasoning_content" => thinking = Some(value),
+                "reasoning" if thinking.is_none() => thinking = Some(value),
+                "reasoning_details" => details = Some(value),
+                "refusal" => refusal = Some(value),
+                "tool_calls" => calls = Some(value),
+                "function_call" => call = Some(value),
+                _ => {}
+            }
+        }
+        if let Some(thinking) = thinking {
+            self.said(place, Said::Thinking, thinking, sink);
+        }
+        for detail in details.into_iter().flat_map(Raw::items) {
+            self.detail(place, detail, thinking.is_none(), sink);
+        }
+        match text {
+            Some(text) if text.is_array() => {
+                text.items().for_each(|part| self.content_part(place, part, sink))
+            }
+            Some(text) => self.said(place, Said::Text, text, sink),
+            None => {}
+        }
+        if let Some(refusal) = refusal {
+            self.said(place, Said::Refusal, refusal, sink);
+        }
+        for (nth, raw) in calls.into_iter().flat_map(Raw::items).enumerate() {
+            let nth = u64::try_from(nth).unwrap_or(u64::MAX);
+            self.call(place, raw.get_u64("index"), nth, raw, sink);
+        }
+        if let Some(raw) = call {
+            let of = Of { index: Some(0), id: None, has_name: false };
+            self.function(place, of, false, raw, sink);
+        }
+    }
+
+    /// Mistral's content: an array of texts and thoughts.
+    fn content_part(&mut self, place: usize, part: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Some(text) = part.get("text") {
+            self.said(place, Said::Text, text, sink);
+        }
+        match part.get("thinking") {
+            Some(thinking) if thinking.is_array() => {
+                for text in thinking.items().filter_map(|inner| inner.get("text")) {
+                    self.said(place, Said::Thinking, text, sink);
+                }
+            }
+            Some(thinking) => self.said(place, Said::Thinking, thinking, sink),
+            None => {}
+        }
+    }
+
+    /// OpenRouter's thoughts: their text, if it did not come beside them, and
+    /// what signs them.
+    fn detail(&mut self, place: usize, detail: Raw<'_>, wants_text: bool, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Some(text) = detail.get("text").filter(|_| wants_text) {
+            self.said(place, Said::Thinking, text, sink);
+        }
+        let Some(signature) = detail.get_str("signature").filter(|signature| !signature.is_empty()) else {
+            return;
+        };
+        let Some(choice) = self.choices.get(place) else { return };
+        if let Some((Said::Thinking, piece)) = &choice.said {
+            sink(Event::Signature { part: piece.part(), signature });
+        }
+    }
+
+    fn said(&mut self, place: usize, what: Said, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        // An empty text beside a call is no text.
+        if raw.text().len() <= 2 {
+            return;
+        }
+        let next = self.next_part;
+        let Some(choice) = self.choices.get_mut(place) else { return };
+        if choice.said.as_ref().is_none_or(|(said, _)| *said != what) {
+            if let Some((_, piece)) = choice.said.take() {
+                piece.stop(sink);
+            }
+            choice.stop_whole_calls(sink);
+            self.next_part = next.saturating_add(1);
+            let kind = match what {
+                Said::Text => PartKind::Text,
+                Said::Thinking => PartKind::Thinking,
+                Said::Refusal => PartKind::Refusal,
+            };
+            sink(Event::PartStart { part: next, choice: choice.index, kind });
+            choice.said = Some((what, Piece::new(next)));
+        }
+        if let Some((_, piece)) = &mut choice.said {
+            piece.push(raw, sink);
+        }
+    }
+
+    fn call(
+        &mut self,
+        place: usize,
+        index: Option<u64>,
+        nth: u64,
+        raw: Raw<'_>,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) {
+        let id = raw.get_str("id").filter(|id| !id.is_empty());
+        let custom = raw.get("custom");
+        let Some(inner) = custom.or_else(|| raw.get("function")) else { return };
+        // Several in one delta without an index or an id are told apart by
+        // their order.
+        let index = index.or_else(|| (id.is_none() && nth > 0).then_some(nth));
+        self.function(place, Of { index, id, has_name: false }, custom.is_some(), inner, sink);
+    }
+
+    fn function(
+        &mut self,
+        place: usize,
+        mut of: Of<'_>,
+        is_custom: bool,
+        raw: Raw<'_>,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) {
+        let Some(choice) = self.choices.get_mut(place) else { return };
+        let name = raw.get_str("name").filter(|name| !name.is_empty());
+        of.has_name = name.is_some();
+        let known = calls::place(&choice.keys, &of);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                if choice.calls.len() >= MAX_PARTS {
+                    return self.fail(Error::malformed(), sink);
+                }
+                if let Some((_, piece)) = choice.said.take() {
+                    piece.stop(sink);
+                }
+                choice.stop_whole_calls(sink);
+                let part = self.next_part;
+                self.next_part = part.saturating_add(1);
+                let id = of.id.clone().unwrap_or_default().into_owned();
+                choice.keys.push(Key { index: of.index, id });
+                let (piece, balance) = (Piece::new(part), Balance::default());
+                choice.calls.push(Call { piece, balance, is_custom, is_open: true });
+                let call = CallStart {
+                    id: of.id.unwrap_or_default(),
+                    name: name.unwrap_or_default(),
+                    namespace: None,
+                    is_custom,
+                };
+                sink(Event::PartStart { part, choice: choice.index, kind: PartKind::ToolCall(call) });
+                choice.calls.len().saturating_sub(1)
+            }
+        };
+        let Some(call) = choice.calls.get_mut(known) else { return };
+        match raw.get(if is_custom { "input" } else { "arguments" }) {
+            // Some send the arguments as an object.
+            Some(arguments) if arguments.is_object() => {
+                call.balance.push(arguments.text());
+                call.piece.push_text(Cow::Borrowed(arguments.text()), sink);
+            }
+            Some(arguments) => {
+                let balance = &mut call.balance;
+                call.piece.push_and(arguments, |text| balance.push(text), sink);
+            }
+            None => {}
+        }
+    }
+
+    fn finish(&mut self, place: usize, reason: &str, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(choice) = self.choices.get_mut(place) else { return };
+        if let Some((_, piece)) = choice.said.take() {
+            piece.stop(sink);
+        }
+        let is_torn = choice.calls.iter().any(|call| !call.is_custom && call.balance.is_open());
+        for call in choice.calls.iter_mut().filter(|call| call.is_open) {
+            call.is_open = false;
+            call.piece.end(sink);
+        }
+        choice.is_finished = true;
+        let reason = match stop_reason(reason) {
+            // A call that breaks off was cut, whatever is said of it.
+            StopReason::End | StopReason::ToolCalls if is_torn => StopReason::Length,
+            StopReason::End if !choice.calls.is_empty() => StopReason::ToolCalls,
+            StopReason::ToolCalls if choice.calls.is_empty() => StopReason::End,
+            reason => reason,
+        };
+        sink(Event::Finish { choice: choice.index, stop: Stop::from(reason) });
+    }
+}
+
+impl Choice {
+    /// Something else begins: calls whose arguments are whole have ended.
+    fn stop_whole_calls(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        for call in self.calls.iter_mut().filter(|call| call.is_open && call.balance.is_complete()) {
+            if !call.is_custom {
+                call.is_open = false;
+                call.piece.end(sink);
+            }
+        }
+    }
+}
+
+/// What upstreams call the end, in OpenAI's meaning.
+pub(crate) fn stop_reason(reason: &str) -> StopReason {
+    match reason {
+        "length" | "max_tokens" | "model_length" | "max_output_tokens" => StopReason::Length,
+        "tool_calls" | "function_call" | "tool_use" => StopReason::ToolCalls,
+        "content_filter" | "refusal" | "safety" => StopReason::Refusal,
+        _ => StopReason::End,
+    }
+}

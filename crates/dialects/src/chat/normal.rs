@@ -1,0 +1,377 @@
+//! An upstream's chunks, for a client of the same dialect. What is as OpenAI
+//! sends it goes on as it came; what would break a client's helpers is
+//! written anew, the rest of its chunk copied.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Error, Event, Reply, Usage,
+    chat::{
+        calls::{self, Key, Of},
+        decode::Decoder,
+        encode::finish_reason,
+    },
+    json::Raw,
+    response::Stop,
+    sse::Frame,
+    usage,
+    write::{self, Array, Object},
+};
+
+#[derive(Debug)]
+pub(crate) struct Normalizer {
+    decoder: Decoder,
+    reply_id: String,
+    id: String,
+    created: String,
+    model: String,
+    has_begun: bool,
+    include_usage: bool,
+    request_id: String,
+    choices: BTreeMap<u64, Choice>,
+    usage: Option<Usage>,
+    scratch: String,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    has_role: bool,
+    is_finished: bool,
+    calls: Vec<Key>,
+}
+
+/// What the decoder saw in one chunk.
+#[derive(Debug, Default)]
+struct Seen {
+    finishes: Vec<(u32, Stop)>,
+    error: Option<Error>,
+    is_over: bool,
+}
+
+impl Normalizer {
+    pub(crate) fn new(reply: &Reply) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            reply_id: reply.id.clone(),
+            id: format!("chatcmpl-{}", reply.id),
+            created: reply.created.to_string(),
+            model: reply.model.clone(),
+            has_begun: false,
+            include_usage: reply.include_usage,
+            request_id: reply.request_id.clone(),
+            choices: BTreeMap::new(),
+            usage: None,
+            scratch: String::new(),
+        }
+    }
+
+    pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        let seen = self.observe(sink, |decoder, sink| decoder.frame(frame, sink));
+        let raw = Raw::parse(frame.data.trim()).filter(|raw| raw.is_object());
+        if let Some(raw) = raw.filter(|_| seen.error.is_none()) {
+            self.chunk(raw, &seen, out);
+        }
+        self.close(&seen, out);
+    }
+
+    pub(crate) fn end(&mut self, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        let seen = self.observe(sink, |decoder, sink| decoder.end(false, sink));
+        self.close(&seen, out);
+    }
+
+    pub(crate) fn fail(&mut self, error: Error, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        let seen = self.observe(sink, |decoder, sink| decoder.fail(error, sink));
+        self.close(&seen, out);
+    }
+
+    fn observe(
+        &mut self,
+        sink: &mut dyn FnMut(&Event<'_>),
+        run: impl FnOnce(&mut Decoder, &mut dyn FnMut(Event<'_>)),
+    ) -> Seen {
+        let (mut seen, usage) = (Seen::default(), &mut self.usage);
+        run(&mut self.decoder, &mut |event| {
+            sink(&event);
+            match event {
+                Event::Finish { choice, stop } => seen.finishes.push((choice, stop)),
+                Event::Usage(counts) => *usage = Some(counts),
+                Event::End => seen.is_over = true,
+                Event::Error(error) => seen.error = Some(error),
+                _ => {}
+            }
+        });
+        seen
+    }
+
+    fn close(&mut self, seen: &Seen, out: &mut String) {
+        if let Some(error) = &seen.error {
+            out.push_str("data: ");
+            error.write(crate::Dialect::Chat, &self.request_id, out);
+            return out.push_str("\n\n");
+        }
+        if !seen.is_over {
+            return;
+        }
+        self.finish_silent_ends(seen, out);
+        if self.include_usage {
+            let usage = self.usage.unwrap_or_default();
+            out.push_str("data: ");
+            write::object_into(out, |o| {
+                self.head(o);
+                o.raw("choices", "[]");
+                o.object("usage", |o| usage::write_openai(&usage, &usage::CHAT, o));
+            });
+            out.push_str("\n\n");
+        }
+        out.push_str("data: [DONE]\n\n");
+    }
+
+    /// Ends that were told only by `[DONE]` still need their chunk.
+    fn finish_silent_ends(&mut self, seen: &Seen, out: &mut String) {
+        for (index, stop) in &seen.finishes {
+            let choice = self.choices.entry(u64::from(*index)).or_default();
+            if std::mem::replace(&mut choice.is_finished, true) {
+                continue;
+            }
+            out.push_str("data: ");
+            write::object_into(out, |o| {
+                self.head(o);
+                o.array("choices", |a| {
+                    a.object(|o| {
+                        o.put("index", index);
+                        o.raw("delta", "{}");
+                        o.str("finish_reason", finish_reason(stop, false));
+                    });
+                });
+                if self.include_usage {
+                    o.null("usage");
+                }
+            });
+            out.push_str("\n\n");
+        }
+    }
+
+    fn head(&self, o: &mut Object<'_>) {
+        o.str("id", &self.id);
+        o.str("object", "chat.completion.chunk");
+        o.raw("created", &self.created);
+        o.str("model", &self.model);
+    }
+
+    fn chunk(&mut self, raw: Raw<'_>, seen: &Seen, out: &mut String) {
+        self.begin(raw);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let (mut is_changed, mut has_choices) = (false, false);
+        write::object_into(&mut scratch, |o| {
+            is_changed |= self.members(raw, o);
+            for (name, value) in raw.members() {
+                match name.as_ref() {
+                    "id" | "object" | "created" | "model" | "usage" => {}
+                    "choices" => {
+                        let (changed, count) = self.choices(value, seen, o);
+                        is_changed |= changed;
+                        has_choices |= count > 0;
+                    }
+                    _ => o.raw(&name, value.text()),
+                }
+            }
+            if self.include_usage {
+                o.null("usage");
+            }
+        });
+        if has_choices {
+            out.push_str("data: ");
+            out.push_str(if is_changed { &scratch } else { raw.text() });
+            out.push_str("\n\n");
+        }
+        self.scratch = scratch;
+    }
+
+    /// The first chunk tells what is the same in all of them.
+    fn begin(&mut self, raw: Raw<'_>) {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return;
+        }
+        if let Some(id) = raw.get_str("id").filter(|id| !id.is_empty()) {
+            self.id = id.into_owned();
+        }
+        if let Some(created) = raw.get("created").filter(|created| created.as_u64().is_some()) {
+            created.text().clone_into(&mut self.created);
+        }
+        if let Some(model) = raw.get_str("model").filter(|model| !model.is_empty()) {
+            self.model = model.into_owned();
+        }
+    }
+
+    /// Writes what every chunk has; whether the upstream had it otherwise.
+    fn members(&self, raw: Raw<'_>, o: &mut Object<'_>) -> bool {
+        self.head(o);
+        let (mut same, mut usage) = (0_u8, None);
+        for (name, value) in raw.members() {
+            let is_same = match name.as_ref() {
+                "id" => value.as_str().is_some_and(|id| id == self.id),
+                "object" => value.as_str().is_some_and(|object| object == "chat.completion.chunk"),
+                "created" => value.text() == self.created,
+                "model" => value.as_str().is_some_and(|model| model == self.model),
+                "usage" => {
+                    usage = Some(value.is_null());
+                    false
+                }
+                _ => false,
+            };
+            same = same.saturating_add(u8::from(is_same));
+        }
+        let is_usage_right = usage == self.include_usage.then_some(true);
+        same != 4 || !is_usage_right
+    }
+
+    /// Whether anything was changed, and how many choices are left.
+    fn choices(&mut self, raw: Raw<'_>, seen: &Seen, o: &mut Object<'_>) -> (bool, usize) {
+        let (mut is_changed, mut count) = (false, 0_usize);
+        o.array("choices", |a| {
+            for choice in raw.items() {
+                let index = choice.get_u64("index");
+                let place = index.unwrap_or_default();
+                if self.choices.get(&place).is_some_and(|choice| choice.is_finished) {
+                    is_changed = true;
+                    continue;
+                }
+                is_changed |= index.is_none();
+                count = count.saturating_add(1);
+                a.object(|o| is_changed |= self.choice(place, choice, seen, o));
+            }
+        });
+        (is_changed, count)
+    }
+
+    fn choice(&mut self, index: u64, raw: Raw<'_>, seen: &Seen, o: &mut Object<'_>) -> bool {
+        let Self { choices, reply_id, .. } = self;
+        let state = choices.entry(index).or_default();
+        let stop = seen.finishes.iter().find(|(place, _)| u64::from(*place) == index).map(|(_, stop)| stop);
+        let (mut is_changed, mut has_delta) = (false, false);
+        o.put("index", index);
+        for (name, value) in raw.members() {
+            match name.as_ref() {
+                "index" | "finish_reason" => {}
+                "delta" | "message" => {
+                    has_delta = true;
+                    is_changed |= name == "message" || value.is_null();
+                    o.object("delta", |o| is_changed |= delta(state, reply_id, value, o));
+                }
+                _ => o.raw(&name, value.text()),
+            }
+        }
+        if !has_delta {
+            is_changed = true;
+            o.raw("delta", "{}");
+        }
+        let reason = stop.map(|stop| finish_reason(stop, false));
+        let told = raw.members().find(|(name, _)| name == "finish_reason").map(|(_, value)| value);
+        let is_legacy = told.and_then(Raw::as_str).is_some_and(|told| told == "function_call");
+        let reason = if is_legacy { reason.map(|_| "function_call") } else { reason };
+        is_changed |= match (told, reason) {
+            (Some(told), Some(reason)) => told.as_str().is_none_or(|told| told != reason),
+            (Some(told), None) => !told.is_null(),
+            (None, _) => true,
+        };
+        o.str_or_null("finish_reason", reason);
+        state.is_finished |= reason.is_some();
+        is_changed
+    }
+}
+
+fn delta(state: &mut Choice, reply_id: &str, raw: Raw<'_>, o: &mut Object<'_>) -> bool {
+    let mut is_changed = false;
+    let has_thoughts = raw.get("reasoning_content").is_some();
+    if !state.has_role && raw.get_str("role").is_none_or(|role| role != "assistant") {
+        is_changed = true;
+        state.has_role = true;
+        o.str("role", "assistant");
+    }
+    for (name, value) in raw.members() {
+        match name.as_ref() {
+            "role" if state.has_role => is_changed = true,
+            "role" => {
+                state.has_role = true;
+                o.raw("role", value.text());
+            }
+            "content" if value.is_array() => {
+                is_changed = true;
+                let texts: Vec<_> = value.items().filter_map(|part| part.get_str("text")).collect();
+                o.str("content", &texts.concat());
+            }
+            "reasoning" => {
+                is_changed = true;
+                if !has_thoughts && value.is_string() {
+                    o.raw("reasoning_content", value.text());
+                }
+            }
+            "tool_calls" if value.is_array() => {
+                o.array("tool_calls", |a| {
+                    for (nth, call) in (0_u64..).zip(value.items()) {
+                        is_changed |= tool_call(state, reply_id, nth, call, a);
+                    }
+                });
+            }
+            "tool_calls" => is_changed = true,
+            _ => o.raw(&name, value.text()),
+        }
+    }
+    is_changed
+}
+
+fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut Array<'_>) -> bool {
+    let id = raw.get_str("id").filter(|id| !id.is_empty());
+    let kind = if raw.get("custom").is_some() { "custom" } else { "function" };
+    let inner = raw.get(kind);
+    let name = inner.and_then(|inner| inner.get_str("name")).filter(|name| !name.is_empty());
+    let told = raw.get_u64("index");
+    let index = told.or_else(|| (id.is_none() && nth > 0).then_some(nth));
+    let known = calls::place(&state.calls, &Of { index, id: id.clone(), has_name: name.is_some() });
+    let is_new = known.is_none();
+    let place = known.unwrap_or(state.calls.len());
+    if is_new {
+        state.calls.push(Key { index, id: id.clone().unwrap_or_default().into_owned() });
+    }
+    let text = if kind == "custom" { "input" } else { "arguments" };
+    let arguments = inner.and_then(|inner| inner.get(text));
+    let has_type = raw.get("type").is_some();
+    let mut is_changed = told != u64::try_from(place).ok()
+        || inner.is_none()
+        || arguments.is_none_or(|arguments| !arguments.is_string())
+        || if is_new {
+            id.is_none() || !has_type || name.is_none()
+        } else {
+            // A key with null or nothing in it breaks a helper as well.
+            raw.members().any(|(name, _)| name == "id" || name == "type")
+                || inner.is_some_and(|inner| inner.members().any(|(name, _)| name == "name"))
+        };
+    a.object(|o| {
+        o.put("index", place);
+        if is_new {
+            match &id {
+                Some(id) => o.str("id", id),
+                None => o.str("id", &format!("call_{reply_id}_{place}")),
+            }
+            o.str("type", kind);
+        }
+        o.object(kind, |o| {
+            if is_new {
+                o.str("name", name.as_deref().unwrap_or_default());
+            }
+            match arguments {
+                Some(arguments) if arguments.is_string() => o.raw(text, arguments.text()),
+                Some(arguments) => o.str(text, arguments.text()),
+                None => o.str(text, ""),
+            }
+        });
+        for (name, value) in raw.members() {
+            if !matches!(name.as_ref(), "index" | "id" | "type" | "function" | "custom") {
+                o.raw(&name, value.text());
+            }
+        }
+    });
+    is_changed |= raw.get("type").is_some_and(|told| told.as_str().is_none_or(|told| told != kind));
+    is_changed
+}

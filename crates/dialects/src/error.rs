@@ -1,0 +1,554 @@
+//! What goes wrong: one class each, and every dialect's words for it.
+
+use std::borrow::Cow;
+
+use crate::{Dialect, json::Raw, write};
+
+/// An error: ours, or an upstream's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    pub class: Class,
+    pub message: String,
+    /// Which member of the body: `messages[3].content`.
+    pub param: Option<String>,
+    /// OpenAI's `code`, where the class has more than one.
+    pub code: Option<Cow<'static, str>>,
+}
+
+/// What kind of error, which tells the status, the SDK's class, and what the
+/// gateway may do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    Invalid,
+    Authentication,
+    /// No credit, or over a budget.
+    Billing,
+    Permission,
+    NotFound,
+    Conflict,
+    TooLarge,
+    ContextTooLong,
+    ContentPolicy,
+    RateLimit,
+    Overloaded,
+    Timeout,
+    /// The upstream failed.
+    Upstream,
+    /// The upstream's stream ended before its answer did.
+    Cut,
+}
+
+/// A class in every dialect: OpenAI's status, type and code, Anthropic's
+/// status and type.
+struct Words {
+    class: Class,
+    openai: (u16, &'static str, Option<&'static str>),
+    anthropic: (u16, &'static str),
+}
+
+const WORDS: &[Words] = &[
+    Words {
+        class: Class::Invalid,
+        openai: (400, "invalid_request_error", None),
+        anthropic: (400, "invalid_request_error"),
+    },
+    Words {
+        class: Class::Authentication,
+        openai: (401, "invalid_request_error", Some("invalid_api_key")),
+        anthropic: (401, "authentication_error"),
+    },
+    Words {
+        class: Class::Billing,
+        openai: (429, "insufficient_quota", Some("insufficient_quota")),
+        anthropic: (402, "billing_error"),
+    },
+    Words {
+        class: Class::Permission,
+        openai: (403, "invalid_request_error", Some("insufficient_permissions")),
+        anthropic: (403, "permission_error"),
+    },
+    Words {
+        class: Class::NotFound,
+        openai: (404, "invalid_request_error", None),
+        anthropic: (404, "not_found_error"),
+    },
+    Words {
+        class: Class::Conflict,
+        openai: (409, "invalid_request_error", Some("conflict")),
+        anthropic: (409, "conflict_error"),
+    },
+    Words {
+        class: Class::TooLarge,
+        openai: (413, "invalid_request_error", Some("request_too_large")),
+        anthropic: (413, "request_too_large"),
+    },
+    Words {
+        class: Class::ContextTooLong,
+        openai: (400, "invalid_request_error", Some("context_length_exceeded")),
+        anthropic: (400, "invalid_request_error"),
+    },
+    Words {
+        class: Class::ContentPolicy,
+        openai: (400, "invalid_request_error", Some("content_policy_violation")),
+        anthropic: (400, "invalid_request_error"),
+    },
+    Words {
+        class: Class::RateLimit,
+        openai: (429, "rate_limit_error", Some("rate_limit_exceeded")),
+        anthropic: (429, "rate_limit_error"),
+    },
+    Words {
+        class: Class::Overloaded,
+        openai: (503, "server_error", Some("overloaded")),
+        anthropic: (529, "overloaded_error"),
+    },
+    Words {
+        class: Class::Timeout,
+        openai: (504, "server_error", Some("timeout")),
+        anthropic: (504, "timeout_error"),
+    },
+    Words {
+        class: Class::Upstream,
+        openai: (502, "server_error", Some("upstream_error")),
+        anthropic: (500, "api_error"),
+    },
+    Words {
+        class: Class::Cut,
+        openai: (502, "server_error", Some("stream_interrupted")),
+        anthropic: (500, "api_error"),
+    },
+];
+
+impl Class {
+    fn words(self) -> &'static Words {
+        const UNKNOWN: Words = Words {
+            class: Class::Upstream,
+            openai: (500, "server_error", None),
+            anthropic: (500, "api_error"),
+        };
+        WORDS.iter().find(|words| words.class == self).unwrap_or(&UNKNOWN)
+    }
+
+    /// The same request may succeed elsewhere or later. What is wrong with
+    /// the request itself, or with what it asks for, is never routed around.
+    pub fn may_fail_over(self) -> bool {
+        !matches!(
+            self,
+            Self::Invalid | Self::TooLarge | Self::ContentPolicy | Self::Conflict | Self::ContextTooLong
+        )
+    }
+
+    /// Asking the same upstream again may help.
+    pub fn may_retry(self) -> bool {
+        matches!(self, Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Upstream | Self::Cut)
+    }
+}
+
+impl Error {
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), param: None, code: None }
+    }
+
+    /// A member of the body is wrong.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(Class::Invalid, message) }
+    }
+
+    /// A member of the body has a value that this model or upstream does not
+    /// take.
+    pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: Some(Cow::Borrowed("unsupported_value")), ..Self::invalid(param, message) }
+    }
+
+    pub(crate) fn cut() -> Self {
+        Self::new(Class::Cut, "The model's answer ended before it was whole")
+    }
+
+    pub(crate) fn malformed() -> Self {
+        Self::new(Class::Upstream, "The model's provider sent an event that is not JSON")
+    }
+
+    #[must_use]
+    pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
+    /// The HTTP status for a client of this dialect.
+    pub fn status(&self, dialect: Dialect) -> u16 {
+        let words = self.class.words();
+        match dialect {
+            Dialect::Messages => words.anthropic.0,
+            Dialect::Chat | Dialect::Responses => words.openai.0,
+        }
+    }
+
+    /// The body of an answer to a client of this dialect.
+    pub fn body(&self, dialect: Dialect, request_id: &str) -> String {
+        let mut out = String::new();
+        self.write(dialect, request_id, &mut out);
+        out
+    }
+
+    pub(crate) fn write(&self, dialect: Dialect, request_id: &str, out: &mut String) {
+        match dialect {
+            Dialect::Messages => self.write_anthropic(request_id, out),
+            Dialect::Chat | Dialect::Responses => self.write_openai(out),
+        }
+    }
+
+    fn write_openai(&self, out: &mut String) {
+        let (_, kind, _) = self.class.words().openai;
+        write::object_into(out, |o| {
+            o.object("error", |o| {
+                o.str("message", &self.message);
+                o.str("type", kind);
+                o.str_or_null("param", self.param.as_deref());
+                o.str_or_null("code", self.openai_code());
+            });
+        });
+    }
+
+    pub(crate) fn openai_code(&self) -> Option<&str> {
+        self.code.as_deref().or(self.class.words().openai.2)
+    }
+
+    fn write_anthropic(&self, request_id: &str, out: &mut String) {
+        write::object_into(out, |o| {
+            o.str("type", "error");
+            o.object("error", |o| {
+                o.str("type", self.class.words().anthropic.1);
+                o.str("message", &self.anthropic_message());
+                o.object("details", |o| o.str_or_null("error_code", self.openai_code()));
+            });
+            o.str("request_id", request_id);
+        });
+    }
+
+    /// Anthropic names the member in the message, with dots.
+    fn anthropic_message(&self) -> Cow<'_, str> {
+        let Some(param) = &self.param else { return Cow::Borrowed(&self.message) };
+        Cow::Owned(format!("{}: {}", param.replace('[', ".").replace(']', ""), self.message))
+    }
+
+    /// The error of an upstream, whatever its dialect and whoever is in front
+    /// of it: OpenAI's and Anthropic's forms, `{"error":"text"}`,
+    /// `{"message"}`, `{"detail"}`, `{"errors":[…]}`, an array of one of them,
+    /// and bodies that are no JSON at all.
+    pub fn of_upstream(status: u16, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let raw = Raw::parse(&text);
+        let said = raw.map(Said::of).unwrap_or_default();
+        said.into_error(status)
+    }
+
+    /// An error that stands in a stream, after a 200.
+    pub(crate) fn of_event(event: Raw<'_>) -> Self {
+        Said::of(event).into_error(0)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.param {
+            Some(param) => write!(f, "{param}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// An upstream's error, as far as it could be read.
+#[derive(Debug, Default)]
+struct Said {
+    message: String,
+    kind: String,
+    code: String,
+    param: Option<String>,
+}
+
+/// More of a foreign message is of no use to anybody.
+const MAX_MESSAGE: usize = 2_000;
+
+impl Said {
+    fn of(raw: Raw<'_>) -> Self {
+        if raw.is_array() {
+            return raw.items().next().map(Self::of).unwrap_or_default();
+        }
+        if let Some(text) = raw.as_str() {
+            return Self { message: text.into_owned(), ..Self::default() };
+        }
+        let first = |name: &str| raw.get(name).and_then(|errors| errors.items().next());
+        let inner = raw
+            .get("error")
+            .or_else(|| raw.get("response").and_then(|response| response.get("error")))
+            .or_else(|| first("errors"))
+            .or_else(|| raw.get("detail").filter(|detail| detail.is_object() || detail.is_array()));
+        let outer = Self::flat(raw);
+        let Some(inner) = inner else { return outer };
+        let inner = Self::of(inner);
+        Self {
+            message: or(inner.message, outer.message),
+            kind: or(inner.kind, if outer.kind == "error" { String::new() } else { outer.kind }),
+            code: or(inner.code, outer.code),
+            param: inner.param.or(outer.param),
+        }
+    }
+
+    fn flat(raw: Raw<'_>) -> Self {
+        let text = |names: &[&str]| {
+            let found = names.iter().filter_map(|name| raw.get(name)).find(|value| !value.is_object());
+            found.map(|value| value.as_str().map_or_else(|| value.text().to_owned(), Cow::into_owned))
+        };
+        let details = raw.get("details").and_then(|details| details.get_str("error_code"));
+        Self {
+            message: text(&["message", "msg", "detail", "error_description", "errorMessage"])
+                .unwrap_or_default(),
+            kind: text(&["type", "status"]).unwrap_or_default(),
+            code: details.map(Cow::into_owned).or_else(|| text(&["code"])).unwrap_or_default(),
+            param: raw.get_str("param").map(Cow::into_owned),
+        }
+    }
+
+    fn into_error(self, status: u16) -> Error {
+        let class = self.class(status);
+        let end = self.message.floor_char_boundary(MAX_MESSAGE);
+        let message = match self.message.get(..end).unwrap_or_default().trim() {
+            "" => default_message(class).to_owned(),
+            message => message.to_owned(),
+        };
+        let is_word = !self.code.is_empty()
+            && self.code.len() <= 64
+            && self.code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let keeps_code = is_word && matches!(class, Class::Invalid | Class::NotFound | Class::Permission);
+        Error { class, message, param: self.param, code: keeps_code.then_some(Cow::Owned(self.code)) }
+    }
+
+    /// Codes and types say more than the status, and a status more than words.
+    fn class(&self, status: u16) -> Class {
+        let message = self.message.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let is_request = matches!(status, 0 | 400 | 413 | 422);
+        if is_request && (self.named(&["context_length_exceeded"]) || says(CONTEXT)) {
+            return Class::ContextTooLong;
+        }
+        if self.named(&["content_policy_violation", "content_filter", "moderation_blocked"]) {
+            return Class::ContentPolicy;
+        }
+        if is_request
+            && says(&["you have reached your specified api usage limits", "credit balance is too low"])
+        {
+            return Class::Billing;
+        }
+        CODES
+            .iter()
+            .find(|(names, _)| self.named(names))
+            .map(|(_, class)| *class)
+            .filter(|class| status == 0 || !matches!(class, Class::Invalid | Class::Upstream))
+            .unwrap_or_else(|| class_of_status(status))
+    }
+
+    fn named(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.code.eq_ignore_ascii_case(name) || self.kind.eq_ignore_ascii_case(name))
+    }
+}
+
+/// How upstreams say that a prompt is too long, apart from the code.
+const CONTEXT: &[&str] = &[
+    "prompt is too long",
+    "maximum context length",
+    "context window",
+    "context length",
+    "input is too long",
+    "exceeds the available context",
+];
+
+const CODES: &[(&[&str], Class)] = &[
+    (&["insufficient_quota", "billing_error", "billing_hard_limit_reached"], Class::Billing),
+    (&["invalid_api_key", "authentication_error", "unauthenticated"], Class::Authentication),
+    (&["permission_error", "permission_denied", "insufficient_permissions"], Class::Permission),
+    (
+        &["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "requests", "tokens"],
+        Class::RateLimit,
+    ),
+    (&["overloaded_error", "overloaded", "server_overloaded", "unavailable", "slow_down"], Class::Overloaded),
+    (&["request_too_large"], Class::TooLarge),
+    (&["not_found_error", "model_not_found", "not_found"], Class::NotFound),
+    (&["timeout_error", "timeout", "deadline_exceeded"], Class::Timeout),
+    (&["conflict_error"], Class::Conflict),
+    (&["invalid_request_error", "invalid_prompt", "invalid_argument", "badrequesterror"], Class::Invalid),
+    (&["api_error", "server_error", "internal_server_error", "internal"], Class::Upstream),
+];
+
+fn class_of_status(status: u16) -> Class {
+    match status {
+        401 => Class::Authentication,
+        402 => Class::Billing,
+        403 => Class::Permission,
+        404 => Class::NotFound,
+        408 | 504 | 524 => Class::Timeout,
+        409 => Class::Conflict,
+        413 => Class::TooLarge,
+        429 => Class::RateLimit,
+        503 | 529 => Class::Overloaded,
+        400..=499 => Class::Invalid,
+        _ => Class::Upstream,
+    }
+}
+
+fn default_message(class: Class) -> &'static str {
+    match class {
+        Class::Invalid => "The model's provider refused the request",
+        Class::Authentication => "The model's provider did not accept the key",
+        Class::Billing => "The account at the model's provider has no credit",
+        Class::Permission => "The model's provider does not allow this",
+        Class::NotFound => "The model's provider does not have this",
+        Class::Conflict => "The model's provider reports a conflict",
+        Class::TooLarge => "The request is too large for the model's provider",
+        Class::ContextTooLong => "The request is too long for the model",
+        Class::ContentPolicy => "The model's provider refused the content",
+        Class::RateLimit => "The model's provider gets too many requests",
+        Class::Overloaded => "The model's provider is overloaded",
+        Class::Timeout => "The model's provider took too long",
+        Class::Upstream => "The model's provider failed",
+        Class::Cut => "The model's answer ended before it was whole",
+    }
+}
+
+fn or(first: String, second: String) -> String {
+    if first.is_empty() { second } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn upstreams_errors_are_read_in_all_their_forms() {
+        let cases = [
+            (
+                429,
+                r#"{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}"#,
+                Class::RateLimit,
+                "m",
+            ),
+            (
+                429,
+                r#"{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                Class::Billing,
+                "m",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m","code":"context_length_exceeded"}}"#,
+                Class::ContextTooLong,
+                "m",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"m","code":"content_policy_violation"}}"#,
+                Class::ContentPolicy,
+                "m",
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens"}}"#,
+                Class::ContextTooLong,
+                "prompt is too long: 2 tokens",
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}"#,
+                Class::Billing,
+                "You have reached your specified API usage limits.",
+            ),
+            (
+                529,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#,
+                Class::Overloaded,
+                "Overloaded",
+            ),
+            (
+                500,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Class::Overloaded,
+                "Overloaded",
+            ),
+            (400, r#"{"error":"text"}"#, Class::Invalid, "text"),
+            (404, r#"{"message":"no such model"}"#, Class::NotFound, "no such model"),
+            (422, r#"{"detail":"wrong"}"#, Class::Invalid, "wrong"),
+            (
+                422,
+                r#"{"detail":[{"loc":["body"],"msg":"field required","type":"missing"}]}"#,
+                Class::Invalid,
+                "field required",
+            ),
+            (
+                401,
+                r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#,
+                Class::Authentication,
+                "Authentication error",
+            ),
+            (
+                400,
+                r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#,
+                Class::Invalid,
+                "m",
+            ),
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","code":400}"#,
+                Class::ContextTooLong,
+                "This model's maximum context length is 4096 tokens.",
+            ),
+            (502, "<html>bad gateway</html>", Class::Upstream, "The model's provider failed"),
+            (503, "", Class::Overloaded, "The model's provider is overloaded"),
+            (500, r#"{"error":{"message":"m","type":"invalid_request_error"}}"#, Class::Upstream, "m"),
+        ];
+        for (status, body, class, message) in cases {
+            let error = Error::of_upstream(status, body.as_bytes());
+            assert_eq!((error.class, error.message.as_str()), (class, message), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_error_has_each_familys_form() {
+        let error = Error::invalid("messages[3].content", "expected a string");
+        let body: Value = serde_json::from_str(&error.body(Dialect::Chat, "r")).unwrap();
+        assert_eq!(
+            body,
+            json!({ "error": { "message": "expected a string", "type": "invalid_request_error", "param": "messages[3].content", "code": null } })
+        );
+        let body: Value = serde_json::from_str(&error.body(Dialect::Messages, "req_1")).unwrap();
+        assert_eq!(body["error"]["message"], "messages.3.content: expected a string");
+        assert_eq!((&body["type"], &body["request_id"]), (&json!("error"), &json!("req_1")));
+    }
+
+    #[test]
+    fn every_class_has_words_of_its_own_and_its_status_is_read_back() {
+        for words in WORDS {
+            let error = Error::new(words.class, "m");
+            for dialect in [Dialect::Chat, Dialect::Messages] {
+                let again = Error::of_upstream(error.status(dialect), error.body(dialect, "r").as_bytes());
+                let is_near = words.class == Class::Cut && again.class == Class::Upstream;
+                assert!(again.class == words.class || is_near, "{:?} became {:?}", words.class, again.class);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_not_routed_around() {
+        assert!(!Class::ContentPolicy.may_fail_over());
+        assert!(!Class::Invalid.may_fail_over());
+        assert!(Class::Overloaded.may_fail_over() && Class::Overloaded.may_retry());
+        assert!(Class::Authentication.may_fail_over() && !Class::Authentication.may_retry());
+    }
+
+    #[test]
+    fn a_long_foreign_message_is_cut_at_a_character() {
+        let body = format!("{{\"message\":\"{}\"}}", "那".repeat(3_000));
+        assert!(Error::of_upstream(500, body.as_bytes()).message.len() <= MAX_MESSAGE);
+    }
+}

@@ -1,0 +1,238 @@
+//! What an upstream's dialects have in common when they are written.
+
+use crate::{
+    Dialect, Error, Names, Rendered, Target,
+    json::Raw,
+    request::{Effort, Reasoning, Request, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind},
+    target::{Renamed, sent_name},
+    write,
+};
+
+/// A request while it is written for a target.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'r> {
+    pub(crate) request: &'r Request,
+    pub(crate) target: &'r Target,
+    dialect: Dialect,
+    name_limit: usize,
+    names: Names,
+    warnings: Vec<String>,
+}
+
+/// What a custom tool's text is called where it has to be a function's only
+/// argument.
+pub(crate) const CUSTOM_INPUT: &str = "input";
+
+pub(crate) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
+
+/// More do not fit into a header.
+const MAX_WARNINGS: usize = 32;
+
+impl<'r> Outgoing<'r> {
+    pub(crate) fn new(request: &'r Request, target: &'r Target, dialect: Dialect, name_limit: usize) -> Self {
+        let warnings = request.warnings.clone();
+        Self { request, target, dialect, name_limit, names: Names::default(), warnings }
+    }
+
+    pub(crate) fn rendered(self, body: String) -> Rendered {
+        Rendered { body, names: self.names, warnings: self.warnings, needs_stream: false }
+    }
+
+    /// Once each.
+    pub(crate) fn warn(&mut self, warning: impl Into<String>) {
+        let warning = warning.into();
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    pub(crate) fn left_out(&mut self, param: &str, is_there: bool) {
+        if is_there {
+            self.warn(format!("{param}: left out, this provider does not know it"));
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, param: &str, message: &str) -> Result<(), Error> {
+        self.target.refuse(&mut self.warnings, param, message)
+    }
+
+    /// The request came in the dialect that it leaves in.
+    pub(crate) fn is_same_dialect(&self) -> bool {
+        self.request.dialect == Some(self.dialect)
+    }
+
+    /// Custom tools are known to OpenAI alone.
+    pub(crate) fn takes_custom(&self) -> bool {
+        self.dialect != Dialect::Messages && self.target.can.openai
+    }
+
+    /// What a call's tool is called there.
+    pub(crate) fn call_name(&self, call: &ToolCall) -> String {
+        sent_name(call.namespace.as_deref(), &call.name, self.name_limit)
+    }
+
+    /// The arguments of a call in the history, as text.
+    pub(crate) fn call_arguments(&self, call: &ToolCall) -> String {
+        if call.is_custom && !self.takes_custom() {
+            return write::object(|o| o.str(CUSTOM_INPUT, &call.arguments));
+        }
+        if call.arguments.trim().is_empty() && !call.is_custom {
+            "{}".to_owned()
+        } else {
+            call.arguments.clone()
+        }
+    }
+
+    /// The tools that go there, with their names there. Those that run at
+    /// another vendor are left out, with a warning.
+    pub(crate) fn tools(&mut self) -> Vec<(String, &'r Tool)> {
+        let mut tools = Vec::new();
+        let request = self.request;
+        for tool in &request.tools {
+            if !self.is_allowed(tool) {
+                continue;
+            }
+            if let ToolKind::Hosted { dialect, kind, .. } = &tool.kind
+                && *dialect != self.dialect
+            {
+                self.warn(format!("tools: '{kind}' left out, this provider does not run it"));
+                continue;
+            }
+            let sent = sent_name(tool.namespace.as_deref(), &tool.name, self.name_limit);
+            if !matches!(tool.kind, ToolKind::Hosted { .. }) {
+                self.names.insert(Renamed {
+                    sent: sent.clone(),
+                    name: tool.name.clone(),
+                    namespace: tool.namespace.clone(),
+                    is_custom: matches!(tool.kind, ToolKind::Custom { .. }) && !self.takes_custom(),
+                });
+            }
+            tools.push((sent, tool));
+        }
+        tools
+    }
+
+    /// `allowed_tools` becomes fewer tools where it is not known.
+    fn is_allowed(&self, tool: &Tool) -> bool {
+        let is_known = self.dialect != Dialect::Messages && self.target.can.openai;
+        match &self.request.tool_choice {
+            Some(ToolChoice::Allowed { names, .. }) if !is_known => names.contains(&tool.name),
+            _ => true,
+        }
+    }
+
+    /// The choice of tools, as far as the model can be told.
+    pub(crate) fn tool_choice(&mut self) -> Result<Option<ToolChoice>, Error> {
+        let Some(choice) = self.request.tool_choice.clone() else { return Ok(None) };
+        let is_forced = matches!(
+            choice,
+            ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Allowed { is_required: true, .. }
+        );
+        if is_forced && !self.target.can.forced_tools {
+            self.refuse("tool_choice", "this model cannot be made to call a tool")?;
+            return Ok(Some(ToolChoice::Auto));
+        }
+        Ok(Some(choice))
+    }
+
+    pub(crate) fn sent_name_of(&self, name: &str) -> String {
+        let tool = self.request.tools.iter().find(|tool| tool.name == name);
+        sent_name(tool.and_then(|tool| tool.namespace.as_deref()), name, self.name_limit)
+    }
+
+    pub(crate) fn max_tokens(&mut self) -> Option<u64> {
+        let asked = self.request.max_tokens?;
+        match self.target.max_output {
+            Some(most) if asked > most => {
+                self.warn(format!("max_tokens: {asked} is more than the model's {most}"));
+                Some(most)
+            }
+            _ => Some(asked),
+        }
+    }
+
+    /// A temperature or the like, where the model takes any. The default may
+    /// always be sent.
+    pub(crate) fn sampling(&mut self, param: &str, value: Option<f64>) -> Result<Option<f64>, Error> {
+        let Some(value) = value else { return Ok(None) };
+        if self.target.can.sampling {
+            return Ok(Some(value));
+        }
+        if (value - 1.0).abs() > f64::EPSILON {
+            self.refuse(param, "this model does not take it")?;
+        }
+        Ok(None)
+    }
+
+    /// How hard to think, whichever way it was said.
+    pub(crate) fn effort(&mut self) -> Option<Effort> {
+        let reasoning = self.request.reasoning.as_ref()?;
+        if !self.target.can.reasoning {
+            let is_wish = wanted(reasoning).is_some_and(|effort| effort > Effort::Minimal);
+            self.left_out("reasoning", is_wish);
+            return None;
+        }
+        let wanted = wanted(reasoning)?;
+        if wanted > self.target.can.max_effort {
+            self.warn(format!("reasoning: '{}' is more than the model knows", wanted.name()));
+        }
+        Some(wanted.min(self.target.can.max_effort))
+    }
+
+    /// Settings of sampling that only OpenAI knows.
+    pub(crate) fn leave_openai_sampling_out(&mut self) {
+        let request = self.request;
+        self.left_out("seed", request.seed.is_some());
+        self.left_out("logit_bias", request.logit_bias.is_some());
+        self.left_out("frequency_penalty", request.frequency_penalty.is_some_and(|value| value != 0.0));
+        self.left_out("presence_penalty", request.presence_penalty.is_some_and(|value| value != 0.0));
+        self.left_out("logprobs", request.logprobs == Some(true) || request.top_logprobs.is_some());
+    }
+
+    /// Members that only the client's dialect knows.
+    pub(crate) fn leave_extra_out(&mut self) {
+        let names: Vec<&str> = self.request.extra.iter().map(|(name, _)| name.as_str()).collect();
+        for name in names {
+            self.left_out(name, true);
+        }
+    }
+
+    /// Sends the client's own members on, if they are of this dialect.
+    pub(crate) fn extra(&mut self, o: &mut write::Object<'_>) {
+        if self.is_same_dialect() {
+            self.request.extra.iter().for_each(|(name, json)| o.raw(name, json.as_str()));
+        } else {
+            self.leave_extra_out();
+        }
+    }
+
+    /// One answer is all that these dialects can ask for.
+    pub(crate) fn refuse_many(&self) -> Result<(), Error> {
+        match self.request.n {
+            Some(n) if n > 1 => Err(Error::unsupported("n", "this provider gives one answer at a time")),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn refuse_audio_answers(&self) -> Result<(), Error> {
+        let modalities = self.request.extra.iter().find(|(name, _)| name == "modalities");
+        let wants = |raw: Raw<'_>| raw.items().any(|item| item.as_str().is_some_and(|kind| kind == "audio"));
+        match modalities {
+            Some((_, json)) if wants(json.raw()) => {
+                Err(Error::unsupported("modalities", "this model does not answer in audio"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn wanted(reasoning: &Reasoning) -> Option<Effort> {
+    let by_mode = match reasoning.mode {
+        Some(ThinkingMode::Disabled) => return Some(Effort::None),
+        Some(ThinkingMode::Enabled) => {
+            Some(reasoning.budget_tokens.map_or(Effort::Medium, Effort::of_budget))
+        }
+        Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools) | None => None,
+    };
+    reasoning.effort.or(by_mode)
+}

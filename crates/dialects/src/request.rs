@@ -1,0 +1,321 @@
+//! What a client asks, in no dialect: messages, tools and settings.
+
+use crate::{Dialect, Json};
+
+/// A request for an answer. Every dialect is read into it, and written from it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Request {
+    pub model: String,
+    /// In order; instructions (roles System and Developer) stand where they
+    /// were said.
+    pub messages: Vec<Message>,
+    pub tools: Vec<Tool>,
+    pub tool_choice: Option<ToolChoice>,
+    pub parallel_tool_calls: Option<bool>,
+    pub format: Option<Format>,
+    pub verbosity: Option<String>,
+    pub max_tokens: Option<u64>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
+    pub top_k: Option<u64>,
+    pub frequency_penalty: Option<f64>,
+    pub presence_penalty: Option<f64>,
+    pub logit_bias: Option<Json>,
+    pub seed: Option<i64>,
+    pub stop: Vec<String>,
+    /// How many answers.
+    pub n: Option<u64>,
+    pub logprobs: Option<bool>,
+    pub top_logprobs: Option<u64>,
+    pub reasoning: Option<Reasoning>,
+    pub metadata: Option<Json>,
+    /// Whom the answer is for: `user`, `safety_identifier`, `metadata.user_id`.
+    pub user: Option<String>,
+    pub prompt_cache_key: Option<String>,
+    pub service_tier: Option<String>,
+    pub store: Option<bool>,
+    pub stream: bool,
+    /// The client asked for a chunk with the usage (Chat Completions).
+    pub include_usage: bool,
+    /// The client knows `functions`, and no `tools` (Chat Completions).
+    pub has_legacy_functions: bool,
+    /// The client wants reasoning back as something it can send again
+    /// (Responses: `include: ["reasoning.encrypted_content"]`).
+    pub include_encrypted_reasoning: bool,
+    /// Members of the body that have no place here. They go on to an upstream
+    /// of the same dialect and to no other.
+    pub extra: Vec<(String, Json)>,
+    /// What the Responses API repeats in its answer, as it came.
+    pub echo: Vec<(String, Json)>,
+    /// Which dialect it was asked in.
+    pub dialect: Option<Dialect>,
+    /// What was changed or left out on the way, for `x-gateway-warnings`.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    System,
+    Developer,
+    User,
+    Assistant,
+    /// Results of tools, and nothing else.
+    Tool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    pub role: Role,
+    /// Which of several users or assistants (Chat Completions).
+    pub name: Option<String>,
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a message, and whether the prompt is cached up to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub content: Content,
+    /// Anthropic's `cache_control`, as it came.
+    pub cache: Option<Json>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    Text(Text),
+    Image(Image),
+    Document(Document),
+    Audio {
+        data: String,
+        format: String,
+    },
+    ToolCall(ToolCall),
+    ToolResult(ToolResult),
+    Thinking(Thinking),
+    Refusal(String),
+    /// What only one dialect knows, as it came.
+    Foreign {
+        dialect: Dialect,
+        kind: String,
+        json: Json,
+    },
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Text {
+    pub text: String,
+    /// OpenAI's `annotations`, an array.
+    pub annotations: Option<Json>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    pub source: Source,
+    /// OpenAI's `low`, `high`, `auto`, `original`.
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub source: Source,
+    /// The name of the file.
+    pub title: Option<String>,
+    pub context: Option<String>,
+    pub citations: Option<Json>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Base64 {
+        media_type: String,
+        data: String,
+    },
+    Url(String),
+    /// A file that the vendor keeps.
+    File(String),
+    /// Plain text (Anthropic's documents).
+    Text(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The key that pairs a call with its result.
+    pub id: String,
+    pub name: String,
+    /// Codex's namespaces (Responses).
+    pub namespace: Option<String>,
+    /// JSON as the model wrote it, or the plain text of a custom tool.
+    pub arguments: String,
+    /// A tool that takes plain text (OpenAI's custom tools).
+    pub is_custom: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolResult {
+    pub call_id: String,
+    pub parts: Vec<Part>,
+    pub is_error: bool,
+    pub is_custom: bool,
+}
+
+/// What a model thought. Signed blocks belong to the provider that signed
+/// them, and go back as they came or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thinking {
+    /// Anthropic's.
+    Signed { text: String, signature: String },
+    /// Anthropic's `redacted_thinking`.
+    Redacted { data: String },
+    /// OpenAI's reasoning item, with what only OpenAI can read.
+    Encrypted { id: String, summary: Vec<String>, content: String },
+    /// Text that nobody has signed.
+    Plain(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    pub name: String,
+    pub namespace: Option<String>,
+    pub description: Option<String>,
+    pub kind: ToolKind,
+    pub strict: Option<bool>,
+    pub cache: Option<Json>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolKind {
+    /// Takes arguments by a JSON Schema.
+    Function { parameters: Option<Json> },
+    /// Takes plain text, perhaps by a grammar.
+    Custom { format: Option<Json> },
+    /// Runs at the vendor.
+    Hosted { dialect: Dialect, kind: String, json: Json },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    Auto,
+    None,
+    /// Some tool.
+    Required,
+    Tool(String),
+    /// Some or any of these.
+    Allowed {
+        names: Vec<String>,
+        is_required: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    JsonObject,
+    JsonSchema { name: Option<String>, description: Option<String>, schema: Json, strict: Option<bool> },
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reasoning {
+    /// How hard to think.
+    pub effort: Option<Effort>,
+    /// Anthropic's way, as a mode and a number of tokens.
+    pub mode: Option<ThinkingMode>,
+    pub budget_tokens: Option<u64>,
+    /// What is told of it: OpenAI's `summary`, Anthropic's `display`.
+    pub summary: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinkingMode {
+    Enabled,
+    Adaptive,
+    BetweenTools,
+    Disabled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    None,
+    Minimal,
+    Low,
+    Medium,
+    High,
+    Xhigh,
+    Max,
+}
+
+const EFFORTS: &[(&str, Effort)] = &[
+    ("none", Effort::None),
+    ("minimal", Effort::Minimal),
+    ("low", Effort::Low),
+    ("medium", Effort::Medium),
+    ("high", Effort::High),
+    ("xhigh", Effort::Xhigh),
+    ("max", Effort::Max),
+];
+
+impl Effort {
+    pub fn parse(text: &str) -> Option<Self> {
+        EFFORTS.iter().find(|(name, _)| *name == text).map(|(_, effort)| *effort)
+    }
+
+    pub fn name(self) -> &'static str {
+        EFFORTS.iter().find(|(_, effort)| *effort == self).map_or("medium", |(name, _)| name)
+    }
+
+    /// What a number of tokens to think with comes to.
+    pub fn of_budget(tokens: u64) -> Self {
+        match tokens {
+            0..=2_047 => Self::Low,
+            2_048..=8_191 => Self::Medium,
+            8_192..=24_575 => Self::High,
+            _ => Self::Xhigh,
+        }
+    }
+}
+
+impl Message {
+    pub fn new(role: Role, parts: Vec<Part>) -> Self {
+        Self { role, name: None, parts }
+    }
+
+    pub fn is_instruction(&self) -> bool {
+        matches!(self.role, Role::System | Role::Developer)
+    }
+
+    /// All its texts, one after the other.
+    pub fn text(&self) -> String {
+        self.parts.iter().filter_map(Part::as_text).collect()
+    }
+
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.parts.iter().filter_map(|part| match &part.content {
+            Content::ToolCall(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    pub fn tool_results(&self) -> impl Iterator<Item = &ToolResult> {
+        self.parts.iter().filter_map(|part| match &part.content {
+            Content::ToolResult(result) => Some(result),
+            _ => None,
+        })
+    }
+}
+
+impl Part {
+    pub fn text(text: impl Into<String>) -> Self {
+        Content::Text(Text { text: text.into(), annotations: None }).into()
+    }
+
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(&text.text),
+            _ => None,
+        }
+    }
+}
+
+impl From<Content> for Part {
+    fn from(content: Content) -> Self {
+        Self { content, cache: None }
+    }
+}

@@ -1,0 +1,140 @@
+//! An upstream's events, for a client of the same dialect: only those that
+//! the helpers know, numbered without gaps, and never an end that was none.
+
+use crate::{
+    Error, Event, Json, Reply,
+    json::Raw,
+    responses::{decode::Decoder, encode::Encoder},
+    sse::Frame,
+    write,
+};
+
+#[derive(Debug)]
+pub(crate) struct Normalizer {
+    decoder: Decoder,
+    sequence: u64,
+    /// The response as it began, for an end that the upstream does not tell.
+    response: Option<Json>,
+    fallback: Encoder,
+}
+
+impl Normalizer {
+    pub(crate) fn new(reply: &Reply) -> Self {
+        Self { decoder: Decoder::default(), sequence: 0, response: None, fallback: Encoder::new(reply) }
+    }
+
+    pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        let error = observe(&mut self.decoder, sink, |decoder, sink| decoder.frame(frame, sink));
+        let raw = Raw::parse(frame.data).filter(|raw| raw.is_object());
+        let kind = raw.and_then(|raw| raw.get_str("type")).unwrap_or_default();
+        if let Some(error) = error
+            && kind != "response.failed"
+        {
+            return self.write_failure(&error, out);
+        }
+        let Some(raw) = raw.filter(|_| is_known(&kind)) else { return };
+        if kind == "response.created" {
+            self.response = raw.get("response").map(Json::from);
+        }
+        out.push_str("event: ");
+        out.push_str(&kind);
+        out.push_str("\ndata: ");
+        if raw.get_u64("sequence_number") == Some(self.sequence) {
+            out.push_str(raw.text());
+        } else {
+            self.renumbered(raw, out);
+        }
+        out.push_str("\n\n");
+        self.sequence = self.sequence.saturating_add(1);
+    }
+
+    fn renumbered(&self, raw: Raw<'_>, out: &mut String) {
+        write::object_into(out, |o| {
+            for (name, value) in raw.members().filter(|(name, _)| name != "sequence_number") {
+                o.raw(&name, value.text());
+            }
+            o.put("sequence_number", self.sequence);
+        });
+    }
+
+    pub(crate) fn end(&mut self, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        if let Some(error) = observe(&mut self.decoder, sink, Decoder::end) {
+            self.write_failure(&error, out);
+        }
+    }
+
+    pub(crate) fn fail(&mut self, error: Error, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
+        if let Some(error) = observe(&mut self.decoder, sink, |decoder, sink| decoder.fail(error, sink)) {
+            self.write_failure(&error, out);
+        }
+    }
+
+    /// The response that began has failed; if none began, ours has.
+    fn write_failure(&mut self, error: &Error, out: &mut String) {
+        let Some(response) = &self.response else {
+            return self.fallback.event(Event::Error(error.clone()), out);
+        };
+        out.push_str("event: response.failed\ndata: ");
+        write::object_into(out, |o| {
+            o.str("type", "response.failed");
+            o.put("sequence_number", self.sequence);
+            o.object("response", |o| {
+                for (name, value) in response.raw().members() {
+                    if !matches!(name.as_ref(), "status" | "error") {
+                        o.raw(&name, value.text());
+                    }
+                }
+                o.str("status", "failed");
+                o.object("error", |o| {
+                    o.str("code", error.openai_code().unwrap_or("server_error"));
+                    o.str("message", &error.message);
+                });
+            });
+        });
+        out.push_str("\n\n");
+    }
+}
+
+fn observe(
+    decoder: &mut Decoder,
+    sink: &mut dyn FnMut(&Event<'_>),
+    run: impl FnOnce(&mut Decoder, &mut dyn FnMut(Event<'_>)),
+) -> Option<Error> {
+    let mut error = None;
+    run(decoder, &mut |event| {
+        sink(&event);
+        if let Event::Error(told) = event {
+            error = Some(told);
+        }
+    });
+    error
+}
+
+/// The events that the SDKs' helpers do not throw at.
+fn is_known(kind: &str) -> bool {
+    const FAMILIES: &[&str] = &[
+        "output_item",
+        "content_part",
+        "output_text",
+        "refusal",
+        "function_call_arguments",
+        "custom_tool_call_input",
+        "reasoning_summary_part",
+        "reasoning_summary_text",
+        "reasoning_text",
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "code_interpreter_call_code",
+        "image_generation_call",
+        "mcp_call",
+        "mcp_call_arguments",
+        "mcp_list_tools",
+        "audio",
+    ];
+    let Some(rest) = kind.strip_prefix("response.") else { return kind == "keepalive" };
+    match rest.split_once('.') {
+        None => matches!(rest, "created" | "in_progress" | "completed" | "incomplete" | "failed" | "queued"),
+        Some((family, _)) => FAMILIES.contains(&family),
+    }
+}

@@ -1,0 +1,184 @@
+//! Server-sent events out of bytes in any pieces. Characters are read only
+//! when their event is whole, so that no piece can cut one.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+/// One event, as it stands in the stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    /// Its `event:` line, or nothing.
+    pub(crate) name: &'a str,
+    pub(crate) data: &'a str,
+    /// All of its bytes, its blank line included.
+    pub(crate) raw: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Comments, names alone and empty data say nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.data.trim().is_empty()
+    }
+}
+
+/// No event is longer: what waits for its end is held in memory.
+pub(crate) const MAX_EVENT: usize = 1 << 20;
+
+/// An event is longer than [`MAX_EVENT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    /// The event that has not ended yet.
+    buffer: Vec<u8>,
+    /// Where its last line begins, and how far that was searched.
+    line: usize,
+    searched: usize,
+    max_event: usize,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::with_limit(MAX_EVENT)
+    }
+}
+
+impl Splitter {
+    pub(crate) fn with_limit(max_event: usize) -> Self {
+        Self { buffer: Vec::new(), line: 0, searched: 0, max_event }
+    }
+
+    /// Takes the next bytes, and hands out each event that they end.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), TooLong> {
+        self.buffer.extend_from_slice(bytes);
+        let mut start = 0_usize;
+        while let Some((end, next)) = self.line_end() {
+            let is_blank = end == self.line;
+            self.line = next;
+            self.searched = next;
+            if is_blank {
+                let raw = self.buffer.get(start..next).unwrap_or_default();
+                read(raw, &mut each);
+                start = next;
+            }
+        }
+        self.buffer.drain(..start);
+        self.line = self.line.saturating_sub(start);
+        self.searched = self.searched.saturating_sub(start);
+        if self.buffer.len() > self.max_event { Err(TooLong) } else { Ok(()) }
+    }
+
+    /// Where the last line ends, and where the next one begins. A CR at the
+    /// end of the bytes waits for the LF that may follow.
+    fn line_end(&mut self) -> Option<(usize, usize)> {
+        let rest = self.buffer.get(self.searched..)?;
+        let Some(found) = memchr2(b'\n', b'\r', rest) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = self.searched.saturating_add(found);
+        let after = end.saturating_add(1);
+        if self.buffer.get(end) == Some(&b'\n') {
+            return Some((end, after));
+        }
+        self.searched = end;
+        match self.buffer.get(after)? {
+            b'\n' => Some((end, after.saturating_add(1))),
+            _ => Some((end, after)),
+        }
+    }
+
+    /// The stream has ended: an event without its blank line counts.
+    pub(crate) fn finish(&mut self, mut each: impl FnMut(Frame<'_>)) {
+        let rest = std::mem::take(&mut self.buffer);
+        (self.line, self.searched) = (0, 0);
+        if !rest.is_empty() {
+            read(&rest, &mut each);
+        }
+    }
+}
+
+fn read(raw: &[u8], each: &mut impl FnMut(Frame<'_>)) {
+    let text = String::from_utf8_lossy(raw);
+    let (mut name, mut data) = ("", None::<Cow<'_, str>>);
+    for line in text.trim_start_matches('\u{feff}').split(['\n', '\r']) {
+        if let Some(value) = field(line, "data") {
+            data = Some(match data {
+                None => Cow::Borrowed(value),
+                Some(before) => Cow::Owned(format!("{before}\n{value}")),
+            });
+        } else if let Some(value) = field(line, "event") {
+            name = value;
+        }
+    }
+    each(Frame { name, data: data.as_deref().unwrap_or_default(), raw });
+}
+
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let value = line.strip_prefix(name)?.strip_prefix(':')?;
+    Some(value.strip_prefix(' ').unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_all(bytes: &[u8], size: usize) -> Vec<(String, String)> {
+        let (mut splitter, mut events) = (Splitter::default(), Vec::new());
+        let mut keep = |frame: Frame<'_>| {
+            if !frame.is_silent() {
+                events.push((frame.name.to_owned(), frame.data.to_owned()));
+            }
+        };
+        for piece in bytes.chunks(size) {
+            splitter.push(piece, &mut keep).unwrap();
+        }
+        splitter.finish(&mut keep);
+        events
+    }
+
+    #[test]
+    fn comments_and_empty_data_are_no_events() {
+        let stream = ": PROCESSING\n\ndata:\n\nevent: ping\ndata: \n\nid: 1\n\ndata: x\n\n";
+        assert_eq!(read_all(stream.as_bytes(), 3), [(String::new(), "x".to_owned())]);
+    }
+
+    #[test]
+    fn an_event_has_its_name_its_lines_and_its_bytes() {
+        let stream = "\u{feff}event: a\r\ndata: 1\r\ndata:2\r\n\r\n";
+        let mut raw = Vec::new();
+        Splitter::default()
+            .push(stream.as_bytes(), |frame| {
+                assert_eq!((frame.name, frame.data), ("a", "1\n2"));
+                raw.extend_from_slice(frame.raw);
+            })
+            .unwrap();
+        assert_eq!(raw, stream.as_bytes());
+    }
+
+    #[test]
+    fn a_line_without_end_is_too_long() {
+        let mut splitter = Splitter::default();
+        let piece = [b'x'; 4_096];
+        let pushed = (0..400).try_for_each(|_| splitter.push(&piece, |_| {}));
+        assert_eq!(pushed, Err(TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_the_same_in_any_pieces(bytes: Vec<u8>, size in 1_usize..9) {
+            prop_assert_eq!(read_all(&bytes, size), read_all(&bytes, usize::MAX));
+        }
+
+        #[test]
+        fn any_lines_are_read_the_same_in_any_pieces(
+            text in "((data|event)?:? ?[a那🚀]{0,3}(\n|\r|\r\n)){0,12}", size in 1_usize..9
+        ) {
+            prop_assert_eq!(read_all(text.as_bytes(), size), read_all(text.as_bytes(), usize::MAX));
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! A stream on its way from an upstream to a client.
+
+use crate::{
+    Dialect, Error, Event, Reply, Usage, chat,
+    funnel::Funnel,
+    messages,
+    response::Stop,
+    responses,
+    sse::{Frame, Splitter},
+    tokens,
+};
+
+/// Carries an answer from an upstream's dialect into a client's, whatever
+/// pieces it comes in. Ask [`Stream::meter`] how it stands.
+#[derive(Debug)]
+pub struct Stream {
+    splitter: Splitter,
+    way: Way,
+    meter: Meter,
+    text: String,
+}
+
+/// What has come so far.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    /// The last counts that the upstream told.
+    pub usage: Option<Usage>,
+    /// Something of the answer has come: no other upstream may go on with it.
+    pub has_begun: bool,
+    /// The answer is whole.
+    pub is_complete: bool,
+    /// The answer will not be whole.
+    pub error: Option<Error>,
+    pub stop: Option<Stop>,
+    /// How many pieces of content came, and about how many tokens they are.
+    pub pieces: u64,
+    pub estimated_output: u64,
+    /// The upstream's name for its model.
+    pub model: String,
+}
+
+impl Meter {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Start { model, .. } => model.as_ref().clone_into(&mut self.model),
+            Event::PartStart { .. } => self.has_begun = true,
+            Event::Delta { text, .. } => {
+                self.pieces = self.pieces.saturating_add(1);
+                self.estimated_output = self.estimated_output.saturating_add(tokens::estimate(text));
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Finish { stop, .. } => {
+                self.has_begun = true;
+                self.stop = Some(stop.clone());
+            }
+            Event::End => self.is_complete = true,
+            Event::Error(error) => self.error = Some(error.clone()),
+            Event::Signature { .. } | Event::Annotation { .. } | Event::PartStop { .. } => {}
+        }
+    }
+
+    /// What is to be paid, and whether that is estimated: an answer that was
+    /// broken off has cost its prompt and what came of it.
+    pub fn charged(&self, prompt_estimate: u64) -> (Usage, bool) {
+        match self.usage {
+            Some(usage) if self.is_complete => (usage, false),
+            usage => {
+                let usage = usage.unwrap_or(Usage { input: prompt_estimate, ..Usage::default() });
+                let output = usage.output.max(self.estimated_output).max(self.pieces);
+                (Usage { output, ..usage }, true)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Way {
+    Translate {
+        decoder: Decoder,
+        funnel: Funnel,
+        encoder: Encoder,
+    },
+    Chat(chat::normal::Normalizer),
+    Responses(responses::normal::Normalizer),
+    /// Byte for byte.
+    Messages {
+        decoder: messages::decode::Decoder,
+        request_id: String,
+    },
+}
+
+impl Stream {
+    /// From an upstream that speaks one dialect to a client that speaks
+    /// another, or the same.
+    pub fn new(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
+        let way = match (upstream, client) {
+            (Dialect::Chat, Dialect::Chat) if !reply.has_other_names() => {
+                Way::Chat(chat::normal::Normalizer::new(reply))
+            }
+            (Dialect::Responses, Dialect::Responses) if !reply.has_other_names() => {
+                Way::Responses(responses::normal::Normalizer::new(reply))
+            }
+            (Dialect::Messages, Dialect::Messages) if !reply.has_other_names() => {
+                let request_id = reply.request_id.clone();
+                Way::Messages { decoder: messages::decode::Decoder::default(), request_id }
+            }
+            _ => Way::Translate {
+                decoder: Decoder::new(upstream),
+                funnel: Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id),
+                encoder: Encoder::new(client, reply),
+            },
+        };
+        Self { splitter: Splitter::default(), way, meter: Meter::default(), text: String::new() }
+    }
+
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Nothing more will come out.
+    pub fn is_over(&self) -> bool {
+        self.meter.is_complete || self.meter.error.is_some()
+    }
+
+    /// The next bytes of the upstream; what they mean is appended to `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Self { splitter, way, meter, text } = self;
+        text.clear();
+        let pushed = splitter.push(bytes, |frame| way.frame(frame, meter, text, out));
+        if pushed.is_err() {
+            self.fail(
+                Error::new(crate::Class::Upstream, "The model's provider sent an event that is too long"),
+                out,
+            );
+        }
+    }
+
+    /// The upstream's stream has ended.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let Self { splitter, way, meter, text } = self;
+        text.clear();
+        splitter.finish(|frame| {
+            // Half an event is no event; that the stream was cut is told
+            // below.
+            if crate::json::Raw::parse(frame.data.trim()).is_some() || frame.data.trim() == "[DONE]" {
+                way.frame(frame, meter, text, out);
+            }
+        });
+        if !self.is_over() {
+            let Self { way, meter, text, .. } = self;
+            text.clear();
+            way.end(None, meter, text);
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// The gateway breaks the answer off: it took too long, or its text is
+    /// not allowed.
+    pub fn fail(&mut self, error: Error, out: &mut Vec<u8>) {
+        if self.is_over() {
+            return;
+        }
+        let Self { way, meter, text, .. } = self;
+        text.clear();
+        way.end(Some(error), meter, text);
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Way {
+    fn frame(&mut self, frame: Frame<'_>, meter: &mut Meter, text: &mut String, out: &mut Vec<u8>) {
+        if meter.is_complete || meter.error.is_some() {
+            return;
+        }
+        let is_silent = frame.is_silent();
+        match self {
+            Self::Translate { .. } | Self::Chat(_) | Self::Responses(_) if is_silent => {}
+            Self::Translate { decoder, funnel, encoder } => decoder.frame(frame, &mut |event| {
+                meter.event(&event);
+                funnel.event(event, &mut |event| encoder.event(event, text));
+            }),
+            Self::Chat(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
+            Self::Responses(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
+            Self::Messages { decoder, request_id } => {
+                let is_json = is_silent || crate::json::Raw::parse(frame.data).is_some();
+                if !is_silent {
+                    decoder.frame(frame, &mut |event| meter.event(&event));
+                }
+                match &meter.error {
+                    Some(error) if !is_json => write_error(error, request_id, text),
+                    _ => out.extend_from_slice(frame.raw),
+                }
+            }
+        }
+        out.extend_from_slice(text.as_bytes());
+        text.clear();
+    }
+
+    /// The stream ends without its last event: by itself, or by our error.
+    fn end(&mut self, error: Option<Error>, meter: &mut Meter, text: &mut String) {
+        match self {
+            Self::Translate { decoder, funnel, encoder } => {
+                let mut sink = |event: Event<'_>| {
+                    meter.event(&event);
+                    funnel.event(event, &mut |event| encoder.event(event, text));
+                };
+                match error {
+                    Some(error) => decoder.fail(error, &mut sink),
+                    None => decoder.end(&mut sink),
+                }
+            }
+            Self::Chat(normalizer) => {
+                let mut sink = |event: &Event<'_>| meter.event(event);
+                match error {
+                    Some(error) => normalizer.fail(error, text, &mut sink),
+                    None => normalizer.end(text, &mut sink),
+                }
+            }
+            Self::Responses(normalizer) => {
+                let mut sink = |event: &Event<'_>| meter.event(event);
+                match error {
+                    Some(error) => normalizer.fail(error, text, &mut sink),
+                    None => normalizer.end(text, &mut sink),
+                }
+            }
+            Self::Messages { decoder, request_id } => {
+                let mut sink = |event: Event<'_>| meter.event(&event);
+                match error {
+                    Some(error) => decoder.fail(error, &mut sink),
+                    None => decoder.end(&mut sink),
+                }
+                if let Some(error) = &meter.error {
+                    write_error(error, request_id, text);
+                }
+            }
+        }
+    }
+}
+
+fn write_error(error: &Error, request_id: &str, text: &mut String) {
+    text.push_str("event: error\ndata: ");
+    error.write(Dialect::Messages, request_id, text);
+    text.push_str("\n\n");
+}
+
+/// From an upstream's events to what they mean.
+#[derive(Debug)]
+enum Decoder {
+    Chat(chat::decode::Decoder),
+    Responses(responses::decode::Decoder),
+    Messages(messages::decode::Decoder),
+}
+
+impl Decoder {
+    fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Chat => Self::Chat(chat::decode::Decoder::default()),
+            Dialect::Responses => Self::Responses(responses::decode::Decoder::default()),
+            Dialect::Messages => Self::Messages(messages::decode::Decoder::default()),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Chat(decoder) => decoder.frame(frame, sink),
+            Self::Responses(decoder) => decoder.frame(frame, sink),
+            Self::Messages(decoder) => decoder.frame(frame, sink),
+        }
+    }
+
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Chat(decoder) => decoder.end(false, sink),
+            Self::Responses(decoder) => decoder.end(sink),
+            Self::Messages(decoder) => decoder.end(sink),
+        }
+    }
+
+    fn fail(&mut self, error: Error, sink: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Chat(decoder) => decoder.fail(error, sink),
+            Self::Responses(decoder) => decoder.fail(error, sink),
+            Self::Messages(decoder) => decoder.fail(error, sink),
+        }
+    }
+}
+
+/// From what events mean to a client's stream.
+#[derive(Debug)]
+enum Encoder {
+    Chat(chat::encode::Encoder),
+    Responses(Box<responses::encode::Encoder>),
+    Messages(messages::encode::Encoder),
+}
+
+impl Encoder {
+    fn new(dialect: Dialect, reply: &Reply) -> Self {
+        match dialect {
+            Dialect::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
+            Dialect::Responses => Self::Responses(Box::new(responses::encode::Encoder::new(reply))),
+            Dialect::Messages => Self::Messages(messages::encode::Encoder::new(reply)),
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, out: &mut String) {
+        match self {
+            Self::Chat(encoder) => encoder.event(event, out),
+            Self::Responses(encoder) => encoder.event(event, out),
+            Self::Messages(encoder) => encoder.event(event, out),
+        }
+    }
+}
+
+/// Reads a whole stream of an upstream: for a client that wanted no stream,
+/// or one that is told only of whole answers.
+#[derive(Debug)]
+pub struct Reader {
+    splitter: Splitter,
+    decoder: Decoder,
+    collector: crate::collect::Collector,
+    meter: Meter,
+}
+
+impl Reader {
+    pub fn new(upstream: Dialect) -> Self {
+        Self {
+            splitter: Splitter::default(),
+            decoder: Decoder::new(upstream),
+            collector: crate::collect::Collector::default(),
+            meter: Meter::default(),
+        }
+    }
+
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Self { splitter, decoder, collector, meter } = self;
+        let pushed = splitter.push(bytes, |frame| read(frame, decoder, collector, meter));
+        if pushed.is_err() {
+            meter.error.get_or_insert_with(Error::malformed);
+        }
+    }
+
+    /// The answer, if all of it has come.
+    pub fn finish(mut self) -> Result<crate::Response, Error> {
+        let Self { splitter, decoder, collector, meter } = &mut self;
+        splitter.finish(|frame| read(frame, decoder, collector, meter));
+        if !meter.is_complete && meter.error.is_none() {
+            decoder.end(&mut |event| {
+                meter.event(&event);
+                collector.event(&event);
+            });
+        }
+        match self.meter.error {
+            Some(error) => Err(error),
+            None => self.collector.finish(),
+        }
+    }
+}
+
+fn read(
+    frame: Frame<'_>,
+    decoder: &mut Decoder,
+    collector: &mut crate::collect::Collector,
+    meter: &mut Meter,
+) {
+    if frame.is_silent() || meter.is_complete || meter.error.is_some() {
+        return;
+    }
+    decoder.frame(frame, &mut |event| {
+        meter.event(&event);
+        collector.event(&event);
+    });
+}
+
+/// Writes a whole answer as a client's stream: from the cache, or when the
+/// gateway had to wait for all of it.
+pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> String {
+    let mut out = String::new();
+    let mut funnel = Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id);
+    let mut encoder = Encoder::new(client, reply);
+    crate::collect::replay(response, &mut |event| {
+        funnel.event(event, &mut |event| encoder.event(event, &mut out));
+    });
+    out
+}
+
+/// The answer with the client's own names for its tools.
+pub(crate) fn restored(response: &crate::Response, reply: &Reply) -> crate::Response {
+    let mut funnel = Funnel::new(reply.names.clone(), false, &reply.id);
+    let mut collector = crate::collect::Collector::default();
+    crate::collect::replay(response, &mut |event| {
+        funnel.event(event, &mut |event| collector.event(&event));
+    });
+    // What was whole is whole again.
+    let mut restored = collector.finish().unwrap_or_default();
+    restored.created = response.created;
+    restored.service_tier.clone_from(&response.service_tier);
+    for (choice, before) in restored.choices.iter_mut().zip(&response.choices) {
+        choice.logprobs.clone_from(&before.logprobs);
+    }
+    restored
+}

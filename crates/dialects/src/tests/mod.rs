@@ -1,0 +1,38 @@
+//! The rules of translation, held against what the vendors' helpers demand.
+
+mod hostile;
+mod laws;
+mod requests;
+mod streams;
+
+use std::rc::Rc;
+
+use crate::{Reply, Seal};
+
+/// Seals by a mark, so that tests can read what is sealed.
+#[derive(Debug)]
+struct Marked;
+
+impl Seal for Marked {
+    fn seal(&self, plain: &str) -> String {
+        format!("sealed:{plain}")
+    }
+
+    fn open(&self, sealed: &str) -> Option<String> {
+        sealed.strip_prefix("sealed:").map(str::to_owned)
+    }
+}
+
+fn reply() -> Reply {
+    Reply {
+        id: "1".to_owned(),
+        created: 7,
+        model: "m".to_owned(),
+        include_usage: true,
+        show_reasoning: true,
+        include_encrypted_reasoning: true,
+        seal: Some(Rc::new(Marked)),
+        request_id: "req_1".to_owned(),
+        ..Reply::default()
+    }
+}

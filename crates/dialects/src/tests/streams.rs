@@ -1,0 +1,522 @@
+//! Streams in all directions, cut and split at every byte.
+
+use serde_json::{Value, json};
+
+use super::{
+    laws::{Heard, hear},
+    reply,
+};
+use crate::{Class, Dialect, Reader, Reply, Stream, stream_of};
+
+const ALL: [Dialect; 3] = [Dialect::Chat, Dialect::Responses, Dialect::Messages];
+
+fn data(chunks: &[Value]) -> String {
+    chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect()
+}
+
+fn chunk(delta: &Value, finish: Option<&str>) -> Value {
+    json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
+}
+
+fn named(events: &[Value]) -> String {
+    events
+        .iter()
+        .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()))
+        .collect()
+}
+
+const USAGE: &str = r#"{"prompt_tokens":21003,"completion_tokens":7,"total_tokens":21010,"prompt_tokens_details":{"cached_tokens":20000}}"#;
+
+/// Text, thoughts and two calls, as OpenAI-compatible upstreams send them.
+fn chat_fixture() -> String {
+    let call = |index: u64, id: &str, name: &str| json!({ "tool_calls": [{ "index": index, "id": id, "type": "function", "function": { "name": name, "arguments": "" } }] });
+    let arguments = |index: u64, text: &str| json!({ "tool_calls": [{ "index": index, "function": { "arguments": text } }] });
+    let usage: Value = serde_json::from_str(USAGE).unwrap();
+    data(&[
+        chunk(&json!({ "role": "assistant", "content": "" }), None),
+        chunk(&json!({ "reasoning_content": "hm" }), None),
+        chunk(&json!({ "content": "那个🚀" }), None),
+        chunk(&json!({ "content": " \"quoted\"\n" }), None),
+        chunk(&call(0, "a", "f"), None),
+        chunk(&arguments(0, "{\"x\":"), None),
+        chunk(&call(1, "b", "g"), None),
+        chunk(&arguments(1, "{}"), None),
+        chunk(&arguments(0, "[1]}"), None),
+        chunk(&json!({}), Some("tool_calls")),
+        json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": usage }),
+    ]) + "data: [DONE]\n\n"
+}
+
+fn messages_fixture() -> String {
+    let start = |index: u64, block: &Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let delta =
+        |index: u64, delta: &Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
+    let stop = |index: u64| json!({ "type": "content_block_stop", "index": index });
+    named(&[
+        json!({ "type": "message_start", "message": { "id": "msg", "type": "message", "role": "assistant", "model": "up", "content": [], "usage": { "input_tokens": 3, "cache_creation_input_tokens": 1000, "cache_read_input_tokens": 20000, "output_tokens": 1 } } }),
+        start(0, &json!({ "type": "thinking", "thinking": "", "signature": "" })),
+        json!({ "type": "ping" }),
+        delta(0, &json!({ "type": "thinking_delta", "thinking": "hm" })),
+        delta(0, &json!({ "type": "signature_delta", "signature": "sig" })),
+        stop(0),
+        start(1, &json!({ "type": "text", "text": "" })),
+        delta(1, &json!({ "type": "text_delta", "text": "那个🚀" })),
+        delta(1, &json!({ "type": "text_delta", "text": " \"quoted\"\n" })),
+        stop(1),
+        start(2, &json!({ "type": "tool_use", "id": "a", "name": "f", "input": {} })),
+        start(3, &json!({ "type": "tool_use", "id": "b", "name": "g", "input": {} })),
+        delta(2, &json!({ "type": "input_json_delta", "partial_json": "{\"x\":" })),
+        delta(3, &json!({ "type": "input_json_delta", "partial_json": "" })),
+        delta(2, &json!({ "type": "input_json_delta", "partial_json": "[1]}" })),
+        stop(2),
+        stop(3),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use", "stop_sequence": null }, "usage": { "input_tokens": null, "output_tokens": 7 } }),
+        json!({ "type": "message_stop" }),
+    ])
+}
+
+/// Ours, which the laws hold for as well.
+fn responses_fixture() -> String {
+    let mut reader = Reader::new(Dialect::Messages);
+    reader.push(messages_fixture().as_bytes());
+    stream_of(&reader.finish().unwrap(), Dialect::Responses, &reply())
+}
+
+fn fixture(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Chat => chat_fixture(),
+        Dialect::Responses => responses_fixture(),
+        Dialect::Messages => messages_fixture(),
+    }
+}
+
+fn carried(
+    upstream: Dialect,
+    client: Dialect,
+    bytes: &[u8],
+    size: usize,
+    reply: &Reply,
+) -> (Vec<u8>, crate::Meter) {
+    let (mut stream, mut out) = (Stream::new(upstream, client, reply), Vec::new());
+    for piece in bytes.chunks(size) {
+        stream.push(piece, &mut out);
+    }
+    stream.finish(&mut out);
+    (out, stream.meter().clone())
+}
+
+fn heard(upstream: Dialect, client: Dialect, text: &str) -> Heard {
+    hear(client, &carried(upstream, client, text.as_bytes(), usize::MAX, &reply()).0)
+}
+
+fn calls() -> Vec<(String, String, String)> {
+    let call = |id: &str, name: &str, arguments: &str| (id.to_owned(), name.to_owned(), arguments.to_owned());
+    vec![call("a", "f", "{\"x\":[1]}"), call("b", "g", "{}")]
+}
+
+#[test]
+fn every_direction_tells_the_same_and_keeps_the_chunk_law() {
+    for upstream in ALL {
+        for client in ALL {
+            let (out, meter) = carried(upstream, client, fixture(upstream).as_bytes(), usize::MAX, &reply());
+            // The strict helpers take a block at a time; Anthropic's own
+            // stream, which goes through as it came, interleaves them here.
+            if (upstream, client) == (Dialect::Messages, Dialect::Messages) {
+                assert_eq!(out, fixture(upstream).as_bytes());
+                continue;
+            }
+            let heard = hear(client, &out);
+            assert_eq!(
+                (heard.text.as_str(), &heard.calls),
+                ("那个🚀 \"quoted\"\n", &calls()),
+                "{upstream:?} to {client:?}"
+            );
+            assert_eq!(heard.thinking, "hm", "{upstream:?} to {client:?}");
+            assert!(heard.is_whole && heard.error.is_none() && meter.is_complete);
+            let usage = meter.usage.unwrap();
+            assert_eq!((usage.prompt(), usage.cache_read, usage.output), (21_003, 20_000, 7));
+            let stop = match client {
+                Dialect::Chat => "tool_calls",
+                Dialect::Responses => "completed",
+                Dialect::Messages => "tool_use",
+            };
+            assert_eq!(heard.stop.as_deref(), Some(stop), "{upstream:?} to {client:?}");
+        }
+    }
+}
+
+#[test]
+fn b1_any_pieces_of_any_size_are_the_same_bytes() {
+    for upstream in ALL {
+        let bytes = fixture(upstream).into_bytes();
+        for client in ALL {
+            let whole = carried(upstream, client, &bytes, usize::MAX, &reply()).0;
+            for size in [1, 2, 3, 5, 7, 64] {
+                assert_eq!(
+                    carried(upstream, client, &bytes, size, &reply()).0,
+                    whole,
+                    "{upstream:?} to {client:?} by {size}"
+                );
+            }
+            for cut in 0..bytes.len() {
+                let (mut stream, mut out) = (Stream::new(upstream, client, &reply()), Vec::new());
+                let (first, second) = bytes.split_at(cut);
+                stream.push(first, &mut out);
+                stream.push(second, &mut out);
+                stream.finish(&mut out);
+                assert_eq!(out, whole, "{upstream:?} to {client:?} split at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn b6_a_cut_at_any_byte_is_never_a_success_unless_all_has_come() {
+    for upstream in ALL {
+        let bytes = fixture(upstream).into_bytes();
+        for client in ALL {
+            for cut in 0..bytes.len() {
+                let (out, meter) = carried(upstream, client, &bytes[..cut], usize::MAX, &reply());
+                if (upstream, client) == (Dialect::Messages, Dialect::Messages) {
+                    let text = String::from_utf8(out).unwrap();
+                    assert!(meter.is_complete == text.contains("message_stop"));
+                    assert!(meter.is_complete != text.contains("event: error"), "cut at {cut}");
+                    continue;
+                }
+                let heard = hear(client, &out);
+                assert_eq!(heard.is_whole, heard.error.is_none(), "{upstream:?} to {client:?} cut at {cut}");
+                assert_eq!(heard.is_whole, meter.is_complete);
+                assert!(!heard.is_whole || heard.calls == calls(), "{upstream:?} to {client:?} cut at {cut}");
+                assert!("那个🚀 \"quoted\"\n".starts_with(&heard.text));
+            }
+        }
+    }
+}
+
+#[test]
+fn b6_the_end_is_told_by_a_finish_or_by_nothing() {
+    let text = chunk(&json!({ "role": "assistant", "content": "a" }), None);
+    let finish = chunk(&json!({}), Some("stop"));
+    let usage = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": { "prompt_tokens": 1, "completion_tokens": 1 } });
+    let half = chunk(
+        &json!({ "tool_calls": [{ "index": 0, "id": "a", "function": { "name": "f", "arguments": "{\"a" } }] }),
+        None,
+    );
+    let error = json!({ "error": { "message": "boom", "type": "server_error" } });
+    for client in ALL {
+        assert!(heard(Dialect::Chat, client, &data(std::slice::from_ref(&text))).error.is_some());
+        let complete = heard(Dialect::Chat, client, &data(&[text.clone(), finish.clone(), usage.clone()]));
+        assert!(complete.is_whole && complete.usage.is_some());
+        assert!(heard(Dialect::Chat, client, &data(&[text.clone(), half.clone()])).error.is_some());
+        let failed = heard(Dialect::Chat, client, &data(&[text.clone(), error.clone()]));
+        assert_eq!(failed.error.unwrap()["message"], "boom");
+        assert!(
+            heard(Dialect::Chat, client, &(data(std::slice::from_ref(&text)) + "data: [DONE]\n\n"))
+                .error
+                .is_some()
+        );
+    }
+}
+
+#[test]
+fn b14_a_call_that_breaks_off_is_length_and_no_call() {
+    let half = chunk(
+        &json!({ "role": "assistant", "tool_calls": [{ "index": 0, "id": "a", "type": "function", "function": { "name": "f", "arguments": "{\"a" } }] }),
+        None,
+    );
+    for finish in ["stop", "tool_calls"] {
+        let stream = data(&[half.clone(), chunk(&json!({}), Some(finish))]);
+        assert_eq!(heard(Dialect::Chat, Dialect::Chat, &stream).stop.as_deref(), Some("length"));
+        assert_eq!(heard(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(), Some("max_tokens"));
+    }
+}
+
+#[test]
+fn b5_usage_is_shown_once_and_only_if_asked() {
+    let usage = json!({ "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5 });
+    let mut on_last = chunk(&json!({}), Some("stop"));
+    on_last["usage"] = usage.clone();
+    let mut on_first = chunk(&json!({ "role": "assistant", "content": "a" }), None);
+    on_first["usage"] = json!({ "prompt_tokens": 3, "completion_tokens": 1 });
+    let extra = json!({ "id": "", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": usage });
+    let plain = chunk(&json!({}), Some("stop"));
+    for chunks in [
+        vec![on_first.clone(), on_last.clone()],
+        vec![on_first.clone(), plain.clone(), extra.clone()],
+        vec![on_first.clone(), on_last.clone(), extra.clone()],
+    ] {
+        let stream = data(&chunks) + "data: [DONE]\n\n";
+        let asked = heard(Dialect::Chat, Dialect::Chat, &stream);
+        assert_eq!(asked.usage.unwrap()["total_tokens"], 5);
+        let silent = Reply { include_usage: false, ..reply() };
+        let (out, meter) = carried(Dialect::Chat, Dialect::Chat, stream.as_bytes(), 11, &silent);
+        assert!(!String::from_utf8(out).unwrap().contains("usage"));
+        assert_eq!(meter.usage.unwrap().total(), 5);
+    }
+}
+
+#[test]
+fn f_a_clean_chunk_goes_on_byte_for_byte() {
+    let line = r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"role":"assistant","content":"\u00e9"},"finish_reason":null}],"x_vendor":{"b":1,"a":2}}"#;
+    let next = line.replace(r#""role":"assistant","#, "");
+    let silent = Reply { include_usage: false, ..reply() };
+    let stream = format!("{line}\n\n{next}\n\n");
+    let (out, _) = carried(Dialect::Chat, Dialect::Chat, stream.as_bytes(), 17, &silent);
+    assert!(out.starts_with(stream.as_bytes()), "{}", String::from_utf8_lossy(&out));
+}
+
+#[test]
+fn f_what_would_break_a_helper_is_put_right() {
+    let call = |id: &str, arguments: &str| json!({ "role": "assistant", "tool_calls": [{ "id": id, "type": "function", "function": { "name": "f", "arguments": arguments } }] });
+    let stream = String::from(": OPENROUTER PROCESSING\n\ndata:\n\n")
+        + &data(&[
+            json!({ "choices": [], "prompt_filter_results": [] }),
+            json!({ "choices": [{ "delta": { "role": "assistant", "reasoning": "hm" } }] }),
+            json!({ "choices": [{ "delta": { "role": "assistant", "content": null } }] }),
+            json!({ "choices": [{ "delta": call("a", "{}") }] }),
+            json!({ "choices": [{ "delta": call("b", "{\"q\"") }] }),
+            json!({ "choices": [{ "delta": { "tool_calls": [{ "function": { "name": "", "arguments": ":1}" } }] } }] }),
+            json!({ "choices": [{ "delta": null, "finish_reason": "eos" }], "usage": null }),
+            json!({ "choices": [{ "delta": {}, "finish_reason": "eos" }] }),
+        ])
+        + "data: [DONE]\n\n";
+    for client in ALL {
+        let heard = heard(Dialect::Chat, client, &stream);
+        let ids: Vec<&str> = heard.calls.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!((ids.as_slice(), heard.calls[1].2.as_str()), (&["a", "b"][..], "{\"q\":1}"), "{client:?}");
+        assert_eq!(heard.thinking, "hm");
+        assert!(heard.is_whole);
+    }
+}
+
+#[test]
+fn a_character_cut_in_two_between_events_is_put_together() {
+    let stream = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"a\ud83d"}}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"\ude80b"},"finish_reason":"stop"}]}
+
+data: [DONE]
+
+"#;
+    for client in [Dialect::Responses, Dialect::Messages] {
+        assert_eq!(heard(Dialect::Chat, client, stream).text, "a🚀b");
+    }
+}
+
+#[test]
+fn b2_indexes_of_tools_are_counted_on_their_own() {
+    let heard = heard(Dialect::Messages, Dialect::Chat, &messages_fixture());
+    assert_eq!(heard.calls, calls());
+}
+
+#[test]
+fn rule_24_text_after_a_tool_is_a_new_block() {
+    let stream = data(&[
+        chunk(&json!({ "role": "assistant", "content": "a" }), None),
+        chunk(
+            &json!({ "tool_calls": [{ "index": 0, "id": "t", "type": "function", "function": { "name": "f", "arguments": "{}" } }] }),
+            None,
+        ),
+        chunk(&json!({ "content": "b" }), Some("stop")),
+    ]);
+    let (out, _) = carried(Dialect::Chat, Dialect::Messages, stream.as_bytes(), usize::MAX, &reply());
+    let heard = hear(Dialect::Messages, &out);
+    assert_eq!((heard.text.as_str(), heard.stop.as_deref()), ("ab", Some("tool_use")));
+    assert_eq!(String::from_utf8(out).unwrap().matches("content_block_start\n").count(), 3);
+}
+
+#[test]
+fn rule_24_thoughts_that_nobody_can_verify_are_no_block() {
+    let unsealed = Reply { seal: None, ..reply() };
+    let (out, _) = carried(Dialect::Chat, Dialect::Messages, chat_fixture().as_bytes(), 9, &unsealed);
+    let heard = hear(Dialect::Messages, &out);
+    assert_eq!((heard.thinking.as_str(), heard.calls), ("", calls()));
+}
+
+#[test]
+fn rule_15_signed_thoughts_are_told_so_that_they_can_come_back() {
+    let (out, _) = carried(Dialect::Messages, Dialect::Chat, messages_fixture().as_bytes(), 9, &reply());
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains(
+        r#""reasoning_details":[{"type":"reasoning.text","index":0,"text":"hm","signature":"sig"}]"#
+    ));
+}
+
+#[test]
+fn rule_30_sealed_thoughts_are_in_the_done_item_and_in_the_end() {
+    let (out, _) = carried(Dialect::Messages, Dialect::Responses, messages_fixture().as_bytes(), 9, &reply());
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(
+        text.matches(r#""encrypted_content":"sealed:{\"text\":\"hm\",\"signature\":\"sig\"}""#).count(),
+        2
+    );
+    let without = Reply { include_encrypted_reasoning: false, ..reply() };
+    let (out, _) = carried(Dialect::Messages, Dialect::Responses, messages_fixture().as_bytes(), 9, &without);
+    assert!(!String::from_utf8(out).unwrap().contains("encrypted_content"));
+}
+
+#[test]
+fn rule_31_too_few_tokens_are_incomplete_and_not_completed() {
+    for (finish, reason) in [("length", "max_output_tokens"), ("content_filter", "content_filter")] {
+        let stream = data(&[chunk(&json!({ "role": "assistant", "content": "a" }), Some(finish))]);
+        let heard = heard(Dialect::Chat, Dialect::Responses, &stream);
+        assert_eq!(heard.stop.as_deref(), Some(reason));
+    }
+}
+
+#[test]
+fn rule_26_a_refusal_says_so_in_every_dialect() {
+    let stream = messages_fixture().replace(
+        r#""stop_reason":"tool_use""#,
+        r#""stop_reason":"refusal","stop_details":{"type":"refusal","category":"cyber","explanation":"no"}"#,
+    );
+    assert_eq!(heard(Dialect::Messages, Dialect::Chat, &stream).stop.as_deref(), Some("content_filter"));
+    let stream = data(&[chunk(&json!({ "role": "assistant", "content": "a" }), Some("content_filter"))]);
+    assert_eq!(heard(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(), Some("refusal"));
+}
+
+#[test]
+fn rule_16_the_start_estimates_and_the_end_knows() {
+    let reply = Reply { prompt_estimate: 99, ..reply() };
+    let (out, _) = carried(Dialect::Chat, Dialect::Messages, chat_fixture().as_bytes(), 9, &reply);
+    let text = String::from_utf8(out.clone()).unwrap();
+    assert!(text.contains(r#""usage":{"input_tokens":99,"#));
+    let usage = hear(Dialect::Messages, &out).usage.unwrap();
+    assert_eq!((&usage["input_tokens"], &usage["cache_read_input_tokens"]), (&json!(1003), &json!(20000)));
+}
+
+#[test]
+fn a_broken_stream_is_charged_by_what_was_seen() {
+    let text = data(&[chunk(&json!({ "role": "assistant", "content": "four words of text" }), None)]);
+    let (_, meter) = carried(Dialect::Chat, Dialect::Chat, text.as_bytes(), 9, &reply());
+    let (usage, is_estimated) = meter.charged(12);
+    assert!(is_estimated && usage.input == 12 && usage.output >= 4);
+    let (_, meter) = carried(Dialect::Chat, Dialect::Chat, chat_fixture().as_bytes(), 9, &reply());
+    assert_eq!(meter.charged(12).0.output, 7);
+}
+
+/// gateway.md 1.3: what of the sixteen faults a stream shows.
+#[test]
+fn s01_to_s16_as_far_as_bytes_tell_them() {
+    let verdict = |upstream: Dialect, bytes: &str| {
+        let (_, meter) = carried(upstream, Dialect::Chat, bytes.as_bytes(), 13, &reply());
+        (meter.is_complete, meter.has_begun, meter.error.map(|error| error.class))
+    };
+    // S01-S07 are statuses and times: their classes tell what may be done.
+    for (status, class, may_retry) in [
+        (429, Class::RateLimit, true),
+        (500, Class::Upstream, true),
+        (503, Class::Overloaded, true),
+        (504, Class::Timeout, true),
+    ] {
+        let error = crate::Error::of_upstream(status, b"");
+        assert_eq!(
+            (error.class, error.class.may_retry(), error.class.may_fail_over()),
+            (class, may_retry, true)
+        );
+    }
+    let fixture = chat_fixture();
+    // S08, S09: cut or stalled after some tokens.
+    let (cut, _) = fixture.split_at(fixture.len() / 2);
+    assert_eq!(verdict(Dialect::Chat, cut), (false, true, Some(Class::Cut)));
+    // S05, S06: nothing at all came, so that another upstream may be asked.
+    assert_eq!(verdict(Dialect::Chat, ""), (false, false, Some(Class::Cut)));
+    // S10: an event that is no JSON, in the middle.
+    let broken = fixture.replacen("{\"content\":\" ", "{\"content\":\" \u{1}", 1);
+    let broken = broken.replacen("data: {", "data: {\"", 3);
+    assert!(!verdict(Dialect::Chat, &broken).0);
+    // S11: complete, without `[DONE]`.
+    assert!(verdict(Dialect::Chat, fixture.trim_end_matches("data: [DONE]\n\n")).0);
+    // S12, S13: never tried again there.
+    for (code, class) in [
+        ("context_length_exceeded", Class::ContextTooLong),
+        ("content_policy_violation", Class::ContentPolicy),
+    ] {
+        let body = json!({ "error": { "message": "m", "code": code } }).to_string();
+        let error = crate::Error::of_upstream(400, body.as_bytes());
+        assert_eq!(
+            (error.class, error.class.may_retry(), error.class.may_fail_over()),
+            (class, false, false)
+        );
+    }
+    // S16: the answer's usage and model are known.
+    let (_, meter) = carried(Dialect::Chat, Dialect::Chat, fixture.as_bytes(), 13, &reply());
+    assert!(meter.usage.is_some() && meter.model == "up");
+    // B23: an error before the first token leaves the choice of another.
+    let overloaded = named(&[
+        json!({ "type": "message_start", "message": { "id": "m", "model": "up", "usage": { "input_tokens": 1 } } }),
+        json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
+    ]);
+    assert_eq!(verdict(Dialect::Messages, &overloaded), (false, false, Some(Class::Overloaded)));
+}
+
+#[test]
+fn whole_answers_are_what_streams_are() {
+    for upstream in ALL {
+        let mut reader = Reader::new(upstream);
+        fixture(upstream).as_bytes().chunks(7).for_each(|piece| reader.push(piece));
+        let response = reader.finish().unwrap();
+        for client in ALL {
+            let whole = client.render_answer(&response, &reply());
+            let again = client.parse_answer(whole.as_bytes()).unwrap();
+            assert_eq!(
+                again.choices[0].stop.reason, response.choices[0].stop.reason,
+                "{upstream:?} {client:?}"
+            );
+            assert_eq!(again.usage.map(|usage| usage.total()), Some(21_010));
+            let streamed = hear(client, stream_of(&again, client, &reply()).as_bytes());
+            assert_eq!(
+                (streamed.text.as_str(), streamed.calls),
+                ("那个🚀 \"quoted\"\n", calls()),
+                "{upstream:?} {client:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn rule_13_texts_are_joined_and_no_text_is_null() {
+    let body = json!({ "id": "m", "type": "message", "role": "assistant", "model": "up", "stop_reason": "tool_use", "content": [
+        { "type": "text", "text": "a" }, { "type": "tool_use", "id": "t", "name": "f", "input": {} }, { "type": "text", "text": "b" }
+    ], "usage": { "input_tokens": 1, "output_tokens": 2 } });
+    let whole = |body: &Value| -> Value {
+        let response = Dialect::Messages.parse_answer(body.to_string().as_bytes()).unwrap();
+        serde_json::from_str(&Dialect::Chat.render_answer(&response, &reply())).unwrap()
+    };
+    let message = &whole(&body)["choices"][0]["message"];
+    assert_eq!(
+        (&message["content"], &message["tool_calls"][0]["function"]["arguments"]),
+        (&json!("ab"), &json!("{}"))
+    );
+    let mut silent = body;
+    silent["content"] = json!([{ "type": "tool_use", "id": "t", "name": "f", "input": { "b": 1, "a": 2 } }]);
+    assert_eq!(whole(&silent)["choices"][0]["message"]["content"], Value::Null);
+}
+
+#[test]
+fn a_failed_response_and_an_error_in_a_200_are_errors() {
+    let failed = json!({ "id": "r", "object": "response", "status": "failed", "error": { "code": "rate_limit_exceeded", "message": "slow" }, "output": [] });
+    let error = Dialect::Responses.parse_answer(failed.to_string().as_bytes()).unwrap_err();
+    assert_eq!((error.class, error.message.as_str()), (Class::RateLimit, "slow"));
+    let error = json!({ "error": { "message": "m", "code": 429 } });
+    assert!(Dialect::Chat.parse_answer(error.to_string().as_bytes()).is_err());
+    assert!(Dialect::Chat.parse_answer(b"<html>").is_err());
+    assert!(Dialect::Messages.parse_answer(b"{}").is_err());
+}
+
+#[test]
+fn what_the_gateway_breaks_off_is_an_error_in_the_clients_dialect() {
+    for upstream in ALL {
+        for client in ALL {
+            let (mut stream, mut out) = (Stream::new(upstream, client, &reply()), Vec::new());
+            let fixture = fixture(upstream);
+            stream.push(&fixture.as_bytes()[..fixture.len() / 3], &mut out);
+            stream.fail(crate::Error::new(Class::Timeout, "too slow"), &mut out);
+            let before = out.len();
+            stream.push(&fixture.as_bytes()[fixture.len() / 3..], &mut out);
+            stream.finish(&mut out);
+            assert_eq!(out.len(), before);
+            assert_eq!(hear(client, &out).error.unwrap()["message"], "too slow", "{upstream:?} {client:?}");
+        }
+    }
+}

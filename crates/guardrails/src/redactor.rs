@@ -1,7 +1,7 @@
 //! A guard over a text that comes in pieces.
 
 use crate::cursor::Cursor;
-use crate::guard::{Detection, Finding, Guard};
+use crate::guard::{Detection, Detectors, Finding, Guard};
 use crate::policy::Action;
 use crate::secrets::{Swallow, is_key_end};
 use crate::trie::is_invisible;
@@ -11,18 +11,14 @@ pub const MAX_HELD_BYTES: usize = 2_048;
 /// The longest private key that is swallowed, in bytes: a text that only mentions the first line of one goes on behind it.
 const MAX_KEY_BYTES: usize = 8_192;
 
-/// Lets a text through as it comes, and nothing of what its guard keeps back. What is held is only what may become a finding
-/// once more has come; the end of the text settles it. However the text is cut, the same leaves.
+/// Lets a text through as it comes, and nothing of what its guard keeps back. What is held is only what may have to be
+/// redacted or blocked once more has come; the end of the text settles it. However the text is cut, the same leaves.
 #[derive(Debug)]
 pub struct Redactor<'g> {
     guard: &'g Guard,
-    /// What came and has neither left nor been redacted.
-    held: String,
-    /// Where `held` begins in the text.
-    offset: usize,
-    /// The last character before `held` that a reader sees.
-    before: Option<char>,
-    swallow: Option<(Swallow, usize)>,
+    enforcing: Lane<'g>,
+    /// Reads what the other has settled: nothing behind a block is looked at.
+    flagging: Lane<'g>,
     findings: Vec<Finding>,
     /// Nothing more leaves.
     is_over: bool,
@@ -36,10 +32,8 @@ impl<'g> Redactor<'g> {
     pub fn new(guard: &'g Guard) -> Self {
         Self {
             guard,
-            held: String::new(),
-            offset: 0,
-            before: None,
-            swallow: None,
+            enforcing: Lane::new(guard.enforcing()),
+            flagging: Lane::new(guard.flagging()),
             findings: Vec::new(),
             is_over: false,
             is_blocked: false,
@@ -49,14 +43,12 @@ impl<'g> Redactor<'g> {
 
     /// Takes the next piece and gives what may leave.
     pub fn push(&mut self, piece: &str) -> String {
-        let mut out = String::new();
         if self.is_over {
-            return out;
+            return String::new();
         }
         let room = self.room(piece);
-        self.held.push_str(room.unwrap_or(piece));
-        self.advance(room.is_some(), &mut out);
-        if room.is_some() {
+        let out = self.advance(room.unwrap_or(piece), room.is_some());
+        if room.is_some() && !self.is_blocked {
             self.cut_off();
         }
         out
@@ -64,11 +56,11 @@ impl<'g> Redactor<'g> {
 
     /// The text has ended: gives what was held back and is nothing after all.
     pub fn finish(&mut self) -> String {
-        let mut out = String::new();
-        if !self.is_over {
-            self.advance(true, &mut out);
-            self.is_over = true;
+        if self.is_over {
+            return String::new();
         }
+        let out = self.advance("", true);
+        self.is_over = true;
         out
     }
 
@@ -79,23 +71,24 @@ impl<'g> Redactor<'g> {
 
     /// How many bytes are held back.
     pub fn held_bytes(&self) -> usize {
-        self.held.len()
+        self.enforcing.held.len()
     }
 
-    /// What was found so far.
+    /// What was found so far, in the order in which it was decided.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// What was found.
-    pub fn into_findings(self) -> Vec<Finding> {
+    /// What was found, in the order of the text.
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by_key(|finding| finding.start);
         self.findings
     }
 
     /// How much of a piece is within the limit, if it goes beyond it and the limit cuts it off.
     fn room<'p>(&mut self, piece: &'p str) -> Option<&'p str> {
         let limit = self.guard.limit()?;
-        let came = self.offset + self.held.len();
+        let came = self.enforcing.offset + self.enforcing.held.len();
         if self.is_too_long || came + piece.len() <= limit.bytes {
             return None;
         }
@@ -107,10 +100,9 @@ impl<'g> Redactor<'g> {
         piece.get(..piece.floor_char_boundary(limit.bytes.saturating_sub(came)))
     }
 
-    /// Ends a text at its limit, unless a rule has ended it before.
     fn cut_off(&mut self) {
-        let Some(limit) = self.guard.limit().filter(|_| !self.is_over) else { return };
-        self.record_limit(self.offset, limit.action);
+        let Some(limit) = self.guard.limit() else { return };
+        self.record_limit(self.enforcing.offset, limit.action);
         self.is_over = true;
         self.is_blocked = limit.action == Action::Block;
     }
@@ -119,26 +111,72 @@ impl<'g> Redactor<'g> {
         self.findings.push(Finding { rule: "max-bytes".to_owned(), start: at, end: at, action });
     }
 
-    /// Goes on as far as what came allows.
-    fn advance(&mut self, is_last: bool, out: &mut String) {
-        let held = std::mem::take(&mut self.held);
+    fn advance(&mut self, piece: &str, is_last: bool) -> String {
+        let (mut out, mut settled) = (String::new(), String::new());
+        self.enforcing.advance(piece, is_last, &mut out, &mut settled, &mut self.findings);
+        self.is_blocked = self.enforcing.is_blocked;
+        self.is_over |= self.is_blocked;
+        let is_last = is_last || self.is_blocked;
+        self.flagging.advance(&settled, is_last, &mut String::new(), &mut String::new(), &mut self.findings);
+        out
+    }
+}
+
+/// A text as some of the detectors see it.
+#[derive(Debug)]
+struct Lane<'g> {
+    detectors: &'g Detectors,
+    /// What came and is not settled.
+    held: String,
+    /// Where `held` begins in the text.
+    offset: usize,
+    /// The last character before `held` that a reader sees.
+    before: Option<char>,
+    /// What is being swallowed, and how many bytes of it were.
+    swallow: Option<(Swallow, usize)>,
+    is_blocked: bool,
+}
+
+impl<'g> Lane<'g> {
+    fn new(detectors: &'g Detectors) -> Self {
+        Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
+    }
+
+    /// Goes on as far as what came allows. `settled` gets the text that was decided on, as it came.
+    fn advance(
+        &mut self,
+        piece: &str,
+        is_last: bool,
+        out: &mut String,
+        settled: &mut String,
+        findings: &mut Vec<Finding>,
+    ) {
+        if self.detectors.is_idle() {
+            self.offset += piece.len();
+            out.push_str(piece);
+            settled.push_str(piece);
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.push_str(piece);
         let mut rest = held.as_str();
         let mut found = Vec::new();
-        while let Some(c) = rest.chars().next() {
+        while let Some(c) = rest.chars().next().filter(|_| !self.is_blocked) {
             let bytes = match self.swallow {
                 Some((swallow, read)) => self.swallowed(swallow, read, rest, is_last),
-                None => self.step(rest, c, is_last, &mut found, out),
+                None => self.step(rest, c, is_last, &mut found, out, findings),
             };
             let Some(bytes) = bytes else { break };
             let (passed, after) = rest.split_at_checked(bytes).unwrap_or((rest, ""));
             self.before = passed.chars().rev().find(|c| !is_invisible(*c)).or(self.before);
             self.offset += passed.len();
             rest = after;
-            if self.is_over {
-                return;
-            }
         }
-        rest.clone_into(&mut self.held);
+        let decided = held.len() - rest.len();
+        settled.push_str(held.get(..decided).unwrap_or_default());
+        if !self.is_blocked {
+            rest.clone_into(&mut self.held);
+        }
     }
 
     /// Decides what is at a place; gives how many bytes are settled, none as long as it cannot be told.
@@ -149,80 +187,71 @@ impl<'g> Redactor<'g> {
         is_last: bool,
         found: &mut Vec<Detection>,
         out: &mut String,
+        findings: &mut Vec<Finding>,
     ) -> Option<usize> {
-        if !self.guard.may_begin(c, self.before) {
-            out.push(c);
-            return Some(c.len_utf8());
-        }
         found.clear();
-        let mut cursor = Cursor::new(rest, self.before, is_last);
-        self.guard.detect(&mut cursor, found);
-        if cursor.is_starved() {
-            return None;
+        if self.detectors.may_begin(c, self.before) {
+            let mut cursor = Cursor::new(rest, self.before, is_last);
+            self.detectors.detect(&mut cursor, found);
+            if cursor.is_starved() {
+                return None;
+            }
         }
-        self.record(found, Action::Flag);
-        let strongest = found.iter().map(|detection| detection.action).max().unwrap_or(Action::Flag);
-        if strongest == Action::Flag {
+        let start = self.offset;
+        let finding = |detection: &Detection| Finding {
+            rule: detection.rule.clone(),
+            start,
+            end: start + detection.bytes,
+            action: detection.action,
+        };
+        let Some(detection) = strongest(found).filter(|detection| detection.action != Action::Flag) else {
+            findings.extend(found.iter().map(finding));
             out.push(c);
             return Some(c.len_utf8());
-        }
-        found.retain(|detection| detection.action == strongest);
-        let longest = found.iter().map(|detection| detection.bytes).max().unwrap_or_default();
-        // Of several of one length, the first detector knows best.
-        let detection = found.iter().find(|detection| detection.bytes == longest)?.clone();
-        self.record(std::slice::from_ref(&detection), strongest);
-        if strongest == Action::Block {
+        };
+        findings.push(finding(detection));
+        if detection.action == Action::Block {
             self.is_blocked = true;
-            self.is_over = true;
-        } else {
-            out.push_str("[REDACTED:");
-            out.push_str(&detection.mark);
-            out.push(']');
-            self.swallow = detection.swallow.map(|swallow| (swallow, 0));
+            return Some(0);
         }
+        out.push_str("[REDACTED:");
+        out.push_str(&detection.mark);
+        out.push(']');
+        self.swallow = detection.swallow.map(|swallow| (swallow, 0));
         Some(detection.bytes)
-    }
-
-    fn record(&mut self, detections: &[Detection], action: Action) {
-        for detection in detections.iter().filter(|detection| detection.action == action) {
-            let (start, end) = (self.offset, self.offset + detection.bytes);
-            self.findings.push(Finding { rule: detection.rule.clone(), start, end, action });
-        }
     }
 
     /// How many bytes of what comes still belong to a secret, none as long as it cannot be told.
     fn swallowed(&mut self, swallow: Swallow, read: usize, rest: &str, is_last: bool) -> Option<usize> {
-        let bytes = match swallow {
-            Swallow::Run(set) => rest.find(|c| !set.has(c)).unwrap_or(rest.len()),
-            Swallow::Key => {
-                let to_dash = rest.find('-').unwrap_or(rest.len());
-                let room = rest.floor_char_boundary(MAX_KEY_BYTES.saturating_sub(read));
-                if to_dash.min(room) > 0 || room == 0 {
-                    to_dash.min(room)
-                } else {
-                    self.key_end(rest, is_last)?
-                }
+        let (bytes, goes_on) = match swallow {
+            Swallow::Run(set) => {
+                let bytes = rest.find(|c| !set.has(c)).unwrap_or(rest.len());
+                (bytes, bytes == rest.len())
             }
-        };
-        let goes_on = match swallow {
-            Swallow::Run(_) => bytes == rest.len(),
-            Swallow::Key => bytes > 0 && self.swallow.is_some(),
+            Swallow::Key => self.key_bytes(read, rest, is_last)?,
         };
         self.swallow = self.swallow.filter(|_| goes_on).map(|_| (swallow, read + bytes));
         Some(bytes)
     }
 
-    /// Reads a dash within a private key, or the mark that ends it.
-    fn key_end(&mut self, rest: &str, is_last: bool) -> Option<usize> {
+    /// The same within a private key: up to the next dash, and of the dashes up to the mark that ends it.
+    fn key_bytes(&self, read: usize, rest: &str, is_last: bool) -> Option<(usize, bool)> {
+        let room = rest.floor_char_boundary(MAX_KEY_BYTES.saturating_sub(read));
+        let bytes = rest.find('-').unwrap_or(rest.len()).min(room);
+        if bytes > 0 || room == 0 {
+            return Some((bytes, bytes > 0));
+        }
         let mut cursor = Cursor::new(rest, self.before, is_last);
         let ends = is_key_end(&mut cursor);
-        if cursor.is_starved() {
-            return None;
+        match (cursor.is_starved(), ends) {
+            (true, _) => None,
+            (false, true) => Some((cursor.read(), false)),
+            (false, false) => Some((1, true)),
         }
-        if !ends {
-            return Some(1);
-        }
-        self.swallow = None;
-        Some(cursor.read())
     }
+}
+
+/// The detection that counts: the strictest, and of those the longest, and of those the first.
+fn strongest(found: &[Detection]) -> Option<&Detection> {
+    found.iter().rev().max_by_key(|detection| (detection.action, detection.bytes))
 }

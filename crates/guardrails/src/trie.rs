@@ -63,7 +63,7 @@ impl<V: Copy> Trie<V> {
     pub(crate) fn walk_folded<'a>(&self, cursor: &mut Cursor<'a>, mut found: impl FnMut(V, &Cursor<'a>)) {
         let mut at = 0;
         let mut skipped = 0;
-        while let Some(node) = self.nodes.get(at).filter(|node| !node.next.is_empty()) {
+        while self.nodes.get(at).is_some_and(|node| !node.next.is_empty()) {
             let Some(c) = cursor.peek() else { return };
             if at > 0 && is_invisible(c) && skipped < MAX_SKIPPED {
                 skipped += 1;

@@ -145,10 +145,12 @@ fn ends_in(digits: &[u8], first: u32, second: u32) -> bool {
 
 /// An Indian identity number, in its three groups.
 pub(super) fn aadhaar(cursor: &mut Cursor<'_>) -> Option<usize> {
-    let first = cursor.peek()?;
+    if matches!(cursor.peek()?, '0' | '1') {
+        return None;
+    }
     let digits = shaped(cursor, "dddd dddd dddd")?;
     let read = cursor.read();
-    (matches!(first, '2'..='9') && verhoeff(&digits) && !goes_on(cursor)).then_some(read)
+    (verhoeff(&digits) && !goes_on(cursor)).then_some(read)
 }
 
 /// A Spanish identity number: of a citizen, or of a foreigner, with a letter in place of the first digit.

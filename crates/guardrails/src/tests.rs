@@ -134,7 +134,7 @@ fn every_secret_is_redacted_whole_and_never_told() {
             assert_eq!(inspection.text, format!("{before}[REDACTED:{rule}]{after}"), "{secret}");
             let told = serde_json::to_string(&inspection.findings).unwrap();
             assert!(told.contains(&format!("secret:{rule}")), "{told}");
-            assert!(!told.contains(&secret[secret.len() / 2..]), "{told}");
+            assert!(!told.contains(secret.split_at(secret.len() / 2).1), "{told}");
         }
     }
 }
@@ -335,8 +335,8 @@ fn every_split_of_every_fixture_gives_the_same() {
     assert!(whole.text.len() < text.len());
     for (at, _) in text.char_indices() {
         let mut redactor = Redactor::new(&guard);
-        let first = redactor.push(&text[..at]);
-        let second = redactor.push(&text[at..]);
+        let (before, after) = text.split_at(at);
+        let (first, second) = (redactor.push(before), redactor.push(after));
         let out = format!("{first}{second}{}", redactor.finish());
         assert_eq!(out, whole.text, "split at {at}");
         assert_eq!(redactor.into_findings(), whole.findings, "split at {at}");
@@ -504,7 +504,7 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| text.floor_char_boundary(cut.index(text.len() + 1))).collect();
         cuts.extend([0, text.len()]);
         cuts.sort_unstable();
-        let parts: Vec<&str> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
+        let parts: Vec<&str> = cuts.windows(2).map(|cut| text.get(cut[0]..cut[1]).unwrap()).collect();
         let whole = guard.inspect(&text);
         let (out, is_blocked) = pieces(&guard, &parts);
         prop_assert_eq!(out.concat(), whole.text.as_ref());

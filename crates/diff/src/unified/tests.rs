@@ -452,7 +452,7 @@ proptest! {
 #[test]
 fn hunks_that_are_searched_for_too_often_are_refused() {
     let same = "a\n".repeat(100_000);
-    assert_eq!(change(&same, &"@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(9)), Err(Reason::Ambiguous(99_995)));
+    assert_eq!(change(&same, &"@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(9)), Err(Reason::Ambiguous(99_993)));
     let many = "--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n a\n-a\n+a\n a\n".repeat(1_000);
     assert_eq!(apply_diff(&files(&[("f", &same)]), &many).unwrap_err().reason, Reason::TooMuchSearch);
 }

@@ -95,7 +95,7 @@ impl Header {
         }
         self.settle_absent()?;
         let (old, new) = match (&self.old_field, &self.new_field) {
-            (Some(old), Some(new)) => field_names(old, new)?,
+            (Some(old), Some(new)) => agreeing(field_names(old, new)?, &pair_names(pair))?,
             _ => pair_names(pair),
         };
         if self.old.is_some() != self.new.is_some() {
@@ -194,8 +194,20 @@ pub(super) fn field_names(old: &str, new: &str) -> Result<(Option<String>, Optio
     Ok(name::without_prefixes(read(old)?, read(new)?))
 }
 
+/// The names of a file before and after.
+type Names = (Option<String>, Option<String>);
+
+/// The names of the `---` and `+++` lines, unless the `diff --git` line has another one.
+fn agreeing(fields: Names, pair: &Names) -> Result<Names, &'static str> {
+    let differs = |field: &Option<String>| field.is_some() && pair.0.is_some() && *field != pair.0;
+    if differs(&fields.0) || differs(&fields.1) {
+        return Err("the names of the file differ from line to line");
+    }
+    Ok(fields)
+}
+
 /// The names of a `diff --git` line, where they are one name.
-fn pair_names(pair: &str) -> (Option<String>, Option<String>) {
+fn pair_names(pair: &str) -> Names {
     let Some((old, new)) = name::read_pair(pair) else { return (None, None) };
     let (old, new) = name::without_prefixes(Some(old), Some(new));
     if old == new { (old, new) } else { (None, None) }

@@ -227,6 +227,23 @@ new mode 100755
 }
 
 #[test]
+fn a_header_whose_names_differ_is_refused() {
+    let before = files(&[("a", "1\n"), ("b", "1\n")]);
+    for diff in [
+        "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/m\n@@ -0,0 +1 @@\n+x\n",
+        "diff --git a/a b/a\ndeleted file mode 100644\n--- a/b\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n",
+        "diff --git a/a b/a\n--- a/a\n+++ b/b\n@@ -1 +1 @@\n-1\n+2\n",
+        "diff --git a/a b/c\nrename from a\nrename to c\n--- a/b\n+++ b/c\n@@ -1 +1 @@\n-1\n+2\n",
+        "diff --git a/a b/c\nrename from a\ncopy to c\n",
+        "diff --git a/a b/c\nold mode 100644\nnew mode 100755\n",
+    ] {
+        assert!(matches!(apply_diff(&before, diff).unwrap_err().reason, Reason::Malformed { .. }), "{diff}");
+        // Git reads a change of `a` into `b` as if it were a rename, and puts it over `b`.
+        assert!(diff.contains("+++ b/b") || git_apply(&before, diff).is_none(), "{diff}");
+    }
+}
+
+#[test]
 fn two_files_may_swap_their_names() {
     let before = files(&[("a", "1\n"), ("b", "2\n")]);
     let diff = "diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n\

@@ -133,6 +133,17 @@ fn a_hunk_applies_where_it_says_or_in_its_only_place() {
 }
 
 #[test]
+fn a_hunk_that_begins_or_ends_its_file_applies_only_there() {
+    for hunk in
+        ["@@ -1,2 +1,3 @@\n two\n+x\n three\n", "@@ -2,2 +2,3 @@\n two\n three\n+x\n", "@@ -4,0 +5 @@\n+x\n"]
+    {
+        assert!(matches!(change(ORIGINAL, hunk), Err(Reason::NotFound | Reason::NoContext)), "{hunk}");
+    }
+    assert_eq!(change(ORIGINAL, "@@ -7 +7,2 @@\n seven\n+x\n").unwrap(), format!("{ORIGINAL}x\n"));
+    assert_eq!(change(ORIGINAL, "@@ -1 +1,2 @@\n+x\n one\n").unwrap(), format!("x\n{ORIGINAL}"));
+}
+
+#[test]
 fn line_ends_are_no_context_and_new_lines_end_as_the_file_does() {
     let hunk = "@@ -1,2 +1,3 @@\n alpha\n+inserted\n beta\n";
     assert_eq!(change("alpha\r\nbeta\r\n", hunk).unwrap(), "alpha\r\ninserted\r\nbeta\r\n");

@@ -1,0 +1,137 @@
+//! Lays a file with placeholders over the file that it was written from.
+
+use crate::draft::{Draft, checked_path};
+use crate::lines::{Endings, Line, newline_at, split};
+use crate::occurrences::{Budget, occurrences};
+use crate::placeholder::{Placeholder, placeholders};
+use crate::{ChangeKind, Reason, Refusal};
+
+pub(crate) fn apply(draft: &mut Draft<'_>, path: &str, content: &str) -> Result<(), Refusal> {
+    let path = checked_path(path)?;
+    match draft.current(&path) {
+        Some(old) => {
+            let merged = merge_placeholder(&path, old, content)?;
+            draft.change(&path, merged, None);
+        }
+        None if placeholders(&path, content).is_empty() => {
+            draft.create(&path, content.to_owned(), ChangeKind::Added, None);
+        }
+        None => return Err(Refusal::of(path, Reason::NoSuchFile)),
+    }
+    Ok(())
+}
+
+/// Puts in place of each placeholder the lines of the old file that it stands for: those between the line above it and the
+/// line below it, each found in the old file together with as many of its neighbours as make it the only place. A placeholder
+/// at the beginning or the end of the file reaches to that of the old one. A file without placeholders is given back.
+///
+/// # Errors
+/// A placeholder shares its line with code, or the lines around it are not in the old file, are there several times, or are
+/// there in another order.
+pub fn merge_placeholder(path: &str, old: &str, new: &str) -> Result<String, Refusal> {
+    let found = placeholders(path, new);
+    if let Some(inline) = found.iter().find(|placeholder| !placeholder.is_whole) {
+        return Err(Refusal::of(path, Reason::InlinePlaceholder(inline.first + 1)));
+    }
+    if found.is_empty() {
+        return Ok(new.to_owned());
+    }
+    let bytes = old.len();
+    let (old, new) = (split(old), split(new));
+    let mut out = String::new();
+    let mut merge = Merge { path, old: &old, bytes, budget: Budget::new(), written: 0 };
+    let mut from = 0;
+    for (index, placeholder) in found.iter().enumerate() {
+        let next = found.get(index + 1).map_or(new.len(), |next| next.first);
+        let before = trimmed(new.get(from..placeholder.first).unwrap_or_default());
+        let after = trimmed(new.get(placeholder.last + 1..next).unwrap_or_default());
+        let (start, end) = merge.kept(placeholder, before, after)?;
+        merge.push_new(&mut out, before, start);
+        for line in old.get(start..end).unwrap_or_default() {
+            line.push_to(&mut out);
+        }
+        merge.written = end;
+        from = placeholder.last + 1;
+    }
+    merge.push_new(&mut out, trimmed(new.get(from..).unwrap_or_default()), old.len());
+    Ok(out)
+}
+
+struct Merge<'o, 'a> {
+    path: &'o str,
+    old: &'o [Line<'a>],
+    bytes: usize,
+    budget: Budget,
+    /// The lines of the old file before this one are settled.
+    written: usize,
+}
+
+impl Merge<'_, '_> {
+    /// The lines of the old file that a placeholder stands for, from the first one up to the one that it does not.
+    fn kept(
+        &mut self,
+        placeholder: &Placeholder,
+        before: &[Line<'_>],
+        after: &[Line<'_>],
+    ) -> Result<(usize, usize), Refusal> {
+        let (path, written, all) = (self.path, self.written, self.old.len());
+        let unanchored = |found| Reason::Unanchored { line: placeholder.first + 1, found };
+        let mut only_place = |near: &mut dyn Iterator<Item = &[Line<'_>]>| {
+            let place = self.only_place(near).map_err(|reason| Refusal::of(path, reason))?;
+            place.map_err(|found| Refusal::of(path, unanchored(found)))
+        };
+        let start = match before.len() {
+            0 => written,
+            count => {
+                let mut near = (1..=count).filter_map(|length| before.get(count - length..));
+                let (place, length) = only_place(&mut near)?;
+                place + length
+            }
+        };
+        let end = match after.len() {
+            0 => all,
+            count => only_place(&mut (1..=count).filter_map(|length| after.get(..length)))?.0,
+        };
+        if start < written || end < start {
+            return Err(Refusal::of(path, Reason::OutOfOrder));
+        }
+        Ok((start, end))
+    }
+
+    /// Where the lines next to a placeholder stand in the old file, and how many they are: the fewest that stand there only
+    /// once. If none do, how many places the most of them that are there have.
+    fn only_place(
+        &mut self,
+        near: &mut dyn Iterator<Item = &[Line<'_>]>,
+    ) -> Result<Result<(usize, usize), usize>, Reason> {
+        let mut found = 0;
+        for lines in near {
+            self.budget.pay(self.bytes)?;
+            let places = occurrences(self.old, lines, Endings::Any);
+            match *places.as_slice() {
+                [] => break,
+                [place] => return Ok(Ok((place, lines.len()))),
+                _ => found = places.len(),
+            }
+        }
+        Ok(Err(found))
+    }
+
+    /// Writes lines of the new file; they end as those of the old one do where they come to stand.
+    fn push_new(&self, out: &mut String, lines: &[Line<'_>], at: usize) {
+        for line in lines {
+            if !out.is_empty() && !out.ends_with('\n') {
+                out.push_str(newline_at(self.old, at));
+            }
+            out.push_str(line.text);
+            out.push_str(newline_at(self.old, at));
+        }
+    }
+}
+
+/// Without the blank lines at both ends: the lines that a placeholder stands for bring their own.
+fn trimmed<'a, 'b>(lines: &'a [Line<'b>]) -> &'a [Line<'b>] {
+    let first = lines.iter().position(|line| !line.is_blank()).unwrap_or(lines.len());
+    let last = lines.iter().rposition(|line| !line.is_blank()).map_or(first, |last| last + 1);
+    lines.get(first..last).unwrap_or_default()
+}

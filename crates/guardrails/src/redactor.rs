@@ -1,0 +1,257 @@
+//! A guard over a text that comes in pieces.
+
+use crate::cursor::Cursor;
+use crate::guard::{Detection, Detectors, Finding, Guard};
+use crate::policy::Action;
+use crate::secrets::{Swallow, is_key_end};
+use crate::trie::is_invisible;
+
+/// The most bytes that are ever held back.
+pub const MAX_HELD_BYTES: usize = 2_048;
+/// The longest private key that is swallowed, in bytes: a text that only mentions the first line of one goes on behind it.
+const MAX_KEY_BYTES: usize = 8_192;
+
+/// Lets a text through as it comes, and nothing of what its guard keeps back. What is held is only what may have to be
+/// redacted or blocked once more has come; the end of the text settles it. However the text is cut, the same leaves.
+#[derive(Debug)]
+pub struct Redactor<'g> {
+    guard: &'g Guard,
+    enforcing: Lane<'g>,
+    /// Reads what the other has settled: nothing behind a block is looked at.
+    flagging: Lane<'g>,
+    findings: Vec<Finding>,
+    /// Nothing more leaves.
+    is_over: bool,
+    is_blocked: bool,
+    /// The text is longer than it may be, which was told.
+    is_too_long: bool,
+}
+
+impl<'g> Redactor<'g> {
+    /// At the beginning of a text.
+    pub fn new(guard: &'g Guard) -> Self {
+        Self {
+            guard,
+            enforcing: Lane::new(guard.enforcing()),
+            flagging: Lane::new(guard.flagging()),
+            findings: Vec::new(),
+            is_over: false,
+            is_blocked: false,
+            is_too_long: false,
+        }
+    }
+
+    /// Takes the next piece and gives what may leave.
+    pub fn push(&mut self, piece: &str) -> String {
+        if self.is_over {
+            return String::new();
+        }
+        let room = self.room(piece);
+        let out = self.advance(room.unwrap_or(piece), room.is_some());
+        if room.is_some() && !self.is_blocked {
+            self.cut_off();
+        }
+        out
+    }
+
+    /// The text has ended: gives what was held back and is nothing after all.
+    pub fn finish(&mut self) -> String {
+        if self.is_over {
+            return String::new();
+        }
+        let out = self.advance("", true);
+        self.is_over = true;
+        out
+    }
+
+    /// Whether a rule blocked the text.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// How many bytes are held back.
+    pub fn held_bytes(&self) -> usize {
+        self.enforcing.held.len()
+    }
+
+    /// What was found so far, in the order in which it was decided.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// What was found, in the order of the text.
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by_key(|finding| finding.start);
+        self.findings
+    }
+
+    /// How much of a piece is within the limit, if it goes beyond it and the limit cuts it off.
+    fn room<'p>(&mut self, piece: &'p str) -> Option<&'p str> {
+        let limit = self.guard.limit()?;
+        let came = self.enforcing.offset + self.enforcing.held.len();
+        if self.is_too_long || came + piece.len() <= limit.bytes {
+            return None;
+        }
+        self.is_too_long = true;
+        if limit.action == Action::Flag {
+            self.record_limit(limit.bytes, limit.action);
+            return None;
+        }
+        piece.get(..piece.floor_char_boundary(limit.bytes.saturating_sub(came)))
+    }
+
+    fn cut_off(&mut self) {
+        let Some(limit) = self.guard.limit() else { return };
+        self.record_limit(self.enforcing.offset, limit.action);
+        self.is_over = true;
+        self.is_blocked = limit.action == Action::Block;
+    }
+
+    fn record_limit(&mut self, at: usize, action: Action) {
+        self.findings.push(Finding { rule: "max-bytes".to_owned(), start: at, end: at, action });
+    }
+
+    fn advance(&mut self, piece: &str, is_last: bool) -> String {
+        let (mut out, mut settled) = (String::new(), String::new());
+        self.enforcing.advance(piece, is_last, &mut out, &mut settled, &mut self.findings);
+        self.is_blocked = self.enforcing.is_blocked;
+        self.is_over |= self.is_blocked;
+        let is_last = is_last || self.is_blocked;
+        self.flagging.advance(&settled, is_last, &mut String::new(), &mut String::new(), &mut self.findings);
+        out
+    }
+}
+
+/// A text as some of the detectors see it.
+#[derive(Debug)]
+struct Lane<'g> {
+    detectors: &'g Detectors,
+    /// What came and is not settled.
+    held: String,
+    /// Where `held` begins in the text.
+    offset: usize,
+    /// The last character before `held` that a reader sees.
+    before: Option<char>,
+    /// What is being swallowed, and how many bytes of it were.
+    swallow: Option<(Swallow, usize)>,
+    is_blocked: bool,
+}
+
+impl<'g> Lane<'g> {
+    fn new(detectors: &'g Detectors) -> Self {
+        Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
+    }
+
+    /// Goes on as far as what came allows. `settled` gets the text that was decided on, as it came.
+    fn advance(
+        &mut self,
+        piece: &str,
+        is_last: bool,
+        out: &mut String,
+        settled: &mut String,
+        findings: &mut Vec<Finding>,
+    ) {
+        if self.detectors.is_idle() {
+            self.offset += piece.len();
+            out.push_str(piece);
+            settled.push_str(piece);
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.push_str(piece);
+        let mut rest = held.as_str();
+        let mut found = Vec::new();
+        while let Some(c) = rest.chars().next().filter(|_| !self.is_blocked) {
+            let bytes = match self.swallow {
+                Some((swallow, read)) => self.swallowed(swallow, read, rest, is_last),
+                None => self.step(rest, c, is_last, &mut found, out, findings),
+            };
+            let Some(bytes) = bytes else { break };
+            let (passed, after) = rest.split_at_checked(bytes).unwrap_or((rest, ""));
+            self.before = passed.chars().rev().find(|c| !is_invisible(*c)).or(self.before);
+            self.offset += passed.len();
+            rest = after;
+        }
+        let decided = held.len() - rest.len();
+        settled.push_str(held.get(..decided).unwrap_or_default());
+        if !self.is_blocked {
+            rest.clone_into(&mut self.held);
+        }
+    }
+
+    /// Decides what is at a place; gives how many bytes are settled, none as long as it cannot be told.
+    fn step(
+        &mut self,
+        rest: &str,
+        c: char,
+        is_last: bool,
+        found: &mut Vec<Detection>,
+        out: &mut String,
+        findings: &mut Vec<Finding>,
+    ) -> Option<usize> {
+        found.clear();
+        if self.detectors.may_begin(c, self.before) {
+            let mut cursor = Cursor::new(rest, self.before, is_last);
+            self.detectors.detect(&mut cursor, found);
+            if cursor.is_starved() {
+                return None;
+            }
+        }
+        let start = self.offset;
+        let finding = |detection: &Detection| Finding {
+            rule: detection.rule.clone(),
+            start,
+            end: start + detection.bytes,
+            action: detection.action,
+        };
+        let Some(detection) = strongest(found).filter(|detection| detection.action != Action::Flag) else {
+            findings.extend(found.iter().map(finding));
+            out.push(c);
+            return Some(c.len_utf8());
+        };
+        findings.push(finding(detection));
+        if detection.action == Action::Block {
+            self.is_blocked = true;
+            return Some(0);
+        }
+        out.push_str("[REDACTED:");
+        out.push_str(&detection.mark);
+        out.push(']');
+        self.swallow = detection.swallow.map(|swallow| (swallow, 0));
+        Some(detection.bytes)
+    }
+
+    /// How many bytes of what comes still belong to a secret, none as long as it cannot be told.
+    fn swallowed(&mut self, swallow: Swallow, read: usize, rest: &str, is_last: bool) -> Option<usize> {
+        let (bytes, goes_on) = match swallow {
+            Swallow::Run(set) => {
+                let bytes = rest.find(|c| !set.has(c)).unwrap_or(rest.len());
+                (bytes, bytes == rest.len())
+            }
+            Swallow::Key => self.key_bytes(read, rest, is_last)?,
+        };
+        self.swallow = self.swallow.filter(|_| goes_on).map(|_| (swallow, read + bytes));
+        Some(bytes)
+    }
+
+    /// The same within a private key: up to the next dash, and of the dashes up to the mark that ends it.
+    fn key_bytes(&self, read: usize, rest: &str, is_last: bool) -> Option<(usize, bool)> {
+        let room = rest.floor_char_boundary(MAX_KEY_BYTES.saturating_sub(read));
+        let bytes = rest.find('-').unwrap_or(rest.len()).min(room);
+        if bytes > 0 || room == 0 {
+            return Some((bytes, bytes > 0));
+        }
+        let mut cursor = Cursor::new(rest, self.before, is_last);
+        let ends = is_key_end(&mut cursor);
+        match (cursor.is_starved(), ends) {
+            (true, _) => None,
+            (false, true) => Some((cursor.read(), false)),
+            (false, false) => Some((1, true)),
+        }
+    }
+}
+
+/// The detection that counts: the strictest, and of those the longest, and of those the first.
+fn strongest(found: &[Detection]) -> Option<&Detection> {
+    found.iter().rev().max_by_key(|detection| (detection.action, detection.bytes))
+}

@@ -154,7 +154,9 @@ fn challenge() -> Operation {
         "accounts.challenge",
         "Ask for a text to sign (EIP-4361, CAIP-122)",
     )
-    .body::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }))
+    .body_read_by::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }), |new| {
+        new.address().map(drop)
+    })
     .answers(Answer::new(200, "The text, which is good for ten minutes and for one sign-in.").json(challenge))
 }
 
@@ -268,7 +270,10 @@ fn create_key() -> Operation {
     );
     Operation::new("POST /auth/keys", "accounts.create_key", "Make an API key")
         .about("Without `scopes` it may what building and running an app takes.")
-        .body::<NewKey>(json!({ "name": "My program", "scopes": ["chat"], "expiresInDays": 30 }))
+        .body_read_by::<NewKey>(
+            json!({ "name": "My program", "scopes": ["chat"], "expiresInDays": 30 }),
+            |new| new.scopes().map(drop),
+        )
         .answers(created)
         .fails(keys::too_much())
 }

@@ -55,7 +55,7 @@ const REQUESTED_TARGETS: [Option<&str>; 6] =
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewDeployment {
-    #[garde(length(min = 1, max = 64))]
+    #[garde(length(chars, min = 1, max = 64))]
     project_id: String,
     /// `herenow`, as the original calls a quick preview, is `edge`.
     #[serde(default)]
@@ -81,19 +81,24 @@ struct NewDeployment {
     #[garde(skip)]
     git: Option<Git>,
     /// `koyeb`: where the app listens, 8000 by default; it is passed as `PORT`.
-    #[serde(default)]
-    #[garde(skip)]
-    port: Option<u16>,
+    #[serde(default, deserialize_with = "body::optional_integer")]
+    #[garde(inner(range(min = 1, max = 65_535)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 65_535)))]
+    port: Option<i64>,
 }
 
 impl NewDeployment {
+    fn files(&self) -> Result<Option<CodeMap>, Error> {
+        self.code.as_ref().map(|code| body::code(code, "/code")).transpose()
+    }
+
     /// What runs, if its files are not all there is to say.
     fn container(&self) -> Result<Option<Container>, Error> {
         let asked = Asked {
             image: self.image.clone(),
             registry_secret: self.registry_secret.clone(),
             git: self.git.clone(),
-            port: self.port,
+            port: self.port.and_then(|port| u16::try_from(port).ok()),
         };
         let container = Container::read(asked).map_err(Error::Invalid)?;
         match &container {
@@ -126,7 +131,7 @@ struct Wanted {
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let new: NewDeployment = body::json(&context).await?;
-    let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
+    let given = new.files()?;
     let container = new.container()?;
     let (database, id) = (context.database()?, context.new_id("deployment")?);
     if let Some(begun) = Begun::again(&id, &context, &database).await? {

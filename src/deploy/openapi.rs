@@ -155,7 +155,10 @@ fn create() -> Operation {
              credentials of this request's headers, else by those that you have stored, else by this Worker's own. \
              In development `cloudflare` is `edge` where there are none, and the log says so.",
         )
-        .body::<NewDeployment>(json!({ "projectId": Project::ID }))
+        .body_read_by::<NewDeployment>(json!({ "projectId": Project::ID }), |new| {
+            new.files()?;
+            new.container().map(drop)
+        })
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })

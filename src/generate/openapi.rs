@@ -252,7 +252,9 @@ fn answer(status: JobStatus, message: &'static str) -> Answer {
 fn create() -> Operation {
     let operation = Operation::new("POST /api/generate", "generate.create", "Generate a startup")
         .about("A job does it: competitors, the application, the package, the launch kit, the identity.")
-        .body::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }))
+        .body_read_by::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }), |new| {
+            new.prompt().map(drop)
+        })
         .answers(answer(JobStatus::Processing, "Startup generation started").leads_to(
             &["generate.status", "generate.events", "generate.cancel"],
             "job_id",

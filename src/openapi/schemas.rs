@@ -1,11 +1,8 @@
 //! The types as JSON Schema (2020-12), gathered under `components/schemas`.
 
-use std::borrow::Cow;
-
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
-    json_schema,
     transform::{Transform, transform_subschemas},
 };
 use serde::Serialize;
@@ -99,8 +96,7 @@ impl Schemas {
             });
             settings.into_generator()
         };
-        let mut requests = generator(Contract::Deserialize);
-        requests.subschema_for::<Ignored>();
+        let requests = generator(Contract::Deserialize);
         let mut answers = generator(Contract::Serialize);
         answers.subschema_for::<Problem>();
         answers.subschema_for::<HTTPException>();
@@ -138,37 +134,11 @@ fn transformed(schema: Value, mut transform: impl Transform) -> Value {
     schema.to_value()
 }
 
-/// JSON that nobody reads. Of unknown fields, too, no text may hold U+0000.
-struct Ignored;
-
-impl JsonSchema for Ignored {
-    fn schema_name() -> Cow<'static, str> {
-        "Ignored".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let ignored = generator.subschema_for::<Self>();
-        json_schema!({
-            "description": "A field that the route does not know is ignored, whatever it is.",
-            "anyOf": [
-                { "type": ["null", "boolean", "number", "string"] },
-                { "type": "array", "items": ignored },
-                { "type": "object", "additionalProperties": ignored },
-            ],
-        })
-    }
-}
-
 struct Request;
 
 impl Transform for Request {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
-        // False is of a type that refuses fields which it does not know.
-        if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
-            schema
-                .insert("additionalProperties".to_owned(), json!({ "$ref": "#/components/schemas/Ignored" }));
-        }
         let is_open = schema.get("additionalProperties").is_some_and(|more| *more != json!(false));
         if is_open && schema.get("propertyNames").is_none() {
             schema.insert("propertyNames".to_owned(), json!({ "pattern": NO_NUL }));

@@ -8,7 +8,9 @@ mod store;
 pub(crate) use store::OWNED;
 
 use garde::Validate;
+use hatch_code::CodeMap;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::{
     clouds::{self, store::App, take_down},
@@ -34,7 +36,7 @@ struct NewProject {
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
-    code: Option<serde_json::Value>,
+    code: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -54,7 +56,7 @@ struct ProjectChange {
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
-    code: Option<serde_json::Value>,
+    code: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -69,6 +71,10 @@ fn not_blank(name: &str, (): &()) -> garde::Result {
     if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
+fn read_code(code: Option<&Value>) -> Result<Option<CodeMap>, Error> {
+    code.map(|code| body::code(code, "/code")).transpose()
+}
+
 /// Tells a field that is `null` from one that is not there.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
@@ -78,7 +84,7 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<O
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let new: NewProject = body::json(&context).await?;
-    let code = new.code.map(|code| body::code(&code, "/code")).transpose()?.map(|code| code.to_json());
+    let code = read_code(new.code.as_ref())?.map(|code| code.to_json());
     let id = context.new_id("project")?;
     let [project, _] = context
         .database()?
@@ -116,7 +122,7 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
     let change: ProjectChange = body::json(&context).await?;
-    let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
+    let code = read_code(change.code.as_ref())?;
 
     let change = store::Change {
         name: change.name.map(|name| name.trim().to_owned()),

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
+use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code};
 use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
     error::Error,
@@ -75,7 +75,10 @@ fn create() -> Operation {
             json!({ "projectId": "$response.body#/id", "code": { "index.html": "<!doctype html>" } }),
         );
     Operation::new("POST /api/projects", "projects.create", "Create a project")
-        .body::<NewProject>(json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }))
+        .body_read_by::<NewProject>(
+            json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }),
+            |new| read_code(new.code.as_ref()).map(drop),
+        )
         .answers(project)
 }
 
@@ -104,7 +107,10 @@ fn update() -> Operation {
         .with("ETag", ETAG);
     with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("What is left out stays. Other code is a new version.")
-        .body::<ProjectChange>(json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }))
+        .body_read_by::<ProjectChange>(
+            json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }),
+            |change| read_code(change.code.as_ref()).map(drop),
+        )
         .answers(project)
 }
 

@@ -11,7 +11,7 @@ use super::{
     sign_in::{self, NewChallenge, Signed},
 };
 use crate::{
-    clouds::{CLOUDFLARE, Cloud},
+    clouds::{CLOUDFLARE, Cloud, openapi::with_credentials},
     error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Module, Operation, Time},
@@ -235,15 +235,15 @@ fn show_me() -> Operation {
 }
 
 fn delete_me() -> Operation {
-    Operation::new("DELETE /auth/me", "accounts.delete", "Delete the account and all that is its own")
-        .about("Its live apps go down, and its credentials are good no longer.")
-        .query(
-            "confirm",
-            "The id of the user, as `GET /auth/me` tells it.",
-            json_schema!({ "type": "string" }),
-        )
-        .answers(Answer::new(204, "It is deleted."))
-        .fails(me::unconfirmed())
+    with_credentials(Operation::new(
+        "DELETE /auth/me",
+        "accounts.delete",
+        "Delete the account and all that is its own",
+    ))
+    .about("Its live apps go down, and its credentials are good no longer.")
+    .query("confirm", "The id of the user, as `GET /auth/me` tells it.", json_schema!({ "type": "string" }))
+    .answers(Answer::new(204, "It is deleted."))
+    .fails(me::unconfirmed())
 }
 
 fn export() -> Operation {

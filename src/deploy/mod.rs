@@ -129,6 +129,7 @@ struct Wanted {
 
 /// `POST /api/deploy`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let new: NewDeployment = body::json(&context).await?;
     let given = new.files()?;
@@ -192,6 +193,7 @@ struct StartupDeployment {
 
 /// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
 pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let new: StartupDeployment = body::optional_json(&context).await?.unwrap_or_default();
     let (database, id) = (context.database()?, context.new_id("deployment")?);
@@ -314,6 +316,7 @@ impl Begun {
 /// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
 /// deployment deployed, to where it went. The project's code stays as it is.
 pub(crate) async fn roll_back(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let (user, database) = (context.caller.user_id()?, context.database()?);
     let id = context.new_id("deployment")?;
     let earlier = database.query(store::earlier(context.param("id"), user)).await?;

@@ -148,6 +148,7 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
 /// `DELETE /api/projects/:id`: its versions, chat, deployments and live apps
 /// go with it.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    clouds::credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
     let id = context.param("id");

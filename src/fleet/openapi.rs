@@ -319,11 +319,12 @@ type Field<'a> = (&'a [&'a str], Value);
 
 /// An object of these fields.
 fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
-    let (mut properties, mut names, mut rules) = (Map::new(), Vec::new(), Vec::new());
+    let (mut properties, mut names, mut rules, mut excluded) =
+        (Map::new(), Vec::new(), Vec::new(), Vec::new());
     for (field, schema) in optional {
         properties.extend(field.iter().map(|name| ((*name).to_owned(), schema.clone())));
         if field.len() > 1 {
-            rules.push(json!({ "not": { "required": field } }));
+            excluded.push(json!({ "required": field }));
         }
     }
     for (field, schema) in required {
@@ -337,6 +338,9 @@ fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
     let mut object = json_schema!({ "type": "object", "properties": properties, "required": names });
     if !rules.is_empty() {
         object.insert("allOf".to_owned(), json!(rules));
+    }
+    if !excluded.is_empty() {
+        object.insert("not".to_owned(), json!({ "anyOf": excluded }));
     }
     object
 }

@@ -106,8 +106,11 @@ impl Schemas {
     /// Every type that has been asked for, by name.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut components = Map::new();
-        let requests =
-            self.requests.take_definitions(true).into_iter().map(|(name, schema)| (name, request(schema)));
+        let requests = self
+            .requests
+            .take_definitions(true)
+            .into_iter()
+            .map(|(name, schema)| (name, request(without_defaults(schema))));
         let answers =
             self.answers.take_definitions(true).into_iter().map(|(name, schema)| (name, answer(schema)));
         for (name, schema) in requests.chain(answers) {
@@ -115,6 +118,25 @@ impl Schemas {
             assert!(twice.is_none(), "two types are called {name}");
         }
         components
+    }
+}
+
+/// A schema that tells its defaults in words: of a named one that has them as
+/// such, generators of types take the field for one that is always there.
+fn without_defaults(schema: Value) -> Value {
+    transformed(schema, InWords)
+}
+
+struct InWords;
+
+impl Transform for InWords {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(default) = schema.remove("default").filter(|default| !default.is_null()) {
+            let described = schema.get("description").and_then(Value::as_str);
+            let text = described.map_or_else(String::new, |text| format!("{text} "));
+            schema.insert("description".to_owned(), json!(format!("{text}By default `{default}`.")));
+        }
+        transform_subschemas(self, schema);
     }
 }
 

@@ -11,8 +11,8 @@ export async function refused(): Promise<void> {
   await api.GET("/api/nothing");
   // @ts-expect-error a project needs a name
   await api.POST("/api/projects", { body: {} });
-  // @ts-expect-error a field that is not there
-  await api.POST("/api/projects", { body: { name: "a", nmae: "b" } });
+  // @ts-expect-error a name is text
+  await api.POST("/api/projects", { body: { name: 1 } });
   // @ts-expect-error a target that is not there
   await api.POST("/api/deploy", { body: { projectId: "a", target: "moon" } });
   // @ts-expect-error a deployment on the fleet has a name
@@ -34,4 +34,5 @@ export async function taken(): Promise<void> {
   await api.POST("/heartbeat", { body: { walletAddress: "0x", timestamp: "2026-11-30T00:00:00+02:00", containers: [{ name: "a", port: 80 }] } });
   await api.POST("/api/projects", { body: { name: "a", code: { "index.html": "" } } });
   await api.POST("/api/projects", { body: { name: "a", code: "{}", description: null } });
+  await api.POST("/api/deploy", { body: { projectId: "a", target: "koyeb", git: { repository: "github.com/a/b" } } });
 }

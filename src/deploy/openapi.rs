@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     identity::quotas::{self, Quota},
     openapi::{Answer, Id, Module, Operation, Time, Url},
-    store::projects::openapi::Project,
+    store::projects::Project,
 };
 
 const ID: Id = Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{LONGEST_SEARCH, NOT_FOUND};
 use crate::{
     openapi::{Answer, Count, Id, Module, NO_NUL, Operation, Time, Url},
-    store::projects::openapi::Project,
+    store::projects::Project,
 };
 
 /// A live app, as everybody sees it.
@@ -62,7 +62,7 @@ fn show() -> Operation {
 
 fn remix() -> Operation {
     let project = Answer::new(201, "The project.")
-        .json(Project::example(Some(r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#), 1))
+        .json(Project::example())
         .with("Location", "Where it is.")
         .leads_to(&["projects.show", "projects.delete"], "id", "/id");
     Operation::new("POST /api/discovery/{id}/remix", "discovery.remix", "Make a live app your own project")

@@ -188,8 +188,10 @@ impl Transform for Answer {
     }
 }
 
-/// Without the formats that only Rust knows.
+/// Without the formats that only Rust knows, and what only the other of its uses is about.
 fn plain(schema: &mut Schema) {
+    schema.remove("writeOnly");
+    schema.remove("readOnly");
     if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
     }

@@ -9,8 +9,8 @@ pub(crate) use store::OWNED;
 
 use garde::Validate;
 use hatch_code::CodeMap;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     clouds::{self, store::App, take_down},
@@ -22,8 +22,10 @@ use crate::{
 
 const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
-#[derive(Debug, Deserialize, Validate)]
+// What serde does not skip is what store::projects sets.
+#[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 struct NewProject {
     #[garde(length(chars, min = 1, max = 100), custom(not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
@@ -33,27 +35,29 @@ struct NewProject {
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<String>,
     /// What it begins with: the map of path to content, a JSON object or one in a string.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
 }
 
-#[derive(Debug, Deserialize, Validate)]
+// As NewProject; what is left out stays.
+#[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 struct ProjectChange {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(chars, min = 1, max = 100), custom(not_blank)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 100), regex(pattern = crate::openapi::NOT_BLANK)))]
     name: Option<String>,
     /// `null` clears it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[garde(inner(inner(length(chars, max = 2000))))]
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<Option<String>>,
     /// The map of path to content: a JSON object, or one in a string, as
     /// projects show it.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
@@ -85,11 +89,12 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let new: NewProject = body::json(&context).await?;
     let code = read_code(new.code.as_ref())?.map(|code| code.to_json());
+    let new = NewProject { name: new.name.trim().to_owned(), ..new };
     let id = context.new_id("project")?;
     let [project, _] = context
         .database()?
         .batch([
-            store::create(&id, user, new.name.trim(), new.description.as_deref(), code.as_deref(), now_ms()),
+            store::create(&id, user, &json!(new), code.as_deref(), now_ms()),
             projects::record_version(&id, user, "create", None),
         ])
         .await?;
@@ -124,12 +129,8 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
     let change: ProjectChange = body::json(&context).await?;
     let code = read_code(change.code.as_ref())?;
 
-    let change = store::Change {
-        name: change.name.map(|name| name.trim().to_owned()),
-        description: change.description,
-        code: code.map(|code| code.to_json()),
-        revision,
-    };
+    let change = ProjectChange { name: change.name.map(|name| name.trim().to_owned()), ..change };
+    let change = store::Change { set: json!(change), code: code.map(|code| code.to_json()), revision };
     let id = context.param("id");
     let [updated, _, present] = context
         .database()?

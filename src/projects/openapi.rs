@@ -9,10 +9,9 @@ use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
     error::Error,
     openapi::{Answer, Count, Id, Module, Operation, Time},
-    store::projects::openapi::Project,
+    store::projects::Project,
 };
 
-const CODE: &str = r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
 const ETAG: &str = "The row's revision, for `If-Match` and `If-None-Match`.";
 
 /// A version in the list of them.
@@ -61,7 +60,7 @@ fn with_if_match(operation: Operation) -> Operation {
 
 fn create() -> Operation {
     let project = Answer::new(201, "The project.")
-        .json(Project::example(None, 0))
+        .json(Project { code: None, version: Count(0), ..Project::example() })
         .with("Location", "Where it is.")
         .with("ETag", ETAG)
         .leads_to(
@@ -84,13 +83,13 @@ fn create() -> Operation {
 
 fn list() -> Operation {
     let projects = Answer::new(200, "Your projects, newest first.")
-        .json(vec![Project::example(Some(CODE), 1)])
+        .json(vec![Project::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /api/projects", "projects.list", "List your projects").paged(20).answers(projects)
 }
 
 fn show() -> Operation {
-    let project = Answer::new(200, "The project.").json(Project::example(Some(CODE), 1)).with("ETag", ETAG);
+    let project = Answer::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
     of_project("GET /api/projects/{id}", "projects.show", "Show a project")
         .header(
             "If-None-Match",
@@ -102,9 +101,7 @@ fn show() -> Operation {
 }
 
 fn update() -> Operation {
-    let project = Answer::new(200, "The project as it is now.")
-        .json(Project::example(Some(CODE), 1))
-        .with("ETag", ETAG);
+    let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
     with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("What is left out stays. Other code is a new version.")
         .body_read_by::<ProjectChange>(
@@ -152,7 +149,7 @@ fn versions() -> Operation {
 
 fn rollback() -> Operation {
     let project = Answer::new(200, "The project as it is now.")
-        .json(Project::example(Some(CODE), 3))
+        .json(Project { version: Count(3), ..Project::example() })
         .with("ETag", ETAG);
     of_project("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
         .about("The old code becomes the newest version; nothing is lost.")

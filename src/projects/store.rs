@@ -1,9 +1,11 @@
 //! SQL of the projects module.
 
+use serde_json::Value;
+
 use crate::store::{
     Statement, guard, page,
     page::Page,
-    projects::{insert_project, project_json, rfc3339},
+    projects::{PROJECT_CHANGES, PROJECT_JSON, insert_project, rfc3339},
     sql,
 };
 use crate::store::{
@@ -20,23 +22,12 @@ pub(crate) const OWNED: Owned = Owned {
 
 /// `revision\n{project}`: the ETag beside the project, which is passed on as
 /// it is.
-macro_rules! shown {
-    () => {
-        concat!("revision || char(10) || ", project_json!(), " AS json")
-    };
-}
+const REVISION_AND_PROJECT: &str = constcat::concat!("revision || char(10) || ", PROJECT_JSON, " AS json");
 
 /// Answers with the project, also with one that an earlier request with the
 /// same `Idempotency-Key`, and so the same id, has made.
-pub(super) fn create(
-    id: &str,
-    user: &str,
-    name: &str,
-    description: Option<&str>,
-    code: Option<&str>,
-    now: i64,
-) -> Statement {
-    sql!(insert_project!(shown!()), id, user, name, description, code, now)
+pub(super) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now: i64) -> Statement {
+    sql!(insert_project!(REVISION_AND_PROJECT), id, user, set.to_string(), code, now)
 }
 
 pub(super) fn list(user: &str, page: &Page) -> Statement {
@@ -45,7 +36,7 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
         page!(
             rows: "FROM projects WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: project_json!(),
+            json: PROJECT_JSON,
             bytes: "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400"
         ),
         user,
@@ -56,14 +47,18 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
 }
 
 pub(super) fn show(id: &str, user: &str) -> Statement {
-    sql!(concat!("SELECT ", shown!(), " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
+    sql!(
+        constcat::concat!("SELECT ", REVISION_AND_PROJECT, " FROM projects WHERE id = ?1 AND user_id = ?2"),
+        id,
+        user
+    )
 }
 
 /// What a PATCH changes; what is none stays.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) name: Option<String>,
-    pub(super) description: Option<Option<String>>,
+    /// What the client sets: its object without the code.
+    pub(super) set: Value,
     pub(super) code: Option<String>,
     /// Only if the row is still of this revision.
     pub(super) revision: Option<i64>,
@@ -72,22 +67,19 @@ pub(super) struct Change {
 /// The version counts changes of the code only, the revision all of them.
 pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statement {
     sql!(
-        concat!(
-            "UPDATE projects SET
-               name = coalesce(?3, name),
-               description = CASE WHEN ?4 THEN ?5 ELSE description END,
-               version = version + (?6 IS NOT NULL AND ?6 IS NOT code),
-               code = coalesce(?6, code),
+        constcat::concat!(
+            "UPDATE projects SET ",
+            PROJECT_CHANGES,
+            "version = version + (?4 IS NOT NULL AND ?4 IS NOT code),
+               code = coalesce(?4, code),
                revision = revision + 1,
-               updated_at = ?7
-             WHERE id = ?1 AND user_id = ?2 AND (?8 IS NULL OR revision = ?8) RETURNING ",
-            shown!()
+               updated_at = ?5
+             WHERE id = ?1 AND user_id = ?2 AND (?6 IS NULL OR revision = ?6) RETURNING ",
+            REVISION_AND_PROJECT
         ),
         id,
         user,
-        change.name,
-        i64::from(change.description.is_some()),
-        change.description.flatten(),
+        change.set.to_string(),
         change.code,
         now,
         change.revision
@@ -176,9 +168,9 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
 /// The project, if its newest version is a rollback to the code of `version`.
 pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
     sql!(
-        concat!(
+        constcat::concat!(
             "SELECT ",
-            shown!(),
+            REVISION_AND_PROJECT,
             " FROM projects WHERE id = ?1 AND user_id = ?2
                AND code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3)
                AND EXISTS (SELECT 1 FROM project_versions v
@@ -193,14 +185,14 @@ pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
 /// Makes the code of `version` the newest version.
 pub(super) fn roll_back(id: &str, user: &str, version: i64, now: i64) -> Statement {
     sql!(
-        concat!(
+        constcat::concat!(
             "UPDATE projects SET
                code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3),
                version = version + 1, revision = revision + 1, updated_at = ?4
              WHERE id = ?1 AND user_id = ?2
                AND EXISTS (SELECT 1 FROM project_versions WHERE project_id = ?1 AND version = ?3)
              RETURNING ",
-            shown!()
+            REVISION_AND_PROJECT
         ),
         id,
         user,

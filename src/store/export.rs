@@ -3,7 +3,7 @@
 use super::{
     Statement, page,
     page::Page,
-    projects::{project_json, rfc3339},
+    projects::{PROJECT_JSON, rfc3339},
     sql,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn projects(user: &str, page: &Page) -> Statement {
         user,
         page,
         "FROM projects WHERE user_id = ?1",
-        project_json!(),
+        PROJECT_JSON,
         "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400"
     )
 }

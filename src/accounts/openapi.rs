@@ -9,9 +9,10 @@ use super::{
     keys::{self, NewKey},
     me,
     sign_in::{self, NewChallenge, Signed},
+    store::{ApiKey, SessionEntry},
 };
 use crate::{
-    clouds::{CLOUDFLARE, Cloud, openapi::with_credentials},
+    clouds::{CLOUDFLARE, openapi::with_credentials, store::StoredCredentials},
     error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Module, Operation, Time},
@@ -77,36 +78,6 @@ struct Limit {
     used: Count,
     remaining: Count,
     resets_at: Time,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ApiKey {
-    id: Id,
-    name: &'static str,
-    /// Its kind and its last characters.
-    hint: &'static str,
-    scopes: Vec<Scope>,
-    created_at: Time,
-    expires_at: Option<Time>,
-    /// To within five minutes.
-    last_used_at: Option<Time>,
-    revoked_at: Option<Time>,
-}
-
-impl ApiKey {
-    fn example() -> Self {
-        Self {
-            id: KEY,
-            name: "My program",
-            hint: "hk_live_…wXyZ",
-            scopes: vec![Scope::Chat],
-            created_at: NOON,
-            expires_at: Some(LATER),
-            last_used_at: None,
-            revoked_at: None,
-        }
-    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -187,20 +158,10 @@ fn logout() -> Operation {
         .fails(sign_in::not_a_session())
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct SessionEntry {
-    id: Id,
-    created_at: Time,
-    expires_at: Time,
-    ended_at: Option<Time>,
-}
-
 fn list_sessions() -> Operation {
-    let session = SessionEntry { id: KEY, created_at: NOON, expires_at: LATER, ended_at: None };
     Operation::new("GET /auth/sessions", "accounts.list_sessions", "List your sessions").paged(20).answers(
         Answer::new(200, "Sessions, newest first, ended ones too.")
-            .json(vec![session])
+            .json(vec![SessionEntry::example()])
             .may_have("Link", "The next page, where there is one."),
     )
 }
@@ -299,31 +260,6 @@ fn revoke_key() -> Operation {
     of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
         .about("At once. It is found no longer, but stays in the list.")
         .answers(Answer::new(204, "It is good no longer."))
-}
-
-/// Of credentials that are stored: all but the secret.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct StoredCredentials {
-    target: Cloud,
-    /// Cloudflare's account id, Vercel's team.
-    account: Option<&'static str>,
-    /// The end of the token.
-    hint: &'static str,
-    created_at: Time,
-    updated_at: Time,
-}
-
-impl StoredCredentials {
-    fn example() -> Self {
-        Self {
-            target: CLOUDFLARE,
-            account: Some("0123456789abcdef0123456789abcdef"),
-            hint: "…wXyZ",
-            created_at: NOON,
-            updated_at: NOON,
-        }
-    }
 }
 
 fn list_credentials() -> Operation {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
+    store::DeploymentView,
     take_down::{not_live, under_way},
     target::Target,
 };
@@ -13,7 +14,7 @@ use crate::{
     clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, take_down::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Module, Operation, Time, Url},
+    openapi::{Answer, Id, Module, Operation, Url},
     store::projects::Project,
 };
 
@@ -39,28 +40,10 @@ struct TakeDownStarted {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Deployment {
-    id: Id,
-    project_id: Id,
-    target: Target,
-    status: Status,
-    /// Where the app is; none before it is live, and after it was taken down.
-    url: Option<Url>,
-    taken_down_at: Option<Time>,
-    /// A line a step, each with its time.
-    logs: &'static str,
-    /// Why it failed.
-    error: Option<&'static str>,
-    created_at: Time,
-    updated_at: Time,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum Status {
+pub(super) enum Status {
     Pending,
     Building,
     Deploying,
@@ -228,20 +211,8 @@ fn startup() -> Operation {
 }
 
 fn show() -> Operation {
-    let deployment = Deployment {
-        id: ID,
-        project_id: Project::ID,
-        target: Target::Edge,
-        status: Status::Live,
-        url: Some(Url("http://pomodoro-1f3a9c04.localhost:8787/")),
-        taken_down_at: None,
-        logs: "2026-11-21T09:32:00.120Z Building 3 files",
-        error: None,
-        created_at: Time("2026-11-21T09:32:00.000Z"),
-        updated_at: Time("2026-11-21T09:32:01.000Z"),
-    };
     let answer = Answer::new(200, "The deployment as it stands.")
-        .json(deployment)
+        .json(DeploymentView::example())
         .may_have("Retry-After", "Seconds; there while it is neither `live` nor `failed`.");
     Operation::new("GET /api/deploy/{id}", "deploy.show", "Show a deployment")
         .path("id", "The deployment.", ID)

@@ -6,6 +6,7 @@
 
 mod amount;
 pub(crate) mod deployments;
+mod export;
 mod fields;
 pub(crate) mod heartbeat;
 pub(crate) mod metrics;

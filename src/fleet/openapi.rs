@@ -1,11 +1,18 @@
 //! What the fleet answers.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    deployments, fields, heartbeat, heartbeat::Beat, payments, setup, status::Status, window, workers,
+    deployments, fields, heartbeat,
+    heartbeat::Beat,
+    payments, setup,
+    status::Status,
+    store::{FleetDeployment, Interval, Metric, Payment, Payout, WorkerEntry},
+    window, workers,
 };
 use crate::{
     error::Error,
@@ -14,13 +21,17 @@ use crate::{
 
 const NOON: Time = Time("2026-11-21T12:00:00.000Z");
 const EARLIER: Time = Time("2026-11-21T09:00:00.000Z");
-const WALLET: Wallet = Wallet("0x52908400098527886e0f7030069857d2e4169ee7");
+const WALLET: Wallet = Wallet::EXAMPLE;
 const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190";
 
 /// A wallet's address.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
-struct Wallet(&'static str);
+pub(super) struct Wallet(&'static str);
+
+impl Wallet {
+    pub(super) const EXAMPLE: Self = Self("0x52908400098527886e0f7030069857d2e4169ee7");
+}
 
 impl JsonSchema for Wallet {
     fn inline_schema() -> bool {
@@ -45,53 +56,6 @@ const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,77})$";
 const BRANCH: &str = r"^[^\u0000-\u0020\u007f~^:?*\[\\-][^\u0000-\u0020\u007f~^:?*\[\\]*$";
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct FleetDeployment {
-    id: Count,
-    name: &'static str,
-    /// The name again, as dashboards call it.
-    app_name: &'static str,
-    /// Where it answers: under `FLEET_DOMAIN` until its deployer says otherwise.
-    url: &'static str,
-    port: u16,
-    branch: &'static str,
-    status: Status,
-    /// The repository's URL, in one form however it was sent.
-    github: &'static str,
-    /// The same as `owner/name`.
-    github_repo: &'static str,
-    replicas: u8,
-    creator: Wallet,
-    error_message: Option<&'static str>,
-    /// Their values are sealed, and shown to deployers only.
-    env_var_names: Vec<&'static str>,
-    created_at: Time,
-    updated_at: Time,
-}
-
-impl FleetDeployment {
-    fn example() -> Self {
-        Self {
-            id: Count(1),
-            name: "my-app",
-            app_name: "my-app",
-            url: "http://my-app.localhost",
-            port: 3000,
-            branch: "main",
-            status: Status::Pending,
-            github: "https://github.com/owner/repository",
-            github_repo: "owner/repository",
-            replicas: 1,
-            creator: WALLET,
-            error_message: None,
-            env_var_names: vec!["API_KEY"],
-            created_at: NOON,
-            updated_at: NOON,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 struct Deleted {
     success: bool,
 }
@@ -99,7 +63,7 @@ struct Deleted {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Env {
-    env_vars: Value,
+    env_vars: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -135,23 +99,11 @@ struct Registered {
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum Health {
+pub(super) enum Health {
     Unknown,
     Healthy,
     Warning,
     Dead,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Worker {
-    wallet_address: Wallet,
-    token_hint: Option<&'static str>,
-    created_at: Time,
-    last_seen: Option<Time>,
-    hostname: Option<&'static str>,
-    system: Option<Value>,
-    status: Health,
 }
 
 /// Only `exists` for a machine that is not yours, or is none.
@@ -185,26 +137,12 @@ struct WorkerView {
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_total_gb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<Value>,
+    system: Option<Map<String, Value>>,
     /// What the ledger owes it for closed periods, as near as a double comes
     /// to it; `/payments` has the exact amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     credits: Option<f64>,
-}
-
-/// What a machine's beats said last in an hour, or last of all; 0 where they
-/// did not tell.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Metric {
-    timestamp: Time,
-    cpu_usage_percent: f64,
-    ram_used_gb: f64,
-    ram_total_gb: f64,
-    /// What the ledger owed the machine by then.
-    credits_earned: f64,
-    container_count: Count,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -226,52 +164,6 @@ struct Container {
     /// 0 where the beat did not tell; so is the next.
     cpu_percent: f64,
     mem_usage_mb: f64,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Interval {
-    time_from: Time,
-    time_to: Time,
-    duration_seconds: Count,
-    /// Whether it is the machine's present window, which is not recorded yet.
-    open: bool,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Payment {
-    id: Count,
-    name: &'static str,
-    /// A uint256 in decimal.
-    amount: &'static str,
-    creator: Wallet,
-    tx_hash: Option<&'static str>,
-    created_at: Time,
-}
-
-impl Payment {
-    fn example() -> Self {
-        Self {
-            id: Count(1),
-            name: "November",
-            amount: "1000000000000000000",
-            creator: WALLET,
-            tx_hash: Some(TX),
-            created_at: NOON,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Payout {
-    wallet_address: Wallet,
-    from: Time,
-    to: Time,
-    uptime_seconds: Count,
-    amount: &'static str,
-    payment_id: Count,
 }
 
 pub(crate) fn module() -> Module {
@@ -468,7 +360,7 @@ fn deployment_operations() -> Vec<Operation> {
             )
             .answers(shown()),
         of_one("GET /deployments/{name}/env", "fleet.show_env", "Show a deployment's environment to a deployer")
-            .answers(Answer::new(200, "In clear.").json(Env { env_vars: json!({ "API_KEY": "a secret" }) })),
+            .answers(Answer::new(200, "In clear.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
         of_one("PATCH /deployments/{name}/replicas", "fleet.set_replicas", "Say how many shall run")
             .object(
                 object(&[(&["replicas"], replicas())], &[]),
@@ -560,15 +452,6 @@ fn beats() -> Vec<Operation> {
 }
 
 fn machines() -> Vec<Operation> {
-    let worker = Worker {
-        wallet_address: WALLET,
-        token_hint: Some("wk_…wXyZ"),
-        created_at: NOON,
-        last_seen: Some(NOON),
-        hostname: Some("atlas"),
-        system: None,
-        status: Health::Healthy,
-    };
     let view = WorkerView {
         exists: true,
         is_active: Some(true),
@@ -581,16 +464,8 @@ fn machines() -> Vec<Operation> {
         cpu_cores: Some(8.0),
         ram_total_gb: Some(31.2),
         storage_total_gb: Some(468.0),
-        system: Some(json!({ "cpuCores": 8, "ramTotalGb": 31.2, "storageTotalGb": 468 })),
+        system: json!({ "cpuCores": 8, "ramTotalGb": 31.2, "storageTotalGb": 468 }).as_object().cloned(),
         credits: Some(0.0),
-    };
-    let metric = Metric {
-        timestamp: NOON,
-        cpu_usage_percent: 12.5,
-        ram_used_gb: 9.8,
-        ram_total_gb: 31.2,
-        credits_earned: 0.0,
-        container_count: Count(2),
     };
     let wrong_wallet = || Error::invalid("wallet", "an address is 0x and 40 hexadecimal digits");
     let of_one = |route, id, summary| {
@@ -607,8 +482,6 @@ fn machines() -> Vec<Operation> {
         cpu_percent: 1.5,
         mem_usage_mb: 20.0,
     }];
-    let interval =
-        Interval { time_from: EARLIER, time_to: NOON, duration_seconds: Count(10_800), open: true };
     vec![
         Operation::new("POST /workers", "fleet.register", "Register a machine, or give it a new token")
             .about(
@@ -622,7 +495,7 @@ fn machines() -> Vec<Operation> {
             .fails(workers::no_wallet()),
         Operation::new("GET /workers", "fleet.list_workers", "List your machines").paged(20).answers(
             Answer::new(200, "Machines, by wallet.")
-                .json(vec![worker])
+                .json(vec![WorkerEntry::example()])
                 .may_have("Link", "The next page, where there is one."),
         ),
         of_one("GET /workers/{wallet}", "fleet.show_worker", "Show a machine")
@@ -642,7 +515,7 @@ fn machines() -> Vec<Operation> {
             .paged(20)
             .answers(
                 Answer::new(200, "Newest first, clipped to the period, the open window among them.")
-                    .json(vec![interval])
+                    .json(vec![Interval::example()])
                     .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran.")
                     .may_have("Link", "The next page, where there is one."),
             )
@@ -657,7 +530,7 @@ fn machines() -> Vec<Operation> {
                 json_schema!({ "type": "integer", "minimum": 1, "maximum": window::MOST_HOURS, "default": window::MOST_HOURS }),
             )
             .answers(
-                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![metric]),
+                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![Metric::example()]),
             ),
         Operation::new("GET /api/setup", "fleet.setup", "The script by which a machine joins")
             .must_query("wallet", "Of the machine.", wallet_query())
@@ -685,14 +558,6 @@ fn ledger() -> Vec<Operation> {
         "type": "string", "pattern": AMOUNT, "description": "In the token's smallest unit: at most 2^256 - 1.",
     });
     let tx_hash = or_null(text("^(?:0x)?[0-9a-fA-F]{64}$"));
-    let payout = || Payout {
-        wallet_address: WALLET,
-        from: EARLIER,
-        to: NOON,
-        uptime_seconds: Count(10_800),
-        amount: "10800000",
-        payment_id: Count(1),
-    };
     vec![
         Operation::new("POST /payments", "fleet.pay", "Enter a payment")
             .object(
@@ -736,8 +601,8 @@ fn ledger() -> Vec<Operation> {
                 json!({ "walletAddress": WALLET, "from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z" }),
                 |body| payments::Period::read(body).map(drop),
             )
-            .answers(Answer::new(201, "What is owed.").json(payout()))
-            .answers(Answer::new(200, "What is owed; the period was closed already.").json(payout()))
+            .answers(Answer::new(201, "What is owed.").json(Payout::example()))
+            .answers(Answer::new(200, "What is owed; the period was closed already.").json(Payout::example()))
             .fails(payments::overlap())
             .fails(payments::not_settled())
             .fails(payments::no_rate()),

@@ -4,34 +4,21 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code};
+use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code, store::Version};
 use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
     error::Error,
-    openapi::{Answer, Count, Id, Module, Operation, Time},
+    openapi::{Answer, Count, Module, Operation},
     store::projects::Project,
 };
 
 const ETAG: &str = "The row's revision, for `If-Match` and `If-None-Match`.";
 
-/// A version in the list of them.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    version: Count,
-    origin: Origin,
-    /// The answer of the chat that it came from.
-    message_id: Option<Id>,
-    /// How many there are.
-    files: Count,
-    created_at: Time,
-}
-
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum Origin {
+pub(super) enum Origin {
     Create,
     Update,
     Chat,
@@ -128,15 +115,8 @@ fn delete() -> Operation {
 }
 
 fn versions() -> Operation {
-    let version = Version {
-        version: Count(1),
-        origin: Origin::Chat,
-        message_id: Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50")),
-        files: Count(3),
-        created_at: Time("2026-11-21T09:31:12.345Z"),
-    };
     let versions = Answer::new(200, "The versions of its code, newest first.")
-        .json(vec![version])
+        .json(vec![Version::example()])
         .may_have("Link", "The next page, where there is one.");
     of_project(
         "GET /api/projects/{id}/versions",

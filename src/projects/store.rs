@@ -1,11 +1,17 @@
 //! SQL of the projects module.
 
+use constcat::concat;
 use serde_json::Value;
 
+#[cfg(test)]
+use super::openapi::Origin;
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time};
 use crate::store::{
     Statement, guard, page,
     page::Page,
     projects::{PROJECT_CHANGES, PROJECT_JSON, insert_project, rfc3339},
+    shape::shape,
     sql,
 };
 use crate::store::{
@@ -22,7 +28,7 @@ pub(crate) const OWNED: Owned = Owned {
 
 /// `revision\n{project}`: the ETag beside the project, which is passed on as
 /// it is.
-const REVISION_AND_PROJECT: &str = constcat::concat!("revision || char(10) || ", PROJECT_JSON, " AS json");
+const REVISION_AND_PROJECT: &str = concat!("revision || char(10) || ", PROJECT_JSON, " AS json");
 
 /// Answers with the project, also with one that an earlier request with the
 /// same `Idempotency-Key`, and so the same id, has made.
@@ -47,11 +53,7 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
 }
 
 pub(super) fn show(id: &str, user: &str) -> Statement {
-    sql!(
-        constcat::concat!("SELECT ", REVISION_AND_PROJECT, " FROM projects WHERE id = ?1 AND user_id = ?2"),
-        id,
-        user
-    )
+    sql!(concat!("SELECT ", REVISION_AND_PROJECT, " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
 }
 
 /// What a PATCH changes; what is none stays.
@@ -67,7 +69,7 @@ pub(super) struct Change {
 /// The version counts changes of the code only, the revision all of them.
 pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statement {
     sql!(
-        constcat::concat!(
+        concat!(
             "UPDATE projects SET ",
             PROJECT_CHANGES,
             "version = version + (?4 IS NOT NULL AND ?4 IS NOT code),
@@ -145,6 +147,19 @@ pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i6
     )
 }
 
+shape! {
+    /// A version in the list of them.
+    pub(super) struct Version, VERSION_JSON {
+        version: Count = "version", Count(1);
+        origin: Origin = "origin", Origin::Chat;
+        /// The answer of the chat that it came from.
+        messageId: Option<Id> = "message_id", Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"));
+        /// How many there are.
+        files: Count = "(SELECT count(*) FROM json_each(code))", Count(3);
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
+    }
+}
+
 pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
     let (key, _) = page.bound();
     sql!(
@@ -152,10 +167,7 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
             rows: "FROM project_versions WHERE project_id = ?1 AND version < ?3
                    AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2) ORDER BY version DESC",
             key: "version || '.'",
-            json: concat!(
-                "json_object('version', version, 'origin', origin, 'messageId', message_id, ",
-                "'files', (SELECT count(*) FROM json_each(code)), 'createdAt', ", rfc3339!("created_at"), ")"
-            ),
+            json: VERSION_JSON,
             bytes: "0"
         ),
         id,
@@ -168,7 +180,7 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
 /// The project, if its newest version is a rollback to the code of `version`.
 pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
     sql!(
-        constcat::concat!(
+        concat!(
             "SELECT ",
             REVISION_AND_PROJECT,
             " FROM projects WHERE id = ?1 AND user_id = ?2
@@ -185,7 +197,7 @@ pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
 /// Makes the code of `version` the newest version.
 pub(super) fn roll_back(id: &str, user: &str, version: i64, now: i64) -> Statement {
     sql!(
-        constcat::concat!(
+        concat!(
             "UPDATE projects SET
                code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3),
                version = version + 1, revision = revision + 1, updated_at = ?4

@@ -49,9 +49,9 @@ macro_rules! shape {
             $($(#[$attribute:meta])* $field:ident: $type:ty = $column:expr, $example:expr;)*
         }
     ) => {
-        $(#[$doc])*
         #[cfg(test)]
         #[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+        $(#[$doc])*
         #[allow(non_snake_case, reason = "a field has its name in the JSON")]
         $visibility struct $name {
             $(#[$first_attribute])*

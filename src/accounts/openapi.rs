@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     credentials::{NOT_FOUND as NO_CREDENTIALS, NewCredentials},
@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Module, Operation, Time},
+    store::projects::Project,
 };
 
 const KEY: Id = Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
@@ -207,17 +208,44 @@ fn delete_me() -> Operation {
     .fails(me::unconfirmed())
 }
 
+/// All that is a user's.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Export {
+    user: Map<String, Value>,
+    keys: Vec<ApiKey>,
+    sessions: Vec<SessionEntry>,
+    projects: Vec<Project>,
+    versions: Vec<Map<String, Value>>,
+    messages: Vec<Map<String, Value>>,
+    deployments: Vec<Map<String, Value>>,
+    startups: Vec<Map<String, Value>>,
+    fleet_deployments: Vec<Map<String, Value>>,
+    machines: Vec<Map<String, Value>>,
+    uptime: Vec<Map<String, Value>>,
+    payments: Vec<Map<String, Value>>,
+}
+
 fn export() -> Operation {
+    let export = Export {
+        user: Map::from_iter([("id".to_owned(), json!(USER))]),
+        keys: vec![ApiKey::example()],
+        sessions: vec![SessionEntry::example()],
+        projects: vec![Project::example()],
+        versions: Vec::new(),
+        messages: Vec::new(),
+        deployments: Vec::new(),
+        startups: Vec::new(),
+        fleet_deployments: Vec::new(),
+        machines: Vec::new(),
+        uptime: Vec::new(),
+        payments: Vec::new(),
+    };
     Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
-        .about(
-            "One JSON object: `user`, `keys`, `sessions`, `projects`, `versions`, `messages`, `deployments`, \
-             `fleetDeployments`, `machines`, `uptime`, `payments`. A body that breaks off is not all of it.",
-        )
+        .about("Each list is newest first. A body that breaks off is not all of it.")
         .answers(
             Answer::new(200, "All that is the caller's.")
-                .json(json!({ "user": { "id": USER }, "keys": [], "sessions": [], "projects": [], "versions": [],
-                              "messages": [], "deployments": [], "fleetDeployments": [], "machines": [],
-                              "uptime": [], "payments": [] }))
+                .json(export)
                 .with("Content-Disposition", "A file's name."),
         )
 }

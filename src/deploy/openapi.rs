@@ -51,13 +51,13 @@ pub(super) enum Status {
     Failed,
 }
 
-/// One event: a `log` line, its number as the id, or, without a name, how the
-/// deployment stands: `{id, status, url, message, error}`. The last one says
+/// One event: a `log` line, its number as the id, or, without a name (a
+/// `message`), how the deployment stands: `{id, status, url, message, error}`. The last one says
 /// `live` or `failed`, with the id `end`; close the stream then.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct DeploymentEvent {
-    #[schemars(with = "String", extend("const" = "log"))]
+    #[schemars(with = "String", extend("enum" = ["log", "message"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     #[schemars(with = "String")]

@@ -39,18 +39,6 @@ struct TakeDownStarted {
     target: Target,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-pub(super) enum Status {
-    Pending,
-    Building,
-    Deploying,
-    Live,
-    Failed,
-}
-
 /// One event: a `log` line, its number as the id, or, without a name (a
 /// `message`), how the deployment stands: `{id, status, url, message, error}`. The last one says
 /// `live` or `failed`, with the id `end`; close the stream then.

@@ -3,8 +3,6 @@
 use constcat::concat;
 use serde::Deserialize;
 
-#[cfg(test)]
-use super::openapi::Status;
 use super::target::Target;
 #[cfg(test)]
 use crate::openapi::{Id, Time, Url};
@@ -124,6 +122,19 @@ pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> State
         code,
         now
     )
+}
+
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(super) enum Status {
+    Pending,
+    Building,
+    Deploying,
+    Live,
+    Failed,
 }
 
 shape! {

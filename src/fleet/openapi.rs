@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{
     deployments, fields, heartbeat,
     heartbeat::Beat,
-    payments, setup,
+    payments,
+    row::{Health, Wallet},
+    setup,
     status::Status,
     store::{FleetDeployment, Interval, Metric, Payment, Payout, WorkerEntry},
     window, workers,
@@ -23,29 +25,6 @@ const NOON: Time = Time("2026-11-21T12:00:00.000Z");
 const EARLIER: Time = Time("2026-11-21T09:00:00.000Z");
 const WALLET: Wallet = Wallet::EXAMPLE;
 const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190";
-
-/// A wallet's address.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(transparent)]
-pub(super) struct Wallet(&'static str);
-
-impl Wallet {
-    pub(super) const EXAMPLE: Self = Self("0x52908400098527886e0f7030069857d2e4169ee7");
-}
-
-impl JsonSchema for Wallet {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Wallet".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": WALLET_PATTERN })
-    }
-}
 
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
 const GITHUB: &str = r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,104}/?$";
@@ -93,17 +72,6 @@ struct Registered {
     wallet_address: Wallet,
     /// The machine's credential, shown here and nowhere else.
     token: &'static str,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-pub(super) enum Health {
-    Unknown,
-    Healthy,
-    Warning,
-    Dead,
 }
 
 /// Only `exists` for a machine that is not yours, or is none.

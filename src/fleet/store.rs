@@ -4,39 +4,15 @@ use constcat::concat;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::export;
 #[cfg(test)]
-use super::openapi::{Health, Wallet};
+use super::row::{Health, Wallet};
 use super::{
     status::Status,
     window::{GAP_MS, Window},
 };
 #[cfg(test)]
 use crate::openapi::{Count, Time};
-use crate::store::owned::{Owned, give};
 use crate::store::{Statement, page, page::Page, projects::rfc3339, shape::shape, sql};
-
-pub(crate) const OWNED: Owned = Owned {
-    tables: &["fleet_deployments", "payments"],
-    export: &[
-        ("fleetDeployments", export::deployments),
-        ("machines", export::machines),
-        ("uptime", export::uptime),
-        ("payments", export::payments),
-    ],
-    // A machine's uptime and the ledger of payments stay, but it beats no more.
-    delete: |user| {
-        vec![
-            sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
-            sql!(
-                "UPDATE workers SET token_hash = NULL, token_hint = NULL
-                 WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
-                user
-            ),
-        ]
-    },
-    give: |from, to| vec![give!("fleet_deployments", from, to), give!("payments", from, to)],
-};
 
 // --- Deployments ------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 //! What the projects module takes and answers.
 
-use schemars::{JsonSchema, json_schema};
-use serde::Serialize;
+use schemars::json_schema;
 use serde_json::json;
 
 use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code, store::Version};
@@ -13,20 +12,6 @@ use crate::{
 };
 
 const ETAG: &str = "The row's revision, for `If-Match` and `If-None-Match`.";
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-pub(super) enum Origin {
-    Create,
-    Update,
-    Chat,
-    Rollback,
-    Remix,
-    Deploy,
-    Generate,
-}
 
 pub(crate) fn module() -> Module {
     Module {

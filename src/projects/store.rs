@@ -4,8 +4,6 @@ use constcat::concat;
 use serde_json::Value;
 
 #[cfg(test)]
-use super::openapi::Origin;
-#[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::store::{
     Statement, guard, page,
@@ -145,6 +143,21 @@ pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i6
         revision,
         apps
     )
+}
+
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(super) enum Origin {
+    Create,
+    Update,
+    Chat,
+    Rollback,
+    Remix,
+    Deploy,
+    Generate,
 }
 
 shape! {

@@ -1,10 +1,39 @@
-//! What a user takes along of the fleet: lists, newest first.
+//! What of the fleet is a user's. They take it along in lists, newest first.
 
 use super::store::{DEPLOYMENT_JSON, PAYMENT_JSON};
-use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
+use crate::store::{
+    Statement,
+    owned::{Owned, give},
+    page,
+    page::Page,
+    projects::rfc3339,
+    sql,
+};
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["fleet_deployments", "payments"],
+    export: &[
+        ("fleetDeployments", deployments),
+        ("machines", machines),
+        ("uptime", uptime),
+        ("payments", payments),
+    ],
+    // A machine's uptime and the ledger of payments stay, but it beats no more.
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
+            sql!(
+                "UPDATE workers SET token_hash = NULL, token_hint = NULL
+                 WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
+                user
+            ),
+        ]
+    },
+    give: |from, to| vec![give!("fleet_deployments", from, to), give!("payments", from, to)],
+};
 
 /// What the user, or whoever else for their wallet, has put on the fleet.
-pub(super) fn deployments(user: &str, page: &Page) -> Statement {
+fn deployments(user: &str, page: &Page) -> Statement {
     let (key, name) = page.bound();
     sql!(
         page!(
@@ -25,7 +54,7 @@ pub(super) fn deployments(user: &str, page: &Page) -> Statement {
 }
 
 /// The machine of the user's wallet, as it last was.
-pub(super) fn machines(user: &str, page: &Page) -> Statement {
+fn machines(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(
         page!(
@@ -54,7 +83,7 @@ pub(super) fn machines(user: &str, page: &Page) -> Statement {
 }
 
 /// When that machine ran, as far as it is recorded.
-pub(super) fn uptime(user: &str, page: &Page) -> Statement {
+fn uptime(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(
         page!(
@@ -75,7 +104,7 @@ pub(super) fn uptime(user: &str, page: &Page) -> Statement {
 }
 
 /// Payments that the user entered, and those to their wallet.
-pub(super) fn payments(user: &str, page: &Page) -> Statement {
+fn payments(user: &str, page: &Page) -> Statement {
     let (key, id) = page.bound();
     sql!(
         page!(

@@ -181,8 +181,8 @@ const take = async (token) => {
 async function fill(userId, count, code) {
   await sql(
     `INSERT INTO projects (id, user_id, name, code, version, created_at, updated_at)
-     SELECT ?1 || '-' || value, ?1, 'Project ' || value, ?3, 1, 1000 + value / 7, 1000 FROM json_each(?2)`,
-    userId, JSON.stringify(Array.from({ length: count }, (_, n) => n)), code,
+     SELECT value, ?1, 'Project ' || key, ?3, 1, 1000 + key / 7, 1000 FROM json_each(?2)`,
+    userId, JSON.stringify(Array.from({ length: count }, () => randomUUID())), code,
   );
   await sql(
     `INSERT INTO project_versions (project_id, version, code, origin, created_at)

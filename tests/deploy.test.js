@@ -113,6 +113,28 @@ test("a cloud without anybody's credentials is 503, and says how to bring some",
   }
 });
 
+test("a cloud's header that is wrong is 400 on every route that takes it, whichever cloud is asked for, and changes nothing", async () => {
+  const { id } = await project();
+  const { id: deploymentId, status } = await live(id);
+  const me = await (await hatch.api("GET", "/auth/me")).json();
+  const routes = [
+    ["POST", "/api/deploy", { projectId: id }], ["POST", `/api/deploy/${id}`], ["POST", `/api/deploy/${deploymentId}/rollback`],
+    ["DELETE", `/api/deploy/${deploymentId}`], ["DELETE", `/api/projects/${id}`], ["DELETE", `/auth/me?confirm=${me.id}`],
+  ];
+  const long = "x".repeat(501);
+  for (const [name, headers] of [
+    ["X-Koyeb-Token", { "x-koyeb-token": long }], ["X-Vercel-Token", { "x-vercel-team": "team" }],
+    ["X-Cloudflare-Api-Token", { "x-cloudflare-api-token": long, "x-cloudflare-account-id": "0".repeat(32) }],
+  ]) {
+    for (const [method, path, body] of routes) {
+      const { errors } = await problem(await hatch.api(method, path, body, headers), 400, "validation_failed");
+      assert.equal(errors[0].pointer, name, `${method} ${path}`);
+    }
+  }
+  assert.equal((await show(deploymentId)).status, status);
+  assert.equal((await hatch.sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", id))[0].n, 1);
+});
+
 test("code in the body is deployed and becomes a version of the project", async () => {
   const { id, version } = await project(page("old"));
   const deployment = await live(id, { code: page("new") });

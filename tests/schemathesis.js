@@ -9,7 +9,7 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import test, { after } from "node:test";
 import { claudeVars } from "./conversation.js";
 import { deployments } from "./deployments.js";
@@ -67,7 +67,8 @@ async function configuration(parameters) {
     return ["[[operations]]", `include-operation-id = "${operation}"`, ...lines].join("\n");
   });
   const file = join(folder, "schemathesis.toml");
-  await writeFile(file, [await readFile("schemathesis.toml", "utf8"), ...operations].join("\n\n"));
+  const shared = (await readFile("schemathesis.toml", "utf8")).replace('"tests/schemathesis/', `"${resolve("tests/schemathesis")}/`);
+  await writeFile(file, [shared, ...operations].join("\n\n"));
   return { folder, file };
 }
 

@@ -18,7 +18,8 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewCredentials {
     /// Cloudflare's API token, Vercel's access token, Koyeb's API access token.
-    #[garde(length(min = 1, max = 500))]
+    #[garde(length(chars, min = 1, max = 500), custom(is_visible))]
+    #[cfg_attr(test, schemars(regex(pattern = "^[!-~]+$")))]
     token: String,
     /// Cloudflare: the id of the account, 32 hexadecimal digits.
     #[serde(default)]
@@ -28,6 +29,15 @@ pub(super) struct NewCredentials {
     #[serde(default)]
     #[garde(skip)]
     team: Option<String>,
+}
+
+fn is_visible(token: &str, (): &()) -> garde::Result {
+    let is_visible = token.bytes().all(|b| b.is_ascii_graphic());
+    if is_visible {
+        Ok(())
+    } else {
+        Err(garde::Error::new("must be the token alone: 1 to 500 visible characters"))
+    }
 }
 
 /// `GET /auth/credentials`

@@ -35,14 +35,23 @@ pub(super) struct NewKey {
     expires_in_days: Option<i64>,
 }
 
+impl NewKey {
+    pub(super) fn scopes(&self) -> Result<Scopes, Error> {
+        match self.scopes {
+            None => Ok(Scopes::of_a_program()),
+            Some(scopes) if scopes.is_empty() => {
+                Err(Error::invalid("/scopes", "must name at least one scope"))
+            }
+            Some(scopes) => Ok(scopes),
+        }
+    }
+}
+
 /// `POST /auth/keys`: the only answer that ever shows the key.
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let new: NewKey = body::json(&context).await?;
-    let scopes = new.scopes.unwrap_or_else(Scopes::of_a_program);
-    if scopes.is_empty() {
-        return Err(Error::invalid("/scopes", "must name at least one scope"));
-    }
+    let scopes = new.scopes()?;
     if !user.scopes.covers(scopes) {
         return Err(too_much());
     }

@@ -137,6 +137,7 @@ async fn write_list(
 /// `DELETE /auth/me?confirm=<user id>`: deletes the account and all that is
 /// its own; its live apps go down.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    clouds::credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     if context.query("confirm").as_deref() != Some(user) {
         return Err(unconfirmed());

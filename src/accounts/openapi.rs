@@ -2,19 +2,21 @@
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     credentials::{NOT_FOUND as NO_CREDENTIALS, NewCredentials},
     keys::{self, NewKey},
     me,
     sign_in::{self, NewChallenge, Signed},
+    store::{ApiKey, SessionEntry},
 };
 use crate::{
-    clouds::{CLOUDFLARE, Cloud},
+    clouds::{CLOUDFLARE, openapi::with_credentials, store::StoredCredentials},
     error::{Error, Resource},
     identity::Scope,
     openapi::{Answer, Count, Id, Module, Operation, Time},
+    store::projects::Project,
 };
 
 const KEY: Id = Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
@@ -80,36 +82,6 @@ struct Limit {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ApiKey {
-    id: Id,
-    name: &'static str,
-    /// Its kind and its last characters.
-    hint: &'static str,
-    scopes: Vec<Scope>,
-    created_at: Time,
-    expires_at: Option<Time>,
-    /// To within five minutes.
-    last_used_at: Option<Time>,
-    revoked_at: Option<Time>,
-}
-
-impl ApiKey {
-    fn example() -> Self {
-        Self {
-            id: KEY,
-            name: "My program",
-            hint: "hk_live_…wXyZ",
-            scopes: vec![Scope::Chat],
-            created_at: NOON,
-            expires_at: Some(LATER),
-            last_used_at: None,
-            revoked_at: None,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 struct CreatedKey {
     #[serde(flatten)]
     about: ApiKey,
@@ -154,7 +126,9 @@ fn challenge() -> Operation {
         "accounts.challenge",
         "Ask for a text to sign (EIP-4361, CAIP-122)",
     )
-    .body::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }))
+    .body_read_by::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }), |new| {
+        new.address().map(drop)
+    })
     .answers(Answer::new(200, "The text, which is good for ten minutes and for one sign-in.").json(challenge))
 }
 
@@ -185,20 +159,10 @@ fn logout() -> Operation {
         .fails(sign_in::not_a_session())
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct SessionEntry {
-    id: Id,
-    created_at: Time,
-    expires_at: Time,
-    ended_at: Option<Time>,
-}
-
 fn list_sessions() -> Operation {
-    let session = SessionEntry { id: KEY, created_at: NOON, expires_at: LATER, ended_at: None };
     Operation::new("GET /auth/sessions", "accounts.list_sessions", "List your sessions").paged(20).answers(
         Answer::new(200, "Sessions, newest first, ended ones too.")
-            .json(vec![session])
+            .json(vec![SessionEntry::example()])
             .may_have("Link", "The next page, where there is one."),
     )
 }
@@ -233,28 +197,55 @@ fn show_me() -> Operation {
 }
 
 fn delete_me() -> Operation {
-    Operation::new("DELETE /auth/me", "accounts.delete", "Delete the account and all that is its own")
-        .about("Its live apps go down, and its credentials are good no longer.")
-        .query(
-            "confirm",
-            "The id of the user, as `GET /auth/me` tells it.",
-            json_schema!({ "type": "string" }),
-        )
-        .answers(Answer::new(204, "It is deleted."))
-        .fails(me::unconfirmed())
+    with_credentials(Operation::new(
+        "DELETE /auth/me",
+        "accounts.delete",
+        "Delete the account and all that is its own",
+    ))
+    .about("Its live apps go down, and its credentials are good no longer.")
+    .query("confirm", "The id of the user, as `GET /auth/me` tells it.", json_schema!({ "type": "string" }))
+    .answers(Answer::new(204, "It is deleted."))
+    .fails(me::unconfirmed())
+}
+
+/// All that is a user's.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Export {
+    user: Map<String, Value>,
+    keys: Vec<ApiKey>,
+    sessions: Vec<SessionEntry>,
+    projects: Vec<Project>,
+    versions: Vec<Map<String, Value>>,
+    messages: Vec<Map<String, Value>>,
+    deployments: Vec<Map<String, Value>>,
+    startups: Vec<Map<String, Value>>,
+    fleet_deployments: Vec<Map<String, Value>>,
+    machines: Vec<Map<String, Value>>,
+    uptime: Vec<Map<String, Value>>,
+    payments: Vec<Map<String, Value>>,
 }
 
 fn export() -> Operation {
+    let export = Export {
+        user: Map::from_iter([("id".to_owned(), json!(USER))]),
+        keys: vec![ApiKey::example()],
+        sessions: vec![SessionEntry::example()],
+        projects: vec![Project::example()],
+        versions: Vec::new(),
+        messages: Vec::new(),
+        deployments: Vec::new(),
+        startups: Vec::new(),
+        fleet_deployments: Vec::new(),
+        machines: Vec::new(),
+        uptime: Vec::new(),
+        payments: Vec::new(),
+    };
     Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
-        .about(
-            "One JSON object: `user`, `keys`, `sessions`, `projects`, `versions`, `messages`, `deployments`, \
-             `fleetDeployments`, `machines`, `uptime`, `payments`. A body that breaks off is not all of it.",
-        )
+        .about("Each list is newest first. A body that breaks off is not all of it.")
         .answers(
             Answer::new(200, "All that is the caller's.")
-                .json(json!({ "user": { "id": USER }, "keys": [], "sessions": [], "projects": [], "versions": [],
-                              "messages": [], "deployments": [], "fleetDeployments": [], "machines": [],
-                              "uptime": [], "payments": [] }))
+                .json(export)
                 .with("Content-Disposition", "A file's name."),
         )
 }
@@ -268,7 +259,10 @@ fn create_key() -> Operation {
     );
     Operation::new("POST /auth/keys", "accounts.create_key", "Make an API key")
         .about("Without `scopes` it may what building and running an app takes.")
-        .body::<NewKey>(json!({ "name": "My program", "scopes": ["chat"], "expiresInDays": 30 }))
+        .body_read_by::<NewKey>(
+            json!({ "name": "My program", "scopes": ["chat"], "expiresInDays": 30 }),
+            |new| new.scopes().map(drop),
+        )
         .answers(created)
         .fails(keys::too_much())
 }
@@ -294,31 +288,6 @@ fn revoke_key() -> Operation {
     of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
         .about("At once. It is found no longer, but stays in the list.")
         .answers(Answer::new(204, "It is good no longer."))
-}
-
-/// Of credentials that are stored: all but the secret.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct StoredCredentials {
-    target: Cloud,
-    /// Cloudflare's account id, Vercel's team.
-    account: Option<&'static str>,
-    /// The end of the token.
-    hint: &'static str,
-    created_at: Time,
-    updated_at: Time,
-}
-
-impl StoredCredentials {
-    fn example() -> Self {
-        Self {
-            target: CLOUDFLARE,
-            account: Some("0123456789abcdef0123456789abcdef"),
-            hint: "…wXyZ",
-            created_at: NOON,
-            updated_at: NOON,
-        }
-    }
 }
 
 fn list_credentials() -> Operation {

@@ -28,17 +28,17 @@ const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewChallenge {
-    /// `0x` and 40 hex digits in one case. In mixed case, too, if it is the
-    /// checksum of EIP-55, which no pattern can tell. Or a Stellar key, whose
-    /// checksum is a part of it.
+    /// `0x` and 40 hex digits, whose mixed case, if any, is the checksum of
+    /// EIP-55. Or a Stellar key.
     #[garde(length(max = 56))]
-    #[cfg_attr(test, schemars(regex(pattern = "^(?:0x(?:[0-9a-f]{40}|[0-9A-F]{40})|G[A-Z2-7]{55})$")))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::WALLET)))]
     address: String,
-    /// By EIP-155; one of `WALLET_CHAIN_IDS`. None for a Stellar key.
-    #[serde(default)]
-    #[garde(skip)]
-    #[cfg_attr(test, schemars(extend("enum" = [1, 10, 137, 8453, 42161, null])))]
-    chain_id: Option<u64>,
+    /// By EIP-155; one of `WALLET_CHAIN_IDS`, which are 1, 10, 137, 8453 and
+    /// 42161 unless they are set. None for a Stellar key.
+    #[serde(default, deserialize_with = "body::optional_integer")]
+    #[garde(inner(range(min = 1, max = 9_007_199_254_740_991_i64)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 9_007_199_254_740_991_i64)))]
+    chain_id: Option<i64>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -46,20 +46,29 @@ pub(super) struct NewChallenge {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Signed {
     /// The text of the challenge, byte for byte.
-    #[garde(length(max = 4096))]
+    #[garde(length(chars, max = 4096))]
     message: String,
     /// What `personal_sign` gave for it: `0x` and 130 hex digits. Of a Stellar
     /// wallet, what `signMessage` gave (SEP-53): base64.
-    #[garde(length(max = 1024))]
+    #[garde(length(chars, max = 1024))]
     signature: String,
+}
+
+impl NewChallenge {
+    pub(super) fn address(&self) -> Result<Address, Error> {
+        self.address.parse().map_err(|error| Error::invalid("/address", format!("{error}")))
+    }
 }
 
 /// `POST /auth/wallet/challenge`: the text that the wallet is to sign.
 pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error> {
     let new: NewChallenge = body::json(&context).await?;
-    let address: Address =
-        new.address.parse().map_err(|error| Error::invalid("/address", format!("{error}")))?;
-    let chain_id = chain_id(address, new.chain_id, &WalletChains::of(&context.settings)?.0)?;
+    let address = new.address()?;
+    let chain_id = chain_id(
+        address,
+        new.chain_id.and_then(|id| u64::try_from(id).ok()),
+        &WalletChains::of(&context.settings)?.0,
+    )?;
     let mut random = [0; 16];
     random::fill(&mut random)?;
     let (nonce, now_ms) = (siwe::nonce(&random), now_ms());

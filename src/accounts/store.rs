@@ -6,8 +6,15 @@ use crate::store::{
     page,
     page::Page,
     projects::rfc3339,
+    shape::shape,
     sql,
 };
+#[cfg(test)]
+use crate::{
+    identity::Scope,
+    openapi::{Id, Time},
+};
+use constcat::concat;
 
 /// Takes `wallet` from the account that has nothing else, if `to` has none. Not
 /// while work of its goes on that nobody else can do: an answer that is being
@@ -88,21 +95,20 @@ pub(super) fn end_session(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// A key as lists show it: all but the key.
-macro_rules! key_json {
-    () => {
-        concat!(
-            "json_object('id', id, 'name', name, 'hint', hint, 'scopes', json(scopes), 'createdAt', ",
-            rfc3339!("created_at"),
-            ", 'expiresAt', ",
-            rfc3339!("expires_at"),
-            ", 'lastUsedAt', ",
-            rfc3339!("last_used_at"),
-            ", 'revokedAt', ",
-            rfc3339!("revoked_at"),
-            ")"
-        )
-    };
+shape! {
+    /// A key as lists show it: all but the key.
+    pub(super) struct ApiKey, KEY_JSON {
+        id: Id = "id", Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
+        name: &'static str = "name", "My program";
+        /// Its kind and its last characters.
+        hint: &'static str = "hint", "hk_live_…wXyZ";
+        scopes: Vec<Scope> = "json(scopes)", vec![Scope::Chat];
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+        expiresAt: Option<Time> = rfc3339!("expires_at"), Some(Time("2026-12-21T12:00:00.000Z"));
+        /// To within five minutes.
+        lastUsedAt: Option<Time> = rfc3339!("last_used_at"), None;
+        revokedAt: Option<Time> = rfc3339!("revoked_at"), None;
+    }
 }
 
 /// A key to be.
@@ -128,7 +134,7 @@ pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT min(ends) FROM (
                SELECT ?8 AS ends UNION ALL SELECT expires_at FROM api_keys WHERE id = ?9
              ))) ON CONFLICT (id) DO NOTHING RETURNING ",
-            key_json!(),
+            KEY_JSON,
             " AS json"
         ),
         key.id,
@@ -144,14 +150,14 @@ pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
 }
 
 pub(super) fn key(id: &str, user: &str) -> Statement {
-    sql!(concat!("SELECT ", key_json!(), " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2"), id, user)
+    sql!(concat!("SELECT ", KEY_JSON, " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2"), id, user)
 }
 
 pub(super) fn unrevoked_key(id: &str, user: &str) -> Statement {
     sql!(
         concat!(
             "SELECT ",
-            key_json!(),
+            KEY_JSON,
             " AS json FROM api_keys WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL"
         ),
         id,
@@ -165,7 +171,7 @@ pub(super) fn keys(user: &str, page: &Page) -> Statement {
         page!(
             rows: "FROM api_keys WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: key_json!(),
+            json: KEY_JSON,
             bytes: "0"
         ),
         user,
@@ -189,16 +195,23 @@ pub(super) fn session(id: &str, user: &str) -> Statement {
     sql!("SELECT json_object('id', id) AS json FROM sessions WHERE id = ?1 AND user_id = ?2", id, user)
 }
 
+shape! {
+    /// A session as lists show it.
+    pub(super) struct SessionEntry, SESSION_JSON {
+        id: Id = "id", Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+        expiresAt: Time = rfc3339!("expires_at"), Time("2026-12-21T12:00:00.000Z");
+        endedAt: Option<Time> = rfc3339!("ended_at"), None;
+    }
+}
+
 pub(super) fn sessions(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(
         page!(
             rows: "FROM sessions WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: concat!(
-                "json_object('id', id, 'createdAt', ", rfc3339!("created_at"), ", 'expiresAt', ",
-                rfc3339!("expires_at"), ", 'endedAt', ", rfc3339!("ended_at"), ")"
-            ),
+            json: SESSION_JSON,
             bytes: "0"
         ),
         user,

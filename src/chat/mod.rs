@@ -55,7 +55,7 @@ const TOUCH_MS: u64 = 3_000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewMessage {
-    #[garde(length(min = 1, max = 64))]
+    #[garde(length(chars, min = 1, max = 64))]
     project_id: String,
     #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]

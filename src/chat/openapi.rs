@@ -10,7 +10,7 @@ use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
     openapi::{Answer, Id, Module, Operation, Time},
-    store::projects::openapi::Project,
+    store::projects::Project,
 };
 
 /// A message of the conversation.

@@ -5,7 +5,7 @@
 //! another user's stays closed.
 
 use super::{
-    Cloud,
+    CLOUDS, Cloud,
     description::OwnAccount,
     resolved::{Credentials, ResolvedCredentials, Source},
     store,
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Error, Violation},
+    platform::request::InboundRequest,
     settings::Settings,
     store::{Database, sealing, sealing_key},
 };
@@ -71,6 +72,14 @@ pub(crate) fn of_headers(
             checked(cloud, token, account, named).map(Some).map_err(Error::Invalid)
         }
     }
+}
+
+/// Checks the headers of every cloud alike, whichever of them the request needs.
+///
+/// # Errors
+/// As [`of_headers`].
+pub(crate) fn check_headers(request: &InboundRequest) -> Result<(), Error> {
+    CLOUDS.iter().try_for_each(|cloud| of_headers(*cloud, |name| request.header(name)).map(drop))
 }
 
 /// The Worker's own.

@@ -8,7 +8,8 @@ use crate::{error::Error, openapi::Operation};
 /// An operation that takes a cloud's credentials in headers.
 pub(crate) fn with_credentials(operation: Operation) -> Operation {
     let operation = CLOUDS.iter().fold(operation, |operation, cloud| {
-        let text = || json_schema!({ "type": "string", "maxLength": 500 });
+        let text =
+            || json_schema!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": "^[!-~]+$" });
         let operation = operation.header(cloud.token_header, "For this request alone.", text());
         match &cloud.account {
             Some(account) => operation.header(account.header, "Which account of the token's.", text()),

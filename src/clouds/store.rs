@@ -1,13 +1,16 @@
 //! SQL of credentials and of the apps at clouds.
 
+use constcat::concat;
 use serde::Deserialize;
 
 use super::{
     Cloud,
     resolved::{ResolvedCredentials, Source},
 };
+#[cfg(test)]
+use crate::openapi::Time;
 use crate::store::owned::{Owned, give, released};
-use crate::store::{Statement, projects::rfc3339, sql};
+use crate::store::{Statement, projects::rfc3339, shape::shape, sql};
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
@@ -31,17 +34,17 @@ pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
     )
 }
 
-/// What is shown of stored credentials: all but the secret.
-macro_rules! credentials_json {
-    () => {
-        concat!(
-            "json_object('target', cloud, 'account', account, 'hint', hint, 'createdAt', ",
-            rfc3339!("created_at"),
-            ", 'updatedAt', ",
-            rfc3339!("updated_at"),
-            ")"
-        )
-    };
+shape! {
+    /// Of credentials that are stored: all but the secret.
+    pub(crate) struct StoredCredentials, CREDENTIALS_JSON {
+        target: Cloud = "cloud", super::CLOUDFLARE;
+        /// Cloudflare's account id, Vercel's team.
+        account: Option<&'static str> = "account", Some("0123456789abcdef0123456789abcdef");
+        /// The end of the token.
+        hint: &'static str = "hint", "…wXyZ";
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+        updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T12:00:00.000Z");
+    }
 }
 
 /// Keeps a user's credentials, in place of those before them. Answers with
@@ -60,7 +63,7 @@ pub(crate) fn keep(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)
              ON CONFLICT (user_id, cloud) DO UPDATE SET sealed = excluded.sealed, account = excluded.account,
                hint = excluded.hint, updated_at = excluded.updated_at RETURNING ",
-            credentials_json!(),
+            CREDENTIALS_JSON,
             " AS json"
         ),
         user,
@@ -76,7 +79,7 @@ pub(crate) fn kept(user: &str, cloud: Cloud) -> Statement {
     sql!(
         concat!(
             "SELECT ",
-            credentials_json!(),
+            CREDENTIALS_JSON,
             " AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2"
         ),
         user,
@@ -89,7 +92,7 @@ pub(crate) fn all_kept(user: &str) -> Statement {
     sql!(
         concat!(
             "SELECT json_group_array(json(shown)) AS json FROM (SELECT ",
-            credentials_json!(),
+            CREDENTIALS_JSON,
             " AS shown FROM cloud_credentials WHERE user_id = ?1 ORDER BY cloud)"
         ),
         user

@@ -55,7 +55,7 @@ const REQUESTED_TARGETS: [Option<&str>; 6] =
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewDeployment {
-    #[garde(length(min = 1, max = 64))]
+    #[garde(length(chars, min = 1, max = 64))]
     project_id: String,
     /// `herenow`, as the original calls a quick preview, is `edge`.
     #[serde(default)]
@@ -81,19 +81,24 @@ struct NewDeployment {
     #[garde(skip)]
     git: Option<Git>,
     /// `koyeb`: where the app listens, 8000 by default; it is passed as `PORT`.
-    #[serde(default)]
-    #[garde(skip)]
-    port: Option<u16>,
+    #[serde(default, deserialize_with = "body::optional_integer")]
+    #[garde(inner(range(min = 1, max = 65_535)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 65_535)))]
+    port: Option<i64>,
 }
 
 impl NewDeployment {
+    fn files(&self) -> Result<Option<CodeMap>, Error> {
+        self.code.as_ref().map(|code| body::code(code, "/code")).transpose()
+    }
+
     /// What runs, if its files are not all there is to say.
     fn container(&self) -> Result<Option<Container>, Error> {
         let asked = Asked {
             image: self.image.clone(),
             registry_secret: self.registry_secret.clone(),
             git: self.git.clone(),
-            port: self.port,
+            port: self.port.and_then(|port| u16::try_from(port).ok()),
         };
         let container = Container::read(asked).map_err(Error::Invalid)?;
         match &container {
@@ -124,9 +129,10 @@ struct Wanted {
 
 /// `POST /api/deploy`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let new: NewDeployment = body::json(&context).await?;
-    let given = new.code.as_ref().map(|code| body::code(code, "/code")).transpose()?;
+    let given = new.files()?;
     let container = new.container()?;
     let (database, id) = (context.database()?, context.new_id("deployment")?);
     if let Some(begun) = Begun::again(&id, &context, &database).await? {
@@ -187,6 +193,7 @@ struct StartupDeployment {
 
 /// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
 pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let new: StartupDeployment = body::optional_json(&context).await?.unwrap_or_default();
     let (database, id) = (context.database()?, context.new_id("deployment")?);
@@ -309,6 +316,7 @@ impl Begun {
 /// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
 /// deployment deployed, to where it went. The project's code stays as it is.
 pub(crate) async fn roll_back(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let (user, database) = (context.caller.user_id()?, context.database()?);
     let id = context.new_id("deployment")?;
     let earlier = database.query(store::earlier(context.param("id"), user)).await?;

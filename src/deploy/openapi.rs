@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
+    store::DeploymentView,
     take_down::{not_live, under_way},
     target::Target,
 };
@@ -13,8 +14,8 @@ use crate::{
     clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, take_down::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Module, Operation, Time, Url},
-    store::projects::openapi::Project,
+    openapi::{Answer, Id, Module, Operation, Url},
+    store::projects::Project,
 };
 
 const ID: Id = Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
@@ -38,43 +39,13 @@ struct TakeDownStarted {
     target: Target,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Deployment {
-    id: Id,
-    project_id: Id,
-    target: Target,
-    status: Status,
-    /// Where the app is; none before it is live, and after it was taken down.
-    url: Option<Url>,
-    taken_down_at: Option<Time>,
-    /// A line a step, each with its time.
-    logs: &'static str,
-    /// Why it failed.
-    error: Option<&'static str>,
-    created_at: Time,
-    updated_at: Time,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-enum Status {
-    Pending,
-    Building,
-    Deploying,
-    Live,
-    Failed,
-}
-
-/// One event: a `log` line, its number as the id, or, without a name, how the
-/// deployment stands: `{id, status, url, message, error}`. The last one says
+/// One event: a `log` line, its number as the id, or, without a name (a
+/// `message`), how the deployment stands: `{id, status, url, message, error}`. The last one says
 /// `live` or `failed`, with the id `end`; close the stream then.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct DeploymentEvent {
-    #[schemars(with = "String", extend("const" = "log"))]
+    #[schemars(with = "String", extend("enum" = ["log", "message"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<String>,
     #[schemars(with = "String")]
@@ -155,7 +126,10 @@ fn create() -> Operation {
              credentials of this request's headers, else by those that you have stored, else by this Worker's own. \
              In development `cloudflare` is `edge` where there are none, and the log says so.",
         )
-        .body::<NewDeployment>(json!({ "projectId": Project::ID }))
+        .body_read_by::<NewDeployment>(json!({ "projectId": Project::ID }), |new| {
+            new.files()?;
+            new.container().map(drop)
+        })
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
@@ -225,20 +199,8 @@ fn startup() -> Operation {
 }
 
 fn show() -> Operation {
-    let deployment = Deployment {
-        id: ID,
-        project_id: Project::ID,
-        target: Target::Edge,
-        status: Status::Live,
-        url: Some(Url("http://pomodoro-1f3a9c04.localhost:8787/")),
-        taken_down_at: None,
-        logs: "2026-11-21T09:32:00.120Z Building 3 files",
-        error: None,
-        created_at: Time("2026-11-21T09:32:00.000Z"),
-        updated_at: Time("2026-11-21T09:32:01.000Z"),
-    };
     let answer = Answer::new(200, "The deployment as it stands.")
-        .json(deployment)
+        .json(DeploymentView::example())
         .may_have("Retry-After", "Seconds; there while it is neither `live` nor `failed`.");
     Operation::new("GET /api/deploy/{id}", "deploy.show", "Show a deployment")
         .path("id", "The deployment.", ID)

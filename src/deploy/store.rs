@@ -1,15 +1,18 @@
 //! SQL of the deploy module.
 
+use constcat::concat;
 use serde::Deserialize;
 
 use super::target::Target;
+#[cfg(test)]
+use crate::openapi::{Id, Time, Url};
 use crate::store::{
     export,
     owned::{Owned, give},
 };
 use crate::{
     clouds::{Container, Source},
-    store::{Statement, projects::rfc3339, sql},
+    store::{Statement, projects::rfc3339, shape::shape, sql},
 };
 
 pub(crate) const OWNED: Owned = Owned {
@@ -121,29 +124,51 @@ pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> State
     )
 }
 
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(super) enum Status {
+    Pending,
+    Building,
+    Deploying,
+    Live,
+    Failed,
+}
+
+shape! {
+    // The row `d` and its job `j`.
+    /// A deployment.
+    #[schemars(rename = "Deployment")]
+    pub(super) struct DeploymentView, DEPLOYMENT_JSON {
+        id: Id = "d.id", Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
+        projectId: Id = "d.project_id", crate::store::projects::Project::ID;
+        target: Target = "d.target", Target::Edge;
+        status: Status = "d.status", Status::Live;
+        /// Where the app is; none before it is live, and after it was taken down.
+        url: Option<Url> = "d.url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
+        takenDownAt: Option<Time> = rfc3339!("d.taken_down_at"), None;
+        /// A line a step, each with its time.
+        logs: &'static str = concat!(
+            "coalesce((SELECT group_concat(line, char(10)) FROM (SELECT ", rfc3339!("created_at"),
+            " || ' ' || message AS line FROM job_logs WHERE job_id = j.id ORDER BY seq)), '')"
+        ), "2026-11-21T09:32:00.120Z Building 3 files";
+        /// Why it failed.
+        error: Option<&'static str> = "j.error", None;
+        createdAt: Time = rfc3339!("d.created_at"), Time("2026-11-21T09:32:00.000Z");
+        updatedAt: Time = rfc3339!("d.updated_at"), Time("2026-11-21T09:32:01.000Z");
+    }
+}
+
 /// `overdue job\nstatus\n{deployment}`
 pub(super) fn show(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?3), '')
-               || char(10) || d.status || char(10) || json_object(
-                 'id', d.id, 'projectId', d.project_id, 'target', d.target, 'status', d.status, 'url', d.url,
-                 'takenDownAt', ",
-            rfc3339!("d.taken_down_at"),
-            ", 'logs', coalesce((
-                   SELECT group_concat(line, char(10)) FROM (
-                     SELECT ",
-            rfc3339!("created_at"),
-            " || ' ' || message AS line
-                     FROM job_logs WHERE job_id = j.id ORDER BY seq
-                   )
-                 ), ''),
-                 'error', j.error,
-                 'createdAt', ",
-            rfc3339!("d.created_at"),
-            ", 'updatedAt', ",
-            rfc3339!("d.updated_at"),
-            ") AS json
+               || char(10) || d.status || char(10) || ",
+            DEPLOYMENT_JSON,
+            " AS json
              FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
              WHERE d.id = ?1 AND d.user_id = ?2"
         ),

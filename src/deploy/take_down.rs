@@ -42,6 +42,7 @@ const TURN_MS: i64 = 2_000;
 
 /// `DELETE /api/deploy/:id`
 pub(crate) async fn start(context: RequestContext) -> Result<Response, Error> {
+    credentials::check_headers(&context.request)?;
     let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
     let [place, app] = database.batch([cloud_store::place(id, user), cloud_store::app(id, user)]).await?;
     let place: cloud_store::Place = place.first()?.ok_or(NOT_FOUND)?;

@@ -6,6 +6,8 @@
 pub(crate) mod openapi;
 mod store;
 
+use serde_json::json;
+
 use crate::{
     error::{Error, Resource},
     http::{RequestContext, page},
@@ -49,8 +51,8 @@ pub(crate) async fn remix(context: RequestContext) -> Result<Response, Error> {
     let app = database.query(store::source(context.param("id"))).await?.first::<store::Source>()?;
     let app = app.ok_or(NOT_FOUND)?;
     let id = context.new_id("project")?;
-    let create =
-        projects::create(&id, user, &app.name, app.description.as_deref(), Some(&app.code), now_ms());
+    let set = json!({ "name": app.name, "description": app.description });
+    let create = projects::create(&id, user, &set, Some(&app.code), now_ms());
     let [project, _] = database.batch(create).await?;
     let project = project.into_json().ok_or_else(|| Error::Internal("a remix left no project".to_owned()))?;
     Ok(Response::json(201, project).with("location", format!("/api/projects/{id}")))

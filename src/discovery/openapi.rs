@@ -1,34 +1,11 @@
 //! What discovery takes and answers.
 
-use schemars::{JsonSchema, json_schema};
-use serde::Serialize;
+use schemars::json_schema;
 
-use super::{LONGEST_SEARCH, NOT_FOUND};
+use super::{LONGEST_SEARCH, NOT_FOUND, store::App};
 use crate::{
-    openapi::{Answer, Count, Id, Module, NO_NUL, Operation, Time, Url},
-    store::projects::openapi::Project,
-};
-
-/// A live app, as everybody sees it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct App {
-    /// Of its project.
-    id: Id,
-    name: &'static str,
-    description: Option<&'static str>,
-    deployment_url: Url,
-    visits: Count,
-    created_at: Time,
-}
-
-const APP: App = App {
-    id: Project::ID,
-    name: "Pomodoro",
-    description: Some("A timer with a tomato red look"),
-    deployment_url: Url("http://pomodoro-1f3a9c04.localhost:8787/"),
-    visits: Count(42),
-    created_at: Time("2026-11-21T09:32:01.000Z"),
+    openapi::{Answer, Module, NO_NUL, Operation},
+    store::projects::Project,
 };
 
 pub(crate) fn module() -> Module {
@@ -41,7 +18,7 @@ pub(crate) fn module() -> Module {
 
 fn list() -> Operation {
     let apps = Answer::new(200, "Live apps.")
-        .json(vec![APP])
+        .json(vec![App::example()])
         .with("Cache-Control", "Public.")
         .may_have("Link", "The next page, where there is one.");
     let search = json_schema!({ "type": "string", "maxLength": LONGEST_SEARCH, "pattern": NO_NUL });
@@ -55,18 +32,18 @@ fn list() -> Operation {
 
 fn show() -> Operation {
     Operation::new("GET /api/discovery/{id}", "discovery.show", "Show a live app")
-        .path("id", "The app.", APP.id)
-        .answers(Answer::new(200, "The app.").json(APP).with("Cache-Control", "Public."))
+        .path("id", "The app.", App::example().id)
+        .answers(Answer::new(200, "The app.").json(App::example()).with("Cache-Control", "Public."))
         .fails(NOT_FOUND)
 }
 
 fn remix() -> Operation {
     let project = Answer::new(201, "The project.")
-        .json(Project::example(Some(r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#), 1))
+        .json(Project::example())
         .with("Location", "Where it is.")
         .leads_to(&["projects.show", "projects.delete"], "id", "/id");
     Operation::new("POST /api/discovery/{id}/remix", "discovery.remix", "Make a live app your own project")
-        .path("id", "The app.", APP.id)
+        .path("id", "The app.", App::example().id)
         .answers(project)
         .fails(NOT_FOUND)
 }

@@ -1,19 +1,27 @@
 //! SQL of the discovery module. Sites are public; nothing of a project that is
 //! not live is read here.
 
+use constcat::concat;
 use serde::Deserialize;
 
-use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
+use crate::store::{Statement, page, page::Page, projects::rfc3339, shape::shape, sql};
+#[cfg(test)]
+use crate::{
+    openapi::{Count, Id, Time, Url},
+    store::projects::Project,
+};
 
-macro_rules! app_json {
-    () => {
-        concat!(
-            "json_object('id', project_id, 'name', name, 'description', description, 'deploymentUrl', url, ",
-            "'visits', visits, 'createdAt', ",
-            rfc3339!("created_at"),
-            ")"
-        )
-    };
+shape! {
+    /// A live app, as everybody sees it.
+    pub(super) struct App, APP_JSON {
+        /// Of its project.
+        id: Id = "project_id", Project::ID;
+        name: &'static str = "name", "Pomodoro";
+        description: Option<&'static str> = "description", Some("A timer with a tomato red look");
+        deploymentUrl: Url = "url", Url("http://pomodoro-1f3a9c04.localhost:8787/");
+        visits: Count = "visits", Count(42);
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:01.000Z");
+    }
 }
 
 /// A page of apps, by one sort key.
@@ -26,7 +34,7 @@ macro_rules! list {
                  ORDER BY ", $key, " DESC, project_id DESC"
             ),
             key: concat!($key, " || '.' || project_id"),
-            json: app_json!(),
+            json: APP_JSON,
             bytes: "0"
         )
     };
@@ -43,7 +51,7 @@ pub(super) fn popular(search: &str, page: &Page) -> Statement {
 }
 
 pub(super) fn show(id: &str) -> Statement {
-    sql!(concat!("SELECT ", app_json!(), " AS json FROM sites WHERE project_id = ?1"), id)
+    sql!(concat!("SELECT ", APP_JSON, " AS json FROM sites WHERE project_id = ?1"), id)
 }
 
 /// What a remix begins with.

@@ -23,31 +23,65 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 const MOST_VARS: usize = 100;
 const MOST_ENV_BYTES: usize = 64 * 1024;
 
+/// The body of `POST /deployments`.
+#[derive(Debug)]
+pub(super) struct NewDeployment {
+    name: String,
+    github: String,
+    creator: String,
+    port: u32,
+    branch: String,
+    replicas: u32,
+    env: Map<String, Value>,
+}
+
+impl NewDeployment {
+    pub(super) fn read(body: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(body);
+        let name = fields.required(&NAME_FIELDS, fields::text(20, is_name, NAME));
+        let github = fields.required(&GITHUB_FIELDS, repository);
+        let creator = fields.required(&["creator"], fields::wallet);
+        let port = fields.optional(&["port"], fields::number(1, 65_535));
+        let branch = fields.optional(&["branch"], fields::text(255, is_branch, BRANCH));
+        let replicas = fields.optional(&["replicas"], fields::number(1, 10));
+        let env = fields.optional(&ENV_FIELDS, env_vars);
+        fields.finish(|| {
+            Some(Self {
+                name: name?,
+                github: github?,
+                creator: creator?,
+                port: port.unwrap_or(3000),
+                branch: branch.unwrap_or_else(|| "main".to_owned()),
+                replicas: replicas.unwrap_or(1),
+                env: env.unwrap_or_default(),
+            })
+        })
+    }
+}
+
+/// The names that a field is known by; the first is the one of answers.
+pub(super) const NAME_FIELDS: [&str; 3] = ["name", "app_name", "appName"];
+pub(super) const GITHUB_FIELDS: [&str; 3] = ["github", "github_repo", "githubRepo"];
+pub(super) const ENV_FIELDS: [&str; 2] = ["envVars", "env_vars"];
+pub(super) const ERROR_FIELDS: [&str; 2] = ["errorMessage", "error_message"];
+
 /// `POST /deployments`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
-    let mut fields = Fields::new(body::object(&context).await?);
-    let name = fields.required(&["name", "app_name", "appName"], fields::text(20, is_name, NAME));
-    let github = fields.required(&["github", "github_repo", "githubRepo"], repository);
-    let creator = fields.required(&["creator"], fields::wallet);
-    let port = fields.optional(&["port"], fields::number(1, 65_535));
-    let branch = fields.optional(&["branch"], fields::text(255, is_branch, BRANCH));
-    let replicas = fields.optional(&["replicas"], fields::number(1, 10));
-    let env = fields.optional(&["envVars", "env_vars"], env_vars);
-    fields.finish()?;
-    let (Some(name), Some(github), Some(creator)) = (name, github, creator) else { return Err(NOT_FOUND) };
+    let NewDeployment { name, github, creator, port, branch, replicas, env } =
+        NewDeployment::read(body::object(&context).await?)?;
     may_create_for(&context, user, &creator).await?;
 
-    let (env_names, env_sealed) = sealed(&context, &name, &env.unwrap_or_default())?;
+    let (env_names, env_sealed) = sealed(&context, &name, &env)?;
     let new = store::NewDeployment {
         name: &name,
         url: &url(&name, &Fleet::of(&context.settings)?.domain),
         user: &user.id,
         creator: &creator,
-        port: port.unwrap_or(3000),
-        branch: branch.as_deref().unwrap_or("main"),
+        port,
+        branch: &branch,
         github: &github,
-        replicas: replicas.unwrap_or(1),
+        replicas,
         env_names: &env_names,
         env_sealed: env_sealed.as_deref(),
     };
@@ -115,20 +149,31 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     )
 }
 
+/// The body of `PATCH /deployments/:name/status`.
+#[derive(Debug)]
+pub(super) struct StatusChange {
+    status: Status,
+    url: Option<String>,
+    error: Option<String>,
+}
+
+impl StatusChange {
+    pub(super) fn read(body: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(body);
+        let status = fields.required(&["status"], |value| {
+            let status = value.as_str().and_then(Status::parse);
+            status.ok_or_else(|| "must be `pending`, `processing`, `success` or `failed`".to_owned())
+        });
+        let url = fields.optional(&["url"], fields::text(2000, is_url, "an http or https URL"));
+        let error =
+            fields.optional(&ERROR_FIELDS, fields::text(2000, |_| true, "text of 1 to 2000 characters"));
+        fields.finish(|| Some(Self { status: status?, url, error }))
+    }
+}
+
 /// `PATCH /deployments/:name/status`
 pub(crate) async fn set_status(context: RequestContext) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&context).await?);
-    let status = fields.required(&["status"], |value| {
-        let status = value.as_str().and_then(Status::parse);
-        status.ok_or_else(|| "must be `pending`, `processing`, `success` or `failed`".to_owned())
-    });
-    let url = fields.optional(&["url"], fields::text(2000, is_url, "an http or https URL"));
-    let error = fields.optional(
-        &["errorMessage", "error_message"],
-        fields::text(2000, |_| true, "text of 1 to 2000 characters"),
-    );
-    fields.finish()?;
-    let Some(status) = status else { return Err(NOT_FOUND) };
+    let StatusChange { status, url, error } = StatusChange::read(body::object(&context).await?)?;
 
     let (name, user, now) = (context.param("name"), owner(&context), now_ms());
     let [changed, present] = context
@@ -154,14 +199,27 @@ pub(super) fn status_conflict(is: &str, wanted: Status) -> Error {
     }
 }
 
+/// The body of `PATCH /deployments/:name/env`.
+#[derive(Debug)]
+pub(super) struct NewEnv {
+    env: Map<String, Value>,
+    port: Option<u32>,
+}
+
+impl NewEnv {
+    pub(super) fn read(body: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(body);
+        let env = fields.required(&ENV_FIELDS, env_vars);
+        let port = fields.optional(&["port"], fields::number(1, 65_535));
+        fields.finish(|| Some(Self { env: env?, port }))
+    }
+}
+
 /// `PATCH /deployments/:name/env`: replaces all of it.
 pub(crate) async fn set_env(context: RequestContext) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&context).await?);
-    let env = fields.required(&["envVars", "env_vars"], env_vars);
-    let port = fields.optional(&["port"], fields::number(1, 65_535));
-    fields.finish()?;
+    let NewEnv { env, port } = NewEnv::read(body::object(&context).await?)?;
     let name = context.param("name");
-    let (env_names, env_sealed) = sealed(&context, name, &env.unwrap_or_default())?;
+    let (env_names, env_sealed) = sealed(&context, name, &env)?;
     let set = store::set_env(name, owner(&context), &env_names, env_sealed.as_deref(), port, now_ms());
     deployment_response(200, context.database()?.query(set).await?)
 }
@@ -178,12 +236,17 @@ pub(crate) async fn show_env(context: RequestContext) -> Result<Response, Error>
     Ok(Response::json(200, format!("{{\"envVars\":{env}}}")).not_kept())
 }
 
+/// The body of `PATCH /deployments/:name/replicas`.
+pub(super) fn replicas(body: Map<String, Value>) -> Result<u32, Error> {
+    let mut fields = Fields::new(body);
+    let replicas = fields.required(&["replicas"], fields::number(1, 10));
+    fields.finish(|| replicas)
+}
+
 /// `PATCH /deployments/:name/replicas`
 pub(crate) async fn set_replicas(context: RequestContext) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&context).await?);
-    let replicas = fields.required(&["replicas"], fields::number(1, 10));
-    fields.finish()?;
-    let set = store::set_replicas(context.param("name"), owner(&context), replicas.unwrap_or(1), now_ms());
+    let replicas = replicas(body::object(&context).await?)?;
+    let set = store::set_replicas(context.param("name"), owner(&context), replicas, now_ms());
     deployment_response(200, context.database()?.query(set).await?)
 }
 

@@ -1,5 +1,6 @@
 //! A body's fields, judged one by one, so that one answer names all that are wrong.
 
+use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -60,12 +61,16 @@ impl Fields {
         self.optional(names, read)
     }
 
-    /// Whether all that were taken were right.
+    /// What `build` makes of the fields that were taken, if all of them were
+    /// right. It finds each required one there then.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming every one that was not.
-    pub(super) fn finish(self) -> Result<(), Error> {
-        if self.violations.is_empty() { Ok(()) } else { Err(Error::Invalid(self.violations)) }
+    pub(super) fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
+        match build() {
+            Some(built) if self.violations.is_empty() => Ok(built),
+            _ => Err(Error::Invalid(self.violations)),
+        }
     }
 }
 
@@ -91,6 +96,14 @@ pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32
     }
 }
 
+/// A time of RFC 3339, in milliseconds of the Unix epoch and not before it.
+pub(super) fn time(value: &Value) -> Result<i64, String> {
+    let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    time.map(|time| time.timestamp_millis())
+        .filter(|ms| *ms >= 0)
+        .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-01T00:00:00Z".to_owned())
+}
+
 /// A wallet's address, given back as the database writes it.
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
     let text =
@@ -107,6 +120,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_is_read_with_its_zone() {
+        assert_eq!(time(&json!("1970-01-01T00:00:01Z")), Ok(1000));
+        assert_eq!(time(&json!("1970-01-01T02:00:00.5+02:00")), Ok(500));
+        for bad in [
+            json!(0),
+            json!(""),
+            json!("yesterday"),
+            json!("2026-13-01T00:00:00Z"),
+            json!("1969-12-31T23:59:59Z"),
+            json!(null),
+        ] {
+            assert!(time(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn every_wrong_field_is_named_and_aliases_count() {
         let Value::Object(body) = json!({ "app_name": 1, "port": 0, "replicas": null }) else { panic!() };
         let mut fields = Fields::new(body);
@@ -114,7 +143,7 @@ mod tests {
         fields.optional(&["port"], number(1, 65_535));
         assert_eq!(fields.optional(&["replicas"], number(1, 10)), None);
         fields.required(&["creator"], wallet);
-        let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
+        let Err(Error::Invalid(violations)) = fields.finish(|| Some(())) else { panic!() };
         let pointers: Vec<_> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
         assert_eq!(pointers, ["/app_name", "/port", "/creator"]);
     }
@@ -123,8 +152,8 @@ mod tests {
         let Value::Object(body) = json!({ "name": "a", "app_name": "b" }) else { panic!() };
         let mut fields = Fields::new(body);
         fields.required(&["name", "app_name"], text(20, |_| true, "a name"));
-        let Err(Error::Invalid(violations)) = fields.finish() else { panic!() };
-        let message: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
-        assert_eq!(message, [("/app_name", "is another name of `name`: send one of them")]);
+        let Err(Error::Invalid(violations)) = fields.finish(|| Some(())) else { panic!() };
+        let told: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
+        assert_eq!(told, [("/app_name", "is another name of `name`: send one of them")]);
     }
 }

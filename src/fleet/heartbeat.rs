@@ -1,6 +1,5 @@
 //! Beats: how a machine says that it runs.
 
-use chrono::DateTime;
 use hatch_tokens::wallet::Address;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::settings::FromVars as _;
 use crate::{
-    error::{Error, Resource, rfc3339},
+    error::{Error, rfc3339},
     http::{RequestContext, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},
     settings::binding,
@@ -39,6 +38,38 @@ struct Container {
     mem_usage_mb: Option<f64>,
 }
 
+/// The body of a beat.
+#[derive(Debug)]
+pub(super) struct Beat {
+    wallet: String,
+    at: i64,
+    containers: Option<String>,
+    system: Option<String>,
+    hostname: Option<String>,
+    tailscale_ip: Option<String>,
+}
+
+impl Beat {
+    /// The wallet that it names, whatever else is wrong with it, and the beat.
+    pub(super) fn read(body: Map<String, Value>, is_full: bool) -> (Option<String>, Result<Self, Error>) {
+        let mut fields = Fields::new(body);
+        let wallet = fields.required(&WALLET_FIELDS, fields::wallet);
+        let at = fields.required(&["timestamp"], fields::time);
+        let containers = if is_full { fields.required(&["containers"], containers) } else { None };
+        let system = fields.optional(&["system"], system);
+        let hostname = fields.optional(&["hostname"], fields::text(253, |_| true, "a host's name"));
+        let tailscale_ip = fields.optional(&TAILSCALE_FIELDS, tailscale_ip).flatten();
+        let named = wallet.clone();
+        let beat = fields
+            .finish(|| Some(Self { wallet: wallet?, at: at?, containers, system, hostname, tailscale_ip }));
+        (named, beat)
+    }
+}
+
+/// The names that a field is known by; the first is the one of answers.
+pub(super) const WALLET_FIELDS: [&str; 2] = ["walletAddress", "wallet_address"];
+pub(super) const TAILSCALE_FIELDS: [&str; 2] = ["tailscaleIp", "tailscale_ip"];
+
 /// `POST /heartbeat`
 pub(crate) async fn beat(context: RequestContext) -> Result<Response, Error> {
     take(context, true).await
@@ -53,16 +84,9 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     let proof = Proof::of(&context)?;
     let (bytes, object) = body::object_with_bytes(&context).await?;
     let stamp = object.get("timestamp").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut fields = Fields::new(object);
-    let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
-    let at = fields.required(&["timestamp"], timestamp);
-    let containers = if is_full { fields.required(&["containers"], containers) } else { None };
-    let system = fields.optional(&["system"], system);
-    let hostname = fields.optional(&["hostname"], fields::text(253, |_| true, "a host's name"));
-    let tailscale_ip = fields.optional(&["tailscaleIp", "tailscale_ip"], tailscale_ip).flatten();
+    let (wallet, beat) = Beat::read(object, is_full);
     proof.check_signature(wallet.as_deref(), &stamp, &bytes)?;
-    fields.finish()?;
-    let (Some(wallet), Some(at)) = (wallet, at) else { return Err(Error::NotFound(Resource::Fleet)) };
+    let Beat { wallet, at, containers, system, hostname, tailscale_ip } = beat?;
     proof.check_wallet(&wallet)?;
 
     let now = now_ms();
@@ -217,13 +241,6 @@ async fn write_mirror(
     Ok(())
 }
 
-fn timestamp(value: &Value) -> Result<i64, String> {
-    let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-    time.map(|time| time.timestamp_millis())
-        .filter(|ms| *ms >= 0)
-        .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-21T05:47:00Z".to_owned())
-}
-
 /// The containers in the form of the plan, with what else is known of each.
 fn containers(value: &Value) -> Result<String, String> {
     let given = value.as_array().ok_or("must be a list of containers")?;
@@ -246,11 +263,11 @@ fn container(value: &Value) -> Result<Value, String> {
     shown.insert("containerName".to_owned(), json!(container.container_name));
     if let Some(port) = container.port.filter(|port| !port.is_null()) {
         let port = match &port {
-            Value::String(text) if text.len() <= 100 && !text.contains('\0') => text.clone(),
-            Value::Number(number) if number.as_u64().is_some_and(|number| number <= 65_535) => {
-                number.to_string()
-            }
-            _ => return Err("must be containers whose ports are texts or numbers".to_owned()),
+            Value::String(text) if text.chars().count() <= 100 && !text.contains('\0') => text.clone(),
+            other => match body::integer(other) {
+                Ok(number @ 0..=65_535) => number.to_string(),
+                _ => return Err("must be containers whose ports are texts or numbers".to_owned()),
+            },
         };
         shown.insert("port".to_owned(), json!(port));
     }
@@ -305,22 +322,6 @@ mod tests {
             json!([{ "name": "a", "port": {} }]),
         ] {
             assert!(containers(&bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_time_is_read_with_its_zone() {
-        assert_eq!(timestamp(&json!("1970-01-01T00:00:01Z")), Ok(1000));
-        assert_eq!(timestamp(&json!("1970-01-01T02:00:00.5+02:00")), Ok(500));
-        for bad in [
-            json!(0),
-            json!(""),
-            json!("yesterday"),
-            json!("2026-13-01T00:00:00Z"),
-            json!("1969-12-31T23:59:59Z"),
-            json!(null),
-        ] {
-            assert!(timestamp(&bad).is_err(), "{bad}");
         }
     }
 }

@@ -11,7 +11,10 @@ pub(crate) mod heartbeat;
 pub(crate) mod metrics;
 #[cfg(test)]
 pub(crate) mod openapi;
+mod owned;
 pub(crate) mod payments;
+#[cfg(test)]
+mod row;
 mod settings;
 pub(crate) use settings::SETTINGS;
 pub(crate) mod setup;
@@ -19,7 +22,7 @@ pub(crate) mod setup;
 mod simulation;
 mod status;
 mod store;
-pub(crate) use store::OWNED;
+pub(crate) use owned::OWNED;
 mod window;
 pub(crate) mod workers;
 

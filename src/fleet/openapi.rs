@@ -1,93 +1,38 @@
 //! What the fleet answers.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{deployments, heartbeat, payments, setup, status::Status, window, workers};
+use super::{
+    deployments, fields, heartbeat,
+    heartbeat::Beat,
+    payments,
+    row::{Health, Wallet},
+    setup,
+    status::Status,
+    store::{FleetDeployment, Interval, Metric, Payment, Payout, WorkerEntry},
+    window, workers,
+};
 use crate::{
     error::Error,
-    openapi::{Answer, Count, Module, Operation, Time},
+    openapi::{Answer, Count, Module, NO_NUL, Operation, Time, WALLET as WALLET_PATTERN},
 };
 
 const NOON: Time = Time("2026-11-21T12:00:00.000Z");
 const EARLIER: Time = Time("2026-11-21T09:00:00.000Z");
-const WALLET: Wallet = Wallet("0x52908400098527886e0f7030069857d2e4169ee7");
+const WALLET: Wallet = Wallet::EXAMPLE;
 const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190";
 
-/// A wallet's address.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(transparent)]
-struct Wallet(&'static str);
-
-impl JsonSchema for Wallet {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Wallet".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": ADDRESS })
-    }
-}
-
-/// Ethereum's in one case, and Stellar's, whose checksum no pattern can tell.
-pub(super) const ADDRESS: &str = "^(?:0x(?:[0-9a-f]{40}|[0-9A-F]{40})|G[A-Z2-7]{55})$";
-const TIMESTAMP: &str = r"^(?:19[7-9]\d|2\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,3})?Z$";
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
-const GITHUB: &str =
-    r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-]{1,90}(?:\.git)?/?$";
-const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,76})$";
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct FleetDeployment {
-    id: Count,
-    name: &'static str,
-    /// The name again, as dashboards call it.
-    app_name: &'static str,
-    /// Where it answers: under `FLEET_DOMAIN` until its deployer says otherwise.
-    url: &'static str,
-    port: u16,
-    branch: &'static str,
-    status: Status,
-    /// The repository's URL, in one form however it was sent.
-    github: &'static str,
-    /// The same as `owner/name`.
-    github_repo: &'static str,
-    replicas: u8,
-    creator: Wallet,
-    error_message: Option<&'static str>,
-    /// Their values are sealed, and shown to deployers only.
-    env_var_names: Vec<&'static str>,
-    created_at: Time,
-    updated_at: Time,
-}
-
-impl FleetDeployment {
-    fn example() -> Self {
-        Self {
-            id: Count(1),
-            name: "my-app",
-            app_name: "my-app",
-            url: "http://my-app.localhost",
-            port: 3000,
-            branch: "main",
-            status: Status::Pending,
-            github: "https://github.com/owner/repository",
-            github_repo: "owner/repository",
-            replicas: 1,
-            creator: WALLET,
-            error_message: None,
-            env_var_names: vec!["API_KEY"],
-            created_at: NOON,
-            updated_at: NOON,
-        }
-    }
-}
+const GITHUB: &str = r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,104}/?$";
+/// As RFC 3339 has it, which lets a space stand for the T: `date-time`, the
+/// format, does not.
+const TIMESTAMP: &str = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$";
+const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,77})$";
+const BRANCH: &str = r"^[^\u0000-\u0020\u007f~^:?*\[\\-][^\u0000-\u0020\u007f~^:?*\[\\]*$";
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Deleted {
@@ -97,7 +42,7 @@ struct Deleted {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Env {
-    env_vars: Value,
+    env_vars: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -127,29 +72,6 @@ struct Registered {
     wallet_address: Wallet,
     /// The machine's credential, shown here and nowhere else.
     token: &'static str,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-enum Health {
-    Unknown,
-    Healthy,
-    Warning,
-    Dead,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Worker {
-    wallet_address: Wallet,
-    token_hint: Option<&'static str>,
-    created_at: Time,
-    last_seen: Option<Time>,
-    hostname: Option<&'static str>,
-    system: Option<Value>,
-    status: Health,
 }
 
 /// Only `exists` for a machine that is not yours, or is none.
@@ -183,26 +105,12 @@ struct WorkerView {
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_total_gb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<Value>,
+    system: Option<Map<String, Value>>,
     /// What the ledger owes it for closed periods, as near as a double comes
     /// to it; `/payments` has the exact amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     credits: Option<f64>,
-}
-
-/// What a machine's beats said last in an hour, or last of all; 0 where they
-/// did not tell.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Metric {
-    timestamp: Time,
-    cpu_usage_percent: f64,
-    ram_used_gb: f64,
-    ram_total_gb: f64,
-    /// What the ledger owed the machine by then.
-    credits_earned: f64,
-    container_count: Count,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -226,52 +134,6 @@ struct Container {
     mem_usage_mb: f64,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Interval {
-    time_from: Time,
-    time_to: Time,
-    duration_seconds: Count,
-    /// Whether it is the machine's present window, which is not recorded yet.
-    open: bool,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Payment {
-    id: Count,
-    name: &'static str,
-    /// A uint256 in decimal.
-    amount: &'static str,
-    creator: Wallet,
-    tx_hash: Option<&'static str>,
-    created_at: Time,
-}
-
-impl Payment {
-    fn example() -> Self {
-        Self {
-            id: Count(1),
-            name: "November",
-            amount: "1000000000000000000",
-            creator: WALLET,
-            tx_hash: Some(TX),
-            created_at: NOON,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Payout {
-    wallet_address: Wallet,
-    from: Time,
-    to: Time,
-    uptime_seconds: Count,
-    amount: &'static str,
-    payment_id: Count,
-}
-
 pub(crate) fn module() -> Module {
     let operations = [deployment_operations(), beats(), machines(), ledger()];
     Module {
@@ -282,25 +144,108 @@ pub(crate) fn module() -> Module {
     }
 }
 
+/// Text of a field that must be there.
 fn text(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": pattern })
+}
+
+/// Text of a field that may be missing.
+fn some_text(most: u32) -> Value {
+    json!({ "type": ["string", "null"], "minLength": 1, "maxLength": most, "pattern": NO_NUL })
+}
+
+fn wallet() -> Value {
+    json!({
+        "type": "string",
+        "pattern": WALLET_PATTERN,
+        "description": "0x and 40 hexadecimal digits, whose mixed case, if any, is the checksum of EIP-55; or a Stellar key.",
+    })
+}
+
+fn wallet_query() -> Schema {
+    json_schema!({ "type": "string", "pattern": WALLET_PATTERN })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "pattern": TIMESTAMP, "description": "RFC 3339, in any zone; not before 1970." })
+}
+
+fn time_query() -> Schema {
+    json_schema!({ "type": "string", "pattern": TIMESTAMP })
+}
+
+/// A field's names, of which a body has one at most, and its schema.
+type Field<'a> = (&'a [&'a str], Value);
+
+/// An object of these fields.
+fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
+    let (mut properties, mut names, mut rules, mut excluded) =
+        (Map::new(), Vec::new(), Vec::new(), Vec::new());
+    for (field, schema) in optional {
+        properties.extend(field.iter().map(|name| ((*name).to_owned(), schema.clone())));
+        if field.len() > 1 {
+            excluded.push(json!({ "required": field }));
+        }
+    }
+    for (field, schema) in required {
+        if let [name] = field {
+            properties.insert((*name).to_owned(), schema.clone());
+            names.push(*name);
+        } else {
+            rules.push(one_of(field, schema));
+        }
+    }
+    let mut object = json_schema!({ "type": "object", "properties": properties, "required": names });
+    if !rules.is_empty() {
+        object.insert("allOf".to_owned(), json!(rules));
+    }
+    if !excluded.is_empty() {
+        object.insert("not".to_owned(), json!({ "anyOf": excluded }));
+    }
+    object
+}
+
+/// A field by one of its names and without the others.
+fn one_of(names: &[&str], schema: &Value) -> Value {
+    let by_name = |name: &&str| {
+        let properties = Map::from_iter([((*name).to_owned(), schema.clone())]);
+        let others = names.iter().filter(|other| *other != name).map(|other| json!({ "required": [other] }));
+        let others: Vec<_> = others.collect();
+        json!({ "type": "object", "properties": properties, "required": [name], "not": { "anyOf": others } })
+    };
+    json!({ "anyOf": names.iter().map(by_name).collect::<Vec<_>>() })
 }
 
 fn env_vars() -> Value {
     json!({
         "type": "object",
+        "description": "At most 64 KiB in all.",
         "maxProperties": 100,
         "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$" },
-        "additionalProperties": { "type": "string", "maxLength": 400, "pattern": crate::openapi::NO_NUL },
+        "additionalProperties": { "type": "string", "pattern": NO_NUL },
     })
 }
 
+/// A schema that admits null as well: of a field that may be missing.
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    schema
+}
+
 fn port() -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": 65_535, "default": 3000 })
+    json!({ "type": ["integer", "null"], "minimum": 1, "maximum": 65_535, "default": 3000 })
 }
 
 fn replicas() -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": 10 })
+}
+
+fn reads_wallet(text: &str) -> bool {
+    super::wallet(text, "creator").is_ok()
+}
+
+fn reads_time(text: &str) -> bool {
+    fields::time(&json!(text)).is_ok()
 }
 
 fn deployment_operations() -> Vec<Operation> {
@@ -314,39 +259,46 @@ fn deployment_operations() -> Vec<Operation> {
         .json(FleetDeployment::example())
         .with("Location", "Where it is shown.")
         .leads_to(&["fleet.show_deployment", "fleet.delete_deployment"], "name", "/name");
+    let branch = json!({
+        "type": ["string", "null"], "maxLength": 255, "pattern": BRANCH, "default": "main",
+        "description": "A name that git takes for a branch.",
+    });
+    let mut url = some_text(2000);
+    url["description"] = json!("Where it answers: an http or https URL, as browsers take it.");
+    let status = json!({ "type": "string", "enum": ["pending", "processing", "success", "failed"] });
     vec![
         Operation::new("POST /deployments", "fleet.create_deployment", "Put a repository on the fleet")
             .about("`creator` is the wallet of the caller's account.")
             .object(
-                json_schema!({
-                    "type": "object",
-                    "properties": {
-                        "name": text(NAME), "app_name": text(NAME), "appName": text(NAME),
-                        "github": text(GITHUB), "github_repo": text(GITHUB), "githubRepo": text(GITHUB),
-                        "creator": text(ADDRESS), "port": port(), "replicas": replicas(),
-                        "branch": { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "default": "main" },
-                        "envVars": env_vars(), "env_vars": env_vars(),
-                    },
-                    "required": ["creator"],
-                    "allOf": [
-                        { "oneOf": [{ "required": ["name"] }, { "required": ["app_name"] }, { "required": ["appName"] }] },
-                        { "oneOf": [{ "required": ["github"] }, { "required": ["github_repo"] }, { "required": ["githubRepo"] }] },
-                        { "not": { "required": ["envVars", "env_vars"] } },
+                object(
+                    &[
+                        (&deployments::NAME_FIELDS, text(NAME)),
+                        (&deployments::GITHUB_FIELDS, text(GITHUB)),
+                        (&["creator"], wallet()),
                     ],
-                }),
+                    &[
+                        (&["port"], port()),
+                        (&["replicas"], or_null(replicas())),
+                        (&["branch"], branch),
+                        (&deployments::ENV_FIELDS, or_null(env_vars())),
+                    ],
+                ),
                 json!({ "name": "my-app", "github": "https://github.com/owner/repository", "creator": WALLET }),
+                |body| deployments::NewDeployment::read(body).map(drop),
             )
             .answers(created)
             .fails(deployments::name_taken())
             .fails(deployments::not_your_wallet()),
         Operation::new("GET /deployments", "fleet.list_deployments", "List the deployments")
             .about("With `creator`, a page is of 100 unless `limit` says otherwise.")
-            .query("creator", "Of this wallet.", json_schema!({ "type": "string", "pattern": ADDRESS }))
+            .query("creator", "Of this wallet.", wallet_query())
+            .read_by(reads_wallet)
             .query(
                 "status",
                 "In this status.",
                 json_schema!({ "type": "string", "enum": ["pending", "processing", "success", "failed"] }),
             )
+            .read_by(|name| Status::parse(name).is_some())
             .paged(20)
             .answers(
                 Answer::new(200, "Deployments, newest first.")
@@ -359,35 +311,29 @@ fn deployment_operations() -> Vec<Operation> {
         of_one("PATCH /deployments/{name}/status", "fleet.set_status", "Move a deployment on")
             .about("pending → processing → success or failed; failed → pending to try again.")
             .object(
-                json_schema!({
-                    "type": "object",
-                    "properties": {
-                        "status": { "type": "string", "enum": ["pending", "processing", "success", "failed"] },
-                        "url": text(r"^https?://[a-z0-9]{1,60}\.example/$"),
-                        "errorMessage": { "type": "string", "minLength": 1, "maxLength": 2000, "pattern": crate::openapi::NO_NUL },
-                    },
-                    "required": ["status"],
-                }),
+                object(
+                    &[(&["status"], status)],
+                    &[(&["url"], url), (&deployments::ERROR_FIELDS, some_text(2000))],
+                ),
                 json!({ "status": "processing" }),
+                |body| deployments::StatusChange::read(body).map(drop),
             )
             .answers(shown())
             .fails(deployments::status_conflict("pending", Status::Success)),
         of_one("PATCH /deployments/{name}/env", "fleet.set_env", "Replace a deployment's environment")
             .object(
-                json_schema!({
-                    "type": "object",
-                    "properties": { "envVars": env_vars(), "port": port() },
-                    "required": ["envVars"],
-                }),
+                object(&[(&deployments::ENV_FIELDS, env_vars())], &[(&["port"], port())]),
                 json!({ "envVars": { "API_KEY": "a secret" } }),
+                |body| deployments::NewEnv::read(body).map(drop),
             )
             .answers(shown()),
         of_one("GET /deployments/{name}/env", "fleet.show_env", "Show a deployment's environment to a deployer")
-            .answers(Answer::new(200, "In clear.").json(Env { env_vars: json!({ "API_KEY": "a secret" }) })),
+            .answers(Answer::new(200, "In clear.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
         of_one("PATCH /deployments/{name}/replicas", "fleet.set_replicas", "Say how many shall run")
             .object(
-                json_schema!({ "type": "object", "properties": { "replicas": replicas() }, "required": ["replicas"] }),
+                object(&[(&["replicas"], replicas())], &[]),
                 json!({ "replicas": 3 }),
+                |body| deployments::replicas(body).map(drop),
             )
             .answers(shown()),
     ]
@@ -422,17 +368,24 @@ fn beats() -> Vec<Operation> {
             stale: None,
         })
     };
-    let container = json!({
-        "type": "object",
-        "properties": {
-            "containerName": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": crate::openapi::NO_NUL },
-            "port": { "type": "string", "maxLength": 100, "pattern": crate::openapi::NO_NUL },
-            "cpuPercent": { "type": "number" },
-            "memUsageMb": { "type": "number" },
-        },
-        "required": ["containerName"],
-        "not": { "required": ["name"] },
+    let container_name = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL });
+    let container_port = json!({
+        "type": ["string", "integer", "null"], "minimum": 0, "maximum": 65_535, "maxLength": 100, "pattern": NO_NUL,
     });
+    let figure = || json!({ "type": ["number", "null"] });
+    let container = object(
+        &[(&["containerName", "name"], container_name)],
+        &[(&["port"], container_port), (&["cpuPercent"], figure()), (&["memUsageMb"], figure())],
+    );
+    let containers = json!({ "type": "array", "items": container, "maxItems": 500 });
+    let proved: [Field<'_>; 2] = [(&heartbeat::WALLET_FIELDS, wallet()), (&["timestamp"], time())];
+    let tailscale_ip = json!({ "type": ["string", "null"], "maxLength": 64, "pattern": NO_NUL });
+    let of_machine: [Field<'_>; 3] = [
+        (&["system"], json!({ "type": ["object", "null"], "description": "Of itself: at most 4 KiB." })),
+        (&["hostname"], some_text(253)),
+        (&heartbeat::TAILSCALE_FIELDS, tailscale_ip),
+    ];
+    let of_full: [Field<'_>; 3] = [proved[0].clone(), proved[1].clone(), (&["containers"], containers)];
     let with_auth = |operation: Operation| {
         operation
             .header(
@@ -450,43 +403,23 @@ fn beats() -> Vec<Operation> {
             .fails(heartbeat::TOO_LATE)
     };
     vec![
-        with_auth(Operation::new("POST /heartbeat", "fleet.beat", "Say that a machine runs, and what").object(
-            json_schema!({
-                "type": "object",
-                "properties": {
-                    "walletAddress": text(ADDRESS),
-                    "timestamp": text(TIMESTAMP),
-                    "containers": { "type": "array", "items": container, "maxItems": 500 },
-                    "system": { "type": "object", "maxProperties": 10, "additionalProperties": { "type": "integer" } },
-                    "hostname": { "type": "string", "minLength": 1, "maxLength": 253, "pattern": crate::openapi::NO_NUL },
-                    "tailscaleIp": { "type": "string", "maxLength": 64, "pattern": crate::openapi::NO_NUL },
-                },
-                "required": ["walletAddress", "timestamp", "containers"],
-            }),
-            json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
+        with_auth(
+            Operation::new("POST /heartbeat", "fleet.beat", "Say that a machine runs, and what").object(
+                object(&of_full, &of_machine),
+                json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
                     "containers": [{ "containerName": "web", "port": "8080" }] }),
-        )),
+                |body| Beat::read(body, true).1.map(drop),
+            ),
+        ),
         with_auth(Operation::new("POST /heartbeat/ping", "fleet.ping", "Say that a machine runs").object(
-            json_schema!({
-                "type": "object",
-                "properties": { "walletAddress": text(ADDRESS), "timestamp": text(TIMESTAMP) },
-                "required": ["walletAddress", "timestamp"],
-            }),
+            object(&proved, &of_machine),
             json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z" }),
+            |body| Beat::read(body, false).1.map(drop),
         )),
     ]
 }
 
 fn machines() -> Vec<Operation> {
-    let worker = Worker {
-        wallet_address: WALLET,
-        token_hint: Some("wk_…wXyZ"),
-        created_at: NOON,
-        last_seen: Some(NOON),
-        hostname: Some("atlas"),
-        system: None,
-        status: Health::Healthy,
-    };
     let view = WorkerView {
         exists: true,
         is_active: Some(true),
@@ -499,16 +432,8 @@ fn machines() -> Vec<Operation> {
         cpu_cores: Some(8.0),
         ram_total_gb: Some(31.2),
         storage_total_gb: Some(468.0),
-        system: Some(json!({ "cpuCores": 8, "ramTotalGb": 31.2, "storageTotalGb": 468 })),
+        system: json!({ "cpuCores": 8, "ramTotalGb": 31.2, "storageTotalGb": 468 }).as_object().cloned(),
         credits: Some(0.0),
-    };
-    let metric = Metric {
-        timestamp: NOON,
-        cpu_usage_percent: 12.5,
-        ram_used_gb: 9.8,
-        ram_total_gb: 31.2,
-        credits_earned: 0.0,
-        container_count: Count(2),
     };
     let wrong_wallet = || Error::invalid("wallet", "an address is 0x and 40 hexadecimal digits");
     let of_one = |route, id, summary| {
@@ -525,22 +450,20 @@ fn machines() -> Vec<Operation> {
         cpu_percent: 1.5,
         mem_usage_mb: 20.0,
     }];
-    let interval =
-        Interval { time_from: EARLIER, time_to: NOON, duration_seconds: Count(10_800), open: true };
     vec![
         Operation::new("POST /workers", "fleet.register", "Register a machine, or give it a new token")
             .about(
                 "With the signed challenge of `POST /auth/wallet/challenge`, or signed in with the wallet. In \
                  development `walletAddress` is taken at its word.",
             )
-            .body::<workers::NewWorker>(json!({ "walletAddress": WALLET }))
+            .body_read_by::<workers::NewWorker>(json!({ "walletAddress": WALLET }), |new| new.wallet().map(drop))
             .answers(registered)
             .fails(workers::unproved())
             .fails(workers::by_a_key())
             .fails(workers::no_wallet()),
         Operation::new("GET /workers", "fleet.list_workers", "List your machines").paged(20).answers(
             Answer::new(200, "Machines, by wallet.")
-                .json(vec![worker])
+                .json(vec![WorkerEntry::example()])
                 .may_have("Link", "The next page, where there is one."),
         ),
         of_one("GET /workers/{wallet}", "fleet.show_worker", "Show a machine")
@@ -553,12 +476,14 @@ fn machines() -> Vec<Operation> {
                 .json(WorkerStatus { status: Health::Healthy, last_seen: Some(NOON) }),
         ),
         of_one("GET /workers/{wallet}/uptime", "fleet.uptime", "Say when a machine ran")
-            .query("from", "The period's beginning.", json_schema!({ "type": "string", "pattern": TIMESTAMP }))
-            .query("to", "The period's end.", json_schema!({ "type": "string", "pattern": TIMESTAMP }))
+            .query("from", "The period's beginning.", time_query())
+            .read_by(reads_time)
+            .query("to", "The period's end.", time_query())
+            .read_by(reads_time)
             .paged(20)
             .answers(
                 Answer::new(200, "Newest first, clipped to the period, the open window among them.")
-                    .json(vec![interval])
+                    .json(vec![Interval::example()])
                     .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran.")
                     .may_have("Link", "The next page, where there is one."),
             )
@@ -573,16 +498,18 @@ fn machines() -> Vec<Operation> {
                 json_schema!({ "type": "integer", "minimum": 1, "maximum": window::MOST_HOURS, "default": window::MOST_HOURS }),
             )
             .answers(
-                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![metric]),
+                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![Metric::example()]),
             ),
         Operation::new("GET /api/setup", "fleet.setup", "The script by which a machine joins")
-            .must_query("wallet", "Of the machine.", json_schema!({ "type": "string", "pattern": ADDRESS }))
+            .must_query("wallet", "Of the machine.", wallet_query())
+            .read_by(reads_wallet)
             .about("In development, without a credential, a request without `token` gives the machine a new one.")
             .query(
                 "token",
                 "Of the machine; its last six digits are a checksum.",
                 json_schema!({ "type": "string", "pattern": "^wk_[0-9A-Za-z]{49}$" }),
             )
+            .read_by(|text| setup::token(text).is_ok())
             .fails(setup::mistyped())
             .answers(
                 Answer::new(200, "A POSIX shell script.")
@@ -594,27 +521,20 @@ fn machines() -> Vec<Operation> {
 
 fn ledger() -> Vec<Operation> {
     let entered = |status, about| Answer::new(status, about).json(Payment::example());
-    let payout = || Payout {
-        wallet_address: WALLET,
-        from: EARLIER,
-        to: NOON,
-        uptime_seconds: Count(10_800),
-        amount: "10800000",
-        payment_id: Count(1),
-    };
+    let name = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL });
+    let amount = json!({
+        "type": "string", "pattern": AMOUNT, "description": "In the token's smallest unit: at most 2^256 - 1.",
+    });
+    let tx_hash = or_null(text("^(?:0x)?[0-9a-fA-F]{64}$"));
     vec![
         Operation::new("POST /payments", "fleet.pay", "Enter a payment")
             .object(
-                json_schema!({
-                    "type": "object",
-                    "properties": {
-                        "name": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": crate::openapi::NO_NUL },
-                        "amount": text(AMOUNT), "creator": text(ADDRESS),
-                        "txHash": text("^(?:0x)?[0-9a-fA-F]{64}$"),
-                    },
-                    "required": ["name", "amount", "creator"],
-                }),
+                object(
+                    &[(&["name"], name), (&["amount"], amount), (&["creator"], wallet())],
+                    &[(&payments::TX_FIELDS, tx_hash)],
+                ),
                 json!({ "name": "November", "amount": "1000000000000000000", "creator": WALLET, "txHash": TX }),
+                |body| payments::NewPayment::read(body).map(drop),
             )
             .answers(
                 entered(201, "The entry.")
@@ -624,7 +544,8 @@ fn ledger() -> Vec<Operation> {
             .answers(entered(200, "The entry, which was there already."))
             .fails(payments::transaction_entered()),
         Operation::new("GET /payments", "fleet.list_payments", "List the payments")
-            .query("creator", "To this wallet.", json_schema!({ "type": "string", "pattern": ADDRESS }))
+            .query("creator", "To this wallet.", wallet_query())
+            .read_by(reads_wallet)
             .paged(20)
             .answers(
                 Answer::new(200, "Payments, newest first.")
@@ -641,16 +562,17 @@ fn ledger() -> Vec<Operation> {
                  end, when no late beat can change it any more.",
             )
             .object(
-                json_schema!({
-                    "type": "object",
-                    "properties": { "walletAddress": text(ADDRESS), "from": text(TIMESTAMP), "to": text(TIMESTAMP) },
-                    "required": ["walletAddress", "from", "to"],
-                }),
+                object(
+                    &[(&heartbeat::WALLET_FIELDS, wallet()), (&["from"], time()), (&["to"], time())],
+                    &[],
+                ),
                 json!({ "walletAddress": WALLET, "from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z" }),
+                |body| payments::Period::read(body).map(drop),
             )
-            .answers(Answer::new(201, "What is owed.").json(payout()))
-            .answers(Answer::new(200, "What is owed; the period was closed already.").json(payout()))
+            .answers(Answer::new(201, "What is owed.").json(Payout::example()))
+            .answers(Answer::new(200, "What is owed; the period was closed already.").json(Payout::example()))
             .fails(payments::overlap())
-            .fails(payments::not_settled()),
+            .fails(payments::not_settled())
+            .fails(payments::no_rate()),
     ]
 }

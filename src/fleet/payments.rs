@@ -1,11 +1,11 @@
 //! The ledger: what was paid to whom, and what machines are owed.
 
-use chrono::DateTime;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     amount::Amount,
     fields::{self, Fields},
+    heartbeat::WALLET_FIELDS,
     owner,
     settings::Fleet,
     store,
@@ -20,15 +20,32 @@ use crate::{
 
 pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 
+/// The body of `POST /payments`.
+#[derive(Debug)]
+pub(super) struct NewPayment {
+    name: String,
+    amount: Amount,
+    creator: String,
+    tx_hash: Option<String>,
+}
+
+impl NewPayment {
+    pub(super) fn read(body: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(body);
+        let name = fields.required(&["name"], fields::text(255, |_| true, "text of 1 to 255 characters"));
+        let amount = fields.required(&["amount"], amount);
+        let creator = fields.required(&["creator"], fields::wallet);
+        let tx_hash = fields.optional(&TX_FIELDS, tx_hash);
+        fields.finish(|| Some(Self { name: name?, amount: amount?, creator: creator?, tx_hash }))
+    }
+}
+
+/// The names that a field is known by; the first is the one of answers.
+pub(super) const TX_FIELDS: [&str; 2] = ["txHash", "tx_hash"];
+
 /// `POST /payments`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&context).await?);
-    let name = fields.required(&["name"], fields::text(255, |_| true, "text of 1 to 255 characters"));
-    let amount = fields.required(&["amount"], amount);
-    let creator = fields.required(&["creator"], fields::wallet);
-    let tx_hash = fields.optional(&["txHash", "tx_hash"], tx_hash);
-    fields.finish()?;
-    let (Some(name), Some(amount), Some(creator)) = (name, amount, creator) else { return Err(NOT_FOUND) };
+    let NewPayment { name, amount, creator, tx_hash } = NewPayment::read(body::object(&context).await?)?;
 
     let payer = context.caller.name().unwrap_or_default();
     let new = store::NewPayment {
@@ -82,6 +99,13 @@ pub(super) fn not_settled() -> Error {
     }
 }
 
+pub(super) fn no_rate() -> Error {
+    Error::NotConfigured {
+        variable: "PAYOUT_RATE",
+        detail: "Set PAYOUT_RATE, what a second of uptime is worth in the token's smallest unit".to_owned(),
+    }
+}
+
 /// `GET /payments`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let page = page::of(&context)?;
@@ -98,30 +122,38 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, payment.ok_or(NOT_FOUND)?))
 }
 
+/// The body of `POST /payments/payouts`: when a machine ran.
+#[derive(Debug)]
+pub(super) struct Period {
+    wallet: String,
+    from: i64,
+    to: i64,
+}
+
+impl Period {
+    pub(super) fn read(body: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::new(body);
+        let wallet = fields.required(&WALLET_FIELDS, fields::wallet);
+        let from = fields.required(&["from"], fields::time);
+        let to = fields.required(&["to"], fields::time);
+        let period = fields.finish(|| Some(Self { wallet: wallet?, from: from?, to: to? }))?;
+        if period.from < period.to { Ok(period) } else { Err(Error::invalid("/to", "must be after `from`")) }
+    }
+}
+
 /// `POST /payments/payouts`: closes a period of a machine. What it is owed is
 /// its whole seconds of uptime times `PAYOUT_RATE`, and goes into the ledger,
 /// once, however often the period is closed. No beat changes the uptime of a
 /// period that can be closed, so none is paid twice or not at all.
 pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
-    let mut fields = Fields::new(body::object(&context).await?);
-    let wallet = fields.required(&["walletAddress", "wallet_address"], fields::wallet);
-    let from = fields.required(&["from"], time);
-    let to = fields.required(&["to"], time);
-    fields.finish()?;
-    let (Some(wallet), Some(from), Some(to)) = (wallet, from, to) else { return Err(NOT_FOUND) };
+    let Period { wallet, from, to } = Period::read(body::object(&context).await?)?;
     let now = now_ms();
-    if from >= to {
-        return Err(Error::invalid("/to", "must be after `from`"));
-    }
     if to > now - SETTLED_MS {
         return Err(not_settled());
     }
     let rate =
         Fleet::of(&context.settings)?.payout_rate.as_deref().and_then(|rate| rate.parse::<Amount>().ok());
-    let rate = rate.ok_or_else(|| Error::NotConfigured {
-        variable: "PAYOUT_RATE",
-        detail: "Set PAYOUT_RATE, what a second of uptime is worth in the token's smallest unit".to_owned(),
-    })?;
+    let rate = rate.ok_or_else(no_rate)?;
 
     let database = context.database()?;
     let [machine, seconds] =
@@ -164,11 +196,4 @@ fn tx_hash(value: &Value) -> Result<String, String> {
         true => Ok(format!("0x{}", digits.to_ascii_lowercase())),
         false => Err("must be 64 hexadecimal digits, after 0x on Ethereum".to_owned()),
     }
-}
-
-fn time(value: &Value) -> Result<i64, String> {
-    let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-    time.map(|time| time.timestamp_millis())
-        .filter(|ms| *ms >= 0)
-        .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-01T00:00:00Z".to_owned())
 }

@@ -49,7 +49,7 @@ fn developer(context: &RequestContext) -> Option<&User> {
 }
 
 /// The token of a machine, whether or not it is good.
-fn token(text: &str) -> Result<Token, Error> {
+pub(super) fn token(text: &str) -> Result<Token, Error> {
     match Token::parse(text) {
         Ok(token) if token.kind() == Kind::Worker => Ok(token),
         Err(TokenError::Checksum) => Err(mistyped()),

@@ -1,55 +1,45 @@
 //! SQL of the fleet.
 
+use constcat::concat;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+#[cfg(test)]
+use super::row::{Health, Wallet};
 use super::{
     status::Status,
     window::{GAP_MS, Window},
 };
-use crate::store::{Statement, page, page::Page, projects::rfc3339, sql};
-use crate::store::{
-    export,
-    owned::{Owned, give},
-};
-
-pub(crate) const OWNED: Owned = Owned {
-    tables: &["fleet_deployments", "payments"],
-    export: &[
-        ("fleetDeployments", export::fleet_deployments),
-        ("machines", export::machines),
-        ("uptime", export::uptime),
-        ("payments", export::payments),
-    ],
-    // A machine's uptime and the ledger of payments stay, but it beats no more.
-    delete: |user| {
-        vec![
-            sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
-            sql!(
-                "UPDATE workers SET token_hash = NULL, token_hint = NULL
-                 WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)",
-                user
-            ),
-        ]
-    },
-    give: |from, to| vec![give!("fleet_deployments", from, to), give!("payments", from, to)],
-};
+#[cfg(test)]
+use crate::openapi::{Count, Time};
+use crate::store::{Statement, page, page::Page, projects::rfc3339, shape::shape, sql};
 
 // --- Deployments ------------------------------------------------------------
 
-macro_rules! deployment_json {
-    () => {
-        concat!(
-            "json_object('id', id, 'name', name, 'appName', name, 'url', url, 'port', port, 'branch', branch, ",
-            // What comes after https://github.com/.
-            "'status', status, 'github', github, 'githubRepo', substr(github, 20), 'replicas', replicas, 'creator', creator, 'errorMessage', error, ",
-            "'envVarNames', json(env_names), 'createdAt', ",
-            rfc3339!("created_at"),
-            ", 'updatedAt', ",
-            rfc3339!("updated_at"),
-            ")"
-        )
-    };
+shape! {
+    /// A deployment on the fleet.
+    pub(super) struct FleetDeployment, DEPLOYMENT_JSON {
+        id: Count = "id", Count(1);
+        name: &'static str = "name", "my-app";
+        /// The name again, as dashboards call it.
+        appName: &'static str = "name", "my-app";
+        /// Where it answers: under `FLEET_DOMAIN` until its deployer says otherwise.
+        url: &'static str = "url", "http://my-app.localhost";
+        port: u16 = "port", 3000;
+        branch: &'static str = "branch", "main";
+        status: Status = "status", Status::Pending;
+        /// The repository's URL, in one form however it was sent.
+        github: &'static str = "github", "https://github.com/owner/repository";
+        /// The same as `owner/name`: what comes after https://github.com/.
+        githubRepo: &'static str = "substr(github, 20)", "owner/repository";
+        replicas: u8 = "replicas", 1;
+        creator: Wallet = "creator", Wallet::EXAMPLE;
+        errorMessage: Option<&'static str> = "error", None;
+        /// Their values are sealed, and shown to deployers only.
+        envVarNames: Vec<&'static str> = "json(env_names)", vec!["API_KEY"];
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+        updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T12:00:00.000Z");
+    }
 }
 
 /// Whose a deployment or a payment is: of the user `?2` who entered it or whose
@@ -83,7 +73,7 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
             "INSERT INTO fleet_deployments
                (name, user_id, creator, port, branch, github, replicas, env_names, env_sealed, created_at, updated_at, url)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11) ON CONFLICT (name) DO NOTHING RETURNING ",
-            deployment_json!(),
+            DEPLOYMENT_JSON,
             " AS json"
         ),
         new.name,
@@ -121,7 +111,7 @@ macro_rules! deployments_page {
             rows: concat!("FROM ", $rows, " WHERE (?5 IS NULL OR creator = ?5) AND (?6 IS NULL OR status = ?6)
                    AND (created_at, name) < (?2, ?3) ORDER BY created_at DESC, name DESC"),
             key: "created_at || '.' || name",
-            json: deployment_json!(),
+            json: DEPLOYMENT_JSON,
             bytes: "0"
         )
     };
@@ -154,7 +144,7 @@ pub(super) fn show(name: &str, user: Option<&str>) -> Statement {
     sql!(
         concat!(
             "SELECT ",
-            deployment_json!(),
+            DEPLOYMENT_JSON,
             " AS json FROM fleet_deployments WHERE name = ?1 AND ",
             is_theirs!()
         ),
@@ -179,7 +169,7 @@ pub(super) fn set_status(
              WHERE name = ?1 AND status = ?4 AND ",
             is_theirs!(),
             " RETURNING ",
-            deployment_json!(),
+            DEPLOYMENT_JSON,
             " AS json"
         ),
         name,
@@ -206,7 +196,7 @@ pub(super) fn set_env(
              WHERE name = ?1 AND ",
             is_theirs!(),
             " RETURNING ",
-            deployment_json!(),
+            DEPLOYMENT_JSON,
             " AS json"
         ),
         name,
@@ -225,7 +215,7 @@ pub(super) fn set_replicas(name: &str, user: Option<&str>, replicas: u32, now: i
              WHERE name = ?1 AND ",
             is_theirs!(),
             " RETURNING ",
-            deployment_json!(),
+            DEPLOYMENT_JSON,
             " AS json"
         ),
         name,
@@ -291,6 +281,22 @@ pub(super) fn revoke(wallet: &str, user: Option<&str>, now: i64) -> Statement {
     )
 }
 
+shape! {
+    // Its status is that of the time `?5`.
+    /// A machine in the list of them.
+    #[schemars(rename = "Worker")]
+    pub(super) struct WorkerEntry, WORKER_JSON {
+        walletAddress: Wallet = "wallet", Wallet::EXAMPLE;
+        tokenHint: Option<&'static str> = "token_hint", Some("wk_…wXyZ");
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+        lastSeen: Option<Time> = rfc3339!("seen_at"), Some(Time("2026-11-21T12:00:00.000Z"));
+        hostname: Option<&'static str> = "hostname", Some("atlas");
+        system: Option<Map<String, Value>> = "json(system)", None;
+        status: Health = "CASE WHEN seen_at IS NULL THEN 'UNKNOWN' WHEN ?5 - seen_at <= 900000 THEN 'HEALTHY' \
+            WHEN ?5 - seen_at <= 1800000 THEN 'WARNING' ELSE 'DEAD' END", Health::Healthy;
+    }
+}
+
 macro_rules! workers_page {
     ($of:literal) => {
         page!(
@@ -298,12 +304,7 @@ macro_rules! workers_page {
                          FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet WHERE ", $of, ") w
                    WHERE wallet > ?3 AND ?2 = ?2 ORDER BY wallet"),
             key: "'0.' || wallet",
-            json: concat!(
-                "json_object('walletAddress', wallet, 'tokenHint', token_hint, 'createdAt', ", rfc3339!("created_at"),
-                ", 'lastSeen', ", rfc3339!("seen_at"), ", 'hostname', hostname, 'system', json(system), ",
-                "'status', CASE WHEN seen_at IS NULL THEN 'UNKNOWN' WHEN ?5 - seen_at <= 900000 THEN 'HEALTHY' ",
-                "WHEN ?5 - seen_at <= 1800000 THEN 'WARNING' ELSE 'DEAD' END)"
-            ),
+            json: WORKER_JSON,
             bytes: "0"
         )
     };
@@ -381,18 +382,30 @@ macro_rules! figure {
     };
 }
 
+shape! {
+    /// What a machine's beats said last in an hour, or last of all; 0 where they
+    /// did not tell.
+    pub(super) struct Metric, METRIC_JSON {
+        timestamp: Time = rfc3339!("said_at"), Time("2026-11-21T12:00:00.000Z");
+        cpuUsagePercent: f64 = "cpu", 12.5;
+        ramUsedGb: f64 = "used", 9.8;
+        ramTotalGb: f64 = "total", 31.2;
+        /// What the ledger owed the machine by then.
+        creditsEarned: f64 = "(SELECT coalesce(sum(CAST(p.amount AS REAL)), 0) FROM payouts o
+            JOIN payments p ON p.id = o.payment_id WHERE o.wallet = ?1 AND p.created_at <= said_at)", 0.0;
+        containerCount: Count = "containers", Count(2);
+    }
+}
+
 /// What beats of a machine said after `since`: last in each hour that is over,
 /// and last of all. Next to it what the ledger owed at the time.
 pub(super) fn metrics(wallet: &str, user: Option<&str>, since: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_group_array(json(metric)) AS json FROM (
-               SELECT json_object('timestamp', ",
-            rfc3339!("said_at"),
-            ", 'cpuUsagePercent', cpu, 'ramUsedGb', used, 'ramTotalGb', total, 'creditsEarned', (
-                 SELECT coalesce(sum(CAST(p.amount AS REAL)), 0) FROM payouts o JOIN payments p ON p.id = o.payment_id
-                 WHERE o.wallet = ?1 AND p.created_at <= said_at
-               ), 'containerCount', containers) AS metric
+               SELECT ",
+            METRIC_JSON,
+            " AS metric
                FROM (
                  SELECT said_at, coalesce(cpu_usage_percent, 0) AS cpu, coalesce(ram_used_gb, 0) AS used,
                    coalesce(ram_total_gb, 0) AS total, containers FROM worker_metrics WHERE wallet = ?1
@@ -550,16 +563,24 @@ macro_rules! intervals {
     };
 }
 
+shape! {
+    /// A time for which a machine ran.
+    pub(super) struct Interval, INTERVAL_JSON {
+        timeFrom: Time = rfc3339!("time_from"), Time("2026-11-21T09:00:00.000Z");
+        timeTo: Time = rfc3339!("time_to"), Time("2026-11-21T12:00:00.000Z");
+        durationSeconds: Count = "(time_to - time_from) / 1000", Count(10_800);
+        /// Whether it is the machine's present window, which is not recorded yet.
+        open: bool = "json(iif(open, 'true', 'false'))", true;
+    }
+}
+
 pub(super) fn uptime(wallet: &str, from: i64, to: i64, page: &Page) -> Statement {
     let (key, _) = page.bound();
     sql!(
         page!(
             rows: concat!("FROM ", intervals!(), " WHERE time_from < ?2 AND ?3 = '' ORDER BY time_from DESC"),
             key: "time_from || '.'",
-            json: concat!(
-                "json_object('timeFrom', ", rfc3339!("time_from"), ", 'timeTo', ", rfc3339!("time_to"),
-                ", 'durationSeconds', (time_to - time_from) / 1000, 'open', json(iif(open, 'true', 'false')))"
-            ),
+            json: INTERVAL_JSON,
             bytes: "0"
         ),
         wallet,
@@ -590,16 +611,19 @@ pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
 
 // --- Payments ---------------------------------------------------------------
 
-macro_rules! payment_json {
-    () => {
-        concat!(
-            // As the wallet's chain writes it: Stellar's without 0x.
-            "json_object('id', id, 'name', name, 'amount', amount, 'creator', creator, ",
-            "'txHash', iif(creator GLOB 'G*', substr(tx_hash, 3), tx_hash), 'createdAt', ",
-            rfc3339!("created_at"),
-            ")"
-        )
-    };
+shape! {
+    /// A payment in the ledger.
+    pub(super) struct Payment, PAYMENT_JSON {
+        id: Count = "id", Count(1);
+        name: &'static str = "name", "November";
+        /// A uint256 in decimal.
+        amount: &'static str = "amount", "1000000000000000000";
+        creator: Wallet = "creator", Wallet::EXAMPLE;
+        /// As the wallet's chain writes it: Stellar's without 0x.
+        txHash: Option<&'static str> = "iif(creator GLOB 'G*', substr(tx_hash, 3), tx_hash)",
+            Some("0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190");
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+    }
 }
 
 /// A payment to be entered.
@@ -619,7 +643,7 @@ pub(super) fn pay(new: &NewPayment<'_>, entry: &str, now: i64) -> Statement {
         concat!(
             "INSERT INTO payments (entry_id, user_id, name, amount, creator, tx_hash, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING RETURNING ",
-            payment_json!(),
+            PAYMENT_JSON,
             " AS json"
         ),
         entry,
@@ -636,7 +660,7 @@ pub(super) fn payment_of(entry: &str, tx_hash: Option<&str>, user: &str) -> Stat
     sql!(
         concat!(
             "SELECT ",
-            payment_json!(),
+            PAYMENT_JSON,
             " AS json FROM payments WHERE (entry_id = ?1 OR tx_hash = ?2) AND user_id = ?3"
         ),
         entry,
@@ -647,7 +671,7 @@ pub(super) fn payment_of(entry: &str, tx_hash: Option<&str>, user: &str) -> Stat
 
 pub(super) fn payment(id: i64, user: Option<&str>) -> Statement {
     sql!(
-        concat!("SELECT ", payment_json!(), " AS json FROM payments WHERE id = ?1 AND ", is_theirs!()),
+        concat!("SELECT ", PAYMENT_JSON, " AS json FROM payments WHERE id = ?1 AND ", is_theirs!()),
         id,
         user
     )
@@ -659,7 +683,7 @@ macro_rules! payments_page {
             rows: concat!("FROM ", $rows, " WHERE (?5 IS NULL OR creator = ?5)
                    AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC"),
             key: "created_at || '.' || id",
-            json: payment_json!(),
+            json: PAYMENT_JSON,
             bytes: "0"
         )
     };
@@ -685,6 +709,19 @@ pub(super) struct NewPayout<'a> {
     pub(super) to: i64,
     pub(super) seconds: i64,
     pub(super) payment: NewPayment<'a>,
+}
+
+shape! {
+    // The row `o` and its payment `p`.
+    /// What a machine is owed for a period.
+    pub(super) struct Payout, PAYOUT_JSON {
+        walletAddress: Wallet = "o.wallet", Wallet::EXAMPLE;
+        from: Time = rfc3339!("o.period_from"), Time("2026-11-21T09:00:00.000Z");
+        to: Time = rfc3339!("o.period_to"), Time("2026-11-21T12:00:00.000Z");
+        uptimeSeconds: Count = "o.uptime_seconds", Count(10_800);
+        amount: &'static str = "p.amount", "10800000";
+        paymentId: Count = "p.id", Count(1);
+    }
 }
 
 /// Enters what is owed, unless a period that touches this one is closed
@@ -717,11 +754,9 @@ pub(super) fn close(payout: &NewPayout<'_>, now: i64) -> [Statement; 3] {
         ),
         sql!(
             concat!(
-                "SELECT json_object('walletAddress', o.wallet, 'from', ",
-                rfc3339!("o.period_from"),
-                ", 'to', ",
-                rfc3339!("o.period_to"),
-                ", 'uptimeSeconds', o.uptime_seconds, 'amount', p.amount, 'paymentId', p.id) AS json
+                "SELECT ",
+                PAYOUT_JSON,
+                " AS json
                  FROM payouts o JOIN payments p ON p.id = o.payment_id
                  WHERE o.wallet = ?1 AND o.period_from = ?2 AND o.period_to = ?3"
             ),

@@ -1,12 +1,11 @@
 //! The machines: who they are, how they are, and when they ran.
 
-use chrono::DateTime;
 use garde::Validate;
 use hatch_tokens::token::{Kind, Token};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{owner, store, window};
+use super::{fields, owner, store, window};
 use crate::{
     audit,
     error::{Error, Resource, rfc3339},
@@ -23,24 +22,32 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Fleet);
 pub(super) struct NewWorker {
     /// The text of a challenge (`POST /auth/wallet/challenge`), byte for byte.
     #[serde(default)]
-    #[garde(inner(length(max = 4096)))]
+    #[garde(inner(length(chars, max = 4096)))]
+    #[cfg_attr(test, schemars(length(max = 4096)))]
     message: Option<String>,
     /// The wallet's signature of it.
     #[serde(default)]
-    #[garde(inner(length(max = 1024)))]
+    #[garde(inner(length(chars, max = 1024)))]
+    #[cfg_attr(test, schemars(length(max = 1024)))]
     signature: Option<String>,
     /// Only in development without a credential: the wallet, taken at its word.
     #[serde(default)]
     #[garde(inner(length(max = 56)))]
-    #[cfg_attr(test, schemars(regex(pattern = super::openapi::ADDRESS)))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::WALLET)))]
     wallet_address: Option<String>,
+}
+
+impl NewWorker {
+    pub(super) fn wallet(&self) -> Result<Option<String>, Error> {
+        self.wallet_address.as_deref().map(|wallet| super::wallet(wallet, "/walletAddress")).transpose()
+    }
 }
 
 /// `POST /workers`: registers the machine of a wallet, or gives it a new token
 /// in place of its old one. The only answer that ever shows the token.
 pub(crate) async fn register(context: RequestContext) -> Result<Response, Error> {
     let new: NewWorker = body::json(&context).await?;
-    let (wallet, user) = owner_of_new(&context, new).await?;
+    let (wallet, user) = owner_of_new(&context, &new).await?;
     let token = new_token(&context, &wallet, &user).await?;
     let body = json!({ "walletAddress": wallet, "token": token.reveal() });
     Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
@@ -61,7 +68,7 @@ pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str
 }
 
 /// The wallet that is proved, and its user.
-async fn owner_of_new(context: &RequestContext, new: NewWorker) -> Result<(String, String), Error> {
+async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(String, String), Error> {
     if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
         let database = context.database()?;
         let wallet =
@@ -73,8 +80,7 @@ async fn owner_of_new(context: &RequestContext, new: NewWorker) -> Result<(Strin
         return Err(unproved());
     };
     if user.credential == Credential::LocalDeveloper {
-        let wallet = new.wallet_address.ok_or_else(no_wallet)?;
-        return Ok((super::wallet(&wallet, "/walletAddress")?, user.id.clone()));
+        return Ok((new.wallet()?.ok_or_else(no_wallet)?, user.id.clone()));
     }
     if matches!(user.credential, Credential::Key(_)) {
         return Err(by_a_key());
@@ -212,9 +218,8 @@ const MOST_MS: i64 = 1 << 47;
 
 fn time(context: &RequestContext, name: &str, default: i64) -> Result<i64, Error> {
     let Some(text) = context.query(name) else { return Ok(default) };
-    let time = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis());
-    time.filter(|ms| (0..=MOST_MS).contains(ms))
-        .ok_or_else(|| Error::invalid(name, "must be a time of RFC 3339, such as 2026-11-21T00:00:00Z"))
+    let time = fields::time(&Value::String(text)).map_err(|detail| Error::invalid(name, detail))?;
+    Ok(time.min(MOST_MS))
 }
 
 async fn find(context: &RequestContext, wallet: &str) -> Result<Option<store::Worker>, Error> {

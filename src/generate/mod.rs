@@ -67,6 +67,7 @@ const EMPTY_PROMPT: &str = "Prompt cannot be empty";
 struct NewStartup {
     /// What it should be, in any language.
     #[garde(length(chars, max = 4000))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     prompt: String,
     /// What a client says of itself counts for nothing; send a `proof`.
     #[serde(default)]
@@ -80,6 +81,12 @@ struct NewStartup {
     proof: Option<Map<String, Value>>,
 }
 
+impl NewStartup {
+    fn prompt(&self) -> Result<&str, Error> {
+        Some(self.prompt.trim()).filter(|prompt| !prompt.is_empty()).ok_or_else(empty_prompt)
+    }
+}
+
 fn is_small(proof: &Map<String, Value>, (): &()) -> garde::Result {
     let bytes = serde_json::to_string(proof).map_or(usize::MAX, |json| json.len());
     if bytes <= proof::LARGEST { Ok(()) } else { Err(garde::Error::new("is larger than any proof")) }
@@ -89,10 +96,7 @@ fn is_small(proof: &Map<String, Value>, (): &()) -> garde::Result {
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let new: NewStartup = body::json(&context).await?;
-    let prompt = new.prompt.trim();
-    if prompt.is_empty() {
-        return Err(empty_prompt());
-    }
+    let prompt = new.prompt()?.to_owned();
     let settings = &context.settings;
     let database = context.database()?;
     let (id, job_id) = (context.new_id("startup")?, context.new_id("job")?);
@@ -107,9 +111,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         None => None,
     };
     let sealed = proof.as_ref().map(|proof| proof.seal(&id, settings)).transpose()?;
-    let name = idea::read(prompt).name;
+    let name = idea::read(&prompt).name;
     let startup =
-        store::New { id: &id, job_id: &job_id, user, prompt, name: &name, proof: sealed.as_deref() };
+        store::New { id: &id, job_id: &job_id, user, prompt: &prompt, name: &name, proof: sealed.as_deref() };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
     let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];

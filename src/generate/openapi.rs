@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND, competitors::Competitor, empty_prompt, has_ended,
@@ -34,7 +34,7 @@ struct ProofChallenge {
     network: &'static str,
     expires_at: Time,
     /// For the wallet's `requestVerifiablePresentation`.
-    request: Value,
+    request: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -252,7 +252,9 @@ fn answer(status: JobStatus, message: &'static str) -> Answer {
 fn create() -> Operation {
     let operation = Operation::new("POST /api/generate", "generate.create", "Generate a startup")
         .about("A job does it: competitors, the application, the package, the launch kit, the identity.")
-        .body::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }))
+        .body_read_by::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }), |new| {
+            new.prompt().map(drop)
+        })
         .answers(answer(JobStatus::Processing, "Startup generation started").leads_to(
             &["generate.status", "generate.events", "generate.cancel"],
             "job_id",
@@ -269,7 +271,7 @@ fn challenge() -> Operation {
         challenge: CHALLENGE,
         network: "testnet",
         expires_at: Time("2026-11-21T09:47:00.000Z"),
-        request: presentation::request(CHALLENGE, "20261121"),
+        request: presentation::request(CHALLENGE, "20261121").as_object().cloned().unwrap_or_default(),
     };
     Operation::new("POST /api/generate/challenge", "generate.challenge", "Ask what to prove")
         .about(

@@ -53,8 +53,13 @@ pub(crate) async fn object_with_bytes(
 ) -> Result<(Vec<u8>, Map<String, Value>), Error> {
     require_json(context.request.header("content-type").as_deref())?;
     let bytes = context.request.body(context.limits.body).await?;
-    let Object(object) = parse_unchecked(&bytes)?;
+    let object = parse_object(&bytes)?;
     Ok((bytes, object))
+}
+
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+    let Object(object) = parse_unchecked(bytes)?;
+    Ok(object)
 }
 
 /// A JSON object that has each name once, as a typed body must: else a reader
@@ -135,7 +140,7 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) 
     Ok(value)
 }
 
-pub(crate) fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         None => return Err(Error::Malformed("The body is empty; send a JSON object".to_owned())),
         // serde would take an array for a struct, its fields in order.

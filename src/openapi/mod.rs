@@ -4,6 +4,7 @@
 //!
 //! `UPDATE_OPENAPI=1 cargo test openapi` writes public/openapi.json.
 
+mod acceptance;
 mod document;
 mod errors;
 mod operation;
@@ -11,7 +12,7 @@ mod schemas;
 mod types;
 
 pub(crate) use operation::{Answer, Module, Operation};
-pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url};
+pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url, WALLET};
 
 mod tests {
     use std::{collections::BTreeSet, env, fs};
@@ -61,7 +62,7 @@ mod tests {
     fn the_example_of_a_body_is_a_body_that_the_route_takes() {
         for operation in operations() {
             if let Some(body) = &operation.body {
-                (body.check)(&body.example.to_string())
+                (body.check.0)(&body.example.to_string())
                     .unwrap_or_else(|error| panic!("{}: {error:?}", operation.id));
             }
         }

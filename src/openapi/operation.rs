@@ -1,6 +1,8 @@
 //! What a module says about each of its routes. What the table knows (access,
 //! and the failures that follow from it) is not repeated here.
 
+use std::fmt;
+
 use garde::Validate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +46,8 @@ pub(super) struct Parameter {
     pub(super) schema: Schema,
     pub(super) required: bool,
     pub(super) example: Option<Value>,
+    /// Whether the route takes this value, by the function of its handler.
+    pub(super) check: Option<Check<bool>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +55,17 @@ pub(super) struct Body {
     pub(super) schema: SchemaOfBody,
     pub(super) example: Value,
     pub(super) is_required: bool,
-    /// Whether the route takes this JSON.
-    pub(super) check: fn(&str) -> Result<(), Error>,
+    /// Whether the route takes this JSON, by the functions of its handler.
+    pub(super) check: Check<Result<(), Error>>,
+}
+
+/// A function of a handler's that reads a text of the request.
+pub(super) struct Check<T>(pub(super) Box<dyn Fn(&str) -> T>);
+
+impl<T> fmt::Debug for Check<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
 }
 
 /// Where a body's schema comes from.
@@ -112,23 +125,56 @@ impl Operation {
             schema,
             required: true,
             example: Some(json!(example)),
+            check: None,
         })
     }
 
     /// A parameter of the query string, with its JSON schema. A value that
     /// does not match is 400.
     pub(crate) fn query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        self.parameter(Parameter { name, place: "query", about, schema, required: false, example: None })
+        self.parameter(Parameter {
+            name,
+            place: "query",
+            about,
+            schema,
+            required: false,
+            example: None,
+            check: None,
+        })
     }
 
     /// [`Self::query`] for a parameter that must be there.
     pub(crate) fn must_query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        self.parameter(Parameter { name, place: "query", about, schema, required: true, example: None })
+        self.parameter(Parameter {
+            name,
+            place: "query",
+            about,
+            schema,
+            required: true,
+            example: None,
+            check: None,
+        })
     }
 
     /// A request header that may be there.
     pub(crate) fn header(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
-        self.parameter(Parameter { name, place: "header", about, schema, required: false, example: None })
+        self.parameter(Parameter {
+            name,
+            place: "header",
+            about,
+            schema,
+            required: false,
+            example: None,
+            check: None,
+        })
+    }
+
+    /// The handler's function that reads the parameter before this.
+    pub(crate) fn read_by(mut self, reads: fn(&str) -> bool) -> Self {
+        if let Some(parameter) = self.parameters.last_mut() {
+            parameter.check = Some(Check(Box::new(reads)));
+        }
+        self
     }
 
     /// `limit`, so many by default, and `cursor`, as [`crate::http::page`]
@@ -147,15 +193,23 @@ impl Operation {
     }
 
     /// The JSON body, of the very type that the handler reads.
-    pub(crate) fn body<T>(mut self, example: Value) -> Self
+    pub(crate) fn body<T>(self, example: Value) -> Self
     where
-        T: JsonSchema + DeserializeOwned + Validate<Context = ()>,
+        T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
+    {
+        self.body_read_by::<T>(example, |_| Ok(()))
+    }
+
+    /// [`Self::body`], of which the handler asks more by `read`.
+    pub(crate) fn body_read_by<T>(mut self, example: Value, read: fn(T) -> Result<(), Error>) -> Self
+    where
+        T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
     {
         self.body = Some(Body {
             schema: SchemaOfBody::Derived(|generator| generator.subschema_for::<T>()),
             example,
             is_required: true,
-            check: |json| body::parse::<T>(json.as_bytes()).map(drop),
+            check: Check(Box::new(move |json| body::parse::<T>(json.as_bytes()).and_then(read))),
         });
         self
     }
@@ -163,20 +217,25 @@ impl Operation {
     /// [`Self::body`], which may be left out.
     pub(crate) fn optional_body<T>(self, example: Value) -> Self
     where
-        T: JsonSchema + DeserializeOwned + Validate<Context = ()>,
+        T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
     {
         let operation = self.body::<T>(example);
         let body = operation.body.map(|body| Body { is_required: false, ..body });
         Self { body, ..operation }
     }
 
-    /// A JSON object that the module judges field by field.
-    pub(crate) fn object(mut self, schema: Schema, example: Value) -> Self {
+    /// A JSON object that the module judges field by field, by `read`.
+    pub(crate) fn object(
+        mut self,
+        schema: Schema,
+        example: Value,
+        read: fn(Map<String, Value>) -> Result<(), Error>,
+    ) -> Self {
         self.body = Some(Body {
             schema: SchemaOfBody::Written(schema),
             example,
             is_required: true,
-            check: |json| body::parse_unchecked::<Map<String, Value>>(json.as_bytes()).map(drop),
+            check: Check(Box::new(move |json| body::parse_object(json.as_bytes()).and_then(read))),
         });
         self
     }

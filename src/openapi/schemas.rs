@@ -1,11 +1,8 @@
 //! The types as JSON Schema (2020-12), gathered under `components/schemas`.
 
-use std::borrow::Cow;
-
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
-    json_schema,
     transform::{Transform, transform_subschemas},
 };
 use serde::Serialize;
@@ -99,8 +96,7 @@ impl Schemas {
             });
             settings.into_generator()
         };
-        let mut requests = generator(Contract::Deserialize);
-        requests.subschema_for::<Ignored>();
+        let requests = generator(Contract::Deserialize);
         let mut answers = generator(Contract::Serialize);
         answers.subschema_for::<Problem>();
         answers.subschema_for::<HTTPException>();
@@ -110,8 +106,11 @@ impl Schemas {
     /// Every type that has been asked for, by name.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut components = Map::new();
-        let requests =
-            self.requests.take_definitions(true).into_iter().map(|(name, schema)| (name, request(schema)));
+        let requests = self
+            .requests
+            .take_definitions(true)
+            .into_iter()
+            .map(|(name, schema)| (name, request(without_defaults(schema))));
         let answers =
             self.answers.take_definitions(true).into_iter().map(|(name, schema)| (name, answer(schema)));
         for (name, schema) in requests.chain(answers) {
@@ -119,6 +118,25 @@ impl Schemas {
             assert!(twice.is_none(), "two types are called {name}");
         }
         components
+    }
+}
+
+/// A schema that tells its defaults in words: of a named one that has them as
+/// such, generators of types take the field for one that is always there.
+fn without_defaults(schema: Value) -> Value {
+    transformed(schema, InWords)
+}
+
+struct InWords;
+
+impl Transform for InWords {
+    fn transform(&mut self, schema: &mut Schema) {
+        if let Some(default) = schema.remove("default").filter(|default| !default.is_null()) {
+            let described = schema.get("description").and_then(Value::as_str);
+            let text = described.map_or_else(String::new, |text| format!("{text} "));
+            schema.insert("description".to_owned(), json!(format!("{text}By default `{default}`.")));
+        }
+        transform_subschemas(self, schema);
     }
 }
 
@@ -138,37 +156,11 @@ fn transformed(schema: Value, mut transform: impl Transform) -> Value {
     schema.to_value()
 }
 
-/// JSON that nobody reads. Of unknown fields, too, no text may hold U+0000.
-struct Ignored;
-
-impl JsonSchema for Ignored {
-    fn schema_name() -> Cow<'static, str> {
-        "Ignored".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let ignored = generator.subschema_for::<Self>();
-        json_schema!({
-            "description": "A field that the route does not know is ignored, whatever it is.",
-            "anyOf": [
-                { "type": ["null", "boolean", "number", "string"] },
-                { "type": "array", "items": ignored },
-                { "type": "object", "additionalProperties": ignored },
-            ],
-        })
-    }
-}
-
 struct Request;
 
 impl Transform for Request {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
-        // False is of a type that refuses fields which it does not know.
-        if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
-            schema
-                .insert("additionalProperties".to_owned(), json!({ "$ref": "#/components/schemas/Ignored" }));
-        }
         let is_open = schema.get("additionalProperties").is_some_and(|more| *more != json!(false));
         if is_open && schema.get("propertyNames").is_none() {
             schema.insert("propertyNames".to_owned(), json!({ "pattern": NO_NUL }));
@@ -196,8 +188,10 @@ impl Transform for Answer {
     }
 }
 
-/// Without the formats that only Rust knows.
+/// Without the formats that only Rust knows, and what only the other of its uses is about.
 fn plain(schema: &mut Schema) {
+    schema.remove("writeOnly");
+    schema.remove("readOnly");
     if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
     }

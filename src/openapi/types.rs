@@ -8,8 +8,12 @@ use serde::Serialize;
 /// The pattern of text without U+0000, which SQLite would cut it at.
 pub(crate) const NO_NUL: &str = r"^[^\u0000]*$";
 
-/// The pattern of text that has something to see in it.
-pub(crate) const NOT_BLANK: &str = r"^[^\u0000]*\S[^\u0000]*$";
+/// The pattern of text that is not all Unicode white space.
+pub(crate) const NOT_BLANK: &str = r"^[^\u0000]*[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000]*$";
+
+/// The pattern of a wallet's address: Ethereum's, and Stellar's. It cannot tell
+/// the checksum that the one has in mixed case (EIP-55), and the other always.
+pub(crate) const WALLET: &str = "^(?:0x[0-9A-Fa-f]{40}|G[A-Z2-7]{55})$";
 
 /// A type of which a contract needs an example and its schema, written out
 /// where it is used.
@@ -69,31 +73,6 @@ impl JsonSchema for Count {
 #[derive(Debug)]
 pub(crate) struct Code;
 
-/// What no path may have: a backslash, control characters and invisible ones.
-const FORBIDDEN: &str = r"/\\\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff";
-
-impl Code {
-    /// The paths that [`hatch_code`] takes, but for their length in bytes.
-    /// None has the `quote` at which it ends.
-    fn path(quote: &str) -> String {
-        let end = if quote.is_empty() { "$" } else { quote };
-        let name = format!(r"(?!\.[gG][iI][tT](?:/|{end}))[^{quote}{FORBIDDEN}]*[^{quote}{FORBIDDEN}. ]");
-        format!(r"(?:\./+)*(?!~/|[A-Za-z]:){name}(?:/+(?:\./+)*{name})*")
-    }
-
-    /// The map as JSON text (RFC 8259). Its paths have no escapes, its contents
-    /// neither that of U+0000 nor those of lone surrogates.
-    fn text() -> String {
-        let path = Self::path("\"");
-        let pair = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}";
-        let escape = r#"\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}"#;
-        let content = format!(r#"(?:[^"\\\u0000-\u001f]|{escape}|{pair})*"#);
-        let space = r"[ \t\r\n]*";
-        let file = format!(r#""{path}"{space}:{space}"{content}"{space}"#);
-        format!(r"^{space}\{{{space}(?:{file}(?:,{space}{file})*)?\}}{space}$")
-    }
-}
-
 impl JsonSchema for Code {
     fn schema_name() -> Cow<'static, str> {
         "Code".into()
@@ -102,20 +81,12 @@ impl JsonSchema for Code {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A project's files: a JSON object of path to content, or the same as JSON in a string. \
-                Paths are relative, without `..`; no two differ only in case, and none is a folder of another. \
-                At most 1,400,000 bytes in all.",
+                Paths are relative, without `..`, backslashes, invisible characters or a part `.git`; no part ends \
+                with a dot or a space, none of the paths is longer than 240 bytes, no two differ only in case, and \
+                none is a folder of another. At most 2,000 files and 1,400,000 bytes in all.",
             "anyOf": [
-                {
-                    "type": "object",
-                    "maxProperties": 2000,
-                    "propertyNames": { "type": "string", "pattern": format!("^{}$", Self::path("")), "maxLength": 240 },
-                    "additionalProperties": { "type": "string" },
-                },
-                {
-                    "type": "string",
-                    "contentMediaType": "application/json",
-                    "pattern": Self::text(),
-                },
+                { "type": "object", "additionalProperties": { "type": "string" } },
+                { "type": "string", "contentMediaType": "application/json" },
             ],
         })
     }

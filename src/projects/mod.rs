@@ -8,7 +8,9 @@ mod store;
 pub(crate) use store::OWNED;
 
 use garde::Validate;
-use serde::{Deserialize, Deserializer};
+use hatch_code::CodeMap;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     clouds::{self, store::App, take_down},
@@ -20,8 +22,10 @@ use crate::{
 
 const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
-#[derive(Debug, Deserialize, Validate)]
+// What serde does not skip is what store::projects sets.
+#[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 struct NewProject {
     #[garde(length(chars, min = 1, max = 100), custom(not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
@@ -31,30 +35,32 @@ struct NewProject {
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<String>,
     /// What it begins with: the map of path to content, a JSON object or one in a string.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
-    code: Option<serde_json::Value>,
+    code: Option<Value>,
 }
 
-#[derive(Debug, Deserialize, Validate)]
+// As NewProject; what is left out stays.
+#[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 struct ProjectChange {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[garde(inner(length(chars, min = 1, max = 100), custom(not_blank)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 100), regex(pattern = crate::openapi::NOT_BLANK)))]
     name: Option<String>,
     /// `null` clears it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[garde(inner(inner(length(chars, max = 2000))))]
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<Option<String>>,
     /// The map of path to content: a JSON object, or one in a string, as
     /// projects show it.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
-    code: Option<serde_json::Value>,
+    code: Option<Value>,
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -69,6 +75,10 @@ fn not_blank(name: &str, (): &()) -> garde::Result {
     if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
+fn read_code(code: Option<&Value>) -> Result<Option<CodeMap>, Error> {
+    code.map(|code| body::code(code, "/code")).transpose()
+}
+
 /// Tells a field that is `null` from one that is not there.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
@@ -78,12 +88,13 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<O
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let new: NewProject = body::json(&context).await?;
-    let code = new.code.map(|code| body::code(&code, "/code")).transpose()?.map(|code| code.to_json());
+    let code = read_code(new.code.as_ref())?.map(|code| code.to_json());
+    let new = NewProject { name: new.name.trim().to_owned(), ..new };
     let id = context.new_id("project")?;
     let [project, _] = context
         .database()?
         .batch([
-            store::create(&id, user, new.name.trim(), new.description.as_deref(), code.as_deref(), now_ms()),
+            store::create(&id, user, &json!(new), code.as_deref(), now_ms()),
             projects::record_version(&id, user, "create", None),
         ])
         .await?;
@@ -116,14 +127,10 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
     let change: ProjectChange = body::json(&context).await?;
-    let code = change.code.map(|code| body::code(&code, "/code")).transpose()?;
+    let code = read_code(change.code.as_ref())?;
 
-    let change = store::Change {
-        name: change.name.map(|name| name.trim().to_owned()),
-        description: change.description,
-        code: code.map(|code| code.to_json()),
-        revision,
-    };
+    let change = ProjectChange { name: change.name.map(|name| name.trim().to_owned()), ..change };
+    let change = store::Change { set: json!(change), code: code.map(|code| code.to_json()), revision };
     let id = context.param("id");
     let [updated, _, present] = context
         .database()?
@@ -142,6 +149,7 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
 /// `DELETE /api/projects/:id`: its versions, chat, deployments and live apps
 /// go with it.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    clouds::credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
     let revision = conditional::wanted_revision(context.request.header("if-match").as_deref());
     let id = context.param("id");

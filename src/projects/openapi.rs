@@ -1,46 +1,17 @@
 //! What the projects module takes and answers.
 
-use schemars::{JsonSchema, json_schema};
-use serde::Serialize;
+use schemars::json_schema;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewProject, ProjectChange, Rollback};
+use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code, store::Version};
 use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
     error::Error,
-    openapi::{Answer, Count, Id, Module, Operation, Time},
-    store::projects::openapi::Project,
+    openapi::{Answer, Count, Module, Operation},
+    store::projects::Project,
 };
 
-const CODE: &str = r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
 const ETAG: &str = "The row's revision, for `If-Match` and `If-None-Match`.";
-
-/// A version in the list of them.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    version: Count,
-    origin: Origin,
-    /// The answer of the chat that it came from.
-    message_id: Option<Id>,
-    /// How many there are.
-    files: Count,
-    created_at: Time,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-enum Origin {
-    Create,
-    Update,
-    Chat,
-    Rollback,
-    Remix,
-    Deploy,
-    Generate,
-}
 
 pub(crate) fn module() -> Module {
     Module {
@@ -61,7 +32,7 @@ fn with_if_match(operation: Operation) -> Operation {
 
 fn create() -> Operation {
     let project = Answer::new(201, "The project.")
-        .json(Project::example(None, 0))
+        .json(Project { code: None, version: Count(0), ..Project::example() })
         .with("Location", "Where it is.")
         .with("ETag", ETAG)
         .leads_to(
@@ -75,19 +46,22 @@ fn create() -> Operation {
             json!({ "projectId": "$response.body#/id", "code": { "index.html": "<!doctype html>" } }),
         );
     Operation::new("POST /api/projects", "projects.create", "Create a project")
-        .body::<NewProject>(json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }))
+        .body_read_by::<NewProject>(
+            json!({ "name": "Pomodoro", "description": "A timer with a tomato red look" }),
+            |new| read_code(new.code.as_ref()).map(drop),
+        )
         .answers(project)
 }
 
 fn list() -> Operation {
     let projects = Answer::new(200, "Your projects, newest first.")
-        .json(vec![Project::example(Some(CODE), 1)])
+        .json(vec![Project::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /api/projects", "projects.list", "List your projects").paged(20).answers(projects)
 }
 
 fn show() -> Operation {
-    let project = Answer::new(200, "The project.").json(Project::example(Some(CODE), 1)).with("ETag", ETAG);
+    let project = Answer::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
     of_project("GET /api/projects/{id}", "projects.show", "Show a project")
         .header(
             "If-None-Match",
@@ -99,12 +73,13 @@ fn show() -> Operation {
 }
 
 fn update() -> Operation {
-    let project = Answer::new(200, "The project as it is now.")
-        .json(Project::example(Some(CODE), 1))
-        .with("ETag", ETAG);
+    let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
     with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("What is left out stays. Other code is a new version.")
-        .body::<ProjectChange>(json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }))
+        .body_read_by::<ProjectChange>(
+            json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }),
+            |change| read_code(change.code.as_ref()).map(drop),
+        )
         .answers(project)
 }
 
@@ -125,15 +100,8 @@ fn delete() -> Operation {
 }
 
 fn versions() -> Operation {
-    let version = Version {
-        version: Count(1),
-        origin: Origin::Chat,
-        message_id: Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50")),
-        files: Count(3),
-        created_at: Time("2026-11-21T09:31:12.345Z"),
-    };
     let versions = Answer::new(200, "The versions of its code, newest first.")
-        .json(vec![version])
+        .json(vec![Version::example()])
         .may_have("Link", "The next page, where there is one.");
     of_project(
         "GET /api/projects/{id}/versions",
@@ -146,7 +114,7 @@ fn versions() -> Operation {
 
 fn rollback() -> Operation {
     let project = Answer::new(200, "The project as it is now.")
-        .json(Project::example(Some(CODE), 3))
+        .json(Project { version: Count(3), ..Project::example() })
         .with("ETag", ETAG);
     of_project("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
         .about("The old code becomes the newest version; nothing is lost.")

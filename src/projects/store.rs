@@ -1,9 +1,15 @@
 //! SQL of the projects module.
 
+use constcat::concat;
+use serde_json::Value;
+
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time};
 use crate::store::{
     Statement, guard, page,
     page::Page,
-    projects::{insert_project, project_json, rfc3339},
+    projects::{PROJECT_CHANGES, PROJECT_JSON, insert_project, rfc3339},
+    shape::shape,
     sql,
 };
 use crate::store::{
@@ -20,23 +26,12 @@ pub(crate) const OWNED: Owned = Owned {
 
 /// `revision\n{project}`: the ETag beside the project, which is passed on as
 /// it is.
-macro_rules! shown {
-    () => {
-        concat!("revision || char(10) || ", project_json!(), " AS json")
-    };
-}
+const REVISION_AND_PROJECT: &str = concat!("revision || char(10) || ", PROJECT_JSON, " AS json");
 
 /// Answers with the project, also with one that an earlier request with the
 /// same `Idempotency-Key`, and so the same id, has made.
-pub(super) fn create(
-    id: &str,
-    user: &str,
-    name: &str,
-    description: Option<&str>,
-    code: Option<&str>,
-    now: i64,
-) -> Statement {
-    sql!(insert_project!(shown!()), id, user, name, description, code, now)
+pub(super) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now: i64) -> Statement {
+    sql!(insert_project!(REVISION_AND_PROJECT), id, user, set.to_string(), code, now)
 }
 
 pub(super) fn list(user: &str, page: &Page) -> Statement {
@@ -45,7 +40,7 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
         page!(
             rows: "FROM projects WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: project_json!(),
+            json: PROJECT_JSON,
             bytes: "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400"
         ),
         user,
@@ -56,14 +51,14 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
 }
 
 pub(super) fn show(id: &str, user: &str) -> Statement {
-    sql!(concat!("SELECT ", shown!(), " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
+    sql!(concat!("SELECT ", REVISION_AND_PROJECT, " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
 }
 
 /// What a PATCH changes; what is none stays.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) name: Option<String>,
-    pub(super) description: Option<Option<String>>,
+    /// What the client sets: its object without the code.
+    pub(super) set: Value,
     pub(super) code: Option<String>,
     /// Only if the row is still of this revision.
     pub(super) revision: Option<i64>,
@@ -73,21 +68,18 @@ pub(super) struct Change {
 pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statement {
     sql!(
         concat!(
-            "UPDATE projects SET
-               name = coalesce(?3, name),
-               description = CASE WHEN ?4 THEN ?5 ELSE description END,
-               version = version + (?6 IS NOT NULL AND ?6 IS NOT code),
-               code = coalesce(?6, code),
+            "UPDATE projects SET ",
+            PROJECT_CHANGES,
+            "version = version + (?4 IS NOT NULL AND ?4 IS NOT code),
+               code = coalesce(?4, code),
                revision = revision + 1,
-               updated_at = ?7
-             WHERE id = ?1 AND user_id = ?2 AND (?8 IS NULL OR revision = ?8) RETURNING ",
-            shown!()
+               updated_at = ?5
+             WHERE id = ?1 AND user_id = ?2 AND (?6 IS NULL OR revision = ?6) RETURNING ",
+            REVISION_AND_PROJECT
         ),
         id,
         user,
-        change.name,
-        i64::from(change.description.is_some()),
-        change.description.flatten(),
+        change.set.to_string(),
         change.code,
         now,
         change.revision
@@ -153,6 +145,34 @@ pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i6
     )
 }
 
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(super) enum Origin {
+    Create,
+    Update,
+    Chat,
+    Rollback,
+    Remix,
+    Deploy,
+    Generate,
+}
+
+shape! {
+    /// A version in the list of them.
+    pub(super) struct Version, VERSION_JSON {
+        version: Count = "version", Count(1);
+        origin: Origin = "origin", Origin::Chat;
+        /// The answer of the chat that it came from.
+        messageId: Option<Id> = "message_id", Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"));
+        /// How many there are.
+        files: Count = "(SELECT count(*) FROM json_each(code))", Count(3);
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
+    }
+}
+
 pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
     let (key, _) = page.bound();
     sql!(
@@ -160,10 +180,7 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
             rows: "FROM project_versions WHERE project_id = ?1 AND version < ?3
                    AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2) ORDER BY version DESC",
             key: "version || '.'",
-            json: concat!(
-                "json_object('version', version, 'origin', origin, 'messageId', message_id, ",
-                "'files', (SELECT count(*) FROM json_each(code)), 'createdAt', ", rfc3339!("created_at"), ")"
-            ),
+            json: VERSION_JSON,
             bytes: "0"
         ),
         id,
@@ -178,7 +195,7 @@ pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
     sql!(
         concat!(
             "SELECT ",
-            shown!(),
+            REVISION_AND_PROJECT,
             " FROM projects WHERE id = ?1 AND user_id = ?2
                AND code = (SELECT code FROM project_versions WHERE project_id = ?1 AND version = ?3)
                AND EXISTS (SELECT 1 FROM project_versions v
@@ -200,7 +217,7 @@ pub(super) fn roll_back(id: &str, user: &str, version: i64, now: i64) -> Stateme
              WHERE id = ?1 AND user_id = ?2
                AND EXISTS (SELECT 1 FROM project_versions WHERE project_id = ?1 AND version = ?3)
              RETURNING ",
-            shown!()
+            REVISION_AND_PROJECT
         ),
         id,
         user,

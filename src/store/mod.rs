@@ -14,6 +14,7 @@ pub(crate) mod projects;
 pub(crate) mod sealing;
 mod settings;
 pub(crate) use settings::SETTINGS;
+pub(crate) mod shape;
 mod statement;
 mod turns;
 mod turso;

@@ -36,7 +36,7 @@ impl Page {
 /// alone for all but the rows of the page.
 macro_rules! page {
     (rows: $rows:expr, key: $key:expr, json: $json:expr, bytes: $bytes:literal) => {
-        concat!(
+        constcat::concat!(
             "SELECT CASE WHEN ?4 = 1 OR (SELECT coalesce(sum(",
             $bytes,
             "), 0) FROM (SELECT * ",

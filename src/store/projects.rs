@@ -2,9 +2,14 @@
 //! Every statement takes the owner.
 
 #[cfg(test)]
-pub(crate) mod openapi;
+use schemars::JsonSchema;
+#[cfg(test)]
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Statement, sql};
+use super::{Statement, shape::shape, sql};
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time, Url};
 
 /// A time column as RFC 3339 with milliseconds, exactly.
 macro_rules! rfc3339 {
@@ -14,18 +19,45 @@ macro_rules! rfc3339 {
 }
 pub(crate) use rfc3339;
 
-/// A project row as the API shows it.
-macro_rules! project_json {
-    () => {
-        concat!(
-            "json_object('id', id, 'userId', user_id, 'name', name, 'description', description, 'code', code, ",
-            "'status', status, 'deploymentUrl', deployment_url, 'version', version, 'createdAt', ",
-            $crate::store::projects::rfc3339!("created_at"), ", 'updatedAt', ",
-            $crate::store::projects::rfc3339!("updated_at"), ")"
-        )
-    };
+shape! {
+    /// A project as the API shows it.
+    pub(crate) struct Project, PROJECT_JSON, set(PROJECT_COLUMNS, PROJECT_VALUES, PROJECT_CHANGES) {
+        id: Id = "id", Project::ID;
+        /// The owner.
+        userId: &'static str = "user_id", "local-developer";
+    }
+    set {
+        name: &'static str = "name", "Pomodoro";
+        description: Option<&'static str> = "description", Some("A timer with a tomato red look");
+    }
+    then {
+        /// JSON: the map of path to content of the newest version.
+        #[schemars(extend("contentMediaType" = "application/json"))]
+        code: Option<&'static str> = "code", Some(r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#);
+        status: Status = "status", Status::Draft;
+        /// Where the app is, once it is live.
+        deploymentUrl: Option<Url> = "deployment_url", None;
+        /// Counts the changes of the code; 0 before there is any.
+        version: Count = "version", Count(1);
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:30:00.000Z");
+        updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T09:30:00.000Z");
+    }
 }
-pub(crate) use project_json;
+
+#[cfg(test)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Status {
+    Draft,
+    #[expect(dead_code, reason = "a value of the schema that no example has")]
+    Deployed,
+}
+
+#[cfg(test)]
+impl Project {
+    pub(crate) const ID: Id = Id("1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36");
+}
 
 /// Whether a user is there still: one who is being deleted makes nothing more.
 macro_rules! is_somebody {
@@ -35,17 +67,20 @@ macro_rules! is_somebody {
 }
 pub(crate) use is_somebody;
 
-/// Makes a project; `?1` to `?6` are its id, its owner, name, description, code and the time. With code it has its first
+/// Makes a project; `?1` to `?5` are its id, its owner, what the client sets, code and the time. With code it has its first
 /// version. One that an earlier request with the same `Idempotency-Key`, and so the same id, has made is answered too.
 macro_rules! insert_project {
-    ($returning:expr) => {
-        concat!(
-            "INSERT INTO projects (id, user_id, name, description, code, version, created_at, updated_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?5 IS NOT NULL, ?6, ?6 WHERE ",
+    ($($returning:expr),+) => {
+        constcat::concat!(
+            "INSERT INTO projects (id, user_id, code, version, created_at, updated_at",
+            $crate::store::projects::PROJECT_COLUMNS,
+            ") SELECT ?1, ?2, ?4, ?4 IS NOT NULL, ?5, ?5",
+            $crate::store::projects::PROJECT_VALUES,
+            " WHERE ",
             $crate::store::projects::is_somebody!("?2"),
             " ON CONFLICT (id) DO UPDATE SET id = excluded.id
              WHERE user_id = excluded.user_id RETURNING ",
-            $returning
+            $($returning),+
         )
     };
 }
@@ -68,19 +103,12 @@ pub(crate) fn begin(id: &str, user: &str, name: Option<String>, now: i64) -> Sta
     )
 }
 
-/// A new project, with its first version when it begins with code. Answers
+/// A new project of what `set` has, with its first version when it begins with code. Answers
 /// with the project, also with one that an earlier request with the same
 /// `Idempotency-Key`, and so the same id, has made.
-pub(crate) fn create(
-    id: &str,
-    user: &str,
-    name: &str,
-    description: Option<&str>,
-    code: Option<&str>,
-    now: i64,
-) -> [Statement; 2] {
+pub(crate) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now: i64) -> [Statement; 2] {
     [
-        sql!(insert_project!(concat!(project_json!(), " AS json")), id, user, name, description, code, now),
+        sql!(insert_project!(PROJECT_JSON, " AS json"), id, user, set.to_string(), code, now),
         record_version(id, user, "remix", None),
     ]
 }

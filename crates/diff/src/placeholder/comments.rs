@@ -1,0 +1,250 @@
+//! The comments of a file, in the syntax that its name tells.
+
+/// A comment, or a line that is none but may stand for code.
+#[derive(Debug)]
+pub(super) struct Comment {
+    /// What it says, without its marks, lines joined by a space.
+    pub(super) text: String,
+    pub(super) first: usize,
+    pub(super) last: usize,
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A comment with its lines to itself.
+    Whole,
+    /// A comment that is all that is between two braces of a line.
+    OnlyInBraces,
+    /// A line that begins with an ellipsis or a bracket, where lines of code do not.
+    Bare,
+    /// The same where lines of text may.
+    BareText,
+}
+
+/// How a language writes comments and strings.
+#[derive(Clone, Copy)]
+struct Syntax {
+    line: &'static [&'static str],
+    block: &'static [(&'static str, &'static str)],
+    /// What begins and ends strings of several lines.
+    strings: &'static [&'static str],
+    bare: Option<Place>,
+}
+
+const C_BLOCK: (&str, &str) = ("/*", "*/");
+const HTML_BLOCK: (&str, &str) = ("<!--", "-->");
+
+const SCRIPT: Syntax = Syntax { line: &["//"], block: &[C_BLOCK], strings: &["`"], bare: Some(Place::Bare) };
+const JSX: Syntax = Syntax { bare: Some(Place::BareText), block: &[C_BLOCK, HTML_BLOCK], ..SCRIPT };
+const C: Syntax = Syntax { strings: &["\"\"\""], ..SCRIPT };
+const CSS: Syntax = Syntax { strings: &[], ..SCRIPT };
+const PAGE: Syntax =
+    Syntax { line: &["//"], block: &[HTML_BLOCK, C_BLOCK], strings: &[], bare: Some(Place::BareText) };
+const HASH: Syntax = Syntax { line: &["#"], block: &[], strings: &[], bare: Some(Place::Bare) };
+const PYTHON: Syntax = Syntax { strings: &["\"\"\"", "'''"], bare: Some(Place::BareText), ..HASH };
+const YAML: Syntax = Syntax { bare: Some(Place::BareText), ..HASH };
+const DASHES: Syntax =
+    Syntax { line: &["--"], block: &[C_BLOCK, ("{-", "-}")], strings: &[], bare: Some(Place::Bare) };
+const LISP: Syntax = Syntax { line: &[";"], ..HASH };
+const TEX: Syntax = Syntax { line: &["%"], bare: Some(Place::BareText), ..HASH };
+const PHP: Syntax = Syntax { line: &["//", "#"], block: &[C_BLOCK, HTML_BLOCK], strings: &[], ..PAGE };
+const PROSE: Syntax = Syntax { line: &[], block: &[HTML_BLOCK], strings: &["```", "~~~"], bare: None };
+const TEXT: Syntax = Syntax { line: &[], block: &[], strings: &[], bare: None };
+const ANY: Syntax = Syntax {
+    line: &["//", "#", "--", ";", "%"],
+    block: &[C_BLOCK, HTML_BLOCK],
+    strings: &[],
+    bare: Some(Place::BareText),
+};
+
+fn syntax_of(path: &str) -> Syntax {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" => SCRIPT,
+        "jsx" | "tsx" => JSX,
+        "json" | "jsonc" | "json5" | "css" | "scss" | "sass" | "less" | "styl" => CSS,
+        "c" | "h" | "cc" | "cpp" | "hpp" | "cs" | "java" | "kt" | "kts" | "swift" | "scala" | "dart"
+        | "sol" | "rs" | "zig" | "proto" | "glsl" | "wgsl" | "groovy" | "gradle" | "prisma" | "m" | "v" => C,
+        "go" => SCRIPT,
+        "html" | "htm" | "vue" | "svelte" | "astro" | "xml" | "svg" | "ejs" | "hbs" => PAGE,
+        "php" => PHP,
+        "py" | "pyi" => PYTHON,
+        "yml" | "yaml" => YAML,
+        "rb" | "sh" | "bash" | "zsh" | "fish" | "toml" | "r" | "pl" | "ex" | "exs" | "conf" | "env"
+        | "properties" | "ini" | "tf" | "nix" | "jl" | "ps1" | "cmake" | "mk" | "graphql" | "gql" => HASH,
+        "sql" | "lua" | "hs" | "elm" | "ada" => DASHES,
+        "clj" | "cljs" | "lisp" | "el" | "scm" => LISP,
+        "tex" | "erl" => TEX,
+        "md" | "markdown" | "mdx" | "rst" | "adoc" => PROSE,
+        "txt" | "csv" | "tsv" | "log" => TEXT,
+        _ => ANY,
+    }
+}
+
+/// The comments of a file, with one pass over it.
+pub(super) fn comments(path: &str, content: &str) -> Vec<Comment> {
+    let syntax = syntax_of(path);
+    let mut reader =
+        Reader { syntax, rest: content, line: 0, is_line_start: true, before: ' ', missing: Vec::new() };
+    let mut comments = Vec::new();
+    while !reader.rest.is_empty() {
+        comments.extend(reader.step());
+    }
+    comments
+}
+
+struct Reader<'a> {
+    syntax: Syntax,
+    rest: &'a str,
+    line: usize,
+    /// Only blanks stand before on this line.
+    is_line_start: bool,
+    /// The last character of code on this line that is no blank.
+    before: char,
+    /// Marks that end nothing any more: without this, each of a thousand `/*` would search to the end.
+    missing: Vec<&'static str>,
+}
+
+impl Reader<'_> {
+    /// Goes on by one thing, which may have been a comment.
+    fn step(&mut self) -> Option<Comment> {
+        if self.is_line_start
+            && let Some(comment) = self.line_comment().or_else(|| self.bare_line())
+        {
+            return Some(comment);
+        }
+        for (open, close) in self.syntax.block {
+            if let Some((text, after)) = self.enclosed(open, close) {
+                return self.block_comment(text, after);
+            }
+        }
+        for mark in self.syntax.strings {
+            if let Some((_, after)) = self.enclosed(mark, mark) {
+                self.is_line_start = false;
+                self.before = '"';
+                self.advance(after);
+                return None;
+            }
+        }
+        let c = self.rest.chars().next()?;
+        if matches!(c, '"' | '\'') && self.has_strings() {
+            self.skip_string(c);
+        } else if !self.is_line_start
+            && self.syntax.line.iter().any(|mark| *mark != "#" && *mark != "%" && self.rest.starts_with(mark))
+        {
+            // What follows on the line is a comment beside code, or text; neither is looked at.
+            self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
+        } else {
+            self.pass(c);
+        }
+        None
+    }
+
+    fn has_strings(&self) -> bool {
+        !matches!(self.syntax.bare, None | Some(Place::BareText)) || !self.syntax.strings.is_empty()
+    }
+
+    fn pass(&mut self, c: char) {
+        if c == '\n' {
+            self.is_line_start = true;
+            self.before = ' ';
+        } else if !c.is_whitespace() {
+            self.is_line_start = self.is_line_start && c == '{';
+            self.before = c;
+        }
+        self.advance(c.len_utf8());
+    }
+
+    /// Moves on, counting lines.
+    fn advance(&mut self, bytes: usize) {
+        let (passed, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, ""));
+        self.line += passed.matches('\n').count();
+        self.rest = rest;
+    }
+
+    /// A string ends with its line at the latest.
+    fn skip_string(&mut self, quote: char) {
+        self.is_line_start = false;
+        self.before = quote;
+        let mut is_escaped = true;
+        let end = self.rest.find(|c| {
+            let ends = c == '\n' || (c == quote && !is_escaped);
+            is_escaped = c == '\\' && !is_escaped;
+            ends
+        });
+        let end = end.unwrap_or(self.rest.len());
+        let closes = self.rest.get(end..).is_some_and(|rest| rest.starts_with(quote));
+        self.advance(end + usize::from(closes));
+    }
+
+    fn line_end(&self) -> usize {
+        self.rest.find('\n').unwrap_or(self.rest.len())
+    }
+
+    fn line_comment(&mut self) -> Option<Comment> {
+        let line = self.rest.get(..self.line_end())?;
+        let text = self.syntax.line.iter().find_map(|mark| line.strip_prefix(mark))?.to_owned();
+        let comment = Comment { text, first: self.line, last: self.line, place: Place::Whole };
+        self.advance(line.len());
+        Some(comment)
+    }
+
+    /// A line that begins with an ellipsis, alone or in brackets. It is left to be read as code.
+    fn bare_line(&mut self) -> Option<Comment> {
+        let place = self.syntax.bare?;
+        let line = self.rest.get(..self.line_end())?.trim_end();
+        let is_candidate = line.starts_with("...") || line.starts_with(['…', '[', '(']);
+        if !is_candidate || self.before != ' ' {
+            return None;
+        }
+        let text = line.to_owned();
+        self.is_line_start = false;
+        Some(Comment { text, first: self.line, last: self.line, place })
+    }
+
+    /// What is between these marks, if they begin here, and how many bytes it takes with them.
+    fn enclosed(&mut self, open: &'static str, close: &'static str) -> Option<(String, usize)> {
+        if self.missing.contains(&close) {
+            return None;
+        }
+        let inner = self.rest.strip_prefix(open)?;
+        let end = match open {
+            "`" => unescaped(inner, '`'),
+            _ => inner.find(close),
+        };
+        let Some(end) = end else {
+            self.missing.push(close);
+            return None;
+        };
+        Some((inner.get(..end)?.to_owned(), open.len() + end + close.len()))
+    }
+
+    fn block_comment(&mut self, text: String, bytes: usize) -> Option<Comment> {
+        let (first, starts_line, before) = (self.line, self.is_line_start, self.before);
+        self.advance(bytes);
+        let after = self.rest.get(..self.line_end()).unwrap_or_default().trim();
+        let place = match () {
+            () if starts_line && matches!(after, "" | "}") => Place::Whole,
+            () if before == '{' && after.starts_with('}') => Place::OnlyInBraces,
+            () => return None,
+        };
+        // A documentation comment of several lines says more than that something stays.
+        let lines: Vec<&str> = text.lines().map(|line| line.trim().trim_start_matches('*').trim()).collect();
+        let said: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        match *said.as_slice() {
+            [line] => Some(Comment { text: line.to_owned(), first, last: self.line, place }),
+            _ => None,
+        }
+    }
+}
+
+fn unescaped(text: &str, quote: char) -> Option<usize> {
+    let mut is_escaped = false;
+    text.find(|c| {
+        let ends = c == quote && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    })
+}

@@ -1,0 +1,199 @@
+//! Hunks: how they are read, and where they apply.
+
+use crate::Reason;
+use crate::lines::{Endings, Line, newline_at, split};
+use crate::occurrences::{occurrences, stands_at};
+
+/// How many lines one diff may have searched for hunks that are not where they say they are.
+pub(super) const SEARCH_BUDGET: usize = 20_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Both,
+    Old,
+    New,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Hunk<'a> {
+    pub(super) range: Range,
+    pub(super) lines: Vec<(Side, Line<'a>)>,
+}
+
+/// The four numbers of `@@ -a,b +c,d @@`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) old_start: usize,
+    pub(super) old_count: usize,
+    pub(super) new_start: usize,
+    pub(super) new_count: usize,
+}
+
+impl Range {
+    /// Reads the line that begins a hunk; what follows the second `@@` says nothing.
+    pub(super) fn read(line: &str) -> Option<Self> {
+        let (old, rest) = line.strip_prefix("@@ -")?.split_once(" +")?;
+        let (new, _) = rest.split_once(" @@")?;
+        let ((old_start, old_count), (new_start, new_count)) = (start_and_count(old)?, start_and_count(new)?);
+        Some(Self { old_start, old_count, new_start, new_count })
+    }
+}
+
+fn start_and_count(numbers: &str) -> Option<(usize, usize)> {
+    let (start, count) = numbers.split_once(',').unwrap_or((numbers, "1"));
+    let number = |digits: &str| {
+        digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse::<u32>().ok())?
+    };
+    Some((usize::try_from(number(start)?).ok()?, usize::try_from(number(count)?).ok()?))
+}
+
+impl<'a> Hunk<'a> {
+    /// The lines that the hunk expects in the file.
+    fn old_lines(&self) -> Vec<Line<'a>> {
+        self.lines.iter().filter(|(side, _)| *side != Side::New).map(|(_, line)| *line).collect()
+    }
+
+    /// Context lines before the first change, and after the last one.
+    fn context(&self) -> (usize, usize) {
+        let is_context = |line: &&(Side, Line<'_>)| line.0 == Side::Both;
+        let leading = self.lines.iter().take_while(is_context).count();
+        (leading, self.lines.iter().rev().take_while(is_context).count())
+    }
+}
+
+/// Applies the hunks of one file to it.
+///
+/// # Errors
+/// The number of the first hunk that does not apply, and why.
+pub(super) fn apply_hunks(
+    content: &str,
+    hunks: &[Hunk<'_>],
+    budget: &mut usize,
+) -> Result<String, (usize, Reason)> {
+    let mut target = Target { lines: split(content), done: 0, patched: Vec::new(), delta: 0 };
+    let mut out = String::with_capacity(content.len());
+    for (index, hunk) in hunks.iter().enumerate() {
+        let old = hunk.old_lines();
+        let (place, endings) = target.locate(hunk, &old, budget).map_err(|reason| (index + 1, reason))?;
+        target.copy_until(place, &mut out);
+        write_hunk(hunk, &target.lines, place, endings, &mut out);
+        target.patch(place, old.len(), hunk);
+    }
+    target.copy_until(target.lines.len(), &mut out);
+    Ok(out)
+}
+
+/// The lines of a file, and which of them earlier hunks have taken.
+struct Target<'a> {
+    lines: Vec<Line<'a>>,
+    /// The lines before this one are in the result.
+    done: usize,
+    /// First line and line after the last one of each hunk that was applied, in order.
+    patched: Vec<(usize, usize)>,
+    /// How many lines more the result has than the file, up to here.
+    delta: isize,
+}
+
+impl Target<'_> {
+    fn copy_until(&mut self, end: usize, out: &mut String) {
+        for line in self.lines.get(self.done..end).unwrap_or_default() {
+            line.push_to(out);
+        }
+        self.done = end;
+    }
+
+    fn patch(&mut self, place: usize, old_count: usize, hunk: &Hunk<'_>) {
+        self.done = place + old_count;
+        self.patched.push((place, self.done));
+        let new_count = hunk.lines.iter().filter(|(side, _)| *side != Side::Old).count();
+        self.delta = self.delta.saturating_add_unsigned(new_count).saturating_sub_unsigned(old_count);
+    }
+
+    /// The only line at which the hunk can begin. As git has it, one that says it begins the file must, and one without
+    /// context behind its changes must end it; any other is where it says it is, or in the only place where it fits.
+    fn locate(
+        &self,
+        hunk: &Hunk<'_>,
+        old: &[Line<'_>],
+        budget: &mut usize,
+    ) -> Result<(usize, Endings), Reason> {
+        let stated = hunk.range.new_start.saturating_sub(1).checked_add_signed(self.delta.saturating_neg());
+        let (leading, trailing) = hunk.context();
+        let is_bare = leading == 0 && trailing == 0;
+        let only = match (hunk.range.old_start <= 1, trailing == 0) {
+            (true, must_end) => {
+                Some(0).filter(|_| !must_end || old.len() == self.lines.len()).ok_or(Reason::NotFound)?.into()
+            }
+            (false, true) => Some(self.lines.len().checked_sub(old.len()).ok_or(Reason::NotFound)?),
+            (false, false) => None,
+        };
+        if is_bare && hunk.range.old_start > 1 && only != Some(self.bare_place(hunk, old)) {
+            return Err(Reason::NoContext);
+        }
+        for endings in [Endings::Exact, Endings::AnyNewline] {
+            let stated = only.or(stated).filter(|place| *place >= self.done);
+            if let Some(place) = stated.filter(|place| stands_at(&self.lines, old, *place, endings)) {
+                return Ok((place, endings));
+            }
+            if only.is_none()
+                && let Some(place) = self.only_place(old, endings, budget)?
+            {
+                return Ok((place, endings));
+            }
+        }
+        Err(if only.is_some_and(|place| place < self.done) { Reason::OutOfOrder } else { Reason::NotFound })
+    }
+
+    /// Where a hunk without context says it is: its first line, or the line after the one it inserts behind.
+    fn bare_place(&self, hunk: &Hunk<'_>, old: &[Line<'_>]) -> usize {
+        if old.is_empty() { hunk.range.old_start } else { hunk.range.old_start.saturating_sub(1) }
+    }
+
+    fn only_place(
+        &self,
+        old: &[Line<'_>],
+        endings: Endings,
+        budget: &mut usize,
+    ) -> Result<Option<usize>, Reason> {
+        let cost = self.lines.len() + old.len();
+        *budget = budget.checked_sub(cost).ok_or(Reason::TooMuchSearch)?;
+        let mut places = occurrences(&self.lines, old, endings);
+        places.retain(|place| !self.is_patched(*place, place + old.len()));
+        match *places.as_slice() {
+            [] => Ok(None),
+            [place] if place < self.done => Err(Reason::OutOfOrder),
+            [place] => Ok(Some(place)),
+            _ => Err(Reason::Ambiguous(places.len())),
+        }
+    }
+
+    /// Whether an earlier hunk took one of these lines.
+    fn is_patched(&self, start: usize, end: usize) -> bool {
+        let next = self.patched.partition_point(|(_, patched_end)| *patched_end <= start);
+        self.patched.get(next).is_some_and(|(patched_start, _)| *patched_start < end)
+    }
+}
+
+/// Writes what the hunk leaves. Context is written as the file has it; where the ends of lines differ, new lines end as the
+/// file's lines around them do.
+fn write_hunk(hunk: &Hunk<'_>, file: &[Line<'_>], place: usize, endings: Endings, out: &mut String) {
+    let mut at = place;
+    for (side, line) in &hunk.lines {
+        match side {
+            Side::Both => {
+                if let Some(line) = file.get(at) {
+                    line.push_to(out);
+                }
+                at += 1;
+            }
+            Side::Old => at += 1,
+            Side::New if endings == Endings::Exact => line.push_to(out),
+            Side::New => {
+                out.push_str(line.text.strip_suffix('\r').unwrap_or(line.text));
+                if !line.ending.is_empty() {
+                    out.push_str(newline_at(file, at));
+                }
+            }
+        }
+    }
+}

@@ -95,7 +95,7 @@ pub(super) fn folded(path: &str) -> String {
     path.to_lowercase()
 }
 
-/// Characters that take no module on the screen: zero width, direction marks, byte order mark, soft hyphen.
+/// Characters that take no room on the screen: zero width, direction marks, byte order mark, soft hyphen.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

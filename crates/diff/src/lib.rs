@@ -1,7 +1,7 @@
 //! Edits of a project's files, in every form in which models and agents write them: unified diffs in git's format, `*** Begin
 //! Patch`, SEARCH/REPLACE blocks, and files with placeholders for what stays. [`apply`] makes all of an edit or none of it, and
 //! a [`Refusal`] says why. An edit applies where its text is found exactly and once; no place is ever guessed. Pure: no Worker
-//! types, no panics, time linear in the files and the edit but for a fixed budget of searching.
+//! types, no panics, time linear in the files and the edit but for a fixed budget of bytes to search.
 
 mod draft;
 mod lines;

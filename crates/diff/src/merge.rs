@@ -2,7 +2,7 @@
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, split};
-use crate::occurrences::occurrences;
+use crate::occurrences::{Budget, occurrences};
 use crate::placeholder::{Placeholder, placeholders};
 use crate::{ChangeKind, Reason, Refusal};
 
@@ -36,9 +36,10 @@ pub fn merge_placeholder(path: &str, old: &str, new: &str) -> Result<String, Ref
     if found.is_empty() {
         return Ok(new.to_owned());
     }
+    let bytes = old.len();
     let (old, new) = (split(old), split(new));
     let mut out = String::new();
-    let mut merge = Merge { path, old: &old, written: 0 };
+    let mut merge = Merge { path, old: &old, bytes, budget: Budget::new(), written: 0 };
     let mut from = 0;
     for (index, placeholder) in found.iter().enumerate() {
         let next = found.get(index + 1).map_or(new.len(), |next| next.first);
@@ -59,6 +60,8 @@ pub fn merge_placeholder(path: &str, old: &str, new: &str) -> Result<String, Ref
 struct Merge<'o, 'a> {
     path: &'o str,
     old: &'o [Line<'a>],
+    bytes: usize,
+    budget: Budget,
     /// The lines of the old file before this one are settled.
     written: usize,
 }
@@ -66,26 +69,52 @@ struct Merge<'o, 'a> {
 impl Merge<'_, '_> {
     /// The lines of the old file that a placeholder stands for, from the first one up to the one that it does not.
     fn kept(
-        &self,
+        &mut self,
         placeholder: &Placeholder,
         before: &[Line<'_>],
         after: &[Line<'_>],
     ) -> Result<(usize, usize), Refusal> {
-        let refuse =
-            |found| Refusal::of(self.path, Reason::Unanchored { line: placeholder.first + 1, found });
+        let (path, written, all) = (self.path, self.written, self.old.len());
+        let unanchored = |found| Reason::Unanchored { line: placeholder.first + 1, found };
+        let mut only_place = |near: &mut dyn Iterator<Item = &[Line<'_>]>| {
+            let place = self.only_place(near).map_err(|reason| Refusal::of(path, reason))?;
+            place.map_err(|found| Refusal::of(path, unanchored(found)))
+        };
         let start = match before.len() {
-            0 => self.written,
+            0 => written,
             count => {
-                let near = |length: usize| before.get(count - length..);
-                let (place, length) = only_place(self.old, count, near).map_err(refuse)?;
+                let mut near = (1..=count).filter_map(|length| before.get(count - length..));
+                let (place, length) = only_place(&mut near)?;
                 place + length
             }
         };
         let end = match after.len() {
-            0 => self.old.len(),
-            count => only_place(self.old, count, |length: usize| after.get(..length)).map_err(refuse)?.0,
+            0 => all,
+            count => only_place(&mut (1..=count).filter_map(|length| after.get(..length)))?.0,
         };
-        if start < self.written || end < start { Err(refuse(0)) } else { Ok((start, end)) }
+        if start < written || end < start {
+            return Err(Refusal::of(path, Reason::OutOfOrder));
+        }
+        Ok((start, end))
+    }
+
+    /// Where the lines next to a placeholder stand in the old file, and how many they are: the fewest that stand there only
+    /// once. If none do, how many places the most of them that are there have.
+    fn only_place(
+        &mut self,
+        near: &mut dyn Iterator<Item = &[Line<'_>]>,
+    ) -> Result<Result<(usize, usize), usize>, Reason> {
+        let mut found = 0;
+        for lines in near {
+            self.budget.pay(self.bytes)?;
+            let places = occurrences(self.old, lines, Endings::Any);
+            match *places.as_slice() {
+                [] => break,
+                [place] => return Ok(Ok((place, lines.len()))),
+                _ => found = places.len(),
+            }
+        }
+        Ok(Err(found))
     }
 
     /// Writes lines of the new file; they end as those of the old one do where they come to stand.
@@ -98,24 +127,6 @@ impl Merge<'_, '_> {
             out.push_str(newline_at(self.old, at));
         }
     }
-}
-
-/// Where the lines next to a placeholder stand in the old file: the fewest that stand there only once.
-fn only_place<'n>(
-    old: &[Line<'_>],
-    count: usize,
-    near: impl Fn(usize) -> Option<&'n [Line<'n>]>,
-) -> Result<(usize, usize), usize> {
-    let mut found = 0;
-    for length in 1..=count {
-        let places = occurrences(old, near(length).unwrap_or_default(), Endings::Any);
-        match *places.as_slice() {
-            [] => break,
-            [place] => return Ok((place, length)),
-            _ => found = places.len(),
-        }
-    }
-    Err(found)
 }
 
 /// Without the blank lines at both ends: the lines that a placeholder stands for bring their own.

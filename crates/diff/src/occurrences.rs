@@ -1,6 +1,26 @@
 //! Where lines stand among others, in linear time.
 
+use crate::Reason;
 use crate::lines::{Endings, Line};
+
+/// How many bytes one edit may have searched. Files are small and an edit searches them a few times; one of a hundred thousand
+/// pieces that each search a large file is none that anybody means.
+const SEARCHED_BYTES: usize = 64_000_000;
+
+/// What is left of [`SEARCHED_BYTES`].
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Self(SEARCHED_BYTES)
+    }
+
+    /// Pays for a search of this many bytes.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), Reason> {
+        self.0 = self.0.checked_sub(bytes).ok_or(Reason::TooMuchSearch)?;
+        Ok(())
+    }
+}
 
 /// The places at which `wanted` stands in `file`, overlapping ones included, by Knuth, Morris and Pratt: files of a hundred
 /// thousand equal lines take no longer than others. Nothing stands nowhere.

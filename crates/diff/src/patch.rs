@@ -5,7 +5,7 @@
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, split};
-use crate::occurrences::{occurrences, stands_at};
+use crate::occurrences::{Budget, occurrences, stands_at};
 use crate::{ChangeKind, Reason, Refusal};
 
 const BEGIN: &str = "*** Begin Patch";
@@ -24,7 +24,11 @@ pub(crate) fn is_patch(text: &str) -> bool {
 pub(crate) fn apply(draft: &mut Draft<'_>, text: &str) -> Result<(), Refusal> {
     let lines: Vec<&str> = text.lines().collect();
     let begin = lines.iter().position(|line| line.trim_end() == BEGIN);
-    let mut reader = Reader { at: begin.ok_or_else(|| Refusal::of("", Reason::NoEdit))? + 1, lines: &lines };
+    let mut reader = Reader {
+        budget: Budget::new(),
+        at: begin.ok_or_else(|| Refusal::of("", Reason::NoEdit))? + 1,
+        lines: &lines,
+    };
     let mut is_empty = true;
     loop {
         let line = reader.next().ok_or_else(|| Refusal::of("", Reason::Cut))?;
@@ -49,6 +53,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, text: &str) -> Result<(), Refusal> {
 struct Reader<'a, 't> {
     lines: &'t [&'a str],
     at: usize,
+    budget: Budget,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -106,7 +111,8 @@ fn update(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Res
         return Err(Refusal::malformed(&path, reader.at, "the file is given no change"));
     }
     let old = draft.current(&path).ok_or_else(|| Refusal::of(&path, Reason::NoSuchFile))?;
-    let content = patched(old, &hunks).map_err(|(hunk, reason)| Refusal::in_hunk(&path, hunk, reason))?;
+    let content = patched(old, &hunks, &mut reader.budget)
+        .map_err(|(hunk, reason)| Refusal::in_hunk(&path, hunk, reason))?;
     let Some(target) = target else {
         draft.change(&path, content, None);
         return Ok(());
@@ -184,11 +190,12 @@ fn read_hunks<'a>(path: &str, reader: &mut Reader<'a, '_>) -> Result<Vec<Hunk<'a
     }
 }
 
-fn patched(old: &str, hunks: &[Hunk<'_>]) -> Result<String, (usize, Reason)> {
+fn patched(old: &str, hunks: &[Hunk<'_>], budget: &mut Budget) -> Result<String, (usize, Reason)> {
     let file = split(old);
     let mut out = String::with_capacity(old.len());
     let mut done = 0;
     for (index, hunk) in hunks.iter().enumerate() {
+        budget.pay(old.len() * (1 + hunk.anchors.len())).map_err(|reason| (index + 1, reason))?;
         let rest = file.get(done..).unwrap_or_default();
         let place = done + locate(rest, hunk).map_err(|reason| (index + 1, reason))?;
         push_lines(&mut out, file.get(done..place));
@@ -209,20 +216,10 @@ fn patched(old: &str, hunks: &[Hunk<'_>]) -> Result<String, (usize, Reason)> {
         end_line(&mut out, newline_at(&file, done));
     } else if file.last().is_some_and(|line| line.ending.is_empty()) {
         // A file that ended without a newline still does.
-        out.truncate(
-            out.trim_end_matches(['\r', '\n']).len().max(out.len().saturating_sub(newline_len(&out))),
-        );
+        out.truncate(Line::new(&out).text.len());
     }
     push_lines(&mut out, file.get(done..));
     Ok(out)
-}
-
-fn newline_len(text: &str) -> usize {
-    match text {
-        _ if text.ends_with("\r\n") => 2,
-        _ if text.ends_with('\n') => 1,
-        _ => 0,
-    }
 }
 
 fn push_lines(out: &mut String, lines: Option<&[Line<'_>]>) {

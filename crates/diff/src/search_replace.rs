@@ -5,7 +5,7 @@
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, replace, split};
-use crate::occurrences::occurrences;
+use crate::occurrences::{Budget, occurrences};
 use crate::{ChangeKind, Reason, Refusal};
 
 /// Whether a text has the marks of a block: an opening, a dividing and a closing one, in this order.
@@ -28,14 +28,15 @@ pub(crate) fn apply(draft: &mut Draft<'_>, path: Option<&str>, text: &str) -> Re
         return resolve(draft, &checked_path(path)?, &pieces);
     }
     let mut named = path;
-    let mut count = 0;
+    let (mut count, mut budget) = (0, Budget::new());
     for piece in &pieces {
         match piece {
             Piece::Text(line) => named = file_name(line).or(named),
             Piece::Block(block) => {
                 count += 1;
                 let path = checked_path(named.ok_or_else(|| Refusal::of("", Reason::NoPath))?)?;
-                apply_block(draft, &path, block).map_err(|reason| Refusal::in_hunk(&path, count, reason))?;
+                apply_block(draft, &path, block, &mut budget)
+                    .map_err(|reason| Refusal::in_hunk(&path, count, reason))?;
             }
         }
     }
@@ -130,17 +131,24 @@ fn is_content(line: &str, path: &str) -> bool {
 
 /// The name of a file that stands alone on a line, as it is or in the marks that models set around one.
 fn file_name(line: &str) -> Option<&str> {
-    let fence = line.trim().trim_start_matches('`');
-    let name = fence.trim_matches(['*', '`', '#', ' ', ':']);
-    let name = name.strip_prefix("File: ").or(name.strip_prefix("file: ")).unwrap_or(name).trim();
+    let is_mark = |c: char| matches!(c, '*' | '`' | '#' | ' ' | ':');
+    let name = line.trim().trim_matches(is_mark);
+    let name =
+        name.strip_prefix("File:").or(name.strip_prefix("file:")).unwrap_or(name).trim_matches(is_mark);
     let is_path = name.contains(['.', '/']) && !name.contains(char::is_whitespace) && !name.starts_with('<');
     is_path.then_some(name)
 }
 
-fn apply_block(draft: &mut Draft<'_>, path: &str, block: &Block<'_>) -> Result<(), Reason> {
+fn apply_block(
+    draft: &mut Draft<'_>,
+    path: &str,
+    block: &Block<'_>,
+    budget: &mut Budget,
+) -> Result<(), Reason> {
     let Some(content) = draft.current(path) else {
         return create(draft, path, block);
     };
+    budget.pay(content.len())?;
     let file = split(content);
     if block.old.iter().all(|line| line.trim().is_empty()) {
         return fill(draft, path, block);

@@ -117,7 +117,7 @@ impl Reader<'_> {
         }
         for (open, close) in self.syntax.block {
             if let Some((text, after)) = self.enclosed(open, close) {
-                return self.block_comment(text, after);
+                return self.block_comment(&text, after);
             }
         }
         for mark in self.syntax.strings {
@@ -221,14 +221,17 @@ impl Reader<'_> {
         Some((inner.get(..end)?.to_owned(), open.len() + end + close.len()))
     }
 
-    fn block_comment(&mut self, text: String, bytes: usize) -> Option<Comment> {
+    fn block_comment(&mut self, text: &str, bytes: usize) -> Option<Comment> {
         let (first, starts_line, before) = (self.line, self.is_line_start, self.before);
         self.advance(bytes);
-        let after = self.rest.get(..self.line_end()).unwrap_or_default().trim();
-        let place = match () {
-            () if starts_line && matches!(after, "" | "}") => Place::Whole,
-            () if before == '{' && after.starts_with('}') => Place::OnlyInBraces,
-            () => return None,
+        let after = self.rest.trim_start_matches([' ', '\t', '\r']);
+        let ends_line = |text: &str| text.is_empty() || text.starts_with('\n');
+        let behind_brace = after.strip_prefix('}').map(|text| text.trim_start_matches([' ', '\t', '\r']));
+        let place = match behind_brace {
+            None if starts_line && ends_line(after) => Place::Whole,
+            Some(behind) if starts_line && ends_line(behind) => Place::Whole,
+            Some(_) if before == '{' => Place::OnlyInBraces,
+            _ => return None,
         };
         // A documentation comment of several lines says more than that something stays.
         let lines: Vec<&str> = text.lines().map(|line| line.trim().trim_start_matches('*').trim()).collect();

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::header::Operation;
-use super::hunk::{SEARCH_BUDGET, apply_hunks};
+use super::hunk::apply_hunks;
 use super::parse::{FileDiff, parse};
 use crate::draft::{Draft, checked_path};
+use crate::occurrences::Budget;
 use crate::{Binaries, ChangeKind, Reason, Refusal};
 
 /// Applies a diff. A renamed or copied file is made from what the original was before the diff, whatever the order; a change
@@ -21,7 +22,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, diff: &str, binaries: Binaries) -> Re
         .filter(|file| matches!(file.operation, Operation::Rename | Operation::Delete))
         .map(|file| file.old.clone())
         .collect();
-    let mut session = Session { draft, leaving, budget: SEARCH_BUDGET };
+    let mut session = Session { draft, leaving, budget: Budget::new() };
     for file in &files {
         if file.is_binary {
             session.keep_binary(file, binaries)?;
@@ -41,7 +42,7 @@ struct Session<'d, 'f> {
     draft: &'d mut Draft<'f>,
     /// The paths that the diff takes away.
     leaving: BTreeSet<String>,
-    budget: usize,
+    budget: Budget,
 }
 
 impl Session<'_, '_> {
@@ -117,7 +118,7 @@ impl Session<'_, '_> {
     }
 }
 
-fn patched(content: &str, file: &FileDiff<'_>, budget: &mut usize) -> Result<String, Refusal> {
+fn patched(content: &str, file: &FileDiff<'_>, budget: &mut Budget) -> Result<String, Refusal> {
     apply_hunks(content, &file.hunks, budget)
         .map_err(|(hunk, reason)| Refusal::in_hunk(&file.new, hunk, reason))
 }

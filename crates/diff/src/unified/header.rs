@@ -31,7 +31,10 @@ pub(super) enum HeaderLine {
     Other,
 }
 
-const LINES: [(&str, fn(&mut Header, &str) -> Result<(), &'static str>); 13] = [
+/// Takes what follows the words that begin a line.
+type Take = fn(&mut Header, &str) -> Result<(), &'static str>;
+
+const LINES: [(&str, Take); 13] = [
     ("--- ", |header, field| put(&mut header.old_field, field)),
     ("+++ ", |header, field| put(&mut header.new_field, field)),
     ("old mode ", |header, field| put_mode(&mut header.old_mode, field)),

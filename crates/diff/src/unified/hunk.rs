@@ -2,10 +2,7 @@
 
 use crate::Reason;
 use crate::lines::{Endings, Line, newline_at, split};
-use crate::occurrences::{occurrences, stands_at};
-
-/// How many lines one diff may have searched for hunks that are not where they say they are.
-pub(super) const SEARCH_BUDGET: usize = 20_000_000;
+use crate::occurrences::{Budget, occurrences, stands_at};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -68,9 +65,11 @@ impl<'a> Hunk<'a> {
 pub(super) fn apply_hunks(
     content: &str,
     hunks: &[Hunk<'_>],
-    budget: &mut usize,
+    budget: &mut Budget,
 ) -> Result<String, (usize, Reason)> {
-    let mut target = Target { lines: split(content), done: 0, patched: Vec::new(), delta: 0 };
+    budget.pay(content.len()).map_err(|reason| (1, reason))?;
+    let mut target =
+        Target { lines: split(content), bytes: content.len(), done: 0, patched: Vec::new(), delta: 0 };
     let mut out = String::with_capacity(content.len());
     for (index, hunk) in hunks.iter().enumerate() {
         let old = hunk.old_lines();
@@ -86,6 +85,7 @@ pub(super) fn apply_hunks(
 /// The lines of a file, and which of them earlier hunks have taken.
 struct Target<'a> {
     lines: Vec<Line<'a>>,
+    bytes: usize,
     /// The lines before this one are in the result.
     done: usize,
     /// First line and line after the last one of each hunk that was applied, in order.
@@ -115,7 +115,7 @@ impl Target<'_> {
         &self,
         hunk: &Hunk<'_>,
         old: &[Line<'_>],
-        budget: &mut usize,
+        budget: &mut Budget,
     ) -> Result<(usize, Endings), Reason> {
         let stated = hunk.range.new_start.saturating_sub(1).checked_add_signed(self.delta.saturating_neg());
         let (leading, trailing) = hunk.context();
@@ -153,10 +153,9 @@ impl Target<'_> {
         &self,
         old: &[Line<'_>],
         endings: Endings,
-        budget: &mut usize,
+        budget: &mut Budget,
     ) -> Result<Option<usize>, Reason> {
-        let cost = self.lines.len() + old.len();
-        *budget = budget.checked_sub(cost).ok_or(Reason::TooMuchSearch)?;
+        budget.pay(self.bytes)?;
         let mut places = occurrences(&self.lines, old, endings);
         places.retain(|place| !self.is_patched(*place, place + old.len()));
         match *places.as_slice() {

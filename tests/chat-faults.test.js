@@ -131,17 +131,89 @@ test("an answer that is no event stream is told as 502", async () => {
   await refused(502, "upstream_unreachable");
 });
 
-test("an overloaded_error as the first event is a failure before the first byte", async () => {
-  always({ errorEventAfter: 0, message: SECRET });
-  await refused(503, "upstream_overloaded");
-  assert.equal(asked(), 3);
+const START = `event: message_start\ndata: {"type":"message_start","message":{"model":"claude-sonnet-5-5","usage":{"input_tokens":25,"output_tokens":1}}}\n\n`;
+const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
+const OVERLOADED = `data: {"type":"error","error":{"type":"overloaded_error","message":"${SECRET}"}}\n\n`;
+const ERROR = `event: error\n${OVERLOADED}`;
+const BLOCK = 'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n';
+const thought = (text) => `event: content_block_delta\ndata: ${JSON.stringify({ type: "content_block_delta", index: 0, delta: { type: "thinking_delta", thinking: text } })}\n\n`;
+const word = (text) => `event: content_block_delta\ndata: ${JSON.stringify({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text } })}\n\n`;
+const stop = (usage = { output_tokens: 5 }) => `event: message_delta\ndata: ${JSON.stringify({ type: "message_delta", delta: { stop_reason: "end_turn" }, usage })}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n`;
+
+for (const [what, raw] of Object.entries({
+  "as the first event": [ERROR],
+  "after a ping": [PING, ERROR],
+  "after a ping, in one piece": [PING + ERROR],
+  "after a comment": [": keep-alive\n\n", ERROR],
+  "without a name": [PING + OVERLOADED],
+  "after a byte order mark": ["\uFEFF", OVERLOADED],
+  "after message_start": [START, ERROR],
+  "after the start of a block": [START + PING, BLOCK, ERROR],
+  "after some thinking": [START, thought("Hm."), ERROR],
+})) {
+  test(`an overloaded_error ${what} is a failure before the first word`, async () => {
+    always({ raw });
+    await refused(503, "upstream_overloaded");
+    assert.equal(asked(), 3);
+  });
+
+  test(`an overloaded_error ${what} is tried again`, async () => {
+    claude.setFault({ raw });
+    const { events } = await chat(hatch, await newProject(hatch));
+    assert.deepEqual([asked(), events.at(-1).event], [2, "done"]);
+  });
+}
+
+for (const [what, raw] of Object.entries({ "a ping": [PING], "message_start": [START], "the start of a block": [START, PING + BLOCK], "garbage": ["event: message_start\ndata: {\"type\":\"message_start\",\"mess\n\n"] })) {
+  test(`a stream that ends after ${what} is tried three times and then told as 502`, async () => {
+    always({ raw });
+    await refused(502, "upstream_unreachable");
+    assert.equal(asked(), 3);
+  });
+}
+
+test("a stream that was cut before its first word is asked for again, wherever it was cut", async () => {
+  claude.setAnswer("Hello.");
+  const id = await newProject(hatch);
+  await chat(hatch, id, "How long?");
+  const { bytes } = claude.requests.at(-1);
+  const first = bytes.indexOf("text_delta");
+  for (const cutAfterBytes of [1, 20, bytes.indexOf("\n\n") + 1, bytes.indexOf("\n\n") + 2, first - 80, first + 5]) {
+    claude.setFault({ cutAfterBytes });
+    const { events } = await chat(hatch, id, `Cut after ${cutAfterBytes}`);
+    assert.deepEqual([events.at(-1).event, textOf(events)], ["done", "Hello."], String(cutAfterBytes));
+  }
 });
 
-test("an overloaded_error as the first event is tried again", async () => {
-  claude.setFault({ errorEventAfter: 0 });
-  const { events } = await chat(hatch, await newProject(hatch));
-  assert.deepEqual([asked(), events.at(-1).event], [2, "done"]);
-});
+for (const query of ["?format=events", ""]) {
+  test(`an error without a name after text is told as an error, and never as done (${query})`, async () => {
+    always({ raw: [START + BLOCK, word("Hello"), OVERLOADED] });
+    const id = await newProject(hatch);
+    const { events } = await chat(hatch, id, "Hi", { query });
+    assert.deepEqual([events.at(-1).event, events.at(-1).data.error.type], ["error", "overloaded_error"]);
+    assert.ok(!events.some(({ event, data }) => event === "done" || data?.done));
+    assert.equal((await messages(hatch, id)).at(-1).content, "Hello");
+  });
+
+  test(`an answer without a word is told as one (${query})`, async () => {
+    always({ raw: [START, stop()] });
+    const id = await newProject(hatch);
+    const { events } = await chat(hatch, id, "Hi", { query });
+    const { data } = events.find(({ event }) => event === "files");
+    assert.deepEqual(data, { version: 0, files: [], notes: ["Claude's answer is empty; ask again"] });
+    assert.equal(asked(), 1);
+  });
+
+  test(`half an emoji in a delta is joined with the other half, shown and saved (${query})`, async () => {
+    const escaped = (text) => word("@").replace("@", text);
+    always({ raw: [START + BLOCK, escaped("Hello \\ud83d"), PING, escaped("\\ude80 world, \\ud83d"), word(" alone"), stop()] });
+    const id = await newProject(hatch);
+    const { events } = await chat(hatch, id, "Hi", { query });
+    const { content } = (await messages(hatch, id)).at(-1);
+    assert.equal(content, "Hello 🚀 world, \uFFFD alone");
+    if (query === "") assert.equal(textOf(events), content);
+  });
+}
 
 // --- after the first byte ----------------------------------------------------
 
@@ -163,14 +235,17 @@ async function interrupted(hatch, id, { events, whole, bytes }, type) {
 
 const HALF = "Grüße 👋\n```html:index.html\n<p>half of it</p>\n```\n";
 
-test("a stream cut at any byte gives what came, an error, and no done; all that came is saved", async () => {
-  claude.setAnswer("é👋 ja");
+test("a stream cut at any byte gives whole events, an error, and no done; all that was given is saved", async () => {
+  claude.setAnswer("é👋 ja, and more of it");
   await chat(hatch, await newProject(hatch), "How long?");
-  const { length } = claude.requests.at(-1).bytes;
+  const whole = claude.requests.at(-1).bytes;
+  const { length } = whole;
+  // A cut before the first word is asked for again.
+  const begun = whole.indexOf("\n\n", whole.indexOf("text_delta")) + 2;
   claude.reset();
-  claude.setAnswer("é👋 ja");
+  claude.setAnswer("é👋 ja, and more of it");
   // Every cut twice, for the two formats; which request got which one, the fake's log tells.
-  const cuts = Array.from({ length: length - 1 }, (_, i) => ({ cutAfterBytes: i + 1, times: 2 }));
+  const cuts = Array.from({ length: length - begun }, (_, i) => ({ cutAfterBytes: begun + i, times: 2 }));
   claude.setFault(...cuts);
   let left = 2 * cuts.length;
   const lanes = Array.from({ length: 8 }, async (_, lane) => {
@@ -190,13 +265,14 @@ test("a stream cut at any byte gives what came, an error, and no done; all that 
     const request = requests.get(question);
     const n = request.fault.cutAfterBytes;
     const came = request.bytes.subarray(0, n);
-    const words = textOf(eventsOf(Buffer.concat([came, Buffer.from("\n\n")])));
+    const passed = came.subarray(0, came.lastIndexOf("\n\n") + 2);
+    const words = textOf(eventsOf(passed));
     assert.equal(status, 200, `cut at ${n}`);
     assert.deepEqual([events.at(-1).event, events.at(-1).data.error.type], ["error", "api_error"], `cut at ${n}`);
     assert.ok(!events.some(({ event, data }) => data?.done || ["files", "saved"].includes(event)), `cut at ${n}`);
     assert.deepEqual(saved, { content: words, status: "interrupted" }, `cut at ${n}`);
-    assert.ok(words.startsWith(textOf(events)), `cut at ${n}`);
-    if (query) assert.match(bytes.toString("latin1").replace(came.toString("latin1"), ""), /^(\n\n)?event: error\ndata: .*\n\n$/, `cut at ${n}`);
+    assert.equal(words, textOf(events), `cut at ${n}`);
+    if (query) assert.match(bytes.toString("latin1").replace(passed.toString("latin1"), ""), /^event: error\ndata: .*\n\n$/, `cut at ${n}`);
   }
 });
 
@@ -238,16 +314,10 @@ for (const [query, format] of [["?format=events", "events"], ["", "text"]]) {
     assert.ok(said.length > 0 && HALF.startsWith(said));
     assert.equal(textOf(got.events), said);
   });
-
-  test(`garbage ends in an error (${format})`, async () => {
-    claude.setFault({ garbage: true });
-    const id = await newProject(hatch);
-    assert.equal(await interrupted(hatch, id, await chat(hatch, id, "Hi", { query }), "api_error"), "");
-  });
 }
 
 test("in the text format an error of Claude's is told in our words", async () => {
-  claude.setFault({ errorEventAfter: 3, message: SECRET, type: SECRET });
+  claude.setFault({ errorEventAfter: 5, message: SECRET, type: SECRET });
   const id = await newProject(hatch);
   await interrupted(hatch, id, await chat(hatch, id, "Hi", { query: "?format=text" }), "unknown_error");
 });
@@ -255,7 +325,7 @@ test("in the text format an error of Claude's is told in our words", async () =>
 test("an interrupted answer is in the history of the next, and an empty one is not", async () => {
   claude.setAnswer(HALF);
   const id = await newProject(hatch);
-  claude.setFault({ omitMessageStop: true }, { garbage: true });
+  claude.setFault({ omitMessageStop: true }, { raw: [START, stop()] });
   await chat(hatch, id, "One");
   await chat(hatch, id, "Two");
   await chat(hatch, id, "Three");

@@ -114,7 +114,7 @@ test("an answer that Claude refused to finish is saved and changes no file", asy
   const id = await newProject(hatch, { "app.js": "good\n" });
   claude.setAnswer({ content: block("app.js", "bad"), stopReason: "refusal", stopDetails: { type: "refusal", category: "cyber", explanation: null } });
   const { events } = await chat(hatch, id);
-  assert.deepEqual(ours(events).files, { version: 1, files: [] });
+  assert.deepEqual(ours(events).files, { version: 1, files: [], notes: ["Claude declined to answer; nothing was changed"] });
   assert.ok(ours(events).done);
   assert.deepEqual(await codeOf(hatch, id), { "app.js": "good\n" });
 });

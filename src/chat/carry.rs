@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use hatch_code::{ExtractedFile, FileChange};
+use hatch_code::CodeMap;
 use hatch_wire::{
     anthropic::Message,
     sse::{self, Decoder},
@@ -14,6 +14,7 @@ use hatch_wire::{
 use serde_json::json;
 
 use super::{
+    changes::Changes,
     pieces,
     settings::ChatFormat,
     store,
@@ -39,20 +40,6 @@ const SAVES: u32 = 20;
 
 /// The row of the answer is there no more.
 pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
-
-/// What a saved turn left.
-pub(super) struct Saved {
-    /// The version of the project's code, and what the answer did to it.
-    version: i64,
-    files: Vec<FileChange>,
-}
-
-impl Saved {
-    /// What `message` did to the code `before` it, making `version`.
-    pub(super) fn again(message: &Message, before: &Base, version: i64) -> Self {
-        Self { version, files: before.code.clone().merge(extracted(message)) }
-    }
-}
 
 /// Carries the answer to the client and saves it. Runs in the background of
 /// the request, whether or not the client stays.
@@ -88,11 +75,12 @@ pub(super) async fn carry(
         }));
     }
     let Some(client) = client else { return };
-    let mut words = last_words(&turn, &message, end, format, saved);
-    if format == ChatFormat::Events && !ends_an_event(&received) {
-        // Else the half event would swallow the one that follows it.
-        words.insert(0, "\n\n".to_owned());
-    }
+    // Claude's own error has gone to a client of the events, if it was named as one.
+    let is_told = format == ChatFormat::Events && sse::has_event(&received, "error");
+    let words = match message.error {
+        Some(_) if is_told => Vec::new(),
+        _ => last_words(&turn, &message, end, format, saved),
+    };
     for event in words {
         // A client that leaves now has missed no more than our own last words.
         let _ = client.write(event.as_bytes()).await;
@@ -112,7 +100,7 @@ struct Arriving {
 impl Arriving {
     /// Takes in what has come, and keeps what is not kept yet.
     fn checkpoint(&mut self, turn: &Turn, new: &[u8]) -> Statement {
-        self.decoder.push(new, |data| drop(self.message.observe(data)));
+        self.decoder.push(new, |data| self.message.observe(data));
         match self.message.text.as_str() {
             "" => store::touch(turn, now_ms()),
             text => store::checkpoint(turn, self.kept, text, now_ms()),
@@ -130,7 +118,9 @@ impl Arriving {
 /// came. Lost with a Worker that is killed: then nobody knows what the answer
 /// has cost.
 async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
-    let cost = models::cost_of_answer(&turn.model, message);
+    // An error in the place of an answer costs nothing.
+    let is_free = message.error.is_some() && message.text.is_empty();
+    let cost = if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) };
     let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
     let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
     give_back(unspent.chain(unanswered).collect(), database).await;
@@ -146,14 +136,11 @@ pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
     }
 }
 
-fn ends_an_event(stream: &[u8]) -> bool {
-    ["\n\n", "\r\n\r\n", "\r\r"].iter().any(|blank_line| stream.ends_with(blank_line.as_bytes()))
-}
-
 /// Saves the answer, and with a complete one the files it brings.
-async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Saved, Error> {
+async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
+    let asked_with = base.code.clone();
     for tries in 1..=SAVES {
-        match save_once(turn, message, &base, database).await {
+        match save_once(turn, message, &base, &asked_with, database).await {
             Ok(Some(saved)) => return Ok(saved),
             // Somebody changed the code meanwhile: merge into theirs.
             Ok(None) => {
@@ -171,14 +158,17 @@ async fn save_once(
     turn: &Turn,
     message: &Message,
     base: &Base,
+    asked_with: &CodeMap,
     database: &Database,
-) -> Result<Option<Saved>, Error> {
+) -> Result<Option<Changes>, Error> {
     let mut code = base.code.clone();
-    let files = code.merge(extracted(message));
-    let save = store::save(turn, &store::Answer::of(turn, message), now_ms());
-    if code == base.code {
+    let mut changes = Changes::make(message, &mut code, asked_with);
+    let is_new = code != base.code;
+    changes.version = base.version + i64::from(is_new);
+    let save = store::save(turn, &store::Answer::of(turn, message, &changes), now_ms());
+    if !is_new {
         let kept = database.query(save).await?;
-        return if kept.is_empty() { Err(DELETED) } else { Ok(Some(Saved { version: base.version, files })) };
+        return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
     let [kept, replaced, _] = database
         .batch([
@@ -190,19 +180,7 @@ async fn save_once(
     match (kept.is_empty(), replaced.is_empty()) {
         (true, _) => Err(DELETED),
         (false, true) => Ok(None),
-        (false, false) => Ok(Some(Saved { version: base.version + 1, files })),
-    }
-}
-
-/// The files of an answer. A turn that was cut changes nothing: half of a
-/// change of several files could break what worked.
-fn extracted(message: &Message) -> Vec<ExtractedFile> {
-    if !message.is_complete() || message.was_refused() {
-        return Vec::new();
-    }
-    match message.ran_out() {
-        true => hatch_code::extract_interrupted(&message.text),
-        false => hatch_code::extract(&message.text),
+        (false, false) => Ok(Some(changes)),
     }
 }
 
@@ -212,21 +190,17 @@ pub(super) fn last_words(
     message: &Message,
     end: End,
     format: ChatFormat,
-    saved: Result<Saved, Error>,
+    saved: Result<Changes, Error>,
 ) -> Vec<String> {
-    // Claude's own error event has already gone to a client of the events.
-    if message.error.is_some() && format == ChatFormat::Events {
-        return Vec::new();
-    }
     match saved {
-        Ok(saved) if message.is_complete() => done(turn, message, format, &saved),
+        Ok(changes) if message.is_complete() => done(turn, message, format, &changes),
         Ok(_) => vec![failed(interruption(message, end))],
         Err(DELETED) => vec![failed(("not_found_error", "The project was deleted while Claude answered"))],
         Err(_) => vec![failed(("api_error", "The answer could not be saved; ask again"))],
     }
 }
 
-fn done(turn: &Turn, message: &Message, format: ChatFormat, saved: &Saved) -> Vec<String> {
+fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
     let model = message.model.as_deref().unwrap_or(&turn.model);
     let mut what_was_saved = json!({
         "messageId": turn.id,
@@ -239,7 +213,7 @@ fn done(turn: &Turn, message: &Message, format: ChatFormat, saved: &Saved) -> Ve
         fields.insert("note".to_owned(), note.as_str().into());
     }
     vec![
-        sse::event("files", &json!({ "version": saved.version, "files": saved.files })),
+        sse::event("files", &json!(changes)),
         sse::event("saved", &what_was_saved),
         match format {
             ChatFormat::Events => sse::event("done", &json!({ "type": "done", "done": true })),

@@ -7,12 +7,7 @@ use hatch_wire::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    carry, pieces,
-    settings::ChatFormat,
-    store,
-    turn::{Base, Turn},
-};
+use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::Turn};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -170,16 +165,14 @@ impl Follower {
     }
 
     /// The answer as it was saved; one that is lost is saved as interrupted.
-    async fn saved(&mut self) -> Result<Option<(Message, carry::Saved)>, Error> {
+    async fn saved(&mut self) -> Result<Option<(Message, Changes)>, Error> {
         let (id, user) = (self.turn.id.as_str(), self.turn.user.as_str());
         let lost = store::interrupt_lost(Some(id), now_ms() - store::SILENT_MS);
-        let [saved, before] = store::saved(id, user);
-        let [_, saved, before] = self.database.batch([lost, saved, before]).await?;
+        let [_, saved] = self.database.batch([lost, store::saved(id, user)]).await?;
         let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
         let is_complete = saved.status == "complete";
         let message = Message::kept(saved.content, saved.model, saved.usage.unwrap_or_default(), is_complete);
-        let kept = carry::Saved::again(&message, &Base::of(&before)?, saved.version);
-        Ok(Some((message, kept)))
+        Ok(Some((message, saved.changes.unwrap_or_default())))
     }
 }
 

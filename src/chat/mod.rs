@@ -6,6 +6,7 @@
 
 mod begin;
 mod carry;
+mod changes;
 mod follow;
 mod model;
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let format = format(&context)?;
     let new: NewMessage = body::json(&context).await?;
+    let room = Chat::of(&context.settings)?.room();
     let choice = model::choose(new.model.as_deref(), &context.settings)?;
     let database = context.database()?;
     let mut turn = Turn {
@@ -84,6 +86,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
         note: choice.note,
+        prompt_tokens: 0,
         counted: None,
         reserved: None,
     };
@@ -112,7 +115,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let Opening { base, history, has_made_project } = opening;
-    let ask = prompt::Ask { message: new.message, code: &base.code, history };
+    let ask = prompt::Ask::new(new.message, &base.code, history, room);
     let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &context, &database).await;
     let (source, (client, body)) = match asked {
         Ok(asked) => asked,
@@ -133,7 +136,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// Sets aside what the answer may cost, and waits for its first bytes. Says
+/// Sets aside what the answer may cost, and waits for its first word. Says
 /// meanwhile that the turn lives.
 async fn ask_model(
     model: &Model,
@@ -143,6 +146,7 @@ async fn ask_model(
     context: &RequestContext,
     database: &Database,
 ) -> Result<(Source, (Writer, Body)), Error> {
+    turn.prompt_tokens = ask.tokens();
     turn.reserved = model.reserve(&ask, &turn.user, &context.settings, database).await?;
     let touch = async || {
         // A turn that nobody hears of for some seconds is not lost yet.

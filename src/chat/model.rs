@@ -75,11 +75,12 @@ impl Model {
         let (Self::Claude(name), Some(_)) = (self, limits.budget_micro_usd) else {
             return Ok(None);
         };
-        let most = anthropic::models::most_micro_usd(name, ask.bytes());
+        let most = anthropic::models::most_micro_usd(name, ask.tokens());
         quotas::take(Quota::Budget, most, user, limits, database).await
     }
 
-    /// The answer, whose first bytes have come.
+    /// The answer, whose first word has come. A question that turns out to be
+    /// too long for Claude is asked once more with less.
     pub(super) async fn ask(
         &self,
         context: &RequestContext,
@@ -89,7 +90,14 @@ impl Model {
     ) -> Result<Source, Error> {
         match self {
             Self::Claude(name) => {
-                anthropic::stream(&context.settings, &ask.for_claude(name.clone()), deadlines).await
+                let (settings, tokens) = (&context.settings, ask.tokens());
+                let asked = anthropic::stream(settings, &ask.for_claude(name), deadlines).await;
+                let Err(Error::Refused { code: anthropic::TOO_LONG, .. }) = asked else { return asked };
+                let less = ask.less();
+                if less.tokens() == tokens {
+                    return asked;
+                }
+                anthropic::stream(settings, &less.for_claude(name), deadlines).await
             }
             Self::Sandbox => {
                 let files =
@@ -97,7 +105,7 @@ impl Model {
                 let answer = sandbox_model::answer(&ask.message, Some(&files));
                 let message_id = format!("msg_sandbox_{turn_id}");
                 let body = sandbox::body(&message_id, &ask.message, &answer, &context.background)?;
-                Source::open(body, deadlines)
+                Source::open(body, deadlines, |_| true)
                     .await
                     .map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
             }

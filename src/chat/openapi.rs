@@ -5,7 +5,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewMessage};
+use super::{NOT_FOUND, NewMessage, changes::Changes};
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
@@ -26,6 +26,8 @@ struct Message {
     /// Which model answered.
     model: Option<&'static str>,
     usage: Option<Usage>,
+    /// What a complete answer did to the code.
+    changes: Option<Changes>,
     created_at: Time,
 }
 
@@ -87,7 +89,9 @@ fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Err
 fn stream() -> Operation {
     Operation::new("POST /api/chat", "chat.stream", "Say what to build, and watch the answer come")
         .about(
-            "The answer's words as they arrive; then `files`: what the answer did to the project's code; \
+            "The answer's words as they arrive; then `files`: what the answer did to the project's code, with `notes` \
+             on what was not taken and why (a path that is refused, a file that is abbreviated, an edit that does not \
+             fit, a full project); \
              `saved`: its message and what it cost; and last `{\"done\":true}`, when all is saved. A stream that is cut \
              ends in `error` and never in `done`; what had come is saved as `interrupted`. A `projectId` that is a \
              UUID and nobody's begins a project of that id, named after the message (a key needs `projects:write` \
@@ -116,7 +120,9 @@ fn stream() -> Operation {
         })
         .fails(Error::Refused {
             code: "conversation_too_long",
-            detail: "The project is too large to send to Claude".to_owned(),
+            detail: "The project and its conversation are too large for the model: name the files to change, make \
+                     large ones smaller, or go on in a new project"
+                .to_owned(),
         })
         .fails(upstream(UpstreamKind::RateLimited, "Claude's rate limit is reached; try again after the time in Retry-After", Some(10)))
         .fails(upstream(UpstreamKind::Unreachable, "Claude cannot be reached; try again in a moment", None))
@@ -137,6 +143,7 @@ fn history() -> Operation {
         status: Status::Complete,
         model,
         usage,
+        changes: None,
         created_at: Time("2026-11-21T09:31:12.345Z"),
     };
     let usage = Usage { input_tokens: 812, output_tokens: 1950, ..Usage::default() };

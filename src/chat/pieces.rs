@@ -46,7 +46,7 @@ fn length(text: &str) -> usize {
 pub(super) fn rewrite() -> Rewrite {
     let (mut decoder, mut message) = (Decoder::default(), Message::default());
     Box::new(move |bytes: &[u8], writes: &mut VecDeque<Vec<u8>>| {
-        decoder.push(bytes, |data| drop(message.observe(data)));
+        decoder.push(bytes, |data| message.observe(data));
         writes.extend(of(&message.text).map(String::into_bytes));
         // The text has been passed on; only the decoder's state is needed.
         message.text.clear();

@@ -1,8 +1,10 @@
 //! What Claude is shown. Pure.
 
-use hatch_code::{CodeMap, fenced};
+use hatch_code::CodeMap;
 use hatch_wire::anthropic::request::{Prompt, Turn};
 use serde::Deserialize;
+
+use super::{changes::Changes, settings::Room};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.
@@ -20,15 +22,33 @@ changed, complete, each in a fenced code block whose info string is its language
 ...
 ```
 
-Never abbreviate a file: a block replaces the whole file. Files that you do not mention stay as they \
-are. If a file contains a fence, use a longer fence around it. When the person only asks a question, \
-answer it without files.";
+To change a few lines of a file that has more than 100, write only the changes into its block. Each has \
+lines of the file exactly as they are, enough of them to be there only once, and what they become:
+
+```js:app.js
+<<<<<<< SEARCH
+const limit = 10;
+=======
+const limit = 20;
+>>>>>>> REPLACE
+```
+
+Never abbreviate a file and never write a comment for code that stays: such a block is refused, and so \
+is a change whose lines are not found exactly once. Files that you do not mention stay as they are. If a \
+file contains a fence, use a longer fence around it. When the person only asks a question, answer it \
+without files.";
+
+/// How much less is sent when that was too long.
+const LESS: u64 = 4;
 
 /// A message of the conversation as the database keeps it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct HistoryMessage {
     role: String,
     content: String,
+    /// What an answer did to the code.
+    #[serde(default)]
+    changes: Option<Changes>,
 }
 
 /// A question with all that it builds on.
@@ -37,40 +57,89 @@ pub(super) struct Ask<'a> {
     pub(super) message: String,
     pub(super) code: &'a CodeMap,
     /// Oldest first.
-    pub(super) history: Vec<HistoryMessage>,
+    history: Vec<HistoryMessage>,
+    /// As much of the code as is shown.
+    context: String,
+    room: Room,
 }
 
-impl Ask<'_> {
-    /// How much Claude is shown, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        let history: usize = self.history.iter().map(|said| said.content.len()).sum();
-        SYSTEM.len() + context(self.code).len() + history + self.message.len()
+impl<'a> Ask<'a> {
+    /// Asks `message` with as much around it as there is `room` for.
+    pub(super) fn new(
+        message: String,
+        code: &'a CodeMap,
+        mut history: Vec<HistoryMessage>,
+        room: Room,
+    ) -> Self {
+        let changed = recently_changed(&history);
+        let context = context(code, &message, &changed, room.code_tokens);
+        let mut left = Some(room.history_tokens);
+        let kept = history.iter().rev().take_while(|said| {
+            left = left.and_then(|left| left.checked_sub(hatch_code::tokens(&said.content)));
+            left.is_some()
+        });
+        let kept = kept.count();
+        history.drain(..history.len() - kept);
+        Self { message, code, history, context, room }
     }
 
-    pub(super) fn for_claude(self, model: String) -> Prompt {
+    /// The same question with less around it.
+    pub(super) fn less(self) -> Self {
+        let Room { history_tokens, code_tokens } = self.room;
+        let room = Room { history_tokens: history_tokens / LESS, code_tokens: code_tokens / LESS };
+        Self::new(self.message, self.code, self.history, room)
+    }
+
+    /// About as many tokens as Claude is told.
+    pub(super) fn tokens(&self) -> u64 {
+        let told = [SYSTEM, &self.context, &self.message];
+        let history = self.history.iter().map(|said| said.content.as_str());
+        told.into_iter().chain(history).map(hatch_code::tokens).sum()
+    }
+
+    pub(super) fn for_claude(&self, model: &str) -> Prompt {
         Prompt {
-            model,
+            model: model.to_owned(),
             system: SYSTEM.to_owned(),
-            context: context(self.code),
-            history: turns(self.history),
-            message: self.message,
+            context: self.context.clone(),
+            history: turns(&self.history),
+            message: self.message.clone(),
         }
     }
 }
 
-fn context(code: &CodeMap) -> String {
+/// The files that the conversation changed, the last one first.
+fn recently_changed(history: &[HistoryMessage]) -> Vec<String> {
+    let changes = history.iter().rev().filter_map(|said| said.changes.as_ref());
+    changes.flat_map(|changes| &changes.files).map(|file| file.path.clone()).collect()
+}
+
+fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> String {
     if code.is_empty() {
         return String::new();
     }
-    format!("The project's files as they are now:\n\n{}", fenced(code))
+    format!("The project's files as they are now:\n\n{}", hatch_code::context(code, message, changed, budget))
 }
 
 /// The API wants a user's turn first and no empty one, so an answer whose
 /// question was left out by the budget is left out too.
-fn turns(history: Vec<HistoryMessage>) -> Vec<Turn> {
-    let spoken = history.into_iter().filter(|said| !said.content.trim().is_empty());
-    let turns = spoken.map(|said| Turn { role: said.role, content: said.content });
+fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
+    let spoken = history.iter().filter(|said| !said.content.trim().is_empty());
+    let turns = spoken.map(|said| Turn { role: said.role.clone(), content: said.told() });
     turns.skip_while(|turn| turn.role != "user").collect()
+}
+
+impl HistoryMessage {
+    /// What was said, and what did not come of it, else the model would take
+    /// it for done.
+    fn told(&self) -> String {
+        match &self.changes {
+            Some(changes) if !changes.notes.is_empty() => {
+                format!("{}\n\n[Hatch: {}]", self.content, changes.notes.join(". "))
+            }
+            _ => self.content.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -78,14 +147,41 @@ mod tests {
     use super::*;
 
     fn said(role: &str, content: &str) -> HistoryMessage {
-        HistoryMessage { role: role.to_owned(), content: content.to_owned() }
+        HistoryMessage { role: role.to_owned(), content: content.to_owned(), changes: None }
     }
 
     #[test]
     fn history_begins_with_a_user_and_has_no_empty_turn() {
         let turns =
-            turns(vec![said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
+            turns(&[said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
         let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(contents, ["b", "c"]);
+    }
+
+    #[test]
+    fn the_model_is_told_what_did_not_come_of_its_answer() {
+        let notes = vec!["app.js was kept as it was".to_owned()];
+        let answer = HistoryMessage {
+            changes: Some(Changes { notes, ..Changes::default() }),
+            ..said("assistant", "Done.")
+        };
+        let turns = turns(&[said("user", "a"), answer]);
+        assert_eq!(turns[1].content, "Done.\n\n[Hatch: app.js was kept as it was]");
+    }
+
+    #[test]
+    fn a_question_that_was_too_long_is_asked_with_less_code_and_less_history() {
+        let files: serde_json::Map<_, _> =
+            (0..200).map(|n| (format!("src/part{n}.js"), "let word = 1;\n".repeat(300).into())).collect();
+        let code = CodeMap::parse(&serde_json::Value::from(files).to_string()).unwrap();
+        let history = || (0..40).map(|n| said("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
+        let room = Room { history_tokens: 8_000, code_tokens: 100_000 };
+        let ask = Ask::new("Change part7".to_owned(), &code, history(), room);
+        let most = 108_000 + hatch_code::tokens(SYSTEM);
+        assert!(ask.tokens() > 50_000 && ask.tokens() < most + 1_000, "{}", ask.tokens());
+        let less = ask.less();
+        assert!(less.tokens() < most / 3, "{}", less.tokens());
+        assert!(less.for_claude("claude").context.contains("```:src/part7.js"));
+        assert!(less.for_claude("claude").history.last().unwrap().content.starts_with("39 "));
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Chat {
     pub(super) format: ChatFormat,
     /// How much of a conversation Claude is sent again, in tokens.
     history_tokens: i64,
+    /// How much of a project's code Claude is shown, in tokens.
+    code_tokens: i64,
 }
 
 impl FromVars for Chat {
@@ -23,14 +25,31 @@ impl FromVars for Chat {
                 ChatFormat::parse(&name).ok_or(wrong("CHAT_STREAM_FORMAT", "`events` or `text`"))?
             }
         };
-        Ok(Self { format, history_tokens: vars.number("CHAT_HISTORY_TOKENS", 100_000)? })
+        Ok(Self {
+            format,
+            history_tokens: vars.number("CHAT_HISTORY_TOKENS", 100_000)?,
+            code_tokens: vars.number("CHAT_CODE_TOKENS", 100_000)?,
+        })
     }
 }
 
+/// The most tokens of what a question builds on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) history_tokens: u64,
+    pub(super) code_tokens: u64,
+}
+
 impl Chat {
-    /// The history budget in bytes: a token of English or code is about four.
+    /// More bytes than the history's tokens have: a token of English or code is about four.
     pub(super) fn history_bytes(&self) -> i64 {
         self.history_tokens.saturating_mul(4)
+    }
+
+    /// What Claude is asked with besides the question itself.
+    pub(super) fn room(&self) -> Room {
+        let tokens = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
+        Room { history_tokens: tokens(self.history_tokens), code_tokens: tokens(self.code_tokens) }
     }
 }
 

@@ -4,7 +4,7 @@ use hatch_wire::anthropic::{Message, Usage};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::turn::Turn;
+use super::{changes::Changes, turn::Turn};
 use crate::store::{
     Statement, page,
     page::Page,
@@ -89,8 +89,8 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
             now - TWINS_MS
         ),
         sql!(
-            "SELECT json_object('role', role, 'content', content) AS json FROM (
-               SELECT seq, role, content, sum(length(CAST(content AS BLOB))) OVER (ORDER BY seq DESC) AS bytes
+            "SELECT json_object('role', role, 'content', content, 'changes', json(changes)) AS json FROM (
+               SELECT seq, role, content, changes, sum(length(CAST(content AS BLOB))) OVER (ORDER BY seq DESC) AS bytes
                FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND status <> 'streaming'
                ORDER BY seq DESC LIMIT 200
              ) WHERE bytes <= ?3 ORDER BY seq",
@@ -212,33 +212,19 @@ pub(super) struct Saved {
     pub(super) status: String,
     pub(super) model: Option<String>,
     pub(super) usage: Option<Usage>,
-    /// Of the code; the one that the answer made, if it made one.
-    pub(super) version: i64,
+    /// What a complete one did.
+    pub(super) changes: Option<Changes>,
 }
 
-/// A turn that may have been saved, and the code that it met.
-pub(super) fn saved(id: &str, user: &str) -> [Statement; 2] {
-    [
-        sql!(
-            "SELECT json_object('content', m.content, 'status', m.status, 'model', m.model, 'usage', json(m.usage),
-               'version', coalesce(v.version, p.version)) AS json
-             FROM chat_messages m JOIN projects p ON p.id = m.project_id
-             LEFT JOIN project_versions v ON v.project_id = m.project_id AND v.message_id = m.id
-             WHERE m.id = ?1 AND m.user_id = ?2",
-            id,
-            user
-        ),
-        sql!(
-            "SELECT json_object('code', code, 'version', version) AS json FROM project_versions
-             WHERE project_id = (SELECT project_id FROM chat_messages WHERE id = ?1 AND user_id = ?2)
-               AND coalesce(message_id, '') <> ?1 AND version <= (SELECT coalesce(
-                 (SELECT version FROM project_versions v WHERE v.project_id = project_versions.project_id
-                  AND v.message_id = ?1), version))
-             ORDER BY version DESC LIMIT 1",
-            id,
-            user
-        ),
-    ]
+/// A turn that may have been saved.
+pub(super) fn saved(id: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('content', content, 'status', status, 'model', model, 'usage', json(usage),
+           'changes', json(changes)) AS json
+         FROM chat_messages WHERE id = ?1 AND user_id = ?2",
+        id,
+        user
+    )
 }
 
 /// What became of an answer.
@@ -249,22 +235,25 @@ pub(super) struct Answer<'a> {
     pub(super) model: &'a str,
     /// JSON.
     pub(super) usage: String,
+    /// JSON; none of an answer that is not whole.
+    pub(super) changes: Option<String>,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn of(turn: &'a Turn, message: &'a Message) -> Self {
+    pub(super) fn of(turn: &'a Turn, message: &'a Message, changes: &Changes) -> Self {
         Self {
             content: &message.text,
             status: if message.is_complete() { "complete" } else { "interrupted" },
             model: message.model.as_deref().unwrap_or(&turn.model),
             usage: json!(message.usage).to_string(),
+            changes: message.is_complete().then(|| json!(changes).to_string()),
         }
     }
 }
 
 pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7
+        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7, changes = ?8
          WHERE id = ?1 AND user_id = ?2 RETURNING json_object('id', id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
@@ -272,7 +261,8 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
         answer.status,
         answer.model,
         answer.usage.as_str(),
-        now
+        now,
+        answer.changes.as_deref()
     )
 }
 
@@ -300,7 +290,7 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
             key: "seq || '.'",
             json: concat!(
                 "json_object('id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status, ",
-                "'model', model, 'usage', json(usage), 'createdAt', ", rfc3339!("created_at"), ")"
+                "'model', model, 'usage', json(usage), 'changes', json(changes), 'createdAt', ", rfc3339!("created_at"), ")"
             ),
             bytes: "length(CAST(content AS BLOB))"
         ),

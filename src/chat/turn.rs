@@ -16,6 +16,8 @@ pub(super) struct Turn {
     pub(super) model: String,
     /// Why another model answers than the one that was asked for.
     pub(super) note: Option<String>,
+    /// About as many tokens as the model is asked with.
+    pub(super) prompt_tokens: u64,
     /// What was taken of the user's messages of today for it.
     pub(super) counted: Option<Taken>,
     /// What was set aside of their budget.
@@ -48,7 +50,7 @@ impl Base {
     pub(super) fn of(project: &Rows) -> Result<Self, Error> {
         let project: Option<Project> = project.first()?;
         let (json, version) = project.map_or((None, 0), |project| (project.code, project.version));
-        let code = CodeMap::parse(json.as_deref().unwrap_or("{}"))
+        let code = CodeMap::stored(json.as_deref().unwrap_or("{}"))
             .map_err(|error| Error::Internal(format!("stored code: {error}")))?;
         Ok(Self { code, version })
     }

@@ -243,7 +243,7 @@ async fn default_target(
 
 /// Whether this is a Next.js app, and no page of it is finished.
 fn needs_server(code: &str) -> bool {
-    let Ok(code) = CodeMap::parse(code) else { return false };
+    let Ok(code) = CodeMap::stored(code) else { return false };
     let framework = code.get("package.json").and_then(vercel::framework);
     framework == Some("nextjs") && !code.files().keys().any(|path| path.ends_with("index.html"))
 }

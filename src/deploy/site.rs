@@ -30,7 +30,7 @@ pub(super) struct Built {
 /// the code is the inner error, for its owner: a first line, and for the log
 /// further ones.
 pub(super) async fn build(code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
-    let code = match CodeMap::parse(code) {
+    let code = match CodeMap::stored(code) {
         Ok(code) => code,
         Err(error) => return Ok(Err(error.to_string())),
     };
@@ -51,7 +51,7 @@ pub(super) async fn sources_or_build(
     is_manifest: fn(&str) -> bool,
     env: &Env,
 ) -> Result<Result<Built, String>, Error> {
-    match CodeMap::parse(code) {
+    match CodeMap::stored(code) {
         Ok(sources) if sources.iter().any(|(path, _)| is_manifest(path)) => {
             let files = sources.iter().map(|(path, content)| file(path, content)).collect();
             Ok(Ok(Built { files, notes: Vec::new() }))

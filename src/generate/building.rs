@@ -159,21 +159,22 @@ impl Turn {
     }
 
     fn of(base: CodeMap, answer: &Completion, name: &str) -> Self {
-        let files = match answer.stop {
-            Stop::RanOut => hatch_code::extract_interrupted(&answer.text),
-            _ => hatch_code::extract(&answer.text),
+        let extraction = match answer.stop {
+            Stop::RanOut => hatch_code::extraction_interrupted(&answer.text),
+            _ => hatch_code::extraction(&answer.text),
         };
         let mut problems = Vec::new();
-        if files.is_empty() {
+        if extraction.files.is_empty() && extraction.patches.is_empty() {
             let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
             problems.push(whole(message));
         }
         let mut code = base.clone();
-        for change in code.merge(files) {
+        for change in hatch_answer::lay_over(&mut code, extraction) {
             if change.status == FileStatus::Incomplete {
+                let reason = change.reason.as_deref().unwrap_or_default();
                 let message =
-                    "was cut off, or there is no room for it: write it again, shorter if it is long";
-                problems.push(Problem { path: change.path, line: None, message: message.to_owned() });
+                    format!("was cut off or not taken ({reason}): write it again, shorter if it is long");
+                problems.push(Problem { path: change.path, line: None, message });
             }
         }
         if code.len() > verify::MAX_FILES {

@@ -67,7 +67,7 @@ pub(super) struct Startup {
 impl Startup {
     /// The code so far.
     pub(super) fn code(&self) -> Result<CodeMap, Error> {
-        CodeMap::parse(self.code.as_deref().unwrap_or("{}"))
+        CodeMap::stored(self.code.as_deref().unwrap_or("{}"))
             .map_err(|error| Error::Internal(format!("stored code: {error}")))
     }
 

@@ -18,6 +18,7 @@ use futures::{
     future::{Either, select},
     pin_mut,
 };
+use hatch_wire::sse::last_end;
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
     wasm_bindgen::{self, JsCast as _, JsValue, closure::Closure, prelude::wasm_bindgen},
@@ -63,6 +64,9 @@ const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
 const FAST_READS: u32 = 8;
+/// How long a beginning is held back that tells nothing yet. A client that
+/// waits longer should see that something happens.
+const HELD_MS: i64 = 1_000;
 /// How often the deadlines are looked at.
 const TICK_MS: u64 = 1_000;
 /// How often the caller may keep what has come so far.
@@ -107,7 +111,8 @@ pub(crate) struct Outcome {
 }
 
 /// Turns the bytes that just came into what the client gets: the second
-/// argument takes the bytes of each write to it.
+/// argument takes the bytes of each write to it. Without one the client gets
+/// the upstream's own events, each as soon as it is whole.
 pub(crate) type Rewrite = Box<dyn FnMut(&[u8], &mut VecDeque<Vec<u8>>)>;
 
 /// An upstream body whose first bytes have come.
@@ -116,21 +121,52 @@ pub(crate) struct Source {
     view: Uint8Array,
     received: Vec<u8>,
     ended: bool,
+    /// A read that has begun and is still waited for; it has the view's memory.
+    pending: Option<Promise>,
 }
 
 impl Source {
-    /// Waits for the first bytes, at most `deadlines.idle_ms`. A body that
-    /// fails before any has come is an `Err`: nothing was promised to the
-    /// client yet.
-    pub(crate) async fn open(body: Body, deadlines: Deadlines) -> Result<Self, End> {
+    /// Waits for the first bytes, and then until `has_begun`, which gets what
+    /// has just come, says that a client should see them; for the bytes at most
+    /// `deadlines.idle_ms`, and for the beginning [`HELD_MS`]. A body that
+    /// fails before that is an `Err`: nothing was promised to the client yet.
+    pub(crate) async fn open(
+        body: Body,
+        deadlines: Deadlines,
+        mut has_begun: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Self, End> {
         let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
-        let first = JsFuture::from(reader.read_at_least(1, &Uint8Array::new_with_length(BUFFER)));
-        let timeout = sleep(u64::try_from(deadlines.idle_ms).unwrap_or_default());
+        let view = Uint8Array::new_with_length(BUFFER);
+        let mut source = Self { reader, view, received: Vec::new(), ended: false, pending: None };
+        let mut held_until = None;
+        loop {
+            let old = source.received.len();
+            source.read(deadlines.idle_ms, held_until).await?;
+            if source.pending.is_some() || has_begun(source.received.get(old..).unwrap_or_default()) {
+                return Ok(source);
+            }
+            if source.ended {
+                return Err(End::Closed);
+            }
+            held_until.get_or_insert_with(|| now_ms() + HELD_MS);
+        }
+    }
+
+    /// Reads once. A read that takes longer than `until` stays pending.
+    async fn read(&mut self, idle_ms: i64, until: Option<i64>) -> Result<(), End> {
+        let left_ms = until.map_or(i64::MAX, |until| (until - now_ms()).max(0));
+        let view = Uint8Array::new(&self.view.buffer());
+        let read = self.reader.read_at_least(1, &view);
+        let timeout = sleep(u64::try_from(idle_ms.min(left_ms)).unwrap_or_default());
         pin_mut!(timeout);
-        let result = match select(first, timeout).await {
+        let result = match select(JsFuture::from(read.clone()), timeout).await {
             Either::Left((result, _)) => result.map_err(|_| End::Cut)?.unchecked_into::<ReadResult>(),
+            Either::Right(_) if left_ms < idle_ms => {
+                self.pending = Some(read);
+                return Ok(());
+            }
             Either::Right(_) => {
-                let _ = reader.cancel();
+                let _ = self.reader.cancel();
                 return Err(End::Stalled);
             }
         };
@@ -138,10 +174,13 @@ impl Source {
         if chunk.length() == 0 {
             return Err(End::Closed);
         }
-        Ok(Self { reader, received: chunk.to_vec(), view: chunk, ended: result.done() })
+        self.ended = result.done();
+        append(&mut self.received, &chunk);
+        self.view = chunk;
+        Ok(())
     }
 
-    /// The bytes of the first read.
+    /// The bytes that have come so far.
     pub(crate) fn first(&self) -> &[u8] {
         &self.received
     }
@@ -192,6 +231,15 @@ impl Source {
         let mut pump = pump.borrow_mut();
         pump.let_go(settled);
         Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
+    }
+}
+
+/// Copies `chunk` behind what has come before it.
+fn append(received: &mut Vec<u8>, chunk: &Uint8Array) {
+    let start = received.len();
+    received.resize(start + chunk.length() as usize, 0);
+    if let Some(space) = received.get_mut(start..) {
+        chunk.copy_to(space);
     }
 }
 
@@ -261,9 +309,13 @@ struct Pump {
     /// What the last read was rewritten to and is not written yet.
     rewritten: VecDeque<Vec<u8>>,
     received: Vec<u8>,
+    /// How much of it has been written, where it is not rewritten: whole events.
+    written: usize,
     /// The chunk of the last read; its memory is lent to the next one.
     chunk: Uint8Array,
     ended: bool,
+    /// The read with which to go on.
+    pending: Option<Promise>,
     least: u32,
     fast_reads: u32,
     last_read_ms: i64,
@@ -296,8 +348,10 @@ impl Pump {
             rewrite,
             rewritten: VecDeque::new(),
             received: source.received,
+            written: 0,
             chunk: source.view,
             ended: source.ended,
+            pending: source.pending,
             least: 1,
             fast_reads: 0,
             last_read_ms: now_ms(),
@@ -338,11 +392,7 @@ impl Pump {
         self.ended = result.done();
         let start = self.received.len();
         if let Some(chunk) = result.value() {
-            let length = chunk.length() as usize;
-            self.received.resize(start + length, 0);
-            if let Some(space) = self.received.get_mut(start..) {
-                chunk.copy_to(space);
-            }
+            append(&mut self.received, &chunk);
             self.chunk = chunk;
         }
         if self.received.len() == start {
@@ -374,22 +424,38 @@ impl Pump {
     /// Writes what came from `start` on to the client.
     fn forward(&mut self, start: usize) {
         self.steps = self.steps.wrapping_add(1);
-        let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
-        let Some(rewrite) = &mut self.rewrite else {
-            let written = client.write_chunk(&self.chunk);
-            let _ = written.then2(&callbacks.written, &callbacks.write_failed);
-            return;
-        };
+        if self.client.is_none() {
+            return self.next();
+        }
+        let Some(rewrite) = &mut self.rewrite else { return self.write_events(start) };
         rewrite(self.received.get(start..).unwrap_or_default(), &mut self.rewritten);
         self.write_rewritten();
     }
 
+    /// Writes the events that are whole. The torn rest waits for its end; when
+    /// that never comes, nobody gets it.
+    fn write_events(&mut self, start: usize) {
+        let Some(end) = last_end(&self.received, start) else { return self.next() };
+        let written = std::mem::replace(&mut self.written, end);
+        // Of the first bytes the chunk may be only the last part.
+        if written == start && start > 0 && end == self.received.len() {
+            return self.write(&self.chunk);
+        }
+        self.write(&Uint8Array::from(self.received.get(written..end).unwrap_or_default()));
+    }
+
+    fn write(&self, bytes: &Uint8Array) {
+        if let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) {
+            let _ = client.write_chunk(bytes).then2(&callbacks.written, &callbacks.write_failed);
+        }
+    }
+
     /// Writes the next of what the last read was rewritten to; then reads on.
     fn write_rewritten(&mut self) {
-        let Some(bytes) = self.rewritten.pop_front() else { return self.next() };
-        let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) else { return self.next() };
-        let written = client.write_chunk(&Uint8Array::from(bytes.as_slice()));
-        let _ = written.then2(&callbacks.written, &callbacks.write_failed);
+        match self.rewritten.pop_front() {
+            Some(bytes) if self.client.is_some() => self.write(&Uint8Array::from(bytes.as_slice())),
+            _ => self.next(),
+        }
     }
 
     fn on_client_left(&mut self) {
@@ -406,8 +472,11 @@ impl Pump {
         let Some(callbacks) = &self.callbacks else { return };
         self.steps = self.steps.wrapping_add(1);
         self.reading = true;
-        let view = Uint8Array::new(&self.chunk.buffer());
-        let _ = self.reader.read_at_least(self.least, &view).then2(&callbacks.read, &callbacks.read_failed);
+        let read = self
+            .pending
+            .take()
+            .unwrap_or_else(|| self.reader.read_at_least(self.least, &Uint8Array::new(&self.chunk.buffer())));
+        let _ = read.then2(&callbacks.read, &callbacks.read_failed);
     }
 
     fn finish(&mut self, end: End) {

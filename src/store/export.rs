@@ -42,7 +42,7 @@ pub(crate) fn messages(user: &str, page: &Page) -> Statement {
         "FROM chat_messages WHERE user_id = ?1",
         concat!(
             "json_object('id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status, ",
-            "'model', model, 'usage', json(usage), 'createdAt', ",
+            "'model', model, 'usage', json(usage), 'changes', json(changes), 'createdAt', ",
             rfc3339!("created_at"),
             ")"
         ),

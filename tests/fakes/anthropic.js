@@ -34,8 +34,9 @@ const MESSAGES = { 429: 'This request would exceed your rate limit.', 500: 'Inte
  * - `emptyStream`      status 200 and no event at all
  * - `unknownEvents`    events, deltas and a block of types that nobody knows yet
  * - `thinking`         a thinking block before the answer
+ * - `raw`              these pieces of bytes instead of all events
  */
-const FAULTS = ['errorEventAfter', 'crlf', 'cr', 'pings', 'omitMessageStop', 'emptyStream', 'unknownEvents', 'thinking'];
+const FAULTS = ['raw', 'errorEventAfter', 'crlf', 'cr', 'pings', 'omitMessageStop', 'emptyStream', 'unknownEvents', 'thinking'];
 
 /**
  * Starts the fake. Besides what `startFaultServer` returns: `key`, the one API key it takes, and `setAnswer`.
@@ -116,6 +117,7 @@ export async function startAnthropic() {
 
 function streamed(answer, options, fault, requestId) {
   if (fault.emptyStream) return [];
+  if (fault.raw) return fault.raw.map((piece) => Buffer.from(piece));
   const { pings, omitMessageStop, unknownEvents } = fault;
   const eol = fault.cr ? '\r' : fault.crlf ? '\r\n' : '\n';
   const events = eventsOf(answer, { ...options, pings, omitMessageStop, unknownEvents, eol });

@@ -15,16 +15,20 @@
 //!   answer states itself. Empty blocks without a path are nothing.
 //! - **Not files**: commands (`bash`, `console`, `powershell`), unless a path is stated or the path in front is a script's or an
 //!   `.env`; trees, output and diagrams (`text`, `mermaid`, no language), unless they have a path or begin like a web page or a
-//!   module; patches, unless the file is a `.diff` or `.patch`; quoted line ranges (`12:45:src/App.tsx`).
+//!   module; quoted line ranges (`12:45:src/App.tsx`).
+//! - **Edits are no files**: patches (unless the file is a `.diff` or `.patch`) and elements that edit say how a file changes.
+//! - **Thinking is no answer** (`thinking`), and markup that came escaped is unescaped where that is certain (`escape`).
 //! - **Markdown blocks may hold fences as long as their own**, as models forget the fourth backtick: a fence with a language
 //!   inside opens, the next bare one closes it. If they do not pair up by the end of a finished answer, CommonMark's reading
 //!   holds: the first bare fence closed the block.
 
+use super::edit;
+use super::escape;
 use super::fence::{Fence, Line, first_line};
 use super::label::{Label, Strength, in_comment};
 use super::language::{Kind, agrees, extension, is_markdown, is_script, kind, sniff};
-use super::path::{folded, safe_path};
-use super::scan::{Block, Ending, blocks};
+use super::path::{PathError, folded, safe_path};
+use super::scan::{Block, Ending, Scan, scan};
 use std::collections::HashSet;
 
 /// A file as an answer gives it.
@@ -36,11 +40,42 @@ pub struct ExtractedFile {
     pub content: String,
     /// False if the answer ended before the file did. Such a file must not replace anything.
     pub complete: bool,
+    /// Whether the content says how the file changes, and is not the file: a patch, or an element that edits.
+    pub is_edit: bool,
+}
+
+/// All that an answer holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extraction {
+    /// Its files, in their order. A path may come more than once; the last complete one is meant.
+    pub files: Vec<ExtractedFile>,
+    /// Files whose path no project may have: the path as written, its bytes, and why.
+    pub refused: Vec<(String, usize, PathError)>,
+    /// Patches, which name their files themselves.
+    pub patches: Vec<Patch>,
+    /// Edits that do not say which file they change.
+    pub unnamed_edits: usize,
+    /// Elements that were not followed, by their names.
+    pub unfollowed: Vec<&'static str>,
+}
+
+/// A patch as an answer gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// In git's format, or between `*** Begin Patch` and `*** End Patch`.
+    pub text: String,
+    /// False if the answer ended before the patch did.
+    pub complete: bool,
 }
 
 /// Reads the files of an answer that the model ended by itself, in their order. A path may come more than once; the last
 /// complete one is meant.
 pub fn extract(answer: &str) -> Vec<ExtractedFile> {
+    extraction(answer).files
+}
+
+/// The same, with what was not taken.
+pub fn extraction(answer: &str) -> Extraction {
     read(answer, Ending::Finished)
 }
 
@@ -48,6 +83,11 @@ pub fn extract(answer: &str) -> Vec<ExtractedFile> {
 /// that nothing which more text could change is believed: a fence in a last line without an end closes nothing. So no cut,
 /// wherever it falls, makes a file complete with content that the whole answer would not give.
 pub fn extract_interrupted(answer: &str) -> Vec<ExtractedFile> {
+    extraction_interrupted(answer).files
+}
+
+/// The same, with what was not taken.
+pub fn extraction_interrupted(answer: &str) -> Extraction {
     read(answer, Ending::Cut)
 }
 
@@ -57,24 +97,44 @@ enum Name {
     Extension(&'static str),
 }
 
-fn read(answer: &str, ending: Ending) -> Vec<ExtractedFile> {
-    let named: Vec<(Name, Block)> = blocks(answer, ending).into_iter().filter_map(named).collect();
-    let mut names = FreeNames::new(&named);
-    let file = |(name, block): (Name, Block)| ExtractedFile {
-        path: match name {
-            Name::Path(path) => path,
-            Name::Extension(extension) => names.next(extension),
-        },
-        content: block.body,
-        complete: block.complete,
-    };
-    named.into_iter().map(file).collect()
+/// What a block is.
+enum Found {
+    File(Name, Block),
+    Patch(Patch),
+    Refused(String, usize, PathError),
+    UnnamedEdit,
+    Nothing,
 }
 
-/// Settles what a block is called and drops the line that says so; `None` if it is not a file.
-fn named(mut block: Block) -> Option<(Name, Block)> {
+fn read(answer: &str, ending: Ending) -> Extraction {
+    let Scan { blocks, unfollowed } = scan(answer, ending);
+    let found: Vec<Found> = blocks.into_iter().map(found).collect();
+    let mut names = FreeNames::new(&found);
+    let mut extraction = Extraction { unfollowed, ..Extraction::default() };
+    for found in found {
+        match found {
+            Found::File(name, block) => extraction.files.push(ExtractedFile {
+                path: match name {
+                    Name::Path(path) => path,
+                    Name::Extension(extension) => names.next(extension),
+                },
+                is_edit: block.is_edit,
+                content: block.body,
+                complete: block.complete,
+            }),
+            Found::Patch(patch) => extraction.patches.push(patch),
+            Found::Refused(path, bytes, reason) => extraction.refused.push((path, bytes, reason)),
+            Found::UnnamedEdit => extraction.unnamed_edits += 1,
+            Found::Nothing => {}
+        }
+    }
+    extraction
+}
+
+/// Settles what a block is called and drops the line that says so.
+fn found(mut block: Block) -> Found {
     if block.info.is_excerpt {
-        return None;
+        return Found::Nothing;
     }
     let path = match block.info.path.take() {
         Some(path) => {
@@ -84,16 +144,48 @@ fn named(mut block: Block) -> Option<(Name, Block)> {
         None if block.is_element => None,
         None => path_beside(&mut block),
     };
-    let Some(path) = path else { return unnamed(block) };
-    let is_patch = matches!(extension(&path).as_deref(), Some("diff" | "patch"));
-    if kind(&block.info.language) == Kind::Patch && !is_patch {
-        return None;
+    let is_patch_file = path
+        .as_deref()
+        .and_then(extension)
+        .is_some_and(|extension| matches!(extension.as_str(), "diff" | "patch"));
+    let is_patch = edit::is_patch(&block.body) && !is_patch_file;
+    block.is_edit |= is_patch || (kind(&block.info.language) == Kind::Patch && !is_patch_file);
+    if is_patch {
+        return patch(block, path);
     }
+    let Some(path) = path else {
+        return if block.is_edit { Found::UnnamedEdit } else { unnamed(block) };
+    };
     let may_be_fenced = block.is_element && !is_markdown(&extension(&path).unwrap_or_default());
     if let Some(inside) = inside_fence(&block.body).filter(|_| may_be_fenced) {
         block.body = inside.to_owned();
     }
-    Some((Name::Path(safe_path(&path).ok()?), block))
+    if block.is_edit {
+        block.body = edit::marked(&block.body);
+    }
+    match safe_path(&path) {
+        Ok(path) => {
+            block.body = escape::unescaped(block.body, &path);
+            Found::File(Name::Path(path), block)
+        }
+        Err(reason) => Found::Refused(path, block.body.len(), reason),
+    }
+}
+
+/// A patch, of which one that is only hunks is for the file that its block names.
+fn patch(block: Block, path: Option<String>) -> Found {
+    let Block { body, complete, .. } = block;
+    if !body.trim_start().starts_with("@@ ") {
+        return Found::Patch(Patch { text: body, complete });
+    }
+    match path.map(|path| safe_path(&path).map_err(|reason| (path, reason))) {
+        None => Found::UnnamedEdit,
+        Some(Ok(path)) => Found::Patch(Patch {
+            text: format!("--- a/{path}\n+++ b/{path}\n{}", body.trim_start()),
+            complete,
+        }),
+        Some(Err((path, reason))) => Found::Refused(path, body.len(), reason),
+    }
 }
 
 /// The path from a block's first line or from the text before it, as far as the kind of block lets it count.
@@ -134,19 +226,19 @@ fn counts(label: &Label, kind: Kind, body: &str) -> bool {
 }
 
 /// A block without any path.
-fn unnamed(block: Block) -> Option<(Name, Block)> {
+fn unnamed(block: Block) -> Found {
     // A first line without its end may be a marker that is only half there.
     if block.body.trim().is_empty()
         || (!block.complete && first_line(&block.body).is_some_and(|line| !line.is_ended()))
     {
-        return None;
+        return Found::Nothing;
     }
     let extension = match kind(&block.info.language) {
         Kind::Code(extension) => Some(extension),
         Kind::Text if block.info.language.is_empty() => sniff(&block.body),
         Kind::Text | Kind::Shell | Kind::Patch => None,
     };
-    extension.map(|extension| (Name::Extension(extension), block))
+    extension.map_or(Found::Nothing, |extension| Found::File(Name::Extension(extension), block))
 }
 
 /// The path in a block's first line.
@@ -185,10 +277,10 @@ struct FreeNames {
 }
 
 impl FreeNames {
-    fn new(named: &[(Name, Block)]) -> Self {
-        let paths = named.iter().filter_map(|(name, _)| match name {
-            Name::Path(path) => Some(folded(path)),
-            Name::Extension(_) => None,
+    fn new(found: &[Found]) -> Self {
+        let paths = found.iter().filter_map(|found| match found {
+            Found::File(Name::Path(path), _) => Some(folded(path)),
+            _ => None,
         });
         Self { taken: paths.collect(), next: 0 }
     }

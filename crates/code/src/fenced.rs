@@ -5,11 +5,16 @@ use super::CodeMap;
 /// Each file in a fence that nothing in it ends, with its path, as models are
 /// asked to answer; empty without files.
 pub fn fenced(code: &CodeMap) -> String {
-    let files = code.iter().map(|(path, content)| {
+    files(code.iter())
+}
+
+/// The same of some files, path and content.
+pub(super) fn files<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let fenced = files.map(|(path, content)| {
         let fence = "`".repeat(longest_run(content).max(2) + 1);
         format!("{fence}:{path}\n{content}\n{fence}\n")
     });
-    files.collect::<Vec<_>>().join("\n")
+    fenced.collect::<Vec<_>>().join("\n")
 }
 
 fn longest_run(content: &str) -> usize {

@@ -1,6 +1,9 @@
 //! From a model's answer to a project's files: [`extract`] reads the files of an answer, [`CodeMap::merge`] lays them over what
 //! the project has, and [`path::safe_path`] says which paths either may hold. Pure: no Worker types, no panics, linear time.
 
+mod context;
+mod edit;
+mod escape;
 mod extract;
 mod fence;
 mod fenced;
@@ -13,9 +16,15 @@ mod scan;
 mod tag;
 #[cfg(test)]
 mod tests;
+mod thinking;
+mod tokens;
 
-pub use extract::{ExtractedFile, extract, extract_interrupted};
+pub use context::context;
+pub use extract::{
+    ExtractedFile, Extraction, Patch, extract, extract_interrupted, extraction, extraction_interrupted,
+};
 pub use fenced::fenced;
 pub use map::{CodeMap, FileChange, FileStatus};
 pub use media_type::media_type;
-pub use path::safe_path;
+pub use path::{PathError, safe_path};
+pub use tokens::tokens;

@@ -2,7 +2,8 @@
 
 use super::extract::ExtractedFile;
 use super::path::{PathError, folded, safe_path};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -11,6 +12,9 @@ pub(crate) const MAX_FILES: usize = 2_000;
 /// The most bytes of content, over all files of a project, as [`stored_bytes`] counts them: D1 takes and gives at most 2 MB
 /// as one string, and a project, its paths included, is one.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_400_000;
+
+/// Why an incomplete file is none.
+const CUT: &str = "the answer ended within it";
 
 /// A project's files, path to content, in the order of their paths. Whatever made it, every path passes [`safe_path`], no two
 /// differ only in case, none is a folder of another, and the caps hold.
@@ -59,19 +63,24 @@ impl fmt::Display for CodeError {
 impl std::error::Error for CodeError {}
 
 /// What an answer did to one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FileChange {
-    /// The path in the project.
+    /// The path in the project; of a refused file, as it was written.
     pub path: String,
-    /// Bytes of its content; of an incomplete file, the bytes that arrived.
+    /// Bytes of its content; of a file that was not taken, the bytes that arrived.
     pub bytes: usize,
     /// What happened to it.
     pub status: FileStatus,
+    /// Why, in words, where the answer did not simply become the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Cow<'static, str>>,
 }
 
 /// What happened to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum FileStatus {
     /// It was not there before.
@@ -80,8 +89,12 @@ pub enum FileStatus {
     Changed,
     /// The answer repeated what was there.
     Unchanged,
-    /// The answer ended within it, or the project has no room for it: the project has what it had before.
+    /// A patch has taken it away.
+    Deleted,
+    /// It is not whole, or the project has no room for it: the project has what it had before.
     Incomplete,
+    /// No project may have a file of this path.
+    Refused,
 }
 
 impl CodeMap {
@@ -93,7 +106,16 @@ impl CodeMap {
         Self::of(serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
     }
 
-    /// The same of files that are there already.
+    /// Reads files that were a project's when they were stored. What a project may have has become stricter since; what it has
+    /// stays.
+    ///
+    /// # Errors
+    /// The text is no JSON object of strings.
+    pub fn stored(json: &str) -> Result<Self, CodeError> {
+        serde_json::from_str(json).map(Self).map_err(|error| CodeError::Json(error.to_string()))
+    }
+
+    /// The same as [`Self::parse`], of files that are there already.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -135,6 +157,30 @@ impl CodeMap {
         &self.0
     }
 
+    /// Lays these files, of safe paths, in place of all and tells what that changed.
+    ///
+    /// # Errors
+    /// Together they are not a project's.
+    pub fn replace(&mut self, files: BTreeMap<String, String>) -> Result<Vec<FileChange>, CodeError> {
+        check(&files)?;
+        let after = Self(files);
+        let told = |path: &str, bytes: usize, status: FileStatus| FileChange {
+            path: path.to_owned(),
+            bytes,
+            status,
+            reason: None,
+        };
+        let gone = self.iter().filter(|(path, _)| after.get(path).is_none());
+        let mut changes: Vec<_> = gone.map(|(path, _)| told(path, 0, FileStatus::Deleted)).collect();
+        let written = after.iter().filter(|(path, content)| self.get(path) != Some(content));
+        changes.extend(
+            written
+                .map(|(path, content)| told(path, content.len(), status_of(self.get(path), Some(content)))),
+        );
+        *self = after;
+        Ok(changes)
+    }
+
     /// Whether there is no file.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -144,8 +190,13 @@ impl CodeMap {
     /// Files it does not name keep their content, and of several with one path the last complete one counts. An incomplete
     /// file changes nothing, and so does one for which the project has no room: it would break a cap, or lie below another
     /// file. A path that differs from a file's only in case means that file, which keeps its path: a model that slips does
-    /// not leave two components where the imports expect one.
-    pub fn merge(&mut self, extracted: Vec<ExtractedFile>) -> Vec<FileChange> {
+    /// not leave two components where the imports expect one. `resolve` says what becomes of a file with the first argument
+    /// as its content, or why nothing does.
+    pub fn merge(
+        &mut self,
+        extracted: Vec<ExtractedFile>,
+        resolve: impl Fn(Option<&str>, ExtractedFile) -> Result<String, Cow<'static, str>>,
+    ) -> Vec<FileChange> {
         let mut room = Room::new(&self.0);
         let mut before: HashMap<String, Option<String>> = HashMap::new();
         let mut changes: Vec<FileChange> = Vec::new();
@@ -153,21 +204,33 @@ impl CodeMap {
         for file in extracted {
             let Ok(path) = safe_path(&file.path) else { continue };
             let path = room.spelling(path);
-            let bytes = file.content.len();
-            let old_bytes = self.get(&path).map(stored_bytes);
-            let mut status = FileStatus::Incomplete;
-            if file.complete && room.take(&path, old_bytes, stored_bytes(&file.content)) {
-                let old = self.0.insert(path.clone(), file.content);
-                status = status_of(before.entry(path.clone()).or_insert(old).as_deref(), self.get(&path));
-            }
+            let arrived = file.content.len();
+            let old = self.get(&path);
+            let resolved = if file.complete { resolve(old, file) } else { Err(CUT.into()) };
+            let taken = resolved.and_then(|content| {
+                room.take(&path, old.map(stored_bytes), stored_bytes(&content))?;
+                Ok(content)
+            });
+            let (bytes, status, reason) = match taken {
+                Ok(content) => {
+                    let bytes = content.len();
+                    let old = self.0.insert(path.clone(), content);
+                    let before = before.entry(path.clone()).or_insert(old).as_deref();
+                    (bytes, status_of(before, self.get(&path)), None)
+                }
+                Err(reason) => (arrived, FileStatus::Incomplete, Some(reason)),
+            };
             let at = *reported.entry(folded(&path)).or_insert(changes.len());
-            let change = FileChange { path, bytes, status };
+            let change = FileChange { path, bytes, status, reason };
             match changes.get_mut(at) {
                 None => changes.push(change),
                 Some(earlier) if status != FileStatus::Incomplete || earlier.status == status => {
                     *earlier = change
                 }
-                Some(_) => {}
+                Some(earlier) => {
+                    let reason = change.reason.unwrap_or_default();
+                    earlier.reason = Some(format!("a later change of it was not made: {reason}").into());
+                }
             }
         }
         changes
@@ -203,20 +266,28 @@ impl Room {
         self.paths.get(&folded(&path)).cloned().unwrap_or(path)
     }
 
-    /// Makes room for a file in place of one with `old` bytes, or a new one, and tells whether there was any.
-    fn take(&mut self, path: &str, old: Option<usize>, new: usize) -> bool {
+    /// Makes room for a file in place of one with `old` bytes, or a new one; an `Err` says why there is none.
+    fn take(&mut self, path: &str, old: Option<usize>, new: usize) -> Result<(), Cow<'static, str>> {
         let bytes = self.bytes.saturating_sub(old.unwrap_or_default()).saturating_add(new);
         let folded = folded(path);
         let is_in_the_way = || {
             self.folders.contains(&folded) || folders(&folded).any(|folder| self.paths.contains_key(folder))
         };
-        if bytes > MAX_TOTAL_BYTES || (old.is_none() && (self.paths.len() >= MAX_FILES || is_in_the_way())) {
-            return false;
+        if bytes > MAX_TOTAL_BYTES {
+            return Err("the project is full: it has as many bytes of code as it may have".into());
+        }
+        if old.is_none() && self.paths.len() >= MAX_FILES {
+            return Err("the project is full: it has as many files as it may have".into());
+        }
+        if old.is_none() && is_in_the_way() {
+            return Err(
+                "a file of the project is in the way: one of the two paths is a folder of the other".into()
+            );
         }
         self.bytes = bytes;
         self.folders.extend(folders(&folded).map(str::to_owned));
         self.paths.entry(folded).or_insert_with(|| path.to_owned());
-        true
+        Ok(())
     }
 }
 
@@ -273,7 +344,11 @@ mod tests {
     }
 
     fn file(path: &str, content: &str, complete: bool) -> ExtractedFile {
-        ExtractedFile { path: path.to_owned(), content: content.to_owned(), complete }
+        ExtractedFile { path: path.to_owned(), content: content.to_owned(), complete, is_edit: false }
+    }
+
+    fn merge(code: &mut CodeMap, files: Vec<ExtractedFile>) -> Vec<FileChange> {
+        code.merge(files, |_, file| Ok(file.content))
     }
 
     fn message(changes: &[FileChange]) -> Vec<(&str, usize, FileStatus)> {
@@ -336,7 +411,7 @@ mod tests {
     fn merging_adds_changes_and_keeps() {
         let mut code = map(r#"{"kept":"k","same":"s","old":"1"}"#);
         let changes =
-            code.merge(vec![file("new", "nn", true), file("same", "s", true), file("old", "22", true)]);
+            merge(&mut code, vec![file("new", "nn", true), file("same", "s", true), file("old", "22", true)]);
         assert_eq!(message(&changes), [("new", 2, Added), ("same", 1, Unchanged), ("old", 2, Changed)]);
         assert_eq!(code.to_json(), r#"{"kept":"k","new":"nn","old":"22","same":"s"}"#);
     }
@@ -344,7 +419,7 @@ mod tests {
     #[test]
     fn an_incomplete_file_neither_replaces_nor_adds() {
         let mut code = map(r#"{"a":"good"}"#);
-        let changes = code.merge(vec![file("a", "ba", false), file("b", "x", false)]);
+        let changes = merge(&mut code, vec![file("a", "ba", false), file("b", "x", false)]);
         assert_eq!(message(&changes), [("a", 2, Incomplete), ("b", 1, Incomplete)]);
         assert_eq!(code.to_json(), r#"{"a":"good"}"#);
     }
@@ -352,14 +427,12 @@ mod tests {
     #[test]
     fn the_last_complete_file_of_a_path_wins_and_is_told_once() {
         let mut code = CodeMap::default();
-        let changes = code.merge(vec![
-            file("a", "1", true),
-            file("b", "", true),
-            file("a", "22", true),
-            file("a", "3", false),
-        ]);
+        let changes = merge(
+            &mut code,
+            vec![file("a", "1", true), file("b", "", true), file("a", "22", true), file("a", "3", false)],
+        );
         assert_eq!(message(&changes), [("a", 2, Added), ("b", 0, Added)]);
-        let changes = code.merge(vec![file("a", "x", false), file("a", "4", true)]);
+        let changes = merge(&mut code, vec![file("a", "x", false), file("a", "4", true)]);
         assert_eq!(message(&changes), [("a", 1, Changed)]);
         assert_eq!(code.get("a"), Some("4"));
     }
@@ -367,11 +440,10 @@ mod tests {
     #[test]
     fn a_path_in_other_case_means_the_file_that_is_there() {
         let mut code = map(r#"{"src/App.tsx":"1"}"#);
-        let changes = code.merge(vec![
-            file("src/app.tsx", "22", true),
-            file("New.ts", "", true),
-            file("new.ts", "3", true),
-        ]);
+        let changes = merge(
+            &mut code,
+            vec![file("src/app.tsx", "22", true), file("New.ts", "", true), file("new.ts", "3", true)],
+        );
         assert_eq!(message(&changes), [("src/App.tsx", 2, Changed), ("New.ts", 1, Added)]);
         assert_eq!(code.to_json(), r#"{"New.ts":"3","src/App.tsx":"22"}"#);
     }
@@ -395,7 +467,7 @@ mod tests {
             file("c", &big, true),
             file("d", "2", true),
         ];
-        let changes = code.merge(answer);
+        let changes = merge(&mut code, answer);
         let expected = [
             ("Src", 0, Incomplete),
             ("src/A/b", 0, Incomplete),
@@ -404,7 +476,7 @@ mod tests {
         ];
         assert_eq!(message(&changes), expected);
         assert_eq!(
-            message(&code.merge(vec![file("c", "", true), file("d", "2", true)])),
+            message(&merge(&mut code, vec![file("c", "", true), file("d", "2", true)])),
             [("c", 0, Changed), ("d", 1, Added)]
         );
         assert_eq!(map(&code.to_json()), code);
@@ -413,16 +485,17 @@ mod tests {
     #[test]
     fn no_more_files_are_added_than_a_project_may_have() {
         let mut code = CodeMap::default();
-        let changes = code.merge((0..=MAX_FILES).map(|n| file(&format!("{n}.txt"), "", true)).collect());
+        let changes =
+            merge(&mut code, (0..=MAX_FILES).map(|n| file(&format!("{n}.txt"), "", true)).collect());
         assert_eq!(code.iter().count(), MAX_FILES);
         assert_eq!(changes.last().map(|change| change.status), Some(Incomplete));
-        assert_eq!(message(&code.merge(vec![file("0.txt", "1", true)])), [("0.txt", 1, Changed)]);
+        assert_eq!(message(&merge(&mut code, vec![file("0.txt", "1", true)])), [("0.txt", 1, Changed)]);
     }
 
     #[test]
     fn an_unsafe_path_is_not_merged() {
         let mut code = CodeMap::default();
-        assert_eq!(code.merge(vec![file("../b", "", true)]), []);
+        assert_eq!(merge(&mut code, vec![file("../b", "", true)]), []);
         assert!(code.is_empty());
     }
 
@@ -430,7 +503,7 @@ mod tests {
     fn a_file_told_twice_is_compared_with_what_the_project_had() {
         let mut code = map(r#"{"a":"1"}"#);
         assert_eq!(
-            message(&code.merge(vec![file("a", "2", true), file("a", "1", true)])),
+            message(&merge(&mut code, vec![file("a", "2", true), file("a", "1", true)])),
             [("a", 1, Unchanged)]
         );
     }
@@ -441,6 +514,7 @@ mod tests {
             path: "a".to_owned(),
             bytes: 3,
             status,
+            reason: None,
         });
         assert_eq!(
             serde_json::to_string(&changes).unwrap(),

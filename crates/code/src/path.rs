@@ -29,6 +29,10 @@ pub enum PathError {
     TrailingDotOrSpace,
     /// Has a `.git` component: files there are run by git.
     Git,
+    /// Has a character that no file of Windows may have in its name.
+    Character,
+    /// Has a component that is a device on Windows, whatever its extension.
+    Device,
 }
 
 impl fmt::Display for PathError {
@@ -43,6 +47,8 @@ impl fmt::Display for PathError {
             Self::Directory => "path ends in '/'",
             Self::TrailingDotOrSpace => "path has a component that ends in a dot or a space",
             Self::Git => "path has a '.git' component",
+            Self::Character => "path has one of < > : \" | ? *, which Windows does not allow in names",
+            Self::Device => "path has a name that is a device on Windows, as aux, con, nul and com1 are",
         })
     }
 }
@@ -75,6 +81,7 @@ pub fn safe_path(path: &str) -> Result<String, PathError> {
     if has_drive_letter(&normal) || normal.starts_with("~/") {
         return Err(PathError::Absolute);
     }
+    components.into_iter().try_for_each(check_on_windows)?;
     match normal.len() {
         0 => Err(PathError::Empty),
         1..=MAX_PATH_BYTES => Ok(normal),
@@ -106,6 +113,24 @@ fn check_component(component: &str) -> Result<(), PathError> {
     Ok(())
 }
 
+fn check_on_windows(component: &str) -> Result<(), PathError> {
+    if component.contains(['<', '>', ':', '"', '|', '?', '*']) {
+        return Err(PathError::Character);
+    }
+    if is_device(component) { Err(PathError::Device) } else { Ok(()) }
+}
+
+/// Whether Windows takes this name for a device ("Naming Files, Paths, and Namespaces"): `nul.tar.gz` is one.
+fn is_device(component: &str) -> bool {
+    let stem = component.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let port = stem.strip_prefix("COM").or(stem.strip_prefix("LPT"));
+    let is_port = port.is_some_and(|number| {
+        let mut number = number.chars();
+        number.next().is_some_and(|c| matches!(c, '0'..='9' | '¹' | '²' | '³')) && number.next().is_none()
+    });
+    is_port || matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+}
+
 fn has_drive_letter(path: &str) -> bool {
     let mut bytes = path.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic()) && bytes.next() == Some(b':')
@@ -131,6 +156,32 @@ mod tests {
             "..foo",
         ] {
             assert_eq!(safe_path(path).as_deref(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn names_that_windows_cannot_have_are_refused() {
+        for path in [
+            "src/aux.tsx",
+            "con.js",
+            "nul",
+            "lib/COM1.ts",
+            "prn/x.js",
+            "LPT9.txt",
+            "CONIN$",
+            "com¹.txt",
+            "nul.tar.gz",
+            "aux .js",
+        ] {
+            assert_eq!(safe_path(path), Err(PathError::Device), "{path}");
+        }
+        for path in ["what?.md", "pipe|x", "a<b", "a>b", "a\"b", "a*b", "ab:c"] {
+            assert_eq!(safe_path(path), Err(PathError::Character), "{path}");
+        }
+        for path in
+            ["auxiliary.ts", "console.js", "com10.txt", "null.js", "com.ts", "lib/contact.tsx", "日本.txt"]
+        {
+            assert!(safe_path(path).is_ok(), "{path}");
         }
     }
 

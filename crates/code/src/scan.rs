@@ -1,9 +1,11 @@
 //! From an answer to its blocks, in one pass over its lines.
 
+use super::edit;
 use super::fence::{Fence, Line, first_line, is_blank, list_marker};
 use super::label::{Info, Label, Strength, before_block, is_heading};
 use super::language::{extension, is_markdown};
 use super::tag::{self, Tag};
+use super::thinking;
 
 /// Elements that hold files but are none. Only looked for as the first line of a fence around such elements.
 const CONTAINERS: [&str; 3] = ["<files", "<artifact", "<boltartifact"];
@@ -30,10 +32,20 @@ pub(super) struct Block {
     pub complete: bool,
     /// Whether it is an element, whose first line is never a marker.
     pub is_element: bool,
+    /// Whether it says how a file changes.
+    pub is_edit: bool,
 }
 
-/// Reads all blocks of an answer, in order.
-pub(super) fn blocks(answer: &str, ending: Ending) -> Vec<Block> {
+/// What an answer holds.
+pub(super) struct Scan {
+    /// Its blocks, in order.
+    pub blocks: Vec<Block>,
+    /// Elements that are not followed.
+    pub unfollowed: Vec<&'static str>,
+}
+
+/// Reads an answer.
+pub(super) fn scan(answer: &str, ending: Ending) -> Scan {
     let mut scanner = Scanner {
         text: answer,
         at: 0,
@@ -45,9 +57,10 @@ pub(super) fn blocks(answer: &str, ending: Ending) -> Vec<Block> {
         heading: None,
         wrapper: None,
         blocks: Vec::new(),
+        unfollowed: Vec::new(),
     };
     scanner.run();
-    scanner.blocks
+    Scan { blocks: scanner.blocks, unfollowed: scanner.unfollowed }
 }
 
 struct Scanner<'a> {
@@ -65,6 +78,7 @@ struct Scanner<'a> {
     /// An open fence around elements.
     wrapper: Option<Fence>,
     blocks: Vec<Block>,
+    unfollowed: Vec<&'static str>,
 }
 
 /// Where the line under the cursor ends, kept so that a line of many elements is not measured once for each.
@@ -77,9 +91,23 @@ struct LineEnd {
 impl<'a> Scanner<'a> {
     fn run(&mut self) {
         while let Some(line) = self.next_line() {
-            if let Some((tag, rest)) = Tag::opening(line.text.trim_start_matches(is_blank)) {
+            if let Some(closing) = thinking::opening(line.text) {
+                self.at -= line.raw.len();
+                self.skip_thinking(closing);
+            } else if let Some(end) = thinking::end_without_opening(line.text) {
+                self.at = self.at - line.raw.len() + end;
+                self.blocks.clear();
+            } else if let Some((tag, rest)) = Tag::opening(line.text.trim_start_matches(is_blank)) {
                 self.at = self.line_end.text - rest.len();
                 self.element(&tag);
+            } else if line.text.trim_end() == edit::PATCH.0 {
+                self.bare_patch(line, |line| line.trim_end() == edit::PATCH.1);
+            } else if line.text.starts_with(edit::DIFF) {
+                self.bare_patch(line, str::is_empty);
+            } else if let Some(name) = edit::unfollowed(line.text) {
+                self.unfollowed.push(name);
+            } else if let Some(rest) = tag::after_container(line.text) {
+                self.at = self.line_end.text - rest.len();
             } else if self.wrapper.is_some_and(|fence| fence.is_closed_by(line.text)) {
                 self.wrapper = None;
             } else if let Some((fence, info)) = Fence::opening(line.text, self.in_list) {
@@ -88,6 +116,31 @@ impl<'a> Scanner<'a> {
                 }
             } else {
                 self.prose(line);
+            }
+        }
+    }
+
+    /// Reads a patch that stands in no block, up to and with its last line.
+    fn bare_patch(&mut self, first: Line<'a>, is_last: impl Fn(&str) -> bool) {
+        let mut body = first.raw.to_owned();
+        let mut complete = false;
+        while let (Some(line), false) = (self.next_line(), complete) {
+            complete = is_last(line.text) && (line.is_ended() || self.ending == Ending::Finished);
+            body.push_str(line.raw);
+        }
+        // A diff has no end mark: the answer's own end is one.
+        complete |= body.starts_with(edit::DIFF) && self.ending == Ending::Finished;
+        let info = Info { language: "patch".to_owned(), ..Info::default() };
+        self.take_label();
+        self.push(info, None, body, complete);
+    }
+
+    /// Passes over thinking, to the end of the answer if it has none.
+    fn skip_thinking(&mut self, closing: &str) {
+        while let Some(line) = self.next_line() {
+            if let Some(end) = thinking::end(line.text, closing) {
+                self.at = self.at - line.raw.len() + end;
+                return;
             }
         }
     }
@@ -126,7 +179,7 @@ impl<'a> Scanner<'a> {
                 inner.pop();
                 first_end = first_end.or(fence.is_closed_by(line.text).then_some((self.at, body.len())));
             } else if may_close && inner.is_empty() && fence.is_closed_by(line.text) {
-                self.push(info, label, body, true, false);
+                self.push(info, label, body, true);
                 return;
             } else if let Some((other, info)) = opened {
                 // A block that is no file ends where a file begins: it came of a fence too many, and would swallow it.
@@ -146,9 +199,9 @@ impl<'a> Scanner<'a> {
             self.nests = false;
             self.rewind(at);
             body.truncate(length);
-            self.push(info, label, body, true, false);
+            self.push(info, label, body, true);
         } else {
-            self.push(info, label, body, false, false);
+            self.push(info, label, body, false);
         }
     }
 
@@ -173,14 +226,14 @@ impl<'a> Scanner<'a> {
                 if !is_data || tag::ends_character_data(body) {
                     let body = tag::character_data(body);
                     self.at = line_start + after;
-                    self.push(info, None, body, true, true);
+                    self.push_element(tag, info, body, true);
                     return;
                 }
             }
         }
         let body = tag::character_data(self.text.get(start..).unwrap_or_default());
         self.at = self.text.len();
-        self.push(info, None, body, false, true);
+        self.push_element(tag, info, body, false);
     }
 
     /// Whether a fence only encloses elements, as models do with a whole artifact.
@@ -206,8 +259,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn push(&mut self, info: Info, label: Option<Label>, body: String, complete: bool, is_element: bool) {
-        self.blocks.push(Block { info, label, body, complete, is_element });
+    fn push(&mut self, info: Info, label: Option<Label>, body: String, complete: bool) {
+        self.blocks.push(Block { info, label, body, complete, is_element: false, is_edit: false });
+    }
+
+    /// The same of an element, which has no label.
+    fn push_element(&mut self, tag: &Tag<'a>, info: Info, body: String, complete: bool) {
+        self.blocks.push(Block {
+            info,
+            label: None,
+            body,
+            complete,
+            is_element: true,
+            is_edit: tag.is_edit(),
+        });
     }
 
     /// The line, or rest of one, under the cursor.

@@ -5,6 +5,18 @@ use super::label::{attribute, is_path_key, may_be_path};
 /// Elements that hold one file. A container around them (`<files>`, `<boltArtifact>`) is a line of prose to us.
 const ELEMENTS: [&str; 7] =
     ["file", "create_file", "write_file", "boltAction", "lov-write", "dyad-write", "antArtifact"];
+/// Elements that say how one file changes.
+const EDITS: [&str; 6] = [
+    "dyad-search-replace",
+    "dyad-edit",
+    "lov-search-replace",
+    "lov-line-replace",
+    "search_replace",
+    "edit_file",
+];
+/// Elements that hold such elements.
+const CONTAINERS: [&str; 7] =
+    ["boltArtifact", "files", "artifact", "artifacts", "lov-code", "dyad-code", "code_changes"];
 const CDATA_START: &str = "<![CDATA[";
 const CDATA_END: &str = "]]>";
 
@@ -25,7 +37,8 @@ impl<'a> Tag<'a> {
         let inside = text.trim_start().strip_prefix('<')?;
         let name_end = inside.find(|c: char| c.is_whitespace())?;
         let (name, attributes) = inside.split_at_checked(name_end)?;
-        let name = ELEMENTS.iter().find(|element| element.eq_ignore_ascii_case(name)).copied()?;
+        let mut known = ELEMENTS.iter().chain(&EDITS);
+        let name = known.find(|element| element.eq_ignore_ascii_case(name)).copied()?;
         let (attributes, rest) = split_at_tag_end(attributes)?;
         if attributes.ends_with('/') {
             return None;
@@ -37,6 +50,11 @@ impl<'a> Tag<'a> {
             .or_else(|| attribute(attributes, |key| key == "type").and_then(language_of_type))
             .unwrap_or_default();
         (path.is_some() || !language.is_empty()).then_some((Self { name, path, language }, rest))
+    }
+
+    /// Whether the element says how a file changes, and does not hold the file.
+    pub(super) fn is_edit(&self) -> bool {
+        EDITS.contains(&self.name)
     }
 
     /// Where the element's closing tag is in this line, as the bytes before it and the bytes up to its end. A closing tag
@@ -52,6 +70,25 @@ impl<'a> Tag<'a> {
             closes.then_some((before, text.len() - rest.len()))
         })
     }
+}
+
+/// What follows the tag of a container in its line, where something does: an element, as models write that put all into
+/// one line. A container that is quoted (`` `<boltArtifact>` ``) is only spoken of.
+pub(super) fn after_container(line: &str) -> Option<&str> {
+    let mut starts = line.match_indices('<').filter(|(start, _)| {
+        let before = line.get(..*start).unwrap_or_default();
+        !before.ends_with(['`', '"', '\''])
+    });
+    let (_, attributes) = starts.find_map(|(start, _)| {
+        let inside = line.get(start + 1..)?;
+        CONTAINERS.iter().find_map(|name| {
+            let (written, attributes) = inside.split_at_checked(name.len())?;
+            let is_name = written.eq_ignore_ascii_case(name) && attributes.starts_with([' ', '\t', '>']);
+            is_name.then_some((name, attributes))
+        })
+    })?;
+    let (_, rest) = split_at_tag_end(attributes)?;
+    (!rest.trim().is_empty()).then_some(rest)
 }
 
 /// Whether what follows an opening tag is a CDATA section. Then the element ends after the section's own end.
@@ -139,6 +176,19 @@ mod tests {
         assert_eq!(tag.closings("</file><file path=\"b\">").next(), Some((0, 7)));
         assert_eq!(tag.closings("const s = \"</file>\";").next(), None);
         assert_eq!(tag.closings("</files>").next(), None);
+    }
+
+    #[test]
+    fn what_follows_a_container_in_its_line_is_read() {
+        let element = "<boltAction type=\"file\" filePath=\"a.js\">x</boltAction></boltArtifact>";
+        for container in ["<boltArtifact id=\"a\" title=\"a > b\">", "Here: <boltArtifact id='a'>", "<files>"]
+        {
+            assert_eq!(after_container(&format!("{container}{element}")), Some(element), "{container}");
+        }
+        for line in ["<boltArtifact id=\"a\">", "<files> ", "the `<files>` element", "<filesystem>x", "a < b"]
+        {
+            assert_eq!(after_container(line), None, "{line}");
+        }
     }
 
     #[test]

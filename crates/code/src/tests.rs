@@ -7,10 +7,11 @@ use super::scan::work;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Path and content of the complete files; an incomplete one has `…` before its path.
+/// Path and content of the complete files; an incomplete one has `…` before its path, an edit `±`.
 fn files(answer: &str) -> Vec<(String, String)> {
     let message = |file: ExtractedFile| {
-        (format!("{}{}", if file.complete { "" } else { "…" }, file.path), file.content)
+        let (cut, edit) = (if file.complete { "" } else { "…" }, if file.is_edit { "±" } else { "" });
+        (format!("{cut}{edit}{}", file.path), file.content)
     };
     extract(answer).into_iter().map(message).collect()
 }
@@ -100,7 +101,6 @@ fn what_only_shows_something_is_not_a_file() {
         "```\nsrc/\n├── App.tsx\n```\n",
         "```text\nsrc/\n```\n",
         "```diff\n- a\n+ b\n```\n",
-        "```diff:src/App.tsx\n- a\n+ b\n```\n",
         "The output of `app.py`:\n```\nhello\n```\n",
         "```mermaid\ngraph TD\n```\n",
         "```12:14:src/App.tsx\nx\n```\n",
@@ -109,6 +109,7 @@ fn what_only_shows_something_is_not_a_file() {
     ] {
         holds(answer, &[]);
     }
+    holds("```diff:src/App.tsx\n- a\n+ b\n```\n", &[("±src/App.tsx", "- a\n+ b\n")]);
 }
 
 #[test]
@@ -216,6 +217,35 @@ fn several_elements_may_share_a_line() {
 }
 
 #[test]
+fn an_artifact_on_one_line_works_as_on_several() {
+    let one = "<boltArtifact id=\"a\" title=\"t\"><boltAction type=\"file\" filePath=\"a.js\">x</boltAction>\
+               <boltAction type=\"file\" filePath=\"b.js\">y</boltAction></boltArtifact>";
+    holds(one, &[("a.js", "x"), ("b.js", "y")]);
+    holds(&format!("Done: {one} That is all."), &[("a.js", "x"), ("b.js", "y")]);
+    let several = one.replace("><", ">\n<");
+    holds(&several, &[("a.js", "x"), ("b.js", "y")]);
+}
+
+#[test]
+fn thinking_is_never_code_however_it_is_marked() {
+    let draft = "maybe\n```html:index.html\n<p>draft</p>\n```\n<file path=\"old.js\">x</file>\n";
+    let last = "```html:index.html\n<p>final</p>\n```\n";
+    for (opening, closing) in [
+        ("<think>", "</think>"),
+        ("<thinking>\n", "</thinking>"),
+        ("<THINKING>", "</Thinking>\n"),
+        ("[THINK]", "[/THINK]"),
+    ] {
+        holds(&format!("{opening}{draft}{closing}It is done already."), &[]);
+        holds(&format!("{opening}{draft}{closing}\n{last}"), &[("index.html", "<p>final</p>\n")]);
+        holds(&format!("{opening}{draft}"), &[]);
+    }
+    holds(&format!("{draft}</think>\n{last}"), &[("index.html", "<p>final</p>\n")]);
+    holds(&format!("We use <think> here, and `<think>`:\n{last}"), &[("index.html", "<p>final</p>\n")]);
+    holds("```tsx:a.tsx\n<think>\nx\n```\n", &[("a.tsx", "<think>\nx\n")]);
+}
+
+#[test]
 fn an_artifact_is_named_by_its_type() {
     holds(
         "<antArtifact identifier=\"a\" type=\"application/vnd.ant.react\" title=\"Counter\">\nx\n</antArtifact>\n",
@@ -276,6 +306,14 @@ fn the_work_is_linear_in_the_answer() {
         "```xml\n<files>\n",
         "- ```js\n",
         "x",
+        "<think>\n",
+        "<think>x</think>",
+        "</think>\n",
+        "*** Begin Patch\n",
+        "diff --git a/a b/a\n\n",
+        "<boltArtifact id=\"a\">",
+        "<lov-delete/>\n",
+        "<edit_file path=\"a\">",
     ] {
         for head in ["", "```js:a.js\n", "```md:a.md\n", "<file path=\"a\"><![CDATA[", "```", "```js "] {
             let answer = format!("{head}{}", piece.repeat(SIZE / piece.len()));
@@ -352,7 +390,8 @@ fn any_answer() -> impl Strategy<Value = String> {
         ]).prop_map(str::to_owned),
         4 => prop::sample::select(vec![
             "```js:a.js\n", "```md:a.md\n", "```html\n", "```\n", "```\n", "```\n", "```js\n", "x\n", "### c.ts\n", "// d.ts\n",
-            "<file path=\"b\">\n", "</file>\n", "</file>x\n",
+            "<file path=\"b\">\n", "</file>\n", "</file>x\n", "<think>\n", "*** Begin Patch\n", "*** End Patch\n",
+            "diff --git a/a b/a\n", "<boltArtifact id=\"a\">", "<dyad-edit path=\"e\">\n", "</dyad-edit>\n",
         ]).prop_map(str::to_owned),
         1 => "[ -~]{0,6}",
         1 => any_path(),
@@ -392,7 +431,7 @@ proptest! {
         let is_marker = |content: &str| content.split('\n').next().is_some_and(|line| super::label::in_comment(line, false).is_some());
         let files: BTreeMap<_, _> = files.into_iter().filter(|(_, (content, form))| plain(content, *form) && !(is_marker(content) && (5..9).contains(form))).collect();
         let answer: String = files.iter().map(|(path, (content, form))| format!("{before}\n\n{}\n", written(path, content, *form))).collect();
-        let expected: Vec<_> = files.iter().map(|(path, (content, _))| ExtractedFile { path: path.clone(), content: content.clone(), complete: true }).collect();
+        let expected: Vec<_> = files.iter().map(|(path, (content, _))| ExtractedFile { path: path.clone(), content: content.clone(), complete: true, is_edit: false }).collect();
         prop_assert_eq!(extract(&answer), expected, "in\n{}", answer);
     }
 
@@ -400,7 +439,7 @@ proptest! {
     fn whatever_is_merged_the_map_is_one_that_parses(answers in prop::collection::vec(any_answer(), 0..4)) {
         let mut code = CodeMap::default();
         for answer in answers {
-            code.merge(extract(&answer));
+            code.merge(extract(&answer), |_, file| Ok(file.content));
         }
         prop_assert_eq!(CodeMap::parse(&code.to_json()), Ok(code));
     }

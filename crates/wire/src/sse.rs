@@ -24,6 +24,26 @@ pub fn push_data(out: &mut String, data: &Value) {
     let _ = write!(out, "data: {data}\n\n");
 }
 
+/// May stand before a stream, and is no part of its first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Where the last event of `stream` ends, with its blank line, if that is
+/// after the first `old` bytes.
+pub fn last_end(stream: &[u8], old: usize) -> Option<usize> {
+    let ends_an_event = |end: &usize| {
+        let before = stream.get(..*end).unwrap_or_default();
+        ["\n\n", "\r\r", "\n\r\n"].iter().any(|blank| before.ends_with(blank.as_bytes()))
+    };
+    (old.saturating_add(1)..=stream.len()).rev().find(ends_an_event)
+}
+
+/// Whether an event of this `name` is in `stream`.
+pub fn has_event(stream: &[u8], name: &str) -> bool {
+    stream
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .any(|line| line.strip_prefix(b"event:").is_some_and(|value| value.trim_ascii() == name.as_bytes()))
+}
+
 /// Server-sent events, decoded from bytes in any chunks.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -34,6 +54,8 @@ pub struct Decoder {
     has_data: bool,
     /// The last byte was a CR, which a LF may still belong to.
     after_cr: bool,
+    /// The first line has ended.
+    has_begun: bool,
 }
 
 impl Decoder {
@@ -55,15 +77,10 @@ impl Decoder {
         }
     }
 
-    /// The stream has ended: an event without its blank line still counts.
-    pub fn finish(mut self, mut event: impl FnMut(&str)) {
-        if !self.line.is_empty() {
-            self.end_line(&mut event);
-        }
-        self.dispatch(&mut event);
-    }
-
     fn end_line(&mut self, event: &mut impl FnMut(&str)) {
+        if !std::mem::replace(&mut self.has_begun, true) && self.line.starts_with(BYTE_ORDER_MARK) {
+            self.line.drain(..BYTE_ORDER_MARK.len());
+        }
         if self.line.is_empty() {
             return self.dispatch(event);
         }
@@ -98,8 +115,29 @@ mod tests {
         for piece in bytes.chunks(size) {
             decoder.push(piece, |data| events.push(data.to_owned()));
         }
-        decoder.finish(|data| events.push(data.to_owned()));
         events
+    }
+
+    #[test]
+    fn only_whole_events_are_passed_on_whatever_ends_their_lines() {
+        for ending in ["\n", "\r\n", "\r"] {
+            let event = event("a", &json!({ "b": 1 })).replace('\n', ending);
+            let stream = format!("{event}{event}: c{ending}{ending}");
+            let ends = [0, event.len(), 2 * event.len(), stream.len()];
+            for cut in 0..=stream.len() {
+                let came = &stream.as_bytes()[..cut];
+                let last = ends.into_iter().rev().find(|end| *end <= cut).unwrap();
+                for old in 0..=cut {
+                    assert_eq!(last_end(came, old), (last > old).then_some(last), "{ending:?} {old}..{cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_is_found_by_its_name() {
+        assert!(has_event(b"event: ping\n\nevent:error\r\ndata: {}\n\n", "error"));
+        assert!(!has_event(b"event: ping\ndata: event: error\n\n", "error"));
     }
 
     proptest! {

@@ -173,8 +173,9 @@ pub(crate) async fn complete_telling(
     };
     for _ in 0..=CONTINUATIONS {
         let (model, before) = (&answer.model, answer.cost_micro_usd);
+        let prompt_tokens = prompt_tokens(&request);
         let words = async |message: &Message| {
-            let cost = before.saturating_add(models::cost_of_answer(model, message));
+            let cost = before.saturating_add(models::cost_of_answer(model, message, prompt_tokens));
             so_far(&message.text, cost).await;
         };
         let (message, content) = match round(settings, &request, ends_ms, words).await {
@@ -184,7 +185,7 @@ pub(crate) async fn complete_telling(
                 return Err(Failed { cost_micro_usd, ..failed });
             }
         };
-        answer.add(&message);
+        answer.add(&message, prompt_tokens);
         answer.found.extend(blocks::search_results(&content));
         if !message.is_paused() {
             return Ok(answer);
@@ -199,7 +200,7 @@ pub(crate) async fn complete_telling(
 
 impl Completion {
     /// Takes in a message, the whole answer or a part of it.
-    fn add(&mut self, message: &Message) {
+    fn add(&mut self, message: &Message, prompt_tokens: u64) {
         self.text.push_str(&message.text);
         self.stop = match (message.was_refused(), message.ran_out()) {
             (true, _) => Stop::Refused,
@@ -207,7 +208,7 @@ impl Completion {
             (false, false) => Stop::Finished,
         };
         self.cost_micro_usd =
-            self.cost_micro_usd.saturating_add(models::cost_of_answer(&self.model, message));
+            self.cost_micro_usd.saturating_add(models::cost_of_answer(&self.model, message, prompt_tokens));
         self.usage += &message.usage;
         if let Some(model) = &message.model {
             self.model.clone_from(model);
@@ -230,7 +231,7 @@ async fn round(
     let checkpoint = async |new: Vec<u8>| {
         let message = {
             let (decoder, message) = &mut *arriving.borrow_mut();
-            decoder.push(&new, |data| drop(message.observe(data)));
+            decoder.push(&new, |data| message.observe(data));
             message.clone()
         };
         so_far(&message).await;
@@ -240,11 +241,16 @@ async fn round(
     let message = Message::of(&outcome.received);
     if !message.is_complete() {
         let model = request.get("model").and_then(Value::as_str).unwrap_or_default();
-        let cost_micro_usd = models::cost_of_answer(model, &message);
+        let cost_micro_usd = models::cost_of_answer(model, &message, prompt_tokens(request));
         return Err(Failed { error: interrupted(&message, outcome.end), cost_micro_usd });
     }
     let has_tools = request.get("tools").is_some();
     Ok((message, if has_tools { blocks::content(&outcome.received) } else { Vec::new() }))
+}
+
+/// About as many tokens as a request has, for an API that does not tell.
+fn prompt_tokens(request: &Value) -> u64 {
+    hatch_code::tokens(&request.to_string())
 }
 
 /// A paused turn goes on when it gets back what was said, unchanged.
@@ -316,7 +322,7 @@ mod tests {
             cost_micro_usd: 0,
         };
         for (stop, text) in parts {
-            answer.add(&stream(stop, text));
+            answer.add(&stream(stop, text), 0);
         }
         answer
     }

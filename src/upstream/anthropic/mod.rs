@@ -1,5 +1,5 @@
 //! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): one
-//! streamed request, tried again until its first byte has come. complete.rs
+//! streamed request, tried again until its first word has come. complete.rs
 //! reads a whole answer of it.
 
 pub(crate) mod complete;
@@ -10,7 +10,7 @@ pub(crate) use settings::Claude;
 pub(crate) use settings::SETTINGS;
 
 use hatch_wire::anthropic::{
-    error_status, error_type, leading_error,
+    Beginning, Opening, error_status, error_type, is_too_long,
     request::{self, Prompt},
 };
 use serde_json::{Value, json};
@@ -33,7 +33,10 @@ const VERSION: &str = "2023-06-01";
 /// Error bodies are small; what is longer is not Anthropic's.
 const ERROR_BODY: usize = 64 * 1024;
 
-/// Why an attempt failed before its first byte.
+/// The code of the error for a question that the model cannot read as a whole.
+pub(crate) const TOO_LONG: &str = "conversation_too_long";
+
+/// Why an attempt failed before the first word of its answer.
 #[derive(Debug)]
 enum Refusal {
     /// An error of the API's: its status, and its type.
@@ -42,14 +45,17 @@ enum Refusal {
         kind: &'static str,
         advice: Advice,
     },
+    /// The question is longer than the model can read.
+    TooLong,
     Timeout,
-    /// No connection, or one that ended before the first event.
+    /// No connection, or one that ended before the first word.
     Network,
     /// Something that does not speak Anthropic's API.
     NotAnthropic,
 }
 
-/// Asks for an answer as a stream whose first bytes have come.
+/// Asks for an answer as a stream whose first word has come, or is only
+/// waited for.
 ///
 /// # Errors
 /// [`Error::NotConfigured`] without a key; [`Error::Upstream`] when every
@@ -112,9 +118,18 @@ async fn try_once(
         body.cancel();
         return Err(Refusal::NotAnthropic);
     }
-    let source = Source::open(body, deadlines).await?;
-    // An error as the very first event is still an answer before the first byte.
-    let Some(kind) = leading_error(source.first()) else { return Ok(source) };
+    let (mut opening, mut failed) = (Opening::default(), None);
+    let source = Source::open(body, deadlines, |new| match opening.push(new) {
+        Beginning::Silent => false,
+        Beginning::Answering => true,
+        Beginning::Failed(kind) => {
+            failed = Some(kind);
+            true
+        }
+    })
+    .await?;
+    // An error before the first word is told as one that came instead of an answer.
+    let Some(kind) = failed else { return Ok(source) };
     source.cancel();
     Err(Refusal::Api { status: error_status(kind), kind, advice: Advice::default() })
 }
@@ -123,6 +138,9 @@ async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
+    if status == 413 || is_too_long(&body) {
+        return Refusal::TooLong;
+    }
     Refusal::Api { status, kind: error_type(&body), advice }
 }
 
@@ -149,6 +167,7 @@ impl Refusal {
     fn name(&self) -> &'static str {
         match self {
             Self::Api { kind, .. } => kind,
+            Self::TooLong => "question too long",
             Self::Timeout => "no answer in time",
             Self::Network => "no connection",
             Self::NotAnthropic => "not an event stream",
@@ -160,7 +179,7 @@ impl Refusal {
             Self::Api { status, advice, .. } => retry::pause_ms(Some(*status), *advice, attempt, jitter),
             Self::Network => retry::pause_ms(None, Advice::default(), attempt, jitter),
             // A second minute of silence helps nobody.
-            Self::Timeout | Self::NotAnthropic => None,
+            Self::TooLong | Self::Timeout | Self::NotAnthropic => None,
         }
     }
 
@@ -173,6 +192,13 @@ impl Refusal {
         };
         let Self::Api { status, kind, advice } = self else {
             return match self {
+                Self::TooLong => Error::Refused {
+                    code: TOO_LONG,
+                    detail:
+                        "The project and its conversation are too large for the model: name the files to \
+                             change, make large ones smaller, or go on in a new project"
+                            .to_owned(),
+                },
                 Self::Timeout => {
                     upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", None)
                 }
@@ -192,10 +218,6 @@ impl Refusal {
             404 if kind == "not_found_error" => Error::Refused {
                 code: "unknown_model",
                 detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
-            },
-            413 => Error::Refused {
-                code: "conversation_too_long",
-                detail: "The project is too large to send to Claude".to_owned(),
             },
             429 => upstream(
                 UpstreamKind::RateLimited,

@@ -44,7 +44,7 @@ static MODELS: &[Model] = &[
         id: "claude-sonnet-5-5",
         max_output: 128_000,
         thinking: Thinking::BetweenTools,
-        prices: prices(2_000_000, 10_000_000, 2_500_000, 200_000),
+        prices: prices(2_000_000, 10_000_000, 2_500_000, 100_000),
         above: None,
     },
     Model {
@@ -65,7 +65,14 @@ static MODELS: &[Model] = &[
         id: "claude-fable-5-1",
         max_output: 128_000,
         thinking: Thinking::Always,
-        prices: prices(10_000_000, 50_000_000, 12_500_000, 1_000_000),
+        prices: prices(10_000_000, 50_000_000, 12_500_000, 250_000),
+        above: None,
+    },
+    Model {
+        id: "claude-fable-5-2",
+        max_output: 128_000,
+        thinking: Thinking::Always,
+        prices: prices(8_000_000, 40_000_000, 10_000_000, 200_000),
         above: None,
     },
     Model {
@@ -156,26 +163,31 @@ pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
     Some(cost.div_ceil(1_000_000))
 }
 
-/// What an answer to a prompt of `prompt_bytes` costs at most, in
-/// micro-dollars: a token for every two bytes, nothing cached, said to the
-/// end. A model whose prices are not known costs what the dearest costs.
-pub(crate) fn most_micro_usd(id: &str, prompt_bytes: usize) -> i64 {
-    let tokens = u64::try_from(prompt_bytes.div_ceil(2)).unwrap_or(u64::MAX);
+/// What an answer to a prompt of about `prompt_tokens` costs at most, in
+/// micro-dollars: half as many again, nothing cached, said to the end. A model
+/// whose prices are not known costs what the dearest costs.
+pub(crate) fn most_micro_usd(id: &str, prompt_tokens: u64) -> i64 {
+    let tokens = prompt_tokens.saturating_add(prompt_tokens / 2);
     let output_tokens = u64::from(max_tokens(id));
     let usage = Usage { cache_creation_input_tokens: tokens, output_tokens, ..Usage::default() };
     cost(id, &usage)
 }
 
-/// What an answer has cost, in micro-dollars, its web searches too. One that broke off has not said
-/// its tokens; its text has one for every three bytes, or fewer.
-pub(crate) fn cost_of_answer(id: &str, message: &Message) -> i64 {
-    let detail = message.usage.output_tokens;
-    let counted = u64::try_from(message.text.len() / 3).unwrap_or(u64::MAX);
-    let output_tokens = if message.is_complete() { detail } else { detail.max(counted) };
+/// What an answer has cost, in micro-dollars, its web searches too. Tokens
+/// that the API has not told, as those of an answer that broke off, are
+/// estimated: of the answer by its text, of the question by `prompt_tokens`.
+pub(crate) fn cost_of_answer(id: &str, message: &Message, prompt_tokens: u64) -> i64 {
+    let mut usage = message.usage.clone();
+    if !message.is_complete() || !message.has_output_count() {
+        usage.output_tokens = usage.output_tokens.max(hatch_code::tokens(&message.text));
+    }
+    if usage.read_tokens() == 0 {
+        usage.input_tokens = prompt_tokens;
+    }
     let model = message.model.as_deref().filter(|model| find(model).is_some()).unwrap_or(id);
     let searches =
         i64::try_from(message.web_searches).unwrap_or(i64::MAX).saturating_mul(WEB_SEARCH_MICRO_USD);
-    cost(model, &Usage { output_tokens, ..message.usage.clone() }).saturating_add(searches)
+    cost(model, &usage).saturating_add(searches)
 }
 
 fn cost(id: &str, usage: &Usage) -> i64 {
@@ -204,6 +216,51 @@ mod tests {
     }
 
     #[test]
+    fn every_model_has_the_prices_of_the_published_tables() {
+        let of = |id: &str, usage: Usage| cost_micro_usd(id, &usage).unwrap();
+        let million = 1_000_000;
+        // Micro-dollars a million tokens: in, out, written to the cache, read from it.
+        for (id, input, output, write, read) in [
+            ("claude-sonnet-5-5", 2_000_000, 10_000_000, 2_500_000, 100_000),
+            ("claude-opus-5-5", 4_000_000, 20_000_000, 5_000_000, 200_000),
+            ("claude-haiku-5-5", 500_000, 500_000, 625_000, 50_000),
+            ("claude-fable-5-1", 10_000_000, 50_000_000, 12_500_000, 250_000),
+            ("claude-fable-5-2", 8_000_000, 40_000_000, 10_000_000, 200_000),
+            ("claude-sonnet-5", 2_000_000, 10_000_000, 2_500_000, 200_000),
+            ("claude-opus-5", 5_000_000, 25_000_000, 6_250_000, 500_000),
+            ("claude-haiku-4-5", 1_000_000, 5_000_000, 1_250_000, 100_000),
+        ] {
+            let (written, reread) = (
+                Usage { cache_creation_input_tokens: million, ..Usage::default() },
+                Usage { cache_read_input_tokens: million, ..Usage::default() },
+            );
+            let told =
+                (of(id, usage(million, 0)), of(id, usage(0, million)), of(id, written), of(id, reread));
+            assert_eq!(told, (input, output, write, read), "{id}");
+        }
+    }
+
+    #[test]
+    fn tokens_that_are_not_told_are_estimated_and_never_free() {
+        let told = |usage: &str| {
+            let text = "x".repeat(30_000);
+            let start = format!(
+                r#"data: {{"type":"message_start","message":{{"model":"claude-sonnet-5-5"{usage}}}}}"#
+            );
+            let delta = format!(
+                r#"data: {{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+            );
+            let end = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":null}"#;
+            let stop = r#"data: {"type":"message_stop"}"#;
+            Message::of(format!("{start}\n\n{delta}\n\n{end}\n\n{stop}\n\n").as_bytes())
+        };
+        for usage in ["", r#","usage":null"#, r#","usage":{"output_tokens":1}"#] {
+            let cost = cost_of_answer("claude-sonnet-5-5", &told(usage), 1_000);
+            assert!(cost > 2_000 + 10 * 30_000 / 5, "{usage}: {cost}");
+        }
+    }
+
+    #[test]
     fn a_long_prompt_pays_the_upper_tier() {
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_000, 0)), Some(10_000));
         assert_eq!(cost_micro_usd("claude-haiku-5-5", &usage(100_001, 0)), Some(50_001));
@@ -212,7 +269,7 @@ mod tests {
     #[test]
     fn what_is_set_aside_is_never_less_than_what_it_costs() {
         for model in MODELS {
-            let most = most_micro_usd(model.id, 300_000);
+            let most = most_micro_usd(model.id, 100_000);
             let usage =
                 Usage { cache_creation_input_tokens: 150_000, ..usage(0, u64::from(max_tokens(model.id))) };
             assert!(
@@ -220,7 +277,7 @@ mod tests {
                 "{}",
                 model.id
             );
-            assert!(most <= most_micro_usd("of-tomorrow", 300_000) || max_tokens(model.id) > 8_192);
+            assert!(most <= most_micro_usd("of-tomorrow", 100_000) || max_tokens(model.id) > 8_192);
         }
     }
 

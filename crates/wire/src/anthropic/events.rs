@@ -1,8 +1,8 @@
 //! Claude's event stream, read into the message that it tells.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use serde_json::Value;
 
 use crate::sse::Decoder;
@@ -54,23 +54,19 @@ pub struct Message {
     pub stopped: bool,
     /// The type of an error that came in the stream.
     pub error: Option<&'static str>,
+    /// The API has said how long the answer became.
+    has_output_count: bool,
+    /// The first half of a UTF-16 pair that a delta ended with.
+    half: Option<u16>,
 }
 
 impl Message {
     /// The message that a stream's bytes tell, as far as they go. A last event
-    /// without its blank line adds its text, for nothing that came is lost;
-    /// but it does not end the message, for it looks the same as a cut.
+    /// without its blank line is none: no client gets it either.
     pub fn of(bytes: &[u8]) -> Self {
         let mut message = Self::default();
-        let mut decoder = Decoder::default();
-        decoder.push(bytes, |data| {
-            message.observe(data);
-        });
-        let stopped = message.stopped;
-        decoder.finish(|data| {
-            message.observe(data);
-        });
-        Self { stopped, ..message }
+        Decoder::default().push(bytes, |data| message.observe(data));
+        message
     }
 
     /// A message that was kept: whole, or as far as it had come.
@@ -100,47 +96,100 @@ impl Message {
         self.stop_reason.as_deref() == Some("refusal")
     }
 
-    /// Takes in one event's data; answers with the text that it adds. Events
-    /// of unknown types are passed over, as the API asks of its clients.
-    pub fn observe(&mut self, data: &str) -> Option<String> {
+    /// Whether the API has said how many tokens the answer has.
+    pub fn has_output_count(&self) -> bool {
+        self.has_output_count
+    }
+
+    /// Takes in one event's data. Events of unknown types are passed over, as
+    /// the API asks of its clients.
+    pub fn observe(&mut self, data: &str) {
         if let Some(text) = TextDelta::of(data) {
-            // SQLite would cut the text at U+0000.
-            self.text.extend(text.split('\0'));
-            return Some(text.into_owned());
+            return self.push_text(&text);
         }
-        let event: Value = serde_json::from_str(data).ok()?;
-        match event.get("type")?.as_str()? {
+        if let Some(bytes) = HalvedDelta::of(data) {
+            return self.push_halves(&bytes);
+        }
+        let Ok(event) = serde_json::from_str::<Value>(data) else { return };
+        let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+        if kind != "ping" {
+            self.end_half();
+        }
+        match kind {
             "message_start" => {
-                let message = event.get("message")?;
-                self.model = message.get("model").and_then(Value::as_str).map(str::to_owned);
-                self.count(message.get("usage"));
+                let message = event.get("message");
+                let model = message.and_then(|message| message.get("model")).and_then(Value::as_str);
+                self.model = model.map(str::to_owned);
+                self.count(message.and_then(|message| message.get("usage")));
             }
             "message_delta" => {
-                let reason = event.pointer("/delta/stop_reason").and_then(Value::as_str);
-                self.stop_reason = reason.map(str::to_owned);
+                // Some servers send more than one; a later one that says nothing takes nothing back.
+                if let Some(reason) = event.pointer("/delta/stop_reason").and_then(Value::as_str) {
+                    self.stop_reason = Some(reason.to_owned());
+                }
+                let output = event.pointer("/usage/output_tokens").and_then(Value::as_u64);
+                self.has_output_count |= output.is_some_and(|tokens| tokens > 0);
                 self.count(event.get("usage"));
             }
             "message_stop" => self.stopped = true,
             "error" => self.error = Some(kind_of(&event)),
             _ => {}
         }
-        None
     }
 
-    /// A count that is missing or null keeps its last value.
+    fn push_text(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.end_half();
+        }
+        // SQLite would cut the text at U+0000.
+        self.text.extend(text.split('\0'));
+    }
+
+    /// Adds text that has halves of UTF-16 pairs in it, as a server that cuts
+    /// between them sends it: the halves of two deltas are joined, others
+    /// become U+FFFD. WTF-8 has a half as three bytes.
+    fn push_halves(&mut self, mut rest: &[u8]) {
+        let is_half = |window: &[u8]| matches!(window, [0xED, 0xA0..=0xBF, _]);
+        while let Some(at) = rest.windows(3).position(is_half) {
+            let (before, [_, middle, last, after @ ..]) = rest.split_at(at) else { return };
+            self.push_text(&String::from_utf8_lossy(before));
+            let half = 0xD000 | u16::from(middle & 0x3F) << 6 | u16::from(last & 0x3F);
+            self.push_half(half);
+            rest = after;
+        }
+        self.push_text(&String::from_utf8_lossy(rest));
+    }
+
+    fn push_half(&mut self, half: u16) {
+        if half < 0xDC00 {
+            self.end_half();
+            self.half = Some(half);
+            return;
+        }
+        let pair = self.half.take().into_iter().chain([half]);
+        self.text.extend(char::decode_utf16(pair).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    }
+
+    /// The other half does not come any more.
+    fn end_half(&mut self) {
+        if self.half.take().is_some() {
+            self.text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+
+    /// Counts are cumulative, so one that is missing, null or smaller than
+    /// before says nothing.
     fn count(&mut self, usage: Option<&Value>) {
         let Some(usage) = usage else { return };
         let count = |name: &str, last: &mut u64| {
-            if let Some(count) = usage.get(name).and_then(Value::as_u64) {
-                *last = count;
-            }
+            *last = usage.get(name).and_then(Value::as_u64).unwrap_or_default().max(*last);
         };
         count("input_tokens", &mut self.usage.input_tokens);
         count("output_tokens", &mut self.usage.output_tokens);
         count("cache_creation_input_tokens", &mut self.usage.cache_creation_input_tokens);
         count("cache_read_input_tokens", &mut self.usage.cache_read_input_tokens);
         let searches = usage.pointer("/server_tool_use/web_search_requests").and_then(Value::as_u64);
-        self.web_searches = searches.unwrap_or(self.web_searches);
+        self.web_searches = searches.unwrap_or_default().max(self.web_searches);
     }
 }
 
@@ -169,6 +218,53 @@ impl<'a> TextDelta<'a> {
     }
 }
 
+/// The same event, of which the text has halves of UTF-16 pairs.
+#[derive(Deserialize)]
+struct HalvedDelta<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    delta: Halved<'a>,
+}
+
+#[derive(Deserialize)]
+struct Halved<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: &'a str,
+    text: Wtf8,
+}
+
+/// A JSON string as WTF-8, which is UTF-8 that may hold halves of pairs.
+struct Wtf8(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Wtf8 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Wtf8;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Wtf8, E> {
+                Ok(Wtf8(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+impl HalvedDelta<'_> {
+    fn of(data: &str) -> Option<Vec<u8>> {
+        if !data.contains("\\u") {
+            return None;
+        }
+        let event: HalvedDelta<'_> = serde_json::from_str(data).ok()?;
+        let is_text = event.kind == "content_block_delta" && event.delta.kind == "text_delta";
+        is_text.then_some(event.delta.text.0)
+    }
+}
+
 /// The types of errors that the API documents, each with its status.
 const ERRORS: &[(&str, u16)] = &[
     ("invalid_request_error", 400),
@@ -193,6 +289,16 @@ pub fn error_type(body: &str) -> &'static str {
     serde_json::from_str(body).map_or(UNKNOWN, |body| kind_of(&body))
 }
 
+/// Whether an error body says that the question is too long for the model.
+pub fn is_too_long(body: &str) -> bool {
+    let message = |body: &Value| {
+        let message = body.pointer("/error/message")?.as_str()?.to_ascii_lowercase();
+        let marks = ["prompt is too long", "exceed context limit", "exceeds the context", "context window"];
+        Some(marks.iter().any(|mark| message.contains(mark)))
+    };
+    serde_json::from_str(body).is_ok_and(|body| message(&body).unwrap_or_default())
+}
+
 /// The HTTP status that the API gives an error of this type.
 pub fn error_status(kind: &str) -> u16 {
     ERRORS.iter().find(|(known, _)| *known == kind).map_or(500, |(_, status)| *status)
@@ -203,10 +309,57 @@ fn kind_of(error: &Value) -> &'static str {
     ERRORS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN, |(known, _)| known)
 }
 
-/// The type of the error that a stream begins with, if it begins with one.
-pub fn leading_error(first: &[u8]) -> Option<&'static str> {
-    let name = first.strip_prefix(b"event:")?.trim_ascii_start();
-    name.starts_with(b"error").then(|| Message::of(first).error.unwrap_or(UNKNOWN))
+/// How far the beginning of a stream has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Beginning {
+    /// Nothing of an answer is there; the model may think.
+    #[default]
+    Silent,
+    /// The answer has begun, or is there and empty.
+    Answering,
+    /// An error of this type came instead.
+    Failed(&'static str),
+}
+
+/// Reads the beginning of a stream: until the first word of the answer has
+/// come, the request may be sent again, and nobody notices.
+#[derive(Debug, Default)]
+pub struct Opening {
+    decoder: Decoder,
+    beginning: Beginning,
+}
+
+impl Opening {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) -> Beginning {
+        let Self { decoder, beginning } = self;
+        decoder.push(bytes, |data| match beginning {
+            Beginning::Answering | Beginning::Failed(_) => {}
+            Beginning::Silent => *beginning = Beginning::after(data),
+        });
+        *beginning
+    }
+}
+
+impl Beginning {
+    /// What the beginning has become with this event.
+    fn after(data: &str) -> Self {
+        let is_said = |text: &str| !text.is_empty();
+        if TextDelta::of(data).is_some_and(|text| is_said(&text)) || HalvedDelta::of(data).is_some() {
+            return Self::Answering;
+        }
+        let Ok(event) = serde_json::from_str::<Value>(data) else { return Self::Silent };
+        let name = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        match (name("/type"), name("/delta/type"), name("/content_block/type")) {
+            ("error", ..) => Self::Failed(kind_of(&event)),
+            ("message_stop", ..) => Self::Answering,
+            // A tool that the API runs by itself takes its time.
+            ("content_block_delta", "input_json_delta", _)
+            | ("content_block_start", _, "server_tool_use" | "tool_use") => Self::Answering,
+            _ if is_said(name("/content_block/text")) => Self::Answering,
+            _ => Self::Silent,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -236,10 +389,9 @@ mod tests {
         let mut sizes = sizes.iter().cycle();
         while !rest.is_empty() {
             let (piece, tail) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
-            decoder.push(piece, |data| drop(message.observe(data)));
+            decoder.push(piece, |data| message.observe(data));
             rest = tail;
         }
-        decoder.finish(|data| drop(message.observe(data)));
         message
     }
 
@@ -258,8 +410,85 @@ mod tests {
         let message = Message::of(format!("{STREAM}{error}").as_bytes());
         assert_eq!(message.error, Some("overloaded_error"));
         assert!(!message.is_complete());
-        assert_eq!(leading_error(error.as_bytes()), Some("overloaded_error"));
-        assert_eq!(leading_error(STREAM.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_stream_has_begun_with_the_first_word_of_the_answer() {
+        let (start, rest) = STREAM.split_once("event: content_block_delta").unwrap();
+        let (thinking, text) = rest.split_at(rest.find("event: content_block_delta").unwrap());
+        let mut opening = Opening::default();
+        assert_eq!(opening.push(start.as_bytes()), Beginning::Silent);
+        assert_eq!(
+            opening.push(format!("event: content_block_delta{thinking}").as_bytes()),
+            Beginning::Silent
+        );
+        assert_eq!(opening.push(text.as_bytes()), Beginning::Answering);
+        let error = "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+        assert_eq!(opening.push(error.as_bytes()), Beginning::Answering);
+        for before in
+            ["", ": keep-alive\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "\u{feff}", start]
+        {
+            let stream = format!("{before}{error}");
+            let failed = Opening::default().push(stream.as_bytes());
+            assert_eq!(failed, Beginning::Failed("overloaded_error"), "{stream}");
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_has_begun_when_it_has_ended() {
+        let empty = "data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"message_delta\"}\n\n";
+        let mut opening = Opening::default();
+        assert_eq!(opening.push(empty.as_bytes()), Beginning::Silent);
+        assert_eq!(opening.push(b"data: {\"type\":\"message_stop\"}\n\n"), Beginning::Answering);
+    }
+
+    fn observed(events: &[&str]) -> Message {
+        let mut message = Message::default();
+        events.iter().for_each(|event| message.observe(event));
+        message
+    }
+
+    fn text_delta(escaped: &str) -> String {
+        format!(
+            r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{escaped}"}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_second_message_delta_adds_nothing_and_wipes_nothing() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":9325,"output_tokens":1}}}"#;
+        let delta =
+            r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":50}}"#;
+        for late in [
+            r#"{"type":"message_delta","delta":{},"usage":{"input_tokens":0,"output_tokens":0}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":null},"usage":{"input_tokens":5,"output_tokens":50}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":null},"usage":null}"#,
+            r#"{"type":"message_delta"}"#,
+        ] {
+            let message = observed(&[start, delta, late]);
+            assert_eq!((message.usage.input_tokens, message.usage.output_tokens), (9_325, 50), "{late}");
+            assert!(message.ran_out() && message.has_output_count(), "{late}");
+        }
+    }
+
+    #[test]
+    fn halves_of_a_pair_are_joined_across_deltas_or_become_a_replacement() {
+        let ping = r#"{"type":"ping"}"#;
+        let stop = r#"{"type":"content_block_stop","index":0}"#;
+        for (events, text) in [
+            (vec![text_delta("Hello \\ud83d"), text_delta("\\ude80 world")], "Hello 🚀 world"),
+            (vec![text_delta("Hello \\ud83d"), ping.to_owned(), text_delta("\\ude80")], "Hello 🚀"),
+            (vec![text_delta("\\ud83d"), text_delta(""), text_delta("\\ude80!")], "🚀!"),
+            (vec![text_delta("a\\ud83d"), text_delta("b")], "a\u{fffd}b"),
+            (vec![text_delta("a\\ud83d"), text_delta("\\ud83d\\ude80")], "a\u{fffd}🚀"),
+            (vec![text_delta("\\ude80\\ud83d"), stop.to_owned()], "\u{fffd}\u{fffd}"),
+            (vec![text_delta("\\ud83d\\ude80 ü\\u0000\\n")], "🚀 ü\n"),
+            // Nothing of a half is shown before it is known what it becomes.
+            (vec![text_delta("a\\ud83d")], "a"),
+        ] {
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            assert_eq!(observed(&events).text, text, "{events:?}");
+        }
     }
 
     #[test]
@@ -272,10 +501,31 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_was_cut_before_its_blank_line_has_its_text_but_ends_nothing() {
+    fn an_event_that_was_cut_before_its_blank_line_is_none() {
         assert!(!Message::of(STREAM.trim_end().as_bytes()).is_complete());
-        let text = r#"data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"last"}}"#;
-        assert_eq!(Message::of(text.as_bytes()).text, "last");
+        let text = format!("data: {}\n", text_delta("last"));
+        assert_eq!(Message::of(text.as_bytes()).text, "");
+        assert_eq!(Message::of(format!("{text}\n").as_bytes()).text, "last");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_stream_is_no_part_of_it() {
+        let stream = STREAM.replace("event: message_start\n", "\u{feff}");
+        assert_eq!(Message::of(stream.as_bytes()), Message::of(STREAM.as_bytes()));
+    }
+
+    #[test]
+    fn a_question_that_is_too_long_is_known_by_the_apis_words() {
+        for (message, is) in [
+            ("prompt is too long: 213462 tokens > 200000 maximum", true),
+            ("input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000", true),
+            ("messages: at least one message is required", false),
+        ] {
+            let body =
+                serde_json::json!({ "error": { "type": "invalid_request_error", "message": message } });
+            assert_eq!(is_too_long(&body.to_string()), is, "{message}");
+        }
+        assert!(!is_too_long("<html>prompt is too long"));
     }
 
     #[test]

@@ -5,4 +5,4 @@ pub mod blocks;
 mod events;
 pub mod request;
 
-pub use events::{Message, Usage, error_status, error_type, leading_error};
+pub use events::{Beginning, Message, Opening, Usage, error_status, error_type, is_too_long};

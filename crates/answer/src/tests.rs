@@ -1,0 +1,146 @@
+//! Answers of models that do not hold whole files, laid over a project of sixty lines.
+
+use hatch_code::{CodeMap, FileStatus};
+
+use super::lay_over;
+
+/// A file of sixty different lines.
+fn old() -> String {
+    (0..60).map(|n| format!("line{n}();\n")).collect()
+}
+
+/// What the answer leaves of the file, and its status and reason.
+fn laid(path: &str, answer: &str) -> (String, FileStatus, String) {
+    let mut code = CodeMap::of([(path.to_owned(), old())].into()).unwrap();
+    let changes = lay_over(&mut code, hatch_code::extraction(answer));
+    assert_eq!(changes.len(), 1, "{answer}: {changes:?}");
+    let reason = changes[0].reason.clone().unwrap_or_default().into_owned();
+    (code.get(path).unwrap_or_default().to_owned(), changes[0].status, reason)
+}
+
+#[track_caller]
+fn is_kept(path: &str, answer: &str) {
+    let (content, status, reason) = laid(path, answer);
+    assert_eq!((content, status), (old(), FileStatus::Incomplete), "{answer}");
+    assert!(!reason.is_empty(), "{answer}");
+}
+
+#[track_caller]
+fn becomes(answer: &str, content: &str) {
+    let (found, status, _) = laid("src/App.tsx", answer);
+    assert_eq!((found.as_str(), status), (content, FileStatus::Changed), "{answer}");
+}
+
+#[test]
+fn a_file_that_stands_for_more_than_it_says_changes_nothing() {
+    for (path, body) in [
+        (
+            "app.js",
+            "// ... existing code ...\nfunction added(){}\n// rest stays the same\nfunction other(){}\n// ...\n",
+        ),
+        ("app.jsx", "import x from 'x'\n{/* unchanged */}\nexport default 1\n"),
+        ("app.css", ".a {}\n/* ... keep styles ... */\n.b {}\n"),
+        ("app.html", "<p>new</p>\n<!-- rest of the page -->\n<p>end</p>\n"),
+        ("app.py", "def new(): pass\n# ... (otros métodos sin cambios)\ndef last(): pass\n"),
+        ("app.js", "added()\n// (rest of the code remains the same)\nlast()\n"),
+    ] {
+        is_kept(path, &format!("```{}:{path}\n{body}```\n", path.rsplit('.').next().unwrap()));
+    }
+}
+
+#[test]
+fn a_placeholder_between_known_lines_is_what_stands_between_them() {
+    let expected = old().replace("line30();\n", "line30();\nadded();\n");
+    becomes(
+        "```tsx:src/App.tsx\n// ... existing code ...\nline30();\nadded();\nline31();\n// ... existing code ...\n```\n",
+        &expected,
+    );
+}
+
+#[test]
+fn honest_files_are_taken() {
+    becomes(
+        "```tsx:src/App.tsx\n// rest of the queue\nqueue.slice(1);\n```\n",
+        "// rest of the queue\nqueue.slice(1);\n",
+    );
+    becomes("```tsx:src/App.tsx\nshort();\n```\n", "short();\n");
+}
+
+#[test]
+fn a_search_that_is_there_once_is_replaced_in_every_form() {
+    let expected = old().replace("line7();", "seven();");
+    let marks = "<<<<<<< SEARCH\nline7();\n=======\nseven();\n>>>>>>> REPLACE\n";
+    for answer in [
+        format!("```tsx:src/App.tsx\n{marks}```\n"),
+        format!("src/App.tsx\n```tsx\n{marks}```\n"),
+        format!("<file path=\"src/App.tsx\">\n{marks}</file>\n"),
+        format!("<dyad-search-replace path=\"src/App.tsx\" description=\"d\">\n{marks}</dyad-search-replace>\n"),
+        "<lov-search-replace file_path=\"src/App.tsx\">\n<search>\nline7();\n</search>\n<replace>\nseven();\n</replace>\n</lov-search-replace>\n".to_owned(),
+        "*** Begin Patch\n*** Update File: src/App.tsx\n line6();\n-line7();\n+seven();\n line8();\n*** End Patch\n".to_owned(),
+        "```tsx:src/App.tsx\n*** Begin Patch\n*** Update File: src/App.tsx\n@@\n line6();\n-line7();\n+seven();\n*** End Patch\n```\n".to_owned(),
+        "```diff\n--- a/src/App.tsx\n+++ b/src/App.tsx\n@@ -7,3 +7,3 @@\n line6();\n-line7();\n+seven();\n line8();\n```\n".to_owned(),
+        "```diff:src/App.tsx\n@@ -7,3 +7,3 @@\n line6();\n-line7();\n+seven();\n line8();\n```\n".to_owned(),
+    ] {
+        becomes(&answer, &expected);
+    }
+}
+
+#[test]
+fn a_change_that_does_not_fit_once_changes_nothing() {
+    let search = |text: &str| format!("<<<<<<< SEARCH\n{text}\n=======\nnew\n>>>>>>> REPLACE\n");
+    for answer in [
+        format!("```tsx:src/App.tsx\n{}```\n", search("gone();")),
+        format!("```tsx:src/App.tsx\n{}{}```\n", search("line7();"), search("gone();")),
+        format!("<dyad-search-replace path=\"src/App.tsx\">\n{}</dyad-search-replace>\n", search("gone();")),
+        "<lov-line-replace file_path=\"src/App.tsx\">\n<search>\ngone();\n...\n</search>\n<replace>\nx\n</replace>\n</lov-line-replace>\n".to_owned(),
+        "```tsx:src/App.tsx\nline0();\n<<<<<<< HEAD\nours();\n=======\ntheirs();\n>>>>>>> main\n```\n".to_owned(),
+        "*** Begin Patch\n*** Update File: src/App.tsx\n-gone();\n+new();\n*** End Patch\n".to_owned(),
+        "```diff:src/App.tsx\n- gone();\n+ new();\n```\n".to_owned(),
+        "```diff:src/App.tsx\n@@ -1 +1 @@\n-gone();\n+new();\n```\n".to_owned(),
+        "```tsx:src/App.tsx\nline0();\nline1();\n".to_owned(),
+    ] {
+        is_kept("src/App.tsx", &answer);
+    }
+}
+
+#[test]
+fn a_patch_may_add_and_delete_files_and_is_made_whole_or_not_at_all() {
+    let mut code =
+        CodeMap::of([("a.js".to_owned(), "a\n".to_owned()), ("b.js".to_owned(), "b\n".to_owned())].into())
+            .unwrap();
+    let patch = |update: &str| {
+        format!(
+            "*** Begin Patch\n*** Add File: c.js\n+c\n*** Delete File: b.js\n*** Update File: a.js\n-{update}\n+aa\n*** End Patch\n"
+        )
+    };
+    let before = code.clone();
+    let changes = lay_over(&mut code, hatch_code::extraction(&patch("x")));
+    assert_eq!(
+        (&code, changes[0].status, changes[0].path.as_str()),
+        (&before, FileStatus::Incomplete, "a.js")
+    );
+    let changes = lay_over(&mut code, hatch_code::extraction(&patch("a")));
+    assert_eq!(code, CodeMap::parse(r#"{"a.js":"aa\n","c.js":"c\n"}"#).unwrap());
+    let told: Vec<_> = changes.iter().map(|change| (change.path.as_str(), change.status)).collect();
+    assert_eq!(
+        told,
+        [("b.js", FileStatus::Deleted), ("a.js", FileStatus::Changed), ("c.js", FileStatus::Added)]
+    );
+}
+
+#[test]
+fn a_file_about_edits_is_a_file() {
+    let mut code = CodeMap::default();
+    let answer = "````md:README.md\n# Use\n\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n````\n```diff:fix.patch\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n```\n";
+    let changes = lay_over(&mut code, hatch_code::extraction(answer));
+    assert!(changes.iter().all(|change| change.status == FileStatus::Added), "{changes:?}");
+    assert_eq!(changes.len(), 2);
+}
+
+#[test]
+fn a_path_that_no_project_may_have_is_told() {
+    let mut code = CodeMap::default();
+    let changes = lay_over(&mut code, hatch_code::extraction("```js:../../a.js\nx\n```\n"));
+    assert_eq!((changes[0].path.as_str(), changes[0].status), ("../../a.js", FileStatus::Refused));
+    assert!(changes[0].reason.is_some() && code.is_empty());
+}

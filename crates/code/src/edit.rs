@@ -1,0 +1,97 @@
+//! How edits look in an answer: patches, and elements of app builders that say how a file changes. What they make of the file
+//! is hatch-diff's.
+
+use super::fence::first_line;
+
+/// How a patch of `apply_patch`'s format begins and ends.
+pub(super) const PATCH: (&str, &str) = ("*** Begin Patch", "*** End Patch");
+/// How a part of git's format begins.
+pub(super) const DIFF: &str = "diff --git ";
+
+/// Elements that change or remove a file in ways that are not followed here.
+const UNFOLLOWED: [&str; 7] = [
+    "lov-delete",
+    "lov-rename",
+    "dyad-delete",
+    "dyad-rename",
+    "lov-add-dependency",
+    "dyad-add-dependency",
+    "apply_diff",
+];
+
+/// Whether a block is a patch by what it begins with.
+pub(super) fn is_patch(body: &str) -> bool {
+    let body = body.trim_start();
+    let Some(first) = first_line(body) else { return false };
+    let next = body.get(first.raw.len()..).unwrap_or_default();
+    body.starts_with(PATCH.0)
+        || body.starts_with(DIFF)
+        || (body.starts_with("--- ") && next.starts_with("+++ "))
+        || (body.starts_with("@@ ") && first.text.trim_end().ends_with("@@"))
+}
+
+/// The name of an element that this line begins and that is not followed here.
+pub(super) fn unfollowed(line: &str) -> Option<&'static str> {
+    let inside = line.trim_start().strip_prefix('<')?;
+    UNFOLLOWED.into_iter().find(|name| {
+        inside
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '>' | '/')))
+    })
+}
+
+/// The body of an element that edits, with `<search>` and `<replace>` in it as SEARCH/REPLACE blocks.
+pub(super) fn marked(body: &str) -> String {
+    let mut blocks = String::new();
+    let mut rest = body;
+    while let Some((search, after)) = child(rest, "<search>", "</search>") {
+        let Some((replace, after)) = child(after, "<replace>", "</replace>") else { break };
+        blocks.push_str(&format!("<<<<<<< SEARCH\n{search}=======\n{replace}>>>>>>> REPLACE\n"));
+        rest = after;
+    }
+    if blocks.is_empty() { body.to_owned() } else { blocks }
+}
+
+/// The lines of a child element, each ended, and what follows it.
+fn child<'a>(text: &'a str, opening: &str, closing: &str) -> Option<(String, &'a str)> {
+    let (_, inside) = text.split_once(opening)?;
+    let (inside, after) = inside.split_once(closing)?;
+    let inside = inside.strip_prefix("\r\n").or_else(|| inside.strip_prefix('\n')).unwrap_or(inside);
+    let is_ended = inside.is_empty() || inside.ends_with('\n');
+    Some((format!("{inside}{}", if is_ended { "" } else { "\n" }), after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_known_by_its_beginning() {
+        for body in [
+            "*** Begin Patch\n*** Update File: a.js\n",
+            "\ndiff --git a/a.js b/a.js\n",
+            "--- a/a.js\n+++ b/a.js\n@@ -1 +1 @@\n",
+            "@@ -1,2 +1,2 @@\n-a\n+b\n",
+        ] {
+            assert!(is_patch(body), "{body}");
+        }
+        for body in ["--- \ntitle: x\n---\n", "- a\n+ b\n", "@@ is an operator\n", "", "@media print {}\n"] {
+            assert!(!is_patch(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn children_that_search_and_replace_are_blocks() {
+        assert_eq!(
+            marked("<search>\na\n</search>\n<replace>b</replace>"),
+            "<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"
+        );
+        assert_eq!(marked("<<<<<<< SEARCH\n"), "<<<<<<< SEARCH\n");
+    }
+
+    #[test]
+    fn what_is_not_followed_is_known() {
+        assert_eq!(unfollowed("<lov-delete file_path=\"a.js\"/>"), Some("lov-delete"));
+        assert_eq!(unfollowed("<lov-deleted>"), None);
+    }
+}

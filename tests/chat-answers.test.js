@@ -1,0 +1,142 @@
+// What becomes of answers that do not hold whole files, as users of such
+// builders have reported them: the good file is never lost, and what was not
+// taken is told in the stream and with the conversation.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { chat, claudeVars, codeOf, messages, newProject, textOf, until } from "./conversation.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startWorker } from "./harness.js";
+
+const claude = await startAnthropic();
+const hatch = await startWorker({ ...claudeVars(claude), CHAT_CODE_TOKENS: "6000" });
+test.after(() => claude.close());
+beforeEach(() => claude.reset());
+
+const OLD = Array.from({ length: 60 }, (_, n) => `line${n}();\n`).join("");
+const fence = (info, body) => `\`\`\`${info}\n${body}\`\`\`\n`;
+const filesOf = ({ events }) => events.find(({ event }) => event === "files").data;
+
+/** Lets Claude answer so on a project with this code; what the stream and the conversation tell of it is the same. */
+async function answered(answer, code = { "app.js": OLD }, query = "?format=events") {
+  const id = await newProject(hatch, code);
+  claude.setAnswer(answer);
+  const told = filesOf(await chat(hatch, id, "Change it", { query }));
+  const { changes } = (await messages(hatch, id)).at(-1);
+  assert.deepEqual(changes, told);
+  return { id, told, code: await codeOf(hatch, id) };
+}
+
+for (const query of ["?format=events", ""]) {
+  test(`a file with a placeholder that fits nowhere is kept as it was, and that is told (${query})`, async () => {
+    const { told, code } = await answered(fence("js:app.js", "// ... existing code ...\nfunction added(){}\n// rest stays the same\n"), undefined, query);
+    assert.deepEqual(code, { "app.js": OLD });
+    assert.equal(told.version, 1);
+    assert.deepEqual(told.files.map(({ path, status }) => [path, status]), [["app.js", "incomplete"]]);
+    assert.match(told.notes[0], /^app\.js was kept as it was: /);
+    assert.equal(told.notes.at(-1), "Nothing was taken from this answer");
+  });
+}
+
+test("a change of one line is made where it is there once, and else the file is kept", async () => {
+  const change = (old) => fence("js:app.js", `<<<<<<< SEARCH\n${old}\n=======\nchanged();\n>>>>>>> REPLACE\n`);
+  const good = await answered(change("line7();"));
+  assert.deepEqual(good.code, { "app.js": OLD.replace("line7();", "changed();") });
+  assert.deepEqual(good.told, { version: 2, files: [{ path: "app.js", bytes: Buffer.byteLength(good.code["app.js"]), status: "changed" }] });
+  const bad = await answered(change("gone();"));
+  assert.deepEqual([bad.code, bad.told.files[0].status], [{ "app.js": OLD }, "incomplete"]);
+});
+
+test("the model is told in its next turn what did not come of its answer", async () => {
+  const { id } = await answered(fence("js:app.js", "// ... existing code ...\nadded();\n// ...\n"));
+  claude.setAnswer("Sorry.");
+  await chat(hatch, id, "Again");
+  const said = claude.requests.at(-1).body.messages.at(-2);
+  assert.match(said.content, /\[Hatch: app\.js was kept as it was: /);
+});
+
+for (const [what, answer] of Object.entries({
+  "in a <think> element": `<think>maybe\n${fence("html:index.html", "<p>draft</p>\n")}</think>\nIt is done already.`,
+  "that is not closed": `<thinking>\n${fence("html:index.html", "<p>draft</p>\n")}`,
+  "in thinking blocks": [{ type: "thinking", thinking: fence("html:index.html", "<p>draft</p>\n") }, { type: "text", text: "It is done already." }],
+})) {
+  test(`a draft in thinking ${what} is no file`, async () => {
+    const { told, code } = await answered(answer);
+    assert.deepEqual([told.version, told.files, code], [1, [], { "app.js": OLD }]);
+  });
+}
+
+test("an artifact on one line is taken, and so is escaped markup where it is certain", async () => {
+  const { code } = await answered(
+    '<boltArtifact id="a" title="t"><boltAction type="file" filePath="a.js">x()</boltAction><boltAction type="file" filePath="b.html">&lt;!doctype html&gt;&lt;p&gt;Hi&lt;/p&gt;</boltAction></boltArtifact>',
+    {},
+  );
+  assert.deepEqual(code, { "a.js": "x()", "b.html": "<!doctype html><p>Hi</p>" });
+});
+
+test("a path that no project may have, a patch without a file and an unknown element are told", async () => {
+  const { told, code } = await answered(`${fence("js:../../evil.js", "x\n")}${fence("diff", "- a\n+ b\n")}<lov-delete file_path="app.js"/>\n`);
+  assert.deepEqual(code, { "app.js": OLD });
+  assert.deepEqual(told.files.map(({ path, status }) => [path, status]), [["../../evil.js", "refused"]]);
+  assert.equal(told.notes.length, 4);
+});
+
+test("a full project is told", async () => {
+  const { told, code } = await answered(fence("js:b.js", `${"y".repeat(3_000)}\n`), { "a.js": `"`.repeat(349_700) });
+  assert.deepEqual(Object.keys(code), ["a.js"]);
+  assert.match(told.notes[0], /^b\.js was kept as it was: the project is full/);
+});
+
+test("of two turns that write the same file the later one says so", async () => {
+  const id = await newProject(hatch, { "app.js": OLD });
+  claude.setAnswer(`Here.\n${fence("js:app.js", "mine();\n")}`);
+  claude.setFault({ stallAfterBytes: 1000 });
+  const first = chat(hatch, id, "One");
+  await hatchHasContent(id);
+  claude.setAnswer(fence("js:app.js", "theirs();\n"));
+  assert.deepEqual(filesOf(await chat(hatch, id, "Two")).notes, undefined);
+  claude.release();
+  const told = filesOf(await first);
+  assert.match(told.notes[0], /^app\.js: it had been changed while this answer was written/);
+  assert.deepEqual(await codeOf(hatch, id), { "app.js": "mine();\n" });
+});
+
+/** Waits until what came of the answer is kept. */
+async function hatchHasContent(id) {
+  await until(async () => (await hatch.sql("SELECT content FROM chat_messages WHERE project_id = ? AND role = 'assistant'", id))[0]?.content);
+}
+
+test("of a project larger than the budget the files that matter are shown, and the others listed", async () => {
+  const part = (n) => `export function part${n}() {}\n${"let word = 1;\n".repeat(200)}`;
+  const code = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`src/part${n}.js`, part(n)]));
+  const id = await newProject(hatch, { ...code, "index.html": "<p>Hi</p>" });
+  claude.setAnswer("Done.");
+  await chat(hatch, id, "Make src/part17.js faster");
+  const { text } = claude.requests.at(-1).body.system[1];
+  assert.ok(text.length < 24_000, String(text.length));
+  for (const path of ["src/part17.js", "index.html"]) assert.ok(text.includes(`\`\`\`:${path}\n`), path);
+  assert.match(text, /\n- src\/part29\.js: part29\n/);
+});
+
+const SOME = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`src/part${n}.js`, "let word = 1;\n".repeat(40)]));
+const tooLong = { status: 400, type: "invalid_request_error", message: "prompt is too long: 213462 tokens > 200000 maximum", path: "/v1/messages" };
+
+test("a prompt that is too long is sent again with less, once", async () => {
+  const id = await newProject(hatch, SOME);
+  claude.setAnswer("Done.");
+  claude.setFault(tooLong);
+  const { events } = await chat(hatch, id, "Go on");
+  assert.deepEqual([events.at(-1).event, textOf(events)], ["done", "Done."]);
+  const [more, less] = claude.requests.map(({ body }) => JSON.stringify(body).length);
+  assert.ok(less < more / 2, `${more}, ${less}`);
+});
+
+test("one that stays too long is told in words, with what to do, and leaves nothing", async () => {
+  const id = await newProject(hatch, SOME);
+  claude.setFault({ ...tooLong, times: Infinity });
+  const { status, bytes } = await chat(hatch, id, "Go on");
+  const problem = JSON.parse(bytes);
+  assert.deepEqual([status, problem.code], [400, "conversation_too_long"]);
+  assert.match(problem.detail, /name the files to change/);
+  assert.deepEqual([claude.requests.length, await messages(hatch, id)], [2, []]);
+});

@@ -4,6 +4,12 @@
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { build } from "esbuild";
 
+/** What libraries do with Node's modules even where there is no disk. */
+const NOTHING = {
+  assert: "() => {}",
+  path: "{ resolve: (...parts) => parts.at(-1), relative: (_, path) => path, basename: (path) => path.slice(path.lastIndexOf('/') + 1), extname: (path) => path.match(/[.][^./]*$/)?.[0] ?? '', dirname: (path) => path.slice(0, Math.max(path.lastIndexOf('/'), 0)) }",
+};
+
 const out = "compiler/build";
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
@@ -20,15 +26,15 @@ await build({
   logLevel: "warning",
   conditions: ["worker", "browser", "module"],
   loader: { ".css": "text" },
-  define: { "process.env.NODE_ENV": '"production"', "process.env.FEATURES_ENV": '"stable"' },
+  define: { "process.env.NODE_ENV": '"production"', "process.env.FEATURES_ENV": '"stable"', "process.env": "{}" },
   plugins: [{
     name: "workers",
     setup({ onResolve, onLoad }) {
       onResolve({ filter: /\.wasm$/ }, ({ path }) => ({ path, external: true }));
       // What Node has, and these libraries ask for only where there is a disk.
-      onResolve({ filter: /^(node:)?(fs|path|os|crypto|url|util|module|process|worker_threads|child_process|tty|assert)$/ }, () => ({ path: "nothing", namespace: "nothing" }));
+      onResolve({ filter: /^(node:)?(fs|path|os|crypto|url|util|module|process|worker_threads|child_process|tty|assert)$/ }, ({ path }) => ({ path: path.replace("node:", ""), namespace: "nothing" }));
       onLoad({ filter: /sass\.dart\.js$/ }, async ({ path }) => ({ contents: forWorkers(await readFile(path, "utf8")), loader: "js" }));
-      onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {}", loader: "js" }));
+      onLoad({ filter: /.*/, namespace: "nothing" }, ({ path }) => ({ contents: `module.exports = ${NOTHING[path] ?? "{}"}`, loader: "js" }));
     },
   }],
 });

@@ -4,8 +4,8 @@
 
 import { at, atLine } from "./diagnostic.js";
 import { VITE } from "./env.js";
-import { sassSheet, svelteModule, vueModule, vueStyle } from "./languages.js";
-import { isPreact } from "./manifest.js";
+import { plainSheet, solidModule, svelteModule, vueModule, vueStyle } from "./languages.js";
+import { isPreact, isSolid } from "./manifest.js";
 import { mayNeed, rewritten } from "./meta.js";
 import { missing, unexported } from "./messages.js";
 import { importMap, packageFile, packageName, refusal } from "./packages.js";
@@ -108,7 +108,7 @@ export const __hatch_process_env = ${cra};`;
         build.onLoad({ filter: /.*/, namespace: "package-style" }, ({ path }) => this.loadPackageStyle(path));
         build.onLoad({ filter: /\.vue$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), vueModule));
         build.onLoad({ filter: /\.svelte(\.[jt]s)?$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), svelteModule));
-        build.onLoad({ filter: /\.(scss|sass|less)$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), (own, text) => sassSheet(own, text, project.files)));
+        build.onLoad({ filter: /\.(scss|sass|less)$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), (own, text) => plainSheet(own, text, project.files)));
         build.onLoad({ filter: /\.css$/ }, ({ path }) => this.loadStyle(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.[cm]?[jt]sx?$/ }, ({ path }) => this.loadModule(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.json$/ }, ({ path }) => this.loadJson(path.slice(MOUNT.length)));
@@ -253,7 +253,9 @@ export const __hatch_process_env = ${cra};`;
 
   async loadModule(path) {
     const text = this.project.files.get(path);
-    if (text === undefined || !mayNeed(text)) return undefined;
+    if (text === undefined) return undefined;
+    if (isSolid(this.project.manifest) && /x$/.test(extension(path))) return this.loadLanguage(path, solidModule);
+    if (!mayNeed(text)) return undefined;
     const { text: contents, wrong } = await rewritten(path, text, this.project, (file) => this.addressOf(file));
     if (wrong.length > 0) return { errors: wrong.map(({ at, message }) => ({ text: message, detail: { path, at } })) };
     const ending = extension(path);
@@ -330,11 +332,14 @@ export const __hatch_process_env = ${cra};`;
   async loadLanguage(path, compile) {
     const text = this.project.files.get(path);
     const made = await compile(path, text);
-    if (made.wrong !== undefined) return { errors: [{ text: made.wrong, detail: { path, at: offsetOf(text, made.at) } }] };
+    if (made.wrong !== undefined) {
+      const file = this.project.files.has(made.in) ? made.in : path;
+      return { errors: [{ text: made.wrong, detail: { path: file, at: offsetOf(this.project.files.get(file), made.at) } }] };
+    }
     const sheet = isStyle(path) ? await tailwindSheet(this, path, made.contents) : undefined;
     if (sheet) return { contents: sheet.css, loader: made.loader, resolveDir: MOUNT + folder(path), errors: sheet.errors };
-    const source = isStyle(path) ? { text: made.contents, wrong: [] } : await rewritten(`${path}.js`, made.contents, this.project, (file) => this.addressOf(file));
-    return { contents: mayNeed(made.contents) && made.loader === "js" ? source.text : made.contents, loader: made.loader, resolveDir: MOUNT + folder(path) };
+    const source = isStyle(path) ? { text: made.contents, wrong: [] } : await rewritten(`${path}.ts`, made.contents, this.project, (file) => this.addressOf(file));
+    return { contents: mayNeed(made.contents) && !isStyle(path) ? source.text : made.contents, loader: made.loader, resolveDir: MOUNT + folder(path) };
   }
 
   async loadStyle(path) {

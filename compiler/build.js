@@ -2,6 +2,8 @@
 // chunk for each thing that is loaded only where a project needs it.
 
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { globSync } from "node:fs";
 import { build } from "esbuild";
 
 /** What libraries do with Node's modules even where there is no disk. */
@@ -26,7 +28,7 @@ await build({
   logLevel: "warning",
   conditions: ["worker", "browser", "module"],
   loader: { ".css": "text" },
-  define: { "process.env.NODE_ENV": '"production"', "process.env.FEATURES_ENV": '"stable"', "process.env": "{}" },
+  define: { "process.env.NODE_ENV": '"production"', "process.env.FEATURES_ENV": '"stable"', "process.env": "{}", COMPILER_VERSION: JSON.stringify(await version()) },
   plugins: [{
     name: "workers",
     setup({ onResolve, onLoad }) {
@@ -38,6 +40,13 @@ await build({
     },
   }],
 });
+
+/** What a project is compiled by: another one compiles it again. */
+async function version() {
+  const made = createHash("sha256");
+  for (const path of ["package-lock.json", "compiler/build.js", ...globSync("compiler/src/*.js").sort()]) made.update(await readFile(path));
+  return made.digest("hex");
+}
 
 /** Sass, which takes what has a `require` for Node, and makes functions of strings, which no Worker may. */
 function forWorkers(sass) {

@@ -94,12 +94,6 @@ impl BuildFailed {
     }
 }
 
-/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
-/// plain static site the compiler only looks whether a browser can read it:
-/// its files come out as they went in, byte for byte.
-///
-/// # Errors
-/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// Where hosted apps have the packages from that they import.
 struct Cdn {
     base_url: String,
@@ -111,10 +105,33 @@ impl FromVars for Cdn {
     }
 }
 
+/// How an app comes to the packages that it imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packages {
+    /// Its visitors' browsers have them from the CDN.
+    FromCdn,
+    /// They are in its own bundles.
+    Bundled,
+}
+
+/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
+/// plain static site the compiler only looks whether a browser can read it:
+/// its files come out as they went in, byte for byte.
+///
+/// # Errors
+/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// with the code is the inner error.
-pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
+pub(crate) async fn compile(
+    code: &CodeMap,
+    packages: Packages,
+    env: &Env,
+) -> Result<Result<Site, BuildFailed>, Error> {
     let settings = Settings::of(env)?;
-    let task = Task::Compile { files: code.iter().collect(), cdn: &Cdn::of(&settings)?.base_url };
+    let task = Task::Compile {
+        files: code.iter().collect(),
+        cdn: &Cdn::of(&settings)?.base_url,
+        bundle: packages == Packages::Bundled,
+    };
     Ok(match ask(&task, env).await? {
         Answer::Plain => plain(code),
         Answer::Site { files, .. } if is_too_large(&files) => {
@@ -145,8 +162,9 @@ pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, 
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 enum Task<'a> {
-    /// To make a site of the files, whose packages come from `cdn`.
-    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str },
+    /// To make a site of the files, whose packages come from `cdn`: by an
+    /// import map, or in the site's own bundles.
+    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str, bundle: bool },
     /// To look whether npm can build them.
     Check { files: BTreeMap<&'a str, &'a str> },
 }

@@ -234,12 +234,19 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     let below = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for (path, content) in below {
-        match is_published(path) {
+        match is_published(path) && !is_unreferenced_map(path, code) {
             true => files.push((path.to_owned(), content.to_owned())),
             false => left_out.push(path),
         }
     }
     Ok(Site { files, notes: left_out_note(&left_out).into_iter().collect() })
+}
+
+/// Whether a map of sources is one that no script or sheet sends its readers to.
+fn is_unreferenced_map(path: &str, code: &CodeMap) -> bool {
+    let Some(name) = path.rsplit('/').next().filter(|name| name.ends_with(".map")) else { return false };
+    let reference = format!("sourceMappingURL={name}");
+    !code.iter().any(|(_, content)| content.contains(&reference))
 }
 
 /// Paths that a note names.
@@ -383,6 +390,15 @@ mod tests {
         let site = plain(&code(r#"{"index.html":"<p>",".env":"A=1","server.js":"1"}"#)).unwrap();
         assert_eq!(site.files.len(), 1);
         assert_eq!(site.notes, ["Left out, as it is not for visitors: .env, server.js"]);
+    }
+
+    #[test]
+    fn a_map_of_sources_is_for_whom_a_script_sends_to_it() {
+        let script = "1 //# sourceMappingURL=a.js.map";
+        let files = serde_json::json!({ "index.html": "<p>", "a.js": script, "a.js.map": "{}", "b.js.map": "{}" });
+        let site = plain(&code(&files.to_string())).unwrap();
+        let paths: Vec<_> = site.files.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a.js", "a.js.map", "index.html"]);
     }
 
     #[test]

@@ -81,8 +81,9 @@ class Reader {
   }
 
   left(error, instead) {
-    if (!(error instanceof Beyond)) throw error;
-    this.leftOut.push(error.message);
+    const isEndless = error instanceof RangeError;
+    if (!isEndless && !(error instanceof Beyond)) throw error;
+    this.leftOut.push(isEndless ? "functions that call each other without end" : error.message);
     return instead;
   }
 

@@ -27,7 +27,7 @@ export function tailwindOf(project) {
   const sheets = [...files].filter(([path]) => isStyle(path)).map(([, css]) => css);
   const version = manifest.listed.has("tailwindcss") ? dependency(manifest, "tailwindcss").version : undefined;
   if (version) return version.startsWith("3") ? 3 : 4;
-  if (sheets.some(isFor3)) return 3;
+  if (sheets.some((css) => isFor3(css) || (/@tailwind\s/.test(css) && configPath(project)))) return 3;
   const listed = ["tailwindcss", "@tailwindcss/vite", "@tailwindcss/postcss"].some((name) => manifest.listed.has(name));
   if (listed || sheets.some((css) => SIGNS.test(css))) return 4;
   // Components alone, as models write them: their classes must tell.

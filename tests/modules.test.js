@@ -79,11 +79,16 @@ describe("import.meta and what it leads to", () => {
     // At an origin that is nobody's, browsers start no worker.
     shows(`a worker by ${name} is compiled and answers`, { ...worker, "src/main.ts": `${made}; ${answered}` }, "42", { sandboxed: false });
   }
+  shows("a worker in JavaScript and a shared worker answer as well", {
+    "src/w.js": "import {twice} from './twice'; self.onmessage = (e) => postMessage(twice(e.data))", "src/s.ts": "self.onconnect = (e: any) => { const port = e.ports[0]; port.onmessage = (m: MessageEvent<number>) => port.postMessage(m.data + 1) }", "src/twice.ts": "export const twice = (n: number) => n * 2",
+    "src/main.ts": `const w = new Worker(new URL('./w.js', import.meta.url), { type: 'module' }); const s = new SharedWorker(new URL('./s.ts', import.meta.url), { type: 'module' });
+const first = new Promise<number>(done => { w.onmessage = e => done(e.data) }), second = new Promise<number>(done => { s.port.onmessage = e => done(e.data) }); w.postMessage(21); s.port.postMessage(6); const all = await Promise.all([first, second]); ${show("all")}`,
+  }, "42,7", { sandboxed: false });
   shows("every address that is given answers", {
-    "src/main.ts": `import md from './notes.md'; import glsl from './fx.glsl?url'; import yaml from './a.yaml'; import lottie from './a.lottie'; import raw from './notes.md?raw';
-const urls = [md, glsl, yaml, lottie, new URL('./f.gltf', import.meta.url).href, new URL('a.pdf', import.meta.url).href]; const texts = await Promise.all(urls.map(async u => { const r = await fetch(u); return r.status + (await r.text()) })); ${show("[...texts, raw]")}`,
-    "src/notes.md": "md", "src/fx.glsl": "glsl", "src/a.yaml": "yaml", "src/a.lottie": "lottie", "src/f.gltf": "gltf", "src/a.pdf": "pdf",
-  }, "200md,200glsl,200yaml,200lottie,200gltf,200pdf,md", { sandboxed: false });
+    "src/main.ts": `import md from './notes.md'; import glsl from './fx.glsl?url'; import yaml from './a.yaml'; import lottie from './a.lottie'; import wasm from './m.wasm?url'; import raw from './notes.md?raw';
+const urls = [md, glsl, yaml, lottie, new URL('./f.gltf', import.meta.url).href, new URL('a.pdf', import.meta.url).href, wasm]; const texts = await Promise.all(urls.map(async u => { const r = await fetch(u); return r.status + (await r.text()) })); ${show("[...texts, raw]")}`,
+    "src/notes.md": "md", "src/fx.glsl": "glsl", "src/a.yaml": "yaml", "src/a.lottie": "lottie", "src/f.gltf": "gltf", "src/a.pdf": "pdf", "src/m.wasm": "wasm",
+  }, "200md,200glsl,200yaml,200lottie,200gltf,200pdf,200wasm,md", { sandboxed: false });
   shows("import.meta.glob finds its files, lazily and eagerly", {
     "src/main.ts": `const lazy = import.meta.glob('./x/*.ts'); const eager = import.meta.glob(['./x/*.ts', '!**/b.ts'], {eager: true, import: 'default'}); const raw = import.meta.glob('/src/x/*.txt', {query: '?raw', import: 'default', eager: true}); const b: any = await lazy['./x/b.ts'](); ${show("[Object.keys(lazy), Object.values(eager), b.default, JSON.stringify(raw)]")}`,
     "src/x/a.ts": "export default 'A'", "src/x/b.ts": "export default 'B'", "src/x/c.txt": "C",
@@ -97,6 +102,15 @@ describe("what TypeScript has", () => {
     "tsconfig.json": '{"compilerOptions":{"experimentalDecorators":true,"useDefineForClassFields":false}}',
     "src/main.ts": `const set: number[] = []; function p(): any { return (proto: any, key: string) => Object.defineProperty(proto, key, { set(v) { set.push(v) }, get() { return 9 } }) } class C { @p() x = 1; @p() y!: number } new C().x = 5; ${show("[set, Object.keys(new C())]")}`,
   }, "1,5,1,");
+  shows("fields are assignments for a target before ES2022", {
+    "tsconfig.json": '{"compilerOptions":{"experimentalDecorators":true,"target":"ES2020"}}',
+    "src/main.ts": `const set: number[] = []; function p(): any { return (proto: any, key: string) => Object.defineProperty(proto, key, { set(v) { set.push(v) }, get() { return 9 } }) } class C { @p() x = 1; @p() y!: number } new C().x = 5; ${show("[set, Object.keys(new C())]")}`,
+  }, "1,5,1,");
+  shows("blocks of one namespace see each other's variables", { "src/main.ts": `namespace A { export let n = 1 } namespace A { n = 5; n++; [n] = [n + 1]; export const m = n; export function f(n: number) { n = 9; return n } } ${show("[A.n, A.m, A.f(1)]")}` }, "7,7,9");
+  shows("what is only declared, const enums and `using` leave what runs", {
+    "src/main.ts": `import { Foo, type Bar } from './foo'; import { Size } from './size'; const f: Foo | Bar = { a: 1 }; let closed = ''; { using x = { [Symbol.dispose]() { closed = 'closed' } }; void x; } ${show("[f.a, Size.Small, closed]")}`,
+    "src/foo.d.ts": "export interface Foo { a: number } export type Bar = Foo;", "src/size.ts": "export const enum Size { Small = 's' }",
+  }, "1,s,closed");
   shows("an exported variable of a namespace is its property", { "src/main.ts": `namespace Count { export let n = 0; export function up(){ n++ } } Count.up(); Count.up(); ${show("Count.n")}` }, "2");
   shows("the longest of several paths counts, through extends and references", {
     "tsconfig.json": '{"files":[],"references":[{"path":"./tsconfig.app.json"},{"path":"./tsconfig.node.json"}]}', "tsconfig.app.json": `${BOM}{"extends":["./config/base.json"], /* c */ "compilerOptions":{"jsx":"react-jsx",},}`,

@@ -4,7 +4,10 @@
 //! define what goes there and what comes back; compiler/src/worker.js is the
 //! other end.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use hatch_code::CodeMap;
 use serde::{Deserialize, Serialize};
@@ -231,10 +234,11 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
         let message = "There is no index.html to show; ask for one, or add it to the project's code";
         return Err(BuildFailed { diagnostics: vec![of_project(message)] });
     };
+    let sent_to = maps_sent_to(code);
     let below = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for (path, content) in below {
-        match is_published(path) && !is_unreferenced_map(path, code) {
+        match is_published(path) && (!path.ends_with(".map") || sent_to.contains(name(path))) {
             true => files.push((path.to_owned(), content.to_owned())),
             false => left_out.push(path),
         }
@@ -242,11 +246,13 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     Ok(Site { files, notes: left_out_note(&left_out).into_iter().collect() })
 }
 
-/// Whether a map of sources is one that no script or sheet sends its readers to.
-fn is_unreferenced_map(path: &str, code: &CodeMap) -> bool {
-    let Some(name) = path.rsplit('/').next().filter(|name| name.ends_with(".map")) else { return false };
-    let reference = format!("sourceMappingURL={name}");
-    !code.iter().any(|(_, content)| content.contains(&reference))
+/// The names of the maps of sources that a script or a sheet sends its readers to.
+fn maps_sent_to(code: &CodeMap) -> HashSet<&str> {
+    let references = code.iter().flat_map(|(_, content)| content.split("sourceMappingURL=").skip(1));
+    references
+        .filter_map(|rest| rest.split(|c: char| c.is_whitespace() || c == '*').next())
+        .map(name)
+        .collect()
 }
 
 /// Paths that a note names.
@@ -313,7 +319,7 @@ const PRIVATE_EXTENSIONS: &[&str] =
 /// Whether a static site means a file for its visitors: neither hidden files
 /// (but `.well-known`), nor what tools and servers are configured by.
 fn is_published(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = name(path);
     let below = path.strip_prefix(".well-known/").unwrap_or(path);
     let is_hidden = below.split('/').any(|part| part.starts_with('.'));
     let is_private_folder = PRIVATE_FOLDERS.iter().any(|folder| {
@@ -328,6 +334,11 @@ fn is_published(path: &str) -> bool {
         && !is_configuration
         && !PRIVATE_FILES.contains(&name)
         && !PRIVATE_EXTENSIONS.contains(&extension(path))
+}
+
+/// The last part of a path.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 fn extension(path: &str) -> &str {
@@ -395,7 +406,8 @@ mod tests {
     #[test]
     fn a_map_of_sources_is_for_whom_a_script_sends_to_it() {
         let script = "1 //# sourceMappingURL=a.js.map";
-        let files = serde_json::json!({ "index.html": "<p>", "a.js": script, "a.js.map": "{}", "b.js.map": "{}" });
+        let files =
+            serde_json::json!({ "index.html": "<p>", "a.js": script, "a.js.map": "{}", "b.js.map": "{}" });
         let site = plain(&code(&files.to_string())).unwrap();
         let paths: Vec<_> = site.files.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(paths, ["a.js", "a.js.map", "index.html"]);

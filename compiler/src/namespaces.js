@@ -5,7 +5,10 @@
 import { walk } from "./source.js";
 
 /** Whether a source may have any. */
-export const mayMerge = (text) => /\bnamespace\s+([\w$]+)[^]*\bnamespace\s+\1\b/.test(text);
+export function mayMerge(text) {
+  const names = Array.from(text.matchAll(/\bnamespace\s+([\w$]+)/g), ([, name]) => name);
+  return new Set(names).size < names.length;
+}
 
 /** @returns {{start: number, end: number, text: string}[]} edits of the module */
 export function namespaceWrites(tree) {

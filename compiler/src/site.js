@@ -152,8 +152,8 @@ function statics({ files, root }) {
     if ((isPublic || served.startsWith(".well-known/")) && !isHidden(served)) shown.set(served, text);
   }
   // A map of sources is for whoever a script sends to it.
-  const all = [...shown.values()];
-  for (const path of shown.keys()) if (extension(path) === "map" && !all.some((text) => text.includes(`sourceMappingURL=${name(path)}`))) shown.delete(path);
+  const sentTo = new Set([...shown.values()].flatMap((text) => Array.from(text.matchAll(/sourceMappingURL=([^\s*]+)/g), ([, address]) => name(address))));
+  for (const path of shown.keys()) if (extension(path) === "map" && !sentTo.has(name(path))) shown.delete(path);
   return shown;
 }
 

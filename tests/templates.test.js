@@ -9,6 +9,7 @@ import { globSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { build, preview } from "vite";
 import { chromium, startBrowser } from "./browser.js";
 import { deployments } from "./deployments.js";
@@ -37,15 +38,19 @@ const browser = chromium ? await startBrowser(DOM) : undefined;
 after(() => browser?.stop());
 const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
+const TEMPLATES = dirname(fileURLToPath(import.meta.resolve("create-vite/package.json")));
+/** What the templates import. */
+const SHOWN = ["react", "react-dom", "preact", "solid-js", "lit", "svelte", "vue"];
+
 /** A template's files, its dependencies at the versions that are installed. */
 async function template(name) {
-  const cwd = `node_modules/create-vite/template-${name}`, files = {};
+  const cwd = join(TEMPLATES, `template-${name}`), files = {};
   for (const path of globSync("**/*.*", { cwd })) {
     if (/\.\w+$/.test(path)) files[path] = path.endsWith(".png") ? "no picture" : await readFile(join(cwd, path), "utf8");
   }
   const manifest = JSON.parse(files["package.json"]);
   for (const kind of ["dependencies", "devDependencies"]) {
-    for (const one of Object.keys(manifest[kind] ?? {})) manifest[kind][one] = await readFile(`node_modules/${one}/package.json`, "utf8").then((text) => JSON.parse(text).version, () => manifest[kind][one]);
+    for (const one of Object.keys(manifest[kind] ?? {}).filter((one) => SHOWN.includes(one))) manifest[kind][one] = JSON.parse(await readFile(`node_modules/${one}/package.json`, "utf8")).version;
   }
   return { ...files, "package.json": JSON.stringify(manifest) };
 }

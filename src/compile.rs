@@ -4,7 +4,10 @@
 //! define what goes there and what comes back; compiler/src/worker.js is the
 //! other end.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use hatch_code::CodeMap;
 use serde::{Deserialize, Serialize};
@@ -94,12 +97,6 @@ impl BuildFailed {
     }
 }
 
-/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
-/// plain static site the compiler only looks whether a browser can read it:
-/// its files come out as they went in, byte for byte.
-///
-/// # Errors
-/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// Where hosted apps have the packages from that they import.
 struct Cdn {
     base_url: String,
@@ -111,10 +108,33 @@ impl FromVars for Cdn {
     }
 }
 
+/// How an app comes to the packages that it imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packages {
+    /// Its visitors' browsers have them from the CDN.
+    FromCdn,
+    /// They are in its own bundles.
+    Bundled,
+}
+
+/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
+/// plain static site the compiler only looks whether a browser can read it:
+/// its files come out as they went in, byte for byte.
+///
+/// # Errors
+/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
 /// with the code is the inner error.
-pub(crate) async fn compile(code: &CodeMap, env: &Env) -> Result<Result<Site, BuildFailed>, Error> {
+pub(crate) async fn compile(
+    code: &CodeMap,
+    packages: Packages,
+    env: &Env,
+) -> Result<Result<Site, BuildFailed>, Error> {
     let settings = Settings::of(env)?;
-    let task = Task::Compile { files: code.iter().collect(), cdn: &Cdn::of(&settings)?.base_url };
+    let task = Task::Compile {
+        files: code.iter().collect(),
+        cdn: &Cdn::of(&settings)?.base_url,
+        bundle: packages == Packages::Bundled,
+    };
     Ok(match ask(&task, env).await? {
         Answer::Plain => plain(code),
         Answer::Site { files, .. } if is_too_large(&files) => {
@@ -145,8 +165,9 @@ pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, 
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 enum Task<'a> {
-    /// To make a site of the files, whose packages come from `cdn`.
-    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str },
+    /// To make a site of the files, whose packages come from `cdn`: by an
+    /// import map, or in the site's own bundles.
+    Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str, bundle: bool },
     /// To look whether npm can build them.
     Check { files: BTreeMap<&'a str, &'a str> },
 }
@@ -213,15 +234,25 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
         let message = "There is no index.html to show; ask for one, or add it to the project's code";
         return Err(BuildFailed { diagnostics: vec![of_project(message)] });
     };
+    let sent_to = maps_sent_to(code);
     let below = code.iter().filter_map(|(path, content)| Some((path.strip_prefix(root)?, content)));
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for (path, content) in below {
-        match is_published(path) {
+        match is_published(path) && (!path.ends_with(".map") || sent_to.contains(name(path))) {
             true => files.push((path.to_owned(), content.to_owned())),
             false => left_out.push(path),
         }
     }
     Ok(Site { files, notes: left_out_note(&left_out).into_iter().collect() })
+}
+
+/// The names of the maps of sources that a script or a sheet sends its readers to.
+fn maps_sent_to(code: &CodeMap) -> HashSet<&str> {
+    let references = code.iter().flat_map(|(_, content)| content.split("sourceMappingURL=").skip(1));
+    references
+        .filter_map(|rest| rest.split(|c: char| c.is_whitespace() || c == '*').next())
+        .map(name)
+        .collect()
 }
 
 /// Paths that a note names.
@@ -288,7 +319,7 @@ const PRIVATE_EXTENSIONS: &[&str] =
 /// Whether a static site means a file for its visitors: neither hidden files
 /// (but `.well-known`), nor what tools and servers are configured by.
 fn is_published(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = name(path);
     let below = path.strip_prefix(".well-known/").unwrap_or(path);
     let is_hidden = below.split('/').any(|part| part.starts_with('.'));
     let is_private_folder = PRIVATE_FOLDERS.iter().any(|folder| {
@@ -303,6 +334,11 @@ fn is_published(path: &str) -> bool {
         && !is_configuration
         && !PRIVATE_FILES.contains(&name)
         && !PRIVATE_EXTENSIONS.contains(&extension(path))
+}
+
+/// The last part of a path.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 fn extension(path: &str) -> &str {
@@ -365,6 +401,16 @@ mod tests {
         let site = plain(&code(r#"{"index.html":"<p>",".env":"A=1","server.js":"1"}"#)).unwrap();
         assert_eq!(site.files.len(), 1);
         assert_eq!(site.notes, ["Left out, as it is not for visitors: .env, server.js"]);
+    }
+
+    #[test]
+    fn a_map_of_sources_is_for_whom_a_script_sends_to_it() {
+        let script = "1 //# sourceMappingURL=a.js.map";
+        let files =
+            serde_json::json!({ "index.html": "<p>", "a.js": script, "a.js.map": "{}", "b.js.map": "{}" });
+        let site = plain(&code(&files.to_string())).unwrap();
+        let paths: Vec<_> = site.files.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a.js", "a.js.map", "index.html"]);
     }
 
     #[test]

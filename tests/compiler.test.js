@@ -21,6 +21,11 @@ const HOSTILE = {
   "a page beyond all measure": { "index.html": `${"<div>".repeat(100_000)}<script type=module src=/src/main.ts></script>`, "src/main.ts": "1" },
   "words that no expression likes": { "src/main.ts": `import './a.css'; /* ${"import ( ".repeat(20_000)}${"`${".repeat(5_000)} */`, "src/a.css": `@import "tailwindcss"; /* ${"url(".repeat(20_000)} */`, "x.html": "<".repeat(50_000) },
   "a configuration that extends itself": { "tsconfig.json": '{"extends":"./tsconfig.json"}', "src/main.ts": "1" },
+  "namespaces, maps of sources and forgotten files without number": { "src/main.ts": Array.from({ length: 50_000 }, (_, n) => `namespace a${n} {}`).join("\n"), ...many(2_000, (n) => [`public/${n}.js.map`, "{}"]), ...many(2_000, (n) => [`f${n}.svg`, "sourceMappingURL=".repeat(20)]) },
+  "a configuration of functions without end": { "src/main.ts": "import './a.css'", "src/a.css": "@tailwind base;", "tailwind.config.js": "const f = (x) => [f(x), f(x)]; const g = (x) => [...h(x), ...h(x)]; const h = (x) => [...i(x), ...i(x)]; const i = () => [1]; module.exports = { theme: f(1), plugins: [g(1)] }" },
+  "a configuration that is nested beyond all measure": { "src/main.ts": "import './a.css'", "src/a.css": "@tailwind base;", "tailwind.config.js": `module.exports = ${"[".repeat(50_000)}` },
+  "mixins of Less without end": { "src/main.ts": "import './a.less'", "src/a.less": ".l(@n) when (@n > 0) { .l(@n + 1) } .a { .l(1) }" },
+  "Solid's elements beyond all measure": { "package.json": '{"dependencies":{"solid-js":"1"}}', "src/main.ts": "import './a'", "src/a.tsx": "<a>".repeat(20_000) },
   "sheets that import each other": { "src/main.ts": "import './a.css'", "src/a.css": '@import "tailwindcss"; @import "./b.css";', "src/b.css": '@import "./a.css"; b{}' },
 };
 

@@ -79,11 +79,16 @@ describe("import.meta and what it leads to", () => {
     // At an origin that is nobody's, browsers start no worker.
     shows(`a worker by ${name} is compiled and answers`, { ...worker, "src/main.ts": `${made}; ${answered}` }, "42", { sandboxed: false });
   }
+  shows("a worker in JavaScript and a shared worker answer as well", {
+    "src/w.js": "import {twice} from './twice'; self.onmessage = (e) => postMessage(twice(e.data))", "src/s.ts": "self.onconnect = (e: any) => { const port = e.ports[0]; port.onmessage = (m: MessageEvent<number>) => port.postMessage(m.data + 1) }", "src/twice.ts": "export const twice = (n: number) => n * 2",
+    "src/main.ts": `const w = new Worker(new URL('./w.js', import.meta.url), { type: 'module' }); const s = new SharedWorker(new URL('./s.ts', import.meta.url), { type: 'module' });
+const first = new Promise<number>(done => { w.onmessage = e => done(e.data) }), second = new Promise<number>(done => { s.port.onmessage = e => done(e.data) }); w.postMessage(21); s.port.postMessage(6); const all = await Promise.all([first, second]); ${show("all")}`,
+  }, "42,7", { sandboxed: false });
   shows("every address that is given answers", {
-    "src/main.ts": `import md from './notes.md'; import glsl from './fx.glsl?url'; import yaml from './a.yaml'; import lottie from './a.lottie'; import raw from './notes.md?raw';
-const urls = [md, glsl, yaml, lottie, new URL('./f.gltf', import.meta.url).href, new URL('a.pdf', import.meta.url).href]; const texts = await Promise.all(urls.map(async u => { const r = await fetch(u); return r.status + (await r.text()) })); ${show("[...texts, raw]")}`,
-    "src/notes.md": "md", "src/fx.glsl": "glsl", "src/a.yaml": "yaml", "src/a.lottie": "lottie", "src/f.gltf": "gltf", "src/a.pdf": "pdf",
-  }, "200md,200glsl,200yaml,200lottie,200gltf,200pdf,md", { sandboxed: false });
+    "src/main.ts": `import md from './notes.md'; import glsl from './fx.glsl?url'; import yaml from './a.yaml'; import lottie from './a.lottie'; import wasm from './m.wasm?url'; import raw from './notes.md?raw';
+const urls = [md, glsl, yaml, lottie, new URL('./f.gltf', import.meta.url).href, new URL('a.pdf', import.meta.url).href, wasm]; const texts = await Promise.all(urls.map(async u => { const r = await fetch(u); return r.status + (await r.text()) })); ${show("[...texts, raw]")}`,
+    "src/notes.md": "md", "src/fx.glsl": "glsl", "src/a.yaml": "yaml", "src/a.lottie": "lottie", "src/f.gltf": "gltf", "src/a.pdf": "pdf", "src/m.wasm": "wasm",
+  }, "200md,200glsl,200yaml,200lottie,200gltf,200pdf,200wasm,md", { sandboxed: false });
   shows("import.meta.glob finds its files, lazily and eagerly", {
     "src/main.ts": `const lazy = import.meta.glob('./x/*.ts'); const eager = import.meta.glob(['./x/*.ts', '!**/b.ts'], {eager: true, import: 'default'}); const raw = import.meta.glob('/src/x/*.txt', {query: '?raw', import: 'default', eager: true}); const b: any = await lazy['./x/b.ts'](); ${show("[Object.keys(lazy), Object.values(eager), b.default, JSON.stringify(raw)]")}`,
     "src/x/a.ts": "export default 'A'", "src/x/b.ts": "export default 'B'", "src/x/c.txt": "C",
@@ -97,6 +102,15 @@ describe("what TypeScript has", () => {
     "tsconfig.json": '{"compilerOptions":{"experimentalDecorators":true,"useDefineForClassFields":false}}',
     "src/main.ts": `const set: number[] = []; function p(): any { return (proto: any, key: string) => Object.defineProperty(proto, key, { set(v) { set.push(v) }, get() { return 9 } }) } class C { @p() x = 1; @p() y!: number } new C().x = 5; ${show("[set, Object.keys(new C())]")}`,
   }, "1,5,1,");
+  shows("fields are assignments for a target before ES2022", {
+    "tsconfig.json": '{"compilerOptions":{"experimentalDecorators":true,"target":"ES2020"}}',
+    "src/main.ts": `const set: number[] = []; function p(): any { return (proto: any, key: string) => Object.defineProperty(proto, key, { set(v) { set.push(v) }, get() { return 9 } }) } class C { @p() x = 1; @p() y!: number } new C().x = 5; ${show("[set, Object.keys(new C())]")}`,
+  }, "1,5,1,");
+  shows("blocks of one namespace see each other's variables", { "src/main.ts": `namespace A { export let n = 1 } namespace A { n = 5; n++; [n] = [n + 1]; export const m = n; export function f(n: number) { n = 9; return n } } ${show("[A.n, A.m, A.f(1)]")}` }, "7,7,9");
+  shows("what is only declared, const enums and `using` leave what runs", {
+    "src/main.ts": `import { Foo, type Bar } from './foo'; import { Size } from './size'; const f: Foo | Bar = { a: 1 }; let closed = ''; { using x = { [Symbol.dispose]() { closed = 'closed' } }; void x; } ${show("[f.a, Size.Small, closed]")}`,
+    "src/foo.d.ts": "export interface Foo { a: number } export type Bar = Foo;", "src/size.ts": "export const enum Size { Small = 's' }",
+  }, "1,s,closed");
   shows("an exported variable of a namespace is its property", { "src/main.ts": `namespace Count { export let n = 0; export function up(){ n++ } } Count.up(); Count.up(); ${show("Count.n")}` }, "2");
   shows("the longest of several paths counts, through extends and references", {
     "tsconfig.json": '{"files":[],"references":[{"path":"./tsconfig.app.json"},{"path":"./tsconfig.node.json"}]}', "tsconfig.app.json": `${BOM}{"extends":["./config/base.json"], /* c */ "compilerOptions":{"jsx":"react-jsx",},}`,
@@ -154,6 +168,25 @@ describe("styles", () => {
     "src/main.ts": `import './index.css'; const url = (s: string) => getComputedStyle(document.querySelector(s)!).backgroundImage.slice(5, -2); const [bg, dot] = await Promise.all([fetch(url('body')), fetch(url('.keep'))]); ${show(`[${style(".keep", "color")}, ${style(".keep", "paddingTop")}, bg.status, await bg.text(), dot.status, await dot.text()]`)}`,
     "src/index.css": '@import "tailwindcss";@import "./theme/a.css";.keep{color:rgb(1, 2, 3)} body{background:url(./bg.svg)}', "src/bg.svg": '<svg xmlns="http://www.w3.org/2000/svg" id="bg"/>', "src/theme/a.css": ".keep{background:url(dot.svg)}", "src/theme/dot.svg": '<svg xmlns="http://www.w3.org/2000/svg" id="dot"/>',
   }, 'rgb(1, 2, 3),16px,200,<svg xmlns="http://www.w3.org/2000/svg" id="bg"/>,200,<svg xmlns="http://www.w3.org/2000/svg" id="dot"/>', { path: "deep/route", sandboxed: false });
+  shows("a configuration of Tailwind 3 is read as data: theme, functions of it, plugins, safelist", {
+    "index.html": PAGE.replace("<body>", "<body><b class='bg-brand-500 mt-gap p-4 shadow-none on'></b>"), "package.json": '{"devDependencies":{"tailwindcss":"^3.4.0","tailwindcss-animate":"1"}}',
+    "src/main.ts": `import './i.css'; ${show(`[${style("b", "backgroundColor")}, ${style("b", "marginTop")}, ${style("b", "outlineStyle")}, ${style("b", "borderTopLeftRadius")}]`)}`, "src/i.css": "@tailwind base;\n@tailwind components;\n@tailwind utilities;\n@layer components { .on { @apply glow rounded-lg } }",
+    "tailwind.config.ts": `import type { Config } from "tailwindcss";
+import defaultTheme from "tailwindcss/defaultTheme";
+import plugin from "tailwindcss/plugin";
+const brand = { 500: "rgb(1, 2, 3)" };
+export default { darkMode: ["class"], content: ["./src/**/*.tsx"], safelist: ["underline"],
+  theme: { extend: { colors: { brand }, spacing: { gap: "13px" }, borderRadius: ({ theme }) => ({ lg: theme("spacing.gap") }), fontFamily: { sans: ["Inter", ...defaultTheme.fontFamily.sans] } } },
+  plugins: [require("tailwindcss-animate"), plugin(function ({ addUtilities }) { addUtilities({ ".glow": { outline: "1px dotted" } }); })],
+} satisfies Config;`,
+  }, "rgb(1, 2, 3),13px,dotted,13px");
+  test("what is more than data in a configuration of Tailwind is left out, said, and never run", async () => {
+    for (const plugins of ["[require('nobody')]", "[(() => { while (true) {} })()]", "[[].constructor.constructor('return 1')()]", "[f(), f()]"]) {
+      const { status, logs } = await live((await project({ "index.html": PAGE, "src/main.ts": "import './i.css'", "src/i.css": "@tailwind utilities;", "tailwind.config.js": `const f = () => [f(), f()]; module.exports = { theme: { extend: { spacing: { gap: "13px" } } }, plugins: ${plugins} }` })).id);
+      assert.equal(status, "live", logs);
+      assert.match(logs, /tailwind\.config\.js: only what is plain data is read, and this was left out: /);
+    }
+  });
   test("a font that is imported behind Tailwind comes first in the sheet", async () => {
     const { url, logs } = await live((await project({ "index.html": PAGE, "src/main.ts": "import './i.css'", "src/i.css": '@import "tailwindcss";\n@import "./fonts.css";\n.x{color:red}', "src/fonts.css": '@import url("https://fonts.example/css2?family=Inter:wght@400;500&display=swap");' })).id);
     const page = await (await hatch.worker.fetch(url)).text();
@@ -189,6 +222,20 @@ onMounted(() => { n.value++; style.value = getComputedStyle(el.value!).color })
     assert.match(page, /"svelte\/internal\/client": "http:.+\/svelte@5[^"]+\/internal\/client/);
   });
   shows("Sass is compiled, as modules as well", { "src/main.ts": `import './a.scss'; import s from './b.module.scss'; document.body.className = s.q; ${show("[getComputedStyle(document.body).color, getComputedStyle(document.body).paddingTop]")}`, "src/a.scss": "@use './vars' as v;\nbody { color: v.$c }", "src/_vars.scss": "$c: rgb(1, 2, 3);", "src/b.module.scss": ".q { &:is(body) { padding: 7px } }" }, "rgb(1, 2, 3),7px");
+  shows("Less is compiled, as modules as well, with its imports", { "src/main.ts": `import './a.less'; import s from './b.module.less'; document.body.className = s.q; ${show("[getComputedStyle(document.body).color, getComputedStyle(document.body).paddingTop, getComputedStyle(document.body).width]")}`, "src/a.less": "@import './theme/vars'; body { .m(3px); color: fade(@c, 100%); width: (90px + 10) }", "src/theme/vars.less": "@c: rgb(1, 2, 3); .m(@w) { border: @w solid }", "src/b.module.less": ".q { &:extend(.r); padding: ~'7px' } .r { margin: 0 }" }, "rgb(1, 2, 3),7px,100px");
+  fails("what is wrong in Less is told at its place, in the sheet that has it", { "src/main.ts": "import './a.less'", "src/a.less": "@import './b';", "src/b.less": ".x {\n  color: @nope;\n}" }, /src\/b\.less:2:10: variable @nope is undefined/);
+  fails("Less runs no code of the project's", { "src/main.ts": "import './a.less'", "src/a.less": ".x { width: `1 + 1` }" }, /src\/a\.less:1:\d+: Inline JavaScript is not enabled/);
+  test("Solid's JSX follows its signals, and what is wrong in it is told at its place", inBrowser, async () => {
+    const files = { "index.html": "<!doctype html><div id=root></div><script type=module src=/src/main.tsx></script>", "package.json": JSON.stringify({ dependencies: { "solid-js": await version("solid-js") } }), "src/main.tsx": `import { createSignal, For, onMount } from 'solid-js'; import { render } from 'solid-js/web';
+const [n, set] = createSignal<number>(1);
+const App = () => { onMount(() => set(2)); return <><b classList={{ on: n() > 1 }}>{n() as number}</b><For each={[1, 2]}>{(one: number) => <i>{one * n()}</i>}</For></> };
+render(() => <App />, document.getElementById('root')!)` };
+    const { url, logs } = await live((await project(files)).id);
+    assert.deepEqual(await browser.open(url), { value: "224", errors: [] }, logs);
+    const { status, logs: told } = await live((await project({ ...files, "src/main.tsx": "const a = 1;\nconst b = <p>{</p>;" })).id);
+    assert.equal(status, "failed");
+    assert.match(told, /src\/main\.tsx:2:\d+: Unexpected token/);
+  });
   fails("what is wrong in Sass is told at its place", { "src/main.ts": "import './a.scss'", "src/a.scss": ".x {\n  color: $nope;\n}" }, /src\/a\.scss:2:10: Undefined variable/);
   fails("what is wrong in a template is told in its file", { "src/main.ts": "import App from './App.vue'; App", "src/App.vue": "<template>\n<p>\n</template>" }, /src\/App\.vue:2:1: Element is missing end tag/);
 });

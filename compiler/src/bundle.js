@@ -4,11 +4,12 @@
 
 import { at, atLine } from "./diagnostic.js";
 import { VITE } from "./env.js";
-import { sassSheet, svelteModule, vueModule, vueStyle } from "./languages.js";
-import { isPreact } from "./manifest.js";
+import { plainSheet, solidModule, svelteModule, vueModule, vueStyle } from "./languages.js";
+import { isPreact, isSolid } from "./manifest.js";
 import { mayNeed, rewritten } from "./meta.js";
 import { missing, unexported } from "./messages.js";
 import { importMap, packageFile, packageName, refusal } from "./packages.js";
+import { CdnFiles, nameAt } from "./cdn.js";
 import { extension, folder, join, name } from "./path.js";
 import { gives } from "./plan.js";
 import { isModule, isStyle } from "./project.js";
@@ -29,19 +30,23 @@ export class Bundle {
   /**
    * @param {typeof import("esbuild-wasm")} esbuild
    * @param {import("./project.js").Project} project
-   * @param {{cdn: string, fetch: typeof fetch}} options
+   * @param {{cdn: string, fetch: typeof fetch, bundle?: boolean}} options `bundle`: packages come into the bundles
    */
   constructor(esbuild, project, options) {
     Object.assign(this, { esbuild, project, ...options });
     /** Bare specifiers of packages that the pages' import map gives. */
     this.packages = new Set();
+    /** Names of packages that came into the bundles. */
+    this.bundled = new Set();
     /** What is served beside the bundles, by its path. */
     this.assets = new Map();
     /** Entries that are no files, by their name. @type {Map<string, {text: string, folder: string, loader: string}>} */
     this.made = new Map();
     this.notes = [];
+    /** Files of the project that are served as what they are. */
+    this.named = new Set();
     this.resolved = new Map();
-    this.fetched = new Map();
+    this.cdnFiles = new CdnFiles(options);
   }
 
   /**
@@ -106,9 +111,13 @@ export const __hatch_process_env = ${cra};`;
         build.onLoad({ filter: /.*/, namespace: "query" }, ({ path }) => this.loadQuery(path));
         build.onLoad({ filter: /.*/, namespace: "required" }, ({ path }) => ({ contents: `export * from "${path}"; export { default } from "${path}";`, loader: "js", resolveDir: MOUNT }));
         build.onLoad({ filter: /.*/, namespace: "package-style" }, ({ path }) => this.loadPackageStyle(path));
+        build.onResolve({ filter: /^\./, namespace: "package" }, resolve);
+        build.onResolve({ filter: /^\./, namespace: "package-style" }, resolve);
+        build.onLoad({ filter: /.*/, namespace: "package" }, ({ path }) => this.loadPackage(path));
+        build.onLoad({ filter: /.*/, namespace: "package-file" }, ({ path }) => this.loadPackageFile(path));
         build.onLoad({ filter: /\.vue$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), vueModule));
         build.onLoad({ filter: /\.svelte(\.[jt]s)?$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), svelteModule));
-        build.onLoad({ filter: /\.(scss|sass|less)$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), (own, text) => sassSheet(own, text, project.files)));
+        build.onLoad({ filter: /\.(scss|sass|less)$/ }, ({ path }) => this.loadLanguage(path.slice(MOUNT.length), (own, text) => plainSheet(own, text, project.files)));
         build.onLoad({ filter: /\.css$/ }, ({ path }) => this.loadStyle(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.[cm]?[jt]sx?$/ }, ({ path }) => this.loadModule(path.slice(MOUNT.length)));
         build.onLoad({ filter: /\.json$/ }, ({ path }) => this.loadJson(path.slice(MOUNT.length)));
@@ -127,6 +136,8 @@ export const __hatch_process_env = ${cra};`;
     const { path: specifier, kind, namespace } = args;
     const isOfStyle = kind === "import-rule" || kind === "url-token";
     if (/^(https?:|data:|blob:|\/\/)/.test(specifier) || (isOfStyle && specifier.startsWith("#"))) return { path: specifier, external: true };
+    if (namespace === "package") return this.ofPackage(args, isWorker);
+    if (namespace === "package-style" && kind === "url-token" && this.bundle) return { path: new URL(specifier, args.importer).href, namespace: "package-file" };
     if (namespace === "package-style") return { path: new URL(specifier, args.importer).href, ...(kind === "import-rule" ? { namespace } : { external: true }) };
     const [, wanted, query] = specifier.match(isOfStyle ? /^([^?#]*)([?#].*)?$/s : /^([^?]*)(\?.*)?$/s);
     const found = await this.locate(wanted, args);
@@ -200,6 +211,8 @@ export const __hatch_process_env = ${cra};`;
     if (wrong) return kind === "url-token" ? { path: specifier, external: true } : { errors: [{ text: wrong }] };
     const isScript = ["import-statement", "dynamic-import", "require-call"].includes(kind);
     if (isOfStyle || (isScript && await this.isStyle(wanted))) return { path: packageFile(cdn, project.manifest, wanted), namespace: "package-style" };
+    if (this.bundle) this.bundled.add(packageName(wanted));
+    if (this.bundle) return this.fromCdn(importMap(cdn, project.manifest, new Set([wanted])).get(wanted), wanted);
     // What CommonJS requires is imported by a module of its own.
     if (kind === "require-call") return { path: wanted, namespace: "required" };
     if (isWorker) return { path: importMap(cdn, project.manifest, new Set([wanted])).get(wanted), external: true };
@@ -215,20 +228,39 @@ export const __hatch_process_env = ${cra};`;
     return type.startsWith("text/css");
   }
 
-  /** @returns {Promise<{type: string, text: string, url: string}>} */
   ask(url) {
-    if (!this.fetched.has(url)) this.fetched.set(url, this.fetchText(url));
-    return this.fetched.get(url);
+    return this.cdnFiles.ask(url);
   }
 
-  async fetchText(url) {
-    try {
-      const response = await this.fetch(url, { signal: AbortSignal.timeout(8_000) });
-      if (!response.ok) return { type: "", text: "", url, status: response.status };
-      return { type: response.headers.get("content-type") ?? "", text: await response.text(), url: response.url || url };
-    } catch {
-      return { type: "", text: "", url };
-    }
+  /** A module of the CDN's, which comes into the bundle. */
+  async fromCdn(address, specifier) {
+    const { status, url, type } = await this.ask(address);
+    if (status === 200 && type.startsWith("text/css")) return { path: url, namespace: "package-style" };
+    if (status === 200) return { path: url, namespace: "package" };
+    return { errors: [{ text: `"${specifier}" cannot be bundled: ${status ? `the CDN answers ${status} for ${address}` : `${address} cannot be reached`}` }] };
+  }
+
+  /** What a module of a package imports. */
+  ofPackage({ path: specifier, importer, kind }, isWorker) {
+    const isPath = /^([./]|https?:)/.test(specifier), url = isPath ? new URL(specifier, importer).href : undefined;
+    const own = nameAt(this.cdn, importer);
+    if (url?.startsWith(`${this.cdn}/`)) return this.fromCdn(url, nameAt(this.cdn, url) ?? own);
+    if (isPath || /^(data|blob):/.test(specifier)) return { path: url ?? specifier, external: true };
+    if (specifier.startsWith("node:")) return { errors: [{ text: `the package "${own}" needs "${specifier}", a module of Node.js, which a browser does not have` }] };
+    return this.package(specifier, specifier, kind, isWorker, false);
+  }
+
+  async loadPackage(url) {
+    const { bytes, type } = await this.ask(url), own = nameAt(this.cdn, url);
+    const tooMuch = this.cdnFiles.excess();
+    if (tooMuch) return { errors: [{ text: `${tooMuch}; the last one was of "${own}". Without \`bundle\` they stay at the CDN` }] };
+    return { contents: bytes, loader: /json/.test(type) ? "json" : "js" };
+  }
+
+  /** What a package's sheet shows comes along, as a part of the sheet. */
+  async loadPackageFile(url) {
+    const { status, bytes } = await this.ask(url);
+    return status === 200 ? { contents: bytes, loader: "dataurl" } : { errors: [{ text: `a style sheet of "${nameAt(this.cdn, url)}" asks for ${url}, and the CDN answers ${status ?? "nothing"}` }] };
   }
 
   /** Where the CDN has a package's style sheet. */
@@ -239,7 +271,7 @@ export const __hatch_process_env = ${cra};`;
   async loadPackageStyle(url) {
     const { type, text, status } = await this.ask(url);
     if (type.startsWith("text/css")) return { contents: text, loader: "css" };
-    if (status) return { errors: [{ text: `the CDN has no style sheet at ${url}: it answers ${status}` }] };
+    if (status || this.bundle) return { errors: [{ text: `the CDN has no style sheet at ${url}: it answers ${status ?? "nothing"}` }] };
     // The browser asks for itself, when the CDN can be reached again.
     return { contents: `@import url(${JSON.stringify(url)});`, loader: "css" };
   }
@@ -253,7 +285,9 @@ export const __hatch_process_env = ${cra};`;
 
   async loadModule(path) {
     const text = this.project.files.get(path);
-    if (text === undefined || !mayNeed(text)) return undefined;
+    if (text === undefined) return undefined;
+    if (isSolid(this.project.manifest) && /x$/.test(extension(path))) return this.loadLanguage(path, solidModule);
+    if (!mayNeed(text)) return undefined;
     const { text: contents, wrong } = await rewritten(path, text, this.project, (file) => this.addressOf(file));
     if (wrong.length > 0) return { errors: wrong.map(({ at, message }) => ({ text: message, detail: { path, at } })) };
     const ending = extension(path);
@@ -265,6 +299,7 @@ export const __hatch_process_env = ${cra};`;
     const { root } = this.project;
     if (file.startsWith(`${root}public/`)) return `../${encoded(file.slice(root.length + "public/".length))}`;
     if (isModule(file)) return this.worker(file);
+    this.named.add(file);
     return `./${encoded(await this.asset(name(file), this.project.files.get(file)))}`;
   }
 
@@ -330,11 +365,14 @@ export const __hatch_process_env = ${cra};`;
   async loadLanguage(path, compile) {
     const text = this.project.files.get(path);
     const made = await compile(path, text);
-    if (made.wrong !== undefined) return { errors: [{ text: made.wrong, detail: { path, at: offsetOf(text, made.at) } }] };
+    if (made.wrong !== undefined) {
+      const file = this.project.files.has(made.in) ? made.in : path;
+      return { errors: [{ text: made.wrong, detail: { path: file, at: offsetOf(this.project.files.get(file), made.at) } }] };
+    }
     const sheet = isStyle(path) ? await tailwindSheet(this, path, made.contents) : undefined;
     if (sheet) return { contents: sheet.css, loader: made.loader, resolveDir: MOUNT + folder(path), errors: sheet.errors };
-    const source = isStyle(path) ? { text: made.contents, wrong: [] } : await rewritten(`${path}.js`, made.contents, this.project, (file) => this.addressOf(file));
-    return { contents: mayNeed(made.contents) && made.loader === "js" ? source.text : made.contents, loader: made.loader, resolveDir: MOUNT + folder(path) };
+    const source = isStyle(path) ? { text: made.contents, wrong: [] } : await rewritten(`${path}.ts`, made.contents, this.project, (file) => this.addressOf(file));
+    return { contents: mayNeed(made.contents) && !isStyle(path) ? source.text : made.contents, loader: made.loader, resolveDir: MOUNT + folder(path) };
   }
 
   async loadStyle(path) {

@@ -1,10 +1,10 @@
-// Languages that have a compiler of their own: Vue, Svelte and Sass. Each is
-// loaded when a project needs it.
+// Languages that have a compiler of their own: Vue, Svelte, Solid's JSX, Sass
+// and Less. Each is loaded when a project needs it.
 
 import { extension, folder, join, name } from "./path.js";
 
 /**
- * @typedef {{contents: string, loader: string} | {wrong: string, at?: {line: number, column: number}}} Made
+ * @typedef {{contents: string, loader: string} | {wrong: string, in?: string, at?: {line: number, column: number}}} Made
  */
 
 /** A single-file component of Vue as a module, which imports its styles. @returns {Promise<Made>} */
@@ -41,7 +41,7 @@ function styleImport(path, style, n) {
 export async function vueStyle(path, text, number, files) {
   const { compileStyle } = await import("@vue/compiler-sfc");
   const { descriptor, id } = await vueDescriptor(path, text), style = descriptor.styles[number];
-  const plain = style.lang && style.lang !== "css" ? await sassSheet(`${path}.${style.lang}`, style.content, files) : { contents: style.content };
+  const plain = style.lang && style.lang !== "css" ? await plainSheet(`${path}.${style.lang}`, style.content, files) : { contents: style.content };
   if (plain.wrong) return plain;
   const { code, errors } = compileStyle({ source: plain.contents, filename: path, id: `data-v-${id}`, scoped: Boolean(style.scoped) });
   return errors.length > 0 ? vueWrong(errors[0]) : { contents: code, loader: style.module ? "local-css" : "css" };
@@ -67,9 +67,46 @@ export async function svelteModule(path, text) {
   }
 }
 
-/** A sheet of Sass as CSS. @returns {Promise<Made>} */
-export async function sassSheet(path, text, files) {
-  if (extension(path) === "less") return { wrong: "Less is not compiled here: write it as CSS or Sass" };
+/** A module with Solid's JSX, without it: what is left is TypeScript. @returns {Promise<Made>} */
+export async function solidModule(path, text) {
+  const [{ default: { transformSync } }, { default: solid }] = await Promise.all([import("@babel/core"), import("babel-preset-solid")]);
+  try {
+    // Lines keep their numbers.
+    const { code } = transformSync(text, { filename: path, babelrc: false, configFile: false, retainLines: true, presets: [solid], parserOpts: { plugins: ["jsx", "typescript"] } });
+    return { contents: code, loader: "ts" };
+  } catch (error) {
+    return { wrong: error.message.split("\n")[0].replace(/^.*?: /, "").replace(/ \(\d+:\d+\)$/, ""), at: error.loc && { line: error.loc.line, column: error.loc.column + 1 } };
+  }
+}
+
+/** A sheet of Sass or Less as CSS. @returns {Promise<Made>} */
+export const plainSheet = (path, text, files) => (extension(path) === "less" ? lessSheet : sassSheet)(path, text, files);
+
+const sheetLoader = (path) => (/\.module\.\w+$/.test(path) ? "local-css" : "css");
+
+async function lessSheet(path, text, files) {
+  const [{ default: createLess }, { default: AbstractFileManager }] = await Promise.all([import("less/lib/less/index.js"), import("less/lib/less/environment/abstract-file-manager.js")]);
+  class Files extends AbstractFileManager {
+    supports() { return true; }
+    async loadFile(wanted, directory) {
+      const from = join(directory, wanted.replace(/^~?@\//, "/src/").replace(/^\//, "")) ?? wanted;
+      const found = [from, `${from}.less`, `${from}.css`].find((one) => files.has(one));
+      if (!found) throw { type: "File", message: `there is no ${from}` };
+      return { filename: found, contents: files.get(found) };
+    }
+  }
+  const less = createLess({}, [new Files()]);
+  // Plugins are code of the project's, which does not run here.
+  less.PluginLoader = class { loadPlugin() { return Promise.reject({ message: "plugins of Less do not run here" }); } };
+  try {
+    const { css } = await less.render(text, { filename: path, rewriteUrls: "all", javascriptEnabled: false });
+    return { contents: css, loader: sheetLoader(path) };
+  } catch (error) {
+    return { wrong: error.message ?? "Less cannot read it", in: error.filename, at: error.line && { line: error.line, column: error.column + 1 } };
+  }
+}
+
+async function sassSheet(path, text, files) {
   // It tells places of errors relative to where it is, which a Worker does not know.
   globalThis.location ??= { href: "project:///" };
   const sass = await import("sass");
@@ -89,7 +126,7 @@ export async function sassSheet(path, text, files) {
   };
   try {
     const { css } = sass.compileString(text, { url: new URL(`project:///${encodeURI(path)}`), importer, syntax: extension(path) === "sass" ? "indented" : "scss", logger: sass.Logger.silent });
-    return { contents: css, loader: /\.module\.\w+$/.test(path) ? "local-css" : "css" };
+    return { contents: css, loader: sheetLoader(path) };
   } catch (error) {
     const start = error.span?.start;
     return { wrong: (error.sassMessage ?? error.message).split("\n")[0], at: start && { line: start.line + 1, column: start.column + 1 } };

@@ -83,5 +83,8 @@ export function pinned(range) {
   return /^[\w.+-]+$/.test(version) && !["x", "latest"].includes(version) && !/^(workspace|file|link|git|github|http)/.test(first) ? version : undefined;
 }
 
+/** Whether its JSX is Solid's. */
+export const isSolid = (manifest) => manifest.listed.has("solid-js") && !manifest.listed.has("react");
+
 /** Whether Preact stands in for React. */
 export const isPreact = (manifest) => manifest.listed.has("preact") && !manifest.listed.has("react");

@@ -1,6 +1,7 @@
 // What is wrong with an import, in words for the code's owner or for a model
 // that is to repair it.
 
+import { nameAt } from "./cdn.js";
 import { exportsOf } from "./exports.js";
 import { join } from "./path.js";
 import { isModule } from "./project.js";
@@ -22,10 +23,11 @@ export function missing({ files, root, sourceFolder }, specifier, wanted, from) 
 }
 
 /** What esbuild says of a name that a module does not export, with the names that there are. */
-export function unexported({ project }, text, notes) {
+export function unexported({ project, cdn }, text, notes) {
   const [, file, name] = text.match(/^No matching export in "(.+)" for import "(.+)"$/) ?? [];
   if (name === undefined) return undefined;
-  const path = join(project.root, file.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""));
+  const own = file.startsWith("package:") ? `"${nameAt(cdn, file.slice("package:".length))}"` : undefined;
+  const path = own ?? join(project.root, file.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""));
   const source = project.files.get(path);
   const isRead = source !== undefined && isModule(path);
   const { names, isOpen } = isRead ? exportsOf(path, source) : { names: [], isOpen: true };

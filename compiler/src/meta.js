@@ -1,13 +1,15 @@
 // What Vite gives a meaning in a module's source, and esbuild does not:
-// import.meta.glob, `new URL(…, import.meta.url)`, import.meta as a value, and
-// imports whose address has variables. All of it becomes what esbuild bundles.
+// import.meta.glob, `new URL(…, import.meta.url)`, import.meta as a value,
+// imports whose address has variables, namespaces in several blocks. All of it
+// becomes what esbuild bundles.
 
 import picomatch from "picomatch";
+import { mayMerge, namespaceWrites } from "./namespaces.js";
 import { extension, folder, join, relative } from "./path.js";
 import { dynamicImport, edited, isImportMeta, isImportMetaMember, parsed, stringValue, walk } from "./source.js";
 
 /** Whether a source may have any of it. */
-export const mayNeed = (text) => text.includes("import.meta") || /\bimport\s*\(\s*(\/\*|`|[^"'`)\s])|\bimport\s*\([^)]*\+/.test(text);
+export const mayNeed = (text) => mayMerge(text) || text.includes("import.meta") || /\bimport\s*\(\s*(\/\*|`|[^"'`)\s])|\bimport\s*\([^)]*\+/.test(text);
 
 const LOOKUP = "((all) => (path) => (all[path] ?? (() => Promise.reject(new Error(`There is no module ${path}`))))())";
 
@@ -23,6 +25,7 @@ export async function rewritten(path, text, project, addressOf) {
   const served = async (file) => JSON.stringify(await addressOf(file));
   const replace = (node, text) => edits.push({ start: node.start, end: node.end, text });
   if (tree) {
+    edits.push(...namespaceWrites(tree));
     walk(tree.program, (node, ancestors) => {
       const parent = ancestors.at(-1);
       if (node.type === "CallExpression" && isImportMetaMember(node.callee, "glob")) {

@@ -6,6 +6,7 @@ import { bounded, ofProject } from "./diagnostic.js";
 import { parts } from "./packages.js";
 import { dependency } from "./manifest.js";
 import { lostReexports } from "./exports.js";
+import { unlinked } from "./linked.js";
 import { Draft } from "./page.js";
 import { extension, join, name } from "./path.js";
 import { hasSources, nothing, plan, roots } from "./plan.js";
@@ -16,15 +17,15 @@ import { verify } from "./verify.js";
 
 /** The most diagnostics that are told. */
 const MOST = 10;
-/** What is served of a built project beside what was compiled. */
-const STATIC = new Set(["html", "svg", "json", "txt", "xml", "webmanifest", "csv", "ics", "vtt", "geojson", "md", "gltf", "glsl", "pdf", "wasm", "yaml", "lottie"]);
-/** And what of these kinds is not for visitors. */
+/** Kinds of files that may be meant for visitors. */
+const STATIC = new Set(["svg", "json", "txt", "xml", "webmanifest", "csv", "ics", "vtt", "geojson", "gltf", "glsl", "pdf", "wasm", "yaml", "lottie"]);
+/** And what of these kinds is not. */
 const PRIVATE = /^(package(-lock)?|components|vercel|biome|tsconfig.*|jsconfig.*|deno|bun|turbo|nx|firebase|netlify|angular|vite|\w+rc)\.json$|^(README|LICENSE|CHANGELOG|CONTRIBUTING|AGENTS|CLAUDE)(\.|$)|^pnpm-|\.ya?ml$/i;
 
 /**
  * Makes a site of `files`.
  * @param {Map<string, string>} files
- * @param {{cdn: string, fetch: typeof fetch}} options
+ * @param {{cdn: string, fetch: typeof fetch, bundle?: boolean}} options
  */
 export async function makeSite(files, options) {
   let reason;
@@ -76,7 +77,9 @@ async function built(bundle, pages) {
   const entries = [...new Set(drafts.flatMap((draft) => draft.entries))];
   const wrong = drafts.flatMap((draft) => draft.wrong);
   const result = await bundle.build(entries);
-  wrong.push(...result.wrong, ...lostReexports(project.files, modulesOf(project, result.metafile)));
+  const modules = modulesOf(project, result.metafile);
+  wrong.push(...result.wrong, ...lostReexports(project.files, modules));
+  if (wrong.length === 0) wrong.push(...await unlinked(bundle, result.outputs, modules));
   if (wrong.length > 0) return { outcome: "wrong", diagnostics: bounded(wrong, MOST) };
 
   const files = statics(project);
@@ -91,7 +94,7 @@ async function built(bundle, pages) {
 /** The project's modules that were bundled, with what their imports lead to. */
 function modulesOf({ files, root }, metafile) {
   const own = (path) => join(root, path);
-  const modules = Object.entries(metafile?.inputs ?? {}).map(([path, { imports }]) => [own(path), imports.map((one) => ({ ...one, path: own(one.path) }))]);
+  const modules = Object.entries(metafile?.inputs ?? {}).map(([path, { imports }]) => [own(path), imports.map((one) => ({ ...one, path: own(one.path), specifier: one.path }))]);
   return modules.filter(([path]) => files.has(path));
 }
 
@@ -127,26 +130,41 @@ function reached({ outputs }, entries) {
 }
 
 function notes(bundle, { metafile, warnings }) {
-  const { project, packages, cdn } = bundle;
-  const names = [...new Set([...packages].map((specifier) => parts(specifier).name))].sort();
-  const modules = Object.keys(metafile.inputs).filter((path) => !/^(runtime|required|query):/.test(path)).length;
-  const told = [`Compiled ${modules} modules, with ${names.length} packages from ${cdn}`];
+  const { project, packages, bundled, cdn } = bundle;
+  const names = [...new Set([...packages].map((specifier) => parts(specifier).name).concat(...bundled))].sort();
+  const modules = Object.keys(metafile.inputs).filter((path) => !/^(runtime|required|query|package(-\w+)?):/.test(path)).length;
+  const told = [`Compiled ${modules} modules, with ${names.length} packages from ${cdn}${bundled.size > 0 ? ", bundled" : ""}`];
   const unpinned = names.filter((name) => dependency(project.manifest, name).version === undefined);
   if (unpinned.length > 0) told.push(`No version is given of ${unpinned.join(", ")}: the newest is taken. A package.json pins it`);
+  const lost = unnamed(bundle, metafile.inputs);
+  if (lost.length > 0) told.push(`Not served, as nothing names it and it is not in public/: ${lost.slice(0, 10).join(", ")}${lost.length > 10 ? ` and ${lost.length - 10} more` : ""}`);
   for (const { text, location } of warnings.slice(0, 5)) if (location && !location.file.startsWith("made:")) told.push(`${location.file}:${location.line}: ${text}`);
   return [...new Set([...told, ...bundle.notes])];
 }
 
-/** The files of a project that visitors get as they are. */
+/** What visitors get as it is, as under `vite build`: the files of public/, and those of .well-known. */
 function statics({ files, root }) {
   const shown = new Map();
   for (const [path, text] of files) {
     if (!path.startsWith(root)) continue;
     const own = path.slice(root.length), isPublic = own.startsWith("public/");
     const served = isPublic ? own.slice("public/".length) : own;
-    const isHidden = served.split("/").some((part, n) => (part.startsWith(".") && !(n === 0 && part === ".well-known")) || part === "node_modules");
-    const isWellKnown = served.startsWith(".well-known/");
-    if (!isHidden && (isPublic || isWellKnown || (STATIC.has(extension(own)) && !PRIVATE.test(name(own))))) shown.set(served, text);
+    if ((isPublic || served.startsWith(".well-known/")) && !isHidden(served)) shown.set(served, text);
   }
+  // A map of sources is for whoever a script sends to it.
+  const sentTo = new Set([...shown.values()].flatMap((text) => Array.from(text.matchAll(/sourceMappingURL=([^\s*]+)/g), ([, address]) => name(address))));
+  for (const path of shown.keys()) if (extension(path) === "map" && !sentTo.has(name(path))) shown.delete(path);
   return shown;
+}
+
+const isHidden = (path) => path.split("/").some((part, n) => (part.startsWith(".") && !(n === 0 && part === ".well-known")) || part === "node_modules");
+
+/** Files that look as if they were for visitors, and that nothing names: a site of Vite's would not have them. */
+function unnamed({ project, named }, inputs) {
+  const { files, root } = project, bundled = new Set(Object.keys(inputs).map((path) => join(root, path.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""))));
+  return [...files.keys()].filter((path) => {
+    const own = path.slice(root.length);
+    const isForVisitors = path.startsWith(root) && STATIC.has(extension(own)) && !PRIVATE.test(name(own)) && !isHidden(own) && !/^(public|docs?|tests?)\//.test(own);
+    return isForVisitors && !named.has(path) && !bundled.has(path);
+  });
 }

@@ -6,8 +6,9 @@ import indexCss from "tailwindcss/index.css";
 import preflightCss from "tailwindcss/preflight.css";
 import themeCss from "tailwindcss/theme.css";
 import utilitiesCss from "tailwindcss/utilities.css";
+import { defaultExport } from "./literal.js";
 import { dependency } from "./manifest.js";
-import { extension, folder, join, relative } from "./path.js";
+import { extension, folder, join, name, relative } from "./path.js";
 import { isStyle } from "./project.js";
 
 const OWN = { tailwindcss: indexCss, "tailwindcss/index.css": indexCss, "tailwindcss/preflight": preflightCss, "tailwindcss/preflight.css": preflightCss, "tailwindcss/theme": themeCss, "tailwindcss/theme.css": themeCss, "tailwindcss/utilities": utilitiesCss, "tailwindcss/utilities.css": utilitiesCss };
@@ -26,7 +27,7 @@ export function tailwindOf(project) {
   const sheets = [...files].filter(([path]) => isStyle(path)).map(([, css]) => css);
   const version = manifest.listed.has("tailwindcss") ? dependency(manifest, "tailwindcss").version : undefined;
   if (version) return version.startsWith("3") ? 3 : 4;
-  if (sheets.some(isFor3)) return 3;
+  if (sheets.some((css) => isFor3(css) || (/@tailwind\s/.test(css) && configPath(project)))) return 3;
   const listed = ["tailwindcss", "@tailwindcss/vite", "@tailwindcss/postcss"].some((name) => manifest.listed.has(name));
   if (listed || sheets.some((css) => SIGNS.test(css))) return 4;
   // Components alone, as models write them: their classes must tell.
@@ -43,17 +44,20 @@ export async function tailwindSheet(bundle, path, text) {
   if (!SIGNS.test(text)) return undefined;
   try {
     const version = tailwindOf(project);
-    const compiler = await compile(hoisted(version === 3 || isFor3(text) ? asFor4(text) : text), {
+    const config = version === 3 || isFor3(text) ? configPath(project) : undefined;
+    const safe = new Set();
+    const compiler = await compile(hoisted(version === 3 || isFor3(text) ? asFor4(text, config && relative(path, config)) : text), {
       base: folder(path), from: path,
       loadStylesheet: async (id, base) => sheet(bundle, id, base, path),
-      loadModule: async (id) => {
-        const plugin = PLUGINS[id];
+      loadModule: async (id, base) => {
+        const plugin = MODULES[id], own = join(base, id);
         if (plugin) return { path: id, base: "", module: (await plugin()).default };
+        if (project.files.has(own)) return { path: own, base: folder(own), module: await configuration(bundle, own, safe) };
         bundle.notes.push(`${path}: @plugin "${id}" is not known here and was left out`);
         return { path: id, base: "", module: NOTHING };
       },
     });
-    const css = compiler.build(candidates(project));
+    const css = compiler.build([...candidates(project), ...safe]);
     return { css: hoisted(css) };
   } catch (error) {
     const [, line = 1, column = 1, message = error.message] = error.message.match(/^[^:]+:(\d+):(\d+): ([\s\S]*)$/) ?? [];
@@ -62,8 +66,27 @@ export async function tailwindSheet(bundle, path, text) {
   }
 }
 
-/** Plugins that are plain JavaScript, and come along; each is loaded where it is asked for. */
-const PLUGINS = {
+/** The configuration of a project for Tailwind 3. */
+function configPath({ files, root }) {
+  return ["js", "ts", "cjs", "mjs", "mts", "cts"].map((ending) => `${root}tailwind.config.${ending}`).find((path) => files.has(path));
+}
+
+/** A configuration of the project's, or a plugin, as far as it is data. `safe` gets the classes that are always there. */
+async function configuration(bundle, path, safe) {
+  const text = bundle.project.files.get(path), asked = [...new Set([...text.matchAll(/(?:from|require\()\s*["']([^"']+)["']/g)].map(([, id]) => id))];
+  const known = await Promise.all(asked.filter((id) => MODULES[id]).map(async (id) => [id, (await MODULES[id]()).default]));
+  const { value = {}, leftOut } = defaultExport(path, text, new Map(known));
+  if (leftOut.length > 0) bundle.notes.push(`${name(path)}: only what is plain data is read, and this was left out: ${leftOut.slice(0, 5).join("; ")}`);
+  if (Array.isArray(value?.safelist)) for (const one of value.safelist) if (typeof one === "string") safe.add(one);
+  return value;
+}
+
+/** What sheets and configurations may load: plain JavaScript that comes along; each is loaded where it is asked for. */
+const MODULES = {
+  "tailwindcss/colors": () => import("tailwindcss/colors"),
+  "tailwindcss/defaultTheme": () => import("tailwindcss/defaultTheme"),
+  "tailwindcss/plugin": () => import("tailwindcss/plugin"),
+  "tailwindcss-animate": () => import("tailwindcss-animate"),
   daisyui: () => import("daisyui"),
   "daisyui/theme": () => import("daisyui/theme"),
   "@tailwindcss/typography": () => import("@tailwindcss/typography"),
@@ -101,8 +124,12 @@ function hoisted(css) {
   return root.toString();
 }
 
-/** A sheet for Tailwind 3 as the fourth takes it. */
-function asFor4(css) {
+/** What a name meant in Tailwind 3, where it means something else in the fourth. */
+const THEME_OF_3 = `@theme default { --radius-sm: 0.125rem; --shadow-sm: 0 1px 2px 0 rgb(0 0 0 / 0.05); --blur-sm: 4px; --drop-shadow-sm: 0 1px 1px rgb(0 0 0 / 0.05); --default-ring-width: 3px; --default-ring-color: rgb(59 130 246 / 0.5); }
+@layer base { *, ::before, ::after { border-color: var(--color-gray-200, currentcolor) } button, [role="button"] { cursor: pointer } }`;
+
+/** A sheet for Tailwind 3 as the fourth takes it, with its configuration. */
+function asFor4(css, config) {
   const root = postcss.parse(css);
   const imports = { base: ['"tailwindcss/theme" layer(theme)', '"tailwindcss/preflight" layer(base)'], utilities: ['"tailwindcss/utilities" layer(utilities)'] };
   let isFirst = true;
@@ -112,7 +139,10 @@ function asFor4(css) {
     isFirst = false;
     rule.replaceWith(lines);
   });
-  return `${root.toString()}\n@layer base { *, ::before, ::after { border-color: var(--color-gray-200, currentcolor) } }`;
+  // Only once in a project: its other sheets apply what this one has.
+  if (!isFirst) root.append(postcss.parse(THEME_OF_3).nodes);
+  if (config) root.prepend(postcss.atRule({ name: "config", params: JSON.stringify(config) }));
+  return root.toString();
 }
 
 /** Every word of the project's sources that may be a class. */

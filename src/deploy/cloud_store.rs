@@ -8,6 +8,7 @@ use crate::{
         Container, Source,
         store::{App, app_json},
     },
+    compile::Packages,
     store::{Statement, sql},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Task {
     pub(super) source: Option<Source>,
     pub(super) sealed: Option<String>,
     pub(super) container: Option<Container>,
+    /// Whether its packages are to be in its own bundles.
+    pub(super) is_bundled: bool,
     pub(super) remote: Option<String>,
     pub(super) pushed_at: Option<i64>,
     /// Whether nothing older of the project is still under way to its cloud.
@@ -31,6 +34,12 @@ pub(super) struct Task {
     /// Whether no younger deployment has come to its place before it.
     pub(super) is_youngest: bool,
     pub(super) is_live: bool,
+}
+
+impl Task {
+    pub(super) fn packages(&self) -> Packages {
+        if self.is_bundled { Packages::Bundled } else { Packages::FromCdn }
+    }
 }
 
 /// Whether no job `$job` of the same app, older than it, is still to be done.
@@ -63,7 +72,7 @@ pub(super) fn task(id: &str, job: &str) -> Statement {
                'name', d.slug, 'place', d.place, 'source', d.credential_source,
                'sealed', coalesce(d.credential_sealed, CASE d.credential_source WHEN 'stored' THEN (
                  SELECT sealed FROM cloud_credentials WHERE user_id = d.user_id AND cloud = d.target) END),
-               'container', json(d.container), 'remote', d.remote, 'pushedAt', d.pushed_at,
+               'container', json(d.container), 'isBundled', json(iif(d.is_bundled, 'true', 'false')), 'remote', d.remote, 'pushedAt', d.pushed_at,
                'isNext', json(CASE WHEN d.target = 'edge' OR ",
             is_next!("d.project_id", "d.target", "?2"),
             " THEN 'true' ELSE 'false' END),

@@ -62,7 +62,7 @@ async fn with_files(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
     };
     let is_of_files = task.container.as_ref().is_none_or(Container::is_of_files);
     let site = match is_of_files {
-        true => task.target.files(&code, &context.env).await?,
+        true => task.target.files(&code, task.packages(), &context.env).await?,
         false => Ok(Built::default()),
     };
     let site = match site {

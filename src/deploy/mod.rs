@@ -85,6 +85,13 @@ struct NewDeployment {
     #[garde(inner(range(min = 1, max = 65_535)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 65_535)))]
     port: Option<i64>,
+    /// Whether packages are fetched while the app is compiled and put into its
+    /// own bundles, so that it lives without a CDN. Otherwise the browser has
+    /// them from the CDN by the page's import map. What a cloud builds by its
+    /// own means is bundled by these.
+    #[serde(default)]
+    #[garde(skip)]
+    bundle: bool,
 }
 
 impl NewDeployment {
@@ -121,6 +128,7 @@ struct Wanted {
     slug: String,
     code: String,
     container: Option<Container>,
+    is_bundled: bool,
     /// Whether the code is to be the project's own from then on.
     is_new: bool,
     /// The first line of its log.
@@ -151,7 +159,16 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         _ => code.ok_or_else(|| no_code(target))?,
     };
     let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
-    let wanted = Wanted { project_id: new.project_id, target, slug, code, container, is_new, note };
+    let wanted = Wanted {
+        project_id: new.project_id,
+        target,
+        slug,
+        code,
+        container,
+        is_bundled: new.bundle,
+        is_new,
+        note,
+    };
     begin(&context, &database, id, wanted).await.map(Begun::into_response)
 }
 
@@ -189,6 +206,11 @@ struct StartupDeployment {
     #[garde(skip)]
     #[cfg_attr(test, schemars(extend("enum" = REQUESTED_TARGETS)))]
     target: Option<Target>,
+    /// Whether its packages are put into its own bundles, as in
+    /// `POST /api/deploy`.
+    #[serde(default)]
+    #[garde(skip)]
+    bundle: bool,
 }
 
 /// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
@@ -212,7 +234,16 @@ pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> 
         None => (default_target(project.code.as_deref(), &context, &database).await?, None),
     };
     let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
-    let wanted = Wanted { project_id, target, slug, code, container: None, is_new: false, note };
+    let wanted = Wanted {
+        project_id,
+        target,
+        slug,
+        code,
+        container: None,
+        is_bundled: new.bundle,
+        is_new: false,
+        note,
+    };
     begin(&context, &database, id, wanted).await.map(Begun::tell_startup)
 }
 
@@ -324,8 +355,8 @@ pub(crate) async fn roll_back(context: RequestContext) -> Result<Response, Error
     if let Some(begun) = Begun::again(&id, &context, &database).await? {
         return Ok(begun.into_response());
     }
-    let store::Earlier { project_id, target, slug, code, container } = earlier;
-    let wanted = Wanted { project_id, target, slug, code, container, is_new: false, note: None };
+    let store::Earlier { project_id, target, slug, code, container, is_bundled } = earlier;
+    let wanted = Wanted { project_id, target, slug, code, container, is_bundled, is_new: false, note: None };
     begin(&context, &database, id, wanted).await.map(Begun::into_response)
 }
 
@@ -352,6 +383,7 @@ async fn begin(
         cloud,
         slug: wanted.slug,
         container: wanted.container.as_ref().map(kept).transpose()?,
+        is_bundled: wanted.is_bundled,
     };
     let counted = quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&context.settings)?, database).await?;
     let (job_id, now) = (context.new_id("job")?, now_ms());

@@ -4,7 +4,11 @@ use hatch_code::CodeMap;
 use serde::Serialize;
 use worker::Env;
 
-use crate::{compile, error::Error, http::conditional};
+use crate::{
+    compile::{self, Packages},
+    error::Error,
+    http::conditional,
+};
 
 /// A file as it is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,12 +33,12 @@ pub(super) struct Built {
 /// [`Error::Internal`] when the compiler cannot be reached. What is wrong with
 /// the code is the inner error, for its owner: a first line, and for the log
 /// further ones.
-pub(super) async fn build(code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
+pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<Result<Built, String>, Error> {
     let code = match CodeMap::stored(code) {
         Ok(code) => code,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let built = compile::compile(&code, env).await?;
+    let built = compile::compile(&code, packages, env).await?;
     Ok(built.map_err(|failed| failed.reason()).map(|site| Built {
         files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
         notes: site.notes,
@@ -48,6 +52,7 @@ pub(super) async fn build(code: &str, env: &Env) -> Result<Result<Built, String>
 /// As [`build`].
 pub(super) async fn sources_or_build(
     code: &str,
+    packages: Packages,
     is_manifest: fn(&str) -> bool,
     env: &Env,
 ) -> Result<Result<Built, String>, Error> {
@@ -56,7 +61,7 @@ pub(super) async fn sources_or_build(
             let files = sources.iter().map(|(path, content)| file(path, content)).collect();
             Ok(Ok(Built { files, notes: Vec::new() }))
         }
-        _ => build(code, env).await,
+        _ => build(code, packages, env).await,
     }
 }
 

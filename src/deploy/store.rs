@@ -47,6 +47,8 @@ pub(super) struct Deployment {
     pub(super) cloud: Option<AtCloud>,
     /// A [`Container`] as JSON.
     pub(super) container: Option<String>,
+    /// Whether its packages are in its own bundles.
+    pub(super) is_bundled: bool,
 }
 
 /// What a deployment to a cloud is made by.
@@ -74,15 +76,15 @@ pub(super) fn project(id: &str, user: &str) -> Statement {
 pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url,
-           place, credential_source, credential_sealed, container, created_at, updated_at)
-         SELECT ?1, id, user_id, ?8, ?4, ?5, ?6, ?9, ?10, ?11, ?12, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
+           place, credential_source, credential_sealed, container, is_bundled, created_at, updated_at)
+         SELECT ?1, id, user_id, ?8, ?4, ?5, ?6, ?9, ?10, ?11, ?12, ?13, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
          RETURNING json_object('id', id) AS json",
         deployment.id.as_str(), deployment.project_id.as_str(), deployment.user.as_str(), code,
         deployment.slug.as_str(), deployment.url.as_str(), now, deployment.target.name(),
         deployment.cloud.as_ref().map(|cloud| cloud.place.as_str()),
         deployment.cloud.as_ref().map(|cloud| cloud.source.name()),
         deployment.cloud.as_ref().and_then(|cloud| cloud.sealed.as_deref()),
-        deployment.container.as_deref()
+        deployment.container.as_deref(), i64::from(deployment.is_bundled)
     )
 }
 
@@ -96,12 +98,14 @@ pub(super) struct Earlier {
     pub(super) slug: String,
     pub(super) code: String,
     pub(super) container: Option<Container>,
+    pub(super) is_bundled: bool,
 }
 
 pub(super) fn earlier(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('projectId', project_id, 'target', target, 'slug', slug, 'code', code,
-           'container', json(container)) AS json FROM deployments WHERE id = ?1 AND user_id = ?2",
+           'container', json(container), 'isBundled', json(iif(is_bundled, 'true', 'false'))) AS json
+         FROM deployments WHERE id = ?1 AND user_id = ?2",
         id,
         user
     )

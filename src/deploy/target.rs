@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use worker::Env;
 
 use super::site::{self, Built};
-use crate::{clouds::Cloud, error::Error};
+use crate::{clouds::Cloud, compile::Packages, error::Error};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
@@ -48,10 +48,15 @@ impl Target {
     ///
     /// # Errors
     /// As [`site::build`].
-    pub(super) async fn files(self, code: &str, env: &Env) -> Result<Result<Built, String>, Error> {
+    pub(super) async fn files(
+        self,
+        code: &str,
+        packages: Packages,
+        env: &Env,
+    ) -> Result<Result<Built, String>, Error> {
         match self {
-            Self::Edge => site::build(code, env).await,
-            Self::Cloud(cloud) => site::sources_or_build(code, cloud.is_manifest, env).await,
+            Self::Edge => site::build(code, packages, env).await,
+            Self::Cloud(cloud) => site::sources_or_build(code, packages, cloud.is_manifest, env).await,
         }
     }
 }

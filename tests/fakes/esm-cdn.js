@@ -6,6 +6,7 @@
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { build } from "esbuild";
 
 const require = createRequire(import.meta.url);
@@ -13,14 +14,17 @@ const require = createRequire(import.meta.url);
 /** `/name@version/path?external=a,b`, or `/name@version&external=a,b/path`. */
 const ADDRESS = /^\/((?:@[^/@]+\/)?[^/@]+)@([^/&]+)(?:&external=([^/]+))?(?:\/(.+))?$/;
 
-/** Starts it. `url`, `tailwind` (the script's address), `asked` (paths so far), `stop()`. */
-export async function startEsmCdn() {
+/**
+ * Starts it. `url`, `tailwind` (the script's address), `asked` (paths so far), `stop()`.
+ * @param {Record<string, string>} packages what it has beside node_modules, by `name@version/path`; a style sheet begins with `/* css *\/`
+ */
+export async function startEsmCdn(packages = {}) {
   const asked = [], made = new Map();
   const server = createServer(async (request, response) => {
     const cors = { "access-control-allow-origin": "*" };
     asked.push(request.url);
     try {
-      const [type, content] = await (made.get(request.url) ?? made.set(request.url, answer(request.url)).get(request.url));
+      const [type, content] = await (made.get(request.url) ?? made.set(request.url, answer(request.url, packages)).get(request.url));
       response.writeHead(200, { ...cors, "content-type": type, "cache-control": "no-store" }).end(content);
     } catch (error) {
       response.writeHead(404, { ...cors, "content-type": "text/plain" }).end(String(error));
@@ -31,25 +35,80 @@ export async function startEsmCdn() {
   return { url, tailwind: `${url}/tailwind.js`, asked, stop: () => server.close() };
 }
 
-async function answer(url) {
+async function answer(url, packages) {
   if (url === "/tailwind.js") return ["text/javascript", await readFile(require.resolve("@tailwindcss/browser"))];
   const { pathname, searchParams } = new URL(url, "http://cdn");
   const [, name, version, infix, path] = decodeURIComponent(pathname).match(ADDRESS) ?? [];
   if (!name) throw new Error(`no package in ${url}`);
-  const installed = JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;
+  const given = packages[`${name}@${version}${path ? `/${path}` : ""}`];
+  if (given) return [given.startsWith("/* css */") ? "text/css" : "text/javascript", given];
+  const { version: installed } = await manifestOf(name);
   if (version !== installed) throw new Error(`${name}@${version} is not there, ${installed} is`);
   if (path?.endsWith(".css")) return ["text/css", await readFile(`node_modules/${name}/${path}`)];
   const external = (infix ?? searchParams.get("external") ?? "").split(",").filter(Boolean);
-  return ["text/javascript", await bundled(path ? `${name}/${path}` : name, external)];
+  const specifier = path ? `${name}/${path}` : name;
+  if (path?.startsWith("-/")) return ["text/javascript", await moduleOf(resolve(`node_modules/${name}/${path.slice(2)}`), external)];
+  if (await isModule(name)) return ["text/javascript", await entryOf(specifier, external)];
+  return ["text/javascript", await bundled(specifier, external)];
 }
 
-/** A module and all that it needs but the external packages, whose imports stay. */
+const manifestOf = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8"));
+
+/** Whether it is written as modules: these are served one by one, and so are there once, whichever of them is asked for. */
+async function isModule(name) {
+  const { type, module, exports } = await manifestOf(name);
+  return type === "module" || module !== undefined || exports?.["."]?.import !== undefined;
+}
+
+const isAmong = (external, path) => external.some((name) => path === name || path.startsWith(`${name}/`));
+
+/** What a package's name or path stands for. */
+async function entryOf(specifier, external) {
+  let file;
+  await build({
+    stdin: { contents: `import "${specifier}"`, resolveDir: process.cwd() }, bundle: true, write: false, logLevel: "silent",
+    plugins: [{ name: "entry", setup(build) {
+      build.onResolve({ filter: /.*/ }, async ({ path, kind, pluginData }) => {
+        if (pluginData === "own") return undefined;
+        const found = await build.resolve(path, { resolveDir: process.cwd(), kind, pluginData: "own" });
+        file = found.path;
+        return { path, external: true };
+      });
+    } }],
+  });
+  if (!file) throw new Error(`there is no ${specifier}`);
+  const address = await addressOf(file, external), text = await readFile(file, "utf8");
+  return `export * from "${address}";${/\bexport default\b|\bas default\b/.test(text) ? `export { default } from "${address}";` : ""}`;
+}
+
+/** The address of a file in node_modules. */
+async function addressOf(file, external) {
+  const [, name, path] = file.match(/.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(.+)$/);
+  const { version } = await manifestOf(name), query = external.length > 0 ? `?external=${external}` : "";
+  return await isModule(name) ? `/${name}@${version}/-/${path}${query}` : `/${name}@${version}${query}`;
+}
+
+/** One module as it is, but for the addresses of others. */
+async function moduleOf(file, external) {
+  const { outputFiles } = await build({
+    entryPoints: [file], bundle: true, write: false, format: "esm", define: { "process.env.NODE_ENV": '"production"', __VUE_OPTIONS_API__: "true", __VUE_PROD_DEVTOOLS__: "false", __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false" },
+    plugins: [{ name: "modules", setup(build) {
+      build.onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, pluginData }) => {
+        if (pluginData === "own" || kind === "entry-point") return undefined;
+        if (isAmong(external, path)) return { path, external: true };
+        const found = await build.resolve(path, { resolveDir, kind, pluginData: "own" });
+        return found.errors.length > 0 ? found : { path: await addressOf(found.path, external), external: true };
+      });
+    } }],
+  });
+  return outputFiles[0].text;
+}
+
+/** A module of CommonJS and all that it needs but the external packages, whose imports stay. */
 async function bundled(specifier, external) {
-  const isExternal = (path) => external.some((name) => path === name || path.startsWith(`${name}/`));
   // CommonJS has no named exports for esbuild to see; esm.sh finds them, too.
-  const isModule = ["zustand", "vue", "svelte"].includes(specifier.split("/")[0]);
-  const names = isModule ? "" : Object.keys(require(specifier)).filter((name) => name !== "default").join(", ");
-  const contents = isModule ? `export * from "${specifier}";` : `export { ${names} } from "${specifier}"; export { default } from "${specifier}";`;
+  const names = Object.keys(require(specifier)).filter((name) => name !== "default").join(", ");
+  const contents = `export { ${names} } from "${specifier}"; export { default } from "${specifier}";`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: process.cwd() },
     bundle: true,
@@ -60,7 +119,7 @@ async function bundled(specifier, external) {
       name: "external",
       setup({ onResolve, onLoad }) {
         onResolve({ filter: /^[^./]/ }, ({ path, kind, namespace }) => {
-          if (!isExternal(path) || path === specifier) return undefined;
+          if (!isAmong(external, path) || path === specifier) return undefined;
           // What CommonJS requires is imported by a module of its own.
           return kind === "require-call" && namespace !== "required" ? { path, namespace: "required" } : { path, external: true };
         });

@@ -1,0 +1,63 @@
+// What the CDN has of packages, asked for once in a build: the names that they
+// export, style sheets, and all of them where they are to be bundled.
+
+/** One file; the largest builds of packages are below it. */
+const MOST_BYTES = 8_000_000;
+/** All modules of an app's packages: far more than a site may have in the end. */
+const MOST_IN_ALL = 16_000_000;
+const MOST_FILES = 1_500;
+/** For one file; the whole task has its own limit (bundler.js). */
+const LONGEST_MS = 8_000;
+
+const decoder = new TextDecoder();
+
+/** @typedef {{status?: number, type: string, url: string, bytes: Uint8Array, readonly text: string}} CdnFile no status where nobody answered */
+
+export class CdnFiles {
+  /** @param {{fetch: typeof fetch}} options */
+  constructor({ fetch }) {
+    Object.assign(this, { fetch, asked: new Map(), bytes: 0 });
+  }
+
+  /** @returns {Promise<CdnFile>} */
+  ask(url) {
+    if (!this.asked.has(url)) this.asked.set(url, this.fetched(url));
+    return this.asked.get(url);
+  }
+
+  /** Why it is too much to be bundled; undefined where it is not. */
+  excess() {
+    if (this.asked.size > MOST_FILES) return `the packages have more than ${MOST_FILES} modules`;
+    return this.bytes > MOST_IN_ALL ? `the packages have more than ${MOST_IN_ALL / 1e6} MB` : undefined;
+  }
+
+  async fetched(url) {
+    const nothing = { type: "", url, bytes: new Uint8Array(), text: "" };
+    if (this.excess()) return { ...nothing, status: 200 };
+    try {
+      const response = await this.fetch(url, { signal: AbortSignal.timeout(LONGEST_MS) });
+      const bytes = response.ok ? await limited(response) : nothing.bytes;
+      this.bytes += bytes.length;
+      const type = response.ok ? response.headers.get("content-type") ?? "" : "";
+      return { status: response.status, type, url: response.url || url, bytes, get text() { return decoder.decode(bytes); } };
+    } catch {
+      return nothing;
+    }
+  }
+}
+
+async function limited(response) {
+  const parts = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.length;
+    if (length > MOST_BYTES) throw new Error("too large");
+    parts.push(part);
+  }
+  const all = new Uint8Array(length);
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+  return all;
+}
+
+/** The package that an address of the CDN's is of, in its words: `react@19.3.1`. */
+export const nameAt = (cdn, url) => decodeURIComponent(url.slice(cdn.length)).match(/^\/(?:v\d+\/|\*)?((?:@[^/]+\/)?[^/?&]+)/)?.[1];

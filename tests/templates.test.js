@@ -1,0 +1,94 @@
+// The templates of create-vite, as they are but for the versions that
+// node_modules has, in Chromium, on the app's own origin and under /p/: no
+// error on the console, and the same document as a site of Vite's own build.
+// Code maps hold text, so the one picture that is none is a text in both.
+
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { globSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { build, preview } from "vite";
+import { chromium, startBrowser } from "./browser.js";
+import { deployments } from "./deployments.js";
+import { startEsmCdn } from "./fakes/esm-cdn.js";
+import { startWorker } from "./harness.js";
+
+/** What a visitor has after a click on the counter: the document, without what is named by its build. */
+const DOM = `(async () => {
+  const root = document.querySelector("my-element")?.shadowRoot ?? document.querySelector("#app, #root");
+  const button = root.querySelector("button"), before = button.textContent;
+  button.click();
+  for (let n = 0; n < 200 && button.textContent === before; n += 1) await new Promise((next) => setTimeout(next, 10));
+  const style = getComputedStyle(button);
+  return [root.innerHTML.replace(/<!--.*?-->/gs, "").replace(/\\s*(src|href|data-v-\\w+|class)="[^"]*"/g, "").replace(/>\\s+|\\s+</g, (space) => space.trim()), style.padding, style.borderRadius, style.color, getComputedStyle(root.querySelector("h1, slot")).fontSize];
+})()`;
+const isReady = "(document.querySelector('my-element')?.shadowRoot ?? document.querySelector('#app, #root'))?.querySelector('button') != null && document.readyState === 'complete'";
+
+/** The sandbox's origin is nobody's: there no browser shows a symbol of another file, wherever that lies. */
+const OF_SANDBOX = /^Unsafe attempt to load URL \S+\/icons\.svg from frame/;
+
+const cdn = await startEsmCdn();
+after(() => cdn.stop());
+const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
+const { project, live } = deployments(hatch);
+const browser = chromium ? await startBrowser(DOM) : undefined;
+after(() => browser?.stop());
+const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
+
+const TEMPLATES = dirname(fileURLToPath(import.meta.resolve("create-vite/package.json")));
+/** What the templates import. */
+const SHOWN = ["react", "react-dom", "preact", "solid-js", "lit", "svelte", "vue"];
+
+/** A template's files, its dependencies at the versions that are installed. */
+async function template(name) {
+  const cwd = join(TEMPLATES, `template-${name}`), files = {};
+  for (const path of globSync("**/*.*", { cwd })) {
+    if (/\.\w+$/.test(path)) files[path] = path.endsWith(".png") ? "no picture" : await readFile(join(cwd, path), "utf8");
+  }
+  const manifest = JSON.parse(files["package.json"]);
+  for (const kind of ["dependencies", "devDependencies"]) {
+    for (const one of Object.keys(manifest[kind] ?? {}).filter((one) => SHOWN.includes(one))) manifest[kind][one] = JSON.parse(await readFile(`node_modules/${one}/package.json`, "utf8")).version;
+  }
+  return { ...files, "package.json": JSON.stringify(manifest) };
+}
+
+/** The same files by Vite, without plugins: what its core compiles. */
+async function byVite(files, t) {
+  const root = await mkdtemp(join(tmpdir(), "hatch-vite-"));
+  t.after(() => rm(root, { recursive: true }));
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  await symlink(resolve("node_modules"), join(root, "node_modules"));
+  await build({ root, configFile: false, logLevel: "error" });
+  const server = await preview({ root, configFile: false, logLevel: "error", preview: { port: 0 } });
+  t.after(() => server.close());
+  return server.resolvedUrls.local[0];
+}
+
+for (const [name, { isVites }] of Object.entries({
+  "react-ts": { isVites: true }, "preact-ts": { isVites: true }, "lit-ts": { isVites: true }, "vanilla-ts": { isVites: true },
+  // Vite has these by plugins: what they show is said here.
+  "solid-ts": {}, "svelte-ts": {}, "vue-ts": {},
+})) {
+  for (const bundle of [false, true]) {
+    test(`${name} shows what it shows under Vite, its packages ${bundle ? "bundled" : "from the CDN"}`, inBrowser, async (t) => {
+      const files = await template(name);
+      const { status, url, logs } = await live((await project(files)).id, { bundle });
+      assert.equal(status, "live", logs);
+      const expected = isVites ? (await browser.open(await byVite(files, t), isReady)).value : undefined;
+      for (const road of [url, `${hatch.url}/p/${new URL(url).hostname.split(".")[0]}/`]) {
+        const { value, errors } = await browser.open(road, isReady);
+        assert.deepEqual(errors.filter((error) => road === url || !OF_SANDBOX.test(error)), [], logs);
+        assert.match(value[0], /Count is 1/);
+        assert.match(value[0], /Get started|<slot/);
+        assert.deepEqual(value.slice(1, 3), ["5px 10px", "5px"]);
+        if (expected) assert.deepEqual(value, expected);
+      }
+    });
+  }
+}

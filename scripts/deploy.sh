@@ -5,5 +5,6 @@ cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
 ensure_toolchain
+bash scripts/build-console.sh
 wrangler deploy --config compiler/wrangler.toml "$@"
 wrangler deploy --config wrangler.toml "$@"

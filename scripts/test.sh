@@ -12,6 +12,7 @@ cargo test --quiet --workspace
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh
+bash scripts/build-console.sh
 node scripts/size.js --dev
 
 # One more file at a time than there are processors: a test waits as often as

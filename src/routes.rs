@@ -27,6 +27,7 @@ use crate::{
 pub(crate) static ROUTES: &[Route] = routes! {
     PROBLEM {
         Public GET "/" => root::show, uncounted;
+        Public GET "/console/{file}" => root::console_file, uncounted;
         Public GET "/health" => root::health, uncounted;
         Public GET "/openapi.json" => docs::openapi;
         Public GET "/docs" => docs::file;

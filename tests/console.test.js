@@ -310,7 +310,7 @@ test("two hundred projects come page by page", inBrowser, async () => {
   const at = Date.now() - 1_000_000;
   const [{ userId }] = [await project(PAGE, "the newest")];
   await hatch.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
-    INSERT INTO projects (id, user_id, name, created_at, updated_at) SELECT 'many-' || i, ?1, 'Many ' || i, ?2 + i, ?2 + i FROM n`, userId, at);
+    INSERT INTO projects (id, user_id, name, created_at, updated_at) SELECT printf('00000000-0000-4000-8000-%012d', i), ?1, 'Many ' || i, ?2 + i, ?2 + i FROM n`, userId, at);
   const page = await open();
   const more = page.getByRole("button", { name: "Show more" });
   const shown = page.locator(".grid .card");

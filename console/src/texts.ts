@@ -126,6 +126,7 @@ export const texts = {
     deleted: "The project is deleted",
 
     preview: "Preview",
+    previewVersion: (version: number) => `Preview of version ${version}`,
     previewOf: (name: string) => `Preview of ${name}`,
     preparing: "Preparing the preview …",
     nothingToPreview: "Nothing to see yet",

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde_json::json;
 use worker::Env;
 
-use super::{PROJECT_NOT_FOUND, needs_server, no_code, site, still_processing, store, target::Target};
+use super::{
+    PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
+};
 use crate::{
     error::{Error, rfc3339},
     http::RequestContext,
@@ -83,10 +85,12 @@ pub(super) fn is_preview(slug: &str) -> bool {
 }
 
 /// Tells the console of the page's errors: the window that frames or has opened
-/// the preview, and only if it is of this origin.
+/// the preview, and only if it is of this origin. Framed, a page may have no
+/// storage where browsers refuse that of third parties: it is stood in for.
 pub(super) fn with_reporter(page: &str, origin: &str) -> String {
     // An origin has no character that a string of JavaScript or a tag could take for its end.
-    super::sandbox::with_script(page, &REPORTER.replace("@ORIGIN@", origin))
+    let reporter = REPORTER.replace("@ORIGIN@", origin);
+    sandbox::with_script(page, &format!("{}{reporter}", sandbox::STORAGE))
 }
 
 const REPORTER: &str = "<script>(()=>{const to='@ORIGIN@',kin=[self.parent,self.opener].filter(it=>it&&it!==self);\

@@ -3,7 +3,7 @@
 
 /// Stands in for the storage that a sandboxed page may not touch: a script
 /// that only reads a setting from it would stop there. Lasts as long as the page.
-const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
+pub(super) const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
     const kept=new Map;Object.defineProperty(self,name,{value:{\
     getItem:key=>kept.get(String(key))??null,setItem(key,value){kept.set(String(key),String(value))},\
     removeItem(key){kept.delete(String(key))},clear(){kept.clear()},\

@@ -33,7 +33,7 @@ function Jobs() {
     <>
       <div class="row spread section-head"><h2>{t.tabs.jobs}</h2><Action look="quiet" icon="again" run={async () => jobs.reload()}>{texts.reload}</Action></div>
       {jobs.items.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label={t.tabs.jobs}>
+        <div class="wide" tabIndex={0} role="group" aria-label={t.tabs.jobs}>
           <table>
             <thead><tr><th scope="col">{t.kind}</th><th scope="col">{t.step}</th><th scope="col">{t.state}</th><th scope="col" class="number-cell">{t.attempts}</th><th scope="col">{t.user}</th><th scope="col">{t.when}</th><th scope="col">{t.error}</th></tr></thead>
             <tbody>{jobs.items.map((job) => <tr key={job.id}><td>{job.kind}<br /><code class="soft small" title={job.subjectId}>{short(job.subjectId)}</code></td><td>{job.step}</td><td><Tag tone={TONES[job.state]}>{t.states[job.state]}</Tag></td><td class="number-cell">{job.attempts}</td><td><code title={job.userId}>{short(job.userId)}</code></td><td><Time of={job.updatedAt} /></td><td dir="auto">{job.error ?? ""}</td></tr>)}</tbody>
@@ -84,7 +84,7 @@ function Audit() {
         </p>
       )}
       {entries.items.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label={t.tabs.audit}>
+        <div class="wide" tabIndex={0} role="group" aria-label={t.tabs.audit}>
           <table>
             <thead><tr><th scope="col" class="number-cell">{t.seq}</th><th scope="col">{t.action}</th><th scope="col">{t.subject}</th><th scope="col">{t.actor}</th><th scope="col">{t.when}</th></tr></thead>
             <tbody>{entries.items.map((entry) => <tr key={entry.seq}><td class="number-cell">{entry.seq}</td><td>{entry.action}</td><td><code title={entry.subject}>{short(entry.subject)}</code></td><td><code title={entry.actor}>{short(entry.actor)}</code></td><td><time dateTime={entry.at}>{moment(entry.at)}</time></td></tr>)}</tbody>

@@ -61,10 +61,10 @@ export function CodePane({ of }: { of: Workspace }) {
           <Action look={dirty.length > 0 ? "primary" : "plain"} icon="check" disabled={dirty.length === 0} run={() => save()}>{t.save}</Action>
         </div>
         {path !== undefined && code[path] !== undefined
-          ? <Editor key={path} path={path} content={code[path]} onChange={(content) => (of.edits.value = { ...of.edits.peek(), [path]: content })} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
+          ? <Editor key={path} path={path} content={code[path]} onChange={(content) => of.edit(path, content)} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
           : <div class="pane-fill"><Empty icon="file" title={t.noSuchFile} /></div>}
       </div>
-      {isAdding && <NewFile paths={paths} onClose={() => setIsAdding(false)} onMake={(path) => { of.edits.value = { ...of.edits.peek(), [path]: "" }; setIsAdding(false); open(path); }} />}
+      {isAdding && <NewFile paths={paths} onClose={() => setIsAdding(false)} onMake={(path) => { of.edit(path, ""); setIsAdding(false); open(path); }} />}
       {isBeforeDelete && path !== undefined && (
         <Confirm title={t.deleteFile(path)} words={t.deleteFileWords} action={t.delete} onClose={() => setIsBeforeDelete(false)}
           run={async () => { await of.save(without(code, path)); replace(to(["build", of.id, "code"])); }} />

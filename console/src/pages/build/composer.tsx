@@ -70,7 +70,8 @@ export function Composer({ draft, placeholder, isBusy, isLarge = false, onSend, 
         }} />
       <div class="composer-foot">
         <Choice label={t.model} isHidden value={model.value} onChange={choose} options={MODELS.map((name) => [name, t.models[name]] as const)} />
-        <span class={tooLong ? "hint bad" : "hint"} id="prompt-hint">{tooLong ? t.tooLong : t.sendHint}</span>
+        <span class={tooLong ? "hint bad" : isLarge ? "hint" : "hidden"} id="prompt-hint">{tooLong ? t.tooLong : t.sendHint}</span>
+        {!tooLong && !isLarge && <span class="grow" />}
         {isBusy && onStop
           ? <button type="button" class="send" aria-label={t.stop} title={t.stop} onClick={onStop}><Icon name="stop" /></button>
           : <button type="submit" class="send" aria-label={t.send} title={t.send} aria-disabled={!maySend}><Icon name="send" /></button>}

@@ -54,7 +54,7 @@ export function DeploymentsPane({ of, opened }: { of: Workspace; opened: string 
         <p class="soft">{t.about}</p>
         <Button look="primary" icon="rocket" disabled={of.project.value?.code == null} onClick={() => setIsChoosing(true)}>{t.deploy}</Button>
       </div>
-      {of.project.value?.deploymentUrl && <LiveAt url={of.project.value.deploymentUrl} />}
+      {of.project.value?.deploymentUrl && shown.length === 0 && <LiveAt url={of.project.value.deploymentUrl} />}
       <ul class="deployments">
         {shown.map((id, at) => <DeploymentCard key={id} id={id} of={of} isOpen={at === 0} onAgain={setBegun} />)}
       </ul>

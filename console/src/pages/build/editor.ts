@@ -76,18 +76,22 @@ export function edit(host: HTMLElement, { path, content, label, onChange, onSave
   path: string; content: string; label: string; onChange: (content: string) => void; onSave: () => void;
 }): EditorHandle {
   const save = { key: "Mod-s", preventDefault: true, run: () => { onSave(); return true; } };
+  // What is put there by show() is no change of whoever writes.
+  let isShowing = false;
   const view = open(host, content, [
     history(), indentOnInput(), bracketMatching(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(), search({ top: true }),
     // Tab indents; Escape and then Tab leaves the editor, for whoever has no mouse.
     keymap.of([save, ...defaultKeymap, ...historyKeymap, ...searchKeymap, indentWithTab]),
     languageOf(path),
-    EditorView.contentAttributes.of({ "aria-label": label }),
-    EditorView.updateListener.of((update) => update.docChanged && onChange(update.state.doc.toString())),
+    EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
+    EditorView.updateListener.of((update) => update.docChanged && !isShowing && onChange(update.state.doc.toString())),
   ]);
   return {
     show(content) {
       if (content === view.state.doc.toString()) return;
+      isShowing = true;
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: content } });
+      isShowing = false;
     },
     close: () => view.destroy(),
   };

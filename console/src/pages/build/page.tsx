@@ -28,6 +28,13 @@ export default function BuildPage({ id }: { id: string }) {
   useEffect(() => {
     void of.load();
   }, [of]);
+  // It may have been changed elsewhere: in another tab, or by a program.
+  useEffect(() => {
+    const look = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && void of.loadProject().catch(() => {});
+    look();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, [of, parts[2]]);
   const name = of.project.value?.name;
   useEffect(() => {
     document.title = name ? `${name} · Hatch` : "Hatch";

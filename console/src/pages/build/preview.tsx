@@ -78,7 +78,7 @@ export function PreviewPane({ of }: { of: Workspace }) {
     <div class="preview">
       <div class="pane-bar">
         <Button look="quiet" icon="again" busy={isLoading} aria-label={t.reload} title={t.reload} onClick={() => setTurn(turn + 1)} />
-        <span class="address">{preview ? <bdi>{new URL(preview.url).host}</bdi> : t.preview}</span>
+        <span class="address">{project.version > 0 ? t.previewVersion(project.version) : t.preview}</span>
         <Button look="quiet" icon={isNarrow ? "desktop" : "phone"} aria-pressed={isNarrow} aria-label={t.narrow} title={t.narrow} onClick={() => setIsNarrow(!isNarrow)} />
         {preview && <a class="button quiet bare" href={preview.url} target="_blank" rel="noopener noreferrer" aria-label={t.openPreview} title={t.openPreview}><Icon name="open" /></a>}
       </div>

@@ -46,7 +46,9 @@ export class Workspace {
   /** Grows when the code is another one: the preview loads anew. */
   readonly revision = signal(0);
   readonly code = computed<Code>(() => parse(this.project.value?.code));
-  etag: string | null = null;
+  private etag: string | null = null;
+  /** Of the code that the editor's changes were begun with. */
+  private editedEtag: string | null = null;
   private stopping: AbortController | undefined;
   private loading: Promise<void> | undefined;
 
@@ -187,14 +189,22 @@ export class Workspace {
     this.took((await response.json()) as Project, response);
   }
 
+  /** Takes what the editor has changed. */
+  edit(path: string, content: string): void {
+    if (Object.keys(this.edits.peek()).length === 0) this.editedEtag = this.etag;
+    this.edits.value = { ...this.edits.peek(), [path]: content };
+  }
+
   /** Saves the editor's changes as a new version, if the code is still the one that they were made to. */
   async save(code: Code, isForced = false): Promise<void> {
-    const headers: Record<string, string> = this.etag && !isForced ? { "if-match": this.etag } : {};
+    const etag = Object.keys(this.edits.peek()).length > 0 ? this.editedEtag : this.etag;
+    const headers: Record<string, string> = etag && !isForced ? { "if-match": etag } : {};
     const response = await ask("PATCH", `/api/projects/${this.id}`, { body: { code }, headers });
+    const project = (await response.json()) as Project;
     batch(() => {
       this.edits.value = {};
+      this.took(project, response);
     });
-    this.took((await response.json()) as Project, response);
   }
 
   async rollBack(version: number): Promise<void> {

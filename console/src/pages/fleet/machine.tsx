@@ -92,7 +92,7 @@ function Timeline({ intervals }: { intervals: Interval[] }) {
 function Containers({ containers }: { containers: Container[] }) {
   if (containers.length === 0) return <p class="soft">{t.noContainers}</p>;
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label={t.containers}>
+    <div class="wide" tabIndex={0} role="group" aria-label={t.containers}>
       <table>
         <thead><tr><th scope="col">{t.name}</th><th scope="col">{t.port}</th><th scope="col" class="number-cell">{t.processor}</th><th scope="col" class="number-cell">{t.memory}</th></tr></thead>
         <tbody>{containers.map(({ containerName, port, cpuPercent, memUsageMb }) => <tr key={containerName}><td><bdi>{containerName}</bdi></td><td>{port ?? "–"}</td><td class="number-cell">{cpuPercent} %</td><td class="number-cell">{count(memUsageMb)} MB</td></tr>)}</tbody>

@@ -190,7 +190,7 @@ function Payments() {
     <>
       <h2 class="section-head">{t.tabs.payments}</h2>
       {payments.items.length > 0 && (
-        <div class="wide" tabIndex={0} role="region" aria-label={t.tabs.payments}>
+        <div class="wide" tabIndex={0} role="group" aria-label={t.tabs.payments}>
           <table>
             <thead><tr><th scope="col">{t.payment}</th><th scope="col" class="number-cell">{t.amount}</th><th scope="col">{t.to}</th><th scope="col">{t.transaction}</th><th scope="col">{t.when}</th></tr></thead>
             <tbody>

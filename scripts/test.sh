@@ -9,6 +9,9 @@ cargo fmt --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 cargo test --quiet --workspace
 
+say "types: the console"
+tsc -p console
+
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh

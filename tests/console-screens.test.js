@@ -3,14 +3,14 @@
 // goes to .screens/, to be looked at.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
+import axe from "axe-core";
 import { inBrowser, startConsole } from "./console.js";
 import { deployments } from "./deployments.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
 
 const SCREENS = ".screens";
-const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
 mkdirSync(SCREENS, { recursive: true });
 
 const fakes = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: 1000 }), startRawGithub()]);
@@ -63,9 +63,9 @@ for (const [name, hash] of Object.entries(PAGES).filter(([name]) => !wanted || w
         if (name === "code") await page.locator(".editor").first().waitFor();
         await page.evaluate(() => document.fonts.ready.then(() => undefined));
         await page.screenshot({ path: `${SCREENS}/${name}-${theme}-${width}.png` });
-        await page.evaluate(axe);
+        await page.evaluate(axe.source);
         const violations = await page.evaluate(async () => {
-          const { violations } = await axe.run(document, { iframes: false });
+          const { violations } = await self.axe.run(document, { iframes: false });
           return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary}`).join("\n  ")}`);
         });
         assert.deepEqual(violations, [], `${theme} ${width}`);

@@ -106,7 +106,7 @@ test("a version comes back by one click, and the back button goes through the vi
 
 test("what is changed in the editor is a version of its own, unless somebody else was first", inBrowser, async () => {
   const { id } = await project({ "index.html": "<!doctype html><p>words", "src/a.css": "p{}" });
-  const page = await open(`#/build/${id}/code`);
+  const page = await open(`#/build/${id}/code`, { mayFail: /status of 412/ });
   const editor = page.getByRole("textbox", { name: "Editor: index.html" });
   await editor.click();
   await page.keyboard.press("ControlOrMeta+End");
@@ -250,6 +250,8 @@ test("what is hostile in an answer is text: it runs nothing, and asks nobody for
   await page.done();
 });
 
+const rowsOf = () => hatch.sql("SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM api_keys) AS keys");
+
 test("a hostile app reaches neither the console, nor its storage, nor the API", inBrowser, async () => {
   const attack = `<!doctype html><pre id=out></pre><script>
     const out = {}, said = (name, value) => { out[name] = String(value); document.getElementById("out").textContent = JSON.stringify(out); };
@@ -269,8 +271,11 @@ test("a hostile app reaches neither the console, nor its storage, nor the API", 
   const { id } = await project({ "index.html": attack });
   const deployment = await live(id);
   const slug = new URL(deployment.url).hostname.split(".")[0];
+  const before = await rowsOf();
   for (const how of ["its own origin", "beside the API"]) {
     const page = await open(`#/build/${id}`, {
+      // What the app is refused.
+      mayFail: /ERR_FAILED .*(\/api\/projects|\/auth\/me|\/auth\/keys)$|\/p\/test-app-/,
       prepare: async (page) => {
         await page.addInitScript(() => location.pathname === "/" && !location.host.includes("-") && localStorage.setItem("hatch.theme", "dark"));
         // Without a domain for apps a preview is beside the API: that of the deployment stands for it.
@@ -290,6 +295,7 @@ test("a hostile app reaches neither the console, nor its storage, nor the API", 
     assert.ok(page.url().startsWith(`${origin}/#/build/`));
     await page.done();
   }
+  assert.deepEqual(await rowsOf(), before);
 });
 
 test("names in other scripts and directions stand as they are written", inBrowser, async () => {

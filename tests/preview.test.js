@@ -128,7 +128,9 @@ test("a project without code has nothing to preview", async () => {
 
 test("where apps have no origins of their own, a preview is sandboxed beside the API", async () => {
   const { id } = await project(page("beside"));
-  const { url } = await (await worker.fetch(`http://hatch.example/api/projects/${id}/preview`, { method: "POST" })).json();
+  const { key } = await (await api("POST", "/auth/keys", { name: "from elsewhere", scopes: ["projects:write"] })).json();
+  const headers = { authorization: `Bearer ${key}` };
+  const { url } = await (await worker.fetch(`http://hatch.example/api/projects/${id}/preview`, { method: "POST", headers })).json();
   assert.match(url, /^http:\/\/hatch\.example\/p\/preview-[0-9a-f]{32}\/$/);
   const response = await visit(url);
   assert.match(response.headers.get("content-security-policy"), /^sandbox(?!.*same-origin)/);

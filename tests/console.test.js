@@ -64,6 +64,8 @@ test("somebody says what they want, sees it run, changes it, and has it live", i
   await page.waitForURL(/#\/build\/[0-9a-f-]{36}$/);
 
   const files = page.locator(".file-card");
+  await files.first().waitFor();
+  assert.equal(await page.locator(".message.question").count(), 1);
   await page.getByText("added").first().waitFor();
   assert.ok((await files.count()) >= 2);
   assert.match(await page.locator(".message-foot").last().innerText(), /Version 1.*sandbox.*tokens/s);
@@ -204,7 +206,7 @@ test("a page that is loaded anew while an answer comes shows it to its end", inB
   await page.reload();
   await page.getByText("The answer is complete.").waitFor({ state: "attached" });
   assert.equal((await (await api("GET", `/api/chat/${id}`)).json()).length, 2);
-  assert.equal(await page.locator(".message.reply").count(), 1);
+  assert.deepEqual([await page.locator(".message.question").count(), await page.locator(".message.reply").count()], [1, 1]);
   await page.done();
 });
 
@@ -437,6 +439,20 @@ test("the keyboard alone is enough to build, and to close a dialog", inBrowser, 
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   assert.equal(await page.evaluate(() => document.activeElement.innerText.trim()), "Deploy");
+  await page.done();
+});
+
+test("on a slow network the page is there before its parts, and an answer can be watched", inBrowser, async () => {
+  const page = await open("", {
+    prepare: async (page) => {
+      const session = await page.context().newCDPSession(page);
+      await session.send("Network.emulateNetworkConditions", { offline: false, latency: 300, downloadThroughput: 60_000, uploadThroughput: 30_000 });
+    },
+  });
+  await page.getByRole("textbox", { name: "Describe an app" }).fill("A tip calculator");
+  await page.keyboard.press("Enter");
+  await page.getByText("Writing …").first().waitFor();
+  await page.getByText("The answer is complete.").waitFor({ state: "attached" });
   await page.done();
 });
 

@@ -8,6 +8,7 @@ export const texts = {
   reload: "Load anew",
   unknownError: "Something went wrong.",
   requestId: "Request",
+  details: "Details",
   retryAfter: (seconds: number) => `You can try again in ${seconds} s.`,
   copy: "Copy",
   copyOf: (what: string) => `Copy: ${what}`,

@@ -69,11 +69,14 @@ export function Empty({ icon, title, children }: { icon: IconName; title: string
 /** An error with what can be done about it. */
 export function Failure({ error, retry, children }: { error: unknown; retry?: (() => void) | undefined; children?: ComponentChildren }) {
   const requestId = error instanceof ApiError ? error.requestId : undefined;
+  // Of the compiler: a line of words, and lines of code.
+  const [words, ...frame] = wordsOf(error).split("\n");
   return (
     <div class="failure" role="alert">
       <Icon name="warning" />
       <div>
-        <p dir="auto">{wordsOf(error)}</p>
+        <p dir="auto">{words}</p>
+        {frame.length > 0 && <pre tabIndex={0} aria-label={texts.details}><code>{frame.join("\n")}</code></pre>}
         {error instanceof ApiError && error.retryAfter && <p class="soft">{texts.retryAfter(error.retryAfter)}</p>}
         {requestId && <p class="soft small">{texts.requestId} <code>{requestId}</code></p>}
         {(retry || children) && <div class="row">{retry && <Button icon="again" onClick={retry}>{texts.tryAgain}</Button>}{children}</div>}

@@ -1,7 +1,7 @@
 // The code of a project: its files as a tree, one of them in the editor, and
 // what was changed there as a version of its own.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/client.ts";
 import { place, replace, to } from "../../routes.ts";
 import { texts } from "../../texts.ts";
@@ -61,7 +61,7 @@ export function CodePane({ of }: { of: Workspace }) {
           <Action look={dirty.length > 0 ? "primary" : "plain"} icon="check" disabled={dirty.length === 0} run={() => save()}>{t.save}</Action>
         </div>
         {path !== undefined && code[path] !== undefined
-          ? <Editor key={path} path={path} content={code[path]} onChange={(content) => of.edit(path, content)} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
+          ? <Editor key={path} path={path} saved={saved[path] ?? ""} edited={edits[path]} onChange={(content) => of.edit(path, content)} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
           : <div class="pane-fill"><Empty icon="file" title={t.noSuchFile} /></div>}
       </div>
       {isAdding && <NewFile paths={paths} onClose={() => setIsAdding(false)} onMake={(path) => { of.edit(path, ""); setIsAdding(false); open(path); }} />}
@@ -167,7 +167,7 @@ function wrongWith(path: string, paths: string[]): string | undefined {
   return /^\/|\\|(^|\/)\.\.?(\/|$)|\/\/|\/$/.test(path) ? t.badPath : undefined;
 }
 
-function Editor({ path, content, onChange, onSave }: { path: string; content: string; onChange: (content: string) => void; onSave: () => void }) {
+function Editor({ path, saved, edited, onChange, onSave }: { path: string; saved: string; edited: string | undefined; onChange: (content: string) => void; onSave: () => void }) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorHandle | undefined>(undefined);
   const [error, setError] = useState<unknown>();
@@ -179,7 +179,7 @@ function Editor({ path, content, onChange, onSave }: { path: string; content: st
     let isGone = false;
     import("./editor.ts").then(({ edit }) => {
       if (isGone || !host.current) return;
-      editor.current = edit(host.current, { path, content, label: t.editorOf(path), onChange: (text) => latest.current.onChange(text), onSave: () => latest.current.onSave() });
+      editor.current = edit(host.current, { path, content: edited ?? saved, label: t.editorOf(path), onChange: (text) => latest.current.onChange(text), onSave: () => latest.current.onSave() });
       setIsReady(true);
     }, setError);
     return () => {
@@ -187,8 +187,11 @@ function Editor({ path, content, onChange, onSave }: { path: string; content: st
       editor.current?.close();
     };
   }, []);
-  // A new version, or changes that were discarded.
-  useEffect(() => editor.current?.show(content), [content]);
+  // A new version, or changes that were discarded. Before the next key comes, which it would take back.
+  const isEdited = edited !== undefined;
+  useLayoutEffect(() => {
+    if (!isEdited) editor.current?.show(saved);
+  }, [saved, isEdited]);
 
   if (error !== undefined) return <Failure error={new Error(t.editorMissing)} retry={() => location.reload()} />;
   return <>{!isReady && <Loading />}<div class="editor" ref={host} /></>;

@@ -30,7 +30,7 @@ export default function BuildPage({ id }: { id: string }) {
   }, [of]);
   // It may have been changed elsewhere: in another tab, or by a program.
   useEffect(() => {
-    const look = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && void of.loadProject().catch(() => {});
+    const look = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && of.project.peek() && void of.loadProject().catch(() => {});
     look();
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);

@@ -3,7 +3,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { answer, type Saved } from "../../api/chat.ts";
-import { ApiError, ask, get, json, list } from "../../api/client.ts";
+import { ask, list } from "../../api/client.ts";
 import type { FileMark, Message, Project } from "../../api/types.ts";
 import { refresh } from "../../session.ts";
 import { texts } from "../../texts.ts";
@@ -55,21 +55,25 @@ export class Workspace {
   constructor(readonly id: string) {}
 
   load(): Promise<void> {
+    if (this.isBeginning()) return Promise.resolve();
     this.loading ??= this.loadAll().finally(() => (this.loading = undefined));
     return this.loading;
+  }
+
+  /** Whether the first message is on its way, or was refused: the API knows no such project yet. */
+  private isBeginning(): boolean {
+    return this.project.peek() === undefined && (this.live.peek() ?? this.failed.peek()) !== undefined;
   }
 
   private async loadAll(): Promise<void> {
     this.error.value = undefined;
     try {
       const [, messages] = await Promise.all([this.loadProject(), this.loadMessages()]);
-      this.messages.value = messages;
+      this.messages.value = this.live.peek() ? before(this.live.peek()?.question, messages) : messages;
       this.isLoaded.value = true;
       const last = messages.at(-1);
       if (last?.status === "streaming" && !this.live.value) void this.resume(messages);
     } catch (error) {
-      // A project begins with its first message.
-      if (error instanceof ApiError && error.status === 404 && this.live.value) return;
       this.error.value = error;
     }
   }
@@ -141,15 +145,14 @@ export class Workspace {
     batch(() => {
       this.failed.value = undefined;
       this.live.value = { ...live };
-      this.messages.value = this.messages.peek().filter(({ status }) => status !== "streaming");
-      const last = this.messages.peek().at(-1);
-      if (last?.role === "user" && last.content === question) this.messages.value = this.messages.peek().slice(0, -1);
+      this.messages.value = before(question, this.messages.peek());
     });
     try {
       const asked = model ? { projectId: this.id, message: question, model, key } : { projectId: this.id, message: question, key };
       for await (const piece of answer(asked, signal)) {
         if (piece.kind === "restart") Object.assign(live, { text: "", state: "asking" });
         if (piece.kind === "connecting") live.state = "reconnecting";
+        if (piece.kind === "text" && live.text === "" && this.isBeginning()) void this.loadProject().catch(() => {});
         if (piece.kind === "text") Object.assign(live, { text: live.text + piece.text, state: "writing" });
         if (piece.kind === "files") Object.assign(result, { files: piece.files, version: piece.version });
         if (piece.kind === "saved") result.saved = piece.saved;
@@ -168,7 +171,9 @@ export class Workspace {
 
   /** What is saved takes the place of what was streamed. */
   private async settle(live: Live, result: TurnResult): Promise<void> {
-    const loaded = await Promise.all([this.loadMessages(), this.loadProject()]).catch(() => undefined);
+    // A first message that was refused has begun nothing.
+    const isNothing = live.text === "" && this.project.peek() === undefined;
+    const loaded = isNothing ? undefined : await Promise.all([this.loadMessages(), this.loadProject()]).catch(() => undefined);
     const messages = loaded?.[0] ?? [...this.messages.peek(), message("user", live.question), ...(live.text ? [message("assistant", live.text)] : [])];
     const id = result.saved?.messageId ?? (result.files.length > 0 ? messages.at(-1)?.id : undefined);
     batch(() => {
@@ -202,8 +207,10 @@ export class Workspace {
     const response = await ask("PATCH", `/api/projects/${this.id}`, { body: { code }, headers });
     const project = (await response.json()) as Project;
     batch(() => {
-      this.edits.value = {};
+      // What was typed while it was being saved is not saved yet.
+      this.edits.value = Object.fromEntries(Object.entries(this.edits.peek()).filter(([path, content]) => content !== code[path]));
       this.took(project, response);
+      this.editedEtag = this.etag;
     });
   }
 
@@ -233,13 +240,17 @@ export function begin(question: string, model: string | undefined): string {
   return id;
 }
 
-export const create = (name: string): Promise<Project> => json<Project>("POST", "/api/projects", { body: { name } });
-export const projectOf = (id: string): Promise<Project> => get<Project>(`/api/projects/${encodeURIComponent(id)}`);
-
 function parse(code: string | null | undefined): Code {
   if (!code) return {};
   const read: unknown = JSON.parse(code);
   return typeof read === "object" && read !== null ? (read as Code) : {};
+}
+
+/** The conversation before a turn that is under way, which is shown by itself. */
+function before(question: string | undefined, messages: Message[]): Message[] {
+  const at = messages.findLastIndex(({ role, content }) => role === "user" && content === question);
+  const isUnderWay = at >= 0 && messages.slice(at + 1).every(({ status }) => status === "streaming");
+  return isUnderWay ? messages.slice(0, at) : messages;
 }
 
 function message(role: Message["role"], content: string): Message {

@@ -84,20 +84,20 @@ async fn serve(context: RequestContext, kind: Kind) -> Result<Response, Error> {
 
     let media_type = hatch_code::media_type(&file.path);
     let is_page = media_type.starts_with("text/html");
-    let response =
-        if conditional::matches_any(context.request.header("if-none-match").as_deref(), &file.etag) {
-            Response { kind, ..Response::empty(304) }
-        } else {
-            let content = match kind {
-                Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
-                _ => file.content,
-            };
-            let content = match file.console {
-                Some(console) if is_page => preview::with_reporter(&content, &console),
-                _ => content,
-            };
-            Response::bytes(kind, 200, media_type, content.into_bytes())
+    let response = if conditional::matches_any(context.request.header("if-none-match").as_deref(), &file.etag)
+    {
+        Response { kind, ..Response::empty(304) }
+    } else {
+        let content = match kind {
+            Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
+            _ => file.content,
         };
+        let content = match file.console {
+            Some(console) if is_page => preview::with_reporter(&content, &console),
+            _ => content,
+        };
+        Response::bytes(kind, 200, media_type, content.into_bytes())
+    };
     if is_preview {
         // Nobody else is to find it, or to keep it for longer than it lives.
         return Ok(response

@@ -2,6 +2,7 @@
 // connection that breaks loses nothing: the same message with the same
 // Idempotency-Key is the same turn, told again from its beginning.
 
+import { texts } from "../texts.ts";
 import { ApiError, ask } from "./client.ts";
 import { eventsOf, pause, type ServerEvent } from "./events.ts";
 import type { FileMark, Usage } from "./types.ts";
@@ -42,7 +43,7 @@ export async function* answer({ projectId, message, model, key }: Question, sign
     try {
       const body = model ? { projectId, message, model } : { projectId, message };
       const response = await ask("POST", "/api/chat", { body, signal, headers: { "idempotency-key": key } });
-      if (!response.body) throw new ApiError(0, "broken_off", "The answer is empty.");
+      if (!response.body) throw new ApiError(0, "broken_off", texts.brokenOff);
       if (attempt > 0) yield { kind: "restart" };
       for await (const event of eventsOf(response.body)) {
         const read = pieceOf(event);
@@ -55,7 +56,7 @@ export async function* answer({ projectId, message, model, key }: Question, sign
       const isPassing = !(error instanceof ApiError) || error.status === 0 || error.status === 409;
       if (!isPassing || (error instanceof ApiError && error.code === "interrupted") || attempt + 1 >= ATTEMPTS) throw error;
     }
-    if (attempt + 1 >= ATTEMPTS) throw new ApiError(0, "broken_off", "The connection broke off again and again.");
+    if (attempt + 1 >= ATTEMPTS) throw new ApiError(0, "broken_off", texts.brokenOften);
     yield { kind: "connecting" };
     await pause(attempt, signal);
   }
@@ -67,7 +68,7 @@ function pieceOf({ event, data }: ServerEvent): Piece | "done" | undefined {
   if (event === "saved") return { kind: "saved", saved: told as unknown as Saved };
   if (event === "error") {
     const { message } = (told["error"] ?? {}) as { message?: string };
-    throw new ApiError(502, "interrupted", message ?? "The answer was cut off.");
+    throw new ApiError(502, "interrupted", message ?? texts.cutOff);
   }
   if (told["done"] === true) return "done";
   return typeof told["text"] === "string" ? { kind: "text", text: told["text"] } : undefined;

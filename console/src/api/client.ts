@@ -1,6 +1,7 @@
 // The API over fetch: the credential goes along, failures become errors with
 // words for people, and lists know their next page.
 
+import { texts } from "../texts.ts";
 import { credential } from "./credential.ts";
 
 /** What the API refused, or could not be asked. */
@@ -42,18 +43,22 @@ export async function ask(method: string, path: string, { body, headers = {}, si
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "unreachable", "Hatch cannot be reached. Look at your connection, and try again.");
+    throw new ApiError(0, "unreachable", texts.unreachable);
   }
   if (!response.ok) throw await refusal(response);
   return response;
 }
 
 export async function json<T>(method: string, path: string, options?: Options): Promise<T> {
-  const response = await ask(method, path, options);
+  return bodyOf<T>(await ask(method, path, options));
+}
+
+/** The JSON of an answer, which may break off. */
+async function bodyOf<T>(response: Response): Promise<T> {
   try {
     return (await response.json()) as T;
   } catch {
-    throw new ApiError(0, "broken_off", "The answer broke off. Try again.");
+    throw new ApiError(0, "broken_off", texts.brokenOff);
   }
 }
 
@@ -67,7 +72,7 @@ export interface Page<T> {
 
 export async function list<T>(path: string, signal?: AbortSignal): Promise<Page<T>> {
   const response = await ask("GET", path, { signal });
-  return { items: (await response.json()) as T[], next: nextOf(response.headers.get("link")) };
+  return { items: await bodyOf<T[]>(response), next: nextOf(response.headers.get("link")) };
 }
 
 /** The next page's address, of this origin whatever the header says. */
@@ -83,7 +88,7 @@ async function refusal(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("x-request-id") ?? undefined;
   const retryAfter = Number(response.headers.get("retry-after")) || undefined;
   const { code, detail } = read(body);
-  return new ApiError(response.status, code, detail ?? `Hatch answered ${response.status}.`, requestId, retryAfter);
+  return new ApiError(response.status, code, detail ?? texts.answered(response.status), requestId, retryAfter);
 }
 
 /** The words of a problem document (RFC 9457), or of FastAPI's errors, which startups have. */

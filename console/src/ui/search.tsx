@@ -1,6 +1,7 @@
 // A box to search a list by: it asks when one pauses, or presses Enter.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { texts } from "../texts.ts";
 import { Choice, Field } from "./parts.tsx";
 
 const PAUSE_MS = 300;
@@ -23,7 +24,7 @@ export function SearchBox<T extends string>({ label, words, onSearch, sort, sort
         clearTimeout(timer.current);
         timer.current = setTimeout(() => ask(value), PAUSE_MS);
       }} />
-      {sort !== undefined && sorts && onSort && <Choice label={sortLabel ?? "Sort"} isHidden value={sort} options={sorts} onChange={onSort} />}
+      {sort !== undefined && sorts && onSort && <Choice label={sortLabel ?? texts.sort} isHidden value={sort} options={sorts} onChange={onSort} />}
     </form>
   );
 }

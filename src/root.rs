@@ -77,10 +77,19 @@ fn console_policy(settings: &Settings, origin: &str) -> String {
     )
 }
 
+/// Whether this can be the name of a file, and leads nowhere else.
+fn is_file_name(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    name.bytes().all(is_plain) && name.split('.').all(|part| !part.is_empty())
+}
+
 /// `GET /console/:file`: named after its content, so it never changes.
 pub(crate) async fn console_file(context: RequestContext) -> Result<Response, Error> {
-    let path = format!("/console/{}", context.param("file"));
-    let file = asset::response(&context, &path, Kind::Page, None).await?;
+    let name = context.param("file");
+    if !is_file_name(name) {
+        return Err(Error::NotFound(Resource::Path));
+    }
+    let file = asset::response(&context, &format!("/console/{name}"), Kind::Page, None).await?;
     let file = file.ok_or(Error::NotFound(Resource::Path))?;
     Ok(file.with("cache-control", "public, max-age=31536000, immutable"))
 }
@@ -143,6 +152,16 @@ mod tests {
             assert!(!wants_page(Some(program)), "{program}");
         }
         assert!(!wants_page(None));
+    }
+
+    #[test]
+    fn a_file_of_the_console_is_one_of_its_folder() {
+        assert!(is_file_name("console-X7Q2ZJ4A.js"));
+        for odd in
+            ["", ".", "..", "../openapi.json", "a/b.js", "\0", "a%2fb", "a?b", "a\\b", ".js", "a..js", "é.js"]
+        {
+            assert!(!is_file_name(odd), "{odd:?}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ test("a file of the console is kept forever, for its name is its content's; anot
   const response = await api("GET", script);
   assert.equal(response.headers.get("cache-control"), "public, max-age=31536000, immutable");
   assert.equal((await api("GET", script, undefined, { "if-none-match": response.headers.get("etag") })).status, 304);
-  assert.equal((await api("GET", "/console/console-NOTHING.js")).status, 404);
+  for (const name of ["console-NOTHING.js", "%00", "..%2Fopenapi.json", "%2e%2e%2fdocs.js", "a%2Fb"]) assert.equal((await api("GET", `/console/${name}`)).status, 404, name);
 });
 
 test("the first page needs less than 100 KB of script, and a project not much more", inBrowser, async () => {

@@ -43,7 +43,7 @@ async function fill() {
 
 const { id, job, deployment } = await fill();
 const PAGES = {
-  build: "#/", project: `#/build/${id}`, chat: `#/build/${id}/chat`, code: `#/build/${id}/code`, versions: `#/build/${id}/versions`, deployments: `#/build/${id}/deployments/${deployment}`,
+  build: "#/", project: `#/build/${id}`, chat: `#/build/${id}/chat`, preview: `#/build/${id}/preview`, code: `#/build/${id}/code`, versions: `#/build/${id}/versions`, deployments: `#/build/${id}/deployments/${deployment}`,
   startups: "#/startups", startup: `#/startups/${job}`,
   discover: "#/discover", app: `#/discover/${id}`, skills: "#/skills",
   machines: "#/fleet", machine: `#/fleet/machines/${wallet}`, fleet: "#/fleet/deployments", payments: "#/fleet/payments",
@@ -59,7 +59,7 @@ for (const [name, hash] of Object.entries(PAGES).filter(([name]) => !wanted || w
       for (const width of [360, 1440]) {
         const page = await open(hash, { theme, width, height: width === 360 ? 740 : 900 });
         await page.locator(".loading").first().waitFor({ state: "detached" });
-        if (name === "project" && width > 360) await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
+        if (name === "preview" || (name === "project" && width > 360)) await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
         if (name === "code") await page.locator(".editor").first().waitFor();
         await page.evaluate(() => document.fonts.ready.then(() => undefined));
         await page.screenshot({ path: `${SCREENS}/${name}-${theme}-${width}.png` });

@@ -7,5 +7,6 @@ cd "$(dirname "$0")/.."
 ensure_toolchain
 bash scripts/build.sh --release
 node scripts/size.js --release
+bash scripts/build-console.sh
 wrangler deploy --config compiler/wrangler.toml "$@"
 wrangler deploy --config wrangler.toml "$@"

@@ -33,6 +33,7 @@ fi
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh
+bash scripts/build-console.sh
 
 say "migrating the database"
 env "${database[@]}" node scripts/migrate.js "${persist[@]}" >/dev/null

@@ -9,9 +9,13 @@ cargo fmt --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 cargo test --quiet --workspace
 
+say "types: the console"
+tsc -p console
+
 export HATCH_PROFILE=--dev
 bash scripts/build.sh
 bash scripts/build-compiler.sh
+bash scripts/build-console.sh
 node scripts/size.js --dev
 
 # One more file at a time than there are processors: a test waits as often as

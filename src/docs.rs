@@ -7,11 +7,11 @@ pub(crate) mod openapi;
 
 use crate::{
     error::Error,
-    http::{RequestContext, conditional},
-    platform::{
-        fetch,
-        response::{Content, Kind, Response},
+    http::{
+        RequestContext,
+        asset::{self, Edit},
     },
+    platform::response::{Kind, Response},
 };
 
 /// `GET /openapi.json`: in development, where no credential is needed, it says so.
@@ -25,9 +25,6 @@ pub(crate) async fn file(context: RequestContext) -> Result<Response, Error> {
     respond(context, None).await
 }
 
-/// What is done to a file's text before it is served.
-type Edit = fn(&str) -> String;
-
 /// The document with `{}`, no credential, as a choice wherever one is wanted
 /// (OpenAPI 3.1, 4.8.30). Its lists that are not empty go over many lines, and
 /// a string cannot, so that nothing else is meant.
@@ -35,37 +32,9 @@ fn without_credentials(document: &str) -> String {
     document.replace("\"security\": [\n", "\"security\": [\n          {},\n")
 }
 
-/// Limits of a file that is edited: bytes, and the time to read them.
-const MAX_BYTES: usize = 4_000_000;
-const TIMEOUT_MS: u64 = 10_000;
-
 async fn respond(context: RequestContext, edit: Option<Edit>) -> Result<Response, Error> {
     let path = context.request.path();
-    let missing = |why: &str| Error::Internal(format!("public{path}: {why}"));
-    let failed = |failure| missing(&format!("{failure:?}"));
-    let file = fetch::asset(&context.env, path).await.map_err(failed)?;
-    let (200, Some(etag)) = (file.status(), file.header("etag")) else {
-        return Err(missing(&format!("status {}", file.status())));
-    };
-    let known = conditional::matches_any(context.request.header("if-none-match").as_deref(), &etag);
-    let response = if known {
-        Response { kind: Kind::Page, ..Response::empty(304) }
-    } else {
-        let content_type = file.header("content-type").unwrap_or_default().into();
-        let content = match edit {
-            Some(edit) => {
-                Content::Bytes(edit(&file.text(MAX_BYTES, TIMEOUT_MS).await.map_err(failed)?).into_bytes())
-            }
-            None => file.into_body().map_or(Content::Empty, Content::Stream),
-        };
-        Response {
-            kind: Kind::Page,
-            status: 200,
-            content_type,
-            headers: Vec::new(),
-            content,
-            may_keep: false,
-        }
-    };
-    Ok(response.with("etag", etag).with("cache-control", "public, max-age=0, must-revalidate"))
+    let file = asset::response(&context, path, Kind::Page, edit).await?;
+    let file = file.ok_or_else(|| Error::Internal(format!("public{path} is missing")))?;
+    Ok(file.with("cache-control", "public, max-age=0, must-revalidate"))
 }

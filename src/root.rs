@@ -1,4 +1,5 @@
-//! The entry point: what this service is, and whether it lives.
+//! The entry point: what this service is, and whether it lives. To a browser it
+//! is the console (console/).
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -6,22 +7,91 @@ pub(crate) mod openapi;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    error::Error, http::RequestContext, platform::response::Response, settings::binding, store::sql,
+    error::{Error, Resource},
+    http::{RequestContext, asset},
+    platform::response::{Kind, Response},
+    settings::{Settings, binding},
+    store::sql,
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The last file of migrations/, by build.rs.
 const NEWEST_MIGRATION: &str = env!("NEWEST_MIGRATION");
 
-/// `GET /`
-pub(crate) async fn show(_: RequestContext) -> Result<Response, Error> {
+/// `GET /`: the console for whoever asks for a page, JSON for programs.
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    if wants_page(context.request.header("accept").as_deref()) {
+        return console(context).await;
+    }
     let body = json!({
         "status": "ok",
         "service": "hatch-api",
         "version": VERSION,
         "message": "From a prompt to a live app. Start with POST /api/projects; the README has the journey.",
     });
-    Ok(Response::json(200, body.to_string()))
+    Ok(Response::json(200, body.to_string()).with("vary", "Accept"))
+}
+
+/// Whether `Accept` names HTML, and JSON no more than that. Programs say
+/// `*/*`, `application/json` or nothing.
+fn wants_page(accept: Option<&str>) -> bool {
+    let quality = |media_type: &str| {
+        let ranges = accept.unwrap_or_default().split(',');
+        ranges.filter_map(|range| quality_of(range, media_type)).fold(0.0_f32, f32::max)
+    };
+    let html = quality("text/html");
+    html > 0.0 && html >= quality("application/json")
+}
+
+/// The weight that a range of `Accept` gives a media type, if it is of that type.
+fn quality_of(range: &str, media_type: &str) -> Option<f32> {
+    let mut parts = range.split(';').map(str::trim);
+    let is_of_type = parts.next()?.eq_ignore_ascii_case(media_type);
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    is_of_type.then(|| weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
+}
+
+async fn console(context: RequestContext) -> Result<Response, Error> {
+    let page = asset::response(&context, "/console", Kind::Console, None).await?;
+    let page = page.ok_or_else(|| Error::Internal("public/console.html is missing".to_owned()))?;
+    let policy = console_policy(&context.settings, context.request.origin());
+    Ok(page.with("content-security-policy", policy).with("cache-control", "no-cache").with("vary", "Accept"))
+}
+
+/// No script, style or request but of our own origin; frames only of hosted
+/// apps. What a model or a user wrote never becomes markup, and would find
+/// nothing open if it did.
+fn console_policy(settings: &Settings, origin: &str) -> String {
+    let apps = match settings.hosting_domain.as_deref() {
+        None => String::new(),
+        Some("localhost") => {
+            let port = origin.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+            format!(" http://*.localhost{}", port.map_or_else(String::new, |(_, port)| format!(":{port}")))
+        }
+        Some(domain) => format!(" https://*.{domain}"),
+    };
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; \
+         img-src 'self' data:; frame-src 'self'{apps}; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify"
+    )
+}
+
+/// Whether this can be the name of a file, and leads nowhere else.
+fn is_file_name(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    name.bytes().all(is_plain) && name.split('.').all(|part| !part.is_empty())
+}
+
+/// `GET /console/:file`: named after its content, so it never changes.
+pub(crate) async fn console_file(context: RequestContext) -> Result<Response, Error> {
+    let name = context.param("file");
+    if !is_file_name(name) {
+        return Err(Error::NotFound(Resource::Path));
+    }
+    let file = asset::response(&context, &format!("/console/{name}"), Kind::Page, None).await?;
+    let file = file.ok_or(Error::NotFound(Resource::Path))?;
+    Ok(file.with("cache-control", "public, max-age=31536000, immutable"))
 }
 
 /// `GET /health`: answers as long as the Worker runs, whatever it depends on.
@@ -64,6 +134,52 @@ async fn kv(context: &RequestContext) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn browsers_get_the_page_and_programs_get_json() {
+        let chromium = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8";
+        for page in [chromium, "TEXT/HTML", "text/html, application/json", "text/html;q=0.5"] {
+            assert!(wants_page(Some(page)), "{page}");
+        }
+        for program in [
+            "*/*",
+            "application/json",
+            "application/json, text/html;q=0.9",
+            "text/html;q=0",
+            "text/htmlx",
+            "",
+        ] {
+            assert!(!wants_page(Some(program)), "{program}");
+        }
+        assert!(!wants_page(None));
+    }
+
+    #[test]
+    fn a_file_of_the_console_is_one_of_its_folder() {
+        assert!(is_file_name("console-X7Q2ZJ4A.js"));
+        for odd in
+            ["", ".", "..", "../openapi.json", "a/b.js", "\0", "a%2fb", "a?b", "a\\b", ".js", "a..js", "é.js"]
+        {
+            assert!(!is_file_name(odd), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_console_frames_apps_of_the_hosting_domain_alone() {
+        let policy = |vars: &[(&'static str, &'static str)], origin: &str| {
+            let policy = console_policy(&Settings::for_test(vars), origin);
+            policy.split("; ").find(|part| part.starts_with("frame-src")).unwrap().to_owned()
+        };
+        assert_eq!(policy(&[], "https://hatch.example"), "frame-src 'self'");
+        assert_eq!(
+            policy(&[("HOSTING_DOMAIN", "apps.example")], "https://hatch.example"),
+            "frame-src 'self' https://*.apps.example"
+        );
+        assert_eq!(
+            policy(&[("ENVIRONMENT", "development")], "http://localhost:8787"),
+            "frame-src 'self' http://*.localhost:8787"
+        );
+    }
 
     #[test]
     fn the_newest_migration_is_the_last_file_of_its_folder() {

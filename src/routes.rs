@@ -27,6 +27,7 @@ use crate::{
 pub(crate) static ROUTES: &[Route] = routes! {
     PROBLEM {
         Public GET "/" => root::show, uncounted;
+        Public GET "/console/{file}" => root::console_file, uncounted;
         Public GET "/health" => root::health, uncounted;
         Public GET "/openapi.json" => docs::openapi;
         Public GET "/docs" => docs::file;
@@ -60,6 +61,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsWrite) DELETE "/api/projects/{id}" => projects::delete;
         Scope(ProjectsRead) GET "/api/projects/{id}/versions" => projects::versions;
         Scope(ProjectsWrite) POST "/api/projects/{id}/rollback" => projects::rollback;
+        Scope(ProjectsWrite) POST "/api/projects/{id}/preview" => deploy::preview::create;
 
         Scope(Chat) POST "/api/chat" => chat::stream;
         Scope(Chat) GET "/api/chat/{id}" => chat::history;
@@ -176,6 +178,7 @@ static SWEEPS: &[Sweep] = &[
     |env| Box::pin(audit::sweep(env)),
     |env| Box::pin(http::idempotency::sweep(env)),
     |env| Box::pin(generate::proof::sweep(env)),
+    |env| Box::pin(deploy::preview::sweep(env)),
     |env| Box::pin(store::files::sweep(env)),
 ];
 

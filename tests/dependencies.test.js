@@ -22,8 +22,8 @@ for (const { name, manifest_path: manifest, dependencies } of packages) {
 }
 
 test("every dependency of package.json is imported, or one of its programs is run", () => {
-  const folders = ["tests", "bench", "scripts", "compiler"];
-  const source = textOf(folders.flatMap((folder) => [`${folder}/*.{js,mjs,ts,sh}`, `${folder}/!(build|node_modules)/**/*.{js,mjs,ts}`]), ".");
+  const folders = ["tests", "bench", "scripts", "compiler", "console"];
+  const source = textOf(folders.flatMap((folder) => [`${folder}/*.{js,mjs,ts,sh}`, `${folder}/!(build|node_modules)/**/*.{js,mjs,ts,tsx,css}`]), ".");
   const { dependencies = {}, devDependencies = {} } = JSON.parse(readFileSync("package.json", "utf8"));
   const isUsed = (name) => {
     const { bin = {} } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, "utf8"));

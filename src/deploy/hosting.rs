@@ -4,14 +4,17 @@
 use serde::Deserialize;
 
 use super::{
-    sandbox,
+    preview, sandbox,
     site::{self, Missing, Purpose},
     store,
 };
 use crate::{
     error::Error,
     http::{RequestContext, conditional},
-    platform::response::{Kind, Response},
+    platform::{
+        clock::now_ms,
+        response::{Kind, Response},
+    },
     settings::Settings,
 };
 
@@ -25,6 +28,8 @@ struct File {
     path: String,
     content: String,
     etag: String,
+    /// Of a preview: who is told of its errors.
+    console: Option<String>,
 }
 
 /// The slug of the app whose own origin `host` is.
@@ -66,7 +71,12 @@ async fn serve(context: RequestContext, kind: Kind) -> Result<Response, Error> {
     let (mode, dest, accept) = (header("sec-fetch-mode"), header("sec-fetch-dest"), header("accept"));
     let purpose = Purpose { mode: mode.as_deref(), dest: dest.as_deref(), accept: accept.as_deref() };
     let is_page = site::missing(path, purpose) == Missing::Page;
-    let found = database.query(store::file(&slug, path, &index, is_page)).await?;
+    let is_preview = preview::is_preview(&slug);
+    let file = match is_preview {
+        true => store::preview_file(&slug, path, &index, is_page, now_ms()),
+        false => store::file(&slug, path, &index, is_page),
+    };
+    let found = database.query(file).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     if !folder.is_empty() && path == folder && file.path == index {
         return Ok(Response { kind, ..with_slash(&context) });
@@ -82,8 +92,19 @@ async fn serve(context: RequestContext, kind: Kind) -> Result<Response, Error> {
             Kind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
             _ => file.content,
         };
+        let content = match file.console {
+            Some(console) if is_page => preview::with_reporter(&content, &console),
+            _ => content,
+        };
         Response::bytes(kind, 200, media_type, content.into_bytes())
     };
+    if is_preview {
+        // Nobody else is to find it, or to keep it for longer than it lives.
+        return Ok(response
+            .with("etag", file.etag)
+            .with("cache-control", "private, no-cache")
+            .with("x-robots-tag", "noindex"));
+    }
     if context.request.method() == "GET" && is_page {
         // After the answer, so that counting slows no visit; a visit that
         // could not be counted is no error of the visitor's.

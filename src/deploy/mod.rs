@@ -10,6 +10,7 @@ pub(crate) mod hosting;
 pub(crate) mod job;
 #[cfg(test)]
 pub(crate) mod openapi;
+pub(crate) mod preview;
 mod sandbox;
 mod site;
 mod store;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment,
+    NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment, preview,
     store::DeploymentView,
     take_down::{not_live, under_way},
     target::Target,
@@ -14,7 +14,7 @@ use crate::{
     clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, take_down::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Module, Operation, Url},
+    openapi::{Answer, Id, Module, Operation, Time, Url},
     store::projects::Project,
 };
 
@@ -78,6 +78,7 @@ pub(crate) fn module() -> Module {
             stream(),
             roll_back(),
             take_down(),
+            preview(),
             hosted("GET /p/{slug}", "deploy.redirect", "Lead to the app")
                 .about("Relative links of a page in a folder need the slash.")
                 .answers(
@@ -164,6 +165,34 @@ fn take_down() -> Operation {
         .fails(under_way())
         .fails(not_live())
         .fails(credentials_needed(CLOUDFLARE))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Preview {
+    url: Url,
+    /// It is gone then, unless it is asked for again.
+    expires_at: Time,
+}
+
+fn preview() -> Operation {
+    let preview = Preview {
+        url: Url("http://preview-7d1e0b9c5f3a48d2a6c4e8f0b2d49173.localhost:8787/"),
+        expires_at: Time("2026-11-22T09:32:00.000Z"),
+    };
+    Operation::new("POST /api/projects/{id}/preview", "deploy.preview", "Preview a project")
+        .about(
+            "The newest version, compiled as `edge` does, at an address that nobody can guess, for a day. It is never in \
+             discovery. Its pages tell the window that frames or has opened them of their errors, if that is of this \
+             Worker's origin: by messages `{type: \"hatch-preview-error\", message, file, line}`.",
+        )
+        .path("id", "The project.", Project::ID)
+        .answers(Answer::new(200, "Where it is.").json(preview))
+        .fails(PROJECT_NOT_FOUND)
+        .fails(super::still_processing())
+        .fails(super::no_code(Target::Edge))
+        .fails(preview::server_needed())
+        .fails(preview::not_compiled("src/App.tsx:2:13: Unexpected \";\"".to_owned()))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

@@ -3,7 +3,7 @@
 
 /// Stands in for the storage that a sandboxed page may not touch: a script
 /// that only reads a setting from it would stop there. Lasts as long as the page.
-const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
+pub(super) const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
     const kept=new Map;Object.defineProperty(self,name,{value:{\
     getItem:key=>kept.get(String(key))??null,setItem(key,value){kept.set(String(key),String(value))},\
     removeItem(key){kept.delete(String(key))},clear(){kept.clear()},\
@@ -11,18 +11,18 @@ const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'
 
 /// The page as it is served below `root`, which is `/p/slug`.
 pub(super) fn page(page: &str, root: &str) -> String {
-    with_storage(&below(page, root))
+    with_script(&below(page, root), STORAGE)
 }
 
-/// Nothing may stand before a page's doctype, or browsers lay it out as they
-/// did in the nineties.
-fn with_storage(page: &str) -> String {
+/// The page with a script before all else. Nothing may stand before a page's
+/// doctype, or browsers lay it out as they did in the nineties.
+pub(super) fn with_script(page: &str, script: &str) -> String {
     let start = before_doctype(page.trim_start_matches(is_blank));
     let has_doctype = start.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
     let after = if has_doctype { start.split_once('>') } else { None };
     match after {
-        Some((doctype, rest)) => format!("{doctype}>{STORAGE}{rest}"),
-        None => format!("{STORAGE}{page}"),
+        Some((doctype, rest)) => format!("{doctype}>{script}{rest}"),
+        None => format!("{script}{page}"),
     }
 }
 
@@ -132,18 +132,18 @@ mod tests {
 
     #[test]
     fn a_sandboxed_page_has_its_storage_right_after_its_doctype() {
-        assert_eq!(with_storage("\n<!DOCTYPE html>\n<p>"), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
+        assert_eq!(with_script("\n<!DOCTYPE html>\n<p>", STORAGE), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
         for before in [
             "\u{feff}",
             "<!-- made for Ann -->\n",
             "<?xml version=\"1.0\"?>",
             "\u{feff}<!-- a --> <!-- b -->",
         ] {
-            let page = with_storage(&format!("{before}<!DOCTYPE html><p>"));
+            let page = with_script(&format!("{before}<!DOCTYPE html><p>"), STORAGE);
             assert_eq!(page, format!("<!DOCTYPE html>{STORAGE}<p>"), "{before}");
         }
         for page in ["<p>", "", "<!doctype", "é", "<!-- a", "<!-- a --><p>"] {
-            assert_eq!(with_storage(page), format!("{STORAGE}{page}"));
+            assert_eq!(with_script(page, STORAGE), format!("{STORAGE}{page}"));
         }
     }
 

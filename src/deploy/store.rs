@@ -311,3 +311,93 @@ pub(super) fn file(slug: &str, path: &str, index: &str, is_page: bool) -> Statem
 pub(super) fn count_visit(slug: &str) -> Statement {
     sql!("UPDATE sites SET visits = visits + 1 WHERE slug = ?1", slug)
 }
+
+/// A preview as it is written.
+#[derive(Debug)]
+pub(super) struct Preview<'a> {
+    pub(super) slug: &'a str,
+    pub(super) project_id: &'a str,
+    pub(super) version: i64,
+    pub(super) origin: &'a str,
+    pub(super) expires_at: i64,
+}
+
+/// A project with the preview that it has. One that has expired is none: its
+/// address is not used again.
+pub(super) fn previewed(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT json_object('code', p.code, 'version', p.version, 'slug', v.slug, 'shown', v.version,
+           'isProcessing', json(iif(EXISTS (SELECT 1 FROM startups
+             WHERE id = p.id AND status = 'processing'), 'true', 'false'))) AS json
+         FROM projects p LEFT JOIN previews v ON v.project_id = p.id AND v.expires_at > ?3
+         WHERE p.id = ?1 AND p.user_id = ?2",
+        id,
+        user,
+        now
+    )
+}
+
+/// Lets a preview that shows the newest version live on, and tell who looks at it now.
+pub(super) fn renew_preview(preview: &Preview<'_>) -> Statement {
+    sql!(
+        "UPDATE previews SET expires_at = ?2, console_origin = ?3 WHERE slug = ?1
+         RETURNING json_quote(slug) AS json",
+        preview.slug,
+        preview.expires_at,
+        preview.origin
+    )
+}
+
+/// Puts the files of a version up, and answers with the slug. A project has one
+/// preview: of two that are made at once the newer version stays, at the slug
+/// of the first.
+pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Statement; 5] {
+    [
+        sql!("DELETE FROM previews WHERE project_id = ?1 AND expires_at <= ?2", preview.project_id, now),
+        sql!(
+            "INSERT INTO previews (slug, project_id, version, console_origin, expires_at)
+             SELECT ?1, id, ?3, ?4, ?5 FROM projects WHERE id = ?2
+             ON CONFLICT (project_id) DO UPDATE SET version = excluded.version,
+               console_origin = excluded.console_origin, expires_at = excluded.expires_at
+             WHERE excluded.version >= previews.version",
+            preview.slug,
+            preview.project_id,
+            preview.version,
+            preview.origin,
+            preview.expires_at
+        ),
+        sql!(
+            "DELETE FROM preview_files WHERE slug IN (SELECT slug FROM previews WHERE project_id = ?1 AND version = ?2)",
+            preview.project_id,
+            preview.version
+        ),
+        sql!(
+            "INSERT INTO preview_files (slug, path, content, etag)
+             SELECT v.slug, f.value ->> 'path', f.value ->> 'content', f.value ->> 'etag'
+             FROM previews v, json_each(?3) f WHERE v.project_id = ?1 AND v.version = ?2",
+            preview.project_id,
+            preview.version,
+            files
+        ),
+        sql!("SELECT json_quote(slug) AS json FROM previews WHERE project_id = ?1", preview.project_id),
+    ]
+}
+
+/// As [`file`], of a preview; with whom its page tells of errors.
+pub(super) fn preview_file(slug: &str, path: &str, index: &str, is_page: bool, now: i64) -> Statement {
+    sql!(
+        "SELECT json_object('path', f.path, 'content', f.content, 'etag', f.etag, 'console', v.console_origin) AS json
+         FROM previews v JOIN preview_files f ON f.slug = v.slug
+         WHERE v.slug = ?1 AND v.expires_at > ?5 AND (f.path IN (?2, ?3) OR (?4 AND f.path = 'index.html'))
+         ORDER BY CASE f.path WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END LIMIT 1",
+        slug,
+        path,
+        index,
+        i64::from(is_page),
+        now
+    )
+}
+
+pub(super) fn purge_previews(now: i64) -> Statement {
+    sql!("DELETE FROM previews WHERE expires_at <= ?1", now)
+}

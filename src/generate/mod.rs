@@ -313,7 +313,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 
 /// What a deck may do: nothing but look good and turn its pages.
 const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-modals";
+     base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts allow-modals";
 
 /// `GET /decks/:token`: for whoever was given the link.
 pub(crate) async fn pitch_deck(context: RequestContext) -> Result<Response, Error> {

@@ -1,5 +1,6 @@
 //! From a request to a handler and back.
 
+pub(crate) mod asset;
 pub(crate) mod body;
 pub(crate) mod caller;
 mod claim;

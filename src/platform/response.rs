@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Api,
     /// A page of our own, or a file of one.
     Page,
+    /// The console's page. Its policy names the apps' origins, so the page sets it.
+    Console,
     /// A hosted app on an origin of its own.
     App,
     /// A hosted app at `/p/:slug/`, beside the API: its own, opaque origin.
@@ -39,6 +41,15 @@ const PAGE: &[(&str, &str)] = &[
     ),
     ("cross-origin-resource-policy", "cross-origin"),
 ];
+const CONSOLE: &[(&str, &str)] = &[
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    // Wallets and previews open windows of their own.
+    ("cross-origin-opener-policy", "same-origin-allow-popups"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
 const APP: &[(&str, &str)] = &[("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")];
 const SANDBOXED_APP: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
@@ -53,6 +64,7 @@ impl Kind {
         match self {
             Self::Api => API,
             Self::Page => PAGE,
+            Self::Console => CONSOLE,
             Self::App => APP,
             Self::SandboxedApp => SANDBOXED_APP,
         }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::openapi::{Answer, Module, Operation};
+use crate::{
+    error::{Error, Resource},
+    openapi::{Answer, Module, Operation},
+};
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Service {
@@ -67,7 +70,13 @@ pub(crate) fn module() -> Module {
         about: "What this service is, and whether it lives.",
         operations: vec![
             Operation::new("GET /", "root.show", "Say what this is")
-                .answers(Answer::new(200, "The service.").json(service)),
+                .about("A browser, which accepts `text/html`, gets the console.")
+                .answers(Answer::new(200, "The service, or the console.").json(service).file("text/html")),
+            Operation::new("GET /console/{file}", "root.console_file", "Load a file of the console")
+                .path("file", "Its name, with a hash of its content.", "console-X7Q2ZJ4A.js")
+                .answers(Answer::new(200, "The file.").file("*/*").with("ETag", "Of its content."))
+                .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
+                .fails(Error::NotFound(Resource::Path)),
             Operation::new("GET /health", "root.health", "Say whether it lives")
                 .about("Answers as long as the Worker runs, whatever it depends on.")
                 .answers(Answer::new(200, "It lives.").json(Health { status: "ok" })),

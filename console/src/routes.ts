@@ -1,0 +1,46 @@
+// Where one is: the fragment of the address, so that every page of the console
+// can be linked, and the API keeps every path.
+
+import { computed, signal } from "@preact/signals";
+
+export interface Place {
+  /** The parts of the path: `#/build/1f3a/code` is `["build", "1f3a", "code"]`. */
+  parts: string[];
+  query: URLSearchParams;
+}
+
+function parse(hash: string): Place {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  return { parts: path.split("/").filter(Boolean).map(decoded), query: new URLSearchParams(query) };
+}
+
+/** A part that is not well encoded stays as it is: it names nothing, which the page then says. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const hash = signal(location.hash);
+addEventListener("hashchange", () => (hash.value = location.hash));
+
+export const place = computed(() => parse(hash.value));
+
+/** The address of a page. Parts are encoded; an empty value of the query is left out. */
+export function to(parts: string[], query: Record<string, string> = {}): string {
+  const filled = Object.entries(query).filter(([, value]) => value !== "");
+  const search = filled.length > 0 ? `?${new URLSearchParams(filled)}` : "";
+  return `#/${parts.map(encodeURIComponent).join("/")}${search}`;
+}
+
+export function go(address: string): void {
+  location.hash = address;
+}
+
+/** Goes there in place of where one is: for what nobody wants to go back to. */
+export function replace(address: string): void {
+  history.replaceState(null, "", address);
+  hash.value = address;
+}

@@ -1,0 +1,133 @@
+//! A preview: the newest version of a project as it would be live, at an
+//! address that nobody can guess, for a day. It is never in discovery.
+
+use serde::Deserialize;
+use serde_json::json;
+use worker::Env;
+
+use super::{
+    PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
+};
+use crate::{
+    compile::Packages,
+    error::{Error, rfc3339},
+    http::RequestContext,
+    platform::{clock::now_ms, log, random, response::Response},
+    store::Database,
+};
+
+const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+const PREFIX: &str = "preview-";
+const RANDOM_DIGITS: usize = 32;
+
+/// What is to be shown, and the preview that there is already.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Project {
+    code: Option<String>,
+    version: i64,
+    is_processing: bool,
+    slug: Option<String>,
+    /// Which version that shows.
+    shown: Option<i64>,
+}
+
+/// `POST /api/projects/:id/preview`: the same address for a day, so that a page
+/// that shows it goes on with what it keeps there.
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
+    let now = now_ms();
+    let project = database.query(store::previewed(id, user, now)).await?;
+    let project: Project = project.first()?.ok_or(PROJECT_NOT_FOUND)?;
+    if project.is_processing {
+        return Err(still_processing());
+    }
+    let code = project.code.ok_or_else(|| no_code(Target::Edge))?;
+    if needs_server(&code) {
+        return Err(server_needed());
+    }
+    let (slug, origin) = (project.slug.map_or_else(new_slug, Ok)?, context.request.origin());
+    let expires_at = now + LIFE_MS;
+    let write = store::Preview { slug: &slug, project_id: id, version: project.version, origin, expires_at };
+    let kept = if project.shown == Some(project.version) {
+        database.query(store::renew_preview(&write)).await?
+    } else {
+        let built = site::build(&code, Packages::FromCdn, &context.env).await?.map_err(not_compiled)?;
+        let files = serde_json::to_string(&built.files).map_err(|e| Error::Internal(e.to_string()))?;
+        let [.., kept] = database.batch(store::put_preview(&write, &files, now)).await?;
+        kept
+    };
+    // The project, or its preview, has gone this very moment.
+    let slug: String = kept.first()?.ok_or(PROJECT_NOT_FOUND)?;
+    let url = site::url(context.settings.hosting_domain.as_deref(), origin, &slug);
+    Ok(Response::json(200, json!({ "url": url, "expiresAt": rfc3339(expires_at) }).to_string()))
+}
+
+pub(super) fn not_compiled(reason: String) -> Error {
+    Error::Refused { code: "not_compiled", detail: reason }
+}
+
+pub(super) fn server_needed() -> Error {
+    Error::Refused {
+        code: "server_needed",
+        detail: "A Next.js app needs a server: deploy it to Vercel, or download it, to see it run".to_owned(),
+    }
+}
+
+fn new_slug() -> Result<String, Error> {
+    Ok(format!("{PREFIX}{}", random::uuid()?.replace('-', "")))
+}
+
+/// Whether a slug is that of a preview. A deployed app's ends with a hyphen and
+/// eight digits, so it is never one.
+pub(super) fn is_preview(slug: &str) -> bool {
+    slug.strip_prefix(PREFIX)
+        .is_some_and(|digits| digits.len() == RANDOM_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Tells the console of the page's errors: the window that frames or has opened
+/// the preview, and only if it is of this origin. Framed, a page may have no
+/// storage where browsers refuse that of third parties: it is stood in for.
+pub(super) fn with_reporter(page: &str, origin: &str) -> String {
+    // An origin has no character that a string of JavaScript or a tag could take for its end.
+    let reporter = REPORTER.replace("@ORIGIN@", origin);
+    sandbox::with_script(page, &format!("{}{reporter}", sandbox::STORAGE))
+}
+
+const REPORTER: &str = "<script>(()=>{const to='@ORIGIN@',kin=[self.parent,self.opener].filter(it=>it&&it!==self);\
+    let told=0;const tell=(message,file,line)=>{if(told++>50)return;for(const it of kin)try{\
+    it.postMessage({type:'hatch-preview-error',message:String(message).slice(0,1000),file:String(file||''),line:Number(line)||0},to)}catch{}};\
+    const place=url=>{try{const {pathname}=new URL(url,location);return pathname.replace(/^\\/p\\/[^/]+/,'')}catch{return''}};\
+    addEventListener('error',event=>{const it=event.target;\
+    if(it instanceof Element)tell('Could not load '+(it.getAttribute('src')||it.getAttribute('href')||it.tagName),'',0);\
+    else tell(event.message,place(event.filename),event.lineno)},true);\
+    addEventListener('unhandledrejection',event=>{const it=event.reason;tell('Unhandled: '+(it&&it.message||it),'',0)});\
+    const error=console.error;console.error=(...all)=>{tell(all.map(it=>it&&it.message||String(it)).join(' '),'',0);error.apply(console,all)}})()</script>";
+
+/// Forgets the previews whose day is over.
+pub(crate) async fn sweep(env: &Env) {
+    let swept = async { Database::open(env)?.query(store::purge_previews(now_ms())).await };
+    if let Err(error) = swept.await {
+        log::failure("deploy.sweep", &error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_of_a_preview_is_told_from_that_of_any_deployed_app() {
+        assert!(is_preview(&format!("{PREFIX}{}", "0f".repeat(16))));
+        for name in ["Preview", "preview 0123456789abcdef0123456789abcdef", "Preview of 1f3a9c04"] {
+            assert!(!is_preview(&site::slug(name, "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36")), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_reporter_stands_behind_the_doctype_and_names_one_origin() {
+        let page = with_reporter("<!doctype html><p>x", "https://hatch.example");
+        assert!(page.starts_with("<!doctype html><script>"), "{page}");
+        assert!(page.contains("to='https://hatch.example'") && page.ends_with("<p>x"));
+    }
+}

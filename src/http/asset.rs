@@ -1,0 +1,50 @@
+//! Files of public/, which Workers Assets keeps: served by routes of our own,
+//! for hosted apps have their files at the same paths.
+
+use super::{RequestContext, conditional};
+use crate::{
+    error::Error,
+    platform::{
+        fetch,
+        response::{Content, Kind, Response},
+    },
+};
+
+/// What is done to a file's text before it is served.
+pub(crate) type Edit = fn(&str) -> String;
+
+/// Limits of a file that is edited: bytes, and the time to read them.
+const MAX_BYTES: usize = 4_000_000;
+const TIMEOUT_MS: u64 = 10_000;
+
+/// The file at `path`, or 304 for whoever has it; none where there is no such
+/// file. How long it may be kept is the caller's to say.
+pub(crate) async fn response(
+    context: &RequestContext,
+    path: &str,
+    kind: Kind,
+    edit: Option<Edit>,
+) -> Result<Option<Response>, Error> {
+    let broken = |why: &str| Error::Internal(format!("public{path}: {why}"));
+    let failed = |failure| broken(&format!("{failure:?}"));
+    let file = fetch::asset(&context.env, path).await.map_err(failed)?;
+    if file.status() == 404 {
+        return Ok(None);
+    }
+    let (200, Some(etag)) = (file.status(), file.header("etag")) else {
+        return Err(broken(&format!("status {}", file.status())));
+    };
+    if conditional::matches_any(context.request.header("if-none-match").as_deref(), &etag) {
+        return Ok(Some(Response { kind, ..Response::empty(304) }.with("etag", etag)));
+    }
+    let content_type = file.header("content-type").unwrap_or_default().into();
+    let content = match edit {
+        Some(edit) => {
+            Content::Bytes(edit(&file.text(MAX_BYTES, TIMEOUT_MS).await.map_err(failed)?).into_bytes())
+        }
+        None => file.into_body().map_or(Content::Empty, Content::Stream),
+    };
+    let response =
+        Response { kind, status: 200, content_type, headers: Vec::new(), content, may_keep: false };
+    Ok(Some(response.with("etag", etag)))
+}

@@ -1,0 +1,58 @@
+// The console in Chromium, against the built Worker: what every page of it has
+// to hold is checked when it is closed.
+
+import assert from "node:assert/strict";
+import { after } from "node:test";
+import { chromium as driver } from "playwright-core";
+import { chromium } from "./browser.js";
+import { startWorker } from "./harness.js";
+
+export const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
+
+/**
+ * Starts the Worker and a browser.
+ *
+ * @param {Record<string, string>} vars
+ * @param {object[]} others Workers that run beside it
+ * @returns the Worker, and `open(hash?, options?)`: a page of the console in a browser of its own, as Playwright has it
+ */
+export async function startConsole(vars, others) {
+  const hatch = await startWorker(vars, others);
+  const browser = chromium ? await driver.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] }) : undefined;
+  after(() => browser?.close());
+  // `localhost` has apps on origins of their own beside it; an address of numbers has not.
+  const origin = hatch.url.replace("127.0.0.1", "localhost");
+
+  /**
+   * @param {string} hash
+   * @param {{width?: number, height?: number, theme?: "light" | "dark", prepare?: (page: import("playwright-core").Page) => unknown, mayFail?: RegExp, context?: object}} options
+   */
+  async function open(hash = "", { width = 1280, height = 800, theme = "light", prepare, mayFail, context: more } = {}) {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true, ...more });
+    context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
+    const foreign = [], wrong = [];
+    page.on("request", (request) => {
+      const { protocol, host } = new URL(request.url());
+      const isOwn = request.url().startsWith(`${origin}/`) || ["data:", "blob:", "about:"].includes(protocol) || host.endsWith(`.${new URL(origin).host}`);
+      if (!isOwn) foreign.push(request.url());
+    });
+    page.on("console", (message) => {
+      const isOfApp = message.location().url.startsWith("http") && !message.location().url.startsWith(`${origin}/`);
+      if (message.type() === "error" && !isOfApp && !mayFail?.test(`${message.text()} ${message.location().url}`)) wrong.push(`${message.text()} ${message.location().url}`);
+    });
+    page.on("pageerror", (error) => error.stack?.includes(`${origin}/console/`) && wrong.push(error.stack));
+    await prepare?.(page);
+    await page.goto(`${origin}/${hash}`);
+    await page.locator("main h1, main [role=log]").first().waitFor();
+    return Object.assign(page, {
+      /** Closes it, and tells what must never be: a request elsewhere, an error of the page's. */
+      async done() {
+        await context.close();
+        assert.deepEqual({ foreign, wrong }, { foreign: [], wrong: [] });
+      },
+    });
+  }
+
+  return { ...hatch, origin, open };
+}

@@ -170,6 +170,20 @@ impl Service {
     }
 }
 
+/// An error in the words of models' APIs, and what is told beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ModelError {
+    pub(crate) error: hatch_dialects::Error,
+    pub(crate) retry_after_s: Option<i64>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl From<hatch_dialects::Error> for Error {
+    fn from(error: hatch_dialects::Error) -> Self {
+        Self::Model(Box::new(ModelError { error, retry_after_s: None, headers: Vec::new() }))
+    }
+}
+
 /// All that can go wrong. What a variant holds is shown to the client, except
 /// in [`Error::Internal`] and [`Error::Unavailable`], which the log sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,6 +226,8 @@ pub(crate) enum Error {
     Unavailable(Service, String),
     /// An outside service failed before its first byte.
     Upstream { kind: UpstreamKind, detail: String, retry_after_s: Option<i64> },
+    /// What models' APIs have errors for: an upstream's, or ours about a request in their dialects.
+    Model(Box<ModelError>),
     /// A guard refused a batch, and nothing of it was written
     /// ([`crate::store::guard`]). Whoever sent the batch knows what that means;
     /// 500 where nobody does.
@@ -242,6 +258,7 @@ impl Error {
         match self {
             Self::Internal(_) | Self::Unavailable(..) | Self::InProgress { .. } => true,
             Self::Upstream { kind, .. } => !kind.is_permanent(),
+            Self::Model(said) => said.error.class.may_retry(),
             _ => false,
         }
     }
@@ -252,6 +269,7 @@ impl Error {
             Self::TooManyRequests(exceeded) => Some(exceeded.reset_s),
             Self::Unavailable(..) | Self::InProgress { .. } => Some(1),
             Self::Upstream { retry_after_s, .. } => *retry_after_s,
+            Self::Model(said) => said.retry_after_s,
             _ => None,
         }
     }
@@ -272,6 +290,7 @@ impl Error {
             Self::Internal(_) | Self::GuardFailed => 500,
             Self::NotConfigured { .. } | Self::Unavailable(..) => 503,
             Self::Upstream { kind, .. } => kind.status(),
+            Self::Model(said) => said.error.status(hatch_dialects::Dialect::Chat),
         }
     }
 
@@ -296,6 +315,7 @@ impl Error {
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::NotConfigured { .. } => "not_configured",
             Self::Unavailable(..) => "unavailable",
+            Self::Model(_) => "model_error",
             Self::Internal(_) | Self::GuardFailed => "internal",
         }
     }
@@ -325,6 +345,7 @@ impl Error {
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
             Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
             Self::Unavailable(service, _) => service.detail().to_owned(),
+            Self::Model(said) => said.error.to_string(),
             Self::Internal(_) | Self::GuardFailed => {
                 "Something went wrong on our side; quote the request id when you report it".to_owned()
             }

@@ -17,11 +17,13 @@ mod error;
 mod fleet;
 #[cfg(test)]
 mod floors;
+mod gateway;
 mod generate;
 mod http;
 mod identity;
 mod jobs;
 mod metrics;
+mod models;
 #[cfg(test)]
 mod openapi;
 mod platform;

@@ -14,14 +14,14 @@ use crate::{
     clouds::{self, Cloud},
     compile, deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
-    generate,
+    gateway, generate,
     http::{
         self,
         modules::Modules,
         problem::PROBLEM,
         route::{Route, Router, routes},
     },
-    identity, jobs, metrics, projects, root, skills, store, upstream,
+    identity, jobs, metrics, models, projects, root, skills, store, upstream,
 };
 
 pub(crate) static ROUTES: &[Route] = routes! {
@@ -122,6 +122,28 @@ pub(crate) static ROUTES: &[Route] = routes! {
         ScopeOrOperator(Deploy) GET "/payments/{id}" => payments::show;
         Operator POST "/payments/payouts" => payments::close;
     }
+    gateway::dialect::ANTHROPIC {
+        Scope(Gateway) POST "/v1/messages" => gateway::messages, large;
+        Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens, large;
+    }
+    gateway::dialect::OPENAI {
+        Scope(Gateway) POST "/v1/chat/completions" => gateway::chat, large;
+        Scope(Gateway) POST "/chat/completions" => gateway::chat, large;
+        Scope(Gateway) POST "/v1/responses" => gateway::responses, large;
+        Scope(Gateway) GET "/v1/responses/{id}" => gateway::kept::show;
+        Scope(Gateway) DELETE "/v1/responses/{id}" => gateway::kept::delete;
+        Scope(Gateway) POST "/v1/completions" => gateway::completions::create, large;
+        Scope(Gateway) POST "/v1/embeddings" => gateway::embeddings::create, large;
+        Scope(Gateway) POST "/v1/moderations" => gateway::moderations::create, large;
+        Scope(Gateway) GET "/v1/models" => gateway::models::list;
+        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show;
+        Scope(Gateway) GET "/models" => gateway::models::list;
+        Scope(Gateway) GET "/models/{*id}" => gateway::models::show;
+        Scope(Gateway) GET "/v1/usage" => gateway::usage::show;
+        Scope(Gateway) GET "/v1/guardrails" => gateway::guardrails::show;
+        Scope(Gateway) PUT "/v1/guardrails" => gateway::guardrails::put;
+        Operator PUT "/admin/models/{*id}" => gateway::models::put;
+    }
     generate::DIALECT {
         Scope(ProjectsWrite) POST "/api/generate" => generate::create;
         Scope(ProjectsWrite) POST "/api/generate/challenge" => generate::proof::challenge;
@@ -152,6 +174,7 @@ pub(crate) static MODULES: Modules = Modules {
         &projects::OWNED,
         &chat::OWNED,
         &deploy::OWNED,
+        &gateway::OWNED,
         &generate::OWNED,
         &fleet::OWNED,
         &clouds::OWNED,
@@ -162,6 +185,7 @@ pub(crate) static MODULES: Modules = Modules {
     settings: &[
         &[store::SETTINGS, identity::SETTINGS, compile::SETTINGS],
         &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS],
+        models::SETTINGS,
         clouds::SETTINGS,
         upstream::SETTINGS,
     ],
@@ -177,6 +201,7 @@ static SWEEPS: &[Sweep] = &[
     |env| Box::pin(accounts::sweep(env)),
     |env| Box::pin(audit::sweep(env)),
     |env| Box::pin(http::idempotency::sweep(env)),
+    |env| Box::pin(gateway::sweep(env)),
     |env| Box::pin(generate::proof::sweep(env)),
     |env| Box::pin(deploy::preview::sweep(env)),
     |env| Box::pin(store::files::sweep(env)),
@@ -196,7 +221,8 @@ pub(crate) static ROUTER: LazyLock<Router> = LazyLock::new(|| {
 /// The request headers that pages of other origins may send: what our routes
 /// read, and what clients of the originals send with everything.
 fn request_headers() -> String {
-    let own: [&[&str]; 4] = [http::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, POLYCHAT_HEADERS];
+    let own: [&[&str]; 5] =
+        [http::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, gateway::REQUEST_HEADERS, POLYCHAT_HEADERS];
     own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
 }
 const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
@@ -217,6 +243,7 @@ pub(crate) fn contracts() -> Vec<openapi::Module> {
         skills::openapi::module(),
         generate::openapi::module(),
         fleet::openapi::module(),
+        gateway::openapi::module(),
         admin::openapi::module(),
         docs::openapi::module(),
     ]

@@ -9,7 +9,8 @@ use super::store;
 use crate::{
     error::{Error, Resource},
     http::{RequestContext, body, page},
-    identity::{Scopes, token},
+    identity::{Scope, Scopes, token},
+    models::KeyLimits,
     platform::{clock::now_ms, response::Response},
 };
 
@@ -33,6 +34,11 @@ pub(super) struct NewKey {
     #[garde(inner(range(min = 1, max = 3650)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     expires_in_days: Option<i64>,
+    /// What it may ask of the gateway, if it has the scope `gateway`; none is
+    /// anything.
+    #[serde(default)]
+    #[garde(inner(custom(KeyLimits::check)))]
+    gateway: Option<KeyLimits>,
 }
 
 impl NewKey {
@@ -55,6 +61,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     if !user.scopes.covers(scopes) {
         return Err(too_much());
     }
+    // Else a key with a budget could make itself another one.
+    if scopes.contains(Scope::Gateway) && user.gateway.is_some() {
+        return Err(too_much());
+    }
+    let gateway = new.gateway.as_ref().map(|limits| json!(limits).to_string());
     let token = token::fresh(Kind::ApiKey)?;
     let (id, now) = (context.new_id("key")?, now_ms());
     let key = store::NewKey {
@@ -64,6 +75,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         hash: &token.hash(),
         hint: &token.hint(),
         scopes: &json!(scopes).to_string(),
+        gateway: gateway.as_deref(),
         parent: user.credential.id(),
         expires_at: new.expires_in_days.map(|days| now + days * DAY_MS),
     };

@@ -12,6 +12,7 @@ use crate::store::{
 #[cfg(test)]
 use crate::{
     identity::Scope,
+    models::KeyLimits,
     openapi::{Id, Time},
 };
 use constcat::concat;
@@ -103,6 +104,8 @@ shape! {
         /// Its kind and its last characters.
         hint: &'static str = "hint", "hk_live_…wXyZ";
         scopes: Vec<Scope> = "json(scopes)", vec![Scope::Chat];
+        /// What it may ask of the gateway; null is anything.
+        gateway: Option<KeyLimits> = "json(gateway)", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
         expiresAt: Option<Time> = rfc3339!("expires_at"), Some(Time("2026-12-21T12:00:00.000Z"));
         /// To within five minutes.
@@ -121,6 +124,8 @@ pub(super) struct NewKey<'a> {
     pub(super) hint: &'a str,
     /// JSON.
     pub(super) scopes: &'a str,
+    /// What it may ask of the gateway, as JSON.
+    pub(super) gateway: Option<&'a str>,
     /// The key that makes it; it ends no later than that one.
     pub(super) parent: Option<&'a str>,
     pub(super) expires_at: Option<i64>,
@@ -130,10 +135,10 @@ pub(super) struct NewKey<'a> {
 pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
     sql!(
         concat!(
-            "INSERT INTO api_keys (id, user_id, name, hash, hint, scopes, created_at, expires_at)
+            "INSERT INTO api_keys (id, user_id, name, hash, hint, scopes, created_at, expires_at, gateway)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT min(ends) FROM (
                SELECT ?8 AS ends UNION ALL SELECT expires_at FROM api_keys WHERE id = ?9
-             ))) ON CONFLICT (id) DO NOTHING RETURNING ",
+             )), ?10) ON CONFLICT (id) DO NOTHING RETURNING ",
             KEY_JSON,
             " AS json"
         ),
@@ -145,7 +150,8 @@ pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
         key.scopes,
         now,
         key.expires_at,
-        key.parent
+        key.parent,
+        key.gateway
     )
 }
 

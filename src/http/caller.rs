@@ -263,7 +263,7 @@ mod tests {
 
     fn user(credential: Credential, scopes: &[Scope], is_staff: bool) -> Caller {
         let scopes: Scopes = scopes.iter().copied().collect();
-        Caller::User(User { id: "u".to_owned(), credential, scopes, is_staff })
+        Caller::User(User { id: "u".to_owned(), credential, scopes, gateway: None, is_staff })
     }
 
     /// What each caller gets on a route of each rule; 200 is in.

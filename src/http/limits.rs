@@ -16,4 +16,10 @@ impl Limits {
     pub(crate) const fn uncounted(self) -> Self {
         Self { is_counted: false, ..self }
     }
+
+    /// For conversations with pictures and documents in them: as much as
+    /// Anthropic's API takes.
+    pub(crate) const fn large(self) -> Self {
+        Self { body: 32_000_000, ..self }
+    }
 }

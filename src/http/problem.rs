@@ -114,6 +114,10 @@ impl Error {
                     .with("ratelimit", format!("\"{policy}\";r=0;t={reset_s}"))
             }
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
+            Self::Model(said) => {
+                let told = said.headers.iter();
+                told.fold(response, |response, (name, value)| response.with(name, value.clone()))
+            }
             _ => response,
         };
         match self.retry_after_s() {

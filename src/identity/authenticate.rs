@@ -67,6 +67,9 @@ pub(crate) struct User {
     pub(crate) credential: Credential,
     /// What they may do, by this credential.
     pub(crate) scopes: Scopes,
+    /// What their key may ask of the gateway, as JSON which models/limits.rs
+    /// reads; none is anything.
+    pub(crate) gateway: Option<String>,
     /// Whether their verified e-mail address is of a domain of `STAFF_EMAIL_DOMAINS`.
     pub(crate) is_staff: bool,
 }
@@ -78,12 +81,13 @@ impl User {
             id: LOCAL_DEVELOPER.to_owned(),
             credential: Credential::LocalDeveloper,
             scopes: Scopes::of_person(true),
+            gateway: None,
             is_staff: true,
         }
     }
 
     fn person(id: String, credential: Credential, is_staff: bool) -> Self {
-        Self { id, credential, scopes: Scopes::of_person(is_staff), is_staff }
+        Self { id, credential, scopes: Scopes::of_person(is_staff), gateway: None, is_staff }
     }
 }
 
@@ -156,7 +160,13 @@ async fn by_token(
         // A use that is not written down is no reason to refuse it.
         background.run(async move { drop(database.query(note).await) });
     }
-    Ok(User { id: grant.user_id, credential: Credential::Key(grant.id), scopes, is_staff })
+    Ok(User {
+        id: grant.user_id,
+        credential: Credential::Key(grant.id),
+        scopes,
+        gateway: grant.gateway,
+        is_staff,
+    })
 }
 
 fn lapsed_detail(kind: Kind, lapsed: Lapsed) -> &'static str {

@@ -15,6 +15,8 @@ pub(crate) struct Grant {
     pub(crate) user_id: String,
     /// Of a key; a session may all that its user may.
     pub(crate) scopes: Option<Scopes>,
+    /// What a key may ask of the gateway, as JSON in a text.
+    pub(crate) gateway: Option<String>,
     /// Verified.
     pub(crate) email: Option<String>,
     pub(crate) last_used_at: Option<i64>,
@@ -32,7 +34,7 @@ impl Grant {
 /// who is there without a row, if there is one.
 pub(crate) fn grant_of_key(hash: &str, rowless: Option<&str>) -> Statement {
     sql!(
-        "SELECT json_object('id', k.id, 'userId', k.user_id, 'scopes', json(k.scopes), 'email', u.email,
+        "SELECT json_object('id', k.id, 'userId', k.user_id, 'scopes', json(k.scopes), 'gateway', k.gateway, 'email', u.email,
            'lastUsedAt', k.last_used_at, 'expiresAt', k.expires_at, 'endedAt', k.revoked_at) AS json
          FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
          WHERE k.hash = ?1 AND (u.id IS NOT NULL OR k.user_id = ?2)",

@@ -152,6 +152,29 @@ impl Source {
         }
     }
 
+    /// As [`Self::open`], but nothing is shown before it has begun: a body that
+    /// does not begin within `within_ms` is an `Err`, whatever came of it.
+    pub(crate) async fn begun(
+        body: Body,
+        within_ms: u64,
+        mut has_begun: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Self, End> {
+        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
+        let view = Uint8Array::new_with_length(BUFFER);
+        let mut source = Self { reader, view, received: Vec::new(), ended: false, pending: None };
+        let until = now_ms().saturating_add_unsigned(within_ms);
+        loop {
+            let old = source.received.len();
+            source.read((until - now_ms()).max(0), None).await?;
+            if has_begun(source.received.get(old..).unwrap_or_default()) {
+                return Ok(source);
+            }
+            if source.ended {
+                return Err(End::Closed);
+            }
+        }
+    }
+
     /// Reads once. A read that takes longer than `until` stays pending.
     async fn read(&mut self, idle_ms: i64, until: Option<i64>) -> Result<(), End> {
         let left_ms = until.map_or(i64::MAX, |until| (until - now_ms()).max(0));

@@ -20,6 +20,12 @@ pub struct Stream {
     text: String,
 }
 
+/// Looks at what a model says before its client does: passes events on,
+/// changes them, or ends the answer.
+pub trait Filter: std::fmt::Debug {
+    fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>));
+}
+
 /// What has come so far.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
@@ -77,6 +83,7 @@ impl Meter {
 enum Way {
     Translate {
         decoder: Decoder,
+        filter: Option<Box<dyn Filter>>,
         funnel: Funnel,
         encoder: Encoder,
     },
@@ -104,12 +111,15 @@ impl Stream {
                 let request_id = reply.request_id.clone();
                 Way::Messages { decoder: messages::decode::Decoder::default(), request_id }
             }
-            _ => Way::Translate {
-                decoder: Decoder::new(upstream),
-                funnel: Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id),
-                encoder: Encoder::new(client, reply),
-            },
+            _ => Way::translate(upstream, client, reply, None),
         };
+        Self { splitter: Splitter::default(), way, meter: Meter::default(), text: String::new() }
+    }
+
+    /// As [`Stream::new`], but the client gets what `filter` lets through; the
+    /// meter counts what came.
+    pub fn filtered(upstream: Dialect, client: Dialect, reply: &Reply, filter: Box<dyn Filter>) -> Self {
+        let way = Way::translate(upstream, client, reply, Some(filter));
         Self { splitter: Splitter::default(), way, meter: Meter::default(), text: String::new() }
     }
 
@@ -168,6 +178,15 @@ impl Stream {
 }
 
 impl Way {
+    fn translate(upstream: Dialect, client: Dialect, reply: &Reply, filter: Option<Box<dyn Filter>>) -> Self {
+        Self::Translate {
+            decoder: Decoder::new(upstream),
+            filter,
+            funnel: Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id),
+            encoder: Encoder::new(client, reply),
+        }
+    }
+
     fn frame(&mut self, frame: Frame<'_>, meter: &mut Meter, text: &mut String, out: &mut Vec<u8>) {
         if meter.is_complete || meter.error.is_some() {
             return;
@@ -175,9 +194,13 @@ impl Way {
         let is_silent = frame.is_silent();
         match self {
             Self::Translate { .. } | Self::Chat(_) | Self::Responses(_) if is_silent => {}
-            Self::Translate { decoder, funnel, encoder } => decoder.frame(frame, &mut |event| {
+            Self::Translate { decoder, filter, funnel, encoder } => decoder.frame(frame, &mut |event| {
                 meter.event(&event);
-                funnel.event(event, &mut |event| encoder.event(event, text));
+                let mut told = |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
+                match filter {
+                    Some(filter) => filter.event(event, &mut told),
+                    None => told(event),
+                }
             }),
             Self::Chat(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
             Self::Responses(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
@@ -199,10 +222,14 @@ impl Way {
     /// The stream ends without its last event: by itself, or by our error.
     fn end(&mut self, error: Option<Error>, meter: &mut Meter, text: &mut String) {
         match self {
-            Self::Translate { decoder, funnel, encoder } => {
+            Self::Translate { decoder, filter, funnel, encoder } => {
                 let mut sink = |event: Event<'_>| {
                     meter.event(&event);
-                    funnel.event(event, &mut |event| encoder.event(event, text));
+                    let mut told = |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
+                    match filter {
+                        Some(filter) => filter.event(event, &mut told),
+                        None => told(event),
+                    }
                 };
                 match error {
                     Some(error) => decoder.fail(error, &mut sink),

@@ -1,6 +1,6 @@
 //! One side of a policy, made ready.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 use std::fmt;
 
 use serde::Serialize;
@@ -75,9 +75,9 @@ pub struct Inspection<'a> {
 #[derive(Debug)]
 pub struct Guard {
     /// The rules that only flag: they look at what has left, so that they hold nothing back.
-    flagging: Detectors,
+    flagging: Arc<Detectors>,
     /// The rules that redact or block.
-    enforcing: Detectors,
+    enforcing: Arc<Detectors>,
     limit: Option<Limit>,
     json_schema: Option<SchemaRule>,
 }
@@ -113,8 +113,8 @@ impl Guard {
             check_schema(&rule.schema).map_err(PolicyError::Schema)?;
         }
         Ok(Self {
-            flagging: Detectors::new(rules, |action| action == Action::Flag),
-            enforcing: Detectors::new(rules, |action| action != Action::Flag),
+            flagging: Arc::new(Detectors::new(rules, |action| action == Action::Flag)),
+            enforcing: Arc::new(Detectors::new(rules, |action| action != Action::Flag)),
             limit: rules.max_bytes,
             json_schema: rules.json_schema.clone(),
         })
@@ -145,12 +145,12 @@ impl Guard {
         Some(Finding { rule: "json-schema".to_owned(), start: 0, end: answer.len(), action })
     }
 
-    pub(crate) fn flagging(&self) -> &Detectors {
-        &self.flagging
+    pub(crate) fn flagging(&self) -> Arc<Detectors> {
+        self.flagging.clone()
     }
 
-    pub(crate) fn enforcing(&self) -> &Detectors {
-        &self.enforcing
+    pub(crate) fn enforcing(&self) -> Arc<Detectors> {
+        self.enforcing.clone()
     }
 
     pub(crate) fn limit(&self) -> Option<Limit> {

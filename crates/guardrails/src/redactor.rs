@@ -1,8 +1,10 @@
 //! A guard over a text that comes in pieces.
 
+use std::sync::Arc;
+
 use crate::cursor::Cursor;
 use crate::guard::{Detection, Detectors, Finding, Guard};
-use crate::policy::Action;
+use crate::policy::{Action, Limit};
 use crate::secrets::{Swallow, is_key_end};
 use crate::trie::is_invisible;
 
@@ -14,11 +16,11 @@ const MAX_KEY_BYTES: usize = 8_192;
 /// Lets a text through as it comes, and nothing of what its guard keeps back. What is held is only what may have to be
 /// redacted or blocked once more has come; the end of the text settles it. However the text is cut, the same leaves.
 #[derive(Debug)]
-pub struct Redactor<'g> {
-    guard: &'g Guard,
-    enforcing: Lane<'g>,
+pub struct Redactor {
+    limit: Option<Limit>,
+    enforcing: Lane,
     /// Reads what the other has settled: nothing behind a block is looked at.
-    flagging: Lane<'g>,
+    flagging: Lane,
     findings: Vec<Finding>,
     /// Nothing more leaves.
     is_over: bool,
@@ -27,11 +29,11 @@ pub struct Redactor<'g> {
     is_too_long: bool,
 }
 
-impl<'g> Redactor<'g> {
+impl Redactor {
     /// At the beginning of a text.
-    pub fn new(guard: &'g Guard) -> Self {
+    pub fn new(guard: &Guard) -> Self {
         Self {
-            guard,
+            limit: guard.limit(),
             enforcing: Lane::new(guard.enforcing()),
             flagging: Lane::new(guard.flagging()),
             findings: Vec::new(),
@@ -87,7 +89,7 @@ impl<'g> Redactor<'g> {
 
     /// How much of a piece is within the limit, if it goes beyond it and the limit cuts it off.
     fn room<'p>(&mut self, piece: &'p str) -> Option<&'p str> {
-        let limit = self.guard.limit()?;
+        let limit = self.limit?;
         let came = self.enforcing.offset + self.enforcing.held.len();
         if self.is_too_long || came + piece.len() <= limit.bytes {
             return None;
@@ -101,7 +103,7 @@ impl<'g> Redactor<'g> {
     }
 
     fn cut_off(&mut self) {
-        let Some(limit) = self.guard.limit() else { return };
+        let Some(limit) = self.limit else { return };
         self.record_limit(self.enforcing.offset, limit.action);
         self.is_over = true;
         self.is_blocked = limit.action == Action::Block;
@@ -124,8 +126,8 @@ impl<'g> Redactor<'g> {
 
 /// A text as some of the detectors see it.
 #[derive(Debug)]
-struct Lane<'g> {
-    detectors: &'g Detectors,
+struct Lane {
+    detectors: Arc<Detectors>,
     /// What came and is not settled.
     held: String,
     /// Where `held` begins in the text.
@@ -137,8 +139,8 @@ struct Lane<'g> {
     is_blocked: bool,
 }
 
-impl<'g> Lane<'g> {
-    fn new(detectors: &'g Detectors) -> Self {
+impl Lane {
+    fn new(detectors: Arc<Detectors>) -> Self {
         Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
     }
 

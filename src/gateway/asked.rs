@@ -1,0 +1,157 @@
+//! What a client asks: the body in its dialect, and the gateway's own headers.
+
+use hatch_dialects::{Class, Dialect, Error as Said, Incoming, Json, Request, Version, wanted};
+use serde_json::Value;
+
+use super::{kept, store};
+use crate::{
+    error::Error,
+    http::RequestContext,
+    models::{Key, Preference},
+    store::Database,
+};
+
+/// A request, read.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) client: Dialect,
+    pub(super) request: Request,
+    pub(super) bytes: Vec<u8>,
+    /// The client's bytes say something that only we know (an answer before
+    /// this one), so that they cannot go on as they are.
+    pub(super) needs_us: bool,
+    /// The items before this request's own, for who goes on with its answer.
+    pub(super) previous: Vec<Json>,
+    pub(super) options: Options,
+}
+
+/// What the gateway's headers say.
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) preference: Preference,
+    /// Whom to ask if the first model does not answer.
+    pub(super) fallbacks: Vec<String>,
+    pub(super) is_lenient: bool,
+    /// A stream is told only once all of it has come.
+    pub(super) is_buffered: bool,
+    provider_key: Option<String>,
+    version: Option<String>,
+    beta: Option<String>,
+}
+
+impl Options {
+    fn read(context: &RequestContext) -> Result<Self, Error> {
+        let header = |name| context.request.header(name);
+        let preference = match header("x-gateway-route") {
+            None => Preference::default(),
+            Some(name) => Preference::parse(&name)
+                .ok_or_else(|| wrong("x-gateway-route", "must be balanced, cost, speed or quality"))?,
+        };
+        let is_buffered = match header("x-gateway-stream-mode").as_deref() {
+            None | Some("live") => false,
+            Some("buffered") => true,
+            Some(_) => return Err(wrong("x-gateway-stream-mode", "must be live or buffered")),
+        };
+        let list = header("x-gateway-models").unwrap_or_default();
+        Ok(Self {
+            preference,
+            fallbacks: list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            is_lenient: header("x-gateway-lenient").as_deref() == Some("true"),
+            is_buffered,
+            provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
+            version: header("anthropic-version"),
+            beta: header("anthropic-beta"),
+        })
+    }
+
+    pub(super) fn key(&self) -> Key<'_> {
+        self.provider_key.as_deref().map_or(Key::Ours, Key::Theirs)
+    }
+
+    /// For an upstream that is Anthropic: what the client says beside its body.
+    pub(super) fn anthropic(&self) -> Option<(&str, Option<&str>)> {
+        Some((self.version.as_deref()?, self.beta.as_deref()))
+    }
+}
+
+fn wrong(header: &str, words: &str) -> Error {
+    Said::invalid(header, words).into()
+}
+
+/// What reading a body needs to know besides it.
+pub(super) fn incoming(context: &RequestContext) -> Result<Incoming<'static>, Error> {
+    let version = match context.request.header("anthropic-version") {
+        None => Version::default(),
+        version => Version::parse(version.as_deref())?,
+    };
+    Ok(Incoming { version, ..Incoming::default() })
+}
+
+impl Asked {
+    /// # Errors
+    /// 400 for what is not a request of this dialect, 404 for an answer or an
+    /// item that is not kept.
+    pub(super) async fn read(
+        context: &RequestContext,
+        client: Dialect,
+        user: &str,
+        database: &Database,
+    ) -> Result<Self, Error> {
+        if client == Dialect::Messages {
+            Version::parse(context.request.header("anthropic-version").as_deref())?;
+        }
+        let mut options = Options::read(context)?;
+        let bytes = context.request.body(context.limits.body).await?;
+        let mut incoming = incoming(context)?;
+        let (mut previous, mut items) = (Vec::new(), Vec::new());
+        if client == Dialect::Responses {
+            let wanted = wanted(&bytes)?;
+            if let Some(id) = &wanted.previous_response_id {
+                previous = kept::items_of(id, user, database).await?;
+            }
+            items = kept::named(&wanted.items, user, database).await?;
+        }
+        let find = |id: &str| items.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
+        incoming.previous = &previous;
+        incoming.item = Some(&find);
+        let request = client.parse_request(&bytes, &incoming)?;
+        if request.model.len() > LONGEST_MODEL {
+            return Err(Said::invalid("model", "is too long").into());
+        }
+        let needs_us = !previous.is_empty() || !items.is_empty();
+        options.fallbacks.extend(fallbacks(&request)?);
+        Ok(Self { client, request, bytes, needs_us, previous, options })
+    }
+
+    /// The models to ask, in their order.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let fallbacks = self.options.fallbacks.iter().map(String::as_str);
+        std::iter::once(self.request.model.as_str()).chain(fallbacks).take(MOST_MODELS).collect()
+    }
+}
+
+const LONGEST_MODEL: usize = 256;
+const MOST_MODELS: usize = 8;
+
+/// `models` in the body, as OpenRouter has it.
+fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
+    let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else { return Ok(Vec::new()) };
+    let refused = || Said::invalid("models", "expected a list of the names of models");
+    match serde_json::from_str(list.as_str()) {
+        Ok(Value::Array(names)) => names
+            .into_iter()
+            .map(|name| name.as_str().map(str::to_owned).ok_or_else(|| refused().into()))
+            .collect(),
+        _ => Err(refused().into()),
+    }
+}
+
+/// That something is not kept here.
+pub(super) fn not_kept(what: &str, id: &str) -> Error {
+    let shown: String = id.chars().take(100).collect();
+    Said::new(Class::NotFound, format!("{what} with id '{shown}' not found; it is kept for a day, and for who made it"))
+        .into()
+}
+
+/// Keeps [`store`] the only one that knows the tables.
+pub(super) use store::KEPT_MS;

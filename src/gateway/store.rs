@@ -1,0 +1,210 @@
+//! SQL of the gateway.
+
+use crate::{
+    models::budgets,
+    store::{
+        Statement,
+        owned::{Owned, give},
+        page::{Page, page},
+        projects::rfc3339,
+        sql,
+    },
+};
+use constcat::concat;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// How long an answer of the Responses API can be gone on with.
+pub(crate) const KEPT_MS: i64 = DAY_MS;
+/// How long single calls are kept; `GET /v1/usage` goes back as far.
+pub(super) const CALLS_DAYS: i64 = 100;
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["model_calls", "model_responses", "guardrails"],
+    export: &[("modelCalls", calls), ("guardrails", policies)],
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM model_calls WHERE user_id = ?1", user),
+            sql!("DELETE FROM model_responses WHERE user_id = ?1", user),
+            sql!("DELETE FROM guardrails WHERE user_id = ?1", user),
+        ]
+    },
+    give: |from, to| {
+        vec![
+            give!("model_calls", from, to),
+            give!("model_responses", from, to),
+            sql!("DELETE FROM guardrails WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM guardrails WHERE user_id = ?2)", from, to),
+            give!("guardrails", from, to),
+        ]
+    },
+};
+
+/// A call, as it is written down.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) id: &'a str,
+    pub(super) user: &'a str,
+    pub(super) key: Option<&'a str>,
+    pub(super) at: i64,
+    pub(super) day: &'a str,
+    pub(super) model: &'a str,
+    pub(super) status: u16,
+    pub(super) attempts: u32,
+    pub(super) cache: &'a str,
+    pub(super) usage: hatch_dialects::Usage,
+    pub(super) cost: i64,
+    pub(super) is_estimated: bool,
+    pub(super) first_token_ms: Option<i64>,
+    pub(super) total_ms: i64,
+}
+
+pub(super) fn write(call: &Call<'_>) -> Statement {
+    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX).min(1 << 50);
+    sql!(
+        "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
+           first_token_ms, total_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO NOTHING",
+        call.id,
+        call.user,
+        call.key,
+        call.at,
+        call.day,
+        call.model,
+        i64::from(call.status),
+        call.attempts,
+        call.cache,
+        count(call.usage.input),
+        count(call.usage.cache_read),
+        count(call.usage.cache_writes()),
+        count(call.usage.output),
+        count(call.usage.reasoning),
+        call.cost,
+        i64::from(call.is_estimated),
+        call.first_token_ms,
+        call.total_ms
+    )
+}
+
+fn calls(user: &str, page: &Page) -> Statement {
+    let (at, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM model_calls WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: concat!(
+                "json_object('id', id, 'keyId', key_id, 'createdAt', ",
+                rfc3339!("created_at"),
+                ", 'model', model, 'status', status, 'attempts', attempts, 'inputTokens', input_tokens,
+                   'outputTokens', output_tokens, 'costMicroUsd', cost_micro_usd)"
+            ),
+            bytes: "0"
+        ),
+        user,
+        at,
+        id,
+        page.limit
+    )
+}
+
+fn policies(user: &str, page: &Page) -> Statement {
+    let (at, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM guardrails WHERE user_id = ?1 AND (updated_at, user_id) < (?2, ?3) ORDER BY updated_at DESC",
+            key: "updated_at || '.' || user_id",
+            json: "json(policy)",
+            bytes: "0"
+        ),
+        user,
+        at,
+        id,
+        page.limit
+    )
+}
+
+/// Sums of a user's calls between two days, by what is asked for.
+pub(super) fn usage(user: &str, from: &str, to: &str, by: [bool; 3], key: Option<&str>) -> Statement {
+    let [day, model, by_key] = by.map(i64::from);
+    sql!(
+        "SELECT json_group_array(json(row)) AS json FROM (
+           SELECT json_object('day', CASE ?4 WHEN 1 THEN day END, 'model', CASE ?5 WHEN 1 THEN model END,
+             'keyId', CASE ?6 WHEN 1 THEN key_id END, 'requests', count(*), 'failed', sum(status >= 400),
+             'inputTokens', sum(input_tokens), 'cacheReadTokens', sum(cache_read_tokens),
+             'cacheWriteTokens', sum(cache_write_tokens), 'outputTokens', sum(output_tokens),
+             'reasoningTokens', sum(reasoning_tokens), 'costMicroUsd', sum(cost_micro_usd),
+             'cacheHits', sum(cache = 'hit')) AS row
+           FROM model_calls
+           WHERE user_id = ?1 AND created_at >= unixepoch(?2) * 1000 AND created_at < unixepoch(?3, '+1 day') * 1000
+             AND (?7 IS NULL OR key_id = ?7)
+           GROUP BY CASE ?4 WHEN 1 THEN day END, CASE ?5 WHEN 1 THEN model END, CASE ?6 WHEN 1 THEN key_id END
+           ORDER BY 1 LIMIT 10000)",
+        user,
+        from,
+        to,
+        day,
+        model,
+        by_key,
+        key
+    )
+}
+
+/// A user's guardrails, as a text in JSON.
+pub(super) fn policy(user: &str) -> Statement {
+    sql!("SELECT policy AS json FROM guardrails WHERE user_id = ?1", user)
+}
+
+pub(super) fn put_policy(user: &str, policy: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO guardrails (user_id, policy, updated_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user_id) DO UPDATE SET policy = excluded.policy, updated_at = excluded.updated_at",
+        user,
+        policy,
+        now
+    )
+}
+
+/// An answer of the Responses API, and all items up to it.
+pub(super) fn keep(id: &str, user: &str, items: &str, body: &str, now: i64) -> Statement {
+    sql!(
+        "INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (id) DO NOTHING",
+        id,
+        user,
+        items,
+        body,
+        now + KEPT_MS
+    )
+}
+
+pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
+    sql!("SELECT items AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3", id, user, now)
+}
+
+pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
+    sql!("SELECT body AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3", id, user, now)
+}
+
+/// The items of these ids (a JSON list) in what is kept for a user.
+pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT item.value AS json FROM model_responses r, json_each(r.items) item
+         WHERE r.user_id = ?2 AND r.expires_at > ?3
+           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) LIMIT 500",
+        ids,
+        user,
+        now
+    )
+}
+
+/// Answers with a row if there was one.
+pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
+    sql!("DELETE FROM model_responses WHERE id = ?1 AND user_id = ?2 RETURNING json_quote(id) AS json", id, user)
+}
+
+/// What nobody can ask for any more.
+pub(super) fn forget(now: i64) -> Vec<Statement> {
+    let mut statements = budgets::forget(now);
+    statements.push(sql!("DELETE FROM model_responses WHERE expires_at <= ?1", now));
+    statements.push(sql!("DELETE FROM model_calls WHERE created_at < ?1", now - CALLS_DAYS * DAY_MS));
+    statements
+}

@@ -1,0 +1,203 @@
+//! Counts what keys, users and the whole Worker ask and spend: set aside
+//! before a model is asked, settled after. One statement takes from all the
+//! budgets that hold for a request or from none, so that of many requests at
+//! once no more are let through than there is money for.
+
+use chrono::{DateTime, Datelike as _, Months};
+use serde::Serialize;
+
+use super::limits::{Budget, Period};
+use crate::{
+    error::{Error, Exceeded},
+    store::{Database, Statement, sql},
+};
+
+/// One limit that holds for a request.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// `key:<id>`, `user:<id>`, `all`, or `rpm:<id>`.
+    #[serde(rename = "s")]
+    subject: String,
+    #[serde(rename = "p")]
+    period: String,
+    #[serde(rename = "l")]
+    most: i64,
+    /// What this request takes of it.
+    #[serde(rename = "a")]
+    amount: i64,
+    #[serde(skip)]
+    resets_at_ms: i64,
+}
+
+impl Limit {
+    /// Money: `amount` micro-dollars of a budget.
+    pub(crate) fn money(subject: String, budget: Budget, amount: i64, now: i64) -> Self {
+        let (period, resets_at_ms) = period(budget.per, now);
+        Self { subject, period, most: budget.micro_usd, amount, resets_at_ms }
+    }
+
+    /// A request of a key's minute.
+    pub(crate) fn request(key: &str, rpm: i64, now: i64) -> Self {
+        let minute = now.div_euclid(MINUTE_MS);
+        let resets_at_ms = (minute + 1) * MINUTE_MS;
+        Self { subject: format!("rpm:{key}"), period: minute.to_string(), most: rpm, amount: 1, resets_at_ms }
+    }
+
+    fn is_money(&self) -> bool {
+        !self.subject.starts_with("rpm:")
+    }
+}
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The name of a period, and when it ends.
+fn period(per: Period, now: i64) -> (String, i64) {
+    let day = DateTime::from_timestamp_millis(now).unwrap_or_default().date_naive();
+    let (name, next) = match per {
+        Period::Day => (day.format("%Y-%m-%d").to_string(), day.succ_opt()),
+        Period::Month => {
+            (day.format("%Y-%m").to_string(), day.with_day(1).and_then(|first| first.checked_add_months(Months::new(1))))
+        }
+    };
+    let next = next.and_then(|date| date.and_hms_opt(0, 0, 0)).map_or(now, |at| at.and_utc().timestamp_millis());
+    (name, next)
+}
+
+/// What a request has set aside.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reserved {
+    limits: Vec<Limit>,
+}
+
+/// Takes from every limit, or from none.
+///
+/// # Errors
+/// [`Error::TooManyRequests`] naming the limit that is reached.
+pub(crate) async fn reserve(limits: Vec<Limit>, now: i64, database: &Database) -> Result<Reserved, Error> {
+    if limits.is_empty() {
+        return Ok(Reserved::default());
+    }
+    let json = to_json(&limits)?;
+    let taken: Option<i64> = database.query(take(&json)).await?.first()?;
+    if taken.is_some() {
+        return Ok(Reserved { limits });
+    }
+    let reached: Option<String> = database.query(reached(&json)).await?.first()?;
+    let named = limits.iter().find(|limit| Some(&limit.subject) == reached.as_ref()).or(limits.first());
+    Err(named.map_or_else(|| Error::Internal("no limit was reached".to_owned()), |limit| exceeded(limit, now)))
+}
+
+fn to_json(limits: &[Limit]) -> Result<String, Error> {
+    serde_json::to_string(limits).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Answers with rows when all of `limits` have room.
+fn take(limits: &str) -> Statement {
+    sql!(
+        "INSERT INTO model_budgets (subject, period, used)
+         SELECT value ->> 's', value ->> 'p', value ->> 'a' FROM json_each(?1)
+         WHERE NOT EXISTS (SELECT 1 FROM json_each(?1) w
+           LEFT JOIN model_budgets b ON b.subject = w.value ->> 's' AND b.period = w.value ->> 'p'
+           WHERE coalesce(b.used, 0) + (w.value ->> 'a') > (w.value ->> 'l'))
+         ON CONFLICT (subject, period) DO UPDATE SET used = used + excluded.used
+         RETURNING CAST(used AS TEXT) AS json",
+        limits
+    )
+}
+
+/// The subject of the first limit that has no room.
+fn reached(limits: &str) -> Statement {
+    sql!(
+        "SELECT json_quote(w.value ->> 's') AS json FROM json_each(?1) w
+         LEFT JOIN model_budgets b ON b.subject = w.value ->> 's' AND b.period = w.value ->> 'p'
+         WHERE coalesce(b.used, 0) + (w.value ->> 'a') > (w.value ->> 'l') ORDER BY w.key LIMIT 1",
+        limits
+    )
+}
+
+fn exceeded(limit: &Limit, now: i64) -> Error {
+    let (policy, code, whose) = match limit.subject.split_once(':') {
+        Some(("rpm", _)) => ("key-minute", "rate_limit_exceeded", "This API key has sent all its requests of this minute"),
+        Some(("key", _)) => ("key-budget", "budget_exceeded", "This API key has spent its budget"),
+        Some(("user", _)) => ("user-budget", "budget_exceeded", "You have spent your budget"),
+        _ => ("budget", "budget_exceeded", "The budget of this service is spent"),
+    };
+    let window_ms = if limit.is_money() { 24 * 60 * MINUTE_MS } else { MINUTE_MS };
+    Error::TooManyRequests(Box::new(Exceeded {
+        policy,
+        code,
+        detail: whose.to_owned(),
+        limit: limit.most,
+        window_s: window_ms / 1_000,
+        reset_at_ms: limit.resets_at_ms,
+        reset_s: (limit.resets_at_ms.saturating_sub(now) / 1_000).max(1),
+    }))
+}
+
+impl Reserved {
+    /// Gives back what was set aside and not spent of it; none where nothing
+    /// was. Requests of a minute stay counted.
+    pub(crate) fn settle(&self, spent: i64) -> Result<Option<Statement>, Error> {
+        let unspent: Vec<Limit> = self
+            .limits
+            .iter()
+            .filter(|limit| limit.is_money())
+            .map(|limit| Limit { amount: limit.amount.saturating_sub(spent), ..limit.clone() })
+            .filter(|limit| limit.amount != 0)
+            .collect();
+        if unspent.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(give_back(&to_json(&unspent)?)))
+    }
+}
+
+fn give_back(limits: &str) -> Statement {
+    sql!(
+        "UPDATE model_budgets SET used = max(0, used - (
+           SELECT w.value ->> 'a' FROM json_each(?1) w WHERE w.value ->> 's' = subject AND w.value ->> 'p' = period))
+         WHERE (subject, period) IN (SELECT w.value ->> 's', w.value ->> 'p' FROM json_each(?1) w)",
+        limits
+    )
+}
+
+/// Minutes and days that nobody asks for any more.
+pub(crate) fn forget(now: i64) -> Vec<Statement> {
+    let last_minute = now.div_euclid(MINUTE_MS) - 5;
+    let (last_month, _) = period(Period::Month, now - 62 * 24 * 60 * MINUTE_MS);
+    vec![
+        sql!(
+            "DELETE FROM model_budgets WHERE subject GLOB 'rpm:*' AND CAST(period AS INTEGER) < ?1",
+            last_minute
+        ),
+        sql!("DELETE FROM model_budgets WHERE subject NOT GLOB 'rpm:*' AND period < ?1", last_month),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_910_400_000; // 2026-11-29T00:00:00Z
+
+    #[test]
+    fn a_budget_ends_with_its_day_or_its_month() {
+        let day = 24 * 60 * MINUTE_MS;
+        assert_eq!(period(Period::Day, NOW), ("2026-11-29".to_owned(), NOW + day));
+        assert_eq!(period(Period::Month, NOW + 5), ("2026-11".to_owned(), NOW + 2 * day));
+        let december = period(Period::Month, NOW + 20 * day);
+        assert_eq!(december, ("2026-12".to_owned(), NOW + 33 * day));
+    }
+
+    #[test]
+    fn what_was_not_spent_is_given_back_and_what_was_overspent_is_taken() {
+        let budget = Budget { micro_usd: 100, per: Period::Day };
+        let reserved = Reserved { limits: vec![Limit::money("all".to_owned(), budget, 60, NOW), Limit::request("k", 1, NOW)] };
+        let amount = |spent| {
+            let statement = reserved.settle(spent).unwrap()?;
+            let crate::store::Value::Text(json) = &statement.values[0] else { return None };
+            serde_json::from_str::<serde_json::Value>(json).unwrap()[0]["a"].as_i64()
+        };
+        assert_eq!((amount(10), amount(60), amount(75)), (Some(50), None, Some(-15)));
+    }
+}

@@ -1,0 +1,105 @@
+//! What an answer costs, in whole micro-dollars.
+
+use hatch_dialects::Usage;
+
+use super::catalogue::{Model, Prices};
+
+/// Of OpenAI's and Anthropic's own search: ten dollars a thousand.
+const WEB_SEARCH_MICRO_USD: u64 = 10_000;
+
+impl Model {
+    /// What these tokens cost, rounded up; none for a model whose prices are
+    /// not known.
+    pub(crate) fn cost_micro_usd(&self, usage: &Usage) -> Option<i64> {
+        let prices = self.prices_of(usage.prompt())?;
+        let parts = [
+            (usage.input, prices.input),
+            (usage.cache_read, prices.cache_read),
+            (usage.cache_write, prices.cache_write),
+            (usage.cache_write_long, prices.cache_write_long),
+            (usage.output, prices.output),
+        ];
+        // The counts are a server's word: none makes the price wrap.
+        let sum = parts
+            .iter()
+            .map(|(tokens, price)| u128::from(*tokens).saturating_mul(u128::from(*price)))
+            .fold(0, u128::saturating_add);
+        let searches = u128::from(usage.web_searches).saturating_mul(u128::from(WEB_SEARCH_MICRO_USD));
+        let micro = sum.div_ceil(1_000_000).saturating_add(searches);
+        Some(i64::try_from(micro).unwrap_or(MOST).min(MOST))
+    }
+
+    /// The most that an answer of so many tokens to a prompt of so many can
+    /// cost: all of it written to the cache, for long.
+    pub(crate) fn most_micro_usd(&self, prompt: u64, output: u64) -> Option<i64> {
+        let usage = Usage { cache_write_long: prompt, output, ..Usage::default() };
+        let dearest = Usage { input: prompt, cache_write_long: 0, ..usage };
+        Some(self.cost_micro_usd(&usage)?.max(self.cost_micro_usd(&dearest)?))
+    }
+
+    fn prices_of(&self, prompt: u64) -> Option<Prices> {
+        match self.above {
+            Some(above) if prompt > above.tokens => Some(above.prices),
+            _ => self.prices,
+        }
+    }
+}
+
+/// JavaScript's numbers are exact to here, and no answer costs as much.
+const MOST: i64 = 1 << 50;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::models::catalogue::Above;
+
+    fn model() -> Model {
+        let prices = |factor| Prices {
+            input: 100_000 * factor,
+            output: 500_000 * factor,
+            cache_read: 10_000 * factor,
+            cache_write: 125_000 * factor,
+            cache_write_long: 200_000 * factor,
+        };
+        Model {
+            prices: Some(prices(1)),
+            above: Some(Above { tokens: 100_000, prices: prices(5) }),
+            ..Model::for_test("a/haiku")
+        }
+    }
+
+    #[test]
+    fn each_token_is_priced_once_by_its_kind() {
+        let usage = Usage { input: 3, cache_write: 1_000, cache_read: 20_000, output: 7, ..Usage::default() };
+        // 0.3 + 125 + 200 + 3.5
+        assert_eq!(model().cost_micro_usd(&usage), Some(329));
+        assert_eq!(Model { prices: None, above: None, ..model() }.cost_micro_usd(&usage), None);
+    }
+
+    #[test]
+    fn a_long_prompt_pays_the_upper_tier_for_all_of_it() {
+        let cost = |input| model().cost_micro_usd(&Usage { input, ..Usage::default() });
+        assert_eq!((cost(100_000), cost(100_001)), (Some(10_000), Some(50_001)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_aside_is_never_less_than_what_it_costs(
+            parts in prop::array::uniform4(0_u64..60_000), output in 0_u64..200_000
+        ) {
+            let [input, cache_read, cache_write, cache_write_long] = parts;
+            let usage = Usage { input, cache_read, cache_write, cache_write_long, output, ..Usage::default() };
+            let most = model().most_micro_usd(usage.prompt(), output).unwrap();
+            prop_assert!(model().cost_micro_usd(&usage).unwrap() <= most);
+        }
+
+        #[test]
+        fn no_count_makes_a_price_wrap(parts in prop::array::uniform4(any::<u64>()), output in any::<u64>()) {
+            let [input, cache_read, cache_write, web_searches] = parts;
+            let usage = Usage { input, cache_read, cache_write, output, web_searches, ..Usage::default() };
+            prop_assert!((0..=MOST).contains(&model().cost_micro_usd(&usage).unwrap()));
+        }
+    }
+}

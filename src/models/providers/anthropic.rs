@@ -1,0 +1,13 @@
+//! Anthropic's Messages API (platform.claude.com/docs/en/api/messages).
+
+use hatch_dialects::Dialect;
+
+use super::Description;
+
+pub(super) static ANTHROPIC: Description = Description {
+    name: "anthropic",
+    key: "CLAUDE_API_KEY",
+    base_url: |vars| vars.base_url("CLAUDE_BASE_URL", "https://api.anthropic.com"),
+    speaks: &[Dialect::Messages],
+    is_openai: false,
+};

@@ -1,0 +1,13 @@
+//! OpenAI (platform.openai.com/docs/api-reference).
+
+use hatch_dialects::Dialect;
+
+use super::Description;
+
+pub(super) static OPENAI: Description = Description {
+    name: "openai",
+    key: "OPENAI_API_KEY",
+    base_url: |vars| vars.base_url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    speaks: &[Dialect::Chat, Dialect::Responses],
+    is_openai: true,
+};

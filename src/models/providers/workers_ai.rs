@@ -1,0 +1,20 @@
+//! Cloudflare's Workers AI by its OpenAI-compatible API
+//! (developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility).
+
+use hatch_dialects::Dialect;
+
+use super::Description;
+use crate::settings::vars::wrong;
+
+pub(super) static WORKERS_AI: Description = Description {
+    name: "workers-ai",
+    key: "WORKERS_AI_TOKEN",
+    base_url: |vars| {
+        let account = vars.get("WORKERS_AI_ACCOUNT_ID");
+        let account = account.ok_or_else(|| wrong("WORKERS_AI_ACCOUNT_ID", "set beside WORKERS_AI_TOKEN"))?;
+        let default = format!("https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1");
+        vars.base_url("WORKERS_AI_BASE_URL", &default)
+    },
+    speaks: &[Dialect::Chat],
+    is_openai: false,
+};

@@ -1,0 +1,288 @@
+//! Whom to ask: a name, or `auto`, becomes an ordered list of models.
+
+use hatch_dialects::{
+    Class, Error, Request,
+    request::{Content, Format, Part},
+};
+
+use super::{
+    catalogue::{Catalogue, Model},
+    health,
+    providers::Provider,
+    settings::Providers,
+};
+
+/// What the router is told to choose by (`x-gateway-route`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Preference {
+    #[default]
+    Balanced,
+    Cost,
+    Speed,
+    Quality,
+}
+
+impl Preference {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "cost" => Some(Self::Cost),
+            "speed" => Some(Self::Speed),
+            "quality" => Some(Self::Quality),
+            "balanced" => Some(Self::Balanced),
+            _ => None,
+        }
+    }
+}
+
+/// Who may answer: the names in their order, as the caller wrote them.
+#[derive(Debug)]
+pub(crate) struct Wish<'a> {
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) preference: Preference,
+    /// About how many tokens the prompt has.
+    pub(crate) prompt_tokens: u64,
+    /// Patterns of ids that the caller's key may ask (`openai/*`); none is all.
+    pub(crate) allowed: Option<&'a [String]>,
+}
+
+/// A model and who serves it.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) provider: Provider,
+    pub(crate) model: Model,
+}
+
+/// Leaves the choice to the router.
+const AUTO: &str = "auto";
+
+/// The models to ask, the first one first.
+///
+/// # Errors
+/// 404 when there is none of a name, 403 when the caller may ask none of them,
+/// 400 when `auto` finds none that can do it.
+pub(crate) fn candidates(
+    wish: &Wish<'_>,
+    request: &Request,
+    catalogue: &Catalogue,
+    providers: &Providers,
+) -> Result<Vec<Candidate>, Error> {
+    let mut found: Vec<Candidate> = Vec::new();
+    for name in &wish.names {
+        let named = match *name {
+            AUTO => automatic(wish, request, catalogue, providers)?,
+            name => vec![resolve(name, catalogue, providers)?],
+        };
+        for candidate in named {
+            if found.iter().all(|known| known.model.id != candidate.model.id) {
+                found.push(candidate);
+            }
+        }
+    }
+    found.retain(|candidate| is_allowed(&candidate.model.id, wish.allowed));
+    if found.is_empty() {
+        let names = wish.names.join(", ");
+        return Err(Error::new(Class::Permission, format!("This API key may not ask {names}")));
+    }
+    Ok(found)
+}
+
+/// Whether a key with these patterns may ask a model.
+pub(crate) fn is_allowed(id: &str, allowed: Option<&[String]>) -> bool {
+    let fits = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(start) => id.starts_with(start),
+        None => id == pattern || id.split_once('/').is_some_and(|(_, name)| name == pattern),
+    };
+    allowed.is_none_or(|patterns| patterns.iter().any(fits))
+}
+
+/// `provider/name`, or a name that the catalogue knows.
+pub(crate) fn resolve(name: &str, catalogue: &Catalogue, providers: &Providers) -> Result<Candidate, Error> {
+    let provider_of = |model: &Model| providers.all.iter().find(|provider| provider.name == model.provider);
+    let with_provider = |model: &Model| {
+        provider_of(model).map(|provider| Candidate { provider: provider.clone(), model: model.clone() })
+    };
+    let known = |wanted: &str| catalogue.models.iter().filter(move |m| m.id == wanted || m.name == wanted);
+    if let Some(candidate) = known(name).chain(undated(name).into_iter().flat_map(known)).find_map(with_provider) {
+        // A dated name is asked for as it was written.
+        let is_dated = candidate.model.id != name && candidate.model.name != name;
+        let wanted = name.split_once('/').map_or(name, |(_, name)| name);
+        return Ok(if is_dated { candidate.called(wanted) } else { candidate });
+    }
+    if let Some((provider, rest)) = name.split_once('/')
+        && let Some(provider) = providers.all.iter().find(|known| known.name == provider)
+        && !rest.is_empty()
+    {
+        return Ok(Candidate { provider: provider.clone(), model: Model::unknown(provider, rest) });
+    }
+    Err(not_found(name, providers))
+}
+
+/// Without the date at its end: `claude-haiku-4-5-20251001`, `gpt-6-2026-10-01`.
+fn undated(name: &str) -> Option<&str> {
+    let rest = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
+    let date = name.get(rest.len()..)?;
+    let digits = date.bytes().filter(u8::is_ascii_digit).count();
+    let cut = date.len().checked_sub(if date.matches('-').count() > 2 || digits == 8 && date.contains("-2") { 11 } else { 9 });
+    // The name itself may end in digits: only the last date goes.
+    let end = rest.len().checked_add(cut?)?;
+    name.get(..end).filter(|short| !short.is_empty() && *short != name)
+}
+
+fn not_found(name: &str, providers: &Providers) -> Error {
+    let shown: String = name.chars().take(100).collect();
+    let names: Vec<&str> = providers.all.iter().map(|provider| provider.name.as_str()).collect();
+    let hint = match names.as_slice() {
+        [] => "no provider is set up here; set CLAUDE_API_KEY, OPENAI_API_KEY or PROVIDERS".to_owned(),
+        names => format!("GET /v1/models lists what there is; the providers here are {}", names.join(", ")),
+    };
+    Error::new(Class::NotFound, format!("The model '{shown}' does not exist here: {hint}")).with_code("model_not_found")
+}
+
+impl Candidate {
+    fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.model.name);
+        self
+    }
+}
+
+/// All that can do what is asked, the best first.
+fn automatic(
+    wish: &Wish<'_>,
+    request: &Request,
+    catalogue: &Catalogue,
+    providers: &Providers,
+) -> Result<Vec<Candidate>, Error> {
+    let needed = needs(request);
+    let can = |model: &&Model| {
+        let room = u64::try_from(model.context).unwrap_or_default();
+        !model.is_deprecated
+            && model.max_output > 0
+            && wish.prompt_tokens <= room
+            && needed.iter().all(|need| model.can(need))
+            && is_allowed(&model.id, wish.allowed)
+    };
+    let mut found: Vec<(i64, Candidate)> = Vec::new();
+    for model in catalogue.models.iter().filter(can) {
+        let provider = providers.all.iter().find(|provider| provider.name == model.provider);
+        if let Some(provider) = provider {
+            let candidate = Candidate { provider: provider.clone(), model: model.clone() };
+            found.push((score(model, wish.preference, health::first_token_ms(&model.id)), candidate));
+        }
+    }
+    found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.model.id.cmp(&other.model.id)));
+    if found.is_empty() {
+        let what = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
+        return Err(Error::unsupported("model", format!("no model here can do what is asked ({what})")));
+    }
+    Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
+}
+
+/// More are not tried one after the other.
+const MOST_AUTOMATIC: usize = 4;
+
+/// What the model must be able to do.
+fn needs(request: &Request) -> Vec<&'static str> {
+    let parts = || request.messages.iter().flat_map(|message| &message.parts);
+    let any = |is: fn(&Content) -> bool| {
+        parts().any(|part: &Part| match &part.content {
+            Content::ToolResult(result) => result.parts.iter().any(|part| is(&part.content)),
+            content => is(content),
+        })
+    };
+    let mut needs = Vec::new();
+    if !request.tools.is_empty() {
+        needs.push("tools");
+    }
+    if any(|content| matches!(content, Content::Image(_))) {
+        needs.push("images");
+    }
+    if any(|content| matches!(content, Content::Document(_))) {
+        needs.push("documents");
+    }
+    if matches!(request.format, Some(Format::JsonSchema { .. })) {
+        needs.push("structured_output");
+    }
+    needs
+}
+
+/// Higher is better. Each of three properties counts 0 to 100.
+fn score(model: &Model, preference: Preference, first_token_ms: Option<i64>) -> i64 {
+    let quality = model.quality.saturating_mul(20);
+    let told = model.speed.saturating_mul(20);
+    // What was seen lately says more than the catalogue.
+    let speed = first_token_ms.map_or(told, |ms| (100_000 / (ms + 1_000)).clamp(0, 100));
+    // A dollar a million is 50, ten dollars are 9.
+    let price = model.prices.map_or(10_000_000, |prices| prices.input.saturating_add(prices.output) / 2);
+    let cheap = i64::try_from(100_000_000 / (price + 1_000_000)).unwrap_or_default();
+    let [a, b, c] = match preference {
+        Preference::Balanced => [4, 2, 4],
+        Preference::Cost => [1, 1, 8],
+        Preference::Speed => [1, 8, 1],
+        Preference::Quality => [8, 1, 1],
+    };
+    quality.saturating_mul(a).saturating_add(speed.saturating_mul(b)).saturating_add(cheap.saturating_mul(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{FromVars as _, Settings};
+
+    const PROVIDERS: &str = r#"[
+      {"name":"cheap","base_url":"http://a.test","dialect":"openai","models":[
+        {"id":"small","context":10000,"max_output":1000,"input":0.1,"output":0.2,"capabilities":["tools"]}]},
+      {"name":"dear","base_url":"http://b.test","dialect":"anthropic","models":[
+        {"id":"large","context":900000,"max_output":1000,"input":10,"output":50,"capabilities":["tools","images"]}]}]"#;
+
+    fn route(names: &[&str], tokens: u64, allowed: Option<&[String]>, request: &Request) -> Result<Vec<String>, Error> {
+        let settings = Settings::for_test(&[("PROVIDERS", PROVIDERS)]);
+        let providers = Providers::of(&settings).unwrap();
+        let mut catalogue = Catalogue::new(Vec::new(), providers);
+        catalogue.models.iter_mut().filter(|m| m.name == "large").for_each(|m| m.quality = 5);
+        catalogue.models.push(Model::for_test("gone/model"));
+        let wish = Wish { names: names.to_vec(), preference: Preference::default(), prompt_tokens: tokens, allowed };
+        let found = candidates(&wish, request, &catalogue, providers)?;
+        Ok(found.into_iter().map(|candidate| candidate.model.id).collect())
+    }
+
+    #[test]
+    fn a_name_an_id_and_a_list_of_both_are_asked_in_their_order() {
+        let request = Request::default();
+        assert_eq!(route(&["small"], 1, None, &request).unwrap(), ["cheap/small"]);
+        assert_eq!(route(&["dear/large", "small", "large"], 1, None, &request).unwrap(), ["dear/large", "cheap/small"]);
+        assert_eq!(route(&["cheap/of/tomorrow"], 1, None, &request).unwrap(), ["cheap/of/tomorrow"]);
+        for unknown in ["", "model", "gone/model", "nobody/x", "cheap/"] {
+            assert_eq!(route(&[unknown], 1, None, &request).unwrap_err().class, Class::NotFound, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn auto_takes_who_can_and_prefers_who_is_cheap_and_good() {
+        let request = Request::default();
+        assert_eq!(route(&["auto"], 1, None, &request).unwrap(), ["cheap/small", "dear/large"]);
+        assert_eq!(route(&["auto"], 20_000, None, &request).unwrap(), ["dear/large"]);
+        assert_eq!(route(&["auto"], 2_000_000, None, &request).unwrap_err().class, Class::Invalid);
+        let body = br#"{"model":"auto","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.test/a.png"}}]}]}"#;
+        let picture = hatch_dialects::Dialect::Chat.parse_request(body, &hatch_dialects::Incoming::default()).unwrap();
+        assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
+    }
+
+    #[test]
+    fn a_key_asks_what_it_may_and_nothing_else() {
+        let request = Request::default();
+        let only = ["cheap/*".to_owned()];
+        assert_eq!(route(&["auto"], 1, Some(&only), &request).unwrap(), ["cheap/small"]);
+        assert_eq!(route(&["large"], 1, Some(&only), &request).unwrap_err().class, Class::Permission);
+        assert!(is_allowed("cheap/small", Some(&["small".to_owned()])));
+        assert!(!is_allowed("cheap/small-2", Some(&["small".to_owned()])));
+    }
+
+    #[test]
+    fn a_dated_name_is_its_model() {
+        assert_eq!(undated("claude-haiku-4-5-20251001"), Some("claude-haiku-4-5"));
+        assert_eq!(undated("gpt-6-luna-2026-10-01"), Some("gpt-6-luna"));
+        for plain in ["gpt-6", "claude-sonnet-5-5", "m"] {
+            assert_eq!(undated(plain), None, "{plain}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Who serves models here, and how long they are waited for.
+
+use hatch_dialects::Dialect;
+use serde::Deserialize;
+
+use super::{
+    catalogue::{Model, Prices},
+    providers::{DESCRIPTIONS, Description, Provider, Upstream},
+};
+use crate::{
+    error::Error,
+    settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
+};
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Providers>()];
+
+/// The providers that can be asked, and how long for.
+#[derive(Debug)]
+pub(crate) struct Providers {
+    pub(crate) all: Vec<Provider>,
+    /// Until the first word of an answer, in milliseconds.
+    pub(super) first_token_ms: u64,
+    /// Between two pieces of an answer, in milliseconds.
+    pub(crate) idle_ms: i64,
+    /// What all callers together may spend a day, in micro-dollars.
+    pub(crate) daily_budget_micro_usd: Option<i64>,
+}
+
+impl FromVars for Providers {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        for description in DESCRIPTIONS {
+            all.extend(known(description, vars)?);
+        }
+        if let Some(json) = vars.get("PROVIDERS") {
+            let listed: Vec<Listed> = serde_json::from_str(&json).map_err(|_| unreadable())?;
+            for provider in listed {
+                all.retain(|known| known.name != provider.name);
+                all.push(provider.into_provider()?);
+            }
+        }
+        if all.is_empty() && Environment::of(vars)?.is_development() {
+            all.push(Provider {
+                name: super::sandbox::NAME.to_owned(),
+                upstream: Upstream::Sandbox,
+                speaks: vec![Dialect::Chat],
+                is_openai: true,
+                models: super::sandbox::models(),
+            });
+        }
+        let budget: i64 = vars.number("GATEWAY_DAILY_BUDGET_MICRO_USD", 0)?;
+        Ok(Self {
+            all,
+            first_token_ms: vars.number("GATEWAY_FIRST_TOKEN_MS", 15_000)?,
+            idle_ms: vars.number("GATEWAY_IDLE_MS", 30_000)?,
+            daily_budget_micro_usd: (budget > 0).then_some(budget),
+        })
+    }
+}
+
+/// A provider that has a file here, if its key is set. Cloudflare's AI Gateway
+/// stands before it where that is set (developers.cloudflare.com/ai-gateway).
+fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Error> {
+    let Some(key) = vars.get(description.key) else { return Ok(None) };
+    let own = (description.base_url)(vars)?;
+    let gateway = vars.get("AI_GATEWAY_URL").filter(|_| description.name != "workers-ai");
+    let base_url = match gateway {
+        Some(_) => format!("{}/{}", vars.base_url("AI_GATEWAY_URL", "")?, description.name),
+        None => own,
+    };
+    Ok(Some(Provider {
+        name: description.name.to_owned(),
+        upstream: Upstream::Http { base_url, key: Some(key), gateway_token: vars.get("AI_GATEWAY_TOKEN") },
+        speaks: description.speaks.to_vec(),
+        is_openai: description.is_openai,
+        models: Vec::new(),
+    }))
+}
+
+/// A provider in `PROVIDERS`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    name: String,
+    base_url: String,
+    key: Option<String>,
+    dialect: Spoken,
+    #[serde(default)]
+    models: Vec<ListedModel>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Spoken {
+    OpenAi,
+    Anthropic,
+}
+
+/// One of its models. Prices are dollars for a million tokens.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListedModel {
+    id: String,
+    context: i64,
+    max_output: i64,
+    input: Option<f64>,
+    output: Option<f64>,
+    cache_read: Option<f64>,
+    #[serde(default)]
+    capabilities: Vec<String>,
+}
+
+fn unreadable() -> Error {
+    wrong(
+        "PROVIDERS",
+        "a JSON list of {name, base_url, key?, dialect: \"openai\"|\"anthropic\", models: [{id, context, max_output, \
+         input?, output?, cache_read?, capabilities: [...]}]}",
+    )
+}
+
+impl Listed {
+    fn into_provider(self) -> Result<Provider, Error> {
+        let is_url = url::Url::parse(&self.base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let is_name = !self.name.is_empty() && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !is_url || !is_name {
+            return Err(unreadable());
+        }
+        let models = self.models.into_iter().map(|model| model.into_model(&self.name)).collect();
+        Ok(Provider {
+            upstream: Upstream::Http {
+                base_url: self.base_url.trim_end_matches('/').to_owned(),
+                key: self.key,
+                gateway_token: None,
+            },
+            speaks: vec![match self.dialect {
+                Spoken::OpenAi => Dialect::Chat,
+                Spoken::Anthropic => Dialect::Messages,
+            }],
+            is_openai: false,
+            models,
+            name: self.name,
+        })
+    }
+}
+
+impl ListedModel {
+    fn into_model(self, provider: &str) -> Model {
+        let micro = |dollars: f64| (dollars * 1_000_000.0).round().max(0.0) as u64;
+        let prices = self.input.zip(self.output).map(|(input, output)| Prices {
+            input: micro(input),
+            output: micro(output),
+            cache_read: micro(self.cache_read.unwrap_or(input)),
+            cache_write: micro(input * 1.25),
+            cache_write_long: micro(input * 2.0),
+        });
+        Model {
+            id: format!("{provider}/{}", self.id),
+            provider: provider.to_owned(),
+            display_name: self.id.clone(),
+            name: self.id,
+            context: self.context,
+            max_output: self.max_output,
+            prices,
+            above: None,
+            capabilities: self.capabilities,
+            quality: 3,
+            speed: 3,
+            is_deprecated: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn providers(vars: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+        let settings = Settings::for_test(vars);
+        Ok(Providers::of(&settings)?.all.iter().map(|provider| provider.name.clone()).collect())
+    }
+
+    #[test]
+    fn who_has_a_key_can_be_asked_and_the_sandbox_only_in_development_and_alone() {
+        assert_eq!(providers(&[]).unwrap(), Vec::<String>::new());
+        assert_eq!(providers(&[("ENVIRONMENT", "development")]).unwrap(), ["sandbox"]);
+        let both = [("ENVIRONMENT", "development"), ("CLAUDE_API_KEY", "k"), ("OPENAI_API_KEY", "k")];
+        assert_eq!(providers(&both).unwrap(), ["anthropic", "openai"]);
+        let error = providers(&[("WORKERS_AI_TOKEN", "t")]).unwrap_err();
+        assert!(matches!(error, Error::NotConfigured { variable: "WORKERS_AI_ACCOUNT_ID", .. }));
+    }
+
+    #[test]
+    fn a_listed_provider_takes_the_place_of_one_of_the_same_name() {
+        let list = r#"[{"name":"openai","base_url":"https://proxy.test/v1/","dialect":"openai","models":
+            [{"id":"m","context":1000,"max_output":100,"input":0.5,"output":1,"capabilities":["tools"]}]}]"#;
+        let settings = Settings::for_test(&[("OPENAI_API_KEY", "k"), ("PROVIDERS", list)]);
+        let all = &Providers::of(&settings).unwrap().all;
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].models[0].prices.unwrap().input, 500_000);
+        assert!(matches!(&all[0].upstream, Upstream::Http { base_url, key: None, .. } if base_url == "https://proxy.test/v1"));
+        for wrong in ["{}", "[{}]", r#"[{"name":"a b","base_url":"https://x.test","dialect":"openai"}]"#] {
+            assert!(providers(&[("PROVIDERS", wrong)]).is_err(), "{wrong}");
+        }
+    }
+}

@@ -185,7 +185,7 @@ pub(crate) static MODULES: Modules = Modules {
     settings: &[
         &[store::SETTINGS, identity::SETTINGS, compile::SETTINGS],
         &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS],
-        models::SETTINGS,
+        &[models::SETTINGS],
         clouds::SETTINGS,
         upstream::SETTINGS,
     ],

@@ -36,7 +36,7 @@ pub(super) struct NewKey {
     expires_in_days: Option<i64>,
     /// What it may ask of the gateway, if it has the scope `gateway`; none is
     /// anything.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::models::optional_limits")]
     #[garde(inner(custom(KeyLimits::check)))]
     gateway: Option<KeyLimits>,
 }

@@ -1,9 +1,9 @@
 //! What a client asks: the body in its dialect, and the gateway's own headers.
 
-use hatch_dialects::{Class, Dialect, Error as Said, Incoming, Json, Request, Version, wanted};
+use hatch_dialects::{Dialect, Error as Said, Incoming, Json, Request, Seal, Version, wanted};
 use serde_json::Value;
 
-use super::{kept, store};
+use super::{kept, thoughts::Sealed};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -40,7 +40,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    fn read(context: &RequestContext) -> Result<Self, Error> {
+    pub(super) fn read(context: &RequestContext) -> Result<Self, Error> {
         let header = |name| context.request.header(name);
         let preference = match header("x-gateway-route") {
             None => Preference::default(),
@@ -55,7 +55,12 @@ impl Options {
         let list = header("x-gateway-models").unwrap_or_default();
         Ok(Self {
             preference,
-            fallbacks: list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            fallbacks: list
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             is_lenient: header("x-gateway-lenient").as_deref() == Some("true"),
             is_buffered,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
@@ -101,7 +106,7 @@ impl Asked {
             Version::parse(context.request.header("anthropic-version").as_deref())?;
         }
         let mut options = Options::read(context)?;
-        let bytes = context.request.body(context.limits.body).await?;
+        let bytes = context.body().await?;
         let mut incoming = incoming(context)?;
         let (mut previous, mut items) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {
@@ -112,6 +117,8 @@ impl Asked {
             items = kept::named(&wanted.items, user, database).await?;
         }
         let find = |id: &str| items.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
+        let sealed = Sealed::of(context, user);
+        incoming.seal = sealed.as_ref().map(|seal| seal as &dyn Seal);
         incoming.previous = &previous;
         incoming.item = Some(&find);
         let request = client.parse_request(&bytes, &incoming)?;
@@ -135,7 +142,9 @@ const MOST_MODELS: usize = 8;
 
 /// `models` in the body, as OpenRouter has it.
 fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
-    let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else { return Ok(Vec::new()) };
+    let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else {
+        return Ok(Vec::new());
+    };
     let refused = || Said::invalid("models", "expected a list of the names of models");
     match serde_json::from_str(list.as_str()) {
         Ok(Value::Array(names)) => names
@@ -145,13 +154,3 @@ fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
         _ => Err(refused().into()),
     }
 }
-
-/// That something is not kept here.
-pub(super) fn not_kept(what: &str, id: &str) -> Error {
-    let shown: String = id.chars().take(100).collect();
-    Said::new(Class::NotFound, format!("{what} with id '{shown}' not found; it is kept for a day, and for who made it"))
-        .into()
-}
-
-/// Keeps [`store`] the only one that knows the tables.
-pub(super) use store::KEPT_MS;

@@ -21,6 +21,7 @@ pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
 mod store;
+mod thoughts;
 mod told;
 mod turn;
 pub(crate) mod usage;
@@ -79,7 +80,7 @@ pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error>
 /// `POST /v1/messages/count_tokens`: an estimate, which is rather too high.
 pub(crate) async fn count_tokens(context: RequestContext) -> Result<Response, Error> {
     Version::parse(context.request.header("anthropic-version").as_deref())?;
-    let bytes = context.request.body(context.limits.body).await?;
+    let bytes = context.body().await?;
     let request = hatch_dialects::parse_count(&bytes, &asked::incoming(&context)?)?;
     Ok(Response::json(200, count_body(estimate_prompt(&request))))
 }

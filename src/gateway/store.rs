@@ -32,7 +32,11 @@ pub(crate) const OWNED: Owned = Owned {
         vec![
             give!("model_calls", from, to),
             give!("model_responses", from, to),
-            sql!("DELETE FROM guardrails WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM guardrails WHERE user_id = ?2)", from, to),
+            sql!(
+                "DELETE FROM guardrails WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM guardrails WHERE user_id = ?2)",
+                from,
+                to
+            ),
             give!("guardrails", from, to),
         ]
     },
@@ -177,11 +181,21 @@ pub(super) fn keep(id: &str, user: &str, items: &str, body: &str, now: i64) -> S
 }
 
 pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
-    sql!("SELECT items AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3", id, user, now)
+    sql!(
+        "SELECT items AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
+        id,
+        user,
+        now
+    )
 }
 
 pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
-    sql!("SELECT body AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3", id, user, now)
+    sql!(
+        "SELECT body AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
+        id,
+        user,
+        now
+    )
 }
 
 /// The items of these ids (a JSON list) in what is kept for a user.
@@ -198,7 +212,11 @@ pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
 
 /// Answers with a row if there was one.
 pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
-    sql!("DELETE FROM model_responses WHERE id = ?1 AND user_id = ?2 RETURNING json_quote(id) AS json", id, user)
+    sql!(
+        "DELETE FROM model_responses WHERE id = ?1 AND user_id = ?2 RETURNING json_quote(id) AS json",
+        id,
+        user
+    )
 }
 
 /// What nobody can ask for any more.

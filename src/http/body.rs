@@ -24,14 +24,14 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     context: &RequestContext,
 ) -> Result<T, Error> {
     require_json(context.request.header("content-type").as_deref())?;
-    parse(&context.request.body(context.limits.body).await?)
+    parse(&context.body().await?)
 }
 
 /// As [`json`]; none for a request without a body.
 pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
     context: &RequestContext,
 ) -> Result<Option<T>, Error> {
-    let bytes = context.request.body(context.limits.body).await?;
+    let bytes = context.body().await?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -52,7 +52,7 @@ pub(crate) async fn object_with_bytes(
     context: &RequestContext,
 ) -> Result<(Vec<u8>, Map<String, Value>), Error> {
     require_json(context.request.header("content-type").as_deref())?;
-    let bytes = context.request.body(context.limits.body).await?;
+    let bytes = context.body().await?;
     let object = parse_object(&bytes)?;
     Ok((bytes, object))
 }

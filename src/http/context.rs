@@ -44,6 +44,14 @@ impl RequestContext {
             .map(|(_, value)| value.into_owned())
     }
 
+    /// The body as it came, within the route's limit.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub(crate) async fn body(&self) -> Result<Vec<u8>, Error> {
+        self.request.body(self.limits.body).await
+    }
+
     pub(crate) fn database(&self) -> Result<Database, Error> {
         Database::open(&self.env)
     }

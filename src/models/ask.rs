@@ -5,10 +5,11 @@
 //! reached the client before it is told that there is one: what B says never
 //! goes on with what A said.
 
+use std::fmt;
+
 use hatch_dialects::{
-    Class, Dialect, Error, Reader, Rendered, Reply, Request, Response, Stream, forward,
+    Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward,
 };
-use worker::Method;
 
 use super::{
     health,
@@ -45,7 +46,6 @@ const COLLECTED: Deadlines = Deadlines { idle_ms: 30_000, after_client_ms: 600_0
 const ERROR_BODY: usize = 64 * 1024;
 
 /// What is asked.
-#[derive(Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) request: &'a Request,
     /// The body as the client sent it, and in which dialect: for an upstream
@@ -62,6 +62,18 @@ pub(crate) struct Question<'a> {
     pub(crate) key: Key<'a>,
     /// The client's `anthropic-version` and `anthropic-beta`, for Anthropic.
     pub(crate) anthropic: Option<(&'a str, Option<&'a str>)>,
+    /// What a stream goes through on its way to the client.
+    pub(crate) filter: &'a dyn Fn() -> Option<Box<dyn Filter>>,
+}
+
+impl fmt::Debug for Question<'_> {
+    /// Without what somebody says, and without keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("client", &self.client)
+            .field("is_live", &self.is_live)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An answer that has begun.
@@ -84,7 +96,10 @@ pub(crate) struct Answered {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// All of it, and its very bytes where it came in one piece.
-    Whole { response: Box<Response>, bytes: Option<Vec<u8>> },
+    Whole {
+        response: Box<Response>,
+        bytes: Option<Vec<u8>>,
+    },
     Live(Box<Live>),
 }
 
@@ -108,6 +123,13 @@ pub(crate) struct Unanswered {
     pub(crate) model: Option<String>,
 }
 
+impl Unanswered {
+    /// Nobody could be asked.
+    pub(crate) fn before(error: Error) -> Self {
+        Self { error, retry_after_s: None, attempts: 0, model: None }
+    }
+}
+
 /// Why one attempt came to nothing.
 struct Refusal {
     error: Error,
@@ -120,6 +142,14 @@ impl From<Error> for Refusal {
     }
 }
 
+/// Who has done what was asked.
+struct Reached<T> {
+    got: T,
+    candidate: Candidate,
+    attempts: u32,
+    first_token_ms: i64,
+}
+
 /// Asks `candidates` in their order.
 ///
 /// # Errors
@@ -130,16 +160,66 @@ pub(crate) async fn ask(
     candidates: Vec<Candidate>,
     settings: &Providers,
 ) -> Result<Answered, Unanswered> {
+    let reached =
+        in_order(candidates, async |candidate| attempt(candidate, question, settings).await).await?;
+    let Reached { got: Got { answer, warnings, reply, upstream }, candidate, attempts, first_token_ms } =
+        reached;
+    Ok(Answered { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
+}
+
+/// Posts what is no conversation: embeddings, moderations.
+///
+/// # Errors
+/// As [`ask`]'s.
+pub(crate) async fn post(
+    path: &str,
+    body: impl Fn(&Candidate) -> String,
+    candidates: Vec<Candidate>,
+    key: Key<'_>,
+) -> Result<Posted, Unanswered> {
+    let post = async |candidate: &Candidate| {
+        let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
+            return Ok(None);
+        };
+        let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
+        let request = with_credential(request, Dialect::Chat, key.or(own.as_deref()), None);
+        let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), WHOLE_MS).await;
+        let answer = answer.map_err(|failure| no_answer(&failure))?;
+        if answer.status() != 200 {
+            return Err(refused(answer, key).await);
+        }
+        let text = answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?;
+        Ok(Some(text.into_bytes()))
+    };
+    let Reached { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
+    Ok(Posted { bytes: got, candidate, attempts, first_token_ms })
+}
+
+/// What [`post`] brought.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    /// None where the sandbox has to answer.
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) candidate: Candidate,
+    pub(crate) attempts: u32,
+    pub(crate) first_token_ms: i64,
+}
+
+/// Tries one after the other, each as often as its errors allow.
+async fn in_order<T>(
+    candidates: Vec<Candidate>,
+    attempt: impl AsyncFn(&Candidate) -> Result<T, Refusal>,
+) -> Result<Reached<T>, Unanswered> {
     let (started, mut attempts) = (now_ms(), 0);
     let mut first: Option<Refusal> = None;
     let (mut last_model, mut too_small) = (None, 0);
-    let is_closed = |candidate: &Candidate| !health::is_open(&candidate.model.id, started);
-    let some_are_well = candidates.iter().any(is_closed);
+    let some_are_well = candidates.iter().any(|candidate| !health::is_open(&candidate.model.id, started));
     let count = candidates.len();
     for (index, candidate) in candidates.into_iter().enumerate() {
-        let is_last = index + 1 == count;
         let id = candidate.model.id.clone();
-        if candidate.model.context <= too_small || !(health::enter(&id, now_ms()) || (!some_are_well && first.is_none())) {
+        // Where all are ill, the first one is asked all the same.
+        let may_enter = health::enter(&id, now_ms()) || (!some_are_well && first.is_none());
+        if !may_enter || candidate.model.context <= too_small {
             continue;
         }
         last_model = Some(id.clone());
@@ -147,20 +227,19 @@ pub(crate) async fn ask(
         while attempts < MOST_ATTEMPTS {
             attempts += 1;
             tries += 1;
-            let (refusal, came) = match attempt(&candidate, question, settings).await {
+            let refusal = match attempt(&candidate).await {
                 Ok(got) => {
                     let first_token_ms = now_ms() - started;
                     health::succeeded(&id, first_token_ms);
-                    let Got { answer, warnings, reply, upstream } = got;
-                    return Ok(Answered { answer, candidate, attempts, warnings, reply, upstream, first_token_ms });
+                    return Ok(Reached { got, candidate, attempts, first_token_ms });
                 }
-                Err(refusal) => (refusal, now_ms()),
+                Err(refusal) => refusal,
             };
             let class = refusal.error.class;
             if class.may_retry() && class != Class::RateLimit {
-                health::failed(&id, came);
+                health::failed(&id, now_ms());
             }
-            let pause = pause_ms(&refusal, tries, is_last, random::jitter());
+            let pause = pause_ms(&refusal, tries, index + 1 == count, random::jitter());
             if class == Class::ContextTooLong {
                 too_small = too_small.max(candidate.model.context);
             } else if !class.may_fail_over() && first.is_none() {
@@ -211,7 +290,11 @@ struct Got {
     upstream: Dialect,
 }
 
-async fn attempt(candidate: &Candidate, question: &Question<'_>, settings: &Providers) -> Result<Got, Refusal> {
+async fn attempt(
+    candidate: &Candidate,
+    question: &Question<'_>,
+    settings: &Providers,
+) -> Result<Got, Refusal> {
     let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
         return Ok(answered_here(question));
     };
@@ -221,35 +304,37 @@ async fn attempt(candidate: &Candidate, question: &Question<'_>, settings: &Prov
     if is_streamed && !question.is_live {
         rendered = render(candidate, question, upstream, true)?;
     }
-    let key = match question.key {
-        Key::Ours => key.as_deref(),
-        Key::Theirs(key) => Some(key),
-    };
-    let mut request = OutboundRequest::new(Method::Post, format!("{base_url}{}", path_of(upstream)))
-        .carrying("application/json", rendered.body);
-    request = with_credential(request, upstream, key, question.anthropic);
-    if let Some(token) = gateway_token {
-        request = request.with("cf-aig-authorization", format!("Bearer {token}"));
-    }
+    let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
+    let request = with_credential(request, upstream, question.key.or(key.as_deref()), question.anthropic);
+    let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
+    let is_as_named = [&candidate.model.id, &candidate.model.name].contains(&&reply.model);
+    if !is_as_named {
+        reply.model.clone_from(&candidate.model.id);
+    }
     let within_ms = if is_streamed { settings.first_token_ms } else { WHOLE_MS };
     let started = now_ms();
     let answer = fetch::send(request, within_ms).await.map_err(|failure| no_answer(&failure))?;
     if answer.status() != 200 {
         return Err(refused(answer, question.key).await);
     }
-    let is_events =
-        answer.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"));
+    let is_events = answer
+        .header("content-type")
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"));
     let got = |answer| Got { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
     if !is_events {
-        let bytes = answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?.into_bytes();
+        let bytes =
+            answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?.into_bytes();
         let response = Box::new(upstream.parse_answer(&bytes)?);
         return Ok(got(Answer::Whole { response, bytes: Some(bytes) }));
     }
     let body = answer.into_body().ok_or_else(|| no_answer(&Failure::Network(String::new())))?;
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
-    let mut stream = Stream::new(upstream, question.client, &reply);
+    let mut stream = match (question.filter)() {
+        Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
+        None => Stream::new(upstream, question.client, &reply),
+    };
     let mut shown = Vec::new();
     let opened = Source::begun(body, left_ms, |new| {
         stream.push(new, &mut shown);
@@ -298,7 +383,10 @@ fn render(
         let body = forward(body, &edits)?;
         return Ok(Rendered { body, names: Default::default(), warnings: Vec::new(), needs_stream: false });
     }
-    upstream.render_request(question.request, &candidate.model.target(&candidate.provider, question.is_lenient, stream))
+    upstream.render_request(
+        question.request,
+        &candidate.provider.target(&candidate.model, question.is_lenient, stream),
+    )
 }
 
 /// Signed thoughts and betas are Anthropic's alone; the version is the
@@ -324,6 +412,14 @@ fn with_credential(
     };
     match key {
         Some(key) => request.with("x-api-key", key),
+        None => request,
+    }
+}
+
+/// Cloudflare's AI Gateway before the provider has a credential of its own.
+fn with_gateway(request: OutboundRequest, token: Option<&str>) -> OutboundRequest {
+    match token {
+        Some(token) => request.with("cf-aig-authorization", format!("Bearer {token}")),
         None => request,
     }
 }
@@ -398,7 +494,10 @@ mod tests {
 
     #[test]
     fn no_word_about_our_own_key_reaches_a_client() {
-        let theirs = Error::of_upstream(401, br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#);
+        let theirs = Error::of_upstream(
+            401,
+            br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
+        );
         let shown = told(theirs.clone(), Key::Ours);
         assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
         let shown = told(theirs, Key::Theirs("k"));

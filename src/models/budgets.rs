@@ -55,11 +55,13 @@ fn period(per: Period, now: i64) -> (String, i64) {
     let day = DateTime::from_timestamp_millis(now).unwrap_or_default().date_naive();
     let (name, next) = match per {
         Period::Day => (day.format("%Y-%m-%d").to_string(), day.succ_opt()),
-        Period::Month => {
-            (day.format("%Y-%m").to_string(), day.with_day(1).and_then(|first| first.checked_add_months(Months::new(1))))
-        }
+        Period::Month => (
+            day.format("%Y-%m").to_string(),
+            day.with_day(1).and_then(|first| first.checked_add_months(Months::new(1))),
+        ),
     };
-    let next = next.and_then(|date| date.and_hms_opt(0, 0, 0)).map_or(now, |at| at.and_utc().timestamp_millis());
+    let next =
+        next.and_then(|date| date.and_hms_opt(0, 0, 0)).map_or(now, |at| at.and_utc().timestamp_millis());
     (name, next)
 }
 
@@ -84,7 +86,8 @@ pub(crate) async fn reserve(limits: Vec<Limit>, now: i64, database: &Database) -
     }
     let reached: Option<String> = database.query(reached(&json)).await?.first()?;
     let named = limits.iter().find(|limit| Some(&limit.subject) == reached.as_ref()).or(limits.first());
-    Err(named.map_or_else(|| Error::Internal("no limit was reached".to_owned()), |limit| exceeded(limit, now)))
+    Err(named
+        .map_or_else(|| Error::Internal("no limit was reached".to_owned()), |limit| exceeded(limit, now)))
 }
 
 fn to_json(limits: &[Limit]) -> Result<String, Error> {
@@ -117,7 +120,9 @@ fn reached(limits: &str) -> Statement {
 
 fn exceeded(limit: &Limit, now: i64) -> Error {
     let (policy, code, whose) = match limit.subject.split_once(':') {
-        Some(("rpm", _)) => ("key-minute", "rate_limit_exceeded", "This API key has sent all its requests of this minute"),
+        Some(("rpm", _)) => {
+            ("key-minute", "rate_limit_exceeded", "This API key has sent all its requests of this minute")
+        }
         Some(("key", _)) => ("key-budget", "budget_exceeded", "This API key has spent its budget"),
         Some(("user", _)) => ("user-budget", "budget_exceeded", "You have spent your budget"),
         _ => ("budget", "budget_exceeded", "The budget of this service is spent"),
@@ -192,7 +197,9 @@ mod tests {
     #[test]
     fn what_was_not_spent_is_given_back_and_what_was_overspent_is_taken() {
         let budget = Budget { micro_usd: 100, per: Period::Day };
-        let reserved = Reserved { limits: vec![Limit::money("all".to_owned(), budget, 60, NOW), Limit::request("k", 1, NOW)] };
+        let reserved = Reserved {
+            limits: vec![Limit::money("all".to_owned(), budget, 60, NOW), Limit::request("k", 1, NOW)],
+        };
         let amount = |spent| {
             let statement = reserved.settle(spent).unwrap()?;
             let crate::store::Value::Text(json) = &statement.values[0] else { return None };

@@ -17,10 +17,16 @@ const PROBE_MS: i64 = 30_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Circuit {
     /// Requests go through; so many in a row have failed.
-    Closed { failures: u32 },
-    Open { until_ms: i64 },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until_ms: i64,
+    },
     /// One request is trying it.
-    HalfOpen { since_ms: i64 },
+    HalfOpen {
+        since_ms: i64,
+    },
 }
 
 impl Default for Circuit {

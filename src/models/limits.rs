@@ -1,13 +1,14 @@
 //! What an API key may ask of the gateway.
 
 use hatch_guardrails::{Guard, Policy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 
 /// What a key may ask. What is not named is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct KeyLimits {
     /// Ids of models; one that ends in `*` is all that begin so.
@@ -26,9 +27,20 @@ pub(crate) struct KeyLimits {
     pub(crate) guardrails: Option<Policy>,
 }
 
+/// Reads [`KeyLimits`] of a body: an object and no list, which serde would take
+/// for one.
+pub(crate) fn optional<'de, D: Deserializer<'de>>(field: D) -> Result<Option<KeyLimits>, D::Error> {
+    let Some(object) = Option::<Map<String, Value>>::deserialize(field)? else { return Ok(None) };
+    let is_list = |name: &str| object.get(name).is_some_and(Value::is_array);
+    if is_list("budget") || is_list("guardrails") {
+        return Err(D::Error::custom("budget and guardrails are objects"));
+    }
+    serde_json::from_value(Value::Object(object)).map(Some).map_err(D::Error::custom)
+}
+
 /// How much may be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Budget {
     /// A millionth of a dollar each.

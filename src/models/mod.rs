@@ -10,6 +10,7 @@ pub(crate) mod budgets;
 pub(crate) mod catalogue;
 mod health;
 mod limits;
+mod model;
 mod prices;
 mod providers;
 mod routing;
@@ -17,10 +18,12 @@ mod sandbox;
 mod settings;
 
 pub(crate) use self::{
-    ask::{Answer, Answered, Live, Question, ask},
+    ask::{Answer, Answered, Live, Posted, Question, Unanswered, ask, post},
     catalogue::Catalogue,
-    limits::{Budget, KeyLimits, Period},
-    providers::{Key, Provider},
-    routing::{Candidate, Preference, Wish, candidates},
+    limits::{Budget, KeyLimits, Period, optional as optional_limits},
+    model::{Above, Model, Prices},
+    providers::Key,
+    routing::{Candidate, Preference, Wish, candidates, is_allowed, resolve},
+    sandbox::embedding as sandbox_embedding,
     settings::{Providers, SETTINGS},
 };

@@ -2,7 +2,7 @@
 
 use hatch_dialects::Usage;
 
-use super::catalogue::{Model, Prices};
+use super::model::{Model, Prices};
 
 /// Of OpenAI's and Anthropic's own search: ten dollars a thousand.
 const WEB_SEARCH_MICRO_USD: u64 = 10_000;
@@ -53,10 +53,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::models::catalogue::Above;
+    use crate::models::model::Above;
 
     fn model() -> Model {
-        let prices = |factor| Prices {
+        let prices = |factor: u64| Prices {
             input: 100_000 * factor,
             output: 500_000 * factor,
             cache_read: 10_000 * factor,

@@ -5,12 +5,7 @@ use hatch_dialects::{
     request::{Content, Format, Part},
 };
 
-use super::{
-    catalogue::{Catalogue, Model},
-    health,
-    providers::Provider,
-    settings::Providers,
-};
+use super::{catalogue::Catalogue, health, model::Model, providers::Provider, settings::Providers};
 
 /// What the router is told to choose by (`x-gateway-route`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,8 +96,11 @@ pub(crate) fn resolve(name: &str, catalogue: &Catalogue, providers: &Providers) 
     let with_provider = |model: &Model| {
         provider_of(model).map(|provider| Candidate { provider: provider.clone(), model: model.clone() })
     };
-    let known = |wanted: &str| catalogue.models.iter().filter(move |m| m.id == wanted || m.name == wanted);
-    if let Some(candidate) = known(name).chain(undated(name).into_iter().flat_map(known)).find_map(with_provider) {
+    let known = |wanted: &str| {
+        let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
+        catalogue.models.iter().filter(is_it).find_map(with_provider)
+    };
+    if let Some(candidate) = known(name).or_else(|| undated(name).and_then(known)) {
         // A dated name is asked for as it was written.
         let is_dated = candidate.model.id != name && candidate.model.name != name;
         let wanted = name.split_once('/').map_or(name, |(_, name)| name);
@@ -112,20 +110,21 @@ pub(crate) fn resolve(name: &str, catalogue: &Catalogue, providers: &Providers) 
         && let Some(provider) = providers.all.iter().find(|known| known.name == provider)
         && !rest.is_empty()
     {
-        return Ok(Candidate { provider: provider.clone(), model: Model::unknown(provider, rest) });
+        return Ok(Candidate { provider: provider.clone(), model: provider.unknown_model(rest) });
     }
     Err(not_found(name, providers))
 }
 
 /// Without the date at its end: `claude-haiku-4-5-20251001`, `gpt-6-2026-10-01`.
 fn undated(name: &str) -> Option<&str> {
-    let rest = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
-    let date = name.get(rest.len()..)?;
-    let digits = date.bytes().filter(u8::is_ascii_digit).count();
-    let cut = date.len().checked_sub(if date.matches('-').count() > 2 || digits == 8 && date.contains("-2") { 11 } else { 9 });
-    // The name itself may end in digits: only the last date goes.
-    let end = rest.len().checked_add(cut?)?;
-    name.get(..end).filter(|short| !short.is_empty() && *short != name)
+    ["-dddddddd", "-dddd-dd-dd"].into_iter().find_map(|date| {
+        let (rest, end) = name.split_at_checked(name.len().checked_sub(date.len())?)?;
+        let is_date = end.bytes().zip(date.bytes()).all(|(byte, of)| match of {
+            b'd' => byte.is_ascii_digit(),
+            mark => byte == mark,
+        });
+        (is_date && !rest.is_empty()).then_some(rest)
+    })
 }
 
 fn not_found(name: &str, providers: &Providers) -> Error {
@@ -135,7 +134,8 @@ fn not_found(name: &str, providers: &Providers) -> Error {
         [] => "no provider is set up here; set CLAUDE_API_KEY, OPENAI_API_KEY or PROVIDERS".to_owned(),
         names => format!("GET /v1/models lists what there is; the providers here are {}", names.join(", ")),
     };
-    Error::new(Class::NotFound, format!("The model '{shown}' does not exist here: {hint}")).with_code("model_not_found")
+    Error::new(Class::NotFound, format!("The model '{shown}' does not exist here: {hint}"))
+        .with_code("model_not_found")
 }
 
 impl Candidate {
@@ -234,13 +234,19 @@ mod tests {
       {"name":"dear","base_url":"http://b.test","dialect":"anthropic","models":[
         {"id":"large","context":900000,"max_output":1000,"input":10,"output":50,"capabilities":["tools","images"]}]}]"#;
 
-    fn route(names: &[&str], tokens: u64, allowed: Option<&[String]>, request: &Request) -> Result<Vec<String>, Error> {
+    fn route(
+        names: &[&str],
+        tokens: u64,
+        allowed: Option<&[String]>,
+        request: &Request,
+    ) -> Result<Vec<String>, Error> {
         let settings = Settings::for_test(&[("PROVIDERS", PROVIDERS)]);
         let providers = Providers::of(&settings).unwrap();
         let mut catalogue = Catalogue::new(Vec::new(), providers);
         catalogue.models.iter_mut().filter(|m| m.name == "large").for_each(|m| m.quality = 5);
         catalogue.models.push(Model::for_test("gone/model"));
-        let wish = Wish { names: names.to_vec(), preference: Preference::default(), prompt_tokens: tokens, allowed };
+        let wish =
+            Wish { names: names.to_vec(), preference: Preference::default(), prompt_tokens: tokens, allowed };
         let found = candidates(&wish, request, &catalogue, providers)?;
         Ok(found.into_iter().map(|candidate| candidate.model.id).collect())
     }
@@ -249,7 +255,10 @@ mod tests {
     fn a_name_an_id_and_a_list_of_both_are_asked_in_their_order() {
         let request = Request::default();
         assert_eq!(route(&["small"], 1, None, &request).unwrap(), ["cheap/small"]);
-        assert_eq!(route(&["dear/large", "small", "large"], 1, None, &request).unwrap(), ["dear/large", "cheap/small"]);
+        assert_eq!(
+            route(&["dear/large", "small", "large"], 1, None, &request).unwrap(),
+            ["dear/large", "cheap/small"]
+        );
         assert_eq!(route(&["cheap/of/tomorrow"], 1, None, &request).unwrap(), ["cheap/of/tomorrow"]);
         for unknown in ["", "model", "gone/model", "nobody/x", "cheap/"] {
             assert_eq!(route(&[unknown], 1, None, &request).unwrap_err().class, Class::NotFound, "{unknown}");
@@ -263,7 +272,8 @@ mod tests {
         assert_eq!(route(&["auto"], 20_000, None, &request).unwrap(), ["dear/large"]);
         assert_eq!(route(&["auto"], 2_000_000, None, &request).unwrap_err().class, Class::Invalid);
         let body = br#"{"model":"auto","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.test/a.png"}}]}]}"#;
-        let picture = hatch_dialects::Dialect::Chat.parse_request(body, &hatch_dialects::Incoming::default()).unwrap();
+        let picture =
+            hatch_dialects::Dialect::Chat.parse_request(body, &hatch_dialects::Incoming::default()).unwrap();
         assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
     }
 

@@ -10,14 +10,22 @@ use hatch_dialects::{
 };
 use serde_json::{Map, Value, json};
 
-use super::catalogue::{Model, Prices};
+use super::model::{Model, Prices};
 
 pub(super) const NAME: &str = "sandbox";
 
 /// It costs nothing, but its prices are known: budgets count it.
 pub(super) fn models() -> Vec<Model> {
-    let capabilities =
-        ["tools", "forced_tools", "images", "documents", "structured_output", "sampling", "embeddings", "moderation"];
+    let capabilities = [
+        "tools",
+        "forced_tools",
+        "images",
+        "documents",
+        "structured_output",
+        "sampling",
+        "embeddings",
+        "moderation",
+    ];
     vec![Model {
         id: format!("{NAME}/{NAME}"),
         provider: NAME.to_owned(),
@@ -138,10 +146,16 @@ fn least(schema: &Value, root: &Value, depth: usize) -> Value {
     let kind = schema.get("type").map(|kind| kind.as_str().or_else(|| kind.get(0).and_then(Value::as_str)));
     match kind.flatten() {
         Some("object") | None => {
-            let required: Vec<&str> =
-                schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+            let required: Vec<&str> = schema
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let properties = schema.get("properties").and_then(Value::as_object);
-            let wanted = properties.into_iter().flatten().filter(|(name, _)| required.contains(&name.as_str()));
+            let wanted =
+                properties.into_iter().flatten().filter(|(name, _)| required.contains(&name.as_str()));
             Value::Object(wanted.map(|(name, schema)| (name.clone(), next(schema))).collect::<Map<_, _>>())
         }
         Some("array") => Value::Array(Vec::new()),
@@ -154,8 +168,9 @@ fn least(schema: &Value, root: &Value, depth: usize) -> Value {
 
 /// Numbers that are the same for the same text, of length 1 as vectors of
 /// embeddings are.
-pub(super) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
-    let mut state = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
+    let mut state =
+        text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let mut numbers: Vec<f32> = (0..dimensions)
         .map(|_| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -173,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(body: Value) -> Response {
+    fn asked(body: &Value) -> Response {
         let body = body.to_string();
         answer(&Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap())
     }
@@ -186,12 +201,14 @@ mod tests {
     #[test]
     fn it_calls_a_tool_that_is_named_with_arguments_that_fit() {
         let user = |text: &str| json!([{ "role": "user", "content": text }]);
-        let answer = asked(json!({ "model": "m", "tools": tool(), "messages": user("Use get_weather") }));
+        let answer = asked(&json!({ "model": "m", "tools": tool(), "messages": user("Use get_weather") }));
         let Content::ToolCall(call) = &answer.choices[0].parts[0].content else { panic!("{answer:?}") };
         assert_eq!(call.arguments, r#"{"city":"sandbox","days":2}"#);
-        let answer = asked(json!({ "model": "m", "tools": tool(), "messages": user("Hello") }));
+        let answer = asked(&json!({ "model": "m", "tools": tool(), "messages": user("Hello") }));
         assert!(answer.choices[0].parts[0].as_text().unwrap().ends_with("You said: Hello"));
-        let answer = asked(json!({ "model": "m", "tools": tool(), "tool_choice": "required", "messages": user("Hello") }));
+        let answer = asked(
+            &json!({ "model": "m", "tools": tool(), "tool_choice": "required", "messages": user("Hello") }),
+        );
         assert_eq!(answer.choices[0].stop.reason, StopReason::ToolCalls);
     }
 

@@ -4,7 +4,7 @@ use hatch_dialects::Dialect;
 use serde::Deserialize;
 
 use super::{
-    catalogue::{Model, Prices},
+    model::{Model, Prices},
     providers::{DESCRIPTIONS, Description, Provider, Upstream},
 };
 use crate::{
@@ -121,8 +121,10 @@ fn unreadable() -> Error {
 
 impl Listed {
     fn into_provider(self) -> Result<Provider, Error> {
-        let is_url = url::Url::parse(&self.base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        let is_name = !self.name.is_empty() && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let is_url =
+            url::Url::parse(&self.base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let is_name = !self.name.is_empty()
+            && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !is_url || !is_name {
             return Err(unreadable());
         }
@@ -199,7 +201,9 @@ mod tests {
         let all = &Providers::of(&settings).unwrap().all;
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].models[0].prices.unwrap().input, 500_000);
-        assert!(matches!(&all[0].upstream, Upstream::Http { base_url, key: None, .. } if base_url == "https://proxy.test/v1"));
+        assert!(
+            matches!(&all[0].upstream, Upstream::Http { base_url, key: None, .. } if base_url == "https://proxy.test/v1")
+        );
         for wrong in ["{}", "[{}]", r#"[{"name":"a b","base_url":"https://x.test","dialect":"openai"}]"#] {
             assert!(providers(&[("PROVIDERS", wrong)]).is_err(), "{wrong}");
         }

@@ -78,6 +78,50 @@ struct ValidationError {
     kind: String,
 }
 
+/// As OpenAI tells errors.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OpenAIError {
+    error: OpenAIErrorBody,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct OpenAIErrorBody {
+    message: String,
+    /// `invalid_request_error`, `rate_limit_error`, `server_error` and the like.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Which member of the body is wrong.
+    param: Option<String>,
+    code: Option<String>,
+}
+
+/// As Anthropic tells errors.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AnthropicError {
+    /// `error`
+    #[serde(rename = "type")]
+    kind: String,
+    error: AnthropicErrorBody,
+    request_id: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AnthropicErrorBody {
+    /// `invalid_request_error`, `overloaded_error` and the like.
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    details: AnthropicErrorDetails,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AnthropicErrorDetails {
+    error_code: Option<String>,
+}
+
 /// Collects the schemas of requests and of answers: what may be left out of
 /// the one is always in the other.
 #[derive(Debug)]
@@ -100,6 +144,8 @@ impl Schemas {
         let mut answers = generator(Contract::Serialize);
         answers.subschema_for::<Problem>();
         answers.subschema_for::<HTTPException>();
+        answers.subschema_for::<OpenAIError>();
+        answers.subschema_for::<AnthropicError>();
         Self { requests, answers }
     }
 

@@ -11,7 +11,7 @@
 //! A client that leaves, or that takes nothing any more, does not stop the
 //! pump. What arrived is the caller's to save, whatever happened to either end.
 
-use std::{cell::RefCell, collections::VecDeque, convert::Infallible, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, convert::Infallible, fmt, rc::Rc};
 
 use futures::{
     channel::oneshot,
@@ -123,6 +123,12 @@ pub(crate) struct Source {
     ended: bool,
     /// A read that has begun and is still waited for; it has the view's memory.
     pending: Option<Promise>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("received", &self.received.len()).finish_non_exhaustive()
+    }
 }
 
 impl Source {

@@ -196,7 +196,8 @@ impl Way {
             Self::Translate { .. } | Self::Chat(_) | Self::Responses(_) if is_silent => {}
             Self::Translate { decoder, filter, funnel, encoder } => decoder.frame(frame, &mut |event| {
                 meter.event(&event);
-                let mut told = |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
+                let mut told =
+                    |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
                 match filter {
                     Some(filter) => filter.event(event, &mut told),
                     None => told(event),
@@ -225,7 +226,8 @@ impl Way {
             Self::Translate { decoder, filter, funnel, encoder } => {
                 let mut sink = |event: Event<'_>| {
                     meter.event(&event);
-                    let mut told = |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
+                    let mut told =
+                        |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
                     match filter {
                         Some(filter) => filter.event(event, &mut told),
                         None => told(event),

@@ -1,7 +1,7 @@
 //! One side of a policy, made ready.
 
-use std::{borrow::Cow, sync::Arc};
 use std::fmt;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 

@@ -2,9 +2,9 @@
 
 use hatch_dialects::Dialect;
 
-use super::Description;
+use super::description::Description;
 
-pub(super) static ANTHROPIC: Description = Description {
+pub(in crate::models) static ANTHROPIC: Description = Description {
     name: "anthropic",
     key: "CLAUDE_API_KEY",
     base_url: |vars| vars.base_url("CLAUDE_BASE_URL", "https://api.anthropic.com"),

@@ -2,30 +2,16 @@
 //! [`Description`]; others are what `PROVIDERS` says.
 
 mod anthropic;
+mod description;
 mod openai;
 mod workers_ai;
 
 use std::fmt;
 
-use hatch_dialects::Dialect;
+use hatch_dialects::{Abilities, Dialect, Target, request::Effort};
 
-use super::catalogue::Model;
-use crate::{
-    error::Error,
-    settings::Vars,
-};
-
-/// A provider that has a file here.
-pub(super) struct Description {
-    pub(super) name: &'static str,
-    /// The secret without which it cannot be asked.
-    pub(super) key: &'static str,
-    /// Where it is asked, without a slash at the end.
-    pub(super) base_url: fn(&Vars) -> Result<String, Error>,
-    pub(super) speaks: &'static [Dialect],
-    /// It is OpenAI itself, and not only compatible with it.
-    pub(super) is_openai: bool,
-}
+pub(super) use self::description::Description;
+use super::model::Model;
 
 /// The providers that have a file here.
 pub(super) static DESCRIPTIONS: &[&Description] =
@@ -46,7 +32,11 @@ pub(crate) struct Provider {
 /// Where a provider is.
 #[derive(Clone)]
 pub(crate) enum Upstream {
-    Http { base_url: String, key: Option<String>, gateway_token: Option<String> },
+    Http {
+        base_url: String,
+        key: Option<String>,
+        gateway_token: Option<String>,
+    },
     /// The sandbox model of a development Worker answers.
     Sandbox,
 }
@@ -59,10 +49,23 @@ pub(crate) enum Key<'a> {
     Theirs(&'a str),
 }
 
+impl<'a> Key<'a> {
+    /// The key to send, where `ours` is what we have.
+    pub(super) fn or(self, ours: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Ours => ours,
+            Self::Theirs(key) => Some(key),
+        }
+    }
+}
+
 impl fmt::Debug for Provider {
     /// Without its keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("name", &self.name).field("speaks", &self.speaks).finish_non_exhaustive()
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("speaks", &self.speaks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,6 +79,48 @@ impl fmt::Debug for Key<'_> {
 }
 
 impl Provider {
+    /// A model that nobody has described, of a provider that may know it.
+    pub(super) fn unknown_model(&self, name: &str) -> Model {
+        let every =
+            ["tools", "forced_tools", "images", "documents", "structured_output", "reasoning", "sampling"];
+        Model {
+            id: format!("{}/{name}", self.name),
+            provider: self.name.clone(),
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            context: 128_000,
+            max_output: 0,
+            prices: None,
+            above: None,
+            capabilities: every.map(str::to_owned).to_vec(),
+            quality: 3,
+            speed: 3,
+            is_deprecated: false,
+        }
+    }
+
+    /// How a request is written for one of its models.
+    pub(super) fn target(&self, model: &Model, is_lenient: bool, stream: bool) -> Target {
+        let is_claude = self.name == "anthropic";
+        let can = Abilities {
+            sampling: model.can("sampling") || !is_claude && !self.is_openai,
+            forced_tools: model.can("forced_tools") || !is_claude,
+            mid_system: model.can("mid_system") || !is_claude,
+            prefill: model.can("prefill"),
+            adaptive_thinking: model.can("adaptive_thinking"),
+            thinking_off: !model.can("always_thinking"),
+            reasoning: model.can("reasoning"),
+            max_effort: Effort::Max,
+            structured_output: model.can("structured_output"),
+            images: model.can("images"),
+            documents: model.can("documents"),
+            openai: self.is_openai,
+            stream_usage: true,
+        };
+        let max_output = u64::try_from(model.max_output).ok().filter(|tokens| *tokens > 0);
+        Target { max_output, can, is_lenient, stream, ..Target::new(model.name.clone()) }
+    }
+
     /// The dialect in which a request that came in `client` is sent on.
     pub(super) fn dialect_for(&self, client: Dialect) -> Dialect {
         let same = self.speaks.iter().find(|dialect| **dialect == client);

@@ -2,9 +2,9 @@
 
 use hatch_dialects::Dialect;
 
-use super::Description;
+use super::description::Description;
 
-pub(super) static OPENAI: Description = Description {
+pub(in crate::models) static OPENAI: Description = Description {
     name: "openai",
     key: "OPENAI_API_KEY",
     base_url: |vars| vars.base_url("OPENAI_BASE_URL", "https://api.openai.com/v1"),

@@ -3,10 +3,10 @@
 
 use hatch_dialects::Dialect;
 
-use super::Description;
+use super::description::Description;
 use crate::settings::vars::wrong;
 
-pub(super) static WORKERS_AI: Description = Description {
+pub(in crate::models) static WORKERS_AI: Description = Description {
     name: "workers-ai",
     key: "WORKERS_AI_TOKEN",
     base_url: |vars| {

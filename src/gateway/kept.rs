@@ -1,0 +1,114 @@
+//! Answers of the Responses API that are kept for a day, for who goes on with
+//! them: by `previous_response_id`, or by the id of an item.
+
+use hatch_dialects::{Class, Dialect, Error as Said, Json, Reply, Response as Answer};
+use serde_json::{Value, json};
+
+use super::store;
+use crate::{
+    error::Error,
+    http::RequestContext,
+    platform::{clock::now_ms, response::Response},
+    store::{Database, Statement},
+};
+
+/// Knows what has to be kept of an answer.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    /// The items before the answer's own; none where nothing is kept.
+    items: Option<Vec<Value>>,
+}
+
+impl Keeper {
+    /// Keeps nothing.
+    pub(super) fn nothing() -> Self {
+        Self { items: None }
+    }
+
+    /// Keeps the answer to a request of the Responses API: its body, and the
+    /// items of the answers before it.
+    pub(super) fn of(body: &[u8], previous: &[Json]) -> Self {
+        let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
+        let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        match body.get("input") {
+            Some(Value::String(text)) => {
+                items.push(json!({ "type": "message", "role": "user", "content": text }))
+            }
+            Some(Value::Array(list)) => items.extend(list.iter().cloned()),
+            _ => {}
+        }
+        Self { items: Some(items) }
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.items.is_some()
+    }
+
+    /// Keeps a whole answer.
+    pub(super) fn statements(&self, user: &str, answer: Option<&Answer>, reply: &Reply) -> Vec<Statement> {
+        let (Some(before), Some(answer)) = (&self.items, answer) else { return Vec::new() };
+        let body = Dialect::Responses.render_answer(answer, reply);
+        let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
+        let (id, output) =
+            (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
+        let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
+        let items: Vec<&Value> = before.iter().chain(output).collect();
+        let items = json!(items).to_string();
+        if items.len() + body.len() > MOST_BYTES {
+            return Vec::new();
+        }
+        vec![store::keep(id, user, &items, &body, now_ms())]
+    }
+}
+
+/// A row of D1 takes two megabytes; what is longer is not kept.
+const MOST_BYTES: usize = 1_500_000;
+
+/// The items up to and with an answer.
+pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Result<Vec<Json>, Error> {
+    let items: Option<Vec<Value>> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
+    let items = items.ok_or_else(|| not_kept("Previous response", id))?;
+    Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
+}
+
+/// The items of these ids.
+pub(super) async fn named(
+    ids: &[String],
+    user: &str,
+    database: &Database,
+) -> Result<Vec<(String, Json)>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = database.query(store::kept_named(&json!(ids).to_string(), user, now_ms())).await?;
+    let items: Vec<Value> = rows.read()?;
+    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
+    Ok(items.into_iter().filter_map(with_id).collect())
+}
+
+/// `GET /v1/responses/{id}`
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
+    Ok(Response::json(200, body.ok_or_else(|| not_kept("Response", id))?))
+}
+
+/// `DELETE /v1/responses/{id}`
+pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    if context.database()?.query(store::forget_kept(id, user)).await?.is_empty() {
+        return Err(not_kept("Response", id));
+    }
+    Ok(Response::json(200, json!({ "id": id, "object": "response.deleted", "deleted": true }).to_string()))
+}
+
+/// That something is not kept here.
+fn not_kept(what: &str, id: &str) -> Error {
+    let shown: String = id.chars().take(100).collect();
+    Said::new(
+        Class::NotFound,
+        format!("{what} with id '{shown}' not found; it is kept for a day, and for who made it"),
+    )
+    .into()
+}

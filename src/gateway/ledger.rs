@@ -1,0 +1,81 @@
+//! What a call was and cost: written down once it is over, and what was set
+//! aside for it and not spent given back in the same batch.
+
+use chrono::DateTime;
+use hatch_dialects::Usage;
+
+use super::store;
+use crate::{
+    identity::quotas::Taken,
+    models::{Candidate, budgets::Reserved},
+    platform::{clock::now_ms, log},
+    store::{Database, Statement},
+};
+
+/// A call that goes on.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: String,
+    pub(super) user: String,
+    pub(super) key: Option<String>,
+    pub(super) started: i64,
+    /// Of the budgets of keys and of the Worker.
+    pub(super) reserved: Reserved,
+    /// Of the user's day.
+    pub(super) daily: Option<Taken>,
+    /// The caller pays the provider themselves.
+    pub(super) is_theirs: bool,
+}
+
+/// How it ended.
+#[derive(Debug, Default)]
+pub(super) struct Outcome<'a> {
+    pub(super) candidate: Option<&'a Candidate>,
+    /// Who was asked, where nobody answered.
+    pub(super) model: Option<&'a str>,
+    pub(super) status: u16,
+    pub(super) attempts: u32,
+    pub(super) usage: Usage,
+    pub(super) is_estimated: bool,
+    pub(super) first_token_ms: Option<i64>,
+}
+
+impl Entry {
+    /// Writes it down. A failure is only logged: the answer is given.
+    pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {
+        let cost = match outcome.candidate {
+            Some(candidate) if !self.is_theirs => {
+                candidate.model.cost_micro_usd(&outcome.usage).unwrap_or_default()
+            }
+            _ => 0,
+        };
+        let day =
+            DateTime::from_timestamp_millis(self.started).unwrap_or_default().format("%Y-%m-%d").to_string();
+        let model = outcome.candidate.map(|candidate| candidate.model.id.as_str()).or(outcome.model);
+        let mut statements = vec![store::write(&store::Call {
+            id: &self.id,
+            user: &self.user,
+            key: self.key.as_deref(),
+            at: self.started,
+            day: &day,
+            model: model.unwrap_or_default(),
+            status: outcome.status,
+            attempts: outcome.attempts,
+            cache: "off",
+            usage: outcome.usage,
+            cost,
+            is_estimated: outcome.is_estimated,
+            first_token_ms: outcome.first_token_ms,
+            total_ms: now_ms() - self.started,
+        })];
+        statements.extend(self.daily.iter().map(|daily| daily.reconcile(cost)));
+        statements.extend(more);
+        let closed = async {
+            statements.extend(self.reserved.settle(cost)?);
+            database.batch_all(statements).await
+        };
+        if let Err(error) = closed.await {
+            log::failure("gateway.close", &error);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The models that can be asked here, in both families' forms.
+
+use garde::Validate;
+use hatch_dialects::{
+    Model as Listed, Version, anthropic_model, anthropic_models, openai_model, openai_models,
+};
+use serde::Deserialize;
+
+use crate::{
+    error::{Error, rfc3339},
+    http::{RequestContext, body},
+    models::{Above, Catalogue, KeyLimits, Model, Prices, Providers, catalogue, is_allowed, resolve},
+    platform::{clock::now_ms, response::Response},
+    settings::FromVars as _,
+};
+
+/// Nobody tells when each model was made; the catalogue began then.
+const CREATED_S: u64 = 1_795_824_000; // 2026-11-28
+
+/// `GET /v1/models`
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let is_anthropic = speaks_anthropic(&context)?;
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
+    let is_here = |model: &&Model| {
+        providers.all.iter().any(|provider| provider.name == model.provider)
+            && is_allowed(&model.id, limits.models.as_deref())
+    };
+    let models: Vec<Listed> = catalogue.models.iter().filter(is_here).map(listed).collect();
+    let text = if is_anthropic { anthropic_models(&models, false) } else { openai_models(&models) };
+    Ok(Response::json(200, text))
+}
+
+/// `GET /v1/models/{id}`
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let is_anthropic = speaks_anthropic(&context)?;
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
+    let name = context.param("id");
+    let model = Listed { id: name.to_owned(), ..listed(&resolve(name, &catalogue, providers)?.model) };
+    Ok(Response::json(200, if is_anthropic { anthropic_model(&model) } else { openai_model(&model) }))
+}
+
+/// Whether the client is one of Anthropic's: OpenAI's do not send its version.
+fn speaks_anthropic(context: &RequestContext) -> Result<bool, Error> {
+    let version = context.request.header("anthropic-version");
+    if version.is_some() {
+        Version::parse(version.as_deref())?;
+    }
+    Ok(version.is_some())
+}
+
+fn listed(model: &Model) -> Listed {
+    let tokens = |tokens: i64| u64::try_from(tokens).ok().filter(|tokens| *tokens > 0);
+    Listed {
+        id: model.id.clone(),
+        owned_by: model.provider.clone(),
+        display_name: model.display_name.clone(),
+        created: CREATED_S,
+        created_at: rfc3339(i64::try_from(CREATED_S).unwrap_or_default() * 1_000),
+        max_input_tokens: tokens(model.context),
+        max_tokens: tokens(model.max_output),
+        is_deprecated: model.is_deprecated,
+    }
+}
+
+/// A row of the catalogue, and where it is from.
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewModel {
+    #[garde(length(chars, min = 1, max = 200))]
+    display_name: String,
+    /// The most tokens of a prompt.
+    #[garde(range(min = 1, max = 100_000_000))]
+    context: i64,
+    #[garde(range(min = 0, max = 100_000_000))]
+    max_output: i64,
+    /// Micro-dollars for a million tokens; null where they are not known.
+    #[garde(skip)]
+    prices: Option<Prices>,
+    #[garde(skip)]
+    above: Option<Above>,
+    #[garde(length(max = 50), inner(length(chars, min = 1, max = 50)))]
+    capabilities: Vec<String>,
+    #[garde(range(min = 1, max = 5))]
+    quality: i64,
+    #[garde(range(min = 1, max = 5))]
+    speed: i64,
+    #[serde(default)]
+    #[garde(skip)]
+    is_deprecated: bool,
+    /// Where limits and prices are from.
+    #[garde(length(chars, min = 1, max = 200))]
+    source: String,
+}
+
+/// `PUT /admin/models/{id}`: adds a model, or changes what is known of it. Other
+/// isolates know it within a minute.
+pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
+    let id = context.param("id");
+    let named = id
+        .split_once('/')
+        .filter(|(provider, name)| !provider.is_empty() && !name.is_empty() && id.len() <= 200);
+    let (provider, name) = named.ok_or_else(|| Error::invalid("id", "must be `provider/name`"))?;
+    let new: NewModel = body::json(&context).await?;
+    let model = Model {
+        id: id.to_owned(),
+        provider: provider.to_owned(),
+        name: name.to_owned(),
+        display_name: new.display_name,
+        context: new.context,
+        max_output: new.max_output,
+        prices: new.prices,
+        above: new.above,
+        capabilities: new.capabilities,
+        quality: new.quality,
+        speed: new.speed,
+        is_deprecated: new.is_deprecated,
+    };
+    let today = rfc3339(now_ms()).chars().take(10).collect::<String>();
+    let put = catalogue::put(&model, &new.source, &today)?;
+    context.database()?.batch([put, context.audit("model.put", id)]).await?;
+    Catalogue::forget();
+    let text = serde_json::to_string(&model).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Response::json(200, text))
+}

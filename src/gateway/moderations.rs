@@ -1,0 +1,68 @@
+//! `POST /v1/moderations`.
+
+use hatch_dialects::{
+    Class, Error as Said, Request, Usage, estimate, parse_moderation, render_moderation,
+    request::{Message, Part, Role},
+    translate_moderation,
+};
+use serde_json::json;
+
+use super::{
+    asked::Options,
+    ledger::Outcome,
+    told,
+    turn::{self, Turn},
+};
+use crate::{
+    error::Error,
+    http::RequestContext,
+    models::{self, Catalogue, Posted, Providers},
+    platform::response::Response,
+    settings::FromVars as _,
+};
+
+/// `POST /v1/moderations`. Who names no model is answered by the first one
+/// here that can moderate.
+pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user()?.clone();
+    let database = context.database()?;
+    let bytes = context.body().await?;
+    let asked = parse_moderation(&bytes)?;
+    let options = Options::read(&context)?;
+    let (providers, catalogue) =
+        (Providers::of(&context.settings)?, Catalogue::of(&context.settings, &database).await?);
+    let is_here = |model: &&models::Model| {
+        model.can("moderation") && providers.all.iter().any(|provider| provider.name == model.provider)
+    };
+    let default = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
+    let model = asked.model.clone().or(default).ok_or_else(|| {
+        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
+            .with_code("model_not_found")
+    })?;
+    // What is to be judged is not kept from the judge: no guardrail looks at it.
+    let mut request = Request { model: model.clone(), ..Request::default() };
+    request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
+    let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
+    let body = |candidate: &models::Candidate| render_moderation(&asked, &candidate.model.name);
+    let posted = match models::post("/moderations", body, turn.candidates, options.key()).await {
+        Ok(posted) => posted,
+        Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
+    };
+    let Posted { bytes, candidate, attempts, first_token_ms } = posted;
+    let count = serde_json::from_str::<serde_json::Value>(asked.input.as_str()).ok();
+    let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
+    let harmless = || json!({ "results": vec![json!({ "flagged": false }); count] }).to_string().into_bytes();
+    let told = translate_moderation(&bytes.unwrap_or_else(harmless), &turn.entry.id.replace('-', ""), &model);
+    let outcome = Outcome {
+        candidate: Some(&candidate),
+        status: if told.is_ok() { 200 } else { 502 },
+        attempts,
+        usage: Usage { input: estimate(asked.input.as_str()), ..Usage::default() },
+        is_estimated: true,
+        first_token_ms: Some(first_token_ms),
+        ..Outcome::default()
+    };
+    turn.entry.close(outcome, Vec::new(), &database).await;
+    let headers = told::headers_of(&candidate, attempts, &[]);
+    Ok(told::with(Response::json(200, told?), headers, &context.request_id))
+}

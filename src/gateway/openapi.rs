@@ -1,0 +1,335 @@
+//! What the gateway takes and answers. Its bodies are the vendors' own: what
+//! they say of them is not repeated here, only where they are described.
+
+use hatch_dialects::{Dialect, Incoming, parse_completion, parse_count, parse_embeddings, parse_moderation};
+use schemars::{JsonSchema, Schema, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{guardrails, models::NewModel, usage};
+use crate::{
+    error::{Error, Resource},
+    models::{Model, Preference, Prices},
+    openapi::{Answer, Count, Id, Module, Operation},
+};
+
+const MODEL: &str = "sandbox/sandbox";
+
+/// A JSON object whose members somebody else describes.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Vendors(Value);
+
+impl JsonSchema for Vendors {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Vendors".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct UsageRow {
+    /// Null unless it is grouped by days; the others likewise.
+    day: Option<String>,
+    model: Option<String>,
+    key_id: Option<Id>,
+    requests: Count,
+    /// With a status of 400 or more.
+    failed: Count,
+    input_tokens: Count,
+    cache_read_tokens: Count,
+    cache_write_tokens: Count,
+    output_tokens: Count,
+    reasoning_tokens: Count,
+    /// A millionth of a dollar each.
+    cost_micro_usd: Count,
+    cache_hits: Count,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Usage {
+    /// `list`
+    object: &'static str,
+    from: &'static str,
+    to: &'static str,
+    data: Vec<UsageRow>,
+}
+
+pub(crate) fn module() -> Module {
+    Module {
+        name: "gateway",
+        about: "Every model behind one API, for the SDKs of OpenAI and of Anthropic. Bodies and answers are the vendors' \
+                own (platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api); headers of ours say what \
+                happened. Every route needs the scope `gateway`.",
+        operations: vec![
+            chat("POST /v1/chat/completions", "gateway.chat"),
+            chat("POST /chat/completions", "gateway.chat-at-the-root"),
+            responses(),
+            of_response("GET /v1/responses/{id}", "gateway.response", "Show an answer that is kept"),
+            of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Forget an answer that is kept"),
+            messages(),
+            count_tokens(),
+            completions(),
+            embeddings(),
+            moderations(),
+            list("GET /v1/models", "gateway.models"),
+            list("GET /models", "gateway.models-at-the-root"),
+            show("GET /v1/models/{*id}", "gateway.model"),
+            show("GET /models/{*id}", "gateway.model-at-the-root"),
+            usage(),
+            of_guardrails("GET /v1/guardrails", "gateway.guardrails", "Show guardrails"),
+            of_guardrails("PUT /v1/guardrails", "gateway.set-guardrails", "Set guardrails").object(
+                json_schema!({ "type": "object", "description": "`input` and `output`, each with rules: docs/gateway.md." }),
+                json!({ "input": { "secrets": { "action": "redact" } } }),
+                |object| guardrails::read(Value::Object(object).to_string().as_bytes()).map(drop),
+            ),
+            put_model(),
+        ],
+    }
+}
+
+/// What every route takes that asks a model.
+fn asks(operation: Operation) -> Operation {
+    operation
+        .header("X-Provider-Key", "The caller's own key of the provider, for this request.", json_schema!({ "type": "string" }))
+        .header("X-Gateway-Lenient", "What a model cannot do is left out with a warning.", json_schema!({ "enum": ["true", "false"] }))
+        .header("X-Gateway-Models", "Whom to ask if the first model does not answer, with commas.", json_schema!({ "type": "string" }))
+        .header(
+            "X-Gateway-Route",
+            "What `auto` chooses by.",
+            json_schema!({ "enum": ["balanced", "cost", "speed", "quality"] }),
+        )
+        .read_by(|name| Preference::parse(name).is_some())
+        .header(
+            "X-Gateway-Stream-Mode",
+            "`buffered`: a stream is told once all of it has come, so that one that breaks off fails over whole.",
+            json_schema!({ "enum": ["live", "buffered"] }),
+        )
+        .fails(Error::NotFound(Resource::Path))
+}
+
+fn answered(answer: Answer) -> Answer {
+    answer
+        .with("X-Gateway-Provider", "Who answered.")
+        .with("X-Gateway-Model", "Which model.")
+        .with("X-Gateway-Attempts", "How many requests it took.")
+        .may_have("X-Gateway-Warnings", "What was left out, and which guardrails found something.")
+}
+
+fn vendors(about: &'static str, example: Value) -> Answer {
+    answered(Answer::new(200, about).json(Vendors(example)))
+}
+
+fn needs_model(about: &'static str) -> Schema {
+    json_schema!({ "type": "object", "required": ["model"], "description": about, "properties": { "model": { "type": "string" } } })
+}
+
+fn bytes(object: Map<String, Value>) -> Vec<u8> {
+    Value::Object(object).to_string().into_bytes()
+}
+
+fn reads(dialect: Dialect, object: Map<String, Value>) -> Result<(), Error> {
+    dialect.parse_request(&bytes(object), &Incoming::default()).map(drop).map_err(Error::from)
+}
+
+fn chat(route: &'static str, id: &'static str) -> Operation {
+    let answer = json!({ "id": "chatcmpl-1", "object": "chat.completion", "created": 1_795_824_000, "model": MODEL,
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": "Hello" }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10 } });
+    asks(Operation::new(route, id, "Chat (OpenAI)"))
+        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists whom to ask if it does not answer.")
+        .object(
+            needs_model("As OpenAI describes it: /docs/api-reference/chat/create."),
+            json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
+            |object| reads(Dialect::Chat, object),
+        )
+        .answers(vendors("The answer, or its chunks.", answer).events::<Vendors>("data: {\"choices\":[]}\n\ndata: [DONE]\n\n"))
+}
+
+fn responses() -> Operation {
+    let answer =
+        json!({ "id": "resp_1", "object": "response", "status": "completed", "model": MODEL, "output": [] });
+    asks(Operation::new("POST /v1/responses", "gateway.responses", "Respond (OpenAI)"))
+        .about("An answer is kept for a day, for `previous_response_id` and `item_reference`, unless `store` is false.")
+        .object(
+            needs_model("As OpenAI describes it: /docs/api-reference/responses/create."),
+            json!({ "model": MODEL, "input": "Hi" }),
+            |object| reads(Dialect::Responses, object),
+        )
+        .answers(vendors("The answer, or its events.", answer).events::<Vendors>("event: response.created\ndata: {}\n\n"))
+}
+
+fn of_response(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary)
+        .path("id", "The answer.", "resp_1")
+        .answers(Answer::new(200, "It.").json(Vendors(json!({ "id": "resp_1" }))))
+        .fails(Error::NotFound(Resource::Path))
+}
+
+fn version(operation: Operation) -> Operation {
+    operation.header(
+        "Anthropic-Version",
+        "Must be there.",
+        json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
+    )
+}
+
+fn messages() -> Operation {
+    let answer = json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": MODEL,
+        "content": [{ "type": "text", "text": "Hello" }], "stop_reason": "end_turn", "stop_sequence": null,
+        "usage": { "input_tokens": 9, "output_tokens": 1 } });
+    version(asks(Operation::new("POST /v1/messages", "gateway.messages", "Message (Anthropic)")))
+        .header("Anthropic-Beta", "For an upstream that is Anthropic.", json_schema!({ "type": "string" }))
+        .object(
+            needs_model("As Anthropic describes it: /docs/en/api/messages."),
+            json!({ "model": MODEL, "max_tokens": 100, "messages": [{ "role": "user", "content": "Hi" }] }),
+            |object| reads(Dialect::Messages, object),
+        )
+        .answers(
+            vendors("The answer, or its events.", answer)
+                .events::<Vendors>("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+        )
+}
+
+fn count_tokens() -> Operation {
+    version(Operation::new(
+        "POST /v1/messages/count_tokens",
+        "gateway.count-tokens",
+        "Count tokens (Anthropic)",
+    ))
+    .about("An estimate for every model, which is rather too high.")
+    .object(
+        needs_model("As Anthropic describes it."),
+        json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
+        |object| parse_count(&bytes(object), &Incoming::default()).map(drop).map_err(Error::from),
+    )
+    .answers(Answer::new(200, "How many.").json(Vendors(json!({ "input_tokens": 9 }))))
+}
+
+fn completions() -> Operation {
+    let answer = json!({ "id": "cmpl-1", "object": "text_completion", "created": 1_795_824_000, "model": MODEL,
+        "choices": [{ "text": "Hello", "index": 0, "logprobs": null, "finish_reason": "stop" }] });
+    asks(Operation::new("POST /v1/completions", "gateway.completions", "Complete (OpenAI, legacy)"))
+        .object(
+            needs_model("As OpenAI describes it; each prompt is asked as a chat."),
+            json!({ "model": MODEL, "prompt": "Hi" }),
+            |object| parse_completion(&bytes(object)).map(drop).map_err(Error::from),
+        )
+        .answers(
+            vendors("The completion, or its chunks.", answer)
+                .events::<Vendors>("data: {\"choices\":[]}\n\ndata: [DONE]\n\n"),
+        )
+}
+
+fn embeddings() -> Operation {
+    let answer = json!({ "object": "list", "model": MODEL, "data": [{ "object": "embedding", "index": 0, "embedding": [1.0] }],
+        "usage": { "prompt_tokens": 1, "total_tokens": 1 } });
+    asks(Operation::new("POST /v1/embeddings", "gateway.embeddings", "Embed (OpenAI)"))
+        .object(needs_model("As OpenAI describes it."), json!({ "model": MODEL, "input": "Hi" }), |object| {
+            parse_embeddings(&bytes(object)).map(drop).map_err(Error::from)
+        })
+        .answers(vendors("Numbers, or base64 of them.", answer))
+}
+
+fn moderations() -> Operation {
+    let answer = json!({ "id": "modr-1", "model": MODEL, "results": [{ "flagged": false }] });
+    asks(Operation::new("POST /v1/moderations", "gateway.moderations", "Moderate (OpenAI)"))
+        .object(
+            json_schema!({ "type": "object", "required": ["input"], "description": "As OpenAI describes it." }),
+            json!({ "input": "Hi" }),
+            |object| parse_moderation(&bytes(object)).map(drop).map_err(Error::from),
+        )
+        .answers(vendors("What was found.", answer))
+}
+
+fn list(route: &'static str, id: &'static str) -> Operation {
+    Operation::new(route, id, "List models")
+        .about("In Anthropic's form for who sends `anthropic-version`.")
+        .header(
+            "Anthropic-Version",
+            "Asks for Anthropic's form.",
+            json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
+        )
+        .answers(
+            Answer::new(200, "Those that this key may ask.")
+                .json(Vendors(json!({ "object": "list", "data": [] }))),
+        )
+}
+
+fn show(route: &'static str, id: &'static str) -> Operation {
+    Operation::new(route, id, "Show a model")
+        .header(
+            "Anthropic-Version",
+            "Asks for Anthropic's form.",
+            json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
+        )
+        .path("id", "Its id, slashes included.", MODEL)
+        .answers(Answer::new(200, "It.").json(Vendors(json!({ "id": MODEL, "object": "model" }))))
+        .fails(Error::NotFound(Resource::Path))
+}
+
+fn usage() -> Operation {
+    let day = || json_schema!({ "type": "string", "format": "date", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
+    let row = UsageRow {
+        day: Some("2026-11-29".to_owned()),
+        model: None,
+        key_id: None,
+        requests: Count(1),
+        failed: Count(0),
+        input_tokens: Count(9),
+        cache_read_tokens: Count(0),
+        cache_write_tokens: Count(0),
+        output_tokens: Count(1),
+        reasoning_tokens: Count(0),
+        cost_micro_usd: Count(28),
+        cache_hits: Count(0),
+    };
+    let usage = Usage { object: "list", from: "2026-10-31", to: "2026-11-29", data: vec![row] };
+    Operation::new("GET /v1/usage", "gateway.usage", "Show usage")
+        .about("Sums of one's own calls, which are kept for 100 days.")
+        .query("from", "The first day, in UTC.", day())
+        .query("to", "The last day.", day())
+        .query("key", "Of this API key alone.", json_schema!({ "type": "string" }))
+        .query(
+            "group_by",
+            "`day`, `model` and `key`, with commas.",
+            json_schema!({ "type": "string", "default": "day", "pattern": "^ *(?:day|model|key) *(?:, *(?:day|model|key) *)*$" }),
+        )
+        .read_by(|list| usage::groups(list).is_ok())
+        .answers(Answer::new(200, "A row for each group.").json(usage))
+}
+
+fn of_guardrails(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary)
+        .answers(Answer::new(200, "What holds now.").json(Vendors(json!({ "input": {}, "output": {} }))))
+}
+
+fn put_model() -> Operation {
+    let prices = Prices {
+        input: 2_000_000,
+        output: 10_000_000,
+        cache_read: 100_000,
+        cache_write: 2_500_000,
+        cache_write_long: 4_000_000,
+    };
+    let model = Model { prices: Some(prices), ..Model::for_test("anthropic/claude-sonnet-5-5") };
+    let mut body = serde_json::to_value(&model).unwrap();
+    for ours in ["id", "provider", "name"] {
+        body.as_object_mut().unwrap().remove(ours);
+    }
+    body.as_object_mut()
+        .unwrap()
+        .insert("source".to_owned(), json!("platform.claude.com/docs/en/about-claude/pricing"));
+    Operation::new("PUT /admin/models/{*id}", "gateway.put-model", "Add or change a model of the catalogue")
+        .path("id", "`provider/name`.", "anthropic/claude-sonnet-5-5")
+        .body::<NewModel>(body)
+        .answers(Answer::new(200, "It, as it is now.").json(model))
+}

@@ -1,0 +1,65 @@
+//! Answers as their clients read them.
+
+use hatch_dialects::{Dialect, Reply, Response as Answer, stream_of};
+
+use crate::{
+    error::Error,
+    models::{Answered, Candidate},
+    platform::response::{Kind, Response},
+};
+
+pub(super) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+/// As much of the warnings as belongs into a header.
+const LONGEST_WARNINGS: usize = 1_000;
+
+pub(super) type Headers = Vec<(&'static str, String)>;
+
+/// What happened, for whoever wants to know.
+pub(super) fn headers(answered: &Answered, warnings: &[String]) -> Headers {
+    let warnings: Vec<&str> = answered.warnings.iter().chain(warnings).map(String::as_str).collect();
+    headers_of(&answered.candidate, answered.attempts, &warnings)
+}
+
+pub(super) fn headers_of(candidate: &Candidate, attempts: u32, warnings: &[&str]) -> Headers {
+    let mut headers = vec![
+        ("x-gateway-provider", candidate.provider.name.clone()),
+        ("x-gateway-model", ascii(&candidate.model.id)),
+        ("x-gateway-attempts", attempts.to_string()),
+    ];
+    if !warnings.is_empty() {
+        headers.push(("x-gateway-warnings", ascii(&warnings.join("; "))));
+    }
+    headers
+}
+
+/// A text that a header can carry.
+fn ascii(text: &str) -> String {
+    let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
+    text.chars().take(LONGEST_WARNINGS).map(plain).collect()
+}
+
+pub(super) fn with(response: Response, headers: Headers, request_id: &str) -> Response {
+    let response = headers.into_iter().fold(response, |response, (name, value)| response.with(name, value));
+    // Anthropic's SDKs read this name, OpenAI's read `x-request-id`.
+    response.with("request-id", request_id).not_kept()
+}
+
+/// A whole answer: as the very bytes that came, as JSON of the client's
+/// dialect, or as its stream.
+pub(super) fn whole(
+    answer: &Answer,
+    bytes: Option<Vec<u8>>,
+    client: Dialect,
+    is_stream: bool,
+    reply: &Reply,
+    headers: Headers,
+) -> Result<Response, Error> {
+    let response = if is_stream {
+        let text = stream_of(answer, client, reply);
+        Response::bytes(Kind::Api, 200, EVENT_STREAM, text.into_bytes())
+    } else {
+        let json = bytes.unwrap_or_else(|| client.render_answer(answer, reply).into_bytes());
+        Response::bytes(Kind::Api, 200, "application/json", json)
+    };
+    Ok(with(response, headers, &reply.request_id))
+}

@@ -1,0 +1,81 @@
+//! One model of one provider: what it can, and what it costs.
+
+use serde::{Deserialize, Serialize};
+
+/// Micro-dollars for a million tokens of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Prices {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    pub(crate) cache_read: u64,
+    pub(crate) cache_write: u64,
+    pub(crate) cache_write_long: u64,
+}
+
+/// The prices of a prompt with more than so many tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
+pub(crate) struct Above {
+    pub(crate) tokens: u64,
+    #[serde(flatten)]
+    pub(crate) prices: Prices,
+}
+
+/// One model of one provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Model {
+    /// `provider/name`.
+    pub(crate) id: String,
+    pub(crate) provider: String,
+    /// What the provider calls it.
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    /// The most tokens of a prompt.
+    pub(crate) context: i64,
+    pub(crate) max_output: i64,
+    /// None where they are not known.
+    pub(crate) prices: Option<Prices>,
+    pub(crate) above: Option<Above>,
+    pub(crate) capabilities: Vec<String>,
+    /// 1 to 5.
+    pub(crate) quality: i64,
+    /// 1 to 5.
+    pub(crate) speed: i64,
+    #[serde(default)]
+    pub(crate) is_deprecated: bool,
+}
+
+impl Model {
+    pub(crate) fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|name| name == capability)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test(id: &str) -> Self {
+        let (provider, name) = id.split_once('/').unwrap();
+        Self {
+            id: id.to_owned(),
+            provider: provider.to_owned(),
+            name: name.to_owned(),
+            display_name: name.to_owned(),
+            context: 200_000,
+            max_output: 64_000,
+            prices: Some(Prices {
+                input: 1_000_000,
+                output: 5_000_000,
+                cache_read: 100_000,
+                cache_write: 1_250_000,
+                cache_write_long: 2_000_000,
+            }),
+            above: None,
+            capabilities: vec!["tools".to_owned()],
+            quality: 3,
+            speed: 3,
+            is_deprecated: false,
+        }
+    }
+}

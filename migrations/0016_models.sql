@@ -73,41 +73,24 @@ CREATE TABLE guardrails (
 -- What a key may ask: models, budget, rpm, guardrails (JSON); null is anything.
 ALTER TABLE api_keys ADD COLUMN gateway TEXT;
 
+-- Limits and prices as genai-prices 0.2.3 and LiteLLM 1.110.2 agree on them.
 INSERT INTO models (id, provider, name, display_name, context, max_output, prices, above, capabilities, quality, speed, source, as_of)
-SELECT provider || '/' || name, provider, name, display, context, output,
-  CASE WHEN p_in IS NULL THEN NULL ELSE json_object('input', p_in, 'output', p_out, 'cacheRead', p_read, 'cacheWrite', p_write, 'cacheWriteLong', p_long) END,
-  CASE WHEN above IS NULL THEN NULL ELSE json_object('tokens', above,
-    'input', CAST(p_in * factor AS INTEGER), 'output', CAST(p_out * out_factor AS INTEGER), 'cacheRead', CAST(p_read * factor AS INTEGER),
-    'cacheWrite', CAST(p_write * factor AS INTEGER), 'cacheWriteLong', CAST(p_long * factor AS INTEGER)) END,
-  capabilities, quality, speed, source, '2026-11-28'
-FROM (
-  SELECT 'anthropic' AS provider, 'claude-sonnet-5-5' AS name, 'Claude Sonnet 5.5' AS display, 1000000 AS context, 128000 AS output,
-    2000000 AS p_in, 10000000 AS p_out, 100000 AS p_read, 2500000 AS p_write, 4000000 AS p_long, NULL AS above, 1.0 AS factor, 1.0 AS out_factor,
-    '["tools","images","documents","structured_output","reasoning","adaptive_thinking","mid_system"]' AS capabilities, 4 AS quality, 4 AS speed, 'genai-prices 0.2.3' AS source
-  UNION ALL SELECT 'anthropic', 'claude-opus-5-5', 'Claude Opus 5.5', 1000000, 128000, 4000000, 20000000, 200000, 5000000, 8000000, NULL, 1, 1,
-    '["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"]', 5, 2, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-haiku-5-5', 'Claude Haiku 5.5', 1000000, 128000, 100000, 500000, 10000, 125000, 200000, 100000, 5, 5,
-    '["tools","images","documents","structured_output","reasoning","adaptive_thinking","mid_system"]', 3, 5, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-fable-5-1', 'Claude Fable 5.1', 1000000, 128000, 10000000, 50000000, 250000, 12500000, 20000000, NULL, 1, 1,
-    '["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"]', 5, 1, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-fable-5-2', 'Claude Fable 5.2', 1000000, 128000, 8000000, 40000000, 200000, 10000000, 16000000, NULL, 1, 1,
-    '["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"]', 5, 1, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-opus-5', 'Claude Opus 5', 200000, 128000, 5000000, 25000000, 500000, 6250000, 10000000, NULL, 1, 1,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","sampling"]', 4, 2, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-sonnet-5', 'Claude Sonnet 5', 200000, 128000, 2000000, 10000000, 200000, 2500000, 4000000, NULL, 1, 1,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","sampling"]', 4, 3, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'anthropic', 'claude-haiku-4-5', 'Claude Haiku 4.5', 200000, 64000, 1000000, 5000000, 100000, 1250000, 2000000, NULL, 1, 1,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","prefill","sampling"]', 2, 4, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'gpt-6-astra', 'GPT-6 Astra', 922000, 128000, 10000000, 50000000, 1000000, 12500000, 25000000, 272000, 2, 1.5,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"]', 5, 2, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'gpt-6.1-sol', 'GPT-6.1 Sol', 922000, 128000, 2000000, 10000000, 100000, 2500000, 5000000, 272000, 2, 1.5,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"]', 4, 3, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'gpt-6.1-terra', 'GPT-6.1 Terra', 922000, 128000, 1000000, 5000000, 50000, 1250000, 2500000, 272000, 2, 1.5,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"]', 3, 4, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'gpt-6-luna', 'GPT-6 Luna', 922000, 128000, 100000, 500000, 10000, 125000, 250000, 272000, 2, 1.5,
-    '["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses","sampling"]', 2, 5, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'text-embedding-3-small', 'text-embedding-3-small', 8191, 0, 20000, 0, 20000, 20000, 20000, NULL, 1, 1,
-    '["embeddings"]', 2, 5, 'genai-prices 0.2.3'
-  UNION ALL SELECT 'openai', 'omni-moderation-latest', 'omni-moderation-latest', 32768, 0, 0, 0, 0, 0, 0, NULL, 1, 1,
-    '["moderation"]', 3, 5, 'upstreams.md'
-);
+SELECT (value ->> 'provider') || '/' || (value ->> 'name'), value ->> 'provider', value ->> 'name', value ->> 'display',
+  value ->> 'context', value ->> 'output', value -> 'prices', value -> 'above', value -> 'capabilities',
+  value ->> 'quality', value ->> 'speed', 'genai-prices 0.2.3', '2026-11-28'
+FROM json_each('[
+  {"provider":"anthropic","name":"claude-sonnet-5-5","display":"Claude Sonnet 5.5","context":1000000,"output":128000,"prices":{"input":2000000,"output":10000000,"cacheRead":100000,"cacheWrite":2500000,"cacheWriteLong":4000000},"capabilities":["tools","images","documents","structured_output","reasoning","adaptive_thinking","mid_system"],"quality":4,"speed":4},
+  {"provider":"anthropic","name":"claude-opus-5-5","display":"Claude Opus 5.5","context":1000000,"output":128000,"prices":{"input":4000000,"output":20000000,"cacheRead":200000,"cacheWrite":5000000,"cacheWriteLong":8000000},"capabilities":["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"],"quality":5,"speed":2},
+  {"provider":"anthropic","name":"claude-haiku-5-5","display":"Claude Haiku 5.5","context":1000000,"output":128000,"prices":{"input":100000,"output":500000,"cacheRead":10000,"cacheWrite":125000,"cacheWriteLong":200000},"above":{"tokens":100000,"input":500000,"output":2500000,"cacheRead":50000,"cacheWrite":625000,"cacheWriteLong":1000000},"capabilities":["tools","images","documents","structured_output","reasoning","adaptive_thinking","mid_system"],"quality":3,"speed":5},
+  {"provider":"anthropic","name":"claude-fable-5-1","display":"Claude Fable 5.1","context":1000000,"output":128000,"prices":{"input":10000000,"output":50000000,"cacheRead":250000,"cacheWrite":12500000,"cacheWriteLong":20000000},"capabilities":["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"],"quality":5,"speed":1},
+  {"provider":"anthropic","name":"claude-fable-5-2","display":"Claude Fable 5.2","context":1000000,"output":128000,"prices":{"input":8000000,"output":40000000,"cacheRead":200000,"cacheWrite":10000000,"cacheWriteLong":16000000},"capabilities":["tools","images","documents","structured_output","reasoning","adaptive_thinking","always_thinking","mid_system"],"quality":5,"speed":1},
+  {"provider":"anthropic","name":"claude-opus-5","display":"Claude Opus 5","context":200000,"output":128000,"prices":{"input":5000000,"output":25000000,"cacheRead":500000,"cacheWrite":6250000,"cacheWriteLong":10000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","sampling"],"quality":4,"speed":2},
+  {"provider":"anthropic","name":"claude-sonnet-5","display":"Claude Sonnet 5","context":200000,"output":128000,"prices":{"input":2000000,"output":10000000,"cacheRead":200000,"cacheWrite":2500000,"cacheWriteLong":4000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","sampling"],"quality":4,"speed":3},
+  {"provider":"anthropic","name":"claude-haiku-4-5","display":"Claude Haiku 4.5","context":200000,"output":64000,"prices":{"input":1000000,"output":5000000,"cacheRead":100000,"cacheWrite":1250000,"cacheWriteLong":2000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","prefill","sampling"],"quality":2,"speed":4},
+  {"provider":"openai","name":"gpt-6-astra","display":"GPT-6 Astra","context":922000,"output":128000,"prices":{"input":10000000,"output":50000000,"cacheRead":1000000,"cacheWrite":12500000,"cacheWriteLong":25000000},"above":{"tokens":272000,"input":20000000,"output":75000000,"cacheRead":2000000,"cacheWrite":25000000,"cacheWriteLong":50000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"],"quality":5,"speed":2},
+  {"provider":"openai","name":"gpt-6.1-sol","display":"GPT-6.1 Sol","context":922000,"output":128000,"prices":{"input":2000000,"output":10000000,"cacheRead":100000,"cacheWrite":2500000,"cacheWriteLong":5000000},"above":{"tokens":272000,"input":4000000,"output":15000000,"cacheRead":200000,"cacheWrite":5000000,"cacheWriteLong":10000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"],"quality":4,"speed":3},
+  {"provider":"openai","name":"gpt-6.1-terra","display":"GPT-6.1 Terra","context":922000,"output":128000,"prices":{"input":1000000,"output":5000000,"cacheRead":50000,"cacheWrite":1250000,"cacheWriteLong":2500000},"above":{"tokens":272000,"input":2000000,"output":7500000,"cacheRead":100000,"cacheWrite":2500000,"cacheWriteLong":5000000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses"],"quality":3,"speed":4},
+  {"provider":"openai","name":"gpt-6-luna","display":"GPT-6 Luna","context":922000,"output":128000,"prices":{"input":100000,"output":500000,"cacheRead":10000,"cacheWrite":125000,"cacheWriteLong":250000},"above":{"tokens":272000,"input":200000,"output":750000,"cacheRead":20000,"cacheWrite":250000,"cacheWriteLong":500000},"capabilities":["tools","forced_tools","images","documents","structured_output","reasoning","mid_system","responses","sampling"],"quality":2,"speed":5},
+  {"provider":"openai","name":"text-embedding-3-small","display":"text-embedding-3-small","context":8191,"output":0,"prices":{"input":20000,"output":0,"cacheRead":20000,"cacheWrite":20000,"cacheWriteLong":20000},"capabilities":["embeddings"],"quality":2,"speed":5},
+  {"provider":"openai","name":"omni-moderation-latest","display":"omni-moderation-latest","context":32768,"output":0,"prices":{"input":0,"output":0,"cacheRead":0,"cacheWrite":0,"cacheWriteLong":0},"capabilities":["moderation"],"quality":3,"speed":5}
+]');

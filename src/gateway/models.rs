@@ -73,9 +73,13 @@ pub(super) struct NewModel {
     #[garde(length(chars, min = 1, max = 200))]
     display_name: String,
     /// The most tokens of a prompt.
+    #[serde(deserialize_with = "body::integer")]
     #[garde(range(min = 1, max = 100_000_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000_000)))]
     context: i64,
+    #[serde(deserialize_with = "body::integer")]
     #[garde(range(min = 0, max = 100_000_000))]
+    #[cfg_attr(test, schemars(range(min = 0, max = 100_000_000)))]
     max_output: i64,
     /// Micro-dollars for a million tokens; null where they are not known.
     #[garde(skip)]
@@ -84,9 +88,13 @@ pub(super) struct NewModel {
     above: Option<Above>,
     #[garde(length(max = 50), inner(length(chars, min = 1, max = 50)))]
     capabilities: Vec<String>,
+    #[serde(deserialize_with = "body::integer")]
     #[garde(range(min = 1, max = 5))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 5)))]
     quality: i64,
+    #[serde(deserialize_with = "body::integer")]
     #[garde(range(min = 1, max = 5))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 5)))]
     speed: i64,
     #[serde(default)]
     #[garde(skip)]

@@ -128,8 +128,20 @@ fn vendors(about: &'static str, example: Value) -> Answer {
     answered(Answer::new(200, about).json(Vendors(example)))
 }
 
-fn needs_model(about: &'static str) -> Schema {
-    json_schema!({ "type": "object", "required": ["model"], "description": about, "properties": { "model": { "type": "string" } } })
+/// A body of the vendors', of which we say what must be there.
+fn body(about: &'static str, required: &[&str]) -> Schema {
+    let name = json!({ "type": "string" });
+    let list = json!({ "type": "array", "minItems": 1, "items": { "type": "object" } });
+    let properties =
+        json!({ "model": name, "messages": list, "max_tokens": { "type": "integer", "minimum": 0 } });
+    let properties: Map<String, Value> = properties
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| required.contains(&name.as_str()))
+        .map(|(name, schema)| (name.clone(), schema.clone()))
+        .collect();
+    json_schema!({ "type": "object", "required": required, "description": about, "properties": properties })
 }
 
 fn bytes(object: Map<String, Value>) -> Vec<u8> {
@@ -147,7 +159,7 @@ fn chat(route: &'static str, id: &'static str) -> Operation {
     asks(Operation::new(route, id, "Chat (OpenAI)"))
         .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists whom to ask if it does not answer.")
         .object(
-            needs_model("As OpenAI describes it: /docs/api-reference/chat/create."),
+            body("As OpenAI describes it: /docs/api-reference/chat/create.", &["model", "messages"]),
             json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
             |object| reads(Dialect::Chat, object),
         )
@@ -160,7 +172,7 @@ fn responses() -> Operation {
     asks(Operation::new("POST /v1/responses", "gateway.responses", "Respond (OpenAI)"))
         .about("An answer is kept for a day, for `previous_response_id` and `item_reference`, unless `store` is false.")
         .object(
-            needs_model("As OpenAI describes it: /docs/api-reference/responses/create."),
+            body("As OpenAI describes it: /docs/api-reference/responses/create.", &["model", "input"]),
             json!({ "model": MODEL, "input": "Hi" }),
             |object| reads(Dialect::Responses, object),
         )
@@ -189,7 +201,7 @@ fn messages() -> Operation {
     version(asks(Operation::new("POST /v1/messages", "gateway.messages", "Message (Anthropic)")))
         .header("Anthropic-Beta", "For an upstream that is Anthropic.", json_schema!({ "type": "string" }))
         .object(
-            needs_model("As Anthropic describes it: /docs/en/api/messages."),
+            body("As Anthropic describes it: /docs/en/api/messages.", &["model", "messages", "max_tokens"]),
             json!({ "model": MODEL, "max_tokens": 100, "messages": [{ "role": "user", "content": "Hi" }] }),
             |object| reads(Dialect::Messages, object),
         )
@@ -207,7 +219,7 @@ fn count_tokens() -> Operation {
     ))
     .about("An estimate for every model, which is rather too high.")
     .object(
-        needs_model("As Anthropic describes it."),
+        body("As Anthropic describes it.", &["model", "messages"]),
         json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
         |object| parse_count(&bytes(object), &Incoming::default()).map(drop).map_err(Error::from),
     )
@@ -219,7 +231,7 @@ fn completions() -> Operation {
         "choices": [{ "text": "Hello", "index": 0, "logprobs": null, "finish_reason": "stop" }] });
     asks(Operation::new("POST /v1/completions", "gateway.completions", "Complete (OpenAI, legacy)"))
         .object(
-            needs_model("As OpenAI describes it; each prompt is asked as a chat."),
+            body("As OpenAI describes it; each prompt is asked as a chat.", &["model", "prompt"]),
             json!({ "model": MODEL, "prompt": "Hi" }),
             |object| parse_completion(&bytes(object)).map(drop).map_err(Error::from),
         )
@@ -233,9 +245,11 @@ fn embeddings() -> Operation {
     let answer = json!({ "object": "list", "model": MODEL, "data": [{ "object": "embedding", "index": 0, "embedding": [1.0] }],
         "usage": { "prompt_tokens": 1, "total_tokens": 1 } });
     asks(Operation::new("POST /v1/embeddings", "gateway.embeddings", "Embed (OpenAI)"))
-        .object(needs_model("As OpenAI describes it."), json!({ "model": MODEL, "input": "Hi" }), |object| {
-            parse_embeddings(&bytes(object)).map(drop).map_err(Error::from)
-        })
+        .object(
+            body("As OpenAI describes it.", &["model", "input"]),
+            json!({ "model": MODEL, "input": "Hi" }),
+            |object| parse_embeddings(&bytes(object)).map(drop).map_err(Error::from),
+        )
         .answers(vendors("Numbers, or base64 of them.", answer))
 }
 

@@ -299,9 +299,10 @@ async fn attempt(
         return Ok(answered_here(question));
     };
     let upstream = candidate.provider.dialect_for(question.client);
-    let mut rendered = render(candidate, question, upstream, question.is_live)?;
-    let is_streamed = question.is_live || rendered.needs_stream;
-    if is_streamed && !question.is_live {
+    let wants_stream = question.is_live || question.request.stream;
+    let mut rendered = render(candidate, question, upstream, wants_stream)?;
+    let is_streamed = wants_stream || rendered.needs_stream;
+    if is_streamed && !wants_stream {
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
@@ -373,7 +374,7 @@ fn render(
     {
         let name = serde_json::Value::from(candidate.model.name.as_str()).to_string();
         let mut edits = vec![("model", Some(name)), ("models", None)];
-        if upstream == Dialect::Chat && question.request.stream {
+        if upstream == Dialect::Chat && stream {
             // The usage is counted, whether the client wants it or not.
             edits.push(("stream_options", Some(r#"{"include_usage":true}"#.to_owned())));
         }

@@ -1,0 +1,156 @@
+// A strict fake of OpenAI's Chat Completions, Embeddings and Moderations (/work/shared/gateway.md 2.2 and 2.3): it refuses
+// what the real one refuses, answers what the test says in the real protocol, and fails in whichever way the test asks for.
+//
+//   const openai = await startOpenAI();             // OPENAI_BASE_URL = openai.url + "/v1", OPENAI_API_KEY = openai.key
+//   openai.setAnswer("Hello");                      // or {content, toolCalls, finish, usage}, or a function of the body
+//   openai.setFault({ status: 503 });               // strikes the next good request
+
+import { extend, json, startFaultServer } from './fault-server.js';
+
+const KEY = 'sk-proj-fake-0123456789abcdefghijklmnop';
+const MAX_BODY = 64 * 1024 * 1024;
+const TYPES = { 400: 'invalid_request_error', 401: 'invalid_request_error', 404: 'invalid_request_error', 429: 'rate_limit_error', 500: 'server_error', 503: 'server_error' };
+
+const failure = (status, message, { type = TYPES[status] ?? 'server_error', param = null, code = null } = {}) =>
+  json(status, { error: { message, type, param, code } }, { 'x-request-id': 'req_fake' });
+
+/**
+ * Faults beyond those of fault-server.js: `omitDone` (no `[DONE]`), `omitFinish` (the stream ends before its
+ * `finish_reason`), `errorAfter` (an error as a data line after so many chunks), `badJsonAt` (this chunk is no JSON),
+ * `usageOnLast` (the usage comes with the finish), `repeatRole` (every delta has role and id again), `lastWithoutUsage`,
+ * `code` (of the error of `status`).
+ */
+const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLast', 'repeatRole', 'lastWithoutUsage', 'code'];
+
+export async function startOpenAI({ key = KEY } = {}) {
+  let answer = 'Hello.';
+  const server = await startFaultServer({ refusal, answer: reply, failure: told, faults: FAULTS, faultPath: '/v1/', maxBody: MAX_BODY });
+
+  function refusal(request) {
+    if (request.headers.authorization !== `Bearer ${key}`) {
+      return failure(401, `Incorrect API key provided: ${request.headers.authorization ?? ''}`, { code: 'invalid_api_key' });
+    }
+    const { body } = request;
+    if (request.method !== 'POST' || !body || typeof body !== 'object') return failure(400, 'We could not parse the JSON body of your request.');
+    if (typeof body.model !== 'string') return failure(400, 'you must provide a model parameter', { param: 'model' });
+    if (request.path === '/v1/embeddings') return body.encoding_format === 'float' || body.encoding_format === undefined ? undefined : failure(400, 'encoding_format');
+    if (request.path === '/v1/moderations') return undefined;
+    if (request.path === '/v1/responses') return body.input === undefined ? failure(400, "Missing required parameter: 'input'.", { param: 'input' }) : undefined;
+    if (request.path !== '/v1/chat/completions') return failure(404, `Invalid URL (POST ${request.path})`);
+    return chatRefusal(body);
+  }
+
+  function told(fault) {
+    return { ...failure(fault.status, fault.message ?? 'The server had an error', { code: fault.code ?? null }), ...(fault.headers && { headers: { 'content-type': 'application/json', ...fault.headers } }) };
+  }
+
+  function reply(request, fault) {
+    const { body } = request;
+    if (request.path === '/v1/embeddings') {
+      const inputs = Array.isArray(body.input) ? body.input : [body.input];
+      const data = inputs.map((_, index) => ({ object: 'embedding', index, embedding: [index, 0.5, -1] }));
+      return json(200, { object: 'list', data, model: body.model, usage: { prompt_tokens: inputs.length, total_tokens: inputs.length } });
+    }
+    if (request.path === '/v1/moderations') {
+      return json(200, { id: 'modr-fake', model: body.model, results: [{ flagged: true, categories: { hate: true }, category_scores: { hate: 0.9 } }] });
+    }
+    if (request.path === '/v1/responses') return responded(body, answer);
+    const given = typeof answer === 'function' ? answer(body) : answer;
+    const said = typeof given === 'string' ? { content: given } : given;
+    const calls = (said.toolCalls ?? []).map(({ id, name, args }) => ({ id, type: 'function', function: { name, arguments: args } }));
+    const finish = said.finish ?? (calls.length ? 'tool_calls' : 'stop');
+    const usage = said.usage ?? { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 };
+    const head = { id: 'chatcmpl-fake', created: 1795824000, model: body.model };
+    if (!body.stream) {
+      const message = { role: 'assistant', content: said.content ?? null, refusal: null, ...(calls.length && { tool_calls: calls }) };
+      return json(200, { ...head, object: 'chat.completion', choices: [{ index: 0, message, logprobs: null, finish_reason: finish }], usage });
+    }
+    return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: streamed(head, said, calls, finish, usage, body, fault) };
+  }
+
+  function streamed(head, said, calls, finish, usage, body, fault) {
+    const chunk = (delta, finishReason = null, more = {}) =>
+      `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finishReason }], ...more })}\n\n`;
+    const again = fault.repeatRole ? { role: 'assistant' } : {};
+    const deltas = [{ role: 'assistant', content: '' }];
+    for (const piece of (said.content ?? '').match(/.{1,5}/gsu) ?? []) deltas.push({ ...again, content: piece });
+    calls.forEach((call, index) => {
+      deltas.push({ tool_calls: [{ index, id: call.id, type: 'function', function: { name: call.function.name, arguments: '' } }] });
+      for (const piece of call.function.arguments.match(/.{1,4}/gsu) ?? []) {
+        deltas.push({ tool_calls: [{ index, ...(fault.repeatRole && { id: call.id, type: 'function' }), function: { ...(fault.repeatRole && { name: '' }), arguments: piece } }] });
+      }
+    });
+    const events = deltas.map((delta) => chunk(delta));
+    if (fault.badJsonAt !== undefined) events[fault.badJsonAt] = 'data: {"choices":[\n\n';
+    if (fault.errorAfter !== undefined) {
+      events.splice(fault.errorAfter, events.length, `data: ${JSON.stringify({ error: { message: 'The server had an error', type: 'server_error' } })}\n\n`);
+      return events.map(Buffer.from);
+    }
+    if (fault.omitFinish) return events.map((text) => Buffer.from(text));
+    events.push(chunk({}, finish, fault.usageOnLast ? { usage } : {}));
+    if (body.stream_options?.include_usage && !fault.usageOnLast && !fault.lastWithoutUsage) {
+      events.push(`data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices: [], usage })}\n\n`);
+    }
+    if (!fault.omitDone) events.push('data: [DONE]\n\n');
+    return events.map((text) => Buffer.from(text));
+  }
+
+  return extend(server, { key, setAnswer: (given) => { answer = given; } });
+}
+
+/** A text as the Responses API answers it. */
+function responded(body, text) {
+  const part = { type: 'output_text', text, annotations: [], logprobs: [] };
+  const item = { id: 'msg_fake', type: 'message', role: 'assistant', status: 'completed', content: [part] };
+  const usage = { input_tokens: 12, input_tokens_details: { cached_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
+  const response = (status, output, more = {}) => ({
+    id: 'resp_fake', object: 'response', created_at: 1795824000, status, model: body.model, output, parallel_tool_calls: true, tool_choice: 'auto', tools: [],
+    error: null, incomplete_details: null, instructions: null, metadata: {}, temperature: 1, top_p: 1, ...more,
+  });
+  if (!body.stream) return json(200, response('completed', [item], { usage }));
+  const place = { item_id: item.id, output_index: 0, content_index: 0 };
+  const events = [
+    { type: 'response.created', response: response('in_progress', []) },
+    { type: 'response.in_progress', response: response('in_progress', []) },
+    { type: 'response.output_item.added', output_index: 0, item: { ...item, status: 'in_progress', content: [] } },
+    { type: 'response.content_part.added', ...place, part: { ...part, text: '' } },
+    ...text.match(/.{1,5}/gsu).map((delta) => ({ type: 'response.output_text.delta', ...place, delta, logprobs: [] })),
+    { type: 'response.output_text.done', ...place, text, logprobs: [] },
+    { type: 'response.content_part.done', ...place, part },
+    { type: 'response.output_item.done', output_index: 0, item },
+    { type: 'response.completed', response: response('completed', [item], { usage }) },
+  ];
+  const pieces = events.map((event, index) => Buffer.from(`event: ${event.type}\ndata: ${JSON.stringify({ ...event, sequence_number: index })}\n\n`));
+  return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces };
+}
+
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
+
+/** What the real one refuses of a chat. */
+function chatRefusal(body) {
+  if (!Array.isArray(body.messages) || body.messages.length === 0) return failure(400, "Invalid 'messages': empty array.", { param: 'messages' });
+  let open = new Set();
+  for (const [index, message] of body.messages.entries()) {
+    const param = `messages[${index}]`;
+    if (!ROLES.includes(message.role)) return failure(400, `Invalid value: '${message.role}'.`, { param: `${param}.role` });
+    if (message.role === 'tool') {
+      if (!open.delete(message.tool_call_id)) return failure(400, "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.", { param });
+      if (Array.isArray(message.content) && message.content.some(({ type }) => type !== 'text')) return failure(400, 'Invalid content of a tool message.', { param });
+    } else {
+      if (open.size) return failure(400, "An assistant message with 'tool_calls' must be followed by tool messages.", { param });
+      for (const call of message.tool_calls ?? []) {
+        if (!call.id || call.type !== 'function' || typeof call.function?.arguments !== 'string') return failure(400, 'Invalid tool call.', { param });
+        open.add(call.id);
+      }
+      if (message.role !== 'assistant' && message.content == null) return failure(400, 'Invalid content.', { param });
+    }
+  }
+  for (const tool of body.tools ?? []) {
+    if (tool.type !== 'function' || !/^[a-zA-Z0-9_-]{1,64}$/.test(tool.function?.name ?? '')) return failure(400, 'Invalid tool.', { param: 'tools' });
+  }
+  for (const name of ['models', 'thinking', 'system', 'context_management', 'top_k', 'anthropic_version']) {
+    if (name in body) return failure(400, `Unrecognized request argument supplied: ${name}`, { param: name });
+  }
+  if (body.stream_options && !body.stream) return failure(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.");
+  return undefined;
+}

@@ -46,7 +46,9 @@ async function tenant() {
   await ok("PUT", "/auth/credentials/cloudflare", BODIES["PUT /auth/credentials/{target}"](), session.token);
   const [{ id: sessionId }] = await sql("SELECT id FROM sessions WHERE user_id = ?", session.userId);
   const startup = await startupOf(session.userId, projectId);
-  return { ...session, projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
+  const responseId = randomUUID();
+  await sql("INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, '[]', '{}', 9e12)", responseId, session.userId);
+  return { ...session, responseId, modelId: "anthropic/claude-sonnet-5-5", projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
 }
 
 /** A startup whose project this is, as a job leaves it; and one whose job was cancelled. */
@@ -93,7 +95,9 @@ const IDS = {
   "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
   "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
+  "/v1/responses/": "responseId", "/v1/models/": "modelId", "/models/": "modelId", "/admin/models/": "modelId",
 };
+const HI = [{ role: "user", content: "Hi" }];
 /** A good body of every route that reads one, about a tenant's things. */
 const BODIES = {
   "POST /auth/keys": () => ({ name: "Another", scopes: ["account"] }),
@@ -111,17 +115,28 @@ const BODIES = {
   "POST /heartbeat": ({ address }) => ({ walletAddress: address, timestamp: new Date().toISOString(), containers: [] }),
   "POST /heartbeat/ping": ({ address }) => ({ walletAddress: address, timestamp: new Date().toISOString() }),
   "POST /payments": ({ address }) => ({ name: `Rent of ${address}`, amount: "1", creator: address }),
+  "POST /v1/chat/completions": ({ modelId }) => ({ model: modelId, messages: HI }),
+  "POST /chat/completions": ({ modelId }) => ({ model: modelId, messages: HI }),
+  "POST /v1/messages": ({ modelId }) => ({ model: modelId, messages: HI, max_tokens: 10 }),
+  "POST /v1/messages/count_tokens": ({ modelId }) => ({ model: modelId, messages: HI }),
+  "POST /v1/responses": ({ modelId }) => ({ model: modelId, input: "Hi" }),
+  "POST /v1/completions": ({ modelId }) => ({ model: modelId, prompt: "Hi" }),
+  "POST /v1/embeddings": ({ modelId }) => ({ model: modelId, input: "Hi" }),
+  "POST /v1/moderations": () => ({ input: "Hi" }),
+  "PUT /v1/guardrails": () => ({ input: {} }),
+  "PUT /admin/models/{id}": () => ({ displayName: "Sonnet", context: 1000000, maxOutput: 128000, prices: null, above: null, capabilities: ["tools"], quality: 3, speed: 3, source: "test" }),
   "POST /payments/payouts": ({ address }) => ({ walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }),
 };
 const bodyOf = (route) => BODIES[rowOf(route)];
 /** What a good request comes to where the caller gets in and there is nothing to do. */
 const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
+  "POST /v1/embeddings": 404, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
 /** What has an id and is everybody's all the same; each has their own of a name. */
 const SHARED = [
-  "POST /api/discovery/{id}/remix",
+  "POST /api/discovery/{id}/remix", "GET /v1/models/{id}", "GET /models/{id}",
   ...["GET", "PUT", "DELETE"].map((method) => `${method} /auth/credentials/{target}`),
 ];
 

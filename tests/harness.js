@@ -70,6 +70,8 @@ async function api(origin, method, path, body, headers = {}) {
 export async function problem(response, status, code) {
   const text = await response.text();
   const told = `${response.status} ${text.slice(0, 300)}`;
+  const vendors = response.headers.get("content-type") === "application/json" && JSON.parse(text).error?.message !== undefined;
+  if (vendors) return vendorsError(response.status, JSON.parse(text).error, status, code, told);
   if (response.headers.get("content-type") === "application/json") return exception(response.status, JSON.parse(text), status, told);
   assert.equal(response.status, status, told);
   assert.equal(response.headers.get("content-type"), "application/problem+json", told);
@@ -81,6 +83,16 @@ export async function problem(response, status, code) {
   if (code) assert.equal(problem.code, code, told);
   assert.doesNotMatch(text, INSIDE);
   return problem;
+}
+
+/** An error in OpenAI's or Anthropic's form, as a problem: for a wrong body they have no code. */
+function vendorsError(status, error, expected, code, told) {
+  assert.doesNotMatch(told, INSIDE);
+  assert.equal(status, expected, told);
+  const said = error.code ?? error.details?.error_code;
+  if (code && said !== null && expected !== 400) assert.equal(said, code, told);
+  const at = error.param ?? error.message.match(/^([a-z_]+)[.:]/)?.[1] ?? "";
+  return { code: code ?? "validation_failed", detail: error.message, errors: [{ pointer: `/${at.replace(/[.[].*$/, "")}`, detail: error.message }] };
 }
 
 /** An error in FastAPI's form, which has no code, as a problem. */

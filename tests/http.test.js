@@ -12,7 +12,7 @@ import { page, refused } from "./clients/browser.js";
 import { conforming, document, resolved } from "./contract.js";
 import { problem, rowCounts, startWorker } from "./harness.js";
 import { newWallet } from "./people.js";
-import { named, pathOf, ROUTES, rowOf } from "./routes.js";
+import { named, pathOf, ROUTES, rowOf, isVendors } from "./routes.js";
 
 const ADMIN_TOKEN = "operators-own-token-4711";
 const PAGE = "https://hatch.example";
@@ -52,6 +52,9 @@ const BEAT = {
   system: { good: { cpus: 4 }, bad: [1, true, "", [], { a: long(5000) }] },
   hostname: { good: "rack-1", bad: [...NOT_TEXT, "", long(254)] },
 };
+
+const MODEL = { required: true, good: "sandbox", bad: [1, true, {}, [], null] };
+const MESSAGES = { required: true, good: [{ role: "user", content: "Hi" }], bad: [1, true, {}, "text", [1], [{}], []] };
 
 /** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
 const BODIES = {
@@ -126,6 +129,25 @@ const BODIES = {
     signature: { good: "0x", bad: [...NOT_TEXT, long(1025)] },
     walletAddress: { good: WALLET, bad: [...NOT_TEXT, long(57)] },
   },
+  "POST /v1/chat/completions": { model: MODEL, messages: MESSAGES },
+  "POST /chat/completions": { model: MODEL, messages: MESSAGES },
+  "POST /v1/messages": { model: MODEL, messages: MESSAGES, max_tokens: { required: true, good: 10, bad: ["1", 1.5, -1, null, true, {}, []] } },
+  "POST /v1/messages/count_tokens": { model: MODEL, messages: MESSAGES },
+  "POST /v1/responses": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },
+  "POST /v1/completions": { model: MODEL, prompt: { required: true, good: "Hi", bad: [1, true, {}, []] } },
+  "POST /v1/embeddings": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [], ""] } },
+  "POST /v1/moderations": { input: { required: true, good: "Hi", bad: [1, true, {}] } },
+  "PUT /v1/guardrails": { input: { good: {}, bad: [1, true, "text", [], { nothing: 1 }, { secrets: { action: "eat" } }] } },
+  "PUT /admin/models/{id}": {
+    displayName: { required: true, good: "Model", bad: [...NOT_TEXT, null, "", long(201)] },
+    context: { required: true, good: 1000, bad: ["1", 0, -1, 1.5, null, true, {}, []] },
+    maxOutput: { required: true, good: 100, bad: ["1", -1, 1.5, null, true, {}, []] },
+    prices: { good: null, bad: [1, true, "text", { input: 1 }] },
+    capabilities: { required: true, good: ["tools"], bad: [1, true, "tools", {}, [1], [""]] },
+    quality: { required: true, good: 3, bad: ["1", 0, 6, 1.5, null, true, {}, []] },
+    speed: { required: true, good: 3, bad: ["1", 0, 6, 1.5, null, true, {}, []] },
+    source: { required: true, good: "A page", bad: [...NOT_TEXT, null, "", long(201)] },
+  },
   "POST /payments": {
     name: { required: true, good: "Rent", bad: [...NOT_TEXT, null, "", long(256)] },
     amount: { required: true, good: "1", bad: [...NOT_TEXT, null, "", "01", "-1", "1.5", "0x1", long(79)] },
@@ -150,7 +172,7 @@ function withField(fields, name, json) {
 
 /** Every row that reads a body, with its fields and with a path where only the body can be wrong. */
 const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((route) => ({
-  route, path: pathOf(route, route.pattern.startsWith("/auth/credentials/") ? "cloudflare" : project.id), fields: bodyOf(route),
+  route, path: pathOf(route, { "/auth/credentials/{target}": "cloudflare", "/admin/models/{id}": "a/b" }[route.pattern] ?? project.id), fields: bodyOf(route),
 }));
 
 // --- Asking, and what holds for every answer --------------------------------
@@ -261,7 +283,8 @@ test("An unknown id is 404, however odd it is", () =>
       for (const id of route.under ? odd.slice(0, 3) : odd) {
         const response = await askRoute(development, route, id);
         if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : isWellEncoded(id) ? 404 : 400, `${named(route)} ${id}`);
-        else if (route.pattern.includes("{wallet}")) await problem(response, 400, "validation_failed");
+        // What is put there is made there, if its name is one.
+        else if (route.pattern.includes("{wallet}") || route.pattern === "/admin/models/{id}") await problem(response, 400, "validation_failed");
         // A category is a filter: nothing is in one that is unknown.
         else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
         else await problem(response, 404, "not_found");
@@ -338,7 +361,7 @@ test("A field that is missing, doubled, or holds what no text may hold is 400", 
         const twice = JSON.stringify(good).replace(/\}$/, `,${JSON.stringify({ [name]: good[name] }).slice(1)}`);
         const { [name]: _, ...others } = good;
         const bodies = [
-          twice, ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
+          ...(isVendors(route) ? [] : [twice]), ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
           ...(required ? [JSON.stringify(others)] : []),
         ];
         for (const body of bodies) await problem(await send(route.method, path, body), 400);
@@ -361,7 +384,7 @@ async function upload(method, path, body, headers) {
 
 test("A body of 5 MB is 413, whether it says so or not", () =>
   changingNothing(development, async () => {
-    for (const { route, path, fields } of WRITES) {
+    for (const { route, path, fields } of WRITES.filter(({ route }) => !isVendors(route))) {
       const body = JSON.stringify({ ...goodBody(fields), padding: long(5_000_000) });
       for (const framing of [{ "content-length": body.length }, { "transfer-encoding": "chunked" }]) {
         const answer = await upload(route.method, path, body, framing);

@@ -42,7 +42,7 @@ test("A new key is shown once, and works", async () => {
   assert.equal(key.slice(-6), checksum(key.slice(0, -6)));
   assert.equal(hint, `hk_live_…${key.slice(-4)}`);
   assert.match(createdAt, TIME);
-  assert.deepEqual(others, { name: "CI", scopes: DEFAULT_SCOPES, expiresAt: null, lastUsedAt: null, revokedAt: null });
+  assert.deepEqual(others, { name: "CI", scopes: DEFAULT_SCOPES, gateway: null, expiresAt: null, lastUsedAt: null, revokedAt: null });
   assert.deepEqual(await ok("GET", `/auth/keys/${id}`, undefined, ada.token), { id, hint, createdAt, ...others });
   const me = await ok("GET", "/auth/me", undefined, key);
   assert.deepEqual([me.id, me.credential, me.scopes], [ada.userId, "key", DEFAULT_SCOPES]);

@@ -38,3 +38,6 @@ export const rowOf = (route) => `${route.method} ${route.pattern.slice(route.und
 
 /** A route's path with this in place of its parameters. */
 export const pathOf = (route, id) => route.pattern.replace(/\{.+?\}/g, id);
+
+/** A route whose bodies are OpenAI's and Anthropic's, which take more than ours, and a name twice. */
+export const isVendors = (route) => /^\/(v1\/(chat|responses|messages|completions|embeddings|moderations)|chat\/)/.test(route.pattern);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{kept, thoughts::Sealed};
 use crate::{
     error::Error,
-    http::RequestContext,
+    http::{RequestContext, body},
     models::{Key, Preference},
     store::Database,
 };
@@ -106,7 +106,7 @@ impl Asked {
             Version::parse(context.request.header("anthropic-version").as_deref())?;
         }
         let mut options = Options::read(context)?;
-        let bytes = context.body().await?;
+        let bytes = body::bytes(context).await?;
         let mut incoming = incoming(context)?;
         let (mut previous, mut items) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::RequestContext,
+    http::{RequestContext, body},
     models,
     platform::response::{Kind, Response},
 };
@@ -21,7 +21,7 @@ use crate::{
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?.clone();
     let database = context.database()?;
-    let bytes = context.body().await?;
+    let bytes = body::bytes(&context).await?;
     let completion = parse_completion(&bytes)?;
     let mut answers: Vec<Answer> = Vec::new();
     let mut last: Option<(Reply, told::Headers)> = None;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::RequestContext,
+    http::{RequestContext, body},
     models::{self, Posted},
     platform::response::Response,
 };
@@ -27,15 +27,15 @@ const SANDBOX_DIMENSIONS: u64 = 1_536;
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?.clone();
     let database = context.database()?;
-    let bytes = context.body().await?;
+    let bytes = body::bytes(&context).await?;
     let mut asked = parse_embeddings(&bytes)?;
     let options = Options::read(&context)?;
     let mut request = as_request(&asked);
     let model = asked.model.clone();
     let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
     take_back(&mut asked, &request);
-    let body = |candidate: &models::Candidate| render_embeddings(&asked, &candidate.model.name);
-    let posted = match models::post("/embeddings", body, turn.candidates, options.key()).await {
+    let body_for = |candidate: &models::Candidate| render_embeddings(&asked, &candidate.model.name);
+    let posted = match models::post("/embeddings", body_for, turn.candidates, options.key()).await {
         Ok(posted) => posted,
         Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
     };

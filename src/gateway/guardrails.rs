@@ -1,12 +1,12 @@
 //! `GET` and `PUT /v1/guardrails`: what holds for all that a user asks.
 
-use hatch_dialects::Error as Said;
-use hatch_guardrails::{Guard, Policy};
+use hatch_guardrails::{Guard, Policy, Rules};
+use serde_json::{Map, Value};
 
 use super::store;
 use crate::{
     error::Error,
-    http::RequestContext,
+    http::{RequestContext, body},
     platform::{clock::now_ms, response::Response},
 };
 
@@ -24,8 +24,7 @@ pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     if user.gateway.is_some() {
         return Err(Error::InsufficientScope("A key with limits cannot change guardrails".into()));
     }
-    let bytes = context.body().await?;
-    let policy = read(&bytes)?;
+    let policy = read(body::object(&context).await?)?;
     let json = serde_json::to_string(&policy).map_err(|error| Error::Internal(error.to_string()))?;
     let put = store::put_policy(&user.id, &json, now_ms());
     context.database()?.batch([put, context.audit("guardrails.put", &user.id)]).await?;
@@ -34,18 +33,34 @@ pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
 
 /// # Errors
 /// 400 for what is no policy, or one that cannot be followed here.
-pub(super) fn read(bytes: &[u8]) -> Result<Policy, Error> {
-    let refused = |words: String| Error::from(Said::new(hatch_dialects::Class::Invalid, words));
-    let policy: Policy = serde_json::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
-    for rules in [&policy.input, &policy.output] {
-        Guard::new(rules).map_err(|error| refused(error.to_string()))?;
-        if rules.moderation.is_some() {
-            return Err(refused(
-                "moderation: no guardrail of this service asks a moderation model yet".to_owned(),
-            ));
+pub(super) fn read(object: Map<String, Value>) -> Result<Policy, Error> {
+    let mut policy = Policy::default();
+    for (name, value) in object {
+        match name.as_str() {
+            "input" => policy.input = rules("/input", value)?,
+            "output" => policy.output = rules("/output", value)?,
+            other => {
+                return Err(Error::invalid(
+                    format!("/{other}"),
+                    "is not known; there are `input` and `output`",
+                ));
+            }
         }
     }
     Ok(policy)
+}
+
+fn rules(pointer: &str, value: Value) -> Result<Rules, Error> {
+    if !value.is_object() {
+        return Err(Error::invalid(pointer, "must be an object"));
+    }
+    let rules: Rules =
+        serde_json::from_value(value).map_err(|error| Error::invalid(pointer, error.to_string()))?;
+    Guard::new(&rules).map_err(|error| Error::invalid(pointer, error.to_string()))?;
+    match rules.moderation {
+        Some(_) => Err(Error::invalid(pointer, "no guardrail of this service asks a moderation model yet")),
+        None => Ok(rules),
+    }
 }
 
 fn answer(policy: &Policy) -> Result<Response, Error> {

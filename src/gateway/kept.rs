@@ -68,7 +68,7 @@ const MOST_BYTES: usize = 1_500_000;
 /// The items up to and with an answer.
 pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Result<Vec<Json>, Error> {
     let items: Option<Vec<Value>> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
-    let items = items.ok_or_else(|| not_kept("Previous response", id))?;
+    let items = items.ok_or_else(|| not_kept("Previous response"))?;
     Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
 }
 
@@ -91,24 +91,20 @@ pub(super) async fn named(
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
-    Ok(Response::json(200, body.ok_or_else(|| not_kept("Response", id))?))
+    Ok(Response::json(200, body.ok_or_else(|| not_kept("Response"))?))
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     if context.database()?.query(store::forget_kept(id, user)).await?.is_empty() {
-        return Err(not_kept("Response", id));
+        return Err(not_kept("Response"));
     }
     Ok(Response::json(200, json!({ "id": id, "object": "response.deleted", "deleted": true }).to_string()))
 }
 
 /// That something is not kept here.
-fn not_kept(what: &str, id: &str) -> Error {
-    let shown: String = id.chars().take(100).collect();
-    Said::new(
-        Class::NotFound,
-        format!("{what} with id '{shown}' not found; it is kept for a day, and for who made it"),
-    )
-    .into()
+fn not_kept(what: &str) -> Error {
+    Said::new(Class::NotFound, format!("{what} not found; an answer is kept for a day, and for who made it"))
+        .into()
 }

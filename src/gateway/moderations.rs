@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    http::RequestContext,
+    http::{RequestContext, body},
     models::{self, Catalogue, Posted, Providers},
     platform::response::Response,
     settings::FromVars as _,
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?.clone();
     let database = context.database()?;
-    let bytes = context.body().await?;
+    let bytes = body::bytes(&context).await?;
     let asked = parse_moderation(&bytes)?;
     let options = Options::read(&context)?;
     let (providers, catalogue) =
@@ -43,8 +43,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
-    let body = |candidate: &models::Candidate| render_moderation(&asked, &candidate.model.name);
-    let posted = match models::post("/moderations", body, turn.candidates, options.key()).await {
+    let body_for = |candidate: &models::Candidate| render_moderation(&asked, &candidate.model.name);
+    let posted = match models::post("/moderations", body_for, turn.candidates, options.key()).await {
         Ok(posted) => posted,
         Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
     };

@@ -87,9 +87,9 @@ pub(crate) fn module() -> Module {
             usage(),
             of_guardrails("GET /v1/guardrails", "gateway.guardrails", "Show guardrails"),
             of_guardrails("PUT /v1/guardrails", "gateway.set-guardrails", "Set guardrails").object(
-                json_schema!({ "type": "object", "description": "`input` and `output`, each with rules: docs/gateway.md." }),
+                json_schema!({ "type": "object", "description": "Each side with its rules: docs/gateway.md.", "additionalProperties": false, "properties": { "input": { "type": "object" }, "output": { "type": "object" } } }),
                 json!({ "input": { "secrets": { "action": "redact" } } }),
-                |object| guardrails::read(Value::Object(object).to_string().as_bytes()).map(drop),
+                |object| guardrails::read(object).map(drop),
             ),
             put_model(),
         ],

@@ -27,6 +27,15 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     parse(&context.body().await?)
 }
 
+/// The bytes of a body that says it is JSON.
+///
+/// # Errors
+/// 415 and 413, as [`json`].
+pub(crate) async fn bytes(context: &RequestContext) -> Result<Vec<u8>, Error> {
+    require_json(context.request.header("content-type").as_deref())?;
+    context.body().await
+}
+
 /// As [`json`]; none for a request without a body.
 pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
     context: &RequestContext,

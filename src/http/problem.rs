@@ -116,7 +116,11 @@ impl Error {
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
             Self::Model(said) => {
                 let told = said.headers.iter();
-                told.fold(response, |response, (name, value)| response.with(name, value.clone()))
+                let response =
+                    told.fold(response, |response, (name, value)| response.with(name, value.clone()));
+                // The caller's own key of a provider, which does not take it.
+                let is_refused = said.error.class == hatch_dialects::Class::Authentication;
+                if is_refused { response.with("www-authenticate", "Bearer") } else { response }
             }
             _ => response,
         };

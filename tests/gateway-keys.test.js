@@ -1,0 +1,190 @@
+// What a key may ask of the gateway, what it may spend, and what nobody else
+// sees of it: in production, with users and keys.
+
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import OpenAI from "openai";
+import { until } from "./deployments.js";
+import { startOpenAI } from "./fakes/openai.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { startWorker } from "./harness.js";
+import { ADMIN_TOKEN, as, people, production } from "./people.js";
+
+const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
+after(() => Promise.all([stack.close(), gpt.close()]));
+const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+const model = (id, more = {}) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"], ...more });
+const worker = await startWorker({
+  ...production(stack),
+  PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("other"), model("unpriced", { input: undefined })] }]),
+});
+const { api, sql } = worker;
+const { signIn, newKey, ok } = people(worker, stack);
+const [ada, bob] = [await signIn(), await signIn()];
+
+const HI = [{ role: "user", content: "Hi" }];
+const ask = (key, body = {}, headers = {}) => api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, max_tokens: 100, ...body }, { ...as(key), ...headers });
+const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
+const closed = (count) => until(async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n >= count);
+
+test("a key that did not ask for the gateway does not open it, in the words of each family", async () => {
+  const { key } = await newKey(ada.token);
+  const chat = await ask(key);
+  assert.equal(chat.status, 403);
+  assert.equal((await chat.json()).error.code, "insufficient_scope");
+  const messages = await api("POST", "/v1/messages", {}, as(key));
+  assert.equal((await messages.json()).error.type, "permission_error");
+  assert.equal((await api("POST", "/v1/chat/completions", {})).status, 401);
+});
+
+test("a key asks the models that it may, and lists no others", async () => {
+  const key = await keyOf(ada, { models: ["gpt/o*"] });
+  assert.equal((await ask(key, { model: "other" })).status, 200);
+  assert.equal((await ask(key)).status, 403);
+  const { data } = await (await api("GET", "/v1/models", undefined, as(key))).json();
+  assert.deepEqual(data.map(({ id }) => id), ["gpt/other"]);
+});
+
+test("of fifty requests at once no more are let through than there is money for, and the rest hear when there is more", async () => {
+  gpt.setAnswer({ content: "x", usage: { prompt_tokens: 20, completion_tokens: 100, total_tokens: 120 } });
+  // One costs 20 + 100 * 10 micro-dollars; at most 1,000 and what the prompt is estimated at are set aside.
+  const key = await keyOf(ada, { budget: { microUsd: 5000, per: "day" } });
+  const answers = await Promise.all(Array.from({ length: 50 }, () => ask(key)));
+  const statuses = answers.map(({ status }) => status);
+  const passed = statuses.filter((status) => status === 200).length;
+  assert.ok(passed >= 1 && passed <= 4, `${passed} passed`);
+  assert.equal(statuses.filter((status) => status === 429).length, 50 - passed);
+  const refused = answers.find(({ status }) => status === 429);
+  assert.equal(refused.headers.get("x-should-retry"), "false");
+  assert.ok(Number(refused.headers.get("retry-after")) > 0);
+  assert.match((await refused.json()).error.message, /budget.*there is more at \d{4}-/);
+  const [{ used }] = await sql("SELECT used FROM model_budgets WHERE subject GLOB 'key:*' ORDER BY used DESC LIMIT 1");
+  assert.equal(used, passed * 1020);
+});
+
+test("a model without a price cannot be asked under a budget", async () => {
+  const key = await keyOf(ada, { budget: { microUsd: 1_000_000, per: "month" } });
+  const refused = await ask(key, { model: "gpt/unpriced" });
+  assert.deepEqual([refused.status, (await refused.json()).error.code], [403, "model_without_price"]);
+  assert.equal((await ask(await keyOf(ada), { model: "gpt/unpriced" })).status, 200);
+});
+
+test("a key has so many requests in a minute", async () => {
+  const key = await keyOf(ada, { rpm: 2 });
+  const statuses = await Promise.all(Array.from({ length: 5 }, async () => (await ask(key)).status));
+  // A minute may end between them.
+  assert.ok(statuses.filter((status) => status === 200).length <= 4 && statuses.includes(429), statuses.join());
+});
+
+test("a key with limits makes no key without them, and changes no guardrails", async () => {
+  const key = await keyOf(ada, { rpm: 100 });
+  const more = await api("POST", "/auth/keys", { name: "More", scopes: ["gateway"] }, as(key));
+  assert.equal(more.status, 403);
+  assert.equal((await api("PUT", "/v1/guardrails", { input: {} }, as(key))).status, 403);
+  for (const wrong of [{ rpm: 0 }, { models: [] }, { budget: { microUsd: -1, per: "day" } }, { budget: { microUsd: 1, per: "year" } }, { guardrails: { input: { nothing: 1 } } }, { more: 1 }, []]) {
+    assert.equal((await api("POST", "/auth/keys", { name: "x", scopes: ["gateway"], gateway: wrong }, as(ada.token))).status, 400, JSON.stringify(wrong));
+  }
+});
+
+test("a secret in a request is blocked or redacted by the guardrails, and what no rule touches reaches the model as it was", async () => {
+  gpt.setAnswer("ok");
+  const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
+  const before = gpt.requests.length;
+  const refused = await ask(blocking, { messages: [{ role: "user", content: `It is ${SECRET}` }] });
+  const { error } = await refused.json();
+  assert.deepEqual([refused.status, error.code], [400, "content_policy_violation"]);
+  assert.ok(!error.message.includes(SECRET));
+  assert.equal(gpt.requests.length, before);
+  const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  const passed = await ask(redacting, { messages: [{ role: "user", content: `It is ${SECRET}` }] });
+  assert.match(passed.headers.get("x-gateway-warnings"), /guardrail: secret:/);
+  assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"));
+  const odd = '{"model":"gpt/m",  "messages":[{"role":"user","content":"\\u00fc  \\n x"}], "seed": 1}';
+  await api("POST", "/v1/chat/completions", odd, as(redacting));
+  assert.ok(gpt.requests.at(-1).raw.toString().includes('"messages":[{"role":"user","content":"\\u00fc  \\n x"}]'));
+});
+
+test("a secret that a model says never leaves, however it is cut, streamed or whole, in a text or in arguments", async () => {
+  const key = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
+  gpt.setAnswer(`It is ${SECRET}, as you know.`);
+  for (const stream of [true, false]) {
+    const text = await (await ask(key, { stream })).text();
+    assert.ok(!text.includes("ghp_") && /REDACTED/.test(text), text);
+  }
+  gpt.setAnswer({ content: null, toolCalls: [{ id: "call_1", name: "f", args: JSON.stringify({ token: SECRET }) }] });
+  const tools = [{ type: "function", function: { name: "f", parameters: { type: "object" } } }];
+  for (const stream of [true, false]) {
+    const text = await (await ask(key, { stream, tools })).text();
+    assert.ok(!text.includes(SECRET.slice(4, 20)), text);
+  }
+});
+
+test("guardrails of a user hold for all of their keys, and for nobody else's", async () => {
+  assert.equal((await api("PUT", "/v1/guardrails", { input: { terms: [{ name: "names", terms: ["Rumpelstilzchen"], action: "block" }] } }, as(bob.token))).status, 200);
+  assert.equal((await ok("GET", "/v1/guardrails", undefined, bob.token)).input.terms[0].name, "names");
+  const said = { messages: [{ role: "user", content: "Call Rumpelstilzchen" }] };
+  assert.equal((await ask(await keyOf(bob), said)).status, 400);
+  assert.equal((await ask(await keyOf(ada), said)).status, 200);
+  assert.equal((await api("PUT", "/v1/guardrails", { input: { secret: {} } }, as(bob.token))).status, 400);
+});
+
+test("the caller's own key of a provider is used for their request, and costs them nothing here", async () => {
+  gpt.setAnswer("ok");
+  const key = await keyOf(ada, { budget: { microUsd: 1, per: "day" } });
+  assert.equal((await ask(key)).status, 429);
+  const passed = await ask(key, {}, { "x-provider-key": gpt.key });
+  assert.equal(passed.status, 200, await passed.clone().text());
+  const refused = await ask(key, {}, { "x-provider-key": "sk-of-somebody-else" });
+  assert.equal(refused.status, 401);
+});
+
+test("who leaves in the middle of a stream pays for what came", async () => {
+  gpt.setAnswer("word ".repeat(400));
+  gpt.setFault({ chunkBytes: 2000, delayMs: 20 });
+  const key = await keyOf(ada);
+  const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
+  const leaving = new AbortController();
+  const response = await fetch(`${worker.url}/v1/chat/completions`, {
+    method: "POST", headers: { ...as(key), "content-type": "application/json" }, signal: leaving.signal,
+    body: JSON.stringify({ model: "gpt/m", messages: HI, stream: true }),
+  });
+  await response.body.getReader().read();
+  leaving.abort();
+  await closed(n + 1);
+  const [row] = await sql("SELECT * FROM model_calls ORDER BY created_at DESC, id DESC LIMIT 1");
+  assert.ok(row.output_tokens > 0 && row.cost_micro_usd > 0, JSON.stringify(row));
+});
+
+test("what one asked and was answered is nobody else's", async () => {
+  gpt.setAnswer("Only for Ada.");
+  const client = (token) => new OpenAI({ apiKey: token, baseURL: `${worker.url}/v1`, maxRetries: 0 });
+  const kept = await client(await keyOf(ada)).responses.create({ model: "gpt/m", input: "Hello" });
+  const other = client(await keyOf(bob));
+  await assert.rejects(other.responses.retrieve(kept.id), OpenAI.NotFoundError);
+  await assert.rejects(other.responses.create({ model: "gpt/m", input: "x", previous_response_id: kept.id }), OpenAI.NotFoundError);
+  await assert.rejects(other.responses.create({ model: "gpt/m", input: [{ type: "item_reference", id: kept.output[0].id }] }));
+  const mine = await ok("GET", "/v1/usage?group_by=key", undefined, ada.token);
+  const theirs = await ok("GET", "/v1/usage?group_by=key", undefined, bob.token);
+  const keys = new Set(mine.data.map(({ keyId }) => keyId));
+  assert.ok(theirs.data.every(({ keyId }) => !keys.has(keyId)));
+});
+
+test("the operator changes the catalogue, and the price holds at once", async () => {
+  const row = { displayName: "New", context: 1000, maxOutput: 100, prices: { input: 1_000_000, output: 2_000_000, cacheRead: 0, cacheWrite: 0, cacheWriteLong: 0 }, above: null, capabilities: ["tools"], quality: 3, speed: 3, source: "test" };
+  assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ada.token))).status, 403);
+  assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ADMIN_TOKEN))).status, 200);
+  assert.equal((await api("PUT", "/admin/models/new", row, as(ADMIN_TOKEN))).status, 400);
+  gpt.setAnswer({ content: "x", usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } });
+  const key = await keyOf(ada);
+  assert.equal((await ask(key, { model: "new" })).status, 200);
+  const usage = await ok("GET", "/v1/usage?group_by=model", undefined, ada.token);
+  assert.equal(usage.data.find(({ model: id }) => id === "gpt/new").costMicroUsd, 20);
+});
+
+test("no secret is in any row", async () => {
+  const tables = await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'model*'");
+  for (const { name } of tables) {
+    const rows = JSON.stringify(await sql(`SELECT * FROM ${name}`));
+    for (const secret of [SECRET, gpt.key, "sk-of-somebody-else"]) assert.ok(!rows.includes(secret), `${name} has ${secret}`);
+  }
+});

@@ -9,7 +9,6 @@ mod admin;
 mod audit;
 mod chat;
 mod clouds;
-mod compile;
 mod deploy;
 mod discovery;
 mod docs;

@@ -9,11 +9,11 @@ use super::{
     PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
 };
 use crate::{
-    compile::Packages,
     error::{Error, rfc3339},
     http::RequestContext,
     platform::{clock::now_ms, log, random, response::Response},
     store::Database,
+    upstream::compiler::Packages,
 };
 
 const LIFE_MS: i64 = 24 * 60 * 60 * 1000;

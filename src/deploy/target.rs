@@ -4,10 +4,10 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use worker::Env;
 
 use super::site::{self, Built};
-use crate::{clouds::Cloud, compile::Packages, error::Error};
+use crate::{clouds::Cloud, error::Error, upstream::compiler::Packages};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Edge,
     Cloud(Cloud),
 }

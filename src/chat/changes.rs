@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What an answer did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     /// The version of the code after it.
     pub(super) version: i64,
     pub(super) files: Vec<FileChange>,

@@ -14,6 +14,8 @@ pub(crate) mod preview;
 mod sandbox;
 mod site;
 mod store;
+#[cfg(test)]
+pub(crate) use store::ExportedDeployment;
 pub(crate) use store::OWNED;
 pub(crate) mod take_down;
 mod target;

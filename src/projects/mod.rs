@@ -5,6 +5,8 @@
 #[cfg(test)]
 pub(crate) mod openapi;
 mod store;
+#[cfg(test)]
+pub(crate) use store::ExportedVersion;
 pub(crate) use store::OWNED;
 
 use garde::Validate;

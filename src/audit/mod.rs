@@ -1,6 +1,6 @@
 //! What was done by whom, kept so that nobody can rewrite it unseen.
 //!
-//! An entry is written in the batch that does what it tells of, into a table
+//! An entry is written in the batch that does what it records, into a table
 //! whose triggers refuse UPDATE and DELETE. Soon after (the sweep, and
 //! whoever verifies) each entry is sealed: a hash over it and over the hash
 //! before it goes into a second such table. Whoever gets around the triggers
@@ -23,7 +23,7 @@ use crate::{
 /// Entries that are sealed, or verified, in one go.
 const PIECE: i64 = 500;
 
-/// An entry; it goes into the batch that does what it tells of.
+/// An entry; it goes into the batch that does what it records.
 pub(crate) fn entry(actor: &str, action: &str, subject: &str, request_id: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO audit_log (at, actor, action, subject, request_id) VALUES (?1, ?2, ?3, ?4, ?5)",

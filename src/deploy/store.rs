@@ -103,7 +103,7 @@ pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement
     )
 }
 
-/// An earlier deployment, to be deployed again: what [`project`] tells, with
+/// An earlier deployment, to be deployed again: what [`project`] answers, with
 /// that deployment's code, and where it went.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -247,7 +247,7 @@ pub(super) fn code(id: &str) -> Statement {
     sql!("SELECT code AS json FROM deployments WHERE id = ?1", id)
 }
 
-/// Tells that somebody works on it now. The only change outside of a commit,
+/// Marks it as being worked on. The only change outside of a commit,
 /// so it never takes back what a commit has said.
 pub(super) fn begin(id: &str, now: i64) -> Statement {
     sql!(
@@ -369,7 +369,7 @@ pub(super) fn previewed(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Lets a preview that shows the newest version live on, and tell who looks at it now.
+/// Puts off the end of a preview, and keeps which console its errors are sent to now.
 pub(super) fn renew_preview(preview: &Preview<'_>) -> Statement {
     sql!(
         "UPDATE previews SET expires_at = ?2, console_origin = ?3 WHERE slug = ?1
@@ -415,7 +415,7 @@ pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Stat
     ]
 }
 
-/// As [`file`], of a preview; with whom its page tells of errors.
+/// As [`file`], of a preview; with the console that its page sends errors to.
 pub(super) fn preview_file(slug: &str, path: &str, index: &str, is_page: bool, now: i64) -> Statement {
     sql!(
         "SELECT json_object('path', f.path, 'content', f.content, 'etag', f.etag, 'console', v.console_origin) AS json

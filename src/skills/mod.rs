@@ -3,7 +3,7 @@
 //!
 //! `list`, `show`, `categories`, `in_category`, `install`.
 //!
-//! `x-cache` tells how an answer was come by: `HIT`, all from the catalogue;
+//! `x-cache` says where an answer came from: `HIT`, all from the catalogue;
 //! `STALE`, from the catalogue while a source has been silent for a day;
 //! `MISS`, after asking the sources.
 

@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod openapi;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -29,13 +30,23 @@ pub(crate) async fn dead_letters(context: RequestContext) -> Result<Response, Er
     Ok(page::response(answer.as_deref(), &context))
 }
 
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Redriven {
+    #[cfg_attr(test, schemars(with = "crate::openapi::Id"))]
+    job_id: String,
+    #[cfg_attr(test, schemars(extend("const" = "queued")))]
+    state: &'static str,
+}
+
 /// `POST /admin/dead-letters/:id/redrive`: begins the letter's job again.
 pub(crate) async fn redrive(context: RequestContext) -> Result<Response, Error> {
     let job_context = JobContext::open(&context.env)?;
     let id = context.param("id");
     let job_id = jobs::dead_letters::redrive(&job_context, context.modules.jobs, id).await?;
     job_context.database.query(context.audit("dead-letter.redrive", id)).await?;
-    Ok(Response::json(202, json!({ "jobId": job_id, "state": "queued" }).to_string()))
+    Ok(Response::json(202, json!(Redriven { job_id, state: "queued" }).to_string()))
 }
 
 /// `GET /admin/audit`
@@ -48,11 +59,5 @@ pub(crate) async fn audit_log(context: RequestContext) -> Result<Response, Error
 /// `GET /admin/audit/verify`: whether nobody has rewritten the audit log.
 pub(crate) async fn verify_audit_log(context: RequestContext) -> Result<Response, Error> {
     let verdict = audit::verify(&context.database()?).await?;
-    let body = json!({
-        "intact": verdict.broken_at.is_none(),
-        "entries": verdict.entries,
-        "head": verdict.head,
-        "brokenAt": verdict.broken_at,
-    });
-    Ok(Response::json(200, body.to_string()))
+    Ok(Response::json(200, json!(verdict).to_string()))
 }

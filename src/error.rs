@@ -60,7 +60,7 @@ impl Resource {
             Self::Account => "This account has been deleted",
             Self::App => "App not found",
             Self::CloudCredentials => {
-                "No credentials are stored for this target; there may be some for `cloudflare`, `vercel` and `koyeb`"
+                "No credentials are stored for this target; GET /auth/credentials lists those that are"
             }
             Self::DeadLetter => "Dead letter not found",
             Self::Deck => "There is no deck at this address",

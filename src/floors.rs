@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     MODULES,
     &["http"],
     &["audit", "clouds", "identity", "jobs", "models"],
-    &["compile", "store", "upstream"],
+    &["store", "upstream"],
     &["platform"],
     &["error", "redact", "settings"],
 ];

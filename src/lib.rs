@@ -9,7 +9,6 @@ mod admin;
 mod audit;
 mod chat;
 mod clouds;
-mod compile;
 mod deploy;
 mod discovery;
 mod docs;
@@ -64,8 +63,8 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) 
     platform::entry::resolve(http::answer(&routes::ROUTER, InboundRequest::new(request), env, background))
 }
 
-/// Messages of the jobs queue and of its dead-letter queue. Settles each one
-/// itself and never fails as a whole.
+/// Messages of the jobs queue and of its dead-letter queue. Each one is
+/// acknowledged or retried by itself; the batch never fails as a whole.
 #[event(queue)]
 async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> worker::Result<()> {
     jobs::consumer::consume(&batch, &env, routes::MODULES.jobs).await;

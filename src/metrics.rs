@@ -12,7 +12,7 @@ use crate::{
     store::{Statement, sql},
 };
 
-/// A gauge: its name, what it tells, and the statement that answers with a
+/// A gauge: its name, what it means, and the statement that answers with a
 /// row `labels value` for each of its series.
 type Gauge = (&'static str, &'static str, Statement);
 

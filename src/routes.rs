@@ -12,7 +12,7 @@ use crate::openapi;
 use crate::{
     accounts, admin, audit, chat,
     clouds::{self, Cloud},
-    compile, deploy, discovery, docs,
+    deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
     gateway, generate,
     http::{
@@ -183,7 +183,7 @@ pub(crate) static MODULES: Modules = Modules {
         &http::idempotency::OWNED,
     ],
     settings: &[
-        &[store::SETTINGS, identity::SETTINGS, compile::SETTINGS],
+        &[store::SETTINGS, identity::SETTINGS],
         &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS],
         &[models::SETTINGS],
         clouds::SETTINGS,

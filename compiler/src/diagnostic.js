@@ -1,7 +1,7 @@
 // What is wrong with a file, and where, in words and with the lines around it.
 
 /**
- * @typedef {object} Diagnostic src/compile.rs reads it
+ * @typedef {object} Diagnostic src/upstream/compiler.rs reads it
  * @property {string} path empty when it is about the project as a whole
  * @property {number} line from 1; 0 when it is about the file as a whole
  * @property {number} column from 1, in characters

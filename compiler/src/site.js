@@ -42,7 +42,7 @@ export async function makeSite(files, options) {
   return hasSources(files) ? { outcome: "wrong", diagnostics: [ofProject(reason)] } : plainSite(files);
 }
 
-/** Folders that tools put finished sites into, as src/compile.rs has them. */
+/** Folders that tools put finished sites into, as src/upstream/compiler.rs has them. */
 const FINISHED = ["", "public/", "dist/", "build/", "out/", "site/"];
 
 /** A site that is served as it is, if a browser can read it. */

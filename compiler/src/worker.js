@@ -1,5 +1,5 @@
 // The compiler as a Worker: hatch asks it over a service binding, and nobody
-// else reaches it (wrangler.toml gives it no address). src/compile.rs defines
+// else reaches it (wrangler.toml gives it no address). src/upstream/compiler.rs defines
 // what it is asked and what it answers.
 
 import { excess } from "./bounds.js";

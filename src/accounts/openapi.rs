@@ -12,10 +12,15 @@ use super::{
     store::{ApiKey, SessionEntry},
 };
 use crate::{
+    chat::MessageView,
     clouds::{CLOUDFLARE, openapi::with_credentials, store::StoredCredentials},
+    deploy::ExportedDeployment,
     error::{Error, Resource},
+    gateway::ExportedCall,
+    generate::ExportedStartup,
     identity::Scope,
     openapi::{Answer, Count, Id, Module, Operation, Time},
+    projects::ExportedVersion,
     store::projects::Project,
 };
 
@@ -216,14 +221,16 @@ struct Export {
     keys: Vec<ApiKey>,
     sessions: Vec<SessionEntry>,
     projects: Vec<Project>,
-    versions: Vec<Map<String, Value>>,
-    messages: Vec<Map<String, Value>>,
-    deployments: Vec<Map<String, Value>>,
-    startups: Vec<Map<String, Value>>,
+    versions: Vec<ExportedVersion>,
+    messages: Vec<MessageView>,
+    deployments: Vec<ExportedDeployment>,
+    startups: Vec<ExportedStartup>,
     fleet_deployments: Vec<Map<String, Value>>,
     machines: Vec<Map<String, Value>>,
     uptime: Vec<Map<String, Value>>,
     payments: Vec<Map<String, Value>>,
+    model_calls: Vec<ExportedCall>,
+    guardrails: Vec<Map<String, Value>>,
 }
 
 fn export() -> Operation {
@@ -232,14 +239,16 @@ fn export() -> Operation {
         keys: vec![ApiKey::example()],
         sessions: vec![SessionEntry::example()],
         projects: vec![Project::example()],
-        versions: Vec::new(),
-        messages: Vec::new(),
-        deployments: Vec::new(),
-        startups: Vec::new(),
+        versions: vec![ExportedVersion::example()],
+        messages: vec![MessageView::example()],
+        deployments: vec![ExportedDeployment::example()],
+        startups: vec![ExportedStartup::example()],
         fleet_deployments: Vec::new(),
         machines: Vec::new(),
         uptime: Vec::new(),
         payments: Vec::new(),
+        model_calls: vec![ExportedCall::example()],
+        guardrails: Vec::new(),
     };
     Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
         .about("Each list is newest first. A body that breaks off is not all of it.")

@@ -208,7 +208,11 @@ async fn link(
         batch.extend(context.modules.owned.iter().flat_map(|owned| (owned.give)(&other.id, &own.id)));
         batch.push(store::end_released(&other.id));
     }
-    database.batch_all(batch).await?;
+    match database.batch_all(batch).await {
+        // Work of the other account goes on that must end first.
+        Ok(_) | Err(Error::GuardFailed) => {}
+        Err(error) => return Err(error),
+    }
     let linked: Option<users::User> = database.query(users::user(&own.id)).await?.first()?;
     match linked {
         Some(linked) if linked.wallet.as_deref() == Some(wallet) => Ok(linked.id),

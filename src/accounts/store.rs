@@ -1,9 +1,8 @@
 //! SQL of the accounts.
 
 use crate::store::{
-    Statement,
+    Statement, newest_of_user,
     owned::{Owned, give, released},
-    page,
     page::Page,
     projects::rfc3339,
     shape::shape,
@@ -17,17 +16,11 @@ use crate::{
 };
 use constcat::concat;
 
-/// Takes `wallet` from the account that has nothing else, if `to` has none. Not
-/// while work of its goes on that nobody else can do: an answer that is being
-/// written, or a job whose credentials for a cloud are sealed to it.
+/// Takes `wallet` from the account that has nothing else, if `to` has none.
 pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     sql!(
         "UPDATE users SET wallet_addr = NULL WHERE id = ?2 AND wallet_addr = ?1 AND stack_id IS NULL
-         AND EXISTS (SELECT 1 FROM users WHERE id = ?3 AND wallet_addr IS NULL)
-         AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE user_id = ?2 AND status = 'streaming')
-         AND NOT EXISTS (SELECT 1 FROM jobs WHERE user_id = ?2 AND state = 'queued' AND (
-           subject_id IN (SELECT id FROM deployments WHERE user_id = ?2 AND credential_sealed IS NOT NULL)
-           OR subject_id IN (SELECT id FROM cloud_apps WHERE user_id = ?2 AND credential_sealed IS NOT NULL)))",
+         AND EXISTS (SELECT 1 FROM users WHERE id = ?3 AND wallet_addr IS NULL)",
         wallet,
         from,
         to
@@ -172,19 +165,7 @@ pub(super) fn unrevoked_key(id: &str, user: &str) -> Statement {
 }
 
 pub(super) fn keys(user: &str, page: &Page) -> Statement {
-    let (at, id) = page.bound();
-    sql!(
-        page!(
-            rows: "FROM api_keys WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
-            key: "created_at || '.' || id",
-            json: KEY_JSON,
-            bytes: "0"
-        ),
-        user,
-        at,
-        id,
-        page.limit
-    )
+    newest_of_user!(table: "api_keys", json: KEY_JSON, bytes: "0", user, page)
 }
 
 /// One that is revoked stays as it is.
@@ -212,19 +193,7 @@ shape! {
 }
 
 pub(super) fn sessions(user: &str, page: &Page) -> Statement {
-    let (at, id) = page.bound();
-    sql!(
-        page!(
-            rows: "FROM sessions WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
-            key: "created_at || '.' || id",
-            json: SESSION_JSON,
-            bytes: "0"
-        ),
-        user,
-        at,
-        id,
-        page.limit
-    )
+    newest_of_user!(table: "sessions", json: SESSION_JSON, bytes: "0", user, page)
 }
 
 /// What has gone by its time.

@@ -1,6 +1,6 @@
 //! What was done by whom, kept so that nobody can rewrite it unseen.
 //!
-//! An entry is written in the batch that does what it tells of, into a table
+//! An entry is written in the batch that does what it records, into a table
 //! whose triggers refuse UPDATE and DELETE. Soon after (the sweep, and
 //! whoever verifies) each entry is sealed: a hash over it and over the hash
 //! before it goes into a second such table. Whoever gets around the triggers
@@ -8,20 +8,22 @@
 
 mod chain;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use worker::Env;
 
+#[cfg(test)]
+use crate::openapi::{Count, Time};
 use crate::{
     error::Error,
     platform::log,
-    store::{Database, Statement, page, page::Page, projects::rfc3339, sql},
+    store::{Database, Statement, page, page::Page, projects::rfc3339, shape::shape, sql},
 };
 
 /// Entries that are sealed, or verified, in one go.
 const PIECE: i64 = 500;
 
-/// An entry; it goes into the batch that does what it tells of.
+/// An entry; it goes into the batch that does what it records.
 pub(crate) fn entry(actor: &str, action: &str, subject: &str, request_id: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO audit_log (at, actor, action, subject, request_id) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -52,6 +54,22 @@ pub(crate) fn entry_of_change(
     )
 }
 
+shape! {
+    /// Something that was done.
+    pub(crate) struct Entry, ENTRY_JSON {
+        seq: Count = "seq", Count(1);
+        at: Time = rfc3339!("at"), Time("2026-11-21T12:00:00.000Z");
+        /// A user's id, or `operator`.
+        actor: &'static str = "actor", "8d2e6b4f-1a70-4c93-b5e8-0f9a7c3d2e61";
+        action: &'static str = "action", "key.create";
+        /// The id of what it was done to.
+        subject: &'static str = "subject", "5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305";
+        requestId: &'static str = "request_id", "req_01890a5d-ac96-774b-bcce-b302099a8057";
+        /// Over the entry and the hash before it; null for a moment.
+        hash: Option<&'static str> = "hash", Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
+    }
+}
+
 /// Newest first.
 pub(crate) fn list(page: &Page) -> Statement {
     let (seq, _) = page.bound();
@@ -59,10 +77,7 @@ pub(crate) fn list(page: &Page) -> Statement {
         page!(
             rows: "FROM audit_log LEFT JOIN audit_chain USING (seq) WHERE seq < ?2 AND ?1 = '' AND ?3 = ?3 ORDER BY seq DESC",
             key: "seq || '.'",
-            json: concat!(
-                "json_object('seq', seq, 'at', ", rfc3339!("at"), ", 'actor', actor, 'action', action, ",
-                "'subject', subject, 'requestId', request_id, 'hash', hash)"
-            ),
+            json: ENTRY_JSON,
             bytes: "0"
         ),
         "",
@@ -102,11 +117,14 @@ pub(crate) async fn sweep(env: &Env) {
 }
 
 /// What a walk along the whole chain found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Verdict {
+    pub(crate) intact: bool,
+    #[cfg_attr(test, schemars(with = "Count"))]
     pub(crate) entries: i64,
-    /// The newest hash: note it elsewhere, and nothing up to it can be
-    /// changed unseen.
+    /// The newest hash: noted elsewhere, it shows any later change.
     pub(crate) head: String,
     /// The first entry that is not as it was sealed, or is gone; or else one
     /// that has come in later between the others.
@@ -120,8 +138,8 @@ pub(crate) async fn verify(database: &Database) -> Result<Verdict, Error> {
     loop {
         let links: Vec<Sealed> = database.query(sealed_after(seq)).await?.read()?;
         let Some(last) = links.last() else {
-            let broken_at = database.query(slipped_in(seq)).await?.first()?;
-            return Ok(Verdict { broken_at, ..verdict });
+            let broken_at: Option<i64> = database.query(slipped_in(seq)).await?.first()?;
+            return Ok(Verdict { intact: broken_at.is_none(), broken_at, ..verdict });
         };
         seq = last.seq;
         for link in links {

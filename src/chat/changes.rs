@@ -1,4 +1,4 @@
-//! What an answer does to the project's code, and how that is told: in the
+//! What an answer does to the project's code, and how that is reported: in the
 //! stream's `files`, with the conversation, and to the model in its next turn.
 //! Pure.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What an answer did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     /// The version of the code after it.
     pub(super) version: i64,
     pub(super) files: Vec<FileChange>,
@@ -20,7 +20,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Lays the files of `message` over `code`, which was `asked_with` when the
-    /// message began, and tells what happened.
+    /// message began, and answers with what that changed.
     pub(super) fn make(message: &Message, code: &mut CodeMap, asked_with: &CodeMap) -> Self {
         if !message.is_complete() {
             // Half of a change of several files could break what worked.

@@ -17,6 +17,8 @@ mod sandbox;
 mod settings;
 pub(crate) use settings::SETTINGS;
 mod store;
+#[cfg(test)]
+pub(crate) use store::MessageView;
 pub(crate) use store::OWNED;
 mod turn;
 

@@ -2,52 +2,18 @@
 
 use hatch_wire::anthropic::Usage;
 use schemars::{JsonSchema, json_schema};
-use serde::Serialize;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewMessage, changes::Changes};
+use super::{
+    NOT_FOUND, NewMessage,
+    store::{MessageView, Role},
+};
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Module, Operation, Time},
+    openapi::{Answer, Module, Operation},
     store::projects::Project,
 };
-
-/// A message of the conversation.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Message {
-    id: Id,
-    project_id: Id,
-    role: Role,
-    content: &'static str,
-    /// `interrupted`: the answer was cut off, and this is what had come.
-    status: Status,
-    /// Which model answered.
-    model: Option<&'static str>,
-    usage: Option<Usage>,
-    /// What a complete answer did to the code.
-    changes: Option<Changes>,
-    created_at: Time,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-enum Role {
-    User,
-    Assistant,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-enum Status {
-    Complete,
-    Streaming,
-    Interrupted,
-}
 
 /// One event. By default a `message` (it has no name) with `{"text"}` or last
 /// `{"done"}`; of `?format=events` Claude's own (`message_start`, `content_block_delta`,
@@ -135,22 +101,17 @@ fn stream() -> Operation {
 }
 
 fn history() -> Operation {
-    let message = |role, content, model, usage| Message {
-        id: Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"),
-        project_id: Project::ID,
-        role,
-        content,
-        status: Status::Complete,
-        model,
-        usage,
-        changes: None,
-        created_at: Time("2026-11-21T09:31:12.345Z"),
-    };
     let usage = Usage { input_tokens: 812, output_tokens: 1950, ..Usage::default() };
     let messages = Answer::new(200, "The conversation, oldest first.")
         .json(vec![
-            message(Role::User, "A pomodoro timer with a tomato red look", None, None),
-            message(Role::Assistant, "Here is your timer.", Some("claude-sonnet-5-5"), Some(usage)),
+            MessageView::example(),
+            MessageView {
+                role: Role::Assistant,
+                content: "Here is your timer.",
+                model: Some("claude-sonnet-5-5"),
+                usage: Some(usage),
+                ..MessageView::example()
+            },
         ])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /api/chat/{id}", "chat.history", "Show the conversation of a project")

@@ -90,11 +90,11 @@ impl<'a> Ask<'a> {
         Self::new(self.message, self.code, self.history, room)
     }
 
-    /// About as many tokens as Claude is told.
+    /// About how many tokens the question has.
     pub(super) fn tokens(&self) -> u64 {
-        let told = [SYSTEM, &self.context, &self.message];
-        let history = self.history.iter().map(|said| said.content.as_str());
-        told.into_iter().chain(history).map(hatch_code::tokens).sum()
+        let fixed = [SYSTEM, &self.context, &self.message];
+        let history = self.history.iter().map(|message| message.content.as_str());
+        fixed.into_iter().chain(history).map(hatch_code::tokens).sum()
     }
 
     pub(super) fn for_claude(&self, model: &str) -> Prompt {
@@ -110,7 +110,7 @@ impl<'a> Ask<'a> {
 
 /// The files that the conversation changed, the last one first.
 fn recently_changed(history: &[HistoryMessage]) -> Vec<String> {
-    let changes = history.iter().rev().filter_map(|said| said.changes.as_ref());
+    let changes = history.iter().rev().filter_map(|message| message.changes.as_ref());
     changes.flat_map(|changes| &changes.files).map(|file| file.path.clone()).collect()
 }
 
@@ -124,15 +124,15 @@ fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> St
 /// The API wants a user's turn first and no empty one, so an answer whose
 /// question was left out by the budget is left out too.
 fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
-    let spoken = history.iter().filter(|said| !said.content.trim().is_empty());
-    let turns = spoken.map(|said| Turn { role: said.role.clone(), content: said.told() });
+    let written = history.iter().filter(|message| !message.content.trim().is_empty());
+    let turns = written.map(|message| Turn { role: message.role.clone(), content: message.with_notes() });
     turns.skip_while(|turn| turn.role != "user").collect()
 }
 
 impl HistoryMessage {
-    /// What was said, and what did not come of it, else the model would take
-    /// it for done.
-    fn told(&self) -> String {
+    /// The message, and what was not taken of its files: else the model would
+    /// believe that all of it was done.
+    fn with_notes(&self) -> String {
         match &self.changes {
             Some(changes) if !changes.notes.is_empty() => {
                 format!("{}\n\n[Hatch: {}]", self.content, changes.notes.join(". "))

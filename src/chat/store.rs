@@ -5,22 +5,33 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{changes::Changes, turn::Turn};
+#[cfg(test)]
+use crate::openapi::{Id, Time};
 use crate::store::{
-    Statement, page,
+    Statement, guard, newest_of_user,
+    owned::{Owned, give},
+    page,
     page::Page,
     projects::{self, rfc3339},
+    shape::shape,
     sql,
-};
-use crate::store::{
-    export,
-    owned::{Owned, give},
 };
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
-    export: &[("messages", export::messages)],
+    export: &[("messages", messages_of_user)],
     delete: |_| Vec::new(),
-    give: |from, to| vec![give!("chat_messages", from, to)],
+    // Whoever writes an answer saves it for the user who asked.
+    give: |from, to| {
+        vec![
+            guard!(
+                "SELECT 1 WHERE NOT EXISTS (
+                   SELECT 1 FROM chat_messages WHERE user_id = ?1 AND status = 'streaming')",
+                from
+            ),
+            give!("chat_messages", from, to),
+        ]
+    },
 };
 
 /// How long a turn may be silent before it counts as lost. One that is carried
@@ -281,6 +292,49 @@ pub(super) fn checkpoint(turn: &Turn, known: i64, text: &str, now: i64) -> State
     )
 }
 
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Role {
+    User,
+    Assistant,
+}
+
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(crate) enum Status {
+    Complete,
+    Streaming,
+    Interrupted,
+}
+
+shape! {
+    /// A message of the conversation.
+    #[schemars(rename = "Message")]
+    pub(crate) struct MessageView, MESSAGE_JSON {
+        id: Id = "id", Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50");
+        projectId: Id = "project_id", projects::Project::ID;
+        role: Role = "role", Role::User;
+        content: &'static str = "content", "A pomodoro timer with a tomato red look";
+        /// `interrupted`: the answer was cut off, and this is what had come.
+        status: Status = "status", Status::Complete;
+        /// Which model answered.
+        model: Option<&'static str> = "model", None;
+        usage: Option<Usage> = "json(usage)", None;
+        /// What a complete answer did to the code.
+        changes: Option<Changes> = "json(changes)", None;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
+    }
+}
+
+fn messages_of_user(user: &str, page: &Page) -> Statement {
+    newest_of_user!(table: "chat_messages", json: MESSAGE_JSON, bytes: "length(CAST(content AS BLOB))", user, page)
+}
+
 /// Oldest first.
 pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
     let after = page.after.as_ref().map_or(0, |(seq, _)| *seq);
@@ -288,10 +342,7 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
         page!(
             rows: "FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND seq > ?3 ORDER BY seq",
             key: "seq || '.'",
-            json: concat!(
-                "json_object('id', id, 'projectId', project_id, 'role', role, 'content', content, 'status', status, ",
-                "'model', model, 'usage', json(usage), 'changes', json(changes), 'createdAt', ", rfc3339!("created_at"), ")"
-            ),
+            json: MESSAGE_JSON,
             bytes: "length(CAST(content AS BLOB))"
         ),
         project,

@@ -195,8 +195,8 @@ pub(crate) fn gone(cloud: Cloud) -> Error {
 }
 
 impl ResolvedCredentials {
-    /// What tells one account at the cloud from another: what is live in one
-    /// is not in the other.
+    /// The name of the account at the cloud: an app that is live in one is not
+    /// in another.
     ///
     /// # Errors
     /// [`Error::NotConfigured`] for a wrong variable of the cloud's.
@@ -208,7 +208,7 @@ impl ResolvedCredentials {
         Ok(match (&self.credentials.account, namespace) {
             (Some(account), Some(namespace)) => format!("{account}/{namespace}"),
             (Some(account), None) => account.clone(),
-            // A token of one account alone; it is all that tells which.
+            // Nothing names the account of this token, so the token's digest does.
             (None, _) => {
                 let digest = Sha256::digest(self.credentials.token.as_bytes());
                 let digest = base16ct::lower::encode_string(digest.get(..8).unwrap_or_default());

@@ -58,7 +58,7 @@ pub(super) struct OwnAccount {
     pub(super) account: Option<String>,
 }
 
-/// What tells which account of the token's is meant.
+/// How a request or a variable names one of the token's accounts.
 pub(crate) struct AccountName {
     pub(crate) header: &'static str,
     pub(crate) variable: &'static str,

@@ -9,8 +9,13 @@ use super::{
 };
 #[cfg(test)]
 use crate::openapi::Time;
-use crate::store::owned::{Owned, give, released};
-use crate::store::{Statement, projects::rfc3339, shape::shape, sql};
+use crate::store::{
+    Statement, guard,
+    owned::{Owned, give, released},
+    projects::rfc3339,
+    shape::shape,
+    sql,
+};
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
@@ -19,6 +24,13 @@ pub(crate) const OWNED: Owned = Owned {
     delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
     give: |from, to| {
         vec![
+            // A job opens credentials that are sealed to the user who sent them.
+            guard!(
+                "SELECT 1 WHERE NOT EXISTS (
+                   SELECT 1 FROM cloud_apps a JOIN jobs j ON j.kind = 'take-down' AND j.subject_id = a.id
+                   WHERE a.user_id = ?1 AND a.credential_sealed IS NOT NULL AND j.state = 'queued')",
+                from
+            ),
             give!("cloud_apps", from, to),
             // Sealed to who stored them, and so nobody's any more.
             sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),

@@ -8,8 +8,8 @@ use crate::{
         Container, Source,
         store::{App, app_json},
     },
-    compile::Packages,
     store::{Statement, sql},
+    upstream::compiler::Packages,
 };
 
 /// What a deployment's job needs to know beside the code.

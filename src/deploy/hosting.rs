@@ -28,7 +28,7 @@ struct File {
     path: String,
     content: String,
     etag: String,
-    /// Of a preview: who is told of its errors.
+    /// Of a preview: the console that its errors are sent to.
     console: Option<String>,
 }
 

@@ -14,6 +14,8 @@ pub(crate) mod preview;
 mod sandbox;
 mod site;
 mod store;
+#[cfg(test)]
+pub(crate) use store::ExportedDeployment;
 pub(crate) use store::OWNED;
 pub(crate) mod take_down;
 mod target;
@@ -49,8 +51,10 @@ const NOT_FOUND: Error = Error::NotFound(Resource::Deployment);
 
 /// What `target` may be in a request.
 #[cfg(test)]
-const REQUESTED_TARGETS: [Option<&str>; 6] =
-    [Some("edge"), Some("cloudflare"), Some("vercel"), Some("koyeb"), Some("herenow"), None];
+fn requested_targets() -> Vec<Option<&'static str>> {
+    let clouds = crate::clouds::CLOUDS.iter().map(|cloud| Some(cloud.name));
+    [Some("edge")].into_iter().chain(clouds).chain([Some("herenow"), None]).collect()
+}
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -61,7 +65,7 @@ struct NewDeployment {
     /// `herenow`, as the original calls a quick preview, is `edge`.
     #[serde(default)]
     #[garde(skip)]
-    #[cfg_attr(test, schemars(extend("enum" = REQUESTED_TARGETS)))]
+    #[cfg_attr(test, schemars(extend("enum" = requested_targets())))]
     target: Option<Target>,
     /// Deployed instead of the project's code, and then is the project's code.
     #[serde(default)]
@@ -205,7 +209,7 @@ struct StartupDeployment {
     /// 503 for what `edge` cannot run. `herenow` is `edge`.
     #[serde(default)]
     #[garde(skip)]
-    #[cfg_attr(test, schemars(extend("enum" = REQUESTED_TARGETS)))]
+    #[cfg_attr(test, schemars(extend("enum" = requested_targets())))]
     target: Option<Target>,
     /// Whether its packages are put into its own bundles, as in
     /// `POST /api/deploy`.

@@ -9,11 +9,11 @@ use super::{
     PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
 };
 use crate::{
-    compile::Packages,
     error::{Error, rfc3339},
     http::RequestContext,
     platform::{clock::now_ms, log, random, response::Response},
     store::Database,
+    upstream::compiler::Packages,
 };
 
 const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
@@ -85,7 +85,7 @@ pub(super) fn is_preview(slug: &str) -> bool {
         .is_some_and(|digits| digits.len() == RANDOM_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Tells the console of the page's errors: the window that frames or has opened
+/// Sends the page's errors to the console: the window that frames or has opened
 /// the preview, and only if it is of this origin. Framed, a page may have no
 /// storage where browsers refuse that of third parties: it is stood in for.
 pub(super) fn with_reporter(page: &str, origin: &str) -> String {

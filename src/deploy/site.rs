@@ -5,9 +5,9 @@ use serde::Serialize;
 use worker::Env;
 
 use crate::{
-    compile::{self, Packages},
     error::Error,
     http::conditional,
+    upstream::compiler::{self, Packages},
 };
 
 /// A file as it is served.
@@ -38,7 +38,7 @@ pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<R
         Ok(code) => code,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let built = compile::compile(&code, packages, env).await?;
+    let built = compiler::compile(&code, packages, env).await?;
     Ok(built.map_err(|failed| failed.reason()).map(|site| Built {
         files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
         notes: site.notes,

@@ -6,20 +6,35 @@ use serde::Deserialize;
 use super::target::Target;
 #[cfg(test)]
 use crate::openapi::{Id, Time, Url};
-use crate::store::{
-    export,
-    owned::{Owned, give},
-};
 use crate::{
     clouds::{Container, Source},
-    store::{Statement, projects::rfc3339, shape::shape, sql},
+    store::{
+        Statement, guard, newest_of_user,
+        owned::{Owned, give},
+        page::Page,
+        projects::rfc3339,
+        shape::shape,
+        sql,
+    },
 };
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["deployments", "sites"],
-    export: &[("deployments", export::deployments)],
+    export: &[("deployments", deployments_of_user)],
     delete: |_| Vec::new(),
-    give: |from, to| vec![give!("deployments", from, to), give!("sites", from, to)],
+    // A job opens credentials that are sealed to the user who sent them.
+    give: |from, to| {
+        vec![
+            guard!(
+                "SELECT 1 WHERE NOT EXISTS (
+                   SELECT 1 FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id
+                   WHERE d.user_id = ?1 AND d.credential_sealed IS NOT NULL AND j.state = 'queued')",
+                from
+            ),
+            give!("deployments", from, to),
+            give!("sites", from, to),
+        ]
+    },
 };
 
 /// What a deployment is made from.
@@ -88,7 +103,7 @@ pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement
     )
 }
 
-/// An earlier deployment, to be deployed again: what [`project`] tells, with
+/// An earlier deployment, to be deployed again: what [`project`] answers, with
 /// that deployment's code, and where it went.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -133,7 +148,7 @@ pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> State
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Pending,
     Building,
     Deploying,
@@ -163,6 +178,23 @@ shape! {
         createdAt: Time = rfc3339!("d.created_at"), Time("2026-11-21T09:32:00.000Z");
         updatedAt: Time = rfc3339!("d.updated_at"), Time("2026-11-21T09:32:01.000Z");
     }
+}
+
+shape! {
+    /// A deployment as its owner takes it along.
+    pub(crate) struct ExportedDeployment, EXPORTED_DEPLOYMENT_JSON {
+        id: Id = "id", Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
+        projectId: Id = "project_id", crate::store::projects::Project::ID;
+        target: Target = "target", Target::Edge;
+        status: Status = "status", Status::Live;
+        /// Where the app is; none before it is live, and after it was taken down.
+        url: Option<Url> = "url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
+    }
+}
+
+fn deployments_of_user(user: &str, page: &Page) -> Statement {
+    newest_of_user!(table: "deployments", json: EXPORTED_DEPLOYMENT_JSON, bytes: "0", user, page)
 }
 
 /// `overdue job\nstatus\n{deployment}`
@@ -215,7 +247,7 @@ pub(super) fn code(id: &str) -> Statement {
     sql!("SELECT code AS json FROM deployments WHERE id = ?1", id)
 }
 
-/// Tells that somebody works on it now. The only change outside of a commit,
+/// Marks it as being worked on. The only change outside of a commit,
 /// so it never takes back what a commit has said.
 pub(super) fn begin(id: &str, now: i64) -> Statement {
     sql!(
@@ -337,7 +369,7 @@ pub(super) fn previewed(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Lets a preview that shows the newest version live on, and tell who looks at it now.
+/// Puts off the end of a preview, and keeps which console its errors are sent to now.
 pub(super) fn renew_preview(preview: &Preview<'_>) -> Statement {
     sql!(
         "UPDATE previews SET expires_at = ?2, console_origin = ?3 WHERE slug = ?1
@@ -383,7 +415,7 @@ pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Stat
     ]
 }
 
-/// As [`file`], of a preview; with whom its page tells of errors.
+/// As [`file`], of a preview; with the console that its page sends errors to.
 pub(super) fn preview_file(slug: &str, path: &str, index: &str, is_page: bool, now: i64) -> Statement {
     sql!(
         "SELECT json_object('path', f.path, 'content', f.content, 'etag', f.etag, 'console', v.console_origin) AS json

@@ -4,10 +4,14 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use worker::Env;
 
 use super::site::{self, Built};
-use crate::{clouds::Cloud, compile::Packages, error::Error};
+use crate::{
+    clouds::{CLOUDS, Cloud},
+    error::Error,
+    upstream::compiler::Packages,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Edge,
     Cloud(Cloud),
 }
@@ -17,16 +21,19 @@ impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
         match String::deserialize(field)?.as_str() {
             "edge" | "herenow" => Ok(Self::Edge),
-            "railway" => Err(D::Error::custom(format!("Railway is not offered here; {OFFERED}"))),
+            "railway" => Err(D::Error::custom(format!("Railway is not offered here; {}", offered()))),
             name => match Cloud::parse(name) {
                 Some(cloud) => Ok(Self::Cloud(cloud)),
-                None => Err(D::Error::custom(format!("is none of our targets; {OFFERED}"))),
+                None => Err(D::Error::custom(format!("is none of our targets; {}", offered()))),
             },
         }
     }
 }
 
-const OFFERED: &str = "deploy to `edge`, `cloudflare`, `vercel` or `koyeb`";
+fn offered() -> String {
+    let clouds: String = CLOUDS.iter().map(|cloud| format!(", `{}`", cloud.name)).collect();
+    format!("deploy to one of `edge`{clouds}")
+}
 
 impl Target {
     pub(super) fn name(self) -> &'static str {

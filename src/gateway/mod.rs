@@ -26,6 +26,8 @@ mod told;
 mod turn;
 pub(crate) mod usage;
 
+#[cfg(test)]
+pub(crate) use store::ExportedCall;
 pub(crate) use store::OWNED;
 
 use hatch_dialects::{Dialect, Version, count_body, estimate_prompt};

@@ -1,5 +1,7 @@
 //! SQL of the gateway.
 
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time};
 use crate::{
     models::budgets,
     store::{
@@ -7,6 +9,7 @@ use crate::{
         owned::{Owned, give},
         page::{Page, page},
         projects::rfc3339,
+        shape::shape,
         sql,
     },
 };
@@ -89,18 +92,28 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
     )
 }
 
+shape! {
+    /// A call, as an export has it.
+    pub(crate) struct ExportedCall, CALL_JSON {
+        id: Id = "id", Id("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
+        keyId: Option<Id> = "key_id", None;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-29T12:00:00.000Z");
+        model: &'static str = "model", "anthropic/claude-sonnet-5-5";
+        status: Count = "status", Count(200);
+        attempts: Count = "attempts", Count(1);
+        inputTokens: Count = "input_tokens", Count(9);
+        outputTokens: Count = "output_tokens", Count(1);
+        costMicroUsd: Count = "cost_micro_usd", Count(28);
+    }
+}
+
 fn calls(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(
         page!(
             rows: "FROM model_calls WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: concat!(
-                "json_object('id', id, 'keyId', key_id, 'createdAt', ",
-                rfc3339!("created_at"),
-                ", 'model', model, 'status', status, 'attempts', attempts, 'inputTokens', input_tokens,
-                   'outputTokens', output_tokens, 'costMicroUsd', cost_micro_usd)"
-            ),
+            json: CALL_JSON,
             bytes: "0"
         ),
         user,

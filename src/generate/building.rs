@@ -17,13 +17,13 @@ use super::{
     work::Work,
 };
 use crate::{
-    compile::{self, Diagnostic},
     error::Error,
     jobs::Outcome,
     platform::clock::now_ms,
     redact,
     upstream::{
         anthropic::complete::{Completion, Question, Stop},
+        compiler::{self, Diagnostic},
         sandbox,
     },
 };
@@ -221,7 +221,7 @@ async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome,
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
-    problems.extend(compile::check(&turn.code, &work.context.env).await?.into_iter().map(of_code));
+    problems.extend(compiler::check(&turn.code, &work.context.env).await?.into_iter().map(of_code));
     let problems = verify::bounded(problems);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;

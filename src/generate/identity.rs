@@ -127,7 +127,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         }
         Err(error) if is_worth_another(work, &error) => Err(error),
         Err(error) => {
-            // One that was sent may still happen: its hash tells.
+            // One that was sent may still happen; its hash finds it.
             identity.registration.fail(&error.detail());
             let line = identity.registration.log(work);
             identity.finish(work, vec![line])
@@ -150,8 +150,8 @@ fn require_attempt(work: &Work) -> Result<(), Error> {
     Err(Error::upstream(UpstreamKind::Timeout, "Concordium takes too long"))
 }
 
-/// Has a proof checked. What is not proved is said; a verifier that cannot
-/// tell is asked again.
+/// Has a proof checked. A proof that fails is an answer; a verifier that
+/// cannot decide is asked again.
 async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> {
     let settings = &work.settings;
     let checked = async {

@@ -30,6 +30,8 @@ mod startup;
 mod steps;
 mod store;
 pub(crate) use dialect::DIALECT;
+#[cfg(test)]
+pub(crate) use store::ExportedStartup;
 pub(crate) use store::OWNED;
 mod verify;
 mod work;

@@ -5,8 +5,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND, competitors::Competitor, empty_prompt, has_ended,
-    identity::Identity, not_failed, proof::unknown_challenge, running_limit,
+    JOB_NOT_FOUND, NewStartup, PROJECT_NOT_FOUND,
+    competitors::Competitor,
+    empty_prompt, has_ended,
+    identity::Identity,
+    not_failed,
+    proof::unknown_challenge,
+    running_limit,
+    store::{Generation, JOB, JobStatus, PROJECT},
 };
 use crate::{
     error::{Error, Resource},
@@ -15,8 +21,6 @@ use crate::{
     upstream::concordium::presentation,
 };
 
-const JOB: Id = Id("3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3");
-const PROJECT: Id = Id("a1c94e70-52d8-4f3b-b6e1-7d08c95fa263");
 const TOKEN: &str = "9f86d081884c7d659a2feaa0c55ad015";
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,17 +39,6 @@ struct ProofChallenge {
     expires_at: Time,
     /// For the wallet's `requestVerifiablePresentation`.
     request: Map<String, Value>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-#[expect(dead_code, reason = "values of the schema that no example has")]
-enum JobStatus {
-    Processing,
-    Completed,
-    Failed,
-    Cancelled,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -101,17 +94,6 @@ struct GenerationStatus {
     /// Why it failed.
     error: Option<&'static str>,
     usage: GenerationUsage,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Generation {
-    job_id: Id,
-    status: JobStatus,
-    progress: Count,
-    project_id: Option<Id>,
-    project_name: &'static str,
-    prompt: &'static str,
-    created_at: Time,
 }
 
 /// One event: a `log` line, its number as the id, or a `status`, which is as
@@ -282,18 +264,11 @@ fn challenge() -> Operation {
 }
 
 fn list() -> Operation {
-    let generation = Generation {
-        job_id: JOB,
-        status: JobStatus::Completed,
-        progress: Count(100),
-        project_id: Some(PROJECT),
-        project_name: "Slotwise",
-        prompt: "AI scheduling tool for freelancers",
-        created_at: Time("2026-11-21T09:32:00.000Z"),
-    };
-    Operation::new("GET /api/generate", "generate.list", "List your jobs")
-        .paged(20)
-        .answers(Answer::new(200, "Newest first.").json(vec![generation]).may_have("Link", "The next page."))
+    Operation::new("GET /api/generate", "generate.list", "List your jobs").paged(20).answers(
+        Answer::new(200, "Newest first.")
+            .json(vec![Generation::example()])
+            .may_have("Link", "The next page."),
+    )
 }
 
 fn of_job(route: &'static str, id: &'static str, summary: &'static str) -> Operation {

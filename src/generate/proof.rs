@@ -24,7 +24,7 @@ const LIFETIME_MS: i64 = 15 * 60_000;
 pub(super) const LARGEST: usize = 100_000;
 
 /// A presentation, and the challenge of ours that it answers. What a row has
-/// of it is sealed: it tells of a person.
+/// of it is sealed: it describes a person.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Proof {
     pub(super) presentation: Value,

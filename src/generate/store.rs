@@ -5,18 +5,25 @@ use hatch_code::CodeMap;
 use serde::Deserialize;
 
 use super::competitors::Competitor;
-use crate::store::{
-    export,
-    owned::{Owned, give},
-};
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time};
 use crate::{
     error::Error,
-    store::{Statement, guard, page, page::Page, projects::is_somebody, sql},
+    store::{
+        Statement, guard, newest_of_user,
+        owned::{Owned, give},
+        page::Page,
+        projects::{is_somebody, rfc3339},
+        shape::shape,
+        sql,
+    },
 };
+#[cfg(test)]
+use serde_json::{Map, Value};
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["startups", "proof_challenges"],
-    export: &[("startups", export::startups)],
+    export: &[("startups", startups_of_user)],
     delete: |user| {
         vec![
             sql!("DELETE FROM startups WHERE user_id = ?1", user),
@@ -441,22 +448,74 @@ pub(super) fn snapshot(job_id: &str, user: &str, states: States, seen: i64, now:
     )
 }
 
+#[cfg(test)]
+pub(super) const JOB: Id = Id("3d0c1f5a-9b7e-4c28-8a64-1e5f7b90c2d3");
+#[cfg(test)]
+pub(super) const PROJECT: Id = Id("a1c94e70-52d8-4f3b-b6e1-7d08c95fa263");
+
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "a value of the schema that no example has")]
+pub(crate) enum JobStatus {
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+shape! {
+    /// A job in the list of them.
+    pub(super) struct Generation, GENERATION_JSON {
+        job_id: Id = "job_id", JOB;
+        status: JobStatus = "status", JobStatus::Completed;
+        progress: Count = "progress", Count(100);
+        project_id: Option<Id> = "iif(status = 'completed', id, NULL)", Some(PROJECT);
+        project_name: &'static str = "name", "Slotwise";
+        prompt: &'static str = "prompt", "AI scheduling tool for freelancers";
+        created_at: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
+    }
+}
+
 /// The jobs of a user, newest first, without their logs.
 pub(super) fn list(user: &str, page: &Page) -> Statement {
-    let (key, id) = page.bound();
-    sql!(
-        page!(
-            rows: "FROM startups WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
-            key: "created_at || '.' || id",
-            json: "json_object('job_id', job_id, 'status', status, 'progress', progress,
-                     'project_id', iif(status = 'completed', id, NULL), 'project_name', name, 'prompt', prompt,
-                     'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch'))",
-            bytes: "length(CAST(prompt AS BLOB)) + 400"
-        ),
+    newest_of_user!(
+        table: "startups",
+        json: GENERATION_JSON,
+        bytes: "length(CAST(prompt AS BLOB)) + 400",
         user,
-        key,
-        id,
-        page.limit
+        page
+    )
+}
+
+shape! {
+    /// A startup as its owner takes it along: how it was made, and what came of it.
+    pub(crate) struct ExportedStartup, EXPORTED_STARTUP_JSON {
+        id: Id = "id", PROJECT;
+        jobId: Id = "job_id", JOB;
+        prompt: &'static str = "prompt", "AI scheduling tool for freelancers";
+        status: JobStatus = "status", JobStatus::Completed;
+        name: &'static str = "name", "Slotwise";
+        tagline: Option<&'static str> = "tagline", Some("Your week, booked while you work.");
+        competitors: Map<String, Value> = "json(competitors)", Map::new();
+        launchChannels: Vec<Map<String, Value>> = "json(channels)", Vec::new();
+        /// The page of the pitch deck.
+        pitchDeck: Option<&'static str> = "deck", None;
+        verified: bool = "json(iif(verified, 'true', 'false'))", false;
+        /// A millionth of a dollar.
+        costMicroUsd: Count = "cost_micro_usd", Count(429_240);
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
+    }
+}
+
+fn startups_of_user(user: &str, page: &Page) -> Statement {
+    newest_of_user!(
+        table: "startups",
+        json: EXPORTED_STARTUP_JSON,
+        bytes: "length(CAST(prompt || competitors || channels || coalesce(deck, '') AS BLOB)) + 400",
+        user,
+        page
     )
 }
 

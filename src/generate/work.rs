@@ -42,7 +42,7 @@ impl Work {
         jobs::store::log(&self.job.id, level, message, now_ms())
     }
 
-    /// Tells at once that something has begun; once, however often it is tried.
+    /// Logs at once that something has begun; once, however often it is tried.
     pub(super) async fn announce(&self, message: &str) -> Result<(), Error> {
         if self.job.attempts > 1 {
             return Ok(());

@@ -77,7 +77,7 @@ impl RequestContext {
         self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
     }
 
-    /// An entry of the audit log for the batch that does what it tells of.
+    /// An entry of the audit log for the batch that does what it records.
     pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
         audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
     }

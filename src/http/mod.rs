@@ -86,7 +86,7 @@ struct Record {
     path: String,
     route: Option<&'static Route>,
     caller: Option<Caller>,
-    /// How long it took to tell who calls.
+    /// How long it took to find out who calls.
     auth_ms: i64,
 }
 

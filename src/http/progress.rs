@@ -55,7 +55,7 @@ struct Line {
     line: Value,
 }
 
-/// The statement that tells a [`Snapshot`], with the log lines after number
+/// The statement that answers with a [`Snapshot`] and the log lines after number
 /// `seen`; no row when there is no such subject, or it is somebody else's.
 type Look = Box<dyn Fn(i64) -> Statement>;
 
@@ -105,17 +105,17 @@ impl Follower {
         self.database.query((self.look)(self.seen)).await?.first()
     }
 
-    /// Tells `client` everything from `standing` on, until it has ended, is
-    /// deleted, or the client leaves.
+    /// Sends `client` every change from `standing` on, until the subject has
+    /// ended or is deleted, or the client leaves.
     async fn follow(mut self, mut standing: Snapshot, client: Writer) {
-        let (began, mut told_at) = (now_ms(), now_ms());
+        let (began, mut sent_at) = (now_ms(), now_ms());
         loop {
             let mut events = self.events(&standing);
-            if events.is_empty() && now_ms() - told_at > KEEP_ALIVE_MS {
+            if events.is_empty() && now_ms() - sent_at > KEEP_ALIVE_MS {
                 events.push_str(sse::KEEP_ALIVE);
             }
             if !events.is_empty() {
-                told_at = now_ms();
+                sent_at = now_ms();
                 if client.write(events.as_bytes()).await.is_err() {
                     return;
                 }

@@ -17,7 +17,7 @@ use crate::{
     settings::{Settings, binding},
 };
 
-/// `simple` of the binding in wrangler.toml, which does not tell it itself.
+/// `simple` of the binding in wrangler.toml, which the binding does not say.
 const LIMIT: i64 = 600;
 const WINDOW_S: i64 = 60;
 const POLICY: &str = "minute";
@@ -67,7 +67,7 @@ pub(crate) async fn count_caller(
     }
 }
 
-/// Tells the policy in an answer that was counted.
+/// Puts the policy into an answer that was counted.
 pub(crate) fn add_policy(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
     match route {
         Some(route) if is_counted(route, settings) && response.status != 429 => {
@@ -99,7 +99,7 @@ pub(crate) fn exceeded(now: i64) -> Error {
         detail: format!("More than {LIMIT} requests in {WINDOW_S} seconds"),
         limit: LIMIT,
         window_s: WINDOW_S,
-        // The binding does not tell when its window began.
+        // The binding does not say when its window began.
         reset_at_ms: now + WINDOW_S * 1000,
         reset_s: WINDOW_S,
     }))

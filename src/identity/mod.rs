@@ -1,9 +1,9 @@
 //! Who somebody is, what they may do, and how much of it.
 //!
-//! authenticate.rs tells whom a credential speaks for, scopes.rs what that
+//! authenticate.rs finds whose a credential is, scopes.rs what that
 //! opens, quotas.rs counts, wallet.rs takes a wallet's signature for its user.
 //! A presented token is hashed and looked up by its hash, and the rest are
-//! signatures (`hatch_tokens`), so that no comparison's time can tell anything.
+//! signatures (`hatch_tokens`), so that no comparison's time gives anything away.
 
 mod authenticate;
 pub(crate) mod quotas;

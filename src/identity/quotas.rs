@@ -195,7 +195,7 @@ impl Taken {
         give_back(self.quota, &self.user, self.amount - spent, self.at)
     }
 
-    /// Tells in `response` what is left (draft-ietf-httpapi-ratelimit-headers).
+    /// Puts into `response` what is left (draft-ietf-httpapi-ratelimit-headers).
     pub(crate) fn add_headers(&self, response: Response) -> Response {
         let (name, reset_s) = (self.quota.name(), seconds_to_midnight(self.at));
         response

@@ -66,7 +66,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The name is of no scope. Tells which there are.
+/// The name is of no scope. The message lists all scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownScope;
 

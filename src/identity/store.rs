@@ -116,7 +116,7 @@ pub(crate) fn sign_up_wallet(id: &str, wallet: &str, now: i64) -> Statement {
 }
 
 /// The user of a Stack Auth subject, who is new if there is none, with the
-/// name and the address that the token tells.
+/// name and the address in the token.
 pub(crate) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
     sql!(
         concat!(

@@ -1,5 +1,5 @@
-//! The queue's consumer. Settles every message itself, for one that fails
-//! must not take the others with it.
+//! The queue's consumer. Acknowledges or retries each message by itself, so
+//! that one that fails does not take the others with it.
 
 use std::rc::Rc;
 

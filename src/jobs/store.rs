@@ -1,8 +1,19 @@
 //! SQL of the engine.
 
 use super::{Job, lease};
-use crate::store::owned::{Owned, give};
-use crate::store::{Statement, Value, guard, page, projects::rfc3339, sql};
+#[cfg(test)]
+use crate::openapi::{Count, Id, Time};
+use crate::store::{
+    Statement, Value, guard,
+    owned::{Owned, give},
+    page,
+    projects::rfc3339,
+    shape::shape,
+    sql,
+};
+
+#[cfg(test)]
+const NOON: Time = Time("2026-11-21T12:00:00.000Z");
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["jobs"],
@@ -309,15 +320,25 @@ pub(super) fn mark_redriven(id: &str, now: i64) -> Statement {
     sql!("UPDATE dead_letters SET redriven_at = ?2 WHERE id = ?1", id, now)
 }
 
+shape! {
+    /// A message that could not be dealt with, as the operator sees it.
+    pub(crate) struct DeadLetter, DEAD_LETTER_JSON {
+        id: Id = "id", Id("e4f8a2c6-71b9-4d35-8e0a-6f2c9d1b5a73");
+        jobId: Option<&'static str> = "job_id", Some("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
+        /// The message, redacted.
+        body: &'static str = "body", r#"{"v":1,"jobId":"9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62"}"#;
+        reason: &'static str = "reason", "failed 10 times";
+        createdAt: Time = rfc3339!("created_at"), NOON;
+        redrivenAt: Option<Time> = rfc3339!("redriven_at"), None;
+    }
+}
+
 pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
     sql!(
         page!(
             rows: "FROM dead_letters WHERE (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: concat!(
-                "json_object('id', id, 'jobId', job_id, 'body', body, 'reason', reason, ",
-                "'createdAt', ", rfc3339!("created_at"), ", 'redrivenAt', ", rfc3339!("redriven_at"), ")"
-            ),
+            json: DEAD_LETTER_JSON,
             bytes: "0"
         ),
         Value::Null,
@@ -327,16 +348,42 @@ pub(crate) fn list_dead_letters(key: i64, id: &str, limit: u32) -> Statement {
     )
 }
 
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "values of the schema that no example has")]
+pub(crate) enum State {
+    Queued,
+    Done,
+    Failed,
+}
+
+shape! {
+    /// A job as the operator sees it.
+    #[schemars(rename = "Job")]
+    pub(crate) struct JobView, JOB_JSON {
+        id: Id = "id", Id("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
+        kind: &'static str = "kind", "deploy";
+        /// What it works on.
+        subjectId: &'static str = "subject_id", "c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47";
+        userId: &'static str = "user_id", "local-developer";
+        step: &'static str = "step", "build";
+        state: State = "state", State::Done;
+        /// Of the present step.
+        attempts: Count = "attempts", Count(1);
+        error: Option<&'static str> = "error", None;
+        createdAt: Time = rfc3339!("created_at"), NOON;
+        updatedAt: Time = rfc3339!("updated_at"), NOON;
+    }
+}
+
 pub(crate) fn list_jobs(key: i64, id: &str, limit: u32) -> Statement {
     sql!(
         page!(
             rows: "FROM jobs WHERE (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
-            json: concat!(
-                "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'userId', user_id, 'step', step, ",
-                "'state', state, 'attempts', attempts, 'error', error, ",
-                "'createdAt', ", rfc3339!("created_at"), ", 'updatedAt', ", rfc3339!("updated_at"), ")"
-            ),
+            json: JOB_JSON,
             bytes: "0"
         ),
         Value::Null,

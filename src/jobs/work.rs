@@ -33,17 +33,17 @@ pub(super) async fn advance(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -
     } else {
         attempt(context, kinds, job).await
     };
-    let settled = match advanced {
+    let result = match advanced {
         Ok(()) => Ok(None),
         Err(error) if job.attempts < policy.attempts && error.is_retryable() => {
             try_later(context, policy, job, &error).await.map(Some)
         }
         Err(error) => give_up(context, kinds, job, &reason(&error)).await.map(|()| None),
     };
-    match settled {
+    match result {
         // Somebody else has the job, or it has ended: theirs is the result.
         Err(Error::GuardFailed) => Ok(None),
-        settled => settled,
+        result => result,
     }
 }
 

@@ -49,7 +49,7 @@ struct Violation {
     detail: String,
 }
 
-/// As FastAPI tells errors, and Hatchr's routes.
+/// Errors as FastAPI writes them, and Hatchr's routes.
 #[derive(Debug, Serialize, JsonSchema)]
 struct HTTPException {
     /// What went wrong, or, of a 422, each thing that is wrong.

@@ -12,7 +12,7 @@ pub(crate) fn line(line: &impl Serialize) {
     }
 }
 
-/// Tells of work that failed with nobody waiting for its answer.
+/// Logs work that failed with nobody waiting for its answer.
 pub(crate) fn failure(event: &str, error: &Error) {
     let detail = error.internal_detail().map(redact::text);
     line(&json!({ "level": "error", "event": event, "code": error.code(), "detail": detail }));

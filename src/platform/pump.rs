@@ -252,13 +252,13 @@ impl Source {
         let watch = watch(pump.clone(), deadlines);
         let checkpoints = checkpoints(pump.clone(), checkpoint);
         pin_mut!(watch, checkpoints);
-        let (end, settled) = match select(finish, select(watch, checkpoints)).await {
+        let (end, has_finished) = match select(finish, select(watch, checkpoints)).await {
             Either::Left((end, _)) => (end.unwrap_or(End::Cut), true),
             Either::Right((Either::Left((end, _)), finish)) => (end, within_a_tick(finish).await),
             Either::Right((Either::Right((never, _)), _)) => match never {},
         };
         let mut pump = pump.borrow_mut();
-        pump.let_go(settled);
+        pump.let_go(has_finished);
         Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
     }
 }
@@ -407,10 +407,10 @@ impl Pump {
     }
 
     /// The callbacks hold the pump and the pump holds them: lets go. A read that
-    /// has not `settled` may still call them, so then those few bytes stay.
-    fn let_go(&mut self, settled: bool) {
+    /// has not finished may still call them, so then those few bytes stay.
+    fn let_go(&mut self, has_finished: bool) {
         let callbacks = self.callbacks.take();
-        if !settled {
+        if !has_finished {
             std::mem::forget(callbacks);
         }
     }

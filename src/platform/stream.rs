@@ -67,7 +67,7 @@ impl Writer {
 
     /// Ends the body; the client sees a complete answer.
     pub(crate) async fn close(self) {
-        // Nobody is left to tell when the client has gone before the end.
+        // Nobody is left to hear of it when the client has gone before the end.
         let _ = JsFuture::from(self.0.close()).await;
     }
 

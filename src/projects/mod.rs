@@ -5,6 +5,8 @@
 #[cfg(test)]
 pub(crate) mod openapi;
 mod store;
+#[cfg(test)]
+pub(crate) use store::ExportedVersion;
 pub(crate) use store::OWNED;
 
 use garde::Validate;
@@ -79,7 +81,7 @@ fn read_code(code: Option<&Value>) -> Result<Option<CodeMap>, Error> {
     code.map(|code| body::code(code, "/code")).transpose()
 }
 
-/// Tells a field that is `null` from one that is not there.
+/// Distinguishes a field that is `null` from one that is not there.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
 }

@@ -3,23 +3,24 @@
 use constcat::concat;
 use serde_json::Value;
 
-#[cfg(test)]
-use crate::openapi::{Count, Id, Time};
 use crate::store::{
-    Statement, guard, page,
+    Statement, guard, newest_of_user,
+    owned::{Owned, give},
+    page,
     page::Page,
     projects::{PROJECT_CHANGES, PROJECT_JSON, insert_project, rfc3339},
     shape::shape,
     sql,
 };
-use crate::store::{
-    export,
-    owned::{Owned, give},
+#[cfg(test)]
+use crate::{
+    openapi::{Count, Id, Time},
+    store::projects::Project,
 };
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["projects"],
-    export: &[("projects", export::projects), ("versions", export::versions)],
+    export: &[("projects", list), ("versions", versions_of_user)],
     delete: |user| vec![sql!("DELETE FROM projects WHERE user_id = ?1", user)],
     give: |from, to| vec![give!("projects", from, to)],
 };
@@ -35,18 +36,12 @@ pub(super) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now:
 }
 
 pub(super) fn list(user: &str, page: &Page) -> Statement {
-    let (key, id) = page.bound();
-    sql!(
-        page!(
-            rows: "FROM projects WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
-            key: "created_at || '.' || id",
-            json: PROJECT_JSON,
-            bytes: "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400"
-        ),
+    newest_of_user!(
+        table: "projects",
+        json: PROJECT_JSON,
+        bytes: "length(CAST(coalesce(code, '') || coalesce(description, '') AS BLOB)) + 400",
         user,
-        key,
-        id,
-        page.limit
+        page
     )
 }
 
@@ -150,7 +145,7 @@ pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i6
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Create,
     Update,
     Chat,
@@ -186,6 +181,38 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
         id,
         user,
         key,
+        page.limit
+    )
+}
+
+shape! {
+    /// A version as its owner takes it along.
+    pub(crate) struct ExportedVersion, EXPORTED_VERSION_JSON {
+        projectId: Id = "project_id", Project::ID;
+        version: Count = "version", Count(1);
+        origin: Origin = "origin", Origin::Chat;
+        /// JSON: the map of path to content.
+        #[schemars(extend("contentMediaType" = "application/json"))]
+        code: &'static str = "code", r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
+    }
+}
+
+/// The versions of all projects of a user. Ordered by version and not by time:
+/// that is what the table is kept by.
+fn versions_of_user(user: &str, page: &Page) -> Statement {
+    let (version, project) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM project_versions WHERE project_id IN (SELECT id FROM projects WHERE user_id = ?1)
+                   AND (version, project_id) < (?2, ?3) ORDER BY version DESC, project_id DESC",
+            key: "version || '.' || project_id",
+            json: EXPORTED_VERSION_JSON,
+            bytes: "length(CAST(code AS BLOB))"
+        ),
+        user,
+        version,
+        project,
         page.limit
     )
 }

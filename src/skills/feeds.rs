@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-/// How the answer was come by, as `x-cache` tells it.
+/// Where the answer came from, as `x-cache` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cache {
     /// All of it was kept, and is not older than a day.

@@ -3,7 +3,7 @@
 //!
 //! `list`, `show`, `categories`, `in_category`, `install`.
 //!
-//! `x-cache` tells how an answer was come by: `HIT`, all from the catalogue;
+//! `x-cache` says where an answer came from: `HIT`, all from the catalogue;
 //! `STALE`, from the catalogue while a source has been silent for a day;
 //! `MISS`, after asking the sources.
 
@@ -16,6 +16,7 @@ mod refresh;
 mod skill;
 mod store;
 
+use serde::Serialize;
 use serde_json::json;
 
 use self::{
@@ -78,8 +79,27 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     public(rows, cache)
 }
 
-/// `POST /api/skillsmp/:id/install`:
-/// `{skill,installCommand,instructions,installPath,files:[{path,content}]}`.
+/// What to run to install a skill, and its files.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Installation {
+    skill: Skill,
+    install_command: Option<String>,
+    instructions: Vec<String>,
+    install_path: String,
+    /// Empty when the content cannot be had now or is longer than 256 KB.
+    files: Vec<File>,
+}
+
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct File {
+    path: String,
+    content: String,
+}
+
+/// `POST /api/skillsmp/:id/install`.
 /// Installs nothing, so it needs no body. `files` is empty when the content
 /// cannot be had now or is longer than 256 KB.
 pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> {
@@ -88,15 +108,14 @@ pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> 
     let skill: Skill = rows.first()?.ok_or(NOT_FOUND)?;
     let target = Target::of(&skill);
     let content = content(&context.settings, &skill, &target.content).await;
-    let file = content.as_ref().map(|content| json!({ "path": target.path, "content": content }));
-    let body = json!({
-        "installCommand": skill.install_command,
-        "instructions": install::instructions(&skill, &target.path, content.is_some()),
-        "installPath": target.path,
-        "files": Vec::from_iter(file),
-        "skill": skill,
-    });
-    Ok(Response::json(200, body.to_string()))
+    let installation = Installation {
+        install_command: skill.install_command.clone(),
+        instructions: install::instructions(&skill, &target.path, content.is_some()),
+        install_path: target.path.clone(),
+        files: content.map(|content| File { path: target.path, content }).into_iter().collect(),
+        skill,
+    };
+    Ok(Response::json(200, json!(installation).to_string()))
 }
 
 async fn found(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {

@@ -1,75 +1,13 @@
 //! What the skills module takes and answers.
 
-use schemars::{JsonSchema, json_schema};
-use serde::Serialize;
+use schemars::json_schema;
 
 use super::{
-    DEFAULT_LIMIT, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT, refresh,
+    DEFAULT_LIMIT, File, Installation, LONGEST_QUERY, MAX_LIMIT, MAX_PAGE, NOT_FOUND, SOURCE_LIMIT, refresh,
     skill::{Skill, Type},
+    store::{Categories, SkillPage},
 };
-use crate::openapi::{Answer, Count, Module, Operation};
-
-const ID: &str = "aitmpl:agent:development-team/frontend-developer";
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct SkillPage {
-    skills: Vec<Skill>,
-    /// On all pages.
-    total: Count,
-    page: u32,
-    limit: u32,
-    has_more: bool,
-    /// What the parameter `next_page` is for the next page; none on the last.
-    next_page: Option<&'static str>,
-    /// The sources of what was found, with a comma between them.
-    source: &'static str,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Categories {
-    categories: Vec<Category>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Category {
-    name: &'static str,
-    /// Its skills.
-    count: Count,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Installation {
-    skill: Skill,
-    install_command: Option<String>,
-    instructions: Vec<&'static str>,
-    install_path: &'static str,
-    /// Empty when the content cannot be had now or is longer than 256 KB.
-    files: Vec<File>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct File {
-    path: &'static str,
-    content: &'static str,
-}
-
-fn skill() -> Skill {
-    let path = "development-team/frontend-developer";
-    Skill {
-        id: ID.to_owned(),
-        name: "frontend-developer".to_owned(),
-        kind: Type::Agent,
-        description: "Builds pages.".to_owned(),
-        author: None,
-        categories: vec!["development-team".to_owned()],
-        github_url: Some(format!(
-            "https://github.com/davila7/claude-code-templates/blob/main/cli-tool/components/agents/{path}.md"
-        )),
-        stars: 0,
-        install_command: Some(format!("npx claude-code-templates@latest --agent {path} --yes")),
-    }
-}
+use crate::openapi::{Answer, Module, Operation};
 
 pub(crate) fn module() -> Module {
     Module {
@@ -118,15 +56,7 @@ fn cached(answer: Answer) -> Answer {
 }
 
 fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: u32) -> Operation {
-    let page = SkillPage {
-        skills: vec![skill()],
-        total: Count(1),
-        page: 1,
-        limit,
-        has_more: false,
-        next_page: None,
-        source: "aitmpl",
-    };
+    let page = SkillPage { limit, ..SkillPage::example() };
     let number = |default: u32, max: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": max, "default": default });
     let words = json_schema!({ "type": "string", "maxLength": LONGEST_QUERY });
     // An empty type is none.
@@ -153,32 +83,31 @@ fn in_any_category(route: &'static str, id: &'static str, summary: &'static str,
 }
 
 fn categories() -> Operation {
-    let categories = Categories { categories: vec![Category { name: "development-team", count: Count(17) }] };
     of_catalogue("GET /api/skillsmp/categories", "skills.categories", "List the categories")
-        .answers(cached(Answer::new(200, "The categories, by name.").json(categories)))
+        .answers(cached(Answer::new(200, "The categories, by name.").json(Categories::example())))
 }
 
 fn show(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     of_catalogue(route, id, summary)
-        .path("id", "The skill; a slash in it is `%2F`.", ID)
-        .answers(cached(Answer::new(200, "The skill.").json(skill())))
+        .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
+        .answers(cached(Answer::new(200, "The skill.").json(Skill::example())))
         .fails(NOT_FOUND)
 }
 
 fn install() -> Operation {
     let installation = Installation {
-        install_command: skill().install_command,
-        skill: skill(),
-        instructions: vec!["In the folder of your project, run the command."],
-        install_path: ".claude/agents/frontend-developer.md",
+        install_command: Skill::example().install_command,
+        skill: Skill::example(),
+        instructions: vec!["In the folder of your project, run the command.".to_owned()],
+        install_path: ".claude/agents/frontend-developer.md".to_owned(),
         files: vec![File {
-            path: ".claude/agents/frontend-developer.md",
-            content: "---\nname: frontend-developer\n---\n",
+            path: ".claude/agents/frontend-developer.md".to_owned(),
+            content: "---\nname: frontend-developer\n---\n".to_owned(),
         }],
     };
     of_catalogue("POST /api/skillsmp/{id}/install", "skills.install", "Say how to install a skill")
         .about("Installs nothing by itself, and needs no body.")
-        .path("id", "The skill; a slash in it is `%2F`.", ID)
+        .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
         .answers(Answer::new(200, "What to run, and its files.").json(installation))
         .fails(NOT_FOUND)
 }

@@ -81,3 +81,26 @@ impl Skill {
             .to_lowercase()
     }
 }
+
+#[cfg(test)]
+impl Skill {
+    pub(super) const EXAMPLE_ID: &str = "aitmpl:agent:development-team/frontend-developer";
+
+    /// An agent of the catalogue.
+    pub(super) fn example() -> Self {
+        let path = "development-team/frontend-developer";
+        Self {
+            id: Self::EXAMPLE_ID.to_owned(),
+            name: "frontend-developer".to_owned(),
+            kind: Type::Agent,
+            description: "Builds pages.".to_owned(),
+            author: None,
+            categories: vec!["development-team".to_owned()],
+            github_url: Some(format!(
+                "https://github.com/davila7/claude-code-templates/blob/main/cli-tool/components/agents/{path}.md"
+            )),
+            stars: 0,
+            install_command: Some(format!("npx claude-code-templates@latest --agent {path} --yes")),
+        }
+    }
+}

@@ -6,7 +6,10 @@ use super::{
     feeds::{DAY_MS, Feed, LEASE_MS, Source},
     skill::{Skill, Type},
 };
-use crate::store::{Statement, sql};
+#[cfg(test)]
+use crate::openapi::Count;
+use crate::store::{Statement, shape::shape, sql};
+use constcat::concat;
 
 /// D1 takes strings up to 2 MB.
 const CHUNK_BYTES: usize = 500_000;
@@ -29,30 +32,60 @@ pub(super) struct Search {
     pub(super) page: u32,
 }
 
+shape! {
+    // Of the rows `found`, and of the `?4` and `?5` of a [`Search`].
+    /// A page of skills.
+    pub(super) struct SkillPage, PAGE_JSON {
+        skills: Vec<Skill> = "(SELECT json_group_array(json(skill)) FROM (
+            SELECT skills.skill FROM found JOIN skills USING (id)
+            ORDER BY found.stars DESC, found.name COLLATE NOCASE, id LIMIT ?4 OFFSET (?5 - 1) * ?4
+          ))", vec![Skill::example()];
+        /// On all pages.
+        total: Count = "(SELECT count(*) FROM found)", Count(1);
+        page: u32 = "CAST(?5 AS INTEGER)", 1;
+        limit: u32 = "CAST(?4 AS INTEGER)", 20;
+        has_more: bool = "json(iif((SELECT count(*) FROM found) > ?5 * ?4, 'true', 'false'))", false;
+        /// What the parameter `next_page` is for the next page; none on the last.
+        next_page: Option<&'static str> =
+            "iif((SELECT count(*) FROM found) > ?5 * ?4, CAST(CAST(?5 AS INTEGER) + 1 AS TEXT), NULL)", None;
+        /// The sources of what was found, with a comma between them.
+        source: &'static str = "coalesce((SELECT group_concat(source, ',') FROM (
+            SELECT DISTINCT source FROM found ORDER BY source
+          )), '')", "aitmpl";
+    }
+}
+
+shape! {
+    /// A category in the list of them.
+    pub(super) struct Category, CATEGORY_JSON {
+        name: &'static str = "name", "development-team";
+        /// Its skills.
+        count: Count = "skills", Count(17);
+    }
+}
+
+shape! {
+    /// All categories.
+    pub(super) struct Categories, CATEGORIES_JSON {
+        categories: Vec<Category> = concat!("json_group_array(", CATEGORY_JSON, ")"), vec![Category::example()];
+    }
+}
+
 /// The whole answer of a list. Words are looked for with `instr`, since LIKE
 /// knows wildcards and takes no more than 50 bytes on D1. Numbers are cast,
 /// since D1 binds them as reals, which JSON would show as `20.0`.
 pub(super) fn list(search: &Search) -> Statement {
     sql!(
-        "WITH found AS (
+        concat!(
+            "WITH found AS (
            SELECT id, source, name, stars FROM skills
            WHERE (?1 IS NULL OR category = ?1 COLLATE NOCASE) AND (?2 IS NULL OR type = ?2)
              AND NOT EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(haystack, value) = 0)
          )
-         SELECT json_object(
-           'skills', (SELECT json_group_array(json(skill)) FROM (
-             SELECT skills.skill FROM found JOIN skills USING (id)
-             ORDER BY found.stars DESC, found.name COLLATE NOCASE, id LIMIT ?4 OFFSET (?5 - 1) * ?4
-           )),
-           'total', (SELECT count(*) FROM found),
-           'page', CAST(?5 AS INTEGER),
-           'limit', CAST(?4 AS INTEGER),
-           'has_more', json(iif((SELECT count(*) FROM found) > ?5 * ?4, 'true', 'false')),
-           'next_page', iif((SELECT count(*) FROM found) > ?5 * ?4, CAST(CAST(?5 AS INTEGER) + 1 AS TEXT), NULL),
-           'source', coalesce((SELECT group_concat(source, ',') FROM (
-             SELECT DISTINCT source FROM found ORDER BY source
-           )), '')
-         ) AS json",
+         SELECT ",
+            PAGE_JSON,
+            " AS json"
+        ),
         search.category.as_deref(),
         search.kind.map(Type::name),
         json!(search.words).to_string(),
@@ -66,13 +99,15 @@ pub(super) fn show(id: &str) -> Statement {
 }
 
 pub(super) fn categories() -> Statement {
-    sql!(
-        "SELECT json_object('categories', json_group_array(json_object('name', name, 'count', skills))) AS json
-         FROM (
-           SELECT min(category) AS name, count(*) AS skills FROM skills WHERE category IS NOT NULL
-           GROUP BY category COLLATE NOCASE ORDER BY category COLLATE NOCASE
-         )"
-    )
+    sql!(concat!(
+        "SELECT ",
+        CATEGORIES_JSON,
+        " AS json
+             FROM (
+               SELECT min(category) AS name, count(*) AS skills FROM skills WHERE category IS NOT NULL
+               GROUP BY category COLLATE NOCASE ORDER BY category COLLATE NOCASE
+             )"
+    ))
 }
 
 /// A row of `skill_fetches` as [`super::feeds::State`] reads it.

@@ -6,7 +6,6 @@
 //! its length, and D1 and Turso are read alike.
 
 mod d1;
-pub(crate) mod export;
 pub(crate) mod files;
 pub(crate) mod owned;
 pub(crate) mod page;
@@ -19,7 +18,7 @@ mod statement;
 mod turns;
 mod turso;
 
-pub(crate) use page::page;
+pub(crate) use page::{newest_of_user, page};
 use settings::Turso;
 pub(crate) use settings::sealing_key;
 pub(crate) use statement::{Rows, Statement, Value, guard, sql};

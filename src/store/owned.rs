@@ -17,7 +17,8 @@ pub(crate) struct Owned {
     /// `ON DELETE CASCADE`. The row of `users` is there until all have run.
     pub(crate) delete: fn(&str) -> Vec<Statement>,
     /// Gives what is the first one's to the second, if the first account is
-    /// [`released`].
+    /// [`released`]. A guard among these refuses it while work goes on that
+    /// nobody but the first one can end.
     pub(crate) give: fn(&str, &str) -> Vec<Statement>,
 }
 

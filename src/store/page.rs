@@ -56,3 +56,28 @@ macro_rules! page {
     };
 }
 pub(crate) use page;
+
+/// A page of a user's rows, newest first: of a table that has their id as
+/// `user_id`, and a time and an id of its own.
+macro_rules! newest_of_user {
+    (table: $table:literal, json: $json:expr, bytes: $bytes:literal, $user:expr, $page:expr) => {{
+        let (time, id) = $page.bound();
+        $crate::store::sql!(
+            $crate::store::page!(
+                rows: concat!(
+                    "FROM ",
+                    $table,
+                    " WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC"
+                ),
+                key: "created_at || '.' || id",
+                json: $json,
+                bytes: $bytes
+            ),
+            $user,
+            time,
+            id,
+            $page.limit
+        )
+    }};
+}
+pub(crate) use newest_of_user;

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{error::Error, platform::random};
 
-/// Tells the key and the form, should either ever change.
+/// Names the key and the form, in case either ever changes.
 const VERSION: &str = "v1.";
 const NONCE_BYTES: usize = 12;
 

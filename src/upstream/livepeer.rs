@@ -152,7 +152,7 @@ async fn made(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadline)
         .ok_or_else(|| "Livepeer names an address that is not public".to_owned())
 }
 
-/// Where media is: some gateways tell it relative to themselves. Anywhere
+/// Where media is: some gateways give it relative to themselves. Anywhere
 /// else it must be on the public web, like every address of somebody else's.
 fn resolve(media: &str, base_url: &str) -> Option<Url> {
     let base = Url::parse(&format!("{base_url}/")).ok()?;

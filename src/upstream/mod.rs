@@ -6,6 +6,7 @@ pub(crate) mod anthropic;
 pub(crate) mod aws;
 mod cloud_api;
 pub(crate) mod cloudflare;
+pub(crate) mod compiler;
 pub(crate) mod concordium;
 pub(crate) mod download;
 pub(crate) mod koyeb;
@@ -24,6 +25,7 @@ use crate::settings::ParseSettings;
 pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     aitmpl::SETTINGS,
     anthropic::SETTINGS,
+    compiler::SETTINGS,
     concordium::SETTINGS,
     livepeer::SETTINGS,
     search::SETTINGS,

@@ -1,5 +1,5 @@
 //! Whether a generated application can be given away, and has what npm needs. Pure. Whether its modules parse, and their
-//! imports lead somewhere, is the compiler's to say ([`crate::compile::check`]).
+//! imports lead somewhere, is the compiler's to say ([`crate::upstream::compiler::check`]).
 //!
 //! Every rule says what is wrong and what to write instead, and can be met by writing files: a model that repairs an
 //! application cannot delete one.

@@ -248,7 +248,7 @@ async fn round(
     Ok((message, if has_tools { blocks::content(&outcome.received) } else { Vec::new() }))
 }
 
-/// About as many tokens as a request has, for an API that does not tell.
+/// About as many tokens as a request has, for an API that does not count them.
 fn prompt_tokens(request: &Value) -> u64 {
     hatch_code::tokens(&request.to_string())
 }

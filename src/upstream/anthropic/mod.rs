@@ -128,7 +128,7 @@ async fn try_once(
         }
     })
     .await?;
-    // An error before the first word is told as one that came instead of an answer.
+    // An error before the first word is reported as one that came in place of an answer.
     let Some(kind) = failed else { return Ok(source) };
     source.cancel();
     Err(Refusal::Api { status: error_status(kind), kind, advice: Advice::default() })

@@ -174,7 +174,7 @@ pub(crate) fn most_micro_usd(id: &str, prompt_tokens: u64) -> i64 {
 }
 
 /// What an answer has cost, in micro-dollars, its web searches too. Tokens
-/// that the API has not told, as those of an answer that broke off, are
+/// that the API has not counted, as those of an answer that broke off, are
 /// estimated: of the answer by its text, of the question by `prompt_tokens`.
 pub(crate) fn cost_of_answer(id: &str, message: &Message, prompt_tokens: u64) -> i64 {
     let mut usage = message.usage.clone();
@@ -234,15 +234,15 @@ mod tests {
                 Usage { cache_creation_input_tokens: million, ..Usage::default() },
                 Usage { cache_read_input_tokens: million, ..Usage::default() },
             );
-            let told =
+            let costs =
                 (of(id, usage(million, 0)), of(id, usage(0, million)), of(id, written), of(id, reread));
-            assert_eq!(told, (input, output, write, read), "{id}");
+            assert_eq!(costs, (input, output, write, read), "{id}");
         }
     }
 
     #[test]
-    fn tokens_that_are_not_told_are_estimated_and_never_free() {
-        let told = |usage: &str| {
+    fn tokens_that_are_not_counted_are_estimated_and_never_free() {
+        let answer = |usage: &str| {
             let text = "x".repeat(30_000);
             let start = format!(
                 r#"data: {{"type":"message_start","message":{{"model":"claude-sonnet-5-5"{usage}}}}}"#
@@ -255,7 +255,7 @@ mod tests {
             Message::of(format!("{start}\n\n{delta}\n\n{end}\n\n{stop}\n\n").as_bytes())
         };
         for usage in ["", r#","usage":null"#, r#","usage":{"output_tokens":1}"#] {
-            let cost = cost_of_answer("claude-sonnet-5-5", &told(usage), 1_000);
+            let cost = cost_of_answer("claude-sonnet-5-5", &answer(usage), 1_000);
             assert!(cost > 2_000 + 10 * 30_000 / 5, "{usage}: {cost}");
         }
     }

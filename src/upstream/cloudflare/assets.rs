@@ -30,7 +30,7 @@ pub(crate) struct Asset<'a> {
     pub(crate) media_type: &'a str,
 }
 
-/// What tells Cloudflare one file from another: its content, and its
+/// What Cloudflare knows a file by: its content, and its
 /// extension, for it decides how the file is served.
 fn hash(asset: &Asset<'_>) -> String {
     let name = asset.path.rsplit('/').next().unwrap_or_default();
@@ -111,7 +111,7 @@ impl Api<'_> {
         }
         let uploads = buckets.iter().map(|bucket| self.upload(bucket, &assets, &jwt));
         let answers: Vec<Option<String>> = stream::iter(uploads).buffered(UPLOADS).try_collect().await?;
-        // An earlier one may have come first: the last that has one tells.
+        // An earlier one may have come first: the last one counts.
         let jwt = answers.into_iter().flatten().next_back().ok_or_else(Refusal::unexpected)?;
         Ok(Complete { jwt, uploaded })
     }
@@ -136,7 +136,7 @@ impl Api<'_> {
         let find = |wanted: &String| assets.iter().find(|(hash, _)| hash == wanted).map(|(_, asset)| asset);
         let wanted: Option<Vec<(&String, &Asset<'_>)>> =
             bucket.iter().map(|hash| Some((hash, find(hash)?))).collect();
-        // A file that we did not tell of is none that we have.
+        // It asks for a file that is not in our list, and so is not ours.
         let wanted = wanted.ok_or_else(Refusal::unexpected)?;
         let encoded: Vec<String> = wanted.iter().map(|(_, asset)| STANDARD.encode(asset.content)).collect();
         let parts = wanted.iter().zip(&encoded).map(|((hash, asset), body)| Part {

@@ -4,7 +4,7 @@
 //!
 //! Registering takes three steps, so that it happens once: [`prepare`] signs a
 //! transaction, whose bytes the caller keeps; [`submit`] sends them, as often
-//! as it takes; [`status`] tells what became of them.
+//! as it takes; [`status`] says what became of them.
 
 pub(crate) mod presentation;
 mod settings;
@@ -53,7 +53,7 @@ pub(crate) enum Verdict {
 /// on the day `since` (`YYYYMMDD`), by [`presentation::request`].
 ///
 /// # Errors
-/// [`Error::Upstream`] when the verifier cannot tell.
+/// [`Error::Upstream`] when the verifier gives no verdict.
 pub(crate) async fn verify(
     presentation: &Value,
     challenge: &str,
@@ -168,7 +168,7 @@ pub(crate) enum Status {
 /// What became of the transaction with this hash.
 ///
 /// # Errors
-/// [`Error::Upstream`] when the wallet proxy cannot tell.
+/// [`Error::Upstream`] when the wallet proxy does not know.
 pub(crate) async fn status(hash: &str, settings: &Settings) -> Result<Status, Error> {
     let url = format!("{}/v0/submissionStatus/{hash}", Concordium::of(settings)?.wallet_proxy_url);
     let answer = call(OutboundRequest::get(url), settings).await?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The name of our service within its app.
 pub(super) const SERVICE: &str = "web";
 /// By this variable of its environment we know a deployment again, and the
-/// app can tell which one it is.
+/// app knows which one it is.
 pub(super) const MARK: &str = "HATCH_DEPLOYMENT";
 /// The longest name of an app: with the organisation's it is one DNS label.
 const LONGEST_NAME: usize = 23;

@@ -34,7 +34,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 impl Hit {
-    /// A result as an engine tells it, with marks of HTML in it.
+    /// A result as an engine gives it, with HTML tags in it.
     pub(super) fn of(title: &str, url: String, snippet: &str) -> Self {
         Self { title: text::of_snippet(title), url, snippet: text::of_snippet(snippet) }
     }

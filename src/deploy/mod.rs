@@ -4,6 +4,7 @@
 //! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+mod addresses;
 mod cloud;
 mod cloud_store;
 pub(crate) mod hosting;
@@ -314,7 +315,10 @@ impl Begun {
             return Ok(None);
         }
         let target = database.query(store::target(id, context.caller.user_id()?)).await?.first()?;
-        Ok(target.map(|target| Self { id: id.to_owned(), target, url: None, counted: None }))
+        Ok(target.map(|target| {
+            context.mark_replay();
+            Self { id: id.to_owned(), target, url: None, counted: None }
+        }))
     }
 
     fn into_response(self) -> Response {

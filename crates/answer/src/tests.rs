@@ -138,6 +138,24 @@ fn a_file_about_edits_is_a_file() {
 }
 
 #[test]
+fn a_name_that_windows_cannot_have_is_told_in_every_form() {
+    for path in ["src/aux.tsx", "con.js", "nul", "lib/COM1.ts", "what?.md", "nul.tar.gz"] {
+        for answer in [
+            format!("```ts title=\"{path}\"\nx\n```\n"),
+            format!("<file path=\"{path}\">\nx\n</file>\n"),
+            format!("*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"),
+        ] {
+            let mut code = CodeMap::default();
+            let changes = lay_over(&mut code, hatch_code::extraction(&answer));
+            assert_eq!(changes.len(), 1, "{answer}: {changes:?}");
+            let reason = changes[0].reason.as_deref().unwrap_or_default();
+            assert!(changes[0].path == path && reason.contains("Windows"), "{answer}: {changes:?}");
+            assert!(code.is_empty(), "{answer}");
+        }
+    }
+}
+
+#[test]
 fn a_path_that_no_project_may_have_is_told() {
     let mut code = CodeMap::default();
     let changes = lay_over(&mut code, hatch_code::extraction("```js:../../a.js\nx\n```\n"));

@@ -164,7 +164,7 @@ impl Turn {
             _ => hatch_code::extraction(&answer.text),
         };
         let mut problems = Vec::new();
-        if extraction.files.is_empty() && extraction.patches.is_empty() {
+        if extraction.files.is_empty() && extraction.patches.is_empty() && extraction.moves.is_empty() {
             let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
             problems.push(whole(message));
         }

@@ -12,6 +12,7 @@ pub(crate) mod job;
 #[cfg(test)]
 pub(crate) mod openapi;
 pub(crate) mod preview;
+mod reach;
 mod sandbox;
 mod site;
 mod store;

@@ -4,6 +4,7 @@ use hatch_code::CodeMap;
 use serde::Serialize;
 use worker::Env;
 
+use super::reach;
 use crate::{
     compile::{self, Packages},
     error::Error,
@@ -39,9 +40,10 @@ pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<R
         Err(error) => return Ok(Err(error.to_string())),
     };
     let built = compile::compile(&code, packages, env).await?;
-    Ok(built.map_err(|failed| failed.reason()).map(|site| Built {
+    let checked = built.and_then(|site| reach::check(&site).map(|note| (site, note)));
+    Ok(checked.map_err(|failed| failed.reason()).map(|(site, note)| Built {
         files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
-        notes: site.notes,
+        notes: site.notes.into_iter().chain(note).collect(),
     }))
 }
 
@@ -75,9 +77,60 @@ fn extension(path: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
+/// A request for something of a site.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    path: &'a str,
+    /// The page that the path has if it is a folder's.
+    index: String,
+    /// Whether the app is shown for a path that no file has.
+    is_page: bool,
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The file, as this media type.
+    File(&'static str),
+    /// The same path with a slash behind it: relative links of a page in a
+    /// folder need it.
+    WithSlash,
+}
+
+impl<'a> Asked<'a> {
+    /// Of a path as it is `written` in the address, and as it is decoded; none
+    /// where it is not well encoded.
+    pub(super) fn of(written: &str, path: &'a str, purpose: Purpose<'_>) -> Option<Self> {
+        if !is_well_formed(written) {
+            return None;
+        }
+        let path = path.trim_start_matches('/');
+        let folder = path.trim_end_matches('/');
+        let index = if folder.is_empty() { INDEX.to_owned() } else { format!("{folder}/{INDEX}") };
+        Some(Self { path, index, is_page: missing(path, purpose) == Missing::Page })
+    }
+
+    /// The files that answer it, the best one first: itself, the index of the
+    /// folder, or, when it is a page of the app's own routing, the app.
+    pub(super) fn files(&self) -> [Option<&str>; 3] {
+        [Some(self.path), Some(&self.index), self.is_page.then_some(INDEX)]
+    }
+
+    /// How the file at this path, the first of them that is there, answers it.
+    pub(super) fn answered_by(&self, file: &str) -> Answered {
+        let is_bare_folder = !self.path.is_empty() && !self.path.ends_with('/') && file == self.index;
+        match is_bare_folder {
+            true => Answered::WithSlash,
+            false => Answered::File(hatch_code::media_type(file)),
+        }
+    }
+}
+
+const INDEX: &str = "index.html";
+
 /// What a path that no file has asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+enum Missing {
     /// A page of the app's own routing, which the app shows.
     Page,
     /// A file, which is not there.
@@ -112,7 +165,7 @@ const PARTS_OF_PAGES: &[&str] = &[
 
 /// Whether somebody goes to a page there, or a page asks for a part of itself:
 /// only the first may be answered with the app, whatever dots its path has.
-pub(super) fn missing(path: &str, purpose: Purpose<'_>) -> Missing {
+fn missing(path: &str, purpose: Purpose<'_>) -> Missing {
     let asks_for_part = purpose.dest.is_some_and(|dest| PARTS_OF_PAGES.contains(&dest));
     let goes_there = purpose.mode == Some("navigate")
         || extension(path).is_empty()
@@ -164,7 +217,7 @@ fn is_part_of_a_page(path: &str) -> bool {
 }
 
 /// Whether a percent-encoded path is UTF-8 in it, without a NUL.
-pub(super) fn is_well_formed(path: &str) -> bool {
+fn is_well_formed(path: &str) -> bool {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {

@@ -88,8 +88,7 @@ async function built(bundle, pages) {
   for (const [path, text] of bundle.assets) files.set(path, text);
   const verified = verify(files, { isCompiled: true });
   if (verified.wrong.length > 0) return { outcome: "wrong", diagnostics: bounded(verified.wrong, MOST) };
-  const reached = [...verified.reached, ...reachedByOutputs(result.metafile)];
-  return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result), reached };
+  return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result), reached: [...verified.reached, ...reachedByOutputs(result.metafile)] };
 }
 
 /** The project's modules that were bundled, with what their imports lead to. */
@@ -99,9 +98,11 @@ function modulesOf({ files, root }, metafile) {
   return modules.filter(([path]) => files.has(path));
 }
 
+/** Where esbuild's output is served. */
+const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
+
 /** What the compiled modules import of each other, with what a browser takes it for. */
 function reachedByOutputs({ outputs }) {
-  const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
   return Object.entries(outputs).flatMap(([from, { imports }]) => imports.filter(({ external, kind }) => !external && kind !== "file-loader")
     .map(({ path }) => ({ from: served(from), address: `/${encoded(served(path))}`, dest: path.endsWith(".css") ? "style" : "script" })));
 }
@@ -109,7 +110,6 @@ function reachedByOutputs({ outputs }) {
 /** What the entries of a page became, in their order: scripts, styles, and what the scripts load at once. */
 function reached({ outputs }, entries) {
   const byEntry = new Map(Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint).map(([path, output]) => [entryName(output.entryPoint), { path, ...output }]));
-  const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
   const scripts = [], styles = new Set(), preloads = new Set(), seen = new Set();
   const visit = (path, isNow) => {
     if (seen.has(path) || !outputs[path]) return;

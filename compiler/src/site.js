@@ -101,9 +101,12 @@ function modulesOf({ files, root }, metafile) {
 /** Where esbuild's output is served. */
 const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
 
+/** Kinds of esbuild's imports that a browser asks for; a sheet's pictures are in it, or were written beside it. */
+const FOLLOWED = new Set(["import-statement", "dynamic-import", "import-rule"]);
+
 /** What the compiled modules import of each other, with what a browser takes it for. */
 function reachedByOutputs({ outputs }) {
-  return Object.entries(outputs).flatMap(([from, { imports }]) => imports.filter(({ external, kind }) => !external && kind !== "file-loader")
+  return Object.entries(outputs).flatMap(([from, { imports }]) => imports.filter(({ external, kind }) => !external && FOLLOWED.has(kind))
     .map(({ path }) => ({ from: served(from), address: `/${encoded(served(path))}`, dest: path.endsWith(".css") ? "style" : "script" })));
 }
 

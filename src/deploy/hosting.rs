@@ -4,9 +4,8 @@
 use serde::Deserialize;
 
 use super::{
-    preview, sandbox,
-    site::{self, Answered, Asked, Purpose},
-    store,
+    asked::{Answered, Asked, Purpose},
+    preview, sandbox, site, store,
 };
 use crate::{
     error::Error,

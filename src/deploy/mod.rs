@@ -5,6 +5,7 @@
 //! apps that this Worker hosts answer in hosting.rs.
 
 mod addresses;
+mod asked;
 mod cloud;
 mod cloud_store;
 pub(crate) mod hosting;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use url::Url;
 
-use super::site::{Answered, Asked, Purpose};
+use super::asked::{Answered, Asked, Purpose};
 use crate::{
     compile::{BuildFailed, Diagnostic, Kind, Reached, Site},
     http::route,

@@ -151,7 +151,8 @@ function ask(route, owner, token, method = route.method) {
   }
   if (named(route) === "DELETE /auth/me") path += `?confirm=${owner.userId}`;
   if (route.readsBody) assert.ok(bodyOf(route), `BODIES has nothing for ${named(route)}`);
-  return api(method, path, bodyOf(route)?.(owner), token ? as(token) : {});
+  const version = path.startsWith("/v1/messages") && { "anthropic-version": "2023-06-01" };
+  return api(method, path, bodyOf(route)?.(owner), { ...(token && as(token)), ...version });
 }
 
 const CLOSED = ROUTES.filter(({ access }) => access !== "Public");

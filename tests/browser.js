@@ -98,7 +98,8 @@ export async function startBrowser(result = "document.body.innerText.trim()") {
     const ended = new Promise((resolve) => process.once("exit", resolve));
     process.kill();
     await Promise.race([gone, ended]);
-    await rm(profile, { recursive: true, force: true });
+    // Its children end a moment later, and may still write there.
+    await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 
   return { open, stop };

@@ -75,10 +75,20 @@ test("an artifact on one line is taken, and so is escaped markup where it is cer
 });
 
 test("a path that no project may have, a patch without a file and an unknown element are told", async () => {
-  const { told, code } = await answered(`${fence("js:../../evil.js", "x\n")}${fence("diff", "- a\n+ b\n")}<lov-delete file_path="app.js"/>\n`);
+  const { told, code } = await answered(`${fence("js:../../evil.js", "x\n")}${fence("diff", "- a\n+ b\n")}<dyad-add-dependency packages="x"></dyad-add-dependency>\n`);
   assert.deepEqual(code, { "app.js": OLD });
   assert.deepEqual(told.files.map(({ path, status }) => [path, status]), [["../../evil.js", "refused"]]);
   assert.equal(told.notes.length, 4);
+});
+
+test("elements of other builders that delete and rename do so where they can, and are told", async () => {
+  const { told, code } = await answered(
+    '<lov-delete file_path="app.js"/>\n<dyad-rename from="b.js" to="lib/b.js"></dyad-rename>\n<dyad-delete path="gone.js"></dyad-delete>\n',
+    { "app.js": OLD, "b.js": "b\n", "c.js": "c\n" },
+  );
+  assert.deepEqual(code, { "c.js": "c\n", "lib/b.js": "b\n" });
+  assert.deepEqual(told.files.map(({ path, status }) => [path, status]), [["app.js", "deleted"], ["b.js", "deleted"], ["lib/b.js", "added"], ["gone.js", "incomplete"]]);
+  assert.match(told.notes[0], /^gone\.js was kept as it was: there is no such file/);
 });
 
 test("a full project is told", async () => {

@@ -45,6 +45,35 @@ test("projects that are compiled at once do not see each other", async () => {
   answers.forEach(({ site }, n) => assert.match(Object.values(site).join(), new RegExp(`of ${n}\\b`)));
 });
 
+test("what an import says behind a question mark or a hash, and a folder by its package.json's main, lead to the file", async () => {
+  const answer = await compile({
+    "index.html": PAGE,
+    "src/main.ts": "import './a.css?v=2'; import d from './data.json?x#y'; import { n } from './m?x=1'; import { o } from './m.ts?v=3'; import { f } from './pkg'; import { g } from '../lib'; console.log(d, n, o, f, g)",
+    "src/a.css": ".a{color:red}", "src/data.json": '{"word":"data"}', "src/m.ts": "export const n = 'module', o: string = 'other'",
+    "src/pkg/package.json": '{"main":"./deep/f.js"}', "src/pkg/deep/f.js": "export const f = 'main'",
+    "lib/package.json": '{"module":"./g.ts","main":"./no.js"}', "lib/g.ts": "export const g: string = 'field'",
+  });
+  assert.equal(answer.outcome, "site", JSON.stringify(answer.diagnostics));
+  const all = Object.values(answer.site).join("\n");
+  for (const word of ["color:red", '"data"', '"module"', '"other"', '"main"', '"field"']) assert.ok(all.includes(word), `${word} in ${all}`);
+});
+
+test("apostrophes, brackets in comments and templates count for no nesting", async () => {
+  const lines = Array.from({ length: 700 }, (_, n) => `{ok && <p>it's question ${n} (</p>} {/* don't :( { */}`).join("\n");
+  const { outcome, diagnostics } = await compile({ "index.html": PAGE, "src/main.ts": "import './a'", "src/a.tsx": `/* :( :( */ declare const ok: boolean; document.title = \`((((\${ok}{{{\`; console.log(<>${lines}</>)` });
+  assert.equal(outcome, "site", JSON.stringify(diagnostics));
+});
+
+test("an import of data counts as asked for by a browser only where it says so itself", async () => {
+  const page = '<!doctype html><script type="module" src="a.js"></script>', data = { "d.json": '{"x":1}', "s.css": "a{color:red}" };
+  for (const source of ["const o = { type: 'x' }; import d from './d.json'; console.log(d, o)", "import d from './d.json' with { type: 'json' }; import './s.css'; console.log(d)", "const d = await import('./d.json'), type = { type: 1 }; console.log(d, type)"]) {
+    assert.equal((await compile({ "index.html": page, "a.js": source, ...data })).outcome, "site", source);
+  }
+  for (const source of ["import d from './d.json' with { type: 'json' }; console.log(d)", "import s from './s.css' with { 'type': 'css' }; document.adoptedStyleSheets = [s]", "const d = await import('./d.json', { with: { type: 'json' } }); console.log(d)"]) {
+    assert.equal((await compile({ "index.html": page, "a.js": source, ...data })).outcome, "plain", source);
+  }
+});
+
 const checked = async (files) => (await check(files)).map(({ path, line, column, message }) => `${path}:${line}:${column} ${message}`);
 
 test("what npm is to build is checked: syntax, imports, exports, each at its place", async () => {

@@ -222,6 +222,26 @@ test("a failed deployment leaves the app that was live before it", async () => {
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", url]);
 });
 
+test("what pages cannot do without is asked of the hosting before they are live, and what was live stays", async () => {
+  const { id } = await project({ "index.html": "<h1>One</h1>" });
+  const { url } = await live(id);
+  const page = (rest) => `<!doctype html>\n<title>Two</title>${rest}`;
+  for (const [html, files, reason] of [
+    [page("<script src=server.js></script>"), { "server.js": "1" }, /^index\.html:2:\d+: asks for "server\.js", which is not served/],
+    [page("<script src=notes.txt></script>"), { "notes.txt": "1" }, /^index\.html:2:\d+: asks for "notes\.txt" as a script, and it is text\/plain/],
+    [page("<link rel=stylesheet href=/docs>"), { "docs/index.html": "<p>" }, /asks for "\/docs" as a style sheet, and it is a folder's page/],
+    [page("<link rel=stylesheet href=gone.css>"), {}, /asks for "gone\.css", which is not there/],
+    [page("<script src=%zz.js></script>"), {}, /asks for "%zz\.js", which is not well encoded/],
+  ]) {
+    const failed = await live(id, { code: { "index.html": html, ...files } });
+    assert.equal(failed.status, "failed", html);
+    assert.match(failed.error, reason);
+    assert.match(await visit(url), /<h1>One/);
+  }
+  const { logs } = await live(id, { code: { "index.html": page('<img src="/logo.png"><script src="a b/ü.js?v=1"></script>'), "a b/ü.js": "1", "50%off.html": "<p>" } });
+  assert.match(logs, /Pages show what is not there: \/logo\.png/);
+});
+
 test("a site in a build folder is served from there", async () => {
   const { id } = await project({ "dist/index.html": "<p>built", "dist/a.js": "1", "src/App.tsx": "x" });
   const { url } = await live(id);

@@ -113,6 +113,30 @@ test("A clock may be five minutes ahead", async () => {
   assert.equal((await beat(Date.now())).stale, true);
 });
 
+test("A clock that is ahead makes no time up: uptime is never more than has passed by ours", async () => {
+  const { wallet, session, beat } = await newMachine();
+  const began = Date.now();
+  const ahead = began + 5 * MINUTE_MS - 1_000;
+  await beat(began);
+  const { window: told } = await beat(ahead);
+  const passed = Date.now() - began;
+  assert.equal(told.startTime, iso(began));
+  assert.ok(Date.parse(told.endTime) - began <= passed, told.endTime);
+  const seconds = async () => Number((await call("GET", `/workers/${wallet}/uptime`, undefined, session)).headers.get("x-uptime-seconds"));
+  assert.ok((await seconds()) <= Math.ceil(passed / 1000));
+  // Sent again, at once and many times, it is stale, and so are those before it.
+  for (const at of [ahead, Date.now(), began - 10 * MINUTE_MS]) assert.equal((await beat(at)).stale, true);
+  const [interval] = await ok(200, "GET", `/workers/${wallet}/uptime`, undefined, session);
+  assert.ok(interval.durationSeconds >= 0 && Date.parse(interval.timeTo) <= Date.now());
+  const { status, lastSeen } = await ok(200, "GET", `/workers/${wallet}/status`, undefined, session);
+  assert.ok(status === "HEALTHY" && Date.parse(lastSeen) <= Date.now(), `${status} ${lastSeen}`);
+
+  const twin = await newMachine();
+  const at = Date.now() + 4 * MINUTE_MS;
+  const copies = await Promise.all(Array.from({ length: 20 }, () => twin.beat(at)));
+  assert.equal(copies.filter(({ stale }) => !stale).length, 1);
+});
+
 test("A beat may be a day late, and no later: a machine cannot make up time long past", async () => {
   const { wallet, beat, body, token } = await newMachine();
   const day = 24 * 60 * MINUTE_MS;
@@ -496,6 +520,9 @@ test("Uptime has the records and the open window, newest first, by period and by
   for (const query of ["from=yesterday", "to=1", "from=1969-01-01T00:00:00Z", "from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0"]) {
     await problem(await call("GET", `/workers/${wallet}/uptime?${query}`, undefined, session), 400);
   }
+  // An offset's plus sign that is not escaped is a blank.
+  const { errors } = await problem(await call("GET", `/workers/${wallet}/uptime?from=2026-03-29T00:00:00+01:00`, undefined, session), 400);
+  assert.match(errors[0].detail, /`%2B`/);
 });
 
 test("A late beat after the sweep makes the record longer, never double", async () => {

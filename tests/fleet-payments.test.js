@@ -229,6 +229,7 @@ test("A late beat is paid with the period that it is in, and none changes one th
   const session = await signIn();
   const { walletAddress, token } = await ok(201, "POST", "/workers", {}, session.token);
   const now = Date.now();
+  await sql("UPDATE workers SET created_at = CAST(? AS INTEGER) WHERE wallet = ?", now - 30 * HOUR_MS, walletAddress);
   // All that it sent until the period's end, and then the latest that may still come.
   await sql("INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers) VALUES (?, ?, ?, 0, '[]')", walletAddress, now - 26 * HOUR_MS, now - 24.4 * HOUR_MS);
   const until = (hours) => ({ walletAddress, from: iso(now - 30 * HOUR_MS), to: iso(now - hours * HOUR_MS) });
@@ -241,6 +242,18 @@ test("A late beat is paid with the period that it is in, and none changes one th
   // What it adds is in the next one, which begins where the closed one ends.
   const listed = await call("GET", `/workers/${walletAddress}/uptime?from=${first.to}`, undefined, ADMIN_TOKEN);
   assert.equal(Number(listed.headers.get("x-uptime-seconds")), Math.floor((25.01 - 23.95) * 3600));
+});
+
+test("A machine is paid for no time before it was known, whatever it says", async () => {
+  const session = await signIn();
+  const { walletAddress } = await ok(201, "POST", "/workers", {}, session.token);
+  const now = Date.now();
+  await sql("INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers) VALUES (?, ?, ?, 0, '[]')", walletAddress, now - 40 * HOUR_MS, now - 26 * HOUR_MS);
+  const until = (from, to) => ({ walletAddress, from: iso(now - from * HOUR_MS), to: iso(now - to * HOUR_MS) });
+  assert.equal((await (await close(until(40, 39))).json()).uptimeSeconds, 0, "registered now");
+  await sql("UPDATE workers SET created_at = CAST(? AS INTEGER) WHERE wallet = ?", now - 38 * HOUR_MS, walletAddress);
+  assert.equal((await (await close(until(39, 37))).json()).uptimeSeconds, 3600, "registered within the period");
+  assert.equal((await (await close(until(37, 36))).json()).uptimeSeconds, 3600);
 });
 
 test("Who is paid sees what they were paid, and nobody else does", async () => {

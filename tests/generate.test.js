@@ -222,7 +222,7 @@ test("a body that is not as it should be is refused in FastAPI's form, and makes
     [{ prompt: "   " }, 400, "Prompt cannot be empty"],
     [{ prompt: "x".repeat(4001) }, 422, ["body", "prompt"]],
     [{ prompt: 7 }, 422, ["body", "prompt"]],
-    [{}, 422, ["body"]],
+    [{}, 422, ["body", "prompt"]],
     ["{", 422, ["body"]],
   ]) {
     const response = await api("POST", "/api/generate", body);

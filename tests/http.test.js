@@ -193,7 +193,8 @@ const PAGE_SECURITY = {
 
 /** Sends a request; no answer is a 5xx (but `allow`) or without the headers that every answer has. */
 async function ask(worker, method, path, { headers = {}, body, allow } = {}) {
-  const init = { method, headers, body, redirect: "manual" };
+  const version = path.startsWith("/v1/messages") && { "anthropic-version": "2023-06-01" };
+  const init = { method, headers: { ...version, ...headers }, body, redirect: "manual" };
   const response = await fetch(worker.url + path, init);
   const told = `${method} ${path.slice(0, 100)}: ${response.status}`;
   assert.ok(response.status < 500 || response.status === allow, `${told} ${response.status < 500 || (await response.clone().text())}`);
@@ -360,8 +361,9 @@ test("A field that is missing, doubled, or holds what no text may hold is 400", 
       for (const [name, { required }] of Object.entries(fields)) {
         const twice = JSON.stringify(good).replace(/\}$/, `,${JSON.stringify({ [name]: good[name] }).slice(1)}`);
         const { [name]: _, ...others } = good;
+        // Vendors' bodies may have a name twice, and models read any character.
         const bodies = [
-          ...(isVendors(route) ? [] : [twice]), ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
+          ...(isVendors(route) ? [] : [twice, withField(fields, name, '"a\\u0000b"')]), ...['"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
           ...(required ? [JSON.stringify(others)] : []),
         ];
         for (const body of bodies) await problem(await send(route.method, path, body), 400);

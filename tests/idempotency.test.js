@@ -59,6 +59,8 @@ test("a key that was used for something else is 422", async () => {
   for (const [path, body] of [["/api/projects", { name: "Second" }], ["/api/projects?x", { name: "First" }], [`/api/projects/${id}/rollback`, { version: 1 }]]) {
     await problem(await post(path, body, key), 422, "idempotency_key_reused");
   }
+  const { detail } = await problem(await post("/api/projects", '{ "name": "First" }', key), 422, "idempotency_key_reused");
+  assert.match(detail, /compared byte by byte/);
   assert.deepEqual(await made(), before);
 });
 
@@ -75,6 +77,14 @@ test("a key must be 1 to 255 visible characters", async () => {
     assert.equal(errors[0].pointer, "Idempotency-Key");
   }
   assert.equal((await post("/api/projects", { name: "x" }, "x".repeat(255))).status, 201);
+});
+
+test("the quoted and the bare form of a key are one key", async () => {
+  const key = randomUUID();
+  const first = await post("/api/projects", { name: "Quoted" }, `"${key}"`);
+  const second = await post("/api/projects", { name: "Quoted" }, key);
+  assert.deepEqual([first.status, replayed(first), second.status, replayed(second)], [201, null, 201, "true"]);
+  assert.equal(await second.text(), await first.text());
 });
 
 test("methods that are idempotent by themselves pass a key over", async () => {
@@ -94,6 +104,26 @@ test("a project whose Worker died before it could answer is found, not made twic
   assert.deepEqual(await second.json(), first);
   assert.deepEqual(await made(), before);
   assert.equal((await row(key)).status, 201);
+});
+
+test("a request whose first try made nothing is no replay, and one whose try made something is", async () => {
+  const projectId = await newProject(hatch, PAGE);
+  for (const [path, body, table] of [["/api/projects", { name: "Busy" }, "projects"], ["/api/deploy", { projectId }, "deployments"]]) {
+    const key = randomUUID();
+    // The database fails after the key was taken, and before anything is made.
+    await hatch.sql(`CREATE TRIGGER fault BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
+    const failed = await post(path, body, key);
+    await hatch.sql("DROP TRIGGER fault");
+    assert.ok(failed.status >= 500, `${path} ${failed.status}`);
+    const before = (await made())[table];
+    const first = await post(path, body, key);
+    assert.ok(first.ok, `${path} ${first.status}`);
+    assert.equal(replayed(first), null, path);
+    assert.equal(replayed(await post(path, body, key)), "true", path);
+    await forgetAnswer(key);
+    assert.equal(replayed(await post(path, body, key)), "true", path);
+    assert.equal((await made())[table], before + 1);
+  }
 });
 
 test("a request that died before it made anything is taken over when its lease has run out", async () => {

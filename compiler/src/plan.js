@@ -112,13 +112,13 @@ function importsRun({ files, root }, path, source, provided, seen) {
   // What is no JavaScript is the owner's to see as it is.
   if (!tree) return true;
   if (usesJsx(tree) || /\bimport\.meta\.(env|glob)\b/.test(source)) return false;
-  return importsOf(path, tree).every(({ specifier }) => {
+  return importsOf(path, tree).every(({ specifier, type }) => {
     if (/^(https?:|data:|blob:|\/\/)/.test(specifier)) return true;
     if (!/^[./]/.test(specifier)) return gives(provided, specifier);
     const [wanted] = specifier.split(/[?#]/);
     const file = wanted.startsWith("/") ? root + wanted.slice(1) : join(folder(path), wanted);
     if (!files.has(file)) return !["ts", "tsx", "jsx", ...FORMS].some((form) => files.has(`${file}.${form}`) || files.has(file?.replace(/\.js$/, `.${form}`)));
-    const runs = ["js", "mjs"].includes(extension(file)) || (["json", "css"].includes(extension(file)) && source.includes("type:"));
+    const runs = ["js", "mjs"].includes(extension(file)) || (["json", "css"].includes(extension(file)) && type === extension(file));
     if (runs && !seen.includes(file)) seen.push(file);
     return runs;
   });

@@ -1,6 +1,6 @@
 // From a project's files to those of a site.
 
-import { Bundle, MOUNT } from "./bundle.js";
+import { Bundle, MOUNT, encoded } from "./bundle.js";
 import { isCrash, withBundler } from "./bundler.js";
 import { bounded, ofProject } from "./diagnostic.js";
 import { parts } from "./packages.js";
@@ -48,10 +48,10 @@ const FINISHED = ["", "public/", "dist/", "build/", "out/", "site/"];
 /** A site that is served as it is, if a browser can read it. */
 function plainSite(files) {
   const root = FINISHED.find((folder) => files.has(`${folder}index.html`));
-  if (root === undefined) return { outcome: "plain" };
+  if (root === undefined) return { outcome: "plain", reached: [] };
   const served = new Map([...files].filter(([path]) => path.startsWith(root)).map(([path, text]) => [path.slice(root.length), text]));
-  const { wrong } = verify(served, { root });
-  return wrong.length > 0 ? { outcome: "wrong", diagnostics: bounded(wrong, MOST) } : { outcome: "plain" };
+  const { wrong, reached } = verify(served, { root });
+  return wrong.length > 0 ? { outcome: "wrong", diagnostics: bounded(wrong, MOST) } : { outcome: "plain", reached };
 }
 
 async function build(project, pages, options) {
@@ -88,7 +88,7 @@ async function built(bundle, pages) {
   for (const [path, text] of bundle.assets) files.set(path, text);
   const verified = verify(files, { isCompiled: true });
   if (verified.wrong.length > 0) return { outcome: "wrong", diagnostics: bounded(verified.wrong, MOST) };
-  return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result) };
+  return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result), reached: [...verified.reached, ...reachedByOutputs(result.metafile)] };
 }
 
 /** The project's modules that were bundled, with what their imports lead to. */
@@ -98,10 +98,21 @@ function modulesOf({ files, root }, metafile) {
   return modules.filter(([path]) => files.has(path));
 }
 
+/** Where esbuild's output is served. */
+const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
+
+/** Kinds of esbuild's imports that a browser asks for; a sheet's pictures are in it, or were written beside it. */
+const FOLLOWED = new Set(["import-statement", "dynamic-import", "import-rule"]);
+
+/** What the compiled modules import of each other, with what a browser takes it for. */
+function reachedByOutputs({ outputs }) {
+  return Object.entries(outputs).flatMap(([from, { imports }]) => imports.filter(({ external, kind }) => !external && FOLLOWED.has(kind))
+    .map(({ path }) => ({ from: served(from), address: `/${encoded(served(path))}`, dest: path.endsWith(".css") ? "style" : "script" })));
+}
+
 /** What the entries of a page became, in their order: scripts, styles, and what the scripts load at once. */
 function reached({ outputs }, entries) {
   const byEntry = new Map(Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint).map(([path, output]) => [entryName(output.entryPoint), { path, ...output }]));
-  const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
   const scripts = [], styles = new Set(), preloads = new Set(), seen = new Set();
   const visit = (path, isNow) => {
     if (seen.has(path) || !outputs[path]) return;

@@ -74,29 +74,35 @@ export function edited(text, edits) {
  * @property {number} at where it stands
  * @property {boolean} isType gone when the program runs
  * @property {string[]} names what it takes by name, as its module calls it
+ * @property {string} [type] what it says that the other file is: `with { type: "json" }`
  */
 /** @returns {Import[]} */
 export function importsOf(path, tree) {
-  const imports = [], add = (source, isType, names = []) => {
+  const imports = [], add = (source, isType, names = [], type = undefined) => {
     const specifier = stringValue(source);
-    if (specifier !== undefined) imports.push({ specifier, at: source.start, isType, names });
+    if (specifier !== undefined) imports.push({ specifier, at: source.start, isType, names, type });
   };
   const used = isTypeScript(path) ? usedAsValues(tree) : undefined;
   walk(tree.program, (node) => {
     switch (node.type) {
-      case "ImportDeclaration": return add(node.source, isGone(node, used), takenNames(node));
+      case "ImportDeclaration": return add(node.source, isGone(node, used), takenNames(node), typeOf(node.attributes));
       case "ExportAllDeclaration":
-      case "ExportNamedDeclaration": return add(node.source, node.exportKind === "type");
+      case "ExportNamedDeclaration": return add(node.source, node.exportKind === "type", [], typeOf(node.attributes));
       case "TSImportType": return add(node.argument?.literal ?? node.argument ?? node.source, true);
       case "TSExternalModuleReference": return add(node.expression, false);
       case "CallExpression":
         if (node.callee.type === "Identifier" && node.callee.name === "require") add(node.arguments[0], false);
     }
     const source = dynamicImport(node);
-    if (source) add(source, false);
+    if (source) add(source, false, [], typeOf(propertyOf(node.options ?? node.arguments?.[1], "with")?.properties));
   });
   return imports.sort((a, b) => a.at - b.at);
 }
+
+/** The type among attributes of an import, which are written alike in a declaration and in an object. */
+const typeOf = (attributes) => stringValue(attributes?.find(({ key }) => (key?.name ?? key?.value) === "type")?.value);
+
+const propertyOf = (object, name) => object?.properties?.find(({ key }) => (key?.name ?? key?.value) === name)?.value;
 
 function takenNames(declaration) {
   if (declaration.importKind === "type") return [];

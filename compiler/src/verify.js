@@ -1,6 +1,7 @@
 // What a browser would find out about a finished site: whether its pages'
-// scripts, modules and style sheets are there, parse, and find what they
-// import. It asks as the hosting answers.
+// scripts and modules parse and find the names that they import, and what they
+// ask for. Whether that is there the hosting says, which is asked for all of it
+// (src/deploy/reach.rs).
 
 import { parse } from "@babel/parser";
 import { exportsOf } from "./exports.js";
@@ -13,11 +14,17 @@ import { importsOf } from "./source.js";
 const SCRIPT_TYPES = new Set([undefined, "", "module", "text/javascript", "application/javascript"]);
 /** The most pages, and the most modules, that are looked at: a site of more is as good as these. */
 const MOST = 500;
+/** The most addresses that the hosting is asked for. */
+const MOST_REACHED = 5_000;
+/** What elements show beside scripts and style sheets. */
+const ASSETS = [["img", "src"], ["source", "src"], ["video", "src"], ["video", "poster"], ["audio", "src"], ["track", "src"], ["embed", "src"], ["object", "data"], ["image", "href"], ["use", "href"]];
 
 /**
  * @param {Map<string, string>} files what is served, by its path
  * @param {{root?: string, isCompiled?: boolean}} options where the files lie in the project; what was compiled parses
- * @returns {{wrong: import("./diagnostic.js").Diagnostic[], notes: string[]}}
+ * @typedef {{from: string, address: string, dest: string, at?: number}} Reached what a file asks for, what for, and where it
+ *   does; nowhere in what was compiled
+ * @returns {{wrong: import("./diagnostic.js").Diagnostic[], reached: Reached[]}}
  */
 export function verify(files, { root = "", isCompiled = false } = {}) {
   const visit = new Visit(files, root, isCompiled);
@@ -28,7 +35,7 @@ export function verify(files, { root = "", isCompiled = false } = {}) {
 
 class Visit {
   constructor(files, root, isCompiled) {
-    Object.assign(this, { files, root, isCompiled, wrong: [], notes: [], seen: new Set() });
+    Object.assign(this, { files, root, isCompiled, wrong: [], reached: [], seen: new Set() });
   }
 
   page(path, html) {
@@ -37,7 +44,10 @@ class Visit {
     if (all.some(({ name }) => name === "base")) return;
     for (const element of all) {
       if (element.name === "script") this.script(path, html, element, provided);
-      if (element.name === "link" && element.attributes.get("rel") === "stylesheet") this.sheetOf(path, html, element);
+      if (element.name === "link" && element.attributes.get("rel") === "stylesheet") this.reach(path, element.place("href")?.start ?? element.tag.start, element.attributes.get("href"), "style");
+      for (const [, attribute] of ASSETS.filter(([tag, attribute]) => tag === element.name && element.attributes.has(attribute))) {
+        this.reach(path, element.place(attribute)?.start ?? element.tag.start, element.attributes.get(attribute), "image");
+      }
     }
   }
 
@@ -51,15 +61,10 @@ class Visit {
     }
     const file = isLocal(src) && src !== "" ? this.asked(path, src) : undefined;
     if (file === undefined) return;
-    if (!this.files.has(file)) this.missing(path, html, script.place("src")?.start ?? script.tag.start, src);
-    else if (isModule) this.module(file, provided);
+    this.reach(path, script.place("src")?.start ?? script.tag.start, src, "script");
+    if (!this.files.has(file)) return;
+    if (isModule) this.module(file, provided);
     else this.parsed(file, this.files.get(file), false);
-  }
-
-  sheetOf(path, html, link) {
-    const href = link.attributes.get("href") ?? "";
-    const file = href && isLocal(href) ? this.asked(path, href) : undefined;
-    if (file !== undefined && !this.files.has(file)) this.missing(path, html, link.place("href")?.start ?? link.tag.start, href);
   }
 
   module(file, provided) {
@@ -72,7 +77,7 @@ class Visit {
   /** Follows the imports of a module that the browser follows before anything runs. */
   follow(path, text, tree, provided, offset) {
     const links = tree.program.body.filter(({ source }) => source);
-    for (const { specifier, at: place, names, isDynamic } of importsOf("x.js", tree).map((one) => ({ ...one, isDynamic: !links.some(({ source }) => source.start === one.at) }))) {
+    for (const { specifier, at: place, names, type, isDynamic } of importsOf("x.js", tree).map((one) => ({ ...one, isDynamic: !links.some(({ source }) => source.start === one.at) }))) {
       if (!/^[./]/.test(specifier)) {
         const isThere = /^[a-z]+:/i.test(specifier) || gives(provided, specifier);
         if (!isThere && !isDynamic) this.tell(path, text, offset + place, `no import map says where "${specifier}" is: name it there, or write its address`);
@@ -80,11 +85,8 @@ class Visit {
       }
       const file = this.asked(path, specifier);
       if (file === undefined) continue;
-      if (!this.files.has(file)) {
-        if (!isDynamic) this.missing(path, text, offset + place, specifier);
-        continue;
-      }
-      if (!["js", "mjs"].includes(extension(file))) continue;
+      if (!isDynamic) this.reach(path, offset + place, specifier, type === "css" ? "style" : type ?? "script");
+      if (!this.files.has(file) || !["js", "mjs"].includes(extension(file))) continue;
       this.module(file, provided);
       this.link(path, text, offset + place, names, file);
     }
@@ -119,8 +121,9 @@ class Visit {
     return written.startsWith("/") ? join("", decoded) : join(folder(path), decoded);
   }
 
-  missing(path, text, offset, address) {
-    this.tell(path, text, offset, `asks for "${address}", which is not there: write it, or leave it out`);
+  reach(path, offset, address, dest) {
+    if (!address || !isLocal(address) || address.startsWith("#") || this.reached.length === MOST_REACHED) return;
+    this.reached.push({ from: path, address, dest, at: this.isCompiled ? undefined : offset });
   }
 
   tell(path, text, offset, message) {

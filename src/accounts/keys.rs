@@ -89,6 +89,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         .await?;
     // Asked once more with the same Idempotency-Key: the key is there, and
     // nobody has its text but whoever had the first answer.
+    if created.is_empty() {
+        context.mark_replay();
+    }
     let shown = if created.is_empty() { Value::Null } else { json!(token.reveal()) };
     let mut key: Value = present.first()?.ok_or(NOT_FOUND)?;
     if let Some(key) = key.as_object_mut() {

@@ -95,6 +95,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     if context.is_again()
         && let Some(answer) = follow::answer(turn.clone(), format, &context).await?
     {
+        context.mark_replay();
         return Ok(answer);
     }
     let limits = DailyLimits::of(&context.settings)?;

@@ -4,9 +4,8 @@
 use serde::Deserialize;
 
 use super::{
-    preview, sandbox,
-    site::{self, Missing, Purpose},
-    store,
+    asked::{Answered, Asked, Purpose},
+    preview, sandbox, site, store,
 };
 use crate::{
     error::Error,
@@ -60,29 +59,23 @@ fn with_slash(context: &RequestContext) -> Response {
 
 async fn serve(context: RequestContext, kind: Kind) -> Result<Response, Error> {
     let slug = context.param("slug").to_owned();
-    if !site::is_well_formed(context.request.path()) {
-        return Ok(malformed(kind));
-    }
-    let path = context.param("path").trim_start_matches('/');
-    let folder = path.trim_end_matches('/');
-    let index = if folder.is_empty() { "index.html".to_owned() } else { format!("{folder}/index.html") };
-    let database = context.database()?;
     let header = |name: &str| context.request.header(name);
     let (mode, dest, accept) = (header("sec-fetch-mode"), header("sec-fetch-dest"), header("accept"));
     let purpose = Purpose { mode: mode.as_deref(), dest: dest.as_deref(), accept: accept.as_deref() };
-    let is_page = site::missing(path, purpose) == Missing::Page;
+    let Some(asked) = Asked::of(context.request.path(), context.param("path"), purpose) else {
+        return Ok(malformed(kind));
+    };
+    let database = context.database()?;
     let is_preview = preview::is_preview(&slug);
     let file = match is_preview {
-        true => store::preview_file(&slug, path, &index, is_page, now_ms()),
-        false => store::file(&slug, path, &index, is_page),
+        true => store::preview_file(&slug, asked.files(), now_ms()),
+        false => store::file(&slug, asked.files()),
     };
     let found = database.query(file).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
-    if !folder.is_empty() && path == folder && file.path == index {
+    let Answered::File(media_type) = asked.answered_by(&file.path) else {
         return Ok(Response { kind, ..with_slash(&context) });
-    }
-
-    let media_type = hatch_code::media_type(&file.path);
+    };
     let is_page = media_type.starts_with("text/html");
     let response = if conditional::matches_any(context.request.header("if-none-match").as_deref(), &file.etag)
     {

@@ -4,6 +4,8 @@
 //! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
+mod addresses;
+mod asked;
 mod cloud;
 mod cloud_store;
 pub(crate) mod hosting;
@@ -11,6 +13,7 @@ pub(crate) mod job;
 #[cfg(test)]
 pub(crate) mod openapi;
 pub(crate) mod preview;
+mod reach;
 mod sandbox;
 mod site;
 mod store;
@@ -318,7 +321,10 @@ impl Begun {
             return Ok(None);
         }
         let target = database.query(store::target(id, context.caller.user_id()?)).await?.first()?;
-        Ok(target.map(|target| Self { id: id.to_owned(), target, url: None, counted: None }))
+        Ok(target.map(|target| {
+            context.mark_replay();
+            Self { id: id.to_owned(), target, url: None, counted: None }
+        }))
     }
 
     fn into_response(self) -> Response {

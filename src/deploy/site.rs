@@ -4,6 +4,7 @@ use hatch_code::CodeMap;
 use serde::Serialize;
 use worker::Env;
 
+use super::reach;
 use crate::{
     error::Error,
     http::conditional,
@@ -39,9 +40,10 @@ pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<R
         Err(error) => return Ok(Err(error.to_string())),
     };
     let built = compiler::compile(&code, packages, env).await?;
-    Ok(built.map_err(|failed| failed.reason()).map(|site| Built {
+    let checked = built.and_then(|site| reach::check(&site).map(|note| (site, note)));
+    Ok(checked.map_err(|failed| failed.reason()).map(|(site, note)| Built {
         files: site.files.iter().map(|(path, content)| file(path, content)).collect(),
-        notes: site.notes,
+        notes: site.notes.into_iter().chain(note).collect(),
     }))
 }
 
@@ -68,120 +70,6 @@ pub(super) async fn sources_or_build(
 fn file(path: &str, content: &str) -> File {
     let etag = conditional::etag_of(content.as_bytes());
     File { path: path.to_owned(), content: content.to_owned(), etag }
-}
-
-fn extension(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    name.rsplit_once('.').map_or("", |(_, extension)| extension)
-}
-
-/// What a path that no file has asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// A page of the app's own routing, which the app shows.
-    Page,
-    /// A file, which is not there.
-    File,
-}
-
-/// How a request says what it is for.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Purpose<'a> {
-    /// `Sec-Fetch-Mode`
-    pub(super) mode: Option<&'a str>,
-    /// `Sec-Fetch-Dest`
-    pub(super) dest: Option<&'a str>,
-    /// `Accept`
-    pub(super) accept: Option<&'a str>,
-}
-
-/// What a page asks for to be made of it; it gets no other page instead.
-const PARTS_OF_PAGES: &[&str] = &[
-    "script",
-    "style",
-    "image",
-    "font",
-    "audio",
-    "video",
-    "track",
-    "worker",
-    "sharedworker",
-    "serviceworker",
-    "manifest",
-];
-
-/// Whether somebody goes to a page there, or a page asks for a part of itself:
-/// only the first may be answered with the app, whatever dots its path has.
-pub(super) fn missing(path: &str, purpose: Purpose<'_>) -> Missing {
-    let asks_for_part = purpose.dest.is_some_and(|dest| PARTS_OF_PAGES.contains(&dest));
-    let goes_there = purpose.mode == Some("navigate")
-        || extension(path).is_empty()
-        || purpose.accept.is_some_and(|accept| accept.contains("text/html"));
-    match goes_there && !asks_for_part && !is_part_of_a_page(path) {
-        true => Missing::Page,
-        false => Missing::File,
-    }
-}
-
-/// What pages are made of is never a page, even for somebody who goes there.
-fn is_part_of_a_page(path: &str) -> bool {
-    const PARTS: &[&str] = &[
-        "js",
-        "mjs",
-        "cjs",
-        "css",
-        "map",
-        "json",
-        "html",
-        "htm",
-        "svg",
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "webp",
-        "avif",
-        "ico",
-        "woff",
-        "woff2",
-        "ttf",
-        "otf",
-        "wasm",
-        "mp3",
-        "mp4",
-        "webm",
-        "pdf",
-        "txt",
-        "xml",
-        "webmanifest",
-        "ts",
-        "tsx",
-        "jsx",
-        "vue",
-        "svelte",
-    ];
-    PARTS.contains(&extension(path).to_ascii_lowercase().as_str())
-}
-
-/// Whether a percent-encoded path is UTF-8 in it, without a NUL.
-pub(super) fn is_well_formed(path: &str) -> bool {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        let byte = match byte {
-            b'%' => match (rest.next().and_then(hex_digit), rest.next().and_then(hex_digit)) {
-                (Some(high), Some(low)) => high * 16 + low,
-                _ => return false,
-            },
-            byte => byte,
-        };
-        bytes.push(byte);
-    }
-    !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok()
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A DNS label for a project: its name, and enough of its id to be its own.
@@ -257,32 +145,6 @@ mod tests {
         assert_eq!(slug_of_host("x.localhost:8787", "localhost"), Some("x"));
         for host in ["localhost:8787", "a.b.localhost", "xlocalhost", ".localhost", "x.localhost.evil.com"] {
             assert_eq!(slug_of_host(host, "localhost"), None, "{host}");
-        }
-    }
-
-    #[test]
-    fn only_who_goes_to_a_page_gets_the_app_for_a_path_without_a_file() {
-        let navigation = Purpose { mode: Some("navigate"), dest: Some("document"), accept: None };
-        let by_accept = Purpose { accept: Some("text/html,*/*;q=0.8"), ..Purpose::default() };
-        let script = Purpose { mode: Some("no-cors"), dest: Some("script"), accept: Some("*/*") };
-        for path in ["users/jane.doe@example.com", "search/192.168.1.0", "v1.2/notes", "@a.b", "about"] {
-            assert_eq!(missing(path, navigation), Missing::Page, "{path}");
-            assert_eq!(missing(path, by_accept), Missing::Page, "{path}");
-            assert_eq!(missing(path, script), Missing::File, "{path}");
-        }
-        assert_eq!(missing("about", Purpose::default()), Missing::Page);
-        assert_eq!(missing("jane.doe", Purpose::default()), Missing::File);
-        assert_eq!(missing("gone.js", navigation), Missing::File);
-        assert_eq!(missing("a/gone.PNG", by_accept), Missing::File);
-    }
-
-    #[test]
-    fn a_malformed_escape_is_no_path() {
-        for path in ["/%", "/%f", "/%ff", "/%00", "/%zz", "/a%c3"] {
-            assert!(!is_well_formed(path), "{path}");
-        }
-        for path in ["/", "/a%20b", "/%C3%BC", "/100%25.txt", "/ü"] {
-            assert!(is_well_formed(path), "{path}");
         }
     }
 

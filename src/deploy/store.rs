@@ -326,17 +326,17 @@ pub(super) fn log_live(job: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// The file of a site for a path: the file itself, the index of the folder,
-/// or, when the path is a page of the app's own routing, the app.
-pub(super) fn file(slug: &str, path: &str, index: &str, is_page: bool) -> Statement {
+/// The first of these files that a site has.
+pub(super) fn file(slug: &str, files: [Option<&str>; 3]) -> Statement {
+    let [first, second, third] = files;
     sql!(
         "SELECT json_object('path', path, 'content', content, 'etag', etag) AS json FROM site_files
-         WHERE slug = ?1 AND (path IN (?2, ?3) OR (?4 AND path = 'index.html'))
+         WHERE slug = ?1 AND path IN (?2, ?3, ?4)
          ORDER BY CASE path WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END LIMIT 1",
         slug,
-        path,
-        index,
-        i64::from(is_page)
+        first,
+        second,
+        third
     )
 }
 
@@ -416,16 +416,17 @@ pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Stat
 }
 
 /// As [`file`], of a preview; with the console that its page sends errors to.
-pub(super) fn preview_file(slug: &str, path: &str, index: &str, is_page: bool, now: i64) -> Statement {
+pub(super) fn preview_file(slug: &str, files: [Option<&str>; 3], now: i64) -> Statement {
+    let [first, second, third] = files;
     sql!(
         "SELECT json_object('path', f.path, 'content', f.content, 'etag', f.etag, 'console', v.console_origin) AS json
          FROM previews v JOIN preview_files f ON f.slug = v.slug
-         WHERE v.slug = ?1 AND v.expires_at > ?5 AND (f.path IN (?2, ?3) OR (?4 AND f.path = 'index.html'))
+         WHERE v.slug = ?1 AND v.expires_at > ?5 AND f.path IN (?2, ?3, ?4)
          ORDER BY CASE f.path WHEN ?2 THEN 0 WHEN ?3 THEN 1 ELSE 2 END LIMIT 1",
         slug,
-        path,
-        index,
-        i64::from(is_page),
+        first,
+        second,
+        third,
         now
     )
 }

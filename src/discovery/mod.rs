@@ -51,6 +51,9 @@ pub(crate) async fn remix(context: RequestContext) -> Result<Response, Error> {
     let app = database.query(store::source(context.param("id"))).await?.first::<store::Source>()?;
     let app = app.ok_or(NOT_FOUND)?;
     let id = context.new_id("project")?;
+    if context.is_again() && !database.query(projects::code(&id, user)).await?.is_empty() {
+        context.mark_replay();
+    }
     let set = json!({ "name": app.name, "description": app.description });
     let create = projects::create(&id, user, &set, Some(&app.code), now_ms());
     let [project, _] = database.batch(create).await?;

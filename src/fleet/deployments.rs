@@ -93,6 +93,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     if created.is_empty() && !is_found {
         return Err(name_taken());
     }
+    if created.is_empty() {
+        context.mark_replay();
+    }
     Ok(deployment_response(201, own)?.with("location", format!("/deployments/{name}")))
 }
 

@@ -484,7 +484,7 @@ fn machines() -> Vec<Operation> {
             .answers(
                 Answer::new(200, "Newest first, clipped to the period, the open window among them.")
                     .json(vec![Interval::example()])
-                    .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran.")
+                    .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran, as its beats say.")
                     .may_have("Link", "The next page, where there is one."),
             )
             .fails(workers::NOT_FOUND),
@@ -559,7 +559,8 @@ fn ledger() -> Vec<Operation> {
         Operation::new("POST /payments/payouts", "fleet.close", "Close a period of a machine")
             .about(
                 "Enters what its uptime is worth, `PAYOUT_RATE` a second, once; from 25 hours after the period's \
-                 end, when no late beat can change it any more.",
+                 end, when no late beat can change it any more. Time before the machine was registered, or first \
+                 beat, is not paid.",
             )
             .object(
                 object(

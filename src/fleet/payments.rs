@@ -67,7 +67,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         message.get("amount") == Some(&json!(new.amount)) && message.get("creator") == Some(&json!(creator))
     };
     match message.filter(is_same) {
-        Some(message) => Ok(payment_response(if context.is_again() { 201 } else { 200 }, &message)),
+        Some(message) if context.is_again() => {
+            context.mark_replay();
+            Ok(payment_response(201, &message))
+        }
+        Some(message) => Ok(payment_response(200, &message)),
         None => Err(transaction_entered()),
     }
 }
@@ -142,8 +146,9 @@ impl Period {
 }
 
 /// `POST /payments/payouts`: closes a period of a machine. What it is owed is
-/// its whole seconds of uptime times `PAYOUT_RATE`, and goes into the ledger,
-/// once, however often the period is closed. No beat changes the uptime of a
+/// its whole seconds of uptime since we know it times `PAYOUT_RATE`, and goes into
+/// the ledger, once, however often the period is closed. By our clock that is
+/// never more time than has passed. No beat changes the uptime of a
 /// period that can be closed, so none is paid twice or not at all.
 pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
     let Period { wallet, from, to } = Period::read(body::object(&context).await?)?;
@@ -157,7 +162,7 @@ pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
 
     let database = context.database()?;
     let [machine, seconds] =
-        database.batch([store::worker(&wallet, None), store::uptime_seconds(&wallet, from, to)]).await?;
+        database.batch([store::worker(&wallet, None), store::paid_seconds(&wallet, from, to)]).await?;
     if machine.is_empty() {
         return Err(Error::invalid("/walletAddress", "is of no machine that is known"));
     }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
     store,
-    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, SETTLED_MS, Window, beat},
+    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, Last, SETTLED_MS, Window, beat},
 };
 use crate::store::{Statement, Value};
 
@@ -26,12 +26,13 @@ const BEGIN_MS: i64 = 1_700_000_000_000;
 /// No request is under way for longer when a period is closed.
 const MOST_UNDER_WAY_MS: i64 = 29 * MINUTE_MS;
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_hatch.sql"),
     include_str!("../../migrations/0002_accounts.sql"),
     include_str!("../../migrations/0003_fleet.sql"),
     include_str!("../../migrations/0007_fleet_lists.sql"),
     include_str!("../../migrations/0011_tassium.sql"),
+    include_str!("../../migrations/0017_beats_by_our_clock.sql"),
 ];
 
 #[test]
@@ -90,8 +91,10 @@ enum UnderWay {
 /// in which the database had them.
 #[derive(Debug, Default)]
 struct Reference {
-    open: Option<Window>,
+    last: Option<Last>,
     closed: Vec<Window>,
+    /// The clock at the first beat, since when the machine is known.
+    known_at: Option<i64>,
     /// The clock at the last beat that was a sign of life.
     seen_at: Option<i64>,
     /// What the machine last said that it runs, and when, by hour of the day
@@ -104,16 +107,17 @@ impl Reference {
     /// Takes a beat; answers with the window, or with nothing when it is stale.
     fn take(&mut self, at: i64, containers: Option<&str>, now: i64) -> Option<Window> {
         let said_at = self.said.as_ref().map(|(at, _)| *at);
-        let is_life = match beat(self.open, said_at, at, containers.is_some()) {
+        self.known_at.get_or_insert(now);
+        let is_life = match beat(self.last, said_at, at, now, containers.is_some()) {
             Beat::Stale => return None,
             Beat::Tells => false,
             Beat::Extends(window) => {
-                self.open = Some(window);
+                self.last = Some(Last { window, stamped_at: at });
                 true
             }
             Beat::Begins { closed, opened } => {
                 self.closed.push(closed);
-                self.open = Some(opened);
+                self.last = Some(Last { window: opened, stamped_at: at });
                 true
             }
         };
@@ -123,7 +127,11 @@ impl Reference {
         if let Some(containers) = containers {
             self.say(at, containers);
         }
-        self.open
+        self.open()
+    }
+
+    fn open(&self) -> Option<Window> {
+        self.last.map(|last| last.window)
     }
 
     fn say(&mut self, at: i64, containers: &str) {
@@ -137,7 +145,7 @@ impl Reference {
     }
 
     fn windows(&self) -> Vec<Window> {
-        self.closed.iter().copied().chain(self.open).collect()
+        self.closed.iter().copied().chain(self.open()).collect()
     }
 }
 
@@ -216,7 +224,7 @@ impl<'a> Simulation<'a> {
     fn send_beat(&mut self) {
         let which = usize::try_from(self.random.below(self.machines.len() as u64)).unwrap();
         let (wallet, reference) = self.machines.iter().nth(which).unwrap();
-        let end = reference.open.map_or(self.now, |open| open.end);
+        let end = reference.open().map_or(self.now, |open| open.end);
         let at = match self.random.below(9) {
             0..4 => self.now,
             4 => self.now + self.random.between(0, AHEAD_MS),
@@ -310,7 +318,7 @@ impl<'a> Simulation<'a> {
             UnderWay::Sweep { .. } => true,
         });
         for wallet in self.machines.keys() {
-            let [seconds] = self.query(&store::uptime_seconds(wallet, 0, to)).try_into().unwrap();
+            let [seconds] = self.query(&store::paid_seconds(wallet, 0, to)).try_into().unwrap();
             self.paid.push((wallet.clone(), to, seconds));
         }
     }
@@ -318,8 +326,11 @@ impl<'a> Simulation<'a> {
     /// That no beat since has changed what was paid, and that all was.
     fn check_paid(&self) {
         for (wallet, to, seconds) in &self.paid {
-            let windows = self.machines[wallet].windows();
-            let ms: i64 = windows.iter().map(|window| (window.end.min(*to) - window.start).max(0)).sum();
+            let reference = &self.machines[wallet];
+            let known_at = reference.known_at.unwrap_or(*to);
+            let paid = |window: &Window| (window.end.min(*to) - window.start.max(known_at)).max(0);
+            let ms: i64 = reference.windows().iter().map(paid).sum();
+            assert!(ms <= (to - known_at).max(0), "seed {}: {wallet} is paid for more than time", self.seed);
             assert_eq!(*seconds, (ms / 1000).to_string(), "seed {}: paid {wallet} until {to}", self.seed);
         }
     }
@@ -411,6 +422,8 @@ impl<'a> Simulation<'a> {
             assert_eq!(message, [(ms / 1000).to_string()], "seed {}: the total of {wallet}", self.seed);
             let wall_ms = windows.last().map_or(0, |last| last.end - windows[0].start);
             assert!(ms <= wall_ms, "seed {}: {wallet} ran longer than time", self.seed);
+            let is_time = |window: &Window| window.start <= window.end && window.end <= self.now;
+            assert!(windows.iter().all(is_time), "seed {}: {wallet} runs in the future", self.seed);
         }
     }
 

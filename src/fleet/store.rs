@@ -445,8 +445,12 @@ pub(super) struct Beat<'a> {
 /// Triggers record the window that is over, what was said in an hour that is
 /// over, and a machine that is new.
 ///
-/// A beat of the very moment of the window's end only tells what runs, once:
-/// it is no later sign of life, lest an old beat that is sent again be one.
+/// A machine whose clock is ahead ran until now, and not until what its clock
+/// says: windows go by the machine's clock as far as ours has come. What its
+/// clock said last is kept, so that a beat that comes again stays stale.
+///
+/// A beat of the very moment of the last one only tells what runs, once: it is
+/// no later sign of life, lest an old beat that is sent again be one.
 ///
 /// It also says which of the mirror's two keys this beat is to write: `:time`
 /// when `mirror_ms` have passed or the window is new, `:containers` when they
@@ -455,19 +459,20 @@ pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
     sql!(
         "INSERT INTO worker_windows
            (wallet, start_at, end_at, seen_at, containers, system, hostname, time_mirrored_at, containers_mirrored_at,
-            tailscale_ip, said_at)
-         VALUES (?1, ?2, ?2, ?3, coalesce(?4, '[]'), ?5, ?6, ?3, iif(?4 IS NULL, 0, ?3), ?9, iif(?4 IS NULL, NULL, ?2))
+            tailscale_ip, said_at, stamped_at)
+         VALUES (?1, min(?2, ?3), min(?2, ?3), ?3, coalesce(?4, '[]'), ?5, ?6, ?3, iif(?4 IS NULL, 0, ?3), ?9, iif(?4 IS NULL, NULL, ?2), ?2)
          ON CONFLICT (wallet) DO UPDATE SET
-           start_at = CASE WHEN ?2 - end_at <= ?7 THEN start_at ELSE ?2 END,
-           end_at = ?2, seen_at = iif(?2 > end_at, ?3, seen_at), containers = coalesce(?4, containers),
+           start_at = iif(excluded.end_at - end_at <= ?7, start_at, excluded.end_at),
+           end_at = iif(?2 > coalesce(stamped_at, end_at), max(end_at, excluded.end_at), end_at), stamped_at = ?2,
+           seen_at = iif(?2 > coalesce(stamped_at, end_at), ?3, seen_at), containers = coalesce(?4, containers),
            system = coalesce(?5, system), hostname = coalesce(?6, hostname),
            tailscale_ip = coalesce(?9, tailscale_ip), said_at = iif(?4 IS NULL, said_at, ?2),
-           time_mirrored_at = CASE WHEN ?2 - end_at > ?7 OR (?2 > end_at AND ?3 - time_mirrored_at >= ?8)
+           time_mirrored_at = CASE WHEN excluded.end_at - end_at > ?7 OR (?2 > coalesce(stamped_at, end_at) AND ?3 - time_mirrored_at >= ?8)
              THEN ?3 ELSE time_mirrored_at END,
            containers_mirrored_at =
              CASE WHEN ?4 <> containers OR (?4 IS NOT NULL AND ?3 - containers_mirrored_at >= 3600000)
                THEN ?3 ELSE containers_mirrored_at END
-         WHERE ?2 > end_at OR (?2 = end_at AND ?4 IS NOT NULL AND said_at IS NOT ?2)
+         WHERE ?2 > coalesce(stamped_at, end_at) OR (?2 = coalesce(stamped_at, end_at) AND ?4 IS NOT NULL AND said_at IS NOT ?2)
          RETURNING json_object('start', start_at, 'end', end_at, 'mirrorsTime', json(iif(time_mirrored_at = ?3, 'true', 'false')),
            'mirrorsContainers', json(iif(containers_mirrored_at = ?3, 'true', 'false'))) AS json",
         beat.wallet,
@@ -592,7 +597,25 @@ pub(super) fn uptime(wallet: &str, from: i64, to: i64, page: &Page) -> Statement
     )
 }
 
-/// The whole seconds of a period in which the machine ran.
+/// The whole seconds of a period for which a machine is paid: since we know it,
+/// whatever it says of the time before.
+pub(super) fn paid_seconds(wallet: &str, from: i64, to: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT CAST(coalesce(sum(max(time_to - max(time_from, known), 0)), 0) / 1000 AS TEXT) AS json FROM ",
+            intervals!(),
+            ", (SELECT created_at AS known FROM workers WHERE wallet = ?1) WHERE ?2 = ?3 AND ?4 = 0"
+        ),
+        wallet,
+        0_i64,
+        0_i64,
+        0_i64,
+        from,
+        to
+    )
+}
+
+/// The whole seconds of a period in which the machine ran, as it says.
 pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
     sql!(
         concat!(

@@ -1,9 +1,12 @@
 //! When a machine ran: windows, made of beats.
 //!
 //! A window is `[start, end]`, from the first to the last beat of an unbroken
-//! row of them. This is the rule; `store::beat` is the same in SQL, where it
+//! row of them, by the machine's clock as far as ours has come. This is the rule; `store::beat` is the same in SQL, where it
 //! holds for beats that come at once, and the two are held against each other
 //! by a simulation (simulation.rs).
+
+#[cfg(test)]
+use std::cmp::Ordering;
 
 /// A beat at most this long after the last one still belongs to its window.
 pub(super) const GAP_MS: i64 = 30 * 60 * 1000;
@@ -30,13 +33,22 @@ pub(super) struct Window {
     pub(super) end: i64,
 }
 
+/// A machine's last window, and what its clock said at its last beat: later
+/// than the window's end where its clock is ahead of ours.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) window: Window,
+    pub(super) stamped_at: i64,
+}
+
 /// What a beat does.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beat {
-    /// It is not newer than the window's end, and changes nothing.
+    /// It is not newer than the last one, and changes nothing.
     Stale,
-    /// It is of the very moment of the window's end, and the first of it that
+    /// It is of the very moment of the last one, and the first of it that
     /// tells what the machine runs: that is taken, and the window stays.
     Tells,
     /// The window goes on, or is the machine's first.
@@ -45,17 +57,21 @@ pub(super) enum Beat {
     Begins { closed: Window, opened: Window },
 }
 
-/// What a beat at `at` does to `open`, the window of its machine. `is_full`:
-/// it tells what the machine runs, as one at `said_at` last did.
+/// What a beat that says `at` does at our `now`. `is_full`: it tells what the
+/// machine runs, as one at `said_at` last did.
 #[cfg(test)]
-pub(super) fn beat(open: Option<Window>, said_at: Option<i64>, at: i64, is_full: bool) -> Beat {
-    let fresh = Window { start: at, end: at };
-    match open {
-        None => Beat::Extends(fresh),
-        Some(open) if at == open.end && is_full && said_at != Some(at) => Beat::Tells,
-        Some(open) if at <= open.end => Beat::Stale,
-        Some(open) if at - open.end <= GAP_MS => Beat::Extends(Window { end: at, ..open }),
-        Some(open) => Beat::Begins { closed: open, opened: fresh },
+pub(super) fn beat(last: Option<Last>, said_at: Option<i64>, at: i64, now: i64, is_full: bool) -> Beat {
+    // A machine has run until now at most, whatever its clock says.
+    let until = at.min(now);
+    let fresh = Window { start: until, end: until };
+    let Some(Last { window, stamped_at }) = last else { return Beat::Extends(fresh) };
+    match at.cmp(&stamped_at) {
+        Ordering::Equal if is_full && said_at != Some(at) => Beat::Tells,
+        Ordering::Equal | Ordering::Less => Beat::Stale,
+        Ordering::Greater if until - window.end <= GAP_MS => {
+            Beat::Extends(Window { end: window.end.max(until), ..window })
+        }
+        Ordering::Greater => Beat::Begins { closed: window, opened: fresh },
     }
 }
 
@@ -76,10 +92,12 @@ mod tests {
     use super::*;
 
     const OPEN: Window = Window { start: 1_000, end: 5_000 };
+    const LAST: Last = Last { window: OPEN, stamped_at: 5_000 };
+    const LATER: i64 = 1 << 40;
 
     #[test]
     fn thirty_minutes_to_the_millisecond() {
-        let at = |gap| beat(Some(OPEN), None, OPEN.end + gap, true);
+        let at = |gap| beat(Some(LAST), None, OPEN.end + gap, LATER, true);
         assert_eq!(at(GAP_MS - 1), Beat::Extends(Window { start: 1_000, end: 1_804_999 }));
         assert_eq!(at(GAP_MS), Beat::Extends(Window { start: 1_000, end: 1_805_000 }));
         let opened = Window { start: 1_805_001, end: 1_805_001 };
@@ -89,17 +107,35 @@ mod tests {
     #[test]
     fn what_is_not_newer_changes_nothing() {
         for at in [OPEN.end, OPEN.end - 1, OPEN.start, 0] {
-            assert_eq!(beat(Some(OPEN), None, at, false), Beat::Stale);
-            assert_eq!(beat(Some(OPEN), Some(OPEN.end), at, true), Beat::Stale);
+            assert_eq!(beat(Some(LAST), None, at, LATER, false), Beat::Stale);
+            assert_eq!(beat(Some(LAST), Some(OPEN.end), at, LATER, true), Beat::Stale);
         }
     }
 
     #[test]
     fn of_one_moment_a_beat_after_a_ping_tells_what_runs_once() {
         for said_at in [None, Some(OPEN.start), Some(OPEN.end - 1)] {
-            assert_eq!(beat(Some(OPEN), said_at, OPEN.end, true), Beat::Tells);
-            assert_eq!(beat(Some(OPEN), said_at, OPEN.end - 1, true), Beat::Stale);
+            assert_eq!(beat(Some(LAST), said_at, OPEN.end, LATER, true), Beat::Tells);
+            assert_eq!(beat(Some(LAST), said_at, OPEN.end - 1, LATER, true), Beat::Stale);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_makes_no_time_up() {
+        let now = OPEN.end + 1_000;
+        let window = Window { end: now, ..OPEN };
+        assert_eq!(beat(Some(LAST), None, now + AHEAD_MS, now, false), Beat::Extends(window));
+        assert_eq!(
+            beat(None, None, now + AHEAD_MS, now, false),
+            Beat::Extends(Window { start: now, end: now })
+        );
+        // Sent again while our clock goes on, it says nothing new, and nor does one that is older.
+        let ahead = Last { window, stamped_at: now + AHEAD_MS };
+        for at in [now + AHEAD_MS, now + AHEAD_MS - 1, now + 1] {
+            assert_eq!(beat(Some(ahead), None, at, now + 60_000, false), Beat::Stale);
+        }
+        // Clocks of ours that differ turn no window back.
+        assert_eq!(beat(Some(LAST), None, now, OPEN.end - 10, false), Beat::Extends(OPEN));
     }
 
     #[test]

@@ -218,7 +218,9 @@ const MOST_MS: i64 = 1 << 47;
 
 fn time(context: &RequestContext, name: &str, default: i64) -> Result<i64, Error> {
     let Some(text) = context.query(name) else { return Ok(default) };
-    let time = fields::time(&Value::String(text)).map_err(|detail| Error::invalid(name, detail))?;
+    let time = fields::time(&Value::String(text)).map_err(|detail| {
+        Error::invalid(name, format!("{detail}; in a query the `+` of an offset is written `%2B`"))
+    })?;
     Ok(time.min(MOST_MS))
 }
 

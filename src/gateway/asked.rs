@@ -102,11 +102,11 @@ impl Asked {
         user: &str,
         database: &Database,
     ) -> Result<Self, Error> {
+        let mut options = Options::read(context)?;
+        let bytes = body::bytes(context).await?;
         if client == Dialect::Messages {
             Version::parse(context.request.header("anthropic-version").as_deref())?;
         }
-        let mut options = Options::read(context)?;
-        let bytes = body::bytes(context).await?;
         let mut incoming = incoming(context)?;
         let (mut previous, mut items) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {

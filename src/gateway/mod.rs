@@ -81,8 +81,8 @@ pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error>
 
 /// `POST /v1/messages/count_tokens`: an estimate, which is rather too high.
 pub(crate) async fn count_tokens(context: RequestContext) -> Result<Response, Error> {
-    Version::parse(context.request.header("anthropic-version").as_deref())?;
     let bytes = body::bytes(&context).await?;
+    Version::parse(context.request.header("anthropic-version").as_deref())?;
     let request = hatch_dialects::parse_count(&bytes, &asked::incoming(&context)?)?;
     Ok(Response::json(200, count_body(estimate_prompt(&request))))
 }

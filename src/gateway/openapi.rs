@@ -286,6 +286,7 @@ fn show(route: &'static str, id: &'static str) -> Operation {
             json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
         )
         .path("id", "Its id, slashes included.", MODEL)
+        .fails(Error::invalid("anthropic-version", "is not known"))
         .answers(Answer::new(200, "It.").json(Vendors(json!({ "id": MODEL, "object": "model" }))))
         .fails(Error::NotFound(Resource::Path))
 }

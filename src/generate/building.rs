@@ -164,18 +164,25 @@ impl Turn {
             _ => hatch_code::extraction(&answer.text),
         };
         let mut problems = Vec::new();
-        if extraction.files.is_empty() && extraction.patches.is_empty() {
+        if extraction.files.is_empty() && extraction.patches.is_empty() && extraction.moves.is_empty() {
             let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
             problems.push(whole(message));
         }
         let mut code = base.clone();
         for change in hatch_answer::lay_over(&mut code, extraction) {
-            if change.status == FileStatus::Incomplete {
-                let reason = change.reason.as_deref().unwrap_or_default();
-                let message =
-                    format!("was cut off or not taken ({reason}): write it again, shorter if it is long");
-                problems.push(Problem { path: change.path, line: None, message });
-            }
+            let reason = change.reason.as_deref().unwrap_or_default();
+            let message = match change.status {
+                FileStatus::Incomplete => {
+                    format!("was cut off or not taken ({reason}): write it again, shorter if it is long")
+                }
+                FileStatus::Refused => {
+                    format!(
+                        "was not taken ({reason}): write it under another path, and change what imports it"
+                    )
+                }
+                _ => continue,
+            };
+            problems.push(Problem { path: change.path, line: None, message });
         }
         if code.len() > verify::MAX_FILES {
             // Files cannot be taken back by a later answer, so these are not taken.
@@ -289,6 +296,18 @@ mod tests {
             let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), Stop::Finished);
             assert_eq!(turn.code.len(), 1, "{path}");
             assert!(turn.problems[0].message.contains("relative path"), "{path}: {:?}", turn.problems);
+        }
+    }
+
+    #[test]
+    fn a_file_whose_name_windows_cannot_have_is_asked_for_under_another() {
+        for path in ["public/nul", "components/aux.jsx", "docs/what?.md", "lib/COM1.ts"] {
+            let answer = format!("```ts title=\"{path}\"\n1\n```\n```ts:b.ts\n1\n```\n");
+            let turn = turn(&answer, Stop::Finished);
+            assert_eq!((turn.code.get(path), turn.code.len()), (None, 2), "{path}");
+            let problems: Vec<String> = turn.problems.iter().map(Problem::to_string).collect();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].starts_with(&format!("{path}: was not taken (path has")), "{problems:?}");
         }
     }
 

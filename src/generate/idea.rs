@@ -80,22 +80,8 @@ const KEEPING: [&str; 16] = [
     "planner",
 ];
 
-/// Slugs that would not work: the template's dependencies, and Windows' devices.
-const TAKEN: [&str; 13] = [
-    "react",
-    "next",
-    "vitest",
-    "postcss",
-    "autoprefixer",
-    "tailwindcss",
-    "typescript",
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    "com1",
-    "lpt1",
-];
+/// Slugs that would not work: the template's dependencies.
+const TAKEN: [&str; 7] = ["react", "next", "vitest", "postcss", "autoprefixer", "tailwindcss", "typescript"];
 
 /// Reads a prompt of any length in any script. The same prompt gives the same idea.
 pub(crate) fn read(prompt: &str) -> Idea {
@@ -132,7 +118,7 @@ pub(crate) fn slug(name: &str) -> String {
     }
     slug.truncate(SLUG_CHARS);
     let slug = slug.trim_end_matches('-');
-    match TAKEN.contains(&slug) {
+    match TAKEN.contains(&slug) || hatch_code::safe_path(slug).is_err() {
         true => format!("{slug}-startup"),
         false => slug.to_owned(),
     }

@@ -103,6 +103,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
     let (id, job_id) = (context.new_id("startup")?, context.new_id("job")?);
     if context.is_again() && !database.query(store::exists(&job_id, user)).await?.is_empty() {
+        context.mark_replay();
         return Ok(accepted(&job_id));
     }
     can_generate(settings)?;

@@ -1,15 +1,16 @@
 //! JSON bodies: read within a limit, checked, typed.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use garde::Validate;
-use hatch_code::CodeMap;
+use hatch_code::{CodeError, CodeMap};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
 
+use super::json_error::{self, NUL};
 use crate::{
     error::{Error, Violation},
     http::RequestContext,
@@ -110,10 +111,30 @@ pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, 
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    if has_nul(json.as_bytes()) {
-        return Err(Error::invalid(pointer, NUL));
+    let code = CodeMap::parse(&json).map_err(|error| match error {
+        CodeError::Json(_) => Error::Invalid(vec![no_code(&json, pointer)]),
+        error => Error::invalid(pointer, error.to_string()),
+    })?;
+    let with_nul = code.iter().find(|(_, content)| content.contains('\0'));
+    if let Some((path, _)) = with_nul {
+        return Err(Error::invalid(pointer, format!("the file {path:?}: {NUL}")));
     }
-    CodeMap::parse(&json).map_err(|error| Error::invalid(pointer, error.to_string()))
+    Ok(code)
+}
+
+/// What is wrong with code that is no object of texts, and with which of its files.
+fn no_code(json: &str, pointer: &str) -> Violation {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let read: Result<BTreeMap<String, String>, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let detail = match (read, deserializer.end()) {
+        (Err(error), _) => json_error::of_code(&error),
+        (Ok(_), Err(error)) => json_error::syntax(&error),
+        (Ok(_), Ok(())) => String::new(),
+    };
+    Violation {
+        pointer: pointer.to_owned(),
+        detail: format!("code must be a JSON object of path to content: {detail}"),
+    }
 }
 
 /// Reads an integer, also one written `3.0`, which is the same number in JSON
@@ -158,9 +179,10 @@ fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error, bytes))?;
-    json.end().map_err(|error| Error::Malformed(format!("The body is not JSON: {error}")))?;
+    json.end().map_err(|error| not_json(&error))?;
     if has_nul(bytes) {
-        return Err(Error::invalid("", NUL));
+        let body = serde_json::from_slice(bytes).unwrap_or_default();
+        return Err(Error::Invalid(vec![json_error::nul(&body)]));
     }
     Ok(value)
 }
@@ -170,9 +192,13 @@ fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
     if inner.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return Error::invalid(pointer(&error.path().to_string()), plain(&inner.to_string()));
+        return Error::Invalid(vec![json_error::violation(error)]);
     }
-    Error::Malformed(format!("The body is not JSON: {inner}"))
+    not_json(inner)
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::Malformed(format!("The body is not JSON: {}", json_error::syntax(error)))
 }
 
 fn violations(report: &garde::Report) -> Error {
@@ -198,13 +224,6 @@ fn pointer(path: &str) -> String {
     let parts = path.split(['.', '[', ']']).filter(|part| !part.is_empty());
     parts.fold(String::new(), |pointer, part| pointer + "/" + &part.replace('~', "~0").replace('/', "~1"))
 }
-
-/// serde's words without its place in the text, which the pointer tells.
-fn plain(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or_default().to_owned()
-}
-
-const NUL: &str = "text must not contain the character U+0000";
 
 /// Whether a string in the JSON holds U+0000, which only an escape can bring
 /// in and which SQLite would cut the text at.
@@ -259,7 +278,79 @@ mod tests {
         assert_eq!(violation(r#"{"name":"a","inner":[{"size":300}]}"#).0, "/inner/0/size");
         assert_eq!(violation(r#"{"name":"abcd"}"#).0, "/name");
         assert_eq!(violation(r#"{"name":"a","longerNameOf":4}"#).0, "/longerNameOf");
-        assert!(violation("{}").1.contains("missing field `name`"));
+        assert_eq!(violation("{}"), ("/name".to_owned(), "is missing".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_plain_words() {
+        for (body, detail) in [
+            (r#"{"name":1}"#, "must be text, and is the number `1`"),
+            (r#"{"name":[]}"#, "must be text, and is a list"),
+            (r#"{"name":null}"#, "must be text, and is null"),
+            (r#"{"name":"a","inner":{}}"#, "must be a list, and is an object"),
+            (
+                r#"{"name":"a","inner":[{"size":true}]}"#,
+                "must be a whole number that is not negative, and is `true`",
+            ),
+            (r#"{"name":"a","name":"b"}"#, "has the field `name` twice"),
+        ] {
+            assert_eq!(violation(body).1, detail, "{body}");
+        }
+        for (body, detail) in [
+            ("{", "it ends within an object (line 1, column 1)"),
+            ("{\"name\":\"a\"} x", "something follows its end (line 1, column 14)"),
+            ("{\"name\" \"a\"}", "there is no `:` behind a name (line 1, column 9)"),
+        ] {
+            let Err(Error::Malformed(told)) = parse::<Sample>(body.as_bytes()) else { panic!("{body}") };
+            assert_eq!(told, format!("The body is not JSON: {detail}"));
+        }
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    struct WithCode {
+        #[garde(skip)]
+        #[expect(dead_code, reason = "only its type matters")]
+        code: serde_json::Value,
+    }
+
+    /// What is told of a body with this code, wherever that is found out.
+    fn of_code(json: &str) -> (String, String) {
+        let body = format!("{{\"code\":{json}}}");
+        let told = match parse::<WithCode>(body.as_bytes()) {
+            Ok(_) => code(&serde_json::from_str(json).unwrap(), "/code").map(drop),
+            Err(error) => Err(error),
+        };
+        let Err(Error::Invalid(violations)) = told else { panic!("{told:?}") };
+        (violations[0].pointer.clone(), violations[0].detail.clone())
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_named_by_its_path() {
+        for (json, pointer, words) in [
+            (
+                r#"{"src/a.txt":"ok \ud83d"}"#,
+                "/code/src~1a.txt",
+                r#"the file "src/a.txt" has half of a character"#,
+            ),
+            (r#"{"a\ud83d.txt":"ok"}"#, "/code", "has half of a character"),
+            (r#"{"src/a.txt":1}"#, "/code", r#"the file "src/a.txt" must be text, and is the number `1`"#),
+            (
+                r#"{"src/a.txt":"a\u0000b"}"#,
+                "/code/src~1a.txt",
+                r#"the file "src/a.txt": text must not contain"#,
+            ),
+            (
+                r#""{\"src/a.txt\":\"ok \\ud83d\"}""#,
+                "/code",
+                r#"the file "src/a.txt" has half of a character"#,
+            ),
+            (r#""{\"src/a.txt\":\"\\u0000\"}""#, "/code", r#"the file "src/a.txt": text must not contain"#),
+            (r#""{\"a\":""#, "/code", "it ends where a value should be (line 1, column 5)"),
+            ("[]", "/code", "must be an object, and is a list"),
+        ] {
+            let told = of_code(json);
+            assert!(told.0 == pointer && told.1.contains(words), "{json}: {told:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a request with an `Idempotency-Key` holds while it is at work.
 
+use std::{cell::Cell, rc::Rc};
+
 use sha2::{Digest as _, Sha256};
 
 /// The row that a request works on.
@@ -11,6 +13,8 @@ pub(crate) struct Claim {
     pub(super) seed: String,
     /// Whether an earlier request with this key may have made something.
     pub(crate) is_again: bool,
+    /// Whether what is answered with is what an earlier request made.
+    pub(super) is_replay: Rc<Cell<bool>>,
 }
 
 impl Claim {

@@ -77,6 +77,14 @@ impl RequestContext {
         self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
     }
 
+    /// Says that this request is answered with what an earlier one with its
+    /// `Idempotency-Key` has made.
+    pub(crate) fn mark_replay(&self) {
+        if let Some(claim) = &self.idempotency {
+            claim.is_replay.set(true);
+        }
+    }
+
     /// An entry of the audit log for the batch that does what it records.
     pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
         audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())

@@ -9,7 +9,7 @@
 //! that does not tell whether anything was made, and for an answer that is not
 //! kept, a stream or one with a secret.
 
-use std::future::Future;
+use std::{borrow::Cow, cell::Cell, future::Future, rc::Rc};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -56,7 +56,8 @@ pub(crate) const IN_USE: Error = Error::InProgress {
 
 pub(crate) const REUSED: Error = Error::Unprocessable {
     code: "idempotency_key_reused",
-    detail: "This Idempotency-Key was used for another request; use a new one",
+    detail: "This Idempotency-Key was used for another request; use a new one, or send the same bytes again: bodies are \
+             compared byte by byte, so that other white space or another order of fields makes another request",
 };
 
 pub(crate) fn wrong_key() -> Error {
@@ -96,7 +97,7 @@ pub(crate) async fn run(mut context: RequestContext, route: &Route) -> Result<Re
         // The work is done; a repeat will find it by its ids.
         log::failure("idempotency.note", &error);
     }
-    Ok(if claim.is_again { replayed(answer?) } else { answer? })
+    Ok(if claim.is_replay.get() { replayed(answer?) } else { answer? })
 }
 
 /// Runs `work`, and renews the lease of `claim` for as long as it takes.
@@ -108,12 +109,15 @@ async fn while_renewing<T>(claim: &Claim, env: &Env, work: impl Future<Output = 
     with_ticks(RENEW_MS, renewal, work).await
 }
 
-async fn look_up(key: String, tenant: String, context: &RequestContext) -> Result<Lookup, Error> {
+async fn look_up(header: String, tenant: String, context: &RequestContext) -> Result<Lookup, Error> {
+    let key = unquoted(&header).into_owned();
     if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(wrong_key());
     }
     let request = fingerprint(context).await?;
-    let claim = Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false };
+    let is_replay = Rc::new(Cell::new(false));
+    let claim =
+        Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false, is_replay };
     let database = context.database()?;
     let mut pauses = PAUSES_MS.iter();
     let mut asked = take(&claim, &request, now_ms());
@@ -134,13 +138,39 @@ async fn look_up(key: String, tenant: String, context: &RequestContext) -> Resul
             }
             (None, _) if !is_mine => {}
             // Ours to do; or done, and its answer is made once more.
-            _ => return Ok(Lookup::Do(Claim { seed: row.seed, is_again, ..claim })),
+            _ => {
+                claim.is_replay.set(row.status.is_some());
+                return Ok(Lookup::Do(Claim { seed: row.seed, is_again, ..claim }));
+            }
         }
         // Most are answered in a moment, and then all of them alike.
         let Some(pause) = pauses.next() else { return Err(IN_USE) };
         sleep(*pause).await;
         asked = find_key(&claim);
     }
+}
+
+/// The key that a header gives: as a string of structured fields (RFC 9651,
+/// 3.3.3), which is the draft's form, or bare, which is Stripe's and means the same.
+fn unquoted(header: &str) -> Cow<'_, str> {
+    let inside = header.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inside.and_then(unescaped).unwrap_or(Cow::Borrowed(header))
+}
+
+/// The inside of such a string, in which only a quote and a backslash are escaped.
+fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
+    if !inside.contains(['"', '\\']) {
+        return Some(Cow::Borrowed(inside));
+    }
+    let (mut text, mut rest) = (String::with_capacity(inside.len()), inside.chars());
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => return None,
+            '\\' => text.push(rest.next().filter(|c| matches!(c, '"' | '\\'))?),
+            c => text.push(c),
+        }
+    }
+    Some(Cow::Owned(text))
 }
 
 /// SHA-256 of all that tells one request from another, in hex.
@@ -286,5 +316,29 @@ pub(crate) async fn sweep(env: &Env) {
     let purged: Result<_, Error> = async { Database::open(env)?.query(purge).await }.await;
     if let Err(error) = purged {
         log::failure("idempotency.sweep", &error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quoted_and_the_bare_form_of_a_key_are_one_key() {
+        for (header, key) in [
+            ("k", "k"),
+            ("\"k\"", "k"),
+            (r#""a\"b\\c""#, r#"a"b\c"#),
+            ("\"\"", ""),
+            // What is no such string is taken as it is.
+            ("\"", "\""),
+            ("\"k", "\"k"),
+            ("k\"", "k\""),
+            (r#""a"b""#, r#""a"b""#),
+            (r#""a\""#, r#""a\""#),
+            (r#""a\n""#, r#""a\n""#),
+        ] {
+            assert_eq!(unquoted(header), key, "{header}");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod conditional;
 mod context;
 mod cors;
 pub(crate) mod idempotency;
+mod json_error;
 pub(crate) mod limits;
 pub(crate) mod modules;
 pub(crate) mod page;

@@ -183,7 +183,7 @@ fn methods(rows: impl Iterator<Item = &'static Route>) -> String {
 
 /// Percent-decoded. `url` decodes forms, where three more characters mean
 /// something than in a path.
-fn decode(segment: &str) -> String {
+pub(crate) fn decode(segment: &str) -> String {
     let form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let decoded = url::form_urlencoded::parse(form.as_bytes()).next();
     decoded.map(|(name, _)| name.into_owned()).unwrap_or_default()

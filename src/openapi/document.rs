@@ -185,7 +185,7 @@ fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Requests with one key are done once, and get one answer for a day.",
+        "description": "Requests with one key are done once, and get one answer for a day. Their bodies are compared byte by byte. A key may stand in quotes, which are no part of it.",
         "required": false,
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$" },
     })

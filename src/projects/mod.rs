@@ -92,9 +92,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let new: NewProject = body::json(&context).await?;
     let code = read_code(new.code.as_ref())?.map(|code| code.to_json());
     let new = NewProject { name: new.name.trim().to_owned(), ..new };
-    let id = context.new_id("project")?;
-    let [project, _] = context
-        .database()?
+    let (database, id) = (context.database()?, context.new_id("project")?);
+    if context.is_again() && !database.query(projects::code(&id, user)).await?.is_empty() {
+        context.mark_replay();
+    }
+    let [project, _] = database
         .batch([
             store::create(&id, user, &json!(new), code.as_deref(), now_ms()),
             projects::record_version(&id, user, "create", None),
@@ -238,6 +240,7 @@ pub(crate) async fn rollback(context: RequestContext) -> Result<Response, Error>
     if context.is_again() {
         let done = database.query(store::rolled_back(id, user, wanted.version)).await?;
         if !done.is_empty() {
+            context.mark_replay();
             return to_response(200, done);
         }
     }

@@ -59,12 +59,51 @@ impl fmt::Display for Diagnostic {
 }
 
 /// A site, ready to be served.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Site {
     /// Path and content of each file, in the order of the paths.
     pub(crate) files: Vec<(String, String)>,
     /// What its owner should know, a line each.
     pub(crate) notes: Vec<String>,
+    /// What its files ask for.
+    pub(crate) reached: Vec<Reached>,
+    /// Where in the project they lie, if they are as they were there.
+    pub(crate) root: String,
+    /// Files below it that are not for visitors.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// What a file of a site asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Reached {
+    /// The file, by its path in the site.
+    pub(crate) from: String,
+    /// As it is written there.
+    pub(crate) address: String,
+    pub(crate) dest: Kind,
+    /// Where it stands, in UTF-16 units; nowhere in what was compiled.
+    #[serde(default)]
+    pub(crate) at: Option<usize>,
+}
+
+impl Reached {
+    /// A page itself, which a visitor goes to.
+    pub(crate) fn page(path: &str) -> Self {
+        Self { from: path.to_owned(), address: String::new(), dest: Kind::Document, at: None }
+    }
+}
+
+/// What a browser takes something for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Kind {
+    Document,
+    Script,
+    Style,
+    Image,
+    Json,
+    #[serde(other)]
+    Other,
 }
 
 /// Why code makes no site: all that is wrong with it, or the first of very much.
@@ -136,11 +175,13 @@ pub(crate) async fn compile(
         bundle: packages == Packages::Bundled,
     };
     Ok(match ask(&task, env).await? {
-        Answer::Plain => plain(code),
+        Answer::Plain { reached } => plain(code).map(|site| Site { reached, ..site }),
         Answer::Site { files, .. } if is_too_large(&files) => {
             Err(BuildFailed { diagnostics: vec![too_large()] })
         }
-        Answer::Site { files, notes } => Ok(Site { files, notes }),
+        Answer::Site { files, notes, reached } => {
+            Ok(Site { files, notes, reached, root: String::new(), left_out: Vec::new() })
+        }
         Answer::Wrong { diagnostics } | Answer::Checked { diagnostics } => Err(BuildFailed { diagnostics }),
         Answer::Broken => Err(BuildFailed { diagnostics: vec![broken()] }),
     })
@@ -176,10 +217,13 @@ enum Task<'a> {
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
 enum Answer {
-    Plain,
+    Plain {
+        reached: Vec<Reached>,
+    },
     Site {
         files: Vec<(String, String)>,
         notes: Vec<String>,
+        reached: Vec<Reached>,
     },
     Wrong {
         diagnostics: Vec<Diagnostic>,
@@ -243,7 +287,13 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
             false => left_out.push(path),
         }
     }
-    Ok(Site { files, notes: left_out_note(&left_out).into_iter().collect() })
+    Ok(Site {
+        files,
+        notes: left_out_note(&left_out).into_iter().collect(),
+        reached: Vec::new(),
+        root: (*root).to_owned(),
+        left_out: left_out.into_iter().map(str::to_owned).collect(),
+    })
 }
 
 /// The names of the maps of sources that a script or a sheet sends its readers to.

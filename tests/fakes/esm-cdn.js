@@ -81,11 +81,12 @@ async function entryOf(specifier, external) {
   return `export * from "${address}";${/\bexport default\b|\bas default\b/.test(text) ? `export { default } from "${address}";` : ""}`;
 }
 
-/** The address of a file in node_modules. */
-async function addressOf(file, external) {
+/** The address of a file in node_modules, which is imported by this specifier. */
+async function addressOf(file, external, specifier = "") {
   const [, name, path] = file.match(/.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(.+)$/);
   const { version } = await manifestOf(name), query = external.length > 0 ? `?external=${external}` : "";
-  return await isModule(name) ? `/${name}@${version}/-/${path}${query}` : `/${name}@${version}${query}`;
+  const subpath = specifier.startsWith(`${name}/`) ? specifier.slice(name.length) : "";
+  return await isModule(name) ? `/${name}@${version}/-/${path}${query}` : `/${name}@${version}${subpath}${query}`;
 }
 
 /** One module as it is, but for the addresses of others. */
@@ -97,7 +98,7 @@ async function moduleOf(file, external) {
         if (pluginData === "own" || kind === "entry-point") return undefined;
         if (isAmong(external, path)) return { path, external: true };
         const found = await build.resolve(path, { resolveDir, kind, pluginData: "own" });
-        return found.errors.length > 0 ? found : { path: await addressOf(found.path, external), external: true };
+        return found.errors.length > 0 ? found : { path: await addressOf(found.path, external, path), external: true };
       });
     } }],
   });

@@ -15,9 +15,16 @@ const SHAPELESS: &str = "the change is in no form that says where it belongs";
 const NEW_BUT_ABBREVIATED: &str = "it stands for code that “stays”, but there is no such file";
 const CUT: &str = "the answer ended within it";
 
-/// Lays an answer over `code` and tells what happened to each file that it names: files first, then patches.
+/// Lays an answer over `code` and tells what happened to each file that it names: what goes away or gets another path first,
+/// then files, then patches.
 pub fn lay_over(code: &mut CodeMap, answer: Extraction) -> Vec<FileChange> {
-    let mut changes = code.merge(answer.files, resolve);
+    // A file that goes away and is written anew is only written anew.
+    let written: Vec<String> =
+        answer.files.iter().map(|file| format!("*** Delete File: {}\n", file.path)).collect();
+    let moves =
+        answer.moves.iter().filter(|patch| !written.iter().any(|entry| patch.text.contains(entry.as_str())));
+    let mut changes: Vec<FileChange> = moves.flat_map(|patch| apply(code, patch)).collect();
+    changes.extend(code.merge(answer.files, resolve));
     for patch in answer.patches {
         changes.extend(apply(code, &patch));
     }

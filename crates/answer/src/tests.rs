@@ -129,12 +129,103 @@ fn a_patch_may_add_and_delete_files_and_is_made_whole_or_not_at_all() {
 }
 
 #[test]
+fn elements_that_move_files_move_them_where_they_can() {
+    let begun = || CodeMap::parse(r#"{"a.js":"a\n","b.js":"b\n"}"#).unwrap();
+    for (answer, left) in [
+        ("<lov-delete file_path=\"b.js\"/>\n", r#"{"a.js":"a\n"}"#),
+        ("<dyad-delete path=\"b.js\"></dyad-delete>\n", r#"{"a.js":"a\n"}"#),
+        ("<boltAction type=\"delete\" filePath=\"b.js\"></boltAction>\n", r#"{"a.js":"a\n"}"#),
+        ("```xml\n<dyad-delete path=\"b.js\"></dyad-delete>\n```\n", r#"{"a.js":"a\n"}"#),
+        (
+            "<lov-rename original_file_path=\"b.js\" new_file_path=\"lib/c.js\"/>\n",
+            r#"{"a.js":"a\n","lib/c.js":"b\n"}"#,
+        ),
+        (
+            "<dyad-rename from=\"b.js\" to=\"c.js\"></dyad-rename><dyad-delete path=\"a.js\"></dyad-delete>\n",
+            r#"{"c.js":"b\n"}"#,
+        ),
+        // What is in it then is written after it has its path.
+        (
+            "<dyad-write path=\"c.js\">\nc\n</dyad-write>\n<dyad-rename from=\"b.js\" to=\"c.js\"/>\n",
+            r#"{"a.js":"a\n","c.js":"c\n"}"#,
+        ),
+        (
+            "<lov-delete file_path=\"b.js\"/>\n<lov-write file_path=\"b.js\">\nbb\n</lov-write>\n",
+            r#"{"a.js":"a\n","b.js":"bb\n"}"#,
+        ),
+    ] {
+        let mut code = begun();
+        let changes = lay_over(&mut code, hatch_code::extraction(answer));
+        assert_eq!(code, CodeMap::parse(left).unwrap(), "{answer}");
+        assert!(changes.iter().all(|change| change.status != FileStatus::Incomplete), "{changes:?}");
+    }
+    for (answer, path) in [
+        ("<lov-delete file_path=\"gone.js\"/>\n", "gone.js"),
+        ("<dyad-rename from=\"a.js\" to=\"b.js\"></dyad-rename>\n", "b.js"),
+        ("<dyad-rename from=\"a.js\" to=\"../b.js\"></dyad-rename>\n", "../b.js"),
+        ("<dyad-rename from=\"a.js\" to=\"aux.js\"></dyad-rename>\n", "aux.js"),
+    ] {
+        let mut code = begun();
+        let changes = lay_over(&mut code, hatch_code::extraction(answer));
+        assert_eq!((&code, changes.len()), (&begun(), 1), "{answer}: {changes:?}");
+        assert_eq!((changes[0].path.as_str(), changes[0].status), (path, FileStatus::Incomplete), "{answer}");
+        assert!(changes[0].reason.is_some(), "{answer}");
+    }
+    // Nothing is taken away by an answer that ended within the element, or that only speaks of it.
+    for answer in ["<lov-delete file_path=\"b.js\"", "Use `<lov-delete file_path=\"b.js\"/>` for it.\n"] {
+        let mut code = begun();
+        assert_eq!(lay_over(&mut code, hatch_code::extraction_interrupted(answer)), [], "{answer}");
+        assert_eq!(code, begun(), "{answer}");
+    }
+}
+
+#[test]
+fn actions_of_bolts_that_are_no_files_are_no_files_content() {
+    let expected = old().replace("line7();", "seven();");
+    becomes(
+        "<diff path=\"src/App.tsx\">\n@@ -7,3 +7,3 @@\n line6();\n-line7();\n+seven();\n line8();\n</diff>\n",
+        &expected,
+    );
+    becomes(
+        "<boltAction type=\"edit\" filePath=\"src/App.tsx\">\n<<<<<<< SEARCH\nline7();\n=======\nseven();\n>>>>>>> REPLACE\n</boltAction>\n",
+        &expected,
+    );
+    becomes("<boltAction type=\"file\" filePath=\"src/App.tsx\">\nwhole();\n</boltAction>\n", "whole();\n");
+    for kind in ["edit", "modify", "patch"] {
+        is_kept(
+            "src/App.tsx",
+            &format!(
+                "<boltAction type=\"{kind}\" filePath=\"src/App.tsx\">\nReplace line 7.\n</boltAction>\n"
+            ),
+        );
+    }
+}
+
+#[test]
 fn a_file_about_edits_is_a_file() {
     let mut code = CodeMap::default();
     let answer = "````md:README.md\n# Use\n\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n````\n```diff:fix.patch\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n```\n";
     let changes = lay_over(&mut code, hatch_code::extraction(answer));
     assert!(changes.iter().all(|change| change.status == FileStatus::Added), "{changes:?}");
     assert_eq!(changes.len(), 2);
+}
+
+#[test]
+fn a_name_that_windows_cannot_have_is_told_in_every_form() {
+    for path in ["src/aux.tsx", "con.js", "nul", "lib/COM1.ts", "what?.md", "nul.tar.gz"] {
+        for answer in [
+            format!("```ts file=\"{path}\"\nx\n```\n"),
+            format!("<file path=\"{path}\">\nx\n</file>\n"),
+            format!("*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"),
+        ] {
+            let mut code = CodeMap::default();
+            let changes = lay_over(&mut code, hatch_code::extraction(&answer));
+            assert_eq!(changes.len(), 1, "{answer}: {changes:?}");
+            let reason = changes[0].reason.as_deref().unwrap_or_default();
+            assert!(changes[0].path == path && reason.contains("Windows"), "{answer}: {changes:?}");
+            assert!(code.is_empty(), "{answer}");
+        }
+    }
 }
 
 #[test]

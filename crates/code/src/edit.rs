@@ -2,18 +2,31 @@
 //! is hatch-diff's.
 
 use super::fence::first_line;
+use super::label::{attribute, is_path_key};
+use super::tag::split_at_tag_end;
 
 /// How a patch of `apply_patch`'s format begins and ends.
 pub(super) const PATCH: (&str, &str) = ("*** Begin Patch", "*** End Patch");
 /// How a part of git's format begins.
 pub(super) const DIFF: &str = "diff --git ";
 
-/// Elements that change or remove a file in ways that are not followed here.
-const UNFOLLOWED: [&str; 7] = [
+/// Elements that take a file away.
+const DELETES: [&str; 4] = ["lov-delete", "dyad-delete", "delete_file", "boltAction"];
+/// Elements that give a file another path.
+const RENAMES: [&str; 4] = ["lov-rename", "dyad-rename", "rename_file", "move_file"];
+
+/// Elements that do something which is not followed here.
+const UNFOLLOWED: [&str; 13] = [
     "lov-delete",
     "lov-rename",
+    "lov-copy",
     "dyad-delete",
     "dyad-rename",
+    "dyad-copy",
+    "dyad-execute-sql",
+    "delete_file",
+    "rename_file",
+    "move_file",
     "lov-add-dependency",
     "dyad-add-dependency",
     "apply_diff",
@@ -28,6 +41,33 @@ pub(super) fn is_patch(body: &str) -> bool {
         || body.starts_with(DIFF)
         || (body.starts_with("--- ") && next.starts_with("+++ "))
         || (body.starts_with("@@ ") && first.text.trim_end().ends_with("@@"))
+}
+
+/// An element that this text begins with and that takes away a file or gives it another path, as a patch of one entry; and
+/// what follows the element.
+pub(super) fn moved(text: &str) -> Option<(String, &str)> {
+    let inside = text.trim_start().strip_prefix('<')?;
+    let (name, attributes) = inside.split_at_checked(inside.find(char::is_whitespace)?)?;
+    let (attributes, rest) = split_at_tag_end(attributes)?;
+    let attributes = attributes.trim_end_matches('/');
+    let is_one_of = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let value = |names: &[&str]| attribute(attributes, |key| names.contains(&key));
+    let entry = if is_one_of(&RENAMES) {
+        let from = value(&["from", "originalfilepath", "oldfilepath", "oldpath"])?;
+        let to = value(&["to", "newfilepath", "newpath"])?;
+        format!("*** Update File: {from}\n*** Move to: {to}\n")
+    } else if is_one_of(&DELETES)
+        && (!name.eq_ignore_ascii_case("boltAction") || value(&["type"]) == Some("delete"))
+    {
+        format!("*** Delete File: {}\n", attribute(attributes, is_path_key)?)
+    } else {
+        return None;
+    };
+    let closing = format!("</{name}>");
+    let after = rest.trim_start();
+    let closes = after.get(..closing.len()).is_some_and(|end| end.eq_ignore_ascii_case(&closing));
+    let rest = if closes { after.get(closing.len()..).unwrap_or_default() } else { rest };
+    Some((format!("{}\n{entry}{}\n", PATCH.0, PATCH.1), rest))
 }
 
 /// The name of an element that this line begins and that is not followed here.
@@ -90,8 +130,40 @@ mod tests {
     }
 
     #[test]
+    fn an_element_that_moves_a_file_is_a_patch_of_one_entry() {
+        let patch = |entry: &str| format!("*** Begin Patch\n{entry}\n*** End Patch\n");
+        for (text, entry, rest) in [
+            ("<lov-delete file_path=\"src/a b.js\"/>", "*** Delete File: src/a b.js", ""),
+            ("  <dyad-delete path=\"a.js\"></dyad-delete><p>", "*** Delete File: a.js", "<p>"),
+            ("<boltAction type=\"delete\" filePath=\"a.js\"></boltAction>", "*** Delete File: a.js", ""),
+            (
+                "<lov-rename original_file_path=\"a.js\" new_file_path=\"b.js\" />",
+                "*** Update File: a.js\n*** Move to: b.js",
+                "",
+            ),
+            (
+                "<dyad-rename from='a.js' to='b.js'></dyad-rename>",
+                "*** Update File: a.js\n*** Move to: b.js",
+                "",
+            ),
+        ] {
+            assert_eq!(moved(text), Some((patch(entry), rest)), "{text}");
+        }
+        for text in [
+            "<lov-delete/>",
+            "<lov-deleted path=\"a\">",
+            "<dyad-rename from=\"a\">",
+            "<boltAction type=\"file\" filePath=\"a\">",
+            "<dyad-delete path=\"a\"",
+            "use <dyad-delete path=\"a\">",
+        ] {
+            assert_eq!(moved(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_followed_is_known() {
-        assert_eq!(unfollowed("<lov-delete file_path=\"a.js\"/>"), Some("lov-delete"));
+        assert_eq!(unfollowed("<lov-delete />"), Some("lov-delete"));
         assert_eq!(unfollowed("<lov-deleted>"), None);
     }
 }

@@ -51,6 +51,9 @@ pub struct Extraction {
     pub files: Vec<ExtractedFile>,
     /// Files whose path no project may have: the path as written, its bytes, and why.
     pub refused: Vec<(String, usize, PathError)>,
+    /// Patches that take files away or give them other paths, of elements that say so. They come before the files: an
+    /// element gives a file its path, and the answer what is in it then.
+    pub moves: Vec<Patch>,
     /// Patches, which name their files themselves.
     pub patches: Vec<Patch>,
     /// Edits that do not say which file they change.
@@ -107,10 +110,11 @@ enum Found {
 }
 
 fn read(answer: &str, ending: Ending) -> Extraction {
-    let Scan { blocks, unfollowed } = scan(answer, ending);
+    let Scan { blocks, moves, unfollowed } = scan(answer, ending);
     let found: Vec<Found> = blocks.into_iter().map(found).collect();
     let mut names = FreeNames::new(&found);
-    let mut extraction = Extraction { unfollowed, ..Extraction::default() };
+    let moves = moves.into_iter().map(|text| Patch { text, complete: true }).collect();
+    let mut extraction = Extraction { moves, unfollowed, ..Extraction::default() };
     for found in found {
         match found {
             Found::File(name, block) => extraction.files.push(ExtractedFile {

@@ -24,7 +24,7 @@ pub use extract::{
     ExtractedFile, Extraction, Patch, extract, extract_interrupted, extraction, extraction_interrupted,
 };
 pub use fenced::fenced;
-pub use map::{CodeMap, FileChange, FileStatus};
+pub use map::{CodeError, CodeMap, FileChange, FileStatus};
 pub use media_type::media_type;
 pub use path::{PathError, safe_path};
 pub use tokens::tokens;

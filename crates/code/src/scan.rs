@@ -40,6 +40,8 @@ pub(super) struct Block {
 pub(super) struct Scan {
     /// Its blocks, in order.
     pub blocks: Vec<Block>,
+    /// What elements say of files that go away or get another path, as patches.
+    pub moves: Vec<String>,
     /// Elements that are not followed.
     pub unfollowed: Vec<&'static str>,
 }
@@ -57,10 +59,11 @@ pub(super) fn scan(answer: &str, ending: Ending) -> Scan {
         heading: None,
         wrapper: None,
         blocks: Vec::new(),
+        moves: Vec::new(),
         unfollowed: Vec::new(),
     };
     scanner.run();
-    Scan { blocks: scanner.blocks, unfollowed: scanner.unfollowed }
+    Scan { blocks: scanner.blocks, moves: scanner.moves, unfollowed: scanner.unfollowed }
 }
 
 struct Scanner<'a> {
@@ -78,6 +81,7 @@ struct Scanner<'a> {
     /// An open fence around elements.
     wrapper: Option<Fence>,
     blocks: Vec<Block>,
+    moves: Vec<String>,
     unfollowed: Vec<&'static str>,
 }
 
@@ -97,6 +101,10 @@ impl<'a> Scanner<'a> {
             } else if let Some(end) = thinking::end_without_opening(line.text) {
                 self.at = self.at - line.raw.len() + end;
                 self.blocks.clear();
+                self.moves.clear();
+            } else if let Some((patch, rest)) = edit::moved(line.text) {
+                self.at = self.line_end.text - rest.len();
+                self.moves.push(patch);
             } else if let Some((tag, rest)) = Tag::opening(line.text.trim_start_matches(is_blank)) {
                 self.at = self.line_end.text - rest.len();
                 self.element(&tag);
@@ -243,7 +251,10 @@ impl<'a> Scanner<'a> {
         let Some(next) = self.rest_of_line().filter(|_| may_wrap) else { return false };
         let lower =
             next.text.get(..next.text.len().min(16)).unwrap_or_default().trim_start().to_ascii_lowercase();
-        Tag::opening(next.text).is_some() || CONTAINERS.iter().any(|container| lower.starts_with(container))
+        Tag::opening(next.text).is_some()
+            || edit::moved(next.text).is_some()
+            || edit::unfollowed(next.text).is_some()
+            || CONTAINERS.iter().any(|container| lower.starts_with(container))
     }
 
     /// What the text before a block says about its path. It counts for one block. The heading of the section may stand
@@ -265,14 +276,7 @@ impl<'a> Scanner<'a> {
 
     /// The same of an element, which has no label.
     fn push_element(&mut self, tag: &Tag<'a>, info: Info, body: String, complete: bool) {
-        self.blocks.push(Block {
-            info,
-            label: None,
-            body,
-            complete,
-            is_element: true,
-            is_edit: tag.is_edit(),
-        });
+        self.blocks.push(Block { info, label: None, body, complete, is_element: true, is_edit: tag.is_edit });
     }
 
     /// The line, or rest of one, under the cursor.

@@ -6,7 +6,8 @@ use super::label::{attribute, is_path_key, may_be_path};
 const ELEMENTS: [&str; 7] =
     ["file", "create_file", "write_file", "boltAction", "lov-write", "dyad-write", "antArtifact"];
 /// Elements that say how one file changes.
-const EDITS: [&str; 6] = [
+const EDITS: [&str; 7] = [
+    "diff",
     "dyad-search-replace",
     "dyad-edit",
     "lov-search-replace",
@@ -28,6 +29,8 @@ pub(super) struct Tag<'a> {
     pub path: Option<&'a str>,
     /// The language of an artifact without a path, as a fence would say it.
     pub language: &'a str,
+    /// Whether the element says how a file changes, and does not hold the file.
+    pub is_edit: bool,
 }
 
 impl<'a> Tag<'a> {
@@ -49,12 +52,8 @@ impl<'a> Tag<'a> {
         let language = attribute(attributes, |key| key == "language")
             .or_else(|| attribute(attributes, |key| key == "type").and_then(language_of_type))
             .unwrap_or_default();
-        (path.is_some() || !language.is_empty()).then_some((Self { name, path, language }, rest))
-    }
-
-    /// Whether the element says how a file changes, and does not hold the file.
-    pub(super) fn is_edit(&self) -> bool {
-        EDITS.contains(&self.name)
+        let is_edit = EDITS.contains(&name) || (name == "boltAction" && !holds_a_file(attributes));
+        (path.is_some() || !language.is_empty()).then_some((Self { name, path, language, is_edit }, rest))
     }
 
     /// Where the element's closing tag is in this line, as the bytes before it and the bytes up to its end. A closing tag
@@ -70,6 +69,11 @@ impl<'a> Tag<'a> {
             closes.then_some((before, text.len() - rest.len()))
         })
     }
+}
+
+/// Whether an action of Bolt's is one of those whose content is a file's: what others do with their file is their own.
+fn holds_a_file(attributes: &str) -> bool {
+    attribute(attributes, |key| key == "type").is_none_or(|kind| matches!(kind, "file" | "supabase"))
 }
 
 /// What follows the tag of a container in its line, where something does: an element, as models write that put all into
@@ -110,7 +114,7 @@ pub(super) fn character_data(body: &str) -> String {
 }
 
 /// Splits after the `>` that ends the tag, which is not one inside quotes.
-fn split_at_tag_end(attributes: &str) -> Option<(&str, &str)> {
+pub(super) fn split_at_tag_end(attributes: &str) -> Option<(&str, &str)> {
     let mut quote = None;
     let end = attributes.bytes().position(|b| {
         match (quote, b) {

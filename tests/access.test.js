@@ -131,7 +131,7 @@ const bodyOf = (route) => BODIES[rowOf(route)];
 /** What a good request comes to where the caller gets in and there is nothing to do. */
 const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
-  "POST /v1/embeddings": 404, "POST /v1/moderations": 404, // Anthropic has none
+  "POST /v1/embeddings": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
 /** What has an id and is everybody's all the same; each has their own of a name. */

@@ -363,7 +363,7 @@ test("A field that is missing, doubled, or holds what no text may hold is 400", 
         const { [name]: _, ...others } = good;
         // Vendors' bodies may have a name twice, and models read any character.
         const bodies = [
-          ...(isVendors(route) ? [] : [twice, withField(fields, name, '"a\\u0000b"')]), ...['"a\\ud800b"', '"\\udc00"', '"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
+          ...(isVendors(route) ? [] : [twice, ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"'].map((json) => withField(fields, name, json))]), ...['"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
           ...(required ? [JSON.stringify(others)] : []),
         ];
         for (const body of bodies) await problem(await send(route.method, path, body), 400);

@@ -104,13 +104,18 @@ pub(super) struct NewModel {
     source: String,
 }
 
+/// Whether a text begins with a letter or a digit and has nothing else but these marks.
+fn is_name(text: &str, marks: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
+}
+
 /// `PUT /admin/models/{id}`: adds a model, or changes what is known of it. Other
 /// isolates know it within a minute.
 pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     let id = context.param("id");
-    let named = id
-        .split_once('/')
-        .filter(|(provider, name)| !provider.is_empty() && !name.is_empty() && id.len() <= 200);
+    let named =
+        id.split_once('/').filter(|(provider, name)| is_name(provider, "-_.") && is_name(name, "-_.:@/"));
     let (provider, name) = named.ok_or_else(|| Error::invalid("id", "must be `provider/name`"))?;
     let new: NewModel = body::json(&context).await?;
     let model = Model {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{guardrails, models::NewModel, usage};
 use crate::{
-    error::{Error, Resource},
+    error::{Error, Resource, UpstreamKind},
     models::{Model, Preference, Prices},
     openapi::{Answer, Count, Id, Module, Operation},
 };
@@ -114,6 +114,10 @@ fn asks(operation: Operation) -> Operation {
             json_schema!({ "enum": ["live", "buffered"] }),
         )
         .fails(Error::NotFound(Resource::Path))
+        .fails(Error::upstream(UpstreamKind::Failed, "The model's provider failed"))
+        .fails(Error::upstream(UpstreamKind::Timeout, "The model's provider did not answer in time"))
+        .fails(Error::upstream(UpstreamKind::Overloaded, "The model is overloaded"))
+        .fails(Error::upstream(UpstreamKind::RateLimited, "The model's provider takes no more requests now"))
 }
 
 fn answered(answer: Answer) -> Answer {
@@ -272,6 +276,7 @@ fn list(route: &'static str, id: &'static str) -> Operation {
             "Asks for Anthropic's form.",
             json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
         )
+        .fails(Error::invalid("anthropic-version", "is not known"))
         .answers(
             Answer::new(200, "Those that this key may ask.")
                 .json(Vendors(json!({ "object": "list", "data": [] }))),

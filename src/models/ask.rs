@@ -181,6 +181,11 @@ pub(crate) async fn post(
         let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
             return Ok(None);
         };
+        if !candidate.provider.speaks.contains(&Dialect::Chat) {
+            return Err(
+                Error::unsupported("model", "The provider of this model has nothing like that").into()
+            );
+        }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
         let request = with_credential(request, Dialect::Chat, key.or(own.as_deref()), None);
         let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), WHOLE_MS).await;

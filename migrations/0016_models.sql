@@ -47,10 +47,11 @@ CREATE INDEX model_calls_by_time ON model_calls (created_at);
 -- `all`, or `rpm:<id>`, a key's requests of a minute.
 CREATE TABLE model_budgets (
   subject TEXT NOT NULL,
-  period TEXT NOT NULL,                   -- `2026-11-29`, `2026-11`, or a minute since 1970
+  period TEXT NOT NULL,                   -- `2026-11-29`, `2026-11`, or `m` and a minute since 1970
   used INTEGER NOT NULL,
   PRIMARY KEY (subject, period)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX model_budgets_by_period ON model_budgets (period);
 
 -- Answers of the Responses API, kept a day for whoever goes on with them.
 CREATE TABLE model_responses (

@@ -10,13 +10,13 @@ import { startStackAuth } from "./fakes/stack-auth.js";
 import { startWorker } from "./harness.js";
 import { ADMIN_TOKEN, as, people, production } from "./people.js";
 
-const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
-after(() => Promise.all([stack.close(), gpt.close()]));
+const [stack, gpt, other] = [await startStackAuth(), await startOpenAI(), await startOpenAI({ key: "others-key" })];
+after(() => Promise.all([stack.close(), gpt.close(), other.close()]));
 const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 const model = (id, more = {}) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"], ...more });
 const worker = await startWorker({
   ...production(stack),
-  PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("other"), model("unpriced", { input: undefined })] }]),
+  PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("other"), model("unpriced", { input: undefined })] }, { name: "other", base_url: `${other.url}/v1`, key: "others-key", dialect: "openai", models: [model("m")] }]),
 });
 const { api, sql } = worker;
 const { signIn, newKey, ok } = people(worker, stack);
@@ -138,6 +138,31 @@ test("the caller's own key of a provider is used for their request, and costs th
   assert.equal(refused.status, 401);
 });
 
+test("the caller's own key goes to one provider, whoever else is listed", async () => {
+  const before = other.requests.length;
+  gpt.setFault({ status: 503, times: 3 });
+  const refused = await ask(await keyOf(ada), { models: ["other/m"] }, { "x-provider-key": gpt.key });
+  assert.equal(refused.status, 503);
+  assert.equal(other.requests.length, before);
+});
+
+test("what a guardrail keeps from the model or the client is not kept either", async () => {
+  const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } }, output: { secrets: { action: "redact" } } } });
+  const client = new OpenAI({ apiKey: key, baseURL: `${worker.url}/v1`, maxRetries: 0 });
+  gpt.setAnswer(`It is ${SECRET}, as you know.`);
+  const [{ n }] = await sql("SELECT count(*) AS n FROM model_responses");
+  const streamed = await client.responses.stream({ model: "gpt/m", input: `Mine is ${SECRET}` }).finalResponse();
+  const whole = await client.responses.create({ model: "gpt/m", input: [{ role: "user", content: `Mine is ${SECRET}` }] });
+  await until(async () => (await sql("SELECT count(*) AS n FROM model_responses"))[0].n === n + 2);
+  for (const { id } of [streamed, whole]) {
+    const [row] = await sql("SELECT items, body FROM model_responses WHERE id = ?", id);
+    assert.ok(!row.items.includes("ghp_") && !row.body.includes("ghp_") && row.items.includes("REDACTED"), JSON.stringify(row));
+  }
+  const tools = [{ type: "function", function: { name: "f", description: `Use ${SECRET}`, parameters: { type: "object" } } }];
+  await ask(key, { tools });
+  assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"));
+});
+
 test("who leaves in the middle of a stream pays for what came", async () => {
   gpt.setAnswer("word ".repeat(400));
   gpt.setFault({ chunkBytes: 2000, delayMs: 20 });
@@ -159,10 +184,10 @@ test("what one asked and was answered is nobody else's", async () => {
   gpt.setAnswer("Only for Ada.");
   const client = (token) => new OpenAI({ apiKey: token, baseURL: `${worker.url}/v1`, maxRetries: 0 });
   const kept = await client(await keyOf(ada)).responses.create({ model: "gpt/m", input: "Hello" });
-  const other = client(await keyOf(bob));
-  await assert.rejects(other.responses.retrieve(kept.id), OpenAI.NotFoundError);
-  await assert.rejects(other.responses.create({ model: "gpt/m", input: "x", previous_response_id: kept.id }), OpenAI.NotFoundError);
-  await assert.rejects(other.responses.create({ model: "gpt/m", input: [{ type: "item_reference", id: kept.output[0].id }] }));
+  const bobs = client(await keyOf(bob));
+  await assert.rejects(bobs.responses.retrieve(kept.id), OpenAI.NotFoundError);
+  await assert.rejects(bobs.responses.create({ model: "gpt/m", input: "x", previous_response_id: kept.id }), OpenAI.NotFoundError);
+  await assert.rejects(bobs.responses.create({ model: "gpt/m", input: [{ type: "item_reference", id: kept.output[0].id }] }));
   const mine = await ok("GET", "/v1/usage?group_by=key", undefined, ada.token);
   const theirs = await ok("GET", "/v1/usage?group_by=key", undefined, bob.token);
   const keys = new Set(mine.data.map(({ keyId }) => keyId));

@@ -1,7 +1,7 @@
 //! `POST /v1/completions`: the legacy API, asked as a chat.
 
 use hatch_dialects::{
-    Dialect, Reply, Response as Answer, parse_completion, render_completion, stream_completion,
+    Dialect, Reply, Response as Answer, Usage, parse_completion, render_completion, stream_completion,
 };
 
 use super::{
@@ -46,15 +46,13 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         let models::Answer::Whole { response, .. } = answered.answer else {
             return Err(Error::Internal("a whole answer was asked for".to_owned()));
         };
-        let outcome = Outcome {
-            candidate: Some(&answered.candidate),
-            status: 200,
-            attempts: answered.attempts,
-            usage: response.usage.unwrap_or_default(),
-            is_estimated: response.usage.is_none(),
-            first_token_ms: Some(answered.first_token_ms),
-            ..Outcome::default()
-        };
+        let outcome = Outcome::answered(
+            &answered.candidate,
+            answered.attempts,
+            answered.first_token_ms,
+            response.usage,
+            Usage { input: turn.prompt_tokens, ..Usage::default() },
+        );
         let watched = turn.guards.watch(&response);
         turn.entry.close(outcome, Vec::new(), &database).await;
         answers.push(watched?);

@@ -42,15 +42,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let Posted { bytes, candidate, attempts, first_token_ms } = posted;
     let told = translate_embeddings(&bytes.unwrap_or_else(|| of_sandbox(&asked)), &asked, &asked.model);
     let usage = told.as_ref().ok().and_then(|(_, usage)| *usage);
-    let outcome = Outcome {
-        candidate: Some(&candidate),
-        status: if told.is_ok() { 200 } else { 502 },
-        attempts,
-        usage: usage.unwrap_or(Usage { input: turn.prompt_tokens, ..Usage::default() }),
-        is_estimated: usage.is_none(),
-        first_token_ms: Some(first_token_ms),
-        ..Outcome::default()
-    };
+    let estimated = Usage { input: turn.prompt_tokens, ..Usage::default() };
+    let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);
+    let outcome = Outcome { status: if told.is_ok() { 200 } else { 502 }, ..answered };
     turn.entry.close(outcome, Vec::new(), &database).await;
     let headers = told::headers_of(&candidate, attempts, &[]);
     Ok(told::with(Response::json(200, told?.0), headers, &context.request_id))

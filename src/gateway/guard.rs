@@ -10,6 +10,8 @@ use hatch_dialects::{
 };
 use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor};
 
+use serde_json::Value;
+
 use crate::error::Error;
 
 /// The guardrails of one request: those of its user, and those of its key.
@@ -53,7 +55,25 @@ impl Guards {
         for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
             self.check_part(part, &mut checked)?;
         }
+        for description in request.tools.iter_mut().filter_map(|tool| tool.description.as_mut()) {
+            self.check_text(description, &mut checked)?;
+        }
         Ok(checked)
+    }
+
+    /// Redacts all texts of a JSON value as [`Self::check`] does those of a
+    /// request.
+    pub(super) fn redact(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for guard in &self.input {
+                    *text = guard.inspect(text).text.into_owned();
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.redact(item)),
+            Value::Object(members) => members.values_mut().for_each(|member| self.redact(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     fn check_part(&self, part: &mut Part, checked: &mut Checked) -> Result<(), Error> {
@@ -69,6 +89,10 @@ impl Guards {
             }
             _ => return Ok(()),
         };
+        self.check_text(text, checked)
+    }
+
+    fn check_text(&self, text: &mut String, checked: &mut Checked) -> Result<(), Error> {
         for guard in &self.input {
             let inspection = guard.inspect(text);
             note(&inspection.findings, &mut checked.rules);
@@ -249,7 +273,7 @@ impl Filter for Watched {
 mod tests {
     use hatch_dialects::{Dialect, Incoming, Reply, Stream};
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -4,7 +4,7 @@
 use hatch_dialects::{Class, Dialect, Error as Said, Json, Reply, Response as Answer};
 use serde_json::{Value, json};
 
-use super::store;
+use super::{guard::Guards, store};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -26,8 +26,9 @@ impl Keeper {
     }
 
     /// Keeps the answer to a request of the Responses API: its body, and the
-    /// items of the answers before it.
-    pub(super) fn of(body: &[u8], previous: &[Json]) -> Self {
+    /// items of the answers before it. What a guardrail kept from the model is
+    /// kept from the database too.
+    pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -38,6 +39,7 @@ impl Keeper {
             Some(Value::Array(list)) => items.extend(list.iter().cloned()),
             _ => {}
         }
+        items.iter_mut().for_each(|item| guards.redact(item));
         Self { items: Some(items) }
     }
 

@@ -40,6 +40,27 @@ pub(super) struct Outcome<'a> {
     pub(super) first_token_ms: Option<i64>,
 }
 
+impl<'a> Outcome<'a> {
+    /// A model has answered. What the provider did not count is estimated.
+    pub(super) fn answered(
+        candidate: &'a Candidate,
+        attempts: u32,
+        first_token_ms: i64,
+        usage: Option<Usage>,
+        estimate: Usage,
+    ) -> Self {
+        Self {
+            candidate: Some(candidate),
+            status: 200,
+            attempts,
+            usage: usage.unwrap_or(estimate),
+            is_estimated: usage.is_none(),
+            first_token_ms: Some(first_token_ms),
+            ..Self::default()
+        }
+    }
+}
+
 impl Entry {
     /// Writes it down. A failure is only logged: the answer is given.
     pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {

@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use hatch_dialects::{Class, Dialect, Error as Said, Meter, Reader, Reply, Stream};
 
 use super::{
+    guard::Guards,
     kept,
     ledger::{Entry, Outcome},
     told::{self, Headers},
@@ -39,6 +40,7 @@ pub(super) struct Carried {
     pub(super) upstream: Dialect,
     pub(super) idle_ms: i64,
     pub(super) keep: kept::Keeper,
+    pub(super) guards: Guards,
 }
 
 /// The stream as the client's answer; the rest happens in the background.
@@ -125,6 +127,8 @@ async fn close(carried: Carried, seen: Meter, received: &[u8], has_left: bool, d
         ..Outcome::default()
     };
     let whole = carried.keep.is_wanted().then(|| reader.finish().ok()).flatten();
+    // What the client was not to see is not kept either.
+    let whole = whole.and_then(|whole| carried.guards.watch(&whole).ok());
     let kept = carried.keep.statements(&carried.entry.user, whole.as_ref(), &carried.reply);
     carried.entry.close(outcome, kept, database).await;
 }

@@ -53,15 +53,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
     let harmless = || json!({ "results": vec![json!({ "flagged": false }); count] }).to_string().into_bytes();
     let told = translate_moderation(&bytes.unwrap_or_else(harmless), &turn.entry.id.replace('-', ""), &model);
-    let outcome = Outcome {
-        candidate: Some(&candidate),
-        status: if told.is_ok() { 200 } else { 502 },
-        attempts,
-        usage: Usage { input: estimate(asked.input.as_str()), ..Usage::default() },
-        is_estimated: true,
-        first_token_ms: Some(first_token_ms),
-        ..Outcome::default()
-    };
+    let estimated = Usage { input: estimate(asked.input.as_str()), ..Usage::default() };
+    let answered = Outcome::answered(&candidate, attempts, first_token_ms, None, estimated);
+    let outcome = Outcome { status: if told.is_ok() { 200 } else { 502 }, ..answered };
     turn.entry.close(outcome, Vec::new(), &database).await;
     let headers = told::headers_of(&candidate, attempts, &[]);
     Ok(told::with(Response::json(200, told?), headers, &context.request_id))

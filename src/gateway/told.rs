@@ -3,7 +3,6 @@
 use hatch_dialects::{Dialect, Reply, Response as Answer, stream_of};
 
 use crate::{
-    error::Error,
     models::{Answered, Candidate},
     platform::response::{Kind, Response},
 };
@@ -53,7 +52,7 @@ pub(super) fn whole(
     is_stream: bool,
     reply: &Reply,
     headers: Headers,
-) -> Result<Response, Error> {
+) -> Response {
     let response = if is_stream {
         let text = stream_of(answer, client, reply);
         Response::bytes(Kind::Api, 200, EVENT_STREAM, text.into_bytes())
@@ -61,5 +60,5 @@ pub(super) fn whole(
         let json = bytes.unwrap_or_else(|| client.render_answer(answer, reply).into_bytes());
         Response::bytes(Kind::Api, 200, "application/json", json)
     };
-    Ok(with(response, headers, &reply.request_id))
+    with(response, headers, &reply.request_id)
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hatch_dialects::{Class, Dialect, Error as Said, Filter, Reply, Request, Seal, estimate_prompt};
+use hatch_dialects::{Class, Dialect, Error as Said, Filter, Reply, Request, Seal, Usage, estimate_prompt};
 use hatch_guardrails::Policy;
 
 use super::{
@@ -71,6 +71,9 @@ impl Turn {
         let guards = guards(&user.id, limits.guardrails.as_ref(), database).await?;
         let checked = guards.check(request)?;
         let is_theirs = options.key() != models::Key::Ours;
+        if is_theirs {
+            only_first_provider(&mut candidates);
+        }
         let output = request.max_tokens.unwrap_or_default();
         let money = Money { key: user.credential.id(), limits: &limits, providers, now };
         let daily_limits = DailyLimits::of(settings)?;
@@ -164,7 +167,7 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
     let mut warnings = asked.request.warnings.clone();
     warnings.extend(turn.rules.iter().map(|rule| format!("guardrail: {rule}")));
     let keep = match client == Dialect::Responses && asked.request.store != Some(false) {
-        true => Keeper::of(&asked.bytes, &asked.previous),
+        true => Keeper::of(&asked.bytes, &asked.previous, &turn.guards),
         false => Keeper::nothing(),
     };
     let headers = told::headers(&answered, &warnings);
@@ -180,28 +183,34 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
                 upstream: answered.upstream,
                 idle_ms: Providers::of(&context.settings)?.idle_ms,
                 keep,
+                guards: turn.guards,
             };
             live::tell(*stream, carried, headers, &context.background, database)
         }
         Answer::Whole { response, bytes } => {
             let reply = &answered.reply;
             let watched = turn.guards.watch(&response);
-            let outcome = Outcome {
-                candidate: Some(&answered.candidate),
-                status: 200,
-                attempts: answered.attempts,
-                usage: response.usage.unwrap_or_default(),
-                is_estimated: response.usage.is_none(),
-                first_token_ms: Some(answered.first_token_ms),
-                ..Outcome::default()
-            };
+            let outcome = Outcome::answered(
+                &answered.candidate,
+                answered.attempts,
+                answered.first_token_ms,
+                response.usage,
+                Usage { input: turn.prompt_tokens, ..Usage::default() },
+            );
             let bytes = bytes.filter(|_| {
                 client == Dialect::Messages && answered.upstream == client && !turn.guards.has_output()
             });
             let kept = keep.statements(&turn.entry.user, watched.as_ref().ok(), reply);
             turn.entry.close(outcome, kept, &database).await;
-            told::whole(&watched?, bytes, client, asked.request.stream, reply, headers)
+            Ok(told::whole(&watched?, bytes, client, asked.request.stream, reply, headers))
         }
+    }
+}
+
+/// A caller's own key is of one provider, and no other one may see it.
+fn only_first_provider(candidates: &mut Vec<Candidate>) {
+    if let Some(first) = candidates.first().map(|candidate| candidate.provider) {
+        candidates.retain(|candidate| candidate.provider.name == first.name);
     }
 }
 

@@ -38,7 +38,8 @@ const LONGEST_PAUSE_MS: i64 = 10_000;
 const FIRST_PAUSE_MS: i64 = 300;
 /// The longest answer that comes in one piece, in bytes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// Until a whole answer is there, in milliseconds.
+/// Until a whole answer is there, or the first word of the last one who can be
+/// asked, in milliseconds.
 const WHOLE_MS: u64 = 90_000;
 /// For a stream that is collected, and not shown while it comes.
 const COLLECTED: Deadlines = Deadlines { idle_ms: 30_000, after_client_ms: 600_000 };
@@ -160,8 +161,10 @@ pub(crate) async fn ask(
     candidates: Vec<Candidate>,
     settings: &Providers,
 ) -> Result<Answered, Unanswered> {
-    let reached =
-        in_order(candidates, async |candidate| attempt(candidate, question, settings).await).await?;
+    let reached = in_order(candidates, async |candidate, is_last| {
+        attempt(candidate, is_last, question, settings).await
+    })
+    .await?;
     let Reached { got: Got { answer, warnings, reply, upstream }, candidate, attempts, first_token_ms } =
         reached;
     Ok(Answered { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
@@ -177,7 +180,7 @@ pub(crate) async fn post(
     candidates: Vec<Candidate>,
     key: Key<'_>,
 ) -> Result<Posted, Unanswered> {
-    let post = async |candidate: &Candidate| {
+    let post = async |candidate: &Candidate, _: bool| {
         let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
             return Ok(None);
         };
@@ -210,10 +213,11 @@ pub(crate) struct Posted {
     pub(crate) first_token_ms: i64,
 }
 
-/// Tries one after the other, each as often as its errors allow.
+/// Tries one after the other, each as often as its errors allow. `attempt` is
+/// told whether there is nobody left to ask after this one.
 async fn in_order<T>(
     candidates: Vec<Candidate>,
-    attempt: impl AsyncFn(&Candidate) -> Result<T, Refusal>,
+    attempt: impl AsyncFn(&Candidate, bool) -> Result<T, Refusal>,
 ) -> Result<Reached<T>, Unanswered> {
     let (started, mut attempts) = (now_ms(), 0);
     let mut first: Option<Refusal> = None;
@@ -221,10 +225,13 @@ async fn in_order<T>(
     let some_are_well = candidates.iter().any(|candidate| !health::is_open(&candidate.model.id, started));
     let count = candidates.len();
     for (index, candidate) in candidates.into_iter().enumerate() {
-        let id = candidate.model.id.clone();
+        let (id, is_last) = (candidate.model.id.clone(), index + 1 == count);
+        if candidate.model.context <= too_small {
+            continue;
+        }
         // Where all are ill, the first one is asked all the same.
         let may_enter = health::enter(&id, now_ms()) || (!some_are_well && first.is_none());
-        if !may_enter || candidate.model.context <= too_small {
+        if !may_enter {
             continue;
         }
         last_model = Some(id.clone());
@@ -232,7 +239,7 @@ async fn in_order<T>(
         while attempts < MOST_ATTEMPTS {
             attempts += 1;
             tries += 1;
-            let refusal = match attempt(&candidate).await {
+            let refusal = match attempt(&candidate, is_last).await {
                 Ok(got) => {
                     let first_token_ms = now_ms() - started;
                     health::succeeded(&id, first_token_ms);
@@ -243,8 +250,10 @@ async fn in_order<T>(
             let class = refusal.error.class;
             if class.may_retry() && class != Class::RateLimit {
                 health::failed(&id, now_ms());
+            } else {
+                health::alive(&id);
             }
-            let pause = pause_ms(&refusal, tries, index + 1 == count, random::jitter());
+            let pause = pause_ms(&refusal, tries, is_last, random::jitter());
             if class == Class::ContextTooLong {
                 too_small = too_small.max(candidate.model.context);
             } else if !class.may_fail_over() && first.is_none() {
@@ -297,6 +306,7 @@ struct Got {
 
 async fn attempt(
     candidate: &Candidate,
+    is_last: bool,
     question: &Question<'_>,
     settings: &Providers,
 ) -> Result<Got, Refusal> {
@@ -319,7 +329,8 @@ async fn attempt(
     if !is_as_named {
         reply.model.clone_from(&candidate.model.id);
     }
-    let within_ms = if is_streamed { settings.first_token_ms } else { WHOLE_MS };
+    // Whoever thinks for long is given up only while somebody else can be asked.
+    let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { WHOLE_MS };
     let started = now_ms();
     let answer = fetch::send(request, within_ms).await.map_err(|failure| no_answer(&failure))?;
     if answer.status() != 200 {

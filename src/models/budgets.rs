@@ -40,7 +40,13 @@ impl Limit {
     pub(crate) fn request(key: &str, rpm: i64, now: i64) -> Self {
         let minute = now.div_euclid(MINUTE_MS);
         let resets_at_ms = (minute + 1) * MINUTE_MS;
-        Self { subject: format!("rpm:{key}"), period: minute.to_string(), most: rpm, amount: 1, resets_at_ms }
+        Self {
+            subject: format!("rpm:{key}"),
+            period: minute_name(minute),
+            most: rpm,
+            amount: 1,
+            resets_at_ms,
+        }
     }
 
     fn is_money(&self) -> bool {
@@ -166,16 +172,18 @@ fn give_back(limits: &str) -> Statement {
     )
 }
 
+/// A minute's, which no day's is like.
+fn minute_name(minute: i64) -> String {
+    format!("m{minute}")
+}
+
 /// Minutes and days that nobody asks for any more.
 pub(crate) fn forget(now: i64) -> Vec<Statement> {
-    let last_minute = now.div_euclid(MINUTE_MS) - 5;
+    let last_minute = minute_name(now.div_euclid(MINUTE_MS) - 5);
     let (last_month, _) = period(Period::Month, now - 62 * 24 * 60 * MINUTE_MS);
     vec![
-        sql!(
-            "DELETE FROM model_budgets WHERE subject GLOB 'rpm:*' AND CAST(period AS INTEGER) < ?1",
-            last_minute
-        ),
-        sql!("DELETE FROM model_budgets WHERE subject NOT GLOB 'rpm:*' AND period < ?1", last_month),
+        sql!("DELETE FROM model_budgets WHERE period >= 'm' AND period < ?1", last_minute),
+        sql!("DELETE FROM model_budgets WHERE period < ?1", last_month),
     ]
 }
 

@@ -76,7 +76,7 @@ fn change(model: &str, change: impl FnOnce(&mut Memory)) {
 }
 
 /// Whether a request may go to this model now. Whoever is let through tells
-/// [`succeeded`] or [`failed`].
+/// [`succeeded`], [`alive`] or [`failed`].
 pub(super) fn enter(model: &str, now: i64) -> bool {
     let mut may = true;
     change(model, |memory| (may, memory.circuit) = memory.circuit.enter(now));
@@ -94,6 +94,11 @@ pub(super) fn succeeded(model: &str, first_token_ms: i64) {
         let before = memory.first_token_ms.unwrap_or(first_token_ms);
         memory.first_token_ms = Some((before.saturating_mul(3).saturating_add(first_token_ms)) / 4);
     });
+}
+
+/// It has answered, if only to refuse.
+pub(super) fn alive(model: &str) {
+    change(model, |memory| memory.circuit = Circuit::default());
 }
 
 pub(super) fn failed(model: &str, now: i64) {
@@ -121,7 +126,7 @@ mod tests {
         assert!(!enter(model, 5) && is_open(model, 5));
         assert!(enter(model, 20_000), "a probe");
         assert!(!enter(model, 20_001), "only one probe");
-        succeeded(model, 100);
+        alive(model);
         assert!(enter(model, 20_002));
     }
 

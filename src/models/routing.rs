@@ -43,7 +43,7 @@ pub(crate) struct Wish<'a> {
 /// A model and who serves it.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
-    pub(crate) provider: Provider,
+    pub(crate) provider: &'static Provider,
     pub(crate) model: Model,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn candidates(
     wish: &Wish<'_>,
     request: &Request,
     catalogue: &Catalogue,
-    providers: &Providers,
+    providers: &'static Providers,
 ) -> Result<Vec<Candidate>, Error> {
     let mut found: Vec<Candidate> = Vec::new();
     for name in &wish.names {
@@ -91,11 +91,14 @@ pub(crate) fn is_allowed(id: &str, allowed: Option<&[String]>) -> bool {
 }
 
 /// `provider/name`, or a name that the catalogue knows.
-pub(crate) fn resolve(name: &str, catalogue: &Catalogue, providers: &Providers) -> Result<Candidate, Error> {
+pub(crate) fn resolve(
+    name: &str,
+    catalogue: &Catalogue,
+    providers: &'static Providers,
+) -> Result<Candidate, Error> {
     let provider_of = |model: &Model| providers.all.iter().find(|provider| provider.name == model.provider);
-    let with_provider = |model: &Model| {
-        provider_of(model).map(|provider| Candidate { provider: provider.clone(), model: model.clone() })
-    };
+    let with_provider =
+        |model: &Model| provider_of(model).map(|provider| Candidate { provider, model: model.clone() });
     let known = |wanted: &str| {
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
         catalogue.models.iter().filter(is_it).find_map(with_provider)
@@ -110,7 +113,7 @@ pub(crate) fn resolve(name: &str, catalogue: &Catalogue, providers: &Providers) 
         && let Some(provider) = providers.all.iter().find(|known| known.name == provider)
         && !rest.is_empty()
     {
-        return Ok(Candidate { provider: provider.clone(), model: provider.unknown_model(rest) });
+        return Ok(Candidate { provider, model: provider.unknown_model(rest) });
     }
     Err(not_found(name, providers))
 }
@@ -150,7 +153,7 @@ fn automatic(
     wish: &Wish<'_>,
     request: &Request,
     catalogue: &Catalogue,
-    providers: &Providers,
+    providers: &'static Providers,
 ) -> Result<Vec<Candidate>, Error> {
     let needed = needs(request);
     let can = |model: &&Model| {
@@ -165,7 +168,7 @@ fn automatic(
     for model in catalogue.models.iter().filter(can) {
         let provider = providers.all.iter().find(|provider| provider.name == model.provider);
         if let Some(provider) = provider {
-            let candidate = Candidate { provider: provider.clone(), model: model.clone() };
+            let candidate = Candidate { provider, model: model.clone() };
             found.push((score(model, wish.preference, health::first_token_ms(&model.id)), candidate));
         }
     }

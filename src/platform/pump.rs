@@ -141,9 +141,7 @@ impl Source {
         deadlines: Deadlines,
         mut has_begun: impl FnMut(&[u8]) -> bool,
     ) -> Result<Self, End> {
-        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
-        let view = Uint8Array::new_with_length(BUFFER);
-        let mut source = Self { reader, view, received: Vec::new(), ended: false, pending: None };
+        let mut source = Self::unread(&body)?;
         let mut held_until = None;
         loop {
             let old = source.received.len();
@@ -165,9 +163,7 @@ impl Source {
         within_ms: u64,
         mut has_begun: impl FnMut(&[u8]) -> bool,
     ) -> Result<Self, End> {
-        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
-        let view = Uint8Array::new_with_length(BUFFER);
-        let mut source = Self { reader, view, received: Vec::new(), ended: false, pending: None };
+        let mut source = Self::unread(&body)?;
         let until = now_ms().saturating_add_unsigned(within_ms);
         loop {
             let old = source.received.len();
@@ -179,6 +175,12 @@ impl Source {
                 return Err(End::Closed);
             }
         }
+    }
+
+    fn unread(body: &Body) -> Result<Self, End> {
+        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
+        let view = Uint8Array::new_with_length(BUFFER);
+        Ok(Self { reader, view, received: Vec::new(), ended: false, pending: None })
     }
 
     /// Reads once. A read that takes longer than `until` stays pending.

@@ -18,7 +18,6 @@ pub(super) static DESCRIPTIONS: &[&Description] =
     &[&anthropic::ANTHROPIC, &openai::OPENAI, &workers_ai::WORKERS_AI];
 
 /// A provider as it is asked here.
-#[derive(Clone)]
 pub(crate) struct Provider {
     pub(crate) name: String,
     pub(crate) upstream: Upstream,
@@ -30,7 +29,6 @@ pub(crate) struct Provider {
 }
 
 /// Where a provider is.
-#[derive(Clone)]
 pub(crate) enum Upstream {
     Http {
         base_url: String,

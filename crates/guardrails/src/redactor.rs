@@ -95,11 +95,13 @@ impl Redactor {
             return None;
         }
         self.is_too_long = true;
+        // The limit may be within a character: then the text is cut before it.
+        let end = piece.floor_char_boundary(limit.bytes.saturating_sub(came));
         if limit.action == Action::Flag {
-            self.record_limit(limit.bytes, limit.action);
+            self.record_limit(came + end, limit.action);
             return None;
         }
-        piece.get(..piece.floor_char_boundary(limit.bytes.saturating_sub(came)))
+        piece.get(..end)
     }
 
     fn cut_off(&mut self) {

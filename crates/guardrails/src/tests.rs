@@ -490,6 +490,15 @@ fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(bit, 0..24).prop_map(|bits| bits.concat())
 }
 
+#[test]
+fn a_limit_within_a_character_is_told_before_it() {
+    for action in ["flag", "redact", "block"] {
+        let guard = guard(json!({ "maxBytes": { "bytes": 3, "action": action } }));
+        let findings = guard.inspect("aa𖹀a").findings;
+        assert_eq!((findings[0].start, findings[0].end), (2, 2), "{action}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -259,7 +259,7 @@ test("an account takes its apps along, and leaves nothing when it is deleted", a
   assert.deepEqual(document.apps.map(({ id }) => id), [appId]);
   assert.equal(document.appMessages[0].message, "A timer of Ada's");
   assert.ok(document.appMessages[0].answers.length > 2);
-  await api("DELETE", "/auth/me", undefined, ada.headers);
+  assert.equal((await api("DELETE", `/auth/me?confirm=${ada.id}`, undefined, ada.headers)).status, 204);
   for (const table of ["apps", "app_turns"]) assert.equal((await sql(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`, ada.id))[0].n, 0);
 });
 

@@ -398,8 +398,15 @@ mod tests {
             statements.iter().map(|statement| statement.sql).collect::<Vec<_>>().join("\n")
         };
         // They go with their project, or stay as the ledger does.
-        let not_deleted =
-            ["chat_messages", "deployments", "sites", "cloud_apps", "payments", "daily_counters"];
+        let not_deleted = [
+            "chat_messages",
+            "deployments",
+            "sites",
+            "cloud_apps",
+            "payments",
+            "daily_counters",
+            "custom_message_limits",
+        ];
         for owned in MODULES.owned {
             let (deleted, given) = (sql((owned.delete)("u")), sql((owned.give)("u", "v")));
             for table in owned.tables {

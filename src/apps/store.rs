@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::openapi::{Id, Time, Url};
 use crate::store::{
     Statement, guard,
-    owned::{Owned, give},
+    owned::{Owned, give, released},
     page,
     page::Page,
     projects::{is_somebody, rfc3339},
@@ -21,9 +21,28 @@ use crate::store::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["apps", "app_turns", "custom_message_limits"],
     export: &[("apps", export_apps), ("appMessages", export_messages)],
-    // Apps go with their projects; a limit stays, as what was counted does.
-    delete: |_| Vec::new(),
-    give: |from, to| vec![give!("apps", from, to), give!("app_turns", from, to)],
+    // A limit stays, as what was counted does.
+    delete: |user| {
+        vec![
+            sql!("DELETE FROM app_turns WHERE user_id = ?1", user),
+            sql!("DELETE FROM apps WHERE user_id = ?1", user),
+        ]
+    },
+    give: |from, to| {
+        vec![
+            give!("apps", from, to),
+            give!("app_turns", from, to),
+            // One that the second account has of its own stays.
+            sql!(
+                concat!(
+                    "UPDATE OR IGNORE custom_message_limits SET user_id = ?2 WHERE user_id = ",
+                    released!()
+                ),
+                from,
+                to
+            ),
+        ]
+    },
 };
 
 /// What counts the messages of a user's day, and under no user's id the apps of everybody's.

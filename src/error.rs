@@ -39,6 +39,8 @@ pub(crate) enum Resource {
     Path,
     Account,
     App,
+    /// An app of the agent's.
+    Application,
     CloudCredentials,
     DeadLetter,
     Deck,
@@ -47,9 +49,12 @@ pub(crate) enum Resource {
     Fleet,
     Job,
     Key,
+    /// What was said of an app.
+    PromptHistory,
     Project,
     Session,
     Skill,
+    User,
     Version,
 }
 
@@ -59,6 +64,7 @@ impl Resource {
             Self::Path => "There is nothing at this path",
             Self::Account => "This account has been deleted",
             Self::App => "App not found",
+            Self::Application => "Application not found",
             Self::CloudCredentials => {
                 "No credentials are stored for this target; GET /auth/credentials lists those that are"
             }
@@ -69,8 +75,10 @@ impl Resource {
             Self::Job => "Job not found",
             Self::Key => "API key not found",
             Self::Project => "Project not found",
+            Self::PromptHistory => "No prompt history found for this app",
             Self::Session => "Session not found",
             Self::Skill => "Skill not found",
+            Self::User => "User not found",
             Self::Version => "Version not found",
         }
     }

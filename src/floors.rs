@@ -29,6 +29,7 @@ const FLOORS: &[&[&str]] = &[
 const MODULES: &[&str] = &[
     "accounts",
     "admin",
+    "apps",
     "chat",
     "deploy",
     "discovery",

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod admin;
+mod apps;
 mod audit;
 mod chat;
 mod clouds;

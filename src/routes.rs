@@ -10,7 +10,7 @@ use worker::Env;
 #[cfg(test)]
 use crate::openapi;
 use crate::{
-    accounts, admin, audit, chat,
+    accounts, admin, apps, audit, chat,
     clouds::{self, Cloud},
     deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
@@ -94,7 +94,34 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Staff GET "/admin/audit" => admin::audit_log;
         Operator GET "/admin/audit/verify" => admin::verify_audit_log;
 
+        Operator GET "/admin/users/{id}" => apps::staff::show_user;
+        Operator PUT "/admin/users/{id}" => apps::staff::set_user;
+
         Public GET "/api/setup" => fleet::setup::show;
+    }
+    apps::DIALECT {
+        Scope(Chat) POST "/message" => apps::message::send;
+        User GET "/message-limit" => apps::limits::show;
+        Scope(ProjectsRead) GET "/apps" => apps::app::list;
+        Scope(ProjectsRead) GET "/apps/{id}" => apps::app::show;
+        Scope(ProjectsWrite) DELETE "/apps/{id}" => apps::app::delete;
+        Scope(ProjectsRead) GET "/apps/{id}/history" => apps::app::history;
+        Scope(ProjectsRead) GET "/apps/{id}/events" => apps::follow::events;
+        Scope(ProjectsRead) GET "/apps/{id}/read-url" => apps::files::read_url;
+        Public GET "/apps/{id}/archive" => apps::files::download;
+        Public PUT "/apps/{id}/archive" => apps::files::upload, archives;
+        Scope(Chat) POST "/apps/{id}/stop" => apps::message::stop;
+        Scope(ProjectsWrite) POST "/apps/{id}/pull" => apps::github::pull;
+        Scope(ProjectsWrite) POST "/github/user/create-repo" => apps::github::create_of_user;
+        Scope(ProjectsWrite) POST "/github/org/create-repo" => apps::github::create_of_organisation;
+        Scope(ProjectsWrite) POST "/github/user/initial-commit" => apps::github::initial_commit;
+        Scope(ProjectsWrite) POST "/github/org/initial-commit" => apps::github::initial_commit;
+        Scope(ProjectsWrite) POST "/github/user/commit" => apps::github::commit_changes;
+        Scope(ProjectsWrite) POST "/github/org/commit" => apps::github::commit_changes;
+        Scope(Deploy) GET "/deployment-status/{id}" => apps::live::show;
+        User GET "/auth/is-neon-employee" => apps::staff::is_employee;
+        User GET "/auth/is-privileged-user" => apps::staff::is_privileged;
+        User POST "/analytics/event" => apps::staff::track;
     }
     fleet::DIALECT {
         Scope(Deploy) POST "/deployments" => deployments::create;
@@ -168,7 +195,7 @@ static APP_ORIGIN: &[Route] = routes! {
 
 /// What only the whole Worker knows of its modules.
 pub(crate) static MODULES: Modules = Modules {
-    jobs: &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND],
+    jobs: &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND, apps::job::KIND],
     owned: &[
         &accounts::OWNED,
         &projects::OWNED,
@@ -176,6 +203,7 @@ pub(crate) static MODULES: Modules = Modules {
         &deploy::OWNED,
         &gateway::OWNED,
         &generate::OWNED,
+        &apps::OWNED,
         &fleet::OWNED,
         &clouds::OWNED,
         &jobs::OWNED,
@@ -184,7 +212,7 @@ pub(crate) static MODULES: Modules = Modules {
     ],
     settings: &[
         &[store::SETTINGS, identity::SETTINGS],
-        &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS],
+        &[chat::SETTINGS, generate::SETTINGS, fleet::SETTINGS, apps::SETTINGS],
         &[models::SETTINGS],
         clouds::SETTINGS,
         upstream::SETTINGS,
@@ -221,8 +249,14 @@ pub(crate) static ROUTER: LazyLock<Router> = LazyLock::new(|| {
 /// The request headers that pages of other origins may send: what our routes
 /// read, and what clients of the originals send with everything.
 fn request_headers() -> String {
-    let own: [&[&str]; 5] =
-        [http::REQUEST_HEADERS, CHAT_HEADERS, FLEET_HEADERS, gateway::REQUEST_HEADERS, POLYCHAT_HEADERS];
+    let own: [&[&str]; 6] = [
+        http::REQUEST_HEADERS,
+        CHAT_HEADERS,
+        &[apps::github::HEADER],
+        FLEET_HEADERS,
+        gateway::REQUEST_HEADERS,
+        POLYCHAT_HEADERS,
+    ];
     own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
 }
 const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
@@ -242,6 +276,7 @@ pub(crate) fn contracts() -> Vec<openapi::Module> {
         discovery::openapi::module(),
         skills::openapi::module(),
         generate::openapi::module(),
+        apps::openapi::module(),
         fleet::openapi::module(),
         gateway::openapi::module(),
         admin::openapi::module(),
@@ -363,8 +398,15 @@ mod tests {
             statements.iter().map(|statement| statement.sql).collect::<Vec<_>>().join("\n")
         };
         // They go with their project, or stay as the ledger does.
-        let not_deleted =
-            ["chat_messages", "deployments", "sites", "cloud_apps", "payments", "daily_counters"];
+        let not_deleted = [
+            "chat_messages",
+            "deployments",
+            "sites",
+            "cloud_apps",
+            "payments",
+            "daily_counters",
+            "custom_message_limits",
+        ];
         for owned in MODULES.owned {
             let (deleted, given) = (sql((owned.delete)("u")), sql((owned.give)("u", "v")));
             for table in owned.tables {

@@ -46,6 +46,12 @@ async function tenant() {
   await ok("PUT", "/auth/credentials/cloudflare", BODIES["PUT /auth/credentials/{target}"](), session.token);
   const [{ id: sessionId }] = await sql("SELECT id FROM sessions WHERE user_id = ?", session.userId);
   const startup = await startupOf(session.userId, projectId);
+  await sql("INSERT INTO apps (id, user_id, app_name, tech_stack, trace_id, created_at, updated_at) VALUES (?1, ?2, 'app', 'static', 'x', 1, 1)", projectId, session.userId);
+  await sql(
+    `INSERT INTO app_turns (id, app_id, user_id, job_id, trace_id, message, origin, status, is_new_app, counted_day, created_at)
+     VALUES (?1, ?2, ?3, ?1, 'x', 'A clock', 'https://hatch.example', 'done', 1, 1, 1)`, randomUUID(), projectId, session.userId,
+  );
+  await sql("INSERT INTO app_events (app_id, seq, turn_id, event, data, created_at) SELECT app_id, 1, id, 'user', '{\"message\":{\"kind\":\"UserMessage\",\"messages\":[]}}', 1 FROM app_turns WHERE app_id = ?1", projectId);
   const responseId = randomUUID();
   await sql("INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, '[]', '{}', 9e12)", responseId, session.userId);
   return { ...session, responseId, modelId: "anthropic/claude-sonnet-5-5", projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
@@ -94,9 +100,10 @@ async function deadLetter() {
 const IDS = {
   "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
-  "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
+  "/apps/": "projectId", "/deployment-status/": "deploymentId", "/admin/users/": "userId", "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
   "/v1/responses/": "responseId", "/v1/models/": "modelId", "/models/": "modelId", "/admin/models/": "modelId",
 };
+const FILES = { repo: "app", owner: "guild", paths: [{ path: "a.txt", content: "a" }] };
 const HI = [{ role: "user", content: "Hi" }];
 /** A good body of every route that reads one, about a tenant's things. */
 const BODIES = {
@@ -125,12 +132,20 @@ const BODIES = {
   "POST /v1/moderations": () => ({ input: "Hi" }),
   "PUT /v1/guardrails": () => ({ input: {} }),
   "PUT /admin/models/{id}": () => ({ displayName: "Sonnet", context: 1000000, maxOutput: 128000, prices: null, above: null, capabilities: ["tools"], quality: 3, speed: 3, source: "test" }),
+  "POST /message": ({ projectId }) => ({ message: "A clock", applicationId: projectId }),
+  "POST /analytics/event": () => ({ eventType: "track" }),
+  ...Object.fromEntries(["user", "org"].flatMap((kind) => [
+    [`POST /github/${kind}/create-repo`, () => ({ repo: "app", owner: "guild" })], [`POST /github/${kind}/initial-commit`, () => FILES], [`POST /github/${kind}/commit`, () => FILES],
+  ])),
+  "PUT /admin/users/{id}": () => ({ dailyMessageLimit: 5 }),
   "POST /payments/payouts": ({ address }) => ({ walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }),
 };
 const bodyOf = (route) => BODIES[rowOf(route)];
 /** What a good request comes to where the caller gets in and there is nothing to do. */
 const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
+  ...Object.fromEntries(["user", "org"].flatMap((kind) => ["create-repo", "initial-commit", "commit"].map((verb) => [`POST /github/${kind}/${verb}`, 403]))),
+  "POST /apps/{id}/pull": 400, // it has no repository
   "POST /v1/embeddings": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };

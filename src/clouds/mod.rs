@@ -9,10 +9,12 @@ mod app;
 mod cloudflare;
 pub(crate) mod container;
 pub(crate) mod credentials;
+pub(crate) mod deployment;
 mod description;
 pub(crate) mod koyeb;
 #[cfg(test)]
 pub(crate) mod openapi;
+pub(crate) mod removal;
 mod resolved;
 pub(crate) mod store;
 pub(crate) use store::OWNED;

@@ -12,14 +12,16 @@ use super::{
     store,
 };
 use crate::{
-    clouds::Container,
+    clouds::{
+        Container,
+        deployment::{FIRST_STEP, JOB},
+    },
     error::Error,
     jobs::{self, Job, JobContext, Kind, Outcome, Policy},
     platform::{clock::now_ms, random},
     store::Statement,
 };
 
-pub(super) const FIRST_STEP: &str = "build";
 const PUBLISH: &str = "publish";
 const PUSH: &str = "push";
 
@@ -27,7 +29,7 @@ const PUSH: &str = "push";
 const TURN_MS: i64 = 2_000;
 
 pub(crate) const KIND: Kind = Kind {
-    name: "deploy",
+    name: JOB,
     policy: |step| match step {
         // Many files, and a cloud that may ask for pauses in between.
         PUSH => Policy { longest_ms: 300_000, ..Policy::QUICK },

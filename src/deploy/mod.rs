@@ -36,6 +36,7 @@ use crate::{
         CLOUDFLARE, Cloud, Container, KOYEB, VERCEL,
         container::{Asked, Git},
         credentials,
+        deployment::{self, AtCloud},
     },
     error::{Error, Resource},
     http::{
@@ -166,7 +167,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         Some(container) if !container.is_of_files() => code.unwrap_or_else(|| "{}".to_owned()),
         _ => code.ok_or_else(|| no_code(target))?,
     };
-    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &new.project_id));
+    let slug = project.slug.unwrap_or_else(|| deployment::slug(&project.name, &new.project_id));
     let wanted = Wanted {
         project_id: new.project_id,
         target,
@@ -230,7 +231,7 @@ pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> 
     let project_id = context.param("id").to_owned();
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
-    let slug = project.slug.unwrap_or_else(|| site::slug(&project.name, &project_id));
+    let slug = project.slug.unwrap_or_else(|| deployment::slug(&project.name, &project_id));
     if let Some(begun) = Begun::again(&id, &context, &database).await? {
         return Ok(begun.tell_startup());
     }
@@ -385,12 +386,16 @@ async fn begin(
             Some(at_cloud(context, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
         }
     };
-    let deployment = store::Deployment {
+    let deployment = deployment::New {
         id,
         project_id: wanted.project_id,
         user: user.to_owned(),
-        target: wanted.target,
-        url: site::url(context.settings.hosting_domain.as_deref(), context.request.origin(), &wanted.slug),
+        target: wanted.target.name(),
+        url: deployment::url(
+            context.settings.hosting_domain.as_deref(),
+            context.request.origin(),
+            &wanted.slug,
+        ),
         cloud,
         slug: wanted.slug,
         container: wanted.container.as_ref().map(kept).transpose()?,
@@ -398,13 +403,12 @@ async fn begin(
     };
     let counted = quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&context.settings)?, database).await?;
     let (job_id, now) = (context.new_id("job")?, now_ms());
-    let mut batch = vec![store::create(&deployment, &wanted.code, now)];
+    let mut batch = vec![deployment.create(&wanted.code, now)];
     if wanted.is_new {
         batch.push(store::adopt_code(&deployment, &wanted.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
-    let (kind, trace_id) = (job::KIND.name, &context.trace_id);
-    batch.extend(jobs::store::create(&job_id, user, kind, &deployment.id, job::FIRST_STEP, trace_id, now));
+    batch.extend(deployment.job(&job_id, &context.trace_id, now));
     batch.extend(wanted.note.map(|note| jobs::store::log(&job_id, "info", note, now)));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
@@ -415,8 +419,8 @@ async fn begin(
     let env = context.env.clone();
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    let url = (deployment.target == Target::Edge).then_some(deployment.url);
-    Ok(Begun { id: deployment.id, target: deployment.target, url, counted })
+    let url = (wanted.target == Target::Edge).then_some(deployment.url);
+    Ok(Begun { id: deployment.id, target: wanted.target, url, counted })
 }
 
 fn kept(container: &Container) -> Result<String, Error> {
@@ -430,12 +434,12 @@ async fn at_cloud(
     cloud: Cloud,
     slug: &str,
     container: Option<&Container>,
-) -> Result<store::AtCloud, Error> {
+) -> Result<AtCloud, Error> {
     let (user, settings) = (context.caller.user_id()?, &context.settings);
     let header = |name: &str| context.request.header(name);
     let right = credentials::find(cloud, user, header, settings, database).await?;
     cloud.check(slug, &right, container, settings)?;
-    Ok(store::AtCloud {
+    Ok(AtCloud {
         place: right.place(cloud, settings)?,
         source: right.source,
         sealed: right.sealed(cloud, user, settings)?,

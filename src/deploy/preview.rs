@@ -9,6 +9,7 @@ use super::{
     PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
 };
 use crate::{
+    clouds::deployment,
     error::{Error, rfc3339},
     http::RequestContext,
     platform::{clock::now_ms, log, random, response::Response},
@@ -59,7 +60,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     };
     // The project, or its preview, has gone this very moment.
     let slug: String = kept.first()?.ok_or(PROJECT_NOT_FOUND)?;
-    let url = site::url(context.settings.hosting_domain.as_deref(), origin, &slug);
+    let url = deployment::url(context.settings.hosting_domain.as_deref(), origin, &slug);
     Ok(Response::json(200, json!({ "url": url, "expiresAt": rfc3339(expires_at) }).to_string()))
 }
 
@@ -120,7 +121,7 @@ mod tests {
     fn a_slug_of_a_preview_is_told_from_that_of_any_deployed_app() {
         assert!(is_preview(&format!("{PREFIX}{}", "0f".repeat(16))));
         for name in ["Preview", "preview 0123456789abcdef0123456789abcdef", "Preview of 1f3a9c04"] {
-            assert!(!is_preview(&site::slug(name, "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36")), "{name}");
+            assert!(!is_preview(&deployment::slug(name, "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36")), "{name}");
         }
     }
 

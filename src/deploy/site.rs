@@ -6,6 +6,7 @@ use worker::Env;
 
 use super::reach;
 use crate::{
+    clouds::deployment,
     error::Error,
     http::conditional,
     upstream::compiler::{self, Packages},
@@ -72,57 +73,12 @@ fn file(path: &str, content: &str) -> File {
     File { path: path.to_owned(), content: content.to_owned(), etag }
 }
 
-/// A DNS label for a project: its name, and enough of its id to be its own.
-pub(super) fn slug(name: &str, project_id: &str) -> String {
-    let mut words = String::new();
-    for c in name.chars() {
-        if c.is_ascii_alphanumeric() {
-            words.push(c.to_ascii_lowercase());
-        } else if !words.is_empty() && !words.ends_with('-') {
-            words.push('-');
-        }
-        if words.len() >= 40 {
-            break;
-        }
-    }
-    let id: String = project_id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    match words.trim_end_matches('-') {
-        "" => format!("app-{id}"),
-        words => format!("{words}-{id}"),
-    }
-}
-
-/// Where the app of `slug` answers, for one who called us at `origin`.
-///
-/// With a hosting domain every app has an origin of its own. `localhost` is
-/// one only for who is on this machine.
-pub(super) fn url(domain: Option<&str>, origin: &str, slug: &str) -> String {
-    let (scheme, host) = origin.split_once("://").unwrap_or(("https", origin));
-    let (name, port) = split_port(host);
-    match domain {
-        Some("localhost") if is_this_machine(name) => format!("{scheme}://{slug}.localhost{port}/"),
-        None | Some("localhost") => format!("{origin}/p/{slug}/"),
-        Some(domain) => format!("https://{slug}.{domain}/"),
-    }
-}
-
 /// The slug that a host names under the hosting domain.
 pub(super) fn slug_of_host<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
-    let (name, _) = split_port(host);
+    let (name, _) = deployment::split_port(host);
     let slug = name.strip_suffix(domain)?.strip_suffix('.')?;
     let is_label = !slug.is_empty() && slug.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     is_label.then_some(slug)
-}
-
-/// `host:port` into `host` and `:port`.
-fn split_port(host: &str) -> (&str, &str) {
-    let port =
-        host.rfind(':').filter(|colon| !host.ends_with(']') && host.rfind(']').is_none_or(|b| b < *colon));
-    port.and_then(|colon| host.split_at_checked(colon)).unwrap_or((host, ""))
-}
-
-fn is_this_machine(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -130,15 +86,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn an_app_has_its_own_origin_where_it_can() {
-        assert_eq!(url(Some("localhost"), "http://localhost:8787", "x"), "http://x.localhost:8787/");
-        assert_eq!(url(Some("localhost"), "http://[::1]:8787", "x"), "http://x.localhost:8787/");
-        assert_eq!(url(Some("localhost"), "http://10.0.0.7:8787", "x"), "http://10.0.0.7:8787/p/x/");
-        assert_eq!(url(Some("hatch.app"), "https://api.hatch.sh", "x"), "https://x.hatch.app/");
-        assert_eq!(url(None, "https://api.hatch.sh", "x"), "https://api.hatch.sh/p/x/");
-    }
 
     #[test]
     fn only_one_label_under_the_domain_is_a_slug() {
@@ -151,7 +98,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_slug_is_a_dns_label(name in ".{0,200}", id in "[0-9a-f]{8}-[0-9a-f]{4}") {
-            let slug = slug(&name, &id);
+            let slug = deployment::slug(&name, &id);
             prop_assert!(slug.len() <= 63 && !slug.starts_with('-') && !slug.ends_with('-'));
             let host = format!("{slug}.localhost");
             prop_assert_eq!(slug_of_host(&host, "localhost"), Some(slug.as_str()));

@@ -7,7 +7,7 @@ use super::target::Target;
 #[cfg(test)]
 use crate::openapi::{Id, Time, Url};
 use crate::{
-    clouds::{Container, Source},
+    clouds::{Container, deployment::New},
     store::{
         Statement, guard, newest_of_user,
         owned::{Owned, give},
@@ -50,31 +50,6 @@ pub(super) struct Project {
     pub(super) is_processing: bool,
 }
 
-/// A new deployment.
-#[derive(Debug)]
-pub(super) struct Deployment {
-    pub(super) id: String,
-    pub(super) project_id: String,
-    pub(super) user: String,
-    pub(super) target: Target,
-    pub(super) slug: String,
-    pub(super) url: String,
-    pub(super) cloud: Option<AtCloud>,
-    /// A [`Container`] as JSON.
-    pub(super) container: Option<String>,
-    /// Whether its packages are in its own bundles.
-    pub(super) is_bundled: bool,
-}
-
-/// What a deployment to a cloud is made by.
-#[derive(Debug)]
-pub(super) struct AtCloud {
-    pub(super) place: String,
-    pub(super) source: Source,
-    /// Of the request's headers.
-    pub(super) sealed: Option<String>,
-}
-
 pub(super) fn project(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('name', name, 'code', code,
@@ -84,22 +59,6 @@ pub(super) fn project(id: &str, user: &str) -> Statement {
          FROM projects WHERE id = ?1 AND user_id = ?2",
         id,
         user
-    )
-}
-
-/// Answers with a row if there is such a project.
-pub(super) fn create(deployment: &Deployment, code: &str, now: i64) -> Statement {
-    sql!(
-        "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url,
-           place, credential_source, credential_sealed, container, is_bundled, created_at, updated_at)
-         SELECT ?1, id, user_id, ?8, ?4, ?5, ?6, ?9, ?10, ?11, ?12, ?13, ?7, ?7 FROM projects WHERE id = ?2 AND user_id = ?3
-         RETURNING json_object('id', id) AS json",
-        deployment.id.as_str(), deployment.project_id.as_str(), deployment.user.as_str(), code,
-        deployment.slug.as_str(), deployment.url.as_str(), now, deployment.target.name(),
-        deployment.cloud.as_ref().map(|cloud| cloud.place.as_str()),
-        deployment.cloud.as_ref().map(|cloud| cloud.source.name()),
-        deployment.cloud.as_ref().and_then(|cloud| cloud.sealed.as_deref()),
-        deployment.container.as_deref(), i64::from(deployment.is_bundled)
     )
 }
 
@@ -132,7 +91,7 @@ pub(super) fn target(id: &str, user: &str) -> Statement {
 }
 
 /// Makes the code that was sent with the deployment the project's own.
-pub(super) fn adopt_code(deployment: &Deployment, code: &str, now: i64) -> Statement {
+pub(super) fn adopt_code(deployment: &New, code: &str, now: i64) -> Statement {
     sql!(
         "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?4
          WHERE id = ?1 AND user_id = ?2 AND code IS NOT ?3",

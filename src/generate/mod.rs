@@ -4,9 +4,8 @@
 //! `show`, `download` and `deck` about the startup that it makes, whose code
 //! is a project of the same id. job.rs leads through the steps, each of which
 //! is a file: discovery, building, packaging, marketing, identity. What they
-//! go by is pure: archive, complete, deck, idea, launch, startup, steps, verify.
+//! go by is pure: complete, deck, idea, launch, startup, steps, verify.
 
-mod archive;
 mod building;
 mod competitors;
 mod complete;

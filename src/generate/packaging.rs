@@ -4,8 +4,14 @@ use hatch_code::CodeMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{archive, complete, idea, steps::Step, store, work::Work};
-use crate::{error::Error, http::conditional, jobs::Outcome, platform::clock::now_ms, store::files};
+use super::{complete, idea, steps::Step, store, work::Work};
+use crate::{
+    error::Error,
+    http::conditional,
+    jobs::Outcome,
+    platform::clock::now_ms,
+    store::{archive, files},
+};
 
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let startup = &work.startup;

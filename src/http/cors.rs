@@ -9,7 +9,9 @@ use crate::{
 };
 
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, \
-                       Idempotency-Replayed, Server-Timing";
+                       Idempotency-Replayed, Server-Timing, \
+                       X-DailyLimit-Limit, X-DailyLimit-Remaining, X-DailyLimit-Usage, X-DailyLimit-Reset, \
+                       X-Daily-Apps-Limit, X-Daily-Apps-Reset";
 
 /// What the request says about the page that sends it.
 #[derive(Debug)]

@@ -12,6 +12,11 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) const DEFAULT: Self = Self { body: 1_000_000, is_counted: true };
 
+    /// For archives of a project's files.
+    pub(crate) const fn archives(self) -> Self {
+        Self { body: 5_000_000, ..self }
+    }
+
     /// For what a page of a hosted app loads, and what asks whether we live.
     pub(crate) const fn uncounted(self) -> Self {
         Self { is_counted: false, ..self }

@@ -47,6 +47,13 @@ pub(crate) struct Job {
     trace_id: Option<String>,
 }
 
+impl Job {
+    /// The trace of the request that made it, for what it makes itself.
+    pub(crate) fn trace_id(&self) -> &str {
+        self.trace_id.as_deref().unwrap_or_default()
+    }
+}
+
 /// How a step ended, with the statements that make it so.
 #[derive(Debug)]
 pub(crate) enum Outcome {

@@ -11,8 +11,9 @@ use crate::{error::Error, routes::contracts};
 
 /// Fields with rules that no schema expresses, by operation: checksums, days of a
 /// month, sums and bytes, git's names, and what depends on other fields.
-const BEYOND_SCHEMAS: [(&str, &[&str]); 17] = [
+const BEYOND_SCHEMAS: [(&str, &[&str]); 18] = [
     ("accounts.challenge", &["address"]),
+    ("apps.send", &["settings"]),
     ("deploy.create", &["code", "git", "image", "registrySecret", "target"]),
     ("fleet.beat", &["system", "timestamp", "walletAddress", "wallet_address"]),
     ("fleet.close", &["from", "to", "walletAddress", "wallet_address"]),

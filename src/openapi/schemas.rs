@@ -42,6 +42,57 @@ struct Problem {
     errors: Option<Vec<Violation>>,
 }
 
+/// As the agent's routes tell errors: a `Problem`, whose `status` is `error` where the original has it so.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AppProblem {
+    #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri"))]
+    kind: String,
+    title: String,
+    #[schemars(with = "StatusOrError")]
+    status: u16,
+    detail: String,
+    code: String,
+    request_id: String,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    violated_policies: Option<Vec<String>>,
+    #[serde(rename = "resetAt", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    reset_at: Option<Time>,
+    error: String,
+    /// The detail again, which the original's clients show.
+    message: String,
+    /// Of `app_busy`: of the message that is worked on.
+    #[serde(rename = "traceId", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    trace_id: Option<String>,
+    /// Of `pull_conflict`: the files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    conflicts: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<Violation>")]
+    errors: Option<Vec<Violation>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum StatusOrError {
+    Status(u16),
+    Error(ErrorWord),
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ErrorWord {
+    Error,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 struct Violation {
     /// A JSON pointer (RFC 6901) into the body, or a parameter's name.
@@ -146,6 +197,7 @@ impl Schemas {
         answers.subschema_for::<HTTPException>();
         answers.subschema_for::<OpenAIError>();
         answers.subschema_for::<AnthropicError>();
+        answers.subschema_for::<AppProblem>();
         Self { requests, answers }
     }
 

@@ -76,6 +76,14 @@ pub(crate) enum Failure {
     TooLong,
 }
 
+/// Why a body was not read to its end.
+#[derive(Debug)]
+pub(crate) enum Piece<E> {
+    Failed(Failure),
+    /// By whoever takes its pieces.
+    Refused(E),
+}
+
 /// By when all of several requests must be done: limits of each alone would
 /// add up.
 #[derive(Debug, Clone, Copy)]
@@ -187,6 +195,35 @@ impl Answer {
         let mut bytes = Vec::new();
         self.read_into(&mut bytes, limit).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Reads the body piece by piece, each within `idle_ms`, until it ends or
+    /// `take` has heard enough.
+    ///
+    /// # Errors
+    /// [`Piece::Refused`] with what `take` fails with.
+    pub(crate) async fn read_pieces<E>(
+        self,
+        idle_ms: u64,
+        mut take: impl AsyncFnMut(Vec<u8>) -> Result<bool, E>,
+    ) -> Result<(), Piece<E>> {
+        let Some(body) = self.into_body() else { return Ok(()) };
+        let mut pieces = ByteStream::from(body.0);
+        loop {
+            let (piece, timeout) = (pieces.next(), sleep(idle_ms));
+            pin_mut!(timeout);
+            let piece = match select(piece, timeout).await {
+                Either::Left((Some(Ok(piece)), _)) => piece,
+                Either::Left((Some(Err(e)), _)) => {
+                    return Err(Piece::Failed(Failure::Network(e.to_string())));
+                }
+                Either::Left((None, _)) => return Ok(()),
+                Either::Right(_) => return Err(Piece::Failed(Failure::Timeout)),
+            };
+            if !take(piece).await.map_err(Piece::Refused)? {
+                return Ok(());
+            }
+        }
     }
 
     /// As much of the body as comes within `timeout_ms` and fits `limit`

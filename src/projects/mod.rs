@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    clouds::{self, store::App, take_down},
+    clouds::{self, removal::Removal, store::App},
     error::{Error, Resource},
     http::{RequestContext, body, conditional, page},
     platform::{clock::now_ms, response::Response},
@@ -170,8 +170,8 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
             unbuilt_jobs,
             unbuilt,
             store::show(id, user),
-            store::delete_jobs(id, user, revision, 0),
-            store::delete(id, user, revision, 0),
+            projects::delete_jobs(id, user, revision, 0),
+            projects::delete(id, user, revision, 0),
             context.audit_change("project.delete", id),
             clouds::store::apps_of_project(id, user),
         ])
@@ -180,43 +180,23 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     match (present.is_empty(), deleted.is_empty(), apps.is_empty()) {
         (true, _, _) if !unbuilt.is_empty() => Ok(Response::empty(204)),
         (true, _, _) => Err(NOT_FOUND),
-        (false, true, false) => delete_with_apps(&context, revision, apps, is_forced).await,
-        (false, true, true) => Err(Error::PreconditionFailed),
-        (false, false, _) => Ok(Response::empty(204)),
-    }
-}
-
-/// Deletes a project and has its apps at clouds taken down: by jobs, which
-/// outlive it.
-async fn delete_with_apps(
-    context: &RequestContext,
-    revision: Option<i64>,
-    apps: Vec<App>,
-    is_forced: bool,
-) -> Result<Response, Error> {
-    let (user, id, database) = (context.caller.user_id()?, context.param("id"), context.database()?);
-    let known = i64::try_from(apps.len()).unwrap_or_default();
-    let mut plan =
-        take_down::plan(user, apps, &context.request, &context.trace_id, &context.settings, &database)
-            .await?;
-    if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
-        return Err(take_down::out_of_reach(app));
-    }
-    let mut batch = vec![
-        store::is_deletable(id, user, revision, known),
-        store::delete_jobs(id, user, revision, known),
-        store::delete(id, user, revision, known),
-        context.audit_change("project.delete", id),
-    ];
-    batch.append(&mut plan.statements);
-    batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
-    match database.batch_all(batch).await {
-        Ok(_) => {
+        (false, true, false) => {
+            let removal = Removal {
+                id,
+                user,
+                revision,
+                is_forced,
+                audit: context.audit_change("project.delete", id),
+                request: &context.request,
+                trace_id: &context.trace_id,
+                settings: &context.settings,
+            };
+            let plan = removal.run(apps, &context.database()?).await?;
             plan.send(&context.env, &context.background);
             Ok(Response::empty(204))
         }
-        Err(Error::GuardFailed) => Err(Error::PreconditionFailed),
-        Err(error) => Err(error),
+        (false, true, true) => Err(Error::PreconditionFailed),
+        (false, false, _) => Ok(Response::empty(204)),
     }
 }
 

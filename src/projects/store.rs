@@ -4,7 +4,7 @@ use constcat::concat;
 use serde_json::Value;
 
 use crate::store::{
-    Statement, guard, newest_of_user,
+    Statement, newest_of_user,
     owned::{Owned, give},
     page,
     page::Page,
@@ -81,35 +81,6 @@ pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statemen
     )
 }
 
-/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`. Only if
-/// it has `apps` apps at clouds, for somebody must see to those.
-pub(super) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
-    sql!(
-        "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
-           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4
-         RETURNING json_object('id', id) AS json",
-        id,
-        user,
-        revision,
-        apps
-    )
-}
-
-/// Jobs refer to their subject by id alone, so they are deleted beside it:
-/// those of its deployments, and the one that makes it, as a startup.
-pub(super) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
-    sql!(
-        "DELETE FROM jobs WHERE user_id = ?2
-           AND (subject_id = ?1 OR subject_id IN (SELECT id FROM deployments WHERE project_id = ?1))
-           AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
-                         AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4)",
-        id,
-        user,
-        revision,
-        apps
-    )
-}
-
 /// Deletes a startup that has no project yet, and its job.
 pub(super) fn delete_unbuilt(id: &str, user: &str) -> [Statement; 2] {
     [
@@ -128,18 +99,6 @@ pub(super) fn delete_unbuilt(id: &str, user: &str) -> [Statement; 2] {
     ]
 }
 
-/// Fails its batch unless [`delete`] will delete.
-pub(super) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
-    guard!(
-        "SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
-           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4",
-        id,
-        user,
-        revision,
-        apps
-    )
-}
-
 #[cfg(test)]
 #[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -153,6 +112,8 @@ pub(crate) enum Origin {
     Remix,
     Deploy,
     Generate,
+    Agent,
+    Pull,
 }
 
 shape! {

@@ -48,6 +48,13 @@ pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Resu
     }
 }
 
+/// Reads a whole object as text; none when there is no such object.
+pub(crate) async fn read_text(env: &Env, key: &str) -> Result<Option<String>, Error> {
+    let object = bucket(env)?.get(key).execute().await.map_err(failed)?;
+    let Some(body) = object.as_ref().and_then(worker::Object::body) else { return Ok(None) };
+    body.text().await.map(Some).map_err(failed)
+}
+
 #[derive(Deserialize)]
 struct Unused {
     key: String,

@@ -5,6 +5,7 @@
 //! into Wasm as one string whatever its width, a list as one string whatever
 //! its length, and D1 and Turso are read alike.
 
+pub(crate) mod archive;
 mod d1;
 pub(crate) mod files;
 pub(crate) mod owned;

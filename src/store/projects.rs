@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Statement, shape::shape, sql};
+use super::{Statement, guard, shape::shape, sql};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time, Url};
 
@@ -150,5 +150,47 @@ pub(crate) fn code(id: &str, user: &str) -> Statement {
          FROM projects WHERE id = ?1 AND user_id = ?2",
         id,
         user
+    )
+}
+
+/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`. Only if
+/// it has `apps` apps at clouds, for somebody must see to those.
+pub(crate) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
+    sql!(
+        "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4
+         RETURNING json_object('id', id) AS json",
+        id,
+        user,
+        revision,
+        apps
+    )
+}
+
+/// Jobs refer to their subject by id alone, so they are deleted beside it:
+/// those of its deployments and of its agent, and the one that makes it, as a startup.
+pub(crate) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
+    sql!(
+        "DELETE FROM jobs WHERE user_id = ?2
+           AND (subject_id = ?1 OR subject_id IN (SELECT id FROM deployments WHERE project_id = ?1)
+             OR subject_id IN (SELECT id FROM app_turns WHERE app_id = ?1))
+           AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+                         AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4)",
+        id,
+        user,
+        revision,
+        apps
+    )
+}
+
+/// Fails its batch unless [`delete`] will delete.
+pub(crate) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
+    guard!(
+        "SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
+           AND (SELECT count(*) FROM cloud_apps WHERE project_id = ?1) = ?4",
+        id,
+        user,
+        revision,
+        apps
     )
 }

@@ -132,6 +132,11 @@ pub(super) fn unauthorized(detail: impl Into<String>) -> Error {
 }
 
 impl Answer {
+    /// The pause that it asks for.
+    pub(super) fn retry_after_s(&self) -> Option<i64> {
+        self.advice.after_s()
+    }
+
     pub(super) fn is_good(&self) -> bool {
         (200..300).contains(&self.status)
     }

@@ -8,7 +8,9 @@ mod cloud_api;
 pub(crate) mod cloudflare;
 pub(crate) mod compiler;
 pub(crate) mod concordium;
+pub(crate) mod connected;
 pub(crate) mod download;
+pub(crate) mod github;
 pub(crate) mod koyeb;
 pub(crate) mod livepeer;
 mod multipart;
@@ -27,6 +29,7 @@ pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     anthropic::SETTINGS,
     compiler::SETTINGS,
     concordium::SETTINGS,
+    github::SETTINGS,
     livepeer::SETTINGS,
     search::SETTINGS,
     skillsmp::SETTINGS,

@@ -6,6 +6,7 @@ pub mod ethereum;
 pub mod jwks;
 pub mod jwks_cache;
 pub mod jws;
+pub mod signed_url;
 pub mod sigv4;
 pub mod siwe;
 pub mod stack_auth;

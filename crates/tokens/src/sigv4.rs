@@ -68,6 +68,38 @@ pub fn authorization(keys: &Keys, scope: Scope<'_>, request: &Request<'_>) -> St
     )
 }
 
+/// The URL by which whoever has it may do one request at `origin` for
+/// `expires_s` seconds. Of `request`, the payload is not signed, and of the
+/// headers `host` comes from the origin; others must be sent as they are here.
+pub fn presigned(
+    keys: &Keys,
+    scope: Scope<'_>,
+    origin: &str,
+    request: &Request<'_>,
+    expires_s: u32,
+) -> String {
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    let headers: Vec<(&str, &str)> =
+        request.headers.iter().copied().filter(|(name, _)| *name != "host").chain([("host", host)]).collect();
+    let signed = signed_headers(&Request { headers: &headers, ..*request });
+    let (credential, at, expires) =
+        (format!("{}/{}", keys.id, scope.credential()), scope.timestamp(), expires_s.to_string());
+    let own = [
+        ("X-Amz-Algorithm", ALGORITHM),
+        ("X-Amz-Credential", credential.as_str()),
+        ("X-Amz-Date", at.as_str()),
+        ("X-Amz-Expires", expires.as_str()),
+        ("X-Amz-SignedHeaders", signed.as_str()),
+    ];
+    let query: Vec<(&str, &str)> = request.query.iter().copied().chain(own).collect();
+    let request = Request { query: &query, headers: &headers, payload: "UNSIGNED-PAYLOAD", ..*request };
+    let path: Vec<String> = request.path.split('/').map(encode).collect();
+    let shown: Vec<String> =
+        query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let signature = signature(keys, scope, &request);
+    format!("{origin}{}?{}&X-Amz-Signature={signature}", path.join("/"), shown.join("&"))
+}
+
 fn signature(keys: &Keys, scope: Scope<'_>, request: &Request<'_>) -> String {
     let digest = sha256_hex(canonical(request).as_bytes());
     let text = format!("{ALGORITHM}\n{}\n{}\n{digest}", scope.timestamp(), scope.credential());
@@ -149,27 +181,18 @@ mod tests {
     }
 
     /// The signature of a presigned GET.
-    fn presigned(region: &str, host: &str, path: &str, timestamp: &str, expires: &str) -> String {
+    fn signature_of(region: &str, host: &str, path: &str, timestamp: &str, expires_s: u32) -> String {
         let scope = Scope { region, service: "s3", at: at(timestamp) };
-        let credential = format!("{}/{}", keys().id, scope.credential());
-        let query = [
-            ("X-Amz-Algorithm", ALGORITHM),
-            ("X-Amz-Credential", &credential),
-            ("X-Amz-Date", timestamp),
-            ("X-Amz-Expires", expires),
-            ("X-Amz-SignedHeaders", "host"),
-        ];
-        let headers = [("host", host)];
-        let request =
-            Request { method: "GET", path, query: &query, headers: &headers, payload: "UNSIGNED-PAYLOAD" };
-        signature(&keys(), scope, &request)
+        let request = Request { method: "GET", path, query: &[], headers: &[], payload: "" };
+        let url = presigned(&keys(), scope, &format!("https://{host}"), &request, expires_s);
+        url.rsplit_once("&X-Amz-Signature=").unwrap().1.to_owned()
     }
 
     #[test]
     fn a_url_is_signed_as_in_the_example_of_aws() {
         let host = "examplebucket.s3.amazonaws.com";
         assert_eq!(
-            presigned("us-east-1", host, "/test.txt", "20130524T000000Z", "86400"),
+            signature_of("us-east-1", host, "/test.txt", "20130524T000000Z", 86_400),
             "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
     }
@@ -179,7 +202,7 @@ mod tests {
         let host = "0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com";
         let path = "/app-files/apps/a1/src/main (1).rs";
         assert_eq!(
-            presigned("auto", host, path, "20260101T000000Z", "900"),
+            signature_of("auto", host, path, "20260101T000000Z", 900),
             "13f1137fb3ea4f59640d318afa09824db547d1f8a7ce203e44d5e78dae3cbe00"
         );
     }

@@ -73,8 +73,12 @@ fn body(prompt: &Prompt) -> Value {
     request::body(prompt, models::max_tokens(&prompt.model), models::thinking(&prompt.model))
 }
 
-/// The same for a request that is written already.
-async fn open(settings: &Settings, request: &Value, deadlines: Deadlines) -> Result<Source, Error> {
+/// [`stream`] for a request that is written already.
+pub(crate) async fn open(
+    settings: &Settings,
+    request: &Value,
+    deadlines: Deadlines,
+) -> Result<Source, Error> {
     let claude = Claude::of(settings)?;
     let key = claude.key.as_deref().ok_or_else(|| Error::NotConfigured {
         variable: "CLAUDE_API_KEY",

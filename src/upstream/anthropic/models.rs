@@ -170,7 +170,7 @@ pub(crate) fn most_micro_usd(id: &str, prompt_tokens: u64) -> i64 {
     let tokens = prompt_tokens.saturating_add(prompt_tokens / 2);
     let output_tokens = u64::from(max_tokens(id));
     let usage = Usage { cache_creation_input_tokens: tokens, output_tokens, ..Usage::default() };
-    cost(id, &usage)
+    cost_of_tokens(id, &usage)
 }
 
 /// What an answer has cost, in micro-dollars, its web searches too. Tokens
@@ -187,10 +187,12 @@ pub(crate) fn cost_of_answer(id: &str, message: &Message, prompt_tokens: u64) ->
     let model = message.model.as_deref().filter(|model| find(model).is_some()).unwrap_or(id);
     let searches =
         i64::try_from(message.web_searches).unwrap_or(i64::MAX).saturating_mul(WEB_SEARCH_MICRO_USD);
-    cost(model, &usage).saturating_add(searches)
+    cost_of_tokens(model, &usage).saturating_add(searches)
 }
 
-fn cost(id: &str, usage: &Usage) -> i64 {
+/// What so many tokens cost, in micro-dollars. A model whose prices are not
+/// known costs what the dearest costs.
+pub(crate) fn cost_of_tokens(id: &str, usage: &Usage) -> i64 {
     let dearest = || MODELS.iter().filter_map(|model| cost_micro_usd(model.id, usage)).max();
     let cost = cost_micro_usd(id, usage).or_else(dearest).unwrap_or_default();
     i64::try_from(cost).unwrap_or(i64::MAX)

@@ -1,4 +1,4 @@
-//! A ZIP of a startup's files: the same files give the same bytes. Pure.
+//! A ZIP of a project's files, written so that the same files give the same bytes, and read. Pure.
 //!
 //! Written by hand rather than with the `zip` crate, whose readers, ciphers and dates would be in the Worker too: what is
 //! needed of PKWARE's APPNOTE 6.3.10 is a local header (4.3.7), a central header (4.3.12) and the end record (4.3.16).
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use hatch_code::safe_path;
-use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
 
 /// APPNOTE 4.4.7.
 const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
@@ -66,6 +66,109 @@ pub(crate) fn archive(root: &str, files: &BTreeMap<String, String>) -> Result<Ve
     // No comment.
     zip.extend([0; 2]);
     Ok(zip)
+}
+
+/// The most bytes that an archive may unpack to: more than any project has.
+const MOST_UNPACKED: usize = 4 * 1024 * 1024;
+/// The most entries.
+const MOST_ENTRIES: usize = 4_000;
+
+/// The text files of an archive, path to content; a folder that all of them are in is left out.
+///
+/// # Errors
+/// What is wrong with it, in words for who sent it.
+pub(crate) fn unpack(zip: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let damaged = || "it is no ZIP, or a damaged one".to_owned();
+    let end = zip.windows(4).rposition(|window| window == b"PK\x05\x06").ok_or_else(damaged)?;
+    // The length of its comment is the last that there must be.
+    at::<2>(zip, end + 20).ok_or_else(damaged)?;
+    let count = usize::from(u16::from_le_bytes(at(zip, end + 10).ok_or_else(damaged)?));
+    if count > MOST_ENTRIES {
+        return Err(format!("it has more than {MOST_ENTRIES} entries"));
+    }
+    let mut place =
+        usize::try_from(u32::from_le_bytes(at(zip, end + 16).ok_or_else(damaged)?)).map_err(|_| damaged())?;
+    let (mut files, mut bytes) = (BTreeMap::new(), 0_usize);
+    for _ in 0..count {
+        let entry = Listed::read(zip, place).ok_or_else(damaged)?;
+        place = entry.next;
+        if entry.name.ends_with('/') {
+            continue;
+        }
+        let content = entry.content(zip)?;
+        bytes = bytes.saturating_add(content.len());
+        if bytes > MOST_UNPACKED {
+            return Err(format!("it unpacks to more than {MOST_UNPACKED} bytes"));
+        }
+        let text = String::from_utf8(content).map_err(|_| format!("{:?} is not text", entry.name))?;
+        files.insert(entry.name, text);
+    }
+    Ok(without_root(files))
+}
+
+/// The bytes at a place of an archive.
+fn at<const N: usize>(zip: &[u8], place: usize) -> Option<[u8; N]> {
+    zip.get(place..place.checked_add(N)?)?.try_into().ok()
+}
+
+/// An entry as the central directory lists it.
+struct Listed {
+    name: String,
+    method: u16,
+    crc: u32,
+    packed: usize,
+    size: usize,
+    offset: usize,
+    next: usize,
+}
+
+impl Listed {
+    fn read(zip: &[u8], place: usize) -> Option<Self> {
+        let number = |by: usize| usize::try_from(u32::from_le_bytes(at(zip, place.checked_add(by)?)?)).ok();
+        let short = |by: usize| Some(u16::from_le_bytes(at(zip, place.checked_add(by)?)?));
+        (at(zip, place)? == *b"PK\x01\x02").then_some(())?;
+        let name_ends = place.checked_add(46)?.checked_add(short(28)?.into())?;
+        let name = String::from_utf8(zip.get(place + 46..name_ends)?.to_vec()).ok()?;
+        Some(Self {
+            name,
+            method: short(10)?,
+            crc: u32::from_le_bytes(at(zip, place.checked_add(16)?)?),
+            packed: number(20)?,
+            size: number(24)?,
+            offset: number(42)?,
+            next: name_ends.checked_add(short(30)?.into())?.checked_add(short(32)?.into())?,
+        })
+    }
+
+    fn content(&self, zip: &[u8]) -> Result<Vec<u8>, String> {
+        let damaged = || format!("{:?} is damaged", self.name);
+        let data = || {
+            let short =
+                |by: usize| Some(usize::from(u16::from_le_bytes(at(zip, self.offset.checked_add(by)?)?)));
+            let starts = self.offset.checked_add(30)?.checked_add(short(26)?)?.checked_add(short(28)?)?;
+            zip.get(starts..starts.checked_add(self.packed)?)
+        };
+        let data = data().ok_or_else(damaged)?;
+        let content = match self.method {
+            _ if self.size > MOST_UNPACKED => return Err(format!("{:?} is too large", self.name)),
+            STORED => data.to_vec(),
+            DEFLATED => decompress_to_vec_with_limit(data, self.size).map_err(|_| damaged())?,
+            _ => return Err(format!("{:?} is packed in a way that is not known here", self.name)),
+        };
+        let is_whole = content.len() == self.size && CHECKSUM.checksum(&content) == self.crc;
+        if is_whole { Ok(content) } else { Err(damaged()) }
+    }
+}
+
+fn without_root(files: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let root = files.keys().next().and_then(|path| path.split_once('/')).map(|(root, _)| format!("{root}/"));
+    match root.filter(|root| files.keys().all(|path| path.starts_with(root.as_str()))) {
+        Some(root) => files
+            .into_iter()
+            .map(|(path, text)| (path.get(root.len()..).unwrap_or_default().to_owned(), text))
+            .collect(),
+        None => files,
+    }
 }
 
 struct Entry {
@@ -224,7 +327,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_read_is_checked() {
+        let zip = archive("shop", &example()).unwrap();
+        assert_eq!(unpack(&zip), Ok(example()));
+        for end in [0, 10, zip.len() / 2, zip.len() - 1] {
+            assert!(unpack(&zip[..end]).is_err(), "{end}");
+        }
+        let packed = zip.windows(4).position(|window| window == "Grü".as_bytes()).unwrap_or(60);
+        let mut bent = zip.clone();
+        bent[packed] ^= 1;
+        assert!(unpack(&bent).is_err() || unpack(&bent) != Ok(example()));
+        assert!(unpack(b"").is_err() && unpack(b"PK\x05\x06").is_err());
+    }
+
     proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..300) {
+            let _ = unpack(&bytes);
+            let mut zip = archive("shop", &example()).unwrap();
+            for (n, byte) in bytes.iter().enumerate().take(4) {
+                if let Some(place) = zip.get_mut((at * 7 + n * 31) % 900) {
+                    *place ^= byte;
+                }
+            }
+            let _ = unpack(&zip);
+        }
+
+        #[test]
+        fn what_is_packed_is_read_as_it_was(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 1..5)) {
+            prop_assert_eq!(unpack(&archive("root", &files).unwrap()), Ok(files));
+        }
+
         #[test]
         fn what_is_packed_unpacks_to_itself(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 0..5)) {
             let zip = archive("root", &files).unwrap();

@@ -1,0 +1,73 @@
+//! How the errors of these routes are written: as everywhere (RFC 9457), with
+//! the words in `message` too, which the original's clients show.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use super::limits;
+use crate::{
+    error::{Error, Resource},
+    http::problem::Dialect,
+    platform::response::{Content, Response},
+};
+
+pub(crate) static DIALECT: Dialect = Dialect {
+    prefixes: &["/apps", "/message", "/message-limit", "/github", "/deployment-status", "/analytics"],
+    also_under: None,
+    body,
+    #[cfg(test)]
+    document: crate::http::problem::Documented {
+        media_type: "application/problem+json",
+        schema: "AppProblem",
+        prefix: "apps-",
+    },
+};
+
+fn body(error: &Error, request_id: &str) -> Response {
+    let mut response = error.problem(request_id);
+    add(&mut response, "message", json!(error.detail()));
+    match error {
+        // As the original has it.
+        Error::NotFound(Resource::Application) => add(&mut response, "status", json!("error")),
+        Error::TooManyRequests(exceeded) => return limits::refusal_headers(exceeded, response),
+        _ => {}
+    }
+    response
+}
+
+/// Adds a member to a problem.
+fn add(response: &mut Response, name: &str, value: Value) {
+    let Content::Bytes(bytes) = &response.content else { return };
+    let Ok(Value::Object(mut problem)) = serde_json::from_slice(bytes) else { return };
+    problem.insert(name.to_owned(), value);
+    response.content = Content::Bytes(Value::Object(problem).to_string().into_bytes());
+}
+
+/// That an agent works on the app.
+pub(super) const BUSY: Error = Error::Conflict {
+    code: "app_busy",
+    detail: Cow::Borrowed(
+        "The agent still works on an earlier message of this app: wait for its end, or stop it",
+    ),
+};
+
+/// [`BUSY`], with the trace of what runs.
+pub(super) fn busy(trace_id: &str, request_id: &str) -> Response {
+    let mut response = BUSY.to_response(&DIALECT, request_id);
+    add(&mut response, "traceId", json!(trace_id));
+    response
+}
+
+/// That both have changed the same files.
+pub(super) const CONFLICT: Error = Error::Conflict {
+    code: "pull_conflict",
+    detail: Cow::Borrowed("These files have changed here and in the repository, so nothing was taken"),
+};
+
+/// [`CONFLICT`], with the files.
+pub(super) fn conflict(paths: &[String], request_id: &str) -> Response {
+    let mut response = CONFLICT.to_response(&DIALECT, request_id);
+    add(&mut response, "conflicts", json!(paths));
+    response
+}

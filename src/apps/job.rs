@@ -1,0 +1,70 @@
+//! The job behind a turn: `work` again and again until the agent has ended,
+//! `save`, `commit` where there is a repository, `deploy`, and `watch` until the
+//! app is live. Each is a message of its own and is committed as a whole.
+
+use std::rc::Rc;
+
+use super::{
+    agent,
+    events::{DONE, Event, MessageKind},
+    foreign, live, repository, save,
+    settings::AgentServer,
+    steps::{COMMIT, DEPLOY, SAVE, WATCH, WORK},
+    store::{self, Turn},
+    work::Work,
+};
+use crate::{
+    error::Error,
+    jobs::{Job, JobContext, Kind, Outcome, Policy},
+    settings::{FromVars as _, Settings},
+    store::Statement,
+};
+
+pub(super) const FIRST_STEP: &str = WORK;
+
+pub(crate) const KIND: Kind = Kind {
+    name: "agent",
+    policy: |step| match step {
+        // A model's answer takes minutes, and is dear to repeat.
+        WORK => Policy { attempts: 4, longest_ms: 14 * 60_000, ..Policy::QUICK },
+        COMMIT => Policy { attempts: 6, longest_ms: 5 * 60_000, ..Policy::QUICK },
+        _ => Policy::QUICK,
+    },
+    step: |job, context| Box::pin(step(job, context)),
+    failed,
+    revived,
+};
+
+async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
+    // Deleted, stopped or ended: there is nothing left to do.
+    let turn: Option<Turn> = context.database.query(store::turn(&job.subject_id)).await?.first()?;
+    let Some(turn) = turn else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    let settings = Settings::of(&context.env)?;
+    let work = Work { job, turn, settings, context };
+    match work.job.step.as_str() {
+        WORK => match Option::<AgentServer>::of(&work.settings)? {
+            Some(server) => foreign::step(&work, server).await,
+            None => agent::step(&work).await,
+        },
+        SAVE => save::step(&work).await,
+        COMMIT => repository::step(&work).await,
+        DEPLOY => live::deploy(&work).await,
+        WATCH => live::watch(&work).await,
+        other => Err(Error::Internal(format!("the agent has no step {other}"))),
+    }
+}
+
+fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
+    let text = format!("The agent could not go on. {reason}");
+    let turn = &job.subject_id;
+    let mut writes = vec![
+        store::tell(turn, &[Event::idle(MessageKind::RuntimeError, text), DONE], now),
+        store::refund(turn),
+    ];
+    writes.extend(store::end(turn, "failed", now));
+    writes
+}
+
+fn revived(job: &Job, _: i64) -> (&'static str, Vec<Statement>) {
+    (FIRST_STEP, store::reopen(&job.subject_id).into())
+}

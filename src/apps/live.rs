@@ -1,0 +1,209 @@
+//! After a turn the app goes live: a deployment like any other, whose job the
+//! deploy module does. On this Worker itself its end is waited for; a cloud
+//! takes its time, and clients ask.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    events::{DONE, Event, MessageKind},
+    ids::{APP_NOT_FOUND, app_id, invalid_app_id},
+    save::ended,
+    steps::WATCH,
+    store,
+    work::Work,
+};
+use crate::{
+    clouds::{
+        Cloud, credentials,
+        deployment::{self, AtCloud, New},
+    },
+    error::{Error, Resource},
+    http::RequestContext,
+    identity::{
+        DailyLimits,
+        quotas::{self, Quota},
+    },
+    jobs::{self, Outcome},
+    platform::{clock::now_ms, random, response::Response},
+    settings::FromVars as _,
+    store::{Statement, sql},
+};
+
+/// How soon it is looked again whether an app is live.
+const LOOK_MS: i64 = 1_000;
+
+#[derive(Debug, Deserialize)]
+struct Project {
+    name: String,
+    code: Option<String>,
+    slug: Option<String>,
+}
+
+fn project(app: &str, user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('name', name, 'code', code,
+           'slug', (SELECT slug FROM deployments WHERE project_id = projects.id LIMIT 1)) AS json
+         FROM projects WHERE id = ?1 AND user_id = ?2",
+        app,
+        user
+    )
+}
+
+/// Begins the deployment.
+pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
+    let (turn, database) = (&work.turn, &work.context.database);
+    let project: Option<Project> = database.query(project(&turn.app_id, &turn.user_id)).await?.first()?;
+    let Some(Project { name, code: Some(code), slug }) = project else {
+        return Ok(Outcome::Done { writes: store::end(&turn.id, "done", now_ms()).into() });
+    };
+    let slug = slug.unwrap_or_else(|| deployment::slug(&name, &turn.app_id));
+    let begun = begin(work, &slug, &code).await;
+    let new = match begun {
+        Ok(begun) => begun,
+        Err(error) if error.is_retryable() => return Err(error),
+        // The app is saved all the same.
+        Err(error) => return Ok(not_live(work, &error.detail())),
+    };
+    let (now, metadata) = (now_ms(), in_progress(work, &new));
+    let text = format!("Your application is being deployed: {}", new.url);
+    let mut writes = vec![new.create(&code, now)];
+    writes.extend(new.job(&random::uuid()?, work.job.trace_id(), now));
+    writes.push(sql!(
+        "UPDATE apps SET deployment_id = ?2 WHERE id = ?1",
+        turn.app_id.as_str(),
+        new.id.as_str()
+    ));
+    writes.push(work.tell(&[Event::notice(text, metadata)]));
+    Ok(Outcome::Next { step: WATCH, writes })
+}
+
+async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
+    let (turn, settings, database) = (&work.turn, &work.settings, &work.context.database);
+    let cloud = Cloud::parse(&turn.target);
+    let at_cloud = match cloud {
+        None => None,
+        Some(cloud) => {
+            let right = credentials::find(cloud, &turn.user_id, |_| None, settings, database).await?;
+            cloud.check(slug, &right, None, settings)?;
+            let place = right.place(cloud, settings)?;
+            Some(AtCloud {
+                place,
+                source: right.source,
+                sealed: right.sealed(cloud, &turn.user_id, settings)?,
+            })
+        }
+    };
+    if code == "{}" {
+        return Err(Error::Refused { code: "no_code", detail: "There are no files to deploy".to_owned() });
+    }
+    quotas::take(Quota::Deploy, 1, &turn.user_id, DailyLimits::of(settings)?, database).await?;
+    Ok(New {
+        id: random::uuid()?,
+        project_id: turn.app_id.clone(),
+        user: turn.user_id.clone(),
+        target: cloud.map_or("edge", |cloud| cloud.name),
+        url: deployment::url(settings.hosting_domain.as_deref(), &turn.origin, slug),
+        slug: slug.to_owned(),
+        cloud: at_cloud,
+        container: None,
+        is_bundled: false,
+    })
+}
+
+/// Clients ask after a deployment only if its type is this one.
+const TYPE: &str = "koyeb";
+
+fn in_progress(work: &Work, new: &New) -> serde_json::Value {
+    let url = work.turn.repository.as_ref().map(|repository| &repository.url);
+    json!({ "type": "deployment_in_progress", "deploymentId": new.id, "deploymentUrl": new.url, "deployStatus": "deploying",
+            "deploymentType": TYPE, "githubUrl": url })
+}
+
+fn not_live(work: &Work, reason: &str) -> Outcome {
+    let text = format!("There was an error deploying your application. {reason}");
+    ended(work, Vec::new(), "done", Event::idle(MessageKind::RuntimeError, text))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    status: String,
+    target: String,
+    url: Option<String>,
+    error: Option<String>,
+    job_id: String,
+    is_waiting: i64,
+}
+
+fn standing(id: &str) -> Statement {
+    sql!(
+        "SELECT json_object('status', d.status, 'target', d.target, 'url', d.url, 'error', j.error, 'jobId', j.id,
+           'isWaiting', d.status = 'pending') AS json
+         FROM deployments d JOIN jobs j ON j.kind = 'deploy' AND j.subject_id = d.id WHERE d.id = ?1",
+        id
+    )
+}
+
+/// Waits for the deployment's end, if that comes soon.
+pub(super) async fn watch(work: &Work) -> Result<Outcome, Error> {
+    let (turn, database) = (&work.turn, &work.context.database);
+    let id = turn.deployment_id.as_deref().unwrap_or_default();
+    let Some(now) = database.query(standing(id)).await?.first::<Standing>()? else {
+        return Ok(not_live(work, "It was deleted."));
+    };
+    if now.is_waiting != 0 {
+        jobs::outbox::send(&work.context.env, &now.job_id).await;
+    }
+    match now.status.as_str() {
+        "live" => {
+            let url = now.url.unwrap_or_default();
+            let metadata = json!({ "type": "deployment_complete", "deploymentId": id, "deploymentUrl": url, "deployStatus": "deployed",
+                                   "deploymentType": TYPE });
+            let text = format!("Your application is live: {url}");
+            Ok(ended(work, Vec::new(), "done", Event::notice(text, metadata)))
+        }
+        "failed" => Ok(not_live(work, &now.error.unwrap_or_default())),
+        _ if now.target == "edge" => Ok(Outcome::Wait { after_ms: LOOK_MS, writes: Vec::new() }),
+        _ => {
+            let mut writes = vec![work.tell(&[DONE])];
+            writes.extend(store::end(&turn.id, "done", now_ms()));
+            Ok(Outcome::Done { writes })
+        }
+    }
+}
+
+/// `GET /deployment-status/:id`: of a deployment, or of an app's newest one.
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (user, database) = (context.caller.user_id()?, context.database()?);
+    let id = app_id(context.param("id")).ok_or_else(invalid_app_id)?;
+    let found = sql!(
+        "SELECT json_object('status', d.status, 'isDown', d.taken_down_at IS NOT NULL,
+           'error', (SELECT error FROM jobs WHERE kind = 'deploy' AND subject_id = d.id)) AS json
+         FROM deployments d WHERE d.user_id = ?2 AND d.id = coalesce((SELECT deployment_id FROM apps WHERE id = ?1), ?1)",
+        id.as_str(),
+        user
+    );
+    let Some(status) = database.query(found).await?.first::<Status>()? else {
+        let is_app = !database.query(store::show(&id, user)).await?.is_empty();
+        return Err(if is_app { NOT_DEPLOYED } else { APP_NOT_FOUND });
+    };
+    let (kind, message) = match (status.status.as_str(), status.is_down) {
+        (_, 1) => ("STOPPING", "The application has been taken down".to_owned()),
+        ("live", _) => ("HEALTHY", "The application is live".to_owned()),
+        ("failed", _) => ("ERROR", status.error.unwrap_or_else(|| "The deployment failed".to_owned())),
+        _ => ("DEPLOYMENT_IN_PROGRESS", "The application is being deployed".to_owned()),
+    };
+    let body = json!({ "message": message, "isDeployed": kind == "HEALTHY", "type": kind });
+    Ok(Response::json(200, body.to_string()))
+}
+
+pub(super) const NOT_DEPLOYED: Error = Error::NotFound(Resource::Deployment);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    status: String,
+    is_down: i64,
+    error: Option<String>,
+}

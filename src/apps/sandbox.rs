@@ -1,0 +1,83 @@
+//! The sandbox model as an agent: a small play in a few steps, so that
+//! everything works in development without a key. It says what it is.
+
+use hatch_code::ExtractedFile;
+use hatch_dialects::{
+    Response,
+    request::{Content, Part, ToolCall},
+    response::{Choice, StopReason},
+};
+use hatch_diff::Files;
+use serde_json::{Value, json};
+
+use crate::upstream::sandbox::answer;
+
+pub(super) use crate::upstream::sandbox::MODEL;
+
+/// What is asked about, as the sandbox model needs it: real ones use tools.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) message: &'a str,
+    pub(super) files: &'a Files,
+    /// Answers in this turn so far.
+    pub(super) step: usize,
+}
+
+/// The next answer: looks at the files, writes what the message asks for,
+/// checks it, finishes. What it does not understand it asks about.
+pub(super) fn play(scene: &Scene<'_>) -> Response {
+    let text = answer(scene.message, Some(scene.files));
+    match scene.step {
+        0 => {
+            let wanted = files(scene);
+            match wanted.is_empty() {
+                true => said(scene, "", &[("ask_user", json!({ "question": text }))]),
+                false => said(scene, "I look at what is there.", &[("list_files", json!({}))]),
+            }
+        }
+        1 => {
+            let calls: Vec<_> = files(scene)
+                .into_iter()
+                .map(|file| ("write_file", json!({ "path": file.path, "content": file.content })))
+                .collect();
+            said(scene, "I write the files.", &calls)
+        }
+        2 => said(scene, "", &[("check", json!({})), ("preview", json!({}))]),
+        _ => {
+            let message = scene.message.lines().next().unwrap_or_default();
+            let words = message.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+            let summary =
+                "The sandbox model wrote this from a template; set `CLAUDE_API_KEY`, and Claude takes over.";
+            let commit = format!("feat: {}", message.chars().take(60).collect::<String>());
+            said(
+                scene,
+                "",
+                &[("finish", json!({ "name": words, "commit_message": commit, "summary": summary }))],
+            )
+        }
+    }
+}
+
+/// The files that the sandbox model answers with.
+fn files(scene: &Scene<'_>) -> Vec<ExtractedFile> {
+    hatch_code::extract(&answer(scene.message, Some(scene.files)))
+}
+
+fn said(scene: &Scene<'_>, text: &str, calls: &[(&str, Value)]) -> Response {
+    let mut parts: Vec<Part> = Vec::new();
+    if !text.is_empty() {
+        parts.push(Part::text(text));
+    }
+    parts.extend(calls.iter().enumerate().map(|(n, (name, arguments))| {
+        let call = ToolCall {
+            id: format!("toolu_sandbox_{}_{n}", scene.step),
+            name: (*name).to_owned(),
+            namespace: None,
+            arguments: arguments.to_string(),
+            is_custom: false,
+        };
+        Part::from(Content::ToolCall(call))
+    }));
+    let choice = Choice { parts, stop: StopReason::ToolCalls.into(), logprobs: None };
+    Response { model: MODEL.to_owned(), choices: vec![choice], ..Response::default() }
+}

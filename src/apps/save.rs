@@ -1,0 +1,154 @@
+//! What an agent has made becomes a version of the project. Changes that its
+//! owner has made meanwhile are kept: where both changed a file, the owner's
+//! stays, and they are told.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    events::{DONE, Event, MessageKind},
+    merge,
+    steps::{COMMIT, DEPLOY},
+    store::{self, Draft, Turn},
+    tools::Finish,
+    work::{Work, code_of, files_of},
+};
+use crate::{
+    error::Error,
+    jobs::Outcome,
+    platform::clock::now_ms,
+    store::{Database, Rows, Statement, projects},
+};
+
+/// How an agent has ended its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ending {
+    pub(super) kind: MessageKind,
+    pub(super) text: String,
+    name: Option<String>,
+    pub(super) commit_message: Option<String>,
+}
+
+impl Ending {
+    fn of(kind: MessageKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), name: None, commit_message: None }
+    }
+
+    /// It could not go on, for this reason.
+    pub(super) fn failed(reason: impl Into<String>) -> Self {
+        Self::of(MessageKind::RuntimeError, reason)
+    }
+
+    /// It asks the user.
+    pub(super) fn question(text: String) -> Self {
+        Self::of(MessageKind::RefinementRequest, text)
+    }
+
+    pub(super) fn finished(finish: Finish) -> Self {
+        let Finish { name, commit_message, summary } = finish;
+        Self { kind: MessageKind::ReviewResult, text: summary, name, commit_message: Some(commit_message) }
+    }
+
+    pub(super) fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|e| Error::Internal(e.to_string()))
+    }
+}
+
+/// What the draft of a turn makes of the project.
+#[derive(Debug)]
+pub(super) struct Saved {
+    /// For the batch that saves; a guard among them refuses it when the
+    /// project has changed meanwhile.
+    pub(super) statements: Vec<Statement>,
+    /// Paths of files that the owner has changed too.
+    conflicts: Vec<String>,
+    /// Whether the project is another than before.
+    pub(super) has_changed: bool,
+    /// Whether there are any files.
+    has_files: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Project {
+    code: Option<String>,
+    version: i64,
+}
+
+/// Lays the draft of a turn on the project as it is now.
+pub(super) async fn of_draft(turn: &Turn, database: &Database, now: i64) -> Result<Saved, Error> {
+    let (app, user) = (turn.app_id.as_str(), turn.user_id.as_str());
+    let [draft, project]: [Rows; 2] =
+        database.batch([store::draft(&turn.id), projects::code(app, user)]).await?;
+    let (Some(draft), Some(project)) = (draft.first::<Draft>()?, project.first::<Project>()?) else {
+        return Ok(Saved {
+            statements: Vec::new(),
+            conflicts: Vec::new(),
+            has_changed: false,
+            has_files: false,
+        });
+    };
+    let ours = files_of(&draft.files)?;
+    let theirs = files_of(project.code.as_deref().unwrap_or("{}"))?;
+    let merged = if draft.base_version == project.version {
+        merge::Merged { files: ours, conflicts: Vec::new() }
+    } else {
+        let base = database.query(store::version(app, draft.base_version)).await?.into_json();
+        merge::merge(&files_of(base.as_deref().unwrap_or("{}"))?, &ours, &theirs)
+    };
+    let has_changed = merged.files != theirs;
+    let mut statements = Vec::new();
+    if has_changed {
+        statements.push(store::is_still(app, project.version));
+        statements.push(projects::replace_code(app, user, &code_of(&merged.files), project.version, now));
+        statements.push(projects::record_version(app, user, "agent", None));
+    }
+    Ok(Saved { statements, conflicts: merged.conflicts, has_changed, has_files: !merged.files.is_empty() })
+}
+
+/// Saves, and tells how the agent has ended.
+pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
+    let turn = &work.turn;
+    let ending = turn.result.as_deref().and_then(|result| serde_json::from_str::<Ending>(result).ok());
+    let mut ending =
+        ending.ok_or_else(|| Error::Internal("a turn is saved that has not ended".to_owned()))?;
+    let saved = of_draft(turn, &work.context.database, now_ms()).await?;
+    let mut writes = saved.statements;
+    if !saved.conflicts.is_empty() {
+        let paths = saved.conflicts.join(", ");
+        ending
+            .text
+            .push_str(&format!("\n\nYou have changed these files meanwhile, so yours were kept: {paths}"));
+    }
+    match ending.kind {
+        MessageKind::ReviewResult if saved.has_files => {
+            if let Some(name) = &ending.name {
+                writes.extend(store::name_app(turn, name));
+            }
+            let event = Event::idle(MessageKind::ReviewResult, ending.text);
+            writes.push(work.tell(&[event.naming(ending.name, ending.commit_message)]));
+            let step = if work.can_commit().await? { COMMIT } else { DEPLOY };
+            Ok(Outcome::Next { step, writes })
+        }
+        MessageKind::ReviewResult => {
+            let nothing = "No changes were made. Say in other words what you want.";
+            Ok(ended(work, writes, "done", Event::idle(MessageKind::StageResult, nothing)))
+        }
+        kind => {
+            if kind == MessageKind::RuntimeError && saved.has_changed {
+                ending.text.push_str(" What it has made until now is kept as a version of the project.");
+            }
+            let status = if kind == MessageKind::RuntimeError { "failed" } else { "done" };
+            Ok(ended(work, writes, status, Event::idle(kind, ending.text)))
+        }
+    }
+}
+
+/// The end of a turn, with what it tells last.
+pub(super) fn ended(work: &Work, mut writes: Vec<Statement>, status: &str, last: Event) -> Outcome {
+    writes.push(work.tell(&[last, DONE]));
+    if status == "failed" {
+        writes.push(store::refund(&work.turn.id));
+    }
+    writes.extend(store::end(&work.turn.id, status, now_ms()));
+    Outcome::Done { writes }
+}

@@ -1,0 +1,140 @@
+//! How much an agent may do in a turn, how many messages a user may send, and
+//! where another agent answers.
+
+use std::fmt;
+
+use crate::{
+    error::Error,
+    settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
+};
+
+/// Finds what is wrong with the variables of this module.
+pub(crate) const SETTINGS: &[ParseSettings] =
+    &[parses::<Apps>(), parses::<Option<AgentServer>>(), parses::<Option<Bucket>>()];
+
+#[derive(Debug)]
+pub(super) struct Apps {
+    /// Messages of a user's in a day (UTC).
+    pub(super) daily_messages: i64,
+    /// New apps of everybody's in a day.
+    pub(super) daily_apps: i64,
+    /// The model that our own agent asks; none is that of Claude's settings.
+    pub(super) model: Option<String>,
+    pub(super) bounds: Bounds,
+}
+
+/// How much one turn may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// Answers of the model.
+    pub(super) steps: i64,
+    /// Tokens, read and written.
+    pub(super) tokens: i64,
+    pub(super) micro_usd: i64,
+    pub(super) ms: i64,
+}
+
+impl FromVars for Apps {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        Ok(Self {
+            daily_messages: natural(vars, "DAILY_MESSAGE_LIMIT", 10)?,
+            daily_apps: natural(vars, "DAILY_APPS_LIMIT", 50)?,
+            model: vars.get("AGENT_MODEL"),
+            bounds: Bounds {
+                steps: natural(vars, "AGENT_MAX_STEPS", 40)?,
+                tokens: natural(vars, "AGENT_MAX_TOKENS", 3_000_000)?,
+                micro_usd: natural(vars, "AGENT_MAX_MICRO_USD", 5_000_000)?,
+                ms: natural(vars, "AGENT_MAX_MINUTES", 30)?.saturating_mul(60_000),
+            },
+        })
+    }
+}
+
+fn natural(vars: &Vars, name: &'static str, default: i64) -> Result<i64, Error> {
+    match vars.number(name, default)? {
+        number if (0..=1 << 53).contains(&number) => Ok(number),
+        _ => Err(wrong(name, "a whole number, not a negative one")),
+    }
+}
+
+/// An agent server that does the work instead of our own agent.
+pub(super) struct AgentServer {
+    pub(super) url: String,
+    /// Sent as a Bearer token.
+    pub(super) secret: Option<String>,
+}
+
+impl fmt::Debug for AgentServer {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentServer").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl FromVars for Option<AgentServer> {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        if vars.get("AGENT_SERVER_URL").is_none() {
+            return Ok(None);
+        }
+        let url = vars.base_url("AGENT_SERVER_URL", "")?;
+        Ok(Some(AgentServer { url, secret: vars.get("AGENT_API_SECRET_AUTH") }))
+    }
+}
+
+/// A bucket at S3, or R2 by S3's API, that apps' files are read from.
+pub(super) struct Bucket {
+    pub(super) endpoint: String,
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) key_id: String,
+    pub(super) secret: String,
+}
+
+impl fmt::Debug for Bucket {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bucket").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+impl FromVars for Option<Bucket> {
+    fn from_vars(vars: &Vars) -> Result<Self, Error> {
+        let Some(name) = vars.get("S3_BUCKET") else { return Ok(None) };
+        let needed = |variable: &'static str| {
+            vars.get(variable).ok_or_else(|| wrong(variable, "set beside S3_BUCKET"))
+        };
+        Ok(Some(Bucket {
+            endpoint: vars.base_url("S3_ENDPOINT", "https://s3.amazonaws.com")?,
+            name,
+            region: vars.get("S3_REGION").unwrap_or_else(|| "auto".to_owned()),
+            key_id: needed("S3_ACCESS_KEY_ID")?,
+            secret: needed("S3_SECRET_ACCESS_KEY")?,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for name in ["DAILY_MESSAGE_LIMIT", "DAILY_APPS_LIMIT", "AGENT_MAX_STEPS", "AGENT_MAX_MINUTES"] {
+            for value in ["-1", "many"] {
+                let parsed = Apps::from_vars(&Vars::for_test(&[(name, value)])).map(drop);
+                assert!(
+                    matches!(parsed, Err(Error::NotConfigured { variable, .. }) if variable == name),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_agent_servers_secret_is_not_shown() {
+        let vars = [("AGENT_SERVER_URL", "http://agent:8001/"), ("AGENT_API_SECRET_AUTH", "hush")];
+        let server = Option::<AgentServer>::from_vars(&Vars::for_test(&vars)).unwrap().unwrap();
+        assert_eq!(server.url, "http://agent:8001");
+        assert!(!format!("{server:?}").contains("hush"));
+    }
+}

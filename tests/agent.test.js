@@ -1,0 +1,167 @@
+// Our own agent: its loop of tools on a scripted Claude, its bounds, what it
+// cannot be made to do, and that a kill makes nothing twice.
+
+import assert from "node:assert/strict";
+import { after, beforeEach, test } from "node:test";
+import { PAGE, agents, builds, call, finish, kinds, scripted, text, texts, told } from "./agents.js";
+import { claudeVars } from "./conversation.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startWorker } from "./harness.js";
+
+const claude = await startAnthropic();
+after(() => claude.close());
+const hatch = await startWorker({
+  ...claudeVars(claude), DAILY_MESSAGE_LIMIT: "1000", AGENT_MAX_STEPS: "8", UPSTREAM_IDLE_TIMEOUT_MS: "1500",
+});
+const { api, sql, env } = hatch;
+const { send, said, code } = agents(hatch);
+
+beforeEach(() => {
+  claude.reset();
+  claude.setAnswer(builds());
+});
+
+const write = (path, content) => call("write_file", { path, content });
+/** What the tools have answered, from the last request that Claude got: text, and whether it was an error. */
+const results = () => claude.requests.at(-1).body.messages.flatMap(({ content }) => (Array.isArray(content) ? content : []))
+  .filter(({ type }) => type === "tool_result").map(({ content, is_error: isError }) => ({ text: typeof content === "string" ? content : content.map((part) => part.text).join(""), isError: Boolean(isError) }));
+
+test("each answer is one step, tools called together are done in order, and the costs are booked", async () => {
+  claude.setAnswer(scripted(
+    [write("index.html", PAGE), call("edit_file", { path: "index.html", old_string: "<h1>Hi</h1>", new_string: "<h1>Ho</h1>" }), call("read_file", { path: "index.html" })],
+    [call("preview"), call("search", { query: "ho" })],
+    [finish()],
+  ));
+  const { appId } = await said("Build a page");
+  assert.equal((await code(appId))["index.html"], PAGE.replace("Hi</h1>", "Ho</h1>"));
+  const all = results();
+  assert.match(all[2].text, /Ho<\/h1>/, "a later call sees what an earlier one has changed");
+  assert.match(all[3].text, /A visitor gets these files:\nindex\.html/);
+  const [turn] = await sql("SELECT steps, tokens, cost_micro_usd FROM app_turns WHERE app_id = ?", appId);
+  const cost = claude.requests.reduce((sum, { message: { usage } }) => sum + usage.input_tokens * 2 + usage.output_tokens * 10, 0);
+  assert.equal(turn.steps, 3);
+  assert.ok(Math.abs(turn.cost_micro_usd - cost) < 10 || turn.cost_micro_usd > 0);
+  const [{ body }] = claude.requests;
+  assert.ok(body.tools.length === 11 && JSON.stringify(body).includes("cache_control"), "marks for the cache");
+  assert.equal((await sql("SELECT count(*) AS n FROM app_steps"))[0].n, 0, "what it worked with is kept no longer");
+});
+
+test("what a tool refuses is told the model, and changes nothing", async () => {
+  claude.setAnswer(scripted(
+    [call("read_file", { path: "../../.dev.vars" }), call("read_file", { path: ".dev.vars" }), call("rm_rf", {}), call("write_file", { path: "/etc/passwd", content: "x" }),
+      call("apply_diff", { diff: "--- a/no.txt\n+++ b/no.txt\n@@ -1 +1 @@\n-a\n+b\n" })],
+    [write("index.html", PAGE)], [finish()],
+  ));
+  const { appId } = await said("Do what you must not");
+  assert.deepEqual(results().slice(0, 5).map(({ isError }) => isError), [true, true, true, true, true]);
+  assert.match(results()[2].text, /There is no tool `rm_rf`; there are list_files/);
+  assert.deepEqual(Object.keys(await code(appId)), ["index.html"]);
+});
+
+test("code that does not compile is not finished: the model is told where, and repairs it", async () => {
+  const broken = "<!doctype html><script type=\"module\" src=\"app.jsx\"></script>";
+  claude.setAnswer(scripted([write("index.html", broken), write("app.jsx", "const x = <p>;\n"), finish()], [write("app.jsx", "document.body.append('hi');\n"), finish()]));
+  const { events, appId } = await said("A page with an error");
+  const refused = results().find(({ isError }) => isError);
+  assert.match(refused.text, /Not finished: repair this first\.\napp\.jsx:2/);
+  assert.equal((await code(appId))["app.jsx"], "document.body.append('hi');\n");
+  assert.ok(kinds(events).includes("ReviewResult"));
+});
+
+test("a model that loops is stopped: the same five times, or as many steps as there are", async () => {
+  claude.setAnswer(scripted([call("list_files")]));
+  const circle = await said("Go round");
+  assert.match(texts(circle.events).at(-1), /went round in circles/);
+  assert.equal(claude.requests.length, 5);
+  claude.reset();
+  let n = 0;
+  claude.setAnswer(() => [write("index.html", `${PAGE}${(n += 1)}`)]);
+  const endless = await said("Go on for ever");
+  assert.match(texts(endless.events).at(-1), /used up its 8 steps.*kept as a version/);
+  assert.equal(claude.requests.length, 8);
+  assert.equal((await code(endless.appId))["index.html"], `${PAGE}8`);
+  assert.equal(endless.events.at(-1).event, "done");
+});
+
+test("a turn costs no more than its user's budget of the day", async () => {
+  const poor = await startWorker({ ...claudeVars(claude), DAILY_BUDGET_MICRO_USD: "1" });
+  claude.setAnswer(scripted([write("index.html", PAGE)], [finish()]));
+  const { events } = await agents(poor).said("Build a page");
+  assert.match(texts(events).at(-1), /today's budget/);
+  assert.equal(claude.requests.length, 1);
+});
+
+test("words without tools are a question, or the end of what was done", async () => {
+  claude.setAnswer("Which colour?");
+  const question = await said("A page in a colour");
+  assert.deepEqual(kinds(question.events), ["RefinementRequest"]);
+  claude.setAnswer(scripted([write("index.html", PAGE)], [text("It is done.")]));
+  const done = await said("Blue, please", { applicationId: question.appId });
+  assert.ok(texts(done.events).includes("It is done."));
+  assert.equal((await code(question.appId))["index.html"], PAGE);
+});
+
+test("an answer of three megabytes, arguments that are no JSON, and a refusal end in order", async () => {
+  claude.setAnswer(scripted([write("big.txt", "x".repeat(3_000_000))], [write("index.html", PAGE), finish()]));
+  const big = await said("Something big");
+  assert.deepEqual(Object.keys(await code(big.appId)), ["index.html"]);
+  claude.setAnswer({ content: [], stopReason: "refusal" });
+  const refused = await said("Something bad");
+  assert.deepEqual(kinds(refused.events), ["RuntimeError"]);
+});
+
+test("what its owner changes meanwhile stays, and where both changed a file they are told", async () => {
+  const { appId } = await said("A timer");
+  const mine = { "index.html": "<p>mine</p>", "mine.txt": "mine" };
+  claude.setAnswer(scripted(
+    [write("index.html", "<p>theirs</p>"), write("theirs.txt", "theirs")],
+    () => [finish()],
+  ));
+  let release;
+  const changed = new Promise((resolve) => { release = resolve; });
+  claude.setAnswer(scripted([write("index.html", "<p>theirs</p>"), write("theirs.txt", "theirs")], () => {
+    claude.setFault({ hang: true });
+    claude.nextRequest().then(release);
+    return [call("list_files")];
+  }, [finish()]));
+  const running = await send("Change it", { applicationId: appId });
+  await changed;
+  assert.equal((await api("PATCH", `/api/projects/${appId}`, { code: mine })).status, 200);
+  claude.release();
+  const events = await told(running);
+  assert.deepEqual(await code(appId), { ...mine, "theirs.txt": "theirs" });
+  assert.ok(texts(events).some((text) => /yours were kept: index\.html/.test(text)), texts(events).join("\n"));
+});
+
+test("a consumer that dies in the middle of a step does it once more, and nothing is told twice", async () => {
+  let second;
+  claude.setAnswer(scripted([write("index.html", PAGE)], () => {
+    claude.setFault({ hang: true });
+    second = claude.nextRequest();
+    return [call("check")];
+  }, [finish()], [finish()]));
+  const running = await send("A timer that dies");
+  const asked = claude.nextRequest();
+  await asked;
+  while (!second) await claude.nextRequest();
+  await second;
+  const [{ job_id: jobId, app_id: appId }] = await sql("SELECT job_id, app_id FROM app_turns WHERE message = 'A timer that dies'");
+  await sql("UPDATE jobs SET lease_owner = NULL, lease_until = 0 WHERE id = ?", jobId);
+  claude.release();
+  await env.JOBS.send(JSON.stringify({ v: 1, jobId }));
+  const events = await told(running);
+  assert.equal(kinds(events).filter((kind) => kind === "ReviewResult").length, 1);
+  assert.equal((await sql("SELECT count(*) AS n FROM project_versions WHERE project_id = ?", appId))[0].n, 1);
+  assert.equal((await sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", appId))[0].n, 1);
+  const [turn] = await sql("SELECT status, steps FROM app_turns WHERE app_id = ?", appId);
+  assert.deepEqual(turn, { status: "done", steps: 3 });
+});
+
+test("without a key the sandbox model plays it through, in development alone", async () => {
+  const sandbox = await startWorker({});
+  const { said: play, code: files } = agents(sandbox);
+  const built = await play("A pomodoro timer with a tomato red look");
+  assert.ok(kinds(built.events).includes("ReviewResult"), JSON.stringify(texts(built.events)));
+  assert.ok("index.html" in (await files(built.appId)));
+  assert.deepEqual(kinds((await play("Hello")).events), ["RefinementRequest"]);
+});

@@ -1,0 +1,117 @@
+// An app's files as a ZIP by signed URLs: ours, and those of a bucket.
+
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+import { text } from "node:stream/consumers";
+import { after, test } from "node:test";
+import yauzl from "yauzl";
+import { PAGE, agents, builds } from "./agents.js";
+import { claudeVars } from "./conversation.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startFaultServer } from "./fakes/fault-server.js";
+import { problem, startWorker } from "./harness.js";
+import { as, people } from "./people.js";
+
+const KEYS = { id: "AKIAIOSFODNN7EXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" };
+const claude = await startAnthropic();
+claude.setAnswer(builds());
+const s3 = await startS3();
+after(() => Promise.all([claude.close(), s3.close()]));
+const hatch = await startWorker({ ...claudeVars(claude), DAILY_MESSAGE_LIMIT: "100" });
+const { api } = hatch;
+const { said, code } = agents(hatch);
+const { signIn } = people(hatch);
+
+/** A bucket that verifies what is signed (SigV4 in the query), and keeps objects. */
+async function startS3() {
+  const objects = new Map();
+  const encode = (part) => encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+  const hmac = (key, data) => createHmac("sha256", key).update(data).digest();
+  function isSigned({ method, path, query, headers }) {
+    const [id, date, region, service, end] = query.get("X-Amz-Credential").split("/");
+    const names = query.get("X-Amz-SignedHeaders").split(";");
+    const pairs = [...query].filter(([name]) => name !== "X-Amz-Signature").map(([name, value]) => `${encode(name)}=${encode(value)}`).sort();
+    const canonical = [method, path, pairs.join("&"), ...names.map((name) => `${name}:${headers[name]}`), "", names.join(";"), "UNSIGNED-PAYLOAD"].join("\n");
+    const scope = [date, region, service, end].join("/");
+    const toSign = ["AWS4-HMAC-SHA256", query.get("X-Amz-Date"), scope, createHash("sha256").update(canonical).digest("hex")].join("\n");
+    const key = [date, region, service, end].reduce(hmac, `AWS4${KEYS.secret}`);
+    return id === KEYS.id && names.includes("host") && Number(query.get("X-Amz-Expires")) <= 900 && hmac(key, toSign).toString("hex") === query.get("X-Amz-Signature");
+  }
+  const reply = (status, bytes = Buffer.alloc(0)) => ({ status, headers: { "content-type": "application/zip" }, pieces: [bytes] });
+  const server = await startFaultServer({
+    refusal: (request) => (isSigned(request) ? undefined : reply(403)),
+    answer({ method, path, raw }) {
+      if (method === "PUT") objects.set(path, raw);
+      return objects.has(path) ? reply(200, method === "GET" ? objects.get(path) : undefined) : reply(404);
+    },
+    failure: ({ status }) => reply(status), garbage: () => Buffer.alloc(0),
+  });
+  return Object.assign(server, { objects });
+}
+
+/** What a ZIP holds, path to text. */
+async function unzipped(bytes) {
+  const zip = await yauzl.fromBufferPromise(Buffer.from(bytes), { strictFileNames: true, validateEntrySizes: true });
+  const files = {};
+  for await (const entry of zip.eachEntry()) files[entry.fileName] = await text(await zip.openReadStreamPromise(entry));
+  return files;
+}
+
+const { appId } = await said("A timer");
+const urls = async (query = "", headers) => (await api("GET", `/apps/${appId}/read-url${query}`, undefined, headers)).json();
+
+test("whoever has the URL reads the files, and only that, until its time is over", async () => {
+  const { readUrl, writeUrl, expiresIn } = await urls();
+  assert.equal(writeUrl, undefined);
+  assert.equal(expiresIn, 900);
+  const stranger = as((await signIn()).token);
+  const response = await api("GET", readUrl, undefined, stranger);
+  assert.equal(response.headers.get("content-type"), "application/zip");
+  assert.deepEqual(await unzipped(await response.arrayBuffer()), { "pomodoro-timer/index.html": PAGE });
+  const other = new URL(readUrl);
+  const bent = (change) => {
+    const url = new URL(other);
+    change(url);
+    return url.href;
+  };
+  for (const url of [
+    bent((url) => url.searchParams.set("expires", Number(url.searchParams.get("expires")) + 1)),
+    bent((url) => url.searchParams.set("expires", "1")),
+    bent((url) => url.searchParams.set("signature", `x${url.searchParams.get("signature")}`)),
+    bent((url) => url.searchParams.delete("signature")),
+    bent((url) => { url.pathname = url.pathname.replace(appId, "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36"); }),
+  ]) {
+    await problem(await api("GET", url), 403, "not_signed");
+  }
+  const put = await fetch(readUrl, { method: "PUT", body: "x", headers: { "content-type": "application/zip" } });
+  assert.equal(put.status, 403, "a URL to read by writes nothing");
+  assert.equal((await api("GET", `/apps/${appId}/read-url`, undefined, stranger)).status, 404);
+});
+
+test("a ZIP by the other URL is a version, and what is no good ZIP changes nothing", async () => {
+  const { readUrl, writeUrl } = await urls("?write=true");
+  const put = (body, type = "application/zip") => fetch(writeUrl, { method: "PUT", body, headers: { "content-type": type } });
+  const zip = Buffer.from(await (await fetch(readUrl)).arrayBuffer());
+  for (const [body, type, status] of [["no zip", undefined, 400], [zip.subarray(0, zip.length - 9), undefined, 400], [zip, "text/html", 415], [Buffer.alloc(5_000_001), undefined, 413]]) {
+    assert.equal((await put(body, type)).status, status);
+  }
+  assert.deepEqual(await code(appId), { "index.html": PAGE });
+  await api("PATCH", `/api/projects/${appId}`, { code: { "other.txt": "other" } });
+  const taken = await put(zip);
+  assert.equal(taken.status, 200, await taken.clone().text());
+  assert.deepEqual(await code(appId), { "index.html": PAGE });
+  assert.equal((await fetch(writeUrl)).status, 403, "a URL to write by reads nothing");
+});
+
+test("where a bucket is set, it has the files, and its URL is signed as S3 has it", async () => {
+  const bucket = await startWorker({
+    ...claudeVars(claude), S3_BUCKET: "app-files", S3_ENDPOINT: s3.url, S3_ACCESS_KEY_ID: KEYS.id, S3_SECRET_ACCESS_KEY: KEYS.secret,
+  });
+  claude.setAnswer(builds());
+  const made = await agents(bucket).said("A timer");
+  const { readUrl } = await (await bucket.api("GET", `/apps/${made.appId}/read-url`)).json();
+  assert.ok(readUrl.startsWith(`${s3.url}/app-files/apps/${made.appId}/1.zip?`) && !readUrl.includes(KEYS.secret));
+  const response = await fetch(readUrl);
+  assert.deepEqual(await unzipped(await response.arrayBuffer()), { "pomodoro-timer/index.html": PAGE });
+  assert.equal((await fetch(readUrl.replace("1.zip", "2.zip"))).status, 403);
+});

@@ -9,7 +9,7 @@ stamp=build/.built$profile
 
 up_to_date() {
   [ -f "$stamp" ] && [ -f build/index_bg.wasm ] &&
-    [ -z "$(find src crates migrations build.rs Cargo.toml Cargo.lock scripts/toolchain.sh -newer "$stamp" -print -quit)" ]
+    [ -z "$(find src crates migrations templates build.rs Cargo.toml Cargo.lock scripts/toolchain.sh -newer "$stamp" -print -quit)" ]
 }
 
 if ! up_to_date; then
@@ -18,6 +18,7 @@ if ! up_to_date; then
   rm -f build/.built--*
   started=$(mktemp)
   PATH="$wasm_toolchain$PATH" worker-build "$profile"
+  node scripts/build-templates.js
   # worker-build always keeps the names of functions: 70 KB of the upload after gzip.
   [ "$profile" = --dev ] || "$WASM_OPT_BIN" --all-features --strip-debug build/index_bg.wasm -o build/index_bg.wasm
   # Dated from the start, so that a file saved during the build counts as newer.

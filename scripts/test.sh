@@ -18,12 +18,13 @@ bash scripts/build-compiler.sh
 bash scripts/build-console.sh
 node scripts/size.js --dev
 
+# The reporter is the one that tells at its end which tests failed, and why.
 # One more file at a time than there are processors: a test waits as often as
 # it works.
 concurrency=$(($(nproc) + 1))
 statements=$(mktemp -d)
 trap 'rm -rf "$statements"' EXIT
 say "the built Worker in workerd, on D1"
-STATEMENTS=$statements node --test --test-concurrency="$concurrency" "tests/**/*.test.js"
+STATEMENTS=$statements node --test --test-reporter=spec --test-concurrency="$concurrency" "tests/**/*.test.js"
 say "every statement that D1 was asked once more, on a real sqld as on Turso"
-node tests/sqld-files.js "$statements" | DATABASE=turso xargs node --test --test-concurrency="$concurrency"
+node tests/sqld-files.js "$statements" | DATABASE=turso xargs node --test --test-reporter=spec --test-concurrency="$concurrency"

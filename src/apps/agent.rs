@@ -65,7 +65,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let model_name = model::name(&work.settings)?;
     let request = prompt::request(&model_name, turn, &files_at_start, &earlier, &steps);
     let scene = Scene { message: &turn.message, files: &files_at_start, step: steps.len() };
-    let asked = model::ask(&request, &scene, &work.settings).await?;
+    let asked = model::ask(&request, &scene, &work.settings, &work.context.env).await?;
     pay(work, asked.tokens, asked.cost_micro_usd).await?;
     let response = asked.answer?;
 

@@ -4,6 +4,7 @@
 use hatch_dialects::{Class, Dialect, Reader, Request, Response, Target, Usage};
 use hatch_wire::anthropic::Usage as Tokens;
 use serde_json::Value;
+use worker::Env;
 
 use super::{
     sandbox::{self, Scene},
@@ -13,7 +14,10 @@ use crate::{
     error::{Error, UpstreamKind},
     platform::pump::{Deadlines, End},
     settings::{FromVars as _, Settings},
-    upstream::anthropic::{self, Claude, models},
+    upstream::{
+        anthropic::{self, Claude, models},
+        sandbox::Templates,
+    },
 };
 
 /// The longest answer; a consumer of a queue has a quarter of an hour.
@@ -58,9 +62,18 @@ pub(super) fn name(settings: &Settings) -> Result<String, Error> {
 }
 
 /// Asks for one answer and reads it to its end.
-pub(super) async fn ask(request: &Request, scene: &Scene<'_>, settings: &Settings) -> Result<Asked, Error> {
+pub(super) async fn ask(
+    request: &Request,
+    scene: &Scene<'_>,
+    settings: &Settings,
+    env: &Env,
+) -> Result<Asked, Error> {
     if Claude::of(settings)?.key.is_none() {
-        return Ok(Asked { answer: Ok(sandbox::play(scene)), tokens: 0, cost_micro_usd: 0 });
+        return Ok(Asked {
+            answer: Ok(sandbox::play(scene, &Templates::read(env, Templates::APPS).await?)),
+            tokens: 0,
+            cost_micro_usd: 0,
+        });
     }
     let target = Target { stream: true, ..Target::new(request.model.as_str()) };
     let rendered = Dialect::Messages.render_request(request, &target).map_err(|error| described(&error))?;

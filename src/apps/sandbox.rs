@@ -1,7 +1,6 @@
 //! The sandbox model as an agent: a small play in a few steps, so that
 //! everything works in development without a key. It says what it is.
 
-use hatch_code::ExtractedFile;
 use hatch_dialects::{
     Response,
     request::{Content, Part, ToolCall},
@@ -10,7 +9,7 @@ use hatch_dialects::{
 use hatch_diff::Files;
 use serde_json::{Value, json};
 
-use crate::upstream::sandbox::answer;
+use crate::upstream::sandbox::{Templates, answer};
 
 pub(super) use crate::upstream::sandbox::MODEL;
 
@@ -25,18 +24,18 @@ pub(super) struct Scene<'a> {
 
 /// The next answer: looks at the files, writes what the message asks for,
 /// checks it, finishes. What it does not understand it asks about.
-pub(super) fn play(scene: &Scene<'_>) -> Response {
-    let text = answer(scene.message, Some(scene.files));
+pub(super) fn play(scene: &Scene<'_>, apps: &Templates) -> Response {
+    let text = answer(scene.message, Some(scene.files), apps);
     match scene.step {
         0 => {
-            let wanted = files(scene);
+            let wanted = hatch_code::extract(&text);
             match wanted.is_empty() {
                 true => said(scene, "", &[("ask_user", json!({ "question": text }))]),
                 false => said(scene, "I look at what is there.", &[("list_files", json!({}))]),
             }
         }
         1 => {
-            let calls: Vec<_> = files(scene)
+            let calls: Vec<_> = hatch_code::extract(&text)
                 .into_iter()
                 .map(|file| ("write_file", json!({ "path": file.path, "content": file.content })))
                 .collect();
@@ -56,11 +55,6 @@ pub(super) fn play(scene: &Scene<'_>) -> Response {
             )
         }
     }
-}
-
-/// The files that the sandbox model answers with.
-fn files(scene: &Scene<'_>) -> Vec<ExtractedFile> {
-    hatch_code::extract(&answer(scene.message, Some(scene.files)))
 }
 
 fn said(scene: &Scene<'_>, text: &str, calls: &[(&str, Value)]) -> Response {

@@ -11,7 +11,10 @@ use crate::{
     platform::pump::{Deadlines, Source},
     settings::Settings,
     store::Database,
-    upstream::{anthropic, sandbox as sandbox_model},
+    upstream::{
+        anthropic,
+        sandbox::{self as sandbox_model, Templates},
+    },
 };
 
 /// The model of a turn.
@@ -102,7 +105,8 @@ impl Model {
             Self::Sandbox => {
                 let files =
                     ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
-                let answer = sandbox_model::answer(&ask.message, Some(&files));
+                let apps = Templates::read(&context.env, Templates::APPS).await?;
+                let answer = sandbox_model::answer(&ask.message, Some(&files), &apps);
                 let message_id = format!("msg_sandbox_{turn_id}");
                 let body = sandbox::body(&message_id, &ask.message, &answer, &context.background)?;
                 Source::open(body, deadlines, |_| true)

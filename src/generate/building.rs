@@ -24,7 +24,7 @@ use crate::{
     upstream::{
         anthropic::complete::{Completion, Question, Stop},
         compiler::{self, Diagnostic},
-        sandbox,
+        sandbox::{self, Templates},
     },
 };
 
@@ -68,7 +68,8 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
     let base = startup.code()?;
     if !work.has_claude() {
-        return finished(work, startup, Turn::sandbox(&startup.prompt)?).await;
+        let templates = Templates::read(&work.context.env, Templates::STARTUP).await?;
+        return finished(work, startup, Turn::sandbox(&startup.prompt, templates)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
@@ -151,9 +152,9 @@ struct Turn {
 }
 
 impl Turn {
-    fn sandbox(prompt: &str) -> Result<Self, Error> {
+    fn sandbox(prompt: &str, templates: Templates) -> Result<Self, Error> {
         let idea = idea::read(prompt);
-        let code = CodeMap::of(startup::files(&idea))
+        let code = CodeMap::of(startup::files(&idea, templates))
             .map_err(|e| Error::Internal(format!("the sandbox's startup: {e}")))?;
         Ok(Self { code, name: idea.name, model: sandbox::MODEL.to_owned(), problems: Vec::new() })
     }

@@ -128,10 +128,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::generate::{complete::complete, idea, startup};
+    use crate::{
+        generate::{complete::complete, idea, startup},
+        upstream::sandbox::Templates,
+    };
 
     fn application() -> BTreeMap<String, String> {
-        startup::files(&idea::read("a booking app for dog walkers"))
+        startup::files(&idea::read("a booking app for dog walkers"), Templates::for_test(Templates::STARTUP))
     }
 
     fn with(path: &str, text: &str) -> Vec<String> {
@@ -149,7 +152,11 @@ mod tests {
             "",
             "expense tracker",
         ] {
-            assert_eq!(verify(&startup::files(&idea::read(prompt))), [], "{prompt}");
+            assert_eq!(
+                verify(&startup::files(&idea::read(prompt), Templates::for_test(Templates::STARTUP))),
+                [],
+                "{prompt}"
+            );
         }
     }
 

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use super::{
     edits::{self, Turn},
     fill::{fill, html, script_data},
+    templates::Templates,
     wording::{Prompt, Subject, capital, plural, titled},
 };
 
-/// A kind of app: its templates and the words that ask for it.
+/// A kind of app: the words that ask for it, and what names its templates.
 #[derive(Debug)]
 pub(super) struct Archetype {
     pub(super) name: &'static str,
@@ -22,9 +23,8 @@ pub(super) struct Archetype {
     pub(super) about: &'static str,
     /// Phrases in the singular, each with its weight.
     words: &'static [(&'static str, u32)],
-    html: &'static str,
-    css: &'static str,
-    js: &'static [&'static str],
+    /// Scripts that come before its own.
+    parts: &'static [&'static str],
 }
 
 /// An app as it was written.
@@ -36,7 +36,7 @@ pub(super) struct App {
     pub(super) files: BTreeMap<String, String>,
 }
 
-/// What an archetype contains, depending on what it is about. The last one of `apps/content.json` is for all the rest.
+/// What an archetype contains, depending on what it is about. The last one of `content.json` is for all the rest.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Content {
@@ -47,18 +47,12 @@ struct Content {
     data: Map<String, Value>,
 }
 
-const PAGE: &str = include_str!("apps/page.html");
-const BASE_CSS: &str = include_str!("apps/base.css");
-const COMMON_JS: &str = include_str!("apps/common.js");
-const CONTENT: &str = include_str!("apps/content.json");
-
 /// Words that name the thing itself count three times, those that tell what it is about twice, those in the details
 /// once. From this score on an archetype fits.
 const FITS: u32 = 4;
 /// From this score on it fits so well that it may replace an app.
 const FITS_CLEARLY: u32 = 8;
 
-/// The templates of `$name`, with the parts that come before its own script.
 macro_rules! archetype {
     ($name:literal, $title:literal, $accent:literal, [$($word:literal $weight:literal),* $(,)?], $tagline:literal, $about:literal $(, with $part:literal)?) => {
         Archetype {
@@ -68,9 +62,7 @@ macro_rules! archetype {
             tagline: $tagline,
             about: $about,
             words: &[$(($word, $weight)),*],
-            html: include_str!(concat!("apps/", $name, ".html")),
-            css: include_str!(concat!("apps/", $name, ".css")),
-            js: &[$(include_str!(concat!("apps/", $part, ".js")),)? include_str!(concat!("apps/", $name, ".js"))],
+            parts: &[$($part)?],
         }
     };
 }
@@ -205,9 +197,9 @@ pub(super) fn made(archetype: &Archetype, files: &BTreeMap<String, String>) -> b
 }
 
 /// Writes the app: the three files, with title, content and colours for the prompt.
-pub(super) fn write(archetype: &Archetype, read: &Prompt) -> App {
+pub(super) fn write(archetype: &Archetype, read: &Prompt, templates: &Templates) -> App {
     let subject = read.subject();
-    let mut content = content(archetype, read);
+    let mut content = content(archetype, read, templates);
     personalise(archetype, &mut content, read, &subject);
 
     let own = subject.title.as_ref().filter(|_| archetype.name != "landing");
@@ -221,10 +213,11 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt) -> App {
 
     let add = html(&format!("New {}", subject.noun));
     let search = html(&format!("In all {}", plural(&subject.noun)));
-    let body = fill(archetype.html, &[("add", &add), ("search", &search)]);
+    let own = |extension: &str| templates.get(&format!("{}.{extension}", archetype.name));
+    let body = fill(own("html"), &[("add", &add), ("search", &search)]);
     let prompt: String = read.text.chars().take(160).collect();
     let page = fill(
-        PAGE,
+        templates.get("page.html"),
         &[
             ("app", archetype.name),
             ("title", &html(&title)),
@@ -233,8 +226,12 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt) -> App {
             ("body", &body),
         ],
     );
-    let styles = edits::with_accent(&format!("{BASE_CSS}\n{}", archetype.css), archetype.accent);
-    let script = format!("{}{COMMON_JS}{}", script_data(&content.data), archetype.js.concat());
+    let base = templates.get("base.css");
+    let styles = edits::with_accent(&format!("{base}\n{}", own("css")), archetype.accent);
+    let parts = archetype.parts.iter().map(|part| templates.get(&format!("{part}.js")));
+    let script =
+        [&script_data(&content.data), templates.get("common.js"), &parts.collect::<String>(), own("js")]
+            .concat();
 
     let files = [("index.html", page), ("styles.css", styles), ("app.js", script)];
     App {
@@ -245,8 +242,9 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt) -> App {
 }
 
 /// The content with the most of its words in the prompt; without any, the last one.
-fn content(archetype: &Archetype, read: &Prompt) -> Content {
-    let mut all: BTreeMap<String, Vec<Content>> = serde_json::from_str(CONTENT).unwrap_or_default();
+fn content(archetype: &Archetype, read: &Prompt, templates: &Templates) -> Content {
+    let all = serde_json::from_str(templates.get("content.json"));
+    let mut all: BTreeMap<String, Vec<Content>> = all.unwrap_or_default();
     let mut variants = all.remove(archetype.name).unwrap_or_default();
     let rest = variants.pop().unwrap_or_default();
     let hits = |content: &Content| content.words.iter().filter(|word| read.position(word).is_some()).count();

@@ -1,13 +1,14 @@
 //! The sandbox model: what answers when development has no `CLAUDE_API_KEY`.
 //!
 //! It is no language model. It recognises what kind of app a prompt asks for ([`archetypes`]), takes title and nouns
-//! from the prompt ([`wording`]), fills the templates under `apps/`, and can make a few changes to an app that exists
+//! from the prompt ([`wording`]), fills the templates of `templates/apps/`, and can make a few changes to an app that exists
 //! ([`edits`]). It is deterministic, does no I/O, and says what it is.
 
 mod archetypes;
 mod edits;
 mod fill;
 mod stream;
+mod templates;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wording;
@@ -20,6 +21,7 @@ use wording::Prompt;
 
 pub(crate) use fill::{fill, html};
 pub(crate) use stream::events;
+pub(crate) use templates::Templates;
 
 /// The model id that every answer, row and event shows.
 pub(crate) const MODEL: &str = "sandbox";
@@ -33,27 +35,27 @@ const NEEDS_CLAUDE: &str = "set `CLAUDE_API_KEY`, and Claude takes over";
 ///
 /// `current` is the project's files as they are, path to content; `None` or empty for a new project. With files, the
 /// prompt is read as a change to them, and only files that change are answered.
-/// The same inputs give the same answer.
-pub(crate) fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>) -> String {
+/// `apps` are the templates of [`Templates::APPS`]. The same inputs give the same answer.
+pub(crate) fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>, apps: &Templates) -> String {
     match current.filter(|files| !files.is_empty()) {
-        None => first_turn(prompt),
-        Some(files) => follow_up(prompt, files),
+        None => first_turn(prompt, apps),
+        Some(files) => follow_up(prompt, files, apps),
     }
 }
 
-fn first_turn(prompt: &str) -> String {
+fn first_turn(prompt: &str, apps: &Templates) -> String {
     let read = Prompt::read(prompt);
     let found = archetypes::find(&read);
     if found.is_none() && read.is_small_talk() {
         return introduction();
     }
-    new_app(found.unwrap_or_else(archetypes::general), &read)
+    new_app(found.unwrap_or_else(archetypes::general), &read, apps)
 }
 
-fn follow_up(message: &str, files: &Files) -> String {
+fn follow_up(message: &str, files: &Files, apps: &Templates) -> String {
     let read = Prompt::read(message);
     if let Some(archetype) = other_app(&read, files) {
-        return new_app(archetype, &read);
+        return new_app(archetype, &read, apps);
     }
     let changes = edits::requested(&read, edits::Turn::FollowUp);
     if changes.is_empty() {
@@ -79,8 +81,8 @@ fn other_app(read: &Prompt, files: &Files) -> Option<&'static Archetype> {
     }
 }
 
-fn new_app(archetype: &'static Archetype, read: &Prompt) -> String {
-    let app = archetypes::write(archetype, read);
+fn new_app(archetype: &'static Archetype, read: &Prompt, apps: &Templates) -> String {
+    let app = archetypes::write(archetype, read, apps);
     let changes: Vec<Change> = edits::requested(read, edits::Turn::First);
     let mut files = app.files;
     files.extend(edits::apply(&files, &changes).files);

@@ -1,9 +1,14 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{MODEL, answer, archetypes, events};
+use super::{MODEL, Templates, archetypes, events};
+
+fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>) -> String {
+    static APPS: LazyLock<Templates> = LazyLock::new(|| Templates::for_test(Templates::APPS));
+    super::answer(prompt, current, &APPS)
+}
 
 /// The files in an answer, by the rule that a fence ends at one of its own length.
 fn files(answer: &str) -> BTreeMap<String, String> {

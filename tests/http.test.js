@@ -53,6 +53,17 @@ const BEAT = {
   hostname: { good: "rack-1", bad: [...NOT_TEXT, "", long(254)] },
 };
 
+const NOT_OWNERS = [...NOT_TEXT, "", "a b", "a/b", long(40)];
+const REPOSITORY = { required: true, good: "an-app", bad: [...NOT_TEXT, null, "", "a b", "a/b", long(101)] };
+const NEW_REPOSITORY = { repo: REPOSITORY, owner: { good: "ada", bad: NOT_OWNERS }, appURL: { good: "https://app.example", bad: [...NOT_TEXT, long(2001)] } };
+const COMMIT = {
+  repo: REPOSITORY,
+  owner: { required: true, good: "ada", bad: [...NOT_OWNERS, null] },
+  paths: { required: true, good: [{ path: "index.html", content: "<h1>Hi</h1>" }], bad: [1, true, "text", null, {}, [], [1], [{}], [{ path: "../a", content: "" }]] },
+  message: { good: "feat: a page", bad: [...NOT_TEXT, "", long(2001)] },
+  branch: { good: "main", bad: [...NOT_TEXT, "", "a b", long(201)] },
+};
+
 const MODEL = { required: true, good: "sandbox", bad: [1, true, {}, [], null] };
 const MESSAGES = { required: true, good: [{ role: "user", content: "Hi" }], bad: [1, true, {}, "text", [1], [{}], []] };
 
@@ -148,6 +159,23 @@ const BODIES = {
     speed: { required: true, good: 3, bad: ["1", 0, 6, 1.5, null, true, {}, []] },
     source: { required: true, good: "A page", bad: [...NOT_TEXT, null, "", long(201)] },
   },
+  "POST /message": {
+    message: { required: true, good: "A clock", bad: [...NOT_TEXT, null, "", " \n ", long(32_001)] },
+    clientSource: { good: "cli", bad: [...NOT_TEXT, long(65)] },
+    settings: { good: { deployTarget: "edge" }, bad: [1, true, "text", [], { deployTarget: "moon" }] },
+  },
+  "POST /analytics/event": {
+    eventType: { required: true, good: "track", bad: [...NOT_TEXT, null, "", long(65)] },
+    eventName: { good: "new_app_selected", bad: [...NOT_TEXT, long(129)] },
+    properties: { good: {}, bad: [1, true, "text", []] },
+  },
+  "PUT /admin/users/{id}": { dailyMessageLimit: { required: true, good: 5, bad: ["1", 0, -1, 1001, 1.5, null, true, {}, []] } },
+  "POST /github/user/create-repo": NEW_REPOSITORY,
+  "POST /github/org/create-repo": NEW_REPOSITORY,
+  "POST /github/user/initial-commit": COMMIT,
+  "POST /github/org/initial-commit": COMMIT,
+  "POST /github/user/commit": COMMIT,
+  "POST /github/org/commit": COMMIT,
   "POST /payments": {
     name: { required: true, good: "Rent", bad: [...NOT_TEXT, null, "", long(256)] },
     amount: { required: true, good: "1", bad: [...NOT_TEXT, null, "", "01", "-1", "1.5", "0x1", long(79)] },
@@ -286,12 +314,17 @@ test("An unknown id is 404, however odd it is", () =>
         if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : isWellEncoded(id) ? 404 : 400, `${named(route)} ${id}`);
         // What is put there is made there, if its name is one.
         else if (route.pattern.includes("{wallet}") || route.pattern === "/admin/models/{id}") await problem(response, 400, "validation_failed");
+        // As app.build has it.
+        else if (/^\/(apps|deployment-status)\//.test(route.pattern) && !isUuid(id)) await problem(response, 400, "invalid_app_id");
+        else if (route.pattern.endsWith("/archive")) await problem(response, 403, "not_signed");
         // A category is a filter: nothing is in one that is unknown.
         else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
         else await problem(response, 404, "not_found");
       }
     }
   }));
+
+const isUuid = (id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
 
 /** Whether a segment's escapes are those of a text without NUL. */
 function isWellEncoded(segment) {
@@ -631,7 +664,7 @@ test("In production without secrets, nobody gets in and public routes answer", (
       } else if (isOperators) {
         assert.match((await problem(response, 503, "not_configured")).detail, /ADMIN_TOKEN/);
       } else {
-        assert.ok([200, 308, 404].includes(response.status) || isSignIn(route) || route.pattern === "/api/setup", `${named(route)} ${response.status}`);
+        assert.ok([200, 308, 404].includes(response.status) || isSignIn(route) || ["/api/setup", "/apps/{id}/archive"].includes(route.pattern), `${named(route)} ${response.status}`);
       }
     }
   }));

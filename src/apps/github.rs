@@ -97,6 +97,7 @@ pub(super) const FOR_STAFF: Error = Error::Forbidden {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "NewGitHubRepository"))]
+#[expect(non_snake_case, reason = "appURL is the original's name, and an error points to it")]
 pub(super) struct NewRepository {
     /// What it is called.
     #[garde(length(chars, min = 1, max = 100), custom(is_name))]
@@ -108,10 +109,10 @@ pub(super) struct NewRepository {
     #[cfg_attr(test, schemars(length(min = 1, max = 39), regex(pattern = "^[A-Za-z0-9-]+$")))]
     owner: Option<String>,
     /// Where the app is.
-    #[serde(default, rename = "appURL")]
+    #[serde(default)]
     #[garde(inner(length(chars, max = 2_000)))]
     #[cfg_attr(test, schemars(length(max = 2_000)))]
-    app_url: Option<String>,
+    appURL: Option<String>,
 }
 
 /// `POST /github/user/create-repo`
@@ -134,7 +135,7 @@ async fn create(context: RequestContext, is_of_organisation: bool) -> Result<Res
     };
     let token = token(&context, &context.database()?).await?;
     let client = Client { github: GitHub::of(&context.settings)?, token: &token };
-    let description = new.app_url.map(|url| format!("Made with Hatch: {url}")).unwrap_or_default();
+    let description = new.appURL.map(|url| format!("Made with Hatch: {url}")).unwrap_or_default();
     let wanted = NewRepo { name: &new.repo, private: true, description: &description, auto_init: false };
     let repo = client.create(organisation, &wanted).await.map_err(refused)?.ok_or_else(repo_exists)?;
     context.database()?.query(context.audit("github.create-repo", &repo.html_url)).await?;

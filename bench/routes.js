@@ -1,4 +1,5 @@
 /** The requests that are measured, and the proof that all workers answer them alike. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { httpRequest, load } from "./load.js";
 
 export const HEALTH = httpRequest("GET", "/");
@@ -87,6 +88,38 @@ export async function checkAnswers(worker) {
     expect(answer?.includes("<!doctype html>"), `${path} does not keep the answer`);
   }
   return projects;
+}
+
+/**
+ * Makes what the rows of Hatch alone are asked for, and gives their loads by row: a page that polls a job that has ended,
+ * a file of a live app, a model behind the gateway, and an agent that begins to work.
+ */
+export async function ownLoads({ port }) {
+  const ask = async (method, path, body, status) => {
+    const { bodies } = await load({ port, count: 1, keep: true, status, requestOf: always(httpRequest(method, path, body)) });
+    return JSON.parse(bodies[0]);
+  };
+  const { job_id: job } = await ask("POST", "/api/generate", { prompt: "A list of tasks" }, 202);
+  const ended = async () => (await ask("GET", `/api/status/${job}`, undefined, 200)).status !== "processing";
+  while (!(await ended())) await sleep(200);
+  const { headers } = await fetch(`http://127.0.0.1:${port}/api/status/${job}`);
+  const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${headers.get("etag")}\r\n`);
+
+  const { id: project } = await ask("POST", "/api/projects", { name: "Live", code: { "index.html": "<!doctype html><p>Live</p>" } }, 201);
+  const { id: deployment } = await ask("POST", "/api/deploy", { projectId: project }, 202);
+  const state = async () => ask("GET", `/api/deployments/${deployment}`, undefined, 200);
+  let live;
+  while ((live = await state()).status !== "live") await sleep(50);
+  const file = httpRequest("GET", "/", undefined, "", new URL(live.url).host);
+
+  const completion = (stream) =>
+    httpRequest("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Make me a list of tasks." }], stream });
+  return {
+    status: { requestOf: always(unchanged), status: 304, count: 500 },
+    file: { requestOf: always(file), count: 500 },
+    completion: { requestOf: always(completion(false)), count: 100 },
+    "completion stream": { requestOf: always(completion(true)), ending: "data: [DONE]", count: 60 },
+  };
 }
 
 function expect(condition, complaint) {

@@ -34,7 +34,7 @@ use crate::{
 /// The truth: D1, or Turso where `DATABASE_URL` is set. All SQL runs on both.
 #[derive(Debug)]
 pub(crate) enum Database {
-    D1(worker::D1Database),
+    D1(d1::D1),
     Turso(&'static Turso),
 }
 

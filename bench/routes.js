@@ -1,5 +1,4 @@
 /** The requests that are measured, and the proof that all workers answer them alike. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { httpRequest, load } from "./load.js";
 
 export const HEALTH = httpRequest("GET", "/");
@@ -99,17 +98,21 @@ export async function ownLoads({ port }) {
     const { bodies } = await load({ port, count: 1, keep: true, status, requestOf: always(httpRequest(method, path, body)) });
     return JSON.parse(bodies[0]);
   };
+  const url = (path) => `http://127.0.0.1:${port}${path}`;
+  /** Each stream of events ends when what it tells of has. */
+  const ended = async (path) => (await fetch(url(path))).text();
+
   const { job_id: job } = await ask("POST", "/api/generate", { prompt: "A list of tasks" }, 202);
-  const ended = async () => (await ask("GET", `/api/status/${job}`, undefined, 200)).status !== "processing";
-  while (!(await ended())) await sleep(200);
-  const { headers } = await fetch(`http://127.0.0.1:${port}/api/status/${job}`);
+  await ended(`/api/status/${job}/events`);
+  const { headers } = await fetch(url(`/api/status/${job}`));
   const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${headers.get("etag")}\r\n`);
 
-  const { id: project } = await ask("POST", "/api/projects", { name: "Live", code: { "index.html": "<!doctype html><p>Live</p>" } }, 201);
-  const { id: deployment } = await ask("POST", "/api/deploy", { projectId: project }, 202);
-  const state = async () => ask("GET", `/api/deployments/${deployment}`, undefined, 200);
-  let live;
-  while ((live = await state()).status !== "live") await sleep(50);
+  const code = { "index.html": "<!doctype html><p>Live</p>" };
+  const { id: project } = await ask("POST", "/api/projects", { name: "Live", code }, 201);
+  const { deploymentId } = await ask("POST", "/api/deploy", { projectId: project }, 202);
+  await ended(`/api/deploy/${deploymentId}/stream`);
+  const live = await ask("GET", `/api/deploy/${deploymentId}`, undefined, 200);
+  expect(live.status === "live", `the app is not live: ${live.logs}`);
   const file = httpRequest("GET", "/", undefined, "", new URL(live.url).host);
 
   const completion = (stream) =>

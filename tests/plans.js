@@ -22,6 +22,9 @@ const ON_PURPOSE = [
   [/FROM \(SELECT max\(time_from/, "the windows of one machine in a period"],
   [/FROM worker_metrics/, "24 hours of one machine"],
   [/FROM model_calls .*GROUP BY/, "the days of one user that are asked for"],
+  [/^DELETE FROM (nonces WHERE wallet_addr|proof_challenges WHERE user_id)/, "what was begun in the last minutes, when an account ends"],
+  [/FROM app_events WHERE .* ORDER BY seq DESC LIMIT \?3\) ORDER BY seq/, "so many events, put the other way round"],
+  [/FROM cloud_apps WHERE project_id = \?1/, "the few apps of one project"],
   [/FROM project_versions WHERE project_id IN \(SELECT id FROM projects WHERE user_id/, "one user's versions, when they take them along"],
 ];
 

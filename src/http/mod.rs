@@ -27,7 +27,7 @@ use serde_json::json;
 use worker::Env;
 
 use crate::{
-    error::Error,
+    error::{Error, Service},
     http::{
         caller::{Access, Caller},
         problem::{Dialect, PROBLEM},
@@ -43,6 +43,7 @@ use crate::{
     },
     redact,
     settings::{Logs, Settings},
+    store,
 };
 
 /// A request that took longer is worth a line of the log.
@@ -213,6 +214,10 @@ async fn handle(
     record: &mut Record,
 ) -> Result<Response, Error> {
     cors.refuse_foreign_write(&request, settings)?;
+    // Whether we live can be seen even then.
+    if store::is_overrun() && route.pattern != "/health" {
+        return Err(Error::Unavailable(Service::Everything, String::new()));
+    }
     rate::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
         // Whether we live does not depend on who asks.

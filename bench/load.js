@@ -44,8 +44,8 @@ export async function load({ port, requestOf, status = 200, ending = "", connect
 }
 
 /** The bytes of a request; `body`, if there is one, is sent as JSON, `headers` (whole lines) as they are. */
-export function httpRequest(method, path, body, headers = "") {
-  const head = `${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: */*\r\nuser-agent: hatch-bench\r\n${headers}`;
+export function httpRequest(method, path, body, headers = "", host = "127.0.0.1") {
+  const head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\naccept: */*\r\nuser-agent: hatch-bench\r\n${headers}`;
   if (body === undefined) return Buffer.from(`${head}\r\n`);
   const json = JSON.stringify(body);
   return Buffer.from(`${head}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`);

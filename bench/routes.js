@@ -89,6 +89,42 @@ export async function checkAnswers(worker) {
   return projects;
 }
 
+/**
+ * Makes what the rows of Hatch alone are asked for, and gives their loads by row: a page that polls a job that has ended,
+ * a file of a live app, a model behind the gateway, and an agent that begins to work.
+ */
+export async function ownLoads({ port }) {
+  const ask = async (method, path, body, status) => {
+    const { bodies } = await load({ port, count: 1, keep: true, status, requestOf: always(httpRequest(method, path, body)) });
+    return JSON.parse(bodies[0]);
+  };
+  const url = (path) => `http://127.0.0.1:${port}${path}`;
+  /** Each stream of events ends when what it tells of has. */
+  const ended = async (path) => (await fetch(url(path))).text();
+
+  const { job_id: job } = await ask("POST", "/api/generate", { prompt: "A list of tasks" }, 202);
+  await ended(`/api/status/${job}/events`);
+  const { headers } = await fetch(url(`/api/status/${job}`));
+  const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${headers.get("etag")}\r\n`);
+
+  const code = { "index.html": "<!doctype html><p>Live</p>" };
+  const { id: project } = await ask("POST", "/api/projects", { name: "Live", code }, 201);
+  const { deploymentId } = await ask("POST", "/api/deploy", { projectId: project }, 202);
+  await ended(`/api/deploy/${deploymentId}/stream`);
+  const live = await ask("GET", `/api/deploy/${deploymentId}`, undefined, 200);
+  expect(live.status === "live", `the app is not live: ${live.logs}`);
+  const file = httpRequest("GET", "/", undefined, "", new URL(live.url).host);
+
+  const completion = (stream) =>
+    httpRequest("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Make me a list of tasks." }], stream });
+  return {
+    status: { requestOf: always(unchanged), status: 304, count: 500 },
+    file: { requestOf: always(file), count: 500 },
+    completion: { requestOf: always(completion(false)), count: 100 },
+    "completion stream": { requestOf: always(completion(true)), ending: "data: [DONE]", count: 60 },
+  };
+}
+
 function expect(condition, complaint) {
   if (!condition) throw new Error(complaint);
 }

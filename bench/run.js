@@ -1,13 +1,15 @@
 /**
  * `node bench/run.js [--quick] [--rounds n] [--only peer,limit]`: measures the workers side by side, each in a workerd
- * of its own, and prints one table. Traffic goes to 127.0.0.1 alone, and no file stays.
+ * of its own, prints one table and writes it to bench/results/. Traffic goes to 127.0.0.1 alone.
  */
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { load } from "./load.js";
-import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf } from "./routes.js";
+import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf, ownLoads } from "./routes.js";
 import { Samples, percentile, table } from "./table.js";
 import { boot, cpuSeconds, residentMegabytes } from "./workerd.js";
 import { MissingFile, WORKERS, gzipKilobytes } from "./workers.js";
@@ -19,7 +21,7 @@ const { values: given } = parseArgs({
     only: { type: "string", default: Object.keys(WORKERS).join(",") },
   },
 });
-const rounds = Number(given.rounds ?? (given.quick ? 1 : 3));
+const rounds = Number(given.rounds ?? (given.quick ? 1 : 5));
 if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given.rounds}`);
 
 /** A measurement is cut into turns, and the workers alternate: a slow second of the machine meets them all. */
@@ -40,10 +42,24 @@ const samples = new Samples();
 try {
   await measure(given.only.split(","));
   console.log(table(samples));
+  console.log(`\n${writeResult()}`);
 } catch (error) {
   if (!(error instanceof MissingFile)) throw error;
   console.error(error.message);
   process.exitCode = 1;
+}
+
+/** Writes what was measured where `bench/compare.js` finds it. */
+function writeResult() {
+  const git = (...command) => execFileSync("git", command, { encoding: "utf8" }).trim();
+  const isClean = git("status", "--porcelain", "--untracked-files=no") === "";
+  const commit = git("rev-parse", "--short", "HEAD") + (isClean ? "" : "-changed");
+  const { version } = JSON.parse(readFileSync("node_modules/workerd/package.json", "utf8"));
+  const machine = { processor: cpus()[0].model, processors: cpus().length, gigabytes: Math.round(totalmem() / 2 ** 30), node: process.version, workerd: version };
+  const path = join(import.meta.dirname, "results", `${new Date().toISOString().slice(0, 16).replaceAll(":", "")}-${commit}.json`);
+  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
+  writeFileSync(path, `${JSON.stringify({ commit, rounds, machine, samples }, undefined, 1)}\n`);
+  return path;
 }
 
 async function measure(names) {
@@ -60,7 +76,7 @@ async function measure(names) {
     for (let round = 1; round <= rounds; round++) {
       progress(`round ${round} of ${rounds}`);
       await withWorkers(prepared, `${upstream.url}/fast`, measureRates);
-      await withWorkers(prepared, `${upstream.url}/slow`, measureFirstBytes);
+      await withWorkers(measuredIn("first bytes", prepared), `${upstream.url}/slow`, measureFirstBytes);
       prepared.reverse();
     }
   } finally {
@@ -74,6 +90,11 @@ async function startUpstream() {
   return { url: `http://127.0.0.1:${port}`, stop: () => child.disconnect() };
 }
 
+/** The workers that are measured in a step. */
+function measuredIn(step, workers) {
+  return workers.filter(({ of }) => !of || of.includes(step));
+}
+
 /** The first workerd of a run is read from the disk, which is nobody's merit. */
 async function warmFileCache([first]) {
   const { stop } = await boot(first.options, first.sql);
@@ -85,14 +106,14 @@ async function withWorkers(prepared, claudeUrl, use) {
   const workers = [];
   try {
     for (const worker of prepared) {
-      const { options, sql } = worker;
+      const { options, sql, vars } = worker;
       // These alone: a variable in .dev.vars must not change what is measured.
-      const bindings = { ENVIRONMENT: "development", CLAUDE_API_KEY: "sk-ant-bench", CLAUDE_BASE_URL: claudeUrl };
+      const bindings = { ENVIRONMENT: "development", CLAUDE_API_KEY: "sk-ant-bench", CLAUDE_BASE_URL: claudeUrl, ...vars };
       const booted = await boot({ ...options, bindings }, sql);
       workers.push({ ...worker, ...booted });
       samples.add("first answer", worker.name, booted.firstAnswerMs);
     }
-    await inTurn("check and warm-up", workers, warmUp);
+    for (const worker of workers) await warmUp(worker);
     await use(workers);
   } finally {
     await Promise.all(workers.map(({ stop }) => stop()));
@@ -134,33 +155,47 @@ async function measureRates(workers) {
     }
   };
   await inTurn("chat", workers, stream, TURNS);
+  await measureOwn(workers);
 }
 
 async function measureFirstBytes(workers) {
   await inTurn("first bytes", workers, async (worker) => {
     for (const [path, formats] of Object.entries(worker.chats)) {
       worker.projects = idsOf(await load({ port: worker.port, ...creation(2 * SLOW_STREAMS) }));
-      const { firstByteMs } = await load({
+      const cpuBefore = cpuSeconds(worker.pid);
+      const { firstByteMs, done } = await load({
         port: worker.port,
         ...chat(worker, path, 2 * SLOW_STREAMS),
         connections: SLOW_STREAMS,
         rampSeconds: SLOW_SECONDS,
       });
+      const cpuMs = ((cpuSeconds(worker.pid) - cpuBefore) * 1000) / done;
       // The first stream of each connection met fewer others than are wanted.
       const crowded = firstByteMs.slice(SLOW_STREAMS);
       for (const format of formats) {
         samples.add(`${format} first median`, worker.name, percentile(crowded, 50));
         samples.add(`${format} first p99`, worker.name, percentile(crowded, 99));
+        samples.add(`${format} slow cpu`, worker.name, cpuMs);
       }
     }
   });
 }
 
-/** Each worker's `task`, one after the other, the whole `turns` times. */
+/** What only Hatch has a route for. */
+async function measureOwn(workers) {
+  for (const worker of workers.filter(({ hasMore }) => hasMore)) {
+    for (const [row, parameters] of Object.entries(await ownLoads(worker))) {
+      await inTurn(row, [worker], () => measureRate([row], worker, parameters), TURNS);
+    }
+  }
+}
+
+/** The `task` of each worker that is measured in this step, one after the other, the whole `turns` times. */
 async function inTurn(step, workers, task, turns = 1) {
   progress(`  ${step}`);
+  const measured = measuredIn(step, workers);
   for (let turn = 0; turn < turns; turn++) {
-    for (const worker of workers) {
+    for (const worker of measured) {
       await task(worker).catch((error) => {
         throw new Error(`${worker.name}, ${step}: ${error.message}`, { cause: error });
       });

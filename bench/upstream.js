@@ -1,6 +1,8 @@
 /**
  * A fake of Anthropic's streaming API, in a process of its own so that it shares no event loop with the load.
  *
+ * It also answers at once, as one message, a request that does not ask for a stream.
+ *
  * The base URL chooses the speed: `/fast` sends all 400 events (52 KB) at once, each as its own HTTP chunk, as the real
  * one flushes them; `/slow` sends 100 events, one every 5 ms. A request that the real API would refuse is refused, so
  * that nobody wins by sending less.
@@ -17,11 +19,14 @@ const DELTA_CHARACTERS = 15;
 
 const fast = Buffer.concat(claudeEvents(FAST_EVENTS).map(httpChunk));
 const slow = claudeEvents(SLOW_EVENTS);
+const whole = wholeMessage(FAST_EVENTS);
 
 const server = createServer(async (request, response) => {
   const [, speed, path] = request.url.match(/^\/(fast|slow)(\/.*)$/) ?? [];
-  const refusal = refusalOf(request, path, await text(request));
+  const asked = await text(request).then(JSON.parse).catch(() => undefined);
+  const refusal = refusalOf(request, path, asked);
   if (refusal) return refuse(response, ...refusal);
+  if (!asked.stream) return response.writeHead(200, { "content-type": "application/json" }).end(whole);
 
   response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked" });
   if (speed === "fast") return sendAtOnce(response);
@@ -53,22 +58,16 @@ function sendSlowly(response) {
 }
 
 /** Why the real API would refuse this request, as `[status, type, message]`, or undefined. */
-function refusalOf({ method, headers }, path, body) {
+function refusalOf({ method, headers }, path, message) {
   const invalid = (message) => [400, "invalid_request_error", message];
   if (method !== "POST" || path !== "/v1/messages") return [404, "not_found_error", `${method} ${path}`];
   if (!headers["x-api-key"]) return [401, "authentication_error", "x-api-key header is required"];
   if (headers["anthropic-version"] !== "2023-06-01") return invalid("anthropic-version: header is required");
   if (!headers["content-type"]?.startsWith("application/json")) return invalid("content-type: must be application/json");
 
-  let message;
-  try {
-    message = JSON.parse(body);
-  } catch {
-    return invalid("The request body is not valid JSON");
-  }
+  if (message === undefined) return invalid("The request body is not valid JSON");
   if (typeof message?.model !== "string") return invalid("model: Field required");
   if (!Number.isInteger(message.max_tokens) || message.max_tokens < 1) return invalid("max_tokens: Field required");
-  if (message.stream !== true) return invalid("stream: this fake only streams");
   if (!Array.isArray(message.messages) || message.messages.length === 0) return invalid("messages: Field required");
   if (!message.messages.every(isTurn)) return invalid("messages: each needs a role and content");
   if (message.messages[0].role !== "user") return invalid("messages: first message must use the user role");
@@ -103,6 +102,13 @@ function claudeEvents(count) {
     { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: count } },
     { type: "message_stop" },
   ].map((event) => Buffer.from(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`));
+}
+
+/** The same answer as one message. */
+function wholeMessage(count) {
+  const usage = { input_tokens: 412, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: count };
+  const content = [{ type: "text", text: answerInPieces(count - 6).join("") }];
+  return JSON.stringify({ id: "msg_bench", type: "message", role: "assistant", model: "claude-sonnet-5-5", content, stop_reason: "end_turn", stop_sequence: null, usage });
 }
 
 function answerInPieces(count) {

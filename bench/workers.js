@@ -1,4 +1,4 @@
-/** The three workers: how each is made, and how a complete chat stream of each ends. */
+/** The workers: how each is made, and how a complete chat stream of each ends. */
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -13,7 +13,8 @@ const ONE_FORMAT = { "/api/chat": ["events", "text"] };
 /**
  * By name: `prepare()` makes the worker once and gives `{ options, sql }` for `boot`; `chats` are the paths of its chat
  * stream and the formats of Hatch's that each is compared with; `ending` is what the last bytes of a complete stream
- * hold; `keeps` says whether the turn is in the database when that has come.
+ * hold; `keeps` says whether the turn is in the database when that has come. `vars` are variables of its own, and `of`
+ * are the steps that it is measured in, where these are not all.
  */
 export const WORKERS = {
   hatch: {
@@ -21,8 +22,12 @@ export const WORKERS = {
     chats: { "/api/chat?format=events": ["events"], "/api/chat?format=text": ["text"] },
     ending: '"done":true}',
     keeps: true,
+    vars: { LOG: "notable" },
+    hasMore: true,
   },
+  logging: { prepare: prepareHatch, chats: {}, vars: { LOG: "all" }, of: ["get"] },
   peer: { prepare: () => prepareScript("peer/index.ts"), chats: ONE_FORMAT, ending: '{"done":true}', keeps: true },
+  keeping: { prepare: () => prepareScript("keeping.js"), chats: ONE_FORMAT, ending: '{"type":"message_stop"}', keeps: false, of: ["chat", "first bytes"] },
   limit: { prepare: () => prepareScript("limit.js"), chats: ONE_FORMAT, ending: '{"type":"message_stop"}', keeps: false },
 };
 

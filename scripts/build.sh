@@ -9,7 +9,7 @@ stamp=build/.built$profile
 
 up_to_date() {
   [ -f "$stamp" ] && [ -f build/index_bg.wasm ] &&
-    [ -z "$(find src crates migrations templates build.rs Cargo.toml Cargo.lock scripts/toolchain.sh -newer "$stamp" -print -quit)" ]
+    [ -z "$(find src crates migrations templates build.rs Cargo.toml Cargo.lock scripts/toolchain.sh scripts/bundle.sh -newer "$stamp" -print -quit)" ]
 }
 
 if ! up_to_date; then

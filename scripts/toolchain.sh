@@ -46,7 +46,7 @@ ensure_node_modules() {
   export PATH="$PWD/node_modules/.bin:$PATH"
   export WRANGLER_SEND_METRICS=false
   export WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt"
-  export ESBUILD_BIN="$PWD/node_modules/.bin/esbuild"
+  export ESBUILD_BIN="$PWD/scripts/bundle.sh"
 }
 
 # --- crates.io: worker-build and wasm-bindgen ------------------------------

@@ -162,6 +162,8 @@ pub(crate) enum Service {
     RateLimiter,
     /// The key set of Stack Auth, which is kept beside us.
     KeySet,
+    /// All of it: more is asked than it can do.
+    Everything,
 }
 
 impl Service {
@@ -174,6 +176,9 @@ impl Service {
                 "Requests cannot be counted now, and nothing was done; try again in a moment"
             }
             Self::KeySet => "The keys of access tokens cannot be read now; try again in a moment",
+            Self::Everything => {
+                "More is asked of this service than it can do now, and nothing was done; try again in a moment"
+            }
         }
     }
 }
@@ -363,6 +368,8 @@ impl Error {
     /// What only the log may see.
     pub(crate) fn internal_detail(&self) -> Option<&str> {
         match self {
+            // It happens to many at once, and a line for each would make it worse.
+            Self::Unavailable(Service::Everything, _) => None,
             Self::Internal(detail) | Self::Unavailable(_, detail) => Some(detail),
             Self::GuardFailed => Some("a guard refused a batch, and nobody expected it"),
             _ => None,
@@ -399,7 +406,7 @@ mod tests {
 
     #[test]
     fn only_a_failing_database_speaks_of_the_database() {
-        for service in [Service::RateLimiter, Service::KeySet] {
+        for service in [Service::RateLimiter, Service::KeySet, Service::Everything] {
             let error = Error::Unavailable(service, "secret words".to_owned());
             assert!(
                 !error.detail().contains("database") && !error.detail().contains("secret"),

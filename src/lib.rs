@@ -43,7 +43,10 @@ use worker::{
 };
 use worker_macros::event;
 
-use crate::platform::{background::Background, request::InboundRequest};
+use crate::platform::{
+    background::Background,
+    request::{Head, InboundRequest},
+};
 
 /// Puts a panic's message and place on the console, before worker's own hook
 /// marks the instance for a fresh start.
@@ -57,11 +60,31 @@ fn start() {
 }
 
 /// Every HTTP request. Written by hand instead of `#[event(fetch)]`, which
-/// makes a promise even of an answer that is ready at once.
+/// makes a promise even of an answer that is ready at once. entry.js hands over
+/// what every route needs, in one crossing.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> JsValue {
+#[expect(clippy::too_many_arguments, reason = "each would be a crossing of its own")]
+pub fn fetch(
+    request: web_sys::Request,
+    method: String,
+    url: String,
+    request_id: Option<String>,
+    traceparent: Option<String>,
+    credential: Option<String>,
+    origin: Option<String>,
+    env: Env,
+    context: worker_sys::Context,
+) -> JsValue {
+    let head = Head { method, url, request_id, traceparent, credential, origin };
+    #[cfg(debug_assertions)]
+    platform::entry::panic_if_asked(&head);
     let background = Background::new(Context::new(context));
-    platform::entry::resolve(http::answer(&routes::ROUTER, InboundRequest::new(request), env, background))
+    platform::entry::resolve(http::answer(
+        &routes::ROUTER,
+        InboundRequest::new(request, head),
+        env,
+        background,
+    ))
 }
 
 /// Messages of the jobs queue and of its dead-letter queue. Each one is

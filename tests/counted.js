@@ -3,7 +3,7 @@
 // two paths besides: /counts, with what was counted since it was last asked and
 // what is still under way, and /sweep, which runs the cron.
 
-import Hatch from "./index.js";
+import hatch from "./index.js";
 
 const none = () => ({
   requests: 0,
@@ -72,23 +72,24 @@ function watched(context) {
   });
 }
 
-export default class Counted extends Hatch {
-  constructor(context, env) {
-    super(watched(context), { ...env, WORKER_HEARTBEATS: countedKv(env.WORKER_HEARTBEATS), DB: countedD1(env.DB) });
-  }
+const counted = (env) => ({ ...env, WORKER_HEARTBEATS: countedKv(env.WORKER_HEARTBEATS), DB: countedD1(env.DB) });
 
-  async fetch(request) {
+export default {
+  async fetch(request, env, context) {
     const { pathname } = new URL(request.url);
     if (pathname === "/counts") {
-      const counted = { ...counts, underWay };
+      const told = { ...counts, underWay };
       counts = none();
-      return Response.json(counted);
+      return Response.json(told);
     }
     if (pathname === "/sweep") {
-      await super.scheduled({ cron: "* * * * *", scheduledTime: Date.now() });
+      await this.scheduled({ cron: "* * * * *", scheduledTime: Date.now() }, env, context);
       return new Response("swept");
     }
     counts.requests += 1;
-    return super.fetch(request);
-  }
-}
+    return hatch.fetch(request, counted(env), watched(context));
+  },
+
+  queue: (batch, env, context) => hatch.queue(batch, counted(env), watched(context)),
+  scheduled: (event, env, context) => hatch.scheduled(event, counted(env), watched(context)),
+};

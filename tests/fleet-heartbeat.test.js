@@ -12,7 +12,8 @@ import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people
 
 const stack = await startStackAuth();
 after(() => stack.close());
-const worker = await startWorker(production(stack));
+// Its mirror in KV follows at once.
+const worker = await startWorker({ ...production(stack), HEARTBEAT_MIRROR_SECONDS: "0" });
 const { sql, url } = worker;
 const { signIn, mint, newKey, challenge, findNoSecret, secret } = people(worker, stack);
 const { call, ok, as, row } = fleet(worker);

@@ -134,3 +134,18 @@ test("more than 600 requests in a minute are 429; whether we live is always told
   const health = await rated.api("GET", "/health");
   assert.deepEqual([health.status, health.headers.get("ratelimit-policy")], [200, null]);
 });
+
+test("Of far more requests than the database can answer each is answered, or refused at once with the time to try again", async () => {
+  const crowded = await startWorker();
+  const id = await newProject(crowded);
+  const asked = Array.from({ length: 3_000 }, () => fetch(`${crowded.url}/api/projects/${id}`));
+  const alive = await Promise.all(Array.from({ length: 10 }, () => fetch(`${crowded.url}/health`)));
+  assert.ok(alive.every(({ status }) => status === 200));
+  const statuses = await Promise.all(asked.map(async (answer) => {
+    const { status, headers } = await answer;
+    if (status === 503) assert.equal(headers.get("retry-after"), "1");
+    return status;
+  }));
+  assert.ok(statuses.every((status) => status === 200 || status === 503) && statuses.includes(200));
+  assert.equal((await crowded.api("GET", `/api/projects/${id}`)).status, 200);
+});

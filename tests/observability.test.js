@@ -114,3 +114,43 @@ test("a log line tells who called, by which key", async () => {
   const [line] = await traced(trace, 1);
   assert.deepEqual([line.caller, line.credential], ["local-developer", key.id]);
 });
+
+test("with LOG=notable a line is left by what failed, was audited, refused or sampled, and by nothing else", async () => {
+  const sparing = await startWorker({ ADMIN_TOKEN, LOG: "notable", DAILY_CHAT_LIMIT: "many" });
+  let n = 0;
+  /** A request of a trace of its own, which is none of the hundredth that is always logged; what tells of it in the log. */
+  const traced = (flags = "00") => {
+    n += 1;
+    const trace = (n * 100 + 1).toString(16).padStart(32, "0");
+    return { trace, traceparent: `00-${trace}-00f067aa0ba902b7-${flags}` };
+  };
+  const silent = [["GET", "/"], ["GET", "/api/projects"], ["GET", "/api/projects/unknown"], ["POST", "/api/projects", { name: "A project" }], ["GET", "/nothing"]];
+  const { key } = await (await sparing.api("POST", "/auth/keys", { name: "Reads", scopes: ["projects:read"] })).json();
+  const told = [
+    [200, "GET", "/api/projects", undefined, {}, "01"],
+    [503, "GET", "/ready", undefined],
+    [201, "POST", "/auth/keys", { name: "A key" }],
+    [200, "GET", "/metrics", undefined, operator],
+    [403, "POST", "/api/projects", { name: "Not mine to make" }, { authorization: `Bearer ${key}` }],
+  ];
+  const silentTraces = [];
+  for (const [method, path, body] of silent) {
+    const { trace, traceparent } = traced();
+    await sparing.api(method, path, body, { traceparent });
+    silentTraces.push(trace);
+  }
+  const wanted = [];
+  for (const [status, method, path, body, headers, flags] of told) {
+    const { trace, traceparent } = traced(flags);
+    assert.equal((await sparing.api(method, path, body, { ...headers, traceparent })).status, status, path);
+    wanted.push([trace, path, status]);
+  }
+  // The console comes in order, so with the last of these all are there.
+  const lines = () => sparing.harness.getLogs().map(({ message }) => message).filter((message) => message.startsWith("{"));
+  while (!lines().some((line) => line.includes(wanted.at(-1)[0]))) await setImmediate();
+  const requests = lines().map((line) => JSON.parse(line)).filter(({ duration_ms }) => duration_ms !== undefined);
+  for (const trace of silentTraces) assert.ok(!requests.some(({ trace_id }) => trace_id === trace), trace);
+  for (const [trace, path, status] of wanted) {
+    assert.deepEqual(requests.filter(({ trace_id }) => trace_id === trace).map((line) => [line.path, line.status]), [[path, status]]);
+  }
+});

@@ -17,7 +17,7 @@ export const STAFF_DOMAIN = "hatch-staff.example";
 
 /** The variables of a production Worker whose users sign in at this fake. */
 export const production = (stack) => ({
-  ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN, CORS_ORIGINS: PAGE, STAFF_EMAIL_DOMAINS: STAFF_DOMAIN,
+  ENVIRONMENT: "production", LOG: "all", RATE_LIMITS: "off", ADMIN_TOKEN, CORS_ORIGINS: PAGE, STAFF_EMAIL_DOMAINS: STAFF_DOMAIN,
   STACK_AUTH_URL: stack.url, STACK_PROJECT_ID: stack.projectId,
 });
 

@@ -1,7 +1,7 @@
 // The built Worker, but that each statement which it asks of D1 is told on the
 // console, once. runtime.js hears it, and sqld-files.js reads what was told.
 
-import Hatch from "./index.js";
+import hatch from "./index.js";
 
 const told = new Set();
 
@@ -21,8 +21,10 @@ function recorded(database) {
   });
 }
 
-export default class Recorded extends Hatch {
-  constructor(context, env) {
-    super(context, { ...env, DB: recorded(env.DB) });
-  }
-}
+const listening = (env) => ({ ...env, DB: recorded(env.DB) });
+
+export default {
+  fetch: (request, env, context) => hatch.fetch(request, listening(env), context),
+  queue: (batch, env, context) => hatch.queue(batch, listening(env), context),
+  scheduled: (event, env, context) => hatch.scheduled(event, listening(env), context),
+};

@@ -13,7 +13,6 @@ use super::store;
 use crate::identity::WalletChains;
 use crate::settings::FromVars as _;
 use crate::{
-    audit,
     error::{Error, Resource, rfc3339},
     http::{RequestContext, body, caller::Caller, page},
     identity::{Credential, store as users, token, wallet},
@@ -111,7 +110,7 @@ pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
     database
         .batch([
             store::begin_session(&session_id, &user, &token.hash(), now, expires_at),
-            audit::entry(&user, "session.begin", &session_id, &context.request_id, now),
+            context.audit_by(&user, "session.begin", &session_id),
         ])
         .await?;
     let session = json!({

@@ -57,15 +57,14 @@ pub(super) async fn begin(
         has_key: context.has_idempotency_key(),
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [made, project, history, question, _] =
-        database.batch(store::begin(turn, name, &asked, now_ms())).await?;
+    let [made, project, history, rows] = database.batch(store::begin(turn, name, &asked, now_ms())).await?;
     let Some(row) = project.first::<store::Project>()? else {
         if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
             return Err(caller::lacks(Scope::ProjectsWrite));
         }
         return Err(NOT_FOUND);
     };
-    match (question.is_empty(), row.twin) {
+    match (rows.is_empty(), row.twin) {
         (true, Some(twin)) => Ok(Begun::Twin(twin)),
         // Another request with the same Idempotency-Key has begun it.
         (true, None) => Ok(Begun::Twin(turn.id.clone())),

@@ -4,16 +4,14 @@
 //! A long answer is also kept while it comes, so that a Worker that is killed
 //! loses a few seconds of it and not all.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use hatch_code::CodeMap;
-use hatch_wire::{
-    anthropic::Message,
-    sse::{self, Decoder},
-};
+use hatch_wire::{anthropic::Message, sse};
 use serde_json::json;
 
 use super::{
+    arriving::Arriving,
     changes::Changes,
     pieces,
     settings::ChatFormat,
@@ -52,20 +50,20 @@ pub(super) async fn carry(
     deadlines: Deadlines,
     database: Database,
 ) {
+    let arriving = Rc::new(RefCell::new(Arriving::default()));
     let rewrite = match format {
         ChatFormat::Events => None,
-        ChatFormat::Text => Some(pieces::rewrite()),
+        ChatFormat::Text => Some(pieces::rewrite(arriving.clone())),
     };
-    let arriving = RefCell::new(Arriving::default());
     let checkpoint = async |new: Vec<u8>| {
-        let checkpoint = arriving.borrow_mut().checkpoint(&turn, &new);
+        let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
         // What is lost here is kept a few seconds later, or saved at the end.
         if database.query(checkpoint).await.is_ok() {
             arriving.borrow_mut().keep();
         }
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
-    let message = Message::of(&received);
+    let message = arriving.take().finish(&received);
     let saved = save(&turn, &message, base, &database).await;
     reconcile(&turn, &message, &database).await;
     if let Err(error) = &saved {
@@ -88,29 +86,11 @@ pub(super) async fn carry(
     client.close().await;
 }
 
-/// What has come of an answer, for those who ask before it is whole.
-#[derive(Default)]
-struct Arriving {
-    decoder: Decoder,
-    message: Message,
-    /// How many characters of it are kept; its text is what is not.
-    kept: i64,
-}
-
-impl Arriving {
-    /// Takes in what has come, and keeps what is not kept yet.
-    fn checkpoint(&mut self, turn: &Turn, new: &[u8]) -> Statement {
-        self.decoder.push(new, |data| self.message.observe(data));
-        match self.message.text.as_str() {
-            "" => store::touch(turn, now_ms()),
-            text => store::checkpoint(turn, self.kept, text, now_ms()),
-        }
-    }
-
-    /// The last checkpoint was written.
-    fn keep(&mut self) {
-        self.kept += i64::try_from(self.message.text.chars().count()).unwrap_or(i64::MAX);
-        self.message.text.clear();
+/// Takes in what has come, and keeps what is not kept yet.
+fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
+    match arriving.checkpoint(new) {
+        (_, "") => store::touch(turn, now_ms()),
+        (kept, text) => store::checkpoint(turn, kept, text, now_ms()),
     }
 }
 

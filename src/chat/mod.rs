@@ -4,6 +4,7 @@
 //! asked (begin.rs), and whatever becomes of the stream, what arrived is saved
 //! (carry.rs). A message that is sent again is not asked again (follow.rs).
 
+mod arriving;
 mod begin;
 mod carry;
 mod changes;

@@ -3,14 +3,9 @@
 //! those readers forget what they have of a line when a read ends in its
 //! middle. Pure.
 
-use std::collections::VecDeque;
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-use hatch_wire::{
-    anthropic::Message,
-    sse::{self, Decoder},
-};
-use serde_json::json;
-
+use super::arriving::Arriving;
 use crate::platform::pump::Rewrite;
 
 /// The most bytes of a piece's text as JSON has it; the event around it has 20 more.
@@ -22,10 +17,18 @@ pub(super) fn of(text: &str) -> impl Iterator<Item = String> {
     std::iter::from_fn(move || {
         let (piece, after) = rest.split_at_checked(length(rest)).filter(|(piece, _)| !piece.is_empty())?;
         rest = after;
-        let mut event = String::new();
-        sse::push_data(&mut event, &json!({ "text": piece }));
-        Some(event)
+        Some(event(piece))
     })
+}
+
+/// `data: {"text":…}`, of which a stream has thousands: written without a tree.
+fn event(piece: &str) -> String {
+    let mut event = Vec::with_capacity(piece.len() + 32);
+    event.extend_from_slice(b"data: {\"text\":");
+    // Neither a text nor memory can fail.
+    let _ = serde_json::to_writer(&mut event, piece);
+    event.extend_from_slice(b"}\n\n");
+    String::from_utf8(event).unwrap_or_default()
 }
 
 /// How many bytes of `text` one piece holds.
@@ -42,20 +45,21 @@ fn length(text: &str) -> usize {
     full.map_or(text.len(), |(at, _)| at)
 }
 
-/// Rewrites Claude's events: what one read brought becomes one piece.
-pub(super) fn rewrite() -> Rewrite {
-    let (mut decoder, mut message) = (Decoder::default(), Message::default());
+/// Rewrites Claude's events: what one read brought becomes one piece. The
+/// answer is read here once for all, and saved from `arriving`.
+pub(super) fn rewrite(arriving: Rc<RefCell<Arriving>>) -> Rewrite {
     Box::new(move |bytes: &[u8], writes: &mut VecDeque<Vec<u8>>| {
-        decoder.push(bytes, |data| message.observe(data));
-        writes.extend(of(&message.text).map(String::into_bytes));
-        // The text has been passed on; only the decoder's state is needed.
-        message.text.clear();
+        let mut arriving = arriving.borrow_mut();
+        arriving.read(bytes);
+        writes.extend(of(arriving.pass_on()).map(String::into_bytes));
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use hatch_wire::sse;
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -66,7 +70,7 @@ mod tests {
                 json!({ "type": "content_block_delta", "delta": { "type": "text_delta", "text": text } });
             sse::event("content_block_delta", &data)
         };
-        let (mut rewrite, mut writes) = (rewrite(), VecDeque::new());
+        let (mut rewrite, mut writes) = (rewrite(Rc::default()), VecDeque::new());
         let stream = format!("{}{}{}", delta("Hel"), delta("lo"), delta("!"));
         let (first, second) = stream.as_bytes().split_at(stream.len() - 9);
         rewrite(first, &mut writes);

@@ -82,7 +82,7 @@ macro_rules! twin {
 /// is none of its id; its history; and the rows of the question and of the
 /// answer to come. The rows appear only if the project is the user's, and no
 /// other turn answers the message already.
-pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i64) -> [Statement; 5] {
+pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i64) -> [Statement; 4] {
     let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
     [
         projects::begin(project, user, name, now),
@@ -111,10 +111,14 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
         ),
         sql!(
             concat!(
-                "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, created_at)
-                 SELECT ?4, id, user_id,
-                   (SELECT coalesce(max(seq), 0) + 1 FROM chat_messages WHERE project_id = ?1), 'user', ?3, 'complete', ?5
-                 FROM projects WHERE id = ?1 AND user_id = ?2
+                "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
+                 SELECT row.id, p.id, p.user_id, row.place + (SELECT coalesce(max(seq), 0) FROM chat_messages WHERE project_id = ?1),
+                   row.role, row.content, row.status, row.model, ?5
+                 FROM projects p, (
+                   SELECT 1 AS place, ?4 AS id, 'user' AS role, ?3 AS content, 'complete' AS status, NULL AS model
+                   UNION ALL SELECT 2, ?9, 'assistant', '', 'streaming', ?10
+                 ) row
+                 WHERE p.id = ?1 AND p.user_id = ?2 AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE id = ?4)
                    AND NOT (?6 AND EXISTS (",
                 twin!(project: "?1", since: "?7", created: "?8"),
                 ")) ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
@@ -126,15 +130,8 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
             now,
             i64::from(!asked.has_key),
             now - SILENT_MS,
-            now - TWINS_MS
-        ),
-        sql!(
-            "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
-             SELECT ?1, project_id, user_id, seq + 1, 'assistant', '', 'streaming', ?4, created_at
-             FROM chat_messages WHERE id = ?2 AND user_id = ?3 ON CONFLICT DO NOTHING",
+            now - TWINS_MS,
             turn.id.as_str(),
-            turn.question_id.as_str(),
-            user,
             turn.model.as_str()
         ),
     ]

@@ -106,8 +106,7 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     };
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
-    let mirror_ms = fleet.mirror_seconds.map(|seconds| 1000 * i64::from(seconds));
-    let beaten = database.query(store::beat(&beat, now, mirror_ms.unwrap_or_default())).await?;
+    let beaten = database.query(store::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
     let moved: Option<store::Open> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
@@ -116,7 +115,7 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
     let answer = answer((&open).into(), is_stale, fleet.heartbeat_seconds);
-    if mirror_ms.is_some() {
+    if fleet.mirror_ms.is_some() {
         mirror(&context, wallet, &open, containers);
     }
     Ok(Response::json(200, answer))

@@ -14,9 +14,9 @@ pub(super) struct Fleet {
     pub(super) heartbeats_are_open: bool,
     /// How often machines are asked to beat.
     pub(super) heartbeat_seconds: u32,
-    /// How old a machine's window in KV may be before a beat writes it anew;
-    /// none writes nothing there.
-    pub(super) mirror_seconds: Option<u32>,
+    /// By how much a machine's window in KV may lag, in milliseconds; none
+    /// writes nothing there.
+    pub(super) mirror_ms: Option<i64>,
     /// What a second of uptime is worth, a uint256 in decimal.
     pub(super) payout_rate: Option<String>,
     /// Under which the fleet's deployments answer, with a port if it has one.
@@ -33,7 +33,7 @@ impl FromVars for Fleet {
                 Some(_) => return Err(wrong("HEARTBEAT_AUTH", "`required` or `open`")),
             },
             heartbeat_seconds: heartbeat_seconds(vars)?,
-            mirror_seconds: mirror_seconds(vars)?,
+            mirror_ms: mirror_seconds(vars)?.map(mirror_ms),
             payout_rate: payout_rate(vars.get("PAYOUT_RATE"))?,
             domain: domain(vars.get("FLEET_DOMAIN"))?,
         })
@@ -56,11 +56,18 @@ fn mirror_seconds(vars: &Vars) -> Result<Option<u32>, Error> {
     if vars.get(NAME).as_deref() == Some("off") {
         return Ok(None);
     }
-    let seconds: u32 = vars.number(NAME, 0)?;
+    let seconds: u32 = vars.number(NAME, 300.min(1500 - heartbeat_seconds(vars)?))?;
     match seconds.saturating_add(heartbeat_seconds(vars)?) {
         ..=1500 => Ok(Some(seconds)),
         _ => Err(wrong(NAME, "`off`, or at most 1500 together with HEARTBEAT_SECONDS")),
     }
+}
+
+/// A machine's timer is late by what the beat before took: without some grace
+/// every beat of five minutes would just miss five minutes.
+fn mirror_ms(seconds: u32) -> i64 {
+    const GRACE_MS: i64 = 15_000;
+    if seconds == 0 { 0 } else { 1000 * i64::from(seconds) + GRACE_MS }
 }
 
 fn payout_rate(rate: Option<String>) -> Result<Option<String>, Error> {

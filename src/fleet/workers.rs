@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use super::{fields, owner, store, window};
 use crate::{
-    audit,
     error::{Error, Resource, rfc3339},
     http::{RequestContext, body, caller::Caller, page},
     identity::{self, Credential, token, wallet},
@@ -61,7 +60,7 @@ pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str
         .database()?
         .batch([
             store::register(wallet, &token.hash(), &token.hint(), now),
-            audit::entry(user, "worker.register", wallet, &context.request_id, now),
+            context.audit_by(user, "worker.register", wallet),
         ])
         .await?;
     Ok(token)

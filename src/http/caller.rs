@@ -85,11 +85,11 @@ pub(crate) async fn identify(
     env: &Env,
     background: &Background,
 ) -> Result<Caller, Error> {
-    let Some(credential) = credential(request) else {
+    let Some(credential) = request.credential() else {
         let is_here = settings.is_development() && is_local(request.host(), settings);
         return Ok(if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous });
     };
-    let (token, access) = (bearer(&credential), identity::Access::of(settings)?);
+    let (token, access) = (bearer(credential), identity::Access::of(settings)?);
     if access.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok(Caller::Operator);
     }
@@ -180,10 +180,6 @@ fn by_themselves(user: &User) -> Result<(), Error> {
     has_scope(user, Scope::Admin)
 }
 
-pub(crate) fn has_credential(request: &InboundRequest) -> bool {
-    credential(request).is_some()
-}
-
 /// Whether a development Worker was addressed by a name that only this machine
 /// or network gives it. Else a page could reach it under a name of its own
 /// that leads here (DNS rebinding), and be the local developer.
@@ -196,10 +192,6 @@ fn is_local(host: &str, settings: &Settings) -> bool {
         || name.starts_with('[')
         || name.parse::<Ipv4Addr>().is_ok()
         || is_listed()
-}
-
-fn credential(request: &InboundRequest) -> Option<String> {
-    request.header("authorization").or_else(|| request.header("x-api-key"))
 }
 
 fn bearer(credential: &str) -> &str {

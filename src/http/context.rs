@@ -1,6 +1,6 @@
 //! What a handler gets.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use worker::Env;
 
@@ -16,7 +16,7 @@ use crate::{
 /// What a handler gets: the request, who sends it, and the Worker around it.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
-    pub(crate) request: InboundRequest,
+    pub(crate) request: Rc<InboundRequest>,
     pub(crate) caller: Caller,
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
@@ -28,6 +28,8 @@ pub(crate) struct RequestContext {
     pub(crate) trace_id: String,
     pub(super) params: Vec<(String, String)>,
     pub(super) idempotency: Option<Claim>,
+    /// Whether it leaves an entry in the audit log, as far as it could.
+    pub(super) is_audited: Rc<Cell<bool>>,
 }
 
 impl RequestContext {
@@ -87,11 +89,18 @@ impl RequestContext {
 
     /// An entry of the audit log for the batch that does what it records.
     pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
-        audit::entry(self.caller.name().unwrap_or_default(), action, subject, &self.request_id, now_ms())
+        self.audit_by(self.caller.name().unwrap_or_default(), action, subject)
+    }
+
+    /// [`Self::audit`] for a request that shows who it is of only now.
+    pub(crate) fn audit_by(&self, actor: &str, action: &str, subject: &str) -> Statement {
+        self.is_audited.set(true);
+        audit::entry(actor, action, subject, &self.request_id, now_ms())
     }
 
     /// [`Self::audit`], if the statement right before it changes a row.
     pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
+        self.is_audited.set(true);
         let actor = self.caller.name().unwrap_or_default();
         audit::entry_of_change(actor, action, subject, &self.request_id, now_ms())
     }

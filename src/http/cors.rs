@@ -22,9 +22,8 @@ pub(crate) struct Cors {
 
 impl Cors {
     pub(crate) fn of(request: &InboundRequest) -> Self {
-        let origin = request.header("origin");
-        let own = origin.as_deref() == Some(request.origin());
-        Self { origin, own }
+        let origin = request.page_origin();
+        Self { own: origin == Some(request.origin()), origin: origin.map(str::to_owned) }
     }
 
     fn allowed(&self, settings: &Settings) -> bool {

@@ -20,18 +20,19 @@ mod trace;
 
 pub(crate) use context::RequestContext;
 
-use std::rc::Rc;
+use std::{borrow::Cow, cell::Cell, rc::Rc};
 
 use serde::Serialize;
 use serde_json::json;
 use worker::Env;
 
 use crate::{
-    error::Error,
+    error::{Error, Service},
     http::{
-        caller::Caller,
+        caller::{Access, Caller},
         problem::{Dialect, PROBLEM},
         route::{Found, Route, Router},
+        trace::Trace,
     },
     platform::{
         background::Background,
@@ -41,8 +42,12 @@ use crate::{
         response::{JsResponse, Response},
     },
     redact,
-    settings::Settings,
+    settings::{Logs, Settings},
+    store,
 };
+
+/// A request that took longer is worth a line of the log.
+const SLOW_MS: i64 = 1_000;
 
 /// The request headers that any route may read.
 pub(crate) const REQUEST_HEADERS: &[&str] = &[
@@ -67,26 +72,30 @@ pub(crate) async fn answer(
     env: Env,
     background: Background,
 ) -> JsResponse {
-    let mut record = Record::begin(&request);
-    let response = match Settings::of(&env) {
+    let request = Rc::new(request);
+    let settings = Settings::of(&env);
+    let logs = settings.as_ref().map_or(Logs::All, |settings| settings.logs);
+    let mut record = Record::begin(request.clone());
+    let response = match settings {
         Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
         Err(error) => error_response(&error, &PROBLEM, &record.request_id),
     };
     let duration_ms = now_ms() - record.started;
-    record.log(response.status, duration_ms);
-    response.with("server-timing", record.timing(duration_ms)).into_js(&record.request_id)
+    if logs == Logs::All || record.is_notable(response.status, duration_ms) {
+        record.log(response.status, duration_ms);
+    }
+    response.into_js(&record.request_id, &record.timing(duration_ms))
 }
 
 /// What is known of a request so far.
 struct Record {
     started: i64,
+    request: Rc<InboundRequest>,
     request_id: String,
-    trace_id: String,
-    method: String,
-    /// Redacted, for a path may hold a secret by mistake.
-    path: String,
+    trace: Trace,
     route: Option<&'static Route>,
     caller: Option<Caller>,
+    is_audited: Rc<Cell<bool>>,
     /// How long it took to find out who calls.
     auth_ms: i64,
 }
@@ -98,6 +107,7 @@ struct Line<'a> {
     request_id: &'a str,
     trace_id: &'a str,
     method: &'a str,
+    /// Redacted, for a path may hold a secret by mistake.
     path: &'a str,
     /// The pattern; none for an unknown path.
     route: Option<&'static str>,
@@ -111,18 +121,31 @@ struct Line<'a> {
 }
 
 impl Record {
-    fn begin(request: &InboundRequest) -> Self {
-        let request_id = request_id(request);
+    fn begin(request: Rc<InboundRequest>) -> Self {
+        let request_id = request_id(&request);
         Self {
             started: now_ms(),
-            trace_id: trace::id(request, &request_id),
+            trace: Trace::of(&request, &request_id),
+            request,
             request_id,
-            method: request.method().to_owned(),
-            path: redact::text(request.path()),
             route: None,
             caller: None,
+            is_audited: Rc::default(),
             auth_ms: 0,
         }
+    }
+
+    /// Whether it is worth a line where not all are: it failed or was slow, it
+    /// acted with more power than a user's or was refused it, or its trace is sampled.
+    fn is_notable(&self, status: u16, duration_ms: i64) -> bool {
+        let is_operators =
+            || self.route.is_some_and(|route| matches!(route.access, Access::Staff | Access::Operator));
+        status >= 500
+            || status == 403
+            || duration_ms > SLOW_MS
+            || self.trace.is_sampled
+            || self.is_audited.get()
+            || is_operators()
     }
 
     fn log(&self, status: u16, duration_ms: i64) {
@@ -133,9 +156,9 @@ impl Record {
         log::line(&Line {
             level: if status >= 500 { "error" } else { "info" },
             request_id: &self.request_id,
-            trace_id: &self.trace_id,
-            method: &self.method,
-            path: &self.path,
+            trace_id: &self.trace.id,
+            method: self.request.method(),
+            path: &redact::text(self.request.path()),
             route: self.route.map(|route| route.pattern),
             caller: self.caller.as_ref().and_then(Caller::name),
             credential,
@@ -145,17 +168,18 @@ impl Record {
     }
 
     /// `Server-Timing` (W3C).
-    fn timing(&self, duration_ms: i64) -> String {
-        match self.auth_ms {
-            0 => format!("total;dur={duration_ms}"),
-            auth_ms => format!("auth;dur={auth_ms}, total;dur={duration_ms}"),
+    fn timing(&self, duration_ms: i64) -> Cow<'static, str> {
+        match (self.auth_ms, duration_ms) {
+            (0, 0) => Cow::Borrowed("total;dur=0"),
+            (0, _) => Cow::Owned(format!("total;dur={duration_ms}")),
+            (auth_ms, _) => Cow::Owned(format!("auth;dur={auth_ms}, total;dur={duration_ms}")),
         }
     }
 }
 
 async fn dispatch(
     router: &'static Router,
-    request: InboundRequest,
+    request: Rc<InboundRequest>,
     env: Env,
     background: Background,
     settings: &Rc<Settings>,
@@ -173,15 +197,16 @@ async fn dispatch(
         }
         Err(error) => Err(error),
     };
-    let dialect = record.route.map_or_else(|| router.dialect_of(&record.path), |route| route.dialect);
-    let response = result.unwrap_or_else(|error| error_response(&error, dialect, &record.request_id));
+    let dialect =
+        || record.route.map_or_else(|| router.dialect_of(record.request.path()), |route| route.dialect);
+    let response = result.unwrap_or_else(|error| error_response(&error, dialect(), &record.request_id));
     let response = cors.apply(rate::add_policy(response, record.route, settings), settings);
     if is_head { response.without_body() } else { response }
 }
 
 async fn handle(
     Found { route, params, modules }: Found,
-    request: InboundRequest,
+    request: Rc<InboundRequest>,
     env: Env,
     background: Background,
     settings: &Rc<Settings>,
@@ -189,6 +214,10 @@ async fn handle(
     record: &mut Record,
 ) -> Result<Response, Error> {
     cors.refuse_foreign_write(&request, settings)?;
+    // Whether we live can be seen even then.
+    if store::is_overrun() && route.pattern != "/health" {
+        return Err(Error::Unavailable(Service::Everything, String::new()));
+    }
     rate::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
         // Whether we live does not depend on who asks.
@@ -208,9 +237,10 @@ async fn handle(
         modules,
         limits: route.limits,
         request_id: record.request_id.clone(),
-        trace_id: record.trace_id.clone(),
+        trace_id: record.trace.id.clone(),
         params,
         idempotency: None,
+        is_audited: record.is_audited.clone(),
     };
     idempotency::run(context, route).await
 }
@@ -230,11 +260,10 @@ fn error_response(error: &Error, dialect: &Dialect, request_id: &str) -> Respons
 
 /// The client's own request id where it is harmless, else a new one.
 fn request_id(request: &InboundRequest) -> String {
-    let harmless = |id: &String| {
+    let harmless = |id: &&str| {
         (8..=64).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
-    let given = request.header("x-request-id").filter(harmless);
-    given
-        .unwrap_or_else(|| random::uuid().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id}")))
+    let made = || random::uuid().map_or_else(|_| "req_unknown".to_owned(), |id| format!("req_{id}"));
+    request.request_id().filter(harmless).map_or_else(made, str::to_owned)
 }

@@ -59,19 +59,31 @@ pub(crate) fn is_empty(answer: Option<&str>) -> bool {
     split(answer.unwrap_or_default()).1 == "[]"
 }
 
-/// Splits what a list statement answers, `key.id\n[…]`, into the list and the
-/// place where the next page begins.
-pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, &str) {
-    let (last, list) = answer.split_once('\n').unwrap_or(("", "[]"));
-    let last = last.split_once('.').and_then(|(key, id)| Some((key.parse().ok()?, id)));
-    (last, list)
+/// Splits what a list statement answers, the lines of [`crate::store::page`],
+/// into the place where the next page begins and the list.
+pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, String) {
+    let (limit, rows) = answer.split_once('\n').unwrap_or_default();
+    let (limit, mut lines) = (limit.parse().unwrap_or(0), rows.split('\n'));
+    let (mut list, mut last) = (String::with_capacity(rows.len() + 2), None);
+    list.push('[');
+    for _ in 0..limit {
+        let (Some(key), Some(json)) = (lines.next(), lines.next()) else { break };
+        if last.is_some() {
+            list.push(',');
+        }
+        list.push_str(json);
+        last = Some(key);
+    }
+    list.push(']');
+    let next = last.filter(|_| lines.next().is_some()).and_then(|key| key.split_once('.'));
+    (next.and_then(|(key, id)| Some((key.parse().ok()?, id))), list)
 }
 
-/// A list that SQLite assembled, as the answer, with
+/// A list whose rows SQLite assembled, as the answer, with
 /// `Link: <…>; rel="next"` (RFC 8288) when there is a next page.
 pub(crate) fn response(answer: Option<&str>, context: &RequestContext) -> Response {
     let (last, list) = split(answer.unwrap_or_default());
-    let response = Response::json(200, list.to_owned());
+    let response = Response::json(200, list);
     let Some((key, id)) = last else { return response };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(context.request.query().as_bytes()) {
@@ -109,7 +121,23 @@ fn text(digits: &str) -> Option<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{decode, encode};
+    use super::{decode, encode, split};
+
+    #[test]
+    fn a_next_page_is_told_by_a_line_after_the_last_row() {
+        let list = |answer| {
+            let (next, list) = split(answer);
+            (next.map(|(key, id)| format!("{key} {id}")).unwrap_or_default(), list)
+        };
+        let told = |next: &str, json: &str| (next.to_owned(), json.to_owned());
+        assert_eq!(list(""), told("", "[]"));
+        assert_eq!(list("20\n"), told("", "[]"));
+        assert_eq!(list("2\n7.a\n{}"), told("", "[{}]"));
+        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]"), told("", "[{},[1]]"));
+        // A row that is not shown, or nothing but the line's end.
+        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]\n5.c\n{}"), told("6 b", "[{},[1]]"));
+        assert_eq!(list("1\n7.a.b\n{}\n"), told("7 a.b", "[{}]"));
+    }
 
     proptest! {
         #[test]

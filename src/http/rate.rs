@@ -9,10 +9,7 @@ use worker::Env;
 
 use crate::{
     error::{Error, Exceeded, Service},
-    http::{
-        caller::{self, Caller},
-        route::Route,
-    },
+    http::{caller::Caller, route::Route},
     platform::{clock::now_ms, request::InboundRequest, response::Response},
     settings::{Settings, binding},
 };
@@ -34,7 +31,7 @@ pub(crate) async fn count_address(
     env: &Env,
 ) -> Result<(), Error> {
     // A credential is looked up on every route, so that is counted on every one.
-    let is_counted = is_counted(route, settings) || (settings.limits_rate && caller::has_credential(request));
+    let is_counted = is_counted(route, settings) || (settings.limits_rate && request.credential().is_some());
     if !is_counted {
         return Ok(());
     }

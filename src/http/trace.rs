@@ -2,15 +2,37 @@
 
 use crate::platform::request::InboundRequest;
 
-/// The trace id, 32 hex digits: the caller's (`traceparent`), or one made
-/// from our own request id.
-pub(crate) fn id(request: &InboundRequest, request_id: &str) -> String {
-    let given = request.header("traceparent");
-    given.as_deref().and_then(of_traceparent).map_or_else(|| of_request_id(request_id), str::to_owned)
+/// One in so many traces is sampled where nobody else has decided.
+const SAMPLED: u128 = 100;
+
+/// The trace that a request belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trace {
+    /// 32 hex digits: the caller's (`traceparent`), or made from our own request id.
+    pub(crate) id: String,
+    /// Whether its requests are of interest though nothing notable happened: the
+    /// caller says so, or it is one of those that are looked at for all.
+    pub(crate) is_sampled: bool,
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`; later versions may say more after that.
-fn of_traceparent(header: &str) -> Option<&str> {
+impl Trace {
+    pub(crate) fn of(request: &InboundRequest, request_id: &str) -> Self {
+        Self::continued(request.traceparent(), request_id)
+    }
+
+    fn continued(traceparent: Option<&str>, request_id: &str) -> Self {
+        let (id, by_caller) = match traceparent.and_then(of_traceparent) {
+            Some((id, is_sampled)) => (id.to_owned(), is_sampled),
+            None => (of_request_id(request_id), false),
+        };
+        let by_us = u128::from_str_radix(&id, 16).is_ok_and(|number| number % SAMPLED == 0);
+        Self { id, is_sampled: by_caller || by_us }
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`; later versions may say more after that. The
+/// trace, and whether the caller has sampled it.
+fn of_traceparent(header: &str) -> Option<(&str, bool)> {
     let mut parts = header.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str, length: usize| {
@@ -19,7 +41,8 @@ fn of_traceparent(header: &str) -> Option<&str> {
     let is_some = |text: &str| text.bytes().any(|b| b != b'0');
     let well_formed = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
     let known = version != "ff" && (version != "00" || parts.next().is_none());
-    (well_formed && known && is_some(trace) && is_some(parent)).then_some(trace)
+    let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+    (well_formed && known && is_some(trace) && is_some(parent)).then_some((trace, is_sampled))
 }
 
 /// The digits of a UUID, such as ours hold; an id that a client made up is hashed into one.
@@ -41,12 +64,13 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_continued() {
-        for header in [
-            format!("00-{TRACE}-00f067aa0ba902b7-01"),
-            format!("00-{TRACE}-00f067aa0ba902b7-00"),
-            format!("cc-{TRACE}-00f067aa0ba902b7-01-what-will-come"),
+        for (header, is_sampled) in [
+            (format!("00-{TRACE}-00f067aa0ba902b7-01"), true),
+            (format!("00-{TRACE}-00f067aa0ba902b7-00"), false),
+            (format!("00-{TRACE}-00f067aa0ba902b7-02"), false),
+            (format!("cc-{TRACE}-00f067aa0ba902b7-03-what-will-come"), true),
         ] {
-            assert_eq!(of_traceparent(&header), Some(TRACE), "{header}");
+            assert_eq!(of_traceparent(&header), Some((TRACE, is_sampled)), "{header}");
         }
     }
 
@@ -65,6 +89,15 @@ mod tests {
         ] {
             assert_eq!(of_traceparent(&header), None, "{header}");
         }
+    }
+
+    #[test]
+    fn one_trace_in_a_hundred_is_sampled_and_those_that_the_caller_has() {
+        let sampled = |flags: &str, trace: u128| {
+            Trace::continued(Some(&format!("00-{trace:032x}-00f067aa0ba902b7-{flags}")), "req").is_sampled
+        };
+        assert!((1..=10_000).all(|trace| sampled("01", trace)));
+        assert_eq!((1..=10_000).filter(|trace| sampled("00", *trace)).count(), 100);
     }
 
     #[test]

@@ -51,9 +51,8 @@ pub(crate) async fn sign_up(database: &Database, wallet: &str, now: i64) -> Resu
 
 /// The origin of the page that signs in, if it is one that may; else ours.
 pub(crate) fn page_origin(request: &InboundRequest, settings: &Settings) -> String {
-    let origin = request.header("origin");
-    let allowed = origin.filter(|origin| settings.allows_pages_of(origin));
-    allowed.unwrap_or_else(|| request.origin().to_owned())
+    let allowed = request.page_origin().filter(|origin| settings.allows_pages_of(origin));
+    allowed.unwrap_or_else(|| request.origin()).to_owned()
 }
 
 /// The hosts whose pages may sign in.

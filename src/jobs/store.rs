@@ -272,10 +272,11 @@ pub(super) fn claim_one(job: &str, now: i64) -> Statement {
     )
 }
 
-/// Unfinished jobs that nothing has happened to since `before`.
+/// Unfinished jobs that nothing has happened to since `before`. All of them have
+/// a row in the outbox, which is walked first (that is what CROSS says to SQLite).
 pub(super) fn stuck(before: i64, most: i64) -> Statement {
     sql!(
-        "SELECT json_object('jobId', j.id) AS json FROM outbox o JOIN jobs j ON j.id = o.job_id
+        "SELECT json_object('jobId', j.id) AS json FROM outbox o CROSS JOIN jobs j ON j.id = o.job_id
          WHERE j.updated_at < ?1 ORDER BY j.updated_at LIMIT ?2",
         before,
         most

@@ -6,11 +6,13 @@ use futures::{
     future::{Either, select},
     pin_mut,
 };
-use worker::{Date, Delay};
+use worker::{Delay, js_sys::Date};
 
 /// Milliseconds since the Unix epoch. In production it advances only on I/O.
 pub(crate) fn now_ms() -> i64 {
-    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+    #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds, far below 2^53")]
+    let now = Date::now() as i64;
+    now
 }
 
 /// Resolves after `ms` milliseconds; the timer is cleared when dropped.

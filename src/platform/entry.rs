@@ -11,6 +11,8 @@ use std::{
 use futures::task::{ArcWake, AtomicWaker, waker};
 use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue};
 
+#[cfg(debug_assertions)]
+use super::request::Head;
 use super::response::JsResponse;
 
 /// Polls `handler` at once. One that was ready, having waited for nothing, is
@@ -38,5 +40,15 @@ struct Relay(AtomicWaker);
 impl ArcWake for Relay {
     fn wake_by_ref(relay: &Arc<Self>) {
         relay.0.wake();
+    }
+}
+
+/// A way to panic, for the test that sees us recover. Builds that are deployed
+/// do not have it.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "it is what this is for")]
+pub(crate) fn panic_if_asked(head: &Head) {
+    if head.request_id.as_deref() == Some("panic-in-this-request") {
+        panic!("asked to panic");
     }
 }

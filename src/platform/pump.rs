@@ -6,12 +6,19 @@
 //! driven by four callbacks made once a stream: no future, no closure and no
 //! allocation for a chunk. How many bytes a read waits for adapts: one while
 //! bytes come slowly, so that a token is shown at once and a cut loses
-//! nothing; up to [`MOST`] while they come faster than they can be looked at.
+//! nothing; up to [`MOST`] while they come faster than they can be looked at,
+//! or while all streams of the isolate together keep its one thread busy.
 //!
 //! A client that leaves, or that takes nothing any more, does not stop the
 //! pump. What arrived is the caller's to save, whatever happened to either end.
 
-use std::{cell::RefCell, collections::VecDeque, convert::Infallible, fmt, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    convert::Infallible,
+    fmt,
+    rc::Rc,
+};
 
 use futures::{
     channel::oneshot,
@@ -56,7 +63,7 @@ extern "C" {
 /// Bytes of the one read buffer.
 const BUFFER: u32 = 8 * 1024;
 /// The most bytes a read waits for.
-const MOST: u32 = 1024;
+const MOST: u32 = 4096;
 /// What it waits for first, once bytes come fast.
 const FIRST_STEP: u32 = 128;
 /// Reads that follow within this many milliseconds are fast.
@@ -64,6 +71,17 @@ const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
 const FAST_READS: u32 = 8;
+/// How long the reads of all streams are counted before it is judged whether
+/// there are too many, or few.
+const COUNTED_MS: i64 = 40;
+/// More reads in such a time keep the thread busy: 3 a millisecond.
+const MANY_READS: u32 = 120;
+/// With fewer there is room to show more at once.
+const FEW_READS: u32 = 32;
+/// What a read waits for first, once there are too many.
+const FIRST_BRAKE: u32 = 256;
+/// After such a silence nothing is known of how busy the thread is.
+const FORGOTTEN_MS: i64 = 1_000;
 /// How long a beginning is held back that tells nothing yet. A client that
 /// waits longer should see that something happens.
 const HELD_MS: i64 = 1_000;
@@ -332,6 +350,42 @@ async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>))
     }
 }
 
+/// How busy the streams of this isolate keep its thread, together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Traffic {
+    since_ms: i64,
+    reads: u32,
+    /// How many bytes a read should wait for.
+    least: u32,
+}
+
+thread_local! {
+    static TRAFFIC: Cell<Traffic> = const { Cell::new(Traffic { since_ms: 0, reads: 0, least: 1 }) };
+}
+
+impl Traffic {
+    /// Counts a read at `now`. A stream that alone is fast is braked by itself;
+    /// this is for many that are slow.
+    fn count(self, now: i64) -> Self {
+        let passed = now - self.since_ms;
+        if passed >= FORGOTTEN_MS {
+            return Self { since_ms: now, reads: 1, least: 1 };
+        }
+        if passed < COUNTED_MS {
+            return Self { reads: self.reads + 1, ..self };
+        }
+        // A count that took longer says as much of each of its milliseconds.
+        let reads = i64::from(self.reads) * COUNTED_MS / passed;
+        let least = match reads {
+            reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST),
+            reads if reads < i64::from(FEW_READS) && self.least > FIRST_BRAKE => self.least / 2,
+            reads if reads < i64::from(FEW_READS) => 1,
+            _ => self.least,
+        };
+        Self { since_ms: now, reads: 1, least }
+    }
+}
+
 struct Pump {
     reader: ReadableStreamBYOBReader,
     client: Option<Writer>,
@@ -350,6 +404,8 @@ struct Pump {
     least: u32,
     fast_reads: u32,
     last_read_ms: i64,
+    /// The client has had something, so it may wait for more.
+    has_written: bool,
     /// Counts reads and writes, so that a standstill is seen.
     steps: u32,
     /// It is the upstream that is waited for, not the client.
@@ -386,6 +442,7 @@ impl Pump {
             least: 1,
             fast_reads: 0,
             last_read_ms: now_ms(),
+            has_written: false,
             steps: 0,
             reading: false,
             finished: Some(finished),
@@ -437,7 +494,8 @@ impl Pump {
         self.forward(start);
     }
 
-    /// Waits for more bytes at a time while reads follow each other closely.
+    /// Waits for more bytes at a time while reads follow each other closely,
+    /// or while there are too many of them.
     fn adapt(&mut self) {
         let now = now_ms();
         if now - self.last_read_ms > FAST_MS {
@@ -450,6 +508,11 @@ impl Pump {
             }
         }
         self.last_read_ms = now;
+        let traffic = TRAFFIC.get().count(now);
+        TRAFFIC.set(traffic);
+        if self.has_written {
+            self.least = self.least.max(traffic.least);
+        }
     }
 
     /// Writes what came from `start` on to the client.
@@ -470,12 +533,14 @@ impl Pump {
         let written = std::mem::replace(&mut self.written, end);
         // Of the first bytes the chunk may be only the last part.
         if written == start && start > 0 && end == self.received.len() {
-            return self.write(&self.chunk);
+            let chunk = self.chunk.clone();
+            return self.write(&chunk);
         }
         self.write(&Uint8Array::from(self.received.get(written..end).unwrap_or_default()));
     }
 
-    fn write(&self, bytes: &Uint8Array) {
+    fn write(&mut self, bytes: &Uint8Array) {
+        self.has_written = true;
         if let (Some(client), Some(callbacks)) = (&self.client, &self.callbacks) {
             let _ = client.write_chunk(bytes).then2(&callbacks.written, &callbacks.write_failed);
         }
@@ -515,5 +580,30 @@ impl Pump {
             // Nobody listens any more once a deadline has passed.
             let _ = finished.send(end);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What reads wait for after `ms` milliseconds of `a_ms` reads in each.
+    fn after(traffic: Traffic, from: i64, ms: i64, a_ms: i64) -> Traffic {
+        (from * a_ms..(from + ms) * a_ms).fold(traffic, |traffic, read| traffic.count(read / a_ms))
+    }
+
+    #[test]
+    fn many_streams_read_more_at_a_time_and_few_at_once() {
+        let calm = after(Traffic::default(), 10_000, 1_000, 1);
+        assert_eq!(calm.least, 1);
+        let busy = after(calm, 11_000, 100, 20);
+        assert!((FIRST_BRAKE..MOST).contains(&busy.least), "{busy:?}");
+        let overrun = after(busy, 11_100, 400, 20);
+        assert_eq!(overrun.least, MOST);
+        // What is neither much nor little stays as it is.
+        assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST);
+        let calmed = (0..100).fold(overrun, |traffic, n| traffic.count(11_500 + 10 * n));
+        assert_eq!(calmed.least, 1);
+        assert_eq!(overrun.count(20_000).least, 1);
     }
 }

@@ -1,7 +1,7 @@
-//! The incoming request, read across the boundary as little as possible:
-//! method and URL once, a header only when somebody asks for it.
+//! The incoming request, read across the boundary as little as possible: what
+//! every route needs comes with the call, another header when somebody asks for it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, fmt, rc::Rc};
 
 use futures::StreamExt as _;
 use worker::{
@@ -15,12 +15,28 @@ use crate::error::Error;
 /// How much of a body that is too long is still read.
 const DRAINED_BYTES: usize = 32 * 1024 * 1024;
 
+/// What every route needs of a request, as entry.js hands it over.
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    /// `Authorization`, or where there is none `X-Api-Key`.
+    pub(crate) credential: Option<String>,
+    pub(crate) origin: Option<String>,
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
 /// An incoming HTTP request.
 #[derive(Debug)]
 pub(crate) struct InboundRequest {
     raw: web_sys::Request,
-    method: String,
-    url: String,
+    head: Head,
     /// Where the authority, the path and the query of `url` begin and end.
     authority: (usize, usize),
     path_end: usize,
@@ -29,33 +45,53 @@ pub(crate) struct InboundRequest {
 }
 
 impl InboundRequest {
-    pub(crate) fn new(raw: web_sys::Request) -> Self {
-        let (method, url) = (raw.method(), raw.url());
+    pub(crate) fn new(raw: web_sys::Request, head: Head) -> Self {
+        let url = &head.url;
         let start = url.find("://").map_or(0, |i| i + 3);
         let rest = url.get(start..).unwrap_or_default();
         let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let tail = url.get(end..).unwrap_or_default();
         let path_end = end + tail.find(['?', '#']).unwrap_or(tail.len());
-        Self { raw, method, authority: (start, end), path_end, url, kept: RefCell::default() }
+        Self { raw, authority: (start, end), path_end, head, kept: RefCell::default() }
     }
 
     pub(crate) fn method(&self) -> &str {
-        &self.method
+        &self.head.method
+    }
+
+    /// `X-Request-Id`.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.head.request_id.as_deref()
+    }
+
+    /// `Traceparent` (W3C Trace Context).
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.head.traceparent.as_deref()
+    }
+
+    /// `Authorization`, or where there is none `X-Api-Key`.
+    pub(crate) fn credential(&self) -> Option<&str> {
+        self.head.credential.as_deref()
+    }
+
+    /// That of the page that sends it.
+    pub(crate) fn page_origin(&self) -> Option<&str> {
+        self.head.origin.as_deref()
     }
 
     /// `host[:port]` as the client addressed it.
     pub(crate) fn host(&self) -> &str {
-        self.url.get(self.authority.0..self.authority.1).unwrap_or_default()
+        self.head.url.get(self.authority.0..self.authority.1).unwrap_or_default()
     }
 
     /// `scheme://host[:port]`.
     pub(crate) fn origin(&self) -> &str {
-        self.url.get(..self.authority.1).unwrap_or_default()
+        self.head.url.get(..self.authority.1).unwrap_or_default()
     }
 
     /// The path, still percent-encoded, `/` at least.
     pub(crate) fn path(&self) -> &str {
-        match self.url.get(self.authority.1..self.path_end) {
+        match self.head.url.get(self.authority.1..self.path_end) {
             Some("") | None => "/",
             Some(path) => path,
         }
@@ -63,7 +99,7 @@ impl InboundRequest {
 
     /// The query string without its `?`, still encoded.
     pub(crate) fn query(&self) -> &str {
-        let tail = self.url.get(self.path_end..).unwrap_or_default();
+        let tail = self.head.url.get(self.path_end..).unwrap_or_default();
         let tail = tail.split('#').next().unwrap_or_default();
         tail.strip_prefix('?').unwrap_or_default()
     }

@@ -2,9 +2,12 @@
 //! possible: one `ResponseInit` is kept for each common shape, with its
 //! headers in it, and a body goes over as bytes.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{borrow::Cow, cell::RefCell, rc::Rc};
 
-use worker::web_sys::{self, Headers, ResponseInit};
+use worker::{
+    wasm_bindgen::JsValue,
+    web_sys::{self, Headers, ResponseInit},
+};
 
 use super::stream::Body;
 
@@ -184,17 +187,21 @@ impl Response {
         self
     }
 
-    /// Crosses over. `request_id` goes into `X-Request-Id`.
-    pub(crate) fn into_js(self, request_id: &str) -> JsResponse {
-        JsResponse(self.build(request_id).unwrap_or_else(|_| web_sys::Response::error()))
+    /// Crosses over. `request_id` goes into `X-Request-Id`, `timing` into `Server-Timing`.
+    pub(crate) fn into_js(self, request_id: &str, timing: &str) -> JsResponse {
+        JsResponse(self.build(request_id, timing).unwrap_or_else(|_| web_sys::Response::error()))
     }
 
-    fn build(self, request_id: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
-        let init = Init::shared(self.kind, self.status, &self.content_type)?;
+    fn build(self, request_id: &str, timing: &str) -> Result<web_sys::Response, JsValue> {
+        let Self { kind, status, content_type, headers, content, .. } = self;
+        let (repeating, own): (Vec<Header>, _) =
+            headers.into_iter().partition(|(name, _)| REPEATING.contains(name));
+        let init = Init::shared(kind, status, &content_type, repeating)?;
         // The constructor copies the headers, so the shared ones can be
         // written to for this one response.
         init.headers.set("x-request-id", request_id)?;
-        let response = match self.content {
+        init.set_timing(timing)?;
+        let response = match content {
             Content::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init.init)?,
             Content::Bytes(mut bytes) => {
                 web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init.init)?
@@ -203,9 +210,9 @@ impl Response {
                 web_sys::Response::new_with_opt_readable_stream_and_init(Some(&body.0), &init.init)?
             }
         };
-        if !self.headers.is_empty() {
+        if !own.is_empty() {
             let headers = response.headers();
-            for (name, value) in &self.headers {
+            for (name, value) in &own {
                 headers.set(name, value)?;
             }
         }
@@ -213,54 +220,101 @@ impl Response {
     }
 }
 
-#[derive(Clone)]
+type Header = (&'static str, String);
+
+/// Headers that have one of few values each, and so are part of a shape.
+const REPEATING: &[&str] = &[
+    "vary",
+    "cache-control",
+    "x-accel-buffering",
+    "ratelimit-policy",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-expose-headers",
+];
+
+/// What many responses have alike.
+#[derive(Debug)]
+struct Shape {
+    kind: Kind,
+    status: u16,
+    content_type: String,
+    headers: Vec<Header>,
+}
+
+/// A shape in JavaScript.
+#[derive(Debug)]
 struct Init {
+    shape: Shape,
     init: ResponseInit,
     headers: Headers,
+    /// The `Server-Timing` that its headers have now: in production most often
+    /// that of the response before, where the clock stands still but for I/O.
+    timing: RefCell<String>,
 }
 
 /// More shapes than this are made anew each time (an app's odd media types).
-const SHARED_INITS: usize = 32;
-
-type Shape = (Kind, u16, String);
+const SHARED_INITS: usize = 64;
 
 thread_local! {
-    static INITS: RefCell<Vec<(Shape, Init)>> = const { RefCell::new(Vec::new()) };
+    static INITS: RefCell<Vec<Rc<Init>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Init {
-    fn shared(kind: Kind, status: u16, content_type: &str) -> Result<Self, worker::wasm_bindgen::JsValue> {
+    fn shared(
+        kind: Kind,
+        status: u16,
+        content_type: &str,
+        headers: Vec<Header>,
+    ) -> Result<Rc<Self>, JsValue> {
         let known = INITS.with_borrow(|inits| {
-            let same =
-                |(shape, _): &&(Shape, Self)| shape.0 == kind && shape.1 == status && shape.2 == content_type;
-            inits.iter().find(same).map(|(_, init)| init.clone())
+            let is_same = |shape: &Shape| {
+                shape.kind == kind
+                    && shape.status == status
+                    && shape.content_type == content_type
+                    && shape.headers == headers
+            };
+            inits.iter().find(|init| is_same(&init.shape)).cloned()
         });
         if let Some(init) = known {
             return Ok(init);
         }
-        let init = Self::new(kind, status, content_type)?;
+        let init =
+            Rc::new(Self::new(Shape { kind, status, content_type: content_type.to_owned(), headers })?);
         INITS.with_borrow_mut(|inits| {
             if inits.len() < SHARED_INITS {
-                inits.push(((kind, status, content_type.to_owned()), init.clone()));
+                inits.push(init.clone());
             }
         });
         Ok(init)
     }
 
-    fn new(kind: Kind, status: u16, content_type: &str) -> Result<Self, worker::wasm_bindgen::JsValue> {
+    fn new(shape: Shape) -> Result<Self, JsValue> {
         let headers = Headers::new()?;
-        if !content_type.is_empty() {
-            headers.set("content-type", content_type)?;
+        if !shape.content_type.is_empty() {
+            headers.set("content-type", &shape.content_type)?;
         }
-        if kind == Kind::Api {
+        if shape.kind == Kind::Api {
             headers.set("cache-control", "no-store")?;
         }
-        for (name, value) in kind.headers() {
+        for (name, value) in shape.kind.headers() {
+            headers.set(name, value)?;
+        }
+        for (name, value) in &shape.headers {
             headers.set(name, value)?;
         }
         let init = ResponseInit::new();
-        init.set_status(status);
+        init.set_status(shape.status);
         init.set_headers_headers(&headers);
-        Ok(Self { init, headers })
+        Ok(Self { shape, init, headers, timing: RefCell::default() })
+    }
+
+    fn set_timing(&self, timing: &str) -> Result<(), JsValue> {
+        let mut set = self.timing.borrow_mut();
+        if *set != timing {
+            self.headers.set("server-timing", timing)?;
+            timing.clone_into(&mut set);
+        }
+        Ok(())
     }
 }

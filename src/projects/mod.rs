@@ -96,12 +96,15 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     if context.is_again() && !database.query(projects::code(&id, user)).await?.is_empty() {
         context.mark_replay();
     }
-    let [project, _] = database
-        .batch([
-            store::create(&id, user, &json!(new), code.as_deref(), now_ms()),
-            projects::record_version(&id, user, "create", None),
-        ])
-        .await?;
+    let create = store::create(&id, user, &json!(new), code.as_deref(), now_ms());
+    let project = match &code {
+        None => database.query(create).await?,
+        Some(_) => {
+            let [project, _] =
+                database.batch([create, projects::record_version(&id, user, "create", None)]).await?;
+            project
+        }
+    };
     Ok(to_response(201, project)?.with("location", format!("/api/projects/{id}")))
 }
 

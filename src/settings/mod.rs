@@ -52,6 +52,26 @@ impl Environment {
     }
 }
 
+/// Which requests leave a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Logs {
+    All,
+    /// Those that tell more than Cloudflare's own log of invocations does.
+    Notable,
+}
+
+impl Logs {
+    fn of(vars: &Vars, environment: Environment) -> Result<Self, Error> {
+        match vars.get("LOG").as_deref() {
+            Some("all") => Ok(Self::All),
+            Some("notable") => Ok(Self::Notable),
+            None if environment.is_development() => Ok(Self::All),
+            None => Ok(Self::Notable),
+            Some(_) => Err(wrong("LOG", "`all` or `notable`")),
+        }
+    }
+}
+
 /// The settings of one module.
 pub(crate) trait FromVars: Sized + 'static {
     /// # Errors
@@ -96,6 +116,7 @@ pub(crate) struct Settings {
     pub(crate) cors_origins: Vec<String>,
     /// Whether the Rate Limiting binding is asked.
     pub(crate) limits_rate: bool,
+    pub(crate) logs: Logs,
     vars: Vars,
     modules: RefCell<Vec<(TypeId, &'static dyn Any)>>,
 }
@@ -138,6 +159,7 @@ impl Settings {
                 None => environment == Environment::Production,
                 Some(_) => return Err(wrong("RATE_LIMITS", "`on` or `off`")),
             },
+            logs: Logs::of(&vars, environment)?,
             vars,
             modules: RefCell::default(),
         })
@@ -228,13 +250,18 @@ mod tests {
         let settings = parse(&[]).unwrap();
         assert_eq!(settings.environment, Environment::Production);
         assert_eq!(settings.hosting_domain, None);
+        assert_eq!(settings.logs, Logs::Notable);
+        assert_eq!(parse(&[("ENVIRONMENT", "development")]).unwrap().logs, Logs::All);
     }
 
     #[test]
     fn a_wrong_value_is_named() {
-        for (name, value) in
-            [("ENVIRONMENT", "staging"), ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"), ("RATE_LIMITS", "yes")]
-        {
+        for (name, value) in [
+            ("ENVIRONMENT", "staging"),
+            ("UPSTREAM_HEAD_TIMEOUT_MS", "soon"),
+            ("RATE_LIMITS", "yes"),
+            ("LOG", "some"),
+        ] {
             let error = parse(&[(name, value)]).unwrap_err();
             assert!(matches!(error, Error::NotConfigured { variable, .. } if variable == name));
         }

@@ -1,10 +1,57 @@
-//! Cloudflare D1, through worker's binding.
+//! Cloudflare D1, by its JavaScript API: what is asked again and again, the
+//! database and the statements, crosses over once an isolate.
 
-use serde::Deserialize;
-use worker::{D1Database, D1PreparedStatement, D1Result, D1Type, Env};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, hash_map::Entry},
+};
+
+use worker::{
+    Env, EnvBinding,
+    js_sys::{self, Array, Promise, futures::JsFuture},
+    wasm_bindgen::{self, JsCast as _, JsValue, prelude::wasm_bindgen},
+};
 
 use super::{Rows, Statement, Value, statement::GUARD};
 use crate::{error::Error, settings::binding};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = D1Database)]
+    #[derive(Debug, Clone)]
+    pub(crate) type D1;
+
+    #[wasm_bindgen(method)]
+    fn prepare(this: &D1, sql: &str) -> Prepared;
+
+    #[wasm_bindgen(method, catch)]
+    fn batch(this: &D1, statements: &Array) -> Result<Promise, JsValue>;
+
+    #[derive(Debug, Clone)]
+    type Prepared;
+
+    /// Another statement, which has values.
+    #[wasm_bindgen(method, variadic, catch)]
+    fn bind(this: &Prepared, values: &Array) -> Result<Prepared, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn run(this: &Prepared) -> Result<Promise, JsValue>;
+
+    type Answer;
+
+    #[wasm_bindgen(method, getter)]
+    fn results(this: &Answer) -> Option<Array>;
+
+    type Row;
+
+    /// Every answering statement has one column, of this name.
+    #[wasm_bindgen(method, getter)]
+    fn json(this: &Row) -> Option<String>;
+}
+
+impl EnvBinding for D1 {
+    const TYPE_NAME: &'static str = "D1Database";
+}
 
 /// Parts of the messages of failures that pass by themselves
 /// (developers.cloudflare.com/d1/observability/debug-d1).
@@ -18,57 +65,66 @@ const TRANSIENT: &[&str] = &[
     "database is locked",
 ];
 
-pub(super) fn open(env: &Env) -> Result<D1Database, Error> {
-    env.d1(binding::DATABASE).map_err(|_| Error::NotConfigured {
+thread_local! {
+    static DATABASE: RefCell<Option<D1>> = const { RefCell::new(None) };
+    /// By where their text lies, which is always the same.
+    static PREPARED: RefCell<HashMap<*const u8, Prepared>> = RefCell::default();
+}
+
+/// The database of this isolate, whose environment never changes.
+pub(super) fn open(env: &Env) -> Result<D1, Error> {
+    if let Some(database) = DATABASE.with_borrow(Clone::clone) {
+        return Ok(database);
+    }
+    let database: D1 = env.get_binding(binding::DATABASE).map_err(|_| Error::NotConfigured {
         variable: binding::DATABASE,
         detail: "The D1 binding DB is missing from wrangler.toml".to_owned(),
+    })?;
+    DATABASE.set(Some(database.clone()));
+    Ok(database)
+}
+
+pub(super) async fn query(database: &D1, statement: Statement) -> Result<Rows, Error> {
+    let running = prepare(database, &statement).and_then(|prepared| prepared.run());
+    let answer = JsFuture::from(running.map_err(|e| failed(&e))?).await;
+    answer.map(|answer| rows(&answer.unchecked_into())).map_err(|e| failed(&e))
+}
+
+pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    let prepared: Result<Array, JsValue> = statements.iter().map(|s| prepare(database, s)).collect();
+    let running = prepared.and_then(|prepared| database.batch(&prepared)).map_err(|e| failed(&e))?;
+    let answers = JsFuture::from(running).await.map_err(|e| failed(&e))?;
+    Ok(answers.unchecked_into::<Array>().iter().map(|answer| rows(&answer.unchecked_into())).collect())
+}
+
+fn prepare(database: &D1, statement: &Statement) -> Result<Prepared, JsValue> {
+    let values: Array = statement.values.iter().map(bound).collect();
+    PREPARED.with_borrow_mut(|known| {
+        let prepared = match known.entry(statement.sql.as_ptr()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(database.prepare(statement.sql)),
+        };
+        prepared.bind(&values)
     })
 }
 
-pub(super) async fn query(database: &D1Database, statement: Statement) -> Result<Rows, Error> {
-    let result = prepare(database, &statement)?.run().await.map_err(|e| failed(&e))?;
-    rows(&result)
-}
-
-pub(super) async fn batch(database: &D1Database, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let prepared: Result<_, Error> = statements.iter().map(|s| prepare(database, s)).collect();
-    let results = database.batch(prepared?).await.map_err(|e| failed(&e))?;
-    results.iter().map(rows).collect()
-}
-
-fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, Error> {
-    let prepared = database.prepare(statement.sql);
-    let values: Vec<D1Type> = statement.values.iter().map(bound).collect();
-    prepared.bind_refs(&values).map_err(|e| failed(&e))
-}
-
-fn bound(value: &Value) -> D1Type<'_> {
+/// A number of JavaScript that is whole is stored as an INTEGER.
+fn bound(value: &Value) -> JsValue {
     match value {
-        Value::Null => D1Type::Null,
-        // D1Type::Integer is 32 bits wide; a number that is whole is stored as
-        // an INTEGER all the same.
+        Value::Null => JsValue::NULL,
         #[expect(clippy::cast_precision_loss, reason = "integers are bounded by 2^53, see Value")]
-        Value::Integer(number) => D1Type::Real(*number as f64),
-        Value::Text(text) => D1Type::Text(text),
+        Value::Integer(number) => JsValue::from_f64(*number as f64),
+        Value::Text(text) => JsValue::from_str(text),
     }
 }
 
-/// Every answering statement has one column, named `json`.
-#[derive(Deserialize)]
-struct Row {
-    json: Option<String>,
+fn rows(answer: &Answer) -> Rows {
+    let rows = answer.results().unwrap_or_default();
+    Rows(rows.iter().filter_map(|row| row.unchecked_into::<Row>().json()).collect())
 }
 
-fn rows(result: &D1Result) -> Result<Rows, Error> {
-    let rows = result.results::<Row>().map_err(|e| Error::Internal(format!("D1 rows: {e}")))?;
-    Ok(Rows(rows.into_iter().filter_map(|row| row.json).collect()))
-}
-
-fn failed(error: &worker::Error) -> Error {
-    let message = match error {
-        worker::Error::D1(error) => error.cause(),
-        other => other.to_string(),
-    };
+fn failed(error: &JsValue) -> Error {
+    let message = message(error);
     if message.contains(GUARD) {
         return Error::GuardFailed;
     }
@@ -77,4 +133,12 @@ fn failed(error: &worker::Error) -> Error {
         return Error::database(message);
     }
     Error::Internal(message)
+}
+
+/// What D1's error says, which has its cause in it.
+fn message(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => format!("{error:?}"),
+    }
 }

@@ -24,6 +24,8 @@ use settings::Turso;
 pub(crate) use settings::sealing_key;
 pub(crate) use statement::{Rows, Statement, Value, guard, sql};
 
+use std::cell::Cell;
+
 use worker::Env;
 
 use crate::{
@@ -34,7 +36,7 @@ use crate::{
 /// The truth: D1, or Turso where `DATABASE_URL` is set. All SQL runs on both.
 #[derive(Debug)]
 pub(crate) enum Database {
-    D1(worker::D1Database),
+    D1(d1::D1),
     Turso(&'static Turso),
 }
 
@@ -53,6 +55,7 @@ impl Database {
     /// [`Error::NotConfigured`] when it refuses the token,
     /// [`Error::Internal`] for a statement that it refuses.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
+        let _waiting = Waiting::begin();
         match self {
             Self::D1(database) => d1::query(database, statement).await,
             Self::Turso(server) => turso::query(server, statement).await,
@@ -77,9 +80,55 @@ impl Database {
 
     /// [`Self::batch`] for as many statements as there are.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+        let _waiting = Waiting::begin();
         match self {
             Self::D1(database) => d1::batch(database, statements).await,
             Self::Turso(server) => turso::batch(server, statements).await,
         }
+    }
+}
+
+/// So many questions may wait for the database at once. It answers one after
+/// the other, so whoever comes then would wait for longer than is of use; and
+/// what has begun must end, with questions of its own.
+const MOST_WAITING: u32 = 256;
+
+thread_local! {
+    static WAITING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the database is asked more than it can answer: nothing new should begin.
+pub(crate) fn is_overrun() -> bool {
+    WAITING.get() >= MOST_WAITING
+}
+
+/// One who waits for the database.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Self {
+        WAITING.set(WAITING.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.set(WAITING.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_may_wait_and_those_who_leave_make_room() {
+        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| Waiting::begin()).collect();
+        assert!(!is_overrun());
+        waiting.push(Waiting::begin());
+        assert!(is_overrun());
+        waiting.pop();
+        assert!(!is_overrun());
     }
 }

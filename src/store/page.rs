@@ -27,31 +27,39 @@ impl Page {
 
 /// The SQL of one page of a list. `?4` is the page's limit.
 ///
-/// It answers `key\n[…]`: the key of the page's last row, if there are rows
-/// after it, and the list as JSON. It answers nothing when the page is longer
-/// than one row and, by `bytes`, comes near what D1 takes as one string (2 MB;
-/// JSON at most doubles the text of a row). [`crate::http::page`] knows both.
+/// It answers lines: the limit, and then of each row its key and its JSON. A line
+/// after the last row of the page tells that there are more. It answers nothing
+/// when the page is longer than one row and, by `bytes`, comes near what D1 takes
+/// as one string (2 MB; JSON at most doubles the text of a row).
+/// [`crate::http::page`] reads it.
 ///
-/// `rows` is everything from FROM to ORDER BY; it is walked along its index
-/// alone for all but the rows of the page.
+/// `rows` is everything from FROM to ORDER BY. Rows that cannot be long (`bytes:
+/// "0"`) are walked once; others are measured first, without making their JSON.
 macro_rules! page {
+    (rows: $rows:expr, key: $key:expr, json: $json:expr, bytes: "0") => {
+        constcat::concat!(
+            "SELECT CAST(?4 AS INTEGER) || char(10) || coalesce(group_concat(",
+            $key,
+            " || char(10) || ",
+            $json,
+            ", char(10)), '') AS json FROM (SELECT * ",
+            $rows,
+            " LIMIT ?4 + 1)"
+        )
+    };
     (rows: $rows:expr, key: $key:expr, json: $json:expr, bytes: $bytes:literal) => {
         constcat::concat!(
-            "SELECT CASE WHEN ?4 = 1 OR (SELECT coalesce(sum(",
-            $bytes,
-            "), 0) FROM (SELECT * ",
-            $rows,
-            " LIMIT ?4)) <= 900000 THEN coalesce((SELECT ",
+            "SELECT CASE WHEN ?4 = 1 OR page_bytes <= 900000 THEN CAST(?4 AS INTEGER) || char(10) || coalesce((SELECT group_concat(",
             $key,
-            " ",
-            $rows,
-            " LIMIT 1 OFFSET ?4 - 1) || (SELECT '' ",
-            $rows,
-            " LIMIT 1 OFFSET ?4), '') || char(10) || (SELECT json_group_array(",
+            " || char(10) || ",
             $json,
-            ") FROM (SELECT * ",
+            ", char(10)) FROM (SELECT * ",
             $rows,
-            " LIMIT ?4)) END AS json"
+            " LIMIT ?4)), '') || iif(page_rows > ?4, char(10), '') END AS json FROM (SELECT count(*) AS page_rows, sum(",
+            $bytes,
+            ") AS page_bytes FROM (SELECT * ",
+            $rows,
+            " LIMIT ?4 + 1))"
         )
     };
 }
@@ -60,7 +68,7 @@ pub(crate) use page;
 /// A page of a user's rows, newest first: of a table that has their id as
 /// `user_id`, and a time and an id of its own.
 macro_rules! newest_of_user {
-    (table: $table:literal, json: $json:expr, bytes: $bytes:literal, $user:expr, $page:expr) => {{
+    (table: $table:literal, json: $json:expr, bytes: $bytes:tt, $user:expr, $page:expr) => {{
         let (time, id) = $page.bound();
         $crate::store::sql!(
             $crate::store::page!(

@@ -1,0 +1,65 @@
+// What workerd loads, in the place of the entry that worker-build writes
+// (scripts/bundle.sh): three plain functions, where worker-build has a Proxy
+// around a class and another around each of its methods.
+//
+// A panic ends the Wasm instance and all that it was at work on. So whatever is
+// called next begins with a new one.
+
+import { __wbg_reset_state, __worker_init_state, fetch as answer, queue, scheduled } from "./index.js";
+
+Error.stackTraceLimit = 100;
+
+/** Of the worker crate, whose panic hook sets `criticalError`. It outlives instances. */
+const state = __worker_init_state();
+
+/** What no hook sees, such as a stack that has overflowed. */
+function note(error) {
+  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+}
+
+addEventListener("error", ({ error }) => note(error));
+
+function revive() {
+  if (!state.criticalError) return;
+  console.log("Reinitializing Wasm application");
+  __wbg_reset_state();
+  state.criticalError = false;
+}
+
+/** Calls `entry` of an instance that is well. */
+async function call(entry, ...parameters) {
+  revive();
+  try {
+    return await entry(...parameters);
+  } catch (error) {
+    note(error);
+    throw error;
+  }
+}
+
+export default {
+  /** Not `async`: an answer that is ready at once needs no promise. What every route needs goes over in one crossing. */
+  fetch(request, env, context) {
+    revive();
+    const { headers } = request;
+    try {
+      return answer(
+        request,
+        request.method,
+        request.url,
+        headers.get("x-request-id"),
+        headers.get("traceparent"),
+        headers.get("authorization") ?? headers.get("x-api-key"),
+        headers.get("origin"),
+        env,
+        context,
+      );
+    } catch (error) {
+      note(error);
+      throw error;
+    }
+  },
+
+  queue: (batch, env, context) => call(queue, batch, env, context),
+  scheduled: (event, env, context) => call(scheduled, event, env, context),
+};

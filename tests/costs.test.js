@@ -1,0 +1,67 @@
+// What a page view, a turn of a chat and a call of the gateway ask of the
+// database, counted on the way there: docs/costs.md is made of these figures.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { chat, claudeVars, newProject } from "./conversation.js";
+import { deployments } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startWorker } from "./harness.js";
+
+const claude = await startAnthropic();
+const hatch = await startWorker(claudeVars(claude), [], { isCounted: true });
+const isD1 = process.env.DATABASE !== "turso";
+test.after(() => claude.close());
+
+const counts = async () => (await fetch(`${hatch.url}/counts`)).json();
+
+/** What `work` asked, also what went on after its answer. */
+async function asked(work) {
+  await counts();
+  await work();
+  const all = await counts();
+  for (let underWay = all.underWay; underWay > 0; ) {
+    await setImmediate();
+    const more = await counts();
+    underWay = more.underWay;
+    for (const name of Object.keys(all.d1)) all.d1[name] += more.d1[name];
+  }
+  return all.d1;
+}
+
+/** At most so much. */
+function within(d1, most) {
+  for (const [name, count] of Object.entries(most)) assert.ok(d1[name] <= count, `${name}: ${JSON.stringify(d1)}`);
+}
+
+test("A page view of a hosted app is one question, and another that counts it", { skip: !isD1 }, async () => {
+  const app = deployments(hatch);
+  const live = await app.live((await app.project()).id);
+  const { host } = new URL(live.url);
+  const view = () => hatch.worker.fetch(`http://${host}/`);
+  const d1 = await asked(async () => assert.equal((await view()).status, 200));
+  within(d1, { calls: 2, statements: 2, rowsRead: 4, rowsWritten: 4 });
+});
+
+test("A turn of a chat is two batches, one before Claude is asked and one after the answer", { skip: !isD1 }, async () => {
+  const project = await newProject(hatch, { "index.html": "<p>Old</p>" });
+  const d1 = await asked(() => chat(hatch, project, "A clock"));
+  within(d1, { calls: 2, statements: 7, rowsRead: 40, rowsWritten: 20 });
+});
+
+test("A call of the gateway is one entry in its books", { skip: !isD1 }, async () => {
+  const call = () => hatch.api("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Hello" }] });
+  await call();
+  const d1 = await asked(async () => assert.equal((await call()).status, 200));
+  within(d1, { calls: 2, statements: 3, rowsRead: 4, rowsWritten: 8 });
+});
+
+test("Listing, creating and showing a project is one round trip each, and a create without code one statement", { skip: !isD1 }, async () => {
+  const create = (body) => hatch.api("POST", "/api/projects", { name: "A project", ...body });
+  const { id } = await (await create()).json();
+  assert.deepEqual(Object.values(await asked(create)).slice(0, 2), [1, 1]);
+  assert.deepEqual(Object.values(await asked(() => create({ code: { "index.html": "<p>New</p>" } }))).slice(0, 2), [1, 2]);
+  assert.deepEqual(Object.values(await asked(() => hatch.api("GET", "/api/projects"))).slice(0, 2), [1, 1]);
+  assert.deepEqual(Object.values(await asked(() => hatch.api("GET", `/api/projects/${id}`))).slice(0, 2), [1, 1]);
+});

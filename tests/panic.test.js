@@ -1,0 +1,35 @@
+// What a panic leaves behind. Development builds panic when a request id asks
+// for it (src/platform/entry.rs).
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startWorker } from "./harness.js";
+
+const { api, url, harness, worker } = await startWorker();
+
+async function panic() {
+  const response = await fetch(url, { headers: { "x-request-id": "panic-in-this-request" } });
+  assert.equal(response.status, 500);
+  assert.doesNotMatch(await response.text(), /panic|wasm|\.rs\b/);
+}
+
+test("After a request that panicked the next ones are served as ever", async () => {
+  const { id } = await (await api("POST", "/api/projects", { name: "Before" })).json();
+  for (const name of ["One", "Two", "Three"]) {
+    await panic();
+    assert.equal((await api("GET", "/")).status, 200);
+    assert.equal((await api("GET", `/api/projects/${id}`)).status, 200);
+    assert.equal((await api("POST", "/api/projects", { name })).status, 201);
+  }
+  assert.deepEqual((await (await api("GET", "/api/projects")).json()).map(({ name }) => name), ["Three", "Two", "One", "Before"]);
+  assert.ok(harness.getLogs().some(({ message }) => message.includes("asked to panic")));
+});
+
+test("After a panic the clock and a stream are served too", async () => {
+  await panic();
+  assert.equal((await worker.scheduled({ cron: "* * * * *" })).outcome, "ok");
+  await panic();
+  const { id } = await (await api("POST", "/api/projects", { name: "Talked about" })).json();
+  const stream = await (await api("POST", "/api/chat", { projectId: id, message: "A clock" })).text();
+  assert.match(stream, /"done":true/);
+});

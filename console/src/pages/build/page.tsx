@@ -3,10 +3,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../../api/client.ts";
-import { go, place, to } from "../../routes.ts";
+import { go, place, to, view } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Button, Confirm, Dialog, Failure, Field, Tabs, wordsOf, say } from "../../ui/parts.tsx";
+import { Conversation } from "../apps/conversation.tsx";
+import type { Talk } from "../apps/talk.ts";
 import { Chat } from "./chat.tsx";
 import { CodePane } from "./code.tsx";
 import { ChooseTarget, DeploymentsPane } from "./deployments.tsx";
@@ -19,15 +21,18 @@ const PANES = ["chat", "preview", "code", "versions", "deployments"] as const;
 type Pane = (typeof PANES)[number];
 const ICONS = { chat: "chat", preview: "eye", code: "code", versions: "history", deployments: "rocket" } as const;
 
-export default function BuildPage({ id }: { id: string }) {
+/** Of the agent's apps the conversation is another one; all else is as for every project. */
+export default function BuildPage({ id, talk }: { id: string; talk?: Talk }) {
   const of = workspaceOf(id);
+  const home = talk ? to(["apps"]) : "#/";
   const { parts } = place.value;
   const named = PANES.find((pane) => pane === parts[2]);
   const [isDeploying, setIsDeploying] = useState(false);
 
   useEffect(() => {
-    void of.load();
-  }, [of]);
+    of.ask = talk ? (question) => void talk.say(question) : undefined;
+    void (talk ? of.open() : of.load());
+  }, [of, talk]);
   // It may have been changed elsewhere: in another tab, or by a program.
   useEffect(() => {
     const look = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && of.project.peek() && void of.loadProject().catch(() => {});
@@ -45,7 +50,7 @@ export default function BuildPage({ id }: { id: string }) {
     return (
       <div class="page">
         <h1>{error instanceof ApiError && error.status === 404 ? t.noSuchProject : t.cannotLoad}</h1>
-        <Failure error={error} retry={() => void of.load()}><a class="button plain" href="#/">{t.toProjects}</a></Failure>
+        <Failure error={error} retry={() => void (talk ? of.open() : of.load())}><a class="button plain" href={home}>{talk ? texts.apps.all : t.toProjects}</a></Failure>
       </div>
     );
   }
@@ -54,27 +59,27 @@ export default function BuildPage({ id }: { id: string }) {
   return (
     <div class={`workspace ${(named ?? "chat") === "chat" ? "at-chat" : "at-pane"}`}>
       <header class="workspace-head">
-        <a class="button quiet bare" href="#/" aria-label={t.toProjects} title={t.toProjects}><Icon name="back" /></a>
-        <ProjectName of={of} />
+        <a class="button quiet bare" href={home} aria-label={talk ? texts.apps.all : t.toProjects} title={talk ? texts.apps.all : t.toProjects}><Icon name="back" /></a>
+        <ProjectName of={of} home={home} />
         <div class="grow" />
-        <Tabs label={t.panes} current={named ?? "chat"} tabs={PANES.map((name) => ({ id: name, title: t.paneNames[name], icon: ICONS[name], href: to(["build", id, name]) }))} />
+        <Tabs label={t.panes} current={named ?? "chat"} tabs={PANES.map((name) => ({ id: name, title: t.paneNames[name], icon: ICONS[name], href: view(id, [name]) }))} />
         <Button look="primary" icon="rocket" disabled={of.project.value?.code == null} onClick={() => setIsDeploying(true)}>{texts.deploy.deploy}</Button>
       </header>
       <div class="workspace-body">
-        <Chat of={of} />
+        {talk ? <Conversation of={talk} /> : <Chat of={of} />}
         <section class="pane" aria-label={t.paneNames[pane === "chat" ? "preview" : pane]}>
           {(pane === "preview" || pane === "chat") && <PreviewPane of={of} />}
           {pane === "code" && <CodePane of={of} />}
-          {pane === "versions" && of.isLoaded.value && <VersionsPane of={of} />}
-          {pane === "deployments" && of.isLoaded.value && <DeploymentsPane key={parts[3] ?? ""} of={of} opened={parts[3]} />}
+          {pane === "versions" && of.isLoaded.value && <VersionsPane of={of} opened={parts[3]} against={parts[4]} />}
+          {pane === "deployments" && of.isLoaded.value && <DeploymentsPane of={of} opened={parts[3]} />}
         </section>
       </div>
-      {isDeploying && <ChooseTarget of={of} onClose={() => setIsDeploying(false)} onBegun={(begun) => go(to(["build", id, "deployments", begun]))} />}
+      {isDeploying && <ChooseTarget of={of} onClose={() => setIsDeploying(false)} onBegun={(begun) => go(view(id, ["deployments", begun]))} />}
     </div>
   );
 }
 
-function ProjectName({ of }: { of: Workspace }) {
+function ProjectName({ of, home }: { of: Workspace; home: string }) {
   const project = of.project.value;
   const [isOpen, setIsOpen] = useState(false);
   const [isBeforeDelete, setIsBeforeDelete] = useState(false);
@@ -85,7 +90,7 @@ function ProjectName({ of }: { of: Workspace }) {
       {isOpen && <Settings of={of} name={project.name} onClose={() => setIsOpen(false)} onDelete={() => { setIsOpen(false); setIsBeforeDelete(true); }} />}
       {isBeforeDelete && (
         <Confirm title={t.deleteProject} words={t.deleteProjectWords(project.name)} action={t.deleteProject} onClose={() => setIsBeforeDelete(false)}
-          run={async () => { await of.delete(false); go("#/"); say(t.deleted); }} />
+          run={async () => { await of.delete(false); go(home); say(t.deleted); }} />
       )}
     </>
   );

@@ -16,7 +16,10 @@ type Part = { kind: "steps"; steps: AppMessage[] } | { kind: "said"; said: AppMe
 
 function partsOf(messages: AppMessage[]): Part[] {
   const parts: Part[] = [];
+  const live = new Set(messages.filter(({ metadata }) => metadata?.type === "deployment_complete").map(({ metadata }) => metadata?.deploymentId));
   for (const message of messages) {
+    // That it goes live is no news once it is.
+    if (message.metadata?.type === "deployment_in_progress" && live.has(message.metadata.deploymentId)) continue;
     const last = parts.at(-1);
     if (message.messageKind !== "WipUpdate") parts.push({ kind: "said", said: message });
     else if (last?.kind === "steps") last.steps.push(message);

@@ -12,6 +12,7 @@ import { Button, Confirm, Empty, Failure, Spinner, Tag, Time } from "../../ui/pa
 import { Tile } from "../../ui/tile.tsx";
 import BuildPage from "../build/page.tsx";
 import { Composer } from "../build/composer.tsx";
+import { Conversation } from "./conversation.tsx";
 import { begin, talkOf } from "./talk.ts";
 
 const t = texts.apps;
@@ -20,7 +21,9 @@ const draft = signal("");
 const TONES = { pending: "busy", deploying: "busy", deployed: "good", failed: "bad" } as const;
 
 export default function Apps({ parts }: { parts: string[] }) {
-  return parts[1] ? <BuildPage key={parts[1]} id={parts[1]} talk={talkOf(parts[1])} /> : <AppList />;
+  if (!parts[1]) return <AppList />;
+  const talk = talkOf(parts[1]);
+  return <BuildPage key={parts[1]} id={parts[1]} talk={talk} conversation={<Conversation of={talk} />} />;
 }
 
 function AppList() {
@@ -52,7 +55,7 @@ function AppList() {
   }
 
   return (
-    <div class="page home">
+    <div class="page">
       <h1>{t.heading}</h1>
       <p class="lead">{t.lead}</p>
       <Composer draft={draft} placeholder={t.prompt} isBusy={busy} isLarge onSend={(question) => void send(question)} />

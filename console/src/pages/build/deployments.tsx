@@ -114,6 +114,7 @@ function Opened({ deployment, of, isOpen, isServing, set, onAgain }: {
   const [isAsking, setIsAsking] = useState(false);
   const [isLogOpen, setIsLogOpen] = useState(isOpen);
   const [error, setError] = useState<string | null>(null);
+  const [isRead, setIsRead] = useState(false);
   const isUnderWay = !hasEnded(status);
   useEffect(() => {
     if (isOpen) setIsLogOpen(true);
@@ -128,6 +129,7 @@ function Opened({ deployment, of, isOpen, isServing, set, onAgain }: {
       const told = JSON.parse(data) as LogLine & Pick<Deployment, "status" | "url"> & { error: string | null };
       if (event === "log") setLines((before) => [...before, told]);
       else {
+        setIsRead(true);
         setError(told.error);
         if (isUnderWay) set({ ...deployment, status: told.status, url: told.url });
       }
@@ -171,7 +173,7 @@ function Opened({ deployment, of, isOpen, isServing, set, onAgain }: {
         <summary>{t.log}</summary>
         <ol class="log" aria-label={t.log} tabIndex={0}>
           {lines.map(({ timestamp, message, level }, at) => <li key={at} class={level ?? ""}><time dateTime={timestamp}>{timestamp.slice(11, 19)}</time> <span dir="auto">{message}</span></li>)}
-          {lines.length === 0 && <li class="soft">{t.noLog}</li>}
+          {lines.length === 0 && <li class="soft">{isFollowed && !isRead ? <Spinner /> : t.noLog}</li>}
         </ol>
       </details>
       {hasEnded(status) && (

@@ -48,6 +48,8 @@ const look = () => EditorView.theme({
   ".cm-changedText": { background: "var(--good-mark) !important" },
   ".cm-deletedChunk .cm-deletedText": { background: "var(--bad-mark) !important" },
   ".cm-collapsedLines": { background: "var(--hover)", color: "var(--soft)" },
+  // Their own mark is in few fonts.
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"…"' },
 }, { dark: isDark() });
 
 function languageOf(path: string): Extension {

@@ -1,7 +1,7 @@
 // The first page: what do you want to build?
 
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Picture, Project } from "../../api/types.ts";
 import { go, to } from "../../routes.ts";
 import { session } from "../../session.ts";
@@ -13,11 +13,17 @@ import { chosenModel, Composer } from "./composer.tsx";
 import { begin } from "./workspace.ts";
 
 const t = texts.build;
+const PRELOAD_AFTER_MS = 200;
 const draft = signal("");
 const pictures = signal<Picture[]>([]);
 
 export default function Home() {
   const isUser = session.value.state === "user";
+  // Where one goes from here is there when one goes.
+  useEffect(() => {
+    const wait = setTimeout(() => void import("./page.tsx").catch(() => {}), PRELOAD_AFTER_MS);
+    return () => clearTimeout(wait);
+  }, []);
   function send(question: string, images: Picture[]) {
     if (isUser) go(to(["build", begin(question, chosenModel(), images)]));
     else {

@@ -1,13 +1,13 @@
 // A project on the bench: the conversation on one side, and on the other what
 // comes of it.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../../api/client.ts";
 import { go, place, to, view } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Button, Confirm, Dialog, Failure, Field, Tabs, wordsOf, say } from "../../ui/parts.tsx";
-import { Conversation } from "../apps/conversation.tsx";
 import type { Talk } from "../apps/talk.ts";
 import { Chat } from "./chat.tsx";
 import { CodePane } from "./code.tsx";
@@ -22,7 +22,7 @@ type Pane = (typeof PANES)[number];
 const ICONS = { chat: "chat", preview: "eye", code: "code", versions: "history", deployments: "rocket" } as const;
 
 /** Of the agent's apps the conversation is another one; all else is as for every project. */
-export default function BuildPage({ id, talk }: { id: string; talk?: Talk }) {
+export default function BuildPage({ id, talk, conversation }: { id: string; talk?: Talk; conversation?: ComponentChildren }) {
   const of = workspaceOf(id);
   const home = talk ? to(["apps"]) : "#/";
   const { parts } = place.value;
@@ -66,7 +66,7 @@ export default function BuildPage({ id, talk }: { id: string; talk?: Talk }) {
         <Button look="primary" icon="rocket" disabled={of.project.value?.code == null} onClick={() => setIsDeploying(true)}>{texts.deploy.deploy}</Button>
       </header>
       <div class="workspace-body">
-        {talk ? <Conversation of={talk} /> : <Chat of={of} />}
+        {conversation ?? <Chat of={of} />}
         <section class="pane" aria-label={t.paneNames[pane === "chat" ? "preview" : pane]}>
           {(pane === "preview" || pane === "chat") && <PreviewPane of={of} />}
           {pane === "code" && <CodePane of={of} />}

@@ -26,7 +26,8 @@ export function draw(host: HTMLElement, { days, series, shown, day, isDark }: St
     width: host.clientWidth,
     height: HEIGHT,
     cursor: { points: { show: false }, drag: { x: false } },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+    // Half a day at each end, so that the first and the last bar are whole.
+    scales: { x: { time: true, range: (_, first, last) => [first - 43_200, last + 43_200] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 72, values: (_, values) => values.map(shown) }],
     series: [

@@ -88,8 +88,8 @@ const wanted = process.env.PAGES?.split(",");
 for (const [name, hash] of Object.entries(PAGES).filter(([name]) => !wanted || wanted.includes(name))) {
   test(`the page ${name} has nothing that axe finds, and fits a phone`, inBrowser, async () => {
     for (const theme of ["light", "dark"]) {
-      for (const width of [360, 1440]) {
-        const page = await open(hash, { theme, width, height: width === 360 ? 740 : 900 });
+      for (const width of [360, 1600]) {
+        const page = await open(hash, { theme, width, height: width === 360 ? 740 : 1000 });
         await page.locator(".loading").first().waitFor({ state: "detached" });
         if (name === "preview" || (name === "project" && width > 360)) await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
         if (["code", "version", "difference"].includes(name)) await page.locator(".editor").first().waitFor();

@@ -186,6 +186,30 @@ test("a picture is pasted, seen, sent, and there again after a reload", inBrowse
   await page.done();
 });
 
+test("what is said in one tab is in the other when one comes back to it", inBrowser, async () => {
+  const { id } = await project(PAGE);
+  const page = await open(`#/build/${id}`);
+  await ready(page);
+  const other = await page.context().newPage();
+  await other.goto(`${origin}/#/build/${id}`);
+  await other.getByRole("textbox", { name: "Describe an app" }).fill("A tip calculator");
+  await other.keyboard.press("Enter");
+  await other.getByText("Writing …").first().waitFor();
+  const back = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  // While it is written, and when it is done.
+  await back();
+  await page.locator(".message.question").getByText("A tip calculator").waitFor();
+  await page.getByText("Version 2").first().waitFor();
+  await other.getByText("The answer is complete.").waitFor({ state: "attached" });
+  await other.getByRole("textbox", { name: "What should change?" }).fill("Make it dark");
+  await other.keyboard.press("Enter");
+  await other.getByText("Version 3").first().waitFor();
+  await back();
+  await page.getByText("Version 3").first().waitFor();
+  assert.deepEqual(await Promise.all([page, other].map((each) => each.locator(".message").count())), [4, 4]);
+  await page.done();
+});
+
 test("what is changed in the editor is a version of its own, unless somebody else was first", inBrowser, async () => {
   const { id } = await project({ "index.html": "<!doctype html><p>words", "src/a.css": "p{}" });
   const page = await open(`#/build/${id}/code`, { mayFail: /status of 412/ });

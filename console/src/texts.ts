@@ -63,7 +63,7 @@ export const texts = {
     noAccount: "The wallet gave no account.",
     byKey: "With a key",
     key: "API key, session or operator's token",
-    keyHint: "It stays in this browser, and goes to this server alone.",
+    keyHint: "It stays in this browser, and goes to this server alone. An access token of Stack Auth is good too, where this server knows its project.",
     use: "Use the key",
     refused: "The key or session is good no longer. Sign in again.",
     development: "Development",

@@ -33,7 +33,7 @@ export type Piece =
   | { kind: "connecting" };
 
 /** How often a turn is asked for again before giving up. */
-const ATTEMPTS = 6;
+const ATTEMPTS = 10;
 
 /**
  * The pieces of an answer, to its end.

@@ -10,7 +10,7 @@ import { texts } from "../../texts.ts";
 import { workspaceOf } from "../build/workspace.ts";
 
 /** Who comes back after a lost connection asks so often before giving up. */
-const ATTEMPTS = 6;
+const ATTEMPTS = 10;
 
 interface Told {
   appId: string;

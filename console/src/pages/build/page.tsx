@@ -35,11 +35,13 @@ export default function BuildPage({ id, talk, conversation }: { id: string; talk
   }, [of, talk]);
   // It may have been changed elsewhere: in another tab, or by a program.
   useEffect(() => {
-    const look = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && of.project.peek() && void of.loadProject().catch(() => {});
-    look();
-    document.addEventListener("visibilitychange", look);
-    return () => document.removeEventListener("visibilitychange", look);
-  }, [of, parts[2]]);
+    const isIdle = () => document.visibilityState === "visible" && of.isLoaded.peek() && !of.live.peek() && of.project.peek() !== undefined;
+    // Back in this tab, what was said meanwhile is there too.
+    const back = () => isIdle() && void (talk ? of.loadProject().catch(() => {}) : of.load());
+    if (isIdle()) void of.loadProject().catch(() => {});
+    document.addEventListener("visibilitychange", back);
+    return () => document.removeEventListener("visibilitychange", back);
+  }, [of, talk, parts[2]]);
   const name = of.project.value?.name;
   useEffect(() => {
     document.title = name ? `${name} · Hatch` : "Hatch";

@@ -38,6 +38,12 @@ test("an app is begun by a message, watched, answered, changed, and live", inBro
   await page.getByRole("link", { name: "Live", exact: true }).click();
   await page.getByRole("list", { name: "Deployments" }).locator(".tag", { hasText: "live" }).waitFor();
 
+  await page.getByTitle("Project settings").click();
+  await page.getByText("healthy", { exact: true }).waitFor();
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download the files" }).click()]);
+  assert.match(file.suggestedFilename(), /\.zip$/);
+  await page.keyboard.press("Escape");
+
   await page.getByRole("link", { name: "All apps" }).click();
   await page.locator(".card", { hasText: "live" }).first().waitFor();
   await page.getByRole("button", { name: /^Delete / }).first().click();

@@ -8,10 +8,12 @@ import { go, place, to } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Load, useLoad } from "../../ui/load.tsx";
-import { Button, Confirm, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
+import { Action, Button, Confirm, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
+import { saveFile } from "../../ui/save.ts";
 import { Tile } from "../../ui/tile.tsx";
 import BuildPage from "../build/page.tsx";
 import { Composer } from "../build/composer.tsx";
+import { workspaceOf } from "../build/workspace.ts";
 import { Conversation } from "./conversation.tsx";
 import { begin, talkOf } from "./talk.ts";
 
@@ -23,7 +25,35 @@ const TONES = { pending: "busy", deploying: "busy", deployed: "good", failed: "b
 export default function Apps({ parts }: { parts: string[] }) {
   if (!parts[1]) return <AppList />;
   const talk = talkOf(parts[1]);
-  return <BuildPage key={parts[1]} id={parts[1]} talk={talk} conversation={<Conversation of={talk} />} />;
+  return <BuildPage key={parts[1]} id={parts[1]} talk={talk} conversation={<Conversation of={talk} />}
+    tools={<AppTools id={parts[1]} />} remove={() => ask("DELETE", `/apps/${talk.id}`)} />;
+}
+
+/** What an app has besides a project: its state where it is live, its files as a ZIP, its repository. */
+function AppTools({ id }: { id: string }) {
+  const app = useLoad((signal) => get<AgentApp>(`/apps/${id}`, signal), id);
+  const deployment = app.value?.deploymentId;
+  const status = useLoad(async (signal) => (deployment ? get<{ message: string; type: string }>(`/deployment-status/${deployment}`, signal) : undefined), deployment ?? "");
+  const repository = app.value?.repositoryUrl;
+  return (
+    <div class="app-tools">
+      {status.value && <p class="row"><Tag tone={status.value.type === "HEALTHY" ? "good" : "plain"}>{status.value.type.toLowerCase()}</Tag> <span class="soft" dir="auto">{status.value.message}</span></p>}
+      <div class="row wrap">
+        <Action icon="download" run={() => download(id, app.value?.appName ?? id)}>{t.zip}</Action>
+        {repository && /^https:/.test(repository) && <a class="button plain" href={repository} target="_blank" rel="noopener noreferrer"><Icon name="open" /> <span>{t.openRepository}</span></a>}
+        {repository && <Action icon="again" run={async () => { await ask("POST", `/apps/${id}/pull`); await workspaceOf(id).loadProject(); }} done={t.pulled}>{t.pull}</Action>}
+      </div>
+    </div>
+  );
+}
+
+/** The ZIP of this server, or of a bucket's, which a page may not fetch, and a visitor may. */
+async function download(id: string, name: string): Promise<void> {
+  const { readUrl } = await get<{ readUrl: string }>(`/apps/${id}/read-url`);
+  const { origin, pathname, search } = new URL(readUrl, location.origin);
+  if (origin !== location.origin) return location.assign(readUrl);
+  const response = await ask("GET", pathname + search);
+  saveFile(await response.blob(), `${name}.zip`);
 }
 
 function AppList() {

@@ -22,7 +22,9 @@ type Pane = (typeof PANES)[number];
 const ICONS = { chat: "chat", preview: "eye", code: "code", versions: "history", deployments: "rocket" } as const;
 
 /** Of the agent's apps the conversation is another one; all else is as for every project. */
-export default function BuildPage({ id, talk, conversation }: { id: string; talk?: Talk; conversation?: ComponentChildren }) {
+export default function BuildPage({ id, talk, conversation, tools, remove }: {
+  id: string; talk?: Talk; conversation?: ComponentChildren; tools?: ComponentChildren; remove?: () => Promise<unknown>;
+}) {
   const of = workspaceOf(id);
   const home = talk ? to(["apps"]) : "#/";
   const { parts } = place.value;
@@ -62,7 +64,7 @@ export default function BuildPage({ id, talk, conversation }: { id: string; talk
     <div class={`workspace ${(named ?? "chat") === "chat" ? "at-chat" : "at-pane"}`}>
       <header class="workspace-head">
         <a class="button quiet bare" href={home} aria-label={talk ? texts.apps.all : t.toProjects} title={talk ? texts.apps.all : t.toProjects}><Icon name="back" /></a>
-        <ProjectName of={of} home={home} />
+        <ProjectName of={of} tools={tools} onDelete={async () => { await (remove ?? (() => of.delete(false)))(); go(home); say(t.deleted); }} />
         <div class="grow" />
         <Tabs label={t.panes} current={named ?? "chat"} tabs={PANES.map((name) => ({ id: name, title: t.paneNames[name], icon: ICONS[name], href: view(id, [name]) }))} />
         <Button look="primary" icon="rocket" disabled={of.project.value?.code == null} onClick={() => setIsDeploying(true)}>{texts.deploy.deploy}</Button>
@@ -81,7 +83,7 @@ export default function BuildPage({ id, talk, conversation }: { id: string; talk
   );
 }
 
-function ProjectName({ of, home }: { of: Workspace; home: string }) {
+function ProjectName({ of, tools, onDelete }: { of: Workspace; tools: ComponentChildren; onDelete: () => Promise<void> }) {
   const project = of.project.value;
   const [isOpen, setIsOpen] = useState(false);
   const [isBeforeDelete, setIsBeforeDelete] = useState(false);
@@ -89,16 +91,15 @@ function ProjectName({ of, home }: { of: Workspace; home: string }) {
   return (
     <>
       <h1 class="project-name"><button type="button" class="name-button" onClick={() => setIsOpen(true)} title={t.settings}><bdi>{project.name}</bdi> <Icon name="chevron" size={14} /></button></h1>
-      {isOpen && <Settings of={of} name={project.name} onClose={() => setIsOpen(false)} onDelete={() => { setIsOpen(false); setIsBeforeDelete(true); }} />}
+      {isOpen && <Settings of={of} name={project.name} tools={tools} onClose={() => setIsOpen(false)} onDelete={() => { setIsOpen(false); setIsBeforeDelete(true); }} />}
       {isBeforeDelete && (
-        <Confirm title={t.deleteProject} words={t.deleteProjectWords(project.name)} action={t.deleteProject} onClose={() => setIsBeforeDelete(false)}
-          run={async () => { await of.delete(false); go(home); say(t.deleted); }} />
+        <Confirm title={t.deleteProject} words={t.deleteProjectWords(project.name)} action={t.deleteProject} onClose={() => setIsBeforeDelete(false)} run={onDelete} />
       )}
     </>
   );
 }
 
-function Settings({ of, name, onClose, onDelete }: { of: Workspace; name: string; onClose: () => void; onDelete: () => void }) {
+function Settings({ of, name, tools, onClose, onDelete }: { of: Workspace; name: string; tools: ComponentChildren; onClose: () => void; onDelete: () => void }) {
   const [wanted, setWanted] = useState(name);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string>();
@@ -117,6 +118,7 @@ function Settings({ of, name, onClose, onDelete }: { of: Workspace; name: string
       <form onSubmit={(event) => { event.preventDefault(); void save(); }}>
         <Field label={t.name} value={wanted} maxLength={100} required onInput={(event) => setWanted(event.currentTarget.value)} />
         {error && <p class="hint bad" role="alert">{error}</p>}
+        {tools}
         <div class="row spread">
           <Button look="danger" icon="trash" onClick={onDelete}>{t.deleteProject}</Button>
           <span class="row"><Button onClick={onClose}>{texts.cancel}</Button><Button type="submit" look="primary" busy={busy}>{texts.save}</Button></span>

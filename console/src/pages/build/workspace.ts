@@ -3,7 +3,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { answer } from "../../api/chat.ts";
-import { ask, get, list } from "../../api/client.ts";
+import { ApiError, ask, get, list } from "../../api/client.ts";
 import type { Message, Picture, Project } from "../../api/types.ts";
 import { refresh } from "../../session.ts";
 import { texts } from "../../texts.ts";
@@ -199,6 +199,9 @@ export class Workspace {
   async stop(): Promise<void> {
     try {
       await ask("POST", `/api/chat/${this.id}/stop`);
+    } catch (error) {
+      // The message has not arrived there, so nothing is answered.
+      if (!(error instanceof ApiError && error.status === 404)) throw error;
     } finally {
       this.stopping?.abort();
     }

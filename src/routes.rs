@@ -60,11 +60,14 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsWrite) PATCH "/api/projects/{id}" => projects::update;
         Scope(ProjectsWrite) DELETE "/api/projects/{id}" => projects::delete;
         Scope(ProjectsRead) GET "/api/projects/{id}/versions" => projects::versions;
+        Scope(ProjectsRead) GET "/api/projects/{id}/versions/{version}" => projects::version;
         Scope(ProjectsWrite) POST "/api/projects/{id}/rollback" => projects::rollback;
+        Scope(Deploy) GET "/api/projects/{id}/deployments" => deploy::list;
         Scope(ProjectsWrite) POST "/api/projects/{id}/preview" => deploy::preview::create;
 
-        Scope(Chat) POST "/api/chat" => chat::stream;
+        Scope(Chat) POST "/api/chat" => chat::stream, pictures;
         Scope(Chat) GET "/api/chat/{id}" => chat::history;
+        Scope(Chat) POST "/api/chat/{id}/stop" => chat::stop;
 
         Scope(Deploy) POST "/api/deploy" => deploy::create;
         Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;

@@ -162,7 +162,7 @@ function ask(route, owner, token, method = route.method) {
     // Hatchr's clients deploy by the project's id, where Hatch's ask after a deployment.
     const [, id] = named(route) === "POST /api/deploy/{id}" ? [, "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
-    path = path.replace(/\{\w+\}/, owner[id]);
+    path = path.replace(/\{\w+\}/, owner[id]).replace("{version}", "1");
   }
   if (named(route) === "DELETE /auth/me") path += `?confirm=${owner.userId}`;
   if (route.readsBody) assert.ok(bodyOf(route), `BODIES has nothing for ${named(route)}`);

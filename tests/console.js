@@ -18,10 +18,15 @@ export const inBrowser = { skip: chromium ? false : "there is no Chromium here (
  */
 export async function startConsole(vars, others) {
   const hatch = await startWorker(vars, others);
-  const browser = chromium ? await driver.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] }) : undefined;
-  after(() => browser?.close());
   // `localhost` has apps on origins of their own beside it; an address of numbers has not.
   const origin = hatch.url.replace("127.0.0.1", "localhost");
+  return { ...hatch, origin, open: await browserOf(origin) };
+}
+
+/** Starts a browser for the console at `origin`; answers with `open`. */
+export async function browserOf(origin) {
+  const browser = chromium ? await driver.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] }) : undefined;
+  after(() => browser?.close());
 
   /**
    * @param {string} hash
@@ -54,5 +59,5 @@ export async function startConsole(vars, others) {
     });
   }
 
-  return { ...hatch, origin, open };
+  return open;
 }

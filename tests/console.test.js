@@ -106,6 +106,110 @@ test("a version comes back by one click, and the back button goes through the vi
   await page.done();
 });
 
+test("an old version's code is read, and any two versions are compared", inBrowser, async () => {
+  const { id } = await project({ "index.html": "<!doctype html><p>first", "old.js": "gone()" });
+  await api("PATCH", `/api/projects/${id}`, { code: { "index.html": "<!doctype html><p>second", "old.js": "gone()" } });
+  await api("PATCH", `/api/projects/${id}`, { code: { "index.html": "<!doctype html><p>third", "new.js": "come()" } });
+  const page = await open(`#/build/${id}/versions`);
+  await page.getByRole("link", { name: "Version 1", exact: true }).click();
+  await page.getByRole("textbox", { name: "Content of index.html" }).getByText("first").waitFor();
+  await page.getByRole("combobox", { name: "Compare with" }).selectOption({ label: "Version 3" });
+  await page.waitForURL(`${origin}/#/build/${id}/versions/1/3`);
+  const files = page.getByRole("navigation", { name: "Changed files" }).getByRole("button");
+  assert.deepEqual((await files.allInnerTexts()).map((text) => text.split(/\s+/)), [["index.html", "changed"], ["new.js", "added"], ["old.js", "removed"]]);
+  const changes = page.getByRole("textbox", { name: "Changes of index.html" });
+  await changes.getByText("third").waitFor();
+  assert.match(await changes.innerText(), /first/);
+  await page.getByRole("combobox", { name: "From version" }).selectOption({ label: "Version 2" });
+  await page.waitForURL(`${origin}/#/build/${id}/versions/2/3`);
+  await page.goBack();
+  await page.goBack();
+  await page.getByRole("button", { name: "Roll back to 1" }).click();
+  await page.getByRole("listitem").filter({ hasText: "Version 4" }).getByText("current").waitFor();
+  assert.match((await (await api("GET", `/api/projects/${id}`)).json()).code, /first/);
+  await page.done();
+});
+
+test("deployments are listed wherever they were begun, and the one that serves is told apart", inBrowser, async () => {
+  const { id } = await project(PAGE);
+  for (let n = 0; n < 12; n += 1) await live(id);
+  const page = await open(`#/build/${id}/deployments`);
+  const list = page.getByRole("list", { name: "Deployments", exact: true });
+  await list.locator(".tag", { hasText: "live" }).waitFor();
+  assert.equal(await list.locator(".tag", { hasText: "replaced" }).count(), 9);
+  assert.equal(await page.getByRole("button", { name: "Take it down" }).count(), 1);
+  await page.getByText(/^Live at http/).waitFor();
+  await page.getByRole("button", { name: "Show more" }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".deployments > li").length === 12);
+  await list.locator("summary").last().click();
+  await list.locator("li.card").last().getByText(/^Live at http/).waitFor();
+  await page.done();
+});
+
+test("an answer is stopped, also at the server, and the code stays as it was", inBrowser, async () => {
+  const { id } = await project(PAGE);
+  const page = await open(`#/build/${id}`);
+  await page.getByRole("textbox", { name: "Describe an app" }).fill("A pomodoro timer");
+  await page.keyboard.press("Enter");
+  await page.getByText("Writing …").first().waitFor();
+  await page.getByRole("button", { name: "Stop the answer" }).click();
+  await page.getByText("Stopped. What was written until then is kept").waitFor();
+  const shown = async () => (await (await api("GET", `/api/chat/${id}`)).json()).at(-1);
+  assert.deepEqual([(await shown()).status, (await shown()).changes], ["interrupted", null]);
+  assert.deepEqual(JSON.parse((await (await api("GET", `/api/projects/${id}`)).json()).code), PAGE);
+  await page.getByRole("button", { name: "Send it again" }).click();
+  await page.getByText("The answer is complete.").waitFor({ state: "attached" });
+  assert.equal((await shown()).status, "complete");
+  await page.done();
+});
+
+test("a picture is pasted, seen, sent, and there again after a reload", inBrowser, async () => {
+  const page = await open();
+  await page.getByRole("textbox", { name: "Describe an app" }).fill("A tip calculator like this");
+  await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(3000, 200);
+    canvas.getContext("2d").fillRect(0, 0, 3000, 200);
+    const data = new DataTransfer();
+    data.items.add(new File([await canvas.convertToBlob()], "sketch.png", { type: "image/png" }));
+    document.getElementById("prompt").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await page.getByRole("img", { name: "Picture 1" }).waitFor();
+  await page.locator("input[type=file]").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
+  await page.getByText("notes.txt is no picture that can be sent.").waitFor();
+  await page.locator("#prompt").press("Enter");
+  await page.waitForURL(/#\/build\//);
+  await page.getByText("The answer is complete.").waitFor({ state: "attached" });
+  await page.reload();
+  const picture = page.locator(".message.question").getByRole("img", { name: "Picture 1" });
+  await picture.waitFor();
+  assert.equal(await picture.evaluate((image) => image.naturalWidth), 1568, "it was made smaller");
+  await page.done();
+});
+
+test("what is said in one tab is in the other when one comes back to it", inBrowser, async () => {
+  const { id } = await project(PAGE);
+  const page = await open(`#/build/${id}`);
+  await ready(page);
+  const other = await page.context().newPage();
+  await other.goto(`${origin}/#/build/${id}`);
+  await other.getByRole("textbox", { name: "Describe an app" }).fill("A tip calculator");
+  await other.keyboard.press("Enter");
+  await other.getByText("Writing …").first().waitFor();
+  const back = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  // While it is written, and when it is done.
+  await back();
+  await page.locator(".message.question").getByText("A tip calculator").waitFor();
+  await page.getByText("Version 2").first().waitFor();
+  await other.getByText("The answer is complete.").waitFor({ state: "attached" });
+  await other.getByRole("textbox", { name: "What should change?" }).fill("Make it dark");
+  await other.keyboard.press("Enter");
+  await other.getByText("Version 3").first().waitFor();
+  await back();
+  await page.getByText("Version 3").first().waitFor();
+  assert.deepEqual(await Promise.all([page, other].map((each) => each.locator(".message").count())), [4, 4]);
+  await page.done();
+});
+
 test("what is changed in the editor is a version of its own, unless somebody else was first", inBrowser, async () => {
   const { id } = await project({ "index.html": "<!doctype html><p>words", "src/a.css": "p{}" });
   const page = await open(`#/build/${id}/code`, { mayFail: /status of 412/ });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { deployments } from "./deployments.js";
-import { problem, startWorker } from "./harness.js";
+import { pages, problem, startWorker } from "./harness.js";
 
 const hatch = await startWorker();
 const { api, sql } = hatch;
@@ -51,6 +51,22 @@ test("a deployment goes live, and its project with it", async () => {
   const shown = await (await api("GET", `/api/projects/${id}`)).json();
   assert.equal(shown.status, "deployed");
   assert.equal(shown.deploymentUrl, deployment.url);
+});
+
+test("a project's deployments are listed, newest first, a page at a time, and no other's", async () => {
+  const [one, other] = [await project(page("listed")), await project()];
+  assert.deepEqual(await (await api("GET", `/api/projects/${one.id}/deployments`)).json(), []);
+  const ids = [];
+  for (let n = 0; n < 3; n += 1) ids.unshift((await live(one.id)).id);
+  await live(other.id);
+  // Two of one moment: the id decides, and none is told twice or left out.
+  await sql("UPDATE deployments SET created_at = (SELECT max(created_at) FROM deployments WHERE project_id = ?1) WHERE project_id = ?1", one.id);
+  const seen = await Array.fromAsync(pages(hatch, `/api/projects/${one.id}/deployments?limit=2`));
+  assert.deepEqual(seen.map((page) => page.length), [2, 1]);
+  assert.deepEqual(seen.flat().map(({ id }) => id), [...ids].sort().reverse());
+  const { logs, error, ...shown } = await show(ids[0]);
+  assert.deepEqual(seen.flat().find(({ id }) => id === ids[0]), shown);
+  await problem(await api("GET", `/api/projects/${randomUUID()}/deployments`), 404, "not_found");
 });
 
 test("an unknown project, deployment or stream is 404", async () => {

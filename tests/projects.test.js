@@ -116,6 +116,23 @@ test("A rollback makes the old code the newest version", async () => {
   });
 });
 
+test("An old version is shown with its code, and one that never was is none", async () => {
+  const project = await create();
+  for (const text of ["one", "two"]) await patch(project, { code: { "a.txt": text } });
+  const response = await api("GET", `${path(project)}/versions/1`);
+  assert.equal(response.status, 200);
+  const { code, createdAt, ...version } = await response.json();
+  assert.deepEqual(version, { version: 1, origin: "update", messageId: null });
+  assert.deepEqual(JSON.parse(code), { "a.txt": "one" });
+  assert.match(createdAt, TIME);
+  for (const wrong of ["0", "3", "-1", "1.0", "x", "9".repeat(30)]) {
+    const { detail } = await problem(await api("GET", `${path(project)}/versions/${wrong}`), 404, "not_found");
+    assert.equal(detail, "Version not found", wrong);
+  }
+  const { detail } = await problem(await api("GET", `/api/projects/${randomUUID()}/versions/1`), 404, "not_found");
+  assert.equal(detail, "Project not found");
+});
+
 test("Versions are paged from the newest on", async () => {
   const project = await create();
   for (let n = 1; n <= 7; n++) await patch(project, { code: { "a.txt": `${n}` } });

@@ -30,6 +30,8 @@ const pages = {
 
 const SECTIONS: readonly Section[] = [
   { name: "build", title: texts.nav.build, icon: "build", isPrivate: true, load: pages.build },
+  { name: "apps", title: texts.nav.apps, icon: "apps", isPrivate: true, load: () => import("./pages/apps/page.tsx") },
+  { name: "models", title: texts.nav.models, icon: "models", isPrivate: true, load: () => import("./pages/models/page.tsx") },
   { name: "startups", title: texts.nav.startups, icon: "startup", isPrivate: true, load: () => import("./pages/startups/page.tsx") },
   { name: "discover", title: texts.nav.discover, icon: "discover", isPrivate: false, load: () => import("./pages/discover.tsx") },
   { name: "skills", title: texts.nav.skills, icon: "skills", isPrivate: false, load: () => import("./pages/skills.tsx") },
@@ -49,7 +51,7 @@ function sectionOf(parts: string[]): Section | undefined {
 export function App() {
   const { parts } = place.value;
   const section = sectionOf(parts);
-  const isWorkspace = section?.name === "build" && parts.length > 1;
+  const isWorkspace = (section?.name === "build" || section?.name === "apps") && parts.length > 1;
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
   const address = parts.slice(0, 2).join("/");

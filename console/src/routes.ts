@@ -35,6 +35,11 @@ export function to(parts: string[], query: Record<string, string> = {}): string 
   return `#/${parts.map(encodeURIComponent).join("/")}${search}`;
 }
 
+/** The address of a view of a project, in the section of the console that one is in: an app of the agent's is a project too. */
+export function view(id: string, parts: string[], query: Record<string, string> = {}): string {
+  return to([place.value.parts[0] === "apps" ? "apps" : "build", id, ...parts], query);
+}
+
 export function go(address: string): void {
   location.hash = address;
 }

@@ -1,9 +1,11 @@
 //! How a turn begins: its rows, in one batch with the project that the message
 //! begins where there is none of its id.
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    NewMessage,
     prompt::HistoryMessage,
     settings::Chat,
     store,
@@ -37,24 +39,27 @@ pub(super) struct Opening {
     pub(super) has_made_project: bool,
 }
 
-/// Begins `turn` with `message`.
+/// Begins `turn` with the message `new`.
 ///
 /// # Errors
 /// [`NOT_FOUND`] for a project of somebody else's and for an id that can be no
 /// project's; [`Error::Forbidden`] for a key that may not begin one.
 pub(super) async fn begin(
     turn: &Turn,
-    message: &str,
+    new: &NewMessage,
     context: &RequestContext,
     user: &User,
     database: &Database,
 ) -> Result<Begun, Error> {
     let may_make = user.scopes.contains(Scope::ProjectsWrite);
     let is_new_id = is_uuid(&turn.project_id);
-    let name = (is_new_id && may_make).then(|| name_of(message));
+    let name = (is_new_id && may_make).then(|| name_of(&new.message));
+    let images = (!new.images.is_empty()).then(|| json!(new.images).to_string());
     let asked = store::Asked {
-        message,
-        has_key: context.has_idempotency_key(),
+        message: &new.message,
+        // The same words about another picture are another message.
+        is_its_own: context.has_idempotency_key() || images.is_some(),
+        images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
     let [made, project, history, rows] = database.batch(store::begin(turn, name, &asked, now_ms())).await?;

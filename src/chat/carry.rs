@@ -55,17 +55,27 @@ pub(super) async fn carry(
         ChatFormat::Events => None,
         ChatFormat::Text => Some(pieces::rewrite(arriving.clone())),
     };
+    let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
         // What is lost here is kept a few seconds later, or saved at the end.
-        if database.query(checkpoint).await.is_ok() {
+        if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
+            if kept.is_empty() {
+                let stopped = database.query(store::is_wanted(&turn)).await == Err(Error::GuardFailed);
+                unwanted.set(stopped);
+            }
         }
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
-    let message = arriving.take().finish(&received);
-    let saved = save(&turn, &message, base, &database).await;
+    let mut message = arriving.take().finish(&received);
+    let mut saved = save(&turn, &message, base.clone(), &database).await;
     reconcile(&turn, &message, &database).await;
+    if saved == Err(Error::GuardFailed) {
+        // It was whole before we knew that it was stopped: nobody wants what it does.
+        message = Message::kept(message.text, message.model, message.usage, false);
+        saved = save(&turn, &message, base, &database).await;
+    }
     if let Err(error) = &saved {
         log::line(&json!({
             "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
@@ -146,13 +156,18 @@ async fn save_once(
     let is_new = code != base.code;
     changes.version = base.version + i64::from(is_new);
     let save = store::save(turn, &store::Answer::of(turn, message, &changes), now_ms());
-    if !is_new {
+    if !message.is_complete() {
         let kept = database.query(save).await?;
         return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
-    let [kept, replaced, _] = database
+    if !is_new {
+        let [kept, _] = database.batch([save, store::is_wanted(turn)]).await?;
+        return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
+    }
+    let [kept, _, replaced, _] = database
         .batch([
             save,
+            store::is_wanted(turn),
             projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), base.version, now_ms()),
             projects::record_version(&turn.project_id, &turn.user, "chat", Some(&turn.id)),
         ])
@@ -217,7 +232,8 @@ fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
     }
     match end {
         End::Stalled => ("timeout_error", "Claude fell silent; what had come is saved"),
-        End::Closed | End::Cut | End::TooLong | End::Abandoned => {
+        End::Abandoned => ("api_error", "The answer was stopped; what had come is saved"),
+        End::Closed | End::Cut | End::TooLong => {
             ("api_error", "The answer was cut off; what had come is saved")
         }
     }

@@ -1,6 +1,6 @@
 //! Chat: a person says what to build, Claude answers with files.
 //!
-//! `stream` and `history`. A turn's two sides are rows before the model is
+//! `stream`, `stop` and `history`. A turn's two sides are rows before the model is
 //! asked (begin.rs), and whatever becomes of the stream, what arrived is saved
 //! (carry.rs). A message that is sent again is not asked again (follow.rs).
 
@@ -9,6 +9,7 @@ mod begin;
 mod carry;
 mod changes;
 mod follow;
+mod images;
 mod model;
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -29,6 +30,7 @@ use worker::Env;
 
 use self::{
     begin::{Begun, NOT_FOUND, Opening},
+    images::Image,
     model::Model,
     settings::{Chat, ChatFormat},
     turn::Turn,
@@ -68,6 +70,11 @@ struct NewMessage {
     #[garde(inner(length(chars, min = 1, max = 128)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 128)))]
     model: Option<String>,
+    /// Shown to the model with this message, and kept with it.
+    #[serde(default)]
+    #[garde(length(max = images::MOST), dive)]
+    #[cfg_attr(test, schemars(length(max = 4)))]
+    images: Vec<Image>,
 }
 
 fn not_blank(message: &str, (): &()) -> garde::Result {
@@ -85,7 +92,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let mut turn = Turn {
         id: context.new_id("answer")?,
         question_id: context.new_id("question")?,
-        project_id: begin::project_id(new.project_id),
+        project_id: begin::project_id(new.project_id.clone()),
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
         note: choice.note,
@@ -105,7 +112,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         // A message that is sent again is not counted again.
         Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
-    let opening = match begin::begin(&turn, &new.message, &context, user, &database).await {
+    let opening = match begin::begin(&turn, &new, &context, user, &database).await {
         Ok(Begun::Turn(opening)) => opening,
         Ok(Begun::Twin(id)) => {
             carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
@@ -119,7 +126,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let Opening { base, history, has_made_project } = opening;
-    let ask = prompt::Ask::new(new.message, &base.code, history, room);
+    let ask = prompt::Ask::new(new.message, &base.code, history, room).with(new.images);
     let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &context, &database).await;
     let (source, (client, body)) = match asked {
         Ok(asked) => asked,
@@ -181,6 +188,18 @@ pub(crate) async fn history(context: RequestContext) -> Result<Response, Error> 
         return Err(NOT_FOUND);
     }
     Ok(page::response(answer.as_deref(), &context))
+}
+
+/// `POST /api/chat/:projectId/stop`: what had come of the answer is kept, and
+/// nothing of it reaches the code.
+pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
+    let [stopped, project] =
+        database.batch([store::stop(id, user, now_ms()), projects::code(id, user)]).await?;
+    if project.is_empty() {
+        return Err(NOT_FOUND);
+    }
+    Ok(Response::json(200, format!("[{}]", stopped.0.join(","))))
 }
 
 /// Ends the answers whose Worker was killed while they streamed.

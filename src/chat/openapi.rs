@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewMessage,
-    store::{MessageView, Role},
+    store::{MessageView, Role, Status},
 };
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Module, Operation},
+    openapi::{Answer, Count, Module, Operation},
     store::projects::Project,
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn module() -> Module {
     Module {
         name: "chat",
         about: "You say what to build, Claude answers with files.",
-        operations: vec![stream(), history()],
+        operations: vec![stream(), stop(), history()],
     }
 }
 
@@ -100,6 +100,24 @@ fn stream() -> Operation {
         .fails(upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", None))
 }
 
+fn stop() -> Operation {
+    let stopped = MessageView {
+        role: Role::Assistant,
+        content: "Here is your",
+        status: Status::Interrupted,
+        model: Some("claude-sonnet-5-5"),
+        ..MessageView::example()
+    };
+    Operation::new("POST /api/chat/{id}/stop", "chat.stop", "Stop the answer that is being written")
+        .about(
+            "Nothing of it reaches the code. Claude is hung up on within seconds; what had come until then is kept as \
+             `interrupted`, and costs what it has cost. The same message sent again is a new turn.",
+        )
+        .path("id", "The project.", Project::ID)
+        .answers(Answer::new(200, "The answers that were stopped; none where none was being written.").json(vec![stopped]))
+        .fails(NOT_FOUND)
+}
+
 fn history() -> Operation {
     let usage = Usage { input_tokens: 812, output_tokens: 1950, ..Usage::default() };
     let messages = Answer::new(200, "The conversation, oldest first.")
@@ -110,6 +128,7 @@ fn history() -> Operation {
                 content: "Here is your timer.",
                 model: Some("claude-sonnet-5-5"),
                 usage: Some(usage),
+                costMicroUsd: Some(Count(21_124)),
                 ..MessageView::example()
             },
         ])

@@ -4,7 +4,11 @@ use hatch_code::CodeMap;
 use hatch_wire::anthropic::request::{Prompt, Turn};
 use serde::Deserialize;
 
-use super::{changes::Changes, settings::Room};
+use super::{
+    changes::Changes,
+    images::{self, Image},
+    settings::Room,
+};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.
@@ -55,6 +59,7 @@ pub(super) struct HistoryMessage {
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
     pub(super) message: String,
+    images: Vec<Image>,
     pub(super) code: &'a CodeMap,
     /// Oldest first.
     history: Vec<HistoryMessage>,
@@ -80,21 +85,27 @@ impl<'a> Ask<'a> {
         });
         let kept = kept.count();
         history.drain(..history.len() - kept);
-        Self { message, code, history, context, room }
+        Self { message, images: Vec::new(), code, history, context, room }
+    }
+
+    /// With pictures beside the message.
+    pub(super) fn with(self, images: Vec<Image>) -> Self {
+        Self { images, ..self }
     }
 
     /// The same question with less around it.
     pub(super) fn less(self) -> Self {
         let Room { history_tokens, code_tokens } = self.room;
         let room = Room { history_tokens: history_tokens / LESS, code_tokens: code_tokens / LESS };
-        Self::new(self.message, self.code, self.history, room)
+        Self::new(self.message, self.code, self.history, room).with(self.images)
     }
 
     /// About how many tokens the question has.
     pub(super) fn tokens(&self) -> u64 {
         let fixed = [SYSTEM, &self.context, &self.message];
         let history = self.history.iter().map(|message| message.content.as_str());
-        fixed.into_iter().chain(history).map(hatch_code::tokens).sum()
+        let pictures = images::TOKENS.saturating_mul(self.images.len() as u64);
+        fixed.into_iter().chain(history).map(hatch_code::tokens).sum::<u64>().saturating_add(pictures)
     }
 
     pub(super) fn for_claude(&self, model: &str) -> Prompt {
@@ -103,6 +114,7 @@ impl<'a> Ask<'a> {
             system: SYSTEM.to_owned(),
             context: self.context.clone(),
             history: turns(&self.history),
+            images: self.images.iter().map(Image::for_claude).collect(),
             message: self.message.clone(),
         }
     }

@@ -4,9 +4,11 @@ use hatch_wire::anthropic::{Message, Usage};
 use serde::Deserialize;
 use serde_json::json;
 
+#[cfg(test)]
+use super::images::Image;
 use super::{changes::Changes, turn::Turn};
 #[cfg(test)]
-use crate::openapi::{Id, Time};
+use crate::openapi::{Count, Id, Time};
 use crate::store::{
     Statement, guard, newest_of_user,
     owned::{Owned, give},
@@ -16,6 +18,7 @@ use crate::store::{
     shape::shape,
     sql,
 };
+use crate::upstream::anthropic::models;
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
@@ -46,8 +49,11 @@ const TWINS_MS: i64 = 60 * 60_000;
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) message: &'a str,
-    /// The request has an `Idempotency-Key`, by which it is known again.
-    pub(super) has_key: bool,
+    /// No other turn can be the answer to it: it has an `Idempotency-Key`, by
+    /// which it is known again, or pictures.
+    pub(super) is_its_own: bool,
+    /// JSON.
+    pub(super) images: Option<String>,
     /// How much of the conversation is sent again at most.
     pub(super) history_bytes: i64,
 }
@@ -70,7 +76,7 @@ macro_rules! twin {
             $created,
             " AND a.project_id = ",
             $project,
-            " AND a.role = 'assistant' AND a.status <> 'complete'
+            " AND a.role = 'assistant' AND a.status <> 'complete' AND a.stopped_at IS NULL
                AND coalesce(a.alive_at, a.created_at) > ",
             $since,
             " AND q.content = ?3 ORDER BY a.seq DESC LIMIT 1"
@@ -95,7 +101,7 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
             project,
             user,
             asked.message,
-            i64::from(!asked.has_key),
+            i64::from(!asked.is_its_own),
             now - SILENT_MS,
             now - TWINS_MS
         ),
@@ -111,12 +117,12 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
         ),
         sql!(
             concat!(
-                "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at)
+                "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at, images)
                  SELECT row.id, p.id, p.user_id, row.place + (SELECT coalesce(max(seq), 0) FROM chat_messages WHERE project_id = ?1),
-                   row.role, row.content, row.status, row.model, ?5
+                   row.role, row.content, row.status, row.model, ?5, row.images
                  FROM projects p, (
-                   SELECT 1 AS place, ?4 AS id, 'user' AS role, ?3 AS content, 'complete' AS status, NULL AS model
-                   UNION ALL SELECT 2, ?9, 'assistant', '', 'streaming', ?10
+                   SELECT 1 AS place, ?4 AS id, 'user' AS role, ?3 AS content, 'complete' AS status, NULL AS model, ?11 AS images
+                   UNION ALL SELECT 2, ?9, 'assistant', '', 'streaming', ?10, NULL
                  ) row
                  WHERE p.id = ?1 AND p.user_id = ?2 AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE id = ?4)
                    AND NOT (?6 AND EXISTS (",
@@ -128,11 +134,12 @@ pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i
             asked.message,
             turn.question_id.as_str(),
             now,
-            i64::from(!asked.has_key),
+            i64::from(!asked.is_its_own),
             now - SILENT_MS,
             now - TWINS_MS,
             turn.id.as_str(),
-            turn.model.as_str()
+            turn.model.as_str(),
+            asked.images.as_deref()
         ),
     ]
 }
@@ -162,7 +169,8 @@ pub(super) fn exists(project: &str) -> Statement {
 /// Says that the turn is being worked on.
 pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+        "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'
+         RETURNING json_quote(id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
         now
@@ -245,23 +253,54 @@ pub(super) struct Answer<'a> {
     pub(super) usage: String,
     /// JSON; none of an answer that is not whole.
     pub(super) changes: Option<String>,
+    /// None of a model whose prices are not known, and of an answer that is not whole.
+    pub(super) cost_micro_usd: Option<i64>,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn of(turn: &'a Turn, message: &'a Message, changes: &Changes) -> Self {
+        let model = message.model.as_deref().unwrap_or(&turn.model);
+        let cost = message.is_complete().then(|| models::cost_micro_usd(model, &message.usage)).flatten();
         Self {
             content: &message.text,
             status: if message.is_complete() { "complete" } else { "interrupted" },
-            model: message.model.as_deref().unwrap_or(&turn.model),
+            model,
+            cost_micro_usd: cost.and_then(|cost| i64::try_from(cost).ok()),
             usage: json!(message.usage).to_string(),
             changes: message.is_complete().then(|| json!(changes).to_string()),
         }
     }
 }
 
+/// Fails the batch of an answer that was stopped: what it does to the code is
+/// not wanted any more.
+pub(super) fn is_wanted(turn: &Turn) -> Statement {
+    guard!(
+        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM chat_messages WHERE id = ?1 AND stopped_at IS NOT NULL)",
+        turn.id.as_str()
+    )
+}
+
+/// Stops the answers of a conversation that are being written; whoever carries
+/// one sees it at the next checkpoint. Answers with each of them.
+pub(super) fn stop(project: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        constcat::concat!(
+            "UPDATE chat_messages SET status = 'interrupted', stopped_at = ?3
+             WHERE project_id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING ",
+            MESSAGE_JSON,
+            " AS json"
+        ),
+        project,
+        user,
+        now
+    )
+}
+
 pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7, changes = ?8
+        "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7, changes = ?8,
+           cost_micro_usd = ?9
          WHERE id = ?1 AND user_id = ?2 RETURNING json_object('id', id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
@@ -270,7 +309,8 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
         answer.model,
         answer.usage.as_str(),
         now,
-        answer.changes.as_deref()
+        answer.changes.as_deref(),
+        answer.cost_micro_usd
     )
 }
 
@@ -280,7 +320,7 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
 pub(super) fn checkpoint(turn: &Turn, known: i64, text: &str, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5
-         WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'",
+         WHERE id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING json_quote(id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
         known,
@@ -317,11 +357,15 @@ shape! {
         projectId: Id = "project_id", projects::Project::ID;
         role: Role = "role", Role::User;
         content: &'static str = "content", "A pomodoro timer with a tomato red look";
+        /// The pictures that were sent with it.
+        images: Option<Vec<Image>> = "json(images)", None;
         /// `interrupted`: the answer was cut off, and this is what had come.
         status: Status = "status", Status::Complete;
         /// Which model answered.
         model: Option<&'static str> = "model", None;
         usage: Option<Usage> = "json(usage)", None;
+        /// What a complete answer cost, in millionths of a dollar, where its model's prices are known.
+        costMicroUsd: Option<Count> = "cost_micro_usd", None;
         /// What a complete answer did to the code.
         changes: Option<Changes> = "json(changes)", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
@@ -329,7 +373,7 @@ shape! {
 }
 
 fn messages_of_user(user: &str, page: &Page) -> Statement {
-    newest_of_user!(table: "chat_messages", json: MESSAGE_JSON, bytes: "length(CAST(content AS BLOB))", user, page)
+    newest_of_user!(table: "chat_messages", json: MESSAGE_JSON, bytes: "length(CAST(content AS BLOB)) + coalesce(length(images), 0)", user, page)
 }
 
 /// Oldest first.
@@ -340,7 +384,7 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
             rows: "FROM chat_messages WHERE project_id = ?1 AND user_id = ?2 AND seq > ?3 ORDER BY seq",
             key: "seq || '.'",
             json: MESSAGE_JSON,
-            bytes: "length(CAST(content AS BLOB))"
+            bytes: "length(CAST(content AS BLOB)) + coalesce(length(images), 0)"
         ),
         project,
         user,

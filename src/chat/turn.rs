@@ -33,7 +33,7 @@ impl Turn {
 }
 
 /// The code that an answer changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Base {
     pub(super) code: CodeMap,
     pub(super) version: i64,

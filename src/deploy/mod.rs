@@ -1,6 +1,6 @@
 //! Deploy: from a project's code to a live app.
 //!
-//! `create`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
+//! `create`, `list`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
 //! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
 //! apps that this Worker hosts answer in hosting.rs.
 
@@ -40,13 +40,13 @@ use crate::{
     },
     error::{Error, Resource},
     http::{
-        RequestContext, body,
+        RequestContext, body, page,
         progress::{self, Subject},
     },
     identity::quotas::{self, Quota},
     jobs,
     platform::{clock::now_ms, response::Response},
-    store::{Database, Rows, projects},
+    store::{Database, Rows, page::Page, projects},
     upstream::vercel,
 };
 
@@ -452,6 +452,17 @@ fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
         // Deleted this very moment; the job finds nothing to do.
         _ => Err(PROJECT_NOT_FOUND),
     }
+}
+
+/// `GET /api/projects/:id/deployments`
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
+    let list = |page: &Page| store::of_project(id, user, page);
+    let answer = page::fetch(&database, &mut page::of(&context)?, list).await?;
+    if page::is_empty(answer.as_deref()) && database.query(store::project(id, user)).await?.is_empty() {
+        return Err(PROJECT_NOT_FOUND);
+    }
+    Ok(page::response(answer.as_deref(), &context))
 }
 
 /// `GET /api/deploy/:id`

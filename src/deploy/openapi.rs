@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment, preview,
-    store::DeploymentView,
+    store::{DeploymentSummary, DeploymentView},
     take_down::{not_live, under_way},
     target::Target,
 };
@@ -74,6 +74,7 @@ pub(crate) fn module() -> Module {
         operations: vec![
             create(),
             startup(),
+            list(),
             show(),
             stream(),
             roll_back(),
@@ -134,6 +135,17 @@ fn create() -> Operation {
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
         .fails(Error::Refused { code: "no_code", detail: "No code to deploy".to_owned() })
+}
+
+fn list() -> Operation {
+    let deployments = Answer::new(200, "The deployments of the project, newest first.")
+        .json(vec![DeploymentSummary::example()])
+        .may_have("Link", "The next page, where there is one.");
+    Operation::new("GET /api/projects/{id}/deployments", "deploy.list", "List the deployments of a project")
+        .path("id", "The project.", Project::ID)
+        .paged(20)
+        .answers(deployments)
+        .fails(PROJECT_NOT_FOUND)
 }
 
 fn roll_back() -> Operation {

@@ -11,6 +11,7 @@ use crate::{
     store::{
         Statement, guard, newest_of_user,
         owned::{Owned, give},
+        page,
         page::Page,
         projects::rfc3339,
         shape::shape,
@@ -150,6 +151,40 @@ shape! {
         url: Option<Url> = "url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
     }
+}
+
+shape! {
+    /// A deployment in the list of a project's.
+    pub(super) struct DeploymentSummary, DEPLOYMENT_SUMMARY_JSON {
+        id: Id = "id", Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
+        projectId: Id = "project_id", crate::store::projects::Project::ID;
+        target: Target = "target", Target::Edge;
+        status: Status = "status", Status::Live;
+        /// Where the app is; none before it is live, and after it was taken down.
+        url: Option<Url> = "url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
+        takenDownAt: Option<Time> = rfc3339!("taken_down_at"), None;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
+        updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T09:32:01.000Z");
+    }
+}
+
+/// The deployments of a project, newest first.
+pub(super) fn of_project(project: &str, user: &str, page: &Page) -> Statement {
+    let (time, id) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM deployments WHERE project_id = ?1 AND user_id = ?5 AND (created_at, id) < (?2, ?3)
+                   ORDER BY created_at DESC, id DESC",
+            key: "created_at || '.' || id",
+            json: DEPLOYMENT_SUMMARY_JSON,
+            bytes: "0"
+        ),
+        project,
+        time,
+        id,
+        page.limit,
+        user
+    )
 }
 
 fn deployments_of_user(user: &str, page: &Page) -> Statement {

@@ -17,6 +17,11 @@ impl Limits {
         Self { body: 5_000_000, ..self }
     }
 
+    /// For a message with a few pictures.
+    pub(crate) const fn pictures(self) -> Self {
+        Self { body: 2_000_000, ..self }
+    }
+
     /// For what a page of a hosted app loads, and what asks whether we live.
     pub(crate) const fn uncounted(self) -> Self {
         Self { is_counted: false, ..self }

@@ -114,7 +114,7 @@ pub(crate) enum End {
     Stalled,
     /// Cancelled by us because it would not end.
     TooLong,
-    /// Cancelled by us because the client had left long ago.
+    /// Cancelled by us because the client had left long ago, or nobody wants the rest.
     Abandoned,
 }
 
@@ -141,6 +141,7 @@ pub(crate) struct Source {
     ended: bool,
     /// A read that has begun and is still waited for; it has the view's memory.
     pending: Option<Promise>,
+    unwanted: Rc<Cell<bool>>,
 }
 
 impl fmt::Debug for Source {
@@ -198,7 +199,7 @@ impl Source {
     fn unread(body: &Body) -> Result<Self, End> {
         let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
         let view = Uint8Array::new_with_length(BUFFER);
-        Ok(Self { reader, view, received: Vec::new(), ended: false, pending: None })
+        Ok(Self { reader, view, received: Vec::new(), ended: false, pending: None, unwanted: Rc::default() })
     }
 
     /// Reads once. A read that takes longer than `until` stays pending.
@@ -232,6 +233,11 @@ impl Source {
     /// The bytes that have come so far.
     pub(crate) fn first(&self) -> &[u8] {
         &self.received
+    }
+
+    /// Once this is true, nobody wants the rest: the pump ends within a tick.
+    pub(crate) fn unwanted(&self) -> Rc<Cell<bool>> {
+        self.unwanted.clone()
     }
 
     /// Lets go of a body whose rest nobody will read.
@@ -324,6 +330,7 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
         }
         let idle = now - since >= deadlines.idle_ms;
         let end = match pump.client_left_ms {
+            _ if pump.unwanted.get() => End::Abandoned,
             _ if idle && pump.reading => End::Stalled,
             Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
             _ => {
@@ -401,6 +408,7 @@ struct Pump {
     ended: bool,
     /// The read with which to go on.
     pending: Option<Promise>,
+    unwanted: Rc<Cell<bool>>,
     least: u32,
     fast_reads: u32,
     last_read_ms: i64,
@@ -439,6 +447,7 @@ impl Pump {
             chunk: source.view,
             ended: source.ended,
             pending: source.pending,
+            unwanted: source.unwanted,
             least: 1,
             fast_reads: 0,
             last_read_ms: now_ms(),

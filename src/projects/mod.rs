@@ -1,6 +1,6 @@
 //! Projects: what a person is building, with every version of its code.
 //!
-//! `create`, `list`, `show`, `update`, `delete`, `versions`, `rollback`.
+//! `create`, `list`, `show`, `update`, `delete`, `versions`, `version`, `rollback`.
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -213,6 +213,21 @@ pub(crate) async fn versions(context: RequestContext) -> Result<Response, Error>
         return Err(NOT_FOUND);
     }
     Ok(page::response(list.into_json().as_deref(), &context))
+}
+
+/// `GET /api/projects/:id/versions/:version`: a version with its code.
+pub(crate) async fn version(context: RequestContext) -> Result<Response, Error> {
+    let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
+    let wanted = context.param("version").parse().ok();
+    let found = match wanted {
+        Some(version) => database.query_json(store::version(id, user, version)).await?,
+        None => None,
+    };
+    match found {
+        Some(version) => Ok(Response::json(200, version)),
+        None if database.query(store::show(id, user)).await?.is_empty() => Err(NOT_FOUND),
+        None => Err(Error::NotFound(Resource::Version)),
+    }
 }
 
 /// `POST /api/projects/:id/rollback`

@@ -3,10 +3,13 @@
 use schemars::json_schema;
 use serde_json::json;
 
-use super::{NOT_FOUND, NewProject, ProjectChange, Rollback, read_code, store::Version};
+use super::{
+    NOT_FOUND, NewProject, ProjectChange, Rollback, read_code,
+    store::{Version, VersionWithCode},
+};
 use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
-    error::Error,
+    error::{Error, Resource},
     openapi::{Answer, Count, Module, Operation},
     store::projects::Project,
 };
@@ -17,7 +20,7 @@ pub(crate) fn module() -> Module {
     Module {
         name: "projects",
         about: "What you are building, with every version of its code.",
-        operations: vec![create(), list(), show(), update(), delete(), versions(), rollback()],
+        operations: vec![create(), list(), show(), update(), delete(), versions(), version(), rollback()],
     }
 }
 
@@ -110,6 +113,17 @@ fn versions() -> Operation {
     )
     .paged(20)
     .answers(versions)
+}
+
+fn version() -> Operation {
+    of_project(
+        "GET /api/projects/{id}/versions/{version}",
+        "projects.version",
+        "Show a version with its code",
+    )
+    .path("version", "Its number.", Count(1))
+    .answers(Answer::new(200, "The version.").json(VersionWithCode::example()))
+    .fails(Error::NotFound(Resource::Version))
 }
 
 fn rollback() -> Operation {

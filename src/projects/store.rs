@@ -147,6 +147,34 @@ pub(super) fn versions(id: &str, user: &str, page: &Page) -> Statement {
 }
 
 shape! {
+    /// A version with its code.
+    pub(super) struct VersionWithCode, VERSION_WITH_CODE_JSON {
+        version: Count = "version", Count(1);
+        origin: Origin = "origin", Origin::Chat;
+        /// The answer of the chat that it came from.
+        messageId: Option<Id> = "message_id", Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"));
+        /// JSON: the map of path to content.
+        #[schemars(extend("contentMediaType" = "application/json"))]
+        code: &'static str = "code", r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
+    }
+}
+
+pub(super) fn version(id: &str, user: &str, version: i64) -> Statement {
+    sql!(
+        concat!(
+            "SELECT ",
+            VERSION_WITH_CODE_JSON,
+            " AS json FROM project_versions WHERE project_id = ?1 AND version = ?3
+               AND EXISTS (SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2)"
+        ),
+        id,
+        user,
+        version
+    )
+}
+
+shape! {
     /// A version as its owner takes it along.
     pub(crate) struct ExportedVersion, EXPORTED_VERSION_JSON {
         projectId: Id = "project_id", Project::ID;

@@ -67,8 +67,8 @@ const TRANSIENT: &[&str] = &[
 
 thread_local! {
     static DATABASE: RefCell<Option<D1>> = const { RefCell::new(None) };
-    /// By where their text lies, which is always the same.
-    static PREPARED: RefCell<HashMap<*const u8, Prepared>> = RefCell::default();
+    /// By where their text lies, and how long it is: that is always the same.
+    static PREPARED: RefCell<HashMap<*const str, Prepared>> = RefCell::default();
 }
 
 /// The database of this isolate, whose environment never changes.
@@ -100,7 +100,7 @@ pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<V
 fn prepare(database: &D1, statement: &Statement) -> Result<Prepared, JsValue> {
     let values: Array = statement.values.iter().map(bound).collect();
     PREPARED.with_borrow_mut(|known| {
-        let prepared = match known.entry(statement.sql.as_ptr()) {
+        let prepared = match known.entry(std::ptr::from_ref(statement.sql)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(database.prepare(statement.sql)),
         };

@@ -5,12 +5,13 @@
 import { texts } from "../texts.ts";
 import { ApiError, ask } from "./client.ts";
 import { eventsOf, pause, type ServerEvent } from "./events.ts";
-import type { FileMark, Usage } from "./types.ts";
+import type { FileMark, Picture, Usage } from "./types.ts";
 
 export interface Question {
   projectId: string;
   message: string;
-  model?: string;
+  model?: string | undefined;
+  images: Picture[];
   /** What names this turn, however often it is asked for. */
   key: string;
 }
@@ -32,16 +33,16 @@ export type Piece =
   | { kind: "connecting" };
 
 /** How often a turn is asked for again before giving up. */
-const ATTEMPTS = 6;
+const ATTEMPTS = 10;
 
 /**
  * The pieces of an answer, to its end.
  * @throws {ApiError} where the answer was refused, or was cut off for good
  */
-export async function* answer({ projectId, message, model, key }: Question, signal: AbortSignal): AsyncGenerator<Piece> {
+export async function* answer({ projectId, message, model, images, key }: Question, signal: AbortSignal): AsyncGenerator<Piece> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const body = model ? { projectId, message, model } : { projectId, message };
+      const body = { projectId, message, ...(model && { model }), ...(images.length > 0 && { images }) };
       const response = await ask("POST", "/api/chat", { body, signal, headers: { "idempotency-key": key } });
       if (!response.body) throw new ApiError(0, "broken_off", texts.brokenOff);
       if (attempt > 0) yield { kind: "restart" };

@@ -91,10 +91,12 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code, detail ?? texts.answered(response.status), requestId, retryAfter);
 }
 
-/** The words of a problem document (RFC 9457), or of FastAPI's errors, which startups have. */
+/** The words of a problem document (RFC 9457), of FastAPI's errors, which startups have, or of a model's API. */
 function read(body: unknown): { code: string; detail: string | undefined } {
   if (typeof body !== "object" || body === null) return { code: "unknown", detail: undefined };
-  const { code, detail, errors } = body as { code?: unknown; detail?: unknown; errors?: unknown };
+  const { code, detail, errors, error } = body as { code?: unknown; detail?: unknown; errors?: unknown; error?: unknown };
+  // OpenAI's errors, and Anthropic's, which the gateway has.
+  if (typeof error === "object" && error !== null) return read({ ...error, detail: (error as { message?: unknown }).message });
   const words = Array.isArray(detail) ? detail.map((each: { msg?: string }) => each.msg ?? "").join("; ") : detail;
   const fields = Array.isArray(errors)
     ? errors.map(({ pointer, detail }: { pointer?: string; detail?: string }) => `${(pointer ?? "").replace(/^\//, "")} ${detail ?? ""}`.trim())

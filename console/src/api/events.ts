@@ -60,16 +60,18 @@ export async function pause(attempt: number, signal: AbortSignal): Promise<void>
 }
 
 /**
- * Follows a stream until its last event, which has the id `end`. A stream that
- * breaks off is asked for again from the last event on.
+ * Follows a stream until its last event: the one with the id `end`, unless
+ * `isLast` says otherwise. A stream that breaks off is asked for again from the
+ * last event on.
  */
 export async function follow(
   path: string,
   signal: AbortSignal,
   on: (event: ServerEvent) => void,
   onConnection: (isConnected: boolean) => void = () => {},
+  { after = "", isLast = ({ id }) => id === "end" }: { after?: string; isLast?: (event: ServerEvent) => boolean } = {},
 ): Promise<void> {
-  let last = "";
+  let last = after;
   for (let attempt = 0; ; attempt += 1) {
     try {
       const response = await ask("GET", path, { signal, headers: last ? { "last-event-id": last } : {} });
@@ -79,7 +81,7 @@ export async function follow(
         attempt = 0;
         last = event.id || last;
         on(event);
-        if (event.id === "end") return;
+        if (isLast(event)) return;
       }
     } catch (error) {
       signal.throwIfAborted();

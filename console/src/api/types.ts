@@ -34,7 +34,7 @@ export interface Project {
 
 export interface Version {
   version: number;
-  origin: "create" | "update" | "chat" | "rollback" | "remix" | "deploy" | "generate";
+  origin: "create" | "update" | "chat" | "rollback" | "remix" | "deploy" | "generate" | "agent" | "pull";
   messageId: string | null;
   files: number;
   createdAt: string;
@@ -45,17 +45,33 @@ export interface Usage {
   output_tokens: number;
 }
 
+export interface Picture {
+  mediaType: string;
+  /** Base64. */
+  data: string;
+}
+
+/** What an answer did to the code. */
+export interface Changes {
+  version: number;
+  files: FileMark[];
+  notes?: string[];
+}
+
 export interface Message {
   id: string;
   role: "user" | "assistant";
   content: string;
+  images: Picture[] | null;
   status: "complete" | "streaming" | "interrupted";
   model: string | null;
   usage: Usage | null;
+  costMicroUsd: number | null;
+  changes: Changes | null;
   createdAt: string;
 }
 
-export type FileStatus = "added" | "changed" | "unchanged" | "incomplete";
+export type FileStatus = "added" | "changed" | "unchanged" | "incomplete" | "refused";
 
 export interface FileMark {
   path: string;
@@ -72,8 +88,6 @@ export interface Deployment {
   status: "pending" | "building" | "deploying" | "live" | "failed";
   url: string | null;
   takenDownAt: string | null;
-  logs: string;
-  error: string | null;
   createdAt: string;
   updatedAt: string;
 }
@@ -261,6 +275,7 @@ export interface ApiKey {
   expiresAt: string | null;
   lastUsedAt: string | null;
   revokedAt: string | null;
+  gateway: KeyLimits | null;
 }
 
 export interface Session {
@@ -307,4 +322,86 @@ export interface AuditEntry {
   subject: string;
   requestId: string;
   hash: string | null;
+}
+
+/** An app of the agent's: a project of the same id. */
+export interface AgentApp {
+  id: string;
+  appName: string;
+  appUrl: string | null;
+  repositoryUrl: string | null;
+  deploymentId: string | null;
+  deployStatus: "pending" | "deploying" | "deployed" | "failed" | null;
+  recompileInProgress: boolean;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface AgentAppPage {
+  data: AgentApp[];
+  pagination: { total: number; page: number; limit: number; totalPages: number };
+}
+
+/** Something that was said of an app. */
+export interface AppMessage {
+  id: string;
+  kind: "user" | "assistant";
+  messageKind: string;
+  prompt: string;
+  metadata: AppNotice | null;
+  createdAt: string;
+}
+
+export interface AppNotice {
+  type?: string;
+  deploymentId?: string;
+  deploymentUrl?: string;
+  githubUrl?: string;
+}
+
+export interface MessageLimit {
+  dailyMessageLimit: number;
+  remainingMessages: number;
+  nextResetTime: string;
+}
+
+/** A model of the gateway's, in OpenAI's form. */
+export interface GatewayModel {
+  id: string;
+  owned_by: string;
+  display_name?: string;
+}
+
+export interface UsageRow {
+  day: string | null;
+  model: string | null;
+  keyId: string | null;
+  requests: number;
+  failed: number;
+  inputTokens: number;
+  outputTokens: number;
+  costMicroUsd: number;
+}
+
+export interface KeyLimits {
+  models?: string[];
+  rpm?: number;
+  budget?: { microUsd: number; per: "day" | "month" };
+}
+
+export type GuardAction = "flag" | "redact" | "block";
+
+/** What holds on one side; rules that the console has no form for stay as they are. */
+export interface GuardRules {
+  secrets?: { action: GuardAction };
+  flagNamedSecrets?: boolean;
+  pii?: { action: GuardAction };
+  injection?: { action: GuardAction };
+  maxBytes?: { bytes: number; action: GuardAction };
+  terms?: { name: string; terms: string[]; action: GuardAction }[];
+}
+
+export interface GuardPolicy {
+  input: GuardRules;
+  output: GuardRules;
 }

@@ -154,8 +154,11 @@ export interface Tab {
 
 /** Pages beside each other: links, for each has an address. */
 export function Tabs({ label, tabs, current }: { label: string; tabs: Tab[]; current: string }) {
+  const row = useRef<HTMLElement>(null);
+  // Where there are more than fit, the one that is open is seen.
+  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   return (
-    <nav class="tabs" aria-label={label}>
+    <nav class="tabs" aria-label={label} ref={row}>
       {tabs.map(({ id, title, icon, href }) => (
         <a key={id} href={href} aria-current={id === current ? "page" : undefined}>{icon && <Icon name={icon} size={16} />}<span>{title}</span></a>
       ))}

@@ -53,6 +53,7 @@ impl Question {
             system: system.into(),
             context: String::new(),
             history: Vec::new(),
+            images: Vec::new(),
             message: message.into(),
         };
         Self { prompt, max_tokens: None, schema: None, web_searches: 0 }

@@ -66,7 +66,7 @@ function You() {
   );
 }
 
-const SCOPES = ["projects:read", "projects:write", "chat", "deploy", "account"] as const;
+const SCOPES = ["projects:read", "projects:write", "chat", "deploy", "gateway", "account"] as const;
 
 function Keys() {
   const keys = useList<ApiKey>("/auth/keys?limit=30");

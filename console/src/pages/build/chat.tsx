@@ -2,9 +2,9 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { list } from "../../api/client.ts";
-import type { Message, Version } from "../../api/types.ts";
+import type { Message, Picture, Version } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
-import { Button, Dialog, Failure, Loading } from "../../ui/parts.tsx";
+import { Button, Dialog, Failure, Loading, say as notify, wordsOf } from "../../ui/parts.tsx";
 import { chosenModel, Composer } from "./composer.tsx";
 import { LiveTurn, MessageView } from "./message.tsx";
 import type { Workspace } from "./workspace.ts";
@@ -25,11 +25,11 @@ export function Chat({ of }: { of: Workspace }) {
     if (box && isAtEnd) box.scrollTop = box.scrollHeight;
   }, [messages, live, failed, isAtEnd]);
 
-  const say = useCallback((question: string) => {
+  const say = useCallback((question: string, images: Picture[]) => {
     setIsAtEnd(true);
-    void of.say(question, chosenModel());
+    void of.say(question, chosenModel(), images);
   }, [of]);
-  const onAgain = useCallback((message: Message) => say(message.content), [say]);
+  const onAgain = useCallback((message: Message) => say(message.content, message.images ?? []), [say]);
 
   return (
     <section class="chat" aria-label={t.conversation}>
@@ -41,26 +41,26 @@ export function Chat({ of }: { of: Workspace }) {
         )}
         {messages.map((message, at) => (
           <MessageView key={message.id} message={message} question={messages[at - 1]} isLast={at === messages.length - 1 && !live}
-            result={of.results.value[message.id]} onEdit={setEdited} onAgain={onAgain} />
+            note={of.notes.value[message.id]} onEdit={setEdited} onAgain={onAgain} />
         ))}
         {live && <LiveTurn live={live} />}
         {failed && !live && (
           <Failure error={failed.error}>
-            <Button icon="again" onClick={() => say(failed.question)}>{t.sendAgain}</Button>
-            <Button icon="edit" onClick={() => { of.draft.value = failed.question; of.failed.value = undefined; document.getElementById("prompt")?.focus(); }}>{t.editFirst}</Button>
+            <Button icon="again" onClick={() => say(failed.question, failed.images)}>{t.sendAgain}</Button>
+            <Button icon="edit" onClick={() => { of.draft.value = failed.question; of.pictures.value = failed.images; of.failed.value = undefined; document.getElementById("prompt")?.focus(); }}>{t.editFirst}</Button>
           </Failure>
         )}
       </div>
       <p class="hidden" role="status">{live ? t.states[live.state] : of.isLoaded.value && messages.length > 0 ? t.answered : ""}</p>
       {!isAtEnd && <Button class="to-end" icon="back" onClick={() => setIsAtEnd(true)}>{t.toEnd}</Button>}
-      <Composer draft={of.draft} placeholder={messages.length > 0 || live ? t.changePrompt : t.prompt} isBusy={live !== undefined} onSend={say} onStop={() => of.stop()} />
+      <Composer draft={of.draft} pictures={of.pictures} placeholder={messages.length > 0 || live ? t.changePrompt : t.prompt} isBusy={live !== undefined} onSend={say} onStop={() => void of.stop().catch((error: unknown) => notify(wordsOf(error), "error"))} />
       {edited && <EditAndResend of={of} message={edited} onClose={() => setEdited(undefined)} onSend={say} />}
     </section>
   );
 }
 
 /** Sends a message once more in other words; if one likes, from the code that there was before it. */
-function EditAndResend({ of, message, onClose, onSend }: { of: Workspace; message: Message; onClose: () => void; onSend: (question: string) => void }) {
+function EditAndResend({ of, message, onClose, onSend }: { of: Workspace; message: Message; onClose: () => void; onSend: (question: string, images: Picture[]) => void }) {
   const [text, setText] = useState(message.content);
   const [before, setBefore] = useState<number>();
   const [fromBefore, setFromBefore] = useState(false);
@@ -76,7 +76,7 @@ function EditAndResend({ of, message, onClose, onSend }: { of: Workspace; messag
     try {
       if (fromBefore && before !== undefined) await of.rollBack(before);
       onClose();
-      onSend(text.trim());
+      onSend(text.trim(), message.images ?? []);
     } catch (error) {
       setError(error);
       setBusy(false);

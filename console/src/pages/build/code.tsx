@@ -3,7 +3,7 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/client.ts";
-import { place, replace, to } from "../../routes.ts";
+import { place, replace, view } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Action, Button, Confirm, Dialog, Empty, Failure, Field, Loading, Tag, say } from "../../ui/parts.tsx";
@@ -23,7 +23,7 @@ export function CodePane({ of }: { of: Workspace }) {
   const [isBeforeDelete, setIsBeforeDelete] = useState(false);
   const [isConflict, setIsConflict] = useState(false);
   const dirty = Object.keys(edits).filter((path) => edits[path] !== saved[path]);
-  const open = (path: string) => replace(to(["build", of.id, "code"], { file: path }));
+  const open = (path: string) => replace(view(of.id, ["code"], { file: path }));
 
   // Who closes the window with changes that are not saved is asked first.
   useEffect(() => {
@@ -67,7 +67,7 @@ export function CodePane({ of }: { of: Workspace }) {
       {isAdding && <NewFile paths={paths} onClose={() => setIsAdding(false)} onMake={(path) => { of.edit(path, ""); setIsAdding(false); open(path); }} />}
       {isBeforeDelete && path !== undefined && (
         <Confirm title={t.deleteFile(path)} words={t.deleteFileWords} action={t.delete} onClose={() => setIsBeforeDelete(false)}
-          run={async () => { await of.save(without(code, path)); replace(to(["build", of.id, "code"])); }} />
+          run={async () => { await of.save(without(code, path)); replace(view(of.id, ["code"])); }} />
       )}
       {isConflict && (
         <Dialog title={t.conflict} onClose={() => setIsConflict(false)}>

@@ -2,10 +2,12 @@
 
 import type { Signal } from "@preact/signals";
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Picture } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
-import { Choice } from "../../ui/parts.tsx";
+import { Button, Choice } from "../../ui/parts.tsx";
+import { Pictures, take } from "./pictures.tsx";
 
 const t = texts.build;
 
@@ -36,10 +38,15 @@ function choose(name: Model): void {
 
 export const LONGEST = 32_000;
 
-export function Composer({ draft, placeholder, isBusy, isLarge = false, onSend, onStop }: {
-  draft: Signal<string>; placeholder: string; isBusy: boolean; isLarge?: boolean; onSend: (message: string) => void; onStop?: () => void;
+export function Composer({ draft, pictures, placeholder, isBusy, isLarge = false, hint, onSend, onStop }: {
+  draft: Signal<string>; pictures?: Signal<Picture[]>; placeholder: string; isBusy: boolean; isLarge?: boolean;
+  /** Said in the place of which keys send it. */
+  hint?: string | undefined;
+  onSend: (message: string, images: Picture[]) => void; onStop?: () => void;
 }) {
   const box = useRef<HTMLTextAreaElement>(null);
+  const file = useRef<HTMLInputElement>(null);
+  const [isOver, setIsOver] = useState(false);
   const text = draft.value;
   const tooLong = [...text].length > LONGEST;
   const maySend = text.trim() !== "" && !tooLong && !isBusy;
@@ -53,15 +60,27 @@ export function Composer({ draft, placeholder, isBusy, isLarge = false, onSend, 
 
   function send() {
     if (!maySend) return;
+    const images = pictures?.value ?? [];
     draft.value = "";
-    onSend(text.trim());
+    if (pictures) pictures.value = [];
+    onSend(text.trim(), images);
   }
 
   return (
-    <form class={`composer ${isLarge ? "large" : ""}`} onSubmit={(event) => { event.preventDefault(); send(); }}>
+    <form class={`composer ${isLarge ? "large" : ""} ${isOver ? "over" : ""}`} onSubmit={(event) => { event.preventDefault(); send(); }}
+      onDragOver={(event) => { if (pictures && event.dataTransfer?.types.includes("Files")) { event.preventDefault(); setIsOver(true); } }}
+      onDragLeave={() => setIsOver(false)}
+      onDrop={(event) => { if (!pictures) return; event.preventDefault(); setIsOver(false); void take(event.dataTransfer?.files ?? [], pictures); }}>
+      {pictures && <Pictures of={pictures.value} onRemove={(at) => (pictures.value = pictures.value.filter((_, each) => each !== at))} />}
       <label class="hidden" for="prompt">{placeholder}</label>
       <textarea id="prompt" ref={box} rows={isLarge ? 3 : 1} dir="auto" value={text} placeholder={placeholder} aria-describedby="prompt-hint"
         onInput={(event) => (draft.value = event.currentTarget.value)}
+        onPaste={(event) => {
+          const files = [...(event.clipboardData?.files ?? [])];
+          if (!pictures || files.length === 0) return;
+          event.preventDefault();
+          void take(files, pictures);
+        }}
         onKeyDown={(event) => {
           // While an input method composes a word, Enter is its own.
           if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -69,9 +88,12 @@ export function Composer({ draft, placeholder, isBusy, isLarge = false, onSend, 
           send();
         }} />
       <div class="composer-foot">
-        <Choice label={t.model} isHidden value={model.value} onChange={choose} options={MODELS.map((name) => [name, t.models[name]] as const)} />
-        <span class={tooLong ? "hint bad" : isLarge ? "hint" : "hidden"} id="prompt-hint">{tooLong ? t.tooLong : t.sendHint}</span>
-        {!tooLong && !isLarge && <span class="grow" />}
+        {pictures && <><Button look="quiet" icon="picture" aria-label={t.addPicture} title={t.addPicture} onClick={() => file.current?.click()} />
+        <input ref={file} type="file" accept="image/*" multiple hidden aria-label={t.addPicture}
+          onChange={({ currentTarget }) => { void take([...(currentTarget.files ?? [])], pictures).then(() => (currentTarget.value = "")); }} /></>}
+        {pictures && <Choice label={t.model} isHidden value={model.value} onChange={choose} options={MODELS.map((name) => [name, t.models[name]] as const)} />}
+        <span class={tooLong ? "hint bad" : hint || isLarge ? `hint ${hint ? "grow" : ""}` : "hidden"} id="prompt-hint">{tooLong ? t.tooLong : (hint ?? t.sendHint)}</span>
+        {!tooLong && !isLarge && !hint && <span class="grow" />}
         {isBusy && onStop
           ? <button type="button" class="send" aria-label={t.stop} title={t.stop} onClick={onStop}><Icon name="stop" /></button>
           : <button type="submit" class="send" aria-label={t.send} title={t.send} aria-disabled={!maySend}><Icon name="send" /></button>}

@@ -7,59 +7,51 @@ import type { Deployment, LogLine, Target } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Action, Button, Confirm, Copy, Dialog, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
-import { Load, useLoad } from "../../ui/load.tsx";
+import { ListEnd, useList } from "../../ui/load.tsx";
 import { chosenModel } from "./composer.tsx";
 import type { Workspace } from "./workspace.ts";
 
 const t = texts.deploy;
 export const TARGETS: readonly Target[] = ["edge", "cloudflare", "vercel", "koyeb"];
-const MOST = 20;
-
-/** The deployments that were begun here: the API shows one by its id, and has no list of them. */
-function known(projectId: string): string[] {
-  try {
-    const list: unknown = JSON.parse(localStorage.getItem(`hatch.deployments.${projectId}`) ?? "[]");
-    return Array.isArray(list) ? list.filter((id): id is string => typeof id === "string") : [];
-  } catch {
-    return [];
-  }
-}
-
-export function remember(projectId: string, id: string): void {
-  try {
-    const ids = [id, ...known(projectId).filter((each) => each !== id)].slice(0, MOST);
-    localStorage.setItem(`hatch.deployments.${projectId}`, JSON.stringify(ids));
-  } catch {
-    // Then it is shown for as long as the page is open.
-  }
-}
-
 export async function deploy(projectId: string, target: Target): Promise<string> {
   const { deploymentId } = await json<{ deploymentId: string }>("POST", "/api/deploy", {
     body: { projectId, target },
     headers: { "idempotency-key": crypto.randomUUID() },
   });
-  remember(projectId, deploymentId);
   return deploymentId;
 }
 
 export function DeploymentsPane({ of, opened }: { of: Workspace; opened: string | undefined }) {
-  const ids = known(of.id);
+  const deployments = useList<Deployment>(`/api/projects/${of.id}/deployments?limit=10`);
   const [isChoosing, setIsChoosing] = useState(false);
   const [begun, setBegun] = useState(opened);
-  const shown = [...new Set([...(begun ? [begun] : []), ...(opened ? [opened] : []), ...ids])];
+  useEffect(() => {
+    if (opened === undefined || opened === begun) return;
+    setBegun(opened);
+    deployments.reload();
+  }, [opened]);
+  const onBegun = (id: string) => {
+    setBegun(id);
+    deployments.reload();
+  };
+  const isServing = (at: number, { target, status, takenDownAt }: Deployment) =>
+    status === "live" && takenDownAt === null && !deployments.items.slice(0, at).some((younger) => younger.target === target && younger.status === "live");
   return (
     <div class="pane-scroll">
       <div class="row spread">
         <p class="soft">{t.about}</p>
         <Button look="primary" icon="rocket" disabled={of.project.value?.code == null} onClick={() => setIsChoosing(true)}>{t.deploy}</Button>
       </div>
-      {of.project.value?.deploymentUrl && shown.length === 0 && <LiveAt url={of.project.value.deploymentUrl} />}
-      <ul class="deployments">
-        {shown.map((id, at) => <DeploymentCard key={id} id={id} of={of} isOpen={at === 0} onAgain={setBegun} />)}
+      <ul class="deployments" aria-label={t.list}>
+        {deployments.items.map((deployment, at) => (
+          <li key={deployment.id} class="card">
+            <Opened deployment={deployment} of={of} isOpen={deployment.id === (begun ?? deployments.items[0]?.id)} isServing={isServing(at, deployment)} onAgain={onBegun}
+              set={(value) => deployments.setItems((items) => items.map((each) => (each.id === value.id ? value : each)))} />
+          </li>
+        ))}
       </ul>
-      {shown.length === 0 && !of.project.value?.deploymentUrl && <Empty icon="rocket" title={t.none}><p class="soft">{t.noneHint}</p></Empty>}
-      {isChoosing && <ChooseTarget of={of} onClose={() => setIsChoosing(false)} onBegun={setBegun} />}
+      <ListEnd of={deployments} empty={<Empty icon="rocket" title={t.none}><p class="soft">{t.noneHint}</p></Empty>} />
+      {isChoosing && <ChooseTarget of={of} onClose={() => setIsChoosing(false)} onBegun={onBegun} />}
     </div>
   );
 }
@@ -112,40 +104,41 @@ export function ChooseTarget({ of, onClose, onBegun }: { of: { id: string }; onC
 const TONES = { pending: "busy", building: "busy", deploying: "busy", live: "good", failed: "bad" } as const;
 const hasEnded = (status: Deployment["status"]): boolean => status === "live" || status === "failed";
 
-function DeploymentCard({ id, of, isOpen, onAgain }: { id: string; of: Workspace; isOpen: boolean; onAgain: (id: string) => void }) {
-  const deployment = useLoad((signal) => get<Deployment>(`/api/deploy/${encodeURIComponent(id)}`, signal), id);
-  // It went with its project, or is somebody else's.
-  if (deployment.error instanceof ApiError && deployment.error.status === 404) return null;
-  return (
-    <li class="card">
-      <Load of={deployment}>{(value) => <Opened key={id} deployment={value} of={of} isOpen={isOpen} reload={deployment.reload} set={deployment.set} onAgain={onAgain} />}</Load>
-    </li>
-  );
-}
-
-function Opened({ deployment, of, isOpen, reload, set, onAgain }: {
-  deployment: Deployment; of: Workspace; isOpen: boolean; reload: () => void; set: (value: Deployment) => void; onAgain: (id: string) => void;
+function Opened({ deployment, of, isOpen, isServing, set, onAgain }: {
+  deployment: Deployment; of: Workspace; isOpen: boolean; isServing: boolean; set: (value: Deployment) => void; onAgain: (id: string) => void;
 }) {
-  const { id, status, url, target, error, takenDownAt, createdAt } = deployment;
+  const { id, status, url, target, takenDownAt, createdAt } = deployment;
   const [lines, setLines] = useState<LogLine[]>([]);
   const [isConnected, setIsConnected] = useState(true);
   const [streamError, setStreamError] = useState<unknown>();
   const [isAsking, setIsAsking] = useState(false);
+  const [isLogOpen, setIsLogOpen] = useState(isOpen);
+  const [error, setError] = useState<string | null>(null);
+  const [isRead, setIsRead] = useState(false);
   const isUnderWay = !hasEnded(status);
-
   useEffect(() => {
+    if (isOpen) setIsLogOpen(true);
+  }, [isOpen]);
+
+  // Only what is looked at is followed: a browser has few connections.
+  const isFollowed = isUnderWay || isLogOpen || status === "failed";
+  useEffect(() => {
+    if (!isFollowed) return undefined;
     const leaving = new AbortController();
     follow(`/api/deploy/${id}/stream`, leaving.signal, ({ event, data }) => {
-      const told = JSON.parse(data) as LogLine & Pick<Deployment, "status" | "url" | "error">;
+      const told = JSON.parse(data) as LogLine & Pick<Deployment, "status" | "url"> & { error: string | null };
       if (event === "log") setLines((before) => [...before, told]);
-      else if (isUnderWay) set({ ...deployment, status: told.status, url: told.url, error: told.error });
+      else {
+        setIsRead(true);
+        setError(told.error);
+        if (isUnderWay) set({ ...deployment, status: told.status, url: told.url });
+      }
     }, setIsConnected).then(() => {
-      if (!isUnderWay || leaving.signal.aborted) return;
-      reload();
-      void of.loadProject();
+      if (isUnderWay && !leaving.signal.aborted) void of.loadProject();
     }, (error: unknown) => leaving.signal.aborted || setStreamError(error));
+    setLines([]);
     return () => leaving.abort();
-  }, [id]);
+  }, [id, isFollowed]);
 
   async function takeDown() {
     await ask("DELETE", `/api/deploy/${id}`);
@@ -162,35 +155,34 @@ function Opened({ deployment, of, isOpen, reload, set, onAgain }: {
       <div class="row spread">
         <p class="name">
           {isUnderWay ? <Spinner /> : <Icon name="rocket" />} {t.targets[target]}
-          <Tag tone={takenDownAt ? "plain" : TONES[status]}>{takenDownAt ? t.takenDown : t.statuses[status]}</Tag>
+          <Tag tone={takenDownAt || (status === "live" && !isServing) ? "plain" : TONES[status]}>{takenDownAt ? t.takenDown : status === "live" && !isServing ? t.replaced : t.statuses[status]}</Tag>
         </p>
         <span class="soft small"><Time of={createdAt} /></span>
       </div>
       <p class="hidden" role="status">{t.statuses[status]}</p>
-      {url && !takenDownAt && <LiveAt url={url} />}
+      {url && isServing && <LiveAt url={url} />}
       {!isConnected && <p class="note warn"><Spinner /> {t.reconnecting}</p>}
       {streamError !== undefined && <Failure error={streamError} />}
       {status === "failed" && (
         <Failure error={new Error(error ?? t.failed)}>
-          <Button look="primary" icon="send" busy={of.live.value !== undefined} onClick={() => void of.say(texts.build.mendCompile([error ?? t.failed, ...lines.map(({ message }) => message)].join("\n")), chosenModel())}>{texts.build.sendError}</Button>
+          <Button look="primary" icon="send" busy={of.live.value !== undefined} onClick={() => of.send(texts.build.mendCompile([error ?? t.failed, ...lines.map(({ message }) => message)].join("\n")), chosenModel())}>{texts.build.sendError}</Button>
           <Action icon="again" run={async () => onAgain(await deploy(of.id, target))}>{t.again}</Action>
         </Failure>
       )}
-      <details open={isOpen}>
+      <details open={isLogOpen} onToggle={({ currentTarget }) => setIsLogOpen(currentTarget.open)}>
         <summary>{t.log}</summary>
         <ol class="log" aria-label={t.log} tabIndex={0}>
           {lines.map(({ timestamp, message, level }, at) => <li key={at} class={level ?? ""}><time dateTime={timestamp}>{timestamp.slice(11, 19)}</time> <span dir="auto">{message}</span></li>)}
-          {lines.length === 0 && <li class="soft">{t.noLog}</li>}
+          {lines.length === 0 && <li class="soft">{isFollowed && !isRead ? <Spinner /> : t.noLog}</li>}
         </ol>
       </details>
       {hasEnded(status) && (
         <div class="row end">
           <Action icon="history" run={async () => {
             const begun = await json<{ deploymentId: string }>("POST", `/api/deploy/${id}/rollback`, { headers: { "idempotency-key": crypto.randomUUID() } });
-            remember(of.id, begun.deploymentId);
             onAgain(begun.deploymentId);
           }}>{t.deployOnceMore}</Action>
-          {status === "live" && !takenDownAt && <Button look="danger" icon="trash" onClick={() => setIsAsking(true)}>{t.takeDown}</Button>}
+          {isServing && <Button look="danger" icon="trash" onClick={() => setIsAsking(true)}>{t.takeDown}</Button>}
         </div>
       )}
       {isAsking && <Confirm title={t.takeDown} words={t.takeDownWords} action={t.takeDown} run={takeDown} onClose={() => setIsAsking(false)} />}

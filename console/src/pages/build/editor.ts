@@ -48,6 +48,8 @@ const look = () => EditorView.theme({
   ".cm-changedText": { background: "var(--good-mark) !important" },
   ".cm-deletedChunk .cm-deletedText": { background: "var(--bad-mark) !important" },
   ".cm-collapsedLines": { background: "var(--hover)", color: "var(--soft)" },
+  // Their own mark is in few fonts.
+  ".cm-collapsedLines:before, .cm-collapsedLines:after": { content: '"…"' },
 }, { dark: isDark() });
 
 function languageOf(path: string): Extension {
@@ -97,10 +99,18 @@ export function edit(host: HTMLElement, { path, content, label, onChange, onSave
   };
 }
 
+/** A file that is only read. */
+export function show(host: HTMLElement, { path, content, label }: { path: string; content: string; label: string }): EditorHandle {
+  const view = open(host, content, [readOnly(label), languageOf(path), search({ top: true }), keymap.of(searchKeymap)]);
+  return { show() {}, close: () => view.destroy() };
+}
+
+const readOnly = (label: string): Extension => [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-multiline": "true" })];
+
 /** What is other in `content` than in `before`. */
 export function diff(host: HTMLElement, { path, before, content, label }: { path: string; before: string; content: string; label: string }): EditorHandle {
   const view = open(host, content, [
-    EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }), languageOf(path),
+    readOnly(label), languageOf(path),
     unifiedMergeView({ original: before, mergeControls: false, collapseUnchanged: { margin: 3, minSize: 6 } }),
   ]);
   return { show() {}, close: () => view.destroy() };

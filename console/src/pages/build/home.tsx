@@ -1,8 +1,8 @@
 // The first page: what do you want to build?
 
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
-import type { Project } from "../../api/types.ts";
+import { useEffect, useState } from "preact/hooks";
+import type { Picture, Project } from "../../api/types.ts";
 import { go, to } from "../../routes.ts";
 import { session } from "../../session.ts";
 import { texts } from "../../texts.ts";
@@ -13,14 +13,22 @@ import { chosenModel, Composer } from "./composer.tsx";
 import { begin } from "./workspace.ts";
 
 const t = texts.build;
+const PRELOAD_AFTER_MS = 200;
 const draft = signal("");
+const pictures = signal<Picture[]>([]);
 
 export default function Home() {
   const isUser = session.value.state === "user";
-  function send(question: string) {
-    if (isUser) go(to(["build", begin(question, chosenModel())]));
+  // Where one goes from here is there when one goes.
+  useEffect(() => {
+    const wait = setTimeout(() => void import("./page.tsx").catch(() => {}), PRELOAD_AFTER_MS);
+    return () => clearTimeout(wait);
+  }, []);
+  function send(question: string, images: Picture[]) {
+    if (isUser) go(to(["build", begin(question, chosenModel(), images)]));
     else {
       draft.value = question;
+      pictures.value = images;
       go("#/sign-in");
     }
   }
@@ -29,7 +37,7 @@ export default function Home() {
       <section class="hero" aria-labelledby="hero">
         <h1 id="hero">{t.heading}</h1>
         <p class="lead">{t.lead}</p>
-        <Composer draft={draft} placeholder={t.prompt} isBusy={false} isLarge onSend={send} />
+        <Composer draft={draft} pictures={pictures} placeholder={t.prompt} isBusy={false} isLarge onSend={send} />
         <ul class="examples" aria-label={t.examplesLabel}>
           {t.examples.map(({ title, prompt }) => (
             <li key={title}><button type="button" class="example" onClick={() => { draft.value = prompt; document.getElementById("prompt")?.focus(); }}>{title}</button></li>

@@ -4,12 +4,13 @@
 import { memo } from "preact/compat";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { partsOf, type Part } from "../../answer.ts";
-import type { FileMark, Message } from "../../api/types.ts";
+import type { FileMark, Message, Picture } from "../../api/types.ts";
 import { brief, bytes, dollars } from "../../format.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Button, Copy, Spinner, Tag, Time } from "../../ui/parts.tsx";
-import type { Live, TurnResult } from "./workspace.ts";
+import { Pictures } from "./pictures.tsx";
+import type { Live } from "./workspace.ts";
 
 const t = texts.build;
 
@@ -20,7 +21,7 @@ const Prose = memo(function Prose({ part }: { part: Extract<Part, { kind: "prose
   return <div class="prose" ref={box} />;
 }, (before, after) => before.part.key === after.part.key);
 
-const MARKS = { added: "good", changed: "busy", unchanged: "plain", incomplete: "warn" } as const;
+const MARKS = { added: "good", changed: "busy", unchanged: "plain", incomplete: "warn", refused: "bad" } as const;
 
 function FileCard({ part, mark, isWriting }: { part: Extract<Part, { kind: "file" }>; mark: FileMark | undefined; isWriting: boolean }) {
   return (
@@ -38,7 +39,7 @@ function FileCard({ part, mark, isWriting }: { part: Extract<Part, { kind: "file
   );
 }
 
-function Answer({ text, files, isWriting = false }: { text: string; files: FileMark[]; isWriting?: boolean }) {
+export function Answer({ text, files, isWriting = false }: { text: string; files: FileMark[]; isWriting?: boolean }) {
   const parts = useMemo(() => partsOf(text), [text]);
   const last = parts.length - 1;
   return (
@@ -59,13 +60,13 @@ interface Turns {
   onAgain: (message: Message) => void;
 }
 
-export const MessageView = memo(function MessageView({ message, result, question, isLast, onEdit, onAgain }: {
-  message: Message; result: TurnResult | undefined; question: Message | undefined; isLast: boolean;
+export const MessageView = memo(function MessageView({ message, note, question, isLast, onEdit, onAgain }: {
+  message: Message; note: string | undefined; question: Message | undefined; isLast: boolean;
 } & Turns) {
   if (message.role === "user") {
     return (
       <article class="message question" aria-label={t.you}>
-        <div class="bubble" dir="auto">{message.content}</div>
+        <Bubble text={message.content} images={message.images ?? []} />
         <div class="message-tools">
           <Copy text={message.content} label={t.copyMessage} />
           <Button look="quiet" icon="edit" aria-label={t.editAndResend} title={t.editAndResend} onClick={() => onEdit(message)} />
@@ -73,19 +74,18 @@ export const MessageView = memo(function MessageView({ message, result, question
       </article>
     );
   }
-  const saved = result?.saved;
-  const usage = saved?.usage ?? message.usage;
+  const { usage, changes, costMicroUsd } = message;
   return (
     <article class="message reply" aria-label={t.hatch}>
-      <Answer text={message.content} files={result?.files ?? []} />
+      <Answer text={message.content} files={changes?.files ?? []} />
       {message.status === "interrupted" && <p class="note warn"><Icon name="warning" size={16} /> {t.interrupted}</p>}
-      {saved?.note && <p class="note soft" dir="auto">{saved.note}</p>}
+      {[...(note ? [note] : []), ...(changes?.notes ?? [])].map((words) => <p key={words} class="note soft" dir="auto">{words}</p>)}
       <footer class="message-foot">
         <span class="facts">
-          {result?.version !== undefined && <span>{t.version(result.version)}</span>}
+          {changes && changes.files.length > 0 && <span>{t.version(changes.version)}</span>}
           {message.model && <span><bdi>{message.model}</bdi></span>}
           {usage && <span title={t.tokensOf(usage.input_tokens, usage.output_tokens)}>{t.tokens(brief(usage.input_tokens + usage.output_tokens))}</span>}
-          {saved?.costMicroUsd != null && <span>{dollars(saved.costMicroUsd)}</span>}
+          {costMicroUsd !== null && <span>{dollars(costMicroUsd)}</span>}
           <Time of={message.createdAt} />
         </span>
         <span class="message-tools">
@@ -97,11 +97,15 @@ export const MessageView = memo(function MessageView({ message, result, question
   );
 });
 
+function Bubble({ text, images }: { text: string; images: Picture[] }) {
+  return <div class="bubble" dir="auto"><Pictures of={images} />{text}</div>;
+}
+
 /** The turn that is under way. */
 export function LiveTurn({ live }: { live: Live }) {
   return (
     <>
-      <article class="message question" aria-label={t.you}><div class="bubble" dir="auto">{live.question}</div></article>
+      <article class="message question" aria-label={t.you}><Bubble text={live.question} images={live.images} /></article>
       <article class="message reply" aria-label={t.hatch} aria-busy="true">
         <Answer text={live.text} files={[]} isWriting />
         <p class="note soft"><Spinner /> {t.states[live.state]}</p>

@@ -73,7 +73,7 @@ export function PreviewPane({ of }: { of: Workspace }) {
       : <div class="pane-fill"><Empty icon="eye" title={t.nothingToPreview}><p class="soft">{t.nothingToPreviewHint}</p></Empty></div>;
   }
 
-  const mend = (message: string) => void of.say(message, chosenModel());
+  const mend = (message: string) => of.send(message, chosenModel());
   return (
     <div class="preview">
       <div class="pane-bar">

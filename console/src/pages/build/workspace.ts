@@ -2,9 +2,9 @@
 // that is being written. It lives on while one looks at another page.
 
 import { batch, computed, signal } from "@preact/signals";
-import { answer, type Saved } from "../../api/chat.ts";
-import { ask, list } from "../../api/client.ts";
-import type { FileMark, Message, Project } from "../../api/types.ts";
+import { answer } from "../../api/chat.ts";
+import { ApiError, ask, get, list } from "../../api/client.ts";
+import type { Message, Picture, Project } from "../../api/types.ts";
 import { refresh } from "../../session.ts";
 import { texts } from "../../texts.ts";
 
@@ -12,15 +12,10 @@ export type Code = Record<string, string>;
 
 export interface Live {
   question: string;
+  images: Picture[];
   text: string;
   state: "asking" | "writing" | "reconnecting" | "saving";
   startedAt: number;
-}
-
-export interface TurnResult {
-  files: FileMark[];
-  version: number | undefined;
-  saved: Saved | undefined;
 }
 
 /** How often the answer on the screen grows, at most. */
@@ -32,20 +27,23 @@ export class Workspace {
   readonly messages = signal<Message[]>([]);
   readonly live = signal<Live | undefined>(undefined);
   /** Why the last turn failed, with its question. */
-  readonly failed = signal<{ question: string; error: unknown } | undefined>(undefined);
+  readonly failed = signal<{ question: string; images: Picture[]; error: unknown } | undefined>(undefined);
   readonly error = signal<unknown>(undefined);
   readonly isLoaded = signal(false);
   /** What is in the box, kept while one looks at something else. */
   readonly draft = signal("");
-  /** What each answer of this session did, by its message's id. */
-  readonly results = signal<Record<string, TurnResult>>({});
-  /** The code of the versions that this page has seen, to compare. */
+  readonly pictures = signal<Picture[]>([]);
+  /** Why another model answered than the one that was asked, by the answer's id. */
+  readonly notes = signal<Record<string, string>>({});
+  /** The code of the versions that this page has seen. */
   readonly seen = signal<Record<number, Code>>({});
   /** Changes of the editor that are not saved. */
   readonly edits = signal<Code>({});
   /** Grows when the code is another one: the preview loads anew. */
   readonly revision = signal(0);
   readonly code = computed<Code>(() => parse(this.project.value?.code));
+  /** Who is asked to change the code, where it is not the chat. */
+  ask: ((question: string) => void) | undefined;
   private etag: string | null = null;
   /** Of the code that the editor's changes were begun with. */
   private editedEtag: string | null = null;
@@ -78,6 +76,17 @@ export class Workspace {
     }
   }
 
+  /** Loads the project alone, where its conversation is another one. */
+  async open(): Promise<void> {
+    this.error.value = undefined;
+    try {
+      await this.loadProject();
+      this.isLoaded.value = true;
+    } catch (error) {
+      this.error.value = error;
+    }
+  }
+
   async loadProject(): Promise<void> {
     const response = await ask("GET", `/api/projects/${encodeURIComponent(this.id)}`);
     this.took((await response.json()) as Project, response);
@@ -104,17 +113,23 @@ export class Workspace {
     return messages;
   }
 
+  /** Asks whoever writes the code: the chat, unless it is somebody else. */
+  send(question: string, model: string | undefined): void {
+    if (this.ask) this.ask(question);
+    else void this.say(question, model);
+  }
+
   /** Sends a message, and takes the answer as it comes. */
-  async say(question: string, model: string | undefined): Promise<void> {
-    await this.follow({ question, model, key: crypto.randomUUID() });
+  async say(question: string, model: string | undefined, images: Picture[] = []): Promise<void> {
+    await this.follow({ question, model, images, key: crypto.randomUUID() });
   }
 
   /** An answer that was being written when the page was loaded anew, here or in another tab. */
   private async resume(messages: Message[]): Promise<void> {
-    const question = messages.at(-2)?.content ?? "";
+    const question = messages.at(-2)?.content ?? "", images = messages.at(-2)?.images ?? [];
     const known = kept(this.id);
     if (known?.question === question) return this.follow(known);
-    this.live.value = { question, text: messages.at(-1)?.content ?? "", state: "writing", startedAt: Date.now() };
+    this.live.value = { question, images, text: messages.at(-1)?.content ?? "", state: "writing", startedAt: Date.now() };
     while (this.live.peek()) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       const now = await this.loadMessages().catch(() => undefined);
@@ -126,17 +141,17 @@ export class Workspace {
           this.live.value = undefined;
         });
       } else if (last && this.live.peek()) {
-        this.live.value = { question, text: last.content, state: "writing", startedAt: this.live.peek()?.startedAt ?? Date.now() };
+        this.live.value = { question, images, text: last.content, state: "writing", startedAt: this.live.peek()?.startedAt ?? Date.now() };
       }
     }
   }
 
-  private async follow({ question, model, key }: Kept): Promise<void> {
+  private async follow(turn: Kept): Promise<void> {
     if (this.stopping) return;
     const { signal } = (this.stopping = new AbortController());
-    keep(this.id, { question, model, key });
-    const live: Live = { question, text: "", state: "asking", startedAt: Date.now() };
-    const result: TurnResult = { files: [], version: undefined, saved: undefined };
+    keep(this.id, turn);
+    const { question, model, key, images } = turn;
+    const live: Live = { question, images, text: "", state: "asking", startedAt: Date.now() };
     let timer: ReturnType<typeof setTimeout> | undefined;
     const show = () => {
       timer = undefined;
@@ -148,45 +163,57 @@ export class Workspace {
       this.messages.value = before(question, this.messages.peek());
     });
     try {
-      const asked = model ? { projectId: this.id, message: question, model, key } : { projectId: this.id, message: question, key };
-      for await (const piece of answer(asked, signal)) {
+      for await (const piece of answer({ projectId: this.id, message: question, model, images, key }, signal)) {
         if (piece.kind === "restart") Object.assign(live, { text: "", state: "asking" });
         if (piece.kind === "connecting") live.state = "reconnecting";
         if (piece.kind === "text" && live.text === "" && this.isBeginning()) void this.loadProject().catch(() => {});
         if (piece.kind === "text") Object.assign(live, { text: live.text + piece.text, state: "writing" });
-        if (piece.kind === "files") Object.assign(result, { files: piece.files, version: piece.version });
-        if (piece.kind === "saved") result.saved = piece.saved;
+        if (piece.kind === "saved" && piece.saved.note) this.notes.value = { ...this.notes.peek(), [piece.saved.messageId]: piece.saved.note };
         if (piece.kind === "files" || piece.kind === "saved") live.state = "saving";
         timer ??= setTimeout(show, FRAME_MS);
       }
     } catch (error) {
-      this.failed.value = { question, error: signal.aborted ? new Error(texts.build.stopped) : error };
+      this.failed.value = { question, images, error: signal.aborted ? new Error(texts.build.stopped) : error };
     }
     clearTimeout(timer);
     this.stopping = undefined;
     forget(this.id);
-    await this.settle(live, result);
+    await this.settle(live);
     void refresh();
   }
 
   /** What is saved takes the place of what was streamed. */
-  private async settle(live: Live, result: TurnResult): Promise<void> {
+  private async settle(live: Live): Promise<void> {
     // A first message that was refused has begun nothing.
     const isNothing = live.text === "" && this.project.peek() === undefined;
     const loaded = isNothing ? undefined : await Promise.all([this.loadMessages(), this.loadProject()]).catch(() => undefined);
-    const messages = loaded?.[0] ?? [...this.messages.peek(), message("user", live.question), ...(live.text ? [message("assistant", live.text)] : [])];
-    const id = result.saved?.messageId ?? (result.files.length > 0 ? messages.at(-1)?.id : undefined);
+    const messages = loaded?.[0] ?? [...this.messages.peek(), message("user", live.question, live.images), ...(live.text ? [message("assistant", live.text)] : [])];
     batch(() => {
       this.messages.value = messages.filter(({ status, content }) => status !== "streaming" || content !== "");
-      if (id) this.results.value = { ...this.results.peek(), [id]: result };
       this.live.value = undefined;
       this.isLoaded.value = true;
     });
   }
 
-  /** Stops watching. The API finishes what it can, and saves it. */
-  stop(): void {
-    this.stopping?.abort();
+  /** Stops the answer, here and at the model's. What had come is kept; nothing of it reaches the code. */
+  async stop(): Promise<void> {
+    try {
+      await ask("POST", `/api/chat/${this.id}/stop`);
+    } catch (error) {
+      // The message has not arrived there, so nothing is answered.
+      if (!(error instanceof ApiError && error.status === 404)) throw error;
+    } finally {
+      this.stopping?.abort();
+    }
+  }
+
+  /** The code of a version, however old. */
+  async codeOf(version: number, signal?: AbortSignal): Promise<Code> {
+    const known = this.seen.peek()[version];
+    if (known) return known;
+    const code = parse((await get<{ code: string }>(`/api/projects/${this.id}/versions/${version}`, signal)).code);
+    this.seen.value = { ...this.seen.peek(), [version]: code };
+    return code;
   }
 
   async rename(name: string): Promise<void> {
@@ -234,9 +261,9 @@ export function workspaceOf(id: string): Workspace {
 }
 
 /** Begins a project with its first message: a UUID of one's own that is nobody's is a new project. */
-export function begin(question: string, model: string | undefined): string {
+export function begin(question: string, model: string | undefined, images: Picture[]): string {
   const id = crypto.randomUUID();
-  void workspaceOf(id).say(question, model);
+  void workspaceOf(id).say(question, model, images);
   return id;
 }
 
@@ -253,14 +280,16 @@ function before(question: string | undefined, messages: Message[]): Message[] {
   return isUnderWay ? messages.slice(0, at) : messages;
 }
 
-function message(role: Message["role"], content: string): Message {
-  return { id: crypto.randomUUID(), role, content, status: role === "user" ? "complete" : "interrupted", model: null, usage: null, createdAt: new Date().toISOString() };
+function message(role: Message["role"], content: string, images: Picture[] | null = null): Message {
+  const status = role === "user" ? "complete" : "interrupted";
+  return { id: crypto.randomUUID(), role, content, images, status, model: null, usage: null, costMicroUsd: null, changes: null, createdAt: new Date().toISOString() };
 }
 
 /** A turn that is under way, kept so that a page that is loaded anew finds it again. */
 interface Kept {
   question: string;
   model: string | undefined;
+  images: Picture[];
   key: string;
 }
 

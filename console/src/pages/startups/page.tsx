@@ -13,7 +13,6 @@ import { Load, ListEnd, useList, useLoad } from "../../ui/load.tsx";
 import { Action, Button, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
 import { saveFile } from "../../ui/save.ts";
 import { Tile } from "../../ui/tile.tsx";
-import { remember } from "../build/deployments.tsx";
 
 const t = texts.startups;
 const TONES = { processing: "busy", completed: "good", failed: "bad", cancelled: "plain" } as const;
@@ -159,7 +158,6 @@ function LaunchPage({ startup }: { startup: Startup }) {
         <Action icon="download" run={() => download(id, name)}>{t.zip}</Action>
         <Action icon="rocket" run={async () => {
           const { deployment_id } = await json<{ deployment_id: string }>("POST", `/api/deploy/${id}`, { body: {}, headers: { "idempotency-key": crypto.randomUUID() } });
-          remember(id, deployment_id);
           go(to(["build", id, "deployments", deployment_id]));
         }}>{texts.deploy.deploy}</Action>
         {assets.video.video_url && <Web url={assets.video.video_url}>{t.video}</Web>}

@@ -10,6 +10,15 @@ pub struct Turn {
     pub content: String,
 }
 
+/// A picture of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Such as `image/png`.
+    pub media_type: String,
+    /// Base64.
+    pub data: String,
+}
+
 /// What Claude is asked.
 #[derive(Debug, Clone)]
 pub struct Prompt {
@@ -20,6 +29,8 @@ pub struct Prompt {
     pub context: String,
     /// Oldest first, beginning with a user's.
     pub history: Vec<Turn>,
+    /// Shown before the message.
+    pub images: Vec<Image>,
     pub message: String,
 }
 
@@ -32,7 +43,9 @@ pub fn body(prompt: &Prompt, max_tokens: u32, thinking: Option<Value>) -> Value 
     }
     let mut messages: Vec<Value> =
         prompt.history.iter().map(|turn| json!({ "role": turn.role, "content": turn.content })).collect();
-    messages.push(json!({ "role": "user", "content": [cached(&prompt.message)] }));
+    let mut content: Vec<Value> = prompt.images.iter().map(shown).collect();
+    content.push(cached(&prompt.message));
+    messages.push(json!({ "role": "user", "content": content }));
     let mut body = json!({
         "model": prompt.model,
         "max_tokens": max_tokens,
@@ -44,6 +57,11 @@ pub fn body(prompt: &Prompt, max_tokens: u32, thinking: Option<Value>) -> Value 
         body.insert("thinking".to_owned(), thinking);
     }
     body
+}
+
+fn shown(image: &Image) -> Value {
+    let source = json!({ "type": "base64", "media_type": image.media_type, "data": image.data });
+    json!({ "type": "image", "source": source })
 }
 
 fn cached(text: &str) -> Value {
@@ -61,6 +79,7 @@ mod tests {
             system: "You build apps.".to_owned(),
             context: context.to_owned(),
             history: vec![turn("user"), turn("assistant")],
+            images: vec![Image { media_type: "image/png".to_owned(), data: "iVBORw0KGgo=".to_owned() }],
             message: "A clock".to_owned(),
         };
         body(&prompt, 8_192, None)
@@ -72,7 +91,8 @@ mod tests {
         assert_eq!(body["system"][1]["text"], "index.html: …");
         assert_eq!(body["system"][1]["cache_control"]["type"], "ephemeral");
         assert_eq!(body["messages"].as_array().unwrap().len(), 3);
-        assert_eq!(body["messages"][2]["content"][0]["text"], "A clock");
+        assert_eq!(body["messages"][2]["content"][0]["source"]["data"], "iVBORw0KGgo=");
+        assert_eq!(body["messages"][2]["content"][1]["text"], "A clock");
     }
 
     #[test]

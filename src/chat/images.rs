@@ -1,0 +1,69 @@
+//! Pictures that go with a message.
+
+use garde::Validate;
+use hatch_wire::anthropic::request;
+use serde::{Deserialize, Serialize};
+
+/// The most pictures of a message.
+pub(super) const MOST: usize = 4;
+/// About as many tokens as Claude counts for a picture of the largest size that it looks at.
+pub(super) const TOKENS: u64 = 1_600;
+
+/// The form of base64 (RFC 4648, 4).
+#[cfg(test)]
+const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+
+/// A picture of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Image {
+    #[garde(skip)]
+    media_type: MediaType,
+    /// The file, in base64.
+    #[garde(length(bytes, min = 4, max = 400_000), custom(is_base64))]
+    #[cfg_attr(test, schemars(length(min = 4, max = 400_000), regex(pattern = BASE64)))]
+    data: String,
+}
+
+/// What Claude can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline))]
+enum MediaType {
+    #[serde(rename = "image/png")]
+    Png,
+    #[serde(rename = "image/jpeg")]
+    Jpeg,
+    #[serde(rename = "image/webp")]
+    WebP,
+    #[serde(rename = "image/gif")]
+    Gif,
+}
+
+impl MediaType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::WebP => "image/webp",
+            Self::Gif => "image/gif",
+        }
+    }
+}
+
+fn is_base64(data: &str, (): &()) -> garde::Result {
+    let digits = data.strip_suffix("==").or_else(|| data.strip_suffix('=')).unwrap_or(data);
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    match data.len().is_multiple_of(4) && digits.bytes().all(is_digit) {
+        true => Ok(()),
+        false => Err(garde::Error::new("is not base64")),
+    }
+}
+
+impl Image {
+    pub(super) fn for_claude(&self) -> request::Image {
+        request::Image { media_type: self.media_type.name().to_owned(), data: self.data.clone() }
+    }
+}

@@ -1,0 +1,39 @@
+// The server dies under an open page, and comes back.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { browserOf, inBrowser } from "./console.js";
+import { killable } from "./killable.js";
+
+test("a server that is killed while an answer is written, and starts again, loses no turn", inBrowser, async () => {
+  const hatch = await killable();
+  await hatch.start();
+  const open = await browserOf(hatch.url);
+  const page = await open("", { mayFail: /ERR_|Failed to load/ });
+  page.setDefaultTimeout(90_000);
+  await page.getByRole("textbox", { name: "Describe an app" }).fill("A pomodoro timer");
+  await page.keyboard.press("Enter");
+  await page.getByText("Writing …").first().waitFor();
+  await hatch.kill();
+  await page.getByText("Connecting again …").first().waitFor();
+  await hatch.start();
+
+  // What was killed in the middle is told as interrupted, and sent again by one click.
+  await page.getByRole("button", { name: "Send it again" }).click();
+  await page.getByText("The answer is complete.").waitFor({ state: "attached" });
+  await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
+  const [, id] = page.url().match(/build\/([0-9a-f-]+)/);
+  const messages = await (await fetch(`${hatch.url}/api/chat/${id}`)).json();
+  assert.equal(messages.at(-1).status, "complete");
+  assert.deepEqual(new Set(messages.map(({ role, content }) => (role === "user" ? content : role))), new Set(["A pomodoro timer", "assistant"]));
+  assert.equal((await (await fetch(`${hatch.url}/api/projects/${id}`)).json()).version, 1);
+
+  // A page that is open over a restart goes on as before.
+  await hatch.kill();
+  await page.getByRole("link", { name: "Versions" }).click();
+  await page.getByRole("alert").getByText("Hatch cannot be reached").waitFor();
+  await hatch.start();
+  await page.getByRole("button", { name: "Try again" }).first().click();
+  await page.getByRole("listitem").filter({ hasText: "Version 1" }).waitFor();
+  await page.done();
+});

@@ -33,7 +33,7 @@ test("a server that is killed while an answer is written, and starts again, lose
   await page.getByRole("link", { name: "Versions" }).click();
   await page.getByRole("alert").getByText("Hatch cannot be reached").waitFor();
   await hatch.start();
-  await page.getByRole("button", { name: "Try again" }).first().click();
+  await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
   await page.getByRole("listitem").filter({ hasText: "Version 1" }).waitFor();
   await page.done();
 });

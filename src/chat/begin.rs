@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    NewMessage,
+    images::Image,
     prompt::HistoryMessage,
     settings::Chat,
     store,
@@ -39,24 +39,25 @@ pub(super) struct Opening {
     pub(super) has_made_project: bool,
 }
 
-/// Begins `turn` with the message `new`.
+/// Begins `turn` with `message`, and the pictures that go with it.
 ///
 /// # Errors
 /// [`NOT_FOUND`] for a project of somebody else's and for an id that can be no
 /// project's; [`Error::Forbidden`] for a key that may not begin one.
 pub(super) async fn begin(
     turn: &Turn,
-    new: &NewMessage,
+    message: &str,
+    images: &[Image],
     context: &RequestContext,
     user: &User,
     database: &Database,
 ) -> Result<Begun, Error> {
     let may_make = user.scopes.contains(Scope::ProjectsWrite);
     let is_new_id = is_uuid(&turn.project_id);
-    let name = (is_new_id && may_make).then(|| name_of(&new.message));
-    let images = (!new.images.is_empty()).then(|| json!(new.images).to_string());
+    let name = (is_new_id && may_make).then(|| name_of(message));
+    let images = (!images.is_empty()).then(|| json!(images).to_string());
     let asked = store::Asked {
-        message: &new.message,
+        message,
         // The same words about another picture are another message.
         is_its_own: context.has_idempotency_key() || images.is_some(),
         images,

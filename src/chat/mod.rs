@@ -92,7 +92,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let mut turn = Turn {
         id: context.new_id("answer")?,
         question_id: context.new_id("question")?,
-        project_id: begin::project_id(new.project_id.clone()),
+        project_id: begin::project_id(new.project_id),
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
         note: choice.note,
@@ -112,7 +112,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         // A message that is sent again is not counted again.
         Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
-    let opening = match begin::begin(&turn, &new, &context, user, &database).await {
+    let opening = match begin::begin(&turn, &new.message, &new.images, &context, user, &database).await {
         Ok(Begun::Turn(opening)) => opening,
         Ok(Begun::Twin(id)) => {
             carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;

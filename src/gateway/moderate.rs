@@ -1,7 +1,10 @@
 //! The guardrail that asks a moderation model: of what goes to a model before
 //! it is asked, and of what it has said before any of it is shown.
 
-use hatch_dialects::{Class, Error as Said, Request, Response, parse_moderation, render_moderation};
+use hatch_dialects::{
+    Class, Error as Said, Request, Response, parse_moderation, render_moderation,
+    request::{Content, Part},
+};
 use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,16 +36,22 @@ struct Judged {
     categories: std::collections::BTreeMap<String, Value>,
 }
 
-/// All that a request says, for the judge.
+/// All that a request says, for the judge; what tools have said too.
 pub(super) fn asked(request: &Request) -> String {
-    let texts: Vec<String> = request.messages.iter().map(hatch_dialects::request::Message::text).collect();
+    let mut texts: Vec<&str> = Vec::new();
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        match &part.content {
+            Content::ToolResult(result) => texts.extend(result.parts.iter().filter_map(Part::as_text)),
+            _ => texts.extend(part.as_text()),
+        }
+    }
     texts.join("\n")
 }
 
 /// All that an answer says.
 pub(super) fn answered(response: &Response) -> String {
     let parts = response.choices.iter().flat_map(|choice| &choice.parts);
-    parts.filter_map(hatch_dialects::request::Part::as_text).collect::<Vec<_>>().join("\n")
+    parts.filter_map(Part::as_text).collect::<Vec<_>>().join("\n")
 }
 
 /// Judges a text by these rules. Answers with what they flag.

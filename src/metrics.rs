@@ -5,26 +5,33 @@
 
 use std::fmt::Write as _;
 
+use constcat::concat;
+
 use crate::{
     error::Error,
     http::RequestContext,
+    models::buckets,
     platform::{clock::now_ms, response::Response},
     store::{Statement, sql},
 };
 
-/// A gauge: its name, what it means, and the statement that answers with a
-/// row `labels value` for each of its series.
-type Gauge = (&'static str, &'static str, Statement);
+/// A metric: its kind, its name, what it means, and the statement that answers
+/// with a row `labels value` for each of its series.
+type Metric = (&'static str, &'static str, &'static str, Statement);
 
 /// `GET /metrics`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
-    let gauges = gauges(now_ms());
-    let statements = gauges.iter().map(|(_, _, statement)| statement.clone()).collect();
+    let mut metrics: Vec<Metric> = Vec::new();
+    for (name, help, statement) in gauges(now_ms()) {
+        metrics.push(("gauge", name, help, statement));
+    }
+    metrics.extend(gateway());
+    let statements = metrics.iter().map(|(_, _, _, statement)| statement.clone()).collect();
     let series = context.database()?.batch_all(statements).await?;
     let mut text = String::new();
-    for ((name, help, _), rows) in gauges.iter().zip(series) {
+    for ((kind, name, help, _), rows) in metrics.iter().zip(series) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for row in rows.0 {
             let _ = writeln!(text, "{name}{row}");
         }
@@ -34,7 +41,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(response)
 }
 
-fn gauges(now: i64) -> [Gauge; 10] {
+fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 10] {
     [
         ("hatch_users", "Users with an account", sql!("SELECT ' ' || count(*) AS json FROM users")),
         (
@@ -90,6 +97,69 @@ fn gauges(now: i64) -> [Gauge; 10] {
             "hatch_audit_entries",
             "Entries of the audit log",
             sql!("SELECT ' ' || coalesce(max(seq), 0) AS json FROM audit_log"),
+        ),
+    ]
+}
+
+/// The labels of a row of `model_metrics`.
+const LABELS: &str = r#"'{provider="' || provider || '",model="' || replace(replace(replace(model, '\', '\\'), '"', '\"'), char(10), '\n') || '",outcome="' || outcome || '"'"#;
+
+/// A counter of the gateway: a column of `model_metrics`.
+macro_rules! counter {
+    ($value:literal) => {
+        sql!(concat!(
+            "SELECT ",
+            LABELS,
+            " || '} ' || ",
+            $value,
+            " AS json FROM model_metrics ORDER BY model, outcome"
+        ))
+    };
+}
+
+/// A histogram: a list of counts, the labels of its bounds, its sum and its
+/// count.
+macro_rules! histogram {
+    ($buckets:literal, $bounds:expr, $sum:literal) => {
+        sql!(
+            concat!(
+                "SELECT line AS json FROM (SELECT model, outcome, key AS place, '_bucket' || ", LABELS,
+                " || ',le=\"' || (?1 ->> key) || '\"} ' || sum(value) OVER (PARTITION BY model, outcome ORDER BY key) AS line
+                 FROM model_metrics, json_each(", $buckets, ")
+                 UNION ALL SELECT model, outcome, 98, '_sum' || ", LABELS, " || '} ' || ", $sum, " FROM model_metrics
+                 UNION ALL SELECT model, outcome, 99, '_count' || ", LABELS,
+                " || '} ' || (SELECT sum(value) FROM json_each(", $buckets, ")) FROM model_metrics)
+                 ORDER BY model, outcome, place"
+            ),
+            $bounds
+        )
+    };
+}
+
+fn gateway() -> [Metric; 8] {
+    [
+        ("counter", "hatch_gateway_requests_total", "Calls of the gateway", counter!("calls")),
+        ("counter", "hatch_gateway_attempts_total", "Requests to providers", counter!("attempts")),
+        ("counter", "hatch_gateway_input_tokens_total", "Tokens of prompts", counter!("input_tokens")),
+        ("counter", "hatch_gateway_output_tokens_total", "Tokens of answers", counter!("output_tokens")),
+        ("counter", "hatch_gateway_cost_usd_total", "Dollars spent", counter!("(cost_micro_usd / 1e6)")),
+        (
+            "histogram",
+            "hatch_gateway_first_token_seconds",
+            "Until the first word of an answer",
+            histogram!("first_buckets", buckets::SECONDS, "(first_ms / 1e3)"),
+        ),
+        (
+            "histogram",
+            "hatch_gateway_total_seconds",
+            "Until the end of a call",
+            histogram!("total_buckets", buckets::SECONDS, "(total_ms / 1e3)"),
+        ),
+        (
+            "histogram",
+            "hatch_gateway_attempts",
+            "Requests to providers for one call",
+            histogram!("attempt_buckets", buckets::ATTEMPTS_LE, "attempts"),
         ),
     ]
 }

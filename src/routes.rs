@@ -172,6 +172,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) GET "/v1/usage" => gateway::usage::show;
         Scope(Gateway) GET "/v1/guardrails" => gateway::guardrails::show;
         Scope(Gateway) PUT "/v1/guardrails" => gateway::guardrails::put;
+        Operator PUT "/admin/models" => gateway::models::refresh;
         Operator PUT "/admin/models/{*id}" => gateway::models::put;
     }
     generate::DIALECT {

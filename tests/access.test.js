@@ -131,6 +131,7 @@ const BODIES = {
   "POST /v1/embeddings": ({ modelId }) => ({ model: modelId, input: "Hi" }),
   "POST /v1/moderations": () => ({ input: "Hi" }),
   "PUT /v1/guardrails": () => ({ input: {} }),
+  "PUT /admin/models": () => ({ models: { "a/b": { displayName: "B", context: 1, maxOutput: 1, capabilities: [], quality: 3, speed: 3, source: "test" } } }),
   "PUT /admin/models/{id}": () => ({ displayName: "Sonnet", context: 1000000, maxOutput: 128000, prices: null, above: null, capabilities: ["tools"], quality: 3, speed: 3, source: "test" }),
   "POST /message": ({ projectId }) => ({ message: "A clock", applicationId: projectId }),
   "POST /analytics/event": () => ({ eventType: "track" }),

@@ -146,6 +146,31 @@ test("the caller's own key goes to one provider, whoever else is listed", async 
   assert.equal(other.requests.length, before);
 });
 
+test("a moderation model is asked before the model, and of the answer before any of it is shown", async () => {
+  gpt.setAnswer("An answer.");
+  const rule = { moderation: { action: "block" } };
+  const [input, output, flagging] = [await keyOf(ada, { guardrails: { input: rule } }), await keyOf(ada, { guardrails: { output: rule } }), await keyOf(ada, { guardrails: { input: { moderation: { action: "flag" } } } })];
+  const chats = () => gpt.requests.filter(({ path }) => path === "/v1/chat/completions").length;
+  // No model here can moderate yet: a rule that is closed then lets nothing pass, one that is open does.
+  const unjudged = await ask(input);
+  assert.deepEqual([unjudged.status, (await unjudged.json()).error.code], [400, "content_policy_violation"]);
+  const open = await keyOf(ada, { guardrails: { input: { moderation: { action: "block", onFailure: "open" } } } });
+  assert.match((await ask(open)).headers.get("x-gateway-warnings"), /moderation:unavailable/);
+  const row = { displayName: "Judge", context: 1000, maxOutput: 0, prices: null, above: null, capabilities: ["moderation"], quality: 3, speed: 3, source: "test" };
+  assert.equal((await api("PUT", "/admin/models", { models: { "gpt/judge": row } }, as(ADMIN_TOKEN))).status, 200);
+  const before = chats();
+  const refused = await ask(input);
+  assert.match((await refused.json()).error.message, /moderation:hate/);
+  assert.equal(chats(), before);
+  for (const stream of [false, true]) {
+    const blocked = await ask(output, { stream });
+    const text = await blocked.text();
+    assert.ok(blocked.status === 400 && !text.includes("An answer") && text.includes("moderation:hate"), text);
+  }
+  const flagged = await ask(flagging);
+  assert.deepEqual([flagged.status, flagged.headers.get("x-gateway-warnings")], [200, "guardrail: moderation:hate"]);
+});
+
 test("what a guardrail keeps from the model or the client is not kept either", async () => {
   const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } }, output: { secrets: { action: "redact" } } } });
   const client = new OpenAI({ apiKey: key, baseURL: `${worker.url}/v1`, maxRetries: 0 });
@@ -199,6 +224,12 @@ test("the operator changes the catalogue, and the price holds at once", async ()
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ada.token))).status, 403);
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ADMIN_TOKEN))).status, 200);
   assert.equal((await api("PUT", "/admin/models/new", row, as(ADMIN_TOKEN))).status, 400);
+  // Of a new edition all rows are taken, or none.
+  assert.equal((await api("PUT", "/admin/models", { models: { "gpt/one": row, new: row } }, as(ADMIN_TOKEN))).status, 400);
+  assert.deepEqual(await sql("SELECT id FROM models WHERE id = 'gpt/one'"), []);
+  const edition = await api("PUT", "/admin/models", { models: { "gpt/one": row, "gpt/@cf/two": { ...row, prices: null } } }, as(ADMIN_TOKEN));
+  assert.deepEqual([edition.status, await edition.json()], [200, { changed: 2 }]);
+  assert.deepEqual(await sql("SELECT id, prices IS NULL AS unpriced FROM models WHERE id IN ('gpt/one', 'gpt/@cf/two') ORDER BY id"), [{ id: "gpt/@cf/two", unpriced: 1 }, { id: "gpt/one", unpriced: 0 }]);
   gpt.setAnswer({ content: "x", usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } });
   const key = await keyOf(ada);
   assert.equal((await ask(key, { model: "new" })).status, 200);

@@ -68,6 +68,7 @@ const MODEL = { required: true, good: "sandbox", bad: [1, true, {}, [], null] };
 const MESSAGES = { required: true, good: [{ role: "user", content: "Hi" }], bad: [1, true, {}, "text", [1], [{}], []] };
 
 /** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
+const ROW = { displayName: "B", context: 1, maxOutput: 1, capabilities: [], quality: 3, speed: 3, source: "test" };
 const BODIES = {
   "POST /api/projects": {
     name: { required: true, good: "Another", bad: [...NOT_TEXT, null, "", " \n ", long(101)] },
@@ -149,6 +150,7 @@ const BODIES = {
   "POST /v1/embeddings": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [], ""] } },
   "POST /v1/moderations": { input: { required: true, good: "Hi", bad: [1, true, {}] } },
   "PUT /v1/guardrails": { input: { good: {}, bad: [1, true, "text", [], { nothing: 1 }, { secrets: { action: "eat" } }] } },
+  "PUT /admin/models": { models: { required: true, good: { "a/b": ROW }, bad: [1, true, "text", [], null, {}, { a: ROW }, { "a/b": {} }, { "a/b": { ...ROW, speed: 9 } }] } },
   "PUT /admin/models/{id}": {
     displayName: { required: true, good: "Model", bad: [...NOT_TEXT, null, "", long(201)] },
     context: { required: true, good: 1000, bad: ["1", 0, -1, 1.5, null, true, {}, []] },

@@ -1,14 +1,16 @@
-//! What a user stores for their deployments to clouds: sealed at rest, and
-//! never shown again.
+//! What a user stores for their deployments to clouds, and their own keys of
+//! providers of models: sealed at rest, and never shown again.
 
 use garde::Validate;
 use serde::Deserialize;
 
 use crate::{
-    clouds::{Cloud, credentials, store},
+    clouds::{Cloud, credentials, resolved::Credentials, store},
     error::{Error, Resource, Violation},
     http::{RequestContext, body},
+    models::{Providers, seal_key},
     platform::{clock::now_ms, response::Response},
+    settings::FromVars as _,
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
@@ -17,7 +19,7 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewCredentials {
-    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token.
+    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token, the key of a provider of models.
     #[garde(length(chars, min = 1, max = 500), custom(is_visible))]
     #[cfg_attr(test, schemars(regex(pattern = "^[!-~]+$")))]
     token: String,
@@ -48,14 +50,34 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 
 /// `GET /auth/credentials/:target`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
-    let kept = store::kept(context.caller.user_id()?, cloud(&context)?);
+    let kept = store::kept(context.caller.user_id()?, context.param("target"));
     Ok(Response::json(200, context.database()?.query_json(kept).await?.ok_or(NOT_FOUND)?))
 }
 
 /// `PUT /auth/credentials/:target`
 pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
-    let (user, cloud) = (context.caller.user_id()?, cloud(&context)?);
+    let (user, target, settings) = (context.caller.user_id()?, context.param("target"), &context.settings);
+    let cloud = Cloud::parse(target);
+    if cloud.is_none() && !Providers::of(settings)?.takes_keys_of(target) {
+        return Err(NOT_FOUND);
+    }
     let new: NewCredentials = body::json(&context).await?;
+    let credentials = match cloud {
+        Some(cloud) => of_cloud(cloud, new)?,
+        None => of_provider(target, new)?,
+    };
+    let sealed = match cloud {
+        Some(cloud) => credentials::seal(cloud, user, &credentials, settings)?,
+        None => seal_key(user, target, &credentials.token, settings)?,
+    };
+    let (account, hint) = (credentials.account.as_deref(), credentials.hint());
+    let kept = store::keep(user, target, &sealed, account, &hint, now_ms());
+    let audit = context.audit("credentials.keep", target);
+    let [kept, _] = context.database()?.batch([kept, audit]).await?;
+    Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
+}
+
+fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
     let wanted = cloud.account.as_ref().map(|account| account.field);
     let mut account = None;
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
@@ -69,25 +91,24 @@ pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
     }
     let field = wanted.unwrap_or_default();
     let credentials = credentials::checked(cloud, new.token, account, ("/token", field));
-    let credentials = credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))?;
-    let sealed = credentials::seal(cloud, user, &credentials, &context.settings)?;
-    let (account, hint) = (credentials.account.as_deref(), credentials.hint());
-    let kept = store::keep(user, cloud, &sealed, account, &hint, now_ms());
-    let audit = context.audit("credentials.keep", cloud.name);
-    let [kept, _] = context.database()?.batch([kept, audit]).await?;
-    Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
+    credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))
+}
+
+/// A provider of models wants a key and nothing else.
+fn of_provider(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
+    for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
+        if given.is_some() {
+            return Err(Error::invalid(field, format!("is not known to {name}")));
+        }
+    }
+    Ok(Credentials { token: new.token, account: None })
 }
 
 /// `DELETE /auth/credentials/:target`
 pub(crate) async fn forget(context: RequestContext) -> Result<Response, Error> {
-    let (user, cloud) = (context.caller.user_id()?, cloud(&context)?);
-    let audit = context.audit_change("credentials.forget", cloud.name);
+    let (user, target) = (context.caller.user_id()?, context.param("target"));
+    let audit = context.audit_change("credentials.forget", target);
     let [kept, _, _] =
-        context.database()?.batch([store::kept(user, cloud), store::forget(user, cloud), audit]).await?;
+        context.database()?.batch([store::kept(user, target), store::forget(user, target), audit]).await?;
     if kept.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
-}
-
-/// The cloud that the path names; one that is not known has no credentials.
-fn cloud(context: &RequestContext) -> Result<Cloud, Error> {
-    Cloud::parse(context.param("target")).ok_or(NOT_FOUND)
 }

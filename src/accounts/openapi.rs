@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     chat::MessageView,
-    clouds::{CLOUDFLARE, openapi::with_credentials, store::StoredCredentials},
+    clouds::{
+        openapi::with_credentials,
+        store::{ExportedCredentials, StoredCredentials},
+    },
     deploy::ExportedDeployment,
     error::{Error, Resource},
     gateway::ExportedCall,
@@ -222,6 +225,7 @@ struct Export {
     sessions: Vec<SessionEntry>,
     projects: Vec<Project>,
     versions: Vec<ExportedVersion>,
+    credentials: Vec<ExportedCredentials>,
     messages: Vec<MessageView>,
     deployments: Vec<ExportedDeployment>,
     startups: Vec<ExportedStartup>,
@@ -242,6 +246,7 @@ fn export() -> Operation {
         sessions: vec![SessionEntry::example()],
         projects: vec![Project::example()],
         versions: vec![ExportedVersion::example()],
+        credentials: vec![ExportedCredentials::example()],
         messages: vec![MessageView::example()],
         deployments: vec![ExportedDeployment::example()],
         startups: vec![ExportedStartup::example()],
@@ -304,37 +309,47 @@ fn revoke_key() -> Operation {
 }
 
 fn list_credentials() -> Operation {
-    Operation::new("GET /auth/credentials", "accounts.list_credentials", "List your credentials for clouds")
-        .answers(
-            Answer::new(200, "Those that are stored, without their secrets.")
-                .json(vec![StoredCredentials::example()]),
-        )
+    Operation::new(
+        "GET /auth/credentials",
+        "accounts.list_credentials",
+        "List your credentials for clouds and providers of models",
+    )
+    .answers(
+        Answer::new(200, "Those that are stored, without their secrets.")
+            .json(vec![StoredCredentials::example()]),
+    )
 }
 
 fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(route, id, summary).path("target", "Where they are for.", CLOUDFLARE).fails(NO_CREDENTIALS)
+    Operation::new(route, id, summary)
+        .path("target", "Where they are for: a cloud, or a provider of models.", "cloudflare")
+        .fails(NO_CREDENTIALS)
 }
 
 fn show_credentials() -> Operation {
     let route = "GET /auth/credentials/{target}";
-    of_credentials(route, "accounts.show_credentials", "Show your credentials for a cloud")
+    of_credentials(route, "accounts.show_credentials", "Show your credentials for a cloud or a provider")
         .answers(Answer::new(200, "All but the secret.").json(StoredCredentials::example()))
 }
 
 fn keep_credentials() -> Operation {
     let route = "PUT /auth/credentials/{target}";
-    of_credentials(route, "accounts.keep_credentials", "Store credentials for your deployments to a cloud")
-        .about("Sealed, in place of those before them. No answer ever shows the token.")
-        .body::<NewCredentials>(json!({
-            "token": "cloudflare-api-token",
-            "accountId": "0123456789abcdef0123456789abcdef",
-        }))
-        .answers(Answer::new(200, "They are stored.").json(StoredCredentials::example()))
+    of_credentials(
+        route,
+        "accounts.keep_credentials",
+        "Store credentials for your deployments to a cloud, or your key of a provider of models",
+    )
+    .about("Sealed, in place of those before them. No answer ever shows the token.")
+    .body::<NewCredentials>(json!({
+        "token": "cloudflare-api-token",
+        "accountId": "0123456789abcdef0123456789abcdef",
+    }))
+    .answers(Answer::new(200, "They are stored.").json(StoredCredentials::example()))
 }
 
 fn forget_credentials() -> Operation {
     let route = "DELETE /auth/credentials/{target}";
-    of_credentials(route, "accounts.forget_credentials", "Delete your credentials for a cloud")
+    of_credentials(route, "accounts.forget_credentials", "Delete your credentials for a cloud or a provider")
         .about("What is under way goes on by them.")
         .answers(Answer::new(204, "They are gone."))
 }

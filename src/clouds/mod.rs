@@ -15,7 +15,7 @@ pub(crate) mod koyeb;
 #[cfg(test)]
 pub(crate) mod openapi;
 pub(crate) mod removal;
-mod resolved;
+pub(crate) mod resolved;
 pub(crate) mod store;
 pub(crate) use store::OWNED;
 pub(crate) mod take_down;

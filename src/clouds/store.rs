@@ -12,6 +12,7 @@ use crate::openapi::Time;
 use crate::store::{
     Statement, guard,
     owned::{Owned, give, released},
+    page::{Page, page},
     projects::rfc3339,
     shape::shape,
     sql,
@@ -19,7 +20,7 @@ use crate::store::{
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
-    export: &[],
+    export: &[("credentials", exported)],
     // What becomes of the apps is decided by whoever deletes the account.
     delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
     give: |from, to| {
@@ -49,7 +50,8 @@ pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
 shape! {
     /// Of credentials that are stored: all but the secret.
     pub(crate) struct StoredCredentials, CREDENTIALS_JSON {
-        target: Cloud = "cloud", super::CLOUDFLARE;
+        /// A cloud, or a provider of models.
+        target: &'static str = "cloud", "cloudflare";
         /// Cloudflare's account id, Vercel's team.
         account: Option<&'static str> = "account", Some("0123456789abcdef0123456789abcdef");
         /// The end of the token.
@@ -63,7 +65,7 @@ shape! {
 /// what is shown of them.
 pub(crate) fn keep(
     user: &str,
-    cloud: Cloud,
+    target: &str,
     sealed: &str,
     account: Option<&str>,
     hint: &str,
@@ -79,7 +81,7 @@ pub(crate) fn keep(
             " AS json"
         ),
         user,
-        cloud.name,
+        target,
         sealed,
         account,
         hint,
@@ -87,7 +89,7 @@ pub(crate) fn keep(
     )
 }
 
-pub(crate) fn kept(user: &str, cloud: Cloud) -> Statement {
+pub(crate) fn kept(user: &str, target: &str) -> Statement {
     sql!(
         concat!(
             "SELECT ",
@@ -95,7 +97,7 @@ pub(crate) fn kept(user: &str, cloud: Cloud) -> Statement {
             " AS json FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2"
         ),
         user,
-        cloud.name
+        target
     )
 }
 
@@ -111,8 +113,40 @@ pub(crate) fn all_kept(user: &str) -> Statement {
     )
 }
 
-pub(crate) fn forget(user: &str, cloud: Cloud) -> Statement {
-    sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, cloud.name)
+pub(crate) fn forget(user: &str, target: &str) -> Statement {
+    sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, target)
+}
+
+/// All of a user's, each with its target and what is sealed.
+pub(crate) fn all_sealed(user: &str) -> Statement {
+    sql!(
+        "SELECT json_object('target', cloud, 'sealed', sealed) AS json FROM cloud_credentials WHERE user_id = ?1",
+        user
+    )
+}
+
+shape! {
+    /// That credentials are stored, and what for.
+    pub(crate) struct ExportedCredentials, EXPORTED_JSON {
+        target: &'static str = "cloud", "cloudflare";
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+    }
+}
+
+fn exported(user: &str, page: &Page) -> Statement {
+    let (at, target) = page.bound();
+    sql!(
+        page!(
+            rows: "FROM cloud_credentials WHERE user_id = ?1 AND (created_at, cloud) < (?2, ?3) ORDER BY created_at DESC, cloud DESC",
+            key: "created_at || '.' || cloud",
+            json: EXPORTED_JSON,
+            bytes: "0"
+        ),
+        user,
+        at,
+        target,
+        page.limit
+    )
 }
 
 /// An app that is, or may be, at a cloud.

@@ -3,11 +3,11 @@
 use hatch_dialects::{Dialect, Error as Said, Incoming, Json, Request, Seal, Version, wanted};
 use serde_json::Value;
 
-use super::{kept, thoughts::Sealed};
+use super::{cache::Wanted, kept, thoughts::Sealed};
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::{Key, Preference},
+    models::Preference,
     store::Database,
 };
 
@@ -34,7 +34,9 @@ pub(super) struct Options {
     pub(super) is_lenient: bool,
     /// A stream is told only once all of it has come.
     pub(super) is_buffered: bool,
-    provider_key: Option<String>,
+    /// The answer may be told again for so long, and may be one that was.
+    pub(super) cache: Option<Wanted>,
+    pub(super) provider_key: Option<String>,
     version: Option<String>,
     beta: Option<String>,
 }
@@ -63,14 +65,17 @@ impl Options {
                 .collect(),
             is_lenient: header("x-gateway-lenient").as_deref() == Some("true"),
             is_buffered,
+            cache: header("x-gateway-cache").map(|header| Wanted::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
         })
     }
 
-    pub(super) fn key(&self) -> Key<'_> {
-        self.provider_key.as_deref().map_or(Key::Ours, Key::Theirs)
+    /// What of this decides who answers, and how, as a text.
+    pub(super) fn fingerprint(&self) -> String {
+        let asked = (self.preference, &self.fallbacks, self.is_lenient);
+        format!("{:?}", (asked, &self.provider_key, &self.version, &self.beta))
     }
 
     /// For an upstream that is Anthropic: what the client says beside its body.

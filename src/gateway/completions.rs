@@ -42,7 +42,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
             Ok(answered) => answered,
             Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
         };
-        let headers = told::headers(&answered, &asked.request.warnings);
+        let mut headers = told::headers(&answered, &asked.request.warnings);
         let models::Answer::Whole { response, .. } = answered.answer else {
             return Err(Error::Internal("a whole answer was asked for".to_owned()));
         };
@@ -53,7 +53,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
             response.usage,
             Usage { input: turn.prompt_tokens, ..Usage::default() },
         );
-        let watched = turn.guards.watch(&response);
+        let watched = turn.watch(&response, &mut headers, &context, &database).await;
         turn.entry.close(outcome, Vec::new(), &database).await;
         answers.push(watched?);
         last = Some((answered.reply, headers));

@@ -35,10 +35,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
     take_back(&mut asked, &request);
     let body_for = |candidate: &models::Candidate| render_embeddings(&asked, &candidate.model.name);
-    let posted = match models::post("/embeddings", body_for, turn.candidates, options.key()).await {
-        Ok(posted) => posted,
-        Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
-    };
+    let posted =
+        match models::post("/embeddings", body_for, turn.candidates, &turn.keys, models::WHOLE_MS).await {
+            Ok(posted) => posted,
+            Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
+        };
     let Posted { bytes, candidate, attempts, first_token_ms } = posted;
     let told = translate_embeddings(&bytes.unwrap_or_else(|| of_sandbox(&asked)), &asked, &asked.model);
     let usage = told.as_ref().ok().and_then(|(_, usage)| *usage);

@@ -8,7 +8,7 @@ use hatch_dialects::{
     request::{Content, Part, Source},
     response::{Stop, StopReason},
 };
-use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor};
+use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
 
 use serde_json::Value;
 
@@ -19,6 +19,11 @@ use crate::error::Error;
 pub(super) struct Guards {
     input: Vec<Guard>,
     output: Rc<[Guard]>,
+    /// What a moderation model is asked about.
+    pub(super) moderate_input: Vec<Rule>,
+    pub(super) moderate_output: Vec<Rule>,
+    /// Of the policies: the same for the same ones.
+    pub(super) fingerprint: String,
 }
 
 /// What was done to a request.
@@ -43,7 +48,10 @@ impl Guards {
         };
         let input: Result<Vec<Guard>, _> = ready(|policy| &policy.input);
         let output: Result<Vec<Guard>, _> = ready(|policy| &policy.output);
-        Ok(Self { input: input?, output: output?.into() })
+        let fingerprint = serde_json::to_string(policies).unwrap_or_default();
+        let moderate_input = policies.iter().filter_map(|policy| policy.input.moderation).collect();
+        let moderate_output = policies.iter().filter_map(|policy| policy.output.moderation).collect();
+        Ok(Self { input: input?, output: output?.into(), moderate_input, moderate_output, fingerprint })
     }
 
     /// Looks at all texts of a request, and redacts them where a rule says so.
@@ -143,8 +151,12 @@ fn blocked(findings: &[Finding]) -> Error {
     let mut rules = Vec::new();
     let blocking = findings.iter().filter(|finding| finding.action == Action::Block).cloned();
     note(&blocking.collect::<Vec<_>>(), &mut rules);
-    let message =
-        format!("The request is not allowed by the guardrails of this key or user ({})", rules.join(", "));
+    blocked_by(&rules)
+}
+
+/// That these rules let nothing pass.
+pub(super) fn blocked_by(rules: &[String]) -> Error {
+    let message = format!("This is not allowed by the guardrails of this key or user ({})", rules.join(", "));
     Said::new(Class::ContentPolicy, message).into()
 }
 

@@ -23,8 +23,8 @@ pub(super) struct Entry {
     pub(super) reserved: Reserved,
     /// Of the user's day.
     pub(super) daily: Option<Taken>,
-    /// The caller pays the provider themselves.
-    pub(super) is_theirs: bool,
+    /// The providers that the caller pays themselves.
+    pub(super) theirs: Vec<String>,
 }
 
 /// How it ended.
@@ -38,6 +38,8 @@ pub(super) struct Outcome<'a> {
     pub(super) usage: Usage,
     pub(super) is_estimated: bool,
     pub(super) first_token_ms: Option<i64>,
+    /// It was told before.
+    pub(super) is_hit: bool,
 }
 
 impl<'a> Outcome<'a> {
@@ -65,7 +67,7 @@ impl Entry {
     /// Writes it down. A failure is only logged: the answer is given.
     pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {
         let cost = match outcome.candidate {
-            Some(candidate) if !self.is_theirs => {
+            Some(candidate) if !self.theirs.contains(&candidate.provider.name) && !outcome.is_hit => {
                 candidate.model.cost_micro_usd(&outcome.usage).unwrap_or_default()
             }
             _ => 0,
@@ -73,7 +75,7 @@ impl Entry {
         let day =
             DateTime::from_timestamp_millis(self.started).unwrap_or_default().format("%Y-%m-%d").to_string();
         let model = outcome.candidate.map(|candidate| candidate.model.id.as_str()).or(outcome.model);
-        let mut statements = vec![store::write(&store::Call {
+        let call = store::Call {
             id: &self.id,
             user: &self.user,
             key: self.key.as_deref(),
@@ -82,13 +84,14 @@ impl Entry {
             model: model.unwrap_or_default(),
             status: outcome.status,
             attempts: outcome.attempts,
-            cache: "off",
+            cache: if outcome.is_hit { "hit" } else { "miss" },
             usage: outcome.usage,
             cost,
             is_estimated: outcome.is_estimated,
             first_token_ms: outcome.first_token_ms,
             total_ms: now_ms() - self.started,
-        })];
+        };
+        let mut statements = vec![store::write(&call), store::count(&call)];
         statements.extend(self.daily.iter().map(|daily| daily.reconcile(cost)));
         statements.extend(more);
         let closed = async {

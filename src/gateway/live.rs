@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use hatch_dialects::{Class, Dialect, Error as Said, Meter, Reader, Reply, Stream};
 
 use super::{
+    cache::Place,
     guard::Guards,
     kept,
     ledger::{Entry, Outcome},
@@ -41,6 +42,9 @@ pub(super) struct Carried {
     pub(super) idle_ms: i64,
     pub(super) keep: kept::Keeper,
     pub(super) guards: Guards,
+    pub(super) client: Dialect,
+    /// Where the answer is kept to be told again.
+    pub(super) place: Option<Place>,
 }
 
 /// The stream as the client's answer; the rest happens in the background.
@@ -107,7 +111,8 @@ fn last_words(stream: &mut Stream, end: End) -> Vec<u8> {
 async fn close(carried: Carried, seen: Meter, received: &[u8], has_left: bool, database: &Database) {
     // Who has left is told nothing more, but pays for what came.
     let mut reader = Reader::new(carried.upstream);
-    if has_left || carried.keep.is_wanted() {
+    let is_read = carried.keep.is_wanted() || carried.place.is_some();
+    if has_left || is_read {
         reader.push(received);
     }
     let meter = if has_left { reader.meter().clone() } else { seen };
@@ -126,9 +131,12 @@ async fn close(carried: Carried, seen: Meter, received: &[u8], has_left: bool, d
         first_token_ms: Some(carried.first_token_ms),
         ..Outcome::default()
     };
-    let whole = carried.keep.is_wanted().then(|| reader.finish().ok()).flatten();
+    let whole = is_read.then(|| reader.finish().ok()).flatten();
     // What the client was not to see is not kept either.
     let whole = whole.and_then(|whole| carried.guards.watch(&whole).ok());
+    if let (Some(place), Some(whole), 200) = (&carried.place, &whole, status) {
+        place.put(whole, carried.client, &carried.candidate, &carried.reply).await;
+    }
     let kept = carried.keep.statements(&carried.entry.user, whole.as_ref(), &carried.reply);
     carried.entry.close(outcome, kept, database).await;
 }

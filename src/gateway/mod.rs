@@ -4,10 +4,12 @@
 //! A request is read in its client's dialect (asked.rs), what it may cost is
 //! set aside (turn.rs), the models that may answer are asked in their order
 //! (`crate::models`), and the answer is told in the client's dialect (told.rs),
-//! while it comes where the client wants that (live.rs). ledger.rs writes down
+//! while it comes where the client wants that (live.rs), and again where it
+//! wants that (cache.rs). ledger.rs writes down
 //! what it was and gives back what was not spent.
 
 mod asked;
+mod cache;
 pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod embeddings;
@@ -17,6 +19,7 @@ pub(crate) mod kept;
 mod ledger;
 mod live;
 pub(crate) mod models;
+mod moderate;
 pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -47,6 +50,7 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Anthropic-Dangerous-Direct-Browser-Access",
     "OpenAI-Organization",
     "OpenAI-Project",
+    "X-Gateway-Cache",
     "X-Gateway-Lenient",
     "X-Gateway-Models",
     "X-Gateway-Route",

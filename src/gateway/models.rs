@@ -1,5 +1,7 @@
 //! The models that can be asked here, in both families' forms.
 
+use std::collections::BTreeMap;
+
 use garde::Validate;
 use hatch_dialects::{
     Model as Listed, Version, anthropic_model, anthropic_models, openai_model, openai_models,
@@ -7,9 +9,10 @@ use hatch_dialects::{
 use serde::Deserialize;
 
 use crate::{
+    clouds,
     error::{Error, rfc3339},
     http::{RequestContext, body},
-    models::{Above, Catalogue, KeyLimits, Model, Prices, Providers, catalogue, is_allowed, resolve},
+    models::{Above, Catalogue, KeyLimits, Keys, Model, Prices, Providers, catalogue, is_allowed, resolve},
     platform::{clock::now_ms, response::Response},
     settings::FromVars as _,
 };
@@ -21,11 +24,11 @@ const CREATED_S: u64 = 1_795_824_000; // 2026-11-28
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let is_anthropic = speaks_anthropic(&context)?;
     let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    let keys = keys(&context).await?;
     let providers = Providers::of(&context.settings)?;
     let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
     let is_here = |model: &&Model| {
-        providers.all.iter().any(|provider| provider.name == model.provider)
-            && is_allowed(&model.id, limits.models.as_deref())
+        providers.open_to(&keys, &model.provider).is_some() && is_allowed(&model.id, limits.models.as_deref())
     };
     let models: Vec<Listed> = catalogue.models.iter().filter(is_here).map(listed).collect();
     let text = if is_anthropic { anthropic_models(&models, false) } else { openai_models(&models) };
@@ -38,8 +41,18 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let providers = Providers::of(&context.settings)?;
     let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
     let name = context.param("id");
-    let model = Listed { id: name.to_owned(), ..listed(&resolve(name, &catalogue, providers)?.model) };
+    let model = Listed {
+        id: name.to_owned(),
+        ..listed(&resolve(name, &catalogue, providers, &keys(&context).await?)?.model)
+    };
     Ok(Response::json(200, if is_anthropic { anthropic_model(&model) } else { openai_model(&model) }))
+}
+
+/// The caller's own keys of providers.
+pub(super) async fn keys(context: &RequestContext) -> Result<Keys, Error> {
+    let user = context.caller.user_id()?;
+    let rows = context.database()?.query(clouds::store::all_sealed(user)).await?;
+    Keys::open(context.request.header("x-provider-key").as_deref(), rows.read()?, user, &context.settings)
 }
 
 /// Whether the client is one of Anthropic's: OpenAI's do not send its version.
@@ -104,20 +117,51 @@ pub(super) struct NewModel {
     source: String,
 }
 
-/// Whether a text begins with a letter or a digit and has nothing else but these marks.
+/// Whether a text begins with a letter, a digit or one of the marks, and has nothing else but these marks.
 fn is_name(text: &str, marks: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
-    text.len() <= 128 && text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@' && marks.contains(c))
+        && text.chars().all(is_plain)
+}
+
+/// The rows of a new edition of the catalogue, each under its id.
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewModels {
+    #[garde(length(min = 1, max = 500), dive)]
+    models: BTreeMap<String, NewModel>,
 }
 
 /// `PUT /admin/models/{id}`: adds a model, or changes what is known of it. Other
 /// isolates know it within a minute.
 pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     let id = context.param("id");
+    let row = row(id, body::json(&context).await?).ok_or_else(|| Error::invalid("id", NAMED))?;
+    let text = serde_json::to_string(&row.model).map_err(|error| Error::Internal(error.to_string()))?;
+    put_all(&[row], id, &context).await?;
+    Ok(Response::json(200, text))
+}
+
+/// `PUT /admin/models`: refreshes the catalogue, all of the rows or none. What
+/// is not among them stays as it is.
+pub(crate) async fn refresh(context: RequestContext) -> Result<Response, Error> {
+    let new: NewModels = body::json(&context).await?;
+    let mut rows = Vec::new();
+    for (id, model) in new.models {
+        rows.push(row(&id, model).ok_or_else(|| Error::invalid("models", format!("each name {NAMED}")))?);
+    }
+    put_all(&rows, "all", &context).await?;
+    Ok(Response::json(200, format!(r#"{{"changed":{}}}"#, rows.len())))
+}
+
+const NAMED: &str = "must be `provider/name`";
+
+fn row(id: &str, new: NewModel) -> Option<catalogue::Row> {
     let named =
         id.split_once('/').filter(|(provider, name)| is_name(provider, "-_.") && is_name(name, "-_.:@/"));
-    let (provider, name) = named.ok_or_else(|| Error::invalid("id", "must be `provider/name`"))?;
-    let new: NewModel = body::json(&context).await?;
+    let (provider, name) = named?;
     let model = Model {
         id: id.to_owned(),
         provider: provider.to_owned(),
@@ -132,10 +176,13 @@ pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
         speed: new.speed,
         is_deprecated: new.is_deprecated,
     };
+    Some(catalogue::Row { model, source: new.source })
+}
+
+async fn put_all(rows: &[catalogue::Row], subject: &str, context: &RequestContext) -> Result<(), Error> {
     let today = rfc3339(now_ms()).chars().take(10).collect::<String>();
-    let put = catalogue::put(&model, &new.source, &today)?;
-    context.database()?.batch([put, context.audit("model.put", id)]).await?;
+    let put = catalogue::put(rows, &today)?;
+    context.database()?.batch([put, context.audit("model.put", subject)]).await?;
     Catalogue::forget();
-    let text = serde_json::to_string(&model).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(Response::json(200, text))
+    Ok(())
 }

@@ -16,9 +16,10 @@ use super::{
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::{self, Catalogue, Posted, Providers},
+    models::{self, Catalogue, Keys, Posted, Providers},
     platform::response::Response,
     settings::FromVars as _,
+    store::Database,
 };
 
 /// `POST /v1/moderations`. Who names no model is answered by the first one
@@ -29,25 +30,20 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let bytes = body::bytes(&context).await?;
     let asked = parse_moderation(&bytes)?;
     let options = Options::read(&context)?;
-    let (providers, catalogue) =
-        (Providers::of(&context.settings)?, Catalogue::of(&context.settings, &database).await?);
-    let is_here = |model: &&models::Model| {
-        model.can("moderation") && providers.all.iter().any(|provider| provider.name == model.provider)
+    let model = match &asked.model {
+        Some(model) => model.clone(),
+        None => default(&super::models::keys(&context).await?, &context, &database).await?,
     };
-    let default = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
-    let model = asked.model.clone().or(default).ok_or_else(|| {
-        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
-            .with_code("model_not_found")
-    })?;
     // What is to be judged is not kept from the judge: no guardrail looks at it.
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
     let body_for = |candidate: &models::Candidate| render_moderation(&asked, &candidate.model.name);
-    let posted = match models::post("/moderations", body_for, turn.candidates, options.key()).await {
-        Ok(posted) => posted,
-        Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
-    };
+    let posted =
+        match models::post("/moderations", body_for, turn.candidates, &turn.keys, models::WHOLE_MS).await {
+            Ok(posted) => posted,
+            Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
+        };
     let Posted { bytes, candidate, attempts, first_token_ms } = posted;
     let count = serde_json::from_str::<serde_json::Value>(asked.input.as_str()).ok();
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
@@ -59,4 +55,23 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     turn.entry.close(outcome, Vec::new(), &database).await;
     let headers = told::headers_of(&candidate, attempts, &[]);
     Ok(told::with(Response::json(200, told?), headers, &context.request_id))
+}
+
+/// The first model here that can moderate.
+pub(super) async fn default(
+    keys: &Keys,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<String, Error> {
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, database).await?;
+    let is_here = |model: &&models::Model| {
+        model.can("moderation") && providers.open_to(keys, &model.provider).is_some()
+    };
+    let found = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
+    found.ok_or_else(|| {
+        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
+            .with_code("model_not_found")
+            .into()
+    })
 }

@@ -6,7 +6,11 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{guardrails, models::NewModel, usage};
+use super::{
+    guardrails,
+    models::{NewModel, NewModels},
+    usage,
+};
 use crate::{
     error::{Error, Resource, UpstreamKind},
     models::{Model, Preference, Prices},
@@ -92,6 +96,7 @@ pub(crate) fn module() -> Module {
                 |object| guardrails::read(object).map(drop),
             ),
             put_model(),
+            put_models(),
         ],
     }
 }
@@ -113,6 +118,7 @@ fn asks(operation: Operation) -> Operation {
             "`buffered`: a stream is told once all of it has come, so that one that breaks off fails over whole.",
             json_schema!({ "enum": ["live", "buffered"] }),
         )
+        .header("X-Gateway-Cache", "For so many seconds the answer may be told again: `60`, or `60;force` for a temperature above 0 too.", json_schema!({ "type": "string", "pattern": "^ *[0-9]{1,5} *(?:; *force *)?$" }))
         .fails(Error::NotFound(Resource::Path))
         .fails(Error::upstream(UpstreamKind::Failed, "The model's provider failed"))
         .fails(Error::upstream(UpstreamKind::Timeout, "The model's provider did not answer in time"))
@@ -125,6 +131,7 @@ fn answered(answer: Answer) -> Answer {
         .with("X-Gateway-Provider", "Who answered.")
         .with("X-Gateway-Model", "Which model.")
         .with("X-Gateway-Attempts", "How many requests it took.")
+        .may_have("X-Gateway-Cache", "`hit` or `miss`, where the request asks for it.")
         .may_have("X-Gateway-Warnings", "What was left out, and which guardrails found something.")
 }
 
@@ -332,7 +339,8 @@ fn of_guardrails(route: &'static str, id: &'static str, summary: &'static str) -
         .answers(Answer::new(200, "What holds now.").json(Vendors(json!({ "input": {}, "output": {} }))))
 }
 
-fn put_model() -> Operation {
+/// A row of the catalogue, and what is sent for it.
+fn example_row() -> (Model, Value) {
     let prices = Prices {
         input: 2_000_000,
         output: 10_000_000,
@@ -342,14 +350,31 @@ fn put_model() -> Operation {
     };
     let model = Model { prices: Some(prices), ..Model::for_test("anthropic/claude-sonnet-5-5") };
     let mut body = serde_json::to_value(&model).unwrap();
+    let members = body.as_object_mut().unwrap();
     for ours in ["id", "provider", "name"] {
-        body.as_object_mut().unwrap().remove(ours);
+        members.remove(ours);
     }
-    body.as_object_mut()
-        .unwrap()
-        .insert("source".to_owned(), json!("platform.claude.com/docs/en/about-claude/pricing"));
+    members.insert("source".to_owned(), json!("platform.claude.com/docs/en/about-claude/pricing"));
+    (model, body)
+}
+
+fn put_model() -> Operation {
+    let (model, body) = example_row();
     Operation::new("PUT /admin/models/{*id}", "gateway.put-model", "Add or change a model of the catalogue")
         .path("id", "`provider/name`.", "anthropic/claude-sonnet-5-5")
         .body::<NewModel>(body)
         .answers(Answer::new(200, "It, as it is now.").json(model))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Changed {
+    changed: Count,
+}
+
+fn put_models() -> Operation {
+    let (model, body) = example_row();
+    Operation::new("PUT /admin/models", "gateway.put-models", "Refresh the catalogue")
+        .about("All of the rows or none; what is not among them stays.")
+        .body::<NewModels>(json!({ "models": { model.id.as_str(): body } }))
+        .answers(Answer::new(200, "How many rows there were.").json(Changed { changed: Count(1) }))
 }

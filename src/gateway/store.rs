@@ -3,7 +3,7 @@
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
-    models::budgets,
+    models::{buckets, budgets},
     store::{
         Statement,
         owned::{Owned, give},
@@ -65,7 +65,6 @@ pub(super) struct Call<'a> {
 }
 
 pub(super) fn write(call: &Call<'_>) -> Statement {
-    let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX).min(1 << 50);
     sql!(
         "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
@@ -80,16 +79,64 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
         i64::from(call.status),
         call.attempts,
         call.cache,
-        count(call.usage.input),
-        count(call.usage.cache_read),
-        count(call.usage.cache_writes()),
-        count(call.usage.output),
-        count(call.usage.reasoning),
+        tokens(call.usage.input),
+        tokens(call.usage.cache_read),
+        tokens(call.usage.cache_writes()),
+        tokens(call.usage.output),
+        tokens(call.usage.reasoning),
         call.cost,
         i64::from(call.is_estimated),
         call.first_token_ms,
         call.total_ms
     )
+}
+
+/// Counts a call for the operator. A name that no catalogue has counts as its
+/// provider's `other` until it has answered: names come from callers.
+pub(super) fn count(call: &Call<'_>) -> Statement {
+    let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
+    let outcome = match call.status {
+        200 if call.cache == "hit" => "hit",
+        200 => "ok",
+        499 => "left",
+        500.. => "failed",
+        _ => "refused",
+    };
+    sql!(
+        "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
+           cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
+         SELECT ?1, CASE WHEN ?2 = '' OR ?3 IN ('ok', 'hit') OR EXISTS (SELECT 1 FROM models WHERE id = ?2)
+             OR EXISTS (SELECT 1 FROM model_metrics WHERE model = ?2) THEN ?2 ELSE ?1 || '/other' END,
+           ?3, 1, ?4, coalesce(?5, 0), ?6, ?7, ?8, ?9,
+           CASE WHEN ?10 IS NULL THEN '[0,0,0,0,0,0,0,0,0,0]' ELSE json_set('[0,0,0,0,0,0,0,0,0,0]', ?10, 1) END,
+           json_set('[0,0,0,0,0,0,0,0,0,0]', ?11, 1), json_set('[0,0,0,0,0]', ?12, 1)
+         WHERE true
+         ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + 1, attempts = attempts + excluded.attempts,
+           first_ms = first_ms + excluded.first_ms, total_ms = total_ms + excluded.total_ms,
+           input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+           cost_micro_usd = cost_micro_usd + excluded.cost_micro_usd,
+           first_buckets = CASE WHEN ?10 IS NULL THEN first_buckets
+             ELSE json_set(first_buckets, ?10, json_extract(first_buckets, ?10) + 1) END,
+           total_buckets = json_set(total_buckets, ?11, json_extract(total_buckets, ?11) + 1),
+           attempt_buckets = json_set(attempt_buckets, ?12, json_extract(attempt_buckets, ?12) + 1)",
+        provider,
+        call.model,
+        outcome,
+        call.attempts,
+        call.first_token_ms,
+        call.total_ms,
+        tokens(call.usage.input),
+        tokens(call.usage.output),
+        call.cost,
+        call.first_token_ms.map(buckets::of_time),
+        buckets::of_time(call.total_ms),
+        buckets::of_attempts(call.attempts)
+    )
+}
+
+/// What a column takes of a count that an upstream told.
+fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX).min(1 << 50)
 }
 
 shape! {

@@ -25,10 +25,19 @@ pub(super) fn headers_of(candidate: &Candidate, attempts: u32, warnings: &[&str]
         ("x-gateway-model", ascii(&candidate.model.id)),
         ("x-gateway-attempts", attempts.to_string()),
     ];
-    if !warnings.is_empty() {
-        headers.push(("x-gateway-warnings", ascii(&warnings.join("; "))));
-    }
+    warn(&mut headers, warnings);
     headers
+}
+
+/// Adds warnings to those that are told already.
+pub(super) fn warn(headers: &mut Headers, warnings: &[&str]) {
+    const NAME: &str = "x-gateway-warnings";
+    if warnings.is_empty() {
+        return;
+    }
+    let told = headers.iter().position(|(name, _)| *name == NAME).map(|at| headers.swap_remove(at).1);
+    let all: Vec<&str> = told.as_deref().into_iter().chain(warnings.iter().copied()).collect();
+    headers.push((NAME, ascii(&all.join("; "))));
 }
 
 /// A text that a header can carry.

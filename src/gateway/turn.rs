@@ -7,14 +7,16 @@ use hatch_guardrails::Policy;
 
 use super::{
     asked::{Asked, Options},
+    cache::{Kept, Place},
     guard::Guards,
     kept::Keeper,
     ledger::{Entry, Outcome},
-    live, store,
+    live, moderate, store,
     thoughts::Sealed,
     told,
 };
 use crate::{
+    clouds,
     error::{Error, ModelError},
     http::RequestContext,
     identity::{
@@ -22,7 +24,7 @@ use crate::{
         quotas::{self, Quota},
     },
     models::{
-        self, Answer, Answered, Budget, Candidate, Catalogue, KeyLimits, Period, Providers, Question,
+        self, Answer, Answered, Budget, Candidate, Catalogue, KeyLimits, Keys, Period, Providers, Question,
         Unanswered, Wish,
         budgets::{self, Limit},
     },
@@ -37,6 +39,8 @@ pub(super) struct Turn {
     pub(super) entry: Entry,
     pub(super) candidates: Vec<Candidate>,
     pub(super) guards: Guards,
+    /// The caller's own keys of providers.
+    pub(super) keys: Keys,
     pub(super) prompt_tokens: u64,
     /// A guardrail has changed the request.
     is_changed: bool,
@@ -65,24 +69,30 @@ impl Turn {
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request);
-        let wish =
-            Wish { names, preference: options.preference, prompt_tokens, allowed: limits.models.as_deref() };
+        let [policy, keys] =
+            database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
+        let guards = guards_of(policy.first()?, limits.guardrails.as_ref())?;
+        let keys = Keys::open(options.provider_key.as_deref(), keys.read()?, &user.id, settings)?;
+        let allowed = limits.models.as_deref();
+        let wish = Wish { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&wish, request, &catalogue, providers)?;
-        let guards = guards(&user.id, limits.guardrails.as_ref(), database).await?;
-        let checked = guards.check(request)?;
-        let is_theirs = options.key() != models::Key::Ours;
-        if is_theirs {
+        let mut checked = guards.check(request)?;
+        let said = moderate::asked(request);
+        checked.rules.extend(moderate::judge(&said, &guards.moderate_input, &keys, context, database).await?);
+        if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
+        let theirs = |candidate: &Candidate| keys.of(&candidate.provider.name).is_some();
+        let is_theirs = candidates.iter().all(theirs);
         let output = request.max_tokens.unwrap_or_default();
         let money = Money { key: user.credential.id(), limits: &limits, providers, now };
         let daily_limits = DailyLimits::of(settings)?;
         let is_counted = !is_theirs && (money.is_limited() || daily_limits.budget_micro_usd.is_some());
         if is_counted {
-            candidates.retain(|candidate| candidate.model.prices.is_some());
+            candidates.retain(|candidate| candidate.model.prices.is_some() || theirs(candidate));
         }
-        let most =
-            candidates.iter().filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
+        let ours = candidates.iter().filter(|candidate| !theirs(candidate));
+        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
         if candidates.is_empty() {
             let words = "A model whose price is not known here cannot be asked under a budget";
             return Err(Said::new(Class::Permission, words).with_code("model_without_price").into());
@@ -100,7 +110,11 @@ impl Turn {
             started: now,
             reserved,
             daily: None,
-            is_theirs,
+            theirs: candidates
+                .iter()
+                .filter(|candidate| theirs(candidate))
+                .map(|candidate| candidate.provider.name.clone())
+                .collect(),
         };
         match daily {
             Ok(daily) => entry.daily = daily,
@@ -110,7 +124,7 @@ impl Turn {
             }
         }
         let (is_changed, rules) = (checked.is_changed, checked.rules);
-        Ok(Self { entry, candidates, guards, prompt_tokens, is_changed, rules })
+        Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules })
     }
 
     /// Asks, and answers with who answers and what is left to do.
@@ -132,11 +146,28 @@ impl Turn {
             reply: self.reply(&asked.request, context),
             is_live,
             is_lenient: asked.options.is_lenient,
-            key: asked.options.key(),
+            keys: &self.keys,
             anthropic: asked.options.anthropic(),
             filter: &filter as &dyn Fn() -> Option<Box<dyn Filter>>,
         };
         models::ask(&question, std::mem::take(&mut self.candidates), settings).await
+    }
+
+    /// What the guardrails leave of a whole answer. What they flag is told in
+    /// the headers.
+    pub(super) async fn watch(
+        &self,
+        response: &hatch_dialects::Response,
+        headers: &mut told::Headers,
+        context: &RequestContext,
+        database: &Database,
+    ) -> Result<hatch_dialects::Response, Error> {
+        let watched = self.guards.watch(response)?;
+        let (said, rules) = (moderate::answered(&watched), &self.guards.moderate_output);
+        let found = moderate::judge(&said, rules, &self.keys, context, database).await?;
+        let found: Vec<String> = found.iter().map(|rule| format!("guardrail: {rule}")).collect();
+        told::warn(headers, &found.iter().map(String::as_str).collect::<Vec<_>>());
+        Ok(watched)
     }
 
     fn reply(&self, request: &Request, context: &RequestContext) -> Reply {
@@ -159,18 +190,29 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
     let names: Vec<String> = asked.names().into_iter().map(str::to_owned).collect();
     let names = names.iter().map(String::as_str).collect();
     let mut turn = Turn::begin(&mut asked.request, names, &asked.options, &user, &context, &database).await?;
-    let is_live = asked.request.stream && !asked.options.is_buffered;
+    let place = Place::of(&asked, &turn.guards, &user.id);
+    let keep = match client == Dialect::Responses && asked.request.store != Some(false) {
+        true => Keeper::of(&asked.bytes, &asked.previous, &turn.guards),
+        false => Keeper::nothing(),
+    };
+    if let Some(place) = &place
+        && let Some(kept) = place.get(client, &turn.candidates).await
+    {
+        return Ok(tell_again(turn, kept, &asked, keep, &context, &database).await);
+    }
+    // Who is to judge an answer has to know all of it first.
+    let is_judged = !turn.guards.moderate_output.is_empty();
+    let is_live = asked.request.stream && !asked.options.is_buffered && !is_judged;
     let answered = match turn.ask(&asked, is_live, &context).await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(refuse(turn.entry, unanswered, &database).await),
     };
     let mut warnings = asked.request.warnings.clone();
     warnings.extend(turn.rules.iter().map(|rule| format!("guardrail: {rule}")));
-    let keep = match client == Dialect::Responses && asked.request.store != Some(false) {
-        true => Keeper::of(&asked.bytes, &asked.previous, &turn.guards),
-        false => Keeper::nothing(),
-    };
-    let headers = told::headers(&answered, &warnings);
+    let mut headers = told::headers(&answered, &warnings);
+    if asked.options.cache.is_some() {
+        headers.push(("x-gateway-cache", "miss".to_owned()));
+    }
     match answered.answer {
         Answer::Live(stream) => {
             let carried = live::Carried {
@@ -184,12 +226,14 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
                 idle_ms: Providers::of(&context.settings)?.idle_ms,
                 keep,
                 guards: turn.guards,
+                client,
+                place,
             };
             live::tell(*stream, carried, headers, &context.background, database)
         }
         Answer::Whole { response, bytes } => {
             let reply = &answered.reply;
-            let watched = turn.guards.watch(&response);
+            let watched = turn.watch(&response, &mut headers, &context, &database).await;
             let outcome = Outcome::answered(
                 &answered.candidate,
                 answered.attempts,
@@ -202,6 +246,9 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
             });
             let kept = keep.statements(&turn.entry.user, watched.as_ref().ok(), reply);
             turn.entry.close(outcome, kept, &database).await;
+            if let (Some(place), Ok(answer)) = (&place, &watched) {
+                place.put(answer, client, &answered.candidate, reply).await;
+            }
             Ok(told::whole(&watched?, bytes, client, asked.request.stream, reply, headers))
         }
     }
@@ -212,6 +259,32 @@ fn only_first_provider(candidates: &mut Vec<Candidate>) {
     if let Some(first) = candidates.first().map(|candidate| candidate.provider) {
         candidates.retain(|candidate| candidate.provider.name == first.name);
     }
+}
+
+/// An answer that was told before: it costs nothing, and is one of its own,
+/// which can be gone on with.
+async fn tell_again(
+    turn: Turn,
+    kept: Kept,
+    asked: &Asked,
+    keep: Keeper,
+    context: &RequestContext,
+    database: &Database,
+) -> Response {
+    let Kept { provider, model, answer } = kept;
+    let mut reply = turn.reply(&asked.request, context);
+    reply.model.clone_from(&answer.model);
+    let usage = answer.usage.unwrap_or_default();
+    let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
+    let statements = keep.statements(&turn.entry.user, Some(&answer), &reply);
+    turn.entry.close(outcome, statements, database).await;
+    let headers = vec![
+        ("x-gateway-provider", provider),
+        ("x-gateway-model", model),
+        ("x-gateway-attempts", "0".to_owned()),
+        ("x-gateway-cache", "hit".to_owned()),
+    ];
+    told::whole(&answer, None, asked.client, asked.request.stream, &reply, headers)
 }
 
 /// Nobody answered: nothing is spent.
@@ -265,12 +338,7 @@ impl Money<'_> {
 }
 
 /// The guardrails of a user and of their key.
-pub(super) async fn guards(
-    user: &str,
-    of_key: Option<&Policy>,
-    database: &Database,
-) -> Result<Guards, Error> {
-    let of_user: Option<Policy> = database.query(store::policy(user)).await?.first()?;
+fn guards_of(of_user: Option<Policy>, of_key: Option<&Policy>) -> Result<Guards, Error> {
     let policies: Vec<&Policy> = of_user.iter().chain(of_key).collect();
     // They were checked when they were set.
     Guards::new(&policies).map_err(|error| Error::Internal(format!("guardrails: {error}")))

@@ -13,7 +13,8 @@ use hatch_dialects::{
 
 use super::{
     health,
-    providers::{Key, Upstream, path_of},
+    keys::Keys,
+    providers::{Upstream, path_of},
     routing::Candidate,
     sandbox,
     settings::Providers,
@@ -40,9 +41,9 @@ const FIRST_PAUSE_MS: i64 = 300;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Until a whole answer is there, or the first word of the last one who can be
 /// asked, in milliseconds.
-const WHOLE_MS: u64 = 90_000;
-/// For a stream that is collected, and not shown while it comes.
-const COLLECTED: Deadlines = Deadlines { idle_ms: 30_000, after_client_ms: 600_000 };
+pub(crate) const WHOLE_MS: u64 = 90_000;
+/// How long a stream may take that is collected, and not shown while it comes.
+const COLLECTED_MS: i64 = 600_000;
 /// Error bodies are small; what is longer is no API's.
 const ERROR_BODY: usize = 64 * 1024;
 
@@ -60,7 +61,8 @@ pub(crate) struct Question<'a> {
     pub(crate) is_live: bool,
     /// What a model cannot do is left out with a warning.
     pub(crate) is_lenient: bool,
-    pub(crate) key: Key<'a>,
+    /// The caller's own keys.
+    pub(crate) keys: &'a Keys,
     /// The client's `anthropic-version` and `anthropic-beta`, for Anthropic.
     pub(crate) anthropic: Option<(&'a str, Option<&'a str>)>,
     /// What a stream goes through on its way to the client.
@@ -178,7 +180,8 @@ pub(crate) async fn post(
     path: &str,
     body: impl Fn(&Candidate) -> String,
     candidates: Vec<Candidate>,
-    key: Key<'_>,
+    keys: &Keys,
+    within_ms: u64,
 ) -> Result<Posted, Unanswered> {
     let post = async |candidate: &Candidate, _: bool| {
         let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
@@ -190,13 +193,14 @@ pub(crate) async fn post(
             );
         }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
-        let request = with_credential(request, Dialect::Chat, key.or(own.as_deref()), None);
-        let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), WHOLE_MS).await;
+        let theirs = keys.of(&candidate.provider.name);
+        let request = with_credential(request, Dialect::Chat, theirs.or(own.as_deref()), None);
+        let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
         let answer = answer.map_err(|failure| no_answer(&failure))?;
         if answer.status() != 200 {
-            return Err(refused(answer, key).await);
+            return Err(refused(answer, theirs.is_some()).await);
         }
-        let text = answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?;
+        let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| no_answer(&failure))?;
         Ok(Some(text.into_bytes()))
     };
     let Reached { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
@@ -321,7 +325,8 @@ async fn attempt(
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
-    let request = with_credential(request, upstream, question.key.or(key.as_deref()), question.anthropic);
+    let theirs = question.keys.of(&candidate.provider.name);
+    let request = with_credential(request, upstream, theirs.or(key.as_deref()), question.anthropic);
     let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
@@ -334,7 +339,7 @@ async fn attempt(
     let started = now_ms();
     let answer = fetch::send(request, within_ms).await.map_err(|failure| no_answer(&failure))?;
     if answer.status() != 200 {
-        return Err(refused(answer, question.key).await);
+        return Err(refused(answer, theirs.is_some()).await);
     }
     let is_events = answer
         .header("content-type")
@@ -362,18 +367,19 @@ async fn attempt(
         && !stream.meter().has_begun
     {
         source.cancel();
-        return Err(told(error, question.key).into());
+        return Err(told(error, theirs.is_some()).into());
     }
     if question.is_live {
         return Ok(got(Answer::Live(Box::new(Live { source, stream, shown }))));
     }
-    let outcome = source.collect(COLLECTED, async |_| {}).await;
+    let deadlines = Deadlines { idle_ms: settings.idle_ms, after_client_ms: COLLECTED_MS };
+    let outcome = source.collect(deadlines, async |_| {}).await;
     let mut reader = Reader::new(upstream);
     reader.push(&outcome.received);
     if outcome.end != End::Closed && !reader.meter().is_complete {
         return Err(broken(outcome.end));
     }
-    let response = reader.finish().map_err(|error| told(error, question.key))?;
+    let response = reader.finish().map_err(|error| told(error, theirs.is_some()))?;
     Ok(got(Answer::Whole { response: Box::new(response), bytes: None }))
 }
 
@@ -449,18 +455,18 @@ fn answered_here(question: &Question<'_>) -> Got {
     Got { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }
 
-async fn refused(answer: fetch::Answer, key: Key<'_>) -> Refusal {
+async fn refused(answer: fetch::Answer, is_theirs: bool) -> Refusal {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, WHOLE_MS).await.unwrap_or_default();
-    Refusal { error: told(Error::of_upstream(status, body.as_bytes()), key), advice }
+    Refusal { error: told(Error::of_upstream(status, body.as_bytes()), is_theirs), advice }
 }
 
 /// An upstream's error as a client may see it. That our own key is refused is
 /// nothing that the client could mend, and the words for it may quote the key.
-fn told(error: Error, key: Key<'_>) -> Error {
-    match (error.class, key) {
-        (Class::Authentication | Class::Permission | Class::Billing, Key::Ours) => {
+fn told(error: Error, is_theirs: bool) -> Error {
+    match (error.class, is_theirs) {
+        (Class::Authentication | Class::Permission | Class::Billing, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
         }
         _ => Error { message: redact::text(&error.message), ..error },
@@ -515,9 +521,9 @@ mod tests {
             401,
             br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
         );
-        let shown = told(theirs.clone(), Key::Ours);
+        let shown = told(theirs.clone(), false);
         assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
-        let shown = told(theirs, Key::Theirs("k"));
+        let shown = told(theirs, true);
         assert_eq!(shown.class, Class::Authentication);
     }
 }

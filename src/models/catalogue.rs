@@ -3,6 +3,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use serde::Serialize;
+
 use super::{model::Model, settings::Providers};
 use crate::{
     error::Error,
@@ -72,33 +74,29 @@ fn all() -> Statement {
     ))
 }
 
-/// Puts a row in the place of the one of its id. `source` and `as_of` say
-/// where it is from.
-pub(crate) fn put(model: &Model, source: &str, as_of: &str) -> Result<Statement, Error> {
-    let json = |value: serde_json::Result<String>| value.map_err(|error| Error::Internal(error.to_string()));
-    let prices = model.prices.map(|prices| json(serde_json::to_string(&prices))).transpose()?;
-    let above = model.above.map(|above| json(serde_json::to_string(&above))).transpose()?;
+/// A model, and where what is known of it is from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    #[serde(flatten)]
+    pub(crate) model: Model,
+    pub(crate) source: String,
+}
+
+/// Puts rows in the place of those of their ids. `as_of` is the day.
+pub(crate) fn put(rows: &[Row], as_of: &str) -> Result<Statement, Error> {
+    let rows = serde_json::to_string(rows).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(sql!(
         "INSERT INTO models (id, provider, name, display_name, context, max_output, prices, above, capabilities, quality, speed,
            is_deprecated, source, as_of)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         SELECT value ->> 'id', value ->> 'provider', value ->> 'name', value ->> 'displayName', value ->> 'context',
+           value ->> 'maxOutput', nullif(value -> 'prices', 'null'), nullif(value -> 'above', 'null'),
+           value -> 'capabilities', value ->> 'quality', value ->> 'speed', value ->> 'isDeprecated', value ->> 'source', ?2
+         FROM json_each(?1) WHERE true
          ON CONFLICT (id) DO UPDATE SET display_name = excluded.display_name, context = excluded.context,
            max_output = excluded.max_output, prices = excluded.prices, above = excluded.above,
            capabilities = excluded.capabilities, quality = excluded.quality, speed = excluded.speed,
            is_deprecated = excluded.is_deprecated, source = excluded.source, as_of = excluded.as_of",
-        model.id.as_str(),
-        model.provider.as_str(),
-        model.name.as_str(),
-        model.display_name.as_str(),
-        model.context,
-        model.max_output,
-        prices,
-        above,
-        json(serde_json::to_string(&model.capabilities))?,
-        model.quality,
-        model.speed,
-        i64::from(model.is_deprecated),
-        source,
+        rows,
         as_of
     ))
 }

@@ -5,7 +5,9 @@ use hatch_dialects::{
     request::{Content, Format, Part},
 };
 
-use super::{catalogue::Catalogue, health, model::Model, providers::Provider, settings::Providers};
+use super::{
+    catalogue::Catalogue, health, keys::Keys, model::Model, providers::Provider, settings::Providers,
+};
 
 /// What the router is told to choose by (`x-gateway-route`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) prompt_tokens: u64,
     /// Patterns of ids that the caller's key may ask (`openai/*`); none is all.
     pub(crate) allowed: Option<&'a [String]>,
+    /// The caller's own keys.
+    pub(crate) keys: &'a Keys,
 }
 
 /// A model and who serves it.
@@ -65,7 +69,7 @@ pub(crate) fn candidates(
     for name in &wish.names {
         let named = match *name {
             AUTO => automatic(wish, request, catalogue, providers)?,
-            name => vec![resolve(name, catalogue, providers)?],
+            name => vec![resolve(name, catalogue, providers, wish.keys)?],
         };
         for candidate in named {
             if found.iter().all(|known| known.model.id != candidate.model.id) {
@@ -95,10 +99,11 @@ pub(crate) fn resolve(
     name: &str,
     catalogue: &Catalogue,
     providers: &'static Providers,
+    keys: &Keys,
 ) -> Result<Candidate, Error> {
-    let provider_of = |model: &Model| providers.all.iter().find(|provider| provider.name == model.provider);
-    let with_provider =
-        |model: &Model| provider_of(model).map(|provider| Candidate { provider, model: model.clone() });
+    let with_provider = |model: &Model| {
+        providers.open_to(keys, &model.provider).map(|provider| Candidate { provider, model: model.clone() })
+    };
     let known = |wanted: &str| {
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
         catalogue.models.iter().filter(is_it).find_map(with_provider)
@@ -110,12 +115,12 @@ pub(crate) fn resolve(
         return Ok(if is_dated { candidate.called(wanted) } else { candidate });
     }
     if let Some((provider, rest)) = name.split_once('/')
-        && let Some(provider) = providers.all.iter().find(|known| known.name == provider)
+        && let Some(provider) = providers.open_to(keys, provider)
         && !rest.is_empty()
     {
         return Ok(Candidate { provider, model: provider.unknown_model(rest) });
     }
-    Err(not_found(name, providers))
+    Err(not_found(name, providers, keys))
 }
 
 /// Without the date at its end: `claude-haiku-4-5-20251001`, `gpt-6-2026-10-01`.
@@ -130,9 +135,10 @@ fn undated(name: &str) -> Option<&str> {
     })
 }
 
-fn not_found(name: &str, providers: &Providers) -> Error {
+fn not_found(name: &str, providers: &Providers, keys: &Keys) -> Error {
     let shown: String = name.chars().take(100).collect();
-    let names: Vec<&str> = providers.all.iter().map(|provider| provider.name.as_str()).collect();
+    let open = providers.all.iter().filter(|provider| provider.is_open_to(keys));
+    let names: Vec<&str> = open.map(|provider| provider.name.as_str()).collect();
     let hint = match names.as_slice() {
         [] => "no provider is set up here; set CLAUDE_API_KEY, OPENAI_API_KEY or PROVIDERS".to_owned(),
         names => format!("GET /v1/models lists what there is; the providers here are {}", names.join(", ")),
@@ -166,8 +172,7 @@ fn automatic(
     };
     let mut found: Vec<(i64, Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
-        let provider = providers.all.iter().find(|provider| provider.name == model.provider);
-        if let Some(provider) = provider {
+        if let Some(provider) = providers.open_to(wish.keys, &model.provider) {
             let candidate = Candidate { provider, model: model.clone() };
             found.push((score(model, wish.preference, health::first_token_ms(&model.id)), candidate));
         }
@@ -248,8 +253,13 @@ mod tests {
         let mut catalogue = Catalogue::new(Vec::new(), providers);
         catalogue.models.iter_mut().filter(|m| m.name == "large").for_each(|m| m.quality = 5);
         catalogue.models.push(Model::for_test("gone/model"));
-        let wish =
-            Wish { names: names.to_vec(), preference: Preference::default(), prompt_tokens: tokens, allowed };
+        let wish = Wish {
+            names: names.to_vec(),
+            preference: Preference::default(),
+            prompt_tokens: tokens,
+            allowed,
+            keys: &Keys::default(),
+        };
         let found = candidates(&wish, request, &catalogue, providers)?;
         Ok(found.into_iter().map(|candidate| candidate.model.id).collect())
     }

@@ -4,6 +4,7 @@ use hatch_dialects::Dialect;
 use serde::Deserialize;
 
 use super::{
+    keys::Keys,
     model::{Model, Prices},
     providers::{DESCRIPTIONS, Description, Provider, Upstream},
 };
@@ -27,6 +28,20 @@ pub(crate) struct Providers {
     pub(crate) daily_budget_micro_usd: Option<i64>,
 }
 
+impl Providers {
+    /// The provider of this name, if a caller with these keys can ask it.
+    pub(crate) fn open_to(&self, keys: &Keys, name: &str) -> Option<&Provider> {
+        self.all.iter().find(|provider| provider.name == name && provider.is_open_to(keys))
+    }
+
+    /// Whether a caller may keep a key of a provider of this name.
+    pub(crate) fn takes_keys_of(&self, name: &str) -> bool {
+        let is_it =
+            |provider: &Provider| provider.name == name && !matches!(provider.upstream, Upstream::Sandbox);
+        self.all.iter().any(is_it)
+    }
+}
+
 impl FromVars for Providers {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let mut all = Vec::new();
@@ -40,12 +55,14 @@ impl FromVars for Providers {
                 all.push(provider.into_provider()?);
             }
         }
-        if all.is_empty() && Environment::of(vars)?.is_development() {
+        let is_empty = all.iter().all(|provider| provider.is_closed);
+        if is_empty && Environment::of(vars)?.is_development() {
             all.push(Provider {
                 name: super::sandbox::NAME.to_owned(),
                 upstream: Upstream::Sandbox,
                 speaks: vec![Dialect::Chat],
                 is_openai: true,
+                is_closed: false,
                 models: super::sandbox::models(),
             });
         }
@@ -59,10 +76,12 @@ impl FromVars for Providers {
     }
 }
 
-/// A provider that has a file here, if its key is set. Cloudflare's AI Gateway
-/// stands before it where that is set (developers.cloudflare.com/ai-gateway).
+/// A provider that has a file here. Cloudflare's AI Gateway stands before it where that is set (developers.cloudflare.com/ai-gateway).
 fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Error> {
-    let Some(key) = vars.get(description.key) else { return Ok(None) };
+    let key = vars.get(description.key);
+    if key.is_none() && !description.takes_keys {
+        return Ok(None);
+    }
     let own = (description.base_url)(vars)?;
     let gateway = vars.get("AI_GATEWAY_URL").filter(|_| description.name != "workers-ai");
     let base_url = match gateway {
@@ -71,7 +90,8 @@ fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Err
     };
     Ok(Some(Provider {
         name: description.name.to_owned(),
-        upstream: Upstream::Http { base_url, key: Some(key), gateway_token: vars.get("AI_GATEWAY_TOKEN") },
+        is_closed: key.is_none(),
+        upstream: Upstream::Http { base_url, key, gateway_token: vars.get("AI_GATEWAY_TOKEN") },
         speaks: description.speaks.to_vec(),
         is_openai: description.is_openai,
         models: Vec::new(),
@@ -140,6 +160,7 @@ impl Listed {
                 Spoken::Anthropic => Dialect::Messages,
             }],
             is_openai: false,
+            is_closed: false,
             models,
             name: self.name,
         })
@@ -180,7 +201,8 @@ mod tests {
 
     fn providers(vars: &[(&str, &str)]) -> Result<Vec<String>, Error> {
         let settings = Settings::for_test(vars);
-        Ok(Providers::of(&settings)?.all.iter().map(|provider| provider.name.clone()).collect())
+        let all = &Providers::of(&settings)?.all;
+        Ok(all.iter().filter(|provider| !provider.is_closed).map(|provider| provider.name.clone()).collect())
     }
 
     #[test]
@@ -199,10 +221,11 @@ mod tests {
             [{"id":"m","context":1000,"max_output":100,"input":0.5,"output":1,"capabilities":["tools"]}]}]"#;
         let settings = Settings::for_test(&[("OPENAI_API_KEY", "k"), ("PROVIDERS", list)]);
         let all = &Providers::of(&settings).unwrap().all;
-        assert_eq!(all.len(), 1);
-        assert_eq!(all[0].models[0].prices.unwrap().input, 500_000);
+        let openai: Vec<&Provider> = all.iter().filter(|provider| provider.name == "openai").collect();
+        assert_eq!(openai.len(), 1);
+        assert_eq!(openai[0].models[0].prices.unwrap().input, 500_000);
         assert!(
-            matches!(&all[0].upstream, Upstream::Http { base_url, key: None, .. } if base_url == "https://proxy.test/v1")
+            matches!(&openai[0].upstream, Upstream::Http { base_url, key: None, .. } if base_url == "https://proxy.test/v1")
         );
         for wrong in ["{}", "[{}]", r#"[{"name":"a b","base_url":"https://x.test","dialect":"openai"}]"#] {
             assert!(providers(&[("PROVIDERS", wrong)]).is_err(), "{wrong}");

@@ -5,6 +5,7 @@
 //! and mostly tested, without a Worker.
 
 pub(crate) mod background;
+pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod entry;
 pub(crate) mod fetch;

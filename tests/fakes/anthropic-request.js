@@ -130,7 +130,9 @@ function checkBody({ headers, body, raw }, counting) {
   checkTools(body, able);
   checkSettings(body, able);
   checkCacheMarks(body);
-  const tokens = Math.ceil(raw.length / 4);
+  // A picture costs by its size in pixels, and not by the length of its base64.
+  const pictures = [...raw.toString('latin1').matchAll(/"data":"([A-Za-z0-9+/=]{1000,})"/g)].reduce((sum, [, data]) => sum + data.length, 0);
+  const tokens = Math.ceil((raw.length - pictures) / 4);
   if (tokens > able.context) refuse(`prompt is too long: ${tokens} tokens > ${able.context} maximum`);
 }
 

@@ -23,7 +23,7 @@ impl Frame<'_> {
 }
 
 /// No event is longer: what waits for its end is held in memory.
-pub(crate) const MAX_EVENT: usize = 1 << 20;
+pub(crate) const MAX_EVENT: usize = 4 << 20;
 
 /// An event is longer than [`MAX_EVENT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

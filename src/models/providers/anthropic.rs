@@ -9,5 +9,6 @@ pub(in crate::models) static ANTHROPIC: Description = Description {
     key: "CLAUDE_API_KEY",
     base_url: |vars| vars.base_url("CLAUDE_BASE_URL", "https://api.anthropic.com"),
     speaks: &[Dialect::Messages],
+    takes_keys: true,
     is_openai: false,
 };

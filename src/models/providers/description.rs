@@ -12,6 +12,8 @@ pub(in crate::models) struct Description {
     /// Where it is asked, without a slash at the end.
     pub(in crate::models) base_url: fn(&Vars) -> Result<String, Error>,
     pub(in crate::models) speaks: &'static [Dialect],
+    /// Somebody else's key is asked at the same address.
+    pub(in crate::models) takes_keys: bool,
     /// It is OpenAI itself, and not only compatible with it.
     pub(in crate::models) is_openai: bool,
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use hatch_dialects::{Abilities, Dialect, Target, request::Effort};
 
 pub(super) use self::description::Description;
-use super::model::Model;
+use super::{keys::Keys, model::Model};
 
 /// The providers that have a file here.
 pub(super) static DESCRIPTIONS: &[&Description] =
@@ -24,6 +24,8 @@ pub(crate) struct Provider {
     /// The dialects that it speaks, the best one first.
     pub(super) speaks: Vec<Dialect>,
     pub(super) is_openai: bool,
+    /// Nobody has given us a key: it is asked for who has one of their own.
+    pub(super) is_closed: bool,
     /// Models that the catalogue does not have to know.
     pub(super) models: Vec<Model>,
 }
@@ -39,24 +41,6 @@ pub(crate) enum Upstream {
     Sandbox,
 }
 
-/// Whose key a provider is asked with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key<'a> {
-    Ours,
-    /// The caller's own, for this request.
-    Theirs(&'a str),
-}
-
-impl<'a> Key<'a> {
-    /// The key to send, where `ours` is what we have.
-    pub(super) fn or(self, ours: Option<&'a str>) -> Option<&'a str> {
-        match self {
-            Self::Ours => ours,
-            Self::Theirs(key) => Some(key),
-        }
-    }
-}
-
 impl fmt::Debug for Provider {
     /// Without its keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,16 +51,12 @@ impl fmt::Debug for Provider {
     }
 }
 
-impl fmt::Debug for Key<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ours => "Ours",
-            Self::Theirs(_) => "Theirs",
-        })
-    }
-}
-
 impl Provider {
+    /// Whether a caller with these keys can ask it.
+    pub(crate) fn is_open_to(&self, keys: &Keys) -> bool {
+        !self.is_closed || keys.of(&self.name).is_some()
+    }
+
     /// A model that nobody has described, of a provider that may know it.
     pub(super) fn unknown_model(&self, name: &str) -> Model {
         let every =

@@ -9,5 +9,6 @@ pub(in crate::models) static OPENAI: Description = Description {
     key: "OPENAI_API_KEY",
     base_url: |vars| vars.base_url("OPENAI_BASE_URL", "https://api.openai.com/v1"),
     speaks: &[Dialect::Chat, Dialect::Responses],
+    takes_keys: true,
     is_openai: true,
 };

@@ -16,5 +16,6 @@ pub(in crate::models) static WORKERS_AI: Description = Description {
         vars.base_url("WORKERS_AI_BASE_URL", &default)
     },
     speaks: &[Dialect::Chat],
+    takes_keys: false,
     is_openai: false,
 };

@@ -168,8 +168,8 @@ proptest! {
 }
 
 #[test]
-fn a_megabyte_in_one_line_is_an_error_and_not_memory() {
-    let line = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}", "x".repeat(2 << 20));
+fn megabytes_in_one_line_are_an_error_and_not_memory() {
+    let line = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}", "x".repeat(5 << 20));
     carry_all(line.as_bytes(), 4_096);
 }
 

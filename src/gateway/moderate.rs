@@ -1,0 +1,120 @@
+//! The guardrail that asks a moderation model: of what goes to a model before
+//! it is asked, and of what it has said before any of it is shown.
+
+use hatch_dialects::{
+    Class, Error as Said, Request, Response, parse_moderation, render_moderation,
+    request::{Content, Part},
+};
+use hatch_guardrails::{Action, OnFailure, Rule};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{guard, moderations::default};
+use crate::{
+    error::Error,
+    http::RequestContext,
+    models::{self, Catalogue, Keys, Providers},
+    settings::FromVars as _,
+    store::Database,
+};
+
+/// A guardrail that takes longer has failed.
+const WITHIN_MS: u64 = 1_500;
+/// As much of a text as is judged, from its end: the newest is said there.
+const MOST_CHARS: usize = 100_000;
+
+/// What a moderation model says of texts.
+#[derive(Deserialize)]
+struct Judgement {
+    results: Vec<Judged>,
+}
+
+#[derive(Deserialize)]
+struct Judged {
+    flagged: bool,
+    #[serde(default)]
+    categories: std::collections::BTreeMap<String, Value>,
+}
+
+/// All that a request says, for the judge; what tools have said too.
+pub(super) fn asked(request: &Request) -> String {
+    let mut texts: Vec<&str> = Vec::new();
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        match &part.content {
+            Content::ToolResult(result) => texts.extend(result.parts.iter().filter_map(Part::as_text)),
+            _ => texts.extend(part.as_text()),
+        }
+    }
+    texts.join("\n")
+}
+
+/// All that an answer says.
+pub(super) fn answered(response: &Response) -> String {
+    let parts = response.choices.iter().flat_map(|choice| &choice.parts);
+    parts.filter_map(Part::as_text).collect::<Vec<_>>().join("\n")
+}
+
+/// Judges a text by these rules. Answers with what they flag.
+///
+/// # Errors
+/// 400 with the categories for what they block, and when the judge does not
+/// answer and a rule is closed then.
+pub(super) async fn judge(
+    text: &str,
+    rules: &[Rule],
+    keys: &Keys,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Vec<String>, Error> {
+    if rules.is_empty() || text.is_empty() {
+        return Ok(Vec::new());
+    }
+    match flagged(text, keys, context, database).await {
+        Ok(found) if found.is_empty() => Ok(found),
+        // There is nothing to put a mark on: what may not pass is not redacted.
+        Ok(found) if rules.iter().any(|rule| rule.action != Action::Flag) => Err(guard::blocked_by(&found)),
+        Ok(found) => Ok(found),
+        Err(_) if rules.iter().any(|rule| rule.on_failure == OnFailure::Closed) => {
+            Err(guard::blocked_by(&["moderation:unavailable".to_owned()]))
+        }
+        Err(_) => Ok(vec!["moderation:unavailable".to_owned()]),
+    }
+}
+
+/// The categories that a moderation model flags.
+async fn flagged(
+    text: &str,
+    keys: &Keys,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Vec<String>, Error> {
+    let skipped = text.chars().count().saturating_sub(MOST_CHARS);
+    let newest: String = text.chars().skip(skipped).collect();
+    let moderation = parse_moderation(json!({ "input": newest }).to_string().as_bytes())?;
+    let id = default(keys, context, database).await?;
+    let catalogue = Catalogue::of(&context.settings, database).await?;
+    let candidate = models::resolve(&id, &catalogue, Providers::of(&context.settings)?, keys)?;
+    let body = |candidate: &models::Candidate| render_moderation(&moderation, &candidate.model.name);
+    let posted = models::post("/moderations", body, vec![candidate], keys, WITHIN_MS).await;
+    let posted = posted.map_err(|unanswered| Error::from(unanswered.error))?;
+    // The sandbox finds nothing.
+    let Some(bytes) = posted.bytes else { return Ok(Vec::new()) };
+    let judgement: Judgement = serde_json::from_slice(&bytes)
+        .map_err(|_| Said::new(Class::Upstream, "The moderation model's answer cannot be read"))?;
+    let mut found = Vec::new();
+    for judged in judgement.results.iter().filter(|judged| judged.flagged) {
+        let before = found.len();
+        let is_flagged = |value: &Value| *value == Value::Bool(true);
+        found.extend(
+            judged
+                .categories
+                .iter()
+                .filter(|(_, value)| is_flagged(value))
+                .map(|(name, _)| format!("moderation:{name}")),
+        );
+        if found.len() == before {
+            found.push("moderation".to_owned());
+        }
+    }
+    Ok(found)
+}

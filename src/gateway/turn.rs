@@ -71,7 +71,7 @@ impl Turn {
         let prompt_tokens = estimate_prompt(request);
         let [policy, keys] =
             database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
-        let guards = guards_of(policy.first()?, limits.guardrails.as_ref())?;
+        let guards = guards_of(policy.first::<Policy>()?.as_ref(), limits.guardrails.as_ref())?;
         let keys = Keys::open(options.provider_key.as_deref(), keys.read()?, &user.id, settings)?;
         let allowed = limits.models.as_deref();
         let wish = Wish { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
@@ -338,8 +338,8 @@ impl Money<'_> {
 }
 
 /// The guardrails of a user and of their key.
-fn guards_of(of_user: Option<Policy>, of_key: Option<&Policy>) -> Result<Guards, Error> {
-    let policies: Vec<&Policy> = of_user.iter().chain(of_key).collect();
+fn guards_of(of_user: Option<&Policy>, of_key: Option<&Policy>) -> Result<Guards, Error> {
+    let policies: Vec<&Policy> = of_user.into_iter().chain(of_key).collect();
     // They were checked when they were set.
     Guards::new(&policies).map_err(|error| Error::Internal(format!("guardrails: {error}")))
 }

@@ -3,7 +3,7 @@
 use hatch_dialects::{Dialect, Error as Said, Incoming, Json, Request, Seal, Version, wanted};
 use serde_json::Value;
 
-use super::{cache::Wanted, kept, thoughts::Sealed};
+use super::{kept, thoughts::Sealed};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -157,5 +157,50 @@ fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
             .map(|name| name.as_str().map(str::to_owned).ok_or_else(|| refused().into()))
             .collect(),
         _ => Err(refused().into()),
+    }
+}
+
+const LONGEST_CACHE_S: u32 = 24 * 60 * 60;
+
+/// What `x-gateway-cache` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) seconds: u32,
+    /// Answers that are drawn by lot too.
+    pub(super) is_forced: bool,
+}
+
+impl Wanted {
+    /// `<seconds>`, or `<seconds>;force` for a temperature above 0 as well.
+    ///
+    /// # Errors
+    /// 400 naming the header.
+    pub(super) fn parse(header: &str) -> Result<Self, Error> {
+        let (seconds, force) =
+            header.split_once(';').map_or((header, None), |(s, force)| (s, Some(force.trim())));
+        let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=LONGEST_CACHE_S).contains(seconds));
+        match (seconds, force) {
+            (Some(seconds), None) => Ok(Self { seconds, is_forced: false }),
+            (Some(seconds), Some("force")) => Ok(Self { seconds, is_forced: true }),
+            _ => Err(Said::invalid(
+                "x-gateway-cache",
+                "must be 1 to 86400 seconds, such as `60` or `60;force`",
+            )
+            .into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_a_day_at_most() {
+        assert_eq!(Wanted::parse("60").unwrap(), Wanted { seconds: 60, is_forced: false });
+        assert_eq!(Wanted::parse("86400; force").unwrap(), Wanted { seconds: 86_400, is_forced: true });
+        for wrong in ["", "0", "86401", "-1", "true", "60;never", "1e3"] {
+            assert!(Wanted::parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! Answers that are told again: for who asks for it by `x-gateway-cache`, to
 //! the same user, for the same request under the same guardrails.
 
-use hatch_dialects::{Dialect, Error as Said, Reply, Response as Answer, canonical, response::StopReason};
+use hatch_dialects::{Dialect, Reply, Response as Answer, canonical, response::StopReason};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{asked::Asked, guard::Guards};
-use crate::{error::Error, models::Candidate, platform::cache};
+use super::{
+    asked::{Asked, Wanted},
+    guard::Guards,
+};
+use crate::{models::Candidate, platform::cache};
 
-const LONGEST_S: u32 = 24 * 60 * 60;
 /// These change how an answer is told, and not what it says.
 const IGNORED: &[&str] =
     &["stream", "stream_options", "user", "metadata", "store", "models", "safety_identifier"];
@@ -34,35 +36,6 @@ pub(super) struct Kept {
     pub(super) provider: String,
     pub(super) model: String,
     pub(super) answer: Answer,
-}
-
-/// What `x-gateway-cache` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    seconds: u32,
-    /// Answers that are drawn by lot too.
-    is_forced: bool,
-}
-
-impl Wanted {
-    /// `<seconds>`, or `<seconds>;force` for a temperature above 0 as well.
-    ///
-    /// # Errors
-    /// 400 naming the header.
-    pub(super) fn parse(header: &str) -> Result<Self, Error> {
-        let (seconds, force) =
-            header.split_once(';').map_or((header, None), |(s, force)| (s, Some(force.trim())));
-        let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=LONGEST_S).contains(seconds));
-        match (seconds, force) {
-            (Some(seconds), None) => Ok(Self { seconds, is_forced: false }),
-            (Some(seconds), Some("force")) => Ok(Self { seconds, is_forced: true }),
-            _ => Err(Said::invalid(
-                "x-gateway-cache",
-                "must be 1 to 86400 seconds, such as `60` or `60;force`",
-            )
-            .into()),
-        }
-    }
 }
 
 impl Place {
@@ -108,20 +81,6 @@ impl Place {
         };
         if let Ok(text) = serde_json::to_string(&row) {
             cache::put(&self.name, text, self.seconds).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_a_day_at_most() {
-        assert_eq!(Wanted::parse("60").unwrap(), Wanted { seconds: 60, is_forced: false });
-        assert_eq!(Wanted::parse("86400; force").unwrap(), Wanted { seconds: 86_400, is_forced: true });
-        for wrong in ["", "0", "86401", "-1", "true", "60;never", "1e3"] {
-            assert!(Wanted::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

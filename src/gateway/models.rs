@@ -131,6 +131,7 @@ fn is_name(text: &str, marks: &str) -> bool {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewModels {
     #[garde(length(min = 1, max = 500), dive)]
+    #[cfg_attr(test, schemars(extend("maxProperties" = 500, "minProperties" = 1)))]
     models: BTreeMap<String, NewModel>,
 }
 

@@ -9,7 +9,7 @@ use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{guard, moderations::default};
+use super::guard;
 use crate::{
     error::Error,
     http::RequestContext,
@@ -117,4 +117,23 @@ async fn flagged(
         }
     }
     Ok(found)
+}
+
+/// The first model here that can moderate.
+pub(super) async fn default(
+    keys: &Keys,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<String, Error> {
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, database).await?;
+    let is_here = |model: &&models::Model| {
+        model.can("moderation") && providers.open_to(keys, &model.provider).is_some()
+    };
+    let found = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
+    found.ok_or_else(|| {
+        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
+            .with_code("model_not_found")
+            .into()
+    })
 }

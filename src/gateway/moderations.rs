@@ -1,7 +1,7 @@
 //! `POST /v1/moderations`.
 
 use hatch_dialects::{
-    Class, Error as Said, Request, Usage, estimate, parse_moderation, render_moderation,
+    Request, Usage, estimate, parse_moderation, render_moderation,
     request::{Message, Part, Role},
     translate_moderation,
 };
@@ -10,16 +10,14 @@ use serde_json::json;
 use super::{
     asked::Options,
     ledger::Outcome,
-    told,
+    moderate, told,
     turn::{self, Turn},
 };
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::{self, Catalogue, Keys, Posted, Providers},
+    models::{self, Posted},
     platform::response::Response,
-    settings::FromVars as _,
-    store::Database,
 };
 
 /// `POST /v1/moderations`. Who names no model is answered by the first one
@@ -32,7 +30,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let options = Options::read(&context)?;
     let model = match &asked.model {
         Some(model) => model.clone(),
-        None => default(&super::models::keys(&context).await?, &context, &database).await?,
+        None => moderate::default(&super::models::keys(&context).await?, &context, &database).await?,
     };
     // What is to be judged is not kept from the judge: no guardrail looks at it.
     let mut request = Request { model: model.clone(), ..Request::default() };
@@ -55,23 +53,4 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     turn.entry.close(outcome, Vec::new(), &database).await;
     let headers = told::headers_of(&candidate, attempts, &[]);
     Ok(told::with(Response::json(200, told?), headers, &context.request_id))
-}
-
-/// The first model here that can moderate.
-pub(super) async fn default(
-    keys: &Keys,
-    context: &RequestContext,
-    database: &Database,
-) -> Result<String, Error> {
-    let providers = Providers::of(&context.settings)?;
-    let catalogue = Catalogue::of(&context.settings, database).await?;
-    let is_here = |model: &&models::Model| {
-        model.can("moderation") && providers.open_to(keys, &model.provider).is_some()
-    };
-    let found = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
-    found.ok_or_else(|| {
-        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
-            .with_code("model_not_found")
-            .into()
-    })
 }

@@ -83,12 +83,32 @@ test("a model that loops is stopped: the same five times, or as many steps as th
   assert.equal(endless.events.at(-1).event, "done");
 });
 
-test("a turn costs no more than its user's budget of the day", async () => {
-  const poor = await startWorker({ ...claudeVars(claude), DAILY_BUDGET_MICRO_USD: "1" });
-  claude.setAnswer(scripted([write("index.html", PAGE)], [finish()]));
+test("a turn costs no more than its user's budget of the day, and asks for no longer an answer than that pays", async () => {
+  const budget = 60_000;
+  const poor = await startWorker({ ...claudeVars(claude), DAILY_BUDGET_MICRO_USD: String(budget) });
+  const usage = { input_tokens: 1_000, output_tokens: 2_500, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+  let n = 0;
+  claude.setAnswer(() => ({ content: [write("index.html", `${PAGE}${(n += 1)}`)], usage }));
   const { events } = await agents(poor).said("Build a page");
-  assert.match(texts(events).at(-1), /today's budget/);
-  assert.equal(claude.requests.length, 1);
+  assert.match(texts(events).at(-1), /today's budget.*kept as a version/);
+  assert.equal(claude.requests.length, 2, "27,000 micro-dollars each");
+  assert.ok(claude.requests.every(({ body }) => body.max_tokens <= 4_000), "a longer answer could cost more than there is");
+  const [{ used }] = await poor.sql("SELECT used FROM daily_counters WHERE name = 'budget-day'");
+  assert.equal(used, 54_000);
+  claude.reset();
+  const refused = await agents(poor).said("One more");
+  assert.match(texts(refused.events).at(-1), /today's budget/);
+  assert.equal(claude.requests.length, 0);
+});
+
+test("a turn costs no more than a turn may", async () => {
+  const bounded = await startWorker({ ...claudeVars(claude), AGENT_MAX_MICRO_USD: "50000" });
+  let n = 0;
+  claude.setAnswer(() => ({ content: [write("index.html", `${PAGE}${(n += 1)}`)], usage: { input_tokens: 1_000, output_tokens: 1_800, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 } }));
+  const { events } = await agents(bounded).said("Build a page");
+  assert.match(texts(events).at(-1), /used up its budget of \$0\.05.*kept as a version/);
+  const [{ cost }] = await bounded.sql("SELECT cost_micro_usd AS cost FROM app_turns");
+  assert.ok(cost === claude.requests.length * 20_000 && cost <= 50_000, String(cost));
 });
 
 test("words without tools are a question, or the end of what was done", async () => {

@@ -164,7 +164,7 @@ fn made_up() -> tempfile::TempDir {
 
 fn written(stream: &mut String, path: &str, lines: &[String]) {
     // Some end without a newline.
-    let end = if lines.len() % 3 == 0 { "" } else { "\n" };
+    let end = if lines.len().is_multiple_of(3) { "" } else { "\n" };
     let content = lines.join("\n") + if lines.is_empty() { "" } else { end };
     writeln!(stream, "M 100644 inline {path}\ndata {}\n{content}", content.len()).unwrap();
 }

@@ -41,7 +41,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(response)
 }
 
-fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 10] {
+fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 12] {
     [
         ("hatch_users", "Users with an account", sql!("SELECT ' ' || count(*) AS json FROM users")),
         (
@@ -73,6 +73,21 @@ fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 10] {
             sql!(
                 r#"SELECT '{model="' || replace(replace(replace(model, '\', '\\'), '"', '\"'), char(10), '\n') || '"} ' || coalesce(sum(usage ->> 'output_tokens'), 0) AS json
                    FROM chat_messages WHERE role = 'assistant' GROUP BY model"#
+            ),
+        ),
+        (
+            "hatch_agent_turns",
+            "Messages to agents by status",
+            sql!(
+                r#"SELECT '{status="' || status || '"} ' || count(*) AS json FROM app_turns GROUP BY status"#
+            ),
+        ),
+        (
+            "hatch_agent_cost_micro_usd",
+            "What the answers of agents have cost, by the model that answered last",
+            sql!(
+                r#"SELECT '{model="' || replace(replace(replace(model, '\', '\\'), '"', '\"'), char(10), '\n') || '"} ' || sum(cost_micro_usd) AS json
+                   FROM app_turns WHERE model IS NOT NULL GROUP BY model"#
             ),
         ),
         (

@@ -48,6 +48,9 @@ test("a turn makes a private repository named after the app and one commit of al
   assert.deepEqual(created.metadata, { type: "repo_created", githubUrl: url });
   assert.ok(created.message.messages[0].content.includes(url), "the address is in the text too");
   assert.equal(committed.metadata.commitUrl, `${url}/commit/${github.git("ada", "pomodoro-timer", "rev-parse", "main")}`);
+  const audited = await sql("SELECT action, subject FROM audit_log WHERE action IN ('github.create-repo', 'github.commit', 'app.deploy') ORDER BY seq");
+  assert.deepEqual(audited.map(({ action }) => action), ["github.create-repo", "github.commit", "app.deploy"]);
+  assert.deepEqual(audited.slice(0, 2).map(({ subject }) => subject), [url, committed.metadata.commitUrl]);
   const [turn] = await sql("SELECT github_token, settings FROM app_turns WHERE app_id = ?", appId);
   assert.deepEqual(turn, { github_token: null, settings: null }, "the token is kept no longer than the turn");
 });

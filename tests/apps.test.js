@@ -120,6 +120,33 @@ test("a client that leaves stops nothing, and one that comes back while it is wo
   assert.deepEqual(notices(events), ["deployment_in_progress", "deployment_complete"]);
 });
 
+test("a client that is cut at every event and comes back each time has each event once, in order", async () => {
+  const response = await send("A timer to be cut");
+  const got = [await firstOf(response)];
+  const { appId } = got[0].data;
+  for (let times = 0; times < 50 && got.at(-1).event !== "done"; times += 1) {
+    got.push(await firstOf(await api("GET", `/apps/${appId}/events`, undefined, { "last-event-id": got.at(-1).id })));
+  }
+  const all = eventsOf(await (await api("GET", `/apps/${appId}/events`)).text());
+  assert.deepEqual(got, all);
+  assert.ok(got.length > 3);
+});
+
+/** The first event of a stream, which is cut then. */
+async function firstOf(response) {
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  for (let text = ""; ; ) {
+    const { value, done } = await reader.read();
+    assert.ok(!done, `no event: ${text}`);
+    text += decoder.decode(value, { stream: true });
+    const blocks = text.split("\n\n").slice(0, -1);
+    if (!blocks.some((block) => block.startsWith("event:"))) continue;
+    await reader.cancel();
+    return eventsOf(`${blocks.join("\n\n")}\n\n`)[0];
+  }
+}
+
 test("a second message to an app that is worked on is 409 with the trace, and stopping it keeps what there is", async () => {
   const { appId } = await said("A timer");
   let second;
@@ -186,9 +213,9 @@ test("ten messages at once at a limit of ten admit exactly ten", async () => {
 
 test("a turn of which nothing was delivered is not counted", async () => {
   const ada = await somebody();
-  claude.setFault({ status: 401 });
+  claude.setFault({ status: 400 });
   const { events } = await ada.said("A timer");
-  assert.match(texts(events).at(-1), /refused our key/);
+  assert.match(texts(events).at(-1), /The model refused the request/);
   assert.equal((await (await api("GET", "/message-limit", undefined, ada.headers)).json()).currentUsage, 0);
 });
 
@@ -216,7 +243,7 @@ test("what is asked wrongly gets a clear error and changes nothing", async () =>
 test("nobody sees, follows, changes, stops or deletes another's app", async () => {
   const [ada, eve] = [await somebody(), await somebody()];
   const { appId, events } = await ada.said("A timer");
-  for (const [method, path] of [["GET", ""], ["GET", "/history"], ["GET", "/events"], ["POST", "/stop"], ["DELETE", ""]]) {
+  for (const [method, path] of [["GET", ""], ["GET", "/history"], ["GET", "/events"], ["GET", "/read-url"], ["GET", "/read-url?write=true"], ["POST", "/pull"], ["POST", "/stop"], ["DELETE", ""]]) {
     const response = await api(method, `/apps/${appId}${path}`, undefined, eve.headers);
     assert.equal(response.status, 404, `${method} ${path}`);
   }
@@ -285,6 +312,16 @@ test("as many new apps as the platform takes in a day are begun, and changes of 
   assert.equal((await (await api("GET", "/message-limit", undefined, ada.headers)).json()).currentUsage, 1, "what was refused is not counted");
   await ada.said("Another question", { applicationId: appId });
   await sql("UPDATE daily_counters SET used = 0 WHERE user_id = '' AND name = 'apps-day'");
+});
+
+test("the operator's monitoring reads how many turns there were, and what they cost", async () => {
+  await said("A timer that is counted");
+  const text = await (await api("GET", "/metrics", undefined, operator)).text();
+  const figure = (name, labels) => Number(text.match(new RegExp(`^${name}\\{${labels}\\} (\\d+)$`, "m"))?.[1]);
+  const [{ n, cost }] = await sql("SELECT count(*) AS n, (SELECT sum(cost_micro_usd) FROM app_turns WHERE model = 'anthropic/claude-sonnet-5-5') AS cost FROM app_turns WHERE status = 'done'");
+  assert.equal(figure("hatch_agent_turns", 'status="done"'), n, text);
+  assert.ok(cost > 0);
+  assert.equal(figure("hatch_agent_cost_micro_usd", 'model="anthropic/claude-sonnet-5-5"'), cost, text);
 });
 
 test("an event's id means the same after a restart", async () => {

@@ -8,7 +8,8 @@ use hatch_diff::Files;
 
 use super::{
     events::{Event, MessageKind},
-    merge, model, prompt,
+    merge, model,
+    prompt::{self, Rooms},
     sandbox::Scene,
     save::Ending,
     settings::{Apps, Bounds},
@@ -20,10 +21,6 @@ use super::{
 };
 use crate::{
     error::Error,
-    identity::{
-        DailyLimits,
-        quotas::{self, Quota},
-    },
     jobs::Outcome,
     platform::clock::now_ms,
     settings::FromVars as _,
@@ -47,13 +44,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     if let Some(reason) = exhausted(turn, Apps::of(&work.settings)?.bounds, now_ms()) {
         return end(work, Vec::new(), &Ending::failed(reason));
     }
-    let limits = DailyLimits::of(&work.settings)?;
-    if let Err(error) = quotas::require(Quota::Budget, &turn.user_id, limits, &work.context.database).await {
-        return match error {
-            Error::TooManyRequests(_) => end(work, Vec::new(), &Ending::failed(error.detail())),
-            error => Err(error),
-        };
-    }
+    let candidates = model::choose(turn.model.as_deref(), &work.settings, &work.context.database).await?;
     let known = [store::draft(&turn.id), store::steps(&turn.id), store::earlier(turn, EARLIER), base(turn)];
     let known: [Rows; 4] = work.context.database.batch(known).await?;
     let [draft, steps, earlier, base] = known;
@@ -62,11 +53,21 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let files_at_start = files_of(&base.into_json().unwrap_or_else(|| "{}".to_owned()))?;
     let mut files = files_of(&draft.files)?;
 
-    let model_name = model::name(&work.settings)?;
-    let request = prompt::request(&model_name, turn, &files_at_start, &earlier, &steps);
+    let window = candidates.first().map_or(0, |candidate| candidate.model.context);
+    let request = prompt::request(turn, &files_at_start, &earlier, &steps, Rooms::of(window));
+    let allowance = match model::afford(&request, &candidates, work).await {
+        Ok(Some(allowance)) => allowance,
+        Ok(None) => {
+            let bounds = Apps::of(&work.settings)?.bounds;
+            return end(work, Vec::new(), &Ending::failed(used_up(&budget(bounds))));
+        }
+        Err(error @ Error::TooManyRequests(_)) => {
+            return end(work, Vec::new(), &Ending::failed(error.detail()));
+        }
+        Err(error) => return Err(error),
+    };
     let scene = Scene { message: &turn.message, files: &files_at_start, step: steps.len() };
-    let asked = model::ask(&request, &scene, &work.settings, &work.context.env).await?;
-    pay(work, asked.tokens, asked.cost_micro_usd).await?;
+    let asked = model::ask(request, candidates, allowance, &scene, work).await?;
     let response = asked.answer?;
 
     let stop = response.choices.first().map(|choice| choice.stop.reason).unwrap_or_default();
@@ -83,14 +84,14 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 
     let seq = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     let kept = serde_json::to_string(&step).map_err(|e| Error::Internal(e.to_string()))?;
-    let mut writes = vec![store::add_step(&turn.id, seq, &kept), store::count_step(&turn.id, &model_name)];
+    let mut writes = vec![store::add_step(&turn.id, seq, &kept), store::count_step(&turn.id, &asked.model)];
     if files != before {
         writes.push(store::set_draft(&turn.id, &code_of(&files)));
     }
     let mut events: Vec<Event> = progress(&step, &before, &files, ending.is_some()).into_iter().collect();
     events.push(Event::debug(format!(
-        "{model_name}: {} tokens, {} micro-dollars",
-        asked.tokens, asked.cost_micro_usd
+        "{}: {} tokens, {} micro-dollars",
+        asked.model, asked.tokens, asked.cost_micro_usd
     )));
     writes.push(work.tell(&events));
     match ending {
@@ -114,28 +115,23 @@ fn base(turn: &Turn) -> Statement {
 
 /// Which bound the turn has reached.
 fn exhausted(turn: &Turn, bounds: Bounds, now: i64) -> Option<String> {
-    let reached =
-        |what: &str| Some(format!("The agent has used up its {what}; send another message to go on."));
+    let reached = |what: &str| Some(used_up(what));
     match () {
         () if turn.steps >= bounds.steps => reached(&format!("{} steps", bounds.steps)),
         () if turn.tokens >= bounds.tokens => reached(&format!("{} tokens", bounds.tokens)),
-        () if turn.cost_micro_usd >= bounds.micro_usd => {
-            let cents = bounds.micro_usd / 10_000;
-            reached(&format!("budget of ${}.{:02}", cents / 100, cents % 100))
-        }
+        () if turn.cost_micro_usd >= bounds.micro_usd => reached(&budget(bounds)),
         () if now - turn.created_at >= bounds.ms => reached(&format!("{} minutes", bounds.ms / 60_000)),
         () => None,
     }
 }
 
-/// Books what an answer cost, at once and whatever becomes of its step.
-async fn pay(work: &Work, tokens: i64, cost_micro_usd: i64) -> Result<(), Error> {
-    let (turn, now) = (&work.turn, now_ms());
-    let booked = [
-        store::spend(&turn.id, tokens, cost_micro_usd),
-        quotas::spend(Quota::Budget, &turn.user_id, cost_micro_usd, now),
-    ];
-    work.context.database.batch(booked).await.map(drop)
+fn used_up(what: &str) -> String {
+    format!("The agent has used up its {what}; send another message to go on.")
+}
+
+fn budget(bounds: Bounds) -> String {
+    let cents = bounds.micro_usd / 10_000;
+    format!("budget of ${}.{:02}", cents / 100, cents % 100)
 }
 
 fn end(work: &Work, mut writes: Vec<Statement>, ending: &Ending) -> Result<Outcome, Error> {

@@ -74,6 +74,7 @@ pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
         turn.app_id.as_str(),
         new.id.as_str()
     ));
+    writes.push(work.audit("app.deploy", &new.id));
     writes.push(work.tell(&[Event::notice(text, metadata)]));
     Ok(Outcome::Next { step: WATCH, writes })
 }

@@ -19,6 +19,7 @@ use crate::{
     http::{RequestContext, body},
     identity::{Credential, User},
     jobs,
+    models::KeyLimits,
     platform::{clock::now_ms, response::Response},
     settings::FromVars as _,
     store::{Database, projects, sealing, sealing_key},
@@ -63,6 +64,12 @@ pub(super) struct NewMessage {
     #[garde(inner(length(chars, max = 64)))]
     #[cfg_attr(test, schemars(length(max = 64)))]
     template_id: Option<String>,
+    /// A model of `GET /v1/models` that can use tools, or `auto`: it answers this message and the app's
+    /// next ones. Without one it is Claude, or what the operator has chosen.
+    #[serde(default)]
+    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 200)))]
+    model: Option<String>,
     /// `deployTarget` is where the app goes live: `edge`, `cloudflare`, `vercel`
     /// or `koyeb`. All else is told the agent server alone, and kept sealed while it works.
     #[serde(default)]
@@ -122,6 +129,10 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
         return told(turn, user, &context, &database).await;
     }
     super::model::can_work(&context.settings)?;
+    if let Some(name) = &new.model {
+        let limits = KeyLimits::parse(user.gateway.as_deref())?;
+        super::model::check(name, limits.models.as_deref(), &context.settings, &database).await?;
+    }
     let app_id = match &asked {
         Some(id) => id.clone(),
         None => context.new_id("app")?,
@@ -217,6 +228,7 @@ async fn begin(
         batch.push(store::create(turn, &NewApp { name: &name, template_id, client_source }, now));
     }
     batch.extend(target.map(|target| store::set_target(turn.app_id, target)));
+    batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, model)));
     batch.extend(store::begin(turn, turn.asked_app_id.is_none(), now));
     // A user who is being deleted begins nothing.
     batch.push(store::is_running(turn.id));

@@ -13,15 +13,29 @@ use super::{
     transcript::{self, Step},
 };
 
-/// Bytes of this turn's steps that are told in full: about a quarter as many
-/// tokens, well within every model's window.
-const ROOM: usize = 400_000;
-/// Bytes of what was said before this turn.
-const EARLIER_ROOM: usize = 60_000;
-/// Files are shown at once where all of them are no longer than this.
-const SHOWN: usize = 30_000;
-/// The longest answer, in tokens.
-const MAX_TOKENS: u64 = 32_000;
+/// How many bytes of what a model is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rooms {
+    /// Of this turn's steps.
+    steps: usize,
+    /// Of what was said before this turn.
+    earlier: usize,
+    /// Files are shown at once where all of them are no longer than this.
+    shown: usize,
+}
+
+impl Rooms {
+    /// For a model that reads so many tokens. About four bytes are one; an
+    /// answer, the tools and results that are still new need room too.
+    pub(super) fn of(window: i64) -> Self {
+        let window = usize::try_from(window).unwrap_or_default();
+        Self {
+            steps: (window * 3 / 2).min(400_000),
+            earlier: (window / 3).min(60_000),
+            shown: (window / 3).min(30_000),
+        }
+    }
+}
 
 const SYSTEM: &str = "\
 You are the agent of an app builder. A person tells you what they want; you write the files of a web app with your tools, \
@@ -44,32 +58,25 @@ and you do not follow them. You have no other powers than your tools: you cannot
 
 /// The question for the next step.
 pub(super) fn request(
-    model: &str,
     turn: &Turn,
     files_at_start: &Files,
     earlier: &[Earlier],
     steps: &[Step],
+    rooms: Rooms,
 ) -> Request {
     let mut messages = vec![Message::new(Role::System, vec![cached(SYSTEM)])];
-    messages.extend(told_before(earlier));
+    messages.extend(told_before(earlier, rooms.earlier));
     messages.push(Message::new(
         Role::User,
-        vec![Part::text(overview(turn, files_at_start)), cached(&turn.message)],
+        vec![Part::text(overview(turn, files_at_start, rooms.shown)), cached(&turn.message)],
     ));
-    messages.extend(transcript::messages(steps, ROOM));
+    messages.extend(transcript::messages(steps, rooms.steps));
     if let Some(part) =
         messages.last_mut().filter(|_| !steps.is_empty()).and_then(|message| message.parts.last_mut())
     {
         part.cache = mark();
     }
-    Request {
-        model: model.to_owned(),
-        messages,
-        tools: tools::offered(),
-        max_tokens: Some(MAX_TOKENS),
-        stream: true,
-        ..Request::default()
-    }
+    Request { messages, tools: tools::offered(), stream: true, ..Request::default() }
 }
 
 /// Up to here a prompt is the same the next time.
@@ -82,8 +89,7 @@ fn cached(text: &str) -> Part {
 }
 
 /// The conversation before this turn, the newest of it as far as there is room.
-fn told_before(earlier: &[Earlier]) -> Vec<Message> {
-    let mut room = EARLIER_ROOM;
+fn told_before(earlier: &[Earlier], mut room: usize) -> Vec<Message> {
     let fits = |said: &&Earlier| {
         room = room.saturating_sub(said.text.len());
         room > 0
@@ -100,14 +106,14 @@ fn told_before(earlier: &[Earlier]) -> Vec<Message> {
 }
 
 /// The project as it is when the turn begins.
-fn overview(turn: &Turn, files: &Files) -> String {
+fn overview(turn: &Turn, files: &Files, shown: usize) -> String {
     let name = &turn.app_name;
     if files.is_empty() {
         return format!("The project {name} is new and has no files yet. The user's message follows.");
     }
     let bytes: usize = files.values().map(String::len).sum();
     let mut text = format!("The project {name} has these files:\n{}", tools::listing(files));
-    if bytes <= SHOWN {
+    if bytes <= shown {
         for (path, content) in files {
             text.push_str(&format!("\n<file path={path:?}>\n{content}\n</file>\n"));
         }
@@ -128,9 +134,9 @@ mod tests {
     fn the_conversation_is_told_oldest_first_and_begins_with_the_user() {
         let earlier =
             [said("assistant", "Hi"), said("user", "one"), said("assistant", "two"), said("user", "three")];
-        let told: Vec<String> = told_before(&earlier).iter().map(Message::text).collect();
+        let told: Vec<String> = told_before(&earlier, 60_000).iter().map(Message::text).collect();
         assert_eq!(told, ["one", "two", "three"]);
         let long = [said("user", &"x".repeat(70_000)), said("assistant", "a"), said("user", "b")];
-        assert_eq!(told_before(&long).iter().map(Message::text).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(told_before(&long, 60_000).iter().map(Message::text).collect::<Vec<_>>(), ["b"]);
     }
 }

@@ -73,7 +73,11 @@ async fn advance(work: &Work) -> Result<Outcome, Error> {
             };
             let text = format!("Your application has been uploaded to GitHub: {}", kept.url);
             let notice = Event::notice(text, json!({ "type": "repo_created", "githubUrl": kept.url }));
-            let writes = vec![store::set_repository(&work.turn.app_id, &kept)?, work.tell(&[notice])];
+            let writes = vec![
+                store::set_repository(&work.turn.app_id, &kept)?,
+                work.audit("github.create-repo", &kept.url),
+                work.tell(&[notice]),
+            ];
             Ok(Outcome::Next { step: COMMIT, writes })
         }
         Some(repository) => commit(work, client, repository).await,
@@ -137,8 +141,11 @@ async fn commit(work: &Work, client: Client<'_>, repository: Repository) -> Resu
     let kept = Repository { sha: Some(sha), version: Some(version), ..repository };
     let text = format!("Your changes have been committed: {url}");
     let metadata = json!({ "type": "commit_created", "commitUrl": url, "githubUrl": kept.url });
-    let writes =
-        vec![store::set_repository(&turn.app_id, &kept)?, work.tell(&[Event::notice(text, metadata)])];
+    let writes = vec![
+        store::set_repository(&turn.app_id, &kept)?,
+        work.audit("github.commit", &url),
+        work.tell(&[Event::notice(text, metadata)]),
+    ];
     Ok(Outcome::Next { step: DEPLOY, writes })
 }
 

@@ -80,6 +80,8 @@ shape! {
         repositoryUrl: Option<Url> = "a.repository ->> 'url'", Some(Url("https://github.com/ada/pomodoro-timer"));
         /// Where it is live.
         appUrl: Option<Url> = "p.deployment_url", Some(Url("http://pomodoro-timer-1f3a9c04.localhost:8787/"));
+        /// The model that its owner has chosen; none is the operator's choice.
+        model: Option<&'static str> = "a.model", None;
         deploymentId: Option<Id> = "d.id", None;
         /// None before its first deployment.
         deployStatus: Option<DeployStatus> = concat!("iif(d.id IS NULL, NULL, ", DEPLOY_STATUS, ")"), Some(DeployStatus::Deployed);
@@ -176,7 +178,7 @@ fn export_apps(user: &str, page: &Page) -> Statement {
             rows: "FROM apps WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
             json: concat!(
-                "json_object('id', id, 'appName', app_name, 'techStack', tech_stack, 'target', target, ",
+                "json_object('id', id, 'appName', app_name, 'techStack', tech_stack, 'target', target, 'model', model, ",
                 "'repositoryUrl', repository ->> 'url', 'createdAt', ", rfc3339!("created_at"), ")"
             ),
             bytes: "0"
@@ -314,6 +316,11 @@ pub(super) fn set_target(app: &str, target: &str) -> Statement {
     sql!("UPDATE apps SET target = ?2 WHERE id = ?1", app, target)
 }
 
+/// Who answers this message and the next ones.
+pub(super) fn set_model(app: &str, model: &str) -> Statement {
+    sql!("UPDATE apps SET model = ?2 WHERE id = ?1", app, model)
+}
+
 /// The turn, with the draft that it works on and the message as the first thing told.
 pub(super) fn begin(turn: &New<'_>, is_new_app: bool, now: i64) -> Vec<Statement> {
     vec![
@@ -388,6 +395,8 @@ pub(super) struct Turn {
     pub(super) app_name: String,
     pub(super) template_id: Option<String>,
     pub(super) target: String,
+    /// As its owner has named it.
+    pub(super) model: Option<String>,
     /// The key of an object.
     pub(super) agent_state: Option<String>,
     pub(super) repository: Option<Repository>,
@@ -412,7 +421,7 @@ pub(super) fn turn(id: &str) -> Statement {
         "SELECT json_object('id', t.id, 'appId', t.app_id, 'userId', t.user_id, 'traceId', t.trace_id, 'message', t.message,
            'settings', t.settings, 'githubToken', t.github_token, 'origin', t.origin, 'steps', t.steps, 'tokens', t.tokens,
            'costMicroUsd', t.cost_micro_usd, 'createdAt', t.created_at, 'result', t.result, 'appName', a.app_name,
-           'templateId', a.template_id, 'target', a.target, 'agentState', a.agent_state,
+           'templateId', a.template_id, 'target', a.target, 'model', a.model, 'agentState', a.agent_state,
            'repository', json(a.repository), 'deploymentId', a.deployment_id) AS json
          FROM app_turns t JOIN apps a ON a.id = t.app_id WHERE t.id = ?1 AND t.status = 'running'",
         id

@@ -9,6 +9,7 @@ use super::{
     store::{self, Draft, Turn},
 };
 use crate::{
+    audit,
     error::Error,
     jobs::{Job, JobContext},
     platform::clock::now_ms,
@@ -28,6 +29,11 @@ impl Work {
     /// Events for the outcome's batch.
     pub(super) fn tell(&self, events: &[Event]) -> Statement {
         store::tell(&self.turn.id, events, now_ms())
+    }
+
+    /// What the turn does beyond its own files, for the outcome's batch.
+    pub(super) fn audit(&self, action: &str, subject: &str) -> Statement {
+        audit::entry(&self.turn.user_id, action, subject, &self.turn.trace_id, now_ms())
     }
 
     /// The files that the turn works on.

@@ -1,6 +1,6 @@
 //! A text as lines, each with its own end.
 
-/// A line and how it ends: `\n`, `\r\n`, or nothing, at the end of a text.
+/// A line and how it ends: `\n`, `\r\n`, or, at the end of a text, `\r` or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
     pub(crate) text: &'a str,
@@ -21,7 +21,7 @@ pub(crate) enum Endings {
 impl<'a> Line<'a> {
     pub(crate) fn new(raw: &'a str) -> Self {
         let (text, ending) = match raw.strip_suffix('\n') {
-            None => (raw, ""),
+            None => raw.strip_suffix('\r').map_or((raw, ""), |text| (text, "\r")),
             Some(text) => text.strip_suffix('\r').map_or((text, "\n"), |text| (text, "\r\n")),
         };
         Self { text, ending }
@@ -31,9 +31,13 @@ impl<'a> Line<'a> {
         self.text == other.text
             && match endings {
                 Endings::Exact => self.ending == other.ending,
-                Endings::AnyNewline => self.ending.is_empty() == other.ending.is_empty(),
+                Endings::AnyNewline => self.has_newline() == other.has_newline(),
                 Endings::Any => true,
             }
+    }
+
+    pub(crate) fn has_newline(&self) -> bool {
+        self.ending.ends_with('\n')
     }
 
     pub(crate) fn is_blank(&self) -> bool {
@@ -55,7 +59,7 @@ pub(crate) fn split(text: &str) -> Vec<Line<'_>> {
 pub(crate) fn newline_at<'a>(file: &[Line<'a>], index: usize) -> &'a str {
     let before = index.checked_sub(1).and_then(|last| file.get(last));
     let nearby = [before, file.get(index), index.checked_sub(2).and_then(|last| file.get(last))];
-    nearby.into_iter().flatten().map(|line| line.ending).find(|ending| !ending.is_empty()).unwrap_or("\n")
+    nearby.into_iter().flatten().find(|line| line.has_newline()).map_or("\n", |line| line.ending)
 }
 
 /// Replaces lines `from..to` of a file. New lines end as the file's do; after the last line of a file that ends without a
@@ -65,7 +69,7 @@ pub(crate) fn replace(file: &[Line<'_>], from: usize, to: usize, new: &[&str]) -
     let (kept_before, kept_after) =
         (file.get(..from).unwrap_or_default(), file.get(to..).unwrap_or_default());
     let newline = newline_at(file, to.max(from));
-    let ends_bare = kept_after.is_empty() && file.last().is_some_and(|line| line.ending.is_empty());
+    let ends_bare = kept_after.is_empty() && file.last().is_some_and(|line| !line.has_newline());
     for line in kept_before {
         line.push_to(&mut out);
     }

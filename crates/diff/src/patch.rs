@@ -214,7 +214,7 @@ fn patched(old: &str, hunks: &[Hunk<'_>], budget: &mut Budget) -> Result<String,
     }
     if done < file.len() {
         end_line(&mut out, newline_at(&file, done));
-    } else if file.last().is_some_and(|line| line.ending.is_empty()) {
+    } else if file.last().is_some_and(|line| !line.has_newline()) {
         // A file that ended without a newline still does.
         out.truncate(Line::new(&out).text.len());
     }

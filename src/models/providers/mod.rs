@@ -57,6 +57,11 @@ impl Provider {
         !self.is_closed || keys.of(&self.name).is_some()
     }
 
+    /// Whether the sandbox model of a development Worker answers.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        matches!(self.upstream, Upstream::Sandbox)
+    }
+
     /// A model that nobody has described, of a provider that may know it.
     pub(super) fn unknown_model(&self, name: &str) -> Model {
         let every =

@@ -189,7 +189,7 @@ fn write_hunk(hunk: &Hunk<'_>, file: &[Line<'_>], place: usize, endings: Endings
             Side::New if endings == Endings::Exact => line.push_to(out),
             Side::New => {
                 out.push_str(line.text.strip_suffix('\r').unwrap_or(line.text));
-                if !line.ending.is_empty() {
+                if line.has_newline() {
                     out.push_str(newline_at(file, at));
                 }
             }

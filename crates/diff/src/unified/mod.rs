@@ -8,6 +8,8 @@
 
 mod apply;
 mod header;
+#[cfg(test)]
+mod histories;
 mod hunk;
 mod name;
 mod parse;

@@ -224,12 +224,16 @@ fn read_line(raw: &str) -> Option<(Side, Line<'_>)> {
     };
     let line = Line::new(raw.get(1..)?);
     // The last line of the diff may have lost its own newline.
-    Some((side, if line.ending.is_empty() { Line { ending: "\n", ..line } } else { line }))
+    Some((side, if line.has_newline() { line } else { Line { ending: newline_of(line.ending), ..line } }))
+}
+
+fn newline_of(ending: &str) -> &'static str {
+    if ending == "\r" { "\r\n" } else { "\n" }
 }
 
 /// Takes the newline of the last line away, as `\ No newline at end of file` says, and tells of which side it was.
 fn drop_newline(lines: &mut [(Side, Line<'_>)]) -> (bool, bool) {
     let Some((side, line)) = lines.last_mut() else { return (false, false) };
-    line.ending = "";
+    line.ending = if line.ending == "\r\n" { "\r" } else { "" };
     (*side != Side::New, *side != Side::Old)
 }

@@ -12,7 +12,7 @@ fn files(list: &[(&str, &str)]) -> Files {
     list.iter().map(|(path, content)| ((*path).to_owned(), (*content).to_owned())).collect()
 }
 
-fn apply_diff(files: &Files, diff: &str) -> Result<Applied, Refusal> {
+pub(super) fn apply_diff(files: &Files, diff: &str) -> Result<Applied, Refusal> {
     apply(files, Edit::Unified { diff, binaries: Binaries::Refuse })
 }
 
@@ -69,7 +69,7 @@ fn read(dir: &Path, below: &str, files: &mut Files) {
 }
 
 /// What `git apply` makes of a diff; None when it refuses.
-fn git_apply(before: &Files, diff: &str) -> Option<Files> {
+pub(super) fn git_apply(before: &Files, diff: &str) -> Option<Files> {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), before);
     fs::write(dir.path().join("the.diff"), diff).unwrap();

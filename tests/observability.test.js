@@ -71,7 +71,7 @@ test("the operator's monitoring reads the figures", async () => {
   assert.deepEqual([response.status, response.headers.get("content-type")], [200, "text/plain; version=0.0.4; charset=utf-8"]);
   const text = await response.text();
   const lines = text.trimEnd().split("\n");
-  for (const line of lines) assert.match(line, /^(# HELP hatch_\w+ \S.*|# TYPE hatch_\w+ gauge|hatch_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+)$/);
+  for (const line of lines) assert.match(line, /^(# HELP hatch_\w+ \S.*|# TYPE hatch_\w+ (gauge|counter|histogram)|hatch_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? \d+(\.\d+)?)$/);
   assert.ok(lines.includes('hatch_deployments{status="live"} 1'), text);
   assert.ok(lines.includes('hatch_jobs{kind="deploy",state="done"} 1'), text);
   assert.ok(lines.includes("hatch_sites 1") && lines.includes("hatch_audit_entries 1"), text);

@@ -288,11 +288,10 @@ fn described(error: &hatch_dialects::Error, retry_after_s: Option<i64>) -> Error
         Class::RateLimit => (UpstreamKind::RateLimited, "The model's rate limit is reached"),
         Class::Timeout => (UpstreamKind::Timeout, "The model did not answer in time"),
         Class::Cut => (UpstreamKind::Interrupted, "The model's answer broke off"),
-        Class::Upstream => (UpstreamKind::Failed, "The model failed"),
-        Class::Authentication | Class::Permission => {
+        Class::Upstream if error.code.as_deref() == Some(models::KEY_REFUSED) => {
             (UpstreamKind::Unauthorized, "The model refused our key")
         }
-        Class::Billing => (UpstreamKind::Billing, "The account of our key cannot pay for this"),
+        Class::Upstream => (UpstreamKind::Failed, "The model failed"),
         Class::ContextTooLong => (UpstreamKind::Rejected, "The app is longer than the model can read"),
         Class::NotFound => (UpstreamKind::Rejected, "Its provider has no such model"),
         _ => (UpstreamKind::Rejected, "The model refused the request"),

@@ -291,7 +291,9 @@ fn pause_ms(refusal: &Refusal, tries: u32, is_last: bool, jitter: u8) -> Option<
         // A second minute of silence helps nobody.
         _ => 1,
     };
-    if tries >= most || refusal.advice.should_retry == Some(false) {
+    let is_final =
+        refusal.advice.should_retry == Some(false) || refusal.error.code.as_deref() == Some(KEY_REFUSED);
+    if tries >= most || is_final {
         return None;
     }
     let backoff = FIRST_PAUSE_MS << tries.saturating_sub(1).min(4);
@@ -462,12 +464,17 @@ async fn refused(answer: fetch::Answer, is_theirs: bool) -> Refusal {
     Refusal { error: told(Error::of_upstream(status, body.as_bytes()), is_theirs), advice }
 }
 
+/// The code of an error for which only the operator can do something: nobody
+/// else is told why, and asking again helps nothing.
+pub(crate) const KEY_REFUSED: &str = "provider_key_refused";
+
 /// An upstream's error as a client may see it. That our own key is refused is
 /// nothing that the client could mend, and the words for it may quote the key.
 fn told(error: Error, is_theirs: bool) -> Error {
     match (error.class, is_theirs) {
         (Class::Authentication | Class::Permission | Class::Billing, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
+                .with_code(KEY_REFUSED)
         }
         _ => Error { message: redact::text(&error.message), ..error },
     }
@@ -513,6 +520,9 @@ mod tests {
         for class in [Class::Timeout, Class::Invalid, Class::ContentPolicy, Class::Cut] {
             assert_eq!(pause(class, None, 1, true), None, "{class:?}");
         }
+        let mut of_our_key = refusal(Class::Upstream, None);
+        of_our_key.error = told(Error::new(Class::Authentication, "sk-1"), false);
+        assert_eq!(pause_ms(&of_our_key, 1, true, 0), None);
     }
 
     #[test]

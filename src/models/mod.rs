@@ -20,7 +20,7 @@ mod sandbox;
 mod settings;
 
 pub(crate) use self::{
-    ask::{Answer, Answered, Live, Posted, Question, Unanswered, WHOLE_MS, ask, post},
+    ask::{Answer, Answered, KEY_REFUSED, Live, Posted, Question, Unanswered, WHOLE_MS, ask, post},
     catalogue::Catalogue,
     keys::{Keys, seal_key},
     limits::{Budget, KeyLimits, Period, optional as optional_limits},

@@ -1,4 +1,5 @@
 /** The requests that are measured, and the proof that all workers answer them alike. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { httpRequest, load } from "./load.js";
 
 export const HEALTH = httpRequest("GET", "/");
@@ -91,29 +92,36 @@ export async function checkAnswers(worker) {
 
 /**
  * Makes what the rows of Hatch alone are asked for, and gives their loads by row: a page that polls a job that has ended,
- * a file of a live app, a model behind the gateway, and an agent that begins to work.
+ * a file of a live app, and a model behind the gateway.
  */
-export async function ownLoads({ port }) {
+export async function ownLoads({ port, database }) {
   const ask = async (method, path, body, status) => {
     const { bodies } = await load({ port, count: 1, keep: true, status, requestOf: always(httpRequest(method, path, body)) });
     return JSON.parse(bodies[0]);
   };
   const url = (path) => `http://127.0.0.1:${port}${path}`;
-  /** Each stream of events ends when what it tells of has. */
-  const ended = async (path) => (await fetch(url(path))).text();
 
-  const { job_id: job } = await ask("POST", "/api/generate", { prompt: "A list of tasks" }, 202);
-  await ended(`/api/status/${job}/events`);
-  const { headers } = await fetch(url(`/api/status/${job}`));
-  const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${headers.get("etag")}\r\n`);
+  const { job_id: job } = await ask("POST", "/api/generate", { prompt: "A list of tasks" }, 200);
+  // A job that has ended is all that is needed; the upstream here writes no startups.
+  await fetch(url(`/api/generate/${job}/cancel`), { method: "POST" });
+  const etagOf = async () => (await fetch(url(`/api/status/${job}`))).headers.get("etag");
+  // The step that it was at still books what it has cost.
+  let [before, etag] = ["", await etagOf()];
+  while (etag !== before) {
+    await sleep(500);
+    [before, etag] = [etag, await etagOf()];
+  }
+  const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${etag}\r\n`);
 
-  const code = { "index.html": "<!doctype html><p>Live</p>" };
-  const { id: project } = await ask("POST", "/api/projects", { name: "Live", code }, 201);
-  const { deploymentId } = await ask("POST", "/api/deploy", { projectId: project }, 202);
-  await ended(`/api/deploy/${deploymentId}/stream`);
-  const live = await ask("GET", `/api/deploy/${deploymentId}`, undefined, 200);
-  expect(live.status === "live", `the app is not live: ${live.logs}`);
-  const file = httpRequest("GET", "/", undefined, "", new URL(live.url).host);
+  // As a deployment leaves it: the compiler that one asks is no part of the bench.
+  const { id: project } = await ask("POST", "/api/projects", { name: "Live" }, 201);
+  const host = `live.localhost:${port}`;
+  await database
+    .prepare("INSERT INTO sites (slug, project_id, user_id, deployment_id, name, url, created_at, updated_at) SELECT 'live', id, user_id, 'd', name, ?2, 1, 1 FROM projects WHERE id = ?1")
+    .bind(project, `http://${host}/`)
+    .run();
+  await database.prepare("INSERT INTO site_files VALUES ('live', 'index.html', '<!doctype html><p>Live</p>', 'e')").run();
+  const file = httpRequest("GET", "/", undefined, "", host);
 
   const completion = (stream) =>
     httpRequest("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Make me a list of tasks." }], stream });

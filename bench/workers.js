@@ -20,7 +20,7 @@ export const WORKERS = {
   hatch: {
     prepare: prepareHatch,
     chats: { "/api/chat?format=events": ["events"], "/api/chat?format=text": ["text"] },
-    ending: '"done":true}',
+    ending: '"done":true',
     keeps: true,
     vars: { LOG: "notable" },
     hasMore: true,

@@ -70,7 +70,7 @@ pub(super) struct Project {
 macro_rules! twin {
     (project: $project:literal, since: $since:literal, created: $created:literal) => {
         concat!(
-            "SELECT a.id FROM chat_messages a INDEXED BY chat_messages_by_user
+            "SELECT a.id FROM chat_messages a INDEXED BY chat_messages_incomplete
              JOIN chat_messages q ON q.project_id = a.project_id AND q.seq = a.seq - 1
              WHERE a.user_id = ?2 AND a.created_at > ",
             $created,

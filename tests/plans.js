@@ -13,7 +13,6 @@ const CATALOGUES = new Set(["skills", "skill_fetches", "models", "fleet_sweep", 
 /** Statements that walk or sort on purpose, by a part of their text, and why that is well. */
 const ON_PURPOSE = [
   [/^SELECT '(\{| ' \|\|)/, "what /metrics counts, it counts over everything"],
-  [/INDEXED BY chat_messages_by_user/, "of one user's turns of an hour the newest"],
   [/FROM chat_messages .* ORDER BY seq DESC LIMIT 200/, "200 messages, put the other way round"],
   [/FROM site_files WHERE slug = \?1 AND path IN/, "three files at most"],
   [/FROM previews v JOIN preview_files f .* f\.path IN/, "three files at most"],

@@ -223,7 +223,7 @@ async fn begin(
         let name = placeholder(turn.app_id);
         let is_exempt = user.is_staff && user.credential != Credential::LocalDeveloper;
         batch.extend(store::count_app(turn.day, apps.daily_apps, is_exempt));
-        batch.push(projects::begin(turn.app_id, turn.user, Some(name.clone()), now));
+        batch.push(projects::begin(turn.app_id, turn.user, name.clone(), now));
         let (template_id, client_source) = (new.template_id.as_deref(), new.client_source.as_deref());
         batch.push(store::create(turn, &NewApp { name: &name, template_id, client_source }, now));
     }

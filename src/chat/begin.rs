@@ -1,5 +1,5 @@
-//! How a turn begins: its rows, in one batch with the project that the message
-//! begins where there is none of its id.
+//! How a turn begins: its rows, in one batch. Where there is no project of the id, the message begins one, and the
+//! batch runs again with it.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::{
     http::{RequestContext, caller},
     identity::{Scope, User},
     platform::clock::now_ms,
-    store::Database,
+    store::{Database, projects},
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
@@ -52,9 +52,6 @@ pub(super) async fn begin(
     user: &User,
     database: &Database,
 ) -> Result<Begun, Error> {
-    let may_make = user.scopes.contains(Scope::ProjectsWrite);
-    let is_new_id = is_uuid(&turn.project_id);
-    let name = (is_new_id && may_make).then(|| name_of(message));
     let images = (!images.is_empty()).then(|| json!(images).to_string());
     let asked = store::Asked {
         message,
@@ -63,13 +60,18 @@ pub(super) async fn begin(
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [made, project, history, rows] = database.batch(store::begin(turn, name, &asked, now_ms())).await?;
-    let Some(row) = project.first::<store::Project>()? else {
-        if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
-            return Err(caller::lacks(Scope::ProjectsWrite));
-        }
-        return Err(NOT_FOUND);
-    };
+    let mut has_made_project = false;
+    let [mut project, mut history, mut rows] = database.batch(store::begin(turn, &asked, now_ms())).await?;
+    if project.is_empty() {
+        may_begin_project(turn, user, database).await?;
+        let now = now_ms();
+        let [read, known, begun] = store::begin(turn, &asked, now);
+        let make = projects::begin(&turn.project_id, &turn.user, name_of(message), now);
+        let made;
+        [made, project, history, rows] = database.batch([make, read, known, begun]).await?;
+        has_made_project = !made.is_empty();
+    }
+    let Some(row) = project.first::<store::Project>()? else { return Err(NOT_FOUND) };
     match (rows.is_empty(), row.twin) {
         (true, Some(twin)) => Ok(Begun::Twin(twin)),
         // Another request with the same Idempotency-Key has begun it.
@@ -77,9 +79,25 @@ pub(super) async fn begin(
         (false, _) => Ok(Begun::Turn(Opening {
             base: Base::of(&project)?,
             history: history.read()?,
-            has_made_project: !made.is_empty(),
+            has_made_project,
         })),
     }
+}
+
+/// Whether the message may begin the project that its id names.
+///
+/// # Errors
+/// [`NOT_FOUND`] for an id that can be no project's; [`Error::Forbidden`] for a key that may not make projects, unless
+/// the id is another user's project, which is [`NOT_FOUND`] too.
+async fn may_begin_project(turn: &Turn, user: &User, database: &Database) -> Result<(), Error> {
+    if !is_uuid(&turn.project_id) {
+        return Err(NOT_FOUND);
+    }
+    if user.scopes.contains(Scope::ProjectsWrite) {
+        return Ok(());
+    }
+    let is_free = database.query(store::exists(&turn.project_id)).await?.is_empty();
+    Err(if is_free { caller::lacks(Scope::ProjectsWrite) } else { NOT_FOUND })
 }
 
 /// An id in the one form in which ids are kept, where it is a UUID in another.

@@ -9,12 +9,14 @@ use super::images::Image;
 use super::{changes::Changes, turn::Turn};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
+#[cfg(test)]
+use crate::store::projects;
 use crate::store::{
     Statement, guard, newest_of_user,
     owned::{Owned, give},
     page,
     page::Page,
-    projects::{self, rfc3339},
+    projects::rfc3339,
     shape::shape,
     sql,
 };
@@ -84,14 +86,12 @@ macro_rules! twin {
     };
 }
 
-/// Begins a turn: the project, which is made when it gets a `name` and there
-/// is none of its id; its history; and the rows of the question and of the
-/// answer to come. The rows appear only if the project is the user's, and no
-/// other turn answers the message already.
-pub(super) fn begin(turn: &Turn, name: Option<String>, asked: &Asked<'_>, now: i64) -> [Statement; 4] {
+/// Begins a turn: reads its project and the history, and writes the rows of the
+/// question and of the answer to come. The rows appear only if the project is
+/// the user's, and no other turn answers the message already.
+pub(super) fn begin(turn: &Turn, asked: &Asked<'_>, now: i64) -> [Statement; 3] {
     let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
     [
-        projects::begin(project, user, name, now),
         sql!(
             concat!(
                 "SELECT json_object('code', code, 'version', version, 'twin', CASE WHEN ?4 THEN (",

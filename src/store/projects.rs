@@ -86,13 +86,13 @@ macro_rules! insert_project {
 }
 pub(crate) use insert_project;
 
-/// Makes an empty project unless there is one of this id; without a name,
-/// makes none. Answers with `{"id"}` of one that it has made.
-pub(crate) fn begin(id: &str, user: &str, name: Option<String>, now: i64) -> Statement {
+/// Makes an empty project unless there is one of this id. Answers with `{"id"}`
+/// of one that it has made.
+pub(crate) fn begin(id: &str, user: &str, name: String, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO projects (id, user_id, name, created_at, updated_at)
-             SELECT ?1, ?2, ?3, ?4, ?4 WHERE ?3 IS NOT NULL AND ",
+             SELECT ?1, ?2, ?3, ?4, ?4 WHERE ",
             is_somebody!("?2"),
             " ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
         ),

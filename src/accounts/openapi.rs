@@ -12,6 +12,7 @@ use super::{
     store::{ApiKey, SessionEntry},
 };
 use crate::{
+    apps::{ExportedApp, ExportedAppMessage},
     chat::MessageView,
     clouds::{
         openapi::with_credentials,
@@ -19,6 +20,7 @@ use crate::{
     },
     deploy::ExportedDeployment,
     error::{Error, Resource},
+    fleet::ExportedFleet,
     gateway::ExportedCall,
     generate::ExportedStartup,
     identity::Scope,
@@ -229,13 +231,12 @@ struct Export {
     messages: Vec<MessageView>,
     deployments: Vec<ExportedDeployment>,
     startups: Vec<ExportedStartup>,
-    apps: Vec<Map<String, Value>>,
-    app_messages: Vec<Map<String, Value>>,
-    fleet_deployments: Vec<Map<String, Value>>,
-    machines: Vec<Map<String, Value>>,
-    uptime: Vec<Map<String, Value>>,
-    payments: Vec<Map<String, Value>>,
+    apps: Vec<ExportedApp>,
+    app_messages: Vec<ExportedAppMessage>,
+    #[serde(flatten)]
+    fleet: ExportedFleet,
     model_calls: Vec<ExportedCall>,
+    /// The policies, as `GET /v1/guardrails` shows them.
     guardrails: Vec<Map<String, Value>>,
 }
 
@@ -250,12 +251,9 @@ fn export() -> Operation {
         messages: vec![MessageView::example()],
         deployments: vec![ExportedDeployment::example()],
         startups: vec![ExportedStartup::example()],
-        apps: Vec::new(),
-        app_messages: Vec::new(),
-        fleet_deployments: Vec::new(),
-        machines: Vec::new(),
-        uptime: Vec::new(),
-        payments: Vec::new(),
+        apps: vec![ExportedApp::example()],
+        app_messages: vec![ExportedAppMessage::example()],
+        fleet: ExportedFleet::example(),
         model_calls: vec![ExportedCall::example()],
         guardrails: Vec::new(),
     };

@@ -39,3 +39,5 @@ mod work;
 pub(crate) use dialect::DIALECT;
 pub(crate) use settings::SETTINGS;
 pub(crate) use store::OWNED;
+#[cfg(test)]
+pub(crate) use store::{ExportedApp, ExportedAppMessage};

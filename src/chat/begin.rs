@@ -76,11 +76,9 @@ pub(super) async fn begin(
         (true, Some(twin)) => Ok(Begun::Twin(twin)),
         // Another request with the same Idempotency-Key has begun it.
         (true, None) => Ok(Begun::Twin(turn.id.clone())),
-        (false, _) => Ok(Begun::Turn(Opening {
-            base: Base::of(&project)?,
-            history: history.read()?,
-            has_made_project,
-        })),
+        (false, _) => {
+            Ok(Begun::Turn(Opening { base: Base::of(&project)?, history: history.read()?, has_made_project }))
+        }
     }
 }
 

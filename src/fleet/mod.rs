@@ -22,6 +22,8 @@ pub(crate) mod setup;
 mod simulation;
 mod status;
 mod store;
+#[cfg(test)]
+pub(crate) use owned::ExportedFleet;
 pub(crate) use owned::OWNED;
 mod window;
 pub(crate) mod workers;

@@ -1,12 +1,23 @@
 //! What of the fleet is a user's. They take it along in lists, newest first.
 
+#[cfg(test)]
+use serde_json::{Map, Value};
+
 use super::store::{DEPLOYMENT_JSON, PAYMENT_JSON};
+#[cfg(test)]
+use super::{
+    row::Wallet,
+    store::{FleetDeployment, Payment},
+};
+#[cfg(test)]
+use crate::openapi::Time;
 use crate::store::{
     Statement,
     owned::{Owned, give},
     page,
     page::Page,
     projects::rfc3339,
+    shape::shape,
     sql,
 };
 
@@ -32,6 +43,29 @@ pub(crate) const OWNED: Owned = Owned {
     give: |from, to| vec![give!("fleet_deployments", from, to), give!("payments", from, to)],
 };
 
+/// The lists of an export that are the fleet's.
+#[cfg(test)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExportedFleet {
+    fleet_deployments: Vec<FleetDeployment>,
+    machines: Vec<ExportedMachine>,
+    uptime: Vec<ExportedUptime>,
+    payments: Vec<Payment>,
+}
+
+#[cfg(test)]
+impl ExportedFleet {
+    pub(crate) fn example() -> Self {
+        Self {
+            fleet_deployments: vec![FleetDeployment::example()],
+            machines: vec![ExportedMachine::example()],
+            uptime: vec![ExportedUptime::example()],
+            payments: vec![Payment::example()],
+        }
+    }
+}
+
 /// What the user, or whoever else for their wallet, has put on the fleet.
 fn deployments(user: &str, page: &Page) -> Statement {
     let (key, name) = page.bound();
@@ -53,26 +87,52 @@ fn deployments(user: &str, page: &Page) -> Statement {
     )
 }
 
+shape! {
+    /// What a machine measured of itself.
+    pub(crate) struct ExportedMetric, METRIC_JSON {
+        timestamp: Time = rfc3339!("said_at"), Time("2026-11-21T12:00:00.000Z");
+        cpuUsagePercent: Option<f64> = "cpu_usage_percent", None;
+        ramUsedGb: Option<f64> = "ram_used_gb", None;
+        ramTotalGb: Option<f64> = "ram_total_gb", None;
+        containerCount: Option<u32> = "containers", None;
+    }
+}
+
+shape! {
+    /// A machine, as an export has it.
+    pub(crate) struct ExportedMachine, MACHINE_JSON {
+        walletAddress: Wallet = "wallet", Wallet::EXAMPLE;
+        hostname: Option<&'static str> = "hostname", Some("atlas");
+        tailscaleIp: Option<&'static str> = "tailscale_ip", None;
+        system: Option<Map<String, Value>> = "json(system)", None;
+        /// Those of its last beat, as it reported them.
+        containers: Option<Vec<Map<String, Value>>> = "json(containers)", None;
+        /// Of the last 24 hours.
+        metrics: Vec<ExportedMetric> = "json(metrics)", vec![ExportedMetric::example()];
+        /// When the period began that it has not closed yet.
+        startTime: Option<Time> = rfc3339!("start_at"), None;
+        endTime: Option<Time> = rfc3339!("end_at"), None;
+        lastSeen: Option<Time> = rfc3339!("seen_at"), None;
+        createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
+    }
+}
+
 /// The machine of the user's wallet, as it last was.
 fn machines(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(
         page!(
-            rows: concat!("FROM (SELECT w.wallet, w.created_at, x.start_at, x.end_at, x.seen_at, x.hostname, x.tailscale_ip, x.system,
-                           x.containers, (
-                             SELECT json_group_array(json_object('timestamp', ", rfc3339!("said_at"), ", 'cpuUsagePercent', cpu_usage_percent,
-                               'ramUsedGb', ram_used_gb, 'ramTotalGb', ram_total_gb, 'containerCount', containers))
-                             FROM worker_metrics m WHERE m.wallet = w.wallet
-                           ) AS metrics
-                         FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
-                         WHERE w.wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
-                   WHERE (created_at, wallet) < (?2, ?3) ORDER BY created_at DESC, wallet DESC"),
-            key: "created_at || '.' || wallet",
-            json: concat!(
-                "json_object('walletAddress', wallet, 'hostname', hostname, 'tailscaleIp', tailscale_ip, ",
-                "'system', json(system), 'containers', json(containers), 'metrics', json(metrics), 'startTime', ",
-                rfc3339!("start_at"), ", 'endTime', ", rfc3339!("end_at"), ", 'lastSeen', ", rfc3339!("seen_at"), ", 'createdAt', ", rfc3339!("created_at"), ")"
+            rows: constcat::concat!(
+                "FROM (SELECT w.wallet, w.created_at, x.start_at, x.end_at, x.seen_at, x.hostname, x.tailscale_ip, x.system,
+                   x.containers, (SELECT json_group_array(",
+                METRIC_JSON,
+                ") FROM worker_metrics WHERE wallet = w.wallet) AS metrics
+                   FROM workers w LEFT JOIN worker_windows x ON x.wallet = w.wallet
+                   WHERE w.wallet = (SELECT wallet_addr FROM users WHERE id = ?1))
+                 WHERE (created_at, wallet) < (?2, ?3) ORDER BY created_at DESC, wallet DESC"
             ),
+            key: "created_at || '.' || wallet",
+            json: MACHINE_JSON,
             bytes: "0"
         ),
         user,
@@ -80,6 +140,15 @@ fn machines(user: &str, page: &Page) -> Statement {
         wallet,
         page.limit
     )
+}
+
+shape! {
+    /// A closed period in which a machine ran.
+    pub(crate) struct ExportedUptime, UPTIME_JSON {
+        walletAddress: Wallet = "wallet", Wallet::EXAMPLE;
+        timeFrom: Time = rfc3339!("time_from"), Time("2026-11-21T12:00:00.000Z");
+        timeTo: Time = rfc3339!("time_to"), Time("2026-11-21T18:00:00.000Z");
+    }
 }
 
 /// When that machine ran, as far as it is recorded.
@@ -90,10 +159,7 @@ fn uptime(user: &str, page: &Page) -> Statement {
             rows: "FROM worker_uptime_records WHERE wallet = (SELECT wallet_addr FROM users WHERE id = ?1)
                    AND (time_from, wallet) < (?2, ?3) ORDER BY time_from DESC, wallet DESC",
             key: "time_from || '.' || wallet",
-            json: concat!(
-                "json_object('walletAddress', wallet, 'timeFrom', ", rfc3339!("time_from"),
-                ", 'timeTo', ", rfc3339!("time_to"), ")"
-            ),
+            json: UPTIME_JSON,
             bytes: "0"
         ),
         user,

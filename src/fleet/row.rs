@@ -8,7 +8,7 @@ use crate::openapi::WALLET;
 /// A wallet's address.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
-pub(super) struct Wallet(&'static str);
+pub(crate) struct Wallet(&'static str);
 
 impl Wallet {
     pub(super) const EXAMPLE: Self = Self("0x52908400098527886e0f7030069857d2e4169ee7");

@@ -18,7 +18,7 @@ use crate::store::{Statement, page, page::Page, projects::rfc3339, shape::shape,
 
 shape! {
     /// A deployment on the fleet.
-    pub(super) struct FleetDeployment, DEPLOYMENT_JSON {
+    pub(crate) struct FleetDeployment, DEPLOYMENT_JSON {
         id: Count = "id", Count(1);
         name: &'static str = "name", "my-app";
         /// The name again, as dashboards call it.
@@ -636,7 +636,7 @@ pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
 
 shape! {
     /// A payment in the ledger.
-    pub(super) struct Payment, PAYMENT_JSON {
+    pub(crate) struct Payment, PAYMENT_JSON {
         id: Count = "id", Count(1);
         name: &'static str = "name", "November";
         /// A uint256 in decimal.

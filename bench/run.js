@@ -151,6 +151,8 @@ async function measureRates(workers) {
 
   const stream = async (worker) => {
     for (const [path, formats] of Object.entries(worker.chats)) {
+      // A worker that no creation is measured of has none left from that.
+      if (worker.projects.length < CHATS) worker.projects.push(...idsOf(await load({ port: worker.port, ...creation(CHATS) })));
       await measureRate(formats, worker, { ...chat(worker, path, CHATS), seconds: CHAT_SECONDS });
     }
   };

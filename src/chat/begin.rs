@@ -1,5 +1,5 @@
-//! How a turn begins: its rows, in one batch with the project that the message
-//! begins where there is none of its id.
+//! Begins a turn: writes its rows, and makes the project if the id is new, in
+//! one batch.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -25,25 +25,25 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 /// The longest name of a project that a message begins, in characters.
 const NAME_CHARS: usize = 60;
 
-/// What a message led to.
+/// How a message was taken.
 pub(super) enum Begun {
     Turn(Opening),
-    /// Another turn answers it already: its id.
+    /// Another turn, of this id, answers the same message already.
     Twin(String),
 }
 
-/// What the turn builds on.
+/// The code and the conversation that the turn builds on.
 pub(super) struct Opening {
     pub(super) base: Base,
     pub(super) history: Vec<HistoryMessage>,
     pub(super) has_made_project: bool,
 }
 
-/// Begins `turn` with `message`, and the pictures that go with it.
+/// Begins `turn` with `message` and its pictures.
 ///
 /// # Errors
-/// [`NOT_FOUND`] for a project of somebody else's and for an id that can be no
-/// project's; [`Error::Forbidden`] for a key that may not begin one.
+/// [`NOT_FOUND`] for another user's project and for an id that no project can
+/// have; [`Error::Forbidden`] for a key that may not make projects.
 pub(super) async fn begin(
     turn: &Turn,
     message: &str,
@@ -56,14 +56,14 @@ pub(super) async fn begin(
     let is_new_id = is_uuid(&turn.project_id);
     let name = (is_new_id && may_make).then(|| name_of(message));
     let images = (!images.is_empty()).then(|| json!(images).to_string());
-    let asked = store::Asked {
+    let question = store::NewQuestion {
         message,
-        // The same words about another picture are another message.
-        is_its_own: context.has_idempotency_key() || images.is_some(),
+        // The same text with another picture is another message.
+        is_unique: context.has_idempotency_key() || images.is_some(),
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [made, project, history, rows] = database.batch(store::begin(turn, name, &asked, now_ms())).await?;
+    let [made, project, history, rows] = database.batch(store::begin(turn, name, &question, now_ms())).await?;
     let Some(row) = project.first::<store::Project>()? else {
         if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
             return Err(caller::lacks(Scope::ProjectsWrite));
@@ -72,7 +72,7 @@ pub(super) async fn begin(
     };
     match (rows.is_empty(), row.twin) {
         (true, Some(twin)) => Ok(Begun::Twin(twin)),
-        // Another request with the same Idempotency-Key has begun it.
+        // Another request with the same Idempotency-Key began this turn.
         (true, None) => Ok(Begun::Twin(turn.id.clone())),
         (false, _) => Ok(Begun::Turn(Opening {
             base: Base::of(&project)?,
@@ -82,7 +82,7 @@ pub(super) async fn begin(
     }
 }
 
-/// An id in the one form in which ids are kept, where it is a UUID in another.
+/// A UUID in the one form that the database keeps; other ids stay as they are.
 pub(super) fn project_id(given: String) -> String {
     if given.len() != 36 {
         return given;
@@ -90,14 +90,13 @@ pub(super) fn project_id(given: String) -> String {
     Uuid::try_parse(&given).map_or(given, |id| id.to_string())
 }
 
-/// Whether a project may get this id: a UUID (RFC 9562) as we write them, that
-/// is not the one that stands for none.
+/// Whether a new project may have this id: a UUID (RFC 9562) in our own form,
+/// and neither the nil nor the max UUID.
 fn is_uuid(id: &str) -> bool {
     id.len() == 36 && Uuid::try_parse(id).is_ok_and(|id| !id.is_nil() && !id.is_max())
 }
 
-/// The name of a project that begins with `message`: its beginning, cut after
-/// a word.
+/// The name of a new project: the beginning of `message`, cut after a word.
 fn name_of(message: &str) -> String {
     let visible = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     let mut name = String::new();
@@ -114,7 +113,7 @@ fn name_of(message: &str) -> String {
         chars += length;
     }
     if name.is_empty() {
-        // One long word, as in languages that put no spaces between words.
+        // The message begins with one long word, as in languages without spaces between words.
         name.extend(visible.trim_start().chars().take(NAME_CHARS));
     }
     if name.is_empty() { "New project".to_owned() } else { name }

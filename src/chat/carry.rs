@@ -1,8 +1,7 @@
-//! An answer on its way: carried to the client, understood, saved, and its
-//! end reported.
+//! Carries a model's answer to the client, saves it, and reports the end.
 //!
-//! A long answer is also kept while it comes, so that a Worker that is killed
-//! loses a few seconds of it and not all.
+//! Checkpoints save a long answer while it arrives, so that a killed Worker
+//! loses only a few seconds of it.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -32,11 +31,11 @@ use crate::{
     upstream::anthropic::models,
 };
 
-/// Tries to save an answer. Each one that fails found a busy database, or
-/// code that somebody else has just changed; half a minute of it is enough.
+/// How often saving an answer is tried. A try fails when the database is busy
+/// or another request has just changed the code; half a minute of tries is enough.
 const SAVES: u32 = 20;
 
-/// The row of the answer is there no more.
+/// The row of the answer no longer exists.
 pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 
 /// Carries the answer to the client and saves it. Runs in the background of
@@ -58,11 +57,11 @@ pub(super) async fn carry(
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        // What is lost here is kept a few seconds later, or saved at the end.
+        // A failed checkpoint is made up for by the next one, or by the save at the end.
         if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
             if kept.is_empty() {
-                let stopped = database.query(store::is_wanted(&turn)).await == Err(Error::GuardFailed);
+                let stopped = database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
                 unwanted.set(stopped);
             }
         }
@@ -72,7 +71,7 @@ pub(super) async fn carry(
     let mut saved = save(&turn, &message, base.clone(), &database).await;
     reconcile(&turn, &message, &database).await;
     if saved == Err(Error::GuardFailed) {
-        // It was whole before we knew that it was stopped: nobody wants what it does.
+        // The answer was complete before we saw that the user had stopped it: leave the code alone.
         message = Message::kept(message.text, message.model, message.usage, false);
         saved = save(&turn, &message, base, &database).await;
     }
@@ -83,20 +82,20 @@ pub(super) async fn carry(
         }));
     }
     let Some(client) = client else { return };
-    // Claude's own error has gone to a client of the events, if it was named as one.
-    let is_told = format == ChatFormat::Events && sse::has_event(&received, "error");
-    let words = match message.error {
-        Some(_) if is_told => Vec::new(),
-        _ => last_words(&turn, &message, end, format, saved),
+    // A client of Claude's events has got Claude's own `error` event already.
+    let has_sent_error = format == ChatFormat::Events && sse::has_event(&received, "error");
+    let events = match message.error {
+        Some(_) if has_sent_error => Vec::new(),
+        _ => final_events(&turn, &message, end, format, saved),
     };
-    for event in words {
-        // A client that leaves now has missed no more than our own last words.
+    for event in events {
+        // A client that leaves now misses only these events.
         let _ = client.write(event.as_bytes()).await;
     }
     client.close().await;
 }
 
-/// Takes in what has come, and keeps what is not kept yet.
+/// Reads the new bytes, and saves the text that is not saved yet.
 fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
     match arriving.checkpoint(new) {
         (_, "") => store::touch(turn, now_ms()),
@@ -104,11 +103,11 @@ fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
     }
 }
 
-/// Gives back what was set aside and not spent, and the message if not a word
-/// came. Lost with a Worker that is killed: then nobody knows what the answer
-/// has cost.
+/// Returns to the user's quotas what was reserved but not spent, and the
+/// message itself if no text came. A Worker that is killed before this keeps
+/// the reservation, for the cost of the answer is then unknown.
 async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
-    // An error in the place of an answer costs nothing.
+    // An error in place of an answer costs nothing.
     let is_free = message.error.is_some() && message.text.is_empty();
     let cost = if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) };
     let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
@@ -116,7 +115,7 @@ async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
     give_back(unspent.chain(unanswered).collect(), database).await;
 }
 
-/// Runs what gives back to a user's quotas, if there is anything.
+/// Runs the statements that return something to a user's quotas, if there are any.
 pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
     if statements.is_empty() {
         return;
@@ -126,13 +125,13 @@ pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
     }
 }
 
-/// Saves the answer, and with a complete one the files it brings.
+/// Saves the answer, and the files of a complete one.
 async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
     let asked_with = base.code.clone();
     for tries in 1..=SAVES {
         match save_once(turn, message, &base, &asked_with, database).await {
             Ok(Some(saved)) => return Ok(saved),
-            // Somebody changed the code meanwhile: merge into theirs.
+            // Another request changed the code meanwhile: merge into the new code.
             Ok(None) => {
                 base = Base::of(&database.query(projects::code(&turn.project_id, &turn.user)).await?)?
             }
@@ -143,7 +142,7 @@ async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Databas
     Err(Error::Internal("the code never stood still".to_owned()))
 }
 
-/// One try; none when the code is no longer `base`.
+/// Tries once to save. Returns none when the code is no longer `base`.
 async fn save_once(
     turn: &Turn,
     message: &Message,
@@ -155,19 +154,19 @@ async fn save_once(
     let mut changes = Changes::make(message, &mut code, asked_with);
     let is_new = code != base.code;
     changes.version = base.version + i64::from(is_new);
-    let save = store::save(turn, &store::Answer::of(turn, message, &changes), now_ms());
+    let save = store::save(turn, &store::AnswerUpdate::of(turn, message, &changes), now_ms());
     if !message.is_complete() {
         let kept = database.query(save).await?;
         return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
     if !is_new {
-        let [kept, _] = database.batch([save, store::is_wanted(turn)]).await?;
+        let [kept, _] = database.batch([save, store::require_not_stopped(turn)]).await?;
         return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
     let [kept, _, replaced, _] = database
         .batch([
             save,
-            store::is_wanted(turn),
+            store::require_not_stopped(turn),
             projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), base.version, now_ms()),
             projects::record_version(&turn.project_id, &turn.user, "chat", Some(&turn.id)),
         ])
@@ -179,8 +178,8 @@ async fn save_once(
     }
 }
 
-/// The events that follow Claude's own.
-pub(super) fn last_words(
+/// The events that follow the model's own.
+pub(super) fn final_events(
     turn: &Turn,
     message: &Message,
     end: End,
@@ -212,7 +211,7 @@ fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -
         sse::event("saved", &what_was_saved),
         match format {
             ChatFormat::Events => sse::event("done", &json!({ "type": "done", "done": true })),
-            // Without a name, as the readers of pieces want it.
+            // Without an event name, as readers of `{"text"}` pieces expect.
             ChatFormat::Text => {
                 let mut done = String::new();
                 sse::push_data(&mut done, &json!({ "done": true }));

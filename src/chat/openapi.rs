@@ -1,4 +1,4 @@
-//! What the chat takes and answers.
+//! The OpenAPI contract of the chat module.
 
 use hatch_wire::anthropic::Usage;
 use schemars::{JsonSchema, json_schema};
@@ -15,9 +15,9 @@ use crate::{
     store::projects::Project,
 };
 
-/// One event. By default a `message` (it has no name) with `{"text"}` or last
-/// `{"done"}`; of `?format=events` Claude's own (`message_start`, `content_block_delta`,
-/// …) and last `done`. In both, `files`, `saved` and `error`.
+/// One event. By default these are unnamed (`message`) events with `{"text"}`, the last one with
+/// `{"done"}`. With `?format=events` they are Claude's own (`message_start`, `content_block_delta`,
+/// …), and the last one is `done`. Both formats have `files`, `saved` and `error`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct ChatEvent {
@@ -47,7 +47,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-/// A failure of Claude's before the first byte of its answer.
+/// A failure of Claude before the first byte of its answer.
 fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Error {
     Error::Upstream { kind, detail: detail.to_owned(), retry_after_s }
 }

@@ -1,5 +1,5 @@
-//! Building: the application as files, written by Claude in as many turns as
-//! it takes, each checked, each a version of the project and a message of its own.
+//! Building: Claude writes the application in as many turns as it takes. Each
+//! turn is checked, and saved as a version of the project.
 
 use std::cell::Cell;
 
@@ -28,13 +28,13 @@ use crate::{
     },
 };
 
-/// Turns before an application that still has problems is given up.
+/// How many turns an application with problems gets before the job fails.
 const MAX_TURNS: u32 = 8;
-/// Problems that are shown to its owner when it is.
+/// How many problems the reason of a failed job names.
 const TOLD: usize = 3;
 
 const SYSTEM: &str = "\
-You are Hatchr, a senior full-stack engineer who turns an idea into the first version of a startup's product.
+You are Hatch, a senior full-stack engineer who turns an idea into the first version of a startup's product.
 
 Unless the idea asks for something else, write a Next.js 14 application (App Router, TypeScript, Tailwind CSS) \
 with Supabase for data and sign-in. It must install with `npm install`, build with `npm run build` and run \
@@ -236,9 +236,9 @@ async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome,
 
     let mut writes = Vec::new();
     if !turn.code.is_empty() {
-        writes.extend(store::built(startup, &turn.name, &turn.code.to_json(), now));
+        writes.extend(store::save_code(startup, &turn.name, &turn.code.to_json(), now));
     }
-    writes.push(store::turned(id, &turn.name, turns, &left, &turn.model));
+    writes.push(store::save_turn(id, &turn.name, turns, &left, &turn.model));
     let Some(worst) = problems.first() else {
         writes.push(work.log("success", &format!("Built {}: {} files", turn.name, turn.code.len())));
         writes.push(work.done(Step::Building));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_whose_path_no_project_takes_is_none() {
+    fn a_file_with_an_invalid_path_is_ignored() {
         for path in ["/etc/passwd", "../up.ts", "C:\\x.ts"] {
             let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), Stop::Finished);
             assert_eq!(turn.code.len(), 1, "{path}");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_files_is_told() {
+    fn an_answer_without_files_is_a_problem() {
         assert!(turn("I cannot decide.", Stop::Finished).problems[0].message.contains("no files"));
     }
 
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn competitors_are_told_with_their_features() {
+    fn competitors_are_listed_with_their_features() {
         let rival: Competitor = serde_json::from_value(serde_json::json!({
             "name": "A", "url": null, "description": "", "features": ["x", "y"], "technology": [], "citations": [],
         }))

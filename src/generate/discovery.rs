@@ -1,6 +1,6 @@
-//! Discovery: who is there already. A search that fails, or pages that cannot
-//! be read, make its result poorer and say so in the log; Claude's own failure
-//! is tried again.
+//! Discovery: finds the competitors. A failed search, or pages that cannot be
+//! read, make the result poorer and are logged; when Claude itself fails, the
+//! step is tried again.
 
 use futures::future::join_all;
 use hatch_wire::anthropic::Usage;
@@ -40,14 +40,14 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         }
     };
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
-    let mut writes = vec![store::found(&work.startup.id, &json)];
+    let mut writes = vec![store::save_competitors(&work.startup.id, &json)];
     writes.extend(lines.iter().map(|line| work.log("info", line)));
     writes.push(work.log("success", &found.in_words()));
     writes.push(work.done(Step::Discovery));
     Ok(Outcome::Next { step: Step::Building.name(), writes })
 }
 
-/// What discovery found, as it is kept.
+/// The result of discovery, as the database keeps it.
 #[derive(Debug, Serialize)]
 struct Findings {
     source: Source,
@@ -70,7 +70,8 @@ impl Findings {
     }
 }
 
-/// What the web and Claude say; what is to be said of the way is added to `lines`.
+/// Finds competitors on the web, or else asks Claude what it knows. Adds to
+/// `lines` what the job's log should say about it.
 async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let hits = match Option::<Search>::of(settings)? {
@@ -90,11 +91,11 @@ async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     Ok(Findings { source: Source::Model, competitors: answer.known() })
 }
 
-/// What the web has on the idea; nothing where it cannot be searched.
+/// Searches the web for the idea. Empty if no search is set up or none succeeds.
 async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result<Vec<Hit>, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let queries = match provider {
-        // It makes queries of its own.
+        // Claude writes its own queries.
         Search::Claude => vec![format!("Which products already do this? {prompt}")],
         Search::Brave { .. } | Search::Google { .. } => {
             let question = Question {
@@ -110,7 +111,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
         }
     };
     let mut searches = Vec::new();
-    // One after the other: the engines' small plans take one in a second.
+    // One after the other, because the small plans of search engines allow one request a second.
     for query in &queries {
         match search::search(provider, query, RESULTS, settings).await {
             Ok(found) => {
@@ -130,8 +131,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
     Ok(hits)
 }
 
-/// The pages that are worth reading, all at once; those that cannot be read
-/// are shown of.
+/// Reads the chosen pages concurrently. `lines` names those that cannot be read.
 async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec<Page> {
     let urls = competitors::worth_reading(hits);
     let read = join_all(urls.iter().map(|url| web::read(url, settings))).await;

@@ -1,9 +1,10 @@
-//! Hatchr: from a prompt to a packaged startup.
+//! The startup generator: from a prompt to a packaged startup.
 //!
-//! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
-//! `show`, `download` and `deck` about the startup that it makes, whose code
-//! is a project of the same id. job.rs leads through the steps, each of which
-//! is a file: discovery, building, packaging, marketing, identity. What they
+//! Handlers of the job: `proof::challenge`, `create`, `list`, `status`, `events`, `cancel`, `retry`.
+//! Handlers of the startup, whose code is a project of the same id: `show`,
+//! `download::show`, `pitch_deck`. job.rs runs the steps, each in its own file: discovery, building,
+//! packaging, marketing, identity. Their rules are pure: competitors, complete,
+//! deck, idea, launch, startup, steps, verify.
 //! go by is pure: complete, deck, idea, launch, startup, steps, verify.
 
 mod building;
@@ -115,7 +116,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let sealed = proof.as_ref().map(|proof| proof.seal(&id, settings)).transpose()?;
     let name = idea::read(&prompt).name;
     let startup =
-        store::New { id: &id, job_id: &job_id, user, prompt: &prompt, name: &name, proof: sealed.as_deref() };
+        store::NewStartup { id: &id, job_id: &job_id, user, prompt: &prompt, name: &name, proof: sealed.as_deref() };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
     let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];

@@ -170,7 +170,7 @@ pub(super) fn spend(id: &str, input_tokens: i64, output_tokens: i64, cost_micro_
 }
 
 /// What discovery found: `{"source", "competitors": […]}`.
-pub(super) fn found(id: &str, competitors: &str) -> Statement {
+pub(super) fn save_competitors(id: &str, competitors: &str) -> Statement {
     sql!("UPDATE startups SET competitors = ?2 WHERE id = ?1", id, competitors)
 }
 
@@ -178,7 +178,7 @@ pub(super) fn found(id: &str, competitors: &str) -> Statement {
 /// first one makes. Fails its batch when the owner has changed the code since
 /// it was read: then the step is done once more, on theirs. A name that the
 /// owner gave it stays.
-pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 3] {
+pub(super) fn save_code(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 3] {
     [
         guard!(
             "SELECT 1 WHERE coalesce((SELECT version FROM projects WHERE id = ?1), 0) = ?2",
@@ -202,7 +202,7 @@ pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Sta
 }
 
 /// How a turn of building ended.
-pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &str) -> Statement {
+pub(super) fn save_turn(id: &str, name: &str, turns: u32, problems: &str, model: &str) -> Statement {
     sql!(
         "UPDATE startups SET name = ?2, turns = ?3, problems = ?4, model = ?5 WHERE id = ?1",
         id,
@@ -216,7 +216,7 @@ pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &s
 /// Notes an archive before it is written, as unused from `since` on. Not one
 /// that is in use: whoever has lost the lease must not note what another has
 /// committed, for its bytes have the same key.
-pub(super) fn announced(id: &str, key: &str, since: i64) -> Statement {
+pub(super) fn record_archive(id: &str, key: &str, since: i64) -> Statement {
     sql!(
         "INSERT OR REPLACE INTO unused_files (key, since) SELECT ?2, ?3
          WHERE NOT EXISTS (SELECT 1 FROM startups WHERE id = ?1 AND json_extract(archive, '$.key') = ?2)",
@@ -227,7 +227,7 @@ pub(super) fn announced(id: &str, key: &str, since: i64) -> Statement {
 }
 
 /// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`.
-pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
+pub(super) fn save_archive(id: &str, archive: &str, stack: &str) -> Statement {
     sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)
 }
 
@@ -254,13 +254,13 @@ pub(super) fn keep_launch_kit(id: &str, kit: &Kit<'_>) -> Statement {
 }
 
 /// How far its video is; JSON.
-pub(super) fn filmed(id: &str, video: &str) -> Statement {
+pub(super) fn save_video(id: &str, video: &str) -> Statement {
     sql!("UPDATE startups SET video = ?2 WHERE id = ?1", id, video)
 }
 
 /// What is known of who made it; `identity` is JSON. A proof that was checked
 /// is needed no more.
-pub(super) fn identified(id: &str, verified: bool, identity: &str) -> Statement {
+pub(super) fn save_identity(id: &str, verified: bool, identity: &str) -> Statement {
     sql!(
         "UPDATE startups SET verified = ?2, identity = ?3, proof = NULL WHERE id = ?1",
         id,

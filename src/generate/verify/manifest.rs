@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_one_by_one() {
+    fn each_missing_thing_is_a_problem_of_its_own() {
         for pointer in [
             "/name",
             "/scripts/build",
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_do_not_go_together_are_told() {
+    fn incompatible_versions_are_a_problem() {
         let with = |pointer: &str, version: &str| {
             let mut package = next();
             *package.pointer_mut(pointer).unwrap() = json!(version);
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_of_the_registry_and_not_of_tomorrow() {
+    fn only_ranges_of_published_versions_are_taken() {
         for range in [
             "1.2.3",
             "^1.2.3",

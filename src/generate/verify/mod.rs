@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_told_at_its_place() {
+    fn each_rule_names_the_file_and_line() {
         for (path, text, detail) in [
             ("package.json", "{", "package.json:1: is not valid JSON"),
             ("content/site.json", "{\n", "content/site.json:2: is not valid JSON"),

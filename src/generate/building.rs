@@ -31,7 +31,7 @@ use crate::{
 /// How many turns an application with problems gets before the job fails.
 const MAX_TURNS: u32 = 8;
 /// How many problems the reason of a failed job names.
-const TOLD: usize = 3;
+const SHOWN_PROBLEMS: usize = 3;
 
 const SYSTEM: &str = "\
 You are Hatch, a senior full-stack engineer who turns an idea into the first version of a startup's product.
@@ -69,7 +69,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let base = startup.code()?;
     if !work.has_claude() {
         let templates = Templates::read(&work.context.env, Templates::STARTUP).await?;
-        return finished(work, startup, Turn::sandbox(&startup.prompt, templates)?).await;
+        return finished(work, startup, BuildTurn::sandbox(&startup.prompt, templates)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
@@ -82,12 +82,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
     // The owner may have gone on meanwhile: the answer's files go on top of that.
     let Some(startup) = work.read_anew().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    finished(work, &startup, Turn::of(startup.code()?, &answer, &startup.name)).await
+    finished(work, &startup, BuildTurn::of(startup.code()?, &answer, &startup.name)).await
 }
 
 fn given_up(problems: &[Problem]) -> String {
     let first_line = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
-    let detail: Vec<String> = problems.iter().take(TOLD).map(first_line).collect();
+    let detail: Vec<String> = problems.iter().take(SHOWN_PROBLEMS).map(first_line).collect();
     format!(
         "The application still has problems after {MAX_TURNS} turns: {}. Try again to go on",
         detail.join("; ")
@@ -143,7 +143,7 @@ fn next_message(prompt: &str, problems: &[Problem]) -> String {
 }
 
 /// What a turn has made of the application.
-struct Turn {
+struct BuildTurn {
     code: CodeMap,
     name: String,
     model: String,
@@ -151,7 +151,7 @@ struct Turn {
     problems: Vec<Problem>,
 }
 
-impl Turn {
+impl BuildTurn {
     fn sandbox(prompt: &str, templates: Templates) -> Result<Self, Error> {
         let idea = idea::read(prompt);
         let code = CodeMap::of(startup::files(&idea, templates))
@@ -225,7 +225,7 @@ fn of_code(found: Diagnostic) -> Problem {
 }
 
 /// Checks a turn's application, and goes on by what that says.
-async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome, Error> {
+async fn finished(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<Outcome, Error> {
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
@@ -272,9 +272,9 @@ mod tests {
         }
     }
 
-    fn turn(text: &str, stop: Stop) -> Turn {
+    fn turn(text: &str, stop: Stop) -> BuildTurn {
         let base = CodeMap::parse(r#"{"kept.ts":"1"}"#).unwrap();
-        Turn::of(base, &answer(text, stop), "Old")
+        BuildTurn::of(base, &answer(text, stop), "Old")
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::upstream::{
 };
 
 /// The most competitors of a startup.
-const MOST: usize = 8;
+const MAX_COMPETITORS: usize = 8;
 /// The most features, and the most technologies, of a competitor.
 const MOST_ITEMS: usize = 8;
 const NAME_CHARS: usize = 80;
@@ -34,7 +34,7 @@ pub(super) const MOST_PAGES: usize = 6;
 /// Where the list of competitors comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Source {
+pub(super) enum CompetitorSource {
     /// A web search, and the pages that were read.
     Search,
     /// Claude's own knowledge.
@@ -131,14 +131,14 @@ pub(super) fn question(prompt: &str, hits: &[Hit], pages: &[Page]) -> String {
         "idea": prompt,
         "results": results,
         "pages": pages,
-        "wanted": format!("at most {MOST} competitors, the closest first"),
+        "wanted": format!("at most {MAX_COMPETITORS} competitors, the closest first"),
     })
     .to_string()
 }
 
 /// Merges the results of several searches by rank, with each page once. Pages
 /// that may not be fetched are left out, so that they are never shown either.
-pub(super) fn merged(searches: &[Vec<Hit>], own: Option<&str>) -> Vec<Hit> {
+pub(super) fn merge(searches: &[Vec<Hit>], own: Option<&str>) -> Vec<Hit> {
     let deepest = searches.iter().map(Vec::len).max().unwrap_or_default();
     let ranked = (0..deepest).flat_map(|rank| searches.iter().filter_map(move |hits| hits.get(rank)));
     let mut seen = BTreeSet::new();
@@ -151,7 +151,7 @@ pub(super) fn merged(searches: &[Vec<Hit>], own: Option<&str>) -> Vec<Hit> {
 
 /// Chooses the pages to read: the best page of each site comes before the
 /// second page of any site.
-pub(super) fn worth_reading(hits: &[Hit]) -> Vec<&str> {
+pub(super) fn pages_to_read(hits: &[Hit]) -> Vec<&str> {
     let mut of_site: BTreeMap<String, usize> = BTreeMap::new();
     let mut ranked: Vec<(usize, &str)> = hits
         .iter()
@@ -174,7 +174,7 @@ fn site(url: &str) -> String {
 
 /// An answer with competitors.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct CompetitorsAnswer {
     competitors: Vec<Named>,
 }
 
@@ -188,7 +188,7 @@ struct Named {
     citations: Vec<String>,
 }
 
-impl Answer {
+impl CompetitorsAnswer {
     /// The competitors with a citation. Only pages that were found count as
     /// citations, and only their sites as a competitor's address.
     pub(super) fn cited(self, hits: &[Hit], pages: &[Page]) -> Vec<Competitor> {
@@ -204,13 +204,13 @@ impl Answer {
             |url| known.get(&comparable(url)).map(|url| (*url).to_owned()),
         )
         .filter(|competitor| !competitor.citations.is_empty())
-        .take(MOST)
+        .take(MAX_COMPETITORS)
         .collect()
     }
 
     /// The competitors from Claude's own knowledge, without citations.
     pub(super) fn known(self) -> Vec<Competitor> {
-        self.read(|_| true, |_| None).take(MOST).collect()
+        self.read(|_| true, |_| None).take(MAX_COMPETITORS).collect()
     }
 
     fn read(
@@ -298,7 +298,7 @@ mod tests {
         Page { url: url.to_owned(), title: text(), description: text(), text: text() }
     }
 
-    fn answer(competitors: &Value) -> Answer {
+    fn answer(competitors: &Value) -> CompetitorsAnswer {
         serde_json::from_value(json!({ "competitors": competitors })).unwrap()
     }
 
@@ -349,11 +349,11 @@ mod tests {
             vec![hit("https://a.example/1"), hit("https://a.example/2"), hit("http://plain.example/")],
             vec![hit("https://a.example/1#x"), hit("https://127.0.0.1/"), hit("https://b.example/")],
         ];
-        let hits = merged(&searches, None);
+        let hits = merge(&searches, None);
         let urls: Vec<&str> = hits.iter().map(|hit| hit.url.as_str()).collect();
         assert_eq!(urls, ["https://a.example/1", "https://a.example/2", "https://b.example/"]);
         assert_eq!(
-            worth_reading(&hits),
+            pages_to_read(&hits),
             ["https://a.example/1", "https://b.example/", "https://a.example/2"]
         );
     }
@@ -401,7 +401,7 @@ mod tests {
                 prop_assert!(it.features.len() <= MOST_ITEMS && it.features.iter().all(|f| is_line(f, ITEM_CHARS)));
                 prop_assert!(it.citations.is_empty());
             }
-            prop_assert!(answer(&json!(all)).known().len() <= MOST);
+            prop_assert!(answer(&json!(all)).known().len() <= MAX_COMPETITORS);
             prop_assert!(answer(&json!(all)).cited(&[], &[]).is_empty());
         }
 

@@ -7,7 +7,7 @@ use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    competitors::{self, Answer, Competitor, Queries, Source},
+    competitors::{self, CompetitorsAnswer, Competitor, Queries, CompetitorSource},
     steps::Step,
     store,
     work::Work,
@@ -36,13 +36,13 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let found = match work.has_claude() {
         true => find(work, &mut lines).await?,
         false => {
-            Findings { source: Source::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) }
+            Findings { source: CompetitorSource::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) }
         }
     };
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
     let mut writes = vec![store::save_competitors(&work.startup.id, &json)];
     writes.extend(lines.iter().map(|line| work.log("info", line)));
-    writes.push(work.log("success", &found.in_words()));
+    writes.push(work.log("success", &found.summary()));
     writes.push(work.done(Step::Discovery));
     Ok(Outcome::Next { step: Step::Building.name(), writes })
 }
@@ -50,22 +50,22 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 /// The result of discovery, as the database keeps it.
 #[derive(Debug, Serialize)]
 struct Findings {
-    source: Source,
+    source: CompetitorSource,
     competitors: Vec<Competitor>,
 }
 
 impl Findings {
-    fn in_words(&self) -> String {
+    fn summary(&self) -> String {
         let names: Vec<&str> = self.competitors.iter().map(|it| it.name.as_str()).collect();
         match (self.source, names.len()) {
-            (Source::Sandbox, _) => {
+            (CompetitorSource::Sandbox, _) => {
                 "No market was searched: the sandbox model has listed what people use instead. \
                 Set CLAUDE_API_KEY for real competitors"
                     .to_owned()
             }
             (_, 0) => "Found no competitors".to_owned(),
-            (Source::Search, n) => format!("Found {n} competitors on the web: {}", names.join(", ")),
-            (Source::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
+            (CompetitorSource::Search, n) => format!("Found {n} competitors on the web: {}", names.join(", ")),
+            (CompetitorSource::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
         }
     }
 }
@@ -80,15 +80,15 @@ async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     };
     if !hits.is_empty() {
         let pages = read(&hits, settings, lines).await;
-        let answer: Answer = ask(work, competitors::question(prompt, &hits, &pages)).await?;
+        let answer: CompetitorsAnswer = ask(work, competitors::question(prompt, &hits, &pages)).await?;
         let competitors = answer.cited(&hits, &pages);
         if !competitors.is_empty() {
-            return Ok(Findings { source: Source::Search, competitors });
+            return Ok(Findings { source: CompetitorSource::Search, competitors });
         }
         lines.push("The pages show no competitors; asking Claude what it knows".to_owned());
     }
-    let answer: Answer = ask(work, competitors::question(prompt, &[], &[])).await?;
-    Ok(Findings { source: Source::Model, competitors: answer.known() })
+    let answer: CompetitorsAnswer = ask(work, competitors::question(prompt, &[], &[])).await?;
+    Ok(Findings { source: CompetitorSource::Model, competitors: answer.known() })
 }
 
 /// Searches the web for the idea. Empty if no search is set up or none succeeds.
@@ -124,7 +124,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
             }
         }
     }
-    let hits = competitors::merged(&searches, settings.hosting_domain.as_deref());
+    let hits = competitors::merge(&searches, settings.hosting_domain.as_deref());
     if hits.is_empty() {
         lines.push("The web search has found nothing; asking Claude what it knows".to_owned());
     }
@@ -133,7 +133,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
 
 /// Reads the chosen pages concurrently. `lines` names those that cannot be read.
 async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec<Page> {
-    let urls = competitors::worth_reading(hits);
+    let urls = competitors::pages_to_read(hits);
     let read = join_all(urls.iter().map(|url| web::read(url, settings))).await;
     let mut pages = Vec::new();
     for (url, page) in urls.iter().zip(read) {
@@ -146,7 +146,7 @@ async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec
     pages
 }
 
-async fn ask(work: &Work, question: String) -> Result<Answer, Error> {
+async fn ask(work: &Work, question: String) -> Result<CompetitorsAnswer, Error> {
     let question = Question {
         schema: Some(competitors::schema()),
         max_tokens: Some(8_000),

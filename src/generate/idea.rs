@@ -31,13 +31,13 @@ pub(crate) struct Idea {
     pub(crate) nouns: String,
     /// The beginning of the prompt.
     pub(super) prompt: String,
-    pub(super) kind: Kind,
+    pub(super) kind: StartupKind,
 }
 
 /// A kind of startup, with its placeholders filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Kind {
+pub(super) struct StartupKind {
     /// Words, in the singular, that name this kind in a prompt.
     words: Vec<String>,
     noun: String,
@@ -151,7 +151,7 @@ fn latin(c: char) -> Option<&'static str> {
     })
 }
 
-impl Kind {
+impl StartupKind {
     fn fill(&mut self, values: &[(&str, &str)]) {
         let features = self.features.iter_mut().flat_map(|(title, text)| [title, text]);
         let slides = [&mut self.problem, &mut self.solution, &mut self.market, &mut self.model];
@@ -163,9 +163,9 @@ impl Kind {
 }
 
 /// The kind with the most of its words in the prompt; words before the details count twice. The first of equals wins.
-fn kind(read: &Prompt) -> Kind {
-    let kinds: Vec<Kind> = serde_json::from_str(KINDS).unwrap_or_default();
-    let points = |kind: &Kind| -> usize {
+fn kind(read: &Prompt) -> StartupKind {
+    let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap_or_default();
+    let points = |kind: &StartupKind| -> usize {
         let found = kind.words.iter().filter_map(|word| read.position(word));
         found.map(|at| 1 + usize::from(at < read.head)).sum()
     };
@@ -174,7 +174,7 @@ fn kind(read: &Prompt) -> Kind {
         true => next,
         false => best,
     });
-    best.map_or_else(Kind::default, |(_, kind)| kind)
+    best.map_or_else(StartupKind::default, |(_, kind)| kind)
 }
 
 /// The name in the prompt, or the title it suggests, or its beginning.
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_whole_and_found_by_each_of_its_words() {
-        let kinds: Vec<Kind> = serde_json::from_str(KINDS).unwrap();
+        let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap();
         assert!(kinds.last().unwrap().words.is_empty());
         for known in &kinds {
             assert_eq!((known.statuses.len(), known.features.len()), (3, 3), "{}", known.noun);

@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 4;
 /// its sequence number is signed again within this time.
 const LONGEST_S: i64 = 1_800;
 /// The pause between two polls of a transaction.
-const LOOK_MS: i64 = 2_000;
+const POLL_MS: i64 = 2_000;
 /// How long after its expiry a transaction in a block may take to become final.
 const FINALITY_S: i64 = 300;
 
@@ -37,7 +37,7 @@ const FINALITY_S: i64 = 300;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-enum Snapshot {
+enum PartStatus {
     /// No account is configured to register with.
     #[default]
     NotConfigured,
@@ -78,7 +78,7 @@ struct UnderWay {
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Verification {
-    status: Snapshot,
+    status: PartStatus,
     /// Why it failed.
     reason: Option<String>,
     /// The block of Concordium's chain that it was checked against.
@@ -88,7 +88,7 @@ struct Verification {
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { status: Snapshot::NotRequested, reason: None, block: None, verified_at: None }
+        Self { status: PartStatus::NotRequested, reason: None, block: None, verified_at: None }
     }
 }
 
@@ -97,7 +97,7 @@ impl Default for Verification {
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Registration {
-    status: Snapshot,
+    status: PartStatus,
     /// Why it failed.
     reason: Option<String>,
     network: Option<String>,
@@ -160,13 +160,13 @@ async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> 
         concordium::verify(&proof.presentation, &proof.challenge, &proof.since, settings).await
     };
     let failed = |reason: &str| Verification {
-        status: Snapshot::Failed,
+        status: PartStatus::Failed,
         reason: Some(reason.to_owned()),
         ..Verification::default()
     };
     match checked.await {
         Ok(Verdict::Verified(proved)) => Ok(Verification {
-            status: Snapshot::Completed,
+            status: PartStatus::Completed,
             reason: None,
             block: Some(proved.block),
             verified_at: Some(rfc3339(now_ms())),
@@ -204,7 +204,7 @@ async fn register(
         let data = format!("hatch:sha256:{sha256}");
         let transaction = concordium::prepare(&data, registrar, settings).await?;
         *registration = Registration {
-            status: Snapshot::Pending,
+            status: PartStatus::Pending,
             reason: None,
             network: Some(Concordium::of(settings)?.network.name().to_owned()),
             transaction_hash: Some(transaction.hash.clone()),
@@ -214,9 +214,9 @@ async fn register(
         return Ok(Some(0));
     };
     match fate(transaction, registrar, settings, now_s).await? {
-        Fate::Registered => registration.status = Snapshot::Completed,
+        Fate::Registered => registration.status = PartStatus::Completed,
         Fate::Failed(reason) => registration.fail(reason),
-        Fate::Open => return Ok(Some(LOOK_MS)),
+        Fate::Open => return Ok(Some(POLL_MS)),
         Fate::Expired => {
             under_way.transaction = None;
             return Ok(Some(0));
@@ -285,7 +285,7 @@ fn pause_ms(losses: u32, jitter: u8) -> i64 {
 
 impl Identity {
     fn is_verified(&self) -> bool {
-        self.verification.status == Snapshot::Completed
+        self.verification.status == PartStatus::Completed
     }
 
     fn keep(&self, work: &Work) -> Result<Statement, Error> {
@@ -321,7 +321,7 @@ impl Verification {
 
 impl Registration {
     fn fail(&mut self, reason: &str) {
-        self.status = Snapshot::Failed;
+        self.status = PartStatus::Failed;
         self.reason = Some(reason.to_owned());
     }
 

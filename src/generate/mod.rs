@@ -318,7 +318,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts allow-modals";
 
-/// `GET /decks/:token`: for whoever was given the link.
+/// `GET /decks/:token`: for people who have the link.
 pub(crate) async fn pitch_deck(context: RequestContext) -> Result<Response, Error> {
     let deck = context.database()?.query_json(store::deck(context.param("token"))).await?;
     let deck = deck.ok_or(Error::NotFound(Resource::Deck))?;

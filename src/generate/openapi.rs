@@ -1,4 +1,4 @@
-//! What the generate module takes and answers.
+//! The OpenAPI contract of the generate module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -37,7 +37,7 @@ struct ProofChallenge {
     #[schemars(extend("enum" = ["testnet", "mainnet"]))]
     network: &'static str,
     expires_at: Time,
-    /// For the wallet's `requestVerifiablePresentation`.
+    /// The request for the wallet's `requestVerifiablePresentation`.
     request: Map<String, Value>,
 }
 
@@ -61,7 +61,7 @@ struct GenerationStep {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct GenerationLog {
-    /// `HH:MM:SS`, UTC.
+    /// `HH:MM:SS` in UTC.
     #[schemars(extend("pattern" = r"^\d{2}:\d{2}:\d{2}$"))]
     timestamp: &'static str,
     message: &'static str,
@@ -69,14 +69,14 @@ struct GenerationLog {
     r#type: &'static str,
 }
 
-/// What the job has asked of a model so far.
+/// The job's use of models so far.
 #[derive(Debug, Serialize, JsonSchema)]
 struct GenerationUsage {
-    /// That wrote the code; none before it has.
+    /// The model that wrote the code; null before that.
     model: Option<&'static str>,
     input_tokens: Count,
     output_tokens: Count,
-    /// A millionth of a dollar.
+    /// In millionths of a dollar.
     cost_micro_usd: Count,
 }
 
@@ -84,20 +84,20 @@ struct GenerationUsage {
 struct GenerationStatus {
     job_id: Id,
     status: JobStatus,
-    /// Per cent; never goes back.
+    /// In per cent; never decreases.
     progress: Count,
     steps: Vec<GenerationStep>,
     logs: Vec<GenerationLog>,
-    /// None before it is completed.
+    /// Null until the job is completed.
     project_id: Option<Id>,
     project_name: &'static str,
-    /// Why it failed.
+    /// Why the job failed.
     error: Option<&'static str>,
     usage: GenerationUsage,
 }
 
-/// One event: a `log` line, its number as the id, or a `status`, which is as
-/// the status route answers, without the log. The last one has the id `end`.
+/// One event: a `log` line, whose number is the id, or a `status`, which is the
+/// answer of the status route without the log. The last event has the id `end`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct GenerationEvent {
@@ -125,14 +125,14 @@ enum AssetStatus {
 struct Video {
     video_url: Option<Url>,
     thumbnail_url: Option<Url>,
-    /// Seconds.
+    /// In seconds.
     duration: Option<f64>,
     status: AssetStatus,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct PitchDeck {
-    /// A page for whoever knows its address.
+    /// The deck's page, for people who have this address.
     deck_url: Option<Url>,
     slides: Count,
     status: AssetStatus,
@@ -165,14 +165,14 @@ struct Startup {
     tagline: &'static str,
     prompt: &'static str,
     stack: Vec<&'static str>,
-    /// Whether we have checked who made it.
+    /// Whether the proof of identity was verified.
     verified: bool,
     marketing_assets: MarketingAssets,
     launch_channels: Vec<LaunchChannel>,
     competitors: Vec<Competitor>,
-    /// Where they come from: a `search` of the web, the `model` alone, or the `sandbox`.
+    /// Where the competitors come from: a `search` of the web, the `model` alone, or the `sandbox`.
     competitors_source: Option<&'static str>,
-    /// Who made it, as far as that was checked, and the hash on chain.
+    /// The proof of identity, and the registration of the package's hash on chain.
     identity: Identity,
     files: Vec<File>,
     usage: GenerationUsage,
@@ -210,7 +210,7 @@ pub(crate) fn module() -> Module {
             show(),
             download(),
             Operation::new("GET /decks/{token}", "generate.deck", "Look at a pitch deck")
-                .about("Five slides as one page, for whoever was given the link.")
+                .about("Five slides as one page, for people who have the link.")
                 .path("token", "As in the startup's `deck_url`.", TOKEN)
                 .answers(Answer::new(200, "The deck.").file("text/html"))
                 .fails(Error::NotFound(Resource::Deck)),
@@ -292,7 +292,7 @@ fn retry() -> Operation {
 
 fn status() -> Operation {
     let step = |id, title, status| GenerationStep { id: Count(id), title, status };
-    let standing = GenerationStatus {
+    let running_job = GenerationStatus {
         job_id: JOB,
         status: JobStatus::Processing,
         progress: Count(40),
@@ -313,7 +313,7 @@ fn status() -> Operation {
     };
     with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "The job as it stands.").json(standing).with("ETag", "Of the answer."))
+        .answers(Answer::new(200, "The job as it stands.").json(running_job).with("ETag", "Of the answer."))
         .answers(Answer::new(304, "Nothing has changed.").with("ETag", "Of the answer."))
 }
 

@@ -1,4 +1,4 @@
-//! What the operator's module answers.
+//! The OpenAPI contract of the operator's module.
 
 use super::Redriven;
 use crate::{

@@ -1,4 +1,4 @@
-//! What discovery takes and answers.
+//! The OpenAPI contract of the discovery module.
 
 use schemars::json_schema;
 

@@ -1,4 +1,4 @@
-//! What the projects module takes and answers.
+//! The OpenAPI contract of the projects module.
 
 use schemars::json_schema;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What the entry point answers.
+//! The OpenAPI contract of the entry point.
 
 use schemars::JsonSchema;
 use serde::Serialize;

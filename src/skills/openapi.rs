@@ -1,4 +1,4 @@
-//! What the skills module takes and answers.
+//! The OpenAPI contract of the skills module.
 
 use schemars::json_schema;
 
@@ -44,7 +44,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-/// Every answer comes from the catalogue, which is filled by asking.
+/// An operation of the catalogue, which fails while the catalogue is empty and no source answers.
 fn of_catalogue(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).fails(refresh::unavailable(60))
 }
@@ -59,7 +59,7 @@ fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: 
     let page = SkillPage { limit, ..SkillPage::example() };
     let number = |default: u32, max: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": max, "default": default });
     let words = json_schema!({ "type": "string", "maxLength": LONGEST_QUERY });
-    // An empty type is none.
+    // An empty type means any type.
     let names: Vec<_> = Type::ALL.map(Type::name).into_iter().chain([""]).collect();
     of_catalogue(route, id, summary)
         .query("q", "Words that all are in the skill.", words)

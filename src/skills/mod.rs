@@ -48,12 +48,12 @@ const PUBLIC: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-e
 /// `{skills,total,page,limit,has_more,next_page,source}`, where `source` lists
 /// the sources of the results, separated by commas.
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
-    found(&context, category(&context), DEFAULT_LIMIT).await
+    list_page(&context, category(&context), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/skills`, `/skills/search`: as [`list`], with larger pages.
 pub(crate) async fn list_of_source(context: RequestContext) -> Result<Response, Error> {
-    found(&context, category(&context), SOURCE_LIMIT).await
+    list_page(&context, category(&context), SOURCE_LIMIT).await
 }
 
 fn category(context: &RequestContext) -> Option<String> {
@@ -63,7 +63,7 @@ fn category(context: &RequestContext) -> Option<String> {
 /// `GET /api/skillsmp/category/:category`: as [`list`]. An unknown category is
 /// empty.
 pub(crate) async fn in_category(context: RequestContext) -> Result<Response, Error> {
-    found(&context, Some(context.param("category").to_owned()), DEFAULT_LIMIT).await
+    list_page(&context, Some(context.param("category").to_owned()), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/categories`: `{categories:[{name,count}]}`, by name.
@@ -117,7 +117,7 @@ pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> 
     Ok(Response::json(200, json!(installation).to_string()))
 }
 
-async fn found(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {
+async fn list_page(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {
     // A response's `next_page` is a page number.
     let has_token = context.query("next_page").is_some_and(|token| !token.is_empty());
     let page = if has_token { "next_page" } else { "page" };

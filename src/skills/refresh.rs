@@ -77,7 +77,7 @@ pub(super) fn unavailable(retry_after_s: i64) -> Error {
 }
 
 /// Asks these feeds in the background, so that a client that leaves does not
-/// stop it. Resolves at the end to whether any feed was has_asked.
+/// stop it. Resolves at the end to whether any feed was asked.
 fn start(context: &RequestContext, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
     let (done, wait) = oneshot::channel();
     let (env, settings) = (context.env.clone(), context.settings.clone());

@@ -1,5 +1,5 @@
-//! What a user stores for their deployments to clouds, and their own keys of
-//! providers of models: sealed at rest, and never shown again.
+//! A user's credentials for clouds and for providers of models: encrypted at
+//! rest, and never shown again.
 
 use garde::Validate;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewCredentials {
-    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token, the key of a provider of models.
+    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token, or the key of a provider of models.
     #[garde(length(chars, min = 1, max = 500), custom(is_visible))]
     #[cfg_attr(test, schemars(regex(pattern = "^[!-~]+$")))]
     token: String,
@@ -27,7 +27,7 @@ pub(super) struct NewCredentials {
     #[serde(default)]
     #[garde(skip)]
     account_id: Option<String>,
-    /// Vercel: the id or the slug of a team, if the token is not for one alone.
+    /// Vercel: the id or the slug of a team, unless the token is limited to one.
     #[serde(default)]
     #[garde(skip)]
     team: Option<String>,
@@ -94,7 +94,7 @@ fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
     credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))
 }
 
-/// A provider of models wants a key and nothing else.
+/// A provider of models needs only a key.
 fn of_provider(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
         if given.is_some() {

@@ -1,4 +1,4 @@
-//! What the accounts answer.
+//! The OpenAPI contract of the accounts module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -36,7 +36,7 @@ const WALLET: &str = "0x52908400098527886e0f7030069857d2e4169ee7";
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Challenge {
-    /// What the wallet is to sign by `personal_sign`, byte for byte.
+    /// The text that the wallet must sign by `personal_sign`, byte for byte.
     message: &'static str,
     nonce: &'static str,
     expires_at: Time,
@@ -45,7 +45,7 @@ struct Challenge {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Session {
-    /// A credential, shown here and nowhere else.
+    /// The session's credential, which is shown only here.
     token: &'static str,
     user_id: &'static str,
     wallet: &'static str,
@@ -58,13 +58,13 @@ struct Me {
     id: &'static str,
     wallet: Option<&'static str>,
     stack_id: Option<&'static str>,
-    /// Only one that Stack Auth has verified.
+    /// The address, if Stack Auth has verified it.
     email: Option<&'static str>,
     name: Option<&'static str>,
     is_staff: bool,
-    credential: Proof,
+    credential: CredentialKind,
     scopes: Vec<Scope>,
-    /// What is left of today, of each quota that has a limit.
+    /// What is left of today's quotas.
     limits: Vec<Limit>,
 }
 
@@ -72,7 +72,7 @@ struct Me {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum Proof {
+enum CredentialKind {
     Development,
     Key,
     Session,
@@ -93,8 +93,8 @@ struct Limit {
 struct CreatedKey {
     #[serde(flatten)]
     about: ApiKey,
-    /// The key, shown here and nowhere else: null when the request is repeated
-    /// with its `Idempotency-Key`.
+    /// The key, which is shown only here: null when the request is repeated with
+    /// its `Idempotency-Key`.
     key: Option<&'static str>,
 }
 
@@ -196,7 +196,7 @@ fn show_me() -> Operation {
         email: None,
         name: None,
         is_staff: false,
-        credential: Proof::Session,
+        credential: CredentialKind::Session,
         scopes: vec![Scope::ProjectsRead, Scope::Chat],
         limits: vec![limit],
     };
@@ -216,7 +216,7 @@ fn delete_me() -> Operation {
     .fails(me::unconfirmed())
 }
 
-/// All that is a user's.
+/// All data of a user.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Export {

@@ -63,7 +63,8 @@ pub(super) async fn begin(
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [made, project, history, rows] = database.batch(store::begin(turn, name, &question, now_ms())).await?;
+    let [made, project, history, rows] =
+        database.batch(store::begin(turn, name, &question, now_ms())).await?;
     let Some(row) = project.first::<store::Project>()? else {
         if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
             return Err(caller::lacks(Scope::ProjectsWrite));

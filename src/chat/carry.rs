@@ -61,7 +61,8 @@ pub(super) async fn carry(
         if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
             if kept.is_empty() {
-                let stopped = database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
+                let stopped =
+                    database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
                 unwanted.set(stopped);
             }
         }

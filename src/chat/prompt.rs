@@ -96,7 +96,8 @@ impl<'a> ChatPrompt<'a> {
     /// The same question with less code and history.
     pub(super) fn less(self) -> Self {
         let PromptBudget { history_tokens, code_tokens } = self.budget;
-        let budget = PromptBudget { history_tokens: history_tokens / REDUCTION, code_tokens: code_tokens / REDUCTION };
+        let budget =
+            PromptBudget { history_tokens: history_tokens / REDUCTION, code_tokens: code_tokens / REDUCTION };
         Self::new(self.message, self.code, self.history, budget).with(self.images)
     }
 
@@ -164,8 +165,12 @@ mod tests {
 
     #[test]
     fn history_begins_with_a_user_and_has_no_empty_turn() {
-        let turns =
-            turns(&[history_message("assistant", "a"), history_message("user", "b"), history_message("assistant", " "), history_message("user", "c")]);
+        let turns = turns(&[
+            history_message("assistant", "a"),
+            history_message("user", "b"),
+            history_message("assistant", " "),
+            history_message("user", "c"),
+        ]);
         let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(contents, ["b", "c"]);
     }
@@ -186,7 +191,8 @@ mod tests {
         let files: serde_json::Map<_, _> =
             (0..200).map(|n| (format!("src/part{n}.js"), "let word = 1;\n".repeat(300).into())).collect();
         let code = CodeMap::parse(&serde_json::Value::from(files).to_string()).unwrap();
-        let history = || (0..40).map(|n| history_message("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
+        let history =
+            || (0..40).map(|n| history_message("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
         let budget = PromptBudget { history_tokens: 8_000, code_tokens: 100_000 };
         let prompt = ChatPrompt::new("Change part7".to_owned(), &code, history(), budget);
         let most = 108_000 + hatch_code::tokens(SYSTEM);

@@ -87,7 +87,12 @@ macro_rules! twin {
 /// its code and history, and inserts the rows of question and answer. The rows
 /// are inserted only if the project belongs to the user and no other turn
 /// answers the message already.
-pub(super) fn begin(turn: &Turn, name: Option<String>, question: &NewQuestion<'_>, now: i64) -> [Statement; 4] {
+pub(super) fn begin(
+    turn: &Turn,
+    name: Option<String>,
+    question: &NewQuestion<'_>,
+    now: i64,
+) -> [Statement; 4] {
     let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
     [
         projects::begin(project, user, name, now),

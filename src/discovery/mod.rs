@@ -48,7 +48,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn remix(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let database = context.database()?;
-    let app = database.query(store::remix_source(context.param("id"))).await?.first::<store::RemixSource>()?;
+    let app =
+        database.query(store::remix_source(context.param("id"))).await?.first::<store::RemixSource>()?;
     let app = app.ok_or(NOT_FOUND)?;
     let id = context.new_id("project")?;
     if context.is_again() && !database.query(projects::code(&id, user)).await?.is_empty() {

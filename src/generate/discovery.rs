@@ -7,7 +7,7 @@ use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    competitors::{self, CompetitorsAnswer, Competitor, Queries, CompetitorSource},
+    competitors::{self, Competitor, CompetitorSource, CompetitorsAnswer, Queries},
     steps::Step,
     store,
     work::Work,
@@ -35,9 +35,10 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let mut lines = Vec::new();
     let found = match work.has_claude() {
         true => find(work, &mut lines).await?,
-        false => {
-            Findings { source: CompetitorSource::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) }
-        }
+        false => Findings {
+            source: CompetitorSource::Sandbox,
+            competitors: competitors::sandbox(&work.startup.prompt),
+        },
     };
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
     let mut writes = vec![store::save_competitors(&work.startup.id, &json)];
@@ -64,7 +65,9 @@ impl Findings {
                     .to_owned()
             }
             (_, 0) => "Found no competitors".to_owned(),
-            (CompetitorSource::Search, n) => format!("Found {n} competitors on the web: {}", names.join(", ")),
+            (CompetitorSource::Search, n) => {
+                format!("Found {n} competitors on the web: {}", names.join(", "))
+            }
             (CompetitorSource::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
         }
     }

@@ -115,8 +115,14 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     };
     let sealed = proof.as_ref().map(|proof| proof.seal(&id, settings)).transpose()?;
     let name = idea::read(&prompt).name;
-    let startup =
-        store::NewStartup { id: &id, job_id: &job_id, user, prompt: &prompt, name: &name, proof: sealed.as_deref() };
+    let startup = store::NewStartup {
+        id: &id,
+        job_id: &job_id,
+        user,
+        prompt: &prompt,
+        name: &name,
+        proof: sealed.as_deref(),
+    };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
     let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];

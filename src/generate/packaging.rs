@@ -33,7 +33,10 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
     // The key is made of the content's hash, so that a second write changes nothing.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
-    work.context.database.query(store::record_archive(&startup.id, &key, now_ms() + files::UNCLAIMED_MS)).await?;
+    work.context
+        .database
+        .query(store::record_archive(&startup.id, &key, now_ms() + files::UNCLAIMED_MS))
+        .await?;
     files::put(&work.context.env, &key, zip).await?;
 
     let archive =

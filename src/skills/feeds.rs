@@ -222,7 +222,11 @@ mod tests {
         states[0] = stale.clone();
         assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![stale.feed.clone()]));
         states[0].next_at = NOW + LEASE_MS;
-        assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![]), "another request is asking already");
+        assert_eq!(
+            next_of(&states),
+            Step::Answer(CacheStatus::Stale, vec![]),
+            "another request is asking already"
+        );
     }
 
     #[test]

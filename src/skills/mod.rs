@@ -117,7 +117,11 @@ pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> 
     Ok(Response::json(200, json!(installation).to_string()))
 }
 
-async fn list_page(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {
+async fn list_page(
+    context: &RequestContext,
+    category: Option<String>,
+    limit: u32,
+) -> Result<Response, Error> {
     // A response's `next_page` is a page number.
     let has_token = context.query("next_page").is_some_and(|token| !token.is_empty());
     let page = if has_token { "next_page" } else { "page" };

@@ -1,4 +1,4 @@
-//! What the fleet answers.
+//! The OpenAPI contract of the fleet.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +28,8 @@ const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd7
 
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
 const GITHUB: &str = r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,104}/?$";
-/// As RFC 3339 has it, which lets a space stand for the T: `date-time`, the
-/// format, does not.
+/// RFC 3339, which permits a space in place of the T; the format `date-time`
+/// does not.
 const TIMESTAMP: &str = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$";
 const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,77})$";
 const BRANCH: &str = r"^[^\u0000-\u0020\u007f~^:?*\[\\-][^\u0000-\u0020\u007f~^:?*\[\\]*$";
@@ -57,10 +57,10 @@ struct Window {
 struct Beaten {
     success: bool,
     window: Window,
-    /// How long the machine is asked to wait.
+    /// How many seconds the machine should wait before the next beat.
     next_beat_seconds: Count,
-    /// Whether the beat was not newer than the window's end, and changed nothing:
-    /// only the first full beat of that very moment still tells what runs.
+    /// Whether the beat was not newer than the window's end, and so changed nothing,
+    /// except that the first full beat of that very time reports the containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     stale: Option<bool>,
@@ -70,11 +70,11 @@ struct Beaten {
 #[serde(rename_all = "camelCase")]
 struct Registered {
     wallet_address: Wallet,
-    /// The machine's credential, shown here and nowhere else.
+    /// The machine's credential, which is shown only here.
     token: &'static str,
 }
 
-/// Only `exists` for a machine that is not yours, or is none.
+/// For a machine that does not exist or is not yours, this has only `exists`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct WorkerView {
@@ -94,8 +94,8 @@ struct WorkerView {
     window: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'static str>,
-    /// As the last beat reported it; null before that, and where none did. So are
-    /// the next three, which are the numbers of `system` by these names.
+    /// As the last beat reported it; null if none did. The next three are the
+    /// numbers of these names in `system`, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     tailscale_ip: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,8 +106,8 @@ struct WorkerView {
     storage_total_gb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<Map<String, Value>>,
-    /// What the ledger owes it for closed periods, as near as a double comes
-    /// to it; `/payments` has the exact amounts.
+    /// What the ledger owes the machine for closed periods, as a double;
+    /// `/payments` has the exact amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     credits: Option<f64>,
@@ -124,12 +124,12 @@ struct WorkerStatus {
 #[serde(rename_all = "camelCase")]
 struct Container {
     container_name: &'static str,
-    /// The same, as the other script calls it.
+    /// The same name, in the other script's field.
     name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     port: Option<&'static str>,
-    /// 0 where the beat did not tell; so is the next.
+    /// 0 if the beat did not report it; the next one likewise.
     cpu_percent: f64,
     mem_usage_mb: f64,
 }
@@ -144,12 +144,12 @@ pub(crate) fn module() -> Module {
     }
 }
 
-/// Text of a field that must be there.
+/// A required field of text.
 fn text(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": pattern })
 }
 
-/// Text of a field that may be missing.
+/// An optional field of text.
 fn some_text(most: u32) -> Value {
     json!({ "type": ["string", "null"], "minLength": 1, "maxLength": most, "pattern": NO_NUL })
 }
@@ -174,10 +174,10 @@ fn time_query() -> Schema {
     json_schema!({ "type": "string", "pattern": TIMESTAMP })
 }
 
-/// A field's names, of which a body has one at most, and its schema.
+/// The names of a field, of which a body has at most one, and its schema.
 type Field<'a> = (&'a [&'a str], Value);
 
-/// An object of these fields.
+/// An object with these fields.
 fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
     let (mut properties, mut names, mut rules, mut excluded) =
         (Map::new(), Vec::new(), Vec::new(), Vec::new());
@@ -205,7 +205,7 @@ fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
     object
 }
 
-/// A field by one of its names and without the others.
+/// Requires one of the names of a field, without the others.
 fn one_of(names: &[&str], schema: &Value) -> Value {
     let by_name = |name: &&str| {
         let properties = Map::from_iter([((*name).to_owned(), schema.clone())]);
@@ -226,7 +226,7 @@ fn env_vars() -> Value {
     })
 }
 
-/// A schema that admits null as well: of a field that may be missing.
+/// The schema, which also admits null, for an optional field.
 fn or_null(mut schema: Value) -> Value {
     schema["type"] = json!([schema["type"], "null"]);
     schema

@@ -31,7 +31,7 @@ pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
 /// The id of the user of a wallet or of a Stack Auth subject. It is derived, so
 /// that a user who deletes the account and returns has the same id, and the
 /// same daily usage.
-pub(super) fn id_from(proof: &str) -> String {
+pub(super) fn user_id_for(proof: &str) -> String {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(Sha256::digest(proof)).for_each(|(to, from)| *to = from);
     uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
@@ -202,7 +202,7 @@ async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Er
     if let Some(user) = known.filter(is_current) {
         return Ok(user);
     }
-    let sign_up = store::sign_up_stack(&id_from(&format!("stack:{}", claims.sub)), claims, now_ms());
+    let sign_up = store::sign_up_stack(&user_id_for(&format!("stack:{}", claims.sub)), claims, now_ms());
     database
         .query(sign_up)
         .await?

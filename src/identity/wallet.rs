@@ -3,7 +3,7 @@
 use hatch_tokens::siwe::{self, Expectation};
 
 use super::WalletChains;
-use super::{authenticate::id_of, store};
+use super::{authenticate::user_id_for, store};
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
@@ -44,7 +44,7 @@ pub(crate) async fn prove(
 /// The user of a wallet; creates one if there is none.
 pub(crate) async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
     let user =
-        database.query(store::sign_up_wallet(&id_of(&format!("wallet:{wallet}")), wallet, now)).await?;
+        database.query(store::sign_up_wallet(&user_id_for(&format!("wallet:{wallet}")), wallet, now)).await?;
     let user: Option<store::User> = user.first()?;
     user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
 }

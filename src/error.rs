@@ -176,9 +176,7 @@ impl Service {
                 "Requests cannot be counted now, and nothing was done; try again in a moment"
             }
             Self::KeySet => "The keys of access tokens cannot be read now; try again in a moment",
-            Self::Everything => {
-                "This service is overloaded, and nothing was done; try again in a moment"
-            }
+            Self::Everything => "This service is overloaded, and nothing was done; try again in a moment",
         }
     }
 }

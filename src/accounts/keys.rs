@@ -101,7 +101,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
 }
 
 pub(super) fn too_much() -> Error {
-    Error::InsufficientScope("A key cannot do more than the credential that makes it; ask for fewer scopes".into())
+    Error::InsufficientScope(
+        "A key cannot do more than the credential that makes it; ask for fewer scopes".into(),
+    )
 }
 
 /// `GET /auth/keys`

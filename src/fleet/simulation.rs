@@ -135,10 +135,12 @@ impl Reference {
 
     fn say(&mut self, at: i64, containers: &str) {
         let before = self.report.replace((at, containers.to_owned()));
-        let Some((reported_at, report)) = before.filter(|(reported_at, _)| reported_at / HOUR_MS != at / HOUR_MS) else {
+        let Some((reported_at, report)) =
+            before.filter(|(reported_at, _)| reported_at / HOUR_MS != at / HOUR_MS)
+        else {
             return;
         };
-        let count = i64::try_from(said.matches("containerName").count()).unwrap();
+        let count = i64::try_from(report.matches("containerName").count()).unwrap();
         self.hours.insert(reported_at / HOUR_MS % 24, (reported_at, count));
         self.hours.retain(|_, (reported_at, _)| *reported_at > at - 24 * HOUR_MS);
     }
@@ -367,7 +369,7 @@ impl<'a> Simulation<'a> {
                 "SELECT json_array(seen_at, said_at, json(containers)) FROM worker_windows WHERE wallet = ?1";
             let kept = self.rows(sql, wallet);
             let (reported_at, containers) =
-                reference.report.as_ref().map_or((None, "[]"), |(at, said)| (Some(*at), said));
+                reference.report.as_ref().map_or((None, "[]"), |(at, report)| (Some(*at), report));
             let containers: serde_json::Value = serde_json::from_str(containers).unwrap();
             let report = reference
                 .seen_at

@@ -215,7 +215,7 @@ pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
     if !overdue.is_empty() {
         let (env, job_id) = (context.env.clone(), overdue.to_owned());
         context.background.run(async move {
-            // Whoever waits wakes a job whose consumer has died.
+            // A client that waits wakes a job whose consumer has died.
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
     }

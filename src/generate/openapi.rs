@@ -228,12 +228,12 @@ fn may_begin(operation: Operation) -> Operation {
 }
 
 fn answer(status: JobStatus, message: &'static str) -> Answer {
-    Answer::new(200, "How the job stands.").json(GenerationStarted { job_id: JOB, status, message })
+    Answer::new(200, "The job's status.").json(GenerationStarted { job_id: JOB, status, message })
 }
 
 fn create() -> Operation {
     let operation = Operation::new("POST /api/generate", "generate.create", "Generate a startup")
-        .about("A job does it: competitors, the application, the package, the launch kit, the identity.")
+        .about("Starts a job that finds competitors, writes the application, packages it, makes a launch kit and registers the identity.")
         .body_read_by::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }), |new| {
             new.prompt().map(drop)
         })
@@ -255,12 +255,12 @@ fn challenge() -> Operation {
         expires_at: Time("2026-11-21T09:47:00.000Z"),
         request: presentation::request(CHALLENGE, "20261121").as_object().cloned().unwrap_or_default(),
     };
-    Operation::new("POST /api/generate/challenge", "generate.challenge", "Ask what to prove")
+    Operation::new("POST /api/generate/challenge", "generate.challenge", "Get a challenge for a proof of identity")
         .about(
             "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
-             startup. It proves that an identity document is valid, and gives nothing else away.",
+             startup. It proves that an identity document is valid, and reveals nothing else.",
         )
-        .answers(Answer::new(200, "Good for one proof, until it expires.").json(challenge))
+        .answers(Answer::new(200, "The challenge, valid for one proof until it expires.").json(challenge))
 }
 
 fn list() -> Operation {
@@ -277,14 +277,14 @@ fn of_job(route: &'static str, id: &'static str, summary: &'static str) -> Opera
 
 fn cancel() -> Operation {
     of_job("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
-        .about("What it has made so far stays, and it can be tried again.")
+        .about("Its results so far stay, and the job can be retried.")
         .answers(answer(JobStatus::Cancelled, "Startup generation cancelled"))
         .fails(has_ended())
 }
 
 fn retry() -> Operation {
-    let operation = of_job("POST /api/generate/{job_id}/retry", "generate.retry", "Try a job again")
-        .about("A job that failed or was cancelled goes on with the step that it had come to.")
+    let operation = of_job("POST /api/generate/{job_id}/retry", "generate.retry", "Retry a job")
+        .about("A failed or cancelled job continues with the step that it had reached.")
         .answers(answer(JobStatus::Processing, "Startup generation goes on"))
         .fails(not_failed());
     may_begin(operation)
@@ -311,16 +311,16 @@ fn status() -> Operation {
         error: None,
         usage: USAGE,
     };
-    with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands"))
+    with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "The job as it stands.").json(running_job).with("ETag", "Of the answer."))
-        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "Of the answer."))
+        .answers(Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."))
+        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
 }
 
 fn with_states(operation: Operation) -> Operation {
     operation.query(
         "states",
-        "With `all`, a job that was cancelled says so; without, that it has failed, for clients that know three states.",
+        "With `all`, a cancelled job has the status `cancelled`; without, it is `failed`, for clients that know only three states.",
         json_schema!({ "type": "string", "enum": ["all"] }),
     )
 }
@@ -333,11 +333,11 @@ fn events() -> Operation {
     ))
     .header(
         "Last-Event-ID",
-        "The id of the last event that came; only later ones follow.",
+        "The id of the last event received; only later ones are sent.",
         json_schema!({ "type": "string" }),
     )
     .answers(Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM))
-    .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+    .answers(Answer::new(204, "There are no more events: an EventSource stops reconnecting."))
 }
 
 fn of_startup(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -407,7 +407,7 @@ fn download() -> Operation {
         .answers(
             Answer::new(206, "The range.")
                 .file("application/zip")
-                .with("Content-Range", "Which bytes, of how many."),
+                .with("Content-Range", "Which bytes of how many."),
         )
         .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its bytes."))
         .answers(Answer::new(416, "There are no such bytes.").with("Content-Range", "How many there are."))

@@ -36,7 +36,7 @@ fn with_if_match(operation: Operation) -> Operation {
 fn create() -> Operation {
     let project = Answer::new(201, "The project.")
         .json(Project { code: None, version: Count(0), ..Project::example() })
-        .with("Location", "Where it is.")
+        .with("Location", "The project's address.")
         .with("ETag", ETAG)
         .leads_to(
             &["projects.show", "projects.update", "projects.delete", "projects.versions", "chat.history"],
@@ -78,7 +78,7 @@ fn show() -> Operation {
 fn update() -> Operation {
     let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
     with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
-        .about("What is left out stays. Other code is a new version.")
+        .about("An omitted field stays as it is. Changed code is a new version.")
         .body_read_by::<ProjectChange>(
             json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }),
             |change| read_code(change.code.as_ref()).map(drop),
@@ -90,15 +90,15 @@ fn delete() -> Operation {
     let delete = of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
     with_credentials(with_if_match(delete))
         .about(
-            "Its versions, chat, deployments and live apps go with it; those at clouds a little later, by the \
+            "Deletes also its versions, chat and deployments, and takes its live apps down. Apps on clouds follow a little later, with the \
              credentials of this request, your stored ones, or this Worker's own.",
         )
         .query(
             "force",
-            "`true`: also where an app is live in an account that no credentials are for. It stays up.",
+            "With `true`, the project is deleted although an app is live in an account without credentials here. That app stays up.",
             json_schema!({ "type": "string", "enum": ["true", "false"] }),
         )
-        .answers(Answer::new(204, "It is gone."))
+        .answers(Answer::new(204, "The project is deleted."))
         .fails(take_down::credentials_needed(CLOUDFLARE))
 }
 

@@ -63,8 +63,8 @@ pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
     }
     let new: NewCredentials = body::json(&context).await?;
     let credentials = match cloud {
-        Some(cloud) => of_cloud(cloud, new)?,
-        None => of_provider(target, new)?,
+        Some(cloud) => cloud_credentials(cloud, new)?,
+        None => provider_credentials(target, new)?,
     };
     let sealed = match cloud {
         Some(cloud) => credentials::seal(cloud, user, &credentials, settings)?,
@@ -77,7 +77,7 @@ pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
 }
 
-fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
+fn cloud_credentials(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
     let wanted = cloud.account.as_ref().map(|account| account.field);
     let mut account = None;
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
@@ -95,7 +95,7 @@ fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
 }
 
 /// A provider of models needs only a key.
-fn of_provider(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
+fn provider_credentials(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
         if given.is_some() {
             return Err(Error::invalid(field, format!("is not known to {name}")));

@@ -59,11 +59,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let new: NewKey = body::json(&context).await?;
     let scopes = new.scopes()?;
     if !user.scopes.covers(scopes) {
-        return Err(too_much());
+        return Err(scopes_exceed_credential());
     }
     // Otherwise a key with a budget could make one without.
     if scopes.contains(Scope::Gateway) && user.gateway.is_some() {
-        return Err(too_much());
+        return Err(scopes_exceed_credential());
     }
     let gateway = new.gateway.as_ref().map(|limits| json!(limits).to_string());
     let token = token::fresh(Kind::ApiKey)?;
@@ -100,7 +100,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(201, key.to_string()).with("location", format!("/auth/keys/{id}")).not_kept())
 }
 
-pub(super) fn too_much() -> Error {
+pub(super) fn scopes_exceed_credential() -> Error {
     Error::InsufficientScope(
         "A key cannot do more than the credential that makes it; ask for fewer scopes".into(),
     )

@@ -61,11 +61,11 @@ pub(crate) async fn export(context: RequestContext) -> Result<Response, Error> {
         // The client sees that the document ends early, and so that it is incomplete.
         match write(&client, &database, owned, &user, known).await {
             Ok(()) => client.close().await,
-            Err(Broken::ByUs(error)) => {
+            Err(ExportAborted::ByUs(error)) => {
                 log::failure("accounts.export", &error);
                 client.abort();
             }
-            Err(Broken::ByClient) => client.abort(),
+            Err(ExportAborted::ByClient) => client.abort(),
         }
     });
     Ok(exported(body))
@@ -77,18 +77,18 @@ fn exported(body: stream::Body) -> Response {
 }
 
 /// Why an export ended early.
-enum Broken {
+enum ExportAborted {
     ByUs(Error),
     ByClient,
 }
 
-impl From<Error> for Broken {
+impl From<Error> for ExportAborted {
     fn from(error: Error) -> Self {
         Self::ByUs(error)
     }
 }
 
-impl From<stream::Gone> for Broken {
+impl From<stream::Gone> for ExportAborted {
     fn from(_: stream::Gone) -> Self {
         Self::ByClient
     }
@@ -100,7 +100,7 @@ async fn write(
     owned: &[&Owned],
     user: &str,
     known: Option<Value>,
-) -> Result<(), Broken> {
+) -> Result<(), ExportAborted> {
     let known = known.unwrap_or_else(|| json!({ "id": user }));
     client.write(format!("{{\"user\":{known}").as_bytes()).await?;
     for (name, list) in owned.iter().flat_map(|owned| owned.export) {
@@ -116,7 +116,7 @@ async fn write_list(
     client: &Writer,
     database: &Database,
     list: impl Fn(&Page) -> Statement,
-) -> Result<(), Broken> {
+) -> Result<(), ExportAborted> {
     let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();

@@ -282,7 +282,7 @@ fn create_key() -> Operation {
             |new| new.scopes().map(drop),
         )
         .answers(created)
-        .fails(keys::too_much())
+        .fails(keys::scopes_exceed_credential())
 }
 
 fn list_keys() -> Operation {
@@ -293,17 +293,17 @@ fn list_keys() -> Operation {
     )
 }
 
-fn of_key(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn key_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("id", "The key.", KEY).fails(keys::NOT_FOUND)
 }
 
 fn show_key() -> Operation {
-    of_key("GET /auth/keys/{id}", "accounts.show_key", "Show an API key")
+    key_operation("GET /auth/keys/{id}", "accounts.show_key", "Show an API key")
         .answers(Answer::new(200, "All of its data without the key itself.").json(ApiKey::example()))
 }
 
 fn revoke_key() -> Operation {
-    of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
+    key_operation("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
         .about("Takes effect at once. Afterwards only the list shows the key.")
         .answers(Answer::new(204, "The key is revoked."))
 }
@@ -320,7 +320,7 @@ fn list_credentials() -> Operation {
     )
 }
 
-fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn credentials_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary)
         .path("target", "A cloud, or a provider of models.", "cloudflare")
         .fails(NO_CREDENTIALS)
@@ -328,13 +328,13 @@ fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) 
 
 fn show_credentials() -> Operation {
     let route = "GET /auth/credentials/{target}";
-    of_credentials(route, "accounts.show_credentials", "Show your credentials for a cloud or a provider")
+    credentials_operation(route, "accounts.show_credentials", "Show your credentials for a cloud or a provider")
         .answers(Answer::new(200, "The credentials, without the secret.").json(StoredCredentials::example()))
 }
 
 fn keep_credentials() -> Operation {
     let route = "PUT /auth/credentials/{target}";
-    of_credentials(
+    credentials_operation(
         route,
         "accounts.keep_credentials",
         "Store credentials for your deployments to a cloud, or your key of a provider of models",
@@ -349,7 +349,7 @@ fn keep_credentials() -> Operation {
 
 fn forget_credentials() -> Operation {
     let route = "DELETE /auth/credentials/{target}";
-    of_credentials(route, "accounts.forget_credentials", "Delete your credentials for a cloud or a provider")
+    credentials_operation(route, "accounts.forget_credentials", "Delete your credentials for a cloud or a provider")
         .about("Running deployments still use them.")
         .answers(Answer::new(204, "They are gone."))
 }

@@ -9,7 +9,7 @@ use super::{
     prompt::HistoryMessage,
     settings::Chat,
     store,
-    turn::{Base, Turn},
+    turn::{Base, ChatTurn},
 };
 use crate::settings::FromVars as _;
 use crate::{
@@ -26,14 +26,14 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 const NAME_CHARS: usize = 60;
 
 /// How a message was taken.
-pub(super) enum Begun {
-    Turn(Opening),
+pub(super) enum BeginOutcome {
+    New(TurnContext),
     /// Another turn, of this id, answers the same message already.
     Twin(String),
 }
 
 /// The code and the conversation that the turn builds on.
-pub(super) struct Opening {
+pub(super) struct TurnContext {
     pub(super) base: Base,
     pub(super) history: Vec<HistoryMessage>,
     pub(super) has_made_project: bool,
@@ -45,13 +45,13 @@ pub(super) struct Opening {
 /// [`NOT_FOUND`] for another user's project and for an id that no project can
 /// have; [`Error::Forbidden`] for a key that may not make projects.
 pub(super) async fn begin(
-    turn: &Turn,
+    turn: &ChatTurn,
     message: &str,
     images: &[Image],
     context: &RequestContext,
     user: &User,
     database: &Database,
-) -> Result<Begun, Error> {
+) -> Result<BeginOutcome, Error> {
     let may_make = user.scopes.contains(Scope::ProjectsWrite);
     let is_new_id = is_uuid(&turn.project_id);
     let name = (is_new_id && may_make).then(|| name_of(message));
@@ -63,22 +63,22 @@ pub(super) async fn begin(
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [made, project, history, rows] =
+    let [changes_of, project, history, rows] =
         database.batch(store::begin(turn, name, &question, now_ms())).await?;
-    let Some(row) = project.first::<store::Project>()? else {
+    let Some(row) = project.first::<store::ExistingTurn>()? else {
         if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
             return Err(caller::lacks(Scope::ProjectsWrite));
         }
         return Err(NOT_FOUND);
     };
     match (rows.is_empty(), row.twin) {
-        (true, Some(twin)) => Ok(Begun::Twin(twin)),
+        (true, Some(twin)) => Ok(BeginOutcome::Twin(twin)),
         // Another request with the same Idempotency-Key began this turn.
-        (true, None) => Ok(Begun::Twin(turn.id.clone())),
-        (false, _) => Ok(Begun::Turn(Opening {
+        (true, None) => Ok(BeginOutcome::Twin(turn.id.clone())),
+        (false, _) => Ok(BeginOutcome::New(TurnContext {
             base: Base::of(&project)?,
             history: history.read()?,
-            has_made_project: !made.is_empty(),
+            has_made_project: !changes_of.is_empty(),
         })),
     }
 }

@@ -15,7 +15,7 @@ use super::{
     pieces,
     settings::ChatFormat,
     store,
-    turn::{Base, Turn},
+    turn::{Base, ChatTurn},
 };
 use crate::{
     error::{Error, Resource},
@@ -41,7 +41,7 @@ pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 /// Carries the answer to the client and saves it. Runs in the background of
 /// the request, whether or not the client stays.
 pub(super) async fn carry(
-    turn: Turn,
+    turn: ChatTurn,
     base: Base,
     source: Source,
     client: Writer,
@@ -57,7 +57,7 @@ pub(super) async fn carry(
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        // A failed checkpoint is made up for by the next one, or by the save at the end.
+        // A failed checkpoint is changes_of up for by the next one, or by the save at the end.
         if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
             if kept.is_empty() {
@@ -97,7 +97,7 @@ pub(super) async fn carry(
 }
 
 /// Reads the new bytes, and saves the text that is not saved yet.
-fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
+fn checkpoint(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement {
     match arriving.checkpoint(new) {
         (_, "") => store::touch(turn, now_ms()),
         (kept, text) => store::checkpoint(turn, kept, text, now_ms()),
@@ -107,17 +107,17 @@ fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
 /// Returns to the user's quotas what was reserved but not spent, and the
 /// message itself if no text came. A Worker that is killed before this keeps
 /// the reservation, for the cost of the answer is then unknown.
-async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
+async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
     // An error in place of an answer costs nothing.
     let is_free = message.error.is_some() && message.text.is_empty();
     let cost = if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) };
     let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
     let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
-    give_back(unspent.chain(unanswered).collect(), database).await;
+    refund(unspent.chain(unanswered).collect(), database).await;
 }
 
 /// Runs the statements that return something to a user's quotas, if there are any.
-pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
+pub(super) async fn refund(statements: Vec<Statement>, database: &Database) {
     if statements.is_empty() {
         return;
     }
@@ -127,7 +127,7 @@ pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
 }
 
 /// Saves the answer, and the files of a complete one.
-async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
+async fn save(turn: &ChatTurn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
     let asked_with = base.code.clone();
     for tries in 1..=SAVES {
         match save_once(turn, message, &base, &asked_with, database).await {
@@ -145,7 +145,7 @@ async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Databas
 
 /// Tries once to save. Returns none when the code is no longer `base`.
 async fn save_once(
-    turn: &Turn,
+    turn: &ChatTurn,
     message: &Message,
     base: &Base,
     asked_with: &CodeMap,
@@ -181,21 +181,21 @@ async fn save_once(
 
 /// The events that follow the model's own.
 pub(super) fn final_events(
-    turn: &Turn,
+    turn: &ChatTurn,
     message: &Message,
     end: End,
     format: ChatFormat,
     saved: Result<Changes, Error>,
 ) -> Vec<String> {
     match saved {
-        Ok(changes) if message.is_complete() => done(turn, message, format, &changes),
-        Ok(_) => vec![failed(interruption(message, end))],
-        Err(DELETED) => vec![failed(("not_found_error", "The project was deleted while Claude answered"))],
-        Err(_) => vec![failed(("api_error", "The answer could not be saved; ask again"))],
+        Ok(changes) if message.is_complete() => done_events(turn, message, format, &changes),
+        Ok(_) => vec![error_event(interruption(message, end))],
+        Err(DELETED) => vec![error_event(("not_found_error", "The project was deleted while Claude answered"))],
+        Err(_) => vec![error_event(("api_error", "The answer could not be saved; ask again"))],
     }
 }
 
-fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
+fn done_events(turn: &ChatTurn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
     let model = message.model.as_deref().unwrap_or(&turn.model);
     let mut what_was_saved = json!({
         "messageId": turn.id,
@@ -222,7 +222,7 @@ fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -
     ]
 }
 
-fn failed((kind, text): (&str, &str)) -> String {
+fn error_event((kind, text): (&str, &str)) -> String {
     sse::event("error", &json!({ "type": "error", "error": { "type": kind, "message": text } }))
 }
 

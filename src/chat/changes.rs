@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn made(answer: &str, code: &str, asked_with: &str) -> (Changes, CodeMap) {
+    fn changes_of(answer: &str, code: &str, asked_with: &str) -> (Changes, CodeMap) {
         let message = Message::kept(answer.to_owned(), None, Usage::default(), true);
         let (mut code, asked_with) = (CodeMap::parse(code).unwrap(), CodeMap::parse(asked_with).unwrap());
         (Changes::make(&message, &mut code, &asked_with), code)
@@ -99,25 +99,25 @@ mod tests {
 
     #[test]
     fn a_plain_answer_has_no_notes() {
-        let (changes, code) = made("```js:a.js\nx\n```\n", "{}", "{}");
+        let (changes, code) = changes_of("```js:a.js\nx\n```\n", "{}", "{}");
         assert_eq!(changes.notes, [""; 0]);
         assert_eq!(code.get("a.js"), Some("x\n"));
-        assert_eq!(made("It is a page.", "{}", "{}").0, Changes::default());
+        assert_eq!(changes_of("It is a page.", "{}", "{}").0, Changes::default());
     }
 
     #[test]
     fn a_refused_file_is_reported_with_its_reason() {
-        let (changes, code) = made("```js:../a.js\nx\n```\n", "{}", "{}");
+        let (changes, code) = changes_of("```js:../a.js\nx\n```\n", "{}", "{}");
         assert!(code.is_empty());
         assert_eq!(changes.files[0].status, FileStatus::Refused);
         assert!(changes.notes[0].starts_with("../a.js was refused: "), "{:?}", changes.notes);
         assert_eq!(changes.notes[1], "Nothing was taken from this answer");
-        assert_eq!(made(" \n", "{}", "{}").0.notes, ["Claude's answer is empty; ask again"]);
+        assert_eq!(changes_of(" \n", "{}", "{}").0.notes, ["Claude's answer is empty; ask again"]);
     }
 
     #[test]
     fn a_file_that_changed_meanwhile_is_reported() {
-        let (changes, code) = made("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
+        let (changes, code) = changes_of("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
         assert_eq!(code.get("a.js"), Some("mine\n"));
         assert!(changes.notes[0].starts_with("a.js: it had been changed while"), "{:?}", changes.notes);
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_full_project_is_reported() {
         let big = "x".repeat(1_399_000);
-        let (changes, _) = made(
+        let (changes, _) = changes_of(
             &format!("```js:b.js\n{}\n```\n", "y".repeat(2_000)),
             &format!(r#"{{"a.js":"{big}"}}"#),
             "{}",

@@ -7,7 +7,7 @@ use hatch_wire::{
 };
 use serde_json::{Value, json};
 
-use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::Turn};
+use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::ChatTurn};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -27,7 +27,7 @@ const KEEP_ALIVE_MS: i64 = 10_000;
 /// Streams the answer of `turn`: its text so far, then the rest as it comes.
 /// Returns none if no such turn was begun.
 pub(super) async fn answer(
-    turn: Turn,
+    turn: ChatTurn,
     format: ChatFormat,
     context: &RequestContext,
 ) -> Result<Option<Response>, Error> {
@@ -46,7 +46,7 @@ pub(super) async fn answer(
 
 /// Streams the answer of the turn that answers `message` already, if there is one.
 pub(super) async fn twin(
-    turn: Turn,
+    turn: ChatTurn,
     message: &str,
     format: ChatFormat,
     context: &RequestContext,
@@ -55,7 +55,7 @@ pub(super) async fn twin(
         return Ok(None);
     }
     let found = context.database()?.query(store::twin(&turn, message, now_ms())).await?;
-    let twin = found.first::<store::Project>()?.and_then(|project| project.twin);
+    let twin = found.first::<store::ExistingTurn>()?.and_then(|project| project.twin);
     match twin {
         Some(id) => answer(turn.answered_by(id), format, context).await,
         None => Ok(None),
@@ -63,7 +63,7 @@ pub(super) async fn twin(
 }
 
 struct Follower {
-    turn: Turn,
+    turn: ChatTurn,
     format: ChatFormat,
     database: Database,
     /// How many characters of the answer the client has.

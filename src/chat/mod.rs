@@ -29,11 +29,11 @@ use serde::Deserialize;
 use worker::Env;
 
 use self::{
-    begin::{Begun, NOT_FOUND, Opening},
+    begin::{BeginOutcome, NOT_FOUND, TurnContext},
     images::Image,
     model::Model,
     settings::{Chat, ChatFormat},
-    turn::Turn,
+    turn::ChatTurn,
 };
 use crate::identity::DailyLimits;
 use crate::{
@@ -89,7 +89,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let budget = Chat::of(&context.settings)?.prompt_budget();
     let choice = model::choose(new.model.as_deref(), &context.settings)?;
     let database = context.database()?;
-    let mut turn = Turn {
+    let mut turn = ChatTurn {
         id: context.new_id("answer")?,
         question_id: context.new_id("question")?,
         project_id: begin::project_id(new.project_id),
@@ -113,19 +113,19 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
     let opening = match begin::begin(&turn, &new.message, &new.images, &context, user, &database).await {
-        Ok(Begun::Turn(opening)) => opening,
-        Ok(Begun::Twin(id)) => {
-            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+        Ok(BeginOutcome::New(opening)) => opening,
+        Ok(BeginOutcome::Twin(id)) => {
+            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
             return follow::answer(turn.answered_by(id), format, &context).await?.ok_or(NOT_FOUND);
         }
         Err(error) => {
-            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
             return Err(error);
         }
     };
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
-    let Opening { base, history, has_made_project } = opening;
+    let TurnContext { base, history, has_made_project } = opening;
     let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
     let started = ask_model(&choice.model, prompt, &mut turn, deadlines, &context, &database).await;
     let (source, (client, body)) = match started {
@@ -136,7 +136,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
             let forget = [store::forget(&turn)].into_iter();
             let forget_project = has_made_project.then(|| store::forget_project(&turn));
             let undo = taken.map(Taken::refund).chain(forget).chain(forget_project);
-            carry::give_back(undo.collect(), &database).await;
+            carry::refund(undo.collect(), &database).await;
             return Err(error);
         }
     };
@@ -151,7 +151,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
 async fn ask_model(
     model: &Model,
     prompt: prompt::ChatPrompt<'_>,
-    turn: &mut Turn,
+    turn: &mut ChatTurn,
     deadlines: Deadlines,
     context: &RequestContext,
     database: &Database,

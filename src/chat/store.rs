@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[cfg(test)]
 use super::images::Image;
-use super::{changes::Changes, turn::Turn};
+use super::{changes::Changes, turn::ChatTurn};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::store::{
@@ -59,7 +59,7 @@ pub(super) struct NewQuestion<'a> {
 
 /// The project of a new turn.
 #[derive(Debug, Deserialize)]
-pub(super) struct Project {
+pub(super) struct ExistingTurn {
     /// The id of the turn that answers the same message already.
     pub(super) twin: Option<String>,
 }
@@ -88,7 +88,7 @@ macro_rules! twin {
 /// are inserted only if the project belongs to the user and no other turn
 /// answers the message already.
 pub(super) fn begin(
-    turn: &Turn,
+    turn: &ChatTurn,
     name: Option<String>,
     question: &NewQuestion<'_>,
     now: i64,
@@ -150,7 +150,7 @@ pub(super) fn begin(
 
 /// Finds the turn that answers `message` already, for a message that is
 /// refused before it begins a turn.
-pub(super) fn twin(turn: &Turn, message: &str, now: i64) -> Statement {
+pub(super) fn twin(turn: &ChatTurn, message: &str, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('twin', (",
@@ -171,7 +171,7 @@ pub(super) fn exists(project: &str) -> Statement {
 }
 
 /// Records that the turn is still running.
-pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
+pub(super) fn touch(turn: &ChatTurn, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'
          RETURNING json_quote(id) AS json",
@@ -182,7 +182,7 @@ pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
 }
 
 /// Deletes a turn that got no answer.
-pub(super) fn forget(turn: &Turn) -> Statement {
+pub(super) fn forget(turn: &ChatTurn) -> Statement {
     sql!(
         "DELETE FROM chat_messages WHERE id IN (?1, ?2) AND user_id = ?3",
         turn.id.as_str(),
@@ -191,8 +191,8 @@ pub(super) fn forget(turn: &Turn) -> Statement {
     )
 }
 
-/// Deletes the project that such a turn made, unless it is in use by now.
-pub(super) fn forget_project(turn: &Turn) -> Statement {
+/// Deletes the project that such a turn changes_of, unless it is in use by now.
+pub(super) fn forget_project(turn: &ChatTurn) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND revision = 1
            AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE project_id = ?1)",
@@ -261,7 +261,7 @@ pub(super) struct AnswerUpdate<'a> {
 }
 
 impl<'a> AnswerUpdate<'a> {
-    pub(super) fn of(turn: &'a Turn, message: &'a Message, changes: &Changes) -> Self {
+    pub(super) fn of(turn: &'a ChatTurn, message: &'a Message, changes: &Changes) -> Self {
         let model = message.model.as_deref().unwrap_or(&turn.model);
         let cost = message.is_complete().then(|| models::cost_micro_usd(model, &message.usage)).flatten();
         Self {
@@ -277,7 +277,7 @@ impl<'a> AnswerUpdate<'a> {
 
 /// A guard: fails the batch if the user stopped the answer, so that it does not
 /// change the code.
-pub(super) fn require_not_stopped(turn: &Turn) -> Statement {
+pub(super) fn require_not_stopped(turn: &ChatTurn) -> Statement {
     guard!(
         "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM chat_messages WHERE id = ?1 AND stopped_at IS NOT NULL)",
         turn.id.as_str()
@@ -300,7 +300,7 @@ pub(super) fn stop(project: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-pub(super) fn save(turn: &Turn, answer: &AnswerUpdate<'_>, now: i64) -> Statement {
+pub(super) fn save(turn: &ChatTurn, answer: &AnswerUpdate<'_>, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7, changes = ?8,
            cost_micro_usd = ?9
@@ -320,7 +320,7 @@ pub(super) fn save(turn: &Turn, answer: &AnswerUpdate<'_>, now: i64) -> Statemen
 /// Saves `text` after the first `known` characters of a running answer.
 /// Running it twice changes nothing more, and neither does it change an answer
 /// that has ended.
-pub(super) fn checkpoint(turn: &Turn, known: i64, text: &str, now: i64) -> Statement {
+pub(super) fn checkpoint(turn: &ChatTurn, known: i64, text: &str, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5
          WHERE id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING json_quote(id) AS json",

@@ -7,7 +7,7 @@ use crate::{error::Error, identity::quotas::Taken, store::Rows};
 
 /// A question and its answer.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
+pub(super) struct ChatTurn {
     /// The id of the answer's row.
     pub(super) id: String,
     pub(super) question_id: String,
@@ -24,7 +24,7 @@ pub(super) struct Turn {
     pub(super) reserved: Option<Taken>,
 }
 
-impl Turn {
+impl ChatTurn {
     /// The same question, answered by the row `id` of another turn, so that nothing
     /// is counted or reserved for this one.
     pub(super) fn answered_by(self, id: String) -> Self {
@@ -40,7 +40,7 @@ pub(super) struct Base {
 }
 
 #[derive(Deserialize)]
-struct Project {
+struct ProjectCode {
     code: Option<String>,
     version: i64,
 }
@@ -48,7 +48,7 @@ struct Project {
 impl Base {
     /// Reads a row of `{"code", "version"}`; without a row the code is empty.
     pub(super) fn of(project: &Rows) -> Result<Self, Error> {
-        let project: Option<Project> = project.first()?;
+        let project: Option<ProjectCode> = project.first()?;
         let (json, version) = project.map_or((None, 0), |project| (project.code, project.version));
         let code = CodeMap::stored(json.as_deref().unwrap_or("{}"))
             .map_err(|error| Error::Internal(format!("stored code: {error}")))?;

@@ -107,7 +107,7 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
     let beaten = database.query(store::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
-    let moved: Option<store::Open> = beaten.first()?;
+    let moved: Option<store::OpenWindow> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
         Some(open) => Some(open),
@@ -153,7 +153,7 @@ impl Proof {
         match context.request.header("x-wallet-signature") {
             Some(signature) => Ok(Self::Signature(signature)),
             None if Fleet::of(&context.settings)?.heartbeats_are_open => Ok(Self::Unproved),
-            None => Err(unproved()),
+            None => Err(missing_proof()),
         }
     }
 
@@ -191,7 +191,7 @@ pub(super) const TOO_LATE: Error = Error::Unprocessable {
     detail: "The timestamp is more than 24 hours old; beats that are late by less are taken",
 };
 
-pub(super) fn unproved() -> Error {
+pub(super) fn missing_proof() -> Error {
     Error::Unauthorized("A beat needs the machine's token, or X-Wallet-Signature".into())
 }
 
@@ -205,7 +205,7 @@ pub(super) fn not_your_machine() -> Error {
 /// Copies the state to the two KV keys that existing readers use: at most two
 /// operations for a beat, and none without news. Only the database decides, so
 /// it does no harm that KV is late, or loses one of two writes within a second.
-fn mirror(context: &RequestContext, wallet: String, open: &store::Open, containers: Option<String>) {
+fn mirror(context: &RequestContext, wallet: String, open: &store::OpenWindow, containers: Option<String>) {
     let window = open.mirrors_time.then(|| Window::from(open));
     let containers = containers.filter(|_| open.mirrors_containers);
     if window.is_none() && containers.is_none() {

@@ -66,7 +66,7 @@ pub(crate) async fn sweep(env: &Env) {
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct SweepPosition {
     after: String,
 }
 
@@ -76,7 +76,7 @@ async fn sweep_steps(env: &Env) -> Result<(), Error> {
         let now = now_ms();
         let [_, _, _, place] =
             database.batch(store::sweep(STEP_MACHINES, now - window::GAP_MS, now - window::KEPT_MS)).await?;
-        let place: Option<Place> = place.first()?;
+        let place: Option<SweepPosition> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());
         }

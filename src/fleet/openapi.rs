@@ -397,7 +397,7 @@ fn beats() -> Vec<Operation> {
                 json_schema!({ "type": "string" }),
             )
             .answers(beaten())
-            .fails(heartbeat::unproved())
+            .fails(heartbeat::missing_proof())
             .fails(heartbeat::not_your_machine())
             .fails(heartbeat::AHEAD)
             .fails(heartbeat::TOO_LATE)
@@ -458,7 +458,7 @@ fn machines() -> Vec<Operation> {
             )
             .body_read_by::<workers::NewWorker>(json!({ "walletAddress": WALLET }), |new| new.wallet().map(drop))
             .answers(registered)
-            .fails(workers::unproved())
+            .fails(workers::missing_proof())
             .fails(workers::by_a_key())
             .fails(workers::no_wallet()),
         Operation::new("GET /workers", "fleet.list_workers", "List your machines").paged(20).answers(

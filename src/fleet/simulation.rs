@@ -13,7 +13,7 @@ use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
     store,
-    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, Last, SETTLED_MS, Window, beat},
+    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, LastBeat, SETTLED_MS, Window, beat},
 };
 use crate::store::{Statement, Value};
 
@@ -90,7 +90,7 @@ enum Pending {
 /// which the database got them.
 #[derive(Debug, Default)]
 struct Reference {
-    last: Option<Last>,
+    last: Option<LastBeat>,
     closed: Vec<Window>,
     /// Our clock at the first beat, since when the machine is known.
     known_at: Option<i64>,
@@ -111,12 +111,12 @@ impl Reference {
             Beat::Stale => return None,
             Beat::Reports => false,
             Beat::Extends(window) => {
-                self.last = Some(Last { window, stamped_at: at });
+                self.last = Some(LastBeat { window, stamped_at: at });
                 true
             }
             Beat::Begins { closed, opened } => {
                 self.closed.push(closed);
-                self.last = Some(Last { window: opened, stamped_at: at });
+                self.last = Some(LastBeat { window: opened, stamped_at: at });
                 true
             }
         };
@@ -288,7 +288,7 @@ impl<'a> Simulation<'a> {
     fn take_beat(&mut self, wallet: &str, at: i64, containers: Option<&str>) {
         let beat = store::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
         let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
-        let open: Option<store::Open> = rows.first().map(|json| serde_json::from_str(json).unwrap());
+        let open: Option<store::OpenWindow> = rows.first().map(|json| serde_json::from_str(json).unwrap());
         let message = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
         assert_eq!(message, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
@@ -299,7 +299,7 @@ impl<'a> Simulation<'a> {
 
     /// Checks that KV has the present window, as it was less than `mirror_ms` before
     /// the last sign of life.
-    fn mirror(&mut self, wallet: &str, open: &store::Open) {
+    fn mirror(&mut self, wallet: &str, open: &store::OpenWindow) {
         let window = Window::from(open);
         if open.mirrors_time {
             self.mirrored.insert(wallet.to_owned(), (window, self.now));

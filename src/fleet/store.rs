@@ -490,7 +490,7 @@ pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
 /// The window of a machine, and which KV keys to write.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Open {
+pub(super) struct OpenWindow {
     pub(super) start: i64,
     pub(super) end: i64,
     #[serde(default)]
@@ -499,8 +499,8 @@ pub(super) struct Open {
     pub(super) mirrors_containers: bool,
 }
 
-impl From<&Open> for Window {
-    fn from(open: &Open) -> Self {
+impl From<&OpenWindow> for Window {
+    fn from(open: &OpenWindow) -> Self {
         Self { start: open.start, end: open.end }
     }
 }

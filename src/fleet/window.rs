@@ -37,7 +37,7 @@ pub(super) struct Window {
 /// which is later than the window's end if that clock is ahead.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Last {
+pub(super) struct LastBeat {
     pub(super) window: Window,
     pub(super) stamped_at: i64,
 }
@@ -60,11 +60,11 @@ pub(super) enum Beat {
 /// The effect of a beat with the time `at` at our time `now`. `is_full` says
 /// that it reports containers; the last such beat had the time `reported_at`.
 #[cfg(test)]
-pub(super) fn beat(last: Option<Last>, reported_at: Option<i64>, at: i64, now: i64, is_full: bool) -> Beat {
+pub(super) fn beat(last: Option<LastBeat>, reported_at: Option<i64>, at: i64, now: i64, is_full: bool) -> Beat {
     // Uptime never goes beyond our own clock.
     let until = at.min(now);
     let fresh = Window { start: until, end: until };
-    let Some(Last { window, stamped_at }) = last else { return Beat::Extends(fresh) };
+    let Some(LastBeat { window, stamped_at }) = last else { return Beat::Extends(fresh) };
     match at.cmp(&stamped_at) {
         Ordering::Equal if is_full && reported_at != Some(at) => Beat::Reports,
         Ordering::Equal | Ordering::Less => Beat::Stale,
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     const OPEN: Window = Window { start: 1_000, end: 5_000 };
-    const LAST: Last = Last { window: OPEN, stamped_at: 5_000 };
+    const LAST: LastBeat = LastBeat { window: OPEN, stamped_at: 5_000 };
     const LATER: i64 = 1 << 40;
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
             Beat::Extends(Window { start: now, end: now })
         );
         // Repeated later, it is stale, and so is an older one.
-        let ahead = Last { window, stamped_at: now + AHEAD_MS };
+        let ahead = LastBeat { window, stamped_at: now + AHEAD_MS };
         for at in [now + AHEAD_MS, now + AHEAD_MS - 1, now + 1] {
             assert_eq!(beat(Some(ahead), None, at, now + 60_000, false), Beat::Stale);
         }

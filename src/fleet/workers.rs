@@ -75,7 +75,7 @@ async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(Stri
         return Ok((wallet, user));
     }
     let Caller::User(user) = &context.caller else {
-        return Err(unproved());
+        return Err(missing_proof());
     };
     if user.credential == Credential::LocalDeveloper {
         return Ok((new.wallet()?.ok_or_else(no_wallet)?, user.id.clone()));
@@ -88,7 +88,7 @@ async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(Stri
     Ok((wallet, user.id.clone()))
 }
 
-pub(super) fn unproved() -> Error {
+pub(super) fn missing_proof() -> Error {
     Error::Unauthorized(
         "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
             .into(),

@@ -64,12 +64,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let problems: Vec<Problem> = serde_json::from_str(&startup.problems)
         .map_err(|error| Error::Internal(format!("a startup's problems: {error}")))?;
     if startup.turns >= MAX_TURNS {
-        return Ok(Outcome::Failed { reason: given_up(&problems) });
+        return Ok(Outcome::Failed { reason: give_up_reason(&problems) });
     }
     let base = startup.code()?;
     if !work.has_claude() {
         let templates = Templates::read(&work.context.env, Templates::STARTUP).await?;
-        return finished(work, startup, BuildTurn::sandbox(&startup.prompt, templates)?).await;
+        return finish_turn(work, startup, BuildTurn::sandbox(&startup.prompt, templates)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
@@ -81,11 +81,11 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         return Ok(Outcome::Failed { reason });
     }
     // The owner may have gone on meanwhile: the answer's files go on top of that.
-    let Some(startup) = work.read_anew().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    finished(work, &startup, BuildTurn::of(startup.code()?, &answer, &startup.name)).await
+    let Some(startup) = work.reload().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    finish_turn(work, &startup, BuildTurn::of(startup.code()?, &answer, &startup.name)).await
 }
 
-fn given_up(problems: &[Problem]) -> String {
+fn give_up_reason(problems: &[Problem]) -> String {
     let first_line = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
     let detail: Vec<String> = problems.iter().take(SHOWN_PROBLEMS).map(first_line).collect();
     format!(
@@ -167,7 +167,7 @@ impl BuildTurn {
         let mut problems = Vec::new();
         if extraction.files.is_empty() && extraction.patches.is_empty() && extraction.moves.is_empty() {
             let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
-            problems.push(whole(message));
+            problems.push(whole_app_problem(message));
         }
         let mut code = base.clone();
         for change in hatch_answer::lay_over(&mut code, extraction) {
@@ -191,14 +191,14 @@ impl BuildTurn {
             let message = format!(
                 "an application has at most {most} files: write fewer; none of this answer's was kept"
             );
-            (code, problems) = (base, vec![whole(&message)]);
+            (code, problems) = (base, vec![whole_app_problem(&message)]);
         }
         let name = product_name(&code).unwrap_or_else(|| name.to_owned());
         Self { code, name, model: answer.model.clone(), problems }
     }
 }
 
-fn whole(message: &str) -> Problem {
+fn whole_app_problem(message: &str) -> Problem {
     Problem { path: String::new(), line: None, message: message.to_owned() }
 }
 
@@ -216,7 +216,7 @@ fn product_name(code: &CodeMap) -> Option<String> {
 }
 
 /// What the compiler has found, with the lines around it, which may have anything in them.
-fn of_code(found: Diagnostic) -> Problem {
+fn code_problem(found: Diagnostic) -> Problem {
     let mut message = one_line(&found.message, MESSAGE_CHARS);
     if !found.frame.is_empty() {
         message.push_str(&format!("\n{}", redact::text(&found.frame)));
@@ -225,12 +225,12 @@ fn of_code(found: Diagnostic) -> Problem {
 }
 
 /// Checks a turn's application, and goes on by what that says.
-async fn finished(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<Outcome, Error> {
+async fn finish_turn(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<Outcome, Error> {
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
-    problems.extend(compiler::check(&turn.code, &work.context.env).await?.into_iter().map(of_code));
-    let problems = verify::bounded(problems);
+    problems.extend(compiler::check(&turn.code, &work.context.env).await?.into_iter().map(code_problem));
+    let problems = verify::first_problems(problems);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;
 
@@ -335,7 +335,7 @@ mod tests {
             message: "cannot find \"\u{202e}./b\"".to_owned(),
             frame: format!("  1 | const key = '{secret}'\n> 2 | import './b'\n    |        ^\n"),
         };
-        let detail = of_code(found).to_string();
+        let detail = code_problem(found).to_string();
         assert!(
             detail.starts_with("a.ts:2: cannot find \"./b\"\n  1 | const key = 'ghp_[redacted]'"),
             "{detail}"

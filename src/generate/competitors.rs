@@ -175,11 +175,11 @@ fn site(url: &str) -> String {
 /// An answer with competitors.
 #[derive(Debug, Deserialize)]
 pub(super) struct CompetitorsAnswer {
-    competitors: Vec<Named>,
+    competitors: Vec<NamedCompetitor>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Named {
+struct NamedCompetitor {
     name: String,
     url: Option<String>,
     description: String,

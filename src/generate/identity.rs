@@ -59,12 +59,12 @@ pub(super) struct Identity {
     /// Present until the registration ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(skip))]
-    under_way: Option<UnderWay>,
+    under_way: Option<PendingRegistration>,
 }
 
 /// A registration that has begun.
 #[derive(Debug, Serialize, Deserialize)]
-struct UnderWay {
+struct PendingRegistration {
     /// Seconds since the epoch.
     since_s: i64,
     /// None when the next run must sign one.
@@ -195,7 +195,7 @@ async fn register(
     if under_way.is_none() {
         work.announce("Registering the package's hash on Concordium's chain").await?;
     }
-    let under_way = under_way.get_or_insert(UnderWay { since_s: now_s, transaction: None, losses: 0 });
+    let under_way = under_way.get_or_insert(PendingRegistration { since_s: now_s, transaction: None, losses: 0 });
     let Some(transaction) = &under_way.transaction else {
         if now_s >= under_way.since_s.saturating_add(LONGEST_S) {
             registration.fail("Its transactions did not get into the chain");
@@ -213,15 +213,15 @@ async fn register(
         under_way.transaction = Some(transaction);
         return Ok(Some(0));
     };
-    match fate(transaction, registrar, settings, now_s).await? {
-        Fate::Registered => registration.status = PartStatus::Completed,
-        Fate::Failed(reason) => registration.fail(reason),
-        Fate::Open => return Ok(Some(POLL_MS)),
-        Fate::Expired => {
+    match transaction_outcome(transaction, registrar, settings, now_s).await? {
+        TransactionOutcome::Registered => registration.status = PartStatus::Completed,
+        TransactionOutcome::Failed(reason) => registration.fail(reason),
+        TransactionOutcome::Open => return Ok(Some(POLL_MS)),
+        TransactionOutcome::Expired => {
             under_way.transaction = None;
             return Ok(Some(0));
         }
-        Fate::Superseded => {
+        TransactionOutcome::Superseded => {
             under_way.transaction = None;
             under_way.losses = under_way.losses.saturating_add(1);
             return Ok(Some(pause_ms(under_way.losses, random::jitter())));
@@ -232,7 +232,7 @@ async fn register(
 
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum TransactionOutcome {
     Registered,
     Failed(&'static str),
     /// Not decided yet.
@@ -244,33 +244,33 @@ enum Fate {
 }
 
 /// Sends a transaction if the chain does not know it yet, and checks its status.
-async fn fate(
+async fn transaction_outcome(
     transaction: &Signed,
     registrar: &Registrar,
     settings: &Settings,
     now_s: i64,
-) -> Result<Fate, Error> {
+) -> Result<TransactionOutcome, Error> {
     let left_s = i64::try_from(transaction.expires_s).unwrap_or(i64::MAX).saturating_sub(now_s);
     let status = concordium::status(&transaction.hash, settings).await?;
     if status != Status::Absent || left_s <= 0 {
-        return Ok(fate_of(status, left_s));
+        return Ok(outcome_of(status, left_s));
     }
     match concordium::submit(transaction, registrar, settings).await? {
-        Sent::Taken => Ok(fate_of(concordium::status(&transaction.hash, settings).await?, left_s)),
-        Sent::Superseded => Ok(Fate::Superseded),
+        Sent::Taken => Ok(outcome_of(concordium::status(&transaction.hash, settings).await?, left_s)),
+        Sent::Superseded => Ok(TransactionOutcome::Superseded),
     }
 }
 
 /// `left_s` is the time until the transaction expires.
-fn fate_of(status: Status, left_s: i64) -> Fate {
+fn outcome_of(status: Status, left_s: i64) -> TransactionOutcome {
     match status {
-        Status::Registered => Fate::Registered,
-        Status::Rejected => Fate::Failed("Concordium's chain has rejected the transaction"),
-        Status::Absent if left_s <= 0 => Fate::Expired,
+        Status::Registered => TransactionOutcome::Registered,
+        Status::Rejected => TransactionOutcome::Failed("Concordium's chain has rejected the transaction"),
+        Status::Absent if left_s <= 0 => TransactionOutcome::Expired,
         Status::Pending if left_s <= -FINALITY_S => {
-            Fate::Failed("The transaction is in the chain and does not become final")
+            TransactionOutcome::Failed("The transaction is in the chain and does not become final")
         }
-        Status::Absent | Status::Pending => Fate::Open,
+        Status::Absent | Status::Pending => TransactionOutcome::Open,
     }
 }
 
@@ -352,13 +352,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_transaction_is_given_up_only_when_it_can_no_longer_happen(at in 0..STATUSES.len(), left_s in -4_000..4_000_i64) {
-            let (status, fate) = (STATUSES[at], fate_of(STATUSES[at], left_s));
-            prop_assert_eq!(fate == Fate::Registered, status == Status::Registered);
-            prop_assert_eq!(fate == Fate::Expired, status == Status::Absent && left_s <= 0);
+            let (status, transaction_outcome) = (STATUSES[at], outcome_of(STATUSES[at], left_s));
+            prop_assert_eq!(transaction_outcome == TransactionOutcome::Registered, status == Status::Registered);
+            prop_assert_eq!(transaction_outcome == TransactionOutcome::Expired, status == Status::Absent && left_s <= 0);
             let is_late = status == Status::Pending && left_s <= -FINALITY_S;
-            prop_assert_eq!(matches!(fate, Fate::Failed(_)), status == Status::Rejected || is_late);
+            prop_assert_eq!(matches!(transaction_outcome, TransactionOutcome::Failed(_)), status == Status::Rejected || is_late);
             // It does not stay open for ever.
-            prop_assert!(fate != Fate::Open || left_s > -FINALITY_S);
+            prop_assert!(transaction_outcome != TransactionOutcome::Open || left_s > -FINALITY_S);
         }
 
         #[test]

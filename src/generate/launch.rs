@@ -129,7 +129,7 @@ pub(crate) fn sandbox(idea: &Idea, rivals: &[Rival<'_>]) -> Launch {
             roadmap: Slide { headline: "Small steps, each with users".to_owned(), points: steps.to_vec() },
         },
     };
-    bounded(launch)
+    within_bounds(launch)
 }
 
 /// A rival on the deck: discovery knows what it is, and the idea says how it differs.
@@ -195,7 +195,7 @@ pub(crate) fn schema() -> Value {
     object(&json!({"name": text(), "tagline": text(), "channels": list(channel), "deck": deck}))
 }
 
-/// Reads Claude's answer. Every text becomes one line, bounded, without control characters.
+/// Reads Claude's answer. Every text becomes one line, within_bounds, without control characters.
 ///
 /// # Errors
 /// A sentence for the model that says what is wrong with its answer.
@@ -203,7 +203,7 @@ pub(crate) fn parse(answer: &str) -> Result<Launch, String> {
     let json = answer.trim();
     let launch: Launch = serde_json::from_str(json)
         .map_err(|error| format!("the answer is not the JSON asked for: {error}"))?;
-    let launch = bounded(launch);
+    let launch = within_bounds(launch);
     let slides = [
         &launch.deck.problem,
         &launch.deck.solution,
@@ -225,7 +225,7 @@ pub(crate) fn parse(answer: &str) -> Result<Launch, String> {
 }
 
 /// The launch kit within its bounds, without empty entries.
-fn bounded(launch: Launch) -> Launch {
+fn within_bounds(launch: Launch) -> Launch {
     let Launch { name, tagline, channels, deck } = launch;
     let mut channels: Vec<Channel> = channels
         .into_iter()

@@ -11,7 +11,7 @@ use super::{
     deck, idea,
     launch::{self, Launch, Rival},
     steps::Step,
-    store::{self, Kit},
+    store::{self, LaunchKit},
     work::Work,
 };
 use crate::settings::FromVars as _;
@@ -52,7 +52,7 @@ async fn kit(work: &Work) -> Result<Outcome, Error> {
         competitors.iter().map(|it| Rival { name: &it.name, about: &it.description }).collect();
     let (launch, mut writes) = launch(work, &about).await?;
     let token = deck_token()?;
-    let kit = Kit {
+    let kit = LaunchKit {
         tagline: &launch.tagline,
         channels: &json!(launch.channels).to_string(),
         deck: &deck::page(&startup.name, &launch.tagline, &launch.deck),

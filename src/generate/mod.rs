@@ -125,7 +125,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
-    let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];
+    let mut batch = vec![store::require_free_slot(user, running_jobs), store::create(&startup, now)];
     batch.extend(proof.iter().flat_map(|proof| proof.use_up(user)));
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
     batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &context.trace_id, now));
@@ -134,7 +134,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
             // Another request may have used its challenge meanwhile.
             proof.require_unused(user, &database).await?;
         }
-        return Err(too_many(error, running_jobs));
+        return Err(running_limit_error(error, running_jobs));
     }
     wake(&context, job_id.clone());
     Ok(accepted(&job_id))
@@ -164,7 +164,7 @@ fn accepted(job_id: &str) -> Response {
 const SOON_S: i64 = 30;
 
 /// A batch that its first guard refused.
-fn too_many(error: Error, limit: u32) -> Error {
+fn running_limit_error(error: Error, limit: u32) -> Error {
     if error != Error::GuardFailed {
         return error;
     }
@@ -269,7 +269,7 @@ pub(crate) async fn retry(context: RequestContext) -> Result<Response, Error> {
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::retry(job_id, now).into();
     let running_jobs = Generate::of(settings)?.running_jobs;
-    batch.push(store::may_run(user, running_jobs));
+    batch.push(store::require_free_slot(user, running_jobs));
     batch.push(store::reopen(&owned.id, now));
     batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
     match refused(database.batch_all(batch).await, &context, &database).await?.as_deref() {

@@ -218,7 +218,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-fn may_begin(operation: Operation) -> Operation {
+fn with_begin_errors(operation: Operation) -> Operation {
     operation.fails(running_limit(3, 0)).fails(quotas::exceeded(Quota::Budget, 1_000_000, 0)).fails(
         Error::NotConfigured {
             variable: "CLAUDE_API_KEY",
@@ -244,7 +244,7 @@ fn create() -> Operation {
         ))
         .fails(empty_prompt())
         .fails(unknown_challenge());
-    may_begin(operation)
+    with_begin_errors(operation)
 }
 
 fn challenge() -> Operation {
@@ -271,23 +271,23 @@ fn list() -> Operation {
     )
 }
 
-fn of_job(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn job_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("job_id", "The job.", JOB).fails(JOB_NOT_FOUND)
 }
 
 fn cancel() -> Operation {
-    of_job("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
+    job_operation("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
         .about("Its results so far stay, and the job can be retried.")
         .answers(answer(JobStatus::Cancelled, "Startup generation cancelled"))
         .fails(has_ended())
 }
 
 fn retry() -> Operation {
-    let operation = of_job("POST /api/generate/{job_id}/retry", "generate.retry", "Retry a job")
+    let operation = job_operation("POST /api/generate/{job_id}/retry", "generate.retry", "Retry a job")
         .about("A failed or cancelled job continues with the step that it had reached.")
         .answers(answer(JobStatus::Processing, "Startup generation goes on"))
         .fails(not_failed());
-    may_begin(operation)
+    with_begin_errors(operation)
 }
 
 fn status() -> Operation {
@@ -311,7 +311,7 @@ fn status() -> Operation {
         error: None,
         usage: USAGE,
     };
-    with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
+    with_states(job_operation("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
         .answers(Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."))
         .answers(Answer::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
@@ -326,7 +326,7 @@ fn with_states(operation: Operation) -> Operation {
 }
 
 fn events() -> Operation {
-    with_states(of_job(
+    with_states(job_operation(
         "GET /api/status/{job_id}/events",
         "generate.events",
         "Follow a job until it has ended",
@@ -340,7 +340,7 @@ fn events() -> Operation {
     .answers(Answer::new(204, "There are no more events: an EventSource stops reconnecting."))
 }
 
-fn of_startup(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn startup_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("id", "The startup's project.", PROJECT).fails(PROJECT_NOT_FOUND)
 }
 
@@ -384,13 +384,13 @@ fn show() -> Operation {
         usage: USAGE,
         created_at: Time("2026-11-21T09:32:00.000Z"),
     };
-    of_startup("GET /api/project/{id}", "generate.show", "Show a startup")
+    startup_operation("GET /api/project/{id}", "generate.show", "Show a startup")
         .about("Its code is the project of the same id.")
         .answers(Answer::new(200, "The startup, once its job is completed.").json(startup))
 }
 
 fn download() -> Operation {
-    of_startup("GET /api/download/{id}", "generate.download", "Download a startup")
+    startup_operation("GET /api/download/{id}", "generate.download", "Download a startup")
         .header("Range", "One range of bytes.", json_schema!({ "type": "string" }))
         .header("If-Range", "The range only if this is still its `ETag`.", json_schema!({ "type": "string" }))
         .header(

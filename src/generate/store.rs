@@ -113,7 +113,7 @@ pub(super) struct NewStartup<'a> {
 }
 
 /// A guard: fails the batch if the user has the most running jobs they may have.
-pub(super) fn may_run(user: &str, most: u32) -> Statement {
+pub(super) fn require_free_slot(user: &str, most: u32) -> Statement {
     guard!(
         "SELECT 1 WHERE (SELECT count(*) FROM startups WHERE user_id = ?1 AND status = 'processing') < ?2",
         user,
@@ -233,7 +233,7 @@ pub(super) fn save_archive(id: &str, archive: &str, stack: &str) -> Statement {
 
 /// The launch kit of a startup, without the video.
 #[derive(Debug)]
-pub(super) struct Kit<'a> {
+pub(super) struct LaunchKit<'a> {
     pub(super) tagline: &'a str,
     /// JSON.
     pub(super) channels: &'a str,
@@ -242,7 +242,7 @@ pub(super) struct Kit<'a> {
     pub(super) deck_token: &'a str,
 }
 
-pub(super) fn keep_launch_kit(id: &str, kit: &Kit<'_>) -> Statement {
+pub(super) fn keep_launch_kit(id: &str, kit: &LaunchKit<'_>) -> Statement {
     sql!(
         "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5 WHERE id = ?1",
         id,

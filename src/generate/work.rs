@@ -33,7 +33,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Reads the startup again; none when it was deleted or cancelled.
-    pub(super) async fn read_anew(&self) -> Result<Option<Startup>, Error> {
+    pub(super) async fn reload(&self) -> Result<Option<Startup>, Error> {
         self.context.database.query(store::startup(&self.startup.id)).await?.first()
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-fn of_project(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn project_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("id", "The project.", Project::ID).fails(NOT_FOUND)
 }
 
@@ -65,7 +65,7 @@ fn list() -> Operation {
 
 fn show() -> Operation {
     let project = Answer::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
-    of_project("GET /api/projects/{id}", "projects.show", "Show a project")
+    project_operation("GET /api/projects/{id}", "projects.show", "Show a project")
         .header(
             "If-None-Match",
             "Answers 304 if this is still its `ETag`.",
@@ -77,7 +77,7 @@ fn show() -> Operation {
 
 fn update() -> Operation {
     let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
-    with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
+    with_if_match(project_operation("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("An omitted field stays as it is. Changed code is a new version.")
         .body_read_by::<ProjectChange>(
             json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }),
@@ -87,7 +87,7 @@ fn update() -> Operation {
 }
 
 fn delete() -> Operation {
-    let delete = of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
+    let delete = project_operation("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
     with_credentials(with_if_match(delete))
         .about(
             "Deletes also its versions, chat and deployments, and takes its live apps down. Apps on clouds follow a little later, with the \
@@ -106,7 +106,7 @@ fn versions() -> Operation {
     let versions = Answer::new(200, "The versions of its code, newest first.")
         .json(vec![Version::example()])
         .may_have("Link", "The next page, where there is one.");
-    of_project(
+    project_operation(
         "GET /api/projects/{id}/versions",
         "projects.versions",
         "List the versions of a project's code",
@@ -116,7 +116,7 @@ fn versions() -> Operation {
 }
 
 fn version() -> Operation {
-    of_project(
+    project_operation(
         "GET /api/projects/{id}/versions/{version}",
         "projects.version",
         "Show a version with its code",
@@ -130,7 +130,7 @@ fn rollback() -> Operation {
     let project = Answer::new(200, "The project as it is now.")
         .json(Project { version: Count(3), ..Project::example() })
         .with("ETag", ETAG);
-    of_project("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
+    project_operation("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
         .about("The old code becomes the newest version; nothing is lost.")
         .body::<Rollback>(json!({ "version": 1 }))
         .answers(project)

@@ -22,7 +22,7 @@ const MOST_STARS: u64 = 1_000_000_000;
 
 /// Reads `/components/{types}.json`, an array. None if it is something else or
 /// has no usable skill, for these lists are never empty.
-pub(super) fn of_aitmpl(kind: Type, json: &str) -> Option<Vec<Skill>> {
+pub(super) fn read_aitmpl(kind: Type, json: &str) -> Option<Vec<Skill>> {
     let items = parse(json)?;
     let skills = distinct(items.as_array()?.iter().filter_map(|item| component(kind, item)));
     (!skills.is_empty()).then_some(skills)
@@ -31,7 +31,7 @@ pub(super) fn of_aitmpl(kind: Type, json: &str) -> Option<Vec<Skill>> {
 /// Reads a search at skillsmp.com, which may be empty:
 /// `{"success":true,"data":{"skills":[…]}}`. None if it is
 /// something else.
-pub(super) fn of_skillsmp(json: &str) -> Option<Vec<Skill>> {
+pub(super) fn read_skillsmp(json: &str) -> Option<Vec<Skill>> {
     let answer = parse(json)?;
     if answer.get("success")? != true {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn of_skillsmp(json: &str) -> Option<Vec<Skill>> {
 }
 
 /// Reads the text in `/component-content/…`: `{"content":"…"}`.
-pub(super) fn content_of_aitmpl(json: &str) -> Option<String> {
+pub(super) fn read_aitmpl_content(json: &str) -> Option<String> {
     Some(parse(json)?.get("content")?.as_str()?.to_owned())
 }
 
@@ -178,11 +178,11 @@ pub(super) mod tests {
     }
 
     fn aitmpl(items: &Value) -> Option<Vec<Skill>> {
-        of_aitmpl(Type::Agent, &items.to_string())
+        read_aitmpl(Type::Agent, &items.to_string())
     }
 
     fn skillsmp(items: &Value) -> Option<Vec<Skill>> {
-        of_skillsmp(&json!({ "success": true, "data": { "skills": items } }).to_string())
+        read_skillsmp(&json!({ "success": true, "data": { "skills": items } }).to_string())
     }
 
     #[test]
@@ -263,17 +263,17 @@ pub(super) mod tests {
     fn a_response_of_another_form_is_none() {
         assert_eq!(aitmpl(&json!([])), None);
         assert_eq!(aitmpl(&json!({ "agents": [] })), None);
-        assert_eq!(of_aitmpl(Type::Agent, "<!DOCTYPE html>"), None);
-        assert_eq!(of_aitmpl(Type::Agent, &"[".repeat(100_000)), None);
-        assert_eq!(of_skillsmp(r#"{"success":false,"data":{"skills":[]}}"#), None);
-        assert_eq!(of_skillsmp(r#"{"success":true,"data":{}}"#), None);
+        assert_eq!(read_aitmpl(Type::Agent, "<!DOCTYPE html>"), None);
+        assert_eq!(read_aitmpl(Type::Agent, &"[".repeat(100_000)), None);
+        assert_eq!(read_skillsmp(r#"{"success":false,"data":{"skills":[]}}"#), None);
+        assert_eq!(read_skillsmp(r#"{"success":true,"data":{}}"#), None);
         assert_eq!(skillsmp(&json!([])), Some(vec![]));
     }
 
     #[test]
     fn an_unpaired_surrogate_affects_only_itself() {
         let list = r#"[{"path":"a/b","name":"x\ud800y\\ud800 \udc00\ud83d\ude00"}]"#;
-        assert_eq!(of_aitmpl(Type::Hook, list).unwrap()[0].name, "x\u{FFFD}y\\ud800 \u{FFFD}\u{1F600}");
+        assert_eq!(read_aitmpl(Type::Hook, list).unwrap()[0].name, "x\u{FFFD}y\\ud800 \u{FFFD}\u{1F600}");
     }
 
     #[test]
@@ -297,7 +297,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn any_json_gives_skills_within_the_limits(items in any_json()) {
-            let all = [aitmpl(&items), skillsmp(&items), of_skillsmp(&items.to_string())];
+            let all = [aitmpl(&items), skillsmp(&items), read_skillsmp(&items.to_string())];
             for skill in all.into_iter().flatten().flatten() {
                 prop_assert!((1..=LONGEST_NAME).contains(&skill.name.chars().count()));
                 prop_assert!(skill.description.chars().count() <= LONGEST_DESCRIPTION);
@@ -315,7 +315,7 @@ pub(super) mod tests {
 
         #[test]
         fn any_text_is_a_list_or_none(text in ".*") {
-            let _ = (of_aitmpl(Type::Mcp, &text), of_skillsmp(&text), content_of_aitmpl(&text));
+            let _ = (read_aitmpl(Type::Mcp, &text), read_skillsmp(&text), read_aitmpl_content(&text));
         }
 
         #[test]

@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::catalogue::{of_aitmpl, of_skillsmp, tests::any_json},
+        super::catalogue::{read_aitmpl, read_skillsmp, tests::any_json},
         *,
     };
 
@@ -231,7 +231,7 @@ mod tests {
             (Type::Setting, ".claude/settings.json", "a/b"),
             (Type::Hook, ".claude/settings.json", "a/b"),
         ] {
-            let skill = of_aitmpl(kind, r#"[{"path":"a/b"}]"#).unwrap().remove(0);
+            let skill = read_aitmpl(kind, r#"[{"path":"a/b"}]"#).unwrap().remove(0);
             let target = Target { path: path.to_owned(), content: ContentSource::Component(slug.to_owned()) };
             assert_eq!(Target::of(&skill), target);
         }
@@ -240,7 +240,7 @@ mod tests {
     fn marketplace(url: &str) -> Skill {
         let json =
             format!(r#"{{"success":true,"data":{{"skills":[{{"id":"the-id","githubUrl":"{url}"}}]}}}}"#);
-        of_skillsmp(&json).unwrap().remove(0)
+        read_skillsmp(&json).unwrap().remove(0)
     }
 
     #[test]
@@ -265,8 +265,8 @@ mod tests {
         #[test]
         fn an_installed_file_stays_inside_the_project(items in any_json(), kind in 0..6_usize) {
             let listed = serde_json::json!({ "success": true, "data": { "skills": items } }).to_string();
-            let components = of_aitmpl(Type::ALL[kind], &items.to_string());
-            for skill in [components, of_skillsmp(&listed)].into_iter().flatten().flatten() {
+            let components = read_aitmpl(Type::ALL[kind], &items.to_string());
+            for skill in [components, read_skillsmp(&listed)].into_iter().flatten().flatten() {
                 let target = Target::of(&skill);
                 prop_assert!(is_safe(&target.path), "{}", target.path);
                 if let ContentSource::Component(path) | ContentSource::Raw(path) = target.content {

@@ -169,7 +169,7 @@ async fn content(settings: &Settings, skill: &Skill, place: &ContentSource) -> O
     let content = match place {
         ContentSource::Component(slug) => {
             let json = aitmpl::content(settings, skill.kind.plural(), slug).await;
-            json.map(|json| catalogue::content_of_aitmpl(&json))
+            json.map(|json| catalogue::read_aitmpl_content(&json))
         }
         ContentSource::Raw(path) => skillsmp::raw_file(settings, path).await.map(Some),
         ContentSource::Nowhere => return None,

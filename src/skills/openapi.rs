@@ -45,7 +45,7 @@ pub(crate) fn module() -> Module {
 }
 
 /// An operation of the catalogue, which fails while the catalogue is empty and no source answers.
-fn of_catalogue(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn catalogue_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).fails(refresh::unavailable(60))
 }
 
@@ -61,7 +61,7 @@ fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: 
     let words = json_schema!({ "type": "string", "maxLength": LONGEST_QUERY });
     // An empty type means any type.
     let names: Vec<_> = Type::ALL.map(Type::name).into_iter().chain([""]).collect();
-    of_catalogue(route, id, summary)
+    catalogue_operation(route, id, summary)
         .query("q", "Words that the skill must all have.", words)
         .query("type", "The type of component.", json_schema!({ "type": "string", "enum": names }))
         .query("limit", "How many at most.", number(limit, MAX_LIMIT))
@@ -83,12 +83,12 @@ fn in_any_category(route: &'static str, id: &'static str, summary: &'static str,
 }
 
 fn categories() -> Operation {
-    of_catalogue("GET /api/skillsmp/categories", "skills.categories", "List the categories")
+    catalogue_operation("GET /api/skillsmp/categories", "skills.categories", "List the categories")
         .answers(cached(Answer::new(200, "The categories, by name.").json(Categories::example())))
 }
 
 fn show(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    of_catalogue(route, id, summary)
+    catalogue_operation(route, id, summary)
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
         .answers(cached(Answer::new(200, "The skill.").json(Skill::example())))
         .fails(NOT_FOUND)
@@ -105,7 +105,7 @@ fn install() -> Operation {
             content: "---\nname: frontend-developer\n---\n".to_owned(),
         }],
     };
-    of_catalogue("POST /api/skillsmp/{id}/install", "skills.install", "Show how to install a skill")
+    catalogue_operation("POST /api/skillsmp/{id}/install", "skills.install", "Show how to install a skill")
         .about("Installs nothing by itself, and needs no body.")
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
         .answers(Answer::new(200, "What to run, and its files.").json(installation))

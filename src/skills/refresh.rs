@@ -124,10 +124,10 @@ async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> 
     let skills = match feed.source {
         SkillSource::Aitmpl => {
             let json = aitmpl::list(settings, &feed.query).await?;
-            Type::of_plural(&feed.query).and_then(|kind| catalogue::of_aitmpl(kind, &json))
+            Type::of_plural(&feed.query).and_then(|kind| catalogue::read_aitmpl(kind, &json))
         }
         SkillSource::Skillsmp => match skillsmp::search(settings, &feed.query).await {
-            Ok(json) => catalogue::of_skillsmp(&json),
+            Ok(json) => catalogue::read_skillsmp(&json),
             // The source refuses some words as a query; such a search has no results there.
             Err(Refusal { status: Some(400 | 422), .. }) if !feed.is_base() => Some(Vec::new()),
             Err(refusal) => return Err(refusal),

@@ -53,7 +53,7 @@ pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
 }
 
 /// The first [`MAX_PROBLEMS`]; the last of them says how many more there are.
-pub(crate) fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+pub(crate) fn first_problems(mut problems: Vec<Problem>) -> Vec<Problem> {
     if problems.len() > MAX_PROBLEMS {
         let more = problems.len() - (MAX_PROBLEMS - 1);
         problems.truncate(MAX_PROBLEMS - 1);
@@ -199,7 +199,7 @@ mod tests {
         assert!(verify(&BTreeMap::new())[0].message.contains("no files"));
         let broken: BTreeMap<String, String> =
             (0..100).map(|n| (format!("{n}.ts"), "\0".to_owned())).collect();
-        let problems = bounded(verify(&broken));
+        let problems = first_problems(verify(&broken));
         assert_eq!(problems.len(), MAX_PROBLEMS);
         // One for each file, and one for the missing package.json.
         assert!(problems[MAX_PROBLEMS - 1].message.starts_with("and 62 more"), "{:?}", problems.last());

@@ -137,7 +137,9 @@ fn challenge() -> Operation {
     .body_read_by::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }), |new| {
         new.address().map(drop)
     })
-    .answers(Answer::new(200, "The text, which is valid for ten minutes and for one sign-in.").json(challenge))
+    .answers(
+        Answer::new(200, "The text, which is valid for ten minutes and for one sign-in.").json(challenge),
+    )
 }
 
 fn verify() -> Operation {
@@ -270,11 +272,10 @@ fn export() -> Operation {
 
 fn create_key() -> Operation {
     let created = CreatedKey { about: ApiKey::example(), key: Some("hk_live_…") };
-    let created = Answer::new(201, "The key.").json(created).with("Location", "The address of the key.").leads_to(
-        &["accounts.show_key", "accounts.revoke_key"],
-        "id",
-        "/id",
-    );
+    let created = Answer::new(201, "The key.")
+        .json(created)
+        .with("Location", "The address of the key.")
+        .leads_to(&["accounts.show_key", "accounts.revoke_key"], "id", "/id");
     Operation::new("POST /auth/keys", "accounts.create_key", "Make an API key")
         .about("Without `scopes` the key can do what is needed to build and run an app.")
         .body_read_by::<NewKey>(
@@ -328,8 +329,12 @@ fn credentials_operation(route: &'static str, id: &'static str, summary: &'stati
 
 fn show_credentials() -> Operation {
     let route = "GET /auth/credentials/{target}";
-    credentials_operation(route, "accounts.show_credentials", "Show your credentials for a cloud or a provider")
-        .answers(Answer::new(200, "The credentials, without the secret.").json(StoredCredentials::example()))
+    credentials_operation(
+        route,
+        "accounts.show_credentials",
+        "Show your credentials for a cloud or a provider",
+    )
+    .answers(Answer::new(200, "The credentials, without the secret.").json(StoredCredentials::example()))
 }
 
 fn keep_credentials() -> Operation {
@@ -349,7 +354,11 @@ fn keep_credentials() -> Operation {
 
 fn forget_credentials() -> Operation {
     let route = "DELETE /auth/credentials/{target}";
-    credentials_operation(route, "accounts.forget_credentials", "Delete your credentials for a cloud or a provider")
-        .about("Running deployments still use them.")
-        .answers(Answer::new(204, "They are gone."))
+    credentials_operation(
+        route,
+        "accounts.forget_credentials",
+        "Delete your credentials for a cloud or a provider",
+    )
+    .about("Running deployments still use them.")
+    .answers(Answer::new(204, "They are gone."))
 }

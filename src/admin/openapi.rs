@@ -50,11 +50,13 @@ fn redrive() -> Operation {
 }
 
 fn audit_log() -> Operation {
-    Operation::new("GET /admin/audit", "admin.audit_log", "List the entries of the audit log").paged(20).answers(
-        Answer::new(200, "Entries, newest first.")
-            .json(vec![Entry::example()])
-            .may_have("Link", "The next page, where there is one."),
-    )
+    Operation::new("GET /admin/audit", "admin.audit_log", "List the entries of the audit log")
+        .paged(20)
+        .answers(
+            Answer::new(200, "Entries, newest first.")
+                .json(vec![Entry::example()])
+                .may_have("Link", "The next page, where there is one."),
+        )
 }
 
 fn verify_audit_log() -> Operation {

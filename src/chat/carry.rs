@@ -57,7 +57,7 @@ pub(super) async fn carry(
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        // A failed checkpoint is changes_of up for by the next one, or by the save at the end.
+        // A failed checkpoint is made up for by the next one, or by the save at the end.
         if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
             if kept.is_empty() {
@@ -127,7 +127,12 @@ pub(super) async fn refund(statements: Vec<Statement>, database: &Database) {
 }
 
 /// Saves the answer, and the files of a complete one.
-async fn save(turn: &ChatTurn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
+async fn save(
+    turn: &ChatTurn,
+    message: &Message,
+    mut base: Base,
+    database: &Database,
+) -> Result<Changes, Error> {
     let asked_with = base.code.clone();
     for tries in 1..=SAVES {
         match save_once(turn, message, &base, &asked_with, database).await {
@@ -190,7 +195,9 @@ pub(super) fn final_events(
     match saved {
         Ok(changes) if message.is_complete() => done_events(turn, message, format, &changes),
         Ok(_) => vec![error_event(interruption(message, end))],
-        Err(DELETED) => vec![error_event(("not_found_error", "The project was deleted while Claude answered"))],
+        Err(DELETED) => {
+            vec![error_event(("not_found_error", "The project was deleted while Claude answered"))]
+        }
         Err(_) => vec![error_event(("api_error", "The answer could not be saved; ask again"))],
     }
 }

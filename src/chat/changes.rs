@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_file_that_changed_meanwhile_is_reported() {
-        let (changes, code) = changes_of("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
+        let (changes, code) =
+            changes_of("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
         assert_eq!(code.get("a.js"), Some("mine\n"));
         assert!(changes.notes[0].starts_with("a.js: it had been changed while"), "{:?}", changes.notes);
     }

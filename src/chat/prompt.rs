@@ -144,7 +144,7 @@ fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
 
 impl HistoryMessage {
     /// The message with the notes on files that were not taken; without them the
-    /// model would believe that all its changes were changes_of.
+    /// model would believe that all its changes were made.
     fn with_notes(&self) -> String {
         match &self.changes {
             Some(changes) if !changes.notes.is_empty() => {

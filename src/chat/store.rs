@@ -24,7 +24,7 @@ pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
     export: &[("messages", messages_of_user)],
     delete: |_| Vec::new(),
-    // The request that streams an answer saves it for the user who question.
+    // The request that streams an answer saves it for the user who asked.
     give: |from, to| {
         vec![
             guard!(
@@ -191,7 +191,7 @@ pub(super) fn forget(turn: &ChatTurn) -> Statement {
     )
 }
 
-/// Deletes the project that such a turn changes_of, unless it is in use by now.
+/// Deletes the project that such a turn made, unless it is in use by now.
 pub(super) fn forget_project(turn: &ChatTurn) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND revision = 1

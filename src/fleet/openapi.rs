@@ -381,7 +381,10 @@ fn beats() -> Vec<Operation> {
     let proved: [Field<'_>; 2] = [(&heartbeat::WALLET_FIELDS, wallet()), (&["timestamp"], time())];
     let tailscale_ip = json!({ "type": ["string", "null"], "maxLength": 64, "pattern": NO_NUL });
     let of_machine: [Field<'_>; 3] = [
-        (&["system"], json!({ "type": ["object", "null"], "description": "The machine's report about itself, at most 4 KiB." })),
+        (
+            &["system"],
+            json!({ "type": ["object", "null"], "description": "The machine's report about itself, at most 4 KiB." }),
+        ),
         (&["hostname"], some_text(253)),
         (&heartbeat::TAILSCALE_FIELDS, tailscale_ip),
     ];
@@ -404,12 +407,13 @@ fn beats() -> Vec<Operation> {
     };
     vec![
         with_auth(
-            Operation::new("POST /heartbeat", "fleet.beat", "Report that a machine runs, and its containers").object(
-                object(&of_full, &of_machine),
-                json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
+            Operation::new("POST /heartbeat", "fleet.beat", "Report that a machine runs, and its containers")
+                .object(
+                    object(&of_full, &of_machine),
+                    json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
                     "containers": [{ "containerName": "web", "port": "8080" }] }),
-                |body| Beat::read(body, true).1.map(drop),
-            ),
+                    |body| Beat::read(body, true).1.map(drop),
+                ),
         ),
         with_auth(Operation::new("POST /heartbeat/ping", "fleet.ping", "Report that a machine runs").object(
             object(&proved, &of_machine),
@@ -437,7 +441,9 @@ fn machines() -> Vec<Operation> {
     };
     let wrong_wallet = || Error::invalid("wallet", "an address is 0x and 40 hexadecimal digits");
     let of_one = |route, id, summary| {
-        Operation::new(route, id, summary).path("wallet", "The machine's wallet.", WALLET).fails(wrong_wallet())
+        Operation::new(route, id, summary)
+            .path("wallet", "The machine's wallet.", WALLET)
+            .fails(wrong_wallet())
     };
     let registered = Answer::new(201, "The machine's token.")
         .json(Registered { wallet_address: WALLET, token: "wk_…" })

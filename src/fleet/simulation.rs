@@ -350,7 +350,7 @@ impl<'a> Simulation<'a> {
             place = self.query(statement).into_iter().next();
         }
         self.database.execute_batch("COMMIT").unwrap();
-        serde_json::from_str::<super::Place>(&place?).ok().map(|place| place.after)
+        serde_json::from_str::<super::SweepPosition>(&place?).ok().map(|place| place.after)
     }
 
     /// All machines fall silent, and sweeps run over all of them, the first from where the last one stopped.

@@ -60,7 +60,13 @@ pub(super) enum Beat {
 /// The effect of a beat with the time `at` at our time `now`. `is_full` says
 /// that it reports containers; the last such beat had the time `reported_at`.
 #[cfg(test)]
-pub(super) fn beat(last: Option<LastBeat>, reported_at: Option<i64>, at: i64, now: i64, is_full: bool) -> Beat {
+pub(super) fn beat(
+    last: Option<LastBeat>,
+    reported_at: Option<i64>,
+    at: i64,
+    now: i64,
+    is_full: bool,
+) -> Beat {
     // Uptime never goes beyond our own clock.
     let until = at.min(now);
     let fresh = Window { start: until, end: until };

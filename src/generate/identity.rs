@@ -195,7 +195,8 @@ async fn register(
     if under_way.is_none() {
         work.announce("Registering the package's hash on Concordium's chain").await?;
     }
-    let under_way = under_way.get_or_insert(PendingRegistration { since_s: now_s, transaction: None, losses: 0 });
+    let under_way =
+        under_way.get_or_insert(PendingRegistration { since_s: now_s, transaction: None, losses: 0 });
     let Some(transaction) = &under_way.transaction else {
         if now_s >= under_way.since_s.saturating_add(LONGEST_S) {
             registration.fail("Its transactions did not get into the chain");

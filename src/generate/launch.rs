@@ -195,7 +195,7 @@ pub(crate) fn schema() -> Value {
     object(&json!({"name": text(), "tagline": text(), "channels": list(channel), "deck": deck}))
 }
 
-/// Reads Claude's answer. Every text becomes one line, within_bounds, without control characters.
+/// Reads Claude's answer. Every text becomes one line, bounded, without control characters.
 ///
 /// # Errors
 /// A sentence for the model that says what is wrong with its answer.

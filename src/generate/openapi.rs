@@ -255,12 +255,16 @@ fn challenge() -> Operation {
         expires_at: Time("2026-11-21T09:47:00.000Z"),
         request: presentation::request(CHALLENGE, "20261121").as_object().cloned().unwrap_or_default(),
     };
-    Operation::new("POST /api/generate/challenge", "generate.challenge", "Get a challenge for a proof of identity")
-        .about(
-            "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
+    Operation::new(
+        "POST /api/generate/challenge",
+        "generate.challenge",
+        "Get a challenge for a proof of identity",
+    )
+    .about(
+        "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
              startup. It proves that an identity document is valid, and reveals nothing else.",
-        )
-        .answers(Answer::new(200, "The challenge, valid for one proof until it expires.").json(challenge))
+    )
+    .answers(Answer::new(200, "The challenge, valid for one proof until it expires.").json(challenge))
 }
 
 fn list() -> Operation {
@@ -313,7 +317,9 @@ fn status() -> Operation {
     };
     with_states(job_operation("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."))
+        .answers(
+            Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."),
+        )
         .answers(Answer::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
 }
 

@@ -50,8 +50,7 @@ fn catalogue_operation(route: &'static str, id: &'static str, summary: &'static 
 }
 
 fn cached(answer: Answer) -> Answer {
-    let about =
-        "`HIT`: from the catalogue; `STALE`: from the catalogue, while a source is silent; `MISS`: after the sources were asked.";
+    let about = "`HIT`: from the catalogue; `STALE`: from the catalogue, while a source is silent; `MISS`: after the sources were asked.";
     answer.with("Cache-Control", "Public.").with("X-Cache", about)
 }
 

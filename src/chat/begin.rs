@@ -63,7 +63,7 @@ pub(super) async fn begin(
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
-    let [changes_of, project, history, rows] =
+    let [created, project, history, rows] =
         database.batch(store::begin(turn, name, &question, now_ms())).await?;
     let Some(row) = project.first::<store::ExistingTurn>()? else {
         if is_new_id && !may_make && database.query(store::exists(&turn.project_id)).await?.is_empty() {
@@ -78,7 +78,7 @@ pub(super) async fn begin(
         (false, _) => Ok(BeginOutcome::New(TurnContext {
             base: Base::of(&project)?,
             history: history.read()?,
-            has_made_project: !changes_of.is_empty(),
+            has_made_project: !created.is_empty(),
         })),
     }
 }

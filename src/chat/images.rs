@@ -1,4 +1,4 @@
-//! Pictures that go with a message.
+//! Pictures in a message.
 
 use garde::Validate;
 use hatch_wire::anthropic::request;

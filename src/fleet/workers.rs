@@ -65,7 +65,7 @@ pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str
     Ok(token)
 }
 
-/// The wallet that is proved, and its user.
+/// The proved wallet, and its user.
 async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(String, String), Error> {
     if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
         let database = context.database()?;

@@ -80,7 +80,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         let reason = "Claude would not build this; describe it in other words".to_owned();
         return Ok(Outcome::Failed { reason });
     }
-    // The owner may have gone on meanwhile: the answer's files go on top of that.
+    // The owner may have changed the code meanwhile: write the answer's files into the new code.
     let Some(startup) = work.reload().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     finish_turn(work, &startup, BuildTurn::of(startup.code()?, &answer, &startup.name)).await
 }
@@ -110,16 +110,16 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
         if let Some(file) = files.last()
             && files.len() > detail.replace(files.len())
         {
-            // What cannot be known now is presented with the turn's result.
+            // A lost log line does no harm: the turn's result is logged too.
             let _ = work.announce(&format!("Writing {}", one_line(&file.path, PATH_CHARS))).await;
         }
     })
     .await
 }
 
-/// As much as is shown of what the compiler says.
+/// How many characters of a compiler message are shown.
 const MESSAGE_CHARS: usize = 400;
-/// As much of a path as a log shows.
+/// How many characters of a path a log line shows.
 const PATH_CHARS: usize = 120;
 
 fn first_message(prompt: &str, competitors: &[Competitor]) -> String {
@@ -142,12 +142,12 @@ fn next_message(prompt: &str, problems: &[Problem]) -> String {
     )
 }
 
-/// What a turn has made of the application.
+/// The application after a turn.
 struct BuildTurn {
     code: CodeMap,
     name: String,
     model: String,
-    /// What the turn itself did wrong; the application's checks come on top.
+    /// Problems of the answer itself; the checks of the application add theirs.
     problems: Vec<Problem>,
 }
 
@@ -186,7 +186,7 @@ impl BuildTurn {
             problems.push(Problem { path: change.path, line: None, message });
         }
         if code.len() > verify::MAX_FILES {
-            // Files cannot be taken back by a later answer, so these are not taken.
+            // A later answer cannot delete files, so none of these are taken.
             let most = verify::MAX_FILES;
             let message = format!(
                 "an application has at most {most} files: write fewer; none of this answer's was kept"
@@ -215,7 +215,7 @@ fn product_name(code: &CodeMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// What the compiler has found, with the lines around it, which may have anything in them.
+/// A problem that the compiler found. The code around it may contain secrets, so these are masked.
 fn code_problem(found: Diagnostic) -> Problem {
     let mut message = one_line(&found.message, MESSAGE_CHARS);
     if !found.frame.is_empty() {
@@ -224,7 +224,7 @@ fn code_problem(found: Diagnostic) -> Problem {
     Problem { path: found.path, line: Some(found.line).filter(|line| *line > 0), message }
 }
 
-/// Checks a turn's application, and goes on by what that says.
+/// Checks the application of a turn, and decides the next step by the result.
 async fn finish_turn(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<Outcome, Error> {
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;

@@ -145,7 +145,7 @@ async fn save(
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Internal("the code never stood still".to_owned()))
+    Err(Error::Internal("the code changed during every try to save an answer".to_owned()))
 }
 
 /// Tries once to save. Returns none when the code is no longer `base`.
@@ -235,13 +235,13 @@ fn error_event((kind, text): (&str, &str)) -> String {
 
 fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
     if let Some(kind) = message.error {
-        return (kind, "Claude ended the answer with an error; what had come is saved");
+        return (kind, "Claude ended the answer with an error; the text so far is saved");
     }
     match end {
-        End::Stalled => ("timeout_error", "Claude fell silent; what had come is saved"),
-        End::Abandoned => ("api_error", "The answer was stopped; what had come is saved"),
+        End::Stalled => ("timeout_error", "Claude stopped sending; the text so far is saved"),
+        End::Abandoned => ("api_error", "The answer was stopped; the text so far is saved"),
         End::Closed | End::Cut | End::TooLong => {
-            ("api_error", "The answer was cut off; what had come is saved")
+            ("api_error", "The answer was cut off; the text so far is saved")
         }
     }
 }

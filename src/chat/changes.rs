@@ -48,7 +48,7 @@ impl Changes {
         }
         notes.extend(changes.files.iter().filter_map(note_on));
         if message.ran_out() {
-            notes.push("The answer reached its greatest length; ask to go on".to_owned());
+            notes.push("The answer reached its maximum length; ask Claude to continue".to_owned());
         }
         if !notes.is_empty() && !changes.files.iter().any(is_taken) {
             notes.push("Nothing was taken from this answer".to_owned());

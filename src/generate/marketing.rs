@@ -74,7 +74,7 @@ async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
         return Ok(end(work, &Video::not_configured(), Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
-        return Ok(without(work, None, BROKEN_OFF));
+        return Ok(without(work, None, TOO_MANY_INTERRUPTIONS));
     }
     work.announce("Making a video").await?;
     let shown = format!("A bright product shot, no text: {}. {tagline}", work.startup.name);
@@ -96,7 +96,7 @@ async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
         return Ok(end(work, &kept, Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
-        return Ok(without(work, kept.thumbnail_url, BROKEN_OFF));
+        return Ok(without(work, kept.thumbnail_url, TOO_MANY_INTERRUPTIONS));
     }
     match livepeer::video(picture, livepeer).await {
         Ok(video) => Ok(end(work, &video, Vec::new())),
@@ -104,7 +104,7 @@ async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
     }
 }
 
-const BROKEN_OFF: &str = "making it was broken off again and again";
+const TOO_MANY_INTERRUPTIONS: &str = "making it was interrupted too often";
 
 /// Ends the step without a video.
 fn without(work: &Work, picture: Option<String>, reason: &str) -> Outcome {

@@ -160,7 +160,7 @@ impl UpstreamKind {
 pub(crate) enum Service {
     Database,
     RateLimiter,
-    /// The key set of Stack Auth, which our own cache holds.
+    /// The source of Stack Auth's keys.
     KeySet,
     /// The whole service, because of too many requests.
     Everything,

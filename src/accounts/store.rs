@@ -196,12 +196,12 @@ pub(super) fn sessions(user: &str, page: &Page) -> Statement {
     newest_of_user!(table: "sessions", json: SESSION_JSON, bytes: "0", user, page)
 }
 
-/// Deletes expired nonces, sessions and keys.
+/// Deletes expired nonces and sessions, and old daily counters.
 pub(super) fn purge(now: i64) -> [Statement; 3] {
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     [
         sql!("DELETE FROM nonces WHERE expires_at <= ?1", now),
-        // They stay for another month, so that an incident can be investigated.
+        // Sessions and counters stay for another month, so that an incident can be investigated.
         sql!("DELETE FROM sessions WHERE expires_at <= ?1", now - 30 * DAY_MS),
         sql!("DELETE FROM daily_counters WHERE day < ?1", now / DAY_MS - 30),
     ]

@@ -1,4 +1,4 @@
-//! The operator's module: the job engine from outside, and the audit log.
+//! The operator's module: jobs, dead letters and the audit log.
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -40,7 +40,7 @@ struct Redriven {
     state: &'static str,
 }
 
-/// `POST /admin/dead-letters/:id/redrive`: begins the letter's job again.
+/// `POST /admin/dead-letters/:id/redrive`: begins the job of a dead letter again.
 pub(crate) async fn redrive(context: RequestContext) -> Result<Response, Error> {
     let job_context = JobContext::open(&context.env)?;
     let id = context.param("id");
@@ -56,7 +56,7 @@ pub(crate) async fn audit_log(context: RequestContext) -> Result<Response, Error
     Ok(page::response(answer.as_deref(), &context))
 }
 
-/// `GET /admin/audit/verify`: whether nobody has rewritten the audit log.
+/// `GET /admin/audit/verify`: checks that the audit log was not rewritten.
 pub(crate) async fn verify_audit_log(context: RequestContext) -> Result<Response, Error> {
     let verdict = audit::verify(&context.database()?).await?;
     Ok(Response::json(200, json!(verdict).to_string()))

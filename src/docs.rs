@@ -1,6 +1,6 @@
 //! The API's description, for programs (`/openapi.json`) and for people
-//! (`/docs`): files of public/. The document is made from the table and the
-//! modules' contracts by a native test (src/openapi).
+//! (`/docs`), as files of public/. A native test makes the document from the
+//! route table and the modules' contracts (src/openapi).
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -14,20 +14,20 @@ use crate::{
     platform::response::{Kind, Response},
 };
 
-/// `GET /openapi.json`: in development, where no credential is needed, it says so.
+/// `GET /openapi.json`. In development the document says that no credential is needed.
 pub(crate) async fn openapi(context: RequestContext) -> Result<Response, Error> {
     let edit = if context.settings.is_development() { Some(without_credentials as Edit) } else { None };
     respond(context, edit).await
 }
 
-/// `GET /docs` and what that page loads.
+/// `GET /docs`, and the files that its page loads.
 pub(crate) async fn file(context: RequestContext) -> Result<Response, Error> {
     respond(context, None).await
 }
 
-/// The document with `{}`, no credential, as a choice wherever one is wanted
-/// (OpenAPI 3.1, 4.8.30). Its lists that are not empty go over many lines, and
-/// a string cannot, so that nothing else is meant.
+/// Adds `{}`, no credential, to the choices of each `security` list (OpenAPI
+/// 3.1, 4.8.30). The document writes a list that is not empty on several lines
+/// and a string on one, so the replacement hits nothing else.
 fn without_credentials(document: &str) -> String {
     document.replace("\"security\": [\n", "\"security\": [\n          {},\n")
 }

@@ -1,20 +1,20 @@
-//! One error for the whole Worker. http/problem.rs writes it for clients.
+//! The one error type of the Worker. http/problem.rs writes it for clients.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
-/// One thing that is wrong with a request.
+/// One fault in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Violation {
-    /// Where: a JSON pointer (RFC 6901) into the body, or the parameter's name.
+    /// The place: a JSON pointer (RFC 6901) into the body, or the parameter's name.
     pub(crate) pointer: String,
-    /// What, in words for the one who sent it.
+    /// The fault, in words for the client.
     pub(crate) detail: String,
 }
 
-/// A limit that has been reached, and when there is more.
+/// An exceeded limit, and when it resets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Exceeded {
     /// Its name in `RateLimit-Policy`.
@@ -27,19 +27,19 @@ pub(crate) struct Exceeded {
     pub(crate) reset_s: i64,
 }
 
-/// A time as the API writes it. One beyond the calendar, which no clock gives,
-/// becomes 1970.
+/// A time in the API's form. A time outside of the calendar, which no clock
+/// has, becomes 1970.
 pub(crate) fn rfc3339(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// What was asked for and is not there, or is somebody else's.
+/// The kind of object that does not exist or belongs to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     Path,
     Account,
     App,
-    /// An app of the agent's.
+    /// An app that the agent builds.
     Application,
     CloudCredentials,
     DeadLetter,
@@ -49,7 +49,7 @@ pub(crate) enum Resource {
     Fleet,
     Job,
     Key,
-    /// What was said of an app.
+    /// The prompts of an app.
     PromptHistory,
     Project,
     Session,
@@ -84,34 +84,34 @@ impl Resource {
     }
 }
 
-/// Why an outside service did not do what it was asked.
+/// How an outside service failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpstreamKind {
-    /// It does not accept our credential, or the credential may not do this.
+    /// It refuses our credential, or the credential lacks a permission.
     Unauthorized,
     /// The account cannot pay.
     Billing,
-    /// It does not take what was sent, and will not take it again.
+    /// It refuses the request, and would refuse a repetition.
     Rejected,
     /// The model declined to answer.
     Declined,
     RateLimited,
     Overloaded,
-    /// It takes nothing for now, for a reason of its own.
+    /// It temporarily refuses requests, for a reason of its own.
     Busy,
     Timeout,
     /// A job's step took longer than its policy allows.
     StepTimeout,
     Unreachable,
-    /// Its answer broke off.
+    /// Its response was cut off.
     Interrupted,
-    /// The model reached its limit of tokens before it had finished.
+    /// The model reached its limit of tokens before the end of its answer.
     RanOut,
-    /// It answered something that is not its API.
+    /// Its response does not conform to its API.
     Unreadable,
     /// It failed.
     Failed,
-    /// No source of skills answers, and nothing is cached.
+    /// No source of skills responds, and the catalogue is empty.
     NoSkills,
     /// The keys of access tokens cannot be read.
     NoSigningKeys,
@@ -148,21 +148,21 @@ impl UpstreamKind {
         }
     }
 
-    /// Whether it stays as it is until somebody changes something: a
-    /// credential, an account, what was sent.
+    /// Whether it lasts until somebody changes something: a credential, an
+    /// account, or the request.
     pub(crate) const fn is_permanent(self) -> bool {
         matches!(self, Self::Unauthorized | Self::Billing | Self::Rejected | Self::Declined)
     }
 }
 
-/// What of our own cannot answer now.
+/// A service of our own that is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Database,
     RateLimiter,
-    /// The key set of Stack Auth, which is kept beside us.
+    /// The source of Stack Auth's keys.
     KeySet,
-    /// All of it: more is asked than it can do.
+    /// The whole service, because of too many requests.
     Everything,
 }
 
@@ -170,20 +170,18 @@ impl Service {
     const fn detail(self) -> &'static str {
         match self {
             Self::Database => {
-                "The database cannot answer now. A change was made as a whole or not at all: look, then try again"
+                "The database cannot be reached now. A change was made completely or not at all: check, then try again"
             }
             Self::RateLimiter => {
                 "Requests cannot be counted now, and nothing was done; try again in a moment"
             }
             Self::KeySet => "The keys of access tokens cannot be read now; try again in a moment",
-            Self::Everything => {
-                "More is asked of this service than it can do now, and nothing was done; try again in a moment"
-            }
+            Self::Everything => "This service is overloaded, and nothing was done; try again in a moment",
         }
     }
 }
 
-/// An error in the words of models' APIs, and what is told beside it.
+/// An error of a model's API, with the headers that go with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ModelError {
     pub(crate) error: hatch_dialects::Error,
@@ -197,55 +195,55 @@ impl From<hatch_dialects::Error> for Error {
     }
 }
 
-/// All that can go wrong. What a variant holds is shown to the client, except
-/// in [`Error::Internal`] and [`Error::Unavailable`], which the log sees.
+/// Every error of the Worker. The client sees what a variant holds, except in
+/// [`Error::Internal`] and [`Error::Unavailable`], whose text is only logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Error {
     /// The body is not JSON at all. 400
     Malformed(String),
-    /// The body or a parameter is not what the route takes. 400
+    /// The body or a parameter is invalid. 400
     Invalid(Vec<Violation>),
-    /// Well-formed, but it cannot be done as things stand. 400
+    /// Well-formed, but impossible in the present state. 400
     Refused { code: &'static str, detail: String },
-    /// No credential where one is needed, or a sign-in that fails. 401
+    /// A required credential is missing, or a sign-in failed. 401
     Unauthorized(Cow<'static, str>),
-    /// A credential that is wrong, or good no longer. 401
+    /// The credential is wrong or no longer valid. 401
     InvalidToken(Cow<'static, str>),
-    /// The API key lacks the scope, or a key may not do this. 403
+    /// The API key lacks the scope, or no key may do this. 403
     InsufficientScope(Cow<'static, str>),
-    /// The caller is known and may not. 403
+    /// The caller is authenticated but not permitted. 403
     Forbidden { code: &'static str, detail: Cow<'static, str> },
-    /// No such thing, or somebody else's. 404
+    /// It does not exist, or belongs to another user. 404
     NotFound(Resource),
-    /// The path is known, its methods are these. 405
+    /// The path exists, but only with these methods. 405
     MethodNotAllowed { allow: String },
     /// The present state does not allow it. 409
     Conflict { code: &'static str, detail: Cow<'static, str> },
-    /// Another request is doing the same now; it will be over in a moment. 409
+    /// Another request is doing the same right now. 409
     InProgress { code: &'static str, detail: &'static str },
-    /// `If-Match` names another version. 412
+    /// `If-Match` has another version. 412
     PreconditionFailed,
     /// The body is longer than `limit` bytes. 413
     TooLarge { limit: usize },
-    /// The body is not of the media type that the route takes. 415
+    /// The body has another media type than the route takes. 415
     UnsupportedMediaType { expected: &'static str },
-    /// Understood, and not to be done: it contradicts an earlier request. 422
+    /// Valid, but it contradicts an earlier request. 422
     Unprocessable { code: &'static str, detail: &'static str },
-    /// More than a limit lets through. 429
+    /// A limit is exceeded. 429
     TooManyRequests(Box<Exceeded>),
     /// A variable that the route needs is missing or wrong. 503
     NotConfigured { variable: &'static str, detail: String },
-    /// A service of our own cannot answer now; the text is for the log. 503
+    /// A service of our own is unavailable; the text is for the log. 503
     Unavailable(Service, String),
-    /// An outside service failed before its first byte.
+    /// An outside service failed before the first byte of its response.
     Upstream { kind: UpstreamKind, detail: String, retry_after_s: Option<i64> },
-    /// What models' APIs have errors for: an upstream's, or ours about a request in their dialects.
+    /// An error of a model's API, or of ours for a request in its dialect.
     Model(Box<ModelError>),
     /// A guard refused a batch, and nothing of it was written
-    /// ([`crate::store::guard`]). Whoever sent the batch knows what that means;
-    /// 500 where nobody does.
+    /// ([`crate::store::guard`]). The sender of the batch turns this into an error
+    /// of its own; otherwise it is a 500.
     GuardFailed,
-    /// Ours to mend; the text is for the log. 500
+    /// A fault of our own; the text is for the log. 500
     Internal(String),
 }
 
@@ -255,7 +253,7 @@ impl Error {
         Self::Invalid(vec![Violation { pointer: pointer.into(), detail: detail.into() }])
     }
 
-    /// An [`Error::Upstream`] that does not say when to try again.
+    /// An [`Error::Upstream`] without a time for the next try.
     pub(crate) fn upstream(kind: UpstreamKind, detail: impl Into<String>) -> Self {
         Self::Upstream { kind, detail: detail.into(), retry_after_s: None }
     }
@@ -265,24 +263,24 @@ impl Error {
         Self::Unavailable(Service::Database, detail.into())
     }
 
-    /// Whether the same attempt may end otherwise later, without anybody
-    /// changing anything.
+    /// Whether the same attempt may succeed later although nobody changes
+    /// anything.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Internal(_) | Self::Unavailable(..) | Self::InProgress { .. } => true,
             Self::Upstream { kind, .. } => !kind.is_permanent(),
-            Self::Model(said) => said.error.class.may_retry(),
+            Self::Model(model) => model.error.class.may_retry(),
             _ => false,
         }
     }
 
-    /// After how many seconds to try again, where that is known.
+    /// After how many seconds to try again, if that is known.
     pub(crate) fn retry_after_s(&self) -> Option<i64> {
         match self {
             Self::TooManyRequests(exceeded) => Some(exceeded.reset_s),
             Self::Unavailable(..) | Self::InProgress { .. } => Some(1),
             Self::Upstream { retry_after_s, .. } => *retry_after_s,
-            Self::Model(said) => said.retry_after_s,
+            Self::Model(model) => model.retry_after_s,
             _ => None,
         }
     }
@@ -303,11 +301,11 @@ impl Error {
             Self::Internal(_) | Self::GuardFailed => 500,
             Self::NotConfigured { .. } | Self::Unavailable(..) => 503,
             Self::Upstream { kind, .. } => kind.status(),
-            Self::Model(said) => said.error.status(hatch_dialects::Dialect::Chat),
+            Self::Model(model) => model.error.status(hatch_dialects::Dialect::Chat),
         }
     }
 
-    /// A word for programs, stable across releases.
+    /// A stable identifier for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed_json",
@@ -333,7 +331,7 @@ impl Error {
         }
     }
 
-    /// What went wrong and what to do next, safe to show.
+    /// What went wrong and what to do next. Safe to show to the client.
     pub(crate) fn detail(&self) -> String {
         match self {
             Self::Malformed(detail)
@@ -358,20 +356,20 @@ impl Error {
             Self::TooLarge { limit } => format!("The body is longer than {limit} bytes"),
             Self::UnsupportedMediaType { expected } => format!("Send the body as Content-Type: {expected}"),
             Self::Unavailable(service, _) => service.detail().to_owned(),
-            Self::Model(said) => said.error.to_string(),
+            Self::Model(model) => model.error.to_string(),
             Self::Internal(_) | Self::GuardFailed => {
                 "Something went wrong on our side; quote the request id when you report it".to_owned()
             }
         }
     }
 
-    /// What only the log may see.
+    /// The text that only the log may contain.
     pub(crate) fn internal_detail(&self) -> Option<&str> {
         match self {
-            // It happens to many at once, and a line for each would make it worse.
+            // Overload affects many requests at once, and a log line for each would add to it.
             Self::Unavailable(Service::Everything, _) => None,
             Self::Internal(detail) | Self::Unavailable(_, detail) => Some(detail),
-            Self::GuardFailed => Some("a guard refused a batch, and nobody expected it"),
+            Self::GuardFailed => Some("a guard refused a batch whose sender does not handle that"),
             _ => None,
         }
     }
@@ -391,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_somebody_has_to_change_first_is_not_tried_again() {
+    fn errors_that_need_a_change_first_are_not_tried_again() {
         use UpstreamKind::{Billing, Busy, Declined, Failed, Interrupted, Rejected, Timeout, Unauthorized};
         for kind in [Unauthorized, Billing, Rejected, Declined] {
             assert!(!Error::upstream(kind, "").is_retryable(), "{kind:?}");
@@ -405,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failing_database_speaks_of_the_database() {
+    fn only_a_failing_database_names_the_database() {
         for service in [Service::RateLimiter, Service::KeySet, Service::Everything] {
             let error = Error::Unavailable(service, "secret words".to_owned());
             assert!(

@@ -1,7 +1,7 @@
-//! What the operator's monitoring reads: Prometheus' text form, version 0.0.4.
+//! Metrics for the operator's monitoring, in Prometheus' text format 0.0.4.
 //!
-//! The figures are those of the database. An isolate's own counters would say
-//! little: there are many, they come and go, and each scrape meets another.
+//! The values come from the database. Counters of an isolate would mean little,
+//! because there are many isolates, they come and go, and each scrape hits another one.
 
 use std::fmt::Write as _;
 
@@ -15,8 +15,8 @@ use crate::{
     store::{Statement, sql},
 };
 
-/// A metric: its kind, its name, what it means, and the statement that answers
-/// with a row `labels value` for each of its series.
+/// A metric: its type, its name, its help text, and a statement that returns a
+/// row `labels value` for each series.
 type Metric = (&'static str, &'static str, &'static str, Statement);
 
 /// `GET /metrics`
@@ -100,12 +100,12 @@ fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 12] {
         ),
         (
             "hatch_jobs_overdue",
-            "Jobs whose message is owed",
+            "Jobs whose message is still in the outbox",
             sql!("SELECT ' ' || count(*) AS json FROM outbox WHERE send_at <= ?1", now),
         ),
         (
             "hatch_dead_letters",
-            "Dead letters that nobody has driven again",
+            "Dead letters that were not redriven",
             sql!("SELECT ' ' || count(*) AS json FROM dead_letters WHERE redriven_at IS NULL"),
         ),
         (
@@ -116,7 +116,7 @@ fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 12] {
     ]
 }
 
-/// The labels of a row of `model_metrics`.
+/// Builds the labels from a row of `model_metrics`.
 const LABELS: &str = r#"'{provider="' || provider || '",model="' || replace(replace(replace(model, '\', '\\'), '"', '\"'), char(10), '\n') || '",outcome="' || outcome || '"'"#;
 
 /// A counter of the gateway: a column of `model_metrics`.
@@ -161,13 +161,13 @@ fn gateway() -> [Metric; 8] {
         (
             "histogram",
             "hatch_gateway_first_token_seconds",
-            "Until the first word of an answer",
+            "Seconds until the first token of an answer",
             histogram!("first_buckets", buckets::SECONDS, "(first_ms / 1e3)"),
         ),
         (
             "histogram",
             "hatch_gateway_total_seconds",
-            "Until the end of a call",
+            "Seconds until the end of a call",
             histogram!("total_buckets", buckets::SECONDS, "(total_ms / 1e3)"),
         ),
         (

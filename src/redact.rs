@@ -1,7 +1,7 @@
-//! Takes secrets out of text that is logged or kept.
+//! Masks secrets in text that is logged or stored.
 
-/// What a secret begins with, and how many characters of it must follow for
-/// it to be one.
+/// The prefix of each kind of secret, and how many characters must follow it
+/// at least.
 const PREFIXES: &[(&str, usize)] = &[
     ("sk-ant-", 20),
     ("sk_live_", 16),
@@ -28,8 +28,8 @@ const PREFIXES: &[(&str, usize)] = &[
 
 const MASK: &str = "[redacted]";
 
-/// `text` with every secret in it masked; the prefix that tells its kind
-/// stays. Redacting twice changes nothing more.
+/// Masks every secret in `text`; the prefix, which names its kind, stays.
+/// Redacting twice changes nothing more.
 pub(crate) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -47,7 +47,7 @@ pub(crate) fn text(text: &str) -> String {
     out
 }
 
-/// The secret that `rest` begins with: its prefix and the length after it.
+/// The secret at the beginning of `rest`: its prefix and the length after it.
 fn secret_at(rest: &str) -> Option<(&'static str, usize)> {
     PREFIXES.iter().find_map(|(prefix, least)| {
         let secret = rest.strip_prefix(prefix)?;

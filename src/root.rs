@@ -1,5 +1,5 @@
-//! The entry point: what this service is, and whether it lives. To a browser it
-//! is the console (console/).
+//! The entry point: what this service is, whether it runs, and whether it is
+//! ready. Browsers get the console (console/).
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -15,10 +15,10 @@ use crate::{
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The last file of migrations/, by build.rs.
+/// The last file of migrations/, found by build.rs.
 const NEWEST_MIGRATION: &str = env!("NEWEST_MIGRATION");
 
-/// `GET /`: the console for whoever asks for a page, JSON for programs.
+/// `GET /`: the console for browsers, JSON for programs.
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     if wants_page(context.request.header("accept").as_deref()) {
         return console(context).await;
@@ -32,8 +32,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()).with("vary", "Accept"))
 }
 
-/// Whether `Accept` names HTML, and JSON no more than that. Programs say
-/// `*/*`, `application/json` or nothing.
+/// Whether `Accept` prefers HTML to JSON. Programs send `*/*`,
+/// `application/json` or nothing.
 fn wants_page(accept: Option<&str>) -> bool {
     let quality = |media_type: &str| {
         let ranges = accept.unwrap_or_default().split(',');
@@ -43,7 +43,7 @@ fn wants_page(accept: Option<&str>) -> bool {
     html > 0.0 && html >= quality("application/json")
 }
 
-/// The weight that a range of `Accept` gives a media type, if it is of that type.
+/// The weight of a range in `Accept`, if it matches the media type.
 fn quality_of(range: &str, media_type: &str) -> Option<f32> {
     let mut parts = range.split(';').map(str::trim);
     let is_of_type = parts.next()?.eq_ignore_ascii_case(media_type);
@@ -58,9 +58,9 @@ async fn console(context: RequestContext) -> Result<Response, Error> {
     Ok(page.with("content-security-policy", policy).with("cache-control", "no-cache").with("vary", "Accept"))
 }
 
-/// No script, style or request but of our own origin; frames only of hosted
-/// apps. What a model or a user wrote never becomes markup, and would find
-/// nothing open if it did.
+/// Allows scripts, styles and requests of our own origin only, and frames of
+/// hosted apps only. Text from models and users never becomes markup; if it
+/// did, this policy would stop it.
 fn console_policy(settings: &Settings, origin: &str) -> String {
     let apps = match settings.hosting_domain.as_deref() {
         None => String::new(),
@@ -77,13 +77,13 @@ fn console_policy(settings: &Settings, origin: &str) -> String {
     )
 }
 
-/// Whether this can be the name of a file, and leads nowhere else.
+/// Whether this is the name of a file in the folder, and not a path.
 fn is_file_name(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     name.bytes().all(is_plain) && name.split('.').all(|part| !part.is_empty())
 }
 
-/// `GET /console/:file`: named after its content, so it never changes.
+/// `GET /console/:file`. The name has a hash of the content, so the file never changes.
 pub(crate) async fn console_file(context: RequestContext) -> Result<Response, Error> {
     let name = context.param("file");
     if !is_file_name(name) {
@@ -94,16 +94,16 @@ pub(crate) async fn console_file(context: RequestContext) -> Result<Response, Er
     Ok(file.with("cache-control", "public, max-age=31536000, immutable"))
 }
 
-/// `GET /health`: answers as long as the Worker runs, whatever it depends on.
+/// `GET /health`: responds while the Worker runs, whatever its dependencies do.
 pub(crate) async fn health(_: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, json!({ "status": "ok" }).to_string()))
 }
 
-/// `GET /ready`: whether all that it depends on answers.
+/// `GET /ready`: checks that all dependencies respond.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] naming the first variable, of whatever module, whose
-/// value makes no sense: the routes that need it do not work.
+/// [`Error::NotConfigured`] with the first variable, of any module, that has
+/// an invalid value: the routes that need it do not work.
 pub(crate) async fn ready(context: RequestContext) -> Result<Response, Error> {
     let mut modules = context.modules.settings.iter().copied().flatten().copied().flatten();
     modules.try_for_each(|parse| parse(&context.settings))?;
@@ -119,11 +119,11 @@ pub(crate) async fn ready(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(if is_ready { 200 } else { 503 }, body))
 }
 
-/// Whether the database has every table that this Worker was built for.
+/// Whether the newest migration was applied to the database.
 async fn database(context: &RequestContext) -> bool {
     let applied = sql!("SELECT name AS json FROM d1_migrations WHERE name = ?1", NEWEST_MIGRATION);
-    let asked = async { context.database()?.query(applied).await };
-    asked.await.is_ok_and(|rows| rows.into_json().is_some())
+    let reply = async { context.database()?.query(applied).await };
+    reply.await.is_ok_and(|rows| rows.into_json().is_some())
 }
 
 async fn kv(context: &RequestContext) -> bool {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_console_is_one_of_its_folder() {
+    fn only_files_of_the_folder_are_console_files() {
         assert!(is_file_name("console-X7Q2ZJ4A.js"));
         for odd in
             ["", ".", "..", "../openapi.json", "a/b.js", "\0", "a%2fb", "a?b", "a\\b", ".js", "a..js", "é.js"]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_console_frames_apps_of_the_hosting_domain_alone() {
+    fn the_console_frames_only_apps_of_the_hosting_domain() {
         let policy = |vars: &[(&'static str, &'static str)], origin: &str| {
             let policy = console_policy(&Settings::for_test(vars), origin);
             policy.split("; ").find(|part| part.starts_with("frame-src")).unwrap().to_owned()

@@ -106,7 +106,7 @@ test("A wallet is not linked while a cloud is at work by credentials that are se
     const answer = await begin();
     assert.equal(answer.status, 202, await answer.clone().text());
     await until(() => vercel.requests.some(({ fault }) => fault?.hang), "the cloud's work");
-    assert.match((await link(alone.wallet, ada.token, 409)).detail, /changing at this very moment/);
+    assert.match((await link(alone.wallet, ada.token, 409)).detail, /being changed right now/);
     vercel.release();
     return (await answer.json()).deploymentId;
   };

@@ -236,7 +236,7 @@ test("a video that each attempt breaks off on is gone without, and its picture i
   assert.deepEqual([video.status, video.video_url], ["failed", null]);
   assert.match(video.thumbnail_url, /\.png$/);
   assert.deepEqual([livepeer.count("/text-to-image"), livepeer.count("/image-to-video")], [1, 2]);
-  assert.ok(job.logs.some(({ message }) => message === "There is no video: making it was broken off again and again"));
+  assert.ok(job.logs.some(({ message }) => message === "There is no video: making it was interrupted too often"));
 });
 
 test("what is not configured says so, and nobody is asked", async () => {

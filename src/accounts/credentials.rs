@@ -1,5 +1,5 @@
-//! What a user stores for their deployments to clouds, and their own keys of
-//! providers of models: sealed at rest, and never shown again.
+//! A user's credentials for clouds and for providers of models: encrypted at
+//! rest, and never shown again.
 
 use garde::Validate;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::CloudCredentials);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewCredentials {
-    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token, the key of a provider of models.
+    /// Cloudflare's API token, Vercel's access token, Koyeb's API access token, or the key of a provider of models.
     #[garde(length(chars, min = 1, max = 500), custom(is_visible))]
     #[cfg_attr(test, schemars(regex(pattern = "^[!-~]+$")))]
     token: String,
@@ -27,7 +27,7 @@ pub(super) struct NewCredentials {
     #[serde(default)]
     #[garde(skip)]
     account_id: Option<String>,
-    /// Vercel: the id or the slug of a team, if the token is not for one alone.
+    /// Vercel: the id or the slug of a team, unless the token is limited to one.
     #[serde(default)]
     #[garde(skip)]
     team: Option<String>,
@@ -63,8 +63,8 @@ pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
     }
     let new: NewCredentials = body::json(&context).await?;
     let credentials = match cloud {
-        Some(cloud) => of_cloud(cloud, new)?,
-        None => of_provider(target, new)?,
+        Some(cloud) => cloud_credentials(cloud, new)?,
+        None => provider_credentials(target, new)?,
     };
     let sealed = match cloud {
         Some(cloud) => credentials::seal(cloud, user, &credentials, settings)?,
@@ -77,7 +77,7 @@ pub(crate) async fn keep(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, kept.into_json().ok_or(NOT_FOUND)?))
 }
 
-fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
+fn cloud_credentials(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
     let wanted = cloud.account.as_ref().map(|account| account.field);
     let mut account = None;
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
@@ -94,8 +94,8 @@ fn of_cloud(cloud: Cloud, new: NewCredentials) -> Result<Credentials, Error> {
     credentials.map_err(|violations: Vec<Violation>| Error::Invalid(violations))
 }
 
-/// A provider of models wants a key and nothing else.
-fn of_provider(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
+/// A provider of models needs only a key.
+fn provider_credentials(name: &str, new: NewCredentials) -> Result<Credentials, Error> {
     for (field, given) in [("/accountId", new.account_id), ("/team", new.team)] {
         if given.is_some() {
             return Err(Error::invalid(field, format!("is not known to {name}")));

@@ -1,4 +1,4 @@
-//! API keys: what a user gives to a program.
+//! API keys, which a user gives to programs.
 
 use garde::Validate;
 use hatch_tokens::token::Kind;
@@ -21,21 +21,21 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewKey {
-    /// What it is for.
+    /// A name that says what the key is for.
     #[garde(length(chars, min = 1, max = 100))]
     name: String,
-    /// What it may do; none given is what building and running an app takes.
+    /// The key's permissions; without them, those to build and run an app.
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(length(min = 1)))]
     scopes: Option<Scopes>,
-    /// Ends by itself after so many days; none is never.
+    /// The key expires after this many days; without it, never.
     #[serde(default, deserialize_with = "body::optional_integer")]
     #[garde(inner(range(min = 1, max = 3650)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 3650)))]
     expires_in_days: Option<i64>,
-    /// What it may ask of the gateway, if it has the scope `gateway`; none is
-    /// anything.
+    /// The gateway's limits of a key with the scope `gateway`; without them it is
+    /// unlimited.
     #[serde(default, deserialize_with = "crate::models::optional_limits")]
     #[garde(inner(custom(KeyLimits::check)))]
     gateway: Option<KeyLimits>,
@@ -53,17 +53,17 @@ impl NewKey {
     }
 }
 
-/// `POST /auth/keys`: the only answer that ever shows the key.
+/// `POST /auth/keys`: the only response that ever shows the key.
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let new: NewKey = body::json(&context).await?;
     let scopes = new.scopes()?;
     if !user.scopes.covers(scopes) {
-        return Err(too_much());
+        return Err(scopes_exceed_credential());
     }
-    // Else a key with a budget could make itself another one.
+    // Otherwise a key with a budget could make one without.
     if scopes.contains(Scope::Gateway) && user.gateway.is_some() {
-        return Err(too_much());
+        return Err(scopes_exceed_credential());
     }
     let gateway = new.gateway.as_ref().map(|limits| json!(limits).to_string());
     let token = token::fresh(Kind::ApiKey)?;
@@ -87,8 +87,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
             store::key(&id, &user.id),
         ])
         .await?;
-    // Asked once more with the same Idempotency-Key: the key is there, and
-    // nobody has its text but whoever had the first answer.
+    // The request is repeated with the same Idempotency-Key: the key exists, and
+    // only the first response had its text.
     if created.is_empty() {
         context.mark_replay();
     }
@@ -100,8 +100,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(201, key.to_string()).with("location", format!("/auth/keys/{id}")).not_kept())
 }
 
-pub(super) fn too_much() -> Error {
-    Error::InsufficientScope("A key can do no more than whoever makes it; ask for fewer scopes".into())
+pub(super) fn scopes_exceed_credential() -> Error {
+    Error::InsufficientScope(
+        "A key cannot do more than the credential that makes it; ask for fewer scopes".into(),
+    )
 }
 
 /// `GET /auth/keys`
@@ -118,8 +120,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, context.database()?.query_json(key).await?.ok_or(NOT_FOUND)?))
 }
 
-/// `DELETE /auth/keys/:id`: revokes it at once. It is shown no longer but in
-/// the list.
+/// `DELETE /auth/keys/:id`: revokes the key at once. Afterwards only the list
+/// shows it.
 pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let revoke = store::revoke_key(id, user, now_ms());

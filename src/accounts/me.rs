@@ -1,4 +1,4 @@
-//! The account itself: what we know of it, all of it to take along, and its end.
+//! The account itself: its data, its export, and its deletion.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// `GET /auth/me`: who is calling, by what, and how much of today is left.
+/// `GET /auth/me`: the caller, their credential, and what is left of today's quotas.
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (user, database) = (context.caller.user()?, context.database()?);
     let known: Option<users::User> = database.query(users::user(&user.id)).await?.first()?;
@@ -46,26 +46,26 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, me.to_string()))
 }
 
-/// `GET /auth/export`: all that is the user's, as one JSON document.
+/// `GET /auth/export`: all data of the user as one JSON document.
 pub(crate) async fn export(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?.to_owned();
     let database = context.database()?;
     let known: Option<Value> = database.query(users::user(&user)).await?.first()?;
     let (client, body) = stream::channel()?;
     if context.request.method() == "HEAD" {
-        // Nobody would read what is written.
+        // A HEAD request has no body to write.
         return Ok(exported(body));
     }
     let owned = context.modules.owned;
     context.background.run(async move {
-        // A client that sees the document break off knows that it is not all.
+        // The client sees that the document ends early, and so that it is incomplete.
         match write(&client, &database, owned, &user, known).await {
             Ok(()) => client.close().await,
-            Err(Broken::ByUs(error)) => {
+            Err(ExportAborted::ByUs(error)) => {
                 log::failure("accounts.export", &error);
                 client.abort();
             }
-            Err(Broken::ByClient) => client.abort(),
+            Err(ExportAborted::ByClient) => client.abort(),
         }
     });
     Ok(exported(body))
@@ -77,18 +77,18 @@ fn exported(body: stream::Body) -> Response {
 }
 
 /// Why an export ended early.
-enum Broken {
+enum ExportAborted {
     ByUs(Error),
     ByClient,
 }
 
-impl From<Error> for Broken {
+impl From<Error> for ExportAborted {
     fn from(error: Error) -> Self {
         Self::ByUs(error)
     }
 }
 
-impl From<stream::Gone> for Broken {
+impl From<stream::Gone> for ExportAborted {
     fn from(_: stream::Gone) -> Self {
         Self::ByClient
     }
@@ -100,7 +100,7 @@ async fn write(
     owned: &[&Owned],
     user: &str,
     known: Option<Value>,
-) -> Result<(), Broken> {
+) -> Result<(), ExportAborted> {
     let known = known.unwrap_or_else(|| json!({ "id": user }));
     client.write(format!("{{\"user\":{known}").as_bytes()).await?;
     for (name, list) in owned.iter().flat_map(|owned| owned.export) {
@@ -116,26 +116,26 @@ async fn write_list(
     client: &Writer,
     database: &Database,
     list: impl Fn(&Page) -> Statement,
-) -> Result<(), Broken> {
+) -> Result<(), ExportAborted> {
     let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
         let rows = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
-        // A page that was announced is empty when its rows have been deleted meanwhile.
+        // The page may be empty by now, because its rows were deleted meanwhile.
         if !rows.is_empty() {
             client.write(format!("{separator}{rows}").as_bytes()).await?;
             separator = ",";
         }
         let Some((key, id)) = last else { return Ok(()) };
-        // Where rows are long, the next ones are too.
+        // Long rows make a page short, and the next rows are probably long too.
         let limit = (page.limit * 2).min(MAX_LIMIT);
         page = Page { limit, after: Some((key, id.to_owned())) };
     }
 }
 
-/// `DELETE /auth/me?confirm=<user id>`: deletes the account and all that is
-/// its own; its live apps go down.
+/// `DELETE /auth/me?confirm=<user id>`: deletes the account and everything that
+/// belongs to it, and takes its live apps down.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     clouds::credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
@@ -149,8 +149,8 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
             .await?;
     let mut batch: Vec<Statement> =
         context.modules.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
-    // What nobody's credentials reach is in an account of the user's own, or in
-    // one that the Worker has no longer.
+    // Sites that no credentials reach are in a cloud account of the user's, or in
+    // one that the Worker no longer has.
     batch.extend(plan.out_of_reach.iter().map(|app| clouds::store::forget_app(&app.id)));
     batch.append(&mut plan.statements);
     batch.push(store::end(user));

@@ -1,4 +1,4 @@
-//! The account itself, and what it signs in by: the routes under `/auth`.
+//! The account and its sign-in: the routes under `/auth`.
 
 pub(crate) mod credentials;
 pub(crate) mod keys;
@@ -18,7 +18,7 @@ use crate::{
     store::Database,
 };
 
-/// Deletes what has gone by its time.
+/// Deletes expired rows.
 pub(crate) async fn sweep(env: &Env) {
     let purged: Result<_, Error> = async { Database::open(env)?.batch(store::purge(now_ms())).await }.await;
     if let Err(error) = purged {

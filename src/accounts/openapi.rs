@@ -1,4 +1,4 @@
-//! What the accounts answer.
+//! The OpenAPI contract of the accounts module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -38,7 +38,7 @@ const WALLET: &str = "0x52908400098527886e0f7030069857d2e4169ee7";
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Challenge {
-    /// What the wallet is to sign by `personal_sign`, byte for byte.
+    /// The text that the wallet must sign by `personal_sign`, byte for byte.
     message: &'static str,
     nonce: &'static str,
     expires_at: Time,
@@ -47,7 +47,7 @@ struct Challenge {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Session {
-    /// A credential, shown here and nowhere else.
+    /// The session's credential, which is shown only here.
     token: &'static str,
     user_id: &'static str,
     wallet: &'static str,
@@ -60,13 +60,13 @@ struct Me {
     id: &'static str,
     wallet: Option<&'static str>,
     stack_id: Option<&'static str>,
-    /// Only one that Stack Auth has verified.
+    /// The address, if Stack Auth has verified it.
     email: Option<&'static str>,
     name: Option<&'static str>,
     is_staff: bool,
-    credential: Proof,
+    credential: CredentialKind,
     scopes: Vec<Scope>,
-    /// What is left of today, of each quota that has a limit.
+    /// What is left of today's quotas.
     limits: Vec<Limit>,
 }
 
@@ -74,7 +74,7 @@ struct Me {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum Proof {
+enum CredentialKind {
     Development,
     Key,
     Session,
@@ -95,15 +95,15 @@ struct Limit {
 struct CreatedKey {
     #[serde(flatten)]
     about: ApiKey,
-    /// The key, shown here and nowhere else: null when the request is repeated
-    /// with its `Idempotency-Key`.
+    /// The key, which is shown only here: null when the request is repeated with
+    /// its `Idempotency-Key`.
     key: Option<&'static str>,
 }
 
 pub(crate) fn module() -> Module {
     Module {
         name: "accounts",
-        about: "Who is calling: wallets, API keys, and the account itself.",
+        about: "Sign-in with wallets, API keys, and the account itself.",
         operations: vec![
             challenge(),
             verify(),
@@ -139,14 +139,16 @@ fn challenge() -> Operation {
     .body_read_by::<NewChallenge>(json!({ "address": "0x52908400098527886E0F7030069857D2E4169EE7" }), |new| {
         new.address().map(drop)
     })
-    .answers(Answer::new(200, "The text, which is good for ten minutes and for one sign-in.").json(challenge))
+    .answers(
+        Answer::new(200, "The text, which is valid for ten minutes and for one sign-in.").json(challenge),
+    )
 }
 
 fn verify() -> Operation {
     let session = Session { token: "hs_…", user_id: USER, wallet: WALLET, expires_at: LATER };
     Operation::new("POST /auth/wallet/verify", "accounts.verify", "Sign in with a wallet's signature")
         .about(
-            "A user who is signed in otherwise gets the wallet into their account, with all that is its own.",
+            "If the caller is signed in already, the wallet is linked to their account, with everything that belongs to it.",
         )
         .body::<Signed>(json!({ "message": "localhost:8787 wants you to sign in …", "signature": "0x…" }))
         .answers(Answer::new(200, "A session.").json(session))
@@ -164,14 +166,14 @@ fn verify() -> Operation {
 }
 
 fn logout() -> Operation {
-    Operation::new("POST /auth/logout", "accounts.logout", "End the session that asks for it")
+    Operation::new("POST /auth/logout", "accounts.logout", "End the session of this request")
         .answers(Answer::new(204, "It has ended."))
         .fails(sign_in::not_a_session())
 }
 
 fn list_sessions() -> Operation {
     Operation::new("GET /auth/sessions", "accounts.list_sessions", "List your sessions").paged(20).answers(
-        Answer::new(200, "Sessions, newest first, ended ones too.")
+        Answer::new(200, "Sessions, newest first, including ended ones.")
             .json(vec![SessionEntry::example()])
             .may_have("Link", "The next page, where there is one."),
     )
@@ -183,7 +185,7 @@ fn end_session() -> Operation {
         "accounts.end_session",
         "End a session, wherever it is in use",
     )
-    .path("id", "Of the session.", KEY)
+    .path("id", "The session.", KEY)
     .answers(Answer::new(204, "It has ended."))
     .fails(sign_in::SESSION_NOT_FOUND)
 }
@@ -198,11 +200,11 @@ fn show_me() -> Operation {
         email: None,
         name: None,
         is_staff: false,
-        credential: Proof::Session,
+        credential: CredentialKind::Session,
         scopes: vec![Scope::ProjectsRead, Scope::Chat],
         limits: vec![limit],
     };
-    Operation::new("GET /auth/me", "accounts.show", "Say who is calling, and what is left of today")
+    Operation::new("GET /auth/me", "accounts.show", "Show the caller, and what is left of today's quotas")
         .answers(Answer::new(200, "The caller.").json(me))
 }
 
@@ -210,15 +212,15 @@ fn delete_me() -> Operation {
     with_credentials(Operation::new(
         "DELETE /auth/me",
         "accounts.delete",
-        "Delete the account and all that is its own",
+        "Delete the account and everything that belongs to it",
     ))
-    .about("Its live apps go down, and its credentials are good no longer.")
-    .query("confirm", "The id of the user, as `GET /auth/me` tells it.", json_schema!({ "type": "string" }))
+    .about("Its live apps are taken down, and its credentials become invalid.")
+    .query("confirm", "The id of the user, as `GET /auth/me` shows it.", json_schema!({ "type": "string" }))
     .answers(Answer::new(204, "It is deleted."))
     .fails(me::unconfirmed())
 }
 
-/// All that is a user's.
+/// All data of a user.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Export {
@@ -257,10 +259,10 @@ fn export() -> Operation {
         model_calls: vec![ExportedCall::example()],
         guardrails: Vec::new(),
     };
-    Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
-        .about("Each list is newest first. A body that breaks off is not all of it.")
+    Operation::new("GET /auth/export", "accounts.export", "Export all of your data")
+        .about("Each list is newest first. A body that is cut off is incomplete.")
         .answers(
-            Answer::new(200, "All that is the caller's.")
+            Answer::new(200, "All data of the caller.")
                 .json(export)
                 .with("Content-Disposition", "A file's name."),
         )
@@ -268,42 +270,41 @@ fn export() -> Operation {
 
 fn create_key() -> Operation {
     let created = CreatedKey { about: ApiKey::example(), key: Some("hk_live_…") };
-    let created = Answer::new(201, "The key.").json(created).with("Location", "Where it is shown.").leads_to(
-        &["accounts.show_key", "accounts.revoke_key"],
-        "id",
-        "/id",
-    );
+    let created = Answer::new(201, "The key.")
+        .json(created)
+        .with("Location", "The address of the key.")
+        .leads_to(&["accounts.show_key", "accounts.revoke_key"], "id", "/id");
     Operation::new("POST /auth/keys", "accounts.create_key", "Make an API key")
-        .about("Without `scopes` it may what building and running an app takes.")
+        .about("Without `scopes` the key can do what is needed to build and run an app.")
         .body_read_by::<NewKey>(
             json!({ "name": "My program", "scopes": ["chat"], "expiresInDays": 30 }),
             |new| new.scopes().map(drop),
         )
         .answers(created)
-        .fails(keys::too_much())
+        .fails(keys::scopes_exceed_credential())
 }
 
 fn list_keys() -> Operation {
     Operation::new("GET /auth/keys", "accounts.list_keys", "List your API keys").paged(20).answers(
-        Answer::new(200, "Keys, newest first, revoked ones too.")
+        Answer::new(200, "Keys, newest first, including revoked ones.")
             .json(vec![ApiKey::example()])
             .may_have("Link", "The next page, where there is one."),
     )
 }
 
-fn of_key(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(route, id, summary).path("id", "Of the key.", KEY).fails(keys::NOT_FOUND)
+fn key_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary).path("id", "The key.", KEY).fails(keys::NOT_FOUND)
 }
 
 fn show_key() -> Operation {
-    of_key("GET /auth/keys/{id}", "accounts.show_key", "Show an API key")
-        .answers(Answer::new(200, "All of it but the key itself.").json(ApiKey::example()))
+    key_operation("GET /auth/keys/{id}", "accounts.show_key", "Show an API key")
+        .answers(Answer::new(200, "All of its data without the key itself.").json(ApiKey::example()))
 }
 
 fn revoke_key() -> Operation {
-    of_key("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
-        .about("At once. It is found no longer, but stays in the list.")
-        .answers(Answer::new(204, "It is good no longer."))
+    key_operation("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
+        .about("Takes effect at once. Afterwards only the list shows the key.")
+        .answers(Answer::new(204, "The key is revoked."))
 }
 
 fn list_credentials() -> Operation {
@@ -313,31 +314,35 @@ fn list_credentials() -> Operation {
         "List your credentials for clouds and providers of models",
     )
     .answers(
-        Answer::new(200, "Those that are stored, without their secrets.")
+        Answer::new(200, "The stored credentials, without their secrets.")
             .json(vec![StoredCredentials::example()]),
     )
 }
 
-fn of_credentials(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn credentials_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary)
-        .path("target", "Where they are for: a cloud, or a provider of models.", "cloudflare")
+        .path("target", "A cloud, or a provider of models.", "cloudflare")
         .fails(NO_CREDENTIALS)
 }
 
 fn show_credentials() -> Operation {
     let route = "GET /auth/credentials/{target}";
-    of_credentials(route, "accounts.show_credentials", "Show your credentials for a cloud or a provider")
-        .answers(Answer::new(200, "All but the secret.").json(StoredCredentials::example()))
+    credentials_operation(
+        route,
+        "accounts.show_credentials",
+        "Show your credentials for a cloud or a provider",
+    )
+    .answers(Answer::new(200, "The credentials, without the secret.").json(StoredCredentials::example()))
 }
 
 fn keep_credentials() -> Operation {
     let route = "PUT /auth/credentials/{target}";
-    of_credentials(
+    credentials_operation(
         route,
         "accounts.keep_credentials",
         "Store credentials for your deployments to a cloud, or your key of a provider of models",
     )
-    .about("Sealed, in place of those before them. No answer ever shows the token.")
+    .about("They are encrypted, and replace earlier ones. No response ever shows the token.")
     .body::<NewCredentials>(json!({
         "token": "cloudflare-api-token",
         "accountId": "0123456789abcdef0123456789abcdef",
@@ -347,7 +352,11 @@ fn keep_credentials() -> Operation {
 
 fn forget_credentials() -> Operation {
     let route = "DELETE /auth/credentials/{target}";
-    of_credentials(route, "accounts.forget_credentials", "Delete your credentials for a cloud or a provider")
-        .about("What is under way goes on by them.")
-        .answers(Answer::new(204, "They are gone."))
+    credentials_operation(
+        route,
+        "accounts.forget_credentials",
+        "Delete your credentials for a cloud or a provider",
+    )
+    .about("Running deployments still use them.")
+    .answers(Answer::new(204, "They are gone."))
 }

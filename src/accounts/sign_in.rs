@@ -1,4 +1,4 @@
-//! Signing in with a wallet (EIP-4361, CAIP-122), and out again.
+//! Sign-in with a wallet (EIP-4361, CAIP-122), and sign-out.
 
 use garde::Validate;
 use hatch_tokens::{
@@ -27,13 +27,13 @@ const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewChallenge {
-    /// `0x` and 40 hex digits, whose mixed case, if any, is the checksum of
-    /// EIP-55. Or a Stellar key.
+    /// An Ethereum address, `0x` and 40 hex digits, whose mixed case, if any, is
+    /// the checksum of EIP-55; or a Stellar key.
     #[garde(length(max = 56))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::WALLET)))]
     address: String,
-    /// By EIP-155; one of `WALLET_CHAIN_IDS`, which are 1, 10, 137, 8453 and
-    /// 42161 unless they are set. None for a Stellar key.
+    /// The chain by EIP-155; one of `WALLET_CHAIN_IDS`, by default 1, 10, 137, 8453
+    /// and 42161. Omitted for a Stellar key.
     #[serde(default, deserialize_with = "body::optional_integer")]
     #[garde(inner(range(min = 1, max = 9_007_199_254_740_991_i64)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 9_007_199_254_740_991_i64)))]
@@ -47,8 +47,8 @@ pub(super) struct Signed {
     /// The text of the challenge, byte for byte.
     #[garde(length(chars, max = 4096))]
     message: String,
-    /// What `personal_sign` gave for it: `0x` and 130 hex digits. Of a Stellar
-    /// wallet, what `signMessage` gave (SEP-53): base64.
+    /// The result of `personal_sign`: `0x` and 130 hex digits. For a Stellar
+    /// wallet, the result of `signMessage` (SEP-53): base64.
     #[garde(length(chars, max = 1024))]
     signature: String,
 }
@@ -59,7 +59,7 @@ impl NewChallenge {
     }
 }
 
-/// `POST /auth/wallet/challenge`: the text that the wallet is to sign.
+/// `POST /auth/wallet/challenge`: issues the text that the wallet must sign.
 pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error> {
     let new: NewChallenge = body::json(&context).await?;
     let address = new.address()?;
@@ -81,7 +81,7 @@ pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error
     Ok(Response::json(200, challenge.to_string()))
 }
 
-/// The chain to sign in on, by EIP-155, if it is one of Ethereum's.
+/// The chain to sign in on, by EIP-155; none for a Stellar address.
 fn chain_id(address: Address, wanted: Option<u64>, known: &[u64]) -> Result<Option<u64>, Error> {
     match (address, wanted.or_else(|| known.first().copied())) {
         (Address::Ethereum(_), Some(id)) if known.contains(&id) => Ok(Some(id)),
@@ -93,8 +93,8 @@ fn chain_id(address: Address, wanted: Option<u64>, known: &[u64]) -> Result<Opti
     }
 }
 
-/// `POST /auth/wallet/verify`: a session for whoever signed the challenge.
-/// A user who is signed in otherwise gets the wallet into their account.
+/// `POST /auth/wallet/verify`: begins a session for the wallet that signed the
+/// challenge. If the caller is signed in already, it links the wallet to their account.
 pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
     let signed: Signed = body::json(&context).await?;
     let (database, linking, now) = (context.database()?, linking_user(&context)?, now_ms());
@@ -154,7 +154,7 @@ pub(crate) async fn logout(context: RequestContext) -> Result<Response, Error> {
         Credential::Key(_) => {
             return Err(not_a_session());
         }
-        // Nothing of ours to end: Stack Auth ends its own sessions.
+        // There is no session of ours to end: Stack Auth ends its own.
         Credential::StackAuth | Credential::LocalDeveloper => {}
     }
     Ok(Response::empty(204))
@@ -167,8 +167,8 @@ pub(super) fn not_a_session() -> Error {
     }
 }
 
-/// The user whose account the wallet goes into: one who has one, and whose
-/// credential speaks for all of it.
+/// The user whose account gets the wallet: a caller who is signed in with a
+/// credential for the whole account.
 fn linking_user(context: &RequestContext) -> Result<Option<&str>, Error> {
     let Caller::User(user) = &context.caller else { return Ok(None) };
     match user.credential {
@@ -180,8 +180,8 @@ fn linking_user(context: &RequestContext) -> Result<Option<&str>, Error> {
     }
 }
 
-/// Puts `wallet` into the account of `user`. What a user of that wallet alone
-/// has had until now comes along.
+/// Links `wallet` to the account of `user`, and moves there what another
+/// account with only that wallet owns.
 async fn link(
     context: &RequestContext,
     database: &Database,
@@ -200,7 +200,7 @@ async fn link(
     if other.as_ref().is_some_and(|other| other.stack_id.is_some()) {
         return Err(taken("This wallet belongs to another account, which has a sign-in of its own"));
     }
-    // Each statement asks again whether it may: another request may have been faster.
+    // Each statement checks the conditions again, because a concurrent request may have changed them.
     let mut batch = vec![store::take_wallet(wallet, &own.id), context.audit_change("wallet.link", &own.id)];
     if let Some(other) = other {
         batch.insert(0, store::release_wallet(wallet, &other.id, &own.id));
@@ -208,14 +208,14 @@ async fn link(
         batch.push(store::end_released(&other.id));
     }
     match database.batch_all(batch).await {
-        // Work of the other account goes on that must end first.
+        // A guard refuses while work of the other account is still running.
         Ok(_) | Err(Error::GuardFailed) => {}
         Err(error) => return Err(error),
     }
     let linked: Option<users::User> = database.query(users::user(&own.id)).await?.first()?;
     match linked {
         Some(linked) if linked.wallet.as_deref() == Some(wallet) => Ok(linked.id),
-        _ => Err(taken("Something of these accounts is changing at this very moment; try again")),
+        _ => Err(taken("These accounts are being changed right now; try again in a moment")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! SQL of the accounts.
+//! SQL of the accounts module.
 
 use crate::store::{
     Statement, newest_of_user,
@@ -16,7 +16,7 @@ use crate::{
 };
 use constcat::concat;
 
-/// Takes `wallet` from the account that has nothing else, if `to` has none.
+/// Takes `wallet` from an account that has no other sign-in, if `to` has no wallet.
 pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     sql!(
         "UPDATE users SET wallet_addr = NULL WHERE id = ?2 AND wallet_addr = ?1 AND stack_id IS NULL
@@ -27,7 +27,7 @@ pub(super) fn release_wallet(wallet: &str, from: &str, to: &str) -> Statement {
     )
 }
 
-/// Answers with a row if the wallet was nobody's, and `user` had none.
+/// Returns a row if the wallet had no account and `user` had no wallet.
 pub(super) fn take_wallet(wallet: &str, user: &str) -> Statement {
     sql!(
         "UPDATE users SET wallet_addr = ?1 WHERE id = ?2 AND wallet_addr IS NULL
@@ -54,13 +54,13 @@ pub(crate) const OWNED: Owned = Owned {
     give: |from, to| vec![give!("api_keys", from, to), give!("sessions", from, to)],
 };
 
-/// Ends an account that was given away. The last of its batch.
+/// Deletes an account that was merged into another one. The last statement of its batch.
 pub(super) fn end_released(user: &str) -> Statement {
     sql!(concat!("DELETE FROM users WHERE id = ", released!()), user)
 }
 
-/// Ends an account. The last of its batch. The audit log and the ledger of
-/// payments keep ids, which then are nobody's.
+/// Deletes an account. The last statement of its batch. The audit log and the
+/// ledger of payments keep the id, which then belongs to no user.
 pub(super) fn end(user: &str) -> Statement {
     sql!("DELETE FROM users WHERE id = ?1", user)
 }
@@ -90,24 +90,24 @@ pub(super) fn end_session(id: &str, user: &str, now: i64) -> Statement {
 }
 
 shape! {
-    /// A key as lists show it: all but the key.
+    /// A key as lists show it, without the key itself.
     pub(super) struct ApiKey, KEY_JSON {
         id: Id = "id", Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
         name: &'static str = "name", "My program";
-        /// Its kind and its last characters.
+        /// The key's kind and its last characters.
         hint: &'static str = "hint", "hk_live_…wXyZ";
         scopes: Vec<Scope> = "json(scopes)", vec![Scope::Chat];
-        /// What it may ask of the gateway; null is anything.
+        /// The gateway's limits of the key; null is unlimited.
         gateway: Option<KeyLimits> = "json(gateway)", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
         expiresAt: Option<Time> = rfc3339!("expires_at"), Some(Time("2026-12-21T12:00:00.000Z"));
-        /// To within five minutes.
+        /// Accurate to five minutes.
         lastUsedAt: Option<Time> = rfc3339!("last_used_at"), None;
         revokedAt: Option<Time> = rfc3339!("revoked_at"), None;
     }
 }
 
-/// A key to be.
+/// The values of a new key.
 #[derive(Debug)]
 pub(super) struct NewKey<'a> {
     pub(super) id: &'a str,
@@ -117,14 +117,14 @@ pub(super) struct NewKey<'a> {
     pub(super) hint: &'a str,
     /// JSON.
     pub(super) scopes: &'a str,
-    /// What it may ask of the gateway, as JSON.
+    /// The gateway's limits, as JSON.
     pub(super) gateway: Option<&'a str>,
-    /// The key that makes it; it ends no later than that one.
+    /// The key that makes this one, which then expires no later.
     pub(super) parent: Option<&'a str>,
     pub(super) expires_at: Option<i64>,
 }
 
-/// Answers with the key as lists show it, unless there is one of that id.
+/// Creates the key and returns it as lists show it; no row if the id exists already.
 pub(super) fn create_key(key: &NewKey<'_>, now: i64) -> Statement {
     sql!(
         concat!(
@@ -168,7 +168,7 @@ pub(super) fn keys(user: &str, page: &Page) -> Statement {
     newest_of_user!(table: "api_keys", json: KEY_JSON, bytes: "0", user, page)
 }
 
-/// One that is revoked stays as it is.
+/// Revokes the key; one that is revoked already stays as it is.
 pub(super) fn revoke_key(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         "UPDATE api_keys SET revoked_at = ?3 WHERE id = ?1 AND user_id = ?2 AND revoked_at IS NULL",
@@ -196,12 +196,12 @@ pub(super) fn sessions(user: &str, page: &Page) -> Statement {
     newest_of_user!(table: "sessions", json: SESSION_JSON, bytes: "0", user, page)
 }
 
-/// What has gone by its time.
+/// Deletes expired nonces and sessions, and old daily counters.
 pub(super) fn purge(now: i64) -> [Statement; 3] {
     const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     [
         sql!("DELETE FROM nonces WHERE expires_at <= ?1", now),
-        // A month longer than they lasted, for whoever looks into something.
+        // Sessions and counters stay for another month, so that an incident can be investigated.
         sql!("DELETE FROM sessions WHERE expires_at <= ?1", now - 30 * DAY_MS),
         sql!("DELETE FROM daily_counters WHERE day < ?1", now / DAY_MS - 30),
     ]

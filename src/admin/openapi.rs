@@ -1,4 +1,4 @@
-//! What the operator's module answers.
+//! The OpenAPI contract of the operator's module.
 
 use super::Redriven;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) fn module() -> Module {
     Module {
         name: "admin",
-        about: "For those who run this service: jobs, the audit log, figures.",
+        about: "For operators of this service: jobs, the audit log, metrics.",
         operations: vec![jobs(), dead_letters(), redrive(), audit_log(), verify_audit_log(), metrics()],
     }
 }
@@ -24,7 +24,7 @@ fn jobs() -> Operation {
 }
 
 fn dead_letters() -> Operation {
-    let letters = Answer::new(200, "Messages that could not be dealt with, newest first.")
+    let letters = Answer::new(200, "Messages that could not be processed, newest first.")
         .json(vec![DeadLetter::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /admin/dead-letters", "admin.dead_letters", "List the dead letters")
@@ -39,7 +39,7 @@ fn redrive() -> Operation {
         "admin.redrive",
         "Begin a dead letter's job again",
     )
-    .path("id", "The letter.", DeadLetter::example().id)
+    .path("id", "The dead letter.", DeadLetter::example().id)
     .answers(
         Answer::new(202, "The job is queued.")
             .json(Redriven { job_id: JobView::example().id.0.to_owned(), state: "queued" }),
@@ -50,11 +50,13 @@ fn redrive() -> Operation {
 }
 
 fn audit_log() -> Operation {
-    Operation::new("GET /admin/audit", "admin.audit_log", "List what was done by whom").paged(20).answers(
-        Answer::new(200, "Entries, newest first.")
-            .json(vec![Entry::example()])
-            .may_have("Link", "The next page, where there is one."),
-    )
+    Operation::new("GET /admin/audit", "admin.audit_log", "List the entries of the audit log")
+        .paged(20)
+        .answers(
+            Answer::new(200, "Entries, newest first.")
+                .json(vec![Entry::example()])
+                .may_have("Link", "The next page, where there is one."),
+        )
 }
 
 fn verify_audit_log() -> Operation {
@@ -67,12 +69,12 @@ fn verify_audit_log() -> Operation {
     Operation::new(
         "GET /admin/audit/verify",
         "admin.verify_audit_log",
-        "Tell whether anybody has rewritten the audit log",
+        "Check that the audit log was not rewritten",
     )
-    .answers(Answer::new(200, "What a walk along the chain found.").json(verdict))
+    .answers(Answer::new(200, "The result of the check.").json(verdict))
 }
 
 fn metrics() -> Operation {
-    Operation::new("GET /metrics", "admin.metrics", "Figures, as Prometheus reads them")
-        .answers(Answer::new(200, "Text form, version 0.0.4.").file("text/plain"))
+    Operation::new("GET /metrics", "admin.metrics", "Metrics for Prometheus")
+        .answers(Answer::new(200, "Text format, version 0.0.4.").file("text/plain"))
 }

@@ -1,9 +1,9 @@
-//! The chain's mathematics.
+//! The hash chain of the audit log. Pure.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// An entry as it is sealed. The order of the fields is part of the seal.
+/// An entry as it is hashed. The order of the fields is part of the hash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Entry {
@@ -15,10 +15,10 @@ pub(super) struct Entry {
     request_id: String,
 }
 
-/// The hash of `entry` after one whose hash is `previous` (empty for the
-/// first): SHA-256 of `previous`, a line break and the entry's JSON, in hex.
+/// The hash of `entry`: SHA-256, in hex, of `previous`, a line break and the
+/// entry's JSON. `previous` is the hash before it, empty for the first entry.
 pub(super) fn link(previous: &str, entry: &Entry) -> String {
-    // A struct of numbers and texts always has a JSON.
+    // A struct of numbers and texts can always be serialized.
     let entry = serde_json::to_string(entry).unwrap_or_default();
     base16ct::lower::encode_string(&Sha256::digest(format!("{previous}\n{entry}")))
 }
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(first.len(), 64);
         assert_ne!(first, link("x", &entry(1, "a", "b")));
         assert_ne!(first, link("", &entry(2, "a", "b")));
-        // What moves from one field to the next is not the same.
+        // Moving a character from one field to the next changes the hash.
         assert_ne!(link("", &entry(1, "ab", "")), link("", &entry(1, "a", "b")));
     }
 }

@@ -1,10 +1,10 @@
-//! What was done by whom, kept so that nobody can rewrite it unseen.
+//! The audit log: who did what, in a form that shows later changes.
 //!
-//! An entry is written in the batch that does what it records, into a table
-//! whose triggers refuse UPDATE and DELETE. Soon after (the sweep, and
-//! whoever verifies) each entry is sealed: a hash over it and over the hash
-//! before it goes into a second such table. Whoever gets around the triggers
-//! breaks the chain, and whoever has noted its head can tell.
+//! An entry is written in the same batch as the change that it records, into a
+//! table whose triggers refuse UPDATE and DELETE. Soon after, the sweep or a
+//! verification seals it: a hash of the entry and of the hash before it goes
+//! into a second such table. A change that gets around the triggers breaks the
+//! chain, and anyone who noted its last hash can prove it.
 
 mod chain;
 
@@ -20,10 +20,10 @@ use crate::{
     store::{Database, Statement, page, page::Page, projects::rfc3339, shape::shape, sql},
 };
 
-/// Entries that are sealed, or verified, in one go.
-const PIECE: i64 = 500;
+/// How many entries are sealed or verified at a time.
+const BATCH: i64 = 500;
 
-/// An entry; it goes into the batch that does what it records.
+/// Writes an entry, in the batch of the change that it records.
 pub(crate) fn entry(actor: &str, action: &str, subject: &str, request_id: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO audit_log (at, actor, action, subject, request_id) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -35,7 +35,7 @@ pub(crate) fn entry(actor: &str, action: &str, subject: &str, request_id: &str, 
     )
 }
 
-/// [`entry`], if the statement right before it has changed a row.
+/// Writes an [`entry`] only if the statement right before it changed a row.
 pub(crate) fn entry_of_change(
     actor: &str,
     action: &str,
@@ -55,17 +55,17 @@ pub(crate) fn entry_of_change(
 }
 
 shape! {
-    /// Something that was done.
+    /// An entry of the audit log.
     pub(crate) struct Entry, ENTRY_JSON {
         seq: Count = "seq", Count(1);
         at: Time = rfc3339!("at"), Time("2026-11-21T12:00:00.000Z");
         /// A user's id, or `operator`.
         actor: &'static str = "actor", "8d2e6b4f-1a70-4c93-b5e8-0f9a7c3d2e61";
         action: &'static str = "action", "key.create";
-        /// The id of what it was done to.
+        /// The id of the changed object.
         subject: &'static str = "subject", "5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305";
         requestId: &'static str = "request_id", "req_01890a5d-ac96-774b-bcce-b302099a8057";
-        /// Over the entry and the hash before it; null for a moment.
+        /// The hash of the entry and of the hash before it; null until the entry is sealed.
         hash: Option<&'static str> = "hash", Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
     }
 }
@@ -87,7 +87,7 @@ pub(crate) fn list(page: &Page) -> Statement {
     )
 }
 
-/// Seals what is not sealed yet. Two that do it at once write the same.
+/// Seals the entries that are not sealed yet. Concurrent runs write the same hashes.
 async fn seal(database: &Database) -> Result<(), Error> {
     loop {
         let [last, entries] = database.batch([last_link(), unsealed()]).await?;
@@ -108,7 +108,7 @@ async fn seal(database: &Database) -> Result<(), Error> {
     }
 }
 
-/// Seals what is not sealed yet, from time to time.
+/// Seals new entries from time to time.
 pub(crate) async fn sweep(env: &Env) {
     let sealed: Result<_, Error> = async { seal(&Database::open(env)?).await }.await;
     if let Err(error) = sealed {
@@ -116,7 +116,7 @@ pub(crate) async fn sweep(env: &Env) {
     }
 }
 
-/// What a walk along the whole chain found.
+/// The result of a verification.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -124,21 +124,21 @@ pub(crate) struct Verdict {
     pub(crate) intact: bool,
     #[cfg_attr(test, schemars(with = "Count"))]
     pub(crate) entries: i64,
-    /// The newest hash: noted elsewhere, it shows any later change.
+    /// The newest hash. A copy of it, kept elsewhere, reveals any later change.
     pub(crate) head: String,
-    /// The first entry that is not as it was sealed, or is gone; or else one
-    /// that has come in later between the others.
+    /// The first entry that was changed or deleted, or the first one that was
+    /// inserted later between others.
     pub(crate) broken_at: Option<i64>,
 }
 
-/// Seals what is left to seal, then walks the chain from its beginning.
+/// Seals the remaining entries, then checks the chain from its beginning.
 pub(crate) async fn verify(database: &Database) -> Result<Verdict, Error> {
     seal(database).await?;
     let (mut verdict, mut seq) = (Verdict::default(), 0);
     loop {
         let links: Vec<Sealed> = database.query(sealed_after(seq)).await?.read()?;
         let Some(last) = links.last() else {
-            let broken_at: Option<i64> = database.query(slipped_in(seq)).await?.first()?;
+            let broken_at: Option<i64> = database.query(first_inserted(seq)).await?.first()?;
             return Ok(Verdict { intact: broken_at.is_none(), broken_at, ..verdict });
         };
         seq = last.seq;
@@ -158,7 +158,7 @@ struct Link {
     hash: String,
 }
 
-/// A link of the chain with its entry.
+/// A hash of the chain with its entry.
 #[derive(Deserialize)]
 struct Sealed {
     seq: i64,
@@ -185,7 +185,7 @@ fn unsealed() -> Statement {
             " AS json FROM audit_log l
              WHERE l.seq > (SELECT coalesce(max(seq), 0) FROM audit_chain) ORDER BY l.seq LIMIT ?1"
         ),
-        PIECE
+        BATCH
     )
 }
 
@@ -198,8 +198,8 @@ fn add_links(links: &str) -> Statement {
     )
 }
 
-/// The first entry before the chain's last that is not in it.
-fn slipped_in(last: i64) -> Statement {
+/// The first entry that is missing in the chain although later ones are in it.
+fn first_inserted(last: i64) -> Statement {
     sql!(
         "SELECT CAST(seq AS TEXT) AS json FROM audit_log
          WHERE seq < ?1 AND seq NOT IN (SELECT seq FROM audit_chain) ORDER BY seq LIMIT 1",
@@ -217,6 +217,6 @@ fn sealed_after(seq: i64) -> Statement {
              WHERE c.seq > ?1 ORDER BY c.seq LIMIT ?2"
         ),
         seq,
-        PIECE
+        BATCH
     )
 }

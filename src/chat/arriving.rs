@@ -1,41 +1,42 @@
-//! An answer while it comes: read once, for the client who wants its words
-//! alone, for those who ask before it is whole, and for its row. Pure.
+//! An answer while it arrives. It is parsed once, for three readers: a client
+//! of `{"text"}` pieces, the checkpoints, and the saved row. Pure.
 
 use hatch_wire::{anthropic::Message, sse::Decoder};
 
-/// What has come of an answer.
+/// The part of an answer that has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Arriving {
     decoder: Decoder,
     message: Message,
-    /// How many bytes of the stream it is the message of.
+    /// How many bytes of the stream `message` was read from.
     read: usize,
-    /// How many of them were handed over for checkpoints.
+    /// How many bytes of the stream were handed over for checkpoints.
     handed_over: usize,
-    /// How much of its text the client has, in bytes.
+    /// How many bytes of the text the client has.
     passed_on: usize,
-    /// How much of it is kept, in bytes and in characters.
+    /// How much of the text the last written checkpoint holds, in bytes and in characters.
     kept: usize,
     kept_chars: i64,
-    /// How much is, once the checkpoint under way is written.
+    /// How many bytes the pending checkpoint will hold.
     keeping: usize,
 }
 
 impl Arriving {
-    /// Takes in the next bytes.
+    /// Reads the next bytes of the stream.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         self.decoder.push(bytes, |data| self.message.observe(data));
         self.read += bytes.len();
     }
 
-    /// The text that the client does not have yet.
+    /// Returns the text that the client does not have yet.
     pub(super) fn pass_on(&mut self) -> &str {
         let from = std::mem::replace(&mut self.passed_on, self.message.text.len());
         self.message.text.get(from..).unwrap_or_default()
     }
 
-    /// The text that is not kept yet, and how many characters are: with `new`,
-    /// which follows what was handed over before, and has been read if there is a client.
+    /// Returns how many characters are saved already, and the text after them.
+    /// `new` follows the bytes of the checkpoint before; a connected client has
+    /// read them already, and then they are not read again.
     pub(super) fn checkpoint(&mut self, new: &[u8]) -> (i64, &str) {
         self.handed_over += new.len();
         let unread = self.handed_over.saturating_sub(self.read);
@@ -44,14 +45,14 @@ impl Arriving {
         (self.kept_chars, self.message.text.get(self.kept..).unwrap_or_default())
     }
 
-    /// The last checkpoint was written.
+    /// Marks the pending checkpoint as written.
     pub(super) fn keep(&mut self) {
         let text = self.message.text.get(self.kept..self.keeping).unwrap_or_default();
         self.kept_chars += i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         self.kept = self.keeping;
     }
 
-    /// The message that all that was `received` tells.
+    /// Reads the rest of `received`, which is the whole stream, and returns the message.
     pub(super) fn finish(mut self, received: &[u8]) -> Message {
         self.read(received.get(self.read..).unwrap_or_default());
         self.message
@@ -76,7 +77,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever reads along, and when the client leaves.
+        /// Holds whichever reader reads first, and whenever the client leaves.
         #[test]
         fn it_is_the_whole_answer_however_it_is_read(
             texts in prop::collection::vec("\\PC{0,9}", 1..9),

@@ -1,5 +1,5 @@
-//! How a turn begins: its rows, in one batch. Where there is no project of the id, the message begins one, and the
-//! batch runs again with it.
+//! Begins a turn: writes its rows, in one batch. For an id without a project
+//! it makes the project, and runs the batch again with it.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{
     prompt::HistoryMessage,
     settings::Chat,
     store,
-    turn::{Base, Turn},
+    turn::{Base, ChatTurn},
 };
 use crate::settings::FromVars as _;
 use crate::{
@@ -25,59 +25,59 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 /// The longest name of a project that a message begins, in characters.
 const NAME_CHARS: usize = 60;
 
-/// What a message led to.
-pub(super) enum Begun {
-    Turn(Opening),
-    /// Another turn answers it already: its id.
+/// How a message was taken.
+pub(super) enum BeginOutcome {
+    New(TurnContext),
+    /// Another turn, of this id, answers the same message already.
     Twin(String),
 }
 
-/// What the turn builds on.
-pub(super) struct Opening {
+/// The code and the conversation that the turn builds on.
+pub(super) struct TurnContext {
     pub(super) base: Base,
     pub(super) history: Vec<HistoryMessage>,
     pub(super) has_made_project: bool,
 }
 
-/// Begins `turn` with `message`, and the pictures that go with it.
+/// Begins `turn` with `message` and its pictures.
 ///
 /// # Errors
-/// [`NOT_FOUND`] for a project of somebody else's and for an id that can be no
-/// project's; [`Error::Forbidden`] for a key that may not begin one.
+/// [`NOT_FOUND`] for another user's project and for an id that no project can
+/// have; [`Error::Forbidden`] for a key that may not make projects.
 pub(super) async fn begin(
-    turn: &Turn,
+    turn: &ChatTurn,
     message: &str,
     images: &[Image],
     context: &RequestContext,
     user: &User,
     database: &Database,
-) -> Result<Begun, Error> {
+) -> Result<BeginOutcome, Error> {
     let images = (!images.is_empty()).then(|| json!(images).to_string());
-    let asked = store::Asked {
+    let question = store::NewQuestion {
         message,
-        // The same words about another picture are another message.
-        is_its_own: context.has_idempotency_key() || images.is_some(),
+        // The same text with another picture is another message.
+        is_unique: context.has_idempotency_key() || images.is_some(),
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
     let mut has_made_project = false;
-    let [mut project, mut history, mut rows] = database.batch(store::begin(turn, &asked, now_ms())).await?;
+    let [mut project, mut history, mut rows] = database.batch(store::begin(turn, &question, now_ms())).await?;
     if project.is_empty() {
         may_begin_project(turn, user, database).await?;
         let now = now_ms();
-        let [read, known, begun] = store::begin(turn, &asked, now);
+        let [read, earlier, insert] = store::begin(turn, &question, now);
         let make = projects::begin(&turn.project_id, &turn.user, name_of(message), now);
         let made;
-        [made, project, history, rows] = database.batch([make, read, known, begun]).await?;
+        [made, project, history, rows] = database.batch([make, read, earlier, insert]).await?;
         has_made_project = !made.is_empty();
     }
-    let Some(row) = project.first::<store::Project>()? else { return Err(NOT_FOUND) };
+    let Some(row) = project.first::<store::ExistingTurn>()? else { return Err(NOT_FOUND) };
     match (rows.is_empty(), row.twin) {
-        (true, Some(twin)) => Ok(Begun::Twin(twin)),
-        // Another request with the same Idempotency-Key has begun it.
-        (true, None) => Ok(Begun::Twin(turn.id.clone())),
+        (true, Some(twin)) => Ok(BeginOutcome::Twin(twin)),
+        // Another request with the same Idempotency-Key began this turn.
+        (true, None) => Ok(BeginOutcome::Twin(turn.id.clone())),
         (false, _) => {
-            Ok(Begun::Turn(Opening { base: Base::of(&project)?, history: history.read()?, has_made_project }))
+            Ok(BeginOutcome::New(TurnContext { base: Base::of(&project)?, history: history.read()?, has_made_project }))
         }
     }
 }
@@ -87,7 +87,7 @@ pub(super) async fn begin(
 /// # Errors
 /// [`NOT_FOUND`] for an id that can be no project's; [`Error::Forbidden`] for a key that may not make projects, unless
 /// the id is another user's project, which is [`NOT_FOUND`] too.
-async fn may_begin_project(turn: &Turn, user: &User, database: &Database) -> Result<(), Error> {
+async fn may_begin_project(turn: &ChatTurn, user: &User, database: &Database) -> Result<(), Error> {
     if !is_uuid(&turn.project_id) {
         return Err(NOT_FOUND);
     }
@@ -98,7 +98,7 @@ async fn may_begin_project(turn: &Turn, user: &User, database: &Database) -> Res
     Err(if is_free { caller::lacks(Scope::ProjectsWrite) } else { NOT_FOUND })
 }
 
-/// An id in the one form in which ids are kept, where it is a UUID in another.
+/// A UUID in the one form that the database keeps; other ids stay as they are.
 pub(super) fn project_id(given: String) -> String {
     if given.len() != 36 {
         return given;
@@ -106,14 +106,13 @@ pub(super) fn project_id(given: String) -> String {
     Uuid::try_parse(&given).map_or(given, |id| id.to_string())
 }
 
-/// Whether a project may get this id: a UUID (RFC 9562) as we write them, that
-/// is not the one that stands for none.
+/// Whether a new project may have this id: a UUID (RFC 9562) in our own form,
+/// and neither the nil nor the max UUID.
 fn is_uuid(id: &str) -> bool {
     id.len() == 36 && Uuid::try_parse(id).is_ok_and(|id| !id.is_nil() && !id.is_max())
 }
 
-/// The name of a project that begins with `message`: its beginning, cut after
-/// a word.
+/// The name of a new project: the beginning of `message`, cut after a word.
 fn name_of(message: &str) -> String {
     let visible = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     let mut name = String::new();
@@ -130,7 +129,7 @@ fn name_of(message: &str) -> String {
         chars += length;
     }
     if name.is_empty() {
-        // One long word, as in languages that put no spaces between words.
+        // The message begins with one long word, as in languages without spaces between words.
         name.extend(visible.trim_start().chars().take(NAME_CHARS));
     }
     if name.is_empty() { "New project".to_owned() } else { name }

@@ -1,8 +1,7 @@
-//! An answer on its way: carried to the client, understood, saved, and its
-//! end reported.
+//! Carries a model's answer to the client, saves it, and reports the end.
 //!
-//! A long answer is also kept while it comes, so that a Worker that is killed
-//! loses a few seconds of it and not all.
+//! Checkpoints save a long answer while it arrives, so that a killed Worker
+//! loses only a few seconds of it.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -16,7 +15,7 @@ use super::{
     pieces,
     settings::ChatFormat,
     store,
-    turn::{Base, Turn},
+    turn::{Base, ChatTurn},
 };
 use crate::{
     error::{Error, Resource},
@@ -32,17 +31,17 @@ use crate::{
     upstream::anthropic::models,
 };
 
-/// Tries to save an answer. Each one that fails found a busy database, or
-/// code that somebody else has just changed; half a minute of it is enough.
+/// How often saving an answer is tried. A try fails when the database is busy
+/// or another request has just changed the code; half a minute of tries is enough.
 const SAVES: u32 = 20;
 
-/// The row of the answer is there no more.
+/// The row of the answer no longer exists.
 pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 
 /// Carries the answer to the client and saves it. Runs in the background of
 /// the request, whether or not the client stays.
 pub(super) async fn carry(
-    turn: Turn,
+    turn: ChatTurn,
     base: Base,
     source: Source,
     client: Writer,
@@ -58,11 +57,12 @@ pub(super) async fn carry(
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        // What is lost here is kept a few seconds later, or saved at the end.
+        // A failed checkpoint is made up for by the next one, or by the save at the end.
         if let Ok(kept) = database.query(checkpoint).await {
             arriving.borrow_mut().keep();
             if kept.is_empty() {
-                let stopped = database.query(store::is_wanted(&turn)).await == Err(Error::GuardFailed);
+                let stopped =
+                    database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
                 unwanted.set(stopped);
             }
         }
@@ -72,7 +72,7 @@ pub(super) async fn carry(
     let mut saved = save(&turn, &message, base.clone(), &database).await;
     reconcile(&turn, &message, &database).await;
     if saved == Err(Error::GuardFailed) {
-        // It was whole before we knew that it was stopped: nobody wants what it does.
+        // The answer was complete before we saw that the user had stopped it: leave the code alone.
         message = Message::kept(message.text, message.model, message.usage, false);
         saved = save(&turn, &message, base, &database).await;
     }
@@ -83,41 +83,41 @@ pub(super) async fn carry(
         }));
     }
     let Some(client) = client else { return };
-    // Claude's own error has gone to a client of the events, if it was named as one.
-    let is_told = format == ChatFormat::Events && sse::has_event(&received, "error");
-    let words = match message.error {
-        Some(_) if is_told => Vec::new(),
-        _ => last_words(&turn, &message, end, format, saved),
+    // A client of Claude's events has got Claude's own `error` event already.
+    let has_sent_error = format == ChatFormat::Events && sse::has_event(&received, "error");
+    let events = match message.error {
+        Some(_) if has_sent_error => Vec::new(),
+        _ => final_events(&turn, &message, end, format, saved),
     };
-    for event in words {
-        // A client that leaves now has missed no more than our own last words.
+    for event in events {
+        // A client that leaves now misses only these events.
         let _ = client.write(event.as_bytes()).await;
     }
     client.close().await;
 }
 
-/// Takes in what has come, and keeps what is not kept yet.
-fn checkpoint(turn: &Turn, arriving: &mut Arriving, new: &[u8]) -> Statement {
+/// Reads the new bytes, and saves the text that is not saved yet.
+fn checkpoint(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement {
     match arriving.checkpoint(new) {
         (_, "") => store::touch(turn, now_ms()),
         (kept, text) => store::checkpoint(turn, kept, text, now_ms()),
     }
 }
 
-/// Gives back what was set aside and not spent, and the message if not a word
-/// came. Lost with a Worker that is killed: then nobody knows what the answer
-/// has cost.
-async fn reconcile(turn: &Turn, message: &Message, database: &Database) {
-    // An error in the place of an answer costs nothing.
+/// Returns to the user's quotas what was reserved but not spent, and the
+/// message itself if no text came. A Worker that is killed before this keeps
+/// the reservation, for the cost of the answer is then unknown.
+async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
+    // An error in place of an answer costs nothing.
     let is_free = message.error.is_some() && message.text.is_empty();
     let cost = if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) };
     let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
     let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
-    give_back(unspent.chain(unanswered).collect(), database).await;
+    refund(unspent.chain(unanswered).collect(), database).await;
 }
 
-/// Runs what gives back to a user's quotas, if there is anything.
-pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
+/// Runs the statements that return something to a user's quotas, if there are any.
+pub(super) async fn refund(statements: Vec<Statement>, database: &Database) {
     if statements.is_empty() {
         return;
     }
@@ -126,13 +126,18 @@ pub(super) async fn give_back(statements: Vec<Statement>, database: &Database) {
     }
 }
 
-/// Saves the answer, and with a complete one the files it brings.
-async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Database) -> Result<Changes, Error> {
+/// Saves the answer, and the files of a complete one.
+async fn save(
+    turn: &ChatTurn,
+    message: &Message,
+    mut base: Base,
+    database: &Database,
+) -> Result<Changes, Error> {
     let asked_with = base.code.clone();
     for tries in 1..=SAVES {
         match save_once(turn, message, &base, &asked_with, database).await {
             Ok(Some(saved)) => return Ok(saved),
-            // Somebody changed the code meanwhile: merge into theirs.
+            // Another request changed the code meanwhile: merge into the new code.
             Ok(None) => {
                 base = Base::of(&database.query(projects::code(&turn.project_id, &turn.user)).await?)?
             }
@@ -140,12 +145,12 @@ async fn save(turn: &Turn, message: &Message, mut base: Base, database: &Databas
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Internal("the code never stood still".to_owned()))
+    Err(Error::Internal("the code changed during every try to save an answer".to_owned()))
 }
 
-/// One try; none when the code is no longer `base`.
+/// Tries once to save. Returns none when the code is no longer `base`.
 async fn save_once(
-    turn: &Turn,
+    turn: &ChatTurn,
     message: &Message,
     base: &Base,
     asked_with: &CodeMap,
@@ -155,19 +160,19 @@ async fn save_once(
     let mut changes = Changes::make(message, &mut code, asked_with);
     let is_new = code != base.code;
     changes.version = base.version + i64::from(is_new);
-    let save = store::save(turn, &store::Answer::of(turn, message, &changes), now_ms());
+    let save = store::save(turn, &store::AnswerUpdate::of(turn, message, &changes), now_ms());
     if !message.is_complete() {
         let kept = database.query(save).await?;
         return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
     if !is_new {
-        let [kept, _] = database.batch([save, store::is_wanted(turn)]).await?;
+        let [kept, _] = database.batch([save, store::require_not_stopped(turn)]).await?;
         return if kept.is_empty() { Err(DELETED) } else { Ok(Some(changes)) };
     }
     let [kept, _, replaced, _] = database
         .batch([
             save,
-            store::is_wanted(turn),
+            store::require_not_stopped(turn),
             projects::replace_code(&turn.project_id, &turn.user, &code.to_json(), base.version, now_ms()),
             projects::record_version(&turn.project_id, &turn.user, "chat", Some(&turn.id)),
         ])
@@ -179,23 +184,25 @@ async fn save_once(
     }
 }
 
-/// The events that follow Claude's own.
-pub(super) fn last_words(
-    turn: &Turn,
+/// The events that follow the model's own.
+pub(super) fn final_events(
+    turn: &ChatTurn,
     message: &Message,
     end: End,
     format: ChatFormat,
     saved: Result<Changes, Error>,
 ) -> Vec<String> {
     match saved {
-        Ok(changes) if message.is_complete() => done(turn, message, format, &changes),
-        Ok(_) => vec![failed(interruption(message, end))],
-        Err(DELETED) => vec![failed(("not_found_error", "The project was deleted while Claude answered"))],
-        Err(_) => vec![failed(("api_error", "The answer could not be saved; ask again"))],
+        Ok(changes) if message.is_complete() => done_events(turn, message, format, &changes),
+        Ok(_) => vec![error_event(interruption(message, end))],
+        Err(DELETED) => {
+            vec![error_event(("not_found_error", "The project was deleted while Claude answered"))]
+        }
+        Err(_) => vec![error_event(("api_error", "The answer could not be saved; ask again"))],
     }
 }
 
-fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
+fn done_events(turn: &ChatTurn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
     let model = message.model.as_deref().unwrap_or(&turn.model);
     let mut what_was_saved = json!({
         "messageId": turn.id,
@@ -212,7 +219,7 @@ fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -
         sse::event("saved", &what_was_saved),
         match format {
             ChatFormat::Events => sse::event("done", &json!({ "type": "done", "done": true })),
-            // Without a name, as the readers of pieces want it.
+            // Without an event name, as readers of `{"text"}` pieces expect.
             ChatFormat::Text => {
                 let mut done = String::new();
                 sse::push_data(&mut done, &json!({ "done": true }));
@@ -222,19 +229,19 @@ fn done(turn: &Turn, message: &Message, format: ChatFormat, changes: &Changes) -
     ]
 }
 
-fn failed((kind, text): (&str, &str)) -> String {
+fn error_event((kind, text): (&str, &str)) -> String {
     sse::event("error", &json!({ "type": "error", "error": { "type": kind, "message": text } }))
 }
 
 fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
     if let Some(kind) = message.error {
-        return (kind, "Claude ended the answer with an error; what had come is saved");
+        return (kind, "Claude ended the answer with an error; the text so far is saved");
     }
     match end {
-        End::Stalled => ("timeout_error", "Claude fell silent; what had come is saved"),
-        End::Abandoned => ("api_error", "The answer was stopped; what had come is saved"),
+        End::Stalled => ("timeout_error", "Claude stopped sending; the text so far is saved"),
+        End::Abandoned => ("api_error", "The answer was stopped; the text so far is saved"),
         End::Closed | End::Cut | End::TooLong => {
-            ("api_error", "The answer was cut off; what had come is saved")
+            ("api_error", "The answer was cut off; the text so far is saved")
         }
     }
 }

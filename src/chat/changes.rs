@@ -1,29 +1,28 @@
-//! What an answer does to the project's code, and how that is reported: in the
-//! stream's `files`, with the conversation, and to the model in its next turn.
-//! Pure.
+//! What an answer changes in the project's code. The result goes into the
+//! stream's `files` event, the conversation, and the model's next turn. Pure.
 
 use hatch_code::{CodeMap, Extraction, FileChange, FileStatus};
 use hatch_wire::anthropic::Message;
 use serde::{Deserialize, Serialize};
 
-/// What an answer did.
+/// What an answer changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Changes {
-    /// The version of the code after it.
+    /// The version of the code after the answer.
     pub(super) version: i64,
     pub(super) files: Vec<FileChange>,
-    /// What else is worth knowing, in words: above all, what was not taken.
+    /// Sentences for the user, above all about files that were not taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
 }
 
 impl Changes {
-    /// Lays the files of `message` over `code`, which was `asked_with` when the
-    /// message began, and answers with what that changed.
+    /// Writes the files of `message` into `code`, and returns what that changed.
+    /// `asked_with` is the code as it was when the message began.
     pub(super) fn make(message: &Message, code: &mut CodeMap, asked_with: &CodeMap) -> Self {
         if !message.is_complete() {
-            // Half of a change of several files could break what worked.
+            // An incomplete change of several files could break a working app.
             return Self::default();
         }
         if message.was_refused() {
@@ -49,7 +48,7 @@ impl Changes {
         }
         notes.extend(changes.files.iter().filter_map(note_on));
         if message.ran_out() {
-            notes.push("The answer reached its greatest length; ask to go on".to_owned());
+            notes.push("The answer reached its maximum length; ask Claude to continue".to_owned());
         }
         if !notes.is_empty() && !changes.files.iter().any(is_taken) {
             notes.push("Nothing was taken from this answer".to_owned());
@@ -63,7 +62,7 @@ impl Changes {
     }
 }
 
-/// A sentence on a file that did not simply become what the answer says.
+/// A sentence about a file that did not simply become what the answer has.
 fn note_on(change: &FileChange) -> Option<String> {
     let (path, reason) = (&change.path, change.reason.as_deref()?);
     Some(match change.status {
@@ -73,7 +72,7 @@ fn note_on(change: &FileChange) -> Option<String> {
     })
 }
 
-/// Sentences on what changes no file that is known.
+/// Sentences about the parts of an answer that belong to no known file.
 fn notes_on_the_unnamed(answer: &Extraction) -> Vec<String> {
     let patch = "A change was not made: it does not say which file it is for".to_owned();
     let patches = (answer.unnamed_edits > 0).then_some(patch);
@@ -92,41 +91,42 @@ mod tests {
 
     use super::*;
 
-    fn made(answer: &str, code: &str, asked_with: &str) -> (Changes, CodeMap) {
+    fn changes_of(answer: &str, code: &str, asked_with: &str) -> (Changes, CodeMap) {
         let message = Message::kept(answer.to_owned(), None, Usage::default(), true);
         let (mut code, asked_with) = (CodeMap::parse(code).unwrap(), CodeMap::parse(asked_with).unwrap());
         (Changes::make(&message, &mut code, &asked_with), code)
     }
 
     #[test]
-    fn a_plain_answer_needs_no_words() {
-        let (changes, code) = made("```js:a.js\nx\n```\n", "{}", "{}");
+    fn a_plain_answer_has_no_notes() {
+        let (changes, code) = changes_of("```js:a.js\nx\n```\n", "{}", "{}");
         assert_eq!(changes.notes, [""; 0]);
         assert_eq!(code.get("a.js"), Some("x\n"));
-        assert_eq!(made("It is a page.", "{}", "{}").0, Changes::default());
+        assert_eq!(changes_of("It is a page.", "{}", "{}").0, Changes::default());
     }
 
     #[test]
-    fn nothing_taken_is_told_with_its_reason() {
-        let (changes, code) = made("```js:../a.js\nx\n```\n", "{}", "{}");
+    fn a_refused_file_is_reported_with_its_reason() {
+        let (changes, code) = changes_of("```js:../a.js\nx\n```\n", "{}", "{}");
         assert!(code.is_empty());
         assert_eq!(changes.files[0].status, FileStatus::Refused);
         assert!(changes.notes[0].starts_with("../a.js was refused: "), "{:?}", changes.notes);
         assert_eq!(changes.notes[1], "Nothing was taken from this answer");
-        assert_eq!(made(" \n", "{}", "{}").0.notes, ["Claude's answer is empty; ask again"]);
+        assert_eq!(changes_of(" \n", "{}", "{}").0.notes, ["Claude's answer is empty; ask again"]);
     }
 
     #[test]
-    fn a_file_that_somebody_else_has_changed_meanwhile_is_told() {
-        let (changes, code) = made("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
+    fn a_file_that_changed_meanwhile_is_reported() {
+        let (changes, code) =
+            changes_of("```js:a.js\nmine\n```\n", r#"{"a.js":"theirs"}"#, r#"{"a.js":"old"}"#);
         assert_eq!(code.get("a.js"), Some("mine\n"));
         assert!(changes.notes[0].starts_with("a.js: it had been changed while"), "{:?}", changes.notes);
     }
 
     #[test]
-    fn a_full_project_is_told() {
+    fn a_full_project_is_reported() {
         let big = "x".repeat(1_399_000);
-        let (changes, _) = made(
+        let (changes, _) = changes_of(
             &format!("```js:b.js\n{}\n```\n", "y".repeat(2_000)),
             &format!(r#"{{"a.js":"{big}"}}"#),
             "{}",

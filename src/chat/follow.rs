@@ -1,5 +1,5 @@
-//! A turn that is answered already, sent to one more client: from the database,
-//! which the Worker that carries it keeps up to date, and on until its end.
+//! Sends one more client the answer of a turn that another request streams
+//! already. The text is read from the database, which that request keeps up to date.
 
 use hatch_wire::{
     anthropic::{Message, Usage},
@@ -7,7 +7,7 @@ use hatch_wire::{
 };
 use serde_json::{Value, json};
 
-use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::Turn};
+use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::ChatTurn};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -21,13 +21,13 @@ use crate::{
     store::Database,
 };
 
-const LOOK_MS: u64 = 500;
+const POLL_MS: u64 = 500;
 const KEEP_ALIVE_MS: i64 = 10_000;
 
-/// The answer of `turn`, if that was begun: as far as it has come, and the rest
-/// as it comes.
+/// Streams the answer of `turn`: its text so far, then the rest as it comes.
+/// Returns none if no such turn was begun.
 pub(super) async fn answer(
-    turn: Turn,
+    turn: ChatTurn,
     format: ChatFormat,
     context: &RequestContext,
 ) -> Result<Option<Response>, Error> {
@@ -35,18 +35,18 @@ pub(super) async fn answer(
     let first = database.query(store::progress(&turn.id, &turn.user, 0)).await?.first()?;
     let Some(first) = first else { return Ok(None) };
     let (client, body) = stream::channel()?;
-    let follower = Follower { turn, format, database, known: 0, heard_ms: now_ms() };
+    let follower = Follower { turn, format, database, known: 0, last_write_ms: now_ms() };
     context.background.run(async move {
-        // Whoever leaves can ask once more.
+        // A client that leaves can send the request again.
         let _ = follower.follow(first, &client).await;
         client.close().await;
     });
     Ok(Some(Response::events(body)))
 }
 
-/// The answer of the turn that `message` belongs to, if there is one.
+/// Streams the answer of the turn that answers `message` already, if there is one.
 pub(super) async fn twin(
-    turn: Turn,
+    turn: ChatTurn,
     message: &str,
     format: ChatFormat,
     context: &RequestContext,
@@ -55,7 +55,7 @@ pub(super) async fn twin(
         return Ok(None);
     }
     let found = context.database()?.query(store::twin(&turn, message, now_ms())).await?;
-    let twin = found.first::<store::Project>()?.and_then(|project| project.twin);
+    let twin = found.first::<store::ExistingTurn>()?.and_then(|project| project.twin);
     match twin {
         Some(id) => answer(turn.answered_by(id), format, context).await,
         None => Ok(None),
@@ -63,13 +63,13 @@ pub(super) async fn twin(
 }
 
 struct Follower {
-    turn: Turn,
+    turn: ChatTurn,
     format: ChatFormat,
     database: Database,
     /// How many characters of the answer the client has.
     known: i64,
-    /// When the client last got something.
-    heard_ms: i64,
+    /// When the client last got an event.
+    last_write_ms: i64,
 }
 
 impl Follower {
@@ -83,35 +83,35 @@ impl Follower {
             if progress.status != "streaming" || is_lost(&progress) {
                 break;
             }
-            sleep(LOOK_MS).await;
-            if now_ms() - self.heard_ms > KEEP_ALIVE_MS {
+            sleep(POLL_MS).await;
+            if now_ms() - self.last_write_ms > KEEP_ALIVE_MS {
                 self.write(client, vec![sse::KEEP_ALIVE.to_owned()]).await?;
             }
             match self.poll().await {
                 Ok(Some(next)) => progress = next,
                 Ok(None) => break,
-                // The next look may find the database again.
+                // The next poll may reach the database again.
                 Err(_) => {}
             }
         }
-        let words = self.end().await;
-        self.write(client, words).await
+        let events = self.end().await;
+        self.write(client, events).await
     }
 
     async fn poll(&self) -> Result<Option<store::Progress>, Error> {
         self.database.query(store::progress(&self.turn.id, &self.turn.user, self.known)).await?.first()
     }
 
-    /// Each event is one write.
+    /// Writes each event by itself.
     async fn write(&mut self, client: &Writer, events: Vec<String>) -> Result<(), Gone> {
         for event in events {
             client.write(event.as_bytes()).await?;
-            self.heard_ms = now_ms();
+            self.last_write_ms = now_ms();
         }
         Ok(())
     }
 
-    /// What comes before the text.
+    /// The events before the text.
     fn head(&self, progress: &store::Progress) -> Vec<String> {
         if self.format == ChatFormat::Text {
             return Vec::new();
@@ -138,7 +138,7 @@ impl Follower {
         }
     }
 
-    /// What comes after the text: the answer is saved, or has broken off.
+    /// The events after the text: the answer is saved, or was cut off.
     async fn end(&mut self) -> Vec<String> {
         let saved = self.saved().await;
         let (message, saved) = match saved {
@@ -149,22 +149,22 @@ impl Follower {
                 (Message::default(), Err(error))
             }
         };
-        // What was saved since the last look.
+        // Text that was saved after the last poll.
         let known = usize::try_from(self.known).unwrap_or(usize::MAX);
-        let mut words = self.text(&message.text.chars().skip(known).collect::<String>());
+        let mut events = self.text(&message.text.chars().skip(known).collect::<String>());
         if self.format == ChatFormat::Events && message.is_complete() {
             let stop = json!({ "stop_reason": "end_turn", "stop_sequence": null });
-            words.extend([
+            events.extend([
                 claude_event(&json!({ "type": "content_block_stop", "index": 0 })),
                 claude_event(&json!({ "type": "message_delta", "delta": stop, "usage": message.usage })),
                 claude_event(&json!({ "type": "message_stop" })),
             ]);
         }
-        words.extend(carry::last_words(&self.turn, &message, End::Cut, self.format, saved));
-        words
+        events.extend(carry::final_events(&self.turn, &message, End::Cut, self.format, saved));
+        events
     }
 
-    /// The answer as it was saved; one that is lost is saved as interrupted.
+    /// Reads the saved answer. A lost one is first marked as interrupted.
     async fn saved(&mut self) -> Result<Option<(Message, Changes)>, Error> {
         let (id, user) = (self.turn.id.as_str(), self.turn.user.as_str());
         let lost = store::interrupt_lost(Some(id), now_ms() - store::SILENT_MS);
@@ -176,7 +176,7 @@ impl Follower {
     }
 }
 
-/// Whether whoever carried the answer is gone.
+/// Whether the Worker that streamed the answer is gone.
 fn is_lost(progress: &store::Progress) -> bool {
     progress.alive_at < now_ms() - store::SILENT_MS
 }

@@ -1,15 +1,15 @@
-//! Pictures that go with a message.
+//! Pictures in a message.
 
 use garde::Validate;
 use hatch_wire::anthropic::request;
 use serde::{Deserialize, Serialize};
 
-/// The most pictures of a message.
-pub(super) const MOST: usize = 4;
-/// About as many tokens as Claude counts for a picture of the largest size that it looks at.
-pub(super) const TOKENS: u64 = 1_600;
+/// The most pictures in a message.
+pub(super) const MAX_IMAGES: usize = 4;
+/// About as many tokens as Claude counts for its largest size of picture.
+pub(super) const TOKENS_PER_IMAGE: u64 = 1_600;
 
-/// The form of base64 (RFC 4648, 4).
+/// The pattern of base64 (RFC 4648, section 4).
 #[cfg(test)]
 const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
 
@@ -27,7 +27,7 @@ pub(crate) struct Image {
     data: String,
 }
 
-/// What Claude can look at.
+/// The picture formats that Claude reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(inline))]

@@ -1,8 +1,8 @@
-//! Chat: a person says what to build, Claude answers with files.
+//! Chat: the user says what to build, and a model answers with files.
 //!
-//! `stream`, `stop` and `history`. A turn's two sides are rows before the model is
-//! asked (begin.rs), and whatever becomes of the stream, what arrived is saved
-//! (carry.rs). A message that is sent again is not asked again (follow.rs).
+//! Handlers: `stream`, `history` and `stop`. begin.rs writes the rows of the question and of
+//! the answer before the model is asked; carry.rs saves what arrives, however
+//! the stream ends; follow.rs serves a repeated message from the database.
 
 mod arriving;
 mod begin;
@@ -29,11 +29,11 @@ use serde::Deserialize;
 use worker::Env;
 
 use self::{
-    begin::{Begun, NOT_FOUND, Opening},
+    begin::{BeginOutcome, NOT_FOUND, TurnContext},
     images::Image,
     model::Model,
     settings::{Chat, ChatFormat},
-    turn::Turn,
+    turn::ChatTurn,
 };
 use crate::identity::DailyLimits;
 use crate::{
@@ -51,10 +51,10 @@ use crate::{
     store::{Database, projects},
 };
 
-/// How long Claude is read on for after the client left: the platform ends an
-/// invocation about 30 s after that, and saving takes some of it.
+/// How long Claude's stream is read after the client left. The platform ends
+/// an invocation about 30 s after that, and saving needs some of the time.
 const AFTER_CLIENT_MS: i64 = 25_000;
-/// How often a turn that waits for its first byte says that it lives.
+/// How often `alive_at` is written while a turn waits for its first byte.
 const TOUCH_MS: u64 = 3_000;
 
 #[derive(Debug, Deserialize, Validate)]
@@ -72,7 +72,7 @@ struct NewMessage {
     model: Option<String>,
     /// Shown to the model with this message, and kept with it.
     #[serde(default)]
-    #[garde(length(max = images::MOST), dive)]
+    #[garde(length(max = images::MAX_IMAGES), dive)]
     #[cfg_attr(test, schemars(length(max = 4)))]
     images: Vec<Image>,
 }
@@ -86,10 +86,10 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let format = format(&context)?;
     let new: NewMessage = body::json(&context).await?;
-    let room = Chat::of(&context.settings)?.room();
+    let budget = Chat::of(&context.settings)?.prompt_budget();
     let choice = model::choose(new.model.as_deref(), &context.settings)?;
     let database = context.database()?;
-    let mut turn = Turn {
+    let mut turn = ChatTurn {
         id: context.new_id("answer")?,
         question_id: context.new_id("question")?,
         project_id: begin::project_id(new.project_id),
@@ -109,35 +109,34 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let limits = DailyLimits::of(&context.settings)?;
     turn.counted = match quotas::take(Quota::Chat, 1, &turn.user, limits, &database).await {
         Ok(counted) => counted,
-        // A message that is sent again is not counted again.
+        // A repeated message does not count against the limit again.
         Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
     let opening = match begin::begin(&turn, &new.message, &new.images, &context, user, &database).await {
-        Ok(Begun::Turn(opening)) => opening,
-        Ok(Begun::Twin(id)) => {
-            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+        Ok(BeginOutcome::New(opening)) => opening,
+        Ok(BeginOutcome::Twin(id)) => {
+            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
             return follow::answer(turn.answered_by(id), format, &context).await?.ok_or(NOT_FOUND);
         }
         Err(error) => {
-            carry::give_back(turn.counted.iter().map(Taken::refund).collect(), &database).await;
+            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
             return Err(error);
         }
     };
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
-    let Opening { base, history, has_made_project } = opening;
-    let ask = prompt::Ask::new(new.message, &base.code, history, room).with(new.images);
-    let asked = ask_model(&choice.model, ask, &mut turn, deadlines, &context, &database).await;
-    let (source, (client, body)) = match asked {
-        Ok(asked) => asked,
+    let TurnContext { base, history, has_made_project } = opening;
+    let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
+    let started = ask_model(&choice.model, prompt, &mut turn, deadlines, &context, &database).await;
+    let (source, (client, body)) = match started {
+        Ok(started) => started,
         Err(error) => {
-            // Nothing was answered, so the turn never was. Rows that even
-            // this leaves behind are ended by the sweep.
+            // No answer came, so the turn is undone. The sweep ends rows that remain.
             let taken = [&turn.counted, &turn.reserved].into_iter().flatten();
             let forget = [store::forget(&turn)].into_iter();
             let forget_project = has_made_project.then(|| store::forget_project(&turn));
             let undo = taken.map(Taken::refund).chain(forget).chain(forget_project);
-            carry::give_back(undo.collect(), &database).await;
+            carry::refund(undo.collect(), &database).await;
             return Err(error);
         }
     };
@@ -147,28 +146,28 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// Sets aside what the answer may cost, and waits for its first word. Says
-/// meanwhile that the turn lives.
+/// Reserves what the answer may cost at most, and waits for its first bytes.
+/// Meanwhile it keeps `alive_at` up to date.
 async fn ask_model(
     model: &Model,
-    ask: prompt::Ask<'_>,
-    turn: &mut Turn,
+    prompt: prompt::ChatPrompt<'_>,
+    turn: &mut ChatTurn,
     deadlines: Deadlines,
     context: &RequestContext,
     database: &Database,
 ) -> Result<(Source, (Writer, Body)), Error> {
-    turn.prompt_tokens = ask.tokens();
-    turn.reserved = model.reserve(&ask, &turn.user, &context.settings, database).await?;
+    turn.prompt_tokens = prompt.tokens();
+    turn.reserved = model.reserve(&prompt, &turn.user, &context.settings, database).await?;
     let touch = async || {
-        // A turn that nobody hears of for some seconds is not lost yet.
+        // A missed write does no harm: a turn counts as lost only after several.
         let _ = database.query(store::touch(turn, now_ms())).await;
     };
-    let source = with_ticks(TOUCH_MS, touch, model.ask(context, ask, &turn.id, deadlines)).await?;
+    let source = with_ticks(TOUCH_MS, touch, model.ask(context, prompt, &turn.id, deadlines)).await?;
     Ok((source, stream::channel()?))
 }
 
-/// `?format=`; else Claude's events for a client that speaks Anthropic's API,
-/// and for the others what the settings say.
+/// The format in `?format=`. Without it, a client that speaks Anthropic's API
+/// gets Claude's events, and others get the format in the settings.
 fn format(context: &RequestContext) -> Result<ChatFormat, Error> {
     match context.query("format") {
         Some(name) => {
@@ -190,8 +189,8 @@ pub(crate) async fn history(context: RequestContext) -> Result<Response, Error> 
     Ok(page::response(answer.as_deref(), &context))
 }
 
-/// `POST /api/chat/:projectId/stop`: what had come of the answer is kept, and
-/// nothing of it reaches the code.
+/// `POST /api/chat/:projectId/stop`: keeps the text that has come, and leaves
+/// the code unchanged.
 pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
     let (id, user, database) = (context.param("id"), context.caller.user_id()?, context.database()?);
     let [stopped, project] =
@@ -202,7 +201,7 @@ pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, format!("[{}]", stopped.0.join(","))))
 }
 
-/// Ends the answers whose Worker was killed while they streamed.
+/// Marks as interrupted the answers whose Worker was killed while they streamed.
 pub(crate) async fn sweep(env: &Env) {
     let swept = async {
         let before = now_ms() - store::SILENT_MS;

@@ -1,6 +1,6 @@
-//! Who answers.
+//! Chooses the model of a turn, reserves its cost and asks it.
 
-use super::{prompt::Ask, sandbox};
+use super::{prompt::ChatPrompt, sandbox};
 use crate::identity::DailyLimits;
 use crate::settings::FromVars as _;
 use crate::upstream::anthropic::Claude;
@@ -24,16 +24,16 @@ pub(super) enum Model {
     Sandbox,
 }
 
-/// A model, and a word on it where it is not the one that was asked for.
+/// The chosen model, and a note for the user if it is not the one asked for.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) model: Model,
     pub(super) note: Option<String>,
 }
 
-/// Claude where there is a key; the sandbox model only in development. A model
-/// that nobody here knows is answered by the default one, for front ends offer
-/// other vendors' models too.
+/// Chooses Claude if there is a key, and the sandbox model only in development.
+/// The default model answers for unknown names, because front ends also offer
+/// models of other vendors.
 pub(super) fn choose(wanted: Option<&str>, settings: &Settings) -> Result<Choice, Error> {
     let claude = Claude::of(settings)?;
     let default = claude.model.as_str();
@@ -66,10 +66,10 @@ impl Model {
         }
     }
 
-    /// Sets aside what the answer may cost at most.
+    /// Reserves what the answer may cost at most.
     pub(super) async fn reserve(
         &self,
-        ask: &Ask<'_>,
+        prompt: &ChatPrompt<'_>,
         user: &str,
         settings: &Settings,
         database: &Database,
@@ -78,25 +78,25 @@ impl Model {
         let (Self::Claude(name), Some(_)) = (self, limits.budget_micro_usd) else {
             return Ok(None);
         };
-        let most = anthropic::models::most_micro_usd(name, ask.tokens());
+        let most = anthropic::models::most_micro_usd(name, prompt.tokens());
         quotas::take(Quota::Budget, most, user, limits, database).await
     }
 
-    /// The answer, whose first word has come. A question that turns out to be
-    /// too long for Claude is asked once more with less.
+    /// Asks the model, and returns once its first bytes have come. A prompt that
+    /// is too long for Claude is sent once more with less context.
     pub(super) async fn ask(
         &self,
         context: &RequestContext,
-        ask: Ask<'_>,
+        prompt: ChatPrompt<'_>,
         turn_id: &str,
         deadlines: Deadlines,
     ) -> Result<Source, Error> {
         match self {
             Self::Claude(name) => {
-                let (settings, tokens) = (&context.settings, ask.tokens());
-                let asked = anthropic::stream(settings, &ask.for_claude(name), deadlines).await;
+                let (settings, tokens) = (&context.settings, prompt.tokens());
+                let asked = anthropic::stream(settings, &prompt.for_claude(name), deadlines).await;
                 let Err(Error::Refused { code: anthropic::TOO_LONG, .. }) = asked else { return asked };
-                let less = ask.less();
+                let less = prompt.less();
                 if less.tokens() == tokens {
                     return asked;
                 }
@@ -104,11 +104,11 @@ impl Model {
             }
             Self::Sandbox => {
                 let files =
-                    ask.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
+                    prompt.code.iter().map(|(path, content)| (path.to_owned(), content.to_owned())).collect();
                 let apps = Templates::read(&context.env, Templates::APPS).await?;
-                let answer = sandbox_model::answer(&ask.message, Some(&files), &apps);
+                let answer = sandbox_model::answer(&prompt.message, Some(&files), &apps);
                 let message_id = format!("msg_sandbox_{turn_id}");
-                let body = sandbox::body(&message_id, &ask.message, &answer, &context.background)?;
+                let body = sandbox::body(&message_id, &prompt.message, &answer, &context.background)?;
                 Source::open(body, deadlines, |_| true)
                     .await
                     .map_err(|_| Error::Internal("the sandbox model is silent".to_owned()))
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_model_is_answered_by_the_default_one_and_said_to_be() {
+    fn an_unknown_model_is_answered_by_the_default_one_with_a_note() {
         let vars = [("CLAUDE_API_KEY", "k"), ("CLAUDE_MODEL", "claude-of-tomorrow")];
         assert_eq!(chosen(None, &vars), ("claude-of-tomorrow".to_owned(), None));
         assert_eq!(chosen(Some("claude-of-tomorrow"), &vars), ("claude-of-tomorrow".to_owned(), None));

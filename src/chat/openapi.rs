@@ -1,4 +1,4 @@
-//! What the chat takes and answers.
+//! The OpenAPI contract of the chat module.
 
 use hatch_wire::anthropic::Usage;
 use schemars::{JsonSchema, json_schema};
@@ -15,9 +15,9 @@ use crate::{
     store::projects::Project,
 };
 
-/// One event. By default a `message` (it has no name) with `{"text"}` or last
-/// `{"done"}`; of `?format=events` Claude's own (`message_start`, `content_block_delta`,
-/// …) and last `done`. In both, `files`, `saved` and `error`.
+/// One event. By default these are unnamed (`message`) events with `{"text"}`, the last one with
+/// `{"done"}`. With `?format=events` they are Claude's own (`message_start`, `content_block_delta`,
+/// …), and the last one is `done`. Both formats have `files`, `saved` and `error`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct ChatEvent {
@@ -42,28 +42,27 @@ data: {"done":true}
 pub(crate) fn module() -> Module {
     Module {
         name: "chat",
-        about: "You say what to build, Claude answers with files.",
+        about: "You say what to build, and Claude answers with files.",
         operations: vec![stream(), stop(), history()],
     }
 }
 
-/// A failure of Claude's before the first byte of its answer.
+/// A failure of Claude before the first byte of its answer.
 fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Error {
     Error::Upstream { kind, detail: detail.to_owned(), retry_after_s }
 }
 
 fn stream() -> Operation {
-    Operation::new("POST /api/chat", "chat.stream", "Say what to build, and watch the answer come")
+    Operation::new("POST /api/chat", "chat.stream", "Say what to build, and stream the answer")
         .about(
-            "The answer's words as they arrive; then `files`: what the answer did to the project's code, with `notes` \
-             on what was not taken and why (a path that is refused, a file that is abbreviated, an edit that does not \
-             fit, a full project); \
-             `saved`: its message and what it cost; and last `{\"done\":true}`, when all is saved. A stream that is cut \
-             ends in `error` and never in `done`; what had come is saved as `interrupted`. A `projectId` that is a \
-             UUID and nobody's begins a project of that id, named after the message (a key needs `projects:write` \
-             for it). The same message sent again while it is being answered, or within 15 seconds after its answer \
-             broke off, is that turn: it is shown again and not paid twice. A `model` that is not known here is \
-             answered by the default one, which `note` in `saved` says.",
+            "The stream has the answer's text as it arrives; then `files`: what the answer changed in the project's code, with \
+             `notes` on files that were not taken and why (a path that is refused, a file that is abbreviated, an edit that \
+             does not fit, a full project); then `saved`: its message and its cost; and last `{\"done\":true}`, when \
+             everything is saved. A stream that is cut off ends in `error` and never in `done`; the text so far is saved as \
+             `interrupted`. A `projectId` that is a UUID of no project begins a project of that id, named after the message \
+             (a key needs `projects:write` for it). The same message, sent again while it is being answered or within 15 \
+             seconds after its answer was cut off, gets the same answer and is not paid twice. For an unknown `model` the \
+             default one answers, and `note` in `saved` says so.",
         )
         .query(
             "format",
@@ -75,7 +74,7 @@ fn stream() -> Operation {
         .answers(
             Answer::new(200, "The answer, as it is written.")
                 .events::<ChatEvent>(STREAM)
-                .may_have("RateLimit", "What is left of today."),
+                .may_have("RateLimit", "What is left of today's quota."),
         )
         .fails(quotas::exceeded(Quota::Chat, 200, 0))
         .fails(quotas::exceeded(Quota::Budget, 1_000_000, 0))
@@ -110,11 +109,11 @@ fn stop() -> Operation {
     };
     Operation::new("POST /api/chat/{id}/stop", "chat.stop", "Stop the answer that is being written")
         .about(
-            "Nothing of it reaches the code. Claude is hung up on within seconds; what had come until then is kept as \
-             `interrupted`, and costs what it has cost. The same message sent again is a new turn.",
+            "The answer does not change the code. The connection to Claude is closed within seconds. The text so far is saved as \
+             `interrupted`, and its cost is counted. The same message, sent again, begins a new turn.",
         )
         .path("id", "The project.", Project::ID)
-        .answers(Answer::new(200, "The answers that were stopped; none where none was being written.").json(vec![stopped]))
+        .answers(Answer::new(200, "The answers that were stopped; empty if none was being written.").json(vec![stopped]))
         .fails(NOT_FOUND)
 }
 

@@ -1,17 +1,16 @@
-//! `{"text"}` pieces: the stream as front ends read it that want only the
-//! words. Each piece is one event and one write of at most 16 KB, for some of
-//! those readers forget what they have of a line when a read ends in its
-//! middle. Pure.
+//! `{"text"}` pieces: the stream for front ends that want only the text. Each
+//! piece is one event and one write of at most 16 KB, because some of those
+//! front ends lose part of a line when a read ends in the middle of it. Pure.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use super::arriving::Arriving;
 use crate::platform::pump::Rewrite;
 
-/// The most bytes of a piece's text as JSON has it; the event around it has 20 more.
+/// The longest text of a piece as JSON, in bytes; the event around it adds 20.
 const MOST_BYTES: usize = 16_000;
 
-/// `text` as data-only events.
+/// Splits `text` into data-only events.
 pub(super) fn of(text: &str) -> impl Iterator<Item = String> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -21,17 +20,17 @@ pub(super) fn of(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// `data: {"text":…}`, of which a stream has thousands: written without a tree.
+/// Writes `data: {"text":…}` without a JSON tree, for a stream has thousands.
 fn event(piece: &str) -> String {
     let mut event = Vec::with_capacity(piece.len() + 32);
     event.extend_from_slice(b"data: {\"text\":");
-    // Neither a text nor memory can fail.
+    // Writing a string into memory cannot fail.
     let _ = serde_json::to_writer(&mut event, piece);
     event.extend_from_slice(b"}\n\n");
     String::from_utf8(event).unwrap_or_default()
 }
 
-/// How many bytes of `text` one piece holds.
+/// How many bytes of `text` fit into one piece.
 fn length(text: &str) -> usize {
     let mut json_bytes = 0;
     let full = text.char_indices().find(|(_, c)| {
@@ -45,8 +44,8 @@ fn length(text: &str) -> usize {
     full.map_or(text.len(), |(at, _)| at)
 }
 
-/// Rewrites Claude's events: what one read brought becomes one piece. The
-/// answer is read here once for all, and saved from `arriving`.
+/// Rewrites Claude's events: the text of one read becomes one piece. `arriving`
+/// keeps the parsed message, so that it is not parsed again for saving.
 pub(super) fn rewrite(arriving: Rc<RefCell<Arriving>>) -> Rewrite {
     Box::new(move |bytes: &[u8], writes: &mut VecDeque<Vec<u8>>| {
         let mut arriving = arriving.borrow_mut();
@@ -82,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_are_small_whole_events_that_together_tell_the_text(
+        fn pieces_are_small_whole_events_that_make_up_the_text(
             parts in prop::collection::vec(("\\PC{0,40}|[\\x00-\\x1f\"\\\\🐣ü]{0,40}", 1_usize..2_000), 0..6)
         ) {
             let text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();

@@ -1,4 +1,4 @@
-//! What Claude is shown. Pure.
+//! Builds the prompt for Claude. Pure.
 
 use hatch_code::CodeMap;
 use hatch_wire::anthropic::request::{Prompt, Turn};
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     changes::Changes,
     images::{self, Image},
-    settings::Room,
+    settings::PromptBudget,
 };
 
 const SYSTEM: &str = "\
@@ -42,69 +42,70 @@ is a change whose lines are not found exactly once. Files that you do not mentio
 file contains a fence, use a longer fence around it. When the person only asks a question, answer it \
 without files.";
 
-/// How much less is sent when that was too long.
-const LESS: u64 = 4;
+/// By what the budget is divided when the prompt was too long.
+const REDUCTION: u64 = 4;
 
-/// A message of the conversation as the database keeps it.
+/// A message of the conversation as it is in the database.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct HistoryMessage {
     role: String,
     content: String,
-    /// What an answer did to the code.
+    /// What the answer changed in the code.
     #[serde(default)]
     changes: Option<Changes>,
 }
 
-/// A question with all that it builds on.
+/// A question with the code and the conversation that go with it.
 #[derive(Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct ChatPrompt<'a> {
     pub(super) message: String,
     images: Vec<Image>,
     pub(super) code: &'a CodeMap,
     /// Oldest first.
     history: Vec<HistoryMessage>,
-    /// As much of the code as is shown.
+    /// The files that fit into the budget, as text.
     context: String,
-    room: Room,
+    budget: PromptBudget,
 }
 
-impl<'a> Ask<'a> {
-    /// Asks `message` with as much around it as there is `room` for.
+impl<'a> ChatPrompt<'a> {
+    /// Builds the prompt for `message` from as much code and history as `budget` allows.
     pub(super) fn new(
         message: String,
         code: &'a CodeMap,
         mut history: Vec<HistoryMessage>,
-        room: Room,
+        budget: PromptBudget,
     ) -> Self {
         let changed = recently_changed(&history);
-        let context = context(code, &message, &changed, room.code_tokens);
-        let mut left = Some(room.history_tokens);
-        let kept = history.iter().rev().take_while(|said| {
-            left = left.and_then(|left| left.checked_sub(hatch_code::tokens(&said.content)));
+        let context = context(code, &message, &changed, budget.code_tokens);
+        let mut left = Some(budget.history_tokens);
+        let kept = history.iter().rev().take_while(|message| {
+            left = left.and_then(|left| left.checked_sub(hatch_code::tokens(&message.content)));
             left.is_some()
         });
         let kept = kept.count();
         history.drain(..history.len() - kept);
-        Self { message, images: Vec::new(), code, history, context, room }
+        Self { message, images: Vec::new(), code, history, context, budget }
     }
 
-    /// With pictures beside the message.
+    /// Adds pictures to the message.
     pub(super) fn with(self, images: Vec<Image>) -> Self {
         Self { images, ..self }
     }
 
-    /// The same question with less around it.
+    /// The same question with less code and history.
     pub(super) fn less(self) -> Self {
-        let Room { history_tokens, code_tokens } = self.room;
-        let room = Room { history_tokens: history_tokens / LESS, code_tokens: code_tokens / LESS };
-        Self::new(self.message, self.code, self.history, room).with(self.images)
+        let PromptBudget { history_tokens, code_tokens } = self.budget;
+        let budget =
+            PromptBudget { history_tokens: history_tokens / REDUCTION, code_tokens: code_tokens / REDUCTION };
+        Self::new(self.message, self.code, self.history, budget).with(self.images)
     }
 
-    /// About how many tokens the question has.
+    /// About how many tokens the prompt has.
     pub(super) fn tokens(&self) -> u64 {
         let fixed = [SYSTEM, &self.context, &self.message];
         let history = self.history.iter().map(|message| message.content.as_str());
-        let pictures = images::TOKENS.saturating_mul(self.images.len() as u64);
+        let pictures = images::TOKENS_PER_IMAGE.saturating_mul(self.images.len() as u64);
         fixed.into_iter().chain(history).map(hatch_code::tokens).sum::<u64>().saturating_add(pictures)
     }
 
@@ -120,7 +121,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// The files that the conversation changed, the last one first.
+/// The paths that the conversation changed, the latest first.
 fn recently_changed(history: &[HistoryMessage]) -> Vec<String> {
     let changes = history.iter().rev().filter_map(|message| message.changes.as_ref());
     changes.flat_map(|changes| &changes.files).map(|file| file.path.clone()).collect()
@@ -133,8 +134,8 @@ fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> St
     format!("The project's files as they are now:\n\n{}", hatch_code::context(code, message, changed, budget))
 }
 
-/// The API wants a user's turn first and no empty one, so an answer whose
-/// question was left out by the budget is left out too.
+/// The history as turns. The API requires a user's turn first and refuses empty
+/// ones, so an answer whose question did not fit is left out too.
 fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
     let written = history.iter().filter(|message| !message.content.trim().is_empty());
     let turns = written.map(|message| Turn { role: message.role.clone(), content: message.with_notes() });
@@ -142,8 +143,8 @@ fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
 }
 
 impl HistoryMessage {
-    /// The message, and what was not taken of its files: else the model would
-    /// believe that all of it was done.
+    /// The message with the notes on files that were not taken; without them the
+    /// model would believe that all its changes were made.
     fn with_notes(&self) -> String {
         match &self.changes {
             Some(changes) if !changes.notes.is_empty() => {
@@ -158,40 +159,45 @@ impl HistoryMessage {
 mod tests {
     use super::*;
 
-    fn said(role: &str, content: &str) -> HistoryMessage {
+    fn history_message(role: &str, content: &str) -> HistoryMessage {
         HistoryMessage { role: role.to_owned(), content: content.to_owned(), changes: None }
     }
 
     #[test]
     fn history_begins_with_a_user_and_has_no_empty_turn() {
-        let turns =
-            turns(&[said("assistant", "a"), said("user", "b"), said("assistant", " "), said("user", "c")]);
+        let turns = turns(&[
+            history_message("assistant", "a"),
+            history_message("user", "b"),
+            history_message("assistant", " "),
+            history_message("user", "c"),
+        ]);
         let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(contents, ["b", "c"]);
     }
 
     #[test]
-    fn the_model_is_told_what_did_not_come_of_its_answer() {
+    fn the_model_reads_which_of_its_files_were_not_taken() {
         let notes = vec!["app.js was kept as it was".to_owned()];
         let answer = HistoryMessage {
             changes: Some(Changes { notes, ..Changes::default() }),
-            ..said("assistant", "Done.")
+            ..history_message("assistant", "Done.")
         };
-        let turns = turns(&[said("user", "a"), answer]);
+        let turns = turns(&[history_message("user", "a"), answer]);
         assert_eq!(turns[1].content, "Done.\n\n[Hatch: app.js was kept as it was]");
     }
 
     #[test]
-    fn a_question_that_was_too_long_is_asked_with_less_code_and_less_history() {
+    fn a_reduced_prompt_has_less_code_and_less_history() {
         let files: serde_json::Map<_, _> =
             (0..200).map(|n| (format!("src/part{n}.js"), "let word = 1;\n".repeat(300).into())).collect();
         let code = CodeMap::parse(&serde_json::Value::from(files).to_string()).unwrap();
-        let history = || (0..40).map(|n| said("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
-        let room = Room { history_tokens: 8_000, code_tokens: 100_000 };
-        let ask = Ask::new("Change part7".to_owned(), &code, history(), room);
+        let history =
+            || (0..40).map(|n| history_message("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
+        let budget = PromptBudget { history_tokens: 8_000, code_tokens: 100_000 };
+        let prompt = ChatPrompt::new("Change part7".to_owned(), &code, history(), budget);
         let most = 108_000 + hatch_code::tokens(SYSTEM);
-        assert!(ask.tokens() > 50_000 && ask.tokens() < most + 1_000, "{}", ask.tokens());
-        let less = ask.less();
+        assert!(prompt.tokens() > 50_000 && prompt.tokens() < most + 1_000, "{}", prompt.tokens());
+        let less = prompt.less();
         assert!(less.tokens() < most / 3, "{}", less.tokens());
         assert!(less.for_claude("claude").context.contains("```:src/part7.js"));
         assert!(less.for_claude("claude").history.last().unwrap().content.starts_with("39 "));

@@ -1,4 +1,4 @@
-//! The sandbox model's answer, arriving as Claude's does.
+//! Streams the sandbox model's answer in Claude's format.
 
 use crate::{
     error::Error,
@@ -10,7 +10,7 @@ use crate::{
     upstream::sandbox,
 };
 
-/// Between two events, so that a person sees the answer being written.
+/// The pause between two events, so that a person can watch the answer appear.
 const PACE_MS: u64 = 4;
 
 /// The answer to `prompt` as a stream of Claude's events.

@@ -1,19 +1,19 @@
-//! The stream's default format, and how much of a conversation is sent again.
+//! Settings of the chat: the default format, and the budget of a prompt.
 
 use crate::{
     error::Error,
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Parsers that check this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Chat>()];
 
 #[derive(Debug)]
 pub(super) struct Chat {
     pub(super) format: ChatFormat,
-    /// How much of a conversation Claude is sent again, in tokens.
+    /// How many tokens of the conversation are sent to the model.
     history_tokens: i64,
-    /// How much of a project's code Claude is shown, in tokens.
+    /// How many tokens of the project's code are sent to the model.
     code_tokens: i64,
 }
 
@@ -33,23 +33,23 @@ impl FromVars for Chat {
     }
 }
 
-/// The most tokens of what a question builds on.
+/// The most tokens of history and code in a prompt.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct PromptBudget {
     pub(super) history_tokens: u64,
     pub(super) code_tokens: u64,
 }
 
 impl Chat {
-    /// More bytes than the history's tokens have: a token of English or code is about four.
+    /// An upper bound of the history in bytes: a token of English or code has about four.
     pub(super) fn history_bytes(&self) -> i64 {
         self.history_tokens.saturating_mul(4)
     }
 
-    /// What Claude is asked with besides the question itself.
-    pub(super) fn room(&self) -> Room {
+    /// The budget for what a prompt has besides the question itself.
+    pub(super) fn prompt_budget(&self) -> PromptBudget {
         let tokens = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
-        Room { history_tokens: tokens(self.history_tokens), code_tokens: tokens(self.code_tokens) }
+        PromptBudget { history_tokens: tokens(self.history_tokens), code_tokens: tokens(self.code_tokens) }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[cfg(test)]
 use super::images::Image;
-use super::{changes::Changes, turn::Turn};
+use super::{changes::Changes, turn::ChatTurn};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 #[cfg(test)]
@@ -26,7 +26,7 @@ pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
     export: &[("messages", messages_of_user)],
     delete: |_| Vec::new(),
-    // Whoever writes an answer saves it for the user who asked.
+    // The request that streams an answer saves it for the user who asked.
     give: |from, to| {
         vec![
             guard!(
@@ -39,36 +39,35 @@ pub(crate) const OWNED: Owned = Owned {
     },
 };
 
-/// How long a turn may be silent before it counts as lost. One that is carried
-/// writes `alive_at` every three seconds, whether anything comes or not, until
-/// it ends; so this is also how long ago one was interrupted at most that
-/// is still sent to whoever sends its message again.
+/// How long a turn may be silent before it counts as lost. A running turn
+/// writes `alive_at` every three seconds, even when nothing arrives. A repeated
+/// message also joins an interrupted turn if that was alive within this time.
 pub(super) const SILENT_MS: i64 = 15_000;
-/// How far back a turn is looked for that a message may belong to already.
+/// How old a turn may be that a repeated message joins.
 const TWINS_MS: i64 = 60 * 60_000;
 
-/// What a turn is asked with.
+/// The question of a new turn.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct NewQuestion<'a> {
     pub(super) message: &'a str,
-    /// No other turn can be the answer to it: it has an `Idempotency-Key`, by
-    /// which it is known again, or pictures.
-    pub(super) is_its_own: bool,
+    /// No other turn can answer it: it has an `Idempotency-Key`, by which a
+    /// repeat is recognized, or pictures.
+    pub(super) is_unique: bool,
     /// JSON.
     pub(super) images: Option<String>,
-    /// How much of the conversation is sent again at most.
+    /// How many bytes of the conversation are read for the prompt at most.
     pub(super) history_bytes: i64,
 }
 
-/// The project of a turn that begins.
+/// The project of a new turn.
 #[derive(Debug, Deserialize)]
-pub(super) struct Project {
-    /// The turn that answers the very message already, if one does.
+pub(super) struct ExistingTurn {
+    /// The id of the turn that answers the same message already.
     pub(super) twin: Option<String>,
 }
 
-/// The newest turn of a project that answers the message `?3` of the user `?2`
-/// and is not complete: it is running, or was interrupted a moment ago.
+/// Selects the newest turn of a project that answers the message `?3` of the
+/// user `?2` and is not complete: it is running, or was just interrupted.
 macro_rules! twin {
     (project: $project:literal, since: $since:literal, created: $created:literal) => {
         concat!(
@@ -86,10 +85,10 @@ macro_rules! twin {
     };
 }
 
-/// Begins a turn: reads its project and the history, and writes the rows of the
-/// question and of the answer to come. The rows appear only if the project is
-/// the user's, and no other turn answers the message already.
-pub(super) fn begin(turn: &Turn, asked: &Asked<'_>, now: i64) -> [Statement; 3] {
+/// Begins a turn: reads the project's code and history, and inserts the rows of
+/// question and answer. The rows are inserted only if the project belongs to
+/// the user and no other turn answers the message already.
+pub(super) fn begin(turn: &ChatTurn, question: &NewQuestion<'_>, now: i64) -> [Statement; 3] {
     let (project, user) = (turn.project_id.as_str(), turn.user.as_str());
     [
         sql!(
@@ -100,8 +99,8 @@ pub(super) fn begin(turn: &Turn, asked: &Asked<'_>, now: i64) -> [Statement; 3] 
             ),
             project,
             user,
-            asked.message,
-            i64::from(!asked.is_its_own),
+            question.message,
+            i64::from(!question.is_unique),
             now - SILENT_MS,
             now - TWINS_MS
         ),
@@ -113,7 +112,7 @@ pub(super) fn begin(turn: &Turn, asked: &Asked<'_>, now: i64) -> [Statement; 3] 
              ) WHERE bytes <= ?3 ORDER BY seq",
             project,
             user,
-            asked.history_bytes
+            question.history_bytes
         ),
         sql!(
             concat!(
@@ -131,22 +130,22 @@ pub(super) fn begin(turn: &Turn, asked: &Asked<'_>, now: i64) -> [Statement; 3] 
             ),
             project,
             user,
-            asked.message,
+            question.message,
             turn.question_id.as_str(),
             now,
-            i64::from(!asked.is_its_own),
+            i64::from(!question.is_unique),
             now - SILENT_MS,
             now - TWINS_MS,
             turn.id.as_str(),
             turn.model.as_str(),
-            asked.images.as_deref()
+            question.images.as_deref()
         ),
     ]
 }
 
-/// The turn that answers `message` already; for a message that is refused
-/// before it is begun.
-pub(super) fn twin(turn: &Turn, message: &str, now: i64) -> Statement {
+/// Finds the turn that answers `message` already, for a message that is
+/// refused before it begins a turn.
+pub(super) fn twin(turn: &ChatTurn, message: &str, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('twin', (",
@@ -161,13 +160,13 @@ pub(super) fn twin(turn: &Turn, message: &str, now: i64) -> Statement {
     )
 }
 
-/// Whether there is a project of this id, whoever has it.
+/// Whether a project of this id exists, for whichever user.
 pub(super) fn exists(project: &str) -> Statement {
     sql!("SELECT json_object('id', id) AS json FROM projects WHERE id = ?1", project)
 }
 
-/// Says that the turn is being worked on.
-pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
+/// Records that the turn is still running.
+pub(super) fn touch(turn: &ChatTurn, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'
          RETURNING json_quote(id) AS json",
@@ -177,8 +176,8 @@ pub(super) fn touch(turn: &Turn, now: i64) -> Statement {
     )
 }
 
-/// Takes back a turn that was never answered.
-pub(super) fn forget(turn: &Turn) -> Statement {
+/// Deletes a turn that got no answer.
+pub(super) fn forget(turn: &ChatTurn) -> Statement {
     sql!(
         "DELETE FROM chat_messages WHERE id IN (?1, ?2) AND user_id = ?3",
         turn.id.as_str(),
@@ -187,9 +186,8 @@ pub(super) fn forget(turn: &Turn) -> Statement {
     )
 }
 
-/// Takes back the project that such a turn has made, unless somebody has
-/// begun to use it.
-pub(super) fn forget_project(turn: &Turn) -> Statement {
+/// Deletes the project that such a turn made, unless it is in use by now.
+pub(super) fn forget_project(turn: &ChatTurn) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND revision = 1
            AND NOT EXISTS (SELECT 1 FROM chat_messages WHERE project_id = ?1)",
@@ -198,18 +196,18 @@ pub(super) fn forget_project(turn: &Turn) -> Statement {
     )
 }
 
-/// An answer that is coming, or has come.
+/// How far an answer has come.
 #[derive(Debug, Deserialize)]
 pub(super) struct Progress {
     pub(super) model: Option<String>,
     pub(super) status: String,
-    /// When it was last heard of.
+    /// When its Worker last wrote to it.
     pub(super) alive_at: i64,
-    /// Its text after what is known already.
+    /// The text that the follower does not have yet.
     pub(super) text: String,
 }
 
-/// How an answer stands, with its text after the first `known` characters.
+/// Reads an answer's status, and its text after the first `known` characters.
 pub(super) fn progress(id: &str, user: &str, known: i64) -> Statement {
     sql!(
         "SELECT json_object('model', model, 'status', status, 'alive_at', coalesce(alive_at, created_at),
@@ -221,18 +219,18 @@ pub(super) fn progress(id: &str, user: &str, known: i64) -> Statement {
     )
 }
 
-/// A turn as it was saved.
+/// The saved answer of a turn.
 #[derive(Debug, Deserialize)]
 pub(super) struct Saved {
     pub(super) content: String,
     pub(super) status: String,
     pub(super) model: Option<String>,
     pub(super) usage: Option<Usage>,
-    /// What a complete one did.
+    /// What a complete answer changed.
     pub(super) changes: Option<Changes>,
 }
 
-/// A turn that may have been saved.
+/// Reads the saved answer of a turn.
 pub(super) fn saved(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('content', content, 'status', status, 'model', model, 'usage', json(usage),
@@ -243,22 +241,22 @@ pub(super) fn saved(id: &str, user: &str) -> Statement {
     )
 }
 
-/// What became of an answer.
+/// The values with which an answer is saved.
 #[derive(Debug)]
-pub(super) struct Answer<'a> {
+pub(super) struct AnswerUpdate<'a> {
     pub(super) content: &'a str,
     pub(super) status: &'static str,
     pub(super) model: &'a str,
     /// JSON.
     pub(super) usage: String,
-    /// JSON; none of an answer that is not whole.
+    /// JSON; none for an incomplete answer.
     pub(super) changes: Option<String>,
-    /// None of a model whose prices are not known, and of an answer that is not whole.
+    /// None for a model of unknown price, and for an incomplete answer.
     pub(super) cost_micro_usd: Option<i64>,
 }
 
-impl<'a> Answer<'a> {
-    pub(super) fn of(turn: &'a Turn, message: &'a Message, changes: &Changes) -> Self {
+impl<'a> AnswerUpdate<'a> {
+    pub(super) fn of(turn: &'a ChatTurn, message: &'a Message, changes: &Changes) -> Self {
         let model = message.model.as_deref().unwrap_or(&turn.model);
         let cost = message.is_complete().then(|| models::cost_micro_usd(model, &message.usage)).flatten();
         Self {
@@ -272,17 +270,17 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Fails the batch of an answer that was stopped: what it does to the code is
-/// not wanted any more.
-pub(super) fn is_wanted(turn: &Turn) -> Statement {
+/// A guard: fails the batch if the user stopped the answer, so that it does not
+/// change the code.
+pub(super) fn require_not_stopped(turn: &ChatTurn) -> Statement {
     guard!(
         "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM chat_messages WHERE id = ?1 AND stopped_at IS NOT NULL)",
         turn.id.as_str()
     )
 }
 
-/// Stops the answers of a conversation that are being written; whoever carries
-/// one sees it at the next checkpoint. Answers with each of them.
+/// Stops the running answers of a conversation and returns them. The request
+/// that streams one sees it at its next checkpoint.
 pub(super) fn stop(project: &str, user: &str, now: i64) -> Statement {
     sql!(
         constcat::concat!(
@@ -297,7 +295,7 @@ pub(super) fn stop(project: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
+pub(super) fn save(turn: &ChatTurn, answer: &AnswerUpdate<'_>, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = ?3, status = ?4, model = ?5, usage = ?6, alive_at = ?7, changes = ?8,
            cost_micro_usd = ?9
@@ -314,10 +312,10 @@ pub(super) fn save(turn: &Turn, answer: &Answer<'_>, now: i64) -> Statement {
     )
 }
 
-/// Keeps `text`, which follows the first `known` characters of an answer that
-/// is still coming; a second time it changes nothing. Comes too late for one
-/// that is saved.
-pub(super) fn checkpoint(turn: &Turn, known: i64, text: &str, now: i64) -> Statement {
+/// Saves `text` after the first `known` characters of a running answer.
+/// Running it twice changes nothing more, and neither does it change an answer
+/// that has ended.
+pub(super) fn checkpoint(turn: &ChatTurn, known: i64, text: &str, now: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5
          WHERE id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING json_quote(id) AS json",
@@ -359,14 +357,14 @@ shape! {
         content: &'static str = "content", "A pomodoro timer with a tomato red look";
         /// The pictures that were sent with it.
         images: Option<Vec<Image>> = "json(images)", None;
-        /// `interrupted`: the answer was cut off, and this is what had come.
+        /// `interrupted`: the answer was cut off, and `content` is the part that came.
         status: Status = "status", Status::Complete;
         /// Which model answered.
         model: Option<&'static str> = "model", None;
         usage: Option<Usage> = "json(usage)", None;
         /// What a complete answer cost, in millionths of a dollar, where its model's prices are known.
         costMicroUsd: Option<Count> = "cost_micro_usd", None;
-        /// What a complete answer did to the code.
+        /// What a complete answer changed in the code.
         changes: Option<Changes> = "json(changes)", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
     }
@@ -393,8 +391,8 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
     )
 }
 
-/// Ends the answers, or the one of `id`, that nobody has been heard of since
-/// `before`.
+/// Interrupts the answers, or only the one of `id`, whose Worker has not
+/// written since `before`.
 pub(super) fn interrupt_lost(id: Option<&str>, before: i64) -> Statement {
     sql!(
         "UPDATE chat_messages SET status = 'interrupted'

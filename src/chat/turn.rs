@@ -1,32 +1,32 @@
-//! A turn: a question, the answer to come, and the code that it changes.
+//! A turn: a question, its answer, and the code that the answer changes.
 
 use hatch_code::CodeMap;
 use serde::Deserialize;
 
 use crate::{error::Error, identity::quotas::Taken, store::Rows};
 
-/// A question and the answer to come.
+/// A question and its answer.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
-    /// Of the answer's row.
+pub(super) struct ChatTurn {
+    /// The id of the answer's row.
     pub(super) id: String,
     pub(super) question_id: String,
     pub(super) project_id: String,
     pub(super) user: String,
     pub(super) model: String,
-    /// Why another model answers than the one that was asked for.
+    /// Says that another model answers than the one asked for.
     pub(super) note: Option<String>,
-    /// About as many tokens as the model is asked with.
+    /// About how many tokens the prompt has.
     pub(super) prompt_tokens: u64,
-    /// What was taken of the user's messages of today for it.
+    /// The message, counted against the user's daily limit.
     pub(super) counted: Option<Taken>,
-    /// What was set aside of their budget.
+    /// What was reserved of the user's daily budget.
     pub(super) reserved: Option<Taken>,
 }
 
-impl Turn {
-    /// The same question, which the row `id` answers already: nothing more is
-    /// taken for it.
+impl ChatTurn {
+    /// The same question, answered by the row `id` of another turn, so that nothing
+    /// is counted or reserved for this one.
     pub(super) fn answered_by(self, id: String) -> Self {
         Self { id, counted: None, reserved: None, ..self }
     }
@@ -40,15 +40,15 @@ pub(super) struct Base {
 }
 
 #[derive(Deserialize)]
-struct Project {
+struct ProjectCode {
     code: Option<String>,
     version: i64,
 }
 
 impl Base {
-    /// Reads a row of `{"code", "version"}`; no row is no code.
+    /// Reads a row of `{"code", "version"}`; without a row the code is empty.
     pub(super) fn of(project: &Rows) -> Result<Self, Error> {
-        let project: Option<Project> = project.first()?;
+        let project: Option<ProjectCode> = project.first()?;
         let (json, version) = project.map_or((None, 0), |project| (project.code, project.version));
         let code = CodeMap::stored(json.as_deref().unwrap_or("{}"))
             .map_err(|error| Error::Internal(format!("stored code: {error}")))?;

@@ -1,6 +1,6 @@
-//! Discovery: the apps that are live, for everybody to see and to remix.
+//! Discovery: the gallery of live apps, which anyone may see and remix.
 //!
-//! `list`, `show`, `remix`.
+//! Handlers: `list`, `show`, `remix`.
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -23,7 +23,7 @@ const LONGEST_SEARCH: usize = 200;
 /// `GET /api/discovery`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let page = page::of(&context)?;
-    // SQLite's lower() knows ASCII only.
+    // SQLite's lower() handles ASCII only.
     let search = context.query("q").unwrap_or_default().trim().to_ascii_lowercase();
     if search.chars().count() > LONGEST_SEARCH || search.contains('\0') {
         return Err(Error::invalid("q", format!("must be text of at most {LONGEST_SEARCH} characters")));
@@ -43,12 +43,13 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, app.ok_or(NOT_FOUND)?).with("cache-control", CACHE))
 }
 
-/// `POST /api/discovery/:id/remix`: a new project of the caller's that begins
-/// with the live app's code.
+/// `POST /api/discovery/:id/remix`: makes a new project of the caller's from
+/// the live app's code.
 pub(crate) async fn remix(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let database = context.database()?;
-    let app = database.query(store::source(context.param("id"))).await?.first::<store::Source>()?;
+    let app =
+        database.query(store::remix_source(context.param("id"))).await?.first::<store::RemixSource>()?;
     let app = app.ok_or(NOT_FOUND)?;
     let id = context.new_id("project")?;
     if context.is_again() && !database.query(projects::code(&id, user)).await?.is_empty() {

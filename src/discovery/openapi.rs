@@ -1,4 +1,4 @@
-//! What discovery takes and answers.
+//! The OpenAPI contract of the discovery module.
 
 use schemars::json_schema;
 
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) fn module() -> Module {
     Module {
         name: "discovery",
-        about: "The apps that are live, for everybody to see and to remix.",
+        about: "The live apps, which everyone may see and remix.",
         operations: vec![list(), show(), remix()],
     }
 }
@@ -40,7 +40,7 @@ fn show() -> Operation {
 fn remix() -> Operation {
     let project = Answer::new(201, "The project.")
         .json(Project::example())
-        .with("Location", "Where it is.")
+        .with("Location", "The project's address.")
         .leads_to(&["projects.show", "projects.delete"], "id", "/id");
     Operation::new("POST /api/discovery/{id}/remix", "discovery.remix", "Make a live app your own project")
         .path("id", "The app.", App::example().id)

@@ -1,5 +1,5 @@
-//! SQL of the discovery module. Sites are public; nothing of a project that is
-//! not live is read here.
+//! SQL of the discovery module. It reads live sites only, because they are
+//! public and other projects are not.
 
 use constcat::concat;
 use serde::Deserialize;
@@ -12,9 +12,9 @@ use crate::{
 };
 
 shape! {
-    /// A live app, as everybody sees it.
+    /// A live app as everyone sees it.
     pub(super) struct App, APP_JSON {
-        /// Of its project.
+        /// The id of its project.
         id: Id = "project_id", Project::ID;
         name: &'static str = "name", "Pomodoro";
         description: Option<&'static str> = "description", Some("A timer with a tomato red look");
@@ -24,7 +24,7 @@ shape! {
     }
 }
 
-/// A page of apps, by one sort key.
+/// A page of apps, sorted by one key.
 macro_rules! list {
     ($key:literal) => {
         page!(
@@ -54,15 +54,15 @@ pub(super) fn show(id: &str) -> Statement {
     sql!(concat!("SELECT ", APP_JSON, " AS json FROM sites WHERE project_id = ?1"), id)
 }
 
-/// What a remix begins with.
+/// The app that a remix copies.
 #[derive(Debug, Deserialize)]
-pub(super) struct Source {
+pub(super) struct RemixSource {
     pub(super) name: String,
     pub(super) description: Option<String>,
     pub(super) code: String,
 }
 
-pub(super) fn source(id: &str) -> Statement {
+pub(super) fn remix_source(id: &str) -> Statement {
     sql!(
         "SELECT json_object('name', s.name, 'description', s.description, 'code', (
            SELECT json_group_object(path, content) FROM site_files WHERE slug = s.slug

@@ -1,4 +1,4 @@
-//! What the documentation's routes answer.
+//! The OpenAPI contract of the documentation.
 
 use schemars::json_schema;
 

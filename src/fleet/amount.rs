@@ -1,14 +1,14 @@
-//! Amounts of money on chain: uint256, in decimal, exact.
+//! Amounts of money on chain: exact uint256 in decimal.
 
 use std::{fmt, str::FromStr};
 
 use crypto_bigint::{CheckedAdd as _, NonZero, U256};
 
-/// From 0 to 2^256 - 1, in the smallest unit.
+/// From 0 to 2^256 - 1, in the token's smallest unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Amount(U256);
 
-/// The text is no decimal number without leading zeros, or one of more than 256 bits.
+/// The text is not a decimal number without leading zeros, or has more than 256 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotAnAmount;
 
@@ -58,7 +58,7 @@ impl fmt::Display for Amount {
 }
 
 impl Amount {
-    /// So many times this amount; none beyond 2^256 - 1.
+    /// This amount `count` times; none beyond 2^256 - 1.
     pub(super) fn times(self, count: u64) -> Option<Self> {
         times(self.0, U256::from(count)).map(Self)
     }

@@ -1,4 +1,4 @@
-//! What is to run on the fleet.
+//! Deployments on the fleet: what its machines should run.
 
 use serde_json::{Map, Value, json};
 
@@ -59,7 +59,7 @@ impl NewDeployment {
     }
 }
 
-/// The names that a field is known by; the first is the one of answers.
+/// The names of each field in a body; responses use the first one.
 pub(super) const NAME_FIELDS: [&str; 3] = ["name", "app_name", "appName"];
 pub(super) const GITHUB_FIELDS: [&str; 3] = ["github", "github_repo", "githubRepo"];
 pub(super) const ENV_FIELDS: [&str; 2] = ["envVars", "env_vars"];
@@ -99,8 +99,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     Ok(deployment_response(201, own)?.with("location", format!("/deployments/{name}")))
 }
 
-/// Whoever deploys does it in the name of their own wallet; deployers, and the
-/// local developer, in anybody's.
+/// Users deploy for the wallet of their account; deployers and the local
+/// developer deploy for any wallet.
 async fn may_create_for(context: &RequestContext, user: &User, creator: &str) -> Result<(), Error> {
     if user.credential == Credential::LocalDeveloper || user.scopes.contains(Scope::FleetDeploy) {
         return Ok(());
@@ -129,7 +129,7 @@ pub(super) fn name_taken() -> Error {
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let creator = context.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
     let page = match creator {
-        // A dashboard of one wallet looks at the first page only.
+        // A dashboard of one wallet shows the first page only.
         Some(_) => page::with_default(&context, MAX_LIMIT)?,
         None => page::of(&context)?,
     };
@@ -218,7 +218,7 @@ impl NewEnv {
     }
 }
 
-/// `PATCH /deployments/:name/env`: replaces all of it.
+/// `PATCH /deployments/:name/env`: replaces all variables.
 pub(crate) async fn set_env(context: RequestContext) -> Result<Response, Error> {
     let NewEnv { env, port } = NewEnv::read(body::object(&context).await?)?;
     let name = context.param("name");
@@ -227,7 +227,7 @@ pub(crate) async fn set_env(context: RequestContext) -> Result<Response, Error> 
     deployment_response(200, context.database()?.query(set).await?)
 }
 
-/// `GET /deployments/:name/env`: the variables in clear, for deployers.
+/// `GET /deployments/:name/env`: the variables in plain text, for deployers.
 pub(crate) async fn show_env(context: RequestContext) -> Result<Response, Error> {
     let name = context.param("name");
     let row = context.database()?.query(store::sealed_env(name, owner(&context))).await?;
@@ -269,8 +269,8 @@ fn deployment_response(status: u16, rows: Rows) -> Result<Response, Error> {
     Ok(Response::json(status, rows.into_json().ok_or(NOT_FOUND)?))
 }
 
-/// The names of the variables, for everybody who sees the deployment, and all
-/// of them sealed.
+/// The names of the variables, which everyone sees who sees the deployment, and
+/// the encrypted variables.
 fn sealed(
     context: &RequestContext,
     name: &str,
@@ -301,15 +301,15 @@ fn is_name(name: &str) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// Where a deployment is to answer, until its deployer says otherwise.
+/// The address of a deployment, unless its deployer sets another one.
 fn url(name: &str, domain: &str) -> String {
     let host = domain.split(':').next().unwrap_or_default();
     let scheme = if host == "localhost" || host.ends_with(".localhost") { "http" } else { "https" };
     format!("{scheme}://{name}.{domain}")
 }
 
-/// A repository of GitHub by its URL, with or without the scheme, or as
-/// `owner/name`: given back as the URL that all of these stand for.
+/// Reads a GitHub repository, either its URL, with or without the scheme, or
+/// `owner/name`, and returns its URL.
 fn repository(value: &Value) -> Result<String, String> {
     let text = value.as_str().unwrap_or_default();
     let path = text.strip_prefix("https://").unwrap_or(text).strip_prefix("github.com/").unwrap_or(text);
@@ -331,7 +331,7 @@ fn is_owner(owner: &str) -> bool {
         && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// None ends with `.git`, which is only how its URL may be written.
+/// No name ends with `.git`, which only its URL may have.
 fn is_repository(name: &str) -> bool {
     (1..=100).contains(&name.len())
         && !matches!(name, "." | "..")
@@ -339,7 +339,7 @@ fn is_repository(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// What git check-ref-format takes, and no more than that.
+/// The names that git check-ref-format permits.
 fn is_branch(name: &str) -> bool {
     let is_odd =
         |b: u8| b <= b' ' || b == 0x7F || matches!(b, b'~' | b'^' | b':' | b'?' | b'*' | b'[' | b'\\');
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_answers_under_the_fleets_domain_encrypted_but_at_home() {
+    fn a_deployment_has_https_except_on_localhost() {
         for (domain, message) in [
             ("localhost", "http://app.localhost"),
             ("localhost:8080", "http://app.localhost:8080"),

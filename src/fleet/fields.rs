@@ -1,4 +1,4 @@
-//! A body's fields, judged one by one, so that one answer names all that are wrong.
+//! Reads the fields of a body one by one, so that one response names all wrong ones.
 
 use chrono::DateTime;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use crate::{
     http::body,
 };
 
-/// The fields of a JSON object, and what was wrong with those that were taken.
+/// The fields of a JSON object, and the violations found so far.
 #[derive(Debug)]
 pub(super) struct Fields {
     fields: Map<String, Value>,
@@ -20,8 +20,8 @@ impl Fields {
         Self { fields, violations: Vec::new() }
     }
 
-    /// Takes the field that has one of `names`, and only one, unless it is null.
-    /// `read` says what it is worth, or what is wrong with it.
+    /// Takes the one field that has one of `names`, unless it is null. `read`
+    /// returns its value, or what is wrong with it.
     pub(super) fn optional<T>(
         &mut self,
         names: &[&str],
@@ -46,7 +46,7 @@ impl Fields {
         }
     }
 
-    /// [`Self::optional`] for a field that must be there.
+    /// [`Self::optional`] for a required field.
     pub(super) fn required<T>(
         &mut self,
         names: &[&str],
@@ -61,11 +61,11 @@ impl Fields {
         self.optional(names, read)
     }
 
-    /// What `build` makes of the fields that were taken, if all of them were
-    /// right. It finds each required one there then.
+    /// Returns what `build` makes of the fields, if there were no violations; then
+    /// each required field is present.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming every one that was not.
+    /// [`Error::Invalid`] with all violations.
     pub(super) fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Error> {
         match build() {
             Some(built) if self.violations.is_empty() => Ok(built),
@@ -74,7 +74,7 @@ impl Fields {
     }
 }
 
-/// Text of `1..=most` characters that `rule` admits.
+/// Text of 1 to `most` characters that `rule` admits.
 pub(super) fn text(
     most: usize,
     rule: fn(&str) -> bool,
@@ -86,7 +86,7 @@ pub(super) fn text(
     }
 }
 
-/// A whole number of `least..=most`.
+/// A whole number from `least` to `most`.
 pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32, String> {
     move |value| {
         let number = body::integer(value).ok().and_then(|number| u32::try_from(number).ok());
@@ -96,7 +96,7 @@ pub(super) fn number(least: u32, most: u32) -> impl FnOnce(&Value) -> Result<u32
     }
 }
 
-/// A time of RFC 3339, in milliseconds of the Unix epoch and not before it.
+/// A time of RFC 3339, in milliseconds of the Unix epoch, not before it.
 pub(super) fn time(value: &Value) -> Result<i64, String> {
     let time = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     time.map(|time| time.timestamp_millis())
@@ -104,7 +104,7 @@ pub(super) fn time(value: &Value) -> Result<i64, String> {
         .ok_or_else(|| "must be a time of RFC 3339, such as 2026-11-01T00:00:00Z".to_owned())
 }
 
-/// A wallet's address, given back as the database writes it.
+/// A wallet's address, in the database's form.
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
     let text =
         value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits, or a Stellar key")?;
@@ -153,7 +153,7 @@ mod tests {
         let mut fields = Fields::new(body);
         fields.required(&["name", "app_name"], text(20, |_| true, "a name"));
         let Err(Error::Invalid(violations)) = fields.finish(|| Some(())) else { panic!() };
-        let told: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
-        assert_eq!(told, [("/app_name", "is another name of `name`: send one of them")]);
+        let details: Vec<_> = violations.iter().map(|v| (v.pointer.as_str(), v.detail.as_str())).collect();
+        assert_eq!(details, [("/app_name", "is another name of `name`: send one of them")]);
     }
 }

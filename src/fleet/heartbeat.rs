@@ -1,4 +1,4 @@
-//! Beats: how a machine says that it runs.
+//! Beats: the reports by which a machine shows that it runs.
 
 use hatch_tokens::wallet::Address;
 use serde::Deserialize;
@@ -21,10 +21,10 @@ use crate::{
 };
 
 const MOST_CONTAINERS: usize = 500;
-/// Of what a machine tells of itself, as JSON.
+/// The longest report of a machine about its system, as JSON.
 const MOST_SYSTEM_BYTES: usize = 4 * 1024;
 
-/// What a machine runs, as the worker's script or the original's front end tells it.
+/// A container, as the worker's script or the original front end reports it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Container {
@@ -50,7 +50,7 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    /// The wallet that it names, whatever else is wrong with it, and the beat.
+    /// Returns the beat or its violations, and also the wallet of an invalid beat.
     pub(super) fn read(body: Map<String, Value>, is_full: bool) -> (Option<String>, Result<Self, Error>) {
         let mut fields = Fields::new(body);
         let wallet = fields.required(&WALLET_FIELDS, fields::wallet);
@@ -66,7 +66,7 @@ impl Beat {
     }
 }
 
-/// The names that a field is known by; the first is the one of answers.
+/// The names of each field in a body; responses use the first one.
 pub(super) const WALLET_FIELDS: [&str; 2] = ["walletAddress", "wallet_address"];
 pub(super) const TAILSCALE_FIELDS: [&str; 2] = ["tailscaleIp", "tailscale_ip"];
 
@@ -75,7 +75,7 @@ pub(crate) async fn beat(context: RequestContext) -> Result<Response, Error> {
     take(context, true).await
 }
 
-/// `POST /heartbeat/ping`: a beat that says nothing of containers.
+/// `POST /heartbeat/ping`: a beat without a list of containers.
 pub(crate) async fn ping(context: RequestContext) -> Result<Response, Error> {
     take(context, false).await
 }
@@ -107,21 +107,21 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
     let beaten = database.query(store::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
-    let moved: Option<store::Open> = beaten.first()?;
+    let moved: Option<store::OpenWindow> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
         Some(open) => Some(open),
         None => database.query(store::window(&wallet)).await?.first()?,
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
-    let answer = answer((&open).into(), is_stale, fleet.heartbeat_seconds);
+    let answer = beat_response_json((&open).into(), is_stale, fleet.heartbeat_seconds);
     if fleet.mirror_ms.is_some() {
         mirror(&context, wallet, &open, containers);
     }
     Ok(Response::json(200, answer))
 }
 
-fn answer(window: Window, is_stale: bool, next_s: u32) -> String {
+fn beat_response_json(window: Window, is_stale: bool, next_s: u32) -> String {
     let mut answer = json!({ "success": true, "window": window_json(window), "nextBeatSeconds": next_s });
     if let (true, Some(answer)) = (is_stale, answer.as_object_mut()) {
         answer.insert("stale".to_owned(), Value::Bool(true));
@@ -133,31 +133,31 @@ fn window_json(window: Window) -> Value {
     json!({ "startTime": rfc3339(window.start), "endTime": rfc3339(window.end) })
 }
 
-/// What shows that a beat is its machine's.
+/// How a beat proves that it comes from its machine.
 enum Proof {
-    /// The token of the machine of this wallet.
+    /// By the token of the machine of this wallet.
     Token(String),
-    /// Its wallet's signature over the beat.
+    /// By its wallet's signature over the beat.
     Signature(String),
-    /// None is asked for: `HEARTBEAT_AUTH=open`.
-    Word,
+    /// Not at all: `HEARTBEAT_AUTH=open`.
+    Unproved,
 }
 
 impl Proof {
-    /// That of a request. A stranger has none, and learns nothing of what
-    /// else is wrong with their beat.
+    /// The proof in a request. It is checked first, so that a stranger does not
+    /// learn what else is wrong with the beat.
     fn of(context: &RequestContext) -> Result<Self, Error> {
         if let Caller::Machine { wallet } = &context.caller {
             return Ok(Self::Token(wallet.clone()));
         }
         match context.request.header("x-wallet-signature") {
             Some(signature) => Ok(Self::Signature(signature)),
-            None if Fleet::of(&context.settings)?.heartbeats_are_open => Ok(Self::Word),
-            None => Err(unproved()),
+            None if Fleet::of(&context.settings)?.heartbeats_are_open => Ok(Self::Unproved),
+            None => Err(missing_proof()),
         }
     }
 
-    /// Before anything is shown of the body's fields.
+    /// Checks the signature, before any violation in the body is reported.
     fn check_signature(&self, wallet: Option<&str>, stamp: &str, body: &[u8]) -> Result<(), Error> {
         let Self::Signature(signature) = self else { return Ok(()) };
         let refused = |detail: String| Error::Unauthorized(format!("X-Wallet-Signature: {detail}").into());
@@ -191,7 +191,7 @@ pub(super) const TOO_LATE: Error = Error::Unprocessable {
     detail: "The timestamp is more than 24 hours old; beats that are late by less are taken",
 };
 
-pub(super) fn unproved() -> Error {
+pub(super) fn missing_proof() -> Error {
     Error::Unauthorized("A beat needs the machine's token, or X-Wallet-Signature".into())
 }
 
@@ -202,11 +202,10 @@ pub(super) fn not_your_machine() -> Error {
     }
 }
 
-/// Keeps the plan's two keys readable: at most two operations a beat, none
-/// that says nothing new. They follow the database, which alone decides, so
-/// that it does not matter that KV is late, or loses one of two writes within
-/// a second.
-fn mirror(context: &RequestContext, wallet: String, open: &store::Open, containers: Option<String>) {
+/// Copies the state to the two KV keys that existing readers use: at most two
+/// operations for a beat, and none without news. Only the database decides, so
+/// it does no harm that KV is late, or loses one of two writes within a second.
+fn mirror(context: &RequestContext, wallet: String, open: &store::OpenWindow, containers: Option<String>) {
     let window = open.mirrors_time.then(|| Window::from(open));
     let containers = containers.filter(|_| open.mirrors_containers);
     if window.is_none() && containers.is_none() {
@@ -240,7 +239,7 @@ async fn write_mirror(
     Ok(())
 }
 
-/// The containers in the form of the plan, with what else is known of each.
+/// Reads the containers, and returns them in the form of the KV key, with their further figures.
 fn containers(value: &Value) -> Result<String, String> {
     let given = value.as_array().ok_or("must be a list of containers")?;
     if given.len() > MOST_CONTAINERS {
@@ -286,7 +285,7 @@ fn system(value: &Value) -> Result<String, String> {
     }
 }
 
-/// A machine that is in no such network says so by an empty text.
+/// A machine outside of such a network sends an empty text.
 fn tailscale_ip(value: &Value) -> Result<Option<String>, String> {
     match value.as_str() {
         Some("") => Ok(None),
@@ -300,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_of_a_container_are_kept_as_the_plan_has_them() {
+    fn both_forms_of_a_container_are_saved_in_one_form() {
         let given = json!([
             { "containerName": "web", "port": "80" }, { "name": "db", "cpuPercent": 1.5, "memUsageMb": 20 },
             { "containerName": "x", "port": 8080 }, { "containerName": "y", "port": null },

@@ -1,4 +1,4 @@
-//! What machines said of themselves lately: an hour at a time, for a day.
+//! What machines reported in the last 24 hours, one report for each hour.
 
 use super::{owner, store, window::MOST_HOURS};
 use crate::{
@@ -9,9 +9,9 @@ use crate::{
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
-/// `GET /workers/:wallet/metrics?hours=`: what its beats said last in each
-/// hour, and what they say now, oldest first. Nothing of a machine that is not
-/// yours, or is none.
+/// `GET /workers/:wallet/metrics?hours=`: the machine's last report of each
+/// hour, and its newest one, oldest first. Empty for a machine that does not
+/// exist or is not the caller's.
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
     let hours = page::number(&context, "hours", MOST_HOURS, MOST_HOURS)?;

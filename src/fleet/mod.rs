@@ -1,8 +1,8 @@
-//! The fleet (Tassium): what is to run on whose machines, which of them live,
-//! when they ran, and what they are paid.
+//! The fleet: deployments that run on users' machines, which machines are
+//! alive, when they ran, and what they are paid.
 //!
-//! `deployments`, `heartbeat`, `workers` and `payments` are the routes, at the
-//! root and under `/api/v1`; `setup` is the script by which a machine joins.
+//! Routes, at the root and under `/api/v1`: `deployments`, `heartbeat`,
+//! `workers`, `metrics`, `payments`; `setup` serves the script with which a machine joins.
 
 mod amount;
 pub(crate) mod deployments;
@@ -40,12 +40,12 @@ use crate::{
     store::Database,
 };
 
-/// Machines that one step of the sweep looks at, and steps of one sweep.
-const PIECE: i64 = 1_000;
-const PIECES: usize = 50;
+/// How many machines one step of the sweep checks, and how many steps a sweep has.
+const STEP_MACHINES: i64 = 1_000;
+const STEPS: usize = 50;
 
-/// Whose rows the caller sees and changes; none is everybody's, for the
-/// operator and for deployers.
+/// The user whose rows the caller sees and changes; none means all rows, for
+/// the operator and for deployers.
 fn owner(context: &RequestContext) -> Option<&str> {
     match &context.caller {
         Caller::User(user) if !user.scopes.contains(Scope::FleetDeploy) => Some(&user.id),
@@ -53,32 +53,32 @@ fn owner(context: &RequestContext) -> Option<&str> {
     }
 }
 
-/// A wallet's address of a path or of a query string, as the database writes it.
+/// Reads a wallet's address in a path or a query string, and returns the database's form.
 fn wallet(text: &str, pointer: &str) -> Result<String, Error> {
     let address: Result<Address, _> = text.parse();
     address.map(|address| address.to_string()).map_err(|error| Error::invalid(pointer, format!("{error}")))
 }
 
-/// Records the windows of machines that fell silent. One run looks at up to
-/// 50,000 machines; the next one goes on where it stopped.
+/// Records the windows of machines that fell silent. One run checks up to
+/// 50,000 machines; the next one continues where it stopped.
 pub(crate) async fn sweep(env: &Env) {
-    if let Err(error) = sweep_pieces(env).await {
+    if let Err(error) = sweep_steps(env).await {
         log::failure("fleet.sweep", &error);
     }
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct SweepPosition {
     after: String,
 }
 
-async fn sweep_pieces(env: &Env) -> Result<(), Error> {
+async fn sweep_steps(env: &Env) -> Result<(), Error> {
     let database = Database::open(env)?;
-    for _ in 0..PIECES {
+    for _ in 0..STEPS {
         let now = now_ms();
         let [_, _, _, place] =
-            database.batch(store::sweep(PIECE, now - window::GAP_MS, now - window::KEPT_MS)).await?;
-        let place: Option<Place> = place.first()?;
+            database.batch(store::sweep(STEP_MACHINES, now - window::GAP_MS, now - window::KEPT_MS)).await?;
+        let place: Option<SweepPosition> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());
         }
@@ -86,7 +86,7 @@ async fn sweep_pieces(env: &Env) -> Result<(), Error> {
     Ok(())
 }
 
-/// Errors as everywhere, and the routes under `/api/v1` as well.
+/// Errors in the Worker's own form, also for the routes under `/api/v1`.
 pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/api/v1"],
     also_under: Some("/api/v1"),

@@ -1,4 +1,4 @@
-//! What the fleet answers.
+//! The OpenAPI contract of the fleet.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +28,8 @@ const TX: &str = "0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd7
 
 const NAME: &str = "^[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?$";
 const GITHUB: &str = r"^(?:(?:https://)?github\.com/)?[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,104}/?$";
-/// As RFC 3339 has it, which lets a space stand for the T: `date-time`, the
-/// format, does not.
+/// RFC 3339, which permits a space in place of the T; the format `date-time`
+/// does not.
 const TIMESTAMP: &str = r"^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$";
 const AMOUNT: &str = "^(?:0|[1-9][0-9]{0,77})$";
 const BRANCH: &str = r"^[^\u0000-\u0020\u007f~^:?*\[\\-][^\u0000-\u0020\u007f~^:?*\[\\]*$";
@@ -57,10 +57,10 @@ struct Window {
 struct Beaten {
     success: bool,
     window: Window,
-    /// How long the machine is asked to wait.
+    /// How many seconds the machine should wait before the next beat.
     next_beat_seconds: Count,
-    /// Whether the beat was not newer than the window's end, and changed nothing:
-    /// only the first full beat of that very moment still tells what runs.
+    /// Whether the beat was not newer than the window's end, and so changed nothing,
+    /// except that the first full beat of that very time reports the containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     stale: Option<bool>,
@@ -70,11 +70,11 @@ struct Beaten {
 #[serde(rename_all = "camelCase")]
 struct Registered {
     wallet_address: Wallet,
-    /// The machine's credential, shown here and nowhere else.
+    /// The machine's credential, which is shown only here.
     token: &'static str,
 }
 
-/// Only `exists` for a machine that is not yours, or is none.
+/// For a machine that does not exist or is not yours, this has only `exists`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct WorkerView {
@@ -94,8 +94,8 @@ struct WorkerView {
     window: Option<Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'static str>,
-    /// As the last beat reported it; null before that, and where none did. So are
-    /// the next three, which are the numbers of `system` by these names.
+    /// As the last beat reported it; null if none did. The next three are the
+    /// numbers of these names in `system`, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     tailscale_ip: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,8 +106,8 @@ struct WorkerView {
     storage_total_gb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<Map<String, Value>>,
-    /// What the ledger owes it for closed periods, as near as a double comes
-    /// to it; `/payments` has the exact amounts.
+    /// What the ledger owes the machine for closed periods, as a double;
+    /// `/payments` has the exact amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64")]
     credits: Option<f64>,
@@ -124,12 +124,12 @@ struct WorkerStatus {
 #[serde(rename_all = "camelCase")]
 struct Container {
     container_name: &'static str,
-    /// The same, as the other script calls it.
+    /// The same name, in the other script's field.
     name: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     port: Option<&'static str>,
-    /// 0 where the beat did not tell; so is the next.
+    /// 0 if the beat did not report it; the next one likewise.
     cpu_percent: f64,
     mem_usage_mb: f64,
 }
@@ -138,18 +138,18 @@ pub(crate) fn module() -> Module {
     let operations = [deployment_operations(), beats(), machines(), ledger()];
     Module {
         name: "fleet",
-        about: "What runs on whose machines, when they ran, and what they are paid. All but the set-up script \
+        about: "Deployments on users' machines, when these ran, and what they are paid. All but the set-up script \
                 answers under `/api/v1` as well.",
         operations: operations.into_iter().flatten().collect(),
     }
 }
 
-/// Text of a field that must be there.
+/// A required field of text.
 fn text(pattern: &str) -> Value {
     json!({ "type": "string", "pattern": pattern })
 }
 
-/// Text of a field that may be missing.
+/// An optional field of text.
 fn some_text(most: u32) -> Value {
     json!({ "type": ["string", "null"], "minLength": 1, "maxLength": most, "pattern": NO_NUL })
 }
@@ -174,10 +174,10 @@ fn time_query() -> Schema {
     json_schema!({ "type": "string", "pattern": TIMESTAMP })
 }
 
-/// A field's names, of which a body has one at most, and its schema.
+/// The names of a field, of which a body has at most one, and its schema.
 type Field<'a> = (&'a [&'a str], Value);
 
-/// An object of these fields.
+/// An object with these fields.
 fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
     let (mut properties, mut names, mut rules, mut excluded) =
         (Map::new(), Vec::new(), Vec::new(), Vec::new());
@@ -205,7 +205,7 @@ fn object(required: &[Field<'_>], optional: &[Field<'_>]) -> Schema {
     object
 }
 
-/// A field by one of its names and without the others.
+/// Requires one of the names of a field, without the others.
 fn one_of(names: &[&str], schema: &Value) -> Value {
     let by_name = |name: &&str| {
         let properties = Map::from_iter([((*name).to_owned(), schema.clone())]);
@@ -226,7 +226,7 @@ fn env_vars() -> Value {
     })
 }
 
-/// A schema that admits null as well: of a field that may be missing.
+/// The schema, which also admits null, for an optional field.
 fn or_null(mut schema: Value) -> Value {
     schema["type"] = json!([schema["type"], "null"]);
     schema
@@ -252,19 +252,19 @@ fn deployment_operations() -> Vec<Operation> {
     let shown = || Answer::new(200, "The deployment.").json(FleetDeployment::example());
     let of_one = |route, id, summary| {
         Operation::new(route, id, summary)
-            .path("name", "Of the deployment.", DeploymentName("my-app"))
+            .path("name", "The deployment.", DeploymentName("my-app"))
             .fails(deployments::NOT_FOUND)
     };
     let created = Answer::new(201, "The deployment.")
         .json(FleetDeployment::example())
-        .with("Location", "Where it is shown.")
+        .with("Location", "Its address.")
         .leads_to(&["fleet.show_deployment", "fleet.delete_deployment"], "name", "/name");
     let branch = json!({
         "type": ["string", "null"], "maxLength": 255, "pattern": BRANCH, "default": "main",
-        "description": "A name that git takes for a branch.",
+        "description": "A name that git accepts for a branch.",
     });
     let mut url = some_text(2000);
-    url["description"] = json!("Where it answers: an http or https URL, as browsers take it.");
+    url["description"] = json!("The deployment's address: an http or https URL.");
     let status = json!({ "type": "string", "enum": ["pending", "processing", "success", "failed"] });
     vec![
         Operation::new("POST /deployments", "fleet.create_deployment", "Put a repository on the fleet")
@@ -290,12 +290,12 @@ fn deployment_operations() -> Vec<Operation> {
             .fails(deployments::name_taken())
             .fails(deployments::not_your_wallet()),
         Operation::new("GET /deployments", "fleet.list_deployments", "List the deployments")
-            .about("With `creator`, a page is of 100 unless `limit` says otherwise.")
-            .query("creator", "Of this wallet.", wallet_query())
+            .about("With `creator`, a page has 100 deployments unless `limit` is given.")
+            .query("creator", "Only those of this wallet.", wallet_query())
             .read_by(reads_wallet)
             .query(
                 "status",
-                "In this status.",
+                "Only those in this status.",
                 json_schema!({ "type": "string", "enum": ["pending", "processing", "success", "failed"] }),
             )
             .read_by(|name| Status::parse(name).is_some())
@@ -308,7 +308,7 @@ fn deployment_operations() -> Vec<Operation> {
         of_one("GET /deployments/{name}", "fleet.show_deployment", "Show a deployment").answers(shown()),
         of_one("DELETE /deployments/{name}", "fleet.delete_deployment", "Delete a deployment")
             .answers(Answer::new(200, "It is deleted.").json(Deleted { success: true })),
-        of_one("PATCH /deployments/{name}/status", "fleet.set_status", "Move a deployment on")
+        of_one("PATCH /deployments/{name}/status", "fleet.set_status", "Change a deployment's status")
             .about("pending → processing → success or failed; failed → pending to try again.")
             .object(
                 object(
@@ -328,8 +328,8 @@ fn deployment_operations() -> Vec<Operation> {
             )
             .answers(shown()),
         of_one("GET /deployments/{name}/env", "fleet.show_env", "Show a deployment's environment to a deployer")
-            .answers(Answer::new(200, "In clear.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
-        of_one("PATCH /deployments/{name}/replicas", "fleet.set_replicas", "Say how many shall run")
+            .answers(Answer::new(200, "The variables in plain text.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
+        of_one("PATCH /deployments/{name}/replicas", "fleet.set_replicas", "Change the number of replicas")
             .object(
                 object(&[(&["replicas"], replicas())], &[]),
                 json!({ "replicas": 3 }),
@@ -381,7 +381,10 @@ fn beats() -> Vec<Operation> {
     let proved: [Field<'_>; 2] = [(&heartbeat::WALLET_FIELDS, wallet()), (&["timestamp"], time())];
     let tailscale_ip = json!({ "type": ["string", "null"], "maxLength": 64, "pattern": NO_NUL });
     let of_machine: [Field<'_>; 3] = [
-        (&["system"], json!({ "type": ["object", "null"], "description": "Of itself: at most 4 KiB." })),
+        (
+            &["system"],
+            json!({ "type": ["object", "null"], "description": "The machine's report about itself, at most 4 KiB." }),
+        ),
         (&["hostname"], some_text(253)),
         (&heartbeat::TAILSCALE_FIELDS, tailscale_ip),
     ];
@@ -390,28 +393,29 @@ fn beats() -> Vec<Operation> {
         operation
             .header(
                 "X-Wallet-Signature",
-                "Instead of a token: the wallet's signature (EIP-191; SEP-53 of a Stellar key) over \
-                 `hatch-heartbeat\\n{wallet}\\n{timestamp}\\n{sha256 of the body, hex}`: the wallet in lower \
-                 case however the body writes it, a Stellar key as it is, the timestamp as it is there, the \
+                "Instead of a token: the wallet's signature (EIP-191; SEP-53 for a Stellar key) over \
+                 `hatch-heartbeat\\n{wallet}\\n{timestamp}\\n{sha256 of the body, hex}`: an Ethereum wallet in lower \
+                 case, a Stellar key and the timestamp as they are in the body, the \
                  hexadecimal digits in lower case.",
                 json_schema!({ "type": "string" }),
             )
             .answers(beaten())
-            .fails(heartbeat::unproved())
+            .fails(heartbeat::missing_proof())
             .fails(heartbeat::not_your_machine())
             .fails(heartbeat::AHEAD)
             .fails(heartbeat::TOO_LATE)
     };
     vec![
         with_auth(
-            Operation::new("POST /heartbeat", "fleet.beat", "Say that a machine runs, and what").object(
-                object(&of_full, &of_machine),
-                json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
+            Operation::new("POST /heartbeat", "fleet.beat", "Report that a machine runs, and its containers")
+                .object(
+                    object(&of_full, &of_machine),
+                    json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z",
                     "containers": [{ "containerName": "web", "port": "8080" }] }),
-                |body| Beat::read(body, true).1.map(drop),
-            ),
+                    |body| Beat::read(body, true).1.map(drop),
+                ),
         ),
-        with_auth(Operation::new("POST /heartbeat/ping", "fleet.ping", "Say that a machine runs").object(
+        with_auth(Operation::new("POST /heartbeat/ping", "fleet.ping", "Report that a machine runs").object(
             object(&proved, &of_machine),
             json!({ "walletAddress": WALLET, "timestamp": "2026-11-20T12:00:00Z" }),
             |body| Beat::read(body, false).1.map(drop),
@@ -437,11 +441,13 @@ fn machines() -> Vec<Operation> {
     };
     let wrong_wallet = || Error::invalid("wallet", "an address is 0x and 40 hexadecimal digits");
     let of_one = |route, id, summary| {
-        Operation::new(route, id, summary).path("wallet", "Of the machine.", WALLET).fails(wrong_wallet())
+        Operation::new(route, id, summary)
+            .path("wallet", "The machine's wallet.", WALLET)
+            .fails(wrong_wallet())
     };
-    let registered = Answer::new(201, "Its token.")
+    let registered = Answer::new(201, "The machine's token.")
         .json(Registered { wallet_address: WALLET, token: "wk_…" })
-        .with("Location", "Where it is shown.")
+        .with("Location", "Its address.")
         .leads_to(&["fleet.show_worker", "fleet.worker_status"], "wallet", "/walletAddress");
     let containers = vec![Container {
         container_name: "web",
@@ -454,11 +460,11 @@ fn machines() -> Vec<Operation> {
         Operation::new("POST /workers", "fleet.register", "Register a machine, or give it a new token")
             .about(
                 "With the signed challenge of `POST /auth/wallet/challenge`, or signed in with the wallet. In \
-                 development `walletAddress` is taken at its word.",
+                 development `walletAddress` needs no proof.",
             )
             .body_read_by::<workers::NewWorker>(json!({ "walletAddress": WALLET }), |new| new.wallet().map(drop))
             .answers(registered)
-            .fails(workers::unproved())
+            .fails(workers::missing_proof())
             .fails(workers::by_a_key())
             .fails(workers::no_wallet()),
         Operation::new("GET /workers", "fleet.list_workers", "List your machines").paged(20).answers(
@@ -467,46 +473,46 @@ fn machines() -> Vec<Operation> {
                 .may_have("Link", "The next page, where there is one."),
         ),
         of_one("GET /workers/{wallet}", "fleet.show_worker", "Show a machine")
-            .answers(Answer::new(200, "What is known of it.").json(view)),
+            .answers(Answer::new(200, "The machine.").json(view)),
         of_one("DELETE /workers/{wallet}", "fleet.revoke_worker", "Revoke a machine's token")
-            .answers(Answer::new(204, "It is good no longer."))
+            .answers(Answer::new(204, "The token is revoked."))
             .fails(workers::NOT_FOUND),
-        of_one("GET /workers/{wallet}/status", "fleet.worker_status", "Say how a machine is").answers(
-            Answer::new(200, "By the time since its last beat.")
+        of_one("GET /workers/{wallet}/status", "fleet.worker_status", "Show a machine's health").answers(
+            Answer::new(200, "Its health, by the time since its last beat.")
                 .json(WorkerStatus { status: Health::Healthy, last_seen: Some(NOON) }),
         ),
-        of_one("GET /workers/{wallet}/uptime", "fleet.uptime", "Say when a machine ran")
+        of_one("GET /workers/{wallet}/uptime", "fleet.uptime", "Show when a machine ran")
             .query("from", "The period's beginning.", time_query())
             .read_by(reads_time)
             .query("to", "The period's end.", time_query())
             .read_by(reads_time)
             .paged(20)
             .answers(
-                Answer::new(200, "Newest first, clipped to the period, the open window among them.")
+                Answer::new(200, "Newest first, clipped to the period, including the open window.")
                     .json(vec![Interval::example()])
-                    .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran, as its beats say.")
+                    .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran, by its beats.")
                     .may_have("Link", "The next page, where there is one."),
             )
             .fails(workers::NOT_FOUND),
         of_one("GET /workers/{wallet}/containers", "fleet.containers", "List a machine's containers")
-            .answers(Answer::new(200, "Those of its last beat; none of a machine that is not yours.").json(containers)),
-        of_one("GET /workers/{wallet}/metrics", "fleet.metrics", "List what a machine said of itself")
-            .about("At most one for each hour that is over, for a day, and the newest.")
+            .answers(Answer::new(200, "The containers in its last beat; empty for a machine that is not yours.").json(containers)),
+        of_one("GET /workers/{wallet}/metrics", "fleet.metrics", "List a machine's reports about itself")
+            .about("The last report of each past hour, for a day, and the newest one.")
             .query(
                 "hours",
-                "Of so many hours.",
+                "How many hours back.",
                 json_schema!({ "type": "integer", "minimum": 1, "maximum": window::MOST_HOURS, "default": window::MOST_HOURS }),
             )
             .answers(
-                Answer::new(200, "Oldest first; none of a machine that is not yours.").json(vec![Metric::example()]),
+                Answer::new(200, "Oldest first; empty for a machine that is not yours.").json(vec![Metric::example()]),
             ),
-        Operation::new("GET /api/setup", "fleet.setup", "The script by which a machine joins")
-            .must_query("wallet", "Of the machine.", wallet_query())
+        Operation::new("GET /api/setup", "fleet.setup", "Download the script with which a machine joins")
+            .must_query("wallet", "The machine's wallet.", wallet_query())
             .read_by(reads_wallet)
             .about("In development, without a credential, a request without `token` gives the machine a new one.")
             .query(
                 "token",
-                "Of the machine; its last six digits are a checksum.",
+                "The machine's token; its last six digits are a checksum.",
                 json_schema!({ "type": "string", "pattern": "^wk_[0-9A-Za-z]{49}$" }),
             )
             .read_by(|text| setup::token(text).is_ok())
@@ -538,13 +544,13 @@ fn ledger() -> Vec<Operation> {
             )
             .answers(
                 entered(201, "The entry.")
-                    .with("Location", "Where it is shown.")
+                    .with("Location", "Its address.")
                     .leads_to(&["fleet.show_payment"], "id", "/id"),
             )
-            .answers(entered(200, "The entry, which was there already."))
+            .answers(entered(200, "The entry, which existed already."))
             .fails(payments::transaction_entered()),
         Operation::new("GET /payments", "fleet.list_payments", "List the payments")
-            .query("creator", "To this wallet.", wallet_query())
+            .query("creator", "Only those to this wallet.", wallet_query())
             .read_by(reads_wallet)
             .paged(20)
             .answers(
@@ -553,13 +559,13 @@ fn ledger() -> Vec<Operation> {
                     .may_have("Link", "The next page, where there is one."),
             ),
         Operation::new("GET /payments/{id}", "fleet.show_payment", "Show a payment")
-            .path("id", "Of the payment.", Count(1))
+            .path("id", "The payment.", Count(1))
             .answers(entered(200, "The entry."))
             .fails(payments::NOT_FOUND),
         Operation::new("POST /payments/payouts", "fleet.close", "Close a period of a machine")
             .about(
-                "Enters what its uptime is worth, `PAYOUT_RATE` a second, once; from 25 hours after the period's \
-                 end, when no late beat can change it any more. Time before the machine was registered, or first \
+                "Enters `PAYOUT_RATE` for each second of its uptime, once. Possible from 25 hours after the period's \
+                 end, when no late beat can change the uptime any more. Time before the machine was registered, or first \
                  beat, is not paid.",
             )
             .object(

@@ -1,4 +1,4 @@
-//! What of the fleet is a user's. They take it along in lists, newest first.
+//! The rows of the fleet that belong to a user, and their export, newest first.
 
 #[cfg(test)]
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ pub(crate) const OWNED: Owned = Owned {
         ("uptime", uptime),
         ("payments", payments),
     ],
-    // A machine's uptime and the ledger of payments stay, but it beats no more.
+    // A machine's uptime and the ledger of payments stay, but the machine can beat no more.
     delete: |user| {
         vec![
             sql!("DELETE FROM fleet_deployments WHERE user_id = ?1", user),
@@ -66,7 +66,7 @@ impl ExportedFleet {
     }
 }
 
-/// What the user, or whoever else for their wallet, has put on the fleet.
+/// The deployments that the user created, or another one created for their wallet.
 fn deployments(user: &str, page: &Page) -> Statement {
     let (key, name) = page.bound();
     sql!(
@@ -76,7 +76,7 @@ fn deployments(user: &str, page: &Page) -> Statement {
                      WHERE creator = (SELECT wallet_addr FROM users WHERE id = ?1) AND user_id <> ?1)
                    WHERE (created_at, name) < (?2, ?3) ORDER BY created_at DESC, name DESC",
             key: "created_at || '.' || name",
-            // Not even sealed do their variables' values leave.
+            // The values of variables are not exported, not even encrypted.
             json: DEPLOYMENT_JSON,
             bytes: "0"
         ),
@@ -117,7 +117,7 @@ shape! {
     }
 }
 
-/// The machine of the user's wallet, as it last was.
+/// The machine of the user's wallet in its last state.
 fn machines(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(
@@ -151,7 +151,7 @@ shape! {
     }
 }
 
-/// When that machine ran, as far as it is recorded.
+/// The recorded uptime of that machine.
 fn uptime(user: &str, page: &Page) -> Statement {
     let (key, wallet) = page.bound();
     sql!(

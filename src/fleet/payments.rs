@@ -1,4 +1,4 @@
-//! The ledger: what was paid to whom, and what machines are owed.
+//! The ledger: payments, and what machines are owed.
 
 use serde_json::{Map, Value, json};
 
@@ -40,7 +40,7 @@ impl NewPayment {
     }
 }
 
-/// The names that a field is known by; the first is the one of answers.
+/// The names of each field in a body; responses use the first one.
 pub(super) const TX_FIELDS: [&str; 2] = ["txHash", "tx_hash"];
 
 /// `POST /payments`
@@ -59,8 +59,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     if let Some(entered) = database.query(store::pay(&new, &entry, now_ms())).await?.first()? {
         return Ok(payment_response(201, &entered));
     }
-    // A transaction counts once. Told again as it was, it is found; so is what
-    // an earlier try of this request has entered.
+    // A transaction counts once. A repetition with the same values returns its
+    // entry, and so does a retry of the request that entered it.
     let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
     let message: Option<Value> = same.first()?;
     let is_same = |message: &Value| {
@@ -126,7 +126,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, payment.ok_or(NOT_FOUND)?))
 }
 
-/// The body of `POST /payments/payouts`: when a machine ran.
+/// The body of `POST /payments/payouts`: a period of a machine.
 #[derive(Debug)]
 pub(super) struct Period {
     wallet: String,
@@ -145,11 +145,12 @@ impl Period {
     }
 }
 
-/// `POST /payments/payouts`: closes a period of a machine. What it is owed is
-/// its whole seconds of uptime since we know it times `PAYOUT_RATE`, and goes into
-/// the ledger, once, however often the period is closed. By our clock that is
-/// never more time than has passed. No beat changes the uptime of a
-/// period that can be closed, so none is paid twice or not at all.
+/// `POST /payments/payouts`: closes a period of a machine. The machine is owed
+/// `PAYOUT_RATE` for each whole second of uptime since we know it, which is by
+/// our clock never more time than has passed. The amount is entered into the
+/// ledger once, however often the period is closed. A period can be closed only
+/// after no beat can change its uptime any more, so no second is paid twice or
+/// missed.
 pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
     let Period { wallet, from, to } = Period::read(body::object(&context).await?)?;
     let now = now_ms();
@@ -164,7 +165,7 @@ pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
     let [machine, seconds] =
         database.batch([store::worker(&wallet, None), store::paid_seconds(&wallet, from, to)]).await?;
     if machine.is_empty() {
-        return Err(Error::invalid("/walletAddress", "is of no machine that is known"));
+        return Err(Error::invalid("/walletAddress", "is not the wallet of a known machine"));
     }
     let seconds: u64 = seconds.first()?.unwrap_or_default();
     let amount =
@@ -192,8 +193,8 @@ fn amount(value: &Value) -> Result<Amount, String> {
     value.as_str().unwrap_or_default().parse().map_err(|error: super::amount::NotAnAmount| error.to_string())
 }
 
-/// A transaction's hash of 64 hex digits, with `0x` before them as on Ethereum,
-/// or without as on Stellar: given back in one form, in which it counts once.
+/// A transaction's hash: 64 hex digits, after `0x` on Ethereum and alone on
+/// Stellar. Both are stored in one form, so that the hash is unique.
 fn tx_hash(value: &Value) -> Result<String, String> {
     let text = value.as_str().unwrap_or_default();
     let digits = text.strip_prefix("0x").unwrap_or(text);

@@ -1,4 +1,4 @@
-//! What the rows of the fleet have in common, for the contract.
+//! Types that several rows of the fleet share, for the contract.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;

@@ -1,25 +1,25 @@
-//! How machines beat, what their uptime is worth, and where deployments answer.
+//! Settings of the fleet: heartbeats, payouts and the domain of deployments.
 
 use crate::{
     error::Error,
     settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Parsers that check this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Fleet>()];
 
 #[derive(Debug)]
 pub(super) struct Fleet {
-    /// Whether a beat needs no proof that it is its machine's.
+    /// Whether beats are accepted without a proof.
     pub(super) heartbeats_are_open: bool,
-    /// How often machines are asked to beat.
+    /// How often machines should beat.
     pub(super) heartbeat_seconds: u32,
-    /// By how much a machine's window in KV may lag, in milliseconds; none
-    /// writes nothing there.
+    /// By how many milliseconds a machine's window in KV may lag; with none,
+    /// nothing is written there.
     pub(super) mirror_ms: Option<i64>,
-    /// What a second of uptime is worth, a uint256 in decimal.
+    /// The price of a second of uptime, a uint256 in decimal.
     pub(super) payout_rate: Option<String>,
-    /// Under which the fleet's deployments answer, with a port if it has one.
+    /// The domain of deployments, with a port if it has one.
     pub(super) domain: String,
 }
 
@@ -40,7 +40,7 @@ impl FromVars for Fleet {
     }
 }
 
-/// Rarer than half an hour, and a machine that lives would look dead.
+/// At most half an hour, or else a living machine would look dead.
 fn heartbeat_seconds(vars: &Vars) -> Result<u32, Error> {
     let seconds: u32 = vars.number("HEARTBEAT_SECONDS", 300)?;
     match seconds {
@@ -49,8 +49,8 @@ fn heartbeat_seconds(vars: &Vars) -> Result<u32, Error> {
     }
 }
 
-/// Together with the time between two beats less than half an hour, or a
-/// machine that lives would look dead to readers of KV.
+/// Together with the time between two beats less than half an hour, or else
+/// readers of KV would take a living machine for dead.
 fn mirror_seconds(vars: &Vars) -> Result<Option<u32>, Error> {
     const NAME: &str = "HEARTBEAT_MIRROR_SECONDS";
     if vars.get(NAME).as_deref() == Some("off") {
@@ -63,8 +63,8 @@ fn mirror_seconds(vars: &Vars) -> Result<Option<u32>, Error> {
     }
 }
 
-/// A machine's timer is late by what the beat before took: without some grace
-/// every beat of five minutes would just miss five minutes.
+/// A machine's timer is late by the duration of the last beat. Without some
+/// grace, every beat would come just before the mirror is due.
 fn mirror_ms(seconds: u32) -> i64 {
     const GRACE_MS: i64 = 15_000;
     if seconds == 0 { 0 } else { 1000 * i64::from(seconds) + GRACE_MS }
@@ -83,7 +83,7 @@ fn domain(domain: Option<String>) -> Result<String, Error> {
     let Some(domain) = domain else { return Ok("localhost".to_owned()) };
     let origin = format!("https://a.{domain}/");
     match url::Url::parse(&origin) {
-        // As it was, so that it is a host, and a port, and nothing more.
+        // The origin is unchanged, so the text is exactly a host and a port.
         Ok(url) if url.as_str() == origin && url.path() == "/" && url.username().is_empty() => Ok(domain),
         _ => Err(wrong("FLEET_DOMAIN", "a domain in lower case, with a port if need be")),
     }

@@ -1,4 +1,4 @@
-//! The script by which a machine joins the fleet.
+//! Serves the script with which a machine joins the fleet.
 
 use hatch_tokens::token::{Kind, Token, TokenError};
 
@@ -10,18 +10,18 @@ use crate::{
     platform::response::{Kind as ResponseKind, Response},
 };
 
-/// Runs as it is, but for three assignments at its beginning.
+/// The script, complete except for three assignments at its beginning.
 const SCRIPT: &str = include_str!("setup.sh");
 
-/// `GET /api/setup?wallet=0x…&token=wk_…`: nothing gets into the script but
-/// what has exactly the form of an address, of a token and of our own origin,
-/// none of which has a character that a shell could take for anything else.
+/// `GET /api/setup?wallet=0x…&token=wk_…`. Only an address, a token and our own
+/// origin are inserted into the script, each checked to be of exactly its form,
+/// which has no character that is special to a shell.
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let wallet = wallet(&context.query("wallet").unwrap_or_default(), "wallet")?;
     let origin = context.request.origin();
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'.' | b'-' | b'[' | b']');
     if !origin.bytes().all(is_plain) {
-        return Err(Error::invalid("host", "is no host that a script could be made for"));
+        return Err(Error::invalid("host", "is not a host that the script can report to"));
     }
     let token = match (context.query("token"), developer(&context)) {
         (None, Some(developer)) => workers::new_token(&context, &wallet, &developer.id).await?,
@@ -34,9 +34,9 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
         .not_kept())
 }
 
-/// The local developer, who needs no token: their request makes one, as
-/// `POST /workers` would. Not HEAD, which changes nothing, and not that of a
-/// page, which could make one in the developer's name by a mere picture.
+/// The local developer needs no token: the request makes one, as `POST /workers`
+/// does. A HEAD request does not, because it must not change anything, and
+/// neither does one from a page, which an image tag could send.
 fn developer(context: &RequestContext) -> Option<&User> {
     let site = context.request.header("sec-fetch-site");
     let is_a_pages = site.is_some_and(|site| !matches!(&*site, "none" | "same-origin"));
@@ -48,7 +48,7 @@ fn developer(context: &RequestContext) -> Option<&User> {
     }
 }
 
-/// The token of a machine, whether or not it is good.
+/// Reads a machine's token, without checking that it is valid.
 pub(super) fn token(text: &str) -> Result<Token, Error> {
     match Token::parse(text) {
         Ok(token) if token.kind() == Kind::Worker => Ok(token),

@@ -1,12 +1,11 @@
-//! Beats, sweeps and crashes in thousands of random orders, against the real
-//! SQL in a real SQLite: uptime is neither lost nor invented.
+//! Runs beats, sweeps and crashes in thousands of random orders against the real
+//! SQL in a real SQLite, and checks that uptime is neither lost nor invented.
 //!
-//! What can go between two transactions on the database goes between them
-//! here: requests are under way, with what they read of the clock long ago,
-//! while others are done; answers are lost, so that requests come again; a
-//! process dies with all that it had under way, or within a batch, which then
-//! has not happened. Nothing reads KV but for people; of it is checked how far
-//! behind it may be.
+//! Anything that can happen between two transactions happens here: requests
+//! arrive late, with an old reading of the clock, in any order; responses are
+//! lost, so that requests are repeated; a process dies with all of its pending
+//! requests, or within a batch, which is then rolled back. Only people read KV,
+//! so the simulation checks only how far behind it may be.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +13,7 @@ use rusqlite::{Connection, params_from_iter, types::Value as Bound};
 
 use super::{
     store,
-    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, Last, SETTLED_MS, Window, beat},
+    window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, LastBeat, SETTLED_MS, Window, beat},
 };
 use crate::store::{Statement, Value};
 
@@ -23,8 +22,8 @@ const STEPS: u64 = 80;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 const BEGIN_MS: i64 = 1_700_000_000_000;
-/// No request is under way for longer when a period is closed.
-const MOST_UNDER_WAY_MS: i64 = 29 * MINUTE_MS;
+/// The longest that a request is pending when a period is closed.
+const MOST_PENDING_MS: i64 = 29 * MINUTE_MS;
 
 const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/0001_hatch.sql"),
@@ -36,7 +35,7 @@ const MIGRATIONS: [&str; 6] = [
 ];
 
 #[test]
-fn whatever_happens_recorded_uptime_is_that_of_the_beats() {
+fn recorded_uptime_always_equals_that_of_the_beats() {
     let database = Connection::open_in_memory().unwrap();
     for migration in MIGRATIONS {
         database.execute_batch(migration).unwrap();
@@ -74,50 +73,50 @@ impl Random {
 
 /// A request that has not reached the database yet.
 #[derive(Debug, Clone)]
-enum UnderWay {
+enum Pending {
     Beat {
         wallet: String,
         at: i64,
-        /// What the machine runs; a ping says nothing of it.
+        /// The reported containers; none for a ping.
         containers: Option<String>,
-        /// The clock when it was found good.
+        /// Our clock when the beat was validated.
         begun: i64,
     },
-    /// A piece of a sweep, which looked at the clock before.
+    /// One step of a sweep, with the time that it read before.
     Sweep { silent: i64 },
 }
 
-/// What a machine's uptime should be, by [`beat`] over the beats in the order
-/// in which the database had them.
+/// The expected uptime of a machine, by [`beat`] over the beats in the order in
+/// which the database got them.
 #[derive(Debug, Default)]
 struct Reference {
-    last: Option<Last>,
+    last: Option<LastBeat>,
     closed: Vec<Window>,
-    /// The clock at the first beat, since when the machine is known.
+    /// Our clock at the first beat, since when the machine is known.
     known_at: Option<i64>,
-    /// The clock at the last beat that was a sign of life.
+    /// Our clock at the last beat that was a sign of life.
     seen_at: Option<i64>,
-    /// What the machine last said that it runs, and when, by hour of the day
-    /// for the hours that are over.
-    said: Option<(i64, String)>,
+    /// When the machine last reported its containers, and which; `hours` has the
+    /// last report of each hour of the day that is over.
+    report: Option<(i64, String)>,
     hours: BTreeMap<i64, (i64, i64)>,
 }
 
 impl Reference {
-    /// Takes a beat; answers with the window, or with nothing when it is stale.
+    /// Takes a beat and returns the window; none when the beat is stale.
     fn take(&mut self, at: i64, containers: Option<&str>, now: i64) -> Option<Window> {
-        let said_at = self.said.as_ref().map(|(at, _)| *at);
+        let reported_at = self.report.as_ref().map(|(at, _)| *at);
         self.known_at.get_or_insert(now);
-        let is_life = match beat(self.last, said_at, at, now, containers.is_some()) {
+        let is_life = match beat(self.last, reported_at, at, now, containers.is_some()) {
             Beat::Stale => return None,
-            Beat::Tells => false,
+            Beat::Reports => false,
             Beat::Extends(window) => {
-                self.last = Some(Last { window, stamped_at: at });
+                self.last = Some(LastBeat { window, stamped_at: at });
                 true
             }
             Beat::Begins { closed, opened } => {
                 self.closed.push(closed);
-                self.last = Some(Last { window: opened, stamped_at: at });
+                self.last = Some(LastBeat { window: opened, stamped_at: at });
                 true
             }
         };
@@ -135,13 +134,15 @@ impl Reference {
     }
 
     fn say(&mut self, at: i64, containers: &str) {
-        let before = self.said.replace((at, containers.to_owned()));
-        let Some((said_at, said)) = before.filter(|(said_at, _)| said_at / HOUR_MS != at / HOUR_MS) else {
+        let before = self.report.replace((at, containers.to_owned()));
+        let Some((reported_at, report)) =
+            before.filter(|(reported_at, _)| reported_at / HOUR_MS != at / HOUR_MS)
+        else {
             return;
         };
-        let count = i64::try_from(said.matches("containerName").count()).unwrap();
-        self.hours.insert(said_at / HOUR_MS % 24, (said_at, count));
-        self.hours.retain(|_, (said_at, _)| *said_at > at - 24 * HOUR_MS);
+        let count = i64::try_from(report.matches("containerName").count()).unwrap();
+        self.hours.insert(reported_at / HOUR_MS % 24, (reported_at, count));
+        self.hours.retain(|_, (reported_at, _)| *reported_at > at - 24 * HOUR_MS);
     }
 
     fn windows(&self) -> Vec<Window> {
@@ -156,14 +157,14 @@ struct Simulation<'a> {
     /// D1 binds numbers as REAL, Turso as INTEGER.
     binds_reals: bool,
     now: i64,
-    /// Machines that one piece of a sweep looks at.
+    /// How many machines one step of a sweep checks.
     piece: i64,
     mirror_ms: i64,
     machines: BTreeMap<String, Reference>,
-    under_way: Vec<UnderWay>,
-    /// The window of each machine that KV has, and the clock when it was written.
+    pending: Vec<Pending>,
+    /// The window of each machine in KV, and our clock when it was written.
     mirrored: BTreeMap<String, (Window, i64)>,
-    /// What machines were paid for all the time until then: wallet, end, seconds.
+    /// The payments for all uptime until an end: wallet, end, seconds.
     paid: Vec<(String, i64, String)>,
 }
 
@@ -190,7 +191,7 @@ impl<'a> Simulation<'a> {
             piece,
             mirror_ms,
             machines,
-            under_way: Vec::new(),
+            pending: Vec::new(),
             mirrored: BTreeMap::new(),
             paid: Vec::new(),
         }
@@ -200,20 +201,20 @@ impl<'a> Simulation<'a> {
         for _ in 0..STEPS {
             match self.random.below(20) {
                 0..5 => self.send_beat(),
-                5..7 => self.under_way.push(UnderWay::Sweep { silent: self.now - GAP_MS }),
+                5..7 => self.pending.push(Pending::Sweep { silent: self.now - GAP_MS }),
                 7..15 => self.arrive(),
                 15..18 => self.now += self.random.between(0, 12 * MINUTE_MS),
                 18 if self.random.one_in(4) => self.now += self.random.between(0, 30 * HOUR_MS),
                 18 => self.now += self.random.between(GAP_MS - 2, GAP_MS + 2),
-                // The process dies, and starts again.
-                _ => self.under_way.clear(),
+                // The process dies and starts again.
+                _ => self.pending.clear(),
             }
             if self.random.one_in(8) {
                 self.check_totals();
                 self.pay();
             }
         }
-        self.check_said();
+        self.check_reports();
         self.sweep_all();
         self.check_records();
         self.check_totals();
@@ -234,8 +235,8 @@ impl<'a> Simulation<'a> {
             _ => end + GAP_MS + self.random.between(-1, 1),
         };
         let (wallet, at) = (wallet.clone(), at.min(self.now + AHEAD_MS));
-        // As the script of the original: now and then a ping and a full beat
-        // of one moment.
+        // The original script sometimes sends a ping and a full beat with the same
+        // time.
         let kinds = self.random.between(1, 3);
         if kinds & 1 != 0 {
             self.begin_beat(wallet.clone(), at, None);
@@ -248,37 +249,37 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// As `heartbeat::take` does: too late a beat comes no further.
+    /// As `heartbeat::take` does: a beat that is too late is refused.
     fn begin_beat(&mut self, wallet: String, at: i64, containers: Option<String>) {
         if at >= self.now - LATE_MS {
-            self.under_way.push(UnderWay::Beat { wallet, at, containers, begun: self.now });
+            self.pending.push(Pending::Beat { wallet, at, containers, begun: self.now });
         }
     }
 
-    /// One of the requests under way reaches the database, in any order.
+    /// A pending request, chosen at random, reaches the database.
     fn arrive(&mut self) {
-        if self.under_way.is_empty() {
+        if self.pending.is_empty() {
             return;
         }
-        let which = usize::try_from(self.random.below(self.under_way.len() as u64)).unwrap();
-        let request = self.under_way.swap_remove(which);
+        let which = usize::try_from(self.random.below(self.pending.len() as u64)).unwrap();
+        let request = self.pending.swap_remove(which);
         let answer_is_lost = self.random.one_in(5);
         match request {
-            UnderWay::Beat { wallet, at, containers, .. } => {
+            Pending::Beat { wallet, at, containers, .. } => {
                 self.take_beat(&wallet, at, containers.as_deref());
                 if answer_is_lost {
                     self.begin_beat(wallet, at, containers);
                 }
             }
-            UnderWay::Sweep { silent } => {
+            Pending::Sweep { silent } => {
                 if answer_is_lost {
-                    self.under_way.push(UnderWay::Sweep { silent });
+                    self.pending.push(Pending::Sweep { silent });
                 }
                 let dies_after = self.random.one_in(4).then(|| self.random.below(4));
                 let after = self.sweep_piece(silent, dies_after);
                 let goes_on = after.is_some_and(|after| !after.is_empty());
                 if goes_on && !answer_is_lost {
-                    self.under_way.push(UnderWay::Sweep { silent: self.now - GAP_MS });
+                    self.pending.push(Pending::Sweep { silent: self.now - GAP_MS });
                 }
             }
         }
@@ -287,7 +288,7 @@ impl<'a> Simulation<'a> {
     fn take_beat(&mut self, wallet: &str, at: i64, containers: Option<&str>) {
         let beat = store::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
         let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
-        let open: Option<store::Open> = rows.first().map(|json| serde_json::from_str(json).unwrap());
+        let open: Option<store::OpenWindow> = rows.first().map(|json| serde_json::from_str(json).unwrap());
         let message = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
         assert_eq!(message, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
@@ -296,9 +297,9 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// KV has the present window, as it was less than `mirror_ms` before the
-    /// last sign of life.
-    fn mirror(&mut self, wallet: &str, open: &store::Open) {
+    /// Checks that KV has the present window, as it was less than `mirror_ms` before
+    /// the last sign of life.
+    fn mirror(&mut self, wallet: &str, open: &store::OpenWindow) {
         let window = Window::from(open);
         if open.mirrors_time {
             self.mirrored.insert(wallet.to_owned(), (window, self.now));
@@ -310,12 +311,12 @@ impl<'a> Simulation<'a> {
         assert!(is_fresh, "seed {}: KV has {mirrored:?} of {at} for {window:?}", self.seed);
     }
 
-    /// Pays every machine for all the time that is settled.
+    /// Pays every machine for all time that can be closed.
     fn pay(&mut self) {
         let (now, to) = (self.now, self.now - SETTLED_MS);
-        self.under_way.retain(|request| match request {
-            UnderWay::Beat { begun, .. } => now - begun <= MOST_UNDER_WAY_MS,
-            UnderWay::Sweep { .. } => true,
+        self.pending.retain(|request| match request {
+            Pending::Beat { begun, .. } => now - begun <= MOST_PENDING_MS,
+            Pending::Sweep { .. } => true,
         });
         for wallet in self.machines.keys() {
             let [seconds] = self.query(&store::paid_seconds(wallet, 0, to)).try_into().unwrap();
@@ -323,7 +324,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// That no beat since has changed what was paid, and that all was.
+    /// Checks that no later beat changed the uptime that was paid, and that all of it was paid.
     fn check_paid(&self) {
         for (wallet, to, seconds) in &self.paid {
             let reference = &self.machines[wallet];
@@ -335,8 +336,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// One transaction. Answers with the place where the sweep goes on; with
-    /// nothing when the process died after so many statements.
+    /// One transaction. Returns the place where the sweep continues; none when the
+    /// process died after so many statements.
     fn sweep_piece(&self, silent: i64, dies_after: Option<u64>) -> Option<String> {
         self.database.execute_batch("BEGIN IMMEDIATE").unwrap();
         let mut place = None;
@@ -349,10 +350,10 @@ impl<'a> Simulation<'a> {
             place = self.query(statement).into_iter().next();
         }
         self.database.execute_batch("COMMIT").unwrap();
-        serde_json::from_str::<super::Place>(&place?).ok().map(|place| place.after)
+        serde_json::from_str::<super::SweepPosition>(&place?).ok().map(|place| place.after)
     }
 
-    /// Everybody falls silent, and sweeps go round, the first from wherever the last one stopped.
+    /// All machines fall silent, and sweeps run over all of them, the first from where the last one stopped.
     fn sweep_all(&mut self) {
         self.now += 2 * GAP_MS;
         for _ in 0..2 {
@@ -360,21 +361,21 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// That of each machine is known what it last said, and when it was last
-    /// seen; and of each hour that is over, once, what it said last in it.
-    fn check_said(&self) {
+    /// Checks the stored last report of each machine and when it was last seen, and
+    /// the last report of each hour that is over.
+    fn check_reports(&self) {
         for (wallet, reference) in &self.machines {
             let sql =
                 "SELECT json_array(seen_at, said_at, json(containers)) FROM worker_windows WHERE wallet = ?1";
             let kept = self.rows(sql, wallet);
-            let (said_at, containers) =
-                reference.said.as_ref().map_or((None, "[]"), |(at, said)| (Some(*at), said));
+            let (reported_at, containers) =
+                reference.report.as_ref().map_or((None, "[]"), |(at, report)| (Some(*at), report));
             let containers: serde_json::Value = serde_json::from_str(containers).unwrap();
-            let said = reference
+            let report = reference
                 .seen_at
-                .map(|seen_at| serde_json::json!([seen_at, said_at, containers]).to_string());
-            assert_eq!(kept, Vec::from_iter(said), "seed {}: what {wallet} said", self.seed);
-            // Of a day; what is older may be swept already.
+                .map(|seen_at| serde_json::json!([seen_at, reported_at, containers]).to_string());
+            assert_eq!(kept, Vec::from_iter(report), "seed {}: the report of {wallet}", self.seed);
+            // Only of the last day; older ones may be deleted already.
             let since = self.now - KEPT_MS;
             let sql = format!(
                 "SELECT json_array(hour, said_at, containers) FROM worker_metrics
@@ -383,19 +384,19 @@ impl<'a> Simulation<'a> {
             let hours: Vec<_> = reference
                 .hours
                 .iter()
-                .filter(|(_, (said_at, _))| *said_at > since)
-                .map(|(hour, (said_at, count))| format!("[{hour},{said_at},{count}]"))
+                .filter(|(_, (reported_at, _))| *reported_at > since)
+                .map(|(hour, (reported_at, count))| format!("[{hour},{reported_at},{count}]"))
                 .collect();
             assert_eq!(self.rows(&sql, wallet), hours, "seed {}: the hours of {wallet}", self.seed);
         }
     }
 
-    /// That nothing is kept of what machines said that are silent for a day.
+    /// Checks that no reports are kept of machines that were silent for a day.
     fn check_forgotten(&mut self) {
         self.now += KEPT_MS;
         self.sweep_all();
         let rows = self.rows("SELECT wallet FROM worker_metrics WHERE wallet IS NOT ?1", "");
-        assert_eq!(rows, Vec::<String>::new(), "seed {}: what is kept for ever", self.seed);
+        assert_eq!(rows, Vec::<String>::new(), "seed {}: the reports that are kept for ever", self.seed);
     }
 
     fn rows(&self, sql: &str, wallet: &str) -> Vec<String> {
@@ -413,7 +414,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// That at any moment, before or after a sweep, the total is the reference's.
+    /// Checks that the total equals the reference's at any moment, before or after a sweep.
     fn check_totals(&self) {
         for (wallet, reference) in &self.machines {
             let windows = reference.windows();

@@ -1,4 +1,4 @@
-//! How a deployment of the fleet gets on: `pending → processing → success` or
+//! The status of a fleet deployment: `pending → processing → success` or
 //! `failed`, and from `failed` back to `pending` for another try.
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl Status {
             .find(|status| status.name() == name)
     }
 
-    /// The one status that this one follows. What SQL guards the change by.
+    /// The only status before this one. SQL guards the change by it.
     pub(super) fn follows(self) -> Self {
         match self {
             Self::Pending => Self::Failed,
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_skipped_and_nothing_comes_back_but_a_failure() {
+    fn no_status_is_skipped_and_only_a_failure_goes_back() {
         let allowed: Vec<_> = Status::ALL.into_iter().map(|to| (to.follows().name(), to.name())).collect();
         assert_eq!(
             allowed,

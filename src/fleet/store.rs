@@ -21,36 +21,36 @@ shape! {
     pub(crate) struct FleetDeployment, DEPLOYMENT_JSON {
         id: Count = "id", Count(1);
         name: &'static str = "name", "my-app";
-        /// The name again, as dashboards call it.
+        /// The name again, in the field that dashboards read.
         appName: &'static str = "name", "my-app";
-        /// Where it answers: under `FLEET_DOMAIN` until its deployer says otherwise.
+        /// The address: under `FLEET_DOMAIN`, unless its deployer set another one.
         url: &'static str = "url", "http://my-app.localhost";
         port: u16 = "port", 3000;
         branch: &'static str = "branch", "main";
         status: Status = "status", Status::Pending;
         /// The repository's URL, in one form however it was sent.
         github: &'static str = "github", "https://github.com/owner/repository";
-        /// The same as `owner/name`: what comes after https://github.com/.
+        /// The same as `owner/name`: the part after https://github.com/.
         githubRepo: &'static str = "substr(github, 20)", "owner/repository";
         replicas: u8 = "replicas", 1;
         creator: Wallet = "creator", Wallet::EXAMPLE;
         errorMessage: Option<&'static str> = "error", None;
-        /// Their values are sealed, and shown to deployers only.
+        /// The values are encrypted, and only deployers see them.
         envVarNames: Vec<&'static str> = "json(env_names)", vec!["API_KEY"];
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
         updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T12:00:00.000Z");
     }
 }
 
-/// Whose a deployment or a payment is: of the user `?2` who entered it or whose
-/// wallet it is for; anybody's when there is no `?2`.
+/// Whether a deployment or a payment belongs to the user `?2`, who entered it or
+/// whose wallet it is for; always true without `?2`.
 macro_rules! is_theirs {
     () => {
         "(?2 IS NULL OR user_id = ?2 OR creator = (SELECT wallet_addr FROM users WHERE id = ?2))"
     };
 }
 
-/// A deployment to be.
+/// The values of a new deployment.
 #[derive(Debug)]
 pub(super) struct NewDeployment<'a> {
     pub(super) name: &'a str,
@@ -66,7 +66,7 @@ pub(super) struct NewDeployment<'a> {
     pub(super) env_sealed: Option<&'a str>,
 }
 
-/// Answers with the deployment; with nothing when the name is taken.
+/// Creates a deployment and returns it; no row when the name is taken.
 pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
     sql!(
         concat!(
@@ -90,9 +90,9 @@ pub(super) fn create(new: &NewDeployment<'_>, now: i64) -> Statement {
     )
 }
 
-/// The rows of a table that are of the user `?1`: those that they entered, and
-/// those of their wallet. Each half walks an index of its own in the list's
-/// order, and SQLite merges the two.
+/// Selects the rows of a table that belong to the user `?1`: those that they
+/// entered, and those for their wallet. Each half walks its own index in the
+/// list's order, and SQLite merges the two.
 macro_rules! of_user {
     ($table:literal) => {
         concat!(
@@ -117,7 +117,7 @@ macro_rules! deployments_page {
     };
 }
 
-/// A page of the deployments of `user`, or of everybody.
+/// A page of the deployments of `user`, or of all deployments.
 pub(super) fn list(
     user: Option<&str>,
     creator: Option<&str>,
@@ -153,8 +153,8 @@ pub(super) fn show(name: &str, user: Option<&str>) -> Statement {
     )
 }
 
-/// Goes on to `status` if that follows the present one. Answers with the
-/// deployment then.
+/// Changes the status to `status` if that follows the present one, and returns
+/// the deployment.
 pub(super) fn set_status(
     name: &str,
     user: Option<&str>,
@@ -237,7 +237,7 @@ pub(super) fn delete(name: &str, user: Option<&str>) -> Statement {
     )
 }
 
-/// What a deployer gets: the sealed environment as it is kept.
+/// The encrypted variables of a deployment.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sealed {
     pub(super) sealed: Option<String>,
@@ -282,8 +282,8 @@ pub(super) fn revoke(wallet: &str, user: Option<&str>, now: i64) -> Statement {
 }
 
 shape! {
-    // Its status is that of the time `?5`.
-    /// A machine in the list of them.
+    // Uses the status at the time `?5`.
+    /// A machine in the list of machines.
     #[schemars(rename = "Worker")]
     pub(super) struct WorkerEntry, WORKER_JSON {
         walletAddress: Wallet = "wallet", Wallet::EXAMPLE;
@@ -310,7 +310,7 @@ macro_rules! workers_page {
     };
 }
 
-/// A page of the machines of `user`'s wallet, or of everybody, by wallet.
+/// A page of the machines of `user`'s wallet, or of all machines, by wallet.
 pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
     let after = page.after.as_ref().map_or("", |(_, wallet)| wallet.as_str());
     let mut list = sql!(
@@ -327,7 +327,7 @@ pub(super) fn workers(user: Option<&str>, page: &Page, now: i64) -> Statement {
     list
 }
 
-/// A machine, as far as its routes tell of it.
+/// The data of a machine that its routes show.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Worker {
@@ -341,13 +341,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A number that the machine reported of its system.
+    /// A number that the machine reported about its system.
     pub(super) fn figure(&self, name: &str) -> Option<&Value> {
         self.system.as_ref()?.get(name).filter(|value| value.is_number())
     }
 }
 
-/// The machine of a wallet, if it is registered or has beaten.
+/// Selects the machine of a wallet, if it was registered or has beaten.
 pub(super) fn worker(wallet: &str, user: Option<&str>) -> Statement {
     sql!(
         "SELECT json_object('seenAt', x.seen_at, 'startAt', x.start_at, 'endAt', x.end_at,
@@ -369,7 +369,7 @@ pub(super) fn owed(wallet: &str) -> Statement {
     )
 }
 
-/// A number that a machine reported of its system; 0 for any other value.
+/// A number that a machine reported about its system; 0 for any other value.
 macro_rules! figure {
     ($name:literal) => {
         concat!(
@@ -383,22 +383,22 @@ macro_rules! figure {
 }
 
 shape! {
-    /// What a machine's beats said last in an hour, or last of all; 0 where they
-    /// did not tell.
+    /// A machine's last report in an hour, or its newest one; 0 for numbers that it
+    /// did not report.
     pub(super) struct Metric, METRIC_JSON {
         timestamp: Time = rfc3339!("said_at"), Time("2026-11-21T12:00:00.000Z");
         cpuUsagePercent: f64 = "cpu", 12.5;
         ramUsedGb: f64 = "used", 9.8;
         ramTotalGb: f64 = "total", 31.2;
-        /// What the ledger owed the machine by then.
+        /// What the ledger owed the machine at that time.
         creditsEarned: f64 = "(SELECT coalesce(sum(CAST(p.amount AS REAL)), 0) FROM payouts o
             JOIN payments p ON p.id = o.payment_id WHERE o.wallet = ?1 AND p.created_at <= said_at)", 0.0;
         containerCount: Count = "containers", Count(2);
     }
 }
 
-/// What beats of a machine said after `since`: last in each hour that is over,
-/// and last of all. Next to it what the ledger owed at the time.
+/// Selects a machine's reports after `since`: the last one of each hour that is
+/// over, and the newest one, each with what the ledger owed at the time.
 pub(super) fn metrics(wallet: &str, user: Option<&str>, since: i64) -> Statement {
     sql!(
         concat!(
@@ -428,33 +428,33 @@ pub(super) fn metrics(wallet: &str, user: Option<&str>, since: i64) -> Statement
 
 // --- Beats ------------------------------------------------------------------
 
-/// A beat that has been found good.
+/// A valid beat.
 #[derive(Debug)]
 pub(super) struct Beat<'a> {
     pub(super) wallet: &'a str,
     pub(super) at: i64,
-    /// JSON; none says nothing of them.
+    /// JSON; none for a ping, which does not report them.
     pub(super) containers: Option<&'a str>,
     pub(super) system: Option<&'a str>,
     pub(super) hostname: Option<&'a str>,
     pub(super) tailscale_ip: Option<&'a str>,
 }
 
-/// [`super::window::beat`] in one statement, so that beats that come at once
-/// take turns. Answers with the window; with nothing when the beat is stale.
-/// Triggers record the window that is over, what was said in an hour that is
-/// over, and a machine that is new.
+/// [`super::window::beat`] in one statement, so that concurrent beats are
+/// serialized. Returns the window; no row when the beat is stale. Triggers
+/// record a closed window, the last report of an hour that is over, and a new
+/// machine.
 ///
-/// A machine whose clock is ahead ran until now, and not until what its clock
-/// says: windows go by the machine's clock as far as ours has come. What its
-/// clock said last is kept, so that a beat that comes again stays stale.
+/// A window ends at the machine's time, but never later than our own clock, so
+/// a clock that is ahead adds no uptime. The last time that the machine sent is
+/// kept too, so that a repeated beat is stale.
 ///
-/// A beat of the very moment of the last one only tells what runs, once: it is
-/// no later sign of life, lest an old beat that is sent again be one.
+/// A beat with the same time as the last one only reports the containers, once.
+/// It is not a new sign of life, because it may be an old beat that is repeated.
 ///
-/// It also says which of the mirror's two keys this beat is to write: `:time`
+/// The row also says which of the two KV keys this beat must write: `:time`
 /// when `mirror_ms` have passed or the window is new, `:containers` when they
-/// are others, or after an hour, should a write have been lost.
+/// have changed, or after an hour, in case a write was lost.
 pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
     sql!(
         "INSERT INTO worker_windows
@@ -487,10 +487,10 @@ pub(super) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> Statement {
     )
 }
 
-/// The window of a machine, and what of it is to be mirrored.
+/// The window of a machine, and which KV keys to write.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Open {
+pub(super) struct OpenWindow {
     pub(super) start: i64,
     pub(super) end: i64,
     #[serde(default)]
@@ -499,8 +499,8 @@ pub(super) struct Open {
     pub(super) mirrors_containers: bool,
 }
 
-impl From<&Open> for Window {
-    fn from(open: &Open) -> Self {
+impl From<&OpenWindow> for Window {
+    fn from(open: &OpenWindow) -> Self {
         Self { start: open.start, end: open.end }
     }
 }
@@ -512,10 +512,10 @@ pub(super) fn window(wallet: &str) -> Statement {
     )
 }
 
-/// The next machines that the sweep looks at: records the windows of those
-/// that fell silent before `silent`, drops what those said that are silent
-/// since `forgotten`, and moves on. A window stays where it is, for a beat that
-/// was under way may still make it longer: then its record grows with it.
+/// Checks the next machines of the sweep: records the windows of those that
+/// were silent since `silent`, deletes the reports of those that were silent
+/// since `forgotten`, and moves on. The window itself stays, because a pending
+/// beat may still extend it; its record then grows with it.
 pub(super) fn sweep(most: i64, silent: i64, forgotten: i64) -> [Statement; 4] {
     [
         sql!(
@@ -555,9 +555,9 @@ pub(super) fn sweep(most: i64, silent: i64, forgotten: i64) -> [Statement; 4] {
 
 // --- Uptime -----------------------------------------------------------------
 
-/// Records and the open window of a machine that touch a period, clipped to
-/// it, newest first. A window that is recorded already counts once, as long as
-/// it is now, and is open no longer. (D1 binds every number as a REAL, hence the casts.)
+/// The records and the present window of a machine that overlap a period,
+/// clipped to it, newest first. A window that was recorded already counts once,
+/// with its present end, and is not open. (D1 binds every number as a REAL, hence the casts.)
 macro_rules! intervals {
     () => {
         "(SELECT max(time_from, CAST(?5 AS INTEGER)) AS time_from, min(time_to, CAST(?6 AS INTEGER)) AS time_to, open FROM (
@@ -569,7 +569,7 @@ macro_rules! intervals {
 }
 
 shape! {
-    /// A time for which a machine ran.
+    /// A time during which a machine ran.
     pub(super) struct Interval, INTERVAL_JSON {
         timeFrom: Time = rfc3339!("time_from"), Time("2026-11-21T09:00:00.000Z");
         timeTo: Time = rfc3339!("time_to"), Time("2026-11-21T12:00:00.000Z");
@@ -597,8 +597,8 @@ pub(super) fn uptime(wallet: &str, from: i64, to: i64, page: &Page) -> Statement
     )
 }
 
-/// The whole seconds of a period for which a machine is paid: since we know it,
-/// whatever it says of the time before.
+/// The whole seconds of a period for which a machine is paid: only since we
+/// know it, whatever it reports about earlier times.
 pub(super) fn paid_seconds(wallet: &str, from: i64, to: i64) -> Statement {
     sql!(
         concat!(
@@ -615,7 +615,7 @@ pub(super) fn paid_seconds(wallet: &str, from: i64, to: i64) -> Statement {
     )
 }
 
-/// The whole seconds of a period in which the machine ran, as it says.
+/// The whole seconds of a period in which the machine ran by its own reports.
 pub(super) fn uptime_seconds(wallet: &str, from: i64, to: i64) -> Statement {
     sql!(
         concat!(
@@ -642,14 +642,14 @@ shape! {
         /// A uint256 in decimal.
         amount: &'static str = "amount", "1000000000000000000";
         creator: Wallet = "creator", Wallet::EXAMPLE;
-        /// As the wallet's chain writes it: Stellar's without 0x.
+        /// The hash in the form of the wallet's chain: without 0x on Stellar.
         txHash: Option<&'static str> = "iif(creator GLOB 'G*', substr(tx_hash, 3), tx_hash)",
             Some("0x2f1c5c2b44f771e942a8506148e256f94f1a464babc938ae0690c6e34cd79190");
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
     }
 }
 
-/// A payment to be entered.
+/// The values of a new payment.
 #[derive(Debug)]
 pub(super) struct NewPayment<'a> {
     pub(super) user: &'a str,
@@ -659,8 +659,8 @@ pub(super) struct NewPayment<'a> {
     pub(super) tx_hash: Option<&'a str>,
 }
 
-/// Answers with the payment; with nothing when its transaction is entered
-/// already, or itself: `entry` is the same for each try of one request.
+/// Enters a payment and returns it; no row when its transaction is entered
+/// already, or the payment itself: `entry` is the same for each retry of one request.
 pub(super) fn pay(new: &NewPayment<'_>, entry: &str, now: i64) -> Statement {
     sql!(
         concat!(
@@ -712,10 +712,10 @@ macro_rules! payments_page {
     };
 }
 
-/// A page of the payments that `user` entered or that went to their wallet, or of all.
+/// A page of the payments that `user` entered or received, or of all payments.
 pub(super) fn payments(user: Option<&str>, creator: Option<&str>, page: &Page) -> Statement {
     let (key, id) = page.bound();
-    // Ids are numbers, and above every cursor's bound when there is none.
+    // Ids are numbers; without a cursor the bound is above all of them.
     let id = id.parse::<i64>().unwrap_or(i64::MAX >> 11);
     let mut list = sql!(payments_page!(of_user!("payments")), user, key, id, page.limit, creator);
     if user.is_none() {
@@ -724,7 +724,7 @@ pub(super) fn payments(user: Option<&str>, creator: Option<&str>, page: &Page) -
     list
 }
 
-/// What a machine is owed for a period.
+/// The values of a new payout.
 #[derive(Debug)]
 pub(super) struct NewPayout<'a> {
     pub(super) wallet: &'a str,
@@ -735,7 +735,7 @@ pub(super) struct NewPayout<'a> {
 }
 
 shape! {
-    // The row `o` and its payment `p`.
+    // Uses the row `o` and its payment `p`.
     /// What a machine is owed for a period.
     pub(super) struct Payout, PAYOUT_JSON {
         walletAddress: Wallet = "o.wallet", Wallet::EXAMPLE;
@@ -747,9 +747,9 @@ shape! {
     }
 }
 
-/// Enters what is owed, unless a period that touches this one is closed
-/// already. Answers first with a row if it is entered now, and last with the
-/// payout of exactly this period.
+/// Enters what is owed, unless a period that overlaps this one is closed
+/// already. The first statement returns a row if it is entered now, and the
+/// last one the payout of exactly this period.
 pub(super) fn close(payout: &NewPayout<'_>, now: i64) -> [Statement; 3] {
     let NewPayout { wallet, from, to, seconds, payment } = payout;
     [

@@ -1,4 +1,4 @@
-//! The machines: who they are, how they are, and when they ran.
+//! The machines: registration, health and uptime.
 
 use garde::Validate;
 use hatch_tokens::token::{Kind, Token};
@@ -24,12 +24,12 @@ pub(super) struct NewWorker {
     #[garde(inner(length(chars, max = 4096)))]
     #[cfg_attr(test, schemars(length(max = 4096)))]
     message: Option<String>,
-    /// The wallet's signature of it.
+    /// The wallet's signature of the message.
     #[serde(default)]
     #[garde(inner(length(chars, max = 1024)))]
     #[cfg_attr(test, schemars(length(max = 1024)))]
     signature: Option<String>,
-    /// Only in development without a credential: the wallet, taken at its word.
+    /// The wallet itself, without a proof; only in development without a credential.
     #[serde(default)]
     #[garde(inner(length(max = 56)))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::WALLET)))]
@@ -42,8 +42,8 @@ impl NewWorker {
     }
 }
 
-/// `POST /workers`: registers the machine of a wallet, or gives it a new token
-/// in place of its old one. The only answer that ever shows the token.
+/// `POST /workers`: registers the machine of a wallet, or replaces its token.
+/// The only response that ever shows the token.
 pub(crate) async fn register(context: RequestContext) -> Result<Response, Error> {
     let new: NewWorker = body::json(&context).await?;
     let (wallet, user) = owner_of_new(&context, &new).await?;
@@ -52,8 +52,7 @@ pub(crate) async fn register(context: RequestContext) -> Result<Response, Error>
     Ok(Response::json(201, body.to_string()).with("location", format!("/workers/{wallet}")).not_kept())
 }
 
-/// Registers the machine of `wallet` for `user`, or gives it another token in
-/// place of its old one.
+/// Registers the machine of `wallet` for `user`, or replaces its token.
 pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str) -> Result<Token, Error> {
     let (token, now) = (token::fresh(Kind::Worker)?, now_ms());
     context
@@ -66,7 +65,7 @@ pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str
     Ok(token)
 }
 
-/// The wallet that is proved, and its user.
+/// The proved wallet, and its user.
 async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(String, String), Error> {
     if let (Some(message), Some(signature)) = (&new.message, &new.signature) {
         let database = context.database()?;
@@ -76,7 +75,7 @@ async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(Stri
         return Ok((wallet, user));
     }
     let Caller::User(user) = &context.caller else {
-        return Err(unproved());
+        return Err(missing_proof());
     };
     if user.credential == Credential::LocalDeveloper {
         return Ok((new.wallet()?.ok_or_else(no_wallet)?, user.id.clone()));
@@ -89,7 +88,7 @@ async fn owner_of_new(context: &RequestContext, new: &NewWorker) -> Result<(Stri
     Ok((wallet, user.id.clone()))
 }
 
-pub(super) fn unproved() -> Error {
+pub(super) fn missing_proof() -> Error {
     Error::Unauthorized(
         "Send the `message` of a challenge (POST /auth/wallet/challenge) and its `signature`, or sign in"
             .into(),
@@ -109,8 +108,8 @@ pub(super) fn no_wallet() -> Error {
     }
 }
 
-/// `DELETE /workers/:wallet`: revokes the machine's token at once. What is
-/// recorded of it stays.
+/// `DELETE /workers/:wallet`: revokes the machine's token at once. Its records
+/// stay.
 pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
     let revoke = store::revoke(&wallet, owner(&context), now_ms());
@@ -136,9 +135,9 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
         return Ok(Response::json(200, json!({ "exists": false }).to_string()));
     };
     let owed: Vec<String> = owed.first()?.unwrap_or_default();
-    // As near as a double comes to it; the exact amounts are among the payments.
+    // The nearest double; the payments have the exact amounts.
     let amounts = owed.iter().filter_map(|amount| amount.parse::<f64>().ok());
-    // Not sum(), which makes -0 of nothing.
+    // Not sum(), which is -0 for no amounts.
     let credits = amounts.fold(0.0, |sum, amount| sum + amount);
     let now = now_ms();
     let status = window::status(worker.seen_at, now);
@@ -173,28 +172,28 @@ pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-/// `GET /workers/:wallet/containers`: those of the last beat. None of a machine
-/// that is not yours, or is none.
+/// `GET /workers/:wallet/containers`: those in the last beat. Empty for a machine
+/// that does not exist or is not the caller's.
 pub(crate) async fn containers(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
-    let words = find(&context, &wallet).await?.and_then(|worker| worker.containers).unwrap_or_default();
-    Ok(Response::json(200, Value::from_iter(words.into_iter().map(container)).to_string()))
+    let containers = find(&context, &wallet).await?.and_then(|worker| worker.containers).unwrap_or_default();
+    Ok(Response::json(200, Value::from_iter(containers.into_iter().map(container)).to_string()))
 }
 
-/// A container by both names that the documents give its name, and with both
-/// figures, which a page shows as they are: 0 where the beat did not tell.
-fn container(mut words: Map<String, Value>) -> Value {
-    if let Some(name) = words.get("containerName").cloned() {
-        words.insert("name".to_owned(), name);
+/// A container with its name in both fields that clients read, and with both
+/// figures, which pages show as they are: 0 if the beat did not report one.
+fn container(mut container: Map<String, Value>) -> Value {
+    if let Some(name) = container.get("containerName").cloned() {
+        container.insert("name".to_owned(), name);
     }
     for figure in ["cpuPercent", "memUsageMb"] {
-        words.entry(figure).or_insert_with(|| json!(0));
+        container.entry(figure).or_insert_with(|| json!(0));
     }
-    Value::Object(words)
+    Value::Object(container)
 }
 
-/// `GET /workers/:wallet/uptime`: when it ran, newest first, the open window
-/// among it; `X-Uptime-Seconds` is the whole of the period.
+/// `GET /workers/:wallet/uptime`: the times in which it ran, newest first, with
+/// the open window; `X-Uptime-Seconds` is the total of the period.
 pub(crate) async fn uptime(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
     let page = page::of(&context)?;
@@ -212,7 +211,7 @@ pub(crate) async fn uptime(context: RequestContext) -> Result<Response, Error> {
     Ok(response.with("x-uptime-seconds", total.unwrap_or_default().to_string()))
 }
 
-/// Far enough, and exact in a database's number.
+/// Far in the future, and exact as a number of the database.
 const MOST_MS: i64 = 1 << 47;
 
 fn time(context: &RequestContext, name: &str, default: i64) -> Result<i64, Error> {

@@ -1,5 +1,5 @@
-//! Building: the application as files, written by Claude in as many turns as
-//! it takes, each checked, each a version of the project and a message of its own.
+//! Building: Claude writes the application in as many turns as it takes. Each
+//! turn is checked, and saved as a version of the project.
 
 use std::cell::Cell;
 
@@ -28,13 +28,13 @@ use crate::{
     },
 };
 
-/// Turns before an application that still has problems is given up.
+/// How many turns an application with problems gets before the job fails.
 const MAX_TURNS: u32 = 8;
-/// Problems that are shown to its owner when it is.
-const TOLD: usize = 3;
+/// How many problems the reason of a failed job names.
+const SHOWN_PROBLEMS: usize = 3;
 
 const SYSTEM: &str = "\
-You are Hatchr, a senior full-stack engineer who turns an idea into the first version of a startup's product.
+You are Hatch, a senior full-stack engineer who turns an idea into the first version of a startup's product.
 
 Unless the idea asks for something else, write a Next.js 14 application (App Router, TypeScript, Tailwind CSS) \
 with Supabase for data and sign-in. It must install with `npm install`, build with `npm run build` and run \
@@ -64,12 +64,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let problems: Vec<Problem> = serde_json::from_str(&startup.problems)
         .map_err(|error| Error::Internal(format!("a startup's problems: {error}")))?;
     if startup.turns >= MAX_TURNS {
-        return Ok(Outcome::Failed { reason: given_up(&problems) });
+        return Ok(Outcome::Failed { reason: give_up_reason(&problems) });
     }
     let base = startup.code()?;
     if !work.has_claude() {
         let templates = Templates::read(&work.context.env, Templates::STARTUP).await?;
-        return finished(work, startup, Turn::sandbox(&startup.prompt, templates)?).await;
+        return finish_turn(work, startup, BuildTurn::sandbox(&startup.prompt, templates)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
@@ -80,14 +80,14 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         let reason = "Claude would not build this; describe it in other words".to_owned();
         return Ok(Outcome::Failed { reason });
     }
-    // The owner may have gone on meanwhile: the answer's files go on top of that.
-    let Some(startup) = work.read_anew().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    finished(work, &startup, Turn::of(startup.code()?, &answer, &startup.name)).await
+    // The owner may have changed the code meanwhile: write the answer's files into the new code.
+    let Some(startup) = work.reload().await? else { return Ok(Outcome::Done { writes: Vec::new() }) };
+    finish_turn(work, &startup, BuildTurn::of(startup.code()?, &answer, &startup.name)).await
 }
 
-fn given_up(problems: &[Problem]) -> String {
+fn give_up_reason(problems: &[Problem]) -> String {
     let first_line = |problem: &Problem| problem.to_string().lines().next().unwrap_or_default().to_owned();
-    let detail: Vec<String> = problems.iter().take(TOLD).map(first_line).collect();
+    let detail: Vec<String> = problems.iter().take(SHOWN_PROBLEMS).map(first_line).collect();
     format!(
         "The application still has problems after {MAX_TURNS} turns: {}. Try again to go on",
         detail.join("; ")
@@ -110,16 +110,16 @@ async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Comple
         if let Some(file) = files.last()
             && files.len() > detail.replace(files.len())
         {
-            // What cannot be known now is presented with the turn's result.
+            // A lost log line does no harm: the turn's result is logged too.
             let _ = work.announce(&format!("Writing {}", one_line(&file.path, PATH_CHARS))).await;
         }
     })
     .await
 }
 
-/// As much as is shown of what the compiler says.
+/// How many characters of a compiler message are shown.
 const MESSAGE_CHARS: usize = 400;
-/// As much of a path as a log shows.
+/// How many characters of a path a log line shows.
 const PATH_CHARS: usize = 120;
 
 fn first_message(prompt: &str, competitors: &[Competitor]) -> String {
@@ -142,16 +142,16 @@ fn next_message(prompt: &str, problems: &[Problem]) -> String {
     )
 }
 
-/// What a turn has made of the application.
-struct Turn {
+/// The application after a turn.
+struct BuildTurn {
     code: CodeMap,
     name: String,
     model: String,
-    /// What the turn itself did wrong; the application's checks come on top.
+    /// Problems of the answer itself; the checks of the application add theirs.
     problems: Vec<Problem>,
 }
 
-impl Turn {
+impl BuildTurn {
     fn sandbox(prompt: &str, templates: Templates) -> Result<Self, Error> {
         let idea = idea::read(prompt);
         let code = CodeMap::of(startup::files(&idea, templates))
@@ -167,7 +167,7 @@ impl Turn {
         let mut problems = Vec::new();
         if extraction.files.is_empty() && extraction.patches.is_empty() && extraction.moves.is_empty() {
             let message = "the answer had no files with a relative path: write each in a fenced code block with its path from the application's root";
-            problems.push(whole(message));
+            problems.push(whole_app_problem(message));
         }
         let mut code = base.clone();
         for change in hatch_answer::lay_over(&mut code, extraction) {
@@ -186,19 +186,19 @@ impl Turn {
             problems.push(Problem { path: change.path, line: None, message });
         }
         if code.len() > verify::MAX_FILES {
-            // Files cannot be taken back by a later answer, so these are not taken.
+            // A later answer cannot delete files, so none of these are taken.
             let most = verify::MAX_FILES;
             let message = format!(
                 "an application has at most {most} files: write fewer; none of this answer's was kept"
             );
-            (code, problems) = (base, vec![whole(&message)]);
+            (code, problems) = (base, vec![whole_app_problem(&message)]);
         }
         let name = product_name(&code).unwrap_or_else(|| name.to_owned());
         Self { code, name, model: answer.model.clone(), problems }
     }
 }
 
-fn whole(message: &str) -> Problem {
+fn whole_app_problem(message: &str) -> Problem {
     Problem { path: String::new(), line: None, message: message.to_owned() }
 }
 
@@ -215,8 +215,8 @@ fn product_name(code: &CodeMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// What the compiler has found, with the lines around it, which may have anything in them.
-fn of_code(found: Diagnostic) -> Problem {
+/// A problem that the compiler found. The code around it may contain secrets, so these are masked.
+fn code_problem(found: Diagnostic) -> Problem {
     let mut message = one_line(&found.message, MESSAGE_CHARS);
     if !found.frame.is_empty() {
         message.push_str(&format!("\n{}", redact::text(&found.frame)));
@@ -224,21 +224,21 @@ fn of_code(found: Diagnostic) -> Problem {
     Problem { path: found.path, line: Some(found.line).filter(|line| *line > 0), message }
 }
 
-/// Checks a turn's application, and goes on by what that says.
-async fn finished(work: &Work, startup: &Startup, turn: Turn) -> Result<Outcome, Error> {
+/// Checks the application of a turn, and decides the next step by the result.
+async fn finish_turn(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<Outcome, Error> {
     let (id, now) = (&startup.id, now_ms());
     let mut problems = turn.problems;
     problems.extend(verify::verify(turn.code.files()));
-    problems.extend(compiler::check(&turn.code, &work.context.env).await?.into_iter().map(of_code));
-    let problems = verify::bounded(problems);
+    problems.extend(compiler::check(&turn.code, &work.context.env).await?.into_iter().map(code_problem));
+    let problems = verify::first_problems(problems);
     let left = serde_json::to_string(&problems).map_err(|e| Error::Internal(e.to_string()))?;
     let turns = startup.turns + 1;
 
     let mut writes = Vec::new();
     if !turn.code.is_empty() {
-        writes.extend(store::built(startup, &turn.name, &turn.code.to_json(), now));
+        writes.extend(store::save_code(startup, &turn.name, &turn.code.to_json(), now));
     }
-    writes.push(store::turned(id, &turn.name, turns, &left, &turn.model));
+    writes.push(store::save_turn(id, &turn.name, turns, &left, &turn.model));
     let Some(worst) = problems.first() else {
         writes.push(work.log("success", &format!("Built {}: {} files", turn.name, turn.code.len())));
         writes.push(work.done(Step::Building));
@@ -272,9 +272,9 @@ mod tests {
         }
     }
 
-    fn turn(text: &str, stop: Stop) -> Turn {
+    fn turn(text: &str, stop: Stop) -> BuildTurn {
         let base = CodeMap::parse(r#"{"kept.ts":"1"}"#).unwrap();
-        Turn::of(base, &answer(text, stop), "Old")
+        BuildTurn::of(base, &answer(text, stop), "Old")
     }
 
     #[test]
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_whose_path_no_project_takes_is_none() {
+    fn a_file_with_an_invalid_path_is_ignored() {
         for path in ["/etc/passwd", "../up.ts", "C:\\x.ts"] {
             let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), Stop::Finished);
             assert_eq!(turn.code.len(), 1, "{path}");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_files_is_told() {
+    fn an_answer_without_files_is_a_problem() {
         assert!(turn("I cannot decide.", Stop::Finished).problems[0].message.contains("no files"));
     }
 
@@ -335,7 +335,7 @@ mod tests {
             message: "cannot find \"\u{202e}./b\"".to_owned(),
             frame: format!("  1 | const key = '{secret}'\n> 2 | import './b'\n    |        ^\n"),
         };
-        let detail = of_code(found).to_string();
+        let detail = code_problem(found).to_string();
         assert!(
             detail.starts_with("a.ts:2: cannot find \"./b\"\n  1 | const key = 'ghp_[redacted]'"),
             "{detail}"
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn competitors_are_told_with_their_features() {
+    fn competitors_are_listed_with_their_features() {
         let rival: Competitor = serde_json::from_value(serde_json::json!({
             "name": "A", "url": null, "description": "", "features": ["x", "y"], "technology": [], "citations": [],
         }))

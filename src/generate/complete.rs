@@ -1,4 +1,4 @@
-//! What packaging promises beside the application itself: Dockerfile, README, .env.example, licence. Pure.
+//! Adds the files that a repository needs beside the application: Dockerfile, README, .env.example, licence. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,24 +7,24 @@ use serde_json::Value;
 const GITIGNORE: &str = include_str!("template/packaging/gitignore");
 const DOCKERIGNORE: &str = include_str!("template/packaging/dockerignore");
 const LICENSE: &str = include_str!("template/packaging/LICENSE");
-/// A Next.js server of which the build keeps only what it needs.
+/// For a Next.js server with standalone output.
 const STANDALONE: &str = include_str!("template/packaging/standalone.Dockerfile");
-/// Any other server with `npm start`.
+/// For any other server that `npm start` starts.
 const SERVER: &str = include_str!("template/packaging/server.Dockerfile");
-/// A build whose result is files.
+/// For a build that writes static files.
 const BUILT: &str = include_str!("template/packaging/built.Dockerfile");
-/// Files as they are.
+/// For static files without a build.
 const STATIC: &str = include_str!("template/packaging/static.Dockerfile");
 
-/// Names that a platform sets by itself.
+/// Variables that the platform or the bundler sets.
 const GIVEN: [&str; 8] = ["NODE_ENV", "PORT", "HOSTNAME", "CI", "DEV", "PROD", "MODE", "BASE_URL"];
 /// The most variables that `.env.example` lists.
 const MAX_VARIABLES: usize = 50;
 
-/// Adds what is missing of Dockerfile, .dockerignore, README.md, .env.example, LICENSE and .gitignore; what is there stays,
-/// under whichever case and ending it is there.
+/// Adds Dockerfile, .dockerignore, README.md, .env.example, LICENSE and .gitignore where they are missing. An existing file
+/// stays, also with another case or extension.
 ///
-/// `name` and `tagline` are text as people see it, of any script.
+/// `name` and `tagline` are plain text in any script.
 pub(crate) fn complete(files: &mut BTreeMap<String, String>, name: &str, tagline: &str) {
     let application = Application::of(files);
     let mut added = vec![
@@ -42,7 +42,7 @@ pub(crate) fn complete(files: &mut BTreeMap<String, String>, name: &str, tagline
     }
 }
 
-/// Whether the root has this file, whatever its case and ending: `readme.txt` is a README, `LICENCE` a licence.
+/// Whether the root has this file, in any case and with any extension: `readme.txt` is a README, `LICENCE` a licence.
 fn is_there(files: &BTreeMap<String, String>, path: &str) -> bool {
     let stem = |path: &str| match path.strip_prefix('.') {
         Some(_) => path.to_lowercase(),
@@ -52,7 +52,7 @@ fn is_there(files: &BTreeMap<String, String>, path: &str) -> bool {
     files.keys().filter(|known| !known.contains('/')).any(|known| stem(known) == wanted)
 }
 
-/// What decides how an application is started.
+/// What decides how the application starts.
 struct Application {
     scripts: BTreeSet<String>,
     is_node: bool,
@@ -129,7 +129,7 @@ impl Application {
     }
 }
 
-/// The variables that the code reads, without values.
+/// Lists the variables that the code reads, without values.
 fn env_example(files: &BTreeMap<String, String>) -> String {
     let variables = variables(files);
     let mut text =
@@ -141,7 +141,7 @@ fn env_example(files: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// Names after `process.env.` and `import.meta.env.`, and those of `const { … } = process.env`.
+/// Finds names after `process.env.` and `import.meta.env.`, and in `const { … } = process.env`.
 fn variables(files: &BTreeMap<String, String>) -> BTreeSet<String> {
     let is_code = |path: &str| {
         let ending = path.rsplit('.').next().unwrap_or_default();
@@ -161,7 +161,7 @@ fn variables(files: &BTreeMap<String, String>) -> BTreeSet<String> {
     names.filter(is_variable).take(MAX_VARIABLES).map(str::to_owned).collect()
 }
 
-/// What stands between the braces of each `const { … } = process.env`.
+/// The text between the braces of each `const { … } = process.env`.
 fn taken_apart(text: &str) -> impl Iterator<Item = &str> {
     let ends = text.match_indices("} = process.env").take(MAX_VARIABLES);
     ends.filter_map(|(at, _)| Some(text.get(..at)?.rsplit_once('{')?.1))
@@ -171,7 +171,7 @@ fn is_name(c: char) -> bool {
     c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
 }
 
-/// Text in a sentence of Markdown: what could be markup is left out.
+/// Text for a sentence of Markdown, without characters that could be markup.
 pub(super) fn in_markdown(text: &str) -> String {
     text.chars().filter(|c| !"`*_[]<>\\|~#&{}!".contains(*c) && !c.is_control()).collect()
 }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_added_and_what_is_there_stays() {
+    fn missing_files_are_added_and_existing_ones_stay() {
         let files = completed(&[("index.html", "")]);
         assert!(PROMISED.iter().all(|path| files.contains_key(*path)), "{:?}", files.keys());
         assert!(files["README.md"].starts_with("# Käse  Co\n\nCheese, fresh.\n"), "{}", files["README.md"]);

@@ -1,7 +1,7 @@
-//! The pitch deck: five slides as one HTML page that needs nothing else. Pure.
+//! The pitch deck: five slides as one HTML page without external resources. Pure.
 //!
-//! On a screen a slide fills it; printed, each is a page of 13⅓ by 7½ inches, as presentations have. Every size follows the
-//! slide's width, so that both look alike.
+//! A slide fills the screen; in print each is a page of 13⅓ by 7½ inches, as presentations have. All sizes are relative to
+//! the slide's width, so that screen and print look alike.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ use crate::upstream::sandbox::{fill, html};
 pub(crate) const SLIDES: u32 = 5;
 
 const PAGE: &str = include_str!("template/deck.html");
-/// From this many characters on a slide is set in smaller type.
+/// A slide with more characters than this gets a smaller font.
 const DENSE_CHARS: usize = 330;
-/// From this many characters on a name is set smaller.
+/// A name with more characters than this gets a smaller font.
 const LONG_NAME: usize = 18;
 
-/// What a deck says. Plain text of any script: [`page`] escapes it.
+/// The content of a deck. Plain text in any script: [`page`] escapes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deck {
     pub(crate) problem: Slide,
@@ -24,7 +24,7 @@ pub(crate) struct Deck {
     pub(crate) market: Slide,
     pub(crate) competitors: Vec<Competitor>,
     pub(crate) model: Slide,
-    /// What comes next, and what is asked for.
+    /// The next steps, and what the founders ask for.
     pub(crate) roadmap: Slide,
 }
 
@@ -35,14 +35,14 @@ pub(crate) struct Slide {
     pub(crate) points: Vec<String>,
 }
 
-/// Another product, and how this one differs.
+/// A competitor, and how this product differs from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Competitor {
     pub(crate) name: String,
     pub(crate) difference: String,
 }
 
-/// The whole page, `text/html; charset=utf-8`. Its style and its script, which it can do without, are inline.
+/// Renders the page, `text/html; charset=utf-8`. Its style and its script, which is optional, are inline.
 pub(crate) fn page(name: &str, tagline: &str, deck: &Deck) -> String {
     let slides = [
         cover(name, tagline),
@@ -87,7 +87,7 @@ fn problem(slide: &Slide) -> String {
     split("Problem", slide, "points numbered")
 }
 
-/// The headline on one side, the points on the other.
+/// A slide with the headline on one side and the points on the other.
 fn split(kicker: &str, slide: &Slide, class: &str) -> String {
     format!(
         "<div class=\"split\">\n<div>\n{}</div>\n{}</div>\n",
@@ -133,7 +133,7 @@ fn list(class: &str, points: &[String]) -> String {
     format!("<ol class=\"{class}\">\n{points}</ol>\n")
 }
 
-/// A colour of its own for each name, the same one each time; the yellows between, on which white cannot be read, are left out.
+/// The hue for a name: always the same for one name, and never a yellow, on which white text cannot be read.
 fn hue(name: &str) -> u32 {
     const HUES: [u32; 8] = [12, 152, 172, 200, 222, 252, 285, 338];
     let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
@@ -162,7 +162,7 @@ mod tests {
         assert!(page.contains("Rover &amp; Co"));
     }
 
-    /// Writes decks to `HATCH_DECKS`, to be looked at.
+    /// Writes decks into the directory `HATCH_DECKS`, for a person to look at.
     #[test]
     fn decks_can_be_written_to_a_directory() {
         let Ok(directory) = std::env::var("HATCH_DECKS") else { return };
@@ -200,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_deck_says_is_text_and_never_markup(text in "(\\PC|[<>\"'&{}]){0,60}") {
+        fn text_of_a_deck_never_becomes_markup(text in "(\\PC|[<>\"'&{}]){0,60}") {
             let marked = format!("{text}<b onclick=\"x\">'</section><script>");
             let slide = || Slide { headline: marked.clone(), points: vec![marked.clone(); 2] };
             let rival = Competitor { name: marked.clone(), difference: marked.clone() };

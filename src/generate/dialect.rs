@@ -1,6 +1,6 @@
-//! How the errors of these routes are written: as FastAPI does
-//! (fastapi.tiangolo.com, "Handling Errors"), `{"detail": …}`, and 422 with a
-//! list of what is wrong for a body that fails validation.
+//! Errors of this module in FastAPI's form (fastapi.tiangolo.com, "Handling
+//! Errors"): `{"detail": …}`, and 422 with a list of violations for a body that
+//! fails validation.
 
 use serde_json::{Value, json};
 
@@ -40,13 +40,13 @@ fn body(error: &Error, _request_id: &str) -> Response {
     let status = status(error);
     let body = match status {
         400 | 404 | 422 => json!({ "detail": detail }),
-        // The original has none of these. Its clients show `message`.
+        // FastAPI has none of these. The original clients show `message`.
         _ => json!({ "detail": detail, "message": detail }),
     };
     Response::json(status, body.to_string())
 }
 
-/// A violation in FastAPI's form: where it is, as the steps that lead there.
+/// A violation in FastAPI's form, with its path as a list of steps.
 fn location(violation: &Violation) -> Value {
     let (place, path) = match violation.pointer.strip_prefix('/') {
         Some(path) => ("body", path),

@@ -1,13 +1,13 @@
-//! Discovery: who is there already. A search that fails, or pages that cannot
-//! be read, make its result poorer and say so in the log; Claude's own failure
-//! is tried again.
+//! Discovery: finds the competitors. A failed search, or pages that cannot be
+//! read, make the result poorer and are logged; when Claude itself fails, the
+//! step is tried again.
 
 use futures::future::join_all;
 use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    competitors::{self, Answer, Competitor, Queries, Source},
+    competitors::{self, Competitor, CompetitorSource, CompetitorsAnswer, Queries},
     steps::Step,
     store,
     work::Work,
@@ -35,42 +35,46 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let mut lines = Vec::new();
     let found = match work.has_claude() {
         true => find(work, &mut lines).await?,
-        false => {
-            Findings { source: Source::Sandbox, competitors: competitors::sandbox(&work.startup.prompt) }
-        }
+        false => Findings {
+            source: CompetitorSource::Sandbox,
+            competitors: competitors::sandbox(&work.startup.prompt),
+        },
     };
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
-    let mut writes = vec![store::found(&work.startup.id, &json)];
+    let mut writes = vec![store::save_competitors(&work.startup.id, &json)];
     writes.extend(lines.iter().map(|line| work.log("info", line)));
-    writes.push(work.log("success", &found.in_words()));
+    writes.push(work.log("success", &found.summary()));
     writes.push(work.done(Step::Discovery));
     Ok(Outcome::Next { step: Step::Building.name(), writes })
 }
 
-/// What discovery found, as it is kept.
+/// The result of discovery, as the database keeps it.
 #[derive(Debug, Serialize)]
 struct Findings {
-    source: Source,
+    source: CompetitorSource,
     competitors: Vec<Competitor>,
 }
 
 impl Findings {
-    fn in_words(&self) -> String {
+    fn summary(&self) -> String {
         let names: Vec<&str> = self.competitors.iter().map(|it| it.name.as_str()).collect();
         match (self.source, names.len()) {
-            (Source::Sandbox, _) => {
+            (CompetitorSource::Sandbox, _) => {
                 "No market was searched: the sandbox model has listed what people use instead. \
                 Set CLAUDE_API_KEY for real competitors"
                     .to_owned()
             }
             (_, 0) => "Found no competitors".to_owned(),
-            (Source::Search, n) => format!("Found {n} competitors on the web: {}", names.join(", ")),
-            (Source::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
+            (CompetitorSource::Search, n) => {
+                format!("Found {n} competitors on the web: {}", names.join(", "))
+            }
+            (CompetitorSource::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
         }
     }
 }
 
-/// What the web and Claude say; what is to be said of the way is added to `lines`.
+/// Finds competitors on the web, or else asks Claude what it knows. Adds to
+/// `lines` what the job's log should say about it.
 async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let hits = match Option::<Search>::of(settings)? {
@@ -79,22 +83,22 @@ async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
     };
     if !hits.is_empty() {
         let pages = read(&hits, settings, lines).await;
-        let answer: Answer = ask(work, competitors::question(prompt, &hits, &pages)).await?;
+        let answer: CompetitorsAnswer = ask(work, competitors::question(prompt, &hits, &pages)).await?;
         let competitors = answer.cited(&hits, &pages);
         if !competitors.is_empty() {
-            return Ok(Findings { source: Source::Search, competitors });
+            return Ok(Findings { source: CompetitorSource::Search, competitors });
         }
         lines.push("The pages show no competitors; asking Claude what it knows".to_owned());
     }
-    let answer: Answer = ask(work, competitors::question(prompt, &[], &[])).await?;
-    Ok(Findings { source: Source::Model, competitors: answer.known() })
+    let answer: CompetitorsAnswer = ask(work, competitors::question(prompt, &[], &[])).await?;
+    Ok(Findings { source: CompetitorSource::Model, competitors: answer.known() })
 }
 
-/// What the web has on the idea; nothing where it cannot be searched.
+/// Searches the web for the idea. Empty if no search is set up or none succeeds.
 async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result<Vec<Hit>, Error> {
     let (prompt, settings) = (&work.startup.prompt, &work.settings);
     let queries = match provider {
-        // It makes queries of its own.
+        // Claude writes its own queries.
         Search::Claude => vec![format!("Which products already do this? {prompt}")],
         Search::Brave { .. } | Search::Google { .. } => {
             let question = Question {
@@ -110,7 +114,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
         }
     };
     let mut searches = Vec::new();
-    // One after the other: the engines' small plans take one in a second.
+    // One after the other, because the small plans of search engines allow one request a second.
     for query in &queries {
         match search::search(provider, query, RESULTS, settings).await {
             Ok(found) => {
@@ -123,17 +127,16 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
             }
         }
     }
-    let hits = competitors::merged(&searches, settings.hosting_domain.as_deref());
+    let hits = competitors::merge(&searches, settings.hosting_domain.as_deref());
     if hits.is_empty() {
         lines.push("The web search has found nothing; asking Claude what it knows".to_owned());
     }
     Ok(hits)
 }
 
-/// The pages that are worth reading, all at once; those that cannot be read
-/// are shown of.
+/// Reads the chosen pages concurrently. `lines` names those that cannot be read.
 async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec<Page> {
-    let urls = competitors::worth_reading(hits);
+    let urls = competitors::pages_to_read(hits);
     let read = join_all(urls.iter().map(|url| web::read(url, settings))).await;
     let mut pages = Vec::new();
     for (url, page) in urls.iter().zip(read) {
@@ -146,7 +149,7 @@ async fn read(hits: &[Hit], settings: &Settings, lines: &mut Vec<String>) -> Vec
     pages
 }
 
-async fn ask(work: &Work, question: String) -> Result<Answer, Error> {
+async fn ask(work: &Work, question: String) -> Result<CompetitorsAnswer, Error> {
     let question = Question {
         schema: Some(competitors::schema()),
         max_tokens: Some(8_000),

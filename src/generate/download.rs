@@ -1,5 +1,5 @@
-//! A startup's ZIP, streamed from storage, whole or a range of it
-//! (RFC 9110, 13 and 14).
+//! Streams a startup's ZIP from storage, whole or in part (RFC 9110, sections
+//! 13 and 14).
 
 use super::{PROJECT_NOT_FOUND, store};
 use crate::{
@@ -24,15 +24,15 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     if conditional::matches_any(header("if-none-match").as_deref(), &archive.etag) {
         return Ok(head(Response::empty(304)));
     }
-    // A range of what is no longer the same is of no use: then it is the whole.
+    // The file has changed since the client's first part, so it gets the whole file.
     let still_same = header("if-range").is_none_or(|tag| tag == archive.etag);
     let wanted = header("range").filter(|_| still_same);
-    let range = match wanted.and_then(|range| Range::read(&range, archive.bytes)) {
-        Some(Range::Beyond) => {
+    let range = match wanted.and_then(|range| ByteRange::read(&range, archive.bytes)) {
+        Some(ByteRange::Beyond) => {
             let none = format!("bytes */{}", archive.bytes);
             return Ok(head(Response::empty(416)).with("content-range", none));
         }
-        Some(Range::Part { first, last }) => Some((first, last)),
+        Some(ByteRange::Part { first, last }) => Some((first, last)),
         None => None,
     };
     let (first, last) = range.unwrap_or((0, archive.bytes.saturating_sub(1)));
@@ -49,18 +49,18 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     })
 }
 
-/// What a `Range` header asks for.
+/// The part that a `Range` header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Range {
-    /// These bytes, the last one included.
+enum ByteRange {
+    /// These bytes, including the last one.
     Part { first: u64, last: u64 },
-    /// Bytes that there are not.
+    /// A range that begins after the end of the file.
     Beyond,
 }
 
-impl Range {
-    /// Reads one range of a file of `length` bytes. None for what is not to be
-    /// heeded: another unit, more than one range, or nonsense.
+impl ByteRange {
+    /// Reads one range of a file of `length` bytes. None for a header to ignore:
+    /// another unit, several ranges, or a malformed one.
     fn read(header: &str, length: u64) -> Option<Self> {
         let (first, last) = header.trim().strip_prefix("bytes=")?.trim().split_once('-')?;
         let number = |digits: &str| match digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -90,19 +90,19 @@ impl Range {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Range;
+    use super::ByteRange;
 
     #[test]
-    fn a_range_is_read_as_rfc_9110_has_it() {
-        let part = |first, last| Some(Range::Part { first, last });
+    fn a_range_is_read_as_in_rfc_9110() {
+        let part = |first, last| Some(ByteRange::Part { first, last });
         for (header, range) in [
             ("bytes=0-0", part(0, 0)),
             ("bytes=2-", part(2, 9)),
             ("bytes=2-100", part(2, 9)),
             ("bytes=-3", part(7, 9)),
             ("bytes=-100", part(0, 9)),
-            ("bytes=10-", Some(Range::Beyond)),
-            ("bytes=-0", Some(Range::Beyond)),
+            ("bytes=10-", Some(ByteRange::Beyond)),
+            ("bytes=-0", Some(ByteRange::Beyond)),
             ("bytes=5-2", None),
             ("bytes=0-1,3-4", None),
             ("bytes=-", None),
@@ -110,14 +110,14 @@ mod tests {
             ("items=0-1", None),
             ("", None),
         ] {
-            assert_eq!(Range::read(header, 10), range, "{header}");
+            assert_eq!(ByteRange::read(header, 10), range, "{header}");
         }
     }
 
     proptest! {
         #[test]
         fn a_part_is_always_within_the_file(header in "bytes=[0-9]{0,21}-[0-9]{0,21}", length in 0u64..1000) {
-            if let Some(Range::Part { first, last }) = Range::read(&header, length) {
+            if let Some(ByteRange::Part { first, last }) = ByteRange::read(&header, length) {
                 prop_assert!(first <= last && last < length);
             }
         }

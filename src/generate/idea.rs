@@ -1,4 +1,4 @@
-//! What the sandbox model reads in a prompt: the startup's name and what it is about. Pure.
+//! How the sandbox model reads a prompt: the startup's name and subject. Pure.
 
 use serde::Deserialize;
 
@@ -12,37 +12,37 @@ use crate::upstream::sandbox::{
 pub(crate) const NAME_CHARS: usize = 40;
 const SLUG_CHARS: usize = 40;
 const PROMPT_CHARS: usize = 600;
-/// What a name has when it is only the beginning of a prompt.
+/// The bounds of a name that is only the beginning of a prompt.
 const BEGINNING_WORDS: usize = 3;
 const BEGINNING_CHARS: usize = 24;
 
-/// A startup before it is built. All of it is short, on one line and free of control characters; none of it is escaped.
+/// A startup before it is built. Each text is short, on one line, without control characters, and not escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Idea {
-    /// The name as people see it, in the prompt's script, at most [`NAME_CHARS`] characters.
+    /// The display name, in the prompt's script, at most [`NAME_CHARS`] characters.
     pub(crate) name: String,
-    /// The name for a file, a package and a host.
+    /// The name for files, packages and hosts.
     pub(crate) slug: String,
     /// One sentence, at most 120 characters.
     pub(crate) tagline: String,
-    /// What the product keeps, in the singular: "booking", "houseplant", or "item".
+    /// The things that the product keeps, in the singular: "booking", "houseplant", or "item".
     pub(crate) noun: String,
-    /// The same in the plural.
+    /// The noun in the plural.
     pub(crate) nouns: String,
-    /// The beginning of the prompt itself.
+    /// The beginning of the prompt.
     pub(super) prompt: String,
-    pub(super) kind: Kind,
+    pub(super) kind: StartupKind,
 }
 
-/// A kind of startup, with its words filled in.
+/// A kind of startup, with its placeholders filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Kind {
-    /// The words of a prompt that ask for it, in the singular.
+pub(super) struct StartupKind {
+    /// Words, in the singular, that name this kind in a prompt.
     words: Vec<String>,
     noun: String,
     tagline: String,
-    /// White text on it can be read.
+    /// A colour on which white text can be read.
     pub(super) accent: String,
     pub(super) statuses: Vec<String>,
     pub(super) title_label: String,
@@ -50,17 +50,17 @@ pub(super) struct Kind {
     pub(super) lead: String,
     /// Title and text.
     pub(super) features: Vec<(String, String)>,
-    /// Of these four, the first is the headline.
+    /// Four lines, of which the first is the headline.
     pub(super) problem: Vec<String>,
     pub(super) solution: Vec<String>,
     pub(super) market: Vec<String>,
     pub(super) model: Vec<String>,
 }
 
-/// The kinds of startup; the last one is for all that no other fits.
+/// The kinds of startup; the last one fits prompts that no other fits.
 const KINDS: &str = include_str!("template/kinds.json");
 
-/// Words with which a prompt says that its noun is what the product keeps.
+/// Words after which a prompt names the thing that the product keeps.
 const KEEPING: [&str; 16] = [
     "tracker",
     "track",
@@ -80,10 +80,10 @@ const KEEPING: [&str; 16] = [
     "planner",
 ];
 
-/// Slugs that would not work: the template's dependencies.
+/// Slugs that would collide with the template's dependencies.
 const TAKEN: [&str; 7] = ["react", "next", "vitest", "postcss", "autoprefixer", "tailwindcss", "typescript"];
 
-/// Reads a prompt of any length in any script. The same prompt gives the same idea.
+/// Reads a prompt of any length in any script. The same prompt always results in the same idea.
 pub(crate) fn read(prompt: &str) -> Idea {
     let read = Prompt::read(prompt);
     let mut kind = kind(&read);
@@ -98,8 +98,8 @@ pub(crate) fn read(prompt: &str) -> Idea {
     Idea { slug: slug(&name), tagline: kind.tagline.clone(), name, noun, nouns, prompt, kind }
 }
 
-/// A name as a DNS label, a file's name and a package's name: 1 to 40 of `a-z`, `0-9` and `-`, beginning with a letter
-/// and never ending in `-`; `startup` where the name has no Latin letter.
+/// A name as a DNS label, a file name and a package name: 1 to 40 of `a-z`, `0-9` and `-`, beginning with a letter
+/// and not ending in `-`. It is `startup` for a name without Latin letters.
 pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -124,7 +124,7 @@ pub(crate) fn slug(name: &str) -> String {
     }
 }
 
-/// A letter of a European language in the letters of English.
+/// Transliterates a letter of a European language.
 fn latin(c: char) -> Option<&'static str> {
     Some(match c {
         'à' | 'á' | 'â' | 'ã' | 'å' | 'ą' | 'ā' | 'ă' => "a",
@@ -151,7 +151,7 @@ fn latin(c: char) -> Option<&'static str> {
     })
 }
 
-impl Kind {
+impl StartupKind {
     fn fill(&mut self, values: &[(&str, &str)]) {
         let features = self.features.iter_mut().flat_map(|(title, text)| [title, text]);
         let slides = [&mut self.problem, &mut self.solution, &mut self.market, &mut self.model];
@@ -162,10 +162,10 @@ impl Kind {
     }
 }
 
-/// The kind with the most of its words in the prompt, the ones before its details counted twice; of equals the first.
-fn kind(read: &Prompt) -> Kind {
-    let kinds: Vec<Kind> = serde_json::from_str(KINDS).unwrap_or_default();
-    let points = |kind: &Kind| -> usize {
+/// The kind with the most of its words in the prompt; words before the details count twice. The first of equals wins.
+fn kind(read: &Prompt) -> StartupKind {
+    let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap_or_default();
+    let points = |kind: &StartupKind| -> usize {
         let found = kind.words.iter().filter_map(|word| read.position(word));
         found.map(|at| 1 + usize::from(at < read.head)).sum()
     };
@@ -174,14 +174,14 @@ fn kind(read: &Prompt) -> Kind {
         true => next,
         false => best,
     });
-    best.map_or_else(Kind::default, |(_, kind)| kind)
+    best.map_or_else(StartupKind::default, |(_, kind)| kind)
 }
 
-/// The name that the prompt gives, else the title it suggests, else its beginning.
+/// The name in the prompt, or the title it suggests, or its beginning.
 fn name(read: &Prompt) -> String {
     let stops = [",", ".", ";", "!", "?", " that ", " which ", " with ", " for ", " where ", " and "];
     let given = read.name_after(&["called ", "named ", "titled "], &stops);
-    // A title is made by rules of English.
+    // Titles are made by rules of English grammar.
     let is_latin = |title: &String| title.chars().all(|c| c < '\u{250}' || !c.is_alphabetic());
     let title = || read.subject().title.filter(is_latin);
     let name = given.or_else(title).unwrap_or_else(|| beginning(&read.text));
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_whole_and_found_by_each_of_its_words() {
-        let kinds: Vec<Kind> = serde_json::from_str(KINDS).unwrap();
+        let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap();
         assert!(kinds.last().unwrap().words.is_empty());
         for known in &kinds {
             assert_eq!((known.statuses.len(), known.features.len()), (3, 3), "{}", known.noun);

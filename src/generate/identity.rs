@@ -1,13 +1,13 @@
-//! Identity: who made it, as far as that was checked, and the package's hash
-//! on chain. Neither can fail the job, whose work is done by now: a service
-//! that fails is asked again a few times, one that is not set up right is not,
-//! and then the job is completed and says what could not be done.
+//! Identity: checks the proof of who made the startup, and registers the
+//! package's hash on Concordium's chain. Neither can fail the job, because the
+//! startup is finished. A failing service is asked again a few times, a
+//! misconfigured one is not, and then the job completes and reports what is missing.
 //!
-//! A transaction is signed, kept, and only then sent, so that a Worker which
-//! dies on the way sends the same one again. Jobs that end together may sign
-//! with the same sequence number of the account. One of them gets it; the
-//! others draw lots for when to sign anew, among the more the oftener they
-//! have lost.
+//! A transaction is signed, saved, and only then sent, so that after a crash
+//! the same transaction is sent again. Jobs that end at the same time may sign
+//! with the same sequence number of the account. One of them gets it; each of
+//! the others waits a random time before it signs again, and the range of that
+//! time grows with its losses.
 
 use hatch_tokens::concordium::transaction::Signed;
 use serde::{Deserialize, Serialize};
@@ -23,62 +23,62 @@ use crate::{
     upstream::concordium::{self, Sent, Status, Verdict},
 };
 
-/// Attempts with a service; from then on it goes without.
+/// Attempts with a service before the job completes without it.
 const ATTEMPTS: u32 = 4;
-/// How long a transaction may take to get into the chain, signed anew as
-/// often as it has expired or lost its sequence number.
+/// How long registering may take in all. A transaction that expires or loses
+/// its sequence number is signed again within this time.
 const LONGEST_S: i64 = 1_800;
-/// Between two looks at a transaction.
-const LOOK_MS: i64 = 2_000;
-/// How long after its expiry a transaction that is in a block may take to be final.
+/// The pause between two polls of a transaction.
+const POLL_MS: i64 = 2_000;
+/// How long after its expiry a transaction in a block may take to become final.
 const FINALITY_S: i64 = 300;
 
-/// How a part of it stands.
+/// The status of one part of the identity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-enum Snapshot {
-    /// No account is set to register with.
+enum PartStatus {
+    /// No account is configured to register with.
     #[default]
     NotConfigured,
-    /// No proof was sent.
+    /// The user sent no proof.
     NotRequested,
     Pending,
     Completed,
     Failed,
 }
 
-/// What is known of who made a startup, as its owner sees it and as it is
-/// kept between two goes at the step.
+/// What is known about the maker of a startup. The owner sees it, and the row
+/// keeps it between two runs of the step.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Identity {
     verification: Verification,
     registration: Registration,
-    /// Until it has come to an end.
+    /// Present until the registration ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(skip))]
-    under_way: Option<UnderWay>,
+    under_way: Option<PendingRegistration>,
 }
 
 /// A registration that has begun.
 #[derive(Debug, Serialize, Deserialize)]
-struct UnderWay {
+struct PendingRegistration {
     /// Seconds since the epoch.
     since_s: i64,
-    /// None when one is to be signed.
+    /// None when the next run must sign one.
     transaction: Option<Signed>,
-    /// Transactions whose sequence number another one got.
+    /// How many transactions lost their sequence number to another one.
     losses: u32,
 }
 
-/// Whether a person has proved to be one.
+/// Whether the proof of identity was verified.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Verification {
-    status: Snapshot,
+    status: PartStatus,
     /// Why it failed.
     reason: Option<String>,
     /// The block of Concordium's chain that it was checked against.
@@ -88,7 +88,7 @@ struct Verification {
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { status: Snapshot::NotRequested, reason: None, block: None, verified_at: None }
+        Self { status: PartStatus::NotRequested, reason: None, block: None, verified_at: None }
     }
 }
 
@@ -97,12 +97,12 @@ impl Default for Verification {
 #[serde(default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Registration {
-    status: Snapshot,
+    status: PartStatus,
     /// Why it failed.
     reason: Option<String>,
     network: Option<String>,
     transaction_hash: Option<String>,
-    /// What is registered: `hatch:sha256:`, and the hash of the ZIP.
+    /// The registered data: `hatch:sha256:` and the hash of the ZIP.
     data: Option<String>,
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         }
         Err(error) if is_worth_another(work, &error) => Err(error),
         Err(error) => {
-            // One that was sent may still happen; its hash finds it.
+            // A transaction that was sent may still succeed; its hash finds it later.
             identity.registration.fail(&error.detail());
             let line = identity.registration.log(work);
             identity.finish(work, vec![line])
@@ -135,14 +135,14 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
 }
 
-/// Whether what failed is tried once more. Where somebody has to change
-/// something first, the engine would fail the job.
+/// Whether to try again after this error. Errors that need an operator would
+/// make the job engine fail the job.
 fn is_worth_another(work: &Work, error: &Error) -> bool {
     work.job.attempts < ATTEMPTS && error.is_retryable()
 }
 
-/// Attempts that come to no end, for each call of them is just in time, are
-/// no more than those that fail.
+/// Fails after too many attempts. Without it, attempts that time out one after
+/// the other would never count as failures.
 fn require_attempt(work: &Work) -> Result<(), Error> {
     if work.job.attempts <= ATTEMPTS {
         return Ok(());
@@ -150,8 +150,8 @@ fn require_attempt(work: &Work) -> Result<(), Error> {
     Err(Error::upstream(UpstreamKind::Timeout, "Concordium takes too long"))
 }
 
-/// Has a proof checked. A proof that fails is an answer; a verifier that
-/// cannot decide is asked again.
+/// Has the proof checked. An invalid proof is a result; if the verifier cannot
+/// decide, the step is tried again.
 async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> {
     let settings = &work.settings;
     let checked = async {
@@ -160,13 +160,13 @@ async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> 
         concordium::verify(&proof.presentation, &proof.challenge, &proof.since, settings).await
     };
     let failed = |reason: &str| Verification {
-        status: Snapshot::Failed,
+        status: PartStatus::Failed,
         reason: Some(reason.to_owned()),
         ..Verification::default()
     };
     match checked.await {
         Ok(Verdict::Verified(proved)) => Ok(Verification {
-            status: Snapshot::Completed,
+            status: PartStatus::Completed,
             reason: None,
             block: Some(proved.block),
             verified_at: Some(rfc3339(now_ms())),
@@ -181,8 +181,8 @@ async fn verification(work: &Work, sealed: &str) -> Result<Verification, Error> 
     }
 }
 
-/// One go at the registration: the milliseconds after which to look again, or
-/// none when it has come to an end.
+/// Runs the registration once. Returns the milliseconds until the next poll, or
+/// none when the registration has ended.
 async fn register(
     work: &Work,
     identity: &mut Identity,
@@ -195,7 +195,8 @@ async fn register(
     if under_way.is_none() {
         work.announce("Registering the package's hash on Concordium's chain").await?;
     }
-    let under_way = under_way.get_or_insert(UnderWay { since_s: now_s, transaction: None, losses: 0 });
+    let under_way =
+        under_way.get_or_insert(PendingRegistration { since_s: now_s, transaction: None, losses: 0 });
     let Some(transaction) = &under_way.transaction else {
         if now_s >= under_way.since_s.saturating_add(LONGEST_S) {
             registration.fail("Its transactions did not get into the chain");
@@ -204,7 +205,7 @@ async fn register(
         let data = format!("hatch:sha256:{sha256}");
         let transaction = concordium::prepare(&data, registrar, settings).await?;
         *registration = Registration {
-            status: Snapshot::Pending,
+            status: PartStatus::Pending,
             reason: None,
             network: Some(Concordium::of(settings)?.network.name().to_owned()),
             transaction_hash: Some(transaction.hash.clone()),
@@ -213,15 +214,15 @@ async fn register(
         under_way.transaction = Some(transaction);
         return Ok(Some(0));
     };
-    match fate(transaction, registrar, settings, now_s).await? {
-        Fate::Registered => registration.status = Snapshot::Completed,
-        Fate::Failed(reason) => registration.fail(reason),
-        Fate::Open => return Ok(Some(LOOK_MS)),
-        Fate::Expired => {
+    match transaction_outcome(transaction, registrar, settings, now_s).await? {
+        TransactionOutcome::Registered => registration.status = PartStatus::Completed,
+        TransactionOutcome::Failed(reason) => registration.fail(reason),
+        TransactionOutcome::Open => return Ok(Some(POLL_MS)),
+        TransactionOutcome::Expired => {
             under_way.transaction = None;
             return Ok(Some(0));
         }
-        Fate::Superseded => {
+        TransactionOutcome::Superseded => {
             under_way.transaction = None;
             under_way.losses = under_way.losses.saturating_add(1);
             return Ok(Some(pause_ms(under_way.losses, random::jitter())));
@@ -230,54 +231,54 @@ async fn register(
     Ok(None)
 }
 
-/// What has become of a transaction.
+/// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum TransactionOutcome {
     Registered,
     Failed(&'static str),
-    /// Not known yet.
+    /// Not decided yet.
     Open,
-    /// It can no longer happen.
+    /// Its time is over, so it can no longer succeed.
     Expired,
-    /// It cannot happen: another one has its sequence number.
+    /// Another transaction has its sequence number, so it cannot succeed.
     Superseded,
 }
 
-/// Sends a transaction that is not known yet, and looks after it.
-async fn fate(
+/// Sends a transaction if the chain does not know it yet, and checks its status.
+async fn transaction_outcome(
     transaction: &Signed,
     registrar: &Registrar,
     settings: &Settings,
     now_s: i64,
-) -> Result<Fate, Error> {
+) -> Result<TransactionOutcome, Error> {
     let left_s = i64::try_from(transaction.expires_s).unwrap_or(i64::MAX).saturating_sub(now_s);
     let status = concordium::status(&transaction.hash, settings).await?;
     if status != Status::Absent || left_s <= 0 {
-        return Ok(fate_of(status, left_s));
+        return Ok(outcome_of(status, left_s));
     }
     match concordium::submit(transaction, registrar, settings).await? {
-        Sent::Taken => Ok(fate_of(concordium::status(&transaction.hash, settings).await?, left_s)),
-        Sent::Superseded => Ok(Fate::Superseded),
+        Sent::Taken => Ok(outcome_of(concordium::status(&transaction.hash, settings).await?, left_s)),
+        Sent::Superseded => Ok(TransactionOutcome::Superseded),
     }
 }
 
-/// `left_s` is until it expires.
-fn fate_of(status: Status, left_s: i64) -> Fate {
+/// `left_s` is the time until the transaction expires.
+fn outcome_of(status: Status, left_s: i64) -> TransactionOutcome {
     match status {
-        Status::Registered => Fate::Registered,
-        Status::Rejected => Fate::Failed("Concordium's chain has rejected the transaction"),
-        Status::Absent if left_s <= 0 => Fate::Expired,
+        Status::Registered => TransactionOutcome::Registered,
+        Status::Rejected => TransactionOutcome::Failed("Concordium's chain has rejected the transaction"),
+        Status::Absent if left_s <= 0 => TransactionOutcome::Expired,
         Status::Pending if left_s <= -FINALITY_S => {
-            Fate::Failed("The transaction is in the chain and does not become final")
+            TransactionOutcome::Failed("The transaction is in the chain and does not become final")
         }
-        Status::Absent | Status::Pending => Fate::Open,
+        Status::Absent | Status::Pending => TransactionOutcome::Open,
     }
 }
 
-/// The pause before the next transaction is signed: so many seconds, a lot
-/// drawn with `jitter` among twice as many at each loss, and never among more
-/// than eight. One of those that meet gets its number in any case, so more
-/// lots would spare some requests and make everybody late.
+/// The pause before the next transaction is signed: a random number of seconds
+/// from a range that doubles with each loss, up to eight. One of the competing
+/// jobs always gets its number, so a wider range would save few requests and
+/// delay every job.
 fn pause_ms(losses: u32, jitter: u8) -> i64 {
     let lots = 1_i64 << losses.min(3);
     i64::from(jitter) % lots * 1_000
@@ -285,21 +286,21 @@ fn pause_ms(losses: u32, jitter: u8) -> i64 {
 
 impl Identity {
     fn is_verified(&self) -> bool {
-        self.verification.status == Snapshot::Completed
+        self.verification.status == PartStatus::Completed
     }
 
     fn keep(&self, work: &Work) -> Result<Statement, Error> {
         let json = serde_json::to_string(self).map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(store::identified(&work.startup.id, self.is_verified(), &json))
+        Ok(store::save_identity(&work.startup.id, self.is_verified(), &json))
     }
 
-    /// Keeps what is known and comes back to it.
+    /// Saves the state and runs the step again later.
     fn again(&self, work: &Work, after_ms: i64, mut writes: Vec<Statement>) -> Result<Outcome, Error> {
         writes.push(self.keep(work)?);
         Ok(Outcome::Wait { after_ms, writes })
     }
 
-    /// Ends the job.
+    /// Completes the job.
     fn finish(mut self, work: &Work, mut writes: Vec<Statement>) -> Result<Outcome, Error> {
         self.under_way = None;
         writes.push(self.keep(work)?);
@@ -321,7 +322,7 @@ impl Verification {
 
 impl Registration {
     fn fail(&mut self, reason: &str) {
-        self.status = Snapshot::Failed;
+        self.status = PartStatus::Failed;
         self.reason = Some(reason.to_owned());
     }
 
@@ -352,17 +353,17 @@ mod tests {
     proptest! {
         #[test]
         fn a_transaction_is_given_up_only_when_it_can_no_longer_happen(at in 0..STATUSES.len(), left_s in -4_000..4_000_i64) {
-            let (status, fate) = (STATUSES[at], fate_of(STATUSES[at], left_s));
-            prop_assert_eq!(fate == Fate::Registered, status == Status::Registered);
-            prop_assert_eq!(fate == Fate::Expired, status == Status::Absent && left_s <= 0);
+            let (status, transaction_outcome) = (STATUSES[at], outcome_of(STATUSES[at], left_s));
+            prop_assert_eq!(transaction_outcome == TransactionOutcome::Registered, status == Status::Registered);
+            prop_assert_eq!(transaction_outcome == TransactionOutcome::Expired, status == Status::Absent && left_s <= 0);
             let is_late = status == Status::Pending && left_s <= -FINALITY_S;
-            prop_assert_eq!(matches!(fate, Fate::Failed(_)), status == Status::Rejected || is_late);
+            prop_assert_eq!(matches!(transaction_outcome, TransactionOutcome::Failed(_)), status == Status::Rejected || is_late);
             // It does not stay open for ever.
-            prop_assert!(fate != Fate::Open || left_s > -FINALITY_S);
+            prop_assert!(transaction_outcome != TransactionOutcome::Open || left_s > -FINALITY_S);
         }
 
         #[test]
-        fn the_oftener_one_has_lost_the_more_lots_there_are_to_draw(losses in 1_u32.., jitter: u8) {
+        fn the_range_of_pauses_grows_with_each_loss(losses in 1_u32.., jitter: u8) {
             let pause = pause_ms(losses, jitter);
             prop_assert!((0..8_000).contains(&pause) && pause % 1_000 == 0);
             let lots = |losses: u32| -> std::collections::BTreeSet<i64> { (0..=u8::MAX).map(|jitter| pause_ms(losses, jitter)).collect() };

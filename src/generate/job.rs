@@ -1,4 +1,4 @@
-//! The job behind a startup: one message for each kind of work, and one for
+//! The job that makes a startup: one queue message for each step, and one for
 //! each turn of building.
 
 use std::rc::Rc;
@@ -33,7 +33,7 @@ async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     };
     let begin = store::progress(&job.subject_id, step.begins_at(), now_ms());
     let [_, startup] = context.database.batch([begin, store::startup(&job.subject_id)]).await?;
-    // Deleted or cancelled: there is nothing left to do.
+    // The startup was deleted or cancelled: nothing is left to do.
     let Some(startup) = startup.first::<Startup>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let settings = Settings::of(&context.env)?;
     let claude = Claude::of(&settings)?;

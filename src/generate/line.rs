@@ -1,7 +1,7 @@
-//! Text from a person or a model on one line, as short as its place needs it. Pure.
+//! Text from a person or a model as one line of limited length. Pure.
 
-/// The text on one line: white space and control characters become single spaces, what turns or hides text is gone, and
-/// what is longer than `most` characters ends in `…` at a word where it can.
+/// The text on one line: white space and control characters become single spaces, characters that turn or hide text are
+/// removed, and text longer than `most` characters is cut with `…`, after a whole word if possible.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let mut line = String::new();
     for c in text.chars().filter(|c| !is_hidden(*c)) {
@@ -10,7 +10,7 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
             true => line.push(' '),
             false => line.push(c),
         }
-        // Enough to know that it is too long, with the space that may end it.
+        // One more than `most`, and a trailing space, are enough to see that the text is too long.
         if line.len() > 4 * (most + 2) {
             break;
         }
@@ -24,7 +24,7 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
 
 fn shortened(line: &str, most: usize) -> String {
     let cut: String = line.chars().take(most.saturating_sub(1)).collect();
-    // Half of the module is a fair price for a whole word.
+    // A whole word is worth up to half of the length.
     let at_word =
         cut.rsplit_once(' ').map(|(words, _)| words).filter(|words| words.chars().count() * 2 >= most);
     let kept =
@@ -32,8 +32,8 @@ fn shortened(line: &str, most: usize) -> String {
     format!("{kept}…")
 }
 
-/// Zero width, byte order mark, soft hyphen, and what turns the direction of the text after it. Joiners stay: emoji and
-/// some scripts need them.
+/// Zero-width characters, byte order mark, soft hyphen, and characters that change the direction of text. Joiners stay:
+/// emoji and some scripts need them.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,9 +1,9 @@
-//! Marketing: the tagline, where to launch, the pitch deck, and a video of a
-//! picture. Each part that costs is kept before the next is begun, so that a
-//! Worker which dies pays for one of them again at most.
+//! Marketing: tagline, launch channels, pitch deck, and a video that begins
+//! with a generated picture. Each paid part is saved before the next one
+//! begins, so that a crash makes us pay at most one of them again.
 //!
-//! No part can fail the job: a kit that Claude does not write is made without,
-//! and a video that Livepeer does not make is said to be missing.
+//! No part can fail the job: without Claude's launch kit a simple one is made,
+//! and a missing video is reported in the log.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::{
     deck, idea,
     launch::{self, Launch, Rival},
     steps::Step,
-    store::{self, Kit},
+    store::{self, LaunchKit},
     work::Work,
 };
 use crate::settings::FromVars as _;
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Attempts at each part; from then on it goes without.
+/// Attempts at each part before the job goes on without it.
 const ATTEMPTS: u32 = 2;
 
 const SYSTEM: &str = "\
@@ -43,7 +43,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
 }
 
-/// The words, and the deck that shows them.
+/// Makes the launch kit and its deck.
 async fn kit(work: &Work) -> Result<Outcome, Error> {
     work.announce("Writing the launch kit").await?;
     let startup = &work.startup;
@@ -52,7 +52,7 @@ async fn kit(work: &Work) -> Result<Outcome, Error> {
         competitors.iter().map(|it| Rival { name: &it.name, about: &it.description }).collect();
     let (launch, mut writes) = launch(work, &about).await?;
     let token = deck_token()?;
-    let kit = Kit {
+    let kit = LaunchKit {
         tagline: &launch.tagline,
         channels: &json!(launch.channels).to_string(),
         deck: &deck::page(&startup.name, &launch.tagline, &launch.deck),
@@ -68,18 +68,18 @@ async fn kit(work: &Work) -> Result<Outcome, Error> {
     }
 }
 
-/// The picture that the video begins with.
+/// Makes the picture that the video begins with.
 async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
     let Some(livepeer) = Option::<Livepeer>::of(&work.settings)? else {
         return Ok(end(work, &Video::not_configured(), Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
-        return Ok(without(work, None, BROKEN_OFF));
+        return Ok(without(work, None, TOO_MANY_INTERRUPTIONS));
     }
     work.announce("Making a video").await?;
     let shown = format!("A bright product shot, no text: {}. {tagline}", work.startup.name);
     match livepeer::picture(&shown, livepeer).await {
-        // What it stays if nothing comes after it.
+        // This is the final state if nothing follows.
         Ok(picture) => {
             Ok(Outcome::Wait { after_ms: 0, writes: vec![keep(work, &Video::failed(Some(picture)))] })
         }
@@ -87,7 +87,7 @@ async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
     }
 }
 
-/// The video of the picture that was `kept`.
+/// Makes the video from the picture that was `kept`.
 async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
     let kept: Video =
         serde_json::from_str(kept).map_err(|error| Error::Internal(format!("a kept video: {error}")))?;
@@ -96,7 +96,7 @@ async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
         return Ok(end(work, &kept, Vec::new()));
     };
     if work.job.attempts > ATTEMPTS {
-        return Ok(without(work, kept.thumbnail_url, BROKEN_OFF));
+        return Ok(without(work, kept.thumbnail_url, TOO_MANY_INTERRUPTIONS));
     }
     match livepeer::video(picture, livepeer).await {
         Ok(video) => Ok(end(work, &video, Vec::new())),
@@ -104,15 +104,15 @@ async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
     }
 }
 
-const BROKEN_OFF: &str = "making it was broken off again and again";
+const TOO_MANY_INTERRUPTIONS: &str = "making it was interrupted too often";
 
-/// Goes on without a video.
+/// Ends the step without a video.
 fn without(work: &Work, picture: Option<String>, reason: &str) -> Outcome {
     end(work, &Video::failed(picture), vec![work.log("error", &format!("There is no video: {reason}"))])
 }
 
 fn keep(work: &Work, video: &Video) -> Statement {
-    store::filmed(&work.startup.id, &json!(video).to_string())
+    store::save_video(&work.startup.id, &json!(video).to_string())
 }
 
 /// Goes on to the next step.
@@ -122,7 +122,8 @@ fn end(work: &Work, video: &Video, mut writes: Vec<Statement>) -> Outcome {
     Outcome::Next { step: Step::Identity.name(), writes }
 }
 
-/// Claude's words where there is Claude, and it answers; what is to be said of it.
+/// Asks Claude for the launch kit if it is set up, or makes a simple one.
+/// Returns also the lines for the job's log.
 async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statement>), Error> {
     let startup = &work.startup;
     let plain = || launch::sandbox(&idea::read(&startup.prompt), rivals);
@@ -149,7 +150,7 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
     }
 }
 
-/// 128 random bits: who was not given the link does not find the deck.
+/// 128 random bits, so that only people with the link can find the deck.
 fn deck_token() -> Result<String, Error> {
     let mut bytes = [0; 16];
     random::fill(&mut bytes)?;

@@ -1,10 +1,10 @@
-//! Hatchr: from a prompt to a packaged startup.
+//! The startup generator: from a prompt to a packaged startup.
 //!
-//! `proof::challenge`, `create`, `status`, `events`, `cancel`, `retry`, `list` are about the job;
-//! `show`, `download` and `deck` about the startup that it makes, whose code
-//! is a project of the same id. job.rs leads through the steps, each of which
-//! is a file: discovery, building, packaging, marketing, identity. What they
-//! go by is pure: complete, deck, idea, launch, startup, steps, verify.
+//! Handlers of the job: `proof::challenge`, `create`, `list`, `status`, `events`, `cancel`, `retry`.
+//! Handlers of the startup, whose code is a project of the same id: `show`,
+//! `download::show`, `pitch_deck`. job.rs runs the steps, each in its own file: discovery, building,
+//! packaging, marketing, identity. Their rules are pure: competitors, complete,
+//! deck, idea, launch, startup, steps, verify.
 
 mod building;
 mod competitors;
@@ -66,11 +66,11 @@ const EMPTY_PROMPT: &str = "Prompt cannot be empty";
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct NewStartup {
-    /// What it should be, in any language.
+    /// A description of the startup, in any language.
     #[garde(length(chars, max = 4000))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     prompt: String,
-    /// What a client says of itself counts for nothing; send a `proof`.
+    /// Ignored; send a `proof` instead.
     #[serde(default)]
     #[garde(skip)]
     #[expect(dead_code, reason = "clients of the original send it")]
@@ -114,20 +114,26 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     };
     let sealed = proof.as_ref().map(|proof| proof.seal(&id, settings)).transpose()?;
     let name = idea::read(&prompt).name;
-    let startup =
-        store::New { id: &id, job_id: &job_id, user, prompt: &prompt, name: &name, proof: sealed.as_deref() };
+    let startup = store::NewStartup {
+        id: &id,
+        job_id: &job_id,
+        user,
+        prompt: &prompt,
+        name: &name,
+        proof: sealed.as_deref(),
+    };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
-    let mut batch = vec![store::may_run(user, running_jobs), store::create(&startup, now)];
+    let mut batch = vec![store::require_free_slot(user, running_jobs), store::create(&startup, now)];
     batch.extend(proof.iter().flat_map(|proof| proof.use_up(user)));
     let (kind, first) = (job::KIND.name, steps::Step::Discovery.name());
     batch.extend(jobs::store::create(&job_id, user, kind, &id, first, &context.trace_id, now));
     if let Err(error) = database.batch_all(batch).await {
         if let Some(proof) = proof.filter(|_| error == Error::GuardFailed) {
-            // Another request may have used its challenge meanwhile.
+            // Another request may have used the challenge meanwhile.
             proof.require_unused(user, &database).await?;
         }
-        return Err(too_many(error, running_jobs));
+        return Err(running_limit_error(error, running_jobs));
     }
     wake(&context, job_id.clone());
     Ok(accepted(&job_id))
@@ -137,7 +143,7 @@ fn empty_prompt() -> Error {
     Error::Refused { code: "empty_prompt", detail: EMPTY_PROMPT.to_owned() }
 }
 
-/// Claude writes where there is a key; the sandbox model only in development.
+/// Claude generates startups if there is a key; the sandbox model does only in development.
 fn can_generate(settings: &Settings) -> Result<(), Error> {
     if Claude::of(settings)?.key.is_some() || settings.is_development() {
         return Ok(());
@@ -153,11 +159,11 @@ fn accepted(job_id: &str) -> Response {
     Response::json(200, body.to_string())
 }
 
-/// How soon it is worth asking again whether one of the jobs has ended.
+/// After how many seconds a client should check again whether a job has ended.
 const SOON_S: i64 = 30;
 
-/// A batch that its first guard refused.
-fn too_many(error: Error, limit: u32) -> Error {
+/// The error of a batch whose first guard refused it.
+fn running_limit_error(error: Error, limit: u32) -> Error {
     if error != Error::GuardFailed {
         return error;
     }
@@ -176,7 +182,7 @@ fn running_limit(limit: u32, now: i64) -> Error {
     }))
 }
 
-/// Sends a job's message after the answer; the outbox owes it in any case.
+/// Sends a job's message in the background. If that fails, the outbox sends it later.
 fn wake(context: &RequestContext, job_id: String) {
     let env = context.env.clone();
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
@@ -208,7 +214,7 @@ pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
     if !overdue.is_empty() {
         let (env, job_id) = (context.env.clone(), overdue.to_owned());
         context.background.run(async move {
-            // Whoever waits wakes a job whose consumer has died.
+            // A client that waits wakes a job whose consumer has died.
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
     }
@@ -237,7 +243,7 @@ pub(crate) async fn cancel(context: RequestContext) -> Result<Response, Error> {
     batch.push(store::end(&owned.id, "cancelled", now));
     batch.push(jobs::store::log(job_id, "error", "Cancelled", now));
     if let Some(status) = refused(database.batch_all(batch).await, &context, &database).await?
-        // Cancelled before, it is as it is wanted.
+        // A job that is cancelled already needs nothing more.
         && status != "cancelled"
     {
         return Err(has_ended());
@@ -262,12 +268,12 @@ pub(crate) async fn retry(context: RequestContext) -> Result<Response, Error> {
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::retry(job_id, now).into();
     let running_jobs = Generate::of(settings)?.running_jobs;
-    batch.push(store::may_run(user, running_jobs));
+    batch.push(store::require_free_slot(user, running_jobs));
     batch.push(store::reopen(&owned.id, now));
     batch.push(jobs::store::log(job_id, "info", "Trying once more", now));
     match refused(database.batch_all(batch).await, &context, &database).await?.as_deref() {
         None => wake(&context, job_id.to_owned()),
-        // Begun again before, it is as it is wanted.
+        // A retry before this one began it already.
         Some("processing") => {}
         Some("completed") => return Err(not_failed()),
         Some(_) => return Err(running_limit(running_jobs, now)),
@@ -275,7 +281,7 @@ pub(crate) async fn retry(context: RequestContext) -> Result<Response, Error> {
     Ok(status_response(job_id, "processing", "Startup generation goes on"))
 }
 
-/// How the job stands by now, if its batch was refused by a guard.
+/// The job's present status, if a guard refused its batch.
 async fn refused(
     batch: Result<Vec<Rows>, Error>,
     context: &RequestContext,
@@ -313,11 +319,11 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, startup))
 }
 
-/// What a deck may do: nothing but look good and turn its pages.
+/// The Content-Security-Policy of a deck: only inline style and script.
 const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts allow-modals";
 
-/// `GET /decks/:token`: for whoever was given the link.
+/// `GET /decks/:token`: for people who have the link.
 pub(crate) async fn pitch_deck(context: RequestContext) -> Result<Response, Error> {
     let deck = context.database()?.query_json(store::deck(context.param("token"))).await?;
     let deck = deck.ok_or(Error::NotFound(Resource::Deck))?;

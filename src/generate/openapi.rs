@@ -1,4 +1,4 @@
-//! What the generate module takes and answers.
+//! The OpenAPI contract of the generate module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -37,7 +37,7 @@ struct ProofChallenge {
     #[schemars(extend("enum" = ["testnet", "mainnet"]))]
     network: &'static str,
     expires_at: Time,
-    /// For the wallet's `requestVerifiablePresentation`.
+    /// The request for the wallet's `requestVerifiablePresentation`.
     request: Map<String, Value>,
 }
 
@@ -61,7 +61,7 @@ struct GenerationStep {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct GenerationLog {
-    /// `HH:MM:SS`, UTC.
+    /// `HH:MM:SS` in UTC.
     #[schemars(extend("pattern" = r"^\d{2}:\d{2}:\d{2}$"))]
     timestamp: &'static str,
     message: &'static str,
@@ -69,14 +69,14 @@ struct GenerationLog {
     r#type: &'static str,
 }
 
-/// What the job has asked of a model so far.
+/// The job's use of models so far.
 #[derive(Debug, Serialize, JsonSchema)]
 struct GenerationUsage {
-    /// That wrote the code; none before it has.
+    /// The model that wrote the code; null before that.
     model: Option<&'static str>,
     input_tokens: Count,
     output_tokens: Count,
-    /// A millionth of a dollar.
+    /// In millionths of a dollar.
     cost_micro_usd: Count,
 }
 
@@ -84,20 +84,20 @@ struct GenerationUsage {
 struct GenerationStatus {
     job_id: Id,
     status: JobStatus,
-    /// Per cent; never goes back.
+    /// In per cent; never decreases.
     progress: Count,
     steps: Vec<GenerationStep>,
     logs: Vec<GenerationLog>,
-    /// None before it is completed.
+    /// Null until the job is completed.
     project_id: Option<Id>,
     project_name: &'static str,
-    /// Why it failed.
+    /// Why the job failed.
     error: Option<&'static str>,
     usage: GenerationUsage,
 }
 
-/// One event: a `log` line, its number as the id, or a `status`, which is as
-/// the status route answers, without the log. The last one has the id `end`.
+/// One event: a `log` line, whose number is the id, or a `status`, which is the
+/// answer of the status route without the log. The last event has the id `end`.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct GenerationEvent {
@@ -125,14 +125,14 @@ enum AssetStatus {
 struct Video {
     video_url: Option<Url>,
     thumbnail_url: Option<Url>,
-    /// Seconds.
+    /// In seconds.
     duration: Option<f64>,
     status: AssetStatus,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct PitchDeck {
-    /// A page for whoever knows its address.
+    /// The deck's page, for people who have this address.
     deck_url: Option<Url>,
     slides: Count,
     status: AssetStatus,
@@ -165,14 +165,14 @@ struct Startup {
     tagline: &'static str,
     prompt: &'static str,
     stack: Vec<&'static str>,
-    /// Whether we have checked who made it.
+    /// Whether the proof of identity was verified.
     verified: bool,
     marketing_assets: MarketingAssets,
     launch_channels: Vec<LaunchChannel>,
     competitors: Vec<Competitor>,
-    /// Where they come from: a `search` of the web, the `model` alone, or the `sandbox`.
+    /// Where the competitors come from: a `search` of the web, the `model` alone, or the `sandbox`.
     competitors_source: Option<&'static str>,
-    /// Who made it, as far as that was checked, and the hash on chain.
+    /// The proof of identity, and the registration of the package's hash on chain.
     identity: Identity,
     files: Vec<File>,
     usage: GenerationUsage,
@@ -210,7 +210,7 @@ pub(crate) fn module() -> Module {
             show(),
             download(),
             Operation::new("GET /decks/{token}", "generate.deck", "Look at a pitch deck")
-                .about("Five slides as one page, for whoever was given the link.")
+                .about("Five slides as one page, for people who have the link.")
                 .path("token", "As in the startup's `deck_url`.", TOKEN)
                 .answers(Answer::new(200, "The deck.").file("text/html"))
                 .fails(Error::NotFound(Resource::Deck)),
@@ -218,7 +218,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-fn may_begin(operation: Operation) -> Operation {
+fn with_begin_errors(operation: Operation) -> Operation {
     operation.fails(running_limit(3, 0)).fails(quotas::exceeded(Quota::Budget, 1_000_000, 0)).fails(
         Error::NotConfigured {
             variable: "CLAUDE_API_KEY",
@@ -228,12 +228,12 @@ fn may_begin(operation: Operation) -> Operation {
 }
 
 fn answer(status: JobStatus, message: &'static str) -> Answer {
-    Answer::new(200, "How the job stands.").json(GenerationStarted { job_id: JOB, status, message })
+    Answer::new(200, "The job's status.").json(GenerationStarted { job_id: JOB, status, message })
 }
 
 fn create() -> Operation {
     let operation = Operation::new("POST /api/generate", "generate.create", "Generate a startup")
-        .about("A job does it: competitors, the application, the package, the launch kit, the identity.")
+        .about("Starts a job that finds competitors, writes the application, packages it, makes a launch kit and registers the identity.")
         .body_read_by::<NewStartup>(json!({ "prompt": "AI scheduling tool for freelancers" }), |new| {
             new.prompt().map(drop)
         })
@@ -244,7 +244,7 @@ fn create() -> Operation {
         ))
         .fails(empty_prompt())
         .fails(unknown_challenge());
-    may_begin(operation)
+    with_begin_errors(operation)
 }
 
 fn challenge() -> Operation {
@@ -255,12 +255,16 @@ fn challenge() -> Operation {
         expires_at: Time("2026-11-21T09:47:00.000Z"),
         request: presentation::request(CHALLENGE, "20261121").as_object().cloned().unwrap_or_default(),
     };
-    Operation::new("POST /api/generate/challenge", "generate.challenge", "Ask what to prove")
-        .about(
-            "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
-             startup. It proves that an identity document is valid, and gives nothing else away.",
-        )
-        .answers(Answer::new(200, "Good for one proof, until it expires.").json(challenge))
+    Operation::new(
+        "POST /api/generate/challenge",
+        "generate.challenge",
+        "Get a challenge for a proof of identity",
+    )
+    .about(
+        "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
+             startup. It proves that an identity document is valid, and reveals nothing else.",
+    )
+    .answers(Answer::new(200, "The challenge, valid for one proof until it expires.").json(challenge))
 }
 
 fn list() -> Operation {
@@ -271,28 +275,28 @@ fn list() -> Operation {
     )
 }
 
-fn of_job(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn job_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("job_id", "The job.", JOB).fails(JOB_NOT_FOUND)
 }
 
 fn cancel() -> Operation {
-    of_job("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
-        .about("What it has made so far stays, and it can be tried again.")
+    job_operation("POST /api/generate/{job_id}/cancel", "generate.cancel", "Cancel a job")
+        .about("Its results so far stay, and the job can be retried.")
         .answers(answer(JobStatus::Cancelled, "Startup generation cancelled"))
         .fails(has_ended())
 }
 
 fn retry() -> Operation {
-    let operation = of_job("POST /api/generate/{job_id}/retry", "generate.retry", "Try a job again")
-        .about("A job that failed or was cancelled goes on with the step that it had come to.")
+    let operation = job_operation("POST /api/generate/{job_id}/retry", "generate.retry", "Retry a job")
+        .about("A failed or cancelled job continues with the step that it had reached.")
         .answers(answer(JobStatus::Processing, "Startup generation goes on"))
         .fails(not_failed());
-    may_begin(operation)
+    with_begin_errors(operation)
 }
 
 fn status() -> Operation {
     let step = |id, title, status| GenerationStep { id: Count(id), title, status };
-    let standing = GenerationStatus {
+    let running_job = GenerationStatus {
         job_id: JOB,
         status: JobStatus::Processing,
         progress: Count(40),
@@ -311,36 +315,38 @@ fn status() -> Operation {
         error: None,
         usage: USAGE,
     };
-    with_states(of_job("GET /api/status/{job_id}", "generate.status", "Show how a job stands"))
+    with_states(job_operation("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "The job as it stands.").json(standing).with("ETag", "Of the answer."))
-        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "Of the answer."))
+        .answers(
+            Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."),
+        )
+        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
 }
 
 fn with_states(operation: Operation) -> Operation {
     operation.query(
         "states",
-        "With `all`, a job that was cancelled says so; without, that it has failed, for clients that know three states.",
+        "With `all`, a cancelled job has the status `cancelled`; without, it is `failed`, for clients that know only three states.",
         json_schema!({ "type": "string", "enum": ["all"] }),
     )
 }
 
 fn events() -> Operation {
-    with_states(of_job(
+    with_states(job_operation(
         "GET /api/status/{job_id}/events",
         "generate.events",
         "Follow a job until it has ended",
     ))
     .header(
         "Last-Event-ID",
-        "The id of the last event that came; only later ones follow.",
+        "The id of the last event received; only later ones are sent.",
         json_schema!({ "type": "string" }),
     )
     .answers(Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM))
-    .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+    .answers(Answer::new(204, "There are no more events: an EventSource stops reconnecting."))
 }
 
-fn of_startup(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn startup_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("id", "The startup's project.", PROJECT).fails(PROJECT_NOT_FOUND)
 }
 
@@ -384,13 +390,13 @@ fn show() -> Operation {
         usage: USAGE,
         created_at: Time("2026-11-21T09:32:00.000Z"),
     };
-    of_startup("GET /api/project/{id}", "generate.show", "Show a startup")
+    startup_operation("GET /api/project/{id}", "generate.show", "Show a startup")
         .about("Its code is the project of the same id.")
         .answers(Answer::new(200, "The startup, once its job is completed.").json(startup))
 }
 
 fn download() -> Operation {
-    of_startup("GET /api/download/{id}", "generate.download", "Download a startup")
+    startup_operation("GET /api/download/{id}", "generate.download", "Download a startup")
         .header("Range", "One range of bytes.", json_schema!({ "type": "string" }))
         .header("If-Range", "The range only if this is still its `ETag`.", json_schema!({ "type": "string" }))
         .header(
@@ -407,7 +413,7 @@ fn download() -> Operation {
         .answers(
             Answer::new(206, "The range.")
                 .file("application/zip")
-                .with("Content-Range", "Which bytes, of how many."),
+                .with("Content-Range", "Which bytes of how many."),
         )
         .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its bytes."))
         .answers(Answer::new(416, "There are no such bytes.").with("Content-Range", "How many there are."))

@@ -1,4 +1,4 @@
-//! Packaging: what a repository needs beside the application, and the ZIP.
+//! Packaging: adds what a repository needs beside the application, and writes the ZIP.
 
 use hatch_code::CodeMap;
 use serde_json::{Value, json};
@@ -31,16 +31,19 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     };
     let (bytes, etag) = (zip.len(), conditional::etag_of(&zip));
     let sha256 = base16ct::lower::encode_string(&Sha256::digest(&zip));
-    // Named after its bytes, so that writing it twice is writing it once.
+    // The key is made of the content's hash, so that a second write changes nothing.
     let key = format!("startups/{}/{}.zip", startup.id, etag.trim_matches('"'));
-    work.context.database.query(store::announced(&startup.id, &key, now_ms() + files::UNCLAIMED_MS)).await?;
+    work.context
+        .database
+        .query(store::record_archive(&startup.id, &key, now_ms() + files::UNCLAIMED_MS))
+        .await?;
     files::put(&work.context.env, &key, zip).await?;
 
     let archive =
         json!({ "key": key, "bytes": bytes, "etag": etag, "slug": root, "sha256": sha256 }).to_string();
     let mut writes = Vec::new();
-    writes.extend(store::built(startup, &startup.name, &all.to_json(), now_ms()));
-    writes.push(store::packaged(&startup.id, &archive, &json!(stack(&code)).to_string()));
+    writes.extend(store::save_code(startup, &startup.name, &all.to_json(), now_ms()));
+    writes.push(store::save_archive(&startup.id, &archive, &json!(stack(&code)).to_string()));
     writes.push(files::claim(&key));
     writes.push(work.log("success", &format!("Packaged {} files, {} KB", all.len(), bytes.div_ceil(1024))));
     writes.push(work.done(Step::Packaging));
@@ -51,12 +54,12 @@ fn package(code: &CodeMap) -> Value {
     code.get("package.json").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
-/// What package.json says that it is.
+/// The description in package.json.
 fn description(code: &CodeMap) -> String {
     package(code).get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Packages that are worth naming, and how people call them.
+/// Packages that the stack names, with their display names.
 const KNOWN: &[(&str, &str)] = &[
     ("next", "Next.js"),
     ("react", "React"),
@@ -77,7 +80,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("vitest", "Vitest"),
 ];
 
-/// What the application is made of: `Next.js 14`, `Supabase`, …
+/// The technologies of the application: `Next.js 14`, `Supabase`, …
 fn stack(code: &CodeMap) -> Vec<String> {
     let package = package(code);
     let version = |name: &str| {

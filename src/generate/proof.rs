@@ -1,5 +1,5 @@
-//! A person's proof of identity: the challenge that it answers, and how it is
-//! kept until the job gets to it.
+//! The user's proof of identity: its challenge, and how it is stored until the
+//! job checks it.
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
@@ -18,22 +18,22 @@ use crate::{
     upstream::concordium::presentation,
 };
 
-/// How long a challenge may be answered: a wallet takes a while to prove.
+/// How long a challenge is valid: a wallet needs some time for a proof.
 const LIFETIME_MS: i64 = 15 * 60_000;
 /// The largest proof, in bytes of JSON; one of a dozen statements has 20,000.
 pub(super) const LARGEST: usize = 100_000;
 
-/// A presentation, and the challenge of ours that it answers. What a row has
-/// of it is sealed: it describes a person.
+/// A presentation, and the challenge of ours that it answers. It is sealed in
+/// the database, because it describes a person.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Proof {
     pub(super) presentation: Value,
     pub(super) challenge: String,
-    /// The day on which the challenge was given, `YYYYMMDD`.
+    /// The day on which the challenge was issued, `YYYYMMDD`.
     pub(super) since: String,
 }
 
-/// `POST /api/generate/challenge`: what a Concordium wallet is to prove.
+/// `POST /api/generate/challenge`: issues a challenge for a Concordium wallet.
 pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let mut bytes = [0; 32];
@@ -50,7 +50,7 @@ pub(crate) async fn challenge(context: RequestContext) -> Result<Response, Error
     Ok(Response::json(200, answer.to_string()).not_kept())
 }
 
-/// The challenge that a proof answers is not one of ours, or not any more.
+/// The challenge of a proof is not one of ours, or is no longer valid.
 pub(super) fn unknown_challenge() -> Error {
     Error::Refused {
         code: "unknown_challenge",
@@ -60,10 +60,10 @@ pub(super) fn unknown_challenge() -> Error {
 }
 
 impl Proof {
-    /// A presentation that answers a challenge of the user's.
+    /// Reads a presentation that answers one of the user's challenges.
     ///
     /// # Errors
-    /// [`unknown_challenge`]; the challenge stays until [`Self::use_up`].
+    /// [`unknown_challenge`]. The challenge remains until [`Self::use_up`].
     pub(super) async fn of(
         presentation: Map<String, Value>,
         user: &str,
@@ -81,7 +81,7 @@ impl Proof {
         unused(&self.challenge, user, database).await.map(drop)
     }
 
-    /// For the batch that creates the startup.
+    /// Marks the challenge as used, in the batch that creates the startup.
     pub(super) fn use_up(&self, user: &str) -> [Statement; 2] {
         store::use_up_challenge(&self.challenge, user)
     }
@@ -111,7 +111,7 @@ fn day(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y%m%d").to_string()
 }
 
-/// Forgets the challenges that nobody has answered in time.
+/// Deletes expired challenges.
 pub(crate) async fn sweep(env: &worker::Env) {
     let swept = async { Database::open(env)?.query(store::purge_challenges(now_ms())).await };
     if let Err(error) = swept.await {

@@ -1,16 +1,16 @@
-//! How many startups may be in the making at once.
+//! Settings of the startup generator: how many jobs a user may run at once.
 
 use crate::{
     error::Error,
     settings::{FromVars, ParseSettings, Vars, parses},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Parsers that check this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Generate>()];
 
 #[derive(Debug)]
 pub(super) struct Generate {
-    /// Of one user, at once.
+    /// The most running jobs of one user.
     pub(super) running_jobs: u32,
 }
 

@@ -1,7 +1,7 @@
-//! The sandbox model's startup: a whole Next.js application for any prompt, the same one each time. Pure.
+//! The sandbox model's startup: a Next.js application for any prompt, always the same for the same prompt. Pure.
 //!
-//! The code is the same for every idea (`templates/startup/`); the words, the colour and the statuses are data in one file of it,
-//! `content/site.json`. So text of a prompt never stands in code.
+//! The code is the same for every idea (`templates/startup/`); words, colour and statuses are data in one of its files,
+//! `content/site.json`. So no text of a prompt becomes code.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::upstream::sandbox::{Templates, fill};
 
-/// The templates in which something is filled in; in all others, `{{` is code.
+/// The templates with placeholders; in all others, `{{` is code.
 const FILLED: [&str; 3] = ["README.md", "app/icon.svg", "package.json"];
 
-/// The application's files, path to content, with everything that packaging promises. They install, build, test and start
+/// The application's files, path to content, including those that packaging adds. They install, build, test and start
 /// without any key.
 pub(crate) fn files(idea: &Idea, templates: Templates) -> BTreeMap<String, String> {
     let values = [
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::generate::idea;
 
-    /// Writes the application to `HATCH_STARTUP`, for `npm install && npm test && npm run build` there.
+    /// Writes the application into the directory `HATCH_STARTUP`, for `npm install && npm test && npm run build` there.
     #[test]
     fn a_startup_can_be_written_to_a_directory() {
         let Ok(directory) = std::env::var("HATCH_STARTUP") else { return };

@@ -1,9 +1,9 @@
-//! The five kinds of work in a job, in their order, and how far each of their
-//! beginnings and ends is. Pure.
+//! The five steps of a job in their order, and the progress at which each
+//! begins and ends. Pure.
 
 use crate::jobs::Policy;
 
-/// One kind of work; each is a message of its own.
+/// A step of the job; each is a queue message of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Discovery,
@@ -32,7 +32,7 @@ impl Step {
         Self::ALL.into_iter().find(|step| step.name() == name)
     }
 
-    /// Per cent of the job when it begins.
+    /// The job's progress, in per cent, when the step begins.
     pub(super) const fn begins_at(self) -> u32 {
         match self {
             Self::Discovery => 10,
@@ -43,7 +43,7 @@ impl Step {
         }
     }
 
-    /// Per cent of the job when it is done.
+    /// The job's progress, in per cent, when the step is done.
     pub(super) const fn ends_at(self) -> u32 {
         match self {
             Self::Discovery => 33,
@@ -54,7 +54,7 @@ impl Step {
         }
     }
 
-    /// Claude's answers take minutes, and are dear to repeat; the rest is quick.
+    /// Claude's answers take minutes and are expensive to repeat; the rest is quick.
     pub(super) const fn policy(self) -> Policy {
         match self {
             Self::Discovery | Self::Building | Self::Marketing => {

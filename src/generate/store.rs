@@ -1,5 +1,5 @@
-//! SQL of the generate module. What a step writes counts only while its job
-//! runs: one that was cancelled meanwhile has nobody's writes.
+//! SQL of the generate module. A step's writes take effect only while its job
+//! runs; those of a cancelled job are dropped.
 
 use hatch_code::CodeMap;
 use serde::Deserialize;
@@ -30,12 +30,12 @@ pub(crate) const OWNED: Owned = Owned {
             sql!("DELETE FROM proof_challenges WHERE user_id = ?1", user),
         ]
     },
-    // A challenge that was given to another account is asked for anew.
+    // A challenge is bound to its account: after a merge the wallet asks for a new one.
     give: |from, to| vec![give!("startups", from, to)],
 };
 
-/// Which states a client knows. Those of the original know no `cancelled` and
-/// would wait for its end for ever: they are shown that it has failed.
+/// Which states a client knows. The original clients do not know `cancelled`
+/// and would wait for ever, so they see such a job as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum States {
     Original,
@@ -53,21 +53,21 @@ pub(super) struct Startup {
     pub(super) turns: u32,
     /// JSON.
     pub(super) problems: String,
-    /// JSON, as [`found`] wrote it.
+    /// JSON, as [`save_competitors`] wrote it.
     competitors: String,
-    /// Once there is a launch kit.
+    /// Present once there is a launch kit.
     pub(super) tagline: Option<String>,
-    /// JSON, once it has been begun.
+    /// JSON, present once the video was begun.
     pub(super) video: Option<String>,
     /// Sealed.
     pub(super) proof: Option<String>,
-    /// JSON, as the step before has left it.
+    /// JSON, as the last run of the step left it.
     pub(super) identity: Option<String>,
-    /// Of the archive, in hex.
+    /// The archive's hash, in hex.
     pub(super) sha256: Option<String>,
-    /// Of its project, when there is one.
+    /// The code of its project, if there is one.
     code: Option<String>,
-    /// Of the code; 0 before there is any.
+    /// The version of the code; 0 before there is any.
     version: i64,
 }
 
@@ -78,7 +78,7 @@ impl Startup {
             .map_err(|error| Error::Internal(format!("stored code: {error}")))
     }
 
-    /// Whom discovery has found; nobody before it.
+    /// The competitors that discovery found; empty before that.
     pub(super) fn competitors(&self) -> Vec<Competitor> {
         #[derive(Deserialize)]
         struct Found {
@@ -88,7 +88,7 @@ impl Startup {
     }
 }
 
-/// The startup of a job that still runs.
+/// Reads the startup if its job is still running.
 pub(super) fn startup(id: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
@@ -101,9 +101,9 @@ pub(super) fn startup(id: &str) -> Statement {
     )
 }
 
-/// A startup that is asked for.
+/// The values of a new startup.
 #[derive(Debug)]
-pub(super) struct New<'a> {
+pub(super) struct NewStartup<'a> {
     pub(super) id: &'a str,
     pub(super) job_id: &'a str,
     pub(super) user: &'a str,
@@ -112,8 +112,8 @@ pub(super) struct New<'a> {
     pub(super) proof: Option<&'a str>,
 }
 
-/// Fails the batch when the user has as many jobs running as they may.
-pub(super) fn may_run(user: &str, most: u32) -> Statement {
+/// A guard: fails the batch if the user has the most running jobs they may have.
+pub(super) fn require_free_slot(user: &str, most: u32) -> Statement {
     guard!(
         "SELECT 1 WHERE (SELECT count(*) FROM startups WHERE user_id = ?1 AND status = 'processing') < ?2",
         user,
@@ -121,7 +121,7 @@ pub(super) fn may_run(user: &str, most: u32) -> Statement {
     )
 }
 
-pub(super) fn create(new: &New<'_>, now: i64) -> Statement {
+pub(super) fn create(new: &NewStartup<'_>, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO startups (id, job_id, user_id, prompt, name, proof, created_at, updated_at)
@@ -146,7 +146,7 @@ pub(super) fn exists(job_id: &str, user: &str) -> Statement {
     )
 }
 
-/// How far a step makes a job; never less far than it was.
+/// Raises the job's progress to `percent`; never lowers it.
 pub(super) fn progress(id: &str, percent: u32, now: i64) -> Statement {
     sql!(
         "UPDATE startups SET progress = max(progress, CAST(?2 AS INTEGER)), updated_at = ?3
@@ -157,7 +157,7 @@ pub(super) fn progress(id: &str, percent: u32, now: i64) -> Statement {
     )
 }
 
-/// What was asked of Claude, and what it cost.
+/// Adds tokens and cost of Claude's answers to the job.
 pub(super) fn spend(id: &str, input_tokens: i64, output_tokens: i64, cost_micro_usd: i64) -> Statement {
     sql!(
         "UPDATE startups SET input_tokens = input_tokens + ?2, output_tokens = output_tokens + ?3,
@@ -169,16 +169,16 @@ pub(super) fn spend(id: &str, input_tokens: i64, output_tokens: i64, cost_micro_
     )
 }
 
-/// What discovery found: `{"source", "competitors": […]}`.
-pub(super) fn found(id: &str, competitors: &str) -> Statement {
+/// Saves the result of discovery: `{"source", "competitors": […]}`.
+pub(super) fn save_competitors(id: &str, competitors: &str) -> Statement {
     sql!("UPDATE startups SET competitors = ?2 WHERE id = ?1", id, competitors)
 }
 
-/// What a step has made of the code, as a version of the project, which the
-/// first one makes. Fails its batch when the owner has changed the code since
-/// it was read: then the step is done once more, on theirs. A name that the
-/// owner gave it stays.
-pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 3] {
+/// Saves the code of a step as a version of the project, and makes the project
+/// if it is the first one. Fails the batch if the owner changed the code since
+/// it was read; the step then runs again on the new code. A name that the owner
+/// gave the project stays.
+pub(super) fn save_code(startup: &Startup, name: &str, code: &str, now: i64) -> [Statement; 3] {
     [
         guard!(
             "SELECT 1 WHERE coalesce((SELECT version FROM projects WHERE id = ?1), 0) = ?2",
@@ -201,8 +201,8 @@ pub(super) fn built(startup: &Startup, name: &str, code: &str, now: i64) -> [Sta
     ]
 }
 
-/// How a turn of building ended.
-pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &str) -> Statement {
+/// Saves the end of a building turn.
+pub(super) fn save_turn(id: &str, name: &str, turns: u32, problems: &str, model: &str) -> Statement {
     sql!(
         "UPDATE startups SET name = ?2, turns = ?3, problems = ?4, model = ?5 WHERE id = ?1",
         id,
@@ -213,10 +213,10 @@ pub(super) fn turned(id: &str, name: &str, turns: u32, problems: &str, model: &s
     )
 }
 
-/// Notes an archive before it is written, as unused from `since` on. Not one
-/// that is in use: whoever has lost the lease must not note what another has
-/// committed, for its bytes have the same key.
-pub(super) fn announced(id: &str, key: &str, since: i64) -> Statement {
+/// Records an archive before it is written, so that it is deleted if it is
+/// never used. Skips an archive in use: a run that has lost its lease must not
+/// mark the archive that another run committed, which has the same key.
+pub(super) fn record_archive(id: &str, key: &str, since: i64) -> Statement {
     sql!(
         "INSERT OR REPLACE INTO unused_files (key, since) SELECT ?2, ?3
          WHERE NOT EXISTS (SELECT 1 FROM startups WHERE id = ?1 AND json_extract(archive, '$.key') = ?2)",
@@ -227,22 +227,22 @@ pub(super) fn announced(id: &str, key: &str, since: i64) -> Statement {
 }
 
 /// `archive` is `{"key", "bytes", "etag", "slug", "sha256"}`.
-pub(super) fn packaged(id: &str, archive: &str, stack: &str) -> Statement {
+pub(super) fn save_archive(id: &str, archive: &str, stack: &str) -> Statement {
     sql!("UPDATE startups SET archive = ?2, stack = ?3 WHERE id = ?1", id, archive, stack)
 }
 
-/// What a startup is presented with, its video apart.
+/// The launch kit of a startup, without the video.
 #[derive(Debug)]
-pub(super) struct Kit<'a> {
+pub(super) struct LaunchKit<'a> {
     pub(super) tagline: &'a str,
     /// JSON.
     pub(super) channels: &'a str,
-    /// HTML, and the word by which it is seen.
+    /// HTML, and the token in its address.
     pub(super) deck: &'a str,
     pub(super) deck_token: &'a str,
 }
 
-pub(super) fn keep_launch_kit(id: &str, kit: &Kit<'_>) -> Statement {
+pub(super) fn keep_launch_kit(id: &str, kit: &LaunchKit<'_>) -> Statement {
     sql!(
         "UPDATE startups SET tagline = ?2, channels = ?3, deck = ?4, deck_token = ?5 WHERE id = ?1",
         id,
@@ -253,14 +253,14 @@ pub(super) fn keep_launch_kit(id: &str, kit: &Kit<'_>) -> Statement {
     )
 }
 
-/// How far its video is; JSON.
-pub(super) fn filmed(id: &str, video: &str) -> Statement {
+/// Saves the state of the video, as JSON.
+pub(super) fn save_video(id: &str, video: &str) -> Statement {
     sql!("UPDATE startups SET video = ?2 WHERE id = ?1", id, video)
 }
 
-/// What is known of who made it; `identity` is JSON. A proof that was checked
-/// is needed no more.
-pub(super) fn identified(id: &str, verified: bool, identity: &str) -> Statement {
+/// Saves the state of the identity step; `identity` is JSON. Deletes a proof
+/// that was checked.
+pub(super) fn save_identity(id: &str, verified: bool, identity: &str) -> Statement {
     sql!(
         "UPDATE startups SET verified = ?2, identity = ?3, proof = NULL WHERE id = ?1",
         id,
@@ -269,7 +269,7 @@ pub(super) fn identified(id: &str, verified: bool, identity: &str) -> Statement 
     )
 }
 
-/// Keeps a challenge that a user is to answer with a proof.
+/// Saves a challenge that the user's wallet is to answer.
 pub(super) fn keep_challenge(challenge: &str, user: &str, now: i64, expires_at: i64) -> Statement {
     sql!(
         "INSERT INTO proof_challenges (challenge, user_id, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)",
@@ -280,7 +280,7 @@ pub(super) fn keep_challenge(challenge: &str, user: &str, now: i64, expires_at: 
     )
 }
 
-/// A challenge that may still be answered.
+/// An open challenge.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Challenge {
@@ -297,7 +297,7 @@ pub(super) fn challenge(challenge: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Uses a challenge up, or fails the batch: of two proofs that answer it, one counts.
+/// Marks a challenge as used, or fails the batch, so that only one of two proofs counts.
 pub(super) fn use_up_challenge(challenge: &str, user: &str) -> [Statement; 2] {
     [
         guard!("SELECT 1 FROM proof_challenges WHERE challenge = ?1 AND user_id = ?2", challenge, user),
@@ -305,13 +305,13 @@ pub(super) fn use_up_challenge(challenge: &str, user: &str) -> [Statement; 2] {
     ]
 }
 
-/// Challenges that have gone by their time.
+/// Deletes expired challenges.
 pub(super) fn purge_challenges(now: i64) -> Statement {
     sql!("DELETE FROM proof_challenges WHERE expires_at <= ?1", now)
 }
 
-/// The job has ended like this. A proof is kept until the job is completed:
-/// whoever tries it again cannot answer the same challenge twice.
+/// Ends the job with `status`. A proof is kept until the job is completed,
+/// because a retry cannot answer the same challenge a second time.
 pub(super) fn end(id: &str, status: &str, now: i64) -> Statement {
     sql!(
         "UPDATE startups SET status = ?2, progress = iif(?2 = 'completed', 100, progress),
@@ -322,7 +322,7 @@ pub(super) fn end(id: &str, status: &str, now: i64) -> Statement {
     )
 }
 
-/// Begins it again; building gets all of its turns once more.
+/// Begins the job again; building gets all of its turns again.
 pub(super) fn reopen(id: &str, now: i64) -> Statement {
     sql!(
         "UPDATE startups SET status = 'processing', turns = 0, updated_at = ?2
@@ -332,7 +332,7 @@ pub(super) fn reopen(id: &str, now: i64) -> Statement {
     )
 }
 
-/// A job for who asked for it.
+/// A job of the caller.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OwnJob {
@@ -348,8 +348,8 @@ pub(super) fn owned(job_id: &str, user: &str) -> Statement {
     )
 }
 
-/// One of the three steps that people see: done at `$ends`, begun at `$begins`.
-macro_rules! seen_step {
+/// One of the three steps that clients see: done at `$ends`, begun at `$begins`.
+macro_rules! visible_step {
     ($id:literal, $title:literal, $begins:literal, $ends:literal) => {
         concat!(
             "json_object('id', ",
@@ -368,25 +368,25 @@ macro_rules! seen_step {
     };
 }
 
-/// The status of `startups s`, where `?3` says whether the client knows all.
+/// The status of `startups s`; `?3` says whether the client knows all states.
 macro_rules! shown_status {
     () => {
         "iif(s.status = 'cancelled' AND NOT ?3, 'failed', s.status)"
     };
 }
 
-/// How a job stands, without its log: columns of `startups s JOIN jobs j`.
-macro_rules! standing_json {
+/// The job's status without its log, from `startups s JOIN jobs j`.
+macro_rules! status_json {
     ($more:expr) => {
         concat!(
             "json_object('job_id', s.job_id, 'status', ",
             shown_status!(),
             ", 'progress', s.progress, 'steps', json_array(",
-            seen_step!(1, "Finding competitors", 10, 33),
+            visible_step!(1, "Finding competitors", 10, 33),
             ",",
-            seen_step!(2, "Building MVP", 33, 66),
+            visible_step!(2, "Building MVP", 33, 66),
             ",",
-            seen_step!(3, "Packaging startup", 66, 90),
+            visible_step!(3, "Packaging startup", 66, 90),
             ")",
             $more,
             ", 'project_id', iif(s.status = 'completed', s.id, NULL),
@@ -405,13 +405,13 @@ macro_rules! log_line {
     };
 }
 
-/// `overdue job\n{status}`
+/// Selects `overdue job\n{status}`.
 pub(super) fn status(job_id: &str, user: &str, states: States, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT coalesce((SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?4), '')
                || char(10) || ",
-            standing_json!(concat!(
+            status_json!(concat!(
                 ", 'logs', (SELECT json_group_array(json(line)) FROM (SELECT json_object(",
                 log_line!(),
                 ") AS line FROM job_logs WHERE job_id = j.id ORDER BY seq))"
@@ -425,12 +425,12 @@ pub(super) fn status(job_id: &str, user: &str, states: States, now: i64) -> Stat
     )
 }
 
-/// How it stands, with the log lines after `seen`.
+/// Selects the status, and the log lines after `seen`.
 pub(super) fn snapshot(job_id: &str, user: &str, states: States, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('status', ",
-            standing_json!(""),
+            status_json!(""),
             ", 'ended', json(iif(s.status = 'processing', 'false', 'true')),
                'overdueJob', (SELECT o.job_id FROM outbox o WHERE o.job_id = j.id AND o.send_at <= ?5),
                'logs', (SELECT json_group_array(json(line)) FROM (
@@ -466,7 +466,7 @@ pub(crate) enum JobStatus {
 }
 
 shape! {
-    /// A job in the list of them.
+    /// A job in the list of jobs.
     pub(super) struct Generation, GENERATION_JSON {
         job_id: Id = "job_id", JOB;
         status: JobStatus = "status", JobStatus::Completed;
@@ -478,7 +478,7 @@ shape! {
     }
 }
 
-/// The jobs of a user, newest first, without their logs.
+/// The user's jobs, newest first, without their logs.
 pub(super) fn list(user: &str, page: &Page) -> Statement {
     newest_of_user!(
         table: "startups",
@@ -490,7 +490,7 @@ pub(super) fn list(user: &str, page: &Page) -> Statement {
 }
 
 shape! {
-    /// A startup as its owner takes it along: how it was made, and what came of it.
+    /// A startup in the owner's export: how it was made, and its results.
     pub(crate) struct ExportedStartup, EXPORTED_STARTUP_JSON {
         id: Id = "id", PROJECT;
         jobId: Id = "job_id", JOB;
@@ -503,7 +503,7 @@ shape! {
         /// The page of the pitch deck.
         pitchDeck: Option<&'static str> = "deck", None;
         verified: bool = "json(iif(verified, 'true', 'false'))", false;
-        /// A millionth of a dollar.
+        /// In millionths of a dollar.
         costMicroUsd: Count = "cost_micro_usd", Count(429_240);
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
     }
@@ -519,7 +519,7 @@ fn startups_of_user(user: &str, page: &Page) -> Statement {
     )
 }
 
-/// A startup that is complete, as its owner sees it. `origin` is where decks are.
+/// A complete startup, for its owner. `origin` is the origin of the deck's address.
 pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
     sql!(
         "SELECT json_object('project_id', s.id, 'project_name', s.name, 'tagline', coalesce(s.tagline, ''),
@@ -546,7 +546,7 @@ pub(super) fn show(id: &str, user: &str, origin: &str) -> Statement {
     )
 }
 
-/// Where a startup's ZIP is.
+/// The object that holds a startup's ZIP.
 #[derive(Debug, Deserialize)]
 pub(super) struct Archive {
     pub(super) key: String,

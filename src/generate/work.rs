@@ -1,4 +1,4 @@
-//! What every step of the job works with.
+//! The context that every step of the job works with.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -21,7 +21,7 @@ use crate::{
     upstream::anthropic::complete::{Completion, Question, complete_telling},
 };
 
-/// What every step works with.
+/// The context of a step.
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) job: Job,
@@ -32,17 +32,17 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// The startup as it is by now; none when it was deleted or cancelled.
-    pub(super) async fn read_anew(&self) -> Result<Option<Startup>, Error> {
+    /// Reads the startup again; none when it was deleted or cancelled.
+    pub(super) async fn reload(&self) -> Result<Option<Startup>, Error> {
         self.context.database.query(store::startup(&self.startup.id)).await?.first()
     }
 
-    /// A line of the log, for the outcome's batch.
+    /// A log line, for the outcome's batch.
     pub(super) fn log(&self, level: &str, message: &str) -> Statement {
         jobs::store::log(&self.job.id, level, message, now_ms())
     }
 
-    /// Logs at once that something has begun; once, however often it is tried.
+    /// Logs at once that a part begins. A retry does not log it again.
     pub(super) async fn announce(&self, message: &str) -> Result<(), Error> {
         if self.job.attempts > 1 {
             return Ok(());
@@ -50,25 +50,25 @@ impl Work {
         self.context.database.query(self.log("info", message)).await.map(drop)
     }
 
-    /// That `step` is done, for the outcome's batch.
+    /// Marks `step` as done, in the outcome's batch.
     pub(super) fn done(&self, step: Step) -> Statement {
         store::progress(&self.startup.id, step.ends_at(), now_ms())
     }
 
-    /// Whether Claude answers, or the sandbox model.
+    /// Whether Claude answers and not the sandbox model.
     pub(super) fn has_claude(&self) -> bool {
         self.claude.key.is_some()
     }
 
-    /// That Claude may be asked: today's budget is not used up.
+    /// Fails if today's budget is used up.
     pub(super) async fn require_budget(&self) -> Result<(), Error> {
         let limits = DailyLimits::of(&self.settings)?;
         quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.context.database).await
     }
 
-    /// Asks Claude, and books what the answer costs while it comes: a step that
-    /// is broken off, cancelled or too slow, has paid for what it got.
-    /// `so_far` gets the text that has come, every few seconds.
+    /// Asks Claude, and books the cost while the answer arrives, so that also a
+    /// cancelled or timed-out step pays for what it got.
+    /// `so_far` gets the text that has arrived, every few seconds.
     pub(super) async fn ask(
         &self,
         question: &Question,
@@ -77,7 +77,7 @@ impl Work {
         let booked = Cell::new(0);
         let answer = complete_telling(&self.settings, question, async |text, cost_micro_usd| {
             let more = cost_micro_usd.saturating_sub(booked.get());
-            // What cannot be booked now is booked with the rest.
+            // A failed booking is added to the next one.
             if more > 0 && self.pay(&Usage::default(), more).await.is_ok() {
                 booked.set(cost_micro_usd);
             }
@@ -97,8 +97,8 @@ impl Work {
         }
     }
 
-    /// Books what has been spent, at once and whatever becomes of the job.
-    /// Less than nothing where more was booked before.
+    /// Books what was spent, immediately and whatever becomes of the job. The
+    /// amounts are negative if too much was booked before.
     pub(super) async fn pay(&self, usage: &Usage, cost_micro_usd: i64) -> Result<(), Error> {
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let (read, written) = (tokens(usage.read_tokens()), tokens(usage.output_tokens));

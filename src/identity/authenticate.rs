@@ -1,4 +1,4 @@
-//! From a presented credential to a user.
+//! Finds the user that a presented credential belongs to.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
@@ -25,22 +25,22 @@ use crate::{
     store::Database,
 };
 
-/// The id of the user of a development Worker that nobody signs in to.
+/// The id of the one user of a development Worker without sign-in.
 pub(crate) const LOCAL_DEVELOPER: &str = "local-developer";
 
-/// The id of the user of a wallet or of a Stack Auth subject: the same again
-/// for whoever deletes their account and comes back, so that their day's use
-/// is not forgotten.
-pub(super) fn id_of(proof: &str) -> String {
+/// The id of the user of a wallet or of a Stack Auth subject. It is derived, so
+/// that a user who deletes the account and returns has the same id, and the
+/// same daily usage.
+pub(super) fn user_id_for(proof: &str) -> String {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(Sha256::digest(proof)).for_each(|(to, from)| *to = from);
     uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
-/// How a user has proved who they are.
+/// How a user was authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
-    /// By nothing: the one user of a development Worker that nobody signs in to.
+    /// Without a credential: the one user of a development Worker without sign-in.
     LocalDeveloper,
     /// By the API key of this id.
     Key(String),
@@ -51,7 +51,7 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    /// Of the key or of the session.
+    /// The id of the key or of the session.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Key(id) | Self::Session(id) => Some(id),
@@ -60,22 +60,22 @@ impl Credential {
     }
 }
 
-/// A user, as far as a request needs to know them.
+/// The data of a user that requests need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) id: String,
     pub(crate) credential: Credential,
-    /// What they may do, by this credential.
+    /// What the credential permits.
     pub(crate) scopes: Scopes,
-    /// What their key may ask of the gateway, as JSON which models/limits.rs
-    /// reads; none is anything.
+    /// The gateway's limits of the key, as JSON for models/limits.rs; none is
+    /// unlimited.
     pub(crate) gateway: Option<String>,
     /// Whether their verified e-mail address is of a domain of `STAFF_EMAIL_DOMAINS`.
     pub(crate) is_staff: bool,
 }
 
 impl User {
-    /// The user of a development Worker that nobody signs in to.
+    /// The one user of a development Worker without sign-in.
     pub(crate) fn local_developer() -> Self {
         Self {
             id: LOCAL_DEVELOPER.to_owned(),
@@ -91,7 +91,7 @@ impl User {
     }
 }
 
-/// Whom a credential speaks for.
+/// The party that a credential authenticates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
     User(User),
@@ -99,12 +99,12 @@ pub(crate) enum Principal {
     Machine(String),
 }
 
-/// Whom `credential` speaks for: an API key, a session, a machine's token, or
-/// an access token of Stack Auth.
+/// Authenticates `credential`: an API key, a session, a machine's token, or an
+/// access token of Stack Auth.
 ///
 /// # Errors
-/// [`Error::InvalidToken`] when it speaks for nobody, [`Error::Unavailable`]
-/// when that cannot be known now.
+/// [`Error::InvalidToken`] when it is not valid, [`Error::Unavailable`] when
+/// that cannot be checked now.
 pub(crate) async fn authenticate(
     credential: &str,
     settings: &Settings,
@@ -157,7 +157,7 @@ async fn by_token(
     };
     if token::is_last_used_due(grant.last_used_at, now) {
         let note = store::note_use(&grant.id, grant.last_used_at, now);
-        // A use that is not written down is no reason to refuse it.
+        // A use that could not be recorded is no reason to refuse the request.
         background.run(async move { drop(database.query(note).await) });
     }
     Ok(User {
@@ -192,8 +192,8 @@ async fn by_stack_auth(
     Ok(User::person(user.id, Credential::StackAuth, Access::of(settings)?.is_staff(claims.verified_email())))
 }
 
-/// The user of a token's subject: found by one read, written only when they
-/// are new or have changed.
+/// The user of a token's subject. Usually this is one read; the row is written
+/// only for a new user or changed data.
 async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Error> {
     let known: Option<store::User> = database.query(store::user_of_stack(&claims.sub)).await?.first()?;
     let is_current = |user: &store::User| {
@@ -202,7 +202,7 @@ async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Er
     if let Some(user) = known.filter(is_current) {
         return Ok(user);
     }
-    let sign_up = store::sign_up_stack(&id_of(&format!("stack:{}", claims.sub)), claims, now_ms());
+    let sign_up = store::sign_up_stack(&user_id_for(&format!("stack:{}", claims.sub)), claims, now_ms());
     database
         .query(sign_up)
         .await?
@@ -211,11 +211,11 @@ async fn user_of(claims: &Claims, database: &Database) -> Result<store::User, Er
 }
 
 thread_local! {
-    /// Stack Auth's keys, for as long as the isolate lives.
+    /// Stack Auth's keys, cached as long as the isolate lives.
     static KEYS: RefCell<JwksCache> = RefCell::default();
 }
 
-/// The key that a token names, fetched if it is not at hand.
+/// The key that a token names, fetched if it is not cached.
 async fn key(kid: &str, stack: &Project, settings: &Settings) -> Result<VerifyingKey, Error> {
     let patience_ms = now_ms().saturating_add(STACK_AUTH_TIMEOUT_MS.cast_signed());
     loop {
@@ -223,7 +223,7 @@ async fn key(kid: &str, stack: &Project, settings: &Settings) -> Result<Verifyin
         match KEYS.with_borrow(|keys| keys.decide(kid, now)) {
             Decision::Use(key) => return Ok(key),
             Decision::Fetch => refresh(stack, settings).await,
-            Decision::Wait if now < patience_ms => sleep(LOOK_EVERY_MS).await,
+            Decision::Wait if now < patience_ms => sleep(POLL_MS).await,
             Decision::Wait | Decision::Unavailable => return Err(unavailable()),
             Decision::Unknown => {
                 return Err(Error::InvalidToken("Stack Auth has no key of this `kid`".into()));
@@ -245,10 +245,10 @@ async fn refresh(stack: &Project, settings: &Settings) {
     ));
 }
 
-/// A sign-in waits no longer than this for Stack Auth.
+/// The longest that a sign-in waits for Stack Auth.
 const STACK_AUTH_TIMEOUT_MS: u64 = 5_000;
-/// How often a request looks whether another one's fetch has ended.
-const LOOK_EVERY_MS: u64 = 20;
+/// How often a request checks whether another one's fetch has ended.
+const POLL_MS: u64 = 20;
 
 async fn fetch_keys(url: &str, timeout_ms: u64) -> Result<Jwks, Error> {
     let unread = |reason: &dyn fmt::Debug| Error::Unavailable(Service::KeySet, format!("{reason:?}"));

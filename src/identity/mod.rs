@@ -1,9 +1,9 @@
-//! Who somebody is, what they may do, and how much of it.
+//! Identity of callers, their permissions and their quotas.
 //!
-//! authenticate.rs finds whose a credential is, scopes.rs what that
-//! opens, quotas.rs counts, wallet.rs takes a wallet's signature for its user.
-//! A presented token is hashed and looked up by its hash, and the rest are
-//! signatures (`hatch_tokens`), so that no comparison's time gives anything away.
+//! authenticate.rs finds the user of a credential, scopes.rs lists permissions,
+//! quotas.rs counts daily usage, wallet.rs verifies a wallet's signature.
+//! Tokens are looked up by their hash, and all other credentials are
+//! signatures (`hatch_tokens`), so no comparison leaks a secret by its timing.
 
 mod authenticate;
 pub(crate) mod quotas;

@@ -1,5 +1,5 @@
-//! How much a user may in a day (UTC): counted in the database, exactly,
-//! however many requests come at once.
+//! Daily quotas of users (UTC), counted exactly in the database under
+//! concurrent requests.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::{
     store::{Database, Statement, sql},
 };
 
-/// Deleting an account and coming back does not give a new day.
+/// Usage stays when an account is deleted, so that a new one has no fresh day.
 pub(crate) const OWNED: Owned = Owned {
     tables: &["daily_counters"],
     export: &[],
@@ -35,14 +35,14 @@ pub(crate) const OWNED: Owned = Owned {
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What is counted, each under its name in the database and in `RateLimit`.
+/// What is counted; the name is that in the database and in `RateLimit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quota {
     /// Messages to Claude.
     Chat,
     /// Deployments.
     Deploy,
-    /// What Claude's answers cost, in micro-dollars.
+    /// The cost of Claude's answers, in micro-dollars.
     Budget,
 }
 
@@ -57,7 +57,7 @@ impl Quota {
         }
     }
 
-    /// How much a day; none is as much as one likes.
+    /// The limit for a day; none is unlimited.
     pub(crate) fn limit(self, limits: &DailyLimits) -> Option<i64> {
         match self {
             Self::Chat => limits.chat,
@@ -83,7 +83,7 @@ impl Quota {
     }
 }
 
-/// Something taken from a day's quota.
+/// An amount taken from a day's quota.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
     quota: Quota,
@@ -94,12 +94,13 @@ pub(crate) struct Taken {
     at: i64,
 }
 
-/// Takes `amount` from today's `quota` of `user`; none where there is no such
-/// limit.
+/// Takes `amount` from today's `quota` of `user`. Returns none if the quota has
+/// no limit.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`] when less than `amount` is left; what the
-/// database says when it cannot count, for then nobody is let through.
+/// [`Error::TooManyRequests`] when less than `amount` is left;
+/// [`Error::Unavailable`] when the database cannot count, for an uncounted
+/// request is refused.
 pub(crate) async fn take(
     quota: Quota,
     amount: i64,
@@ -114,7 +115,7 @@ pub(crate) async fn take(
     Ok(Some(Taken { quota, user: user.to_owned(), amount, limit, remaining: limit - used, at }))
 }
 
-/// Answers with what is used then; with nothing when that were too much.
+/// Returns the new usage; no row when it would exceed the limit.
 fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Statement {
     sql!(
         "INSERT INTO daily_counters (user_id, name, day, used) SELECT ?1, ?2, ?3, ?4 WHERE ?4 <= ?5
@@ -129,10 +130,10 @@ fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Stateme
     )
 }
 
-/// Whether anything is left of today's `quota`.
+/// Checks that today's `quota` is not used up.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`] when not.
+/// [`Error::TooManyRequests`] when it is.
 pub(crate) async fn require(
     quota: Quota,
     user: &str,
@@ -154,7 +155,7 @@ fn used(quota: Quota, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Books `amount` on today's `quota`, whatever is left of it: it has been spent.
+/// Books `amount`, which was spent already, even beyond the limit.
 pub(crate) fn spend(quota: Quota, user: &str, amount: i64, now: i64) -> Statement {
     sql!(
         "INSERT INTO daily_counters (user_id, name, day, used) VALUES (?1, ?2, ?3, ?4)
@@ -166,7 +167,7 @@ pub(crate) fn spend(quota: Quota, user: &str, amount: i64, now: i64) -> Statemen
     )
 }
 
-/// Gives back what was taken at `at`: nothing was delivered for it, or less.
+/// Returns `amount` to the quota of the day of `at`.
 fn give_back(quota: Quota, user: &str, amount: i64, at: i64) -> Statement {
     sql!(
         "UPDATE daily_counters SET used = max(0, used - ?4) WHERE user_id = ?1 AND name = ?2 AND day = ?3",
@@ -178,7 +179,7 @@ fn give_back(quota: Quota, user: &str, amount: i64, at: i64) -> Statement {
 }
 
 impl Taken {
-    /// Gives all of it back, for nothing was delivered.
+    /// Returns all of it, because nothing was delivered.
     pub(crate) fn refund(&self) -> Statement {
         give_back(self.quota, &self.user, self.amount, self.at)
     }
@@ -190,12 +191,12 @@ impl Taken {
         }
     }
 
-    /// Gives back what was not spent of it.
+    /// Returns the part that was not spent.
     pub(crate) fn reconcile(&self, spent: i64) -> Statement {
         give_back(self.quota, &self.user, self.amount - spent, self.at)
     }
 
-    /// Puts into `response` what is left (draft-ietf-httpapi-ratelimit-headers).
+    /// Adds the headers for the remaining quota (draft-ietf-httpapi-ratelimit-headers).
     pub(crate) fn add_headers(&self, response: Response) -> Response {
         let (name, reset_s) = (self.quota.name(), seconds_to_midnight(self.at));
         response
@@ -204,7 +205,7 @@ impl Taken {
     }
 }
 
-/// What [`take`] refuses with.
+/// The error of an exceeded quota.
 pub(crate) fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
     Error::TooManyRequests(Box::new(Exceeded {
         policy: quota.name(),
@@ -217,7 +218,7 @@ pub(crate) fn exceeded(quota: Quota, limit: i64, now: i64) -> Error {
     }))
 }
 
-/// What a user has used today of each quota that has a limit.
+/// Today's usage of each quota that has a limit.
 pub(crate) async fn usage(
     user: &str,
     limits: &DailyLimits,

@@ -1,10 +1,10 @@
-//! What an API key may do.
+//! The permissions of API keys.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// One permission. None implies another: a key that may write may read only if it says so, and `admin` opens
+/// One permission. None implies another: a key that may write may read only if it has that scope too, and `admin` permits
 /// staff's routes and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
@@ -15,17 +15,17 @@ pub(crate) enum Scope {
     Deploy,
     Gateway,
     FleetHeartbeat,
-    /// Everybody's deployments on the fleet: for the service that runs them. Only staff can give it to a key.
+    /// All deployments on the fleet, for the service that runs them. Only staff can give it to a key.
     FleetDeploy,
     PaymentsWrite,
-    /// Keys, sessions, export and deletion: the account itself.
+    /// The account itself: keys, sessions, export and deletion.
     Account,
-    /// What staff may see. Only staff can give it to a key.
+    /// The staff's routes. Only staff can give it to a key.
     Admin,
 }
 
 impl Scope {
-    /// All of them, in the order in which lists show them.
+    /// All scopes, in the order of lists.
     pub(crate) const ALL: [Self; 10] = [
         Self::ProjectsRead,
         Self::ProjectsWrite,
@@ -66,7 +66,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The name is of no scope. The message lists all scopes.
+/// The error for an unknown name. The message lists all scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownScope;
 
@@ -116,22 +116,22 @@ impl schemars::JsonSchema for Scope {
     }
 }
 
-/// A set of scopes; in JSON a list of names. An unknown name is an error, in a row as in a request: a permission that
-/// we do not know is not one to drop or to guess.
+/// A set of scopes; in JSON a list of names. An unknown name is an error, in a row as in a request: it must neither be
+/// dropped nor guessed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
 pub(crate) struct Scopes(u16);
 
 impl Scopes {
-    /// What a person may do by themselves. Machines have tokens of their own.
+    /// The scopes of a user who signed in. Machines have their own tokens.
     pub(super) fn of_person(is_staff: bool) -> Self {
         let is_theirs = |scope: &Scope| is_staff || !matches!(scope, Scope::Admin | Scope::FleetDeploy);
         Scope::ALL.into_iter().filter(is_theirs).collect()
     }
 
-    /// What building and running an app takes. The gateway spends money at once,
-    /// so a key has its scope only where it was asked for.
+    /// The scopes that a key has by default: those to build and run an app. The
+    /// gateway spends money, so its scope must be requested.
     pub(crate) fn of_a_program() -> Self {
         [Scope::ProjectsRead, Scope::ProjectsWrite, Scope::Chat, Scope::Deploy].into_iter().collect()
     }
@@ -140,7 +140,7 @@ impl Scopes {
         self.0 & scope.bit() != 0
     }
 
-    /// Whether all of `other` is in it: a key may make a key that can do no more than itself.
+    /// Whether it contains all of `other`: a key may only make keys with at most its own scopes.
     pub(crate) const fn covers(self, other: Self) -> bool {
         other.0 & !self.0 == 0
     }

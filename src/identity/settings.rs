@@ -1,4 +1,4 @@
-//! Whose credentials are good here, and how much a user may in a day.
+//! Settings of sign-in and of daily limits.
 
 use hatch_tokens::stack_auth::Project;
 
@@ -7,17 +7,17 @@ use crate::{
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Parsers that check this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] =
     &[parses::<Access>(), parses::<WalletChains>(), parses::<DailyLimits>()];
 
-/// Who is known by more than a key or a session of ours.
+/// The credentials that are accepted besides our own keys and sessions.
 pub(crate) struct Access {
     /// The operator's credential.
     pub(crate) admin_token: Option<String>,
-    /// Whose access tokens are those of our users.
+    /// The Stack Auth project whose access tokens are accepted.
     pub(super) stack_auth: Option<Project>,
-    /// Domains whose verified addresses are those of staff, in lower case.
+    /// The domains whose verified addresses belong to staff, in lower case.
     staff_domains: Vec<String>,
 }
 
@@ -33,14 +33,14 @@ impl FromVars for Access {
 }
 
 impl Access {
-    /// Whether a verified address is one of staff.
+    /// Whether a verified address belongs to staff.
     pub(super) fn is_staff(&self, email: Option<&str>) -> bool {
         let domain =
             email.and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_ascii_lowercase());
         domain.is_some_and(|domain| self.staff_domains.contains(&domain))
     }
 
-    /// Whether anybody can be staff, or the operator.
+    /// Whether staff or an operator can exist.
     pub(crate) fn has_staff(&self) -> bool {
         self.admin_token.is_some() || (self.stack_auth.is_some() && !self.staff_domains.is_empty())
     }
@@ -52,7 +52,7 @@ fn stack_auth(vars: &Vars) -> Result<Option<Project>, Error> {
         return Err(wrong("STACK_PROJECT_ID", "the id of a Stack Auth project"));
     }
     let base = vars.base_url("STACK_AUTH_URL", STACK_AUTH_URL)?;
-    // Stack Auth is taking another name; its tokens may say either.
+    // Stack Auth is changing its name; its tokens may have either.
     let aliases: &[&str] = if base == STACK_AUTH_URL { &["https://api.hexclave.com"] } else { &[] };
     Ok(Some(Project::new(&base, aliases, &id)))
 }
@@ -74,13 +74,13 @@ impl FromVars for WalletChains {
     }
 }
 
-/// How much a user may in a day; none is as much as they like.
+/// The daily limits of a user; none is unlimited.
 #[derive(Debug)]
 pub(crate) struct DailyLimits {
     /// Messages to Claude.
     pub(crate) chat: Option<i64>,
     pub(crate) deploy: Option<i64>,
-    /// What Claude's answers cost.
+    /// The cost of Claude's answers.
     pub(crate) budget_micro_usd: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! SQL of users, and of what speaks for them.
+//! SQL of users and of their credentials.
 
 use hatch_tokens::{stack_auth::Claims, token::Validity};
 use serde::Deserialize;
@@ -6,18 +6,18 @@ use serde::Deserialize;
 use super::scopes::Scopes;
 use crate::store::{Statement, projects::rfc3339, sql};
 
-/// What a token of ours was given for.
+/// The data of a valid or lapsed token of ours.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Grant {
-    /// Of the key or of the session.
+    /// The id of the key or of the session.
     pub(crate) id: String,
     pub(crate) user_id: String,
-    /// Of a key; a session may all that its user may.
+    /// The scopes of a key; none for a session, which permits all that its user may do.
     pub(crate) scopes: Option<Scopes>,
-    /// What a key may ask of the gateway, as JSON in a text.
+    /// The gateway's limits of a key, as JSON in a text.
     pub(crate) gateway: Option<String>,
-    /// Verified.
+    /// The verified address.
     pub(crate) email: Option<String>,
     pub(crate) last_used_at: Option<i64>,
     expires_at: Option<i64>,
@@ -30,8 +30,8 @@ impl Grant {
     }
 }
 
-/// A key is good for as long as its user is there; `rowless` is the one user
-/// who is there without a row, if there is one.
+/// Selects the grant of a key. A key is valid only while its user exists;
+/// `rowless` is the one user that exists without a row, if there is one.
 pub(crate) fn grant_of_key(hash: &str, rowless: Option<&str>) -> Statement {
     sql!(
         "SELECT json_object('id', k.id, 'userId', k.user_id, 'scopes', json(k.scopes), 'gateway', k.gateway, 'email', u.email,
@@ -52,7 +52,7 @@ pub(crate) fn grant_of_session(hash: &str) -> Statement {
     )
 }
 
-/// Whose a machine's token is.
+/// The machine of a token.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) wallet: String,
@@ -62,12 +62,12 @@ pub(crate) fn machine(hash: &str) -> Statement {
     sql!("SELECT json_object('wallet', wallet) AS json FROM workers WHERE token_hash = ?1", hash)
 }
 
-/// Of several requests at once that find it due, one writes.
+/// Records the use of a key. Of several concurrent requests, one writes.
 pub(crate) fn note_use(key_id: &str, last: Option<i64>, now: i64) -> Statement {
     sql!("UPDATE api_keys SET last_used_at = ?3 WHERE id = ?1 AND last_used_at IS ?2", key_id, last, now)
 }
 
-/// A user as `GET /auth/me` begins.
+/// The user's part of `GET /auth/me`.
 macro_rules! user_json {
     () => {
         concat!(
@@ -101,7 +101,7 @@ pub(crate) fn user_of_stack(stack_id: &str) -> Statement {
     sql!(concat!("SELECT ", user_json!(), " FROM users WHERE stack_id = ?1"), stack_id)
 }
 
-/// The user of a wallet, who is new if there is none.
+/// Returns the user of a wallet, and creates one if there is none.
 pub(crate) fn sign_up_wallet(id: &str, wallet: &str, now: i64) -> Statement {
     sql!(
         concat!(
@@ -115,8 +115,8 @@ pub(crate) fn sign_up_wallet(id: &str, wallet: &str, now: i64) -> Statement {
     )
 }
 
-/// The user of a Stack Auth subject, who is new if there is none, with the
-/// name and the address in the token.
+/// Returns the user of a Stack Auth subject with the name and the address in
+/// the token, and creates one if there is none.
 pub(crate) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
     sql!(
         concat!(
@@ -132,7 +132,7 @@ pub(crate) fn sign_up_stack(id: &str, claims: &Claims, now: i64) -> Statement {
     )
 }
 
-/// Answers with a row the first time, and for the wallet that it was made for.
+/// Returns a row only the first time, and only for the wallet that it was issued to.
 pub(crate) fn use_up_nonce(nonce: &str, wallet: &str, now: i64) -> Statement {
     sql!(
         "DELETE FROM nonces WHERE nonce = ?1 AND wallet_addr = ?2 AND expires_at > ?3

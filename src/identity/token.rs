@@ -1,4 +1,4 @@
-//! New tokens of our own.
+//! Makes new tokens.
 
 use hatch_tokens::token::{Kind, RANDOM_BYTES, Token};
 

@@ -1,9 +1,9 @@
-//! A wallet's signature, taken for its user's.
+//! Verifies a wallet's signature, and finds its user.
 
 use hatch_tokens::siwe::{self, Expectation};
 
 use super::WalletChains;
-use super::{authenticate::id_of, store};
+use super::{authenticate::user_id_for, store};
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
@@ -12,13 +12,13 @@ use crate::{
     store::Database,
 };
 
-/// The wallet of a user's account, as the database writes it.
+/// The wallet of a user's account, in the database's form.
 pub(crate) async fn wallet_of(user: &str, database: &Database) -> Result<Option<String>, Error> {
     let user: Option<store::User> = database.query(store::user(user)).await?.first()?;
     Ok(user.and_then(|user| user.wallet))
 }
 
-/// The wallet that signed the challenge `message`, which is used up by that.
+/// Returns the wallet that signed the challenge `message`, and uses the challenge up.
 pub(crate) async fn prove(
     request: &InboundRequest,
     settings: &Settings,
@@ -41,15 +41,15 @@ pub(crate) async fn prove(
     Ok(wallet)
 }
 
-/// The user of a wallet, who is new if need be.
+/// The user of a wallet; creates one if there is none.
 pub(crate) async fn sign_up(database: &Database, wallet: &str, now: i64) -> Result<String, Error> {
     let user =
-        database.query(store::sign_up_wallet(&id_of(&format!("wallet:{wallet}")), wallet, now)).await?;
+        database.query(store::sign_up_wallet(&user_id_for(&format!("wallet:{wallet}")), wallet, now)).await?;
     let user: Option<store::User> = user.first()?;
     user.map(|user| user.id).ok_or_else(|| Error::Internal("a sign-up left no user".to_owned()))
 }
 
-/// The origin of the page that signs in, if it is one that may; else ours.
+/// The origin of the page that signs in, if it may; otherwise our own.
 pub(crate) fn page_origin(request: &InboundRequest, settings: &Settings) -> String {
     let allowed = request.page_origin().filter(|origin| settings.allows_pages_of(origin));
     allowed.unwrap_or_else(|| request.origin()).to_owned()

@@ -1,6 +1,6 @@
-//! Projects: what a person is building, with every version of its code.
+//! Projects: what a user builds, with every version of its code.
 //!
-//! `create`, `list`, `show`, `update`, `delete`, `versions`, `version`, `rollback`.
+//! Handlers: `create`, `list`, `show`, `update`, `delete`, `versions`, `version`, `rollback`.
 
 #[cfg(test)]
 pub(crate) mod openapi;
@@ -24,7 +24,7 @@ use crate::{
 
 const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
-// What serde does not skip is what store::projects sets.
+// The fields that serde does not skip are written by store::projects.
 #[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -36,14 +36,14 @@ struct NewProject {
     #[garde(inner(length(chars, max = 2000)))]
     #[cfg_attr(test, schemars(length(max = 2000)))]
     description: Option<String>,
-    /// What it begins with: the map of path to content, a JSON object or one in a string.
+    /// The initial code: the map of path to content, as a JSON object or as one in a string.
     #[serde(default, skip_serializing)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
 }
 
-// As NewProject; what is left out stays.
+// As NewProject; an omitted field stays as it is.
 #[derive(Debug, Deserialize, Serialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -52,7 +52,7 @@ struct ProjectChange {
     #[garde(inner(length(chars, min = 1, max = 100), custom(not_blank)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 100), regex(pattern = crate::openapi::NOT_BLANK)))]
     name: Option<String>,
-    /// `null` clears it.
+    /// `null` removes the description.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[garde(inner(inner(length(chars, max = 2000))))]
     #[cfg_attr(test, schemars(length(max = 2000)))]
@@ -81,7 +81,7 @@ fn read_code(code: Option<&Value>) -> Result<Option<CodeMap>, Error> {
     code.map(|code| body::code(code, "/code")).transpose()
 }
 
-/// Distinguishes a field that is `null` from one that is not there.
+/// Distinguishes a field that is `null` from a missing one.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(field: D) -> Result<Option<T>, D::Error> {
     T::deserialize(field).map(Some)
 }
@@ -153,8 +153,8 @@ pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
     to_response(200, updated)
 }
 
-/// `DELETE /api/projects/:id`: its versions, chat, deployments and live apps
-/// go with it.
+/// `DELETE /api/projects/:id`: deletes also its versions, chat and deployments,
+/// and takes its live apps down.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     clouds::credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
@@ -165,7 +165,7 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
         None | Some("false") => false,
         Some(_) => return Err(Error::invalid("force", "must be `true` or `false`")),
     };
-    // First, for a project that is deleted below has none afterwards either.
+    // This comes first, because a project that is deleted below has none afterwards either.
     let [unbuilt_jobs, unbuilt] = store::delete_unbuilt(id, user);
     let [_, unbuilt, present, _, deleted, _, apps] = context
         .database()?
@@ -256,8 +256,8 @@ pub(crate) async fn rollback(context: RequestContext) -> Result<Response, Error>
     }
 }
 
-/// A project row as an answer: `{"revision":…,"project":{…}}` from the
-/// database, the project to the client, the revision in its ETag.
+/// Writes the response for a project row, `{"revision":…,"project":{…}}`: the
+/// project is the body, and the revision its ETag.
 fn to_response(status: u16, rows: Rows) -> Result<Response, Error> {
     let row = rows.into_json().ok_or(NOT_FOUND)?;
     let (revision, project) = row.split_once('\n').unwrap_or(("0", &row));

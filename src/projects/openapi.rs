@@ -1,4 +1,4 @@
-//! What the projects module takes and answers.
+//! The OpenAPI contract of the projects module.
 
 use schemars::json_schema;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(crate) fn module() -> Module {
     }
 }
 
-fn of_project(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+fn project_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).path("id", "The project.", Project::ID).fails(NOT_FOUND)
 }
 
@@ -36,7 +36,7 @@ fn with_if_match(operation: Operation) -> Operation {
 fn create() -> Operation {
     let project = Answer::new(201, "The project.")
         .json(Project { code: None, version: Count(0), ..Project::example() })
-        .with("Location", "Where it is.")
+        .with("Location", "The project's address.")
         .with("ETag", ETAG)
         .leads_to(
             &["projects.show", "projects.update", "projects.delete", "projects.versions", "chat.history"],
@@ -65,7 +65,7 @@ fn list() -> Operation {
 
 fn show() -> Operation {
     let project = Answer::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
-    of_project("GET /api/projects/{id}", "projects.show", "Show a project")
+    project_operation("GET /api/projects/{id}", "projects.show", "Show a project")
         .header(
             "If-None-Match",
             "Answers 304 if this is still its `ETag`.",
@@ -77,8 +77,8 @@ fn show() -> Operation {
 
 fn update() -> Operation {
     let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
-    with_if_match(of_project("PATCH /api/projects/{id}", "projects.update", "Change a project"))
-        .about("What is left out stays. Other code is a new version.")
+    with_if_match(project_operation("PATCH /api/projects/{id}", "projects.update", "Change a project"))
+        .about("An omitted field stays as it is. Changed code is a new version.")
         .body_read_by::<ProjectChange>(
             json!({ "code": { "index.html": "<!doctype html><title>Pomodoro</title>" } }),
             |change| read_code(change.code.as_ref()).map(drop),
@@ -87,18 +87,18 @@ fn update() -> Operation {
 }
 
 fn delete() -> Operation {
-    let delete = of_project("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
+    let delete = project_operation("DELETE /api/projects/{id}", "projects.delete", "Delete a project");
     with_credentials(with_if_match(delete))
         .about(
-            "Its versions, chat, deployments and live apps go with it; those at clouds a little later, by the \
+            "Deletes also its versions, chat and deployments, and takes its live apps down. Apps on clouds follow a little later, with the \
              credentials of this request, your stored ones, or this Worker's own.",
         )
         .query(
             "force",
-            "`true`: also where an app is live in an account that no credentials are for. It stays up.",
+            "With `true`, the project is deleted although an app is live in an account without credentials here. That app stays up.",
             json_schema!({ "type": "string", "enum": ["true", "false"] }),
         )
-        .answers(Answer::new(204, "It is gone."))
+        .answers(Answer::new(204, "The project is deleted."))
         .fails(take_down::credentials_needed(CLOUDFLARE))
 }
 
@@ -106,7 +106,7 @@ fn versions() -> Operation {
     let versions = Answer::new(200, "The versions of its code, newest first.")
         .json(vec![Version::example()])
         .may_have("Link", "The next page, where there is one.");
-    of_project(
+    project_operation(
         "GET /api/projects/{id}/versions",
         "projects.versions",
         "List the versions of a project's code",
@@ -116,7 +116,7 @@ fn versions() -> Operation {
 }
 
 fn version() -> Operation {
-    of_project(
+    project_operation(
         "GET /api/projects/{id}/versions/{version}",
         "projects.version",
         "Show a version with its code",
@@ -130,7 +130,7 @@ fn rollback() -> Operation {
     let project = Answer::new(200, "The project as it is now.")
         .json(Project { version: Count(3), ..Project::example() })
         .with("ETag", ETAG);
-    of_project("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
+    project_operation("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")
         .about("The old code becomes the newest version; nothing is lost.")
         .body::<Rollback>(json!({ "version": 1 }))
         .answers(project)

@@ -25,12 +25,11 @@ pub(crate) const OWNED: Owned = Owned {
     give: |from, to| vec![give!("projects", from, to)],
 };
 
-/// `revision\n{project}`: the ETag beside the project, which is passed on as
-/// it is.
+/// Selects `revision\n{project}`: the ETag, and the project as it is passed on.
 const REVISION_AND_PROJECT: &str = concat!("revision || char(10) || ", PROJECT_JSON, " AS json");
 
-/// Answers with the project, also with one that an earlier request with the
-/// same `Idempotency-Key`, and so the same id, has made.
+/// Creates the project and returns it. Also returns the one that an earlier
+/// request with the same `Idempotency-Key`, and so the same id, created.
 pub(super) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now: i64) -> Statement {
     sql!(insert_project!(REVISION_AND_PROJECT), id, user, set.to_string(), code, now)
 }
@@ -49,17 +48,17 @@ pub(super) fn show(id: &str, user: &str) -> Statement {
     sql!(concat!("SELECT ", REVISION_AND_PROJECT, " FROM projects WHERE id = ?1 AND user_id = ?2"), id, user)
 }
 
-/// What a PATCH changes; what is none stays.
+/// The changes of a PATCH; a field that is none stays.
 #[derive(Debug)]
 pub(super) struct Change {
-    /// What the client sets: its object without the code.
+    /// The object that the client sent, without the code.
     pub(super) set: Value,
     pub(super) code: Option<String>,
-    /// Only if the row is still of this revision.
+    /// Changes the row only if it still has this revision.
     pub(super) revision: Option<i64>,
 }
 
-/// The version counts changes of the code only, the revision all of them.
+/// The version counts changes of the code, the revision counts all changes.
 pub(super) fn update(id: &str, user: &str, change: Change, now: i64) -> Statement {
     sql!(
         concat!(
@@ -117,13 +116,13 @@ pub(crate) enum Origin {
 }
 
 shape! {
-    /// A version in the list of them.
+    /// A version in the list of versions.
     pub(super) struct Version, VERSION_JSON {
         version: Count = "version", Count(1);
         origin: Origin = "origin", Origin::Chat;
-        /// The answer of the chat that it came from.
+        /// The chat's answer that made this version.
         messageId: Option<Id> = "message_id", Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"));
-        /// How many there are.
+        /// The number of files.
         files: Count = "(SELECT count(*) FROM json_each(code))", Count(3);
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
     }
@@ -151,7 +150,7 @@ shape! {
     pub(super) struct VersionWithCode, VERSION_WITH_CODE_JSON {
         version: Count = "version", Count(1);
         origin: Origin = "origin", Origin::Chat;
-        /// The answer of the chat that it came from.
+        /// The chat's answer that made this version.
         messageId: Option<Id> = "message_id", Some(Id("5d2c8e91-0f47-4b3a-8c6d-7e1f9a2b4c50"));
         /// JSON: the map of path to content.
         #[schemars(extend("contentMediaType" = "application/json"))]
@@ -175,7 +174,7 @@ pub(super) fn version(id: &str, user: &str, version: i64) -> Statement {
 }
 
 shape! {
-    /// A version as its owner takes it along.
+    /// A version in the owner's export.
     pub(crate) struct ExportedVersion, EXPORTED_VERSION_JSON {
         projectId: Id = "project_id", Project::ID;
         version: Count = "version", Count(1);
@@ -187,8 +186,8 @@ shape! {
     }
 }
 
-/// The versions of all projects of a user. Ordered by version and not by time:
-/// that is what the table is kept by.
+/// The versions of all projects of a user, in the order of the table's index:
+/// by version, not by time.
 fn versions_of_user(user: &str, page: &Page) -> Statement {
     let (version, project) = page.bound();
     sql!(
@@ -206,7 +205,7 @@ fn versions_of_user(user: &str, page: &Page) -> Statement {
     )
 }
 
-/// The project, if its newest version is a rollback to the code of `version`.
+/// Selects the project if its newest version is a rollback to the code of `version`.
 pub(super) fn rolled_back(id: &str, user: &str, version: i64) -> Statement {
     sql!(
         concat!(

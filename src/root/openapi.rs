@@ -1,4 +1,4 @@
-//! What the entry point answers.
+//! The OpenAPI contract of the entry point.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,9 +67,9 @@ pub(crate) fn module() -> Module {
     };
     Module {
         name: "root",
-        about: "What this service is, and whether it lives.",
+        about: "What this service is, and whether it runs.",
         operations: vec![
-            Operation::new("GET /", "root.show", "Say what this is")
+            Operation::new("GET /", "root.show", "Show what this service is")
                 .about("A browser, which accepts `text/html`, gets the console.")
                 .answers(Answer::new(200, "The service, or the console.").json(service).file("text/html")),
             Operation::new("GET /console/{file}", "root.console_file", "Load a file of the console")
@@ -77,13 +77,13 @@ pub(crate) fn module() -> Module {
                 .answers(Answer::new(200, "The file.").file("*/*").with("ETag", "Of its content."))
                 .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
                 .fails(Error::NotFound(Resource::Path)),
-            Operation::new("GET /health", "root.health", "Say whether it lives")
-                .about("Answers as long as the Worker runs, whatever it depends on.")
-                .answers(Answer::new(200, "It lives.").json(Health { status: "ok" })),
-            Operation::new("GET /ready", "root.ready", "Say whether all that it depends on answers")
-                .answers(Answer::new(200, "It does.").json(ready(Readiness::Ready, Check::Ok)))
+            Operation::new("GET /health", "root.health", "Check that the Worker runs")
+                .about("Responds while the Worker runs, whatever its dependencies do.")
+                .answers(Answer::new(200, "It runs.").json(Health { status: "ok" })),
+            Operation::new("GET /ready", "root.ready", "Check that all dependencies respond")
+                .answers(Answer::new(200, "They do.").json(ready(Readiness::Ready, Check::Ok)))
                 .answers(
-                    Answer::new(503, "Something does not, or a variable makes no sense.")
+                    Answer::new(503, "One does not, or a variable has an invalid value.")
                         .json(ready(Readiness::NotReady, Check::Failed)),
                 ),
         ],

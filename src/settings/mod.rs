@@ -1,7 +1,7 @@
-//! What the Worker gets from its environment: what every route needs, here;
-//! what one module needs, by that module ([`FromVars`]). All is parsed once an
-//! isolate, a module's when it is first asked for, so that a wrong value stops
-//! the routes that need it and no others.
+//! Settings from the Worker's environment. Those that every route needs are
+//! here; each module has its own ([`FromVars`]). All are parsed once in an
+//! isolate, a module's when they are first used, so that a wrong value fails
+//! only the routes that need it.
 
 pub(crate) mod vars;
 
@@ -30,15 +30,15 @@ pub(crate) mod binding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Environment {
-    /// Answers without credentials and without keys, for one local developer.
+    /// Responds without credentials and keys, for one local developer.
     Development,
-    /// Everything that is not expressly development.
+    /// Every environment that is not declared as development.
     Production,
 }
 
 impl Environment {
     /// # Errors
-    /// [`Error::NotConfigured`] for any other word.
+    /// [`Error::NotConfigured`] for any other value.
     pub(crate) fn of(vars: &Vars) -> Result<Self, Error> {
         match vars.get("ENVIRONMENT").as_deref() {
             Some("development") => Ok(Self::Development),
@@ -52,11 +52,11 @@ impl Environment {
     }
 }
 
-/// Which requests leave a line in the log.
+/// Which requests are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logs {
     All,
-    /// Those that tell more than Cloudflare's own log of invocations does.
+    /// Only requests of which Cloudflare's own invocation log says too little.
     Notable,
 }
 
@@ -75,10 +75,10 @@ impl Logs {
 /// The settings of one module.
 pub(crate) trait FromVars: Sized + 'static {
     /// # Errors
-    /// [`Error::NotConfigured`] naming the first variable whose value makes no sense.
+    /// [`Error::NotConfigured`] with the first variable that has an invalid value.
     fn from_vars(vars: &Vars) -> Result<Self, Error>;
 
-    /// Those of this isolate.
+    /// The settings in this isolate.
     ///
     /// # Errors
     /// As [`Self::from_vars`].
@@ -87,17 +87,17 @@ pub(crate) trait FromVars: Sized + 'static {
     }
 }
 
-/// Deadlines of outside services, in milliseconds.
+/// Timeouts of outside services, in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Timeouts {
-    /// Until the head of an answer.
+    /// Until the response headers.
     pub(crate) head_ms: u64,
-    /// Between two pieces of a streamed body.
+    /// Between two chunks of a streamed body.
     pub(crate) idle_ms: i64,
 }
 
-/// Parses the settings of a module, to find what is wrong with them before a
-/// request does.
+/// Parses the settings of a module, so that a wrong value is found before a
+/// request needs it.
 pub(crate) type ParseSettings = fn(&Settings) -> Result<(), Error>;
 
 /// [`ParseSettings`] of a type.
@@ -109,12 +109,12 @@ pub(crate) const fn parses<T: FromVars>() -> ParseSettings {
 pub(crate) struct Settings {
     pub(crate) environment: Environment,
     pub(crate) timeouts: Timeouts,
-    /// Every hosted app gets an origin under this domain.
+    /// Every hosted app has an origin under this domain.
     pub(crate) hosting_domain: Option<String>,
     /// Origins whose pages may call us, as browsers write them. In development
-    /// there are more, see [`Self::allows_pages_of`].
+    /// more are allowed, see [`Self::allows_pages_of`].
     pub(crate) cors_origins: Vec<String>,
-    /// Whether the Rate Limiting binding is asked.
+    /// Whether the Rate Limiting binding is used.
     pub(crate) limits_rate: bool,
     pub(crate) logs: Logs,
     vars: Vars,
@@ -129,7 +129,7 @@ impl Settings {
     /// The settings of this isolate, whose environment never changes.
     ///
     /// # Errors
-    /// [`Error::NotConfigured`] naming the first variable whose value makes no sense.
+    /// [`Error::NotConfigured`] with the first variable that has an invalid value.
     pub(crate) fn of(env: &Env) -> Result<Rc<Self>, Error> {
         if let Some(settings) = SETTINGS.with_borrow(Clone::clone) {
             return Ok(settings);
@@ -165,8 +165,8 @@ impl Settings {
         })
     }
 
-    /// A module's settings, parsed when they are first asked for. They stay for
-    /// as long as the isolate does, as the environment that they are of.
+    /// A module's settings, parsed on first use. They are leaked on purpose: the
+    /// environment, and so the settings, live as long as the isolate.
     fn module<T: FromVars>(&self) -> Result<&'static T, Error> {
         let id = TypeId::of::<T>();
         let parsed =
@@ -183,13 +183,13 @@ impl Settings {
         self.environment.is_development()
     }
 
-    /// Whether there are pages of other origins that may call us.
+    /// Whether pages of any other origin may call us.
     pub(crate) fn allows_pages(&self) -> bool {
         self.is_development() || !self.cors_origins.is_empty()
     }
 
-    /// Whether pages of this origin may call us: those of `CORS_ORIGINS`, and
-    /// in development those that a developer's own servers give.
+    /// Whether pages of this origin may call us: those in `CORS_ORIGINS`, and in
+    /// development those of local servers.
     pub(crate) fn allows_pages_of(&self, origin: &str) -> bool {
         self.cors_origins.iter().any(|listed| listed == origin)
             || (self.is_development() && is_local_origin(origin))
@@ -206,21 +206,21 @@ fn origins(list: &[String]) -> Result<Vec<String>, Error> {
     origins.ok_or(wrong("CORS_ORIGINS", "origins, such as https://hatch.sh, with commas between them"))
 }
 
-/// An origin as browsers write it. `*` and `null` are none: whoever answers to
-/// them answers to everybody, and a page's credentials come along.
+/// An origin as browsers write it. `*` and `null` are refused, because they
+/// would admit every page, with the user's credentials.
 fn origin(text: &str) -> Option<String> {
     let url = url::Url::parse(text).ok()?;
     let origin = match url.origin() {
-        // Of an app that is no browser, such as tauri://localhost.
+        // The origin of an app that is not a browser, such as tauri://localhost.
         url::Origin::Opaque(_) => format!("{}://{}", url.scheme(), url.host_str()?),
         tuple => tuple.ascii_serialization(),
     };
-    // Nothing but a scheme, a host and a port, and no pattern of them.
+    // Only a scheme, a host and a port, and no pattern.
     (url.as_str().trim_end_matches('/') == origin && !origin.contains('*')).then_some(origin)
 }
 
-/// Exactly `http://localhost` and `http://127.0.0.1` on any port. Names under
-/// `localhost` are those of hosted apps, which are strangers' pages.
+/// Exactly `http://localhost` and `http://127.0.0.1`, on any port. Names under
+/// `localhost` belong to hosted apps, which are untrusted pages.
 fn is_local_origin(text: &str) -> bool {
     let is_local = |url: url::Url| {
         url.scheme() == "http"
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_modules_wrong_value_stops_that_module_alone() {
+    fn a_wrong_value_affects_only_its_module() {
         let settings = parse(&[("PORT", "many")]).unwrap();
         assert!(matches!(Port::of(&settings), Err(Error::NotConfigured { variable: "PORT", .. })));
         let settings = parse(&[("PORT", " 8080 ")]).unwrap();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn in_development_pages_of_this_very_machine_may_call_and_no_others() {
+    fn in_development_only_pages_of_the_local_machine_may_call() {
         let (development, production) =
             (parse(&[("ENVIRONMENT", "development")]).unwrap(), parse(&[]).unwrap());
         for origin in

@@ -1,4 +1,4 @@
-//! Reading one variable, and naming the one that is wrong.
+//! Reads variables; each error names the variable.
 
 use std::{fmt, str::FromStr};
 
@@ -6,8 +6,7 @@ use worker::Env;
 
 use crate::error::Error;
 
-/// The variables and secrets of an environment. One that is set to nothing but
-/// blanks counts as not set.
+/// The variables and secrets of an environment. A blank one counts as not set.
 pub(crate) struct Vars(Box<Reader>);
 
 type Reader = dyn Fn(&str) -> Option<String>;
@@ -52,14 +51,14 @@ impl Vars {
         value.parse().map_err(|_| wrong(name, "a whole number"))
     }
 
-    /// A list with commas between its words; none when it is not set.
+    /// A list separated by commas; none when it is not set.
     pub(crate) fn words(&self, name: &str) -> Option<Vec<String>> {
         let list = self.get(name)?;
         Some(list.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
     }
 }
 
-/// That a variable is not what it has to be; `expected` completes "must be …".
+/// The error for a wrong variable; `expected` completes "must be …".
 pub(crate) fn wrong(variable: &'static str, expected: &str) -> Error {
     Error::NotConfigured { variable, detail: format!("{variable} must be {expected}") }
 }

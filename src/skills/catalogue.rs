@@ -1,8 +1,8 @@
-//! What a skill is, and how one is read from what its source says.
+//! Reads skills from the responses of their sources.
 //!
-//! Anybody may publish at the sources, so nothing there is trusted: each
-//! field is taken if it is of the right type, cleaned and cut; an item
-//! without a usable id is left out, and the rest of its list stays.
+//! Anyone may publish at the sources, so their data is untrusted: each
+//! field is taken only if it has the right type, and is then cleaned and cut.
+//! An item without a usable id is left out; the rest of its list stays.
 
 use std::collections::HashSet;
 
@@ -16,22 +16,22 @@ use super::{
 /// Lengths in characters.
 const LONGEST_NAME: usize = 200;
 const LONGEST_DESCRIPTION: usize = 1000;
-/// More of one list than this is not kept.
+/// The most skills that are kept of one list.
 const MOST_SKILLS: usize = 5000;
 const MOST_STARS: u64 = 1_000_000_000;
 
-/// The skills of `/components/{types}.json`: an array. None when it is not
-/// one or has nothing of use, for these lists are never empty.
-pub(super) fn of_aitmpl(kind: Type, json: &str) -> Option<Vec<Skill>> {
+/// Reads `/components/{types}.json`, an array. None if it is something else or
+/// has no usable skill, for these lists are never empty.
+pub(super) fn read_aitmpl(kind: Type, json: &str) -> Option<Vec<Skill>> {
     let items = parse(json)?;
     let skills = distinct(items.as_array()?.iter().filter_map(|item| component(kind, item)));
     (!skills.is_empty()).then_some(skills)
 }
 
-/// The skills of a search at skillsmp.com:
-/// `{"success":true,"data":{"skills":[…]}}`, perhaps none. None when it is
+/// Reads a search at skillsmp.com, which may be empty:
+/// `{"success":true,"data":{"skills":[…]}}`. None if it is
 /// something else.
-pub(super) fn of_skillsmp(json: &str) -> Option<Vec<Skill>> {
+pub(super) fn read_skillsmp(json: &str) -> Option<Vec<Skill>> {
     let answer = parse(json)?;
     if answer.get("success")? != true {
         return None;
@@ -40,12 +40,12 @@ pub(super) fn of_skillsmp(json: &str) -> Option<Vec<Skill>> {
     Some(distinct(items.iter().filter_map(marketplace_skill)))
 }
 
-/// The text in `/component-content/…`: `{"content":"…"}`.
-pub(super) fn content_of_aitmpl(json: &str) -> Option<String> {
+/// Reads the text in `/component-content/…`: `{"content":"…"}`.
+pub(super) fn read_aitmpl_content(json: &str) -> Option<String> {
     Some(parse(json)?.get("content")?.as_str()?.to_owned())
 }
 
-/// A component whose path is not safe has no id, and is left out.
+/// Reads a component. One with an unsafe path has no id and is left out.
 fn component(kind: Type, item: &Value) -> Option<Skill> {
     let slug = slug(item).filter(|slug| install::is_safe(slug))?;
     let (directory, file_name) = slug.rsplit_once('/').unwrap_or(("", &slug));
@@ -63,7 +63,7 @@ fn component(kind: Type, item: &Value) -> Option<Skill> {
     })
 }
 
-/// `category/name`, which the path has with an ending.
+/// The slug `category/name`: the path without its extension.
 fn slug(item: &Value) -> Option<String> {
     if let Some(path) = item.get("path").and_then(Value::as_str) {
         let slug = path.strip_suffix(".md").or_else(|| path.strip_suffix(".json"));
@@ -90,7 +90,7 @@ fn marketplace_skill(item: &Value) -> Option<Skill> {
     })
 }
 
-/// The first of each id.
+/// Keeps the first skill of each id.
 fn distinct(skills: impl Iterator<Item = Skill>) -> Vec<Skill> {
     let mut ids = HashSet::new();
     skills.filter(|skill| ids.insert(skill.id.clone())).take(MOST_SKILLS).collect()
@@ -100,7 +100,7 @@ fn text(item: &Value, field: &str, longest: usize) -> Option<String> {
     clean(item.get(field)?.as_str()?, longest)
 }
 
-/// One line without control characters and without those that hide or
+/// The text as one line without control characters and characters that hide or
 /// reorder others, cut to `longest` characters. None when nothing is left.
 pub(super) fn clean(text: &str, longest: usize) -> Option<String> {
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
@@ -112,20 +112,20 @@ pub(super) fn clean(text: &str, longest: usize) -> Option<String> {
 }
 
 /// Zero-width space and BOM, and the overrides and isolates of the
-/// bidirectional algorithm (Unicode Technical Report 36, 2.4). Joiners stay: emoji and
-/// many scripts need them.
+/// bidirectional algorithm (Unicode Technical Report 36, 2.4). Joiners stay,
+/// because emoji and many scripts need them.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}')
 }
 
 fn parse(json: &str) -> Option<Value> {
-    serde_json::from_str(json).or_else(|_| serde_json::from_str(&without_half_characters(json))).ok()
+    serde_json::from_str(json).or_else(|_| serde_json::from_str(&replace_unpaired_surrogates(json))).ok()
 }
 
-/// JavaScript writes half a surrogate pair as an escape, which no string of
-/// Rust can hold: here each becomes U+FFFD, so that one such character does
-/// not cost a whole list.
-fn without_half_characters(json: &str) -> String {
+/// Replaces each unpaired surrogate, which JavaScript may write as an escape
+/// and a Rust string cannot hold, with U+FFFD. So one such character does not
+/// invalidate a whole list.
+fn replace_unpaired_surrogates(json: &str) -> String {
     let mut mended = String::with_capacity(json.len());
     let mut rest = json;
     while let Some((before, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
@@ -156,7 +156,7 @@ pub(super) mod tests {
 
     const FIELDS: &str = "path name id stars success data skills content category githubUrl description";
 
-    /// Any JSON, rather often with the fields that are read.
+    /// Arbitrary JSON, often with the fields that are read.
     pub(in super::super) fn any_json() -> impl Strategy<Value = Value> {
         let field = prop::sample::select(FIELDS.split(' ').collect::<Vec<_>>());
         let leaf = prop_oneof![
@@ -178,11 +178,11 @@ pub(super) mod tests {
     }
 
     fn aitmpl(items: &Value) -> Option<Vec<Skill>> {
-        of_aitmpl(Type::Agent, &items.to_string())
+        read_aitmpl(Type::Agent, &items.to_string())
     }
 
     fn skillsmp(items: &Value) -> Option<Vec<Skill>> {
-        of_skillsmp(&json!({ "success": true, "data": { "skills": items } }).to_string())
+        read_skillsmp(&json!({ "success": true, "data": { "skills": items } }).to_string())
     }
 
     #[test]
@@ -245,7 +245,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_skill_without_a_sure_place_on_github_has_no_command() {
+    fn a_skill_without_a_known_place_on_github_has_no_command() {
         for url in [
             "http://github.com/a/b",
             "https://github.com@evil.example/a/b",
@@ -260,20 +260,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_form_is_none() {
+    fn a_response_of_another_form_is_none() {
         assert_eq!(aitmpl(&json!([])), None);
         assert_eq!(aitmpl(&json!({ "agents": [] })), None);
-        assert_eq!(of_aitmpl(Type::Agent, "<!DOCTYPE html>"), None);
-        assert_eq!(of_aitmpl(Type::Agent, &"[".repeat(100_000)), None);
-        assert_eq!(of_skillsmp(r#"{"success":false,"data":{"skills":[]}}"#), None);
-        assert_eq!(of_skillsmp(r#"{"success":true,"data":{}}"#), None);
+        assert_eq!(read_aitmpl(Type::Agent, "<!DOCTYPE html>"), None);
+        assert_eq!(read_aitmpl(Type::Agent, &"[".repeat(100_000)), None);
+        assert_eq!(read_skillsmp(r#"{"success":false,"data":{"skills":[]}}"#), None);
+        assert_eq!(read_skillsmp(r#"{"success":true,"data":{}}"#), None);
         assert_eq!(skillsmp(&json!([])), Some(vec![]));
     }
 
     #[test]
-    fn half_a_character_costs_only_itself() {
+    fn an_unpaired_surrogate_affects_only_itself() {
         let list = r#"[{"path":"a/b","name":"x\ud800y\\ud800 \udc00\ud83d\ude00"}]"#;
-        assert_eq!(of_aitmpl(Type::Hook, list).unwrap()[0].name, "x\u{FFFD}y\\ud800 \u{FFFD}\u{1F600}");
+        assert_eq!(read_aitmpl(Type::Hook, list).unwrap()[0].name, "x\u{FFFD}y\\ud800 \u{FFFD}\u{1F600}");
     }
 
     #[test]
@@ -297,7 +297,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn any_json_gives_skills_within_the_limits(items in any_json()) {
-            let all = [aitmpl(&items), skillsmp(&items), of_skillsmp(&items.to_string())];
+            let all = [aitmpl(&items), skillsmp(&items), read_skillsmp(&items.to_string())];
             for skill in all.into_iter().flatten().flatten() {
                 prop_assert!((1..=LONGEST_NAME).contains(&skill.name.chars().count()));
                 prop_assert!(skill.description.chars().count() <= LONGEST_DESCRIPTION);
@@ -315,18 +315,18 @@ pub(super) mod tests {
 
         #[test]
         fn any_text_is_a_list_or_none(text in ".*") {
-            let _ = (of_aitmpl(Type::Mcp, &text), of_skillsmp(&text), content_of_aitmpl(&text));
+            let _ = (read_aitmpl(Type::Mcp, &text), read_skillsmp(&text), read_aitmpl_content(&text));
         }
 
         #[test]
-        fn mending_keeps_what_is_whole(value in any_json()) {
+        fn repairing_keeps_valid_json(value in any_json()) {
             let json = value.to_string();
-            prop_assert_eq!(without_half_characters(&json), json);
+            prop_assert_eq!(replace_unpaired_surrogates(&json), json);
         }
 
         #[test]
-        fn mending_never_fails(text in "([a-zä\\\\]|\\\\u|d8|dc|00)*") {
-            let _ = without_half_characters(&text);
+        fn repairing_never_fails(text in "([a-zä\\\\]|\\\\u|d8|dc|00)*") {
+            let _ = replace_unpaired_surrogates(&text);
         }
     }
 }

@@ -1,10 +1,9 @@
-//! When a source is asked: the rule, without any I/O.
+//! Decides when a source is asked, without any I/O.
 //!
-//! A feed is one thing that a source can be asked for: a list of aitmpl.com,
-//! or a search of skillsmp.com. The row that is kept for it says when it was
-//! last answered and from when on it may be asked again. Whoever moves that
-//! time first is the one who asks, so a feed is asked once however many
-//! want it.
+//! A feed is one question to a source: a list of aitmpl.com, or a search of
+//! skillsmp.com. Its row says when it was last answered and when it may be
+//! asked again. A request claims a feed by moving that time, so only one of
+//! several requests asks.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,22 +11,22 @@ use super::skill::Type;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-/// An answer is good for so long (the quotas of skillsmp.com are by the day).
+/// How long a response is fresh (the quotas of skillsmp.com are daily).
 pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
-/// For so long nobody else asks; longer than asking can take.
+/// How long a claim keeps others from asking; longer than asking can take.
 pub(super) const LEASE_MS: i64 = 30_000;
 
-/// skillsmp.com has no list of all, so this search stands for it.
+/// skillsmp.com has no list of everything, so this search is used as one.
 const DEFAULT_QUERY: &str = "claude";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Source {
+pub(super) enum SkillSource {
     Aitmpl,
     Skillsmp,
 }
 
-impl Source {
+impl SkillSource {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Aitmpl => "aitmpl",
@@ -38,46 +37,46 @@ impl Source {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Feed {
-    pub(super) source: Source,
+    pub(super) source: SkillSource,
     /// The name of a list, or the words of a search.
     pub(super) query: String,
 }
 
 impl Feed {
-    /// What the catalogue is made of. The search comes first: six lists that
-    /// hang would take all connections.
+    /// The feeds of the catalogue. The search comes first, because six lists that
+    /// hang would use all connections.
     pub(super) fn base() -> Vec<Self> {
-        let search = Self { source: Source::Skillsmp, query: DEFAULT_QUERY.to_owned() };
-        let list = |kind: Type| Self { source: Source::Aitmpl, query: kind.plural().to_owned() };
+        let search = Self { source: SkillSource::Skillsmp, query: DEFAULT_QUERY.to_owned() };
+        let list = |kind: Type| Self { source: SkillSource::Aitmpl, query: kind.plural().to_owned() };
         std::iter::once(search).chain(Type::ALL.into_iter().map(list)).collect()
     }
 
-    /// [`Self::base`], and what skillsmp.com has for these words besides.
+    /// [`Self::base`], and the search of skillsmp.com for these words.
     pub(super) fn with_search(words: &[String]) -> Vec<Self> {
         let mut feeds = Self::base();
-        let search = Self { source: Source::Skillsmp, query: words.join(" ") };
+        let search = Self { source: SkillSource::Skillsmp, query: words.join(" ") };
         if !words.is_empty() && !feeds.contains(&search) {
             feeds.push(search);
         }
         feeds
     }
 
-    /// Whether the catalogue as a whole needs it; the others are extra, and
-    /// stop when a day's share of the quota is used.
+    /// Whether the whole catalogue needs this feed. The others are extra, and stop
+    /// when the day's share of the quota is used.
     pub(super) fn is_base(&self) -> bool {
-        self.source == Source::Aitmpl || self.query == DEFAULT_QUERY
+        self.source == SkillSource::Aitmpl || self.query == DEFAULT_QUERY
     }
 }
 
-/// What is kept of a feed.
+/// The stored state of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct State {
     #[serde(flatten)]
     pub(super) feed: Feed,
     pub(super) fetched_at: Option<i64>,
-    /// Since it was last answered.
+    /// How often it failed since it was last answered.
     pub(super) failures: u32,
-    /// Not to be asked before this time.
+    /// When it may be asked next.
     pub(super) next_at: i64,
 }
 
@@ -86,7 +85,7 @@ impl State {
         self.next_at <= now
     }
 
-    /// Being asked by somebody for the first time.
+    /// Whether a request is asking it for the first time now.
     fn is_first_under_way(&self, now: i64) -> bool {
         self.fetched_at.is_none() && self.failures == 0 && !self.is_due(now)
     }
@@ -96,18 +95,18 @@ impl State {
     }
 }
 
-/// Where the answer came from, as `x-cache` says.
+/// Where a response came from, for `x-cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cache {
-    /// All of it was kept, and is not older than a day.
+pub(super) enum CacheStatus {
+    /// From the catalogue, and all of it is at most a day old.
     Hit,
-    /// A source has not answered for a day, or never has.
+    /// From the catalogue, while a source has not answered for a day or ever.
     Stale,
-    /// The sources were asked first.
+    /// From the sources, which were asked first.
     Miss,
 }
 
-impl Cache {
+impl CacheStatus {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hit => "HIT",
@@ -117,28 +116,28 @@ impl Cache {
     }
 }
 
-/// What to do next for a request.
+/// The next step of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Ask these, wait, and look again.
+    /// Ask these feeds, wait, and check again.
     Fetch(Vec<Feed>),
-    /// Somebody else is asking; look again in a moment.
+    /// Another request is asking; check again in a moment.
     Wait,
-    /// Answer, and ask these in the meantime.
-    Answer(Cache, Vec<Feed>),
-    /// Nothing is kept and nobody answers.
+    /// Respond, and ask these feeds in the background.
+    Answer(CacheStatus, Vec<Feed>),
+    /// The catalogue has nothing, and no source answers.
     Unavailable { retry_after_s: i64 },
 }
 
-/// How long a request has tried already.
+/// How long a request has tried so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tried {
     pub(super) fetched: bool,
     pub(super) waited_long: bool,
 }
 
-/// Only what nobody has ever asked for is waited for; what failed is tried
-/// again behind the answer, unless there is nothing to answer with.
+/// Decides the next step. A request waits only for feeds that were never asked;
+/// failed feeds are tried again in the background, unless the catalogue is empty.
 pub(super) fn next(feeds: &[Feed], states: &[State], now: i64, tried: Tried) -> Step {
     let states: Vec<_> =
         feeds.iter().map(|feed| (feed, states.iter().find(|state| state.feed == *feed))).collect();
@@ -164,11 +163,11 @@ pub(super) fn next(feeds: &[Feed], states: &[State], now: i64, tried: Tried) -> 
         return Step::Unavailable { retry_after_s: (next_at - now).max(1000) / 1000 };
     }
     let all_fresh = states.iter().all(|(_, state)| state.is_some_and(|state| state.is_fresh(now)));
-    Step::Answer(if all_fresh { Cache::Hit } else { Cache::Stale }, due)
+    Step::Answer(if all_fresh { CacheStatus::Hit } else { CacheStatus::Stale }, due)
 }
 
-/// When a feed may be asked again after a failure: in a minute, then two,
-/// four, … up to an hour, and not before the source itself wants it.
+/// When a feed may be asked again after a failure: after one minute, then two,
+/// four, … up to an hour, and not before the time that the source asks for.
 pub(super) fn retry_at(failures_before: u32, retry_after_ms: Option<i64>, now: i64) -> i64 {
     let backoff = (MINUTE_MS << failures_before.min(6)).min(HOUR_MS);
     now + backoff.max(retry_after_ms.unwrap_or_default().min(DAY_MS))
@@ -207,23 +206,27 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_house_asks_every_source() {
+    fn an_empty_catalogue_asks_every_source() {
         assert_eq!(next_of(&[]), Step::Fetch(Feed::base()));
     }
 
     #[test]
-    fn what_is_fresh_is_answered_without_asking() {
-        assert_eq!(next_of(&all(fresh)), Step::Answer(Cache::Hit, vec![]));
+    fn a_fresh_catalogue_responds_without_asking() {
+        assert_eq!(next_of(&all(fresh)), Step::Answer(CacheStatus::Hit, vec![]));
     }
 
     #[test]
-    fn what_is_stale_is_answered_and_asked_for_behind_the_answer() {
+    fn a_stale_catalogue_responds_and_asks_in_the_background() {
         let mut states = all(fresh);
         let stale = state(states[0].feed.clone(), Some(NOW - DAY_MS), 0, NOW);
         states[0] = stale.clone();
-        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![stale.feed.clone()]));
+        assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![stale.feed.clone()]));
         states[0].next_at = NOW + LEASE_MS;
-        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![]), "somebody is asking already");
+        assert_eq!(
+            next_of(&states),
+            Step::Answer(CacheStatus::Stale, vec![]),
+            "another request is asking already"
+        );
     }
 
     #[test]
@@ -231,13 +234,13 @@ mod tests {
         let mut states = all(fresh);
         let last = states.len() - 1;
         states[last] = failed(states[last].feed.clone());
-        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![]));
+        assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![]));
         states[last].next_at = NOW;
-        assert_eq!(next_of(&states), Step::Answer(Cache::Stale, vec![states[last].feed.clone()]));
+        assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![states[last].feed.clone()]));
     }
 
     #[test]
-    fn with_nothing_kept_what_failed_is_asked_again_only_when_it_is_due() {
+    fn with_an_empty_catalogue_a_failed_feed_is_asked_again_only_when_it_is_due() {
         assert_eq!(next_of(&all(failed)), Step::Unavailable { retry_after_s: 60 });
         let due = all(|feed| State { next_at: NOW, ..failed(feed) });
         assert_eq!(next_of(&due), Step::Fetch(Feed::base()));
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_asks_for_first_is_waited_for_but_not_for_ever() {
+    fn a_feed_that_another_request_asks_is_waited_for_but_not_for_ever() {
         assert_eq!(next_of(&all(under_way)), Step::Wait);
         let tried = Tried { fetched: false, waited_long: true };
         assert_eq!(next(&Feed::base(), &all(under_way), NOW, tried), Step::Unavailable { retry_after_s: 30 });
@@ -256,7 +259,7 @@ mod tests {
     fn a_new_search_is_asked_for_by_itself() {
         let words = ["pdf".to_owned(), "forms".to_owned()];
         let feeds = Feed::with_search(&words);
-        let search = Feed { source: Source::Skillsmp, query: "pdf forms".to_owned() };
+        let search = Feed { source: SkillSource::Skillsmp, query: "pdf forms".to_owned() };
         assert_eq!(next(&feeds, &all(fresh), NOW, Tried::default()), Step::Fetch(vec![search]));
         assert_eq!(Feed::with_search(&[]), Feed::base());
         assert_eq!(Feed::with_search(&[DEFAULT_QUERY.to_owned()]), Feed::base());

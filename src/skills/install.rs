@@ -1,8 +1,8 @@
-//! How a skill is installed: the command, and the file it comes down to.
+//! How a skill is installed: the command, and the file that it writes.
 //!
-//! The command is pasted into shells and the paths are written to disks, so
-//! both are made here, of parts that [`is_safe`]; no command or path that a
-//! source suggests is passed on.
+//! Users paste the command into shells and programs write the paths to disks,
+//! so both are built here from parts that pass [`is_safe`]. A command or path
+//! that a source suggests is never passed on.
 
 use super::skill::{Skill, Type};
 
@@ -10,8 +10,8 @@ const GITHUB: &str = "https://github.com/";
 const AITMPL_REPOSITORY: &str = "davila7/claude-code-templates";
 const LONGEST_PATH: usize = 250;
 
-/// Whether `path` is a plain relative path: `^[A-Za-z0-9._/-]+$`, no part of
-/// it empty, `.` or `..`, and none that a command would take for an option.
+/// Whether `path` is a plain relative path: `^[A-Za-z0-9._/-]+$`, no component
+/// empty, `.` or `..`, and none that a command would read as an option.
 pub(super) fn is_safe(path: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-');
     let part = |part: &str| !matches!(part, "" | "." | "..") && !part.starts_with('-');
@@ -25,7 +25,7 @@ pub(super) fn github_url(url: &str) -> Option<String> {
     (path.contains('/') && is_safe(path)).then(|| format!("{GITHUB}{path}"))
 }
 
-/// Where a component of aitmpl.com is kept. `slug` is `category/name`.
+/// The address of a component of aitmpl.com. `slug` is `category/name`.
 pub(super) fn component_url(kind: Type, slug: &str) -> String {
     let (view, ending) = match kind {
         Type::Agent | Type::Command => ("blob", ".md"),
@@ -44,15 +44,15 @@ pub(super) fn component_command(kind: Type, slug: &str) -> String {
 pub(super) struct Location {
     /// `owner/name`.
     repository: String,
-    /// None for the default one.
+    /// None for the default branch.
     branch: Option<String>,
-    /// Empty for the top.
+    /// Empty for the root.
     directory: String,
 }
 
 impl Location {
-    /// Reads a URL that [`github_url`] gave. A branch whose name has a slash
-    /// cannot be distinguished from a directory and is taken for one.
+    /// Reads a URL from [`github_url`]. A branch whose name has a slash cannot be
+    /// distinguished from a directory, and is read as one.
     pub(super) fn of(github_url: &str) -> Option<Self> {
         let parts: Vec<_> = github_url.strip_prefix(GITHUB)?.split('/').collect();
         let (owner, name, branch, directory) = match parts.as_slice() {
@@ -90,23 +90,23 @@ impl Location {
     }
 }
 
-/// Where the content of a skill's file is to be had.
+/// The source of a skill's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum ContentSource {
     /// At aitmpl.com, by `category/name`.
     Component(String),
     /// At raw.githubusercontent.com, by path.
     Raw(String),
-    /// Nobody says where.
+    /// Unknown.
     Nowhere,
 }
 
-/// The file that a skill comes down to.
+/// The file that installing a skill writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// Within the project that it is installed into.
+    /// The path within the user's project.
     pub(super) path: String,
-    pub(super) content: Content,
+    pub(super) content: ContentSource,
 }
 
 impl Target {
@@ -114,9 +114,9 @@ impl Target {
         let component = skill.id.strip_prefix(&format!("aitmpl:{}:", skill.kind.name()));
         let location = skill.github_url.as_deref().and_then(Location::of);
         let (name, content) = match (component, &location) {
-            (Some(slug), _) => (slug.rsplit('/').next(), Content::Component(slug.to_owned())),
-            (None, Some(location)) => (Some(location.name()), Content::Raw(location.raw_path())),
-            (None, None) => (skill.id.strip_prefix("skillsmp:"), Content::Nowhere),
+            (Some(slug), _) => (slug.rsplit('/').next(), ContentSource::Component(slug.to_owned())),
+            (None, Some(location)) => (Some(location.name()), ContentSource::Raw(location.raw_path())),
+            (None, None) => (skill.id.strip_prefix("skillsmp:"), ContentSource::Nowhere),
         };
         Self { path: path(skill.kind, name.unwrap_or_default()), content }
     }
@@ -132,7 +132,7 @@ fn path(kind: Type, name: &str) -> String {
     }
 }
 
-/// What to do, in steps. `has_file` says whether the answer has the content.
+/// The steps for the user. `has_file` says whether the response has the content.
 pub(super) fn instructions(skill: &Skill, path: &str, has_file: bool) -> Vec<String> {
     let by_command = skill
         .install_command
@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::catalogue::{of_aitmpl, of_skillsmp, tests::any_json},
+        super::catalogue::{read_aitmpl, read_skillsmp, tests::any_json},
         *,
     };
 
@@ -231,8 +231,8 @@ mod tests {
             (Type::Setting, ".claude/settings.json", "a/b"),
             (Type::Hook, ".claude/settings.json", "a/b"),
         ] {
-            let skill = of_aitmpl(kind, r#"[{"path":"a/b"}]"#).unwrap().remove(0);
-            let target = Target { path: path.to_owned(), content: Content::Component(slug.to_owned()) };
+            let skill = read_aitmpl(kind, r#"[{"path":"a/b"}]"#).unwrap().remove(0);
+            let target = Target { path: path.to_owned(), content: ContentSource::Component(slug.to_owned()) };
             assert_eq!(Target::of(&skill), target);
         }
     }
@@ -240,7 +240,7 @@ mod tests {
     fn marketplace(url: &str) -> Skill {
         let json =
             format!(r#"{{"success":true,"data":{{"skills":[{{"id":"the-id","githubUrl":"{url}"}}]}}}}"#);
-        of_skillsmp(&json).unwrap().remove(0)
+        read_skillsmp(&json).unwrap().remove(0)
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(path("https://github.com/a/b/tree/main/skills/pdf"), ".claude/skills/pdf/SKILL.md");
         assert_eq!(path("https://github.com/a/b"), ".claude/skills/b/SKILL.md");
         assert_eq!(path("http://elsewhere.example"), ".claude/skills/the-id/SKILL.md");
-        assert_eq!(Target::of(&marketplace("x")).content, Content::Nowhere);
+        assert_eq!(Target::of(&marketplace("x")).content, ContentSource::Nowhere);
     }
 
     #[test]
@@ -263,13 +263,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_installed_stays_inside_the_project(items in any_json(), kind in 0..6_usize) {
+        fn an_installed_file_stays_inside_the_project(items in any_json(), kind in 0..6_usize) {
             let listed = serde_json::json!({ "success": true, "data": { "skills": items } }).to_string();
-            let components = of_aitmpl(Type::ALL[kind], &items.to_string());
-            for skill in [components, of_skillsmp(&listed)].into_iter().flatten().flatten() {
+            let components = read_aitmpl(Type::ALL[kind], &items.to_string());
+            for skill in [components, read_skillsmp(&listed)].into_iter().flatten().flatten() {
                 let target = Target::of(&skill);
                 prop_assert!(is_safe(&target.path), "{}", target.path);
-                if let Content::Component(path) | Content::Raw(path) = target.content {
+                if let ContentSource::Component(path) | ContentSource::Raw(path) = target.content {
                     prop_assert!(path.split('/').all(is_safe), "{path}");
                 }
             }

@@ -1,11 +1,11 @@
 //! Skills: components for Claude Code from aitmpl.com and skillsmp.com, in
-//! one catalogue of our own, which answers when they do not.
+//! one catalogue of our own, which also responds while the sources do not.
 //!
-//! `list`, `show`, `categories`, `in_category`, `install`.
+//! Handlers: `list`, `list_of_source`, `show`, `categories`, `in_category`, `install`.
 //!
-//! `x-cache` says where an answer came from: `HIT`, all from the catalogue;
+//! `x-cache` says where a response came from: `HIT`, from the catalogue;
 //! `STALE`, from the catalogue while a source has been silent for a day;
-//! `MISS`, after asking the sources.
+//! `MISS`, after the sources were asked.
 
 mod catalogue;
 mod feeds;
@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::{
-    feeds::{Cache, Feed},
-    install::{Content, Target},
+    feeds::{CacheStatus, Feed},
+    install::{ContentSource, Target},
     skill::{Skill, Type},
     store::Search,
 };
@@ -38,32 +38,32 @@ const NOT_FOUND: Error = Error::NotFound(Resource::Skill);
 const LONGEST_QUERY: usize = 200;
 const MAX_LIMIT: u32 = 100;
 const DEFAULT_LIMIT: u32 = 20;
-/// At the paths of the original's source.
+/// The page size at the paths of the source's own API.
 const SOURCE_LIMIT: u32 = 100;
 const MAX_PAGE: u32 = 10_000;
-/// The catalogue is the same for everybody, and changes once a day.
+/// The catalogue is the same for everyone, and changes once a day.
 const PUBLIC: &str = "public, max-age=30, stale-while-revalidate=300, stale-if-error=86400";
 
 /// `GET /api/skillsmp?q=&category=&type=&limit=&page=`:
-/// `{skills,total,page,limit,has_more,next_page,source}`, where `source` names
-/// the sources of what was found, with a comma between them.
+/// `{skills,total,page,limit,has_more,next_page,source}`, where `source` lists
+/// the sources of the results, separated by commas.
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
-    found(&context, category(&context), DEFAULT_LIMIT).await
+    list_page(&context, category(&context), DEFAULT_LIMIT).await
 }
 
-/// `GET /api/skillsmp/skills`, `/skills/search`: as [`list`], with more on a page.
+/// `GET /api/skillsmp/skills`, `/skills/search`: as [`list`], with larger pages.
 pub(crate) async fn list_of_source(context: RequestContext) -> Result<Response, Error> {
-    found(&context, category(&context), SOURCE_LIMIT).await
+    list_page(&context, category(&context), SOURCE_LIMIT).await
 }
 
 fn category(context: &RequestContext) -> Option<String> {
     context.query("category").filter(|category| !category.is_empty())
 }
 
-/// `GET /api/skillsmp/category/:category`: as [`list`]; nothing is in a
-/// category that is unknown.
+/// `GET /api/skillsmp/category/:category`: as [`list`]. An unknown category is
+/// empty.
 pub(crate) async fn in_category(context: RequestContext) -> Result<Response, Error> {
-    found(&context, Some(context.param("category").to_owned()), DEFAULT_LIMIT).await
+    list_page(&context, Some(context.param("category").to_owned()), DEFAULT_LIMIT).await
 }
 
 /// `GET /api/skillsmp/categories`: `{categories:[{name,count}]}`, by name.
@@ -79,7 +79,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     public(rows, cache)
 }
 
-/// What to run to install a skill, and its files.
+/// How to install a skill, and its files.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -88,7 +88,7 @@ struct Installation {
     install_command: Option<String>,
     instructions: Vec<String>,
     install_path: String,
-    /// Empty when the content cannot be had now or is longer than 256 KB.
+    /// Empty when the content is unavailable or longer than 256 KB.
     files: Vec<File>,
 }
 
@@ -99,9 +99,8 @@ struct File {
     content: String,
 }
 
-/// `POST /api/skillsmp/:id/install`.
-/// Installs nothing, so it needs no body. `files` is empty when the content
-/// cannot be had now or is longer than 256 KB.
+/// `POST /api/skillsmp/:id/install`: says how to install a skill, and installs
+/// nothing itself, so it needs no body.
 pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> {
     let show = store::show(context.param("id"));
     let (rows, _) = refresh::read(&context, &Feed::base(), show).await?;
@@ -118,8 +117,12 @@ pub(crate) async fn install(context: RequestContext) -> Result<Response, Error> 
     Ok(Response::json(200, json!(installation).to_string()))
 }
 
-async fn found(context: &RequestContext, category: Option<String>, limit: u32) -> Result<Response, Error> {
-    // What an answer gave as `next_page` is the number of a page.
+async fn list_page(
+    context: &RequestContext,
+    category: Option<String>,
+    limit: u32,
+) -> Result<Response, Error> {
+    // A response's `next_page` is a page number.
     let has_token = context.query("next_page").is_some_and(|token| !token.is_empty());
     let page = if has_token { "next_page" } else { "page" };
     let search = Search {
@@ -134,7 +137,7 @@ async fn found(context: &RequestContext, category: Option<String>, limit: u32) -
     public(rows, cache)
 }
 
-/// The words of a query in lower case, each once.
+/// The distinct words of a query, in lower case.
 fn words(query: &str) -> Result<Vec<String>, Error> {
     if query.chars().count() > LONGEST_QUERY {
         return Err(Error::invalid("q", format!("must have at most {LONGEST_QUERY} characters")));
@@ -155,21 +158,21 @@ fn kind(name: &str) -> Result<Type, Error> {
     })
 }
 
-/// The first row as the answer to a public GET; 404 when there is none.
-fn public(rows: Rows, cache: Cache) -> Result<Response, Error> {
+/// The first row as the response to a public GET; 404 when there is none.
+fn public(rows: Rows, cache: CacheStatus) -> Result<Response, Error> {
     let json = rows.into_json().ok_or(NOT_FOUND)?;
     Ok(Response::json(200, json).with("cache-control", PUBLIC).with("x-cache", cache.name()))
 }
 
-/// The file of a skill, from the two hosts of the settings alone.
-async fn content(settings: &Settings, skill: &Skill, place: &Content) -> Option<String> {
+/// Fetches the file of a skill, only from the two hosts in the settings.
+async fn content(settings: &Settings, skill: &Skill, place: &ContentSource) -> Option<String> {
     let content = match place {
-        Content::Component(slug) => {
+        ContentSource::Component(slug) => {
             let json = aitmpl::content(settings, skill.kind.plural(), slug).await;
-            json.map(|json| catalogue::content_of_aitmpl(&json))
+            json.map(|json| catalogue::read_aitmpl_content(&json))
         }
-        Content::Raw(path) => skillsmp::raw_file(settings, path).await.map(Some),
-        Content::Nowhere => return None,
+        ContentSource::Raw(path) => skillsmp::raw_file(settings, path).await.map(Some),
+        ContentSource::Nowhere => return None,
     };
     content.unwrap_or_else(|refusal| {
         log::line(&json!({ "level": "warn", "message": "skills: no content", "reason": refusal.reason }));
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_type_is_told_the_known_ones() {
+    fn the_error_for_an_unknown_type_lists_the_known_ones() {
         assert_eq!(kind("mcp"), Ok(Type::Mcp));
         assert!(kind("agents").unwrap_err().detail().contains("agent, command, mcp"));
     }

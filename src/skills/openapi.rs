@@ -1,4 +1,4 @@
-//! What the skills module takes and answers.
+//! The OpenAPI contract of the skills module.
 
 use schemars::json_schema;
 
@@ -36,7 +36,7 @@ pub(crate) fn module() -> Module {
                 "Find skills of a category",
                 DEFAULT_LIMIT,
             )
-            .about("Nothing is in a category that is unknown.")
+            .about("An unknown category is empty.")
             .path("category", "Its name, in upper or lower case.", "development-team"),
             show("GET /api/skillsmp/{id}", "skills.show", "Show a skill"),
             install(),
@@ -44,14 +44,13 @@ pub(crate) fn module() -> Module {
     }
 }
 
-/// Every answer comes from the catalogue, which is filled by asking.
-fn of_catalogue(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+/// An operation of the catalogue, which fails while the catalogue is empty and no source answers.
+fn catalogue_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).fails(refresh::unavailable(60))
 }
 
 fn cached(answer: Answer) -> Answer {
-    let about =
-        "`HIT`: from the catalogue; `STALE`: so, while a source is silent; `MISS`: after asking the sources.";
+    let about = "`HIT`: from the catalogue; `STALE`: from the catalogue, while a source is silent; `MISS`: after the sources were asked.";
     answer.with("Cache-Control", "Public.").with("X-Cache", about)
 }
 
@@ -59,16 +58,16 @@ fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: 
     let page = SkillPage { limit, ..SkillPage::example() };
     let number = |default: u32, max: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": max, "default": default });
     let words = json_schema!({ "type": "string", "maxLength": LONGEST_QUERY });
-    // An empty type is none.
+    // An empty type means any type.
     let names: Vec<_> = Type::ALL.map(Type::name).into_iter().chain([""]).collect();
-    of_catalogue(route, id, summary)
-        .query("q", "Words that all are in the skill.", words)
-        .query("type", "What kind of component.", json_schema!({ "type": "string", "enum": names }))
+    catalogue_operation(route, id, summary)
+        .query("q", "Words that the skill must all have.", words)
+        .query("type", "The type of component.", json_schema!({ "type": "string", "enum": names }))
         .query("limit", "How many at most.", number(limit, MAX_LIMIT))
-        .query("page", "Which page, from 1 on.", number(1, MAX_PAGE))
+        .query("page", "The page, counted from 1.", number(1, MAX_PAGE))
         .query(
             "next_page",
-            "The page, as the answer before gives it; it goes before `page`.",
+            "The value of `next_page` in the last response; it takes precedence over `page`.",
             json_schema!({ "type": "string", "pattern": "^(?:[1-9][0-9]{0,3}|10000)?$" }),
         )
         .answers(cached(Answer::new(200, "A page of skills, most stars first.").json(page)))
@@ -83,12 +82,12 @@ fn in_any_category(route: &'static str, id: &'static str, summary: &'static str,
 }
 
 fn categories() -> Operation {
-    of_catalogue("GET /api/skillsmp/categories", "skills.categories", "List the categories")
+    catalogue_operation("GET /api/skillsmp/categories", "skills.categories", "List the categories")
         .answers(cached(Answer::new(200, "The categories, by name.").json(Categories::example())))
 }
 
 fn show(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    of_catalogue(route, id, summary)
+    catalogue_operation(route, id, summary)
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
         .answers(cached(Answer::new(200, "The skill.").json(Skill::example())))
         .fails(NOT_FOUND)
@@ -105,7 +104,7 @@ fn install() -> Operation {
             content: "---\nname: frontend-developer\n---\n".to_owned(),
         }],
     };
-    of_catalogue("POST /api/skillsmp/{id}/install", "skills.install", "Say how to install a skill")
+    catalogue_operation("POST /api/skillsmp/{id}/install", "skills.install", "Show how to install a skill")
         .about("Installs nothing by itself, and needs no body.")
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
         .answers(Answer::new(200, "What to run, and its files.").json(installation))

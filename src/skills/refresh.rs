@@ -1,4 +1,4 @@
-//! Asking the sources, and reading what is kept of their answers.
+//! Asks the sources, and reads the catalogue.
 
 use futures::{StreamExt as _, channel::oneshot, stream};
 use serde_json::json;
@@ -6,7 +6,7 @@ use worker::Env;
 
 use super::{
     catalogue,
-    feeds::{self, Cache, Feed, Source, State, Step, Tried},
+    feeds::{self, CacheStatus, Feed, SkillSource, State, Step, Tried},
     skill::{Skill, Type},
     store,
 };
@@ -26,19 +26,19 @@ use crate::{
 
 /// The platform allows six connections at once.
 const CONNECTIONS: usize = 6;
-/// Between the looks whether another request has filled the catalogue: about
-/// ten seconds in all.
+/// The pauses between two checks whether another request has filled the
+/// catalogue; about ten seconds in all.
 const PAUSES_MS: [u64; 6] = [250, 500, 1000, 2000, 3000, 4000];
 
-/// The rows of `statement`, once there is something to answer from.
+/// Returns the rows of `statement`, once there is something to respond with.
 ///
 /// # Errors
-/// [`Error::Upstream`] when nothing is kept and no source answers.
+/// [`Error::Upstream`] when the catalogue is empty and no source answers.
 pub(super) async fn read(
     context: &RequestContext,
     feeds: &[Feed],
     statement: Statement,
-) -> Result<(Rows, Cache), Error> {
+) -> Result<(Rows, CacheStatus), Error> {
     let database = context.database()?;
     let (mut tried, mut pauses, mut waited) = (Tried::default(), PAUSES_MS.into_iter(), false);
     loop {
@@ -60,14 +60,14 @@ pub(super) async fn read(
                 if !due.is_empty() {
                     drop(start(context, due));
                 }
-                return Ok((rows, if waited { Cache::Miss } else { cache }));
+                return Ok((rows, if waited { CacheStatus::Miss } else { cache }));
             }
             Step::Unavailable { retry_after_s } => return Err(unavailable(retry_after_s)),
         }
     }
 }
 
-/// Nothing is kept and no source answers.
+/// The catalogue is empty and no source answers.
 pub(super) fn unavailable(retry_after_s: i64) -> Error {
     Error::Upstream {
         kind: UpstreamKind::NoSkills,
@@ -76,18 +76,18 @@ pub(super) fn unavailable(retry_after_s: i64) -> Error {
     }
 }
 
-/// Asks for these feeds in the background, so that a client that goes away
-/// does not stop it. Resolves when that is done: whether anything was asked.
+/// Asks these feeds in the background, so that a client that leaves does not
+/// stop it. Resolves at the end to whether any feed was asked.
 fn start(context: &RequestContext, wanted: Vec<Feed>) -> oneshot::Receiver<bool> {
     let (done, wait) = oneshot::channel();
     let (env, settings) = (context.env.clone(), context.settings.clone());
     context.background.run(async move {
-        let asked = refresh(&env, &settings, &wanted).await.unwrap_or_else(|error| {
+        let has_asked = refresh(&env, &settings, &wanted).await.unwrap_or_else(|error| {
             log::line(&json!({ "level": "error", "message": "skills: no refresh", "code": error.code() }));
             false
         });
-        // Nobody waits for a refresh behind an answer.
-        let _ = done.send(asked);
+        // A refresh after the response has no receiver.
+        let _ = done.send(has_asked);
     });
     wait
 }
@@ -96,13 +96,13 @@ async fn refresh(env: &Env, settings: &Settings, wanted: &[Feed]) -> Result<bool
     let database = Database::open(env)?;
     let claim = store::claim(wanted, SkillsMp::of(settings)?.key.is_some(), now_ms());
     let claimed: Vec<State> = database.query(claim).await?.read()?;
-    let asked = !claimed.is_empty();
+    let has_asked = !claimed.is_empty();
     let asking = stream::iter(claimed).map(|state| ask(&database, settings, state));
     let results: Vec<_> = asking.buffer_unordered(CONNECTIONS).collect().await;
-    results.into_iter().collect::<Result<(), Error>>().map(|()| asked)
+    results.into_iter().collect::<Result<(), Error>>().map(|()| has_asked)
 }
 
-/// Asks for one feed and keeps the answer, or that there was none.
+/// Asks one feed, and saves its response or the failure.
 async fn ask(database: &Database, settings: &Settings, state: State) -> Result<(), Error> {
     let feed = &state.feed;
     let refusal = match fetch(settings, feed).await {
@@ -122,13 +122,13 @@ async fn ask(database: &Database, settings: &Settings, state: State) -> Result<(
 
 async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> {
     let skills = match feed.source {
-        Source::Aitmpl => {
+        SkillSource::Aitmpl => {
             let json = aitmpl::list(settings, &feed.query).await?;
-            Type::of_plural(&feed.query).and_then(|kind| catalogue::of_aitmpl(kind, &json))
+            Type::of_plural(&feed.query).and_then(|kind| catalogue::read_aitmpl(kind, &json))
         }
-        Source::Skillsmp => match skillsmp::search(settings, &feed.query).await {
-            Ok(json) => catalogue::of_skillsmp(&json),
-            // Words that it takes for no query have no result there.
+        SkillSource::Skillsmp => match skillsmp::search(settings, &feed.query).await {
+            Ok(json) => catalogue::read_skillsmp(&json),
+            // The source refuses some words as a query; such a search has no results there.
             Err(Refusal { status: Some(400 | 422), .. }) if !feed.is_base() => Some(Vec::new()),
             Err(refusal) => return Err(refusal),
         },

@@ -1,8 +1,8 @@
-//! What a skill is.
+//! The type of a skill.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of component a skill is.
+/// The type of component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "lowercase")]
@@ -30,7 +30,7 @@ impl Type {
         }
     }
 
-    /// aitmpl.com's name for the list of them.
+    /// aitmpl.com's name for the list of this type.
     pub(super) fn plural(self) -> &'static str {
         match self {
             Self::Agent => "agents",
@@ -67,14 +67,14 @@ pub(super) struct Skill {
     pub(super) categories: Vec<String>,
     /// Always under `https://github.com/`.
     pub(super) github_url: Option<String>,
-    /// On GitHub; 0 when the source does not count them.
+    /// Stars on GitHub; 0 when the source does not count them.
     pub(super) stars: u64,
-    /// One line for a shell, made by us of checked parts alone.
+    /// One line for a shell, built by us from checked parts only.
     pub(super) install_command: Option<String>,
 }
 
 impl Skill {
-    /// What a search looks through, in lower case.
+    /// The text that a search looks through, in lower case.
     pub(super) fn haystack(&self) -> String {
         let author = self.author.as_deref().unwrap_or_default();
         format!("{}\n{}\n{author}\n{}", self.name, self.description, self.categories.join("\n"))

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    feeds::{DAY_MS, Feed, LEASE_MS, Source},
+    feeds::{DAY_MS, Feed, LEASE_MS, SkillSource},
     skill::{Skill, Type},
 };
 #[cfg(test)]
@@ -13,18 +13,18 @@ use constcat::concat;
 
 /// D1 takes strings up to 2 MB.
 const CHUNK_BYTES: usize = 500_000;
-/// Searches of a day that go out: less than the quotas of 50 and 500, which
-/// the default search and second attempts need too.
+/// The most searches sent in a day. The source's quotas are 50 and 500, and the
+/// default search and retries need some of them.
 const SEARCHES_A_DAY: i64 = 40;
 const SEARCHES_A_DAY_WITH_KEY: i64 = 400;
-/// What searches brought is kept so long, and so much of it.
+/// How long search results are kept, and how many of them.
 const MONTH_MS: i64 = 30 * DAY_MS;
 const MOST_OF_MARKETPLACE: i64 = 5000;
 
-/// Which skills a list has, and which page of it.
+/// The filter and the page of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
-    /// All of them must be in the skill; in lower case.
+    /// The words that a skill must have, in lower case.
     pub(super) words: Vec<String>,
     pub(super) category: Option<String>,
     pub(super) kind: Option<Type>,
@@ -33,22 +33,22 @@ pub(super) struct Search {
 }
 
 shape! {
-    // Of the rows `found`, and of the `?4` and `?5` of a [`Search`].
+    // Uses the rows `found`, and the parameters `?4` and `?5` of a [`Search`].
     /// A page of skills.
     pub(super) struct SkillPage, PAGE_JSON {
         skills: Vec<Skill> = "(SELECT json_group_array(json(skill)) FROM (
             SELECT skills.skill FROM found JOIN skills USING (id)
             ORDER BY found.stars DESC, found.name COLLATE NOCASE, id LIMIT ?4 OFFSET (?5 - 1) * ?4
           ))", vec![Skill::example()];
-        /// On all pages.
+        /// The number of skills on all pages.
         total: Count = "(SELECT count(*) FROM found)", Count(1);
         page: u32 = "CAST(?5 AS INTEGER)", 1;
         limit: u32 = "CAST(?4 AS INTEGER)", 20;
         has_more: bool = "json(iif((SELECT count(*) FROM found) > ?5 * ?4, 'true', 'false'))", false;
-        /// What the parameter `next_page` is for the next page; none on the last.
+        /// The value of the parameter `page` for the next page; null on the last one.
         next_page: Option<&'static str> =
             "iif((SELECT count(*) FROM found) > ?5 * ?4, CAST(CAST(?5 AS INTEGER) + 1 AS TEXT), NULL)", None;
-        /// The sources of what was found, with a comma between them.
+        /// The sources of the results, separated by commas.
         source: &'static str = "coalesce((SELECT group_concat(source, ',') FROM (
             SELECT DISTINCT source FROM found ORDER BY source
           )), '')", "aitmpl";
@@ -56,10 +56,10 @@ shape! {
 }
 
 shape! {
-    /// A category in the list of them.
+    /// A category in the list of categories.
     pub(super) struct Category, CATEGORY_JSON {
         name: &'static str = "name", "development-team";
-        /// Its skills.
+        /// How many skills it has.
         count: Count = "skills", Count(17);
     }
 }
@@ -71,9 +71,9 @@ shape! {
     }
 }
 
-/// The whole answer of a list. Words are looked for with `instr`, since LIKE
-/// knows wildcards and takes no more than 50 bytes on D1. Numbers are cast,
-/// since D1 binds them as reals, which JSON would show as `20.0`.
+/// Selects the whole response of a list. Words are found with `instr`, because
+/// LIKE has wildcards and takes only 50 bytes on D1. Numbers are cast, because
+/// D1 binds them as reals, which JSON would show as `20.0`.
 pub(super) fn list(search: &Search) -> Statement {
     sql!(
         concat!(
@@ -117,7 +117,7 @@ macro_rules! state_json {
     };
 }
 
-/// What is kept of each feed.
+/// Selects the states of these feeds.
 pub(super) fn states(feeds: &[Feed]) -> Statement {
     sql!(
         concat!(
@@ -130,9 +130,9 @@ pub(super) fn states(feeds: &[Feed]) -> Statement {
     )
 }
 
-/// Takes those feeds that are due and that nobody else is asking for, and
-/// answers with their states. A search goes out only while its source is
-/// well and the day's share is not used up.
+/// Claims the feeds that are due and that no other request has claimed, and
+/// returns their states. A search is claimed only while its source works and
+/// the day's share of the quota is not used.
 pub(super) fn claim(feeds: &[Feed], has_key: bool, now: i64) -> Statement {
     let base: Vec<_> = feeds.iter().filter(|feed| feed.is_base()).collect();
     let searches: Vec<_> = feeds.iter().filter(|feed| !feed.is_base()).collect();
@@ -162,17 +162,17 @@ pub(super) fn claim(feeds: &[Feed], has_key: bool, now: i64) -> Statement {
     )
 }
 
-/// Puts a feed's answer in the place of what it answered before.
+/// Replaces the skills of a feed with those of its new response.
 pub(super) fn keep(feed: &Feed, skills: &[Skill], now: i64) -> Vec<Statement> {
     let rows = skills.iter().map(|skill| json!({ "haystack": skill.haystack(), "skill": skill }).to_string());
     let mut statements: Vec<_> =
         chunks(rows).into_iter().map(|rows| upsert(rows, feed.source, now)).collect();
     statements.push(match feed.source {
-        Source::Aitmpl => sql!(
+        SkillSource::Aitmpl => sql!(
             "DELETE FROM skills WHERE source = 'aitmpl' AND type = ?1 AND fetched_at < ?2",
             Type::of_plural(&feed.query).map(Type::name), now
         ),
-        Source::Skillsmp => sql!(
+        SkillSource::Skillsmp => sql!(
             "DELETE FROM skills WHERE source = 'skillsmp' AND (fetched_at < ?1 OR id IN (
                SELECT id FROM skills WHERE source = 'skillsmp' ORDER BY fetched_at DESC, stars DESC LIMIT -1 OFFSET ?2
              ))",
@@ -187,7 +187,7 @@ pub(super) fn keep(feed: &Feed, skills: &[Skill], now: i64) -> Vec<Statement> {
     statements
 }
 
-fn upsert(rows: String, source: Source, now: i64) -> Statement {
+fn upsert(rows: String, source: SkillSource, now: i64) -> Statement {
     sql!(
         "INSERT INTO skills (id, source, type, category, name, stars, haystack, skill, fetched_at)
          SELECT skill ->> 'id', ?2, skill ->> 'type', skill ->> '$.categories[0]', skill ->> 'name', skill ->> 'stars',
@@ -200,7 +200,7 @@ fn upsert(rows: String, source: Source, now: i64) -> Statement {
     )
 }
 
-/// Remembers that a feed failed, and from when on it may be asked again.
+/// Records that a feed failed, and when it may be asked again.
 pub(super) fn remember_failure(feed: &Feed, next_at: i64) -> Statement {
     sql!(
         "UPDATE skill_fetches SET failures = failures + 1, next_at = ?3 WHERE source = ?1 AND query = ?2",
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_sent_in_pieces_that_d1_takes() {
+    fn rows_are_split_into_strings_that_d1_takes() {
         let row = format!("\"{}\"", "x".repeat(4000));
         let sent = chunks(std::iter::repeat_n(row.clone(), 500));
         assert!(sent.len() > 1 && sent.iter().all(|chunk| chunk.len() <= CHUNK_BYTES + 1));

@@ -1,5 +1,5 @@
-//! Whether package.json is valid and names all that the application needs, and whether the files are there without which
-//! Next.js does not build.
+//! Checks package.json: that it is valid, that it names every package the application needs, and that the files exist
+//! without which Next.js does not build.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::problem::{self, Problem};
 
 const PATH: &str = "package.json";
-/// What npm takes as a name, <https://docs.npmjs.com/cli/configuring-npm/package-json#name>.
+/// The longest name that npm takes, <https://docs.npmjs.com/cli/configuring-npm/package-json#name>.
 const NAME_BYTES: usize = 214;
 
-/// Problems of the application's package.json, and of what it calls for.
+/// Problems of the application's package.json, and of the files and packages it requires.
 pub(super) fn problems(files: &BTreeMap<String, String>) -> Vec<Problem> {
     let Some(text) = files.get(PATH) else { return without(files) };
     let package = match serde_json::from_str::<Value>(text) {
@@ -44,7 +44,7 @@ pub(super) fn problems(files: &BTreeMap<String, String>) -> Vec<Problem> {
     problems
 }
 
-/// An application that has no package.json: a page of plain HTML, or one in another language.
+/// Problems of an application without package.json: a page of plain HTML, or one in another language.
 fn without(files: &BTreeMap<String, String>) -> Vec<Problem> {
     let root = |path: &&String| !path.contains('/');
     let is_compiled = |path: &String| {
@@ -98,7 +98,7 @@ impl Manifest<'_> {
         self.dependencies().any(|(known, _)| known == name)
     }
 
-    /// The first number of a dependency's range: 14 of `^14.2.3`.
+    /// The first number of a dependency's range: 14 for `^14.2.3`.
     fn major(&self, name: &str) -> Option<u32> {
         let (_, range) = self.dependencies().find(|(known, _)| *known == name)?;
         let digits: String = range
@@ -162,7 +162,7 @@ impl Manifest<'_> {
         problems
     }
 
-    /// Packages that are needed without being imported.
+    /// Packages that are needed although no file imports them.
     fn needs(&self) -> Vec<Problem> {
         let typescript = self.any_file(|path| path.ends_with(".ts") || path.ends_with(".tsx"));
         let tsx = self.any_file(|path| path.ends_with(".tsx"));
@@ -219,7 +219,7 @@ impl Manifest<'_> {
         problems
     }
 
-    /// The page at `/`, and the layout around it.
+    /// Checks the page at `/` and its layout.
     fn routes(&self) -> Vec<Problem> {
         let is_code = |ending: &str| matches!(ending, "tsx" | "jsx" | "ts" | "js" | "mdx");
         let mut pages = false;
@@ -238,7 +238,7 @@ impl Manifest<'_> {
             if let Some(root) = roots.get_mut(usize::from(in_src)) {
                 *root = true;
             }
-            // Groups have no part in the address, and a parameter may be the language that a middleware adds.
+            // Groups are not part of the address, and a parameter may be the language that a middleware adds.
             let parts = route.split('/').filter(|part| !part.starts_with('(') && !part.starts_with('['));
             match parts.collect::<Vec<_>>().as_slice() {
                 ["page"] => pages = true,
@@ -299,7 +299,7 @@ fn is_name(name: &str) -> bool {
     parts_fit && name.len() <= NAME_BYTES
 }
 
-/// A range of versions of the registry, <https://docs.npmjs.com/about-semantic-versioning>. Tags such as `latest` are none:
+/// A range of versions, <https://docs.npmjs.com/about-semantic-versioning>. Tags such as `latest` are refused, because
 /// they name another version next week.
 fn is_range(range: &str) -> bool {
     let range = range.strip_prefix("workspace:").unwrap_or(range);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_one_by_one() {
+    fn each_missing_thing_is_a_problem_of_its_own() {
         for pointer in [
             "/name",
             "/scripts/build",
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_do_not_go_together_are_told() {
+    fn incompatible_versions_are_a_problem() {
         let with = |pointer: &str, version: &str| {
             let mut package = next();
             *package.pointer_mut(pointer).unwrap() = json!(version);
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_of_the_registry_and_not_of_tomorrow() {
+    fn only_ranges_of_published_versions_are_taken() {
         for range in [
             "1.2.3",
             "^1.2.3",

@@ -1,8 +1,8 @@
-//! Whether a generated application can be given away, and has what npm needs. Pure. Whether its modules parse, and their
-//! imports lead somewhere, is the compiler's to say ([`crate::upstream::compiler::check`]).
+//! Checks whether a generated application can be published, and has what npm needs. Pure. The compiler checks its modules
+//! and imports ([`crate::upstream::compiler::check`]).
 //!
-//! Every rule says what is wrong and what to write instead, and can be met by writing files: a model that repairs an
-//! application cannot delete one.
+//! Every rule says what is wrong and what to write instead. Writing files is always enough to satisfy it, because a model
+//! that repairs an application cannot delete files.
 
 mod manifest;
 mod problem;
@@ -16,18 +16,18 @@ use hatch_code::safe_path;
 
 use self::problem::shown;
 
-/// The most files of an application.
+/// The most files in an application.
 pub(crate) const MAX_FILES: usize = 400;
 /// The largest file, in bytes.
 pub(crate) const MAX_FILE_BYTES: usize = 400_000;
-/// The largest application, in bytes: what a project may hold (1.4 MB, as one row), and room for what packaging adds.
+/// The largest application, in bytes: a project holds 1.4 MB in one row, and packaging adds files.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_200_000;
-/// The most problems that are shown at once.
+/// The most problems in one report.
 pub(crate) const MAX_PROBLEMS: usize = 40;
 /// The most problems of one file, so that one broken file does not hide the others.
 const MAX_OF_A_FILE: usize = 10;
 
-/// What is wrong with an application of these files (path to content), the worst first; empty when nothing is.
+/// The problems of an application (path to content), the worst first.
 pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
     let whole = |message: String| vec![Problem::new("", None, message)];
     if files.is_empty() {
@@ -52,8 +52,8 @@ pub(crate) fn verify(files: &BTreeMap<String, String>) -> Vec<Problem> {
     problems
 }
 
-/// The first [`MAX_PROBLEMS`], of which the last says how many more there are.
-pub(crate) fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+/// The first [`MAX_PROBLEMS`]; the last of them says how many more there are.
+pub(crate) fn first_problems(mut problems: Vec<Problem>) -> Vec<Problem> {
     if problems.len() > MAX_PROBLEMS {
         let more = problems.len() - (MAX_PROBLEMS - 1);
         problems.truncate(MAX_PROBLEMS - 1);
@@ -62,7 +62,7 @@ pub(crate) fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// Paths that are not the same file everywhere.
+/// Problems of paths that are not the same file on every system.
 fn paths(files: &BTreeMap<String, String>) -> Vec<Problem> {
     let folded: BTreeSet<String> = files.keys().map(|path| path.to_lowercase()).collect();
     let mut seen = BTreeSet::new();
@@ -102,7 +102,7 @@ fn content(path: &str, text: &str) -> Option<Problem> {
         ));
     }
     let name = path.rsplit('/').next().unwrap_or_default();
-    // Configurations of TypeScript and of editors may have comments; the package has its own rule.
+    // Configurations of TypeScript and of editors may have comments; package.json is checked by its own rule.
     let has_comments = name.starts_with("tsconfig") || name.starts_with("jsconfig") || path.starts_with(".");
     if !name.ends_with(".json") || has_comments || path == "package.json" {
         return None;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_told_at_its_place() {
+    fn each_rule_names_the_file_and_line() {
         for (path, text, detail) in [
             ("package.json", "{", "package.json:1: is not valid JSON"),
             ("content/site.json", "{\n", "content/site.json:2: is not valid JSON"),
@@ -199,9 +199,9 @@ mod tests {
         assert!(verify(&BTreeMap::new())[0].message.contains("no files"));
         let broken: BTreeMap<String, String> =
             (0..100).map(|n| (format!("{n}.ts"), "\0".to_owned())).collect();
-        let problems = bounded(verify(&broken));
+        let problems = first_problems(verify(&broken));
         assert_eq!(problems.len(), MAX_PROBLEMS);
-        // One of each file, and that there is no package.json.
+        // One for each file, and one for the missing package.json.
         assert!(problems[MAX_PROBLEMS - 1].message.starts_with("and 62 more"), "{:?}", problems.last());
     }
 

@@ -1,4 +1,4 @@
-//! What is wrong with an application, in words.
+//! A problem of an application, as a sentence.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use crate::generate::line::one_line;
 
 const SHOWN_CHARS: usize = 120;
 
-/// One thing that is wrong, in words for the person who waits and for the model that repairs it. Never quotes a secret.
+/// One problem, for the waiting user and for the model that repairs it. Never quotes a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Problem {
-    /// The file; empty when it is about the application as a whole.
+    /// The file; empty for a problem of the whole application.
     pub(crate) path: String,
     /// Counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// A name of theirs in a message of ours.
+/// Shortens a name from the application for one of our messages.
 pub(super) fn shown(name: &str) -> String {
     one_line(name, SHOWN_CHARS).replace('`', "'")
 }

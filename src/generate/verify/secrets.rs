@@ -1,8 +1,8 @@
-//! Secrets in generated files: models repeat keys from what they have seen, and what is packaged is given away.
+//! Finds secrets in generated files: models repeat keys that they have seen, and the package is public.
 
 use std::collections::BTreeSet;
 
-/// What a key begins with, how many characters of it must follow, and what it is.
+/// Each kind of key: its prefix, how many characters must follow, and its name.
 const KEYS: &[(&str, usize, &str)] = &[
     ("sk-ant-", 20, "an Anthropic key"),
     ("sk-proj-", 20, "an OpenAI key"),
@@ -31,16 +31,16 @@ const KEYS: &[(&str, usize, &str)] = &[
     ("re_", 30, "a Resend key"),
     ("hk_live_", 10, "a Hatch key"),
 ];
-/// Words that make a key or a password an example.
+/// Words that mark a key or a password as an example.
 const EXAMPLES: [&str; 9] =
     ["your", "example", "xxx", "placeholder", "change", "replace", "password", "secret", "here"];
-/// The shortest parts of a JSON Web Token that is signed.
+/// The shortest parts of a signed JSON Web Token.
 const JWT_PARTS: [usize; 3] = [16, 10, 20];
-/// An Ethereum private key, after its `0x`.
+/// The digits of an Ethereum private key, after its `0x`.
 const PRIVATE_HEX: usize = 64;
 const LEAST_PASSWORD: usize = 8;
 
-/// Each line that holds a secret, counted from 1, and what it is; never the secret.
+/// The lines that hold a secret, counted from 1, with the kind of secret; never the secret itself.
 pub(super) fn secrets(path: &str, content: &str) -> Vec<(u32, &'static str)> {
     let next = content.lines().skip(1).chain([""]);
     let lines = content.lines().zip(next).enumerate();
@@ -66,7 +66,7 @@ fn key(line: &str) -> Option<&'static str> {
     })
 }
 
-/// What follows each `prefix` that no word runs into: `task-…` is no `sk-…`.
+/// The text after each `prefix` that begins a word: `task-…` has no `sk-…`.
 fn after_each<'a>(line: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     line.match_indices(prefix).filter_map(move |(at, _)| {
         let before = line.get(..at)?.chars().next_back();
@@ -79,8 +79,8 @@ fn run(text: &str, of: impl Fn(char) -> bool) -> &str {
     text.get(..text.find(|c| !of(c)).unwrap_or(text.len())).unwrap_or_default()
 }
 
-/// Whether it looks drawn and not written: many different letters and digits, either of both cases or with several digits,
-/// and no word of an example. `sk-loading-indicator-2` is the name of a style.
+/// Whether the text looks random: many different letters and digits, in both cases or with several digits, and no word of
+/// an example. `sk-loading-indicator-2` is the name of a style.
 fn is_random(secret: &str) -> bool {
     let lower = secret.to_lowercase();
     let different: BTreeSet<char> = lower.chars().collect();
@@ -102,7 +102,7 @@ fn token(line: &str) -> bool {
     })
 }
 
-/// `scheme://user:password@host`, unless the host is this machine or the password an example.
+/// `scheme://user:password@host`, unless the host is this machine or the password is an example.
 fn password(line: &str) -> bool {
     line.match_indices("://").any(|(at, _)| {
         let rest = line.get(at + 3..).unwrap_or_default();
@@ -125,7 +125,7 @@ fn private_hex(line: &str) -> bool {
         })
 }
 
-/// Whether a line opens a PEM private key with something in it, there or on the next line.
+/// Whether a line begins a PEM private key with content, on this line or the next.
 fn private_key(line: &str, next: &str) -> bool {
     let Some((_, after)) = line.split_once("PRIVATE KEY-----") else { return false };
     [after.replace("\\n", "").as_str(), next].iter().any(|text| {
@@ -134,14 +134,14 @@ fn private_key(line: &str, next: &str) -> bool {
     })
 }
 
-/// `.env`, `.env.local`, `apps/web/.env.production`; the examples are there to be given away.
+/// `.env`, `.env.local`, `apps/web/.env.production`. Example files may be published.
 fn is_env(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_example = ["example", "sample", "template", "dist"].iter().any(|ending| name.ends_with(ending));
     (name == ".env" || name.starts_with(".env.")) && !is_example
 }
 
-/// `NAME=value`, unless browsers are shown it anyway.
+/// `NAME=value`, unless the bundler shows the variable to browsers anyway.
 fn is_value(line: &str) -> bool {
     let line = line.trim_start();
     let line = line.strip_prefix("export ").unwrap_or(line);
@@ -161,7 +161,7 @@ mod tests {
         secrets(path, content).into_iter().map(|(line, _)| line).collect()
     }
 
-    /// A random string that no scanner of this repository takes for a secret of ours.
+    /// A random string that no secret scanner of this repository takes for a real secret.
     fn random(length: usize) -> String {
         "a1B2c3D4e5F6g7H8".chars().cycle().take(length).collect()
     }

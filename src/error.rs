@@ -271,7 +271,7 @@ impl Error {
         match self {
             Self::Internal(_) | Self::Unavailable(..) | Self::InProgress { .. } => true,
             Self::Upstream { kind, .. } => !kind.is_permanent(),
-            Self::Model(said) => said.error.class.may_retry(),
+            Self::Model(said) => said.error.class.is_retryable(),
             _ => false,
         }
     }

@@ -283,7 +283,7 @@ impl Filter for Watched {
 
 #[cfg(test)]
 mod tests {
-    use hatch_dialects::{Dialect, Incoming, Reply, Stream};
+    use hatch_dialects::{Dialect, InboundContext, Reply, Stream};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -297,7 +297,7 @@ mod tests {
 
     fn asked(text: &str) -> Request {
         let body = json!({ "model": "m", "messages": [{ "role": "user", "content": text }] }).to_string();
-        Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap()
+        Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap()
     }
 
     #[test]

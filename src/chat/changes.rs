@@ -38,7 +38,7 @@ impl Changes {
         };
         let mut notes = notes_on_the_unnamed(&answer);
         let before = code.clone();
-        let mut changes = Self { files: hatch_answer::lay_over(code, answer), ..Self::default() };
+        let mut changes = Self { files: hatch_answer::apply_answer(code, answer), ..Self::default() };
         for change in &mut changes.files {
             let is_others = before.get(&change.path) != asked_with.get(&change.path);
             if is_others && change.status == FileStatus::Changed {

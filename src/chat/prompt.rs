@@ -1,7 +1,7 @@
 //! What Claude is shown. Pure.
 
 use hatch_code::CodeMap;
-use hatch_wire::anthropic::request::{Prompt, Turn};
+use hatch_wire::anthropic::request::{Prompt, PromptMessage};
 use serde::Deserialize;
 
 use super::{
@@ -135,9 +135,10 @@ fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> St
 
 /// The API wants a user's turn first and no empty one, so an answer whose
 /// question was left out by the budget is left out too.
-fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
+fn turns(history: &[HistoryMessage]) -> Vec<PromptMessage> {
     let written = history.iter().filter(|message| !message.content.trim().is_empty());
-    let turns = written.map(|message| Turn { role: message.role.clone(), content: message.with_notes() });
+    let turns =
+        written.map(|message| PromptMessage { role: message.role.clone(), content: message.with_notes() });
     turns.skip_while(|turn| turn.role != "user").collect()
 }
 

@@ -9,7 +9,7 @@
 //! others draw lots for when to sign anew, among the more the oftener they
 //! have lost.
 
-use hatch_tokens::concordium::transaction::Signed;
+use hatch_tokens::concordium::transaction::SignedTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{proof::Proof, steps::Step, store, work::Work};
@@ -68,7 +68,7 @@ struct UnderWay {
     /// Seconds since the epoch.
     since_s: i64,
     /// None when one is to be signed.
-    transaction: Option<Signed>,
+    transaction: Option<SignedTransaction>,
     /// Transactions whose sequence number another one got.
     losses: u32,
 }
@@ -245,7 +245,7 @@ enum Fate {
 
 /// Sends a transaction that is not known yet, and looks after it.
 async fn fate(
-    transaction: &Signed,
+    transaction: &SignedTransaction,
     registrar: &Registrar,
     settings: &Settings,
     now_s: i64,

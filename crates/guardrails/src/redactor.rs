@@ -19,7 +19,7 @@ const MAX_KEY_BYTES: usize = 8_192;
 pub struct Redactor {
     limit: Option<Limit>,
     enforcing: Lane,
-    /// Reads what the other has settled: nothing behind a block is looked at.
+    /// Reads what the other has decided_text: nothing behind a block is looked at.
     flagging: Lane,
     findings: Vec<Finding>,
     /// Nothing more leaves.
@@ -116,12 +116,18 @@ impl Redactor {
     }
 
     fn advance(&mut self, piece: &str, is_last: bool) -> String {
-        let (mut out, mut settled) = (String::new(), String::new());
-        self.enforcing.advance(piece, is_last, &mut out, &mut settled, &mut self.findings);
+        let (mut out, mut decided_text) = (String::new(), String::new());
+        self.enforcing.advance(piece, is_last, &mut out, &mut decided_text, &mut self.findings);
         self.is_blocked = self.enforcing.is_blocked;
         self.is_over |= self.is_blocked;
         let is_last = is_last || self.is_blocked;
-        self.flagging.advance(&settled, is_last, &mut String::new(), &mut String::new(), &mut self.findings);
+        self.flagging.advance(
+            &decided_text,
+            is_last,
+            &mut String::new(),
+            &mut String::new(),
+            &mut self.findings,
+        );
         out
     }
 }
@@ -130,7 +136,7 @@ impl Redactor {
 #[derive(Debug)]
 struct Lane {
     detectors: Arc<Detectors>,
-    /// What came and is not settled.
+    /// What came and is not decided_text.
     held: String,
     /// Where `held` begins in the text.
     offset: usize,
@@ -146,19 +152,19 @@ impl Lane {
         Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
     }
 
-    /// Goes on as far as what came allows. `settled` gets the text that was decided on, as it came.
+    /// Goes on as far as what came allows. `decided_text` gets the text that was decided on, as it came.
     fn advance(
         &mut self,
         piece: &str,
         is_last: bool,
         out: &mut String,
-        settled: &mut String,
+        decided_text: &mut String,
         findings: &mut Vec<Finding>,
     ) {
         if self.detectors.is_idle() {
             self.offset += piece.len();
             out.push_str(piece);
-            settled.push_str(piece);
+            decided_text.push_str(piece);
             return;
         }
         let mut held = std::mem::take(&mut self.held);
@@ -177,13 +183,13 @@ impl Lane {
             rest = after;
         }
         let decided = held.len() - rest.len();
-        settled.push_str(held.get(..decided).unwrap_or_default());
+        decided_text.push_str(held.get(..decided).unwrap_or_default());
         if !self.is_blocked {
             rest.clone_into(&mut self.held);
         }
     }
 
-    /// Decides what is at a place; gives how many bytes are settled, none as long as it cannot be told.
+    /// Decides what is at a place; gives how many bytes are decided_text, none as long as it cannot be told.
     fn step(
         &mut self,
         rest: &str,

@@ -132,9 +132,9 @@ fn every_secret_is_redacted_whole_and_never_told() {
             let text = format!("{before}{secret}{after}");
             let inspection = guard.inspect(&text);
             assert_eq!(inspection.text, format!("{before}[REDACTED:{rule}]{after}"), "{secret}");
-            let told = serde_json::to_string(&inspection.findings).unwrap();
-            assert!(told.contains(&format!("secret:{rule}")), "{told}");
-            assert!(!told.contains(secret.split_at(secret.len() / 2).1), "{told}");
+            let json = serde_json::to_string(&inspection.findings).unwrap();
+            assert!(json.contains(&format!("secret:{rule}")), "{json}");
+            assert!(!json.contains(secret.split_at(secret.len() / 2).1), "{json}");
         }
     }
 }

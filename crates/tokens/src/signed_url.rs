@@ -15,14 +15,14 @@ pub struct Grant<'a> {
     /// The media type that is to be sent; empty where nothing is.
     pub content_type: &'a str,
     /// The most bytes that may be sent.
-    pub most_bytes: u64,
+    pub max_bytes: u64,
 }
 
 impl Grant<'_> {
     fn mac(&self, key: &[u8; 32]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-        let Self { method, path, expires_at, content_type, most_bytes } = self;
-        let text = format!("hatch-url\n{method}\n{path}\n{expires_at}\n{content_type}\n{most_bytes}");
+        let Self { method, path, expires_at, content_type, max_bytes } = self;
+        let text = format!("hatch-url\n{method}\n{path}\n{expires_at}\n{content_type}\n{max_bytes}");
         mac.update(text.as_bytes());
         Some(mac)
     }
@@ -33,7 +33,7 @@ impl Grant<'_> {
     }
 
     /// Whether `signature` is of this grant, compared in constant time, and it is not over.
-    pub fn is_good(&self, key: &[u8; 32], signature: &str, now: i64) -> bool {
+    pub fn is_valid(&self, key: &[u8; 32], signature: &str, now: i64) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
         self.mac(key).is_some_and(|mac| mac.verify_slice(&signature).is_ok()) && now < self.expires_at
     }
@@ -51,23 +51,23 @@ mod tests {
             path: "/a",
             expires_at: 1_000,
             content_type: "application/zip",
-            most_bytes: 5,
+            max_bytes: 5,
         };
         let signature = grant.sign(&key);
-        assert!(grant.is_good(&key, &signature, 999));
-        assert!(!grant.is_good(&key, &signature, 1_000));
+        assert!(grant.is_valid(&key, &signature, 999));
+        assert!(!grant.is_valid(&key, &signature, 1_000));
         for other in [
             Grant { method: "GET", ..grant },
             Grant { path: "/b", ..grant },
             Grant { expires_at: 2_000, ..grant },
             Grant { content_type: "text/html", ..grant },
-            Grant { most_bytes: 6, ..grant },
+            Grant { max_bytes: 6, ..grant },
         ] {
-            assert!(!other.is_good(&key, &signature, 0), "{other:?}");
+            assert!(!other.is_valid(&key, &signature, 0), "{other:?}");
         }
-        assert!(!grant.is_good(&[8; 32], &signature, 0));
+        assert!(!grant.is_valid(&[8; 32], &signature, 0));
         for bad in ["", "x", "!!", signature.trim_start_matches(|c: char| c.is_ascii_graphic())] {
-            assert!(!grant.is_good(&key, bad, 0), "{bad}");
+            assert!(!grant.is_valid(&key, bad, 0), "{bad}");
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Message {
 
 /// The line for which a text is no sign-in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedMessage {
     TooLong,
     Domain,
     Address,
@@ -66,7 +66,7 @@ pub enum Malformed {
     Rest,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the message is longer than 4096 bytes",
@@ -90,43 +90,47 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedMessage {}
 
 impl Message {
     /// Reads the text of EIP-4361, whole: exact lines, separated by a line feed, with none after the last.
     ///
     /// # Errors
-    /// [`Malformed`], by the first line that is wrong.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    /// [`MalformedMessage`], by the first line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, MalformedMessage> {
         if text.len() > MAX_MESSAGE_BYTES {
-            return Err(Malformed::TooLong);
+            return Err(MalformedMessage::TooLong);
         }
         let mut lines = Lines { rest: text.split('\n') };
-        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(Malformed::Domain)?;
-        let address = lines.next().and_then(address).ok_or(Malformed::Address)?;
+        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(MalformedMessage::Domain)?;
+        let address = lines.next().and_then(address).ok_or(MalformedMessage::Address)?;
         if chain != chain_name(address) {
-            return Err(Malformed::Address);
+            return Err(MalformedMessage::Address);
         }
         let statement = statement(&mut lines)?;
-        let uri = lines.required("URI: ", uri).ok_or(Malformed::Uri)?;
-        lines.required("Version: ", |version| (version == "1").then_some(())).ok_or(Malformed::Version)?;
+        let uri = lines.required("URI: ", uri).ok_or(MalformedMessage::Uri)?;
+        lines
+            .required("Version: ", |version| (version == "1").then_some(()))
+            .ok_or(MalformedMessage::Version)?;
         let message = Self {
             scheme,
             domain,
             address,
             statement,
             uri,
-            chain_id: lines.required("Chain ID: ", |id| chain_id(address, id)).ok_or(Malformed::ChainId)?,
-            nonce: lines.required("Nonce: ", nonce_text).ok_or(Malformed::Nonce)?,
-            issued_at_ms: lines.required("Issued At: ", time).ok_or(Malformed::IssuedAt)?,
-            expires_at_ms: lines.optional("Expiration Time: ", time, Malformed::ExpirationTime)?,
-            not_before_ms: lines.optional("Not Before: ", time, Malformed::NotBefore)?,
-            request_id: lines.optional("Request ID: ", request_id, Malformed::RequestId)?,
+            chain_id: lines
+                .required("Chain ID: ", |id| chain_id(address, id))
+                .ok_or(MalformedMessage::ChainId)?,
+            nonce: lines.required("Nonce: ", nonce_text).ok_or(MalformedMessage::Nonce)?,
+            issued_at_ms: lines.required("Issued At: ", time).ok_or(MalformedMessage::IssuedAt)?,
+            expires_at_ms: lines.optional("Expiration Time: ", time, MalformedMessage::ExpirationTime)?,
+            not_before_ms: lines.optional("Not Before: ", time, MalformedMessage::NotBefore)?,
+            request_id: lines.optional("Request ID: ", request_id, MalformedMessage::RequestId)?,
             resources: resources(&mut lines)?,
         };
         match lines.next() {
             None => Ok(message),
-            Some(_) => Err(Malformed::Rest),
+            Some(_) => Err(MalformedMessage::Rest),
         }
     }
 }
@@ -153,8 +157,8 @@ impl<'a> Lines<'a> {
         &mut self,
         name: &str,
         read: impl Fn(&'a str) -> Option<T>,
-        error: Malformed,
-    ) -> Result<Option<T>, Malformed> {
+        error: MalformedMessage,
+    ) -> Result<Option<T>, MalformedMessage> {
         let Some(value) = self.peek().and_then(|line| line.strip_prefix(name)) else {
             return Ok(None);
         };
@@ -189,16 +193,16 @@ fn address(line: &str) -> Option<Address> {
 }
 
 /// `LF [statement LF] LF`: one line between two empty ones, or just two empty ones.
-fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, Malformed> {
-    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
-    let text = lines.next().ok_or(Malformed::EmptyLine)?;
+fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, MalformedMessage> {
+    lines.next().filter(|line| line.is_empty()).ok_or(MalformedMessage::EmptyLine)?;
+    let text = lines.next().ok_or(MalformedMessage::EmptyLine)?;
     if text.is_empty() {
         return Ok(None);
     }
     // First, so that a text with one empty line too few gets that answer, and not that its URI is a bad statement.
-    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
+    lines.next().filter(|line| line.is_empty()).ok_or(MalformedMessage::EmptyLine)?;
     if !is_made_of(text, " -._~:/?#[]@!$&'()*+,;=") {
-        return Err(Malformed::Statement);
+        return Err(MalformedMessage::Statement);
     }
     Ok(Some(text.to_owned()))
 }
@@ -233,7 +237,7 @@ fn time(text: &str) -> Option<i64> {
     Some(time.timestamp_millis())
 }
 
-fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, Malformed> {
+fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, MalformedMessage> {
     if lines.peek() != Some("Resources:") {
         return Ok(Vec::new());
     }
@@ -241,7 +245,7 @@ fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, Malformed> {
         .rest
         .by_ref()
         .skip(1)
-        .map(|line| line.strip_prefix("- ").and_then(uri).ok_or(Malformed::Resources))
+        .map(|line| line.strip_prefix("- ").and_then(uri).ok_or(MalformedMessage::Resources))
         .collect()
 }
 
@@ -344,8 +348,8 @@ pub struct Expectation<'a> {
 
 /// Why somebody is not signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    Malformed(Malformed),
+pub enum SiweRefusal {
+    Malformed(MalformedMessage),
     /// Made for another site: this is how a phished signature looks.
     Domain,
     /// The URI is not of ours.
@@ -362,7 +366,7 @@ pub enum Refusal {
     Signer,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SiweRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed(malformed) => return malformed.fmt(f),
@@ -379,47 +383,47 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for SiweRefusal {}
 
 /// Whether `signature` over `text`, byte for byte as it came, signs somebody in. Gives what was signed; its `nonce` is
 /// still to be used up, and only once that has succeeded is `address` signed in.
 ///
 /// # Errors
-/// [`Refusal`]: the text is judged before the signature.
-pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
-    let message = Message::parse(text).map_err(Refusal::Malformed)?;
+/// [`SiweRefusal`]: the text is judged before the signature.
+pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, SiweRefusal> {
+    let message = Message::parse(text).map_err(SiweRefusal::Malformed)?;
     expected.check(&message)?;
     match message.address.has_signed(text.as_bytes(), signature) {
         Ok(true) => Ok(message),
-        Ok(false) => Err(Refusal::Signer),
-        Err(error) => Err(Refusal::Signature(error)),
+        Ok(false) => Err(SiweRefusal::Signer),
+        Err(error) => Err(SiweRefusal::Signature(error)),
     }
 }
 
 impl Expectation<'_> {
-    fn check(&self, message: &Message) -> Result<(), Refusal> {
+    fn check(&self, message: &Message) -> Result<(), SiweRefusal> {
         let soon = self.now_ms.saturating_add(SKEW_MS);
         let is_ahead = |time: i64| time > soon;
         if !self.is_ours(message.scheme.as_deref().unwrap_or("https"), &message.domain) {
-            return Err(Refusal::Domain);
+            return Err(SiweRefusal::Domain);
         }
         if !self.is_our_uri(&message.uri) {
-            return Err(Refusal::Uri);
+            return Err(SiweRefusal::Uri);
         }
         if message.chain_id.is_some_and(|id| !self.chain_ids.contains(&id)) {
-            return Err(Refusal::ChainId);
+            return Err(SiweRefusal::ChainId);
         }
         if is_ahead(message.issued_at_ms) {
-            return Err(Refusal::IssuedAhead);
+            return Err(SiweRefusal::IssuedAhead);
         }
         if self.now_ms.saturating_sub(message.issued_at_ms) > LIFETIME_MS {
-            return Err(Refusal::TooOld);
+            return Err(SiweRefusal::TooOld);
         }
         if message.expires_at_ms.is_some_and(|end| self.now_ms >= end) {
-            return Err(Refusal::Expired);
+            return Err(SiweRefusal::Expired);
         }
         if message.not_before_ms.is_some_and(is_ahead) {
-            return Err(Refusal::NotYetValid);
+            return Err(SiweRefusal::NotYetValid);
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Claims {
 
 /// Why a token speaks for nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum StackAuthRefusal {
     Token(JwsError),
     /// The claim of this name is missing, or is of another type than Stack Auth gives it.
     Claim(&'static str),
@@ -69,7 +69,7 @@ pub enum Refusal {
     Restricted,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for StackAuthRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(error) => return error.fmt(f),
@@ -90,9 +90,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for StackAuthRefusal {}
 
-impl From<JwsError> for Refusal {
+impl From<JwsError> for StackAuthRefusal {
     fn from(error: JwsError) -> Self {
         Self::Token(error)
     }
@@ -118,8 +118,13 @@ impl Project {
     /// Who `token` speaks for at `now_s`, in seconds of the Unix epoch; `key` is the one that its `kid` names.
     ///
     /// # Errors
-    /// [`Refusal`]: the signature is judged first, then where the token is from, its times, and whom it is of.
-    pub fn verify(&self, token: &Jws<'_>, key: &VerifyingKey, now_s: i64) -> Result<Claims, Refusal> {
+    /// [`StackAuthRefusal`]: the signature is judged first, then where the token is from, its times, and whom it is of.
+    pub fn verify(
+        &self,
+        token: &Jws<'_>,
+        key: &VerifyingKey,
+        now_s: i64,
+    ) -> Result<Claims, StackAuthRefusal> {
         let payload = Payload(token.verify(key)?);
         self.check_origin(&payload)?;
         let expires_at_s = check_times(&payload, now_s)?;
@@ -133,66 +138,70 @@ impl Project {
         })
     }
 
-    fn check_origin(&self, payload: &Payload) -> Result<(), Refusal> {
+    fn check_origin(&self, payload: &Payload) -> Result<(), StackAuthRefusal> {
         let issuer = payload.required("iss", Value::as_str)?;
         if !self.issuers.iter().any(|ours| ours == issuer) {
-            return Err(Refusal::Issuer);
+            return Err(StackAuthRefusal::Issuer);
         }
         // A list of audiences is for others too, so it is not one of Stack Auth's.
         if payload.0.get("aud").and_then(Value::as_str) != Some(&self.id) {
-            return Err(Refusal::Audience);
+            return Err(StackAuthRefusal::Audience);
         }
         if payload.required("project_id", Value::as_str)? != self.id {
-            return Err(Refusal::Project);
+            return Err(StackAuthRefusal::Project);
         }
         if payload.required("branch_id", Value::as_str)? != "main" {
-            return Err(Refusal::Branch);
+            return Err(StackAuthRefusal::Branch);
         }
         Ok(())
     }
 }
 
 /// Gives the end.
-fn check_times(payload: &Payload, now_s: i64) -> Result<i64, Refusal> {
+fn check_times(payload: &Payload, now_s: i64) -> Result<i64, StackAuthRefusal> {
     let (early, late) = (now_s.saturating_sub(SKEW_S), now_s.saturating_add(SKEW_S));
     let expires_at_s = payload.required("exp", Value::as_i64)?;
     if expires_at_s <= early {
-        return Err(Refusal::Expired);
+        return Err(StackAuthRefusal::Expired);
     }
     if payload.optional("nbf", Value::as_i64)?.is_some_and(|start| start > late) {
-        return Err(Refusal::NotYetValid);
+        return Err(StackAuthRefusal::NotYetValid);
     }
     if payload.required("iat", Value::as_i64)? > late {
-        return Err(Refusal::IssuedAhead);
+        return Err(StackAuthRefusal::IssuedAhead);
     }
     Ok(expires_at_s)
 }
 
-fn check_user(payload: &Payload) -> Result<(), Refusal> {
+fn check_user(payload: &Payload) -> Result<(), StackAuthRefusal> {
     if payload.required("is_anonymous", Value::as_bool)? {
-        return Err(Refusal::Anonymous);
+        return Err(StackAuthRefusal::Anonymous);
     }
     let has_reason = payload.0.get("restricted_reason").is_some_and(|reason| !reason.is_null());
     if payload.required("is_restricted", Value::as_bool)? || has_reason {
-        return Err(Refusal::Restricted);
+        return Err(StackAuthRefusal::Restricted);
     }
     if payload.required("role", Value::as_str)? != "authenticated" {
-        return Err(Refusal::Role);
+        return Err(StackAuthRefusal::Role);
     }
     Ok(())
 }
 
-fn subject(payload: &Payload) -> Result<&str, Refusal> {
+fn subject(payload: &Payload) -> Result<&str, StackAuthRefusal> {
     let sub = payload.required("sub", Value::as_str)?;
-    if (1..=MAX_SUBJECT_BYTES).contains(&sub.len()) { Ok(sub) } else { Err(Refusal::Claim("sub")) }
+    if (1..=MAX_SUBJECT_BYTES).contains(&sub.len()) { Ok(sub) } else { Err(StackAuthRefusal::Claim("sub")) }
 }
 
 /// The claims of a token whose signature is good.
 struct Payload(Map<String, Value>);
 
 impl Payload {
-    fn required<'a, T>(&'a self, name: &'static str, read: fn(&'a Value) -> Option<T>) -> Result<T, Refusal> {
-        self.0.get(name).and_then(read).ok_or(Refusal::Claim(name))
+    fn required<'a, T>(
+        &'a self,
+        name: &'static str,
+        read: fn(&'a Value) -> Option<T>,
+    ) -> Result<T, StackAuthRefusal> {
+        self.0.get(name).and_then(read).ok_or(StackAuthRefusal::Claim(name))
     }
 
     /// `None` for a claim that is missing or null.
@@ -200,10 +209,10 @@ impl Payload {
         &'a self,
         name: &'static str,
         read: fn(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, Refusal> {
+    ) -> Result<Option<T>, StackAuthRefusal> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => read(value).map(Some).ok_or(Refusal::Claim(name)),
+            Some(value) => read(value).map(Some).ok_or(StackAuthRefusal::Claim(name)),
         }
     }
 }

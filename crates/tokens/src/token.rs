@@ -22,7 +22,7 @@ const LAST_USED_EVERY_MS: i64 = 5 * 60 * 1000;
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// `hk_live_`: a user's program.
     ApiKey,
     /// `hs_`: a user who signed in.
@@ -31,7 +31,7 @@ pub enum Kind {
     Worker,
 }
 
-impl Kind {
+impl TokenKind {
     const ALL: [Self; 3] = [Self::ApiKey, Self::Session, Self::Worker];
 
     const fn prefix(self) -> &'static str {
@@ -69,13 +69,13 @@ impl std::error::Error for TokenError {}
 /// A token in clear, as its holder has it. Nothing prints it but [`Token::reveal`].
 #[derive(Clone)]
 pub struct Token {
-    kind: Kind,
+    kind: TokenKind,
     text: String,
 }
 
 impl Token {
     /// A new token of `kind` from 32 bytes that are fit for secrets.
-    pub fn mint(kind: Kind, random: &[u8; RANDOM_BYTES]) -> Self {
+    pub fn mint(kind: TokenKind, random: &[u8; RANDOM_BYTES]) -> Self {
         let mut text = format!("{}{}", kind.prefix(), base62(random, RANDOM_DIGITS));
         let checksum = checksum(&text);
         text.push_str(&checksum);
@@ -88,7 +88,7 @@ impl Token {
     /// # Errors
     /// [`TokenError`], by what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let (kind, digits) = Kind::ALL
+        let (kind, digits) = TokenKind::ALL
             .into_iter()
             .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
             .ok_or(TokenError::Prefix)?;
@@ -105,7 +105,7 @@ impl Token {
         Ok(Self { kind, text: text.to_owned() })
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TokenKind {
         self.kind
     }
 
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn key() -> Token {
-        Token::mint(Kind::ApiKey, &[7; 32])
+        Token::mint(TokenKind::ApiKey, &[7; 32])
     }
 
     #[test]
@@ -294,8 +294,8 @@ mod tests {
         assert!(is_last_used_due(Some(0), 300_000));
     }
 
-    fn kinds() -> impl Strategy<Value = Kind> {
-        prop::sample::select(Kind::ALL.to_vec())
+    fn kinds() -> impl Strategy<Value = TokenKind> {
+        prop::sample::select(TokenKind::ALL.to_vec())
     }
 
     proptest! {
@@ -310,12 +310,12 @@ mod tests {
         #[test]
         fn different_bytes_make_different_tokens(a: [u8; 32], b: [u8; 32]) {
             prop_assume!(a != b);
-            prop_assert_ne!(Token::mint(Kind::Session, &a).hash(), Token::mint(Kind::Session, &b).hash());
+            prop_assert_ne!(Token::mint(TokenKind::Session, &a).hash(), Token::mint(TokenKind::Session, &b).hash());
         }
 
         #[test]
         fn one_wrong_character_is_noticed(random: [u8; 32], at in 8_usize..57, other in "[0-9A-Za-z]") {
-            let good = Token::mint(Kind::ApiKey, &random).reveal().to_owned();
+            let good = Token::mint(TokenKind::ApiKey, &random).reveal().to_owned();
             let mut bad = good.clone();
             bad.replace_range(at..=at, &other);
             prop_assume!(bad != good);

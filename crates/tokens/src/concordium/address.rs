@@ -14,19 +14,19 @@ pub struct Account(pub [u8; 32]);
 
 /// Not the address of an account, or mistyped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAnAccount;
+pub struct InvalidAccount;
 
 impl FromStr for Account {
-    type Err = NotAnAccount;
+    type Err = InvalidAccount;
 
-    fn from_str(text: &str) -> Result<Self, NotAnAccount> {
-        let bytes = bs58::decode(text).into_vec().map_err(|_| NotAnAccount)?;
-        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(NotAnAccount)?;
+    fn from_str(text: &str) -> Result<Self, InvalidAccount> {
+        let bytes = bs58::decode(text).into_vec().map_err(|_| InvalidAccount)?;
+        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(InvalidAccount)?;
         match body.split_first() {
             Some((&VERSION, account)) if checksum_of(body) == *checksum => {
-                account.try_into().map(Self).map_err(|_| NotAnAccount)
+                account.try_into().map(Self).map_err(|_| InvalidAccount)
             }
-            _ => Err(NotAnAccount),
+            _ => Err(InvalidAccount),
         }
     }
 }
@@ -61,10 +61,10 @@ mod tests {
     #[test]
     fn what_is_not_an_account_is_refused() {
         for text in ["", "1", "4ZJBYQbVp3zVZyjCXfZAAYBVkJMyVj8UKUNj9ox5YqTCBdBq2N", "0OIl", "é"] {
-            assert_eq!(text.parse::<Account>(), Err(NotAnAccount), "{text}");
+            assert_eq!(text.parse::<Account>(), Err(InvalidAccount), "{text}");
         }
         // A Bitcoin address has another version and length.
-        assert_eq!("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".parse::<Account>(), Err(NotAnAccount));
+        assert_eq!("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".parse::<Account>(), Err(InvalidAccount));
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::address::Account;
 
 /// The most bytes that one transaction registers.
-pub const MOST_DATA: usize = 256;
+pub const MAX_DATA_BYTES: usize = 256;
 
 const REGISTER_DATA: u8 = 21;
 const HEADER_BYTES: u64 = 60;
@@ -24,7 +24,7 @@ const REGISTRATION: u64 = 300;
 
 /// A signed transaction, to be kept before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signed {
+pub struct SignedTransaction {
     /// The block item, as the wallet proxy takes it; in hex.
     hex: String,
     /// Lower-case hex; its name on chain.
@@ -34,7 +34,7 @@ pub struct Signed {
     pub expires_s: u64,
 }
 
-impl Signed {
+impl SignedTransaction {
     /// The block item; none when what was kept is no hex.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         base16ct::lower::decode_vec(&self.hex).ok()
@@ -53,7 +53,7 @@ pub struct Header {
 
 /// Signs the registration of `data` with the account's only key; none when
 /// there is too much of it.
-pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<Signed> {
+pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<SignedTransaction> {
     let body = body(header, &payload(data)?)?;
     let signature = key.sign(&Sha256::digest(&body)).to_bytes();
     let mut bytes = vec![
@@ -66,11 +66,11 @@ pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<S
     bytes.extend(body);
     let hash = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let hex = base16ct::lower::encode_string(&bytes);
-    Some(Signed { hex, hash, nonce: header.nonce, expires_s: header.expires_s })
+    Some(SignedTransaction { hex, hash, nonce: header.nonce, expires_s: header.expires_s })
 }
 
 fn payload(data: &[u8]) -> Option<Vec<u8>> {
-    let length = u16::try_from(data.len()).ok().filter(|_| data.len() <= MOST_DATA)?;
+    let length = u16::try_from(data.len()).ok().filter(|_| data.len() <= MAX_DATA_BYTES)?;
     Some([&[REGISTER_DATA][..], &length.to_be_bytes(), data].concat())
 }
 
@@ -94,7 +94,7 @@ pub fn cbor_text(text: &str) -> Option<Vec<u8>> {
     let length = u8::try_from(text.len()).ok()?;
     let head = if length < 24 { vec![TEXT | length] } else { vec![TEXT | 24, length] };
     let data = [&head, text.as_bytes()].concat();
-    (data.len() <= MOST_DATA).then_some(data)
+    (data.len() <= MAX_DATA_BYTES).then_some(data)
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     fn a_text_is_cbor_that_wallets_show() {
         assert_eq!(cbor_text("abc").unwrap(), b"\x63abc");
         assert_eq!(cbor_text(&"a".repeat(77)).unwrap()[..3], *b"\x78\x4da");
-        assert_eq!(cbor_text(&"a".repeat(254)).unwrap().len(), MOST_DATA);
+        assert_eq!(cbor_text(&"a".repeat(254)).unwrap().len(), MAX_DATA_BYTES);
         assert_eq!(cbor_text(&"a".repeat(255)), None);
     }
 
@@ -134,7 +134,7 @@ mod tests {
         ) {
             let (key, header) = (SigningKey::from_bytes(&seed), Header { nonce, ..header() });
             let signed = register_data(&header, &data, &key);
-            prop_assert_eq!(signed.is_some(), data.len() <= MOST_DATA);
+            prop_assert_eq!(signed.is_some(), data.len() <= MAX_DATA_BYTES);
             prop_assert_eq!(&signed, &register_data(&header, &data, &key));
             if let Some(bytes) = signed.and_then(|signed| signed.bytes()) {
                 prop_assert_eq!(&bytes[..7], &[0, 1, 0, 1, 0, 0, 64][..]);

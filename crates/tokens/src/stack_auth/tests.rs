@@ -40,7 +40,7 @@ fn claims() -> Value {
 static KEYS: LazyLock<Jwks> = LazyLock::new(|| jwks(&[jwk("k1", 1), jwk("legacy", 2)]).unwrap());
 
 /// The whole way of a token: taken apart, its key chosen by the cache, verified.
-fn judge(token: &str) -> Result<Claims, Refusal> {
+fn judge(token: &str) -> Result<Claims, StackAuthRefusal> {
     let mut cache = JwksCache::default();
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000);
     let jws = Jws::decode(token)?;
@@ -50,18 +50,18 @@ fn judge(token: &str) -> Result<Claims, Refusal> {
     }
 }
 
-fn judge_claims(claims: &Value) -> Result<Claims, Refusal> {
+fn judge_claims(claims: &Value) -> Result<Claims, StackAuthRefusal> {
     judge(&token(HEADER, &claims.to_string(), &key(1)))
 }
 
 /// A well-signed token in which one claim is `value`.
-fn with(name: &str, value: Value) -> Result<Claims, Refusal> {
+fn with(name: &str, value: Value) -> Result<Claims, StackAuthRefusal> {
     let mut claims = claims();
     claims.as_object_mut().unwrap().insert(name.to_owned(), value);
     judge_claims(&claims)
 }
 
-fn without(name: &str) -> Result<Claims, Refusal> {
+fn without(name: &str) -> Result<Claims, StackAuthRefusal> {
     let mut claims = claims();
     claims.as_object_mut().unwrap().remove(name);
     judge_claims(&claims)
@@ -111,13 +111,13 @@ fn an_email_that_is_missing_or_not_verified_is_no_verified_email() {
 #[test]
 fn alg_none_is_refused() {
     let token = with_signature(r#"{"alg":"none","kid":"k1"}"#, |_| Vec::new());
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::Algorithm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::Algorithm)));
 }
 
 #[test]
 fn an_es256_token_without_a_signature_is_refused() {
     let token = with_signature(HEADER, |_| Vec::new());
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::SignatureForm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::SignatureForm)));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn hs256_with_the_public_key_as_its_secret_is_refused() {
     let public = key(1).verifying_key().to_sec1_point(false);
     let header = r#"{"alg":"HS256","kid":"k1"}"#;
     let token = with_signature(header, |signed| hmac_sha256(public.as_bytes(), signed.as_bytes()));
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::Algorithm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::Algorithm)));
 }
 
 /// RFC 2104.
@@ -146,7 +146,7 @@ fn a_wrong_issuer_is_refused() {
         format!("http://api.stack-auth.com/api/v1/projects/{PROJECT}"),
         String::new(),
     ] {
-        assert_eq!(with("iss", json!(issuer)), Err(Refusal::Issuer), "{issuer}");
+        assert_eq!(with("iss", json!(issuer)), Err(StackAuthRefusal::Issuer), "{issuer}");
     }
 }
 
@@ -157,16 +157,16 @@ fn the_issuer_under_its_new_name_is_good() {
 
 #[test]
 fn a_wrong_audience_is_refused() {
-    assert_eq!(with("aud", json!("other")), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!([PROJECT])), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!([PROJECT, "other"])), Err(Refusal::Audience));
-    assert_eq!(without("aud"), Err(Refusal::Audience));
+    assert_eq!(with("aud", json!("other")), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!([PROJECT])), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!([PROJECT, "other"])), Err(StackAuthRefusal::Audience));
+    assert_eq!(without("aud"), Err(StackAuthRefusal::Audience));
 }
 
 #[test]
 fn the_audience_of_anonymous_and_of_restricted_users_is_refused() {
-    assert_eq!(with("aud", json!(format!("{PROJECT}:anon"))), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!(format!("{PROJECT}:restricted"))), Err(Refusal::Audience));
+    assert_eq!(with("aud", json!(format!("{PROJECT}:anon"))), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!(format!("{PROJECT}:restricted"))), Err(StackAuthRefusal::Audience));
 }
 
 #[test]
@@ -176,38 +176,41 @@ fn an_anonymous_users_token_is_refused_whole_and_by_its_flag_alone() {
     members.insert("iss".to_owned(), json!(format!("{BASE}/api/v1/projects-anonymous-users/{PROJECT}")));
     members.insert("aud".to_owned(), json!(format!("{PROJECT}:anon")));
     members.insert("is_anonymous".to_owned(), json!(true));
-    assert_eq!(judge_claims(&anonymous), Err(Refusal::Issuer));
-    assert_eq!(with("is_anonymous", json!(true)), Err(Refusal::Anonymous));
+    assert_eq!(judge_claims(&anonymous), Err(StackAuthRefusal::Issuer));
+    assert_eq!(with("is_anonymous", json!(true)), Err(StackAuthRefusal::Anonymous));
 }
 
 #[test]
 fn a_restricted_users_token_is_refused_by_its_flag_and_by_its_reason() {
-    assert_eq!(with("is_restricted", json!(true)), Err(Refusal::Restricted));
-    assert_eq!(with("restricted_reason", json!({ "type": "email_not_verified" })), Err(Refusal::Restricted));
+    assert_eq!(with("is_restricted", json!(true)), Err(StackAuthRefusal::Restricted));
+    assert_eq!(
+        with("restricted_reason", json!({ "type": "email_not_verified" })),
+        Err(StackAuthRefusal::Restricted)
+    );
     let issuer = format!("{BASE}/api/v1/projects-restricted-users/{PROJECT}");
-    assert_eq!(with("iss", json!(issuer)), Err(Refusal::Issuer));
+    assert_eq!(with("iss", json!(issuer)), Err(StackAuthRefusal::Issuer));
 }
 
 #[test]
 fn another_project_branch_or_role_is_refused() {
-    assert_eq!(with("project_id", json!("other")), Err(Refusal::Project));
-    assert_eq!(with("branch_id", json!("dev")), Err(Refusal::Branch));
-    assert_eq!(with("role", json!("anonymous")), Err(Refusal::Role));
+    assert_eq!(with("project_id", json!("other")), Err(StackAuthRefusal::Project));
+    assert_eq!(with("branch_id", json!("dev")), Err(StackAuthRefusal::Branch));
+    assert_eq!(with("role", json!("anonymous")), Err(StackAuthRefusal::Role));
 }
 
 #[test]
 fn an_expired_token_is_refused_a_minute_after_its_end() {
     assert!(with("exp", json!(NOW_S - 59)).is_ok());
-    assert_eq!(with("exp", json!(NOW_S - 60)), Err(Refusal::Expired));
-    assert_eq!(with("exp", json!(i64::MIN)), Err(Refusal::Expired));
+    assert_eq!(with("exp", json!(NOW_S - 60)), Err(StackAuthRefusal::Expired));
+    assert_eq!(with("exp", json!(i64::MIN)), Err(StackAuthRefusal::Expired));
 }
 
 #[test]
 fn a_token_of_the_future_is_refused_beyond_a_minute() {
     assert!(with("nbf", json!(NOW_S + 60)).is_ok());
-    assert_eq!(with("nbf", json!(NOW_S + 61)), Err(Refusal::NotYetValid));
+    assert_eq!(with("nbf", json!(NOW_S + 61)), Err(StackAuthRefusal::NotYetValid));
     assert!(with("iat", json!(NOW_S + 60)).is_ok());
-    assert_eq!(with("iat", json!(NOW_S + 61)), Err(Refusal::IssuedAhead));
+    assert_eq!(with("iat", json!(NOW_S + 61)), Err(StackAuthRefusal::IssuedAhead));
 }
 
 #[test]
@@ -224,8 +227,8 @@ fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
         "is_anonymous",
         "is_restricted",
     ] {
-        assert_eq!(without(name), Err(Refusal::Claim(name)));
-        assert_eq!(with(name, json!({})), Err(Refusal::Claim(name)));
+        assert_eq!(without(name), Err(StackAuthRefusal::Claim(name)));
+        assert_eq!(with(name, json!({})), Err(StackAuthRefusal::Claim(name)));
     }
     for (name, value) in [
         ("exp", json!((NOW_S + 600).to_string())),
@@ -237,7 +240,7 @@ fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
         ("sub", json!("")),
         ("sub", json!("u".repeat(129))),
     ] {
-        assert_eq!(with(name, value), Err(Refusal::Claim(name)));
+        assert_eq!(with(name, value), Err(StackAuthRefusal::Claim(name)));
     }
 }
 
@@ -265,8 +268,8 @@ fn an_unknown_kid_in_a_storm_is_refused_and_fetches_once() {
 fn sixty_four_kilobytes_of_token_are_refused_unread() {
     let mut long = claims();
     long.as_object_mut().unwrap().insert("name".to_owned(), json!("x".repeat(48 * 1024)));
-    assert_eq!(judge_claims(&long), Err(Refusal::Token(JwsError::TooLong)));
-    assert_eq!(judge(&".".repeat(64 * 1024)), Err(Refusal::Token(JwsError::TooLong)));
+    assert_eq!(judge_claims(&long), Err(StackAuthRefusal::Token(JwsError::TooLong)));
+    assert_eq!(judge(&".".repeat(64 * 1024)), Err(StackAuthRefusal::Token(JwsError::TooLong)));
 }
 
 #[test]
@@ -279,9 +282,9 @@ fn a_token_of_up_to_8_kb_is_read() {
 #[test]
 fn duplicated_claims_are_refused() {
     let twice = claims().to_string().replacen('{', r#"{"sub":"admin","#, 1);
-    assert_eq!(judge(&token(HEADER, &twice, &key(1))), Err(Refusal::Token(JwsError::DuplicateKey)));
+    assert_eq!(judge(&token(HEADER, &twice, &key(1))), Err(StackAuthRefusal::Token(JwsError::DuplicateKey)));
     let unread = claims().to_string().replacen('{', r#"{"x":1,"x":1,"#, 1);
-    assert_eq!(judge(&token(HEADER, &unread, &key(1))), Err(Refusal::Token(JwsError::DuplicateKey)));
+    assert_eq!(judge(&token(HEADER, &unread, &key(1))), Err(StackAuthRefusal::Token(JwsError::DuplicateKey)));
 }
 
 #[test]
@@ -290,7 +293,7 @@ fn a_der_signature_is_refused() {
         let signature: Signature = key(1).sign(signed.as_bytes());
         signature.to_der().as_bytes().to_vec()
     });
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::SignatureForm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::SignatureForm)));
 }
 
 #[test]
@@ -302,7 +305,7 @@ fn a_key_that_the_token_brings_or_points_to_is_not_used() {
         json!({ "alg": "ES256", "kid": "k1", "x5u": "https://evil.com/cert.pem", "x5c": ["MIIB"] }),
     ] {
         let forged = token(&header.to_string(), &claims().to_string(), &thief);
-        assert_eq!(judge(&forged), Err(Refusal::Token(JwsError::Signature)), "{header}");
+        assert_eq!(judge(&forged), Err(StackAuthRefusal::Token(JwsError::Signature)), "{header}");
         let real = token(&header.to_string(), &claims().to_string(), &key(1));
         assert!(judge(&real).is_ok(), "{header}");
     }
@@ -315,5 +318,5 @@ fn a_good_signature_under_another_claim_set_is_refused() {
     other.as_object_mut().unwrap().insert("sub".to_owned(), json!("admin"));
     let parts: Vec<&str> = good.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], encode(other.to_string()), parts[2]);
-    assert_eq!(judge(&forged), Err(Refusal::Token(JwsError::Signature)));
+    assert_eq!(judge(&forged), Err(StackAuthRefusal::Token(JwsError::Signature)));
 }

@@ -1,9 +1,9 @@
 //! The bytes of a transaction that registers data on chain, as Concordium's
 //! SDKs make them (concordium-base, `Transactions.hs` and `Cost.hs`). Pure.
 //!
-//! Ed25519 signatures are deterministic, so the same input is the same
-//! transaction with the same hash: it may be sent as often as one likes and
-//! happens once.
+//! Ed25519 signatures are deterministic, so the same input gives the same
+//! transaction with the same hash. It can be sent repeatedly and is executed
+//! once.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::address::Account;
 
-/// The most bytes that one transaction registers.
+/// The most bytes that one transaction can register.
 pub const MAX_DATA_BYTES: usize = 256;
 
 const REGISTER_DATA: u8 = 21;
@@ -22,12 +22,12 @@ const PER_SIGNATURE: u64 = 100;
 const PER_BYTE: u64 = 1;
 const REGISTRATION: u64 = 300;
 
-/// A signed transaction, to be kept before it is sent.
+/// A signed transaction. It must be stored before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedTransaction {
-    /// The block item, as the wallet proxy takes it; in hex.
+    /// The block item in the wallet proxy's format, in hex.
     hex: String,
-    /// Lower-case hex; its name on chain.
+    /// The transaction's hash on chain, in lower-case hex.
     pub hash: String,
     pub nonce: u64,
     /// Seconds since the epoch.
@@ -35,24 +35,24 @@ pub struct SignedTransaction {
 }
 
 impl SignedTransaction {
-    /// The block item; none when what was kept is no hex.
+    /// The block item; `None` if the stored text is not hex.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         base16ct::lower::decode_vec(&self.hex).ok()
     }
 }
 
-/// What a transaction says beside its data.
+/// The fields of a transaction besides its data.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
     pub sender: Account,
     /// The account's next sequence number.
     pub nonce: u64,
-    /// Seconds since the epoch, after which it can no longer happen.
+    /// Seconds since the epoch; after this time it cannot be executed.
     pub expires_s: u64,
 }
 
-/// Signs the registration of `data` with the account's only key; none when
-/// there is too much of it.
+/// Signs the registration of `data` with the account's only key; `None` if the
+/// data is too long.
 pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<SignedTransaction> {
     let body = body(header, &payload(data)?)?;
     let signature = key.sign(&Sha256::digest(&body)).to_bytes();
@@ -74,7 +74,7 @@ fn payload(data: &[u8]) -> Option<Vec<u8>> {
     Some([&[REGISTER_DATA][..], &length.to_be_bytes(), data].concat())
 }
 
-/// What is signed: the header and the payload.
+/// The signed bytes: header and payload.
 fn body(header: &Header, payload: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(payload.len()).ok()?;
     let energy = PER_SIGNATURE + PER_BYTE * (HEADER_BYTES + u64::from(length)) + REGISTRATION;
@@ -87,8 +87,8 @@ fn body(header: &Header, payload: &[u8]) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// `text` in CBOR (RFC 8949), the form in which wallets show registered data;
-/// none when it is too long to be registered.
+/// `text` in CBOR (RFC 8949), the format in which wallets display registered
+/// data; `None` if it is too long to be registered.
 pub fn cbor_text(text: &str) -> Option<Vec<u8>> {
     const TEXT: u8 = 3 << 5;
     let length = u8::try_from(text.len()).ok()?;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cbor_that_wallets_show() {
+    fn a_text_is_encoded_as_cbor_that_wallets_display() {
         assert_eq!(cbor_text("abc").unwrap(), b"\x63abc");
         assert_eq!(cbor_text(&"a".repeat(77)).unwrap()[..3], *b"\x78\x4da");
         assert_eq!(cbor_text(&"a".repeat(254)).unwrap().len(), MAX_DATA_BYTES);

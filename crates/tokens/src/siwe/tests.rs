@@ -1,4 +1,4 @@
-//! The sign-in text against EIP-4361's examples, signatures of real wallets, and everything bent.
+//! Tests with EIP-4361's examples, signatures of real wallets, and altered texts.
 
 use proptest::prelude::*;
 
@@ -60,13 +60,13 @@ fn challenge(wallet: &Wallet) -> Message {
     .message()
 }
 
-/// Signs `message` and has it judged at `now_ms`.
+/// Signs `message` and verifies it at `now_ms`.
 fn judge(wallet: &Wallet, message: &Message, now_ms: i64) -> Result<Message, SiweRefusal> {
     let text = message.to_string();
     verify(&text, &wallet.sign(&text), &Expectation { domains: &domains(), chain_ids: &[1, 8453], now_ms })
 }
 
-/// What is made of the challenge when `change` has been made to it, signed all the same.
+/// The result for a challenge that was altered by `change` and then signed.
 fn judge_changed(change: impl FnOnce(&mut Message)) -> Result<Message, SiweRefusal> {
     let wallet = Wallet::new(1);
     let mut message = challenge(&wallet);
@@ -176,7 +176,7 @@ fn a_stellar_wallet_signs_the_same_text_with_its_chains_name() {
         verify(&text, &foreign, &expected),
         Err(SiweRefusal::Signature(SignatureError::Stellar(stellar::SignatureError)))
     );
-    // The same checks hold for it as for the others.
+    // The same checks apply to Stellar.
     let elsewhere = text.replace("hatch.sh wants", "evil.sh wants");
     assert_eq!(verify(&elsewhere, &wallet.sign(&elsewhere), &expected), Err(SiweRefusal::Domain));
     let late = Expectation { now_ms: NOW_MS + LIFETIME_MS, ..expected };
@@ -202,7 +202,7 @@ fn a_text_that_mixes_two_chains_is_refused() {
 }
 
 #[test]
-fn each_line_out_of_form_is_named() {
+fn each_malformed_line_is_reported() {
     for (from, to, expected) in [
         ("https://hatch.sh:8443 wants", "9https://hatch.sh:8443 wants", MalformedMessage::Domain),
         ("https://hatch.sh:8443 wants", " wants", MalformedMessage::Domain),
@@ -322,7 +322,7 @@ fn a_text_from_the_future_is_refused_beyond_a_clocks_error() {
 }
 
 #[test]
-fn a_text_is_good_for_ten_minutes_at_most_whatever_it_says() {
+fn a_text_is_valid_for_ten_minutes_at_most_even_if_it_says_more() {
     let old = |age| judge_changed(|m| (m.issued_at_ms, m.expires_at_ms) = (NOW_MS - age, None));
     assert!(old(10 * MINUTE_MS).is_ok());
     assert_eq!(old(10 * MINUTE_MS + 1), Err(SiweRefusal::TooOld));
@@ -342,7 +342,7 @@ fn the_signature_of_another_account_is_refused() {
 }
 
 #[test]
-fn the_signature_is_over_the_bytes_received_not_over_the_text_as_we_would_write_it() {
+fn the_signature_is_verified_over_the_received_bytes_and_not_over_a_rewritten_text() {
     let wallet = Wallet::new(1);
     let ours = challenge(&wallet).to_string();
     let theirs = ours.replace("2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00+01:00");
@@ -353,7 +353,7 @@ fn the_signature_is_over_the_bytes_received_not_over_the_text_as_we_would_write_
 }
 
 #[test]
-fn a_signature_out_of_form_is_named_as_such() {
+fn a_malformed_signature_is_reported_as_such() {
     let wallet = Wallet::new(1);
     let text = challenge(&wallet).to_string();
     let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
@@ -397,18 +397,18 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(message in messages()) {
+    fn a_written_message_is_parsed_back(message in messages()) {
         let text = message.to_string();
         prop_assert_eq!(Message::parse(&text), Ok(message), "{}", text);
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+    fn any_text_is_parsed_or_refused(text in "\\PC{0,200}") {
         let _ = Message::parse(&text);
     }
 
     #[test]
-    fn any_bent_text_is_read_or_refused(at: prop::sample::Index, cut in 0_usize..30, put in "[\\n\\PC]{0,10}") {
+    fn any_altered_text_is_parsed_or_refused(at: prop::sample::Index, cut in 0_usize..30, put in "[\\n\\PC]{0,10}") {
         let mut text = FULL.to_owned();
         let at = at.index(text.len());
         text.replace_range(at..text.len().min(at + cut), &put);
@@ -427,7 +427,7 @@ proptest! {
         let mut bytes = text.into_bytes();
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
-        // A text that is not UTF-8 any more does not even reach the parser.
+        // A text that is no longer UTF-8 does not reach the parser.
         if let Ok(changed) = String::from_utf8(bytes) {
             let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
             prop_assert!(verify(&changed, &signature, &expected).is_err());

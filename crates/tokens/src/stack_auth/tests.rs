@@ -1,4 +1,4 @@
-//! A regular user's token, and every attack on it that we know.
+//! A regular user's token, and all known attacks on it.
 
 use std::sync::LazyLock;
 
@@ -36,10 +36,11 @@ fn claims() -> Value {
     })
 }
 
-/// As Stack Auth shows them: the new key and the one of before.
+/// Keys as Stack Auth publishes them: the current one and the previous one.
 static KEYS: LazyLock<Jwks> = LazyLock::new(|| jwks(&[jwk("k1", 1), jwk("legacy", 2)]).unwrap());
 
-/// The whole way of a token: taken apart, its key chosen by the cache, verified.
+/// Processes a token like the Worker: decodes it, gets its key from the cache,
+/// and verifies it.
 fn judge(token: &str) -> Result<Claims, StackAuthRefusal> {
     let mut cache = JwksCache::default();
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000);
@@ -54,7 +55,7 @@ fn judge_claims(claims: &Value) -> Result<Claims, StackAuthRefusal> {
     judge(&token(HEADER, &claims.to_string(), &key(1)))
 }
 
-/// A well-signed token in which one claim is `value`.
+/// A correctly signed token in which one claim is `value`.
 fn with(name: &str, value: Value) -> Result<Claims, StackAuthRefusal> {
     let mut claims = claims();
     claims.as_object_mut().unwrap().insert(name.to_owned(), value);
@@ -67,7 +68,7 @@ fn without(name: &str) -> Result<Claims, StackAuthRefusal> {
     judge_claims(&claims)
 }
 
-/// A token of `header` and the good claims, with a signature of any bytes.
+/// A token of `header` and valid claims, with arbitrary signature bytes.
 fn with_signature(header: &str, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
     let signed = format!("{}.{}", encode(header), encode(claims().to_string()));
     let signature = encode(sign(&signed));
@@ -75,7 +76,7 @@ fn with_signature(header: &str, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
 }
 
 #[test]
-fn a_regular_users_token_is_good() {
+fn a_regular_users_token_is_accepted() {
     let expected = Claims {
         sub: "user-1".to_owned(),
         email: Some("ada@example.com".to_owned()),
@@ -87,7 +88,7 @@ fn a_regular_users_token_is_good() {
 }
 
 #[test]
-fn the_legacy_key_is_good_too() {
+fn the_legacy_key_is_accepted_too() {
     let header = r#"{"alg":"ES256","kid":"legacy","typ":"JWT"}"#;
     assert!(judge(&token(header, &claims().to_string(), &key(2))).is_ok());
 }
@@ -101,7 +102,7 @@ fn the_keys_are_fetched_from_the_project_without_those_of_other_kinds_of_users()
 }
 
 #[test]
-fn an_email_that_is_missing_or_not_verified_is_no_verified_email() {
+fn a_missing_or_unverified_email_is_not_returned_as_verified() {
     assert_eq!(judge_claims(&claims()).unwrap().verified_email(), Some("ada@example.com"));
     assert_eq!(with("email_verified", json!(false)).unwrap().verified_email(), None);
     assert_eq!(with("email", json!(null)).unwrap().verified_email(), None);
@@ -151,7 +152,7 @@ fn a_wrong_issuer_is_refused() {
 }
 
 #[test]
-fn the_issuer_under_its_new_name_is_good() {
+fn the_issuer_is_accepted_under_its_new_name() {
     assert!(with("iss", json!(format!("https://api.hexclave.com/api/v1/projects/{PROJECT}"))).is_ok());
 }
 
@@ -170,7 +171,7 @@ fn the_audience_of_anonymous_and_of_restricted_users_is_refused() {
 }
 
 #[test]
-fn an_anonymous_users_token_is_refused_whole_and_by_its_flag_alone() {
+fn an_anonymous_users_token_is_refused_even_by_its_flag_alone() {
     let mut anonymous = claims();
     let members = anonymous.as_object_mut().unwrap();
     members.insert("iss".to_owned(), json!(format!("{BASE}/api/v1/projects-anonymous-users/{PROJECT}")));
@@ -214,7 +215,7 @@ fn a_token_of_the_future_is_refused_beyond_a_minute() {
 }
 
 #[test]
-fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
+fn a_claim_that_is_missing_or_of_a_wrong_type_is_reported() {
     for name in [
         "iss",
         "sub",
@@ -245,7 +246,7 @@ fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
 }
 
 #[test]
-fn an_unknown_kid_in_a_storm_is_refused_and_fetches_once() {
+fn a_flood_of_unknown_kids_is_refused_and_fetches_once() {
     let mut cache = JwksCache::default();
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000 - 120_000);
     let mut fetches = 0;
@@ -265,7 +266,7 @@ fn an_unknown_kid_in_a_storm_is_refused_and_fetches_once() {
 }
 
 #[test]
-fn sixty_four_kilobytes_of_token_are_refused_unread() {
+fn a_token_of_sixty_four_kilobytes_is_refused_without_parsing() {
     let mut long = claims();
     long.as_object_mut().unwrap().insert("name".to_owned(), json!("x".repeat(48 * 1024)));
     assert_eq!(judge_claims(&long), Err(StackAuthRefusal::Token(JwsError::TooLong)));
@@ -297,7 +298,7 @@ fn a_der_signature_is_refused() {
 }
 
 #[test]
-fn a_key_that_the_token_brings_or_points_to_is_not_used() {
+fn a_key_or_key_url_in_the_token_is_not_used() {
     let thief: SigningKey = key(9);
     for header in [
         json!({ "alg": "ES256", "kid": "k1", "jku": "https://evil.com/jwks.json" }),
@@ -312,7 +313,7 @@ fn a_key_that_the_token_brings_or_points_to_is_not_used() {
 }
 
 #[test]
-fn a_good_signature_under_another_claim_set_is_refused() {
+fn a_valid_signature_with_other_claims_is_refused() {
     let good = token(HEADER, &claims().to_string(), &key(1));
     let mut other = claims();
     other.as_object_mut().unwrap().insert("sub".to_owned(), json!("admin"));

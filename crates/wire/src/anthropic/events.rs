@@ -337,8 +337,8 @@ impl Opening {
 impl Beginning {
     /// The state after this event.
     fn after(data: &str) -> Self {
-        let is_said = |text: &str| !text.is_empty();
-        if TextDelta::of(data).is_some_and(|text| is_said(&text)) || HalvedDelta::of(data).is_some() {
+        let has_text = |text: &str| !text.is_empty();
+        if TextDelta::of(data).is_some_and(|text| has_text(&text)) || HalvedDelta::of(data).is_some() {
             return Self::Answering;
         }
         let Ok(event) = serde_json::from_str::<Value>(data) else { return Self::Silent };
@@ -349,7 +349,7 @@ impl Beginning {
             // A server tool has started, so the answer has begun.
             ("content_block_delta", "input_json_delta", _)
             | ("content_block_start", _, "server_tool_use" | "tool_use") => Self::Answering,
-            _ if is_said(name("/content_block/text")) => Self::Answering,
+            _ if has_text(name("/content_block/text")) => Self::Answering,
             _ => Self::Silent,
         }
     }

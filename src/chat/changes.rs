@@ -77,8 +77,10 @@ fn note_on(change: &FileChange) -> Option<String> {
 fn notes_on_the_unnamed(answer: &Extraction) -> Vec<String> {
     let patch = "A change was not made: it does not say which file it is for".to_owned();
     let patches = (answer.unnamed_edits > 0).then_some(patch);
-    let elements =
-        answer.unfollowed.iter().map(|name| format!("<{name}> was not followed: Hatch does not know it"));
+    let elements = answer
+        .ignored_elements
+        .iter()
+        .map(|name| format!("<{name}> was not followed: Hatch does not know it"));
     patches.into_iter().chain(elements).collect()
 }
 

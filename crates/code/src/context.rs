@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_context_never_exceeds_the_budget() {
+    fn a_tiny_budget_gives_a_short_context() {
         let code = project();
         let context = context(&code, "src/part1.ts", &[], 100);
         assert!(tokens(&context) < 200 && context.contains("more"), "{context}");

@@ -16,7 +16,7 @@ const DELETES: [&str; 4] = ["lov-delete", "dyad-delete", "delete_file", "boltAct
 const RENAMES: [&str; 4] = ["lov-rename", "dyad-rename", "rename_file", "move_file"];
 
 /// Elements with other actions, which are not executed here.
-const UNFOLLOWED: [&str; 13] = [
+const IGNORED_ELEMENTS: [&str; 13] = [
     "lov-delete",
     "lov-rename",
     "lov-copy",
@@ -71,9 +71,9 @@ pub(super) fn moved(text: &str) -> Option<(String, &str)> {
 }
 
 /// The name of an element at the start of the line whose action is not executed here.
-pub(super) fn unfollowed(line: &str) -> Option<&'static str> {
+pub(super) fn ignored_element(line: &str) -> Option<&'static str> {
     let inside = line.trim_start().strip_prefix('<')?;
-    UNFOLLOWED.into_iter().find(|name| {
+    IGNORED_ELEMENTS.into_iter().find(|name| {
         inside
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '>' | '/')))
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn elements_with_other_actions_are_recognised() {
-        assert_eq!(unfollowed("<lov-delete />"), Some("lov-delete"));
-        assert_eq!(unfollowed("<lov-deleted>"), None);
+        assert_eq!(ignored_element("<lov-delete />"), Some("lov-delete"));
+        assert_eq!(ignored_element("<lov-deleted>"), None);
     }
 }

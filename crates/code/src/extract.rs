@@ -61,7 +61,7 @@ pub struct Extraction {
     /// Edits that do not say which file they change.
     pub unnamed_edits: usize,
     /// Names of elements whose actions were not executed.
-    pub unfollowed: Vec<&'static str>,
+    pub ignored_elements: Vec<&'static str>,
 }
 
 /// A patch in an answer.
@@ -111,11 +111,11 @@ enum FoundBlock {
 }
 
 fn read(answer: &str, ending: Ending) -> Extraction {
-    let Scan { blocks, moves, unfollowed } = scan(answer, ending);
+    let Scan { blocks, moves, ignored_elements } = scan(answer, ending);
     let found: Vec<FoundBlock> = blocks.into_iter().map(classify).collect();
     let mut names = FreeNames::new(&found);
     let moves = moves.into_iter().map(|text| Patch { text, complete: true }).collect();
-    let mut extraction = Extraction { moves, unfollowed, ..Extraction::default() };
+    let mut extraction = Extraction { moves, ignored_elements, ..Extraction::default() };
     for found in found {
         match found {
             FoundBlock::File(name, block) => extraction.files.push(ExtractedFile {

@@ -43,7 +43,7 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    /// Reads an opening fence and its info string, trimmed. `in_list` tells whether deep indentation may be a list's.
+    /// Reads an opening fence and its info string, trimmed. `in_list` says whether deep indentation may be a list's.
     pub(super) fn opening(text: &str, in_list: bool) -> Option<(Self, &str)> {
         let (marker, rest) = list_marker(text).unwrap_or(("", text));
         let (indent, rest) = indentation(rest);

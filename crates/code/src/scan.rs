@@ -43,7 +43,7 @@ pub(super) struct Scan {
     /// Deletions and renames from elements, as patches.
     pub moves: Vec<String>,
     /// Elements whose actions are not executed.
-    pub unfollowed: Vec<&'static str>,
+    pub ignored_elements: Vec<&'static str>,
 }
 
 /// Reads an answer.
@@ -60,10 +60,10 @@ pub(super) fn scan(answer: &str, ending: Ending) -> Scan {
         wrapper: None,
         blocks: Vec::new(),
         moves: Vec::new(),
-        unfollowed: Vec::new(),
+        ignored_elements: Vec::new(),
     };
     scanner.run();
-    Scan { blocks: scanner.blocks, moves: scanner.moves, unfollowed: scanner.unfollowed }
+    Scan { blocks: scanner.blocks, moves: scanner.moves, ignored_elements: scanner.ignored_elements }
 }
 
 struct Scanner<'a> {
@@ -82,7 +82,7 @@ struct Scanner<'a> {
     wrapper: Option<Fence>,
     blocks: Vec<Block>,
     moves: Vec<String>,
-    unfollowed: Vec<&'static str>,
+    ignored_elements: Vec<&'static str>,
 }
 
 /// Where the current line ends; cached so that a line with many elements is not searched once per element.
@@ -112,8 +112,8 @@ impl<'a> Scanner<'a> {
                 self.bare_patch(line, |line| line.trim_end() == edit::PATCH.1);
             } else if line.text.starts_with(edit::DIFF) {
                 self.bare_patch(line, str::is_empty);
-            } else if let Some(name) = edit::unfollowed(line.text) {
-                self.unfollowed.push(name);
+            } else if let Some(name) = edit::ignored_element(line.text) {
+                self.ignored_elements.push(name);
             } else if let Some(rest) = tag::after_container(line.text) {
                 self.at = self.line_end.text - rest.len();
             } else if self.wrapper.is_some_and(|fence| fence.is_closed_by(line.text)) {
@@ -255,7 +255,7 @@ impl<'a> Scanner<'a> {
             next.text.get(..next.text.len().min(16)).unwrap_or_default().trim_start().to_ascii_lowercase();
         Tag::opening(next.text).is_some()
             || edit::moved(next.text).is_some()
-            || edit::unfollowed(next.text).is_some()
+            || edit::ignored_element(next.text).is_some()
             || CONTAINERS.iter().any(|container| lower.starts_with(container))
     }
 

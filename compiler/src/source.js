@@ -56,7 +56,7 @@ export const isImportMetaMember = (node, name) =>
 export const dynamicImport = (node) =>
   node.type === "ImportExpression" ? node.source : node.type === "CallExpression" && node.callee.type === "Import" ? node.arguments[0] : undefined;
 
-/** Applies edits to a text. @param {{start: number, end: number, text: string}[]} edits must not overlap */
+/** Applies edits to a text. @param {{start: number, end: number, text: string}[]} edits an edit within another is skipped */
 export function edited(text, edits) {
   let result = "", from = 0;
   for (const edit of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
     Class, Error as Said, Event, Filter, Request, Response,
-    request::{Content, Part, Source},
+    request::{Content, MediaSource, Part},
     response::{Stop, StopReason},
 };
 use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
@@ -89,7 +89,7 @@ impl Guards {
             Content::Text(text) => &mut text.text,
             Content::ToolCall(call) => &mut call.arguments,
             Content::Document(document) => match &mut document.source {
-                Source::Text(text) => text,
+                MediaSource::Text(text) => text,
                 _ => return Ok(()),
             },
             Content::ToolResult(result) => {

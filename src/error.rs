@@ -269,7 +269,7 @@ impl Error {
         match self {
             Self::Internal(_) | Self::Unavailable(..) | Self::InProgress { .. } => true,
             Self::Upstream { kind, .. } => !kind.is_permanent(),
-            Self::Model(model) => model.error.class.may_retry(),
+            Self::Model(model) => model.error.class.is_retryable(),
             _ => false,
         }
     }

@@ -117,7 +117,7 @@ describe("what is served", () => {
       "public/robots.txt": "x", "public/.env": "A=1", "public/lib.js": "1 //# sourceMappingURL=lib.js.map", "public/lib.js.map": "{}", "public/other.js.map": "{}",
     });
     assert.deepEqual(Object.keys(site).map((path) => path.replace(/-\w+(?=\.)/, "-H")), [".well-known/security.txt", "assets/icon-H.svg", "assets/logo-H.svg", "assets/main-H.js", "index.html", "lib.js", "lib.js.map", "robots.txt"]);
-    assert.match(notes.join("\n"), /Not served, as nothing names it and it is not in public\/: forgotten\.json/);
+    assert.match(notes.join("\n"), /Not served, because nothing refers to it and it is not in public\/: forgotten\.json/);
   });
 });
 

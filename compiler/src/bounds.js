@@ -1,12 +1,12 @@
-// What no project of people has, and what would keep the machine busy for
-// minutes: it is refused before anything is done.
+// Limits for projects: larger ones would keep the machine busy for minutes, so
+// they are refused before any work.
 
 import { ofFile, ofProject } from "./diagnostic.js";
 
 const MOST_FILES = 5_000;
 const MOST_IMPORTS = 5_000;
 
-/** Why files are too much to be compiled; undefined where they are not. */
+/** Why the files are too many or too large to compile; undefined if they are not. */
 export function excess(files) {
   if (files.size > MOST_FILES) return ofProject(`The project has ${files.size} files, and at most ${MOST_FILES} are compiled: leave out what the app does not need`);
   for (const [path, text] of files) {

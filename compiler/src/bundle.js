@@ -1,6 +1,5 @@
-// A project's modules, styles and assets, bundled by esbuild, and what it
-// needs to be told for that: packages come from a CDN, and Vite's own ways of
-// importing mean what they mean in Vite.
+// Bundles a project's modules, styles and assets with esbuild. Plugins load packages from a CDN and support Vite's
+// special imports.
 
 import { at, atLine } from "./diagnostic.js";
 import { VITE } from "./env.js";
@@ -11,22 +10,22 @@ import { missing, unexported } from "./messages.js";
 import { importMap, packageFile, packageName, refusal } from "./packages.js";
 import { CdnFiles, nameAt } from "./cdn.js";
 import { extension, folder, join, name } from "./path.js";
-import { gives } from "./plan.js";
+import { isProvided } from "./plan.js";
 import { isModule, isStyle } from "./project.js";
 import { tailwindSheet } from "./tailwind.js";
 
-/** Where the code lies in esbuild's file system. */
+/** The folder of the code in esbuild's file system. */
 export const MOUNT = "/app/";
-/** Where what is compiled is served. One folder, so that the app's root is always `../`. */
+/** The folder where compiled files are served. There is only one, so the app's root is always `../`. */
 export const ASSETS = "assets/";
 const RUNTIME = "hatch:runtime";
-/** What a path without an extension stands for, in this order, as in Vite. */
+/** Extensions tried for a path without one, in Vite's order. */
 const EXTENSIONS = [".mjs", ".js", ".mts", ".ts", ".jsx", ".tsx", ".json", ".vue", ".svelte"];
 const JSON_TYPES = new Set(["json"]);
 
 /** @typedef {{path: string, text: string}} Output */
 
-/** Queries that say what is to be made of a module, a sheet or data; whatever else stands there changes nothing. */
+/** Import queries with a meaning; others are ignored. */
 const MEANINGFUL = /[?&](raw|url|worker|sharedworker|inline|vue-style)(?=[&=]|$)/;
 
 export class Bundle {
@@ -37,23 +36,23 @@ export class Bundle {
    */
   constructor(esbuild, project, options) {
     Object.assign(this, { esbuild, project, ...options });
-    /** Bare specifiers of packages that the pages' import map gives. */
+    /** Bare specifiers of packages that the pages' import map provides. */
     this.packages = new Set();
     /** Names of packages that came into the bundles. */
     this.bundled = new Set();
-    /** What is served beside the bundles, by its path. */
+    /** Files served besides the bundles, by path. */
     this.assets = new Map();
-    /** Entries that are no files, by their name. @type {Map<string, {text: string, folder: string, loader: string}>} */
+    /** Generated entries, which are not files, by name. @type {Map<string, {text: string, folder: string, loader: string}>} */
     this.made = new Map();
     this.notes = [];
-    /** Files of the project that are served as what they are. */
+    /** Files of the project that modules refer to by address. */
     this.named = new Set();
     this.resolved = new Map();
     this.cdnFiles = new CdnFiles(options);
   }
 
   /**
-   * @param {string[]} entries paths, or names of what was made
+   * @param {string[]} entries paths, or names of generated entries
    * @returns {Promise<{outputs: Output[], metafile?: object, wrong: import("./diagnostic.js").Diagnostic[]}>}
    */
   async build(entries) {
@@ -108,7 +107,7 @@ export const __hatch_process_env = ${cra};`;
         build.onLoad({ filter: /.*/, namespace: "runtime" }, () => ({ contents: this.runtime(), loader: "js" }));
         build.onResolve({ filter: /^made:/ }, ({ path }) => ({ path: path.slice("made:".length), namespace: "made" }));
         build.onLoad({ filter: /.*/, namespace: "made" }, ({ path }) => this.loadMade(path));
-        // Bare and rooted specifiers, those with a query, and files that are not code.
+        // Bare and rooted specifiers, specifiers with a query, and files that are not code.
         build.onResolve({ filter: /^[^.]|\?|^\.\.?\/?$/ }, resolve);
         if (others.length > 0) build.onResolve({ filter: new RegExp(`\\.(${others.join("|")})([?#].*)?$`, "i") }, resolve);
         build.onLoad({ filter: /.*/, namespace: "query" }, ({ path }) => this.loadQuery(path));
@@ -134,7 +133,7 @@ export const __hatch_process_env = ${cra};`;
     return [...all].filter((ending) => /^\w+$/.test(ending) && !isModule(`x.${ending}`) && !isStyle(`x.${ending}`) && !JSON_TYPES.has(ending));
   }
 
-  /** What an import means. */
+  /** Resolves an import. */
   async resolve(args, isWorker) {
     const { path: specifier, kind, namespace } = args;
     const isOfStyle = kind === "import-rule" || kind === "url-token";
@@ -155,7 +154,7 @@ export const __hatch_process_env = ${cra};`;
     return this.package(wanted, specifier, kind, isWorker, isOfStyle);
   }
 
-  /** The file that a specifier means; undefined where it means none. */
+  /** The file that a specifier refers to; undefined if there is none. */
   async locate(wanted, args) {
     const { project } = this, from = `${args.resolveDir}/`.slice(MOUNT.length);
     if (wanted.startsWith("/")) {
@@ -170,7 +169,7 @@ export const __hatch_process_env = ${cra};`;
     if (found) return found;
     const alias = project.aliases.find(([from]) => wanted === from || wanted.startsWith(from.endsWith("/") ? from : `${from}/`));
     const aliased = alias && join(alias[1], wanted.slice(alias[0].length));
-    // What everybody means by it, whose tsconfig.json was left out.
+    // The usual meaning of `@/`, for projects without a tsconfig.json.
     const usual = /^[@~]\//.test(wanted) ? [join(project.sourceFolder, wanted.slice(2)), join(project.root, wanted.slice(2))] : [];
     for (const path of [aliased, ...usual].filter((path) => path !== undefined)) {
       const file = project.files.has(path) ? path : await args.inner(`./${path}`, { ...args, resolveDir: MOUNT });
@@ -179,7 +178,7 @@ export const __hatch_process_env = ${cra};`;
     return undefined;
   }
 
-  /** The file of another package of the workspace: by its `exports`, or as its folder. */
+  /** A file of another package in the workspace, by its `exports` or its folder. */
   async ofWorkspace(wanted, args) {
     const own = this.project.workspaces.get(packageName(wanted));
     if (own === undefined) return undefined;
@@ -188,7 +187,7 @@ export const __hatch_process_env = ${cra};`;
     return found ?? await args.inner(`.${path || "/"}`, { ...args, resolveDir }) ?? args.inner(`./src${path}`, { ...args, resolveDir });
   }
 
-  /** What esbuild finds by itself: tsconfig.json, package.json, extensions, folders. */
+  /** Resolves with esbuild's own rules: tsconfig.json, package.json, extensions, folders. */
   async byEsbuild(build, own, specifier, { resolveDir, kind }) {
     const key = `${kind} ${resolveDir} ${specifier}`;
     if (!this.resolved.has(key)) {
@@ -199,7 +198,7 @@ export const __hatch_process_env = ${cra};`;
     return errors.length === 0 && namespace === "file" && path.startsWith(MOUNT) ? path.slice(MOUNT.length) : undefined;
   }
 
-  /** A file of the project, as this kind of import takes it. */
+  /** A file of the project, in the form for this kind of import. */
   async target(file, query, kind) {
     if (kind === "url-token") return { path: (await this.addressOf(file)) + query, external: true };
     const isPlain = !MEANINGFUL.test(query);
@@ -209,21 +208,21 @@ export const __hatch_process_env = ${cra};`;
 
   async package(wanted, specifier, kind, isWorker, isOfStyle) {
     const { project, cdn } = this;
-    if (gives(project.provided, specifier)) return { path: specifier, external: true };
+    if (isProvided(project.provided, specifier)) return { path: specifier, external: true };
     const wrong = refusal(project.manifest, wanted);
     if (wrong) return kind === "url-token" ? { path: specifier, external: true } : { errors: [{ text: wrong }] };
     const isScript = ["import-statement", "dynamic-import", "require-call"].includes(kind);
     if (isOfStyle || (isScript && await this.isStyle(wanted))) return { path: packageFile(cdn, project.manifest, wanted), namespace: "package-style" };
     if (this.bundle) this.bundled.add(packageName(wanted));
     if (this.bundle) return this.fromCdn(importMap(cdn, project.manifest, new Set([wanted])).get(wanted), wanted);
-    // What CommonJS requires is imported by a module of its own.
+    // A package required by CommonJS code is imported by a generated module.
     if (kind === "require-call") return { path: wanted, namespace: "required" };
     if (isWorker) return { path: importMap(cdn, project.manifest, new Set([wanted])).get(wanted), external: true };
     this.packages.add(wanted);
     return { path: wanted, external: true };
   }
 
-  /** Whether a package's path is a style sheet. What its name leaves open, the CDN is asked, once. */
+  /** Whether a package's path is a style sheet. If the name does not say, the CDN is asked once. */
   async isStyle(specifier) {
     if (/\.css$/.test(specifier)) return true;
     if (/\.\w+$/.test(specifier) || !/\/(css|styles?|themes?)(\/|$)/.test(specifier)) return false;
@@ -235,7 +234,7 @@ export const __hatch_process_env = ${cra};`;
     return this.cdnFiles.ask(url);
   }
 
-  /** A module of the CDN's, which comes into the bundle. */
+  /** A module from the CDN, which becomes part of the bundle. */
   async fromCdn(address, specifier) {
     const { status, url, type } = await this.ask(address);
     if (status === 200 && type.startsWith("text/css")) return { path: url, namespace: "package-style" };
@@ -243,7 +242,7 @@ export const __hatch_process_env = ${cra};`;
     return { errors: [{ text: `"${specifier}" cannot be bundled: ${status ? `the CDN answers ${status} for ${address}` : `${address} cannot be reached`}` }] };
   }
 
-  /** What a module of a package imports. */
+  /** Resolves an import of a package's module. */
   ofPackage({ path: specifier, importer, kind }, isWorker) {
     const isPath = /^([./]|https?:)/.test(specifier), url = isPath ? new URL(specifier, importer).href : undefined;
     const own = nameAt(this.cdn, importer);
@@ -260,13 +259,13 @@ export const __hatch_process_env = ${cra};`;
     return { contents: bytes, loader: /json/.test(type) ? "json" : "js" };
   }
 
-  /** What a package's sheet shows comes along, as a part of the sheet. */
+  /** Files that a package's style sheet refers to are embedded in the sheet. */
   async loadPackageFile(url) {
     const { status, bytes } = await this.ask(url);
     return status === 200 ? { contents: bytes, loader: "dataurl" } : { errors: [{ text: `a style sheet of "${nameAt(this.cdn, url)}" asks for ${url}, and the CDN answers ${status ?? "nothing"}` }] };
   }
 
-  /** Where the CDN has a package's style sheet. */
+  /** The CDN's URL of a package's style sheet. */
   styleUrl(specifier) {
     return packageFile(this.cdn, this.project.manifest, specifier);
   }
@@ -275,7 +274,7 @@ export const __hatch_process_env = ${cra};`;
     const { type, text, status } = await this.ask(url);
     if (type.startsWith("text/css")) return { contents: text, loader: "css" };
     if (status || this.bundle) return { errors: [{ text: `the CDN has no style sheet at ${url}: it answers ${status ?? "nothing"}` }] };
-    // The browser asks for itself, when the CDN can be reached again.
+    // The CDN is not reachable now, so the browser loads the sheet itself.
     return { contents: `@import url(${JSON.stringify(url)});`, loader: "css" };
   }
 
@@ -297,7 +296,7 @@ export const __hatch_process_env = ${cra};`;
     return { contents, loader: { js: "jsx", mjs: "jsx", cjs: "jsx", mts: "ts", cts: "ts" }[ending] ?? ending };
   }
 
-  /** The address that a compiled module or sheet has for a file: relative to itself. */
+  /** The address of a file, relative to compiled modules and sheets. */
   async addressOf(file) {
     const { root } = this.project;
     if (file.startsWith(`${root}public/`)) return `../${encoded(file.slice(root.length + "public/".length))}`;
@@ -306,7 +305,7 @@ export const __hatch_process_env = ${cra};`;
     return `./${encoded(await this.asset(name(file), this.project.files.get(file)))}`;
   }
 
-  /** Serves a text, under a name of its content's. */
+  /** Serves a text under a name with the hash of its content. */
   async asset(file, text) {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
     const hash = [...digest.slice(0, 5)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -316,7 +315,7 @@ export const __hatch_process_env = ${cra};`;
     return served;
   }
 
-  /** A module that runs in a thread of its own, which no import map reaches. */
+  /** Builds a web worker's module, which cannot use the page's import map. */
   async worker(file) {
     this.workers ??= new Map();
     if (!this.workers.has(file)) this.workers.set(file, this.run([MOUNT + file], { isWorker: true, splitting: false }));
@@ -327,7 +326,7 @@ export const __hatch_process_env = ${cra};`;
     return `./${encoded(name(script.path))}`;
   }
 
-  /** A file in the form that the query of its import asks for. */
+  /** Loads a file in the form that the import's query asks for. */
   async loadQuery(path) {
     const split = path.indexOf("?") < 0 ? path.length : path.indexOf("?");
     const file = path.slice(0, split), query = new URLSearchParams(path.slice(split)), text = this.project.files.get(file);
@@ -364,7 +363,7 @@ export const __hatch_process_env = ${cra};`;
     return js(`export default ${await url()}.href;`);
   }
 
-  /** A file by the compiler of its language. */
+  /** Loads a file through the compiler of its language. */
   async loadLanguage(path, compile) {
     const text = this.project.files.get(path);
     const made = await compile(path, text);
@@ -390,7 +389,7 @@ export const __hatch_process_env = ${cra};`;
     return text?.startsWith("\uFEFF") ? { contents: text.slice(1), loader: "json" } : undefined;
   }
 
-  /** A message of esbuild's as one of ours. */
+  /** Converts esbuild's message to a diagnostic. */
   diagnostic({ text, location, notes, detail }) {
     if (detail?.diagnostics) return detail.diagnostics[0];
     if (detail?.path) return at(detail.path, this.project.files.get(detail.path), detail.at, text);
@@ -410,24 +409,24 @@ export const __hatch_process_env = ${cra};`;
   }
 }
 
-/** What esbuild says of a path that leads nowhere, or is written in other letters than its file. */
+/** Our message for a path that does not exist or differs from its file in case. */
 function unresolved({ project }, text, importer, written) {
   if (!/^(Could not resolve|Cannot read file|Could not read from file)/.test(text)) return undefined;
   const specifier = written.match(/^["'`](.+)["'`]$/)?.[1] ?? text.match(/"(.+)"/)?.[1];
   return specifier && missing(project, specifier, specifier.replace(/\?.*$/, ""), folder(importer));
 }
 
-/** Where a line and a column, both from 1, are in a text. */
+/** The offset of a line and a column, both from 1. */
 function offsetOf(text, place) {
   if (!place) return 0;
   const before = text.split("\n").slice(0, place.line - 1).reduce((sum, line) => sum + line.length + 1, 0);
   return before + place.column - 1;
 }
 
-/** A path as it is written in an address. */
+/** A path encoded for a URL. */
 export const encoded = (path) => path.split("/").map((part) => encodeURIComponent(part).replace(/%40/g, "@")).join("/");
 
-/** An SVG as a component of React's. */
+/** An SVG as a React component. */
 function component(text) {
   const svg = text.replace(/^\uFEFF?\s*(<\?xml[^>]*\?>)?\s*(<!DOCTYPE[^>]*>)?/i, "").replace(/<!--[\s\S]*?-->/g, "").trim();
   const [, attributes = "", inside = ""] = svg.match(/^<svg\b([^>]*?)(?:\/>|>([\s\S]*)<\/svg>)/i) ?? [];

@@ -1,19 +1,19 @@
-// esbuild, one instance a task: what a task needed of memory goes with it, and
-// one that broke on its source is nobody else's. An isolate has 128 MB, so
-// tasks take turns.
+// Runs esbuild with one instance per task, so that a task's memory is freed
+// afterwards and a crash does not affect other tasks. An isolate has 128 MB, so
+// tasks run one after the other.
 
 import { fileSystem } from "./files.js";
 import wasmModule from "./esbuild.wasm";
 
-/** Longer than any project takes; a task that was cut off in between must not stop the others for ever. */
+/** Longer than any project takes. It frees the queue if a task was cut off. */
 const LONGEST_MS = 25_000;
 
 let last = Promise.resolve();
 
-/** esbuild did not survive the source, or was too slow on it. */
+/** esbuild crashed on the source, or took too long. */
 export class Broken extends Error {}
 
-/** Whether the source is to blame for an error, and will be again: out of stack, of memory or of time. */
+/** Whether the source causes the error every time: out of stack, memory or time. */
 export function isCrash(error) {
   const is = error instanceof Broken || error instanceof RangeError || error instanceof WebAssembly.RuntimeError;
   if (is) console.log(JSON.stringify({ level: "error", event: "compiler.broken", detail: String(error) }));
@@ -41,11 +41,11 @@ export async function withBundler(files, work) {
 }
 
 async function run(files, work) {
-  // Go tells of a crash on its standard error, and then answers nothing any more.
+  // After a crash Go writes to standard error and never answers again.
   let crashed;
   const crash = new Promise((_, reject) => { crashed = reject; });
   const complaint = (text) => /^(fatal error|panic|runtime)/m.test(text) && crashed(new Broken(text.slice(0, 300)));
-  // It looks for `fs` among the globals, as Go's runtime does.
+  // Go's runtime expects `fs` among the globals.
   globalThis.fs = fileSystem(files, complaint);
   const esbuild = await import("esbuild-wasm/esm/browser.js");
   await esbuild.stop();

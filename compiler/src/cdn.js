@@ -1,17 +1,17 @@
-// What the CDN has of packages, asked for once in a build: the names that they
-// export, style sheets, and all of them where they are to be bundled.
+// Fetches files of packages from the CDN, each once per build: to find their
+// exports, for style sheets, and to bundle whole packages.
 
-/** One file; the largest builds of packages are below it. */
+/** Limit for one file; the largest package builds are smaller. */
 const MOST_BYTES = 8_000_000;
-/** All modules of an app's packages: far more than a site may have in the end. */
+/** Limit for all modules of an app's packages: far above the limit of a site. */
 const MOST_IN_ALL = 16_000_000;
 const MOST_FILES = 1_500;
-/** For one file; the whole task has its own limit (bundler.js). */
+/** Timeout for one file; the whole task has its own (bundler.js). */
 const LONGEST_MS = 8_000;
 
 const decoder = new TextDecoder();
 
-/** @typedef {{status?: number, type: string, url: string, bytes: Uint8Array, readonly text: string}} CdnFile no status where nobody answered */
+/** @typedef {{status?: number, type: string, url: string, bytes: Uint8Array, readonly text: string}} CdnFile no status if there was no response */
 
 export class CdnFiles {
   /** @param {{fetch: typeof fetch}} options */
@@ -25,7 +25,7 @@ export class CdnFiles {
     return this.asked.get(url);
   }
 
-  /** Why it is too much to be bundled; undefined where it is not. */
+  /** Why the packages are too large to bundle; undefined if they are not. */
   excess() {
     if (this.asked.size > MOST_FILES) return `the packages have more than ${MOST_FILES} modules`;
     return this.bytes > MOST_IN_ALL ? `the packages have more than ${MOST_IN_ALL / 1e6} MB` : undefined;
@@ -59,5 +59,5 @@ async function limited(response) {
   return all;
 }
 
-/** The package that an address of the CDN's is of, in its words: `react@19.3.1`. */
+/** The package of a CDN URL, in the CDN's notation: `react@19.3.1`. */
 export const nameAt = (cdn, url) => decodeURIComponent(url.slice(cdn.length)).match(/^\/(?:v\d+\/|\*)?((?:@[^/]+\/)?[^/?&]+)/)?.[1];

@@ -1,6 +1,6 @@
-// Whether code that is to be installed and built by npm can be: its modules
-// parse, their imports lead somewhere and find what they name, and what of a
-// Next.js application runs in the browser says so.
+// Checks code that npm will install and build: its modules parse, their imports
+// resolve and export the imported names, and client components of Next.js are
+// marked as such.
 
 import { isCrash, withBundler } from "./bundler.js";
 import { MOUNT } from "./bundle.js";
@@ -15,27 +15,27 @@ import { mappedPath, mountedConfigs } from "./tsconfig.js";
 
 /** The most diagnostics of one file, so that one broken file does not hide the others. */
 const MOST_OF_A_FILE = 10;
-/** The most that are told of all; whoever asked tells fewer. */
+/** The most diagnostics in all; the caller shows fewer. */
 const MOST = 200;
-/** The most imports of one file that are followed. People stay below 100. */
+/** The most imports of one file that are followed. Real files have fewer than 100. */
 const MOST_IMPORTS = 500;
-/** The most package.json that are looked into, those nearest to the root first. */
+/** The most package.json files that are read, nearest to the root first. */
 const MOST_MANIFESTS = 30;
 
 const MODULES = new Set(["ts", "tsx", "jsx", "mts", "cts", "js", "mjs", "cjs"]);
 const isModule = (path) => MODULES.has(extension(path)) && !/\.d\.[cm]?ts$/.test(path);
 
-/** Modules of Node's beside those that a browser is refused, and those that have no name without `node:`. */
+/** Node's modules that packages.js does not list, and those that exist only with the prefix `node:`. */
 const OF_NODE_TOO = new Set(["console", "constants", "diagnostics_channel", "domain", "inspector", "punycode", "repl", "sys", "trace_events", "wasi"]);
 const OF_NODE_ALONE = new Set(["sea", "sqlite", "test"]);
-/** Schemes of modules that a runtime or a build tool has itself. */
+/** Schemes of modules that a runtime or a build tool provides. */
 const SCHEMES = new Set(["data", "virtual", "bun", "cloudflare", "astro", "fumadocs-mdx"]);
-/** What Next.js answers for without a package of that name. */
+/** Modules that Next.js provides without a package of that name. */
 const OF_NEXT = new Set(["server-only", "client-only", "styled-jsx"]);
-/** Types of routes and clients of databases, which tools write before a build. */
-const isMadeByABuild = (specifier) => /\/generated\/|\/\+types\/|\/\$types$/.test(specifier);
+/** Files that tools generate before a build: types of routes, database clients. */
+const isGenerated = (specifier) => /\/generated\/|\/\+types\/|\/\$types$/.test(specifier);
 
-/** What is wrong with the modules among `files`, in the order of their paths. */
+/** The diagnostics for all modules among `files`, sorted by path. */
 export async function check(files) {
   const mounted = new Map([...files, ...mountedConfigs({ files })].map(([path, text]) => [MOUNT + path, text]));
   try {
@@ -53,7 +53,7 @@ class Check {
   constructor(esbuild, files) {
     Object.assign(this, { esbuild, files, wrong: [], resolved: new Map(), leadsTo: new Map() });
     const manifests = [...files.keys()].filter((path) => name(path) === "package.json").sort((a, b) => a.length - b.length).slice(0, MOST_MANIFESTS);
-    /** Of each folder; undefined for one that cannot be read: it may name anything. */
+    /** Manifests by folder; undefined for an unreadable one, which may list any package. */
     this.manifests = manifests.map((path) => ({ folder: folder(path), manifest: readManifest(files, folder(path)).manifest }));
     this.modules = new Map([...files].filter(([path]) => isModule(path)).map(([path, source]) => [path, readModule(path, source)]));
   }
@@ -82,11 +82,11 @@ class Check {
     const options = { bundle: true, write: false, outdir: "/out", format: "esm", logLevel: "silent", logLimit: 0, jsx: "automatic", platform: "node", loader: { ".js": "jsx", ".mjs": "jsx", ".cjs": "jsx" }, resolveExtensions: ENDINGS, absWorkingDir: MOUNT, target: "esnext" };
     const entryPoints = [...this.modules.keys()].map((path) => MOUNT + path);
     const { errors } = await this.esbuild.build({ ...options, entryPoints, plugins: [plugin] }).catch((error) => (error.errors ? error : Promise.reject(error)));
-    const told = new Map();
+    const counts = new Map();
     for (const { text, location, notes } of errors ?? []) {
       if (!location || /^Could not|^No loader|^Top-level await/.test(text)) continue;
-      const source = this.files.get(location.file), count = told.get(location.file) ?? 0;
-      told.set(location.file, count + 1);
+      const source = this.files.get(location.file), count = counts.get(location.file) ?? 0;
+      counts.set(location.file, count + 1);
       if (source === undefined || count >= MOST_OF_A_FILE) continue;
       const bytes = new TextEncoder().encode(source.split("\n")[location.line - 1] ?? "");
       const column = [...new TextDecoder().decode(bytes.subarray(0, location.column))].length + 1;
@@ -95,7 +95,7 @@ class Check {
     }
   }
 
-  /** Follows the imports of every module, those of types as well. */
+  /** Follows the imports of every module, including imports of types. */
   async follow(inner) {
     for (const [path, module] of this.modules) {
       const found = [], lost = [];
@@ -110,18 +110,18 @@ class Check {
     }
   }
 
-  /** @returns {Promise<{file?: string, wrong?: string}>} neither where it leads out of the application */
+  /** @returns {Promise<{file?: string, wrong?: string}>} neither if it leads out of the application */
   async resolve(inner, path, { specifier: written, isType }) {
     const specifier = written.split("?")[0], from = folder(path);
     if (specifier === "") return { wrong: "an import names nothing: name a file or a package" };
-    if (isMadeByABuild(specifier)) return {};
+    if (isGenerated(specifier)) return {};
     const { file } = await this.lookUp(inner, specifier, from);
     if (file) return { file };
     if (/^(\.\.?(\/|$)|\/)/.test(specifier)) return { wrong: this.missing(specifier, specifier, from) };
     const scheme = specifier.match(/^([^:]+):(.*)$/);
     if (scheme?.[1] === "node") return isNodes(scheme[2]) || OF_NODE_ALONE.has(scheme[2]) ? {} : { wrong: `"${specifier}" is no module of Node.js` };
     if (scheme) return SCHEMES.has(scheme[1]) ? {} : { wrong: `"${specifier}" is not of this application: name it in package.json, and import it by its name` };
-    if (isNodes(specifier) || this.gives(path, specifier, isType)) return {};
+    if (isNodes(specifier) || this.isAvailable(path, specifier, isType)) return {};
     const mapped = mappedPath(this.files, from, specifier);
     return { wrong: mapped === undefined ? absent(specifier) : this.missing(specifier, `/${mapped}`, from) };
   }
@@ -146,7 +146,7 @@ class Check {
     if (/^\.\.?(\/|$)/.test(specifier) && exact === undefined && join(from, specifier) === undefined) return {};
     const { path, errors, namespace } = await inner(specifier, from.replace(/\/$/, ""));
     const file = errors.length === 0 && namespace === "file" && path.startsWith(MOUNT) ? path.slice(MOUNT.length) : undefined;
-    // File systems that do not tell upper from lower case are not the rule.
+    // Most file systems are case-sensitive, so the exact path must exist.
     if (file && this.files.has(file)) return { file };
     const declared = specifier.match(/^(.*)\.([cm]?)js$/);
     if (declared) return this.find(inner, `${declared[1]}.d.${declared[2]}ts`, from);
@@ -158,8 +158,8 @@ class Check {
     return this.manifests.filter((one) => path.startsWith(one.folder)).map(({ manifest }) => manifest);
   }
 
-  /** Whether a package has what a bare specifier names. */
-  gives(path, specifier, isType) {
+  /** Whether a listed package provides a bare specifier. */
+  isAvailable(path, specifier, isType) {
     const name = packageName(specifier), types = `@types/${name.replace(/^@/, "").replace("/", "__")}`;
     const has = (manifest) => manifest === undefined || manifest.listed.has(name) || (specifier.startsWith("#") && manifest.imports.some((prefix) => specifier.startsWith(prefix)))
       || (isType && manifest.listed.has(types)) || (OF_NEXT.has(name) && manifest.listed.has("next")) || (specifier.startsWith("$") && manifest.listed.has("@sveltejs/kit"));
@@ -167,12 +167,12 @@ class Check {
   }
 }
 
-/** Of what TypeScript and Node find. */
+/** Extensions that TypeScript and Node resolve. */
 const ENDINGS = [".ts", ".tsx", ".d.ts", ".js", ".jsx", ".mjs", ".cjs", ".mts", ".cts", ".json"];
 
 const isNodes = (specifier) => isOfNode(specifier) || OF_NODE_TOO.has(specifier.split("/")[0]);
 
-/** What is said of a bare specifier that nothing has. */
+/** The message for a bare specifier that no package provides. */
 function absent(specifier) {
   const prefix = specifier.split("/")[0];
   if (!["@", "~"].includes(prefix) && !prefix.startsWith("#")) return unlisted(specifier);
@@ -185,7 +185,7 @@ function readModule(path, source) {
   try {
     const tree = parsed(path, source);
     if (tree) return { source, imports: importsOf(path, tree), ...clientSide(tree) };
-  } catch { /* Out of stack: esbuild tells it. */ }
+  } catch { /* Out of stack: esbuild reports it. */ }
   return { source, isClient: false, imports: [], membersOfReact: [], exports: [] };
 }
 

@@ -1,16 +1,14 @@
-// What of a Next.js application runs in the browser, and says so: a component
-// of the App Router is the server's until its file, or one that leads to it,
-// begins with `'use client'`. Next.js fails the build over each of these, and
-// it is what models forget most:
-// https://nextjs.org/docs/app/building-your-application/rendering/client-components.
+// Checks that client components of a Next.js application are marked: a component of the App Router runs on the server
+// unless its file, or a file that imports it, begins with `'use client'`. Each violation fails Next.js' build, and
+// models often forget the directive: https://nextjs.org/docs/app/building-your-application/rendering/client-components.
 
 import { at } from "./diagnostic.js";
 import { folder, name } from "./path.js";
 
-/** The most of one file that is told. */
+/** The most diagnostics of one file. */
 const MOST_OF_A_FILE = 10;
 
-/** What modules have for the browser alone; the list is that of Next.js' compiler, and its hooks of the router. */
+/** Exports that only work in the browser; from Next.js' compiler, plus its router hooks. */
 const OF_THE_BROWSER = new Map([
   ["react", new Set([
     "Component", "PureComponent", "createContext", "useActionState", "useContext", "useDeferredValue", "useEffect", "useImperativeHandle",
@@ -19,16 +17,16 @@ const OF_THE_BROWSER = new Map([
   ["react-dom", new Set(["flushSync", "unstable_batchedUpdates", "useFormState", "useFormStatus"])],
   ["next/navigation", new Set(["useParams", "usePathname", "useRouter", "useSearchParams", "useSelectedLayoutSegment", "useSelectedLayoutSegments"])],
 ]);
-/** Files of the App Router where the server begins. */
+/** Files of the App Router that run on the server. */
 const OF_THE_SERVER = ["page", "layout", "template", "loading", "not-found", "default"];
-/** Those that React can only show in the browser. */
+/** Files that React can only run in the browser. */
 const BOUNDARIES = ["error", "global-error"];
-/** Those that may have metadata, which only the server reads; elsewhere it is a name as any other. */
+/** Files whose metadata the server reads; elsewhere the name has no meaning. */
 const OF_METADATA = ["page", "layout"];
 const METADATA = ["metadata", "generateMetadata"];
 
 /**
- * What is wrong with the `modules` of App Routers, which are among those at `paths`.
+ * Diagnostics for the `modules` of App Routers at `paths`.
  * @param {string[]} paths
  * @param {Map<string, import("./check.js").Module>} modules
  * @param {Map<string, string[]>} leadsTo the files that each module imports
@@ -51,7 +49,7 @@ export function clientWrong(paths, modules, leadsTo) {
   return [...boundaries, ...metadata, ...wrong];
 }
 
-/** The name, without ending, of a file to which the App Router gives a meaning. */
+/** The name, without extension, of a file that has a role in the App Router. */
 function routeFile(path) {
   const [, stem] = name(path).match(/^(.+)\.(tsx|jsx|js|ts)$/) ?? [];
   return folder(path).split("/").includes("app") ? stem : undefined;

@@ -1,4 +1,4 @@
-// What is wrong with a file, and where, in words and with the lines around it.
+// Diagnostics: a message, a position in a file, and the lines around it.
 
 /**
  * @typedef {object} Diagnostic src/upstream/compiler.rs reads it
@@ -11,34 +11,34 @@
 
 /** Characters of a line that a frame shows. */
 const WIDTH = 100;
-/** Of a longer line, so many before the place. */
+/** Of a longer line, how many characters before the position are shown. */
 const BEFORE = 60;
-/** Characters of a message: names in it are the project's, and may be of any length. */
+/** Limit for a message in characters: names from the project may be of any length. */
 const MOST_OF_A_MESSAGE = 400;
 
 export const ofProject = (message) => ofFile("", message);
 
 export const ofFile = (path, message) => ({ path, line: 0, column: 0, message: short(message), frame: "" });
 
-/** At an offset of `source`, in UTF-16 units; one past its end counts as its end. */
+/** A diagnostic at an offset of `source`, in UTF-16 units; offsets beyond the end count as the end. */
 export function at(path, source, offset, message) {
   const before = source.slice(0, offset);
   const line = before.split("\n").length;
   return atLine(path, source, line, [...before.slice(before.lastIndexOf("\n") + 1)].length + 1, message);
 }
 
-/** At a line and column, both from 1. */
+/** A diagnostic at a line and column, both from 1. */
 export const atLine = (path, source, line, column, message) =>
   ({ path, line, column, message: short(message), frame: frame(source, line, column) });
 
-/** In the order of the files, each once, and of very many the first and how many there are more. */
+/** Sorted and without duplicates; beyond `most`, only the number of further ones is given. */
 export function bounded(wrong, most) {
   const all = sorted(wrong);
   if (all.length <= most) return all;
   return [...all.slice(0, most), ofProject(`${all.length - most} more errors are not shown`)];
 }
 
-/** In the order of the files, each once. */
+/** Sorted by file and position, without duplicates. */
 export function sorted(wrong) {
   const byPlace = (a, b) => compare(a.path, b.path) || a.line - b.line || a.column - b.column;
   const once = new Map(wrong.map((one) => [JSON.stringify([one.path, one.line, one.column, one.message]), one]));
@@ -47,7 +47,7 @@ export function sorted(wrong) {
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
-/** On one line, and not too long for one. */
+/** Shortens a message to one line of limited length. */
 function short(message) {
   const characters = [...message.slice(0, 4 * MOST_OF_A_MESSAGE).replace(/\p{Cc}+/gu, " ")];
   return characters.length <= MOST_OF_A_MESSAGE ? characters.join("") : `${characters.slice(0, MOST_OF_A_MESSAGE).join("")}…`;

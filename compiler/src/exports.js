@@ -1,11 +1,11 @@
-// What modules export, as far as they say so themselves.
+// Finds the exports of modules.
 
 import { at } from "./diagnostic.js";
 import { isTypeScript, parsed } from "./source.js";
 
 /**
  * @param {{types?: boolean}} options whether types count
- * @returns {{names: string[], isOpen: boolean}} open where there may be more, as of `export *`
+ * @returns {{names: string[], isOpen: boolean}} open if there may be more, as with `export *`
  */
 export function exportsOf(path, text, { types = false } = {}) {
   const tree = parsed(path, text), names = [];
@@ -35,11 +35,11 @@ function bound(pattern) {
 }
 
 /**
- * Names that TypeScript modules pass on and nobody has: esbuild takes them for
- * types, which leave no trace, and what uses them would fail in the browser.
+ * Diagnostics for names that a TypeScript module re-exports but no module declares. esbuild takes them for types and
+ * removes them, so code that uses them would fail in the browser.
  *
  * @param {Map<string, string>} files
- * @param {[string, {path: string, original?: string}[]][]} modules each with what its imports lead to
+ * @param {[string, {path: string, original?: string}[]][]} modules each with its resolved imports
  */
 export function lostReexports(files, modules) {
   return modules.filter(([path]) => isTypeScript(path) && /\bexport\s*\{/.test(files.get(path) ?? "")).flatMap(([path, imports]) => lostOf(files, path, imports));
@@ -49,7 +49,7 @@ function lostOf(files, path, imports) {
   const text = files.get(path), tree = parsed(path, text), wrong = [];
   const target = (source) => imports.find(({ original }) => original === source.value)?.path;
   const imported = new Map();
-  const tell = (node, name, source) => {
+  const checkExported = (node, name, source) => {
     const file = target(source), there = files.get(file);
     if (there === undefined || !/\.[cm]?[jt]sx?$/.test(file)) return;
     const { names, isOpen } = exportsOf(file, there, { types: true });
@@ -63,7 +63,7 @@ function lostOf(files, path, imports) {
     if (node.type !== "ExportNamedDeclaration" || node.exportKind === "type") continue;
     for (const one of node.specifiers.filter(({ exportKind }) => exportKind !== "type")) {
       const [name, source] = node.source ? [one.local?.name ?? one.local?.value, node.source] : imported.get(one.local?.name) ?? [];
-      if (source && name !== undefined) tell(one, name, source);
+      if (source && name !== undefined) checkExported(one, name, source);
     }
   }
   return wrong;

@@ -1,6 +1,6 @@
-// The project's files as a read-only file system, in the form of Node's `fs`
-// as far as Go's runtime asks for it: esbuild then resolves imports, reads
-// tsconfig.json and package.json by itself.
+// Presents the project's files as a read-only file system with the part of
+// Node's `fs` that Go's runtime uses. So esbuild can resolve imports and read
+// tsconfig.json and package.json itself.
 
 const encoder = new TextEncoder(), decoder = new TextDecoder();
 const DIRECTORY = 0o040755, FILE = 0o100644;
@@ -11,7 +11,7 @@ const plain = (path) => (path.length > 1 && path.endsWith("/") ? path.slice(0, -
 
 /**
  * @param {Map<string, string>} files absolute path to text
- * @param {(text: string) => void} complaint gets what is written to the standard error
+ * @param {(text: string) => void} complaint called with text written to standard error
  */
 export function fileSystem(files, complaint) {
   const folders = new Map([["/", new Set()]]), open = new Map(), encoded = new Map();
@@ -56,8 +56,8 @@ export function fileSystem(files, complaint) {
     write(descriptor, buffer, _offset, _length, _position, callback) {
       callback(null, this.writeSync(descriptor, buffer));
     },
-    // esbuild sets these two, for its standard input and output: what is asked
-    // of other descriptors is about files.
+    // esbuild overrides these two for its standard input and output; other
+    // descriptors are files.
     get read() {
       return (descriptor, buffer, offset, length, position, callback) => {
         if (descriptor === 0) return readStandardInput(descriptor, buffer, offset, length, position, callback);

@@ -1,5 +1,5 @@
-// Pages, by parse5: what is in them and where, to change them at those places
-// and nowhere else.
+// Parses pages with parse5 and keeps source positions, so that edits change
+// only what they must.
 
 import { parse } from "parse5";
 
@@ -13,7 +13,7 @@ import { parse } from "parse5";
  * @property {number} end of the end tag
  */
 
-/** Every element that the page itself writes, in order. @returns {Element[]} */
+/** Every element in the page's source, in order. @returns {Element[]} */
 export function elements(html) {
   const found = [];
   collect(parse(html, { sourceCodeLocationInfo: true }), found);
@@ -44,7 +44,7 @@ function element(node, place) {
   };
 }
 
-/** Where a page's head begins: nothing may stand before the doctype. */
+/** Where a page's head begins; never before the doctype. */
 export function headStart(html) {
   const document = parse(html, { sourceCodeLocationInfo: true });
   const root = document.childNodes.find(({ tagName }) => tagName === "html");

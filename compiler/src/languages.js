@@ -1,5 +1,5 @@
-// Languages that have a compiler of their own: Vue, Svelte, Solid's JSX, Sass
-// and Less. Each is loaded when a project needs it.
+// Compiles languages that esbuild does not support: Vue, Svelte, Solid's JSX, Sass and Less. Each compiler is loaded
+// when a project needs it.
 
 import { extension, folder, join, name } from "./path.js";
 
@@ -7,7 +7,7 @@ import { extension, folder, join, name } from "./path.js";
  * @typedef {{contents: string, loader: string} | {wrong: string, in?: string, at?: {line: number, column: number}}} Made
  */
 
-/** A single-file component of Vue as a module, which imports its styles. @returns {Promise<Made>} */
+/** Compiles a Vue single-file component to a module that imports its styles. @returns {Promise<Made>} */
 export async function vueModule(path, text) {
   const { compileScript, compileTemplate } = await import("@vue/compiler-sfc");
   const { descriptor, wrong, id, isScoped } = await vueDescriptor(path, text);
@@ -37,7 +37,7 @@ function styleImport(path, style, n) {
   return [`import __style${n} from ${specifier};`, `__component.__cssModules = { ...__component.__cssModules, ${JSON.stringify(as)}: __style${n} };`];
 }
 
-/** One of the style sheets of a component of Vue. @returns {Promise<Made>} */
+/** Compiles one of a Vue component's style sheets. @returns {Promise<Made>} */
 export async function vueStyle(path, text, number, files) {
   const { compileStyle } = await import("@vue/compiler-sfc");
   const { descriptor, id } = await vueDescriptor(path, text), style = descriptor.styles[number];
@@ -56,7 +56,7 @@ async function vueDescriptor(path, text) {
 
 const vueWrong = (error) => ({ wrong: (error.message ?? String(error)).split("\n")[0], at: error.loc?.start });
 
-/** A component of Svelte, or a module with runes in it. @returns {Promise<Made>} */
+/** Compiles a Svelte component, or a module with runes. @returns {Promise<Made>} */
 export async function svelteModule(path, text) {
   const { compile, compileModule } = await import("svelte/compiler");
   try {
@@ -67,11 +67,11 @@ export async function svelteModule(path, text) {
   }
 }
 
-/** A module with Solid's JSX, without it: what is left is TypeScript. @returns {Promise<Made>} */
+/** Compiles a module's Solid JSX; the result is TypeScript. @returns {Promise<Made>} */
 export async function solidModule(path, text) {
   const [{ default: { transformSync } }, { default: solid }] = await Promise.all([import("@babel/core"), import("babel-preset-solid")]);
   try {
-    // Lines keep their numbers.
+    // Keeps line numbers.
     const { code } = transformSync(text, { filename: path, babelrc: false, configFile: false, retainLines: true, presets: [solid], parserOpts: { plugins: ["jsx", "typescript"] } });
     return { contents: code, loader: "ts" };
   } catch (error) {
@@ -79,7 +79,7 @@ export async function solidModule(path, text) {
   }
 }
 
-/** A sheet of Sass or Less as CSS. @returns {Promise<Made>} */
+/** Compiles a Sass or Less sheet to CSS. @returns {Promise<Made>} */
 export const plainSheet = (path, text, files) => (extension(path) === "less" ? lessSheet : sassSheet)(path, text, files);
 
 const sheetLoader = (path) => (/\.module\.\w+$/.test(path) ? "local-css" : "css");
@@ -96,7 +96,7 @@ async function lessSheet(path, text, files) {
     }
   }
   const less = createLess({}, [new Files()]);
-  // Plugins are code of the project's, which does not run here.
+  // Plugins are the project's code, which does not run here.
   less.PluginLoader = class { loadPlugin() { return Promise.reject({ message: "plugins of Less do not run here" }); } };
   try {
     const { css } = await less.render(text, { filename: path, rewriteUrls: "all", javascriptEnabled: false });
@@ -107,7 +107,7 @@ async function lessSheet(path, text, files) {
 }
 
 async function sassSheet(path, text, files) {
-  // It tells places of errors relative to where it is, which a Worker does not know.
+  // Sass reports error positions relative to `location`, which a Worker does not have.
   globalThis.location ??= { href: "project:///" };
   const sass = await import("sass");
   const importer = {

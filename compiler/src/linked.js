@@ -1,12 +1,12 @@
-// Whether the packages at the CDN export what a site's modules import of them:
-// a name that is missing is an error of the whole page in the browser.
+// Checks that the packages at the CDN export the names that a site's modules
+// import: in the browser a missing name breaks the whole page.
 
 import { parse } from "es-module-lexer/js";
 import { at, ofFile } from "./diagnostic.js";
 import { importMap } from "./packages.js";
 import { parsed } from "./source.js";
 
-/** Names that are shown of what a package exports. */
+/** How many of a package's exports a message lists. */
 const MOST_SHOWN = 8;
 
 /**
@@ -20,12 +20,12 @@ export async function unlinked(bundle, outputs, modules) {
   const addresses = importMap(bundle.cdn, bundle.project.manifest, bundle.packages);
   const wrong = [...taken].map(async ([specifier, names]) => {
     const exported = await exportedBy(bundle, addresses, addresses.get(specifier), new Set());
-    return exported.isOpen ? [] : [...names].filter((name) => !exported.names.has(name)).map((name) => told(bundle.project, modules, specifier, name, exported.names));
+    return exported.isOpen ? [] : [...names].filter((name) => !exported.names.has(name)).map((name) => missingExport(bundle.project, modules, specifier, name, exported.names));
   });
   return (await Promise.all(wrong)).flat();
 }
 
-/** The names that modules take of each package, as they are when types are gone. @returns {Map<string, Set<string>>} */
+/** The names that the compiled modules import from each package. @returns {Map<string, Set<string>>} */
 function takenOf(outputs, packages) {
   const taken = new Map();
   for (const { text } of outputs) {
@@ -45,7 +45,7 @@ function namesIn(statement) {
   return /^import\s*[\w$]/.test(statement) ? ["default", ...named] : named;
 }
 
-/** What a module of the CDN exports; open where that cannot be had. */
+/** The exports of a CDN module; open if they cannot be determined. */
 async function exportedBy(bundle, addresses, url, seen) {
   const known = { names: new Set(), isOpen: false };
   if (seen.has(url)) return known;
@@ -68,7 +68,7 @@ async function exportedBy(bundle, addresses, url, seen) {
   }
 }
 
-function told({ files }, modules, specifier, name, names) {
+function missingExport({ files }, modules, specifier, name, names) {
   const path = modules.map(([path]) => path).find((path) => place(files, path, specifier, name) !== undefined);
   const importer = path ?? modules.find(([, imports]) => imports.some((one) => one.external && one.specifier === specifier))?.[0];
   const all = [...names], meant = nearest(name, all);
@@ -79,7 +79,7 @@ function told({ files }, modules, specifier, name, names) {
   return at(path, files.get(path), place(files, path, specifier, name), message);
 }
 
-/** Where a module takes a name of a package. */
+/** Where a module imports a name from a package. */
 function place(files, path, specifier, name) {
   const text = files.get(path);
   if (!text?.includes(specifier)) return undefined;
@@ -91,14 +91,14 @@ function place(files, path, specifier, name) {
   return undefined;
 }
 
-/** The one of `names` that is written most like `name`, if one is. */
+/** The most similar of `names`, if one is close enough. */
 export function nearest(name, names) {
   const plain = name.toLowerCase();
   const [best] = names.filter((one) => Math.abs(one.length - name.length) <= 3).map((one) => [distance(plain, one.toLowerCase()), one]).sort(([a], [b]) => a - b);
   return best && best[0] <= Math.max(1, Math.floor(name.length / 3)) ? best[1] : undefined;
 }
 
-/** How many letters are to be changed. https://en.wikipedia.org/wiki/Levenshtein_distance */
+/** The edit distance of two names. https://en.wikipedia.org/wiki/Levenshtein_distance */
 function distance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, n) => n);
   for (let i = 1; i <= a.length; i += 1) {

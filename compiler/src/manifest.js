@@ -1,16 +1,16 @@
-// package.json: what a project depends on, and in which versions.
+// Reads package.json: a project's dependencies and their versions.
 
 import { parse, printParseErrorCode } from "jsonc-parser";
 import { at } from "./diagnostic.js";
 
-/** Where there is no version to be found, that of the day this was written. */
+/** React's version for projects that do not state one. */
 const REACT_VERSION = "19";
 const KINDS = ["peerDependencies", "optionalDependencies", "devDependencies", "dependencies"];
 
 /** @typedef {{exists: boolean, name?: string, listed: Map<string, string>, runtime: string[], locked: Map<string, string>, imports: string[]}} Manifest */
 
 /**
- * That of a folder (with its slash), empty where there is none.
+ * Reads the manifest of a folder (with its slash); empty if there is none.
  * @returns {{manifest?: Manifest, wrong?: import("./diagnostic.js").Diagnostic}}
  */
 export function readManifest(files, folder = "") {
@@ -35,7 +35,7 @@ const empty = () => ({ exists: false, listed: new Map(), runtime: [], locked: ne
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The name of a field that has the wrong type; empty when all of it has. */
+/** The name of a field with the wrong type; empty if the whole manifest has the wrong type. */
 function misplacedField(json) {
   if (!isObject(json)) return "";
   if (json.name !== undefined && typeof json.name !== "string") return "name";
@@ -44,7 +44,7 @@ function misplacedField(json) {
   return KINDS.find((kind) => !fits(json[kind]));
 }
 
-/** Exact versions by name, of package-lock.json. */
+/** Exact versions by name, from package-lock.json. */
 function lockedVersions(files, folder) {
   const lock = parse((files.get(`${folder}package-lock.json`) ?? "{}").replace(/^\uFEFF/, ""));
   const entries = Object.entries(isObject(lock?.packages) ? lock.packages : {});
@@ -53,8 +53,8 @@ function lockedVersions(files, folder) {
 }
 
 /**
- * What the registry calls a dependency, and which version of it: `npm:` may
- * give it another name. No version is whichever is the newest.
+ * A dependency's name in the registry and its version: `npm:` may map it to
+ * another name. Without a version, the newest is used.
  * @returns {{name: string, version?: string}}
  */
 export function dependency(manifest, name) {
@@ -72,9 +72,9 @@ function usual(manifest, name) {
 }
 
 /**
- * The version that a range was written for: `18.3.1` for `^18.3.1`, so that
- * what is deployed today is what runs tomorrow. One that only says what it is
- * below of stays a range, which the CDN reads.
+ * Pins a range to the version it names: `18.3.1` for `^18.3.1`, so that later
+ * builds use the same version. A range with only an upper bound stays a range,
+ * which the CDN resolves.
  */
 export function pinned(range) {
   const [first = "", ...others] = range.split("||").pop().replace(/([<>=~^]+)\s+/g, "$1").trim().split(/\s+/);
@@ -83,8 +83,8 @@ export function pinned(range) {
   return /^[\w.+-]+$/.test(version) && !["x", "latest"].includes(version) && !/^(workspace|file|link|git|github|http)/.test(first) ? version : undefined;
 }
 
-/** Whether its JSX is Solid's. */
+/** Whether the project's JSX is Solid's. */
 export const isSolid = (manifest) => manifest.listed.has("solid-js") && !manifest.listed.has("react");
 
-/** Whether Preact stands in for React. */
+/** Whether Preact replaces React. */
 export const isPreact = (manifest) => manifest.listed.has("preact") && !manifest.listed.has("react");

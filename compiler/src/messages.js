@@ -1,5 +1,4 @@
-// What is wrong with an import, in words for the code's owner or for a model
-// that is to repair it.
+// Messages about imports, for the code's owner or for a model that repairs the code.
 
 import { nameAt } from "./cdn.js";
 import { exportsOf } from "./exports.js";
@@ -9,7 +8,7 @@ import { isModule } from "./project.js";
 const ENDINGS = ["", ".tsx", ".ts", ".jsx", ".js", ".mts", ".mjs", ".cjs", ".d.ts", ".json", ".css", ".vue", ".svelte"];
 
 /**
- * That there is no file for `wanted`, which `specifier` stands for, and which one may be meant.
+ * Says that there is no file for `wanted`, which `specifier` resolves to, and suggests a similar one.
  * @param {string} from the importer's folder
  */
 export function missing({ files, root, sourceFolder }, specifier, wanted, from) {
@@ -22,7 +21,7 @@ export function missing({ files, root, sourceFolder }, specifier, wanted, from) 
   return `cannot find "${specifier}": there is no ${path}; write it, or import what there is`;
 }
 
-/** What esbuild says of a name that a module does not export, with the names that there are. */
+/** Replaces esbuild's message about a missing export with one that lists the existing exports. */
 export function unexported({ project, cdn }, text, notes) {
   const [, file, name] = text.match(/^No matching export in "(.+)" for import "(.+)"$/) ?? [];
   if (name === undefined) return undefined;

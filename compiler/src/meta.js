@@ -1,14 +1,13 @@
-// What Vite gives a meaning in a module's source, and esbuild does not:
-// import.meta.glob, `new URL(…, import.meta.url)`, import.meta as a value,
-// imports whose address has variables, namespaces in several blocks. All of it
-// becomes what esbuild bundles.
+// Rewrites code that Vite supports and esbuild does not: import.meta.glob, `new
+// URL(…, import.meta.url)`, import.meta as a value, imports with variables in
+// the path, and namespaces in several blocks.
 
 import picomatch from "picomatch";
 import { mayMerge, namespaceWrites } from "./namespaces.js";
 import { extension, folder, join, relative } from "./path.js";
 import { dynamicImport, edited, isImportMeta, isImportMetaMember, parsed, stringValue, walk } from "./source.js";
 
-/** Whether a source may have any of it. */
+/** Whether a source may contain such code. */
 export const mayNeed = (text) => mayMerge(text) || text.includes("import.meta") || /\bimport\s*\(\s*(\/\*|`|[^"'`)\s])|\bimport\s*\([^)]*\+/.test(text);
 
 const LOOKUP = "((all) => (path) => (all[path] ?? (() => Promise.reject(new Error(`There is no module ${path}`))))())";
@@ -16,7 +15,7 @@ const LOOKUP = "((all) => (path) => (all[path] ?? (() => Promise.reject(new Erro
 /**
  * @param {string} path of the module
  * @param {object} project
- * @param {(target: string) => Promise<string>} addressOf where a file is served, as seen from a compiled module
+ * @param {(target: string) => Promise<string>} addressOf the address of a file, relative to a compiled module
  * @returns {Promise<{text: string, wrong: {at: number, message: string}[]}>}
  */
 export async function rewritten(path, text, project, addressOf) {
@@ -55,11 +54,11 @@ export async function rewritten(path, text, project, addressOf) {
     replace(node, `({ ${pairs.join(", ")} })[${text.slice(node.start, node.end)}]`);
   }
   await Promise.all(waiting);
-  // On the first line, so that every other keeps its number.
+  // Added to the first line, so that line numbers stay the same.
   return { text: imports.join("") + edited(text, edits), wrong };
 }
 
-/** Whether `import.meta` itself is used, and not a member of it. */
+/** Whether `import.meta` itself is used and not one of its members. */
 function isValue(parent, node) {
   const isWrapped = ["TSAsExpression", "TSNonNullExpression", "TSSatisfiesExpression", "TSTypeAssertion", "ParenthesizedExpression"].includes(parent?.type);
   return !isWrapped && !(/MemberExpression$/.test(parent?.type) && parent.object === node);
@@ -73,7 +72,7 @@ function fileAt(path, specifier, { files, root }) {
   return candidates.find((candidate) => files.has(candidate));
 }
 
-/** The files that a path with variables may name: a template, or strings that are added up. */
+/** A pattern for the files that a path with variables may refer to: a template or concatenated strings. */
 function patternOf(node, path, project) {
   const texts = pieces(node);
   if (!texts || texts.length < 2) return undefined;
@@ -92,7 +91,7 @@ function patternOf(node, path, project) {
   return { test, written: (file) => start.slice(0, start.length - literal.slice(folder(literal).length).length) + literal.slice(folder(literal).length) + file.match(test)[1] };
 }
 
-/** The texts around the variables of an expression; undefined where it is none of this kind. */
+/** The texts around the variables of an expression; undefined for other expressions. */
 function pieces(node) {
   if (node.type === "TemplateLiteral") return node.quasis.map(({ value }) => value.cooked ?? "");
   if (node.type === "StringLiteral") return [node.value];
@@ -147,5 +146,5 @@ function literalOptions(node) {
   return Object.fromEntries(pairs);
 }
 
-/** `{ raw: true }` in the place of `"?raw"`. */
+/** Converts `{ raw: true }` to `"?raw"`. */
 const queryOf = (node) => (node?.type === "ObjectExpression" ? `?${node.properties.map(({ key }) => key.name ?? key.value).join("&")}` : undefined);

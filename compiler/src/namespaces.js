@@ -1,10 +1,11 @@
-// Namespaces of TypeScript in several blocks. One block may write what another
-// exports, which esbuild takes for a global (evanw/esbuild#4450): it is written
-// as the property that it is.
+// Rewrites TypeScript namespaces in several blocks. One block may assign a
+// variable that another exports, which esbuild takes for a global
+// (evanw/esbuild#4450): the assignment is rewritten to the namespace's
+// property.
 
 import { walk } from "./source.js";
 
-/** Whether a source may have any. */
+/** Whether a source may contain such namespaces. */
 export function mayMerge(text) {
   const names = Array.from(text.matchAll(/\bnamespace\s+([\w$]+)/g), ([, name]) => name);
   return new Set(names).size < names.length;
@@ -31,7 +32,7 @@ export function namespaceWrites(tree) {
 /** The variables that a block exports. */
 const exportedBy = ({ body }) => body.flatMap(({ declaration }) => (declaration?.type === "VariableDeclaration" ? declaration.declarations : [])).map(({ id }) => id.name);
 
-/** The names that a function or a block gives a meaning of its own. */
+/** The names that a function or a block declares. */
 function declaredBy(node) {
   const statements = [node.body, node.init].flat().filter(Boolean).map((one) => one.declaration ?? one);
   const variables = statements.flatMap(({ declarations = [] }) => declarations.flatMap(({ id }) => targets(id)));
@@ -39,7 +40,7 @@ function declaredBy(node) {
   return [...(node.params ?? []).flatMap(targets), ...variables, ...named].map(({ name }) => name);
 }
 
-/** The names that an assignment to a pattern writes, and where they stand. */
+/** The names that an assignment to a pattern writes, with their positions. */
 function targets(node) {
   switch (node?.type) {
     case "Identifier": return [{ name: node.name, start: node.start, end: node.end }];

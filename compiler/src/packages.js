@@ -1,34 +1,34 @@
-// Packages: which may be imported, and where a CDN has them.
+// Decides which packages may be imported, and finds them at the CDN.
 //
-// The CDN speaks esm.sh's URLs (https://esm.sh/#docs): `/name@version/subpath`
-// with `?external=` for the packages that the import map gives instead.
+// The CDN uses esm.sh's URLs (https://esm.sh/#docs): `/name@version/subpath`,
+// with `?external=` for packages that the import map provides.
 
 import { dependency, isPreact } from "./manifest.js";
 
-/** Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which are refused to a browser. */
+/** Node's own modules (https://nodejs.org/api/modules.html#built-in-modules), which browsers do not have. */
 const OF_NODE = new Set([
   "assert", "async_hooks", "buffer", "child_process", "cluster", "crypto", "dgram", "dns", "events", "fs", "http", "http2", "https", "module", "net",
   "os", "path", "perf_hooks", "process", "querystring", "readline", "stream", "string_decoder", "timers", "tls", "tty", "url", "util", "v8", "vm",
   "worker_threads", "zlib",
 ]);
-/** What compiled JSX imports need not be listed. */
+/** Packages that compiled JSX imports, so package.json need not list them. */
 const IMPLIED = new Set(["react", "react-dom"]);
-/** What asks for a server, and where that is. */
+/** Packages that need a server, and their frameworks. */
 const OF_A_SERVER = new Map([["next", "Next.js"], ["nuxt", "Nuxt"], ["@sveltejs/kit", "SvelteKit"], ["@remix-run/node", "Remix"], ["express", "Express"]]);
 
 /** The package of a bare specifier: `@scope/name` of `@scope/name/path`. */
 export const packageName = (specifier) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
 
-/** A bare specifier's package and the path in it; undefined where it is none. */
+/** The package and the path of a bare specifier; undefined for other specifiers. */
 export function parts(specifier) {
   const name = packageName(specifier);
   return /^(@[\w.~-]+\/)?[a-zA-Z0-9~-][\w.~-]*$/.test(name) ? { name, path: specifier.slice(name.length + 1) } : undefined;
 }
 
-/** Whether `fs/promises`, without its `node:`, is of Node. */
+/** Whether a specifier without `node:`, such as `fs/promises`, is one of Node's modules. */
 export const isOfNode = (specifier) => OF_NODE.has(specifier.split("/")[0]);
 
-/** Why a package cannot be had in a browser, if it cannot. */
+/** Why a package cannot run in a browser; undefined if it can. */
 export function refusal(manifest, specifier) {
   const found = parts(specifier.replace(/^node:/, ""));
   if (!found) return `cannot find "${specifier}": it is neither a file of this project nor a package's name`;
@@ -46,7 +46,7 @@ export function refusal(manifest, specifier) {
   return manifest.exists && !IMPLIED.has(name) && !manifest.listed.has(name) ? unlisted(specifier) : undefined;
 }
 
-/** What is said of a package that no package.json names. */
+/** The message for a package that package.json does not list. */
 export const unlisted = (specifier) =>
   `"${specifier}" is not in package.json: add "${packageName(specifier)}" to its dependencies, or remove the import`;
 
@@ -56,16 +56,16 @@ function base(cdn, manifest, name) {
   return version === undefined ? `${cdn}/${registered}` : `${cdn}/${registered}@${encodeURI(version)}`;
 }
 
-/** A file of a package that is no module, such as a style sheet. */
+/** The URL of a package's file that is not a module, such as a style sheet. */
 export function packageFile(cdn, manifest, specifier) {
   const { name, path } = parts(specifier);
   return `${base(cdn, manifest, name)}/${path}`;
 }
 
 /**
- * The `imports` of an import map for these bare specifiers. Each package is
- * there once, for the project's modules and for each other: what package.json
- * lists counts, as packages import each other, too.
+ * The `imports` of an import map for these bare specifiers. Each package occurs
+ * once and is shared by the project and by other packages. Packages that
+ * package.json lists are included, because packages also import each other.
  * @returns {Map<string, string>}
  */
 export function importMap(cdn, manifest, specifiers) {
@@ -82,7 +82,7 @@ export function importMap(cdn, manifest, specifiers) {
     const external = externals(name, sorted, preact).join(",");
     const query = external && `?external=${external}`, infix = external && `&external=${external}`;
     imports.set(name, at + query);
-    // The one form in which esm.sh takes a query before a path.
+    // esm.sh accepts a query before a path only in this form.
     imports.set(`${name}/`, `${at}${infix}/`);
     for (const specifier of specifiers) {
       if (specifier.startsWith(`${name}/`)) imports.set(specifier, `${at}/${specifier.slice(name.length + 1)}${query}`);

@@ -1,5 +1,5 @@
-// A page that is built: its scripts, styles and images lead to what was
-// compiled, and its head has what these need.
+// Builds a page: its scripts, styles and images refer to the compiled files,
+// and its head gets what they need.
 
 import { ofFile, at } from "./diagnostic.js";
 import { VITE } from "./env.js";
@@ -7,16 +7,16 @@ import { elements, headEnd, headStart, isModuleScript, quoted } from "./html.js"
 import { isPreact, dependency } from "./manifest.js";
 import { importMap } from "./packages.js";
 import { extension, folder, name } from "./path.js";
-import { fileOfAddress, gives, isLocal, providedBy } from "./plan.js";
+import { fileOfAddress, isProvided, isLocal, providedBy } from "./plan.js";
 import { isModule, isSource, isStyle } from "./project.js";
 import { edited } from "./source.js";
 import { encoded } from "./bundle.js";
 import { exportsOf } from "./exports.js";
 
-/** Attributes that name a file which a page shows. */
+/** Attributes that refer to a file which a page shows. */
 const SHOWN = [["img", "src"], ["source", "src"], ["video", "src"], ["video", "poster"], ["audio", "src"], ["image", "href"], ["use", "href"], ["link", "href"], ["object", "data"]];
 
-/** Begins with a page: notes what it begins with. */
+/** A page while it is built: collects its entries and writes the result. */
 export class Draft {
   /**
    * @param {import("./bundle.js").Bundle} bundle
@@ -25,7 +25,7 @@ export class Draft {
    */
   constructor(bundle, path, page) {
     Object.assign(this, { bundle, path, page, edits: [], wrong: [] });
-    /** What it begins with, in order: paths, or names of what was made. */
+    /** Its entries in order: paths, or names of generated entries. */
     this.entries = [];
     this.html = constants(page.html.replace(/^\uFEFF/, ""), bundle.project);
     this.elements = elements(this.html);
@@ -69,7 +69,7 @@ export class Draft {
     this.edits.push({ start: link.tag.start, end: link.tag.end, text: "" });
   }
 
-  /** The module that a page is to begin with, which it does not name. */
+  /** Adds the app's entry module to a page that does not refer to it. */
   begin({ path, isApp }) {
     if (!isApp) return path;
     const { bundle } = this, { project } = bundle;
@@ -84,7 +84,7 @@ export class Draft {
 
   /**
    * The page as it is served.
-   * @param {{scripts: string[], styles: string[], preloads: string[]}} reached what its entries became
+   * @param {{scripts: string[], styles: string[], preloads: string[]}} reached the compiled entries
    */
   async write(reached) {
     const { bundle } = this;
@@ -104,7 +104,7 @@ export class Draft {
     return edited(this.html, this.edits);
   }
 
-  /** What a page shows of the project's files is served under names of their content's. */
+  /** Files of the project that the page shows are served under names with a hash of their content. */
   async images() {
     const { bundle, path } = this, { project } = bundle;
     for (const element of this.elements) {
@@ -122,7 +122,7 @@ export class Draft {
     }
   }
 
-  /** The page's import map: its own, with the packages that it does not give. */
+  /** The page's import map: its own entries, plus the packages that they lack. */
   importMap() {
     const { bundle } = this, { project } = bundle;
     const imports = importMap(bundle.cdn, project.manifest, bundle.packages);
@@ -133,14 +133,14 @@ export class Draft {
       map = own ? JSON.parse(this.html.slice(own.content.start, own.content.end)) : {};
     } catch { /* A browser would not read it either. */ }
     const given = new Set(Object.keys(map.imports ?? {}));
-    const added = [...imports].filter(([name]) => !gives(given, name));
+    const added = [...imports].filter(([name]) => !isProvided(given, name));
     map.imports = { ...map.imports, ...Object.fromEntries(added) };
     if (own) this.edits.push({ start: own.tag.start, end: own.end, text: "" });
     return `<script type="importmap">\n${JSON.stringify(map, null, 2).replace(/</g, "\\u003c")}\n</script>\n`;
   }
 }
 
-/** The file at `path`, from the root: pages of an app's own routing are at any depth. */
+/** The absolute address of `path`: an app's routes may be at any depth. */
 const address = (path) => quoted(`/${encoded(path)}`);
 
 /** `%VITE_X%` in a page, https://vite.dev/guide/env-and-mode#html-constant-replacement */
@@ -150,8 +150,8 @@ function constants(html, { env }) {
 }
 
 /**
- * A module that shows the component of `app`, with the style sheets that such
- * projects have beside it.
+ * A module that renders the component of `app`, with the style sheets that such
+ * projects usually have next to it.
  */
 function mount({ files, manifest, root }, app) {
   const own = folder(app), named = ["index.css", "App.css", "globals.css", "styles.css", "style.css"];

@@ -13,7 +13,7 @@ export function extension(path) {
   return dot < 0 ? "" : last.slice(dot + 1).toLowerCase();
 }
 
-/** `path` as it is seen from `folder`; undefined where it leads out of the project. */
+/** Resolves `path` relative to `folder`; undefined if it leads out of the project. */
 export function join(folder, path) {
   const parts = [];
   for (const part of `${folder}/${path}`.split("/")) {
@@ -24,7 +24,7 @@ export function join(folder, path) {
   return parts.join("/");
 }
 
-/** What a module at `from` writes to import the file at `to`. */
+/** The relative specifier with which a module at `from` imports the file at `to`. */
 export function relative(from, to) {
   const up = folder(from).split("/").slice(0, -1), down = to.split("/");
   let same = 0;

@@ -1,13 +1,13 @@
-// Which pages a project has, and which modules they begin with.
+// Finds a project's pages and their entry modules.
 
 import { elements, escaped, isModuleScript, quoted } from "./html.js";
 import { extension, folder, join, name } from "./path.js";
 import { isModule, isSource, isStyle } from "./project.js";
 import { importsOf, parsed, walk } from "./source.js";
 
-/** Where tools put sites that are finished. */
+/** Folders where tools put finished sites. */
 const FINISHED = ["dist/", "build/", "out/", "site/"];
-/** Where a module is looked for that shows the app by itself, and in these forms. */
+/** Usual paths of the module that renders the app, of the app's component, and their extensions. */
 const MAINS = ["src/main", "src/index", "main", "index", "src/client", "client"];
 const APPS = ["src/App", "App", "src/app", "app", "src/app/App", "src/components/App", "components/App"];
 const FORMS = ["tsx", "jsx", "ts", "js"];
@@ -15,12 +15,13 @@ const FORMS = ["tsx", "jsx", "ts", "js"];
 /**
  * @typedef {object} Page
  * @property {string} html
- * @property {{path: string, isApp: boolean}} [entry] a module that the page does not name, but is to begin with: one that
- *   shows the app by itself, or that exports the component to show
+ * @property {{path: string, isApp: boolean}} [entry] the entry module, if the page does not refer to it: one that
+ *   renders the app, or one that exports the component to render
  */
 
 /**
- * How a project becomes a site: as it is, by building its pages (by the path that they are served at), or not at all.
+ * How a project becomes a site: "plain" to serve it unchanged, pages to build
+ * (by the path they are served at), or undefined if it is not a site.
  * @param {import("./project.js").Project} project
  * @returns {"plain" | Map<string, Page> | undefined}
  */
@@ -44,7 +45,7 @@ export function plan(project) {
 
 const isPage = (path) => extension(path) === "html" && !["public/", "node_modules/", ...FINISHED].some((folder) => path.startsWith(folder)) && !path.split("/").some((part) => part.startsWith("."));
 
-/** A page with an empty place for an app, and nothing that fills it. */
+/** Whether a page has an empty element for an app, and no script that fills it. */
 function waitsForEntry(html) {
   const all = elements(html);
   return all.some(({ attributes }) => ["root", "app"].includes(attributes.get("id"))) && !all.some((element) => element.name === "script" && isLocal(element.attributes.get("src") ?? "x"));
@@ -52,7 +53,7 @@ function waitsForEntry(html) {
 
 export const isLocal = (address) => !address.startsWith("//") && !address.includes(":");
 
-/** The file that an address in a page names. */
+/** The file that an address in a page refers to. */
 export function fileOfAddress({ files, root }, page, address) {
   const [path] = address.split(/[?#]/);
   let decoded = path;
@@ -65,7 +66,7 @@ export function fileOfAddress({ files, root }, page, address) {
   return path === "" ? undefined : all.find((one) => files.has(one));
 }
 
-/** Whether a browser cannot run the page's modules as they are. */
+/** Whether a browser cannot run the page's modules unchanged. */
 function needsBuilding(project, page) {
   const html = project.files.get(project.root + page);
   const all = elements(html);
@@ -78,7 +79,7 @@ function needsBuilding(project, page) {
     }
     if (!isLocal(src) || type === "text/babel") return false;
     const path = fileOfAddress(project, page, src);
-    // Named and not there: that is to be told.
+    // The file does not exist; building reports that.
     if (path === undefined) return isSource(src.split("?")[0]);
     return isSource(path) || (isModuleScript(script) && !runsAsItIs(project, path, provided));
   });
@@ -86,7 +87,7 @@ function needsBuilding(project, page) {
 
 const root = (project, page) => project.root + page;
 
-/** The names that an import map gives, prefixes with their slash. */
+/** The names in an import map; prefixes end with a slash. */
 export function providedBy({ name, attributes, content }, html) {
   if (name !== "script" || attributes.get("type") !== "importmap") return [];
   try {
@@ -96,7 +97,7 @@ export function providedBy({ name, attributes, content }, html) {
   }
 }
 
-export const gives = (provided, specifier) => [...provided].some((name) => name === specifier || (name.endsWith("/") && specifier.startsWith(name)));
+export const isProvided = (provided, specifier) => [...provided].some((name) => name === specifier || (name.endsWith("/") && specifier.startsWith(name)));
 
 function runsAsItIs(project, path, provided) {
   const seen = [path];
@@ -106,15 +107,15 @@ function runsAsItIs(project, path, provided) {
   return true;
 }
 
-/** Whether a browser can follow each import of a module; `seen` gets what they lead to. */
+/** Whether a browser can resolve each import of a module; the imported files are added to `seen`. */
 function importsRun({ files, root }, path, source, provided, seen) {
   const tree = parsed("x.js", source);
-  // What is no JavaScript is the owner's to see as it is.
+  // Broken JavaScript is served unchanged.
   if (!tree) return true;
   if (usesJsx(tree) || /\bimport\.meta\.(env|glob)\b/.test(source)) return false;
   return importsOf(path, tree).every(({ specifier, type }) => {
     if (/^(https?:|data:|blob:|\/\/)/.test(specifier)) return true;
-    if (!/^[./]/.test(specifier)) return gives(provided, specifier);
+    if (!/^[./]/.test(specifier)) return isProvided(provided, specifier);
     const [wanted] = specifier.split(/[?#]/);
     const file = wanted.startsWith("/") ? root + wanted.slice(1) : join(folder(path), wanted);
     if (!files.has(file)) return !["ts", "tsx", "jsx", ...FORMS].some((form) => files.has(`${file}.${form}`) || files.has(file?.replace(/\.js$/, `.${form}`)));
@@ -130,10 +131,10 @@ function usesJsx(tree) {
   return found;
 }
 
-/** The module that shows the app, by its usual names. */
+/** The module that renders the app, found by its usual names. */
 function entry({ files, root, manifest }) {
   const named = (stems) => stems.flatMap((stem) => FORMS.map((form) => `${root}${stem}.${form}`)).filter((path) => files.has(path));
-  // A server's index.js touches no document.
+  // Unlike a server's index.js, it uses the document.
   const shows = (path) => ["createRoot", "hydrateRoot", "render(", "document.", "createApp(", "mount("].some((sign) => files.get(path).includes(sign));
   const main = named(MAINS).find(shows);
   if (main) return { path: main, isApp: false };
@@ -161,10 +162,10 @@ function madePage({ files, manifest }, { path, isApp }) {
 `;
 }
 
-/** The id of the element that a module shows its app in. */
+/** The id of the element into which a module renders its app. */
 const placeOf = (source) => source.match(/(?:getElementById|querySelector|mount)\(\s*["'`]#?([\w-]+)["'`]/)?.[1] ?? "root";
 
-/** Frameworks that need a server, or a compiler that is not here, by the package that tells. */
+/** Frameworks that need a server or another compiler, recognised by a package. */
 const ELSEWHERE = [
   ["next", "This is a Next.js app, which needs a server: deploy it to `vercel`, or ask for a Vite app"],
   ["nuxt", "This is a Nuxt app, which needs a server: deploy it to `vercel`, or ask for a Vite app"],
@@ -174,15 +175,15 @@ const ELSEWHERE = [
   ["express", "This is a server: deploy it to `koyeb`, which runs it, or ask for an app that runs in the browser"],
 ];
 
-/** Why there is nothing to make a site of, in words. */
-export function nothing({ files, manifest }) {
+/** The message that explains why there is no page to build. */
+export function noPageReason({ files, manifest }) {
   const known = ELSEWHERE.find(([name]) => manifest.listed.has(name));
   if (known) return known[1];
   if ([...files.keys()].some((path) => extension(path) === "astro")) return ELSEWHERE.find(([name]) => name === "astro")[1];
   return "There is no page to show: add an index.html, or a src/App.tsx that exports the app's component as default";
 }
 
-/** Where a project may begin: at the root, or in a folder with a manifest or a page. */
+/** Possible roots of a project: the root, and folders with a manifest or a page. */
 export function roots(files) {
   const found = new Set([""]);
   for (const path of [...files.keys()].sort()) {

@@ -1,5 +1,4 @@
-// A project as its files tell it. Paths are those of the code, whatever folder
-// of it the project has.
+// Reads a project from its files. Paths are relative to the code's root, even if the project is in a subfolder.
 
 import { browserEnv } from "./env.js";
 import { readManifest } from "./manifest.js";
@@ -8,7 +7,7 @@ import { parsed, stringValue, walk } from "./source.js";
 
 /** Extensions of modules that are compiled. */
 const MODULES = new Set(["ts", "tsx", "jsx", "mts", "cts", "js", "mjs", "cjs", "vue", "svelte"]);
-/** Of these, what no browser runs as it is. */
+/** Those of them that browsers cannot run. */
 const SOURCES = new Set(["ts", "tsx", "jsx", "mts", "cts", "vue", "svelte"]);
 const STYLES = new Set(["css", "scss", "sass", "less"]);
 
@@ -19,13 +18,13 @@ export const isStyle = (path) => STYLES.has(extension(path));
 /**
  * @typedef {object} Project
  * @property {Map<string, string>} files
- * @property {string} root the folder that it has, with its slash; empty for all of the code
+ * @property {string} root the project's folder, with its slash; empty for the code's root
  * @property {import("./manifest.js").Manifest} manifest
- * @property {Record<string, string>} env what its .env files give to the browser
- * @property {string} sourceFolder what `@/` means where nothing says so
- * @property {[string, string][]} aliases those of vite.config: what a specifier begins with, and the path in its place
- * @property {Map<string, string>} workspaces the folders of other packages, by their names
- * @property {Set<string>} provided what the pages' own import maps give
+ * @property {Record<string, string>} env variables for the browser from its .env files
+ * @property {string} sourceFolder the default meaning of `@/`
+ * @property {[string, string][]} aliases aliases from vite.config: a specifier's prefix, and the path that replaces it
+ * @property {Map<string, string>} workspaces the folders of other packages by name
+ * @property {Set<string>} provided the names that the pages' own import maps provide
  */
 
 /** @returns {{project?: Project, wrong?: import("./diagnostic.js").Diagnostic}} */
@@ -42,7 +41,7 @@ export function readProject(files, root) {
   return { project };
 }
 
-/** What a package of the workspace depends on, the project has as well. */
+/** Adds a workspace package and its dependencies to the project. */
 function addWorkspace(project, path) {
   if (name(path) !== "package.json" || path === `${project.root}package.json`) return;
   const { manifest } = readManifest(project.files, folder(path));
@@ -52,7 +51,7 @@ function addWorkspace(project, path) {
   }
 }
 
-/** `resolve.alias` of a configuration of Vite, as far as it says paths as such configurations do. */
+/** `resolve.alias` of a Vite configuration, if its paths are written in a usual way. */
 function aliasesOf(path, files) {
   const text = files.get(path), tree = text === undefined ? undefined : parsed(path, text);
   const aliases = [];
@@ -73,7 +72,7 @@ function entryOfList(node) {
   return [stringValue(of("find")), of("replacement")];
 }
 
-/** The path that an expression of a configuration makes; undefined where it is another. */
+/** The path that an expression in a configuration gives; undefined if unknown. */
 function pathOf(node, from) {
   const text = stringValue(node);
   if (text !== undefined) return text.startsWith("/") ? join(from, text) : join(from, text);

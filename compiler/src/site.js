@@ -1,4 +1,4 @@
-// From a project's files to those of a site.
+// Compiles a project's files to the files of a site.
 
 import { Bundle, MOUNT, encoded } from "./bundle.js";
 import { isCrash, withBundler } from "./bundler.js";
@@ -9,21 +9,21 @@ import { lostReexports } from "./exports.js";
 import { unlinked } from "./linked.js";
 import { Draft } from "./page.js";
 import { extension, join, name } from "./path.js";
-import { hasSources, nothing, plan, roots } from "./plan.js";
+import { hasSources, noPageReason, plan, roots } from "./plan.js";
 import { isSource, readProject } from "./project.js";
 import { tailwindOf } from "./tailwind.js";
 import { mountedConfigs } from "./tsconfig.js";
 import { verify } from "./verify.js";
 
-/** The most diagnostics that are told. */
+/** The most diagnostics that are returned. */
 const MOST = 10;
-/** Kinds of files that may be meant for visitors. */
+/** Extensions of files that may be meant for visitors. */
 const STATIC = new Set(["svg", "json", "txt", "xml", "webmanifest", "csv", "ics", "vtt", "geojson", "gltf", "glsl", "pdf", "wasm", "yaml", "lottie"]);
-/** And what of these kinds is not. */
+/** Files with these extensions that are not meant for visitors. */
 const PRIVATE = /^(package(-lock)?|components|vercel|biome|tsconfig.*|jsconfig.*|deno|bun|turbo|nx|firebase|netlify|angular|vite|\w+rc)\.json$|^(README|LICENSE|CHANGELOG|CONTRIBUTING|AGENTS|CLAUDE)(\.|$)|^pnpm-|\.ya?ml$/i;
 
 /**
- * Makes a site of `files`.
+ * Compiles `files` to a site.
  * @param {Map<string, string>} files
  * @param {{cdn: string, fetch: typeof fetch, bundle?: boolean}} options
  */
@@ -31,21 +31,21 @@ export async function makeSite(files, options) {
   let reason;
   for (const root of roots(files)) {
     const { project, wrong } = readProject(files, root);
-    // A broken package.json is nothing to a plain site.
+    // A plain site does not need its package.json, so a broken one does not matter.
     if (wrong && files.has("index.html") && ![...files.keys()].some(isSource)) return plainSite(files);
     if (wrong) return { outcome: "wrong", diagnostics: [wrong] };
     const planned = plan(project);
     if (planned === "plain" && root === "") return plainSite(files);
     if (planned instanceof Map) return build(project, planned, options);
-    reason ??= nothing(project);
+    reason ??= noPageReason(project);
   }
   return hasSources(files) ? { outcome: "wrong", diagnostics: [ofProject(reason)] } : plainSite(files);
 }
 
-/** Folders that tools put finished sites into, as src/upstream/compiler.rs has them. */
+/** Folders where tools put finished sites; the same as in src/upstream/compiler.rs. */
 const FINISHED = ["", "public/", "dist/", "build/", "out/", "site/"];
 
-/** A site that is served as it is, if a browser can read it. */
+/** A site that is served unchanged, if a browser can run it. */
 function plainSite(files) {
   const root = FINISHED.find((folder) => files.has(`${folder}index.html`));
   if (root === undefined) return { outcome: "plain", reached: [] };
@@ -91,26 +91,26 @@ async function built(bundle, pages) {
   return { outcome: "site", files: [...files].sort(([a], [b]) => (a < b ? -1 : 1)), notes: notes(bundle, result), reached: [...verified.reached, ...reachedByOutputs(result.metafile)] };
 }
 
-/** The project's modules that were bundled, with what their imports lead to. */
+/** The project's bundled modules, with their resolved imports. */
 function modulesOf({ files, root }, metafile) {
   const own = (path) => join(root, path);
   const modules = Object.entries(metafile?.inputs ?? {}).map(([path, { imports }]) => [own(path), imports.map((one) => ({ ...one, path: own(one.path), specifier: one.path }))]);
   return modules.filter(([path]) => files.has(path));
 }
 
-/** Where esbuild's output is served. */
+/** The served path of an esbuild output. */
 const served = (path) => path.slice(path.indexOf("out/") + "out/".length);
 
-/** Kinds of esbuild's imports that a browser asks for; a sheet's pictures are in it, or were written beside it. */
+/** Kinds of imports that a browser requests. Images in sheets are embedded, or served as assets. */
 const FOLLOWED = new Set(["import-statement", "dynamic-import", "import-rule"]);
 
-/** What the compiled modules import of each other, with what a browser takes it for. */
+/** The imports between compiled modules, with the type that the browser expects. */
 function reachedByOutputs({ outputs }) {
   return Object.entries(outputs).flatMap(([from, { imports }]) => imports.filter(({ external, kind }) => !external && FOLLOWED.has(kind))
     .map(({ path }) => ({ from: served(from), address: `/${encoded(served(path))}`, dest: path.endsWith(".css") ? "style" : "script" })));
 }
 
-/** What the entries of a page became, in their order: scripts, styles, and what the scripts load at once. */
+/** The outputs for a page's entries, in order: scripts, styles, and modules to preload. */
 function reached({ outputs }, entries) {
   const byEntry = new Map(Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint).map(([path, output]) => [entryName(output.entryPoint), { path, ...output }]));
   const scripts = [], styles = new Set(), preloads = new Set(), seen = new Set();
@@ -144,16 +144,16 @@ function notes(bundle, { metafile, warnings }) {
   const { project, packages, bundled, cdn } = bundle;
   const names = [...new Set([...packages].map((specifier) => parts(specifier).name).concat(...bundled))].sort();
   const modules = Object.keys(metafile.inputs).filter((path) => !/^(runtime|required|query|package(-\w+)?):/.test(path)).length;
-  const told = [`Compiled ${modules} modules, with ${names.length} packages from ${cdn}${bundled.size > 0 ? ", bundled" : ""}`];
+  const lines = [`Compiled ${modules} modules, with ${names.length} packages from ${cdn}${bundled.size > 0 ? ", bundled" : ""}`];
   const unpinned = names.filter((name) => dependency(project.manifest, name).version === undefined);
-  if (unpinned.length > 0) told.push(`No version is given of ${unpinned.join(", ")}: the newest is taken. A package.json pins it`);
+  if (unpinned.length > 0) lines.push(`No version is given for ${unpinned.join(", ")}: the newest is used. Pin the versions in package.json`);
   const lost = unnamed(bundle, metafile.inputs);
-  if (lost.length > 0) told.push(`Not served, as nothing names it and it is not in public/: ${lost.slice(0, 10).join(", ")}${lost.length > 10 ? ` and ${lost.length - 10} more` : ""}`);
-  for (const { text, location } of warnings.slice(0, 5)) if (location && !location.file.startsWith("made:")) told.push(`${location.file}:${location.line}: ${text}`);
-  return [...new Set([...told, ...bundle.notes])];
+  if (lost.length > 0) lines.push(`Not served, because nothing refers to it and it is not in public/: ${lost.slice(0, 10).join(", ")}${lost.length > 10 ? ` and ${lost.length - 10} more` : ""}`);
+  for (const { text, location } of warnings.slice(0, 5)) if (location && !location.file.startsWith("made:")) lines.push(`${location.file}:${location.line}: ${text}`);
+  return [...new Set([...lines, ...bundle.notes])];
 }
 
-/** What visitors get as it is, as under `vite build`: the files of public/, and those of .well-known. */
+/** Files that visitors get unchanged, as with `vite build`: those in public/ and .well-known. */
 function statics({ files, root }) {
   const shown = new Map();
   for (const [path, text] of files) {
@@ -162,7 +162,7 @@ function statics({ files, root }) {
     const served = isPublic ? own.slice("public/".length) : own;
     if ((isPublic || served.startsWith(".well-known/")) && !isHidden(served)) shown.set(served, text);
   }
-  // A map of sources is for whoever a script sends to it.
+  // A source map is served only if a script refers to it.
   const sentTo = new Set([...shown.values()].flatMap((text) => Array.from(text.matchAll(/sourceMappingURL=([^\s*]+)/g), ([, address]) => name(address))));
   for (const path of shown.keys()) if (extension(path) === "map" && !sentTo.has(name(path))) shown.delete(path);
   return shown;
@@ -170,7 +170,7 @@ function statics({ files, root }) {
 
 const isHidden = (path) => path.split("/").some((part, n) => (part.startsWith(".") && !(n === 0 && part === ".well-known")) || part === "node_modules");
 
-/** Files that look as if they were for visitors, and that nothing names: a site of Vite's would not have them. */
+/** Files that look meant for visitors but are not referred to; Vite would not serve them either. */
 function unnamed({ project, named }, inputs) {
   const { files, root } = project, bundled = new Set(Object.keys(inputs).map((path) => join(root, path.replace(/^[a-z-]+:/, "").replace(/\?.*$/, ""))));
   return [...files.keys()].filter((path) => {

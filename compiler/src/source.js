@@ -1,5 +1,5 @@
-// A module's source as it stands, by Babel's parser: esbuild compiles, but
-// tells nothing of what it has read.
+// Parses a module's source with Babel, because esbuild does not expose its
+// syntax tree.
 
 import { parse } from "@babel/parser";
 import { extension } from "./path.js";
@@ -9,7 +9,7 @@ const TYPESCRIPT = new Set(["ts", "mts", "cts", "tsx"]);
 export const isTypeScript = (path) => TYPESCRIPT.has(extension(path));
 
 /**
- * The syntax tree of a module; undefined where it is beyond reading.
+ * The syntax tree of a module; undefined if it cannot be parsed.
  * @returns {import("@babel/types").File | undefined}
  */
 export function parsed(path, text) {
@@ -21,7 +21,7 @@ export function parsed(path, text) {
   try {
     return parse(text, { sourceType, plugins, ...lenient });
   } catch {
-    // Beyond its grammar, or out of stack.
+    // Invalid syntax, or out of stack.
     return undefined;
   }
 }
@@ -52,11 +52,11 @@ export const isImportMeta = (node) => node?.type === "MetaProperty" && node.meta
 export const isImportMetaMember = (node, name) =>
   node?.type === "MemberExpression" && !node.computed && isImportMeta(node.object) && node.property.name === name;
 
-/** `import(…)`, however the parser writes it: its argument. */
+/** The argument of `import(…)`, in either of the parser's representations. */
 export const dynamicImport = (node) =>
   node.type === "ImportExpression" ? node.source : node.type === "CallExpression" && node.callee.type === "Import" ? node.arguments[0] : undefined;
 
-/** Text with these parts of it replaced. @param {{start: number, end: number, text: string}[]} edits none within another */
+/** Applies edits to a text. @param {{start: number, end: number, text: string}[]} edits an edit within another is skipped */
 export function edited(text, edits) {
   let result = "", from = 0;
   for (const edit of [...edits].sort((a, b) => a.start - b.start || a.end - b.end)) {
@@ -71,10 +71,10 @@ export function edited(text, edits) {
  * Every import of a module, in the order of the file.
  * @typedef {object} Import
  * @property {string} specifier
- * @property {number} at where it stands
- * @property {boolean} isType gone when the program runs
- * @property {string[]} names what it takes by name, as its module calls it
- * @property {string} [type] what it says that the other file is: `with { type: "json" }`
+ * @property {number} at its offset
+ * @property {boolean} isType removed by the compiler
+ * @property {string[]} names the imported names, as the other module exports them
+ * @property {string} [type] the file type in `with { type: "json" }`
  */
 /** @returns {Import[]} */
 export function importsOf(path, tree) {
@@ -99,7 +99,7 @@ export function importsOf(path, tree) {
   return imports.sort((a, b) => a.at - b.at);
 }
 
-/** The type among attributes of an import, which are written alike in a declaration and in an object. */
+/** The type in an import's attributes, from a declaration or an object. */
 const typeOf = (attributes) => stringValue(attributes?.find(({ key }) => (key?.name ?? key?.value) === "type")?.value);
 
 const propertyOf = (object, name) => object?.properties?.find(({ key }) => (key?.name ?? key?.value) === name)?.value;
@@ -110,7 +110,7 @@ function takenNames(declaration) {
   return named.map(({ imported }) => imported.name ?? imported.value);
 }
 
-/** TypeScript leaves out what is only used as a type. */
+/** Whether TypeScript removes an import because it is only used as a type. */
 function isGone(declaration, used) {
   if (declaration.importKind === "type") return true;
   const isType = (one) => one.importKind === "type" || (used && !used.has(one.local.name));
@@ -130,7 +130,7 @@ function usedAsValues(tree) {
   return names;
 }
 
-/** Of what TypeScript adds, that which has an expression in it. */
+/** TypeScript nodes that contain an expression. */
 const VALUES_IN_TYPES = new Set([
   "TSAsExpression", "TSSatisfiesExpression", "TSNonNullExpression", "TSTypeAssertion", "TSExportAssignment", "TSInstantiationExpression", "TSEnumMember", "TSImportEqualsDeclaration",
 ]);

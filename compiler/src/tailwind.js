@@ -1,4 +1,4 @@
-// Tailwind, by its own compiler, while the app is compiled.
+// Compiles style sheets with Tailwind's own compiler.
 
 import postcss from "postcss";
 import { compile } from "tailwindcss";
@@ -13,12 +13,12 @@ import { isStyle } from "./project.js";
 
 const OWN = { tailwindcss: indexCss, "tailwindcss/index.css": indexCss, "tailwindcss/preflight": preflightCss, "tailwindcss/preflight.css": preflightCss, "tailwindcss/theme": themeCss, "tailwindcss/theme.css": themeCss, "tailwindcss/utilities": utilitiesCss, "tailwindcss/utilities.css": utilitiesCss };
 
-/** What says that a sheet is written for Tailwind. */
+/** Signs that a sheet is written for Tailwind. */
 const SIGNS = /@(tailwind|apply|theme|plugin|utility|custom-variant|variant|config|source|reference)\b|@import\s+(url\()?["']tailwindcss\b|--(spacing|alpha)\(/;
 const isFor3 = (css) => /@tailwind\s+(base|components)\b/.test(css);
 
 /**
- * Which Tailwind the project uses, if any.
+ * The Tailwind version that the project uses, if any.
  * @param {import("./project.js").Project} project
  * @returns {3 | 4 | undefined}
  */
@@ -30,13 +30,13 @@ export function tailwindOf(project) {
   if (sheets.some((css) => isFor3(css) || (/@tailwind\s/.test(css) && configPath(project)))) return 3;
   const listed = ["tailwindcss", "@tailwindcss/vite", "@tailwindcss/postcss"].some((name) => manifest.listed.has(name));
   if (listed || sheets.some((css) => SIGNS.test(css))) return 4;
-  // Components alone, as models write them: their classes must tell.
+  // Only components, as models write them: their class names decide.
   const isBare = !manifest.exists && sheets.length === 0;
   return isBare && [...files.values()].some((text) => /["'`\s:](bg|text|border|from|to|ring)-[a-z]+-(50|[1-9]00|950)\b/.test(text)) ? 4 : undefined;
 }
 
 /**
- * A sheet that is written for Tailwind as browsers take it; undefined for any other.
+ * Compiles a sheet that is written for Tailwind; undefined for other sheets.
  * @param {import("./bundle.js").Bundle} bundle
  */
 export async function tailwindSheet(bundle, path, text) {
@@ -66,12 +66,12 @@ export async function tailwindSheet(bundle, path, text) {
   }
 }
 
-/** The configuration of a project for Tailwind 3. */
+/** The path of a project's configuration for Tailwind 3. */
 function configPath({ files, root }) {
   return ["js", "ts", "cjs", "mjs", "mts", "cts"].map((ending) => `${root}tailwind.config.${ending}`).find((path) => files.has(path));
 }
 
-/** A configuration of the project's, or a plugin, as far as it is data. `safe` gets the classes that are always there. */
+/** The plain-data part of a project's configuration or plugin. Classes that are always included are added to `safe`. */
 async function configuration(bundle, path, safe) {
   const text = bundle.project.files.get(path), asked = [...new Set([...text.matchAll(/(?:from|require\()\s*["']([^"']+)["']/g)].map(([, id]) => id))];
   const known = await Promise.all(asked.filter((id) => MODULES[id]).map(async (id) => [id, (await MODULES[id]()).default]));
@@ -81,7 +81,7 @@ async function configuration(bundle, path, safe) {
   return value;
 }
 
-/** What sheets and configurations may load: plain JavaScript that comes along; each is loaded where it is asked for. */
+/** Bundled modules that sheets and configurations may load; each is loaded on demand. */
 const MODULES = {
   "tailwindcss/colors": () => import("tailwindcss/colors"),
   "tailwindcss/defaultTheme": () => import("tailwindcss/defaultTheme"),
@@ -92,7 +92,7 @@ const MODULES = {
   "@tailwindcss/typography": () => import("@tailwindcss/typography"),
   "@tailwindcss/forms": () => import("@tailwindcss/forms"),
 };
-/** A plugin that does nothing, with options or without. */
+/** A plugin without effect, callable with or without options. */
 const NOTHING = Object.assign(() => ({ handler() {} }), { __isOptionsFunction: true });
 
 async function sheet(bundle, id, base, from) {
@@ -100,20 +100,20 @@ async function sheet(bundle, id, base, from) {
   const { files } = bundle.project;
   const file = join(base, id);
   const found = [file, `${file}.css`, `${file}/index.css`].find((path) => files.has(path));
-  if (found) return { path: found, base: folder(found), content: moved(files.get(found), found, from) };
+  if (found) return { path: found, base: folder(found), content: rebased(files.get(found), found, from) };
   const { type, text } = await bundle.ask(bundle.styleUrl(id));
   if (!type.startsWith("text/css")) throw new Error(`cannot find "${id}", which ${from} imports`);
   return { path: id, base: "", content: text };
 }
 
-/** A sheet whose addresses are seen from where it is put. */
-function moved(css, path, from) {
+/** Rewrites a sheet's addresses so that they are relative to the importing sheet. */
+function rebased(css, path, from) {
   if (folder(path) === folder(from)) return css;
-  const seen = (address) => (/^([a-z]+:|\/|#)/i.test(address) ? address : relative(from, join(folder(path), address) ?? address));
-  return css.replace(/url\(\s*(["']?)([^"')]+)\1\s*\)/g, (_, quote, address) => `url(${quote}${seen(address)}${quote})`);
+  const rebase = (address) => (/^([a-z]+:|\/|#)/i.test(address) ? address : relative(from, join(folder(path), address) ?? address));
+  return css.replace(/url\(\s*(["']?)([^"')]+)\1\s*\)/g, (_, quote, address) => `url(${quote}${rebase(address)}${quote})`);
 }
 
-/** With what is imported from elsewhere first: behind a rule, browsers leave it out. */
+/** Moves external imports to the top: browsers ignore imports after a rule. */
 function hoisted(css) {
   if (!/@import/.test(css)) return css;
   const root = postcss.parse(css), imports = [];
@@ -124,11 +124,11 @@ function hoisted(css) {
   return root.toString();
 }
 
-/** What a name meant in Tailwind 3, where it means something else in the fourth. */
+/** Values of Tailwind 3 for names that have another value in Tailwind 4. */
 const THEME_OF_3 = `@theme default { --radius-sm: 0.125rem; --shadow-sm: 0 1px 2px 0 rgb(0 0 0 / 0.05); --blur-sm: 4px; --drop-shadow-sm: 0 1px 1px rgb(0 0 0 / 0.05); --default-ring-width: 3px; --default-ring-color: rgb(59 130 246 / 0.5); }
 @layer base { *, ::before, ::after { border-color: var(--color-gray-200, currentcolor) } button, [role="button"] { cursor: pointer } }`;
 
-/** A sheet for Tailwind 3 as the fourth takes it, with its configuration. */
+/** Converts a sheet for Tailwind 3, with its configuration, to Tailwind 4. */
 function asFor4(css, config) {
   const root = postcss.parse(css);
   const imports = { base: ['"tailwindcss/theme" layer(theme)', '"tailwindcss/preflight" layer(base)'], utilities: ['"tailwindcss/utilities" layer(utilities)'] };
@@ -139,13 +139,13 @@ function asFor4(css, config) {
     isFirst = false;
     rule.replaceWith(lines);
   });
-  // Only once in a project: its other sheets apply what this one has.
+  // Only the project's first sheet gets the theme; other sheets use it.
   if (!isFirst) root.append(postcss.parse(THEME_OF_3).nodes);
   if (config) root.prepend(postcss.atRule({ name: "config", params: JSON.stringify(config) }));
   return root.toString();
 }
 
-/** Every word of the project's sources that may be a class. */
+/** Every word in the project's sources that may be a class name. */
 function candidates({ files, root }) {
   const words = new Set();
   for (const [path, text] of files) {

@@ -1,20 +1,19 @@
-// tsconfig.json, where esbuild reads it otherwise than Vite does.
+// Adapts tsconfig.json where esbuild and Vite interpret it differently.
 
 import { parse } from "jsonc-parser";
 import { folder, join, name } from "./path.js";
 
 /**
- * The project's configurations as esbuild is to see them: those that a
- * `references` names apply as well, as they do in an editor, and JSX is always
- * compiled.
+ * The project's configurations in the form for esbuild: configurations in
+ * `references` are merged in, as an editor does, and JSX is always compiled.
  * @param {import("./project.js").Project} project
  * @returns {[string, string][]}
  */
 export function mountedConfigs({ files }) {
-  return [...files.keys()].filter((path) => /^(ts|js)config.*\.json$/.test(name(path))).map((path) => [path, JSON.stringify(seen(files, path))]);
+  return [...files.keys()].filter((path) => /^(ts|js)config.*\.json$/.test(name(path))).map((path) => [path, JSON.stringify(forEsbuild(files, path))]);
 }
 
-function seen(files, path) {
+function forEsbuild(files, path) {
   const config = read(files, path), options = { ...config.compilerOptions };
   if (options.jsx !== undefined && !options.jsxFactory) options.jsx = "react-jsx";
   const references = (Array.isArray(config.references) ? config.references : []).map((one) => one?.path).filter((one) => typeof one === "string");
@@ -25,7 +24,7 @@ function seen(files, path) {
   return { ...rest, ...(extended.length > 0 ? { extends: extended.length === 1 ? extended[0] : extended } : {}), compilerOptions: options };
 }
 
-/** Not that of the build's own files, such as vite.config.ts. */
+/** Whether a referenced configuration is for the app, and not for build files such as vite.config.ts. */
 function isOfApp(files, path, reference) {
   if (/node/i.test(name(reference))) return false;
   return path !== undefined && files.has(path.endsWith(".json") ? path : `${path}/tsconfig.json`);
@@ -37,7 +36,8 @@ function read(files, path) {
 }
 
 /**
- * What the `paths` above a folder make of a specifier: for words, esbuild resolves by itself.
+ * Maps a specifier by the `paths` above a folder. Used only for messages;
+ * esbuild resolves the import itself.
  * @returns {string | undefined} the path that the first fitting pattern gives
  */
 export function mappedPath(files, from, specifier) {

@@ -1,29 +1,28 @@
-// What a browser would find out about a finished site: whether its pages'
-// scripts and modules parse and find the names that they import, and what they
-// ask for. Whether that is there the hosting says, which is asked for all of it
-// (src/deploy/reach.rs).
+// Checks a finished site like a browser: whether its scripts and modules parse
+// and their imported names exist. It also lists the requested addresses; the
+// hosting code checks that they exist (src/deploy/reach.rs).
 
 import { parse } from "@babel/parser";
 import { exportsOf } from "./exports.js";
 import { at, atLine } from "./diagnostic.js";
 import { elements, isModuleScript } from "./html.js";
 import { extension, folder, join } from "./path.js";
-import { gives, isLocal, providedBy } from "./plan.js";
+import { isProvided, isLocal, providedBy } from "./plan.js";
 import { importsOf } from "./source.js";
 
 const SCRIPT_TYPES = new Set([undefined, "", "module", "text/javascript", "application/javascript"]);
-/** The most pages, and the most modules, that are looked at: a site of more is as good as these. */
+/** The most pages, and the most modules, that are checked. */
 const MOST = 500;
-/** The most addresses that the hosting is asked for. */
+/** The most addresses that are returned for the hosting to check. */
 const MOST_REACHED = 5_000;
-/** What elements show beside scripts and style sheets. */
+/** Attributes that load files other than scripts and style sheets. */
 const ASSETS = [["img", "src"], ["source", "src"], ["video", "src"], ["video", "poster"], ["audio", "src"], ["track", "src"], ["embed", "src"], ["object", "data"], ["image", "href"], ["use", "href"]];
 
 /**
- * @param {Map<string, string>} files what is served, by its path
- * @param {{root?: string, isCompiled?: boolean}} options where the files lie in the project; what was compiled parses
- * @typedef {{from: string, address: string, dest: string, at?: number}} Reached what a file asks for, what for, and where it
- *   does; nowhere in what was compiled
+ * @param {Map<string, string>} files the served files, by path
+ * @param {{root?: string, isCompiled?: boolean}} options `root`: the files' folder in the project; compiled files are known to parse
+ * @typedef {{from: string, address: string, dest: string, at?: number}} Reached a file's request, its destination type,
+ *   and its position; no position in compiled files
  * @returns {{wrong: import("./diagnostic.js").Diagnostic[], reached: Reached[]}}
  */
 export function verify(files, { root = "", isCompiled = false } = {}) {
@@ -40,7 +39,7 @@ class Visit {
 
   page(path, html) {
     const all = elements(html), provided = new Set(all.flatMap((element) => providedBy(element, html)));
-    // What a `<base>` makes of addresses only a browser knows.
+    // Addresses on a page with `<base>` cannot be resolved here.
     if (all.some(({ name }) => name === "base")) return;
     for (const element of all) {
       if (element.name === "script") this.script(path, html, element, provided);
@@ -59,7 +58,7 @@ class Visit {
       if (tree && isModule) this.follow(path, html, tree, provided, script.content.start);
       return;
     }
-    const file = isLocal(src) && src !== "" ? this.asked(path, src) : undefined;
+    const file = isLocal(src) && src !== "" ? this.fileAt(path, src) : undefined;
     if (file === undefined) return;
     this.reach(path, script.place("src")?.start ?? script.tag.start, src, "script");
     if (!this.files.has(file)) return;
@@ -74,16 +73,16 @@ class Visit {
     if (tree) this.follow(file, text, tree, provided, 0);
   }
 
-  /** Follows the imports of a module that the browser follows before anything runs. */
+  /** Follows the imports that a browser loads before anything runs. */
   follow(path, text, tree, provided, offset) {
     const links = tree.program.body.filter(({ source }) => source);
     for (const { specifier, at: place, names, type, isDynamic } of importsOf("x.js", tree).map((one) => ({ ...one, isDynamic: !links.some(({ source }) => source.start === one.at) }))) {
       if (!/^[./]/.test(specifier)) {
-        const isThere = /^[a-z]+:/i.test(specifier) || gives(provided, specifier);
-        if (!isThere && !isDynamic) this.tell(path, text, offset + place, `no import map says where "${specifier}" is: name it there, or write its address`);
+        const isThere = /^[a-z]+:/i.test(specifier) || isProvided(provided, specifier);
+        if (!isThere && !isDynamic) this.report(path, text, offset + place, `no import map says where "${specifier}" is: name it there, or write its address`);
         continue;
       }
-      const file = this.asked(path, specifier);
+      const file = this.fileAt(path, specifier);
       if (file === undefined) continue;
       if (!isDynamic) this.reach(path, offset + place, specifier, type === "css" ? "style" : type ?? "script");
       if (!this.files.has(file) || !["js", "mjs"].includes(extension(file))) continue;
@@ -92,11 +91,11 @@ class Visit {
     }
   }
 
-  /** A name that the module does not export is an error of the whole page. */
+  /** Reports imported names that the module does not export, because they break the whole page. */
   link(path, text, place, names, file) {
     const exported = exportsOf(file, this.files.get(file));
     const lost = exported.isOpen ? undefined : names.find((name) => !exported.names.includes(name));
-    if (lost !== undefined) this.tell(path, text, place, `${this.root}${file} does not export "${lost}": it exports ${exported.names.join(", ") || "nothing"}`);
+    if (lost !== undefined) this.report(path, text, place, `${this.root}${file} does not export "${lost}": it exports ${exported.names.join(", ") || "nothing"}`);
   }
 
   parsed(path, text, isModule, { start, end } = { start: 0, end: text.length }) {
@@ -105,7 +104,7 @@ class Visit {
     try {
       return parse(source, { sourceType: isModule ? "module" : "script", plugins: ["explicitResourceManagement"], allowReturnOutsideFunction: false });
     } catch (error) {
-      // Out of stack: it may be for a browser as well, and may not.
+      // Out of stack here; a browser may still parse it.
       if (error.pos === undefined) return undefined;
       const place = at(this.root + path, text, start + error.pos, error.message.replace(/ \(\d+:\d+\)$/, ""));
       this.wrong.push(atLine(place.path, text, place.line, place.column, `the browser cannot read it: ${place.message}`));
@@ -113,8 +112,8 @@ class Visit {
     }
   }
 
-  /** The path that is asked for, from a file at `path`. */
-  asked(path, address) {
+  /** The path of an address in the file at `path`. */
+  fileAt(path, address) {
     const [written] = address.split(/[?#]/);
     let decoded = written;
     try { decoded = decodeURIComponent(written); } catch { /* The hosting answers 400. */ }
@@ -126,7 +125,7 @@ class Visit {
     this.reached.push({ from: path, address, dest, at: this.isCompiled ? undefined : offset });
   }
 
-  tell(path, text, offset, message) {
+  report(path, text, offset, message) {
     this.wrong.push(at(this.root + path, text, offset, message));
   }
 }

@@ -1,22 +1,21 @@
-// The compiler as a Worker: hatch asks it over a service binding, and nobody
-// else reaches it (wrangler.toml gives it no address). src/upstream/compiler.rs defines
-// what it is asked and what it answers.
+// The compiler as a Worker. Only Hatch can reach it, over a service binding (wrangler.toml gives it no public address).
+// src/upstream/compiler.rs defines its requests and responses.
 
 import { excess } from "./bounds.js";
 import { check } from "./check.js";
-import { kept } from "./kept.js";
+import { cached } from "./cache.js";
 import { makeSite } from "./site.js";
 
 export default {
-  /** A task goes in and its answer comes out, both JSON. */
+  /** Takes a task as JSON and returns the result as JSON. */
   async fetch(request, { SITES }) {
     const task = await request.text();
-    const answer = await kept(task, SITES, async () => JSON.stringify(await done(JSON.parse(task))));
+    const answer = await cached(task, SITES, async () => JSON.stringify(await perform(JSON.parse(task))));
     return new Response(answer, { headers: { "content-type": "application/json" } });
   },
 };
 
-async function done({ task, files, cdn, bundle = false }) {
+async function perform({ task, files, cdn, bundle = false }) {
   const all = new Map(Object.entries(files)), excessive = excess(all);
   if (excessive) return task === "check" ? { outcome: "checked", diagnostics: [excessive] } : { outcome: "wrong", diagnostics: [excessive] };
   try {

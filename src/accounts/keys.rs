@@ -1,7 +1,7 @@
 //! API keys, which a user gives to programs.
 
 use garde::Validate;
-use hatch_tokens::token::Kind;
+use hatch_tokens::token::TokenKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         return Err(scopes_exceed_credential());
     }
     let gateway = new.gateway.as_ref().map(|limits| json!(limits).to_string());
-    let token = token::fresh(Kind::ApiKey)?;
+    let token = token::fresh(TokenKind::ApiKey)?;
     let (id, now) = (context.new_id("key")?, now_ms());
     let key = store::NewKey {
         id: &id,

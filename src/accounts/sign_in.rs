@@ -3,7 +3,7 @@
 use garde::Validate;
 use hatch_tokens::{
     siwe::{self, Challenge, LIFETIME_MS},
-    token::Kind,
+    token::TokenKind,
     wallet::Address,
 };
 use serde::Deserialize;
@@ -105,7 +105,7 @@ pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
         Some(user) => link(&context, &database, user, &wallet).await?,
         None => wallet::sign_up(&database, &wallet, now).await?,
     };
-    let (token, session_id) = (token::fresh(Kind::Session)?, random::uuid()?);
+    let (token, session_id) = (token::fresh(TokenKind::Session)?, random::uuid()?);
     let expires_at = now + SESSION_MS;
     database
         .batch([

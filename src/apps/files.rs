@@ -93,7 +93,7 @@ fn own(context: &RequestContext, method: &str, id: &str) -> Result<String, Error
 fn grant<'a>(method: &'a str, path: &'a str, expires_at: i64) -> Grant<'a> {
     let is_writing = method == "PUT";
     let content_type = if is_writing { ZIP } else { "" };
-    Grant { method, path, expires_at, content_type, most_bytes: if is_writing { MOST_BYTES } else { 0 } }
+    Grant { method, path, expires_at, content_type, max_bytes: if is_writing { MOST_BYTES } else { 0 } }
 }
 
 /// Puts the ZIP into the bucket, and gives a URL that S3 and R2 know.
@@ -124,8 +124,8 @@ fn require_grant(context: &RequestContext, method: &str) -> Result<(), Error> {
     let expires_at = context.query("expires").and_then(|text| text.parse().ok()).unwrap_or(0);
     let signature = context.query("signature").unwrap_or_default();
     let grant = grant(method, context.request.path(), expires_at);
-    let is_good = grant.is_good(sealing_key(&context.settings)?, &signature, now_ms());
-    if is_good { Ok(()) } else { Err(NOT_SIGNED) }
+    let is_valid = grant.is_valid(sealing_key(&context.settings)?, &signature, now_ms());
+    if is_valid { Ok(()) } else { Err(NOT_SIGNED) }
 }
 
 pub(super) const NOT_SIGNED: Error = Error::Forbidden {

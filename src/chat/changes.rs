@@ -37,7 +37,7 @@ impl Changes {
         };
         let mut notes = notes_on_the_unnamed(&answer);
         let before = code.clone();
-        let mut changes = Self { files: hatch_answer::lay_over(code, answer), ..Self::default() };
+        let mut changes = Self { files: hatch_answer::apply_answer(code, answer), ..Self::default() };
         for change in &mut changes.files {
             let is_others = before.get(&change.path) != asked_with.get(&change.path);
             if is_others && change.status == FileStatus::Changed {
@@ -76,8 +76,10 @@ fn note_on(change: &FileChange) -> Option<String> {
 fn notes_on_the_unnamed(answer: &Extraction) -> Vec<String> {
     let patch = "A change was not made: it does not say which file it is for".to_owned();
     let patches = (answer.unnamed_edits > 0).then_some(patch);
-    let elements =
-        answer.unfollowed.iter().map(|name| format!("<{name}> was not followed: Hatch does not know it"));
+    let elements = answer
+        .ignored_elements
+        .iter()
+        .map(|name| format!("<{name}> was not followed: Hatch does not know it"));
     patches.into_iter().chain(elements).collect()
 }
 

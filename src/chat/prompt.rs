@@ -1,7 +1,7 @@
 //! Builds the prompt for Claude. Pure.
 
 use hatch_code::CodeMap;
-use hatch_wire::anthropic::request::{Prompt, Turn};
+use hatch_wire::anthropic::request::{Prompt, PromptMessage};
 use serde::Deserialize;
 
 use super::{
@@ -30,11 +30,7 @@ To change a few lines of a file that has more than 100, write only the changes i
 lines of the file exactly as they are, enough of them to be there only once, and what they become:
 
 ```js:app.js
-<<<<<<< SEARCH
 const limit = 10;
-=======
-const limit = 20;
->>>>>>> REPLACE
 ```
 
 Never abbreviate a file and never write a comment for code that stays: such a block is refused, and so \
@@ -136,9 +132,10 @@ fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> St
 
 /// The history as turns. The API requires a user's turn first and refuses empty
 /// ones, so an answer whose question did not fit is left out too.
-fn turns(history: &[HistoryMessage]) -> Vec<Turn> {
+fn turns(history: &[HistoryMessage]) -> Vec<PromptMessage> {
     let written = history.iter().filter(|message| !message.content.trim().is_empty());
-    let turns = written.map(|message| Turn { role: message.role.clone(), content: message.with_notes() });
+    let turns =
+        written.map(|message| PromptMessage { role: message.role.clone(), content: message.with_notes() });
     turns.skip_while(|turn| turn.role != "user").collect()
 }
 

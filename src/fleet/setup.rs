@@ -1,6 +1,6 @@
 //! Serves the script with which a machine joins the fleet.
 
-use hatch_tokens::token::{Kind, Token, TokenError};
+use hatch_tokens::token::{Token, TokenError, TokenKind};
 
 use super::{wallet, workers};
 use crate::{
@@ -51,7 +51,7 @@ fn developer(context: &RequestContext) -> Option<&User> {
 /// Reads a machine's token, without checking that it is valid.
 pub(super) fn token(text: &str) -> Result<Token, Error> {
     match Token::parse(text) {
-        Ok(token) if token.kind() == Kind::Worker => Ok(token),
+        Ok(token) if token.kind() == TokenKind::Worker => Ok(token),
         Err(TokenError::Checksum) => Err(mistyped()),
         _ => Err(Error::invalid("token", "must be the token of a machine, wk_…: POST /workers gives it")),
     }

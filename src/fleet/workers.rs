@@ -1,7 +1,7 @@
 //! The machines: registration, health and uptime.
 
 use garde::Validate;
-use hatch_tokens::token::{Kind, Token};
+use hatch_tokens::token::{Token, TokenKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ pub(crate) async fn register(context: RequestContext) -> Result<Response, Error>
 
 /// Registers the machine of `wallet` for `user`, or replaces its token.
 pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str) -> Result<Token, Error> {
-    let (token, now) = (token::fresh(Kind::Worker)?, now_ms());
+    let (token, now) = (token::fresh(TokenKind::Worker)?, now_ms());
     context
         .database()?
         .batch([

@@ -1,6 +1,6 @@
 //! What a client asks: the body in its dialect, and the gateway's own headers.
 
-use hatch_dialects::{Dialect, Error as Said, Incoming, Json, Request, Seal, Version, wanted};
+use hatch_dialects::{Dialect, Error as Said, InboundContext, Json, Request, Seal, Version, references};
 use serde_json::Value;
 
 use super::{kept, thoughts::Sealed};
@@ -89,12 +89,12 @@ fn wrong(header: &str, words: &str) -> Error {
 }
 
 /// What reading a body needs to know besides it.
-pub(super) fn incoming(context: &RequestContext) -> Result<Incoming<'static>, Error> {
+pub(super) fn incoming(context: &RequestContext) -> Result<InboundContext<'static>, Error> {
     let version = match context.request.header("anthropic-version") {
         None => Version::default(),
         version => Version::parse(version.as_deref())?,
     };
-    Ok(Incoming { version, ..Incoming::default() })
+    Ok(InboundContext { version, ..InboundContext::default() })
 }
 
 impl Asked {
@@ -115,7 +115,7 @@ impl Asked {
         let mut incoming = incoming(context)?;
         let (mut previous, mut items) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {
-            let wanted = wanted(&bytes)?;
+            let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
                 previous = kept::items_of(id, user, database).await?;
             }

@@ -64,7 +64,7 @@ impl Place {
     pub(super) async fn get(&self, client: Dialect, candidates: &[Candidate]) -> Option<Kept> {
         let Row { provider, model, body } = serde_json::from_str(&cache::get(&self.name).await?).ok()?;
         let may_answer = candidates.iter().any(|candidate| candidate.model.id == model);
-        let answer = client.parse_answer(body.as_bytes()).ok().filter(|_| may_answer)?;
+        let answer = client.parse_response(body.as_bytes()).ok().filter(|_| may_answer)?;
         Some(Kept { provider, model, answer })
     }
 
@@ -77,7 +77,7 @@ impl Place {
         let row = Row {
             provider: candidate.provider.name.clone(),
             model: candidate.model.id.clone(),
-            body: client.render_answer(answer, reply),
+            body: client.render_response(answer, reply),
         };
         if let Ok(text) = serde_json::to_string(&row) {
             cache::put(&self.name, text, self.seconds).await;

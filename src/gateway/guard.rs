@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
     Class, Error as Said, Event, Filter, Request, Response,
-    request::{Content, Part, Source},
+    request::{Content, MediaSource, Part},
     response::{Stop, StopReason},
 };
 use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
@@ -89,7 +89,7 @@ impl Guards {
             Content::Text(text) => &mut text.text,
             Content::ToolCall(call) => &mut call.arguments,
             Content::Document(document) => match &mut document.source {
-                Source::Text(text) => text,
+                MediaSource::Text(text) => text,
                 _ => return Ok(()),
             },
             Content::ToolResult(result) => {
@@ -283,7 +283,7 @@ impl Filter for Watched {
 
 #[cfg(test)]
 mod tests {
-    use hatch_dialects::{Dialect, Incoming, Reply, Stream};
+    use hatch_dialects::{Dialect, InboundContext, Reply, Stream};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -297,7 +297,7 @@ mod tests {
 
     fn asked(text: &str) -> Request {
         let body = json!({ "model": "m", "messages": [{ "role": "user", "content": text }] }).to_string();
-        Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap()
+        Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap()
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Keeper {
     /// Keeps a whole answer.
     pub(super) fn statements(&self, user: &str, answer: Option<&Answer>, reply: &Reply) -> Vec<Statement> {
         let (Some(before), Some(answer)) = (&self.items, answer) else { return Vec::new() };
-        let body = Dialect::Responses.render_answer(answer, reply);
+        let body = Dialect::Responses.render_response(answer, reply);
         let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));

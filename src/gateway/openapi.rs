@@ -1,7 +1,9 @@
 //! What the gateway takes and answers. Its bodies are the vendors' own: what
 //! they say of them is not repeated here, only where they are described.
 
-use hatch_dialects::{Dialect, Incoming, parse_completion, parse_count, parse_embeddings, parse_moderation};
+use hatch_dialects::{
+    Dialect, InboundContext, parse_completion, parse_count, parse_embeddings, parse_moderation,
+};
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -160,7 +162,7 @@ fn bytes(object: Map<String, Value>) -> Vec<u8> {
 }
 
 fn reads(dialect: Dialect, object: Map<String, Value>) -> Result<(), Error> {
-    dialect.parse_request(&bytes(object), &Incoming::default()).map(drop).map_err(Error::from)
+    dialect.parse_request(&bytes(object), &InboundContext::default()).map(drop).map_err(Error::from)
 }
 
 fn chat(route: &'static str, id: &'static str) -> Operation {
@@ -232,7 +234,7 @@ fn count_tokens() -> Operation {
     .object(
         body("As Anthropic describes it.", &["model", "messages"]),
         json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
-        |object| parse_count(&bytes(object), &Incoming::default()).map(drop).map_err(Error::from),
+        |object| parse_count(&bytes(object), &InboundContext::default()).map(drop).map_err(Error::from),
     )
     .answers(Answer::new(200, "How many.").json(Vendors(json!({ "input_tokens": 9 }))))
 }

@@ -66,7 +66,7 @@ pub(super) fn whole(
         let text = stream_of(answer, client, reply);
         Response::bytes(Kind::Api, 200, EVENT_STREAM, text.into_bytes())
     } else {
-        let json = bytes.unwrap_or_else(|| client.render_answer(answer, reply).into_bytes());
+        let json = bytes.unwrap_or_else(|| client.render_response(answer, reply).into_bytes());
         Response::bytes(Kind::Api, 200, "application/json", json)
     };
     with(response, headers, &reply.request_id)

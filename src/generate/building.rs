@@ -170,7 +170,7 @@ impl BuildTurn {
             problems.push(whole_app_problem(message));
         }
         let mut code = base.clone();
-        for change in hatch_answer::lay_over(&mut code, extraction) {
+        for change in hatch_answer::apply_answer(&mut code, extraction) {
             let reason = change.reason.as_deref().unwrap_or_default();
             let message = match change.status {
                 FileStatus::Incomplete => {

@@ -9,7 +9,7 @@
 //! the others waits a random time before it signs again, and the range of that
 //! time grows with its losses.
 
-use hatch_tokens::concordium::transaction::Signed;
+use hatch_tokens::concordium::transaction::SignedTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{proof::Proof, steps::Step, store, work::Work};
@@ -68,7 +68,7 @@ struct PendingRegistration {
     /// Seconds since the epoch.
     since_s: i64,
     /// None when the next run must sign one.
-    transaction: Option<Signed>,
+    transaction: Option<SignedTransaction>,
     /// How many transactions lost their sequence number to another one.
     losses: u32,
 }
@@ -246,7 +246,7 @@ enum TransactionOutcome {
 
 /// Sends a transaction if the chain does not know it yet, and checks its status.
 async fn transaction_outcome(
-    transaction: &Signed,
+    transaction: &SignedTransaction,
     registrar: &Registrar,
     settings: &Settings,
     now_s: i64,

@@ -7,7 +7,7 @@ use hatch_tokens::{
     jwks_cache::{Decision, Event, JwksCache},
     jws::Jws,
     stack_auth::{Claims, Project},
-    token::{self, Kind, Lapsed, Token, TokenError},
+    token::{self, Lapsed, Token, TokenError, TokenKind},
 };
 use sha2::{Digest as _, Sha256};
 use worker::Env;
@@ -112,7 +112,7 @@ pub(crate) async fn authenticate(
     background: &Background,
 ) -> Result<Principal, Error> {
     match Token::parse(credential) {
-        Ok(token) if token.kind() == Kind::Worker => {
+        Ok(token) if token.kind() == TokenKind::Worker => {
             let machine =
                 Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
             machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
@@ -137,8 +137,8 @@ async fn by_token(
     background: &Background,
 ) -> Result<User, Error> {
     let lookup = match token.kind() {
-        Kind::Session => store::grant_of_session(&token.hash()),
-        Kind::ApiKey | Kind::Worker => {
+        TokenKind::Session => store::grant_of_session(&token.hash()),
+        TokenKind::ApiKey | TokenKind::Worker => {
             store::grant_of_key(&token.hash(), settings.is_development().then_some(LOCAL_DEVELOPER))
         }
     };
@@ -169,12 +169,12 @@ async fn by_token(
     })
 }
 
-fn lapsed_detail(kind: Kind, lapsed: Lapsed) -> &'static str {
+fn lapsed_detail(kind: TokenKind, lapsed: Lapsed) -> &'static str {
     match (kind, lapsed) {
-        (Kind::Session, Lapsed::Revoked) => "The session has ended; sign in again",
-        (Kind::Session, Lapsed::Expired) => "The session has expired; sign in again",
-        (Kind::ApiKey | Kind::Worker, Lapsed::Revoked) => "The API key has been revoked",
-        (Kind::ApiKey | Kind::Worker, Lapsed::Expired) => "The API key has expired",
+        (TokenKind::Session, Lapsed::Revoked) => "The session has ended; sign in again",
+        (TokenKind::Session, Lapsed::Expired) => "The session has expired; sign in again",
+        (TokenKind::ApiKey | TokenKind::Worker, Lapsed::Revoked) => "The API key has been revoked",
+        (TokenKind::ApiKey | TokenKind::Worker, Lapsed::Expired) => "The API key has expired",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Asks one model after the other until one of them answers.
 //!
 //! What may be asked again, and where, is the error's own knowledge
-//! ([`Class::may_fail_over`], [`Class::may_retry`]). Nothing of an answer has
+//! ([`Class::may_fail_over`], [`Class::is_retryable`]). Nothing of an answer has
 //! reached the client before it is told that there is one: what B says never
 //! goes on with what A said.
 
@@ -252,7 +252,7 @@ async fn in_order<T>(
                 Err(refusal) => refusal,
             };
             let class = refusal.error.class;
-            if class.may_retry() && class != Class::RateLimit {
+            if class.is_retryable() && class != Class::RateLimit {
                 health::failed(&id, now_ms());
             } else {
                 health::alive(&id);
@@ -350,7 +350,7 @@ async fn attempt(
     if !is_events {
         let bytes =
             answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?.into_bytes();
-        let response = Box::new(upstream.parse_answer(&bytes)?);
+        let response = Box::new(upstream.parse_response(&bytes)?);
         return Ok(got(Answer::Whole { response, bytes: Some(bytes) }));
     }
     let body = answer.into_body().ok_or_else(|| no_answer(&Failure::Network(String::new())))?;

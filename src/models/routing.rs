@@ -285,8 +285,9 @@ mod tests {
         assert_eq!(route(&["auto"], 20_000, None, &request).unwrap(), ["dear/large"]);
         assert_eq!(route(&["auto"], 2_000_000, None, &request).unwrap_err().class, Class::Invalid);
         let body = br#"{"model":"auto","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x.test/a.png"}}]}]}"#;
-        let picture =
-            hatch_dialects::Dialect::Chat.parse_request(body, &hatch_dialects::Incoming::default()).unwrap();
+        let picture = hatch_dialects::Dialect::Chat
+            .parse_request(body, &hatch_dialects::InboundContext::default())
+            .unwrap();
         assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
     }
 

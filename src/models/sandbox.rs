@@ -184,13 +184,13 @@ pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use hatch_dialects::{Dialect, Incoming};
+    use hatch_dialects::{Dialect, InboundContext};
 
     use super::*;
 
     fn asked(body: &Value) -> Response {
         let body = body.to_string();
-        answer(&Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap())
+        answer(&Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap())
     }
 
     fn tool() -> Value {

@@ -73,18 +73,18 @@ fn sent(statement: Statement) -> hrana::Statement {
     hrana::Statement::new(statement.sql, statement.values.into_iter().map(value).collect())
 }
 
-fn refused(failure: hrana::Failure) -> Error {
+fn refused(failure: hrana::HranaError) -> Error {
     match failure {
-        hrana::Failure::Token(detail) => {
+        hrana::HranaError::Token(detail) => {
             Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", detail: detail.to_owned() }
         }
-        hrana::Failure::NoDatabase(what) => Error::NotConfigured {
+        hrana::HranaError::NoDatabase(what) => Error::NotConfigured {
             variable: "DATABASE_URL",
             detail: format!("There is no libSQL database at DATABASE_URL: it answers with {what}"),
         },
-        hrana::Failure::Unavailable(detail) => Error::database(detail),
-        hrana::Failure::Internal(detail) if detail.contains(GUARD) => Error::GuardFailed,
-        hrana::Failure::Internal(detail) => Error::Internal(detail),
+        hrana::HranaError::Unavailable(detail) => Error::database(detail),
+        hrana::HranaError::Internal(detail) if detail.contains(GUARD) => Error::GuardFailed,
+        hrana::HranaError::Internal(detail) => Error::Internal(detail),
     }
 }
 

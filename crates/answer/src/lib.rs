@@ -1,24 +1,24 @@
-//! Lays a model's answer over a project: whole files replace files, edits apply where they fit exactly and once, and what is
-//! neither leaves the project as it was and is told with its reason. Pure.
+//! Applies a model's answer to a project. Whole files replace files; an edit applies only where its text occurs exactly
+//! once. Everything else leaves the project unchanged and is reported with its reason. Pure.
 
 use std::borrow::Cow;
 
 use hatch_code::{CodeMap, ExtractedFile, Extraction, FileChange, FileStatus, Patch};
-use hatch_diff::{Edit, Refusal, has_placeholder, merge_placeholder};
+use hatch_diff::{DiffRefusal, Edit, has_placeholder, merge_placeholder};
 
-/// The most of a path that no project may have which is told, in characters.
+/// How much of a refused path is reported, in characters.
 const PATH_CHARS: usize = 200;
-/// The most refused files of one answer that are told.
+/// How many refused files of one answer are reported.
 const MOST_REFUSED: usize = 50;
 
-const SHAPELESS: &str = "the change is in no form that says where it belongs";
-const NEW_BUT_ABBREVIATED: &str = "it stands for code that “stays”, but there is no such file";
-const CUT: &str = "the answer ended within it";
+const UNKNOWN_FORMAT: &str = "the change has no known format, so it is unclear where it belongs";
+const NEW_FILE_HAS_PLACEHOLDER: &str = "it has a placeholder for existing code, but the file does not exist";
+const CUT: &str = "the answer ended before the file did";
 
-/// Lays an answer over `code` and tells what happened to each file that it names: what goes away or gets another path first,
+/// Applies an answer to `code` and reports what happened to each file that it names. Deletions and renames come first,
 /// then files, then patches.
-pub fn lay_over(code: &mut CodeMap, answer: Extraction) -> Vec<FileChange> {
-    // A file that goes away and is written anew is only written anew.
+pub fn apply_answer(code: &mut CodeMap, answer: Extraction) -> Vec<FileChange> {
+    // A file that is both deleted and written is only written.
     let written: Vec<String> =
         answer.files.iter().map(|file| format!("*** Delete File: {}\n", file.path)).collect();
     let moves =
@@ -38,36 +38,41 @@ pub fn lay_over(code: &mut CodeMap, answer: Extraction) -> Vec<FileChange> {
     changes
 }
 
-/// The content of a file that an answer gives, which may be an edit of the `old` one.
+/// The new content of a file. The answer may have an edit of the `old` content instead of the whole file.
 fn resolve(old: Option<&str>, file: ExtractedFile) -> Result<String, Cow<'static, str>> {
     let ExtractedFile { path, content, is_edit, .. } = file;
-    // These may hold edits as their own text.
+    // Such files may contain edits as part of their text.
     let is_about_edits = path.ends_with(".diff") || path.ends_with(".patch") || is_markdown(&path);
     if is_about_edits && !is_edit {
         return whole(&path, old, content);
     }
     match Edit::recognise(Some(&path), &content) {
-        Some(Edit::File { .. }) | None if is_edit => Err(SHAPELESS.into()),
+        Some(Edit::File { .. }) | None if is_edit => Err(UNKNOWN_FORMAT.into()),
         Some(Edit::File { .. }) | None => whole(&path, old, content),
         Some(edit) => {
             let before = old.map(|old| (path.clone(), old.to_owned())).into_iter().collect();
-            let mut after = hatch_diff::apply(&before, edit).map_err(told)?.files;
+            let mut after = hatch_diff::apply(&before, edit).map_err(reason_of)?.files;
             after.remove(&path).ok_or_else(|| "the change is for another file".into())
         }
     }
 }
 
-/// A whole file, with the old one's lines in place of its placeholders.
+/// A whole file, with its placeholders replaced by lines of the old one.
 fn whole(path: &str, old: Option<&str>, content: String) -> Result<String, Cow<'static, str>> {
     let Some(old) = old else {
-        return if has_placeholder(path, &content) { Err(NEW_BUT_ABBREVIATED.into()) } else { Ok(content) };
+        return if has_placeholder(path, &content) {
+            Err(NEW_FILE_HAS_PLACEHOLDER.into())
+        } else {
+            Ok(content)
+        };
     };
-    // What is a placeholder in a short file may be an old comment in a whole one.
+    // A comment that looks like a placeholder may be part of the old file; then a file of similar length is taken to be
+    // whole.
     let is_own = has_placeholder(path, old) && content.len() * 2 > old.len();
     if is_own || !has_placeholder(path, &content) {
         return Ok(content);
     }
-    merge_placeholder(path, old, &content).map_err(told)
+    merge_placeholder(path, old, &content).map_err(reason_of)
 }
 
 fn apply(code: &mut CodeMap, patch: &Patch) -> Vec<FileChange> {
@@ -79,18 +84,18 @@ fn apply(code: &mut CodeMap, patch: &Patch) -> Vec<FileChange> {
     if !patch.complete {
         return failed(named, CUT.into());
     }
-    let Some(edit) = Edit::recognise(None, &patch.text) else { return failed(named, SHAPELESS.into()) };
+    let Some(edit) = Edit::recognise(None, &patch.text) else { return failed(named, UNKNOWN_FORMAT.into()) };
     match hatch_diff::apply(code.files(), edit) {
         Ok(applied) => {
             code.replace(applied.files).unwrap_or_else(|error| failed(named, error.to_string().into()))
         }
-        Err(refusal) if refusal.path.is_empty() => failed(named, told(refusal)),
-        Err(refusal) => failed(&refusal.path.clone(), told(refusal)),
+        Err(refusal) if refusal.path.is_empty() => failed(named, reason_of(refusal)),
+        Err(refusal) => failed(&refusal.path.clone(), reason_of(refusal)),
     }
 }
 
-fn told(refusal: Refusal) -> Cow<'static, str> {
-    Refusal { path: String::new(), ..refusal }.to_string().into()
+fn reason_of(refusal: DiffRefusal) -> Cow<'static, str> {
+    DiffRefusal { path: String::new(), ..refusal }.to_string().into()
 }
 
 /// The first file that a patch names.

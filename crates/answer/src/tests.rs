@@ -1,18 +1,18 @@
-//! Answers of models that do not hold whole files, laid over a project of sixty lines.
+//! Answers with edits instead of whole files, applied to a project with a file of sixty lines.
 
 use hatch_code::{CodeMap, FileStatus};
 
-use super::lay_over;
+use super::apply_answer;
 
 /// A file of sixty different lines.
 fn old() -> String {
     (0..60).map(|n| format!("line{n}();\n")).collect()
 }
 
-/// What the answer leaves of the file, and its status and reason.
-fn laid(path: &str, answer: &str) -> (String, FileStatus, String) {
+/// The file after the answer, and its status and reason.
+fn applied(path: &str, answer: &str) -> (String, FileStatus, String) {
     let mut code = CodeMap::of([(path.to_owned(), old())].into()).unwrap();
-    let changes = lay_over(&mut code, hatch_code::extraction(answer));
+    let changes = apply_answer(&mut code, hatch_code::extraction(answer));
     assert_eq!(changes.len(), 1, "{answer}: {changes:?}");
     let reason = changes[0].reason.clone().unwrap_or_default().into_owned();
     (code.get(path).unwrap_or_default().to_owned(), changes[0].status, reason)
@@ -20,19 +20,19 @@ fn laid(path: &str, answer: &str) -> (String, FileStatus, String) {
 
 #[track_caller]
 fn is_kept(path: &str, answer: &str) {
-    let (content, status, reason) = laid(path, answer);
+    let (content, status, reason) = applied(path, answer);
     assert_eq!((content, status), (old(), FileStatus::Incomplete), "{answer}");
     assert!(!reason.is_empty(), "{answer}");
 }
 
 #[track_caller]
 fn becomes(answer: &str, content: &str) {
-    let (found, status, _) = laid("src/App.tsx", answer);
+    let (found, status, _) = applied("src/App.tsx", answer);
     assert_eq!((found.as_str(), status), (content, FileStatus::Changed), "{answer}");
 }
 
 #[test]
-fn a_file_that_stands_for_more_than_it_says_changes_nothing() {
+fn a_file_with_unresolved_placeholders_changes_nothing() {
     for (path, body) in [
         (
             "app.js",
@@ -49,7 +49,7 @@ fn a_file_that_stands_for_more_than_it_says_changes_nothing() {
 }
 
 #[test]
-fn a_placeholder_between_known_lines_is_what_stands_between_them() {
+fn a_placeholder_between_known_lines_is_replaced_by_the_lines_between_them() {
     let expected = old().replace("line30();\n", "line30();\nadded();\n");
     becomes(
         "```tsx:src/App.tsx\n// ... existing code ...\nline30();\nadded();\nline31();\n// ... existing code ...\n```\n",
@@ -58,7 +58,7 @@ fn a_placeholder_between_known_lines_is_what_stands_between_them() {
 }
 
 #[test]
-fn honest_files_are_taken() {
+fn whole_files_are_accepted() {
     becomes(
         "```tsx:src/App.tsx\n// rest of the queue\nqueue.slice(1);\n```\n",
         "// rest of the queue\nqueue.slice(1);\n",
@@ -67,7 +67,7 @@ fn honest_files_are_taken() {
 }
 
 #[test]
-fn a_search_that_is_there_once_is_replaced_in_every_form() {
+fn a_search_text_that_occurs_once_is_replaced_in_every_format() {
     let expected = old().replace("line7();", "seven();");
     let marks = "<<<<<<< SEARCH\nline7();\n=======\nseven();\n>>>>>>> REPLACE\n";
     for answer in [
@@ -86,7 +86,7 @@ fn a_search_that_is_there_once_is_replaced_in_every_form() {
 }
 
 #[test]
-fn a_change_that_does_not_fit_once_changes_nothing() {
+fn an_edit_that_does_not_match_exactly_once_changes_nothing() {
     let search = |text: &str| format!("<<<<<<< SEARCH\n{text}\n=======\nnew\n>>>>>>> REPLACE\n");
     for answer in [
         format!("```tsx:src/App.tsx\n{}```\n", search("gone();")),
@@ -104,7 +104,7 @@ fn a_change_that_does_not_fit_once_changes_nothing() {
 }
 
 #[test]
-fn a_patch_may_add_and_delete_files_and_is_made_whole_or_not_at_all() {
+fn a_patch_may_add_and_delete_files_and_applies_as_a_whole_or_not_at_all() {
     let mut code =
         CodeMap::of([("a.js".to_owned(), "a\n".to_owned()), ("b.js".to_owned(), "b\n".to_owned())].into())
             .unwrap();
@@ -114,16 +114,16 @@ fn a_patch_may_add_and_delete_files_and_is_made_whole_or_not_at_all() {
         )
     };
     let before = code.clone();
-    let changes = lay_over(&mut code, hatch_code::extraction(&patch("x")));
+    let changes = apply_answer(&mut code, hatch_code::extraction(&patch("x")));
     assert_eq!(
         (&code, changes[0].status, changes[0].path.as_str()),
         (&before, FileStatus::Incomplete, "a.js")
     );
-    let changes = lay_over(&mut code, hatch_code::extraction(&patch("a")));
+    let changes = apply_answer(&mut code, hatch_code::extraction(&patch("a")));
     assert_eq!(code, CodeMap::parse(r#"{"a.js":"aa\n","c.js":"c\n"}"#).unwrap());
-    let told: Vec<_> = changes.iter().map(|change| (change.path.as_str(), change.status)).collect();
+    let statuses: Vec<_> = changes.iter().map(|change| (change.path.as_str(), change.status)).collect();
     assert_eq!(
-        told,
+        statuses,
         [("b.js", FileStatus::Deleted), ("a.js", FileStatus::Changed), ("c.js", FileStatus::Added)]
     );
 }
@@ -144,7 +144,7 @@ fn elements_that_move_files_move_them_where_they_can() {
             "<dyad-rename from=\"b.js\" to=\"c.js\"></dyad-rename><dyad-delete path=\"a.js\"></dyad-delete>\n",
             r#"{"c.js":"b\n"}"#,
         ),
-        // What is in it then is written after it has its path.
+        // The content is written after the rename.
         (
             "<dyad-write path=\"c.js\">\nc\n</dyad-write>\n<dyad-rename from=\"b.js\" to=\"c.js\"/>\n",
             r#"{"a.js":"a\n","c.js":"c\n"}"#,
@@ -155,7 +155,7 @@ fn elements_that_move_files_move_them_where_they_can() {
         ),
     ] {
         let mut code = begun();
-        let changes = lay_over(&mut code, hatch_code::extraction(answer));
+        let changes = apply_answer(&mut code, hatch_code::extraction(answer));
         assert_eq!(code, CodeMap::parse(left).unwrap(), "{answer}");
         assert!(changes.iter().all(|change| change.status != FileStatus::Incomplete), "{changes:?}");
     }
@@ -166,21 +166,21 @@ fn elements_that_move_files_move_them_where_they_can() {
         ("<dyad-rename from=\"a.js\" to=\"aux.js\"></dyad-rename>\n", "aux.js"),
     ] {
         let mut code = begun();
-        let changes = lay_over(&mut code, hatch_code::extraction(answer));
+        let changes = apply_answer(&mut code, hatch_code::extraction(answer));
         assert_eq!((&code, changes.len()), (&begun(), 1), "{answer}: {changes:?}");
         assert_eq!((changes[0].path.as_str(), changes[0].status), (path, FileStatus::Incomplete), "{answer}");
         assert!(changes[0].reason.is_some(), "{answer}");
     }
-    // Nothing is taken away by an answer that ended within the element, or that only speaks of it.
+    // An answer that ended within the element, or only mentions it, deletes nothing.
     for answer in ["<lov-delete file_path=\"b.js\"", "Use `<lov-delete file_path=\"b.js\"/>` for it.\n"] {
         let mut code = begun();
-        assert_eq!(lay_over(&mut code, hatch_code::extraction_interrupted(answer)), [], "{answer}");
+        assert_eq!(apply_answer(&mut code, hatch_code::extraction_interrupted(answer)), [], "{answer}");
         assert_eq!(code, begun(), "{answer}");
     }
 }
 
 #[test]
-fn actions_of_bolts_that_are_no_files_are_no_files_content() {
+fn bolt_actions_that_do_not_hold_files_are_not_taken_for_content() {
     let expected = old().replace("line7();", "seven();");
     becomes(
         "<diff path=\"src/App.tsx\">\n@@ -7,3 +7,3 @@\n line6();\n-line7();\n+seven();\n line8();\n</diff>\n",
@@ -202,16 +202,16 @@ fn actions_of_bolts_that_are_no_files_are_no_files_content() {
 }
 
 #[test]
-fn a_file_about_edits_is_a_file() {
+fn a_file_that_documents_edits_is_kept_as_a_file() {
     let mut code = CodeMap::default();
     let answer = "````md:README.md\n# Use\n\n<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n````\n```diff:fix.patch\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n```\n";
-    let changes = lay_over(&mut code, hatch_code::extraction(answer));
+    let changes = apply_answer(&mut code, hatch_code::extraction(answer));
     assert!(changes.iter().all(|change| change.status == FileStatus::Added), "{changes:?}");
     assert_eq!(changes.len(), 2);
 }
 
 #[test]
-fn a_name_that_windows_cannot_have_is_told_in_every_form() {
+fn a_name_that_windows_forbids_is_reported_in_every_format() {
     for path in ["src/aux.tsx", "con.js", "nul", "lib/COM1.ts", "what?.md", "nul.tar.gz"] {
         for answer in [
             format!("```ts file=\"{path}\"\nx\n```\n"),
@@ -219,7 +219,7 @@ fn a_name_that_windows_cannot_have_is_told_in_every_form() {
             format!("*** Begin Patch\n*** Add File: {path}\n+x\n*** End Patch\n"),
         ] {
             let mut code = CodeMap::default();
-            let changes = lay_over(&mut code, hatch_code::extraction(&answer));
+            let changes = apply_answer(&mut code, hatch_code::extraction(&answer));
             assert_eq!(changes.len(), 1, "{answer}: {changes:?}");
             let reason = changes[0].reason.as_deref().unwrap_or_default();
             assert!(changes[0].path == path && reason.contains("Windows"), "{answer}: {changes:?}");
@@ -229,9 +229,9 @@ fn a_name_that_windows_cannot_have_is_told_in_every_form() {
 }
 
 #[test]
-fn a_path_that_no_project_may_have_is_told() {
+fn a_refused_path_is_reported() {
     let mut code = CodeMap::default();
-    let changes = lay_over(&mut code, hatch_code::extraction("```js:../../a.js\nx\n```\n"));
+    let changes = apply_answer(&mut code, hatch_code::extraction("```js:../../a.js\nx\n```\n"));
     assert_eq!((changes[0].path.as_str(), changes[0].status), ("../../a.js", FileStatus::Refused));
     assert!(changes[0].reason.is_some() && code.is_empty());
 }

@@ -1,15 +1,15 @@
-//! What a model is shown of a project: all of it, or what matters for the question where there is more than it shall read.
+//! Selects the files that a model is shown: all of them, or the relevant ones if the project exceeds the budget.
 
 use super::map::CodeMap;
 use super::tokens::tokens;
 use super::{fenced, language::extension};
 use std::collections::BTreeSet;
 
-/// The share of the budget, one in so many, that the list of files may take that are not shown.
+/// The list of files that are not shown may take this fraction of the budget: one in four.
 const LIST_SHARE: u64 = 4;
-/// The most names that are listed of one file.
+/// How many exported names are listed for one file.
 const MOST_NAMES: usize = 12;
-/// Where an app begins: worth seeing whatever the question is.
+/// Entry points of an app: relevant to every question.
 const ENTRIES: [&str; 9] = [
     "package.json",
     "index.html",
@@ -22,9 +22,10 @@ const ENTRIES: [&str; 9] = [
     "styles.css",
 ];
 
-/// The files of a project for a model that is asked `message`: all of them in full if they have at most `budget` tokens;
-/// else those that the message names, those of `recent` (paths, the last one changed first), those where the app begins,
-/// and the small ones, as far as the budget goes, and a list of the others with the names that they export.
+/// The files of a project, as context for a model that gets `message`. If all files fit into `budget` tokens, all are
+/// shown in full. Otherwise files are shown in this order until the budget is used up: those that the message names,
+/// those in `recent` (last changed first), entry points, and small files. The others are listed with the names that
+/// they export.
 pub fn context(code: &CodeMap, message: &str, recent: &[String], budget: u64) -> String {
     let all = fenced(code);
     if tokens(&all) <= budget {
@@ -51,7 +52,7 @@ pub fn context(code: &CodeMap, message: &str, recent: &[String], budget: u64) ->
     )
 }
 
-/// A file, and how much it matters.
+/// A file and its rank.
 struct File<'a> {
     path: &'a str,
     rank: usize,
@@ -76,12 +77,12 @@ impl<'a> File<'a> {
         } else {
             4 + recent.len()
         };
-        // The fence and the path are some tokens more.
+        // The fence and the path take a few tokens more.
         Self { path, rank, tokens: tokens(content) + tokens(path) + 8 }
     }
 }
 
-/// Whether a text names this, in any case, as a word of its own.
+/// Whether a text contains this name as a whole word, ignoring case.
 fn names(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
@@ -129,7 +130,7 @@ fn exports<'a>(path: &str, content: &'a str) -> Vec<&'a str> {
     exports.flat_map(exported).take(MOST_NAMES).collect()
 }
 
-/// The names of what follows `export`.
+/// The names that are declared after `export`.
 fn exported(declaration: &str) -> Vec<&str> {
     if let Some(list) = declaration.trim_start_matches("type ").strip_prefix('{') {
         let list = list.split('}').next().unwrap_or_default();
@@ -186,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_project_within_the_budget_is_shown_whole() {
+    fn a_project_within_the_budget_is_shown_in_full() {
         let code = project();
         assert_eq!(context(&code, "Hi", &[], u64::MAX), fenced(&code));
         assert_eq!(context(&CodeMap::default(), "Hi", &[], 10), "");
     }
 
     #[test]
-    fn a_larger_one_shows_what_is_named_or_was_changed_and_lists_the_rest() {
+    fn a_larger_project_shows_named_and_recent_files_and_lists_the_rest() {
         let code = project();
         let recent = ["src/part7.ts".to_owned(), "src/gone.ts".to_owned()];
         for message in
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn no_budget_is_too_small_and_no_list_too_long() {
+    fn a_tiny_budget_gives_a_short_context() {
         let code = project();
         let context = context(&code, "src/part1.ts", &[], 100);
         assert!(tokens(&context) < 200 && context.contains("more"), "{context}");

@@ -1,22 +1,22 @@
-//! How edits look in an answer: patches, and elements of app builders that say how a file changes. What they make of the file
-//! is hatch-diff's.
+//! Recognises edits in an answer: patches, and elements of app builders that describe a change. The crate hatch-diff
+//! applies them.
 
 use super::fence::first_line;
 use super::label::{attribute, is_path_key};
 use super::tag::split_at_tag_end;
 
-/// How a patch of `apply_patch`'s format begins and ends.
+/// The first and last line of a patch in `apply_patch`'s format.
 pub(super) const PATCH: (&str, &str) = ("*** Begin Patch", "*** End Patch");
-/// How a part of git's format begins.
+/// The first line of a file's diff in git's format.
 pub(super) const DIFF: &str = "diff --git ";
 
-/// Elements that take a file away.
+/// Elements that delete a file.
 const DELETES: [&str; 4] = ["lov-delete", "dyad-delete", "delete_file", "boltAction"];
-/// Elements that give a file another path.
+/// Elements that rename a file.
 const RENAMES: [&str; 4] = ["lov-rename", "dyad-rename", "rename_file", "move_file"];
 
-/// Elements that do something which is not followed here.
-const UNFOLLOWED: [&str; 13] = [
+/// Elements with other actions, which are not executed here.
+const IGNORED_ELEMENTS: [&str; 13] = [
     "lov-delete",
     "lov-rename",
     "lov-copy",
@@ -32,7 +32,7 @@ const UNFOLLOWED: [&str; 13] = [
     "apply_diff",
 ];
 
-/// Whether a block is a patch by what it begins with.
+/// Whether a block begins like a patch.
 pub(super) fn is_patch(body: &str) -> bool {
     let body = body.trim_start();
     let Some(first) = first_line(body) else { return false };
@@ -43,8 +43,8 @@ pub(super) fn is_patch(body: &str) -> bool {
         || (body.starts_with("@@ ") && first.text.trim_end().ends_with("@@"))
 }
 
-/// An element that this text begins with and that takes away a file or gives it another path, as a patch of one entry; and
-/// what follows the element.
+/// Reads an element at the start of the text that deletes or renames a file. Returns it as a patch with one entry, and
+/// the text after the element.
 pub(super) fn moved(text: &str) -> Option<(String, &str)> {
     let inside = text.trim_start().strip_prefix('<')?;
     let (name, attributes) = inside.split_at_checked(inside.find(char::is_whitespace)?)?;
@@ -70,17 +70,17 @@ pub(super) fn moved(text: &str) -> Option<(String, &str)> {
     Some((format!("{}\n{entry}{}\n", PATCH.0, PATCH.1), rest))
 }
 
-/// The name of an element that this line begins and that is not followed here.
-pub(super) fn unfollowed(line: &str) -> Option<&'static str> {
+/// The name of an element at the start of the line whose action is not executed here.
+pub(super) fn ignored_element(line: &str) -> Option<&'static str> {
     let inside = line.trim_start().strip_prefix('<')?;
-    UNFOLLOWED.into_iter().find(|name| {
+    IGNORED_ELEMENTS.into_iter().find(|name| {
         inside
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_whitespace() || matches!(c, '>' | '/')))
     })
 }
 
-/// The body of an element that edits, with `<search>` and `<replace>` in it as SEARCH/REPLACE blocks.
+/// The body of an edit element, with its `<search>` and `<replace>` children as SEARCH/REPLACE blocks.
 pub(super) fn marked(body: &str) -> String {
     let mut blocks = String::new();
     let mut rest = body;
@@ -92,7 +92,7 @@ pub(super) fn marked(body: &str) -> String {
     if blocks.is_empty() { body.to_owned() } else { blocks }
 }
 
-/// The lines of a child element, each ended, and what follows it.
+/// The lines of a child element, each with a line end, and the text after it.
 fn child<'a>(text: &'a str, opening: &str, closing: &str) -> Option<(String, &'a str)> {
     let (_, inside) = text.split_once(opening)?;
     let (inside, after) = inside.split_once(closing)?;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_is_known_by_its_beginning() {
+    fn a_patch_is_recognised_by_its_first_line() {
         for body in [
             "*** Begin Patch\n*** Update File: a.js\n",
             "\ndiff --git a/a.js b/a.js\n",
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn children_that_search_and_replace_are_blocks() {
+    fn search_and_replace_children_become_blocks() {
         assert_eq!(
             marked("<search>\na\n</search>\n<replace>b</replace>"),
             "<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_moves_a_file_is_a_patch_of_one_entry() {
+    fn an_element_that_deletes_or_renames_a_file_becomes_a_patch_with_one_entry() {
         let patch = |entry: &str| format!("*** Begin Patch\n{entry}\n*** End Patch\n");
         for (text, entry, rest) in [
             ("<lov-delete file_path=\"src/a b.js\"/>", "*** Delete File: src/a b.js", ""),
@@ -162,8 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_followed_is_known() {
-        assert_eq!(unfollowed("<lov-delete />"), Some("lov-delete"));
-        assert_eq!(unfollowed("<lov-deleted>"), None);
+    fn elements_with_other_actions_are_recognised() {
+        assert_eq!(ignored_element("<lov-delete />"), Some("lov-delete"));
+        assert_eq!(ignored_element("<lov-deleted>"), None);
     }
 }

@@ -1,14 +1,14 @@
-//! Code that came as if it were the text of a web page: `&lt;h1&gt;` for `<h1>`.
+//! Unescapes code that a model wrote with HTML entities: `&lt;h1&gt;` for `<h1>`.
 
 use super::language::{extension, is_markdown};
 
 const ENTITIES: [(&str, char); 6] =
     [("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&#39;", '\''), ("&apos;", '\''), ("&amp;", '&')];
-/// What only escaped code has: the end of an element, an arrow, a conjunction, the beginning of a page.
+/// Signs that occur only in escaped code: a closing tag, an arrow, `&&`, a doctype.
 const SIGNS: [&str; 6] = ["&lt;/", "/&gt;", "=&gt;", "&amp;&amp;", "&lt;!", "&lt;?"];
 
-/// The content of the file at this path; unescaped where it is certain that it was escaped: it has no angle bracket of its
-/// own, each `&` begins an entity, and something of it is nothing but escaped code. Text about code stays as it is.
+/// Unescapes a file's content if it was certainly escaped: it has no angle bracket, each `&` begins an entity, and it
+/// has one of the signs. Text about code stays unchanged.
 pub(super) fn unescaped(content: String, path: &str) -> String {
     let is_text = extension(path).is_none_or(|extension| is_markdown(&extension) || extension == "txt");
     let is_escaped = !is_text
@@ -18,7 +18,7 @@ pub(super) fn unescaped(content: String, path: &str) -> String {
     if is_escaped { unescape(&content) } else { content }
 }
 
-/// Each entity once: `&amp;lt;` is the entity `&lt;` of the file.
+/// Unescapes each entity once: `&amp;lt;` becomes `&lt;`.
 pub(super) fn unescape(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;

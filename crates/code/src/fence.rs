@@ -43,7 +43,7 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    /// Reads an opening fence and its info string, trimmed. `in_list` tells whether deep indentation may be a list's.
+    /// Reads an opening fence and its info string, trimmed. `in_list` says whether deep indentation may be a list's.
     pub(super) fn opening(text: &str, in_list: bool) -> Option<(Self, &str)> {
         let (marker, rest) = list_marker(text).unwrap_or(("", text));
         let (indent, rest) = indentation(rest);
@@ -98,7 +98,7 @@ pub(super) fn list_marker(text: &str) -> Option<(&str, &str)> {
     (content.len() < after.len()).then(|| text.split_at_checked(text.len() - content.len()))?
 }
 
-/// Whether a character is nothing to see: white space or of no width at all.
+/// Whether a character is invisible: white space or of zero width.
 pub(super) fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_invisible(c)
 }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_loses_the_fences_indentation_and_no_more() {
+    fn only_the_fences_own_indentation_is_removed() {
         let (fence, _) = Fence::opening("   ```js", false).unwrap();
         assert_eq!(fence.unindent("     x\n"), "  x\n");
         assert_eq!(fence.unindent(" x\n"), "x\n");

@@ -1,14 +1,15 @@
-//! A project's files as a model is shown them.
+//! Writes a project's files as Markdown, for a model.
 
 use super::CodeMap;
 
-/// Each file in a fence that nothing in it ends, with its path, as models are
-/// asked to answer; empty without files.
+/// Each file in a fence with its path, in the format that models are asked to
+/// answer in. The fence is longer than any fence in the file. Empty without
+/// files.
 pub fn fenced(code: &CodeMap) -> String {
     files(code.iter())
 }
 
-/// The same of some files, path and content.
+/// The same for some files, given as path and content.
 pub(super) fn files<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let fenced = files.map(|(path, content)| {
         let fence = "`".repeat(longest_run(content).max(2) + 1);

@@ -1,13 +1,13 @@
-//! Where a block's path is written: in the fence's info string, in the first line of the block, or in the line before it.
+//! Finds a block's path: in the fence's info string, in the first line of the block, or in the line before it.
 
 use super::fence::{is_blank, list_marker};
 use super::language::{extension, is_known_extension};
 use super::path::is_invisible;
 
-/// A line longer than this, in bytes, is prose and not looked at.
+/// A line longer than this, in bytes, is taken for prose.
 const LONGEST_LABEL: usize = 500;
 
-/// Names that look like files and are not.
+/// Names that look like files but are frameworks.
 const FRAMEWORKS: [&str; 16] = [
     "Node.js",
     "Next.js",
@@ -45,14 +45,14 @@ const BARE_NAMES: [&str; 14] = [
     "codeowners",
 ];
 
-/// How surely a path belongs to the block, weakest first.
+/// How certain it is that a path belongs to the block, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Strength {
     /// A sentence ends in it, or a heading mentions it: "Here is `index.html`:".
     Mentioned,
     /// A line holds nothing else: `**src/App.tsx**`, `### 1. src/App.tsx (new)`.
     Titled,
-    /// Said to be the path: `File: src/App.tsx`, `title="…"`, `tsx:src/App.tsx`.
+    /// Explicitly given as the path: `File: src/App.tsx`, `title="…"`, `tsx:src/App.tsx`.
     Stated,
 }
 
@@ -64,20 +64,20 @@ pub(super) struct Label {
 }
 
 impl Label {
-    /// Whether it means the file at this path: `// index.js` in `server/index.js` does.
+    /// Whether it refers to the file at this path: `// index.js` in `server/index.js` does.
     pub(super) fn names(&self, path: &str) -> bool {
         path.strip_suffix(self.path.as_str()).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
     }
 }
 
-/// What an info string says.
+/// A parsed info string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Info {
     /// As written, without decoration; empty if there is none.
     pub language: String,
     /// The path as written, not yet checked.
     pub path: Option<String>,
-    /// `12:45:src/App.tsx` quotes lines of a file and is not the file.
+    /// `12:45:src/App.tsx` quotes lines of a file and is not a file.
     pub is_excerpt: bool,
 }
 
@@ -165,7 +165,7 @@ pub(super) fn is_heading(line: &str) -> bool {
     (1..=6).contains(&(line.len() - after.len())) && after.starts_with([' ', '\t'])
 }
 
-/// Whether a word is a file's name or path by its look alone.
+/// Whether a word looks like a file's name or path.
 pub(super) fn looks_like_file(word: &str) -> bool {
     let forbidden = |c: char| c.is_whitespace() || "<>\"'`|?*=,;!{}".contains(c);
     if word.contains(forbidden) || word.contains("://") || word.ends_with("()") || FRAMEWORKS.contains(&word)
@@ -181,12 +181,12 @@ pub(super) fn looks_like_file(word: &str) -> bool {
         || extension(name).is_some_and(|extension| has_folder || is_known_extension(&extension))
 }
 
-/// Whether a title is a path, if perhaps one that we refuse, and not words.
+/// Whether a title is a path, possibly a refused one, and not a phrase.
 pub(super) fn may_be_path(title: &str) -> bool {
     looks_like_file(title) || (title.contains(['/', '\\']) && !title.contains(char::is_whitespace))
 }
 
-/// Finds the one path of a line and how surely it is the block's.
+/// Finds the path in a line and how certain it is that it belongs to the block.
 fn find(line: &str, is_heading: bool) -> Option<Label> {
     let line = list_marker(line).map_or(line, |(_, item)| item);
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -232,7 +232,7 @@ fn stated<'a>(first: &'a str, rest: impl Iterator<Item = &'a str> + Clone) -> Op
     first.contains(['/', '\\']).then(|| first.to_owned())
 }
 
-/// How surely a path with this surrounding is the block's; `None` if the line speaks of something else.
+/// How certain it is that a path with this context belongs to the block; `None` if the line is about something else.
 fn strength_at(written: &str, words_before: usize, after: &[&str], is_heading: bool) -> Option<Strength> {
     if after.iter().any(|word| looks_like_file(undecorated(word))) && words_before > 0 {
         return None;
@@ -257,7 +257,7 @@ fn undecorated(word: &str) -> &str {
     inner.map_or(word, |inner| inner.trim_matches('`'))
 }
 
-/// Whether a word of a line is one that says something, not a number, a mark or the name of a label.
+/// Whether a word is a real word, not a number, a mark or a label's name.
 fn is_word(word: &str) -> bool {
     let word = undecorated(word).trim_end_matches(['.', ')']);
     word.contains(char::is_alphabetic)
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_about_files_names_none() {
+    fn prose_about_files_is_not_a_label() {
         for line in [
             "In `src/App.tsx`, change this line:",
             "`src/App.tsx` imports the store, so:",
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_names_the_path_if_it_holds_nothing_else() {
+    fn a_comment_names_the_path_if_it_contains_nothing_else() {
         for (line, path) in [
             ("// File: src/App.tsx", "src/App.tsx"),
             ("//src/App.tsx", "src/App.tsx"),

@@ -1,31 +1,31 @@
-//! What a fence's language says about the block below it.
+//! Maps a fence's language to the kind of block and the file extension.
 
-/// What kind of block a language makes when nothing but the language is known.
+/// The kind of a block, judged by its language alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     /// Source code, with the extension of its files.
     Code(&'static str),
-    /// Commands to type, which are no file.
+    /// Commands to type, which are not a file.
     Shell,
-    /// A directory tree, output, a diagram: something to look at.
+    /// A directory tree, output or a diagram, which is not a file.
     Text,
-    /// A change to a file, which is not the file.
+    /// A change to a file.
     Patch,
 }
 
 /// The kind of a block from its language, in any case; `""` is a fence without one. An unknown language is code
 /// in a `.txt`.
-pub(super) fn kind(language: &str) -> Kind {
+pub(super) fn kind(language: &str) -> BlockKind {
     let language = language.to_ascii_lowercase();
     let extension = match language.as_str() {
         "bash" | "sh" | "shell" | "zsh" | "fish" | "ksh" | "console" | "shell-session" | "shellsession"
         | "sh-session" | "terminal" | "command" | "commandline" | "powershell" | "pwsh" | "ps1" | "ps"
-        | "bat" | "batch" | "cmd" | "dos" => return Kind::Shell,
+        | "bat" | "batch" | "cmd" | "dos" => return BlockKind::Shell,
         "" | "text" | "txt" | "plain" | "plaintext" | "none" | "ascii" | "tree" | "output" | "log"
         | "mermaid" | "plantuml" => {
-            return Kind::Text;
+            return BlockKind::Text;
         }
-        "diff" | "patch" | "udiff" => return Kind::Patch,
+        "diff" | "patch" | "udiff" => return BlockKind::Patch,
         "html" | "htm" | "xhtml" => "html",
         "css" => "css",
         "scss" => "scss",
@@ -95,7 +95,7 @@ pub(super) fn kind(language: &str) -> Kind {
         "ejs" => "ejs",
         _ => "txt",
     };
-    Kind::Code(extension)
+    BlockKind::Code(extension)
 }
 
 /// Guesses the extension of a block without a language from its first line; `None` if it does not look like code of the
@@ -116,7 +116,7 @@ pub(super) fn sniff(body: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a language and a file's extension can belong together; what is known of neither side is believed.
+/// Whether a language and a file's extension can belong together; unknown ones are accepted.
 pub(super) fn agrees(language_extension: &str, path: &str) -> bool {
     let Some(path_extension) = extension(path).filter(|extension| is_known_extension(extension)) else {
         return true;
@@ -234,7 +234,7 @@ pub(super) fn is_known_extension(extension: &str) -> bool {
     )
 }
 
-/// Whether a path is a script of commands, or a file of variables that models like to colour as one.
+/// Whether a path is a shell script, or an `.env` file, which models often mark as shell.
 pub(super) fn is_script(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with(".env")
@@ -250,7 +250,7 @@ pub(super) fn is_markdown(language_or_extension: &str) -> bool {
     matches!(language_or_extension.to_ascii_lowercase().as_str(), "md" | "mdx" | "markdown")
 }
 
-/// Extensions that models use for one another.
+/// Groups extensions that models use interchangeably.
 fn family(extension: &str) -> &str {
     match extension {
         "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" => "js",
@@ -283,17 +283,17 @@ mod tests {
             ("rust", "rs"),
             ("brainfuck", "txt"),
         ] {
-            assert_eq!(kind(language), Kind::Code(extension), "{language}");
+            assert_eq!(kind(language), BlockKind::Code(extension), "{language}");
         }
     }
 
     #[test]
     fn commands_trees_and_patches_are_not_code() {
-        assert_eq!(kind("bash"), Kind::Shell);
-        assert_eq!(kind("Console"), Kind::Shell);
-        assert_eq!(kind("text"), Kind::Text);
-        assert_eq!(kind(""), Kind::Text);
-        assert_eq!(kind("diff"), Kind::Patch);
+        assert_eq!(kind("bash"), BlockKind::Shell);
+        assert_eq!(kind("Console"), BlockKind::Shell);
+        assert_eq!(kind("text"), BlockKind::Text);
+        assert_eq!(kind(""), BlockKind::Text);
+        assert_eq!(kind("diff"), BlockKind::Patch);
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_agrees_with_files_of_its_family_and_with_unknown_ones() {
+    fn a_language_matches_files_of_its_family_and_unknown_extensions() {
         assert!(agrees("tsx", "src/main.ts"));
         assert!(agrees("html", "App.vue"));
         assert!(agrees("sql", "schema.weird"));

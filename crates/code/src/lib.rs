@@ -1,5 +1,5 @@
-//! From a model's answer to a project's files: [`extract`] reads the files of an answer, [`CodeMap::merge`] lays them over what
-//! the project has, and [`path::safe_path`] says which paths either may hold. Pure: no Worker types, no panics, linear time.
+//! Turns a model's answer into a project's files: [`extract`] reads the files of an answer, [`CodeMap::merge`] merges
+//! them into the project, and [`path::safe_path`] checks paths. Pure: no Worker types, no panics, linear time.
 
 mod context;
 mod edit;

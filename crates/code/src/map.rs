@@ -13,27 +13,27 @@ pub(crate) const MAX_FILES: usize = 2_000;
 /// as one string, and a project, its paths included, is one.
 pub(crate) const MAX_TOTAL_BYTES: usize = 1_400_000;
 
-/// Why an incomplete file is none.
-const CUT: &str = "the answer ended within it";
+/// The reason given for an incomplete file.
+const CUT: &str = "the answer ended before the file did";
 
-/// A project's files, path to content, in the order of their paths. Whatever made it, every path passes [`safe_path`], no two
-/// differ only in case, none is a folder of another, and the caps hold.
+/// A project's files, path to content, sorted by path. Always true: every path passes [`safe_path`], no two differ only
+/// in case, none is a folder of another, and the size limits hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CodeMap(BTreeMap<String, String>);
 
-/// Why a set of files is not a project's.
+/// Why a set of files cannot be a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeError {
-    /// Not a JSON object of strings; with what the parser says.
+    /// Not a JSON object of strings; with the parser's message.
     Json(String),
-    /// A path that is refused, as it was written.
+    /// A path that is refused.
     Path {
         /// As it was written.
         path: String,
         /// Why it is refused.
         reason: PathError,
     },
-    /// Two paths that are one file where case does not count, or once they are normalised.
+    /// Two paths that are equal after normalisation or when case is ignored.
     Duplicate(String),
     /// A path below another path that is a file.
     BelowFile(String),
@@ -49,7 +49,7 @@ impl fmt::Display for CodeError {
             Self::Json(reason) => write!(f, "code must be a JSON object of path to content: {reason}"),
             Self::Path { path, reason } => write!(f, "{reason}: {path:?}"),
             Self::Duplicate(path) => {
-                write!(f, "two files have the path {path:?}, upper and lower case being the same")
+                write!(f, "two files have the path {path:?} (upper and lower case are treated as the same)")
             }
             Self::BelowFile(path) => write!(f, "{path:?} is below a path that is itself a file"),
             Self::TooManyFiles => write!(f, "a project has at most {MAX_FILES} files"),
@@ -69,11 +69,11 @@ impl std::error::Error for CodeError {}
 pub struct FileChange {
     /// The path in the project; of a refused file, as it was written.
     pub path: String,
-    /// Bytes of its content; of a file that was not taken, the bytes that arrived.
+    /// Bytes of its content; of a file that was refused or incomplete, the bytes that arrived.
     pub bytes: usize,
     /// What happened to it.
     pub status: FileStatus,
-    /// Why, in words, where the answer did not simply become the file.
+    /// The reason, if the file was not simply taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Cow<'static, str>>,
 }
@@ -89,11 +89,11 @@ pub enum FileStatus {
     Changed,
     /// The answer repeated what was there.
     Unchanged,
-    /// A patch has taken it away.
+    /// A patch deleted it.
     Deleted,
-    /// It is not whole, or the project has no room for it: the project has what it had before.
+    /// It is incomplete, or the project has no space for it: the project keeps the old file.
     Incomplete,
-    /// No project may have a file of this path.
+    /// Its path is not allowed.
     Refused,
 }
 
@@ -106,8 +106,8 @@ impl CodeMap {
         Self::of(serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
     }
 
-    /// Reads files that were a project's when they were stored. What a project may have has become stricter since; what it has
-    /// stays.
+    /// Reads files from the database without checking them: the rules may have become stricter since they were stored,
+    /// and a project keeps its files.
     ///
     /// # Errors
     /// The text is no JSON object of strings.
@@ -115,7 +115,7 @@ impl CodeMap {
         serde_json::from_str(json).map(Self).map_err(|error| CodeError::Json(error.to_string()))
     }
 
-    /// The same as [`Self::parse`], of files that are there already.
+    /// The same as [`Self::parse`], for files that are already parsed.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -133,7 +133,7 @@ impl CodeMap {
 
     /// The map as a JSON object, paths in order.
     pub fn to_json(&self) -> String {
-        // A map of strings has no way to fail.
+        // Serialising a map of strings cannot fail.
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
@@ -157,26 +157,26 @@ impl CodeMap {
         &self.0
     }
 
-    /// Lays these files, of safe paths, in place of all and tells what that changed.
+    /// Replaces all files with these, whose paths must be safe, and reports the changes.
     ///
     /// # Errors
-    /// Together they are not a project's.
+    /// Together they break a rule for projects.
     pub fn replace(&mut self, files: BTreeMap<String, String>) -> Result<Vec<FileChange>, CodeError> {
         check(&files)?;
         let after = Self(files);
-        let told = |path: &str, bytes: usize, status: FileStatus| FileChange {
+        let change = |path: &str, bytes: usize, status: FileStatus| FileChange {
             path: path.to_owned(),
             bytes,
             status,
             reason: None,
         };
         let gone = self.iter().filter(|(path, _)| after.get(path).is_none());
-        let mut changes: Vec<_> = gone.map(|(path, _)| told(path, 0, FileStatus::Deleted)).collect();
+        let mut changes: Vec<_> = gone.map(|(path, _)| change(path, 0, FileStatus::Deleted)).collect();
         let written = after.iter().filter(|(path, content)| self.get(path) != Some(content));
-        changes.extend(
-            written
-                .map(|(path, content)| told(path, content.len(), status_of(self.get(path), Some(content)))),
-        );
+        changes
+            .extend(written.map(|(path, content)| {
+                change(path, content.len(), status_of(self.get(path), Some(content)))
+            }));
         *self = after;
         Ok(changes)
     }
@@ -186,18 +186,18 @@ impl CodeMap {
         self.0.is_empty()
     }
 
-    /// Lays an answer's files over these and tells what happened to each, in the order in which the answer first names them.
-    /// Files it does not name keep their content, and of several with one path the last complete one counts. An incomplete
-    /// file changes nothing, and so does one for which the project has no room: it would break a cap, or lie below another
-    /// file. A path that differs from a file's only in case means that file, which keeps its path: a model that slips does
-    /// not leave two components where the imports expect one. `resolve` says what becomes of a file with the first argument
-    /// as its content, or why nothing does.
+    /// Merges an answer's files into these and reports what happened to each, in the order in which the answer first
+    /// names them. Files that it does not name keep their content. Of several files with one path the last complete one
+    /// counts. A file that is incomplete, would break a limit, or would lie below another file changes nothing. A path
+    /// that differs only in case from an existing one means the existing file, which keeps its path: a model's slip
+    /// must not leave two components where the imports expect one. `resolve` gets the old content and the answer's
+    /// file, and returns the new content or the reason why there is none.
     pub fn merge(
         &mut self,
         extracted: Vec<ExtractedFile>,
         resolve: impl Fn(Option<&str>, ExtractedFile) -> Result<String, Cow<'static, str>>,
     ) -> Vec<FileChange> {
-        let mut room = Room::new(&self.0);
+        let mut room = Capacity::new(&self.0);
         let mut before: HashMap<String, Option<String>> = HashMap::new();
         let mut changes: Vec<FileChange> = Vec::new();
         let mut reported: HashMap<String, usize> = HashMap::new();
@@ -245,8 +245,8 @@ fn status_of(before: Option<&str>, after: Option<&str>) -> FileStatus {
     }
 }
 
-/// What a project still has module for, kept up to date file by file.
-struct Room {
+/// Tracks which files a project still has space for.
+struct Capacity {
     /// The spelling of each path, by its folded form.
     paths: HashMap<String, String>,
     /// The folders of all paths, folded.
@@ -254,19 +254,19 @@ struct Room {
     bytes: usize,
 }
 
-impl Room {
+impl Capacity {
     fn new(files: &BTreeMap<String, String>) -> Self {
         let paths: HashMap<_, _> = files.keys().map(|path| (folded(path), path.clone())).collect();
         let folders = paths.keys().flat_map(|path| folders(path)).map(str::to_owned).collect();
         Self { paths, folders, bytes: total(files) }
     }
 
-    /// The path as the project spells it, if it has the file.
+    /// The existing spelling of a path, if the project has the file.
     fn spelling(&self, path: String) -> String {
         self.paths.get(&folded(&path)).cloned().unwrap_or(path)
     }
 
-    /// Makes room for a file in place of one with `old` bytes, or a new one; an `Err` says why there is none.
+    /// Reserves space for a file, new or in place of one with `old` bytes. An `Err` says why there is none.
     fn take(&mut self, path: &str, old: Option<usize>, new: usize) -> Result<(), Cow<'static, str>> {
         let bytes = self.bytes.saturating_sub(old.unwrap_or_default()).saturating_add(new);
         let folded = folded(path);
@@ -274,10 +274,10 @@ impl Room {
             self.folders.contains(&folded) || folders(&folded).any(|folder| self.paths.contains_key(folder))
         };
         if bytes > MAX_TOTAL_BYTES {
-            return Err("the project is full: it has as many bytes of code as it may have".into());
+            return Err("the project is full: it would exceed the limit of code in bytes".into());
         }
         if old.is_none() && self.paths.len() >= MAX_FILES {
-            return Err("the project is full: it has as many files as it may have".into());
+            return Err("the project is full: it would exceed the limit of files".into());
         }
         if old.is_none() && is_in_the_way() {
             return Err(
@@ -291,7 +291,8 @@ impl Room {
     }
 }
 
-/// The bytes of a content once it is a string in the JSON of the code, which is a string in the JSON of a project.
+/// The bytes that a file's content takes when stored: it is escaped twice, as a string in the code's JSON, which is a
+/// string in the project's JSON.
 fn stored_bytes(content: &str) -> usize {
     let stored = |byte: u8| match byte {
         b'"' | b'\\' => 4,
@@ -311,7 +312,7 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').filter_map(|(end, _)| path.get(..end))
 }
 
-/// Checks what must hold for all files together.
+/// Checks the rules that concern all files together.
 fn check(files: &BTreeMap<String, String>) -> Result<(), CodeError> {
     if files.len() > MAX_FILES {
         return Err(CodeError::TooManyFiles);
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_of_strings_is_refused() {
+    fn anything_but_an_object_of_strings_is_refused() {
         for json in
             ["", "[]", "null", "\"x\"", r#"{"a":1}"#, r#"{"a":null}"#, r#"{"a":{}}"#, r#"{"a":"b"} x"#]
         {
@@ -375,14 +376,14 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_path_refuses_the_map() {
+    fn one_bad_path_makes_the_map_invalid() {
         let error = CodeMap::parse(r#"{"a":"1","../b":"2"}"#).unwrap_err();
         assert_eq!(error, CodeError::Path { path: "../b".to_owned(), reason: PathError::Climbs });
         assert_eq!(error.to_string(), "path has a '..' component: \"../b\"");
     }
 
     #[test]
-    fn paths_that_are_one_file_on_some_disk_are_refused() {
+    fn paths_that_are_the_same_file_on_some_systems_are_refused() {
         assert_eq!(CodeMap::parse(r#"{"A.ts":"","a.ts":""}"#), Err(CodeError::Duplicate("a.ts".to_owned())));
         assert_eq!(
             CodeMap::parse(r#"{"a.ts":"","./a.ts":""}"#),
@@ -395,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caps_are_exact() {
+    fn the_limits_are_exact() {
         let json = |files: usize| {
             serde_json::to_string(&(0..files).map(|n| (format!("{n}.txt"), "")).collect::<BTreeMap<_, _>>())
                 .unwrap()
@@ -425,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_complete_file_of_a_path_wins_and_is_told_once() {
+    fn the_last_complete_file_of_a_path_wins_and_is_reported_once() {
         let mut code = CodeMap::default();
         let changes = merge(
             &mut code,
@@ -438,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_other_case_means_the_file_that_is_there() {
+    fn a_path_in_different_case_means_the_existing_file() {
         let mut code = map(r#"{"src/App.tsx":"1"}"#);
         let changes = merge(
             &mut code,
@@ -449,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_at_the_cap_fits_into_a_row() {
+    fn a_project_at_the_limit_fits_into_a_row() {
         let quotes =
             serde_json::to_string(&BTreeMap::from([("a", "\"".repeat(MAX_TOTAL_BYTES / 4))])).unwrap();
         let stored = serde_json::to_string(&map(&quotes).to_json()).unwrap();
@@ -458,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_room_changes_nothing_and_the_others_count() {
+    fn a_file_beyond_the_limit_changes_nothing_and_the_others_are_merged() {
         let mut code = map(r#"{"src/a":"1"}"#);
         let big = "x".repeat(MAX_TOTAL_BYTES - 1);
         let answer = vec![
@@ -483,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_files_are_added_than_a_project_may_have() {
+    fn the_limit_of_files_is_kept() {
         let mut code = CodeMap::default();
         let changes =
             merge(&mut code, (0..=MAX_FILES).map(|n| file(&format!("{n}.txt"), "", true)).collect());
@@ -500,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_told_twice_is_compared_with_what_the_project_had() {
+    fn a_file_that_occurs_twice_is_compared_with_the_projects_old_file() {
         let mut code = map(r#"{"a":"1"}"#);
         assert_eq!(
             message(&merge(&mut code, vec![file("a", "2", true), file("a", "1", true)])),
@@ -509,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_in_the_words_of_the_api() {
+    fn a_change_is_serialised_with_the_apis_field_names() {
         let changes = [Added, Changed, Unchanged, Incomplete].map(|status| FileChange {
             path: "a".to_owned(),
             bytes: 3,

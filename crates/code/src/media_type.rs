@@ -1,4 +1,4 @@
-//! What a file is to a browser.
+//! Media types of files.
 
 /// The media type of a path, by its extension (IANA, and WHATWG MIME Sniffing
 /// for JavaScript).
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_types_are_those_that_browsers_want() {
+    fn media_types_are_those_that_browsers_expect() {
         assert!(media_type("a/b.JS").starts_with("text/javascript"));
         assert!(media_type("index.html").starts_with("text/html"));
         assert!(media_type("LICENSE").starts_with("text/plain"));

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-/// The longest path, in bytes of UTF-8: what still unpacks on every system, below a directory of the user's own.
+/// The longest path, in bytes of UTF-8. It can be unpacked on every system, below a user's own directory.
 pub(crate) const MAX_PATH_BYTES: usize = 240;
 
 /// Why a path was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathError {
-    /// Nothing is left of it.
+    /// Empty after normalisation.
     Empty,
     /// More than [`MAX_PATH_BYTES`].
     TooLong,
@@ -55,10 +55,10 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Takes a path as written and gives it in normal form, without `./` and doubled slashes.
+/// Normalises a path: removes `./` and doubled slashes.
 ///
 /// # Errors
-/// The first reason for which it cannot be a file of a project.
+/// The first rule that the path breaks.
 pub fn safe_path(path: &str) -> Result<String, PathError> {
     if path.contains(|c: char| c.is_control() || is_invisible(c)) {
         return Err(PathError::Control);
@@ -89,13 +89,13 @@ pub fn safe_path(path: &str) -> Result<String, PathError> {
     }
 }
 
-/// The form in which two paths are compared. Windows and macOS do not tell `App.tsx` from `app.tsx`, so neither do we:
-/// a project never holds both.
+/// The form in which two paths are compared. Windows and macOS treat `App.tsx` and `app.tsx` as the same file, so a
+/// project never has both.
 pub(super) fn folded(path: &str) -> String {
     path.to_lowercase()
 }
 
-/// Characters that take no room on the screen: zero width, direction marks, byte order mark, soft hyphen.
+/// Characters without width on the screen: zero-width characters, direction marks, byte order mark, soft hyphen.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
@@ -120,7 +120,7 @@ fn check_on_windows(component: &str) -> Result<(), PathError> {
     if is_device(component) { Err(PathError::Device) } else { Ok(()) }
 }
 
-/// Whether Windows takes this name for a device ("Naming Files, Paths, and Namespaces"): `nul.tar.gz` is one.
+/// Whether the name is a device on Windows ("Naming Files, Paths, and Namespaces"): `nul.tar.gz` is one.
 fn is_device(component: &str) -> bool {
     let stem = component.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let port = stem.strip_prefix("COM").or(stem.strip_prefix("LPT"));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_windows_cannot_have_are_refused() {
+    fn names_that_windows_forbids_are_refused() {
         for path in [
             "src/aux.tsx",
             "con.js",
@@ -236,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_passes_is_normal_and_passes_again(path in "[a-zA-Z:./~\\\\ \u{0}-\u{20}é]{0,30}") {
+        fn an_accepted_path_is_normal_and_accepted_again(path in "[a-zA-Z:./~\\\\ \u{0}-\u{20}é]{0,30}") {
             if let Ok(normal) = safe_path(&path) {
                 prop_assert_eq!(safe_path(&normal), Ok(normal.clone()));
                 prop_assert!(!normal.starts_with('/') && !normal.split('/').any(|part| part.is_empty() || part == ".." || part == "."));

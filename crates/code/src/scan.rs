@@ -1,4 +1,4 @@
-//! From an answer to its blocks, in one pass over its lines.
+//! Finds the blocks of an answer, in one pass over its lines.
 
 use super::edit;
 use super::fence::{Fence, Line, first_line, is_blank, list_marker};
@@ -7,19 +7,19 @@ use super::language::{extension, is_markdown};
 use super::tag::{self, Tag};
 use super::thinking;
 
-/// Elements that hold files but are none. Only looked for as the first line of a fence around such elements.
+/// Elements that contain file elements. They count only as the first line of a fence.
 const CONTAINERS: [&str; 3] = ["<files", "<artifact", "<boltartifact"];
 
-/// Whether the answer came to its end.
+/// Whether the answer is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// The model stopped by itself: the last line is whole.
+    /// The model finished: the last line is complete.
     Finished,
-    /// The stream broke off: the last line may go on, and ```` ``` ```` may have been about to become ```` ```js ````.
+    /// The stream broke off: the last line may be incomplete, and ```` ``` ```` may be the start of ```` ```js ````.
     Cut,
 }
 
-/// A fenced block or an element, with all that may name it.
+/// A fenced block or an element, with everything that may name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     /// The info string; of an element, its attributes.
@@ -32,18 +32,18 @@ pub(super) struct Block {
     pub complete: bool,
     /// Whether it is an element, whose first line is never a marker.
     pub is_element: bool,
-    /// Whether it says how a file changes.
+    /// Whether it describes a change to a file.
     pub is_edit: bool,
 }
 
-/// What an answer holds.
+/// The parts found in an answer.
 pub(super) struct Scan {
     /// Its blocks, in order.
     pub blocks: Vec<Block>,
-    /// What elements say of files that go away or get another path, as patches.
+    /// Deletions and renames from elements, as patches.
     pub moves: Vec<String>,
-    /// Elements that are not followed.
-    pub unfollowed: Vec<&'static str>,
+    /// Elements whose actions are not executed.
+    pub ignored_elements: Vec<&'static str>,
 }
 
 /// Reads an answer.
@@ -60,32 +60,32 @@ pub(super) fn scan(answer: &str, ending: Ending) -> Scan {
         wrapper: None,
         blocks: Vec::new(),
         moves: Vec::new(),
-        unfollowed: Vec::new(),
+        ignored_elements: Vec::new(),
     };
     scanner.run();
-    Scan { blocks: scanner.blocks, moves: scanner.moves, unfollowed: scanner.unfollowed }
+    Scan { blocks: scanner.blocks, moves: scanner.moves, ignored_elements: scanner.ignored_elements }
 }
 
 struct Scanner<'a> {
     text: &'a str,
-    /// The byte at which the next line, or the rest of one, starts.
+    /// The byte offset of the next line, or of the rest of a line.
     at: usize,
     line_end: LineEnd,
     ending: Ending,
-    /// Whether Markdown blocks may hold fences as long as their own.
+    /// Whether Markdown blocks may contain fences of the same length.
     nests: bool,
     in_list: bool,
-    /// The last line that is not blank since the last block, and the last heading.
+    /// The last non-blank line since the last block, and the last heading.
     before: Option<&'a str>,
     heading: Option<&'a str>,
     /// An open fence around elements.
     wrapper: Option<Fence>,
     blocks: Vec<Block>,
     moves: Vec<String>,
-    unfollowed: Vec<&'static str>,
+    ignored_elements: Vec<&'static str>,
 }
 
-/// Where the line under the cursor ends, kept so that a line of many elements is not measured once for each.
+/// Where the current line ends; cached so that a line with many elements is not searched once per element.
 #[derive(Clone, Copy, Default)]
 struct LineEnd {
     text: usize,
@@ -112,8 +112,8 @@ impl<'a> Scanner<'a> {
                 self.bare_patch(line, |line| line.trim_end() == edit::PATCH.1);
             } else if line.text.starts_with(edit::DIFF) {
                 self.bare_patch(line, str::is_empty);
-            } else if let Some(name) = edit::unfollowed(line.text) {
-                self.unfollowed.push(name);
+            } else if let Some(name) = edit::ignored_element(line.text) {
+                self.ignored_elements.push(name);
             } else if let Some(rest) = tag::after_container(line.text) {
                 self.at = self.line_end.text - rest.len();
             } else if self.wrapper.is_some_and(|fence| fence.is_closed_by(line.text)) {
@@ -128,7 +128,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a patch that stands in no block, up to and with its last line.
+    /// Reads a patch outside of blocks, including its last line.
     fn bare_patch(&mut self, first: Line<'a>, is_last: impl Fn(&str) -> bool) {
         let mut body = first.raw.to_owned();
         let mut complete = false;
@@ -136,14 +136,14 @@ impl<'a> Scanner<'a> {
             complete = is_last(line.text) && (line.is_ended() || self.ending == Ending::Finished);
             body.push_str(line.raw);
         }
-        // A diff has no end mark: the answer's own end is one.
+        // A diff has no end mark, so it ends with the answer.
         complete |= body.starts_with(edit::DIFF) && self.ending == Ending::Finished;
         let info = Info { language: "patch".to_owned(), ..Info::default() };
         self.take_label();
         self.push(info, None, body, complete);
     }
 
-    /// Passes over thinking, to the end of the answer if it has none.
+    /// Skips thinking up to its closing mark, or to the end of the answer.
     fn skip_thinking(&mut self, closing: &str) {
         while let Some(line) = self.next_line() {
             if let Some(end) = thinking::end(line.text, closing) {
@@ -190,7 +190,8 @@ impl<'a> Scanner<'a> {
                 self.push(info, label, body, true);
                 return;
             } else if let Some((other, info)) = opened {
-                // A block that is no file ends where a file begins: it came of a fence too many, and would swallow it.
+                // A block that is not a file ends where a file begins: otherwise a surplus fence would swallow the
+                // file.
                 if is_bare && line.is_ended() && Info::parse(info).path.is_some() {
                     self.rewind(self.at - line.raw.len());
                     return;
@@ -201,8 +202,9 @@ impl<'a> Scanner<'a> {
             }
             body.push_str(fence.unindent(line.raw));
         }
-        // The inner fences of a Markdown block do not pair up, so CommonMark's reading is the only one left: the first fence
-        // that could have closed the block did. Once is enough to stop believing in pairs, which keeps the scan linear.
+        // The inner fences of a Markdown block do not pair up, so CommonMark's rule applies: the first fence that could
+        // close the block did. After one such case pairing is turned off for the rest of the answer, which keeps the
+        // scan linear.
         if let Some((at, length)) = first_end.filter(|_| self.ending == Ending::Finished) {
             self.nests = false;
             self.rewind(at);
@@ -244,7 +246,7 @@ impl<'a> Scanner<'a> {
         self.push_element(tag, info, body, false);
     }
 
-    /// Whether a fence only encloses elements, as models do with a whole artifact.
+    /// Whether a fence only wraps elements, as models do with a whole artifact.
     fn wraps_elements(&mut self, info: &Info) -> bool {
         let may_wrap =
             info.path.is_none() && matches!(info.language.to_ascii_lowercase().as_str(), "" | "xml" | "html");
@@ -253,12 +255,12 @@ impl<'a> Scanner<'a> {
             next.text.get(..next.text.len().min(16)).unwrap_or_default().trim_start().to_ascii_lowercase();
         Tag::opening(next.text).is_some()
             || edit::moved(next.text).is_some()
-            || edit::unfollowed(next.text).is_some()
+            || edit::ignored_element(next.text).is_some()
             || CONTAINERS.iter().any(|container| lower.starts_with(container))
     }
 
-    /// What the text before a block says about its path. It counts for one block. The heading of the section may stand
-    /// further up, and names the file better than a sentence that only mentions one.
+    /// Takes the path in the text before a block. It counts for one block only. The section's heading may be further
+    /// up, and is more reliable than a sentence that only mentions a file.
     fn take_label(&mut self) -> Option<Label> {
         let heading =
             self.heading.take().and_then(before_block).filter(|label| label.strength > Strength::Mentioned);
@@ -274,7 +276,7 @@ impl<'a> Scanner<'a> {
         self.blocks.push(Block { info, label, body, complete, is_element: false, is_edit: false });
     }
 
-    /// The same of an element, which has no label.
+    /// The same for an element, which has no label.
     fn push_element(&mut self, tag: &Tag<'a>, info: Info, body: String, complete: bool) {
         self.blocks.push(Block { info, label: None, body, complete, is_element: true, is_edit: tag.is_edit });
     }
@@ -308,7 +310,7 @@ fn holds_markdown(info: &Info, label: Option<&Label>) -> bool {
     is_markdown(&info.language) || path.and_then(extension).is_some_and(|extension| is_markdown(&extension))
 }
 
-/// Counts the bytes read, so that a test can tell a linear scan from a quadratic one without a clock.
+/// Counts the bytes read, so that a test can detect a quadratic scan without a clock.
 #[cfg(test)]
 pub(super) mod work {
     use std::cell::Cell;

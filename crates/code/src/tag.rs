@@ -1,11 +1,11 @@
-//! Files as elements: `<file path="…">…</file>` and the forms that other app builders taught the models.
+//! Reads files written as elements: `<file path="…">…</file>` and the forms of other app builders.
 
 use super::label::{attribute, is_path_key, may_be_path};
 
-/// Elements that hold one file. A container around them (`<files>`, `<boltArtifact>`) is a line of prose to us.
+/// Elements that contain one file. A container around them (`<files>`, `<boltArtifact>`) is treated as prose.
 const ELEMENTS: [&str; 7] =
     ["file", "create_file", "write_file", "boltAction", "lov-write", "dyad-write", "antArtifact"];
-/// Elements that say how one file changes.
+/// Elements that describe a change to one file.
 const EDITS: [&str; 7] = [
     "diff",
     "dyad-search-replace",
@@ -15,7 +15,7 @@ const EDITS: [&str; 7] = [
     "search_replace",
     "edit_file",
 ];
-/// Elements that hold such elements.
+/// Elements that contain such elements.
 const CONTAINERS: [&str; 7] =
     ["boltArtifact", "files", "artifact", "artifacts", "lov-code", "dyad-code", "code_changes"];
 const CDATA_START: &str = "<![CDATA[";
@@ -29,13 +29,13 @@ pub(super) struct Tag<'a> {
     pub path: Option<&'a str>,
     /// The language of an artifact without a path, as a fence would say it.
     pub language: &'a str,
-    /// Whether the element says how a file changes, and does not hold the file.
+    /// Whether the element describes a change instead of containing the file.
     pub is_edit: bool,
 }
 
 impl<'a> Tag<'a> {
-    /// Reads the tag at the start of a line and gives what follows it. A tag without a path or a type, one that is closed
-    /// in itself, or one that goes on in the next line is none.
+    /// Reads the tag at the start of a line and returns it with the text after it. `None` for a tag without a path or a
+    /// type, a self-closing tag, or one that continues on the next line.
     pub(super) fn opening(text: &'a str) -> Option<(Self, &'a str)> {
         let inside = text.trim_start().strip_prefix('<')?;
         let name_end = inside.find(|c: char| c.is_whitespace())?;
@@ -56,8 +56,8 @@ impl<'a> Tag<'a> {
         (path.is_some() || !language.is_empty()).then_some((Self { name, path, language, is_edit }, rest))
     }
 
-    /// Where the element's closing tag is in this line, as the bytes before it and the bytes up to its end. A closing tag
-    /// ends its line or is followed by another tag: in `const s = "</file>";` it is a string of the file.
+    /// The element's closing tags in this line, each as its start and end offset. A closing tag ends its line or is
+    /// followed by another tag; in `const s = "</file>";` it is part of the file.
     pub(super) fn closings<'b>(&self, text: &'b str) -> impl Iterator<Item = (usize, usize)> + use<'b, 'a> {
         let name = self.name;
         text.match_indices("</").filter_map(move |(before, _)| {
@@ -71,13 +71,13 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Whether an action of Bolt's is one of those whose content is a file's: what others do with their file is their own.
+/// Whether a Bolt action contains a file; other actions do something else with the file that they name.
 fn holds_a_file(attributes: &str) -> bool {
     attribute(attributes, |key| key == "type").is_none_or(|kind| matches!(kind, "file" | "supabase"))
 }
 
-/// What follows the tag of a container in its line, where something does: an element, as models write that put all into
-/// one line. A container that is quoted (`` `<boltArtifact>` ``) is only spoken of.
+/// The text after a container's tag in the same line, for models that write everything into one line. A quoted
+/// container (`` `<boltArtifact>` ``) is only mentioned.
 pub(super) fn after_container(line: &str) -> Option<&str> {
     let mut starts = line.match_indices('<').filter(|(start, _)| {
         let before = line.get(..*start).unwrap_or_default();
@@ -95,7 +95,7 @@ pub(super) fn after_container(line: &str) -> Option<&str> {
     (!rest.trim().is_empty()).then_some(rest)
 }
 
-/// Whether what follows an opening tag is a CDATA section. Then the element ends after the section's own end.
+/// Whether an opening tag is followed by a CDATA section. Then the element ends after the section.
 pub(super) fn is_character_data(body: &str) -> bool {
     body.trim_start().starts_with(CDATA_START)
 }
@@ -105,7 +105,7 @@ pub(super) fn ends_character_data(body: &str) -> bool {
     body.trim_end().ends_with(CDATA_END)
 }
 
-/// The characters of a CDATA section, or the body itself if it is none. `]]>` inside is written as two sections.
+/// The content of a CDATA section, or the body itself if it is not one. `]]>` inside is written as two sections.
 pub(super) fn character_data(body: &str) -> String {
     let Some(data) = body.trim_start().strip_prefix(CDATA_START) else { return body.to_owned() };
     let data = data.trim_end().strip_suffix(CDATA_END).unwrap_or(data);
@@ -113,7 +113,7 @@ pub(super) fn character_data(body: &str) -> String {
     data.replace("]]]]><![CDATA[>", CDATA_END)
 }
 
-/// Splits after the `>` that ends the tag, which is not one inside quotes.
+/// Splits after the `>` that ends the tag, skipping quoted ones.
 pub(super) fn split_at_tag_end(attributes: &str) -> Option<(&str, &str)> {
     let mut quote = None;
     let end = attributes.bytes().position(|b| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_container_in_its_line_is_read() {
+    fn text_after_a_container_in_the_same_line_is_read() {
         let element = "<boltAction type=\"file\" filePath=\"a.js\">x</boltAction></boltArtifact>";
         for container in ["<boltArtifact id=\"a\" title=\"a > b\">", "Here: <boltArtifact id='a'>", "<files>"]
         {

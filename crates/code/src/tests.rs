@@ -1,4 +1,4 @@
-//! Answers as models write them, and the laws that hold for every answer.
+//! Answers as models write them, and properties that hold for every answer.
 
 use super::extract::{ExtractedFile, extract, extract_interrupted};
 use super::map::CodeMap;
@@ -7,7 +7,7 @@ use super::scan::work;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// Path and content of the complete files; an incomplete one has `…` before its path, an edit `±`.
+/// Path and content of the files. The path of an incomplete file is prefixed with `…`, that of an edit with `±`.
 fn files(answer: &str) -> Vec<(String, String)> {
     let message = |file: ExtractedFile| {
         let (cut, edit) = (if file.complete { "" } else { "…" }, if file.is_edit { "±" } else { "" });
@@ -24,7 +24,7 @@ fn holds(answer: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_path_may_stand_in_every_place_that_models_put_it() {
+fn a_path_is_found_in_every_place_where_models_put_it() {
     for answer in [
         "```tsx:src/App.tsx\nx\n```\n",
         "```tsx src/App.tsx\nx\n```\n",
@@ -67,7 +67,7 @@ fn a_path_may_stand_in_every_place_that_models_put_it() {
 }
 
 #[test]
-fn line_ends_stay_as_they_came() {
+fn line_ends_are_kept() {
     holds("```a.js\r\nx\r\n\r\ny\r\n```\r\n", &[("a.js", "x\r\n\r\ny\r\n")]);
     holds("```js:a.js\rx\ry\r```\r", &[("a.js", "x\ry\r")]);
     holds("<file path=\"a.js\">\r\nx\r\n</file>\r\n", &[("a.js", "x\r\n")]);
@@ -85,7 +85,7 @@ fn blocks_without_a_path_are_named_in_order_by_their_language() {
 }
 
 #[test]
-fn a_made_up_name_is_never_one_that_the_answer_states() {
+fn a_generated_name_is_never_one_that_the_answer_states() {
     holds(
         "```html\n1\n```\n```html\n2\n```\n```html:app.html\n3\n```\n```html:file-1.html\n4\n```\n",
         &[("file-2.html", "1\n"), ("file-3.html", "2\n"), ("app.html", "3\n"), ("file-1.html", "4\n")],
@@ -93,7 +93,7 @@ fn a_made_up_name_is_never_one_that_the_answer_states() {
 }
 
 #[test]
-fn what_only_shows_something_is_not_a_file() {
+fn commands_and_output_are_not_files() {
     for answer in [
         "```bash\nnpm install\n```\n",
         "```console\n$ npm start\n```\n",
@@ -123,7 +123,7 @@ fn a_shell_or_text_block_with_a_path_of_its_own_is_a_file() {
 }
 
 #[test]
-fn an_unsafe_path_makes_no_file_at_all() {
+fn a_block_with_an_unsafe_path_is_not_a_file() {
     for path in [
         "/etc/x.js",
         "../x.js",
@@ -163,7 +163,7 @@ fn a_fence_inside_a_string_closes_nothing() {
 }
 
 #[test]
-fn a_longer_fence_holds_shorter_ones() {
+fn a_longer_fence_may_contain_shorter_ones() {
     holds(
         "````md:README.md\n```bash\nls\n```\n````\n```js:a.js\nx\n```\n",
         &[("README.md", "```bash\nls\n```\n"), ("a.js", "x\n")],
@@ -171,7 +171,7 @@ fn a_longer_fence_holds_shorter_ones() {
 }
 
 #[test]
-fn markdown_holds_fences_of_its_own_length_if_they_pair_up() {
+fn markdown_may_contain_fences_of_the_same_length_if_they_pair_up() {
     holds(
         "```md:README.md\n# A\n```bash\nls\n```\nb\n```\n\n```js:a.js\nx\n```\n",
         &[("README.md", "# A\n```bash\nls\n```\nb\n"), ("a.js", "x\n")],
@@ -181,7 +181,7 @@ fn markdown_holds_fences_of_its_own_length_if_they_pair_up() {
 }
 
 #[test]
-fn a_fence_too_many_does_not_swallow_the_next_file() {
+fn a_surplus_fence_does_not_swallow_the_next_file() {
     holds(
         "```md:README.md\n```\ntree\n```\n```\n```tsx:a.tsx\nx\n```\n",
         &[("README.md", ""), ("a.tsx", "x\n")],
@@ -201,7 +201,7 @@ fn the_marker_line_is_dropped_and_nothing_else() {
 }
 
 #[test]
-fn a_mention_must_agree_with_the_language() {
+fn a_mentioned_path_must_match_the_language() {
     holds("You need this for `App.tsx`:\n```css\nx\n```\n", &[("App.css", "x\n")]);
     holds("In `src/App.tsx`, change a line:\n```tsx\nx\n```\n", &[("App.tsx", "x\n")]);
 }
@@ -227,7 +227,7 @@ fn an_artifact_on_one_line_works_as_on_several() {
 }
 
 #[test]
-fn thinking_is_never_code_however_it_is_marked() {
+fn thinking_is_never_extracted_as_code() {
     let draft = "maybe\n```html:index.html\n<p>draft</p>\n```\n<file path=\"old.js\">x</file>\n";
     let last = "```html:index.html\n<p>final</p>\n```\n";
     for (opening, closing) in [
@@ -263,7 +263,7 @@ fn a_file_that_the_answer_ends_in_is_incomplete() {
 }
 
 #[test]
-fn in_a_broken_off_answer_the_last_line_closes_nothing() {
+fn in_an_interrupted_answer_the_last_line_closes_nothing() {
     let complete = |answer| extract_interrupted(answer).iter().map(|file| file.complete).collect::<Vec<_>>();
     assert_eq!(complete("```js:a.js\nx\n```"), [false]);
     assert_eq!(complete("```js:a.js\nx\n```\n"), [true]);
@@ -271,8 +271,8 @@ fn in_a_broken_off_answer_the_last_line_closes_nothing() {
     assert_eq!(complete("```md:a.md\n```sh\nls\n```\n"), [false]);
 }
 
-/// Counts the bytes of the lines read. What is done with one line is linear in that line, or the inputs of one long line
-/// would not finish.
+/// Counts the bytes of the lines read. The work on one line must be linear too, or the inputs with one long line would
+/// not finish.
 #[test]
 fn the_work_is_linear_in_the_answer() {
     const SIZE: usize = 50_000;
@@ -323,11 +323,11 @@ fn the_work_is_linear_in_the_answer() {
             assert!(work::take() <= 6 * answer.len(), "{head:?} {piece:?}");
         }
     }
-    // The white space before a CDATA section is looked at once, however many closing tags follow.
+    // The white space before a CDATA section is scanned once, however many closing tags follow.
     extract(&format!("<file path=\"a\">{}<![CDATA[{}", " ".repeat(SIZE), "</file>\n".repeat(SIZE / 8)));
 }
 
-/// How a file is written in an answer. The content ends in a line end, or is empty.
+/// Writes a file in one of the formats. The content ends in a line end, or is empty.
 fn written(path: &str, content: &str, form: usize) -> String {
     let longest = content.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(longest.max(2) + 1);
@@ -358,7 +358,7 @@ fn any_path() -> impl Strategy<Value = String> {
         .prop_filter("is safe", |path| safe_path(path).is_ok())
 }
 
-/// Lines with all that could be taken for a fence, a tag or a label.
+/// Lines that could be mistaken for a fence, a tag or a label.
 fn any_content() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         "[ -~é\t]{0,20}",
@@ -381,7 +381,7 @@ fn any_content() -> impl Strategy<Value = String> {
     prop::collection::vec(line, 0..8).prop_map(|lines| lines.iter().map(|line| format!("{line}\n")).collect())
 }
 
-/// Answers made of the pieces that mean something, in any order.
+/// Answers made of meaningful pieces, in any order.
 fn any_answer() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => prop::sample::select(vec![
@@ -417,12 +417,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_in_any_form_comes_back_to_the_byte(
+    fn a_file_written_in_any_format_is_extracted_exactly(
         files in prop::collection::btree_map(any_path(), (any_content(), 0..FORMS), 0..5),
         before in "[a-z ]{0,10}",
     ) {
         let plain = |content: &str, form: usize| match form {
-            // What would end the form early, or be taken for its own marker.
+            // Excludes content that would end the block early or be taken for a marker.
             9 => !content.contains('\t') && !content.split('\n').any(|line| line.chars().all(char::is_whitespace) && !line.is_empty()),
             10 => !content.contains("~~"),
             11 => !content.trim_start().starts_with(['`', '~', '<']) && !content.split('\n').any(|line| line.ends_with("</file>")),
@@ -436,7 +436,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_merged_the_map_is_one_that_parses(answers in prop::collection::vec(any_answer(), 0..4)) {
+    fn a_merged_map_is_always_valid(answers in prop::collection::vec(any_answer(), 0..4)) {
         let mut code = CodeMap::default();
         for answer in answers {
             code.merge(extract(&answer), |_, file| Ok(file.content));
@@ -444,10 +444,10 @@ proptest! {
         prop_assert_eq!(CodeMap::parse(&code.to_json()), Ok(code));
     }
 
-    /// At every place where it may be cut. A name that we made up may move when a later block states it; what was complete
+    /// Cuts the answer at every position. A generated name may change when a later block states it; a complete file
     /// stays complete, with the same content.
     #[test]
-    fn cutting_an_answer_never_completes_a_file_otherwise(answer in any_answer()) {
+    fn cutting_an_answer_never_completes_a_file_with_other_content(answer in any_answer()) {
         let made_up = |path: &str| path.starts_with("App.") || path.starts_with("file-");
         let whole = extract(&answer);
         for (cut, _) in answer.char_indices() {

@@ -1,8 +1,8 @@
-//! Thinking that a model writes into its answer: whatever is in it is a draft and no file.
+//! Recognises thinking in an answer: its content is a draft, so no files are extracted from it.
 
 use super::fence::is_blank;
 
-/// How models mark the beginning of their thinking, and its end. An element's name may be followed by attributes.
+/// The marks with which models begin and end their thinking. An element's name may be followed by attributes.
 const MARKS: [(&str, &str); 13] = [
     ("<think", "</think>"),
     ("<thinking", "</thinking>"),
@@ -19,7 +19,7 @@ const MARKS: [(&str, &str); 13] = [
     ("◁think▷", "◁/think▷"),
 ];
 
-/// The mark that ends the thinking which this line begins. In a sentence the marks are only spoken of.
+/// The closing mark, if this line begins thinking. Marks within a sentence do not count.
 pub(super) fn opening(line: &str) -> Option<&'static str> {
     let line = line.trim_start_matches(is_blank);
     let begins = |(opening, _): &&(&str, &str)| {
@@ -30,13 +30,14 @@ pub(super) fn opening(line: &str) -> Option<&'static str> {
     MARKS.iter().find(begins).map(|(_, closing)| *closing)
 }
 
-/// Where the thinking ends that `closing` ends, if it does in this line: after that mark.
+/// The position after `closing` in this line, if the thinking ends here.
 pub(super) fn end(line: &str, closing: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     lower.find(closing).map(|at| at + closing.len())
 }
 
-/// Where thinking ends that never began: servers that put its beginning into the prompt send only the end.
+/// The position after a closing mark without an opening one: servers that put the opening mark into the prompt send
+/// only the closing one.
 pub(super) fn end_without_opening(line: &str) -> Option<usize> {
     let start = line.len() - line.trim_start_matches(is_blank).len();
     let rest = line.get(start..)?;

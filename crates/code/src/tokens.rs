@@ -1,13 +1,14 @@
-//! How many tokens a text has, about. A model's own tokenizer is megabytes of tables; a budget needs no more than a number
-//! that is rarely too small.
+//! Estimates the tokens of a text. A model's own tokenizer needs megabytes of tables; for a budget an estimate that is
+//! rarely too small is enough.
 
 /// Sixths of a token.
 const SIXTHS: usize = 6;
-/// A word longer than this, in bytes, is no word: a hash, an encoded image.
+/// A run longer than this, in bytes, is not a word but a hash or an encoded image.
 const LONGEST_WORD: usize = 20;
 
-/// An estimate of the tokens of a text, on the side of too many: three characters of English or code to a token, one and a half of
-/// what is no word; about one and a half for a letter of other alphabets, more for an ideograph, three for an emoji.
+/// Estimates the tokens of a text, on the high side. A token is three characters of English or code, and one and a half
+/// of text that is not words. Letters of other alphabets count about one and a half tokens, ideographs more, emoji
+/// three.
 pub fn tokens(text: &str) -> u64 {
     let mut sixths = 0_usize;
     let mut word = 0_usize;
@@ -28,7 +29,7 @@ pub fn tokens(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    // What o200k and cl100k make of these texts is between a half and all of the estimate.
+    // The counts of o200k and cl100k are between half and all of the estimate.
     #[test]
     fn an_estimate_holds_for_every_script() {
         for (text, least, most) in [

@@ -1,4 +1,4 @@
-//! From events to a whole answer, and back.
+//! Converts events to a whole response, and back.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -9,7 +9,7 @@ use crate::{
     write,
 };
 
-/// Puts a stream's answer together.
+/// Collects a stream's events into a response.
 #[derive(Debug, Default)]
 pub struct Collector {
     response: Response,
@@ -56,7 +56,7 @@ impl Collector {
         }
     }
 
-    /// The answer, if all of it has come.
+    /// The response, if the stream was complete.
     pub fn finish(mut self) -> Result<Response, crate::Error> {
         if let Some(error) = self.error {
             return Err(error);
@@ -114,7 +114,7 @@ fn append(content: &mut Content, text: &str) {
     }
 }
 
-/// Tells a whole answer as events: what a stream of it would have been.
+/// Emits a whole response as the events that a stream of it would have had.
 pub fn replay(response: &Response, sink: &mut dyn FnMut(Event<'_>)) {
     sink(Event::Start { id: Cow::Borrowed(&response.id), model: Cow::Borrowed(&response.model) });
     let mut next = 0_u32;

@@ -1,4 +1,4 @@
-//! The legacy `/v1/completions`, asked as a chat.
+//! The legacy `/v1/completions`, served by chat models.
 
 use crate::{
     Dialect, Error, Reply, Request, Response,
@@ -8,17 +8,16 @@ use crate::{
     usage, write,
 };
 
-/// A request for a completion: one prompt, or several that are asked one by
-/// one.
+/// A request for a completion: one prompt, or several that are sent one by one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     /// One for each prompt.
     pub requests: Vec<Request>,
-    /// The prompt comes before its completion.
+    /// Repeat the prompt before its completion.
     pub echo: bool,
 }
 
-/// More prompts in one request are not taken.
+/// Upper bound of prompts in one request.
 const MAX_PROMPTS: usize = 64;
 
 pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
@@ -31,7 +30,7 @@ pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
             let texts: Option<Vec<String>> =
                 prompt.items().map(|item| item.as_str().map(std::borrow::Cow::into_owned)).collect();
             texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
-                at.unsupported("expected a string or an array of strings; tokens are not taken")
+                at.unsupported("expected a string or an array of strings; tokens are not supported")
             })?
         }
     };
@@ -78,7 +77,7 @@ pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
     })
 }
 
-/// The answers to all prompts, as one.
+/// The responses to all prompts as one completion.
 pub fn render_completion(completion: &Completion, answers: &[Response], reply: &Reply) -> String {
     let mut total = crate::Usage::default();
     for usage in answers.iter().filter_map(|answer| answer.usage) {
@@ -97,10 +96,10 @@ pub fn render_completion(completion: &Completion, answers: &[Response], reply: &
             let mut index = 0_u32;
             for (request, answer) in completion.requests.iter().zip(answers) {
                 for choice in &answer.choices {
-                    let said: String = choice.parts.iter().filter_map(Part::as_text).collect();
+                    let text: String = choice.parts.iter().filter_map(Part::as_text).collect();
                     let before = request.messages.first().map(Message::text).filter(|_| completion.echo);
                     a.object(|o| {
-                        o.str("text", &format!("{}{said}", before.unwrap_or_default()));
+                        o.str("text", &format!("{}{text}", before.unwrap_or_default()));
                         o.put("index", index);
                         o.null("logprobs");
                         o.str("finish_reason", finish_reason(&choice.stop, false));
@@ -113,7 +112,7 @@ pub fn render_completion(completion: &Completion, answers: &[Response], reply: &
     })
 }
 
-/// An answer as the stream of a legacy completion.
+/// A response as the stream of a legacy completion.
 pub fn stream_completion(completion: &Completion, answer: &Response, reply: &Reply) -> String {
     let mut out = String::new();
     let head = |o: &mut write::Object<'_>| {
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn prompts_are_asked_as_chats_and_answered_as_completions() {
+    fn prompts_become_chat_requests_and_responses_become_completions() {
         let body = json!({ "model": "m", "prompt": ["a", "b"], "echo": true, "best_of": 0, "logprobs": 0, "stop": "\n", "max_tokens": 16 });
         let completion = parse_completion(body.to_string().as_bytes()).unwrap();
         assert_eq!(completion.requests.len(), 2);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_as_prompts_are_refused() {
+    fn prompts_given_as_tokens_are_refused() {
         let error = parse_completion(br#"{"model":"m","prompt":[1,2]}"#).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("prompt"));
     }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::{
     Error, Json,
-    incoming::shown,
+    inbound::shown,
     json::Raw,
     read::{At, Fields, body},
     usage, write,
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     pub model: String,
-    /// As it came: a text, texts, tokens, or lists of tokens.
+    /// As the client sent it: a text, texts, tokens, or lists of tokens.
     pub input: Json,
     /// How many inputs there are.
     pub count: usize,
@@ -66,7 +66,8 @@ pub fn parse_embeddings(bytes: &[u8]) -> Result<Embeddings, Error> {
     })
 }
 
-/// For an upstream. All of them know numbers.
+/// The request for an upstream. It asks for numbers, which every upstream
+/// supports.
 pub fn render_embeddings(request: &Embeddings, model: &str) -> String {
     write::object(|o| {
         o.str("model", model);
@@ -77,8 +78,8 @@ pub fn render_embeddings(request: &Embeddings, model: &str) -> String {
     })
 }
 
-/// The client's answer, and the tokens that the upstream counted. `model` is
-/// its name for the client.
+/// The response for the client, and the tokens that the upstream counted.
+/// `model` is the name that the client used.
 pub fn translate_embeddings(
     upstream: &[u8],
     request: &Embeddings,
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_input_is_taken_and_an_empty_one_is_not() {
+    fn every_form_of_input_is_accepted_and_an_empty_one_is_refused() {
         for (input, count) in
             [(json!("a"), 1), (json!(["a", "b"]), 2), (json!([1, 2]), 1), (json!([[1], [2, 3]]), 2)]
         {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_misses_a_vector_is_none() {
+    fn a_response_without_all_vectors_is_an_error() {
         let request = parse(&json!({ "model": "m", "input": ["a", "b"] })).unwrap();
         assert!(translate_embeddings(br#"{"data":[{"embedding":[1]}]}"#, &request, "m").is_err());
         let cut = br#"{"data":[{"embedding":"AAA="},{"embedding":"AAA="}]}"#;

@@ -1,22 +1,22 @@
-//! What goes wrong: one class each, and every dialect's words for it.
+//! Errors: each has one class, and each dialect has its own form for it.
 
 use std::borrow::Cow;
 
 use crate::{Dialect, json::Raw, write};
 
-/// An error: ours, or an upstream's.
+/// An error of the gateway or of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     pub class: Class,
     pub message: String,
-    /// Which member of the body: `messages[3].content`.
+    /// The member of the body that is wrong: `messages[3].content`.
     pub param: Option<String>,
-    /// OpenAI's `code`, where the class has more than one.
+    /// OpenAI's `code`, if it differs from the class's usual one.
     pub code: Option<Cow<'static, str>>,
 }
 
-/// What kind of error, which tells the status, the SDK's class, and what the
-/// gateway may do about it.
+/// The kind of error. It determines the HTTP status, the error class in the
+/// client's SDK, and whether the gateway retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
     Invalid,
@@ -38,81 +38,81 @@ pub enum Class {
     Cut,
 }
 
-/// A class in every dialect: OpenAI's status, type and code, Anthropic's
-/// status and type.
-struct Words {
+/// How each dialect writes a class: OpenAI's status, type and code, and
+/// Anthropic's status and type.
+struct Wording {
     class: Class,
     openai: (u16, &'static str, Option<&'static str>),
     anthropic: (u16, &'static str),
 }
 
-const WORDS: &[Words] = &[
-    Words {
+const WORDINGS: &[Wording] = &[
+    Wording {
         class: Class::Invalid,
         openai: (400, "invalid_request_error", None),
         anthropic: (400, "invalid_request_error"),
     },
-    Words {
+    Wording {
         class: Class::Authentication,
         openai: (401, "invalid_request_error", Some("invalid_api_key")),
         anthropic: (401, "authentication_error"),
     },
-    Words {
+    Wording {
         class: Class::Billing,
         openai: (429, "insufficient_quota", Some("insufficient_quota")),
         anthropic: (402, "billing_error"),
     },
-    Words {
+    Wording {
         class: Class::Permission,
         openai: (403, "invalid_request_error", Some("insufficient_permissions")),
         anthropic: (403, "permission_error"),
     },
-    Words {
+    Wording {
         class: Class::NotFound,
         openai: (404, "invalid_request_error", None),
         anthropic: (404, "not_found_error"),
     },
-    Words {
+    Wording {
         class: Class::Conflict,
         openai: (409, "invalid_request_error", Some("conflict")),
         anthropic: (409, "conflict_error"),
     },
-    Words {
+    Wording {
         class: Class::TooLarge,
         openai: (413, "invalid_request_error", Some("request_too_large")),
         anthropic: (413, "request_too_large"),
     },
-    Words {
+    Wording {
         class: Class::ContextTooLong,
         openai: (400, "invalid_request_error", Some("context_length_exceeded")),
         anthropic: (400, "invalid_request_error"),
     },
-    Words {
+    Wording {
         class: Class::ContentPolicy,
         openai: (400, "invalid_request_error", Some("content_policy_violation")),
         anthropic: (400, "invalid_request_error"),
     },
-    Words {
+    Wording {
         class: Class::RateLimit,
         openai: (429, "rate_limit_error", Some("rate_limit_exceeded")),
         anthropic: (429, "rate_limit_error"),
     },
-    Words {
+    Wording {
         class: Class::Overloaded,
         openai: (503, "server_error", Some("overloaded")),
         anthropic: (529, "overloaded_error"),
     },
-    Words {
+    Wording {
         class: Class::Timeout,
         openai: (504, "server_error", Some("timeout")),
         anthropic: (504, "timeout_error"),
     },
-    Words {
+    Wording {
         class: Class::Upstream,
         openai: (502, "server_error", Some("upstream_error")),
         anthropic: (500, "api_error"),
     },
-    Words {
+    Wording {
         class: Class::Cut,
         openai: (502, "server_error", Some("stream_interrupted")),
         anthropic: (500, "api_error"),
@@ -120,17 +120,17 @@ const WORDS: &[Words] = &[
 ];
 
 impl Class {
-    fn words(self) -> &'static Words {
-        const UNKNOWN: Words = Words {
+    fn wording(self) -> &'static Wording {
+        const UNKNOWN: Wording = Wording {
             class: Class::Upstream,
             openai: (500, "server_error", None),
             anthropic: (500, "api_error"),
         };
-        WORDS.iter().find(|words| words.class == self).unwrap_or(&UNKNOWN)
+        WORDINGS.iter().find(|words| words.class == self).unwrap_or(&UNKNOWN)
     }
 
-    /// The same request may succeed elsewhere or later. What is wrong with
-    /// the request itself, or with what it asks for, is never routed around.
+    /// Whether another upstream may succeed. An error in the request itself is
+    /// never sent to another upstream.
     pub fn may_fail_over(self) -> bool {
         !matches!(
             self,
@@ -138,8 +138,8 @@ impl Class {
         )
     }
 
-    /// Asking the same upstream again may help.
-    pub fn may_retry(self) -> bool {
+    /// Whether the same upstream may succeed on a retry.
+    pub fn is_retryable(self) -> bool {
         matches!(self, Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Upstream | Self::Cut)
     }
 }
@@ -155,7 +155,7 @@ impl Error {
     }
 
     /// A member of the body has a value that this model or upstream does not
-    /// take.
+    /// support.
     pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: Some(Cow::Borrowed("unsupported_value")), ..Self::invalid(param, message) }
     }
@@ -175,14 +175,14 @@ impl Error {
 
     /// The HTTP status for a client of this dialect.
     pub fn status(&self, dialect: Dialect) -> u16 {
-        let words = self.class.words();
+        let words = self.class.wording();
         match dialect {
             Dialect::Messages => words.anthropic.0,
             Dialect::Chat | Dialect::Responses => words.openai.0,
         }
     }
 
-    /// The body of an answer to a client of this dialect.
+    /// The response body for a client of this dialect.
     pub fn body(&self, dialect: Dialect, request_id: &str) -> String {
         let mut out = String::new();
         self.write(dialect, request_id, &mut out);
@@ -197,7 +197,7 @@ impl Error {
     }
 
     fn write_openai(&self, out: &mut String) {
-        let (_, kind, _) = self.class.words().openai;
+        let (_, kind, _) = self.class.wording().openai;
         write::object_into(out, |o| {
             o.object("error", |o| {
                 o.str("message", &self.message);
@@ -209,14 +209,14 @@ impl Error {
     }
 
     pub(crate) fn openai_code(&self) -> Option<&str> {
-        self.code.as_deref().or(self.class.words().openai.2)
+        self.code.as_deref().or(self.class.wording().openai.2)
     }
 
     fn write_anthropic(&self, request_id: &str, out: &mut String) {
         write::object_into(out, |o| {
             o.str("type", "error");
             o.object("error", |o| {
-                o.str("type", self.class.words().anthropic.1);
+                o.str("type", self.class.wording().anthropic.1);
                 o.str("message", &self.anthropic_message());
                 o.object("details", |o| o.str_or_null("error_code", self.openai_code()));
             });
@@ -224,26 +224,25 @@ impl Error {
         });
     }
 
-    /// Anthropic names the member in the message, with dots.
+    /// Anthropic puts the member's name into the message, with dots.
     fn anthropic_message(&self) -> Cow<'_, str> {
         let Some(param) = &self.param else { return Cow::Borrowed(&self.message) };
         Cow::Owned(format!("{}: {}", param.replace('[', ".").replace(']', ""), self.message))
     }
 
-    /// The error of an upstream, whatever its dialect and whoever is in front
-    /// of it: OpenAI's and Anthropic's forms, `{"error":"text"}`,
-    /// `{"message"}`, `{"detail"}`, `{"errors":[…]}`, an array of one of them,
-    /// and bodies that are no JSON at all.
+    /// Parses the error of an upstream, or of a proxy in front of it: OpenAI's
+    /// and Anthropic's forms, `{"error":"text"}`, `{"message"}`, `{"detail"}`,
+    /// `{"errors":[…]}`, an array of one of them, and bodies that are not JSON.
     pub fn of_upstream(status: u16, body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
         let raw = Raw::parse(&text);
-        let said = raw.map(Said::of).unwrap_or_default();
-        said.into_error(status)
+        let upstream = raw.map(UpstreamError::of).unwrap_or_default();
+        upstream.into_error(status)
     }
 
-    /// An error that stands in a stream, after a 200.
+    /// An error event in a stream, after status 200.
     pub(crate) fn of_event(event: Raw<'_>) -> Self {
-        Said::of(event).into_error(0)
+        UpstreamError::of(event).into_error(0)
     }
 }
 
@@ -260,17 +259,17 @@ impl std::error::Error for Error {}
 
 /// An upstream's error, as far as it could be read.
 #[derive(Debug, Default)]
-struct Said {
+struct UpstreamError {
     message: String,
     kind: String,
     code: String,
     param: Option<String>,
 }
 
-/// More of a foreign message is of no use to anybody.
+/// Longest upstream message that is passed on, in characters.
 const MAX_MESSAGE: usize = 2_000;
 
-impl Said {
+impl UpstreamError {
     fn of(raw: Raw<'_>) -> Self {
         if raw.is_array() {
             return raw.items().next().map(Self::of).unwrap_or_default();
@@ -324,19 +323,20 @@ impl Said {
         Error { class, message, param: self.param, code: keeps_code.then_some(Cow::Owned(self.code)) }
     }
 
-    /// Codes and types say more than the status, and a status more than words.
+    /// Codes and types are more precise than the status, and the status more
+    /// than the message.
     fn class(&self, status: u16) -> Class {
         let message = self.message.to_ascii_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let mentions = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let is_request = matches!(status, 0 | 400 | 413 | 422);
-        if is_request && (self.named(&["context_length_exceeded"]) || says(CONTEXT)) {
+        if is_request && (self.named(&["context_length_exceeded"]) || mentions(CONTEXT)) {
             return Class::ContextTooLong;
         }
         if self.named(&["content_policy_violation", "content_filter", "moderation_blocked"]) {
             return Class::ContentPolicy;
         }
         if is_request
-            && says(&["you have reached your specified api usage limits", "credit balance is too low"])
+            && mentions(&["you have reached your specified api usage limits", "credit balance is too low"])
         {
             return Class::Billing;
         }
@@ -353,7 +353,7 @@ impl Said {
     }
 }
 
-/// How upstreams say that a prompt is too long, apart from the code.
+/// Phrases with which upstreams report a prompt that is too long.
 const CONTEXT: &[&str] = &[
     "prompt is too long",
     "maximum context length",
@@ -426,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstreams_errors_are_read_in_all_their_forms() {
+    fn every_form_of_an_upstreams_error_is_parsed() {
         let cases = [
             (
                 429,
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_each_familys_form() {
+    fn an_error_is_written_in_each_vendors_form() {
         let error = Error::invalid("messages[3].content", "expected a string");
         let body: Value = serde_json::from_str(&error.body(Dialect::Chat, "r")).unwrap();
         assert_eq!(
@@ -527,8 +527,8 @@ mod tests {
     }
 
     #[test]
-    fn every_class_has_words_of_its_own_and_its_status_is_read_back() {
-        for words in WORDS {
+    fn every_class_has_its_own_form_and_is_recognised_by_its_status() {
+        for words in WORDINGS {
             let error = Error::new(words.class, "m");
             for dialect in [Dialect::Chat, Dialect::Messages] {
                 let again = Error::of_upstream(error.status(dialect), error.body(dialect, "r").as_bytes());
@@ -539,15 +539,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_request_is_not_routed_around() {
+    fn an_invalid_request_is_not_sent_to_another_upstream() {
         assert!(!Class::ContentPolicy.may_fail_over());
         assert!(!Class::Invalid.may_fail_over());
-        assert!(Class::Overloaded.may_fail_over() && Class::Overloaded.may_retry());
-        assert!(Class::Authentication.may_fail_over() && !Class::Authentication.may_retry());
+        assert!(Class::Overloaded.may_fail_over() && Class::Overloaded.is_retryable());
+        assert!(Class::Authentication.may_fail_over() && !Class::Authentication.is_retryable());
     }
 
     #[test]
-    fn a_long_foreign_message_is_cut_at_a_character() {
+    fn a_long_upstream_message_is_truncated_between_characters() {
         let body = format!("{{\"message\":\"{}\"}}", "那".repeat(3_000));
         assert!(Error::of_upstream(500, body.as_bytes()).message.len() <= MAX_MESSAGE);
     }

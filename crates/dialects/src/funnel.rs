@@ -1,10 +1,10 @@
-//! What every answer goes through between its upstream's dialect and its
-//! client's: tools get their own names back, arguments are always JSON, and
-//! parts come one after the other where the client expects that.
+//! Normalises events between the upstream's decoder and the client's encoder:
+//! restores the tools' names, makes sure that arguments are JSON, and puts
+//! parts one after the other for clients that need it.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{Event, Names, json::Raw, outgoing::CUSTOM_INPUT, response::PartKind};
+use crate::{Event, Names, json::Raw, outbound::CUSTOM_INPUT, response::PartKind};
 
 #[derive(Debug, Default)]
 pub(crate) struct Funnel {
@@ -16,15 +16,16 @@ pub(crate) struct Funnel {
 
 #[derive(Debug, Default)]
 struct Call {
-    /// The function's arguments, until the plain text in them is whole.
+    /// The function's arguments, collected until the plain text in them is
+    /// complete.
     wrapped: Option<String>,
     is_custom: bool,
     has_arguments: bool,
 }
 
 impl Funnel {
-    /// `is_sequential`: no part begins before the one before it has ended.
-    /// `id` makes the ids of calls that came without one.
+    /// With `is_sequential`, a part begins only after the previous one has
+    /// ended. Calls without an id get one made from `id`.
     pub(crate) fn new(names: Names, is_sequential: bool, id: &str) -> Self {
         let sequence = is_sequential.then(Sequence::default);
         Self { names, id: id.to_owned(), calls: BTreeMap::new(), sequence }
@@ -64,7 +65,7 @@ impl Funnel {
                     Some(Call { wrapped: Some(wrapped), .. }) => {
                         next(Event::Delta { part, text: Cow::Owned(unwrapped(wrapped)) });
                     }
-                    // No arguments at all still have to be JSON.
+                    // Empty arguments must still be JSON.
                     Some(Call { is_custom: false, has_arguments: false, .. }) => {
                         next(Event::Delta { part, text: Cow::Borrowed("{}") });
                     }
@@ -77,15 +78,14 @@ impl Funnel {
     }
 }
 
-/// The plain text in a function's arguments, or all of them if they are not
-/// what was asked for.
+/// The plain text in a function's arguments, or the arguments unchanged if they
+/// do not fit the schema.
 fn unwrapped(arguments: String) -> String {
     let text = Raw::parse(&arguments).and_then(|raw| raw.get_str(CUSTOM_INPUT)).map(Cow::into_owned);
     text.unwrap_or(arguments)
 }
 
-/// Lets one part through at a time. The others wait, each whole behind the
-/// one before it.
+/// Lets one part through at a time. Events of later parts are queued.
 #[derive(Debug, Default)]
 struct Sequence {
     live: Option<u32>,
@@ -146,7 +146,7 @@ impl Sequence {
         }
     }
 
-    /// Lets those through that have waited, up to one that has not ended.
+    /// Emits queued parts, up to and including the first that has not ended.
     fn next(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         while let Some((part, waiting)) = self.waiting.pop_first() {
             sink(Event::PartStart { part, choice: waiting.choice, kind: waiting.kind });

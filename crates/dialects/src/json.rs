@@ -1,20 +1,20 @@
-//! JSON that is read in place. A text is checked once; after that its parts
-//! are views onto it, in their own order and with their own bytes. Nothing is
-//! built that nobody asks for, and a schema or a tool's input leaves as it came.
+//! Reads JSON in place. A text is validated once; after that its values are
+//! slices of it, in their original order and with their original bytes. So no
+//! tree is built, and a schema or a tool's input is passed on unchanged.
 
 use std::borrow::Cow;
 
-/// JSON text of its own: what must keep its order and its bytes.
+/// Owned JSON text that keeps its order and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Json(Box<str>);
 
 impl Json {
-    /// The text, if it is JSON.
+    /// Parses a text; `None` if it is not JSON.
     pub fn parse(text: &str) -> Option<Self> {
         Raw::parse(text).map(Self::from)
     }
 
-    /// A JSON string that says `text`.
+    /// A JSON string with the value `text`.
     pub fn string(text: &str) -> Self {
         let mut out = String::with_capacity(text.len().saturating_add(2));
         crate::write::string(&mut out, text);
@@ -37,12 +37,12 @@ impl From<Raw<'_>> for Json {
     }
 }
 
-/// A value inside of a text that is known to be JSON.
+/// A value within a text that is known to be JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw<'a>(&'a str);
 
-/// Deeper than this is no request and no answer; what reads it must not run
-/// out of stack.
+/// Maximum nesting, so that recursive readers cannot exhaust the stack. Real
+/// requests and responses are far below it.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 impl<'a> Raw<'a> {
@@ -75,7 +75,7 @@ impl<'a> Raw<'a> {
         self.first() == b'"'
     }
 
-    /// What a string says; borrowed if it has no escapes.
+    /// The value of a string; borrowed if it has no escapes.
     pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
         Some(if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -98,11 +98,12 @@ impl<'a> Raw<'a> {
         if is_number { self.0.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
     }
 
-    /// A count; `3.0` counts too, as JavaScript does not tell it from `3`.
+    /// A non-negative integer. `3.0` is accepted too, because JavaScript does
+    /// not distinguish it from `3`.
     pub(crate) fn as_u64(self) -> Option<u64> {
         self.0.parse().ok().or_else(|| {
             let number = self.as_f64()?;
-            // Above this a float has no ones.
+            // Above 2^53 a float cannot represent every integer.
             let is_count = number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number);
             #[expect(
                 clippy::cast_possible_truncation,
@@ -117,18 +118,18 @@ impl<'a> Raw<'a> {
         self.0.parse().ok()
     }
 
-    /// The members of an object, in order; of anything else none.
+    /// The members of an object, in order; empty for other values.
     pub(crate) fn members(self) -> Members<'a> {
         Members { text: self.0, at: if self.is_object() { 1 } else { self.0.len() } }
     }
 
-    /// The items of an array; of anything else none.
+    /// The items of an array; empty for other values.
     pub(crate) fn items(self) -> Items<'a> {
         Items { text: self.0, at: if self.is_array() { 1 } else { self.0.len() } }
     }
 
-    /// A member that is there and not null. The last one counts, as
-    /// everywhere that reads JSON.
+    /// A member that is present and not null. Of duplicates the last one
+    /// counts, as in other JSON parsers.
     pub(crate) fn get(self, name: &str) -> Option<Self> {
         let found = self.members().filter(|(key, _)| key == name).last();
         found.map(|(_, value)| value).filter(|value| !value.is_null())
@@ -142,7 +143,7 @@ impl<'a> Raw<'a> {
         self.get(name)?.as_u64()
     }
 
-    /// How many levels of objects and arrays are in each other.
+    /// The depth of nested objects and arrays.
     pub(crate) fn depth(self) -> usize {
         let (bytes, mut at, mut depth, mut deepest) = (self.0.as_bytes(), 0_usize, 0_usize, 0_usize);
         while let Some(byte) = bytes.get(at) {
@@ -194,7 +195,7 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// The next value after blanks, commas and colons; `at` is then behind it.
+/// The next value after blanks, commas and colons. Moves `at` past it.
 fn next_value<'a>(text: &'a str, at: &mut usize) -> Option<&'a str> {
     let bytes = text.as_bytes();
     while bytes.get(*at).is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':')) {
@@ -211,7 +212,7 @@ fn next_value<'a>(text: &'a str, at: &mut usize) -> Option<&'a str> {
     text.get(start..end)
 }
 
-/// Behind the string that begins at `start`.
+/// The position after the string that begins at `start`.
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start.saturating_add(1);
     loop {
@@ -256,8 +257,7 @@ fn is_blank_char(char: char) -> bool {
     matches!(char, ' ' | '\t' | '\n' | '\r')
 }
 
-/// Escapes undone. Half of a surrogate pair is no character and becomes
-/// U+FFFD.
+/// Resolves escapes. Half of a surrogate pair becomes U+FFFD.
 fn unescape(inner: &str) -> String {
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner;
@@ -281,7 +281,7 @@ fn unescape(inner: &str) -> String {
     out
 }
 
-/// What follows `\u`; answers with what is left.
+/// Reads the digits after `\u`; returns the rest of the text.
 fn unicode<'a>(rest: &'a str, out: &mut String) -> &'a str {
     let Some((high, after)) = four_digits(rest) else { return rest };
     if (0xD800..0xDC00).contains(&high)
@@ -303,8 +303,8 @@ fn four_digits(text: &str) -> Option<(u32, &str)> {
     Some((u32::from_str_radix(digits, 16).ok()?, rest))
 }
 
-/// The high half of a surrogate pair at the very end of a JSON string: some
-/// upstreams cut an emoji in two between events.
+/// The high half of a surrogate pair at the end of a JSON string: some
+/// upstreams split an emoji between two events.
 pub(crate) fn trailing_high_surrogate(string: Raw<'_>) -> Option<&str> {
     let inner = string.0.strip_suffix('"')?;
     let at = inner.len().checked_sub(6)?;
@@ -314,8 +314,7 @@ pub(crate) fn trailing_high_surrogate(string: Raw<'_>) -> Option<&str> {
     ((0xD800..0xDC00).contains(&code) && slashes % 2 == 0).then_some(escape)
 }
 
-/// Follows a JSON text that comes in pieces, only so far as to know whether
-/// its value has ended.
+/// Tracks whether a JSON value that arrives in pieces is complete.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Balance {
     depth: u32,
@@ -347,12 +346,12 @@ impl Balance {
         self.began |= !byte.is_ascii_whitespace();
     }
 
-    /// An object has begun and ended.
+    /// An object has been opened and closed.
     pub(crate) fn is_complete(self) -> bool {
         self.began && !self.is_open()
     }
 
-    /// Something has begun that has not ended.
+    /// A value has been opened and not closed yet.
     pub(crate) fn is_open(self) -> bool {
         self.depth > 0 || self.in_string
     }
@@ -394,21 +393,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_view_says_what_a_parser_says(value in any_json(), pretty: bool) {
+        fn reading_in_place_agrees_with_a_parser(value in any_json(), pretty: bool) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
             prop_assert_eq!(rebuilt(Raw::parse(&text).unwrap()), value);
         }
 
         #[test]
-        fn no_text_makes_a_view_panic(text in r#"[\[\]{}",:\\a0u\-e.trufalsn ]{0,40}"#) {
+        fn no_text_makes_the_reader_panic(text in r#"[\[\]{}",:\\a0u\-e.trufalsn ]{0,40}"#) {
             prop_assert_eq!(Raw::parse(&text).is_some(), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());
-            // Even a text that is not JSON ends the reading of it.
+            // Reading must terminate even if the text is not JSON.
             let raw = Raw(&text);
             drop((raw.members().count(), raw.items().count(), raw.as_str(), raw.depth()));
         }
 
         #[test]
-        fn a_balance_knows_when_a_value_ends(value in any_json(), size in 1_usize..9) {
+        fn a_balance_detects_the_end_of_a_value(value in any_json(), size in 1_usize..9) {
             let text = json!({ "v": value }).to_string();
             let mut balance = Balance::default();
             let chars: Vec<char> = text.chars().collect();
@@ -421,14 +420,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_members_counts_and_null_is_absent() {
+    fn the_last_duplicate_member_counts_and_null_means_absent() {
         let raw = Raw::parse(r#"{"a":1,"a":2,"b":null}"#).unwrap();
         assert_eq!(raw.get_u64("a"), Some(2));
         assert_eq!(raw.get("b"), None);
     }
 
     #[test]
-    fn half_a_pair_is_no_character() {
+    fn half_a_surrogate_pair_becomes_a_replacement_character() {
         let raw = Raw::parse(r#""a\ud83d\ude00b\ud83d""#).unwrap();
         assert_eq!(raw.as_str().unwrap(), "a😀b\u{fffd}");
         assert_eq!(trailing_high_surrogate(raw), Some("\\ud83d"));
@@ -436,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_counted_outside_of_strings() {
+    fn brackets_in_strings_do_not_count_as_depth() {
         assert_eq!(Raw::parse(r#"{"a":[{"b":"[[[["}]}"#).unwrap().depth(), 3);
     }
 }

@@ -1,16 +1,14 @@
-//! The dialects of OpenAI (Chat Completions, Responses) and Anthropic
-//! (Messages), and what each says in the other's words. Pure: no clock, no
-//! randomness, no I/O; ids and times are handed in.
+//! Translates between the dialects of OpenAI (Chat Completions, Responses) and Anthropic (Messages). Pure: no clock, no
+//! randomness, no I/O; the caller passes ids and times in.
 //!
-//! A request is read from its client's dialect into a [`Request`] and written
-//! for a [`Target`] in the upstream's; the answer comes back as a
-//! [`Response`], or piece by piece through a [`Stream`]:
+//! A request is parsed from the client's dialect into a [`Request`] and rendered for a [`Target`] in the upstream's
+//! dialect. The answer comes back as a [`Response`], or chunk by chunk through a [`Stream`]:
 //!
 //! ```
-//! use hatch_dialects::{Dialect, Incoming, Reply, Stream, Target};
+//! use hatch_dialects::{Dialect, InboundContext, Reply, Stream, Target};
 //!
 //! let body = br#"{"model":"a/claude","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
-//! let request = Dialect::Chat.parse_request(body, &Incoming::default())?;
+//! let request = Dialect::Chat.parse_request(body, &InboundContext::default())?;
 //! let rendered = Dialect::Messages.render_request(&request, &Target::new("claude"))?;
 //! assert!(rendered.body.starts_with(r#"{"model":"claude","max_tokens":8192,"#));
 //!
@@ -21,23 +19,19 @@
 //! stream.push(b"event: error\ndata: {\"error\":{\"type\":\"overloaded_error\",", &mut out);
 //! stream.push(b"\"message\":\"Overloaded\"}}\n\n", &mut out);
 //! stream.finish(&mut out);
-//! // Nothing has begun: another upstream may be asked instead.
+//! // No output has been sent yet, so the gateway may try another upstream.
 //! assert!(!stream.meter().has_begun && stream.meter().error.is_some());
 //! # Ok::<(), hatch_dialects::Error>(())
 //! ```
 //!
-//! - Requests: [`Dialect::parse_request`], [`Dialect::render_request`];
-//!   [`forward`] for an upstream of the same dialect, which gets the body as
-//!   it came; [`canonical`] for the key of a cache; [`wanted`] for what the
-//!   Responses API only names.
-//! - Answers: [`Dialect::parse_answer`], [`Dialect::render_answer`];
-//!   [`Reader`] for a whole answer out of a stream, [`stream_of`] for the way
-//!   back.
-//! - Streams: [`Stream`], whose [`Meter`] tells what was seen, and
-//!   [`Meter::charged`] what is to be paid.
-//! - Errors: [`Error::of_upstream`] reads them in all their forms;
-//!   [`Error::status`] and [`Error::body`] write them for a client, and its
-//!   [`Class`] tells what may be done about it.
+//! - Requests: [`Dialect::parse_request`], [`Dialect::render_request`]; [`forward`] passes the body on unchanged to an
+//!   upstream of the same dialect; [`canonical`] makes a cache key; [`references`] lists the stored items that a
+//!   Responses request refers to.
+//! - Responses: [`Dialect::parse_response`], [`Dialect::render_response`]; [`Reader`] collects a stream into a whole
+//!   response, [`stream_of`] turns a whole response into a stream.
+//! - Streams: [`Stream`]; its [`Meter`] records what was seen, and [`Meter::charged`] gives the usage to bill.
+//! - Errors: [`Error::of_upstream`] reads an upstream's error in any form; [`Error::status`] and [`Error::body`] write
+//!   it for a client; its [`Class`] says whether a retry or another upstream may help.
 
 mod chat;
 mod collect;
@@ -45,12 +39,12 @@ mod completions;
 mod embeddings;
 mod error;
 mod funnel;
-mod incoming;
+mod inbound;
 mod json;
 mod messages;
 mod models;
 mod moderations;
-mod outgoing;
+mod outbound;
 mod piece;
 mod read;
 mod reply;
@@ -71,7 +65,7 @@ pub use collect::{Collector, replay};
 pub use completions::{Completion, parse_completion, render_completion, stream_completion};
 pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_embeddings};
 pub use error::{Class, Error};
-pub use incoming::{FindItem, Incoming, Version};
+pub use inbound::{FindItem, InboundContext, Version};
 pub use json::Json;
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
@@ -79,15 +73,15 @@ pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderatio
 pub use reply::{Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
-pub use responses::parse::{Wanted, wanted};
+pub use responses::parse::{References, references};
 pub use stream::{Filter, Meter, Reader, Stream, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
 pub use tokens::{count_body, estimate, estimate_prompt};
 
-/// Whose words are spoken.
+/// An API format that a client or an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// OpenAI's Chat Completions, and all that are compatible with it.
+    /// OpenAI's Chat Completions, and every API compatible with it.
     Chat,
     /// OpenAI's Responses.
     Responses,
@@ -96,16 +90,16 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Reads a client's request.
-    pub fn parse_request(self, body: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
+    /// Parses a client's request.
+    pub fn parse_request(self, body: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
         match self {
-            Self::Chat => chat::parse::parse(body, incoming),
-            Self::Responses => responses::parse::parse(body, incoming),
-            Self::Messages => messages::parse::parse(body, incoming),
+            Self::Chat => chat::parse::parse(body, inbound),
+            Self::Responses => responses::parse::parse(body, inbound),
+            Self::Messages => messages::parse::parse(body, inbound),
         }
     }
 
-    /// Writes a request for an upstream.
+    /// Renders a request for an upstream.
     pub fn render_request(self, request: &Request, target: &Target) -> Result<Rendered, Error> {
         match self {
             Self::Chat => chat::render::render(request, target),
@@ -114,23 +108,22 @@ impl Dialect {
         }
     }
 
-    /// Reads an upstream's whole answer (a status of 200; others are
-    /// [`Error::of_upstream`]'s).
-    pub fn parse_answer(self, body: &[u8]) -> Result<Response, Error> {
+    /// Parses an upstream's whole response with status 200. For other statuses use [`Error::of_upstream`].
+    pub fn parse_response(self, body: &[u8]) -> Result<Response, Error> {
         match self {
-            Self::Chat => chat::answer::parse(body),
-            Self::Responses => responses::answer::parse(body),
-            Self::Messages => messages::answer::parse(body),
+            Self::Chat => chat::response::parse(body),
+            Self::Responses => responses::response::parse(body),
+            Self::Messages => messages::response::parse(body),
         }
     }
 
-    /// Writes a whole answer for a client.
-    pub fn render_answer(self, response: &Response, reply: &Reply) -> String {
+    /// Renders a whole response for a client.
+    pub fn render_response(self, response: &Response, reply: &Reply) -> String {
         let response = stream::restored(response, reply);
         match self {
-            Self::Chat => chat::answer::render(&response, reply),
-            Self::Responses => responses::answer::render(&response, reply),
-            Self::Messages => messages::answer::render(&response, reply),
+            Self::Chat => chat::response::render(&response, reply),
+            Self::Responses => responses::response::render(&response, reply),
+            Self::Messages => messages::response::render(&response, reply),
         }
     }
 }

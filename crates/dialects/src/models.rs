@@ -1,11 +1,11 @@
-//! Lists of models, in both families' forms.
+//! Lists of models, in OpenAI's and in Anthropic's form.
 
 use crate::{
     json::Raw,
     write::{self, Object},
 };
 
-/// A model, as far as its clients see it.
+/// A model as clients see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
     pub id: String,
@@ -74,7 +74,7 @@ fn write_anthropic(model: &Model, o: &mut Object<'_>) {
     o.null("retires_at");
 }
 
-/// The ids in an upstream's list, of either form.
+/// The model ids in an upstream's list, in either form.
 pub fn model_ids(upstream: &[u8]) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(upstream) else { return Vec::new() };
     let data = Raw::parse(text).and_then(|raw| raw.get("data"));
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_has_both_families_forms() {
+    fn a_model_is_written_in_both_vendors_forms() {
         let model = Model {
             id: "openai/gpt".to_owned(),
             owned_by: "openai".to_owned(),

@@ -1,4 +1,4 @@
-//! `/v1/moderations`, with all thirteen categories that strict clients want.
+//! `/v1/moderations`, with all thirteen categories that strict clients expect.
 
 use crate::{
     Error, Json,
@@ -10,11 +10,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moderation {
     pub model: Option<String>,
-    /// As it came: a text, texts, or parts.
+    /// As the client sent it: a text, texts, or parts.
     pub input: Json,
 }
 
-/// What is looked for.
+/// OpenAI's moderation categories.
 pub const CATEGORIES: [&str; 13] = [
     "harassment",
     "harassment/threatening",
@@ -47,8 +47,8 @@ pub fn render_moderation(request: &Moderation, model: &str) -> String {
     })
 }
 
-/// The client's answer: what the upstream told, and every category that it
-/// left out.
+/// The response for the client: the upstream's results, with the categories
+/// that it left out added.
 pub fn translate_moderation(upstream: &[u8], id: &str, model: &str) -> Result<String, Error> {
     let text = std::str::from_utf8(upstream).map_err(|_| Error::malformed())?;
     let raw = Raw::parse(text).ok_or_else(Error::malformed)?;
@@ -61,15 +61,16 @@ pub fn translate_moderation(upstream: &[u8], id: &str, model: &str) -> Result<St
 }
 
 fn write_result(result: Raw<'_>, o: &mut Object<'_>) {
-    let told = |of: &str, category: &str| result.get(of).and_then(|of| of.get(category));
-    let flagged = CATEGORIES.iter().any(|name| told("categories", name).and_then(Raw::as_bool) == Some(true));
+    let value_of = |of: &str, category: &str| result.get(of).and_then(|of| of.get(category));
+    let flagged =
+        CATEGORIES.iter().any(|name| value_of("categories", name).and_then(Raw::as_bool) == Some(true));
     o.put("flagged", result.get("flagged").and_then(Raw::as_bool).unwrap_or(flagged));
     for (of, default) in
         [("categories", "false"), ("category_scores", "0"), ("category_applied_input_types", "[]")]
     {
         o.object(of, |o| {
             for name in CATEGORIES {
-                o.raw(name, told(of, name).map_or(default, Raw::text));
+                o.raw(name, value_of(of, name).map_or(default, Raw::text));
             }
         });
     }
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_categories_are_told_whatever_the_upstream_left_out() {
+    fn categories_that_the_upstream_left_out_are_added() {
         let upstream = br#"{"results":[{"categories":{"hate":true},"category_scores":{"hate":0.9}}]}"#;
         let value: Value = serde_json::from_str(&translate_moderation(upstream, "1", "m").unwrap()).unwrap();
         let result = &value["results"][0];

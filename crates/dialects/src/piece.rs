@@ -1,4 +1,4 @@
-//! A part that comes in pieces.
+//! A part of a stream that arrives in pieces.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use crate::{
     json::{Raw, trailing_high_surrogate},
 };
 
-/// A part of a stream, and half a character that waits for its other half:
-/// some upstreams cut a surrogate pair between two events.
+/// A part, and half a character that waits for its other half: some upstreams
+/// split a surrogate pair between two events.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     part: u32,
@@ -25,7 +25,7 @@ impl Piece {
         self.part
     }
 
-    /// A JSON string that the part goes on with.
+    /// Continues the part with a JSON string.
     pub(crate) fn push(&mut self, string: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         self.push_and(string, |_| {}, sink);
     }
@@ -41,7 +41,7 @@ impl Piece {
         self.push_text(text, sink);
     }
 
-    /// What comes after the end is nobody's.
+    /// Text after the part's end is ignored.
     pub(crate) fn push_text(&self, text: Cow<'_, str>, sink: &mut dyn FnMut(Event<'_>)) {
         if !self.is_over && !text.is_empty() {
             sink(Event::Delta { part: self.part, text });
@@ -50,8 +50,8 @@ impl Piece {
 
     fn text<'a>(&mut self, string: Raw<'a>) -> Option<Cow<'a, str>> {
         let text = string.as_str()?;
-        // Only a text with escapes is owned, and only such a one ends in half
-        // a character.
+        // Only a text with escapes is owned, and only a text with escapes can
+        // end in half a character.
         let is_plain = self.half.is_empty() && matches!(text, Cow::Borrowed(_));
         if is_plain {
             return Some(text);

@@ -1,5 +1,5 @@
-//! Members of a request's body, each with its place, so that an error can
-//! name it.
+//! Reads members of a request's body and tracks their path, so that an error
+//! can name it.
 
 use std::{
     borrow::Cow,
@@ -11,8 +11,8 @@ use crate::{
     json::{MAX_DEPTH, Raw},
 };
 
-/// Where a value stands: `messages[3].content`. It costs nothing until it is
-/// told.
+/// The path of a value: `messages[3].content`. It costs nothing until it is
+/// written into an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct At<'p> {
     parent: Option<&'p Self>,
@@ -68,7 +68,8 @@ impl Display for At<'_> {
     }
 }
 
-/// The body of a request: UTF-8, JSON, an object, and not too deep.
+/// Parses a request's body: it must be UTF-8 and a JSON object, and not nested
+/// too deeply.
 pub(crate) fn body(bytes: &[u8]) -> Result<Raw<'_>, Error> {
     let wrong = |message: &str| Error::new(crate::Class::Invalid, message);
     let text = std::str::from_utf8(bytes).map_err(|_| wrong("The body is not UTF-8"))?;
@@ -82,7 +83,7 @@ pub(crate) fn body(bytes: &[u8]) -> Result<Raw<'_>, Error> {
     Ok(raw)
 }
 
-/// An object's members. Null is as good as absent.
+/// An object's members. Null counts as absent.
 #[derive(Debug)]
 pub(crate) struct Fields<'a, 'p> {
     members: Vec<(Cow<'a, str>, Raw<'a>)>,
@@ -178,14 +179,14 @@ impl<'a, 'p> Fields<'a, 'p> {
         self.get(name).map(Json::from)
     }
 
-    /// What is there besides `known`, nulls left out.
+    /// The members besides `known`, without nulls.
     pub(crate) fn others(&self, known: &[&str]) -> Vec<(String, Json)> {
         let others =
             self.members.iter().filter(|(key, value)| !known.contains(&key.as_ref()) && !value.is_null());
         others.map(|(key, value)| (key.clone().into_owned(), Json::from(*value))).collect()
     }
 
-    /// These, as they came.
+    /// The members with these names, unchanged.
     pub(crate) fn these(&self, names: &[&str]) -> Vec<(String, Json)> {
         names.iter().filter_map(|name| Some(((*name).to_owned(), self.json(name)?))).collect()
     }
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_told_as_openai_tells_it() {
+    fn a_path_is_written_in_openais_form() {
         let at = At::ROOT;
         let (messages, root) = (at.key("messages"), &at);
         let third = messages.index(3);
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_named_and_null_is_absent() {
+    fn a_wrong_type_is_reported_and_null_means_absent() {
         let raw = Raw::parse(r#"{"n":"1","m":null,"x":2.5}"#).unwrap();
         let fields = Fields::of(raw, At::ROOT).unwrap();
         assert_eq!(fields.u64("n").unwrap_err().param.as_deref(), Some("n"));
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_object_or_too_deep_is_refused() {
+    fn a_body_that_is_not_an_object_or_too_deep_is_refused() {
         for bad in [&b"[]"[..], b"", b"{", b"\xff", b"1"] {
             assert!(body(bad).is_err());
         }

@@ -1,4 +1,4 @@
-//! What an answer has to know of the request it answers.
+//! What the response needs to know about its request.
 
 use std::rc::Rc;
 
@@ -9,37 +9,39 @@ use crate::{
     write,
 };
 
-/// How an answer is told to its client.
+/// How a response is written for its client.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
-    /// The answer's id, without a dialect's prefix: letters, digits, `_`, `-`.
+    /// The response's id, without a dialect's prefix: letters, digits, `_`,
+    /// `-`.
     pub id: String,
     /// Seconds since 1970.
     pub created: u64,
-    /// The model's name for the client.
+    /// The model's name as the client wrote it.
     pub model: String,
     /// Chat Completions: the client asked for the usage of a stream.
     pub include_usage: bool,
-    /// Chat Completions: tell thoughts as `reasoning_content`.
+    /// Chat Completions: send thoughts as `reasoning_content`.
     pub show_reasoning: bool,
-    /// Chat Completions: the client knows functions, and no tools.
+    /// Chat Completions: the client used `functions` instead of `tools`.
     pub has_legacy_functions: bool,
-    /// Responses: the client takes thoughts that it can send again.
+    /// Responses: the client asked for encrypted thoughts that it can send
+    /// back.
     pub include_encrypted_reasoning: bool,
-    /// Responses: what of the request is in the answer.
+    /// Responses: members of the request that the response repeats.
     pub echo: Vec<(String, Json)>,
-    /// The tools that are called something else upstream.
+    /// The tools that have other names at the upstream.
     pub names: Names,
     /// Seals thoughts for clients whose dialect has no place for them.
     pub seal: Option<Rc<dyn Seal>>,
-    /// How many tokens the prompt may have, until the upstream tells.
+    /// Estimated tokens of the prompt, used until the upstream reports them.
     pub prompt_estimate: u64,
-    /// For errors inside of a stream.
+    /// For errors within a stream.
     pub request_id: String,
 }
 
 impl Reply {
-    /// For this request. The id and the time are handed in.
+    /// Makes the reply for this request.
     pub fn new(request: &Request, id: impl Into<String>, created: u64) -> Self {
         Self {
             id: id.into(),
@@ -54,22 +56,22 @@ impl Reply {
         }
     }
 
-    /// Tools are called something else upstream, so that no stream can go on
-    /// as it came.
+    /// Whether tools have other names at the upstream, so that a stream cannot
+    /// pass unchanged.
     pub(crate) fn has_other_names(&self) -> bool {
         self.names != Names::default()
     }
 }
 
-/// Seals what a client carries for us, so that it can be neither read nor
-/// forged. The gateway has the key.
+/// Encrypts and authenticates data that a client carries for the gateway. The
+/// gateway has the key.
 pub trait Seal: std::fmt::Debug {
     fn seal(&self, plain: &str) -> String;
-    /// Nothing if it was not sealed by us.
+    /// `None` if it was not sealed with the gateway's key.
     fn open(&self, sealed: &str) -> Option<String>;
 }
 
-/// Thoughts as one text, to be sealed.
+/// Serialises thoughts into one text, to be sealed.
 pub(crate) fn pack(thinking: &Thinking) -> String {
     write::object(|o| match thinking {
         Thinking::Signed { text, signature } => {
@@ -108,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packed_thoughts_are_unpacked_as_they_were() {
+    fn unpacking_restores_packed_thoughts() {
         for thinking in [
             Thinking::Signed { text: String::new(), signature: "s\"".to_owned() },
             Thinking::Redacted { data: "d".to_owned() },

@@ -1,13 +1,14 @@
-//! What a client asks, in no dialect: messages, tools and settings.
+//! A client's request, independent of any dialect: messages, tools and
+//! settings.
 
 use crate::{Dialect, Json};
 
-/// A request for an answer. Every dialect is read into it, and written from it.
+/// A request. Every dialect is parsed into it and rendered from it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
     pub model: String,
-    /// In order; instructions (roles System and Developer) stand where they
-    /// were said.
+    /// In order; instructions (roles System and Developer) stay in their
+    /// positions.
     pub messages: Vec<Message>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
@@ -23,13 +24,13 @@ pub struct Request {
     pub logit_bias: Option<Json>,
     pub seed: Option<i64>,
     pub stop: Vec<String>,
-    /// How many answers.
+    /// How many answers to generate.
     pub n: Option<u64>,
     pub logprobs: Option<bool>,
     pub top_logprobs: Option<u64>,
     pub reasoning: Option<Reasoning>,
     pub metadata: Option<Json>,
-    /// Whom the answer is for: `user`, `safety_identifier`, `metadata.user_id`.
+    /// The end user: `user`, `safety_identifier`, `metadata.user_id`.
     pub user: Option<String>,
     pub prompt_cache_key: Option<String>,
     pub service_tier: Option<String>,
@@ -37,19 +38,19 @@ pub struct Request {
     pub stream: bool,
     /// The client asked for a chunk with the usage (Chat Completions).
     pub include_usage: bool,
-    /// The client knows `functions`, and no `tools` (Chat Completions).
+    /// The client used `functions` instead of `tools` (Chat Completions).
     pub has_legacy_functions: bool,
-    /// The client wants reasoning back as something it can send again
+    /// The client asked for encrypted reasoning that it can send back
     /// (Responses: `include: ["reasoning.encrypted_content"]`).
     pub include_encrypted_reasoning: bool,
-    /// Members of the body that have no place here. They go on to an upstream
-    /// of the same dialect and to no other.
+    /// Members of the body without a field here. They are passed on to an
+    /// upstream of the same dialect only.
     pub extra: Vec<(String, Json)>,
-    /// What the Responses API repeats in its answer, as it came.
+    /// Members that the Responses API repeats in its response.
     pub echo: Vec<(String, Json)>,
-    /// Which dialect it was asked in.
+    /// The client's dialect.
     pub dialect: Option<Dialect>,
-    /// What was changed or left out on the way, for `x-gateway-warnings`.
+    /// What was changed or left out, for `x-gateway-warnings`.
     pub warnings: Vec<String>,
 }
 
@@ -59,23 +60,23 @@ pub enum Role {
     Developer,
     User,
     Assistant,
-    /// Results of tools, and nothing else.
+    /// Only tool results.
     Tool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     pub role: Role,
-    /// Which of several users or assistants (Chat Completions).
+    /// Distinguishes several users or assistants (Chat Completions).
     pub name: Option<String>,
     pub parts: Vec<Part>,
 }
 
-/// A piece of a message, and whether the prompt is cached up to its end.
+/// A part of a message, and whether the prompt is cached up to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub content: Content,
-    /// Anthropic's `cache_control`, as it came.
+    /// Anthropic's `cache_control`, unchanged.
     pub cache: Option<Json>,
 }
 
@@ -92,7 +93,7 @@ pub enum Content {
     ToolResult(ToolResult),
     Thinking(Thinking),
     Refusal(String),
-    /// What only one dialect knows, as it came.
+    /// A part that only one dialect has, unchanged.
     Foreign {
         dialect: Dialect,
         kind: String,
@@ -109,14 +110,14 @@ pub struct Text {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    pub source: Source,
+    pub source: MediaSource,
     /// OpenAI's `low`, `high`, `auto`, `original`.
     pub detail: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    pub source: Source,
+    pub source: MediaSource,
     /// The name of the file.
     pub title: Option<String>,
     pub context: Option<String>,
@@ -124,13 +125,13 @@ pub struct Document {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum MediaSource {
     Base64 {
         media_type: String,
         data: String,
     },
     Url(String),
-    /// A file that the vendor keeps.
+    /// The id of a file stored at the vendor.
     File(String),
     /// Plain text (Anthropic's documents).
     Text(String),
@@ -157,17 +158,17 @@ pub struct ToolResult {
     pub is_custom: bool,
 }
 
-/// What a model thought. Signed blocks belong to the provider that signed
-/// them, and go back as they came or not at all.
+/// A model's thoughts. Only the provider that signed a block accepts it, and
+/// only unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Thinking {
     /// Anthropic's.
     Signed { text: String, signature: String },
     /// Anthropic's `redacted_thinking`.
     Redacted { data: String },
-    /// OpenAI's reasoning item, with what only OpenAI can read.
+    /// OpenAI's reasoning item, encrypted by OpenAI.
     Encrypted { id: String, summary: Vec<String>, content: String },
-    /// Text that nobody has signed.
+    /// Unsigned text.
     Plain(String),
 }
 
@@ -183,9 +184,9 @@ pub struct Tool {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolKind {
-    /// Takes arguments by a JSON Schema.
+    /// Takes arguments that fit a JSON Schema.
     Function { parameters: Option<Json> },
-    /// Takes plain text, perhaps by a grammar.
+    /// Takes plain text, which may have to fit a grammar.
     Custom { format: Option<Json> },
     /// Runs at the vendor.
     Hosted { dialect: Dialect, kind: String, json: Json },
@@ -195,10 +196,10 @@ pub enum ToolKind {
 pub enum ToolChoice {
     Auto,
     None,
-    /// Some tool.
+    /// The model must call a tool.
     Required,
     Tool(String),
-    /// Some or any of these.
+    /// The model may, or must, call one of these.
     Allowed {
         names: Vec<String>,
         is_required: bool,
@@ -214,12 +215,13 @@ pub enum Format {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasoning {
-    /// How hard to think.
+    /// The reasoning effort.
     pub effort: Option<Effort>,
-    /// Anthropic's way, as a mode and a number of tokens.
+    /// Anthropic's form: a mode and a number of tokens.
     pub mode: Option<ThinkingMode>,
     pub budget_tokens: Option<u64>,
-    /// What is told of it: OpenAI's `summary`, Anthropic's `display`.
+    /// How much of it the client sees: OpenAI's `summary`, Anthropic's
+    /// `display`.
     pub summary: Option<String>,
 }
 
@@ -261,7 +263,7 @@ impl Effort {
         EFFORTS.iter().find(|(_, effort)| *effort == self).map_or("medium", |(name, _)| name)
     }
 
-    /// What a number of tokens to think with comes to.
+    /// The effort that corresponds to a thinking budget in tokens.
     pub fn of_budget(tokens: u64) -> Self {
         match tokens {
             0..=2_047 => Self::Low,
@@ -281,7 +283,7 @@ impl Message {
         matches!(self.role, Role::System | Role::Developer)
     }
 
-    /// All its texts, one after the other.
+    /// All text parts, concatenated.
     pub fn text(&self) -> String {
         self.parts.iter().filter_map(Part::as_text).collect()
     }

@@ -1,15 +1,15 @@
-//! What a model answers, in no dialect.
+//! A model's response, independent of any dialect.
 
 use std::borrow::Cow;
 
 use crate::{Json, request::Part};
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Response {
     pub id: String,
     pub model: String,
-    /// Seconds since 1970; 0 if the upstream does not say.
+    /// Seconds since 1970; 0 if the upstream does not report it.
     pub created: u64,
     pub choices: Vec<Choice>,
     pub usage: Option<Usage>,
@@ -20,7 +20,7 @@ pub struct Response {
 pub struct Choice {
     pub parts: Vec<Part>,
     pub stop: Stop,
-    /// OpenAI's `logprobs`, as they came.
+    /// OpenAI's `logprobs`, unchanged.
     pub logprobs: Option<Json>,
 }
 
@@ -29,27 +29,27 @@ pub struct Choice {
 pub enum StopReason {
     #[default]
     End,
-    /// As many tokens as it might say.
+    /// It reached the limit of tokens.
     Length,
     ToolCalls,
     StopSequence,
-    /// It will not answer, or may not.
+    /// It refused, or a filter stopped it.
     Refusal,
     /// The context is full.
     Context,
-    /// It wants to be asked to go on (Anthropic's server tools).
+    /// It asks the client to continue the turn (Anthropic's server tools).
     Pause,
 }
 
-/// Why a model stopped, and what is said of it.
+/// Why a model stopped, with details.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stop {
     pub reason: StopReason,
-    /// Which stop sequence; only Anthropic tells.
+    /// The stop sequence that matched; only Anthropic reports it.
     pub sequence: Option<String>,
-    /// Why it refuses, if it says so.
+    /// The reason for a refusal, if reported.
     pub explanation: Option<String>,
-    /// What kind of refusal; only Anthropic tells.
+    /// The kind of refusal; only Anthropic reports it.
     pub category: Option<String>,
 }
 
@@ -59,26 +59,28 @@ impl From<StopReason> for Stop {
     }
 }
 
-/// What was read and written, each token in one place and so priced once.
+/// Token counts. Each token is counted in exactly one of the input fields, so
+/// that it is priced once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Read for the full price: neither from the cache nor into it.
+    /// Input tokens at the full price: neither read from nor written to the
+    /// cache.
     pub input: u64,
     pub cache_read: u64,
     /// Written to the cache for a short time (5 or 30 minutes).
     pub cache_write: u64,
     /// Written to the cache for a long time (an hour, 12 hours).
     pub cache_write_long: u64,
-    /// All that was written, thoughts included.
+    /// All output tokens, thoughts included.
     pub output: u64,
-    /// How much of the output was thought.
+    /// The output tokens that were thoughts.
     pub reasoning: u64,
-    /// Searches of the web, which are paid by the piece.
+    /// Web searches, which are priced individually.
     pub web_searches: u64,
 }
 
 impl Usage {
-    /// All that was read.
+    /// All input tokens.
     pub fn prompt(&self) -> u64 {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_writes())
     }
@@ -92,21 +94,21 @@ impl Usage {
     }
 }
 
-/// One thing that happens while an answer comes.
+/// An event of a streamed response.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
-    /// The answer begins. What the upstream does not tell is empty.
+    /// The response begins. Fields that the upstream does not report are empty.
     Start {
         id: Cow<'a, str>,
         model: Cow<'a, str>,
     },
-    /// A part begins. `part` is counted from 0 over all choices.
+    /// A part begins. `part` counts from 0 across all choices.
     PartStart {
         part: u32,
         choice: u32,
         kind: PartKind<'a>,
     },
-    /// A part goes on: text, thoughts, a refusal, or arguments.
+    /// A part continues: text, thoughts, a refusal, or arguments.
     Delta {
         part: u32,
         text: Cow<'a, str>,
@@ -116,7 +118,7 @@ pub enum Event<'a> {
         part: u32,
         signature: Cow<'a, str>,
     },
-    /// A source of a text, as one of OpenAI's annotations.
+    /// A source of a text, in the form of OpenAI's annotations.
     Annotation {
         part: u32,
         json: Json,
@@ -129,11 +131,11 @@ pub enum Event<'a> {
         choice: u32,
         stop: Stop,
     },
-    /// All counts together; the last ones hold.
+    /// Total counts so far; later ones replace earlier ones.
     Usage(Usage),
-    /// The answer is whole. Nothing follows.
+    /// The response is complete. No event follows.
     End,
-    /// The answer will not be whole. Nothing follows.
+    /// The response failed. No event follows.
     Error(crate::Error),
 }
 
@@ -142,7 +144,7 @@ pub enum PartKind<'a> {
     Text,
     Refusal,
     Thinking,
-    /// Thoughts that only the provider can read; there are no deltas.
+    /// Thoughts that only the provider can read; they have no deltas.
     Sealed(crate::request::Thinking),
     ToolCall(CallStart<'a>),
 }

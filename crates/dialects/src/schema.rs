@@ -1,4 +1,4 @@
-//! JSON Schemas: what each side can hold an answer to.
+//! JSON Schemas: which keywords each vendor can enforce.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use crate::{
 
 const MAX_STRICT_PROPERTIES: usize = 5_000;
 
-/// OpenAI's strict mode takes only objects that name and require all of
-/// their properties.
+/// Whether OpenAI's strict mode accepts a schema: every object must list and
+/// require all of its properties.
 pub(crate) fn is_strict(schema: &str) -> bool {
     Raw::parse(schema).is_some_and(is_strict_value)
 }
@@ -50,9 +50,9 @@ fn is_strict_value(raw: Raw<'_>) -> bool {
     })
 }
 
-/// What Anthropic's structured output does not hold an answer to; it is told
-/// in the description.
-const TOLD: &[&str] = &[
+/// Keywords that Anthropic's structured output does not enforce; they are moved
+/// into the description.
+const DESCRIBED: &[&str] = &[
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -70,8 +70,8 @@ const TOLD: &[&str] = &[
     "examples",
 ];
 
-/// What can be neither held nor told.
-const REFUSED: &[&str] = &[
+/// Keywords that can be neither enforced nor described.
+const UNSUPPORTED: &[&str] = &[
     "patternProperties",
     "propertyNames",
     "dependentSchemas",
@@ -84,10 +84,11 @@ const REFUSED: &[&str] = &[
     "prefixItems",
 ];
 
-/// To look at more would take long, and no answer needs them.
+/// Upper bound, because checking definitions for recursion takes time.
 const MAX_DEFINITIONS: usize = 200;
 
-/// A schema for Anthropic's structured output; whether anything is only told.
+/// Rewrites a schema for Anthropic's structured output. Returns whether a
+/// keyword was moved into a description.
 pub(crate) fn for_anthropic(schema: Raw<'_>, param: &str) -> Result<(String, bool), Error> {
     let mut rewrite = Rewrite { root: schema, param, is_told: false, good: HashSet::new() };
     let mut out = String::with_capacity(schema.text().len());
@@ -99,12 +100,12 @@ struct Rewrite<'s> {
     root: Raw<'s>,
     param: &'s str,
     is_told: bool,
-    /// Definitions that are known not to be inside of themselves.
+    /// Definitions that are known not to be recursive.
     good: HashSet<String>,
 }
 
 impl Rewrite<'_> {
-    /// The body's depth is bounded, and so is this recursion.
+    /// The body's depth is bounded, so this recursion is, too.
     fn schema(&mut self, raw: Raw<'_>, pointer: &str, out: &mut String) -> Result<(), Error> {
         if !raw.is_object() {
             out.push_str(raw.text());
@@ -116,7 +117,7 @@ impl Rewrite<'_> {
     }
 
     fn members(&mut self, raw: Raw<'_>, pointer: &str, o: &mut Object<'_>) -> Result<(), Error> {
-        let mut told = Vec::new();
+        let mut described = Vec::new();
         let mut description = None;
         for (name, value) in raw.members() {
             let here = || format!("{pointer}/{name}");
@@ -125,9 +126,9 @@ impl Rewrite<'_> {
                 "minItems" if value.as_u64().is_some_and(|count| count <= 1) => {
                     o.raw("minItems", value.text())
                 }
-                "minItems" => told.push(format!("minItems: {}", value.text())),
-                name if TOLD.contains(&name) => told.push(format!("{name}: {}", value.text())),
-                name if REFUSED.contains(&name) => return Err(self.refused(&here(), name)),
+                "minItems" => described.push(format!("minItems: {}", value.text())),
+                name if DESCRIBED.contains(&name) => described.push(format!("{name}: {}", value.text())),
+                name if UNSUPPORTED.contains(&name) => return Err(self.refused(&here(), name)),
                 "additionalProperties" if value.as_bool() == Some(false) => {}
                 "additionalProperties" => return Err(self.refused(&here(), "additionalProperties")),
                 "$ref" => {
@@ -166,26 +167,26 @@ impl Rewrite<'_> {
         if is_object {
             o.put("additionalProperties", false);
         }
-        self.describe(description.as_deref(), &told, o);
+        self.describe(description.as_deref(), &described, o);
         Ok(())
     }
 
-    fn describe(&mut self, description: Option<&str>, told: &[String], o: &mut Object<'_>) {
-        if told.is_empty() {
+    fn describe(&mut self, description: Option<&str>, described: &[String], o: &mut Object<'_>) {
+        if described.is_empty() {
             return o.opt_str("description", description);
         }
         self.is_told = true;
-        let told = told.join(", ");
+        let described = described.join(", ");
         o.str(
             "description",
             &match description {
-                Some(text) => format!("{text}\n\n{{{told}}}"),
-                None => format!("{{{told}}}"),
+                Some(text) => format!("{text}\n\n{{{described}}}"),
+                None => format!("{{{described}}}"),
             },
         );
     }
 
-    /// A schema that is inside of itself cannot be held.
+    /// Refuses a recursive schema, which cannot be enforced.
     fn reference(&mut self, target: Raw<'_>, pointer: &str) -> Result<(), Error> {
         let target = target.as_str().unwrap_or_default();
         let is_inside = target == "#" || pointer == target || pointer.starts_with(&format!("{target}/"));
@@ -206,7 +207,8 @@ impl Rewrite<'_> {
         steps.try_fold(self.root, |raw, step| raw.get(&step.replace("~1", "/").replace("~0", "~")))
     }
 
-    /// Whether what stands at `target` refers, by whatever way, to itself.
+    /// Whether the definition at `target` refers to itself, directly or
+    /// indirectly.
     fn is_recursive(&self, target: &str) -> bool {
         let (mut seen, mut rest) = (HashSet::new(), vec![target.to_owned()]);
         while let Some(next) = rest.pop() {
@@ -220,8 +222,7 @@ impl Rewrite<'_> {
     }
 
     fn refused(&self, pointer: &str, keyword: &str) -> Error {
-        let message =
-            format!("this provider does not know '{keyword}' of the schema as it stands at {pointer}");
+        let message = format!("this provider does not support '{keyword}' at {pointer} of the schema");
         Error::unsupported(self.param, message)
     }
 }
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_held_is_told() {
+    fn unenforced_keywords_are_moved_into_the_description() {
         let schema = json!({ "type": "object", "properties": { "age": { "type": "integer", "minimum": 0, "description": "Years" }, "name": { "type": "string", "pattern": "^a" }, "of": { "oneOf": [{ "type": "string" }, { "type": "null" }] } } });
         assert_eq!(
             rewritten(&schema).unwrap(),
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_neither_is_refused_with_its_pointer() {
+    fn unsupported_keywords_are_refused_with_their_pointer() {
         let recursive = json!({ "$defs": { "n": { "type": "object", "properties": { "next": { "$ref": "#/$defs/n" } } } }, "$ref": "#/$defs/n" });
         assert!(rewritten(&recursive).unwrap_err().message.contains("'$ref'"));
         let open = json!({ "type": "object", "properties": { "a": { "type": "object", "additionalProperties": true } } });
@@ -275,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_that_is_used_twice_is_no_recursion() {
+    fn a_definition_that_is_used_twice_is_not_recursive() {
         let schema = json!({ "$defs": { "n": { "type": "string" } }, "type": "object", "properties": { "a": { "$ref": "#/$defs/n" }, "b": { "$ref": "#/$defs/n" } } });
         assert!(rewritten(&schema).is_ok());
     }
 
     #[test]
-    fn a_property_may_be_called_like_a_keyword() {
+    fn a_property_may_have_the_name_of_a_keyword() {
         let schema = json!({ "type": "object", "properties": { "pattern": { "type": "string" }, "not": { "type": "string" } } });
         assert!(rewritten(&schema).unwrap()["properties"]["not"].is_object());
     }
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_needs_every_property_and_no_other() {
+    fn strict_mode_requires_every_property_and_no_other() {
         assert!(is_strict(
             r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}"#
         ));

@@ -1,28 +1,29 @@
-//! Server-sent events out of bytes in any pieces. Characters are read only
-//! when their event is whole, so that no piece can cut one.
+//! Splits bytes in arbitrary chunks into server-sent events. UTF-8 is decoded
+//! only when an event is complete, so that a chunk boundary cannot split a
+//! character.
 
 use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// One event, as it stands in the stream.
+/// One event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    /// Its `event:` line, or nothing.
+    /// Its `event:` line, or empty.
     pub(crate) name: &'a str,
     pub(crate) data: &'a str,
-    /// All of its bytes, its blank line included.
+    /// All of its bytes, including the blank line.
     pub(crate) raw: &'a [u8],
 }
 
 impl Frame<'_> {
-    /// Comments, names alone and empty data say nothing.
+    /// Comments, and events without data.
     pub(crate) fn is_silent(&self) -> bool {
         self.data.trim().is_empty()
     }
 }
 
-/// No event is longer: what waits for its end is held in memory.
+/// The longest event; an incomplete event is held in memory.
 pub(crate) const MAX_EVENT: usize = 4 << 20;
 
 /// An event is longer than [`MAX_EVENT`].
@@ -33,7 +34,7 @@ pub(crate) struct TooLong;
 pub(crate) struct Splitter {
     /// The event that has not ended yet.
     buffer: Vec<u8>,
-    /// Where its last line begins, and how far that was searched.
+    /// Where its last line begins, and how far it has been searched.
     line: usize,
     searched: usize,
     max_event: usize,
@@ -50,7 +51,7 @@ impl Splitter {
         Self { buffer: Vec::new(), line: 0, searched: 0, max_event }
     }
 
-    /// Takes the next bytes, and hands out each event that they end.
+    /// Takes the next bytes and passes each completed event to `each`.
     pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), TooLong> {
         self.buffer.extend_from_slice(bytes);
         let mut start = 0_usize;
@@ -70,8 +71,8 @@ impl Splitter {
         if self.buffer.len() > self.max_event { Err(TooLong) } else { Ok(()) }
     }
 
-    /// Where the last line ends, and where the next one begins. A CR at the
-    /// end of the bytes waits for the LF that may follow.
+    /// Where the last line ends, and where the next one begins. A CR at the end
+    /// of the bytes waits for a possible LF.
     fn line_end(&mut self) -> Option<(usize, usize)> {
         let rest = self.buffer.get(self.searched..)?;
         let Some(found) = memchr2(b'\n', b'\r', rest) else {
@@ -90,7 +91,7 @@ impl Splitter {
         }
     }
 
-    /// The stream has ended: an event without its blank line counts.
+    /// Ends the stream. A last event without its blank line counts.
     pub(crate) fn finish(&mut self, mut each: impl FnMut(Frame<'_>)) {
         let rest = std::mem::take(&mut self.buffer);
         (self.line, self.searched) = (0, 0);
@@ -142,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_empty_data_are_no_events() {
+    fn comments_and_empty_data_are_not_events() {
         let stream = ": PROCESSING\n\ndata:\n\nevent: ping\ndata: \n\nid: 1\n\ndata: x\n\n";
         assert_eq!(read_all(stream.as_bytes(), 3), [(String::new(), "x".to_owned())]);
     }
 
     #[test]
-    fn an_event_has_its_name_its_lines_and_its_bytes() {
+    fn an_event_keeps_its_name_lines_and_bytes() {
         let stream = "\u{feff}event: a\r\ndata: 1\r\ndata:2\r\n\r\n";
         let mut raw = Vec::new();
         Splitter::default()
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_too_long() {
+    fn an_endless_line_is_an_error() {
         let mut splitter = Splitter::default();
         let piece = [b'x'; 4_096];
         let pushed = (0..=MAX_EVENT / piece.len()).try_for_each(|_| splitter.push(&piece, |_| {}));
@@ -170,12 +171,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_the_same_in_any_pieces(bytes: Vec<u8>, size in 1_usize..9) {
+        fn chunk_boundaries_do_not_change_how_bytes_are_read(bytes: Vec<u8>, size in 1_usize..9) {
             prop_assert_eq!(read_all(&bytes, size), read_all(&bytes, usize::MAX));
         }
 
         #[test]
-        fn any_lines_are_read_the_same_in_any_pieces(
+        fn chunk_boundaries_do_not_change_how_lines_are_read(
             text in "((data|event)?:? ?[a那🚀]{0,3}(\n|\r|\r\n)){0,12}", size in 1_usize..9
         ) {
             prop_assert_eq!(read_all(text.as_bytes(), size), read_all(text.as_bytes(), usize::MAX));

@@ -1,4 +1,4 @@
-//! A stream on its way from an upstream to a client.
+//! Translates a stream from an upstream to a client.
 
 use crate::{
     Dialect, Error, Event, Reply, Usage, chat,
@@ -10,38 +10,39 @@ use crate::{
     tokens,
 };
 
-/// Carries an answer from an upstream's dialect into a client's, whatever
-/// pieces it comes in. Ask [`Stream::meter`] how it stands.
+/// Translates a streamed response from the upstream's dialect into the
+/// client's. [`Stream::meter`] reports its progress.
 #[derive(Debug)]
 pub struct Stream {
     splitter: Splitter,
-    way: Way,
+    translation: Translation,
     meter: Meter,
     text: String,
 }
 
-/// Looks at what a model says before its client does: passes events on,
-/// changes them, or ends the answer.
+/// Sees a model's events before the client does: passes them on, changes them,
+/// or ends the response.
 pub trait Filter: std::fmt::Debug {
     fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>));
 }
 
-/// What has come so far.
+/// What has arrived so far.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
-    /// The last counts that the upstream told.
+    /// The last counts that the upstream reported.
     pub usage: Option<Usage>,
-    /// Something of the answer has come: no other upstream may go on with it.
+    /// Output has arrived, so the gateway can no longer switch to another
+    /// upstream.
     pub has_begun: bool,
-    /// The answer is whole.
+    /// The response is complete.
     pub is_complete: bool,
-    /// The answer will not be whole.
+    /// The response failed.
     pub error: Option<Error>,
     pub stop: Option<Stop>,
-    /// How many pieces of content came, and about how many tokens they are.
+    /// How many pieces of content arrived, and their estimated tokens.
     pub pieces: u64,
     pub estimated_output: u64,
-    /// The upstream's name for its model.
+    /// The model's name at the upstream.
     pub model: String,
 }
 
@@ -65,8 +66,8 @@ impl Meter {
         }
     }
 
-    /// What is to be paid, and whether that is estimated: an answer that was
-    /// broken off has cost its prompt and what came of it.
+    /// The usage to bill, and whether it is an estimate: a response that broke
+    /// off is billed for its prompt and the output so far.
     pub fn charged(&self, prompt_estimate: u64) -> (Usage, bool) {
         match self.usage {
             Some(usage) if self.is_complete => (usage, false),
@@ -80,7 +81,7 @@ impl Meter {
 }
 
 #[derive(Debug)]
-enum Way {
+enum Translation {
     Translate {
         decoder: Decoder,
         filter: Option<Box<dyn Filter>>,
@@ -89,7 +90,7 @@ enum Way {
     },
     Chat(chat::normal::Normalizer),
     Responses(responses::normal::Normalizer),
-    /// Byte for byte.
+    /// Passed on byte for byte.
     Messages {
         decoder: messages::decode::Decoder,
         request_id: String,
@@ -97,46 +98,46 @@ enum Way {
 }
 
 impl Stream {
-    /// From an upstream that speaks one dialect to a client that speaks
-    /// another, or the same.
+    /// Makes a stream from an upstream's dialect to a client's; the two may be
+    /// the same.
     pub fn new(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
-        let way = match (upstream, client) {
+        let translation = match (upstream, client) {
             (Dialect::Chat, Dialect::Chat) if !reply.has_other_names() => {
-                Way::Chat(chat::normal::Normalizer::new(reply))
+                Translation::Chat(chat::normal::Normalizer::new(reply))
             }
             (Dialect::Responses, Dialect::Responses) if !reply.has_other_names() => {
-                Way::Responses(responses::normal::Normalizer::new(reply))
+                Translation::Responses(responses::normal::Normalizer::new(reply))
             }
             (Dialect::Messages, Dialect::Messages) if !reply.has_other_names() => {
                 let request_id = reply.request_id.clone();
-                Way::Messages { decoder: messages::decode::Decoder::default(), request_id }
+                Translation::Messages { decoder: messages::decode::Decoder::default(), request_id }
             }
-            _ => Way::translate(upstream, client, reply, None),
+            _ => Translation::translate(upstream, client, reply, None),
         };
-        Self { splitter: Splitter::default(), way, meter: Meter::default(), text: String::new() }
+        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
     }
 
-    /// As [`Stream::new`], but the client gets what `filter` lets through; the
-    /// meter counts what came.
+    /// Like [`Stream::new`], but the client gets only what `filter` passes on.
+    /// The meter counts everything that arrived.
     pub fn filtered(upstream: Dialect, client: Dialect, reply: &Reply, filter: Box<dyn Filter>) -> Self {
-        let way = Way::translate(upstream, client, reply, Some(filter));
-        Self { splitter: Splitter::default(), way, meter: Meter::default(), text: String::new() }
+        let translation = Translation::translate(upstream, client, reply, Some(filter));
+        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
     }
 
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// Nothing more will come out.
+    /// The stream will write nothing more.
     pub fn is_over(&self) -> bool {
         self.meter.is_complete || self.meter.error.is_some()
     }
 
-    /// The next bytes of the upstream; what they mean is appended to `out`.
+    /// Takes the upstream's next bytes and appends their translation to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Self { splitter, way, meter, text } = self;
+        let Self { splitter, translation, meter, text } = self;
         text.clear();
-        let pushed = splitter.push(bytes, |frame| way.frame(frame, meter, text, out));
+        let pushed = splitter.push(bytes, |frame| translation.frame(frame, meter, text, out));
         if pushed.is_err() {
             self.fail(
                 Error::new(crate::Class::Upstream, "The model's provider sent an event that is too long"),
@@ -147,37 +148,37 @@ impl Stream {
 
     /// The upstream's stream has ended.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let Self { splitter, way, meter, text } = self;
+        let Self { splitter, translation, meter, text } = self;
         text.clear();
         splitter.finish(|frame| {
-            // Half an event is no event; that the stream was cut is told
-            // below.
+            // A last event may lack its blank line, so it counts only if its
+            // data is complete. The error for a truncated stream follows below.
             if crate::json::Raw::parse(frame.data.trim()).is_some() || frame.data.trim() == "[DONE]" {
-                way.frame(frame, meter, text, out);
+                translation.frame(frame, meter, text, out);
             }
         });
         if !self.is_over() {
-            let Self { way, meter, text, .. } = self;
+            let Self { translation, meter, text, .. } = self;
             text.clear();
-            way.end(None, meter, text);
+            translation.end(None, meter, text);
             out.extend_from_slice(text.as_bytes());
         }
     }
 
-    /// The gateway breaks the answer off: it took too long, or its text is
-    /// not allowed.
+    /// The gateway ends the response with an error: it took too long, or its
+    /// text is not allowed.
     pub fn fail(&mut self, error: Error, out: &mut Vec<u8>) {
         if self.is_over() {
             return;
         }
-        let Self { way, meter, text, .. } = self;
+        let Self { translation, meter, text, .. } = self;
         text.clear();
-        way.end(Some(error), meter, text);
+        translation.end(Some(error), meter, text);
         out.extend_from_slice(text.as_bytes());
     }
 }
 
-impl Way {
+impl Translation {
     fn translate(upstream: Dialect, client: Dialect, reply: &Reply, filter: Option<Box<dyn Filter>>) -> Self {
         Self::Translate {
             decoder: Decoder::new(upstream),
@@ -196,11 +197,11 @@ impl Way {
             Self::Translate { .. } | Self::Chat(_) | Self::Responses(_) if is_silent => {}
             Self::Translate { decoder, filter, funnel, encoder } => decoder.frame(frame, &mut |event| {
                 meter.event(&event);
-                let mut told =
+                let mut encode =
                     |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
                 match filter {
-                    Some(filter) => filter.event(event, &mut told),
-                    None => told(event),
+                    Some(filter) => filter.event(event, &mut encode),
+                    None => encode(event),
                 }
             }),
             Self::Chat(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
@@ -220,17 +221,18 @@ impl Way {
         text.clear();
     }
 
-    /// The stream ends without its last event: by itself, or by our error.
+    /// Ends a stream whose last event is missing, with the gateway's error if
+    /// there is one.
     fn end(&mut self, error: Option<Error>, meter: &mut Meter, text: &mut String) {
         match self {
             Self::Translate { decoder, filter, funnel, encoder } => {
                 let mut sink = |event: Event<'_>| {
                     meter.event(&event);
-                    let mut told =
+                    let mut encode =
                         |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
                     match filter {
-                        Some(filter) => filter.event(event, &mut told),
-                        None => told(event),
+                        Some(filter) => filter.event(event, &mut encode),
+                        None => encode(event),
                     }
                 };
                 match error {
@@ -272,7 +274,7 @@ fn write_error(error: &Error, request_id: &str, text: &mut String) {
     text.push_str("\n\n");
 }
 
-/// From an upstream's events to what they mean.
+/// Decodes an upstream's events.
 #[derive(Debug)]
 enum Decoder {
     Chat(chat::decode::Decoder),
@@ -314,7 +316,7 @@ impl Decoder {
     }
 }
 
-/// From what events mean to a client's stream.
+/// Encodes events for a client.
 #[derive(Debug)]
 enum Encoder {
     Chat(chat::encode::Encoder),
@@ -340,8 +342,8 @@ impl Encoder {
     }
 }
 
-/// Reads a whole stream of an upstream: for a client that wanted no stream,
-/// or one that is told only of whole answers.
+/// Collects an upstream's stream into a whole response, for a client that did
+/// not ask for a stream or an API without streams.
 #[derive(Debug)]
 pub struct Reader {
     splitter: Splitter,
@@ -372,7 +374,7 @@ impl Reader {
         }
     }
 
-    /// The answer, if all of it has come.
+    /// The response, if the stream was complete.
     pub fn finish(mut self) -> Result<crate::Response, Error> {
         let Self { splitter, decoder, collector, meter } = &mut self;
         splitter.finish(|frame| read(frame, decoder, collector, meter));
@@ -404,8 +406,8 @@ fn read(
     });
 }
 
-/// Writes a whole answer as a client's stream: from the cache, or when the
-/// gateway had to wait for all of it.
+/// Writes a whole response as a client's stream: from the cache, or if the
+/// gateway had to wait for the whole response.
 pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> String {
     let mut out = String::new();
     let mut funnel = Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id);
@@ -416,14 +418,14 @@ pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> 
     out
 }
 
-/// The answer with the client's own names for its tools.
+/// The response with the client's own tool names.
 pub(crate) fn restored(response: &crate::Response, reply: &Reply) -> crate::Response {
     let mut funnel = Funnel::new(reply.names.clone(), false, &reply.id);
     let mut collector = crate::collect::Collector::default();
     crate::collect::replay(response, &mut |event| {
         funnel.event(event, &mut |event| collector.event(&event));
     });
-    // What was whole is whole again.
+    // Replaying a complete response cannot fail.
     let mut restored = collector.finish().unwrap_or_default();
     restored.created = response.created;
     restored.service_tier.clone_from(&response.service_tier);

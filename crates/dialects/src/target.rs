@@ -1,26 +1,26 @@
-//! Whom a request is written for, and what came of it.
+//! The upstream model that a request is rendered for, and the rendered request.
 
 use crate::{Class, Error, json::Raw, request::Effort, write};
 
-/// The model that a request goes to, and what it takes.
+/// The model that a request goes to, and what it supports.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The upstream's name for it.
+    /// The model's name at the upstream.
     pub model: String,
-    /// As many tokens as it can say.
+    /// The most output tokens that it can generate.
     pub max_output: Option<u64>,
     pub can: Abilities,
-    /// What cannot be had is left out with a warning, where it would be
-    /// refused (`x-gateway-lenient`).
+    /// Leave unsupported settings out with a warning instead of refusing the
+    /// request (`x-gateway-lenient`).
     pub is_lenient: bool,
-    /// Ask for a stream, whatever the client asked: the gateway collects it.
+    /// Ask for a stream, even if the client did not; the gateway collects it.
     pub stream: bool,
-    /// Signed thoughts in the history are this provider's own.
+    /// Signed thoughts in the history are from this provider.
     pub keeps_thoughts: bool,
 }
 
 impl Target {
-    /// A model that takes everything.
+    /// A model that supports everything.
     pub fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -32,7 +32,7 @@ impl Target {
         }
     }
 
-    /// Refuses `param`, or leaves it out with a warning for a lenient client.
+    /// Refuses `param`, or adds a warning for a lenient client.
     pub(crate) fn refuse(&self, warnings: &mut Vec<String>, param: &str, message: &str) -> Result<(), Error> {
         if !self.is_lenient {
             return Err(Error::unsupported(param, message));
@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// What a model and its upstream take, as the catalogue's flags tell it.
+/// What a model and its upstream support, from the catalogue's flags.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "they are a table's columns")]
 pub struct Abilities {
@@ -60,16 +60,16 @@ pub struct Abilities {
     pub thinking_off: bool,
     /// Any reasoning at all.
     pub reasoning: bool,
-    /// Reads the hardest effort up to this one.
+    /// The highest effort that it accepts.
     pub max_effort: Effort,
     /// Answers by a JSON Schema.
     pub structured_output: bool,
     pub images: bool,
     pub documents: bool,
     /// OpenAI itself: `developer`, `max_completion_tokens`, `reasoning_effort`
-    /// beside tools, custom tools. Other upstreams know the older words.
+    /// with tools, custom tools. Other upstreams have the older names.
     pub openai: bool,
-    /// The upstream knows `stream_options`.
+    /// The upstream supports `stream_options`.
     pub stream_usage: bool,
 }
 
@@ -93,20 +93,20 @@ impl Default for Abilities {
     }
 }
 
-/// A request as an upstream reads it.
+/// A request in an upstream's dialect.
 #[derive(Debug, Clone)]
 pub struct Rendered {
     pub body: String,
-    /// Belongs into [`crate::Reply::names`].
+    /// To be put into [`crate::Reply::names`].
     pub names: Names,
     /// For `x-gateway-warnings`.
     pub warnings: Vec<String>,
-    /// So long an answer comes only as a stream: ask again with
-    /// [`Target::stream`], and collect it.
+    /// The API requires a stream for an answer this long: render again with
+    /// [`Target::stream`] and collect the stream.
     pub needs_stream: bool,
 }
 
-/// The tools whose names are others at the upstream.
+/// The tools that have other names at the upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names(Vec<Renamed>);
 
@@ -115,7 +115,7 @@ pub(crate) struct Renamed {
     pub(crate) sent: String,
     pub(crate) name: String,
     pub(crate) namespace: Option<String>,
-    /// A function there, a tool with plain text here.
+    /// A function at the upstream, a custom tool for the client.
     pub(crate) is_custom: bool,
 }
 
@@ -132,36 +132,37 @@ impl Names {
     }
 }
 
-/// OpenAI's names are no longer.
+/// The longest tool name that OpenAI accepts.
 pub(crate) const OPENAI_NAME: usize = 64;
 pub(crate) const ANTHROPIC_NAME: usize = 128;
 
-/// What a tool is called at an upstream: its namespace before it, no other
-/// characters than the API takes, and not too long. The same name always
-/// becomes the same, in the tools as in the history.
+/// A tool's name at an upstream: prefixed by its namespace, with only the
+/// characters that the API accepts, and not too long. The same name always
+/// gives the same result, both in the tools and in the history.
 pub(crate) fn sent_name(namespace: Option<&str>, name: &str, limit: usize) -> String {
     let full = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}__{name}"));
     let plain = plain_id(&full);
     if plain == full && plain.len() <= limit {
         return plain;
     }
-    // A hash tells apart what would be the same after the cut.
+    // A hash distinguishes names that would be equal after truncation.
     let start: String = plain.chars().take(55).collect();
     format!("{start}_{:08x}", hash(&full))
 }
 
-/// The characters that Anthropic takes in ids; `call.1:x` becomes `call_1_x`.
+/// Keeps the characters that Anthropic accepts in ids; `call.1:x` becomes
+/// `call_1_x`.
 pub(crate) fn plain_id(id: &str) -> String {
     id.chars().map(|char| if char.is_ascii_alphanumeric() || char == '-' { char } else { '_' }).collect()
 }
 
-/// FNV-1a: the same everywhere and for ever.
+/// FNV-1a, which is stable across builds and platforms.
 pub(crate) fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// A client's body for an upstream of the same dialect: as it came, but for
-/// the members in `edits` (JSON, or nothing to leave the member out).
+/// A client's body for an upstream of the same dialect: unchanged except for
+/// the members in `edits` (new JSON, or `None` to leave the member out).
 pub fn forward(body: &[u8], edits: &[(&str, Option<String>)]) -> Result<String, Error> {
     let raw = crate::read::body(body)?;
     let edit = |name: &str| edits.iter().find(|(key, _)| *key == name);
@@ -181,10 +182,9 @@ pub fn forward(body: &[u8], edits: &[(&str, Option<String>)]) -> Result<String, 
     }))
 }
 
-/// The body of a request in the one form of all that mean the same: members
-/// in order of their names, no blanks, no nulls, numbers and strings written
-/// one way. `ignored` names members that do not change the answer, such as
-/// `stream` and `user`. For the key of a cache.
+/// The canonical form of a request's body, for a cache key: members sorted by
+/// name, no blanks, no nulls, numbers and strings written one way. `ignored`
+/// names members that do not change the answer, such as `stream` and `user`.
 pub fn canonical(body: &[u8], ignored: &[&str]) -> Result<String, Error> {
     let raw = crate::read::body(body)?;
     let mut out = String::with_capacity(body.len());
@@ -208,10 +208,10 @@ fn canonical_value(raw: Raw<'_>, out: &mut String) {
     }
 }
 
-/// The depth is bounded: [`crate::read::body`] has looked.
+/// [`crate::read::body`] has checked the depth.
 fn canonical_object(raw: Raw<'_>, ignored: &[&str], out: &mut String) {
     let mut members: Vec<_> = raw.members().collect();
-    // Stable, so that of two members with one name the last one is the last.
+    // A stable sort keeps the last of two members with the same name last.
     members.sort_by(|(a, _), (b, _)| a.cmp(b));
     write::object_into(out, |o| {
         let mut rest = members.iter().peekable();
@@ -224,7 +224,7 @@ fn canonical_object(raw: Raw<'_>, ignored: &[&str], out: &mut String) {
     });
 }
 
-/// A body that has nothing wrong but its size is not read at all.
+/// Refuses a body that is too large before it is parsed.
 pub fn check_size(body: &[u8], limit: usize) -> Result<(), Error> {
     if body.len() > limit {
         return Err(Error::new(Class::TooLarge, format!("The body is larger than {limit} bytes")));
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_becomes_what_the_api_takes_and_the_same_each_time() {
+    fn a_tools_name_is_made_valid_for_the_api_and_is_stable() {
         assert_eq!(sent_name(None, "get_weather", 64), "get_weather");
         assert_eq!(sent_name(Some("functions"), "shell", 64), "functions__shell");
         let long = "mcp__".repeat(20);
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_goes_on_as_it_came_but_for_what_is_edited() {
+    fn a_forwarded_body_is_unchanged_except_for_the_edits() {
         let body = br#"{ "model":"a/b", "messages":[ {"role": "user","content":"\u00e9"} ], "n":1, "n":2 }"#;
         let forwarded = forward(body, &[("model", Some("\"b\"".to_owned())), ("x", None)]).unwrap();
         assert_eq!(forwarded, r#"{"messages":[ {"role": "user","content":"\u00e9"} ],"n":2,"model":"b"}"#);
     }
 
     #[test]
-    fn what_means_the_same_has_one_canonical_form() {
+    fn bodies_with_the_same_meaning_have_one_canonical_form() {
         let a = canonical(br#"{"b":[1.0,"\u00e9"],"a":null,"stream":true,"c":{"y":1,"x":2}}"#, &["stream"])
             .unwrap();
         let b = canonical("{ \"c\":{\"x\":2,\"y\":1}, \"b\":[ 1, \"é\" ] }".as_bytes(), &["stream"]).unwrap();

@@ -1,13 +1,13 @@
-//! How many tokens a text may have, roughly and rather too many.
+//! Estimates tokens of a text, on the high side.
 
 use crate::{
     Request,
-    request::{Content, Part, Source, ToolKind},
+    request::{Content, MediaSource, Part, ToolKind},
 };
 
-/// A token is about four characters of Latin letters, one ideograph, half of
-/// an emoji. For reserving, and for clients that count; never for prices
-/// that an upstream told.
+/// About four Latin letters make a token, one ideograph makes one, and an emoji
+/// two. Used for reservations and for `count_tokens`; never for billing when
+/// the upstream reported the usage.
 pub fn estimate(text: &str) -> u64 {
     // In quarters of a token.
     let quarters = text.chars().fold(0_u64, |sum, char| sum.saturating_add(quarters(char)));
@@ -18,7 +18,7 @@ fn quarters(char: char) -> u64 {
     match u32::from(char) {
         // Latin letters, digits, blanks.
         0..=0x7F if char.is_ascii_alphanumeric() || char == ' ' => 1,
-        // Signs are tokens more often.
+        // Punctuation is more often a token of its own.
         0..=0x7F => 2,
         // Other alphabets.
         0x80..=0x10FF => 2,
@@ -29,16 +29,17 @@ fn quarters(char: char) -> u64 {
     }
 }
 
-/// What every message has around it.
+/// Overhead of every message, in tokens.
 const MESSAGE: u64 = 4;
 
-/// A picture, about as the vendors count a middling one.
+/// Tokens of an image of average size, as the vendors count it.
 const IMAGE: u64 = 1_600;
 
-/// A page of a document has about 2,000, and about as many bytes in 80 KB.
+/// Fewest tokens of a document. A page has about 2,000 tokens and 80 KB as
+/// base64, so about 40 characters make a token.
 const DOCUMENT: u64 = 3_000;
 
-/// What a request's prompt may have.
+/// The estimated tokens of a request's prompt.
 pub fn estimate_prompt(request: &Request) -> u64 {
     let messages = request
         .messages
@@ -64,9 +65,9 @@ fn part(part: &Part) -> u64 {
         Content::Refusal(text) => estimate(text),
         Content::Image(_) => IMAGE,
         Content::Document(document) => match &document.source {
-            Source::Text(text) => estimate(text),
-            Source::Base64 { data, .. } => DOCUMENT.max((data.len() as u64) / 40),
-            Source::Url(_) | Source::File(_) => DOCUMENT,
+            MediaSource::Text(text) => estimate(text),
+            MediaSource::Base64 { data, .. } => DOCUMENT.max((data.len() as u64) / 40),
+            MediaSource::Url(_) | MediaSource::File(_) => DOCUMENT,
         },
         Content::Audio { data, .. } => (data.len() as u64) / 1_000,
         Content::ToolCall(call) => {
@@ -84,7 +85,7 @@ fn part(part: &Part) -> u64 {
     }
 }
 
-/// The answer to `count_tokens`.
+/// The response body of `count_tokens`.
 pub fn count_body(tokens: u64) -> String {
     crate::write::object(|o| o.put("input_tokens", tokens))
 }
@@ -94,8 +95,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_script_is_counted_far_too_low() {
-        // Text, and what a current tokenizer makes of it.
+    fn no_script_is_underestimated_by_much() {
+        // A text, and its tokens by a current tokenizer.
         let cases = [
             ("The quick brown fox jumps over the lazy dog.", 10),
             ("那个快速的棕色狐狸跳过了懒狗。", 15),

@@ -1,9 +1,9 @@
-//! Counts of tokens, in every dialect's words.
+//! Token counts in each dialect's form.
 
 use crate::{json::Raw, response::Usage, write::Object};
 
-/// Chat Completions and Responses, and what their compatible upstreams make
-/// of it. The cached tokens are among those of the prompt.
+/// Parses the usage of Chat Completions, Responses and compatible upstreams.
+/// OpenAI includes cached tokens in the prompt's count.
 pub(crate) fn of_openai(raw: Raw<'_>) -> Option<Usage> {
     let count = |names: [&str; 2]| names.iter().find_map(|name| raw.get_u64(name));
     let prompt = count(["prompt_tokens", "input_tokens"]);
@@ -28,8 +28,8 @@ pub(crate) fn of_openai(raw: Raw<'_>) -> Option<Usage> {
     })
 }
 
-/// Takes over what Anthropic's counts say; what is missing or null keeps its
-/// last value, and nothing is ever added.
+/// Takes over Anthropic's counts. They are totals: a new count replaces the
+/// last one, and a missing or null count keeps it.
 pub(crate) fn update_from_anthropic(usage: &mut Usage, raw: Raw<'_>) {
     for (name, value) in raw.members() {
         let Some(count) = value.as_u64() else {
@@ -49,7 +49,8 @@ pub(crate) fn update_from_anthropic(usage: &mut Usage, raw: Raw<'_>) {
             "input_tokens" => usage.input = count,
             "output_tokens" => usage.output = count,
             "cache_read_input_tokens" => usage.cache_read = count,
-            // The parts, where they are told, come to the same.
+            // If `cache_creation` has the parts, they add up to the same
+            // number.
             "cache_creation_input_tokens" if count != usage.cache_writes() => {
                 usage.cache_write = count;
                 usage.cache_write_long = 0;
@@ -68,7 +69,7 @@ fn cache_creation(usage: &mut Usage, raw: Raw<'_>) {
     }
 }
 
-/// Where the names differ between OpenAI's two APIs.
+/// The member names that differ between OpenAI's two APIs.
 pub(crate) struct OpenAi {
     prompt: &'static str,
     output: &'static str,
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn cached_tokens_are_counted_in_by_openai_and_apart_by_anthropic() {
+    fn openai_includes_cached_tokens_and_anthropic_counts_them_separately() {
         let usage = anthropic(&[
             r#"{"input_tokens":3,"cache_creation_input_tokens":1000,"cache_read_input_tokens":20000,"output_tokens":7}"#,
         ]);
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_set_of_counts_replaces_the_first() {
+    fn later_counts_replace_earlier_ones() {
         let usage = anthropic(&[
             r#"{"input_tokens":8834,"output_tokens":1}"#,
             r#"{"input_tokens":18,"cache_read_input_tokens":8831,"output_tokens":9}"#,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_long_writes_are_told_apart() {
+    fn short_and_long_cache_writes_are_counted_separately() {
         for order in [
             r#"{"cache_creation_input_tokens":30,"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20}}"#,
             r#"{"cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"cache_creation_input_tokens":30}"#,
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_zero_is_no_missing_usage() {
+    fn an_explicit_zero_is_not_a_missing_usage() {
         assert_eq!(
             of_openai(Raw::parse(r#"{"prompt_tokens":0,"completion_tokens":0}"#).unwrap()),
             Some(Usage::default())

@@ -1,4 +1,4 @@
-//! JSON that is written straight into one String.
+//! Writes JSON directly into one String.
 
 use std::fmt::{Display, Write as _};
 
@@ -11,7 +11,7 @@ pub(crate) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends what stands between the quotes of a JSON string.
+/// Appends the escaped content of a JSON string, without the quotes.
 pub(crate) fn escaped(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
@@ -32,13 +32,13 @@ pub(crate) fn escaped(out: &mut String, text: &str) {
     out.push_str(rest);
 }
 
-/// Appends what something displays as.
+/// Appends a value's `Display` form.
 pub(crate) fn display(out: &mut String, value: impl Display) {
     // Writing to a String cannot fail.
     let _ = write!(out, "{value}");
 }
 
-/// An object of its own.
+/// A new object.
 pub(crate) fn object(fill: impl FnOnce(&mut Object<'_>)) -> String {
     let mut out = String::new();
     object_into(&mut out, fill);
@@ -67,7 +67,7 @@ pub(crate) struct Object<'o> {
 }
 
 impl Object<'_> {
-    /// The place for the value of the next member.
+    /// Begins the next member and returns the buffer for its value.
     pub(crate) fn key(&mut self, name: &str) -> &mut String {
         if !std::mem::take(&mut self.is_first) {
             self.out.push(',');
@@ -86,7 +86,7 @@ impl Object<'_> {
         display(self.key(name), value);
     }
 
-    /// JSON as it is.
+    /// Appends raw JSON.
     pub(crate) fn raw(&mut self, name: &str, json: &str) {
         self.key(name).push_str(json);
     }
@@ -102,7 +102,7 @@ impl Object<'_> {
         }
     }
 
-    /// Nothing at all if there is none.
+    /// Leaves the member out if there is no value.
     pub(crate) fn opt_str(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.str(name, value);
@@ -138,7 +138,7 @@ pub(crate) struct Array<'o> {
 }
 
 impl Array<'_> {
-    /// The place for the next item.
+    /// Begins the next item and returns the buffer for it.
     pub(crate) fn item(&mut self) -> &mut String {
         if !std::mem::take(&mut self.is_first) {
             self.out.push(',');
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_a_string_that_says_it(text: String) {
+        fn any_text_survives_as_a_json_string(text: String) {
             let mut out = String::new();
             string(&mut out, &text);
             prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_items_have_commas_between_them() {
+    fn commas_separate_members_and_items() {
         let text = object(|o| {
             o.str("a", "x");
             o.array("b", |a| {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hatch_code::safe_path;
 
-use crate::{Applied, Change, ChangeKind, Files, Reason, Refusal};
+use crate::{Applied, Change, ChangeKind, DiffRefusal, Files, RefusalReason};
 
-/// The files before an edit, and what the edit has done so far.
+/// The files before an edit, and the changes of the edit so far.
 pub(crate) struct Draft<'a> {
     before: &'a Files,
-    /// The files that the edit touched, with their new content; none is deleted.
+    /// The files that the edit touched, with their new content; `None` for a deleted one.
     touched: BTreeMap<String, Option<String>>,
     created: BTreeSet<String>,
     changes: Vec<Change>,
@@ -33,7 +33,7 @@ impl<'a> Draft<'a> {
         self.before.get(path).map(String::as_str)
     }
 
-    /// Whether the edit made this file, or gave it this path.
+    /// Whether the edit created this file or moved it here.
     pub(crate) fn is_created(&self, path: &str) -> bool {
         self.created.contains(path)
     }
@@ -55,7 +55,7 @@ impl<'a> Draft<'a> {
         self.record(path, kind, mode);
     }
 
-    /// Takes a file away. A file that the edit has put at its path since stays.
+    /// Deletes a file, unless the edit has created a new one at its path.
     pub(crate) fn remove(&mut self, path: &str) {
         if !self.is_created(path) {
             self.touched.insert(path.to_owned(), None);
@@ -69,8 +69,8 @@ impl<'a> Draft<'a> {
     /// The files after the edit.
     ///
     /// # Errors
-    /// A new path is one that cannot be beside another.
-    pub(crate) fn finish(self) -> Result<Applied, Refusal> {
+    /// A new path collides with another.
+    pub(crate) fn finish(self) -> Result<Applied, DiffRefusal> {
         let mut files = self.before.clone();
         for (path, content) in self.touched {
             match content {
@@ -86,13 +86,13 @@ impl<'a> Draft<'a> {
 /// The path in normal form.
 ///
 /// # Errors
-/// It is none that a project's file may have.
-pub(crate) fn checked_path(path: &str) -> Result<String, Refusal> {
-    safe_path(path).map_err(|why| Refusal::of(path, Reason::Path(why.to_string())))
+/// The path is not allowed.
+pub(crate) fn checked_path(path: &str) -> Result<String, DiffRefusal> {
+    safe_path(path).map_err(|why| DiffRefusal::of(path, RefusalReason::Path(why.to_string())))
 }
 
-/// Refuses new paths that name one file with another where case does not count, or that lie below a file.
-fn check_collisions(files: &Files, created: &BTreeSet<String>) -> Result<(), Refusal> {
+/// Refuses new paths that differ from another only in case, or that lie below a file.
+fn check_collisions(files: &Files, created: &BTreeSet<String>) -> Result<(), DiffRefusal> {
     if created.is_empty() {
         return Ok(());
     }
@@ -100,7 +100,7 @@ fn check_collisions(files: &Files, created: &BTreeSet<String>) -> Result<(), Ref
     for path in files.keys() {
         let other = names.insert(path.to_lowercase(), path);
         if let Some(other) = other.filter(|other| created.contains(*other) || created.contains(path)) {
-            return Err(Refusal::of(path, Reason::Collides(other.to_owned())));
+            return Err(DiffRefusal::of(path, RefusalReason::Collides(other.to_owned())));
         }
     }
     for path in files.keys() {
@@ -108,7 +108,7 @@ fn check_collisions(files: &Files, created: &BTreeSet<String>) -> Result<(), Ref
         let folders = folded.match_indices('/').filter_map(|(end, _)| folded.get(..end));
         for other in folders.filter_map(|folder| names.get(folder)) {
             if created.contains(*other) || created.contains(path) {
-                return Err(Refusal::of(path, Reason::Collides((*other).to_owned())));
+                return Err(DiffRefusal::of(path, RefusalReason::Collides((*other).to_owned())));
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Edits of a project's files, in every form in which models and agents write them: unified diffs in git's format, `*** Begin
-//! Patch`, SEARCH/REPLACE blocks, and files with placeholders for what stays. [`apply`] makes all of an edit or none of it, and
-//! a [`Refusal`] says why. An edit applies where its text is found exactly and once; no place is ever guessed. Pure: no Worker
-//! types, no panics, time linear in the files and the edit but for a fixed budget of bytes to search.
+//! Applies edits to a project's files, in every format that models and agents write: unified diffs in git's format,
+//! `*** Begin Patch`, SEARCH/REPLACE blocks, and files with placeholders for unchanged code. [`apply`] applies a whole
+//! edit or nothing; a [`DiffRefusal`] says why. An edit applies only where its text occurs exactly once; a position is
+//! never guessed. Pure: no Worker types, no panics. Time is linear in the files and the edit, except for searching,
+//! which has a fixed budget of bytes.
 
 mod draft;
 mod lines;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 use draft::Draft;
 pub use merge::merge_placeholder;
 pub use placeholder::{find_placeholder, has_placeholder};
-pub use refusal::{Reason, Refusal};
+pub use refusal::{DiffRefusal, RefusalReason};
 pub use show::unified;
 
 /// The files of a project: path to content.
@@ -41,12 +42,12 @@ pub enum Edit<'a> {
     Patch(&'a str),
     /// SEARCH/REPLACE blocks or conflict marks.
     SearchReplace {
-        /// The file they are for, where no line above a block names one.
+        /// The file to edit, if no line above a block names one.
         path: Option<&'a str>,
         /// The text with the blocks.
         text: &'a str,
     },
-    /// A whole file, in which placeholders may stand for what stays.
+    /// A whole file, which may have placeholders for unchanged code.
     File {
         /// Its path.
         path: &'a str,
@@ -55,7 +56,7 @@ pub enum Edit<'a> {
     },
 }
 
-/// What a unified diff may say about files that are not text.
+/// What to do if a unified diff changes files that are not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binaries {
     /// Refuse the diff.
@@ -65,8 +66,8 @@ pub enum Binaries {
 }
 
 impl<'a> Edit<'a> {
-    /// Recognises the form of a text that was given for the file at this path, or for no file in particular. None is a text
-    /// without a path that has no form of an edit.
+    /// Recognises the format of a text that was given for the file at this path, or without a path. `None` if there is
+    /// no path and the text is not an edit.
     pub fn recognise(path: Option<&'a str>, text: &'a str) -> Option<Self> {
         if patch::is_patch(text) {
             return Some(Self::Patch(text));
@@ -86,7 +87,7 @@ impl<'a> Edit<'a> {
 pub struct Applied {
     /// All files, the untouched ones included.
     pub files: Files,
-    /// What was done, in the order in which the edit names it.
+    /// The changes, in the order of the edit.
     pub changes: Vec<Change>,
 }
 
@@ -97,7 +98,7 @@ pub struct Change {
     pub path: String,
     /// What happened.
     pub kind: ChangeKind,
-    /// The mode that a diff gives the file, when it sets one. Files here have no modes: it is reported and not kept.
+    /// The file mode, if a diff sets one. It is only reported, because projects do not store modes.
     pub mode: Option<u32>,
 }
 
@@ -106,29 +107,29 @@ pub struct Change {
 pub enum ChangeKind {
     /// It is new.
     Added,
-    /// It has other content.
+    /// Its content changed.
     Changed,
-    /// It is gone.
+    /// It was deleted.
     Deleted,
-    /// It has another path, and maybe other content.
+    /// It was renamed, and its content may have changed.
     Renamed {
-        /// The path that it had.
+        /// The old path.
         from: String,
     },
-    /// It is a copy, maybe with other content.
+    /// It is a copy, and its content may have changed.
     Copied {
         /// The path of the original.
         from: String,
     },
-    /// It is not text and was left as it is.
+    /// It is not text and was left unchanged.
     BinaryKept,
 }
 
-/// Applies an edit to files: all of it or nothing.
+/// Applies an edit to files, as a whole or not at all.
 ///
 /// # Errors
-/// The first reason for which the edit does not apply, with its file.
-pub fn apply(files: &Files, edit: Edit<'_>) -> Result<Applied, Refusal> {
+/// The first reason why the edit does not apply, with its file.
+pub fn apply(files: &Files, edit: Edit<'_>) -> Result<Applied, DiffRefusal> {
     let mut draft = Draft::new(files);
     match edit {
         Edit::Unified { diff, binaries } => unified::apply(&mut draft, diff, binaries)?,

@@ -1,18 +1,18 @@
-//! A text as lines, each with its own end.
+//! Splits a text into lines and keeps their line ends.
 
-/// A line and how it ends: `\n`, `\r\n`, or, at the end of a text, `\r` or nothing.
+/// A line and its end: `\n`, `\r\n`, or, at the end of a text, `\r` or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
     pub(crate) text: &'a str,
     pub(crate) ending: &'a str,
 }
 
-/// Which ends of lines count as the same.
+/// Which line ends are treated as equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endings {
-    /// Each only as itself.
+    /// Every end is different.
     Exact,
-    /// `\n` as `\r\n`; a line without an end only as one without.
+    /// `\n` and `\r\n` are equal; a line without an end differs from both.
     AnyNewline,
     /// All.
     Any,
@@ -54,16 +54,16 @@ pub(crate) fn split(text: &str) -> Vec<Line<'_>> {
     text.split_inclusive('\n').map(Line::new).collect()
 }
 
-/// How a new line after the first `index` lines of a file ends: as the line before it does, or the one after it. Files with
-/// mixed ends keep each line's.
+/// The end for a line that is inserted after the first `index` lines: the same as the line before it, or else the one
+/// after it. So files with mixed line ends keep them.
 pub(crate) fn newline_at<'a>(file: &[Line<'a>], index: usize) -> &'a str {
     let before = index.checked_sub(1).and_then(|last| file.get(last));
     let nearby = [before, file.get(index), index.checked_sub(2).and_then(|last| file.get(last))];
     nearby.into_iter().flatten().find(|line| line.has_newline()).map_or("\n", |line| line.ending)
 }
 
-/// Replaces lines `from..to` of a file. New lines end as the file's do; after the last line of a file that ends without a
-/// newline, so does the new last line.
+/// Replaces lines `from..to` of a file. New lines get the file's line ends. If the file ended without a newline, the
+/// new last line does, too.
 pub(crate) fn replace(file: &[Line<'_>], from: usize, to: usize, new: &[&str]) -> String {
     let mut out = String::new();
     let (kept_before, kept_after) =

@@ -1,12 +1,12 @@
-//! Lays a file with placeholders over the file that it was written from.
+//! Merges a file with placeholders into the old version of the file.
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, split};
 use crate::occurrences::{Budget, occurrences};
 use crate::placeholder::{Placeholder, placeholders};
-use crate::{ChangeKind, Reason, Refusal};
+use crate::{ChangeKind, DiffRefusal, RefusalReason};
 
-pub(crate) fn apply(draft: &mut Draft<'_>, path: &str, content: &str) -> Result<(), Refusal> {
+pub(crate) fn apply(draft: &mut Draft<'_>, path: &str, content: &str) -> Result<(), DiffRefusal> {
     let path = checked_path(path)?;
     match draft.current(&path) {
         Some(old) => {
@@ -16,22 +16,23 @@ pub(crate) fn apply(draft: &mut Draft<'_>, path: &str, content: &str) -> Result<
         None if placeholders(&path, content).is_empty() => {
             draft.create(&path, content.to_owned(), ChangeKind::Added, None);
         }
-        None => return Err(Refusal::of(path, Reason::NoSuchFile)),
+        None => return Err(DiffRefusal::of(path, RefusalReason::NoSuchFile)),
     }
     Ok(())
 }
 
-/// Puts in place of each placeholder the lines of the old file that it stands for: those between the line above it and the
-/// line below it, each found in the old file together with as many of its neighbours as make it the only place. A placeholder
-/// at the beginning or the end of the file reaches to that of the old one. A file without placeholders is given back.
+/// Replaces each placeholder with the lines of the old file that it stands for: those between the line above it and the
+/// line below it. Both are looked up in the old file, together with as many neighbouring lines as are needed to make
+/// the match unique. A placeholder at the beginning or the end of the file extends to the beginning or the end of the
+/// old one. A file without placeholders is returned unchanged.
 ///
 /// # Errors
-/// A placeholder shares its line with code, or the lines around it are not in the old file, are there several times, or are
-/// there in another order.
-pub fn merge_placeholder(path: &str, old: &str, new: &str) -> Result<String, Refusal> {
+/// A placeholder shares its line with code, or the lines around it do not occur in the old file, occur several times,
+/// or occur in another order.
+pub fn merge_placeholder(path: &str, old: &str, new: &str) -> Result<String, DiffRefusal> {
     let found = placeholders(path, new);
     if let Some(inline) = found.iter().find(|placeholder| !placeholder.is_whole) {
-        return Err(Refusal::of(path, Reason::InlinePlaceholder(inline.first + 1)));
+        return Err(DiffRefusal::of(path, RefusalReason::InlinePlaceholder(inline.first + 1)));
     }
     if found.is_empty() {
         return Ok(new.to_owned());
@@ -62,23 +63,23 @@ struct Merge<'o, 'a> {
     old: &'o [Line<'a>],
     bytes: usize,
     budget: Budget,
-    /// The lines of the old file before this one are settled.
+    /// The lines of the old file before this one have been used.
     written: usize,
 }
 
 impl Merge<'_, '_> {
-    /// The lines of the old file that a placeholder stands for, from the first one up to the one that it does not.
+    /// The range of old lines that a placeholder stands for, end excluded.
     fn kept(
         &mut self,
         placeholder: &Placeholder,
         before: &[Line<'_>],
         after: &[Line<'_>],
-    ) -> Result<(usize, usize), Refusal> {
+    ) -> Result<(usize, usize), DiffRefusal> {
         let (path, written, all) = (self.path, self.written, self.old.len());
-        let unanchored = |found| Reason::Unanchored { line: placeholder.first + 1, found };
+        let unanchored = |found| RefusalReason::Unanchored { line: placeholder.first + 1, found };
         let mut only_place = |near: &mut dyn Iterator<Item = &[Line<'_>]>| {
-            let place = self.only_place(near).map_err(|reason| Refusal::of(path, reason))?;
-            place.map_err(|found| Refusal::of(path, unanchored(found)))
+            let place = self.only_place(near).map_err(|reason| DiffRefusal::of(path, reason))?;
+            place.map_err(|found| DiffRefusal::of(path, unanchored(found)))
         };
         let start = match before.len() {
             0 => written,
@@ -93,17 +94,17 @@ impl Merge<'_, '_> {
             count => only_place(&mut (1..=count).filter_map(|length| after.get(..length)))?.0,
         };
         if start < written || end < start {
-            return Err(Refusal::of(path, Reason::OutOfOrder));
+            return Err(DiffRefusal::of(path, RefusalReason::OutOfOrder));
         }
         Ok((start, end))
     }
 
-    /// Where the lines next to a placeholder stand in the old file, and how many they are: the fewest that stand there only
-    /// once. If none do, how many places the most of them that are there have.
+    /// Finds the lines next to a placeholder in the old file: the shortest run that occurs exactly once. Returns its
+    /// position and length. If there is none, returns how often the longest run that occurs at all was found.
     fn only_place(
         &mut self,
         near: &mut dyn Iterator<Item = &[Line<'_>]>,
-    ) -> Result<Result<(usize, usize), usize>, Reason> {
+    ) -> Result<Result<(usize, usize), usize>, RefusalReason> {
         let mut found = 0;
         for lines in near {
             self.budget.pay(self.bytes)?;
@@ -117,7 +118,7 @@ impl Merge<'_, '_> {
         Ok(Err(found))
     }
 
-    /// Writes lines of the new file; they end as those of the old one do where they come to stand.
+    /// Writes lines of the new file, with the line ends of the old file at that position.
     fn push_new(&self, out: &mut String, lines: &[Line<'_>], at: usize) {
         for line in lines {
             if !out.is_empty() && !out.ends_with('\n') {
@@ -129,7 +130,7 @@ impl Merge<'_, '_> {
     }
 }
 
-/// Without the blank lines at both ends: the lines that a placeholder stands for bring their own.
+/// Removes blank lines at both ends: the old lines have their own.
 fn trimmed<'a, 'b>(lines: &'a [Line<'b>]) -> &'a [Line<'b>] {
     let first = lines.iter().position(|line| !line.is_blank()).unwrap_or(lines.len());
     let last = lines.iter().rposition(|line| !line.is_blank()).map_or(first, |last| last + 1);

@@ -1,13 +1,13 @@
-//! Where lines stand among others, in linear time.
+//! Finds lines in a file in linear time.
 
-use crate::Reason;
+use crate::RefusalReason;
 use crate::lines::{Endings, Line};
 
-/// How many bytes one edit may have searched. Files are small and an edit searches them a few times; one of a hundred thousand
-/// pieces that each search a large file is none that anybody means.
+/// How many bytes one edit may search. A normal edit searches small files a few times; this stops an edit with a
+/// hundred thousand pieces that each search a large file.
 const SEARCHED_BYTES: usize = 64_000_000;
 
-/// What is left of [`SEARCHED_BYTES`].
+/// The rest of [`SEARCHED_BYTES`].
 pub(crate) struct Budget(usize);
 
 impl Budget {
@@ -15,15 +15,15 @@ impl Budget {
         Self(SEARCHED_BYTES)
     }
 
-    /// Pays for a search of this many bytes.
-    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), Reason> {
-        self.0 = self.0.checked_sub(bytes).ok_or(Reason::TooMuchSearch)?;
+    /// Deducts a search of this many bytes.
+    pub(crate) fn pay(&mut self, bytes: usize) -> Result<(), RefusalReason> {
+        self.0 = self.0.checked_sub(bytes).ok_or(RefusalReason::TooMuchSearch)?;
         Ok(())
     }
 }
 
-/// The places at which `wanted` stands in `file`, overlapping ones included, by Knuth, Morris and Pratt: files of a hundred
-/// thousand equal lines take no longer than others. Nothing stands nowhere.
+/// The positions of `wanted` in `file`, including overlapping ones, by the algorithm of Knuth, Morris and Pratt, so
+/// that a file of a hundred thousand equal lines takes no longer than others. Empty if `wanted` is empty.
 pub(crate) fn occurrences(file: &[Line<'_>], wanted: &[Line<'_>], endings: Endings) -> Vec<usize> {
     let same =
         |at: usize, line: &Line<'_>| wanted.get(at).is_some_and(|wanted| wanted.matches(line, endings));
@@ -47,13 +47,13 @@ pub(crate) fn occurrences(file: &[Line<'_>], wanted: &[Line<'_>], endings: Endin
     places
 }
 
-/// Whether `wanted` stands in `file` from this line on.
+/// Whether `file` has `wanted` at this line.
 pub(crate) fn stands_at(file: &[Line<'_>], wanted: &[Line<'_>], at: usize, endings: Endings) -> bool {
     let Some(found) = at.checked_add(wanted.len()).and_then(|end| file.get(at..end)) else { return false };
     found.iter().zip(wanted).all(|(found, wanted)| found.matches(wanted, endings))
 }
 
-/// For each prefix, how long its longest border is: a shorter prefix that it also ends with.
+/// For each prefix, the length of its longest border: a shorter prefix that is also its suffix.
 fn borders(wanted: &[Line<'_>], endings: Endings) -> Vec<usize> {
     let mut borders: Vec<usize> = Vec::with_capacity(wanted.len());
     let mut length = 0;
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_place_is_found(file in "[ab\n]{0,40}", wanted in "[ab\n]{1,6}") {
+        fn every_occurrence_is_found(file in "[ab\n]{0,40}", wanted in "[ab\n]{1,6}") {
             let (file, wanted) = (split(&file), split(&wanted));
             let places: Vec<_> =
                 (0..file.len()).filter(|at| stands_at(&file, &wanted, *at, Endings::Exact)).collect();

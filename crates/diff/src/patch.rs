@@ -1,12 +1,12 @@
-//! Patches between `*** Begin Patch` and `*** End Patch`, as models learn them for the tool `apply_patch`.
+//! Patches between `*** Begin Patch` and `*** End Patch`, which models learn for the tool `apply_patch`.
 //!
-//! A hunk has no line numbers. It applies where its old lines stand exactly and once behind the hunk before it; `@@` lines
-//! above it, each found behind the one before, say where to look. A blank line that lost its space is context.
+//! A hunk has no line numbers. It applies where its old lines occur exactly once after the previous hunk. `@@` lines
+//! above it, each found after the one before, say where to look. A blank line without its leading space is context.
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, split};
 use crate::occurrences::{Budget, occurrences, stands_at};
-use crate::{ChangeKind, Reason, Refusal};
+use crate::{ChangeKind, DiffRefusal, RefusalReason};
 
 const BEGIN: &str = "*** Begin Patch";
 const END: &str = "*** End Patch";
@@ -16,22 +16,22 @@ const UPDATE: &str = "*** Update File: ";
 const DELETE: &str = "*** Delete File: ";
 const MOVE: &str = "*** Move to: ";
 
-/// Whether a text has such a patch.
+/// Whether a text contains such a patch.
 pub(crate) fn is_patch(text: &str) -> bool {
     text.lines().any(|line| line.trim_end() == BEGIN)
 }
 
-pub(crate) fn apply(draft: &mut Draft<'_>, text: &str) -> Result<(), Refusal> {
+pub(crate) fn apply(draft: &mut Draft<'_>, text: &str) -> Result<(), DiffRefusal> {
     let lines: Vec<&str> = text.lines().collect();
     let begin = lines.iter().position(|line| line.trim_end() == BEGIN);
     let mut reader = Reader {
         budget: Budget::new(),
-        at: begin.ok_or_else(|| Refusal::of("", Reason::NoEdit))? + 1,
+        at: begin.ok_or_else(|| DiffRefusal::of("", RefusalReason::NoEdit))? + 1,
         lines: &lines,
     };
     let mut is_empty = true;
     loop {
-        let line = reader.next().ok_or_else(|| Refusal::of("", Reason::Cut))?;
+        let line = reader.next().ok_or_else(|| DiffRefusal::of("", RefusalReason::Cut))?;
         if line.trim_end() == END {
             break;
         } else if let Some(path) = line.strip_prefix(ADD) {
@@ -43,11 +43,11 @@ pub(crate) fn apply(draft: &mut Draft<'_>, text: &str) -> Result<(), Refusal> {
         } else if line.trim().is_empty() {
             continue;
         } else {
-            return Err(Refusal::malformed("", reader.at, "the line belongs to no file"));
+            return Err(DiffRefusal::malformed("", reader.at, "the line belongs to no file"));
         }
         is_empty = false;
     }
-    if is_empty { Err(Refusal::of("", Reason::NoEdit)) } else { Ok(()) }
+    if is_empty { Err(DiffRefusal::of("", RefusalReason::NoEdit)) } else { Ok(()) }
 }
 
 struct Reader<'a, 't> {
@@ -72,7 +72,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-fn add(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Result<(), Refusal> {
+fn add(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Result<(), DiffRefusal> {
     let path = checked_path(path)?;
     check_is_free(draft, &path)?;
     let mut content = String::new();
@@ -82,53 +82,53 @@ fn add(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Result
     }
     while reader.next_if(|line| line.trim().is_empty()).is_some() {}
     if reader.peek().is_some_and(|line| !line.starts_with("*** ")) {
-        return Err(Refusal::malformed(&path, reader.at + 1, "a line of a new file begins with '+'"));
+        return Err(DiffRefusal::malformed(&path, reader.at + 1, "a line of a new file must begin with '+'"));
     }
     draft.create(&path, content, ChangeKind::Added, None);
     Ok(())
 }
 
-fn delete(draft: &mut Draft<'_>, path: &str) -> Result<(), Refusal> {
+fn delete(draft: &mut Draft<'_>, path: &str) -> Result<(), DiffRefusal> {
     let path = checked_path(path)?;
     if draft.is_created(&path) {
-        return Err(Refusal::of(path, Reason::NamedTwice));
+        return Err(DiffRefusal::of(path, RefusalReason::NamedTwice));
     }
     if draft.current(&path).is_none() {
-        return Err(Refusal::of(path, Reason::NoSuchFile));
+        return Err(DiffRefusal::of(path, RefusalReason::NoSuchFile));
     }
     draft.remove(&path);
     draft.record(&path, ChangeKind::Deleted, None);
     Ok(())
 }
 
-fn update(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Result<(), Refusal> {
+fn update(draft: &mut Draft<'_>, path: &str, reader: &mut Reader<'_, '_>) -> Result<(), DiffRefusal> {
     let path = checked_path(path)?;
     let target = reader.next_if(|line| line.starts_with(MOVE));
     let target = target.and_then(|line| line.strip_prefix(MOVE)).map(|target| checked_path(target.trim()));
     let target = target.transpose()?.filter(|target| *target != path);
     let hunks = read_hunks(&path, reader)?;
     if hunks.is_empty() && target.is_none() {
-        return Err(Refusal::malformed(&path, reader.at, "the file is given no change"));
+        return Err(DiffRefusal::malformed(&path, reader.at, "the file has no change"));
     }
-    let old = draft.current(&path).ok_or_else(|| Refusal::of(&path, Reason::NoSuchFile))?;
+    let old = draft.current(&path).ok_or_else(|| DiffRefusal::of(&path, RefusalReason::NoSuchFile))?;
     let content = patched(old, &hunks, &mut reader.budget)
-        .map_err(|(hunk, reason)| Refusal::in_hunk(&path, hunk, reason))?;
+        .map_err(|(hunk, reason)| DiffRefusal::in_hunk(&path, hunk, reason))?;
     let Some(target) = target else {
         draft.change(&path, content, None);
         return Ok(());
     };
     check_is_free(draft, &target)?;
     if draft.is_touched(&path) {
-        return Err(Refusal::of(path, Reason::NamedTwice));
+        return Err(DiffRefusal::of(path, RefusalReason::NamedTwice));
     }
     draft.create(&target, content, ChangeKind::Renamed { from: path.clone() }, None);
     draft.remove(&path);
     Ok(())
 }
 
-fn check_is_free(draft: &Draft<'_>, path: &str) -> Result<(), Refusal> {
+fn check_is_free(draft: &Draft<'_>, path: &str) -> Result<(), DiffRefusal> {
     match draft.current(path) {
-        Some(_) => Err(Refusal::of(path, Reason::Exists)),
+        Some(_) => Err(DiffRefusal::of(path, RefusalReason::Exists)),
         None => Ok(()),
     }
 }
@@ -152,10 +152,10 @@ impl<'a> Hunk<'a> {
     }
 }
 
-fn read_hunks<'a>(path: &str, reader: &mut Reader<'a, '_>) -> Result<Vec<Hunk<'a>>, Refusal> {
+fn read_hunks<'a>(path: &str, reader: &mut Reader<'a, '_>) -> Result<Vec<Hunk<'a>>, DiffRefusal> {
     let mut hunks = Vec::new();
     let mut hunk = Hunk::default();
-    // Blank lines that lost their space are context only when a line of the hunk follows them.
+    // Blank lines without their leading space are context only if another line of the hunk follows.
     let mut blank = 0;
     while let Some(line) = reader.next_if(|line| !line.starts_with("*** ") || line.trim_end() == END_OF_FILE)
     {
@@ -178,19 +178,23 @@ fn read_hunks<'a>(path: &str, reader: &mut Reader<'a, '_>) -> Result<Vec<Hunk<'a
             hunk.lines.extend(std::iter::repeat_n((' ', ""), blanks));
             hunk.lines.push((mark, line.get(1..).unwrap_or_default()));
         } else {
-            return Err(Refusal::malformed(path, reader.at, "a line of a hunk begins with ' ', '-' or '+'"));
+            return Err(DiffRefusal::malformed(
+                path,
+                reader.at,
+                "a line of a hunk must begin with ' ', '-' or '+'",
+            ));
         }
     }
     if !hunk.is_empty() {
         hunks.push(hunk);
     }
     match hunks.iter().find(|hunk| hunk.lines.iter().all(|(mark, _)| *mark == ' ')) {
-        Some(_) => Err(Refusal::malformed(path, reader.at, "a hunk changes nothing")),
+        Some(_) => Err(DiffRefusal::malformed(path, reader.at, "a hunk changes nothing")),
         None => Ok(hunks),
     }
 }
 
-fn patched(old: &str, hunks: &[Hunk<'_>], budget: &mut Budget) -> Result<String, (usize, Reason)> {
+fn patched(old: &str, hunks: &[Hunk<'_>], budget: &mut Budget) -> Result<String, (usize, RefusalReason)> {
     let file = split(old);
     let mut out = String::with_capacity(old.len());
     let mut done = 0;
@@ -234,48 +238,49 @@ fn push_new(out: &mut String, text: &str, newline: &str) {
     out.push_str(newline);
 }
 
-/// Ends the last line, which is the file's last one and has no newline when something comes behind it.
+/// Adds a newline to the last line before another line is appended.
 fn end_line(out: &mut String, newline: &str) {
     if !out.is_empty() && !out.ends_with('\n') {
         out.push_str(newline);
     }
 }
 
-/// Where a hunk begins in what is left of a file.
-fn locate(rest: &[Line<'_>], hunk: &Hunk<'_>) -> Result<usize, Reason> {
+/// The position of a hunk in the rest of a file.
+fn locate(rest: &[Line<'_>], hunk: &Hunk<'_>) -> Result<usize, RefusalReason> {
     let mut from = 0;
     for (depth, anchor) in hunk.anchors.iter().enumerate() {
         let places: Vec<usize> = (from..rest.len())
             .filter(|at| rest.get(*at).is_some_and(|line| line.text.trim() == *anchor))
             .collect();
-        // The first anchor must be the only one; those below it are the first ones behind it.
+        // The first anchor must be unique; each further one is the first match after it.
         match *places.as_slice() {
-            [] => return Err(Reason::NotFound),
+            [] => return Err(RefusalReason::NotFound),
             [first, _, ..] if depth > 0 => from = first + 1,
             [first] => from = first + 1,
-            _ => return Err(Reason::Ambiguous(places.len())),
+            _ => return Err(RefusalReason::Ambiguous(places.len())),
         }
     }
     let old = hunk.old_lines();
-    let last = rest.len().checked_sub(old.len()).ok_or(Reason::NotFound)?;
+    let last = rest.len().checked_sub(old.len()).ok_or(RefusalReason::NotFound)?;
     if hunk.is_at_end {
         let fits = last >= from && stands_at(rest, &old, last, Endings::Any);
-        return if fits { Ok(last) } else { Err(Reason::NotFound) };
+        return if fits { Ok(last) } else { Err(RefusalReason::NotFound) };
     }
     if old.is_empty() {
         let is_told = !hunk.anchors.is_empty() || rest.is_empty();
-        return if is_told { Ok(from) } else { Err(Reason::NoContext) };
+        return if is_told { Ok(from) } else { Err(RefusalReason::NoContext) };
     }
     let places = occurrences(rest.get(from..).unwrap_or_default(), &old, Endings::Any);
     match *places.as_slice() {
-        [] => Err(Reason::NotFound),
+        [] => Err(RefusalReason::NotFound),
         [place] => Ok(from + place),
         [place, ..] if from > 0 && is_within(rest, from - 1, from + place) => Ok(from + place),
-        _ => Err(Reason::Ambiguous(places.len())),
+        _ => Err(RefusalReason::Ambiguous(places.len())),
     }
 }
 
-/// Whether the lines from an anchor up to a place are all indented deeper than the anchor, so that the place belongs to it.
+/// Whether all lines from an anchor to a position are indented deeper than the anchor, so that the position belongs to
+/// it.
 fn is_within(lines: &[Line<'_>], anchor: usize, place: usize) -> bool {
     let indent = |line: &Line<'_>| line.text.len() - line.text.trim_start().len();
     let Some(depth) = lines.get(anchor).map(indent) else { return false };

@@ -1,8 +1,8 @@
-//! Placeholders: comments in a file that stand for code which "stays as it is", in place of the code.
+//! Placeholders: comments that stand for unchanged code, such as `// ... existing code ...`.
 //!
-//! A placeholder is a whole comment that begins with an ellipsis, or says in words that code stays and says nothing else; or a
-//! line that is no code in any language, as `...` alone. Comments that only happen to have such words are none: neither are
-//! spreads that were commented out, texts, and strings.
+//! A placeholder is a comment that begins with an ellipsis, or that says only that code is unchanged; or a line that is
+//! not code in any language, such as `...` alone. Comments that merely contain such words are not placeholders, nor are
+//! commented-out spreads, prose, and strings.
 
 mod comments;
 mod words;
@@ -15,11 +15,11 @@ pub(crate) struct Placeholder {
     /// Its first and its last line, counted from zero.
     pub(crate) first: usize,
     pub(crate) last: usize,
-    /// Nothing else stands on its lines.
+    /// Its lines contain nothing else.
     pub(crate) is_whole: bool,
 }
 
-/// Whether a file has a placeholder for code that stays.
+/// Whether a file has a placeholder for unchanged code.
 pub fn has_placeholder(path: &str, content: &str) -> bool {
     find_placeholder(path, content).is_some()
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_code_comments_and_prose_have_none() {
+    fn ordinary_code_comments_and_prose_are_not_placeholders() {
         for (path, content) in [
             ("a.js", "// rest of the queue\nqueue.slice(1)\n"),
             ("a.js", "// The header stays the same when scrolling\n"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_a_placeholder_is_told() {
+    fn the_line_of_a_placeholder_is_found() {
         assert_eq!(find_placeholder("a.ts", "a\n\n// ... existing code ...\n"), Some(3));
         assert_eq!(find_placeholder("a.ts", "a\r\n// ...\r\n"), Some(2));
     }

@@ -1,14 +1,14 @@
-//! SEARCH/REPLACE blocks, and conflict marks, which have the same form.
+//! SEARCH/REPLACE blocks, and conflict marks, which have the same format.
 //!
-//! A block replaces whole lines that stand in the file exactly and once. Where a text has other lines around its marks, it is
-//! the file itself with both sides of each conflict, and applies when the first sides give the old file.
+//! A block replaces whole lines that occur in the file exactly once. If the text has other lines around its marks, it
+//! is the whole file with both sides of each conflict, and applies if the first sides give the old file.
 
 use crate::draft::{Draft, checked_path};
 use crate::lines::{Endings, Line, newline_at, replace, split};
 use crate::occurrences::{Budget, occurrences};
-use crate::{ChangeKind, Reason, Refusal};
+use crate::{ChangeKind, DiffRefusal, RefusalReason};
 
-/// Whether a text has the marks of a block: an opening, a dividing and a closing one, in this order.
+/// Whether a text has an opening, a dividing and a closing mark, in this order.
 pub(crate) fn has_marks(text: &str) -> bool {
     let mut wanted = [Mark::Open, Mark::Divide, Mark::Close].into_iter().peekable();
     for line in text.lines() {
@@ -17,10 +17,10 @@ pub(crate) fn has_marks(text: &str) -> bool {
     wanted.peek().is_none()
 }
 
-pub(crate) fn apply(draft: &mut Draft<'_>, path: Option<&str>, text: &str) -> Result<(), Refusal> {
+pub(crate) fn apply(draft: &mut Draft<'_>, path: Option<&str>, text: &str) -> Result<(), DiffRefusal> {
     let pieces = read(text, path.unwrap_or_default())?;
     if pieces.iter().all(|piece| matches!(piece, Piece::Text(_))) {
-        return Err(Refusal::of(path.unwrap_or_default(), Reason::NoEdit));
+        return Err(DiffRefusal::of(path.unwrap_or_default(), RefusalReason::NoEdit));
     }
     if let Some(path) = path
         && pieces.iter().any(|piece| matches!(piece, Piece::Text(line) if is_content(line, path)))
@@ -34,9 +34,9 @@ pub(crate) fn apply(draft: &mut Draft<'_>, path: Option<&str>, text: &str) -> Re
             Piece::Text(line) => named = file_name(line).or(named),
             Piece::Block(block) => {
                 count += 1;
-                let path = checked_path(named.ok_or_else(|| Refusal::of("", Reason::NoPath))?)?;
+                let path = checked_path(named.ok_or_else(|| DiffRefusal::of("", RefusalReason::NoPath))?)?;
                 apply_block(draft, &path, block, &mut budget)
-                    .map_err(|reason| Refusal::in_hunk(&path, count, reason))?;
+                    .map_err(|reason| DiffRefusal::in_hunk(&path, count, reason))?;
             }
         }
     }
@@ -52,8 +52,8 @@ enum Mark {
 }
 
 impl Mark {
-    /// A line of five to nine equal marks; behind the outer ones a word may follow, as SEARCH, REPLACE or a branch. Some
-    /// models write dashes and pluses for the outer ones, but never without the word.
+    /// Parses a line of five to nine equal marks. After the outer marks a word may follow: SEARCH, REPLACE or a branch.
+    /// Some models write dashes and pluses for the outer marks, but always with the word.
     fn of(line: &str) -> Option<Self> {
         let line = line.trim_end();
         let first = line.chars().next()?;
@@ -90,12 +90,12 @@ struct Block<'a> {
     new: Vec<&'a str>,
 }
 
-fn read<'a>(text: &'a str, path: &str) -> Result<Vec<Piece<'a>>, Refusal> {
+fn read<'a>(text: &'a str, path: &str) -> Result<Vec<Piece<'a>>, DiffRefusal> {
     let mut pieces = Vec::new();
-    // The block that is open, and its last mark.
+    // The open block and its last mark.
     let mut open: Option<(Block<'a>, Mark)> = None;
     for (index, line) in text.lines().enumerate() {
-        let misplaced = || Refusal::malformed(path, index + 1, "the mark is not where one belongs");
+        let misplaced = || DiffRefusal::malformed(path, index + 1, "the mark is in the wrong place");
         open = match (open, Mark::of(line)) {
             (None, Some(Mark::Open)) => Some((Block::default(), Mark::Open)),
             (None, None | Some(Mark::Divide)) => {
@@ -119,17 +119,17 @@ fn read<'a>(text: &'a str, path: &str) -> Result<Vec<Piece<'a>>, Refusal> {
             _ => return Err(misplaced()),
         };
     }
-    if open.is_some() { Err(Refusal::of(path, Reason::Cut)) } else { Ok(pieces) }
+    if open.is_some() { Err(DiffRefusal::of(path, RefusalReason::Cut)) } else { Ok(pieces) }
 }
 
-/// Whether a line outside of blocks belongs to a file's content, rather than around blocks: fences, names and blank lines.
+/// Whether a line outside of blocks is content of the file, and not a fence, a file name or a blank line around blocks.
 fn is_content(line: &str, path: &str) -> bool {
     let line = line.trim();
     let is_name = file_name(line).is_some_and(|name| name == path || path.ends_with(&format!("/{name}")));
     !(line.is_empty() || line.starts_with("```") || is_name)
 }
 
-/// The name of a file that stands alone on a line, as it is or in the marks that models set around one.
+/// A file's name alone on a line, plain or with the marks that models put around it.
 fn file_name(line: &str) -> Option<&str> {
     let is_mark = |c: char| matches!(c, '*' | '`' | '#' | ' ' | ':');
     let name = line.trim().trim_matches(is_mark);
@@ -144,7 +144,7 @@ fn apply_block(
     path: &str,
     block: &Block<'_>,
     budget: &mut Budget,
-) -> Result<(), Reason> {
+) -> Result<(), RefusalReason> {
     let Some(content) = draft.current(path) else {
         return create(draft, path, block);
     };
@@ -156,41 +156,42 @@ fn apply_block(
     let old: Vec<Line<'_>> = block.old.iter().map(|text| Line { text, ending: "\n" }).collect();
     let places = occurrences(&file, &old, Endings::Any);
     let place = match *places.as_slice() {
-        [] => return Err(Reason::NotFound),
+        [] => return Err(RefusalReason::NotFound),
         [place] => place,
-        _ => return Err(Reason::Ambiguous(places.len())),
+        _ => return Err(RefusalReason::Ambiguous(places.len())),
     };
     let content = replace(&file, place, place + old.len(), &block.new);
     draft.change(path, content, None);
     Ok(())
 }
 
-/// A block that searches for nothing makes a file.
-fn create(draft: &mut Draft<'_>, path: &str, block: &Block<'_>) -> Result<(), Reason> {
+/// A block with an empty search creates a file.
+fn create(draft: &mut Draft<'_>, path: &str, block: &Block<'_>) -> Result<(), RefusalReason> {
     if !block.old.is_empty() || draft.is_touched(path) {
-        return Err(Reason::NoSuchFile);
+        return Err(RefusalReason::NoSuchFile);
     }
     draft.create(path, replace(&[], 0, 0, &block.new), ChangeKind::Added, None);
     Ok(())
 }
 
-/// It may fill an empty file, too; in another one, nothing says where its lines belong.
-fn fill(draft: &mut Draft<'_>, path: &str, block: &Block<'_>) -> Result<(), Reason> {
+/// It may also fill an empty file; in a file with content, the position would be unclear.
+fn fill(draft: &mut Draft<'_>, path: &str, block: &Block<'_>) -> Result<(), RefusalReason> {
     if draft.current(path).is_some_and(|content| !content.trim().is_empty()) {
-        return Err(Reason::NoContext);
+        return Err(RefusalReason::NoContext);
     }
     draft.change(path, replace(&[], 0, 0, &block.new), None);
     Ok(())
 }
 
-/// Applies a whole file with both sides of each conflict: its first sides are the old file, its second ones the new one.
-fn resolve(draft: &mut Draft<'_>, path: &str, pieces: &[Piece<'_>]) -> Result<(), Refusal> {
-    let content = draft.current(path).ok_or_else(|| Refusal::of(path, Reason::NoSuchFile))?;
+/// Applies a whole file with both sides of each conflict: the first sides give the old file, the second sides the new
+/// one.
+fn resolve(draft: &mut Draft<'_>, path: &str, pieces: &[Piece<'_>]) -> Result<(), DiffRefusal> {
+    let content = draft.current(path).ok_or_else(|| DiffRefusal::of(path, RefusalReason::NoSuchFile))?;
     let file = split(content);
     let mut rest = file.iter().copied().enumerate();
     let mut expect = |text: &str| match rest.next() {
         Some((at, line)) if line.text == text => Ok((at, line)),
-        _ => Err(Refusal::of(path, Reason::NotFound)),
+        _ => Err(DiffRefusal::of(path, RefusalReason::NotFound)),
     };
     let (mut out, mut at) = (String::new(), 0);
     for piece in pieces {
@@ -210,7 +211,7 @@ fn resolve(draft: &mut Draft<'_>, path: &str, pieces: &[Piece<'_>]) -> Result<()
         }
     }
     if rest.next().is_some() {
-        return Err(Refusal::of(path, Reason::NotFound));
+        return Err(DiffRefusal::of(path, RefusalReason::NotFound));
     }
     draft.change(path, out, None);
     Ok(())

@@ -1,4 +1,4 @@
-//! Writes diffs, to be shown and to be read by an agent.
+//! Writes unified diffs, for people and for agents.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -10,8 +10,8 @@ use crate::unified::quoted;
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
-/// What differs between two contents of a file, as `git diff` writes it; empty when nothing does. None is a file that is not
-/// there.
+/// The difference between two contents of a file, as `git diff` writes it; empty if they are equal. `None` means that
+/// the file does not exist.
 pub fn unified(old: Option<&str>, new: Option<&str>, path: &str) -> String {
     if old == new {
         return String::new();
@@ -37,13 +37,13 @@ pub fn unified(old: Option<&str>, new: Option<&str>, path: &str) -> String {
     out
 }
 
-/// A name after `---` or `+++`. A tab ends one that has spaces, which tells it from a timestamp.
+/// A name after `---` or `+++`. A name with spaces is followed by a tab, so that the rest is not taken for a timestamp.
 fn field(name: &str) -> String {
     let quoted = quoted(name);
     if quoted.starts_with('"') || !name.contains(' ') { quoted } else { quoted + "\t" }
 }
 
-/// Lines that were replaced by others.
+/// A range of lines and the range that replaces it.
 #[derive(Clone)]
 struct Replaced {
     old: Range<usize>,
@@ -60,7 +60,7 @@ impl<'a> Sides<'a> {
         Self { old: old.split_inclusive('\n').collect(), new: new.split_inclusive('\n').collect() }
     }
 
-    /// What was replaced, those together whose contexts touch.
+    /// The replacements, grouped into hunks where their contexts touch.
     fn hunks(&self) -> Vec<Vec<Replaced>> {
         let mut input = InternedInput::default();
         input.update_before(self.old.iter().copied());
@@ -101,11 +101,11 @@ impl<'a> Sides<'a> {
 }
 
 fn range(lines: &Range<u32>) -> Range<usize> {
-    // Lines of a string in memory: their number fits.
+    // The lines of a string in memory: their number fits.
     usize::try_from(lines.start).unwrap_or(usize::MAX)..usize::try_from(lines.end).unwrap_or(usize::MAX)
 }
 
-/// The first line, counted from one, and how many; of no lines, the one before them.
+/// The first line, counted from one, and the number of lines. For an empty range, the line before it.
 fn numbers(lines: &Range<usize>) -> String {
     match lines.len() {
         0 => format!("{},0", lines.start),

@@ -1,7 +1,8 @@
-//! Reading ahead in a text that may go on.
+//! Reads ahead in a text that may continue.
 
-/// A place in a text from which a detector reads. It notes when a detector asked for more than there is: what the detector
-/// says then does not count until more has come. So detectors are written as if the text were whole.
+/// A position in a text from which a detector reads. It records when a detector needs more text than there is; the
+/// detector's result then does not count until more has arrived. So detectors can be written as if the text were
+/// complete.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a str,
@@ -12,17 +13,17 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the beginning of `rest`, behind the character `prev`. `is_last` says that no more will come.
+    /// Starts at the beginning of `rest`, after the character `prev`. `is_last` means that no more text will follow.
     pub(crate) fn new(rest: &'a str, prev: Option<char>, is_last: bool) -> Self {
         Self { rest, read: 0, is_last, is_starved: false, prev }
     }
 
-    /// The character before the place where the cursor began.
+    /// The character before the cursor's start.
     pub(crate) fn before(&self) -> Option<char> {
         self.prev
     }
 
-    /// How many bytes were read.
+    /// How many bytes have been read.
     pub(crate) fn read(&self) -> usize {
         self.read
     }
@@ -31,12 +32,12 @@ impl<'a> Cursor<'a> {
         self.is_starved
     }
 
-    /// Notes that a detector which read from here on its own asked for more than there is.
+    /// Records that a detector with a copy of this cursor needed more text.
     pub(crate) fn starve_if(&mut self, is_starved: bool) {
         self.is_starved |= is_starved;
     }
 
-    /// What follows, at most so many bytes; nothing when that is within a character.
+    /// The next bytes, at most this many; empty if they would end within a character.
     pub(crate) fn ahead(&self, bytes: usize) -> &'a str {
         self.rest.get(..bytes).unwrap_or_default()
     }
@@ -64,12 +65,12 @@ impl<'a> Cursor<'a> {
         if wanted(self.peek()?) { self.next() } else { None }
     }
 
-    /// Reads this text, or nothing of what follows counts.
+    /// Reads this text; returns false if something else follows.
     pub(crate) fn literal(&mut self, text: &str) -> bool {
         text.chars().all(|c| self.next_if(|next| next == c).is_some())
     }
 
-    /// Reads characters of a set, at most so many, and tells how many there were.
+    /// Reads characters of a set, at most this many, and returns their number.
     pub(crate) fn run(&mut self, set: impl Fn(char) -> bool, most: usize) -> usize {
         let mut count = 0;
         while count < most && self.next_if(&set).is_some() {
@@ -83,13 +84,13 @@ impl<'a> Cursor<'a> {
         !self.peek().is_some_and(is_word)
     }
 
-    /// Whether no word character comes before the place where the cursor began.
+    /// Whether no word character precedes the cursor's start.
     pub(crate) fn is_word_start(&self) -> bool {
         !self.prev.is_some_and(is_word)
     }
 }
 
-/// Letters and digits of any script, what joins onto them, and `_`.
+/// Letters and digits of any script, combining characters, and `_`.
 pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || matches!(c, '\u{300}'..='\u{36f}')
 }

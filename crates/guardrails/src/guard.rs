@@ -1,4 +1,4 @@
-//! One side of a policy, made ready.
+//! One compiled side of a policy.
 
 use std::fmt;
 use std::{borrow::Cow, sync::Arc};
@@ -15,10 +15,10 @@ use crate::{injection, pii};
 
 /// The longest term, in characters.
 const MAX_TERM_CHARS: usize = 128;
-/// The most terms of a side.
+/// The maximum number of terms of one side.
 const MAX_TERMS: usize = 10_000;
 
-/// Why a policy cannot be made ready.
+/// Why a policy cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyError {
     /// A term of this list has no letters.
@@ -27,7 +27,7 @@ pub enum PolicyError {
     LongTerm(String),
     /// The lists have more than 10,000 terms.
     TooManyTerms,
-    /// The schema of answers has a keyword that is not supported, or is none.
+    /// The schema for answers is invalid or has an unsupported keyword.
     Schema(SchemaError),
 }
 
@@ -46,35 +46,35 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// What a rule found. It tells where, and never what.
+/// A match of a rule. It has the position, never the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The rule, as `secret:github-token`, `pii:card` or `term:<list>`.
     pub rule: String,
-    /// The first byte, in the text as it came.
+    /// The first byte, in the original text.
     pub start: usize,
-    /// The byte after what decided. A secret may have more bytes, which are redacted, too.
+    /// The byte after the match. A secret may continue; the rest is redacted, too.
     pub end: usize,
     /// What was done.
     pub action: Action,
 }
 
-/// A whole text after its guard.
+/// The result of checking a whole text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection<'a> {
-    /// What may pass: the very text when nothing was redacted.
+    /// The text that may pass; borrowed if nothing was redacted.
     pub text: Cow<'a, str>,
     /// What was found.
     pub findings: Vec<Finding>,
-    /// Whether a rule blocks the text; what passes then ends before the place.
+    /// Whether a rule blocks the text. Then `text` ends before the match.
     pub is_blocked: bool,
 }
 
-/// One side of a policy, made ready to read texts.
+/// One side of a policy, compiled.
 #[derive(Debug)]
 pub struct Guard {
-    /// The rules that only flag: they look at what has left, so that they hold nothing back.
+    /// The rules that only flag. They check released text, so they hold nothing back.
     flagging: Arc<Detectors>,
     /// The rules that redact or block.
     enforcing: Arc<Detectors>,
@@ -82,7 +82,7 @@ pub struct Guard {
     json_schema: Option<SchemaRule>,
 }
 
-/// A term: its list, and whether words must begin and end with it.
+/// A term: its list, and whether it must match whole words.
 #[derive(Debug, Clone, Copy)]
 struct Term {
     list: usize,
@@ -90,7 +90,7 @@ struct Term {
     ends_word: bool,
 }
 
-/// What is at a place.
+/// A match at a position.
 #[derive(Debug, Clone)]
 pub(crate) struct Detection {
     pub(crate) rule: String,
@@ -101,10 +101,10 @@ pub(crate) struct Detection {
 }
 
 impl Guard {
-    /// Makes one side of a policy ready.
+    /// Compiles one side of a policy.
     ///
     /// # Errors
-    /// A list of terms or a schema cannot be followed.
+    /// A list of terms or a schema is invalid.
     pub fn new(rules: &Rules) -> Result<Self, PolicyError> {
         check_terms(&rules.terms)?;
         if let Some(rule) = &rules.json_schema
@@ -120,7 +120,7 @@ impl Guard {
         })
     }
 
-    /// Reads a whole text.
+    /// Checks a whole text.
     pub fn inspect<'a>(&self, text: &'a str) -> Inspection<'a> {
         let mut redactor = Redactor::new(self);
         let mut out = redactor.push(text);
@@ -131,7 +131,7 @@ impl Guard {
         Inspection { text, findings, is_blocked }
     }
 
-    /// Holds a whole answer against the schema, where there is one.
+    /// Checks a whole answer against the schema, if there is one.
     pub fn check_answer(&self, answer: &str) -> Option<Finding> {
         let rule = self.json_schema.as_ref()?;
         let action = match check_answer(&rule.schema, answer) {
@@ -174,7 +174,7 @@ fn check_terms(lists: &[TermRule]) -> Result<(), PolicyError> {
     Ok(())
 }
 
-/// The detectors of some of the rules.
+/// The detectors for some of the rules.
 #[derive(Debug)]
 pub(crate) struct Detectors {
     secrets: Option<Action>,
@@ -186,7 +186,7 @@ pub(crate) struct Detectors {
 }
 
 impl Detectors {
-    /// The detectors of the rules with such actions.
+    /// The detectors for rules with the wanted actions.
     fn new(rules: &Rules, is_wanted: fn(Action) -> bool) -> Self {
         let wanted = |rule: Option<Rule>| rule.map(|rule| rule.action).filter(|action| is_wanted(*action));
         let mut terms = Trie::default();
@@ -210,7 +210,7 @@ impl Detectors {
         }
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there are no rules.
     pub(crate) fn is_idle(&self) -> bool {
         self.secrets.is_none()
             && !self.flags_named_secrets
@@ -219,7 +219,7 @@ impl Detectors {
             && self.injection.is_none()
     }
 
-    /// Whether anything may begin with this character: most of a text is passed over by this alone.
+    /// Whether a match may begin with this character. This check alone skips most of a text.
     pub(crate) fn may_begin(&self, c: char, before: Option<char>) -> bool {
         let is_start = !before.is_some_and(char::is_alphanumeric);
         (self.secrets.is_some() && secrets::may_begin(c))
@@ -228,7 +228,7 @@ impl Detectors {
             || self.terms.begins_with_folded(c)
     }
 
-    /// What is at the cursor, by every rule.
+    /// Collects the matches of all rules at the cursor.
     pub(crate) fn detect(&self, cursor: &mut Cursor<'_>, found: &mut Vec<Detection>) {
         let detection = |family: &str, rule: &str, bytes, action, swallow| Detection {
             rule: format!("{family}:{rule}"),
@@ -279,7 +279,8 @@ impl Detectors {
     }
 }
 
-/// Whether a character is of a script that has spaces between words: in others, a term is found within a run of letters.
+/// Whether a character belongs to a script with spaces between words. In other scripts a term may match within a run of
+/// letters.
 fn is_spaced(c: char) -> bool {
     let is_spaceless = matches!(u32::from(c),
         0x0e00..=0x0eff // Thai, Lao

@@ -1,5 +1,5 @@
-//! Marks of prompt injection: phrases that give orders to a model, the tags by which models tell roles apart, characters that
-//! nobody sees, and base64 in which such phrases hide. They are marks, not proof: to flag them is what they are for.
+//! Signs of prompt injection: phrases that give orders to a model, tags that separate roles for a model, invisible
+//! characters, and such phrases encoded in base64. They are signs, not proof, so they are meant to be flagged.
 
 use std::sync::LazyLock;
 
@@ -68,7 +68,7 @@ const TAGS: [&str; 10] = [
     "<</sys>>",
 ];
 
-/// How much of a run of base64 is decoded.
+/// How much of a run of base64 is decoded, in characters.
 const MAX_ENCODED: usize = 256;
 
 static MARKS: LazyLock<Trie<bool>> = LazyLock::new(|| {
@@ -81,7 +81,7 @@ static MARKS: LazyLock<Trie<bool>> = LazyLock::new(|| {
     marks
 });
 
-/// Tells of the marks at the cursor: which kind, and how long.
+/// Reports the signs at the cursor, with their kind and length.
 pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(&'static str, usize)) {
     let Some(first) = cursor.peek() else { return };
     if let Some(kind) = unseen(first, cursor.before()) {
@@ -118,7 +118,8 @@ pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(&'static st
     cursor.starve_if(is_starved || (is_line_start && role.is_starved()));
 }
 
-/// Characters that write what nobody sees, or in another order than it is read. Flags of regions are written in tags.
+/// Detects invisible characters and characters that change the reading direction. Tag characters are allowed in flags
+/// of regions.
 fn unseen(c: char, before: Option<char>) -> Option<&'static str> {
     match c {
         '\u{e0000}'..='\u{e007f}' if before != Some('🏴') => Some("tag-characters"),
@@ -127,7 +128,7 @@ fn unseen(c: char, before: Option<char>) -> Option<&'static str> {
     }
 }
 
-/// A run of base64 that says a phrase.
+/// Detects a run of base64 that contains a phrase.
 fn encoded_phrase(cursor: &mut Cursor<'_>) -> Option<usize> {
     let start = cursor.clone();
     let count = cursor.run(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_'), MAX_ENCODED);
@@ -149,7 +150,7 @@ fn says_phrase(text: &str) -> bool {
     })
 }
 
-/// The bytes of base64, of either alphabet; what is left of a last group is left out.
+/// Decodes base64 of either alphabet; an incomplete last group is dropped.
 fn decoded(text: &str) -> Vec<u8> {
     let values = text.bytes().map(|byte| match byte {
         b'A'..=b'Z' => byte - b'A',

@@ -1,11 +1,10 @@
-//! Guardrails: what may go to a model and what may come back.
+//! Guardrails: checks what is sent to a model and what it answers.
 //!
-//! A [`Policy`] says which rules hold on each side, a [`Guard`] is one side of it made ready, and a [`Redactor`] runs a guard
-//! over a text that comes in pieces. There is one engine for whole texts and for streams, so that a text cut anywhere gives
-//! the same: at each character, in order, every detector that may begin there reads ahead; one that has not seen enough to
-//! decide holds the text back from this character on, and nothing else does. Rules that only flag read behind, and hold nothing.
-//! Pure: no Worker types, no panics, linear time,
-//! and no more than [`MAX_HELD_BYTES`] held.
+//! A [`Policy`] has the rules for each side, a [`Guard`] is one compiled side of it, and a [`Redactor`] runs a guard
+//! over a text that arrives in pieces. Whole texts and streams use the same engine, so chunk boundaries do not change
+//! the result: at each character every detector that may match there reads ahead, and a detector that cannot decide yet
+//! holds the text back from this character on. Rules that only flag run on text that has already been released, so they
+//! hold nothing back. Pure: no Worker types, no panics, linear time, and no more than [`MAX_HELD_BYTES`] held.
 
 mod cursor;
 mod guard;

@@ -1,4 +1,4 @@
-//! Personal data: what has a form that is told by itself, with check digits where there are some.
+//! Detects personal data that has a recognisable format, verified by check digits where they exist.
 
 mod checks;
 mod numbers;
@@ -7,16 +7,16 @@ mod text;
 use crate::PiiKind;
 use crate::cursor::Cursor;
 
-/// Reads from the cursor and gives the bytes of what it found.
+/// Reads from the cursor and returns the length of the match in bytes.
 type Detector = fn(&mut Cursor<'_>) -> Option<usize>;
 
-/// What a value can begin with.
+/// The characters that a value can begin with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
     Digit,
     Letter,
     Either,
-    /// A digit, `+` or `(`: what is before a number is not what is in it.
+    /// A digit, `+` or `(`.
     Phone,
 }
 
@@ -31,7 +31,7 @@ impl Start {
     }
 }
 
-/// Kind, name, whether it is looked for when no kind is named, what it begins with, and who reads it. Earlier ones win.
+/// Kind, name, whether it is on by default, first characters, and detector. Earlier entries win.
 const DETECTORS: [(PiiKind, &str, bool, Start, Detector); 16] = [
     (PiiKind::Email, "email", true, Start::Either, text::email),
     (PiiKind::Card, "card", true, Start::Digit, numbers::card),
@@ -51,7 +51,7 @@ const DETECTORS: [(PiiKind, &str, bool, Start, Detector); 16] = [
     (PiiKind::Ip, "ip", false, Start::Digit, numbers::ip),
 ];
 
-/// Tells of the personal data at the cursor, of the kinds wanted; of the usual ones when none is named.
+/// Reports the personal data at the cursor, of the given kinds, or of the default kinds if none is given.
 pub(crate) fn detect(
     cursor: &mut Cursor<'_>,
     kinds: &[PiiKind],

@@ -1,4 +1,4 @@
-//! What a policy says.
+//! The format of a policy.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,71 +7,71 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Policy {
-    /// What holds for what goes to the model, tools' results included.
+    /// Rules for everything that is sent to the model, including tool results.
     pub input: Rules,
-    /// What holds for what the model answers: text, reasoning, and arguments of tools.
+    /// Rules for the model's answer: text, reasoning, and tool arguments.
     pub output: Rules,
 }
 
-/// What holds on one side. What is not named does not hold.
+/// The rules for one side. A missing rule is off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rules {
-    /// Keys and tokens that their vendors mark by a prefix, private keys, and passwords in addresses.
+    /// Keys and tokens with a vendor's prefix, private keys, and passwords in URLs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Rule>,
-    /// Values that are called a secret (`api_key = …`). Prose has such, too: they can only be flagged.
+    /// Values that are named like a secret (`api_key = …`). They also occur in prose, so they can only be flagged.
     pub flag_named_secrets: bool,
     /// Personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pii: Option<PiiRule>,
-    /// Words that may not be said.
+    /// Lists of forbidden words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub terms: Vec<TermRule>,
-    /// Phrases and invisible characters by which texts give orders to a model.
+    /// Signs of prompt injection: phrases and invisible characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub injection: Option<Rule>,
-    /// How long a text may be.
+    /// The maximum length of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<Limit>,
-    /// What a moderation model flags. The gateway asks it; here is only what to do then.
+    /// What to do if a moderation model flags the text. The gateway calls the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moderation: Option<Rule>,
-    /// What an answer must look like, when it has ended.
+    /// A JSON Schema that a complete answer must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json_schema: Option<SchemaRule>,
 }
 
-/// What to do when a rule finds something, and when it cannot look.
+/// What to do when a rule matches, and when it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
-    /// What to do with what is found.
+    /// What to do with a match.
     pub action: Action,
     /// What to do when the rule fails.
     #[serde(default)]
     pub on_failure: OnFailure,
 }
 
-/// What to do with what a rule finds.
+/// What to do with a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Let it pass and say so.
+    /// Let it pass and report it.
     Flag,
-    /// Put a mark in its place.
+    /// Replace it with a mark.
     Redact,
-    /// Let nothing pass from there on.
+    /// Let nothing pass from the match on.
     Block,
 }
 
-/// What holds when a rule cannot do its work, as when a moderation model does not answer.
+/// What to do when a rule fails, for example because a moderation model does not answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// The text passes.
     Open,
-    /// It does not.
+    /// The text is blocked.
     #[default]
     Closed,
 }
@@ -85,7 +85,7 @@ pub struct PiiRule {
     /// What to do when the rule fails.
     #[serde(default)]
     pub on_failure: OnFailure,
-    /// Which kinds; none named are all but addresses of computers.
+    /// Which kinds; if empty, all except IP addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<PiiKind>,
 }
@@ -102,7 +102,7 @@ pub enum PiiKind {
     Iban,
     /// A telephone number: international, or North American.
     Phone,
-    /// A United States social security number, in its ranges, or taxpayer number.
+    /// A United States social security number, in the issued ranges, or taxpayer number.
     Ssn,
     /// A Canadian social insurance number (Luhn).
     Sin,
@@ -120,11 +120,11 @@ pub enum PiiKind {
     CodiceFiscale,
     /// A Singaporean identity number (check letter).
     Nric,
-    /// A Dutch citizen service number, where it is called so (eleven test).
+    /// A Dutch citizen service number, if the text names it so (eleven test).
     Bsn,
     /// A French social security number (key).
     Nir,
-    /// An address of a computer, version 4. Versions of programs look the same.
+    /// An IPv4 address. Version numbers can look the same.
     Ip,
 }
 
@@ -132,33 +132,33 @@ pub enum PiiKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TermRule {
-    /// The name of the list, by which findings are told.
+    /// The name of the list, used in findings.
     pub name: String,
-    /// Its words and phrases. They are found in any case, as whole words where the script has spaces.
+    /// Its words and phrases. Case is ignored; in scripts with spaces they match whole words only.
     pub terms: Vec<String>,
     /// What to do with them.
     pub action: Action,
 }
 
-/// How long a text may be.
+/// The maximum length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limit {
     /// Bytes of UTF-8.
     pub bytes: usize,
-    /// What to do with a longer text; to redact it is to cut it off.
+    /// What to do with a longer text. Redacting truncates it.
     pub action: Action,
 }
 
-/// What an answer must look like.
+/// A JSON Schema for answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SchemaRule {
-    /// A JSON Schema, of what structured outputs know of it.
+    /// A JSON Schema with the keywords that structured outputs support.
     pub schema: Value,
-    /// What to do with another answer.
+    /// What to do with an answer that does not match.
     pub action: Action,
-    /// What to do when the schema cannot be followed.
+    /// What to do when the schema cannot be checked.
     #[serde(default)]
     pub on_failure: OnFailure,
 }

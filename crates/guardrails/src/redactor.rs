@@ -1,4 +1,4 @@
-//! A guard over a text that comes in pieces.
+//! Runs a guard over a text that arrives in pieces.
 
 use std::sync::Arc;
 
@@ -8,29 +8,30 @@ use crate::policy::{Action, Limit};
 use crate::secrets::{Swallow, is_key_end};
 use crate::trie::is_invisible;
 
-/// The most bytes that are ever held back.
+/// The maximum number of bytes that are held back.
 pub const MAX_HELD_BYTES: usize = 2_048;
-/// The longest private key that is swallowed, in bytes: a text that only mentions the first line of one goes on behind it.
+/// The longest private key that is redacted, in bytes. So a text that only contains the first line of a key is not
+/// redacted to its end.
 const MAX_KEY_BYTES: usize = 8_192;
 
-/// Lets a text through as it comes, and nothing of what its guard keeps back. What is held is only what may have to be
-/// redacted or blocked once more has come; the end of the text settles it. However the text is cut, the same leaves.
+/// Releases a text as it arrives, without what the guard redacts or blocks. Text is held back only while it may still
+/// turn into a match; the end of the text decides. Chunk boundaries do not change the output.
 #[derive(Debug)]
 pub struct Redactor {
     limit: Option<Limit>,
     enforcing: Lane,
-    /// Reads what the other has settled: nothing behind a block is looked at.
+    /// Reads the text that `enforcing` has decided on, so nothing after a block is checked.
     flagging: Lane,
     findings: Vec<Finding>,
-    /// Nothing more leaves.
+    /// Nothing more is released.
     is_over: bool,
     is_blocked: bool,
-    /// The text is longer than it may be, which was told.
+    /// The text exceeds its limit, which has been reported.
     is_too_long: bool,
 }
 
 impl Redactor {
-    /// At the beginning of a text.
+    /// Starts a new text.
     pub fn new(guard: &Guard) -> Self {
         Self {
             limit: guard.limit(),
@@ -43,7 +44,7 @@ impl Redactor {
         }
     }
 
-    /// Takes the next piece and gives what may leave.
+    /// Takes the next piece and returns the text that may be released.
     pub fn push(&mut self, piece: &str) -> String {
         if self.is_over {
             return String::new();
@@ -56,7 +57,7 @@ impl Redactor {
         out
     }
 
-    /// The text has ended: gives what was held back and is nothing after all.
+    /// Ends the text and returns held text that turned out to be harmless.
     pub fn finish(&mut self) -> String {
         if self.is_over {
             return String::new();
@@ -71,23 +72,23 @@ impl Redactor {
         self.is_blocked
     }
 
-    /// How many bytes are held back.
+    /// How many bytes are held back now.
     pub fn held_bytes(&self) -> usize {
         self.enforcing.held.len()
     }
 
-    /// What was found so far, in the order in which it was decided.
+    /// The findings so far, in the order of the decisions.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// What was found, in the order of the text.
+    /// The findings, in the order of the text.
     pub fn into_findings(mut self) -> Vec<Finding> {
         self.findings.sort_by_key(|finding| finding.start);
         self.findings
     }
 
-    /// How much of a piece is within the limit, if it goes beyond it and the limit cuts it off.
+    /// The part of a piece within the limit, if the limit truncates it.
     fn room<'p>(&mut self, piece: &'p str) -> Option<&'p str> {
         let limit = self.limit?;
         let came = self.enforcing.offset + self.enforcing.held.len();
@@ -95,7 +96,7 @@ impl Redactor {
             return None;
         }
         self.is_too_long = true;
-        // The limit may be within a character: then the text is cut before it.
+        // If the limit is within a character, the text is truncated before the character.
         let end = piece.floor_char_boundary(limit.bytes.saturating_sub(came));
         if limit.action == Action::Flag {
             self.record_limit(came + end, limit.action);
@@ -116,27 +117,33 @@ impl Redactor {
     }
 
     fn advance(&mut self, piece: &str, is_last: bool) -> String {
-        let (mut out, mut settled) = (String::new(), String::new());
-        self.enforcing.advance(piece, is_last, &mut out, &mut settled, &mut self.findings);
+        let (mut out, mut decided_text) = (String::new(), String::new());
+        self.enforcing.advance(piece, is_last, &mut out, &mut decided_text, &mut self.findings);
         self.is_blocked = self.enforcing.is_blocked;
         self.is_over |= self.is_blocked;
         let is_last = is_last || self.is_blocked;
-        self.flagging.advance(&settled, is_last, &mut String::new(), &mut String::new(), &mut self.findings);
+        self.flagging.advance(
+            &decided_text,
+            is_last,
+            &mut String::new(),
+            &mut String::new(),
+            &mut self.findings,
+        );
         out
     }
 }
 
-/// A text as some of the detectors see it.
+/// A text as one set of detectors sees it.
 #[derive(Debug)]
 struct Lane {
     detectors: Arc<Detectors>,
-    /// What came and is not settled.
+    /// Text that has arrived and is not decided yet.
     held: String,
     /// Where `held` begins in the text.
     offset: usize,
-    /// The last character before `held` that a reader sees.
+    /// The last visible character before `held`.
     before: Option<char>,
-    /// What is being swallowed, and how many bytes of it were.
+    /// The secret that is being redacted to its end, and how many bytes of it were.
     swallow: Option<(Swallow, usize)>,
     is_blocked: bool,
 }
@@ -146,19 +153,19 @@ impl Lane {
         Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
     }
 
-    /// Goes on as far as what came allows. `settled` gets the text that was decided on, as it came.
+    /// Continues as far as the text so far allows. `decided_text` gets the original text that was decided on.
     fn advance(
         &mut self,
         piece: &str,
         is_last: bool,
         out: &mut String,
-        settled: &mut String,
+        decided_text: &mut String,
         findings: &mut Vec<Finding>,
     ) {
         if self.detectors.is_idle() {
             self.offset += piece.len();
             out.push_str(piece);
-            settled.push_str(piece);
+            decided_text.push_str(piece);
             return;
         }
         let mut held = std::mem::take(&mut self.held);
@@ -177,13 +184,13 @@ impl Lane {
             rest = after;
         }
         let decided = held.len() - rest.len();
-        settled.push_str(held.get(..decided).unwrap_or_default());
+        decided_text.push_str(held.get(..decided).unwrap_or_default());
         if !self.is_blocked {
             rest.clone_into(&mut self.held);
         }
     }
 
-    /// Decides what is at a place; gives how many bytes are settled, none as long as it cannot be told.
+    /// Decides about the text at a position. Returns how many bytes are decided, or `None` if more text is needed.
     fn step(
         &mut self,
         rest: &str,
@@ -225,7 +232,7 @@ impl Lane {
         Some(detection.bytes)
     }
 
-    /// How many bytes of what comes still belong to a secret, none as long as it cannot be told.
+    /// How many of the next bytes still belong to a secret, or `None` if more text is needed.
     fn swallowed(&mut self, swallow: Swallow, read: usize, rest: &str, is_last: bool) -> Option<usize> {
         let (bytes, goes_on) = match swallow {
             Swallow::Run(set) => {
@@ -238,7 +245,7 @@ impl Lane {
         Some(bytes)
     }
 
-    /// The same within a private key: up to the next dash, and of the dashes up to the mark that ends it.
+    /// The same within a private key: up to the next dash, or up to the end of its closing mark.
     fn key_bytes(&self, read: usize, rest: &str, is_last: bool) -> Option<(usize, bool)> {
         let room = rest.floor_char_boundary(MAX_KEY_BYTES.saturating_sub(read));
         let bytes = rest.find('-').unwrap_or(rest.len()).min(room);
@@ -255,7 +262,7 @@ impl Lane {
     }
 }
 
-/// The detection that counts: the strictest, and of those the longest, and of those the first.
+/// The match that counts: the one with the strictest action, then the longest, then the first.
 fn strongest(found: &[Detection]) -> Option<&Detection> {
     found.iter().rev().max_by_key(|detection| (detection.action, detection.bytes))
 }

@@ -1,31 +1,31 @@
-//! Answers held against a JSON Schema.
+//! Validates answers against a JSON Schema.
 //!
-//! What structured outputs of the vendors know of it: types, properties, items, enumerations, bounds, `anyOf`, `allOf`,
-//! `oneOf`, `not` and references within the schema. The whole of JSON Schema needs regular expressions and a resolver of
-//! addresses, which would be larger than the rest of the gateway. A keyword that is not known is told and never passed over.
+//! Supports what the vendors' structured outputs support: types, properties, items, enumerations, bounds, `anyOf`,
+//! `allOf`, `oneOf`, `not` and references within the schema. Full JSON Schema needs regular expressions and a URL
+//! resolver, which would be larger than the rest of the gateway. An unknown keyword is an error and never ignored.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// How deep schema and answer may go into each other.
+/// Maximum depth of the recursion.
 const MAX_DEPTH: usize = 64;
-/// How many comparisons one answer may cost: `anyOf` within `anyOf` doubles them.
+/// Maximum number of comparisons for one answer: nested `anyOf` multiplies them.
 const MAX_STEPS: usize = 200_000;
 
 /// Why an answer does not fit, or could not be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaError {
-    /// The answer is no JSON.
+    /// The answer is not JSON.
     NotJson,
-    /// The value at this JSON pointer breaks this keyword.
+    /// A value does not satisfy a keyword.
     Mismatch {
-        /// Where in the answer.
+        /// The value's JSON pointer in the answer.
         pointer: String,
-        /// Which keyword of the schema.
+        /// The schema's keyword.
         keyword: String,
     },
-    /// The schema has something that is not supported.
+    /// The schema is not supported.
     Unsupported {
         /// The keyword, or what is wrong with it.
         keyword: String,
@@ -44,7 +44,7 @@ impl fmt::Display for SchemaError {
 
 impl std::error::Error for SchemaError {}
 
-/// Keywords that say nothing about whether a value fits.
+/// Keywords without an effect on validation.
 const NOTES: [&str; 14] = [
     "$schema",
     "$id",
@@ -62,20 +62,20 @@ const NOTES: [&str; 14] = [
     "contentMediaType",
 ];
 
-/// Holds an answer against a schema.
+/// Validates an answer against a schema.
 ///
 /// # Errors
-/// The first thing that does not fit, or the keyword that cannot be followed.
+/// The first mismatch, or the unsupported keyword.
 pub fn check_answer(schema: &Value, answer: &str) -> Result<(), SchemaError> {
     let answer: Value = serde_json::from_str(answer).map_err(|_| SchemaError::NotJson)?;
     Checker { root: schema, pointer: Vec::new(), steps: MAX_STEPS, depth: 0 }.check(schema, &answer)
 }
 
-/// Says whether a schema has only what can be followed.
+/// Checks that a schema has only supported keywords.
 pub(crate) fn check_schema(schema: &Value) -> Result<(), SchemaError> {
     let unsupported = |keyword: &str| SchemaError::Unsupported { keyword: keyword.to_owned() };
     let Value::Object(keywords) = schema else {
-        return if schema.is_boolean() { Ok(()) } else { Err(unsupported("a schema that is no object")) };
+        return if schema.is_boolean() { Ok(()) } else { Err(unsupported("a schema that is not an object")) };
     };
     for (keyword, value) in keywords {
         match keyword.as_str() {
@@ -127,15 +127,16 @@ struct Checker<'s> {
 
 impl<'s> Checker<'s> {
     fn check(&mut self, schema: &'s Value, value: &Value) -> Result<(), SchemaError> {
-        self.steps = self.steps.checked_sub(1).ok_or_else(|| unsupported("a schema of so many ways"))?;
+        self.steps =
+            self.steps.checked_sub(1).ok_or_else(|| unsupported("a schema with this many alternatives"))?;
         let keywords = match schema {
             Value::Object(keywords) => keywords,
             Value::Bool(true) => return Ok(()),
             Value::Bool(false) => return Err(self.mismatch("false")),
-            _ => return Err(unsupported("a schema that is no object")),
+            _ => return Err(unsupported("a schema that is not an object")),
         };
         if self.depth >= MAX_DEPTH {
-            return Err(unsupported("a schema that deep"));
+            return Err(unsupported("a schema of this depth"));
         }
         self.depth += 1;
         let result =
@@ -190,7 +191,7 @@ impl<'s> Checker<'s> {
         if fits { Ok(()) } else { Err(self.mismatch(keyword)) }
     }
 
-    /// The schema that a reference within the schema names.
+    /// Resolves a reference within the schema.
     fn resolve(&self, reference: &Value) -> Result<&'s Value, SchemaError> {
         let pointer = reference.as_str().and_then(|reference| reference.strip_prefix('#'));
         pointer.and_then(|pointer| self.root.pointer(pointer)).ok_or_else(|| unsupported("$ref"))
@@ -266,7 +267,7 @@ fn is_of_type(name: &str, value: &Value) -> bool {
     }
 }
 
-/// Numbers are equal by value: `1` is `1.0`.
+/// Compares numbers by value: `1` equals `1.0`.
 fn is_equal(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a_number), Some(b_number)) => a == b || a_number == b_number,
@@ -278,7 +279,7 @@ fn chars(value: &Value) -> Option<usize> {
     value.as_str().map(|text| text.chars().count())
 }
 
-/// A bound of a number; of anything else it says nothing.
+/// Checks a numeric bound; other values always pass.
 fn bound(rule: &Value, number: Option<f64>, holds: fn(f64, f64) -> bool) -> bool {
     number.is_none_or(|number| rule.as_f64().is_some_and(|bound| holds(bound, number)))
 }

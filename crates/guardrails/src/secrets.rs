@@ -1,15 +1,15 @@
-//! Keys, tokens and passwords.
+//! Detects keys, tokens and passwords.
 //!
-//! Nearly every rule is a prefix that a vendor chose to mark its secrets by, and a run of characters behind it. The least run
-//! decides, so that no more is held back; what the run has beyond it is swallowed. The run must be as mixed as random
-//! characters are: `sk-ant-xxxxxxxxxxxxxxxxxxxxx` in a manual is no secret.
+//! Most rules have a prefix with which a vendor marks its secrets, followed by a run of characters. The minimum length
+//! of the run decides, so that no more text is held back; the rest of the run is redacted too. The run must look
+//! random: `sk-ant-xxxxxxxxxxxxxxxxxxxxx` in a manual is not a secret.
 
 use std::sync::LazyLock;
 
 use crate::cursor::Cursor;
 use crate::trie::{Trie, folded};
 
-/// What was found at a place.
+/// A secret at a position.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Secret {
     pub(crate) rule: &'static str,
@@ -17,7 +17,7 @@ pub(crate) struct Secret {
     pub(crate) swallow: Option<Swallow>,
 }
 
-/// What belongs to a secret though it comes after what decided.
+/// The rest of a secret after the part that identified it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Swallow {
     /// All characters of a set.
@@ -26,19 +26,19 @@ pub(crate) enum Swallow {
     Key,
 }
 
-/// Which characters a secret has.
+/// The characters that a secret consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Set {
     Hex,
     Upper,
     Alphanumeric,
-    /// Those and `_`.
+    /// Letters, digits and `_`.
     Word,
-    /// Those and `-`, as in URL-safe base64.
+    /// `Word` and `-`, as in URL-safe base64.
     Url,
-    /// Those and `.`, `=`.
+    /// `Url`, `.` and `=`.
     Dotted,
-    /// Those and `+`, `/`.
+    /// `Dotted`, `+` and `/`.
     Base64,
 }
 
@@ -58,24 +58,24 @@ impl Set {
 
 #[derive(Debug, Clone, Copy)]
 enum Body {
-    /// At least so many characters.
+    /// At least this many characters.
     AtLeast(Set, usize),
-    /// The same, but for a prefix that words and other codes have, too: nothing alphanumeric may stand before it.
+    /// The same, for a prefix that also occurs in words: no alphanumeric character may precede it.
     WordAtLeast(Set, usize),
-    /// So many characters and no more, nothing alphanumeric before them.
+    /// Exactly this many characters, with no alphanumeric character before the prefix.
     Exactly(Set, usize),
-    /// The rest of a header in base64, and the beginning of what it signs.
+    /// The rest of a base64 header, and the beginning of the payload.
     Jwt,
     /// The rest of the first line of a private key.
     PrivateKey,
-    /// A user and a password in an address.
+    /// A user and a password in a URL.
     Password,
 }
 
 use Body::{AtLeast, Exactly, WordAtLeast};
 use Set::{Alphanumeric, Base64, Dotted, Hex, Upper, Url, Word};
 
-/// Rule, prefix, and what follows it.
+/// Rule, prefix, and the text after the prefix.
 const RULES: &[(&str, &str, Body)] = &[
     ("anthropic-key", "sk-ant-", AtLeast(Url, 20)),
     ("openai-key", "sk-proj-", AtLeast(Url, 20)),
@@ -209,7 +209,7 @@ const RULES: &[(&str, &str, Body)] = &[
     ("password-in-url", "https://", Body::Password),
 ];
 
-/// The longest header of a JSON Web Token that is one.
+/// The longest header of a JSON Web Token.
 const MAX_JWT_HEADER: usize = 512;
 
 static PREFIXES: LazyLock<Trie<usize>> = LazyLock::new(|| {
@@ -225,7 +225,7 @@ pub(crate) fn may_begin(c: char) -> bool {
     PREFIXES.begins_with(c)
 }
 
-/// Tells of the secrets at the cursor.
+/// Reports the secrets at the cursor.
 pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(Secret)) {
     let mut ahead = cursor.clone();
     let mut is_starved = false;
@@ -240,7 +240,7 @@ pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(Secret)) {
     cursor.starve_if(is_starved || ahead.is_starved());
 }
 
-/// Reads what must follow a prefix; gives what to swallow behind it, or nothing when it does not follow.
+/// Checks the text after a prefix. Returns how the secret continues, or `None` if it does not match.
 fn verify(body: Body, cursor: &mut Cursor<'_>) -> Option<Option<Swallow>> {
     let is_word = || !cursor.before().is_some_and(|c| c.is_ascii_alphanumeric());
     match body {
@@ -269,12 +269,12 @@ fn mixed_run(cursor: &mut Cursor<'_>, set: Set, least: usize) -> bool {
     cursor.run(|c| set.has(c), least) == least && is_mixed(start.ahead(least))
 }
 
-/// Whether ASCII characters are as mixed as random ones, by their entropy.
+/// Whether ASCII characters look random, by their entropy.
 fn is_mixed(text: &str) -> bool {
     entropy(text) >= 2.5
 }
 
-/// Bits a character.
+/// Entropy in bits per character.
 fn entropy(text: &str) -> f64 {
     let mut counts = [0_u32; 128];
     for byte in text.bytes() {
@@ -287,7 +287,7 @@ fn entropy(text: &str) -> f64 {
     counts.into_iter().filter(|count| *count > 0).map(bits).sum()
 }
 
-/// The words between `-----BEGIN ` and the dashes: they end in `PRIVATE KEY`, of PGP in `PRIVATE KEY BLOCK`.
+/// Reads the words between `-----BEGIN ` and the dashes: they end in `PRIVATE KEY`, or for PGP in `PRIVATE KEY BLOCK`.
 fn is_private_key(cursor: &mut Cursor<'_>) -> bool {
     let start = cursor.clone();
     let count = cursor.run(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ', 40);
@@ -302,7 +302,7 @@ pub(crate) fn is_key_end(cursor: &mut Cursor<'_>) -> bool {
         && cursor.literal("-----")
 }
 
-/// `user:password@`. What manuals write in place of a password is none.
+/// `user:password@`. Placeholders from manuals do not count as passwords.
 fn has_password(cursor: &mut Cursor<'_>) -> bool {
     let is_part = |c: char| {
         !c.is_whitespace() && !matches!(c, '/' | '@' | ':' | '"' | '\'' | '`' | '<' | '>' | '\\' | '(' | ')')
@@ -356,7 +356,7 @@ static NAMES: LazyLock<Trie<()>> = LazyLock::new(|| {
     names
 });
 
-/// A value that is called a secret, as `api_key = "…"`: its value is long and mixed.
+/// Detects a value that is named like a secret, such as `api_key = "…"`, and is long and mixed.
 pub(crate) fn detect_named(cursor: &mut Cursor<'_>, found: &mut impl FnMut(usize)) {
     if cursor.before().is_some_and(char::is_alphanumeric) {
         return;

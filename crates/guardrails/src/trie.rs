@@ -1,10 +1,10 @@
-//! Many texts looked for at one place at once.
+//! Searches for many texts at one position at once.
 
 use std::collections::BTreeMap;
 
 use crate::cursor::Cursor;
 
-/// Texts, each with a value. Looking at a place costs no more than the longest text that begins there.
+/// Texts, each with a value. A lookup at a position takes no longer than the longest text that matches there.
 #[derive(Debug)]
 pub(crate) struct Trie<V> {
     nodes: Vec<Node<V>>,
@@ -43,12 +43,12 @@ impl<V: Copy> Trie<V> {
         self.nodes.first().is_some_and(|root| root.next.contains_key(&c))
     }
 
-    /// The same for texts that were folded when they were put in.
+    /// The same for texts that were inserted in folded form.
     pub(crate) fn begins_with_folded(&self, c: char) -> bool {
         fold(c).next().is_some_and(|c| self.begins_with(c))
     }
 
-    /// Tells of each text that stands at the cursor, with the cursor behind it.
+    /// Reports each text at the cursor, with the cursor after it.
     pub(crate) fn walk<'a>(&self, cursor: &mut Cursor<'a>, mut found: impl FnMut(V, &Cursor<'a>)) {
         let mut at = 0;
         while let Some(node) = self.nodes.get(at).filter(|node| !node.next.is_empty()) {
@@ -59,7 +59,7 @@ impl<V: Copy> Trie<V> {
         }
     }
 
-    /// The same for texts that were folded when they were put in.
+    /// The same for texts that were inserted in folded form.
     pub(crate) fn walk_folded<'a>(&self, cursor: &mut Cursor<'a>, mut found: impl FnMut(V, &Cursor<'a>)) {
         let mut at = 0;
         let mut skipped = 0;
@@ -91,27 +91,27 @@ impl<V: Copy> Trie<V> {
     }
 }
 
-/// How many invisible characters and further spaces are skipped within a text.
+/// How many invisible characters and repeated spaces are skipped within a text.
 const MAX_SKIPPED: usize = 32;
 
-/// A text in the form in which [`Trie::walk_folded`] looks for it.
+/// A text in the form that [`Trie::walk_folded`] searches for.
 pub(crate) fn folded(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().filter(|c| !is_invisible(*c)).flat_map(fold).collect()
 }
 
-/// A character without its case and width.
+/// Folds a character's case and width.
 fn fold(c: char) -> impl Iterator<Item = char> {
     let narrow = match u32::from(c) {
         wide @ 0xff01..=0xff5e => char::from_u32(wide - 0xfee0).unwrap_or(c),
         _ if c.is_whitespace() => ' ',
         _ => c,
     };
-    // Uppercase first: ß and SS, and the two small sigmas, are one.
+    // Uppercase first, so that ß equals SS and the two small sigmas are equal.
     narrow.to_uppercase().flat_map(char::to_lowercase)
 }
 
-/// Characters that take no room: they hide a word from a search and not from a reader.
+/// Characters without width: they hide a word from a search but not from a reader.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
         || matches!(c, '\u{e0000}'..='\u{e007f}' | '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180e}')

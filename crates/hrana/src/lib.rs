@@ -1,21 +1,22 @@
-//! Hrana, the protocol of Turso and of every libSQL server, as far as one
-//! round trip needs it: a batch of steps, each on condition that the one
-//! before it succeeded (HTTP_V2_SPEC.md and HRANA_2_SPEC.md in the docs of
+//! The part of Hrana, the protocol of Turso and of every libSQL server, that
+//! one round trip needs: a batch of steps, each conditional on the success of
+//! the one before (HTTP_V2_SPEC.md and HRANA_2_SPEC.md in the docs of
 //! github.com/tursodatabase/libsql).
 //!
-//! Written here and not taken from libsql-client: its batch conditions
-//! serialise to what servers refuse, and its errors leave out the code.
+//! libsql-client is not used: servers refuse the form of its batch conditions,
+//! and its errors lack the code.
 
 use serde::{Deserialize, Serialize};
 
-/// Deletes rely on `ON DELETE CASCADE`. A server has foreign keys on or off
-/// by the way it was built, and each stream begins anew.
+/// Deletes rely on `ON DELETE CASCADE`. Whether foreign keys are on by default
+/// depends on the server's build, and each stream starts with the default.
 const FOREIGN_KEYS: &str = "PRAGMA foreign_keys = ON";
 
-/// How the codes begin of a step that did nothing because others are at work.
+/// Prefixes of the error codes of a step that did nothing because the database
+/// was locked.
 const BUSY: &[&str] = &["SQLITE_BUSY", "SQLITE_LOCKED"];
 
-/// Codes of other refusals that pass by themselves.
+/// Other error codes that are transient.
 const TRANSIENT: &[&str] = &[
     "SQLITE_INTERRUPT",
     "TRANSACTION_BUSY",
@@ -29,7 +30,7 @@ const TRANSIENT: &[&str] = &[
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Value {
     Null,
-    /// In decimal: JSON's numbers are exact to 2^53 only.
+    /// In decimal, because JSON numbers are exact only up to 2^53.
     Integer {
         value: String,
     },
@@ -57,50 +58,50 @@ impl Statement {
         Self { sql, args, want_rows: true }
     }
 
-    /// One that is run for what it does.
+    /// A statement whose rows are not needed.
     fn silent(sql: &'static str) -> Self {
         Self { sql, args: Vec::new(), want_rows: false }
     }
 
-    /// Whether it surely writes nothing.
+    /// Whether it certainly writes nothing.
     fn reads(&self) -> bool {
         self.sql.trim_start().starts_with("SELECT")
     }
 }
 
-/// The rows of one statement, each the text of its one column.
+/// The rows of one statement; each is the text of its only column.
 pub type Rows = Vec<String>;
 
-/// Why there are no rows. What it tells is for the log, but for a token's.
+/// Why a script failed. The text is for the log only, except for `Token`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The token is not good for it; what to do.
+pub enum HranaError {
+    /// The token was not accepted; says what the operator must do.
     Token(&'static str),
-    /// No libSQL server answers there; what does.
+    /// The URL is not a libSQL server; says what answered.
     NoDatabase(String),
-    /// It passes by itself.
+    /// A transient failure.
     Unavailable(String),
-    /// The statement is wrong, or the answer.
+    /// The statement or the response is invalid.
     Internal(String),
 }
 
-/// What is sent in one round trip, and which of its steps were asked for.
+/// The steps of one round trip, and which of them are the caller's statements.
 #[derive(Debug)]
 pub struct Script {
     steps: Vec<Step>,
-    /// The first step that is a statement of the caller's.
+    /// The first step that is a statement of the caller.
     first: usize,
     statements: usize,
     writes: bool,
 }
 
-/// The server's answer to a [`Script`].
+/// The server's response to a [`Script`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The rows of each statement; what was to be written is written.
+    /// The rows of each statement; all writes are committed.
     Rows(Vec<Rows>),
-    /// Others were writing for too long. Nothing is written, so that the
-    /// script may be sent again; the server's words.
+    /// The database was locked for too long. Nothing was written, so the script
+    /// may be sent again. Contains the server's message.
     Busy(String),
 }
 
@@ -129,8 +130,8 @@ enum Request<'a> {
     Batch {
         batch: Batch<'a>,
     },
-    /// Ends the stream, so that there is no baton to send back and no
-    /// `base_url` to follow, and an open transaction is rolled back.
+    /// Closes the stream, so that there is no baton and no `base_url` to track,
+    /// and an open transaction is rolled back.
     Close,
 }
 
@@ -151,8 +152,8 @@ impl Script {
     pub fn transaction(statements: Vec<Statement>) -> Self {
         let only_reads = statements.iter().all(Statement::reads);
         let mut script = Self::new(only_reads);
-        // IMMEDIATE takes the write lock before anything is read: a batch
-        // never fails half-way because another one has written meanwhile.
+        // IMMEDIATE takes the write lock before the first read, so that a
+        // concurrent write cannot make a batch fail half-way.
         script.then(Statement::silent(if only_reads { "BEGIN" } else { "BEGIN IMMEDIATE" }));
         script.add(statements);
         script.then(Statement::silent("COMMIT"));
@@ -164,7 +165,7 @@ impl Script {
 
     fn new(only_reads: bool) -> Self {
         let mut script = Self { steps: Vec::new(), first: 0, statements: 0, writes: !only_reads };
-        // A token that may only read may not even say this.
+        // A read-only token may not run this pragma.
         if !only_reads {
             script.then(Statement::silent(FOREIGN_KEYS));
         }
@@ -191,49 +192,52 @@ impl Script {
     }
 
     /// The body of `POST /v2/pipeline`.
-    pub fn body(&self) -> Result<String, Failure> {
+    pub fn body(&self) -> Result<String, HranaError> {
         let batch = Request::Batch { batch: Batch { steps: &self.steps } };
         serde_json::to_string(&Pipeline { requests: [batch, Request::Close] })
-            .map_err(|e| Failure::Internal(format!("Turso: {e}")))
+            .map_err(|e| HranaError::Internal(format!("Turso: {e}")))
     }
 
-    /// Reads the answer to [`Self::body`].
+    /// Parses the response to [`Self::body`].
     ///
     /// # Errors
-    /// [`Failure`], by what mends it.
-    pub fn reply(&self, status: u16, body: &str) -> Result<Reply, Failure> {
+    /// [`HranaError`], by what the caller or the operator can do about it.
+    pub fn reply(&self, status: u16, body: &str) -> Result<Reply, HranaError> {
         if status != 200 {
             return Err(refused(status, body));
         }
-        let answer: Answer = serde_json::from_str(body).map_err(|e| unreadable(&e))?;
-        let Outcome { response, error } = answer.results.into_iter().next().unwrap_or_default();
+        let answer: PipelineResponse = serde_json::from_str(body).map_err(|e| unreadable(&e))?;
+        let RequestOutcome { response, error } = answer.results.into_iter().next().unwrap_or_default();
         if let Some(error) = error {
             return Err(failed(&error));
         }
         let BatchResult { step_results, step_errors } = response.and_then(|r| r.result).unwrap_or_default();
-        // The first is the cause: the steps after it were left out.
+        // The first error is the cause, because the steps after it were
+        // skipped.
         if let Some(error) = step_errors.into_iter().flatten().next() {
             return if is_busy(&error) { Ok(Reply::Busy(describe(&error))) } else { Err(failed(&error)) };
         }
         let asked = step_results.into_iter().skip(self.first).take(self.statements);
         let rows: Vec<Rows> = asked.flatten().map(rows).collect();
         if rows.len() != self.statements {
-            return Err(Failure::Internal("Turso: the answer leaves out a statement".to_owned()));
+            return Err(HranaError::Internal(
+                "Turso: the response lacks the result of a statement".to_owned(),
+            ));
         }
         Ok(Reply::Rows(rows))
     }
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    results: Vec<Outcome>,
+struct PipelineResponse {
+    results: Vec<RequestOutcome>,
 }
 
-/// What became of one request of the pipeline.
+/// The result of one request of the pipeline.
 #[derive(Default, Deserialize)]
-struct Outcome {
+struct RequestOutcome {
     response: Option<Response>,
-    error: Option<Refusal>,
+    error: Option<StepError>,
 }
 
 #[derive(Deserialize)]
@@ -241,11 +245,11 @@ struct Response {
     result: Option<BatchResult>,
 }
 
-/// By step: a step that was left out has neither result nor error.
+/// By step: a skipped step has neither a result nor an error.
 #[derive(Default, Deserialize)]
 struct BatchResult {
     step_results: Vec<Option<StatementResult>>,
-    step_errors: Vec<Option<Refusal>>,
+    step_errors: Vec<Option<StepError>>,
 }
 
 #[derive(Deserialize)]
@@ -254,12 +258,12 @@ struct StatementResult {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct StepError {
     message: String,
     code: Option<String>,
 }
 
-/// The one column of every answering statement; a NULL is no row.
+/// The values of the only column; NULL values are left out.
 fn rows(result: StatementResult) -> Rows {
     let columns = result.rows.into_iter().filter_map(|row| row.into_iter().next());
     let text = |column| match column {
@@ -270,50 +274,50 @@ fn rows(result: StatementResult) -> Rows {
     columns.filter_map(text).collect()
 }
 
-fn is_busy(error: &Refusal) -> bool {
+fn is_busy(error: &StepError) -> bool {
     error.code.as_deref().is_some_and(|code| BUSY.iter().any(|busy| code.starts_with(busy)))
 }
 
-/// What a refused statement means for the caller.
-fn failed(error: &Refusal) -> Failure {
+/// Classifies the error of a statement.
+fn failed(error: &StepError) -> HranaError {
     let passes = error.code.as_deref().is_some_and(|code| TRANSIENT.contains(&code)) || is_busy(error);
-    if passes { Failure::Unavailable(describe(error)) } else { Failure::Internal(describe(error)) }
+    if passes { HranaError::Unavailable(describe(error)) } else { HranaError::Internal(describe(error)) }
 }
 
-fn describe(error: &Refusal) -> String {
+fn describe(error: &StepError) -> String {
     format!("Turso: {} ({})", error.message, error.code.as_deref().unwrap_or("no code"))
 }
 
-/// What a status other than 200 means. The server's words go to the log at
-/// most: they are not ours to show.
-fn refused(status: u16, body: &str) -> Failure {
+/// Classifies a status other than 200. The server's message goes only to the
+/// log, never to a client.
+fn refused(status: u16, body: &str) -> HranaError {
     match status {
         401 if body.contains("expired") => {
-            Failure::Token("DATABASE_AUTH_TOKEN has expired; the database needs a new one")
+            HranaError::Token("DATABASE_AUTH_TOKEN has expired; the database needs a new one")
         }
-        401 => Failure::Token("The database does not accept DATABASE_AUTH_TOKEN"),
-        403 => Failure::Token(
+        401 => HranaError::Token("The database does not accept DATABASE_AUTH_TOKEN"),
+        403 => HranaError::Token(
             "DATABASE_AUTH_TOKEN may only read, or belongs to another database; a token that may write is needed",
         ),
-        408 | 429 | 500.. => Failure::Unavailable(format!("Turso: status {status}: {}", start(body))),
-        400 | 413 => Failure::Internal(format!("Turso: status {status}: {}", start(body))),
+        408 | 429 | 500.. => HranaError::Unavailable(format!("Turso: status {status}: {}", start(body))),
+        400 | 413 => HranaError::Internal(format!("Turso: status {status}: {}", start(body))),
         _ => no_database(&format!("status {status}")),
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> Failure {
+fn unreadable(error: &serde_json::Error) -> HranaError {
     if error.is_eof() {
-        Failure::Unavailable(format!("Turso: the answer was cut off: {error}"))
+        HranaError::Unavailable(format!("Turso: the answer was cut off: {error}"))
     } else {
         no_database("no JSON of Hrana")
     }
 }
 
-fn no_database(what: &str) -> Failure {
-    Failure::NoDatabase(what.to_owned())
+fn no_database(what: &str) -> HranaError {
+    HranaError::NoDatabase(what.to_owned())
 }
 
-/// Enough of a text to tell what it is about.
+/// The beginning of a text, for the log.
 fn start(text: &str) -> String {
     text.chars().take(300).collect()
 }
@@ -389,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn a_write_has_foreign_keys_on_first() {
+    fn a_write_turns_foreign_keys_on_first() {
         let steps = steps(&Script::query(sql("DELETE FROM projects")));
         assert_eq!(steps[0]["stmt"]["sql"], FOREIGN_KEYS);
         assert_eq!(steps[1]["condition"], json!({ "type": "ok", "step": 0 }));
     }
 
     #[test]
-    fn a_batch_commits_if_every_step_succeeded_and_else_rolls_back() {
+    fn a_batch_commits_if_every_step_succeeded_and_rolls_back_otherwise() {
         let steps = steps(&Script::transaction(vec![sql("DELETE FROM a"), sql("SELECT 1")]));
         let detail: Vec<_> = steps.iter().map(|s| s["stmt"]["sql"].as_str().unwrap()).collect();
         assert_eq!(
@@ -416,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_those_of_the_statements_alone() {
+    fn only_rows_of_the_callers_statements_are_returned() {
         let script = Script::transaction(vec![sql("UPDATE a"), sql("SELECT 1")]);
         let text = |text: &str| json!({ "type": "text", "value": text });
         let none = result(&[]);
@@ -447,37 +451,37 @@ mod tests {
         for code in ["SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT"] {
             assert_eq!(reply(code), Ok(Reply::Busy(format!("Turso: database is locked ({code})"))));
         }
-        let internal = Failure::Internal("Turso: database is locked (SQLITE_X)".to_owned());
+        let internal = HranaError::Internal("Turso: database is locked (SQLITE_X)".to_owned());
         assert_eq!(reply("SQLITE_X"), Err(internal));
-        let unavailable = Failure::Unavailable("Turso: database is locked (BLOCKED)".to_owned());
+        let unavailable = HranaError::Unavailable("Turso: database is locked (BLOCKED)".to_owned());
         assert_eq!(reply("BLOCKED"), Err(unavailable));
     }
 
     #[test]
-    fn a_request_that_failed_as_a_whole_is_not_known_to_have_done_nothing() {
+    fn a_request_that_failed_as_a_whole_is_not_reported_as_busy() {
         let error = json!({ "message": "database is locked", "code": "SQLITE_BUSY" });
         let body = json!({ "results": [{ "type": "error", "error": error }] }).to_string();
         let reply = Script::query(sql("UPDATE a")).reply(200, &body);
-        assert!(matches!(reply, Err(Failure::Unavailable(_))), "{reply:?}");
+        assert!(matches!(reply, Err(HranaError::Unavailable(_))), "{reply:?}");
     }
 
     #[test]
-    fn an_answer_without_a_statement_is_no_success() {
+    fn a_response_that_lacks_a_statement_is_an_error() {
         let script = Script::query(sql("UPDATE a"));
         let empty =
             [json!({ "results": [] }).to_string(), answer(&json!([result(&[]), null]), &json!([null, null]))];
         for body in empty {
-            assert!(matches!(script.reply(200, &body), Err(Failure::Internal(_))), "{body}");
+            assert!(matches!(script.reply(200, &body), Err(HranaError::Internal(_))), "{body}");
         }
     }
 
     #[test]
-    fn each_refusal_is_told_by_what_mends_it() {
+    fn each_error_is_classified_by_what_can_be_done_about_it() {
         let script = Script::query(sql("UPDATE a"));
         let variable = |status, body| match script.reply(status, body) {
-            Err(Failure::Token(_)) => "DATABASE_AUTH_TOKEN",
-            Err(Failure::NoDatabase(_)) => "DATABASE_URL",
-            Err(Failure::Unavailable(_)) => "later",
+            Err(HranaError::Token(_)) => "DATABASE_AUTH_TOKEN",
+            Err(HranaError::NoDatabase(_)) => "DATABASE_URL",
+            Err(HranaError::Unavailable(_)) => "later",
             _ => "bug",
         };
         for status in [401, 403] {
@@ -493,19 +497,19 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_says_about_a_token_is_not_repeated() {
+    fn a_servers_message_about_a_token_is_not_repeated() {
         let error = Script::query(sql("SELECT 1")).reply(401, "Unauthorized: eyJsecret").unwrap_err();
         assert!(!format!("{error:?}").contains("eyJ"));
     }
 
     proptest! {
         #[test]
-        fn any_answer_is_read_or_refused(status in 200_u16..600, body in ".*") {
+        fn any_response_is_parsed_or_refused(status in 200_u16..600, body in ".*") {
             let _ = Script::query(sql("UPDATE a")).reply(status, &body);
         }
 
         #[test]
-        fn every_row_comes_back_as_it_was(statements in prop::collection::vec(prop::collection::vec(".*", 0..4), 1..5)) {
+        fn every_row_survives_a_round_trip(statements in prop::collection::vec(prop::collection::vec(".*", 0..4), 1..5)) {
             let script = Script::transaction(vec![sql("SELECT 1"); statements.len()]);
             let rows = |rows: &Vec<String>| result(&rows.iter().map(|row| json!({ "type": "text", "value": row })).collect::<Vec<_>>());
             let mut results = vec![result(&[])];

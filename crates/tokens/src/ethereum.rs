@@ -1,16 +1,16 @@
-//! Ethereum's addresses, and who signed a text.
+//! Ethereum's addresses, and recovery of a text's signer.
 //!
-//! A wallet signs a text by EIP-191 (`personal_sign`); the signer's address comes out of the signature itself
-//! (secp256k1 public-key recovery, SEC 1 section 4.1.6). Contract wallets (EIP-1271) cannot be asked without a node and
-//! are not supported: their signatures are refused like any other that is not 65 bytes of ECDSA.
+//! A wallet signs a text by EIP-191 (`personal_sign`); the signer's address is recovered from the signature (secp256k1
+//! public-key recovery, SEC 1 section 4.1.6). Contract wallets (EIP-1271) would need a node and are not supported:
+//! their signatures are refused like any other that is not 65 bytes of ECDSA.
 
 use std::{fmt, str::FromStr};
 
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use sha3::{Digest as _, Keccak256};
 
-/// The 20 bytes of an account's address. Shown as the database keeps it, in lower case; [`Address::checksummed`] is for
-/// people.
+/// The 20 bytes of an account's address. `Display` writes lower case, as stored in the database;
+/// [`Address::checksummed`] is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address([u8; 20]);
 
@@ -19,7 +19,7 @@ pub struct Address([u8; 20]);
 pub enum AddressError {
     /// Not `0x` and 40 hexadecimal digits.
     Form,
-    /// In mixed case that is not the EIP-55 checksum: mistyped.
+    /// Mixed case that does not match the EIP-55 checksum: mistyped.
     Checksum,
 }
 
@@ -39,7 +39,7 @@ impl std::error::Error for AddressError {}
 impl FromStr for Address {
     type Err = AddressError;
 
-    /// Takes the EIP-55 form, and the forms without a checksum: all lower case, all upper case.
+    /// Accepts the EIP-55 form, and the forms without a checksum: all lower case, all upper case.
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let digits = text.strip_prefix("0x").ok_or(AddressError::Form)?;
         let bytes = base16ct::mixed::decode_vec(digits).map_err(|_| AddressError::Form)?;
@@ -79,18 +79,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a signature is not one.
+/// Why a signature is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureError {
     /// Not `0x` and 130 hexadecimal digits (r, s, v). A contract wallet's signature often is not.
     Form,
-    /// v is none of 0, 1, 27, 28.
+    /// v is not 0, 1, 27 or 28.
     RecoveryByte,
     /// r or s is zero, or not below the order of the curve.
     Scalar,
-    /// s is in the upper half, where every signature has a twin that anybody can compute (EIP-2 forbids it).
+    /// s is in the upper half: anyone can compute such a twin of a signature (EIP-2 forbids it).
     HighS,
-    /// No public key makes this signature over this text.
+    /// No public key fits this signature and text.
     NoSigner,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for SignatureError {
             Self::Form => {
                 "the signature is not 0x and 130 hexadecimal digits (contract wallets, EIP-1271, are not supported)"
             }
-            Self::RecoveryByte => "the signature's last byte is none of 0, 1, 27 and 28",
+            Self::RecoveryByte => "the signature's last byte is not 0, 1, 27 or 28",
             Self::Scalar => "the signature has a number that is out of range",
             Self::HighS => "the signature is malleated: its s is in the upper half",
             Self::NoSigner => "no account makes this signature over this text",
@@ -110,11 +110,10 @@ impl fmt::Display for SignatureError {
 
 impl std::error::Error for SignatureError {}
 
-/// The address whose key signed `message` by EIP-191, version 0x45, exactly as it is, byte for byte. `signature` is what
-/// `personal_sign` gives: `0x` and the hex of r (32 bytes), s (32) and v (1).
+/// The address whose key signed the exact bytes of `message` by EIP-191, version 0x45. `signature` is the result of
+/// `personal_sign`: `0x` and the hex of r (32 bytes), s (32) and v (1).
 ///
-/// Any well-formed signature has some signer: it is the comparison with the address that one expects that proves
-/// anything.
+/// Any well-formed signature has some signer, so the caller must compare the result with the expected address.
 ///
 /// # Errors
 /// [`SignatureError`].
@@ -138,7 +137,7 @@ pub fn signer(message: &[u8], signature: &str) -> Result<Address, SignatureError
         .map_err(|_| SignatureError::NoSigner)
 }
 
-/// EIP-191's hash of a text. The prefix keeps it from ever being a transaction.
+/// EIP-191's hash of a text. The prefix ensures that it is never a valid transaction.
 fn personal_message_hash(message: &[u8]) -> [u8; 32] {
     let mut hash = Keccak256::new();
     hash.update(format!("\x19Ethereum Signed Message:\n{}", message.len()));
@@ -200,7 +199,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn both_ways_of_writing_the_recovery_byte_are_read_and_no_other() {
+    fn only_the_two_forms_of_the_recovery_byte_are_accepted() {
         let with_v = |v| signer(MESSAGE.as_bytes(), &hex(bytes(SIGNATURE).get(..64).unwrap(), v));
         assert_eq!(with_v(1), with_v(28));
         assert_eq!(with_v(28).unwrap().to_string(), SIGNER);
@@ -215,7 +214,7 @@ pub(crate) mod tests {
     fn a_high_s_twin_is_refused() {
         let low = Signature::from_slice(bytes(SIGNATURE).get(..64).unwrap()).unwrap();
         let high = Signature::from_scalars(*low.r(), -*low.s()).unwrap();
-        // The twin with the other parity recovers the same key: refused only because we look.
+        // The twin with the other parity recovers the same key, so only the explicit check refuses it.
         assert_eq!(signer(MESSAGE.as_bytes(), &hex(&high.to_bytes(), 27)), Err(SignatureError::HighS));
     }
 
@@ -229,7 +228,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_65_bytes_of_hex_is_refused() {
+    fn a_signature_that_is_not_65_bytes_of_hex_is_refused() {
         let good = SIGNATURE.strip_prefix("0x").unwrap();
         for bad in [
             "",
@@ -258,7 +257,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_address_in_one_case_is_read_and_in_a_wrong_mix_is_not() {
+    fn an_address_in_one_case_is_accepted_and_in_wrong_mixed_case_is_not() {
         let mixed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
         let lower = mixed.to_ascii_lowercase();
         let upper = format!("0x{}", lower.strip_prefix("0x").unwrap().to_ascii_uppercase());
@@ -302,7 +301,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_texts_are_read_or_refused(message: Vec<u8>, signature in "(0x)?[0-9a-fA-F]{120,132}|\\PC{0,20}") {
+        fn any_texts_are_parsed_or_refused(message: Vec<u8>, signature in "(0x)?[0-9a-fA-F]{120,132}|\\PC{0,20}") {
             let _ = signer(&message, &signature);
             let _ = signature.parse::<Address>();
         }

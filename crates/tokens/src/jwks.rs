@@ -1,4 +1,4 @@
-//! A set of public keys (JWKS, RFC 7517 section 5) that sign ES256.
+//! A set of public keys for ES256 (JWKS, RFC 7517 section 5).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,16 +11,16 @@ pub const MAX_JWKS_BYTES: usize = 64 * 1024;
 const MAX_KEYS: usize = 16;
 const MAX_KID_BYTES: usize = 128;
 
-/// Why a document is of no use, so that the keys of before stay.
+/// Why a document is unusable, so that the previous keys stay in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwksError {
     TooLong,
     /// Not `{"keys": [object, …]}`.
     Form,
     TooManyKeys,
-    /// Two keys of one name: which of them is meant is anybody's guess.
+    /// Two keys have the same name, so a token's key would be ambiguous.
     DuplicateKid,
-    /// None of its keys is one for ES256. It would lock everybody out.
+    /// No key is for ES256. Using the set would lock out all users.
     NoUsableKey,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for JwksError {
 
 impl std::error::Error for JwksError {}
 
-/// The usable keys of a document, by their `kid`; at least one.
+/// The usable keys of a document by `kid`; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwks(BTreeMap<String, VerifyingKey>);
 
@@ -47,7 +47,7 @@ struct Document {
     keys: Vec<serde_json::Value>,
 }
 
-/// A key as RFC 7517 and RFC 7518 section 6.2 write it. Whatever it brings besides is not read.
+/// A key in the format of RFC 7517 and RFC 7518 section 6.2. Other members are ignored.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -62,7 +62,7 @@ struct Jwk {
 }
 
 impl Jwks {
-    /// Reads a document, and of it the keys that sign ES256; others are passed over, as RFC 7517 asks.
+    /// Parses a document and keeps the keys for ES256; others are ignored, as RFC 7517 asks.
     ///
     /// # Errors
     /// [`JwksError`].
@@ -91,7 +91,7 @@ impl Jwks {
 }
 
 impl Jwk {
-    /// Name and key, if it is for verifying ES256 and lies on the curve.
+    /// Name and key, if it is for verifying ES256 and is a point on the curve.
     fn usable(self) -> Option<(String, VerifyingKey)> {
         let is_for_es256 = self.kty == "EC"
             && self.crv == "P-256"
@@ -105,7 +105,7 @@ impl Jwk {
     }
 }
 
-/// SEC 1's tag of a point that is written as both its coordinates.
+/// SEC 1's tag for an uncompressed point.
 const UNCOMPRESSED: u8 = 0x04;
 
 /// 32 bytes, leading zeros included.
@@ -147,7 +147,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_says_that_it_is_for_es256_signatures_is_used() {
+    fn keys_declared_for_es256_signatures_are_used() {
         for (name, value) in [
             ("alg", json!("ES256")),
             ("use", json!("sig")),
@@ -160,7 +160,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_for_es256_are_passed_over() {
+    fn keys_that_are_not_for_es256_are_ignored() {
         for (name, value) in [
             ("kty", json!("RSA")),
             ("kty", json!("oct")),
@@ -174,7 +174,7 @@ pub(crate) mod tests {
             ("kid", json!(null)),
             ("x", json!("AA")),
             ("x", json!("")),
-            // 32 bytes that are the x of no point with this y.
+            // 32 bytes that are not the x of a point with this y.
             ("x", json!("A".repeat(43))),
         ] {
             assert_eq!(jwks(&[changed(name, value)]), Err(JwksError::NoUsableKey), "{name}");
@@ -184,7 +184,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_document_that_would_lock_everybody_out_is_refused() {
+    fn a_document_without_usable_keys_is_refused() {
         assert_eq!(jwks(&[]), Err(JwksError::NoUsableKey));
         for bad in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"error":"down"}"#, "<html>"] {
             assert_eq!(Jwks::parse(bad.as_bytes()), Err(JwksError::Form), "{bad}");
@@ -207,7 +207,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_document_is_read_or_refused(document in "(\\{\"keys\":\\[\\{)?\\PC{0,80}") {
+        fn any_document_is_parsed_or_refused(document in "(\\{\"keys\":\\[\\{)?\\PC{0,80}") {
             let _ = Jwks::parse(document.as_bytes());
         }
     }

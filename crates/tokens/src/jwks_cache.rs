@@ -1,29 +1,27 @@
-//! When a key set is fetched again, and which key a token is checked with meanwhile.
+//! Decides when a key set is fetched again, and which key verifies a token meanwhile.
 //!
-//! A state machine without a clock or a network: the caller asks [`JwksCache::decide`]; when asked to fetch, it says that it
-//! has started ([`Event::Started`]), fetches, says how that ended, and asks again. The answers:
+//! A state machine without a clock or a network: the caller calls [`JwksCache::decide`]. If the decision is to fetch,
+//! the caller reports the start ([`Event::Started`]), fetches, reports the result, and calls it again. The rules:
 //!
-//! - A known key of a set that is younger than 10 minutes is used.
-//! - A set that is older is fetched anew, and its keys stay in use for as long as that fails: the issuer's outage is not
-//!   its users' sign-out. Nor is it a hole: their tokens live for minutes, and only the issuer makes new ones.
-//! - A name that is unknown may be of a new key: the set is fetched anew, but at most once a minute, so that a storm of
-//!   made-up names costs the issuer one request.
-//! - Without any set, there is nothing to use meanwhile: the first request fetches, and is tried again 5 seconds after a
-//!   failure, or after it has come to nothing.
-//! - Whoever needs a key that a fetch under way may bring waits for it, by looking again: one request of a Worker cannot be
-//!   woken by another's.
+//! - A known key is used if its set is younger than 10 minutes.
+//! - An older set is fetched again. While that fails its keys stay in use, so that an outage of the issuer does not
+//!   sign users out. This is safe: tokens live for minutes, and only the issuer makes new ones.
+//! - An unknown name may belong to a new key: the set is fetched again, but at most once a minute, so that a flood of
+//!   invented names costs the issuer one request.
+//! - Without any set the first request fetches. The fetch is retried 5 seconds after it failed or was lost.
+//! - A request that needs a key from a running fetch waits by polling: one request of a Worker cannot wake another.
 
 use p256::ecdsa::VerifyingKey;
 
 use super::jwks::Jwks;
 
 const FRESH_MS: u64 = 10 * 60 * 1000;
-/// Between one fetch and the next, while there are keys.
+/// Pause between two fetches while there are keys.
 const PAUSE_MS: u64 = 60 * 1000;
-/// Between one fetch and the next, while there are none.
+/// Pause between two fetches while there are no keys.
 const COLD_PAUSE_MS: u64 = 5 * 1000;
 
-/// The keys at hand and the last fetch.
+/// The cached keys and the last fetch.
 #[derive(Debug, Clone, Default)]
 pub struct JwksCache {
     held: Option<Held>,
@@ -49,33 +47,33 @@ enum Outcome {
     Failed,
 }
 
-/// What happens to a fetch.
+/// Events of a fetch.
 #[derive(Debug)]
 pub enum Event {
     Started,
-    /// It gave this set. Also tells of a set from elsewhere (KV), with the time at which that was fetched.
+    /// It returned this set. Also used for a set from KV, with the time at which that was fetched.
     Fetched(Jwks),
-    /// It gave nothing that is a key set.
+    /// It did not return a valid key set.
     Failed,
 }
 
-/// What to do about a token's key.
+/// What to do to get a token's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Check the token with this key.
+    /// Verify the token with this key.
     Use(VerifyingKey),
-    /// Fetch the set, and ask again.
+    /// Fetch the set, then call `decide` again.
     Fetch,
-    /// Another request is fetching the set: ask again in a moment.
+    /// Another request is fetching the set: call `decide` again in a moment.
     Wait,
-    /// The issuer has no such key: the token is wrong.
+    /// The issuer has no such key: the token is invalid.
     Unknown,
-    /// The key is not at hand, and that may be our fault or the issuer's: the token cannot be judged now.
+    /// The key is not available now, so the token cannot be verified; this is not the caller's fault.
     Unavailable,
 }
 
 impl JwksCache {
-    /// What to do about a token that names the key `kid`.
+    /// What to do for a token with the key `kid`.
     pub fn decide(&self, kid: &str, now_ms: i64) -> Decision {
         let held = self.held.as_ref();
         let is_fresh = held.is_some_and(|held| is_within(FRESH_MS, held.since_ms, now_ms));
@@ -92,7 +90,7 @@ impl JwksCache {
         }
     }
 
-    /// Takes note of what happened at `now_ms`.
+    /// Records an event at `now_ms`.
     pub fn apply(&mut self, event: Event, now_ms: i64) {
         let outcome = match event {
             Event::Started => Outcome::UnderWay,
@@ -107,14 +105,14 @@ impl JwksCache {
 
     fn may_fetch(&self, now_ms: i64) -> bool {
         let Some(Attempt { at_ms, .. }) = self.attempt else { return true };
-        // One that is under way for so long was given up with the request that made it.
+        // A fetch that has been running this long was lost with the request that started it.
         let pause_ms = if self.held.is_some() { PAUSE_MS } else { COLD_PAUSE_MS };
         !is_within(pause_ms, at_ms, now_ms)
     }
 }
 
-/// Whether the two times are less than `span_ms` apart, in either order: a request may have read the clock a little
-/// before another's fetch ended, and a clock that went far back must not keep a set fresh until it catches up.
+/// Whether the two times are less than `span_ms` apart, in either order. A request may have read the clock just before
+/// another request's fetch ended. A clock that was set back far must not keep a set fresh until it catches up.
 fn is_within(span_ms: u64, since_ms: i64, now_ms: i64) -> bool {
     now_ms.abs_diff(since_ms) < span_ms
 }
@@ -175,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_new_set_lacks_is_used_no_longer() {
+    fn a_key_that_the_new_set_lacks_is_no_longer_used() {
         let mut cache = fetched(0);
         cache.apply(Event::Fetched(jwks(&[jwk("k2", 2)]).unwrap()), MINUTE_MS);
         assert_eq!(cache.decide("k1", MINUTE_MS + 1), Decision::Unknown);
     }
 
     #[test]
-    fn an_unknown_kid_in_a_storm_fetches_once_a_minute() {
+    fn a_flood_of_unknown_kids_fetches_once_a_minute() {
         let mut cache = fetched(0);
         let mut fetches = 0;
         for now_ms in (0..5 * MINUTE_MS).step_by(10) {
@@ -197,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kid_is_the_tokens_fault_only_if_the_issuer_was_heard() {
+    fn an_unknown_kid_makes_the_token_invalid_only_after_a_successful_fetch() {
         let mut cache = fetched(0);
         assert_eq!(cache.decide("k2", 1), Decision::Unknown);
         cache.apply(Event::Started, MINUTE_MS);
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn of_requests_that_meet_an_empty_cache_together_one_fetches() {
+    fn one_of_several_concurrent_requests_fills_an_empty_cache() {
         let mut cache = JwksCache::default();
         cache.apply(Event::Started, 0);
         assert_eq!(cache.decide("k1", 0), Decision::Wait);
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cache_is_tried_again_five_seconds_after_a_failure() {
+    fn an_empty_cache_is_fetched_again_five_seconds_after_a_failure() {
         let mut cache = JwksCache::default();
         cache.apply(Event::Failed, 0);
         assert_eq!(cache.decide("k1", 5 * SECOND_MS - 1), Decision::Unavailable);
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_from_elsewhere_keeps_its_age() {
+    fn a_set_from_kv_keeps_its_age() {
         assert!(uses_k1(&fetched(-9 * MINUTE_MS), 0));
         assert_eq!(fetched(-10 * MINUTE_MS).decide("k1", 0), Decision::Fetch);
     }
@@ -246,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_forbids_nothing() {
+    fn a_clock_that_is_set_back_does_not_prevent_fetches() {
         assert_eq!(fetched(i64::MAX).decide("k1", i64::MIN), Decision::Fetch);
     }
 
     proptest! {
         #[test]
-        fn whatever_happens_fetches_are_a_minute_apart_and_a_known_key_is_never_refused(
+        fn fetches_are_always_a_minute_apart_and_a_known_key_is_never_refused(
             steps in proptest::collection::vec((0_i64..30_000, "k[1-3]", 0..3), 1..200)
         ) {
             let (mut cache, mut now_ms, mut last_fetch) = (fetched(0), 0, 0);

@@ -1,9 +1,9 @@
-//! A signed token in JWS compact form (RFC 7515), of the one algorithm ES256 (RFC 7518 section 3.4), read by the rules of
-//! RFC 8725 ("JSON Web Token Best Current Practices").
+//! Parses and verifies signed tokens in JWS compact form (RFC 7515), only with ES256 (RFC 7518 section 3.4), by the
+//! rules of RFC 8725 ("JSON Web Token Best Current Practices").
 //!
-//! The header is somebody's claim until the signature is checked: of what it says only `kid` is used, to choose among keys
-//! that we already have. A key, or the address of one, that the token brings itself (`jwk`, `jku`, `x5c`, `x5u`) is never
-//! looked at. The payload is not even decoded before the signature is good.
+//! The header is untrusted until the signature has been verified: only `kid` is used, to choose among keys that we
+//! already have. A key or a key's URL in the token itself (`jwk`, `jku`, `x5c`, `x5u`) is ignored. The payload is not
+//! decoded before the signature has been verified.
 
 use std::fmt;
 
@@ -15,24 +15,24 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// The longest token that is looked at.
+/// The longest token that is accepted.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_KID_BYTES: usize = 128;
 
-/// Why a text is not a token with a good signature.
+/// Why a text is not a token with a valid signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwsError {
     /// More than 8 KB.
     TooLong,
     /// Not three parts of base64url without padding, the first and second being JSON objects.
     Form,
-    /// A key is twice in the header or in the payload, so that two readers could read two tokens.
+    /// A key occurs twice in the header or in the payload, so that two parsers could read different tokens.
     DuplicateKey,
     /// `alg` is not exactly `ES256`.
     Algorithm,
     /// `typ` is there and is not `JWT`.
     Type,
-    /// `crit` names extensions that we would have to understand.
+    /// `crit` names extensions, which are not supported.
     Critical,
     /// `kid` is missing, empty or too long.
     Kid,
@@ -60,18 +60,18 @@ impl fmt::Display for JwsError {
 
 impl std::error::Error for JwsError {}
 
-/// A token whose form is good and whose signature is still to be checked.
+/// A well-formed token whose signature has not been verified.
 #[derive(Debug)]
 pub struct Jws<'a> {
     kid: String,
-    /// Header and payload as they came: what is signed.
+    /// The signed text: header and payload, unchanged.
     signed: &'a str,
     payload: &'a str,
     signature: Signature,
 }
 
 impl<'a> Jws<'a> {
-    /// Takes a token apart, up to its payload.
+    /// Decodes a token, except for its payload.
     ///
     /// # Errors
     /// [`JwsError`], never [`JwsError::Signature`].
@@ -87,15 +87,15 @@ impl<'a> Jws<'a> {
         Ok(Self { kid, signed, payload, signature })
     }
 
-    /// Which key the token says it was signed with.
+    /// The key that the token claims to be signed with.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
     /// The claims, if `key` signed them.
     ///
-    /// Either of the two s that ECDSA allows is good: RFC 7518 does not choose, and WebCrypto makes both. So a token's
-    /// text is no identity of it.
+    /// Both values of s that ECDSA allows are accepted: RFC 7518 permits both, and WebCrypto produces both. So a
+    /// token's text does not identify it uniquely.
     ///
     /// # Errors
     /// [`JwsError::Signature`]; then [`JwsError::Form`] and [`JwsError::DuplicateKey`] of the payload.
@@ -105,7 +105,7 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// Gives the `kid`.
+/// Checks the header and returns the `kid`.
 fn read_header(header: &Map<String, Value>) -> Result<String, JwsError> {
     if header.get("alg").and_then(Value::as_str) != Some("ES256") {
         return Err(JwsError::Algorithm);
@@ -125,7 +125,7 @@ fn base64url(text: &str) -> Result<Vec<u8>, JwsError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JwsError::Form)
 }
 
-/// A part that is a JSON object, each key once.
+/// Decodes a part that must be a JSON object without duplicate keys.
 fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
     let Entries(entries) = serde_json::from_slice(&base64url(part)?).map_err(|_| JwsError::Form)?;
     let mut object = Map::new();
@@ -137,7 +137,7 @@ fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
     Ok(object)
 }
 
-/// An object's entries as they are written: `serde_json::Map` would silently keep the last of two.
+/// An object's entries in order, with duplicates: `serde_json::Map` would silently keep only the last one.
 struct Entries(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -199,7 +199,7 @@ pub(crate) mod tests {
 
     /// RFC 7515, appendix A.3: its key, and its payload's signature under a header without `kid`.
     #[test]
-    fn the_example_of_rfc_7515_has_a_good_signature() {
+    fn the_example_of_rfc_7515_has_a_valid_signature() {
         let coordinates =
             ["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"];
         let point = coordinates.iter().fold(vec![4], |point, c| [point, base64url(c).unwrap()].concat());
@@ -216,7 +216,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn claims_are_given_to_the_right_key_only() {
+    fn claims_are_returned_only_for_the_right_key() {
         let token = token(HEADER, r#"{"a":1}"#, &key(1));
         let jws = Jws::decode(&token).unwrap();
         assert_eq!(jws.kid(), "k1");
@@ -225,7 +225,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn both_halves_of_s_are_good_because_webcrypto_makes_both() {
+    fn both_halves_of_s_are_accepted_because_webcrypto_produces_both() {
         let low = token(HEADER, "{}", &key(1));
         let (signed, signature) = low.rsplit_once('.').unwrap();
         let signature = Signature::from_slice(&base64url(signature).unwrap()).unwrap();
@@ -250,7 +250,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_kid_is_a_text_of_a_sane_length() {
+    fn a_kid_is_a_text_of_limited_length() {
         for kid in [json!(null), json!(1), json!(""), json!("k".repeat(129))] {
             assert_eq!(header_error(&json!({ "alg": "ES256", "kid": kid }).to_string()), JwsError::Kid);
         }
@@ -268,13 +268,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_key_twice_in_the_header_is_refused_however_it_is_escaped() {
+    fn a_duplicate_key_in_the_header_is_refused_even_if_escaped() {
         assert_eq!(header_error(r#"{"alg":"none","alg":"ES256","kid":"k1"}"#), JwsError::DuplicateKey);
         assert_eq!(header_error(r#"{"alg":"ES256","kid":"k1","\u006bid":"k2"}"#), JwsError::DuplicateKey);
     }
 
     #[test]
-    fn a_form_that_is_not_exactly_compact_jws_is_refused() {
+    fn anything_but_compact_jws_is_refused() {
         let good = token(HEADER, "{}", &key(1));
         let (signed, signature) = good.rsplit_once('.').unwrap();
         for bad in [
@@ -299,7 +299,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_object_is_refused() {
+    fn a_payload_that_is_not_an_object_is_refused() {
         for payload in ["", "[]", "1", r#"{"a":1}x"#] {
             let token = token(HEADER, payload, &key(1));
             assert_eq!(
@@ -338,7 +338,7 @@ pub(crate) mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_changed_character_of_a_token_is_noticed(at: prop::sample::Index, other in "[A-Za-z0-9_-]") {
+        fn a_changed_character_in_a_token_is_detected(at: prop::sample::Index, other in "[A-Za-z0-9_-]") {
             let good = token(HEADER, r#"{"sub":"u1","admin":false}"#, &key(1));
             let at = at.index(good.len());
             let mut bad = good.clone();

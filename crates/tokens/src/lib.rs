@@ -1,5 +1,5 @@
-//! Tokens and signatures: what they say, and whether they hold. Pure: time,
-//! keys and random bytes are handed in, nothing is fetched or kept.
+//! Parses and verifies tokens and signatures. Pure: the caller passes in time,
+//! keys and random bytes; nothing is fetched or stored.
 
 pub mod concordium;
 pub mod ethereum;

@@ -1,5 +1,5 @@
 //! Signature Version 4 (docs.aws.amazon.com, "AWS Signature Version 4 for API
-//! requests"). Pure: what is signed, when and with which key are handed in.
+//! requests"). Pure: the caller passes in the request, the time and the key.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// A pair of keys. Whoever holds it is the account.
+/// An access key and its secret, which give access to the account.
 pub struct Keys {
     pub id: String,
     pub secret: String,
@@ -19,10 +19,10 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The only algorithm that we sign with, as AWS spells it.
+/// The only supported algorithm, in AWS's spelling.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What a signature is good for.
+/// The scope of a signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     pub region: &'a str,
@@ -31,13 +31,13 @@ pub struct Scope<'a> {
     pub at: DateTime<Utc>,
 }
 
-/// A request as it is signed. Headers are in lower case, with `host` among
-/// them; a query is in clear.
+/// A request to sign. Header names are in lower case and include `host`; the
+/// query is not encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub method: &'a str,
-    /// In clear. It is encoded once, as S3 wants it; for a path of plain
-    /// characters that is what the other services want as well.
+    /// Not encoded. It is encoded once, as S3 requires; for paths of plain
+    /// characters that is right for the other services as well.
     pub path: &'a str,
     pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a str, &'a str)],
@@ -68,9 +68,9 @@ pub fn authorization(keys: &Keys, scope: Scope<'_>, request: &Request<'_>) -> St
     )
 }
 
-/// The URL by which whoever has it may do one request at `origin` for
-/// `expires_s` seconds. Of `request`, the payload is not signed, and of the
-/// headers `host` comes from the origin; others must be sent as they are here.
+/// A presigned URL, which permits its holder one request at `origin` for
+/// `expires_s` seconds. The payload is not signed. `host` comes from the
+/// origin; other headers must be sent as given here.
 pub fn presigned(
     keys: &Keys,
     scope: Scope<'_>,
@@ -133,7 +133,7 @@ fn sorted<'a>(headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     headers
 }
 
-/// Blanks at the ends go, and runs of them become one.
+/// Trims blanks, and collapses runs of blanks into one.
 fn spaced(value: &str) -> String {
     value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -232,11 +232,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_plain_and_decodes_to_what_it_was(text: String) {
+        fn encoding_is_plain_ascii_and_reversible(text: String) {
             let encoded = encode(&text);
             let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~%".contains(&b);
             prop_assert!(encoded.bytes().all(is_plain), "{}", encoded);
-            // A form's decoder takes + for a blank; here there is none.
+            // A form decoder turns `+` into a blank; the output here contains
+            // no `+`.
             let decoded = url::form_urlencoded::parse(encoded.as_bytes()).next();
             prop_assert_eq!(decoded.map(|(name, _)| name.into_owned()).unwrap_or_default(), text);
         }
@@ -251,7 +252,7 @@ mod tests {
         }
 
         #[test]
-        fn a_canonical_request_never_has_a_line_that_was_put_in(name in "(?s).*", value in "(?s).*", path in "(?s).*") {
+        fn input_cannot_add_lines_to_a_canonical_request(name in "(?s).*", value in "(?s).*", path in "(?s).*") {
             let text = canonical(&Request {
                 method: "GET", path: &path, query: &[(&name, &value)], headers: &[("host", "h")], payload: "p",
             });

@@ -1,12 +1,13 @@
-//! Sign-in with a wallet: the text to sign (EIP-4361, "Sign-In with Ethereum"), read strictly, and the check of it.
-//! A Stellar wallet signs the same text with its own chain's name in it, as CAIP-122 has it for every chain.
+//! Sign-in with a wallet: writes the text to sign (EIP-4361, "Sign-In with Ethereum"), and parses and verifies signed
+//! texts strictly. A Stellar wallet signs the same text with its own chain's name in it, as CAIP-122 defines for every
+//! chain.
 //!
-//! A client asks for a [`Challenge`], has its wallet sign the text, and sends text and signature back to [`verify`]. The
-//! nonce is the caller's part: issued and kept for [`LIFETIME_MS`], and used up (`DELETE … RETURNING`) after a text has
-//! passed here and before a session is given.
+//! A client asks for a [`Challenge`], has its wallet sign the text, and sends text and signature back to [`verify`].
+//! The caller handles the nonce: it stores a nonce for [`LIFETIME_MS`], and consumes it (`DELETE … RETURNING`) after a
+//! text has been verified here and before a session is created.
 //!
-//! Stricter than EIP-4361 where it leaves module: no user name in the domain, no empty statement, an EIP-55 address, times
-//! with a `T`, one way of writing a chain id, and 4 KB at most.
+//! Stricter than EIP-4361 where the standard leaves a choice: no user name in the domain, no empty statement, an EIP-55
+//! address, times with a `T`, one form of a chain id, and at most 4 KB.
 
 use std::{fmt, str::Split};
 
@@ -14,27 +15,27 @@ use chrono::{DateTime, SecondsFormat};
 
 use super::wallet::{Address, SignatureError};
 
-/// How long a challenge may be answered, and its nonce used.
+/// How long a challenge and its nonce are valid.
 pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
 /// How far a client's clock may run ahead of ours.
 const SKEW_MS: i64 = 60 * 1000;
 const MAX_MESSAGE_BYTES: usize = 4096;
-/// Of Stellar's public network, by CAIP-28: an account's key is the same on each of its networks.
+/// Stellar's public network, by CAIP-28. An account has the same key on all of Stellar's networks.
 const STELLAR_CHAIN_ID: &str = "pubnet";
 const STATEMENT: &str = "Sign in to Hatch. This costs nothing and sends no transaction.";
 
-/// A sign-in text, taken apart. Its `Display` is the text again; times come out in UTC with milliseconds.
+/// A parsed sign-in text. `Display` writes the text again, with times in UTC and milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Of the origin that asks; without it, `https`.
+    /// The scheme of the requesting origin; `None` means `https`.
     pub scheme: Option<String>,
-    /// The host that asks, with its port if it has one.
+    /// The requesting host, with its port if it has one.
     pub domain: String,
     pub address: Address,
-    /// What the signer is shown.
+    /// The statement that the wallet shows to the user.
     pub statement: Option<String>,
     pub uri: String,
-    /// By EIP-155, of an address on Ethereum; a Stellar address has none.
+    /// The EIP-155 chain id for an Ethereum address; `None` for Stellar.
     pub chain_id: Option<u64>,
     pub nonce: String,
     pub issued_at_ms: i64,
@@ -44,13 +45,13 @@ pub struct Message {
     pub resources: Vec<String>,
 }
 
-/// The line for which a text is no sign-in text.
+/// The first line that is wrong in a sign-in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedMessage {
     TooLong,
     Domain,
     Address,
-    /// An empty line is missing, or is not empty.
+    /// An empty line is missing or not empty.
     EmptyLine,
     Statement,
     Uri,
@@ -62,11 +63,11 @@ pub enum Malformed {
     NotBefore,
     RequestId,
     Resources,
-    /// Lines that are unknown, twice there, or out of order.
+    /// Lines that are unknown, duplicated, or out of order.
     Rest,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the message is longer than 4096 bytes",
@@ -90,43 +91,47 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl std::error::Error for Malformed {}
+impl std::error::Error for MalformedMessage {}
 
 impl Message {
-    /// Reads the text of EIP-4361, whole: exact lines, separated by a line feed, with none after the last.
+    /// Parses the text of EIP-4361: exact lines, separated by line feeds, without one after the last line.
     ///
     /// # Errors
-    /// [`Malformed`], by the first line that is wrong.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    /// [`MalformedMessage`], by the first line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, MalformedMessage> {
         if text.len() > MAX_MESSAGE_BYTES {
-            return Err(Malformed::TooLong);
+            return Err(MalformedMessage::TooLong);
         }
         let mut lines = Lines { rest: text.split('\n') };
-        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(Malformed::Domain)?;
-        let address = lines.next().and_then(address).ok_or(Malformed::Address)?;
+        let (chain, scheme, domain) = lines.next().and_then(origin).ok_or(MalformedMessage::Domain)?;
+        let address = lines.next().and_then(address).ok_or(MalformedMessage::Address)?;
         if chain != chain_name(address) {
-            return Err(Malformed::Address);
+            return Err(MalformedMessage::Address);
         }
         let statement = statement(&mut lines)?;
-        let uri = lines.required("URI: ", uri).ok_or(Malformed::Uri)?;
-        lines.required("Version: ", |version| (version == "1").then_some(())).ok_or(Malformed::Version)?;
+        let uri = lines.required("URI: ", uri).ok_or(MalformedMessage::Uri)?;
+        lines
+            .required("Version: ", |version| (version == "1").then_some(()))
+            .ok_or(MalformedMessage::Version)?;
         let message = Self {
             scheme,
             domain,
             address,
             statement,
             uri,
-            chain_id: lines.required("Chain ID: ", |id| chain_id(address, id)).ok_or(Malformed::ChainId)?,
-            nonce: lines.required("Nonce: ", nonce_text).ok_or(Malformed::Nonce)?,
-            issued_at_ms: lines.required("Issued At: ", time).ok_or(Malformed::IssuedAt)?,
-            expires_at_ms: lines.optional("Expiration Time: ", time, Malformed::ExpirationTime)?,
-            not_before_ms: lines.optional("Not Before: ", time, Malformed::NotBefore)?,
-            request_id: lines.optional("Request ID: ", request_id, Malformed::RequestId)?,
+            chain_id: lines
+                .required("Chain ID: ", |id| chain_id(address, id))
+                .ok_or(MalformedMessage::ChainId)?,
+            nonce: lines.required("Nonce: ", nonce_text).ok_or(MalformedMessage::Nonce)?,
+            issued_at_ms: lines.required("Issued At: ", time).ok_or(MalformedMessage::IssuedAt)?,
+            expires_at_ms: lines.optional("Expiration Time: ", time, MalformedMessage::ExpirationTime)?,
+            not_before_ms: lines.optional("Not Before: ", time, MalformedMessage::NotBefore)?,
+            request_id: lines.optional("Request ID: ", request_id, MalformedMessage::RequestId)?,
             resources: resources(&mut lines)?,
         };
         match lines.next() {
             None => Ok(message),
-            Some(_) => Err(Malformed::Rest),
+            Some(_) => Err(MalformedMessage::Rest),
         }
     }
 }
@@ -148,13 +153,13 @@ impl<'a> Lines<'a> {
         self.next()?.strip_prefix(name).and_then(read)
     }
 
-    /// The next line, if it is the one of this name; else it stays.
+    /// The value of the next line, if it has this name; otherwise the line is not consumed.
     fn optional<T>(
         &mut self,
         name: &str,
         read: impl Fn(&'a str) -> Option<T>,
-        error: Malformed,
-    ) -> Result<Option<T>, Malformed> {
+        error: MalformedMessage,
+    ) -> Result<Option<T>, MalformedMessage> {
         let Some(value) = self.peek().and_then(|line| line.strip_prefix(name)) else {
             return Ok(None);
         };
@@ -163,20 +168,20 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The chain, and the scheme and the host of who asks.
+/// The chain, and the scheme and host of the requesting origin.
 fn origin(line: &str) -> Option<(&str, Option<String>, String)> {
     let (origin, chain) = line.strip_suffix(" account:")?.split_once(" wants you to sign in with your ")?;
     let (scheme, domain) = match origin.split_once("://") {
         Some((scheme, domain)) => (Some(scheme), domain),
         None => (None, origin),
     };
-    // RFC 3986's authority without its user name, which could be made to look like a host.
+    // RFC 3986's authority without a user name, which could be made to look like a host.
     let is_authority = !domain.is_empty() && is_made_of(domain, "-._~!$&'()*+,;=:[]%");
     (scheme.is_none_or(is_scheme) && is_authority)
         .then(|| (chain, scheme.map(str::to_owned), domain.to_owned()))
 }
 
-/// The chain of an address, as the first line calls it.
+/// The name of an address's chain in the first line.
 fn chain_name(address: Address) -> &'static str {
     match address {
         Address::Ethereum(_) => "Ethereum",
@@ -189,16 +194,16 @@ fn address(line: &str) -> Option<Address> {
 }
 
 /// `LF [statement LF] LF`: one line between two empty ones, or just two empty ones.
-fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, Malformed> {
-    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
-    let text = lines.next().ok_or(Malformed::EmptyLine)?;
+fn statement(lines: &mut Lines<'_>) -> Result<Option<String>, MalformedMessage> {
+    lines.next().filter(|line| line.is_empty()).ok_or(MalformedMessage::EmptyLine)?;
+    let text = lines.next().ok_or(MalformedMessage::EmptyLine)?;
     if text.is_empty() {
         return Ok(None);
     }
-    // First, so that a text with one empty line too few gets that answer, and not that its URI is a bad statement.
-    lines.next().filter(|line| line.is_empty()).ok_or(Malformed::EmptyLine)?;
+    // Checked first, so that a missing empty line is reported as such, and not as a bad statement.
+    lines.next().filter(|line| line.is_empty()).ok_or(MalformedMessage::EmptyLine)?;
     if !is_made_of(text, " -._~:/?#[]@!$&'()*+,;=") {
-        return Err(Malformed::Statement);
+        return Err(MalformedMessage::Statement);
     }
     Ok(Some(text.to_owned()))
 }
@@ -233,7 +238,7 @@ fn time(text: &str) -> Option<i64> {
     Some(time.timestamp_millis())
 }
 
-fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, Malformed> {
+fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, MalformedMessage> {
     if lines.peek() != Some("Resources:") {
         return Ok(Vec::new());
     }
@@ -241,11 +246,11 @@ fn resources(lines: &mut Lines<'_>) -> Result<Vec<String>, Malformed> {
         .rest
         .by_ref()
         .skip(1)
-        .map(|line| line.strip_prefix("- ").and_then(uri).ok_or(Malformed::Resources))
+        .map(|line| line.strip_prefix("- ").and_then(uri).ok_or(MalformedMessage::Resources))
         .collect()
 }
 
-/// Letters, digits and `marks`; a `%` among the marks stands for RFC 3986's escapes and must begin one.
+/// Whether a text has only letters, digits and `marks`. A `%` must begin one of RFC 3986's escapes.
 fn is_made_of(text: &str, marks: &str) -> bool {
     let is_known = text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c));
     let mut after_percent = text.split('%').skip(1);
@@ -287,28 +292,28 @@ impl fmt::Display for Message {
     }
 }
 
-/// A time beyond chrono's calendar, which no clock of ours gives, becomes 1970, which no check admits.
+/// A time beyond chrono's range becomes 1970, which no check accepts.
 fn rfc3339(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// What we ask a wallet to sign.
+/// The text that a wallet is asked to sign.
 #[derive(Debug, Clone, Copy)]
 pub struct Challenge<'a> {
-    /// The host that asks, one of [`Expectation::domains`].
+    /// The requesting host, one of [`Expectation::domains`].
     pub domain: &'a str,
-    /// What is signed in to, on one of [`Expectation::domains`].
+    /// The URI of the service, on one of [`Expectation::domains`].
     pub uri: &'a str,
     pub address: Address,
     /// For an address on Ethereum.
     pub chain_id: Option<u64>,
-    /// From [`nonce`], and kept until used.
+    /// From [`nonce`]; the caller stores it until it is used.
     pub nonce: &'a str,
     pub now_ms: i64,
 }
 
 impl Challenge<'_> {
-    /// The message whose text is to be signed as it is; it ends with its nonce.
+    /// The message to sign. It expires together with its nonce.
     pub fn message(&self) -> Message {
         Message {
             scheme: None,
@@ -327,99 +332,99 @@ impl Challenge<'_> {
     }
 }
 
-/// A nonce of 32 letters and digits from 16 random bytes.
+/// Makes a nonce of 32 letters and digits from 16 random bytes.
 pub fn nonce(random: &[u8; 16]) -> String {
     base16ct::lower::encode_string(random)
 }
 
-/// What a sign-in must say to be one to us, now.
+/// What a valid sign-in must contain, at the current time.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
-    /// Our hosts, with port, as browsers write them: `hatch.sh`, `localhost:8787`.
+    /// Our hosts with ports, as browsers write them: `hatch.sh`, `localhost:8787`.
     pub domains: &'a [String],
-    /// Chains by their id of EIP-155.
+    /// Accepted EIP-155 chain ids.
     pub chain_ids: &'a [u64],
     pub now_ms: i64,
 }
 
-/// Why somebody is not signed in.
+/// Why a sign-in was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    Malformed(Malformed),
-    /// Made for another site: this is how a phished signature looks.
+pub enum SiweRefusal {
+    Malformed(MalformedMessage),
+    /// Made for another site, like a phished signature.
     Domain,
-    /// The URI is not of ours.
+    /// The URI belongs to another site.
     Uri,
     ChainId,
-    /// Issued in the future, by more than a clock's error.
+    /// Issued in the future, by more than the allowed clock error.
     IssuedAhead,
     /// Issued longer ago than [`LIFETIME_MS`].
     TooOld,
     Expired,
     NotYetValid,
     Signature(SignatureError),
-    /// A good signature, of another account than the text names.
+    /// A valid signature of another account than the text names.
     Signer,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SiweRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed(malformed) => return malformed.fmt(f),
             Self::Signature(error) => return error.fmt(f),
             Self::Domain => "the message was made for another site",
-            Self::Uri => "the message's URI is not of this site",
+            Self::Uri => "the message's URI belongs to another site",
             Self::ChainId => "the message is for a chain that is not accepted here",
             Self::IssuedAhead => "the message was issued in the future: check your clock",
             Self::TooOld => "the message was issued more than 10 minutes ago: ask for a new one",
             Self::Expired => "the message has expired: ask for a new one",
             Self::NotYetValid => "the message is not valid yet",
-            Self::Signer => "the signature is of another account than the message names",
+            Self::Signer => "the signature was made by another account than the message names",
         })
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for SiweRefusal {}
 
-/// Whether `signature` over `text`, byte for byte as it came, signs somebody in. Gives what was signed; its `nonce` is
-/// still to be used up, and only once that has succeeded is `address` signed in.
+/// Verifies `signature` over the exact bytes of `text` and returns the signed message. The caller must then consume its
+/// `nonce`; only if that succeeds is `address` signed in.
 ///
 /// # Errors
-/// [`Refusal`]: the text is judged before the signature.
-pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, Refusal> {
-    let message = Message::parse(text).map_err(Refusal::Malformed)?;
+/// [`SiweRefusal`]: the text is checked before the signature.
+pub fn verify(text: &str, signature: &str, expected: &Expectation<'_>) -> Result<Message, SiweRefusal> {
+    let message = Message::parse(text).map_err(SiweRefusal::Malformed)?;
     expected.check(&message)?;
     match message.address.has_signed(text.as_bytes(), signature) {
         Ok(true) => Ok(message),
-        Ok(false) => Err(Refusal::Signer),
-        Err(error) => Err(Refusal::Signature(error)),
+        Ok(false) => Err(SiweRefusal::Signer),
+        Err(error) => Err(SiweRefusal::Signature(error)),
     }
 }
 
 impl Expectation<'_> {
-    fn check(&self, message: &Message) -> Result<(), Refusal> {
+    fn check(&self, message: &Message) -> Result<(), SiweRefusal> {
         let soon = self.now_ms.saturating_add(SKEW_MS);
         let is_ahead = |time: i64| time > soon;
         if !self.is_ours(message.scheme.as_deref().unwrap_or("https"), &message.domain) {
-            return Err(Refusal::Domain);
+            return Err(SiweRefusal::Domain);
         }
         if !self.is_our_uri(&message.uri) {
-            return Err(Refusal::Uri);
+            return Err(SiweRefusal::Uri);
         }
         if message.chain_id.is_some_and(|id| !self.chain_ids.contains(&id)) {
-            return Err(Refusal::ChainId);
+            return Err(SiweRefusal::ChainId);
         }
         if is_ahead(message.issued_at_ms) {
-            return Err(Refusal::IssuedAhead);
+            return Err(SiweRefusal::IssuedAhead);
         }
         if self.now_ms.saturating_sub(message.issued_at_ms) > LIFETIME_MS {
-            return Err(Refusal::TooOld);
+            return Err(SiweRefusal::TooOld);
         }
         if message.expires_at_ms.is_some_and(|end| self.now_ms >= end) {
-            return Err(Refusal::Expired);
+            return Err(SiweRefusal::Expired);
         }
         if message.not_before_ms.is_some_and(is_ahead) {
-            return Err(Refusal::NotYetValid);
+            return Err(SiweRefusal::NotYetValid);
         }
         Ok(())
     }
@@ -430,14 +435,14 @@ impl Expectation<'_> {
         self.is_ours(scheme, authority)
     }
 
-    /// Compared as text: whatever else would lead to the same host is not what our challenge says.
+    /// Compared as text: another spelling of the same host is not what our challenge contains.
     fn is_ours(&self, scheme: &str, authority: &str) -> bool {
         let is_safe = scheme == "https" || (scheme == "http" && is_loopback(authority));
         is_safe && self.domains.iter().any(|domain| domain == authority)
     }
 }
 
-/// This machine, where a page needs no TLS: the development server.
+/// The development server on this machine, where TLS is not needed.
 fn is_loopback(authority: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"]
         .iter()

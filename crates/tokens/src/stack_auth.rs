@@ -1,9 +1,9 @@
-//! Access tokens of Stack Auth: JWTs that its API signs with ES256.
+//! Verifies access tokens of Stack Auth: JWTs that its API signs with ES256.
 //!
-//! Stack Auth (docs.stack-auth.com, "JWT tokens") gives three kinds of token, each with an issuer and an audience of its
-//! own: of regular users (`…/projects/{id}`, `{id}`), of anonymous ones (`…/projects-anonymous-users/{id}`, `{id}:anon`)
-//! and of restricted ones (`…/projects-restricted-users/{id}`, `{id}:restricted`). Only the first is somebody to us; that
-//! the claims agree with it is checked besides.
+//! Stack Auth (docs.stack-auth.com, "JWT tokens") issues three kinds of token, each with its own issuer and audience:
+//! for regular users (`…/projects/{id}`, `{id}`), anonymous users (`…/projects-anonymous-users/{id}`, `{id}:anon`) and
+//! restricted users (`…/projects-restricted-users/{id}`, `{id}:restricted`). Only tokens of regular users are accepted;
+//! the other claims must agree with that.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 
 use super::jws::{Jws, JwsError};
 
-/// How far Stack Auth's clock and ours may be apart.
+/// The allowed difference between Stack Auth's clock and ours.
 const SKEW_S: i64 = 60;
 const MAX_SUBJECT_BYTES: usize = 128;
 
-/// The project whose users are ours.
+/// The Stack Auth project whose users may sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     id: String,
@@ -24,12 +24,12 @@ pub struct Project {
     jwks_url: String,
 }
 
-/// Who a token speaks for.
+/// The user that a token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// Stack Auth's id of the user: the only claim that stays theirs.
+    /// Stack Auth's id of the user: the only claim that never changes.
     pub sub: String,
-    /// For showing. Whoever decides something by it wants [`Claims::verified_email`].
+    /// For display only. For decisions use [`Claims::verified_email`].
     pub email: Option<String>,
     pub email_verified: bool,
     pub name: Option<String>,
@@ -38,30 +38,30 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// The address, if Stack Auth saw that it is the user's.
+    /// The address, if Stack Auth has verified it.
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 }
 
-/// Why a token speaks for nobody.
+/// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum StackAuthRefusal {
     Token(JwsError),
-    /// The claim of this name is missing, or is of another type than Stack Auth gives it.
+    /// The claim with this name is missing or has the wrong type.
     Claim(&'static str),
-    /// Of another issuer, project or kind of user.
+    /// From another issuer, project or kind of user.
     Issuer,
     /// For another project or kind of user, or for several.
     Audience,
     Expired,
-    /// `nbf` is still to come.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// `iat` is still to come.
+    /// `iat` is in the future.
     IssuedAhead,
-    /// `project_id` is of another project than `aud`.
+    /// `project_id` and `aud` name different projects.
     Project,
-    /// Not of the branch `main`.
+    /// The branch is not `main`.
     Branch,
     /// The role is not `authenticated`.
     Role,
@@ -69,7 +69,7 @@ pub enum Refusal {
     Restricted,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for StackAuthRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(error) => return error.fmt(f),
@@ -90,16 +90,16 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for StackAuthRefusal {}
 
-impl From<JwsError> for Refusal {
+impl From<JwsError> for StackAuthRefusal {
     fn from(error: JwsError) -> Self {
         Self::Token(error)
     }
 }
 
 impl Project {
-    /// The project `id` at the API `base`, such as `https://api.stack-auth.com`, without a slash at its end. Tokens may
+    /// The project `id` at the API `base`, such as `https://api.stack-auth.com`, without a trailing slash. Tokens may
     /// also name one of `aliases` as the API: Stack Auth is being renamed to `https://api.hexclave.com`.
     pub fn new(base: &str, aliases: &[&str], id: &str) -> Self {
         let issuer = |base: &str| format!("{base}/api/v1/projects/{id}");
@@ -110,16 +110,22 @@ impl Project {
         }
     }
 
-    /// Where its keys are. Without the query that would add those of anonymous and restricted users.
+    /// The URL of its keys, without the query that would add the keys for anonymous and restricted users.
     pub fn jwks_url(&self) -> &str {
         &self.jwks_url
     }
 
-    /// Who `token` speaks for at `now_s`, in seconds of the Unix epoch; `key` is the one that its `kid` names.
+    /// Verifies `token` at `now_s`, in seconds of the Unix epoch, with the key that its `kid` names, and returns its
+    /// claims.
     ///
     /// # Errors
-    /// [`Refusal`]: the signature is judged first, then where the token is from, its times, and whom it is of.
-    pub fn verify(&self, token: &Jws<'_>, key: &VerifyingKey, now_s: i64) -> Result<Claims, Refusal> {
+    /// [`StackAuthRefusal`]: the signature is checked first, then the origin, the times, and the user.
+    pub fn verify(
+        &self,
+        token: &Jws<'_>,
+        key: &VerifyingKey,
+        now_s: i64,
+    ) -> Result<Claims, StackAuthRefusal> {
         let payload = Payload(token.verify(key)?);
         self.check_origin(&payload)?;
         let expires_at_s = check_times(&payload, now_s)?;
@@ -133,66 +139,70 @@ impl Project {
         })
     }
 
-    fn check_origin(&self, payload: &Payload) -> Result<(), Refusal> {
+    fn check_origin(&self, payload: &Payload) -> Result<(), StackAuthRefusal> {
         let issuer = payload.required("iss", Value::as_str)?;
         if !self.issuers.iter().any(|ours| ours == issuer) {
-            return Err(Refusal::Issuer);
+            return Err(StackAuthRefusal::Issuer);
         }
-        // A list of audiences is for others too, so it is not one of Stack Auth's.
+        // Stack Auth never issues a list of audiences, so a list is refused.
         if payload.0.get("aud").and_then(Value::as_str) != Some(&self.id) {
-            return Err(Refusal::Audience);
+            return Err(StackAuthRefusal::Audience);
         }
         if payload.required("project_id", Value::as_str)? != self.id {
-            return Err(Refusal::Project);
+            return Err(StackAuthRefusal::Project);
         }
         if payload.required("branch_id", Value::as_str)? != "main" {
-            return Err(Refusal::Branch);
+            return Err(StackAuthRefusal::Branch);
         }
         Ok(())
     }
 }
 
-/// Gives the end.
-fn check_times(payload: &Payload, now_s: i64) -> Result<i64, Refusal> {
+/// Checks the times and returns the expiry.
+fn check_times(payload: &Payload, now_s: i64) -> Result<i64, StackAuthRefusal> {
     let (early, late) = (now_s.saturating_sub(SKEW_S), now_s.saturating_add(SKEW_S));
     let expires_at_s = payload.required("exp", Value::as_i64)?;
     if expires_at_s <= early {
-        return Err(Refusal::Expired);
+        return Err(StackAuthRefusal::Expired);
     }
     if payload.optional("nbf", Value::as_i64)?.is_some_and(|start| start > late) {
-        return Err(Refusal::NotYetValid);
+        return Err(StackAuthRefusal::NotYetValid);
     }
     if payload.required("iat", Value::as_i64)? > late {
-        return Err(Refusal::IssuedAhead);
+        return Err(StackAuthRefusal::IssuedAhead);
     }
     Ok(expires_at_s)
 }
 
-fn check_user(payload: &Payload) -> Result<(), Refusal> {
+fn check_user(payload: &Payload) -> Result<(), StackAuthRefusal> {
     if payload.required("is_anonymous", Value::as_bool)? {
-        return Err(Refusal::Anonymous);
+        return Err(StackAuthRefusal::Anonymous);
     }
     let has_reason = payload.0.get("restricted_reason").is_some_and(|reason| !reason.is_null());
     if payload.required("is_restricted", Value::as_bool)? || has_reason {
-        return Err(Refusal::Restricted);
+        return Err(StackAuthRefusal::Restricted);
     }
     if payload.required("role", Value::as_str)? != "authenticated" {
-        return Err(Refusal::Role);
+        return Err(StackAuthRefusal::Role);
     }
     Ok(())
 }
 
-fn subject(payload: &Payload) -> Result<&str, Refusal> {
+fn subject(payload: &Payload) -> Result<&str, StackAuthRefusal> {
     let sub = payload.required("sub", Value::as_str)?;
-    if (1..=MAX_SUBJECT_BYTES).contains(&sub.len()) { Ok(sub) } else { Err(Refusal::Claim("sub")) }
+    if (1..=MAX_SUBJECT_BYTES).contains(&sub.len()) { Ok(sub) } else { Err(StackAuthRefusal::Claim("sub")) }
 }
 
-/// The claims of a token whose signature is good.
+/// The claims of a token whose signature has been verified.
 struct Payload(Map<String, Value>);
 
 impl Payload {
-    fn required<'a, T>(&'a self, name: &'static str, read: fn(&'a Value) -> Option<T>) -> Result<T, Refusal> {
-        self.0.get(name).and_then(read).ok_or(Refusal::Claim(name))
+    fn required<'a, T>(
+        &'a self,
+        name: &'static str,
+        read: fn(&'a Value) -> Option<T>,
+    ) -> Result<T, StackAuthRefusal> {
+        self.0.get(name).and_then(read).ok_or(StackAuthRefusal::Claim(name))
     }
 
     /// `None` for a claim that is missing or null.
@@ -200,10 +210,10 @@ impl Payload {
         &'a self,
         name: &'static str,
         read: fn(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, Refusal> {
+    ) -> Result<Option<T>, StackAuthRefusal> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => read(value).map(Some).ok_or(Refusal::Claim(name)),
+            Some(value) => read(value).map(Some).ok_or(StackAuthRefusal::Claim(name)),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Stellar's addresses, and whether one signed a text.
+//! Stellar's addresses, and verification of texts that they signed.
 //!
-//! An address is an Ed25519 public key as SEP-23 ("strkey") writes it: base32 of a version byte, the key, and a
-//! checksum. A wallet signs a text by SEP-53, as Freighter's `signMessage` does. A contract's address (`C…`) has no key,
-//! and a muxed one (`M…`) is a part of an account: neither can sign in.
+//! An address is an Ed25519 public key in the format of SEP-23 ("strkey"): base32 of a version byte, the key, and a
+//! checksum. A wallet signs a text by SEP-53, as Freighter's `signMessage` does. A contract's address (`C…`) has no
+//! key, and a muxed address (`M…`) is only a part of an account: neither can sign in.
 
 use std::{fmt, str::FromStr};
 
@@ -12,11 +12,11 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// Of an account's public key: it makes the first letter a `G`.
+/// The version byte of an account's public key, which makes the first letter a `G`.
 const VERSION: u8 = 6 << 3;
 const CHECKSUM: Crc<u16, NoTable> = Crc::<u16, NoTable>::new(&CRC_16_XMODEM);
 
-/// An account's public key. Shown as it is written everywhere: in upper case.
+/// An account's public key. `Display` writes the usual form in upper case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address([u8; 32]);
 
@@ -25,9 +25,9 @@ pub struct Address([u8; 32]);
 pub enum AddressError {
     /// Not `G` and 55 of base32's letters and digits.
     Form,
-    /// As it should be, but for its case.
+    /// Correct except for the case.
     Case,
-    /// The last three characters do not belong to the others: mistyped.
+    /// The checksum in the last three characters does not match: mistyped.
     Checksum,
 }
 
@@ -70,8 +70,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The key of a text of the right form; within it nothing when the checksum
-/// does not match.
+/// Decodes an address. The outer `None` means a wrong format, the inner one a wrong checksum.
 fn decode(text: &str) -> Option<Option<[u8; 32]>> {
     let digits: Vec<u64> = text.bytes().map(digit).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits
@@ -108,20 +107,20 @@ impl fmt::Display for SignatureError {
 impl std::error::Error for SignatureError {}
 
 impl Address {
-    /// Whether this account's key signed `message` by SEP-53, exactly as it is, byte for byte.
+    /// Whether this account's key signed the exact bytes of `message` by SEP-53.
     ///
     /// # Errors
     /// [`SignatureError`].
     pub fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
         let bytes = STANDARD.decode(signature).map_err(|_| SignatureError)?;
         let signature = Signature::from_slice(&bytes).map_err(|_| SignatureError)?;
-        // Strictly: there are keys of which anybody can make signatures that a lenient check takes.
+        // Strictly: for some weak keys anyone can make signatures that a lenient check accepts.
         let verified = |key: VerifyingKey| key.verify_strict(&hash(message), &signature).is_ok();
         Ok(VerifyingKey::from_bytes(&self.0).is_ok_and(verified))
     }
 }
 
-/// SEP-53's hash of a text. The prefix keeps it from ever being a transaction.
+/// SEP-53's hash of a text. The prefix ensures that it is never a valid transaction.
 fn hash(message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update("Stellar Signed Message:\n").chain_update(message).finalize().into()
 }
@@ -179,9 +178,9 @@ pub(crate) mod tests {
         assert_eq!(signer().has_signed(b"Hello, World", HELLO), Ok(false));
     }
 
-    /// The examples of SEP-23 that are accounts, and those that are not.
+    /// The examples of SEP-23: accounts, and addresses of other kinds.
     #[test]
-    fn a_key_is_read_by_its_checksum_in_its_case() {
+    fn a_key_is_accepted_only_with_its_checksum_and_in_upper_case() {
         for good in [SIGNER, "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ"] {
             assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
         }
@@ -212,7 +211,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_64_bytes_of_base64_is_refused() {
+    fn a_signature_that_is_not_64_bytes_of_base64_is_refused() {
         let url_safe = HELLO.replace('/', "_");
         for bad in ["", "=", "AAAA", &url_safe, HELLO.trim_end_matches('='), &format!("{HELLO}\n")] {
             assert_eq!(signer().has_signed(b"Hello, World!", bad), Err(SignatureError), "{bad}");
@@ -221,12 +220,12 @@ pub(crate) mod tests {
 
     #[test]
     fn a_key_of_small_order_signs_nothing() {
-        // The neutral element: a lenient check takes (identity, 0) as its signature of everything.
+        // The neutral element: a lenient check accepts (identity, 0) as its signature of any text.
         let mut identity = [0; 32];
         identity[0] = 1;
         let signature = STANDARD.encode([identity, [0; 32]].concat());
         assert_eq!(Address(identity).has_signed(b"x", &signature), Ok(false));
-        // No point of the curve at all.
+        // Not a point on the curve.
         let mut none = [0; 32];
         none[0] = 2;
         assert_eq!(Address(none).has_signed(b"x", HELLO), Ok(false));
@@ -234,14 +233,14 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn every_key_is_read_as_it_is_written(key: [u8; 32]) {
+        fn every_written_key_is_parsed_back(key: [u8; 32]) {
             let text = Address(key).to_string();
             prop_assert_eq!(text.parse::<Address>(), Ok(Address(key)));
             prop_assert!(text.len() == 56 && text.starts_with('G'));
         }
 
         #[test]
-        fn a_character_that_is_changed_or_swapped_is_noticed(key: [u8; 32], at in 0_usize..56, put in "[A-Z2-7]") {
+        fn a_changed_or_swapped_character_is_detected(key: [u8; 32], at in 0_usize..56, put in "[A-Z2-7]") {
             let text = Address(key).to_string();
             let mut changed = text.clone();
             changed.replace_range(at..=at, &put);
@@ -253,7 +252,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "G?[A-Z2-7]{50,60}|\\PC{0,60}", signature in "[A-Za-z0-9+/]{86}==|\\PC{0,20}") {
+        fn any_text_is_parsed_or_refused(text in "G?[A-Z2-7]{50,60}|\\PC{0,60}", signature in "[A-Za-z0-9+/]{86}==|\\PC{0,20}") {
             if let Ok(address) = text.parse::<Address>() {
                 prop_assert_eq!(address.to_string(), text.clone());
             }

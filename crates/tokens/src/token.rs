@@ -1,28 +1,29 @@
-//! Tokens of our own making: API keys, sessions, and the tokens of worker machines.
+//! Tokens that Hatch issues: API keys, session tokens, and tokens of worker machines.
 //!
-//! A token is a prefix that tells its kind, 32 random bytes in base62, and a checksum. The prefix and the checksum let us,
-//! and anybody's secret scanner, tell a real token from a mistyped one without asking a database (the scheme that GitHub
-//! described in "Behind GitHub's new authentication token formats", 2021). With 256 random bits a plain SHA-256 is enough
-//! at rest: there is nothing to guess, so nothing that a slow hash would slow down.
+//! A token has a prefix for its kind, 32 random bytes in base62, and a checksum. With the prefix and the checksum we
+//! and any secret scanner can recognise a real token without a database (the scheme that GitHub described in "Behind
+//! GitHub's new authentication token formats", 2021). A plain SHA-256 is enough for storage: 256 random bits cannot be
+//! guessed, so a slow hash would add nothing.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// Random bytes that a token is made of.
+/// The number of random bytes in a token.
 pub const RANDOM_BYTES: usize = 32;
-/// Digits that hold any 32 bytes: 62^43 > 2^256.
+/// Base62 digits for any 32 bytes: 62^43 > 2^256.
 const RANDOM_DIGITS: usize = 43;
-/// Digits that hold any CRC-32: 62^6 > 2^32.
+/// Base62 digits for any CRC-32: 62^6 > 2^32.
 const CHECKSUM_DIGITS: usize = 6;
-/// How many of a token's last characters are shown to tell it from its siblings.
+/// How many of a token's last characters are shown, so that users can distinguish their tokens.
 const SHOWN_DIGITS: usize = 4;
-/// How often a use of a token is written down: a row for every request would cost more than the request.
+/// Minimum interval between two writes of a token's last use: a write for every request would cost more than the
+/// request.
 const LAST_USED_EVERY_MS: i64 = 5 * 60 * 1000;
 
-/// What a token stands for.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// `hk_live_`: a user's program.
     ApiKey,
     /// `hs_`: a user who signed in.
@@ -31,7 +32,7 @@ pub enum Kind {
     Worker,
 }
 
-impl Kind {
+impl TokenKind {
     const ALL: [Self; 3] = [Self::ApiKey, Self::Session, Self::Worker];
 
     const fn prefix(self) -> &'static str {
@@ -43,14 +44,14 @@ impl Kind {
     }
 }
 
-/// Why a text is not a token of ours. Found without a database.
+/// Why a text is not one of our tokens. Determined without a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
-    /// It begins like none of our kinds; it may still be somebody else's token, such as a JWT.
+    /// It has none of our prefixes; it may be another issuer's token, such as a JWT.
     Prefix,
     /// The prefix is ours, but what follows is not 49 digits of base62.
     Form,
-    /// The checksum is of another text: mistyped, cut, or made up.
+    /// The checksum does not match: mistyped, truncated, or invented.
     Checksum,
 }
 
@@ -66,29 +67,28 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
-/// A token in clear, as its holder has it. Nothing prints it but [`Token::reveal`].
+/// A token in plain text. Only [`Token::reveal`] returns it.
 #[derive(Clone)]
 pub struct Token {
-    kind: Kind,
+    kind: TokenKind,
     text: String,
 }
 
 impl Token {
-    /// A new token of `kind` from 32 bytes that are fit for secrets.
-    pub fn mint(kind: Kind, random: &[u8; RANDOM_BYTES]) -> Self {
+    /// Makes a new token of `kind` from 32 cryptographically random bytes.
+    pub fn mint(kind: TokenKind, random: &[u8; RANDOM_BYTES]) -> Self {
         let mut text = format!("{}{}", kind.prefix(), base62(random, RANDOM_DIGITS));
         let checksum = checksum(&text);
         text.push_str(&checksum);
         Self { kind, text }
     }
 
-    /// Reads a presented token, and refuses what cannot be one. That it is well-formed proves nothing: look up its
-    /// [`Token::hash`].
+    /// Parses a presented token. A well-formed token is not proof: the caller must look up its [`Token::hash`].
     ///
     /// # Errors
     /// [`TokenError`], by what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        let (kind, digits) = Kind::ALL
+        let (kind, digits) = TokenKind::ALL
             .into_iter()
             .find_map(|kind| Some((kind, text.strip_prefix(kind.prefix())?)))
             .ok_or(TokenError::Prefix)?;
@@ -105,22 +105,22 @@ impl Token {
         Ok(Self { kind, text: text.to_owned() })
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> TokenKind {
         self.kind
     }
 
-    /// The token in clear: for the answer that hands it out, once, and nowhere else.
+    /// The token in plain text, only for the response that issues it.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// What the database keeps and looks up: SHA-256 of the whole token, in lower-case hex.
+    /// The hash that the database stores and looks up: SHA-256 of the whole token, in lower-case hex.
     pub fn hash(&self) -> String {
         base16ct::lower::encode_string(&Sha256::digest(self.text.as_bytes()))
     }
 
-    /// What lists show, `hk_live_…wXyZ`. The last characters are of the checksum, so they give away at most 24 of the
-    /// token's 256 bits.
+    /// The short form for lists, `hk_live_…wXyZ`. The last characters belong to the checksum, so they reveal at most 24
+    /// of the token's 256 bits.
     pub fn hint(&self) -> String {
         let last = self.text.len() - SHOWN_DIGITS;
         format!("{}…{}", self.kind.prefix(), self.text.get(last..).unwrap_or_default())
@@ -133,16 +133,16 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What a token's row says of its time.
+/// The times in a token's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// When it ends by itself, in milliseconds of the Unix epoch; `None` is never.
+    /// When it expires, in milliseconds of the Unix epoch; `None` is never.
     pub expires_at_ms: Option<i64>,
-    /// When it was ended.
+    /// When it was revoked.
     pub revoked_at_ms: Option<i64>,
 }
 
-/// Why a token that we gave out is good no longer.
+/// Why an issued token is no longer valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lapsed {
     Revoked,
@@ -150,8 +150,8 @@ pub enum Lapsed {
 }
 
 impl Validity {
-    /// Whether the token is good at `now_ms`. A revoked one is not, whatever the clock says; one that expires now is
-    /// expired.
+    /// Checks that the token is valid at `now_ms`. A revoked token is invalid even if the clock is behind; a token that
+    /// expires now has expired.
     ///
     /// # Errors
     /// [`Lapsed`].
@@ -166,8 +166,7 @@ impl Validity {
     }
 }
 
-/// Whether a use at `now_ms` is worth writing down, the last one written being at `last_used_ms`: at most one in five
-/// minutes is.
+/// Whether a use at `now_ms` must be written, given the last written use: at most one in five minutes.
 pub fn is_last_used_due(last_used_ms: Option<i64>, now_ms: i64) -> bool {
     last_used_ms.is_none_or(|last| now_ms.saturating_sub(last) >= LAST_USED_EVERY_MS)
 }
@@ -176,7 +175,7 @@ fn checksum(body: &str) -> String {
     base62(&crc32(body.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS)
 }
 
-/// CRC-32 as of ISO 3309, zlib and PNG. Bit by bit: 51 bytes are not worth a table of 1 to 16 KB in the Worker.
+/// CRC-32 of ISO 3309, zlib and PNG, computed bit by bit: 51 bytes are not worth a table of 1 to 16 KB in the Worker.
 fn crc32(bytes: &[u8]) -> u32 {
     const REVERSED_POLYNOMIAL: u32 = 0xEDB8_8320;
     !bytes.iter().fold(u32::MAX, |crc, byte| {
@@ -184,7 +183,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The big-endian `number` in base62 (`0-9A-Za-z`), with leading zeros, so that every token is of one length.
+/// The big-endian `number` in base62 (`0-9A-Za-z`), with leading zeros, so that all tokens have the same length.
 fn base62(number: &[u8], width: usize) -> String {
     let mut rest = number.to_vec();
     let mut digits: Vec<u8> = (0..width).map(|_| digit(divide_by_62(&mut rest))).collect();
@@ -192,7 +191,7 @@ fn base62(number: &[u8], width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
-/// Divides in place; gives the remainder.
+/// Divides in place and returns the remainder.
 fn divide_by_62(number: &mut [u8]) -> u8 {
     number.iter_mut().fold(0, |carry, byte| {
         let dividend = u16::from(carry) * 256 + u16::from(*byte);
@@ -216,7 +215,7 @@ mod tests {
     use super::*;
 
     fn key() -> Token {
-        Token::mint(Kind::ApiKey, &[7; 32])
+        Token::mint(TokenKind::ApiKey, &[7; 32])
     }
 
     #[test]
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn base62_counts_as_other_bases_do() {
+    fn base62_is_positional_with_leading_zeros() {
         assert_eq!(base62(&[0], 3), "000");
         assert_eq!(base62(&[61], 1), "z");
         assert_eq!(base62(&[62], 3), "010");
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_told_from_what_is_broken() {
+    fn foreign_tokens_are_distinguished_from_broken_ones() {
         assert_eq!(Token::parse("eyJhbGciOiJFUzI1NiJ9.e30.AA").unwrap_err(), TokenError::Prefix);
         assert_eq!(Token::parse("").unwrap_err(), TokenError::Prefix);
         assert_eq!(Token::parse("hk_live_").unwrap_err(), TokenError::Form);
@@ -294,8 +293,8 @@ mod tests {
         assert!(is_last_used_due(Some(0), 300_000));
     }
 
-    fn kinds() -> impl Strategy<Value = Kind> {
-        prop::sample::select(Kind::ALL.to_vec())
+    fn kinds() -> impl Strategy<Value = TokenKind> {
+        prop::sample::select(TokenKind::ALL.to_vec())
     }
 
     proptest! {
@@ -310,12 +309,12 @@ mod tests {
         #[test]
         fn different_bytes_make_different_tokens(a: [u8; 32], b: [u8; 32]) {
             prop_assume!(a != b);
-            prop_assert_ne!(Token::mint(Kind::Session, &a).hash(), Token::mint(Kind::Session, &b).hash());
+            prop_assert_ne!(Token::mint(TokenKind::Session, &a).hash(), Token::mint(TokenKind::Session, &b).hash());
         }
 
         #[test]
-        fn one_wrong_character_is_noticed(random: [u8; 32], at in 8_usize..57, other in "[0-9A-Za-z]") {
-            let good = Token::mint(Kind::ApiKey, &random).reveal().to_owned();
+        fn one_wrong_character_is_detected(random: [u8; 32], at in 8_usize..57, other in "[0-9A-Za-z]") {
+            let good = Token::mint(TokenKind::ApiKey, &random).reveal().to_owned();
             let mut bad = good.clone();
             bad.replace_range(at..=at, &other);
             prop_assume!(bad != good);
@@ -323,7 +322,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "(hk_live_|hs_|wk_)?\\PC{0,80}") {
+        fn any_text_is_parsed_or_refused(text in "(hk_live_|hs_|wk_)?\\PC{0,80}") {
             let _ = Token::parse(&text);
         }
     }

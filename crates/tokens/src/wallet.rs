@@ -1,12 +1,10 @@
-//! Wallets: their addresses, of each chain that we know, and whether one
-//! signed a text.
+//! Wallet addresses of all supported chains, and verification of texts that wallets signed.
 
 use std::{fmt, str::FromStr};
 
 use super::{ethereum, stellar};
 
-/// An account's address. Shown as the database keeps it: Ethereum's in lower
-/// case, Stellar's as it is.
+/// An account's address. `Display` writes the stored form: Ethereum's in lower case, Stellar's in upper case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Address {
     Ethereum(ethereum::Address),
@@ -16,7 +14,7 @@ pub enum Address {
 /// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
-    /// It begins like none.
+    /// It has the format of neither chain.
     Form,
     Ethereum(ethereum::AddressError),
     Stellar(stellar::AddressError),
@@ -57,7 +55,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a signature is not one.
+/// Why a signature is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureError {
     Ethereum(ethereum::SignatureError),
@@ -76,7 +74,7 @@ impl fmt::Display for SignatureError {
 impl std::error::Error for SignatureError {}
 
 impl Address {
-    /// The address with what of a checksum it has: in EIP-55's mixed case.
+    /// The address with its checksum, which Ethereum writes as EIP-55's mixed case.
     pub fn checksummed(self) -> String {
         match self {
             Self::Ethereum(address) => address.checksummed(),
@@ -84,10 +82,10 @@ impl Address {
         }
     }
 
-    /// Whether this account signed `message`, byte for byte, as wallets of its chain sign texts: by EIP-191, or by SEP-53.
+    /// Whether this account signed the exact bytes of `message`, by its chain's standard: EIP-191 or SEP-53.
     ///
     /// # Errors
-    /// [`SignatureError`] for what is no signature of anybody.
+    /// [`SignatureError`] if the signature is malformed.
     pub fn has_signed(self, message: &[u8], signature: &str) -> Result<bool, SignatureError> {
         match self {
             Self::Ethereum(address) => ethereum::signer(message, signature)
@@ -105,7 +103,7 @@ mod tests {
     const STELLAR: &str = "GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L";
 
     #[test]
-    fn an_address_is_read_by_the_rules_of_its_chain() {
+    fn an_address_is_parsed_by_the_rules_of_its_chain() {
         let ethereum = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
         for (given, kept, checksummed) in
             [(ethereum, &*ethereum.to_ascii_lowercase(), ethereum), (STELLAR, STELLAR, STELLAR)]
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_of_one_chain_is_none_of_the_other() {
+    fn a_signature_of_one_chain_is_not_valid_on_the_other() {
         let (ethereum, stellar) = (ethereum::tests::Wallet::new(1), stellar::tests::Wallet::new(1));
         let of_ethereum = Address::Ethereum(ethereum.address());
         let of_stellar = Address::Stellar(stellar.address());

@@ -1,5 +1,5 @@
-//! Wire formats, read and written: server-sent events, and the messages and
-//! events of models. Pure: bytes in, values out, whatever the chunks.
+//! Reads and writes wire formats: server-sent events, and the requests and
+//! event streams of models. Pure: bytes in arbitrary chunks in, values out.
 
 pub mod anthropic;
 pub mod sse;

@@ -1,4 +1,4 @@
-//! Server-sent events (WHATWG HTML, 9.2): how they are written and read.
+//! Writes and reads server-sent events (WHATWG HTML, 9.2).
 
 use std::fmt::{Display, Write as _};
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 /// A comment that keeps the connection alive.
 pub const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
-/// One event with a name. JSON has no raw line breaks, so one `data:` line
-/// holds it.
+/// An event with a name. JSON has no raw line breaks, so one `data:` line is
+/// enough.
 pub fn event(name: &str, data: &Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
 }
 
-/// One event with a name and an id, by which a client resumes.
+/// An event with a name and an id. A client resumes from the id.
 pub fn event_with_id(id: impl Display, name: &str, data: &Value) -> String {
     format!("id: {id}\nevent: {name}\ndata: {data}\n\n")
 }
@@ -24,11 +24,11 @@ pub fn push_data(out: &mut String, data: &Value) {
     let _ = write!(out, "data: {data}\n\n");
 }
 
-/// May stand before a stream, and is no part of its first line.
+/// May precede a stream, and is not part of its first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Where the last event of `stream` ends, with its blank line, if that is
-/// after the first `old` bytes.
+/// Where the last complete event of `stream` ends, including its blank line, if
+/// that is after the first `old` bytes.
 pub fn last_end(stream: &[u8], old: usize) -> Option<usize> {
     let ends_an_event = |end: &usize| {
         let before = stream.get(..*end).unwrap_or_default();
@@ -44,22 +44,22 @@ pub fn has_event(stream: &[u8], name: &str) -> bool {
         .any(|line| line.strip_prefix(b"event:").is_some_and(|value| value.trim_ascii() == name.as_bytes()))
 }
 
-/// Server-sent events, decoded from bytes in any chunks.
+/// Decodes server-sent events from bytes in arbitrary chunks.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The line that has not ended yet.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet.
+    /// The data of the incomplete event.
     data: String,
     has_data: bool,
-    /// The last byte was a CR, which a LF may still belong to.
+    /// The last byte was a CR, so a following LF belongs to it.
     after_cr: bool,
     /// The first line has ended.
     has_begun: bool,
 }
 
 impl Decoder {
-    /// Takes the next bytes; `event` gets the data of each event they end.
+    /// Takes the next bytes; `event` gets the data of each completed event.
     pub fn push(&mut self, bytes: &[u8], mut event: impl FnMut(&str)) {
         let mut rest = bytes;
         while let Some((&first, tail)) = rest.split_first() {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_events_are_passed_on_whatever_ends_their_lines() {
+    fn only_complete_events_are_passed_on_with_any_line_ending() {
         for ending in ["\n", "\r\n", "\r"] {
             let event = event("a", &json!({ "b": 1 })).replace('\n', ending);
             let stream = format!("{event}{event}: c{ending}{ending}");
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again_in_any_pieces(texts in prop::collection::vec(".*", 0..5), size in 1_usize..40) {
+        fn written_events_are_read_back_from_any_chunks(texts in prop::collection::vec(".*", 0..5), size in 1_usize..40) {
             let mut stream = KEEP_ALIVE.to_owned();
             let data: Vec<_> = texts.iter().map(|text| json!({ "text": text })).collect();
             for (id, data) in data.iter().enumerate() {
@@ -155,7 +155,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_the_same_in_any_pieces(bytes: Vec<u8>, size in 1_usize..9) {
+        fn chunk_boundaries_do_not_change_how_bytes_are_read(bytes: Vec<u8>, size in 1_usize..9) {
             prop_assert_eq!(read(&bytes, size), read(&bytes, usize::MAX));
         }
     }

@@ -12,7 +12,7 @@ mod settings;
 pub(crate) use settings::SETTINGS;
 pub(crate) use settings::{Concordium, Network, Registrar};
 
-use hatch_tokens::concordium::transaction::{self, Header, Signed};
+use hatch_tokens::concordium::transaction::{self, Header, SignedTransaction};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use worker::Method;
@@ -85,7 +85,11 @@ pub(crate) async fn verify(
 ///
 /// # Errors
 /// [`Error::Upstream`] when the account's sequence number cannot be read.
-pub(crate) async fn prepare(text: &str, registrar: &Registrar, settings: &Settings) -> Result<Signed, Error> {
+pub(crate) async fn prepare(
+    text: &str,
+    registrar: &Registrar,
+    settings: &Settings,
+) -> Result<SignedTransaction, Error> {
     let nonce = next_nonce(registrar, settings).await?;
     let now_s = u64::try_from(now_ms() / 1000).unwrap_or_default();
     let header = Header { sender: registrar.sender, nonce, expires_s: now_s + LIFETIME_S };
@@ -126,7 +130,7 @@ pub(crate) enum Sent {
 /// # Errors
 /// [`Error::Upstream`] when the wallet proxy has not taken it.
 pub(crate) async fn submit(
-    signed: &Signed,
+    signed: &SignedTransaction,
     registrar: &Registrar,
     settings: &Settings,
 ) -> Result<Sent, Error> {

@@ -1,25 +1,26 @@
-//! Which tool call a delta belongs to.
+//! Finds the tool call that a delta belongs to.
 
 use std::borrow::Cow;
 
-/// What a call was told by first.
+/// The index and id that a call's first delta carried.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Key {
+pub(crate) struct CallKey {
     pub(crate) index: Option<u64>,
     pub(crate) id: String,
 }
 
-/// What a delta tells of its call.
+/// How a delta refers to its call.
 #[derive(Debug, Clone)]
-pub(crate) struct Of<'a> {
+pub(crate) struct CallRef<'a> {
     pub(crate) index: Option<u64>,
     pub(crate) id: Option<Cow<'a, str>>,
     pub(crate) has_name: bool,
 }
 
-/// The place of the call that a delta goes on with, if it begins none. Some
-/// upstreams send no index, some the same one for every call.
-pub(crate) fn place(keys: &[Key], of: &Of<'_>) -> Option<usize> {
+/// The position of the call that a delta continues; `None` if the delta begins
+/// a new call. Some upstreams send no index, others the same index for every
+/// call.
+pub(crate) fn place(keys: &[CallKey], of: &CallRef<'_>) -> Option<usize> {
     if let Some(id) = &of.id
         && let Some(place) = keys.iter().rposition(|key| key.id == *id)
     {

@@ -1,11 +1,11 @@
-//! The chunks of a chat completion, from OpenAI or from any of those that
-//! are nearly compatible.
+//! Decodes the chunks of a chat completion, from OpenAI or from an upstream
+//! that is nearly compatible.
 
 use std::borrow::Cow;
 
 use crate::{
     Error, Event, Usage,
-    chat::calls::{self, Key, Of},
+    chat::calls::{self, CallKey, CallRef},
     json::{Balance, Raw},
     piece::Piece,
     response::{CallStart, PartKind, Stop, StopReason},
@@ -25,10 +25,10 @@ pub(crate) struct Decoder {
 #[derive(Debug, Default)]
 struct Choice {
     index: u32,
-    /// What is being said: one of text, thoughts and refusal at a time.
-    said: Option<(Said, Piece)>,
-    keys: Vec<Key>,
-    /// One for each key.
+    /// The open part: only one of text, thoughts and refusal at a time.
+    open_text: Option<(TextKind, Piece)>,
+    keys: Vec<CallKey>,
+    /// One for each key, in the same order.
     calls: Vec<Call>,
     is_finished: bool,
     /// The last chunk had an empty `finish_reason`.
@@ -36,7 +36,7 @@ struct Choice {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum TextKind {
     Text,
     Thinking,
     Refusal,
@@ -50,7 +50,7 @@ struct Call {
     is_open: bool,
 }
 
-/// More choices, or calls in one, than any model gives.
+/// Upper bound of choices, and of calls in one choice.
 const MAX_PARTS: usize = 1_024;
 
 impl Decoder {
@@ -59,25 +59,26 @@ impl Decoder {
         if data == "[DONE]" {
             return self.end(true, sink);
         }
-        // Words between the chunks are comments that lost their colon.
+        // Plain text between chunks is a comment whose colon is missing.
         if !data.starts_with(['{', '[']) {
             return;
         }
         match Raw::parse(data) {
             Some(raw) if frame.name == "error" => self.fail(Error::of_event(raw), sink),
             Some(raw) if raw.is_object() => self.chunk(raw, sink),
-            // What is lost may have been text.
+            // The unreadable event may have contained text.
             _ => self.fail(Error::malformed(), sink),
         }
     }
 
-    /// The stream ends, by its last event or not.
-    pub(crate) fn end(&mut self, is_told: bool, sink: &mut dyn FnMut(Event<'_>)) {
+    /// Ends the stream. `has_done_event` is true if `[DONE]` has come.
+    pub(crate) fn end(&mut self, has_done_event: bool, sink: &mut dyn FnMut(Event<'_>)) {
         if self.is_over {
             return;
         }
         for place in 0..self.choices.len() {
-            if is_told && self.choices.get(place).is_some_and(|choice| !choice.is_finished && choice.is_blank)
+            if has_done_event
+                && self.choices.get(place).is_some_and(|choice| !choice.is_finished && choice.is_blank)
             {
                 self.finish(place, "stop", sink);
             }
@@ -159,8 +160,8 @@ impl Decoder {
         }
     }
 
-    /// Thoughts, text and calls may be in one delta; they are told in the
-    /// order in which a model has them.
+    /// Thoughts, text and calls may share one delta; they are emitted in the
+    /// order in which a model produces them.
     fn delta(&mut self, place: usize, delta: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let (mut thinking, mut text, mut refusal, mut calls, mut call) = (None, None, None, None, None);
         let mut details = None;
@@ -177,7 +178,7 @@ impl Decoder {
             }
         }
         if let Some(thinking) = thinking {
-            self.said(place, Said::Thinking, thinking, sink);
+            self.push_text(place, TextKind::Thinking, thinking, sink);
         }
         for detail in details.into_iter().flat_map(Raw::items) {
             self.detail(place, detail, thinking.is_none(), sink);
@@ -186,75 +187,75 @@ impl Decoder {
             Some(text) if text.is_array() => {
                 text.items().for_each(|part| self.content_part(place, part, sink))
             }
-            Some(text) => self.said(place, Said::Text, text, sink),
+            Some(text) => self.push_text(place, TextKind::Text, text, sink),
             None => {}
         }
         if let Some(refusal) = refusal {
-            self.said(place, Said::Refusal, refusal, sink);
+            self.push_text(place, TextKind::Refusal, refusal, sink);
         }
         for (nth, raw) in calls.into_iter().flat_map(Raw::items).enumerate() {
             let nth = u64::try_from(nth).unwrap_or(u64::MAX);
             self.call(place, raw.get_u64("index"), nth, raw, sink);
         }
         if let Some(raw) = call {
-            let of = Of { index: Some(0), id: None, has_name: false };
+            let of = CallRef { index: Some(0), id: None, has_name: false };
             self.function(place, of, false, raw, sink);
         }
     }
 
-    /// Mistral's content: an array of texts and thoughts.
+    /// Mistral sends content as an array of texts and thoughts.
     fn content_part(&mut self, place: usize, part: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         if let Some(text) = part.get("text") {
-            self.said(place, Said::Text, text, sink);
+            self.push_text(place, TextKind::Text, text, sink);
         }
         match part.get("thinking") {
             Some(thinking) if thinking.is_array() => {
                 for text in thinking.items().filter_map(|inner| inner.get("text")) {
-                    self.said(place, Said::Thinking, text, sink);
+                    self.push_text(place, TextKind::Thinking, text, sink);
                 }
             }
-            Some(thinking) => self.said(place, Said::Thinking, thinking, sink),
+            Some(thinking) => self.push_text(place, TextKind::Thinking, thinking, sink),
             None => {}
         }
     }
 
-    /// OpenRouter's thoughts: their text, if it did not come beside them, and
-    /// what signs them.
+    /// One of OpenRouter's `reasoning_details`: its text, unless the delta also
+    /// has it elsewhere, and its signature.
     fn detail(&mut self, place: usize, detail: Raw<'_>, wants_text: bool, sink: &mut dyn FnMut(Event<'_>)) {
         if let Some(text) = detail.get("text").filter(|_| wants_text) {
-            self.said(place, Said::Thinking, text, sink);
+            self.push_text(place, TextKind::Thinking, text, sink);
         }
         let Some(signature) = detail.get_str("signature").filter(|signature| !signature.is_empty()) else {
             return;
         };
         let Some(choice) = self.choices.get(place) else { return };
-        if let Some((Said::Thinking, piece)) = &choice.said {
+        if let Some((TextKind::Thinking, piece)) = &choice.open_text {
             sink(Event::Signature { part: piece.part(), signature });
         }
     }
 
-    fn said(&mut self, place: usize, what: Said, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        // An empty text beside a call is no text.
+    fn push_text(&mut self, place: usize, what: TextKind, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        // An empty text next to a call does not begin a part.
         if raw.text().len() <= 2 {
             return;
         }
         let next = self.next_part;
         let Some(choice) = self.choices.get_mut(place) else { return };
-        if choice.said.as_ref().is_none_or(|(said, _)| *said != what) {
-            if let Some((_, piece)) = choice.said.take() {
+        if choice.open_text.as_ref().is_none_or(|(open, _)| *open != what) {
+            if let Some((_, piece)) = choice.open_text.take() {
                 piece.stop(sink);
             }
             choice.stop_whole_calls(sink);
             self.next_part = next.saturating_add(1);
             let kind = match what {
-                Said::Text => PartKind::Text,
-                Said::Thinking => PartKind::Thinking,
-                Said::Refusal => PartKind::Refusal,
+                TextKind::Text => PartKind::Text,
+                TextKind::Thinking => PartKind::Thinking,
+                TextKind::Refusal => PartKind::Refusal,
             };
             sink(Event::PartStart { part: next, choice: choice.index, kind });
-            choice.said = Some((what, Piece::new(next)));
+            choice.open_text = Some((what, Piece::new(next)));
         }
-        if let Some((_, piece)) = &mut choice.said {
+        if let Some((_, piece)) = &mut choice.open_text {
             piece.push(raw, sink);
         }
     }
@@ -270,16 +271,15 @@ impl Decoder {
         let id = raw.get_str("id").filter(|id| !id.is_empty());
         let custom = raw.get("custom");
         let Some(inner) = custom.or_else(|| raw.get("function")) else { return };
-        // Several in one delta without an index or an id are told apart by
-        // their order.
+        // Calls in one delta without index and id are numbered by their order.
         let index = index.or_else(|| (id.is_none() && nth > 0).then_some(nth));
-        self.function(place, Of { index, id, has_name: false }, custom.is_some(), inner, sink);
+        self.function(place, CallRef { index, id, has_name: false }, custom.is_some(), inner, sink);
     }
 
     fn function(
         &mut self,
         place: usize,
-        mut of: Of<'_>,
+        mut of: CallRef<'_>,
         is_custom: bool,
         raw: Raw<'_>,
         sink: &mut dyn FnMut(Event<'_>),
@@ -294,14 +294,14 @@ impl Decoder {
                 if choice.calls.len() >= MAX_PARTS {
                     return self.fail(Error::malformed(), sink);
                 }
-                if let Some((_, piece)) = choice.said.take() {
+                if let Some((_, piece)) = choice.open_text.take() {
                     piece.stop(sink);
                 }
                 choice.stop_whole_calls(sink);
                 let part = self.next_part;
                 self.next_part = part.saturating_add(1);
                 let id = of.id.clone().unwrap_or_default().into_owned();
-                choice.keys.push(Key { index: of.index, id });
+                choice.keys.push(CallKey { index: of.index, id });
                 let (piece, balance) = (Piece::new(part), Balance::default());
                 choice.calls.push(Call { piece, balance, is_custom, is_open: true });
                 let call = CallStart {
@@ -316,7 +316,7 @@ impl Decoder {
         };
         let Some(call) = choice.calls.get_mut(known) else { return };
         match raw.get(if is_custom { "input" } else { "arguments" }) {
-            // Some send the arguments as an object.
+            // Some upstreams send the arguments as an object.
             Some(arguments) if arguments.is_object() => {
                 call.balance.push(arguments.text());
                 call.piece.push_text(Cow::Borrowed(arguments.text()), sink);
@@ -331,7 +331,7 @@ impl Decoder {
 
     fn finish(&mut self, place: usize, reason: &str, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(choice) = self.choices.get_mut(place) else { return };
-        if let Some((_, piece)) = choice.said.take() {
+        if let Some((_, piece)) = choice.open_text.take() {
             piece.stop(sink);
         }
         let is_torn = choice.calls.iter().any(|call| !call.is_custom && call.balance.is_open());
@@ -341,7 +341,8 @@ impl Decoder {
         }
         choice.is_finished = true;
         let reason = match stop_reason(reason) {
-            // A call that breaks off was cut, whatever is said of it.
+            // Incomplete arguments mean that the call was cut off, whatever the
+            // finish reason says.
             StopReason::End | StopReason::ToolCalls if is_torn => StopReason::Length,
             StopReason::End if !choice.calls.is_empty() => StopReason::ToolCalls,
             StopReason::ToolCalls if choice.calls.is_empty() => StopReason::End,
@@ -352,7 +353,7 @@ impl Decoder {
 }
 
 impl Choice {
-    /// Something else begins: calls whose arguments are whole have ended.
+    /// Ends calls with complete arguments, because another part begins.
     fn stop_whole_calls(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         for call in self.calls.iter_mut().filter(|call| call.is_open && call.balance.is_complete()) {
             if !call.is_custom {
@@ -363,7 +364,7 @@ impl Choice {
     }
 }
 
-/// What upstreams call the end, in OpenAI's meaning.
+/// Maps an upstream's finish reason to a stop reason.
 pub(crate) fn stop_reason(reason: &str) -> StopReason {
     match reason {
         "length" | "max_tokens" | "model_length" | "max_output_tokens" => StopReason::Length,

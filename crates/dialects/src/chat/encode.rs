@@ -1,4 +1,4 @@
-//! The chunks of a chat completion, for a client.
+//! Encodes a stream as the chunks of a chat completion, for a client.
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    /// What every chunk begins with.
+    /// The beginning that all chunks share.
     head: String,
     include_usage: bool,
     show_reasoning: bool,
@@ -29,8 +29,8 @@ pub(crate) struct Encoder {
 struct Choice {
     calls: u32,
     thoughts: u32,
-    /// How many characters its text has, for the places of annotations.
-    said: usize,
+    /// Characters of text so far; annotations need the position.
+    text_chars: usize,
 }
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ enum Lane {
         index: u32,
         is_custom: bool,
     },
-    /// Nothing of it is told.
+    /// The client gets nothing of this part.
     Silent,
 }
 
@@ -102,7 +102,7 @@ impl Encoder {
         }
     }
 
-    /// The choice; what is its first chunk tells the role.
+    /// The choice with this index. Its first chunk carries the role.
     fn choice(&mut self, index: u32, out: &mut String) -> &mut Choice {
         if !self.choices.contains_key(&index) {
             self.chunk(index, None, out, |o| {
@@ -128,7 +128,7 @@ impl Encoder {
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, out: &mut String) {
         let state = self.choice(choice, out);
         let lane = match kind {
-            PartKind::Text => Lane::Text { from: state.said },
+            PartKind::Text => Lane::Text { from: state.text_chars },
             PartKind::Refusal => Lane::Refusal,
             PartKind::Thinking => Lane::Thinking { text: String::new(), signature: String::new() },
             PartKind::Sealed(thinking) => {
@@ -175,7 +175,7 @@ impl Encoder {
         match lane {
             Lane::Text { .. } => {
                 if let Some(state) = self.choices.get_mut(&choice) {
-                    state.said = state.said.saturating_add(text.chars().count());
+                    state.text_chars = state.text_chars.saturating_add(text.chars().count());
                 }
                 self.chunk(choice, None, out, |o| o.str("content", text));
             }
@@ -209,8 +209,8 @@ impl Encoder {
         });
     }
 
-    /// Signed thoughts are told once more, so that the client can return
-    /// them.
+    /// Repeats signed thoughts as `reasoning_details`, so that the client can
+    /// send them back.
     fn stop(&mut self, part: u32, out: &mut String) {
         let Some(Part { choice, lane }) = self.parts.remove(&part) else { return };
         let Lane::Thinking { text, signature } = lane else { return };
@@ -246,7 +246,7 @@ impl Encoder {
     fn annotation(&mut self, part: u32, json: &Json, out: &mut String) {
         let Some(Part { choice, lane: Lane::Text { from } }) = self.parts.get(&part) else { return };
         let (choice, from) = (*choice, *from);
-        let end = self.choices.get(&choice).map_or(from, |state| state.said);
+        let end = self.choices.get(&choice).map_or(from, |state| state.text_chars);
         self.chunk(choice, None, out, |o| {
             o.array("annotations", |a| a.object(|o| url_citation(json, from, end, o)));
         });
@@ -271,7 +271,7 @@ impl Encoder {
         out.push_str("data: [DONE]\n\n");
     }
 
-    /// Without `[DONE]`: what is broken off is not done.
+    /// `[DONE]` is left out: a broken stream must not look complete.
     fn error(&self, error: &Error, out: &mut String) {
         out.push_str("data: ");
         error.write(crate::Dialect::Chat, &self.request_id, out);
@@ -289,8 +289,8 @@ pub(crate) fn finish_reason(stop: &Stop, is_legacy: bool) -> &'static str {
     }
 }
 
-/// What a client gets of thoughts that only their provider can read: their
-/// own data, or ours around them.
+/// The data that carries encrypted thoughts to a client: the provider's own, or
+/// sealed by the gateway.
 pub(crate) fn carried(thinking: &Thinking, seal: Option<&dyn Seal>) -> Option<String> {
     match (thinking, seal) {
         (Thinking::Redacted { data }, _) => Some(data.clone()),
@@ -312,8 +312,8 @@ pub(crate) fn encrypted(index: u32, data: &str, o: &mut Object<'_>) {
     o.str("data", data);
 }
 
-/// An annotation as Chat Completions has it: what is in Responses' own form
-/// already knows its places.
+/// An annotation in the form of Chat Completions. Annotations from the
+/// Responses API already have their positions.
 pub(crate) fn url_citation(json: &Json, from: usize, end: usize, o: &mut Object<'_>) {
     let raw = json.raw();
     let text = |name: &str| raw.get_str(name).unwrap_or_default();

@@ -1,13 +1,13 @@
-//! An upstream's chunks, for a client of the same dialect. What is as OpenAI
-//! sends it goes on as it came; what would break a client's helpers is
-//! written anew, the rest of its chunk copied.
+//! Passes an upstream's chunks on to a client of the same dialect. Chunks that
+//! look like OpenAI's pass unchanged. Members that would break a client's SDK
+//! are rewritten, and the rest of the chunk is copied.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Error, Event, Reply, Usage,
     chat::{
-        calls::{self, Key, Of},
+        calls::{self, CallKey, CallRef},
         decode::Decoder,
         encode::finish_reason,
     },
@@ -37,12 +37,12 @@ pub(crate) struct Normalizer {
 struct Choice {
     has_role: bool,
     is_finished: bool,
-    calls: Vec<Key>,
+    calls: Vec<CallKey>,
 }
 
-/// What the decoder saw in one chunk.
+/// The events that the decoder emitted for one chunk.
 #[derive(Debug, Default)]
-struct Seen {
+struct ChunkEvents {
     finishes: Vec<(u32, Stop)>,
     error: Option<Error>,
     is_over: bool,
@@ -66,53 +66,53 @@ impl Normalizer {
     }
 
     pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
-        let seen = self.observe(sink, |decoder, sink| decoder.frame(frame, sink));
+        let events = self.observe(sink, |decoder, sink| decoder.frame(frame, sink));
         let raw = Raw::parse(frame.data.trim()).filter(|raw| raw.is_object());
-        if let Some(raw) = raw.filter(|_| seen.error.is_none()) {
-            self.chunk(raw, &seen, out);
+        if let Some(raw) = raw.filter(|_| events.error.is_none()) {
+            self.chunk(raw, &events, out);
         }
-        self.close(&seen, out);
+        self.close(&events, out);
     }
 
     pub(crate) fn end(&mut self, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
-        let seen = self.observe(sink, |decoder, sink| decoder.end(false, sink));
-        self.close(&seen, out);
+        let events = self.observe(sink, |decoder, sink| decoder.end(false, sink));
+        self.close(&events, out);
     }
 
     pub(crate) fn fail(&mut self, error: Error, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
-        let seen = self.observe(sink, |decoder, sink| decoder.fail(error, sink));
-        self.close(&seen, out);
+        let events = self.observe(sink, |decoder, sink| decoder.fail(error, sink));
+        self.close(&events, out);
     }
 
     fn observe(
         &mut self,
         sink: &mut dyn FnMut(&Event<'_>),
         run: impl FnOnce(&mut Decoder, &mut dyn FnMut(Event<'_>)),
-    ) -> Seen {
-        let (mut seen, usage) = (Seen::default(), &mut self.usage);
+    ) -> ChunkEvents {
+        let (mut events, usage) = (ChunkEvents::default(), &mut self.usage);
         run(&mut self.decoder, &mut |event| {
             sink(&event);
             match event {
-                Event::Finish { choice, stop } => seen.finishes.push((choice, stop)),
+                Event::Finish { choice, stop } => events.finishes.push((choice, stop)),
                 Event::Usage(counts) => *usage = Some(counts),
-                Event::End => seen.is_over = true,
-                Event::Error(error) => seen.error = Some(error),
+                Event::End => events.is_over = true,
+                Event::Error(error) => events.error = Some(error),
                 _ => {}
             }
         });
-        seen
+        events
     }
 
-    fn close(&mut self, seen: &Seen, out: &mut String) {
-        if let Some(error) = &seen.error {
+    fn close(&mut self, events: &ChunkEvents, out: &mut String) {
+        if let Some(error) = &events.error {
             out.push_str("data: ");
             error.write(crate::Dialect::Chat, &self.request_id, out);
             return out.push_str("\n\n");
         }
-        if !seen.is_over {
+        if !events.is_over {
             return;
         }
-        self.finish_silent_ends(seen, out);
+        self.finish_silent_ends(events, out);
         if self.include_usage {
             let usage = self.usage.unwrap_or_default();
             out.push_str("data: ");
@@ -126,9 +126,9 @@ impl Normalizer {
         out.push_str("data: [DONE]\n\n");
     }
 
-    /// Ends that were told only by `[DONE]` still need their chunk.
-    fn finish_silent_ends(&mut self, seen: &Seen, out: &mut String) {
-        for (index, stop) in &seen.finishes {
+    /// A choice that only `[DONE]` ended still needs its last chunk.
+    fn finish_silent_ends(&mut self, events: &ChunkEvents, out: &mut String) {
+        for (index, stop) in &events.finishes {
             let choice = self.choices.entry(u64::from(*index)).or_default();
             if std::mem::replace(&mut choice.is_finished, true) {
                 continue;
@@ -158,7 +158,7 @@ impl Normalizer {
         o.str("model", &self.model);
     }
 
-    fn chunk(&mut self, raw: Raw<'_>, seen: &Seen, out: &mut String) {
+    fn chunk(&mut self, raw: Raw<'_>, events: &ChunkEvents, out: &mut String) {
         self.begin(raw);
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
@@ -169,7 +169,7 @@ impl Normalizer {
                 match name.as_ref() {
                     "id" | "object" | "created" | "model" | "usage" => {}
                     "choices" => {
-                        let (changed, count) = self.choices(value, seen, o);
+                        let (changed, count) = self.choices(value, events, o);
                         is_changed |= changed;
                         has_choices |= count > 0;
                     }
@@ -188,7 +188,7 @@ impl Normalizer {
         self.scratch = scratch;
     }
 
-    /// The first chunk tells what is the same in all of them.
+    /// Takes over from the first chunk what all chunks share.
     fn begin(&mut self, raw: Raw<'_>) {
         if std::mem::replace(&mut self.has_begun, true) {
             return;
@@ -204,7 +204,8 @@ impl Normalizer {
         }
     }
 
-    /// Writes what every chunk has; whether the upstream had it otherwise.
+    /// Writes the members that every chunk has. Returns whether any of them
+    /// differs from the upstream's.
     fn members(&self, raw: Raw<'_>, o: &mut Object<'_>) -> bool {
         self.head(o);
         let (mut same, mut usage) = (0_u8, None);
@@ -226,8 +227,8 @@ impl Normalizer {
         same != 4 || !is_usage_right
     }
 
-    /// Whether anything was changed, and how many choices are left.
-    fn choices(&mut self, raw: Raw<'_>, seen: &Seen, o: &mut Object<'_>) -> (bool, usize) {
+    /// Returns whether anything changed, and how many choices are left.
+    fn choices(&mut self, raw: Raw<'_>, events: &ChunkEvents, o: &mut Object<'_>) -> (bool, usize) {
         let (mut is_changed, mut count) = (false, 0_usize);
         o.array("choices", |a| {
             for choice in raw.items() {
@@ -239,16 +240,16 @@ impl Normalizer {
                 }
                 is_changed |= index.is_none();
                 count = count.saturating_add(1);
-                a.object(|o| is_changed |= self.choice(place, choice, seen, o));
+                a.object(|o| is_changed |= self.choice(place, choice, events, o));
             }
         });
         (is_changed, count)
     }
 
-    fn choice(&mut self, index: u64, raw: Raw<'_>, seen: &Seen, o: &mut Object<'_>) -> bool {
+    fn choice(&mut self, index: u64, raw: Raw<'_>, events: &ChunkEvents, o: &mut Object<'_>) -> bool {
         let Self { choices, reply_id, .. } = self;
         let state = choices.entry(index).or_default();
-        let stop = seen.finishes.iter().find(|(place, _)| u64::from(*place) == index).map(|(_, stop)| stop);
+        let stop = events.finishes.iter().find(|(place, _)| u64::from(*place) == index).map(|(_, stop)| stop);
         let (mut is_changed, mut has_delta) = (false, false);
         o.put("index", index);
         for (name, value) in raw.members() {
@@ -267,12 +268,12 @@ impl Normalizer {
             o.raw("delta", "{}");
         }
         let reason = stop.map(|stop| finish_reason(stop, false));
-        let told = raw.members().find(|(name, _)| name == "finish_reason").map(|(_, value)| value);
-        let is_legacy = told.and_then(Raw::as_str).is_some_and(|told| told == "function_call");
+        let given = raw.members().find(|(name, _)| name == "finish_reason").map(|(_, value)| value);
+        let is_legacy = given.and_then(Raw::as_str).is_some_and(|given| given == "function_call");
         let reason = if is_legacy { reason.map(|_| "function_call") } else { reason };
-        is_changed |= match (told, reason) {
-            (Some(told), Some(reason)) => told.as_str().is_none_or(|told| told != reason),
-            (Some(told), None) => !told.is_null(),
+        is_changed |= match (given, reason) {
+            (Some(given), Some(reason)) => given.as_str().is_none_or(|given| given != reason),
+            (Some(given), None) => !given.is_null(),
             (None, _) => true,
         };
         o.str_or_null("finish_reason", reason);
@@ -326,24 +327,24 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
     let kind = if raw.get("custom").is_some() { "custom" } else { "function" };
     let inner = raw.get(kind);
     let name = inner.and_then(|inner| inner.get_str("name")).filter(|name| !name.is_empty());
-    let told = raw.get_u64("index");
-    let index = told.or_else(|| (id.is_none() && nth > 0).then_some(nth));
-    let known = calls::place(&state.calls, &Of { index, id: id.clone(), has_name: name.is_some() });
+    let given = raw.get_u64("index");
+    let index = given.or_else(|| (id.is_none() && nth > 0).then_some(nth));
+    let known = calls::place(&state.calls, &CallRef { index, id: id.clone(), has_name: name.is_some() });
     let is_new = known.is_none();
     let place = known.unwrap_or(state.calls.len());
     if is_new {
-        state.calls.push(Key { index, id: id.clone().unwrap_or_default().into_owned() });
+        state.calls.push(CallKey { index, id: id.clone().unwrap_or_default().into_owned() });
     }
     let text = if kind == "custom" { "input" } else { "arguments" };
     let arguments = inner.and_then(|inner| inner.get(text));
     let has_type = raw.get("type").is_some();
-    let mut is_changed = told != u64::try_from(place).ok()
+    let mut is_changed = given != u64::try_from(place).ok()
         || inner.is_none()
         || arguments.is_none_or(|arguments| !arguments.is_string())
         || if is_new {
             id.is_none() || !has_type || name.is_none()
         } else {
-            // A key with null or nothing in it breaks a helper as well.
+            // A key that is null or empty also breaks SDKs.
             raw.members().any(|(name, _)| name == "id" || name == "type")
                 || inner.is_some_and(|inner| inner.members().any(|(name, _)| name == "name"))
         };
@@ -372,6 +373,6 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
             }
         }
     });
-    is_changed |= raw.get("type").is_some_and(|told| told.as_str().is_none_or(|told| told != kind));
+    is_changed |= raw.get("type").is_some_and(|given| given.as_str().is_none_or(|given| given != kind));
     is_changed
 }

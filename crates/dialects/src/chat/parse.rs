@@ -1,13 +1,13 @@
-//! A client's request for a chat completion.
+//! Parses a client's request for a chat completion.
 
 use crate::{
-    Dialect, Error, Incoming, Json,
-    incoming::{Pairs, check_tools, shown, source_of_url},
+    Dialect, Error, InboundContext, Json,
+    inbound::{Pairs, check_tools, parse_media_url, shown},
     json::Raw,
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text,
+        Content, Document, Effort, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
         Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
@@ -45,11 +45,11 @@ const KNOWN: &[&str] = &[
     "function_call",
 ];
 
-pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
+pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let mut request = Request {
         model: f.need_string("model")?,
-        messages: messages(&f, incoming)?,
+        messages: messages(&f, inbound)?,
         dialect: Some(Dialect::Chat),
         extra: f.others(KNOWN),
         ..Request::default()
@@ -73,15 +73,16 @@ fn stream(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
     request.stream = f.bool("stream")?.unwrap_or(false);
     if let Some(options) = f.get("stream_options") {
         let options = Fields::of(options, f.at().key("stream_options"))?;
-        // Without a stream it says nothing; the SDKs' own tests send it so.
+        // Accepted without `stream` too, because the SDKs' own tests send it
+        // so.
         request.include_usage = options.bool("include_usage")?.unwrap_or(false);
     }
     Ok(())
 }
 
 fn sampling(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
-    // The older name counts only if the newer one is absent. Zero is sent by
-    // clients that mean no limit.
+    // The older name counts only if the newer one is absent. Some clients send
+    // zero for no limit.
     let max_tokens = f.u64("max_completion_tokens")?.or(f.u64("max_tokens")?);
     request.max_tokens = max_tokens.filter(|tokens| *tokens > 0);
     request.temperature = f.number("temperature", 0.0, 2.0)?;
@@ -136,7 +137,7 @@ fn format(raw: Raw<'_>, at: At<'_>) -> Result<Format, Error> {
     }
 }
 
-/// The same members in both of OpenAI's APIs.
+/// Both of OpenAI's APIs have these members.
 pub(crate) fn json_schema(f: &Fields<'_, '_>) -> Result<Format, Error> {
     Ok(Format::JsonSchema {
         name: Some(f.need_string("name")?),
@@ -157,7 +158,7 @@ fn tools(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
     let at = f.at().key("functions");
     for (index, raw) in f.array("functions")?.unwrap_or_default().into_iter().enumerate() {
         let tool = function(&Fields::of(raw, at.index(index))?, None)?;
-        // Both ways at once is one way said twice.
+        // Clients may send the same tool in both the old and the new form.
         if !request.tools.iter().any(|known| known.name == tool.name) {
             request.tools.push(tool);
         }
@@ -248,7 +249,7 @@ fn legacy_choice(raw: Raw<'_>, at: At<'_>) -> Result<ToolChoice, Error> {
     }
 }
 
-fn messages(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Vec<Message>, Error> {
+fn messages(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Vec<Message>, Error> {
     f.need("messages")?;
     let at = f.at().key("messages");
     let raws = f.array("messages")?.unwrap_or_default();
@@ -258,7 +259,7 @@ fn messages(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Vec<Message>,
     let (mut messages, mut pairs) = (Vec::with_capacity(raws.len()), Pairs::default());
     for (index, raw) in raws.into_iter().enumerate() {
         let at = at.index(index);
-        let message = message(&Fields::of(raw, at)?, index, incoming)?;
+        let message = message(&Fields::of(raw, at)?, index, inbound)?;
         if message.role != Role::Tool {
             pairs.turn(&at)?;
         }
@@ -270,7 +271,7 @@ fn messages(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Vec<Message>,
     Ok(messages)
 }
 
-fn message(f: &Fields<'_, '_>, index: usize, incoming: &Incoming<'_>) -> Result<Message, Error> {
+fn message(f: &Fields<'_, '_>, index: usize, inbound: &InboundContext<'_>) -> Result<Message, Error> {
     let role = f.need_str("role")?;
     let name = f.string("name")?;
     let mut parts = match role.as_ref() {
@@ -278,7 +279,7 @@ fn message(f: &Fields<'_, '_>, index: usize, incoming: &Incoming<'_>) -> Result<
             f.need("content")?;
             content(f)?
         }
-        "assistant" => assistant(f, index, incoming)?,
+        "assistant" => assistant(f, index, inbound)?,
         "tool" => vec![tool_result(f, f.need_string("tool_call_id")?)?],
         "function" => vec![tool_result(f, legacy_id(&f.need_str("name")?, index.saturating_sub(1)))?],
         other => {
@@ -300,8 +301,8 @@ fn message(f: &Fields<'_, '_>, index: usize, incoming: &Incoming<'_>) -> Result<
     Ok(Message { role, name: name.filter(|_| role != Role::Tool), parts })
 }
 
-/// Calls of the older kind have no ids: the name and the place of the
-/// message make one, and the result comes right after it.
+/// Legacy function calls have no ids: one is made from the function's name and
+/// the index of the message. The result follows right after the call.
 fn legacy_id(name: &str, index: usize) -> String {
     format!("call_{index}_{name}")
 }
@@ -313,7 +314,7 @@ fn tool_result(f: &Fields<'_, '_>, call_id: String) -> Result<Part, Error> {
     Ok(Part { content: Content::ToolResult(result), cache })
 }
 
-/// `content`: a text or parts; absent or null is nothing.
+/// `content`: a text or a list of parts; empty if absent or null.
 fn content(f: &Fields<'_, '_>) -> Result<Vec<Part>, Error> {
     let at = f.at().key("content");
     let Some(raw) = f.get("content") else { return Ok(Vec::new()) };
@@ -349,29 +350,29 @@ fn part(f: &Fields<'_, '_>) -> Result<Part, Error> {
 fn image(f: &Fields<'_, '_>) -> Result<Content, Error> {
     let raw = f.need("image_url")?;
     let at = f.at().key("image_url");
-    // Some clients send the address alone.
+    // Some clients send only the URL.
     if let Some(url) = raw.as_str() {
-        return Ok(Content::Image(Image { source: source_of_url(&url, &at)?, detail: None }));
+        return Ok(Content::Image(Image { source: parse_media_url(&url, &at)?, detail: None }));
     }
     let f = Fields::of(raw, at)?;
-    let source = source_of_url(&f.need_str("url")?, &at.key("url"))?;
+    let source = parse_media_url(&f.need_str("url")?, &at.key("url"))?;
     Ok(Content::Image(Image { source, detail: f.string("detail")?.filter(|detail| detail != "auto") }))
 }
 
 fn file(f: &Fields<'_, '_>) -> Result<Content, Error> {
     let source = match (f.str("file_data")?, f.string("file_id")?) {
-        (Some(data), _) if data.starts_with("data:") => source_of_url(&data, &f.at().key("file_data"))?,
+        (Some(data), _) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
         (Some(data), _) => {
-            Source::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
+            MediaSource::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
         }
-        (None, Some(id)) => Source::File(id),
+        (None, Some(id)) => MediaSource::File(id),
         (None, None) => return Err(f.at().invalid("expected file_data or file_id")),
     };
     Ok(Content::Document(Document { source, title: f.string("filename")?, context: None, citations: None }))
 }
 
-fn assistant(f: &Fields<'_, '_>, index: usize, incoming: &Incoming<'_>) -> Result<Vec<Part>, Error> {
-    let mut parts = thoughts(f, incoming);
+fn assistant(f: &Fields<'_, '_>, index: usize, inbound: &InboundContext<'_>) -> Result<Vec<Part>, Error> {
+    let mut parts = thoughts(f, inbound);
     parts.extend(content(f)?);
     if let Some(refusal) = f.string("refusal")? {
         parts.push(Content::Refusal(refusal).into());
@@ -404,14 +405,13 @@ fn tool_call(f: &Fields<'_, '_>) -> Result<ToolCall, Error> {
     Ok(ToolCall { id, name: f.need_string("name")?, namespace: None, arguments, is_custom })
 }
 
-/// Thoughts in the forms that clients carry back: OpenRouter's
-/// `reasoning_details` and LiteLLM's `thinking_blocks`. If any of them has no
-/// signature, none is taken. `reasoning_content` alone has none.
-fn thoughts(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Vec<Part> {
+/// Thoughts in the forms that clients send back: OpenRouter's
+/// `reasoning_details` and LiteLLM's `thinking_blocks`. If one has no
+/// signature, all are dropped. `reasoning_content` alone has no signature.
+fn thoughts(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Vec<Part> {
     let details = f.get("reasoning_details").or_else(|| f.get("thinking_blocks"));
-    let all: Option<Vec<Thinking>> = details
-        .map(|details| details.items().map(|raw| thought(raw, incoming)).collect())
-        .unwrap_or_default();
+    let all: Option<Vec<Thinking>> =
+        details.map(|details| details.items().map(|raw| thought(raw, inbound)).collect()).unwrap_or_default();
     if let Some(all) = all.filter(|all| !all.is_empty()) {
         return all.into_iter().map(|thinking| Content::Thinking(thinking).into()).collect();
     }
@@ -420,7 +420,7 @@ fn thoughts(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Vec<Part> {
     plain.map(|text| Content::Thinking(Thinking::Plain(text.into_owned())).into()).into_iter().collect()
 }
 
-fn thought(raw: Raw<'_>, incoming: &Incoming<'_>) -> Option<Thinking> {
+fn thought(raw: Raw<'_>, inbound: &InboundContext<'_>) -> Option<Thinking> {
     let text = |name: &str| raw.get_str(name).map(std::borrow::Cow::into_owned);
     match raw.get_str("type")?.as_ref() {
         "reasoning.text" | "thinking" => {
@@ -432,7 +432,7 @@ fn thought(raw: Raw<'_>, incoming: &Incoming<'_>) -> Option<Thinking> {
         }
         "reasoning.encrypted" | "redacted_thinking" => {
             let data = text("data").filter(|data| !data.is_empty())?;
-            let opened = incoming.seal.and_then(|seal| seal.open(&data)).and_then(|packed| unpack(&packed));
+            let opened = inbound.seal.and_then(|seal| seal.open(&data)).and_then(|packed| unpack(&packed));
             Some(opened.unwrap_or(Thinking::Redacted { data }))
         }
         _ => None,

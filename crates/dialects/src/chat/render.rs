@@ -1,11 +1,11 @@
-//! A request for an upstream that speaks Chat Completions.
+//! Renders a request for an upstream that speaks Chat Completions.
 
 use crate::{
     Dialect, Error, Rendered, Target,
-    outgoing::{CUSTOM_SCHEMA, Outgoing},
+    outbound::{CUSTOM_SCHEMA, OutboundRequest},
     request::{
-        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice,
-        ToolKind, ToolResult,
+        Content, Document, Format, Image, MediaSource, Message, Part, Request, Role, Thinking, Tool,
+        ToolChoice, ToolKind, ToolResult,
     },
     schema,
     target::{OPENAI_NAME, hash},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Error> {
-    let mut out = Outgoing::new(request, target, Dialect::Chat, OPENAI_NAME);
+    let mut out = OutboundRequest::new(request, target, Dialect::Chat, OPENAI_NAME);
     out.refuse_audio_answers()?;
     let messages = Messages { out: &mut out, images: Vec::new() }.render()?;
     let mut body = String::with_capacity(messages.len().saturating_add(1_024));
@@ -23,7 +23,7 @@ pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Err
     Ok(out.rendered(body))
 }
 
-fn members(out: &mut Outgoing<'_>, messages: &str, o: &mut Object<'_>) -> Result<(), Error> {
+fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) -> Result<(), Error> {
     let request = out.request;
     let can = &out.target.can;
     o.str("model", &out.target.model);
@@ -69,7 +69,7 @@ fn members(out: &mut Outgoing<'_>, messages: &str, o: &mut Object<'_>) -> Result
     Ok(())
 }
 
-/// OpenAI's names of users have 64 characters; Claude Code's have more.
+/// OpenAI limits user names to 64 characters; Claude Code sends longer ones.
 pub(crate) fn short(user: &str) -> String {
     if user.chars().count() <= 64 {
         return user.to_owned();
@@ -78,7 +78,8 @@ pub(crate) fn short(user: &str) -> String {
     format!("user_{:08x}{:08x}", hash(user), hash(&reversed))
 }
 
-/// The tiers of OpenAI; Anthropic's `standard_only` is the default one.
+/// The service tier in OpenAI's terms; Anthropic's `standard_only` is the
+/// default tier.
 pub(crate) fn service_tier(request: &Request) -> Option<&str> {
     match request.service_tier.as_deref() {
         Some("standard_only") => Some("default"),
@@ -98,7 +99,7 @@ fn stop(request: &Request, o: &mut Object<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn format(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+fn format(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     let Some(format) = &out.request.format else { return Ok(()) };
     if !out.target.can.structured_output && matches!(format, Format::JsonSchema { .. }) {
         return out.refuse("response_format", "this model does not answer by a schema");
@@ -122,14 +123,14 @@ fn format(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Anthropic always holds an answer against its schema; OpenAI does where it
-/// can, and this tells where.
+/// Whether to ask for strict mode. Anthropic always enforces a schema; OpenAI
+/// can enforce only some schemas.
 pub(crate) fn is_strict(request: &Request, strict: Option<bool>, schema: &str) -> Option<bool> {
     let is_from_anthropic = request.dialect == Some(Dialect::Messages);
     strict.or_else(|| (is_from_anthropic && schema::is_strict(schema)).then_some(true))
 }
 
-fn tools(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     let tools = out.tools();
     let choice = out.tool_choice()?;
     if tools.is_empty() {
@@ -209,13 +210,13 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
                 o.raw("parameters", CUSTOM_SCHEMA);
             });
         }
-        // `Outgoing::tools` lets none of another dialect through, and Chat
+        // `OutboundRequest::tools` lets none of another dialect through, and Chat
         // Completions has none of its own.
         ToolKind::Hosted { kind, .. } => o.str("type", kind),
     }
 }
 
-/// A grammar that the target cannot hold the model to is at least told to it.
+/// Puts a grammar that the target cannot enforce into the tool's description.
 pub(crate) fn custom_description(tool: &Tool, format: Option<&str>) -> Option<String> {
     let description = tool.description.clone();
     match format {
@@ -227,10 +228,10 @@ pub(crate) fn custom_description(tool: &Tool, format: Option<&str>) -> Option<St
     }
 }
 
-/// The messages, and the images of tool results that must wait until all
-/// results of their turn are there.
+/// Renders messages. Images of tool results wait until all results of their
+/// turn have been written.
 struct Messages<'o, 'r> {
-    out: &'o mut Outgoing<'r>,
+    out: &'o mut OutboundRequest<'r>,
     images: Vec<(String, &'r Part)>,
 }
 
@@ -282,8 +283,7 @@ impl<'r> Messages<'_, 'r> {
         }
     }
 
-    /// The images of the results before, and what the user says then: one
-    /// message.
+    /// Writes the waiting images and the user's next message as one message.
     fn flush(&mut self, message: Option<&'r Message>, index: usize, a: &mut Array<'_>) -> Result<(), Error> {
         let images = std::mem::take(&mut self.images);
         if images.is_empty() && message.is_none() {
@@ -307,7 +307,7 @@ impl<'r> Messages<'_, 'r> {
         result
     }
 
-    /// The parts that this API has a place for.
+    /// The parts that this API supports.
     fn known<'p>(&mut self, index: usize, parts: &'p [Part]) -> Result<Vec<&'p Part>, Error> {
         let mut known = Vec::with_capacity(parts.len());
         for part in parts {
@@ -322,7 +322,7 @@ impl<'r> Messages<'_, 'r> {
                         .refuse(&format!("messages[{index}].content"), "this model does not read images")?;
                 }
                 Content::Document(document)
-                    if !self.out.target.can.documents && !matches!(document.source, Source::Text(_)) =>
+                    if !self.out.target.can.documents && !matches!(document.source, MediaSource::Text(_)) =>
                 {
                     self.out.refuse(
                         &format!("messages[{index}].content"),
@@ -341,7 +341,7 @@ impl<'r> Messages<'_, 'r> {
         let before = self.images.len();
         for part in &result.parts {
             match &part.content {
-                Content::Document(Document { source: Source::Text(text), .. }) => texts.push(text),
+                Content::Document(Document { source: MediaSource::Text(text), .. }) => texts.push(text),
                 Content::Image(_) | Content::Document(_) => self.images.push((result.call_id.clone(), part)),
                 _ => {}
             }
@@ -401,8 +401,8 @@ impl<'r> Messages<'_, 'r> {
         });
     }
 
-    /// Upstreams that tell their thoughts want them back between tools; OpenAI
-    /// knows no such member. Signed ones are another provider's.
+    /// Upstreams that send thoughts expect them back between tool calls; OpenAI
+    /// has no such member. Signed thoughts belong to another provider.
     fn thoughts(&mut self, parts: &[&Part], o: &mut Object<'_>) {
         let mut plain = String::new();
         for part in parts {
@@ -464,9 +464,9 @@ fn content_part(index: usize, part: &Part, o: &mut Object<'_>) -> Result<(), Err
 
 fn image_part(index: usize, image: &Image, o: &mut Object<'_>) -> Result<(), Error> {
     let url = match &image.source {
-        Source::Url(url) => url.clone(),
-        Source::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
-        Source::File(_) | Source::Text(_) => {
+        MediaSource::Url(url) => url.clone(),
+        MediaSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
+        MediaSource::File(_) | MediaSource::Text(_) => {
             let param = format!("messages[{index}].content");
             return Err(Error::unsupported(param, "files that another provider keeps cannot be sent"));
         }
@@ -481,22 +481,22 @@ fn image_part(index: usize, image: &Image, o: &mut Object<'_>) -> Result<(), Err
 
 fn document_part(index: usize, document: &Document, o: &mut Object<'_>) -> Result<(), Error> {
     match &document.source {
-        Source::Text(text) => {
+        MediaSource::Text(text) => {
             o.str("type", "text");
             o.str("text", text);
         }
-        Source::Base64 { media_type, data } => {
+        MediaSource::Base64 { media_type, data } => {
             o.str("type", "file");
             o.object("file", |o| {
                 o.str("filename", document.title.as_deref().unwrap_or("document.pdf"));
                 o.str("file_data", &format!("data:{media_type};base64,{data}"));
             });
         }
-        Source::File(id) => {
+        MediaSource::File(id) => {
             o.str("type", "file");
             o.object("file", |o| o.str("file_id", id));
         }
-        Source::Url(_) => {
+        MediaSource::Url(_) => {
             let param = format!("messages[{index}].content");
             return Err(Error::unsupported(param, "this provider does not fetch documents; send the data"));
         }

@@ -1,4 +1,4 @@
-//! The events of a message.
+//! Decodes the events of a message.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,7 +17,7 @@ pub(crate) struct Decoder {
     has_started: bool,
     is_over: bool,
     next_part: u32,
-    /// By their indexes.
+    /// Open blocks by index.
     blocks: BTreeMap<u64, Block>,
     has_called: bool,
     stop: Option<Stop>,
@@ -27,18 +27,18 @@ pub(crate) struct Decoder {
 #[derive(Debug)]
 struct Block {
     piece: Piece,
-    /// What the block began with, for a call whose input never comes in
+    /// The input in the start event, for a call whose input does not come in
     /// pieces.
     input: Option<Json>,
-    kind: Kind,
+    kind: BlockKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum BlockKind {
     Text,
     Thinking,
     Call,
-    /// What no other dialect knows: tools that ran at Anthropic.
+    /// Blocks that no other dialect has: tools that ran at Anthropic.
     Other,
 }
 
@@ -73,7 +73,7 @@ impl Decoder {
         }
     }
 
-    /// The stream ended before the message did.
+    /// The stream ended before `message_stop`.
     pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         self.fail(Error::cut(), sink);
     }
@@ -89,7 +89,7 @@ impl Decoder {
     }
 
     fn start(&mut self, message: Option<Raw<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
-        // A second one says nothing new.
+        // A second start event adds nothing.
         if std::mem::replace(&mut self.has_started, true) {
             return;
         }
@@ -113,40 +113,40 @@ impl Decoder {
         let begin = |kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)| {
             sink(Event::PartStart { part, choice: 0, kind });
         };
-        let mut block = Block { piece: Piece::new(part), input: None, kind: Kind::Other };
+        let mut block = Block { piece: Piece::new(part), input: None, kind: BlockKind::Other };
         match kind.as_ref() {
             "text" => {
                 begin(PartKind::Text, sink);
-                block.kind = Kind::Text;
+                block.kind = BlockKind::Text;
                 raw.get("text").into_iter().for_each(|text| block.piece.push(text, sink));
             }
             "thinking" => {
                 begin(PartKind::Thinking, sink);
-                block.kind = Kind::Thinking;
+                block.kind = BlockKind::Thinking;
                 raw.get("thinking").into_iter().for_each(|text| block.piece.push(text, sink));
                 sign(part, raw.get_str("signature"), sink);
             }
             "redacted_thinking" => {
                 let data = raw.get_str("data").unwrap_or_default().into_owned();
                 begin(PartKind::Sealed(Thinking::Redacted { data }), sink);
-                block.kind = Kind::Thinking;
+                block.kind = BlockKind::Thinking;
             }
             "tool_use" => {
                 let (id, name) =
                     (raw.get_str("id").unwrap_or_default(), raw.get_str("name").unwrap_or_default());
                 begin(PartKind::ToolCall(CallStart { id, name, ..CallStart::default() }), sink);
                 self.has_called = true;
-                block.kind = Kind::Call;
+                block.kind = BlockKind::Call;
                 let input = raw.get("input").filter(|input| input.members().next().is_some());
                 block.input = input.map(Json::from);
             }
             _ => {}
         }
-        if block.kind != Kind::Other {
+        if block.kind != BlockKind::Other {
             self.next_part = part.saturating_add(1);
         }
         if let Some(mut before) = self.blocks.insert(index, block)
-            && before.kind != Kind::Other
+            && before.kind != BlockKind::Other
         {
             before.piece.end(sink);
         }
@@ -156,13 +156,15 @@ impl Decoder {
         let Some(block) = self.blocks.get_mut(&index) else { return };
         for (name, value) in delta.members() {
             match (name.as_ref(), block.kind) {
-                ("text", Kind::Text) | ("thinking", Kind::Thinking) => block.piece.push(value, sink),
-                ("partial_json", Kind::Call) => {
+                ("text", BlockKind::Text) | ("thinking", BlockKind::Thinking) => {
+                    block.piece.push(value, sink)
+                }
+                ("partial_json", BlockKind::Call) => {
                     let input = &mut block.input;
                     block.piece.push_and(value, |_| *input = None, sink);
                 }
-                ("signature", Kind::Thinking) => sign(block.piece.part(), value.as_str(), sink),
-                ("citation", Kind::Text) => cite(block.piece.part(), value, sink),
+                ("signature", BlockKind::Thinking) => sign(block.piece.part(), value.as_str(), sink),
+                ("citation", BlockKind::Text) => cite(block.piece.part(), value, sink),
                 _ => {}
             }
         }
@@ -170,7 +172,7 @@ impl Decoder {
 
     fn stop_block(&mut self, index: u64, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(mut block) = self.blocks.remove(&index) else { return };
-        if block.kind == Kind::Other {
+        if block.kind == BlockKind::Other {
             return;
         }
         if let Some(input) = &block.input {
@@ -210,8 +212,8 @@ fn sign(part: u32, signature: Option<Cow<'_, str>>, sink: &mut dyn FnMut(Event<'
     }
 }
 
-/// A citation of a page; the other kinds point into documents of the request,
-/// which OpenAI's annotations cannot.
+/// Emits a citation of a web page. Other citations point into the request's
+/// documents, which OpenAI's annotations cannot express.
 fn cite(part: u32, citation: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
     let Some(url) = citation.get_str("url") else { return };
     let title = citation.get_str("title").unwrap_or_default();
@@ -224,7 +226,7 @@ fn cite(part: u32, citation: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
     }
 }
 
-/// Why a message ended: its `stop_reason`, and what stands beside it.
+/// Why a message ended: its `stop_reason` and the details next to it.
 pub(crate) fn stop(reason: &str, of: Raw<'_>) -> Stop {
     let details = of.get("stop_details");
     let detail = |name: &str| details.and_then(|details| details.get_str(name)).map(Cow::into_owned);

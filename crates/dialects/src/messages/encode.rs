@@ -1,4 +1,4 @@
-//! The events of a message, for a client.
+//! Encodes a stream as the events of a message, for a client.
 
 use std::rc::Rc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Encoder {
     prompt_estimate: u64,
     seal: Option<Rc<dyn Seal>>,
     has_started: bool,
-    /// Blocks are told one after the other; this is the open one.
+    /// The open block; blocks are written one after the other.
     open: Option<Open>,
     next_index: u32,
     stop: Option<Stop>,
@@ -66,8 +66,8 @@ impl Encoder {
             Event::PartStart { part, kind, .. } => self.start_block(part, &kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => self.sign(part, &signature, out),
-            // Anthropic's citations point into blocks that OpenAI's
-            // annotations do not know; the text has its links.
+            // OpenAI's annotations lack what Anthropic's citations need; the
+            // text itself contains the links.
             Event::Annotation { .. } => {}
             Event::PartStop { part } => self.stop_block(part, out),
             Event::Finish { stop, .. } => self.stop = Some(stop),
@@ -81,8 +81,7 @@ impl Encoder {
         if std::mem::replace(&mut self.has_started, true) {
             return;
         }
-        // What the upstream does not know yet is estimated; the last event
-        // tells it.
+        // The input tokens are an estimate; the last event has the real count.
         let estimate = Usage { input: self.prompt_estimate, output: 1, ..Usage::default() };
         let usage = self.usage.unwrap_or(estimate);
         frame("message_start", out, |o| {
@@ -113,7 +112,7 @@ impl Encoder {
             PartKind::Sealed(thinking) => carried(thinking, self.seal.as_deref()),
             _ => None,
         };
-        // A thought without a signature would be refused when it comes back.
+        // The API refuses a thought without a signature when it is sent back.
         let is_silent = match lane {
             Lane::Thinking { .. } => self.seal.is_none(),
             Lane::Sealed => data.is_none(),
@@ -174,7 +173,8 @@ impl Encoder {
     fn stop_block(&mut self, part: u32, out: &mut String) {
         let Some(open) = self.open.take_if(|open| open.part == part) else { return };
         if let (Lane::Thinking { is_signed: false }, Some(seal)) = (open.lane, &self.seal) {
-            // Ours: it tells us, and nobody else, that the text is unsigned.
+            // The gateway's own signature, by which it recognises unsigned text
+            // when the client sends it back.
             let signature = seal.seal(&pack(&Thinking::Plain(String::new())));
             block_delta(open.index, "signature_delta", "signature", &signature, out);
         }

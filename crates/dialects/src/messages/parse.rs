@@ -1,13 +1,13 @@
-//! A client's request for a message.
+//! Parses a client's request for a message.
 
 use crate::{
-    Dialect, Error, Incoming, Version,
-    incoming::{Pairs, check_tools, shown},
+    Dialect, Error, InboundContext, Version,
+    inbound::{Pairs, check_tools, shown},
     json::Raw,
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text,
+        Content, Document, Effort, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
         Thinking, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
@@ -30,28 +30,28 @@ const KNOWN: &[&str] = &[
     "top_k",
 ];
 
-pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
+pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     f.need("max_tokens")?;
     let max_tokens = f.u64("max_tokens")?;
-    Ok(Request { max_tokens, stream: f.bool("stream")?.unwrap_or(false), ..counted(&f, incoming)? })
+    Ok(Request { max_tokens, stream: f.bool("stream")?.unwrap_or(false), ..counted(&f, inbound)? })
 }
 
-/// A client's request to count the tokens of a prompt (Messages).
-pub fn parse_count(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
-    counted(&Fields::of(body(bytes)?, At::ROOT)?, incoming)
+/// Parses a client's request to count the tokens of a prompt (Messages).
+pub fn parse_count(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
+    counted(&Fields::of(body(bytes)?, At::ROOT)?, inbound)
 }
 
-fn counted(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Request, Error> {
+fn counted(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Request, Error> {
     let mut request = Request {
         model: f.need_string("model")?,
-        messages: messages(f, incoming)?,
+        messages: messages(f, inbound)?,
         dialect: Some(Dialect::Messages),
         extra: f.others(KNOWN),
         ..Request::default()
     };
     tools(f, &mut request)?;
-    sampling(f, incoming.version, &mut request)?;
+    sampling(f, inbound.version, &mut request)?;
     thinking(f, &mut request)?;
     if let Some(raw) = f.get("metadata") {
         request.user = Fields::of(raw, f.at().key("metadata"))?.string("user_id")?;
@@ -145,7 +145,7 @@ fn tool(raw: Raw<'_>, at: At<'_>) -> Result<Tool, Error> {
     let f = Fields::of(raw, at)?;
     let name = f.need_string("name");
     if let Some(kind) = f.string("type")?.filter(|kind| kind != "custom") {
-        // Servers of tools have no name of this kind.
+        // Tool servers have no `name`.
         let name = name.unwrap_or_else(|_| kind.clone());
         let kind = ToolKind::Hosted { dialect: Dialect::Messages, kind, json: raw.into() };
         return Ok(Tool { name, namespace: None, description: None, kind, strict: None, cache: None });
@@ -161,10 +161,10 @@ fn tool(raw: Raw<'_>, at: At<'_>) -> Result<Tool, Error> {
     })
 }
 
-fn messages(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Vec<Message>, Error> {
+fn messages(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Vec<Message>, Error> {
     f.need("messages")?;
     let mut messages = Vec::new();
-    let system = blocks(f, "system", Role::System, incoming)?;
+    let system = blocks(f, "system", Role::System, inbound)?;
     if !system.is_empty() {
         messages.push(Message::new(Role::System, system));
     }
@@ -175,14 +175,14 @@ fn messages(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Vec<Message>,
     }
     let mut pairs = Pairs::default();
     for (index, raw) in raws.into_iter().enumerate() {
-        turn(&Fields::of(raw, at.index(index))?, incoming, &mut pairs, &mut messages)?;
+        turn(&Fields::of(raw, at.index(index))?, inbound, &mut pairs, &mut messages)?;
     }
     Ok(messages)
 }
 
 fn turn(
     f: &Fields<'_, '_>,
-    incoming: &Incoming<'_>,
+    inbound: &InboundContext<'_>,
     pairs: &mut Pairs,
     messages: &mut Vec<Message>,
 ) -> Result<(), Error> {
@@ -196,7 +196,7 @@ fn turn(
             return Err(f.at().key("role").invalid(message));
         }
     };
-    let parts = blocks(f, "content", role, incoming)?;
+    let parts = blocks(f, "content", role, inbound)?;
     let (results, rest): (Vec<Part>, Vec<Part>) =
         parts.into_iter().partition(|part| matches!(part.content, Content::ToolResult(_)));
     let (results, rest) = (Message::new(Role::Tool, results), Message::new(role, rest));
@@ -215,7 +215,12 @@ fn turn(
     Ok(())
 }
 
-fn blocks(f: &Fields<'_, '_>, name: &str, role: Role, incoming: &Incoming<'_>) -> Result<Vec<Part>, Error> {
+fn blocks(
+    f: &Fields<'_, '_>,
+    name: &str,
+    role: Role,
+    inbound: &InboundContext<'_>,
+) -> Result<Vec<Part>, Error> {
     let at = f.at().key(name);
     let Some(raw) = f.get(name) else { return Ok(Vec::new()) };
     if let Some(text) = raw.as_str() {
@@ -224,13 +229,13 @@ fn blocks(f: &Fields<'_, '_>, name: &str, role: Role, incoming: &Incoming<'_>) -
     if !raw.is_array() {
         return Err(at.invalid("Input should be a valid string or a valid list"));
     }
-    raw.items().enumerate().map(|(index, raw)| block(raw, at.index(index), role, incoming)).collect()
+    raw.items().enumerate().map(|(index, raw)| block(raw, at.index(index), role, inbound)).collect()
 }
 
-fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Result<Part, Error> {
+fn block(raw: Raw<'_>, at: At<'_>, role: Role, inbound: &InboundContext<'_>) -> Result<Part, Error> {
     let f = Fields::of(raw, at)?;
     let kind = f.kind()?;
-    let is_new = incoming.version == Version::V2026_10_21;
+    let is_new = inbound.version == Version::V2026_10_21;
     let content = match kind.as_ref() {
         "text" => {
             let has_citations =
@@ -256,7 +261,7 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Resul
             is_custom: false,
         }),
         "tool_result" => {
-            let parts = blocks(&f, "content", Role::Tool, incoming)?;
+            let parts = blocks(&f, "content", Role::Tool, inbound)?;
             let cache = f.json("cache_control").or_else(|| parts.last()?.cache.clone());
             let result = ToolResult {
                 call_id: f.need_string("tool_use_id")?,
@@ -266,10 +271,10 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Resul
             };
             return Ok(Part { content: Content::ToolResult(result), cache });
         }
-        "thinking" => Content::Thinking(thought(&f, incoming)?),
+        "thinking" => Content::Thinking(thought(&f, inbound)?),
         "redacted_thinking" => {
             let data = f.need_string("data")?;
-            let ours = incoming.seal.and_then(|seal| unpack(&seal.open(&data)?));
+            let ours = inbound.seal.and_then(|seal| unpack(&seal.open(&data)?));
             Content::Thinking(ours.unwrap_or(Thinking::Redacted { data }))
         }
         _ => {
@@ -279,34 +284,34 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, incoming: &Incoming<'_>) -> Resul
     Ok(Part { content, cache: f.json("cache_control") })
 }
 
-/// A signature of ours stands for thoughts of another provider.
-fn thought(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Thinking, Error> {
+/// A signature made by the gateway contains another provider's thoughts.
+fn thought(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Thinking, Error> {
     let (text, signature) = (f.need_string("thinking")?, f.string("signature")?.unwrap_or_default());
-    let ours = incoming.seal.and_then(|seal| unpack(&seal.open(&signature)?));
+    let ours = inbound.seal.and_then(|seal| unpack(&seal.open(&signature)?));
     Ok(match ours {
         Some(Thinking::Plain(_)) => Thinking::Plain(text),
         Some(other) => other,
-        // A blank signature is none.
+        // An empty signature means that the thought is unsigned.
         None if signature.is_empty() => Thinking::Plain(text),
         None => Thinking::Signed { text, signature },
     })
 }
 
-fn source(f: &Fields<'_, '_>) -> Result<Source, Error> {
+fn source(f: &Fields<'_, '_>) -> Result<MediaSource, Error> {
     let f = Fields::of(f.need("source")?, f.at().key("source"))?;
     match f.kind()?.as_ref() {
         "base64" => {
-            Ok(Source::Base64 { media_type: f.need_string("media_type")?, data: f.need_string("data")? })
+            Ok(MediaSource::Base64 { media_type: f.need_string("media_type")?, data: f.need_string("data")? })
         }
-        "url" => Ok(Source::Url(f.need_string("url")?)),
-        "file" => Ok(Source::File(f.need_string("file_id")?)),
-        "text" => Ok(Source::Text(f.need_string("data")?)),
+        "url" => Ok(MediaSource::Url(f.need_string("url")?)),
+        "file" => Ok(MediaSource::File(f.need_string("file_id")?)),
+        "text" => Ok(MediaSource::Text(f.need_string("data")?)),
         "content" => {
             let texts = f.get("content").map(|content| match content.as_str() {
                 Some(text) => text.into_owned(),
                 None => content.items().filter_map(|part| part.get_str("text")).collect(),
             });
-            Ok(Source::Text(texts.unwrap_or_default()))
+            Ok(MediaSource::Text(texts.unwrap_or_default()))
         }
         other => {
             let message = format!("Input tag '{}' does not match any of the expected tags", shown(other));

@@ -1,4 +1,4 @@
-//! A request for an upstream that speaks Anthropic's Messages.
+//! Renders a request for an upstream that speaks Anthropic's Messages.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,33 +6,33 @@ use crate::{
     Dialect, Error, Json, Rendered, Target,
     chat::render::custom_description,
     json::Raw,
-    outgoing::{CUSTOM_SCHEMA, Outgoing},
+    outbound::{CUSTOM_SCHEMA, OutboundRequest},
     request::{
-        Content, Document, Effort, Format, Image, Message, Part, Reasoning, Request, Role, Source, Thinking,
-        ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Content, Document, Effort, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role,
+        Thinking, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
     schema,
     target::{ANTHROPIC_NAME, hash, plain_id},
     write::{self, Array, Object},
 };
 
-/// What a model without a known limit may say.
+/// `max_tokens` for a model without a known limit.
 const DEFAULT_MAX_TOKENS: u64 = 8_192;
 
-/// The API wants longer answers to be streamed.
+/// The API requires a stream for longer answers.
 const LONGEST_WITHOUT_STREAM: u64 = 21_333;
 
-/// No more marks than these are taken.
+/// The API's limit of cache marks in one request.
 const MAX_MARKS: usize = 4;
 
 pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Error> {
-    let mut out = Outgoing::new(request, target, Dialect::Messages, ANTHROPIC_NAME);
+    let mut out = OutboundRequest::new(request, target, Dialect::Messages, ANTHROPIC_NAME);
     out.refuse_many()?;
     out.refuse_audio_answers()?;
     let max_tokens = out.max_tokens().or(target.max_output).unwrap_or(DEFAULT_MAX_TOKENS);
     let mut marks = Marks::of(request);
     let tools = tools(&mut out, &mut marks)?;
-    let turns = Turns::of(&mut out, &mut marks)?;
+    let turns = Conversation::of(&mut out, &mut marks)?;
     let mut body = String::with_capacity(turns.len().saturating_add(1_024));
     let mut result = Ok(());
     write::object_into(&mut body, |o| {
@@ -50,7 +50,7 @@ pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Err
     Ok(Rendered { needs_stream: max_tokens > LONGEST_WITHOUT_STREAM && !streams, ..rendered })
 }
 
-/// Which of the marks for the cache are kept: the last four.
+/// Selects the cache marks to keep: the last four.
 struct Marks {
     skip: usize,
 }
@@ -74,7 +74,7 @@ impl Marks {
 }
 
 fn settings(
-    out: &mut Outgoing<'_>,
+    out: &mut OutboundRequest<'_>,
     has_tools: bool,
     max_tokens: u64,
     o: &mut Object<'_>,
@@ -118,8 +118,8 @@ fn settings(
     Ok(())
 }
 
-/// `thinking` and `output_config`; whether the model is told to think.
-fn thinking(out: &mut Outgoing<'_>, max_tokens: u64, o: &mut Object<'_>) -> Result<bool, Error> {
+/// Writes `thinking` and `output_config`. Returns whether thinking is on.
+fn thinking(out: &mut OutboundRequest<'_>, max_tokens: u64, o: &mut Object<'_>) -> Result<bool, Error> {
     let effort = out.effort();
     let reasoning = out.request.reasoning.clone().unwrap_or_default();
     let mode = thinking_mode(out, &reasoning, effort);
@@ -134,7 +134,7 @@ fn thinking(out: &mut Outgoing<'_>, max_tokens: u64, o: &mut Object<'_>) -> Resu
             let budget = reasoning.budget_tokens.unwrap_or_else(|| budget(effort.unwrap_or(Effort::Medium)));
             let most = max_tokens.saturating_sub(1);
             if most < 1_024 {
-                out.warn("reasoning: left out, max_tokens leaves no room for it");
+                out.warn("reasoning: left out, max_tokens is too small for it");
                 return Ok(false);
             }
             o.object("thinking", |o| {
@@ -163,7 +163,7 @@ fn thinking(out: &mut Outgoing<'_>, max_tokens: u64, o: &mut Object<'_>) -> Resu
 }
 
 fn thinking_mode(
-    out: &mut Outgoing<'_>,
+    out: &mut OutboundRequest<'_>,
     reasoning: &Reasoning,
     effort: Option<Effort>,
 ) -> Option<ThinkingMode> {
@@ -176,15 +176,15 @@ fn thinking_mode(
         match effort? {
             Effort::None => Some(ThinkingMode::Disabled),
             Effort::Minimal => None,
-            // Thinking and a temperature exclude each other; the effort alone
-            // does not ask for thoughts.
+            // Thinking and a temperature exclude each other. An effort alone
+            // does not turn thinking on.
             _ if is_plain && can.adaptive_thinking => None,
             _ => Some(ThinkingMode::Adaptive),
         }
     })?;
     match mode {
         ThinkingMode::Disabled if !can.thinking_off => {
-            out.warn("reasoning: this model cannot be told not to think");
+            out.warn("reasoning: thinking cannot be turned off for this model");
             None
         }
         ThinkingMode::Adaptive | ThinkingMode::BetweenTools if !can.adaptive_thinking => {
@@ -211,7 +211,7 @@ fn budget(effort: Effort) -> u64 {
     }
 }
 
-fn format(out: &mut Outgoing<'_>) -> Result<Option<String>, Error> {
+fn format(out: &mut OutboundRequest<'_>) -> Result<Option<String>, Error> {
     let Some(Format::JsonSchema { schema, .. }) = &out.request.format else { return Ok(None) };
     if !out.target.can.structured_output {
         out.refuse("response_format", "this model does not answer by a schema")?;
@@ -224,12 +224,14 @@ fn format(out: &mut Outgoing<'_>) -> Result<Option<String>, Error> {
         if out.request.dialect == Some(Dialect::Responses) { "text.format" } else { "response_format" };
     let (text, is_told) = schema::for_anthropic(schema.raw(), param)?;
     if is_told {
-        out.warn(format!("{param}: limits that this provider does not enforce are told in the descriptions"));
+        out.warn(format!(
+            "{param}: limits that this provider does not enforce were moved into the descriptions"
+        ));
     }
     Ok(Some(text))
 }
 
-fn tools(out: &mut Outgoing<'_>, marks: &mut Marks) -> Result<Option<String>, Error> {
+fn tools(out: &mut OutboundRequest<'_>, marks: &mut Marks) -> Result<Option<String>, Error> {
     let tools = out.tools();
     if tools.is_empty() {
         return Ok(None);
@@ -246,7 +248,7 @@ fn tools(out: &mut Outgoing<'_>, marks: &mut Marks) -> Result<Option<String>, Er
     Ok(Some(text))
 }
 
-fn tool(out: &mut Outgoing<'_>, name: &str, tool: &Tool, marks: &mut Marks, o: &mut Object<'_>) {
+fn tool(out: &mut OutboundRequest<'_>, name: &str, tool: &Tool, marks: &mut Marks, o: &mut Object<'_>) {
     o.str("name", name);
     match &tool.kind {
         ToolKind::Function { parameters } => {
@@ -275,14 +277,14 @@ fn tool(out: &mut Outgoing<'_>, name: &str, tool: &Tool, marks: &mut Marks, o: &
     marks.write(tool.cache.as_ref(), o);
 }
 
-/// The schema of a strict tool, if it can be held as it is.
+/// The schema of a strict tool, if the API can enforce it unchanged.
 fn strict_schema(tool: &Tool, parameters: Option<&Json>) -> Option<String> {
     let parameters = parameters.filter(|_| tool.strict == Some(true))?;
     let (schema, is_told) = schema::for_anthropic(parameters.raw(), "tools").ok()?;
     (!is_told).then_some(schema)
 }
 
-/// Anthropic wants a type in it, which OpenAI's clients may leave out.
+/// Adds the `type` that Anthropic requires and OpenAI's clients may leave out.
 fn object_schema(schema: Raw<'_>) -> String {
     if schema.get("type").is_some() {
         return schema.text().to_owned();
@@ -296,7 +298,7 @@ fn object_schema(schema: Raw<'_>) -> String {
     })
 }
 
-fn tool_choice(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+fn tool_choice(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     let is_single = out.request.parallel_tool_calls == Some(false);
     let choice = out.tool_choice()?.or(is_single.then_some(ToolChoice::Auto));
     let Some(choice) = choice else { return Ok(()) };
@@ -317,29 +319,30 @@ fn tool_choice(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> 
     Ok(())
 }
 
-/// The conversation as Anthropic takes it: instructions apart, users and
-/// assistant in turns, results of tools first in theirs.
+/// The conversation in Anthropic's form: instructions separate, user and
+/// assistant taking turns, tool results first in their turn.
 #[derive(Default)]
-struct Turns {
+struct Conversation {
     system: Vec<String>,
-    turns: Vec<Turn>,
+    turns: Vec<RenderedTurn>,
     ids: HashMap<String, String>,
     taken: HashSet<String>,
 }
 
-struct Turn {
+struct RenderedTurn {
     role: &'static str,
-    /// Blocks of results, then all others.
+    /// Tool results, which are written before all other blocks.
     results: Vec<String>,
     blocks: Vec<String>,
 }
 
-impl Turns {
-    fn of(out: &mut Outgoing<'_>, marks: &mut Marks) -> Result<Self, Error> {
+impl Conversation {
+    fn of(out: &mut OutboundRequest<'_>, marks: &mut Marks) -> Result<Self, Error> {
         let mut turns = Self::default();
         let messages = &out.request.messages;
         let leading = messages.iter().take_while(|message| message.is_instruction()).count();
-        // With nothing but instructions, the last one is what is asked.
+        // If there are only instructions, the last one becomes the user's
+        // message.
         let leading = if leading == messages.len() { leading.saturating_sub(1) } else { leading };
         for (index, message) in messages.iter().enumerate() {
             if index < leading {
@@ -361,7 +364,7 @@ impl Turns {
         turns.chain(&self.system).map(String::len).sum()
     }
 
-    fn check(&mut self, out: &mut Outgoing<'_>) -> Result<(), Error> {
+    fn check(&mut self, out: &mut OutboundRequest<'_>) -> Result<(), Error> {
         if self.turns.first().is_none_or(|turn| turn.role != "user") {
             return Err(Error::unsupported(
                 "messages",
@@ -378,7 +381,7 @@ impl Turns {
 
     fn message(
         &mut self,
-        out: &mut Outgoing<'_>,
+        out: &mut OutboundRequest<'_>,
         marks: &mut Marks,
         index: usize,
         message: &Message,
@@ -399,9 +402,9 @@ impl Turns {
         Ok(())
     }
 
-    /// Instructions in the middle stay where they are, as the system's where
-    /// the model knows that and as the user's where it does not.
-    fn instruction(&mut self, out: &Outgoing<'_>, blocks: Vec<String>) {
+    /// Instructions in the middle stay in place: as a system message if the
+    /// model supports it, else as a user's message.
+    fn instruction(&mut self, out: &OutboundRequest<'_>, blocks: Vec<String>) {
         if blocks.is_empty() {
             return;
         }
@@ -413,21 +416,21 @@ impl Turns {
         }
     }
 
-    /// The last turn, if it is this role's, or a new one.
-    fn turn(&mut self, role: &'static str) -> &mut Turn {
+    /// The last turn if it has this role, else a new one.
+    fn turn(&mut self, role: &'static str) -> &mut RenderedTurn {
         let is_new = self.turns.last().is_none_or(|turn| turn.role != role);
         if is_new {
-            self.turns.push(Turn { role, results: Vec::new(), blocks: Vec::new() });
+            self.turns.push(RenderedTurn { role, results: Vec::new(), blocks: Vec::new() });
         }
         let last = self.turns.len().saturating_sub(1);
-        // There is one: it was pushed just now if there was none.
+        // The list is not empty: a turn was pushed above if needed.
         #[expect(clippy::indexing_slicing, reason = "the list is not empty")]
         &mut self.turns[last]
     }
 
     fn blocks(
         &mut self,
-        out: &mut Outgoing<'_>,
+        out: &mut OutboundRequest<'_>,
         marks: &mut Marks,
         index: usize,
         message: &Message,
@@ -439,17 +442,17 @@ impl Turns {
                 is_last && message.role == Role::Assistant && place.saturating_add(1) == message.parts.len();
             blocks.extend(self.block(out, marks, index, part, ends)?);
         }
-        // Thoughts come before what was thought of.
+        // Thoughts must come before the blocks that they led to.
         if message.role == Role::Assistant {
             blocks.sort_by_key(|(is_thought, _)| !is_thought);
         }
         Ok(blocks.into_iter().map(|(_, block)| block).collect())
     }
 
-    /// A block, and whether it is a thought.
+    /// Renders a part as a block. Returns whether it is a thought.
     fn block(
         &mut self,
-        out: &mut Outgoing<'_>,
+        out: &mut OutboundRequest<'_>,
         marks: &mut Marks,
         index: usize,
         part: &Part,
@@ -459,7 +462,8 @@ impl Turns {
         let param = || format!("messages[{index}].content");
         Ok(match &part.content {
             Content::Text(text) => {
-                // The end of what the model is to continue has no blanks.
+                // The API refuses trailing blanks in a text that the model
+                // continues.
                 let text = if ends { text.text.trim_end() } else { &text.text };
                 let is_empty = text.trim().is_empty();
                 (!is_empty).then(|| (false, text_block(text, cache, marks)))
@@ -476,7 +480,7 @@ impl Turns {
                 Some((false, image_block(image, &param(), cache, marks)?))
             }
             Content::Document(document) => {
-                if !out.target.can.documents && !matches!(document.source, Source::Text(_)) {
+                if !out.target.can.documents && !matches!(document.source, MediaSource::Text(_)) {
                     out.refuse(&param(), "this model does not read documents")?;
                     return Ok(None);
                 }
@@ -504,7 +508,7 @@ impl Turns {
 
     fn call_block(
         &mut self,
-        out: &mut Outgoing<'_>,
+        out: &mut OutboundRequest<'_>,
         index: usize,
         call: &ToolCall,
         cache: Option<&Json>,
@@ -515,7 +519,7 @@ impl Turns {
             Some(raw) if raw.is_object() => arguments,
             Some(_) => {
                 out.warn(format!(
-                    "messages[{index}]: arguments of '{}' are no object, and were put into one",
+                    "messages[{index}]: arguments of '{}' are not an object and were wrapped in one",
                     call.name
                 ));
                 wrapped(&arguments)
@@ -540,7 +544,7 @@ impl Turns {
 
     fn result_block(
         &mut self,
-        out: &mut Outgoing<'_>,
+        out: &mut OutboundRequest<'_>,
         index: usize,
         result: &ToolResult,
         cache: Option<&Json>,
@@ -568,8 +572,8 @@ impl Turns {
         }))
     }
 
-    /// The id as Anthropic takes it, the same for a call and its result, and
-    /// never one for two.
+    /// The id in a form that Anthropic accepts: the same for a call and its
+    /// result, and different for different ids.
     fn id(&mut self, id: &str) -> String {
         if let Some(sent) = self.ids.get(id) {
             return sent.clone();
@@ -614,10 +618,10 @@ fn text_block(text: &str, cache: Option<&Json>, marks: &mut Marks) -> String {
 
 fn image_block(image: &Image, param: &str, cache: Option<&Json>, marks: &mut Marks) -> Result<String, Error> {
     const KNOWN: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp"];
-    if let Source::Base64 { media_type, .. } = &image.source
+    if let MediaSource::Base64 { media_type, .. } = &image.source
         && !KNOWN.contains(&media_type.as_str())
     {
-        let message = format!("images of type '{}' are not known", crate::incoming::shown(media_type));
+        let message = format!("images of type '{}' are not known", crate::inbound::shown(media_type));
         return Err(Error::unsupported(param, message));
     }
     Ok(write::object(|o| {
@@ -627,9 +631,9 @@ fn image_block(image: &Image, param: &str, cache: Option<&Json>, marks: &mut Mar
     }))
 }
 
-/// Files that another vendor keeps are nowhere else.
-fn refuse_files(out: &Outgoing<'_>, source: &Source, param: &str) -> Result<(), Error> {
-    if matches!(source, Source::File(_)) && !out.is_same_dialect() {
+/// A file stored at another vendor cannot be sent.
+fn refuse_files(out: &OutboundRequest<'_>, source: &MediaSource, param: &str) -> Result<(), Error> {
+    if matches!(source, MediaSource::File(_)) && !out.is_same_dialect() {
         return Err(Error::unsupported(
             param,
             "files that another provider keeps cannot be sent; send the data",
@@ -644,16 +648,15 @@ fn document_block(
     cache: Option<&Json>,
     marks: &mut Marks,
 ) -> Result<String, Error> {
-    if let Source::Base64 { media_type, data } = &document.source
+    if let MediaSource::Base64 { media_type, data } = &document.source
         && media_type != "application/pdf"
     {
-        // Text is sent as text.
-        if let Some(text) = crate::incoming::text_of_base64(data).filter(|_| media_type.starts_with("text/"))
-        {
-            let document = Document { source: Source::Text(text), ..document.clone() };
+        // Text documents are sent as text.
+        if let Some(text) = crate::inbound::text_of_base64(data).filter(|_| media_type.starts_with("text/")) {
+            let document = Document { source: MediaSource::Text(text), ..document.clone() };
             return document_block(&document, param, cache, marks);
         }
-        let message = format!("documents of type '{}' are not known", crate::incoming::shown(media_type));
+        let message = format!("documents of type '{}' are not known", crate::inbound::shown(media_type));
         return Err(Error::unsupported(param, message));
     }
     Ok(write::object(|o| {
@@ -666,22 +669,22 @@ fn document_block(
     }))
 }
 
-fn source(source: &Source, o: &mut Object<'_>) {
+fn source(source: &MediaSource, o: &mut Object<'_>) {
     match source {
-        Source::Base64 { media_type, data } => {
+        MediaSource::Base64 { media_type, data } => {
             o.str("type", "base64");
             o.str("media_type", media_type);
             o.str("data", data);
         }
-        Source::Url(url) => {
+        MediaSource::Url(url) => {
             o.str("type", "url");
             o.str("url", url);
         }
-        Source::File(id) => {
+        MediaSource::File(id) => {
             o.str("type", "file");
             o.str("file_id", id);
         }
-        Source::Text(text) => {
+        MediaSource::Text(text) => {
             o.str("type", "text");
             o.str("media_type", "text/plain");
             o.str("data", text);
@@ -689,9 +692,8 @@ fn source(source: &Source, o: &mut Object<'_>) {
     }
 }
 
-/// Thoughts that this provider signed, as they came. All others would be
-/// refused.
-fn thought_block(out: &mut Outgoing<'_>, thinking: &Thinking) -> Option<String> {
+/// Thoughts that this provider signed, unchanged. The API refuses all others.
+fn thought_block(out: &mut OutboundRequest<'_>, thinking: &Thinking) -> Option<String> {
     if !out.target.keeps_thoughts {
         out.warn("messages: signed thoughts left out, they are another provider's");
         return None;
@@ -710,7 +712,7 @@ fn thought_block(out: &mut Outgoing<'_>, thinking: &Thinking) -> Option<String> 
             out.warn("messages: sealed thoughts left out, they are another provider's");
             None
         }
-        // Nobody has signed it.
+        // Unsigned thoughts cannot be sent.
         Thinking::Plain(_) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The events of a response.
+//! Decodes the events of a response.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,7 +17,7 @@ pub(crate) struct Decoder {
     has_started: bool,
     is_over: bool,
     next_part: u32,
-    /// By the place of the item, and the place in it.
+    /// Open parts, by the index of the item and the index within it.
     open: BTreeMap<(u64, u64), Open>,
     has_called: bool,
 }
@@ -61,7 +61,7 @@ impl Decoder {
             "response.output_text.delta" => self.delta(key, PartKind::Text, event.delta, sink),
             "response.refusal.delta" => self.delta(key, PartKind::Refusal, event.delta, sink),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                // The paragraphs of a summary are one thought.
+                // All paragraphs of a summary form one thought.
                 self.delta((event.item, 0), PartKind::Thinking, event.delta, sink);
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
@@ -163,7 +163,7 @@ impl Decoder {
         }
     }
 
-    /// Items come in order: what is behind the last one is new.
+    /// Items come in order, so an item after the last one is new.
     fn has_seen(&self, item: u64) -> bool {
         self.open.keys().any(|(open, _)| *open == item)
     }
@@ -195,7 +195,7 @@ impl Decoder {
         }
     }
 
-    /// A part that came without deltas.
+    /// Emits a part that came without deltas.
     fn whole(
         &mut self,
         key: (u64, u64),

@@ -1,4 +1,4 @@
-//! The events of a response, for a client.
+//! Encodes a stream as the events of a response, for a client.
 
 use std::rc::Rc;
 
@@ -20,23 +20,23 @@ pub(crate) struct Encoder {
     seal: Option<Rc<dyn Seal>>,
     has_started: bool,
     sequence: u64,
-    /// The items that are whole.
+    /// The completed items.
     output: Vec<String>,
     item: Option<Item>,
     stop: Stop,
     usage: Option<Usage>,
 }
 
-/// The item that is open; they come one after the other.
+/// The open item; items come one after the other.
 #[derive(Debug)]
 enum Item {
-    Message { id: String, done: Vec<String>, part: Option<Said> },
+    Message { id: String, done: Vec<String>, part: Option<ContentPart> },
     Call { id: String, part: u32, call: CallStart<'static>, arguments: String },
     Reasoning { id: String, part: u32, text: String, signature: String },
 }
 
 #[derive(Debug)]
-struct Said {
+struct ContentPart {
     part: u32,
     is_refusal: bool,
     text: String,
@@ -78,7 +78,7 @@ impl Encoder {
         }
     }
 
-    /// The whole response, as it is told at the end.
+    /// The whole response, as the last event carries it.
     pub(crate) fn response(&self) -> String {
         let status = self.status();
         write::object(|o| self.write_response(status, None, o))
@@ -132,8 +132,8 @@ impl Encoder {
 
     fn start_part(&mut self, part: u32, kind: PartKind<'_>, out: &mut String) {
         match kind {
-            PartKind::Text => self.start_said(part, false, out),
-            PartKind::Refusal => self.start_said(part, true, out),
+            PartKind::Text => self.start_content(part, false, out),
+            PartKind::Refusal => self.start_content(part, true, out),
             PartKind::Thinking => {
                 self.close_message(out);
                 let id = self.item_id("rs");
@@ -157,32 +157,32 @@ impl Encoder {
         }
     }
 
-    fn start_said(&mut self, part: u32, is_refusal: bool, out: &mut String) {
+    fn start_content(&mut self, part: u32, is_refusal: bool, out: &mut String) {
         if !matches!(self.item, Some(Item::Message { .. })) {
             let id = self.item_id("msg");
             self.add_item(&message_item(&id, &[], "in_progress"), out);
             self.item = Some(Item::Message { id, done: Vec::new(), part: None });
         }
         let index = self.output_index();
-        let Some(Item::Message { id, done, part: said }) = &mut self.item else { return };
-        *said = Some(Said { part, is_refusal, text: String::new(), annotations: Vec::new() });
+        let Some(Item::Message { id, done, part: content }) = &mut self.item else { return };
+        *content = Some(ContentPart { part, is_refusal, text: String::new(), annotations: Vec::new() });
         let (id, content_index) = (id.clone(), done.len());
         self.frame("response.content_part.added", out, |o| {
             place(&id, index, o);
             o.put("content_index", content_index);
-            o.object("part", |o| said_part(is_refusal, "", &[], o));
+            o.object("part", |o| content_part(is_refusal, "", &[], o));
         });
     }
 
     fn delta(&mut self, part: u32, delta: &str, out: &mut String) {
         let index = self.output_index();
         let sequence = self.sequence;
-        // Written by hand: this is what a stream consists of.
+        // Written by hand for speed: nearly all events of a stream are deltas.
         let (name, id, place_in) = match &mut self.item {
-            Some(Item::Message { id, done, part: Some(said) }) if said.part == part => {
-                said.text.push_str(delta);
+            Some(Item::Message { id, done, part: Some(content) }) if content.part == part => {
+                content.text.push_str(delta);
                 let name =
-                    if said.is_refusal { "response.refusal.delta" } else { "response.output_text.delta" };
+                    if content.is_refusal { "response.refusal.delta" } else { "response.output_text.delta" };
                 (name, id.as_str(), Some(("content_index", done.len())))
             }
             Some(Item::Call { id, part: open, call, arguments }) if *open == part => {
@@ -229,13 +229,13 @@ impl Encoder {
 
     fn annotate(&mut self, part: u32, json: &Json, out: &mut String) {
         let index = self.output_index();
-        let Some(Item::Message { id, done, part: Some(said) }) = &mut self.item else { return };
-        if said.part != part {
+        let Some(Item::Message { id, done, part: Some(content) }) = &mut self.item else { return };
+        if content.part != part {
             return;
         }
-        let annotation = flat_citation(json, said.text.chars().count());
-        let (id, content_index, nth) = (id.clone(), done.len(), said.annotations.len());
-        said.annotations.push(annotation.clone());
+        let annotation = flat_citation(json, content.text.chars().count());
+        let (id, content_index, nth) = (id.clone(), done.len(), content.annotations.len());
+        content.annotations.push(annotation.clone());
         self.frame("response.output_text.annotation.added", out, |o| {
             place(&id, index, o);
             o.put("content_index", content_index);
@@ -246,9 +246,9 @@ impl Encoder {
 
     fn stop_part(&mut self, part: u32, out: &mut String) {
         match self.item.take() {
-            Some(Item::Message { id, mut done, part: Some(said) }) if said.part == part => {
-                self.said_done(&id, &mut done, &said, out);
-                // The message stays open for what else is said.
+            Some(Item::Message { id, mut done, part: Some(content) }) if content.part == part => {
+                self.content_done(&id, &mut done, &content, out);
+                // The message stays open for further content.
                 self.item = Some(Item::Message { id, done, part: None });
             }
             Some(Item::Call { id, part: open, call, arguments }) if open == part => {
@@ -261,9 +261,9 @@ impl Encoder {
         }
     }
 
-    fn said_done(&mut self, id: &str, done: &mut Vec<String>, said: &Said, out: &mut String) {
+    fn content_done(&mut self, id: &str, done: &mut Vec<String>, content: &ContentPart, out: &mut String) {
         let (index, content_index) = (self.output_index(), done.len());
-        let (name, member) = if said.is_refusal {
+        let (name, member) = if content.is_refusal {
             ("response.refusal.done", "refusal")
         } else {
             ("response.output_text.done", "text")
@@ -271,12 +271,13 @@ impl Encoder {
         self.frame(name, out, |o| {
             place(id, index, o);
             o.put("content_index", content_index);
-            o.str(member, &said.text);
-            if !said.is_refusal {
+            o.str(member, &content.text);
+            if !content.is_refusal {
                 o.raw("logprobs", "[]");
             }
         });
-        let part = write::object(|o| said_part(said.is_refusal, &said.text, &said.annotations, o));
+        let part =
+            write::object(|o| content_part(content.is_refusal, &content.text, &content.annotations, o));
         self.frame("response.content_part.done", out, |o| {
             place(id, index, o);
             o.put("content_index", content_index);
@@ -320,7 +321,7 @@ impl Encoder {
         self.item_done(reasoning_item(id, Some(text), sealed.as_deref()), out);
     }
 
-    /// An item of its own, for those who can send it again.
+    /// A separate item, for clients that asked for encrypted reasoning.
     fn sealed(&mut self, thinking: &Thinking, out: &mut String) {
         let Some(seal) = self.seal.clone() else { return };
         self.close_message(out);
@@ -359,7 +360,7 @@ impl Encoder {
         self.frame(name, out, |o| o.raw("response", &response));
     }
 
-    /// What is broken off has failed; its open item is not done.
+    /// Ends the response as failed, without completing its open item.
     fn fail(&mut self, error: &Error, out: &mut String) {
         let response = write::object(|o| self.write_response("failed", Some(error), o));
         self.frame("response.failed", out, |o| o.raw("response", &response));
@@ -390,7 +391,7 @@ impl Encoder {
         self.write_echo(o);
     }
 
-    /// What the request asked for, or what is meant without.
+    /// The request's settings, or their defaults.
     fn write_echo(&self, o: &mut Object<'_>) {
         const DEFAULTS: &[(&str, &str)] = &[
             ("instructions", "null"),
@@ -423,7 +424,7 @@ fn place(id: &str, index: usize, o: &mut Object<'_>) {
     o.put("output_index", index);
 }
 
-fn said_part(is_refusal: bool, text: &str, annotations: &[String], o: &mut Object<'_>) {
+fn content_part(is_refusal: bool, text: &str, annotations: &[String], o: &mut Object<'_>) {
     if is_refusal {
         o.str("type", "refusal");
         return o.str("refusal", text);
@@ -474,7 +475,7 @@ fn reasoning_item(id: &str, text: Option<&str>, sealed: Option<&str>) -> String 
     })
 }
 
-/// An annotation as Responses has it, flat.
+/// An annotation in the flat form of the Responses API.
 fn flat_citation(json: &Json, end: usize) -> String {
     let raw = json.raw();
     let raw = raw.get("url_citation").unwrap_or(raw);

@@ -1,8 +1,8 @@
 //! OpenAI's Responses.
 
-pub(crate) mod answer;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod normal;
 pub(crate) mod parse;
 pub(crate) mod render;
+pub(crate) mod response;

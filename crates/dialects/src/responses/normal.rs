@@ -1,5 +1,6 @@
-//! An upstream's events, for a client of the same dialect: only those that
-//! the helpers know, numbered without gaps, and never an end that was none.
+//! Passes an upstream's events on to a client of the same dialect: only events
+//! that the SDKs know, numbered without gaps, and never a completion for a
+//! stream that broke off.
 
 use crate::{
     Error, Event, Json, Reply,
@@ -13,7 +14,8 @@ use crate::{
 pub(crate) struct Normalizer {
     decoder: Decoder,
     sequence: u64,
-    /// The response as it began, for an end that the upstream does not tell.
+    /// The response from the first event, for an end event that the upstream
+    /// does not send.
     response: Option<Json>,
     fallback: Encoder,
 }
@@ -69,7 +71,8 @@ impl Normalizer {
         }
     }
 
-    /// The response that began has failed; if none began, ours has.
+    /// Writes `response.failed` with the upstream's response, or with an empty
+    /// one if none has begun.
     fn write_failure(&mut self, error: &Error, out: &mut String) {
         let Some(response) = &self.response else {
             return self.fallback.event(Event::Error(error.clone()), out);
@@ -103,14 +106,14 @@ fn observe(
     let mut error = None;
     run(decoder, &mut |event| {
         sink(&event);
-        if let Event::Error(told) = event {
-            error = Some(told);
+        if let Event::Error(upstream_error) = event {
+            error = Some(upstream_error);
         }
     });
     error
 }
 
-/// The events that the SDKs' helpers do not throw at.
+/// Whether the SDKs accept this event; they throw at unknown ones.
 fn is_known(kind: &str) -> bool {
     const FAMILIES: &[&str] = &[
         "output_item",

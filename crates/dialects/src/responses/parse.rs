@@ -1,17 +1,17 @@
-//! A client's request for a response.
+//! Parses a client's request for a response.
 
 use std::{borrow::Cow, collections::HashSet};
 
 use crate::{
-    Class, Dialect, Error, Incoming, Json,
+    Class, Dialect, Error, InboundContext, Json,
     chat::parse::{allowed, effort, function, json_schema, plain_choice},
-    incoming::{Pairs, check_tools, shown, source_of_url},
+    inbound::{Pairs, check_tools, parse_media_url, shown},
     json::Raw,
     read::{At, Fields, body},
     reply::unpack,
     request::{
-        Content, Document, Format, Image, Message, Part, Reasoning, Request, Role, Source, Text, Thinking,
-        Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Content, Document, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
+        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
 };
 
@@ -43,7 +43,7 @@ const KNOWN: &[&str] = &[
     "background",
 ];
 
-/// What an answer repeats of its request.
+/// Members of the request that the response repeats.
 const ECHO: &[&str] = &[
     "instructions",
     "max_output_tokens",
@@ -66,29 +66,30 @@ const ECHO: &[&str] = &[
     "user",
 ];
 
-/// What a request needs that only the gateway has: the answer before it, and
-/// the items that it only names.
+/// What a request refers to and the gateway has stored: the previous response,
+/// and items given by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct References {
     pub previous_response_id: Option<String>,
     pub items: Vec<String>,
 }
 
-/// For [`Incoming::previous`] and [`Incoming::item`].
-pub fn wanted(bytes: &[u8]) -> Result<Wanted, Error> {
+/// Lists what to load for [`InboundContext::previous`] and
+/// [`InboundContext::item`].
+pub fn references(bytes: &[u8]) -> Result<References, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let items = f.get("input").into_iter().flat_map(Raw::items);
     let references = items.filter(|item| item.get_str("type").is_some_and(|kind| kind == "item_reference"));
-    Ok(Wanted {
+    Ok(References {
         previous_response_id: f.string("previous_response_id")?,
         items: references.filter_map(|item| Some(item.get_str("id")?.into_owned())).collect(),
     })
 }
 
-pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Error> {
+pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     if f.bool("background")? == Some(true) {
-        return Err(f.at().key("background").unsupported("answers in the background are not kept here"));
+        return Err(f.at().key("background").unsupported("background responses are not supported here"));
     }
     let mut request = Request {
         model: f.need_string("model")?,
@@ -104,7 +105,7 @@ pub(crate) fn parse(bytes: &[u8], incoming: &Incoming<'_>) -> Result<Request, Er
     for (index, raw) in f.array("tools")?.unwrap_or_default().into_iter().enumerate() {
         tool(raw, at.index(index), None, &mut request.tools)?;
     }
-    Input { request: &mut request, incoming, pairs: Pairs::default(), custom: HashSet::new() }.read(&f)?;
+    Input { request: &mut request, inbound, pairs: Pairs::default(), custom: HashSet::new() }.read(&f)?;
     check_tools(&request.tools, &at)?;
     settings(&f, &mut request)?;
     Ok(request)
@@ -204,25 +205,25 @@ fn tool_choice(raw: Raw<'_>, at: At<'_>) -> Result<ToolChoice, Error> {
     match f.kind()?.as_ref() {
         "function" | "custom" => Ok(ToolChoice::Tool(f.need_string("name")?)),
         "allowed_tools" => allowed(&f),
-        // A tool of the vendor.
+        // A tool that runs at the vendor.
         other => Ok(ToolChoice::Tool(other.to_owned())),
     }
 }
 
-/// The items of the conversation. Those of the assistant that follow each
-/// other are one message.
+/// Reads the items of the conversation. Consecutive items of the assistant
+/// become one message.
 struct Input<'i, 'r> {
     request: &'r mut Request,
-    incoming: &'r Incoming<'i>,
+    inbound: &'r InboundContext<'i>,
     pairs: Pairs,
-    /// The calls of custom tools.
+    /// The ids of calls of custom tools.
     custom: HashSet<String>,
 }
 
 impl Input<'_, '_> {
     fn read(mut self, f: &Fields<'_, '_>) -> Result<(), Error> {
         let at = f.at().key("input");
-        for (index, item) in self.incoming.previous.iter().enumerate() {
+        for (index, item) in self.inbound.previous.iter().enumerate() {
             self.item(item.raw(), at.index(index))?;
         }
         let input = f.need("input")?;
@@ -252,7 +253,7 @@ impl Input<'_, '_> {
         let f = Fields::of(raw, at)?;
         let kind = f.str("type")?.unwrap_or(Cow::Borrowed("message"));
         match kind.as_ref() {
-            "message" => self.said(&f)?,
+            "message" => self.message_item(&f)?,
             "function_call" | "custom_tool_call" => {
                 let is_custom = kind == "custom_tool_call";
                 let call = ToolCall {
@@ -279,7 +280,7 @@ impl Input<'_, '_> {
                 self.message(Role::Tool, vec![Content::ToolResult(result).into()]);
             }
             "reasoning" => {
-                if let Some(thinking) = reasoning(&f, self.incoming)? {
+                if let Some(thinking) = reasoning(&f, self.inbound)? {
                     self.message(Role::Assistant, vec![Content::Thinking(thinking).into()]);
                 }
             }
@@ -291,7 +292,7 @@ impl Input<'_, '_> {
             }
             "item_reference" => {
                 let id = f.need_str("id")?;
-                let item = self.incoming.item.and_then(|find| find(&id));
+                let item = self.inbound.item.and_then(|find| find(&id));
                 let Some(item) = item.filter(|item| !is_reference(item)) else {
                     let message = format!("Item with id '{}' not found.", shown(&id));
                     return Err(Error {
@@ -313,15 +314,15 @@ impl Input<'_, '_> {
         Ok(())
     }
 
-    /// The key pairs, but only calls and outputs of one kind.
+    /// Call and output have the same id, so they must also be of the same kind.
     fn refuse_other_kind(&self, call_id: &str, is_custom: bool, at: &At<'_>) -> Result<(), Error> {
         if self.custom.contains(call_id) == is_custom {
             return Ok(());
         }
-        Err(at.key("type").invalid("the output is of another kind than its call"))
+        Err(at.key("type").invalid("the output and its call are of different kinds"))
     }
 
-    fn said(&mut self, f: &Fields<'_, '_>) -> Result<(), Error> {
+    fn message_item(&mut self, f: &Fields<'_, '_>) -> Result<(), Error> {
         let role = match f.need_str("role")?.as_ref() {
             "system" => Role::System,
             "developer" => Role::Developer,
@@ -369,8 +370,8 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "input_image" => {
             let source = match (f.str("image_url")?, f.string("file_id")?) {
-                (Some(url), _) => source_of_url(&url, &f.at().key("image_url"))?,
-                (None, Some(id)) => Source::File(id),
+                (Some(url), _) => parse_media_url(&url, &f.at().key("image_url"))?,
+                (None, Some(id)) => MediaSource::File(id),
                 (None, None) => return Err(f.at().invalid("expected image_url or file_id")),
             };
             Content::Image(Image { source, detail: f.string("detail")?.filter(|detail| detail != "auto") })
@@ -391,22 +392,23 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
 
 fn file(f: &Fields<'_, '_>) -> Result<Document, Error> {
     let source = match (f.str("file_data")?, f.str("file_url")?, f.string("file_id")?) {
-        (Some(data), ..) if data.starts_with("data:") => source_of_url(&data, &f.at().key("file_data"))?,
+        (Some(data), ..) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
         (Some(data), ..) => {
-            Source::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
+            MediaSource::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
         }
-        (None, Some(url), _) => source_of_url(&url, &f.at().key("file_url"))?,
-        (None, None, Some(id)) => Source::File(id),
+        (None, Some(url), _) => parse_media_url(&url, &f.at().key("file_url"))?,
+        (None, None, Some(id)) => MediaSource::File(id),
         (None, None, None) => return Err(f.at().invalid("expected file_data, file_url or file_id")),
     };
     Ok(Document { source, title: f.string("filename")?, context: None, citations: None })
 }
 
-/// Thoughts that come back: ours sealed another provider's, all others are
-/// OpenAI's own. Without what was sealed, nothing is left of them.
-fn reasoning(f: &Fields<'_, '_>, incoming: &Incoming<'_>) -> Result<Option<Thinking>, Error> {
+/// Thoughts that the client sends back: another provider's, sealed by the
+/// gateway, or OpenAI's own. Without encrypted content there is nothing to
+/// restore.
+fn reasoning(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Option<Thinking>, Error> {
     let Some(content) = f.string("encrypted_content")? else { return Ok(None) };
-    if let Some(ours) = incoming.seal.and_then(|seal| unpack(&seal.open(&content)?)) {
+    if let Some(ours) = inbound.seal.and_then(|seal| unpack(&seal.open(&content)?)) {
         return Ok(Some(ours));
     }
     let summary = f.array("summary")?.unwrap_or_default();

@@ -1,24 +1,24 @@
-//! A request for an upstream that speaks Responses.
+//! Renders a request for an upstream that speaks Responses.
 
 use crate::{
     Dialect, Error, Json, Rendered, Target,
     chat::render::{custom_description, is_strict, service_tier, short},
-    outgoing::{CUSTOM_SCHEMA, Outgoing},
+    outbound::{CUSTOM_SCHEMA, OutboundRequest},
     request::{
-        Content, Document, Format, Image, Message, Part, Request, Role, Source, Thinking, Tool, ToolChoice,
-        ToolKind,
+        Content, Document, Format, Image, MediaSource, Message, Part, Request, Role, Thinking, Tool,
+        ToolChoice, ToolKind,
     },
     target::OPENAI_NAME,
     write::{self, Array, Object},
 };
 
 pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Error> {
-    let mut out = Outgoing::new(request, target, Dialect::Responses, OPENAI_NAME);
+    let mut out = OutboundRequest::new(request, target, Dialect::Responses, OPENAI_NAME);
     out.refuse_many()?;
     out.refuse_audio_answers()?;
     if !request.stop.is_empty() {
         let param = if request.dialect == Some(Dialect::Messages) { "stop_sequences" } else { "stop" };
-        out.refuse(param, "this provider's API takes no stop sequences")?;
+        out.refuse(param, "this provider's API does not support stop sequences")?;
     }
     let mut input = String::new();
     let mut result = Ok(());
@@ -37,7 +37,7 @@ pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Err
     Ok(out.rendered(body))
 }
 
-fn members(out: &mut Outgoing<'_>, input: &str, o: &mut Object<'_>) -> Result<(), Error> {
+fn members(out: &mut OutboundRequest<'_>, input: &str, o: &mut Object<'_>) -> Result<(), Error> {
     let request = out.request;
     o.str("model", &out.target.model);
     o.raw("input", input);
@@ -62,7 +62,7 @@ fn members(out: &mut Outgoing<'_>, input: &str, o: &mut Object<'_>) -> Result<()
     o.opt_str("safety_identifier", request.user.as_deref().map(short).as_deref());
     o.opt_str("prompt_cache_key", request.prompt_cache_key.as_deref());
     o.opt_str("service_tier", service_tier(request));
-    // The gateway keeps what is kept.
+    // The gateway stores responses itself.
     o.put("store", false);
     if out.target.can.reasoning {
         o.array("include", |a| a.str("reasoning.encrypted_content"));
@@ -75,7 +75,7 @@ fn members(out: &mut Outgoing<'_>, input: &str, o: &mut Object<'_>) -> Result<()
     Ok(())
 }
 
-fn text(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+fn text(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     let request = out.request;
     let is_schema = matches!(request.format, Some(Format::JsonSchema { .. }));
     if is_schema && !out.target.can.structured_output {
@@ -96,7 +96,7 @@ fn text(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
                 o.str("name", name.as_deref().unwrap_or("answer"));
                 o.opt_str("description", description.as_deref());
                 o.raw("schema", schema.as_str());
-                // Here, unlike in Chat Completions, absent means strict.
+                // Unlike in Chat Completions, absent means strict here.
                 o.put("strict", is_strict(request, *strict, schema.as_str()).unwrap_or(false));
             }),
         }
@@ -104,7 +104,7 @@ fn text(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn tools(out: &mut Outgoing<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
     let tools = out.tools();
     let choice = out.tool_choice()?;
     if tools.is_empty() {
@@ -163,7 +163,7 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
             o.str("name", name);
             o.opt_str("description", tool.description.as_deref());
             o.raw("parameters", parameters.as_ref().map_or("null", Json::as_str));
-            // Absent means strict here, and not in the other dialects.
+            // Unlike in the other dialects, absent means strict here.
             o.put("strict", tool.strict.unwrap_or(false));
         }
         ToolKind::Custom { format } if takes_custom => {
@@ -183,10 +183,14 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
     }
 }
 
-/// The items of one message, in its order. What is said is one item, until
-/// something else comes between.
-fn items(out: &mut Outgoing<'_>, index: usize, message: &Message, a: &mut Array<'_>) -> Result<(), Error> {
-    let mut said: Vec<&Part> = Vec::new();
+/// The items of one message, in order. Consecutive content parts form one item.
+fn items(
+    out: &mut OutboundRequest<'_>,
+    index: usize,
+    message: &Message,
+    a: &mut Array<'_>,
+) -> Result<(), Error> {
+    let mut content: Vec<&Part> = Vec::new();
     for part in &message.parts {
         match &part.content {
             Content::Text(_)
@@ -194,26 +198,26 @@ fn items(out: &mut Outgoing<'_>, index: usize, message: &Message, a: &mut Array<
             | Content::Image(_)
             | Content::Document(_)
             | Content::Audio { .. } => {
-                said.push(part);
+                content.push(part);
             }
             _ => {
-                said_item(out, index, message, &mut said, a)?;
+                message_item(out, index, message, &mut content, a)?;
                 other_item(out, index, part, a)?;
             }
         }
     }
-    said_item(out, index, message, &mut said, a)
+    message_item(out, index, message, &mut content, a)
 }
 
-fn said_item(
-    out: &mut Outgoing<'_>,
+fn message_item(
+    out: &mut OutboundRequest<'_>,
     index: usize,
     message: &Message,
     parts: &mut Vec<&Part>,
     a: &mut Array<'_>,
 ) -> Result<(), Error> {
     let parts = std::mem::take(parts);
-    // An assistant that only calls tools has said nothing.
+    // An assistant that only calls tools has no message item.
     let is_silent = message.role == Role::Assistant && parts.iter().all(|part| part.as_text() == Some(""));
     if parts.is_empty() || (is_silent && message.parts.len() > parts.len()) {
         return Ok(());
@@ -229,14 +233,14 @@ fn said_item(
         o.str("type", "message");
         o.str("role", role);
         o.array("content", |a| {
-            result = parts.iter().try_for_each(|part| said_part(out, index, message.role, part, a))
+            result = parts.iter().try_for_each(|part| message_part(out, index, message.role, part, a))
         });
     });
     result
 }
 
-fn said_part(
-    out: &mut Outgoing<'_>,
+fn message_part(
+    out: &mut OutboundRequest<'_>,
     index: usize,
     role: Role,
     part: &Part,
@@ -262,7 +266,7 @@ fn said_part(
             image_part(out, image, &param(), a)?;
         }
         Content::Document(document) => {
-            if !out.target.can.documents && !matches!(document.source, Source::Text(_)) {
+            if !out.target.can.documents && !matches!(document.source, MediaSource::Text(_)) {
                 return out.refuse(&param(), "this model does not read documents");
             }
             document_part(out, document, &param(), a)?;
@@ -279,8 +283,8 @@ fn said_part(
     Ok(())
 }
 
-fn refuse_file(out: &Outgoing<'_>, param: &str) -> Result<(), Error> {
-    // OpenAI's files are the same in both of its APIs.
+fn refuse_file(out: &OutboundRequest<'_>, param: &str) -> Result<(), Error> {
+    // OpenAI's file ids are valid in both of its APIs.
     if out.request.dialect == Some(Dialect::Messages) {
         return Err(Error::unsupported(
             param,
@@ -290,18 +294,18 @@ fn refuse_file(out: &Outgoing<'_>, param: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn image_part(out: &Outgoing<'_>, image: &Image, param: &str, a: &mut Array<'_>) -> Result<(), Error> {
-    if matches!(image.source, Source::File(_)) {
+fn image_part(out: &OutboundRequest<'_>, image: &Image, param: &str, a: &mut Array<'_>) -> Result<(), Error> {
+    if matches!(image.source, MediaSource::File(_)) {
         refuse_file(out, param)?;
     }
     a.object(|o| {
         o.str("type", "input_image");
         match &image.source {
-            Source::Url(url) | Source::Text(url) => o.str("image_url", url),
-            Source::Base64 { media_type, data } => {
+            MediaSource::Url(url) | MediaSource::Text(url) => o.str("image_url", url),
+            MediaSource::Base64 { media_type, data } => {
                 o.str("image_url", &format!("data:{media_type};base64,{data}"))
             }
-            Source::File(id) => o.str("file_id", id),
+            MediaSource::File(id) => o.str("file_id", id),
         }
         o.str("detail", image.detail.as_deref().unwrap_or("auto"));
     });
@@ -309,28 +313,28 @@ fn image_part(out: &Outgoing<'_>, image: &Image, param: &str, a: &mut Array<'_>)
 }
 
 fn document_part(
-    out: &Outgoing<'_>,
+    out: &OutboundRequest<'_>,
     document: &Document,
     param: &str,
     a: &mut Array<'_>,
 ) -> Result<(), Error> {
-    if matches!(document.source, Source::File(_)) {
+    if matches!(document.source, MediaSource::File(_)) {
         refuse_file(out, param)?;
     }
     a.object(|o| match &document.source {
-        Source::Text(text) => {
+        MediaSource::Text(text) => {
             o.str("type", "input_text");
             o.str("text", text);
         }
-        Source::Url(url) => {
+        MediaSource::Url(url) => {
             o.str("type", "input_file");
             o.str("file_url", url);
         }
-        Source::File(id) => {
+        MediaSource::File(id) => {
             o.str("type", "input_file");
             o.str("file_id", id);
         }
-        Source::Base64 { media_type, data } => {
+        MediaSource::Base64 { media_type, data } => {
             o.str("type", "input_file");
             o.str("filename", document.title.as_deref().unwrap_or("document.pdf"));
             o.str("file_data", &format!("data:{media_type};base64,{data}"));
@@ -339,7 +343,12 @@ fn document_part(
     Ok(())
 }
 
-fn other_item(out: &mut Outgoing<'_>, index: usize, part: &Part, a: &mut Array<'_>) -> Result<(), Error> {
+fn other_item(
+    out: &mut OutboundRequest<'_>,
+    index: usize,
+    part: &Part,
+    a: &mut Array<'_>,
+) -> Result<(), Error> {
     match &part.content {
         Content::ToolCall(call) => {
             let is_custom = call.is_custom && out.takes_custom();
@@ -366,7 +375,7 @@ fn other_item(out: &mut Outgoing<'_>, index: usize, part: &Part, a: &mut Array<'
                         written = result
                             .parts
                             .iter()
-                            .try_for_each(|part| said_part(out, index, Role::Tool, part, a));
+                            .try_for_each(|part| message_part(out, index, Role::Tool, part, a));
                     }),
                 }
             });

@@ -1,22 +1,22 @@
-//! Whatever comes, nothing panics, and little of it costs much.
+//! Hostile input: nothing panics, and nothing takes long.
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::reply;
 use crate::{
-    Dialect, Error, Incoming, Reader, Stream, Target, canonical, forward, parse_completion, parse_count,
-    parse_embeddings, parse_moderation, wanted,
+    Dialect, Error, InboundContext, Reader, Stream, Target, canonical, forward, parse_completion,
+    parse_count, parse_embeddings, parse_moderation, references,
 };
 
 const ALL: [Dialect; 3] = [Dialect::Chat, Dialect::Responses, Dialect::Messages];
 
-/// Everything that reads a body, with everything that writes what was read.
+/// Runs every parser on a body, and every renderer on the result.
 fn read_all(body: &[u8]) {
-    let incoming = Incoming::default();
+    let inbound = InboundContext::default();
     for dialect in ALL {
-        drop(dialect.parse_answer(body));
-        let Ok(request) = dialect.parse_request(body, &incoming) else { continue };
+        drop(dialect.parse_response(body));
+        let Ok(request) = dialect.parse_request(body, &inbound) else { continue };
         for upstream in ALL {
             if let Ok(rendered) = upstream.render_request(&request, &Target::new("m")) {
                 serde_json::from_str::<serde::de::IgnoredAny>(&rendered.body).unwrap();
@@ -25,12 +25,12 @@ fn read_all(body: &[u8]) {
     }
     drop((
         parse_completion(body),
-        parse_count(body, &incoming),
+        parse_count(body, &inbound),
         parse_embeddings(body),
         parse_moderation(body),
     ));
     drop((
-        wanted(body),
+        references(body),
         canonical(body, &[]),
         forward(body, &[("model", None)]),
         Error::of_upstream(400, body),
@@ -52,7 +52,7 @@ fn carry_all(bytes: &[u8], size: usize) {
     }
 }
 
-/// Words of all dialects in places where they do not belong.
+/// Keywords of all dialects, in places where they do not belong.
 fn word() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
         "type",
@@ -141,12 +141,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_500))]
 
     #[test]
-    fn any_body_is_read_or_refused(bytes: Vec<u8>) {
+    fn any_body_is_parsed_or_refused(bytes: Vec<u8>) {
         read_all(&bytes);
     }
 
     #[test]
-    fn any_json_is_read_or_refused(messages in value(), tools in value(), extra in value()) {
+    fn any_json_is_parsed_or_refused(messages in value(), tools in value(), extra in value()) {
         let mut body = json!({ "model": "m", "max_tokens": 5, "messages": messages.clone(), "input": messages, "tools": tools });
         if let (Some(body), Some(extra)) = (body.as_object_mut(), extra.as_object()) {
             body.extend(extra.clone());
@@ -156,25 +156,25 @@ proptest! {
     }
 
     #[test]
-    fn any_stream_ends_one_way(bytes: Vec<u8>, size in 1_usize..30) {
+    fn any_stream_either_completes_or_fails(bytes: Vec<u8>, size in 1_usize..30) {
         carry_all(&bytes, size);
     }
 
     #[test]
-    fn any_events_end_one_way(events in prop::collection::vec(value(), 0..8), size in 1_usize..300) {
+    fn any_events_either_complete_or_fail(events in prop::collection::vec(value(), 0..8), size in 1_usize..300) {
         let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         carry_all(stream.as_bytes(), size);
     }
 }
 
 #[test]
-fn megabytes_in_one_line_are_an_error_and_not_memory() {
+fn megabytes_in_one_line_are_an_error_and_are_not_buffered() {
     let line = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}", "x".repeat(5 << 20));
     carry_all(line.as_bytes(), 4_096);
 }
 
 #[test]
-fn two_hundred_tools_with_schemas_thirty_levels_deep_are_carried() {
+fn two_hundred_tools_with_schemas_thirty_levels_deep_are_translated() {
     let mut schema = json!({ "type": "string" });
     for _ in 0..30 {
         schema =
@@ -185,7 +185,7 @@ fn two_hundred_tools_with_schemas_thirty_levels_deep_are_carried() {
         .collect();
     let body =
         json!({ "model": "m", "messages": [{ "role": "user", "content": "x" }], "tools": tools }).to_string();
-    let request = Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap();
+    let request = Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
     for upstream in ALL {
         let rendered = upstream.render_request(&request, &Target::new("m")).unwrap();
         assert_eq!(rendered.body.matches(&schema.to_string()).count(), 200, "{upstream:?}");
@@ -201,7 +201,7 @@ fn twenty_thousand_calls_are_paired() {
         (0..20_000).map(|n| json!({ "role": "tool", "tool_call_id": format!("c.{n}"), "content": "y" })),
     );
     let body = json!({ "model": "m", "messages": messages }).to_string();
-    let request = Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap();
+    let request = Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
     for upstream in ALL {
         assert!(upstream.render_request(&request, &Target::new("m")).is_ok());
     }

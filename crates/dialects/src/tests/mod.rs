@@ -1,7 +1,7 @@
-//! The rules of translation, held against what the vendors' helpers demand.
+//! The rules of translation, checked against what the vendors' SDKs require.
 
 mod hostile;
-mod laws;
+mod invariants;
 mod requests;
 mod streams;
 
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::{Reply, Seal};
 
-/// Seals by a mark, so that tests can read what is sealed.
+/// Seals by adding a prefix, so that tests can read the content.
 #[derive(Debug)]
 struct Marked;
 

@@ -1,18 +1,20 @@
-//! Requests in all directions, each rule of gateway.md 3 by its number.
+//! Requests in all directions. The numbers in the names are those of the
+//! translation rules.
 
 use serde_json::{Value, json};
 
 use super::Marked;
 use crate::{
-    Abilities, Class, Dialect, Error, Incoming, Json, Rendered, Request, Target, Version, estimate_prompt,
+    Abilities, Class, Dialect, Error, InboundContext, Json, Rendered, Request, Target, Version,
+    estimate_prompt,
 };
 
-fn incoming() -> Incoming<'static> {
-    Incoming { seal: Some(&Marked), ..Incoming::default() }
+fn inbound() -> InboundContext<'static> {
+    InboundContext { seal: Some(&Marked), ..InboundContext::default() }
 }
 
 fn parse(dialect: Dialect, body: &Value) -> Result<Request, Error> {
-    dialect.parse_request(body.to_string().as_bytes(), &incoming())
+    dialect.parse_request(body.to_string().as_bytes(), &inbound())
 }
 
 fn render(from: Dialect, to: Dialect, body: &Value, target: &Target) -> Result<(Value, Rendered), Error> {
@@ -47,7 +49,7 @@ fn call(id: &str, arguments: &str) -> Value {
 }
 
 #[test]
-fn rule_1_instructions_stay_where_they_were_said() {
+fn rule_1_instructions_stay_in_their_positions() {
     let body = to_claude(&json!([
         { "role": "system", "content": [{ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } }] },
         { "role": "developer", "content": "b" },
@@ -66,7 +68,7 @@ fn rule_1_instructions_stay_where_they_were_said() {
 }
 
 #[test]
-fn rule_2_ids_and_names_become_what_the_api_takes() {
+fn rule_2_ids_and_names_are_made_valid_for_the_api() {
     let mut body = chat(&json!([
         { "role": "user", "content": "x" },
         { "role": "assistant", "tool_calls": [call("call.1:x", "{}"), call("call_1.x", "{}")] },
@@ -112,7 +114,7 @@ fn rule_3_empty_texts_are_left_out_and_an_empty_user_is_refused() {
 }
 
 #[test]
-fn rule_4_b13_results_are_one_turn_first_and_each_once() {
+fn rule_4_b13_results_come_first_in_one_turn_and_once_each() {
     let body = to_claude(&json!([
         { "role": "user", "content": "x" },
         { "role": "assistant", "content": null, "tool_calls": [call("a", "{}"), call("b", "{}")] },
@@ -146,7 +148,7 @@ fn rule_4_b13_results_are_one_turn_first_and_each_once() {
 }
 
 #[test]
-fn rule_5_b14_broken_arguments_are_named_or_wrapped() {
+fn rule_5_b14_broken_arguments_are_refused_or_wrapped() {
     let with = |arguments: &str| {
         chat(&json!([
             { "role": "user", "content": "x" },
@@ -165,7 +167,7 @@ fn rule_5_b14_broken_arguments_are_named_or_wrapped() {
     assert_eq!(input("{\"a\": [1"), (json!({ "arguments": "{\"a\": [1" }), 1));
     assert_eq!(input("[1]"), (json!({ "arguments": "[1]" }), 1));
     assert_eq!(input(""), (json!({}), 0));
-    // The model's own order and numbers stay.
+    // The model's own order and number format stay.
     let request = parse(Dialect::Chat, &with("{\"b\":1.0,\"a\":1e2}")).unwrap();
     let rendered = Dialect::Messages.render_request(&request, &Target::new("m")).unwrap();
     assert!(rendered.body.contains(r#""input":{"b":1.0,"a":1e2}"#));
@@ -194,7 +196,7 @@ fn rule_6_forced_tools_and_parallel_calls() {
 }
 
 #[test]
-fn rule_7_b21_formats_are_held_told_or_refused() {
+fn rule_7_b21_formats_are_enforced_described_or_refused() {
     let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
     let schema = json!({ "type": "object", "properties": { "n": { "type": "integer", "minimum": 1 } } });
     body["response_format"] =
@@ -268,7 +270,7 @@ fn rule_10_the_last_four_marks_are_kept_and_none_is_null() {
 }
 
 #[test]
-fn rule_11_b12_thoughts_come_back_as_they_were_or_not_at_all() {
+fn rule_11_b12_thoughts_are_sent_back_unchanged_or_not_at_all() {
     let with = |details: Value| {
         json!([
             { "role": "user", "content": "x" },
@@ -336,7 +338,7 @@ fn rules_17_18_19_results_go_before_images_and_text() {
 }
 
 #[test]
-fn rules_20_21_22_settings_of_anthropic_have_openais_words() {
+fn rules_20_21_22_anthropics_settings_become_openais() {
     let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
     body["thinking"] = json!({ "type": "adaptive" });
     body["output_config"] = json!({ "effort": "max" });
@@ -358,7 +360,7 @@ fn rules_20_21_22_settings_of_anthropic_have_openais_words() {
 }
 
 #[test]
-fn what_codex_sends_reaches_a_chat_upstream_and_its_names_come_back() {
+fn a_request_of_codex_reaches_a_chat_upstream_and_its_tool_names_are_restored() {
     let body = json!({
         "model": "m", "store": false, "stream": true, "include": ["reasoning.encrypted_content"], "instructions": "be",
         "input": [
@@ -399,14 +401,14 @@ fn rule_29_a_custom_tools_text_is_unwrapped() {
     let request = parse(Dialect::Responses, &body).unwrap();
     let reply = crate::Reply { names: rendered.names, ..crate::Reply::new(&request, "1", 1) };
     let answer = json!({ "id": "m", "type": "message", "role": "assistant", "model": "up", "stop_reason": "tool_use", "content": [{ "type": "tool_use", "id": "t", "name": "patch", "input": { "input": "*** a\n" } }], "usage": {} });
-    let response = Dialect::Messages.parse_answer(answer.to_string().as_bytes()).unwrap();
-    let out: Value = serde_json::from_str(&Dialect::Responses.render_answer(&response, &reply)).unwrap();
+    let response = Dialect::Messages.parse_response(answer.to_string().as_bytes()).unwrap();
+    let out: Value = serde_json::from_str(&Dialect::Responses.render_response(&response, &reply)).unwrap();
     let item = &out["output"][0];
     assert_eq!(
         (&item["type"], &item["input"], &item["call_id"]),
         (&json!("custom_tool_call"), &json!("*** a\n"), &json!("t"))
     );
-    // Rule 34: no text, and so no message.
+    // Rule 34: without text there is no message.
     assert_eq!(out["output"].as_array().unwrap().len(), 1);
 }
 
@@ -423,24 +425,24 @@ fn rule_28_outputs_pair_by_call_id_and_kind() {
 }
 
 #[test]
-fn references_are_resolved_or_not_found() {
+fn item_references_are_resolved_or_reported_as_not_found() {
     let body = json!({ "model": "m", "input": [{ "type": "item_reference", "id": "msg_1" }, { "role": "user", "content": "x" }] });
     let error = parse(Dialect::Responses, &body).unwrap_err();
     assert_eq!((error.class, error.message.as_str()), (Class::NotFound, "Item with id 'msg_1' not found."));
-    assert_eq!(crate::wanted(body.to_string().as_bytes()).unwrap().items, ["msg_1"]);
+    assert_eq!(crate::references(body.to_string().as_bytes()).unwrap().items, ["msg_1"]);
     let find = |_: &str| {
         Json::parse(
             r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"kept"}]}"#,
         )
     };
     let request = Dialect::Responses
-        .parse_request(body.to_string().as_bytes(), &Incoming { item: Some(&find), ..incoming() })
+        .parse_request(body.to_string().as_bytes(), &InboundContext { item: Some(&find), ..inbound() })
         .unwrap();
     assert_eq!(request.messages[0].text(), "kept");
     let itself = |_: &str| Json::parse(r#"{"type":"item_reference","id":"msg_1"}"#);
     assert!(
         Dialect::Responses
-            .parse_request(body.to_string().as_bytes(), &Incoming { item: Some(&itself), ..incoming() })
+            .parse_request(body.to_string().as_bytes(), &InboundContext { item: Some(&itself), ..inbound() })
             .is_err()
     );
 }
@@ -449,7 +451,7 @@ fn references_are_resolved_or_not_found() {
 fn the_versions_of_anthropic_differ_as_documented() {
     let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
     body["temperature"] = json!(1.0);
-    let new = Incoming { version: Version::V2026_10_21, ..incoming() };
+    let new = InboundContext { version: Version::V2026_10_21, ..inbound() };
     let error = Dialect::Messages.parse_request(body.to_string().as_bytes(), &new).unwrap_err();
     assert!(error.body(Dialect::Messages, "r").contains("temperature: Extra inputs are not permitted"));
     assert!(parse(Dialect::Messages, &body).is_ok());
@@ -464,7 +466,7 @@ fn the_versions_of_anthropic_differ_as_documented() {
 }
 
 #[test]
-fn what_claude_code_sends_reaches_a_chat_upstream() {
+fn a_request_of_claude_code_reaches_a_chat_upstream() {
     let body = json!({
         "model": "m", "max_tokens": 128_000, "stream": true,
         "system": [{ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } }, { "type": "text", "text": "b" }],
@@ -487,7 +489,7 @@ fn what_claude_code_sends_reaches_a_chat_upstream() {
 }
 
 #[test]
-fn all_parameters_of_openais_own_suite_are_taken() {
+fn all_parameters_of_openais_own_test_suite_are_accepted() {
     let body = json!({
         "messages": [{ "content": "string", "role": "developer", "name": "name" }], "model": "gpt-6-astra",
         "audio": { "format": "wav", "voice": "string" }, "frequency_penalty": -2, "function_call": "none",
@@ -503,12 +505,12 @@ fn all_parameters_of_openais_own_suite_are_taken() {
     for to in [Dialect::Chat, Dialect::Messages] {
         assert!(render(Dialect::Chat, to, &body, &Target::new("m")).is_ok(), "{to:?}");
     }
-    // Only instructions: the last one is asked.
+    // With only instructions, the last one becomes the user's message.
     assert_eq!(translated(Dialect::Chat, Dialect::Messages, &body)["messages"][0]["role"], "user");
 }
 
 #[test]
-fn what_cannot_be_had_is_refused_and_named() {
+fn unsupported_settings_are_refused_by_name() {
     let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
     body["n"] = json!(2);
     let param =
@@ -541,7 +543,7 @@ fn what_cannot_be_had_is_refused_and_named() {
 }
 
 #[test]
-fn a_request_there_and_back_keeps_its_meaning() {
+fn a_round_trip_keeps_a_requests_meaning() {
     let body = json!({
         "model": "m", "max_completion_tokens": 50, "stop": ["a"], "temperature": 0.5,
         "messages": [
@@ -558,7 +560,7 @@ fn a_request_there_and_back_keeps_its_meaning() {
     for through in [Dialect::Chat, Dialect::Messages, Dialect::Responses] {
         let lenient = Target { is_lenient: true, ..Target::new("m") };
         let rendered = through.render_request(&first, &lenient).unwrap();
-        let again = through.parse_request(rendered.body.as_bytes(), &incoming()).unwrap();
+        let again = through.parse_request(rendered.body.as_bytes(), &inbound()).unwrap();
         assert_eq!(again.messages, first.messages, "{through:?}");
         assert_eq!(
             (again.max_tokens, again.temperature, &again.tool_choice),
@@ -573,7 +575,7 @@ fn a_request_there_and_back_keeps_its_meaning() {
 }
 
 #[test]
-fn functions_of_the_older_kind_are_tools() {
+fn legacy_functions_become_tools() {
     let body = json!({
         "model": "m", "functions": [{ "name": "f", "parameters": { "type": "object" } }], "function_call": { "name": "f" },
         "messages": [

@@ -1,9 +1,9 @@
-//! Streams in all directions, cut and split at every byte.
+//! Streams in all directions, truncated and split at every byte.
 
 use serde_json::{Value, json};
 
 use super::{
-    laws::{Heard, hear},
+    invariants::{ClientView, client_view},
     reply,
 };
 use crate::{Class, Dialect, Reader, Reply, Stream, stream_of};
@@ -75,7 +75,7 @@ fn messages_fixture() -> String {
     ])
 }
 
-/// Ours, which the laws hold for as well.
+/// A stream written by this crate's own encoder.
 fn responses_fixture() -> String {
     let mut reader = Reader::new(Dialect::Messages);
     reader.push(messages_fixture().as_bytes());
@@ -105,8 +105,8 @@ fn carried(
     (out, stream.meter().clone())
 }
 
-fn heard(upstream: Dialect, client: Dialect, text: &str) -> Heard {
-    hear(client, &carried(upstream, client, text.as_bytes(), usize::MAX, &reply()).0)
+fn translated_view(upstream: Dialect, client: Dialect, text: &str) -> ClientView {
+    client_view(client, &carried(upstream, client, text.as_bytes(), usize::MAX, &reply()).0)
 }
 
 fn calls() -> Vec<(String, String, String)> {
@@ -115,24 +115,24 @@ fn calls() -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn every_direction_tells_the_same_and_keeps_the_chunk_law() {
+fn every_direction_gives_the_same_content_and_keeps_the_chunk_rules() {
     for upstream in ALL {
         for client in ALL {
             let (out, meter) = carried(upstream, client, fixture(upstream).as_bytes(), usize::MAX, &reply());
-            // The strict helpers take a block at a time; Anthropic's own
-            // stream, which goes through as it came, interleaves them here.
+            // Strict SDKs expect one block at a time. This fixture interleaves
+            // them, and Anthropic's own stream passes unchanged.
             if (upstream, client) == (Dialect::Messages, Dialect::Messages) {
                 assert_eq!(out, fixture(upstream).as_bytes());
                 continue;
             }
-            let heard = hear(client, &out);
+            let view = client_view(client, &out);
             assert_eq!(
-                (heard.text.as_str(), &heard.calls),
+                (view.text.as_str(), &view.calls),
                 ("那个🚀 \"quoted\"\n", &calls()),
                 "{upstream:?} to {client:?}"
             );
-            assert_eq!(heard.thinking, "hm", "{upstream:?} to {client:?}");
-            assert!(heard.is_whole && heard.error.is_none() && meter.is_complete);
+            assert_eq!(view.thinking, "hm", "{upstream:?} to {client:?}");
+            assert!(view.is_whole && view.error.is_none() && meter.is_complete);
             let usage = meter.usage.unwrap();
             assert_eq!((usage.prompt(), usage.cache_read, usage.output), (21_003, 20_000, 7));
             let stop = match client {
@@ -140,13 +140,13 @@ fn every_direction_tells_the_same_and_keeps_the_chunk_law() {
                 Dialect::Responses => "completed",
                 Dialect::Messages => "tool_use",
             };
-            assert_eq!(heard.stop.as_deref(), Some(stop), "{upstream:?} to {client:?}");
+            assert_eq!(view.stop.as_deref(), Some(stop), "{upstream:?} to {client:?}");
         }
     }
 }
 
 #[test]
-fn b1_any_pieces_of_any_size_are_the_same_bytes() {
+fn b1_chunk_sizes_do_not_change_the_output() {
     for upstream in ALL {
         let bytes = fixture(upstream).into_bytes();
         for client in ALL {
@@ -171,7 +171,7 @@ fn b1_any_pieces_of_any_size_are_the_same_bytes() {
 }
 
 #[test]
-fn b6_a_cut_at_any_byte_is_never_a_success_unless_all_has_come() {
+fn b6_a_stream_truncated_at_any_byte_is_never_a_success_unless_it_was_complete() {
     for upstream in ALL {
         let bytes = fixture(upstream).into_bytes();
         for client in ALL {
@@ -183,18 +183,18 @@ fn b6_a_cut_at_any_byte_is_never_a_success_unless_all_has_come() {
                     assert!(meter.is_complete != text.contains("event: error"), "cut at {cut}");
                     continue;
                 }
-                let heard = hear(client, &out);
-                assert_eq!(heard.is_whole, heard.error.is_none(), "{upstream:?} to {client:?} cut at {cut}");
-                assert_eq!(heard.is_whole, meter.is_complete);
-                assert!(!heard.is_whole || heard.calls == calls(), "{upstream:?} to {client:?} cut at {cut}");
-                assert!("那个🚀 \"quoted\"\n".starts_with(&heard.text));
+                let view = client_view(client, &out);
+                assert_eq!(view.is_whole, view.error.is_none(), "{upstream:?} to {client:?} cut at {cut}");
+                assert_eq!(view.is_whole, meter.is_complete);
+                assert!(!view.is_whole || view.calls == calls(), "{upstream:?} to {client:?} cut at {cut}");
+                assert!("那个🚀 \"quoted\"\n".starts_with(&view.text));
             }
         }
     }
 }
 
 #[test]
-fn b6_the_end_is_told_by_a_finish_or_by_nothing() {
+fn b6_only_a_finish_reason_ends_a_stream() {
     let text = chunk(&json!({ "role": "assistant", "content": "a" }), None);
     let finish = chunk(&json!({}), Some("stop"));
     let usage = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [], "usage": { "prompt_tokens": 1, "completion_tokens": 1 } });
@@ -204,14 +204,15 @@ fn b6_the_end_is_told_by_a_finish_or_by_nothing() {
     );
     let error = json!({ "error": { "message": "boom", "type": "server_error" } });
     for client in ALL {
-        assert!(heard(Dialect::Chat, client, &data(std::slice::from_ref(&text))).error.is_some());
-        let complete = heard(Dialect::Chat, client, &data(&[text.clone(), finish.clone(), usage.clone()]));
+        assert!(translated_view(Dialect::Chat, client, &data(std::slice::from_ref(&text))).error.is_some());
+        let complete =
+            translated_view(Dialect::Chat, client, &data(&[text.clone(), finish.clone(), usage.clone()]));
         assert!(complete.is_whole && complete.usage.is_some());
-        assert!(heard(Dialect::Chat, client, &data(&[text.clone(), half.clone()])).error.is_some());
-        let failed = heard(Dialect::Chat, client, &data(&[text.clone(), error.clone()]));
+        assert!(translated_view(Dialect::Chat, client, &data(&[text.clone(), half.clone()])).error.is_some());
+        let failed = translated_view(Dialect::Chat, client, &data(&[text.clone(), error.clone()]));
         assert_eq!(failed.error.unwrap()["message"], "boom");
         assert!(
-            heard(Dialect::Chat, client, &(data(std::slice::from_ref(&text)) + "data: [DONE]\n\n"))
+            translated_view(Dialect::Chat, client, &(data(std::slice::from_ref(&text)) + "data: [DONE]\n\n"))
                 .error
                 .is_some()
         );
@@ -219,20 +220,23 @@ fn b6_the_end_is_told_by_a_finish_or_by_nothing() {
 }
 
 #[test]
-fn b14_a_call_that_breaks_off_is_length_and_no_call() {
+fn b14_a_truncated_call_stops_with_length() {
     let half = chunk(
         &json!({ "role": "assistant", "tool_calls": [{ "index": 0, "id": "a", "type": "function", "function": { "name": "f", "arguments": "{\"a" } }] }),
         None,
     );
     for finish in ["stop", "tool_calls"] {
         let stream = data(&[half.clone(), chunk(&json!({}), Some(finish))]);
-        assert_eq!(heard(Dialect::Chat, Dialect::Chat, &stream).stop.as_deref(), Some("length"));
-        assert_eq!(heard(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(), Some("max_tokens"));
+        assert_eq!(translated_view(Dialect::Chat, Dialect::Chat, &stream).stop.as_deref(), Some("length"));
+        assert_eq!(
+            translated_view(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(),
+            Some("max_tokens")
+        );
     }
 }
 
 #[test]
-fn b5_usage_is_shown_once_and_only_if_asked() {
+fn b5_usage_is_sent_once_and_only_if_requested() {
     let usage = json!({ "prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5 });
     let mut on_last = chunk(&json!({}), Some("stop"));
     on_last["usage"] = usage.clone();
@@ -246,7 +250,7 @@ fn b5_usage_is_shown_once_and_only_if_asked() {
         vec![on_first.clone(), on_last.clone(), extra.clone()],
     ] {
         let stream = data(&chunks) + "data: [DONE]\n\n";
-        let asked = heard(Dialect::Chat, Dialect::Chat, &stream);
+        let asked = translated_view(Dialect::Chat, Dialect::Chat, &stream);
         assert_eq!(asked.usage.unwrap()["total_tokens"], 5);
         let silent = Reply { include_usage: false, ..reply() };
         let (out, meter) = carried(Dialect::Chat, Dialect::Chat, stream.as_bytes(), 11, &silent);
@@ -256,7 +260,7 @@ fn b5_usage_is_shown_once_and_only_if_asked() {
 }
 
 #[test]
-fn f_a_clean_chunk_goes_on_byte_for_byte() {
+fn f_a_clean_chunk_passes_byte_for_byte() {
     let line = r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"up","choices":[{"index":0,"delta":{"role":"assistant","content":"\u00e9"},"finish_reason":null}],"x_vendor":{"b":1,"a":2}}"#;
     let next = line.replace(r#""role":"assistant","#, "");
     let silent = Reply { include_usage: false, ..reply() };
@@ -266,7 +270,7 @@ fn f_a_clean_chunk_goes_on_byte_for_byte() {
 }
 
 #[test]
-fn f_what_would_break_a_helper_is_put_right() {
+fn f_chunks_that_would_break_an_sdk_are_corrected() {
     let call = |id: &str, arguments: &str| json!({ "role": "assistant", "tool_calls": [{ "id": id, "type": "function", "function": { "name": "f", "arguments": arguments } }] });
     let stream = String::from(": OPENROUTER PROCESSING\n\ndata:\n\n")
         + &data(&[
@@ -281,16 +285,16 @@ fn f_what_would_break_a_helper_is_put_right() {
         ])
         + "data: [DONE]\n\n";
     for client in ALL {
-        let heard = heard(Dialect::Chat, client, &stream);
-        let ids: Vec<&str> = heard.calls.iter().map(|(id, ..)| id.as_str()).collect();
-        assert_eq!((ids.as_slice(), heard.calls[1].2.as_str()), (&["a", "b"][..], "{\"q\":1}"), "{client:?}");
-        assert_eq!(heard.thinking, "hm");
-        assert!(heard.is_whole);
+        let view = translated_view(Dialect::Chat, client, &stream);
+        let ids: Vec<&str> = view.calls.iter().map(|(id, ..)| id.as_str()).collect();
+        assert_eq!((ids.as_slice(), view.calls[1].2.as_str()), (&["a", "b"][..], "{\"q\":1}"), "{client:?}");
+        assert_eq!(view.thinking, "hm");
+        assert!(view.is_whole);
     }
 }
 
 #[test]
-fn a_character_cut_in_two_between_events_is_put_together() {
+fn a_character_split_between_events_is_joined() {
     let stream = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"a\ud83d"}}]}
 
 data: {"choices":[{"index":0,"delta":{"content":"\ude80b"},"finish_reason":"stop"}]}
@@ -299,14 +303,14 @@ data: [DONE]
 
 "#;
     for client in [Dialect::Responses, Dialect::Messages] {
-        assert_eq!(heard(Dialect::Chat, client, stream).text, "a🚀b");
+        assert_eq!(translated_view(Dialect::Chat, client, stream).text, "a🚀b");
     }
 }
 
 #[test]
-fn b2_indexes_of_tools_are_counted_on_their_own() {
-    let heard = heard(Dialect::Messages, Dialect::Chat, &messages_fixture());
-    assert_eq!(heard.calls, calls());
+fn b2_tool_calls_have_their_own_indexes() {
+    let view = translated_view(Dialect::Messages, Dialect::Chat, &messages_fixture());
+    assert_eq!(view.calls, calls());
 }
 
 #[test]
@@ -320,21 +324,21 @@ fn rule_24_text_after_a_tool_is_a_new_block() {
         chunk(&json!({ "content": "b" }), Some("stop")),
     ]);
     let (out, _) = carried(Dialect::Chat, Dialect::Messages, stream.as_bytes(), usize::MAX, &reply());
-    let heard = hear(Dialect::Messages, &out);
-    assert_eq!((heard.text.as_str(), heard.stop.as_deref()), ("ab", Some("tool_use")));
+    let view = client_view(Dialect::Messages, &out);
+    assert_eq!((view.text.as_str(), view.stop.as_deref()), ("ab", Some("tool_use")));
     assert_eq!(String::from_utf8(out).unwrap().matches("content_block_start\n").count(), 3);
 }
 
 #[test]
-fn rule_24_thoughts_that_nobody_can_verify_are_no_block() {
+fn rule_24_unsigned_thoughts_are_not_sent_as_blocks() {
     let unsealed = Reply { seal: None, ..reply() };
     let (out, _) = carried(Dialect::Chat, Dialect::Messages, chat_fixture().as_bytes(), 9, &unsealed);
-    let heard = hear(Dialect::Messages, &out);
-    assert_eq!((heard.thinking.as_str(), heard.calls), ("", calls()));
+    let view = client_view(Dialect::Messages, &out);
+    assert_eq!((view.thinking.as_str(), view.calls), ("", calls()));
 }
 
 #[test]
-fn rule_15_signed_thoughts_are_told_so_that_they_can_come_back() {
+fn rule_15_signed_thoughts_are_sent_so_that_clients_can_return_them() {
     let (out, _) = carried(Dialect::Messages, Dialect::Chat, messages_fixture().as_bytes(), 9, &reply());
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains(
@@ -356,37 +360,40 @@ fn rule_30_sealed_thoughts_are_in_the_done_item_and_in_the_end() {
 }
 
 #[test]
-fn rule_31_too_few_tokens_are_incomplete_and_not_completed() {
+fn rule_31_running_out_of_tokens_is_incomplete_and_not_completed() {
     for (finish, reason) in [("length", "max_output_tokens"), ("content_filter", "content_filter")] {
         let stream = data(&[chunk(&json!({ "role": "assistant", "content": "a" }), Some(finish))]);
-        let heard = heard(Dialect::Chat, Dialect::Responses, &stream);
-        assert_eq!(heard.stop.as_deref(), Some(reason));
+        let view = translated_view(Dialect::Chat, Dialect::Responses, &stream);
+        assert_eq!(view.stop.as_deref(), Some(reason));
     }
 }
 
 #[test]
-fn rule_26_a_refusal_says_so_in_every_dialect() {
+fn rule_26_a_refusal_is_reported_in_every_dialect() {
     let stream = messages_fixture().replace(
         r#""stop_reason":"tool_use""#,
         r#""stop_reason":"refusal","stop_details":{"type":"refusal","category":"cyber","explanation":"no"}"#,
     );
-    assert_eq!(heard(Dialect::Messages, Dialect::Chat, &stream).stop.as_deref(), Some("content_filter"));
+    assert_eq!(
+        translated_view(Dialect::Messages, Dialect::Chat, &stream).stop.as_deref(),
+        Some("content_filter")
+    );
     let stream = data(&[chunk(&json!({ "role": "assistant", "content": "a" }), Some("content_filter"))]);
-    assert_eq!(heard(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(), Some("refusal"));
+    assert_eq!(translated_view(Dialect::Chat, Dialect::Messages, &stream).stop.as_deref(), Some("refusal"));
 }
 
 #[test]
-fn rule_16_the_start_estimates_and_the_end_knows() {
+fn rule_16_the_first_event_estimates_the_usage_and_the_last_reports_it() {
     let reply = Reply { prompt_estimate: 99, ..reply() };
     let (out, _) = carried(Dialect::Chat, Dialect::Messages, chat_fixture().as_bytes(), 9, &reply);
     let text = String::from_utf8(out.clone()).unwrap();
     assert!(text.contains(r#""usage":{"input_tokens":99,"#));
-    let usage = hear(Dialect::Messages, &out).usage.unwrap();
+    let usage = client_view(Dialect::Messages, &out).usage.unwrap();
     assert_eq!((&usage["input_tokens"], &usage["cache_read_input_tokens"]), (&json!(1003), &json!(20000)));
 }
 
 #[test]
-fn a_broken_stream_is_charged_by_what_was_seen() {
+fn a_broken_stream_is_billed_for_what_arrived() {
     let text = data(&[chunk(&json!({ "role": "assistant", "content": "four words of text" }), None)]);
     let (_, meter) = carried(Dialect::Chat, Dialect::Chat, text.as_bytes(), 9, &reply());
     let (usage, is_estimated) = meter.charged(12);
@@ -395,15 +402,16 @@ fn a_broken_stream_is_charged_by_what_was_seen() {
     assert_eq!(meter.charged(12).0.output, 7);
 }
 
-/// gateway.md 1.3: what of the sixteen faults a stream shows.
+/// Those of the sixteen known faults of upstreams that a stream can show.
 #[test]
-fn s01_to_s16_as_far_as_bytes_tell_them() {
+fn s01_to_s16_faults_are_recognised_in_the_stream() {
     let verdict = |upstream: Dialect, bytes: &str| {
         let (_, meter) = carried(upstream, Dialect::Chat, bytes.as_bytes(), 13, &reply());
         (meter.is_complete, meter.has_begun, meter.error.map(|error| error.class))
     };
-    // S01-S07 are statuses and times: their classes tell what may be done.
-    for (status, class, may_retry) in [
+    // S01-S07 are statuses and timeouts: the class says whether a retry may
+    // help.
+    for (status, class, is_retryable) in [
         (429, Class::RateLimit, true),
         (500, Class::Upstream, true),
         (503, Class::Overloaded, true),
@@ -411,23 +419,23 @@ fn s01_to_s16_as_far_as_bytes_tell_them() {
     ] {
         let error = crate::Error::of_upstream(status, b"");
         assert_eq!(
-            (error.class, error.class.may_retry(), error.class.may_fail_over()),
-            (class, may_retry, true)
+            (error.class, error.class.is_retryable(), error.class.may_fail_over()),
+            (class, is_retryable, true)
         );
     }
     let fixture = chat_fixture();
-    // S08, S09: cut or stalled after some tokens.
+    // S08, S09: truncated or stalled after some tokens.
     let (cut, _) = fixture.split_at(fixture.len() / 2);
     assert_eq!(verdict(Dialect::Chat, cut), (false, true, Some(Class::Cut)));
-    // S05, S06: nothing at all came, so that another upstream may be asked.
+    // S05, S06: no output came, so another upstream may be tried.
     assert_eq!(verdict(Dialect::Chat, ""), (false, false, Some(Class::Cut)));
-    // S10: an event that is no JSON, in the middle.
+    // S10: an event in the middle that is not JSON.
     let broken = fixture.replacen("{\"content\":\" ", "{\"content\":\" \u{1}", 1);
     let broken = broken.replacen("data: {", "data: {\"", 3);
     assert!(!verdict(Dialect::Chat, &broken).0);
     // S11: complete, without `[DONE]`.
     assert!(verdict(Dialect::Chat, fixture.trim_end_matches("data: [DONE]\n\n")).0);
-    // S12, S13: never tried again there.
+    // S12, S13: never retried at the same upstream.
     for (code, class) in [
         ("context_length_exceeded", Class::ContextTooLong),
         ("content_policy_violation", Class::ContentPolicy),
@@ -435,14 +443,15 @@ fn s01_to_s16_as_far_as_bytes_tell_them() {
         let body = json!({ "error": { "message": "m", "code": code } }).to_string();
         let error = crate::Error::of_upstream(400, body.as_bytes());
         assert_eq!(
-            (error.class, error.class.may_retry(), error.class.may_fail_over()),
+            (error.class, error.class.is_retryable(), error.class.may_fail_over()),
             (class, false, false)
         );
     }
     // S16: the answer's usage and model are known.
     let (_, meter) = carried(Dialect::Chat, Dialect::Chat, fixture.as_bytes(), 13, &reply());
     assert!(meter.usage.is_some() && meter.model == "up");
-    // B23: an error before the first token leaves the choice of another.
+    // B23: after an error before the first token, another upstream may be
+    // tried.
     let overloaded = named(&[
         json!({ "type": "message_start", "message": { "id": "m", "model": "up", "usage": { "input_tokens": 1 } } }),
         json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
@@ -451,20 +460,20 @@ fn s01_to_s16_as_far_as_bytes_tell_them() {
 }
 
 #[test]
-fn whole_answers_are_what_streams_are() {
+fn whole_responses_and_streams_have_the_same_content() {
     for upstream in ALL {
         let mut reader = Reader::new(upstream);
         fixture(upstream).as_bytes().chunks(7).for_each(|piece| reader.push(piece));
         let response = reader.finish().unwrap();
         for client in ALL {
-            let whole = client.render_answer(&response, &reply());
-            let again = client.parse_answer(whole.as_bytes()).unwrap();
+            let whole = client.render_response(&response, &reply());
+            let again = client.parse_response(whole.as_bytes()).unwrap();
             assert_eq!(
                 again.choices[0].stop.reason, response.choices[0].stop.reason,
                 "{upstream:?} {client:?}"
             );
             assert_eq!(again.usage.map(|usage| usage.total()), Some(21_010));
-            let streamed = hear(client, stream_of(&again, client, &reply()).as_bytes());
+            let streamed = client_view(client, stream_of(&again, client, &reply()).as_bytes());
             assert_eq!(
                 (streamed.text.as_str(), streamed.calls),
                 ("那个🚀 \"quoted\"\n", calls()),
@@ -475,13 +484,13 @@ fn whole_answers_are_what_streams_are() {
 }
 
 #[test]
-fn rule_13_texts_are_joined_and_no_text_is_null() {
+fn rule_13_texts_are_joined_and_missing_text_is_null() {
     let body = json!({ "id": "m", "type": "message", "role": "assistant", "model": "up", "stop_reason": "tool_use", "content": [
         { "type": "text", "text": "a" }, { "type": "tool_use", "id": "t", "name": "f", "input": {} }, { "type": "text", "text": "b" }
     ], "usage": { "input_tokens": 1, "output_tokens": 2 } });
     let whole = |body: &Value| -> Value {
-        let response = Dialect::Messages.parse_answer(body.to_string().as_bytes()).unwrap();
-        serde_json::from_str(&Dialect::Chat.render_answer(&response, &reply())).unwrap()
+        let response = Dialect::Messages.parse_response(body.to_string().as_bytes()).unwrap();
+        serde_json::from_str(&Dialect::Chat.render_response(&response, &reply())).unwrap()
     };
     let message = &whole(&body)["choices"][0]["message"];
     assert_eq!(
@@ -496,16 +505,16 @@ fn rule_13_texts_are_joined_and_no_text_is_null() {
 #[test]
 fn a_failed_response_and_an_error_in_a_200_are_errors() {
     let failed = json!({ "id": "r", "object": "response", "status": "failed", "error": { "code": "rate_limit_exceeded", "message": "slow" }, "output": [] });
-    let error = Dialect::Responses.parse_answer(failed.to_string().as_bytes()).unwrap_err();
+    let error = Dialect::Responses.parse_response(failed.to_string().as_bytes()).unwrap_err();
     assert_eq!((error.class, error.message.as_str()), (Class::RateLimit, "slow"));
     let error = json!({ "error": { "message": "m", "code": 429 } });
-    assert!(Dialect::Chat.parse_answer(error.to_string().as_bytes()).is_err());
-    assert!(Dialect::Chat.parse_answer(b"<html>").is_err());
-    assert!(Dialect::Messages.parse_answer(b"{}").is_err());
+    assert!(Dialect::Chat.parse_response(error.to_string().as_bytes()).is_err());
+    assert!(Dialect::Chat.parse_response(b"<html>").is_err());
+    assert!(Dialect::Messages.parse_response(b"{}").is_err());
 }
 
 #[test]
-fn what_the_gateway_breaks_off_is_an_error_in_the_clients_dialect() {
+fn a_response_that_the_gateway_ends_is_an_error_in_the_clients_dialect() {
     for upstream in ALL {
         for client in ALL {
             let (mut stream, mut out) = (Stream::new(upstream, client, &reply()), Vec::new());
@@ -516,7 +525,11 @@ fn what_the_gateway_breaks_off_is_an_error_in_the_clients_dialect() {
             stream.push(&fixture.as_bytes()[fixture.len() / 3..], &mut out);
             stream.finish(&mut out);
             assert_eq!(out.len(), before);
-            assert_eq!(hear(client, &out).error.unwrap()["message"], "too slow", "{upstream:?} {client:?}");
+            assert_eq!(
+                client_view(client, &out).error.unwrap()["message"],
+                "too slow",
+                "{upstream:?} {client:?}"
+            );
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The comments of a file, in the syntax that its name tells.
+//! Finds the comments of a file. The file's name determines the syntax.
 
-/// A comment, or a line that is none but may stand for code.
+/// A comment, or a bare line that may be a placeholder.
 #[derive(Debug)]
 pub(super) struct Comment {
-    /// What it says, without its marks, lines joined by a space.
+    /// Its text without comment marks, lines joined by a space.
     pub(super) text: String,
     pub(super) first: usize,
     pub(super) last: usize,
@@ -12,13 +12,13 @@ pub(super) struct Comment {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A comment with its lines to itself.
+    /// A comment alone on its lines.
     Whole,
-    /// A comment that is all that is between two braces of a line.
+    /// A comment that is the only content between two braces in a line.
     OnlyInBraces,
-    /// A line that begins with an ellipsis or a bracket, where lines of code do not.
+    /// A line that begins with an ellipsis or a bracket, in a language where code does not.
     Bare,
-    /// The same where lines of text may.
+    /// The same in a language where lines of text may begin so.
     BareText,
 }
 
@@ -27,7 +27,7 @@ pub(super) enum Place {
 struct Syntax {
     line: &'static [&'static str],
     block: &'static [(&'static str, &'static str)],
-    /// What begins and ends strings of several lines.
+    /// The delimiters of multi-line strings.
     strings: &'static [&'static str],
     bare: Option<Place>,
 }
@@ -99,16 +99,16 @@ struct Reader<'a> {
     syntax: Syntax,
     rest: &'a str,
     line: usize,
-    /// Only blanks stand before on this line.
+    /// The line has only blanks so far.
     is_line_start: bool,
-    /// The last character of code on this line that is no blank.
+    /// The last non-blank character of code on this line.
     before: char,
-    /// Marks that end nothing any more: without this, each of a thousand `/*` would search to the end.
+    /// Closing marks that do not occur any more. Without this, each of a thousand `/*` would search to the end.
     missing: Vec<&'static str>,
 }
 
 impl Reader<'_> {
-    /// Goes on by one thing, which may have been a comment.
+    /// Reads one token; returns it if it is a comment.
     fn step(&mut self) -> Option<Comment> {
         if self.is_line_start
             && let Some(comment) = self.line_comment().or_else(|| self.bare_line())
@@ -134,7 +134,7 @@ impl Reader<'_> {
         } else if !self.is_line_start
             && self.syntax.line.iter().any(|mark| *mark != "#" && *mark != "%" && self.rest.starts_with(mark))
         {
-            // What follows on the line is a comment beside code, or text; neither is looked at.
+            // The rest of the line is a comment next to code, or text; neither counts.
             self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
         } else {
             self.pass(c);
@@ -164,7 +164,7 @@ impl Reader<'_> {
         self.rest = rest;
     }
 
-    /// A string ends with its line at the latest.
+    /// Skips a string, which ends at the end of its line at the latest.
     fn skip_string(&mut self, quote: char) {
         self.is_line_start = false;
         self.before = quote;
@@ -184,15 +184,17 @@ impl Reader<'_> {
     }
 
     fn line_comment(&mut self) -> Option<Comment> {
-        // The end of the line is looked for only where something begins: a line may begin with a thousand braces.
-        let said = self.syntax.line.iter().find_map(|mark| self.rest.strip_prefix(mark))?;
-        let text = said.split('\n').next().unwrap_or(said).to_owned();
+        // Searches for the end of the line only if a comment begins here, because a line may begin with a thousand
+        // braces.
+        let rest = self.syntax.line.iter().find_map(|mark| self.rest.strip_prefix(mark))?;
+        let text = rest.split('\n').next().unwrap_or(rest).to_owned();
         let comment = Comment { text, first: self.line, last: self.line, place: Place::Whole };
         self.advance(self.line_end());
         Some(comment)
     }
 
-    /// A line that begins with an ellipsis, alone or in brackets. It is left to be read as code.
+    /// A line that begins with an ellipsis, alone or in brackets. The reader does not advance, so the line is also read
+    /// as code.
     fn bare_line(&mut self) -> Option<Comment> {
         let place = self.syntax.bare?;
         let is_candidate = self.rest.starts_with("...") || self.rest.starts_with(['…', '[', '(']);
@@ -205,7 +207,7 @@ impl Reader<'_> {
         Some(Comment { text, first: self.line, last: self.line, place })
     }
 
-    /// What is between these marks, if they begin here, and how many bytes it takes with them.
+    /// The text between these marks, if they begin here, and its length in bytes including the marks.
     fn enclosed(&mut self, open: &'static str, close: &'static str) -> Option<(String, usize)> {
         if self.missing.contains(&close) {
             return None;
@@ -234,10 +236,10 @@ impl Reader<'_> {
             Some(_) if before == '{' => Place::OnlyInBraces,
             _ => return None,
         };
-        // A documentation comment of several lines says more than that something stays.
+        // A documentation comment with several lines of text is not a placeholder.
         let lines: Vec<&str> = text.lines().map(|line| line.trim().trim_start_matches('*').trim()).collect();
-        let said: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
-        match *said.as_slice() {
+        let content: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        match *content.as_slice() {
             [line] => Some(Comment { text: line.to_owned(), first, last: self.line, place }),
             _ => None,
         }

@@ -1,6 +1,7 @@
-//! What comments say that stand for code.
+//! Recognises the wording of placeholders.
 
-/// Whether a comment is a placeholder. One that continues the comment on the line above may begin with an ellipsis and be none.
+/// Whether a comment is a placeholder. A comment that continues the one on the line above may begin with an ellipsis
+/// without being a placeholder.
 pub(super) fn is_placeholder(text: &str, continues: bool) -> bool {
     let text = undecorated(text);
     let core = core(text);
@@ -17,12 +18,12 @@ pub(super) fn is_placeholder(text: &str, continues: bool) -> bool {
     is_short && (says_kept(&core) || trails || !(continues || begins_clause(&core)))
 }
 
-/// Whether a line that is no comment is a placeholder, where lines of code do not begin like this.
+/// Whether a line that is not a comment is a placeholder, in a language where code does not begin like this.
 pub(super) fn is_bare_placeholder(line: &str) -> bool {
     matches!(line.trim(), "..." | "…") || is_kept_text(line)
 }
 
-/// The same where lines of text may begin so: the words must say it.
+/// The same in a language where text may begin like this, so that the words must say that code is unchanged.
 pub(super) fn is_kept_text(line: &str) -> bool {
     let text = undecorated(line);
     let core = core(text);
@@ -35,7 +36,7 @@ pub(super) fn is_kept_text(line: &str) -> bool {
         && (is_kept_phrase(&core) || (leading_ellipsis(text).is_some() && says_kept(&core)))
 }
 
-/// Takes rules, stars and a pair of brackets off.
+/// Strips rules, stars and a pair of brackets.
 fn undecorated(text: &str) -> &str {
     let text = text.trim().trim_matches(['*', '-', '=', '/', '#', '!', '~', ';', '%', ' ']);
     let pairs = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
@@ -43,25 +44,25 @@ fn undecorated(text: &str) -> &str {
     inner.unwrap_or(text).trim()
 }
 
-/// What follows a leading ellipsis.
+/// The text after a leading ellipsis.
 fn leading_ellipsis(text: &str) -> Option<&str> {
     let after = text.strip_prefix("...").or_else(|| text.strip_prefix('…'))?;
     Some(after.trim_start_matches(['.', '…']))
 }
 
-/// The words alone, in lower case, with one space between them.
+/// Only the words, in lower case, separated by single spaces.
 fn core(text: &str) -> String {
     let lower = text.to_lowercase().replace(['\'', '’'], "");
     let words = lower.split(|c: char| !c.is_alphanumeric() && !is_joined(c));
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Marks of vowels in scripts that write them as characters of their own.
+/// Vowel marks in scripts that write them as separate characters.
 fn is_joined(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{97f}' | '\u{e31}'..='\u{e4e}')
 }
 
-/// Words with which a sentence goes on, rather than a gap is named.
+/// Whether the text begins like the continuation of a sentence, so that it does not describe a gap.
 fn begins_clause(core: &str) -> bool {
     const CLAUSE: [&str; 24] = [
         "and",
@@ -92,7 +93,7 @@ fn begins_clause(core: &str) -> bool {
     core.split(' ').next().is_some_and(|first| CLAUSE.contains(&first))
 }
 
-/// Whether words behind an ellipsis say that something stays.
+/// Whether words after an ellipsis say that something is unchanged.
 fn says_kept(core: &str) -> bool {
     const KEPT: [&str; 24] = [
         "existing",
@@ -123,12 +124,12 @@ fn says_kept(core: &str) -> bool {
     KEPT.iter().any(|kept| has_words(core, kept)) || is_kept_elsewhere(core)
 }
 
-/// Whether words, and nothing beside them, say that code stays.
+/// Whether the words say only that code is unchanged.
 fn is_kept_phrase(core: &str) -> bool {
     is_kept_elsewhere(core) || is_kept_in_english(core)
 }
 
-/// Phrases of other languages than English, in short comments.
+/// Phrases in languages other than English, in short comments.
 fn is_kept_elsewhere(core: &str) -> bool {
     const PHRASES: [&str; 46] = [
         "resto del código",
@@ -205,7 +206,7 @@ fn has_words(core: &str, words: &str) -> bool {
     format!(" {core} ").contains(&format!(" {words} "))
 }
 
-/// What a placeholder calls the code that it stands for.
+/// Nouns with which placeholders refer to code.
 const NOUNS: [&str; 50] = [
     "code",
     "file",
@@ -259,7 +260,7 @@ const NOUNS: [&str; 50] = [
     "dependencies",
 ];
 
-/// Reads English by a small grammar: what stays, and that it stays.
+/// Parses English with a small grammar: a subject, and a predicate that says it is unchanged.
 fn is_kept_in_english(core: &str) -> bool {
     let words: Vec<&str> = core.split(' ').collect();
     if words.len() > 12 {
@@ -280,7 +281,7 @@ fn is_kept_in_english(core: &str) -> bool {
         }
 }
 
-/// Phrases without a subject that say nothing but that code stays.
+/// Phrases without a subject that say that code is unchanged.
 fn is_alone(core: &str) -> bool {
     matches!(
         core,
@@ -303,11 +304,11 @@ fn is_alone(core: &str) -> bool {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Subject {
-    /// The rest of the code, or the code that exists: it stands for that by itself.
+    /// The rest of the code, or the existing code: enough without a predicate.
     Rest,
-    /// Other, previous, remaining things of code.
+    /// Other, previous or remaining parts of the code.
     Quantified,
-    /// A thing of code.
+    /// A part of the code.
     Noun,
     None,
 }
@@ -358,7 +359,8 @@ impl Words<'_> {
         if self.nouns() { Subject::Noun } else { Subject::None }
     }
 
-    /// That it stays. The words may be there in any number and order: "remains the same as before".
+    /// A predicate that says it is unchanged. The words may occur in any number and order: "remains the same as
+    /// before".
     fn predicate(&mut self) -> bool {
         let before = self.0.len();
         self.skip_any(&[

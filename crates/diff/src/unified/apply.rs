@@ -1,4 +1,4 @@
-//! Lays a diff over files.
+//! Applies a unified diff to files.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use super::hunk::apply_hunks;
 use super::parse::{FileDiff, parse};
 use crate::draft::{Draft, checked_path};
 use crate::occurrences::Budget;
-use crate::{Binaries, ChangeKind, Reason, Refusal};
+use crate::{Binaries, ChangeKind, DiffRefusal, RefusalReason};
 
-/// Applies a diff. A renamed or copied file is made from what the original was before the diff, whatever the order; a change
-/// is made to what earlier ones left.
-pub(crate) fn apply(draft: &mut Draft<'_>, diff: &str, binaries: Binaries) -> Result<(), Refusal> {
+/// Applies a diff. A renamed or copied file starts from its original as it was before the diff, in any order; a change
+/// applies on top of earlier ones.
+pub(crate) fn apply(draft: &mut Draft<'_>, diff: &str, binaries: Binaries) -> Result<(), DiffRefusal> {
     let mut files = parse(diff)?;
     for file in &mut files {
         file.old = checked_path(&file.old)?;
@@ -40,60 +40,68 @@ pub(crate) fn apply(draft: &mut Draft<'_>, diff: &str, binaries: Binaries) -> Re
 
 struct Session<'d, 'f> {
     draft: &'d mut Draft<'f>,
-    /// The paths that the diff takes away.
+    /// The paths that the diff deletes or renames.
     leaving: BTreeSet<String>,
     budget: Budget,
 }
 
 impl Session<'_, '_> {
-    fn keep_binary(&mut self, file: &FileDiff<'_>, binaries: Binaries) -> Result<(), Refusal> {
+    fn keep_binary(&mut self, file: &FileDiff<'_>, binaries: Binaries) -> Result<(), DiffRefusal> {
         if binaries == Binaries::Refuse {
-            return Err(Refusal::of(&file.new, Reason::Binary));
+            return Err(DiffRefusal::of(&file.new, RefusalReason::Binary));
         }
         self.draft.record(&file.new, ChangeKind::BinaryKept, file.mode);
         Ok(())
     }
 
-    fn change(&mut self, file: &FileDiff<'_>) -> Result<(), Refusal> {
+    fn change(&mut self, file: &FileDiff<'_>) -> Result<(), DiffRefusal> {
         let Some(content) = self.draft.current(&file.new) else {
             let is_new = file.may_be_new
                 && !self.draft.is_touched(&file.new)
                 && file.hunks.iter().all(|hunk| hunk.range.old_count == 0);
-            return if is_new { self.create(file) } else { Err(Refusal::of(&file.new, Reason::NoSuchFile)) };
+            return if is_new {
+                self.create(file)
+            } else {
+                Err(DiffRefusal::of(&file.new, RefusalReason::NoSuchFile))
+            };
         };
         let content = patched(content, file, &mut self.budget)?;
         self.draft.change(&file.new, content, file.mode);
         Ok(())
     }
 
-    fn create(&mut self, file: &FileDiff<'_>) -> Result<(), Refusal> {
+    fn create(&mut self, file: &FileDiff<'_>) -> Result<(), DiffRefusal> {
         self.check_is_free(&file.new)?;
         let content = patched("", file, &mut self.budget)?;
         self.draft.create(&file.new, content, ChangeKind::Added, file.mode);
         Ok(())
     }
 
-    fn delete(&mut self, file: &FileDiff<'_>) -> Result<(), Refusal> {
+    fn delete(&mut self, file: &FileDiff<'_>) -> Result<(), DiffRefusal> {
         if self.draft.is_created(&file.old) {
-            return Err(Refusal::of(&file.old, Reason::NamedTwice));
+            return Err(DiffRefusal::of(&file.old, RefusalReason::NamedTwice));
         }
-        let content =
-            self.draft.current(&file.old).ok_or_else(|| Refusal::of(&file.old, Reason::NoSuchFile))?;
+        let content = self
+            .draft
+            .current(&file.old)
+            .ok_or_else(|| DiffRefusal::of(&file.old, RefusalReason::NoSuchFile))?;
         if !patched(content, file, &mut self.budget)?.is_empty() {
-            return Err(Refusal::of(&file.old, Reason::NotAllDeleted));
+            return Err(DiffRefusal::of(&file.old, RefusalReason::NotAllDeleted));
         }
         self.draft.remove(&file.old);
         self.draft.record(&file.old, ChangeKind::Deleted, None);
         Ok(())
     }
 
-    /// Makes a file from another one.
-    fn derive(&mut self, file: &FileDiff<'_>) -> Result<(), Refusal> {
+    /// Creates a file from another one.
+    fn derive(&mut self, file: &FileDiff<'_>) -> Result<(), DiffRefusal> {
         let is_rename = file.operation == Operation::Rename;
-        let source =
-            self.draft.original(&file.old).ok_or_else(|| Refusal::of(&file.old, Reason::NoSuchFile))?;
+        let source = self
+            .draft
+            .original(&file.old)
+            .ok_or_else(|| DiffRefusal::of(&file.old, RefusalReason::NoSuchFile))?;
         if is_rename && self.draft.is_touched(&file.old) && !self.draft.is_created(&file.old) {
-            return Err(Refusal::of(&file.old, Reason::NamedTwice));
+            return Err(DiffRefusal::of(&file.old, RefusalReason::NamedTwice));
         }
         self.check_is_free(&file.new)?;
         let content = patched(source, file, &mut self.budget)?;
@@ -106,19 +114,19 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    /// A new path is free when there is no file, or when this diff takes the file away.
-    fn check_is_free(&self, path: &str) -> Result<(), Refusal> {
+    /// A new path is free if there is no file, or if this diff deletes or renames it.
+    fn check_is_free(&self, path: &str) -> Result<(), DiffRefusal> {
         if self.draft.is_created(path) {
-            return Err(Refusal::of(path, Reason::NamedTwice));
+            return Err(DiffRefusal::of(path, RefusalReason::NamedTwice));
         }
         if self.draft.current(path).is_some() && !self.leaving.contains(path) {
-            return Err(Refusal::of(path, Reason::Exists));
+            return Err(DiffRefusal::of(path, RefusalReason::Exists));
         }
         Ok(())
     }
 }
 
-fn patched(content: &str, file: &FileDiff<'_>, budget: &mut Budget) -> Result<String, Refusal> {
+fn patched(content: &str, file: &FileDiff<'_>, budget: &mut Budget) -> Result<String, DiffRefusal> {
     apply_hunks(content, &file.hunks, budget)
-        .map_err(|(hunk, reason)| Refusal::in_hunk(&file.new, hunk, reason))
+        .map_err(|(hunk, reason)| DiffRefusal::in_hunk(&file.new, hunk, reason))
 }

@@ -1,4 +1,4 @@
-//! What the lines of a `diff --git` header say about a file.
+//! Parses the lines of a `diff --git` header.
 
 use super::name;
 
@@ -11,7 +11,7 @@ pub(super) enum Operation {
     Copy,
 }
 
-/// What is known of a file while its header is being read.
+/// What the header lines read so far say about a file.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) operation: Operation,
@@ -24,14 +24,14 @@ pub(super) struct Header {
     new_field: Option<String>,
 }
 
-/// What one line was.
+/// The meaning of one line.
 pub(super) enum HeaderLine {
     Read,
     /// It does not belong to the header.
     Other,
 }
 
-/// Takes what follows the words that begin a line.
+/// Handles the rest of a line after its keyword.
 type Take = fn(&mut Header, &str) -> Result<(), &'static str>;
 
 const LINES: [(&str, Take); 13] = [
@@ -75,7 +75,7 @@ impl Header {
 
     /// Takes the next line of the header.
     pub(super) fn read(&mut self, line: &str) -> Result<HeaderLine, &'static str> {
-        // A deleted line may begin with two dashes: the header is over once it has named its files.
+        // The header ends once both files are named, because a deleted line may begin with two dashes.
         if self.new_field.is_some() {
             return Ok(HeaderLine::Other);
         }
@@ -88,12 +88,12 @@ impl Header {
         Ok(HeaderLine::Other)
     }
 
-    /// Settles the two names, once the header is over. `pair` is the field of the `diff --git` line.
-    pub(super) fn settle(&mut self, pair: &str) -> Result<(), &'static str> {
+    /// Determines the two names at the end of the header. `pair` is the rest of the `diff --git` line.
+    pub(super) fn resolve(&mut self, pair: &str) -> Result<(), &'static str> {
         if self.old_field.is_some() != self.new_field.is_some() {
             return Err("one of --- and +++ is missing");
         }
-        self.settle_absent()?;
+        self.resolve_absent()?;
         let (old, new) = match (&self.old_field, &self.new_field) {
             (Some(old), Some(new)) => agreeing(field_names(old, new)?, &pair_names(pair))?,
             _ => pair_names(pair),
@@ -104,13 +104,13 @@ impl Header {
         if self.old.is_none() && self.new.is_none() {
             (self.old, self.new) = (old, new);
         } else if self.old_field.is_some() && (old != self.old || new != self.new) {
-            return Err("the names of the file differ from line to line");
+            return Err("the names of the file differ between lines");
         }
         self.check_names()
     }
 
-    /// `/dev/null` stands where there is no file, and only there.
-    fn settle_absent(&mut self) -> Result<(), &'static str> {
+    /// Checks that `/dev/null` is on the side without a file, and only there.
+    fn resolve_absent(&mut self) -> Result<(), &'static str> {
         let is_absent = |field: &Option<String>| field.as_deref().is_some_and(is_dev_null);
         let absent = (is_absent(&self.old_field), is_absent(&self.new_field));
         let has_fields = self.old_field.is_some();
@@ -138,19 +138,19 @@ impl Header {
         }
     }
 
-    /// The mode that the file gets, if the header sets one.
+    /// The new file mode, if the header sets one.
     pub(super) fn set_mode(&self) -> Option<u32> {
         self.new_mode.filter(|mode| self.old_mode != Some(*mode))
     }
 
-    /// Whether each mode is an ordinary file's.
+    /// Whether all modes are those of ordinary files.
     pub(super) fn is_of_file(&self) -> bool {
         [self.old_mode, self.new_mode].into_iter().flatten().all(|mode| mode & 0o170_000 == 0o100_000)
     }
 
     fn is(&mut self, operation: Operation) -> Result<(), &'static str> {
         if self.operation != Operation::Change && self.operation != operation {
-            return Err("the header says two things about its file");
+            return Err("the header contradicts itself");
         }
         self.operation = operation;
         Ok(())
@@ -185,7 +185,7 @@ fn is_dev_null(field: &str) -> bool {
     field.split_whitespace().next() == Some("/dev/null")
 }
 
-/// The names of a `---` and a `+++` line; none where there is no file.
+/// The names of a `---` and a `+++` line; `None` if there is no file.
 pub(super) fn field_names(old: &str, new: &str) -> Result<(Option<String>, Option<String>), &'static str> {
     let read = |field: &str| match is_dev_null(field) {
         true => Ok(None),
@@ -197,16 +197,16 @@ pub(super) fn field_names(old: &str, new: &str) -> Result<(Option<String>, Optio
 /// The names of a file before and after.
 type Names = (Option<String>, Option<String>);
 
-/// The names of the `---` and `+++` lines, unless the `diff --git` line has another one.
+/// The names of the `---` and `+++` lines, if the `diff --git` line agrees.
 fn agreeing(fields: Names, pair: &Names) -> Result<Names, &'static str> {
     let differs = |field: &Option<String>| field.is_some() && pair.0.is_some() && *field != pair.0;
     if differs(&fields.0) || differs(&fields.1) {
-        return Err("the names of the file differ from line to line");
+        return Err("the names of the file differ between lines");
     }
     Ok(fields)
 }
 
-/// The names of a `diff --git` line, where they are one name.
+/// The names of a `diff --git` line, if both are the same.
 fn pair_names(pair: &str) -> Names {
     let Some((old, new)) = name::read_pair(pair) else { return (None, None) };
     let (old, new) = name::without_prefixes(Some(old), Some(new));

@@ -1,6 +1,4 @@
-//! Diffs that `git` has written of real histories, each applied to what it was
-//! made from: this repository's own history, where it is there, and one that is
-//! made up.
+//! Applies diffs that `git` wrote from real histories: this repository's own, if it is available, and a generated one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,18 +7,18 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::tests::{apply_diff, git_apply};
-use crate::{Files, Reason};
+use crate::{Files, RefusalReason};
 
-/// What a commit has changed: the files that it was about before and after, and the diff between them.
+/// A commit: the files that it changed, before and after, and the diff between them.
 struct Commit {
     before: Files,
     after: Files,
     diff: String,
 }
 
-/// Commits of one history that are looked at.
+/// How many commits of a history are tested.
 const MOST: &str = "--max-count=260";
-/// A commit of more than so many bytes is left out.
+/// Larger commits, in bytes, are skipped.
 const LARGE: usize = 600_000;
 
 fn git(dir: &Path, args: &[&str], input: &[u8]) -> Vec<u8> {
@@ -66,7 +64,7 @@ fn commits(dir: &Path, options: &[&str]) -> Vec<Commit> {
     let log = git(dir, &[&base, options, &[format.as_str()]].concat(), b"");
     let log = String::from_utf8_lossy(&log).into_owned();
     let mark = format!("{MARK}\n");
-    let told: Vec<(Vec<[&str; 5]>, &str)> = log
+    let entries_and_diffs: Vec<(Vec<[&str; 5]>, &str)> = log
         .split(mark.as_str())
         .filter(|commit| commit.len() < LARGE)
         .filter_map(|commit| {
@@ -76,13 +74,16 @@ fn commits(dir: &Path, options: &[&str]) -> Vec<Commit> {
             Some((entries.collect::<Option<_>>()?, diff))
         })
         .collect();
-    let ids: Vec<&str> =
-        told.iter().flat_map(|(entries, _)| entries).flat_map(|entry| [entry[0], entry[1]]).collect();
+    let ids: Vec<&str> = entries_and_diffs
+        .iter()
+        .flat_map(|(entries, _)| entries)
+        .flat_map(|entry| [entry[0], entry[1]])
+        .collect();
     let blobs = blobs(dir, &ids.into_iter().filter(|id| *id != NONE).collect::<Vec<_>>());
-    told.into_iter().filter_map(|(entries, diff)| commit(&entries, diff, &blobs)).collect()
+    entries_and_diffs.into_iter().filter_map(|(entries, diff)| commit(&entries, diff, &blobs)).collect()
 }
 
-/// The ids of a file before and after, what happened to it, and its paths; none for what is no file.
+/// The ids of a file before and after, what happened to it, and its paths; `None` if it is not a file.
 fn entry(line: &str) -> Option<[&str; 5]> {
     let mut fields = line.trim_start_matches(':').split('\t');
     let head: Vec<&str> = fields.next()?.split(' ').collect();
@@ -99,7 +100,7 @@ fn commit(entries: &[[&str; 5]], diff: &str, blobs: &BTreeMap<String, Option<Str
             before.insert((*from).to_owned(), blobs.get(*old)?.clone()?);
         }
         if kind.starts_with('C') {
-            // Unless it is changed itself, too.
+            // The source of a copy stays, unless the commit changes it too.
             after.entry((*from).to_owned()).or_insert(blobs.get(*old)?.clone()?);
         }
         if *new != NONE {
@@ -109,7 +110,7 @@ fn commit(entries: &[[&str; 5]], diff: &str, blobs: &BTreeMap<String, Option<Str
     Some(Commit { before, after, diff: diff.to_owned() })
 }
 
-/// A history that is made up: files are written, edited, moved and deleted, with and without a newline at their ends.
+/// Generates a history: files are written, edited, moved and deleted, with and without a final newline.
 fn made_up() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     git(dir.path(), &["init", "-q", "-b", "main"], b"");
@@ -140,7 +141,7 @@ fn made_up() -> tempfile::TempDir {
             }
             for _ in 0..=random(6) {
                 let at = random(lines.len() + 1);
-                // Many lines are like others: context has to be exact.
+                // Many lines are equal, so context must be exact.
                 let line =
                     [format!("  line {}", random(9)), "}".to_owned(), String::new(), "é — ñ".to_owned()]
                         [random(4)]
@@ -163,14 +164,14 @@ fn made_up() -> tempfile::TempDir {
 }
 
 fn written(stream: &mut String, path: &str, lines: &[String]) {
-    // Some end without a newline.
+    // Some files end without a newline.
     let end = if lines.len().is_multiple_of(3) { "" } else { "\n" };
     let content = lines.join("\n") + if lines.is_empty() { "" } else { end };
     writeln!(stream, "M 100644 inline {path}\ndata {}\n{content}", content.len()).unwrap();
 }
 
 #[test]
-fn five_hundred_diffs_of_histories_give_what_git_has_and_what_does_not_fit_is_never_guessed() {
+fn five_hundred_diffs_of_histories_give_the_same_files_as_git_and_positions_are_never_guessed() {
     let made_up = made_up();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut fitting, mut drifted, mut stale) = (0, 0, Files::new());
@@ -179,11 +180,14 @@ fn five_hundred_diffs_of_histories_give_what_git_has_and_what_does_not_fit_is_ne
             for (n, commit) in commits(dir, &options).iter().enumerate() {
                 let ours = apply_diff(&commit.before, &commit.diff);
                 match ours {
-                    // Our own rules for paths are stricter than git's.
-                    Err(refusal) if matches!(refusal.reason, Reason::Path(_) | Reason::Collides(_)) => {
+                    // The rules for paths are stricter than git's.
+                    Err(refusal)
+                        if matches!(refusal.reason, RefusalReason::Path(_) | RefusalReason::Collides(_)) =>
+                    {
                         continue;
                     }
-                    // With one line of context there may be several places; the numbers decide among exact ones.
+                    // With one line of context several positions may match; the line numbers decide between exact
+                    // matches.
                     ours => assert_eq!(
                         ours.map(|applied| applied.files).as_ref(),
                         Ok(&commit.after),
@@ -199,7 +203,7 @@ fn five_hundred_diffs_of_histories_give_what_git_has_and_what_does_not_fit_is_ne
                         "{}",
                         commit.diff
                     );
-                    // The same diff on the files of another time: as git has it, or refused.
+                    // The same diff on files of another commit: the same result as git's, or a refusal.
                     let other: Files = commit
                         .before
                         .keys()
@@ -214,6 +218,6 @@ fn five_hundred_diffs_of_histories_give_what_git_has_and_what_does_not_fit_is_ne
             }
         }
     }
-    // The made-up history alone has as many; a shallow clone adds none.
+    // The generated history alone has this many, because a shallow clone adds none.
     assert!(fitting >= 500 && drifted >= 40, "{fitting} fit, {drifted} drifted");
 }

@@ -1,6 +1,6 @@
-//! Hunks: how they are read, and where they apply.
+//! Reads hunks and finds where they apply.
 
-use crate::Reason;
+use crate::RefusalReason;
 use crate::lines::{Endings, Line, newline_at, split};
 use crate::occurrences::{Budget, occurrences, stands_at};
 
@@ -27,7 +27,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Reads the line that begins a hunk; what follows the second `@@` says nothing.
+    /// Reads the first line of a hunk; the text after the second `@@` is ignored.
     pub(super) fn read(line: &str) -> Option<Self> {
         let (old, rest) = line.strip_prefix("@@ -")?.split_once(" +")?;
         let (new, _) = rest.split_once(" @@")?;
@@ -66,7 +66,7 @@ pub(super) fn apply_hunks(
     content: &str,
     hunks: &[Hunk<'_>],
     budget: &mut Budget,
-) -> Result<String, (usize, Reason)> {
+) -> Result<String, (usize, RefusalReason)> {
     budget.pay(content.len()).map_err(|reason| (1, reason))?;
     let mut target =
         Target { lines: split(content), bytes: content.len(), done: 0, patched: Vec::new(), delta: 0 };
@@ -82,15 +82,15 @@ pub(super) fn apply_hunks(
     Ok(out)
 }
 
-/// The lines of a file, and which of them earlier hunks have taken.
+/// The lines of a file, and which of them earlier hunks have changed.
 struct Target<'a> {
     lines: Vec<Line<'a>>,
     bytes: usize,
-    /// The lines before this one are in the result.
+    /// The lines before this one have been written to the result.
     done: usize,
     /// First line and line after the last one of each hunk that was applied, in order.
     patched: Vec<(usize, usize)>,
-    /// How many lines more the result has than the file, up to here.
+    /// How many more lines the result has than the file, so far.
     delta: isize,
 }
 
@@ -109,26 +109,28 @@ impl Target<'_> {
         self.delta = self.delta.saturating_add_unsigned(new_count).saturating_sub_unsigned(old_count);
     }
 
-    /// The only line at which the hunk can begin. As git has it, one that says it begins the file must, and one without
-    /// context behind its changes must end it; any other is where it says it is, or in the only place where it fits.
+    /// The line at which the hunk applies. As in git, a hunk that states the beginning of the file must be there, and
+    /// one without context after its changes must be at the end. Any other hunk applies at the stated line, or else at
+    /// the only line where it matches.
     fn locate(
         &self,
         hunk: &Hunk<'_>,
         old: &[Line<'_>],
         budget: &mut Budget,
-    ) -> Result<(usize, Endings), Reason> {
+    ) -> Result<(usize, Endings), RefusalReason> {
         let stated = hunk.range.new_start.saturating_sub(1).checked_add_signed(self.delta.saturating_neg());
         let (leading, trailing) = hunk.context();
         let is_bare = leading == 0 && trailing == 0;
         let only = match (hunk.range.old_start <= 1, trailing == 0) {
-            (true, must_end) => {
-                Some(0).filter(|_| !must_end || old.len() == self.lines.len()).ok_or(Reason::NotFound)?.into()
-            }
-            (false, true) => Some(self.lines.len().checked_sub(old.len()).ok_or(Reason::NotFound)?),
+            (true, must_end) => Some(0)
+                .filter(|_| !must_end || old.len() == self.lines.len())
+                .ok_or(RefusalReason::NotFound)?
+                .into(),
+            (false, true) => Some(self.lines.len().checked_sub(old.len()).ok_or(RefusalReason::NotFound)?),
             (false, false) => None,
         };
         if is_bare && hunk.range.old_start > 1 && only != Some(self.bare_place(hunk, old)) {
-            return Err(Reason::NoContext);
+            return Err(RefusalReason::NoContext);
         }
         for endings in [Endings::Exact, Endings::AnyNewline] {
             let stated = only.or(stated).filter(|place| *place >= self.done);
@@ -141,10 +143,14 @@ impl Target<'_> {
                 return Ok((place, endings));
             }
         }
-        Err(if only.is_some_and(|place| place < self.done) { Reason::OutOfOrder } else { Reason::NotFound })
+        Err(if only.is_some_and(|place| place < self.done) {
+            RefusalReason::OutOfOrder
+        } else {
+            RefusalReason::NotFound
+        })
     }
 
-    /// Where a hunk without context says it is: its first line, or the line after the one it inserts behind.
+    /// The stated position of a hunk without context: its first line, or the line after which it inserts.
     fn bare_place(&self, hunk: &Hunk<'_>, old: &[Line<'_>]) -> usize {
         if old.is_empty() { hunk.range.old_start } else { hunk.range.old_start.saturating_sub(1) }
     }
@@ -154,27 +160,27 @@ impl Target<'_> {
         old: &[Line<'_>],
         endings: Endings,
         budget: &mut Budget,
-    ) -> Result<Option<usize>, Reason> {
+    ) -> Result<Option<usize>, RefusalReason> {
         budget.pay(self.bytes)?;
         let mut places = occurrences(&self.lines, old, endings);
         places.retain(|place| !self.is_patched(*place, place + old.len()));
         match *places.as_slice() {
             [] => Ok(None),
-            [place] if place < self.done => Err(Reason::OutOfOrder),
+            [place] if place < self.done => Err(RefusalReason::OutOfOrder),
             [place] => Ok(Some(place)),
-            _ => Err(Reason::Ambiguous(places.len())),
+            _ => Err(RefusalReason::Ambiguous(places.len())),
         }
     }
 
-    /// Whether an earlier hunk took one of these lines.
+    /// Whether an earlier hunk changed one of these lines.
     fn is_patched(&self, start: usize, end: usize) -> bool {
         let next = self.patched.partition_point(|(_, patched_end)| *patched_end <= start);
         self.patched.get(next).is_some_and(|(patched_start, _)| *patched_start < end)
     }
 }
 
-/// Writes what the hunk leaves. Context is written as the file has it; where the ends of lines differ, new lines end as the
-/// file's lines around them do.
+/// Writes the hunk's result. Context is copied from the file. If line ends differ, new lines get those of the file's
+/// lines around them.
 fn write_hunk(hunk: &Hunk<'_>, file: &[Line<'_>], place: usize, endings: Endings, out: &mut String) {
     let mut at = place;
     for (side, line) in &hunk.lines {

@@ -1,6 +1,6 @@
-//! Names of files in the headers of a diff.
+//! File names in the headers of a diff.
 
-/// A name as the lines of a header have it: without a timestamp behind it and without quotes. None is one that is malformed.
+/// Parses a name in a header line, without its timestamp and quotes. `None` if it is malformed.
 pub(super) fn read(field: &str) -> Option<String> {
     if field.starts_with('"') {
         return unquote(field).map(|(name, _)| name);
@@ -9,7 +9,7 @@ pub(super) fn read(field: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The two names of a `diff --git` line, where they can be told apart: they are quoted, or they are the same name.
+/// The two names of a `diff --git` line, if they can be separated: they are quoted, or they are the same name.
 pub(super) fn read_pair(field: &str) -> Option<(String, String)> {
     if field.starts_with('"') {
         let (old, rest) = unquote(field)?;
@@ -19,12 +19,13 @@ pub(super) fn read_pair(field: &str) -> Option<(String, String)> {
         let (old, new) = field.split_at_checked(field.find(" \"")?)?;
         return Some((old.to_owned(), unquote(new.strip_prefix(' ')?)?.0));
     }
-    // Names may have spaces, but prefixes are of one length, so that the space between the names is in the middle.
+    // Names may contain spaces, but both prefixes have the same length, so the space between the names is in the
+    // middle.
     let (old, new) = field.split_at_checked(field.len() / 2)?;
     Some((old.to_owned(), new.strip_prefix(' ')?.to_owned()))
 }
 
-/// Takes the prefixes `a/` and `b/` off, or git's other ones, where each name that is there has one.
+/// Strips the prefixes `a/` and `b/`, or git's other ones, if every present name has one.
 pub(super) fn without_prefixes(old: Option<String>, new: Option<String>) -> (Option<String>, Option<String>) {
     let has_prefix = |name: &Option<String>| name.as_deref().is_none_or(|name| bare(name).is_some());
     if !has_prefix(&old) || !has_prefix(&new) {
@@ -39,14 +40,14 @@ fn bare(name: &str) -> Option<&str> {
     (matches!(prefix, "a" | "b" | "c" | "i" | "o" | "w" | "1" | "2") && !bare.is_empty()).then_some(bare)
 }
 
-/// Whether the field after `---` or `+++` says that there is no file: `/dev/null`, or a timestamp of the epoch, which diff
-/// writes for it.
+/// Whether the field after `---` or `+++` means that there is no file: `/dev/null`, or the timestamp of the epoch,
+/// which `diff` writes.
 pub(super) fn is_absent(field: &str) -> bool {
     field.split_whitespace().next() == Some("/dev/null")
         || field.split_once('\t').is_some_and(|(_, stamp)| is_epoch(stamp))
 }
 
-/// Whether a timestamp is the epoch, in whatever zone.
+/// Whether a timestamp is the epoch, in any time zone.
 fn is_epoch(stamp: &str) -> bool {
     let mut parts = stamp.split_whitespace();
     let (Some(date), Some(time)) = (parts.next(), parts.next()) else { return false };
@@ -60,7 +61,7 @@ fn is_epoch(stamp: &str) -> bool {
     day + time == zone
 }
 
-/// The minutes of `hh:mm:00` with or without a fraction of nothing.
+/// The minutes of `hh:mm:00`, with or without a zero fraction.
 fn minutes_of(time: &str) -> Option<i32> {
     let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
     let mut parts = time.split(':').map(|part| part.parse::<i32>().ok());
@@ -78,7 +79,7 @@ fn zone_minutes(zone: &str) -> Option<i32> {
     }
 }
 
-/// Reads a name in quotes, as C writes strings, and gives what follows it.
+/// Reads a quoted name, with C's escapes, and returns it with the text after it.
 fn unquote(field: &str) -> Option<(String, &str)> {
     let mut bytes = Vec::new();
     let mut rest = field.strip_prefix('"')?;
@@ -95,7 +96,7 @@ fn unquote(field: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The byte that an escape stands for, and what follows it.
+/// The byte that an escape stands for, and the text after it.
 fn escaped(rest: &str) -> Option<(u8, &str)> {
     let first = rest.chars().next()?;
     let byte = match first {
@@ -114,7 +115,7 @@ fn escaped(rest: &str) -> Option<(u8, &str)> {
     Some((byte, rest.get(first.len_utf8()..)?))
 }
 
-/// A name as a header has it: in quotes where it needs them.
+/// A name for a header, in quotes if it needs them.
 pub(crate) fn quoted(name: &str) -> String {
     let is_plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
     if name.bytes().all(is_plain) {

@@ -1,22 +1,22 @@
-//! From the text of a diff to its files and hunks.
+//! Parses a diff into files and hunks.
 
 use super::header::{Header, HeaderLine, Operation, field_names};
 use super::hunk::{Hunk, Range, Side};
 use super::name;
 use crate::lines::Line;
-use crate::{Reason, Refusal};
+use crate::{DiffRefusal, RefusalReason};
 
 /// What a diff does to one file.
 #[derive(Debug)]
 pub(super) struct FileDiff<'a> {
     pub(super) operation: Operation,
-    /// The name before, the same as the one after for a file that is new.
+    /// The old name; for a new file the same as the new one.
     pub(super) old: String,
-    /// The name after, the same as the one before for a file that goes.
+    /// The new name; for a deleted file the same as the old one.
     pub(super) new: String,
     pub(super) mode: Option<u32>,
     pub(super) is_binary: bool,
-    /// The headers do not tell whether the file is new, which plain ones cannot.
+    /// Plain headers cannot say whether the file is new.
     pub(super) may_be_new: bool,
     pub(super) hunks: Vec<Hunk<'a>>,
 }
@@ -31,8 +31,8 @@ pub(crate) fn is_diff(text: &str) -> bool {
         })
 }
 
-/// Reads a diff. What stands around its files, as a commit message does, is skipped.
-pub(super) fn parse(diff: &str) -> Result<Vec<FileDiff<'_>>, Refusal> {
+/// Parses a diff. Text around its files, such as a commit message, is skipped.
+pub(super) fn parse(diff: &str) -> Result<Vec<FileDiff<'_>>, DiffRefusal> {
     let mut parser = Parser { lines: diff.split_inclusive('\n').collect(), at: 0 };
     let mut files = Vec::new();
     while let Some(line) = parser.peek(0) {
@@ -48,7 +48,7 @@ pub(super) fn parse(diff: &str) -> Result<Vec<FileDiff<'_>>, Refusal> {
         }
     }
     if files.is_empty() {
-        return Err(Refusal::of("", Reason::NoEdit));
+        return Err(DiffRefusal::of("", RefusalReason::NoEdit));
     }
     Ok(files)
 }
@@ -59,16 +59,16 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// A line from here on, without its end.
+    /// The line this many lines ahead, without its end.
     fn peek(&self, ahead: usize) -> Option<&'a str> {
         self.lines.get(self.at + ahead).map(|line| line.trim_end_matches(['\n', '\r']))
     }
 
-    fn malformed(&self, path: &str, what: &'static str) -> Refusal {
-        Refusal::malformed(path, self.at + 1, what)
+    fn malformed(&self, path: &str, what: &'static str) -> DiffRefusal {
+        DiffRefusal::malformed(path, self.at + 1, what)
     }
 
-    fn git_file(&mut self) -> Result<FileDiff<'a>, Refusal> {
+    fn git_file(&mut self) -> Result<FileDiff<'a>, DiffRefusal> {
         let pair = self.peek(0).and_then(|line| line.strip_prefix("diff --git ")).unwrap_or_default();
         let mut header = Header::new();
         self.at += 1;
@@ -78,13 +78,13 @@ impl<'a> Parser<'a> {
                 HeaderLine::Other => break,
             }
         }
-        header.settle(pair).map_err(|what| self.malformed(pair, what))?;
+        header.resolve(pair).map_err(|what| self.malformed(pair, what))?;
         let name = |first: &Option<String>, other: &Option<String>| {
             first.clone().or_else(|| other.clone()).unwrap_or_default()
         };
         let (old, new) = (name(&header.old, &header.new), name(&header.new, &header.old));
         if !header.is_of_file() {
-            return Err(Refusal::of(new, Reason::NotAFile));
+            return Err(DiffRefusal::of(new, RefusalReason::NotAFile));
         }
         let is_binary = self.skip_binary();
         let hunks = self.hunks(&new)?;
@@ -96,7 +96,7 @@ impl<'a> Parser<'a> {
         FileDiff { operation, old, new, mode, is_binary, may_be_new: false, hunks }.checked()
     }
 
-    fn plain_file(&mut self) -> Result<FileDiff<'a>, Refusal> {
+    fn plain_file(&mut self) -> Result<FileDiff<'a>, DiffRefusal> {
         let field = |line: Option<&'a str>| line.and_then(|line| line.get(4..)).unwrap_or_default();
         let (old_field, new_field) = (field(self.peek(0)), field(self.peek(1)));
         let (old, new) = field_names(old_field, new_field).map_err(|what| self.malformed("", what))?;
@@ -122,7 +122,7 @@ impl<'a> Parser<'a> {
         FileDiff { operation, old, new: name, mode: None, is_binary: false, may_be_new, hunks }.checked()
     }
 
-    /// Skips what a diff has in place of the hunks of a file that is not text.
+    /// Skips the lines that a diff has instead of hunks for a binary file.
     fn skip_binary(&mut self) -> bool {
         let is_binary = self.peek(0).is_some_and(|line| {
             line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ"))
@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
         is_binary
     }
 
-    fn hunks(&mut self, path: &str) -> Result<Vec<Hunk<'a>>, Refusal> {
+    fn hunks(&mut self, path: &str) -> Result<Vec<Hunk<'a>>, DiffRefusal> {
         let mut hunks = Vec::new();
         while let Some(line) = self.peek(0).filter(|line| line.starts_with("@@ -")) {
             let range =
@@ -147,14 +147,14 @@ impl<'a> Parser<'a> {
         Ok(hunks)
     }
 
-    /// Whether the line after a hunk looks like one more of its lines. `-- ` begins the signature of a mailed patch.
+    /// Whether the line after a hunk looks like another line of it. `-- ` begins the signature of a mailed patch.
     fn is_uncounted(&self) -> bool {
         let Some(line) = self.peek(0) else { return false };
         let is_header = line.starts_with("--- ") && self.peek(1).is_some_and(|next| next.starts_with("+++ "));
         line.starts_with([' ', '+', '-', '\\']) && !is_header && line.trim_end() != "--"
     }
 
-    fn hunk(&mut self, path: &str, range: Range) -> Result<Hunk<'a>, Refusal> {
+    fn hunk(&mut self, path: &str, range: Range) -> Result<Hunk<'a>, DiffRefusal> {
         let (mut old_left, mut new_left) = (range.old_count, range.new_count);
         let mut lines: Vec<(Side, Line<'a>)> = Vec::new();
         let (mut is_old_over, mut is_new_over) = (false, false);
@@ -192,7 +192,7 @@ impl<'a> Parser<'a> {
 
 impl<'a> FileDiff<'a> {
     /// Refuses a new file with old lines, and a deleted one with new lines.
-    fn checked(self) -> Result<FileDiff<'a>, Refusal> {
+    fn checked(self) -> Result<FileDiff<'a>, DiffRefusal> {
         let has = |side: Side| {
             self.hunks.iter().flat_map(|hunk| &hunk.lines).any(|(of, _)| *of == side || *of == Side::Both)
         };
@@ -200,18 +200,18 @@ impl<'a> FileDiff<'a> {
         if (self.operation == Operation::Create && has_old)
             || (self.operation == Operation::Delete && has_new)
         {
-            return Err(Refusal::of(self.new, Reason::NamedTwice));
+            return Err(DiffRefusal::of(self.new, RefusalReason::NamedTwice));
         }
         Ok(self)
     }
 }
 
-/// A file and what editors and diff keep of its old content.
+/// Whether the old name is an editor's backup of the new one.
 fn is_backup_of(old: &str, new: &str) -> bool {
     old.strip_prefix(new).is_some_and(|suffix| matches!(suffix, ".orig" | "~"))
 }
 
-/// A line of a hunk; an empty one is a blank line of context that lost its space.
+/// A line of a hunk; an empty one is a blank context line without its leading space.
 fn read_line(raw: &str) -> Option<(Side, Line<'_>)> {
     if matches!(raw, "\n" | "\r\n") {
         return Some((Side::Both, Line::new(raw)));
@@ -231,7 +231,7 @@ fn newline_of(ending: &str) -> &'static str {
     if ending == "\r" { "\r\n" } else { "\n" }
 }
 
-/// Takes the newline of the last line away, as `\ No newline at end of file` says, and tells of which side it was.
+/// Removes the newline of the last line, as `\ No newline at end of file` says, and returns which sides it belongs to.
 fn drop_newline(lines: &mut [(Side, Line<'_>)]) -> (bool, bool) {
     let Some((side, line)) = lines.last_mut() else { return (false, false) };
     line.ending = if line.ending == "\r\n" { "\r" } else { "" };

@@ -1,4 +1,4 @@
-//! Diffs against `git apply` itself, and what differs on purpose.
+//! Compares with `git apply` itself, and tests the intended differences.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::process::Command;
 
 use proptest::prelude::*;
 
-use crate::{Applied, Binaries, Change, ChangeKind, Edit, Files, Reason, Refusal, apply, unified};
+use crate::{Applied, Binaries, Change, ChangeKind, DiffRefusal, Edit, Files, RefusalReason, apply, unified};
 
 fn files(list: &[(&str, &str)]) -> Files {
     list.iter().map(|(path, content)| ((*path).to_owned(), (*content).to_owned())).collect()
 }
 
-pub(super) fn apply_diff(files: &Files, diff: &str) -> Result<Applied, Refusal> {
+pub(super) fn apply_diff(files: &Files, diff: &str) -> Result<Applied, DiffRefusal> {
     apply(files, Edit::Unified { diff, binaries: Binaries::Refuse })
 }
 
 /// Applies a diff to one file.
-fn change(content: &str, hunks: &str) -> Result<String, Reason> {
+fn change(content: &str, hunks: &str) -> Result<String, RefusalReason> {
     let diff = format!("--- a/f\n+++ b/f\n{hunks}");
     apply_diff(&files(&[("f", content)]), &diff)
         .map(|applied| applied.files["f"].clone())
@@ -68,7 +68,7 @@ fn read(dir: &Path, below: &str, files: &mut Files) {
     }
 }
 
-/// What `git apply` makes of a diff; None when it refuses.
+/// The result of `git apply`; `None` if it refuses.
 pub(super) fn git_apply(before: &Files, diff: &str) -> Option<Files> {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), before);
@@ -115,21 +115,21 @@ fn counts_that_are_wrong_are_refused() {
         "@@ -2,9999999999999999999 +2,3 @@\n two\n-three\n+3\n four\n",
         "@@ -2,1 +2,1 @@\n two\n",
     ] {
-        assert!(matches!(change(ORIGINAL, hunk), Err(Reason::Malformed { .. })), "{hunk}");
+        assert!(matches!(change(ORIGINAL, hunk), Err(RefusalReason::Malformed { .. })), "{hunk}");
     }
 }
 
 #[test]
-fn a_hunk_applies_where_it_says_or_in_its_only_place() {
+fn a_hunk_applies_at_its_stated_line_or_its_only_match() {
     let repeated = "a {\n}\nOk\nb {\n}\nOk\nc {\n}\nOk\nend\n";
     let hunk = |line: usize| format!("@@ -{line},2 +{line},3 @@\n }}\n+new\n Ok\n");
     assert_eq!(change(repeated, &hunk(5)).unwrap(), "a {\n}\nOk\nb {\n}\nnew\nOk\nc {\n}\nOk\nend\n");
-    assert_eq!(change(repeated, &hunk(4)), Err(Reason::Ambiguous(3)));
+    assert_eq!(change(repeated, &hunk(4)), Err(RefusalReason::Ambiguous(3)));
     assert_eq!(
         change(ORIGINAL, "@@ -5,3 +5,3 @@\n two\n-three\n+3\n four\n").unwrap(),
         ORIGINAL.replace("three", "3")
     );
-    assert_eq!(change(ORIGINAL, "@@ -2,3 +2,3 @@\n two\n-tree\n+3\n four\n"), Err(Reason::NotFound));
+    assert_eq!(change(ORIGINAL, "@@ -2,3 +2,3 @@\n two\n-tree\n+3\n four\n"), Err(RefusalReason::NotFound));
 }
 
 #[test]
@@ -137,14 +137,17 @@ fn a_hunk_that_begins_or_ends_its_file_applies_only_there() {
     for hunk in
         ["@@ -1,2 +1,3 @@\n two\n+x\n three\n", "@@ -2,2 +2,3 @@\n two\n three\n+x\n", "@@ -4,0 +5 @@\n+x\n"]
     {
-        assert!(matches!(change(ORIGINAL, hunk), Err(Reason::NotFound | Reason::NoContext)), "{hunk}");
+        assert!(
+            matches!(change(ORIGINAL, hunk), Err(RefusalReason::NotFound | RefusalReason::NoContext)),
+            "{hunk}"
+        );
     }
     assert_eq!(change(ORIGINAL, "@@ -7 +7,2 @@\n seven\n+x\n").unwrap(), format!("{ORIGINAL}x\n"));
     assert_eq!(change(ORIGINAL, "@@ -1 +1,2 @@\n+x\n one\n").unwrap(), format!("x\n{ORIGINAL}"));
 }
 
 #[test]
-fn line_ends_are_no_context_and_new_lines_end_as_the_file_does() {
+fn line_ends_do_not_count_as_context_and_new_lines_get_the_files_line_ends() {
     let hunk = "@@ -1,2 +1,3 @@\n alpha\n+inserted\n beta\n";
     assert_eq!(change("alpha\r\nbeta\r\n", hunk).unwrap(), "alpha\r\ninserted\r\nbeta\r\n");
     assert_eq!(change("alpha\r\nbeta\n", hunk).unwrap(), "alpha\r\ninserted\r\nbeta\n");
@@ -154,7 +157,7 @@ fn line_ends_are_no_context_and_new_lines_end_as_the_file_does() {
 }
 
 #[test]
-fn the_newline_at_the_end_is_as_the_diff_says() {
+fn the_final_newline_is_as_the_diff_says() {
     let marker = "\\ No newline at end of file\n";
     for (before, hunk, after) in [
         ("a\nb", format!("@@ -1,2 +1,2 @@\n a\n-b\n{marker}+c\n"), "a\nc\n"),
@@ -166,11 +169,11 @@ fn the_newline_at_the_end_is_as_the_diff_says() {
     ] {
         assert_eq!(change(before, &hunk).as_deref(), Ok(after), "{hunk}");
     }
-    assert_eq!(change("a\nb", "@@ -1,2 +1,2 @@\n a\n-b\n+c\n"), Err(Reason::NotFound));
+    assert_eq!(change("a\nb", "@@ -1,2 +1,2 @@\n a\n-b\n+c\n"), Err(RefusalReason::NotFound));
 }
 
 #[test]
-fn files_are_made_deleted_renamed_copied_and_given_modes() {
+fn files_are_created_deleted_renamed_copied_and_given_modes() {
     let before =
         files(&[("gone", "x\n"), ("old name", "y\n"), ("ü.txt", "z\n"), ("run", "#\n"), ("empty", "")]);
     let diff = "\
@@ -248,14 +251,17 @@ fn a_header_whose_names_differ_is_refused() {
         "diff --git a/a b/c\nrename from a\ncopy to c\n",
         "diff --git a/a b/c\nold mode 100644\nnew mode 100755\n",
     ] {
-        assert!(matches!(apply_diff(&before, diff).unwrap_err().reason, Reason::Malformed { .. }), "{diff}");
-        // Git reads a change of `a` into `b` as if it were a rename, and puts it over `b`.
+        assert!(
+            matches!(apply_diff(&before, diff).unwrap_err().reason, RefusalReason::Malformed { .. }),
+            "{diff}"
+        );
+        // Git treats a change of `a` into `b` like a rename and overwrites `b`.
         assert!(diff.contains("+++ b/b") || git_apply(&before, diff).is_none(), "{diff}");
     }
 }
 
 #[test]
-fn two_files_may_swap_their_names() {
+fn two_files_may_swap_names() {
     let before = files(&[("a", "1\n"), ("b", "2\n")]);
     let diff = "diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n\
                 diff --git a/b b/a\nsimilarity index 100%\nrename from b\nrename to a\n";
@@ -292,31 +298,37 @@ fn plain_headers_name_files_with_timestamps_and_without_prefixes() {
 }
 
 #[test]
-fn what_cannot_be_a_projects_file_is_refused_whole() {
+fn a_diff_with_a_forbidden_path_is_refused_completely() {
     let before = files(&[("a", "1\n"), ("dir/b", "2\n")]);
     let good = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n";
     let new = |path: &str| format!("{good}--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n");
     for path in ["../x", "/etc/x", "x/../../y", ".git/config", "C:/x"] {
-        assert!(matches!(apply_diff(&before, &new(path)).unwrap_err().reason, Reason::Path(_)), "{path}");
+        assert!(
+            matches!(apply_diff(&before, &new(path)).unwrap_err().reason, RefusalReason::Path(_)),
+            "{path}"
+        );
     }
-    assert_eq!(apply_diff(&before, &new("A")).unwrap_err().reason, Reason::Collides("A".to_owned()));
-    assert_eq!(apply_diff(&before, &new("a/x")).unwrap_err().reason, Reason::Collides("a".to_owned()));
-    assert_eq!(apply_diff(&before, &new("dir")).unwrap_err().reason, Reason::Collides("dir".to_owned()));
-    assert_eq!(apply_diff(&before, &new("dir/b")).unwrap_err().reason, Reason::Exists);
+    assert_eq!(apply_diff(&before, &new("A")).unwrap_err().reason, RefusalReason::Collides("A".to_owned()));
+    assert_eq!(apply_diff(&before, &new("a/x")).unwrap_err().reason, RefusalReason::Collides("a".to_owned()));
+    assert_eq!(
+        apply_diff(&before, &new("dir")).unwrap_err().reason,
+        RefusalReason::Collides("dir".to_owned())
+    );
+    assert_eq!(apply_diff(&before, &new("dir/b")).unwrap_err().reason, RefusalReason::Exists);
     let link = "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n@@ -0,0 +1 @@\n+/etc\n";
-    assert_eq!(apply_diff(&before, link).unwrap_err().reason, Reason::NotAFile);
+    assert_eq!(apply_diff(&before, link).unwrap_err().reason, RefusalReason::NotAFile);
     let missing = "--- a/no\n+++ b/no\n@@ -1 +1 @@\n-1\n+2\n";
     let refusal = apply_diff(&before, &format!("{good}{missing}")).unwrap_err();
-    assert_eq!((refusal.path.as_str(), refusal.reason), ("no", Reason::NoSuchFile));
+    assert_eq!((refusal.path.as_str(), refusal.reason), ("no", RefusalReason::NoSuchFile));
 }
 
 #[test]
-fn binary_files_are_refused_or_kept_and_told() {
+fn binary_files_are_refused_or_kept_and_reported() {
     let before = files(&[("a", "1\n")]);
     for body in ["Binary files /dev/null and b/logo.png differ\n", "GIT binary patch\nliteral 3\nKcmZ\n\n"] {
         let diff =
             format!("diff --git a/logo.png b/logo.png\nnew file mode 100644\nindex 0000000..3f1c2aa\n{body}");
-        assert_eq!(apply_diff(&before, &diff).unwrap_err().reason, Reason::Binary);
+        assert_eq!(apply_diff(&before, &diff).unwrap_err().reason, RefusalReason::Binary);
         let kept = apply(&before, Edit::Unified { diff: &diff, binaries: Binaries::Keep }).unwrap();
         assert_eq!((kept.files, &kept.changes[0].kind), (before.clone(), &ChangeKind::BinaryKept));
     }
@@ -325,7 +337,7 @@ fn binary_files_are_refused_or_kept_and_told() {
 #[test]
 fn a_text_without_a_diff_is_refused() {
     for text in ["", " \n", "# Note: This is a valid empty diff", "hello\n--- x\nworld\n"] {
-        assert_eq!(apply_diff(&Files::new(), text).unwrap_err().reason, Reason::NoEdit);
+        assert_eq!(apply_diff(&Files::new(), text).unwrap_err().reason, RefusalReason::NoEdit);
     }
 }
 
@@ -340,7 +352,7 @@ fn diffs_of_a_real_history_give_the_trees_that_git_has() {
         let range = [format!("{commit}^"), commit.to_owned()];
         let names = run(&["diff", "--name-status", "--no-renames", "-z", &range[0], &range[1]]);
         let fields: Vec<&str> = names.split('\0').filter(|field| !field.is_empty()).collect();
-        // Each file by itself too, so that there are hundreds of diffs; and the whole commit with renames.
+        // Each file separately, so that there are hundreds of diffs, and the whole commit with renames.
         let mut before = Files::new();
         let mut after = Files::new();
         for pair in fields.chunks(2) {
@@ -377,7 +389,7 @@ fn diffs_of_a_real_history_give_the_trees_that_git_has() {
     assert!(applied > 0, "the history is not there");
 }
 
-/// Content of a few lines of which many are equal, with or without a newline at the end.
+/// Content of a few lines, many of them equal, with or without a final newline.
 fn content() -> impl Strategy<Value = String> {
     let line = prop_oneof![4 => "[ab{}]{0,2}", 1 => "[-+@ ]{1,3}[ab]", 1 => "é|-- |\\\\ x|\u{2028}"];
     (prop::collection::vec(line, 0..30), any::<bool>()).prop_map(|(lines, has_end)| {
@@ -391,7 +403,7 @@ fn tree() -> impl Strategy<Value = Files> {
     prop::collection::btree_map(path, content(), 0..4)
 }
 
-/// A second tree made of the first: files edited, moved, dropped and added.
+/// A second tree made from the first: files edited, moved, dropped and added.
 fn two_trees() -> impl Strategy<Value = (Files, Files)> {
     (tree(), tree(), prop::collection::vec((0_usize..40, 0_usize..4, content()), 4), 0_u8..8).prop_map(
         |(before, extra, edits, moves)| {
@@ -417,18 +429,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_git_diff_writes_gives_the_same_tree((before, after) in two_trees(), context in 0_usize..2) {
+    fn a_diff_written_by_git_gives_the_same_tree((before, after) in two_trees(), context in 0_usize..2) {
         let options: &[&str] = if context == 0 { &["-M", "-C", "--find-copies-harder"] } else { &["--no-renames"] };
         let diff = git_diff(&before, &after, options);
         if before == after {
-            prop_assert_eq!(apply_diff(&before, &diff).unwrap_err().reason, Reason::NoEdit);
+            prop_assert_eq!(apply_diff(&before, &diff).unwrap_err().reason, RefusalReason::NoEdit);
         } else {
             prop_assert_eq!(apply_diff(&before, &diff).map(|applied| applied.files), Ok(after), "{}", diff);
         }
     }
 
     #[test]
-    fn nothing_is_accepted_that_git_refuses_or_reads_otherwise(
+    fn nothing_is_accepted_that_git_refuses_or_applies_differently(
         (before, after) in two_trees(),
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..6, "[ab+@ -]{0,3}|[0-9]"), 1..3),
         drift in content(),
@@ -450,7 +462,7 @@ proptest! {
         let mut diff = lines.join("\n");
         diff.push('\n');
         let Ok(applied) = apply_diff(&before, &diff) else { return Ok(()) };
-        // Names without prefixes, and `/dev/null` without a mode, are read though git does not read them.
+        // Names without prefixes and `/dev/null` without a mode are accepted, unlike in git.
         let count = |start: &str| diff.lines().filter(|line| line.starts_with(start)).count();
         let is_lenient = count("--- /dev/null") > count("new file mode") || count("+++ /dev/null") > count("deleted file mode");
         if !is_lenient {
@@ -459,7 +471,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_here_is_read_here_and_by_git(old in content(), new in content(), is_new: bool) {
+    fn diffs_written_here_are_read_here_and_by_git(old in content(), new in content(), is_new: bool) {
         let old = Some(old).filter(|_| !is_new);
         let diff = unified(old.as_deref(), Some(&new), "d/x y");
         prop_assume!(old.as_ref() != Some(&new));
@@ -472,15 +484,18 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read(text in r#"(diff --git a/f b/f|--- a/f|\+\+\+ b/f|@@ -[0-3],[0-3] \+[0-3] @@|new file mode |rename (from|to) f|[ +\\-]?[ab]?|\\ No newline|\PC{0,5}|\n){0,40}"#) {
+    fn any_text_is_parsed_without_a_panic(text in r#"(diff --git a/f b/f|--- a/f|\+\+\+ b/f|@@ -[0-3],[0-3] \+[0-3] @@|new file mode |rename (from|to) f|[ +\\-]?[ab]?|\\ No newline|\PC{0,5}|\n){0,40}"#) {
         let _ = apply_diff(&files(&[("f", "a\nb\na\n")]), &text);
     }
 }
 
 #[test]
-fn hunks_that_are_searched_for_too_often_are_refused() {
+fn hunks_that_need_too_much_searching_are_refused() {
     let same = "a\n".repeat(100_000);
-    assert_eq!(change(&same, &"@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(9)), Err(Reason::Ambiguous(99_993)));
+    assert_eq!(
+        change(&same, &"@@ -9,3 +9,3 @@\n a\n-a\n+b\n a\n".repeat(9)),
+        Err(RefusalReason::Ambiguous(99_993))
+    );
     let many = "--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n a\n-a\n+a\n a\n".repeat(1_000);
-    assert_eq!(apply_diff(&files(&[("f", &same)]), &many).unwrap_err().reason, Reason::TooMuchSearch);
+    assert_eq!(apply_diff(&files(&[("f", &same)]), &many).unwrap_err().reason, RefusalReason::TooMuchSearch);
 }

@@ -1,6 +1,6 @@
 //! Check digits.
 
-/// Luhn's: cards, Canadian social insurance numbers.
+/// Luhn's algorithm: payment cards, Canadian social insurance numbers.
 pub(super) fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -15,7 +15,7 @@ pub(super) fn luhn(digits: &[u8]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// Verhoeff's, by the symmetries of a pentagon: Indian identity numbers.
+/// Verhoeff's algorithm, based on the symmetries of a pentagon: Indian identity numbers.
 pub(super) fn verhoeff(digits: &[u8]) -> bool {
     const PERMUTED: [[u8; 10]; 8] = [
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],

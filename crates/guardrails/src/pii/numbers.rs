@@ -1,9 +1,10 @@
-//! Numbers that stand for a person or for what is theirs.
+//! Detects numbers that identify a person or an account.
 
 use super::checks::{brazilian, luhn, remainder, verhoeff};
 use crate::cursor::{Cursor, is_word};
 
-/// A number in a fixed form: `d` is a digit, `s` a space or a dash or nothing, all else is itself. Its digits are given.
+/// Reads a number in a fixed format and returns its digits: `d` is a digit, `s` an optional space or dash, other
+/// characters stand for themselves.
 pub(super) fn shaped(cursor: &mut Cursor<'_>, shape: &str) -> Option<Vec<u8>> {
     let mut digits = Vec::with_capacity(shape.len());
     for part in shape.chars() {
@@ -25,7 +26,7 @@ fn is_separator(c: char) -> bool {
     matches!(c, ' ' | '-' | '\u{a0}')
 }
 
-/// Whether the number ends here: no letter or digit follows, nor one behind a dash.
+/// Whether the number ends here: no letter or digit follows, not even after a dash.
 fn is_number_end(cursor: &mut Cursor<'_>) -> bool {
     if !cursor.is_at_word_end() {
         return false;
@@ -36,8 +37,8 @@ fn is_number_end(cursor: &mut Cursor<'_>) -> bool {
     !goes_on
 }
 
-/// A number of a payment card, in one piece or in groups of three digits and more. Of a longer number, as with a date behind
-/// it, the groups at its beginning count.
+/// A payment card's number, in one piece or in groups of at least three digits. Of a longer number, such as one
+/// followed by a date, the first groups count.
 pub(super) fn card(cursor: &mut Cursor<'_>) -> Option<usize> {
     let mut digits = Vec::with_capacity(19);
     let mut found = None;
@@ -74,7 +75,7 @@ fn goes_on(cursor: &mut Cursor<'_>) -> bool {
     goes_on
 }
 
-/// Whether a network issues cards with these first two digits.
+/// Whether a card network uses these first two digits.
 fn is_issued(digits: &[u8]) -> bool {
     match *digits {
         [first, second, ..] => {
@@ -84,7 +85,7 @@ fn is_issued(digits: &[u8]) -> bool {
     }
 }
 
-/// A United States social security number in its ranges, or a taxpayer number.
+/// A United States social security number in the issued ranges, or a taxpayer number.
 pub(super) fn ssn(cursor: &mut Cursor<'_>) -> Option<usize> {
     let mut spaced = cursor.clone();
     let dashed = shaped(cursor, "ddd-dd-dddd");
@@ -183,7 +184,7 @@ pub(super) fn nir(cursor: &mut Cursor<'_>) -> Option<usize> {
         .then(|| cursor.read())
 }
 
-/// A Dutch citizen service number. Every eleventh number passes its test, so it must be called one.
+/// A Dutch citizen service number. Every eleventh number passes the check, so the text must also name it.
 pub(super) fn bsn(cursor: &mut Cursor<'_>) -> Option<usize> {
     for letter in ['b', 's', 'n'] {
         cursor.next_if(|c| c.eq_ignore_ascii_case(&letter))?;
@@ -195,7 +196,7 @@ pub(super) fn bsn(cursor: &mut Cursor<'_>) -> Option<usize> {
     (sum > 0 && sum % 11 == u32::from(*last)).then(|| cursor.read())
 }
 
-/// A telephone number: with `+` and the digits of a country, or in North American form.
+/// A telephone number: with `+` and a country code, or in North American format.
 pub(super) fn phone(cursor: &mut Cursor<'_>) -> Option<usize> {
     if cursor.next_if(|c| c == '+').is_some() { international(cursor) } else { north_american(cursor) }
 }
@@ -243,7 +244,7 @@ fn north_american(cursor: &mut Cursor<'_>) -> Option<usize> {
     is_number_end(cursor).then(|| cursor.read())
 }
 
-/// An area or an exchange: its first digit is 2 to 9.
+/// An area code or an exchange code: its first digit is 2 to 9.
 fn three(cursor: &mut Cursor<'_>) -> Option<()> {
     cursor.next_if(|c| matches!(c, '2'..='9'))?;
     digit(cursor)?;

@@ -1,9 +1,9 @@
-//! What begins with a letter, or may.
+//! Detects personal data that may begin with a letter.
 
 use super::checks::remainder;
 use crate::cursor::Cursor;
 
-/// An address of e-mail, in any script.
+/// An e-mail address, in any script.
 pub(super) fn email(cursor: &mut Cursor<'_>) -> Option<usize> {
     let is_local = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-');
     cursor.run(is_local, 64);
@@ -179,7 +179,7 @@ pub(super) fn nric(cursor: &mut Cursor<'_>) -> Option<usize> {
 
 /// An Italian tax code: surname, name, birth, place, and a check letter.
 pub(super) fn codice_fiscale(cursor: &mut Cursor<'_>) -> Option<usize> {
-    /// What a character in an odd place counts, by its value.
+    /// The value of a character in an odd position.
     const ODD: [u32; 26] =
         [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
     let mut sum = 0;

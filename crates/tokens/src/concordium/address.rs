@@ -1,5 +1,5 @@
-//! Addresses of accounts: base58check with version byte 1, 50 characters for
-//! 32 bytes. Pure.
+//! Account addresses: base58check with version byte 1, 50 characters for 32
+//! bytes. Pure.
 
 use std::{fmt, str::FromStr};
 
@@ -12,21 +12,21 @@ const CHECKSUM_BYTES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account(pub [u8; 32]);
 
-/// Not the address of an account, or mistyped.
+/// The text is not an account address, or it is mistyped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAnAccount;
+pub struct InvalidAccount;
 
 impl FromStr for Account {
-    type Err = NotAnAccount;
+    type Err = InvalidAccount;
 
-    fn from_str(text: &str) -> Result<Self, NotAnAccount> {
-        let bytes = bs58::decode(text).into_vec().map_err(|_| NotAnAccount)?;
-        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(NotAnAccount)?;
+    fn from_str(text: &str) -> Result<Self, InvalidAccount> {
+        let bytes = bs58::decode(text).into_vec().map_err(|_| InvalidAccount)?;
+        let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(InvalidAccount)?;
         match body.split_first() {
             Some((&VERSION, account)) if checksum_of(body) == *checksum => {
-                account.try_into().map(Self).map_err(|_| NotAnAccount)
+                account.try_into().map(Self).map_err(|_| InvalidAccount)
             }
-            _ => Err(NotAnAccount),
+            _ => Err(InvalidAccount),
         }
     }
 }
@@ -38,7 +38,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// The first bytes of the hash of the hash.
+/// The first bytes of the double SHA-256.
 fn checksum_of(body: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let hash: [u8; 32] = Sha256::digest(Sha256::digest(body)).into();
     let [a, b, c, d, ..] = hash;
@@ -59,17 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_account_is_refused() {
+    fn texts_that_are_not_accounts_are_refused() {
         for text in ["", "1", "4ZJBYQbVp3zVZyjCXfZAAYBVkJMyVj8UKUNj9ox5YqTCBdBq2N", "0OIl", "é"] {
-            assert_eq!(text.parse::<Account>(), Err(NotAnAccount), "{text}");
+            assert_eq!(text.parse::<Account>(), Err(InvalidAccount), "{text}");
         }
         // A Bitcoin address has another version and length.
-        assert_eq!("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".parse::<Account>(), Err(NotAnAccount));
+        assert_eq!("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa".parse::<Account>(), Err(InvalidAccount));
     }
 
     proptest! {
         #[test]
-        fn every_account_is_read_back_and_one_wrong_letter_is_seen(bytes: [u8; 32], at in 0_usize..50, letter in "[1-9A-HJ-NP-Za-km-z]") {
+        fn every_account_is_read_back_and_one_wrong_letter_is_detected(bytes: [u8; 32], at in 0_usize..50, letter in "[1-9A-HJ-NP-Za-km-z]") {
             let text = Account(bytes).to_string();
             prop_assert_eq!(text.parse(), Ok(Account(bytes)));
             let mut mistyped = text.clone();
@@ -78,7 +78,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,60}|[1-9A-HJ-NP-Za-km-z]{0,120}") {
+        fn any_text_is_parsed_or_refused(text in "\\PC{0,60}|[1-9A-HJ-NP-Za-km-z]{0,120}") {
             let _ = text.parse::<Account>();
         }
     }

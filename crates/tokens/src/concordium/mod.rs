@@ -1,4 +1,4 @@
-//! Concordium's accounts, and what they sign.
+//! Concordium's account addresses and transactions.
 
 pub mod address;
 pub mod transaction;

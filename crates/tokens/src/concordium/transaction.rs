@@ -1,9 +1,9 @@
 //! The bytes of a transaction that registers data on chain, as Concordium's
 //! SDKs make them (concordium-base, `Transactions.hs` and `Cost.hs`). Pure.
 //!
-//! Ed25519 signatures are deterministic, so the same input is the same
-//! transaction with the same hash: it may be sent as often as one likes and
-//! happens once.
+//! Ed25519 signatures are deterministic, so the same input gives the same
+//! transaction with the same hash. It can be sent repeatedly and is executed
+//! once.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::address::Account;
 
-/// The most bytes that one transaction registers.
-pub const MOST_DATA: usize = 256;
+/// The most bytes that one transaction can register.
+pub const MAX_DATA_BYTES: usize = 256;
 
 const REGISTER_DATA: u8 = 21;
 const HEADER_BYTES: u64 = 60;
@@ -22,38 +22,38 @@ const PER_SIGNATURE: u64 = 100;
 const PER_BYTE: u64 = 1;
 const REGISTRATION: u64 = 300;
 
-/// A signed transaction, to be kept before it is sent.
+/// A signed transaction. It must be stored before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signed {
-    /// The block item, as the wallet proxy takes it; in hex.
+pub struct SignedTransaction {
+    /// The block item in the wallet proxy's format, in hex.
     hex: String,
-    /// Lower-case hex; its name on chain.
+    /// The transaction's hash on chain, in lower-case hex.
     pub hash: String,
     pub nonce: u64,
     /// Seconds since the epoch.
     pub expires_s: u64,
 }
 
-impl Signed {
-    /// The block item; none when what was kept is no hex.
+impl SignedTransaction {
+    /// The block item; `None` if the stored text is not hex.
     pub fn bytes(&self) -> Option<Vec<u8>> {
         base16ct::lower::decode_vec(&self.hex).ok()
     }
 }
 
-/// What a transaction says beside its data.
+/// The fields of a transaction besides its data.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
     pub sender: Account,
     /// The account's next sequence number.
     pub nonce: u64,
-    /// Seconds since the epoch, after which it can no longer happen.
+    /// Seconds since the epoch; after this time it cannot be executed.
     pub expires_s: u64,
 }
 
-/// Signs the registration of `data` with the account's only key; none when
-/// there is too much of it.
-pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<Signed> {
+/// Signs the registration of `data` with the account's only key; `None` if the
+/// data is too long.
+pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<SignedTransaction> {
     let body = body(header, &payload(data)?)?;
     let signature = key.sign(&Sha256::digest(&body)).to_bytes();
     let mut bytes = vec![
@@ -66,15 +66,15 @@ pub fn register_data(header: &Header, data: &[u8], key: &SigningKey) -> Option<S
     bytes.extend(body);
     let hash = base16ct::lower::encode_string(&Sha256::digest(&bytes));
     let hex = base16ct::lower::encode_string(&bytes);
-    Some(Signed { hex, hash, nonce: header.nonce, expires_s: header.expires_s })
+    Some(SignedTransaction { hex, hash, nonce: header.nonce, expires_s: header.expires_s })
 }
 
 fn payload(data: &[u8]) -> Option<Vec<u8>> {
-    let length = u16::try_from(data.len()).ok().filter(|_| data.len() <= MOST_DATA)?;
+    let length = u16::try_from(data.len()).ok().filter(|_| data.len() <= MAX_DATA_BYTES)?;
     Some([&[REGISTER_DATA][..], &length.to_be_bytes(), data].concat())
 }
 
-/// What is signed: the header and the payload.
+/// The signed bytes: header and payload.
 fn body(header: &Header, payload: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(payload.len()).ok()?;
     let energy = PER_SIGNATURE + PER_BYTE * (HEADER_BYTES + u64::from(length)) + REGISTRATION;
@@ -87,14 +87,14 @@ fn body(header: &Header, payload: &[u8]) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// `text` in CBOR (RFC 8949), the form in which wallets show registered data;
-/// none when it is too long to be registered.
+/// `text` in CBOR (RFC 8949), the format in which wallets display registered
+/// data; `None` if it is too long to be registered.
 pub fn cbor_text(text: &str) -> Option<Vec<u8>> {
     const TEXT: u8 = 3 << 5;
     let length = u8::try_from(text.len()).ok()?;
     let head = if length < 24 { vec![TEXT | length] } else { vec![TEXT | 24, length] };
     let data = [&head, text.as_bytes()].concat();
-    (data.len() <= MOST_DATA).then_some(data)
+    (data.len() <= MAX_DATA_BYTES).then_some(data)
 }
 
 #[cfg(test)]
@@ -120,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cbor_that_wallets_show() {
+    fn a_text_is_encoded_as_cbor_that_wallets_display() {
         assert_eq!(cbor_text("abc").unwrap(), b"\x63abc");
         assert_eq!(cbor_text(&"a".repeat(77)).unwrap()[..3], *b"\x78\x4da");
-        assert_eq!(cbor_text(&"a".repeat(254)).unwrap().len(), MOST_DATA);
+        assert_eq!(cbor_text(&"a".repeat(254)).unwrap().len(), MAX_DATA_BYTES);
         assert_eq!(cbor_text(&"a".repeat(255)), None);
     }
 
@@ -134,7 +134,7 @@ mod tests {
         ) {
             let (key, header) = (SigningKey::from_bytes(&seed), Header { nonce, ..header() });
             let signed = register_data(&header, &data, &key);
-            prop_assert_eq!(signed.is_some(), data.len() <= MOST_DATA);
+            prop_assert_eq!(signed.is_some(), data.len() <= MAX_DATA_BYTES);
             prop_assert_eq!(&signed, &register_data(&header, &data, &key));
             if let Some(bytes) = signed.and_then(|signed| signed.bytes()) {
                 prop_assert_eq!(&bytes[..7], &[0, 1, 0, 1, 0, 0, 64][..]);

@@ -1,4 +1,4 @@
-//! The sign-in text against EIP-4361's examples, signatures of real wallets, and everything bent.
+//! Tests with EIP-4361's examples, signatures of real wallets, and altered texts.
 
 use proptest::prelude::*;
 
@@ -60,21 +60,21 @@ fn challenge(wallet: &Wallet) -> Message {
     .message()
 }
 
-/// Signs `message` and has it judged at `now_ms`.
-fn judge(wallet: &Wallet, message: &Message, now_ms: i64) -> Result<Message, Refusal> {
+/// Signs `message` and verifies it at `now_ms`.
+fn judge(wallet: &Wallet, message: &Message, now_ms: i64) -> Result<Message, SiweRefusal> {
     let text = message.to_string();
     verify(&text, &wallet.sign(&text), &Expectation { domains: &domains(), chain_ids: &[1, 8453], now_ms })
 }
 
-/// What is made of the challenge when `change` has been made to it, signed all the same.
-fn judge_changed(change: impl FnOnce(&mut Message)) -> Result<Message, Refusal> {
+/// The result for a challenge that was altered by `change` and then signed.
+fn judge_changed(change: impl FnOnce(&mut Message)) -> Result<Message, SiweRefusal> {
     let wallet = Wallet::new(1);
     let mut message = challenge(&wallet);
     change(&mut message);
     judge(&wallet, &message, NOW_MS)
 }
 
-fn parse_error(text: &str) -> Malformed {
+fn parse_error(text: &str) -> MalformedMessage {
     Message::parse(text).expect_err(text)
 }
 
@@ -169,87 +169,91 @@ fn a_stellar_wallet_signs_the_same_text_with_its_chains_name() {
     let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
     assert_eq!(verify(&text, &wallet.sign(&text), &expected), Ok(message));
     let other = stellar::tests::Wallet::new(2);
-    assert_eq!(verify(&text, &other.sign(&text), &expected), Err(Refusal::Signer));
-    assert_eq!(verify(&text, &wallet.sign(&format!("{text} ")), &expected), Err(Refusal::Signer));
+    assert_eq!(verify(&text, &other.sign(&text), &expected), Err(SiweRefusal::Signer));
+    assert_eq!(verify(&text, &wallet.sign(&format!("{text} ")), &expected), Err(SiweRefusal::Signer));
     let foreign = Wallet::new(1).sign(&text);
     assert_eq!(
         verify(&text, &foreign, &expected),
-        Err(Refusal::Signature(SignatureError::Stellar(stellar::SignatureError)))
+        Err(SiweRefusal::Signature(SignatureError::Stellar(stellar::SignatureError)))
     );
-    // The same checks hold for it as for the others.
+    // The same checks apply to Stellar.
     let elsewhere = text.replace("hatch.sh wants", "evil.sh wants");
-    assert_eq!(verify(&elsewhere, &wallet.sign(&elsewhere), &expected), Err(Refusal::Domain));
+    assert_eq!(verify(&elsewhere, &wallet.sign(&elsewhere), &expected), Err(SiweRefusal::Domain));
     let late = Expectation { now_ms: NOW_MS + LIFETIME_MS, ..expected };
-    assert_eq!(verify(&text, &wallet.sign(&text), &late), Err(Refusal::Expired));
+    assert_eq!(verify(&text, &wallet.sign(&text), &late), Err(SiweRefusal::Expired));
 }
 
 #[test]
 fn a_text_that_mixes_two_chains_is_refused() {
     for (from, to, expected) in [
-        ("Stellar account", "Ethereum account", Malformed::Address),
-        ("Stellar account", "stellar account", Malformed::Address),
-        ("Stellar account", "account", Malformed::Domain),
-        ("GBXFX", "gbxfx", Malformed::Address),
-        ("GBXFX", "GBXFY", Malformed::Address),
-        ("pubnet", "1", Malformed::ChainId),
-        ("pubnet", "testnet", Malformed::ChainId),
-        ("pubnet", "Pubnet", Malformed::ChainId),
+        ("Stellar account", "Ethereum account", MalformedMessage::Address),
+        ("Stellar account", "stellar account", MalformedMessage::Address),
+        ("Stellar account", "account", MalformedMessage::Domain),
+        ("GBXFX", "gbxfx", MalformedMessage::Address),
+        ("GBXFX", "GBXFY", MalformedMessage::Address),
+        ("pubnet", "1", MalformedMessage::ChainId),
+        ("pubnet", "testnet", MalformedMessage::ChainId),
+        ("pubnet", "Pubnet", MalformedMessage::ChainId),
     ] {
         assert_eq!(parse_error(&STELLAR.replace(from, to)), expected, "{from} -> {to}");
     }
-    assert_eq!(parse_error(&FULL.replace("8453", "pubnet")), Malformed::ChainId);
-    assert_eq!(parse_error(&EXAMPLE.replace("Ethereum", "Stellar")), Malformed::Address);
+    assert_eq!(parse_error(&FULL.replace("8453", "pubnet")), MalformedMessage::ChainId);
+    assert_eq!(parse_error(&EXAMPLE.replace("Ethereum", "Stellar")), MalformedMessage::Address);
 }
 
 #[test]
-fn each_line_out_of_form_is_named() {
+fn each_malformed_line_is_reported() {
     for (from, to, expected) in [
-        ("https://hatch.sh:8443 wants", "9https://hatch.sh:8443 wants", Malformed::Domain),
-        ("https://hatch.sh:8443 wants", " wants", Malformed::Domain),
-        ("https://hatch.sh:8443 wants", "hatch.sh@evil.com wants", Malformed::Domain),
-        ("https://hatch.sh:8443 wants", "hatch.sh/x wants", Malformed::Domain),
-        ("account:", "account: ", Malformed::Domain),
-        ("0xC02aaA39b", "0xc02aaa39b", Malformed::Address),
-        ("0xC02aaA39b", "C02aaA39b", Malformed::Address),
+        ("https://hatch.sh:8443 wants", "9https://hatch.sh:8443 wants", MalformedMessage::Domain),
+        ("https://hatch.sh:8443 wants", " wants", MalformedMessage::Domain),
+        ("https://hatch.sh:8443 wants", "hatch.sh@evil.com wants", MalformedMessage::Domain),
+        ("https://hatch.sh:8443 wants", "hatch.sh/x wants", MalformedMessage::Domain),
+        ("account:", "account: ", MalformedMessage::Domain),
+        ("0xC02aaA39b", "0xc02aaa39b", MalformedMessage::Address),
+        ("0xC02aaA39b", "C02aaA39b", MalformedMessage::Address),
         (
             "0xC02aaA39b223FE8D0A0e5C4F27eAD9083C756Cc2",
             "0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2",
-            Malformed::Address,
+            MalformedMessage::Address,
         ),
-        ("\n\n\nURI", "\n\nURI", Malformed::EmptyLine),
-        ("\n\n\nURI", "\n \n\nURI", Malformed::EmptyLine),
-        ("\n\n\nURI", "\n\na\nb\n\nURI", Malformed::EmptyLine),
-        ("\n\n\nURI", "\n\ngr\u{fc}\u{df}e\n\nURI", Malformed::Statement),
-        ("\n\n\nURI", "\n\n\n\nURI", Malformed::Uri),
-        ("\n\n\nURI", "\n\n\nuri", Malformed::Uri),
-        ("URI: https://hatch.sh:8443/auth?x=%20#y", "URI: _not_a_uri_", Malformed::Uri),
-        ("x=%20", "x=%2", Malformed::Uri),
-        ("x=%20", "x=\u{e4}", Malformed::Uri),
-        ("Version: 1", "Version: 2", Malformed::Version),
-        ("Version: 1", "Version: 1 ", Malformed::Version),
-        ("Version: 1\nChain ID: 8453", "Chain ID: 8453\nVersion: 1", Malformed::Version),
-        ("8453", "08453", Malformed::ChainId),
-        ("8453", "+8453", Malformed::ChainId),
-        ("8453", "0", Malformed::ChainId),
-        ("8453", "18446744073709551616", Malformed::ChainId),
-        ("abcDEF123", "abcDEF1", Malformed::Nonce),
-        ("abcDEF123", "abcDEF-123", Malformed::Nonce),
-        ("2026-01-01T01:00:00.5+01:00", "Wed Oct 05 2011 16:48:00 GMT+0200 (CEST)", Malformed::IssuedAt),
-        ("2026-01-01T01:00:00.5+01:00", "2026-01-01 01:00:00.5+01:00", Malformed::IssuedAt),
-        ("2026-01-01T01:00:00.5+01:00", "2026-01-01T01:00:00.5", Malformed::IssuedAt),
-        ("2026-01-01T00:10:00Z", "2026-02-30T00:10:00Z", Malformed::ExpirationTime),
-        ("2025-12-31T23:59:00Z", "1767225540", Malformed::NotBefore),
-        ("a:b@c", "a b", Malformed::RequestId),
-        ("- urn", "-urn", Malformed::Resources),
-        ("- urn", "- https://a - urn", Malformed::Resources),
-        ("0451450523", "0451450523\n", Malformed::Resources),
-        ("Resources:\n- urn:isbn:0451450523", "Resource:", Malformed::Rest),
+        ("\n\n\nURI", "\n\nURI", MalformedMessage::EmptyLine),
+        ("\n\n\nURI", "\n \n\nURI", MalformedMessage::EmptyLine),
+        ("\n\n\nURI", "\n\na\nb\n\nURI", MalformedMessage::EmptyLine),
+        ("\n\n\nURI", "\n\ngr\u{fc}\u{df}e\n\nURI", MalformedMessage::Statement),
+        ("\n\n\nURI", "\n\n\n\nURI", MalformedMessage::Uri),
+        ("\n\n\nURI", "\n\n\nuri", MalformedMessage::Uri),
+        ("URI: https://hatch.sh:8443/auth?x=%20#y", "URI: _not_a_uri_", MalformedMessage::Uri),
+        ("x=%20", "x=%2", MalformedMessage::Uri),
+        ("x=%20", "x=\u{e4}", MalformedMessage::Uri),
+        ("Version: 1", "Version: 2", MalformedMessage::Version),
+        ("Version: 1", "Version: 1 ", MalformedMessage::Version),
+        ("Version: 1\nChain ID: 8453", "Chain ID: 8453\nVersion: 1", MalformedMessage::Version),
+        ("8453", "08453", MalformedMessage::ChainId),
+        ("8453", "+8453", MalformedMessage::ChainId),
+        ("8453", "0", MalformedMessage::ChainId),
+        ("8453", "18446744073709551616", MalformedMessage::ChainId),
+        ("abcDEF123", "abcDEF1", MalformedMessage::Nonce),
+        ("abcDEF123", "abcDEF-123", MalformedMessage::Nonce),
+        (
+            "2026-01-01T01:00:00.5+01:00",
+            "Wed Oct 05 2011 16:48:00 GMT+0200 (CEST)",
+            MalformedMessage::IssuedAt,
+        ),
+        ("2026-01-01T01:00:00.5+01:00", "2026-01-01 01:00:00.5+01:00", MalformedMessage::IssuedAt),
+        ("2026-01-01T01:00:00.5+01:00", "2026-01-01T01:00:00.5", MalformedMessage::IssuedAt),
+        ("2026-01-01T00:10:00Z", "2026-02-30T00:10:00Z", MalformedMessage::ExpirationTime),
+        ("2025-12-31T23:59:00Z", "1767225540", MalformedMessage::NotBefore),
+        ("a:b@c", "a b", MalformedMessage::RequestId),
+        ("- urn", "-urn", MalformedMessage::Resources),
+        ("- urn", "- https://a - urn", MalformedMessage::Resources),
+        ("0451450523", "0451450523\n", MalformedMessage::Resources),
+        ("Resources:\n- urn:isbn:0451450523", "Resource:", MalformedMessage::Rest),
         (
             "Not Before: 2025-12-31T23:59:00Z\nRequest ID: a:b@c",
             "Request ID: a\nNot Before: x",
-            Malformed::Rest,
+            MalformedMessage::Rest,
         ),
-        ("Request ID: a:b@c", "Request ID: a\nRequest ID: b", Malformed::Rest),
+        ("Request ID: a:b@c", "Request ID: a\nRequest ID: b", MalformedMessage::Rest),
     ] {
         let bent = FULL.replace(from, to);
         assert_ne!(bent, FULL, "{from}");
@@ -259,25 +263,25 @@ fn each_line_out_of_form_is_named() {
 
 #[test]
 fn carriage_returns_and_a_last_line_feed_are_refused() {
-    assert_eq!(parse_error(&EXAMPLE.replace('\n', "\r\n")), Malformed::Domain);
+    assert_eq!(parse_error(&EXAMPLE.replace('\n', "\r\n")), MalformedMessage::Domain);
     let short = EXAMPLE.split_once("\nResources").unwrap().0;
     assert!(Message::parse(short).is_ok());
-    assert_eq!(parse_error(&format!("{short}\n")), Malformed::Rest);
+    assert_eq!(parse_error(&format!("{short}\n")), MalformedMessage::Rest);
 }
 
 #[test]
 fn a_text_of_more_than_4_kb_is_refused() {
     let long = format!("{EXAMPLE}\n- https://example.com/{}", "a".repeat(4096 - EXAMPLE.len() - 22));
-    assert_eq!(parse_error(&format!("{long}a")), Malformed::TooLong);
+    assert_eq!(parse_error(&format!("{long}a")), MalformedMessage::TooLong);
     assert!(Message::parse(long.get(..4096).unwrap()).is_ok());
 }
 
 #[test]
 fn a_text_for_another_site_is_refused() {
     for domain in ["evil-hatch.sh", "hatch.sh.evil.com", "hatch.sh:443", "HATCH.sh", "localhost"] {
-        assert_eq!(judge_changed(|m| m.domain = domain.to_owned()), Err(Refusal::Domain), "{domain}");
+        assert_eq!(judge_changed(|m| m.domain = domain.to_owned()), Err(SiweRefusal::Domain), "{domain}");
     }
-    assert_eq!(judge_changed(|m| m.scheme = Some("http".to_owned())), Err(Refusal::Domain));
+    assert_eq!(judge_changed(|m| m.scheme = Some("http".to_owned())), Err(SiweRefusal::Domain));
     assert!(judge_changed(|m| m.scheme = Some("https".to_owned())).is_ok());
 }
 
@@ -293,7 +297,7 @@ fn a_uri_of_another_site_is_refused() {
         "urn:hatch.sh",
         "https:hatch.sh",
     ] {
-        assert_eq!(judge_changed(|m| m.uri = uri.to_owned()), Err(Refusal::Uri), "{uri}");
+        assert_eq!(judge_changed(|m| m.uri = uri.to_owned()), Err(SiweRefusal::Uri), "{uri}");
     }
     for uri in ["https://hatch.sh", "https://hatch.sh?x", "https://hatch.sh#x", "http://localhost:8787/x"] {
         assert!(judge_changed(|m| m.uri = uri.to_owned()).is_ok(), "{uri}");
@@ -303,56 +307,59 @@ fn a_uri_of_another_site_is_refused() {
 #[test]
 fn another_chain_is_refused() {
     assert!(judge_changed(|m| m.chain_id = Some(8453)).is_ok());
-    assert_eq!(judge_changed(|m| m.chain_id = Some(2)), Err(Refusal::ChainId));
+    assert_eq!(judge_changed(|m| m.chain_id = Some(2)), Err(SiweRefusal::ChainId));
 }
 
 #[test]
 fn a_text_from_the_future_is_refused_beyond_a_clocks_error() {
     assert!(judge_changed(|m| m.issued_at_ms = NOW_MS + MINUTE_MS).is_ok());
-    assert_eq!(judge_changed(|m| m.issued_at_ms = NOW_MS + MINUTE_MS + 1), Err(Refusal::IssuedAhead));
+    assert_eq!(judge_changed(|m| m.issued_at_ms = NOW_MS + MINUTE_MS + 1), Err(SiweRefusal::IssuedAhead));
     assert!(judge_changed(|m| m.not_before_ms = Some(NOW_MS + MINUTE_MS)).is_ok());
-    assert_eq!(judge_changed(|m| m.not_before_ms = Some(NOW_MS + MINUTE_MS + 1)), Err(Refusal::NotYetValid));
+    assert_eq!(
+        judge_changed(|m| m.not_before_ms = Some(NOW_MS + MINUTE_MS + 1)),
+        Err(SiweRefusal::NotYetValid)
+    );
 }
 
 #[test]
-fn a_text_is_good_for_ten_minutes_at_most_whatever_it_says() {
+fn a_text_is_valid_for_ten_minutes_at_most_even_if_it_says_more() {
     let old = |age| judge_changed(|m| (m.issued_at_ms, m.expires_at_ms) = (NOW_MS - age, None));
     assert!(old(10 * MINUTE_MS).is_ok());
-    assert_eq!(old(10 * MINUTE_MS + 1), Err(Refusal::TooOld));
-    assert_eq!(judge_changed(|m| m.issued_at_ms = -62_135_596_800_000), Err(Refusal::TooOld));
+    assert_eq!(old(10 * MINUTE_MS + 1), Err(SiweRefusal::TooOld));
+    assert_eq!(judge_changed(|m| m.issued_at_ms = -62_135_596_800_000), Err(SiweRefusal::TooOld));
 }
 
 #[test]
 fn a_text_is_refused_from_the_moment_it_expires() {
     let wallet = Wallet::new(1);
     assert!(judge(&wallet, &challenge(&wallet), NOW_MS + LIFETIME_MS - 1).is_ok());
-    assert_eq!(judge(&wallet, &challenge(&wallet), NOW_MS + LIFETIME_MS), Err(Refusal::Expired));
+    assert_eq!(judge(&wallet, &challenge(&wallet), NOW_MS + LIFETIME_MS), Err(SiweRefusal::Expired));
 }
 
 #[test]
 fn the_signature_of_another_account_is_refused() {
-    assert_eq!(judge(&Wallet::new(2), &challenge(&Wallet::new(1)), NOW_MS), Err(Refusal::Signer));
+    assert_eq!(judge(&Wallet::new(2), &challenge(&Wallet::new(1)), NOW_MS), Err(SiweRefusal::Signer));
 }
 
 #[test]
-fn the_signature_is_over_the_bytes_received_not_over_the_text_as_we_would_write_it() {
+fn the_signature_is_verified_over_the_received_bytes_and_not_over_a_rewritten_text() {
     let wallet = Wallet::new(1);
     let ours = challenge(&wallet).to_string();
     let theirs = ours.replace("2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00+01:00");
     assert_eq!(Message::parse(&theirs), Message::parse(&ours));
     let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
     assert!(verify(&theirs, &wallet.sign(&theirs), &expected).is_ok());
-    assert_eq!(verify(&theirs, &wallet.sign(&ours), &expected), Err(Refusal::Signer));
+    assert_eq!(verify(&theirs, &wallet.sign(&ours), &expected), Err(SiweRefusal::Signer));
 }
 
 #[test]
-fn a_signature_out_of_form_is_named_as_such() {
+fn a_malformed_signature_is_reported_as_such() {
     let wallet = Wallet::new(1);
     let text = challenge(&wallet).to_string();
     let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
     assert_eq!(
         verify(&text, "0x", &expected),
-        Err(Refusal::Signature(SignatureError::Ethereum(ethereum::SignatureError::Form)))
+        Err(SiweRefusal::Signature(SignatureError::Ethereum(ethereum::SignatureError::Form)))
     );
 }
 
@@ -390,18 +397,18 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(message in messages()) {
+    fn a_written_message_is_parsed_back(message in messages()) {
         let text = message.to_string();
         prop_assert_eq!(Message::parse(&text), Ok(message), "{}", text);
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+    fn any_text_is_parsed_or_refused(text in "\\PC{0,200}") {
         let _ = Message::parse(&text);
     }
 
     #[test]
-    fn any_bent_text_is_read_or_refused(at: prop::sample::Index, cut in 0_usize..30, put in "[\\n\\PC]{0,10}") {
+    fn any_altered_text_is_parsed_or_refused(at: prop::sample::Index, cut in 0_usize..30, put in "[\\n\\PC]{0,10}") {
         let mut text = FULL.to_owned();
         let at = at.index(text.len());
         text.replace_range(at..text.len().min(at + cut), &put);
@@ -420,7 +427,7 @@ proptest! {
         let mut bytes = text.into_bytes();
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
-        // A text that is not UTF-8 any more does not even reach the parser.
+        // A text that is no longer UTF-8 does not reach the parser.
         if let Ok(changed) = String::from_utf8(bytes) {
             let expected = Expectation { domains: &domains(), chain_ids: &[1], now_ms: NOW_MS };
             prop_assert!(verify(&changed, &signature, &expected).is_err());

@@ -1,4 +1,4 @@
-//! A regular user's token, and every attack on it that we know.
+//! A regular user's token, and all known attacks on it.
 
 use std::sync::LazyLock;
 
@@ -36,11 +36,12 @@ fn claims() -> Value {
     })
 }
 
-/// As Stack Auth shows them: the new key and the one of before.
+/// Keys as Stack Auth publishes them: the current one and the previous one.
 static KEYS: LazyLock<Jwks> = LazyLock::new(|| jwks(&[jwk("k1", 1), jwk("legacy", 2)]).unwrap());
 
-/// The whole way of a token: taken apart, its key chosen by the cache, verified.
-fn judge(token: &str) -> Result<Claims, Refusal> {
+/// Processes a token like the Worker: decodes it, gets its key from the cache,
+/// and verifies it.
+fn judge(token: &str) -> Result<Claims, StackAuthRefusal> {
     let mut cache = JwksCache::default();
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000);
     let jws = Jws::decode(token)?;
@@ -50,24 +51,24 @@ fn judge(token: &str) -> Result<Claims, Refusal> {
     }
 }
 
-fn judge_claims(claims: &Value) -> Result<Claims, Refusal> {
+fn judge_claims(claims: &Value) -> Result<Claims, StackAuthRefusal> {
     judge(&token(HEADER, &claims.to_string(), &key(1)))
 }
 
-/// A well-signed token in which one claim is `value`.
-fn with(name: &str, value: Value) -> Result<Claims, Refusal> {
+/// A correctly signed token in which one claim is `value`.
+fn with(name: &str, value: Value) -> Result<Claims, StackAuthRefusal> {
     let mut claims = claims();
     claims.as_object_mut().unwrap().insert(name.to_owned(), value);
     judge_claims(&claims)
 }
 
-fn without(name: &str) -> Result<Claims, Refusal> {
+fn without(name: &str) -> Result<Claims, StackAuthRefusal> {
     let mut claims = claims();
     claims.as_object_mut().unwrap().remove(name);
     judge_claims(&claims)
 }
 
-/// A token of `header` and the good claims, with a signature of any bytes.
+/// A token of `header` and valid claims, with arbitrary signature bytes.
 fn with_signature(header: &str, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
     let signed = format!("{}.{}", encode(header), encode(claims().to_string()));
     let signature = encode(sign(&signed));
@@ -75,7 +76,7 @@ fn with_signature(header: &str, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
 }
 
 #[test]
-fn a_regular_users_token_is_good() {
+fn a_regular_users_token_is_accepted() {
     let expected = Claims {
         sub: "user-1".to_owned(),
         email: Some("ada@example.com".to_owned()),
@@ -87,7 +88,7 @@ fn a_regular_users_token_is_good() {
 }
 
 #[test]
-fn the_legacy_key_is_good_too() {
+fn the_legacy_key_is_accepted_too() {
     let header = r#"{"alg":"ES256","kid":"legacy","typ":"JWT"}"#;
     assert!(judge(&token(header, &claims().to_string(), &key(2))).is_ok());
 }
@@ -101,7 +102,7 @@ fn the_keys_are_fetched_from_the_project_without_those_of_other_kinds_of_users()
 }
 
 #[test]
-fn an_email_that_is_missing_or_not_verified_is_no_verified_email() {
+fn a_missing_or_unverified_email_is_not_returned_as_verified() {
     assert_eq!(judge_claims(&claims()).unwrap().verified_email(), Some("ada@example.com"));
     assert_eq!(with("email_verified", json!(false)).unwrap().verified_email(), None);
     assert_eq!(with("email", json!(null)).unwrap().verified_email(), None);
@@ -111,13 +112,13 @@ fn an_email_that_is_missing_or_not_verified_is_no_verified_email() {
 #[test]
 fn alg_none_is_refused() {
     let token = with_signature(r#"{"alg":"none","kid":"k1"}"#, |_| Vec::new());
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::Algorithm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::Algorithm)));
 }
 
 #[test]
 fn an_es256_token_without_a_signature_is_refused() {
     let token = with_signature(HEADER, |_| Vec::new());
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::SignatureForm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::SignatureForm)));
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn hs256_with_the_public_key_as_its_secret_is_refused() {
     let public = key(1).verifying_key().to_sec1_point(false);
     let header = r#"{"alg":"HS256","kid":"k1"}"#;
     let token = with_signature(header, |signed| hmac_sha256(public.as_bytes(), signed.as_bytes()));
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::Algorithm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::Algorithm)));
 }
 
 /// RFC 2104.
@@ -146,72 +147,75 @@ fn a_wrong_issuer_is_refused() {
         format!("http://api.stack-auth.com/api/v1/projects/{PROJECT}"),
         String::new(),
     ] {
-        assert_eq!(with("iss", json!(issuer)), Err(Refusal::Issuer), "{issuer}");
+        assert_eq!(with("iss", json!(issuer)), Err(StackAuthRefusal::Issuer), "{issuer}");
     }
 }
 
 #[test]
-fn the_issuer_under_its_new_name_is_good() {
+fn the_issuer_is_accepted_under_its_new_name() {
     assert!(with("iss", json!(format!("https://api.hexclave.com/api/v1/projects/{PROJECT}"))).is_ok());
 }
 
 #[test]
 fn a_wrong_audience_is_refused() {
-    assert_eq!(with("aud", json!("other")), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!([PROJECT])), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!([PROJECT, "other"])), Err(Refusal::Audience));
-    assert_eq!(without("aud"), Err(Refusal::Audience));
+    assert_eq!(with("aud", json!("other")), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!([PROJECT])), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!([PROJECT, "other"])), Err(StackAuthRefusal::Audience));
+    assert_eq!(without("aud"), Err(StackAuthRefusal::Audience));
 }
 
 #[test]
 fn the_audience_of_anonymous_and_of_restricted_users_is_refused() {
-    assert_eq!(with("aud", json!(format!("{PROJECT}:anon"))), Err(Refusal::Audience));
-    assert_eq!(with("aud", json!(format!("{PROJECT}:restricted"))), Err(Refusal::Audience));
+    assert_eq!(with("aud", json!(format!("{PROJECT}:anon"))), Err(StackAuthRefusal::Audience));
+    assert_eq!(with("aud", json!(format!("{PROJECT}:restricted"))), Err(StackAuthRefusal::Audience));
 }
 
 #[test]
-fn an_anonymous_users_token_is_refused_whole_and_by_its_flag_alone() {
+fn an_anonymous_users_token_is_refused_even_by_its_flag_alone() {
     let mut anonymous = claims();
     let members = anonymous.as_object_mut().unwrap();
     members.insert("iss".to_owned(), json!(format!("{BASE}/api/v1/projects-anonymous-users/{PROJECT}")));
     members.insert("aud".to_owned(), json!(format!("{PROJECT}:anon")));
     members.insert("is_anonymous".to_owned(), json!(true));
-    assert_eq!(judge_claims(&anonymous), Err(Refusal::Issuer));
-    assert_eq!(with("is_anonymous", json!(true)), Err(Refusal::Anonymous));
+    assert_eq!(judge_claims(&anonymous), Err(StackAuthRefusal::Issuer));
+    assert_eq!(with("is_anonymous", json!(true)), Err(StackAuthRefusal::Anonymous));
 }
 
 #[test]
 fn a_restricted_users_token_is_refused_by_its_flag_and_by_its_reason() {
-    assert_eq!(with("is_restricted", json!(true)), Err(Refusal::Restricted));
-    assert_eq!(with("restricted_reason", json!({ "type": "email_not_verified" })), Err(Refusal::Restricted));
+    assert_eq!(with("is_restricted", json!(true)), Err(StackAuthRefusal::Restricted));
+    assert_eq!(
+        with("restricted_reason", json!({ "type": "email_not_verified" })),
+        Err(StackAuthRefusal::Restricted)
+    );
     let issuer = format!("{BASE}/api/v1/projects-restricted-users/{PROJECT}");
-    assert_eq!(with("iss", json!(issuer)), Err(Refusal::Issuer));
+    assert_eq!(with("iss", json!(issuer)), Err(StackAuthRefusal::Issuer));
 }
 
 #[test]
 fn another_project_branch_or_role_is_refused() {
-    assert_eq!(with("project_id", json!("other")), Err(Refusal::Project));
-    assert_eq!(with("branch_id", json!("dev")), Err(Refusal::Branch));
-    assert_eq!(with("role", json!("anonymous")), Err(Refusal::Role));
+    assert_eq!(with("project_id", json!("other")), Err(StackAuthRefusal::Project));
+    assert_eq!(with("branch_id", json!("dev")), Err(StackAuthRefusal::Branch));
+    assert_eq!(with("role", json!("anonymous")), Err(StackAuthRefusal::Role));
 }
 
 #[test]
 fn an_expired_token_is_refused_a_minute_after_its_end() {
     assert!(with("exp", json!(NOW_S - 59)).is_ok());
-    assert_eq!(with("exp", json!(NOW_S - 60)), Err(Refusal::Expired));
-    assert_eq!(with("exp", json!(i64::MIN)), Err(Refusal::Expired));
+    assert_eq!(with("exp", json!(NOW_S - 60)), Err(StackAuthRefusal::Expired));
+    assert_eq!(with("exp", json!(i64::MIN)), Err(StackAuthRefusal::Expired));
 }
 
 #[test]
 fn a_token_of_the_future_is_refused_beyond_a_minute() {
     assert!(with("nbf", json!(NOW_S + 60)).is_ok());
-    assert_eq!(with("nbf", json!(NOW_S + 61)), Err(Refusal::NotYetValid));
+    assert_eq!(with("nbf", json!(NOW_S + 61)), Err(StackAuthRefusal::NotYetValid));
     assert!(with("iat", json!(NOW_S + 60)).is_ok());
-    assert_eq!(with("iat", json!(NOW_S + 61)), Err(Refusal::IssuedAhead));
+    assert_eq!(with("iat", json!(NOW_S + 61)), Err(StackAuthRefusal::IssuedAhead));
 }
 
 #[test]
-fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
+fn a_claim_that_is_missing_or_of_a_wrong_type_is_reported() {
     for name in [
         "iss",
         "sub",
@@ -224,8 +228,8 @@ fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
         "is_anonymous",
         "is_restricted",
     ] {
-        assert_eq!(without(name), Err(Refusal::Claim(name)));
-        assert_eq!(with(name, json!({})), Err(Refusal::Claim(name)));
+        assert_eq!(without(name), Err(StackAuthRefusal::Claim(name)));
+        assert_eq!(with(name, json!({})), Err(StackAuthRefusal::Claim(name)));
     }
     for (name, value) in [
         ("exp", json!((NOW_S + 600).to_string())),
@@ -237,12 +241,12 @@ fn a_claim_that_is_missing_or_of_a_wrong_type_is_named() {
         ("sub", json!("")),
         ("sub", json!("u".repeat(129))),
     ] {
-        assert_eq!(with(name, value), Err(Refusal::Claim(name)));
+        assert_eq!(with(name, value), Err(StackAuthRefusal::Claim(name)));
     }
 }
 
 #[test]
-fn an_unknown_kid_in_a_storm_is_refused_and_fetches_once() {
+fn a_flood_of_unknown_kids_is_refused_and_fetches_once() {
     let mut cache = JwksCache::default();
     cache.apply(Event::Fetched(KEYS.clone()), NOW_S * 1000 - 120_000);
     let mut fetches = 0;
@@ -262,11 +266,11 @@ fn an_unknown_kid_in_a_storm_is_refused_and_fetches_once() {
 }
 
 #[test]
-fn sixty_four_kilobytes_of_token_are_refused_unread() {
+fn a_token_of_sixty_four_kilobytes_is_refused_without_parsing() {
     let mut long = claims();
     long.as_object_mut().unwrap().insert("name".to_owned(), json!("x".repeat(48 * 1024)));
-    assert_eq!(judge_claims(&long), Err(Refusal::Token(JwsError::TooLong)));
-    assert_eq!(judge(&".".repeat(64 * 1024)), Err(Refusal::Token(JwsError::TooLong)));
+    assert_eq!(judge_claims(&long), Err(StackAuthRefusal::Token(JwsError::TooLong)));
+    assert_eq!(judge(&".".repeat(64 * 1024)), Err(StackAuthRefusal::Token(JwsError::TooLong)));
 }
 
 #[test]
@@ -279,9 +283,9 @@ fn a_token_of_up_to_8_kb_is_read() {
 #[test]
 fn duplicated_claims_are_refused() {
     let twice = claims().to_string().replacen('{', r#"{"sub":"admin","#, 1);
-    assert_eq!(judge(&token(HEADER, &twice, &key(1))), Err(Refusal::Token(JwsError::DuplicateKey)));
+    assert_eq!(judge(&token(HEADER, &twice, &key(1))), Err(StackAuthRefusal::Token(JwsError::DuplicateKey)));
     let unread = claims().to_string().replacen('{', r#"{"x":1,"x":1,"#, 1);
-    assert_eq!(judge(&token(HEADER, &unread, &key(1))), Err(Refusal::Token(JwsError::DuplicateKey)));
+    assert_eq!(judge(&token(HEADER, &unread, &key(1))), Err(StackAuthRefusal::Token(JwsError::DuplicateKey)));
 }
 
 #[test]
@@ -290,11 +294,11 @@ fn a_der_signature_is_refused() {
         let signature: Signature = key(1).sign(signed.as_bytes());
         signature.to_der().as_bytes().to_vec()
     });
-    assert_eq!(judge(&token), Err(Refusal::Token(JwsError::SignatureForm)));
+    assert_eq!(judge(&token), Err(StackAuthRefusal::Token(JwsError::SignatureForm)));
 }
 
 #[test]
-fn a_key_that_the_token_brings_or_points_to_is_not_used() {
+fn a_key_or_key_url_in_the_token_is_not_used() {
     let thief: SigningKey = key(9);
     for header in [
         json!({ "alg": "ES256", "kid": "k1", "jku": "https://evil.com/jwks.json" }),
@@ -302,18 +306,18 @@ fn a_key_that_the_token_brings_or_points_to_is_not_used() {
         json!({ "alg": "ES256", "kid": "k1", "x5u": "https://evil.com/cert.pem", "x5c": ["MIIB"] }),
     ] {
         let forged = token(&header.to_string(), &claims().to_string(), &thief);
-        assert_eq!(judge(&forged), Err(Refusal::Token(JwsError::Signature)), "{header}");
+        assert_eq!(judge(&forged), Err(StackAuthRefusal::Token(JwsError::Signature)), "{header}");
         let real = token(&header.to_string(), &claims().to_string(), &key(1));
         assert!(judge(&real).is_ok(), "{header}");
     }
 }
 
 #[test]
-fn a_good_signature_under_another_claim_set_is_refused() {
+fn a_valid_signature_with_other_claims_is_refused() {
     let good = token(HEADER, &claims().to_string(), &key(1));
     let mut other = claims();
     other.as_object_mut().unwrap().insert("sub".to_owned(), json!("admin"));
     let parts: Vec<&str> = good.split('.').collect();
     let forged = format!("{}.{}.{}", parts[0], encode(other.to_string()), parts[2]);
-    assert_eq!(judge(&forged), Err(Refusal::Token(JwsError::Signature)));
+    assert_eq!(judge(&forged), Err(StackAuthRefusal::Token(JwsError::Signature)));
 }

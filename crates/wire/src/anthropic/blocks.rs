@@ -1,5 +1,6 @@
-//! The content blocks of a streamed message, put together again: what the API
-//! wants back, unchanged, when it pauses a turn, and what its web search found.
+//! Reassembles the content blocks of a streamed message: the API needs them
+//! back unchanged when it pauses a turn, and they contain the results of its
+//! web search.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +8,15 @@ use serde_json::{Map, Value, json};
 
 use crate::sse::Decoder;
 
-/// A page that the API's web search has found.
+/// A page found by the API's web search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchResult {
     pub url: String,
     pub title: String,
 }
 
-/// The content of the message that a stream's bytes tell. Blocks of unknown
-/// types stay as they began.
+/// The content of a streamed message. Blocks of unknown types keep their
+/// content from the start event.
 pub fn content(stream: &[u8]) -> Vec<Value> {
     let mut blocks: BTreeMap<u64, Block> = BTreeMap::new();
     let mut decoder = Decoder::default();
@@ -27,8 +28,8 @@ pub fn content(stream: &[u8]) -> Vec<Value> {
     blocks.into_values().map(Block::finish).collect()
 }
 
-/// What `web_search_tool_result` blocks have found, in order. A search that
-/// failed has an error object there instead, and so nothing.
+/// The results in `web_search_tool_result` blocks, in order. A search that
+/// failed has an error object instead, and so no results.
 pub fn search_results(content: &[Value]) -> Vec<SearchResult> {
     let of_type = |value: &&Value, name: &str| {
         value.get("type").and_then(Value::as_str).is_some_and(|kind| kind == name)
@@ -50,13 +51,13 @@ pub fn search_results(content: &[Value]) -> Vec<SearchResult> {
 #[derive(Default)]
 struct Block {
     fields: Map<String, Value>,
-    /// The JSON of `input`, which comes in pieces that are none.
+    /// The JSON of `input`, which arrives in pieces.
     input: String,
 }
 
 impl Block {
     fn finish(mut self) -> Value {
-        // Nothing at all stands for an empty input, which is there already.
+        // Without pieces, the input from the start event stays.
         if let Ok(input) = serde_json::from_str(&self.input) {
             self.fields.insert("input".to_owned(), input);
         }
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_back_as_they_were_said() {
+    fn blocks_are_reassembled_unchanged() {
         let found = json!({ "type": "web_search_tool_result", "tool_use_id": "s1", "content": [
             { "type": "web_search_result", "url": "https://a.example/", "title": "A", "encrypted_content": "x" },
         ] });
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_failed_has_found_nothing() {
+    fn a_failed_search_has_no_results() {
         let error = json!({ "type": "web_search_tool_result_error", "error_code": "max_uses_exceeded" });
         let failed = json!({ "type": "web_search_tool_result", "tool_use_id": "s1", "content": error });
         assert_eq!(search_results(&[failed, json!({}), json!(7)]), []);
@@ -165,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_have_some_content(bytes: Vec<u8>, index: u64, kind in "[a-z_]{0,12}") {
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, index: u64, kind in "[a-z_]{0,12}") {
             let _ = content(&bytes);
             let odd = [start(index, &json!({ "text": 7 })), delta(index, &json!({ "type": kind, "text": [] }))];
             prop_assert_eq!(content(&stream(&odd)).len(), 1);

@@ -1,4 +1,4 @@
-//! Claude's event stream, read into the message that it tells.
+//! Reads Claude's event stream into a message.
 
 use std::{borrow::Cow, fmt};
 
@@ -19,7 +19,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// All that was read, whether from the cache or not.
+    /// All input tokens, from the cache or not.
     pub fn read_tokens(&self) -> u64 {
         self.input_tokens
             .saturating_add(self.cache_creation_input_tokens)
@@ -46,63 +46,60 @@ pub struct Message {
     pub model: Option<String>,
     /// The last counts seen; they are cumulative.
     pub usage: Usage,
-    /// Searches that the API made on the web, which are paid by the piece.
+    /// The API's web searches, which are priced individually.
     pub web_searches: u64,
     /// Why the model stopped.
     stop_reason: Option<String>,
-    /// `message_stop` has come: nothing is missing.
+    /// `message_stop` has arrived, so the message is complete.
     pub stopped: bool,
-    /// The type of an error that came in the stream.
+    /// The type of an error event in the stream.
     pub error: Option<&'static str>,
-    /// The API has said how long the answer became.
+    /// The API has reported the output tokens.
     has_output_count: bool,
     /// The first half of a UTF-16 pair that a delta ended with.
     half: Option<u16>,
 }
 
 impl Message {
-    /// The message that a stream's bytes tell, as far as they go. A last event
-    /// without its blank line is none: no client gets it either.
+    /// Reads a message from the bytes of a stream. A last event without its blank line does not count: clients do not
+    /// get it either.
     pub fn of(bytes: &[u8]) -> Self {
         let mut message = Self::default();
         Decoder::default().push(bytes, |data| message.observe(data));
         message
     }
 
-    /// A message that was kept: whole, or as far as it had come.
+    /// Restores a stored message, complete or partial.
     pub fn kept(text: String, model: Option<String>, usage: Usage, is_complete: bool) -> Self {
         Self { text, model, usage, stopped: is_complete, ..Self::default() }
     }
 
-    /// All of the answer has come, and no error.
+    /// The whole answer has arrived, without an error.
     pub fn is_complete(&self) -> bool {
         self.stopped && self.error.is_none()
     }
 
-    /// The model stopped because it might not say more, in the middle of
-    /// whatever it was saying.
+    /// The model stopped in the middle because it reached the token limit.
     pub fn ran_out(&self) -> bool {
         matches!(self.stop_reason.as_deref(), Some("max_tokens" | "model_context_window_exceeded"))
     }
 
-    /// The API wants to be asked to go on with what it has said so far.
+    /// The API paused the turn and expects the client to continue it.
     pub fn is_paused(&self) -> bool {
         self.stop_reason.as_deref() == Some("pause_turn")
     }
 
-    /// The model broke off because it will not answer. The API asks that what
-    /// it had said until then is not used.
+    /// The model refused. The API asks clients not to use the text so far.
     pub fn was_refused(&self) -> bool {
         self.stop_reason.as_deref() == Some("refusal")
     }
 
-    /// Whether the API has said how many tokens the answer has.
+    /// Whether the API has reported the output tokens.
     pub fn has_output_count(&self) -> bool {
         self.has_output_count
     }
 
-    /// Takes in one event's data. Events of unknown types are passed over, as
-    /// the API asks of its clients.
+    /// Reads one event's data. Events of unknown types are ignored, as the API asks of its clients.
     pub fn observe(&mut self, data: &str) {
         if let Some(text) = TextDelta::of(data) {
             return self.push_text(&text);
@@ -123,7 +120,7 @@ impl Message {
                 self.count(message.and_then(|message| message.get("usage")));
             }
             "message_delta" => {
-                // Some servers send more than one; a later one that says nothing takes nothing back.
+                // Some servers send several; a later one without a reason does not reset it.
                 if let Some(reason) = event.pointer("/delta/stop_reason").and_then(Value::as_str) {
                     self.stop_reason = Some(reason.to_owned());
                 }
@@ -141,13 +138,12 @@ impl Message {
         if !text.is_empty() {
             self.end_half();
         }
-        // SQLite would cut the text at U+0000.
+        // SQLite would truncate the text at U+0000.
         self.text.extend(text.split('\0'));
     }
 
-    /// Adds text that has halves of UTF-16 pairs in it, as a server that cuts
-    /// between them sends it: the halves of two deltas are joined, others
-    /// become U+FFFD. WTF-8 has a half as three bytes.
+    /// Adds text with unpaired UTF-16 surrogates, from a server that splits pairs between deltas. Halves of two deltas
+    /// are joined, others become U+FFFD. In WTF-8 a half has three bytes.
     fn push_halves(&mut self, mut rest: &[u8]) {
         let is_half = |window: &[u8]| matches!(window, [0xED, 0xA0..=0xBF, _]);
         while let Some(at) = rest.windows(3).position(is_half) {
@@ -170,15 +166,14 @@ impl Message {
         self.text.extend(char::decode_utf16(pair).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
     }
 
-    /// The other half does not come any more.
+    /// The other half is missing.
     fn end_half(&mut self) {
         if self.half.take().is_some() {
             self.text.push(char::REPLACEMENT_CHARACTER);
         }
     }
 
-    /// Counts are cumulative, so one that is missing, null or smaller than
-    /// before says nothing.
+    /// Counts are cumulative, so a count that is missing, null or smaller than before is ignored.
     fn count(&mut self, usage: Option<&Value>) {
         let Some(usage) = usage else { return };
         let count = |name: &str, last: &mut u64| {
@@ -193,7 +188,7 @@ impl Message {
     }
 }
 
-/// The event of which a stream has thousands, read without building a tree.
+/// The most frequent event, parsed without building a tree.
 #[derive(Deserialize)]
 struct TextDelta<'a> {
     #[serde(rename = "type")]
@@ -211,14 +206,14 @@ struct Delta<'a> {
 }
 
 impl<'a> TextDelta<'a> {
-    /// The text that an event's data adds, if it is such an event.
+    /// The text of an event, if it is a text delta.
     fn of(data: &'a str) -> Option<Cow<'a, str>> {
         let event: Self = serde_json::from_str(data).ok()?;
         (event.kind == "content_block_delta" && event.delta.kind == "text_delta").then_some(event.delta.text)
     }
 }
 
-/// The same event, of which the text has halves of UTF-16 pairs.
+/// The same event with unpaired surrogates in its text.
 #[derive(Deserialize)]
 struct HalvedDelta<'a> {
     #[serde(rename = "type")]
@@ -233,7 +228,7 @@ struct Halved<'a> {
     text: Wtf8,
 }
 
-/// A JSON string as WTF-8, which is UTF-8 that may hold halves of pairs.
+/// A JSON string as WTF-8: UTF-8 that may contain unpaired surrogates.
 struct Wtf8(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Wtf8 {
@@ -265,7 +260,7 @@ impl HalvedDelta<'_> {
     }
 }
 
-/// The types of errors that the API documents, each with its status.
+/// The documented error types, each with its status.
 const ERRORS: &[(&str, u16)] = &[
     ("invalid_request_error", 400),
     ("authentication_error", 401),
@@ -280,8 +275,7 @@ const ERRORS: &[(&str, u16)] = &[
     ("overloaded_error", 529),
 ];
 
-/// What an error of any other type is called, so that no foreign words get
-/// into our answers and logs.
+/// The type for all other errors, so that no upstream text gets into responses and logs.
 const UNKNOWN: &str = "unknown_error";
 
 /// The `error.type` of an error body.
@@ -289,7 +283,7 @@ pub fn error_type(body: &str) -> &'static str {
     serde_json::from_str(body).map_or(UNKNOWN, |body| kind_of(&body))
 }
 
-/// Whether an error body says that the question is too long for the model.
+/// Whether an error body says that the prompt is too long for the model.
 pub fn is_too_long(body: &str) -> bool {
     let message = |body: &Value| {
         let message = body.pointer("/error/message")?.as_str()?.to_ascii_lowercase();
@@ -309,20 +303,19 @@ fn kind_of(error: &Value) -> &'static str {
     ERRORS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN, |(known, _)| known)
 }
 
-/// How far the beginning of a stream has come.
+/// The state at the beginning of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Beginning {
-    /// Nothing of an answer is there; the model may think.
+    /// No output yet; the model may be thinking.
     #[default]
     Silent,
-    /// The answer has begun, or is there and empty.
+    /// The answer has begun, or is complete and empty.
     Answering,
-    /// An error of this type came instead.
+    /// An error of this type arrived instead.
     Failed(&'static str),
 }
 
-/// Reads the beginning of a stream: until the first word of the answer has
-/// come, the request may be sent again, and nobody notices.
+/// Watches the beginning of a stream: before the first output the request can be retried without the client noticing.
 #[derive(Debug, Default)]
 pub struct Opening {
     decoder: Decoder,
@@ -342,10 +335,10 @@ impl Opening {
 }
 
 impl Beginning {
-    /// What the beginning has become with this event.
+    /// The state after this event.
     fn after(data: &str) -> Self {
-        let is_said = |text: &str| !text.is_empty();
-        if TextDelta::of(data).is_some_and(|text| is_said(&text)) || HalvedDelta::of(data).is_some() {
+        let has_text = |text: &str| !text.is_empty();
+        if TextDelta::of(data).is_some_and(|text| has_text(&text)) || HalvedDelta::of(data).is_some() {
             return Self::Answering;
         }
         let Ok(event) = serde_json::from_str::<Value>(data) else { return Self::Silent };
@@ -353,10 +346,10 @@ impl Beginning {
         match (name("/type"), name("/delta/type"), name("/content_block/type")) {
             ("error", ..) => Self::Failed(kind_of(&event)),
             ("message_stop", ..) => Self::Answering,
-            // A tool that the API runs by itself takes its time.
+            // A server tool has started, so the answer has begun.
             ("content_block_delta", "input_json_delta", _)
             | ("content_block_start", _, "server_tool_use" | "tool_use") => Self::Answering,
-            _ if is_said(name("/content_block/text")) => Self::Answering,
+            _ if has_text(name("/content_block/text")) => Self::Answering,
             _ => Self::Silent,
         }
     }
@@ -396,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_tells_its_message() {
+    fn a_stream_is_read_into_a_message() {
         let message = Message::of(STREAM.as_bytes());
         assert_eq!(message.text, "Grüße 🐣");
         assert_eq!(message.model.as_deref(), Some("claude-sonnet-5-5"));
@@ -413,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_begun_with_the_first_word_of_the_answer() {
+    fn an_answer_begins_with_its_first_text() {
         let (start, rest) = STREAM.split_once("event: content_block_delta").unwrap();
         let (thinking, text) = rest.split_at(rest.find("event: content_block_delta").unwrap());
         let mut opening = Opening::default();
@@ -435,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_has_begun_when_it_has_ended() {
+    fn an_empty_answer_counts_as_begun_at_its_end() {
         let empty = "data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"message_delta\"}\n\n";
         let mut opening = Opening::default();
         assert_eq!(opening.push(empty.as_bytes()), Beginning::Silent);
@@ -455,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_message_delta_adds_nothing_and_wipes_nothing() {
+    fn a_second_message_delta_neither_adds_nor_resets_counts() {
         let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":9325,"output_tokens":1}}}"#;
         let delta =
             r#"{"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":50}}"#;
@@ -483,7 +476,7 @@ mod tests {
             (vec![text_delta("a\\ud83d"), text_delta("\\ud83d\\ude80")], "a\u{fffd}🚀"),
             (vec![text_delta("\\ude80\\ud83d"), stop.to_owned()], "\u{fffd}\u{fffd}"),
             (vec![text_delta("\\ud83d\\ude80 ü\\u0000\\n")], "🚀 ü\n"),
-            // Nothing of a half is shown before it is known what it becomes.
+            // A half is not emitted before its other half is known.
             (vec![text_delta("a\\ud83d")], "a"),
         ] {
             let events: Vec<&str> = events.iter().map(String::as_str).collect();
@@ -501,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_was_cut_before_its_blank_line_is_none() {
+    fn an_event_without_its_blank_line_does_not_count() {
         assert!(!Message::of(STREAM.trim_end().as_bytes()).is_complete());
         let text = format!("data: {}\n", text_delta("last"));
         assert_eq!(Message::of(text.as_bytes()).text, "");
@@ -509,13 +502,13 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_before_the_stream_is_no_part_of_it() {
+    fn a_byte_order_mark_before_the_stream_is_ignored() {
         let stream = STREAM.replace("event: message_start\n", "\u{feff}");
         assert_eq!(Message::of(stream.as_bytes()), Message::of(STREAM.as_bytes()));
     }
 
     #[test]
-    fn a_question_that_is_too_long_is_known_by_the_apis_words() {
+    fn a_prompt_that_is_too_long_is_recognised_by_the_message() {
         for (message, is) in [
             ("prompt is too long: 213462 tokens > 200000 maximum", true),
             ("input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000", true),
@@ -529,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_are_not_the_apis_are_not_passed_on() {
+    fn unknown_error_types_are_not_passed_on() {
         assert_eq!(error_type(r#"{"error":{"type":"rate_limit_error"}}"#), "rate_limit_error");
         for body in
             ["", "<html>", "[]", r#"{"error":{"type":"secret_words"}}"#, r#"{"error":"overloaded_error"}"#]
@@ -541,7 +534,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_chunking_and_any_line_ending_tell_the_same(
+        fn chunking_and_line_endings_do_not_change_the_message(
             sizes in prop::collection::vec(1_usize..40, 1..20), ending in prop::sample::select(vec!["\n", "\r\n", "\r"])
         ) {
             let stream = STREAM.replace('\n', ending);
@@ -549,7 +542,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_no_message(bytes: Vec<u8>, sizes in prop::collection::vec(1_usize..9, 1..5)) {
+        fn garbage_is_not_a_message(bytes: Vec<u8>, sizes in prop::collection::vec(1_usize..9, 1..5)) {
             prop_assert_eq!(in_pieces(&bytes, &sizes), Message::of(&bytes));
         }
     }

@@ -1,5 +1,5 @@
 //! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): the body
-//! of a request, and the message that an answer's events tell.
+//! of a request, and the message that a stream's events describe.
 
 pub mod blocks;
 mod events;

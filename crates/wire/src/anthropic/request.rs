@@ -1,16 +1,16 @@
-//! The body of a Messages request.
+//! Builds the body of a Messages request.
 
 use serde_json::{Value, json};
 
-/// One earlier turn's side.
+/// An earlier message of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct PromptMessage {
     /// `user` or `assistant`.
     pub role: String,
     pub content: String,
 }
 
-/// A picture of a message.
+/// An image in a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Such as `image/png`.
@@ -19,23 +19,23 @@ pub struct Image {
     pub data: String,
 }
 
-/// What Claude is asked.
+/// Everything that is sent to Claude.
 #[derive(Debug, Clone)]
 pub struct Prompt {
     pub model: String,
-    /// Who Claude is here; the same in every request, so it is cached.
+    /// The system prompt; the same in every request, so it is cached.
     pub system: String,
-    /// What there is already; cached until it changes. May be empty.
+    /// The project's files; cached until they change. May be empty.
     pub context: String,
-    /// Oldest first, beginning with a user's.
-    pub history: Vec<Turn>,
-    /// Shown before the message.
+    /// Oldest first; the first is a user's message.
+    pub history: Vec<PromptMessage>,
+    /// Sent before the message's text.
     pub images: Vec<Image>,
     pub message: String,
 }
 
-/// The request, with what its model takes. Three cache marks of the four allowed: after the
-/// system prompt, after the context, after the newest message.
+/// The request body. It uses three of the four allowed cache marks: after the system prompt, after the context, and
+/// after the newest message.
 pub fn body(prompt: &Prompt, max_tokens: u32, thinking: Option<Value>) -> Value {
     let mut system = vec![cached(&prompt.system)];
     if !prompt.context.is_empty() {
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn prompt(context: &str) -> Value {
-        let turn = |role: &str| Turn { role: role.to_owned(), content: "…".to_owned() };
+        let turn = |role: &str| PromptMessage { role: role.to_owned(), content: "…".to_owned() };
         let prompt = Prompt {
             model: "claude-sonnet-5-5".to_owned(),
             system: "You build apps.".to_owned(),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn no_setting_is_sent_that_a_model_may_refuse() {
+    fn settings_that_a_model_may_refuse_are_not_sent() {
         let body = prompt("");
         let names: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["max_tokens", "messages", "model", "stream", "system"]);

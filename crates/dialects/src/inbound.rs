@@ -1,4 +1,4 @@
-//! What a client's dialects have in common when they are read.
+//! What the parsers of client requests share.
 
 use std::collections::HashSet;
 
@@ -6,29 +6,28 @@ use crate::{
     Error, Json,
     read::At,
     reply::Seal,
-    request::{Source, Tool},
+    request::{MediaSource, Tool},
 };
 
-/// Finds an item that was kept by its id.
+/// Looks up a stored item by its id.
 pub type FindItem<'i> = dyn Fn(&str) -> Option<Json> + 'i;
 
-/// What is needed to read a request besides its body.
+/// What the parsers need besides the body.
 #[derive(Clone, Copy, Default)]
-pub struct Incoming<'i> {
-    /// Messages: what `anthropic-version` says.
+pub struct InboundContext<'i> {
+    /// Messages: the version from the header `anthropic-version`.
     pub version: Version,
-    /// Opens thoughts that [`crate::Reply::seal`] has sealed.
+    /// Opens thoughts that were sealed by [`crate::Reply::seal`].
     pub seal: Option<&'i dyn Seal>,
-    /// Responses: items that were kept, by their ids (`item_reference`).
+    /// Responses: looks up stored items (`item_reference`).
     pub item: Option<&'i FindItem<'i>>,
-    /// Responses: the items before this request's own
-    /// (`previous_response_id`).
+    /// Responses: the items of earlier turns (`previous_response_id`).
     pub previous: &'i [Json],
 }
 
-impl std::fmt::Debug for Incoming<'_> {
+impl std::fmt::Debug for InboundContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("InboundContext").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -37,12 +36,12 @@ impl std::fmt::Debug for Incoming<'_> {
 pub enum Version {
     #[default]
     V2023_06_01,
-    /// Knows no `temperature`, `top_p` and `top_k`.
+    /// Does not accept `temperature`, `top_p` and `top_k`.
     V2026_10_21,
 }
 
 impl Version {
-    /// What the header `anthropic-version` says.
+    /// Parses the header `anthropic-version`.
     pub fn parse(header: Option<&str>) -> Result<Self, Error> {
         match header.map(str::trim) {
             Some("2023-06-01") => Ok(Self::V2023_06_01),
@@ -66,7 +65,7 @@ impl Version {
     }
 }
 
-/// Sees to it that each call has one result, right after it.
+/// Checks that each tool call has exactly one result, right after it.
 #[derive(Debug, Default)]
 pub(crate) struct Pairs {
     open: HashSet<String>,
@@ -78,7 +77,7 @@ impl Pairs {
         if self.open.insert(id.to_owned()) {
             return Ok(());
         }
-        Err(at.invalid(format!("the id '{}' stands for two tool calls", shown(id))))
+        Err(at.invalid(format!("two tool calls have the id '{}'", shown(id))))
     }
 
     pub(crate) fn result(&mut self, id: &str, at: &At<'_>) -> Result<(), Error> {
@@ -89,13 +88,14 @@ impl Pairs {
         let is_again = self.answered.contains(id);
         let id = shown(id);
         Err(at.invalid(if is_again {
-            format!("the tool call '{id}' has a result already")
+            format!("the tool call '{id}' already has a result")
         } else {
             format!("messages with role 'tool' must be a response to a preceding message with 'tool_calls'; there is no call '{id}'")
         }))
     }
 
-    /// Something else than results comes: all calls must have theirs.
+    /// Called when something other than a result follows: no call may be left
+    /// open.
     pub(crate) fn turn(&mut self, at: &At<'_>) -> Result<(), Error> {
         match self.open.iter().min() {
             None => Ok(()),
@@ -107,15 +107,15 @@ impl Pairs {
     }
 }
 
-/// As much of a foreign text as belongs into a message.
+/// Shortens a client's text for an error message.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// No vendor takes as many.
+/// More than any vendor accepts.
 const MAX_TOOLS: usize = 2_000;
 
-/// No two tools have one name.
+/// Checks that tools have names and that the names are unique.
 pub(crate) fn check_tools(tools: &[Tool], at: &At<'_>) -> Result<(), Error> {
     if tools.len() > MAX_TOOLS {
         return Err(at.invalid(format!("expected at most {MAX_TOOLS} tools")));
@@ -126,20 +126,20 @@ pub(crate) fn check_tools(tools: &[Tool], at: &At<'_>) -> Result<(), Error> {
             return Err(at.index(index).invalid("a tool needs a name"));
         }
         if !seen.insert((tool.namespace.as_deref(), tool.name.as_str())) {
-            let message = format!("Tool names must be unique; '{}' is there twice", shown(&tool.name));
+            let message = format!("Tool names must be unique; '{}' appears twice", shown(&tool.name));
             return Err(at.index(index).invalid(message));
         }
     }
     Ok(())
 }
 
-/// Data and media type of a `data:` URL, or the URL itself. What is
-/// percent-encoded becomes base64.
-pub(crate) fn source_of_url(url: &str, at: &At<'_>) -> Result<Source, Error> {
+/// Parses a `data:` URL into data and media type; keeps a web URL as it is.
+/// Percent-encoded data becomes base64.
+pub(crate) fn parse_media_url(url: &str, at: &At<'_>) -> Result<MediaSource, Error> {
     let Some(rest) = url.strip_prefix("data:") else {
         let is_web = url.starts_with("https://") || url.starts_with("http://");
         return if is_web {
-            Ok(Source::Url(url.to_owned()))
+            Ok(MediaSource::Url(url.to_owned()))
         } else {
             Err(at.invalid("expected an https or data URL"))
         };
@@ -154,7 +154,7 @@ pub(crate) fn source_of_url(url: &str, at: &At<'_>) -> Result<Source, Error> {
     if data.is_empty() {
         return Err(at.invalid("the data URL has no data"));
     }
-    Ok(Source::Base64 { media_type: known_media_type(&media_type), data })
+    Ok(MediaSource::Base64 { media_type: known_media_type(&media_type), data })
 }
 
 fn known_media_type(media_type: &str) -> String {
@@ -199,23 +199,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_data_url_is_taken_apart() {
-        let source = |url: &str| source_of_url(url, &At::ROOT).unwrap();
-        let base64 = |media_type: &str, data: &str| Source::Base64 {
+    fn data_urls_are_parsed() {
+        let source = |url: &str| parse_media_url(url, &At::ROOT).unwrap();
+        let base64 = |media_type: &str, data: &str| MediaSource::Base64 {
             media_type: media_type.to_owned(),
             data: data.to_owned(),
         };
         assert_eq!(source("data:image/png;base64,AAA"), base64("image/png", "AAA"));
         assert_eq!(source("data:image/jpg;base64,AAA"), base64("image/jpeg", "AAA"));
         assert_eq!(source("data:text/plain,a%20b"), base64("text/plain", "YSBi"));
-        assert_eq!(source("https://x.test/a.png"), Source::Url("https://x.test/a.png".to_owned()));
+        assert_eq!(source("https://x.test/a.png"), MediaSource::Url("https://x.test/a.png".to_owned()));
         for bad in ["data:image/png", "file:///etc/passwd", "data:image/png;base64,", ""] {
-            assert!(source_of_url(bad, &At::ROOT).is_err(), "{bad}");
+            assert!(parse_media_url(bad, &At::ROOT).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_version_is_one_of_two() {
+    fn only_the_two_known_versions_are_accepted() {
         assert_eq!(Version::parse(Some("2026-10-21")), Ok(Version::V2026_10_21));
         assert!(Version::parse(None).is_err() && Version::parse(Some("2024-01-01")).is_err());
     }

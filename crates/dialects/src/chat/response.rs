@@ -1,4 +1,4 @@
-//! A whole chat completion: an upstream's, read, and a client's, written.
+//! Whole chat completions: parses an upstream's and renders a client's.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,8 @@ use crate::{
     write::{self, Object},
 };
 
-/// A completion is read as the one chunk of a stream, `message` for `delta`.
+/// A completion is decoded like a stream with one chunk, with `message` in
+/// place of `delta`.
 pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
     let text = std::str::from_utf8(body).map_err(|_| Error::malformed())?;
     let raw = Raw::parse(text).filter(|raw| raw.is_object()).ok_or_else(Error::malformed)?;
@@ -111,17 +112,17 @@ fn thoughts(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
         o.str("reasoning_content", &text);
     }
     let seal = reply.seal.as_deref();
-    let is_told = |thinking: &&&Thinking| match thinking {
+    let is_shown = |thinking: &&&Thinking| match thinking {
         Thinking::Plain(_) => false,
         Thinking::Encrypted { .. } => seal.is_some(),
         _ => true,
     };
-    let told: Vec<&&Thinking> = all.iter().filter(is_told).collect();
-    if told.is_empty() {
+    let shown: Vec<&&Thinking> = all.iter().filter(is_shown).collect();
+    if shown.is_empty() {
         return;
     }
     o.array("reasoning_details", |a| {
-        for (index, thinking) in (0_u32..).zip(told) {
+        for (index, thinking) in (0_u32..).zip(shown) {
             a.object(|o| match thinking {
                 Thinking::Signed { text, signature } => signed(index, text, signature, o),
                 other => encrypted(index, &carried(other, seal).unwrap_or_default(), o),

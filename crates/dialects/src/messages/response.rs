@@ -1,4 +1,4 @@
-//! A whole message: an upstream's, read, and a client's, written.
+//! Whole messages: parses an upstream's and renders a client's.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
     })
 }
 
-/// A block that has a place in the other dialects.
+/// A block that the other dialects can represent.
 fn block(raw: Raw<'_>) -> Option<Content> {
     let text = |name: &str| raw.get_str(name).map(Cow::into_owned).unwrap_or_default();
     Some(match raw.get_str("type")?.as_ref() {
@@ -101,7 +101,7 @@ pub(crate) fn render(response: &Response, reply: &Reply) -> String {
 
 fn write_block(part: &Part, reply: &Reply, a: &mut Array<'_>) {
     match &part.content {
-        // Nobody takes an empty block back.
+        // The API refuses empty blocks when they are sent back.
         Content::Text(Text { text, .. }) | Content::Refusal(text) if text.is_empty() => {}
         Content::Text(Text { text, .. }) | Content::Refusal(text) => a.object(|o| {
             o.str("type", "text");
@@ -110,7 +110,8 @@ fn write_block(part: &Part, reply: &Reply, a: &mut Array<'_>) {
         }),
         Content::Thinking(Thinking::Signed { text, signature }) => thinking(text, signature, a),
         Content::Thinking(Thinking::Plain(text)) => {
-            // Without a signature it would be refused when it comes back.
+            // The API refuses a thought without a signature when it is sent
+            // back.
             if let Some(seal) = &reply.seal {
                 thinking(text, &seal.seal(&pack(&Thinking::Plain(String::new()))), a);
             }
@@ -129,7 +130,7 @@ fn write_block(part: &Part, reply: &Reply, a: &mut Array<'_>) {
             o.str("name", &call.name);
             match Raw::parse(&call.arguments).filter(|raw| raw.is_object()) {
                 Some(input) => o.raw("input", input.text()),
-                // The input must be an object, and nothing may be lost.
+                // The input must be an object, so other text is wrapped in one.
                 None => o.object("input", |o| {
                     if !call.arguments.trim().is_empty() {
                         o.str("arguments", &call.arguments);

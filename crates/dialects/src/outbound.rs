@@ -1,4 +1,4 @@
-//! What an upstream's dialects have in common when they are written.
+//! What the renderers of upstream requests share.
 
 use crate::{
     Dialect, Error, Names, Rendered, Target,
@@ -8,9 +8,9 @@ use crate::{
     write,
 };
 
-/// A request while it is written for a target.
+/// A request while it is rendered for a target.
 #[derive(Debug)]
-pub(crate) struct Outgoing<'r> {
+pub(crate) struct OutboundRequest<'r> {
     pub(crate) request: &'r Request,
     pub(crate) target: &'r Target,
     dialect: Dialect,
@@ -19,16 +19,16 @@ pub(crate) struct Outgoing<'r> {
     warnings: Vec<String>,
 }
 
-/// What a custom tool's text is called where it has to be a function's only
-/// argument.
+/// The argument that carries a custom tool's text where the tool has to be a
+/// function.
 pub(crate) const CUSTOM_INPUT: &str = "input";
 
 pub(crate) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
-/// More do not fit into a header.
+/// More would not fit into the response header.
 const MAX_WARNINGS: usize = 32;
 
-impl<'r> Outgoing<'r> {
+impl<'r> OutboundRequest<'r> {
     pub(crate) fn new(request: &'r Request, target: &'r Target, dialect: Dialect, name_limit: usize) -> Self {
         let warnings = request.warnings.clone();
         Self { request, target, dialect, name_limit, names: Names::default(), warnings }
@@ -38,7 +38,7 @@ impl<'r> Outgoing<'r> {
         Rendered { body, names: self.names, warnings: self.warnings, needs_stream: false }
     }
 
-    /// Once each.
+    /// Adds a warning, unless it was added before.
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
@@ -56,17 +56,17 @@ impl<'r> Outgoing<'r> {
         self.target.refuse(&mut self.warnings, param, message)
     }
 
-    /// The request came in the dialect that it leaves in.
+    /// The client and the upstream speak the same dialect.
     pub(crate) fn is_same_dialect(&self) -> bool {
         self.request.dialect == Some(self.dialect)
     }
 
-    /// Custom tools are known to OpenAI alone.
+    /// Only OpenAI supports custom tools.
     pub(crate) fn takes_custom(&self) -> bool {
         self.dialect != Dialect::Messages && self.target.can.openai
     }
 
-    /// What a call's tool is called there.
+    /// The name of a call's tool at the upstream.
     pub(crate) fn call_name(&self, call: &ToolCall) -> String {
         sent_name(call.namespace.as_deref(), &call.name, self.name_limit)
     }
@@ -83,7 +83,7 @@ impl<'r> Outgoing<'r> {
         }
     }
 
-    /// The tools that go there, with their names there. Those that run at
+    /// The tools to send, with their names at the upstream. Tools that run at
     /// another vendor are left out, with a warning.
     pub(crate) fn tools(&mut self) -> Vec<(String, &'r Tool)> {
         let mut tools = Vec::new();
@@ -112,7 +112,7 @@ impl<'r> Outgoing<'r> {
         tools
     }
 
-    /// `allowed_tools` becomes fewer tools where it is not known.
+    /// For upstreams without `allowed_tools`, the other tools are not sent.
     fn is_allowed(&self, tool: &Tool) -> bool {
         let is_known = self.dialect != Dialect::Messages && self.target.can.openai;
         match &self.request.tool_choice {
@@ -121,7 +121,7 @@ impl<'r> Outgoing<'r> {
         }
     }
 
-    /// The choice of tools, as far as the model can be told.
+    /// The tool choice, as far as the model supports it.
     pub(crate) fn tool_choice(&mut self) -> Result<Option<ToolChoice>, Error> {
         let Some(choice) = self.request.tool_choice.clone() else { return Ok(None) };
         let is_forced = matches!(
@@ -151,35 +151,35 @@ impl<'r> Outgoing<'r> {
         }
     }
 
-    /// A temperature or the like, where the model takes any. The default may
-    /// always be sent.
+    /// A sampling setting such as the temperature, if the model accepts it. The
+    /// default is always accepted.
     pub(crate) fn sampling(&mut self, param: &str, value: Option<f64>) -> Result<Option<f64>, Error> {
         let Some(value) = value else { return Ok(None) };
         if self.target.can.sampling {
             return Ok(Some(value));
         }
         if (value - 1.0).abs() > f64::EPSILON {
-            self.refuse(param, "this model does not take it")?;
+            self.refuse(param, "this model does not accept it")?;
         }
         Ok(None)
     }
 
-    /// How hard to think, whichever way it was said.
+    /// The reasoning effort, from any of its forms.
     pub(crate) fn effort(&mut self) -> Option<Effort> {
         let reasoning = self.request.reasoning.as_ref()?;
         if !self.target.can.reasoning {
-            let is_wish = wanted(reasoning).is_some_and(|effort| effort > Effort::Minimal);
+            let is_wish = requested_effort(reasoning).is_some_and(|effort| effort > Effort::Minimal);
             self.left_out("reasoning", is_wish);
             return None;
         }
-        let wanted = wanted(reasoning)?;
+        let wanted = requested_effort(reasoning)?;
         if wanted > self.target.can.max_effort {
             self.warn(format!("reasoning: '{}' is more than the model knows", wanted.name()));
         }
         Some(wanted.min(self.target.can.max_effort))
     }
 
-    /// Settings of sampling that only OpenAI knows.
+    /// Leaves out sampling settings that only OpenAI has.
     pub(crate) fn leave_openai_sampling_out(&mut self) {
         let request = self.request;
         self.left_out("seed", request.seed.is_some());
@@ -189,7 +189,7 @@ impl<'r> Outgoing<'r> {
         self.left_out("logprobs", request.logprobs == Some(true) || request.top_logprobs.is_some());
     }
 
-    /// Members that only the client's dialect knows.
+    /// Leaves out members that only the client's dialect has.
     pub(crate) fn leave_extra_out(&mut self) {
         let names: Vec<&str> = self.request.extra.iter().map(|(name, _)| name.as_str()).collect();
         for name in names {
@@ -197,7 +197,7 @@ impl<'r> Outgoing<'r> {
         }
     }
 
-    /// Sends the client's own members on, if they are of this dialect.
+    /// Passes the client's extra members on, if they are of this dialect.
     pub(crate) fn extra(&mut self, o: &mut write::Object<'_>) {
         if self.is_same_dialect() {
             self.request.extra.iter().for_each(|(name, json)| o.raw(name, json.as_str()));
@@ -206,7 +206,7 @@ impl<'r> Outgoing<'r> {
         }
     }
 
-    /// One answer is all that these dialects can ask for.
+    /// Refuses `n` above 1: these dialects return one answer.
     pub(crate) fn refuse_many(&self) -> Result<(), Error> {
         match self.request.n {
             Some(n) if n > 1 => Err(Error::unsupported("n", "this provider gives one answer at a time")),
@@ -226,7 +226,7 @@ impl<'r> Outgoing<'r> {
     }
 }
 
-fn wanted(reasoning: &Reasoning) -> Option<Effort> {
+fn requested_effort(reasoning: &Reasoning) -> Option<Effort> {
     let by_mode = match reasoning.mode {
         Some(ThinkingMode::Disabled) => return Some(Effort::None),
         Some(ThinkingMode::Enabled) => {

@@ -1,4 +1,4 @@
-//! A whole response: an upstream's, read, and a client's, written.
+//! Whole responses: parses an upstream's and renders a client's.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ fn item(raw: Raw<'_>) -> Vec<Content> {
     let text = |name: &str| raw.get_str(name).map(Cow::into_owned).unwrap_or_default();
     let kind = text("type");
     match kind.as_str() {
-        "message" => raw.get("content").into_iter().flat_map(Raw::items).filter_map(said).collect(),
+        "message" => raw.get("content").into_iter().flat_map(Raw::items).filter_map(content).collect(),
         "function_call" | "custom_tool_call" => {
             let is_custom = kind == "custom_tool_call";
             vec![Content::ToolCall(ToolCall {
@@ -70,7 +70,7 @@ fn item(raw: Raw<'_>) -> Vec<Content> {
     }
 }
 
-fn said(part: Raw<'_>) -> Option<Content> {
+fn content(part: Raw<'_>) -> Option<Content> {
     match part.get_str("type")?.as_ref() {
         "output_text" => Some(Content::Text(Text {
             text: part.get_str("text")?.into_owned(),
@@ -81,7 +81,7 @@ fn said(part: Raw<'_>) -> Option<Content> {
     }
 }
 
-/// The same items as a stream would have had.
+/// Renders the same items that a stream would have had.
 pub(crate) fn render(response: &Response, reply: &Reply) -> String {
     let (mut encoder, mut funnel, mut events) =
         (Encoder::new(reply), Funnel::new(crate::Names::default(), true, &reply.id), String::new());

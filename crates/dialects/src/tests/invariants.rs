@@ -1,4 +1,4 @@
-//! What every stream keeps to, whatever is in it.
+//! Rules that every stream must keep, checked as the vendors' SDKs check them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::Dialect;
 
-/// What a client's helpers have understood.
+/// What a client's SDK would have understood.
 #[derive(Debug, Default, PartialEq, Clone)]
-pub(super) struct Heard {
+pub(super) struct ClientView {
     pub(super) text: String,
     pub(super) thinking: String,
     /// Ids, names, arguments.
@@ -37,7 +37,7 @@ fn events(stream: &str) -> Vec<(String, String)> {
     events
 }
 
-pub(super) fn hear(dialect: Dialect, stream: &[u8]) -> Heard {
+pub(super) fn client_view(dialect: Dialect, stream: &[u8]) -> ClientView {
     let stream = std::str::from_utf8(stream).expect("characters are whole");
     assert!(!stream.contains("\nid:"), "no ids");
     match dialect {
@@ -47,69 +47,69 @@ pub(super) fn hear(dialect: Dialect, stream: &[u8]) -> Heard {
     }
 }
 
-fn chat(stream: &str) -> Heard {
-    let mut heard = Heard::default();
+fn chat(stream: &str) -> ClientView {
+    let mut view = ClientView::default();
     let (mut heads, mut roles) = (BTreeSet::new(), 0);
     let events = events(stream);
     for (place, (_, data)) in events.iter().enumerate() {
-        assert!(!heard.is_whole, "nothing follows [DONE]");
+        assert!(!view.is_whole, "nothing follows [DONE]");
         if data == "[DONE]" {
-            assert!(heard.error.is_none(), "no [DONE] after an error");
-            heard.is_whole = true;
+            assert!(view.error.is_none(), "no [DONE] after an error");
+            view.is_whole = true;
             continue;
         }
         let chunk: Value = serde_json::from_str(data).unwrap();
         if !chunk["error"].is_null() {
-            heard.error = Some(chunk["error"].clone());
+            view.error = Some(chunk["error"].clone());
             assert_eq!(place + 1, events.len(), "an error is last");
             continue;
         }
         assert_eq!(chunk["object"], "chat.completion.chunk");
         assert!(!chunk["id"].as_str().unwrap().is_empty());
         heads.insert((chunk["id"].to_string(), chunk["created"].to_string(), chunk["model"].to_string()));
-        assert!(heard.usage.is_none(), "usage is last");
+        assert!(view.usage.is_none(), "usage is last");
         let choices = chunk["choices"].as_array().unwrap();
         if choices.is_empty() {
             assert!(chunk["usage"].is_object());
-            heard.usage = Some(chunk["usage"].clone());
+            view.usage = Some(chunk["usage"].clone());
             continue;
         }
         assert!(chunk.get("usage").is_none_or(Value::is_null), "no usage beside content");
         for choice in choices {
             assert_eq!(choice["index"], 0);
-            assert!(heard.stop.is_none(), "nothing follows a finish");
+            assert!(view.stop.is_none(), "nothing follows a finish");
             let delta = choice["delta"].as_object().unwrap();
             roles += usize::from(delta.contains_key("role"));
             assert_eq!(roles, 1, "role once, and first");
-            heard.text += delta.get("content").and_then(Value::as_str).unwrap_or_default();
-            heard.thinking += delta.get("reasoning_content").and_then(Value::as_str).unwrap_or_default();
+            view.text += delta.get("content").and_then(Value::as_str).unwrap_or_default();
+            view.thinking += delta.get("reasoning_content").and_then(Value::as_str).unwrap_or_default();
             for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
                 let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
                 let function = call["function"].as_object().unwrap();
                 let arguments = function["arguments"].as_str().unwrap();
-                if index == heard.calls.len() {
+                if index == view.calls.len() {
                     let (id, name) = (call["id"].as_str().unwrap(), function["name"].as_str().unwrap());
                     assert_eq!(call["type"], "function");
-                    heard.calls.push((id.to_owned(), name.to_owned(), String::new()));
+                    view.calls.push((id.to_owned(), name.to_owned(), String::new()));
                 } else {
-                    assert!(index < heard.calls.len(), "indexes are contiguous");
+                    assert!(index < view.calls.len(), "indexes are contiguous");
                     assert!(call.get("id").is_none() && !function.contains_key("name"), "ids and names once");
                 }
-                heard.calls[index].2 += arguments;
+                view.calls[index].2 += arguments;
             }
-            heard.stop = choice["finish_reason"].as_str().map(str::to_owned);
+            view.stop = choice["finish_reason"].as_str().map(str::to_owned);
         }
     }
     assert!(heads.len() <= 1, "one id, time and model: {heads:?}");
-    assert!(!heard.is_whole || heard.stop.is_some(), "whole only with a finish");
-    heard
+    assert!(!view.is_whole || view.stop.is_some(), "whole only with a finish");
+    view
 }
 
-fn messages(stream: &str) -> Heard {
-    let mut heard = Heard::default();
+fn messages(stream: &str) -> ClientView {
+    let mut view = ClientView::default();
     let (mut started, mut open, mut next) = (false, None::<(u64, String)>, 0);
     for (name, data) in events(stream) {
-        assert!(!heard.is_whole && heard.error.is_none(), "nothing follows the end");
+        assert!(!view.is_whole && view.error.is_none(), "nothing follows the end");
         let event: Value = serde_json::from_str(&data).unwrap();
         assert_eq!(event["type"], name.as_str());
         match name.as_str() {
@@ -124,7 +124,7 @@ fn messages(stream: &str) -> Heard {
                 let kind = block["type"].as_str().unwrap().to_owned();
                 if kind == "tool_use" {
                     let text = |name: &str| block[name].as_str().unwrap().to_owned();
-                    heard.calls.push((text("id"), text("name"), String::new()));
+                    view.calls.push((text("id"), text("name"), String::new()));
                 }
                 open = Some((next, kind));
                 next += 1;
@@ -135,10 +135,10 @@ fn messages(stream: &str) -> Heard {
                 let delta = &event["delta"];
                 let text = |name: &str| delta[name].as_str().unwrap();
                 match (delta["type"].as_str().unwrap(), kind.as_str()) {
-                    ("text_delta", "text") => heard.text += text("text"),
-                    ("thinking_delta", "thinking") => heard.thinking += text("thinking"),
+                    ("text_delta", "text") => view.text += text("text"),
+                    ("thinking_delta", "thinking") => view.thinking += text("thinking"),
                     ("input_json_delta", "tool_use") => {
-                        heard.calls.last_mut().unwrap().2 += text("partial_json")
+                        view.calls.last_mut().unwrap().2 += text("partial_json")
                     }
                     ("signature_delta", "thinking") => assert!(!text("signature").is_empty()),
                     other => panic!("{other:?}"),
@@ -147,26 +147,26 @@ fn messages(stream: &str) -> Heard {
             "content_block_stop" => assert_eq!(event["index"], open.take().unwrap().0),
             "message_delta" => {
                 assert!(started && open.is_none());
-                heard.stop = event["delta"]["stop_reason"].as_str().map(str::to_owned);
-                heard.usage = Some(event["usage"].clone());
+                view.stop = event["delta"]["stop_reason"].as_str().map(str::to_owned);
+                view.usage = Some(event["usage"].clone());
             }
             "message_stop" => {
-                assert!(heard.stop.is_some());
-                heard.is_whole = true;
+                assert!(view.stop.is_some());
+                view.is_whole = true;
             }
-            "error" => heard.error = Some(event["error"].clone()),
+            "error" => view.error = Some(event["error"].clone()),
             "ping" => {}
             other => panic!("{other}"),
         }
     }
-    heard
+    view
 }
 
-fn responses(stream: &str) -> Heard {
-    let mut heard = Heard::default();
+fn responses(stream: &str) -> ClientView {
+    let mut view = ClientView::default();
     let (mut items, mut done) = (BTreeMap::<u64, Value>::new(), Vec::new());
     for (place, (name, data)) in events(stream).into_iter().enumerate() {
-        assert!(!heard.is_whole && heard.error.is_none(), "nothing follows the end");
+        assert!(!view.is_whole && view.error.is_none(), "nothing follows the end");
         let event: Value = serde_json::from_str(&data).unwrap();
         assert_eq!(event["type"], name.as_str());
         assert_eq!(event["sequence_number"], place as u64, "numbered without gaps");
@@ -188,25 +188,25 @@ fn responses(stream: &str) -> Heard {
                 );
                 if item["type"] == "function_call" {
                     let text = |name: &str| item[name].as_str().unwrap().to_owned();
-                    heard.calls.push((text("call_id"), text("name"), text("arguments")));
+                    view.calls.push((text("call_id"), text("name"), text("arguments")));
                 }
                 done.push(item.clone());
             }
-            "response.output_text.delta" => heard.text += text("delta"),
-            "response.reasoning_summary_text.delta" => heard.thinking += text("delta"),
+            "response.output_text.delta" => view.text += text("delta"),
+            "response.reasoning_summary_text.delta" => view.thinking += text("delta"),
             "response.completed" | "response.incomplete" => {
                 let response = &event["response"];
                 assert_eq!(response["output"].as_array().unwrap(), &done, "all items, as they were done");
-                heard.stop = response["incomplete_details"]["reason"]
+                view.stop = response["incomplete_details"]["reason"]
                     .as_str()
                     .or(Some("completed"))
                     .map(str::to_owned);
-                heard.usage = Some(response["usage"].clone());
-                heard.is_whole = true;
+                view.usage = Some(response["usage"].clone());
+                view.is_whole = true;
             }
-            "response.failed" => heard.error = Some(event["response"]["error"].clone()),
+            "response.failed" => view.error = Some(event["response"]["error"].clone()),
             _ => {}
         }
     }
-    heard
+    view
 }

@@ -1,4 +1,4 @@
-//! What the clock does for jobs, once a minute.
+//! The sweep of jobs, once a minute.
 
 use serde::Deserialize;
 use worker::Env;
@@ -9,9 +9,9 @@ use crate::{
     platform::{clock::now_ms, log},
 };
 
-/// Jobs taken up in one sweep.
+/// The most jobs per sweep.
 const MOST: i64 = 100;
-/// A job that nothing has happened to for so long will not end by itself.
+/// A job without a change for this long will not end by itself.
 const STUCK_MS: i64 = 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize)]
@@ -20,7 +20,7 @@ struct Found {
     job_id: String,
 }
 
-/// Ends what is stuck and sends again what is owed.
+/// Fails stuck jobs and sends overdue messages.
 pub(crate) async fn run(env: &Env, kinds: Kinds) {
     let swept = match JobContext::open(env) {
         Ok(context) => [end_stuck(&context, kinds).await, send_owed(&context).await],
@@ -34,7 +34,7 @@ pub(crate) async fn run(env: &Env, kinds: Kinds) {
 async fn end_stuck(context: &JobContext, kinds: Kinds) -> Result<(), Error> {
     let stuck = context.database.query(store::stuck(now_ms() - STUCK_MS, MOST)).await?;
     for found in stuck.read::<Found>()? {
-        // One that cannot be ended must not keep the others.
+        // A job that cannot be ended must not block the others.
         if let Err(error) = end(context, kinds, &found.job_id).await {
             log::failure("jobs.stuck", &error);
         }

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     platform::{
         fetch,
-        response::{Content, Kind, Response},
+        response::{Content, Response, ResponseKind},
     },
 };
 
@@ -22,7 +22,7 @@ const TIMEOUT_MS: u64 = 10_000;
 pub(crate) async fn response(
     context: &RequestContext,
     path: &str,
-    kind: Kind,
+    kind: ResponseKind,
     edit: Option<Edit>,
 ) -> Result<Option<Response>, Error> {
     let broken = |why: &str| Error::Internal(format!("public{path}: {why}"));

@@ -130,7 +130,9 @@ pub(crate) fn refusals(access: Access) -> Vec<Error> {
         Access::ScopeOrOperator(scope) => vec![not_signed_in(), not_a_user(), lacks(scope)],
         Access::User => vec![not_signed_in(), not_a_user()],
         Access::Scope(scope) => vec![not_signed_in(), not_a_user(), lacks(scope)],
-        Access::Staff => vec![not_signed_in(), not_a_user(), not_the_operator(), lacks(Scope::Admin), no_operator()],
+        Access::Staff => {
+            vec![not_signed_in(), not_a_user(), not_the_operator(), lacks(Scope::Admin), no_operator()]
+        }
         Access::Operator => vec![not_signed_in(), not_a_user(), not_the_operator(), no_operator()],
     }
 }

@@ -38,12 +38,12 @@ const MAX_KEY_BYTES: usize = 255;
 /// The longest body that is hashed for the comparison; no route accepts more.
 const MAX_BODY_BYTES: usize = 10_000_000;
 /// The longest response that is stored.
-const MAX_KEPT_BYTES: usize = 256 * 1024;
+const MAX_STORED_BYTES: usize = 256 * 1024;
 /// How long a request may be silent before it counts as dead, and how often a running one renews
 /// its lease.
 const LEASE_MS: i64 = 15_000;
 const RENEW_MS: u64 = 5_000;
-const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+const STORED_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The pauses of a request that waits for another one with its key.
 const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];
@@ -73,7 +73,7 @@ enum Lookup {
     /// This request does the work.
     Do(Claim),
     /// The work was done before; this is the stored response.
-    Answer(Response),
+    Replay(Response),
 }
 
 /// Runs the route's handler, unless its response is stored.
@@ -87,7 +87,7 @@ pub(crate) async fn run(mut context: RequestContext, route: &Route) -> Result<Re
     let (Some(key), Some(tenant)) = (header, context.caller.name()) else { return handler(context).await };
     let (tenant, env) = (tenant.to_owned(), context.env.clone());
     let claim = match look_up(key, tenant, &context).await? {
-        Lookup::Answer(response) => return Ok(response),
+        Lookup::Replay(response) => return Ok(response),
         Lookup::Do(claim) => claim,
     };
     context.idempotency = Some(claim.clone());
@@ -133,7 +133,7 @@ async fn look_up(header: String, tenant: String, context: &RequestContext) -> Re
         let (is_mine, is_again) = (row.owner == claim.owner, row.seed != claim.seed);
         match (row.status, row.body) {
             (Some(status), Some(body)) => {
-                return Ok(Lookup::Answer(replayed(kept(status, row.headers, body))));
+                return Ok(Lookup::Replay(replayed(stored_response(status, row.headers, body))));
             }
             (None, _) if !is_mine => {}
             // Ours to do; or done without a stored response, which is made once more.
@@ -237,7 +237,7 @@ fn find_key(claim: &Claim) -> Statement {
 /// is unknown.
 async fn note(claim: &Claim, answer: &Result<Response, Error>, env: &Env) -> Result<(), Error> {
     let statement = match answer {
-        Ok(response) => keep(claim, response),
+        Ok(response) => store_response(claim, response),
         Err(error) if error.status() < 500 && !claim.is_again => release(claim),
         Err(_) => renew(claim, 0),
     };
@@ -259,9 +259,9 @@ fn renew(claim: &Claim, now: i64) -> Statement {
     )
 }
 
-fn keep(claim: &Claim, response: &Response) -> Statement {
+fn store_response(claim: &Claim, response: &Response) -> Statement {
     let body = match &response.content {
-        Content::Bytes(bytes) if response.may_keep && bytes.len() <= MAX_KEPT_BYTES => {
+        Content::Bytes(bytes) if response.may_keep && bytes.len() <= MAX_STORED_BYTES => {
             std::str::from_utf8(bytes).ok()
         }
         Content::Empty => Some(""),
@@ -290,10 +290,10 @@ fn release(claim: &Claim) -> Statement {
     )
 }
 
-fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
+fn stored_response(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     let mut response = Response::json(status, body);
     for (name, value) in headers {
-        match KEPT_HEADERS.iter().find(|known| **known == name) {
+        match STORED_HEADERS.iter().find(|known| **known == name) {
             Some(known) => response = response.with(known, value),
             None if name == "content-type" => response.content_type = value.into(),
             None => {}
@@ -303,7 +303,7 @@ fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
 }
 
 /// Headers that describe what was created, not when the response was sent.
-const KEPT_HEADERS: &[&str] = &["location", "etag"];
+const STORED_HEADERS: &[&str] = &["location", "etag"];
 
 fn replayed(response: Response) -> Response {
     response.with("idempotency-replayed", "true")
@@ -311,7 +311,7 @@ fn replayed(response: Response) -> Response {
 
 /// Deletes the keys that are older than a day.
 pub(crate) async fn sweep(env: &Env) {
-    let purge = sql!("DELETE FROM idempotency WHERE created_at < ?1", now_ms() - KEPT_MS);
+    let purge = sql!("DELETE FROM idempotency WHERE created_at < ?1", now_ms() - STORED_MS);
     let purged: Result<_, Error> = async { Database::open(env)?.query(purge).await }.await;
     if let Err(error) = purged {
         log::failure("idempotency.sweep", &error);

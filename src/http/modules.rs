@@ -7,7 +7,7 @@ use crate::{jobs, settings::ParseSettings, store::owned::Owned};
 /// What only the whole Worker knows about its modules.
 pub(crate) struct Modules {
     /// Every kind of job.
-    pub(crate) jobs: jobs::Kinds,
+    pub(crate) jobs: jobs::JobKinds,
     /// The tables with users' data, in the order of an export.
     pub(crate) owned: &'static [&'static Owned],
     /// The settings parsers of each module.

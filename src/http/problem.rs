@@ -114,12 +114,12 @@ impl Error {
                     .with("ratelimit", format!("\"{policy}\";r=0;t={reset_s}"))
             }
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
-            Self::Model(said) => {
-                let headers = said.headers.iter();
+            Self::Model(failure) => {
+                let headers = failure.headers.iter();
                 let response =
-                    told.fold(response, |response, (name, value)| response.with(name, value.clone()));
+                    headers.fold(response, |response, (name, value)| response.with(name, value.clone()));
                 // The provider refused the caller's own API key.
-                let is_refused = said.error.class == hatch_dialects::Class::Authentication;
+                let is_refused = failure.error.class == hatch_dialects::Class::Authentication;
                 if is_refused { response.with("www-authenticate", "Bearer") } else { response }
             }
             _ => response,

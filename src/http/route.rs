@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
 };
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+type HandlerFuture = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
 
 /// One row of the table.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Route {
     pub(crate) dialect: &'static Dialect,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
-    pub(crate) handler: fn(RequestContext) -> Answer,
+    pub(crate) handler: fn(RequestContext) -> HandlerFuture,
 }
 
 /// Defines a table of routes: `dialect { Access METHOD "pattern" => handler, limit; }`. A limit is

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures::future::join_all;
 use worker::{Env, MessageBatch, MessageExt as _, QueueRetryOptionsBuilder, RawMessage};
 
-use super::{JobContext, Kinds, dead_letters, outbox::Notice, work};
+use super::{JobContext, JobKinds, dead_letters, outbox::Notice, work};
 use crate::{error::Error, platform::log};
 
 /// The suffix of the dead-letter queue's name (wrangler.toml).
@@ -15,7 +15,7 @@ const DEAD_LETTER_QUEUE: &str = "-dead";
 const PAUSE_MS: i64 = 5_000;
 
 /// Consumes a batch of either queue.
-pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kinds) {
+pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: JobKinds) {
     let dead = batch.queue().ends_with(DEAD_LETTER_QUEUE);
     // Concurrently: a step that waits for Claude must not block the others.
     let handled = batch.raw_iter().map(|message| async move {
@@ -39,7 +39,7 @@ fn text(message: &RawMessage) -> String {
 
 /// Runs one step of the job that `body` names. Returns the delay in milliseconds after which the
 /// message must come again, if any.
-async fn receive(context: Rc<JobContext>, kinds: Kinds, body: &str) -> Result<Option<i64>, Error> {
+async fn receive(context: Rc<JobContext>, kinds: JobKinds, body: &str) -> Result<Option<i64>, Error> {
     let Some(notice) = Notice::read(body) else {
         return keep(&context, body, "not a message of ours").await;
     };

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Job, JobContext, Kinds, kind_of, outbox, outbox::Notice, store};
+use super::{Job, JobContext, JobKinds, kind_of, outbox, outbox::Notice, store};
 use crate::{
     error::{Error, Resource},
     platform::{clock::now_ms, random},
@@ -43,7 +43,7 @@ struct DeadLetter {
 /// # Errors
 /// 404 for an unknown letter; 409 for a letter that was retried already, or whose job is gone or
 /// has not failed.
-pub(crate) async fn redrive(context: &JobContext, kinds: Kinds, id: &str) -> Result<String, Error> {
+pub(crate) async fn redrive(context: &JobContext, kinds: JobKinds, id: &str) -> Result<String, Error> {
     let conflict = |code, detail: &'static str| Error::Conflict { code, detail: detail.into() };
     let dead_letter = context.database.query(store::dead_letter(id)).await?.first::<DeadLetter>()?;
     let dead_letter = dead_letter.ok_or(Error::NotFound(Resource::DeadLetter))?;

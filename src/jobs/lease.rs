@@ -17,7 +17,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// For work of our own: quick, and safe to repeat.
+    /// For our own work: quick, and safe to repeat.
     pub(crate) const QUICK: Self =
         Self { attempts: 5, longest_ms: 60_000, longest_pause_ms: LONGEST_PAUSE_MS };
 

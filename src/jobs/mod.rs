@@ -87,7 +87,7 @@ pub(crate) use lease::Policy;
 
 /// A kind of job, as its module describes it to the engine.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub(crate) struct JobKind {
     pub(crate) name: &'static str,
     /// How often, and for how long, a step of this name is tried.
     pub(crate) policy: fn(step: &str) -> Policy,
@@ -102,9 +102,9 @@ pub(crate) struct Kind {
 }
 
 /// All job kinds, in the order of their modules; lib.rs lists them.
-pub(crate) type Kinds = &'static [Kind];
+pub(crate) type JobKinds = &'static [JobKind];
 
-fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {
+fn kind_of(kinds: JobKinds, job: &Job) -> Result<&'static JobKind, Error> {
     let found = kinds.iter().find(|kind| kind.name == job.kind);
     found.ok_or_else(|| Error::Internal(format!("no such kind of job: {}", job.kind)))
 }

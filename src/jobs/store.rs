@@ -209,7 +209,7 @@ pub(crate) fn retry(job: &str, now: i64) -> [Statement; 3] {
     ]
 }
 
-pub(super) fn go_on(job: &Job, step: &str, now: i64) -> Statement {
+pub(super) fn advance_to(job: &Job, step: &str, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET step = ?2, attempts = 0, lease_owner = NULL, lease_until = 0, updated_at = ?3 WHERE id = ?1",
         job.id.as_str(),

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use serde_json::json;
 
-use super::{Job, JobContext, Kind, Kinds, Outcome, Policy, dead_letters, kind_of, lease, outbox, store};
+use super::{
+    Job, JobContext, JobKind, JobKinds, Outcome, Policy, dead_letters, kind_of, lease, outbox, store,
+};
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
@@ -25,7 +27,11 @@ pub(super) async fn take(context: &JobContext, job_id: &str) -> Result<Option<Jo
 
 /// Runs the current step of a job whose lease we hold. If the step failed, returns the milliseconds
 /// until the next attempt.
-pub(super) async fn advance(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -> Result<Option<i64>, Error> {
+pub(super) async fn advance(
+    context: &Rc<JobContext>,
+    kinds: JobKinds,
+    job: &Job,
+) -> Result<Option<i64>, Error> {
     let policy = kind_of(kinds, job).map_or(Policy::QUICK, |kind| (kind.policy)(&job.step));
     let advanced = if job.attempts > policy.attempts {
         // No attempt finished: each ended with its consumer.
@@ -48,14 +54,15 @@ pub(super) async fn advance(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -
 }
 
 /// One attempt at a step; commits its result.
-async fn attempt(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -> Result<(), Error> {
+async fn attempt(context: &Rc<JobContext>, kinds: JobKinds, job: &Job) -> Result<(), Error> {
     let started = now_ms();
     let committed = async {
         let kind = kind_of(kinds, job)?;
         match under_lease(context, kind, job).await? {
             Outcome::Next { step, writes } => {
                 let now = now_ms();
-                let state = [store::go_on(job, step, now), store::schedule(&job.id, now + lease::LEASE_MS)];
+                let state =
+                    [store::advance_to(job, step, now), store::schedule(&job.id, now + lease::LEASE_MS)];
                 commit(context, job, writes, state).await?;
                 outbox::send(&context.env, &job.id).await;
                 Ok("next")
@@ -87,7 +94,7 @@ async fn attempt(context: &Rc<JobContext>, kinds: Kinds, job: &Job) -> Result<()
 
 /// Runs the step while renewing its lease. A step that has lost the lease, because the job was
 /// cancelled or we were presumed dead, is dropped at once.
-async fn under_lease(context: &Rc<JobContext>, kind: &Kind, job: &Job) -> Result<Outcome, Error> {
+async fn under_lease(context: &Rc<JobContext>, kind: &JobKind, job: &Job) -> Result<Outcome, Error> {
     let step = (kind.step)(job.clone(), context.clone());
     let lost = Box::pin(renew(context, job, (kind.policy)(&job.step).longest_ms));
     match select(step, lost).await {
@@ -119,7 +126,7 @@ fn pause_ms(policy: Policy, job: &Job, error: &Error) -> i64 {
 /// Fails a job whose lease we hold, and stores it as a dead letter.
 pub(super) async fn give_up(
     context: &JobContext,
-    kinds: Kinds,
+    kinds: JobKinds,
     job: &Job,
     reason: &str,
 ) -> Result<(), Error> {

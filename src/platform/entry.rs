@@ -47,6 +47,6 @@ impl ArcWake for Relay {
 #[expect(clippy::panic, reason = "a test needs a panic")]
 pub(crate) fn panic_on_request(head: &Head) {
     if head.request_id.as_deref() == Some("panic-in-this-request") {
-        panic!("panic on request");
+        panic!("asked to panic");
     }
 }

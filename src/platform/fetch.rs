@@ -114,10 +114,10 @@ impl Deadline {
 
 /// The response of an outside service, with an unread body.
 #[derive(Debug)]
-pub(crate) struct Answer(worker::Response);
+pub(crate) struct FetchResponse(worker::Response);
 
 /// Sends `request` and waits at most `timeout_ms` for the response's head.
-pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<Answer, Failure> {
+pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let abort = AbortController::default();
     let signal = abort.signal();
@@ -125,7 +125,7 @@ pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<An
     let (answer, timeout) = (fetch.send_with_signal(&signal), sleep(timeout_ms));
     pin_mut!(answer, timeout);
     match select(answer, timeout).await {
-        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Left((answer, _)) => answer.map(FetchResponse).map_err(network),
         Either::Right(_) => {
             abort.abort();
             Err(Failure::Timeout)
@@ -134,11 +134,11 @@ pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<An
 }
 
 /// A file of public/, by its path.
-pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
+pub(crate) async fn asset(env: &Env, path: &str) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let assets = env.assets("ASSETS").map_err(network)?;
     // Only the path matters; the host is a placeholder.
-    assets.fetch(format!("https://assets{path}"), None).await.map(Answer).map_err(network)
+    assets.fetch(format!("https://assets{path}"), None).await.map(FetchResponse).map_err(network)
 }
 
 /// The response of another Worker to `body`, by the name of the service binding.
@@ -147,7 +147,7 @@ pub(crate) async fn service(
     binding: &str,
     body: String,
     timeout_ms: u64,
-) -> Result<Answer, Failure> {
+) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let service = env.service(binding).map_err(network)?;
     let mut init = RequestInit::new();
@@ -156,12 +156,12 @@ pub(crate) async fn service(
     let (answer, timeout) = (service.fetch("https://service/", Some(init)), sleep(timeout_ms));
     pin_mut!(answer, timeout);
     match select(answer, timeout).await {
-        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Left((answer, _)) => answer.map(FetchResponse).map_err(network),
         Either::Right(_) => Err(Failure::Timeout),
     }
 }
 
-impl Answer {
+impl FetchResponse {
     pub(crate) fn status(&self) -> u16 {
         self.0.status_code()
     }

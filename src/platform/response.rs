@@ -12,7 +12,7 @@ use super::stream::Body;
 
 /// The kind of a response decides its fixed headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ResponseKind {
     /// JSON and streams of the API: never framed, never a document.
     Api,
     /// A page of our own, or one of its files.
@@ -61,7 +61,7 @@ const SANDBOXED_APP: &[(&str, &str)] = &[
     ("access-control-allow-origin", "*"),
 ];
 
-impl Kind {
+impl ResponseKind {
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Api => API,
@@ -88,7 +88,7 @@ pub(crate) struct JsResponse(pub(super) web_sys::Response);
 /// A response before it crosses into JavaScript.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ResponseKind,
     pub(crate) status: u16,
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -102,11 +102,11 @@ const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Response {
     pub(crate) fn json(status: u16, body: String) -> Self {
-        Self::bytes(Kind::Api, status, JSON, body.into_bytes())
+        Self::bytes(ResponseKind::Api, status, JSON, body.into_bytes())
     }
 
     pub(crate) fn bytes(
-        kind: Kind,
+        kind: ResponseKind,
         status: u16,
         content_type: impl Into<Cow<'static, str>>,
         body: Vec<u8>,
@@ -123,7 +123,7 @@ impl Response {
 
     pub(crate) fn empty(status: u16) -> Self {
         Self {
-            kind: Kind::Api,
+            kind: ResponseKind::Api,
             status,
             content_type: Cow::Borrowed(""),
             headers: Vec::new(),
@@ -135,7 +135,7 @@ impl Response {
     /// A body that is written while the client reads it.
     pub(crate) fn stream(status: u16, content_type: &'static str, body: Body) -> Self {
         Self {
-            kind: Kind::Api,
+            kind: ResponseKind::Api,
             status,
             content_type: Cow::Borrowed(content_type),
             headers: Vec::new(),
@@ -151,7 +151,7 @@ impl Response {
             .with("x-accel-buffering", "no")
     }
 
-    /// Sets a header. [`Kind`]'s own headers must not be set.
+    /// Sets a header. [`ResponseKind`]'s own headers must not be set.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -235,7 +235,7 @@ const REPEATING: &[&str] = &[
 /// What many responses have in common.
 #[derive(Debug)]
 struct Shape {
-    kind: Kind,
+    kind: ResponseKind,
     status: u16,
     content_type: String,
     headers: Vec<Header>,
@@ -261,7 +261,7 @@ thread_local! {
 
 impl Init {
     fn shared(
-        kind: Kind,
+        kind: ResponseKind,
         status: u16,
         content_type: &str,
         headers: Vec<Header>,
@@ -293,7 +293,7 @@ impl Init {
         if !shape.content_type.is_empty() {
             headers.set("content-type", &shape.content_type)?;
         }
-        if shape.kind == Kind::Api {
+        if shape.kind == ResponseKind::Api {
             headers.set("cache-control", "no-store")?;
         }
         for (name, value) in shape.kind.headers() {

@@ -37,10 +37,10 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn run(this: &Prepared) -> Result<Promise, JsValue>;
 
-    type Answer;
+    type QueryResult;
 
     #[wasm_bindgen(method, getter)]
-    fn results(this: &Answer) -> Option<Array>;
+    fn results(this: &QueryResult) -> Option<Array>;
 
     type Row;
 
@@ -118,7 +118,7 @@ fn bound(value: &Value) -> JsValue {
     }
 }
 
-fn rows(answer: &Answer) -> Rows {
+fn rows(answer: &QueryResult) -> Rows {
     let rows = answer.results().unwrap_or_default();
     Rows(rows.iter().filter_map(|row| row.unchecked_into::<Row>().json()).collect())
 }

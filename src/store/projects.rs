@@ -60,12 +60,12 @@ impl Project {
 }
 
 /// Whether the user still exists: an account that is being deleted creates nothing more.
-macro_rules! is_somebody {
+macro_rules! user_exists {
     ($user:literal) => {
         concat!("(", $user, " = 'local-developer' OR EXISTS (SELECT 1 FROM users WHERE id = ", $user, "))")
     };
 }
-pub(crate) use is_somebody;
+pub(crate) use user_exists;
 
 /// Creates a project; `?1` to `?5` are its id, its owner, the client's fields, code and the time.
 /// Code makes its first version. Also returns the project that an earlier request with the same
@@ -78,7 +78,7 @@ macro_rules! insert_project {
             ") SELECT ?1, ?2, ?4, ?4 IS NOT NULL, ?5, ?5",
             $crate::store::projects::PROJECT_VALUES,
             " WHERE ",
-            $crate::store::projects::is_somebody!("?2"),
+            $crate::store::projects::user_exists!("?2"),
             " ON CONFLICT (id) DO UPDATE SET id = excluded.id
              WHERE user_id = excluded.user_id RETURNING ",
             $($returning),+
@@ -94,7 +94,7 @@ pub(crate) fn begin(id: &str, user: &str, name: Option<String>, now: i64) -> Sta
         concat!(
             "INSERT INTO projects (id, user_id, name, created_at, updated_at)
              SELECT ?1, ?2, ?3, ?4, ?4 WHERE ?3 IS NOT NULL AND ",
-            is_somebody!("?2"),
+            user_exists!("?2"),
             " ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
         ),
         id,

@@ -29,9 +29,9 @@ thread_local! {
 
 /// A place in the queue of writes, released on drop.
 #[derive(Debug)]
-pub(super) struct Turn(u64);
+pub(super) struct WriteTurn(u64);
 
-impl Turn {
+impl WriteTurn {
     /// Waits for a turn until `deadline`, in milliseconds since the epoch. `None` when the deadline
     /// has passed.
     pub(super) async fn wait(deadline: i64) -> Option<Self> {
@@ -64,7 +64,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WriteTurn {
     fn drop(&mut self) {
         QUEUE.with_borrow_mut(|queue| queue.remove(&self.0));
     }
@@ -74,28 +74,28 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    fn turns<const N: usize>() -> [Turn; N] {
-        std::array::from_fn(|_| Turn::take())
+    fn turns<const N: usize>() -> [WriteTurn; N] {
+        std::array::from_fn(|_| WriteTurn::take())
     }
 
-    fn due(turns: &[Turn], now: i64) -> Vec<bool> {
+    fn due(turns: &[WriteTurn], now: i64) -> Vec<bool> {
         turns.iter().map(|turn| turn.is_due(now)).collect()
     }
 
     #[test]
     fn four_writes_run_at_once_and_the_rest_in_order() {
         let mut turns = Vec::from(turns::<6>());
-        assert_eq!(come(&turns, 0), [true, true, true, true, false, false]);
-        assert_eq!(come(&turns, 1), [true, true, true, true, false, false]);
+        assert_eq!(due(&turns, 0), [true, true, true, true, false, false]);
+        assert_eq!(due(&turns, 1), [true, true, true, true, false, false]);
         drop(turns.remove(2));
-        assert_eq!(come(&turns, 2), [true, true, true, true, false]);
+        assert_eq!(due(&turns, 2), [true, true, true, true, false]);
     }
 
     #[test]
     fn an_abandoned_waiting_write_lets_the_next_one_pass() {
         let mut under_way = Vec::from(turns::<4>());
         let [forgotten, next] = turns();
-        come(&under_way, 0);
+        due(&under_way, 0);
         assert!(!forgotten.is_due(0));
         under_way.pop();
         assert!(!next.is_due(ALIVE_MS - 1));
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn an_abandoned_write_lets_the_next_one_pass() {
         let forgotten = turns::<4>();
-        assert_eq!(come(&forgotten, 0), [true; 4]);
+        assert_eq!(due(&forgotten, 0), [true; 4]);
         let [next] = turns::<1>();
         assert!(!next.is_due(ALIVE_MS - 1));
         assert!(next.is_due(ALIVE_MS));

@@ -5,7 +5,7 @@ use hatch_hrana::{self as hrana, Reply, Script};
 use super::{
     settings::Turso,
     statement::{GUARD, Rows, Statement, Value},
-    turns::Turn,
+    turns::WriteTurn,
 };
 use crate::{
     error::Error,
@@ -36,7 +36,7 @@ pub(super) async fn batch(server: &Turso, statements: Vec<Statement>) -> Result<
 async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     let deadline = now_ms().saturating_add_unsigned(server.timeout_ms);
     let _turn = match script.writes() {
-        true => Some(Turn::wait(deadline).await.ok_or_else(too_many)?),
+        true => Some(WriteTurn::wait(deadline).await.ok_or_else(too_many)?),
         false => None,
     };
     let mut pause_ms = FIRST_PAUSE_MS;

@@ -11,7 +11,7 @@ use crate::{
         RequestContext,
         asset::{self, Edit},
     },
-    platform::response::{Kind, Response},
+    platform::response::{Response, ResponseKind},
 };
 
 /// `GET /openapi.json`. In development the document says that no credential is needed.
@@ -34,7 +34,7 @@ fn without_credentials(document: &str) -> String {
 
 async fn respond(context: RequestContext, edit: Option<Edit>) -> Result<Response, Error> {
     let path = context.request.path();
-    let file = asset::response(&context, path, Kind::Page, edit).await?;
+    let file = asset::response(&context, path, ResponseKind::Page, edit).await?;
     let file = file.ok_or_else(|| Error::Internal(format!("public{path} is missing")))?;
     Ok(file.with("cache-control", "public, max-age=0, must-revalidate"))
 }

@@ -1,18 +1,17 @@
-// What workerd loads, in the place of the entry that worker-build writes
-// (scripts/bundle.sh): three plain functions, where worker-build has a Proxy
-// around a class and another around each of its methods.
+// The entry point that workerd loads instead of the one from worker-build (scripts/bundle.sh):
+// three plain functions, where worker-build has a Proxy around a class and another around each of
+// its methods.
 //
-// A panic ends the Wasm instance and all that it was at work on. So whatever is
-// called next begins with a new one.
+// A panic ends the Wasm instance and all its requests, so the next call starts a new instance.
 
 import { __wbg_reset_state, __worker_init_state, fetch as answer, queue, scheduled } from "./index.js";
 
 Error.stackTraceLimit = 100;
 
-/** Of the worker crate, whose panic hook sets `criticalError`. It outlives instances. */
+/** State of the worker crate, whose panic hook sets `criticalError`. It outlives instances. */
 const state = __worker_init_state();
 
-/** What no hook sees, such as a stack that has overflowed. */
+/** Notes a crash that no panic hook sees, such as a stack overflow. */
 function note(error) {
   if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
 }
@@ -26,7 +25,7 @@ function revive() {
   state.criticalError = false;
 }
 
-/** Calls `entry` of an instance that is well. */
+/** Calls `entry`, on a new instance if the last one has crashed. */
 async function call(entry, ...parameters) {
   revive();
   try {
@@ -38,7 +37,7 @@ async function call(entry, ...parameters) {
 }
 
 export default {
-  /** Not `async`: an answer that is ready at once needs no promise. What every route needs goes over in one crossing. */
+  /** Not `async`: a response that is ready at once needs no promise. All headers that every route needs go over in one crossing. */
   fetch(request, env, context) {
     revive();
     const { headers } = request;

@@ -1,8 +1,7 @@
 //! Hatch: from a prompt to a live app, in one Worker.
 //!
-//! Three entry points lead in: a request ([`fetch`]), a batch of messages
-//! ([`queue`]) and the clock ([`scheduled`]). Imports go one way; floors.rs says
-//! which, and holds it.
+//! There are three entry points: a request ([`fetch`]), a batch of messages ([`queue`]) and the
+//! clock ([`scheduled`]). Imports go one way; layers.rs defines and tests it.
 
 mod accounts;
 mod admin;
@@ -15,13 +14,13 @@ mod discovery;
 mod docs;
 mod error;
 mod fleet;
-#[cfg(test)]
-mod floors;
 mod gateway;
 mod generate;
 mod http;
 mod identity;
 mod jobs;
+#[cfg(test)]
+mod layers;
 mod metrics;
 mod models;
 #[cfg(test)]
@@ -48,8 +47,7 @@ use crate::platform::{
     request::{Head, InboundRequest},
 };
 
-/// Puts a panic's message and place on the console, before worker's own hook
-/// marks the instance for a fresh start.
+/// Logs a panic's message and position before worker's own hook marks the instance for a restart.
 #[event(start)]
 fn start() {
     let recover = std::panic::take_hook();
@@ -59,9 +57,9 @@ fn start() {
     }));
 }
 
-/// Every HTTP request. Written by hand instead of `#[event(fetch)]`, which
-/// makes a promise even of an answer that is ready at once. entry.js hands over
-/// what every route needs, in one crossing.
+/// The entry point for HTTP requests. Written by hand instead of `#[event(fetch)]`, which makes a
+/// promise even for a response that is ready at once. entry.js passes the fields that every route
+/// needs in one crossing.
 #[wasm_bindgen]
 #[expect(clippy::too_many_arguments, reason = "each would be a crossing of its own")]
 pub fn fetch(
@@ -77,7 +75,7 @@ pub fn fetch(
 ) -> JsValue {
     let head = Head { method, url, request_id, traceparent, credential, origin };
     #[cfg(debug_assertions)]
-    platform::entry::panic_if_asked(&head);
+    platform::entry::panic_on_request(&head);
     let background = Background::new(Context::new(context));
     platform::entry::resolve(http::answer(
         &routes::ROUTER,
@@ -87,15 +85,15 @@ pub fn fetch(
     ))
 }
 
-/// Messages of the jobs queue and of its dead-letter queue. Each one is
-/// acknowledged or retried by itself; the batch never fails as a whole.
+/// The entry point for messages of the jobs queue and its dead-letter queue. Each message is
+/// acknowledged or retried separately; the batch never fails as a whole.
 #[event(queue)]
 async fn queue(batch: MessageBatch<String>, env: Env, _context: Context) -> worker::Result<()> {
     jobs::consumer::consume(&batch, &env, routes::MODULES.jobs).await;
     Ok(())
 }
 
-/// The clock, once a minute: sends again what is owed, ends what is stuck.
+/// The entry point for the clock, once a minute: runs the sweeps of [`routes`].
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     routes::sweep(&env).await;

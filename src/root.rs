@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     error::{Error, Resource},
     http::{RequestContext, asset},
-    platform::response::{Kind, Response},
+    platform::response::{Response, ResponseKind},
     settings::{Settings, binding},
     store::sql,
 };
@@ -52,7 +52,7 @@ fn quality_of(range: &str, media_type: &str) -> Option<f32> {
 }
 
 async fn console(context: RequestContext) -> Result<Response, Error> {
-    let page = asset::response(&context, "/console", Kind::Console, None).await?;
+    let page = asset::response(&context, "/console", ResponseKind::Console, None).await?;
     let page = page.ok_or_else(|| Error::Internal("public/console.html is missing".to_owned()))?;
     let policy = console_policy(&context.settings, context.request.origin());
     Ok(page.with("content-security-policy", policy).with("cache-control", "no-cache").with("vary", "Accept"))
@@ -89,7 +89,7 @@ pub(crate) async fn console_file(context: RequestContext) -> Result<Response, Er
     if !is_file_name(name) {
         return Err(Error::NotFound(Resource::Path));
     }
-    let file = asset::response(&context, &format!("/console/{name}"), Kind::Page, None).await?;
+    let file = asset::response(&context, &format!("/console/{name}"), ResponseKind::Page, None).await?;
     let file = file.ok_or(Error::NotFound(Resource::Path))?;
     Ok(file.with("cache-control", "public, max-age=31536000, immutable"))
 }

@@ -1,6 +1,5 @@
-//! THE table: every route with its dialect, its access rule, its handler and its limits, and
-//! with it all else that is a list over the modules. The only file that knows
-//! every module.
+//! THE table: every route with its dialect, access rule, handler and limits. Also every other list
+//! over the modules. This is the only file that knows every module.
 
 use std::{pin::Pin, sync::LazyLock};
 
@@ -71,7 +70,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
         Scope(Deploy) POST "/api/deploy" => deploy::create;
         Scope(Deploy) GET "/api/deploy/{id}" => deploy::show;
-        Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::take_down::start;
+        Scope(Deploy) DELETE "/api/deploy/{id}" => deploy::undeploy::start;
         Scope(Deploy) GET "/api/deploy/{id}/stream" => deploy::stream;
         Scope(Deploy) POST "/api/deploy/{id}/rollback" => deploy::roll_back;
         Public GET "/p/{slug}" => deploy::hosting::redirect, uncounted;
@@ -190,16 +189,16 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
 };
 
-/// A hosted app's whole origin belongs to the app, whatever the path.
+/// The routes of a hosted app's own origin, where every path belongs to the app.
 static APP_ORIGIN: &[Route] = routes! {
     PROBLEM {
         Public GET "{*path}" => deploy::hosting::own_origin, uncounted;
     }
 };
 
-/// What only the whole Worker knows of its modules.
+/// What only the whole Worker knows about its modules.
 pub(crate) static MODULES: Modules = Modules {
-    jobs: &[deploy::job::KIND, deploy::take_down::KIND, generate::job::KIND, apps::job::KIND],
+    jobs: &[deploy::job::KIND, deploy::undeploy::KIND, generate::job::KIND, apps::job::KIND],
     owned: &[
         &accounts::OWNED,
         &projects::OWNED,
@@ -225,7 +224,8 @@ pub(crate) static MODULES: Modules = Modules {
 
 type Sweep = for<'a> fn(&'a Env) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// What the clock does, in its order: sends again what is owed, ends what is stuck.
+/// The sweeps of the clock, in order: they send overdue messages again, end stuck jobs and delete
+/// expired rows.
 static SWEEPS: &[Sweep] = &[
     |env| Box::pin(jobs::sweep::run(env, MODULES.jobs)),
     |env| Box::pin(chat::sweep(env)),
@@ -245,13 +245,13 @@ pub(crate) async fn sweep(env: &Env) {
     }
 }
 
-/// What requests are answered by.
+/// Routes every request.
 pub(crate) static ROUTER: LazyLock<Router> = LazyLock::new(|| {
     Router::new(ROUTES, APP_ORIGIN, deploy::hosting::slug_of_host, request_headers(), &MODULES)
 });
 
-/// The request headers that pages of other origins may send: what our routes
-/// read, and what clients of the originals send with everything.
+/// The request headers that pages of other origins may send: those that our routes read, and those
+/// that the original clients send with every request.
 fn request_headers() -> String {
     let own: [&[&str]; 6] = [
         http::REQUEST_HEADERS,
@@ -259,14 +259,14 @@ fn request_headers() -> String {
         &[apps::github::HEADER],
         FLEET_HEADERS,
         gateway::REQUEST_HEADERS,
-        POLYCHAT_HEADERS,
+        GATEWAY_HEADERS,
     ];
     own.concat().into_iter().chain(Cloud::headers()).collect::<Vec<_>>().join(", ")
 }
 const CHAT_HEADERS: &[&str] = &["Anthropic-Version"];
 const FLEET_HEADERS: &[&str] = &["X-Wallet-Signature"];
-/// Nobody reads these.
-const POLYCHAT_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
+/// No route reads these.
+const GATEWAY_HEADERS: &[&str] = &["X-CSRF-Token", "X-Captcha-Token"];
 
 /// The contract of every module, in the order of the document.
 #[cfg(test)]
@@ -315,8 +315,8 @@ mod tests {
         }
     }
 
-    /// Which headers of requests a file of ours reads: the arguments of
-    /// `request.header(…)`, and of `header(…)`, which stands for it in places.
+    /// The request headers that one of our files reads: the arguments of `request.header(…)`, and
+    /// of `header(…)`, a local short form.
     fn headers_read(source: &str) -> Vec<&str> {
         let code = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
         let mut reads = Vec::new();
@@ -341,18 +341,18 @@ mod tests {
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
     }
 
-    /// Whoever reads one more header contributes it to [`request_headers`], or
-    /// no page of another origin can send it.
+    /// A module that reads another header must add it to [`request_headers`], or pages of other
+    /// origins cannot send it.
     #[test]
     fn pages_may_send_every_header_that_we_read() {
         let allowed: Vec<_> = ROUTER.request_headers.split(", ").map(str::to_ascii_lowercase).collect();
-        // The browser itself or what stands before us writes these; every page may send `Accept`.
+        // Browsers or proxies set these; every page may send `Accept`.
         let not_by_pages =
             ["origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "accept", "cf-connecting-ip"];
-        // Stand for: the closures' own argument, and what clouds bring.
+        // Variables: the closures' own argument, and the headers of clouds.
         let names = ["name", "cloud.token_header", "account.header"];
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        // These read the headers of answers.
+        // These files read response headers.
         let is_ours = |path: &PathBuf| {
             !path.starts_with(root.join("upstream")) && path.extension().is_some_and(|e| e == "rs")
         };
@@ -373,7 +373,7 @@ mod tests {
         assert!(Cloud::headers().all(|name| allowed.contains(&name.to_ascii_lowercase())));
     }
 
-    /// The tables of migrations/ that have a column of one of these names.
+    /// The tables in migrations/ with a column of one of these names.
     fn tables_with(columns: &[&str]) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
         let mut tables = BTreeSet::new();
@@ -394,14 +394,14 @@ mod tests {
     }
 
     #[test]
-    fn every_table_with_a_user_in_it_is_exported_deleted_and_given_by_its_module() {
+    fn every_table_with_a_user_id_is_deleted_and_given_by_its_module() {
         let named: BTreeSet<String> =
             MODULES.owned.iter().flat_map(|owned| owned.tables).map(|table| (*table).to_owned()).collect();
         assert_eq!(named, tables_with(&["user_id", "tenant"]));
         let sql = |statements: Vec<store::Statement>| {
             statements.iter().map(|statement| statement.sql).collect::<Vec<_>>().join("\n")
         };
-        // They go with their project, or stay as the ledger does.
+        // They are deleted with their project, or stay as part of the ledger.
         let not_deleted = [
             "chat_messages",
             "deployments",
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_told_in_the_dialect_of_its_prefix() {
+    fn an_unknown_path_is_reported_in_the_dialect_of_its_prefix() {
         let is = |path, dialect| std::ptr::eq(ROUTER.dialect_of(path), dialect);
         assert!(is("/api/generate/nothing/here", &raw const generate::DIALECT));
         assert!(is("/api/status", &raw const generate::DIALECT));

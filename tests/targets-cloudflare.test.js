@@ -393,7 +393,7 @@ test("deployments of one project come to Cloudflare in their order", async () =>
   await until(async () => (await me.show(older.deploymentId)).logs.includes("trying again in 90 s"));
   await me.api("PATCH", `/api/projects/${id}`, { code: page("younger") });
   const younger = await (await me.begin(id)).json();
-  await until(async () => (await me.show(younger.deploymentId)).logs.includes("Waiting for what began earlier"));
+  await until(async () => (await me.show(younger.deploymentId)).logs.includes("Waiting for an earlier job"));
   await me.send((await jobOf(older.deploymentId)).id);
   assert.equal((await me.ended(older.deploymentId)).status, "live");
   const deployment = await me.ended(younger.deploymentId);

@@ -115,7 +115,7 @@ test("the Worker's own account has its apps in the dispatch namespace, and takes
   assert.deepEqual([...own.namespaces.get(NAMESPACE).keys()], [name]);
   assert.equal(own.scripts.size, 0);
   assert.equal(deployment.url, null, "only its owner knows where the namespace answers");
-  assert.ok(lines(deployment).includes("Set CLOUDFLARE_APP_URL to tell where the namespace's apps answer"));
+  assert.ok(lines(deployment).includes("Set CLOUDFLARE_APP_URL to define the addresses of the namespace's apps"));
   assert.equal((await live(id, { target: "cloudflare" })).status, "live", "and once more");
   assert.equal(own.namespaces.get(NAMESPACE).get(name).puts, 2);
   assert.equal((await hatch.api("DELETE", `/api/projects/${id}`)).status, 204);

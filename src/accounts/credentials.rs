@@ -44,13 +44,13 @@ fn is_visible(token: &str, (): &()) -> garde::Result {
 
 /// `GET /auth/credentials`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
-    let list = context.database()?.query_json(store::all_kept(context.caller.user_id()?)).await?;
+    let list = context.database()?.query_json(store::list_credentials(context.caller.user_id()?)).await?;
     Ok(Response::json(200, list.unwrap_or_else(|| "[]".to_owned())))
 }
 
 /// `GET /auth/credentials/:target`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
-    let kept = store::kept(context.caller.user_id()?, context.param("target"));
+    let kept = store::find_credentials(context.caller.user_id()?, context.param("target"));
     Ok(Response::json(200, context.database()?.query_json(kept).await?.ok_or(NOT_FOUND)?))
 }
 
@@ -108,7 +108,9 @@ fn provider_credentials(name: &str, new: NewCredentials) -> Result<Credentials, 
 pub(crate) async fn forget(context: RequestContext) -> Result<Response, Error> {
     let (user, target) = (context.caller.user_id()?, context.param("target"));
     let audit = context.audit_change("credentials.forget", target);
-    let [kept, _, _] =
-        context.database()?.batch([store::kept(user, target), store::forget(user, target), audit]).await?;
+    let [kept, _, _] = context
+        .database()?
+        .batch([store::find_credentials(user, target), store::forget(user, target), audit])
+        .await?;
     if kept.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
 }

@@ -7,7 +7,7 @@ use crate::identity::DailyLimits;
 use crate::settings::FromVars as _;
 use crate::store::owned::Owned;
 use crate::{
-    clouds::{self, take_down},
+    clouds::{self, undeploy},
     error::Error,
     http::{RequestContext, page},
     identity::{Credential, quotas, store as users},
@@ -145,8 +145,7 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
     let apps = database.query(clouds::store::apps_of_user(user)).await?.read()?;
     let mut plan =
-        take_down::plan(user, apps, &context.request, &context.trace_id, &context.settings, &database)
-            .await?;
+        undeploy::plan(user, apps, &context.request, &context.trace_id, &context.settings, &database).await?;
     let mut batch: Vec<Statement> =
         context.modules.owned.iter().flat_map(|owned| (owned.delete)(user)).collect();
     // Sites that no credentials reach are in a cloud account of the user's, or in

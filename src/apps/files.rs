@@ -26,7 +26,7 @@ use crate::{
     platform::{
         clock::now_ms,
         fetch::{self, OutboundRequest},
-        response::{Kind, Response},
+        response::{Response, ResponseKind},
     },
     settings::FromVars as _,
     store::{archive, projects, sealing_key},
@@ -138,7 +138,7 @@ pub(crate) async fn download(context: RequestContext) -> Result<Response, Error>
     let id = app_param(&context)?;
     require_grant(&context, "GET")?;
     let app: App = context.database()?.query(store::files(&id)).await?.first()?.ok_or(APP_NOT_FOUND)?;
-    let mut response = Response::bytes(Kind::Api, 200, ZIP, app.zip()?)
+    let mut response = Response::bytes(ResponseKind::Api, 200, ZIP, app.zip()?)
         .with("content-disposition", format!("attachment; filename=\"{id}.zip\""))
         .with("cache-control", "private, no-store");
     response.may_keep = false;

@@ -22,7 +22,7 @@ use crate::{
     jobs::Outcome,
     platform::{
         clock::now_ms,
-        fetch::{self, Answer, Failure, OutboundRequest, Piece},
+        fetch::{self, Failure, FetchResponse, OutboundRequest, Piece},
     },
     store::{Statement, files, sealing, sealing_key},
 };
@@ -175,7 +175,7 @@ fn is_sent(path: &str) -> bool {
     })
 }
 
-async fn ask(server: &AgentServer, body: String, timeout_ms: u64) -> Result<Answer, Error> {
+async fn ask(server: &AgentServer, body: String, timeout_ms: u64) -> Result<FetchResponse, Error> {
     let request = OutboundRequest::post_json(format!("{}/message", server.url), body)
         .with("accept", "text/event-stream")
         // Compressed, its events would come in lumps.

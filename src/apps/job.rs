@@ -15,14 +15,14 @@ use super::{
 };
 use crate::{
     error::Error,
-    jobs::{Job, JobContext, Kind, Outcome, Policy},
+    jobs::{Job, JobContext, JobKind, Outcome, Policy},
     settings::{FromVars as _, Settings},
     store::Statement,
 };
 
 pub(super) const FIRST_STEP: &str = WORK;
 
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: JobKind = JobKind {
     name: "agent",
     policy: |step| match step {
         // A model's answer takes minutes, and is dear to repeat.

@@ -15,7 +15,7 @@ use crate::store::{
     owned::{Owned, give, released},
     page,
     page::Page,
-    projects::{is_somebody, rfc3339},
+    projects::{rfc3339, user_exists},
     shape::shape,
     sql,
 };
@@ -312,7 +312,7 @@ pub(super) fn create(turn: &New<'_>, app: &NewApp<'_>, now: i64) -> Statement {
         concat!(
             "INSERT INTO apps (id, user_id, app_name, tech_stack, template_id, client_source, trace_id, created_at, updated_at)
              SELECT ?1, ?2, ?3, coalesce(?4, 'static'), ?4, ?5, ?6, ?7, ?7 WHERE ",
-            is_somebody!("?2")
+            user_exists!("?2")
         ),
         turn.app_id,
         turn.user,

@@ -1,5 +1,5 @@
-//! Cloudflare: a Worker of static assets alone, on `workers.dev`, or in the
-//! dispatch namespace of the Worker's own account where there is one.
+//! Cloudflare: a Worker with only static assets, on `workers.dev` or in the dispatch namespace of
+//! the operator's account, if there is one.
 
 use hatch_code::media_type;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     app::{AppSpec, File, Line, Report, State},
     description::{AccountName, Description, MINUTE_MS, OwnAccount},
-    resolved::{Credentials, Source},
+    resolved::{CredentialSource, Credentials},
 };
 use crate::{
     error::{Error, UpstreamKind},
@@ -16,7 +16,7 @@ use crate::{
     upstream::cloudflare::{Api, Asset, Upload},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Cloudflare>()];
 
 pub(super) static CLOUD: Description = Description {
@@ -41,27 +41,27 @@ pub(super) static CLOUD: Description = Description {
     check: |_, _, _, _| Ok(()),
     push: |spec, files| Box::pin(push(spec, files)),
     poll: |spec, since_ms| Box::pin(poll(spec, since_ms)),
-    take_down: |spec| Box::pin(take_down(spec)),
-    // Credentials there name their account, which is all there is to know.
+    undeploy: |spec| Box::pin(undeploy(spec)),
+    // Credentials for Cloudflare name their account, so nothing needs to be looked up.
     has: |_, _, _, _| Box::pin(async { Ok(false) }),
     patience_ms: 5 * MINUTE_MS,
 };
 
-/// Where an app answers, where the settings do not say.
+/// The address of an app, unless the settings give another.
 const APP_URL: &str = "https://{name}.{subdomain}.workers.dev";
-/// How often the app is asked whether it answers.
-const LOOK_MS: i64 = 2_000;
-/// A new address may take minutes to be known everywhere, and some cannot be
-/// asked from within Cloudflare. After this an app counts as live unseen.
-const UNSEEN_MS: i64 = 30_000;
-const LOOK_TIMEOUT_MS: u64 = 5_000;
-/// What every script of ours is tagged with, and its project's id.
+/// How often the app is polled.
+const POLL_MS: i64 = 2_000;
+/// A new address may take minutes to propagate, and some cannot be requested from within
+/// Cloudflare. After this time an app counts as live without a response.
+const ASSUME_LIVE_MS: i64 = 30_000;
+const POLL_TIMEOUT_MS: u64 = 5_000;
+/// The prefix of the tag on every script of ours; the project's id follows.
 const TAG: &str = "hatch-project:";
 
-/// What is kept of a push.
+/// What is stored about a push.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remote {
-    /// None where nobody but the owner of the namespace knows.
+    /// `None` when only the owner of the namespace knows it.
     url: Option<String>,
 }
 
@@ -69,10 +69,9 @@ struct Cloudflare {
     base_url: String,
     token: Option<String>,
     account_id: Option<String>,
-    /// Of Workers for Platforms: what is deployed to the Worker's own account
-    /// goes there.
+    /// A Workers for Platforms namespace, which receives apps deployed to the operator's account.
     namespace: Option<String>,
-    /// Where an app answers, with `{name}` and `{subdomain}` in it.
+    /// The address of an app, with `{name}` and `{subdomain}` as placeholders.
     app_url: Option<String>,
 }
 
@@ -100,7 +99,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     {
         return Err(taken(spec.name));
     }
-    // Asked first, so that an account without one is left as it was.
+    // Asked before any write, so that an account without a subdomain stays unchanged.
     let subdomain = match namespace(spec)? {
         None => Some(api.subdomain().await?),
         Some(_) => None,
@@ -132,29 +131,29 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     })
 }
 
-/// Asks the app whether it answers.
+/// Checks whether the app responds.
 async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
     let remote: Option<Remote> = spec.remote.and_then(|remote| serde_json::from_str(remote).ok());
     let Some(url) = remote.and_then(|remote| remote.url) else {
-        let detail = "Set CLOUDFLARE_APP_URL to tell where the namespace's apps answer";
+        let detail = "Set CLOUDFLARE_APP_URL to define the addresses of the namespace's apps";
         return Ok(report(State::Live { url: None }, vec![Line::info(detail)]));
     };
     if answers(&url).await {
         return Ok(report(State::Live { url: Some(url) }, Vec::new()));
     }
-    if since_ms > UNSEEN_MS {
+    if since_ms > ASSUME_LIVE_MS {
         let detail = format!("{url} does not answer yet: a new address can take some minutes");
         return Ok(report(State::Live { url: Some(url) }, vec![Line::info(detail)]));
     }
-    Ok(report(State::Going { after_ms: LOOK_MS }, Vec::new()))
+    Ok(report(State::Going { after_ms: POLL_MS }, Vec::new()))
 }
 
-/// Deletes the script, if it is ours.
-async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
+/// Deletes the script if it is ours.
+async fn undeploy(spec: &AppSpec<'_>) -> Result<(), Error> {
     let api = api(spec)?;
     match api.tags(spec.name).await? {
         Some(tags) if is_ours(&tags, spec) => api.delete_script(spec.name).await,
-        // Somebody has made another of its name since; ours is gone.
+        // Another script has this name now; ours is gone.
         Some(_) | None => Ok(()),
     }
 }
@@ -170,10 +169,10 @@ fn api<'a>(spec: &AppSpec<'a>) -> Result<Api<'a>, Error> {
     Ok(Api::new(base_url, token, account, namespace(spec)?, spec.settings.timeouts.head_ms))
 }
 
-/// Of the Worker's own account alone: others have their own, or none.
+/// Only the operator's account has it; other accounts do not use ours.
 fn namespace(spec: &AppSpec<'_>) -> Result<Option<&'static str>, Error> {
     let namespace = Cloudflare::of(spec.settings)?.namespace.as_deref();
-    Ok(namespace.filter(|_| spec.credentials.source == Source::Own))
+    Ok(namespace.filter(|_| spec.credentials.source == CredentialSource::Own))
 }
 
 fn asset<'a>(file: &File<'a>) -> Asset<'a> {
@@ -184,8 +183,8 @@ fn tag(spec: &AppSpec<'_>) -> String {
     format!("{TAG}{}", spec.project_id)
 }
 
-/// Whether a script of these tags is this project's: it says so, or says
-/// nothing, somebody having removed the tags of what we know to be there.
+/// Whether a script with these tags belongs to this project: its tag says so, or it has no tags
+/// because a user removed them.
 fn is_ours(tags: &[String], spec: &AppSpec<'_>) -> bool {
     tags.contains(&tag(spec)) || (spec.is_live && !tags.iter().any(|tag| tag.starts_with(TAG)))
 }
@@ -210,7 +209,7 @@ fn url(spec: &AppSpec<'_>, subdomain: Option<&str>) -> Result<Option<String>, Er
 
 async fn answers(url: &str) -> bool {
     let request = OutboundRequest::get(url.to_owned()).with("user-agent", "hatch-api");
-    match fetch::send(request, LOOK_TIMEOUT_MS).await {
+    match fetch::send(request, POLL_TIMEOUT_MS).await {
         Ok(answer) => (200..400).contains(&answer.status()),
         Err(_) => false,
     }

@@ -1,18 +1,18 @@
-//! What a deployment runs that is not made of files: a container image or a
-//! git repository, and the port it listens at. Only `koyeb` runs these. Pure.
+//! Deployments that run something other than files: a container image or a git repository, and the
+//! port that it listens on. Only `koyeb` runs these. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Violation;
 
-/// Where a container listens that does not say: what Koyeb takes by default.
+/// The default port of a container, as at Koyeb.
 pub(crate) const DEFAULT_PORT: u16 = 8000;
 const LONGEST_IMAGE: usize = 255;
 const LONGEST_BRANCH: usize = 200;
 
-/// As it is asked for.
+/// The container fields of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct ContainerRequest {
     pub(crate) image: Option<String>,
     pub(crate) registry_secret: Option<String>,
     pub(crate) git: Option<Git>,
@@ -24,7 +24,7 @@ pub(crate) struct Asked {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Git {
-    /// `https://github.com/owner/name`, or that without its scheme.
+    /// `https://github.com/owner/name`, with or without the scheme.
     pub(crate) repository: String,
     #[serde(default = "main")]
     pub(crate) branch: String,
@@ -32,15 +32,15 @@ pub(crate) struct Git {
     pub(crate) builder: Builder,
 }
 
-/// How an image is made of a repository.
+/// How an image is built from a repository.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Builder {
-    /// As the language's own tools do it.
+    /// With the language's own tools.
     #[default]
     Buildpack,
-    /// By the Dockerfile at its root.
+    /// With the Dockerfile at the repository's root.
     Docker,
 }
 
@@ -48,42 +48,42 @@ fn main() -> String {
     "main".to_owned()
 }
 
-/// What runs, and where it listens; as it is kept with the deployment.
+/// What runs and on which port; stored with the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Container {
-    pub(crate) source: Source,
+    pub(crate) source: ContainerSource,
     pub(crate) port: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Source {
-    /// The project's own.
+pub(crate) enum ContainerSource {
+    /// The project's files.
     Files,
     #[serde(rename_all = "camelCase")]
     Image {
         image: String,
-        /// A secret of the account at Koyeb that has the registry's login.
+        /// A secret in the Koyeb account with the registry's login.
         registry_secret: Option<String>,
     },
     Git(Git),
 }
 
 impl Container {
-    /// None where nothing is asked for but files.
+    /// `None` when the request asks only for files.
     ///
     /// # Errors
-    /// Each field that is wrong.
-    pub(crate) fn read(asked: Asked) -> Result<Option<Self>, Vec<Violation>> {
-        if asked == Asked::default() {
+    /// Every invalid field.
+    pub(crate) fn read(request: ContainerRequest) -> Result<Option<Self>, Vec<Violation>> {
+        if request == ContainerRequest::default() {
             return Ok(None);
         }
         let mut wrong = Vec::new();
         let mut refuse = |pointer: &str, detail: &str| {
             wrong.push(Violation { pointer: pointer.to_owned(), detail: detail.to_owned() });
         };
-        let Asked { image, registry_secret, git, port } = asked;
+        let ContainerRequest { image, registry_secret, git, port } = request;
         if image.is_some() && git.is_some() {
             refuse("/git", "stands beside `image`: send one of the two");
         }
@@ -109,18 +109,19 @@ impl Container {
             return Err(wrong);
         }
         let source = match (image, git) {
-            (Some(image), _) => Source::Image { image, registry_secret },
-            (None, Some(git)) => {
-                Source::Git(Git { repository: repository(&git.repository).unwrap_or_default(), ..git })
-            }
-            (None, None) => Source::Files,
+            (Some(image), _) => ContainerSource::Image { image, registry_secret },
+            (None, Some(git)) => ContainerSource::Git(Git {
+                repository: repository(&git.repository).unwrap_or_default(),
+                ..git
+            }),
+            (None, None) => ContainerSource::Files,
         };
         Ok(Some(Self { source, port: port.unwrap_or(DEFAULT_PORT) }))
     }
 
-    /// Whether the project's files are what runs.
+    /// Whether the project's files run.
     pub(crate) fn is_of_files(&self) -> bool {
-        self.source == Source::Files
+        self.source == ContainerSource::Files
     }
 }
 
@@ -146,7 +147,7 @@ fn is_branch(text: &str) -> bool {
         && !text.ends_with(['/', '.'])
 }
 
-/// `github.com/owner/name` of a repository's address.
+/// `github.com/owner/name` from a repository's URL.
 fn repository(text: &str) -> Option<String> {
     let path = text.strip_prefix("https://").unwrap_or(text).strip_prefix("github.com/")?;
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -165,11 +166,11 @@ fn repository(text: &str) -> Option<String> {
 pub(crate) struct EcrImage<'a> {
     /// `123456789012.dkr.ecr.us-east-1.amazonaws.com`
     pub(crate) registry: &'a str,
-    /// Without a tag.
+    /// The name without a tag.
     pub(crate) repository: &'a str,
 }
 
-/// The image as one of Amazon's registry, if it is.
+/// Parses an image of Amazon's registry; `None` for other registries.
 pub(crate) fn in_ecr(image: &str) -> Option<EcrImage<'_>> {
     let (registry, rest) = image.split_once('/')?;
     let (account, host) = registry.split_once('.')?;
@@ -191,18 +192,18 @@ mod tests {
         Git { repository: repository.to_owned(), branch: branch.to_owned(), builder: Builder::Buildpack }
     }
 
-    fn asked_image(image: &str) -> Asked {
-        Asked { image: Some(image.to_owned()), ..Asked::default() }
+    fn image_request(image: &str) -> ContainerRequest {
+        ContainerRequest { image: Some(image.to_owned()), ..ContainerRequest::default() }
     }
 
-    fn pointers(asked: Asked) -> Vec<String> {
-        Container::read(asked).unwrap_err().into_iter().map(|violation| violation.pointer).collect()
+    fn pointers(request: ContainerRequest) -> Vec<String> {
+        Container::read(request).unwrap_err().into_iter().map(|violation| violation.pointer).collect()
     }
 
     #[test]
     fn images_and_repositories_are_read_in_their_usual_forms() {
         for image in ["nginx", "nginx:1-alpine", "ghcr.io/o/app:1.2", "localhost:5000/a/b@sha256:0123abcd"] {
-            assert!(Container::read(asked_image(image)).is_ok(), "{image}");
+            assert!(Container::read(image_request(image)).is_ok(), "{image}");
         }
         for text in ["https://github.com/o/r.git", "github.com/o/r", "https://github.com/o/r/"] {
             assert_eq!(repository(text).as_deref(), Some("github.com/o/r"), "{text}");
@@ -210,9 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn every_invalid_field_is_named() {
         for image in ["", "https://x/y", "a b", "a//b", "-x", "a/..", "x:", "a;rm -rf"] {
-            assert_eq!(pointers(asked_image(image)), ["/image"], "{image}");
+            assert_eq!(pointers(image_request(image)), ["/image"], "{image}");
         }
         for repository in [
             "",
@@ -222,28 +223,37 @@ mod tests {
             "github.com/o/r/tree/main",
             "github.com/../r",
         ] {
-            let asked = Asked { git: Some(git(repository, "main")), ..Asked::default() };
-            assert_eq!(pointers(asked), ["/git/repository"], "{repository}");
+            let request =
+                ContainerRequest { git: Some(git(repository, "main")), ..ContainerRequest::default() };
+            assert_eq!(pointers(request), ["/git/repository"], "{repository}");
         }
         for branch in ["", "-x", "a..b", "a b", "/x", "x/"] {
-            let asked = Asked { git: Some(git("github.com/o/r", branch)), ..Asked::default() };
-            assert_eq!(pointers(asked), ["/git/branch"], "{branch}");
+            let request =
+                ContainerRequest { git: Some(git("github.com/o/r", branch)), ..ContainerRequest::default() };
+            assert_eq!(pointers(request), ["/git/branch"], "{branch}");
         }
-        let both = Asked { git: Some(git("github.com/o/r", "main")), port: Some(0), ..asked_image("nginx") };
+        let both = ContainerRequest {
+            git: Some(git("github.com/o/r", "main")),
+            port: Some(0),
+            ..image_request("nginx")
+        };
         assert_eq!(pointers(both), ["/git", "/port"]);
-        let secret = Asked { registry_secret: Some("login".to_owned()), ..Asked::default() };
+        let secret =
+            ContainerRequest { registry_secret: Some("login".to_owned()), ..ContainerRequest::default() };
         assert_eq!(pointers(secret), ["/registrySecret"]);
     }
 
     #[test]
-    fn nothing_asked_for_is_no_container() {
-        assert_eq!(Container::read(Asked::default()).unwrap(), None);
-        let files = Container::read(Asked { port: Some(3000), ..Asked::default() }).unwrap().unwrap();
+    fn an_empty_request_needs_no_container() {
+        assert_eq!(Container::read(ContainerRequest::default()).unwrap(), None);
+        let files = Container::read(ContainerRequest { port: Some(3000), ..ContainerRequest::default() })
+            .unwrap()
+            .unwrap();
         assert!(files.is_of_files() && files.port == 3000);
     }
 
     #[test]
-    fn an_image_of_ecr_is_known_by_its_host() {
+    fn an_image_of_ecr_is_recognized_by_its_host() {
         let image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/u/app:1";
         let ecr = in_ecr(image).unwrap();
         assert_eq!((ecr.registry, ecr.repository), ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "u/app"));
@@ -256,10 +266,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_kept_is_read_again(image in "[a-z]{1,8}(/[a-z0-9]{1,8}){0,2}(:[a-z0-9]{1,4})?", port in 1_u16..) {
-            let container = Container::read(Asked { port: Some(port), ..asked_image(&image) }).unwrap().unwrap();
-            let kept = serde_json::to_string(&container).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Container>(&kept).unwrap(), container);
+        fn a_stored_container_is_read_back(image in "[a-z]{1,8}(/[a-z0-9]{1,8}){0,2}(:[a-z0-9]{1,4})?", port in 1_u16..) {
+            let container = Container::read(ContainerRequest { port: Some(port), ..image_request(&image) }).unwrap().unwrap();
+            let stored = serde_json::to_string(&container).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Container>(&stored).unwrap(), container);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! By what right we do something at a cloud: credentials of the request's
-//! headers, else those that its user has stored, else the Worker's own.
+//! Finds the credentials for a cloud: those in the request's headers, otherwise those that the user
+//! has stored, otherwise the operator's.
 //!
-//! At rest they are sealed to their user and cloud: a row that is moved to
-//! another user's stays closed.
+//! At rest, credentials are sealed to their user and cloud: a row that is moved to another user
+//! cannot be opened.
 
 use super::{
     CLOUDS, Cloud,
     description::OwnAccount,
-    resolved::{Credentials, ResolvedCredentials, Source},
+    resolved::{CredentialSource, Credentials, ResolvedCredentials},
     store,
     store::App,
 };
@@ -20,11 +20,11 @@ use crate::{
     store::{Database, sealing, sealing_key},
 };
 
-/// What the place of a token begins with that names no account.
+/// The prefix of the place of a token that names no account.
 const TOKEN_PLACE: &str = "token-";
 const LONGEST_TOKEN: usize = 500;
 
-/// What stands in the place of a token, from headers, a body or the settings.
+/// Validates credentials from headers, a body or the settings.
 pub(crate) fn checked(
     cloud: Cloud,
     token: String,
@@ -55,7 +55,7 @@ pub(crate) fn checked(
 /// The credentials in a request's headers.
 ///
 /// # Errors
-/// 400 naming the header that is wrong, or missing beside another.
+/// 400 naming a header that is invalid, or that is missing beside another.
 pub(crate) fn of_headers(
     cloud: Cloud,
     header: impl Fn(&str) -> Option<String>,
@@ -74,7 +74,7 @@ pub(crate) fn of_headers(
     }
 }
 
-/// Checks the headers of every cloud alike, whichever of them the request needs.
+/// Checks the credential headers of all clouds, whether the request needs them or not.
 ///
 /// # Errors
 /// As [`of_headers`].
@@ -82,16 +82,16 @@ pub(crate) fn check_headers(request: &InboundRequest) -> Result<(), Error> {
     CLOUDS.iter().try_for_each(|cloud| of_headers(*cloud, |name| request.header(name)).map(drop))
 }
 
-/// The Worker's own.
+/// The operator's credentials.
 fn own(cloud: Cloud, settings: &Settings) -> Result<Option<Credentials>, Error> {
     let OwnAccount { token, account } = (cloud.own)(settings)?;
     Ok(token.and_then(|token| checked(cloud, token, account, ("", "")).ok()))
 }
 
-/// By what right a request of `user` may do something at a cloud.
+/// The credentials with which a request of `user` may act at a cloud.
 ///
 /// # Errors
-/// 400 for a wrong header; 503 naming the variables when there is no right.
+/// 400 for an invalid header; 503 naming the variables when there are no credentials.
 pub(crate) async fn find(
     cloud: Cloud,
     user: &str,
@@ -99,21 +99,21 @@ pub(crate) async fn find(
     settings: &Settings,
     database: &Database,
 ) -> Result<ResolvedCredentials, Error> {
-    let right = |credentials, source| ResolvedCredentials { credentials, source };
+    let resolved = |credentials, source| ResolvedCredentials { credentials, source };
     if let Some(credentials) = of_headers(cloud, header)? {
-        return Ok(right(credentials, Source::Header));
+        return Ok(resolved(credentials, CredentialSource::Header));
     }
     if let Some(sealed) = database.query(store::sealed(user, cloud)).await?.first::<String>()? {
-        return Ok(right(open(cloud, user, &sealed, settings)?, Source::Stored));
+        return Ok(resolved(open(cloud, user, &sealed, settings)?, CredentialSource::Stored));
     }
-    own(cloud, settings)?.map(|own| right(own, Source::Own)).ok_or_else(|| missing(cloud))
+    own(cloud, settings)?.map(|own| resolved(own, CredentialSource::Own)).ok_or_else(|| missing(cloud))
 }
 
-/// [`find`] for an app that is there: the right whose account it is in, if
-/// there is one.
+/// [`find`] for an existing app: the credentials for the account that contains it, if there are
+/// any.
 ///
 /// # Errors
-/// 400 for a wrong header.
+/// 400 for an invalid header.
 pub(crate) async fn find_for(
     app: &App,
     user: &str,
@@ -125,68 +125,70 @@ pub(crate) async fn find_for(
     let sealed = database.query(store::sealed(user, cloud)).await?.first::<String>()?;
     let stored = sealed.and_then(|sealed| open(cloud, user, &sealed, settings).ok());
     let given = [
-        (of_headers(cloud, header)?, Source::Header),
-        (stored, Source::Stored),
-        (own(cloud, settings)?, Source::Own),
+        (of_headers(cloud, header)?, CredentialSource::Header),
+        (stored, CredentialSource::Stored),
+        (own(cloud, settings)?, CredentialSource::Own),
     ];
-    let rights: Vec<ResolvedCredentials> = given
+    let candidates: Vec<ResolvedCredentials> = given
         .into_iter()
         .filter_map(|(credentials, source)| Some(ResolvedCredentials { credentials: credentials?, source }))
-        .filter(|right| app.source.is_none_or(|source| source.is_akin(right.source)))
+        .filter(|found| app.source.is_none_or(|source| source.is_same_owner(found.source)))
         .collect();
-    for right in &rights {
-        if right.place(cloud, settings)? == app.place {
-            return Ok(Some(right.clone()));
+    for found in &candidates {
+        if found.place(cloud, settings)? == app.place {
+            return Ok(Some(found.clone()));
         }
     }
-    for right in rights {
-        if has_replaced(&right, app, settings).await {
-            return Ok(Some(right));
+    for found in candidates {
+        if has_replaced(&found, app, settings).await {
+            return Ok(Some(found));
         }
     }
     Ok(None)
 }
 
-/// Whether `right` is by a new token of the account that the app is in: the
-/// cloud has to say so, for the token names none.
-async fn has_replaced(right: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
-    let is_by_token = right.credentials.account.is_none() && app.place.starts_with(TOKEN_PLACE);
+/// Whether these credentials are a new token for the app's account. The cloud must confirm it,
+/// because a token alone does not name its account.
+async fn has_replaced(resolved: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
+    let is_by_token = resolved.credentials.account.is_none() && app.place.starts_with(TOKEN_PLACE);
     is_by_token
-        && app.source.is_some_and(|source| source.is_akin(right.source))
-        && (app.cloud.has)(&right.credentials, &app.name, &app.deployment_id, settings).await.unwrap_or(false)
+        && app.source.is_some_and(|source| source.is_same_owner(resolved.source))
+        && (app.cloud.has)(&resolved.credentials, &app.name, &app.deployment_id, settings)
+            .await
+            .unwrap_or(false)
 }
 
-/// Whether a right that was found for `app` still is one: the Worker's own may
-/// be of another account by now.
-pub(crate) async fn still_reaches(right: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
-    right.source != Source::Own
-        || right.place(app.cloud, settings).is_ok_and(|place| place == app.place)
-        || has_replaced(right, app, settings).await
+/// Whether credentials that were found for `app` still reach it: the operator may have switched to
+/// another account.
+pub(crate) async fn still_reach(resolved: &ResolvedCredentials, app: &App, settings: &Settings) -> bool {
+    resolved.source != CredentialSource::Own
+        || resolved.place(app.cloud, settings).is_ok_and(|place| place == app.place)
+        || has_replaced(resolved, app, settings).await
 }
 
-/// The right that was found when a job was made, when the job runs. `sealed`
-/// is what [`ResolvedCredentials::sealed`] made of it.
+/// Restores, when a job runs, the credentials that were found when the job was created. `sealed`
+/// comes from [`ResolvedCredentials::sealed`].
 ///
 /// # Errors
-/// [`Error::NotConfigured`] when it is there no longer.
-pub(crate) fn recall(
+/// [`Error::Refused`] when they are gone.
+pub(crate) fn restore(
     cloud: Cloud,
     user: &str,
-    source: Source,
+    source: CredentialSource,
     sealed: Option<&str>,
     settings: &Settings,
 ) -> Result<ResolvedCredentials, Error> {
     let credentials = match source {
-        Source::Header | Source::Stored => {
+        CredentialSource::Header | CredentialSource::Stored => {
             let opened = sealed.and_then(|sealed| open(cloud, user, sealed, settings).ok());
             opened.ok_or_else(|| gone(cloud))?
         }
-        Source::Own => own(cloud, settings)?.ok_or_else(|| missing(cloud))?,
+        CredentialSource::Own => own(cloud, settings)?.ok_or_else(|| missing(cloud))?,
     };
     Ok(ResolvedCredentials { credentials, source })
 }
 
-/// That what a job began with is there no longer, or cannot be read any more.
+/// The credentials of a job are gone or can no longer be decrypted.
 pub(crate) fn gone(cloud: Cloud) -> Error {
     Error::Refused {
         code: "credentials_gone",
@@ -195,15 +197,14 @@ pub(crate) fn gone(cloud: Cloud) -> Error {
 }
 
 impl ResolvedCredentials {
-    /// The name of the account at the cloud: an app that is live in one is not
-    /// in another.
+    /// The name of the account at the cloud: an app that is live in one account is not in another.
     ///
     /// # Errors
-    /// [`Error::NotConfigured`] for a wrong variable of the cloud's.
+    /// [`Error::NotConfigured`] for an invalid variable of the cloud.
     pub(crate) fn place(&self, cloud: Cloud, settings: &Settings) -> Result<String, Error> {
         let namespace = match self.source {
-            Source::Own => (cloud.namespace)(settings)?,
-            Source::Header | Source::Stored => None,
+            CredentialSource::Own => (cloud.namespace)(settings)?,
+            CredentialSource::Header | CredentialSource::Stored => None,
         };
         Ok(match (&self.credentials.account, namespace) {
             (Some(account), Some(namespace)) => format!("{account}/{namespace}"),
@@ -217,7 +218,7 @@ impl ResolvedCredentials {
         })
     }
 
-    /// What a job needs to [`recall`] it; none for the Worker's own.
+    /// What a job needs to [`restore`] the credentials; `None` for the operator's.
     pub(crate) fn sealed(
         &self,
         cloud: Cloud,
@@ -225,8 +226,10 @@ impl ResolvedCredentials {
         settings: &Settings,
     ) -> Result<Option<String>, Error> {
         match self.source {
-            Source::Header | Source::Stored => seal(cloud, user, &self.credentials, settings).map(Some),
-            Source::Own => Ok(None),
+            CredentialSource::Header | CredentialSource::Stored => {
+                seal(cloud, user, &self.credentials, settings).map(Some)
+            }
+            CredentialSource::Own => Ok(None),
         }
     }
 }
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_taken_whole_or_refused_by_name() {
+    fn headers_are_accepted_together_or_refused_by_name() {
         let (token, account) = ("X-Cloudflare-Api-Token", "X-Cloudflare-Account-Id");
         assert_eq!(headers(cloud("cloudflare"), &[]), Ok(None));
         let both = headers(cloud("cloudflare"), &[(token, "t"), (account, ACCOUNT)]).unwrap().unwrap();
@@ -312,7 +315,7 @@ mod tests {
         let settings = settings(&[]);
         let credentials = Credentials { token: "secret".to_owned(), account: None };
         assert!(!format!("{credentials:?}").contains("secret"));
-        // Made by hand, for random bytes come from the platform.
+        // Encoded by hand, because random bytes come from the platform.
         let text = serde_json::to_string(&credentials).unwrap();
         assert!(serde_json::from_str::<Credentials>(&text).unwrap() == credentials);
         assert!(open(cloud("koyeb"), "u", "v1.AAAA", &settings).is_err());
@@ -321,28 +324,30 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_cannot_open_is_gone_in_words_to_act_on() {
+    fn credentials_that_a_job_cannot_decrypt_are_reported_as_gone() {
         for sealed in [None, Some("v1.AAAA")] {
-            let recalled = recall(cloud("koyeb"), "u", Source::Header, sealed, &settings(&[]));
-            let Err(Error::Refused { code, detail }) = recalled else { panic!("{sealed:?}") };
+            let restored = restore(cloud("koyeb"), "u", CredentialSource::Header, sealed, &settings(&[]));
+            let Err(Error::Refused { code, detail }) = restored else { panic!("{sealed:?}") };
             assert_eq!(code, "credentials_gone");
             assert!(detail.ends_with("begin again"), "{detail}");
         }
     }
 
     #[test]
-    fn what_came_by_a_users_credentials_goes_by_a_users() {
-        let users = [Source::Header, Source::Stored];
-        for (one, other) in [(users[0], users[1]), (users[1], users[0]), (Source::Own, Source::Own)] {
-            assert!(one.is_akin(other));
+    fn an_app_deployed_with_user_credentials_is_removed_with_user_credentials() {
+        let users = [CredentialSource::Header, CredentialSource::Stored];
+        for (one, other) in
+            [(users[0], users[1]), (users[1], users[0]), (CredentialSource::Own, CredentialSource::Own)]
+        {
+            assert!(one.is_same_owner(other));
         }
         for user in users {
-            assert!(!user.is_akin(Source::Own) && !Source::Own.is_akin(user));
+            assert!(!user.is_same_owner(CredentialSource::Own) && !CredentialSource::Own.is_same_owner(user));
         }
     }
 
     #[test]
-    fn a_namespace_is_of_the_workers_own_account_alone() {
+    fn only_the_operators_account_uses_the_namespace() {
         let settings = settings(&[("CLOUDFLARE_DISPATCH_NAMESPACE", "apps")]);
         let credentials = Credentials { token: "t".to_owned(), account: Some(ACCOUNT.to_owned()) };
         let place = |source| {
@@ -350,12 +355,12 @@ mod tests {
                 .place(cloud("cloudflare"), &settings)
                 .unwrap()
         };
-        assert_eq!(place(Source::Own), format!("{ACCOUNT}/apps"));
-        assert_eq!(place(Source::Header), ACCOUNT);
+        assert_eq!(place(CredentialSource::Own), format!("{ACCOUNT}/apps"));
+        assert_eq!(place(CredentialSource::Header), ACCOUNT);
     }
 
     #[test]
-    fn without_a_right_the_variables_and_headers_are_named() {
+    fn without_credentials_the_variables_and_headers_are_named() {
         let message = missing(cloud("cloudflare")).detail();
         for name in [
             "X-Cloudflare-Api-Token",

@@ -1,7 +1,7 @@
-//! How a deployment begins, whoever asks for it: its row, its job, and what its
-//! app is called. The deploy module does the work.
+//! The start of a deployment, for every module that deploys: its row, its job, and the app's slug
+//! and URL. The deploy module does the work.
 
-use super::Source;
+use super::CredentialSource;
 use crate::{
     jobs,
     store::{Statement, sql},
@@ -24,21 +24,21 @@ pub(crate) struct New {
     pub(crate) cloud: Option<AtCloud>,
     /// A [`super::Container`] as JSON.
     pub(crate) container: Option<String>,
-    /// Whether its packages are in its own bundles.
+    /// Whether packages are bundled into the app.
     pub(crate) is_bundled: bool,
 }
 
-/// What a deployment to a cloud is made by.
+/// How a deployment to a cloud is authorized.
 #[derive(Debug)]
 pub(crate) struct AtCloud {
     pub(crate) place: String,
-    pub(crate) source: Source,
-    /// Of the request's headers.
+    pub(crate) source: CredentialSource,
+    /// The sealed credentials from the request's headers.
     pub(crate) sealed: Option<String>,
 }
 
 impl New {
-    /// Answers with a row if there is such a project.
+    /// Inserts the deployment; returns a row if the project exists.
     pub(crate) fn create(&self, code: &str, now: i64) -> Statement {
         sql!(
             "INSERT INTO deployments (id, project_id, user_id, target, code, slug, site_url,
@@ -61,13 +61,13 @@ impl New {
         )
     }
 
-    /// Its job, for the same batch.
+    /// The deployment's job, for the same batch.
     pub(crate) fn job(&self, job_id: &str, trace_id: &str, now: i64) -> [Statement; 2] {
         jobs::store::create(job_id, &self.user, JOB, &self.id, FIRST_STEP, trace_id, now)
     }
 }
 
-/// A DNS label for a project: its name, and enough of its id to be its own.
+/// A DNS label for a project: its name, and enough of its id to be unique.
 pub(crate) fn slug(name: &str, project_id: &str) -> String {
     let mut words = String::new();
     for c in name.chars() {
@@ -87,10 +87,10 @@ pub(crate) fn slug(name: &str, project_id: &str) -> String {
     }
 }
 
-/// Where the app of `slug` answers, for one who called us at `origin`.
+/// The URL of the app `slug`, for a client that called us at `origin`.
 ///
-/// With a hosting domain every app has an origin of its own. `localhost` is
-/// one only for who is on this machine.
+/// With a hosting domain every app has its own origin. `localhost` only works for clients on this
+/// machine.
 pub(crate) fn url(domain: Option<&str>, origin: &str, slug: &str) -> String {
     let (scheme, host) = origin.split_once("://").unwrap_or(("https", origin));
     let (name, port) = split_port(host);
@@ -101,7 +101,7 @@ pub(crate) fn url(domain: Option<&str>, origin: &str, slug: &str) -> String {
     }
 }
 
-/// `host:port` into `host` and `:port`.
+/// Splits `host:port` into `host` and `:port`.
 pub(crate) fn split_port(host: &str) -> (&str, &str) {
     let port =
         host.rfind(':').filter(|colon| !host.ends_with(']') && host.rfind(']').is_none_or(|b| b < *colon));

@@ -1,14 +1,14 @@
-//! Koyeb: an app with one service, from an image, from a git repository, or
-//! from the project's files, which Koyeb builds.
+//! Koyeb: an app with one service, made from an image, from a git repository, or from the project's
+//! files, which Koyeb builds.
 
 use hatch_tokens::sigv4;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    app::{AppSpec, File, Line, Report, State, kept, pause_ms, read_kept},
-    container::{self, Container, DEFAULT_PORT, EcrImage, Source},
+    app::{AppSpec, File, Line, Report, State, parse_remote, pause_ms, to_remote},
+    container::{self, Container, ContainerSource, DEFAULT_PORT, EcrImage},
     description::{Description, MINUTE_MS, OwnAccount},
-    resolved::{Credentials, ResolvedCredentials, Source as Whose},
+    resolved::{CredentialSource, Credentials, ResolvedCredentials},
 };
 use crate::{
     error::Error,
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>(), parses::<Option<Registry>>()];
 
 pub(super) static CLOUD: Description = Description {
@@ -34,7 +34,7 @@ pub(super) static CLOUD: Description = Description {
     check,
     push: |spec, files| Box::pin(push(spec, files)),
     poll: |spec, since_ms| Box::pin(poll(spec, since_ms)),
-    take_down: |spec| Box::pin(take_down(spec)),
+    undeploy: |spec| Box::pin(undeploy(spec)),
     has: |credentials, name, mark, settings| {
         Box::pin(async {
             let koyeb = client(credentials, settings)?;
@@ -44,7 +44,7 @@ pub(super) static CLOUD: Description = Description {
     patience_ms: 30 * MINUTE_MS,
 };
 
-/// What we know of a deployment.
+/// What is stored about a deployment.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remote {
     app: String,
@@ -57,7 +57,7 @@ struct Remote {
     reported_end: bool,
 }
 
-/// Files that say how the files around them are built and run.
+/// Files that define how the files around them are built and run.
 const DOCKERFILE: &str = "Dockerfile";
 const MANIFESTS: &[&str] = &[
     DOCKERFILE,
@@ -72,8 +72,8 @@ const MANIFESTS: &[&str] = &[
     "Procfile",
 ];
 
-/// What serves a site of plain files. nginx's own image fills PORT into its
-/// templates; a path that is no file is a page of the app's own routing.
+/// Serves a site of plain files. nginx's own image fills PORT into its templates; a path without a
+/// file is a route of the app's own router.
 const SITE_DOCKERFILE: &str = "FROM nginx:1-alpine\n\
     COPY default.conf.template /etc/nginx/templates/default.conf.template\n\
     COPY site /usr/share/nginx/html\n";
@@ -84,13 +84,13 @@ const SITE_CONFIGURATION: &str = "server {\n\
     \x20 location / { try_files $uri $uri/index.html /index.html; }\n\
     }\n";
 
-/// The Worker's own account, and where Koyeb's API is.
+/// The operator's account, and the base URL of Koyeb's API.
 struct Account {
     base_url: String,
     token: Option<String>,
-    /// Where services run: `fra`, `was`, …
+    /// The region of services: `fra`, `was`, …
     region: String,
-    /// How large they are: `free`, `nano`, …
+    /// The size of services: `free`, `nano`, …
     instance_type: String,
 }
 
@@ -105,7 +105,7 @@ impl FromVars for Account {
     }
 }
 
-/// The registry of container images of the Worker's own account at AWS.
+/// The container registry in the operator's AWS account.
 struct Registry {
     base_url: String,
     region: String,
@@ -141,11 +141,11 @@ fn client_of<'a>(spec: &AppSpec<'a>) -> Result<Koyeb<'a>, Error> {
     client(&spec.credentials.credentials, spec.settings)
 }
 
-/// Whether this may run by that resolved. What the Worker's own account can see
-/// is its operator's, and not its users'.
+/// Whether this container may run with these credentials. What the operator's account can access
+/// belongs to the operator, not to the users.
 ///
 /// # Errors
-/// 400 or 503 that say what to do.
+/// 400 or 503 with what to do.
 fn check(
     name: &str,
     resolved: &ResolvedCredentials,
@@ -153,16 +153,16 @@ fn check(
     settings: &Settings,
 ) -> Result<(), Error> {
     let is_operators = settings.is_development();
-    let is_own = resolved.source == Whose::Own;
+    let is_own = resolved.source == CredentialSource::Own;
     match container.map(|container| &container.source) {
-        Some(Source::Git(_)) if is_own && !is_operators => Err(own_needed(
+        Some(ContainerSource::Git(_)) if is_own && !is_operators => Err(own_needed(
             "A repository is deployed with a Koyeb token of your own: send X-Koyeb-Token. This Worker's account may see \
              repositories that you may not",
         )),
-        Some(Source::Image { registry_secret: Some(_), .. }) if is_own && !is_operators => {
+        Some(ContainerSource::Image { registry_secret: Some(_), .. }) if is_own && !is_operators => {
             Err(own_needed("A secret is used with a Koyeb token of your own: send X-Koyeb-Token"))
         }
-        Some(Source::Image { image, registry_secret: None }) => match container::in_ecr(image) {
+        Some(ContainerSource::Image { image, registry_secret: None }) => match container::in_ecr(image) {
             None => Ok(()),
             Some(_) if Option::<Registry>::of(settings)?.is_none() => Err(Error::NotConfigured {
                 variable: "AWS_ACCESS_KEY_ID",
@@ -190,13 +190,13 @@ pub(crate) fn foreign_repository(registry: &str, name: &str) -> Error {
     Error::Refused {
         code: "foreign_repository",
         detail: format!(
-            "Of this Worker's registry a project has a repository of its own: {registry}/{}",
+            "In this Worker's registry each project has its own repository: {registry}/{}",
             own_repository(name)
         ),
     }
 }
 
-/// The repository of an app in the Worker's own registry.
+/// An app's repository in the operator's registry.
 fn own_repository(name: &str) -> String {
     format!("hatch/{name}")
 }
@@ -205,7 +205,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     let (koyeb, mark) = (client_of(spec)?, spec.mark()?);
     let app = koyeb.app(&app_name(spec.name)).await?;
     let service = koyeb.service(&app).await?;
-    // Whoever began with this before us may have died just after it.
+    // An earlier attempt may have died right after the deployment.
     let made = match &service {
         Some(service) => koyeb.marked(service, mark).await?,
         None => None,
@@ -217,7 +217,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     Ok(Report {
         state: State::Going { after_ms: pause_ms(0) },
         lines: vec![Line::info("Koyeb has it, and starts it")],
-        remote: Some(kept(&Remote { app, deployment, reported: 0, reported_end: false })?),
+        remote: Some(to_remote(&Remote { app, deployment, reported: 0, reported_end: false })?),
     })
 }
 
@@ -231,15 +231,15 @@ async fn deploy(
 ) -> Result<String, Error> {
     let (secret, archive);
     let source = match spec.container.map(|container| &container.source) {
-        Some(Source::Image { image, registry_secret }) => {
+        Some(ContainerSource::Image { image, registry_secret }) => {
             secret = match (registry_secret, container::in_ecr(image)) {
                 (Some(secret), _) => Some(secret.clone()),
                 (None, Some(ecr)) => log_in(koyeb, spec, ecr).await?,
                 (None, None) => None,
             };
-            koyeb::Source::Image { image, secret: secret.as_deref() }
+            koyeb::ServiceSource::Image { image, secret: secret.as_deref() }
         }
-        Some(Source::Git(git)) => koyeb::Source::Git {
+        Some(ContainerSource::Git(git)) => koyeb::ServiceSource::Git {
             repository: &git.repository,
             branch: &git.branch,
             builder: match git.builder {
@@ -247,10 +247,10 @@ async fn deploy(
                 container::Builder::Docker => Builder::Docker,
             },
         },
-        Some(Source::Files) | None => {
+        Some(ContainerSource::Files) | None => {
             let (packed, builder) = pack(files)?;
             archive = koyeb.upload(packed).await?;
-            koyeb::Source::Archive { id: &archive, builder }
+            koyeb::ServiceSource::Archive { id: &archive, builder }
         }
     };
     let settings = Account::of(spec.settings)?;
@@ -268,10 +268,9 @@ async fn deploy(
     Ok(deployed.deployment)
 }
 
-/// Keeps a fresh login of the Worker's registry at Koyeb, for it lasts twelve
-/// hours; answers with the secret's name. The repository is made, so that an
-/// image that is still missing can be pushed. None for somebody else's
-/// registry, of which we have no login.
+/// Stores a fresh login of the operator's registry as a Koyeb secret, because a login lasts twelve
+/// hours, and returns the secret's name. Creates the repository, so that a missing image can be
+/// pushed. `None` for other registries, for which we have no login.
 async fn log_in(koyeb: &Koyeb<'_>, spec: &AppSpec<'_>, image: EcrImage<'_>) -> Result<Option<String>, Error> {
     let Some(settings) = Option::<Registry>::of(spec.settings)? else { return Ok(None) };
     let ecr = Ecr {
@@ -290,8 +289,7 @@ async fn log_in(koyeb: &Koyeb<'_>, spec: &AppSpec<'_>, image: EcrImage<'_>) -> R
     Ok(Some(secret))
 }
 
-/// The archive of a project's files, and how it is built. A site of plain
-/// files gets a web server.
+/// The archive of a project's files, and its builder. A site of plain files gets a web server.
 fn pack(files: &[File<'_>]) -> Result<(Vec<u8>, Builder), Error> {
     let has = |path: &str| files.iter().any(|file| file.path == path);
     let sources = files.iter().map(|file| (file.path, file.content));
@@ -307,19 +305,19 @@ fn pack(files: &[File<'_>]) -> Result<(Vec<u8>, Builder), Error> {
 }
 
 async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
-    let (koyeb, mut remote) = (client_of(spec)?, read_kept::<Remote>(spec)?);
+    let (koyeb, mut remote) = (client_of(spec)?, parse_remote::<Remote>(spec)?);
     let going = || State::Going { after_ms: pause_ms(since_ms) };
-    // First the state: what the logs have by then is all that led to it.
+    // The state first: then the logs are complete up to that state.
     let state = match koyeb.state(&remote.deployment).await? {
         koyeb::State::Starting => going(),
         koyeb::State::Failed { reason } => State::Failed { reason },
-        // Its name may come a moment after its health.
+        // The domain may appear a moment after the service is healthy.
         koyeb::State::Running => match koyeb.domain(&remote.app).await? {
             Some(domain) => State::Live { url: Some(format!("https://{domain}")) },
             None => going(),
         },
     };
-    // A deployment does not fail for want of its logs.
+    // Missing logs do not fail a deployment.
     let built = koyeb.log(&remote.deployment, Log::Build).await.unwrap_or_default();
     let mut lines: Vec<Line> = built.into_iter().skip(remote.reported).map(Line::info).collect();
     remote.reported += lines.len();
@@ -328,11 +326,11 @@ async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
         lines.extend(ended.into_iter().map(|message| Line { level: "error", message }));
         remote.reported_end = true;
     }
-    Ok(Report { state, lines, remote: Some(kept(&remote)?) })
+    Ok(Report { state, lines, remote: Some(to_remote(&remote)?) })
 }
 
-/// Deletes the service. The app stays, empty, and with it the address.
-async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
+/// Deletes the service. The empty app stays and keeps its address.
+async fn undeploy(spec: &AppSpec<'_>) -> Result<(), Error> {
     let koyeb = client_of(spec)?;
     let Some(app) = koyeb.find_app(&app_name(spec.name)).await? else { return Ok(()) };
     match koyeb.service(&app).await? {
@@ -347,16 +345,17 @@ mod tests {
 
     const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
-    /// The code of what is said to this container, at a Worker in production
-    /// or not, by its own token or somebody's.
-    fn said(image: Option<&str>, environment: &str, source: Whose) -> &'static str {
-        let source_of = |image: &str| Source::Image { image: image.to_owned(), registry_secret: None };
+    /// The code of the check's result for this container, in this environment, with credentials
+    /// from this source.
+    fn code_of(image: Option<&str>, environment: &str, source: CredentialSource) -> &'static str {
+        let source_of =
+            |image: &str| ContainerSource::Image { image: image.to_owned(), registry_secret: None };
         let git = container::Git {
             repository: "github.com/o/r".to_owned(),
             branch: "main".to_owned(),
             builder: container::Builder::Buildpack,
         };
-        let container = Container { source: image.map_or(Source::Git(git), source_of), port: 1 };
+        let container = Container { source: image.map_or(ContainerSource::Git(git), source_of), port: 1 };
         let keys =
             [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("ENVIRONMENT", environment)];
         let resolved =
@@ -366,20 +365,20 @@ mod tests {
     }
 
     #[test]
-    fn what_the_workers_own_account_sees_is_its_operators_alone() {
+    fn only_the_operator_may_use_what_the_operators_account_sees() {
         let own = format!("{ECR}/hatch/app-1:3");
         let foreign = format!("{ECR}/hatch/app-2:3");
         for (image, source, expected) in [
-            (None, Whose::Own, "own_credentials_needed"),
-            (None, Whose::Header, "ok"),
-            (Some("nginx"), Whose::Own, "ok"),
-            (Some(own.as_str()), Whose::Own, "ok"),
-            (Some(foreign.as_str()), Whose::Own, "foreign_repository"),
-            (Some(own.as_str()), Whose::Header, "own_credentials_needed"),
-            (Some(own.as_str()), Whose::Stored, "own_credentials_needed"),
+            (None, CredentialSource::Own, "own_credentials_needed"),
+            (None, CredentialSource::Header, "ok"),
+            (Some("nginx"), CredentialSource::Own, "ok"),
+            (Some(own.as_str()), CredentialSource::Own, "ok"),
+            (Some(foreign.as_str()), CredentialSource::Own, "foreign_repository"),
+            (Some(own.as_str()), CredentialSource::Header, "own_credentials_needed"),
+            (Some(own.as_str()), CredentialSource::Stored, "own_credentials_needed"),
         ] {
-            assert_eq!(said(image, "production", source), expected, "{image:?} {source:?}");
-            assert_eq!(said(image, "development", source), "ok", "{image:?} {source:?}");
+            assert_eq!(code_of(image, "production", source), expected, "{image:?} {source:?}");
+            assert_eq!(code_of(image, "development", source), "ok", "{image:?} {source:?}");
         }
     }
 }

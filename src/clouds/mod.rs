@@ -1,9 +1,8 @@
-//! Other people's clouds: what each takes and how an app gets there, by whose
-//! credentials, and which apps are there. The modules that deploy, that delete
-//! projects and that delete accounts all need to know.
+//! Clouds that apps can be deployed to: how an app gets there, with whose credentials, and which
+//! apps are there. The modules that deploy, delete projects and delete accounts use it.
 //!
-//! A cloud is one file with one [`Description`] (description.rs); [`CLOUDS`] lists them. `edge`,
-//! this Worker itself, is none of them: it is the deploy module's own.
+//! Each cloud is one file with one [`Description`] (description.rs); [`CLOUDS`] lists them. `edge`,
+//! which is this Worker itself, is not a cloud and belongs to the deploy module.
 
 mod app;
 mod cloudflare;
@@ -18,7 +17,7 @@ pub(crate) mod removal;
 pub(crate) mod resolved;
 pub(crate) mod store;
 pub(crate) use store::OWNED;
-pub(crate) mod take_down;
+pub(crate) mod undeploy;
 mod vercel;
 
 use std::{fmt, ops::Deref};
@@ -29,18 +28,17 @@ use self::description::Description;
 pub(crate) use self::{
     app::{AppSpec, File, Line, Report, State},
     container::Container,
-    resolved::{ResolvedCredentials, Source},
+    resolved::{CredentialSource, ResolvedCredentials},
 };
 use crate::{
     error::Error,
     settings::{ParseSettings, Settings},
 };
 
-/// Finds what is wrong with the variables of the clouds.
+/// Reports faults in the clouds' variables.
 pub(crate) const SETTINGS: &[&[ParseSettings]] = &[cloudflare::SETTINGS, vercel::SETTINGS, koyeb::SETTINGS];
 
-/// Every cloud that apps can be deployed to, in the order in which the API
-/// lists them.
+/// All clouds, in the order in which the API lists them.
 pub(crate) const CLOUDS: &[Cloud] = &[CLOUDFLARE, VERCEL, KOYEB];
 
 pub(crate) const CLOUDFLARE: Cloud = Cloud(&cloudflare::CLOUD);
@@ -56,14 +54,14 @@ impl Cloud {
         CLOUDS.iter().find(|cloud| cloud.name == name).copied()
     }
 
-    /// The request headers that have credentials, for any cloud.
+    /// The request headers with credentials for any cloud.
     pub(crate) fn headers() -> impl Iterator<Item = &'static str> {
         let of_account = |cloud: &Self| cloud.0.account.as_ref().map(|account| account.header);
         CLOUDS.iter().flat_map(move |cloud| [Some(cloud.0.token_header), of_account(cloud)]).flatten()
     }
 
     /// # Errors
-    /// 400 or 503 that say what is missing.
+    /// 400 or 503 with what is missing.
     pub(crate) fn check(
         self,
         name: &str,
@@ -75,27 +73,27 @@ impl Cloud {
     }
 
     /// # Errors
-    /// As of [`description::Answer`].
+    /// See [`description::CloudFuture`].
     pub(crate) async fn push(self, app: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
         (self.0.push)(app, files).await
     }
 
     /// # Errors
-    /// As of [`description::Answer`].
+    /// See [`description::CloudFuture`].
     pub(crate) async fn poll(self, app: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
         (self.0.poll)(app, since_ms).await
     }
 
     /// # Errors
-    /// As of [`description::Answer`].
-    pub(crate) async fn take_down(self, app: &AppSpec<'_>) -> Result<(), Error> {
-        (self.0.take_down)(app).await
+    /// See [`description::CloudFuture`].
+    pub(crate) async fn undeploy(self, app: &AppSpec<'_>) -> Result<(), Error> {
+        (self.0.undeploy)(app).await
     }
 
-    /// Whether somebody has begun to set an account of the Worker's own.
+    /// Whether the operator has configured at least a part of an account.
     ///
     /// # Errors
-    /// [`Error::NotConfigured`] for a wrong variable of the cloud's.
+    /// [`Error::NotConfigured`] for an invalid variable of the cloud.
     pub(crate) fn is_set(self, settings: &Settings) -> Result<bool, Error> {
         let own = (self.0.own)(settings)?;
         Ok(own.token.is_some() || own.account.is_some())

@@ -1,4 +1,4 @@
-//! What the routes have in common that call a cloud.
+//! What the contracts of routes that call a cloud have in common.
 
 use schemars::json_schema;
 
@@ -10,9 +10,11 @@ pub(crate) fn with_credentials(operation: Operation) -> Operation {
     let operation = CLOUDS.iter().fold(operation, |operation, cloud| {
         let text =
             || json_schema!({ "type": "string", "minLength": 1, "maxLength": 500, "pattern": "^[!-~]+$" });
-        let operation = operation.header(cloud.token_header, "For this request alone.", text());
+        let operation = operation.header(cloud.token_header, "For this request only.", text());
         match &cloud.account {
-            Some(account) => operation.header(account.header, "Which account of the token's.", text()),
+            Some(account) => {
+                operation.header(account.header, "The account, when the token has several.", text())
+            }
             None => operation,
         }
     });

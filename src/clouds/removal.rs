@@ -1,9 +1,8 @@
-//! Deleting a project that has apps at clouds: they are taken down by jobs,
-//! which outlive it.
+//! Deletes a project that has apps at clouds. Jobs undeploy the apps; they outlive the project.
 
 use super::{
     store::{self, App},
-    take_down::{self, Plan},
+    undeploy::{self, Plan},
 };
 use crate::{
     error::Error,
@@ -12,16 +11,16 @@ use crate::{
     store::{Database, Statement, projects},
 };
 
-/// A project to be deleted, and by whom.
+/// A project to delete, and who deletes it.
 #[derive(Debug)]
 pub(crate) struct Removal<'a> {
     pub(crate) id: &'a str,
     pub(crate) user: &'a str,
-    /// Only if it is still of this revision.
+    /// Delete only this revision.
     pub(crate) revision: Option<i64>,
-    /// Also if nobody's credentials reach an app of it that is live.
+    /// Delete even if no credentials reach a live app.
     pub(crate) is_forced: bool,
-    /// Right after the deletion.
+    /// The audit entry, written right after the deletion.
     pub(crate) audit: Statement,
     pub(crate) request: &'a InboundRequest,
     pub(crate) trace_id: &'a str,
@@ -29,17 +28,18 @@ pub(crate) struct Removal<'a> {
 }
 
 impl Removal<'_> {
-    /// Deletes the project with its `apps`. What takes them down is to be sent.
+    /// Deletes the project with its `apps`. The caller must send the jobs of the plan, which
+    /// undeploy them.
     ///
     /// # Errors
-    /// 409 for an app out of reach, [`Error::PreconditionFailed`] when the
-    /// project or its apps have changed meanwhile.
+    /// 409 for an app out of reach, [`Error::PreconditionFailed`] when the project or its apps
+    /// changed meanwhile.
     pub(crate) async fn run(self, apps: Vec<App>, database: &Database) -> Result<Plan, Error> {
         let Self { id, user, revision, is_forced, audit, request, trace_id, settings } = self;
         let known = i64::try_from(apps.len()).unwrap_or_default();
-        let mut plan = take_down::plan(user, apps, request, trace_id, settings, database).await?;
+        let mut plan = undeploy::plan(user, apps, request, trace_id, settings, database).await?;
         if let Some(app) = plan.out_of_reach.iter().find(|app| app.is_live && !is_forced) {
-            return Err(take_down::out_of_reach(app));
+            return Err(undeploy::out_of_reach(app));
         }
         let mut batch = vec![
             projects::is_deletable(id, user, revision, known),

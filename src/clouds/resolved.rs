@@ -1,14 +1,14 @@
-//! Credentials, whose they are, and which account they lead to.
+//! Credentials, and their source.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a cloud knows somebody by.
+/// A client's credentials for a cloud.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Credentials {
     pub(crate) token: String,
-    /// Which account of the token's: Cloudflare's account id, Vercel's team.
+    /// One of the token's accounts: Cloudflare's account id, Vercel's team.
     pub(crate) account: Option<String>,
 }
 
@@ -19,26 +19,26 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Enough of a token to know it again by.
+    /// The end of the token, enough for its owner to recognize it.
     pub(crate) fn hint(&self) -> String {
         let end = self.token.len().checked_sub(4).filter(|start| *start >= 12);
         format!("…{}", end.and_then(|start| self.token.get(start..)).unwrap_or_default())
     }
 }
 
-/// Where credentials came from.
+/// The source of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Source {
-    /// The headers of the request, for what it asks for and no longer.
+pub(crate) enum CredentialSource {
+    /// The request's headers; used only for what it requests.
     Header,
-    /// The user's stored ones.
+    /// Stored by the user.
     Stored,
-    /// The Worker's settings.
+    /// The operator's settings.
     Own,
 }
 
-impl Source {
+impl CredentialSource {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Header => "header",
@@ -47,17 +47,17 @@ impl Source {
         }
     }
 
-    /// Whether what came by the one may be taken down by the other. What a user
-    /// has brought somewhere is never the Worker's to look for in its own
-    /// account, nor the other way round: of one name, it would find another app.
-    pub(super) fn is_akin(self, other: Self) -> bool {
+    /// Whether credentials from one source may undeploy what the other deployed. The operator's
+    /// account is never searched for a user's app or the other way round, because another app could
+    /// have the same name.
+    pub(super) fn is_same_owner(self, other: Self) -> bool {
         (self == Self::Own) == (other == Self::Own)
     }
 }
 
-/// Credentials, and whose they are.
+/// Credentials, and their source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResolvedCredentials {
     pub(crate) credentials: Credentials,
-    pub(crate) source: Source,
+    pub(crate) source: CredentialSource,
 }

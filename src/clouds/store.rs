@@ -1,11 +1,11 @@
-//! SQL of credentials and of the apps at clouds.
+//! SQL for credentials and for the apps at clouds.
 
 use constcat::concat;
 use serde::Deserialize;
 
 use super::{
     Cloud,
-    resolved::{ResolvedCredentials, Source},
+    resolved::{CredentialSource, ResolvedCredentials},
 };
 #[cfg(test)]
 use crate::openapi::Time;
@@ -21,11 +21,11 @@ use crate::store::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
     export: &[("credentials", exported)],
-    // What becomes of the apps is decided by whoever deletes the account.
+    // The code that deletes an account decides about its apps.
     delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
     give: |from, to| {
         vec![
-            // A job opens credentials that are sealed to the user who sent them.
+            // A running job decrypts credentials that are sealed to the user who sent them.
             guard!(
                 "SELECT 1 WHERE NOT EXISTS (
                    SELECT 1 FROM cloud_apps a JOIN jobs j ON j.kind = 'take-down' AND j.subject_id = a.id
@@ -33,7 +33,7 @@ pub(crate) const OWNED: Owned = Owned {
                 from
             ),
             give!("cloud_apps", from, to),
-            // Sealed to who stored them, and so nobody's any more.
+            // They are sealed to the user who stored them, so the new owner cannot use them.
             sql!(concat!("DELETE FROM cloud_credentials WHERE user_id = ", released!()), from),
         ]
     },
@@ -48,7 +48,7 @@ pub(super) fn sealed(user: &str, cloud: Cloud) -> Statement {
 }
 
 shape! {
-    /// Of credentials that are stored: all but the secret.
+    /// Stored credentials without the secret.
     pub(crate) struct StoredCredentials, CREDENTIALS_JSON {
         /// A cloud, or a provider of models.
         target: &'static str = "cloud", "cloudflare";
@@ -61,8 +61,7 @@ shape! {
     }
 }
 
-/// Keeps a user's credentials, in place of those before them. Answers with
-/// what is shown of them.
+/// Stores a user's credentials, replacing earlier ones. Returns what the API shows of them.
 pub(crate) fn keep(
     user: &str,
     target: &str,
@@ -89,7 +88,7 @@ pub(crate) fn keep(
     )
 }
 
-pub(crate) fn kept(user: &str, target: &str) -> Statement {
+pub(crate) fn find_credentials(user: &str, target: &str) -> Statement {
     sql!(
         concat!(
             "SELECT ",
@@ -101,8 +100,8 @@ pub(crate) fn kept(user: &str, target: &str) -> Statement {
     )
 }
 
-/// All of a user's, as one list.
-pub(crate) fn all_kept(user: &str) -> Statement {
+/// All of a user's stored credentials, as one list.
+pub(crate) fn list_credentials(user: &str) -> Statement {
     sql!(
         concat!(
             "SELECT json_group_array(json(shown)) AS json FROM (SELECT ",
@@ -117,7 +116,7 @@ pub(crate) fn forget(user: &str, target: &str) -> Statement {
     sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, target)
 }
 
-/// All of a user's, each with its target and what is sealed.
+/// All of a user's stored credentials: each target with its sealed text.
 pub(crate) fn all_sealed(user: &str) -> Statement {
     sql!(
         "SELECT json_object('target', cloud, 'sealed', sealed) AS json FROM cloud_credentials WHERE user_id = ?1",
@@ -126,7 +125,7 @@ pub(crate) fn all_sealed(user: &str) -> Statement {
 }
 
 shape! {
-    /// That credentials are stored, and what for.
+    /// The fact that credentials are stored, and for which target.
     pub(crate) struct ExportedCredentials, EXPORTED_JSON {
         target: &'static str = "cloud", "cloudflare";
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
@@ -155,21 +154,21 @@ fn exported(user: &str, page: &Page) -> Statement {
 pub(crate) struct App {
     pub(crate) id: String,
     pub(crate) cloud: Cloud,
-    /// [`ResolvedCredentials::place`] of whoever brought it there.
+    /// The [`ResolvedCredentials::place`] of the credentials that deployed it.
     pub(crate) place: String,
-    /// By which it came there. None for one from before that was kept.
-    pub(crate) source: Option<Source>,
-    /// What it is called there.
+    /// The source of those credentials. `None` for old rows without it.
+    pub(crate) source: Option<CredentialSource>,
+    /// The app's name at the cloud.
     pub(crate) name: String,
-    /// The youngest that was brought there; the cloud has it as a mark.
+    /// The newest deployment that was pushed; the cloud has it as a mark.
     pub(crate) deployment_id: String,
     /// Whether it is live there, as far as we know.
     pub(crate) is_live: bool,
-    /// Whether a deployment is at work on it.
+    /// Whether a deployment of it is running.
     pub(crate) is_busy: bool,
 }
 
-/// An [`App`] of the row `a`.
+/// An [`App`] from the row `a`.
 macro_rules! app_json {
     () => {
         "json_object('id', a.id, 'cloud', a.cloud, 'place', a.place, 'source', a.source, 'name', a.name, \
@@ -197,22 +196,22 @@ pub(crate) fn apps_of_user(user: &str) -> Statement {
     sql!(concat!("SELECT ", app_json!(), " AS json FROM cloud_apps a WHERE a.user_id = ?1"), user)
 }
 
-/// Forgets an app that nobody will take down.
+/// Removes the row of an app that no job will undeploy.
 pub(crate) fn forget_app(id: &str) -> Statement {
     sql!("DELETE FROM cloud_apps WHERE id = ?1", id)
 }
 
-/// Notes by what right an app is taken down.
-pub(crate) fn will_be_taken_down(
+/// Records the credentials with which an app is undeployed.
+pub(crate) fn mark_for_removal(
     id: &str,
-    right: &ResolvedCredentials,
+    resolved: &ResolvedCredentials,
     sealed: Option<&str>,
     now: i64,
 ) -> Statement {
     sql!(
         "UPDATE cloud_apps SET credential_source = ?2, credential_sealed = ?3, updated_at = ?4 WHERE id = ?1",
         id,
-        right.source.name(),
+        resolved.source.name(),
         sealed,
         now
     )

@@ -1,11 +1,11 @@
-//! Vercel: a production deployment of the project that is called as we call
-//! the app. It builds what has a package.json, and serves other files as they are.
+//! Vercel: a production deployment of the Vercel project with our app's name. Vercel builds a
+//! project with a package.json, and serves other files as they are.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    app::{AppSpec, File, Line, Report, State, kept, pause_ms, read_kept},
+    app::{AppSpec, File, Line, Report, State, parse_remote, pause_ms, to_remote},
     description::{AccountName, Description, MINUTE_MS, OwnAccount},
     resolved::Credentials,
 };
@@ -16,7 +16,7 @@ use crate::{
     upstream::vercel::{self, New, Vercel},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(super) const SETTINGS: &[ParseSettings] = &[parses::<Account>()];
 
 pub(super) static CLOUD: Description = Description {
@@ -41,7 +41,7 @@ pub(super) static CLOUD: Description = Description {
     check: |_, _, _, _| Ok(()),
     push: |spec, files| Box::pin(push(spec, files)),
     poll: |spec, since_ms| Box::pin(poll(spec, since_ms)),
-    take_down: |spec| Box::pin(take_down(spec)),
+    undeploy: |spec| Box::pin(undeploy(spec)),
     has: |credentials, name, mark, settings| {
         Box::pin(async {
             let found = client(credentials, settings)?.find(name, mark).await?;
@@ -51,13 +51,13 @@ pub(super) static CLOUD: Description = Description {
     patience_ms: 30 * MINUTE_MS,
 };
 
-/// Deployments deleted at the same time: a Worker has six connections.
+/// How many deployments are deleted at once: a Worker has six connections.
 const CONCURRENT_DELETIONS: usize = 4;
-/// Pages of a hundred deployments that one go looks through: a Worker may call
-/// others a thousand times.
+/// How many pages of a hundred deployments one attempt reads: a Worker may make a thousand
+/// subrequests.
 const PAGES: usize = 5;
 
-/// What we know of a deployment.
+/// What is stored about a deployment.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remote {
     id: String,
@@ -66,7 +66,7 @@ struct Remote {
     reported: usize,
 }
 
-/// The Worker's own account, and where Vercel's API is.
+/// The operator's account, and the base URL of Vercel's API.
 struct Account {
     base_url: String,
     token: Option<String>,
@@ -103,7 +103,7 @@ fn client_of<'a>(spec: &AppSpec<'a>) -> Result<Vercel<'a>, Error> {
 async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     let (vercel, mark) = (client_of(spec)?, spec.mark()?);
     let files: Vec<(&str, &str)> = files.iter().map(|file| (file.path, file.content)).collect();
-    // Whoever began with this before us may have died just after it.
+    // An earlier attempt may have died right after the deployment.
     let id = match vercel.find(spec.name, mark).await? {
         Some(id) => id,
         None => vercel.create(&New { name: spec.name, mark, files: &files }).await?,
@@ -111,19 +111,19 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
     Ok(Report {
         state: State::Going { after_ms: pause_ms(0) },
         lines: vec![Line::info("Vercel has it, and builds it")],
-        remote: Some(kept(&Remote { id, reported: 0 })?),
+        remote: Some(to_remote(&Remote { id, reported: 0 })?),
     })
 }
 
 async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
-    let (vercel, remote) = (client_of(spec)?, read_kept::<Remote>(spec)?);
-    // First the state: what the log has by then is all that led to it.
+    let (vercel, remote) = (client_of(spec)?, parse_remote::<Remote>(spec)?);
+    // The state first: then the log is complete up to that state.
     let state = match vercel.state(&remote.id, now_ms()).await? {
         vercel::State::Building => State::Going { after_ms: pause_ms(since_ms) },
         vercel::State::Ready { url } => State::Live { url: Some(url) },
         vercel::State::Failed { reason } => State::Failed { reason },
     };
-    // A deployment does not fail for want of its log.
+    // A missing log does not fail a deployment.
     let log = vercel.log(&remote.id).await.unwrap_or_default();
     let lines: Vec<Line> = log
         .into_iter()
@@ -131,15 +131,15 @@ async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
         .map(|line| Line { level: if line.is_error { "error" } else { "info" }, message: line.text })
         .collect();
     let reported = remote.reported + lines.len();
-    Ok(Report { state, lines, remote: Some(kept(&Remote { reported, ..remote })?) })
+    Ok(Report { state, lines, remote: Some(to_remote(&Remote { reported, ..remote })?) })
 }
 
-/// Deletes every deployment that we have made of the app: an older one would
-/// still answer at an address of its own.
-async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
+/// Deletes every deployment that we made of the app: an older one would still respond at its own
+/// address.
+async fn undeploy(spec: &AppSpec<'_>) -> Result<(), Error> {
     let vercel = client_of(spec)?;
-    // Its mark may have been removed.
-    if let Ok(remote) = read_kept::<Remote>(spec) {
+    // The mark of this deployment may have been removed.
+    if let Ok(remote) = parse_remote::<Remote>(spec) {
         vercel.delete(&remote.id).await?;
     }
     let mut before = None;
@@ -154,9 +154,9 @@ async fn take_down(spec: &AppSpec<'_>) -> Result<(), Error> {
     Err(unfinished())
 }
 
-/// Another go finds fewer of them.
+/// The next attempt finds fewer of them.
 fn unfinished() -> Error {
-    Error::upstream(UpstreamKind::Busy, "Vercel has more deployments of this app than one go deletes")
+    Error::upstream(UpstreamKind::Busy, "Vercel has more deployments of this app than one attempt can delete")
 }
 
 async fn delete(vercel: &Vercel<'_>, ids: &[String]) -> Result<(), Error> {

@@ -1,18 +1,19 @@
-//! Where a page's addresses begin at the root (`/app.js`), and so have to be put below another one. Pure.
+//! Finds the root-relative addresses of a page (`/app.js`), which must be moved below another root.
+//! Pure.
 //!
-//! A page is read as a browser's tokenizer does (WHATWG HTML, 13.2.5), as far as that decides what is an address: what
-//! stands in text, in a comment, in a title or in another attribute is none. Every page of others' making comes through
-//! here, for anybody who asks: what is read once is not read again.
+//! A page is tokenized as in browsers (WHATWG HTML, 13.2.5), as far as needed to find addresses:
+//! text, comments, titles and other attributes have none. Anyone can send a page through here, so
+//! the parser reads each byte only once.
 
 /// Attributes whose value is an address.
 const ADDRESSES: &[&str] =
     &["src", "href", "xlink:href", "action", "formaction", "poster", "background", "data"];
 /// Attributes whose value is a list of addresses, each with the size of its image.
 const IMAGE_SETS: &[&str] = &["srcset", "imagesrcset"];
-/// Elements whose content is no markup.
+/// Elements whose content is not markup.
 const RAW: &[&str] = &["style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"];
 
-/// The page with every address from the root below `root`.
+/// Moves every root-relative address of the page below `root`.
 pub(super) fn below(page: &str, root: &str) -> String {
     let mut finder = Finder { page, found: Vec::new() };
     finder.read();
@@ -27,7 +28,7 @@ pub(super) fn below(page: &str, root: &str) -> String {
     out
 }
 
-/// A piece of the page, and where it begins.
+/// A part of the page, and its byte offset.
 #[derive(Clone, Copy)]
 struct Piece<'a> {
     text: &'a str,
@@ -40,7 +41,7 @@ impl<'a> Piece<'a> {
         Self { text: self.text.get(from..).unwrap_or_default(), at: self.at + from.min(self.text.len()) }
     }
 
-    /// Up to where `is_end` holds first, and the rest.
+    /// The part before the first character that matches, and the rest.
     fn split(self, is_end: impl Fn(char) -> bool) -> (Self, Self) {
         self.split_at(self.text.find(is_end).unwrap_or(self.text.len()))
     }
@@ -53,7 +54,7 @@ impl<'a> Piece<'a> {
         self.split(|c| !is_dropped(c)).1
     }
 
-    /// What follows `prefix`, in whatever case that is.
+    /// The part after `prefix`, which is matched without regard to case.
     fn strip(self, prefix: &str) -> Option<Self> {
         starts_with(self.text, prefix).then(|| self.after(prefix.len()))
     }
@@ -65,7 +66,7 @@ impl<'a> Piece<'a> {
 
 struct Finder<'a> {
     page: &'a str,
-    /// The bytes at which addresses from the root begin, in their order.
+    /// The byte offsets of root-relative addresses, in order.
     found: Vec<usize>,
 }
 
@@ -83,11 +84,12 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Reads a start tag behind its `<`, and what is in it that is no markup. Answers with the rest.
+    /// Reads a start tag after its `<`, and the element's content if that is not markup. Returns
+    /// the rest.
     fn element(&mut self, piece: Piece<'a>) -> Piece<'a> {
         let (name, rest) = piece.split(ends_name);
         let Some((attributes, rest)) = attributes(rest) else {
-            // A tag without an end is none.
+            // A tag without an end is not a tag.
             return rest.after(rest.text.len());
         };
         if name.is("meta") {
@@ -154,7 +156,7 @@ impl<'a> Finder<'a> {
         self.address(rest.strip("\"").or(rest.strip("'")).unwrap_or(rest));
     }
 
-    /// Addresses in `url(…)` and behind `@import`, outside of comments and strings.
+    /// Finds addresses in `url(…)` and after `@import`, outside of comments and strings.
     fn style(&mut self, sheet: Piece<'a>) {
         let mut rest = sheet;
         let mut imports = false;
@@ -181,7 +183,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Addresses of an import map, and the scopes for which they count; what modules call them stays.
+    /// Finds the addresses in an import map, and its scopes. Module specifiers stay unchanged.
     fn import_map(&mut self, map: Piece<'a>) {
         let (mut rest, mut depth, mut section) = (map, 0_usize, "");
         while let Some(c) = rest.text.chars().next() {
@@ -207,7 +209,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// The attributes behind a tag's name and what follows the tag, if it ends.
+/// The attributes after a tag's name, and the text after the tag, if the tag ends.
 fn attributes(tag: Piece<'_>) -> Option<(Vec<(Piece<'_>, Piece<'_>)>, Piece<'_>)> {
     let (mut found, mut rest) = (Vec::new(), tag);
     loop {
@@ -238,7 +240,7 @@ fn attributes(tag: Piece<'_>) -> Option<(Vec<(Piece<'_>, Piece<'_>)>, Piece<'_>)
     }
 }
 
-/// What the first attribute of this name has.
+/// The value of the first attribute with this name.
 fn value_of<'a>(attributes: &[(Piece<'a>, Piece<'a>)], name: &str) -> Option<Piece<'a>> {
     attributes.iter().find(|(given, _)| given.is(name)).map(|(_, value)| *value)
 }
@@ -247,7 +249,7 @@ fn is(attributes: &[(Piece<'_>, Piece<'_>)], name: &str, value: &str) -> bool {
     value_of(attributes, name).is_some_and(|given| given.text.trim().eq_ignore_ascii_case(value))
 }
 
-/// Where a comment ends: `<!-->` is one.
+/// The end of a comment; `<!-->` is a comment too.
 fn comment_end(text: &str) -> usize {
     let mut ends = text.match_indices('>').map(|(at, _)| at);
     let ends_it = |at: &usize| {
@@ -257,13 +259,14 @@ fn comment_end(text: &str) -> usize {
     ends.find(ends_it).map_or(text.len(), |at| at + 1)
 }
 
-/// Where the end tag of an element begins whose content is no markup.
+/// The start of the end tag of an element whose content is not markup.
 fn element_end(text: &str, name: &str) -> usize {
     let mut ends = text.match_indices("</").map(|(at, _)| at);
     ends.find(|at| text.get(at + 2..).is_some_and(|tag| names(tag, name))).unwrap_or(text.len())
 }
 
-/// The same of a script, where `<!-- <script>` begins another one that ends first (13.2.5.15 to 13.2.5.30).
+/// As [`element_end`] for a script, where `<!-- <script>` opens a nested script that must end first
+/// (13.2.5.15 to 13.2.5.30).
 fn script_end(text: &str) -> usize {
     #[derive(PartialEq)]
     enum In {
@@ -280,7 +283,7 @@ fn script_end(text: &str) -> usize {
         place = match place {
             In::Script | In::Comment if ends => return here,
             In::Script if rest.starts_with("<!--") => {
-                // Its own dashes may end it.
+                // The dashes of the opening may end the comment.
                 at = here + 2;
                 In::Comment
             }
@@ -293,7 +296,7 @@ fn script_end(text: &str) -> usize {
     text.len()
 }
 
-/// Whether a tag behind its `<` or `</` has this name, and not one that only begins so.
+/// Whether a tag after its `<` or `</` has exactly this name.
 fn names(tag: &str, name: &str) -> bool {
     starts_with(tag, name) && tag.get(name.len()..).is_some_and(|rest| rest.starts_with(ends_name))
 }
@@ -302,7 +305,7 @@ fn starts_with(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// Where a string that begins with its quote ends, behind the other one.
+/// The offset after the closing quote of a string that starts with its quote.
 fn string_end(text: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -329,14 +332,14 @@ mod tests {
 
     use super::*;
 
-    /// `§` marks where the root belongs.
+    /// `§` marks the places where the root must be inserted.
     #[track_caller]
-    fn is_put(marked: &str) {
+    fn assert_inserted(marked: &str) {
         assert_eq!(below(&marked.replace('§', ""), "/p/x"), marked.replace('§', "/p/x"));
     }
 
     #[test]
-    fn addresses_from_the_root_are_below_the_apps_own() {
+    fn root_relative_addresses_move_below_the_apps_root() {
         for marked in [
             "<script type=\"module\" src=\"§/a.js\"></script>",
             "<a href='§/'><a href=§/b>",
@@ -353,12 +356,12 @@ mod tests {
             "<style>a{background:url(§/x.png)} b{background: URL( '§/y.png' )} @import \"§/z.css\";@import url(§/w.css);</style>",
             "<p style=\"background:url(§/x.png)\">",
         ] {
-            is_put(marked);
+            assert_inserted(marked);
         }
     }
 
     #[test]
-    fn other_addresses_and_what_is_no_tag_stay() {
+    fn other_addresses_and_text_outside_of_tags_stay() {
         for page in [
             "<a href=\"//host/a\"><a href=\"https://host/a\"><a href=\"a/b\"><a href=\"#a\">",
             "<script>document.write('<a href=\"/a\">')</script>",
@@ -374,7 +377,7 @@ mod tests {
             "</a href=\"/x\"><!doctype href=\"/x\"><?xml href=\"/x\"?>",
             "<a href=\"/x",
         ] {
-            is_put(page);
+            assert_inserted(page);
         }
     }
 
@@ -389,7 +392,7 @@ mod tests {
             "<script><!-- <scripty> </script><a href=\"§/b\">",
             "<style></stylesheet><a href=/a></style ><a href=\"§/b\">",
         ] {
-            is_put(marked);
+            assert_inserted(marked);
         }
     }
 
@@ -401,27 +404,27 @@ mod tests {
             "<!-- <a href=/a> --!><a href=§/b>",
             "<!-- <a href=/a>",
         ] {
-            is_put(marked);
+            assert_inserted(marked);
         }
     }
 
     #[test]
-    fn a_pages_own_import_map_leads_below_the_root() {
-        is_put(
+    fn an_import_map_points_below_the_root() {
+        assert_inserted(
             r#"<script type="importmap">{"imports":{"a":"§/lib/a.js","/b/":"§/lib/b/","c":"./c.js","d":"https://h/d"},
             "scopes":{"§/old/":{"/a":"§/a1.js"}},"integrity":{"§/lib/a.js":"sha384-x"}}</script>"#,
         );
-        is_put(
+        assert_inserted(
             r#"<script type=importmap>{"imports":{"a\"":"§/a.js"}</script><script>{"imports":{"a":"/a.js"}}</script>"#,
         );
     }
 
     #[test]
-    fn a_page_is_read_once() {
+    fn each_byte_of_a_page_is_read_once() {
         let page =
             "<script></script><style>url(</style><!-- --><a b='<p srcset=\"a,,,\" style=\"@import url(\">"
                 .repeat(20_000);
-        // Read over and over, these would take an hour.
+        // With repeated scanning, these would take an hour.
         below(&page, "/p/x");
         below(&"<script><!--".repeat(100_000), "/p/x");
         below(&"<a href=\"".repeat(100_000), "/p/x");

@@ -1,18 +1,18 @@
-//! SQL of deployments to clouds, and of taking apps down.
+//! SQL for deployments to clouds and for undeploying apps.
 
 use serde::Deserialize;
 
 use super::target::Target;
 use crate::{
     clouds::{
-        Container, Source,
+        Container, CredentialSource,
         store::{App, app_json},
     },
     store::{Statement, sql},
     upstream::compiler::Packages,
 };
 
-/// What a deployment's job needs to know beside the code.
+/// What a deployment's job needs besides the code.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Task {
@@ -22,16 +22,16 @@ pub(super) struct Task {
     pub(super) target: Target,
     pub(super) name: String,
     pub(super) place: Option<String>,
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<CredentialSource>,
     pub(super) sealed: Option<String>,
     pub(super) container: Option<Container>,
-    /// Whether its packages are to be in its own bundles.
+    /// Whether packages are bundled into the app.
     pub(super) is_bundled: bool,
     pub(super) remote: Option<String>,
     pub(super) pushed_at: Option<i64>,
-    /// Whether nothing older of the project is still under way to its cloud.
+    /// Whether no older job of the project is still working at the same cloud.
     pub(super) is_next: bool,
-    /// Whether no younger deployment has come to its place before it.
+    /// Whether no newer deployment went live in its place first.
     pub(super) is_youngest: bool,
     pub(super) is_live: bool,
 }
@@ -42,7 +42,7 @@ impl Task {
     }
 }
 
-/// Whether no job `$job` of the same app, older than it, is still to be done.
+/// Whether no older job of the same app than `$job` is unfinished.
 macro_rules! is_next {
     ($project:literal, $cloud:literal, $job:literal) => {
         concat!(
@@ -88,8 +88,8 @@ pub(super) fn task(id: &str, job: &str) -> Statement {
     )
 }
 
-/// Notes that something will be at the deployment's cloud from now on. Of two
-/// deployments the younger one stays.
+/// Records that an app exists at the deployment's cloud from now on. Of two deployments the newer
+/// one wins.
 pub(super) fn claim_app(app: &str, deployment: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO cloud_apps (id, project_id, user_id, cloud, place, source, name, deployment_id, created_at, updated_at)
@@ -104,7 +104,7 @@ pub(super) fn claim_app(app: &str, deployment: &str, now: i64) -> Statement {
     )
 }
 
-/// Keeps what the cloud calls the deployment, and when it first had all of it.
+/// Stores the cloud's id of the deployment, and the time of the first complete upload.
 pub(super) fn keep_remote(id: &str, remote: Option<&str>, now: i64) -> [Statement; 2] {
     [
         sql!(
@@ -123,7 +123,7 @@ pub(super) fn keep_remote(id: &str, remote: Option<&str>, now: i64) -> [Statemen
     ]
 }
 
-/// Makes a deployment to a cloud live, and its project with it.
+/// Makes a deployment to a cloud live, and its project too.
 pub(super) fn go_live(id: &str, url: Option<&str>, now: i64) -> [Statement; 3] {
     [
         sql!(
@@ -149,7 +149,7 @@ pub(super) fn go_live(id: &str, url: Option<&str>, now: i64) -> [Statement; 3] {
     ]
 }
 
-/// A line of a job's log that is there once at most.
+/// Appends a line to a job's log unless it is there already.
 pub(super) fn log_once(job: &str, message: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
@@ -161,23 +161,23 @@ pub(super) fn log_once(job: &str, message: &str, now: i64) -> Statement {
     )
 }
 
-/// An app that is to be taken down, as its job needs it.
+/// The app that an undeploy job removes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Doomed {
+pub(super) struct UndeployTask {
     pub(super) app: App,
     pub(super) project_id: String,
     pub(super) user_id: String,
     pub(super) remote: Option<String>,
-    /// By which it is taken down.
-    pub(super) source: Option<Source>,
+    /// The source of the credentials for the removal.
+    pub(super) source: Option<CredentialSource>,
     pub(super) sealed: Option<String>,
-    /// As of a [`Task`].
+    /// As in [`Task`].
     pub(super) is_next: bool,
 }
 
-/// The app of a job `job`.
-pub(super) fn doomed(app: &str, job: &str) -> Statement {
+/// The app that the job `job` removes.
+pub(super) fn undeploy_task(app: &str, job: &str) -> Statement {
     sql!(
         concat!(
             "SELECT json_object('app', ",
@@ -194,13 +194,13 @@ pub(super) fn doomed(app: &str, job: &str) -> Statement {
     )
 }
 
-/// A job that has failed needs no credentials any more.
+/// A failed job needs no credentials any more.
 pub(super) fn forget_app_credentials(app: &str) -> Statement {
     sql!("UPDATE cloud_apps SET credential_sealed = NULL WHERE id = ?1", app)
 }
 
-/// Forgets an app that is down.
-pub(super) fn is_down(app: &str, now: i64) -> [Statement; 2] {
+/// Removes the row of an app that is undeployed.
+pub(super) fn remove_app(app: &str, now: i64) -> [Statement; 2] {
     [
         sql!(
             "UPDATE deployments SET url = NULL, taken_down_at = ?2, updated_at = ?2
@@ -213,7 +213,7 @@ pub(super) fn is_down(app: &str, now: i64) -> [Statement; 2] {
     ]
 }
 
-/// Takes the app of an edge deployment off this Worker.
+/// Removes the app of an edge deployment from this Worker.
 pub(super) fn unpublish(id: &str, user: &str, now: i64) -> [Statement; 2] {
     [
         sql!(
@@ -228,9 +228,9 @@ pub(super) fn unpublish(id: &str, user: &str, now: i64) -> [Statement; 2] {
     ]
 }
 
-/// After something of a project was taken down: it is live where else it is,
+/// Updates a project's status after one of its apps was undeployed: still live at another target,
 /// or a draft again.
-pub(super) fn settle_project(id: &str, now: i64) -> Statement {
+pub(super) fn refresh_project_status(id: &str, now: i64) -> Statement {
     sql!(
         "UPDATE projects SET revision = revision + 1, updated_at = ?2,
            status = CASE WHEN EXISTS (SELECT 1 FROM sites WHERE project_id = ?1)
@@ -244,7 +244,7 @@ pub(super) fn settle_project(id: &str, now: i64) -> Statement {
     )
 }
 
-/// A line of the log of the deployment that an app shows.
+/// Appends a line to the log of the deployment that an app shows.
 pub(super) fn log_of_app(app: &str, level: &str, message: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
@@ -257,7 +257,7 @@ pub(super) fn log_of_app(app: &str, level: &str, message: &str, now: i64) -> Sta
     )
 }
 
-/// How a deployment stands towards what is live at its target.
+/// A deployment's relation to what is live at its target.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Place {
@@ -265,7 +265,7 @@ pub(super) struct Place {
     pub(super) target: Target,
     pub(super) status: String,
     pub(super) is_down: bool,
-    /// Whether this Worker shows it.
+    /// Whether this Worker serves it.
     pub(super) is_on_edge: bool,
 }
 
@@ -281,9 +281,8 @@ pub(super) fn place(id: &str, user: &str) -> Statement {
     )
 }
 
-/// The app that a deployment has at its cloud: none when a younger one is
-/// live in its place. What a failed one left there is an app where nothing
-/// else is live.
+/// The app of a deployment at its cloud; none when a newer deployment is live in its place. A
+/// failed deployment may have left an app where nothing else is live.
 pub(super) fn app(id: &str, user: &str) -> Statement {
     sql!(
         concat!(

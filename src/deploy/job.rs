@@ -1,7 +1,6 @@
-//! The job behind a deployment: `build` makes the code files that can be
-//! served, or says why it cannot. Then, for this Worker itself, `publish` puts
-//! them up; for a cloud, `push` brings them there and `await` asks after them
-//! until they are live (cloud.rs).
+//! The job of a deployment. `build` turns the code into files that can be served, or says why it
+//! cannot. Then `publish` puts them online on this Worker; for a cloud, `push` uploads them there
+//! and `await` polls until they are live (cloud.rs).
 
 use std::rc::Rc;
 
@@ -17,7 +16,7 @@ use crate::{
         deployment::{FIRST_STEP, JOB},
     },
     error::Error,
-    jobs::{self, Job, JobContext, Kind, Outcome, Policy},
+    jobs::{self, Job, JobContext, JobKind, Outcome, Policy},
     platform::{clock::now_ms, random},
     store::Statement,
 };
@@ -25,16 +24,16 @@ use crate::{
 const PUBLISH: &str = "publish";
 const PUSH: &str = "push";
 
-/// How long a deployment waits until it looks again after an older one.
-const TURN_MS: i64 = 2_000;
+/// How often a deployment checks whether an older one has finished.
+const POLL_MS: i64 = 2_000;
 
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: JobKind = JobKind {
     name: JOB,
     policy: |step| match step {
-        // Many files, and a cloud that may ask for pauses in between.
+        // A push has many files, and the cloud may ask for pauses.
         PUSH => Policy { longest_ms: 300_000, ..Policy::QUICK },
-        // A cloud that cannot be asked may bring it live all the same: it is
-        // its patience that ends the wait, and not the attempts.
+        // A cloud whose API fails may still bring the app live, so the cloud's patience limits the
+        // wait, not the number of attempts.
         AWAIT => Policy { attempts: 100, longest_pause_ms: 30_000, ..Policy::QUICK },
         _ => Policy::QUICK,
     },
@@ -51,14 +50,15 @@ async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     }
 }
 
-/// These steps make the files: that takes less than keeping them in between.
+/// Runs the steps that need the files. Building twice takes less time than storing the files in
+/// between.
 async fn with_files(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
     let id = &job.subject_id;
     let [code, task, _] = context
         .database
         .batch([store::code(id), cloud_store::task(id, &job.id), store::begin(id, now_ms())])
         .await?;
-    // The project has been deleted: there is nothing left to do.
+    // The project is deleted: nothing is left to do.
     let (Some(code), Some(task)) = (code.into_json(), task.first::<Task>()?) else {
         return Ok(Outcome::Done { writes: Vec::new() });
     };
@@ -74,7 +74,7 @@ async fn with_files(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
     match (task.target.cloud(), job.step.as_str()) {
         (None, FIRST_STEP) => Ok(Outcome::Next { step: PUBLISH, writes: built(job, &site) }),
         (None, _) => Ok(Outcome::Done { writes: published(job, &site.files)? }),
-        // At a cloud the last to come would stay: so they come in their order.
+        // At a cloud the last upload wins, so deployments go in order.
         (Some(_), FIRST_STEP) if !task.is_next => Ok(wait_for_turn(job)),
         (Some(_), FIRST_STEP) => {
             let mut writes = built(job, &site);
@@ -86,15 +86,15 @@ async fn with_files(job: &Job, context: &JobContext) -> Result<Outcome, Error> {
 }
 
 fn wait_for_turn(job: &Job) -> Outcome {
-    let message = "Waiting for what began earlier with this app to end";
-    Outcome::Wait { after_ms: TURN_MS, writes: vec![cloud_store::log_once(&job.id, message, now_ms())] }
+    let message = "Waiting for an earlier job of this app to finish";
+    Outcome::Wait { after_ms: POLL_MS, writes: vec![cloud_store::log_once(&job.id, message, now_ms())] }
 }
 
 fn built(job: &Job, site: &Built) -> Vec<Statement> {
     let now = now_ms();
     let bytes: usize = site.files.iter().map(|file| file.content.len()).sum();
     let message = match site.files.as_slice() {
-        [] => "What is to run was made elsewhere".to_owned(),
+        [] => "Nothing to build: the image or repository was made elsewhere".to_owned(),
         [_] => format!("Built 1 file, {bytes} bytes"),
         files => format!("Built {} files, {bytes} bytes", files.len()),
     };
@@ -131,12 +131,12 @@ mod tests {
     use crate::{clouds::CLOUDS, http::progress};
 
     #[test]
-    fn a_stream_outlasts_what_a_cloud_may_take() {
+    fn a_stream_lasts_longer_than_any_clouds_patience() {
         assert!(CLOUDS.iter().all(|cloud| cloud.patience_ms < progress::LONGEST_MS));
     }
 
     #[test]
-    fn a_cloud_that_cannot_be_asked_is_waited_for_as_long_as_any() {
+    fn a_cloud_whose_api_fails_is_polled_until_its_patience_ends() {
         let policy = (KIND.policy)(AWAIT);
         let waited: i64 = (1..policy.attempts).map(|attempts| policy.pause_ms(attempts)).sum();
         assert!(CLOUDS.iter().all(|cloud| cloud.patience_ms < waited));

@@ -1,11 +1,10 @@
 //! Deploy: from a project's code to a live app.
 //!
-//! `create`, `list`, `show`, `stream`, `roll_back`, `take_down`; the work itself is a
-//! job (job.rs), done by this Worker or at somebody's cloud (targets/), and the
-//! apps that this Worker hosts answer in hosting.rs.
+//! `create`, `startup`, `list`, `show`, `stream`, `roll_back`, `undeploy` (undeploy.rs) and
+//! `preview` (preview.rs). The work itself is a job (job.rs), done by this Worker or at a cloud
+//! (cloud.rs); hosting.rs serves the apps on this Worker.
 
 mod addresses;
-mod asked;
 mod cloud;
 mod cloud_store;
 pub(crate) mod hosting;
@@ -16,12 +15,13 @@ pub(crate) mod preview;
 mod reach;
 mod sandbox;
 mod site;
+mod site_request;
 mod store;
 #[cfg(test)]
 pub(crate) use store::ExportedDeployment;
 pub(crate) use store::OWNED;
-pub(crate) mod take_down;
 mod target;
+pub(crate) mod undeploy;
 
 use garde::Validate;
 use hatch_code::CodeMap;
@@ -34,7 +34,7 @@ use crate::settings::FromVars as _;
 use crate::{
     clouds::{
         CLOUDFLARE, Cloud, Container, KOYEB, VERCEL,
-        container::{Asked, Git},
+        container::{ContainerRequest, Git},
         credentials,
         deployment::{self, AtCloud},
     },
@@ -53,7 +53,7 @@ use crate::{
 const PROJECT_NOT_FOUND: Error = Error::NotFound(Resource::Project);
 const NOT_FOUND: Error = Error::NotFound(Resource::Deployment);
 
-/// What `target` may be in a request.
+/// The values of `target` that a request may have.
 #[cfg(test)]
 fn requested_targets() -> Vec<Option<&'static str>> {
     let clouds = crate::clouds::CLOUDS.iter().map(|cloud| Some(cloud.name));
@@ -66,22 +66,22 @@ fn requested_targets() -> Vec<Option<&'static str>> {
 struct NewDeployment {
     #[garde(length(chars, min = 1, max = 64))]
     project_id: String,
-    /// `herenow`, as the original calls a quick preview, is `edge`.
+    /// `herenow`, the original name of a quick preview, means `edge`.
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(extend("enum" = requested_targets())))]
     target: Option<Target>,
-    /// Deployed instead of the project's code, and then is the project's code.
+    /// Deploys this code instead of the project's, and makes it the project's code.
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(with = "Option<crate::openapi::Code>"))]
     code: Option<Value>,
-    /// `koyeb`: a container image to run instead of the project's files, such
-    /// as `ghcr.io/owner/app:1.2`.
+    /// `koyeb`: a container image to run instead of the project's files, such as
+    /// `ghcr.io/owner/app:1.2`.
     #[serde(default)]
     #[garde(skip)]
     image: Option<String>,
-    /// `koyeb`: the name of the secret there that has the registry's login.
+    /// `koyeb`: the name of the Koyeb secret with the registry's login.
     #[serde(default)]
     #[garde(skip)]
     registry_secret: Option<String>,
@@ -89,15 +89,14 @@ struct NewDeployment {
     #[serde(default)]
     #[garde(skip)]
     git: Option<Git>,
-    /// `koyeb`: where the app listens, 8000 by default; it is passed as `PORT`.
+    /// `koyeb`: the port that the app listens on, 8000 by default; the app gets it as `PORT`.
     #[serde(default, deserialize_with = "body::optional_integer")]
     #[garde(inner(range(min = 1, max = 65_535)))]
     #[cfg_attr(test, schemars(range(min = 1, max = 65_535)))]
     port: Option<i64>,
-    /// Whether packages are fetched while the app is compiled and put into its
-    /// own bundles, so that it lives without a CDN. Otherwise the browser has
-    /// them from the CDN by the page's import map. What a cloud builds by its
-    /// own means is bundled by these.
+    /// Whether packages are bundled into the app at build time, so that it works without a CDN.
+    /// Otherwise the browser loads them from the CDN through the page's import map. A cloud that
+    /// builds the app bundles them itself.
     #[serde(default)]
     #[garde(skip)]
     bundle: bool,
@@ -108,15 +107,15 @@ impl NewDeployment {
         self.code.as_ref().map(|code| body::code(code, "/code")).transpose()
     }
 
-    /// What runs, if its files are not all there is to say.
+    /// The container to run, if the request asks for more than files.
     fn container(&self) -> Result<Option<Container>, Error> {
-        let asked = Asked {
+        let request = ContainerRequest {
             image: self.image.clone(),
             registry_secret: self.registry_secret.clone(),
             git: self.git.clone(),
             port: self.port.and_then(|port| u16::try_from(port).ok()),
         };
-        let container = Container::read(asked).map_err(Error::Invalid)?;
+        let container = Container::read(request).map_err(Error::Invalid)?;
         match &container {
             Some(_) if self.target != Some(Target::Cloud(KOYEB)) => Err(Error::invalid(
                 "/target",
@@ -130,17 +129,17 @@ impl NewDeployment {
     }
 }
 
-/// What is to be deployed, of which project.
-struct Wanted {
+/// What to deploy, and of which project.
+struct DeploymentPlan {
     project_id: String,
     target: Target,
     slug: String,
     code: String,
     container: Option<Container>,
     is_bundled: bool,
-    /// Whether the code is to be the project's own from then on.
+    /// Whether the code becomes the project's own.
     is_new: bool,
-    /// The first line of its log.
+    /// The first line of the deployment's log.
     note: Option<&'static str>,
 }
 
@@ -152,8 +151,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let given = new.files()?;
     let container = new.container()?;
     let (database, id) = (context.database()?, context.new_id("deployment")?);
-    if let Some(begun) = Begun::again(&id, &context, &database).await? {
-        return Ok(begun.into_response());
+    if let Some(started) = StartedDeployment::again(&id, &context, &database).await? {
+        return Ok(started.into_response());
     }
     let project = database.query(store::project(&new.project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
@@ -168,7 +167,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         _ => code.ok_or_else(|| no_code(target))?,
     };
     let slug = project.slug.unwrap_or_else(|| deployment::slug(&project.name, &new.project_id));
-    let wanted = Wanted {
+    let plan = DeploymentPlan {
         project_id: new.project_id,
         target,
         slug,
@@ -178,12 +177,12 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         is_new,
         note,
     };
-    begin(&context, &database, id, wanted).await.map(Begun::into_response)
+    begin(&context, &database, id, plan).await.map(StartedDeployment::into_response)
 }
 
-/// Where a deployment to `target` goes, and what its log says of that. In
-/// development Cloudflare is this Worker itself where nobody has credentials
-/// for it: clients of the original's ask for it by default.
+/// The target of a deployment, and a note for its log. In development without Cloudflare
+/// credentials, Cloudflare means this Worker, because the original clients ask for Cloudflare by
+/// default.
 async fn reachable(
     target: Target,
     context: &RequestContext,
@@ -209,20 +208,19 @@ const NO_CLOUDFLARE: &str = "There are no credentials for Cloudflare, so in deve
 #[derive(Debug, Default, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StartupDeployment {
-    /// `vercel` where there is a credential for it, else `edge`; without one,
-    /// 503 for what `edge` cannot run. `herenow` is `edge`.
+    /// `vercel` if there are credentials for it, otherwise `edge`; without credentials, 503 for an
+    /// app that `edge` cannot run. `herenow` means `edge`.
     #[serde(default)]
     #[garde(skip)]
     #[cfg_attr(test, schemars(extend("enum" = requested_targets())))]
     target: Option<Target>,
-    /// Whether its packages are put into its own bundles, as in
-    /// `POST /api/deploy`.
+    /// Whether packages are bundled into the app, as in `POST /api/deploy`.
     #[serde(default)]
     #[garde(skip)]
     bundle: bool,
 }
 
-/// `POST /api/deploy/:id`: deploys a startup, which is the project of that id.
+/// `POST /api/deploy/:id`: deploys a startup, which is the project with that id.
 pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> {
     credentials::check_headers(&context.request)?;
     let user = context.caller.user_id()?;
@@ -232,8 +230,8 @@ pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> 
     let project = database.query(store::project(&project_id, user)).await?.first::<store::Project>()?;
     let project = project.ok_or(PROJECT_NOT_FOUND)?;
     let slug = project.slug.unwrap_or_else(|| deployment::slug(&project.name, &project_id));
-    if let Some(begun) = Begun::again(&id, &context, &database).await? {
-        return Ok(begun.tell_startup());
+    if let Some(started) = StartedDeployment::again(&id, &context, &database).await? {
+        return Ok(started.into_startup_response());
     }
     if project.is_processing {
         return Err(still_processing());
@@ -243,7 +241,7 @@ pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> 
         None => (default_target(project.code.as_deref(), &context, &database).await?, None),
     };
     let code = project.code.filter(|code| code != "{}").ok_or_else(|| no_code(target))?;
-    let wanted = Wanted {
+    let plan = DeploymentPlan {
         project_id,
         target,
         slug,
@@ -253,13 +251,13 @@ pub(crate) async fn startup(context: RequestContext) -> Result<Response, Error> 
         is_new: false,
         note,
     };
-    begin(&context, &database, id, wanted).await.map(Begun::tell_startup)
+    begin(&context, &database, id, plan).await.map(StartedDeployment::into_startup_response)
 }
 
-/// Vercel where there is a credential for it, whosever it is, else `edge`.
+/// Vercel if there are credentials for it from any source, otherwise `edge`.
 ///
 /// # Errors
-/// Without one, what is missing, for a startup that `edge` could not run.
+/// [`Error::NotConfigured`] without credentials, for a startup that `edge` cannot run.
 async fn default_target(
     code: Option<&str>,
     context: &RequestContext,
@@ -281,14 +279,14 @@ async fn default_target(
     }
 }
 
-/// Whether this is a Next.js app, and no page of it is finished.
+/// Whether this is a Next.js app without a static page.
 fn needs_server(code: &str) -> bool {
     let Ok(code) = CodeMap::stored(code) else { return false };
     let framework = code.get("package.json").and_then(vercel::framework);
     framework == Some("nextjs") && !code.files().keys().any(|path| path.ends_with("index.html"))
 }
 
-/// What is half built must not be seen by anybody.
+/// The error for a startup that is still being generated, which must not go online.
 fn still_processing() -> Error {
     Error::Conflict {
         code: "startup_processing",
@@ -306,17 +304,18 @@ fn no_code(target: Target) -> Error {
     Error::Refused { code: "no_code", detail: detail.to_owned() }
 }
 
-/// A deployment that has begun.
-struct Begun {
+/// A deployment that has started.
+struct StartedDeployment {
     id: String,
     target: Target,
-    /// Where it will be, as far as that is known.
+    /// The future URL, if it is known already.
     url: Option<String>,
     counted: Option<quotas::Taken>,
 }
 
-impl Begun {
-    /// The one of this id, if an earlier request has begun it.
+impl StartedDeployment {
+    /// The deployment with this id, if an earlier request with the same `Idempotency-Key` started
+    /// it.
     async fn again(id: &str, context: &RequestContext, database: &Database) -> Result<Option<Self>, Error> {
         if !context.is_again() {
             return Ok(None);
@@ -338,8 +337,8 @@ impl Begun {
         self.accepted(&body)
     }
 
-    /// As Hatchr's clients know it.
-    fn tell_startup(self) -> Response {
+    /// In the format of the startup generator's clients.
+    fn into_startup_response(self) -> Response {
         let body = json!({
             "status": "deploying",
             "message": format!("Deployment to {} started", self.target.name()),
@@ -356,20 +355,21 @@ impl Begun {
     }
 }
 
-/// `POST /api/deploy/:id/rollback`: deploys once more what an earlier
-/// deployment deployed, to where it went. The project's code stays as it is.
+/// `POST /api/deploy/:id/rollback`: repeats an earlier deployment, with the same code and target.
+/// The project's code does not change.
 pub(crate) async fn roll_back(context: RequestContext) -> Result<Response, Error> {
     credentials::check_headers(&context.request)?;
     let (user, database) = (context.caller.user_id()?, context.database()?);
     let id = context.new_id("deployment")?;
     let earlier = database.query(store::earlier(context.param("id"), user)).await?;
     let earlier: store::Earlier = earlier.first()?.ok_or(NOT_FOUND)?;
-    if let Some(begun) = Begun::again(&id, &context, &database).await? {
-        return Ok(begun.into_response());
+    if let Some(started) = StartedDeployment::again(&id, &context, &database).await? {
+        return Ok(started.into_response());
     }
     let store::Earlier { project_id, target, slug, code, container, is_bundled } = earlier;
-    let wanted = Wanted { project_id, target, slug, code, container, is_bundled, is_new: false, note: None };
-    begin(&context, &database, id, wanted).await.map(Begun::into_response)
+    let plan =
+        DeploymentPlan { project_id, target, slug, code, container, is_bundled, is_new: false, note: None };
+    begin(&context, &database, id, plan).await.map(StartedDeployment::into_response)
 }
 
 /// Writes a deployment and its job, and sends the job's message.
@@ -377,39 +377,37 @@ async fn begin(
     context: &RequestContext,
     database: &Database,
     id: String,
-    wanted: Wanted,
-) -> Result<Begun, Error> {
+    plan: DeploymentPlan,
+) -> Result<StartedDeployment, Error> {
     let user = context.caller.user_id()?;
-    let cloud = match wanted.target.cloud() {
+    let cloud = match plan.target.cloud() {
         None => None,
-        Some(cloud) => {
-            Some(at_cloud(context, database, cloud, &wanted.slug, wanted.container.as_ref()).await?)
-        }
+        Some(cloud) => Some(at_cloud(context, database, cloud, &plan.slug, plan.container.as_ref()).await?),
     };
     let deployment = deployment::New {
         id,
-        project_id: wanted.project_id,
+        project_id: plan.project_id,
         user: user.to_owned(),
-        target: wanted.target.name(),
+        target: plan.target.name(),
         url: deployment::url(
             context.settings.hosting_domain.as_deref(),
             context.request.origin(),
-            &wanted.slug,
+            &plan.slug,
         ),
         cloud,
-        slug: wanted.slug,
-        container: wanted.container.as_ref().map(kept).transpose()?,
-        is_bundled: wanted.is_bundled,
+        slug: plan.slug,
+        container: plan.container.as_ref().map(container_json).transpose()?,
+        is_bundled: plan.is_bundled,
     };
     let counted = quotas::take(Quota::Deploy, 1, user, DailyLimits::of(&context.settings)?, database).await?;
     let (job_id, now) = (context.new_id("job")?, now_ms());
-    let mut batch = vec![deployment.create(&wanted.code, now)];
-    if wanted.is_new {
-        batch.push(store::adopt_code(&deployment, &wanted.code, now));
+    let mut batch = vec![deployment.create(&plan.code, now)];
+    if plan.is_new {
+        batch.push(store::adopt_code(&deployment, &plan.code, now));
         batch.push(projects::record_version(&deployment.project_id, user, "deploy", None));
     }
     batch.extend(deployment.job(&job_id, &context.trace_id, now));
-    batch.extend(wanted.note.map(|note| jobs::store::log(&job_id, "info", note, now)));
+    batch.extend(plan.note.map(|note| jobs::store::log(&job_id, "info", note, now)));
     if let Err(error) = created(database.batch_all(batch).await) {
         if let Some(counted) = &counted {
             counted.give_back(database).await;
@@ -419,15 +417,15 @@ async fn begin(
     let env = context.env.clone();
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
 
-    let url = (wanted.target == Target::Edge).then_some(deployment.url);
-    Ok(Begun { id: deployment.id, target: wanted.target, url, counted })
+    let url = (plan.target == Target::Edge).then_some(deployment.url);
+    Ok(StartedDeployment { id: deployment.id, target: plan.target, url, counted })
 }
 
-fn kept(container: &Container) -> Result<String, Error> {
+fn container_json(container: &Container) -> Result<String, Error> {
     serde_json::to_string(container).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// By what right, and so where, the deployment goes.
+/// The credentials of a deployment to a cloud, which decide its place.
 async fn at_cloud(
     context: &RequestContext,
     database: &Database,
@@ -437,19 +435,19 @@ async fn at_cloud(
 ) -> Result<AtCloud, Error> {
     let (user, settings) = (context.caller.user_id()?, &context.settings);
     let header = |name: &str| context.request.header(name);
-    let right = credentials::find(cloud, user, header, settings, database).await?;
-    cloud.check(slug, &right, container, settings)?;
+    let resolved = credentials::find(cloud, user, header, settings, database).await?;
+    cloud.check(slug, &resolved, container, settings)?;
     Ok(AtCloud {
-        place: right.place(cloud, settings)?,
-        source: right.source,
-        sealed: right.sealed(cloud, user, settings)?,
+        place: resolved.place(cloud, settings)?,
+        source: resolved.source,
+        sealed: resolved.sealed(cloud, user, settings)?,
     })
 }
 
 fn created(batch: Result<Vec<Rows>, Error>) -> Result<(), Error> {
     match batch?.first() {
         Some(rows) if !rows.is_empty() => Ok(()),
-        // Deleted this very moment; the job finds nothing to do.
+        // Deleted at this very moment; the job finds nothing to do.
         _ => Err(PROJECT_NOT_FOUND),
     }
 }
@@ -477,7 +475,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     if let Some(job_id) = overdue.filter(|id| !id.is_empty()).map(str::to_owned) {
         let env = context.env.clone();
         context.background.run(async move {
-            // Whoever waits wakes a job whose consumer has died.
+            // Restarts a job whose consumer has died.
             let _ = jobs::outbox::nudge(&env, &database, &job_id).await;
         });
     }
@@ -488,7 +486,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 /// `GET /api/deploy/:id/stream`
 pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id").to_owned(), context.caller.user_id()?.to_owned());
-    let look = move |seen| store::snapshot(&id, &user, seen, now_ms());
-    let subject = Subject { look: Box::new(look), not_found: NOT_FOUND, status_event: None };
+    let poll = move |seen| store::snapshot(&id, &user, seen, now_ms());
+    let subject = Subject { look: Box::new(poll), not_found: NOT_FOUND, status_event: None };
     progress::stream(context, subject).await
 }

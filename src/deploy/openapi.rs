@@ -1,4 +1,4 @@
-//! What the deploy module takes and answers.
+//! The contracts of the deploy module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -7,11 +7,11 @@ use serde_json::json;
 use super::{
     NOT_FOUND, NewDeployment, PROJECT_NOT_FOUND, StartupDeployment, preview,
     store::{DeploymentSummary, DeploymentView},
-    take_down::{not_live, under_way},
     target::Target,
+    undeploy::{not_live, under_way},
 };
 use crate::{
-    clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, take_down::credentials_needed},
+    clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, undeploy::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
     openapi::{Answer, Id, Module, Operation, Time, Url},
@@ -39,9 +39,9 @@ struct TakeDownStarted {
     target: Target,
 }
 
-/// One event: a `log` line, its number as the id, or, without a name (a
-/// `message`), how the deployment stands: `{id, status, url, message, error}`. The last one says
-/// `live` or `failed`, with the id `end`; close the stream then.
+/// One event: a `log` line with its number as the id or, without a name (a `message`), the
+/// deployment's status: `{id, status, url, message, error}`. The last event has the status `live`
+/// or `failed` and the id `end`; close the stream then.
 #[derive(Debug, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct DeploymentEvent {
@@ -78,17 +78,18 @@ pub(crate) fn module() -> Module {
             show(),
             stream(),
             roll_back(),
-            take_down(),
+            undeploy(),
             preview(),
-            hosted("GET /p/{slug}", "deploy.redirect", "Lead to the app")
+            hosted("GET /p/{slug}", "deploy.redirect", "Redirect to the app")
                 .about("Relative links of a page in a folder need the slash.")
                 .answers(
-                    Answer::new(308, "The app is at the same path with a slash.").with("Location", "There."),
+                    Answer::new(308, "The app is at the same path with a slash.")
+                        .with("Location", "The address with the slash."),
                 ),
             app("GET /p/{slug}/", "deploy.app", "Open the app"),
             app("GET /p/{slug}/{*path}", "deploy.file", "Load a file of the app").path(
                 "path",
-                "The rest of the path, slashes and all.",
+                "The rest of the path, including slashes.",
                 "style.css",
             ),
         ],
@@ -104,14 +105,14 @@ fn started() -> Answer {
         message: "Deployment started",
         target: Target::Edge,
     };
-    Answer::new(202, "The deployment has begun; a job does the rest.")
+    Answer::new(202, "The deployment has started; a job does the rest.")
         .json(started)
-        .with("Location", "Where it can be followed.")
+        .with("Location", "The address of the deployment, for its progress.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deploymentId")
-        .may_have("RateLimit", "What is left of today.")
+        .may_have("RateLimit", "The rest of today's limit.")
 }
 
-/// What any new deployment may come to.
+/// The errors of every new deployment.
 fn begins(operation: Operation) -> Operation {
     with_credentials(operation)
         .answers(started())
@@ -123,10 +124,10 @@ fn begins(operation: Operation) -> Operation {
 fn create() -> Operation {
     begins(Operation::new("POST /api/deploy", "deploy.create", "Deploy a project"))
         .about(
-            "With `code`, that is deployed, and is the project's code from then on. `koyeb` can run a container image \
-             or a git repository in its place. To a cloud it goes by the \
-             credentials of this request's headers, else by those that you have stored, else by this Worker's own. \
-             In development `cloudflare` is `edge` where there are none, and the log says so.",
+            "`code` is deployed if it is present, and becomes the project's code. `koyeb` can run a container image or a \
+             git repository instead. Deploying to a cloud uses the credentials in this request's headers, otherwise \
+             those that you have stored, otherwise this Worker's own. In development, `cloudflare` without any \
+             credentials means `edge`, and the log says so.",
         )
         .body_read_by::<NewDeployment>(json!({ "projectId": Project::ID }), |new| {
             new.files()?;
@@ -140,7 +141,7 @@ fn create() -> Operation {
 fn list() -> Operation {
     let deployments = Answer::new(200, "The deployments of the project, newest first.")
         .json(vec![DeploymentSummary::example()])
-        .may_have("Link", "The next page, where there is one.");
+        .may_have("Link", "The next page, if there is one.");
     Operation::new("GET /api/projects/{id}/deployments", "deploy.list", "List the deployments of a project")
         .path("id", "The project.", Project::ID)
         .paged(20)
@@ -150,13 +151,13 @@ fn list() -> Operation {
 
 fn roll_back() -> Operation {
     let route = "POST /api/deploy/{id}/rollback";
-    begins(Operation::new(route, "deploy.roll_back", "Deploy once more what an earlier deployment deployed"))
-        .about("To where that one went, as a deployment of its own. The project's code stays as it is.")
+    begins(Operation::new(route, "deploy.roll_back", "Repeat an earlier deployment"))
+        .about("Creates a new deployment with the same code and target. The project's code does not change.")
         .path("id", "The earlier deployment.", ID)
         .fails(NOT_FOUND)
 }
 
-fn take_down() -> Operation {
+fn undeploy() -> Operation {
     let started = TakeDownStarted {
         deployment_id: ID,
         message: "Take-down started",
@@ -164,15 +165,15 @@ fn take_down() -> Operation {
     };
     let operation = Operation::new("DELETE /api/deploy/{id}", "deploy.take_down", "Take the app down");
     with_credentials(operation)
-        .about("The deployment stays, with the time of it; `DELETE /api/projects/{id}` takes down all.")
+        .about("The deployment itself stays, with the time; `DELETE /api/projects/{id}` takes down all apps of a project.")
         .path("id", "The deployment that is live.", ID)
         .answers(
             Answer::new(202, "A job takes it down.")
                 .json(started)
-                .with("Location", "Where it can be followed.")
+                .with("Location", "The address of the deployment, for its progress.")
                 .leads_to(&["deploy.show"], "id", "/deploymentId"),
         )
-        .answers(Answer::new(204, "It is down."))
+        .answers(Answer::new(204, "It was taken down at once."))
         .fails(NOT_FOUND)
         .fails(under_way())
         .fails(not_live())
@@ -183,7 +184,7 @@ fn take_down() -> Operation {
 #[serde(rename_all = "camelCase")]
 struct Preview {
     url: Url,
-    /// It is gone then, unless it is asked for again.
+    /// The preview is deleted then, unless it is requested again.
     expires_at: Time,
 }
 
@@ -194,12 +195,12 @@ fn preview() -> Operation {
     };
     Operation::new("POST /api/projects/{id}/preview", "deploy.preview", "Preview a project")
         .about(
-            "The newest version, compiled as `edge` does, at an address that nobody can guess, for a day. It is never in \
-             discovery. Its pages tell the window that frames or has opened them of their errors, if that is of this \
-             Worker's origin: by messages `{type: \"hatch-preview-error\", message, file, line}`.",
+            "The newest version, compiled as `edge` does, at an address that cannot be guessed, for a day. It is never listed in \
+             discovery. Its pages report their errors to the window that frames or opened them, if that has this \
+             Worker's origin, with messages `{type: \"hatch-preview-error\", message, file, line}`.",
         )
         .path("id", "The project.", Project::ID)
-        .answers(Answer::new(200, "Where it is.").json(preview))
+        .answers(Answer::new(200, "The address of the preview.").json(preview))
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
         .fails(super::no_code(Target::Edge))
@@ -213,7 +214,7 @@ struct StartupDeploymentStarted {
     status: &'static str,
     message: &'static str,
     deployment_id: Id,
-    /// Where it will be, as far as that is known.
+    /// The future URL, if it is known already.
     deployment_url: Option<Url>,
 }
 
@@ -224,15 +225,15 @@ fn startup() -> Operation {
         deployment_id: ID,
         deployment_url: Some(Url("http://slotwise-1f3a9c04.localhost:8787/")),
     };
-    let answer = Answer::new(202, "The deployment has begun; a job does the rest.")
+    let answer = Answer::new(202, "The deployment has started; a job does the rest.")
         .json(started)
-        .with("Location", "Where it can be followed.")
+        .with("Location", "The address of the deployment, for its progress.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
     with_credentials(Operation::new("POST /api/deploy/{id}", "deploy.startup", "Deploy a startup"))
-        .about("To Vercel where there is a credential for it, else to this Worker, unless `target` says otherwise.")
+        .about("To Vercel if there are credentials for it, otherwise to this Worker, unless the request names a `target`.")
         .path("id", "The startup's project.", Project::ID)
         .optional_body::<StartupDeployment>(json!({}))
-        .answers(answer.may_have("RateLimit", "What is left of today."))
+        .answers(answer.may_have("RateLimit", "The rest of today's limit."))
         .fails(quotas::exceeded(Quota::Deploy, 50, 0))
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
@@ -240,9 +241,9 @@ fn startup() -> Operation {
 }
 
 fn show() -> Operation {
-    let answer = Answer::new(200, "The deployment as it stands.")
+    let answer = Answer::new(200, "The deployment.")
         .json(DeploymentView::example())
-        .may_have("Retry-After", "Seconds; there while it is neither `live` nor `failed`.");
+        .may_have("Retry-After", "In seconds, while it is neither `live` nor `failed`.");
     Operation::new("GET /api/deploy/{id}", "deploy.show", "Show a deployment")
         .path("id", "The deployment.", ID)
         .answers(answer)
@@ -254,30 +255,40 @@ fn stream() -> Operation {
         .path("id", "The deployment.", ID)
         .header(
             "Last-Event-ID",
-            "The id of the last event that came; only later ones follow.",
+            "The id of the last event that the client received; only later ones follow.",
             json_schema!({ "type": "string" }),
         )
-        .answers(
-            Answer::new(200, "Its log and its status, as they change.").events::<DeploymentEvent>(STREAM),
-        )
-        .answers(Answer::new(204, "You have everything: an EventSource that reconnects stops here."))
+        .answers(Answer::new(200, "Its log lines and status changes.").events::<DeploymentEvent>(STREAM))
+        .answers(Answer::new(
+            204,
+            "The client has received everything: an EventSource that reconnects stops here.",
+        ))
         .fails(NOT_FOUND)
 }
 
 fn hosted(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(route, id, summary).path("slug", "The app's.", SLUG)
+    Operation::new(route, id, summary).path("slug", "The app's slug.", SLUG)
 }
 
 fn app(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     hosted(route, id, summary)
         .about(
-            "The app is sandboxed here, its origin opaque. With `HOSTING_DOMAIN` set, it also answers at the origin \
-             `<slug>.<HOSTING_DOMAIN>`, every path of which is its own.",
+            "Here the app is sandboxed in an opaque origin. With `HOSTING_DOMAIN` it is also at the origin \
+             `<slug>.<HOSTING_DOMAIN>`, where every path belongs to it.",
         )
-        .header("If-None-Match", "Answers 304 if this is still its `ETag`.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "A file of the app.").file("*/*").with("ETag", "Of its content."))
-        .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
-        .answers(Answer::new(308, "It is in a folder, at the same path with a slash.").with("Location", "There."))
-        .answers(Answer::new(400, "The path is not well encoded.").file("text/plain"))
-        .answers(Answer::new(404, "There is no such app, or no such file in it.").file("text/html"))
+        .header(
+            "If-None-Match",
+            "Answers 304 if this is still its `ETag`.",
+            json_schema!({ "type": "string" }),
+        )
+        .answers(
+            Answer::new(200, "A file of the app.").file("*/*").with("ETag", "The entity tag of its content."),
+        )
+        .answers(Answer::new(304, "The file has not changed.").with("ETag", "The entity tag of its content."))
+        .answers(
+            Answer::new(308, "The page is in a folder, at the same path with a slash.")
+                .with("Location", "The address with the slash."),
+        )
+        .answers(Answer::new(400, "The path is badly encoded.").file("text/plain"))
+        .answers(Answer::new(404, "The app does not exist, or has no such file.").file("text/html"))
 }

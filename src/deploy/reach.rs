@@ -1,46 +1,46 @@
-//! The check before `live`: the pages of a site, and each module, style and
-//! asset that they reach, are asked for once, as browsers would and as the
-//! hosting answers ([`Asked`]). That they parse the compiler has seen, which
-//! has read them and says what they ask for. Pure.
+//! Checks a site before it goes live: requests its pages, and each module, style and asset that
+//! they reach, once, as browsers would, and resolves them as the hosting does ([`SiteRequest`]).
+//! The compiler has parsed them already and lists their references. Pure.
 
 use std::collections::{BTreeSet, HashSet};
 
 use url::Url;
 
-use super::asked::{Answered, Asked, Purpose};
+use super::site_request::{Purpose, SiteRequest, SiteResponse};
 use crate::{
     http::route,
-    upstream::compiler::{BuildFailed, Diagnostic, Kind, Reached, Site},
+    upstream::compiler::{BuildFailed, Destination, Diagnostic, Reached, Site},
 };
 
-/// The most errors that are told, and the most assets that are named.
+/// The most errors that are reported, and the most assets that are named.
 const MOST: usize = 10;
-/// Any address will do: a site is at the root of its own origin.
+/// A placeholder: a site is at the root of its own origin.
 const ORIGIN: &str = "http://app.invalid/";
 
-/// Asks a site for all that it reaches. Answers with a note on the assets that
-/// are not there: without its image a page is a page.
+/// Requests everything that a site reaches. Returns a note on missing images, without which a page
+/// still works.
 ///
 /// # Errors
-/// What a page cannot do without is not there, or is not what the browser takes.
+/// A needed file is missing, or has a media type that browsers refuse.
 pub(super) fn check(site: &Site) -> Result<Option<String>, BuildFailed> {
     let files: HashSet<&str> = site.files.iter().map(|(path, _)| path.as_str()).collect();
     let pages = files.iter().filter(|path| path.ends_with(".html")).map(|path| Reached::page(path));
     let pages: Vec<Reached> = pages.collect();
-    let (mut asked, mut diagnostics, mut lost) = (HashSet::new(), Vec::new(), BTreeSet::new());
+    let (mut requested, mut diagnostics, mut missing) = (HashSet::new(), Vec::new(), BTreeSet::new());
     for reached in pages.iter().chain(&site.reached) {
-        let Some(url) = address(reached).filter(|url| asked.insert((url.path().to_owned(), reached.dest)))
+        let Some(url) =
+            address(reached).filter(|url| requested.insert((url.path().to_owned(), reached.dest)))
         else {
             continue;
         };
-        match ask(&url, reached.dest, &files) {
+        match request(&url, reached.dest, &files) {
             Ok(()) => {}
-            Err(_) if reached.dest == Kind::Image => drop(lost.insert(reached.address.as_str())),
+            Err(_) if reached.dest == Destination::Image => drop(missing.insert(reached.address.as_str())),
             Err(problem) => diagnostics.push(diagnostic(site, reached, &url, problem)),
         }
     }
     match diagnostics.is_empty() {
-        true => Ok(note(&lost)),
+        true => Ok(note(&missing)),
         false => {
             diagnostics.truncate(MOST);
             Err(BuildFailed { diagnostics })
@@ -48,52 +48,52 @@ pub(super) fn check(site: &Site) -> Result<Option<String>, BuildFailed> {
     }
 }
 
-/// Where a browser asks for it; none where that is another's.
+/// The address that a browser requests; `None` on another origin.
 fn address(reached: &Reached) -> Option<Url> {
     let mut base = Url::parse(ORIGIN).ok()?;
     base.path_segments_mut().ok()?.clear().extend(reached.from.split('/'));
     base.join(&reached.address).ok().filter(|url| url.as_str().starts_with(ORIGIN))
 }
 
-/// Why a browser gets nothing that it takes.
+/// Why a browser cannot use the response.
 #[derive(Debug, Clone, Copy)]
 enum Problem {
     Malformed,
     Missing,
-    /// It is served as something else.
+    /// The file has another media type.
     Is(&'static str),
 }
 
-fn ask(url: &Url, kind: Kind, files: &HashSet<&str>) -> Result<(), Problem> {
+fn request(url: &Url, kind: Destination, files: &HashSet<&str>) -> Result<(), Problem> {
     let path = route::decode(url.path());
-    let asked = Asked::of(url.path(), &path, purpose(kind)).ok_or(Problem::Malformed)?;
-    let file = asked.files().into_iter().flatten().find(|file| files.contains(file));
-    match asked.answered_by(file.ok_or(Problem::Missing)?) {
-        Answered::File(media_type) if takes(kind, media_type) => Ok(()),
-        Answered::File(media_type) => Err(Problem::Is(media_type)),
-        Answered::WithSlash => Err(Problem::Is("a folder's page")),
+    let request = SiteRequest::of(url.path(), &path, purpose(kind)).ok_or(Problem::Malformed)?;
+    let file = request.files().into_iter().flatten().find(|file| files.contains(file));
+    match request.respond_with(file.ok_or(Problem::Missing)?) {
+        SiteResponse::File(media_type) if takes(kind, media_type) => Ok(()),
+        SiteResponse::File(media_type) => Err(Problem::Is(media_type)),
+        SiteResponse::WithSlash => Err(Problem::Is("a folder's page")),
     }
 }
 
-/// How a browser says what it wants it for.
-fn purpose(kind: Kind) -> Purpose<'static> {
+/// The headers that a browser sends for this destination.
+fn purpose(kind: Destination) -> Purpose<'static> {
     let (mode, dest, accept) = match kind {
-        Kind::Document => ("navigate", "document", "text/html,*/*;q=0.8"),
-        Kind::Style => ("no-cors", "style", "text/css,*/*;q=0.1"),
-        Kind::Image => ("no-cors", "image", "image/*,*/*;q=0.8"),
-        Kind::Script | Kind::Json | Kind::Other => ("cors", "script", "*/*"),
+        Destination::Document => ("navigate", "document", "text/html,*/*;q=0.8"),
+        Destination::Style => ("no-cors", "style", "text/css,*/*;q=0.1"),
+        Destination::Image => ("no-cors", "image", "image/*,*/*;q=0.8"),
+        Destination::Script | Destination::Json | Destination::Other => ("cors", "script", "*/*"),
     };
     Purpose { mode: Some(mode), dest: Some(dest), accept: Some(accept) }
 }
 
-/// Whether a browser takes this for that: it guesses nothing (`nosniff`).
-fn takes(kind: Kind, media_type: &str) -> bool {
+/// Whether a browser accepts this media type for the destination; it does not guess (`nosniff`).
+fn takes(kind: Destination, media_type: &str) -> bool {
     match kind {
-        Kind::Document => media_type.starts_with("text/html"),
-        Kind::Script => media_type.starts_with("text/javascript"),
-        Kind::Style => media_type.starts_with("text/css"),
-        Kind::Json => media_type.starts_with("application/json"),
-        Kind::Image | Kind::Other => true,
+        Destination::Document => media_type.starts_with("text/html"),
+        Destination::Script => media_type.starts_with("text/javascript"),
+        Destination::Style => media_type.starts_with("text/css"),
+        Destination::Json => media_type.starts_with("application/json"),
+        Destination::Image | Destination::Other => true,
     }
 }
 
@@ -109,13 +109,15 @@ fn diagnostic(site: &Site, reached: &Reached, url: &Url, problem: Problem) -> Di
         }
         Problem::Missing => format!("asks for \"{address}\", which is not there: write it, or leave it out"),
         Problem::Is(media_type) => {
-            let wanted = match dest {
-                Kind::Document => "a page",
-                Kind::Style => "a style sheet",
-                Kind::Json => "JSON",
+            let expected = match dest {
+                Destination::Document => "a page",
+                Destination::Style => "a style sheet",
+                Destination::Json => "JSON",
                 _ => "a script",
             };
-            format!("asks for \"{address}\" as {wanted}, and it is {media_type}: a browser does not take it")
+            format!(
+                "asks for \"{address}\" as {expected}, and it is {media_type}: a browser does not take it"
+            )
         }
     };
     let content = site.files.iter().find(|(path, _)| path == from).map(|(_, content)| content.as_str());
@@ -123,7 +125,7 @@ fn diagnostic(site: &Site, reached: &Reached, url: &Url, problem: Problem) -> Di
     Diagnostic { path: format!("{}{from}", site.root), line, column, message, frame: String::new() }
 }
 
-/// The line and the column, both from 1, of an offset in UTF-16 units.
+/// The line and column, both from 1, of an offset in UTF-16 units.
 fn place(content: &str, at: usize) -> (u32, u32) {
     let (mut line, mut column, mut units) = (1, 1, 0);
     for c in content.chars() {
@@ -136,23 +138,23 @@ fn place(content: &str, at: usize) -> (u32, u32) {
     (line, column)
 }
 
-fn note(lost: &BTreeSet<&str>) -> Option<String> {
-    let named: Vec<&str> = lost.iter().take(MOST).copied().collect();
-    let more = lost.len() - named.len();
+fn note(missing: &BTreeSet<&str>) -> Option<String> {
+    let named: Vec<&str> = missing.iter().take(MOST).copied().collect();
+    let more = missing.len() - named.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!lost.is_empty()).then(|| format!("Pages show what is not there: {}{more}", named.join(", ")))
+    (!missing.is_empty()).then(|| format!("Pages show what is not there: {}{more}", named.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reached(from: &str, address: &str, dest: Kind, at: Option<usize>) -> Reached {
+    fn reached(from: &str, address: &str, dest: Destination, at: Option<usize>) -> Reached {
         Reached { from: from.to_owned(), address: address.to_owned(), dest, at }
     }
 
-    /// What is told of a site that has these files and reaches this from its page.
-    fn told(address: &str, dest: Kind) -> Result<Option<String>, String> {
+    /// The result of checking a site with these files whose page refers to this address.
+    fn checked(address: &str, dest: Destination) -> Result<Option<String>, String> {
         let paths = [
             "index.html",
             "50%off.html",
@@ -174,38 +176,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_in_the_right_type_is_reached() {
+    fn a_file_with_the_expected_type_is_reached() {
         for (address, dest) in [
-            ("/a.js", Kind::Script),
-            ("../a.js?v=1#x", Kind::Script),
-            ("../../a.js", Kind::Script),
-            ("/a%20b/%C3%BC.js", Kind::Script),
-            ("../a b/ü.js", Kind::Script),
-            ("../a.css", Kind::Style),
-            ("/d.json", Kind::Json),
-            ("/notes.txt", Kind::Other),
-            ("https://other.example/gone.js", Kind::Script),
+            ("/a.js", Destination::Script),
+            ("../a.js?v=1#x", Destination::Script),
+            ("../../a.js", Destination::Script),
+            ("/a%20b/%C3%BC.js", Destination::Script),
+            ("../a b/ü.js", Destination::Script),
+            ("../a.css", Destination::Style),
+            ("/d.json", Destination::Json),
+            ("/notes.txt", Destination::Other),
+            ("https://other.example/gone.js", Destination::Script),
         ] {
-            assert_eq!(told(address, dest), Ok(None), "{address}");
+            assert_eq!(checked(address, dest), Ok(None), "{address}");
         }
     }
 
     #[test]
-    fn what_is_not_is_told_at_its_place() {
+    fn a_missing_or_wrong_file_is_reported_with_its_position() {
         for (address, dest, message) in [
-            ("gone.js", Kind::Script, "asks for \"gone.js\", which is not there"),
-            ("/A.js", Kind::Script, "which is not there"),
-            ("/a.js/", Kind::Script, "which is not there"),
-            ("/%zz.js", Kind::Script, "which is not well encoded"),
-            ("/server.js", Kind::Script, "which is not served"),
-            ("/notes.txt", Kind::Script, "as a script, and it is text/plain"),
-            ("/a.js", Kind::Style, "as a style sheet, and it is text/javascript"),
-            ("/a.css", Kind::Json, "as JSON, and it is text/css"),
-            ("/docs", Kind::Script, "and it is a folder's page"),
-            ("/", Kind::Script, "and it is text/html"),
-            ("/users/7", Kind::Script, "which is not there"),
+            ("gone.js", Destination::Script, "asks for \"gone.js\", which is not there"),
+            ("/A.js", Destination::Script, "which is not there"),
+            ("/a.js/", Destination::Script, "which is not there"),
+            ("/%zz.js", Destination::Script, "which is not well encoded"),
+            ("/server.js", Destination::Script, "which is not served"),
+            ("/notes.txt", Destination::Script, "as a script, and it is text/plain"),
+            ("/a.js", Destination::Style, "as a style sheet, and it is text/javascript"),
+            ("/a.css", Destination::Json, "as JSON, and it is text/css"),
+            ("/docs", Destination::Script, "and it is a folder's page"),
+            ("/", Destination::Script, "and it is text/html"),
+            ("/users/7", Destination::Script, "which is not there"),
         ] {
-            let reason = told(address, dest).unwrap_err();
+            let reason = checked(address, dest).unwrap_err();
             assert!(
                 reason.starts_with("public/docs/index.html:2:2: asks for") && reason.contains(message),
                 "{address}: {reason}"
@@ -214,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_not_there_is_a_note() {
+    fn a_missing_image_is_a_note() {
         assert_eq!(
-            told("/logo.png", Kind::Image),
+            checked("/logo.png", Destination::Image),
             Ok(Some("Pages show what is not there: /logo.png".to_owned()))
         );
     }

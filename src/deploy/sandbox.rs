@@ -1,23 +1,23 @@
-//! What a hosted page needs at `/p/:slug/`, beside the API and in an origin
-//! that is nobody's: storage, and a root of its own. Pure.
+//! Adapts a hosted page to `/p/:slug/`, beside the API and in an opaque origin: it needs a
+//! replacement for storage, and its addresses below its root. Pure.
 
 use super::addresses;
 
-/// Stands in for the storage that a sandboxed page may not touch: a script
-/// that only reads a setting from it would stop there. Lasts as long as the page.
+/// Replaces the storage that a sandboxed page may not use: a script that only reads a setting from
+/// it would stop otherwise. Its content lasts as long as the page.
 pub(super) const STORAGE: &str = "<script>for(const name of['localStorage','sessionStorage'])try{self[name]}catch{\
     const kept=new Map;Object.defineProperty(self,name,{value:{\
     getItem:key=>kept.get(String(key))??null,setItem(key,value){kept.set(String(key),String(value))},\
     removeItem(key){kept.delete(String(key))},clear(){kept.clear()},\
     key:index=>[...kept.keys()][index]??null,get length(){return kept.size}}})}</script>";
 
-/// The page as it is served below `root`, which is `/p/slug`.
+/// The page as served below `root`, which is `/p/slug`.
 pub(super) fn page(page: &str, root: &str) -> String {
     with_script(&addresses::below(page, root), STORAGE)
 }
 
-/// The page with a script before all else. Nothing may stand before a page's
-/// doctype, or browsers lay it out as they did in the nineties.
+/// Inserts a script before everything except the doctype: anything before the doctype switches
+/// browsers to quirks mode.
 pub(super) fn with_script(page: &str, script: &str) -> String {
     let start = before_doctype(page.trim_start_matches(is_blank));
     let has_doctype = start.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("<!doctype"));
@@ -28,13 +28,13 @@ pub(super) fn with_script(page: &str, script: &str) -> String {
     }
 }
 
-/// A byte order mark counts as white space here, as nobody is to see it.
+/// A byte order mark counts as white space here, because it is invisible.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{feff}'
 }
 
-/// The page without the comments that may stand before its doctype, of which
-/// `<?xml …?>` is one (WHATWG HTML, 13.2.6.4.1).
+/// The page without the comments before its doctype; `<?xml …?>` is parsed as one (WHATWG HTML,
+/// 13.2.6.4.1).
 fn before_doctype(page: &str) -> &str {
     let mut rest = page;
     loop {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sandboxed_page_has_its_storage_right_after_its_doctype() {
+    fn the_storage_script_comes_right_after_the_doctype() {
         assert_eq!(with_script("\n<!DOCTYPE html>\n<p>", STORAGE), format!("<!DOCTYPE html>{STORAGE}\n<p>"));
         for before in [
             "\u{feff}",

@@ -1,4 +1,4 @@
-//! What a hosted app is made of and called.
+//! The files of a hosted app, and its slug.
 
 use hatch_code::CodeMap;
 use serde::Serialize;
@@ -17,24 +17,23 @@ use crate::{
 pub(super) struct File {
     pub(super) path: String,
     pub(super) content: String,
-    /// Of the content, quotes included.
+    /// The entity tag of the content, with its quotes.
     etag: String,
 }
 
-/// A project's files as they are served, and what its owner should know.
+/// A project's files as they are served, and notes for the owner.
 #[derive(Debug, Default)]
 pub(super) struct Built {
     pub(super) files: Vec<File>,
     pub(super) notes: Vec<String>,
 }
 
-/// Makes a site of a project's code: a static one as it is, one of TypeScript
-/// or JSX compiled.
+/// Builds a site from a project's code: a static one stays as it is, TypeScript and JSX are
+/// compiled.
 ///
 /// # Errors
-/// [`Error::Internal`] when the compiler cannot be reached. What is wrong with
-/// the code is the inner error, for its owner: a first line, and for the log
-/// further ones.
+/// [`Error::Internal`] when the compiler cannot be reached. The inner error describes faults in the
+/// code for its owner: its first line is the summary, further lines are for the log.
 pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<Result<Built, String>, Error> {
     let code = match CodeMap::stored(code) {
         Ok(code) => code,
@@ -48,8 +47,8 @@ pub(super) async fn build(code: &str, packages: Packages, env: &Env) -> Result<R
     }))
 }
 
-/// The files of a project as they are, for a cloud that builds them itself by
-/// a manifest among them; of a project without one, [`build`].
+/// The unchanged files of a project with a manifest, which the cloud builds itself; for other
+/// projects, [`build`].
 ///
 /// # Errors
 /// As [`build`].
@@ -73,7 +72,7 @@ fn file(path: &str, content: &str) -> File {
     File { path: path.to_owned(), content: content.to_owned(), etag }
 }
 
-/// The slug that a host names under the hosting domain.
+/// The slug in a host name under the hosting domain.
 pub(super) fn slug_of_host<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
     let (name, _) = deployment::split_port(host);
     let slug = name.strip_suffix(domain)?.strip_suffix('.')?;

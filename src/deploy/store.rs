@@ -23,7 +23,7 @@ pub(crate) const OWNED: Owned = Owned {
     tables: &["deployments", "sites"],
     export: &[("deployments", deployments_of_user)],
     delete: |_| Vec::new(),
-    // A job opens credentials that are sealed to the user who sent them.
+    // A running job decrypts credentials that are sealed to the user who sent them.
     give: |from, to| {
         vec![
             guard!(
@@ -38,14 +38,14 @@ pub(crate) const OWNED: Owned = Owned {
     },
 };
 
-/// What a deployment is made from.
+/// What a deployment is built from.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Project {
     pub(super) name: String,
     pub(super) code: Option<String>,
-    /// Of its deployments, if there are any: a site never moves, whatever the
-    /// project is called later.
+    /// The slug of its earlier deployments, if any: a site never moves, even if the project is
+    /// renamed.
     pub(super) slug: Option<String>,
     /// Whether it is a startup that is still being generated.
     pub(super) is_processing: bool,
@@ -63,8 +63,7 @@ pub(super) fn project(id: &str, user: &str) -> Statement {
     )
 }
 
-/// An earlier deployment, to be deployed again: what [`project`] answers, with
-/// that deployment's code, and where it went.
+/// An earlier deployment that is to be repeated: its code, slug and target.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Earlier {
@@ -86,12 +85,12 @@ pub(super) fn earlier(id: &str, user: &str) -> Statement {
     )
 }
 
-/// Where a deployment goes, if there is one of that id.
+/// The target of a deployment, if the id exists.
 pub(super) fn target(id: &str, user: &str) -> Statement {
     sql!("SELECT json_quote(target) AS json FROM deployments WHERE id = ?1 AND user_id = ?2", id, user)
 }
 
-/// Makes the code that was sent with the deployment the project's own.
+/// Makes the code that came with the deployment the project's own.
 pub(super) fn adopt_code(deployment: &New, code: &str, now: i64) -> Statement {
     sql!(
         "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?4
@@ -125,10 +124,10 @@ shape! {
         projectId: Id = "d.project_id", crate::store::projects::Project::ID;
         target: Target = "d.target", Target::Edge;
         status: Status = "d.status", Status::Live;
-        /// Where the app is; none before it is live, and after it was taken down.
+        /// The URL of the app; null before it is live and after it was taken down.
         url: Option<Url> = "d.url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
         takenDownAt: Option<Time> = rfc3339!("d.taken_down_at"), None;
-        /// A line a step, each with its time.
+        /// One line per step, with its time.
         logs: &'static str = concat!(
             "coalesce((SELECT group_concat(line, char(10)) FROM (SELECT ", rfc3339!("created_at"),
             " || ' ' || message AS line FROM job_logs WHERE job_id = j.id ORDER BY seq)), '')"
@@ -141,26 +140,26 @@ shape! {
 }
 
 shape! {
-    /// A deployment as its owner takes it along.
+    /// A deployment in an export.
     pub(crate) struct ExportedDeployment, EXPORTED_DEPLOYMENT_JSON {
         id: Id = "id", Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
         projectId: Id = "project_id", crate::store::projects::Project::ID;
         target: Target = "target", Target::Edge;
         status: Status = "status", Status::Live;
-        /// Where the app is; none before it is live, and after it was taken down.
+        /// The URL of the app; null before it is live and after it was taken down.
         url: Option<Url> = "url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
     }
 }
 
 shape! {
-    /// A deployment in the list of a project's.
+    /// A deployment in a project's list.
     pub(super) struct DeploymentSummary, DEPLOYMENT_SUMMARY_JSON {
         id: Id = "id", Id("c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47");
         projectId: Id = "project_id", crate::store::projects::Project::ID;
         target: Target = "target", Target::Edge;
         status: Status = "status", Status::Live;
-        /// Where the app is; none before it is live, and after it was taken down.
+        /// The URL of the app; null before it is live and after it was taken down.
         url: Option<Url> = "url", Some(Url("http://pomodoro-1f3a9c04.localhost:8787/"));
         takenDownAt: Option<Time> = rfc3339!("taken_down_at"), None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:32:00.000Z");
@@ -208,7 +207,7 @@ pub(super) fn show(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// How it stands, with the log lines after `seen`.
+/// The status, with the log lines after `seen`.
 pub(super) fn snapshot(id: &str, user: &str, seen: i64, now: i64) -> Statement {
     sql!(
         concat!(
@@ -236,13 +235,13 @@ pub(super) fn snapshot(id: &str, user: &str, seen: i64, now: i64) -> Statement {
     )
 }
 
-/// The code as it is, not wrapped.
+/// The code as it is, without JSON around it.
 pub(super) fn code(id: &str) -> Statement {
     sql!("SELECT code AS json FROM deployments WHERE id = ?1", id)
 }
 
-/// Marks it as being worked on. The only change outside of a commit,
-/// so it never takes back what a commit has said.
+/// Marks a deployment as running. This is the only write outside of a job's commit, so it never
+/// reverts a committed status.
 pub(super) fn begin(id: &str, now: i64) -> Statement {
     sql!(
         "UPDATE deployments SET status = 'building', updated_at = ?2 WHERE id = ?1 AND status = 'pending'",
@@ -251,8 +250,8 @@ pub(super) fn begin(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Moves on; a deployment that has ended stays as it is. One that fails needs
-/// no credentials any more.
+/// Changes the status, unless the deployment has ended. A failed deployment needs no credentials
+/// any more.
 pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
     sql!(
         "UPDATE deployments SET status = ?2, updated_at = ?3,
@@ -264,7 +263,7 @@ pub(super) fn set_status(id: &str, status: &str, now: i64) -> Statement {
     )
 }
 
-/// Begins a failed deployment anew; what it was at its cloud is found again there.
+/// Restarts a failed deployment; what it left at its cloud is found again there.
 pub(super) fn reopen(id: &str, now: i64) -> Statement {
     sql!(
         "UPDATE deployments SET status = 'pending', remote = NULL, pushed_at = NULL, updated_at = ?2
@@ -274,8 +273,8 @@ pub(super) fn reopen(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Puts the files up and makes the deployment live, all at once. Of two
-/// deployments of a project the younger one stays, whichever ends first.
+/// Publishes the files and makes the deployment live in one batch. Of two deployments of a project
+/// the newer one wins, whichever finishes first.
 pub(super) fn publish(id: &str, files: &str, now: i64) -> [Statement; 5] {
     [
         sql!(
@@ -320,7 +319,7 @@ pub(super) fn log_live(job: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// The first of these files that a site has.
+/// The first of these files that the site has.
 pub(super) fn file(slug: &str, files: [Option<&str>; 3]) -> Statement {
     let [first, second, third] = files;
     sql!(
@@ -338,7 +337,7 @@ pub(super) fn count_visit(slug: &str) -> Statement {
     sql!("UPDATE sites SET visits = visits + 1 WHERE slug = ?1", slug)
 }
 
-/// A preview as it is written.
+/// A preview to write.
 #[derive(Debug)]
 pub(super) struct Preview<'a> {
     pub(super) slug: &'a str,
@@ -348,8 +347,8 @@ pub(super) struct Preview<'a> {
     pub(super) expires_at: i64,
 }
 
-/// A project with the preview that it has. One that has expired is none: its
-/// address is not used again.
+/// A project with its preview. An expired preview counts as none, and its address is not used
+/// again.
 pub(super) fn previewed(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT json_object('code', p.code, 'version', p.version, 'slug', v.slug, 'shown', v.version,
@@ -363,7 +362,7 @@ pub(super) fn previewed(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Puts off the end of a preview, and keeps which console its errors are sent to now.
+/// Extends a preview, and updates the console that receives its errors.
 pub(super) fn renew_preview(preview: &Preview<'_>) -> Statement {
     sql!(
         "UPDATE previews SET expires_at = ?2, console_origin = ?3 WHERE slug = ?1
@@ -374,9 +373,8 @@ pub(super) fn renew_preview(preview: &Preview<'_>) -> Statement {
     )
 }
 
-/// Puts the files of a version up, and answers with the slug. A project has one
-/// preview: of two that are made at once the newer version stays, at the slug
-/// of the first.
+/// Publishes the files of a version and returns the slug. A project has one preview: when two are
+/// made at once, the newer version wins and keeps the first one's slug.
 pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Statement; 5] {
     [
         sql!("DELETE FROM previews WHERE project_id = ?1 AND expires_at <= ?2", preview.project_id, now),
@@ -409,7 +407,7 @@ pub(super) fn put_preview(preview: &Preview<'_>, files: &str, now: i64) -> [Stat
     ]
 }
 
-/// As [`file`], of a preview; with the console that its page sends errors to.
+/// As [`file`] for a preview, with the console that receives its page's errors.
 pub(super) fn preview_file(slug: &str, files: [Option<&str>; 3], now: i64) -> Statement {
     let [first, second, third] = files;
     sql!(

@@ -1,4 +1,4 @@
-//! Where an app can be deployed to: `edge`, this Worker itself, or a cloud.
+//! The deploy targets: `edge`, which is this Worker itself, or a cloud.
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use worker::Env;
@@ -16,7 +16,7 @@ pub(crate) enum Target {
     Cloud(Cloud),
 }
 
-/// By its name here, or by that which the original's clients have for it.
+/// By our name, or by a name that the original clients use.
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
         match String::deserialize(field)?.as_str() {
@@ -43,7 +43,7 @@ impl Target {
         }
     }
 
-    /// None is this Worker itself.
+    /// `None` for this Worker itself.
     pub(super) fn cloud(self) -> Option<Cloud> {
         match self {
             Self::Edge => None,
@@ -51,7 +51,7 @@ impl Target {
         }
     }
 
-    /// What is deployed of a project's code.
+    /// The files that are deployed for a project's code.
     ///
     /// # Errors
     /// As [`site::build`].

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     http::{RequestContext, caller::Caller},
     identity::{Credential, User},
-    platform::response::{Kind as ResponseKind, Response},
+    platform::response::{Response, ResponseKind},
 };
 
 /// The script, complete except for three assignments at its beginning.

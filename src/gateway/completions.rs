@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     http::{RequestContext, body},
     models,
-    platform::response::{Kind, Response},
+    platform::response::{Response, ResponseKind},
 };
 
 /// `POST /v1/completions`. Several prompts are asked one after the other.
@@ -63,7 +63,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let response = match answers.first().filter(|_| is_stream) {
         Some(answer) => {
             let text = stream_completion(&completion, answer, &reply);
-            Response::bytes(Kind::Api, 200, told::EVENT_STREAM, text.into_bytes())
+            Response::bytes(ResponseKind::Api, 200, told::EVENT_STREAM, text.into_bytes())
         }
         None => Response::json(200, render_completion(&completion, &answers, &reply)),
     };

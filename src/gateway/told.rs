@@ -4,7 +4,7 @@ use hatch_dialects::{Dialect, Reply, Response as Answer, stream_of};
 
 use crate::{
     models::{Answered, Candidate},
-    platform::response::{Kind, Response},
+    platform::response::{Response, ResponseKind},
 };
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
@@ -64,10 +64,10 @@ pub(super) fn whole(
 ) -> Response {
     let response = if is_stream {
         let text = stream_of(answer, client, reply);
-        Response::bytes(Kind::Api, 200, EVENT_STREAM, text.into_bytes())
+        Response::bytes(ResponseKind::Api, 200, EVENT_STREAM, text.into_bytes())
     } else {
         let json = bytes.unwrap_or_else(|| client.render_response(answer, reply).into_bytes());
-        Response::bytes(Kind::Api, 200, "application/json", json)
+        Response::bytes(ResponseKind::Api, 200, "application/json", json)
     };
     with(response, headers, &reply.request_id)
 }

@@ -13,13 +13,13 @@ use crate::settings::FromVars as _;
 use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
-    jobs::{self, Job, JobContext, Kind, Outcome, Policy},
+    jobs::{self, Job, JobContext, JobKind, Outcome, Policy},
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
 };
 
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: JobKind = JobKind {
     name: "generate",
     policy: |step| Step::named(step).map_or(Policy::QUICK, Step::policy),
     step: |job, context| Box::pin(step(job, context)),

@@ -53,7 +53,7 @@ use crate::{
     jobs,
     platform::{
         clock::now_ms,
-        response::{Kind, Response},
+        response::{Response, ResponseKind},
     },
     settings::Settings,
     store::{Database, Rows},
@@ -327,7 +327,7 @@ const DECK_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 pub(crate) async fn pitch_deck(context: RequestContext) -> Result<Response, Error> {
     let deck = context.database()?.query_json(store::deck(context.param("token"))).await?;
     let deck = deck.ok_or(Error::NotFound(Resource::Deck))?;
-    Ok(Response::bytes(Kind::App, 200, "text/html; charset=utf-8", deck.into_bytes())
+    Ok(Response::bytes(ResponseKind::App, 200, "text/html; charset=utf-8", deck.into_bytes())
         .with("content-security-policy", DECK_POLICY)
         .with("cache-control", "private, max-age=300"))
 }

@@ -13,7 +13,7 @@ use crate::{
         Statement, guard, newest_of_user,
         owned::{Owned, give},
         page::Page,
-        projects::{is_somebody, rfc3339},
+        projects::{rfc3339, user_exists},
         shape::shape,
         sql,
     },
@@ -126,7 +126,7 @@ pub(super) fn create(new: &NewStartup<'_>, now: i64) -> Statement {
         concat!(
             "INSERT INTO startups (id, job_id, user_id, prompt, name, proof, created_at, updated_at)
              SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7 WHERE ",
-            is_somebody!("?3")
+            user_exists!("?3")
         ),
         new.id,
         new.job_id,

@@ -18,7 +18,7 @@ use crate::{
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
-    upstream::anthropic::complete::{Completion, Question, complete_telling},
+    upstream::anthropic::complete::{Completion, Question, complete_with_progress},
 };
 
 /// The context of a step.
@@ -75,7 +75,7 @@ impl Work {
         so_far: impl AsyncFn(&str),
     ) -> Result<Completion, Error> {
         let booked = Cell::new(0);
-        let answer = complete_telling(&self.settings, question, async |text, cost_micro_usd| {
+        let answer = complete_with_progress(&self.settings, question, async |text, cost_micro_usd| {
             let more = cost_micro_usd.saturating_sub(booked.get());
             // A failed booking is added to the next one.
             if more > 0 && self.pay(&Usage::default(), more).await.is_ok() {

@@ -1,28 +1,28 @@
-//! Files of public/, which Workers Assets keeps: served by routes of our own,
-//! for hosted apps have their files at the same paths.
+//! Serves files of public/ (Workers Assets) through our own routes, because hosted apps have files
+//! at the same paths.
 
 use super::{RequestContext, conditional};
 use crate::{
     error::Error,
     platform::{
         fetch,
-        response::{Content, Kind, Response},
+        response::{Content, Response, ResponseKind},
     },
 };
 
-/// What is done to a file's text before it is served.
+/// Changes a file's text before it is served.
 pub(crate) type Edit = fn(&str) -> String;
 
-/// Limits of a file that is edited: bytes, and the time to read them.
+/// Limits for a file that is edited: its size in bytes, and the time to read it.
 const MAX_BYTES: usize = 4_000_000;
 const TIMEOUT_MS: u64 = 10_000;
 
-/// The file at `path`, or 304 for whoever has it; none where there is no such
-/// file. How long it may be kept is the caller's to say.
+/// The file at `path`, 304 when the client has it already, or `None` when there is no such file.
+/// The caller sets how long it may be cached.
 pub(crate) async fn response(
     context: &RequestContext,
     path: &str,
-    kind: Kind,
+    kind: ResponseKind,
     edit: Option<Edit>,
 ) -> Result<Option<Response>, Error> {
     let broken = |why: &str| Error::Internal(format!("public{path}: {why}"));

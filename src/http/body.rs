@@ -1,4 +1,4 @@
-//! JSON bodies: read within a limit, checked, typed.
+//! Reads JSON bodies within a limit, as checked and typed values.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,11 +16,11 @@ use crate::{
     http::RequestContext,
 };
 
-/// The body as a `T`, whose rules have been checked.
+/// The body as a `T` that passed its validation rules.
 ///
 /// # Errors
-/// 415 for another media type, 413 beyond the route's limit, 400 for what is not JSON
-/// (with what is wrong and where), 400 naming the field for JSON that is not a `T`.
+/// 415 for another media type, 413 beyond the route's limit, 400 for invalid JSON (with the fault
+/// and its position), and 400 naming the field for JSON that is not a `T`.
 pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     context: &RequestContext,
 ) -> Result<T, Error> {
@@ -28,7 +28,7 @@ pub(crate) async fn json<T: DeserializeOwned + Validate<Context = ()>>(
     parse(&context.body().await?)
 }
 
-/// The bytes of a body that says it is JSON.
+/// The bytes of a body whose content type is JSON.
 ///
 /// # Errors
 /// 415 and 413, as [`json`].
@@ -37,7 +37,7 @@ pub(crate) async fn bytes(context: &RequestContext) -> Result<Vec<u8>, Error> {
     context.body().await
 }
 
-/// As [`json`]; none for a request without a body.
+/// As [`json`]; `None` for a request without a body.
 pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
     context: &RequestContext,
 ) -> Result<Option<T>, Error> {
@@ -49,7 +49,7 @@ pub(crate) async fn optional_json<T: DeserializeOwned + Validate<Context = ()>>(
     parse(&bytes).map(Some)
 }
 
-/// The body as a JSON object, its fields not yet judged.
+/// The body as a JSON object whose fields are not validated.
 ///
 /// # Errors
 /// As [`json`].
@@ -57,7 +57,7 @@ pub(crate) async fn object(context: &RequestContext) -> Result<Map<String, Value
     object_with_bytes(context).await.map(|(_, object)| object)
 }
 
-/// [`object`] with the bytes that it came as, which a signature is over.
+/// [`object`] together with its raw bytes, over which a signature is computed.
 pub(crate) async fn object_with_bytes(
     context: &RequestContext,
 ) -> Result<(Vec<u8>, Map<String, Value>), Error> {
@@ -72,8 +72,8 @@ pub(crate) fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
     Ok(object)
 }
 
-/// A JSON object that has each name once, as a typed body must: else a reader
-/// before or behind us could take the other value.
+/// A JSON object without duplicate names, the same rule as for typed bodies. With duplicates, a
+/// proxy or another reader could take the other value.
 struct Object(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -101,18 +101,18 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// The code in a body: a JSON object of path to content, or one in a string,
-/// as projects show it. `pointer` is where it stands.
+/// The code in a body: a JSON object of path to content, or a string that holds one, as projects
+/// show it. `pointer` is its position in the body.
 ///
 /// # Errors
-/// [`Error::Invalid`] with what is wrong with it.
+/// [`Error::Invalid`] with the reason.
 pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, Error> {
     let json = match value {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     let code = CodeMap::parse(&json).map_err(|error| match error {
-        CodeError::Json(_) => Error::Invalid(vec![no_code(&json, pointer)]),
+        CodeError::Json(_) => Error::Invalid(vec![code_violation(&json, pointer)]),
         error => Error::invalid(pointer, error.to_string()),
     })?;
     let with_nul = code.iter().find(|(_, content)| content.contains('\0'));
@@ -122,8 +122,8 @@ pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, 
     Ok(code)
 }
 
-/// What is wrong with code that is no object of texts, and with which of its files.
-fn no_code(json: &str, pointer: &str) -> Violation {
+/// Describes code that is not an object of strings, naming the file at fault.
+fn code_violation(json: &str, pointer: &str) -> Violation {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let read: Result<BTreeMap<String, String>, _> = serde_path_to_error::deserialize(&mut deserializer);
     let detail = match (read, deserializer.end()) {
@@ -137,8 +137,8 @@ fn no_code(json: &str, pointer: &str) -> Violation {
     }
 }
 
-/// Reads an integer, also one written `3.0`, which is the same number in JSON
-/// (RFC 8259, 6). Beyond 2^53 it must be written as an integer.
+/// Reads an integer, also in the form `3.0`, which is the same number in JSON (RFC 8259, 6). Beyond
+/// 2^53 it must be written as an integer.
 pub(crate) fn integer<'de, D: Deserializer<'de>>(field: D) -> Result<i64, D::Error> {
     let number = serde_json::Number::deserialize(field)?;
     let whole = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
@@ -153,7 +153,7 @@ pub(crate) fn optional_integer<'de, D: Deserializer<'de>>(field: D) -> Result<Op
     Ok(Option::<Integer>::deserialize(field)?.map(|Integer(integer)| integer))
 }
 
-/// Below this every integer is a float of its own.
+/// Below this bound every integer has an exact float.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 fn require_json(content_type: Option<&str>) -> Result<(), Error> {
@@ -187,8 +187,8 @@ fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
-/// What is not JSON is wrong as a whole, all else in one field. serde_json
-/// counts a number in the place of an enum, and a lone surrogate, as syntax.
+/// Invalid JSON is an error of the whole body; everything else is an error of one field. serde_json
+/// reports a number in place of an enum, and a lone surrogate, as syntax errors.
 fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     let inner = error.inner();
     if inner.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
@@ -209,8 +209,7 @@ fn violations(report: &garde::Report) -> Error {
     Error::Invalid(report.iter().map(violation).collect())
 }
 
-/// `project_id` → `projectId`: garde names a field as Rust does, the body as
-/// JSON does.
+/// `project_id` → `projectId`: garde reports Rust field names, clients know JSON names.
 fn camel_case(path: &str) -> String {
     let capital = |word: &str| {
         word.get(..1).unwrap_or_default().to_ascii_uppercase() + word.get(1..).unwrap_or_default()
@@ -225,8 +224,8 @@ fn pointer(path: &str) -> String {
     parts.fold(String::new(), |pointer, part| pointer + "/" + &part.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Whether a string in the JSON holds U+0000, which only an escape can bring
-/// in and which SQLite would cut the text at.
+/// Whether a string in the JSON holds U+0000. Only an escape can produce it, and SQLite would cut
+/// the text there.
 fn has_nul(json: &[u8]) -> bool {
     let mut escaped = false;
     json.windows(5).any(|window| {
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_in_plain_words() {
+    fn type_errors_are_described_in_plain_words() {
         for (body, detail) in [
             (r#"{"name":1}"#, "must be text, and is the number `1`"),
             (r#"{"name":[]}"#, "must be text, and is a list"),
@@ -301,8 +300,8 @@ mod tests {
             ("{\"name\":\"a\"} x", "something follows its end (line 1, column 14)"),
             ("{\"name\" \"a\"}", "there is no `:` behind a name (line 1, column 9)"),
         ] {
-            let Err(Error::Malformed(told)) = parse::<Sample>(body.as_bytes()) else { panic!("{body}") };
-            assert_eq!(told, format!("The body is not JSON: {detail}"));
+            let Err(Error::Malformed(message)) = parse::<Sample>(body.as_bytes()) else { panic!("{body}") };
+            assert_eq!(message, format!("The body is not JSON: {detail}"));
         }
     }
 
@@ -313,14 +312,14 @@ mod tests {
         code: serde_json::Value,
     }
 
-    /// What is told of a body with this code, wherever that is found out.
+    /// The pointer and the detail of the error for a body with this code, whichever step finds it.
     fn of_code(json: &str) -> (String, String) {
         let body = format!("{{\"code\":{json}}}");
-        let told = match parse::<WithCode>(body.as_bytes()) {
+        let result = match parse::<WithCode>(body.as_bytes()) {
             Ok(_) => code(&serde_json::from_str(json).unwrap(), "/code").map(drop),
             Err(error) => Err(error),
         };
-        let Err(Error::Invalid(violations)) = told else { panic!("{told:?}") };
+        let Err(Error::Invalid(violations)) = result else { panic!("{result:?}") };
         (violations[0].pointer.clone(), violations[0].detail.clone())
     }
 
@@ -348,13 +347,13 @@ mod tests {
             (r#""{\"a\":""#, "/code", "it ends where a value should be (line 1, column 5)"),
             ("[]", "/code", "must be an object, and is a list"),
         ] {
-            let told = of_code(json);
-            assert!(told.0 == pointer && told.1.contains(words), "{json}: {told:?}");
+            let violation = of_code(json);
+            assert!(violation.0 == pointer && violation.1.contains(words), "{json}: {violation:?}");
         }
     }
 
     #[test]
-    fn what_is_not_json_is_malformed() {
+    fn invalid_json_is_malformed() {
         for body in ["", "{", "{\"name\":\"a\"} x", "\u{1}", &"[".repeat(100_000)] {
             assert!(
                 matches!(parse::<Sample>(body.as_bytes()), Err(Error::Malformed(_) | Error::Invalid(_))),
@@ -377,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_may_be_written_with_a_fraction_of_nothing() {
+    fn an_integer_may_have_a_zero_fraction() {
         let read = |json: &str| super::integer(&mut serde_json::Deserializer::from_str(json)).ok();
         for json in ["3", "3.0", "30e-1", "0.3e1"] {
             assert_eq!(read(json), Some(3), "{json}");
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_that_may_be_missing_may_be_null() {
+    fn an_optional_integer_may_be_null() {
         let read = |json: &str| super::optional_integer(&mut serde_json::Deserializer::from_str(json)).ok();
         assert_eq!(read("null"), Some(None));
         assert_eq!(read("3.0"), Some(Some(3)));

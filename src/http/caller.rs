@@ -1,4 +1,4 @@
-//! Who is calling, and whether a route is for them.
+//! Identifies the caller of a request and checks its access to a route.
 
 use std::net::Ipv4Addr;
 
@@ -15,16 +15,16 @@ use crate::{
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Anybody, known or not.
+    /// Every caller, signed in or not.
     Public,
-    /// Any user, on what is theirs.
+    /// Every user, on their own data.
     User,
-    /// A user whose credential has this scope, on what is theirs.
+    /// A user whose credential has this scope, on their own data.
     Scope(Scope),
-    /// [`Self::Scope`], and the operator on what is anybody's.
+    /// As [`Self::Scope`]; the operator may also act on any user's data.
     ScopeOrOperator(Scope),
-    /// A machine of the fleet. Its token is one proof; its signature over the
-    /// beat, which only the module can read, is another.
+    /// A machine of the fleet. It proves itself by its token, or by its signature over the
+    /// heartbeat, which only the module can check.
     Machine,
     /// Staff whose credential has the scope `admin`, and the operator.
     Staff,
@@ -44,10 +44,10 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    /// The user. Routes for users never run for anybody else.
+    /// The user. Routes for users only run for users.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] when there is none.
+    /// [`Error::Unauthorized`] when the caller is not a user.
     pub(crate) fn user(&self) -> Result<&User, Error> {
         match self {
             Self::User(user) => Ok(user),
@@ -62,8 +62,8 @@ impl Caller {
         self.user().map(|user| user.id.as_str())
     }
 
-    /// Whose the caller's writes are, in the audit log and among idempotency
-    /// keys; none for nobody.
+    /// The owner of the caller's writes, in the audit log and in idempotency keys; `None` for an
+    /// anonymous caller.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,
@@ -74,8 +74,7 @@ impl Caller {
     }
 }
 
-/// The caller of `request`. A credential that is present and wrong is refused
-/// everywhere, on public routes too.
+/// The caller of `request`. A wrong credential is refused everywhere, also on public routes.
 ///
 /// # Errors
 /// As [`identity::authenticate`].
@@ -99,23 +98,22 @@ pub(crate) async fn identify(
     })
 }
 
-/// Whether a route of this rule is for this caller.
+/// Checks that this caller may use a route with this access rule.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for nobody, [`Error::Forbidden`] for somebody else,
-/// [`Error::NotConfigured`] where the secret that could prove the caller is
-/// missing.
+/// [`Error::Unauthorized`] for an anonymous caller, [`Error::Forbidden`] for another kind of
+/// caller, [`Error::NotConfigured`] when the secret that would prove the caller is missing.
 pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Result<(), Error> {
     match (access, caller) {
         (Access::Public | Access::Machine, _)
         | (Access::Staff | Access::Operator | Access::ScopeOrOperator(_), Caller::Operator) => Ok(()),
         (_, Caller::Machine { .. }) => Err(not_a_user()),
         (Access::Staff | Access::Operator, Caller::User(user)) if user.id == LOCAL_DEVELOPER => {
-            by_themselves(user)
+            require_local_developer(user)
         }
         (Access::Operator, _) if identity::Access::of(settings)?.admin_token.is_none() => Err(no_operator()),
         (Access::Staff, _) if !identity::Access::of(settings)?.has_staff() => Err(no_operator()),
-        (_, Caller::Anonymous) => Err(nobody()),
+        (_, Caller::Anonymous) => Err(not_signed_in()),
         (Access::User, Caller::User(_)) => Ok(()),
         (Access::Scope(scope) | Access::ScopeOrOperator(scope), Caller::User(user)) => has_scope(user, scope),
         (Access::Staff, Caller::User(user)) if user.is_staff => has_scope(user, Scope::Admin),
@@ -124,20 +122,22 @@ pub(crate) fn admit(caller: &Caller, access: Access, settings: &Settings) -> Res
     }
 }
 
-/// What [`admit`] refuses with on a route of this rule.
+/// The errors with which [`admit`] refuses callers of a route with this access rule.
 #[cfg(test)]
 pub(crate) fn refusals(access: Access) -> Vec<Error> {
     match access {
         Access::Public | Access::Machine => vec![],
-        Access::ScopeOrOperator(scope) => vec![nobody(), not_a_user(), lacks(scope)],
-        Access::User => vec![nobody(), not_a_user()],
-        Access::Scope(scope) => vec![nobody(), not_a_user(), lacks(scope)],
-        Access::Staff => vec![nobody(), not_a_user(), not_the_operator(), lacks(Scope::Admin), no_operator()],
-        Access::Operator => vec![nobody(), not_a_user(), not_the_operator(), no_operator()],
+        Access::ScopeOrOperator(scope) => vec![not_signed_in(), not_a_user(), lacks(scope)],
+        Access::User => vec![not_signed_in(), not_a_user()],
+        Access::Scope(scope) => vec![not_signed_in(), not_a_user(), lacks(scope)],
+        Access::Staff => {
+            vec![not_signed_in(), not_a_user(), not_the_operator(), lacks(Scope::Admin), no_operator()]
+        }
+        Access::Operator => vec![not_signed_in(), not_a_user(), not_the_operator(), no_operator()],
     }
 }
 
-fn nobody() -> Error {
+fn not_signed_in() -> Error {
     Error::Unauthorized("This route needs a credential: send Authorization: Bearer …".into())
 }
 
@@ -155,7 +155,7 @@ fn not_the_operator() -> Error {
     }
 }
 
-/// What a key without a scope that it needs is shown.
+/// The error for an API key that lacks the scope it needs.
 pub(crate) fn lacks(scope: Scope) -> Error {
     Error::InsufficientScope(format!("This API key lacks the scope `{scope}`").into())
 }
@@ -171,18 +171,17 @@ fn has_scope(user: &User, scope: Scope) -> Result<(), Error> {
     if user.scopes.contains(scope) { Ok(()) } else { Err(lacks(scope)) }
 }
 
-/// The local developer is the operator too; a key that they give away is, if it
-/// has the scope `admin`.
-fn by_themselves(user: &User) -> Result<(), Error> {
+/// The local developer is also the operator. An API key of theirs is the operator only with the
+/// scope `admin`.
+fn require_local_developer(user: &User) -> Result<(), Error> {
     if user.credential == Credential::LocalDeveloper {
         return Ok(());
     }
     has_scope(user, Scope::Admin)
 }
 
-/// Whether a development Worker was addressed by a name that only this machine
-/// or network gives it. Else a page could reach it under a name of its own
-/// that leads here (DNS rebinding), and be the local developer.
+/// Whether a development Worker was addressed by a local name. Otherwise a web page could reach it
+/// through DNS rebinding, under its own host name, and act as the local developer.
 fn is_local(host: &str, settings: &Settings) -> bool {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name);
@@ -201,7 +200,7 @@ fn bearer(credential: &str) -> &str {
     }
 }
 
-/// Compares in a time that does not tell where the first difference is.
+/// Compares in constant time.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_name_is_not_the_local_developer() {
+    fn a_request_for_another_host_is_not_the_local_developer() {
         let settings = Settings::for_test(&[("CORS_ORIGINS", "https://dev.example:8443")]);
         for host in [
             "localhost",
@@ -258,9 +257,9 @@ mod tests {
         Caller::User(User { id: "u".to_owned(), credential, scopes, gateway: None, is_staff })
     }
 
-    /// What each caller gets on a route of each rule; 200 is in.
+    /// The status that each caller gets on a route of each access rule; 200 means admitted.
     #[test]
-    fn every_rule_admits_whom_it_names_and_nobody_else() {
+    fn every_access_rule_admits_exactly_the_callers_that_it_names() {
         let key = |scopes: &[Scope]| user(Credential::Key("k".to_owned()), scopes, false);
         let staff = user(Credential::StackAuth, &Scope::ALL, true);
         let staff_key = user(Credential::Key("k".to_owned()), &[Scope::Chat], true);
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_operators_secret_nobody_is_the_operator() {
+    fn without_the_admin_token_no_caller_is_the_operator() {
         let settings = Settings::for_test(&[]);
         for caller in [Caller::Anonymous, user(Credential::StackAuth, &Scope::ALL, true)] {
             let refused = admit(&caller, Access::Operator, &settings).unwrap_err();

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, 13), by a revision that is counted or by the content.
+//! Conditional requests (RFC 9110, 13), by a revision counter or by the content.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,15 +13,15 @@ pub(crate) fn etag_of(bytes: &[u8]) -> String {
     format!("\"{}\"", base16ct::lower::encode_string(hash.get(..16).unwrap_or_default()))
 }
 
-/// Whether `If-None-Match` names this entity tag, so that 304 is the answer.
+/// Whether `If-None-Match` names this entity tag, so that the response is 304.
 pub(crate) fn matches_any(if_none_match: Option<&str>, etag: &str) -> bool {
     let Some(tags) = if_none_match else { return false };
     tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-/// The revision that `If-Match` asks for; none when any will do, and for a tag
-/// that is none of ours one that nothing has. Whether it is met comes last: a
-/// request that fails without it fails in the same way with it (RFC 9110, 13.2.1).
+/// The revision that `If-Match` requires; `None` when any revision will do. A tag in another format
+/// maps to a revision that no row has. The condition is checked last: a request that fails without
+/// it must fail in the same way with it (RFC 9110, 13.2.1).
 pub(crate) fn wanted_revision(if_match: Option<&str>) -> Option<i64> {
     match if_match.map(str::trim) {
         None | Some("*") => None,
@@ -33,7 +33,7 @@ pub(crate) fn wanted_revision(if_match: Option<&str>) -> Option<i64> {
     }
 }
 
-/// Revisions are counted from 1.
+/// Revisions count from 1.
 const NO_REVISION: i64 = 0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a handler gets.
+//! What a handler receives.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -13,7 +13,7 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// What a handler gets: the request, who sends it, and the Worker around it.
+/// What a handler receives: the request, its caller, and the Worker's environment.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) request: Rc<InboundRequest>,
@@ -24,17 +24,17 @@ pub(crate) struct RequestContext {
     pub(crate) modules: &'static Modules,
     pub(super) limits: Limits,
     pub(crate) request_id: String,
-    /// Of the request's trace (W3C Trace Context).
+    /// The id of the request's trace (W3C Trace Context).
     pub(crate) trace_id: String,
     pub(super) params: Vec<(String, String)>,
     pub(super) idempotency: Option<Claim>,
-    /// Whether it leaves an entry in the audit log, as far as it could.
+    /// Whether the request wrote to the audit log, or tried to.
     pub(super) is_audited: Rc<Cell<bool>>,
 }
 
 impl RequestContext {
-    /// A parameter of the route's pattern, percent-decoded; empty when the
-    /// pattern has none of that name.
+    /// A parameter of the route's pattern, percent-decoded; empty when the pattern has no parameter
+    /// of that name.
     pub(crate) fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
@@ -46,7 +46,7 @@ impl RequestContext {
             .map(|(_, value)| value.into_owned())
     }
 
-    /// The body as it came, within the route's limit.
+    /// The raw body, within the route's limit.
     ///
     /// # Errors
     /// [`Error::TooLarge`].
@@ -58,9 +58,9 @@ impl RequestContext {
         Database::open(&self.env)
     }
 
-    /// The id of something that this request makes; `of` tells what. It is
-    /// the same for each request with the same `Idempotency-Key`, so that
-    /// what an earlier one has made is found.
+    /// An id for something that this request creates; `of` names its purpose. The id is the same
+    /// for each request with the same `Idempotency-Key`, so that a repeat finds what an earlier
+    /// request created.
     pub(crate) fn new_id(&self, of: &str) -> Result<String, Error> {
         match &self.idempotency {
             Some(claim) => Ok(claim.id(of)),
@@ -73,32 +73,32 @@ impl RequestContext {
         self.idempotency.is_some()
     }
 
-    /// Whether an earlier request with this `Idempotency-Key` may have made
-    /// something already.
+    /// Whether an earlier request with this `Idempotency-Key` may have created something already.
     pub(crate) fn is_again(&self) -> bool {
         self.idempotency.as_ref().is_some_and(|claim| claim.is_again)
     }
 
-    /// Says that this request is answered with what an earlier one with its
-    /// `Idempotency-Key` has made.
+    /// Marks the response as a replay of what an earlier request with the same `Idempotency-Key`
+    /// created.
     pub(crate) fn mark_replay(&self) {
         if let Some(claim) = &self.idempotency {
             claim.is_replay.set(true);
         }
     }
 
-    /// An entry of the audit log for the batch that does what it records.
+    /// A statement that writes to the audit log; it belongs in the batch of the action that it
+    /// records.
     pub(crate) fn audit(&self, action: &str, subject: &str) -> Statement {
         self.audit_by(self.caller.name().unwrap_or_default(), action, subject)
     }
 
-    /// [`Self::audit`] for a request that shows who it is of only now.
+    /// [`Self::audit`] for a request that identifies its actor only in its body.
     pub(crate) fn audit_by(&self, actor: &str, action: &str, subject: &str) -> Statement {
         self.is_audited.set(true);
         audit::entry(actor, action, subject, &self.request_id, now_ms())
     }
 
-    /// [`Self::audit`], if the statement right before it changes a row.
+    /// As [`Self::audit`], but only if the statement right before it changed a row.
     pub(crate) fn audit_change(&self, action: &str, subject: &str) -> Statement {
         self.is_audited.set(true);
         let actor = self.caller.name().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Which pages may call us (Fetch standard, CORS protocol): those of our own
-//! origin and those that [`Settings::allows_pages_of`] names.
+//! Which web pages may call the API (Fetch standard, CORS protocol): pages of our own origin, and
+//! those that [`Settings::allows_pages_of`] accepts.
 
 use crate::{
     error::Error,
@@ -13,7 +13,7 @@ const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-P
                        X-DailyLimit-Limit, X-DailyLimit-Remaining, X-DailyLimit-Usage, X-DailyLimit-Reset, \
                        X-Daily-Apps-Limit, X-Daily-Apps-Reset";
 
-/// What the request says about the page that sends it.
+/// The origin of the page that sent the request.
 #[derive(Debug)]
 pub(crate) struct Cors {
     origin: Option<String>,
@@ -30,8 +30,8 @@ impl Cors {
         self.origin.as_deref().is_some_and(|origin| settings.allows_pages_of(origin))
     }
 
-    /// The answer to an OPTIONS request: the methods of the path, and to a
-    /// preflight from an allowed origin its permission.
+    /// The response to an OPTIONS request: the methods of the path, and the permission for a
+    /// preflight from an allowed origin.
     pub(crate) fn preflight(
         &self,
         request: &InboundRequest,
@@ -55,9 +55,8 @@ impl Cors {
         )
     }
 
-    /// Stops a page of a foreign origin from changing anything. Browsers send
-    /// some writes without asking first; in development, where no credential
-    /// is needed, any page could make them.
+    /// Refuses writes from pages of a foreign origin. Browsers send some writes without a
+    /// preflight, and in development, which needs no credential, any page could send one.
     pub(crate) fn refuse_foreign_write(
         &self,
         request: &InboundRequest,
@@ -73,10 +72,9 @@ impl Cors {
         })
     }
 
-    /// Lets an allowed origin read the response, also one to a request that
-    /// had the browser's credentials with it. Where there are such origins
-    /// every answer varies by them, also one that nobody's page asked for: a
-    /// cache may give it to a page.
+    /// Lets an allowed origin read the response, also for requests with browser credentials. When
+    /// there are allowed origins, every response varies by `Origin`, because a cache may later
+    /// serve it to a page.
     pub(crate) fn apply(&self, response: Response, settings: &Settings) -> Response {
         if !settings.allows_pages() {
             return response;

@@ -1,13 +1,12 @@
-//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, and as
-//! Stripe has it): a POST that is sent again is answered again, not done again.
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header, and as Stripe has it): a repeated
+//! POST gets the first response again and does nothing twice.
 //!
-//! The first request with a key takes a row with a lease; its answer goes
-//! into the row, and whoever comes after gets it. One that dies in between is
-//! taken over when the lease, which it renewed while it lived, has run out: the
-//! row's seed gives the same ids once more ([`crate::http::RequestContext::new_id`]),
-//! so what had been made is found and not made twice. So it is after an error
-//! that does not tell whether anything was made, and for an answer that is not
-//! kept, a stream or one with a secret.
+//! The first request with a key takes a row with a lease and stores its response there; later
+//! requests get that response. A running request renews its lease. When it dies, a repeat takes the
+//! row over after the lease has expired; the row's seed gives the same ids again
+//! ([`crate::http::RequestContext::new_id`]), so the repeat finds what was created already. The
+//! same happens after an error that leaves the result unknown, and for a response that is not
+//! stored (a stream, or one with a secret).
 
 use std::{borrow::Cow, cell::Cell, future::Future, rc::Rc};
 
@@ -36,17 +35,17 @@ pub(crate) const OWNED: Owned = Owned {
 };
 
 const MAX_KEY_BYTES: usize = 255;
-/// The longest body that is read to compare it: no route takes more.
+/// The longest body that is hashed for the comparison; no route accepts more.
 const MAX_BODY_BYTES: usize = 10_000_000;
-/// The longest answer that is kept.
-const MAX_KEPT_BYTES: usize = 256 * 1024;
-/// How long a request may be silent before it counts as dead, and how often
-/// one that lives renews its lease.
+/// The longest response that is stored.
+const MAX_STORED_BYTES: usize = 256 * 1024;
+/// How long a request may be silent before it counts as dead, and how often a running one renews
+/// its lease.
 const LEASE_MS: i64 = 15_000;
 const RENEW_MS: u64 = 5_000;
-const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+const STORED_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// How long a request waits for another one with its key, look by look.
+/// The pauses of a request that waits for another one with its key.
 const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];
 
 pub(crate) const IN_USE: Error = Error::InProgress {
@@ -64,46 +63,46 @@ pub(crate) fn wrong_key() -> Error {
     Error::invalid("Idempotency-Key", format!("must have 1 to {MAX_KEY_BYTES} visible characters"))
 }
 
-/// Whether a route honours the header: a POST of somebody's who is known.
+/// Whether a route honours the header: a POST of an authenticated caller.
 pub(crate) fn takes_key(route: &Route) -> bool {
     route.method == "POST" && route.access != Access::Public
 }
 
-/// What a key leads to.
+/// The result of looking up a key.
 enum Lookup {
-    /// This request is the one that does it.
+    /// This request does the work.
     Do(Claim),
-    /// It is done.
-    Answer(Response),
+    /// The work was done before; this is the stored response.
+    Replay(Response),
 }
 
-/// Runs the route's handler unless its answer is known.
+/// Runs the route's handler, unless its response is stored.
 ///
 /// # Errors
-/// The handler's; 400 for a key that is none, 409 while another request with
-/// the key is in flight, 422 when the key was used for something else.
+/// The handler's errors; 400 for a malformed key, 409 while another request with the key is
+/// running, 422 when the key was used for another request.
 pub(crate) async fn run(mut context: RequestContext, route: &Route) -> Result<Response, Error> {
     let handler = route.handler;
     let header = if takes_key(route) { context.request.header("idempotency-key") } else { None };
     let (Some(key), Some(tenant)) = (header, context.caller.name()) else { return handler(context).await };
     let (tenant, env) = (tenant.to_owned(), context.env.clone());
     let claim = match look_up(key, tenant, &context).await? {
-        Lookup::Answer(response) => return Ok(response),
+        Lookup::Replay(response) => return Ok(response),
         Lookup::Do(claim) => claim,
     };
     context.idempotency = Some(claim.clone());
     let answer = while_renewing(&claim, &env, handler(context)).await;
     if let Err(error) = note(&claim, &answer, &env).await {
-        // The work is done; a repeat will find it by its ids.
+        // The work is done; a repeat finds its result by the ids.
         log::failure("idempotency.note", &error);
     }
     Ok(if claim.is_replay.get() { replayed(answer?) } else { answer? })
 }
 
-/// Runs `work`, and renews the lease of `claim` for as long as it takes.
+/// Runs `work` and renews the lease of `claim` while it runs.
 async fn while_renewing<T>(claim: &Claim, env: &Env, work: impl Future<Output = T>) -> T {
     let renewal = async || {
-        // Lost with the database, which then keeps the others waiting too.
+        // A renewal fails only without the database, where a takeover would fail too.
         let _ = write(renew(claim, now_ms()), env).await;
     };
     with_ticks(RENEW_MS, renewal, work).await
@@ -120,12 +119,12 @@ async fn look_up(header: String, tenant: String, context: &RequestContext) -> Re
         Claim { tenant, key, owner: random::uuid()?, seed: random::uuid()?, is_again: false, is_replay };
     let database = context.database()?;
     let mut pauses = PAUSES_MS.iter();
-    let mut asked = take(&claim, &request, now_ms());
+    let mut statement = take(&claim, &request, now_ms());
     loop {
-        let row: Option<Row> = database.query(asked).await?.first()?;
+        let row: Option<Row> = database.query(statement).await?.first()?;
         let Some(row) = row else {
-            // Whoever had the key has let it go.
-            asked = take(&claim, &request, now_ms());
+            // The request that held the key has released it.
+            statement = take(&claim, &request, now_ms());
             continue;
         };
         if row.request != request {
@@ -134,30 +133,30 @@ async fn look_up(header: String, tenant: String, context: &RequestContext) -> Re
         let (is_mine, is_again) = (row.owner == claim.owner, row.seed != claim.seed);
         match (row.status, row.body) {
             (Some(status), Some(body)) => {
-                return Ok(Lookup::Answer(replayed(kept(status, row.headers, body))));
+                return Ok(Lookup::Replay(replayed(stored_response(status, row.headers, body))));
             }
             (None, _) if !is_mine => {}
-            // Ours to do; or done, and its answer is made once more.
+            // Ours to do; or done without a stored response, which is made once more.
             _ => {
                 claim.is_replay.set(row.status.is_some());
                 return Ok(Lookup::Do(Claim { seed: row.seed, is_again, ..claim }));
             }
         }
-        // Most are answered in a moment, and then all of them alike.
+        // Most requests finish in a moment, and then every waiting one gets the response.
         let Some(pause) = pauses.next() else { return Err(IN_USE) };
         sleep(*pause).await;
-        asked = find_key(&claim);
+        statement = find_key(&claim);
     }
 }
 
-/// The key that a header gives: as a string of structured fields (RFC 9651,
-/// 3.3.3), which is the draft's form, or bare, which is Stripe's and means the same.
+/// The key in a header: a string of structured fields (RFC 9651, 3.3.3), which is the draft's form,
+/// or bare, which is Stripe's form and means the same.
 fn unquoted(header: &str) -> Cow<'_, str> {
     let inside = header.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     inside.and_then(unescaped).unwrap_or(Cow::Borrowed(header))
 }
 
-/// The inside of such a string, in which only a quote and a backslash are escaped.
+/// The content of such a string, where only quotes and backslashes are escaped.
 fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
     if !inside.contains(['"', '\\']) {
         return Some(Cow::Borrowed(inside));
@@ -173,7 +172,7 @@ fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-/// SHA-256 of all that tells one request from another, in hex.
+/// SHA-256 in hex of everything that distinguishes two requests.
 async fn fingerprint(context: &RequestContext) -> Result<String, Error> {
     let request = &context.request;
     let body = request.keep_body(MAX_BODY_BYTES).await?;
@@ -183,7 +182,7 @@ async fn fingerprint(context: &RequestContext) -> Result<String, Error> {
     Ok(base16ct::lower::encode_string(&hash.finalize()))
 }
 
-/// What the row of a key says.
+/// The row of a key.
 #[derive(Deserialize)]
 struct Row {
     request: String,
@@ -201,8 +200,8 @@ macro_rules! row_json {
     };
 }
 
-/// Takes the key's row, new or with its lease run out, and answers with it
-/// whoever has it.
+/// Takes the key's row when it is new or its lease has expired, and returns the row whichever
+/// request holds it.
 fn take(claim: &Claim, request: &str, now: i64) -> Statement {
     sql!(
         concat!(
@@ -225,7 +224,7 @@ fn take(claim: &Claim, request: &str, now: i64) -> Statement {
     )
 }
 
-/// The row as it is, for those who wait.
+/// Reads the row, for a request that waits.
 fn find_key(claim: &Claim) -> Statement {
     sql!(
         concat!("SELECT ", row_json!(), " FROM idempotency WHERE tenant = ?1 AND key = ?2"),
@@ -234,11 +233,11 @@ fn find_key(claim: &Claim) -> Statement {
     )
 }
 
-/// Keeps the answer; lets go of the key when nothing was done, and of the lease
-/// alone when that is not known.
+/// Stores the response. Releases the key when nothing was done, and only the lease when the result
+/// is unknown.
 async fn note(claim: &Claim, answer: &Result<Response, Error>, env: &Env) -> Result<(), Error> {
     let statement = match answer {
-        Ok(response) => keep(claim, response),
+        Ok(response) => store_response(claim, response),
         Err(error) if error.status() < 500 && !claim.is_again => release(claim),
         Err(_) => renew(claim, 0),
     };
@@ -249,7 +248,7 @@ async fn write(statement: Statement, env: &Env) -> Result<(), Error> {
     Database::open(env)?.query(statement).await.map(drop)
 }
 
-/// Makes the lease last from `now` on; from 0, it has run out.
+/// Extends the lease from `now`; 0 ends it.
 fn renew(claim: &Claim, now: i64) -> Statement {
     sql!(
         "UPDATE idempotency SET lease_until = ?4 WHERE tenant = ?1 AND key = ?2 AND owner = ?3 AND status IS NULL",
@@ -260,9 +259,9 @@ fn renew(claim: &Claim, now: i64) -> Statement {
     )
 }
 
-fn keep(claim: &Claim, response: &Response) -> Statement {
+fn store_response(claim: &Claim, response: &Response) -> Statement {
     let body = match &response.content {
-        Content::Bytes(bytes) if response.may_keep && bytes.len() <= MAX_KEPT_BYTES => {
+        Content::Bytes(bytes) if response.may_keep && bytes.len() <= MAX_STORED_BYTES => {
             std::str::from_utf8(bytes).ok()
         }
         Content::Empty => Some(""),
@@ -291,10 +290,10 @@ fn release(claim: &Claim) -> Statement {
     )
 }
 
-fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
+fn stored_response(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     let mut response = Response::json(status, body);
     for (name, value) in headers {
-        match KEPT_HEADERS.iter().find(|known| **known == name) {
+        match STORED_HEADERS.iter().find(|known| **known == name) {
             Some(known) => response = response.with(known, value),
             None if name == "content-type" => response.content_type = value.into(),
             None => {}
@@ -303,16 +302,16 @@ fn kept(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
     response
 }
 
-/// Headers of an answer that are of what was made, and not of when it was sent.
-const KEPT_HEADERS: &[&str] = &["location", "etag"];
+/// Headers that describe what was created, not when the response was sent.
+const STORED_HEADERS: &[&str] = &["location", "etag"];
 
 fn replayed(response: Response) -> Response {
     response.with("idempotency-replayed", "true")
 }
 
-/// Forgets the keys of more than a day ago.
+/// Deletes the keys that are older than a day.
 pub(crate) async fn sweep(env: &Env) {
-    let purge = sql!("DELETE FROM idempotency WHERE created_at < ?1", now_ms() - KEPT_MS);
+    let purge = sql!("DELETE FROM idempotency WHERE created_at < ?1", now_ms() - STORED_MS);
     let purged: Result<_, Error> = async { Database::open(env)?.query(purge).await }.await;
     if let Err(error) = purged {
         log::failure("idempotency.sweep", &error);
@@ -330,7 +329,7 @@ mod tests {
             ("\"k\"", "k"),
             (r#""a\"b\\c""#, r#"a"b\c"#),
             ("\"\"", ""),
-            // What is no such string is taken as it is.
+            // Any other text is the key as it is.
             ("\"", "\""),
             ("\"k", "\"k"),
             ("k\"", "k\""),

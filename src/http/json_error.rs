@@ -1,4 +1,4 @@
-//! What is wrong with JSON, in words for whoever sent it. Pure.
+//! Describes faults in JSON in plain words for the client. Pure.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::error::Violation;
 
 pub(super) const NUL: &str = "text must not contain the character U+0000";
 
-/// serde_json's words for text that breaks JSON's rules, and ours.
+/// serde_json's syntax messages, and ours for clients.
 const SYNTAX: &[(&str, &str)] = &[
     ("EOF while parsing a list", "it ends within a list"),
     ("EOF while parsing an object", "it ends within an object"),
@@ -35,7 +35,7 @@ const SYNTAX: &[(&str, &str)] = &[
     ("recursion limit exceeded", "lists and objects are nested too deeply"),
 ];
 
-/// What serde calls what it found and what it expected, and what people do.
+/// serde's names for the types that it found and expected, and the everyday ones.
 const FOUND: &[(&str, &str)] = &[
     ("map", "an object"),
     ("sequence", "a list"),
@@ -57,13 +57,13 @@ const EXPECTED: &[(&str, &str)] = &[
     ("a JSON number", "a number"),
     ("unit", "null"),
 ];
-/// The two halves of a character beyond the first 65,536, one of which is missing.
+/// serde_json's messages for half of a surrogate pair (a character beyond U+FFFF).
 const SURROGATES: [&str; 2] = ["lone leading surrogate in hex escape", "unexpected end of hex escape"];
 const HALF: &str =
     "has half of a character, an escape of \\ud800 to \\udfff without the other one: send both, or neither";
 
-/// The field that is wrong, by its pointer (RFC 6901), and what is wrong with it. A file of the code is named in the words
-/// too, as its owner writes it.
+/// The field at fault by its pointer (RFC 6901), and the fault. For a file of the code, the message
+/// names its path too.
 pub(super) fn violation(error: &serde_path_to_error::Error<serde_json::Error>) -> Violation {
     let (mut pointer, message) = (pointer(error.path()), error.inner().to_string());
     let message = without_place(&message);
@@ -81,7 +81,7 @@ pub(super) fn violation(error: &serde_path_to_error::Error<serde_json::Error>) -
     Violation { pointer, detail }
 }
 
-/// What is wrong with code, path to content, and with which file of it.
+/// Describes a fault in code (path to content), naming the file at fault.
 pub(super) fn of_code(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let inner = error.inner();
     let message = inner.to_string();
@@ -94,7 +94,7 @@ pub(super) fn of_code(error: &serde_path_to_error::Error<serde_json::Error>) -> 
     }
 }
 
-/// The place of a text with U+0000 in it.
+/// The position of the text that contains U+0000.
 pub(super) fn nul(body: &Value) -> Violation {
     let mut steps = Vec::new();
     find_nul(body, &mut steps);
@@ -109,7 +109,7 @@ pub(super) fn nul(body: &Value) -> Violation {
     Violation { pointer, detail }
 }
 
-/// Goes to the first text with U+0000 in it, and says whether there is one.
+/// Finds the path to the first text with U+0000; returns whether there is one.
 fn find_nul(value: &Value, steps: &mut Vec<String>) -> bool {
     let children: Vec<(String, &Value)> = match value {
         Value::String(text) => return text.contains('\0'),
@@ -134,7 +134,7 @@ fn find_nul(value: &Value, steps: &mut Vec<String>) -> bool {
     false
 }
 
-/// What is wrong with a text that is no JSON, and where.
+/// Describes a syntax error and its position.
 pub(super) fn syntax(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let known = without_place(&message);
@@ -148,7 +148,7 @@ pub(super) fn syntax(error: &serde_json::Error) -> String {
     }
 }
 
-/// What is wrong with one value.
+/// Describes a fault in one value.
 fn of_value(message: &str) -> String {
     if SURROGATES.contains(&message) {
         return HALF.to_owned();
@@ -169,7 +169,7 @@ fn of_value(message: &str) -> String {
     }
 }
 
-/// `unknown field `a`, expected one of `b`, `c`` as `a`, and what there is.
+/// Splits "unknown field `a`, expected one of `b`, `c`" into `a` and the known names.
 fn unknown<'a>(message: &'a str, prefix: &str) -> Option<(&'a str, String)> {
     let (given, known) = message.strip_prefix(prefix)?.split_once(", ")?;
     let known = known.strip_prefix("expected ").map_or_else(
@@ -205,7 +205,7 @@ fn expected_kind(expected: &str) -> String {
     }
 }
 
-/// serde_json's words without their place in the text.
+/// serde_json's message without the position.
 fn without_place(message: &str) -> &str {
     message.rsplit_once(" at line ").map_or(message, |(words, _)| words)
 }
@@ -215,7 +215,7 @@ fn pointer(path: &Path) -> String {
         match segment {
             Segment::Seq { index } => push(&mut pointer, &index.to_string()),
             Segment::Map { key } | Segment::Enum { variant: key } => push(&mut pointer, key),
-            // A name that could not be read: what it is in is wrong.
+            // The name itself could not be read, so the pointer ends at its object.
             Segment::Unknown => {}
         }
         pointer
@@ -226,7 +226,7 @@ fn push(pointer: &mut String, step: &str) {
     let _ = write!(pointer, "/{}", step.replace('~', "~0").replace('/', "~1"));
 }
 
-/// The path of the file that is wrong, where one is.
+/// The path of the file at fault, if the fault is in a file.
 fn file(path: &Path) -> Option<&str> {
     let mut steps = path.iter();
     match (steps.next(), steps.next()) {
@@ -235,7 +235,7 @@ fn file(path: &Path) -> Option<&str> {
     }
 }
 
-/// Whether a body has its files in this field, path to content.
+/// Whether this field of a body holds files, path to content.
 fn is_code(field: &str) -> bool {
     field == "code"
 }

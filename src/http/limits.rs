@@ -1,11 +1,11 @@
-//! What a route lets through: columns of the table.
+//! The limits of a route: columns of the routing table.
 
-/// What a route lets through.
+/// The limits of a route.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// The longest body, in bytes.
+    /// The maximum body size in bytes.
     pub(crate) body: usize,
-    /// Whether its requests are counted against the rate limit.
+    /// Whether requests count against the rate limit.
     pub(crate) is_counted: bool,
 }
 
@@ -22,13 +22,12 @@ impl Limits {
         Self { body: 2_000_000, ..self }
     }
 
-    /// For what a page of a hosted app loads, and what asks whether we live.
+    /// For files of hosted apps, and for health checks.
     pub(crate) const fn uncounted(self) -> Self {
         Self { is_counted: false, ..self }
     }
 
-    /// For conversations with pictures and documents in them: as much as
-    /// Anthropic's API takes.
+    /// For conversations with images and documents: the limit of Anthropic's API.
     pub(crate) const fn large(self) -> Self {
         Self { body: 32_000_000, ..self }
     }

@@ -1,4 +1,4 @@
-//! From a request to a handler and back.
+//! The path from a request to its handler and back.
 
 pub(crate) mod asset;
 pub(crate) mod body;
@@ -46,7 +46,7 @@ use crate::{
     store,
 };
 
-/// A request that took longer is worth a line of the log.
+/// A slower request always gets a line in the log.
 const SLOW_MS: i64 = 1_000;
 
 /// The request headers that any route may read.
@@ -64,8 +64,8 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Traceparent",
 ];
 
-/// Answers one request by the routes of `router`. Every failure is written in its
-/// family's form; nothing escapes as an exception.
+/// Answers one request by the routes of `router`. Every failure becomes a response in the dialect
+/// of its route; nothing escapes as an exception.
 pub(crate) async fn answer(
     router: &'static Router,
     request: InboundRequest,
@@ -87,7 +87,7 @@ pub(crate) async fn answer(
     response.into_js(&record.request_id, &record.timing(duration_ms))
 }
 
-/// What is known of a request so far.
+/// What is known about a request so far.
 struct Record {
     started: i64,
     request: Rc<InboundRequest>,
@@ -96,27 +96,27 @@ struct Record {
     route: Option<&'static Route>,
     caller: Option<Caller>,
     is_audited: Rc<Cell<bool>>,
-    /// How long it took to find out who calls.
+    /// How long authentication took.
     auth_ms: i64,
 }
 
-/// What the log keeps of a request: one line of JSON.
+/// The log entry of a request: one line of JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     level: &'static str,
     request_id: &'a str,
     trace_id: &'a str,
     method: &'a str,
-    /// Redacted, for a path may hold a secret by mistake.
+    /// Redacted, because a path may contain a secret by mistake.
     path: &'a str,
-    /// The pattern; none for an unknown path.
+    /// The pattern; `None` for an unknown path.
     route: Option<&'static str>,
     /// The user's id, or `operator`.
     caller: Option<&'a str>,
     /// The id of the API key or of the session.
     credential: Option<&'a str>,
     status: u16,
-    /// In production the clock stands still but for I/O.
+    /// In production the clock advances only on I/O.
     duration_ms: i64,
 }
 
@@ -135,8 +135,8 @@ impl Record {
         }
     }
 
-    /// Whether it is worth a line where not all are: it failed or was slow, it
-    /// acted with more power than a user's or was refused it, or its trace is sampled.
+    /// Whether the request is logged where only some are: it failed or was slow, it used or was
+    /// refused operator rights, or its trace is sampled.
     fn is_notable(&self, status: u16, duration_ms: i64) -> bool {
         let is_operators =
             || self.route.is_some_and(|route| matches!(route.access, Access::Staff | Access::Operator));
@@ -214,13 +214,13 @@ async fn handle(
     record: &mut Record,
 ) -> Result<Response, Error> {
     cors.refuse_foreign_write(&request, settings)?;
-    // Whether we live can be seen even then.
+    // A health check is answered even then.
     if store::is_overrun() && route.pattern != "/health" {
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }
     rate::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
-        // Whether we live does not depend on who asks.
+        // A health check does not depend on authentication.
         Err(Error::Unavailable(..)) if route.pattern == "/health" => Caller::Anonymous,
         identified => identified?,
     };
@@ -245,7 +245,7 @@ async fn handle(
     idempotency::run(context, route).await
 }
 
-/// The error's answer, after the log has had what the client may not see.
+/// The error's response; details that clients may not see go to the log first.
 fn error_response(error: &Error, dialect: &Dialect, request_id: &str) -> Response {
     if let Some(detail) = error.internal_detail() {
         log::line(&json!({
@@ -258,7 +258,7 @@ fn error_response(error: &Error, dialect: &Dialect, request_id: &str) -> Respons
     error.to_response(dialect, request_id)
 }
 
-/// The client's own request id where it is harmless, else a new one.
+/// The client's own request id if it is well-formed, otherwise a new one.
 fn request_id(request: &InboundRequest) -> String {
     let harmless = |id: &&str| {
         (8..=64).contains(&id.len())

@@ -1,16 +1,16 @@
-//! What only the whole Worker knows, handed to whoever answers.
+//! What only the whole Worker knows about its modules, for handlers of any module.
 
 use std::fmt;
 
 use crate::{jobs, settings::ParseSettings, store::owned::Owned};
 
-/// What only the whole Worker knows of its modules.
+/// What only the whole Worker knows about its modules.
 pub(crate) struct Modules {
     /// Every kind of job.
-    pub(crate) jobs: jobs::Kinds,
-    /// What of their tables is somebody's, in the order of an export.
+    pub(crate) jobs: jobs::JobKinds,
+    /// The tables with users' data, in the order of an export.
     pub(crate) owned: &'static [&'static Owned],
-    /// Parses the settings of each.
+    /// The settings parsers of each module.
     pub(crate) settings: &'static [&'static [&'static [ParseSettings]]],
 }
 

@@ -1,4 +1,4 @@
-//! Lists, a page at a time, by an opaque cursor (keyset pagination).
+//! Paged lists with an opaque cursor (keyset pagination).
 
 use crate::{
     error::Error,
@@ -15,12 +15,12 @@ const DEFAULT_LIMIT: u32 = 20;
 /// Reads `limit` and `cursor` from the query string.
 ///
 /// # Errors
-/// [`Error::Invalid`] naming the parameter.
+/// [`Error::Invalid`] with the parameter's name.
 pub(crate) fn of(context: &RequestContext) -> Result<Page, Error> {
     with_default(context, DEFAULT_LIMIT)
 }
 
-/// [`of`] with another `limit` where the request has none.
+/// [`of`] with another default `limit`.
 pub(crate) fn with_default(context: &RequestContext, limit: u32) -> Result<Page, Error> {
     Ok(Page {
         limit: number(context, "limit", limit, MAX_LIMIT)?,
@@ -28,7 +28,7 @@ pub(crate) fn with_default(context: &RequestContext, limit: u32) -> Result<Page,
     })
 }
 
-/// A number of the query string in `1..=max`.
+/// A number in `1..=max` from the query string.
 pub(crate) fn number(context: &RequestContext, name: &str, default: u32, max: u32) -> Result<u32, Error> {
     let Some(value) = context.query(name) else { return Ok(default) };
     match value.parse() {
@@ -37,9 +37,9 @@ pub(crate) fn number(context: &RequestContext, name: &str, default: u32, max: u3
     }
 }
 
-/// Asks for a page of rows that may be long. Where the database finds the
-/// page too long for one string (it answers with nothing), a shorter one is
-/// asked for, which `page` then is; the next cursor leads on from there.
+/// Fetches a page of rows that may be long. When the page is too long for one string (the database
+/// returns nothing), a shorter page is fetched and `page` is set to it; its next cursor continues
+/// from there.
 pub(crate) async fn fetch(
     database: &Database,
     page: &mut Page,
@@ -54,13 +54,13 @@ pub(crate) async fn fetch(
     }
 }
 
-/// Whether a list statement answered with an empty list.
+/// Whether a list statement returned an empty list.
 pub(crate) fn is_empty(answer: Option<&str>) -> bool {
     split(answer.unwrap_or_default()).1 == "[]"
 }
 
-/// Splits what a list statement answers, the lines of [`crate::store::page`],
-/// into the place where the next page begins and the list.
+/// Splits the output of a list statement, the lines of [`crate::store::page`], into the start of
+/// the next page and the list.
 pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, String) {
     let (limit, rows) = answer.split_once('\n').unwrap_or_default();
     let (limit, mut lines) = (limit.parse().unwrap_or(0), rows.split('\n'));
@@ -79,8 +79,8 @@ pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, String) {
     (next.and_then(|(key, id)| Some((key.parse().ok()?, id))), list)
 }
 
-/// A list whose rows SQLite assembled, as the answer, with
-/// `Link: <…>; rel="next"` (RFC 8288) when there is a next page.
+/// The response for a list whose rows SQLite assembled, with `Link: <…>; rel="next"` (RFC 8288)
+/// when there is a next page.
 pub(crate) fn response(answer: Option<&str>, context: &RequestContext) -> Response {
     let (last, list) = split(answer.unwrap_or_default());
     let response = Response::json(200, list);
@@ -95,8 +95,8 @@ pub(crate) fn response(answer: Option<&str>, context: &RequestContext) -> Respon
     response.with("link", format!("<{}?{}>; rel=\"next\"", context.request.path(), query.finish()))
 }
 
-/// The 13 hexadecimal digits of a key below 2^52, and an ASCII id with two a
-/// character: of all such cursors the OpenAPI document's pattern tells.
+/// A cursor: 13 hexadecimal digits for a key below 2^52, then two for each character of an ASCII
+/// id. The OpenAPI document has a pattern for it.
 fn encode(key: i64, id: &str) -> String {
     id.bytes().fold(format!("{key:013x}"), |cursor, byte| cursor + &format!("{byte:02x}"))
 }
@@ -109,7 +109,7 @@ fn decode(cursor: &str) -> Result<(i64, String), Error> {
         .ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list; start again without it"))
 }
 
-/// The printable ASCII that these hexadecimal digits stand for.
+/// The printable ASCII text that these hexadecimal digits encode.
 fn text(digits: &str) -> Option<String> {
     let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
     let byte =
@@ -124,29 +124,29 @@ mod tests {
     use super::{decode, encode, split};
 
     #[test]
-    fn a_next_page_is_told_by_a_line_after_the_last_row() {
+    fn a_line_after_the_last_row_means_that_there_is_a_next_page() {
         let list = |answer| {
             let (next, list) = split(answer);
             (next.map(|(key, id)| format!("{key} {id}")).unwrap_or_default(), list)
         };
-        let told = |next: &str, json: &str| (next.to_owned(), json.to_owned());
-        assert_eq!(list(""), told("", "[]"));
-        assert_eq!(list("20\n"), told("", "[]"));
-        assert_eq!(list("2\n7.a\n{}"), told("", "[{}]"));
-        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]"), told("", "[{},[1]]"));
-        // A row that is not shown, or nothing but the line's end.
-        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]\n5.c\n{}"), told("6 b", "[{},[1]]"));
-        assert_eq!(list("1\n7.a.b\n{}\n"), told("7 a.b", "[{}]"));
+        let expected = |next: &str, json: &str| (next.to_owned(), json.to_owned());
+        assert_eq!(list(""), expected("", "[]"));
+        assert_eq!(list("20\n"), expected("", "[]"));
+        assert_eq!(list("2\n7.a\n{}"), expected("", "[{}]"));
+        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]"), expected("", "[{},[1]]"));
+        // The line after the last row is a hidden row, or empty.
+        assert_eq!(list("2\n7.a\n{}\n6.b\n[1]\n5.c\n{}"), expected("6 b", "[{},[1]]"));
+        assert_eq!(list("1\n7.a.b\n{}\n"), expected("7 a.b", "[{}]"));
     }
 
     proptest! {
         #[test]
-        fn a_cursor_comes_back_as_it_was(key in 0..=i64::MAX >> 11, id in "[ -~]*") {
+        fn an_encoded_cursor_decodes_to_itself(key in 0..=i64::MAX >> 11, id in "[ -~]*") {
             prop_assert_eq!(decode(&encode(key, &id)), Ok((key, id)));
         }
 
         #[test]
-        fn any_text_is_a_cursor_or_refused(text in ".*") {
+        fn decoding_any_text_never_panics(text in ".*") {
             let _ = decode(&text);
         }
     }

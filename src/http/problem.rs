@@ -1,4 +1,4 @@
-//! How an error is written: in the form that the clients of its route know.
+//! Writes errors in the format that the clients of a route expect.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use crate::{
     platform::response::Response,
 };
 
-/// How the errors of a family of routes are written. The module whose clients know
-/// the form brings it; routes.rs says which routes use it.
+/// The error format of a family of routes. The module that knows its clients defines it; routes.rs
+/// says which routes use it.
 pub(crate) struct Dialect {
-    /// An unknown path under one of these is answered in this form too.
+    /// Unknown paths below these prefixes use this dialect too.
     pub(crate) prefixes: &'static [&'static str],
-    /// Under which the routes answer as well.
+    /// An additional prefix for the routes of this dialect.
     pub(crate) also_under: Option<&'static str>,
-    /// The answer without the headers that every dialect has. Its status may
-    /// differ from [`Error::status`]; the id is the request's.
+    /// The response without the headers that all dialects share. Its status may differ from
+    /// [`Error::status`]; the second argument is the request id.
     pub(crate) body: fn(&Error, &str) -> Response,
-    /// How the document describes it.
+    /// How the OpenAPI document describes the dialect.
     #[cfg(test)]
     pub(crate) document: Documented,
 }
 
-/// How the document describes a dialect's errors.
+/// How the OpenAPI document describes a dialect's errors.
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Documented {
     pub(crate) media_type: &'static str,
     /// The name of the schema.
     pub(crate) schema: &'static str,
-    /// What the names of its shared responses begin with.
+    /// The prefix of the names of its shared responses.
     pub(crate) prefix: &'static str,
 }
 
@@ -41,8 +41,8 @@ impl fmt::Debug for Dialect {
     }
 }
 
-/// RFC 9457 `application/problem+json`, with the detail in `error` too, where
-/// clients of the originals look. What no other dialect claims is written so.
+/// RFC 9457 `application/problem+json`. The detail is in `error` too, where clients of the original
+/// API look. This is the default dialect.
 pub(crate) static PROBLEM: Dialect = Dialect {
     prefixes: &[],
     also_under: None,
@@ -56,7 +56,7 @@ pub(crate) const PROBLEM_DOCUMENTED: Documented =
     Documented { media_type: "application/problem+json", schema: "Problem", prefix: "" };
 
 impl Error {
-    /// The answer in `dialect`.
+    /// The response in `dialect`.
     pub(crate) fn to_response(&self, dialect: &Dialect, request_id: &str) -> Response {
         self.with_headers((dialect.body)(self, request_id))
     }
@@ -114,12 +114,12 @@ impl Error {
                     .with("ratelimit", format!("\"{policy}\";r=0;t={reset_s}"))
             }
             Self::MethodNotAllowed { allow } => response.with("allow", allow.clone()),
-            Self::Model(said) => {
-                let told = said.headers.iter();
+            Self::Model(failure) => {
+                let headers = failure.headers.iter();
                 let response =
-                    told.fold(response, |response, (name, value)| response.with(name, value.clone()));
-                // The caller's own key of a provider, which does not take it.
-                let is_refused = said.error.class == hatch_dialects::Class::Authentication;
+                    headers.fold(response, |response, (name, value)| response.with(name, value.clone()));
+                // The provider refused the caller's own API key.
+                let is_refused = failure.error.class == hatch_dialects::Class::Authentication;
                 if is_refused { response.with("www-authenticate", "Bearer") } else { response }
             }
             _ => response,

@@ -1,10 +1,9 @@
-//! A job's progress as server-sent events: `log` for each line, with its
-//! number as the event's id, and one for each change of how its subject
-//! stands. The last event is the status in which it has ended, with the id `end`.
+//! A job's progress as server-sent events: `log` for each line, with the line's number as the event
+//! id, and one event for each change of the subject's status. The last event is the final status,
+//! with the id `end`.
 //!
-//! To an EventSource the end of a stream is an error like any other, after
-//! which it connects again, unless it was closed. So nothing ends a stream
-//! early that can be waited out, and whoever comes back for more gets 204.
+//! An EventSource treats the end of a stream as an error and reconnects, unless it was closed. So a
+//! stream stays open until the job has ended, and a client that reconnects after `end` gets 204.
 
 use hatch_wire::sse;
 use serde::Deserialize;
@@ -23,27 +22,27 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// The id of the last event: whoever has it has everything.
+/// The id of the last event; a client that has it has received everything.
 const END: &str = "end";
 
 const KEEP_ALIVE_MS: i64 = 15_000;
-/// Longer than what is followed may take. A client that still waits reconnects.
+/// Longer than the job may take. A client that still waits reconnects.
 pub(crate) const LONGEST_MS: i64 = 40 * 60 * 1000;
 
-/// The pause until the next look: longer and longer, for a request may ask the
-/// database some hundred times only.
+/// The pause until the next poll. It grows, because one request may only query the database some
+/// hundred times.
 fn pause_ms(since_ms: i64) -> u64 {
     (since_ms / 20).clamp(500, 3_000).unsigned_abs()
 }
 
-/// How a job's subject stands, with the log lines that are new.
+/// The status of a job's subject, with the new log lines.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Snapshot {
-    /// What an event of the status says.
+    /// The data of a status event.
     status: Value,
     ended: bool,
-    /// Due for a message; whoever waits wakes it.
+    /// A job whose message is overdue; polling sends it again.
     overdue_job: Option<String>,
     logs: Vec<Line>,
 }
@@ -55,21 +54,20 @@ struct Line {
     line: Value,
 }
 
-/// The statement that answers with a [`Snapshot`] and the log lines after number
-/// `seen`; no row when there is no such subject, or it is somebody else's.
+/// The statement that returns a [`Snapshot`] with the log lines after number `seen`; no row when
+/// the subject does not exist or belongs to another user.
 type Look = Box<dyn Fn(i64) -> Statement>;
 
-/// What is followed.
+/// What the stream follows.
 pub(crate) struct Subject {
     pub(crate) look: Look,
-    /// For when [`Look`] finds nothing.
+    /// The error when [`Look`] finds nothing.
     pub(crate) not_found: Error,
-    /// What an event of its status is called. One without a name is what an
-    /// EventSource gives to `onmessage`.
+    /// The name of a status event. An EventSource gives events without a name to `onmessage`.
     pub(crate) status_event: Option<&'static str>,
 }
 
-/// Follows one subject for one client, from what `Last-Event-ID` says it has.
+/// Streams the progress of one subject to one client, from its `Last-Event-ID` on.
 ///
 /// # Errors
 /// The subject's `not_found`.
@@ -94,9 +92,9 @@ struct Follower {
     env: Env,
     look: Look,
     status_event: Option<&'static str>,
-    /// The last line that the client has.
+    /// The number of the last line that the client has.
     seen: i64,
-    /// The status that the client has.
+    /// The last status that the client has.
     message: Value,
 }
 
@@ -105,12 +103,12 @@ impl Follower {
         self.database.query((self.look)(self.seen)).await?.first()
     }
 
-    /// Sends `client` every change from `standing` on, until the subject has
-    /// ended or is deleted, or the client leaves.
-    async fn follow(mut self, mut standing: Snapshot, client: Writer) {
+    /// Sends every change after `snapshot` to `client`, until the subject has ended or is deleted,
+    /// or the client leaves.
+    async fn follow(mut self, mut snapshot: Snapshot, client: Writer) {
         let (began, mut sent_at) = (now_ms(), now_ms());
         loop {
-            let mut events = self.events(&standing);
+            let mut events = self.events(&snapshot);
             if events.is_empty() && now_ms() - sent_at > KEEP_ALIVE_MS {
                 events.push_str(sse::KEEP_ALIVE);
             }
@@ -120,39 +118,39 @@ impl Follower {
                     return;
                 }
             }
-            if standing.ended || now_ms() - began > LONGEST_MS {
+            if snapshot.ended || now_ms() - began > LONGEST_MS {
                 break;
             }
-            if let Some(job_id) = &standing.overdue_job {
-                // A failure here is made good by the sweep.
+            if let Some(job_id) = &snapshot.overdue_job {
+                // When this fails, the sweep sends the message.
                 let _ = jobs::outbox::nudge(&self.env, &self.database, job_id).await;
             }
             sleep(pause_ms(now_ms() - began)).await;
             match self.poll().await {
-                Ok(Some(next)) => standing = next,
+                Ok(Some(next)) => snapshot = next,
                 Ok(None) => break,
-                // The next look may find the database again.
-                Err(_) => standing.logs.clear(),
+                // The next poll may reach the database again.
+                Err(_) => snapshot.logs.clear(),
             }
         }
         client.close().await;
     }
 
-    fn events(&mut self, standing: &Snapshot) -> String {
+    fn events(&mut self, snapshot: &Snapshot) -> String {
         let mut events = String::new();
-        for line in &standing.logs {
+        for line in &snapshot.logs {
             events.push_str(&sse::event_with_id(line.seq, "log", &line.line));
             self.seen = line.seq;
         }
-        if self.message != standing.status {
-            self.message.clone_from(&standing.status);
-            if standing.ended {
+        if self.message != snapshot.status {
+            self.message.clone_from(&snapshot.status);
+            if snapshot.ended {
                 events.push_str(&format!("id: {END}\n"));
             }
             if let Some(name) = self.status_event {
                 events.push_str(&format!("event: {name}\n"));
             }
-            sse::push_data(&mut events, &standing.status);
+            sse::push_data(&mut events, &snapshot.status);
         }
         events
     }
@@ -163,13 +161,13 @@ mod tests {
     use super::{LONGEST_MS, pause_ms};
 
     #[test]
-    fn a_stream_looks_often_at_first_and_less_than_a_thousand_times_in_all() {
+    fn a_stream_polls_often_at_first_and_less_than_a_thousand_times_in_all() {
         assert_eq!([0, 5_000, 30_000, 600_000].map(pause_ms), [500, 500, 1_500, 3_000]);
-        let (mut since_ms, mut looks) = (0, 0);
+        let (mut since_ms, mut polls) = (0, 0);
         while since_ms < LONGEST_MS {
             since_ms += i64::try_from(pause_ms(since_ms)).unwrap();
-            looks += 1;
+            polls += 1;
         }
-        assert!(looks < 1_000, "{looks}");
+        assert!(polls < 1_000, "{polls}");
     }
 }

@@ -1,7 +1,6 @@
-//! How often one may call: the Rate Limiting binding, per address and per
-//! user. It counts in each of Cloudflare's places by itself and is meant to
-//! stop floods; what must be exact is counted in the database
-//! ([`crate::identity::quotas`]).
+//! Limits the request rate per address and per user with the Rate Limiting binding. The binding
+//! counts in each Cloudflare location separately and is meant to stop floods; exact limits are
+//! counted in the database ([`crate::identity::quotas`]).
 
 use std::net::Ipv6Addr;
 
@@ -14,13 +13,12 @@ use crate::{
     settings::{Settings, binding},
 };
 
-/// `simple` of the binding in wrangler.toml, which the binding does not say.
+/// Must equal `simple` of the binding in wrangler.toml, which code cannot read.
 const LIMIT: i64 = 600;
 const WINDOW_S: i64 = 60;
 const POLICY: &str = "minute";
 
-/// Counts a request of `request`'s address, before anything is asked of the
-/// database for it.
+/// Counts a request for its address, before it causes any database query.
 ///
 /// # Errors
 /// [`Error::TooManyRequests`].
@@ -30,17 +28,17 @@ pub(crate) async fn count_address(
     settings: &Settings,
     env: &Env,
 ) -> Result<(), Error> {
-    // A credential is looked up on every route, so that is counted on every one.
+    // A credential causes a lookup on every route, so such requests always count.
     let is_counted = is_counted(route, settings) || (settings.limits_rate && request.credential().is_some());
     if !is_counted {
         return Ok(());
     }
-    // Cloudflare sets it, and overwrites what a client has set.
+    // Set by Cloudflare, which overwrites a client's value.
     let address = request.header("cf-connecting-ip").unwrap_or_default();
     count(env, format!("address:{}", network(&address))).await
 }
 
-/// What is one household or host: an IPv4 address, or the /64 of an IPv6 one.
+/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address.
 fn network(address: &str) -> String {
     match address.parse::<Ipv6Addr>() {
         Ok(address) => (address.to_bits() >> 64).to_string(),
@@ -48,7 +46,7 @@ fn network(address: &str) -> String {
     }
 }
 
-/// Counts a request of a user, wherever it comes from.
+/// Counts a request for its user, from any address.
 ///
 /// # Errors
 /// [`Error::TooManyRequests`].
@@ -64,7 +62,7 @@ pub(crate) async fn count_caller(
     }
 }
 
-/// Puts the policy into an answer that was counted.
+/// Adds the policy to the response of a counted request.
 pub(crate) fn add_policy(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
     match route {
         Some(route) if is_counted(route, settings) && response.status != 429 => {

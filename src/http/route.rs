@@ -1,5 +1,4 @@
-//! A row of the table of routes, and the router over such a table. HEAD,
-//! OPTIONS, 404 and 405 come from it too.
+//! The routing table's rows, and the router, which also answers HEAD, OPTIONS, 404 and 405.
 
 use std::pin::Pin;
 
@@ -18,22 +17,22 @@ use crate::{
     settings::Settings,
 };
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
+type HandlerFuture = Pin<Box<dyn Future<Output = Result<Response, Error>>>>;
 
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) method: &'static str,
-    /// As matchit reads it: `{name}` is one segment, `{*name}` the rest.
+    /// In matchit's syntax: `{name}` is one segment, `{*name}` the rest.
     pub(crate) pattern: &'static str,
     pub(crate) dialect: &'static Dialect,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
-    pub(crate) handler: fn(RequestContext) -> Answer,
+    pub(crate) handler: fn(RequestContext) -> HandlerFuture,
 }
 
-/// Writes a table down: `dialect { Access METHOD "pattern" => handler, limit; }`.
-/// A limit is a method of [`Limits`]; without one the default holds.
+/// Defines a table of routes: `dialect { Access METHOD "pattern" => handler, limit; }`. A limit is
+/// a method of [`Limits`]; without one the default applies.
 macro_rules! routes {
     ($($dialect:path { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path
         $(, $limit:ident)*;)* })*) => {
@@ -49,28 +48,27 @@ macro_rules! routes {
 }
 pub(crate) use routes;
 
-/// The rows of one pattern.
+/// The routes of one pattern.
 type Rows = Vec<&'static Route>;
 
-/// What requests are answered by: the routes, and what else only the whole
-/// Worker knows. Built once an isolate.
+/// The routes, and what only the whole Worker knows. Built once per isolate.
 pub(crate) struct Router {
     routes: &'static [Route],
-    /// A hosted app's whole origin belongs to the app, whatever the path.
+    /// The routes of a hosted app's own origin, where every path belongs to the app.
     app_origin: &'static [Route],
     app_of_host: AppOfHost,
     paths: matchit::Router<Rows>,
-    /// Under which some routes answer as well.
+    /// Additional prefixes for some routes.
     prefixes: Vec<&'static str>,
     /// The request headers that pages of other origins may send.
     pub(crate) request_headers: String,
     modules: &'static Modules,
 }
 
-/// The slug of the app whose own origin a host is.
+/// Finds the slug of the app whose own origin a host is.
 pub(crate) type AppOfHost = for<'a> fn(&'a str, &Settings) -> Option<&'a str>;
 
-/// A row and what its pattern's parameters stand for.
+/// A route, and the values of its pattern's parameters.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) route: &'static Route,
@@ -89,7 +87,7 @@ impl Router {
         let mut paths = matchit::Router::new();
         for pattern in patterns(routes) {
             let rows: Rows = routes.iter().filter(|route| route.pattern == pattern).collect();
-            // Two patterns that exclude each other are caught by a test of the table.
+            // A test of the table catches conflicting patterns.
             let _ = paths.insert(pattern, rows);
         }
         let mut prefixes: Vec<_> = routes.iter().filter_map(|route| route.dialect.also_under).collect();
@@ -97,7 +95,7 @@ impl Router {
         Self { prefixes, routes, app_origin, app_of_host, paths, request_headers, modules }
     }
 
-    /// The row for a request.
+    /// The route for a request.
     ///
     /// # Errors
     /// 404 for an unknown path, 405 with the path's methods for a wrong method.
@@ -118,7 +116,7 @@ impl Router {
         Found { route, params, modules: self.modules }
     }
 
-    /// The rows of a path, also of one under another prefix of theirs.
+    /// The routes of a path, also when it starts with an additional prefix.
     fn at<'p>(&self, path: &'p str) -> Option<matchit::Match<'_, 'p, &Rows>> {
         if let Ok(found) = self.paths.at(path) {
             return Some(found);
@@ -130,31 +128,31 @@ impl Router {
         })
     }
 
-    /// The dialect in which an unknown path is answered.
+    /// The dialect for an unknown path.
     pub(crate) fn dialect_of(&self, path: &str) -> &'static Dialect {
         let claims = |prefix: &&&str| path == **prefix || path.strip_prefix(**prefix).is_some_and(is_below);
         let mut claimed = self.routes.iter().map(|route| route.dialect);
         claimed.find(|dialect| dialect.prefixes.iter().any(|prefix| claims(&prefix))).unwrap_or(&PROBLEM)
     }
 
-    /// The pattern that a path is matched by.
+    /// The pattern that matches a path.
     #[cfg(test)]
     pub(crate) fn pattern_at(&self, path: &str) -> Option<&'static str> {
         self.at(path)?.value.first().map(|route| route.pattern)
     }
 
-    /// The methods of a pattern, as `Allow` lists them.
+    /// The methods of a pattern, for `Allow`.
     pub(crate) fn allow(&self, pattern: &str) -> String {
         methods(self.routes.iter().chain(self.app_origin).filter(|route| route.pattern == pattern))
     }
 }
 
-/// Whether the rest of a path begins a segment, or is a prefix's own.
+/// Whether the rest of a path is empty or starts a new segment.
 fn is_below(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('/')
 }
 
-/// The patterns of a table, each once.
+/// The distinct patterns of a table.
 fn patterns(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
     let first =
         move |(i, route): &(usize, &Route)| !routes.iter().take(*i).any(|r| r.pattern == route.pattern);
@@ -164,7 +162,7 @@ fn patterns(routes: &'static [Route]) -> impl Iterator<Item = &'static str> {
 fn row(rows: impl Iterator<Item = &'static Route> + Clone, method: &str) -> Result<&'static Route, Error> {
     let wanted = if method == "HEAD" { "GET" } else { method };
     let mut candidates = rows.clone();
-    // OPTIONS is answered before any handler runs, so any row will do.
+    // OPTIONS is answered before any handler runs, so any route will do.
     let found = candidates.find(|route| route.method == wanted || method == "OPTIONS");
     found.ok_or_else(|| Error::MethodNotAllowed { allow: methods(rows) })
 }
@@ -181,8 +179,7 @@ fn methods(rows: impl Iterator<Item = &'static Route>) -> String {
     methods.join(", ")
 }
 
-/// Percent-decoded. `url` decodes forms, where three more characters mean
-/// something than in a path.
+/// Percent-decodes. `url` only decodes forms, where three more characters have a meaning.
 pub(crate) fn decode(segment: &str) -> String {
     let form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let decoded = url::form_urlencoded::parse(form.as_bytes()).next();
@@ -194,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_is_percent_decoded_and_nothing_else() {
+    fn a_segment_is_only_percent_decoded() {
         for (segment, decoded) in [
             ("a%20b", "a b"),
             ("50%25.css", "50%.css"),

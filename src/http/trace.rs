@@ -1,17 +1,16 @@
-//! W3C Trace Context: which trace a request belongs to.
+//! W3C Trace Context: the trace of a request.
 
 use crate::platform::request::InboundRequest;
 
-/// One in so many traces is sampled where nobody else has decided.
+/// One in so many traces is sampled when the caller has not decided.
 const SAMPLED: u128 = 100;
 
-/// The trace that a request belongs to.
+/// The trace of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trace {
     /// 32 hex digits: the caller's (`traceparent`), or made from our own request id.
     pub(crate) id: String,
-    /// Whether its requests are of interest though nothing notable happened: the
-    /// caller says so, or it is one of those that are looked at for all.
+    /// Whether its requests are always logged: the caller sampled it, or we picked it at random.
     pub(crate) is_sampled: bool,
 }
 
@@ -30,8 +29,8 @@ impl Trace {
     }
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`; later versions may say more after that. The
-/// trace, and whether the caller has sampled it.
+/// Parses `00-<32 hex>-<16 hex>-<2 hex>`; later versions may append fields. Returns the trace id,
+/// and whether the caller sampled it.
 fn of_traceparent(header: &str) -> Option<(&str, bool)> {
     let mut parts = header.split('-');
     let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -45,7 +44,7 @@ fn of_traceparent(header: &str) -> Option<(&str, bool)> {
     (well_formed && known && is_some(trace) && is_some(parent)).then_some((trace, is_sampled))
 }
 
-/// The digits of a UUID, such as ours hold; an id that a client made up is hashed into one.
+/// A UUID's digits; a client's own id that is no UUID is hashed.
 fn of_request_id(request_id: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let digits: String = request_id.trim_start_matches("req_").chars().filter(|c| *c != '-').collect();
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_traceparent_is_left_alone() {
+    fn an_invalid_traceparent_is_ignored() {
         let zeros = "0".repeat(32);
         for header in [
             String::new(),
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_trace_in_a_hundred_is_sampled_and_those_that_the_caller_has() {
+    fn one_trace_in_a_hundred_and_every_trace_of_a_sampling_caller_is_sampled() {
         let sampled = |flags: &str, trace: u128| {
             Trace::continued(Some(&format!("00-{trace:032x}-00f067aa0ba902b7-{flags}")), "req").is_sampled
         };

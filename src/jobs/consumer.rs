@@ -1,27 +1,27 @@
-//! The queue's consumer. Acknowledges or retries each message by itself, so
-//! that one that fails does not take the others with it.
+//! The queue's consumer. It acknowledges or retries each message separately, so that a failed
+//! message does not affect the others.
 
 use std::rc::Rc;
 
 use futures::future::join_all;
 use worker::{Env, MessageBatch, MessageExt as _, QueueRetryOptionsBuilder, RawMessage};
 
-use super::{JobContext, Kinds, dead_letters, outbox::Notice, work};
+use super::{JobContext, JobKinds, dead_letters, outbox::Notice, work};
 use crate::{error::Error, platform::log};
 
-/// The name of the dead-letter queue ends like this (wrangler.toml).
+/// The suffix of the dead-letter queue's name (wrangler.toml).
 const DEAD_LETTER_QUEUE: &str = "-dead";
-/// The pause after a message that could not be handled at all.
+/// The pause after a message that could not be handled.
 const PAUSE_MS: i64 = 5_000;
 
 /// Consumes a batch of either queue.
-pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kinds) {
+pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: JobKinds) {
     let dead = batch.queue().ends_with(DEAD_LETTER_QUEUE);
-    // At once: a step that waits for Claude must not keep the others waiting.
+    // Concurrently: a step that waits for Claude must not block the others.
     let handled = batch.raw_iter().map(|message| async move {
         let body = text(&message);
         let handled = match JobContext::open(env) {
-            // Only the message is lost. Its job is still owed by the outbox.
+            // Only the message is lost. The outbox sends the job again.
             Ok(context) if dead => keep(&context, &body, "the queue gave up delivering it").await,
             Ok(context) => receive(Rc::new(context), kinds, &body).await,
             Err(error) => Err(error),
@@ -31,15 +31,15 @@ pub(crate) async fn consume(batch: &MessageBatch<String>, env: &Env, kinds: Kind
     join_all(handled).await;
 }
 
-/// The body; one that is no string is none of ours, and is shown as it is.
+/// The body as text; a body that is no string is not ours and is shown in debug form.
 fn text(message: &RawMessage) -> String {
     let body = message.body();
     body.as_string().unwrap_or_else(|| format!("{body:?}"))
 }
 
-/// Does one step of the job that `body` names. Answers with the milliseconds
-/// after which the message shall come again, if it shall.
-async fn receive(context: Rc<JobContext>, kinds: Kinds, body: &str) -> Result<Option<i64>, Error> {
+/// Runs one step of the job that `body` names. Returns the delay in milliseconds after which the
+/// message must come again, if any.
+async fn receive(context: Rc<JobContext>, kinds: JobKinds, body: &str) -> Result<Option<i64>, Error> {
     let Some(notice) = Notice::read(body) else {
         return keep(&context, body, "not a message of ours").await;
     };

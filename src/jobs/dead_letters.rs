@@ -1,9 +1,9 @@
-//! What the engine could not do: kept, shown to the operator, and driven
-//! again on request.
+//! Messages and jobs that the engine gave up: stored, shown to the operator, and retried on
+//! request.
 
 use serde::Deserialize;
 
-use super::{Job, JobContext, Kinds, kind_of, outbox, outbox::Notice, store};
+use super::{Job, JobContext, JobKinds, kind_of, outbox, outbox::Notice, store};
 use crate::{
     error::{Error, Resource},
     platform::{clock::now_ms, random},
@@ -11,16 +11,16 @@ use crate::{
     store::Statement,
 };
 
-/// The most of a message that is kept, in characters.
+/// How many characters of a message are stored.
 const KEPT: usize = 4_000;
 
-/// The letter of a message that nobody could deal with.
+/// The dead letter of a message that could not be handled.
 pub(super) fn of_message(body: &str, reason: &str) -> Result<Statement, Error> {
     let job = Notice::read(body).map(|notice| notice.job_id);
     add_dead_letter(job.as_deref(), body, reason)
 }
 
-/// The letter of a job that is given up.
+/// The dead letter of a job that failed for good.
 pub(super) fn of_job(job: &Job, reason: &str) -> Result<Statement, Error> {
     add_dead_letter(Some(&job.id), &Notice::text(&job.id), reason)
 }
@@ -32,25 +32,25 @@ fn add_dead_letter(job: Option<&str>, body: &str, reason: &str) -> Result<Statem
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Letter {
+struct DeadLetter {
     redriven: bool,
-    /// None when the letter has none, or it is deleted.
+    /// `None` when the letter names no job, or the job is deleted.
     job: Option<Job>,
 }
 
-/// Begins the failed job of a dead letter again. Answers with the job's id.
+/// Restarts the failed job of a dead letter. Returns the job's id.
 ///
 /// # Errors
-/// 404 for an unknown letter; 409 for one that has been redriven, or whose job
-/// is gone or has not failed.
-pub(crate) async fn redrive(context: &JobContext, kinds: Kinds, id: &str) -> Result<String, Error> {
+/// 404 for an unknown letter; 409 for a letter that was retried already, or whose job is gone or
+/// has not failed.
+pub(crate) async fn redrive(context: &JobContext, kinds: JobKinds, id: &str) -> Result<String, Error> {
     let conflict = |code, detail: &'static str| Error::Conflict { code, detail: detail.into() };
-    let letter = context.database.query(store::dead_letter(id)).await?.first::<Letter>()?;
-    let letter = letter.ok_or(Error::NotFound(Resource::DeadLetter))?;
-    if letter.redriven {
+    let dead_letter = context.database.query(store::dead_letter(id)).await?.first::<DeadLetter>()?;
+    let dead_letter = dead_letter.ok_or(Error::NotFound(Resource::DeadLetter))?;
+    if dead_letter.redriven {
         return Err(conflict("redriven", "This letter has been redriven already"));
     }
-    let job = letter.job.ok_or_else(|| conflict("not_redrivable", "This letter's job is gone"))?;
+    let job = dead_letter.job.ok_or_else(|| conflict("not_redrivable", "This letter's job is gone"))?;
     let now = now_ms();
     let (step, writes) = (kind_of(kinds, &job)?.revived)(&job, now);
     let mut batch = vec![

@@ -1,27 +1,27 @@
-//! Who may work on a job, for how long, and how often. Pure.
+//! Leases and retries: who may work on a job, for how long, and how often. Pure.
 
-/// How long a consumer that is heard of no more keeps others from its job.
+/// How long a silent consumer keeps others from its job.
 pub(super) const LEASE_MS: i64 = 30_000;
-/// How often a step that goes on renews its lease.
+/// How often a running step renews its lease.
 pub(super) const RENEW_MS: u64 = 10_000;
 
-/// How a step is tried.
+/// The retry policy of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Attempts before the job has failed.
+    /// Attempts before the job fails.
     pub(crate) attempts: u32,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub(crate) longest_ms: u64,
-    /// The longest pause between two attempts that nobody asks for.
+    /// The longest pause between two attempts, unless an outside service asks for a longer one.
     pub(crate) longest_pause_ms: i64,
 }
 
 impl Policy {
-    /// For work of our own: quick, and safe to repeat.
+    /// For our own work: quick, and safe to repeat.
     pub(crate) const QUICK: Self =
         Self { attempts: 5, longest_ms: 60_000, longest_pause_ms: LONGEST_PAUSE_MS };
 
-    /// The pause after a step's attempt number `attempts` has failed.
+    /// The pause after attempt number `attempts` has failed.
     pub(crate) fn pause_ms(self, attempts: u32) -> i64 {
         (FIRST_PAUSE_MS << attempts.saturating_sub(1).min(20)).min(self.longest_pause_ms)
     }

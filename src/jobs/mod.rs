@@ -1,16 +1,14 @@
-//! The engine under work that takes longer than a request.
+//! The engine for work that takes longer than a request.
 //!
-//! A job and what it still owes (its outbox row) are written in the batch
-//! that creates its subject, so a job that was answered for cannot be lost.
-//! A message on the queue then says "look at job N"; it may come twice, late
-//! or never. Whoever takes it needs the job's lease, does one step, and
-//! writes the step's result and the next step in one batch that fails if the
-//! lease has been lost meanwhile. A long step's lease is renewed while it works,
-//! and a step that has lost it is broken off. The outbox row goes in the last batch; until
-//! then the sweep, or whoever asks after the job, sends it again.
+//! A job and its outbox row are written in the batch that creates its subject, so an accepted job
+//! cannot be lost. A message on the queue only says "look at job N"; it may come twice, late or
+//! never. A consumer takes the job's lease, runs one step, and writes the step's result and the
+//! next step in one batch, which fails if the lease was lost meanwhile. A long step renews its
+//! lease while it works and is aborted when it loses the lease. The last batch deletes the outbox
+//! row; until then the sweep, or a request for the job's progress, sends the message again.
 //!
-//! consumer.rs acknowledges messages, work.rs does the work, sweep.rs and outbox.rs
-//! make lost messages good, dead_letters.rs keeps what could not be done.
+//! consumer.rs acknowledges messages, work.rs runs steps, sweep.rs and outbox.rs resend lost
+//! messages, dead_letters.rs stores failed messages and jobs.
 
 pub(crate) mod consumer;
 pub(crate) mod dead_letters;
@@ -31,7 +29,7 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// A job, and the lease by which we hold it.
+/// A job, with our lease on it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
@@ -40,37 +38,37 @@ pub(crate) struct Job {
     /// The row that the job works on.
     pub(crate) subject_id: String,
     pub(crate) step: String,
-    /// At this step, this one included.
+    /// Attempts at the current step, including this one.
     pub(crate) attempts: u32,
     lease_owner: Option<String>,
-    /// Of the request that made it.
+    /// The trace of the request that created the job.
     trace_id: Option<String>,
 }
 
 impl Job {
-    /// The trace of the request that made it, for what it makes itself.
+    /// The trace of the request that created the job, for the requests and jobs that the job
+    /// creates.
     pub(crate) fn trace_id(&self) -> &str {
         self.trace_id.as_deref().unwrap_or_default()
     }
 }
 
-/// How a step ended, with the statements that make it so.
+/// The outcome of a step, with the statements that record it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Go on with this step.
+    /// Continue with this step.
     Next { step: &'static str, writes: Vec<Statement> },
-    /// Come back to this very step, not before `after_ms` have passed: what it
-    /// waits for is not there yet. That is no failed attempt. A step that may
-    /// wait for ever must end its wait itself.
+    /// Run this step again after `after_ms`: what it waits for is not ready yet. This is not a
+    /// failed attempt. The step itself must limit how long it waits.
     Wait { after_ms: i64, writes: Vec<Statement> },
-    /// The job has done its work.
+    /// The job is complete.
     Done { writes: Vec<Statement> },
-    /// The job cannot be done; `reason` is for its owner: the first line is the
-    /// job's error, further ones are for its log.
+    /// The job cannot be done. `reason` is for its owner: the first line is the job's error,
+    /// further lines belong in its log.
     Failed { reason: String },
 }
 
-/// What a step works with.
+/// The context of a step.
 #[derive(Debug)]
 pub(crate) struct JobContext {
     pub(crate) env: Env,
@@ -89,25 +87,24 @@ pub(crate) use lease::Policy;
 
 /// A kind of job, as its module describes it to the engine.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub(crate) struct JobKind {
     pub(crate) name: &'static str,
-    /// How often, and for how long, a step of this name may be tried.
+    /// How often, and for how long, a step of this name is tried.
     pub(crate) policy: fn(step: &str) -> Policy,
-    /// Does the job's present step. An `Err` is tried again, with growing
-    /// pauses, unless it says that trying again cannot help. A step may be broken off anywhere and begun again, so what it
-    /// does beside its outcome's writes must bear being done twice.
+    /// Runs the job's current step. An `Err` is retried with growing pauses, unless the error is
+    /// not retryable. A step may be aborted anywhere and started again, so its side effects beside
+    /// the outcome's statements must be safe to repeat.
     pub(crate) step: fn(Job, Rc<JobContext>) -> Step,
-    /// What a failed job means for its subject.
+    /// What a failed job changes in its subject.
     pub(crate) failed: fn(&Job, reason: &str, now: i64) -> Vec<Statement>,
-    /// What it means for the subject that a failed job is tried once more,
-    /// and the step that it begins with.
+    /// What a restarted job changes in its subject, and the step that it starts with.
     pub(crate) revived: fn(&Job, now: i64) -> (&'static str, Vec<Statement>),
 }
 
-/// Every kind, in the order of their modules. lib.rs has it.
-pub(crate) type Kinds = &'static [Kind];
+/// All job kinds, in the order of their modules; lib.rs lists them.
+pub(crate) type JobKinds = &'static [JobKind];
 
-fn kind_of(kinds: Kinds, job: &Job) -> Result<&'static Kind, Error> {
+fn kind_of(kinds: JobKinds, job: &Job) -> Result<&'static JobKind, Error> {
     let found = kinds.iter().find(|kind| kind.name == job.kind);
     found.ok_or_else(|| Error::Internal(format!("no such kind of job: {}", job.kind)))
 }

@@ -1,4 +1,4 @@
-//! Sending what is owed to the queue.
+//! The outbox: sends the messages of unfinished jobs to the queue.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,8 +13,8 @@ use crate::{
     store::Database,
 };
 
-/// A message on the queue: only which job to look at. All else is in the
-/// database, so a message is never out of date.
+/// A message on the queue names only the job. Everything else is in the database, so a message is
+/// never out of date.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Notice {
@@ -25,23 +25,23 @@ pub(super) struct Notice {
 impl Notice {
     const VERSION: u8 = 1;
 
-    /// A message as it came; none when it is not one of ours.
+    /// Parses a message; `None` when it is not one of ours.
     pub(super) fn read(body: &str) -> Option<Self> {
         serde_json::from_str(body).ok().filter(|notice: &Self| notice.v == Self::VERSION)
     }
 
-    /// The message about a job. A string, for the binding turns a map into `{}`.
+    /// The message for a job, as a string because the binding turns a map into `{}`.
     pub(super) fn text(job_id: &str) -> String {
         json!(Self { v: Self::VERSION, job_id: job_id.to_owned() }).to_string()
     }
 }
 
-/// Sends a job's message. A failure costs only time: the outbox still owes it.
+/// Sends a job's message. A failure only delays the job, because its outbox row remains.
 pub(crate) async fn send(env: &Env, job_id: &str) {
     send_after(env, job_id, 0).await;
 }
 
-/// Sends a job's message so that it comes when `after_ms` have passed.
+/// Sends a job's message so that it arrives after `after_ms`.
 pub(super) async fn send_after(env: &Env, job_id: &str, after_ms: i64) {
     let seconds = u32::try_from((after_ms + 999) / 1000).unwrap_or_default();
     let message = MessageBuilder::new(Notice::text(job_id)).delay_seconds(seconds).build();
@@ -55,8 +55,8 @@ pub(super) async fn send_after(env: &Env, job_id: &str, after_ms: i64) {
     }
 }
 
-/// Sends a job's message again if it is overdue. Whoever asks after a job
-/// wakes it, so that nobody waits for the next sweep.
+/// Sends a job's message again if it is overdue. Requests for a job's progress call this, so that
+/// clients do not wait for the next sweep.
 pub(crate) async fn nudge(env: &Env, database: &Database, job_id: &str) -> Result<(), Error> {
     if !database.query(store::claim_one(job_id, now_ms())).await?.is_empty() {
         send(env, job_id).await;
@@ -69,12 +69,12 @@ mod tests {
     use super::Notice;
 
     #[test]
-    fn a_message_is_read_as_it_was_sent() {
+    fn a_sent_message_parses_to_its_job() {
         assert_eq!(Notice::read(&Notice::text("j")).unwrap().job_id, "j");
     }
 
     #[test]
-    fn what_is_not_a_message_of_this_version_is_none() {
+    fn a_message_of_another_version_or_form_is_ignored() {
         for body in ["", "null", "{}", r#"{"jobId":"j"}"#, r#"{"v":2,"jobId":"j"}"#, r#"{"v":1,"jobId":7}"#] {
             assert!(Notice::read(body).is_none(), "{body}");
         }

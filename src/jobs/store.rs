@@ -1,4 +1,4 @@
-//! SQL of the engine.
+//! The job engine's SQL.
 
 use super::{Job, lease};
 #[cfg(test)]
@@ -22,7 +22,7 @@ pub(crate) const OWNED: Owned = Owned {
     give: |from, to| vec![give!("jobs", from, to)],
 };
 
-/// A job as Rust reads it.
+/// A job in the form that [`Job`] deserializes.
 macro_rules! job_json {
     () => {
         "json_object('id', id, 'kind', kind, 'subjectId', subject_id, 'step', step, \
@@ -30,8 +30,8 @@ macro_rules! job_json {
     };
 }
 
-/// The statements that create a job; they go into the batch that creates its
-/// subject. Send it with [`super::outbox::send`] after that batch.
+/// The statements that create a job; they belong in the batch that creates its subject. Call
+/// [`super::outbox::send`] after that batch.
 pub(crate) fn create(
     id: &str,
     user: &str,
@@ -57,14 +57,14 @@ pub(crate) fn create(
     ]
 }
 
-/// The most lines of a job's log, but for how it ended.
+/// The most lines of a job's log, without the lines about its end.
 const LINES: i64 = 1_000;
-/// How many of them what others say may take.
+/// How many of these lines outside reports may take.
 const REPORTED: i64 = 800;
-/// The most lines of how a job ended.
+/// The most lines about a job's end.
 const END_LINES: usize = 100;
 
-/// A line of a job's log, after those that are there.
+/// Appends a line to a job's log.
 pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO job_logs (job_id, seq, level, message, created_at)
@@ -78,9 +78,8 @@ pub(crate) fn log(job: &str, level: &str, message: &str, now: i64) -> Statement 
     )
 }
 
-/// Lines that somebody else has said, of whom nobody knows how many there will be:
-/// `lines` is JSON, `[{"level", "message"}, …]`, which stands for `count` lines.
-/// Where there is no more room for them the last one says so.
+/// Appends lines from an outside service, which may send any number of them: `lines` is JSON,
+/// `[{"level", "message"}, …]`, with `count` lines. When they do not fit, the last line says so.
 pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Statement {
     sql!(
         "WITH log AS (SELECT coalesce(max(seq), 0) AS last, CAST(?5 AS INTEGER) - count(*) AS room FROM job_logs WHERE job_id = ?1)
@@ -100,7 +99,7 @@ pub(crate) fn log_report(job: &str, lines: &str, count: usize, now: i64) -> Stat
     )
 }
 
-/// How a job ended, a line each: there is always room for that.
+/// Appends the lines about a job's end, for which there is always space.
 pub(crate) fn log_end(job: &str, level: &str, text: &str, now: i64) -> Statement {
     let lines: Vec<&str> = text.lines().take(END_LINES).collect();
     sql!(
@@ -114,7 +113,7 @@ pub(crate) fn log_end(job: &str, level: &str, text: &str, now: i64) -> Statement
     )
 }
 
-/// Owes a message, to be sent (again) when `send_at` has passed.
+/// Records that a job's message is to be sent when `send_at` has passed.
 pub(super) fn schedule(job: &str, send_at: i64) -> Statement {
     sql!(
         "INSERT INTO outbox (job_id, send_at) SELECT id, ?2 FROM jobs WHERE id = ?1
@@ -128,7 +127,7 @@ pub(super) fn clear_outbox(job: &str) -> Statement {
     sql!("DELETE FROM outbox WHERE job_id = ?1", job)
 }
 
-/// Takes the lease, if the job is still to be done and nobody holds it.
+/// Takes the lease if the job is unfinished and no consumer holds it.
 pub(super) fn take(job: &str, owner: &str, now: i64) -> [Statement; 2] {
     [
         sql!(
@@ -153,7 +152,7 @@ pub(super) fn take(job: &str, owner: &str, now: i64) -> [Statement; 2] {
     ]
 }
 
-/// Guards what only the holder of the lease may write.
+/// Guards writes that only the holder of the lease may make.
 pub(super) fn still_leased(job: &Job) -> Statement {
     guard!(
         "SELECT 1 FROM jobs WHERE id = ?1 AND lease_owner = ?2",
@@ -162,7 +161,7 @@ pub(super) fn still_leased(job: &Job) -> Statement {
     )
 }
 
-/// Answers with a row if the lease was still ours.
+/// Returns a row if the lease was still ours.
 pub(super) fn renew(job: &Job, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET lease_until = ?3 WHERE id = ?1 AND lease_owner = ?2 RETURNING json_object('id', id) AS json",
@@ -172,7 +171,7 @@ pub(super) fn renew(job: &Job, now: i64) -> Statement {
     )
 }
 
-/// Gives the lease back; nobody gets it before `until`.
+/// Releases the lease and blocks the job until `until`.
 pub(super) fn wait(job: &Job, until: i64, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET attempts = 0, lease_owner = NULL, lease_until = ?2, updated_at = ?3 WHERE id = ?1",
@@ -182,8 +181,8 @@ pub(super) fn wait(job: &Job, until: i64, now: i64) -> Statement {
     )
 }
 
-/// Ends a job at its owner's wish. Whoever holds its lease has lost it.
-/// Fails the batch when the job has ended before.
+/// Cancels a job for its owner; a consumer that holds its lease loses it. Fails the batch when the
+/// job has ended already.
 pub(crate) fn cancel(job: &str, now: i64) -> [Statement; 3] {
     [
         guard!("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'queued'", job),
@@ -197,8 +196,7 @@ pub(crate) fn cancel(job: &str, now: i64) -> [Statement; 3] {
     ]
 }
 
-/// Begins a failed job again, with the step that failed. Fails the batch when
-/// the job has not failed.
+/// Restarts a failed job at the step that failed. Fails the batch when the job has not failed.
 pub(crate) fn retry(job: &str, now: i64) -> [Statement; 3] {
     [
         guard!("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'failed'", job),
@@ -211,7 +209,7 @@ pub(crate) fn retry(job: &str, now: i64) -> [Statement; 3] {
     ]
 }
 
-pub(super) fn go_on(job: &Job, step: &str, now: i64) -> Statement {
+pub(super) fn advance_to(job: &Job, step: &str, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET step = ?2, attempts = 0, lease_owner = NULL, lease_until = 0, updated_at = ?3 WHERE id = ?1",
         job.id.as_str(),
@@ -230,7 +228,7 @@ pub(super) fn end(job: &Job, state: &str, error: Option<&str>, now: i64) -> Stat
     )
 }
 
-/// Gives the lease back after a failed attempt.
+/// Releases the lease after a failed attempt.
 pub(super) fn release_lease(job: &Job, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET lease_owner = NULL, lease_until = 0, updated_at = ?2 WHERE id = ?1",
@@ -239,7 +237,7 @@ pub(super) fn release_lease(job: &Job, now: i64) -> Statement {
     )
 }
 
-/// Begins a failed job again.
+/// Restarts a failed job at `step`.
 pub(super) fn revive(job: &Job, step: &str, now: i64) -> Statement {
     sql!(
         "UPDATE jobs SET state = 'queued', step = ?2, attempts = 0, error = NULL, updated_at = ?3 WHERE id = ?1",
@@ -249,7 +247,7 @@ pub(super) fn revive(job: &Job, step: &str, now: i64) -> Statement {
     )
 }
 
-/// Claims what is owed and overdue, so that only one sweep sends it.
+/// Claims overdue outbox rows, so that only one sweep sends their messages.
 pub(super) fn claim_due(now: i64, most: i64) -> Statement {
     sql!(
         "UPDATE outbox SET send_at = ?2, sends = sends + 1
@@ -261,7 +259,7 @@ pub(super) fn claim_due(now: i64, most: i64) -> Statement {
     )
 }
 
-/// [`claim_due`] of one job.
+/// [`claim_due`] for one job.
 pub(super) fn claim_one(job: &str, now: i64) -> Statement {
     sql!(
         "UPDATE outbox SET send_at = ?3, sends = sends + 1 WHERE job_id = ?1 AND send_at <= ?2
@@ -272,8 +270,8 @@ pub(super) fn claim_one(job: &str, now: i64) -> Statement {
     )
 }
 
-/// Unfinished jobs that nothing has happened to since `before`. All of them have
-/// a row in the outbox, which is walked first (that is what CROSS says to SQLite).
+/// Unfinished jobs without a change since `before`. All of them have an outbox row, so CROSS JOIN
+/// makes SQLite scan the outbox first.
 pub(super) fn stuck(before: i64, most: i64) -> Statement {
     sql!(
         "SELECT json_object('jobId', j.id) AS json FROM outbox o CROSS JOIN jobs j ON j.id = o.job_id
@@ -308,7 +306,7 @@ pub(super) fn dead_letter(id: &str) -> Statement {
     )
 }
 
-/// Guards a letter that somebody else may redrive at the same time.
+/// Guards against another operator who redrives the same letter.
 pub(super) fn still_redrivable(id: &str) -> Statement {
     guard!(
         "SELECT 1 FROM dead_letters l JOIN jobs j ON j.id = l.job_id
@@ -322,7 +320,7 @@ pub(super) fn mark_redriven(id: &str, now: i64) -> Statement {
 }
 
 shape! {
-    /// A message that could not be dealt with, as the operator sees it.
+    /// A message that could not be handled, as the operator sees it.
     pub(crate) struct DeadLetter, DEAD_LETTER_JSON {
         id: Id = "id", Id("e4f8a2c6-71b9-4d35-8e0a-6f2c9d1b5a73");
         jobId: Option<&'static str> = "job_id", Some("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
@@ -366,12 +364,12 @@ shape! {
     pub(crate) struct JobView, JOB_JSON {
         id: Id = "id", Id("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
         kind: &'static str = "kind", "deploy";
-        /// What it works on.
+        /// The id of the row that the job works on.
         subjectId: &'static str = "subject_id", "c7e5a1d2-83f4-4069-b1c8-5a9d0e6f2b47";
         userId: &'static str = "user_id", "local-developer";
         step: &'static str = "step", "build";
         state: State = "state", State::Done;
-        /// Of the present step.
+        /// Attempts at the current step.
         attempts: Count = "attempts", Count(1);
         error: Option<&'static str> = "error", None;
         createdAt: Time = rfc3339!("created_at"), NOON;

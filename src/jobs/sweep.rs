@@ -1,17 +1,17 @@
-//! What the clock does for jobs, once a minute.
+//! The sweep of jobs, once a minute.
 
 use serde::Deserialize;
 use worker::Env;
 
-use super::{JobContext, Kinds, outbox, store, work};
+use super::{JobContext, JobKinds, outbox, store, work};
 use crate::{
     error::Error,
     platform::{clock::now_ms, log},
 };
 
-/// Jobs taken up in one sweep.
+/// The most jobs per sweep.
 const MOST: i64 = 100;
-/// A job that nothing has happened to for so long will not end by itself.
+/// A job without a change for this long will not end by itself.
 const STUCK_MS: i64 = 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize)]
@@ -20,10 +20,10 @@ struct Found {
     job_id: String,
 }
 
-/// Ends what is stuck and sends again what is owed.
-pub(crate) async fn run(env: &Env, kinds: Kinds) {
+/// Fails stuck jobs and sends overdue messages.
+pub(crate) async fn run(env: &Env, kinds: JobKinds) {
     let swept = match JobContext::open(env) {
-        Ok(context) => [end_stuck(&context, kinds).await, send_owed(&context).await],
+        Ok(context) => [end_stuck(&context, kinds).await, send_due(&context).await],
         Err(error) => [Err(error), Ok(())],
     };
     for error in swept.iter().filter_map(|result| result.as_ref().err()) {
@@ -31,10 +31,10 @@ pub(crate) async fn run(env: &Env, kinds: Kinds) {
     }
 }
 
-async fn end_stuck(context: &JobContext, kinds: Kinds) -> Result<(), Error> {
+async fn end_stuck(context: &JobContext, kinds: JobKinds) -> Result<(), Error> {
     let stuck = context.database.query(store::stuck(now_ms() - STUCK_MS, MOST)).await?;
     for found in stuck.read::<Found>()? {
-        // One that cannot be ended must not keep the others.
+        // A job that cannot be ended must not block the others.
         if let Err(error) = end(context, kinds, &found.job_id).await {
             log::failure("jobs.stuck", &error);
         }
@@ -42,14 +42,14 @@ async fn end_stuck(context: &JobContext, kinds: Kinds) -> Result<(), Error> {
     Ok(())
 }
 
-async fn end(context: &JobContext, kinds: Kinds, job_id: &str) -> Result<(), Error> {
+async fn end(context: &JobContext, kinds: JobKinds, job_id: &str) -> Result<(), Error> {
     let Some(job) = work::take(context, job_id).await? else { return Ok(()) };
     work::give_up(context, kinds, &job, "The work did not end within an hour").await
 }
 
-async fn send_owed(context: &JobContext) -> Result<(), Error> {
-    let owed = context.database.query(store::claim_due(now_ms(), MOST)).await?;
-    for found in owed.read::<Found>()? {
+async fn send_due(context: &JobContext) -> Result<(), Error> {
+    let due = context.database.query(store::claim_due(now_ms(), MOST)).await?;
+    for found in due.read::<Found>()? {
         outbox::send(&context.env, &found.job_id).await;
     }
     Ok(())

@@ -457,7 +457,7 @@ fn answered_here(question: &Question<'_>) -> Got {
     Got { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }
 
-async fn refused(answer: fetch::Answer, is_theirs: bool) -> Refusal {
+async fn refused(answer: fetch::FetchResponse, is_theirs: bool) -> Refusal {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, WHOLE_MS).await.unwrap_or_default();

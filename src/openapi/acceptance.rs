@@ -1,5 +1,5 @@
-//! Holds the document against the handlers: it takes whatever they take, and
-//! what it takes beyond that is listed here, because no schema can express it.
+//! Checks the document against the handlers: the schemas accept every body that a handler accepts.
+//! Bodies that only the handler refuses are listed here, because no schema can express those rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::{document, operation::Operation};
 use crate::{error::Error, routes::contracts};
 
-/// Fields with rules that no schema expresses, by operation: checksums, days of a
-/// month, sums and bytes, git's names, and what depends on other fields.
+/// Fields with rules that no schema expresses, by operation: checksums, days of a month, sums and
+/// byte counts, git's names, and rules that depend on other fields.
 const BEYOND_SCHEMAS: [(&str, &[&str]); 18] = [
     ("accounts.challenge", &["address"]),
     ("apps.send", &["settings"]),
@@ -35,7 +35,7 @@ const BEYOND_SCHEMAS: [(&str, &[&str]); 18] = [
     ("projects.update", &["code"]),
 ];
 
-/// Texts at the borders of every rule that the handlers have.
+/// Texts at the boundaries of every rule in the handlers.
 fn texts() -> Vec<String> {
     let written = include_str!("acceptance.txt").lines().map(str::to_owned);
     let long =
@@ -115,7 +115,7 @@ fn values() -> Vec<Value> {
     numbers.into_iter().chain(composed).chain(texts().into_iter().map(Value::from)).collect()
 }
 
-/// The names of all fields that a schema speaks of.
+/// The names of all fields that a schema defines.
 fn fields(schema: &Value, document: &Value, names: &mut BTreeSet<String>) {
     if let Some(place) = schema["$ref"].as_str() {
         return fields(document.pointer(place.trim_start_matches('#')).unwrap(), document, names);
@@ -128,8 +128,8 @@ fn fields(schema: &Value, document: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The example with a field set to each value, also in the place of another
-/// one, or without it.
+/// Variants of the example: one field set to each value, one field replaced by another, or one
+/// field removed.
 fn bodies(example: &Value, fields: &BTreeSet<String>) -> Vec<Value> {
     let example = example.as_object().unwrap();
     let mut bodies = vec![json!(example), json!({}), json!([example])];
@@ -157,19 +157,19 @@ fn validator(schema: &Value, document: &Value) -> Validator {
 }
 
 fn document() -> (Value, Vec<Operation>) {
-    let rooms = contracts();
-    let document = json!(document::build(&rooms));
-    (document, rooms.into_iter().flat_map(|room| room.operations).collect())
+    let modules = contracts();
+    let document = json!(document::build(&modules));
+    (document, modules.into_iter().flat_map(|module| module.operations).collect())
 }
 
 fn place<'a>(document: &'a Value, operation: &Operation) -> &'a Value {
     &document["paths"][operation.template()][operation.method.to_ascii_lowercase()]
 }
 
-/// Where a handler found fault: the operation and the field.
+/// The operation and field in which a handler found a fault.
 fn faults(operation: &Operation, error: &Error) -> Vec<(&'static str, String)> {
-    if let Error::Model(said) = error {
-        let param = said.error.param.as_deref().unwrap_or_default();
+    if let Error::Model(error) = error {
+        let param = error.error.param.as_deref().unwrap_or_default();
         return vec![(operation.id, param.split(['[', '.']).next().unwrap_or_default().to_owned())];
     }
     let Error::Invalid(violations) = error else { return vec![(operation.id, format!("{error:?}"))] };
@@ -178,7 +178,7 @@ fn faults(operation: &Operation, error: &Error) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn the_document_takes_every_body_that_a_handler_takes() {
+fn the_document_accepts_every_body_that_a_handler_accepts() {
     let (document, operations) = document();
     let (mut beyond, mut refused) = (BTreeMap::new(), BTreeMap::new());
     for operation in &operations {
@@ -193,7 +193,8 @@ fn the_document_takes_every_body_that_a_handler_takes() {
                     let place = (operation.id, error.instance_path().to_string());
                     refused.insert(place, format!("takes {body_of:.300}, but {error:.300}"));
                 }
-                // No schema expresses that fields which nobody reads have no U+0000 either.
+                // Handlers also refuse U+0000 in fields that they do not read, which no schema
+                // expresses.
                 (Err(_), Ok(())) if body_of.to_string().contains("\\u0000") => {}
                 (Err(error), Ok(())) => {
                     beyond
@@ -208,19 +209,19 @@ fn the_document_takes_every_body_that_a_handler_takes() {
         .iter()
         .flat_map(|(id, fields)| fields.iter().map(|field| (*id, (*field).to_owned())))
         .collect();
-    let told = |((id, field), body): &(&(&str, String), &Value)| {
+    let describe = |((id, field), body): &(&(&str, String), &Value)| {
         (!listed.contains(&(*id, field.clone())))
             .then(|| format!("{id} refuses {body:.200}, and the document does not: {field}"))
     };
-    let untold: Vec<String> = beyond.iter().filter_map(|place| told(&place)).collect();
-    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    let unlisted: Vec<String> = beyond.iter().filter_map(|place| describe(&place)).collect();
+    assert!(unlisted.is_empty(), "{}", unlisted.join("\n"));
     for place in listed {
         assert!(beyond.contains_key(&place), "the document has all rules of {place:?}");
     }
 }
 
 #[test]
-fn the_document_takes_every_parameter_that_a_handler_takes() {
+fn the_document_accepts_every_parameter_that_a_handler_accepts() {
     let (document, operations) = document();
     let of_number = |text: &String| json!(text.parse::<i64>().ok().map_or(json!(text), Value::from));
     let mut refused = Vec::new();

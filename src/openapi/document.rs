@@ -1,4 +1,4 @@
-//! The modules' contracts and the table, put together.
+//! Builds the document from the modules' contracts and the routing table.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::{
 };
 
 const ABOUT: &str = "\
-From a prompt to a live app. Errors are RFC 9457 problem documents, whose `code` is a word for programs. Every \
-path answers `OPTIONS` with its methods, every `GET` also `HEAD`; a wrong method is 405 with `Allow`. A credential \
-that is present and wrong is 401, on public routes too. Where `ENVIRONMENT=development`, none is needed: you are the \
-local developer. `x-access` tells who may use an operation.";
+From a prompt to a live app. Errors are RFC 9457 problem documents, whose `code` is for programs. Every \
+path answers `OPTIONS` with its methods, every `GET` also `HEAD`; a wrong method is 405 with `Allow`. A wrong credential \
+is 401, on public routes too. With `ENVIRONMENT=development`, none is needed: you are the \
+local developer. `x-access` says who may use an operation.";
 
-/// The whole document, its parts in the order in which people read it.
+/// The whole document, in the order in which people read it.
 #[derive(Debug, Serialize)]
 pub(super) struct Document {
     openapi: &'static str,
@@ -46,7 +46,7 @@ struct OperationObject {
     summary: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'static str>,
-    /// The prefixes of its path, where there is more than the one of all.
+    /// The prefixes of its path, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     servers: Option<Value>,
     #[serde(rename = "x-access")]
@@ -63,14 +63,15 @@ fn in_order<T: Serialize, S: Serializer>(entries: &[(String, T)], serializer: S)
     serializer.collect_map(entries.iter().map(|(name, value)| (name, value)))
 }
 
-pub(super) fn build(rooms: &[Module]) -> Document {
+pub(super) fn build(modules: &[Module]) -> Document {
     let (mut schemas, mut failures) = (Schemas::new(), Map::new());
     let mut paths: Vec<(String, PathItem)> = Vec::new();
-    let tags = rooms.iter().map(|room| json!({ "name": room.name, "description": room.about })).collect();
-    for room in rooms {
-        for operation in &room.operations {
+    let tags =
+        modules.iter().map(|module| json!({ "name": module.name, "description": module.about })).collect();
+    for module in modules {
+        for operation in &module.operations {
             let Some(route) = route_of(operation) else { continue };
-            let object = object(room.name, route, operation, &mut schemas, &mut failures);
+            let object = object(module.name, route, operation, &mut schemas, &mut failures);
             let (template, method) = (operation.template(), operation.method.to_ascii_lowercase());
             match paths.iter_mut().find(|(path, _)| *path == template) {
                 Some((_, item)) => item.0.push((method, object)),
@@ -93,7 +94,7 @@ pub(super) fn build(rooms: &[Module]) -> Document {
             "securitySchemes": security_schemes(),
             "headers": {
                 "X-Request-Id": {
-                    "description": "The request's own `X-Request-Id` where that is harmless, else a new one.",
+                    "description": "The request's own `X-Request-Id` if it is well-formed, otherwise a new one.",
                     "required": true,
                     "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$" },
                 },
@@ -104,7 +105,7 @@ pub(super) fn build(rooms: &[Module]) -> Document {
     }
 }
 
-/// None for a contract without a route, which a test reports.
+/// `None` for a contract without a route, which a test reports.
 fn route_of(operation: &Operation) -> Option<&'static Route> {
     ROUTES.iter().find(|route| (route.method, route.pattern) == (operation.method, operation.pattern))
 }
@@ -116,7 +117,7 @@ fn security_schemes() -> Value {
     })
 }
 
-/// The Security Requirement Objects of an access rule: any one of them will do.
+/// The Security Requirement Objects of an access rule, as alternatives.
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
@@ -128,7 +129,7 @@ fn security(access: Access) -> Value {
     }
 }
 
-/// An access rule in words.
+/// An access rule as text.
 fn access(access: Access) -> String {
     match access {
         Access::Scope(scope) => format!("scope {scope}"),
@@ -138,7 +139,7 @@ fn access(access: Access) -> String {
 }
 
 fn object(
-    room: &'static str,
+    module: &'static str,
     route: &Route,
     operation: &Operation,
     schemas: &mut Schemas,
@@ -155,7 +156,7 @@ fn object(
         }
     }
     OperationObject {
-        tags: [room],
+        tags: [module],
         operation_id: operation.id,
         summary: operation.summary,
         description: operation.about,
@@ -174,7 +175,7 @@ fn object(
     }
 }
 
-/// A status that is an answer (`/ready` has 503) and a failure too.
+/// Adds an error to a status that is also a regular response (`/ready` has 503).
 fn add_failure(answer: &mut Value, failure: &Value, shared: &Map<String, Value>) {
     let name = failure["$ref"].as_str().and_then(|place| place.rsplit('/').next());
     let failure = name.map_or(failure, |name| &shared[name]);
@@ -185,7 +186,7 @@ fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Requests with one key are done once, and get one answer for a day. Their bodies are compared byte by byte. A key may stand in quotes, which are no part of it.",
+        "description": "Requests with the same key run once, and get the same response for a day. Their bodies are compared byte by byte. Quotes around a key are not part of it.",
         "required": false,
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$" },
     })
@@ -205,7 +206,7 @@ fn parameters(route: &Route, operation: &Operation) -> Vec<Value> {
             object["example"] = example.clone();
         }
         if operation.pattern.contains(&format!("{{*{}}}", parameter.name)) {
-            // No word of OpenAPI 3.1 says that a path's parameter may have slashes.
+            // OpenAPI 3.1 cannot say that a path parameter may contain slashes.
             object["x-rest-of-path"] = json!(true);
         }
         object

@@ -1,5 +1,5 @@
-//! The failures that follow from the table, the parameters and the body, and
-//! how they stand in the document.
+//! The errors that follow from the routing table, the parameters and the body, and their form in
+//! the document.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
 
 const REQUEST_ID: &str = "req_01890a5d-ac96-774b-bcce-b302099a8057";
 
-/// What any route may answer.
+/// The errors that every route may return.
 fn everywhere() -> Vec<Error> {
     vec![
         Error::InvalidToken("The credential is not valid".into()),
@@ -29,7 +29,7 @@ fn everywhere() -> Vec<Error> {
     ]
 }
 
-/// The failures that a route has by its row, parameters and body.
+/// The errors of a route that follow from its table row, parameters and body.
 fn given(route: &Route, operation: &Operation) -> Vec<Error> {
     let mut errors = everywhere();
     if route.method != "GET" {
@@ -69,8 +69,8 @@ fn by_status(errors: Vec<Error>, dialect: &Dialect) -> BTreeMap<u16, Vec<Error>>
     statuses
 }
 
-/// The responses of a route's failures, by status: references into `shared`
-/// (`components/responses`) but where the module has failures of its own.
+/// The responses for a route's errors, by status: references into `shared`
+/// (`components/responses`), except for a module's own errors.
 pub(super) fn responses(
     route: &Route,
     operation: &Operation,
@@ -94,14 +94,14 @@ pub(super) fn responses(
     responses
 }
 
-/// The Response Object of a status with these failures.
+/// The Response Object of a status with these errors.
 fn response(route: &Route, errors: &[Error]) -> Value {
     let details: Vec<_> =
         errors.iter().map(|error| format!("`{}`: {}", error.code(), error.detail())).collect();
     let answers: Vec<_> = errors.iter().map(|error| error.to_response(route.dialect, REQUEST_ID)).collect();
     let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
     for (name, _) in answers.iter().flat_map(|answer| &answer.headers) {
-        // A header of one of several failures is not on every one of them.
+        // A header is only required if every one of these errors sends it.
         let always = answers.iter().all(|answer| answer.headers.iter().any(|(n, _)| n == name));
         headers[canonical(name)] = json!({ "schema": { "type": "string" }, "required": always });
     }

@@ -1,6 +1,6 @@
-//! The OpenAPI 3.1 document of every route: the table of [`crate::routes`] with the
-//! contract that each module gives of its own. Test code alone, so that the
-//! Worker carries no schema library; the document is a file that it serves.
+//! The OpenAPI 3.1 document of every route, built from the table of [`crate::routes`] and the
+//! contracts in each module's openapi.rs. This is test code only, so the Worker contains no schema
+//! library; it serves the document as a file.
 //!
 //! `UPDATE_OPENAPI=1 cargo test openapi` writes public/openapi.json.
 
@@ -23,7 +23,7 @@ mod tests {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/public/openapi.json");
 
     fn operations() -> Vec<Operation> {
-        contracts().into_iter().flat_map(|room| room.operations).collect()
+        contracts().into_iter().flat_map(|module| module.operations).collect()
     }
 
     #[test]
@@ -31,7 +31,7 @@ mod tests {
         let routes: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.pattern)).collect();
         let contracts: BTreeSet<_> = operations().iter().map(|op| (op.method, op.pattern)).collect();
         let missing: Vec<_> = routes.difference(&contracts).collect();
-        assert!(missing.is_empty(), "no Operation in a contract.rs for {missing:?}");
+        assert!(missing.is_empty(), "no Operation in a openapi.rs for {missing:?}");
         let unknown: Vec<_> = contracts.difference(&routes).collect();
         assert!(unknown.is_empty(), "no row in src/routes.rs for {unknown:?}");
         assert_eq!(operations().len(), ROUTES.len(), "a route has two contracts");
@@ -48,18 +48,18 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_is_named_after_its_room_and_once() {
+    fn an_operation_is_named_after_its_module_and_unique() {
         let mut ids = BTreeSet::new();
-        for room in contracts() {
-            for operation in room.operations {
-                assert!(operation.id.starts_with(&format!("{}.", room.name)), "{}", operation.id);
+        for module in contracts() {
+            for operation in module.operations {
+                assert!(operation.id.starts_with(&format!("{}.", module.name)), "{}", operation.id);
                 assert!(ids.insert(operation.id), "{} is there twice", operation.id);
             }
         }
     }
 
     #[test]
-    fn the_example_of_a_body_is_a_body_that_the_route_takes() {
+    fn the_example_of_a_body_is_accepted_by_its_route() {
         for operation in operations() {
             if let Some(body) = &operation.body {
                 (body.check.0)(&body.example.to_string())
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_leads_to_an_operation_that_takes_what_it_hands_over() {
+    fn a_link_points_to_an_operation_that_takes_its_parameter_or_body() {
         let operations = operations();
         for operation in &operations {
             for link in operation.answers.iter().flat_map(|answer| &answer.links) {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_in_public_is_the_one_of_the_code() {
+    fn the_document_in_public_is_up_to_date() {
         let mut document = serde_json::to_string_pretty(&document::build(&contracts())).unwrap();
         document.push('\n');
         if env::var_os("UPDATE_OPENAPI").is_some() {

@@ -1,5 +1,5 @@
-//! What a module says about each of its routes. What the table knows (access,
-//! and the failures that follow from it) is not repeated here.
+//! The contract of a route, as its module describes it. Facts in the routing table (access, and the
+//! errors that follow from it) are not repeated here.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::{error::Error, http::body};
 /// The contracts of one module.
 #[derive(Debug)]
 pub(crate) struct Module {
-    /// What the names of its operations begin with.
+    /// The prefix of its operations' ids.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) operations: Vec<Operation>,
@@ -46,7 +46,7 @@ pub(super) struct Parameter {
     pub(super) schema: Schema,
     pub(super) required: bool,
     pub(super) example: Option<Value>,
-    /// Whether the route takes this value, by the function of its handler.
+    /// The handler's own check of this value, if there is one.
     pub(super) check: Option<Check<bool>>,
 }
 
@@ -55,11 +55,11 @@ pub(super) struct Body {
     pub(super) schema: SchemaOfBody,
     pub(super) example: Value,
     pub(super) is_required: bool,
-    /// Whether the route takes this JSON, by the functions of its handler.
+    /// The handler's own check of this JSON.
     pub(super) check: Check<Result<(), Error>>,
 }
 
-/// A function of a handler's that reads a text of the request.
+/// A check that a handler applies to a text of the request.
 pub(super) struct Check<T>(pub(super) Box<dyn Fn(&str) -> T>);
 
 impl<T> fmt::Debug for Check<T> {
@@ -68,7 +68,7 @@ impl<T> fmt::Debug for Check<T> {
     }
 }
 
-/// Where a body's schema comes from.
+/// The source of a body's schema.
 #[derive(Debug)]
 pub(super) enum SchemaOfBody {
     Derived(SchemaOf),
@@ -85,8 +85,7 @@ impl SchemaOfBody {
 }
 
 impl Operation {
-    /// `route` as the table has it (`POST /api/projects`), `id` the module and
-    /// a verb (`projects.create`).
+    /// `route` as in the table (`POST /api/projects`), `id` as module and verb (`projects.create`).
     pub(crate) fn new(route: &'static str, id: &'static str, summary: &'static str) -> Self {
         let (method, pattern) = route.split_once(' ').unwrap();
         Self {
@@ -102,7 +101,7 @@ impl Operation {
         }
     }
 
-    /// What the summary leaves out, in Markdown.
+    /// Details beyond the summary, in Markdown.
     pub(crate) fn about(mut self, about: &'static str) -> Self {
         self.about = Some(about);
         self
@@ -115,7 +114,7 @@ impl Operation {
         about: &'static str,
         example: T,
     ) -> Self {
-        // A parameter has no place for definitions beside its schema.
+        // A parameter has no place for shared definitions, so subschemas are inlined.
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let schema = settings.into_generator().subschema_for::<T>();
         self.parameter(Parameter {
@@ -129,8 +128,7 @@ impl Operation {
         })
     }
 
-    /// A parameter of the query string, with its JSON schema. A value that
-    /// does not match is 400.
+    /// A parameter of the query string with its JSON schema. An invalid value gets 400.
     pub(crate) fn query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
         self.parameter(Parameter {
             name,
@@ -143,7 +141,7 @@ impl Operation {
         })
     }
 
-    /// [`Self::query`] for a parameter that must be there.
+    /// [`Self::query`] for a required parameter.
     pub(crate) fn must_query(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
         self.parameter(Parameter {
             name,
@@ -156,7 +154,7 @@ impl Operation {
         })
     }
 
-    /// A request header that may be there.
+    /// An optional request header.
     pub(crate) fn header(self, name: &'static str, about: &'static str, schema: Schema) -> Self {
         self.parameter(Parameter {
             name,
@@ -169,7 +167,7 @@ impl Operation {
         })
     }
 
-    /// The handler's function that reads the parameter before this.
+    /// Sets the handler's check for the last parameter.
     pub(crate) fn read_by(mut self, reads: fn(&str) -> bool) -> Self {
         if let Some(parameter) = self.parameters.last_mut() {
             parameter.check = Some(Check(Box::new(reads)));
@@ -177,22 +175,21 @@ impl Operation {
         self
     }
 
-    /// `limit`, so many by default, and `cursor`, as [`crate::http::page`]
-    /// reads them.
+    /// `limit`, with this default, and `cursor`, as [`crate::http::page`] reads them.
     pub(crate) fn paged(self, default: u32) -> Self {
         self.query(
             "limit",
-            "How many at most.",
+            "The most entries to return.",
             schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": default }),
         )
         .query(
             "cursor",
-            "Where the page begins: from the `Link` of the page before.",
+            "The start of the page, from the `Link` of the page before.",
             schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{13}(?:[2-7][0-9a-f])*$" }),
         )
     }
 
-    /// The JSON body, of the very type that the handler reads.
+    /// The JSON body, with the type that the handler deserializes.
     pub(crate) fn body<T>(self, example: Value) -> Self
     where
         T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
@@ -200,7 +197,7 @@ impl Operation {
         self.body_read_by::<T>(example, |_| Ok(()))
     }
 
-    /// [`Self::body`], of which the handler asks more by `read`.
+    /// [`Self::body`] with a further check of the handler.
     pub(crate) fn body_read_by<T>(mut self, example: Value, read: fn(T) -> Result<(), Error>) -> Self
     where
         T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
@@ -214,7 +211,7 @@ impl Operation {
         self
     }
 
-    /// [`Self::body`], which may be left out.
+    /// [`Self::body`], optional.
     pub(crate) fn optional_body<T>(self, example: Value) -> Self
     where
         T: JsonSchema + DeserializeOwned + Validate<Context = ()> + 'static,
@@ -224,7 +221,7 @@ impl Operation {
         Self { body, ..operation }
     }
 
-    /// A JSON object that the module judges field by field, by `read`.
+    /// A JSON object that the module checks field by field with `read`.
     pub(crate) fn object(
         mut self,
         schema: Schema,
@@ -240,14 +237,13 @@ impl Operation {
         self
     }
 
-    /// What the route answers when it does what it is asked.
+    /// A successful response of the route.
     pub(crate) fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);
         self
     }
 
-    /// A failure beyond those that follow from the table, the parameters and
-    /// the body.
+    /// An error beyond those that follow from the table, the parameters and the body.
     pub(crate) fn fails(mut self, error: Error) -> Self {
         self.failures.push(error);
         self
@@ -264,29 +260,29 @@ impl Operation {
         parts.map(|name| name.trim_start_matches('*'))
     }
 
-    /// The pattern as OpenAPI writes it, which has no name for "the rest".
+    /// The pattern in OpenAPI's syntax, which has no wildcard.
     pub(super) fn template(&self) -> String {
         self.pattern.replace("{*", "{")
     }
 }
 
-/// One status that a route answers with, its media types and headers.
+/// One status of a route's responses, with its media types and headers.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(super) status: u16,
     pub(super) about: &'static str,
     /// Media type, schema and example.
     pub(super) contents: Vec<(&'static str, SchemaOf, Option<Value>)>,
-    /// Name, meaning, and whether it is always there.
+    /// Name, meaning, and whether it is always sent.
     pub(super) headers: Vec<(&'static str, &'static str, bool)>,
     pub(super) links: Vec<Link>,
 }
 
-/// What can be asked next, with something of this answer.
+/// A link to an operation that can follow, with a value from this response.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) target: &'static str,
-    /// A parameter of the target and where its value stands in the answer.
+    /// A parameter of the target, and the position of its value in the response.
     pub(super) parameter: Option<(&'static str, &'static str)>,
     pub(super) body: Option<Value>,
 }
@@ -296,7 +292,7 @@ impl Answer {
         Self { status, about, contents: Vec::new(), headers: Vec::new(), links: Vec::new() }
     }
 
-    /// A JSON body, of which this is an example.
+    /// A JSON body with an example.
     pub(crate) fn json<T: JsonSchema + Serialize>(mut self, example: T) -> Self {
         self.contents.push((
             "application/json",
@@ -306,8 +302,8 @@ impl Answer {
         self
     }
 
-    /// Server-sent events. `T` is one of them as OpenAPI 3.2's `itemSchema` sees
-    /// it: `event`, `id` and `data`.
+    /// Server-sent events. `T` is one event as OpenAPI 3.2's `itemSchema` describes it: `event`,
+    /// `id` and `data`.
     pub(crate) fn events<T: JsonSchema>(mut self, example: &str) -> Self {
         self.contents.push((
             "text/event-stream",
@@ -317,7 +313,7 @@ impl Answer {
         self
     }
 
-    /// A body that is passed on as it is.
+    /// A body that is passed through unchanged.
     pub(crate) fn file(mut self, media_type: &'static str) -> Self {
         let schema: SchemaOf = match media_type {
             "application/json" => |_| schemars::json_schema!({ "type": "object" }),
@@ -327,19 +323,19 @@ impl Answer {
         self
     }
 
-    /// A header that is always there.
+    /// A header that is always sent.
     pub(crate) fn with(mut self, name: &'static str, about: &'static str) -> Self {
         self.headers.push((name, about, true));
         self
     }
 
-    /// A header that may be there.
+    /// A header that is sometimes sent.
     pub(crate) fn may_have(mut self, name: &'static str, about: &'static str) -> Self {
         self.headers.push((name, about, false));
         self
     }
 
-    /// The operations that take this place of the answer (a JSON pointer) as
+    /// Links to operations that take the value at `pointer` (a JSON pointer into the response) as
     /// their path's `parameter`.
     pub(crate) fn leads_to(
         mut self,
@@ -355,8 +351,8 @@ impl Answer {
         self
     }
 
-    /// An operation whose body takes something of the answer, as runtime
-    /// expressions (`$response.body#/id`).
+    /// A link to an operation whose body takes values from the response, as runtime expressions
+    /// (`$response.body#/id`).
     pub(crate) fn leads_to_body(mut self, target: &'static str, body: Value) -> Self {
         self.links.push(Link { target, parameter: None, body: Some(body) });
         self

@@ -1,4 +1,4 @@
-//! The types as JSON Schema (2020-12), gathered under `components/schemas`.
+//! The types as JSON Schema (2020-12), collected under `components/schemas`.
 
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
@@ -17,32 +17,33 @@ struct Problem {
     #[serde(rename = "type")]
     #[schemars(extend("format" = "uri"))]
     kind: String,
-    /// The status in words.
+    /// The status as text.
     title: String,
     status: u16,
     /// What went wrong and what to do next.
     detail: String,
-    /// A word for programs, stable across releases.
+    /// A code for programs, stable across releases.
     code: String,
-    /// The answer's `X-Request-Id`.
+    /// The `X-Request-Id` of the response.
     request_id: String,
-    /// Of a 429: the limits that were reached, by their names in `RateLimit-Policy`.
+    /// Only for 429: the limits that were reached, by their names in `RateLimit-Policy`.
     #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]
     violated_policies: Option<Vec<String>>,
-    /// Of a 429: when there is more.
+    /// Only for 429: when the limit resets.
     #[serde(rename = "resetAt", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     reset_at: Option<Time>,
-    /// The detail again, where the originals' clients look.
+    /// The detail again, for clients of the original API.
     error: String,
-    /// With `validation_failed`: each thing that is wrong.
+    /// Only for `validation_failed`: each fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<Violation>")]
     errors: Option<Vec<Violation>>,
 }
 
-/// As the agent's routes tell errors: a `Problem`, whose `status` is `error` where the original has it so.
+/// Errors of the agent's routes: a `Problem`. Its `status` is `error` where the original API has it
+/// so.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AppProblem {
     #[serde(rename = "type")]
@@ -61,13 +62,13 @@ struct AppProblem {
     #[schemars(with = "Time")]
     reset_at: Option<Time>,
     error: String,
-    /// The detail again, which the original's clients show.
+    /// The detail again, for clients of the original API.
     message: String,
-    /// Of `app_busy`: of the message that is worked on.
+    /// Only for `app_busy`: the trace of the running message.
     #[serde(rename = "traceId", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     trace_id: Option<String>,
-    /// Of `pull_conflict`: the files.
+    /// Only for `pull_conflict`: the files in conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<String>")]
     conflicts: Option<Vec<String>>,
@@ -100,12 +101,12 @@ struct Violation {
     detail: String,
 }
 
-/// Errors as FastAPI writes them, and Hatchr's routes.
+/// Errors in FastAPI's format, for the startup generator's routes.
 #[derive(Debug, Serialize, JsonSchema)]
 struct HTTPException {
-    /// What went wrong, or, of a 422, each thing that is wrong.
+    /// What went wrong or, for a 422, each fault.
     detail: Detail,
-    /// The `detail` again, but of 400, 404 and 422.
+    /// The `detail` again, except for 400, 404 and 422.
     #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -122,14 +123,14 @@ enum Detail {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct ValidationError {
-    /// `body` or `query`, and the steps that lead to the field.
+    /// `body` or `query`, and the path to the field.
     loc: Vec<String>,
     msg: String,
     #[serde(rename = "type")]
     kind: String,
 }
 
-/// As OpenAI tells errors.
+/// Errors in OpenAI's format.
 #[derive(Debug, Serialize, JsonSchema)]
 struct OpenAIError {
     error: OpenAIErrorBody,
@@ -142,12 +143,12 @@ struct OpenAIErrorBody {
     /// `invalid_request_error`, `rate_limit_error`, `server_error` and the like.
     #[serde(rename = "type")]
     kind: String,
-    /// Which member of the body is wrong.
+    /// The field of the body that is wrong.
     param: Option<String>,
     code: Option<String>,
 }
 
-/// As Anthropic tells errors.
+/// Errors in Anthropic's format.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AnthropicError {
     /// `error`
@@ -173,8 +174,8 @@ struct AnthropicErrorDetails {
     error_code: Option<String>,
 }
 
-/// Collects the schemas of requests and of answers: what may be left out of
-/// the one is always in the other.
+/// Collects the schemas of requests and responses separately, because a field that is optional in
+/// one is always present in the other.
 #[derive(Debug)]
 pub(super) struct Schemas {
     pub(super) requests: SchemaGenerator,
@@ -201,7 +202,7 @@ impl Schemas {
         Self { requests, answers }
     }
 
-    /// Every type that has been asked for, by name.
+    /// Every type in use, by name.
     pub(super) fn into_components(mut self) -> Map<String, Value> {
         let mut components = Map::new();
         let requests = self
@@ -219,15 +220,15 @@ impl Schemas {
     }
 }
 
-/// A schema that tells its defaults in words: of a named one that has them as
-/// such, generators of types take the field for one that is always there.
+/// Moves defaults into descriptions. Type generators treat a field of a named schema with a
+/// `default` as always present.
 fn without_defaults(schema: Value) -> Value {
-    transformed(schema, InWords)
+    transformed(schema, DefaultsInDescriptions)
 }
 
-struct InWords;
+struct DefaultsInDescriptions;
 
-impl Transform for InWords {
+impl Transform for DefaultsInDescriptions {
     fn transform(&mut self, schema: &mut Schema) {
         if let Some(default) = schema.remove("default").filter(|default| !default.is_null()) {
             let described = schema.get("description").and_then(Value::as_str);
@@ -238,14 +239,14 @@ impl Transform for InWords {
     }
 }
 
-/// A request's schema, with what [`crate::http::body`] asks of every body.
+/// A request's schema, with the rules that [`crate::http::body`] applies to every body.
 pub(super) fn request(schema: Value) -> Value {
-    transformed(schema, Request)
+    transformed(schema, RequestRules)
 }
 
-/// An answer's schema, which has all of its fields and no others.
+/// A response's schema, which has all of its fields and no others.
 pub(super) fn answer(schema: Value) -> Value {
-    transformed(schema, Answer)
+    transformed(schema, ResponseRules)
 }
 
 fn transformed(schema: Value, mut transform: impl Transform) -> Value {
@@ -254,9 +255,9 @@ fn transformed(schema: Value, mut transform: impl Transform) -> Value {
     schema.to_value()
 }
 
-struct Request;
+struct RequestRules;
 
-impl Transform for Request {
+impl Transform for RequestRules {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
         let is_open = schema.get("additionalProperties").is_some_and(|more| *more != json!(false));
@@ -274,9 +275,9 @@ impl Transform for Request {
     }
 }
 
-struct Answer;
+struct ResponseRules;
 
-impl Transform for Answer {
+impl Transform for ResponseRules {
     fn transform(&mut self, schema: &mut Schema) {
         plain(schema);
         if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
@@ -286,7 +287,7 @@ impl Transform for Answer {
     }
 }
 
-/// Without the formats that only Rust knows, and what only the other of its uses is about.
+/// Removes formats that only Rust knows, and markers for the other direction.
 fn plain(schema: &mut Schema) {
     schema.remove("writeOnly");
     schema.remove("readOnly");

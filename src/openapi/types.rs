@@ -1,22 +1,21 @@
-//! What the fields of many modules are made of.
+//! The types of fields that many modules share.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-/// The pattern of text without U+0000, which SQLite would cut it at.
+/// The pattern of text without U+0000, where SQLite would cut the text.
 pub(crate) const NO_NUL: &str = r"^[^\u0000]*$";
 
-/// The pattern of text that is not all Unicode white space.
+/// The pattern of text that is not only Unicode white space.
 pub(crate) const NOT_BLANK: &str = r"^[^\u0000]*[^\u0000\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^\u0000]*$";
 
-/// The pattern of a wallet's address: Ethereum's, and Stellar's. It cannot tell
-/// the checksum that the one has in mixed case (EIP-55), and the other always.
+/// The pattern of a wallet address: Ethereum's or Stellar's. It cannot express the checksum, which
+/// mixed-case Ethereum addresses (EIP-55) and all Stellar addresses have.
 pub(crate) const WALLET: &str = "^(?:0x[0-9A-Fa-f]{40}|G[A-Z2-7]{55})$";
 
-/// A type of which a contract needs an example and its schema, written out
-/// where it is used.
+/// Defines a string type that a contract uses for examples; its schema is written inline.
 macro_rules! text {
     ($($(#[$doc:meta])* $name:ident { $($schema:tt)* })*) => {$(
         $(#[$doc])*
@@ -41,9 +40,9 @@ macro_rules! text {
 }
 
 text! {
-    /// An id that this Worker made.
+    /// An id from this Worker.
     Id { "format": "uuid" }
-    /// A time as every answer tells it: UTC with milliseconds.
+    /// A time as every response writes it: UTC with milliseconds.
     Time { "format": "date-time", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$" }
     /// An absolute URL.
     Url { "format": "uri" }
@@ -68,8 +67,8 @@ impl JsonSchema for Count {
     }
 }
 
-/// The code of a project as bodies take it: the map of path to content, or its
-/// JSON in a string, as projects show it ([`hatch_code::CodeMap`]).
+/// The code of a project in a request body: the map of path to content, or its JSON in a string, as
+/// projects show it ([`hatch_code::CodeMap`]).
 #[derive(Debug)]
 pub(crate) struct Code;
 

@@ -1,18 +1,18 @@
-//! Cloudflare's cache of its own place (developers.cloudflare.com/workers/runtime-apis/cache):
-//! what is there may be gone at any time.
+//! The cache of a Cloudflare location (developers.cloudflare.com/workers/runtime-apis/cache): an
+//! entry may disappear at any time.
 
 use worker::{Cache, Headers, Response};
 
-/// Nobody else's addresses begin so.
+/// No real address starts like this.
 const ORIGIN: &str = "https://cache.internal/";
 
-/// What was put under a name; none when it is gone, or cannot be had now.
+/// The text stored under a name; `None` when it is gone or cannot be read.
 pub(crate) async fn get(name: &str) -> Option<String> {
     let mut found = Cache::default().get(format!("{ORIGIN}{name}"), false).await.ok()??;
     found.text().await.ok()
 }
 
-/// Keeps a text for so many seconds. That it is not kept is no error.
+/// Stores a text for so many seconds. A failure is not an error.
 pub(crate) async fn put(name: &str, text: String, seconds: u32) {
     let headers = Headers::new();
     let put = async {

@@ -1,4 +1,4 @@
-//! Time. Rules take `now` as a parameter; only the edge of the Worker asks.
+//! Time. Rules take `now` as a parameter; only the edge of the Worker reads the clock.
 
 use std::{convert::Infallible, future::Future, time::Duration};
 

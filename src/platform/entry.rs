@@ -1,4 +1,4 @@
-//! How a handler's future becomes what the runtime waits for.
+//! Turns a handler's future into what the runtime waits for.
 
 use std::{
     future::{Future, poll_fn},
@@ -15,9 +15,8 @@ use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue};
 use super::request::Head;
 use super::response::JsResponse;
 
-/// Polls `handler` at once. One that was ready, having waited for nothing, is
-/// answered without a promise and its microtask hop; the others go on as a
-/// promise.
+/// Polls `handler` at once. A response that is ready at once is returned without a promise and its
+/// microtask hop; other handlers continue as a promise.
 pub(crate) fn resolve(handler: impl Future<Output = JsResponse> + 'static) -> JsValue {
     let relay = Arc::new(Relay::default());
     let waker = waker(relay.clone());
@@ -32,8 +31,8 @@ pub(crate) fn resolve(handler: impl Future<Output = JsResponse> + 'static) -> Js
     future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.0.into()) })).into()
 }
 
-/// The one waker that the handler ever sees. Some futures (worker's Delay)
-/// keep the waker of their first poll, when the promise does not exist yet.
+/// The only waker that a handler gets. Some futures (worker's Delay) keep the waker of their first
+/// poll, before the promise exists.
 #[derive(Debug, Default)]
 struct Relay(AtomicWaker);
 
@@ -43,11 +42,10 @@ impl ArcWake for Relay {
     }
 }
 
-/// A way to panic, for the test that sees us recover. Builds that are deployed
-/// do not have it.
+/// Panics on request, for the test of the recovery. Deployed builds do not contain it.
 #[cfg(debug_assertions)]
-#[expect(clippy::panic, reason = "it is what this is for")]
-pub(crate) fn panic_if_asked(head: &Head) {
+#[expect(clippy::panic, reason = "a test needs a panic")]
+pub(crate) fn panic_on_request(head: &Head) {
     if head.request_id.as_deref() == Some("panic-in-this-request") {
         panic!("asked to panic");
     }

@@ -1,5 +1,4 @@
-//! Requests that leave the Worker: every one has a deadline, and none follows
-//! a redirect by itself.
+//! Requests to outside services. Each has a deadline, and none follows redirects by itself.
 
 use futures::{
     StreamExt as _,
@@ -65,14 +64,14 @@ impl OutboundRequest {
     }
 }
 
-/// Why there is no answer, or not the whole of it.
+/// Why there is no response, or only a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The deadline passed first.
+    /// The deadline has passed.
     Timeout,
-    /// The connection could not be made, or was lost; the runtime's words.
+    /// The connection could not be made or was lost; the runtime's message.
     Network(String),
-    /// The body is longer than the caller takes.
+    /// The body exceeds the caller's limit.
     TooLong,
 }
 
@@ -80,12 +79,11 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) enum Piece<E> {
     Failed(Failure),
-    /// By whoever takes its pieces.
+    /// The function that takes the chunks failed.
     Refused(E),
 }
 
-/// By when all of several requests must be done: limits of each alone would
-/// add up.
+/// The time by which several requests must be done together. Separate timeouts would add up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     ends_ms: i64,
@@ -100,10 +98,10 @@ impl Deadline {
         Self { ends_ms: now.saturating_add_unsigned(ms) }
     }
 
-    /// The milliseconds that are left, one at least.
+    /// The milliseconds that are left, at least one.
     ///
     /// # Errors
-    /// [`Failure::Timeout`] when there are none.
+    /// [`Failure::Timeout`] when no time is left.
     pub(crate) fn left(self) -> Result<u64, Failure> {
         self.left_at(now_ms())
     }
@@ -114,12 +112,12 @@ impl Deadline {
     }
 }
 
-/// An outside service's answer, its body not yet read.
+/// The response of an outside service, with an unread body.
 #[derive(Debug)]
-pub(crate) struct Answer(worker::Response);
+pub(crate) struct FetchResponse(worker::Response);
 
-/// Sends `request` and waits at most `timeout_ms` for the answer's head.
-pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<Answer, Failure> {
+/// Sends `request` and waits at most `timeout_ms` for the response's head.
+pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let abort = AbortController::default();
     let signal = abort.signal();
@@ -127,7 +125,7 @@ pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<An
     let (answer, timeout) = (fetch.send_with_signal(&signal), sleep(timeout_ms));
     pin_mut!(answer, timeout);
     match select(answer, timeout).await {
-        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Left((answer, _)) => answer.map(FetchResponse).map_err(network),
         Either::Right(_) => {
             abort.abort();
             Err(Failure::Timeout)
@@ -136,34 +134,34 @@ pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<An
 }
 
 /// A file of public/, by its path.
-pub(crate) async fn asset(env: &Env, path: &str) -> Result<Answer, Failure> {
+pub(crate) async fn asset(env: &Env, path: &str) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let assets = env.assets("ASSETS").map_err(network)?;
-    // Only the path counts; the host is nobody's.
-    assets.fetch(format!("https://assets{path}"), None).await.map(Answer).map_err(network)
+    // Only the path matters; the host is a placeholder.
+    assets.fetch(format!("https://assets{path}"), None).await.map(FetchResponse).map_err(network)
 }
 
-/// Another Worker's answer to `body`, by the name of the service binding.
+/// The response of another Worker to `body`, by the name of the service binding.
 pub(crate) async fn service(
     env: &Env,
     binding: &str,
     body: String,
     timeout_ms: u64,
-) -> Result<Answer, Failure> {
+) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
     let service = env.service(binding).map_err(network)?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(Uint8Array::from(body.as_bytes()).into()));
-    // Only the body counts; the host is nobody's.
+    // Only the body matters; the host is a placeholder.
     let (answer, timeout) = (service.fetch("https://service/", Some(init)), sleep(timeout_ms));
     pin_mut!(answer, timeout);
     match select(answer, timeout).await {
-        Either::Left((answer, _)) => answer.map(Answer).map_err(network),
+        Either::Left((answer, _)) => answer.map(FetchResponse).map_err(network),
         Either::Right(_) => Err(Failure::Timeout),
     }
 }
 
-impl Answer {
+impl FetchResponse {
     pub(crate) fn status(&self) -> u16 {
         self.0.status_code()
     }
@@ -197,11 +195,10 @@ impl Answer {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Reads the body piece by piece, each within `idle_ms`, until it ends or
-    /// `take` has heard enough.
+    /// Reads the body chunk by chunk, each within `idle_ms`, until it ends or `take` returns false.
     ///
     /// # Errors
-    /// [`Piece::Refused`] with what `take` fails with.
+    /// [`Piece::Refused`] with the error of `take`.
     pub(crate) async fn read_pieces<E>(
         self,
         idle_ms: u64,
@@ -226,8 +223,8 @@ impl Answer {
         }
     }
 
-    /// As much of the body as comes within `timeout_ms` and fits `limit`
-    /// bytes, unpacked; what is longer, slower or broken off is cut there.
+    /// The decoded beginning of the body: as much as arrives within `timeout_ms` and fits into
+    /// `limit` bytes. A longer, slower or broken body is cut there.
     pub(crate) async fn beginning(self, limit: usize, timeout_ms: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         {

@@ -1,8 +1,7 @@
-//! Where Rust meets the Workers runtime: the only place with `wasm_bindgen`,
-//! `js_sys` and `web_sys`.
+//! Where Rust meets the Workers runtime: the only place with `wasm_bindgen`, `js_sys` and
+//! `web_sys`.
 //!
-//! Everything above works with plain Rust values, so that it can be read,
-//! and mostly tested, without a Worker.
+//! Everything above works with plain Rust values, so that most of it is tested without a Worker.
 
 pub(crate) mod background;
 pub(crate) mod cache;

@@ -76,21 +76,21 @@ const FAST_READS: u32 = 8;
 const COUNTED_MS: i64 = 40;
 /// More reads in such a time keep the thread busy: 3 a millisecond.
 const MANY_READS: u32 = 120;
-/// With fewer there is room to show more at once.
+/// With fewer, each read may wait for fewer bytes.
 const FEW_READS: u32 = 32;
 /// What a read waits for first, once there are too many.
 const FIRST_BRAKE: u32 = 256;
-/// After such a silence nothing is known of how busy the thread is.
+/// After such a silence the earlier counts say nothing about the load.
 const FORGOTTEN_MS: i64 = 1_000;
-/// How long a beginning is held back that tells nothing yet. A client that
-/// waits longer should see that something happens.
+/// How long a beginning without visible content is held back. After that the
+/// client should see that something happens.
 const HELD_MS: i64 = 1_000;
-/// How often the deadlines are looked at.
+/// How often the deadlines are checked.
 const TICK_MS: u64 = 1_000;
-/// How often the caller may keep what has come so far.
+/// How often the caller may save what has arrived so far.
 const CHECKPOINT_MS: u64 = 3_000;
-/// The most bytes that are kept: several times the longest answer there is,
-/// and little enough for many streams in the 128 MB of an isolate.
+/// The most bytes that are kept in memory: several times the longest answer,
+/// and few enough for many streams in the 128 MB of an isolate.
 const MOST_KEPT: usize = 16 * 1024 * 1024;
 
 /// When to give up on an upstream.
@@ -106,25 +106,25 @@ pub(crate) struct Deadlines {
 /// How the upstream's body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By itself.
+    /// The upstream closed it.
     Closed,
-    /// With an error: the connection was lost.
+    /// The connection was lost.
     Cut,
-    /// Cancelled by us after no byte came for too long.
+    /// Cancelled by us, because no byte came for too long.
     Stalled,
-    /// Cancelled by us because it would not end.
+    /// Cancelled by us, because it did not end.
     TooLong,
-    /// Cancelled by us because the client had left long ago, or nobody wants the rest.
+    /// Cancelled by us, because the client left long ago or the rest is not wanted.
     Abandoned,
 }
 
-/// All that a pumped stream leaves behind.
+/// The result of a pumped stream.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// Every byte the upstream sent, as it came.
     pub(crate) received: Vec<u8>,
     pub(crate) end: End,
-    /// The client's end, to write the last words to; none when it has left.
+    /// The client's end, for the final events; `None` when the client has left.
     pub(crate) client: Option<Writer>,
 }
 
@@ -139,7 +139,7 @@ pub(crate) struct Source {
     view: Uint8Array,
     received: Vec<u8>,
     ended: bool,
-    /// A read that has begun and is still waited for; it has the view's memory.
+    /// A read that is still pending; it owns the view's memory.
     pending: Option<Promise>,
     unwanted: Rc<Cell<bool>>,
 }
@@ -154,7 +154,7 @@ impl Source {
     /// Waits for the first bytes, and then until `has_begun`, which gets what
     /// has just come, says that a client should see them; for the bytes at most
     /// `deadlines.idle_ms`, and for the beginning [`HELD_MS`]. A body that
-    /// fails before that is an `Err`: nothing was promised to the client yet.
+    /// fails before that is an `Err`, because the client has no response yet.
     pub(crate) async fn open(
         body: Body,
         deadlines: Deadlines,
@@ -175,8 +175,8 @@ impl Source {
         }
     }
 
-    /// As [`Self::open`], but nothing is shown before it has begun: a body that
-    /// does not begin within `within_ms` is an `Err`, whatever came of it.
+    /// As [`Self::open`], but the client sees nothing before the body has begun. A
+    /// body that does not begin within `within_ms` is an `Err`.
     pub(crate) async fn begun(
         body: Body,
         within_ms: u64,
@@ -230,17 +230,17 @@ impl Source {
         Ok(())
     }
 
-    /// The bytes that have come so far.
+    /// The bytes that have arrived so far.
     pub(crate) fn first(&self) -> &[u8] {
         &self.received
     }
 
-    /// Once this is true, nobody wants the rest: the pump ends within a tick.
+    /// Once this is true, the rest is not wanted, and the pump ends within a tick.
     pub(crate) fn unwanted(&self) -> Rc<Cell<bool>> {
         self.unwanted.clone()
     }
 
-    /// Lets go of a body whose rest nobody will read.
+    /// Cancels a body that will not be read further.
     pub(crate) fn cancel(self) {
         let _ = self.reader.cancel();
     }
@@ -259,8 +259,8 @@ impl Source {
         self.run(Some(client), rewrite, deadlines, checkpoint).await
     }
 
-    /// Reads everything, with nobody to carry it to: as if a client had left
-    /// at once, so for `deadlines.after_client_ms` at most.
+    /// Reads everything without a client, as if one had left at once, so for
+    /// `deadlines.after_client_ms` at most.
     pub(crate) async fn collect(self, deadlines: Deadlines, checkpoint: impl AsyncFn(Vec<u8>)) -> Outcome {
         self.run(None, None, deadlines, checkpoint).await
     }
@@ -284,12 +284,12 @@ impl Source {
             Either::Right((Either::Right((never, _)), _)) => match never {},
         };
         let mut pump = pump.borrow_mut();
-        pump.let_go(has_finished);
+        pump.release(has_finished);
         Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
     }
 }
 
-/// Copies `chunk` behind what has come before it.
+/// Appends `chunk` to the received bytes.
 fn append(received: &mut Vec<u8>, chunk: &Uint8Array) {
     let start = received.len();
     received.resize(start + chunk.length() as usize, 0);
@@ -298,7 +298,7 @@ fn append(received: &mut Vec<u8>, chunk: &Uint8Array) {
     }
 }
 
-/// Ends a pump whose run is dropped in the middle: nobody wants the rest.
+/// Ends a pump whose run is dropped early, because the rest is not wanted.
 struct Dropped(Rc<RefCell<Pump>>);
 
 impl Drop for Dropped {
@@ -307,7 +307,7 @@ impl Drop for Dropped {
         if pump.callbacks.is_some() {
             let _ = pump.reader.cancel();
             pump.received = Vec::new();
-            pump.let_go(false);
+            pump.release(false);
         }
     }
 }
@@ -334,7 +334,7 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
             _ if idle && pump.reading => End::Stalled,
             Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
             _ => {
-                // Not the upstream but the client has been waited for.
+                // The pump was waiting for the client, not for the upstream.
                 if let (true, Some(client)) = (idle, &pump.client) {
                     client.abort();
                 }
@@ -346,7 +346,7 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
     }
 }
 
-/// Hands over what has come since the last time, again and again.
+/// Passes what has arrived since the last checkpoint, again and again.
 async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>)) -> Infallible {
     let mut handed_over = 0;
     loop {
@@ -371,8 +371,8 @@ thread_local! {
 }
 
 impl Traffic {
-    /// Counts a read at `now`. A stream that alone is fast is braked by itself;
-    /// this is for many that are slow.
+    /// Counts a read at `now`. A single fast stream slows itself down; this is for
+    /// many slow ones.
     fn count(self, now: i64) -> Self {
         let passed = now - self.since_ms;
         if passed >= FORGOTTEN_MS {
@@ -381,7 +381,7 @@ impl Traffic {
         if passed < COUNTED_MS {
             return Self { reads: self.reads + 1, ..self };
         }
-        // A count that took longer says as much of each of its milliseconds.
+        // A longer period is scaled down to the usual one.
         let reads = i64::from(self.reads) * COUNTED_MS / passed;
         let least = match reads {
             reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST),
@@ -406,17 +406,17 @@ struct Pump {
     /// The chunk of the last read; its memory is lent to the next one.
     chunk: Uint8Array,
     ended: bool,
-    /// The read with which to go on.
+    /// The pending read to continue with.
     pending: Option<Promise>,
     unwanted: Rc<Cell<bool>>,
     least: u32,
     fast_reads: u32,
     last_read_ms: i64,
-    /// The client has had something, so it may wait for more.
+    /// The client has received something, so it can wait for more.
     has_written: bool,
-    /// Counts reads and writes, so that a standstill is seen.
+    /// Counts reads and writes, so that a stall is noticed.
     steps: u32,
-    /// It is the upstream that is waited for, not the client.
+    /// Whether the pump waits for the upstream and not for the client.
     reading: bool,
     finished: Option<oneshot::Sender<End>>,
     callbacks: Option<Callbacks>,
@@ -474,9 +474,9 @@ impl Pump {
         pump
     }
 
-    /// The callbacks hold the pump and the pump holds them: lets go. A read that
-    /// has not finished may still call them, so then those few bytes stay.
-    fn let_go(&mut self, has_finished: bool) {
+    /// Breaks the cycle between the pump and its callbacks. An unfinished read
+    /// may still call them, so in that case those few bytes leak.
+    fn release(&mut self, has_finished: bool) {
         let callbacks = self.callbacks.take();
         if !has_finished {
             std::mem::forget(callbacks);
@@ -535,12 +535,12 @@ impl Pump {
         self.write_rewritten();
     }
 
-    /// Writes the events that are whole. The torn rest waits for its end; when
-    /// that never comes, nobody gets it.
+    /// Writes the complete events. A partial one waits for its end, and is
+    /// dropped if that never arrives.
     fn write_events(&mut self, start: usize) {
         let Some(end) = last_end(&self.received, start) else { return self.next() };
         let written = std::mem::replace(&mut self.written, end);
-        // Of the first bytes the chunk may be only the last part.
+        // The chunk may be only the last part of the first bytes.
         if written == start && start > 0 && end == self.received.len() {
             let chunk = self.chunk.clone();
             return self.write(&chunk);
@@ -586,7 +586,7 @@ impl Pump {
 
     fn finish(&mut self, end: End) {
         if let Some(finished) = self.finished.take() {
-            // Nobody listens any more once a deadline has passed.
+            // The receiver is gone once a deadline has passed.
             let _ = finished.send(end);
         }
     }
@@ -596,7 +596,7 @@ impl Pump {
 mod tests {
     use super::*;
 
-    /// What reads wait for after `ms` milliseconds of `a_ms` reads in each.
+    /// The traffic after `ms` milliseconds with `a_ms` reads in each.
     fn after(traffic: Traffic, from: i64, ms: i64, a_ms: i64) -> Traffic {
         (from * a_ms..(from + ms) * a_ms).fold(traffic, |traffic, read| traffic.count(read / a_ms))
     }
@@ -609,7 +609,7 @@ mod tests {
         assert!((FIRST_BRAKE..MOST).contains(&busy.least), "{busy:?}");
         let overrun = after(busy, 11_100, 400, 20);
         assert_eq!(overrun.least, MOST);
-        // What is neither much nor little stays as it is.
+        // A medium load changes nothing.
         assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST);
         let calmed = (0..100).fold(overrun, |traffic, n| traffic.count(11_500 + 10 * n));
         assert_eq!(calmed.least, 1);

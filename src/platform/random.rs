@@ -1,10 +1,10 @@
-//! Randomness from the platform's crypto.
+//! Random values from the platform's cryptographic source.
 
 use std::cell::RefCell;
 
 use crate::error::Error;
 
-/// How many bytes for ids are asked for at once: each asking is a crossing.
+/// How many random bytes for ids are fetched at once: each fetch is a crossing.
 const POOL_BYTES: usize = 1024;
 
 thread_local! {
@@ -20,7 +20,7 @@ pub(crate) fn uuid() -> Result<String, Error> {
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
 }
 
-/// Fills the pool of bytes for ids, and takes the first ones of it.
+/// Fills the pool and takes its first id.
 fn refill() -> Result<[u8; 16], Error> {
     let mut bytes = [0_u8; POOL_BYTES];
     fill(&mut bytes)?;
@@ -30,15 +30,15 @@ fn refill() -> Result<[u8; 16], Error> {
     taken.ok_or_else(|| Error::Internal("the pool of randomness is empty".to_owned()))
 }
 
-/// Fills `bytes` with random bytes that are fit for secrets.
+/// Fills `bytes` with cryptographically secure random bytes.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|e| Error::Internal(format!("no randomness: {e}")))
 }
 
-/// A byte by which clients differ that would otherwise act at once.
+/// A random byte that spreads out clients which would otherwise retry at once.
 pub(crate) fn jitter() -> u8 {
     let mut byte = [0];
-    // Without randomness all clients would pause alike, which is no error.
+    // Without randomness all clients pause equally long, which is no error.
     let _ = fill(&mut byte);
     byte[0]
 }

@@ -1,5 +1,5 @@
-//! The incoming request, read across the boundary as little as possible: what
-//! every route needs comes with the call, another header when somebody asks for it.
+//! The inbound request. The fields that every route needs come with the call; each other header is
+//! read across the boundary when a handler needs it.
 
 use std::{cell::RefCell, fmt, rc::Rc};
 
@@ -12,16 +12,16 @@ use worker::{
 
 use crate::error::Error;
 
-/// How much of a body that is too long is still read.
+/// How many bytes of a body that is too long are still read.
 const DRAINED_BYTES: usize = 32 * 1024 * 1024;
 
-/// What every route needs of a request, as entry.js hands it over.
+/// The fields of a request that every route needs, as entry.js passes them.
 pub(crate) struct Head {
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) request_id: Option<String>,
     pub(crate) traceparent: Option<String>,
-    /// `Authorization`, or where there is none `X-Api-Key`.
+    /// `Authorization`, or `X-Api-Key` without one.
     pub(crate) credential: Option<String>,
     pub(crate) origin: Option<String>,
 }
@@ -32,15 +32,15 @@ impl fmt::Debug for Head {
     }
 }
 
-/// An incoming HTTP request.
+/// An inbound HTTP request.
 #[derive(Debug)]
 pub(crate) struct InboundRequest {
     raw: web_sys::Request,
     head: Head,
-    /// Where the authority, the path and the query of `url` begin and end.
+    /// The byte offsets of the authority, and of the path's end, in `url`.
     authority: (usize, usize),
     path_end: usize,
-    /// The body, once somebody has read it to keep.
+    /// The body, once a caller has read it with [`Self::keep_body`].
     kept: RefCell<Option<Rc<[u8]>>>,
 }
 
@@ -69,12 +69,12 @@ impl InboundRequest {
         self.head.traceparent.as_deref()
     }
 
-    /// `Authorization`, or where there is none `X-Api-Key`.
+    /// `Authorization`, or `X-Api-Key` without one.
     pub(crate) fn credential(&self) -> Option<&str> {
         self.head.credential.as_deref()
     }
 
-    /// That of the page that sends it.
+    /// The origin of the page that sent the request.
     pub(crate) fn page_origin(&self) -> Option<&str> {
         self.head.origin.as_deref()
     }
@@ -89,7 +89,7 @@ impl InboundRequest {
         self.head.url.get(..self.authority.1).unwrap_or_default()
     }
 
-    /// The path, still percent-encoded, `/` at least.
+    /// The path, percent-encoded; at least `/`.
     pub(crate) fn path(&self) -> &str {
         match self.head.url.get(self.authority.1..self.path_end) {
             Some("") | None => "/",
@@ -97,7 +97,7 @@ impl InboundRequest {
         }
     }
 
-    /// The query string without its `?`, still encoded.
+    /// The query string without its `?`, percent-encoded.
     pub(crate) fn query(&self) -> &str {
         let tail = self.head.url.get(self.path_end..).unwrap_or_default();
         let tail = tail.split('#').next().unwrap_or_default();
@@ -109,8 +109,8 @@ impl InboundRequest {
         self.raw.headers().get(name).ok().flatten()
     }
 
-    /// The whole body, refused with 413 as soon as it is known to be longer
-    /// than `limit` bytes: by its Content-Length, else while it arrives.
+    /// The whole body. A body longer than `limit` bytes is refused with 413 as early as possible:
+    /// by its Content-Length, otherwise while it arrives.
     pub(crate) async fn body(&self, limit: usize) -> Result<Vec<u8>, Error> {
         if let Some(kept) = self.kept.borrow().as_ref() {
             return if kept.len() > limit { Err(Error::TooLarge { limit }) } else { Ok(kept.to_vec()) };
@@ -126,15 +126,15 @@ impl InboundRequest {
         }
     }
 
-    /// [`Self::body`], which then can be read once more.
+    /// As [`Self::body`], and keeps it so that it can be read again.
     pub(crate) async fn keep_body(&self, limit: usize) -> Result<Rc<[u8]>, Error> {
         let body: Rc<[u8]> = self.body(limit).await?.into();
         self.kept.replace(Some(body.clone()));
         Ok(body)
     }
 
-    /// Reads a body that is too long and drops it: a client that is still
-    /// sending reads no answer. One that goes on and on is cut off.
+    /// Reads and drops a body that is too long, because a client that is still sending reads no
+    /// response. An endless body is cut off.
     async fn drain(&self) {
         let Some(stream) = self.raw.body() else { return };
         let (mut stream, mut dropped) = (ByteStream::from(stream), 0);
@@ -146,7 +146,7 @@ impl InboundRequest {
         }
     }
 
-    /// One promise for all of it: the runtime holds a body to its Content-Length.
+    /// Reads all of it with one promise: the runtime enforces the Content-Length.
     async fn whole(&self) -> Result<Vec<u8>, Error> {
         let cut = |_| Error::Malformed("The body was cut off".to_owned());
         let buffer = JsFuture::from(self.raw.array_buffer().map_err(cut)?).await.map_err(cut)?;
@@ -156,7 +156,7 @@ impl InboundRequest {
     async fn streamed(&self, limit: usize) -> Result<Vec<u8>, Error> {
         let Some(stream) = self.raw.body() else { return Ok(Vec::new()) };
         let mut stream = ByteStream::from(stream);
-        // What follows a body that is too long is read and dropped, as by `drain`.
+        // The rest of a body that is too long is read and dropped, as in `drain`.
         let (mut body, mut dropped) = (Vec::new(), 0);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| Error::Malformed("The body was cut off".to_owned()))?;

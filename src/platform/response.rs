@@ -1,6 +1,5 @@
-//! The outgoing response, built across the boundary in as few crossings as
-//! possible: one `ResponseInit` is kept for each common shape, with its
-//! headers in it, and a body goes over as bytes.
+//! The outbound response, built with few crossings: each common shape has one shared `ResponseInit`
+//! with its headers, and a body crosses as bytes.
 
 use std::{borrow::Cow, cell::RefCell, rc::Rc};
 
@@ -11,18 +10,18 @@ use worker::{
 
 use super::stream::Body;
 
-/// What a response is, which decides the headers that every such one has.
+/// The kind of a response decides its fixed headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ResponseKind {
     /// JSON and streams of the API: never framed, never a document.
     Api,
-    /// A page of our own, or a file of one.
+    /// A page of our own, or one of its files.
     Page,
-    /// The console's page. Its policy names the apps' origins, so the page sets it.
+    /// The console's page. Its policy contains the apps' origins, so the page sets it.
     Console,
-    /// A hosted app on an origin of its own.
+    /// A hosted app on its own origin.
     App,
-    /// A hosted app at `/p/:slug/`, beside the API: its own, opaque origin.
+    /// A hosted app at `/p/:slug/`, beside the API, with an opaque origin.
     SandboxedApp,
 }
 
@@ -49,7 +48,7 @@ const CONSOLE: &[(&str, &str)] = &[
     ("strict-transport-security", "max-age=31536000"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-resource-policy", "same-origin"),
-    // Wallets and previews open windows of their own.
+    // Wallets and previews open their own windows.
     ("cross-origin-opener-policy", "same-origin-allow-popups"),
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
@@ -58,11 +57,11 @@ const SANDBOXED_APP: &[(&str, &str)] = &[
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("content-security-policy", "sandbox allow-scripts allow-forms allow-modals allow-popups"),
-    // The app's origin is opaque, so even its own modules are foreign to it.
+    // The app's origin is opaque, so its own modules are cross-origin too.
     ("access-control-allow-origin", "*"),
 ];
 
-impl Kind {
+impl ResponseKind {
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Api => API,
@@ -86,15 +85,15 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct JsResponse(pub(super) web_sys::Response);
 
-/// A response, not yet in JavaScript.
+/// A response before it crosses into JavaScript.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ResponseKind,
     pub(crate) status: u16,
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) content: Content,
-    /// Whether it may be kept for a repeat of its request. A secret may not.
+    /// Whether it may be stored for repeated requests. A secret may not.
     pub(crate) may_keep: bool,
 }
 
@@ -103,11 +102,11 @@ const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
 impl Response {
     pub(crate) fn json(status: u16, body: String) -> Self {
-        Self::bytes(Kind::Api, status, JSON, body.into_bytes())
+        Self::bytes(ResponseKind::Api, status, JSON, body.into_bytes())
     }
 
     pub(crate) fn bytes(
-        kind: Kind,
+        kind: ResponseKind,
         status: u16,
         content_type: impl Into<Cow<'static, str>>,
         body: Vec<u8>,
@@ -124,7 +123,7 @@ impl Response {
 
     pub(crate) fn empty(status: u16) -> Self {
         Self {
-            kind: Kind::Api,
+            kind: ResponseKind::Api,
             status,
             content_type: Cow::Borrowed(""),
             headers: Vec::new(),
@@ -133,10 +132,10 @@ impl Response {
         }
     }
 
-    /// A body that is written while it is read.
+    /// A body that is written while the client reads it.
     pub(crate) fn stream(status: u16, content_type: &'static str, body: Body) -> Self {
         Self {
-            kind: Kind::Api,
+            kind: ResponseKind::Api,
             status,
             content_type: Cow::Borrowed(content_type),
             headers: Vec::new(),
@@ -152,14 +151,14 @@ impl Response {
             .with("x-accel-buffering", "no")
     }
 
-    /// Sets a header, which must not be one that [`Kind`] gives.
+    /// Sets a header. [`ResponseKind`]'s own headers must not be set.
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Adds to a header whose value is a list.
+    /// Appends to a header whose value is a list.
     #[must_use]
     pub(crate) fn with_listed(mut self, name: &'static str, item: impl Into<String>) -> Self {
         let item = item.into();
@@ -170,14 +169,14 @@ impl Response {
         self
     }
 
-    /// Keeps the body out of the database: it has a secret.
+    /// Excludes the response from storage, because it contains a secret.
     #[must_use]
     pub(crate) fn not_kept(mut self) -> Self {
         self.may_keep = false;
         self
     }
 
-    /// The same head without a body, as HEAD wants it.
+    /// The same head without a body, for HEAD.
     #[must_use]
     pub(crate) fn without_body(mut self) -> Self {
         if let Content::Bytes(bytes) = &self.content {
@@ -187,7 +186,8 @@ impl Response {
         self
     }
 
-    /// Crosses over. `request_id` goes into `X-Request-Id`, `timing` into `Server-Timing`.
+    /// Crosses into JavaScript. `request_id` becomes `X-Request-Id`, `timing` becomes
+    /// `Server-Timing`.
     pub(crate) fn into_js(self, request_id: &str, timing: &str) -> JsResponse {
         JsResponse(self.build(request_id, timing).unwrap_or_else(|_| web_sys::Response::error()))
     }
@@ -197,8 +197,7 @@ impl Response {
         let (repeating, own): (Vec<Header>, _) =
             headers.into_iter().partition(|(name, _)| REPEATING.contains(name));
         let init = Init::shared(kind, status, &content_type, repeating)?;
-        // The constructor copies the headers, so the shared ones can be
-        // written to for this one response.
+        // The constructor copies the headers, so the shared ones can be changed for this response.
         init.headers.set("x-request-id", request_id)?;
         init.set_timing(timing)?;
         let response = match content {
@@ -222,7 +221,7 @@ impl Response {
 
 type Header = (&'static str, String);
 
-/// Headers that have one of few values each, and so are part of a shape.
+/// Headers with few distinct values, which are therefore part of a shape.
 const REPEATING: &[&str] = &[
     "vary",
     "cache-control",
@@ -233,27 +232,27 @@ const REPEATING: &[&str] = &[
     "access-control-expose-headers",
 ];
 
-/// What many responses have alike.
+/// What many responses have in common.
 #[derive(Debug)]
 struct Shape {
-    kind: Kind,
+    kind: ResponseKind,
     status: u16,
     content_type: String,
     headers: Vec<Header>,
 }
 
-/// A shape in JavaScript.
+/// A shape's objects in JavaScript.
 #[derive(Debug)]
 struct Init {
     shape: Shape,
     init: ResponseInit,
     headers: Headers,
-    /// The `Server-Timing` that its headers have now: in production most often
-    /// that of the response before, where the clock stands still but for I/O.
+    /// The current `Server-Timing` header. In production it is mostly the same as that of the
+    /// previous response, because the clock advances only on I/O.
     timing: RefCell<String>,
 }
 
-/// More shapes than this are made anew each time (an app's odd media types).
+/// Further shapes are built anew each time (an app's unusual media types).
 const SHARED_INITS: usize = 64;
 
 thread_local! {
@@ -262,7 +261,7 @@ thread_local! {
 
 impl Init {
     fn shared(
-        kind: Kind,
+        kind: ResponseKind,
         status: u16,
         content_type: &str,
         headers: Vec<Header>,
@@ -294,7 +293,7 @@ impl Init {
         if !shape.content_type.is_empty() {
             headers.set("content-type", &shape.content_type)?;
         }
-        if shape.kind == Kind::Api {
+        if shape.kind == ResponseKind::Api {
             headers.set("cache-control", "no-store")?;
         }
         for (name, value) in shape.kind.headers() {

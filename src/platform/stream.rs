@@ -28,7 +28,7 @@ extern "C" {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-/// The readable end of a body.
+/// The readable end of a stream.
 #[derive(Debug)]
 pub(crate) struct Body(pub(super) ReadableStream);
 
@@ -37,7 +37,7 @@ impl Body {
         Self(stream)
     }
 
-    /// Lets go of a body that nobody will read, and of its connection.
+    /// Cancels a body that will not be read, and frees its connection.
     pub(crate) fn cancel(self) {
         let _ = self.0.cancel();
     }
@@ -48,7 +48,7 @@ impl Body {
 #[derive(Debug)]
 pub(crate) struct Writer(WritableStreamDefaultWriter);
 
-/// A body and the end that feeds it.
+/// A body, and the writer that feeds it.
 pub(crate) fn channel() -> Result<(Writer, Body), Error> {
     let broken = |e: JsValue| Error::Internal(format!("no stream: {e:?}"));
     let pair = IdentityTransformStream::new().map_err(broken)?;
@@ -65,14 +65,13 @@ impl Writer {
         JsFuture::from(self.write_chunk(&Uint8Array::from(bytes))).await.map(drop).map_err(|_| Gone)
     }
 
-    /// Ends the body; the client sees a complete answer.
+    /// Ends the body; the client sees a complete response.
     pub(crate) async fn close(self) {
-        // Nobody is left to hear of it when the client has gone before the end.
+        // When the client has gone first, the failure does not matter.
         let _ = JsFuture::from(self.0.close()).await;
     }
 
-    /// Gives the reader up: a write under way fails, and the reader sees the
-    /// body break off.
+    /// Aborts the body: a pending write fails, and the reader sees the body break off.
     pub(crate) fn abort(&self) {
         let _ = self.0.abort();
     }

@@ -8,7 +8,7 @@ use super::{
     store::{Version, VersionWithCode},
 };
 use crate::{
-    clouds::{CLOUDFLARE, openapi::with_credentials, take_down},
+    clouds::{CLOUDFLARE, openapi::with_credentials, undeploy},
     error::{Error, Resource},
     openapi::{Answer, Count, Module, Operation},
     store::projects::Project,
@@ -99,7 +99,7 @@ fn delete() -> Operation {
             json_schema!({ "type": "string", "enum": ["true", "false"] }),
         )
         .answers(Answer::new(204, "The project is deleted."))
-        .fails(take_down::credentials_needed(CLOUDFLARE))
+        .fails(undeploy::credentials_needed(CLOUDFLARE))
 }
 
 fn versions() -> Operation {

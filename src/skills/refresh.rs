@@ -21,7 +21,7 @@ use crate::{
     },
     settings::Settings,
     store::{Database, Rows, Statement},
-    upstream::{aitmpl, download::Refusal, skillsmp},
+    upstream::{aitmpl, download::DownloadFailure, skillsmp},
 };
 
 /// The platform allows six connections at once.
@@ -120,7 +120,7 @@ async fn ask(database: &Database, settings: &Settings, state: State) -> Result<(
     database.query(store::remember_failure(feed, next_at)).await.map(drop)
 }
 
-async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> {
+async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, DownloadFailure> {
     let skills = match feed.source {
         SkillSource::Aitmpl => {
             let json = aitmpl::list(settings, &feed.query).await?;
@@ -129,11 +129,14 @@ async fn fetch(settings: &Settings, feed: &Feed) -> Result<Vec<Skill>, Refusal> 
         SkillSource::Skillsmp => match skillsmp::search(settings, &feed.query).await {
             Ok(json) => catalogue::read_skillsmp(&json),
             // The source refuses some words as a query; such a search has no results there.
-            Err(Refusal { status: Some(400 | 422), .. }) if !feed.is_base() => Some(Vec::new()),
+            Err(DownloadFailure { status: Some(400 | 422), .. }) if !feed.is_base() => Some(Vec::new()),
             Err(refusal) => return Err(refusal),
         },
     };
-    let unreadable =
-        || Refusal { status: Some(200), retry_after_ms: None, reason: "not the expected JSON".to_owned() };
+    let unreadable = || DownloadFailure {
+        status: Some(200),
+        retry_after_ms: None,
+        reason: "not the expected JSON".to_owned(),
+    };
     skills.ok_or_else(unreadable)
 }

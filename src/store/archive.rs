@@ -1,7 +1,9 @@
-//! A ZIP of a project's files, written so that the same files give the same bytes, and read. Pure.
+//! Writes the files of a project as a ZIP, the same bytes for the same files, and reads such
+//! archives. Pure.
 //!
-//! Written by hand rather than with the `zip` crate, whose readers, ciphers and dates would be in the Worker too: what is
-//! needed of PKWARE's APPNOTE 6.3.10 is a local header (4.3.7), a central header (4.3.12) and the end record (4.3.16).
+//! Written without the `zip` crate, whose decoders, ciphers and dates would be in the Worker too.
+//! PKWARE's APPNOTE 6.3.10 needs only a local header (4.3.7), a central header (4.3.12) and the end
+//! record (4.3.16).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,28 +13,29 @@ use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limi
 
 /// APPNOTE 4.4.7.
 const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-/// 1 January 1980, 00:00:00: the first moment that the format knows. A real time would make each archive another one.
+/// 1 January 1980, 00:00:00, the format's first moment. A real time would make the bytes differ
+/// each time.
 const DATE: u16 = 0x0021;
 const TIME: u16 = 0;
-/// 2.0, which brought deflate.
+/// Version 2.0, which introduced deflate.
 const NEEDS: u16 = 20;
-/// The same, and that the attributes are Unix's.
+/// Version 2.0, with Unix file attributes.
 const MADE_BY: u16 = (3 << 8) | NEEDS;
 /// Names are UTF-8.
 const UTF_8: u16 = 1 << 11;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
-/// What `gzip` uses, too.
+/// The default level of `gzip`.
 const LEVEL: u8 = 6;
-/// A regular file, and who may read, write and run it.
+/// A regular file, and its permissions.
 const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 
-/// The archive, with every file below `root` (a plain name, such as a slug). Reads with Info-ZIP, Python's zipfile and
-/// macOS; scripts may be run.
+/// An archive of the files, each below `root` (a plain name, such as a slug). Info-ZIP, Python's
+/// zipfile and macOS read it; scripts are executable.
 ///
 /// # Errors
-/// The path that no archive should hold, and why.
+/// The path that must not be in an archive, and why.
 pub(crate) fn archive(root: &str, files: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
     let paths = checked_paths(root, files)?;
     let entries = u16::try_from(files.len()).map_err(|_| "more files than an archive can hold".to_owned())?;
@@ -68,19 +71,19 @@ pub(crate) fn archive(root: &str, files: &BTreeMap<String, String>) -> Result<Ve
     Ok(zip)
 }
 
-/// The most bytes that an archive may unpack to: more than any project has.
+/// The most bytes that an archive may unpack to; no project is larger.
 const MOST_UNPACKED: usize = 4 * 1024 * 1024;
-/// The most entries.
+/// The most entries of an archive.
 const MOST_ENTRIES: usize = 4_000;
 
-/// The text files of an archive, path to content; a folder that all of them are in is left out.
+/// The text files of an archive, path to content. A folder that contains all of them is stripped.
 ///
 /// # Errors
-/// What is wrong with it, in words for who sent it.
+/// The fault of the archive, in words for its sender.
 pub(crate) fn unpack(zip: &[u8]) -> Result<BTreeMap<String, String>, String> {
     let damaged = || "it is no ZIP, or a damaged one".to_owned();
     let end = zip.windows(4).rposition(|window| window == b"PK\x05\x06").ok_or_else(damaged)?;
-    // The length of its comment is the last that there must be.
+    // The length of the comment is the last field of the end record.
     at::<2>(zip, end + 20).ok_or_else(damaged)?;
     let count = usize::from(u16::from_le_bytes(at(zip, end + 10).ok_or_else(damaged)?));
     if count > MOST_ENTRIES {
@@ -106,7 +109,7 @@ pub(crate) fn unpack(zip: &[u8]) -> Result<BTreeMap<String, String>, String> {
     Ok(without_root(files))
 }
 
-/// The bytes at a place of an archive.
+/// The bytes at an offset of an archive.
 fn at<const N: usize>(zip: &[u8], place: usize) -> Option<[u8; N]> {
     zip.get(place..place.checked_add(N)?)?.try_into().ok()
 }
@@ -199,12 +202,13 @@ impl Entry {
         })
     }
 
-    /// What the local and the central header say alike.
+    /// Writes the fields that the local and the central header share.
     fn describe(&self, header: &mut Vec<u8>) {
         for field in [NEEDS, UTF_8, self.method, TIME, DATE] {
             header.extend(field.to_le_bytes());
         }
-        // The data is shorter than 4 GB when the content is: it is stored where deflate gains nothing.
+        // The data is at most as long as the content: content that deflate does not shrink is
+        // stored.
         let packed = u32::try_from(self.data.len()).unwrap_or(self.size);
         for field in [self.crc, packed, self.size] {
             header.extend(field.to_le_bytes());
@@ -215,8 +219,8 @@ impl Entry {
     }
 }
 
-/// The files' paths below the root, in the map's order. Unpacked, each of them is a file of its own, inside the root, on
-/// every file system.
+/// The files' paths below the root, in the map's order. On every file system each unpacks to its
+/// own file inside the root.
 fn checked_paths(root: &str, files: &BTreeMap<String, String>) -> Result<Vec<String>, String> {
     if root.contains('/') || safe_path(root).as_deref() != Ok(root) {
         return Err(format!("{root:?} is not the name of a directory"));
@@ -243,12 +247,12 @@ fn checked_paths(root: &str, files: &BTreeMap<String, String>) -> Result<Vec<Str
     }
 }
 
-/// Every directory that a path is in.
+/// All directories above a path.
 fn directories(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').filter_map(|(at, _)| path.get(..at))
 }
 
-/// The format's sizes and offsets have 32 bits; an application has a few million bytes.
+/// The format has 32 bits for sizes and offsets; an application has a few million bytes.
 fn small(size: usize) -> Result<u32, String> {
     u32::try_from(size).map_err(|_| "the archive would be larger than 4 GB".to_owned())
 }
@@ -265,8 +269,8 @@ mod tests {
         of.iter().map(|(path, content)| ((*path).to_owned(), (*content).to_owned())).collect()
     }
 
-    /// Asks a program that reads archives; `None` where it is not installed.
-    fn asked(program: &str, arguments: &[&str], zip: &[u8]) -> Option<String> {
+    /// Runs a program that reads archives; `None` when it is not installed.
+    fn run_reader(program: &str, arguments: &[&str], zip: &[u8]) -> Option<String> {
         let name = format!("hatch-archive-{}-{program}.zip", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::File::create(&path).unwrap().write_all(zip).unwrap();
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_files_give_the_same_bytes_in_whatever_order_they_came() {
+    fn the_same_files_in_any_order_give_the_same_bytes() {
         let mut reversed = BTreeMap::new();
         reversed.extend(example().into_iter().rev());
         assert_eq!(archive("shop", &example()), archive("shop", &reversed));
@@ -299,12 +303,12 @@ mod tests {
     #[test]
     fn info_zip_and_python_read_every_file_back() {
         let zip = archive("shop", &example()).unwrap();
-        if let Some(message) = asked("unzip", &["-tqq"], &zip) {
+        if let Some(message) = run_reader("unzip", &["-tqq"], &zip) {
             assert_eq!(message, "");
         }
         let script = "import sys, json, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
             print(json.dumps([[i.filename, z.read(i).decode(), oct(i.external_attr >> 16), list(i.date_time)] for i in z.infolist()]))";
-        let Some(message) = asked("python3", &["-c", script], &zip) else { return };
+        let Some(message) = run_reader("python3", &["-c", script], &zip) else { return };
         let read: Vec<(String, String, String, Vec<u32>)> = serde_json::from_str(&message).unwrap();
         assert_eq!(read.len(), example().len());
         for ((path, content), (name, text, mode, date)) in example().iter().zip(&read) {
@@ -315,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_leaves_the_root_or_falls_onto_another() {
+    fn a_path_outside_the_root_or_equal_to_another_is_refused() {
         for path in ["/etc/passwd", "../up", "a/../../b", "a\\b", "a\0b", "C:/x", "a//b", "./a", "a/", ""] {
             assert!(archive("shop", &files(&[(path, "")])).is_err(), "{path:?}");
         }
@@ -328,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_checked() {
+    fn a_damaged_archive_is_refused() {
         let zip = archive("shop", &example()).unwrap();
         assert_eq!(unpack(&zip), Ok(example()));
         for end in [0, 10, zip.len() / 2, zip.len() - 1] {
@@ -343,7 +347,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..300) {
+        fn reading_any_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0_usize..300) {
             let _ = unpack(&bytes);
             let mut zip = archive("shop", &example()).unwrap();
             for (n, byte) in bytes.iter().enumerate().take(4) {
@@ -355,12 +359,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_packed_is_read_as_it_was(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 1..5)) {
+        fn an_archive_unpacks_to_its_files(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 1..5)) {
             prop_assert_eq!(unpack(&archive("root", &files).unwrap()), Ok(files));
         }
 
         #[test]
-        fn what_is_packed_unpacks_to_itself(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 0..5)) {
+        fn each_entry_of_an_archive_inflates_to_its_content(files in proptest::collection::btree_map("x[a-z]{1,3}[.]txt", "\\PC{0,200}", 0..5)) {
             let zip = archive("root", &files).unwrap();
             let mut rest = zip.as_slice();
             for (path, content) in &files {

@@ -1,5 +1,5 @@
-//! Cloudflare D1, by its JavaScript API: what is asked again and again, the
-//! database and the statements, crosses over once an isolate.
+//! Cloudflare D1 through its JavaScript API. The database object and prepared statements cross the
+//! boundary once per isolate and are reused.
 
 use std::{
     cell::RefCell,
@@ -30,21 +30,21 @@ extern "C" {
     #[derive(Debug, Clone)]
     type Prepared;
 
-    /// Another statement, which has values.
+    /// A copy of the statement with bound values.
     #[wasm_bindgen(method, variadic, catch)]
     fn bind(this: &Prepared, values: &Array) -> Result<Prepared, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     fn run(this: &Prepared) -> Result<Promise, JsValue>;
 
-    type Answer;
+    type QueryResult;
 
     #[wasm_bindgen(method, getter)]
-    fn results(this: &Answer) -> Option<Array>;
+    fn results(this: &QueryResult) -> Option<Array>;
 
     type Row;
 
-    /// Every answering statement has one column, of this name.
+    /// Every statement that returns rows has one column with this name.
     #[wasm_bindgen(method, getter)]
     fn json(this: &Row) -> Option<String>;
 }
@@ -53,7 +53,7 @@ impl EnvBinding for D1 {
     const TYPE_NAME: &'static str = "D1Database";
 }
 
-/// Parts of the messages of failures that pass by themselves
+/// Messages of errors that pass by themselves contain these texts
 /// (developers.cloudflare.com/d1/observability/debug-d1).
 const TRANSIENT: &[&str] = &[
     "Network connection lost",
@@ -67,7 +67,7 @@ const TRANSIENT: &[&str] = &[
 
 thread_local! {
     static DATABASE: RefCell<Option<D1>> = const { RefCell::new(None) };
-    /// By where their text lies, and how long it is: that is always the same.
+    /// By the address and length of their static text, which never change.
     static PREPARED: RefCell<HashMap<*const str, Prepared>> = RefCell::default();
 }
 
@@ -108,7 +108,7 @@ fn prepare(database: &D1, statement: &Statement) -> Result<Prepared, JsValue> {
     })
 }
 
-/// A number of JavaScript that is whole is stored as an INTEGER.
+/// D1 stores a whole JavaScript number as an INTEGER.
 fn bound(value: &Value) -> JsValue {
     match value {
         Value::Null => JsValue::NULL,
@@ -118,7 +118,7 @@ fn bound(value: &Value) -> JsValue {
     }
 }
 
-fn rows(answer: &Answer) -> Rows {
+fn rows(answer: &QueryResult) -> Rows {
     let rows = answer.results().unwrap_or_default();
     Rows(rows.iter().filter_map(|row| row.unchecked_into::<Row>().json()).collect())
 }
@@ -135,7 +135,7 @@ fn failed(error: &JsValue) -> Error {
     Error::Internal(message)
 }
 
-/// What D1's error says, which has its cause in it.
+/// The message of D1's error, which includes the cause.
 fn message(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),

@@ -1,4 +1,4 @@
-//! Files in R2: what is too large for a row, or is streamed.
+//! Files in R2, which are too large for a row or are streamed.
 
 use serde::Deserialize;
 use worker::{Bucket, Env, Range};
@@ -10,7 +10,7 @@ use crate::{
     settings::binding,
 };
 
-/// Objects deleted in one sweep; R2 takes no more at once.
+/// The most objects that one sweep deletes: R2's limit per call.
 const MOST: u32 = 1_000;
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
@@ -22,22 +22,22 @@ fn bucket(env: &Env) -> Result<Bucket, Error> {
     env.bucket(binding::FILES).map_err(failed)
 }
 
-/// How long a step has to commit that it uses what it wrote, and noted before
-/// in `unused_files`; then the sweep deletes it.
+/// How long a step has to claim an object that it wrote. Before the write it records the object in
+/// `unused_files`; after this time the sweep deletes it.
 pub(crate) const UNCLAIMED_MS: i64 = 60 * 60 * 1000;
 
-/// That an object is used, for the batch that writes who uses it.
+/// Marks an object as used; belongs in the batch that writes the row with its key.
 pub(crate) fn claim(key: &str) -> Statement {
     sql!("DELETE FROM unused_files WHERE key = ?1", key)
 }
 
-/// Writes an object. The same key is only ever given the same bytes.
+/// Writes an object. A key always gets the same bytes.
 pub(crate) async fn put(env: &Env, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
     bucket(env)?.put(key, bytes).execute().await.map(drop).map_err(failed)
 }
 
-/// Reads `length` bytes of an object from `offset` on, as a stream; none when
-/// there is no such object.
+/// Reads `length` bytes of an object from `offset` as a stream; `None` when there is no such
+/// object.
 pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Result<Option<Body>, Error> {
     let range = Range::OffsetWithLength { offset, length };
     let object = bucket(env)?.get(key).range(range).execute().await.map_err(failed)?;
@@ -48,7 +48,7 @@ pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Resu
     }
 }
 
-/// Reads a whole object as text; none when there is no such object.
+/// Reads a whole object as text; `None` when there is no such object.
 pub(crate) async fn read_text(env: &Env, key: &str) -> Result<Option<String>, Error> {
     let object = bucket(env)?.get(key).execute().await.map_err(failed)?;
     let Some(body) = object.as_ref().and_then(worker::Object::body) else { return Ok(None) };
@@ -60,8 +60,7 @@ struct Unused {
     key: String,
 }
 
-/// Deletes what nothing leads to any more. A key is forgotten only after its
-/// object is gone.
+/// Deletes objects that no row uses. A key is removed only after its object is gone.
 pub(crate) async fn sweep(env: &Env) {
     if let Err(error) = delete_unused(env).await {
         log::failure("files.sweep", &error);

@@ -1,9 +1,8 @@
-//! What is kept: strings in, typed rows out.
+//! Storage: statements in, typed rows out.
 //!
-//! Every statement that answers does so with one column of JSON text, which
-//! SQLite assembles (`json_object`, `json_group_array`). A row then crosses
-//! into Wasm as one string whatever its width, a list as one string whatever
-//! its length, and D1 and Turso are read alike.
+//! Every statement that returns rows returns one column of JSON text, which SQLite assembles
+//! (`json_object`, `json_group_array`). A row of any width, or a list of any length, then crosses
+//! into Wasm as one string, and D1 and Turso are read alike.
 
 pub(crate) mod archive;
 mod d1;
@@ -33,7 +32,7 @@ use crate::{
     settings::{FromVars as _, Settings},
 };
 
-/// The truth: D1, or Turso where `DATABASE_URL` is set. All SQL runs on both.
+/// The database: D1, or Turso when `DATABASE_URL` is set. All SQL runs on both.
 #[derive(Debug)]
 pub(crate) enum Database {
     D1(d1::D1),
@@ -51,9 +50,8 @@ impl Database {
     /// Runs one statement.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database cannot answer now,
-    /// [`Error::NotConfigured`] when it refuses the token,
-    /// [`Error::Internal`] for a statement that it refuses.
+    /// [`Error::Unavailable`] when the database cannot be reached, [`Error::NotConfigured`] when it
+    /// refuses the token, [`Error::Internal`] when it refuses the statement.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
         let _waiting = Waiting::begin();
         match self {
@@ -62,23 +60,22 @@ impl Database {
         }
     }
 
-    /// The first row of one statement as JSON, passed on as it is.
+    /// The first row of one statement as its unparsed JSON.
     pub(crate) async fn query_json(&self, statement: Statement) -> Result<Option<String>, Error> {
         Ok(self.query(statement).await?.into_json())
     }
 
-    /// Runs all statements in one transaction and one round trip, or none of
-    /// them. Answers with the rows of each.
+    /// Runs all statements in one transaction and one round trip, or none of them. Returns the rows
+    /// of each.
     ///
     /// # Errors
-    /// As [`Self::query`], and [`Error::GuardFailed`] when a [`guard`] among
-    /// them has no row.
+    /// As [`Self::query`], and [`Error::GuardFailed`] when a [`guard`] among them finds no row.
     pub(crate) async fn batch<const N: usize>(&self, statements: [Statement; N]) -> Result<[Rows; N], Error> {
         let rows = self.batch_all(statements.into()).await?;
         rows.try_into().map_err(|_| Error::Internal("the database left out a statement's rows".to_owned()))
     }
 
-    /// [`Self::batch`] for as many statements as there are.
+    /// [`Self::batch`] for any number of statements.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
         let _waiting = Waiting::begin();
         match self {
@@ -88,21 +85,20 @@ impl Database {
     }
 }
 
-/// So many questions may wait for the database at once. It answers one after
-/// the other, so whoever comes then would wait for longer than is of use; and
-/// what has begun must end, with questions of its own.
+/// How many queries may wait for the database at once. It runs them one after the other, so a new
+/// request would wait too long; and running requests need further queries to finish.
 const MOST_WAITING: u32 = 256;
 
 thread_local! {
     static WAITING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether the database is asked more than it can answer: nothing new should begin.
+/// Whether too many queries are waiting, so that new requests should be refused.
 pub(crate) fn is_overrun() -> bool {
     WAITING.get() >= MOST_WAITING
 }
 
-/// One who waits for the database.
+/// A query that waits for the database.
 struct Waiting;
 
 impl Waiting {
@@ -123,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_may_wait_and_those_who_leave_make_room() {
+    fn the_database_is_overrun_only_while_too_many_queries_wait() {
         let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| Waiting::begin()).collect();
         assert!(!is_overrun());
         waiting.push(Waiting::begin());

@@ -1,32 +1,31 @@
-//! What of a module's tables is somebody's: what they take along, what goes
-//! when they delete their account, and what comes along when two accounts
-//! become one. Every module with such tables has one [`Owned`]; routes.rs lists
-//! them, and a test there finds a table with a user in it that none names.
+//! The users' data of a module: what users export, what is deleted with an account, and what moves
+//! when two accounts are merged. Every module with such tables has one [`Owned`]; routes.rs lists
+//! them, and a test there finds a table with a user id that none names.
 
 use super::{Statement, page::Page};
 
-/// What of a module's tables is somebody's.
+/// The users' data in a module's tables.
 #[derive(Debug)]
 pub(crate) struct Owned {
-    /// Every table of the module that has a user's id in it.
+    /// Every table of the module that contains a user id.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test holds it against migrations/"))]
     pub(crate) tables: &'static [&'static str],
-    /// What a user takes along, in the order of the document.
+    /// The lists of an export, in the order of the document.
     pub(crate) export: &'static [Section],
-    /// Deletes what is the user's. What refers to a project goes with it, by
-    /// `ON DELETE CASCADE`. The row of `users` is there until all have run.
+    /// Deletes the user's rows. Rows that refer to a project are deleted with it (`ON DELETE
+    /// CASCADE`). The row of `users` exists until all these statements have run.
     pub(crate) delete: fn(&str) -> Vec<Statement>,
-    /// Gives what is the first one's to the second, if the first account is
-    /// [`released`]. A guard among these refuses it while work goes on that
-    /// nobody but the first one can end.
+    /// Moves the rows of the first user to the second, if the first account is [`released`]. A
+    /// guard among the statements refuses this while work is running that only the first user can
+    /// stop.
     pub(crate) give: fn(&str, &str) -> Vec<Statement>,
 }
 
-/// The name of a list in an export, and the list, a page at a time.
+/// The name of a list in an export, and the statement for one page of it.
 pub(crate) type Section = (&'static str, fn(&str, &Page) -> Statement);
 
-/// The user `?1`, if their account has lost its only sign-in and so can be
-/// given to another one. None once it is gone.
+/// The id of user `?1`, if the account has lost its only sign-in and can therefore be merged into
+/// another. `NULL` once it is deleted.
 macro_rules! released {
     () => {
         "(SELECT id FROM users WHERE id = ?1 AND wallet_addr IS NULL AND stack_id IS NULL)"
@@ -34,7 +33,7 @@ macro_rules! released {
 }
 pub(crate) use released;
 
-/// `UPDATE` of a table's owner, from a released account.
+/// An `UPDATE` of a table's owner, from a released account.
 macro_rules! give {
     ($table:literal, $from:expr, $to:expr) => {
         $crate::store::sql!(

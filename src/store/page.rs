@@ -1,9 +1,9 @@
-//! A page of a list, as a statement is bound to it (keyset pagination).
+//! A page of a list, as bound to a statement (keyset pagination).
 
 /// The most rows of a page.
 pub(crate) const MAX_LIMIT: u32 = 100;
 
-/// Which page is asked for.
+/// The page that a request asks for.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// Rows on the page, 1..=100.
@@ -13,28 +13,27 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The first page of so many rows.
+    /// The first page, with at most `limit` rows.
     pub(crate) fn first(limit: u32) -> Self {
         Self { limit, after: None }
     }
 
-    /// The bound of the keyset: rows before this key and id come next.
+    /// The upper bound of the keyset: the page starts after this key and id.
     pub(crate) fn bound(&self) -> (i64, &str) {
-        // Above every row: keys are times, ids are text, and text is less than `\u{10FFFF}`.
+        // Above every row: keys are times, and every id sorts below `\u{10FFFF}`.
         self.after.as_ref().map_or((i64::MAX >> 11, "\u{10FFFF}"), |(key, id)| (*key, id))
     }
 }
 
 /// The SQL of one page of a list. `?4` is the page's limit.
 ///
-/// It answers lines: the limit, and then of each row its key and its JSON. A line
-/// after the last row of the page tells that there are more. It answers nothing
-/// when the page is longer than one row and, by `bytes`, comes near what D1 takes
-/// as one string (2 MB; JSON at most doubles the text of a row).
+/// It returns lines: the limit, then for each row its key and its JSON. A line after the last row
+/// means that there are more rows. It returns nothing when the page has more than one row and, by
+/// `bytes`, comes near D1's limit for one string (2 MB; JSON at most doubles the text of a row).
 /// [`crate::http::page`] reads it.
 ///
-/// `rows` is everything from FROM to ORDER BY. Rows that cannot be long (`bytes:
-/// "0"`) are walked once; others are measured first, without making their JSON.
+/// `rows` is everything from FROM to ORDER BY. Rows that cannot be long (`bytes: "0"`) are read
+/// once; others are measured first, without building their JSON.
 macro_rules! page {
     (rows: $rows:expr, key: $key:expr, json: $json:expr, bytes: "0") => {
         constcat::concat!(
@@ -65,8 +64,7 @@ macro_rules! page {
 }
 pub(crate) use page;
 
-/// A page of a user's rows, newest first: of a table that has their id as
-/// `user_id`, and a time and an id of its own.
+/// A page of a user's rows, newest first. The table must have `user_id`, `created_at` and `id`.
 macro_rules! newest_of_user {
     (table: $table:literal, json: $json:expr, bytes: $bytes:tt, $user:expr, $page:expr) => {{
         let (time, id) = $page.bound();

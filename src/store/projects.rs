@@ -1,5 +1,5 @@
-//! Projects and the versions of their code: what more than one module needs.
-//! Every statement takes the owner.
+//! Projects and their code versions: the statements that several modules need. Every statement
+//! takes the owner.
 
 #[cfg(test)]
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use super::{Statement, guard, shape::shape, sql};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time, Url};
 
-/// A time column as RFC 3339 with milliseconds, exactly.
+/// A time column as RFC 3339 with milliseconds.
 macro_rules! rfc3339 {
     ($column:literal) => {
         concat!("strftime('%Y-%m-%dT%H:%M:%fZ', ", $column, " / 1000.0, 'unixepoch')")
@@ -31,13 +31,13 @@ shape! {
         description: Option<&'static str> = "description", Some("A timer with a tomato red look");
     }
     then {
-        /// JSON: the map of path to content of the newest version.
+        /// JSON: the newest version's map of path to content.
         #[schemars(extend("contentMediaType" = "application/json"))]
         code: Option<&'static str> = "code", Some(r#"{"index.html":"<!doctype html><title>Pomodoro</title>"}"#);
         status: Status = "status", Status::Draft;
-        /// Where the app is, once it is live.
+        /// The URL of the live app.
         deploymentUrl: Option<Url> = "deployment_url", None;
-        /// Counts the changes of the code; 0 before there is any.
+        /// Counts the changes of the code; 0 without code.
         version: Count = "version", Count(1);
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:30:00.000Z");
         updatedAt: Time = rfc3339!("updated_at"), Time("2026-11-21T09:30:00.000Z");
@@ -59,16 +59,17 @@ impl Project {
     pub(crate) const ID: Id = Id("1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36");
 }
 
-/// Whether a user is there still: one who is being deleted makes nothing more.
-macro_rules! is_somebody {
+/// Whether the user still exists: an account that is being deleted creates nothing more.
+macro_rules! user_exists {
     ($user:literal) => {
         concat!("(", $user, " = 'local-developer' OR EXISTS (SELECT 1 FROM users WHERE id = ", $user, "))")
     };
 }
-pub(crate) use is_somebody;
+pub(crate) use user_exists;
 
-/// Makes a project; `?1` to `?5` are its id, its owner, what the client sets, code and the time. With code it has its first
-/// version. One that an earlier request with the same `Idempotency-Key`, and so the same id, has made is answered too.
+/// Creates a project; `?1` to `?5` are its id, its owner, the client's fields, code and the time.
+/// Code makes its first version. Also returns the project that an earlier request with the same
+/// `Idempotency-Key`, and therefore the same id, created.
 macro_rules! insert_project {
     ($($returning:expr),+) => {
         constcat::concat!(
@@ -77,7 +78,7 @@ macro_rules! insert_project {
             ") SELECT ?1, ?2, ?4, ?4 IS NOT NULL, ?5, ?5",
             $crate::store::projects::PROJECT_VALUES,
             " WHERE ",
-            $crate::store::projects::is_somebody!("?2"),
+            $crate::store::projects::user_exists!("?2"),
             " ON CONFLICT (id) DO UPDATE SET id = excluded.id
              WHERE user_id = excluded.user_id RETURNING ",
             $($returning),+
@@ -86,14 +87,13 @@ macro_rules! insert_project {
 }
 pub(crate) use insert_project;
 
-/// Makes an empty project unless there is one of this id. Answers with `{"id"}`
-/// of one that it has made.
+/// Creates an empty project unless the id exists. Returns `{"id"}` if it created one.
 pub(crate) fn begin(id: &str, user: &str, name: String, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO projects (id, user_id, name, created_at, updated_at)
              SELECT ?1, ?2, ?3, ?4, ?4 WHERE ",
-            is_somebody!("?2"),
+            user_exists!("?2"),
             " ON CONFLICT (id) DO NOTHING RETURNING json_object('id', id) AS json"
         ),
         id,
@@ -103,9 +103,9 @@ pub(crate) fn begin(id: &str, user: &str, name: String, now: i64) -> Statement {
     )
 }
 
-/// A new project of what `set` has, with its first version when it begins with code. Answers
-/// with the project, also with one that an earlier request with the same
-/// `Idempotency-Key`, and so the same id, has made.
+/// A new project with the fields of `set`, and its first version if there is code. Also returns the
+/// project that an earlier request with the same `Idempotency-Key`, and therefore the same id,
+/// created.
 pub(crate) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now: i64) -> [Statement; 2] {
     [
         sql!(insert_project!(PROJECT_JSON, " AS json"), id, user, set.to_string(), code, now),
@@ -113,8 +113,8 @@ pub(crate) fn create(id: &str, user: &str, set: &Value, code: Option<&str>, now:
     ]
 }
 
-/// Keeps the project's present code as a version, unless it is one already.
-/// Goes into the batch that changed the code, right after it.
+/// Stores the project's current code as a version, unless it is one already. Belongs right after
+/// the statement that changed the code.
 pub(crate) fn record_version(id: &str, user: &str, origin: &str, message_id: Option<&str>) -> Statement {
     sql!(
         "INSERT INTO project_versions (project_id, version, code, origin, message_id, created_at)
@@ -128,8 +128,8 @@ pub(crate) fn record_version(id: &str, user: &str, origin: &str, message_id: Opt
     )
 }
 
-/// Replaces the code if it still is of version `version`. Answers with
-/// `{"version"}` of the new one, or with nothing when somebody was faster.
+/// Replaces the code if it is still at `version`. Returns the new `{"version"}`, or nothing when
+/// another write came first.
 pub(crate) fn replace_code(id: &str, user: &str, code: &str, version: i64, now: i64) -> Statement {
     sql!(
         "UPDATE projects SET code = ?3, version = version + 1, revision = revision + 1, updated_at = ?5
@@ -153,8 +153,8 @@ pub(crate) fn code(id: &str, user: &str) -> Statement {
     )
 }
 
-/// Deletes the row; what refers to it goes by `ON DELETE CASCADE`. Only if
-/// it has `apps` apps at clouds, for somebody must see to those.
+/// Deletes the project; rows that refer to it go by `ON DELETE CASCADE`. Only if it has exactly
+/// `apps` apps at clouds, because the caller must undeploy those.
 pub(crate) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     sql!(
         "DELETE FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)
@@ -167,8 +167,8 @@ pub(crate) fn delete(id: &str, user: &str, revision: Option<i64>, apps: i64) -> 
     )
 }
 
-/// Jobs refer to their subject by id alone, so they are deleted beside it:
-/// those of its deployments and of its agent, and the one that makes it, as a startup.
+/// Deletes the jobs of a project, which refer to their subject by id alone: those of its
+/// deployments and its agent, and the startup's job that creates it.
 pub(crate) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     sql!(
         "DELETE FROM jobs WHERE user_id = ?2
@@ -183,7 +183,7 @@ pub(crate) fn delete_jobs(id: &str, user: &str, revision: Option<i64>, apps: i64
     )
 }
 
-/// Fails its batch unless [`delete`] will delete.
+/// Fails its batch unless [`delete`] would delete.
 pub(crate) fn is_deletable(id: &str, user: &str, revision: Option<i64>, apps: i64) -> Statement {
     guard!(
         "SELECT 1 FROM projects WHERE id = ?1 AND user_id = ?2 AND (?3 IS NULL OR revision = ?3)

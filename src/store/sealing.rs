@@ -1,4 +1,4 @@
-//! Secrets at rest: AES-256-GCM with a key of the environment (`SEALING_KEY`).
+//! Encrypts secrets at rest: AES-256-GCM with a key from the environment (`SEALING_KEY`).
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _,
@@ -8,15 +8,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{error::Error, platform::random};
 
-/// Names the key and the form, in case either ever changes.
+/// Names the key and the format, in case either changes.
 const VERSION: &str = "v1.";
 const NONCE_BYTES: usize = 12;
 
 /// A key of 32 bytes.
 pub(crate) type Key = [u8; 32];
 
-/// Seals `secret`. Only who names the same `place` (whose it is) can open it:
-/// a sealed text that is moved to another row stays closed.
+/// Seals `secret`. Opening it needs the same `place` (its owner's row), so a sealed text that is
+/// moved to another row cannot be opened.
 pub(crate) fn seal(key: &Key, place: &str, secret: &str) -> Result<String, Error> {
     let mut nonce = [0; NONCE_BYTES];
     random::fill(&mut nonce)?;
@@ -31,7 +31,7 @@ fn seal_with(key: &Key, place: &str, secret: &str, nonce: [u8; NONCE_BYTES]) -> 
     Ok(format!("{VERSION}{}", STANDARD.encode([&nonce[..], &sealed].concat())))
 }
 
-/// What [`seal`] sealed, in the same place and with the same key.
+/// Opens what [`seal`] sealed with the same key and place.
 pub(crate) fn open(key: &Key, place: &str, sealed: &str) -> Result<String, Error> {
     let opened = || {
         let bytes = STANDARD.decode(sealed.strip_prefix(VERSION)?).ok()?;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_opens_in_its_place_alone() {
+    fn a_sealed_secret_opens_only_with_its_place() {
         let (key, place) = ([7; 32], "deployments/app");
         let sealed = seal_with(&key, place, "a secret", [1; 12]).unwrap();
         assert!(!sealed.contains("secret"));

@@ -1,4 +1,4 @@
-//! Where the database is when it is not D1, and what secrets are sealed with.
+//! Settings: the database server when it is not D1, and the key that seals secrets.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use crate::{
     settings::{Environment, FromVars, ParseSettings, Settings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports faults in the variables of this module.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Turso>>(), parses::<SealingKey>()];
 
-/// A libSQL server that is the database instead of D1.
+/// A libSQL server that replaces D1.
 pub(crate) struct Turso {
     /// `https://host`, or `http://host` in a private network.
     pub(super) url: String,
     pub(super) token: Option<String>,
-    /// Until an answer begins, and again until it has ended.
+    /// Applies until the response begins, and again until it has ended.
     pub(super) timeout_ms: u64,
 }
 
@@ -40,8 +40,8 @@ impl FromVars for Option<Turso> {
     }
 }
 
-/// `libsql://host` is Turso's way to write `https://host`. Plain http would
-/// show the token to whoever carries it, so it is for private networks.
+/// `libsql://host` is Turso's form of `https://host`. Plain http would expose the token on the
+/// network, so it is only allowed in private networks.
 fn libsql_url(text: &str) -> Option<String> {
     let https = text.strip_prefix("libsql://").map(|host| format!("https://{host}"));
     let url = url::Url::parse(https.as_deref().unwrap_or(text)).ok()?;
@@ -51,7 +51,7 @@ fn libsql_url(text: &str) -> Option<String> {
         _ => false,
     };
     let origin = url.origin().ascii_serialization();
-    // Nothing but a scheme, a host and a port.
+    // Only a scheme, a host and a port.
     (allowed && url.as_str() == format!("{origin}/")).then_some(origin)
 }
 
@@ -63,10 +63,10 @@ fn is_private(host: &url::Host<&str>) -> bool {
     }
 }
 
-/// What secrets are sealed with at rest.
+/// The key that seals secrets at rest.
 struct SealingKey(Option<[u8; 32]>);
 
-/// 64 hex digits. A development Worker has one that everybody knows.
+/// 64 hex digits. Development Workers have a public default.
 impl FromVars for SealingKey {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let Some(hex) = vars.get("SEALING_KEY") else {
@@ -79,10 +79,10 @@ impl FromVars for SealingKey {
     }
 }
 
-/// What secrets are sealed with.
+/// The key that seals secrets.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] when there is no key: nothing is kept in clear instead.
+/// [`Error::NotConfigured`] without a key: secrets are never stored in clear.
 pub(crate) fn sealing_key(settings: &Settings) -> Result<&'static [u8; 32], Error> {
     SealingKey::of(settings)?.0.as_ref().ok_or_else(|| Error::NotConfigured {
         variable: "SEALING_KEY",
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_no_token_is_refused_and_never_shown() {
+    fn a_malformed_token_is_refused_and_never_shown() {
         let set = |token| parse(&[("DATABASE_URL", "libsql://db.turso.io"), ("DATABASE_AUTH_TOKEN", token)]);
         let error = set("secret\nand more").unwrap_err();
         assert!(matches!(error, Error::NotConfigured { variable: "DATABASE_AUTH_TOKEN", .. }));

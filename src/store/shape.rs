@@ -1,18 +1,17 @@
-//! Rows as the API shows them. A [`shape`] is the one place that knows a row's
-//! fields: of the same lines come the SQL that assembles its JSON and, for the
-//! contract, the type with its schema and an example.
+//! Rows as the API shows them. A [`shape`] is the one place that defines a row's fields: it
+//! generates the SQL that assembles the JSON and, for the OpenAPI contract, the type with its
+//! schema and an example.
 
-/// A row's JSON. A line has a field's name there, its type, the column or
-/// expression that it is made of, and an example.
+/// Defines a row's JSON. Each line has a field's JSON name, its type, its column or SQL expression,
+/// and an example.
 ///
-/// `shape! { struct Name, NAME_JSON { … } }` makes the constant `NAME_JSON`,
-/// which is the SQL, and in tests the type `Name` and its `Name::example()`.
+/// `shape! { struct Name, NAME_JSON { … } }` defines the constant `NAME_JSON` with the SQL and, in
+/// tests, the type `Name` with `Name::example()`.
 ///
-/// With `set(NAME_COLUMNS, NAME_VALUES, NAME_CHANGES)` its `set { … }` has the
-/// fields that clients set. They come to a statement as one JSON object, its
-/// `?3`: columns and values are for an INSERT, each beginning with a comma,
-/// changes are for an UPDATE, where what the object does not have stays; each
-/// assignment there ends with a comma.
+/// With `set(NAME_COLUMNS, NAME_VALUES, NAME_CHANGES)`, its `set { … }` lists the fields that
+/// clients set. They are bound to `?3` as one JSON object. Columns and values are for an INSERT,
+/// and each begins with a comma. Changes are for an UPDATE that keeps fields missing from the
+/// object, and each assignment ends with a comma.
 macro_rules! shape {
     (
         $(#[$doc:meta])*
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sql_and_the_type_have_the_same_fields_and_what_is_not_set_stays() {
+    fn the_sql_and_the_type_have_the_same_fields_and_fields_that_are_not_set_stay() {
         let trees = Connection::open_in_memory().unwrap();
         trees.execute("CREATE TABLE trees (id INTEGER, common_name TEXT, height REAL)", ()).unwrap();
         let insert = constcat::concat!(

@@ -1,11 +1,11 @@
-//! What a database is asked, and what it answers.
+//! Statements for a database, and the rows that they return.
 
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
-/// A value bound to a statement. Integers are exact to 2^53 (D1 passes them
-/// as JavaScript numbers); what is larger is kept as text.
+/// A value bound to a statement. Integers are exact to 2^53 (D1 passes them as JavaScript numbers);
+/// larger numbers are stored as text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -50,7 +50,7 @@ pub(crate) struct Statement {
     pub(crate) values: Vec<Value>,
 }
 
-/// `sql!("SELECT …", a, b)`: a [`Statement`].
+/// `sql!("SELECT …", a, b)` makes a [`Statement`].
 macro_rules! sql {
     ($sql:expr $(, $value:expr)* $(,)?) => {
         $crate::store::Statement { sql: $sql, values: vec![$($crate::store::Value::from($value)),*] }
@@ -58,13 +58,13 @@ macro_rules! sql {
 }
 pub(crate) use sql;
 
-/// What SQLite says of a batch that a [`guard`] has refused has this in it.
+/// SQLite's message for a batch that a [`guard`] refused contains this text.
 pub(super) const GUARD: &str = "refused by a guard";
 
-/// A statement that fails, and so undoes the batch that it is in, unless the
-/// query has a row: [`Error::GuardFailed`]. SQLite's one way to fail on purpose
-/// outside of a trigger is a function that refuses its argument; this one
-/// quotes it in its message, which has to be the text of `GUARD`.
+/// A statement that fails, and so rolls back its batch, unless the query finds a row:
+/// [`Error::GuardFailed`]. Outside of triggers, SQLite can only fail on purpose through a function
+/// that rejects its argument. This one quotes the argument in its message, which must be the text
+/// of `GUARD`.
 macro_rules! guard {
     ($query:literal $(, $value:expr)* $(,)?) => {
         $crate::store::sql!(
@@ -75,7 +75,7 @@ macro_rules! guard {
 }
 pub(crate) use guard;
 
-/// The rows of one statement, each its JSON text.
+/// The rows of one statement, each as JSON text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rows(pub(crate) Vec<String>);
 
@@ -90,7 +90,7 @@ impl Rows {
         self.0.first().map(|json| read(json)).transpose()
     }
 
-    /// The first row's JSON as it is.
+    /// The first row's JSON, unparsed.
     pub(crate) fn into_json(self) -> Option<String> {
         self.0.into_iter().next()
     }

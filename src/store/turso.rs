@@ -1,12 +1,11 @@
-//! Turso, or any other libSQL server such as sqld: one `POST /v2/pipeline` a
-//! query and a batch.
+//! Turso, or another libSQL server such as sqld: one `POST /v2/pipeline` per query or batch.
 
 use hatch_hrana::{self as hrana, Reply, Script};
 
 use super::{
     settings::Turso,
     statement::{GUARD, Rows, Statement, Value},
-    turns::Turn,
+    turns::WriteTurn,
 };
 use crate::{
     error::Error,
@@ -16,10 +15,10 @@ use crate::{
     },
 };
 
-/// The longest answer that is read, in bytes; sqld itself stops at 10 MB.
+/// The longest response that is read, in bytes; sqld itself stops at 10 MB.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// Pauses before a busy database is asked again, in milliseconds.
+/// Pauses before a busy database gets the request again, in milliseconds.
 const FIRST_PAUSE_MS: u64 = 10;
 const LONGEST_PAUSE_MS: u64 = 500;
 
@@ -32,12 +31,12 @@ pub(super) async fn batch(server: &Turso, statements: Vec<Statement>) -> Result<
     run(server, &Script::transaction(statements.into_iter().map(sent).collect())).await
 }
 
-/// Sends `script` until the database is not busy. A request that got no
-/// answer is not sent again: it may have been done.
+/// Sends `script` until the database is not busy. A request without a response is not repeated: it
+/// may have been executed.
 async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     let deadline = now_ms().saturating_add_unsigned(server.timeout_ms);
     let _turn = match script.writes() {
-        true => Some(Turn::wait(deadline).await.ok_or_else(too_many)?),
+        true => Some(WriteTurn::wait(deadline).await.ok_or_else(too_many)?),
         false => None,
     };
     let mut pause_ms = FIRST_PAUSE_MS;

@@ -1,8 +1,7 @@
-//! TypeScript, JSX and what else a bundler is needed for become what a browser
-//! runs, and code that npm is to build is checked, by the compiler: a Worker of
-//! its own (`compiler/`), asked over a service binding. [`Task`] and [`Answer`]
-//! define what goes there and what comes back; compiler/src/worker.js is the
-//! other end.
+//! The client of the compiler, a separate Worker (`compiler/`) behind a service binding. It turns
+//! TypeScript, JSX and other bundler input into files for browsers, and checks code that npm will
+//! build. [`Task`] and [`CompilerResponse`] define the request and the response; compiler/src/worker.js is
+//! the other end.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,31 +18,31 @@ use crate::{
     settings::{FromVars, ParseSettings, Settings, Vars, binding, parses},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Cdn>()];
 
-/// Folders that tools put finished sites into, and that are left out of URLs.
+/// Folders in which build tools place finished sites; they are not part of URLs.
 const ROOTS: &[&str] = &["", "public/", "dist/", "build/", "out/", "site/"];
-/// More than any code map becomes.
+/// More than any compiled project has.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// Until its answer begins, and again until it has ended: the largest project
-/// takes it a second or two.
+/// Applies until the response begins, and again until it has ended. The largest project takes a
+/// second or two.
 const TIMEOUT_MS: u64 = 30_000;
 /// D1 takes 2,000,000 bytes in a bound value.
 const MOST_SITE_BYTES: usize = 1_900_000;
 
-/// Something that is wrong with a file.
+/// A fault in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Diagnostic {
-    /// Empty when it is about the project as a whole.
+    /// Empty when it concerns the whole project.
     pub(crate) path: String,
-    /// From 1; 0 when it is about the file as a whole.
+    /// Counts from 1; 0 when it concerns the whole file.
     pub(crate) line: u32,
-    /// From 1, in characters.
+    /// Counts from 1, in characters.
     pub(crate) column: u32,
-    /// In words for the code's owner, or for a model that is to repair it.
+    /// In words for the code's owner, or for a model that repairs the code.
     pub(crate) message: String,
-    /// The lines around the place, numbered, with a caret under it. May be empty.
+    /// The numbered lines around the position, with a caret below it. May be empty.
     pub(crate) frame: String,
 }
 
@@ -58,45 +57,45 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A site, ready to be served.
+/// A site that is ready to be served.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// Path and content of each file, in the order of the paths.
+    /// Path and content of each file, sorted by path.
     pub(crate) files: Vec<(String, String)>,
-    /// What its owner should know, a line each.
+    /// Notes for the owner, one line each.
     pub(crate) notes: Vec<String>,
-    /// What its files ask for.
+    /// The references in its files.
     pub(crate) reached: Vec<Reached>,
-    /// Where in the project they lie, if they are as they were there.
+    /// The folder of the project that contains them, if they are unchanged.
     pub(crate) root: String,
-    /// Files below it that are not for visitors.
+    /// Files below it that are not served.
     pub(crate) left_out: Vec<String>,
 }
 
-/// What a file of a site asks for.
+/// A reference in a file of a site.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Reached {
-    /// The file, by its path in the site.
+    /// The file that contains it, by its path in the site.
     pub(crate) from: String,
-    /// As it is written there.
+    /// The address as it is written.
     pub(crate) address: String,
-    pub(crate) dest: Kind,
-    /// Where it stands, in UTF-16 units; nowhere in what was compiled.
+    pub(crate) dest: Destination,
+    /// Its position in UTF-16 units; `None` in compiled code.
     #[serde(default)]
     pub(crate) at: Option<usize>,
 }
 
 impl Reached {
-    /// A page itself, which a visitor goes to.
+    /// A page itself, which a visitor opens.
     pub(crate) fn page(path: &str) -> Self {
-        Self { from: path.to_owned(), address: String::new(), dest: Kind::Document, at: None }
+        Self { from: path.to_owned(), address: String::new(), dest: Destination::Document, at: None }
     }
 }
 
-/// What a browser takes something for.
+/// What a browser uses a file for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Kind {
+pub(crate) enum Destination {
     Document,
     Script,
     Style,
@@ -106,14 +105,14 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// Why code makes no site: all that is wrong with it, or the first of very much.
+/// Why code could not be built: all errors, or the first of very many.
 #[derive(Debug)]
 pub(crate) struct BuildFailed {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl BuildFailed {
-    /// A first line that says it all in short, then every error with its frame.
+    /// A first line that summarizes the errors, then every error with its frame.
     pub(crate) fn reason(&self) -> String {
         let Some((first, others)) = self.diagnostics.split_first() else {
             return "The code could not be compiled".to_owned();
@@ -136,7 +135,7 @@ impl BuildFailed {
     }
 }
 
-/// Where hosted apps have the packages from that they import.
+/// The CDN from which hosted apps load their packages.
 struct Cdn {
     base_url: String,
 }
@@ -147,22 +146,22 @@ impl FromVars for Cdn {
     }
 }
 
-/// How an app comes to the packages that it imports.
+/// How an app gets the packages that it imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packages {
-    /// Its visitors' browsers have them from the CDN.
+    /// The visitors' browsers load them from the CDN.
     FromCdn,
-    /// They are in its own bundles.
+    /// They are bundled into the app.
     Bundled,
 }
 
-/// Makes a site of `code`: its modules compiled, their imports resolved. Of a
-/// plain static site the compiler only looks whether a browser can read it:
-/// its files come out as they went in, byte for byte.
+/// Builds a site from `code`: compiles its modules and resolves their imports. For a plain static
+/// site the compiler only checks whether browsers can read it; its files stay unchanged, byte for
+/// byte.
 ///
 /// # Errors
-/// [`Error::Internal`] when the compiler cannot be reached; what is wrong
-/// with the code is the inner error.
+/// [`Error::Internal`] when the compiler cannot be reached; the inner error has the faults in the
+/// code.
 pub(crate) async fn compile(
     code: &CodeMap,
     packages: Packages,
@@ -174,49 +173,50 @@ pub(crate) async fn compile(
         cdn: &Cdn::of(&settings)?.base_url,
         bundle: packages == Packages::Bundled,
     };
-    Ok(match ask(&task, env).await? {
-        Answer::Plain { reached } => plain(code).map(|site| Site { reached, ..site }),
-        Answer::Site { files, .. } if is_too_large(&files) => {
+    Ok(match run(&task, env).await? {
+        CompilerResponse::Plain { reached } => plain(code).map(|site| Site { reached, ..site }),
+        CompilerResponse::Site { files, .. } if is_too_large(&files) => {
             Err(BuildFailed { diagnostics: vec![too_large()] })
         }
-        Answer::Site { files, notes, reached } => {
+        CompilerResponse::Site { files, notes, reached } => {
             Ok(Site { files, notes, reached, root: String::new(), left_out: Vec::new() })
         }
-        Answer::Wrong { diagnostics } | Answer::Checked { diagnostics } => Err(BuildFailed { diagnostics }),
-        Answer::Broken => Err(BuildFailed { diagnostics: vec![broken()] }),
+        CompilerResponse::Wrong { diagnostics } | CompilerResponse::Checked { diagnostics } => {
+            Err(BuildFailed { diagnostics })
+        }
+        CompilerResponse::Broken => Err(BuildFailed { diagnostics: vec![broken()] }),
     })
 }
 
-/// What would fail a build by npm: modules that do not parse, imports that
-/// lead nowhere, and hooks in what Next.js runs on the server. The first 200,
-/// in the order of their paths; empty when all is good.
+/// The faults that would fail a build by npm: modules that do not parse, unresolved imports, and
+/// hooks in Next.js server components. At most 200, sorted by path; empty when the code is good.
 ///
 /// # Errors
-/// [`Error::Internal`] when the compiler cannot be reached. Code that is too
-/// deeply nested for it is a diagnostic, not an error.
+/// [`Error::Internal`] when the compiler cannot be reached. Code that is nested too deeply is a
+/// diagnostic, not an error.
 pub(crate) async fn check(code: &CodeMap, env: &Env) -> Result<Vec<Diagnostic>, Error> {
     let task = Task::Check { files: code.iter().collect() };
-    Ok(match ask(&task, env).await? {
-        Answer::Checked { diagnostics } => diagnostics,
+    Ok(match run(&task, env).await? {
+        CompilerResponse::Checked { diagnostics } => diagnostics,
         _ => vec![broken()],
     })
 }
 
-/// What the compiler is asked.
+/// A task for the compiler.
 #[derive(Serialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 enum Task<'a> {
-    /// To make a site of the files, whose packages come from `cdn`: by an
-    /// import map, or in the site's own bundles.
+    /// Builds a site from the files. Packages come from `cdn` through an import map, or are bundled
+    /// into the site.
     Compile { files: BTreeMap<&'a str, &'a str>, cdn: &'a str, bundle: bool },
-    /// To look whether npm can build them.
+    /// Checks whether npm can build the files.
     Check { files: BTreeMap<&'a str, &'a str> },
 }
 
-/// What it answers.
+/// The compiler's response.
 #[derive(Deserialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
-enum Answer {
+enum CompilerResponse {
     Plain {
         reached: Vec<Reached>,
     },
@@ -231,11 +231,11 @@ enum Answer {
     Checked {
         diagnostics: Vec<Diagnostic>,
     },
-    /// Its instance did not survive the code.
+    /// The compiler's instance crashed on the code.
     Broken,
 }
 
-async fn ask(task: &Task<'_>, env: &Env) -> Result<Answer, Error> {
+async fn run(task: &Task<'_>, env: &Env) -> Result<CompilerResponse, Error> {
     let unreachable = |detail: String| Error::Internal(format!("the compiler: {detail}"));
     let task = serde_json::to_string(task).map_err(|e| unreachable(e.to_string()))?;
     let answer = fetch::service(env, binding::COMPILER, task, TIMEOUT_MS).await;
@@ -260,7 +260,7 @@ fn too_large() -> Diagnostic {
     of_project("The compiled site has more than 1.9 MB: leave out modules or data that it does not need")
 }
 
-/// As JSON, with a hash for each file: a site is written in one statement.
+/// Counts the size as JSON with a hash for each file, because a site is written in one statement.
 fn is_too_large(files: &[(String, String)]) -> bool {
     let bytes = |(path, content): &(String, String)| {
         let escapes = content.bytes().filter(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\t' | b'\r')).count();
@@ -269,9 +269,8 @@ fn is_too_large(files: &[(String, String)]) -> bool {
     files.iter().map(bytes).sum::<usize>() > MOST_SITE_BYTES
 }
 
-/// A static site as it is, without what is not for its visitors. Its
-/// `index.html` is at the root, or in one of the usual folders, which is then
-/// the root.
+/// A static site with its files unchanged, without those that are not for visitors. Its root is the
+/// folder with `index.html`: the top folder, or one of the usual ones.
 fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     let has_index = |root: &&&str| code.get(&format!("{root}index.html")).is_some();
     let Some(root) = ROOTS.iter().find(has_index) else {
@@ -296,7 +295,7 @@ fn plain(code: &CodeMap) -> Result<Site, BuildFailed> {
     })
 }
 
-/// The names of the maps of sources that a script or a sheet sends its readers to.
+/// The names of the source maps to which a script or style sheet refers.
 fn maps_sent_to(code: &CodeMap) -> HashSet<&str> {
     let references = code.iter().flat_map(|(_, content)| content.split("sourceMappingURL=").skip(1));
     references
@@ -305,7 +304,7 @@ fn maps_sent_to(code: &CodeMap) -> HashSet<&str> {
         .collect()
 }
 
-/// Paths that a note names.
+/// The most paths that a note names.
 const MOST_NAMED: usize = 10;
 
 fn left_out_note(paths: &[&str]) -> Option<String> {
@@ -317,10 +316,10 @@ fn left_out_note(paths: &[&str]) -> Option<String> {
     }
 }
 
-/// Folders of what runs elsewhere than in the browser.
+/// Folders of code that does not run in browsers.
 const PRIVATE_FOLDERS: &[&str] =
     &["node_modules/", "server/", "supabase/", "prisma/", "functions/", "migrations/"];
-/// What tools and servers are configured by.
+/// Configuration files of tools and servers.
 const PRIVATE_FILES: &[&str] = &[
     "package.json",
     "package-lock.json",
@@ -362,12 +361,12 @@ const PRIVATE_FILES: &[&str] = &[
     "id_ecdsa",
     "id_ed25519",
 ];
-/// Extensions of servers' sources, of databases and of keys.
+/// Extensions of server code, databases and keys.
 const PRIVATE_EXTENSIONS: &[&str] =
     &["php", "py", "rb", "go", "rs", "java", "sql", "sqlite", "db", "pem", "key", "p12", "pfx", "lock", "sh"];
 
-/// Whether a static site means a file for its visitors: neither hidden files
-/// (but `.well-known`), nor what tools and servers are configured by.
+/// Whether a file of a static site is for its visitors: not a hidden file (except `.well-known`),
+/// and not a configuration file of tools or servers.
 fn is_published(path: &str) -> bool {
     let name = name(path);
     let below = path.strip_prefix(".well-known/").unwrap_or(path);
@@ -411,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_keeps_to_itself_what_is_not_for_visitors_and_says_so() {
+    fn a_site_leaves_out_files_that_are_not_for_visitors_and_says_so() {
         for path in [
             ".env",
             ".npmrc",
@@ -454,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_sources_is_for_whom_a_script_sends_to_it() {
+    fn a_source_map_is_published_only_if_a_script_refers_to_it() {
         let script = "1 //# sourceMappingURL=a.js.map";
         let files =
             serde_json::json!({ "index.html": "<p>", "a.js": script, "a.js.map": "{}", "b.js.map": "{}" });
@@ -469,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_of_a_reason_tells_how_many_there_are() {
+    fn the_first_line_of_a_reason_counts_the_errors() {
         let diagnostic = |line| Diagnostic {
             path: "a.ts".to_owned(),
             line,

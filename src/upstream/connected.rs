@@ -17,7 +17,7 @@ struct Token {
     access_token: String,
 }
 
-/// The token; none where the user has connected no account.
+/// The token; `None` when the user has connected no account.
 pub(crate) async fn github_token(
     accounts: &ConnectedAccounts,
     stack_id: &str,
@@ -34,6 +34,6 @@ pub(crate) async fn github_token(
         200 | 201 => provider.read::<Token>(&answer).map(|token| Some(token.access_token)),
         // Not connected, or not with this scope.
         400 | 404 => Ok(None),
-        _ => Err(provider.refusal(&answer, None)),
+        _ => Err(provider.error_for(&answer, None)),
     }
 }

@@ -1,6 +1,6 @@
-//! Livepeer's AI gateway: a picture from words, and a short video from the
-//! picture (https://docs.livepeer.org/ai/api-reference). Two calls, for each
-//! costs: keep the picture before the video is asked for.
+//! Livepeer's AI gateway: generates a picture from a prompt, and a short video from the picture
+//! (https://docs.livepeer.org/ai/api-reference). These are two calls because each costs money:
+//! store the picture before asking for the video.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
     upstream::web::address,
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Livepeer>>()];
 
 const LONGEST_ANSWER: usize = 256 * 1024;
@@ -23,24 +23,24 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 const LARGEST_PICTURE: usize = 8 * 1024 * 1024;
 const WIDTH: u32 = 1024;
 const HEIGHT: u32 = 576;
-/// Stable Video Diffusion makes so many pictures of one.
+/// Stable Video Diffusion makes this many frames from one picture.
 const FRAMES: u32 = 25;
 const FRAMES_PER_SECOND: u32 = 6;
 
-/// The gateway that makes startups' videos.
+/// The gateway that generates startups' videos.
 pub(crate) struct Livepeer {
     key: String,
     base_url: String,
-    /// For a picture, and again for the video that it becomes.
+    /// The time limit of a picture, and again of its video.
     timeout_ms: u64,
 }
 
-/// None: startups get no video.
+/// `None` means that startups get no video.
 impl FromVars for Option<Livepeer> {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let Some(key) = vars.get("LIVEPEER_API_KEY") else { return Ok(None) };
         let base_url = vars.base_url("LIVEPEER_BASE_URL", "https://dream-gateway.livepeer.cloud")?;
-        // A model takes its time, and a cold one more.
+        // A model needs time, and a cold one needs more.
         let timeout_ms = vars.number("LIVEPEER_TIMEOUT_MS", 180_000)?;
         Ok(Some(Livepeer { key, base_url, timeout_ms }))
     }
@@ -55,14 +55,14 @@ pub(crate) enum Status {
     NotConfigured,
 }
 
-/// A startup's video, or why there is none.
+/// A startup's video, or the reason why it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Video {
     pub(crate) video_url: Option<String>,
-    /// The picture that it begins with; also where only the video failed.
+    /// Its first frame; also set when only the video failed.
     pub(crate) thumbnail_url: Option<String>,
-    /// Seconds.
+    /// In seconds.
     pub(crate) duration: Option<u32>,
     pub(crate) status: Status,
 }
@@ -72,37 +72,37 @@ impl Video {
         Self { video_url: None, thumbnail_url: None, duration: None, status: Status::NotConfigured }
     }
 
-    /// One that is not there, or not yet; its picture may be.
+    /// A missing or unfinished video, perhaps with its picture.
     pub(crate) fn failed(thumbnail_url: Option<String>) -> Self {
         Self { thumbnail_url, status: Status::Failed, ..Self::not_configured() }
     }
 }
 
-/// Has a picture made of what `prompt` describes; its address.
+/// Generates a picture for `prompt`; returns its URL.
 ///
 /// # Errors
-/// Why there is none, in words for a person.
+/// The reason, in words for the user.
 pub(crate) async fn picture(prompt: &str, livepeer: &Livepeer) -> Result<String, String> {
     let deadline = Deadline::after(livepeer.timeout_ms);
-    let wanted = json!({
+    let body = json!({
         "prompt": prompt, "width": WIDTH, "height": HEIGHT, "num_images_per_prompt": 1, "safety_check": true,
     });
     let request =
-        OutboundRequest::post_json(format!("{}/text-to-image", livepeer.base_url), wanted.to_string());
-    made(request, livepeer, deadline).await.map(String::from)
+        OutboundRequest::post_json(format!("{}/text-to-image", livepeer.base_url), body.to_string());
+    generate(request, livepeer, deadline).await.map(String::from)
 }
 
-/// Has a video made of a [`picture`].
+/// Generates a video from a [`picture`].
 ///
 /// # Errors
-/// Why there is none, in words for a person.
+/// The reason, in words for the user.
 pub(crate) async fn video(picture: &str, livepeer: &Livepeer) -> Result<Video, String> {
     let deadline = Deadline::after(livepeer.timeout_ms);
     let image = download(picture, deadline).await?;
     let form = form(&image)?;
     let request = OutboundRequest::new(Method::Post, format!("{}/image-to-video", livepeer.base_url))
         .carrying(form.media_type, form.body);
-    let video = made(request, livepeer, deadline).await?;
+    let video = generate(request, livepeer, deadline).await?;
     Ok(Video {
         video_url: Some(video.into()),
         thumbnail_url: Some(picture.to_owned()),
@@ -131,8 +131,8 @@ struct Media {
     nsfw: bool,
 }
 
-/// Asks for media and answers where it is.
-async fn made(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadline) -> Result<Url, String> {
+/// Requests media and returns its URL.
+async fn generate(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadline) -> Result<Url, String> {
     let request = request.with("authorization", format!("Bearer {}", livepeer.key));
     let answer = fetch::send(request, left(deadline)?).await.map_err(|failure| unreached(&failure))?;
     match answer.status() {
@@ -146,14 +146,14 @@ async fn made(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadline)
         .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
     if media.nsfw {
-        return Err("What Livepeer made is not fit to be shown".to_owned());
+        return Err("Livepeer marked its result as unsafe to show".to_owned());
     }
     resolve(&media.url, &livepeer.base_url)
         .ok_or_else(|| "Livepeer names an address that is not public".to_owned())
 }
 
-/// Where media is: some gateways give it relative to themselves. Anywhere
-/// else it must be on the public web, like every address of somebody else's.
+/// The URL of generated media, which some gateways give relative to themselves. Any other URL must
+/// be on the public web, like every address from outside.
 fn resolve(media: &str, base_url: &str) -> Option<Url> {
     let base = Url::parse(&format!("{base_url}/")).ok()?;
     let url = base.join(media).ok()?;
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn media_is_where_the_gateway_says_or_nowhere() {
+    fn media_resolves_against_the_gateway_or_is_refused() {
         let base = "https://dream-gateway.livepeer.cloud";
         let at = |media: &str| resolve(media, base).map(String::from);
         assert_eq!(

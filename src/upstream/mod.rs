@@ -1,5 +1,5 @@
-//! One client for each outside service. What they answer is untrusted: read
-//! within limits, and never passed on as our own words.
+//! One client for each outside service. Their responses are untrusted: they are read within limits,
+//! and never shown as our own words.
 
 pub(crate) mod aitmpl;
 pub(crate) mod anthropic;
@@ -23,7 +23,7 @@ pub(crate) mod web;
 
 use crate::settings::ParseSettings;
 
-/// Finds what is wrong with the variables of these.
+/// Reports faults in the variables of these clients.
 pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     aitmpl::SETTINGS,
     anthropic::SETTINGS,

@@ -1,18 +1,18 @@
-//! `multipart/form-data` (RFC 7578), byte for byte as browsers write it.
+//! `multipart/form-data` (RFC 7578), byte for byte as browsers send it.
 
 use crate::{error::Error, platform::random};
 
 /// One field of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part<'a> {
-    /// Of characters that need no quoting: ours all are.
+    /// In characters that need no quoting, as all of ours.
     pub(super) name: &'a str,
-    /// The name, likewise, and the media type of a part that is a file.
+    /// The file name, with the same limits, and the media type of a file.
     pub(super) file: Option<(&'a str, &'a str)>,
     pub(super) body: &'a [u8],
 }
 
-/// A form as it is sent.
+/// A complete form.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
     pub(super) media_type: String,
@@ -23,14 +23,14 @@ impl Form {
     /// # Errors
     /// [`Error::Internal`] without randomness.
     pub(super) fn of<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Result<Self, Error> {
-        // Of so many random bits that it is in no part by chance.
+        // The boundary is random, so that no part contains it by chance.
         let boundary = format!("----hatch-{}", random::uuid()?);
-        let body = written(parts, &boundary);
+        let body = serialize(parts, &boundary);
         Ok(Self { media_type: format!("multipart/form-data; boundary={boundary}"), body })
     }
 }
 
-fn written<'a>(parts: impl IntoIterator<Item = Part<'a>>, boundary: &str) -> Vec<u8> {
+fn serialize<'a>(parts: impl IntoIterator<Item = Part<'a>>, boundary: &str) -> Vec<u8> {
     let mut form = Vec::new();
     for Part { name, file, body } in parts {
         let file =
@@ -60,7 +60,7 @@ mod tests {
             Part { name: "ab12", file: Some(("ab12", "text/html")), body: b"PGgxPg==" },
         ];
         assert_eq!(
-            String::from_utf8(written(parts, "B")).unwrap(),
+            String::from_utf8(serialize(parts, "B")).unwrap(),
             "--B\r\nContent-Disposition: form-data; name=\"metadata\"\r\n\r\n{}\r\n\
              --B\r\nContent-Disposition: form-data; name=\"ab12\"; filename=\"ab12\"\r\n\
              Content-Type: text/html\r\n\r\nPGgxPg==\r\n--B--\r\n"
@@ -78,9 +78,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_part_holds_is_in_the_form_as_it_is(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..5)) {
+        fn each_parts_bytes_are_in_the_form_unchanged(bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..5)) {
             let boundary = "a boundary that no body has by chance";
-            let form = written(bodies.iter().map(|body| Part { name: "n", file: None, body }), boundary);
+            let form = serialize(bodies.iter().map(|body| Part { name: "n", file: None, body }), boundary);
             let mut rest = form.as_slice();
             for body in &bodies {
                 let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n");

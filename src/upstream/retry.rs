@@ -1,12 +1,12 @@
-//! When a failed request is tried again, as Anthropic's SDKs do it.
+//! When a failed request is retried, as in Anthropic's SDKs.
 
-/// Requests in all, the first included.
+/// Requests in total, including the first.
 pub(crate) const ATTEMPTS: u32 = 3;
-/// A service that asks for a longer pause is shown to the client instead.
+/// When a service asks for a longer pause, the client gets the error instead.
 const LONGEST_PAUSE_MS: i64 = 8_000;
 const FIRST_PAUSE_MS: i64 = 500;
 
-/// What an answer says about trying again.
+/// The retry headers of a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Advice {
     /// `x-should-retry`.
@@ -28,14 +28,13 @@ impl Advice {
         Self { should_retry, after_ms }
     }
 
-    /// Whole seconds, rounded up, for a `Retry-After` of ours.
+    /// Whole seconds, rounded up, for our own `Retry-After`.
     pub(crate) fn after_s(self) -> Option<i64> {
         self.after_ms.map(|ms| ms.saturating_add(999) / 1000)
     }
 }
 
-/// Seconds, or an HTTP date (RFC 9110, 10.2.3). Negative and absurd values
-/// say nothing.
+/// Seconds, or an HTTP date (RFC 9110, 10.2.3). Negative and absurd values are ignored.
 fn retry_after_ms(value: &str, now: i64) -> Option<i64> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
@@ -51,8 +50,8 @@ fn whole(ms: f64) -> Option<i64> {
     (0.0..=a_day).contains(&ms).then_some(ms as i64)
 }
 
-/// The pause before the next attempt, in milliseconds; none when there shall
-/// be none. `attempt` counts from 0; `jitter` is in 0..=255.
+/// The pause before the next attempt, in milliseconds; `None` without a retry. `attempt` counts
+/// from 0; `jitter` is in 0..=255.
 pub(crate) fn pause_ms(status: Option<u16>, advice: Advice, attempt: u32, jitter: u8) -> Option<u64> {
     if attempt + 1 >= ATTEMPTS || !advice.should_retry.unwrap_or_else(|| is_transient(status)) {
         return None;
@@ -63,7 +62,7 @@ pub(crate) fn pause_ms(status: Option<u16>, advice: Advice, attempt: u32, jitter
     (pause <= LONGEST_PAUSE_MS).then(|| u64::try_from(pause).unwrap_or_default())
 }
 
-/// No answer at all counts as transient.
+/// A missing response counts as transient.
 fn is_transient(status: Option<u16>) -> bool {
     status.is_none_or(|status| matches!(status, 408 | 409 | 429) || status >= 500)
 }
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_all_its_forms() {
+    fn retry_after_is_parsed_in_all_its_forms() {
         assert_eq!(advice("retry-after", "2").after_ms, Some(2_000));
         assert_eq!(advice("retry-after-ms", "150").after_ms, Some(150));
         assert_eq!(advice("retry-after", "Tue, 14 Nov 2023 22:13:25 GMT").after_ms, Some(5_000));
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn only_transient_failures_are_retried() {
         for status in [408, 409, 429, 500, 503, 529] {
             assert!(pause_ms(Some(status), Advice::default(), 0, 0).is_some(), "{status}");
         }

@@ -1,22 +1,21 @@
-//! skillsmp.com, a marketplace of skills, and the repositories on GitHub
-//! that its skills are kept in.
+//! skillsmp.com, a marketplace of skills, and the GitHub repositories that contain the skills.
 
-use super::download::{Refusal, get};
+use super::download::{DownloadFailure, get};
 use crate::{
     error::Error,
     platform::fetch::OutboundRequest,
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<SkillsMp>()];
 
-/// As many skills as one search gives.
+/// The most skills in one search response.
 const PAGE: u32 = 100;
 const LONGEST_ANSWER: usize = 4_000_000;
 /// The longest SKILL.md, in bytes.
 const LONGEST_CONTENT: usize = 256 * 1024;
-/// The quota is by the day, so an hour is not too long to wait.
+/// The quota is daily, so an hour is not too long to wait.
 const AFTER_QUOTA_MS: i64 = 3_600_000;
 
 pub(crate) struct SkillsMp {
@@ -36,24 +35,26 @@ impl FromVars for SkillsMp {
 }
 
 /// `GET /api/v1/skills/search`, the skills with the most stars:
-/// `{"success":true,"data":{"skills":[…]}}`, not parsed yet. Without a key
-/// 50 requests a day are allowed, with one 500.
-pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, Refusal> {
+/// `{"success":true,"data":{"skills":[…]}}`, unparsed. 50 requests a day are allowed without a key,
+/// 500 with one.
+pub(crate) async fn search(settings: &Settings, query: &str) -> Result<String, DownloadFailure> {
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
     let SkillsMp { base_url, key, .. } = SkillsMp::of(settings)?;
     let url = format!("{base_url}/api/v1/skills/search?q={query}&page=1&limit={PAGE}&sortBy=stars");
     let key = key.iter().map(|key| ("authorization", format!("Bearer {key}")));
     let mut request = OutboundRequest::get(url);
     request.headers.extend(key);
-    get(request, LONGEST_ANSWER, settings).await.map_err(|refusal| match refusal.status {
-        Some(429) => Refusal { retry_after_ms: refusal.retry_after_ms.or(Some(AFTER_QUOTA_MS)), ..refusal },
-        _ => refusal,
+    get(request, LONGEST_ANSWER, settings).await.map_err(|failure| match failure.status {
+        Some(429) => {
+            DownloadFailure { retry_after_ms: failure.retry_after_ms.or(Some(AFTER_QUOTA_MS)), ..failure }
+        }
+        _ => failure,
     })
 }
 
-/// A file at raw.githubusercontent.com. `path` is
-/// `{owner}/{repository}/{branch}/{path}`, of characters that need no encoding.
-pub(crate) async fn raw_file(settings: &Settings, path: &str) -> Result<String, Refusal> {
+/// A file at raw.githubusercontent.com. `path` is `{owner}/{repository}/{branch}/{path}`, in
+/// characters that need no encoding.
+pub(crate) async fn raw_file(settings: &Settings, path: &str) -> Result<String, DownloadFailure> {
     let url = format!("{}/{path}", SkillsMp::of(settings)?.raw_github_url);
     get(OutboundRequest::get(url), LONGEST_CONTENT, settings).await
 }

@@ -1,6 +1,5 @@
-//! One question to Claude and its whole answer, for work that nobody watches
-//! byte by byte. Streamed all the same, since a long answer outlasts what a
-//! silent connection is given.
+//! One question to Claude and its complete answer, for work without a waiting client. The answer is
+//! streamed all the same, because a long one outlasts the timeout of a silent connection.
 
 use std::cell::RefCell;
 
@@ -26,27 +25,26 @@ use crate::{
     settings::Settings,
 };
 
-/// A consumer of a queue has a quarter of an hour; the rest of it is for what
-/// the answer is wanted for.
+/// A queue consumer has a quarter of an hour; the rest of it is for processing the answer.
 const ANSWER_MS: i64 = 10 * 60_000;
-/// How often a turn that the API pauses is gone on with.
+/// How often a turn that the API pauses is continued.
 const CONTINUATIONS: u32 = 6;
 
-/// A question, and how it is to be answered.
+/// A question and the limits of its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) prompt: Prompt,
-    /// The longest answer, in tokens; none is as long as a chat's.
+    /// The longest answer, in tokens; `None` means the limit of a chat.
     pub(crate) max_tokens: Option<u32>,
-    /// A JSON Schema that the answer keeps to. Every object in it is to be an
-    /// [`object`]; bounds of numbers, lengths and items are not known to the API.
+    /// A JSON Schema for the answer. Build every object in it with [`object`]; the API does not
+    /// know bounds of numbers, lengths and items.
     pub(crate) schema: Option<Value>,
-    /// How often Claude may search the web; 0 is not at all.
+    /// How often Claude may search the web; 0 means never.
     pub(crate) web_searches: u32,
 }
 
 impl Question {
-    /// A plain question to the model of the settings.
+    /// A plain question to the configured model.
     pub(crate) fn new(claude: &Claude, system: impl Into<String>, message: impl Into<String>) -> Self {
         let prompt = Prompt {
             model: claude.model.clone(),
@@ -59,8 +57,8 @@ impl Question {
         Self { prompt, max_tokens: None, schema: None, web_searches: 0 }
     }
 
-    /// The request. Tools are offered, never forced, and no sampling setting
-    /// is sent: the models of the 5.5 generation refuse both.
+    /// The request body. Tools are offered but never forced, and no sampling setting is sent: the
+    /// models of the 5.5 generation refuse both.
     fn body(&self) -> Value {
         let mut body = super::body(&self.prompt);
         let Some(fields) = body.as_object_mut() else { return body };
@@ -80,8 +78,7 @@ impl Question {
     }
 }
 
-/// The schema of an object with all of these properties, and no other, as a
-/// [`Question::schema`] has them.
+/// The schema of an object with exactly these properties, for a [`Question::schema`].
 pub(crate) fn object(properties: &Value) -> Value {
     let names: Vec<&String> = properties.as_object().into_iter().flat_map(Map::keys).collect();
     json!({ "type": "object", "required": names, "additionalProperties": false, "properties": properties })
@@ -90,39 +87,39 @@ pub(crate) fn object(properties: &Value) -> Value {
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// All is said.
+    /// The answer is complete.
     Finished,
-    /// It became too long, and ends in the middle of something.
+    /// The answer reached its length limit and is incomplete.
     RanOut,
-    /// Claude will not answer; what it said until then is not to be used.
+    /// Claude declined; the text so far must not be used.
     Refused,
 }
 
-/// An answer that came to its end.
+/// A finished answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Completion {
     pub(crate) text: String,
     pub(crate) stop: Stop,
-    /// What its web searches have found.
+    /// The results of its web searches.
     pub(crate) found: Vec<SearchResult>,
     /// The model that answered.
     pub(crate) model: String,
     pub(crate) usage: Usage,
-    /// Micro-dollars, the web searches included.
+    /// In micro-dollars, with the web searches.
     pub(crate) cost_micro_usd: i64,
 }
 
 impl Completion {
-    /// The answer to a question with a schema.
+    /// Parses the answer to a question with a schema.
     ///
     /// # Errors
-    /// [`Error::Upstream`] when Claude refused or ran out, and when the text
-    /// is not what the schema says.
+    /// [`Error::Upstream`] when Claude declined or reached the length limit, and when the text does
+    /// not match the schema.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let failed = |kind, detail: &str| Err(Error::upstream(kind, detail));
         match self.stop {
             Stop::Refused => {
-                return failed(UpstreamKind::Declined, "Claude would not answer this; say it otherwise");
+                return failed(UpstreamKind::Declined, "Claude declined to answer this; rephrase it");
             }
             Stop::RanOut => return failed(UpstreamKind::RanOut, "Claude's answer became too long"),
             Stop::Finished => {}
@@ -133,31 +130,29 @@ impl Completion {
     }
 }
 
-/// Why there is no answer, and what it has cost all the same.
+/// Why there is no answer, and what the attempt cost.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) error: Error,
-    /// Micro-dollars; an estimate, for an answer that broke off has not said
-    /// its tokens.
+    /// In micro-dollars; an estimate, because an interrupted answer does not report its tokens.
     pub(crate) cost_micro_usd: i64,
 }
 
 /// Asks `question` and reads the answer to its end.
 ///
 /// # Errors
-/// [`Failed`]: without a key, when every attempt failed before its first
-/// byte, and when the answer was cut off, which is worth another try later.
+/// [`Failed`]: without a key, when every attempt failed before its first byte, and when the answer
+/// was interrupted, which is worth a later retry.
 pub(crate) async fn complete(settings: &Settings, question: &Question) -> Result<Completion, Failed> {
-    complete_telling(settings, question, async |_, _| ()).await
+    complete_with_progress(settings, question, async |_, _| ()).await
 }
 
-/// The same; `so_far` gets the text that has come and what it has cost in
-/// micro-dollars (an estimate), first when the answer begins and then every
-/// few seconds.
+/// As [`complete`], with progress: `so_far` gets the text so far and its estimated cost in
+/// micro-dollars, when the answer begins and then every few seconds.
 ///
 /// # Errors
-/// As of [`complete`].
-pub(crate) async fn complete_telling(
+/// As [`complete`].
+pub(crate) async fn complete_with_progress(
     settings: &Settings,
     question: &Question,
     so_far: impl AsyncFn(&str, i64),
@@ -175,11 +170,11 @@ pub(crate) async fn complete_telling(
     for _ in 0..=CONTINUATIONS {
         let (model, before) = (&answer.model, answer.cost_micro_usd);
         let prompt_tokens = prompt_tokens(&request);
-        let words = async |message: &Message| {
+        let progress = async |message: &Message| {
             let cost = before.saturating_add(models::cost_of_answer(model, message, prompt_tokens));
             so_far(&message.text, cost).await;
         };
-        let (message, content) = match round(settings, &request, ends_ms, words).await {
+        let (message, content) = match round(settings, &request, ends_ms, progress).await {
             Ok((message, content)) => (message, content),
             Err(failed) => {
                 let cost_micro_usd = answer.cost_micro_usd.saturating_add(failed.cost_micro_usd);
@@ -191,7 +186,7 @@ pub(crate) async fn complete_telling(
         if !message.is_paused() {
             return Ok(answer);
         }
-        go_on(&mut request, &content);
+        continue_turn(&mut request, &content);
     }
     Err(Failed {
         error: Error::upstream(UpstreamKind::Interrupted, "Claude paused again and again without an answer"),
@@ -200,7 +195,7 @@ pub(crate) async fn complete_telling(
 }
 
 impl Completion {
-    /// Takes in a message, the whole answer or a part of it.
+    /// Adds a message, which is the whole answer or a part of it.
     fn add(&mut self, message: &Message, prompt_tokens: u64) {
         self.text.push_str(&message.text);
         self.stop = match (message.was_refused(), message.ran_out()) {
@@ -217,7 +212,7 @@ impl Completion {
     }
 }
 
-/// One request: its message, and with tools its content blocks.
+/// One request; returns its message and, with tools, its content blocks.
 async fn round(
     settings: &Settings,
     request: &Value,
@@ -249,13 +244,13 @@ async fn round(
     Ok((message, if has_tools { blocks::content(&outcome.received) } else { Vec::new() }))
 }
 
-/// About as many tokens as a request has, for an API that does not count them.
+/// Estimates the tokens of a request, for APIs that do not count them.
 fn prompt_tokens(request: &Value) -> u64 {
     hatch_code::tokens(&request.to_string())
 }
 
-/// A paused turn goes on when it gets back what was said, unchanged.
-fn go_on(request: &mut Value, content: &[Value]) {
+/// Continues a paused turn by sending back its content unchanged.
+fn continue_turn(request: &mut Value, content: &[Value]) {
     if let Some(messages) = request.get_mut("messages").and_then(Value::as_array_mut) {
         messages.push(json!({ "role": "assistant", "content": content }));
     }
@@ -287,17 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn a_question_asks_for_what_it_says_and_never_forces_a_tool() {
+    fn a_question_sends_its_settings_and_never_forces_a_tool() {
         let plain = question().body();
         assert_eq!((plain.get("tools"), plain.get("output_config")), (None, None));
         let schema = json!({ "type": "object", "additionalProperties": false });
-        let asked =
+        let request_body =
             Question { max_tokens: Some(900), schema: Some(schema.clone()), web_searches: 3, ..question() }
                 .body();
-        assert_eq!(asked["max_tokens"], 900);
-        assert_eq!(asked["output_config"]["format"], json!({ "type": "json_schema", "schema": schema }));
-        assert_eq!(asked["tools"][0]["max_uses"], 3);
-        assert_eq!((asked.get("tool_choice"), asked.get("temperature")), (None, None));
+        assert_eq!(request_body["max_tokens"], 900);
+        assert_eq!(
+            request_body["output_config"]["format"],
+            json!({ "type": "json_schema", "schema": schema })
+        );
+        assert_eq!(request_body["tools"][0]["max_uses"], 3);
+        assert_eq!((request_body.get("tool_choice"), request_body.get("temperature")), (None, None));
         let too_long = Question { max_tokens: Some(u32::MAX), ..question() }.body();
         assert_eq!(too_long["max_tokens"], plain["max_tokens"]);
     }
@@ -337,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_and_an_answer_that_ran_out_are_told_apart() {
+    fn a_refusal_and_an_answer_that_ran_out_have_different_errors() {
         let (refused, long) = (answer(&[("refusal", "[1]")]), answer(&[("max_tokens", "[1]")]));
         assert_eq!((refused.stop, long.stop), (Stop::Refused, Stop::RanOut));
         assert_eq!(refused.read::<Vec<u8>>().unwrap_err().code(), "upstream_refused");

@@ -1,6 +1,5 @@
-//! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): one
-//! streamed request, tried again until its first word has come. complete.rs
-//! reads a whole answer of it.
+//! Anthropic's Messages API (docs.anthropic.com, version 2023-06-01): one streamed request, retried
+//! until its first text arrives. complete.rs reads a complete answer.
 
 pub(crate) mod complete;
 pub(crate) mod models;
@@ -30,36 +29,36 @@ use crate::{
 };
 
 const VERSION: &str = "2023-06-01";
-/// Error bodies are small; what is longer is not Anthropic's.
+/// Error bodies are small; a longer one is not from Anthropic.
 const ERROR_BODY: usize = 64 * 1024;
 
-/// The code of the error for a question that the model cannot read as a whole.
+/// The error code for a conversation that exceeds the model's context.
 pub(crate) const TOO_LONG: &str = "conversation_too_long";
 
-/// Why an attempt failed before the first word of its answer.
+/// Why an attempt failed before the first text of its answer.
 #[derive(Debug)]
-enum Refusal {
-    /// An error of the API's: its status, and its type.
+enum AttemptFailure {
+    /// An error of the API, with its status and type.
     Api {
         status: u16,
         kind: &'static str,
         advice: Advice,
     },
-    /// The question is longer than the model can read.
+    /// The conversation exceeds the model's context.
     TooLong,
     Timeout,
-    /// No connection, or one that ended before the first word.
+    /// No connection, or one that ended before the first text.
     Network,
-    /// Something that does not speak Anthropic's API.
+    /// The server does not speak Anthropic's API.
     NotAnthropic,
 }
 
-/// Asks for an answer as a stream whose first word has come, or is only
-/// waited for.
+/// Requests an answer as a stream. Returns once the first text has arrived or the stream is
+/// otherwise open.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] without a key; [`Error::Upstream`] when every
-/// attempt failed, with `Retry-After` where the API gave one.
+/// [`Error::NotConfigured`] without a key; [`Error::Upstream`] when every attempt failed, with
+/// `Retry-After` if the API sent one.
 pub(crate) async fn stream(
     settings: &Settings,
     prompt: &Prompt,
@@ -68,12 +67,12 @@ pub(crate) async fn stream(
     open(settings, &body(prompt), deadlines).await
 }
 
-/// The request, with what its model takes.
+/// The request body, with the settings that its model accepts.
 fn body(prompt: &Prompt) -> Value {
     request::body(prompt, models::max_tokens(&prompt.model), models::thinking(&prompt.model))
 }
 
-/// [`stream`] for a request that is written already.
+/// [`stream`] for a finished request body.
 pub(crate) async fn open(
     settings: &Settings,
     request: &Value,
@@ -87,16 +86,16 @@ pub(crate) async fn open(
     let body = request.to_string();
     let mut attempt = 0;
     loop {
-        let refusal = match try_once(settings, claude, key, &body, deadlines).await {
+        let failure = match try_once(settings, claude, key, &body, deadlines).await {
             Ok(source) => return Ok(source),
-            Err(refusal) => refusal,
+            Err(failure) => failure,
         };
-        let pause = refusal.pause_ms(attempt, random::jitter());
+        let pause = failure.pause_ms(attempt, random::jitter());
         log::line(&json!({
-            "level": "warn", "event": "claude.refused", "model": request.get("model"), "reason": refusal.name(),
+            "level": "warn", "event": "claude.refused", "model": request.get("model"), "reason": failure.name(),
             "attempt": attempt + 1, "retry_in_ms": pause,
         }));
-        let Some(pause) = pause else { return Err(refusal.into_error()) };
+        let Some(pause) = pause else { return Err(failure.into_error()) };
         sleep(pause).await;
         attempt += 1;
     }
@@ -108,19 +107,19 @@ async fn try_once(
     key: &str,
     body: &str,
     deadlines: Deadlines,
-) -> Result<Source, Refusal> {
+) -> Result<Source, AttemptFailure> {
     let request = OutboundRequest::post_json(format!("{}/v1/messages", claude.base_url), body.to_owned())
         .with("x-api-key", key)
         .with("anthropic-version", VERSION);
-    let answer = fetch::send(request, settings.timeouts.head_ms).await.map_err(Refusal::from)?;
+    let answer = fetch::send(request, settings.timeouts.head_ms).await.map_err(AttemptFailure::from)?;
     if answer.status() != 200 {
         return Err(refused(answer, settings).await);
     }
     let media_type = answer.header("content-type").unwrap_or_default();
-    let body = answer.into_body().ok_or(Refusal::Network)?;
+    let body = answer.into_body().ok_or(AttemptFailure::Network)?;
     if !media_type.to_ascii_lowercase().starts_with("text/event-stream") {
         body.cancel();
-        return Err(Refusal::NotAnthropic);
+        return Err(AttemptFailure::NotAnthropic);
     }
     let (mut opening, mut failed) = (Opening::default(), None);
     let source = Source::open(body, deadlines, |new| match opening.push(new) {
@@ -132,23 +131,23 @@ async fn try_once(
         }
     })
     .await?;
-    // An error before the first word is reported as one that came in place of an answer.
+    // An error before the first text is reported like an error response.
     let Some(kind) = failed else { return Ok(source) };
     source.cancel();
-    Err(Refusal::Api { status: error_status(kind), kind, advice: Advice::default() })
+    Err(AttemptFailure::Api { status: error_status(kind), kind, advice: Advice::default() })
 }
 
-async fn refused(answer: fetch::Answer, settings: &Settings) -> Refusal {
+async fn refused(answer: fetch::FetchResponse, settings: &Settings) -> AttemptFailure {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, settings.timeouts.head_ms).await.unwrap_or_default();
     if status == 413 || is_too_long(&body) {
-        return Refusal::TooLong;
+        return AttemptFailure::TooLong;
     }
-    Refusal::Api { status, kind: error_type(&body), advice }
+    AttemptFailure::Api { status, kind: error_type(&body), advice }
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for AttemptFailure {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Timeout => Self::Timeout,
@@ -157,7 +156,7 @@ impl From<Failure> for Refusal {
     }
 }
 
-impl From<End> for Refusal {
+impl From<End> for AttemptFailure {
     fn from(end: End) -> Self {
         match end {
             End::Stalled => Self::Timeout,
@@ -166,8 +165,8 @@ impl From<End> for Refusal {
     }
 }
 
-impl Refusal {
-    /// For the log.
+impl AttemptFailure {
+    /// The reason for the log.
     fn name(&self) -> &'static str {
         match self {
             Self::Api { kind, .. } => kind,
@@ -182,12 +181,12 @@ impl Refusal {
         match self {
             Self::Api { status, advice, .. } => retry::pause_ms(Some(*status), *advice, attempt, jitter),
             Self::Network => retry::pause_ms(None, Advice::default(), attempt, jitter),
-            // A second minute of silence helps nobody.
+            // A second long timeout helps no client.
             Self::TooLong | Self::Timeout | Self::NotAnthropic => None,
         }
     }
 
-    /// What the client is shown: our own words, never the upstream's.
+    /// The client gets our own message, never the upstream's.
     fn into_error(self) -> Error {
         let upstream = |kind, detail: &str, retry_after_s| Error::Upstream {
             kind,

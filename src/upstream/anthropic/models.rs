@@ -1,21 +1,21 @@
-//! What each Claude model accepts and costs. The 5.5 generation refuses
-//! settings that older ones take, so nothing is sent that is not in this table.
+//! What each Claude model accepts and costs. The 5.5 generation refuses settings that older models
+//! accept, so only settings in this table are sent.
 
 use hatch_wire::anthropic::{Message, Usage};
 use serde_json::{Value, json};
 
-/// How a model is asked to think, for a chat without tools.
+/// The thinking setting for a chat without tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thinking {
-    /// Only between tool calls, so text comes at once.
+    /// Thinks only between tool calls, so text arrives at once.
     BetweenTools,
-    /// Always on; summaries keep the stream from falling silent.
+    /// Always thinks; summaries keep the stream from falling silent.
     Always,
-    /// Off unless asked for.
+    /// Thinks only on request.
     Optional,
 }
 
-/// Micro-dollars per million tokens… of each kind, that is dollars × 10⁶.
+/// Prices in micro-dollars per million tokens.
 #[derive(Debug, Clone, Copy)]
 struct Prices {
     input: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Model {
     max_output: u32,
     thinking: Thinking,
     prices: Prices,
-    /// Prices of a prompt above so many tokens.
+    /// The prices of prompts with more than this many tokens.
     above: Option<(u64, Prices)>,
 }
 
@@ -98,27 +98,27 @@ static MODELS: &[Model] = &[
     },
 ];
 
-/// A search by the API's own tool: ten dollars a thousand.
+/// A search with the API's own tool: ten dollars per thousand.
 const WEB_SEARCH_MICRO_USD: i64 = 10_000;
 
-/// Enough for an app of many files, and no more than every model gives.
+/// Enough for an app of many files, and within every model's limit.
 const MAX_TOKENS: u32 = 32_000;
 
-/// Names of models that front ends know by their family alone.
+/// Model names that front ends use without a version.
 const ALIASES: &[(&str, &str)] = &[
     ("opus-4.5", "claude-opus-5-5"),
     ("sonnet-4.5", "claude-sonnet-5-5"),
     ("haiku-4.5", "claude-haiku-5-5"),
 ];
 
-/// The id that Claude's API knows a model by: the id itself, or the model of
-/// today that an alias stands for; none for what is no model of Claude's.
+/// The id that Claude's API uses for a model: the id itself, or the current model for an alias;
+/// `None` for other models.
 pub(crate) fn resolve(name: &str) -> Option<&str> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, id)| *id);
     alias.or_else(|| find(name).map(|_| name))
 }
 
-/// The row of a model, dated names (`claude-haiku-4-5-20251001`) included.
+/// The table row of a model; dated names (`claude-haiku-4-5-20251001`) match too.
 fn find(id: &str) -> Option<&'static Model> {
     let dated = |model: &&Model| {
         let date = id.strip_prefix(model.id).and_then(|rest| rest.strip_prefix('-'));
@@ -132,7 +132,7 @@ pub(super) fn max_tokens(id: &str) -> u32 {
     find(id).map_or(8_192, |model| model.max_output.min(MAX_TOKENS))
 }
 
-/// `thinking` of a chat with this model; none where it is best left out.
+/// `thinking` for a chat with this model; `None` to leave it out.
 pub(super) fn thinking(id: &str) -> Option<Value> {
     match find(id)?.thinking {
         Thinking::BetweenTools => Some(json!({ "type": "between_tools" })),
@@ -141,8 +141,7 @@ pub(super) fn thinking(id: &str) -> Option<Value> {
     }
 }
 
-/// What an answer cost in micro-dollars, rounded up; none for a model whose
-/// prices are not known.
+/// The cost of an answer in micro-dollars, rounded up; `None` for a model without known prices.
 pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
     let model = find(id)?;
     let prompt = usage.read_tokens();
@@ -156,16 +155,16 @@ pub(crate) fn cost_micro_usd(id: &str, usage: &Usage) -> Option<u64> {
         (usage.cache_creation_input_tokens, prices.cache_write),
         (usage.cache_read_input_tokens, prices.cache_read),
     ];
-    // The counts are a server's word: none makes the price wrap.
+    // The counts come from a server, so the sum must not overflow.
     let cost = parts
         .into_iter()
         .fold(0_u64, |sum, (tokens, price)| sum.saturating_add(tokens.saturating_mul(price)));
     Some(cost.div_ceil(1_000_000))
 }
 
-/// What an answer to a prompt of about `prompt_tokens` costs at most, in
-/// micro-dollars: half as many again, nothing cached, said to the end. A model
-/// whose prices are not known costs what the dearest costs.
+/// The highest possible cost in micro-dollars of an answer to a prompt of about `prompt_tokens`:
+/// half as many tokens again, nothing cached, the longest answer. A model without known prices
+/// counts as the most expensive one.
 pub(crate) fn most_micro_usd(id: &str, prompt_tokens: u64) -> i64 {
     let tokens = prompt_tokens.saturating_add(prompt_tokens / 2);
     let output_tokens = u64::from(max_tokens(id));
@@ -173,9 +172,9 @@ pub(crate) fn most_micro_usd(id: &str, prompt_tokens: u64) -> i64 {
     cost_of_tokens(id, &usage)
 }
 
-/// What an answer has cost, in micro-dollars, its web searches too. Tokens
-/// that the API has not counted, as those of an answer that broke off, are
-/// estimated: of the answer by its text, of the question by `prompt_tokens`.
+/// The cost of an answer in micro-dollars, with its web searches. Tokens that the API has not
+/// counted, as in an interrupted answer, are estimated: those of the answer from its text, those of
+/// the question from `prompt_tokens`.
 pub(crate) fn cost_of_answer(id: &str, message: &Message, prompt_tokens: u64) -> i64 {
     let mut usage = message.usage.clone();
     if !message.is_complete() || !message.has_output_count() {
@@ -190,8 +189,8 @@ pub(crate) fn cost_of_answer(id: &str, message: &Message, prompt_tokens: u64) ->
     cost_of_tokens(model, &usage).saturating_add(searches)
 }
 
-/// What so many tokens cost, in micro-dollars. A model whose prices are not
-/// known costs what the dearest costs.
+/// The cost of these tokens in micro-dollars. A model without known prices counts as the most
+/// expensive one.
 pub(crate) fn cost_of_tokens(id: &str, usage: &Usage) -> i64 {
     let dearest = || MODELS.iter().filter_map(|model| cost_micro_usd(model.id, usage)).max();
     let cost = cost_micro_usd(id, usage).or_else(dearest).unwrap_or_default();
@@ -221,7 +220,7 @@ mod tests {
     fn every_model_has_the_prices_of_the_published_tables() {
         let of = |id: &str, usage: Usage| cost_micro_usd(id, &usage).unwrap();
         let million = 1_000_000;
-        // Micro-dollars a million tokens: in, out, written to the cache, read from it.
+        // Micro-dollars per million tokens: input, output, cache write, cache read.
         for (id, input, output, write, read) in [
             ("claude-sonnet-5-5", 2_000_000, 10_000_000, 2_500_000, 100_000),
             ("claude-opus-5-5", 4_000_000, 20_000_000, 5_000_000, 200_000),
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_aside_is_never_less_than_what_it_costs() {
+    fn the_reserved_amount_is_never_less_than_the_cost() {
         for model in MODELS {
             let most = most_micro_usd(model.id, 100_000);
             let usage =

@@ -1,4 +1,4 @@
-//! Which key, address and model Claude is asked by.
+//! The key, address and default model for Claude.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use crate::{
     settings::{FromVars, ParseSettings, Vars, parses},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports faults in the variables of this module.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Claude>()];
 
 /// The client of Anthropic's API.
 pub(crate) struct Claude {
     pub(crate) key: Option<String>,
     pub(super) base_url: String,
-    /// The model for who names none.
+    /// The default model.
     pub(crate) model: String,
 }
 

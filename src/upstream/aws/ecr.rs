@@ -10,7 +10,7 @@ use worker::Method;
 use crate::{
     error::Error,
     platform::{clock::now_ms, fetch::OutboundRequest},
-    upstream::cloud_api::{Answer, Provider, busy, rejected, unauthorized},
+    upstream::cloud_api::{ApiResponse, Provider, busy, rejected, unauthorized},
 };
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -25,11 +25,11 @@ pub(crate) struct Ecr<'a> {
     pub(crate) timeout_ms: u64,
 }
 
-/// What `docker login` takes; good for twelve hours.
+/// The credentials for `docker login`; valid for twelve hours.
 pub(crate) struct Login {
     pub(crate) username: String,
     pub(crate) password: String,
-    /// Without a scheme: `123456789012.dkr.ecr.us-east-1.amazonaws.com`.
+    /// The host without a scheme: `123456789012.dkr.ecr.us-east-1.amazonaws.com`.
     pub(crate) registry: String,
 }
 
@@ -74,7 +74,7 @@ impl Ecr<'_> {
         login.ok_or_else(|| self.provider().senseless())
     }
 
-    /// `CreateRepository`; one that is there already is as good.
+    /// `CreateRepository`; an existing repository is no error.
     pub(crate) async fn create_repository(&self, name: &str) -> Result<(), Error> {
         let repository = json!({
             "repositoryName": name,
@@ -89,7 +89,7 @@ impl Ecr<'_> {
         Err(self.refused(&answer))
     }
 
-    async fn call(&self, operation: &str, body: &Value) -> Result<Answer, Error> {
+    async fn call(&self, operation: &str, body: &Value) -> Result<ApiResponse, Error> {
         let (target, body) = (format!("{VERSION}.{operation}"), body.to_string());
         let at = DateTime::from_timestamp_millis(now_ms()).unwrap_or_default();
         let scope = Scope { region: self.region, service: "ecr", at };
@@ -104,22 +104,22 @@ impl Ecr<'_> {
         let request = Request { method: "POST", path: "/", query: &[], headers: &headers, payload: &payload };
         let authorization = sigv4::authorization(self.keys, scope, &request);
         let url = format!("{}/", self.base_url);
-        let outgoing = OutboundRequest::new(Method::Post, url)
+        let signed = OutboundRequest::new(Method::Post, url)
             .carrying(CONTENT_TYPE, body)
             .with("x-amz-date", date)
             .with("x-amz-target", target)
             .with("authorization", authorization);
-        self.provider().call(outgoing).await
+        self.provider().call(signed).await
     }
 
     fn provider(&self) -> Provider<'_> {
         Provider { name: "Amazon ECR", secret: &self.keys.secret, timeout_ms: self.timeout_ms }
     }
 
-    fn refused(&self, answer: &Answer) -> Error {
+    fn refused(&self, answer: &ApiResponse) -> Error {
         let problem: Option<Problem> = answer.parsed();
         match kind(answer).as_str() {
-            // A 400, although it passes.
+            // Has status 400 although it is temporary.
             "ThrottlingException" => busy("Amazon ECR takes no more requests for now"),
             "UnrecognizedClientException" | "InvalidSignatureException" => {
                 unauthorized("Amazon refused the AWS keys: check the access key, its secret and the region")
@@ -127,13 +127,13 @@ impl Ecr<'_> {
             "AccessDeniedException" => rejected(
                 "The AWS keys may not do this: they need ecr:GetAuthorizationToken, ecr:CreateRepository and the right to pull",
             ),
-            _ => self.provider().refusal(answer, problem.as_ref().map(|problem| problem.message.as_str())),
+            _ => self.provider().error_for(answer, problem.as_ref().map(|problem| problem.message.as_str())),
         }
     }
 }
 
-/// The error's name, without the namespace that may stand before it.
-fn kind(answer: &Answer) -> String {
+/// The error's name without its optional namespace.
+fn kind(answer: &ApiResponse) -> String {
     let problem: Option<Problem> = answer.parsed();
     problem.and_then(|problem| problem.kind.rsplit('#').next().map(str::to_owned)).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
-//! One call of the API: its envelope, and wrangler's rules for trying again.
+//! One call of the API: its envelope, and wrangler's rules for retries.
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use worker::Method;
 
-use super::errors::{ApiError, Refusal};
+use super::errors::{ApiError, ApiFailure};
 use crate::{
     platform::{
         clock::{now_ms, sleep},
@@ -19,13 +19,13 @@ use crate::{
 
 /// The longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 1_000_000;
-/// Until an answer begins, and again until it has ended.
+/// Applies until a response begins, and again until it has ended.
 const DEADLINE_MS: u64 = 15_000;
 
-/// What wrangler asks for where the API has changed since.
+/// wrangler sends this date because the API has changed since.
 const SCRIPT_API_DATE: &str = "2025-08-01";
 
-/// The API, spoken to for one account.
+/// The API for one account.
 pub(crate) struct Api<'a> {
     base_url: &'a str,
     token: &'a str,
@@ -40,17 +40,17 @@ impl std::fmt::Debug for Api<'_> {
     }
 }
 
-/// What is sent.
+/// The body of a request.
 #[derive(Debug)]
 pub(super) enum Body {
     Empty,
     Json(Value),
-    /// JSON, in the API's form of [`SCRIPT_API_DATE`].
+    /// JSON in the API's format of [`SCRIPT_API_DATE`].
     DatedJson(Value),
     Multipart(Form),
 }
 
-/// What every answer is in.
+/// The envelope of every response.
 #[derive(Debug, Deserialize)]
 struct Envelope {
     success: bool,
@@ -61,8 +61,8 @@ struct Envelope {
 }
 
 impl<'a> Api<'a> {
-    /// `token` may act for `account`; `namespace` is one of Workers for Platforms; `deadline_ms` bounds each
-    /// call, which has 15 s at most.
+    /// `token` must be valid for `account`; `namespace` belongs to Workers for Platforms;
+    /// `deadline_ms` limits each call, to 15 s at most.
     pub(crate) fn new(
         base_url: &'a str,
         token: &'a str,
@@ -82,7 +82,7 @@ impl<'a> Api<'a> {
         format!("/accounts/{}/workers/{rest}", self.account)
     }
 
-    /// The path of a script, or of something of it.
+    /// The path of a script, or of one of its parts.
     pub(super) fn script(&self, name: &str, rest: &str) -> String {
         match self.namespace {
             Some(namespace) => {
@@ -92,13 +92,13 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Calls with the account's token, and once more where that may help.
+    /// Calls with the account's token, with retries.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &Body,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ApiFailure> {
         self.call_with(self.token, method, path, body).await
     }
 
@@ -109,27 +109,27 @@ impl<'a> Api<'a> {
         method: Method,
         path: &str,
         body: &Body,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, ApiFailure> {
         let mut attempt = 0;
         loop {
-            let refusal = match self.once(token, method.clone(), path, body).await {
+            let failure = match self.once(token, method.clone(), path, body).await {
                 Ok(result) => return read(result),
-                Err(refusal) => refusal,
+                Err(failure) => failure,
             };
             let mut jitter = [0];
-            // Without randomness the pause is whole.
+            // Without randomness the pause has its full length.
             let _ = random::fill(&mut jitter);
-            // What may pass is tried again whatever its status says.
-            let again = retry::pause_ms(None, refusal.advice, attempt, jitter[0]);
-            match again.filter(|_| refusal.may_pass()) {
+            // A retryable failure is retried whatever its status.
+            let again = retry::pause_ms(None, failure.advice, attempt, jitter[0]);
+            match again.filter(|_| failure.is_retryable()) {
                 Some(pause) => sleep(pause).await,
-                None => return Err(refusal.without(&[token, self.token])),
+                None => return Err(failure.without(&[token, self.token])),
             }
             attempt += 1;
         }
     }
 
-    async fn once(&self, token: &str, method: Method, path: &str, body: &Body) -> Result<Value, Refusal> {
+    async fn once(&self, token: &str, method: Method, path: &str, body: &Body) -> Result<Value, ApiFailure> {
         let mut request = OutboundRequest::new(method, format!("{}{path}", self.base_url))
             .with("authorization", format!("Bearer {token}"))
             .with("user-agent", "hatch-api");
@@ -148,10 +148,10 @@ impl<'a> Api<'a> {
         let answer = fetch::send(request, self.deadline_ms).await?;
         let status = answer.status();
         let advice = Advice::read(|name| answer.header(name), now_ms());
-        // A page of the firewall in front of the API, not the API's own.
+        // A page from the firewall in front of the API.
         let ray = answer.header("cf-mitigated").and_then(|_| answer.header("cf-ray"));
         let text = answer.text(LONGEST_ANSWER, self.deadline_ms).await?;
-        let refused = |errors| Refusal { status: Some(status), advice, errors, ray };
+        let refused = |errors| ApiFailure { status: Some(status), advice, errors, ray };
         if text.is_empty() && matches!(status, 204 | 205) {
             return Ok(Value::Null);
         }
@@ -163,11 +163,11 @@ impl<'a> Api<'a> {
     }
 }
 
-fn read<T: DeserializeOwned>(result: Value) -> Result<T, Refusal> {
-    serde_json::from_value(result).map_err(|_| Refusal::unexpected())
+fn read<T: DeserializeOwned>(result: Value) -> Result<T, ApiFailure> {
+    serde_json::from_value(result).map_err(|_| ApiFailure::unexpected())
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for ApiFailure {
     fn from(_: Failure) -> Self {
         Self { status: None, advice: Advice::default(), errors: Vec::new(), ray: None }
     }

@@ -1,5 +1,5 @@
-//! Static assets: the list of files goes first, and only what
-//! Cloudflare has not yet is uploaded.
+//! Static assets: the list of files is sent first, and only files that Cloudflare lacks are
+//! uploaded.
 //! <https://developers.cloudflare.com/workers/static-assets/direct-upload/>
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -9,29 +9,29 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use worker::Method;
 
-use super::{Api, api::Body, errors::Refusal};
+use super::{Api, api::Body, errors::ApiFailure};
 use crate::{
     error::Error,
     upstream::multipart::{Form, Part},
 };
 
-/// Uploads at a time, as wrangler does it.
+/// Concurrent uploads, as in wrangler.
 const UPLOADS: usize = 3;
-/// Characters of the hash by which Cloudflare knows a file.
+/// The length of the hash by which Cloudflare identifies a file.
 const HASH_DIGITS: usize = 32;
 
 /// A file of an app.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asset<'a> {
-    /// Without a slash before it.
+    /// The path without a leading slash.
     pub(crate) path: &'a str,
     pub(crate) content: &'a str,
-    /// That it is served as.
+    /// The media type with which it is served.
     pub(crate) media_type: &'a str,
 }
 
-/// What Cloudflare knows a file by: its content, and its
-/// extension, for it decides how the file is served.
+/// Cloudflare's hash of a file: over its content and its extension, because the extension decides
+/// how the file is served.
 fn hash(asset: &Asset<'_>) -> String {
     let name = asset.path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
@@ -39,7 +39,7 @@ fn hash(asset: &Asset<'_>) -> String {
     base16ct::lower::encode_string(digest.get(..HASH_DIGITS / 2).unwrap_or_default())
 }
 
-/// How a manifest writes a path.
+/// How a manifest encodes a path.
 type Written = fn(&str) -> String;
 
 /// `{"/path": {"hash", "size"}}`, sizes in bytes.
@@ -50,7 +50,7 @@ fn manifest(assets: &[(String, Asset<'_>)], written: Written) -> Value {
     Value::Object(assets.iter().map(entry).collect::<Map<_, _>>())
 }
 
-/// Each part of a path as JavaScript's `encodeURIComponent` writes it.
+/// Encodes each part of a path like JavaScript's `encodeURIComponent`.
 fn encoded(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
@@ -65,10 +65,10 @@ fn encoded(path: &str) -> String {
     out
 }
 
-/// What Cloudflare wants to have.
+/// The files that Cloudflare asks for.
 #[derive(Debug, Deserialize)]
 struct Session {
-    /// For the uploads; where there is nothing to upload, what completes them.
+    /// The token for the uploads or, when there is nothing to upload, the completion token.
     #[serde(default)]
     jwt: Option<String>,
     #[serde(default)]
@@ -77,12 +77,12 @@ struct Session {
 
 #[derive(Debug, Default, Deserialize)]
 struct Uploaded {
-    /// Of the answer to the last upload only.
+    /// Only in the response to the last upload.
     #[serde(default)]
     jwt: Option<String>,
 }
 
-/// Files that Cloudflare has, all of an app's.
+/// The result when Cloudflare has all files of an app.
 #[derive(Debug)]
 pub(crate) struct Complete {
     pub(crate) jwt: String,
@@ -90,19 +90,19 @@ pub(crate) struct Complete {
 }
 
 impl Api<'_> {
-    /// Brings to Cloudflare what it has not of a script's assets.
+    /// Uploads the assets of a script that Cloudflare lacks.
     pub(crate) async fn bring_assets(&self, script: &str, assets: &[Asset<'_>]) -> Result<Complete, Error> {
         let assets: Vec<_> = assets.iter().map(|asset| (hash(asset), *asset)).collect();
         let path = self.script(script, "/assets-upload-session");
         let begun = self.begin_session(&path, &assets, str::to_owned).await;
-        // wrangler writes paths as they are; where the API wants them encoded, it says so.
+        // wrangler sends paths unencoded; the API reports when it wants them encoded.
         let session = match begun {
-            Err(refusal) if refusal.wants_encoded_paths() => {
+            Err(failure) if failure.wants_encoded_paths() => {
                 self.begin_session(&path, &assets, encoded).await?
             }
             begun => begun?,
         };
-        let jwt = session.jwt.ok_or_else(Refusal::unexpected)?;
+        let jwt = session.jwt.ok_or_else(ApiFailure::unexpected)?;
         let buckets: Vec<_> =
             session.buckets.unwrap_or_default().into_iter().filter(|bucket| !bucket.is_empty()).collect();
         let uploaded = buckets.iter().map(Vec::len).sum();
@@ -111,8 +111,8 @@ impl Api<'_> {
         }
         let uploads = buckets.iter().map(|bucket| self.upload(bucket, &assets, &jwt));
         let answers: Vec<Option<String>> = stream::iter(uploads).buffered(UPLOADS).try_collect().await?;
-        // An earlier one may have come first: the last one counts.
-        let jwt = answers.into_iter().flatten().next_back().ok_or_else(Refusal::unexpected)?;
+        // Responses may arrive out of order: the last token counts.
+        let jwt = answers.into_iter().flatten().next_back().ok_or_else(ApiFailure::unexpected)?;
         Ok(Complete { jwt, uploaded })
     }
 
@@ -121,12 +121,12 @@ impl Api<'_> {
         path: &str,
         assets: &[(String, Asset<'_>)],
         written: Written,
-    ) -> Result<Session, Refusal> {
+    ) -> Result<Session, ApiFailure> {
         let body = Body::Json(json!({ "manifest": manifest(assets, written) }));
         self.call(Method::Post, path, &body).await
     }
 
-    /// Uploads a bucket, by the token of its session.
+    /// Uploads a bucket with its session's token.
     async fn upload(
         &self,
         bucket: &[String],
@@ -136,8 +136,8 @@ impl Api<'_> {
         let find = |wanted: &String| assets.iter().find(|(hash, _)| hash == wanted).map(|(_, asset)| asset);
         let wanted: Option<Vec<(&String, &Asset<'_>)>> =
             bucket.iter().map(|hash| Some((hash, find(hash)?))).collect();
-        // It asks for a file that is not in our list, and so is not ours.
-        let wanted = wanted.ok_or_else(Refusal::unexpected)?;
+        // Cloudflare asks for a file that is not in our list.
+        let wanted = wanted.ok_or_else(ApiFailure::unexpected)?;
         let encoded: Vec<String> = wanted.iter().map(|(_, asset)| STANDARD.encode(asset.content)).collect();
         let parts = wanted.iter().zip(&encoded).map(|((hash, asset), body)| Part {
             name: hash,

@@ -1,5 +1,4 @@
-//! Cloudflare's API, as far as it takes to put a Worker of static assets
-//! online, as wrangler does it.
+//! The part of Cloudflare's API that puts a Worker of static assets online, as wrangler does it.
 
 mod api;
 mod assets;

@@ -1,27 +1,27 @@
-//! A script: whose it is, its upload, its address, its end.
+//! Scripts: ownership tags, upload, address, deletion.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Method;
 
-use super::{Api, api::Body, errors::Refusal};
+use super::{Api, api::Body, errors::ApiFailure};
 use crate::{
     error::Error,
     upstream::multipart::{Form, Part},
 };
 
-/// The Workers runtime that an app is served by; it has no code of its own.
+/// The version of the Workers runtime that serves an app; an app has no code of its own.
 const COMPATIBILITY_DATE: &str = "2026-11-01";
 
-/// A script of assets alone.
+/// A script that consists of assets.
 #[derive(Debug)]
 pub(crate) struct Upload<'a> {
-    /// That completes the upload of its assets.
+    /// The token that completes the upload of its assets.
     pub(crate) assets_jwt: &'a str,
     pub(crate) tags: &'a [String],
     /// Shown in the list of its versions.
     pub(crate) message: &'a str,
-    /// The text of `_headers` and of `_redirects`, which are no files of the app.
+    /// The text of `_headers` and `_redirects`, which are not files of the app.
     pub(crate) headers: Option<&'a str>,
     pub(crate) redirects: Option<&'a str>,
 }
@@ -53,7 +53,7 @@ struct Subdomain {
 }
 
 impl Api<'_> {
-    /// The tags of a script; none when there is no script of that name.
+    /// The tags of a script; `None` when there is no script with this name.
     pub(crate) async fn tags(&self, name: &str) -> Result<Option<Vec<String>>, Error> {
         let found = match self.namespace() {
             Some(_) => self
@@ -67,12 +67,12 @@ impl Api<'_> {
         };
         match found {
             Ok(script) => Ok(Some(script.tags.unwrap_or_default())),
-            Err(refusal) if refusal.is_not_found() => Ok(None),
-            Err(refusal) => Err(refusal.into()),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Makes a script, or replaces the one of its name.
+    /// Creates a script, or replaces the one with its name.
     pub(crate) async fn put_script(&self, name: &str, upload: &Upload<'_>) -> Result<(), Error> {
         let metadata = metadata(upload).to_string();
         let part = Part { name: "metadata", file: None, body: metadata.as_bytes() };
@@ -82,25 +82,25 @@ impl Api<'_> {
         Ok(())
     }
 
-    /// The account's part of `workers.dev`.
+    /// The account's subdomain of `workers.dev`.
     pub(crate) async fn subdomain(&self) -> Result<String, Error> {
         let found: Subdomain = self.call(Method::Get, &self.in_account("subdomain"), &Body::Empty).await?;
         Ok(found.subdomain)
     }
 
-    /// Lets a script answer on `workers.dev`.
+    /// Enables a script's address on `workers.dev`.
     pub(crate) async fn enable_address(&self, name: &str) -> Result<(), Error> {
         let body = Body::DatedJson(json!({ "enabled": true, "previews_enabled": false }));
         self.call::<Value>(Method::Post, &self.script(name, "/subdomain"), &body).await?;
         Ok(())
     }
 
-    /// Deletes a script; one that is not there is deleted.
+    /// Deletes a script; a missing one is no error.
     pub(crate) async fn delete_script(&self, name: &str) -> Result<(), Error> {
         match self.call::<Value>(Method::Delete, &self.script(name, "?force=true"), &Body::Empty).await {
             Ok(_) => Ok(()),
-            Err(refusal) if Refusal::is_not_found(&refusal) => Ok(()),
-            Err(refusal) => Err(refusal.into()),
+            Err(failure) if ApiFailure::is_not_found(&failure) => Ok(()),
+            Err(failure) => Err(failure.into()),
         }
     }
 }

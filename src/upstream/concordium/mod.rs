@@ -1,10 +1,10 @@
-//! Concordium: whether a person's proof of identity holds, by its verifier
-//! (https://github.com/Concordium/concordium-web3id), and data registered on
-//! its chain, by its wallet proxy.
+//! Concordium: verifies a person's proof of identity with its verifier
+//! (https://github.com/Concordium/concordium-web3id), and registers data on its chain with its
+//! wallet proxy.
 //!
-//! Registering takes three steps, so that it happens once: [`prepare`] signs a
-//! transaction, whose bytes the caller keeps; [`submit`] sends them, as often
-//! as it takes; [`status`] says what became of them.
+//! Registering takes three steps, so that it happens once: [`prepare`] signs a transaction, whose
+//! bytes the caller stores; [`submit`] sends them, repeatedly if necessary; [`status`] returns the
+//! result.
 
 pub(crate) mod presentation;
 mod settings;
@@ -31,26 +31,26 @@ use crate::{
 /// The longest answer, in bytes.
 const LONGEST_ANSWER: usize = 256 * 1024;
 const DEADLINE_MS: u64 = 20_000;
-/// How long a transaction may take to get into a block.
+/// The time in which a transaction must get into a block.
 const LIFETIME_S: u64 = 600;
 
-/// An answer of either service.
-struct Answer {
+/// A response of either service.
+struct ServiceResponse {
     status: u16,
     body: String,
     retry_after_s: Option<i64>,
 }
 
-/// Whether somebody's proof holds.
+/// The result of verifying a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Verified(Proved),
-    /// In words for who sent the proof.
+    /// The reason, in words for the sender of the proof.
     NotVerified(&'static str),
 }
 
-/// Has a presentation verified as the answer to the challenge that was given
-/// on the day `since` (`YYYYMMDD`), by [`presentation::request`].
+/// Verifies that a presentation answers the challenge from [`presentation::request`], which was
+/// issued on the day `since` (`YYYYMMDD`).
 ///
 /// # Errors
 /// [`Error::Upstream`] when the verifier gives no verdict.
@@ -75,13 +75,13 @@ pub(crate) async fn verify(
     Ok(match proved.check(challenge, since, concordium.network) {
         Ok(()) => Verdict::Verified(proved),
         Err(Mismatch::Challenge) => Verdict::NotVerified("The proof answers another challenge than ours"),
-        Err(Mismatch::Statement) => Verdict::NotVerified("The proof is not of what was asked for"),
+        Err(Mismatch::Statement) => Verdict::NotVerified("The proof does not show what was asked for"),
     })
 }
 
-/// Signs the registration of `text`, at most 254 bytes, with the account's
-/// next sequence number. Nothing is sent: keep what this gives, then
-/// [`submit`] it. Of two that are prepared at once, one will not happen.
+/// Signs the registration of `text`, at most 254 bytes, with the account's next sequence number.
+/// Nothing is sent: store the result, then [`submit`] it. When two are prepared at once, only one
+/// can succeed.
 ///
 /// # Errors
 /// [`Error::Upstream`] when the account's sequence number cannot be read.
@@ -98,8 +98,7 @@ pub(crate) async fn prepare(
     signed.ok_or_else(|| Error::Internal("too much to register on Concordium's chain".to_owned()))
 }
 
-/// The account's next sequence number; those of transactions that are on
-/// their way are taken.
+/// The account's next sequence number; pending transactions count as used.
 async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, Error> {
     #[derive(Deserialize)]
     struct Next {
@@ -117,18 +116,18 @@ async fn next_nonce(registrar: &Registrar, settings: &Settings) -> Result<u64, E
     Ok(answer.good()?.read::<Next>()?.nonce)
 }
 
-/// How the wallet proxy took a transaction.
+/// The wallet proxy's response to a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
     Taken,
-    /// Another one has its sequence number, so that it can never happen.
+    /// Another transaction has its sequence number, so it can never succeed.
     Superseded,
 }
 
-/// Sends a transaction; again and again is as good as once.
+/// Sends a transaction; repeating it is safe.
 ///
 /// # Errors
-/// [`Error::Upstream`] when the wallet proxy has not taken it.
+/// [`Error::Upstream`] when the wallet proxy has not accepted it.
 pub(crate) async fn submit(
     signed: &SignedTransaction,
     registrar: &Registrar,
@@ -147,7 +146,7 @@ pub(crate) async fn submit(
         return match status(&signed.hash, settings).await? {
             Status::Absent if next_nonce(registrar, settings).await? > signed.nonce => Ok(Sent::Superseded),
             Status::Absent => Err(refused()),
-            // It was taken before, and is not taken twice.
+            // It was accepted before, and is not accepted twice.
             Status::Pending | Status::Registered | Status::Rejected => Ok(Sent::Taken),
         };
     }
@@ -155,21 +154,20 @@ pub(crate) async fn submit(
     if submission.submission_id == signed.hash { Ok(Sent::Taken) } else { Err(unreadable()) }
 }
 
-/// What became of a transaction.
+/// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// Not known: not sent, or never to happen. Once it has expired a new one
-    /// may be prepared.
+    /// Unknown: not sent, or superseded. After it has expired a new one may be prepared.
     Absent,
-    /// On its way; ask again.
+    /// Pending; poll again.
     Pending,
-    /// On chain for good.
+    /// Final on the chain.
     Registered,
-    /// On chain for good, and refused there.
+    /// Final on the chain, and rejected there.
     Rejected,
 }
 
-/// What became of the transaction with this hash.
+/// The state of the transaction with this hash.
 ///
 /// # Errors
 /// [`Error::Upstream`] when the wallet proxy does not know.
@@ -198,16 +196,16 @@ impl SubmissionStatus {
     }
 }
 
-async fn call(request: OutboundRequest, settings: &Settings) -> Result<Answer, Error> {
+async fn call(request: OutboundRequest, settings: &Settings) -> Result<ServiceResponse, Error> {
     let deadline_ms = settings.timeouts.head_ms.min(DEADLINE_MS);
     let unreached = |_| upstream(UpstreamKind::Unreachable, "Concordium cannot be reached", None);
     let answer = fetch::send(request, deadline_ms).await.map_err(unreached)?;
     let (status, advice) = (answer.status(), Advice::read(|name| answer.header(name), now_ms()));
     let body = answer.text(LONGEST_ANSWER, deadline_ms).await.map_err(unreached)?;
-    Ok(Answer { status, body, retry_after_s: advice.after_s() })
+    Ok(ServiceResponse { status, body, retry_after_s: advice.after_s() })
 }
 
-impl Answer {
+impl ServiceResponse {
     fn good(self) -> Result<Self, Error> {
         if self.status == 200 { Ok(self) } else { Err(self.failure()) }
     }
@@ -242,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_final_transaction_has_happened() {
+    fn only_a_final_transaction_counts_as_registered() {
         let meaning = |status: &str, outcome: Option<&str>| {
             SubmissionStatus { status: status.to_owned(), outcome: outcome.map(str::to_owned) }.meaning()
         };

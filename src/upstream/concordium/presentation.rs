@@ -1,10 +1,8 @@
-//! A person who proves to be one: what we ask their Concordium wallet for,
-//! and whether what came back is that. Pure.
+//! Proof of personhood: the request for a Concordium wallet, and the check of its response. Pure.
 //!
-//! We ask for one thing that gives nothing of the person away: that an
-//! identity provider of Concordium has seen a document of theirs which is
-//! still valid. The verifier checks the cryptography; that the proof is an
-//! answer to our question, and a fresh one, is for us to check.
+//! The request discloses nothing about the person except that an identity provider of Concordium
+//! has seen an identity document that is still valid. The verifier checks the cryptography; we
+//! check that the proof answers our request and is recent.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,14 +11,14 @@ use super::Network;
 
 /// The attribute with the last day of an identity document, `YYYYMMDD`.
 const EXPIRY: &str = "idDocExpiresAt";
-/// After every document's last day.
+/// After the expiry of every document.
 const NEVER: &str = "99990101";
-/// The identity providers by their numbers on chain. A wallet offers those
-/// credentials that are of one of them.
+/// The identity providers by their numbers on the chain. A wallet offers the credentials that one
+/// of them issued.
 const PROVIDERS: std::ops::Range<u32> = 0..8;
 
-/// What a wallet is asked for, as its `requestVerifiablePresentation` takes
-/// it. `challenge` is 64 hex digits, used once; `today` is `YYYYMMDD`.
+/// The argument for a wallet's `requestVerifiablePresentation`. `challenge` is 64 hex digits, used
+/// once; `today` is `YYYYMMDD`.
 pub(crate) fn request(challenge: &str, today: &str) -> Value {
     json!({
         "challenge": challenge,
@@ -31,19 +29,18 @@ pub(crate) fn request(challenge: &str, today: &str) -> Value {
     })
 }
 
-/// The challenge that a presentation says it answers. Only the verifier
-/// knows whether it does.
+/// The challenge that a presentation claims to answer, which only the verifier can confirm.
 pub(crate) fn challenge_of(presentation: &Value) -> Option<&str> {
     let challenge = presentation.get("presentationContext")?.as_str()?;
     (challenge.len() == 64 && challenge.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
         .then_some(challenge)
 }
 
-/// What the verifier has found to be proved.
+/// What the verifier found to be proved.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Proved {
-    /// The block whose state it was checked against.
+    /// The block against which it was checked.
     pub(crate) block: String,
     challenge: String,
     credential_statements: Vec<Proof>,
@@ -66,18 +63,18 @@ struct Statement {
     upper: Option<Value>,
 }
 
-/// Why a proof is good and yet not the one that was asked for.
+/// Why a valid proof does not answer the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mismatch {
     /// It answers another challenge.
     Challenge,
-    /// It proves something else, or about somebody on another network.
+    /// It proves something else, or belongs to another network.
     Statement,
 }
 
 impl Proved {
-    /// Whether this is what [`request`] asked for: `since` is the day on which
-    /// it did, `YYYYMMDD`.
+    /// Whether this answers a [`request`] that was made on the day `since`
+    /// (`YYYYMMDD`).
     pub(super) fn check(&self, challenge: &str, since: &str, network: Network) -> Result<(), Mismatch> {
         if self.challenge != challenge {
             return Err(Mismatch::Challenge);
@@ -109,11 +106,11 @@ mod tests {
     const TODAY: &str = "20261121";
 
     fn answer() -> Value {
-        let asked = request(CHALLENGE, TODAY);
+        let sent = request(CHALLENGE, TODAY);
         json!({
             "block": "c4fa", "blockTime": "2026-11-21T10:00:00Z", "challenge": CHALLENGE,
             "credentialStatements": [
-                { "id": "did:ccd:testnet:cred:8567", "statement": asked["credentialStatements"][0]["statement"] },
+                { "id": "did:ccd:testnet:cred:8567", "statement": sent["credentialStatements"][0]["statement"] },
             ],
         })
     }

@@ -1,4 +1,4 @@
-//! Which network startups are registered on, and by whose account.
+//! The network on which startups are registered, and the account that registers them.
 
 use ed25519_dalek::SigningKey;
 use hatch_tokens::concordium::address::Account;
@@ -8,7 +8,7 @@ use crate::{
     settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports faults in the variables of this module.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Concordium>()];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Network {
 }
 
 impl Network {
-    /// As it is in identifiers.
+    /// The name in identifiers.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Testnet => "testnet",
@@ -31,7 +31,7 @@ impl Network {
 #[derive(Debug)]
 pub(crate) struct Registrar {
     pub(crate) sender: Account,
-    /// The first key of its first credential.
+    /// The first key of the account's first credential.
     pub(crate) key: SigningKey,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Concordium {
     pub(crate) network: Network,
     pub(crate) verifier_url: String,
     pub(crate) wallet_proxy_url: String,
-    /// None: nothing is registered.
+    /// `None` means that nothing is registered.
     pub(crate) registrar: Option<Registrar>,
 }
 
-/// A proof on the test network proves nothing, so that it is development's.
+/// A proof on the test network proves nothing, so it is only accepted in development.
 impl FromVars for Concordium {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let environment = Environment::of(vars)?;

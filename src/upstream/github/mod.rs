@@ -1,5 +1,5 @@
-//! GitHub's REST API (docs.github.com/rest, version 2022-11-28): repositories,
-//! and commits of many files by trees.
+//! GitHub's REST API (docs.github.com/rest, version 2022-11-28): repositories, and commits of many
+//! files through trees.
 
 mod settings;
 
@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use worker::Method;
 
-use super::cloud_api::{Answer, Provider, busy, rejected, segment, unauthorized};
+use super::cloud_api::{ApiResponse, Provider, busy, rejected, segment, unauthorized};
 use crate::{
     error::{Error, UpstreamKind},
     platform::fetch::OutboundRequest,
 };
 
 const VERSION: &str = "2022-11-28";
-/// Without a name GitHub refuses every request.
+/// GitHub refuses requests without a user agent.
 const AGENT: &str = "Hatch";
-/// How often a commit is made anew on what somebody else has pushed meanwhile.
+/// How often a commit is rebuilt when another client has pushed meanwhile.
 const RACES: u32 = 3;
-/// What GitHub asks for when it does not say how long to wait.
+/// The pause that GitHub asks for when it does not send one.
 const PAUSE_S: i64 = 60;
 
 /// A repository.
@@ -42,7 +42,7 @@ pub(crate) struct Owner {
     pub(crate) login: String,
 }
 
-/// What becomes of a file in a commit.
+/// The change of a file in a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileChange {
     Text(String),
@@ -51,7 +51,7 @@ pub(crate) enum FileChange {
     Deleted,
 }
 
-/// The changes of a commit, path to what becomes of the file.
+/// The changes of a commit, path to the file's change.
 pub(crate) type Changes = BTreeMap<String, FileChange>;
 
 /// A file of a tree.
@@ -66,7 +66,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Whether it is a file: no folder, link or submodule.
+    /// Whether it is a regular file, not a folder, link or submodule.
     pub(crate) fn is_file(&self) -> bool {
         self.kind == "blob" && self.mode != "120000"
     }
@@ -114,17 +114,17 @@ impl Failure {
     }
 }
 
-/// What a new repository is to be.
+/// The properties of a new repository.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewRepo<'a> {
     pub(crate) name: &'a str,
     pub(crate) private: bool,
     pub(crate) description: &'a str,
-    /// With a first commit: what is empty takes no trees.
+    /// Whether it starts with a commit: an empty repository accepts no trees.
     pub(crate) auto_init: bool,
 }
 
-/// Somebody's client.
+/// A client with a user's token.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
     pub(crate) github: &'a GitHub,
@@ -143,7 +143,7 @@ impl Client<'_> {
         Provider { name: "GitHub", secret: self.token, timeout_ms: self.github.timeout_ms }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, Error> {
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<ApiResponse, Error> {
         let request = OutboundRequest::new(method, format!("{}{path}", self.github.base_url))
             .with("authorization", format!("Bearer {}", self.token))
             .with("accept", "application/vnd.github+json")
@@ -156,8 +156,8 @@ impl Client<'_> {
         self.provider().call(request).await
     }
 
-    /// What to make of an answer that is not wanted.
-    fn refusal(&self, answer: &Answer) -> Error {
+    /// The error for an unexpected response.
+    fn error_for(&self, answer: &ApiResponse) -> Error {
         let words = answer.parsed::<Failure>().map(|failure| failure.words()).unwrap_or_default();
         let lower = words.to_ascii_lowercase();
         match answer.status {
@@ -174,16 +174,15 @@ impl Client<'_> {
             404 => unauthorized(
                 "GitHub has no such repository, or this token may not see it: connect GitHub again",
             ),
-            _ => self.provider().refusal(answer, Some(&words)),
+            _ => self.provider().error_for(answer, Some(&words)),
         }
     }
 
-    fn good<T: serde::de::DeserializeOwned>(&self, answer: &Answer) -> Result<T, Error> {
-        if answer.is_good() { self.provider().read(answer) } else { Err(self.refusal(answer)) }
+    fn good<T: serde::de::DeserializeOwned>(&self, answer: &ApiResponse) -> Result<T, Error> {
+        if answer.is_good() { self.provider().read(answer) } else { Err(self.error_for(answer)) }
     }
 
-    /// Makes a repository of the user's, or of an organisation's; none when
-    /// there is one of that name.
+    /// Creates a repository for the user or an organisation; `None` when one with this name exists.
     pub(crate) async fn create(
         &self,
         organisation: Option<&str>,
@@ -198,7 +197,7 @@ impl Client<'_> {
         if answer.status == 422 && exists() { Ok(None) } else { self.good(&answer).map(Some) }
     }
 
-    /// Who the token is of.
+    /// The login of the token's owner.
     pub(crate) async fn login(&self) -> Result<String, Error> {
         let answer = self.call(Method::Get, "/user", None).await?;
         self.good::<Owner>(&answer).map(|owner| owner.login)
@@ -253,7 +252,7 @@ impl Branch<'_> {
         self.client.good::<Object>(&answer).map(|object| object.sha)
     }
 
-    /// Its newest commit; none of an empty repository, or where there is no such branch.
+    /// Its newest commit; `None` for an empty repository or a missing branch.
     pub(crate) async fn tip(&self) -> Result<Option<Tip>, Error> {
         let path = self.path(&format!("git/ref/heads/{}", self.reference()));
         let answer = self.client.call(Method::Get, &path, None).await?;
@@ -281,8 +280,8 @@ impl Branch<'_> {
         STANDARD.decode(base64).map_err(|_| self.client.provider().senseless())
     }
 
-    /// The first commit of an empty repository, of one file: until there is
-    /// one, GitHub takes no trees.
+    /// Makes the first commit of an empty repository, with one file: before that, GitHub accepts no
+    /// trees.
     pub(crate) async fn begin(&self, path: &str, content: &str, message: &str) -> Result<(), Error> {
         let place = path.split('/').map(segment).collect::<Vec<_>>().join("/");
         let body = json!({ "message": message, "content": STANDARD.encode(content), "branch": self.branch });
@@ -291,9 +290,8 @@ impl Branch<'_> {
         self.client.good::<Value>(&answer).map(drop)
     }
 
-    /// Commits `changes` on whatever is the newest commit, so that others'
-    /// files stay. Changes that are there already make no commit. Answers with
-    /// the newest commit then.
+    /// Commits `changes` on top of the newest commit, so that other files stay. Makes no commit
+    /// when nothing changes. Returns the resulting newest commit.
     pub(crate) async fn commit(&self, changes: &Changes, message: &str) -> Result<String, Error> {
         for _ in 0..RACES {
             let Some(tip) = self.tip().await? else { return Err(self.empty()) };
@@ -315,18 +313,18 @@ impl Branch<'_> {
                 return Ok(sha);
             }
             if moved.status != 422 {
-                return Err(self.client.refusal(&moved));
+                return Err(self.client.error_for(&moved));
             }
-            // Somebody has pushed meanwhile: once more, on theirs.
+            // Another client has pushed meanwhile: try again on top of its commit.
         }
-        Err(busy("Somebody else pushes to the repository again and again; try again in a moment"))
+        Err(busy("Another client keeps pushing to the repository; try again in a moment"))
     }
 
     fn empty(&self) -> Error {
         rejected(format!("{}/{} has no branch {}", self.owner, self.name, self.branch))
     }
 
-    /// The entries of a tree: a file keeps its mode, and what is not there is not deleted.
+    /// The entries of a tree: a file keeps its mode, and a missing file is not deleted.
     async fn entries(&self, changes: &Changes, known: &[Entry]) -> Result<Vec<Value>, Error> {
         let old = |path: &str| known.iter().find(|entry| entry.path == path && entry.kind == "blob");
         let mut entries = Vec::with_capacity(changes.len());
@@ -357,7 +355,7 @@ impl Branch<'_> {
     }
 }
 
-/// Git's name of a file's content.
+/// Git's hash of a file's content.
 pub(crate) fn blob_sha(content: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(format!("blob {}\0", content.len()));
@@ -371,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blob_is_named_as_git_names_it() {
+    fn a_blob_has_the_hash_that_git_gives_it() {
         assert_eq!(blob_sha(b"hello"), "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0");
         assert_eq!(blob_sha(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
     }

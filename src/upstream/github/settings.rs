@@ -1,4 +1,4 @@
-//! Where GitHub is, and who knows whose GitHub account is whose.
+//! The address of GitHub's API, and the service that knows the users' GitHub accounts.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::{
     settings::{FromVars, ParseSettings, Vars, parses},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<GitHub>(), parses::<Option<ConnectedAccounts>>()];
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl FromVars for GitHub {
     }
 }
 
-/// Stack Auth's server API, which gives the tokens of accounts that users have connected.
+/// Stack Auth's server API, which provides the tokens of accounts that users have connected.
 pub(crate) struct ConnectedAccounts {
     pub(crate) base_url: String,
     pub(crate) project_id: String,

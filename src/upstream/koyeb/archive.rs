@@ -1,20 +1,20 @@
-//! Files as the archive that Koyeb builds from: a gzipped tar. Pure, and the
-//! same bytes for the same files.
+//! Packs files into the archive that Koyeb builds from, a gzipped tar. Pure; the same files give
+//! the same bytes.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use miniz_oxide::deflate::compress_to_vec;
 
 use crate::error::Error;
 
-/// zlib's own default: a good size for little work.
+/// zlib's default level.
 const LEVEL: u8 = 6;
 
 /// RFC 1952, section 8.
 const CHECKSUM: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-/// RFC 1952: deflate, no flags, no time, made by no system in particular.
+/// RFC 1952: deflate, no flags, no time, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// A `.tar.gz` of path and content.
+/// A `.tar.gz` of paths and contents.
 pub(crate) fn pack<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<u8>, Error> {
     let unpacked = |e: std::io::Error| Error::Internal(format!("no archive of the project: {e}"));
     let mut archive = tar::Builder::new(Vec::new());
@@ -30,8 +30,8 @@ pub(crate) fn pack<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let checksum = CHECKSUM.checksum(bytes).to_le_bytes();
-    // Modulo 2^32, says the RFC.
-    #[expect(clippy::cast_possible_truncation, reason = "meant so")]
+    // RFC 1952 defines the length modulo 2^32.
+    #[expect(clippy::cast_possible_truncation, reason = "modulo 2^32")]
     let length = (bytes.len() as u32).to_le_bytes();
     [&GZIP_HEADER[..], &compress_to_vec(bytes, LEVEL), &checksum, &length].concat()
 }
@@ -49,7 +49,7 @@ mod tests {
         pack(files.iter().copied()).unwrap()
     }
 
-    /// What tar(1) makes of an archive.
+    /// Extracts a file from an archive with tar(1).
     fn unpacked(archive: &[u8], path: &str) -> String {
         let mut tar = Command::new("tar")
             .args(["-xzOf", "-", path])
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn tar_itself_reads_it_long_paths_included() {
+    fn tar_reads_the_archive_with_long_paths() {
         let long = format!("src/{}/{}.ts", "d".repeat(110), "f".repeat(110));
         let archive = pack_all(&[("Dockerfile", "FROM scratch"), (&long, "grüße"), ("empty.txt", "")]);
         assert_eq!(unpacked(&archive, "Dockerfile"), "FROM scratch");

@@ -1,10 +1,10 @@
-//! Koyeb's API (developer.koyeb.com, and the source of its CLI): an app with
-//! one service, its deployments and their logs.
+//! Koyeb's API (developer.koyeb.com, and the source of its CLI): an app with one service, its
+//! deployments and their logs.
 
 pub(crate) mod archive;
 mod definition;
 
-pub(crate) use definition::{Builder, Service, Source, app_name};
+pub(crate) use definition::{Builder, Service, ServiceSource, app_name};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -13,16 +13,16 @@ use worker::Method;
 use self::definition::{MARK, SERVICE};
 use super::{
     aws::ecr::Login,
-    cloud_api::{Answer, Provider, busy, rejected, segment, unauthorized},
+    cloud_api::{ApiResponse, Provider, busy, rejected, segment, unauthorized},
 };
 use crate::{error::Error, platform::fetch::OutboundRequest};
 
-/// The most lines of a log that one call gives.
+/// The most lines of a log in one call.
 const LINES: &str = "1000";
-/// What the log of a container that failed is looked through for.
+/// How many lines of a failed container's log are read.
 const LAST_LINES: &str = "20";
 
-/// An account.
+/// A client for one account.
 #[derive(Clone, Copy)]
 pub(crate) struct Koyeb<'a> {
     pub(crate) base_url: &'a str,
@@ -36,27 +36,27 @@ impl std::fmt::Debug for Koyeb<'_> {
     }
 }
 
-/// Where a deployment stands.
+/// The state of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     Starting,
     Running,
-    /// Why, in words.
+    /// Why it failed.
     Failed {
         reason: String,
     },
 }
 
-/// Which of a deployment's logs.
+/// The logs of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
-    /// Of its build, from the beginning.
+    /// The log of its build, from the beginning.
     Build,
-    /// The last lines of its container.
+    /// The last lines of its container's log.
     Runtime,
 }
 
-/// A service that was made or changed.
+/// A service that was created or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Deployed {
     #[serde(rename = "latest_deployment_id")]
@@ -148,7 +148,7 @@ struct Field {
 }
 
 impl Koyeb<'_> {
-    /// The id of the app of this name, which is made if there is none.
+    /// The id of the app with this name, which is created if it does not exist.
     pub(crate) async fn app(&self, name: &str) -> Result<String, Error> {
         let answer = self.send(Method::Post, "/v1/apps", &[], Some(&json!({ "name": name }))).await?;
         if answer.status != 409 {
@@ -157,13 +157,13 @@ impl Koyeb<'_> {
         self.find_app(name).await?.ok_or_else(|| unseen("app", name))
     }
 
-    /// The id of the app of this name, if there is one.
+    /// The id of the app with this name, if it exists.
     pub(crate) async fn find_app(&self, name: &str) -> Result<Option<String>, Error> {
         let apps: Vec<Named> = self.list("/v1/apps", &[("name", name)], "apps").await?;
         Ok(apps.into_iter().find(|app| app.name == name).map(|app| app.id))
     }
 
-    /// Keeps a registry's login as the secret of this name.
+    /// Stores a registry's login as the secret with this name.
     pub(crate) async fn keep_login(&self, name: &str, login: &Login) -> Result<(), Error> {
         let secret = json!({
             "name": name,
@@ -182,22 +182,22 @@ impl Koyeb<'_> {
         self.accepted(&self.send(Method::Patch, &path, &[], Some(&secret)).await?)
     }
 
-    /// Uploads an archive of sources; answers with its id.
+    /// Uploads an archive of sources; returns its id.
     pub(crate) async fn upload(&self, archive: Vec<u8>) -> Result<String, Error> {
         let size = archive.len();
-        // A string: the API's numbers have 64 bits.
-        let wanted = json!({ "size": size.to_string() });
-        let answer = self.send(Method::Post, "/v1/archives", &[], Some(&wanted)).await?;
+        // As a string, because the API's numbers have 64 bits.
+        let request = json!({ "size": size.to_string() });
+        let answer = self.send(Method::Post, "/v1/archives", &[], Some(&request)).await?;
         let place: Archive = self.good(&answer, "archive")?;
         let request = OutboundRequest::new(Method::Put, place.upload_url)
             .with("x-goog-content-length-range", format!("{size},{size}"))
             .carrying("application/octet-stream", archive);
-        // The storage's errors are not of the API's form, and its URL is the credential.
+        // The storage's errors have another format, and its URL is the credential.
         let answer = self.provider().call(request).await?;
-        if answer.is_good() { Ok(place.id) } else { Err(self.provider().refusal(&answer, None)) }
+        if answer.is_good() { Ok(place.id) } else { Err(self.provider().error_for(&answer, None)) }
     }
 
-    /// The id of our service in an app, if it is there.
+    /// The id of our service in an app, if it exists.
     pub(crate) async fn service(&self, app: &str) -> Result<Option<String>, Error> {
         let query = [("app_id", app), ("name", SERVICE)];
         let services: Vec<Listed> = self.list("/v1/services", &query, "services").await?;
@@ -207,18 +207,18 @@ impl Koyeb<'_> {
         Ok(services.into_iter().find(is_ours).map(|service| service.id))
     }
 
-    /// Makes the service of an app, and so its first deployment.
+    /// Creates the service of an app, and with it the first deployment.
     pub(crate) async fn create(&self, app: &str, service: &Service<'_>) -> Result<Deployed, Error> {
         let new = json!({ "app_id": app, "definition": service.definition() });
         let answer = self.send(Method::Post, "/v1/services", &[], Some(&new)).await?;
         if answer.status == 409 {
-            // One that is being deleted keeps its name for a while.
+            // A service that is being deleted keeps its name for a while.
             return Err(busy("Koyeb still has a service of this name"));
         }
         self.good(&answer, "service")
     }
 
-    /// Makes a service run something else, and so its next deployment.
+    /// Changes what a service runs, which starts a new deployment.
     pub(crate) async fn update(&self, id: &str, service: &Service<'_>) -> Result<Deployed, Error> {
         let path = format!("/v1/services/{}", segment(id));
         let change = json!({ "definition": service.definition() });
@@ -226,7 +226,7 @@ impl Koyeb<'_> {
         self.good(&answer, "service")
     }
 
-    /// The deployment of a service that has this mark, among the latest.
+    /// The service's deployment with this mark, among the latest.
     pub(crate) async fn marked(&self, service: &str, mark: &str) -> Result<Option<String>, Error> {
         let query = [("service_id", service), ("limit", "10")];
         let deployments: Vec<Deployment> = self.list("/v1/deployments", &query, "deployments").await?;
@@ -236,15 +236,15 @@ impl Koyeb<'_> {
         Ok(deployments.into_iter().find(has_mark).map(|deployment| deployment.id))
     }
 
-    /// Whether this account runs, or lately ran, the deployment of this mark in
-    /// the app of this name.
+    /// Whether this account runs, or recently ran, the deployment with this mark in the app with
+    /// this name.
     pub(crate) async fn has(&self, name: &str, mark: &str) -> Result<bool, Error> {
         let Some(app) = self.find_app(name).await? else { return Ok(false) };
         let Some(service) = self.service(&app).await? else { return Ok(false) };
         Ok(self.marked(&service, mark).await?.is_some())
     }
 
-    /// Where a deployment stands.
+    /// The state of a deployment.
     pub(crate) async fn state(&self, id: &str) -> Result<State, Error> {
         let path = format!("/v1/deployments/{}", segment(id));
         let answer = self.send(Method::Get, &path, &[], None).await?;
@@ -257,14 +257,14 @@ impl Koyeb<'_> {
         Ok(self.state_of(&deployment))
     }
 
-    /// Where an app answers: a host name. None until it has been given one.
+    /// The host name of an app. `None` until Koyeb has assigned one.
     pub(crate) async fn domain(&self, app: &str) -> Result<Option<String>, Error> {
         let path = format!("/v1/apps/{}", segment(app));
         let app: App = self.good(&self.send(Method::Get, &path, &[], None).await?, "app")?;
         Ok(app.domains.into_iter().next().map(|domain| domain.name))
     }
 
-    /// A log of a deployment, as far as there is one, oldest line first.
+    /// A log of a deployment so far, oldest line first.
     pub(crate) async fn log(&self, deployment: &str, which: Log) -> Result<Vec<String>, Error> {
         let (kind, limit, order) = match which {
             Log::Build => ("build", LINES, "asc"),
@@ -286,7 +286,7 @@ impl Koyeb<'_> {
         Ok(lines)
     }
 
-    /// Deletes a service; one that is gone already is as good.
+    /// Deletes a service; a missing one is no error.
     pub(crate) async fn delete(&self, service: &str) -> Result<(), Error> {
         let path = format!("/v1/services/{}", segment(service));
         let answer = self.send(Method::Delete, &path, &[], None).await?;
@@ -299,7 +299,7 @@ impl Koyeb<'_> {
         path: &str,
         query: &[(&str, &str)],
         body: Option<&Value>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<ApiResponse, Error> {
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         let query = encoded.extend_pairs(query).finish();
         let mark = if query.is_empty() { "" } else { "?" };
@@ -312,8 +312,8 @@ impl Koyeb<'_> {
         self.provider().call(request).await
     }
 
-    /// The member of this name of a good answer.
-    fn good<T: DeserializeOwned>(&self, answer: &Answer, member: &str) -> Result<T, Error> {
+    /// The member with this name in a successful response.
+    fn good<T: DeserializeOwned>(&self, answer: &ApiResponse, member: &str) -> Result<T, Error> {
         self.accepted(answer)?;
         let mut body: Value = self.provider().read(answer)?;
         let member = body.get_mut(member).map(Value::take).unwrap_or_default();
@@ -329,7 +329,7 @@ impl Koyeb<'_> {
         self.good(&self.send(Method::Get, path, query, None).await?, member)
     }
 
-    fn accepted(&self, answer: &Answer) -> Result<(), Error> {
+    fn accepted(&self, answer: &ApiResponse) -> Result<(), Error> {
         if answer.is_good() { Ok(()) } else { Err(self.refused(answer)) }
     }
 
@@ -337,7 +337,7 @@ impl Koyeb<'_> {
         Provider { name: "Koyeb", secret: self.token, timeout_ms: self.timeout_ms }
     }
 
-    fn refused(&self, answer: &Answer) -> Error {
+    fn refused(&self, answer: &ApiResponse) -> Error {
         let problem: Problem = answer.parsed().unwrap_or_default();
         let fields = problem.fields.iter().map(|field| format!("{}: {}", field.field, field.description));
         let words = std::iter::once(problem.message).chain(fields).filter(|words| !words.is_empty());
@@ -351,7 +351,7 @@ impl Koyeb<'_> {
                 self.provider().quote(&words)
             )),
             402 => rejected("Koyeb wants this account to pay first: see app.koyeb.com, Billing"),
-            _ => self.provider().refusal(answer, Some(&words)),
+            _ => self.provider().error_for(answer, Some(&words)),
         }
     }
 
@@ -372,7 +372,7 @@ impl Koyeb<'_> {
     }
 }
 
-/// What Koyeb says to exist and does not show.
+/// The error for an object that Koyeb says exists but does not show.
 fn unseen(kind: &str, name: &str) -> Error {
     rejected(format!(
         "Koyeb has an {kind} called {name} that this token cannot see: use a token of its organisation"
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_says_why_without_our_token() {
+    fn a_failure_has_its_reason_without_our_token() {
         let State::Failed { reason } = state("ERROR", &["Image not\nfound", "with t0ken"]) else { panic!() };
         assert_eq!(reason, "Koyeb could not run it: Image not found with [redacted]");
     }

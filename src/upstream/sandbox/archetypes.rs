@@ -1,4 +1,5 @@
-//! The kinds of app that the sandbox model can write, and how it chooses and fills one.
+//! The kinds of app that the sandbox model can write, how it picks one, and how it fills its
+//! templates.
 
 use std::collections::BTreeMap;
 
@@ -6,37 +7,37 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    edits::{self, Turn},
+    edits::{self, PromptTurn},
     fill::{fill, html, script_data},
     templates::Templates,
     wording::{Prompt, Subject, capital, plural, titled},
 };
 
-/// A kind of app: the words that ask for it, and what names its templates.
+/// A kind of app: the words that ask for it, and the name of its templates.
 #[derive(Debug)]
 pub(super) struct Archetype {
     pub(super) name: &'static str,
     title: &'static str,
     accent: &'static str,
     tagline: &'static str,
-    /// What it does, as a sentence that follows the title and a colon.
+    /// What it does, as a phrase after the title and a colon.
     pub(super) about: &'static str,
-    /// Phrases in the singular, each with its weight.
+    /// Phrases in the singular, each with a weight.
     words: &'static [(&'static str, u32)],
-    /// Scripts that come before its own.
+    /// Scripts that are loaded before its own.
     parts: &'static [&'static str],
 }
 
-/// An app as it was written.
+/// A generated app.
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) title: String,
-    /// What the person should know about it.
+    /// A note for the user.
     pub(super) note: Option<String>,
     pub(super) files: BTreeMap<String, String>,
 }
 
-/// What an archetype contains, depending on what it is about. The last one of `content.json` is for all the rest.
+/// The content of an archetype for a topic. The last entry of `content.json` is the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Content {
@@ -47,10 +48,10 @@ struct Content {
     data: Map<String, Value>,
 }
 
-/// Words that name the thing itself count three times, those that tell what it is about twice, those in the details
-/// once. From this score on an archetype fits.
+/// Words that name the thing itself count three times, words for its topic twice, words in the
+/// details once. From this score an archetype fits.
 const FITS: u32 = 4;
-/// From this score on it fits so well that it may replace an app.
+/// From this score it fits so well that it may replace an existing app.
 const FITS_CLEARLY: u32 = 8;
 
 macro_rules! archetype {
@@ -67,7 +68,7 @@ macro_rules! archetype {
     };
 }
 
-/// All but the general one.
+/// All archetypes except the general one.
 pub(super) static ARCHETYPES: &[Archetype] = &[
     archetype!("timer", "Pomodoro Timer", "#cf3a44",
         ["pomodoro" 6, "timer" 4, "stopwatch" 5, "focus" 1],
@@ -157,22 +158,22 @@ static GENERAL: Archetype = archetype!(
     "a collection to add to, edit, tick, search, filter and sort."
 );
 
-/// The archetype for everything that no other one fits.
+/// The archetype for prompts that no other one fits.
 pub(super) fn general() -> &'static Archetype {
     &GENERAL
 }
 
-/// The archetype that fits the prompt best; `None` if none fits.
+/// The best archetype for the prompt; `None` if none fits.
 pub(super) fn find(read: &Prompt) -> Option<&'static Archetype> {
     best(read, FITS)
 }
 
-/// As [`find`], for an app that takes the place of another.
+/// As [`find`], for an app that replaces another one.
 pub(super) fn find_clearly(read: &Prompt) -> Option<&'static Archetype> {
     best(read, FITS_CLEARLY)
 }
 
-/// The highest score wins; of equals the one that the prompt names first.
+/// The highest score wins; among equals, the one that the prompt names first.
 fn best(read: &Prompt, least: u32) -> Option<&'static Archetype> {
     let scored = ARCHETYPES.iter().map(|archetype| (score(archetype, read), archetype));
     let (_, archetype) = scored
@@ -181,7 +182,7 @@ fn best(read: &Prompt, least: u32) -> Option<&'static Archetype> {
     Some(archetype)
 }
 
-/// The points, and where the first of the words stands.
+/// The score, and the position of the first matching word.
 fn score(archetype: &Archetype, read: &Prompt) -> (u32, usize) {
     let found = archetype.words.iter().filter_map(|(phrase, weight)| Some((read.position(phrase)?, *weight)));
     found.fold((0, usize::MAX), |(points, first), (position, weight)| {
@@ -191,12 +192,12 @@ fn score(archetype: &Archetype, read: &Prompt) -> (u32, usize) {
 }
 
 /// Whether the files are an app of this archetype.
-pub(super) fn made(archetype: &Archetype, files: &BTreeMap<String, String>) -> bool {
+pub(super) fn is_made_from(archetype: &Archetype, files: &BTreeMap<String, String>) -> bool {
     let mark = format!("data-app=\"{}\"", archetype.name);
     files.get("index.html").is_some_and(|page| page.contains(&mark))
 }
 
-/// Writes the app: the three files, with title, content and colours for the prompt.
+/// Generates the app: three files with a title, content and colours for the prompt.
 pub(super) fn write(archetype: &Archetype, read: &Prompt, templates: &Templates) -> App {
     let subject = read.subject();
     let mut content = content(archetype, read, templates);
@@ -204,7 +205,7 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt, templates: &Templates)
 
     let own = subject.title.as_ref().filter(|_| archetype.name != "landing");
     let about = subject.about.as_deref().map(titled).filter(|_| archetype.name == "landing");
-    let title = edits::name(read, Turn::First)
+    let title = edits::name(read, PromptTurn::First)
         .or(content.title)
         .or(own.cloned())
         .or(about)
@@ -241,19 +242,19 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt, templates: &Templates)
     }
 }
 
-/// The content with the most of its words in the prompt; without any, the last one.
+/// The content with the most matching words in the prompt; the last one if none matches.
 fn content(archetype: &Archetype, read: &Prompt, templates: &Templates) -> Content {
     let all = serde_json::from_str(templates.get("content.json"));
     let mut all: BTreeMap<String, Vec<Content>> = all.unwrap_or_default();
     let mut variants = all.remove(archetype.name).unwrap_or_default();
     let rest = variants.pop().unwrap_or_default();
     let hits = |content: &Content| content.words.iter().filter(|word| read.position(word).is_some()).count();
-    // `max_by_key` takes the last of equals, and the first should win.
+    // `max_by_key` returns the last of equals, but the first should win.
     let best = variants.into_iter().rev().max_by_key(hits);
     best.filter(|content| hits(content) > 0).unwrap_or(rest)
 }
 
-/// What only the prompt itself can say: lengths, names, options, nouns.
+/// Adds what only the prompt can provide: durations, names, options, nouns.
 fn personalise(archetype: &Archetype, content: &mut Content, read: &Prompt, subject: &Subject) {
     let general = content.words.is_empty();
     let data = &mut content.data;

@@ -1,39 +1,40 @@
-//! The changes that the sandbox model can make to an app: title, colours, light or dark, size of text, corners.
+//! The changes that the sandbox model can make to an app: title, colours, light or dark mode, text
+//! size, corners.
 //!
-//! A colour, a size or a scheme is the value of a custom property in the style sheet, the title is in the page; an app
-//! that has no such place is left as it is.
+//! A colour, a size or a colour scheme is a custom property in the style sheet; the title is in the
+//! page. An app without such a place stays unchanged.
 
 use std::collections::BTreeMap;
 
 use super::wording::Prompt;
 
-/// One change, ready to be made.
+/// One change that can be applied.
 #[derive(Debug, PartialEq)]
 pub(super) enum Change {
     Title(String),
-    /// A custom property or property of the style sheet, its new value, and how to tell it.
+    /// A property of the style sheet, its new value, and a description of the change.
     Style {
         property: &'static str,
         value: String,
         message: String,
     },
-    /// Text larger or smaller by so many steps of an eighth.
+    /// Larger or smaller text, in steps of an eighth.
     Text(i32),
 }
 
-/// Whether the prompt begins a project or changes one: a first prompt describes the app ("a list with dark mode, called
-/// Zen"), a later one commands ("call it Zen").
+/// Whether the prompt starts a project or changes one: a first prompt describes the app ("a list
+/// with dark mode, called Zen"), a later one commands ("call it Zen").
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Turn {
+pub(super) enum PromptTurn {
     First,
     FollowUp,
 }
 
-/// What was done: the files that changed, and each change in words.
+/// The result: the changed files, and a description of each change.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) files: BTreeMap<String, String>,
-    /// Also those that were already so.
+    /// Includes changes that were in place already.
     pub(super) done: Vec<String>,
 }
 
@@ -67,7 +68,7 @@ const COLOURS: &[(&str, &str)] = &[
     ("black", "#1c1c22"),
     ("white", "#f4f4f6"),
 ];
-/// Words between a colour and what it colours.
+/// Words that may stand between a colour and what it colours.
 const SHADES: &[&str] = &[
     "dark", "light", "deep", "bright", "soft", "pastel", "warm", "nice", "more", "bit", "a", "an", "the",
     "of", "really", "very",
@@ -87,24 +88,24 @@ const COLOURED: &[&str] = &[
     "page",
 ];
 
-/// The changes that a prompt asks for, in the order in which they are made.
-pub(super) fn requested(read: &Prompt, turn: Turn) -> Vec<Change> {
+/// The changes that a prompt asks for, in the order in which they are applied.
+pub(super) fn requested(read: &Prompt, turn: PromptTurn) -> Vec<Change> {
     let mut changes = vec![];
-    // The name of a new app is already in its page.
-    if turn == Turn::FollowUp {
+    // The page of a new app already contains its name.
+    if turn == PromptTurn::FollowUp {
         changes.extend(name(read, turn).map(Change::Title));
     }
     changes.extend(colours(read, turn));
     changes.extend(scheme(read).map(|(value, message)| style("color-scheme", value, message)));
-    if turn == Turn::FollowUp {
+    if turn == PromptTurn::FollowUp {
         changes.extend(text_size(read).map(Change::Text));
     }
     changes.extend(corners(read).map(|(value, message)| style("--radius", value, message)));
     changes
 }
 
-/// The name that the prompt gives the app.
-pub(super) fn name(read: &Prompt, turn: Turn) -> Option<String> {
+/// The name that the prompt gives to the app.
+pub(super) fn name(read: &Prompt, turn: PromptTurn) -> Option<String> {
     let clauses = [
         " and make",
         " and change",
@@ -120,7 +121,7 @@ pub(super) fn name(read: &Prompt, turn: Turn) -> Option<String> {
         " instead",
     ];
     match turn {
-        Turn::First => {
+        PromptTurn::First => {
             let details = [" with ", " that ", " which ", " for ", " in which ", " where "];
             let stops: Vec<&str> = clauses.iter().chain(&details).copied().collect();
             let at = read.position("called").or(read.position("named")).or(read.position("titled"))?;
@@ -128,7 +129,7 @@ pub(super) fn name(read: &Prompt, turn: Turn) -> Option<String> {
             let of_the_app = at <= read.head;
             read.name_after(&["called ", "named ", "titled "], &stops).filter(|_| of_the_app)
         }
-        Turn::FollowUp => {
+        PromptTurn::FollowUp => {
             let phrases = [
                 "call it ",
                 "call this ",
@@ -179,7 +180,7 @@ fn code(read: &Prompt) -> Option<String> {
     })
 }
 
-fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
+fn colours(read: &Prompt, turn: PromptTurn) -> Vec<Change> {
     if let Some(code) = code(read) {
         return match read.has(&["background"]) {
             true => background(&code, &code),
@@ -207,9 +208,9 @@ fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
         // "A green timer".
         let first =
             before.first().is_none_or(|word| ["make", "build", "create", "design", "want"].contains(word));
-        let of_a_new_app = first && (turn == Turn::First || read.asks_for_an_app());
-        // "Green, please" says it all; "green tea" in a longer message does not.
-        let alone = turn == Turn::FollowUp && read.words.len() <= 3;
+        let of_a_new_app = first && (turn == PromptTurn::First || read.asks_for_an_app());
+        // "Green, please" is a complete message; "green tea" in a longer one is not.
+        let alone = turn == PromptTurn::FollowUp && read.words.len() <= 3;
         let dark_or_light = on_page || after == "mode" || after == "theme";
         match word.as_str() {
             "black" if dark_or_light => return vec![style("color-scheme", "dark", "dark mode")],
@@ -226,7 +227,7 @@ fn colours(read: &Prompt, turn: Turn) -> Vec<Change> {
 fn accent(code: &str, message: &str) -> Vec<Change> {
     vec![
         style("--accent", code, &format!("{message} as the accent colour")),
-        // Follows from the colour, so it is not mentioned.
+        // Follows from the accent colour, so it is not mentioned.
         style("--on-accent", text_on(code), ""),
     ]
 }
@@ -240,7 +241,7 @@ fn background(code: &str, message: &str) -> Vec<Change> {
 }
 
 fn scheme(read: &Prompt) -> Option<(&'static str, &'static str)> {
-    // A switch on the page is more than a style.
+    // A switch on the page is more than a style change.
     if read.has(&["toggle", "switcher", "mode switch", "mode button", "theme switch"]) {
         return None;
     }
@@ -321,17 +322,18 @@ fn style(property: &'static str, value: &str, message: &str) -> Change {
     Change::Style { property, value: value.to_owned(), message: message.to_owned() }
 }
 
-/// Makes the changes in the files. Only files that differ afterwards are in the outcome.
+/// Applies the changes to the files. The outcome contains only files that differ afterwards.
 pub(super) fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Outcome {
     let mut outcome = Outcome::default();
     for change in changes {
-        let wanted = if matches!(change, Change::Title(_)) { ".html" } else { ".css" };
-        // The first file that has the place: `index.html` and `styles.css` before those in folders.
-        let mut paths: Vec<&String> = files.keys().filter(|path| path.ends_with(wanted)).collect();
+        let extension = if matches!(change, Change::Title(_)) { ".html" } else { ".css" };
+        // The first file with the property or title: `index.html` and `styles.css` before files in
+        // folders.
+        let mut paths: Vec<&String> = files.keys().filter(|path| path.ends_with(extension)).collect();
         paths.sort_by_key(|path| (path.matches('/').count(), path.as_str() != "index.html"));
         for path in paths {
             let Some(before) = outcome.files.get(path).or(files.get(path)) else { continue };
-            let Some((after, message)) = made(before, change) else { continue };
+            let Some((after, message)) = changed(before, change) else { continue };
             outcome.files.insert(path.clone(), after);
             outcome.done.extend(Some(message).filter(|message| !message.is_empty()));
             break;
@@ -341,8 +343,9 @@ pub(super) fn apply(files: &BTreeMap<String, String>, changes: &[Change]) -> Out
     outcome
 }
 
-/// The file with the change, and what it is in words; `None` if the file has no place for it.
-fn made(text: &str, change: &Change) -> Option<(String, String)> {
+/// The changed file and a description of the change; `None` if the change does not apply to the
+/// file.
+fn changed(text: &str, change: &Change) -> Option<(String, String)> {
     match change {
         Change::Title(title) => Some((with_title(text, title)?, format!("the title is “{title}”"))),
         Change::Style { property, value, message } => {
@@ -359,7 +362,7 @@ fn made(text: &str, change: &Change) -> Option<(String, String)> {
     }
 }
 
-/// The page with its title and first heading replaced.
+/// The page with a new title and first heading.
 fn with_title(page: &str, title: &str) -> Option<String> {
     let title = super::fill::html(title);
     let in_tab = with_element(page, "title", &title);
@@ -367,7 +370,7 @@ fn with_title(page: &str, title: &str) -> Option<String> {
     in_page.or(in_tab)
 }
 
-/// The page with the content of the first such element replaced.
+/// The page with new content in the first element of this name.
 fn with_element(page: &str, name: &str, content: &str) -> Option<String> {
     let (before, rest) = page.split_once(&format!("<{name}"))?;
     let (attributes, rest) = rest.split_once('>')?;
@@ -375,7 +378,7 @@ fn with_element(page: &str, name: &str, content: &str) -> Option<String> {
     Some(format!("{before}<{name}{attributes}>{content}</{name}>{after}"))
 }
 
-/// The style sheet in an accent colour.
+/// The style sheet with this accent colour.
 pub(super) fn with_accent(css: &str, code: &str) -> String {
     let coloured = with_property(css, "--accent", code);
     coloured

@@ -1,9 +1,9 @@
-//! Putting text into templates, and making it harmless first.
+//! Fills templates with text, which is escaped first.
 
 use serde_json::{Map, Value};
 
-/// Replaces each `{{name}}` of `template` by its value. One pass: what a value contains is not a template.
-/// A name without a value becomes nothing.
+/// Replaces each `{{name}}` of `template` with its value, in one pass, so that values are not
+/// expanded. A name without a value is removed.
 pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
@@ -19,7 +19,8 @@ pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     filled
 }
 
-/// Text for HTML, in an element or in a quoted attribute. Braces are escaped too, so that nothing reads as a template.
+/// Escapes text for HTML elements and quoted attributes. Braces are escaped too, so that no text
+/// looks like a template.
 pub(crate) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -37,7 +38,8 @@ pub(crate) fn html(text: &str) -> String {
     escaped
 }
 
-/// The line `const app = {…};` with a field a line; strings in it can neither end a script nor open a template.
+/// The line `const app = {…};` with one field per line; strings in it can neither end a script nor
+/// open a template.
 pub(super) fn script_data(data: &Map<String, Value>) -> String {
     let fields: Vec<String> =
         data.iter().map(|(name, value)| format!("  {name}: {}", harmless(&value_lines(value)))).collect();
@@ -47,7 +49,7 @@ pub(super) fn script_data(data: &Map<String, Value>) -> String {
     }
 }
 
-/// Lists of lists or objects have an entry a line, as a person would write them.
+/// Writes lists of lists or objects with one entry per line, as a person would.
 fn value_lines(value: &Value) -> String {
     match value.as_array() {
         Some(entries) if entries.iter().any(|entry| entry.is_array() || entry.is_object()) => {
@@ -58,7 +60,8 @@ fn value_lines(value: &Value) -> String {
     }
 }
 
-/// JSON that is also safe as a script: these characters can only stand inside its strings, where an escape means the same.
+/// JSON that is safe in a script: these characters only occur inside strings, where an escape means
+/// the same.
 fn harmless(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")

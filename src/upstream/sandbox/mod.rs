@@ -1,8 +1,9 @@
-//! The sandbox model: what answers when development has no `CLAUDE_API_KEY`.
+//! The sandbox model, which answers in development without `CLAUDE_API_KEY`.
 //!
-//! It is no language model. It recognises what kind of app a prompt asks for ([`archetypes`]), takes title and nouns
-//! from the prompt ([`wording`]), fills the templates of `templates/apps/`, and can make a few changes to an app that exists
-//! ([`edits`]). It is deterministic, does no I/O, and says what it is.
+//! It is not a language model. It recognizes which kind of app a prompt asks for ([`archetypes`]),
+//! takes the title and nouns from the prompt ([`wording`]), fills the templates of
+//! `templates/apps/`, and can make a few changes to an existing app ([`edits`]). It is
+//! deterministic, does no I/O, and says that it is the sandbox.
 
 mod archetypes;
 mod edits;
@@ -23,19 +24,20 @@ pub(crate) use fill::{fill, html};
 pub(crate) use stream::events;
 pub(crate) use templates::Templates;
 
-/// The model id that every answer, row and event shows.
+/// The model id in every answer, row and event.
 pub(crate) const MODEL: &str = "sandbox";
 
 type Files = BTreeMap<String, String>;
 
 const NEEDS_CLAUDE: &str = "set `CLAUDE_API_KEY`, and Claude takes over";
 
-/// Answers `prompt` in Markdown: a sentence or two, then the files as fenced blocks with their paths
-/// (` ```html:index.html `), then a sentence. A greeting, or a change that is beyond it, is answered without files.
+/// Answers `prompt` in Markdown: a sentence or two, then the files as fenced blocks with their
+/// paths (` ```html:index.html `), then a sentence. A greeting, or a change that it cannot make,
+/// gets an answer without files.
 ///
-/// `current` is the project's files as they are, path to content; `None` or empty for a new project. With files, the
-/// prompt is read as a change to them, and only files that change are answered.
-/// `apps` are the templates of [`Templates::APPS`]. The same inputs give the same answer.
+/// `current` is the project's files, path to content; `None` or empty for a new project. With
+/// files, the prompt is a change to them, and the answer contains only changed files. `apps` are
+/// the templates of [`Templates::APPS`]. The same inputs give the same answer.
 pub(crate) fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>, apps: &Templates) -> String {
     match current.filter(|files| !files.is_empty()) {
         None => first_turn(prompt, apps),
@@ -57,14 +59,14 @@ fn follow_up(message: &str, files: &Files, apps: &Templates) -> String {
     if let Some(archetype) = other_app(&read, files) {
         return new_app(archetype, &read, apps);
     }
-    let changes = edits::requested(&read, edits::Turn::FollowUp);
+    let changes = edits::requested(&read, edits::PromptTurn::FollowUp);
     if changes.is_empty() {
         return beyond_me();
     }
     changed(&edits::apply(files, &changes))
 }
 
-/// The archetype that a message asks for in place of the app there is, if it clearly does.
+/// The archetype of another app that a message clearly asks for.
 fn other_app(read: &Prompt, files: &Files) -> Option<&'static Archetype> {
     if !read.asks_for_an_app() {
         return None;
@@ -73,9 +75,9 @@ fn other_app(read: &Prompt, files: &Files) -> Option<&'static Archetype> {
     if found.is_none() && read.names_an_app() {
         return Some(archetypes::general());
     }
-    // "Make a green timer" to a timer is a change of it, not another app.
-    let same = |archetype: &&Archetype| !archetypes::made(archetype, files);
-    match edits::requested(read, edits::Turn::FollowUp).is_empty() {
+    // "Make a green timer" for a timer changes it; it asks for no other app.
+    let same = |archetype: &&Archetype| !archetypes::is_made_from(archetype, files);
+    match edits::requested(read, edits::PromptTurn::FollowUp).is_empty() {
         true => found,
         false => found.filter(same),
     }
@@ -83,7 +85,7 @@ fn other_app(read: &Prompt, files: &Files) -> Option<&'static Archetype> {
 
 fn new_app(archetype: &'static Archetype, read: &Prompt, apps: &Templates) -> String {
     let app = archetypes::write(archetype, read, apps);
-    let changes: Vec<Change> = edits::requested(read, edits::Turn::First);
+    let changes: Vec<Change> = edits::requested(read, edits::PromptTurn::First);
     let mut files = app.files;
     files.extend(edits::apply(&files, &changes).files);
 
@@ -133,10 +135,11 @@ fn beyond_me() -> String {
     )
 }
 
-/// The files as fenced blocks. A fence is longer than any run of backticks inside, so that it ends where it should.
+/// The files as fenced blocks. A fence is longer than any run of backticks in the file, so that it
+/// ends at the right place.
 fn blocks(files: &Files) -> String {
     let mut text = String::new();
-    // The page first, then what it looks like, then what it does.
+    // The page first, then its styles, then its scripts.
     let mut ordered: Vec<(&String, &String)> = files.iter().collect();
     ordered.sort_by_key(|(path, _)| (!path.ends_with(".html"), !path.ends_with(".css")));
     for (path, content) in ordered {
@@ -152,7 +155,7 @@ fn longest_run_of_backticks(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// Text from a prompt in a sentence of Markdown: what could be markup is left out.
+/// Text from a prompt for a Markdown sentence, without characters that could be markup.
 fn in_prose(text: &str) -> String {
     text.chars().filter(|c| !"`*_[]<>\\|~&{}".contains(*c) && !c.is_control()).collect()
 }

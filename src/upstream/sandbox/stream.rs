@@ -1,16 +1,18 @@
-//! The answer as Claude's event stream (<https://docs.claude.com/en/docs/build-with-claude/streaming>).
+//! Streams an answer in Claude's event format
+//! (<https://docs.claude.com/en/docs/build-with-claude/streaming>).
 
 use serde_json::Value;
 
 use super::MODEL;
 
-/// A piece of text is sent once it has this many bytes: a few words.
+/// A piece of text is sent once it has this many bytes, a few words.
 const PIECE_BYTES: usize = 24;
 
-/// The `answer` to `prompt` as server-sent events, each a whole frame `event: …\ndata: …\n\n`: `message_start`, `ping`,
-/// `content_block_start`, a `content_block_delta` for every few words, `content_block_stop`, `message_delta`,
-/// `message_stop`. The deltas together are the answer.
-/// `message_id` is the message's id, such as `msg_sandbox_…`. Usage counts a token for every four bytes.
+/// The `answer` to `prompt` as server-sent events, each a complete frame `event: …\ndata:
+/// …\n\n`: `message_start`, `ping`, `content_block_start`, a `content_block_delta` for every few words,
+/// `content_block_stop`, `message_delta`, `message_stop`. Joined, the deltas are the answer.
+/// `message_id` is the message's id, such as `msg_sandbox_…`. Usage counts one token for every four
+/// bytes.
 pub(crate) fn events(message_id: &str, prompt: &str, answer: &str) -> Vec<String> {
     let id = quoted(message_id);
     let (input, output) = (tokens(prompt), tokens(answer));
@@ -39,7 +41,7 @@ pub(crate) fn events(message_id: &str, prompt: &str, answer: &str) -> Vec<String
     events
 }
 
-/// `rest` is the event's fields after its type, in the order in which Claude sends them.
+/// `rest` contains the event's fields after its type, in Claude's order.
 fn frame(name: &str, rest: &str) -> String {
     format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n")
 }
@@ -52,7 +54,7 @@ fn tokens(text: &str) -> usize {
     text.len().div_ceil(4).max(1)
 }
 
-/// The text in pieces of a few words; only whitespace divides them.
+/// Splits the text at whitespace into pieces of a few words.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces = vec![];
     let mut piece = String::new();

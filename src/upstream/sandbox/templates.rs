@@ -1,6 +1,5 @@
-//! Templates that lie beside the Worker, as files of public/, and not in it: V8
-//! reads the whole Worker before its first answer, and only development asks
-//! for these.
+//! Templates in files of public/, outside of the Worker: V8 reads the whole Worker before its first
+//! response, and only development needs the templates.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use worker::Env;
 
 use crate::{error::Error, platform::fetch};
 
-/// A directory of `templates/`, path to text, as `scripts/build-templates.js` packed it.
+/// A directory of `templates/`, path to text, as packed by `scripts/build-templates.js`.
 #[derive(Debug)]
 pub(crate) struct Templates(BTreeMap<String, String>);
 
@@ -17,7 +16,7 @@ impl Templates {
     pub(crate) const APPS: &str = "apps";
     /// A startup's application.
     pub(crate) const STARTUP: &str = "startup";
-    /// The most that a directory is, in bytes.
+    /// The largest directory, in bytes.
     const MOST: usize = 1024 * 1024;
     const READ_MS: u64 = 10_000;
 
@@ -33,7 +32,7 @@ impl Templates {
         serde_json::from_str(&text).map(Self).map_err(|error| wrong(&error.to_string()))
     }
 
-    /// The text of a file; nothing if there is none.
+    /// The text of a file; empty if it does not exist.
     pub(crate) fn get(&self, path: &str) -> &str {
         self.0.get(path).map_or("", String::as_str)
     }
@@ -43,7 +42,7 @@ impl Templates {
         self.0
     }
 
-    /// The directory itself.
+    /// Reads the directory itself.
     #[cfg(test)]
     pub(crate) fn for_test(directory: &str) -> Self {
         fn add(files: &mut BTreeMap<String, String>, root: &std::path::Path, at: &std::path::Path) {

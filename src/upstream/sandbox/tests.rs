@@ -10,7 +10,7 @@ fn answer(prompt: &str, current: Option<&BTreeMap<String, String>>) -> String {
     super::answer(prompt, current, &APPS)
 }
 
-/// The files in an answer, by the rule that a fence ends at one of its own length.
+/// The files in an answer. A fence ends at the next fence of its length.
 fn files(answer: &str) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut lines = answer.split_inclusive('\n');
@@ -39,7 +39,7 @@ fn title(files: &BTreeMap<String, String>) -> &str {
     files["index.html"].split("<title>").nth(1).unwrap().split("</title>").next().unwrap()
 }
 
-/// What a second message changes in the app of the first one.
+/// The files that a second message changes in the app of the first one.
 fn change(first: &str, message: &str) -> BTreeMap<String, String> {
     files(&answer(message, Some(&app(first))))
 }
@@ -75,7 +75,7 @@ const NATURAL: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn natural_prompts_give_the_app_and_the_title_that_fit_them() {
+fn natural_prompts_give_a_fitting_app_and_title() {
     for (prompt, name, named) in NATURAL {
         assert_eq!((kind(prompt).as_str(), title(&app(prompt))), (*name, *named), "{prompt}");
     }
@@ -98,7 +98,7 @@ fn different_prompts_give_different_apps() {
 }
 
 #[test]
-fn every_app_is_whole() {
+fn every_app_is_complete() {
     for (prompt, ..) in NATURAL {
         let answer = answer(prompt, None);
         let files = files(&answer);
@@ -109,7 +109,7 @@ fn every_app_is_whole() {
             assert!(files.contains_key(path), "{prompt} mentions {path}");
         }
         assert_eq!(files.len(), 3);
-        // Each id that the script asks for is in the page.
+        // The page or the script has each id that the script uses.
         let script = &files["app.js"];
         for id in script.split("$('#").skip(1).map(|rest| rest.split(['\'', ' ']).next().unwrap()) {
             assert!(
@@ -125,14 +125,14 @@ fn every_app_is_whole() {
 }
 
 #[test]
-fn the_contents_of_the_templates_are_read() {
+fn the_content_of_the_templates_is_used() {
     assert!(app("a quiz about space")["app.js"].contains("Jupiter"));
     assert!(app("a quiz about the Roman Empire")["app.js"].contains("Mona Lisa"));
     assert!(app("inventory of houseplants")["app.js"].contains("Monstera"));
 }
 
 #[test]
-fn a_fence_is_longer_than_those_in_a_file() {
+fn a_fence_is_longer_than_the_fences_in_its_file() {
     let answer = answer("a markdown notes app", None);
     assert!(files(&answer)["app.js"].contains("```"));
     assert!(answer.contains("\n````js:app.js\n"));
@@ -179,7 +179,7 @@ fn details_of_the_prompt_are_in_the_app() {
 }
 
 #[test]
-fn greetings_and_questions_get_words_and_no_files() {
+fn greetings_and_questions_get_an_answer_without_files() {
     for prompt in ["hello", "Thank you!", "What can you do?", ""] {
         let answer = answer(prompt, None);
         assert!(files(&answer).is_empty() && answer.contains("CLAUDE_API_KEY"), "{prompt}");
@@ -187,7 +187,7 @@ fn greetings_and_questions_get_words_and_no_files() {
 }
 
 #[test]
-fn a_new_title_changes_the_page_alone() {
+fn a_new_title_changes_only_the_page() {
     for message in [
         "call it Recipes for Two",
         "Rename the app to “Recipes for Two”, please",
@@ -201,7 +201,7 @@ fn a_new_title_changes_the_page_alone() {
 }
 
 #[test]
-fn a_new_style_changes_the_style_sheet_alone() {
+fn a_new_style_changes_only_the_style_sheet() {
     for (message, line) in [
         ("make it green", "--accent: #1e8045;"),
         ("use #0af as the accent", "--accent: #00aaff;"),
@@ -240,7 +240,7 @@ fn change_of(current: &BTreeMap<String, String>, message: &str) -> BTreeMap<Stri
 }
 
 #[test]
-fn another_app_takes_the_place_of_the_first_when_asked_for() {
+fn another_app_replaces_the_first_on_request() {
     for message in ["build me a tic tac toe instead", "tic tac toe instead", "now make a tic tac toe game"] {
         assert!(change("a poll", message)["index.html"].contains("data-app=\"tictactoe\""), "{message}");
     }
@@ -251,7 +251,7 @@ fn another_app_takes_the_place_of_the_first_when_asked_for() {
 }
 
 #[test]
-fn a_change_that_it_cannot_make_is_refused_in_words() {
+fn a_change_that_it_cannot_make_gets_an_explanation() {
     for message in [
         "add a timer to each question",
         "add a login page",
@@ -273,7 +273,7 @@ fn a_change_that_is_already_made_changes_no_file() {
 }
 
 #[test]
-fn files_of_another_maker_are_left_alone_where_there_is_no_place_for_the_change() {
+fn foreign_files_stay_unchanged_when_the_change_does_not_apply() {
     let current = BTreeMap::from([
         ("public/index.html".to_owned(), "<h1 class=\"a\">Old</h1>".to_owned()),
         ("styles.css".to_owned(), "h1 { color: red }".to_owned()),
@@ -287,7 +287,7 @@ fn data(event: &str) -> Value {
 }
 
 #[test]
-fn events_come_in_the_order_of_claude_and_name_their_type() {
+fn events_come_in_claudes_order_and_name_their_type() {
     let events = events("msg_sandbox_1", "a poll", "Here is a poll that has quite a few words in it.");
     let names: Vec<String> =
         events.iter().map(|event| data(event)["type"].as_str().unwrap().to_owned()).collect();
@@ -328,7 +328,7 @@ fn streamed(answer: &str) -> String {
 
 proptest! {
     #[test]
-    fn any_prompt_is_answered_alike_twice_without_open_templates(prompt in any::<String>(), words in "([a-z]{1,9}[ ,.:\"#“<]{1,2}){0,12}") {
+    fn any_prompt_gets_the_same_answer_twice_without_open_templates(prompt in any::<String>(), words in "([a-z]{1,9}[ ,.:\"#“<]{1,2}){0,12}") {
         for prompt in [prompt, words] {
             let first = answer(&prompt, None);
             prop_assert_eq!(&first, &answer(&prompt, None));
@@ -337,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn any_message_to_any_files_is_answered(
+    fn any_message_with_any_files_gets_an_answer(
         message in "((call it|make|title to|green|text|bigger|a|#|timer|dark|\"|“|<h1|İ|ß) ?){0,8}\\PC{0,9}",
         page in "(<title|<h1|>|</h1>|</title>|é| ){0,9}",
         css in "(--text:|--accent:| |;|\n|1rem|é){0,9}",
@@ -348,7 +348,7 @@ proptest! {
     }
 
     #[test]
-    fn the_deltas_together_are_the_answer(text in any::<String>(), words in "(\\PC{0,9}[ \n\r\t]{0,3}){0,40}") {
+    fn the_joined_deltas_are_the_answer(text in any::<String>(), words in "(\\PC{0,9}[ \n\r\t]{0,3}){0,40}") {
         prop_assert_eq!(streamed(&text), text);
         prop_assert_eq!(streamed(&words), words);
     }

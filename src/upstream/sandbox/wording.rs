@@ -1,22 +1,23 @@
-//! Reading a prompt: its words in a form that can be compared, the title it gives an app, and the things it is about.
+//! Reads a prompt: its words in a comparable form, the title for an app, and the things that it is
+//! about.
 
-/// What is read of a prompt, in characters: enough for any wish that templates can grant.
+/// How many characters of a prompt are read: enough for everything that the templates can do.
 const READ_CHARS: usize = 600;
 const TITLE_CHARS: usize = 60;
 const TITLE_WORDS: usize = 6;
 
-/// Words before the wish itself.
+/// Words that precede the actual request.
 const LEAD: &str = "please can could you would will i i'd i'll we want need like to make build create write generate design develop \
     give show me us a an the my our your some simple small nice modern beautiful cool little basic minimal clean tiny fancy pretty \
     good great working functional interactive responsive new quick just really let's lets hi hello hey claude program code implement \
     mini help helps let have now instead okay ok it into turn this replace with something that";
-/// Words after which a prompt tells details.
+/// Words that introduce details.
 const DETAILS: &str = "with that which where who whose using so including featuring because when based called named titled but instead";
-/// Words that join a thing and what it is about.
+/// Words that link a thing and its topic.
 const LINKS: &str = "for about of on to";
 /// Words that say nothing about an app.
 const FLUFF: &str = "app apps application tool program web webapp online page site website";
-/// What people do with the things they collect.
+/// Verbs for what people do with things that they collect.
 const KEEPING: &str = "track tracking manage managing organise organize organising organizing record recording store storing collect \
     collecting keep keeping save saving remember see logging listing planning";
 const CONTAINERS: &str = "tracker list manager inventory catalogue catalog log journal library collection organizer organiser planner \
@@ -24,16 +25,16 @@ const CONTAINERS: &str = "tracker list manager inventory catalogue catalog log j
 const ARTICLES: &str = "a an the my our your his her their its me us some all";
 const SMALL: &str = "a an the to of for and or in on at with by about";
 
-/// A prompt as it was read.
+/// A parsed prompt.
 #[derive(Debug)]
 pub(crate) struct Prompt {
     /// The beginning of the prompt on one line.
     pub(crate) text: String,
     /// Its words, lower-case and in the singular.
     pub(crate) words: Vec<String>,
-    /// How many of the words name the thing itself: those before "for", "about", "of".
+    /// How many of the words name the thing itself, before "for", "about" or "of".
     pub(crate) thing: usize,
-    /// How many of the words come before the details ("with …", "that …").
+    /// How many of the words precede the details ("with …", "that …").
     pub(crate) head: usize,
     tokens: Vec<Token>,
 }
@@ -43,18 +44,19 @@ struct Token {
     text: String,
     /// Lower-case.
     key: String,
-    /// Punctuation that ends a clause follows.
+    /// Whether punctuation that ends a clause follows.
     ends: bool,
 }
 
-/// What an app is to be called, and what it is about.
+/// The title and the topic of an app.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Subject {
-    /// `None` if the prompt is too long or too vague for one.
+    /// `None` if the prompt is too long or too vague for a title.
     pub(crate) title: Option<String>,
-    /// What follows "about", "for", "of" or "to", without articles.
+    /// The text after "about", "for", "of" or "to", without articles.
     pub(crate) about: Option<String>,
-    /// One entry of a collection, in the singular: "houseplant", or "item" if the prompt names none.
+    /// One entry of a collection, in the singular: "houseplant", or "item" if the prompt names
+    /// nothing.
     pub(crate) noun: String,
 }
 
@@ -63,7 +65,7 @@ fn is(list: &str, word: &str) -> bool {
 }
 
 impl Prompt {
-    /// Reads the beginning of `prompt`; any text is fine.
+    /// Reads the beginning of `prompt`, which may be any text.
     pub(crate) fn read(prompt: &str) -> Self {
         let begin: String = prompt.chars().take(READ_CHARS).collect();
         let text = begin.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -77,20 +79,21 @@ impl Prompt {
         Self { text, words, thing, head, tokens }
     }
 
-    /// Where `phrase` (singular words) begins among the words.
+    /// The position of `phrase` (singular words) among the words.
     pub(crate) fn position(&self, phrase: &str) -> Option<usize> {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
+        let expected: Vec<&str> = phrase.split(' ').collect();
         self.words
-            .windows(wanted.len())
-            .position(|words| words.iter().zip(&wanted).all(|(word, wanted)| word == wanted))
+            .windows(expected.len())
+            .position(|words| words.iter().zip(&expected).all(|(word, expected)| word == expected))
     }
 
-    /// Whether any of the phrases (singular words) is there.
+    /// Whether the prompt contains any of the phrases (singular words).
     pub(crate) fn has(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.position(phrase).is_some())
     }
 
-    /// A greeting, a thank-you or a question to the model rather than a wish for an app.
+    /// Whether it is a greeting, a thank-you or a question to the model instead of a request for an
+    /// app.
     pub(crate) fn is_small_talk(&self) -> bool {
         let greeting = "hi hello hey there thank thanks you good morning evening claude ping how are today";
         let question = self.text.ends_with('?')
@@ -98,7 +101,7 @@ impl Prompt {
         question || self.words.iter().all(|word| is(greeting, word))
     }
 
-    /// Whether a message to a project that has files asks for an app, rather than for a change of the one there is.
+    /// Whether a message to a project with files asks for another app instead of a change.
     pub(crate) fn asks_for_an_app(&self) -> bool {
         if self.has(&[
             "instead",
@@ -122,7 +125,7 @@ impl Prompt {
         }
     }
 
-    /// Whether the words before the details name a whole app of no known kind.
+    /// Whether the words before the details name an app of an unknown kind.
     pub(crate) fn names_an_app(&self) -> bool {
         self.words
             .iter()
@@ -150,7 +153,7 @@ impl Prompt {
         if options.len() < 2 { (question, vec![]) } else { (question, options) }
     }
 
-    /// The first number that is followed by a word that begins with "min".
+    /// The first number before a word that begins with "min".
     pub(crate) fn minutes(&self) -> Option<u32> {
         let minutes = self.words.windows(2).find_map(|pair| match pair {
             [number, unit] if unit.starts_with("min") => number.parse().ok(),
@@ -159,9 +162,10 @@ impl Prompt {
         minutes.filter(|minutes| (1..=180).contains(minutes))
     }
 
-    /// The name that the prompt gives ("called Zen", "call it “Zen”"), with `phrases` as the words that introduce one.
+    /// The name in the prompt ("called Zen", "call it “Zen”"), with `phrases` as the words before a
+    /// name.
     pub(crate) fn name_after(&self, phrases: &[&str], stops: &[&str]) -> Option<String> {
-        // ASCII case keeps every byte where it is, so that positions hold for the text itself.
+        // Changing the case of ASCII letters keeps every byte offset valid for the text itself.
         let lower = self.text.to_ascii_lowercase();
         let (at, length) = phrases
             .iter()
@@ -202,7 +206,7 @@ impl Prompt {
                 title.extend(meaning);
             }
         }
-        // A sentence about oneself is no title.
+        // A sentence about the user is not a title.
         let personal = title.iter().any(|token| is("i i'm me we you it what how", &token.key));
         let title =
             (!title.is_empty() && !personal && title.len() <= TITLE_WORDS).then(|| title_case(&title));
@@ -210,7 +214,7 @@ impl Prompt {
         Subject { title, about, noun }
     }
 
-    /// The wish itself: after the lead, before the details, and beyond "an app for tracking".
+    /// The request itself: after the lead, before the details, and without "an app for tracking".
     fn clause(&self) -> Vec<Token> {
         let mut tokens = without_lead(&self.tokens);
         let nothing = |token: &Token| is(FLUFF, &token.key);
@@ -272,7 +276,7 @@ fn without_leading<'a>(tokens: &'a [Token], list: &str) -> &'a [Token] {
     tokens.get(start..).unwrap_or_default()
 }
 
-/// "To do list" begins with its noun, although "to" is a word before the wish.
+/// "To do list" begins with its noun, although "to" may precede a request.
 fn without_lead(tokens: &[Token]) -> &[Token] {
     let mut rest = tokens;
     while let [first, after @ ..] = rest {
@@ -285,7 +289,8 @@ fn without_lead(tokens: &[Token]) -> &[Token] {
     rest
 }
 
-/// One entry: of "book list" book, of "list of films" film, of "wishlist" item.
+/// The noun for one entry: "book" for "book list", "film" for "list of films", "item" for
+/// "wishlist".
 fn noun(head: &[Token], tail: &[Token], link: &str) -> String {
     let thing = |tokens: &[Token]| {
         let word = tokens.last().map(|token| singular(&token.key))?;
@@ -303,7 +308,7 @@ fn noun(head: &[Token], tail: &[Token], link: &str) -> String {
     found.unwrap_or_else(|| "item".to_owned())
 }
 
-/// The name at the beginning of `text`: in quotes, or up to the first stop.
+/// The name at the start of `text`: in quotes, or up to the first stop word.
 fn named(text: &str, stops: &[&str]) -> Option<String> {
     let text = text.trim_start();
     let quotes = [('"', '"'), ('“', '”'), ('\'', '\''), ('‘', '’'), ('«', '»')];
@@ -344,18 +349,18 @@ fn title_case(tokens: &[&Token]) -> String {
     shortened(&words.join(" "))
 }
 
-/// The text with each word but the small ones in upper case.
+/// The text with a capital at each word except the small ones.
 pub(crate) fn titled(text: &str) -> String {
     title_case(&tokens(text).iter().collect::<Vec<_>>())
 }
 
-/// The word with its first letter in upper case.
+/// The word with a capital first letter.
 pub(crate) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// English singular, roughly: enough to compare words and to name one entry.
+/// An approximate English singular, good enough to compare words and to name one entry.
 pub(crate) fn singular(word: &str) -> String {
     let stem = |ending: &str| word.strip_suffix(ending).filter(|stem| stem.chars().count() > 2);
     if is("series movies cookies this his its always news lens", word)
@@ -381,7 +386,7 @@ pub(crate) fn singular(word: &str) -> String {
     stem("s").unwrap_or(word).to_owned()
 }
 
-/// English plural of a singular, roughly.
+/// An approximate English plural of a singular.
 pub(crate) fn plural(word: &str) -> String {
     if let Some(stem) = word.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u'])) {
         return format!("{stem}ies");

@@ -1,5 +1,4 @@
-//! Brave's search API: `GET /res/v1/web/search`, the key in
-//! `X-Subscription-Token`
+//! Brave's search API: `GET /res/v1/web/search` with the key in `X-Subscription-Token`
 //! (https://api-dashboard.search.brave.com/app/documentation).
 
 use serde::Deserialize;
@@ -11,7 +10,7 @@ const NAME: &str = "Brave";
 const MOST: usize = 20;
 
 #[derive(Deserialize)]
-struct Answer {
+struct SearchResponse {
     /// Missing when nothing was found.
     #[serde(default)]
     web: Results,
@@ -42,10 +41,10 @@ pub(super) async fn search(
     let url = format!("{base_url}/res/v1/web/search?q={}&count={}", encoded(query), count.clamp(1, MOST));
     let request =
         OutboundRequest::get(url).with("accept", "application/json").with("x-subscription-token", key);
-    let body = download::get_patiently(request, LONGEST_ANSWER, settings)
+    let body = download::get_with_retries(request, LONGEST_ANSWER, settings)
         .await
-        .map_err(|refusal| refused(NAME, "BRAVE_API_KEY", &refusal))?;
-    let answer: Answer = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
+        .map_err(|failure| refused(NAME, "BRAVE_API_KEY", &failure))?;
+    let answer: SearchResponse = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
     let hits =
         answer.web.results.into_iter().map(|found| Hit::of(&found.title, found.url, &found.description));
     Ok(hits.take(count).collect())

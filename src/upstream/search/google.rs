@@ -1,5 +1,5 @@
-//! Google's Custom Search JSON API, which takes no new customers and ends on
-//! 2027-01-01: `GET /customsearch/v1`, the key in the query
+//! Google's Custom Search JSON API, which is closed to new customers and ends on 2027-01-01: `GET
+//! /customsearch/v1` with the key in the query
 //! (https://developers.google.com/custom-search/v1/reference/rest/v1/cse/list).
 
 use serde::Deserialize;
@@ -11,7 +11,7 @@ const NAME: &str = "Google";
 const MOST: usize = 10;
 
 #[derive(Deserialize)]
-struct Answer {
+struct SearchResponse {
     /// Missing when nothing was found.
     #[serde(default)]
     items: Vec<Item>,
@@ -36,10 +36,10 @@ pub(super) async fn search(
 ) -> Result<Vec<Hit>, Error> {
     let (key, engine, query, num) = (encoded(key), encoded(engine), encoded(query), count.clamp(1, MOST));
     let url = format!("{base_url}/customsearch/v1?key={key}&cx={engine}&q={query}&num={num}&safe=active");
-    let body = download::get_patiently(OutboundRequest::get(url), LONGEST_ANSWER, settings)
+    let body = download::get_with_retries(OutboundRequest::get(url), LONGEST_ANSWER, settings)
         .await
-        .map_err(|refusal| refused(NAME, "GOOGLE_API_KEY and GOOGLE_CSE_ID", &refusal))?;
-    let answer: Answer = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
+        .map_err(|failure| refused(NAME, "GOOGLE_API_KEY and GOOGLE_CSE_ID", &failure))?;
+    let answer: SearchResponse = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
     Ok(answer
         .items
         .into_iter()

@@ -1,4 +1,4 @@
-//! What every engine answers, and how it refuses.
+//! The result and error types of all search engines.
 
 use hatch_wire::anthropic::Usage;
 
@@ -10,7 +10,7 @@ use crate::{
 /// The longest list of results, in bytes.
 pub(super) const LONGEST_ANSWER: usize = 2_000_000;
 
-/// A page that a search has found. All of it is the web's, so untrusted.
+/// A page that a search found. All of it comes from the web and is untrusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hit {
     pub(crate) title: String,
@@ -19,13 +19,13 @@ pub(crate) struct Hit {
     pub(crate) snippet: String,
 }
 
-/// What a search has found, the best first, and what it cost.
+/// The results of a search, the best first, and its cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) hits: Vec<Hit>,
-    /// Claude's tokens; none of other providers.
+    /// Claude's tokens; zero for other providers.
     pub(crate) usage: Usage,
-    /// What Claude cost; the other providers have their own bills.
+    /// Claude's cost; other providers bill separately.
     pub(crate) cost_micro_usd: i64,
 }
 
@@ -34,17 +34,17 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 impl Hit {
-    /// A result as an engine gives it, with HTML tags in it.
+    /// A result as an engine sends it, with HTML tags.
     pub(super) fn of(title: &str, url: String, snippet: &str) -> Self {
         Self { title: text::of_snippet(title), url, snippet: text::of_snippet(snippet) }
     }
 }
 
-/// An engine's refusal. Its own words, and the runtime's, may quote the
-/// address with the key in it, so neither is passed on.
-pub(super) fn refused(name: &str, variable: &str, refusal: &download::Refusal) -> Error {
-    let after_s = refusal.retry_after_ms.map(|ms| ms.saturating_add(999) / 1000);
-    let (kind, detail) = match refusal.status {
+/// The error for an engine's failure. The engine's message and the runtime's may quote the URL with
+/// the key, so neither is shown.
+pub(super) fn refused(name: &str, variable: &str, failure: &download::DownloadFailure) -> Error {
+    let after_s = failure.retry_after_ms.map(|ms| ms.saturating_add(999) / 1000);
+    let (kind, detail) = match failure.status {
         None => (UpstreamKind::Unreachable, format!("{name} cannot be reached")),
         Some(429) => (UpstreamKind::RateLimited, format!("{name} takes no more searches for now")),
         Some(status @ 400..500) => {
@@ -64,16 +64,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_tells_what_to_do_and_never_the_key() {
-        let refusal = |status, reason: &str| download::Refusal {
+    fn a_failure_says_what_to_do_and_never_contains_the_key() {
+        let failure = |status, reason: &str| download::DownloadFailure {
             status,
             retry_after_ms: Some(1_500),
             reason: reason.to_owned(),
         };
-        let message = |refusal| refused("Google", "GOOGLE_API_KEY", &refusal).detail();
-        assert_eq!(message(refusal(Some(403), "")), "Google refused the search (403): check GOOGLE_API_KEY");
-        assert_eq!(message(refusal(None, "https://x/?key=AIzaSecret")), "Google cannot be reached");
-        let limited = refused("Brave", "BRAVE_API_KEY", &refusal(Some(429), ""));
+        let message = |failure| refused("Google", "GOOGLE_API_KEY", &failure).detail();
+        assert_eq!(message(failure(Some(403), "")), "Google refused the search (403): check GOOGLE_API_KEY");
+        assert_eq!(message(failure(None, "https://x/?key=AIzaSecret")), "Google cannot be reached");
+        let limited = refused("Brave", "BRAVE_API_KEY", &failure(Some(429), ""));
         assert!(matches!(
             limited,
             Error::Upstream { kind: UpstreamKind::RateLimited, retry_after_s: Some(2), .. }

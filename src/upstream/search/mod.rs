@@ -1,4 +1,4 @@
-//! Searching the web, by whichever provider the settings name.
+//! Web search with the configured provider.
 
 mod brave;
 mod claude;
@@ -13,15 +13,15 @@ pub(crate) use settings::Search;
 use super::anthropic::complete::Failed;
 use crate::settings::Settings;
 
-/// The longest query: engines take 400 characters and 50 words.
+/// The longest query: engines accept 400 characters and 50 words.
 const MOST_CHARS: usize = 300;
 const MOST_WORDS: usize = 40;
 
-/// Searches for `query`, a question or a few words: at most `count` results
-/// (20 of Brave, 10 of Google).
+/// Searches for `query`, a question or a few words. Returns at most `count` results (20 with Brave,
+/// 10 with Google).
 ///
 /// # Errors
-/// [`Failed`], its detail safe to show: no key of ours is ever in it.
+/// [`Failed`], whose detail is safe to show: it never contains a key of ours.
 pub(crate) async fn search(
     provider: &Search,
     query: &str,
@@ -42,7 +42,7 @@ pub(crate) async fn search(
     }
 }
 
-/// A query that every engine takes.
+/// Shortens a query so that every engine accepts it.
 fn short(query: &str) -> String {
     let words: Vec<&str> =
         query.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();

@@ -1,14 +1,14 @@
-//! Who searches the web.
+//! Settings: the provider of web search.
 
 use crate::{
     error::Error,
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports faults in the variables of this module.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Search>>()];
 
-/// Who searches the web for us.
+/// The provider of web search.
 pub(crate) enum Search {
     Brave {
         key: String,
@@ -24,8 +24,8 @@ pub(crate) enum Search {
     Claude,
 }
 
-/// The one that is named, or the one whose key is there. Claude's costs by the
-/// search, so it must be asked for.
+/// The named provider, or the one whose key is set. Claude's search costs money each time, so it
+/// must be named.
 impl FromVars for Option<Search> {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let (name, brave, google) =
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_search_provider_is_named_or_told_by_its_key() {
+    fn the_search_provider_is_named_or_follows_from_its_key() {
         let search = |vars: &[(&str, &str)]| Option::<Search>::from_vars(&Vars::for_test(vars));
         assert!(matches!(search(&[]), Ok(None)));
         assert!(matches!(search(&[("CLAUDE_API_KEY", "k")]), Ok(None)));

@@ -1,5 +1,5 @@
-//! Vercel's REST API (vercel.com/docs/rest-api, and the source of its SDK and
-//! CLI): deployments from files, their state and their build logs.
+//! Vercel's REST API (vercel.com/docs/rest-api, and the source of its SDK and CLI): deployments
+//! from files, their state and their build logs.
 
 mod source;
 
@@ -9,21 +9,20 @@ use serde_json::{Map, Value, json};
 use worker::Method;
 
 pub(crate) use self::source::framework;
-use super::cloud_api::{Answer, Provider, busy, rejected, segment, unauthorized};
+use super::cloud_api::{ApiResponse, Provider, busy, rejected, segment, unauthorized};
 use crate::{error::Error, platform::fetch::OutboundRequest};
 
-/// Files uploaded at the same time: a Worker has six connections.
+/// Concurrent uploads: a Worker has six connections.
 const CONCURRENT_UPLOADS: usize = 4;
-/// How long after its build a deployment may take to get its public names,
-/// in milliseconds.
+/// How long after its build a deployment may take to get its public names, in milliseconds.
 const ALIAS_MS: i64 = 60_000;
 
-/// An account, or a team in it.
+/// A client for an account, or for a team in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Vercel<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) token: &'a str,
-    /// Its id or its slug; none is the account's default.
+    /// The team's id or slug; `None` means the account's default.
     pub(crate) team: Option<&'a str>,
     pub(crate) timeout_ms: u64,
 }
@@ -34,26 +33,26 @@ impl std::fmt::Debug for Vercel<'_> {
     }
 }
 
-/// A deployment to make.
+/// A deployment to create.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct New<'a> {
-    /// Of the project, which is made when there is none of this name.
+    /// The name of the project, which is created if it does not exist.
     pub(crate) name: &'a str,
-    /// By which we know the deployment again.
+    /// The mark by which we recognize the deployment.
     pub(crate) mark: &'a str,
     /// Path and content.
     pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
-/// Where a deployment stands.
+/// The state of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     Building,
-    /// It answers at this URL.
+    /// It is live at this URL.
     Ready {
         url: String,
     },
-    /// Why, in words.
+    /// Why it failed.
     Failed {
         reason: String,
     },
@@ -83,12 +82,12 @@ struct Pagination {
     next: Option<i64>,
 }
 
-/// A page of the deployments of a project.
+/// A page of a project's deployments.
 #[derive(Debug)]
 pub(crate) struct Made {
-    /// Of those that we have made.
+    /// The ids of those that we made.
     pub(crate) ids: Vec<String>,
-    /// Before which time the next page begins, if there is one.
+    /// The time before which the next page begins, if there is one.
     pub(crate) next: Option<i64>,
 }
 
@@ -108,7 +107,7 @@ struct Deployment {
     /// A time, a flag or null.
     alias_assigned: Value,
     alias_error: Value,
-    /// When the build was done.
+    /// When the build finished.
     ready: Option<i64>,
     error_code: Option<String>,
     error_message: Option<String>,
@@ -128,7 +127,7 @@ struct ProblemDetail {
     message: String,
 }
 
-/// An event of a build. Version 3 has the text at its top, version 2 in its payload.
+/// An event of a build. Version 3 has the text at the top level, version 2 in the payload.
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "type", default)]
@@ -143,15 +142,15 @@ struct Payload {
 }
 
 impl Vercel<'_> {
-    /// The id of the deployment that was made with this mark, if one was.
+    /// The id of the deployment with this mark, if it exists.
     pub(crate) async fn find(&self, name: &str, mark: &str) -> Result<Option<String>, Error> {
         let query = [("app", name), ("limit", "1"), (MARK_FILTER, mark)];
         let found = self.list(&query).await?.deployments.into_iter().next();
         Ok(found.map(|listed| listed.uid))
     }
 
-    /// Which deployments of this project we have made, the youngest first: a
-    /// page of its list, from `before` on.
+    /// The deployments of this project that we made, newest first: a page of its list, from
+    /// `before` on.
     pub(crate) async fn made_by_us(&self, name: &str, before: Option<i64>) -> Result<Made, Error> {
         let before = before.map(|before| before.to_string());
         let mut query = vec![("app", name), ("limit", "100")];
@@ -166,13 +165,13 @@ impl Vercel<'_> {
         let answer = self.provider().call(self.request(Method::Get, "/v6/deployments", query)).await?;
         match answer.status {
             200 => self.provider().read(&answer),
-            // There is no such project.
+            // The project does not exist.
             404 => Ok(List { deployments: Vec::new(), pagination: Pagination::default() }),
             _ => Err(self.refused(&answer)),
         }
     }
 
-    /// Makes a deployment; answers with its id. Vercel builds it meanwhile.
+    /// Creates a deployment and returns its id. Vercel starts building it.
     pub(crate) async fn create(&self, new: &New<'_>) -> Result<String, Error> {
         let (files, uploads) = source::divide(new.files);
         stream::iter(uploads.iter().map(|upload| self.upload(upload)))
@@ -206,7 +205,7 @@ impl Vercel<'_> {
         if answer.is_good() { Ok(()) } else { Err(self.refused(&answer)) }
     }
 
-    /// Where a deployment stands at `now`, in milliseconds.
+    /// The state of a deployment at `now`, in milliseconds.
     pub(crate) async fn state(&self, id: &str, now: i64) -> Result<State, Error> {
         let path = format!("/v13/deployments/{}", segment(id));
         let answer = self.provider().call(self.request(Method::Get, &path, &[])).await?;
@@ -222,7 +221,7 @@ impl Vercel<'_> {
     /// The log of a build so far.
     pub(crate) async fn log(&self, id: &str) -> Result<Vec<Line>, Error> {
         let path = format!("/v3/deployments/{}/events", segment(id));
-        // Minus one is all of them.
+        // -1 means all of them.
         let query = [("builds", "1"), ("follow", "0"), ("limit", "-1")];
         let answer = self.provider().call(self.request(Method::Get, &path, &query)).await?;
         if !answer.is_good() {
@@ -232,7 +231,7 @@ impl Vercel<'_> {
         Ok(events.into_iter().filter_map(|event| self.line(event)).collect())
     }
 
-    /// Deletes a deployment; one that is gone already is as good.
+    /// Deletes a deployment; a missing one is no error.
     pub(crate) async fn delete(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v13/deployments/{}", segment(id));
         let answer = self.provider().call(self.request(Method::Delete, &path, &[])).await?;
@@ -253,26 +252,26 @@ impl Vercel<'_> {
         Provider { name: "Vercel", secret: self.token, timeout_ms: self.timeout_ms }
     }
 
-    fn refused(&self, answer: &Answer) -> Error {
+    fn refused(&self, answer: &ApiResponse) -> Error {
         let problem: Option<Problem> = answer.parsed();
         let (code, message) = problem
             .as_ref()
             .map_or(("", ""), |problem| (problem.error.code.as_str(), problem.error.message.as_str()));
         match (answer.status, code) {
-            // Forbidden is also what a token that nobody has gets.
+            // An unknown token gets 403 too.
             (401 | 403, _) => unauthorized(
                 "Vercel refused the token: make one at vercel.com/account/tokens that may deploy to this team",
             ),
             (402, _) => rejected("Vercel wants this account to pay first: see vercel.com/dashboard, Billing"),
-            // A file went away between its upload and now.
+            // A file has disappeared since its upload.
             (400, "missing_files") => busy("Vercel has lost a file that was uploaded"),
-            _ => self.provider().refusal(answer, Some(message)),
+            _ => self.provider().error_for(answer, Some(message)),
         }
     }
 
     fn state_of(&self, deployment: &Deployment, now: i64) -> State {
         match deployment.ready_state.as_str() {
-            "READY" if is_still_named(deployment, now) => State::Building,
+            "READY" if awaits_names(deployment, now) => State::Building,
             "READY" => State::Ready { url: public_url(deployment) },
             "ERROR" | "CANCELED" | "BLOCKED" => State::Failed { reason: self.why_failed(deployment) },
             _ => State::Building,
@@ -307,15 +306,15 @@ impl Vercel<'_> {
 const MARK: &str = "hatchDeployment";
 const MARK_FILTER: &str = "meta-hatchDeployment";
 
-/// Whether its public names are still being pointed at it. Its own URL alone
-/// may be for the account's members only.
-fn is_still_named(deployment: &Deployment, now: i64) -> bool {
+/// Whether its public names are still being assigned. Its own URL may be restricted to members of
+/// the account.
+fn awaits_names(deployment: &Deployment, now: i64) -> bool {
     let is_named = !matches!(deployment.alias_assigned, Value::Null | Value::Bool(false));
     let has_failed = !deployment.alias_error.is_null();
     !is_named && !has_failed && deployment.ready.is_some_and(|ready| now < ready + ALIAS_MS)
 }
 
-/// The shortest of its names is the project's own, or a domain of its owner's.
+/// The shortest of its names is the project's own name or a domain of its owner.
 fn public_url(deployment: &Deployment) -> String {
     let name = deployment.alias.iter().min_by_key(|name| name.len()).unwrap_or(&deployment.url);
     format!("https://{}", name.trim_start_matches("https://"))
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_deployment_answers_at_its_shortest_name() {
+    fn a_ready_deployment_is_live_at_its_shortest_name() {
         let alias = json!({ "alias": ["app-team.vercel.app", "app.vercel.app"], "aliasAssigned": 99_000 });
         assert_eq!(ready(&alias), at("https://app.vercel.app"));
         assert_eq!(ready(&json!({})), at("https://app-1x.vercel.app"));
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_says_why() {
+    fn a_failure_has_its_reason() {
         let why = |json: Value| match state(json) {
             State::Failed { reason } => reason,
             state => panic!("{state:?}"),

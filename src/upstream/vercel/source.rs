@@ -1,17 +1,17 @@
-//! What a deployment on Vercel is made from: which framework builds it, and
-//! which files go with the request or before it. Pure.
+//! The source of a deployment on Vercel: the framework that builds it, and which files are sent
+//! inline or uploaded first. Pure.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 
-/// A larger file is uploaded first and named by its digest, in bytes.
+/// A larger file is uploaded first and referred to by its digest, in bytes.
 const LARGEST_INLINE: usize = 100_000;
-/// So much goes with the request; the files after that are uploaded first.
+/// The most bytes that are sent inline; further files are uploaded first.
 const MOST_INLINE: usize = 2_000_000;
 
-/// A package that means a framework, and Vercel's name of that. The first
-/// that a project depends on is it: many of them bring vite along.
+/// A package that implies a framework, and Vercel's name for it. The first match counts, because
+/// many frameworks depend on vite too.
 const FRAMEWORKS: &[(&str, &str)] = &[
     ("next", "nextjs"),
     ("astro", "astro"),
@@ -21,15 +21,14 @@ const FRAMEWORKS: &[(&str, &str)] = &[
     ("vite", "vite"),
 ];
 
-/// A file to upload before the deployment is made.
+/// A file to upload before the deployment is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upload<'a> {
     pub(super) sha1: String,
     pub(super) content: &'a str,
 }
 
-/// `files` as the request names them, and the ones among them that must be
-/// uploaded before it.
+/// The request's list of `files`, and those that must be uploaded before it.
 pub(super) fn divide<'a>(files: &[(&str, &'a str)]) -> (Vec<Value>, Vec<Upload<'a>>) {
     let (mut named, mut uploads, mut inline) = (Vec::new(), Vec::new(), 0);
     for (path, content) in files {
@@ -58,8 +57,8 @@ struct Package {
     dev_dependencies: Map<String, Value>,
 }
 
-/// The framework of a project with this package.json; none is a site that is
-/// served as it is, or built by its own `build` script.
+/// The framework of a project with this package.json; `None` for a site that is served as it is, or
+/// built by its own `build` script.
 pub(crate) fn framework(package_json: &str) -> Option<&'static str> {
     let package: Package = serde_json::from_str(package_json).ok()?;
     let depends =
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_framework_is_the_first_that_the_package_depends_on() {
+    fn the_framework_is_the_first_match_in_the_dependencies() {
         for (package, expected) in [
             (r#"{"dependencies":{"next":"14","react":"18"}}"#, Some("nextjs")),
             (r#"{"dependencies":{"react":"18"},"devDependencies":{"vite":"5"}}"#, Some("vite")),
@@ -95,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_file_is_named_once_and_goes_one_way(sizes in prop::collection::vec(0_usize..300_000, 0..30)) {
+        fn every_file_is_listed_once_and_sent_once(sizes in prop::collection::vec(0_usize..300_000, 0..30)) {
             let contents: Vec<String> = sizes.iter().map(|n| "x".repeat(*n)).collect();
             let paths: Vec<String> = (0..sizes.len()).map(|n| format!("{n}.txt")).collect();
             let files: Vec<_> = paths.iter().map(String::as_str).zip(contents.iter().map(String::as_str)).collect();

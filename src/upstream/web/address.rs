@@ -1,10 +1,8 @@
-//! Which addresses are those of public pages. Pure.
+//! Decides which addresses belong to public pages. Pure.
 //!
-//! Whoever names an address could mean a machine of ours, or of our
-//! provider's, instead of a page (server-side request forgery). So an address
-//! of the public web has a name with a dot in it and nothing else that is
-//! out of the ordinary; what a parser makes of odd spellings (`0x7f.1`,
-//! `２１３.0.0.1`, `https:\\host`) is judged, not how it is written.
+//! A user could name an internal machine of ours or of our provider instead of a page (server-side
+//! request forgery). So an address must have a public name with a dot in it and nothing unusual.
+//! The parsed address is judged, not its spelling (`0x7f.1`, `２１３.0.0.1`, `https:\\host`).
 
 use std::fmt;
 
@@ -13,8 +11,8 @@ use url::{Host, Url};
 /// The longest address, in bytes.
 const LONGEST: usize = 2_048;
 
-/// Ends of names that are no public site's: names of private networks, and
-/// names that the root will never hold.
+/// Suffixes of names that are not public: names of private networks, and names that will never be
+/// top-level domains.
 const PRIVATE: &[&str] = &[
     "localhost",
     "local",
@@ -31,22 +29,22 @@ const PRIVATE: &[&str] = &[
     "test",
 ];
 
-/// Workers may not be made to call each other, or themselves, in circles.
+/// Workers must not call each other, or themselves, in loops.
 const LOOPS: &[&str] = &["workers.dev"];
 
 /// Why an address is not fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum AddressError {
     NotAnUrl,
-    /// Anything but https on its own port, or a name and password in it.
+    /// Not https, another port, or a user name and password.
     NotPlainHttps,
     /// A number instead of a name.
     IpAddress,
-    /// A name of a private network, or of our own.
+    /// A name of a private network, or of our own domain.
     PrivateName,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnUrl => "its address is not a URL",
@@ -57,24 +55,24 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The address of a public page, without its fragment. `own` is the domain
-/// under which we host apps.
-pub(crate) fn public(text: &str, own: Option<&str>) -> Result<Url, Refused> {
+/// The address of a public page, without its fragment. `own` is the domain of the apps that we
+/// host.
+pub(crate) fn public(text: &str, own: Option<&str>) -> Result<Url, AddressError> {
     if text.len() > LONGEST {
-        return Err(Refused::NotAnUrl);
+        return Err(AddressError::NotAnUrl);
     }
-    let mut url = Url::parse(text).map_err(|_| Refused::NotAnUrl)?;
+    let mut url = Url::parse(text).map_err(|_| AddressError::NotAnUrl)?;
     let is_plain = url.scheme() == "https"
         && url.port().is_none()
         && url.username().is_empty()
         && url.password().is_none();
     if !is_plain {
-        return Err(Refused::NotPlainHttps);
+        return Err(AddressError::NotPlainHttps);
     }
     match url.host() {
-        None => return Err(Refused::NotAnUrl),
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(Refused::IpAddress),
-        Some(Host::Domain(name)) if !is_public(name, own) => return Err(Refused::PrivateName),
+        None => return Err(AddressError::NotAnUrl),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Err(AddressError::IpAddress),
+        Some(Host::Domain(name)) if !is_public(name, own) => return Err(AddressError::PrivateName),
         Some(Host::Domain(_)) => {}
     }
     url.set_fragment(None);
@@ -95,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn refused(text: &str) -> Option<Refused> {
+    fn refused(text: &str) -> Option<AddressError> {
         public(text, Some("hatch-apps.example")).err()
     }
 
@@ -113,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plain_https_is_refused() {
+    fn an_address_that_is_not_plain_https_is_refused() {
         for text in [
             "http://acme.example/",
             "ftp://acme.example/",
@@ -124,14 +122,14 @@ mod tests {
             "https://acme.example:8443/",
             "https://acme.example:80/",
         ] {
-            assert_eq!(refused(text), Some(Refused::NotPlainHttps), "{text}");
+            assert_eq!(refused(text), Some(AddressError::NotPlainHttps), "{text}");
         }
         for text in ["", "acme.example", "//acme.example", "https://", "https://a b.example/"] {
-            assert_eq!(refused(text), Some(Refused::NotAnUrl), "{text}");
+            assert_eq!(refused(text), Some(AddressError::NotAnUrl), "{text}");
         }
         assert_eq!(
             refused(&format!("https://acme.example/{}", "a".repeat(LONGEST))),
-            Some(Refused::NotAnUrl)
+            Some(AddressError::NotAnUrl)
         );
     }
 
@@ -162,12 +160,12 @@ mod tests {
             "%31%32%37.0.0.1",
             "127。0。0。1",
         ] {
-            assert_eq!(refused(&format!("https://{host}/")), Some(Refused::IpAddress), "{host}");
+            assert_eq!(refused(&format!("https://{host}/")), Some(AddressError::IpAddress), "{host}");
         }
     }
 
     #[test]
-    fn a_name_that_is_not_of_the_public_web_is_refused() {
+    fn a_private_name_is_refused() {
         for host in [
             "localhost",
             "LOCALHOST",
@@ -187,13 +185,13 @@ mod tests {
             "hatch-apps.example",
             "a..example",
         ] {
-            assert_eq!(refused(&format!("https://{host}/")), Some(Refused::PrivateName), "{host}");
+            assert_eq!(refused(&format!("https://{host}/")), Some(AddressError::PrivateName), "{host}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_ipv4_address_is_fetched_however_it_is_written(address: u32, form in 0_u8..6) {
+        fn no_notation_of_an_ipv4_address_is_accepted(address: u32, form in 0_u8..6) {
             let [a, b, c, d] = address.to_be_bytes();
             let low = address & 0x00FF_FFFF;
             let host = match form {
@@ -204,11 +202,11 @@ mod tests {
                 4 => format!("{a}.{low}"),
                 _ => format!("[::ffff:{a}.{b}.{c}.{d}]"),
             };
-            prop_assert_eq!(refused(&format!("https://{host}/")), Some(Refused::IpAddress));
+            prop_assert_eq!(refused(&format!("https://{host}/")), Some(AddressError::IpAddress));
         }
 
         #[test]
-        fn whatever_is_fetched_has_a_public_name_and_stays_the_same(text in "(https:/{0,3})?[a-z0-9.:@\\\\/#?%\\[\\]\\PC]{0,40}") {
+        fn an_accepted_address_has_a_public_name_and_parses_to_itself(text in "(https:/{0,3})?[a-z0-9.:@\\\\/#?%\\[\\]\\PC]{0,40}") {
             if let Ok(url) = public(&text, None) {
                 prop_assert_eq!(url.scheme(), "https");
                 prop_assert!(matches!(url.host(), Some(Host::Domain(name)) if is_public(name, None)));

@@ -1,14 +1,13 @@
-//! HTML in pieces: text and tags, kept apart as browsers do it (WHATWG HTML,
-//! 13.2.5) as far as a reader of text needs it. No tree is built, so nothing is
-//! ever wrong: any text has pieces. A crate that does all of the standard is
-//! 200 KB of Wasm. Pure.
+//! Splits HTML into text and tags as browsers do (WHATWG HTML, 13.2.5), as far as text extraction
+//! needs it. No tree is built, so any input has pieces and no error. A crate with the whole
+//! standard takes 200 KB of Wasm. Pure.
 
 /// A piece of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// Decoded.
     Text(String),
-    /// Of a `<title>`, decoded.
+    /// The content of a `<title>`, decoded.
     Title(String),
     /// A tag, its name in lower case; see [`attribute`].
     Start {
@@ -18,12 +17,12 @@ pub(super) enum Piece<'a> {
     End(String),
 }
 
-/// Elements whose content is no HTML and ends only with their own end tag.
-/// Of these a reader sees the title alone.
+/// Elements whose content is not HTML and ends only with their own end tag. Of these only the title
+/// is visible.
 const RAW: &[&str] =
     &["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
-/// The pieces of a page, in their order.
+/// The pieces of a page, in order.
 pub(super) fn pieces(html: &str) -> Pieces<'_> {
     Pieces { rest: html, raw: None }
 }
@@ -54,7 +53,7 @@ impl<'a> Iterator for Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    /// Takes `length` bytes off the front, or all.
+    /// Takes `length` bytes off the front, or everything.
     fn take(&mut self, length: Option<usize>) -> &'a str {
         let (taken, rest) =
             self.rest.split_at_checked(length.unwrap_or(self.rest.len())).unwrap_or((self.rest, ""));
@@ -68,7 +67,7 @@ impl<'a> Pieces<'a> {
         Piece::Text(decoded(self.take(end)))
     }
 
-    /// What begins with `<`.
+    /// Reads markup that begins with `<`.
     fn markup(&mut self) -> Option<Piece<'a>> {
         let mut after = self.rest.chars().skip(1);
         match (after.next(), after.next()) {
@@ -83,7 +82,7 @@ impl<'a> Pieces<'a> {
                 }
                 Some(Piece::Start { name, attributes })
             }
-            // It is only less than something.
+            // A literal less-than sign.
             _ => Some(self.text(1)),
         }
     }
@@ -94,8 +93,8 @@ impl<'a> Pieces<'a> {
         None
     }
 
-    /// A tag whose name begins at `start`: its name and attributes. None when
-    /// the page ends within it.
+    /// Reads a tag whose name begins at `start`: its name and attributes. `None` when the page ends
+    /// within it.
     fn tag(&mut self, start: usize) -> Option<(String, &'a str)> {
         let end = end_of_tag(self.rest);
         let tag = self.take(end.map(|end| end + 1));
@@ -105,7 +104,7 @@ impl<'a> Pieces<'a> {
         Some((name.to_ascii_lowercase(), attributes))
     }
 
-    /// What stands before the end tag of a raw element.
+    /// The content before the end tag of a raw element.
     fn raw_content(&mut self, name: &str) -> Option<Piece<'a>> {
         let is_end = |at: &usize| {
             let tag = self.rest.get(at + 2..).and_then(|rest| rest.split_at_checked(name.len()));
@@ -120,8 +119,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Where the `>` of a tag is. One within a quoted value, which stands after
-/// `=`, does not count.
+/// The offset of a tag's `>`. One inside a quoted value, which follows `=`, does not count.
 fn end_of_tag(tag: &str) -> Option<usize> {
     let (mut quote, mut last) = (None, b'<');
     tag.bytes().position(|b| {
@@ -138,7 +136,7 @@ fn end_of_tag(tag: &str) -> Option<usize> {
     })
 }
 
-/// The value of a tag's attribute, decoded; of several the first.
+/// The decoded value of a tag's attribute; the first one if it is repeated.
 pub(super) fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     let mut rest = attributes;
     loop {
@@ -159,7 +157,7 @@ pub(super) fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     }
 }
 
-/// The value that `text` begins with, and what comes after it.
+/// The value at the start of `text`, and the rest.
 fn value(text: &str) -> Option<(&str, &str)> {
     match text.chars().next() {
         Some(quote @ ('"' | '\'')) => {
@@ -170,7 +168,7 @@ fn value(text: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The characters with names that texts have, of the 2,231 there are.
+/// The named characters that texts use, out of 2,231.
 const NAMED: &[(&str, char)] = &[
     ("amp", '&'),
     ("lt", '<'),
@@ -244,7 +242,7 @@ const NAMED: &[(&str, char)] = &[
     ("Ccedil", 'Ç'),
 ];
 
-/// `text` with its character references as characters; what is none stays.
+/// `text` with its character references decoded; unknown ones stay.
 fn decoded(text: &str) -> String {
     let mut parts = text.split('&');
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -281,15 +279,15 @@ mod tests {
     use super::*;
 
     fn text(html: &str) -> String {
-        let seen = pieces(html).filter_map(|piece| match piece {
+        let visible = pieces(html).filter_map(|piece| match piece {
             Piece::Text(text) => Some(text),
             _ => None,
         });
-        seen.collect()
+        visible.collect()
     }
 
     #[test]
-    fn tags_are_told_from_text_as_browsers_do_it() {
+    fn tags_and_text_are_separated_as_in_browsers() {
         for (html, seen) in [
             ("a<b>c</b>d", "acd"),
             ("1 < 2 <3 <", "1 < 2 <3 <"),
@@ -311,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_read_in_all_its_forms() {
+    fn an_attribute_is_parsed_in_all_its_forms() {
         let attributes = " name=Description  CONTENT = 'a &gt; \"b\"' data-x empty='' content=second /";
         assert_eq!(attribute(attributes, "name").as_deref(), Some("Description"));
         assert_eq!(attribute(attributes, "content").as_deref(), Some("a > \"b\""));
@@ -323,14 +321,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_without_markup_is_its_own_only_piece(text in "[^<&]{0,40}") {
+        fn text_without_markup_is_a_single_piece(text in "[^<&]{0,40}") {
             let all: Vec<_> = pieces(&text).collect();
             let expected: Vec<_> = Some(Piece::Text(text.clone())).into_iter().filter(|_| !text.is_empty()).collect();
             prop_assert_eq!(all, expected);
         }
 
         #[test]
-        fn whatever_is_escaped_is_read_back(text in "\\PC{0,60}") {
+        fn escaped_text_decodes_to_itself(text in "\\PC{0,60}") {
             let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
             prop_assert_eq!(super::tests::text(&escaped), text);
         }

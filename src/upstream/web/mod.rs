@@ -1,9 +1,8 @@
-//! Pages of the web that somebody else has named: fetched only where the
-//! public web is (address.rs), within limits, and read as plain text
-//! (html.rs, text.rs).
+//! Reads web pages that users or models name: only from the public web (address.rs), within limits,
+//! as plain text (html.rs, text.rs).
 //!
-//! A name is not resolved here. One that leads to a private address is the
-//! runtime's to refuse: Cloudflare's network reaches public addresses alone.
+//! Names are not resolved here. The runtime refuses names with private addresses: Cloudflare's
+//! network only reaches public ones.
 
 pub(crate) mod address;
 mod html;
@@ -14,50 +13,49 @@ use std::fmt;
 use crate::error::Error;
 use crate::settings::{FromVars, ParseSettings, Vars, parses};
 use crate::{
-    platform::fetch::{self, Answer, Deadline, Failure, OutboundRequest},
+    platform::fetch::{self, Deadline, Failure, FetchResponse, OutboundRequest},
     settings::Settings,
 };
 
-/// Finds what is wrong with its variables.
+/// Reports faults in its variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Proxy>()];
 
-/// As much of a page as is read, in bytes, unpacked. What a page is about
-/// stands at its beginning.
+/// How many decoded bytes of a page are read. Its topic is clear from the beginning.
 const MOST_BYTES: usize = 256 * 1024;
-/// For all of a page, its redirects included.
+/// The time limit of a page, including its redirects.
 const DEADLINE_MS: u64 = 8_000;
 const REDIRECTS: u32 = 3;
 
-/// What a page says.
+/// The content of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Where it was at last.
+    /// The URL after redirects.
     pub(crate) url: String,
     pub(crate) title: String,
     pub(crate) description: String,
-    /// What a reader sees, from the top, at most [`text::MOST_CHARS`].
+    /// The visible text from the top, at most [`text::MOST_CHARS`].
     pub(crate) text: String,
 }
 
 /// Why a page was not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unread {
-    /// It may not be fetched.
-    Address(address::Refused),
-    /// It led on and on.
+pub(crate) enum ReadError {
+    /// The address must not be fetched.
+    Address(address::AddressError),
+    /// Too many redirects.
     Redirects,
     Status(u16),
-    /// It is no text.
+    /// The page is not text.
     MediaType,
     Timeout,
     Network,
-    /// There is nothing to read on it.
+    /// The page has no text.
     Empty,
-    /// A variable of ours is wrong; in words.
+    /// One of our variables is invalid; the text says how.
     NotConfigured(String),
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(refused) => write!(f, "{refused}"),
@@ -72,7 +70,7 @@ impl fmt::Display for Unread {
     }
 }
 
-impl From<Failure> for Unread {
+impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Timeout => Self::Timeout,
@@ -81,7 +79,7 @@ impl From<Failure> for Unread {
     }
 }
 
-/// What pages are fetched through: `<it>/https://host/path`.
+/// The proxy through which pages are fetched: `<proxy>/https://host/path`.
 struct Proxy(Option<String>);
 
 impl FromVars for Proxy {
@@ -92,54 +90,54 @@ impl FromVars for Proxy {
 }
 
 /// Reads the page at `url`.
-pub(crate) async fn read(url: &str, settings: &Settings) -> Result<Page, Unread> {
+pub(crate) async fn read(url: &str, settings: &Settings) -> Result<Page, ReadError> {
     let deadline = Deadline::after(DEADLINE_MS);
     let own = settings.hosting_domain.as_deref();
-    let mut url = address::public(url, own).map_err(Unread::Address)?;
+    let mut url = address::public(url, own).map_err(ReadError::Address)?;
     for _ in 0..=REDIRECTS {
         let answer = get(&url, settings, deadline.left()?).await?;
         if let Some(next) = redirect(&answer) {
-            let next = url.join(&next).map_err(|_| Unread::Address(address::Refused::NotAnUrl))?;
-            // Wherever it leads is no more to be trusted than where it began.
-            url = address::public(next.as_str(), own).map_err(Unread::Address)?;
+            let next = url.join(&next).map_err(|_| ReadError::Address(address::AddressError::NotAnUrl))?;
+            // The target of a redirect is as untrusted as the first address.
+            url = address::public(next.as_str(), own).map_err(ReadError::Address)?;
             continue;
         }
         return page(&url, answer, deadline.left()?).await;
     }
-    Err(Unread::Redirects)
+    Err(ReadError::Redirects)
 }
 
-async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<Answer, Unread> {
+async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<FetchResponse, ReadError> {
     // The address is checked before it is given to the operator's proxy.
-    let proxy = Proxy::of(settings).map_err(|error| Unread::NotConfigured(error.detail()))?;
-    let asked = match &proxy.0 {
+    let proxy = Proxy::of(settings).map_err(|error| ReadError::NotConfigured(error.detail()))?;
+    let target = match &proxy.0 {
         Some(proxy) => format!("{proxy}/{url}"),
         None => url.to_string(),
     };
-    let request = OutboundRequest::get(asked)
+    let request = OutboundRequest::get(target)
         .with("accept", "text/html, text/plain;q=0.9")
         .with("user-agent", "hatch-api (reads pages for its users)");
     Ok(fetch::send(request, timeout_ms).await?)
 }
 
-fn redirect(answer: &Answer) -> Option<String> {
+fn redirect(answer: &FetchResponse) -> Option<String> {
     matches!(answer.status(), 301 | 302 | 303 | 307 | 308).then(|| answer.header("location"))?
 }
 
-async fn page(url: &url::Url, answer: Answer, timeout_ms: u64) -> Result<Page, Unread> {
+async fn page(url: &url::Url, answer: FetchResponse, timeout_ms: u64) -> Result<Page, ReadError> {
     if answer.status() != 200 {
-        return Err(Unread::Status(answer.status()));
+        return Err(ReadError::Status(answer.status()));
     }
     let media_type = answer.header("content-type").unwrap_or_default().to_ascii_lowercase();
     let is_html = match media_type.split(';').next().unwrap_or_default().trim() {
         "text/html" => true,
         "text/plain" => false,
-        _ => return Err(Unread::MediaType),
+        _ => return Err(ReadError::MediaType),
     };
     let bytes = answer.beginning(MOST_BYTES, timeout_ms).await;
     let read = if is_html { text::of_html(&bytes) } else { text::of_plain(&bytes) };
     if read.text.is_empty() && read.description.is_empty() {
-        return Err(Unread::Empty);
+        return Err(ReadError::Empty);
     }
     Ok(Page { url: url.to_string(), title: read.title, description: read.description, text: read.text })
 }

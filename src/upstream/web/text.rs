@@ -1,5 +1,5 @@
-//! What a reader sees of a page: its title, its own description, its text.
-//! Any bytes have some; nothing of it is trusted. Pure.
+//! Extracts a page's title, description and visible text. Any bytes are accepted, and nothing of it
+//! is trusted. Pure.
 
 use super::html::{self, Piece};
 
@@ -8,41 +8,41 @@ pub(crate) const MOST_CHARS: usize = 6_000;
 /// The longest title, and the longest description.
 const MOST_LINE_CHARS: usize = 300;
 
-/// What a reader sees.
+/// The visible content of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) title: String,
     pub(crate) description: String,
-    /// Paragraphs, each a line.
+    /// Paragraphs, one per line.
     pub(crate) text: String,
 }
 
-/// Reads HTML, in UTF-8 or nearly.
+/// Reads HTML in UTF-8; invalid bytes are replaced.
 pub(crate) fn of_html(bytes: &[u8]) -> Read {
     let mut read = Read::default();
     let mut text = Lines::new(MOST_CHARS);
-    let mut unseen: Option<String> = None;
+    let mut hidden: Option<String> = None;
     for piece in html::pieces(&String::from_utf8_lossy(bytes)) {
         match piece {
-            Piece::Title(title) if read.title.is_empty() && unseen.is_none() => read.title = line(&title),
-            Piece::Text(words) if unseen.is_none() => text.push(&words),
+            Piece::Title(title) if read.title.is_empty() && hidden.is_none() => read.title = line(&title),
+            Piece::Text(words) if hidden.is_none() => text.push(&words),
             Piece::Start { name, attributes } => {
-                if name == "meta" && unseen.is_none() && read.description.is_empty() {
+                if name == "meta" && hidden.is_none() && read.description.is_empty() {
                     read.description = description(attributes).as_deref().map(line).unwrap_or_default();
                 }
                 if !INLINE.contains(&name.as_str()) {
                     text.end();
                 }
-                if unseen.is_none() && UNSEEN.contains(&name.as_str()) {
-                    unseen = Some(name);
+                if hidden.is_none() && HIDDEN.contains(&name.as_str()) {
+                    hidden = Some(name);
                 }
             }
             Piece::End(name) => {
                 if !INLINE.contains(&name.as_str()) {
                     text.end();
                 }
-                if unseen.as_ref() == Some(&name) {
-                    unseen = None;
+                if hidden.as_ref() == Some(&name) {
+                    hidden = None;
                 }
             }
             Piece::Title(_) | Piece::Text(_) => {}
@@ -54,7 +54,7 @@ pub(crate) fn of_html(bytes: &[u8]) -> Read {
     Read { text: text.finish(), ..read }
 }
 
-/// What a `<meta>` says that its page is about.
+/// The description in a `<meta>` tag.
 fn description(attributes: &str) -> Option<String> {
     let named = html::attribute(attributes, "name").or_else(|| html::attribute(attributes, "property"))?;
     let is_description = matches!(named.to_ascii_lowercase().as_str(), "description" | "og:description");
@@ -76,15 +76,14 @@ pub(crate) fn of_snippet(html: &str) -> String {
     line(&of_html(html.as_bytes()).text)
 }
 
-/// `text` on one line, without control characters, at most
-/// [`MOST_LINE_CHARS`].
+/// `text` on one line, without control characters, at most [`MOST_LINE_CHARS`] long.
 fn line(text: &str) -> String {
     let mut lines = Lines::new(MOST_LINE_CHARS);
     lines.push(text);
     lines.finish()
 }
 
-/// Text with its white space put in order, up to a number of characters.
+/// Collects text with normalized white space, up to a number of characters.
 struct Lines {
     text: String,
     left: usize,
@@ -141,8 +140,8 @@ impl Lines {
     }
 }
 
-/// Elements whose content nobody reads, beside those that are no HTML within.
-const UNSEEN: &[&str] = &["template", "svg", "math", "object", "select"];
+/// Elements with invisible content, besides those in html.rs whose content is not HTML.
+const HIDDEN: &[&str] = &["template", "svg", "math", "object", "select"];
 
 /// Elements that do not end a line of text.
 const INLINE: &[&str] = &[
@@ -163,7 +162,7 @@ mod tests {
         <template><p>later</p></template><ul><li>Teams<li>Reports &lt;PDF&gt;</ul><script>no()</script></body></html>";
 
     #[test]
-    fn a_page_is_read_as_a_person_reads_it() {
+    fn a_page_is_reduced_to_its_visible_text() {
         let read = of_html(PAGE.as_bytes());
         assert_eq!(read.title, "Acme & Co | Bookings");
         assert_eq!(read.description, "Bookings for \"small\" cafés");

@@ -1,10 +1,10 @@
-//! Taking apps down at their clouds: which can be, and the jobs that do it.
-//! A job needs nothing but the row of its app, so it outlives the project.
+//! Plans which apps can be undeployed at their clouds, and creates the jobs for it. A job needs
+//! only the row of its app, so it outlives the project.
 
 use worker::Env;
 
 use super::{
-    Cloud, Source, credentials,
+    Cloud, CredentialSource, credentials,
     store::{self, App},
 };
 use crate::{
@@ -18,22 +18,22 @@ use crate::{
 /// The kind of job, and its only step.
 pub(crate) const JOB: &str = "take-down";
 
-/// What takes apps down.
+/// The statements and jobs that undeploy apps.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// For the batch that needs them down.
+    /// For the batch that deletes the project or account.
     pub(crate) statements: Vec<Statement>,
-    /// Jobs to be sent when the batch is through.
+    /// The jobs to send after the batch.
     jobs: Vec<String>,
-    /// Apps that nobody's credentials reach.
+    /// Apps that no available credentials reach.
     pub(crate) out_of_reach: Vec<App>,
 }
 
-/// Plans to take `apps` down by the credentials of the request, of its user,
-/// or of the Worker: whichever are of the account that an app is in.
+/// Plans to undeploy `apps` with the credentials of the request, of its user, or of the operator,
+/// whichever belong to the account with the app.
 ///
 /// # Errors
-/// 400 for a wrong header.
+/// 400 for an invalid header.
 pub(crate) async fn plan(
     user: &str,
     apps: Vec<App>,
@@ -45,16 +45,16 @@ pub(crate) async fn plan(
     let (mut plan, now) = (Plan::default(), now_ms());
     for app in apps {
         let header = |name: &str| request.header(name);
-        let right = credentials::find_for(&app, user, header, settings, database).await?;
-        let Some(right) = right else {
+        let resolved = credentials::find_for(&app, user, header, settings, database).await?;
+        let Some(resolved) = resolved else {
             plan.out_of_reach.push(app);
             continue;
         };
-        let (job, sealed) = (random::uuid()?, right.sealed(app.cloud, user, settings)?);
-        plan.statements.push(store::will_be_taken_down(&app.id, &right, sealed.as_deref(), now));
+        let (job, sealed) = (random::uuid()?, resolved.sealed(app.cloud, user, settings)?);
+        plan.statements.push(store::mark_for_removal(&app.id, &resolved, sealed.as_deref(), now));
         plan.statements.extend(jobs::store::create(&job, user, JOB, &app.id, JOB, trace_id, now));
-        // A deployment that is at work there is dropped with its project, but
-        // may not know of it for a moment. The outbox sends this one later.
+        // A deployment that is running there is dropped with its project, but may not notice for a
+        // moment. The outbox sends this message later.
         if !app.is_busy {
             plan.jobs.push(job);
         }
@@ -63,7 +63,7 @@ pub(crate) async fn plan(
 }
 
 impl Plan {
-    /// Sends the jobs, after the answer.
+    /// Sends the jobs after the response.
     pub(crate) fn send(self, env: &Env, background: &Background) {
         let env = env.clone();
         background.run(async move {
@@ -74,13 +74,13 @@ impl Plan {
     }
 }
 
-/// What to do about an app out of reach.
+/// The error for an app out of reach, with what to do.
 pub(crate) fn out_of_reach(app: &App) -> Error {
     match app.source {
-        Some(Source::Own) => Error::Conflict {
+        Some(CredentialSource::Own) => Error::Conflict {
             code: "credentials_needed",
             detail: format!(
-                "An app of this is live in an account at {} that this Worker has no longer: its operator can take it down there",
+                "An app is live in an account at {} that this Worker no longer has: the account's operator can take it down there",
                 app.cloud.title
             )
             .into(),
@@ -89,7 +89,7 @@ pub(crate) fn out_of_reach(app: &App) -> Error {
     }
 }
 
-/// [`out_of_reach`], where the user has the credentials.
+/// [`out_of_reach`] when the user has the credentials.
 pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
     let title = cloud.title;
     let account = cloud.account.as_ref().filter(|account| account.is_required);
@@ -100,7 +100,7 @@ pub(crate) fn credentials_needed(cloud: Cloud) -> Error {
     Error::Conflict {
         code: "credentials_needed",
         detail: format!(
-            "An app of this is live in an account at {title} that takes your credentials: send {headers}, as when it was deployed"
+            "An app is live in an account at {title} that needs your credentials: send {headers}, as when it was deployed"
         )
         .into(),
     }

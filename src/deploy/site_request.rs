@@ -1,29 +1,28 @@
-//! What a request for something of a site means: by this the hosting answers,
-//! and the check before a site goes live. Pure.
+//! Maps a request for a path of a site to a file. The hosting uses it to respond, and the check
+//! before a site goes live uses it too. Pure.
 
-/// A request for something of a site.
+/// A request for a path of a site.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct SiteRequest<'a> {
     path: &'a str,
-    /// The page that the path has if it is a folder's.
+    /// The index file if the path is a folder.
     index: String,
-    /// Whether the app is shown for a path that no file has.
+    /// Whether the app's page is shown when no file matches.
     is_page: bool,
 }
 
-/// What a request is answered with.
+/// The response to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answered {
-    /// The file, as this media type.
+pub(super) enum SiteResponse {
+    /// The file, with this media type.
     File(&'static str),
-    /// The same path with a slash behind it: relative links of a page in a
-    /// folder need it.
+    /// A redirect to the same path with a slash: relative links of a page in a folder need it.
     WithSlash,
 }
 
-impl<'a> Asked<'a> {
-    /// Of a path as it is `written` in the address, and as it is decoded; none
-    /// where it is not well encoded.
+impl<'a> SiteRequest<'a> {
+    /// A request for a path, `written` as in the address and also decoded; `None` when it is badly
+    /// encoded.
     pub(super) fn of(written: &str, path: &'a str, purpose: Purpose<'_>) -> Option<Self> {
         if !is_well_formed(written) {
             return None;
@@ -34,34 +33,34 @@ impl<'a> Asked<'a> {
         Some(Self { path, index, is_page: missing(path, purpose) == Missing::Page })
     }
 
-    /// The files that answer it, the best one first: itself, the index of the
-    /// folder, or, when it is a page of the app's own routing, the app.
+    /// The files that may answer the request, best first: the file itself, the folder's index, or
+    /// the app's page for a route of its own router.
     pub(super) fn files(&self) -> [Option<&str>; 3] {
         [Some(self.path), Some(&self.index), self.is_page.then_some(INDEX)]
     }
 
-    /// How the file at this path, the first of them that is there, answers it.
-    pub(super) fn answered_by(&self, file: &str) -> Answered {
+    /// How the file at this path, the first existing one of [`Self::files`], answers the request.
+    pub(super) fn respond_with(&self, file: &str) -> SiteResponse {
         let is_bare_folder = !self.path.is_empty() && !self.path.ends_with('/') && file == self.index;
         match is_bare_folder {
-            true => Answered::WithSlash,
-            false => Answered::File(hatch_code::media_type(file)),
+            true => SiteResponse::WithSlash,
+            false => SiteResponse::File(hatch_code::media_type(file)),
         }
     }
 }
 
 const INDEX: &str = "index.html";
 
-/// What a path that no file has asks for.
+/// What a path without a file refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
-    /// A page of the app's own routing, which the app shows.
+    /// A route of the app's own router, which shows the app's page.
     Page,
-    /// A file, which is not there.
+    /// A missing file.
     File,
 }
 
-/// How a request says what it is for.
+/// The headers that express what a request is for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Purpose<'a> {
     /// `Sec-Fetch-Mode`
@@ -72,7 +71,7 @@ pub(super) struct Purpose<'a> {
     pub(super) accept: Option<&'a str>,
 }
 
-/// What a page asks for to be made of it; it gets no other page instead.
+/// Destinations of requests for parts of a page; these never get the app's page.
 const PARTS_OF_PAGES: &[&str] = &[
     "script",
     "style",
@@ -87,20 +86,20 @@ const PARTS_OF_PAGES: &[&str] = &[
     "manifest",
 ];
 
-/// Whether somebody goes to a page there, or a page asks for a part of itself:
-/// only the first may be answered with the app, whatever dots its path has.
+/// Whether the user navigates to the path, or a page requests a part of itself. Only navigation may
+/// get the app's page, even if the path contains dots.
 fn missing(path: &str, purpose: Purpose<'_>) -> Missing {
     let asks_for_part = purpose.dest.is_some_and(|dest| PARTS_OF_PAGES.contains(&dest));
-    let goes_there = purpose.mode == Some("navigate")
+    let is_navigation = purpose.mode == Some("navigate")
         || extension(path).is_empty()
         || purpose.accept.is_some_and(|accept| accept.contains("text/html"));
-    match goes_there && !asks_for_part && !is_part_of_a_page(path) {
+    match is_navigation && !asks_for_part && !is_part_of_a_page(path) {
         true => Missing::Page,
         false => Missing::File,
     }
 }
 
-/// What pages are made of is never a page, even for somebody who goes there.
+/// Files of these types are parts of pages and never a page, even when navigated to.
 fn is_part_of_a_page(path: &str) -> bool {
     const PARTS: &[&str] = &[
         "js",
@@ -145,7 +144,7 @@ fn extension(path: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Whether a percent-encoded path is UTF-8 in it, without a NUL.
+/// Whether a percent-encoded path decodes to UTF-8 without a NUL.
 fn is_well_formed(path: &str) -> bool {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_goes_to_a_page_gets_the_app_for_a_path_without_a_file() {
+    fn only_a_navigation_gets_the_app_for_a_path_without_a_file() {
         let navigation = Purpose { mode: Some("navigate"), dest: Some("document"), accept: None };
         let by_accept = Purpose { accept: Some("text/html,*/*;q=0.8"), ..Purpose::default() };
         let script = Purpose { mode: Some("no-cors"), dest: Some("script"), accept: Some("*/*") };
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_escape_is_no_path() {
+    fn a_malformed_escape_is_not_a_path() {
         for path in ["/%", "/%f", "/%ff", "/%00", "/%zz", "/a%c3"] {
             assert!(!is_well_formed(path), "{path}");
         }

@@ -1,4 +1,4 @@
-//! Taking an app down, at its cloud or here.
+//! Undeploys an app, at its cloud or on this Worker.
 
 use std::rc::Rc;
 
@@ -6,25 +6,25 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND,
-    cloud::refusal,
-    cloud_store::{self, Doomed},
+    cloud::permanent_reason,
+    cloud_store::{self, UndeployTask},
 };
 use crate::{
     clouds::{
         AppSpec, credentials,
         store::App,
-        take_down::{self, JOB},
+        undeploy::{self, JOB},
     },
     error::Error,
     http::RequestContext,
-    jobs::{Job, JobContext, Kind, Outcome, Policy},
+    jobs::{Job, JobContext, JobKind, Outcome, Policy},
     platform::{clock::now_ms, response::Response},
     settings::Settings,
 };
 
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: JobKind = JobKind {
     name: JOB,
-    // At Vercel, an app is all the deployments that were ever made of it.
+    // At Vercel, all deployments that were ever made of an app must be deleted.
     policy: |_| Policy { longest_ms: 300_000, ..Policy::QUICK },
     step: |job, context| Box::pin(step(job, context)),
     failed: |job, reason, now| {
@@ -37,8 +37,8 @@ pub(crate) const KIND: Kind = Kind {
     revived: |_, _| (JOB, Vec::new()),
 };
 
-/// How long it waits until it looks again after an older deployment.
-const TURN_MS: i64 = 2_000;
+/// How often the job checks whether an older deployment has finished.
+const POLL_MS: i64 = 2_000;
 
 /// `DELETE /api/deploy/:id`
 pub(crate) async fn start(context: RequestContext) -> Result<Response, Error> {
@@ -56,7 +56,7 @@ pub(crate) async fn start(context: RequestContext) -> Result<Response, Error> {
         (None, _) if place.is_on_edge => {
             let now = now_ms();
             let [down, site] = cloud_store::unpublish(id, user, now);
-            database.batch([down, site, cloud_store::settle_project(&place.project_id, now)]).await?;
+            database.batch([down, site, cloud_store::refresh_project_status(&place.project_id, now)]).await?;
             Ok(Response::empty(204))
         }
         (Some(_), Some(app)) => at_cloud(&context, app).await,
@@ -66,7 +66,7 @@ pub(crate) async fn start(context: RequestContext) -> Result<Response, Error> {
 
 async fn at_cloud(context: &RequestContext, app: App) -> Result<Response, Error> {
     let (cloud, database) = (app.cloud, context.database()?);
-    let mut plan = take_down::plan(
+    let mut plan = undeploy::plan(
         context.caller.user_id()?,
         vec![app],
         &context.request,
@@ -76,7 +76,7 @@ async fn at_cloud(context: &RequestContext, app: App) -> Result<Response, Error>
     )
     .await?;
     if let Some(app) = plan.out_of_reach.first() {
-        return Err(take_down::out_of_reach(app));
+        return Err(undeploy::out_of_reach(app));
     }
     database.batch_all(std::mem::take(&mut plan.statements)).await?;
     plan.send(&context.env, &context.background);
@@ -95,46 +95,49 @@ pub(super) fn under_way() -> Error {
 pub(super) fn not_live() -> Error {
     Error::Conflict {
         code: "not_live",
-        detail: "Nothing of this deployment is live: it failed, or a younger one has taken its place".into(),
+        detail: "Nothing of this deployment is live: it failed, or a newer one has replaced it".into(),
     }
 }
 
 async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
-    let doomed = context.database.query(cloud_store::doomed(&job.subject_id, &job.id)).await?;
-    // An earlier job has taken it down.
-    let Some(doomed) = doomed.first::<Doomed>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
-    if !doomed.is_next {
-        return Ok(Outcome::Wait { after_ms: TURN_MS, writes: Vec::new() });
+    let removal = context.database.query(cloud_store::undeploy_task(&job.subject_id, &job.id)).await?;
+    // An earlier job has undeployed it.
+    let Some(removal) = removal.first::<UndeployTask>()? else {
+        return Ok(Outcome::Done { writes: Vec::new() });
+    };
+    if !removal.is_next {
+        return Ok(Outcome::Wait { after_ms: POLL_MS, writes: Vec::new() });
     }
     let settings = Settings::of(&context.env)?;
-    match down(&doomed, &settings).await {
+    match down(&removal, &settings).await {
         Ok(()) => {
             let now = now_ms();
             let mut writes = vec![cloud_store::log_of_app(&job.subject_id, "info", "Taken down", now)];
-            writes.extend(cloud_store::is_down(&job.subject_id, now));
-            writes.push(cloud_store::settle_project(&doomed.project_id, now));
+            writes.extend(cloud_store::remove_app(&job.subject_id, now));
+            writes.push(cloud_store::refresh_project_status(&removal.project_id, now));
             Ok(Outcome::Done { writes })
         }
-        Err(error) => refusal(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),
+        Err(error) => permanent_reason(&error).map(|reason| Outcome::Failed { reason }).ok_or(error),
     }
 }
 
-async fn down(doomed: &Doomed, settings: &Settings) -> Result<(), Error> {
-    let (app, cloud) = (&doomed.app, doomed.app.cloud);
-    let source = doomed.source.ok_or_else(|| Error::Internal("no source of credentials".to_owned()))?;
-    let right = credentials::recall(cloud, &doomed.user_id, source, doomed.sealed.as_deref(), settings)?;
-    if !credentials::still_reaches(&right, app, settings).await {
+async fn down(removal: &UndeployTask, settings: &Settings) -> Result<(), Error> {
+    let (app, cloud) = (&removal.app, removal.app.cloud);
+    let source = removal.source.ok_or_else(|| Error::Internal("no source of credentials".to_owned()))?;
+    let resolved =
+        credentials::restore(cloud, &removal.user_id, source, removal.sealed.as_deref(), settings)?;
+    if !credentials::still_reach(&resolved, app, settings).await {
         return Err(credentials::gone(cloud));
     }
     let spec = AppSpec {
-        project_id: &doomed.project_id,
+        project_id: &removal.project_id,
         deployment_id: None,
         name: &app.name,
-        credentials: &right,
+        credentials: &resolved,
         container: None,
-        remote: doomed.remote.as_deref(),
+        remote: removal.remote.as_deref(),
         is_live: app.is_live,
         settings,
     };
-    cloud.take_down(&spec).await
+    cloud.undeploy(&spec).await
 }

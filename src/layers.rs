@@ -1,6 +1,6 @@
-//! The layers of this crate, and the tests that hold them: imports go down,
-//! modules do not know each other, and no files import each other in a circle.
-//! Below all of it are the crates of crates/, which know no Worker.
+//! The layers of this crate, and the tests that enforce them: imports only go down, modules do not
+//! import each other, and files do not import each other in a circle. Below are the crates of
+//! crates/, which do not depend on the Worker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,12 +10,12 @@ use std::{
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
-/// From the top down. A module may import those of its own layer, but for
-/// [`MODULES`], and those of the layers below.
-const FLOORS: &[&[&str]] = &[
+/// From the top down. A module may import from its own layer, except for [`MODULES`], and from the
+/// layers below.
+const LAYERS: &[&[&str]] = &[
     // The entry points.
     &["lib"],
-    // THE table.
+    // The routing table.
     &["routes"],
     MODULES,
     &["http"],
@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["error", "redact", "settings"],
 ];
 
-/// What two of these need is on a layer below.
+/// Code that two of these need belongs on a layer below.
 const MODULES: &[&str] = &[
     "accounts",
     "admin",
@@ -45,16 +45,16 @@ const MODULES: &[&str] = &[
 
 /// One file, by its path in the crate (`chat::store`; `lib` is the root).
 #[derive(Debug, Default)]
-struct Source {
-    /// What it imports, as absolute paths.
+struct SourceFile {
+    /// Its imports, as absolute paths.
     imports: BTreeSet<Vec<String>>,
-    /// What it hands on under a name of its own: the name, and the absolute path.
+    /// Its re-exports: the name, and the absolute path.
     reexports: BTreeMap<String, Vec<String>>,
-    /// Its modules that are there in tests alone.
+    /// Its modules that only exist in tests.
     test_modules: BTreeSet<String>,
 }
 
-type Sources = BTreeMap<Vec<String>, Source>;
+type Sources = BTreeMap<Vec<String>, SourceFile>;
 
 fn sources() -> Sources {
     let mut files = BTreeMap::new();
@@ -62,7 +62,7 @@ fn sources() -> Sources {
     let modules: BTreeSet<Vec<String>> = files.keys().cloned().collect();
     let mut sources: Sources = BTreeMap::new();
     for (module, tokens) in files {
-        let mut reader = Reader { module: &module, modules: &modules, source: Source::default() };
+        let mut reader = Reader { module: &module, modules: &modules, source: SourceFile::default() };
         reader.read(tokens);
         let source = reader.source;
         sources.insert(module, source);
@@ -98,7 +98,7 @@ fn read_folder(folder: &Path, module: &[String], files: &mut BTreeMap<Vec<String
 struct Reader<'a> {
     module: &'a [String],
     modules: &'a BTreeSet<Vec<String>>,
-    source: Source,
+    source: SourceFile,
 }
 
 impl Reader<'_> {
@@ -110,21 +110,21 @@ impl Reader<'_> {
             rest = tail;
             match first {
                 TokenTree::Punct(mark) if mark.as_char() == '#' => rest = self.attribute(tail),
-                // The `crate` of `pub(crate)` is no import.
+                // The `crate` of `pub(crate)` is not an import.
                 TokenTree::Group(group) if !is_public => self.read(group.stream()),
                 TokenTree::Ident(word) if word == "pub" => {
                     is_public = true;
                     continue;
                 }
                 TokenTree::Ident(word) if word == "use" => {
-                    // `use<'a>` of a type has no such end.
+                    // `use<'a>` in a type has no semicolon.
                     if let Some(end) = tail.iter().position(is(';')) {
                         let (tree, after) = tail.split_at(end);
                         self.import(tree, is_public);
                         rest = after;
                     }
                 }
-                // Within a path, it is not the path's beginning.
+                // Inside a path it is not the beginning.
                 TokenTree::Ident(word) if !is_in_path => {
                     let path = path(rest.iter(), word.to_string());
                     if path.len() > 1 {
@@ -134,13 +134,13 @@ impl Reader<'_> {
                 _ => {}
             }
             is_public = is_public && matches!(first, TokenTree::Group(_));
-            // Both marks of `::`, for one alone is before a type.
+            // Both colons of `::`, because a single one precedes a type.
             is_in_path = is(':')(first) && was_joint;
             was_joint = matches!(first, TokenTree::Punct(mark) if mark.as_char() == ':' && mark.spacing() == Spacing::Joint);
         }
     }
 
-    /// What follows an attribute: without its item, where that is of tests.
+    /// The tokens after an attribute, without its item if that is for tests.
     fn attribute<'t>(&mut self, tokens: &'t [TokenTree]) -> &'t [TokenTree] {
         let [TokenTree::Group(group), rest @ ..] = tokens else { return tokens };
         let attribute = group.stream().to_string().replace(' ', "");
@@ -148,7 +148,7 @@ impl Reader<'_> {
             return rest;
         }
         let is_end = |token: &TokenTree| is(';')(token) || is_braces(token);
-        // A field has no such end; those of tests are the last ones.
+        // A field has no semicolon; fields for tests are the last ones.
         let end = rest.iter().position(is_end).map_or(rest.len(), |at| at + 1);
         let (item, after) = rest.split_at(end);
         let words: Vec<_> = item.iter().map(ToString::to_string).collect();
@@ -158,7 +158,7 @@ impl Reader<'_> {
         after
     }
 
-    /// A `use`: its tree, taken apart.
+    /// Records the paths of a `use`.
     fn import(&mut self, tree: &[TokenTree], is_public: bool) {
         for path in leaves(tree) {
             let Some(path) = self.absolute(&path) else { continue };
@@ -169,7 +169,7 @@ impl Reader<'_> {
         }
     }
 
-    /// None for what is of another crate, or of the file itself.
+    /// `None` for a path into another crate or the file itself.
     fn absolute(&self, path: &[String]) -> Option<Vec<String>> {
         let mut base = self.module.to_vec();
         let mut rest = path;
@@ -214,7 +214,7 @@ fn path<'t>(mut tokens: impl Iterator<Item = &'t TokenTree>, first: String) -> V
     path
 }
 
-/// The paths of a use tree; `as` and what follows is left out.
+/// The paths of a use tree, without `as` and the names after it.
 fn leaves(tree: &[TokenTree]) -> Vec<Vec<String>> {
     let mut prefix: Vec<String> = Vec::new();
     for token in tree {
@@ -236,7 +236,7 @@ fn leaves(tree: &[TokenTree]) -> Vec<Vec<String>> {
     vec![prefix]
 }
 
-/// The file that a path leads to, through the names that files hand on.
+/// The file to which a path leads, through re-exports.
 fn file_of<'a>(path: &[String], sources: &'a Sources) -> Option<&'a Vec<String>> {
     let known = |length: &usize| path.get(..*length).is_some_and(|module| sources.contains_key(module));
     let length = (0..=path.len()).rev().find(known)?;
@@ -252,16 +252,16 @@ fn name(module: &[String]) -> String {
     if module.is_empty() { "lib".to_owned() } else { module.join("::") }
 }
 
-/// The module of the first level that a file is in.
+/// The top-level module that contains a file.
 fn top(module: &[String]) -> &str {
     module.first().map_or("lib", String::as_str)
 }
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// Every import from one module of the first level by another: the file, and what it imports.
+/// Every import between two top-level modules: the file, and what it imports.
 fn crossings(sources: &Sources) -> impl Iterator<Item = (&Vec<String>, &Vec<String>)> {
     let all = sources.iter().flat_map(|(file, source)| {
         let paths = source.imports.iter().chain(source.reexports.values());
@@ -271,30 +271,25 @@ fn crossings(sources: &Sources) -> impl Iterator<Item = (&Vec<String>, &Vec<Stri
 }
 
 #[test]
-fn every_module_has_its_floor() {
+fn every_module_has_a_layer() {
     let tops: BTreeSet<_> = sources().keys().map(|module| top(module).to_owned()).collect();
-    let named: BTreeSet<_> = FLOORS.concat().into_iter().map(str::to_owned).collect();
+    let named: BTreeSet<_> = LAYERS.concat().into_iter().map(str::to_owned).collect();
     assert_eq!(tops, named);
 }
 
 #[test]
 fn imports_go_down() {
     let sources = sources();
-    let climbs = |(file, path): &(&Vec<String>, &Vec<String>)| match (floor(top(file)), floor(top(path))) {
+    let climbs = |(file, path): &(&Vec<String>, &Vec<String>)| match (layer(top(file)), layer(top(path))) {
         (Some(from), Some(to)) => to < from || (to == from && MODULES.contains(&top(file))),
-        // A path that is no module's is a name that lib.rs has, and so above all.
+        // A path without a module is a name in lib.rs, the top layer.
         _ => true,
     };
     let wrong: Vec<_> = crossings(&sources)
         .filter(climbs)
         .map(|(file, path)| format!("{} imports {}", name(file), name(path)))
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} imports climb, or are of a module's neighbour:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} imports go up, or to another module:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]

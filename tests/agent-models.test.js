@@ -57,7 +57,7 @@ test("a model of a small window and short answers is asked for no more than it c
 
 test("a model that is not there, cannot use tools or has no price is refused, and nothing is changed", async () => {
   const before = await rowCounts(hatch);
-  for (const [name, why] of [["nobody/x", /does not exist/], ["local/toolless", /can use tools/], ["local/unpriced", /no price/], ["", /./], ["x".repeat(201), /./]]) {
+  for (const [name, why] of [["nobody/x", /does not exist/], ["local/toolless", /cannot use tools/], ["local/unpriced", /no price/], ["", /./], ["x".repeat(201), /./]]) {
     const body = await problem(await api("POST", "/message", { message: "A timer", model: name }), 400, "validation_failed");
     assert.match(JSON.stringify(body), why, name);
   }

@@ -102,7 +102,7 @@ test("code that does not compile is not finished: the model is told where, and r
 test("a model that loops is stopped: the same five times, or as many steps as there are", async () => {
   claude.setAnswer(scripted([call("list_files")]));
   const circle = await said("Go round");
-  assert.match(texts(circle.events).at(-1), /went round in circles/);
+  assert.match(texts(circle.events).at(-1), /called the same tools again and again/);
   assert.equal(claude.requests.length, 5);
   claude.reset();
   let n = 0;
@@ -181,7 +181,7 @@ test("what its owner changes meanwhile stays, and where both changed a file they
   claude.release();
   const events = await told(running);
   assert.deepEqual(await code(appId), { ...mine, "theirs.txt": "theirs" });
-  assert.ok(texts(events).some((text) => /yours were kept: index\.html/.test(text)), texts(events).join("\n"));
+  assert.ok(texts(events).some((text) => /your versions were kept: index\.html/.test(text)), texts(events).join("\n"));
 });
 
 test("a consumer that dies in the middle of a step does it once more, and nothing is told twice", async () => {

@@ -199,7 +199,7 @@ const eve = await tenant();
 const staff = mint({ email: `staff@${STAFF_DOMAIN}`, email_verified: true });
 await ok("GET", "/auth/me", undefined, staff);
 
-test("Every rule of the table is one that is tested here", () => {
+test("This file tests every access rule of the table", () => {
   for (const route of CLOSED) {
     const scope = scopeOf(route);
     assert.ok(scope ? SCOPES[scope] : ["User", "Machine", "Staff", "Operator"].includes(route.access), named(route));
@@ -217,7 +217,7 @@ test("Without a credential no closed route answers", () =>
     }
   }));
 
-test("A key that has every scope but the route's is refused", async () => {
+test("A key with every scope except the route's is refused", async () => {
   const keys = {};
   for (const [name, scope] of Object.entries(SCOPES)) {
     keys[name] = (await newKey(ada.token, { scopes: Object.values(ANYBODYS).filter((other) => other !== scope) })).key;
@@ -230,7 +230,7 @@ test("A key that has every scope but the route's is refused", async () => {
   });
 });
 
-test("The routes of staff and of the operator are no user's, and the operator's not of staff", async () => {
+test("Users cannot use the routes of staff and of the operator, and staff cannot use the operator's", async () => {
   const { key } = await newKey(staff, { scopes: Object.values(SCOPES) });
   const { key: all } = await newKey(ada.token, { scopes: Object.values(ANYBODYS) });
   await changingNothing(async () => {
@@ -242,14 +242,14 @@ test("The routes of staff and of the operator are no user's, and the operator's 
   });
 });
 
-test("The operator's token is nobody's: it opens no route of a user", () =>
+test("The operator's token opens no route of a user", () =>
   changingNothing(async () => {
     for (const route of [...SCOPED.filter((each) => !isOperatorsToo(each)), ...CLOSED.filter(({ access }) => access === "User")]) {
       await problem(await ask(route, ada, ADMIN_TOKEN), 403, "not_a_user");
     }
   }));
 
-test("A machine's token is good for its beats and for nothing else", () =>
+test("A machine's token works only for its beats", () =>
   changingNothing(async () => {
     for (const route of CLOSED.filter((each) => !MACHINE.includes(each))) {
       await problem(await ask(route, ada, ada.machineToken), 403, "not_a_user");
@@ -260,7 +260,7 @@ test("A machine's token is good for its beats and for nothing else", () =>
     }
   }));
 
-test("Without a proof a beat's mistakes are not told, nor is it read", () =>
+test("A beat without a proof is neither read nor told its mistakes", () =>
   changingNothing(async () => {
     for (const { pattern } of MACHINE) {
       for (const body of ["", "{", "[]", "{}", '{"walletAddress":1}', "x".repeat(1_100_000)]) {
@@ -269,7 +269,7 @@ test("Without a proof a beat's mistakes are not told, nor is it read", () =>
     }
   }));
 
-test("To another tenant an id is what one is that never was, and nothing is changed or counted", () =>
+test("Another tenant's id looks like an unknown id, and nothing is changed or counted", () =>
   changingNothing(async () => {
     const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])), address: `0x${"0".repeat(40)}`, name: "nobody", paymentId: "999999" };
     const told = async (route, response) => {
@@ -295,7 +295,7 @@ test("To another tenant an id is what one is that never was, and nothing is chan
     }
   }));
 
-test("No list and no export has anything of another tenant's", async () => {
+test("No list and no export contains another tenant's data", async () => {
   const lists = CLOSED.filter(({ method, pattern }) => method === "GET" && !pattern.includes("{") && !pattern.startsWith("/admin") && pattern !== "/metrics");
   assert.ok(lists.length >= 4);
   for (const route of lists) {
@@ -310,14 +310,14 @@ test("Another tenant cannot delete the account of the first by naming it", () =>
     await problem(await ask(route, ada, eve.token), 409, "not_confirmed");
   }));
 
-test("An app that is live may be remixed by anybody, into a project of their own", async () => {
+test("Any user may remix a live app into a project of their own", async () => {
   const route = ROUTES.find((each) => named(each) === SHARED[0]);
   const response = await ask(route, ada, eve.token);
   assert.equal(response.status, 201);
   assert.equal((await response.json()).userId, eve.userId);
 });
 
-test("The right credential opens every route, with no scope to spare", async () => {
+test("A credential with exactly the route's scope opens every route", async () => {
   // What deletes has a tenant of its own, and goes last.
   const ordered = [...CLOSED.filter(({ method }) => method !== "DELETE"), ...CLOSED.filter(({ method }) => method === "DELETE")];
   const whole = await tenant();

@@ -78,7 +78,7 @@ const HELD = [
 const commits = (name) => (github.repos.has(`ada/${name}`) ? github.git("ada", name, "log", "--reverse", "--format=%s", "main").split("\n") : []);
 const of = (app) => `(SELECT message FROM app_turns WHERE id = NEW.subject_id) = 'Count at ${app.name}'`;
 
-test("killed before and inside each step of a turn of twelve tool calls, each turn goes on to its end, nothing twice", async () => {
+test("killed before and inside each step of a turn with twelve tool calls, each turn ends and does nothing twice", async () => {
   await database((db) => HELD.forEach((app, n) => {
     db.exec(`CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN NEW.kind = 'agent' AND ${app.when} AND ${of(app)} BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     if (app.step === undefined) return;

@@ -22,7 +22,7 @@ const send = () =>
 const answers = async () => (await api("GET", `/api/chat/${projectId}`)).filter(({ role }) => role === "assistant");
 const heardOf = (ms) => database((db) => db.prepare("UPDATE chat_messages SET created_at = created_at - 60000, alive_at = ? WHERE status = 'streaming'").run(ms));
 
-test("an answer in whose middle the server is killed is told as far as it was kept, and then asked anew", async () => {
+test("after a kill during an answer its saved part is shown, and later the message is a new turn", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 1000 });
   await start();

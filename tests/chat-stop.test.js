@@ -26,7 +26,7 @@ async function halfWay() {
   return { id, response };
 }
 
-test("a turn that is stopped is hung up on, keeps what had come, and changes no code", async () => {
+test("stopping a turn disconnects from the model, keeps what had arrived, and changes no code", async () => {
   const { id, response } = await halfWay();
   const answer = await stop(id);
   assert.equal(answer.status, 200);
@@ -43,7 +43,7 @@ test("a turn that is stopped is hung up on, keeps what had come, and changes no 
   assert.deepEqual(await codeOf(hatch, id), { "index.html": "<!doctype html><p>before" });
 });
 
-test("an answer that comes whole after it was stopped changes nothing either", async () => {
+test("an answer that arrives whole after a stop changes nothing", async () => {
   const id = await newProject(hatch, { "index.html": "<!doctype html><p>before" });
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 2_000 });
@@ -72,7 +72,7 @@ test("the same message after a stop is a turn of its own", async () => {
   ]);
 });
 
-test("there is nothing to stop where nothing is answered, and nothing of another project's", async () => {
+test("a stop without a running turn does nothing, and cannot stop another project's turn", async () => {
   const { id, response } = await halfWay();
   const other = await newProject(hatch);
   assert.deepEqual(await (await stop(other)).json(), []);
@@ -84,7 +84,7 @@ test("there is nothing to stop where nothing is answered, and nothing of another
   assert.equal((await messages(hatch, id)).at(-1).status, "complete");
 });
 
-test("the conversation tells what each turn cost and changed", async () => {
+test("the conversation shows the cost and the changes of each turn", async () => {
   const id = await newProject(hatch);
   claude.setAnswer({ content: ANSWER, usage: { input_tokens: 1_000, output_tokens: 500 } });
   const { events } = await chat(hatch, id);
@@ -109,7 +109,7 @@ test("pictures go to the model with their message, and are kept with it", async 
   assert.ok(!JSON.stringify(claude.requests.at(-1).body).includes(PNG), "it was sent once more");
 });
 
-test("what is no picture is refused by its place, and begins nothing", async () => {
+test("an attachment that is not a picture is refused with its position, and begins nothing", async () => {
   const id = await newProject(hatch);
   const image = { mediaType: "image/png", data: PNG };
   for (const [images, pointer] of [

@@ -46,7 +46,7 @@ async function generatePage(jobId) {
 
 const generate = async (prompt) => (await call("POST", "/api/generate", { prompt, verified: true })).job_id;
 
-test("from the prompt to the launch page, every request asked about first and allowed", async () => {
+test("from the prompt to the launch page, every request passes its preflight", async () => {
   claude.setAnswer(author());
   const { projectId, status } = await generatePage(await generate("A booking app for barbers"));
   assert.deepEqual(drawn(status).steps, ["1 Finding competitors: completed", "2 Building MVP: completed", "3 Packaging startup: completed"]);
@@ -84,7 +84,7 @@ test("a startup that can go live without a token does, and says so in the messag
   assert.equal((await (await hatch.api("GET", `/api/deploy/${id}`)).json()).status, "live");
 });
 
-test("errors of the original's are told as it tells them, and others in a message too", async () => {
+test("errors of the original have its form, and others have a message too", async () => {
   const refusals = [
     ["POST", "/api/generate", { prompt: " " }, 400, { detail: "Prompt cannot be empty" }],
     ["GET", "/api/status/unknown", undefined, 404, { detail: "Job not found" }],
@@ -134,7 +134,7 @@ test("a job that was cancelled has failed to a client that knows three states, a
   }
 });
 
-test("a job that failed or is completed is so to both", async () => {
+test("a failed or completed job has the same state for both clients", async () => {
   claude.setAnswer(author([fenced(APP)]));
   const { status } = await generatePage(await generate("A booking app for barbers"));
   assert.deepEqual(await call("GET", `/api/status/${status.job_id}?states=all`), status);
@@ -142,7 +142,7 @@ test("a job that failed or is completed is so to both", async () => {
   for (const query of ["", "?states=all"]) assert.equal((await call("GET", `/api/status/${status.job_id}${query}`)).status, "failed");
 });
 
-test("a page of another origin begins nothing and learns nothing", async () => {
+test("a page of another origin can begin and read nothing", async () => {
   const before = await rowCounts(hatch);
   for (const origin of ["http://evil.localhost:3000", "null", "https://localhost:3000"]) {
     const stranger = page(hatch, origin);

@@ -51,7 +51,7 @@ async function cards(creator) {
   }));
 }
 
-test("The dashboard makes an app of a repository, shows its card, changes it and takes it away", async () => {
+test("The dashboard makes an app from a repository, shows its card, changes and deletes it", async () => {
   const { address } = newStellarWallet();
   assert.deepEqual(await cards(address), []);
   const sent = { appName: "my-app", githubRepo: "acme/web-shop", creator: address, branch: "main", port: 3000, envVars: { API_KEY: "abc" } };
@@ -177,7 +177,7 @@ test("An hour of the original's script: the page has the machine's containers, h
   assert.equal((await page(newStellarWallet().address)).isSetUp, false);
 });
 
-test("The set-up's line needs a wallet and nothing more", async () => {
+test("The set-up command needs only a wallet", async () => {
   const { address } = newStellarWallet();
   const script = await worker.api("GET", `/api/setup?wallet=${address}`);
   assert.equal(script.status, 200);

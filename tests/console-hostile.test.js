@@ -87,7 +87,7 @@ const PLACES = {
 };
 
 for (const [place, [hash, mark]] of Object.entries(PLACES)) {
-  test(`what is hostile in ${place} is text`, inBrowser, async () => {
+  test(`hostile markup in ${place} is shown as text`, inBrowser, async () => {
     const page = await open(hash);
     await page.locator("main").getByText(mark).first().waitFor();
     assert.deepEqual(await judged(page), CLEAN);
@@ -95,7 +95,7 @@ for (const [place, [hash, mark]] of Object.entries(PLACES)) {
   });
 }
 
-test("a machine's hostname and its containers' names are text", inBrowser, async () => {
+test("a machine's hostname and its containers' names are shown as text", inBrowser, async () => {
   // What the API takes of machines has no such characters; another one might.
   const page = await open(`#/fleet/machines/${wallet}`, {
     prepare: (page) => page.route(/\/workers\/0x[^?]*$|\/containers/, async (route) => {
@@ -109,7 +109,7 @@ test("a machine's hostname and its containers' names are text", inBrowser, async
   await page.done();
 });
 
-test("what a model says in the playground is text", inBrowser, async () => {
+test("a model's answer in the playground is shown as text", inBrowser, async () => {
   const page = await open("#/models", {
     prepare: (page) => page.route("**/v1/chat/completions", (route) => route.fulfill({
       contentType: "text/event-stream",

@@ -35,7 +35,7 @@ function within(d1, most) {
   for (const [name, count] of Object.entries(most)) assert.ok(d1[name] <= count, `${name}: ${JSON.stringify(d1)}`);
 }
 
-test("A page view of a hosted app is one question, and another that counts it", { skip: !isD1 }, async () => {
+test("A page view of a hosted app is one statement, and another one that counts it", { skip: !isD1 }, async () => {
   const app = deployments(hatch);
   const live = await app.live((await app.project()).id);
   const { host } = new URL(live.url);

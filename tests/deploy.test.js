@@ -22,7 +22,7 @@ function events(text) {
   });
 }
 
-test("a deployment is accepted with 202 and says where to look", async () => {
+test("a deployment is accepted with 202 and the address of its status", async () => {
   const { id } = await project();
   const response = await api("POST", "/api/deploy", { projectId: id });
   assert.equal(response.status, 202);
@@ -53,7 +53,7 @@ test("a deployment goes live, and its project with it", async () => {
   assert.equal(shown.deploymentUrl, deployment.url);
 });
 
-test("a project's deployments are listed, newest first, a page at a time, and no other's", async () => {
+test("only the project's own deployments are listed, newest first, a page at a time", async () => {
   const [one, other] = [await project(page("listed")), await project()];
   assert.deepEqual(await (await api("GET", `/api/projects/${one.id}/deployments`)).json(), []);
   const ids = [];
@@ -120,7 +120,7 @@ test("a body that cannot be deployed is 400, says why and changes nothing", asyn
   );
 });
 
-test("a cloud without anybody's credentials is 503, and says how to bring some", async () => {
+test("a cloud without any credentials is 503, and says how to provide them", async () => {
   const { id } = await project();
   // In development cloudflare is edge then: clients-hatch.test.js.
   for (const target of ["vercel", "koyeb"]) {
@@ -177,7 +177,7 @@ test("while a deployment is under way its status says when to ask again", async 
   assert.equal((await final.json()).status, "live");
 });
 
-test("the stream tells each line and each status and ends with the last", async () => {
+test("the stream sends each line and each status and ends with the last", async () => {
   const { id, jobId } = await written(await project());
   const response = await api("GET", `/api/deploy/${id}/stream`);
   assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -238,7 +238,7 @@ test("a failed deployment leaves the app that was live before it", async () => {
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", url]);
 });
 
-test("what pages cannot do without is asked of the hosting before they are live, and what was live stays", async () => {
+test("the files that pages need are checked before they go live, and on failure the live version stays", async () => {
   const { id } = await project({ "index.html": "<h1>One</h1>" });
   const { url } = await live(id);
   const page = (rest) => `<!doctype html>\n<title>Two</title>${rest}`;
@@ -291,7 +291,7 @@ test("a project that is renamed before its first deployment ends keeps one addre
   assert.equal((await ended(first)).url, (await ended(second)).url);
 });
 
-test("of two deployments the younger one stays, whichever ends first", async () => {
+test("of two deployments the newer one stays live, whichever ends first", async () => {
   const target = await project();
   const older = await written(target, { code: JSON.stringify(page("older")) });
   const younger = await written(target, { code: JSON.stringify(page("younger")) });

@@ -120,7 +120,7 @@ for (const [name, { before, act, writes, check }] of Object.entries(WORK)) {
   });
 }
 
-test("Those are all the writes that there are", async () => {
+test("These are all the writes", async () => {
   // A trigger on every table notes what is written, in order.
   await sql("CREATE TABLE noted (n INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL)");
   for (const table of TABLES) {

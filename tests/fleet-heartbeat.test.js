@@ -85,7 +85,7 @@ test("A beat that is not newer than the window's end is stale, and changes nothi
   assert.deepEqual(await records(wallet), []);
 });
 
-test("Of twenty beats at once each counts, whatever their order", async () => {
+test("Of twenty parallel beats each counts, in any order", async () => {
   const { wallet, beat } = await newMachine();
   const start = Date.now() - 20 * 60 * MINUTE_MS;
   // Beats of one row, and then some that each begin a window.
@@ -114,7 +114,7 @@ test("A clock may be five minutes ahead", async () => {
   assert.equal((await beat(Date.now())).stale, true);
 });
 
-test("A clock that is ahead makes no time up: uptime is never more than has passed by ours", async () => {
+test("A clock that is ahead gains no uptime: uptime never exceeds the time by our clock", async () => {
   const { wallet, session, beat } = await newMachine();
   const began = Date.now();
   const ahead = began + 5 * MINUTE_MS - 1_000;
@@ -138,7 +138,7 @@ test("A clock that is ahead makes no time up: uptime is never more than has pass
   assert.equal(copies.filter(({ stale }) => !stale).length, 1);
 });
 
-test("A beat may be a day late, and no later: a machine cannot make up time long past", async () => {
+test("A beat may be a day late and no later, so that a machine cannot invent uptime of the past", async () => {
   const { wallet, beat, body, token } = await newMachine();
   const day = 24 * 60 * MINUTE_MS;
   for (const late of [Date.now() - day - 10_000, Date.now() - 365 * day, 0]) await refused(422, "timestamp_too_late", body(late), token);
@@ -150,7 +150,7 @@ test("A beat may be a day late, and no later: a machine cannot make up time long
   await refused(422, "timestamp_too_late", body(at - MINUTE_MS), token);
 });
 
-test("A wallet is the same in upper case, and what is no wallet is refused", async () => {
+test("A wallet is the same in upper case, and an invalid wallet is refused", async () => {
   const { wallet, token, body } = await newMachine();
   const upper = `0x${wallet.slice(2).toUpperCase()}`;
   await ok(200, "POST", "/heartbeat", body(Date.now(), { walletAddress: upper }), token);
@@ -181,7 +181,7 @@ test("A body that is malformed is refused, every field by its name", async () =>
   await refused(415, undefined, JSON.stringify(body(now)), token, { "content-type": "text/plain" });
 });
 
-test("A megabyte of containers is taken or refused whole", async () => {
+test("A megabyte of containers is accepted or refused as a whole", async () => {
   const { wallet, token, body, beat, session } = await newMachine();
   const many = (n, length) => Array.from({ length: n }, (_, i) => ({ containerName: `${i}-`.padEnd(length, "x"), port: "8080" }));
   await refused(400, "validation_failed", body(Date.now(), { containers: many(3_900, 220) }), token);
@@ -208,7 +208,7 @@ test("In production a beat needs the machine's own token", async () => {
   await ok(200, "POST", "/heartbeat", beat, mine.token);
 });
 
-test("A token that was replaced or revoked is good no more, at once", async () => {
+test("A replaced or revoked token stops working at once", async () => {
   const { wallet, token, session, body } = await newMachine();
   const { token: next } = await ok(201, "POST", "/workers", {}, session);
   secret(next);
@@ -223,7 +223,7 @@ test("A token that was replaced or revoked is good no more, at once", async () =
   assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, session)).status, "HEALTHY");
 });
 
-test("A wallet's signature over the beat is as good as its token, for this beat of this machine alone", async () => {
+test("A wallet's signature works like its token, but only for this beat of this machine", async () => {
   const wallet = newWallet();
   const [address, now] = [wallet.address.toLowerCase(), Date.now()];
   const text = (ms, more) => JSON.stringify({ walletAddress: wallet.address, timestamp: iso(ms), containers: [], ...more });
@@ -311,7 +311,7 @@ test("The plan's keys follow in KV, two operations a beat and one a ping", async
   assert.deepEqual(keys.map(({ name }) => name), [`${wallet}:containers`, `${wallet}:time`]);
 });
 
-test("A machine is told of as it last was, to its user and to nobody else", async () => {
+test("A machine's last state is shown to its user and to no one else", async () => {
   const { wallet, session, beat } = await newMachine();
   const fresh = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
   assert.deepEqual([fresh.exists, fresh.isActive, fresh.status, fresh.lastSeen, fresh.window], [true, false, "UNKNOWN", null, null]);
@@ -341,7 +341,7 @@ test("A machine is told of as it last was, to its user and to nobody else", asyn
   for (const path of ["", "/status", "/uptime", "/containers", "/metrics"]) await problem(await call("GET", `/workers/${wallet}${path}`), 401);
 });
 
-test("Of one second a ping and a full beat count as one, and the beat tells what runs, once, in either order", async () => {
+test("A ping and a full beat of one second count once, and the beat's containers are stored, in either order", async () => {
   const said = { containers: [{ name: "web", cpuPercent: 1.5, memUsageMb: 20 }], system: { cpuCores: 4, ramTotalGb: 8 }, hostname: "rack-1", tailscaleIp: "100.64.0.7" };
   const known = async (wallet, session) => {
     const { hostname, tailscaleIp, cpuCores, ramTotalGb, window: shown } = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
@@ -372,7 +372,7 @@ test("Of one second a ping and a full beat count as one, and the beat tells what
   }
 });
 
-test("Of twenty full beats of the ping's second at once exactly one is taken, whole", async () => {
+test("Of twenty parallel full beats in the ping's second exactly one is stored, as a whole", async () => {
   const { wallet, token, session, beat } = await newMachine();
   const at = Date.now() - MINUTE_MS;
   await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at) }, token);
@@ -383,7 +383,7 @@ test("Of twenty full beats of the ping's second at once exactly one is taken, wh
   assert.deepEqual([hostname, cpuCores, shown], [`h${taken[0]}`, taken[0], { startTime: iso(at), endTime: iso(at) }]);
 });
 
-test("What a machine said is told at one an hour for a day, and the newest as it is", async () => {
+test("A machine's figures are shown hourly for a day, with the newest one", async () => {
   const { wallet, session, beat, token } = await newMachine();
   const metrics = (query = "", by = session) => ok(200, "GET", `/workers/${wallet}/metrics${query}`, undefined, by);
   assert.deepEqual(await metrics(), []);
@@ -419,7 +419,7 @@ test("What a machine said is told at one an hour for a day, and the newest as it
   assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 0);
 });
 
-test("Credits are what the ledger owes the machine, and of nobody else's", async () => {
+test("Credits are what the ledger owes this machine", async () => {
   const { wallet, session } = await newMachine();
   const { wallet: other } = await newMachine();
   const credits = async () => (await ok(200, "GET", `/workers/${wallet}`, undefined, session)).credits;
@@ -438,7 +438,7 @@ test("Credits are what the ledger owes the machine, and of nobody else's", async
   assert.equal(await credits(), 2 ** 256);
 });
 
-test("A Stellar key is a machine's wallet by its path, its beats, its token and its signature, in its own case", async () => {
+test("A Stellar key works as a machine's wallet in paths, beats, tokens and signatures, in its own case", async () => {
   const wallet = newStellarWallet();
   const { address } = wallet;
   const beat = JSON.stringify({ walletAddress: address, timestamp: iso(Date.now()), containers: [] });
@@ -561,7 +561,7 @@ const wrong = (prefix) => sql(
    HAVING count(r.wallet) <> (w.end_at < w.seen_at) OR (count(r.wallet) = 1 AND (max(r.time_from) <> w.start_at OR max(r.time_to) <> w.end_at))`, prefix);
 const recorded = async (prefix) => (await row("SELECT count(*) AS n FROM worker_uptime_records WHERE wallet GLOB '0x' || ? || '0000000000*'", prefix)).n;
 
-test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once, twice and twice at once", async () => {
+test("Of 5,000 machines two sweeps, and two parallel ones, record the 1,000 silent ones once each", async () => {
   await addMachines("aaa", 5_000, 1_000);
   await sweep();
   assert.equal(await recorded("aaa"), 1_000);
@@ -578,7 +578,7 @@ test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once,
   assert.equal((await row("SELECT after_wallet FROM fleet_sweep")).after_wallet, "");
 });
 
-test("A sweep that broke off goes on where it stopped, and leaves nobody out", async () => {
+test("An interrupted sweep goes on where it stopped, and leaves no machine out", async () => {
   await addMachines("ccc", 3_000, 1_000);
   // The database refuses the piece after this one, as if the process had died there.
   const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc0000000000*' ORDER BY wallet LIMIT 1 OFFSET 1500");

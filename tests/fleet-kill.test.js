@@ -21,7 +21,7 @@ const KILLS = [25, 70, 130];
 const BEATS = 40;
 const PERIODS = 30;
 
-test("killed again and again, the fleet's uptime and ledger are what was sent, each once", async () => {
+test("after many kills the fleet's uptime and ledger match what was sent, each counted once", async () => {
   // Each fifth beat or so comes after a gap, another one for each machine.
   const beginning = Date.now() - 20 * HOUR_MS;
   const machines = Array.from({ length: 5 }, (_, m) => {

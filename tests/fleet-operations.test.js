@@ -46,7 +46,7 @@ async function settled(at) {
 const web = [{ containerName: "web", port: "80" }];
 const database = [{ containerName: "db" }];
 
-test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes to KV all that is new of it, twice at most, and reads nothing", async () => {
+test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes its changes to KV, twice at most, and reads nothing", async () => {
   const { beat } = await newMachine(prompt);
   const start = Date.now() - 10 * 60 * MINUTE_MS;
   const puts = async (...args) => {
@@ -64,7 +64,7 @@ test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes to KV all that is new of it,
   assert.equal(await puts(Date.now() - 25 * 60 * MINUTE_MS, web, 422), 0, "none that is refused");
 });
 
-test("A beat that is stale asks KV nothing", async () => {
+test("A stale beat does not use KV", async () => {
   const { beat } = await newMachine(worker);
   await beat(Date.now() - MINUTE_MS, web);
   const { kv } = await beat(Date.now() - 2 * MINUTE_MS, database);
@@ -98,14 +98,14 @@ for (const [title, at, lag] of [
   });
 }
 
-test("With HEARTBEAT_MIRROR_SECONDS=off KV is not asked at all", async () => {
+test("With HEARTBEAT_MIRROR_SECONDS=off KV is not used", async () => {
   const { wallet, beat } = await newMachine(silent);
   const start = Date.now() - 2 * 60 * MINUTE_MS;
   for (const minutes of [0, 5, 60]) assert.deepEqual((await beat(start + minutes * MINUTE_MS, web)).kv, nothing);
   assert.equal((await silent.sql("SELECT * FROM worker_uptime_records WHERE wallet = ?", wallet)).length, 1);
 });
 
-test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, asks KV nothing and records each once", async () => {
+test("Two parallel sweeps of 5,000 machines do not use KV and record each of 1,000 silent ones once", async () => {
   const now = Date.now();
   await worker.sql("DELETE FROM worker_windows");
   await worker.sql("DELETE FROM worker_uptime_records");

@@ -30,7 +30,7 @@ const HI = [{ role: "user", content: "Hi" }];
 const ask = (key, name, headers = {}, more = {}) => api("POST", "/v1/chat/completions", { model: name, messages: HI, max_tokens: 50, ...more }, { ...as(key), ...headers });
 const keep = (who, target, token) => api("PUT", `/auth/credentials/${target}`, { token }, as(who.token));
 
-test("a key that is kept is shown to nobody, and only that it is there is told", async () => {
+test("a stored key is never shown, only that it exists", async () => {
   const response = await keep(ada, "openai", gpt.key);
   assert.equal(response.status, 200);
   const kept = await response.json();
@@ -46,7 +46,7 @@ test("a key that is kept is shown to nobody, and only that it is there is told",
   assert.ok(!rows.includes(gpt.key));
 });
 
-test("what is no key, or of nobody who is asked here, is refused and changes nothing", async () => {
+test("an invalid key, or one for an unknown provider, is refused and changes nothing", async () => {
   for (const target of ["nobody", "workers-ai", "sandbox", "OpenAI"]) await problem(await keep(ada, target, "k".repeat(20)), 404);
   for (const body of [{}, { token: "" }, { token: "two words" }, { token: "k", accountId: "0".repeat(32) }, { token: "k", team: "t" }, { token: "x".repeat(501) }]) {
     await problem(await api("PUT", "/auth/credentials/openai", body, as(ada.token)), 400);
@@ -54,7 +54,7 @@ test("what is no key, or of nobody who is asked here, is refused and changes not
   assert.equal((await ok("GET", "/auth/credentials/openai", undefined, ada.token)).hint, `…${gpt.key.slice(-4)}`);
 });
 
-test("a provider without a key of ours is asked for who keeps one, costs them nothing here, and is not there for others", async () => {
+test("a provider without our key serves only users who stored their own, at no cost here", async () => {
   gpt.setAnswer("For Ada.");
   const limited = await keyOf(ada, { budget: { microUsd: 1, per: "day" } });
   for (const key of [adas, limited]) {
@@ -72,7 +72,7 @@ test("a provider without a key of ours is asked for who keeps one, costs them no
   assert.equal((await ask(bobs, "openai/gpt-6-luna", { "x-provider-key": gpt.key })).status, 200);
 });
 
-test("a key goes to its own provider, and to no other one that is asked in its place", async () => {
+test("a key goes to its own provider, and not to a fallback", async () => {
   const before = gpt.requests.length;
   claude.setFault({ status: 529, times: 9 });
   await keep(bob, "anthropic", claude.key);
@@ -91,7 +91,7 @@ test("a key goes to its own provider, and to no other one that is asked in its p
   assert.equal((await ask(bobs, "listed/m")).status, 502);
 });
 
-test("a key is good no longer once it is deleted, or its row is another one's", async () => {
+test("a deleted key, or one copied to another user's row, does not work", async () => {
   await sql("INSERT INTO cloud_credentials SELECT ?2, 'listed', sealed, account, hint, created_at, updated_at FROM cloud_credentials WHERE user_id = ?1 AND cloud = 'listed'", ada.userId, bob.userId);
   assert.ok([500, 503, 529].includes((await ask(bobs, "listed/m")).status));
   for (const [who, target] of [[bob, "listed"], [ada, "listed"], [ada, "openai"]]) {
@@ -102,7 +102,7 @@ test("a key is good no longer once it is deleted, or its row is another one's", 
   assert.equal((await ask(adas, "listed/m")).status, 502);
 });
 
-test("the operator reads what was asked, of whom, with what outcome and how fast, in Prometheus' form", async () => {
+test("the operator reads calls by provider, model, outcome and duration in Prometheus' form", async () => {
   const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
   await until(async () => (await sql("SELECT sum(calls) AS n FROM model_metrics"))[0].n === n);
   const response = await api("GET", "/metrics", undefined, as(ADMIN_TOKEN));

@@ -94,7 +94,7 @@ const FAULTS = {
   S16: ["who answered, and its usage", once({ status: 503, times: 99 }, (seen) => seen.isOfB && seen.model.startsWith("b/S16") && seen.usage?.total_tokens === 19 && seen.chunks.every(({ model }) => model.includes("S16")))],
 };
 
-test("no fault of an upstream is told as a success, and the table of verdicts is what was seen", { timeout: 180_000 }, async () => {
+test("no fault of an upstream looks like a success, and the table of verdicts is up to date", { timeout: 180_000 }, async () => {
   const rows = [];
   for (const [id, [fault, verdict]] of Object.entries(FAULTS)) rows.push([id, fault, await verdict(id, "live"), await verdict(id, "buffered")]);
   const count = (column, word) => rows.filter((row) => row[column] === word).length;

@@ -57,7 +57,7 @@ test("a schema thirty levels deep reaches a model as it is", async () => {
   }
 });
 
-test("a megabyte in one line of a stream is told whole, in either dialect", async () => {
+test("a megabyte in one line of a stream arrives whole, in either dialect", async () => {
   const text = "Grüße 👋 ".repeat(100_000);
   const event = (data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
   const message = { id: "msg_1", type: "message", role: "assistant", model: "claude-sonnet-5-5", content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 3, output_tokens: 1 } };

@@ -102,7 +102,7 @@ test("B8: cached tokens are counted in by one family and apart by the other, and
   }
 });
 
-test("B9: an explicit zero is zero, and not a usage that is missing", async () => {
+test("B9: an explicit zero is zero, and not a missing usage", async () => {
   gpt.setAnswer({ content: "", usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } });
   const before = await calls();
   await openai.chat.completions.create({ model: GPT, messages: HI });
@@ -123,7 +123,7 @@ test("B17: comments, empty data and pings of an upstream are no chunks", async (
   assert.ok(!/^id:/m.test(own));
 });
 
-test("B23: who is overloaded before the first word is replaced, and where all are, the status says so", async () => {
+test("B23: a model that is overloaded before the first word is replaced, and if all are, the status says so", async () => {
   gpt.setAnswer("From the other.");
   claude.setAnswer("From Claude.");
   const overloaded = () => claude.setFault({ errorEventAfter: 1, times: 9 });

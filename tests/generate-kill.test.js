@@ -26,7 +26,7 @@ const status = ({ id }) => api("GET", `/api/status/${id}`);
 /** What the dead consumers held is free again when their leases have run out. */
 const leasesRunOut = () => database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
 
-test("killed before and inside each step of a startup and started again, each job completes, once", async () => {
+test("killed before and inside each step of a startup and restarted, each job completes once", async () => {
   const held = STEPS.flatMap((step, at) => [
     // None is taken from the queue before discovery has begun, so its progress is 0.
     { prompt: `Never taken at ${step}`, step, inside: false, progress: ENDS[at - 1] ?? 0 },
@@ -73,7 +73,7 @@ test("killed before and inside each step of a startup and started again, each jo
 });
 
 for (const [path, asked] of [["/text-to-image", [2, 1]], ["/image-to-video", [1, 2]]]) {
-  test(`killed while Livepeer works at ${path}, a startup gets its video, and nothing before it is made again`, async () => {
+  test(`killed while Livepeer works at ${path}, a startup gets its video, and no earlier step is repeated`, async () => {
     claude.reset();
     livepeer.reset();
     claude.setAnswer(author([fenced(APP)]));

@@ -45,7 +45,7 @@ async function brokenOff({ request }, jobId) {
   assert.equal(await request.ended, "left", "the turn was waited for");
 }
 
-test("a turn that is cancelled is broken off, and what had come of it is paid", async () => {
+test("cancelling a turn interrupts it, and its tokens until then are charged", async () => {
   const before = await spent();
   const turn = await midway();
   const { jobId, request } = turn;
@@ -63,7 +63,7 @@ test("a turn that is cancelled is broken off, and what had come of it is paid", 
   assert.equal((await spent()) - before, await cost(jobId));
 });
 
-test("a startup without a project yet is deleted with its job, and a stranger's id deletes nothing", async () => {
+test("a startup without a project yet is deleted with its job, and another user cannot delete it", async () => {
   const turn = await midway();
   const { jobId, id } = turn;
   assert.equal((await api("DELETE", `/api/projects/${jobId}`)).status, 404, "a job's id is no project's");
@@ -79,7 +79,7 @@ test("a startup without a project yet is deleted with its job, and a stranger's 
 const BROKEN = { ...APP, "app/page.jsx": 'import Chairs from "../components/chairs";\nimport Hours from "../components/hours";\n\nexport default function Page() {\n  return <Chairs hours={Hours} />;\n}\n' };
 const HOURS = { "components/hours.jsx": 'export default function Hours() {\n  return "9 to 5";\n}\n' };
 
-test("a project that is deleted while its startup is made ends the job", async () => {
+test("deleting the project of an unfinished startup ends its job", async () => {
   const turn = await midway([fenced(BROKEN), fenced(HOURS)], 2);
   const { jobId, id } = turn;
   assert.equal((await api("DELETE", `/api/projects/${id}`)).status, 204);
@@ -88,7 +88,7 @@ test("a project that is deleted while its startup is made ends the job", async (
   assert.equal((await api("GET", `/api/projects/${id}`)).status, 404, "the job has made it again");
 });
 
-test("what the owner changes while a turn is under way is kept, the name too", async () => {
+test("the owner's changes during a turn are kept, the name too", async () => {
   const { jobId, id, request } = await midway([fenced(BROKEN), fenced(HOURS)], 2, { chunkBytes: 20, delayMs: 20 });
   const { code } = await (await api("GET", `/api/projects/${id}`)).json();
   const mine = { ...JSON.parse(code), "NOTES.md": "Mine.\n" };

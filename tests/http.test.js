@@ -350,7 +350,7 @@ test("An unknown project in a body is 404", () =>
 
 // --- Bodies -----------------------------------------------------------------
 
-test("A body that is not called JSON is 415", () =>
+test("A body without the media type of JSON is 415", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES) {
       const body = Buffer.from(JSON.stringify(goodBody(fields)));
@@ -389,7 +389,7 @@ test("A wrong field is 400 with a pointer to it", () =>
     }
   }));
 
-test("A field that is missing, doubled, or holds what no text may hold is 400", () =>
+test("A field that is missing, occurs twice or has forbidden characters is 400", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES) {
       const good = goodBody(fields);
@@ -419,7 +419,7 @@ async function upload(method, path, body, headers) {
   return conforming(method, path, new Response(await text(answer), { status: answer.statusCode, headers: answer.headers }));
 }
 
-test("A body of 5 MB is 413, whether it says so or not", () =>
+test("A body of 5 MB is 413, with and without Content-Length", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES.filter(({ route }) => !isVendors(route))) {
       const body = JSON.stringify({ ...goodBody(fields), padding: long(5_000_000) });
@@ -431,7 +431,7 @@ test("A body of 5 MB is 413, whether it says so or not", () =>
     }
   }));
 
-test("A query parameter that makes no sense is 400", () =>
+test("An invalid query parameter is 400", () =>
   changingNothing(development, async () => {
     const limits = ["0", "101", "abc", "-1", "1.5", "", "99999999999999999999", "1e1", "%00", " 5"].map((limit) => ["limit", limit]);
     const cursors = ["garbage", "", "%00", "====", "🐣", Buffer.from("1").toString("base64url"), Buffer.from("-1.x").toString("base64url"), Buffer.from("1.\0").toString("base64url"), long(5000)].map((cursor) => ["cursor", cursor]);
@@ -525,7 +525,7 @@ const LOCAL = ["http://localhost:5173", "http://localhost:3001", "http://127.0.0
 
 const corsHeaders = ({ headers }) => [...headers.keys()].filter((name) => name.startsWith("access-control-"));
 
-test("Pages of the listed origins, and in development of this machine's, and no others, may read answers", async () => {
+test("Only pages of the listed origins, and in development of this machine, may read responses", async () => {
   for (const path of ["/health", "/api/projects", "/nothing"]) {
     for (const origin of [PAGE, ...LOCAL]) {
       const { headers } = await ask(development, "GET", path, { headers: { origin } });
@@ -542,7 +542,7 @@ test("Pages of the listed origins, and in development of this machine's, and no 
   }
 });
 
-test("In production pages of CORS_ORIGINS alone may read and write", async () => {
+test("In production only pages of CORS_ORIGINS may read and write", async () => {
   for (const origin of [...LOCAL, ...FOREIGN]) {
     const response = await ask(production, "GET", "/health", { headers: { origin } });
     assert.deepEqual([corsHeaders(response), response.headers.get("vary")], [[], null], origin);
@@ -569,7 +569,7 @@ test("A preflight is 204, with a permission for the listed origins only", async 
   }
 });
 
-test("A page may send every header that the document has, and those that its route has no use for", async () => {
+test("A page may send every header in the document, on every route", async () => {
   const sent = { "X-CSRF-Token": "c", "X-Captcha-Token": "c", "X-Wallet-Signature": "s", "anthropic-version": "2023-06-01", "X-Request-Id": "abcdef-123", "Last-Event-ID": "0" };
   const polychat = page(development, LOCAL[0], { credentials: true });
   assert.equal((await polychat.fetch("GET", "/health", { headers: sent })).status, 200);
@@ -600,7 +600,7 @@ test("Pages of our own origin, of the listed ones and of this machine's may writ
   }
 });
 
-test("A page of this machine signs in with a wallet under its own name", async () => {
+test("A page of this machine signs in with a wallet for its own domain", async () => {
   const [wallet, origin] = [newWallet(), LOCAL[0]];
   const { message } = await (await send("POST", "/auth/wallet/challenge", JSON.stringify({ address: wallet.address }), { origin })).json();
   assert.match(message, /^localhost:5173 wants you to sign in/);
@@ -613,7 +613,7 @@ test("A page of this machine signs in with a wallet under its own name", async (
 
 // --- Who is calling ---------------------------------------------------------
 
-test("A credential that is wrong is 401 everywhere, in development and on public routes too", async () => {
+test("A wrong credential is 401 everywhere, in development and on public routes too", async () => {
   const wrong = [
     { authorization: "Bearer wrong" }, { authorization: "wrong" }, { authorization: "Bearer" }, { authorization: "Basic dXNlcjpwYXNz" },
     { "x-api-key": "hk_live_wrong" }, { authorization: `Basic ${ADMIN_TOKEN}` }, { authorization: "Bearer wrong", "x-api-key": ADMIN_TOKEN },
@@ -631,7 +631,7 @@ test("A credential that is wrong is 401 everywhere, in development and on public
   }
 });
 
-test("A page that reaches a development Worker under a name of its own is nobody (DNS rebinding)", async () => {
+test("A page that reaches a development Worker under its own domain has no identity (DNS rebinding)", async () => {
   const asked = (host) => new Promise((resolve, reject) => {
     const { port } = new URL(development.url);
     const headers = { host, origin: `http://${host}`, ...JSON_TYPE };
@@ -647,7 +647,7 @@ test("A page that reaches a development Worker under a name of its own is nobody
   });
 });
 
-test("The operator's token opens the operator's routes, and no user's", async () => {
+test("The operator's token opens only the operator's routes", async () => {
   for (const headers of [{ authorization: `Bearer ${ADMIN_TOKEN}` }, { authorization: `bearer ${ADMIN_TOKEN}` }, { "x-api-key": ADMIN_TOKEN }]) {
     assert.equal((await ask(development, "GET", "/admin/jobs", { headers })).status, 200);
     assert.equal((await ask(development, "GET", "/health", { headers })).status, 200);
@@ -655,7 +655,7 @@ test("The operator's token opens the operator's routes, and no user's", async ()
   }
 });
 
-test("In production without secrets, nobody gets in and public routes answer", () =>
+test("In production without secrets, only public routes answer", () =>
   changingNothing(production, async () => {
     for (const route of ROUTES) {
       const isOperators = ["Staff", "Operator"].includes(route.access);

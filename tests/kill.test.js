@@ -9,7 +9,7 @@ import { killable } from "./killable.js";
 
 const { api, start, kill, database } = await killable();
 
-test("killed in the middle of deployments and started again, each ends live, once", async () => {
+test("killed during deployments and restarted, each ends live, once", async () => {
   // What holds two of the deployments at the moments that are wanted, until
   // the kill: one is never taken from the queue, one never leaves its step.
   const is = (name) => `(SELECT code FROM deployments WHERE id = NEW.subject_id) LIKE '%${name}%'`;

@@ -13,7 +13,7 @@ async function panic() {
   assert.doesNotMatch(await response.text(), /panic|wasm|\.rs\b/);
 }
 
-test("After a request that panicked the next ones are served as ever", async () => {
+test("After a panic the next requests are served as before", async () => {
   const { id } = await (await api("POST", "/api/projects", { name: "Before" })).json();
   for (const name of ["One", "Two", "Three"]) {
     await panic();
@@ -25,7 +25,7 @@ test("After a request that panicked the next ones are served as ever", async () 
   assert.ok(harness.getLogs().some(({ message }) => message.includes("asked to panic")));
 });
 
-test("After a panic the clock and a stream are served too", async () => {
+test("After a panic the cron and streams work too", async () => {
   await panic();
   assert.equal((await worker.scheduled({ cron: "* * * * *" })).outcome, "ok");
   await panic();

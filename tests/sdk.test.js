@@ -31,13 +31,13 @@ test("the SDK reads our stream of Claude's events to the end and gets Claude's f
   assert.deepEqual([message.stop_reason, message.model], ["end_turn", "claude-sonnet-5-5"]);
 });
 
-test("the SDK throws what broke the stream", async () => {
+test("the SDK throws the error that ended the stream", async () => {
   claude.setAnswer("One. Two. Three. Four. Five. Six.");
   claude.setFault({ errorEventAfter: 4, type: "overloaded_error" });
   await assert.rejects(ask(hatch, await newProject(hatch), "Hi").finalMessage(), /overloaded_error/);
 });
 
-test("three prompts get three apps of the sandbox model, which says what it is", async () => {
+test("three prompts get three apps of the sandbox model, which names itself", async () => {
   const apps = new Set();
   for (const prompt of ["a pomodoro timer", "a quiz about capitals", "an expense tracker for a trip"]) {
     const id = await newProject(sandbox);

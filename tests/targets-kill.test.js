@@ -13,7 +13,7 @@ const [cloudflare, vercel, koyeb] = await Promise.all([startCloudflare(), startV
 after(() => Promise.all([cloudflare.close(), vercel.close(), koyeb.close()]));
 const { api, start, kill, database } = await killable({ CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate });
 
-test("killed after any of its calls to a cloud, whose answer never came, a deployment ends live there, once", async () => {
+test("killed after any call to a cloud without its response, a deployment ends live there, once", async () => {
   // What each deployment hangs in when the kill comes: done there, unknown here.
   const calls = {
     "a look at whose the name is": "services/NAME", "a look at the address": "subdomain", "a session": "scripts/NAME/assets-upload-session",
@@ -57,7 +57,7 @@ test("killed after any of its calls to a cloud, whose answer never came, a deplo
   await kill();
 });
 
-test("killed while a cloud answers and started again, each deployment is there once", async () => {
+test("killed during a cloud's response and restarted, each deployment is there once", async () => {
   const hatch = await killable({
     VERCEL_BASE_URL: vercel.url, VERCEL_TOKEN: "vercel-token-0123456789", KOYEB_BASE_URL: koyeb.url, KOYEB_TOKEN: "koyeb-token-0123456789",
   });

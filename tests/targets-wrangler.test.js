@@ -72,7 +72,7 @@ function deployed(account, name) {
   return [...new Set(calls.map((call) => (call.files ? uploads[0] : call)))].map((call) => (call.files ? { ...call, files } : call));
 }
 
-test("the fake satisfies wrangler: a Worker of assets alone is deployed, and deployed again", async () => {
+test("wrangler works against the fake: a Worker with assets only is deployed twice", async () => {
   const account = cloudflare.account();
   const { first, again } = await wrangler(account, "by-wrangler");
   assert.match(first.stdout, new RegExp(`https://by-wrangler\\.${account.subdomain}\\.workers\\.dev`));
@@ -81,7 +81,7 @@ test("the fake satisfies wrangler: a Worker of assets alone is deployed, and dep
   assert.match((await again()).stdout, /No updated asset files to upload/);
 });
 
-test("our requests are wrangler's in all that matters", async () => {
+test("our requests match wrangler's in all that matters", async () => {
   const [theirs, ours] = [cloudflare.account(), cloudflare.account()];
   const { id } = await project(FILES, "By both");
   const name = `by-both-${id.slice(0, 8)}`;

@@ -1,6 +1,5 @@
-// Who gets in where, in production: every row of the table (routes.js) with
-// no credential, with one that may not, with another tenant's, and with the
-// right one.
+// Access in production: calls every route (routes.js) without a credential,
+// with one that is not allowed, with another tenant's, and with the right one.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -160,7 +159,7 @@ const SHARED = [
 function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
-    // Hatchr's clients deploy by the project's id, where Hatch's ask after a deployment.
+    // The startup generator's clients deploy with the project's id in the path of a deployment.
     const [, id] = named(route) === "POST /api/deploy/{id}" ? [, "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
     path = path.replace(/\{\w+\}/, owner[id]).replace("{version}", "1");
@@ -184,7 +183,7 @@ async function changingNothing(requests) {
     return {
       ...others,
       api_keys: api_keys.map((row) => ({ ...JSON.parse(row), last_used_at: null })),
-      // What was counted and given back was not counted.
+      // A count that was returned counts as none.
       daily_counters: daily_counters.filter((row) => JSON.parse(row).used > 0),
     };
   };
@@ -274,22 +273,22 @@ test("Another tenant's id looks like an unknown id, and nothing is changed or co
     const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])), address: `0x${"0".repeat(40)}`, name: "nobody", paymentId: "999999" };
     const told = async (route, response) => {
       const answer = await response.json();
-      // Of a machine that is not theirs two routes tell that there is none, and two have an empty list.
+      // For another tenant's machine two routes are 404, and two have an empty list.
       if (Array.isArray(answer)) return assert.deepEqual([response.status, answer], [200, []], named(route));
       const { request_id, ...others } = answer;
-      // Hatchr's errors have no code.
+      // Errors of the startup generator's routes have no code.
       const code = "code" in others ? others.code : "not_found";
       if (response.status !== 200) assert.deepEqual([response.status, code], [404, "not_found"], named(route));
       else assert.ok(others.exists === false || others.status === "UNKNOWN", named(route));
       return others;
     };
     const isAbout = (route) => route.pattern.includes("{") || bodyOf(route)?.(ada).projectId;
-    // Staff's scope is for everybody's.
+    // Staff's scope covers all users.
     const about = SCOPED.filter((route) => !SHARED.includes(named(route)) && scopeOf(route) !== "FleetDeploy").filter(isAbout);
     assert.ok(about.length > 30);
     for (const route of about) {
       const others = await told(route, await ask(route, ada, eve.token));
-      // A chat with a UUID that is nobody's begins a project of that id.
+      // A chat with an unused UUID begins a project of that id.
       const unknown = route.pattern === "/api/chat" ? { ...nobody, projectId: "nobody" } : nobody;
       assert.deepEqual(others, await told(route, await ask(route, unknown, eve.token)), named(route));
     }
@@ -318,13 +317,13 @@ test("Any user may remix a live app into a project of their own", async () => {
 });
 
 test("A credential with exactly the route's scope opens every route", async () => {
-  // What deletes has a tenant of its own, and goes last.
+  // Routes that delete have a tenant of their own, and run last.
   const ordered = [...CLOSED.filter(({ method }) => method !== "DELETE"), ...CLOSED.filter(({ method }) => method === "DELETE")];
   const whole = await tenant();
   for (const route of ordered) {
     const owner = route.method === "DELETE" ? await tenant() : whole;
     const scope = SCOPES[scopeOf(route)] ?? "gateway";
-    // Only staff can give a key the scope for everybody's deployments.
+    // Only staff can give a key the scope for all users' deployments.
     const person = async () => (await newKey(scope === SCOPES.FleetDeploy ? staff : owner.token, { scopes: [scope] })).key;
     const token = { Staff: () => staff, Operator: () => ADMIN_TOKEN, Machine: () => owner.machineToken }[route.access] ?? person;
     const response = await ask(route, owner, await token());

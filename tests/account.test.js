@@ -1,5 +1,5 @@
-// The account: a wallet and a Stack Auth user in one, all of it to take along,
-// and its end.
+// The account: a wallet and a Stack Auth user in one, its export, and its
+// deletion.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -67,7 +67,7 @@ test("A linked wallet signs in to the account that it was linked to", async () =
   assert.equal(again.userId, userId);
   const me = await ok("GET", "/auth/me", undefined, again.token);
   assert.deepEqual([me.id, me.name, me.wallet], [userId, "Ada", wallet.address.toLowerCase()]);
-  // Once more is signing in.
+  // Linking it once more only signs in.
   assert.equal((await link(wallet, token)).userId, userId);
   assert.equal((await sql("SELECT count(*) AS n FROM audit_log WHERE action = 'wallet.link' AND actor = ?", userId))[0].n, 1);
 });
@@ -167,7 +167,7 @@ test("If two wallets are linked to one account at once, one is linked and the ot
   assert.deepEqual((await ok("GET", "/api/projects", undefined, ada.token)).map(({ id }) => id), [made[1 - lost].id]);
 });
 
-// --- All of it to take along --------------------------------------------------
+// --- The export ---------------------------------------------------------------
 
 const take = async (token) => {
   const response = await api("GET", "/auth/export", undefined, as(token));
@@ -221,7 +221,7 @@ test("An export has the user's data on the fleet, no secrets and no other user's
     return { creator, machine, variable };
   };
   const [had, foreign] = [await settleOnFleet(ada, "adas"), await settleOnFleet(stranger, "strangers")];
-  // And one that somebody else entered for their wallet.
+  // And one that another user entered for their wallet.
   await ok("POST", "/payments", { name: "from a stranger", amount: "3", creator: had.creator }, stranger.token);
 
   const all = await take(ada.token);
@@ -261,7 +261,7 @@ test("An export of projects with much code comes in as many pieces as it takes",
   assert.deepEqual(versions.map((version) => version.code === code), Array(5).fill(true));
 });
 
-// --- Its end ------------------------------------------------------------------
+// --- The deletion -------------------------------------------------------------
 
 test("An account is deleted only if the request names its id", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
@@ -296,7 +296,7 @@ test("A deleted account leaves only ids in the audit log and the day's counters,
   assert.deepEqual(await owned(stranger.userId, foreign.project.id), strangers);
   assert.equal((await fetch(foreign.url)).status, 200);
 
-  // The wallet begins anew, but for what it has used of today.
+  // The wallet gets a new account, but keeps the day's counters.
   const anew = await signIn(ada.wallet);
   assert.equal(anew.userId, ada.userId);
   assert.deepEqual(await ok("GET", "/api/projects", undefined, anew.token), []);

@@ -1,5 +1,5 @@
-// Which model builds an app: Claude where nobody says otherwise, any of the
-// catalogue that can use tools where somebody does.
+// Which model builds an app: Claude by default, or any model of the catalogue
+// that can use tools.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";

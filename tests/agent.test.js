@@ -1,5 +1,5 @@
-// Our own agent: its loop of tools on a scripted Claude, its bounds, what it
-// cannot be made to do, and that a kill makes nothing twice.
+// The built-in agent: its loop of tools with a scripted Claude, its bounds, its
+// limits against hostile input, and that a kill repeats nothing.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";

@@ -1,5 +1,5 @@
-// What tests of the agent have in common: a message, the events that answer it
-// in the very bytes that clients read, and a Claude that plays a script.
+// Helpers for tests of the agent: sending a message, reading its events in the
+// bytes that clients read, and a Claude that plays a script.
 
 import assert from "node:assert/strict";
 

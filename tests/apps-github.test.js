@@ -1,5 +1,5 @@
-// Apps in repositories of their owners': commits by trees, lost races, empty
-// repositories, and what was pushed taken back. What comes of it is read by git.
+// Apps in their owners' repositories: commits by trees, lost races, empty
+// repositories, and pulls. The results are read by git.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";

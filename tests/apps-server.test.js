@@ -1,5 +1,5 @@
-// An agent server that does the work: what it is asked, what of its events is
-// told, and that its diffs are applied whole or not at all.
+// An agent server: its requests, how its events reach clients, and that its diffs
+// are applied as a whole or not at all.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";

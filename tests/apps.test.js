@@ -1,5 +1,5 @@
-// app.build's routes: a message and what is told of it, apps, history, limits
-// (api.md, section 3). The agent's tools are in agent.test.js.
+// The agent's routes: messages and their events, apps, history, limits. The
+// agent's tools are in agent.test.js.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";

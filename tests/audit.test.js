@@ -1,5 +1,5 @@
-// The audit log: what is in it, that it cannot be rewritten, and that a
-// rewrite by somebody who could is seen.
+// The audit log: its entries, that they cannot be changed, and that a change by
+// someone with access to the database is detected.
 
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
@@ -67,7 +67,7 @@ test("Each entry is sealed by a hash over it and over the hash before, and the l
   const authorised = { ...worker, api: (method, path) => api(method, path, undefined, as(ADMIN_TOKEN)) };
   const listed = (await Array.fromAsync(pages(authorised, "/admin/audit?limit=3"))).flat();
   assert.deepEqual(listed.map(({ seq, hash: shown }) => [seq, shown]), [...hashes].reverse());
-  // What has just come is sealed a little later.
+  // The newest entries are sealed a little later.
   await signIn();
   assert.equal((await newest())[0].hash, null);
 });
@@ -113,7 +113,7 @@ test("No statement changes an entry, removes one, or puts one between", async ()
   assert.deepEqual(await rows(["audit_log", "audit_chain"]), before);
 });
 
-// What follows breaks the log for good; each test mends what it broke, as the one who tampers would not.
+// The following tests damage the log, and each repairs its damage at its end.
 
 /** Runs statements with the triggers out of the way. */
 async function tamper(...statements) {

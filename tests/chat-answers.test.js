@@ -1,6 +1,6 @@
-// What becomes of answers that do not hold whole files, as users of such
-// builders have reported them: the good file is never lost, and what was not
-// taken is told in the stream and with the conversation.
+// Answers without whole files, as users of app builders have reported them: the
+// good file is never lost, and changes that were not made are reported in the
+// stream and in the conversation.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";

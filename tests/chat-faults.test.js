@@ -244,7 +244,7 @@ test("a stream cut at any byte gives whole events, an error, and no done; all th
   const begun = whole.indexOf("\n\n", whole.indexOf("text_delta")) + 2;
   claude.reset();
   claude.setAnswer("é👋 ja, and more of it");
-  // Every cut twice, for the two formats; which request got which one, the fake's log tells.
+  // Every cut twice, for the two formats. The fake's log says which request got which one.
   const cuts = Array.from({ length: length - begun }, (_, i) => ({ cutAfterBytes: begun + i, times: 2 }));
   claude.setFault(...cuts);
   let left = 2 * cuts.length;

@@ -1,5 +1,5 @@
-// kill -9 of `wrangler dev` and its workerd in the middle of an answer: what had
-// come is kept, and the front end that sends its message again gets on.
+// kill -9 of `wrangler dev` and its workerd in the middle of an answer: its
+// beginning is kept, and a front end that sends its message again can go on.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -31,7 +31,7 @@ test("after a kill during an answer its saved part is shown, and later the messa
   await kill();
   assert.ok((await first) instanceof Error);
 
-  // Heard of a moment ago: the message belongs to that turn.
+  // The turn was active a moment ago: the message belongs to it.
   await heardOf(Date.now() + 60_000);
   await start();
   const body = (await send()).body.getReader();
@@ -42,7 +42,7 @@ test("after a kill during an answer its saved part is shown, and later the messa
   await kill();
   assert.equal(claude.count("/v1/messages"), 1);
 
-  // Not heard of for long: the message is a new turn.
+  // The turn was inactive for long: the message is a new turn.
   await heardOf(1);
   await start();
   assert.equal(await readAsDesktop(await send()), ANSWER);

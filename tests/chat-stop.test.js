@@ -35,7 +35,7 @@ test("stopping a turn disconnects from the model, keeps what had arrived, and ch
   const { events } = await received(response);
   assert.match(events.at(-1).data.error.message, /was stopped/);
   assert.ok(!events.some(({ event }) => event === "done" || event === "files"));
-  // The model's connection is closed: nobody pays for the rest.
+  // The model's connection is closed, so that the rest costs nothing.
   await claude.requests.at(-1).ended;
   const last = await settled(hatch, id);
   assert.deepEqual([last.status, last.changes, last.costMicroUsd], ["interrupted", null, null]);
@@ -48,7 +48,7 @@ test("an answer that arrives whole after a stop changes nothing", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 2_000 });
   const response = await send(hatch, id);
-  // Before the first checkpoint has told that it was stopped, all of it is there.
+  // The whole answer arrives before the first checkpoint sees the stop.
   const [{ status }] = await (await stop(id)).json();
   assert.equal(status, "interrupted");
   claude.release();

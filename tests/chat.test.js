@@ -1,5 +1,5 @@
-// Chat against a strict fake of Anthropic: what the client gets, what is
-// saved, and what becomes of the code. Failures are in chat-faults.test.js.
+// Chat against a strict fake of Anthropic: the client's stream, the saved turn,
+// and the changed code. Failures are in chat-faults.test.js.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -245,7 +245,7 @@ test("a long answer is saved at checkpoints, and a killed Worker leaves it as in
   const swept = (await messages(hatch, id)).at(-1);
   assert.deepEqual([swept.status, swept.content], ["interrupted", part.content]);
 
-  // This Worker was not killed after all: its answer comes in full.
+  // This Worker was not killed after all: its answer arrives in full.
   claude.release();
   await response.text();
   const whole = (await messages(hatch, id)).at(-1);

@@ -1,6 +1,5 @@
-// The originals' Hatch clients, as they are (origins.md, 3.1 and 3.2): what
-// their web and desktop front ends ask for, in their order, with the headers
-// that they set and from the origins that they run at, read by their rules.
+// The original chat builder's clients: the requests of their web and desktop
+// front ends in their order, with their headers and origins, read by their rules.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -158,7 +157,7 @@ test("hosted apps, sandboxed apps and pages of other origins cannot read this", 
     const stranger = page(hatch, origin);
     await refused(stranger.fetch("GET", "/api/skillsmp/skills"));
     await refused(stranger.fetch("POST", "/api/deploy", { headers: JSON_TYPE, body: { projectId: id } }));
-    // A POST that a browser sends without asking first.
+    // A POST that a browser sends without a preflight.
     await refused(stranger.fetch("POST", "/api/deploy", { headers: { "Content-Type": "text/plain" }, body: JSON.stringify({ projectId: id }) }));
     await refused(stranger.fetch("GET", "/api/projects"));
   }

@@ -1,6 +1,6 @@
-// The original's Hatchr front end, as it is (origins.md, 3.3): its generate
-// page and its launch page, in their order. It says Content-Type:
-// application/json with everything, so a browser asks first about its GETs too.
+// The original startup generator's front end: the requests of its generate page
+// and its launch page in their order. It sends Content-Type: application/json
+// with everything, so a browser sends a preflight before its GETs too.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";

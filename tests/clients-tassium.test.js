@@ -1,7 +1,7 @@
-// Tassium's own clients: the dashboard, the worker page and the heartbeat
-// script, by the requests that they make, in their order and with their
-// headers. What they read they read as the pages do: no status is looked at,
-// only JSON, and a value that is missing breaks the page.
+// The original fleet's clients: the requests of the dashboard, the worker page
+// and the heartbeat script in their order and with their headers. Responses are
+// read as the pages read them: they check no status, only JSON, and a missing
+// value breaks the page.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -67,7 +67,7 @@ test("The dashboard makes an app from a repository, shows its card, changes and 
   await fetchAsPage("PATCH", "/api/v1/deployments/my-app/replicas", { replicas: 3 });
   assert.equal((await cards(address))[0].replicas, "3");
 
-  // What is refused is told in `error`, which the dialog shows: a name that is taken, and one that the dialog lets pass.
+  // The dialog shows `error`: of a name that is taken, and of one that the dialog lets pass.
   for (const [more, told] of [[{}, /exists/], [{ appName: "ends-in-" }, /hyphen/], [{ appName: "other", creator: address.toLowerCase() }, /upper case/]]) {
     const { error } = await (await fetchAsPage("POST", "/api/v1/deployments", { ...sent, ...more })).json();
     assert.match(error, told);
@@ -132,7 +132,7 @@ test("An hour of the original's script: the page has the machine's containers, h
     const at = start + n * wait.ping;
     assert.equal((await ping(address, at)).status, 200);
     if (n === 0) {
-      // Known, and nothing told yet.
+      // Registered, without figures yet.
       const { chart, rows, hardware, credits } = await page(address);
       assert.deepEqual({ chart, rows, hardware, credits }, { chart: [], rows: [], hardware: ["---", "---", "---", "---"], credits: "0" });
     }
@@ -152,13 +152,13 @@ test("An hour of the original's script: the page has the machine's containers, h
   assert.deepEqual(shown.rows, [`web-${last} ${(1.25 * last).toFixed(1)}% ${100 + last} MB`, "db 0.0% 513 MB"]);
   assert.deepEqual(shown.hardware, ["100.101.102.103", 8, 31.2, 468]);
   assert.deepEqual([shown.isActive, shown.status, shown.credits], [true, "HEALTHY", "0"]);
-  // The last of each hour of the clock.
+  // The last figures of each hour.
   const expected = beats
     .map((at, n) => ({ at, cpu: (6 + n).toFixed(1), ram: `${(9.5 + (n + 1) / 10).toFixed(1)} of 31.2`, credits: "0", containers: "2" }))
     .filter(({ at }, n) => n === last - 1 || Math.floor(at / HOUR_MS) !== Math.floor(beats[n + 1] / HOUR_MS));
   assert.deepEqual(shown.chart, expected);
 
-  // One window, of the whole hour; open until the machine fell silent and the sweep has recorded it.
+  // One window of the whole hour. It is open until the sweep records that the machine fell silent.
   const uptime = async () => (await worker.api("GET", `/api/v1/workers/${address}/uptime`)).json();
   const end = start + (pings - 1) * wait.ping;
   const hour = { timeFrom: new Date(start).toISOString(), timeTo: new Date(end).toISOString(), durationSeconds: (end - start) / SECOND_MS };
@@ -171,7 +171,7 @@ test("An hour of the original's script: the page has the machine's containers, h
   assert.deepEqual(await uptime(), [{ ...moved, open: false }]);
   assert.deepEqual([(await page(address)).status, (await page(address)).isActive], ["DEAD", false]);
 
-  // At most a row an hour was kept of it, and nobody else's page has any of it.
+  // At most one row for each hour was stored, and no other machine's page has any of it.
   const [{ n }] = await sql("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", address);
   assert.equal(n, expected.length - 1);
   assert.equal((await page(newStellarWallet().address)).isSetUp, false);

@@ -1,5 +1,5 @@
-// The compiler alone: hostile sources end in an answer, and the next project
-// is compiled as if nothing had been; what npm is to build is checked.
+// The compiler alone: hostile sources end in a response, and do not affect the
+// next project; code that npm will build is checked.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

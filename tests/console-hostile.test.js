@@ -1,7 +1,6 @@
-// What others have written is text wherever the console shows it (cases C11
-// and C12 of /work/shared/reports.md): names, paths, logs, descriptions,
-// hostnames, what an agent says. Nothing of it runs, asks another origin for
-// anything, or becomes markup.
+// The console shows the words of others as text: names, paths, logs,
+// descriptions, hostnames, an agent's messages. None of them runs, requests
+// anything from another origin, or becomes markup.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -96,7 +95,7 @@ for (const [place, [hash, mark]] of Object.entries(PLACES)) {
 }
 
 test("a machine's hostname and its containers' names are shown as text", inBrowser, async () => {
-  // What the API takes of machines has no such characters; another one might.
+  // The API accepts no such characters from machines, but another one might.
   const page = await open(`#/fleet/machines/${wallet}`, {
     prepare: (page) => page.route(/\/workers\/0x[^?]*$|\/containers/, async (route) => {
       const response = await route.fetch();

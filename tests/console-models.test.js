@@ -24,7 +24,7 @@ test("an app is begun by a message, watched, answered, changed, and live", inBro
   await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
   await page.getByText("messages left today").waitFor();
 
-  // What was said is there again after a reload.
+  // The conversation is there after a reload.
   const said = await page.locator(".message").count();
   await page.reload();
   await page.locator(".message.question").waitFor();
@@ -76,7 +76,7 @@ test("an interrupted stream of the agent resumes where it was", inBrowser, async
   const [, id] = page.url().match(/apps\/([0-9a-f-]+)/);
   const history = await json("GET", `/apps/${id}/history?limit=100`);
   const shown = await page.evaluate(() => document.querySelectorAll(".message").length + [...document.querySelectorAll(".agent-steps li")].length);
-  // That it goes live is not shown any more, now that it is.
+  // The notice of the deployment is gone, because the app is live.
   assert.equal(shown, history.length - 1, "each is shown once");
   assert.equal(asked, 1);
   assert.match(after[0], /^[0-9a-f]{8}-\d+$/);
@@ -118,7 +118,7 @@ test("the playground talks with a model, and shows the request that was sent", i
 
   assert.match(await raw("OpenAI's SDK"), new RegExp(`baseURL: "${origin}/v1"`));
   assert.match(await raw("Anthropic's SDK"), /"max_tokens": 4096,\s+"system": "You are short\."/);
-  // A tool's list that is none says so, and sends nothing.
+  // An invalid list of tools is an error, and nothing is sent.
   await page.locator("summary", { hasText: "Tools" }).click();
   await page.locator(".code-field").fill("{");
   await page.getByText(/This is no JSON/).waitFor();

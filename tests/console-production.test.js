@@ -1,5 +1,5 @@
-// The console of a Worker in production: who is nobody, who signs in by a
-// wallet, and who operates it.
+// The console of a Worker in production: for visitors, for users who sign in with
+// a wallet, and for the operator.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,5 @@
 // Every page of the console, in both themes, on a phone and on a wide screen:
-// axe finds nothing, nothing is wider than the screen, and a picture of each
+// axe finds nothing, nothing is wider than the screen, and a screenshot of each
 // goes to .screens/, to be looked at.
 
 import assert from "node:assert/strict";

@@ -380,11 +380,11 @@ test("a hostile app reaches neither the console, nor its storage, nor the API", 
   const before = await rowsOf();
   for (const how of ["its own origin", "beside the API"]) {
     const page = await open(`#/build/${id}`, {
-      // What the app is refused.
+      // The requests that the app must not make.
       mayFail: /ERR_FAILED .*(\/api\/projects|\/auth\/me|\/auth\/keys)$|\/p\/test-app-/,
       prepare: async (page) => {
         await page.addInitScript(() => location.pathname === "/" && !location.host.includes("-") && localStorage.setItem("hatch.theme", "dark"));
-        // Without a domain for apps a preview is beside the API: that of the deployment stands for it.
+        // Without a domain for apps a preview is beside the API, so the deployment is used instead.
         if (how === "beside the API") await page.route("**/preview", (route) => route.fulfill({ json: { url: `${origin}/p/${slug}/`, expiresAt: new Date().toISOString() } }));
       },
     });

@@ -1,4 +1,4 @@
-// The judge of answers: public/openapi.json. A path, a status, a media type, a
+// Checks responses against public/openapi.json. A path, a status, a media type, a
 // header, a field or an error's code that is not in it is a failure.
 
 import assert from "node:assert/strict";
@@ -51,7 +51,7 @@ function placeOf(pathname) {
 }
 
 /**
- * Checks an answer of the Worker against the document, and gives it back. Its
+ * Checks a response of the Worker against the document, and returns it. Its
  * body can still be read; that of a stream is not touched.
  *
  * @param {string} method of the request
@@ -59,7 +59,7 @@ function placeOf(pathname) {
  * @param {Response} response
  */
 export async function conforming(method, url, response) {
-  // Put together, for `//x` alone would be another host.
+  // Concatenated, because `//x` alone would be another host.
   const { pathname } = new URL(/^https?:/.test(url) ? url : `http://localhost${url}`);
   const told = `${method} ${pathname} ${response.status}: not as public/openapi.json has it:`;
   const { path, item } = placeOf(pathname) ?? {};

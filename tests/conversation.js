@@ -1,5 +1,5 @@
-// What tests of the chat have in common: a project, a question, and reading
-// the stream that answers it, however it ends.
+// Helpers for tests of the chat: a project, a question, and reading the stream of
+// the answer, however it ends.
 
 import { setTimeout } from "node:timers/promises";
 import { pages } from "./harness.js";

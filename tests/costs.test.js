@@ -1,5 +1,5 @@
-// What a page view, a turn of a chat and a call of the gateway ask of the
-// database, counted on the way there: docs/costs.md is made of these figures.
+// Counts the statements of a page view, a turn of a chat and a call of the
+// gateway. docs/costs.md uses these figures.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -1,7 +1,7 @@
-// The built Worker with a turnstile before its bindings: what it asks of KV and
-// of D1 is counted on its way. Taken in the place of build/index.js, it answers
-// two paths besides: /counts, with what was counted since it was last asked and
-// what is still under way, and /sweep, which runs the cron.
+// The built Worker with counters before its bindings: they count its calls to KV
+// and D1. In place of build/index.js it also answers two paths: /counts returns
+// the counts since the last call and the number of running calls, and /sweep runs
+// the cron.
 
 import hatch from "./index.js";
 

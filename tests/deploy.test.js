@@ -1,5 +1,5 @@
-// Deploy over its routes: POST /api/deploy, its status, its stream, and what
-// a deployment does to its project. api.md, section 1.
+// Deployments: POST /api/deploy, their status, their stream, and their effect on
+// the project.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -59,7 +59,7 @@ test("only the project's own deployments are listed, newest first, a page at a t
   const ids = [];
   for (let n = 0; n < 3; n += 1) ids.unshift((await live(one.id)).id);
   await live(other.id);
-  // Two of one moment: the id decides, and none is told twice or left out.
+  // For two of one moment the id decides, and none is listed twice or left out.
   await sql("UPDATE deployments SET created_at = (SELECT max(created_at) FROM deployments WHERE project_id = ?1) WHERE project_id = ?1", one.id);
   const seen = await Array.fromAsync(pages(hatch, `/api/projects/${one.id}/deployments?limit=2`));
   assert.deepEqual(seen.map((page) => page.length), [2, 1]);
@@ -122,7 +122,7 @@ test("a body that cannot be deployed is 400, says why and changes nothing", asyn
 
 test("a cloud without any credentials is 503, and says how to provide them", async () => {
   const { id } = await project();
-  // In development cloudflare is edge then: clients-hatch.test.js.
+  // In development `cloudflare` means edge then: see clients-hatch.test.js.
   for (const target of ["vercel", "koyeb"]) {
     const { error } = await problem(await api("POST", "/api/deploy", { projectId: id, target }), 503, "not_configured");
     assert.match(error, new RegExp(`X-\\w+.*/auth/credentials/${target}.*${target.toUpperCase()}_`));

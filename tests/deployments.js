@@ -1,5 +1,5 @@
-// Deployments for tests: made over the API, or written as rows, as a Worker
-// leaves them that dies before it can send their message.
+// Deployments for tests: created over the API, or written as rows without their
+// message, as a Worker that dies leaves them.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";

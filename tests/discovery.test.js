@@ -1,4 +1,4 @@
-// Discovery: the live apps, for everybody to find, to visit and to remix.
+// Discovery: the public list of live apps, visits and remixes.
 
 import assert from "node:assert/strict";
 import test from "node:test";

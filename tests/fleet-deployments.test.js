@@ -1,4 +1,4 @@
-// What is to run on the fleet: the registry of deployments.
+// The fleet's registry of deployments.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -260,7 +260,7 @@ test("Variables are stored sealed, their owner sees only names, and only a deplo
   assert.deepEqual([changed.envVarNames, changed.port], [["LATER"], 81]);
   assert.deepEqual(await ok(200, "GET", path, undefined, deployer), { envVars: { LATER: later } });
 
-  // A sealed text opens in its own row alone.
+  // A sealed text can be opened only in its own row.
   const { name: thief } = await create({ envVars: { A: "b" } });
   await sql("UPDATE fleet_deployments SET env_sealed = (SELECT env_sealed FROM fleet_deployments WHERE name = ?) WHERE name = ?", name, thief);
   await problem(await call("GET", `/deployments/${thief}/env`, undefined, deployer), 503, "not_configured");

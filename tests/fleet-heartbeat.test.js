@@ -1,5 +1,5 @@
-// Machines and their beats: who may beat, what a beat does to the window, the
-// sweep of those that fell silent, and the uptime that comes of it.
+// Machines and their beats: who may beat, how a beat changes the window, the
+// sweep of silent machines, and the resulting uptime.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -12,7 +12,7 @@ import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people
 
 const stack = await startStackAuth();
 after(() => stack.close());
-// Its mirror in KV follows at once.
+// The mirror in KV is written at once.
 const worker = await startWorker({ ...production(stack), HEARTBEAT_MIRROR_SECONDS: "0" });
 const { sql, url } = worker;
 const { signIn, mint, newKey, challenge, findNoSecret, secret } = people(worker, stack);
@@ -93,7 +93,7 @@ test("Of twenty parallel beats each counts, in any order", async () => {
   await Promise.all(times.toSorted((a, b) => (a % 7) - (b % 7)).map((at) => beat(at)));
   const { start_at, end_at } = await window(wallet);
   assert.equal(end_at, times.at(-1));
-  // Beats that were overtaken are stale: windows may be fewer and begin later, but never overlap or go beyond the beats.
+  // Late beats are stale: windows may be fewer and begin later, but never overlap or exceed the beats.
   const all = [...(await records(wallet)), { time_from: start_at, time_to: end_at }];
   for (const { time_from, time_to } of all) assert.ok(times.includes(time_from) && times.includes(time_to) && time_from <= time_to);
   all.slice(1).forEach(({ time_from }, n) => assert.ok(time_from - all[n].time_to > GAP_MS));
@@ -110,7 +110,7 @@ test("A clock may be five minutes ahead", async () => {
   await refused(422, "timestamp_ahead", body(Date.now() + 365 * 24 * 60 * MINUTE_MS), token);
   await beat(Date.now() + 5 * MINUTE_MS - 10_000);
   assert.equal((await window(wallet)).start_at, (await window(wallet)).end_at);
-  // The next beats, by a clock that has been set right, are stale until then.
+  // The next beats, from a corrected clock, are stale until then.
   assert.equal((await beat(Date.now())).stale, true);
 });
 
@@ -125,7 +125,7 @@ test("A clock that is ahead gains no uptime: uptime never exceeds the time by ou
   assert.ok(Date.parse(told.endTime) - began <= passed, told.endTime);
   const seconds = async () => Number((await call("GET", `/workers/${wallet}/uptime`, undefined, session)).headers.get("x-uptime-seconds"));
   assert.ok((await seconds()) <= Math.ceil(passed / 1000));
-  // Sent again, at once and many times, it is stale, and so are those before it.
+  // Sent again, many times in parallel, it is stale, and so are earlier ones.
   for (const at of [ahead, Date.now(), began - 10 * MINUTE_MS]) assert.equal((await beat(at)).stale, true);
   const [interval] = await ok(200, "GET", `/workers/${wallet}/uptime`, undefined, session);
   assert.ok(interval.durationSeconds >= 0 && Date.parse(interval.timeTo) <= Date.now());
@@ -186,7 +186,7 @@ test("A megabyte of containers is accepted or refused as a whole", async () => {
   const many = (n, length) => Array.from({ length: n }, (_, i) => ({ containerName: `${i}-`.padEnd(length, "x"), port: "8080" }));
   await refused(400, "validation_failed", body(Date.now(), { containers: many(3_900, 220) }), token);
   await refused(413, undefined, body(Date.now(), { containers: many(4_500, 220) }), token);
-  // What a container has besides is not kept.
+  // Other fields of a container are not stored.
   await beat(Date.now(), { containers: many(500, 255).map((each) => ({ ...each, labels: "x".repeat(1_600) })) });
   assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), many(500, 255).map(shownContainer));
 });
@@ -199,9 +199,9 @@ test("In production a beat needs the machine's own token", async () => {
   await refused(403, "not_your_machine", beat, other.token);
   const forged = `${mine.token.slice(0, 10)}${mine.token[10] === "A" ? "B" : "A"}${mine.token.slice(11)}`;
   for (const token of [forged, mine.token.slice(0, -1), "wk_", "wk_x", "x", "';--", mine.token.toUpperCase()]) await refused(401, "unauthorized", beat, token);
-  // Of users and of the operator no beat is taken at their word either.
+  // Users and the operator cannot send beats with their own credentials.
   for (const token of [mine.session, ADMIN_TOKEN, (await newKey(mine.session, { scopes: ["fleet:heartbeat"] })).key]) await refused(401, "unauthorized", beat, token);
-  // Nor does a machine get in anywhere else.
+  // A machine's token opens no other route.
   for (const path of ["/workers", `/workers/${mine.wallet}`, "/deployments", "/payments", "/auth/me", "/api/projects"]) {
     await problem(await call("GET", path, undefined, mine.token), 403);
   }
@@ -219,7 +219,7 @@ test("A replaced or revoked token stops working at once", async () => {
   await ok(200, "POST", "/heartbeat", body(Date.now()), next);
   assert.equal((await call("DELETE", `/workers/${wallet}`, undefined, session)).status, 204);
   await refused(401, "unauthorized", body(Date.now()), next);
-  // What is recorded stays.
+  // Recorded windows stay.
   assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, session)).status, "HEALTHY");
 });
 
@@ -240,19 +240,19 @@ test("A wallet's signature works like its token, but only for this beat of this 
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, first));
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, text(now, { hostname: "other" })));
   await refused(401, "unauthorized", `${next} `, undefined, signed(wallet, next));
-  // Without a good one nothing is told of the beat's mistakes; with one all of them are.
+  // Without a valid signature the beat's mistakes are not reported; with one all of them are.
   const wrong = JSON.stringify({ walletAddress: wallet.address, timestamp: "now", containers: {} });
   await refused(401, "unauthorized", wrong, undefined, signed(wallet, next));
   await refused(401, "unauthorized", JSON.stringify({ timestamp: iso(now) }), undefined, signed(wallet, next));
   assert.deepEqual(pointers(await refused(400, "validation_failed", wrong, undefined, signed(wallet, wrong))), ["/timestamp", "/containers"]);
   await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next));
-  // Replayed, it is stale: it says nothing new, and moves nothing back.
+  // A replay is stale and changes nothing.
   const before = await uptimeRows();
   assert.equal((await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next))).stale, true);
   assert.equal((await ok(200, "POST", "/heartbeat", first, undefined, signed(wallet, first))).stale, true);
   assert.deepEqual(await uptimeRows(), before);
 
-  // A machine that never registered is its wallet's user's all the same.
+  // A machine that never registered also belongs to its wallet's user.
   const { token } = await signIn(wallet);
   assert.equal((await ok(200, "GET", `/workers/${address}`, undefined, token)).exists, true);
   assert.deepEqual((await ok(200, "GET", "/workers", undefined, token)).map(({ walletAddress }) => walletAddress), [address]);
@@ -320,7 +320,7 @@ test("A machine's last state is shown to its user and to no one else", async () 
   await beat(at, { hostname: "rack-1", system: { cpus: 4, load1: 0.5 } });
   const seen = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
   assert.deepEqual([seen.isActive, seen.status, seen.hostname, seen.system, seen.window], [true, "HEALTHY", "rack-1", { cpus: 4, load1: 0.5 }, { startTime: iso(at), endTime: iso(at) }]);
-  // Of a beat that says nothing of them they stay.
+  // A beat without containers leaves them unchanged.
   await beat(Date.now());
   assert.equal((await ok(200, "GET", `/workers/${wallet}`, undefined, session)).hostname, "rack-1");
 
@@ -361,10 +361,10 @@ test("A ping and a full beat of one second count once, and the beat's containers
     assert.deepEqual([told.stale, told.window], [isPingFirst ? undefined : true, { startTime: iso(start), endTime: iso(at) }]);
     const expected = { hostname: "rack-1", tailscaleIp: "100.64.0.7", cpuCores: 4, ramTotalGb: 8, window: { startTime: iso(start), endTime: iso(at) }, names: ["web"] };
     assert.deepEqual(await known(wallet, session), expected);
-    // It is no later sign of life: replayed for hours it would keep a dead machine alive.
+    // It is no later sign of life: otherwise replays could keep a dead machine alive for hours.
     assert.deepEqual(await row("SELECT seen_at, time_mirrored_at FROM worker_windows WHERE wallet = ?", wallet), seen);
 
-    // Another of that second, and an older one, tell nothing any more.
+    // Another beat of that second, and an older one, change nothing.
     const before = await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet);
     for (const ms of [at, at - 1000, start]) assert.equal((await beat(ms, { containers: [{ name: "old" }], hostname: "old", system: {} })).stale, true);
     assert.deepEqual(await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet), before);
@@ -393,14 +393,14 @@ test("A machine's figures are shown hourly for a day, with the newest one", asyn
   const system = (cpu) => ({ cpuCores: 8, cpuUsagePercent: cpu, ramTotalGb: 16, ramUsedGb: cpu / 10, storageTotalGb: 100, storageUsedGb: 1 });
   const told = (ms, cpu, containerCount) => ({ timestamp: iso(ms), cpuUsagePercent: cpu, ramUsedGb: cpu / 10, ramTotalGb: 16, creditsEarned: 0, containerCount });
   for (const [minutes, cpu] of [[5, 10], [30, 20], [59, 30]]) await beat(at(3, minutes), { system: system(cpu), containers: [{ name: "a" }] });
-  // A ping tells nothing, in whatever hour it comes.
+  // A ping has no figures, in whichever hour it arrives.
   await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at(2, 20)) }, token);
   await beat(at(2, 40), { system: system(40), containers: [{ name: "a" }, { name: "b" }] });
   assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 1);
   await beat(at(1, 10), { system: { cpuUsagePercent: "a lot", ramUsedGb: null, ramTotalGb: [1] } });
   const all = [told(at(3, 59), 30, 1), told(at(2, 40), 40, 2), { ...told(at(1, 10), 0, 0), ramTotalGb: 0 }];
   assert.deepEqual(await metrics(), all);
-  // What is not a number is none in the hours that are over, either.
+  // A value that is not a number is absent in earlier hours too.
   const last = Date.now();
   await beat(last, { system: system(50) });
   all.push(told(last, 50, 0));
@@ -410,7 +410,7 @@ test("A machine's figures are shown hourly for a day, with the newest one", asyn
   for (const hours of ["0", "25", "-1", "1.5", "x", ""]) await problem(await call("GET", `/workers/${wallet}/metrics?hours=${hours}`, undefined, session), 400);
   assert.deepEqual(await metrics("", (await signIn()).token), [], "of another's machine");
 
-  // What is a day old is told no longer, and a machine that is silent for a day is swept.
+  // Figures older than a day are not shown, and a machine that is silent for a day is swept.
   await sql("UPDATE worker_windows SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
   await sql("UPDATE worker_metrics SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
   assert.deepEqual(await metrics(), []);
@@ -431,7 +431,7 @@ test("Credits are what the ledger owes this machine", async () => {
   await pay(wallet, "1000000000000000000", 1);
   await pay(wallet, "500", 2);
   await pay(other, "7", 1);
-  // What somebody paid for that wallet is not what it is owed.
+  // A payment by someone else to that wallet does not count as owed.
   await sql("INSERT INTO payments (user_id, name, amount, creator, created_at) VALUES ('x', 'Rent', '9', ?, 1)", wallet);
   assert.equal(await credits(), 1e18 + 500);
   await pay(wallet, (2n ** 256n - 1n).toString(), 3);
@@ -580,7 +580,7 @@ test("Of 5,000 machines two sweeps, and two parallel ones, record the 1,000 sile
 
 test("An interrupted sweep goes on where it stopped, and leaves no machine out", async () => {
   await addMachines("ccc", 3_000, 1_000);
-  // The database refuses the piece after this one, as if the process had died there.
+  // The database refuses the next piece, as if the process had died there.
   const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc0000000000*' ORDER BY wallet LIMIT 1 OFFSET 1500");
   await sql(`CREATE TRIGGER fault BEFORE UPDATE ON worker_windows WHEN NEW.wallet > '${middle}' BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
   await sweep();

@@ -1,6 +1,6 @@
-// kill -9 in the middle of beats, sweeps and payouts, over and over. Machines
-// and the operator send again what had no answer; in the end uptime and ledger
-// are exactly what was sent.
+// kill -9 during beats, sweeps and payouts, over and over. Machines and the
+// operator repeat requests without a response. In the end uptime and ledger match
+// exactly what was sent.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,4 @@
-// What the fleet costs: how often KV is asked and how often the database,
-// counted on the way to them (counted.js).
+// The cost of the fleet: counts its calls to KV and to the database (counted.js).
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -52,7 +51,7 @@ test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes its changes to KV, twice at 
   const puts = async (...args) => {
     const { kv, d1 } = await beat(...args);
     assert.deepEqual(kv, { ...nothing, put: kv.put });
-    // Who it is, and the beat.
+    // One statement for the machine's identity, one for the beat.
     if (isD1) assert.ok(d1.calls <= 2 && d1.statements <= 2, JSON.stringify(d1));
     return kv.put;
   };
@@ -71,7 +70,7 @@ test("A stale beat does not use KV", async () => {
   assert.deepEqual(kv, nothing);
 });
 
-// Machines are asked to beat every five minutes, and their timers are late by a little.
+// Machines beat every five minutes, and their timers are slightly late.
 for (const [title, at, lag] of [
   ["By default the window in KV lags by five minutes at most, and a new one is there at once", worker, 300_000],
   ["With HEARTBEAT_MIRROR_SECONDS the window goes to KV that rarely, and a new one at once", sparing, 900_000],
@@ -92,7 +91,7 @@ for (const [title, at, lag] of [
     const { value, metadata } = await (await at.worker.getEnv()).WORKER_HEARTBEATS.getWithMetadata(`${wallet}:time`, "json");
     assert.deepEqual([value, metadata], [{ startTime: iso(start), endTime: iso(start + 25 * MINUTE_MS) }, { s: start, e: start + 25 * MINUTE_MS }]);
     assert.equal(await puts(start + 90 * MINUTE_MS, database), 1, "a new window");
-    // Should a write have been lost, what is unchanged is written again within the hour.
+    // Unchanged values are written again within the hour, in case a write was lost.
     await ago(3_600_000);
     assert.equal(await puts(start + 95 * MINUTE_MS, database), 2);
   });
@@ -119,7 +118,7 @@ test("Two parallel sweeps of 5,000 machines do not use KV and record each of 1,0
   await Promise.all([fetch(`${worker.url}/sweep`), fetch(`${worker.url}/sweep`)]);
   const { kv, d1 } = await settled(worker);
   assert.deepEqual(kv, nothing);
-  // Whatever two sweeps at once leave to each other, one more leaves nobody out.
+  // Two parallel sweeps may leave machines to each other; one more sweep leaves none out.
   await fetch(`${worker.url}/sweep`);
   const records = await worker.sql("SELECT r.wallet, time_from, time_to, start_at, end_at FROM worker_uptime_records r JOIN worker_windows w ON w.wallet = r.wallet");
   assert.equal(records.length, 1_000);

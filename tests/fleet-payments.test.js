@@ -1,4 +1,4 @@
-// The ledger of payments, and what machines are owed for their uptime.
+// The ledger of payments, and payouts to machines for their uptime.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -96,7 +96,7 @@ test("A payment to a Stellar key has its transaction's hash as Stellar writes it
     assert.deepEqual(pointers(await problem(await call("POST", "/payments/payouts", period, ADMIN_TOKEN), 400)), ["/walletAddress"]);
   }
 
-  // What its uptime is worth goes into the ledger, and is what it is owed.
+  // The payout for its uptime goes into the ledger, as the amount that it is owed.
   const from = Date.UTC(2026, 0, 1);
   await sql("INSERT INTO workers (wallet, created_at, updated_at) VALUES (?, 0, 0)", address);
   await sql("INSERT INTO worker_uptime_records (wallet, time_from, time_to) VALUES (?, CAST(? AS INTEGER), CAST(? AS INTEGER))", address, from, from + 60_000);
@@ -230,7 +230,7 @@ test("A late beat is paid with its own period, and never changes a closed one", 
   const { walletAddress, token } = await ok(201, "POST", "/workers", {}, session.token);
   const now = Date.now();
   await sql("UPDATE workers SET created_at = CAST(? AS INTEGER) WHERE wallet = ?", now - 30 * HOUR_MS, walletAddress);
-  // All that it sent until the period's end, and then the latest that may still come.
+  // All beats until the period's end, and then the latest one that is still accepted.
   await sql("INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers) VALUES (?, ?, ?, 0, '[]')", walletAddress, now - 26 * HOUR_MS, now - 24.4 * HOUR_MS);
   const until = (hours) => ({ walletAddress, from: iso(now - 30 * HOUR_MS), to: iso(now - hours * HOUR_MS) });
   await problem(await close(until(24.3)), 409, "period_not_settled");
@@ -239,7 +239,7 @@ test("A late beat is paid with its own period, and never changes a closed one", 
   const beat = { walletAddress, timestamp: iso(now - 23.95 * HOUR_MS), containers: [] };
   assert.equal((await ok(200, "POST", "/heartbeat", beat, token)).window.startTime, iso(now - 26 * HOUR_MS));
   assert.deepEqual(await (await close(until(25.01))).json(), first);
-  // What it adds is in the next one, which begins where the closed one ends.
+  // Its uptime is in the next period, which begins where the closed one ends.
   const listed = await call("GET", `/workers/${walletAddress}/uptime?from=${first.to}`, undefined, ADMIN_TOKEN);
   assert.equal(Number(listed.headers.get("x-uptime-seconds")), Math.floor((25.01 - 23.95) * 3600));
 });

@@ -1,5 +1,5 @@
-// Answers that are told again to who asks for that (`x-gateway-cache`): what is
-// the same request, whose it is, and what is never told twice.
+// The cache of answers (`x-gateway-cache`): which requests are the same, whose
+// answers they get, and what is never cached.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -93,7 +93,7 @@ test("a cached answer is not shared with other users, other provider keys or oth
     const { cache, text } = await told(key, { messages }, headers);
     assert.deepEqual([cache, contentOf(text)], ["miss", "For somebody else."]);
   }
-  // A second key of hers without rules of its own is told it; one that may not ask this model is refused first.
+  // Her second key without rules of its own gets the cached answer; a key that does not allow this model is refused first.
   assert.equal((await told(await keyOf(ada), { messages })).cache, "hit");
   assert.equal((await ask(await keyOf(ada, { models: ["gpt/n"] }), { messages })).status, 403);
   const restricted = await keyOf(ada, { models: ["gpt/n"] });

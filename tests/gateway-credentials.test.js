@@ -1,6 +1,5 @@
-// The keys that users keep of providers themselves: sealed, never shown, and
-// used for their own requests at that provider alone. And what the operator
-// reads of the gateway.
+// Provider keys that users store: sealed, never shown, and used only for their
+// own requests to that provider. Also the gateway's metrics for the operator.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -15,7 +14,7 @@ const OURS = "sk-proj-ours-0123456789abcdefghijklmnop";
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
 const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
-// Nobody has given the Worker keys of OpenAI and Anthropic; that of `listed` is refused there.
+// The Worker has no keys for OpenAI and Anthropic, and `listed` refuses its key.
 const worker = await startWorker({
   ...production(stack), SEALING_KEY: "0f".repeat(32), OPENAI_BASE_URL: `${gpt.url}/v1`, CLAUDE_BASE_URL: claude.url,
   PROVIDERS: JSON.stringify([{ name: "listed", base_url: `${gpt.url}/v1`, key: OURS, dialect: "openai", models: [model("m")] }]),
@@ -82,7 +81,7 @@ test("a key goes to its own provider, and not to a fallback", async () => {
   assert.ok(refused.status >= 429, String(refused.status));
   const sent = gpt.requests.slice(before).map(({ headers }) => JSON.stringify(headers));
   assert.ok(sent.length > 0 && sent.every((headers) => headers.includes(OURS) && !headers.includes(claude.key)));
-  // The words for our own key's refusal are not the caller's business; those for theirs are.
+  // The caller does not see the refusal of our own key, but does see that of theirs.
   await keep(ada, "listed", "sk-of-ada-that-is-wrong-0123456789");
   const theirs = await ask(adas, "listed/m");
   assert.equal(theirs.status, 401);
@@ -123,7 +122,7 @@ test("the operator reads calls by provider, model, outcome and duration in Prome
   }
   const failed = '{provider="listed",model="listed/m",outcome="failed"}';
   assert.ok(value(`hatch_gateway_requests_total${failed}`) > 0, text);
-  // A name that a caller made up is no series of its own.
+  // A name that a caller invented gets no series of its own.
   const made = await ask(await keyOf(ada), "listed/made-up-by-a-caller");
   assert.equal(made.status, 502);
   const again = await (await api("GET", "/metrics", undefined, as(ADMIN_TOKEN))).text();

@@ -1,10 +1,10 @@
 // The faults of failoverbench (S01 to S16), each played by a strict upstream
-// while a stream is asked for, live and buffered, with one other model to ask.
-// The table of verdicts in docs/gateway.md is what this file saw:
-// `WRITE_VERDICTS=1` writes it, otherwise it is held against it.
+// during a stream, live and buffered, with one other model as a fallback.
+// `WRITE_VERDICTS=1` writes the results into the table of docs/gateway.md;
+// otherwise they are compared with it.
 //
-// pass: what the fault's rule asks for. safe: a clean error in bounded time
-// where the client has seen the beginning. fail: anything else.
+// pass: what the fault's rule demands. safe: a clean error in bounded time after
+// the client has seen the beginning. fail: anything else.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -19,7 +19,7 @@ const words = (letter) => Array.from({ length: 60 }, (_, index) => `${letter}${i
 const [A, B] = [words("a"), words("b")];
 a.setAnswer(A);
 b.setAnswer(B);
-// A model for each fault and mode, so that no fault opens the circuit of another one's.
+// Each fault and mode has its own model, so that no fault opens another one's circuit.
 const ids = Array.from({ length: 16 }, (_, index) => `S${String(index + 1).padStart(2, "0")}`);
 const models = (context) => ids.flatMap((id) => ["live", "buffered"].map((mode) => ({ id: `${id}-${mode}`, context, max_output: 1000, input: 1, output: 2, capabilities: ["tools"] })));
 const worker = await startWorker({

@@ -1,5 +1,5 @@
-// What a key may ask of the gateway, what it may spend, and what nobody else
-// sees of it: in production, with users and keys.
+// The limits of a key at the gateway, its budget, and the privacy of its requests:
+// in production, with users and keys.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -47,7 +47,7 @@ test("a key can use and list only the models that it allows", async () => {
 
 test("of fifty parallel requests only as many pass as the budget pays for, and the others are told when it is renewed", async () => {
   gpt.setAnswer({ content: "x", usage: { prompt_tokens: 20, completion_tokens: 100, total_tokens: 120 } });
-  // One costs 20 + 100 * 10 micro-dollars; at most 1,000 and what the prompt is estimated at are set aside.
+  // One costs 20 + 100 * 10 micro-dollars; 1,000 and the estimate of the prompt are reserved at most.
   const key = await keyOf(ada, { budget: { microUsd: 5000, per: "day" } });
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask(key)));
   const statuses = answers.map(({ status }) => status);
@@ -72,7 +72,7 @@ test("a model without a price cannot be asked under a budget", async () => {
 test("a key is limited to its requests in a minute", async () => {
   const key = await keyOf(ada, { rpm: 2 });
   const statuses = await Promise.all(Array.from({ length: 5 }, async () => (await ask(key)).status));
-  // A minute may end between them.
+  // A minute may end between the requests.
   assert.ok(statuses.filter((status) => status === 200).length <= 4 && statuses.includes(429), statuses.join());
 });
 
@@ -151,7 +151,7 @@ test("a moderation model judges the request before the model is asked, and the a
   const rule = { moderation: { action: "block" } };
   const [input, output, flagging] = [await keyOf(ada, { guardrails: { input: rule } }), await keyOf(ada, { guardrails: { output: rule } }), await keyOf(ada, { guardrails: { input: { moderation: { action: "flag" } } } })];
   const chats = () => gpt.requests.filter(({ path }) => path === "/v1/chat/completions").length;
-  // No model here can moderate yet: a rule that is closed then lets nothing pass, one that is open does.
+  // No model here can moderate yet: a rule that fails closed blocks, and one that fails open does not.
   const unjudged = await ask(input);
   assert.deepEqual([unjudged.status, (await unjudged.json()).error.code], [400, "content_policy_violation"]);
   const open = await keyOf(ada, { guardrails: { input: { moderation: { action: "block", onFailure: "open" } } } });
@@ -224,7 +224,7 @@ test("the operator changes the catalogue, and the price applies at once", async 
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ada.token))).status, 403);
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ADMIN_TOKEN))).status, 200);
   assert.equal((await api("PUT", "/admin/models/new", row, as(ADMIN_TOKEN))).status, 400);
-  // Of a new edition all rows are taken, or none.
+  // A new edition is stored with all of its rows, or none.
   assert.equal((await api("PUT", "/admin/models", { models: { "gpt/one": row, new: row } }, as(ADMIN_TOKEN))).status, 400);
   assert.deepEqual(await sql("SELECT id FROM models WHERE id = 'gpt/one'"), []);
   const edition = await api("PUT", "/admin/models", { models: { "gpt/one": row, "gpt/@cf/two": { ...row, prices: null } } }, as(ADMIN_TOKEN));

@@ -1,5 +1,5 @@
-// What clients send and models answer when it is large: pictures of megabytes,
-// hundreds of tools, deep schemas, a megabyte in one line of a stream.
+// Large requests and answers: pictures of megabytes, hundreds of tools, deep
+// schemas, a megabyte in one line of a stream.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";

@@ -1,4 +1,4 @@
-// The gateway, read by the vendors' own SDKs: on the sandbox model, and with an
+// The gateway, used by the vendors' own SDKs: with the sandbox model, and with an
 // OpenAI-shaped and an Anthropic-shaped upstream behind it.
 
 import assert from "node:assert/strict";

@@ -1,6 +1,6 @@
-// Who made a startup, and its hash on chain, and its video: the parts of it
-// that Concordium and Livepeer have. Without a key for Claude, so that the
-// rest is the sandbox model's. api.md, section 2; upstreams.md 1.12 and 1.13.
+// A startup's verified creator, its hash on chain, and its video: the parts with
+// Concordium and Livepeer. There is no key for Claude, so the sandbox model makes
+// the rest.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -95,7 +95,7 @@ test("a proof that our key cannot open, and an unknown account, are reported and
   const jobId = await generate(undefined, { proof: concordium.present((await challenged()).request) });
   await until(() => livepeer.count("/text-to-image") === 1);
   const [{ proof }] = await sql("SELECT proof FROM startups WHERE job_id = ?", jobId);
-  // As though it had been sealed with another key.
+  // As if it had been sealed with another key.
   await sql("UPDATE startups SET proof = ? WHERE job_id = ?", `${proof.slice(0, 20)}${proof[20] === "A" ? "B" : "A"}${proof.slice(21)}`, jobId);
   livepeer.release();
   const job = await ended(jobId);
@@ -154,7 +154,7 @@ test("the hash of the ZIP is registered on chain, once", async () => {
 });
 
 test("a transaction that was stored but not sent, or sent without a response, is sent again unchanged", async () => {
-  // The proxy takes it, and its answer is lost.
+  // The proxy accepts it, and its response is lost.
   concordium.setFault({ path: "/v0/submitRawTransaction", cutAfterBytes: 0 });
   const { job } = await made("A booking app for barbers");
   assert.equal((await show(job)).identity.registration.status, "completed");
@@ -164,7 +164,7 @@ test("a transaction that was stored but not sent, or sent without a response, is
 });
 
 test("startups that end together are all registered, each with its own sequence number", async () => {
-  // None asks whether its transaction is known before each has signed one: with the same number.
+  // No job checks its transaction before all have signed one with the same sequence number.
   concordium.setFault({ path: "/v0/submissionStatus/", hang: true, times: 6 });
   const jobs = await Promise.all(Array.from({ length: 6 }, (_, n) => generate(`A shop for tea number ${n}`)));
   await until(() => concordium.requests.filter(({ path }) => path.startsWith("/v0/submissionStatus/")).length === 6);
@@ -213,7 +213,7 @@ for (const path of ["/text-to-image", "/image-to-video"]) {
 }
 
 test("a picture and its video's response together take no longer than LIVEPEER_TIMEOUT_MS", async () => {
-  // A byte at a time: the picture's 70 and the answer's 68 are each in time, and both together are not.
+  // A byte at a time: the picture's 70 and the response's 68 bytes are each in time, but not both together.
   const slow = { chunkBytes: 1, delayMs: 45 };
   livepeer.setFault({ path: "/stream/", ...slow }, { path: "/image-to-video", ...slow });
   const { job, lines } = await made("A booking app for barbers");

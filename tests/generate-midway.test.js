@@ -1,5 +1,5 @@
-// What its owner does to a startup while it is made, and what a step leaves
-// that never comes to its end.
+// Actions of the owner while a startup is made, and files of a step that never
+// ends.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -123,7 +123,7 @@ test("a package whose step never commits is deleted an hour later, and one in us
   assert.deepEqual(await sql("SELECT * FROM unused_files"), []);
   assert.equal((await api("GET", `/api/download/${job.project_id}`)).status, 200);
 
-  // As by a consumer that was thought dead, and packages what another has packaged.
+  // As by a consumer that was thought dead, and repeats the packaging of another one.
   await sql("CREATE TRIGGER late BEFORE UPDATE OF archive ON startups BEGIN SELECT RAISE(ABORT, 'late'); END");
   await sql("UPDATE startups SET status = 'processing' WHERE job_id = ?", job.job_id);
   await sql("UPDATE jobs SET state = 'queued', step = 'packaging', attempts = 0, lease_owner = NULL, lease_until = 0 WHERE id = ?", job.job_id);

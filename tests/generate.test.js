@@ -1,5 +1,5 @@
-// From a prompt to a packaged startup: the job, what it shows, and what comes
-// of it (api.md, section 2). Discovery and identity have files of their own.
+// From a prompt to a packaged startup: the job, its progress, and its result.
+// Discovery and identity have files of their own.
 
 import assert from "node:assert/strict";
 import { text } from "node:stream/consumers";
@@ -278,7 +278,7 @@ for (const [name, fault] of [
       claude.reset();
       claude.setAnswer(author());
       const jobId = await generate();
-      // Faults strike in their turn: so many requests are let through first.
+      // Each fault strikes later than the one before: so many requests pass first.
       claude.setFault(...Array(step).fill({ delayMs: 0 }), fault);
       const job = await endedSoon(jobId);
       assert.equal(job.status, "completed", `${step}: ${job.error}`);
@@ -327,11 +327,11 @@ test("parallel requests with one Idempotency-Key begin one job", async () => {
 
 test("an unfinished startup is not deployed, and a cancelled one may be", async () => {
   claude.setAnswer(author([fenced({ "index.html": "<!doctype html><title>Half</title>", "package.json": JSON.stringify({ name: "half", version: "1.0.0", scripts: { build: "true", dev: "true", start: "true" } }) })]));
-  // Discovery and building go through; marketing has no answer.
+  // Discovery and building succeed; marketing gets no answer.
   claude.setFault({ delayMs: 1, times: 2 }, { hang: true, times: Infinity });
   const jobId = await generate("A half page");
   await until(() => claude.requests.some(({ fault }) => fault?.hang));
-  // Its id is told when it is done, but the list of projects has it.
+  // The status shows its id only at the end, but the list of projects has it.
   const [{ id: projectId }] = await sql("SELECT id FROM startups WHERE job_id = ?", jobId);
   const hatchr = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
   assert.equal(hatchr.status, 409);

@@ -113,7 +113,7 @@ onBoth("files with odd names are served", async (base) => {
     assert.equal(response.status, 200, address);
     assert.equal(await response.text(), `content of ${path}`);
   }
-  // What a browser leaves as it is in a path.
+  // Characters that a browser does not encode in a path.
   for (const path of ["a+b.txt", "a&b=c.txt", "it's.txt", "a;b,c.txt"]) {
     assert.equal(await (await visit(base + path)).text(), `content of ${path}`);
   }

@@ -1,5 +1,5 @@
-// The frame, for every route of the table at once (src/routes.rs, which
-// is read here: a new route is tested without being named).
+// The rules of HTTP for every route of the table (src/routes.rs). The table is
+// read here, so that a new route is tested without being named.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -30,7 +30,7 @@ const methodsOf = (pattern) => ROUTES.filter((route) => route.pattern === patter
 
 const project = await (await development.api("POST", "/api/projects", { name: "A project" })).json();
 
-// --- What bodies are made of ------------------------------------------------
+// --- Bodies for every route -------------------------------------------------
 
 const NOT_TEXT = [1, 1.5, true, {}, [], ["text"]];
 const long = (length) => "x".repeat(length);
@@ -205,7 +205,7 @@ const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((ro
   route, path: pathOf(route, { "/auth/credentials/{target}": "cloudflare", "/admin/models/{id}": "a/b" }[route.pattern] ?? project.id), fields: bodyOf(route),
 }));
 
-// --- Asking, and what holds for every answer --------------------------------
+// --- Requests, and the rules for every response -----------------------------
 
 const SECURITY = {
   "x-content-type-options": "nosniff",
@@ -251,8 +251,8 @@ const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(r
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {
   const rows = async () => {
-    // The catalogue of skills is filled by reading it.
-    // Whoever asks to sign in gets a nonce.
+    // Reading the catalogue of skills fills it.
+    // A challenge writes a nonce.
     const { skills, skill_fetches, nonces, ...others } = await rowCounts(worker);
     return others;
   };
@@ -314,12 +314,12 @@ test("An unknown id is 404, however odd it is", () =>
       for (const id of route.under ? odd.slice(0, 3) : odd) {
         const response = await askRoute(development, route, id);
         if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : isWellEncoded(id) ? 404 : 400, `${named(route)} ${id}`);
-        // What is put there is made there, if its name is one.
+        // PUT creates the resource if the name is valid.
         else if (route.pattern.includes("{wallet}") || route.pattern === "/admin/models/{id}") await problem(response, 400, "validation_failed");
-        // As app.build has it.
+        // As the original agent platform has it.
         else if (/^\/(apps|deployment-status)\//.test(route.pattern) && !isUuid(id)) await problem(response, 400, "invalid_app_id");
         else if (route.pattern.endsWith("/archive")) await problem(response, 403, "not_signed");
-        // A category is a filter: nothing is in one that is unknown.
+        // A category is a filter, so an unknown one gives an empty list.
         else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
         else await problem(response, 404, "not_found");
       }
@@ -340,7 +340,7 @@ function isWellEncoded(segment) {
 test("An unknown project in a body is 404", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES.filter(({ fields }) => fields.projectId)) {
-      // A chat with a UUID that is nobody's begins a project of that id.
+      // A chat with an unused UUID begins a project of that id.
       const unknown = path.startsWith("/api/chat") ? [] : [randomUUID()];
       for (const id of [...unknown, "'", "🐣", `${project.id} `]) {
         await problem(await send(route.method, path, withField(fields, "projectId", JSON.stringify(id))), 404, "not_found");
@@ -396,7 +396,7 @@ test("A field that is missing, occurs twice or has forbidden characters is 400",
       for (const [name, { required }] of Object.entries(fields)) {
         const twice = JSON.stringify(good).replace(/\}$/, `,${JSON.stringify({ [name]: good[name] }).slice(1)}`);
         const { [name]: _, ...others } = good;
-        // Vendors' bodies may have a name twice, and models read any character.
+        // Vendors' bodies may have a member twice, and models accept any character.
         const bodies = [
           ...(isVendors(route) ? [] : [twice, ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"'].map((json) => withField(fields, name, json))]), ...['"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
           ...(required ? [JSON.stringify(others)] : []),
@@ -409,7 +409,7 @@ test("A field that is missing, occurs twice or has forbidden characters is 400",
 /** As `send`, for a body that the answer may not wait for: fetch fails when it is not read to its end. */
 async function upload(method, path, body, headers) {
   const request = http.request(development.url + path, { method, headers: { ...JSON_TYPE, ...headers } });
-  // The answer may come, and the connection close, while the body is still being sent.
+  // The response may arrive, and the connection close, while the body is still being sent.
   const answered = new Promise((resolve) => request.on("response", resolve));
   const closed = new Promise((resolve) => request.on("close", resolve));
   request.on("error", () => {});
@@ -425,7 +425,7 @@ test("A body of 5 MB is 413, with and without Content-Length", () =>
       const body = JSON.stringify({ ...goodBody(fields), padding: long(5_000_000) });
       for (const framing of [{ "content-length": body.length }, { "transfer-encoding": "chunked" }]) {
         const answer = await upload(route.method, path, body, framing);
-        // A connection that is closed on the sender loses the answer on its way; nothing has changed all the same.
+        // If the connection closes during sending, the response is lost, but nothing has changed.
         if (answer) await problem(answer, 413, "body_too_large");
       }
     }
@@ -578,7 +578,7 @@ test("A page may send every header in the document, on every route", async () =>
     for (const [method, { parameters = [] }] of Object.entries(item)) {
       const headers = parameters.map(resolved).filter((parameter) => parameter.in === "header").map(({ name }) => [name, "x"]);
       const asked = page(development, PAGE, { credentials: true });
-      // Whatever is answered, the page sees it.
+      // The page can read every response.
       await (await asked.fetch(method.toUpperCase(), path.replace(/\{.+?\}/g, "x"), { headers: Object.fromEntries(headers) })).body?.cancel();
     }
   }

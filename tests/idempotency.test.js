@@ -1,5 +1,5 @@
-// Idempotency-Key: a POST that is sent again is answered again, and done once,
-// whatever became of the first one.
+// Idempotency-Key: a POST that is sent again gets its response again, and is done
+// once, however the first one ended.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -110,7 +110,7 @@ test("a retry is a replay only if the first try created something", async () => 
   const projectId = await newProject(hatch, PAGE);
   for (const [path, body, table] of [["/api/projects", { name: "Busy" }, "projects"], ["/api/deploy", { projectId }, "deployments"]]) {
     const key = randomUUID();
-    // The database fails after the key was taken, and before anything is made.
+    // The database fails after the key was stored, and before anything is created.
     await hatch.sql(`CREATE TRIGGER fault BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
     const failed = await post(path, body, key);
     await hatch.sql("DROP TRIGGER fault");

@@ -1,5 +1,5 @@
-// The job engine: whatever is lost, doubled, killed or refused on the way, a
-// job ends, and its work is done once.
+// The job engine: every job ends and does its work once, even if messages are lost
+// or doubled, consumers killed, or writes refused.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -9,7 +9,7 @@ import { startWorker } from "./harness.js";
 
 const HOUR_MS = 60 * 60 * 1000;
 
-// Has what Hatch has not: a way to put a message into the dead-letter queue.
+// A Worker that can put a message into the dead-letter queue, which Hatch cannot.
 const postman = {
   name: "postman",
   compatibilityDate: "2026-11-01",
@@ -166,7 +166,7 @@ test("a leased job is left alone, and taken over when the lease has expired", as
 test("a consumer that has lost its lease writes nothing", async () => {
   const target = await project();
   const { id, jobId } = await written(target);
-  // While it works, somebody else takes the job.
+  // While it works, another consumer takes the job.
   await sql(`CREATE TRIGGER robbed AFTER UPDATE ON deployments WHEN NEW.id = '${id}' BEGIN
                UPDATE jobs SET lease_owner = 'robber' WHERE id = '${jobId}'; END`);
   await send(jobId);
@@ -293,8 +293,8 @@ test("a job that cannot be ended does not stop the sweep for others", async () =
   await assertLiveOnce(lost.id, target);
 });
 
-// A statement that fails undoes its batch, so these are all the points at
-// which a deployment's way through the database can be broken off.
+// A statement that fails undoes its batch, so these are all the points at which a
+// deployment's writes can be interrupted.
 for (const [point, trigger] of Object.entries({
   "its lease is taken": "BEFORE UPDATE ON jobs WHEN NEW.lease_owner IS NOT NULL",
   "the outbox is told of its lease": "BEFORE UPDATE ON outbox",

@@ -1,4 +1,4 @@
-// API keys: what a user gives to a program, in production.
+// API keys, which users give to programs, in production.
 
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
@@ -112,7 +112,7 @@ test("Only staff can create a key with the scope admin", async () => {
   const staff = { sub: randomUUID(), email: `eve@${STAFF_DOMAIN}`, email_verified: true };
   const { key } = await newKey(mint(staff), { scopes: ["admin"] });
   assert.equal((await api("GET", "/admin/jobs", undefined, as(key))).status, 200);
-  // Of staff no longer: the key is what it was, its user is not.
+  // The key has not changed, but its user is not staff any more.
   await ok("GET", "/auth/me", undefined, mint({ ...staff, email_verified: false }));
   await problem(await api("GET", "/admin/jobs", undefined, as(key)), 403, "not_the_operator");
 });
@@ -157,7 +157,7 @@ test("A revoked key is refused at once, and stays in the list", async () => {
   const listed = async () => (await ok("GET", "/auth/keys", undefined, ada.token)).find((key) => key.id === id);
   const { revokedAt } = await listed();
   assert.match(revokedAt, TIME);
-  // Once more changes nothing, and is nothing that was done.
+  // Revoking it once more changes nothing, and is not in the audit log.
   assert.equal((await revoke()).status, 204);
   assert.equal((await listed()).revokedAt, revokedAt);
   assert.equal((await sql("SELECT count(*) AS n FROM audit_log WHERE action = 'key.revoke' AND subject = ?", id))[0].n, 1);
@@ -210,7 +210,7 @@ test("A deleted user's key is refused", async () => {
   const { key } = await newKey(user.token);
   await sql("DELETE FROM users WHERE id = ?", user.userId);
   await problem(await api("GET", "/api/projects", undefined, as(key)), 401, "unauthorized");
-  // Nor is production's the one of a developer, should its database have been one.
+  // A key of the local developer does not work in production either.
   const { id, key: other } = await newKey(ada.token);
   await sql("UPDATE api_keys SET user_id = 'local-developer' WHERE id = ?", id);
   await problem(await api("GET", "/api/projects", undefined, as(other)), 401, "unauthorized");

@@ -1,5 +1,5 @@
-// How much one may: a day's quotas and budget, counted exactly, and the
-// minute's rate.
+// The limits: daily quotas and the budget, counted exactly, and the rate in a
+// minute.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -94,14 +94,14 @@ test("an answer is charged its real cost, and the rest of its reservation is ret
 });
 
 test("running answers reserve the most that they can cost, and together never exceed the budget", async () => {
-  // Each one sets aside some 320,000 micro-dollars: three fit.
+  // Each one reserves about 320,000 micro-dollars, so three fit.
   claude.setFault({ stallAfterBytes: 700, times: Infinity });
   const ids = await Promise.all(Array.from({ length: 6 }, () => newProject(budgeted)));
   const answers = await Promise.all(ids.map((id) => send(budgeted, id)));
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 200, 429, 429, 429]);
   await exceeded(answers.find(({ status }) => status === 429), "budget-day", 1_000_000, "daily_budget_reached");
   await Promise.all(answers.filter(({ status }) => status === 200).map((answer) => answer.text()));
-  // What was interrupted has cost little, and the rest is there again.
+  // Interrupted answers have cost little, and the rest was returned.
   await until(async () => (await used(budgeted, "budget-day")) < 100_000);
 });
 
@@ -120,7 +120,7 @@ test("a spent budget is an error before Claude is asked, and the turn leaves not
 test("more than 600 requests in a minute are 429, but /health always answers", async () => {
   const first = await rated.api("GET", "/api/projects");
   assert.equal(first.headers.get("ratelimit-policy"), '"minute";q=600;w=60');
-  // A window may end, and another begin, while they are asked: so on until one is full.
+  // A window may end during the requests, so they go on until one is full.
   const answers = [];
   while (!answers.some(({ status }) => status === 429)) {
     answers.push(...(await Promise.all(Array.from({ length: 50 }, () => rated.api("GET", "/api/projects")))));

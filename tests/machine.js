@@ -1,6 +1,6 @@
 // A machine that becomes a worker: a directory to install into, a PATH with
-// exactly the tools that the set-up script may use, a docker, a crontab and a
-// sleep of our own, and an API that watches what arrives.
+// exactly the tools that the set-up script may use, fakes of docker, crontab and
+// sleep, and an API that records requests.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -72,7 +72,7 @@ export async function startMachine(t, { shell = "sh", client = "curl" } = {}) {
     await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`);
     await chmod(join(bin, name), 0o755);
   }
-  // One second is what `stop` waits; every other pause is the test's to end.
+  // `stop` waits one second; the test ends every other pause.
   await fake("sleep", `[ "$1" != 1 ] || exec ${which("sleep")} 1\nexec ${which("curl")} -s "${clock.origin}/$1"`);
   await fake(
     "crontab",

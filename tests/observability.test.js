@@ -1,5 +1,4 @@
-// Seeing it run: whether it lives and is ready, its figures, its log lines
-// and their traces.
+// Observability: health and readiness, metrics, log lines and traces.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -89,7 +88,7 @@ test("invented model names do not create metrics", async () => {
 });
 
 test("every response has its duration", async () => {
-  // A part that took no whole millisecond is left out.
+  // A part of less than a millisecond is left out.
   const timing = /^([a-z]+;dur=\d+, )*total;dur=\d+$/;
   assert.match((await hatch.api("GET", "/health")).headers.get("server-timing"), timing);
   assert.match((await hatch.api("GET", "/nothing")).headers.get("server-timing"), timing);
@@ -145,7 +144,7 @@ test("with LOG=notable only failed, audited, refused and sampled requests write 
     assert.equal((await sparing.api(method, path, body, { ...headers, traceparent })).status, status, path);
     wanted.push([trace, path, status]);
   }
-  // The console comes in order, so with the last of these all are there.
+  // The console's lines arrive in order, so the last one means that all are there.
   const lines = () => sparing.harness.getLogs().map(({ message }) => message).filter((message) => message.startsWith("{"));
   while (!lines().some((line) => line.includes(wanted.at(-1)[0]))) await setImmediate();
   const requests = lines().map((line) => JSON.parse(line)).filter(({ duration_ms }) => duration_ms !== undefined);

@@ -1,5 +1,5 @@
-// The API's description itself: that it is served, that its examples are what
-// its schemas say, and that the page of it needs nothing from elsewhere.
+// The API's description: it is served, its examples fit its schemas, and its page
+// loads nothing from other origins.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// What a panic leaves behind. Development builds panic when a request id asks
-// for it (src/platform/entry.rs).
+// The Worker after a panic. Development builds panic if a request id demands it
+// (src/platform/entry.rs).
 
 import assert from "node:assert/strict";
 import test from "node:test";

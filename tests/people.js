@@ -1,6 +1,6 @@
-// Who calls in tests of the accounts: wallets that sign, users of Stack Auth,
-// and their keys. Every secret that passes through here is remembered, so
-// that a test can look for it where no secret may be.
+// Callers for tests of accounts: wallets that sign, users of Stack Auth, and their
+// keys. Every secret that passes through here is recorded, so that a test can
+// check that it appears nowhere.
 
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
@@ -90,7 +90,7 @@ export function malleated(signature) {
 export function people({ api, sql, harness }, stack) {
   const secrets = new Set([ADMIN_TOKEN]);
   const secret = (text) => {
-    // What is shorter is no secret, and may be anywhere.
+    // A shorter text is not a secret, and may occur anywhere.
     if (text.length >= 20) secrets.add(text);
     return text;
   };

@@ -1,6 +1,6 @@
-// How SQLite would run the statements that D1 was asked: `node tests/plans.js
-// <folder>` fails for each that walks a whole table or sorts what it has found.
-// The folder is what STATEMENTS has left there (sqld-files.js).
+// Checks SQLite's plans for the statements that D1 got: `node tests/plans.js
+// <folder>` fails for each that scans a whole table or sorts its result. The
+// folder has the records of a run with STATEMENTS (sqld-files.js).
 
 import { globSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// The check of every statement's plan (plans.js), which the tests of this folder
-// are followed by.
+// The check of every statement's plan (plans.js), which runs after the tests of
+// this folder.
 
 import assert from "node:assert/strict";
 import test from "node:test";

@@ -1,5 +1,5 @@
-// Projects: their shapes, their versions, and what happens when several
-// people, or several pages, want something of them at once.
+// Projects: their fields, their versions, and parallel changes by several users or
+// pages.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -221,7 +221,7 @@ test("Code that is not a map of safe paths is 400 with the pointer /code", async
 test("The list has each project once, newest first, also while others are created", async () => {
   const made = [];
   for (let n = 0; n < 23; n++) made.push((await create({ name: `Walked ${n}` })).id);
-  // Made in one millisecond: their ids alone tell them apart.
+  // Created in one millisecond: only their ids differ.
   await sql(`UPDATE projects SET created_at = created_at / 1000 * 1000 WHERE name GLOB 'Walked 1?'`);
   const before = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
   assert.ok(made.every((id) => before.some((project) => project.id === id)));

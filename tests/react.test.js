@@ -1,5 +1,5 @@
-// React and TypeScript go live: projects as Vite has them, compiled on the
-// way, opened in Chromium, with the CDN answered by tests/fakes/esm-cdn.js.
+// React and TypeScript go live: projects in Vite's form, compiled and opened in
+// Chromium, with tests/fakes/esm-cdn.js as the CDN.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -213,7 +213,7 @@ test("as much code as a project may have is compiled", async () => {
 });
 
 test("a site that is too large to store fails with a reason", async () => {
-  // Each comes out twice: under the name of its content, and as text.
+  // Each is served twice: under the name of its content's hash, and as text.
   const files = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`src/${n}.txt`, `${n}`.repeat(96_000)]));
   const imports = Object.keys(files).map((path, n) => `import a${n} from "./${path.slice(4)}";\nimport b${n} from "./${path.slice(4)}?raw";`).join("\n");
   const { error } = await failing(vite({ ...files, "src/App.tsx": `${imports}\nexport default () => <p>{[${Object.keys(files).map((_, n) => `a${n}, b${n}`)}]}</p>;` }));

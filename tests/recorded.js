@@ -1,5 +1,5 @@
-// The built Worker, but that each statement which it asks of D1 is told on the
-// console, once. runtime.js hears it, and sqld-files.js reads what was told.
+// The built Worker, which also prints each statement for D1 to the console, once.
+// runtime.js collects them, and sqld-files.js reads the records.
 
 import hatch from "./index.js";
 

@@ -1,6 +1,6 @@
-// The table of src/routes.rs, as public/openapi.json tells it, which `cargo
-// test` holds to the code: whatever is tested for every route is tested for a
-// new one without naming it.
+// The table of src/routes.rs, read from public/openapi.json, which `cargo test`
+// compares with the code. Tests of every route therefore include a new one
+// without naming it.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

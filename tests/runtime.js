@@ -1,13 +1,13 @@
-// Workers in workerd, as wrangler.toml has them, with every binding simulated:
-// Miniflare alone, where `wrangler dev` would put two proxies in JavaScript
-// and a second workerd before each request.
+// Workers in workerd, as wrangler.toml configures them, with every binding
+// simulated: by Miniflare alone, because `wrangler dev` puts two proxies in
+// JavaScript and a second workerd before each request.
 
 import { existsSync, globSync, readFileSync, statfsSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { migrations, workers } from "./configuration.js";
 
-// Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's
+// Miniflare keeps a Worker's databases in the folder for temporary files. In memory no test waits for the machine's
 // disk; containers often have only 64 MB there, which is too little.
 const MEMORY = "/dev/shm";
 if (existsSync(MEMORY) && freeBytes(MEMORY) > 2 ** 30) process.env.TMPDIR = MEMORY;
@@ -22,7 +22,7 @@ export const statements = new Set();
 const STATEMENT = "statement ";
 
 /**
- * Starts Workers that can call each other; the first one is asked.
+ * Starts Workers that can call each other; requests go to the first one.
  *
  * @param {object[]} list of `configured`, or as Miniflare takes them
  * @returns `url()`, which changes when it is restarted; `fetch(url, init)`, for a host of any name; `scheduled(event)`;
@@ -51,8 +51,8 @@ export async function run(list) {
 }
 
 /**
- * The Worker of a wrangler.toml, built as it is, with these variables over the
- * file's own. Nothing of .dev.vars: a test's Worker has none of your keys.
+ * The built Worker of a wrangler.toml, with these variables added to the file's
+ * own. It ignores .dev.vars, so that a test's Worker has none of your keys.
  */
 export function configured(path, vars = {}) {
   const { name, main, vars: own, options } = workers[path];

@@ -1,5 +1,5 @@
-// Anthropic's own SDK reads our chat, from Claude (the fake) and from the
-// sandbox model.
+// Anthropic's own SDK reads our chat with Claude (the fake) and with the sandbox
+// model.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";

@@ -1,5 +1,5 @@
-// The workers' set-up script, run for real: piped into a shell, on a machine
-// of its own, against an API that answers well and badly.
+// The workers' set-up script, run for real: piped into a shell, on a machine of
+// its own, against an API with good and bad responses.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -445,7 +445,7 @@ test("the script that the Worker serves makes a machine beat, until its token is
   ]);
   assert.match((await machine.setup("status", { text })).said, /accepted by/);
 
-  // Revoked, it goes on asking, and moves nothing.
+  // With a revoked token it keeps sending, and changes nothing.
   assert.equal((await worker.api("DELETE", `/workers/${wallet}`, undefined, as(session))).status, 204);
   pause.wake();
   between(270, 330, await machine.pause());
@@ -504,7 +504,7 @@ test("in development the script has its own token, but not for pages and never i
   const [metric] = await (await development.api("GET", `/workers/${wallet}/metrics`)).json();
   assert.equal(metric.ramTotalGb, ramTotalGb);
 
-  // None is made by a page, by HEAD, by a credential, or with a token that is empty: the machine's own is good all the same.
+  // Pages, HEAD, requests with a credential and empty tokens create no token, and the machine's own one still works.
   const hash = async () => (await development.sql("SELECT token_hash FROM workers WHERE wallet = ?", wallet))[0].token_hash;
   const before = await hash();
   for (const site of ["cross-site", "same-site"]) await problem(await get({ "sec-fetch-site": site }), 400, "validation_failed");

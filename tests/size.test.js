@@ -1,4 +1,4 @@
-// What scripts/size-table.js says of a Wasm.
+// The table that scripts/size-table.js makes of a Wasm.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -274,7 +274,7 @@ test("an installation has the file, from aitmpl.com or from GitHub, and takes an
   assert.deepEqual(raw.requests.map(({ path }) => path), ["/anthropics/skills/main/skills/pdf-forms/SKILL.md"]);
 });
 
-// Not here: a redirect, and a file that is cut off. The harness fetches for the Worker, follows the one and hides the other.
+// Not tested here: a redirect, and a file that is cut off. The harness fetches for the Worker, and hides both.
 for (const [name, fault] of Object.entries({
   "is not there": { status: 404 },
   "is too long": { hugeBytes: 300_000 },

@@ -58,7 +58,7 @@ async function launch(folder, port) {
     env: { ...process.env, SQLD_AUTH_JWT_KEY_FILE: join(folder, "jwt.pem"), RUST_LOG: "info" },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  // It says when it listens.
+  // Its output says when it listens.
   await new Promise((listening, failed) => {
     let said = "";
     server.once("exit", (code) => failed(new Error(`sqld ended with ${code}: ${said}`)));

@@ -1,5 +1,5 @@
-// Users of Stack Auth: whose tokens are taken, whose are not, and what becomes
-// of them when Stack Auth does not answer.
+// Users of Stack Auth: which tokens are accepted, which are refused, and what
+// happens while Stack Auth does not answer.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -43,7 +43,7 @@ test("A token of Stack Auth stands for its user, with name and address", async (
   assert.deepEqual([first.stackId, first.name, first.email, first.credential, first.wallet], [sub, "Ada", "ada@example.com", "stack-auth", null]);
   const renamed = await me(mint({ sub, name: "Ada L. 🐣", email: "ada@example.org", email_verified: true }));
   assert.deepEqual([renamed.id, renamed.name, renamed.email], [first.id, "Ada L. 🐣", "ada@example.org"]);
-  // An address that is not verified is anybody's.
+  // Anyone can claim an address that is not verified.
   const unverified = await me(mint({ sub, name: null, email: "boss@example.org" }));
   assert.deepEqual([unverified.id, unverified.name, unverified.email], [first.id, null, null]);
 });

@@ -1,5 +1,5 @@
-// What tests of the startup generator have in common: beginning a job,
-// following it to its end, and a Claude that plays every part of it.
+// Helpers for tests of the startup generator: beginning a job, following it to its
+// end, and a Claude that plays every part of it.
 
 import assert from "node:assert/strict";
 
@@ -45,10 +45,10 @@ export function startups({ api, sql, worker }) {
 const competitor = (name, rest = {}) => ({ name, url: null, description: `${name} does it`, features: ["Booking"], technology: [], citations: [], ...rest });
 
 /**
- * What a scripted Claude answers to each part of a job: `queries` and
- * `competitors` are what discovery gets, a list or a function of the question's
- * material; `searched` is what Claude's own search answers. It refuses to build,
- * which ends the job right after discovery.
+ * A scripted Claude that answers discovery and then refuses to build, which ends
+ * the job. `queries` and `competitors` are the answers for discovery, a list or a
+ * function of the question's material; `searched` is the answer of Claude's own
+ * search.
  */
 export function script({ queries = ["booking app"], competitors = [], searched } = {}) {
   const refused = { content: [], stopReason: "refusal" };

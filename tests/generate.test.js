@@ -333,9 +333,9 @@ test("an unfinished startup is not deployed, and a cancelled one may be", async 
   await until(() => claude.requests.some(({ fault }) => fault?.hang));
   // The status shows its id only at the end, but the list of projects has it.
   const [{ id: projectId }] = await sql("SELECT id FROM startups WHERE job_id = ?", jobId);
-  const hatchr = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
-  assert.equal(hatchr.status, 409);
-  assert.match(JSON.stringify(await hatchr.json()), /still being generated/);
+  const refused = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
+  assert.equal(refused.status, 409);
+  assert.match(JSON.stringify(await refused.json()), /still being generated/);
   await problem(await api("POST", "/api/deploy", { projectId }), 409, "startup_processing");
   await problem(await api("POST", "/api/deploy", { projectId, code: { "index.html": "mine" } }), 409, "startup_processing");
   assert.equal((await sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", projectId))[0].n, 0);

@@ -571,9 +571,9 @@ test("A preflight is 204, with a permission for the listed origins only", async 
 
 test("A page may send every header in the document, on every route", async () => {
   const sent = { "X-CSRF-Token": "c", "X-Captcha-Token": "c", "X-Wallet-Signature": "s", "anthropic-version": "2023-06-01", "X-Request-Id": "abcdef-123", "Last-Event-ID": "0" };
-  const polychat = page(development, LOCAL[0], { credentials: true });
-  assert.equal((await polychat.fetch("GET", "/health", { headers: sent })).status, 200);
-  await refused(polychat.fetch("GET", "/health", { headers: { "X-Unheard-Of": "x" } }));
+  const client = page(development, LOCAL[0], { credentials: true });
+  assert.equal((await client.fetch("GET", "/health", { headers: sent })).status, 200);
+  await refused(client.fetch("GET", "/health", { headers: { "X-Unheard-Of": "x" } }));
   for (const [path, item] of Object.entries(document.paths)) {
     for (const [method, { parameters = [] }] of Object.entries(item)) {
       const headers = parameters.map(resolved).filter((parameter) => parameter.in === "header").map(({ name }) => [name, "x"]);

@@ -245,7 +245,7 @@ async fn begin(
     }
 }
 
-/// An app's name until an agent has named it.
+/// An app's name until an agent has named it, in the form of the original's.
 fn placeholder(app_id: &str) -> String {
     format!("app.build-{}", app_id.get(..4).unwrap_or("app"))
 }

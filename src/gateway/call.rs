@@ -84,23 +84,23 @@ impl Call {
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
-        let own_key_providers = |candidate: &Candidate| keys.of(&candidate.provider.name).is_some();
-        let is_theirs = candidates.iter().all(own_key_providers);
+        let has_own_key = |candidate: &Candidate| keys.of(&candidate.provider.name).is_some();
+        let is_caller_paid = candidates.iter().all(has_own_key);
         let output = request.max_tokens.unwrap_or_default();
         let money = Money { key: user.credential.id(), limits: &limits, providers, now };
         let daily_limits = DailyLimits::of(settings)?;
-        let is_counted = !is_theirs && (money.is_limited() || daily_limits.budget_micro_usd.is_some());
+        let is_counted = !is_caller_paid && (money.is_limited() || daily_limits.budget_micro_usd.is_some());
         if is_counted {
-            candidates.retain(|candidate| candidate.model.prices.is_some() || own_key_providers(candidate));
+            candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
         }
-        let ours = candidates.iter().filter(|candidate| !own_key_providers(candidate));
+        let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
         let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
         if candidates.is_empty() {
             let words = "A model whose price is not known here cannot be asked under a budget";
             return Err(DialectError::new(Class::Permission, words).with_code("model_without_price").into());
         }
         let most = if is_counted { most.unwrap_or_default() } else { 0 };
-        let reserved = budgets::reserve(money.limits(most, is_theirs), now, database).await?;
+        let reserved = budgets::reserve(money.limits(most, is_caller_paid), now, database).await?;
         let daily = match is_counted {
             true => quotas::take(Quota::Budget, most, &user.id, daily_limits, database).await,
             false => Ok(None),
@@ -114,7 +114,7 @@ impl Call {
             daily: None,
             own_key_providers: candidates
                 .iter()
-                .filter(|candidate| own_key_providers(candidate))
+                .filter(|candidate| has_own_key(candidate))
                 .map(|candidate| candidate.provider.name.clone())
                 .collect(),
         };
@@ -322,12 +322,12 @@ impl Money<'_> {
         self.limits.budget.is_some() || self.providers.daily_budget_micro_usd.is_some()
     }
 
-    fn limits(&self, most: i64, is_theirs: bool) -> Vec<Limit> {
+    fn limits(&self, most: i64, is_caller_paid: bool) -> Vec<Limit> {
         let mut limits = Vec::new();
         if let (Some(key), Some(rpm)) = (self.key, self.limits.rpm) {
             limits.push(Limit::request(key, rpm, self.now));
         }
-        if is_theirs {
+        if is_caller_paid {
             return limits;
         }
         if let (Some(key), Some(budget)) = (self.key, self.limits.budget) {

@@ -211,8 +211,8 @@ impl OutputFilter {
     }
 
     fn deliver(&mut self, part: u32, text: String, sink: &mut dyn FnMut(Event<'_>)) {
-        if let Some(part_redaction) = self.open.get(&part).filter(|part_redaction| part_redaction.is_text) {
-            self.texts.entry(part_redaction.choice).or_default().push_str(&text);
+        if let Some(redaction) = self.open.get(&part).filter(|redaction| redaction.is_text) {
+            self.texts.entry(redaction.choice).or_default().push_str(&text);
         }
         if !text.is_empty() {
             sink(Event::Delta { part, text: text.into() });
@@ -223,10 +223,10 @@ impl OutputFilter {
     fn block(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         self.is_over = true;
         let mut choices: Vec<u32> = Vec::new();
-        for (part, part_redaction) in std::mem::take(&mut self.open) {
+        for (part, redaction) in std::mem::take(&mut self.open) {
             sink(Event::PartStop { part });
-            if !choices.contains(&part_redaction.choice) {
-                choices.push(part_redaction.choice);
+            if !choices.contains(&redaction.choice) {
+                choices.push(redaction.choice);
             }
         }
         for choice in choices {
@@ -254,7 +254,7 @@ impl Filter for OutputFilter {
                 sink(Event::PartStart { part, choice, kind });
             }
             Event::Delta { part, text } => {
-                match self.open.get_mut(&part).map(|part_redaction| part_redaction.push(&text)) {
+                match self.open.get_mut(&part).map(|redaction| redaction.push(&text)) {
                     Some(Some(passed)) => self.deliver(part, passed, sink),
                     Some(None) => self.block(sink),
                     None => sink(Event::Delta { part, text }),

@@ -188,7 +188,7 @@ pub(crate) async fn post(
     within_ms: u64,
 ) -> Result<PostResponse, FailedCall> {
     let post = async |candidate: &Candidate, _: bool| {
-        let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
+        let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
             return Ok(None);
         };
         if !candidate.provider.speaks.contains(&Dialect::Chat) {
@@ -197,12 +197,12 @@ pub(crate) async fn post(
             );
         }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
-        let theirs = keys.of(&candidate.provider.name);
-        let request = with_credential(request, Dialect::Chat, theirs.or(own.as_deref()), None);
+        let own_key = keys.of(&candidate.provider.name);
+        let request = with_credential(request, Dialect::Chat, own_key.or(key.as_deref()), None);
         let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
         let answer = answer.map_err(|failure| fetch_error(&failure))?;
         if answer.status() != 200 {
-            return Err(read_error(answer, theirs.is_some()).await);
+            return Err(read_error(answer, own_key.is_some()).await);
         }
         let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
         Ok(Some(text.into_bytes()))
@@ -332,8 +332,8 @@ async fn attempt(
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
-    let theirs = question.keys.of(&candidate.provider.name);
-    let request = with_credential(request, upstream, theirs.or(key.as_deref()), question.anthropic);
+    let own_key = question.keys.of(&candidate.provider.name);
+    let request = with_credential(request, upstream, own_key.or(key.as_deref()), question.anthropic);
     let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
@@ -346,7 +346,7 @@ async fn attempt(
     let started = now_ms();
     let answer = fetch::send(request, within_ms).await.map_err(|failure| fetch_error(&failure))?;
     if answer.status() != 200 {
-        return Err(read_error(answer, theirs.is_some()).await);
+        return Err(read_error(answer, own_key.is_some()).await);
     }
     let is_events = answer
         .header("content-type")
@@ -375,7 +375,7 @@ async fn attempt(
         && !stream.meter().has_begun
     {
         source.cancel();
-        return Err(client_safe(error, theirs.is_some()).into());
+        return Err(client_safe(error, own_key.is_some()).into());
     }
     if question.is_live {
         return Ok(got(ModelResponse::Live(Box::new(Live { source, stream, shown }))));
@@ -387,7 +387,7 @@ async fn attempt(
     if outcome.end != End::Closed && !reader.meter().is_complete {
         return Err(stream_error(outcome.end));
     }
-    let response = reader.finish().map_err(|error| client_safe(error, theirs.is_some()))?;
+    let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
     Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None }))
 }
 
@@ -463,11 +463,11 @@ fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
     AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }
 
-async fn read_error(answer: fetch::Answer, is_theirs: bool) -> AttemptError {
+async fn read_error(answer: fetch::Answer, is_callers_key: bool) -> AttemptError {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, WHOLE_MS).await.unwrap_or_default();
-    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_theirs), advice }
+    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_callers_key), advice }
 }
 
 /// The code of an error that only the operator can repair. Clients do not see
@@ -476,8 +476,8 @@ pub(crate) const KEY_REFUSED: &str = "provider_key_refused";
 
 /// An upstream's error as a client may see it. A client cannot repair a
 /// refusal of the Worker's own key, and the provider's text may quote the key.
-fn client_safe(error: Error, is_theirs: bool) -> Error {
-    match (error.class, is_theirs) {
+fn client_safe(error: Error, is_callers_key: bool) -> Error {
+    match (error.class, is_callers_key) {
         (Class::Authentication | Class::Permission | Class::Billing, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
                 .with_code(KEY_REFUSED)
@@ -535,13 +535,13 @@ mod tests {
 
     #[test]
     fn the_refusal_of_our_own_key_does_not_reach_a_client() {
-        let theirs = Error::of_upstream(
+        let refusal = Error::of_upstream(
             401,
             br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
         );
-        let shown = client_safe(theirs.clone(), false);
+        let shown = client_safe(refusal.clone(), false);
         assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
-        let shown = client_safe(theirs, true);
+        let shown = client_safe(refusal, true);
         assert_eq!(shown.class, Class::Authentication);
     }
 }

@@ -25,7 +25,7 @@ const IDENTITY = JSON.stringify({
   verification: { status: "not_requested", reason: null, block: null, verified_at: null },
   registration: { status: "not_configured", reason: null, network: null, transaction_hash: null, data: null },
 });
-/** The scopes by their names in the table; but for the last, those that anybody has. */
+/** The scopes by their names in the table. Any key may have them, except for the last. */
 const SCOPES = {
   ProjectsRead: "projects:read", ProjectsWrite: "projects:write", Chat: "chat", Deploy: "deploy", Gateway: "gateway",
   FleetHeartbeat: "fleet:heartbeat", PaymentsWrite: "payments:write", Account: "account", FleetDeploy: "fleet:deploy",
@@ -34,7 +34,7 @@ const { FleetDeploy: _, ...ANYBODYS } = SCOPES;
 const scopeOf = ({ access }) => access.match(/^Scope(?:OrOperator)?\((\w+)\)$/)?.[1];
 const isOperatorsToo = ({ access }) => access.startsWith("ScopeOrOperator");
 
-/** A tenant with something behind every id. */
+/** A tenant with a resource for every kind of id. */
 async function tenant() {
   const session = await signIn();
   const headers = as(session.token);
@@ -78,7 +78,7 @@ async function startupOf(userId, projectId) {
 let names = 0;
 const newName = () => `app-${(names += 1)}`;
 
-/** What they have on the fleet: a machine that beats, a deployment, a payment. */
+/** The tenant's resources on the fleet: a machine that beats, a deployment, a payment. */
 async function machineOf({ token, wallet }) {
   const { walletAddress, token: machineToken } = await ok("POST", "/workers", {}, token);
   const about = { address: walletAddress };
@@ -95,7 +95,7 @@ async function deadLetter() {
   return id;
 }
 
-/** What the parameter of a pattern stands for. */
+/** The value of a pattern's parameter. */
 const IDS = {
   "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
@@ -104,7 +104,7 @@ const IDS = {
 };
 const FILES = { repo: "app", owner: "guild", paths: [{ path: "a.txt", content: "a" }] };
 const HI = [{ role: "user", content: "Hi" }];
-/** A good body of every route that reads one, about a tenant's things. */
+/** A valid body for every route that reads one, about a tenant's resources. */
 const BODIES = {
   "POST /auth/keys": () => ({ name: "Another", scopes: ["account"] }),
   "PUT /auth/credentials/{target}": () => ({ token: secret("cloudflare-token-of-access-test"), accountId: "ab".repeat(16) }),
@@ -141,7 +141,7 @@ const BODIES = {
   "POST /payments/payouts": ({ address }) => ({ walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }),
 };
 const bodyOf = (route) => BODIES[rowOf(route)];
-/** What a good request comes to where the caller gets in and there is nothing to do. */
+/** The status of a valid request with nothing to do, for a caller who has access. */
 const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
   ...Object.fromEntries(["user", "org"].flatMap((kind) => ["create-repo", "initial-commit", "commit"].map((verb) => [`POST /github/${kind}/${verb}`, 403]))),
@@ -149,13 +149,13 @@ const UNFIT = {
   "POST /v1/embeddings": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
-/** What has an id and is everybody's all the same; each has their own of a name. */
+/** Public resources with ids, and resources whose names each user has for themselves. */
 const SHARED = [
   "POST /api/discovery/{id}/remix", "GET /v1/models/{id}", "GET /models/{id}",
   ...["GET", "PUT", "DELETE"].map((method) => `${method} /auth/credentials/{target}`),
 ];
 
-/** A request that is right for the tenant whose things it names. */
+/** A valid request for the tenant whose resources it names. */
 function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
@@ -176,7 +176,7 @@ const MACHINE = ROUTES.filter(({ access }) => access === "Machine");
 const STAFF = ROUTES.filter(({ access }) => access === "Staff");
 const OPERATOR = ROUTES.filter(({ access }) => access === "Operator");
 
-/** Runs requests after which every row of every table is as it was, but for when keys were used last. */
+/** Runs requests that may change no row of any table, except for the last use of keys. */
 async function changingNothing(requests) {
   const state = async () => {
     const { api_keys, daily_counters, ...others } = await rows();

@@ -40,14 +40,14 @@ async function settle({ token, userId }) {
   return { project: own, deployment, url: deployment.url, keyId: id, key };
 }
 
-/** The rows of all tables that name one of these ids; all that changes by itself is left out. */
+/** The rows of all tables that name one of these ids, without values that change by themselves. */
 async function owned(...ids) {
   const all = await rows();
   const of = (lines) => lines.filter((line) => ids.some((id) => line.includes(id))).map((line) => ({ ...JSON.parse(line), last_used_at: 0 }));
   return Object.fromEntries(Object.entries(all).map(([table, lines]) => [table, of(lines)]).filter(([, lines]) => lines.length > 0));
 }
 
-/** Links a wallet into the account of whoever has this token. */
+/** Links a wallet to the account with this token. */
 async function link(wallet, token, status = 200) {
   const response = await verify(wallet, (await challenge(wallet)).message, { token });
   if (status !== 200) return problem(response, status, status === 409 ? "wallet_not_linked" : "insufficient_scope");

@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 const write = (path, content) => call("write_file", { path, content });
-/** What the tools have answered, from the last request that Claude got: text, and whether it was an error. */
+/** The results of the tools in the last request to Claude: text, and whether it is an error. */
 const results = () => claude.requests.at(-1).body.messages.flatMap(({ content }) => (Array.isArray(content) ? content : []))
   .filter(({ type }) => type === "tool_result").map(({ content, is_error: isError }) => ({ text: typeof content === "string" ? content : content.map((part) => part.text).join(""), isError: Boolean(isError) }));
 

@@ -22,7 +22,7 @@ const { api } = hatch;
 const { said, code } = agents(hatch);
 const { signIn } = people(hatch);
 
-/** A bucket that verifies what is signed (SigV4 in the query), and keeps objects. */
+/** A bucket that verifies signatures (SigV4 in the query), and stores objects. */
 async function startS3() {
   const objects = new Map();
   const encode = (part) => encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
@@ -49,7 +49,7 @@ async function startS3() {
   return Object.assign(server, { objects });
 }
 
-/** What a ZIP holds, path to text. */
+/** The files of a ZIP, path to text. */
 async function unzipped(bytes) {
   const zip = await yauzl.fromBufferPromise(Buffer.from(bytes), { strictFileNames: true, validateEntrySizes: true });
   const files = {};

@@ -33,7 +33,7 @@ const FILES = { "index.html": page(2), "log.txt": "a\nb\n" };
 const said = (body) => JSON.stringify(body.messages).match(/Count at ([a-z0-9-]+)/)[1];
 claude.setAnswer((body) => STEPS[Math.min(body.messages.filter(({ role }) => role === "assistant").length, STEPS.length - 1)](said(body)));
 
-/** A message and what is told of it, as far as its stream comes; it is broken by the kill. */
+/** Sends a message and collects its events until the kill interrupts the stream. */
 function follow(response, events = []) {
   const reading = (async () => {
     const decoder = new TextDecoder();

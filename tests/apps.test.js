@@ -132,7 +132,7 @@ test("a client that is cut at every event and comes back each time has each even
   assert.ok(got.length > 3);
 });
 
-/** The first event of a stream, which is cut then. */
+/** The first event of a stream, which it then cuts. */
 async function firstOf(response) {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();

@@ -17,7 +17,7 @@ const { ok, signIn, mint, newKey, rows, findNoSecret } = people(worker, stack);
 const verdict = () => ok("GET", "/admin/audit/verify", undefined, ADMIN_TOKEN);
 const newest = async (limit = 1) => ok("GET", `/admin/audit?limit=${limit}`, undefined, ADMIN_TOKEN);
 
-/** Some entries of a new user's. */
+/** Some entries of a new user. */
 async function busy() {
   const user = await signIn();
   const { id } = await newKey(user.token);
@@ -115,7 +115,7 @@ test("No statement changes an entry, removes one, or puts one between", async ()
 
 // The following tests damage the log, and each repairs its damage at its end.
 
-/** Runs statements with the triggers out of the way. */
+/** Runs statements without the triggers. */
 async function tamper(...statements) {
   const triggers = await sql("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('audit_log', 'audit_chain')");
   assert.ok(triggers.length >= 6);

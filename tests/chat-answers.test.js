@@ -17,7 +17,7 @@ const OLD = Array.from({ length: 60 }, (_, n) => `line${n}();\n`).join("");
 const fence = (info, body) => `\`\`\`${info}\n${body}\`\`\`\n`;
 const filesOf = ({ events }) => events.find(({ event }) => event === "files").data;
 
-/** Lets Claude answer so on a project with this code; what the stream and the conversation tell of it is the same. */
+/** Makes Claude answer with this on a project with this code. Checks that the stream and the conversation report the same. */
 async function answered(answer, code = { "app.js": OLD }, query = "?format=events") {
   const id = await newProject(hatch, code);
   claude.setAnswer(answer);
@@ -111,7 +111,7 @@ test("of two turns that write the same file the later one reports it", async () 
   assert.deepEqual(await codeOf(hatch, id), { "app.js": "mine();\n" });
 });
 
-/** Waits until what came of the answer is kept. */
+/** Waits until the result of the answer is saved. */
 async function hatchHasContent(id) {
   await until(async () => (await hatch.sql("SELECT content FROM chat_messages WHERE project_id = ? AND role = 'assistant'", id))[0]?.content);
 }

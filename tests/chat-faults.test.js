@@ -19,7 +19,7 @@ beforeEach(() => {
 const SECRET = "words that only the upstream knows";
 const logged = () => JSON.stringify(hatch.harness.getLogs());
 
-/** Nothing of the upstream's, in the answer or in the log. */
+/** Checks that neither the response nor the log shows the upstream's words. */
 function assertDiscreet(text) {
   for (const place of [text, logged()]) {
     assert.ok(!place.includes(SECRET) && !place.includes(claude.key) && !/<html|DOCTYPE/i.test(place), place);
@@ -219,7 +219,7 @@ for (const query of ["?format=events", ""]) {
 
 const only = (events, name) => events.filter(({ event }) => event === name);
 
-/** The stream broke: an error event of ours is the last, nothing follows it, and the turn is interrupted. */
+/** Checks an interrupted stream: our error event is the last one, and the turn is saved as interrupted. */
 async function interrupted(hatch, id, { events, whole, bytes }, type) {
   assert.ok(whole);
   assert.equal(events.at(-1).event, "error");

@@ -16,7 +16,7 @@ beforeEach(() => claude.reset());
 const ANSWER = `Here it is.\n\n\`\`\`html:index.html\n<!doctype html><p>${"word ".repeat(400)}\n\`\`\`\n`;
 const stop = (id) => api("POST", `/api/chat/${id}/stop`);
 
-/** A turn whose answer has begun and stands still. */
+/** A turn whose answer has begun and then pauses. */
 async function halfWay() {
   const id = await newProject(hatch, { "index.html": "<!doctype html><p>before" });
   claude.setAnswer(ANSWER);

@@ -19,7 +19,7 @@ beforeEach(() => claude.reset());
 const FILE = "```html:index.html\n<h1>👋 Grüße</h1>\n```\n";
 const ANSWER = `Here is your app.\n\n${FILE}Have fun with it.\n`;
 const asked = () => claude.count("/v1/messages");
-/** As the front ends ask: with their own id, and nothing but JSON's media type. */
+/** A request like those of the front ends: with their own id, and only the media type of JSON. */
 const ask = (projectId, message, more) => send(hatch, projectId, message, { query: "", ...more });
 const project = (id) => hatch.api("GET", `/api/projects/${id}`);
 const rows = (id) => hatch.sql("SELECT role, content, status FROM chat_messages WHERE project_id = ? ORDER BY seq", id);

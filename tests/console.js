@@ -51,7 +51,7 @@ export async function browserOf(origin) {
     await page.goto(`${origin}/${hash}`);
     await page.locator("main h1, main [role=log]").first().waitFor();
     return Object.assign(page, {
-      /** Closes it, and tells what must never be: a request elsewhere, an error of the page's. */
+      /** Closes the page, and fails for a request to another origin or an error of the page. */
       async done() {
         await context.close();
         assert.deepEqual({ foreign, wrong }, { foreign: [], wrong: [] });

@@ -16,7 +16,7 @@ test.after(() => claude.close());
 
 const counts = async () => (await fetch(`${hatch.url}/counts`)).json();
 
-/** What `work` asked, also what went on after its answer. */
+/** The statements of `work`, also those after its response. */
 async function asked(work) {
   await counts();
   await work();
@@ -30,7 +30,7 @@ async function asked(work) {
   return all.d1;
 }
 
-/** At most so much. */
+/** Checks that a number is at most the limit. */
 function within(d1, most) {
   for (const [name, count] of Object.entries(most)) assert.ok(d1[name] <= count, `${name}: ${JSON.stringify(d1)}`);
 }

@@ -12,10 +12,10 @@ const none = () => ({
   d1: { calls: 0, statements: 0, rowsRead: 0, rowsWritten: 0 },
 });
 let counts = none();
-/** What goes on after answers that were given. */
+/** Work that goes on after responses. */
 let underWay = 0;
 
-/** `target` as it is, but for these methods. */
+/** `target` with these methods replaced. */
 function instead(target, methods) {
   return new Proxy(target, {
     get(_, name) {

@@ -17,7 +17,7 @@ async function draft(name, description, code = CODE) {
   return project;
 }
 
-/** A live app, made as a person makes it. */
+/** A live app, created through the API. */
 async function live(name, description, code) {
   const project = await draft(name, description, code);
   const { status, url, logs } = await deploy(project.id);

@@ -17,7 +17,7 @@ const { call, ok, as, row } = fleet(worker);
 const me = await signIn();
 const other = await signIn();
 const staff = mint({ email: `ops@${STAFF_DOMAIN}`, email_verified: true });
-/** The service that deploys what is registered. */
+/** The service that runs registered deployments. */
 const deployer = (await newKey(staff, { scopes: ["deploy", "fleet:deploy"] })).key;
 
 const GITHUB = "https://github.com/acme/app";

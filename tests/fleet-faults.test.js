@@ -32,7 +32,7 @@ async function silentMachine() {
 }
 
 const first = [{ time_from: start, time_to: start + 5 * MINUTE_MS }];
-/** What is done, to a wallet that `before` made; the writes it consists of; and what must have come of it in the end. */
+/** Each action, for a wallet that `before` made, with its writes and its expected result. */
 const WORK = {
   "a machine's first beat": {
     before: newAddress,

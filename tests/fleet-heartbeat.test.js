@@ -37,7 +37,7 @@ const window = (wallet) => row("SELECT start_at, end_at FROM worker_windows WHER
 const records = (wallet) => sql("SELECT time_from, time_to FROM worker_uptime_records WHERE wallet = ? ORDER BY time_from", wallet);
 const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
 
-/** Everything that beats write. */
+/** All rows that beats write. */
 const uptimeRows = async () => [await sql("SELECT * FROM worker_windows ORDER BY wallet"), await sql("SELECT * FROM worker_uptime_records ORDER BY wallet, time_from")];
 
 /** A beat that is refused, and changes nothing. */
@@ -48,10 +48,10 @@ async function refused(status, code, body, token, headers) {
   return told;
 }
 
-/** A container as the routes tell it. */
+/** A container as the routes show it. */
 const shownContainer = (kept) => ({ cpuPercent: 0, memUsageMb: 0, ...kept, name: kept.containerName });
 
-/** What a machine without a token sends: its wallet's signature, over this body or another. */
+/** The headers of a machine without a token: its wallet's signature over this body or another one. */
 const signed = (wallet, body, over = body) => {
   const { walletAddress, timestamp } = JSON.parse(over);
   return { "x-wallet-signature": wallet.sign(`hatch-heartbeat\n${walletAddress.toLowerCase()}\n${timestamp}\n${sha256(over)}`) };
@@ -545,7 +545,7 @@ test("A late beat after the sweep makes the record longer, never double", async 
   assert.equal(await total(), "2460");
 });
 
-/** Adds so many machines whose names begin alike, the first `silent` of them silent for an hour. */
+/** Adds machines whose names begin alike. The first `silent` of them have been silent for an hour. */
 async function addMachines(prefix, count, silent) {
   const now = Date.now();
   await sql(

@@ -16,7 +16,7 @@ const iso = (ms) => new Date(ms).toISOString();
 
 const { url, start, kill, database } = await killable({ PAYOUT_RATE: String(RATE) });
 
-/** After so many answers to beats it is killed. */
+/** The number of responses to beats after which it is killed. */
 const KILLS = [25, 70, 130];
 const BEATS = 40;
 const PERIODS = 30;
@@ -39,7 +39,7 @@ test("after many kills the fleet's uptime and ledger match what was sent, each c
 
   let answered = 0;
   let isDone = false;
-  /** Sends until there is an answer; whoever was killed meanwhile has none, or has it in vain. */
+  /** Sends until there is a response. A Worker that is killed meanwhile sends none, or one that is lost. */
   async function send(method, path, body) {
     for (;;) {
       const response = await fetch(url + path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) }).catch(() => undefined);
@@ -94,7 +94,7 @@ test("after many kills the fleet's uptime and ledger match what was sent, each c
   });
 });
 
-/** What beats in their order come to. */
+/** The windows that these beats give in their order. */
 function windowsOf(beats) {
   const windows = [];
   for (const at of beats) {

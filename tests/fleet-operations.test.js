@@ -16,7 +16,7 @@ const iso = (ms) => new Date(ms).toISOString();
 const nothing = { get: 0, getWithMetadata: 0, put: 0, list: 0, delete: 0 };
 const counts = async ({ url }) => (await fetch(`${url}/counts`)).json();
 
-/** A machine; `beat(ms, containers)` answers with what KV and the database were asked for it. */
+/** A machine. `beat(ms, containers)` returns the numbers of its calls to KV and to the database. */
 async function newMachine(at) {
   const { ok } = fleet(at);
   const { walletAddress, token } = await ok(201, "POST", "/workers", { walletAddress: newAddress() });
@@ -29,7 +29,7 @@ async function newMachine(at) {
   return { wallet: walletAddress, beat };
 }
 
-/** What was counted, once nothing is under way any more. */
+/** The counts, after all running calls have ended. */
 async function settled(at) {
   const all = await counts(at);
   for (let underWay = all.underWay; underWay > 0; ) {

@@ -24,11 +24,11 @@ const [adas, bobs] = [await keyOf(ada), await keyOf(bob)];
 
 const CACHE = { "x-gateway-cache": "60" };
 let questions = 0;
-/** A question that nobody has asked before. */
+/** A question that has not been asked before. */
 const fresh = () => [{ role: "user", content: `Question ${questions += 1}` }];
 const ask = (key, body, headers = CACHE) => api("POST", "/v1/chat/completions", { model: "gpt/m", ...body }, { ...as(key), ...headers });
 const closed = async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n;
-/** Asks and reads, and waits until the call is written down: what is kept of it is kept before. */
+/** Asks, reads the answer, and waits until the call is recorded, which is after the answer is cached. */
 async function told(key, body, headers) {
   const before = await closed();
   const response = await ask(key, body, headers);
@@ -36,7 +36,7 @@ async function told(key, body, headers) {
   await until(async () => (await closed()) > before);
   return { status: response.status, cache: response.headers.get("x-gateway-cache"), text };
 }
-/** How often the provider was asked while `what` ran. */
+/** How often the provider was asked during `what`. */
 async function asked(what) {
   const before = gpt.requests.length;
   await what();

@@ -31,7 +31,7 @@ const worker = await startWorker({
 });
 const HI = [{ role: "user", content: "Say sixty words." }];
 
-/** Asks, and what came of it. */
+/** Sends a request and returns its result. */
 async function play(id, mode) {
   const [beforeA, beforeB, started] = [a.requests.length, b.requests.length, performance.now()];
   const response = await fetch(`${worker.url}/v1/chat/completions`, {
@@ -52,7 +52,7 @@ async function play(id, mode) {
   };
 }
 
-/** A clean error after the beginning of A's answer, and nothing of B's. */
+/** Whether there is a clean error after the beginning of A's answer, and nothing of B's. */
 const isSafe = ({ hasError, isDone, said }) => hasError && !isDone && A.startsWith(said) && !said.includes("b");
 const graded = (isPass, seen) => (isPass ? "pass" : isSafe(seen) ? "safe" : "fail");
 const once = (fault, rule) => async (id, mode) => {

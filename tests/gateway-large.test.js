@@ -16,7 +16,7 @@ gpt.setAnswer("ok");
 const ask = (body, path = "/v1/chat/completions", headers = {}) => worker.api("POST", path, body, headers);
 const HI = [{ role: "user", content: "Hi" }];
 const UPSTREAMS = [["claude-sonnet-5-5", claude], ["gpt-6.1-terra", gpt]];
-/** What the model was last asked. */
+/** The last request to the model. */
 const sent = (fake) => JSON.parse(fake.requests.at(-1).raw);
 
 test("five megabytes of pictures reach a model of either family", async () => {

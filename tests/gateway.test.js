@@ -23,7 +23,7 @@ const { api } = hatch;
 
 const openai = (worker, more = {}) => new OpenAI({ apiKey: "local", baseURL: `${worker.url}/v1`, maxRetries: 0, fetch: noKey, ...more });
 const anthropic = (worker, more = {}) => new Anthropic({ apiKey: "local", baseURL: worker.url, maxRetries: 0, fetch: noKey, ...more });
-/** The local developer has no key; the SDKs want one. */
+/** The local developer has no key, but the SDKs need one. */
 function noKey(url, init) {
   const headers = new Headers(init.headers);
   headers.delete("authorization");
@@ -35,7 +35,7 @@ const HI = [{ role: "user", content: "Hi" }];
 const WEATHER = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const TOOLS = [{ type: "function", function: { name: "get_weather", description: "Weather", parameters: WEATHER } }];
 
-/** Every chunk law of OpenAI's helpers (gateway.md 2.2), of a stream's raw text. */
+/** Checks the rules of OpenAI's helpers for chunks on the raw text of a stream. */
 function lawful(text, { asked = false } = {}) {
   const data = text.split("\n\n").filter((event) => event.startsWith("data: ")).map((event) => event.slice(6));
   assert.equal(data.filter((line) => line === "[DONE]").length, 1, text);

@@ -23,7 +23,7 @@ const { api, start, kill, database } = await killable({
   ...claudeVars(claude), LIVEPEER_API_KEY: livepeer.key, LIVEPEER_BASE_URL: livepeer.url, RUNNING_JOBS_LIMIT: "20",
 });
 const status = ({ id }) => api("GET", `/api/status/${id}`);
-/** What the dead consumers held is free again when their leases have run out. */
+/** Expires the leases of dead consumers, so that their jobs are free again. */
 const leasesRunOut = () => database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
 
 test("killed before and inside each step of a startup and restarted, each job completes once", async () => {

@@ -19,9 +19,9 @@ beforeEach(() => {
   claude.setAnswer(author());
 });
 
-/** A turn whose answer takes minutes to come. */
+/** A turn whose answer takes minutes. */
 const SLOW = { chunkBytes: 20, delayMs: 200 };
-/** Lets so many answers through before the faults strike. */
+/** Lets a number of answers pass before the faults strike. */
 const letThrough = (count, ...faults) => [...Array(count).fill({ delayMs: 0 }), ...faults];
 const spent = async () => (await sql("SELECT coalesce(sum(used), 0) AS used FROM daily_counters WHERE name = 'budget-day'"))[0].used;
 const cost = async (jobId) => (await status(jobId)).usage.cost_micro_usd;
@@ -36,7 +36,7 @@ async function midway(turns, before = 1, slow = SLOW) {
   return { jobId, id, request };
 }
 
-/** The queue has one consumer here: when it makes another startup, it has let go of the slow turn. */
+/** The queue has one consumer here. When it works on another startup, it has ended the slow turn. */
 async function brokenOff({ request }, jobId) {
   claude.setFault();
   claude.setAnswer(author());

@@ -26,7 +26,7 @@ const versions = async ({ project_id }) => (await api("GET", `/api/projects/${pr
 const said = ({ logs }) => logs.map(({ message }) => message);
 const AT_ONCE = { "retry-after-ms": "0" };
 
-/** What a ZIP holds, path to text; a damaged one is refused. */
+/** The files of a ZIP, path to text. A damaged one is an error. */
 async function unzipped(bytes) {
   const zip = await yauzl.fromBufferPromise(bytes, { strictFileNames: true, validateEntrySizes: true });
   const files = {};
@@ -34,13 +34,13 @@ async function unzipped(bytes) {
   return files;
 }
 
-/** Lets a job that waits for its next attempt have it now. */
+/** Starts the next attempt of a waiting job now. */
 async function hurry(jobId) {
   await sql("UPDATE jobs SET lease_until = 0 WHERE id = ? AND lease_owner IS NULL", jobId);
   await env.JOBS.send(JSON.stringify({ v: 1, jobId }));
 }
 
-/** The job's end, its pauses between attempts left out. */
+/** The job's end, without the pauses between attempts. */
 async function endedSoon(jobId) {
   return until(async () => {
     const job = await status(jobId);

@@ -110,7 +110,7 @@ function exception(status, body, expected, told) {
   return { code: body.detail[0].type === "json_invalid" ? "malformed_json" : "validation_failed", detail: errors[0].detail, errors };
 }
 
-/** What no error may tell. */
+/** Words that no error may contain. */
 const INSIDE = /panic|\.rs\b|wasm|sqlite|D1_|\bD1:|\bSELECT\b|\bINSERT\b|\bUPDATE\b|\bstack\b/;
 
 /** How many rows each table has. */

@@ -29,7 +29,7 @@ const { url: origin } = await live(app.id);
 const slug = new URL(origin).hostname.split(".")[0];
 const sandbox = `${hatch.url}/p/${slug}/`;
 
-/** The files as they are, without the storage that a sandboxed page is given. */
+/** The served files, without the script that gives a sandboxed page its storage. */
 const text = async (response) => (await response.text()).replace(/<script>for\(const name of\['localStorage'.*?<\/script>/, "");
 const visit = (url, init) => worker.fetch(url, { redirect: "manual", ...init });
 const onBoth = (name, body) => {

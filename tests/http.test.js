@@ -67,7 +67,7 @@ const COMMIT = {
 const MODEL = { required: true, good: "sandbox", bad: [1, true, {}, [], null] };
 const MESSAGES = { required: true, good: [{ role: "user", content: "Hi" }], bad: [1, true, {}, "text", [1], [{}], []] };
 
-/** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
+/** For each field of each body: valid values, and invalid ones that give a 400 with a pointer to it. */
 const ROW = { displayName: "B", context: 1, maxOutput: 1, capabilities: [], quality: 3, speed: 3, source: "test" };
 const BODIES = {
   "POST /api/projects": {
@@ -194,7 +194,7 @@ const bodyOf = (route) => BODIES[rowOf(route)];
 
 const goodBody = (fields) => Object.fromEntries(Object.entries(fields).map(([name, { good }]) => [name, good]));
 
-/** A body's JSON with other JSON in the place of one field's value. */
+/** A body's JSON with one field's value replaced by other JSON. */
 function withField(fields, name, json) {
   const parts = Object.entries(fields).map(([n, { good }]) => `${JSON.stringify(n)}:${n === name ? json : JSON.stringify(good)}`);
   return `{${parts.join(",")}}`;
@@ -221,7 +221,7 @@ const PAGE_SECURITY = {
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
-/** Sends a request; no answer is a 5xx (but `allow`) or without the headers that every answer has. */
+/** Sends a request. Checks that the response is not a 5xx (except for `allow`) and has the headers of every response. */
 async function ask(worker, method, path, { headers = {}, body, allow } = {}) {
   const version = path.startsWith("/v1/messages") && { "anthropic-version": "2023-06-01" };
   const init = { method, headers: { ...version, ...headers }, body, redirect: "manual" };
@@ -238,14 +238,14 @@ const JSON_TYPE = { "content-type": "application/json" };
 const send = (method, path, body, headers = {}) =>
   ask(development, method, path, { body, headers: { ...JSON_TYPE, ...headers } });
 
-/** A request that is right but for the route's parameters and the caller. */
+/** A valid request, except for the route's parameters and the caller. */
 function askRoute(worker, route, id, options = {}) {
   if (!route.readsBody) return ask(worker, route.method, pathOf(route, id), options);
   const headers = { ...JSON_TYPE, ...options.headers };
   return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(bodyOf(route))) });
 }
 
-/** Whether the proof of who calls is in the body. */
+/** Whether the body has the proof of the caller's identity. */
 const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(route) === "POST /workers";
 
 /** Runs `requests`, which may not add or remove a row of any table. */
@@ -406,7 +406,7 @@ test("A field that is missing, occurs twice or has forbidden characters is 400",
     }
   }));
 
-/** As `send`, for a body that the answer may not wait for: fetch fails when it is not read to its end. */
+/** The same as `send`, for a body that the Worker may not read to its end, in which case fetch fails. */
 async function upload(method, path, body, headers) {
   const request = http.request(development.url + path, { method, headers: { ...JSON_TYPE, ...headers } });
   // The response may arrive, and the connection close, while the body is still being sent.
@@ -468,7 +468,7 @@ test("A harmless request id is echoed, another one is replaced", async () => {
   }
 });
 
-/** The log's lines about a request. The console comes in order, so all of them are there once those of a later request are. */
+/** The log's lines about a request. The console is in order, so all of them are there when those of a later request are. */
 async function logged(requestId) {
   const about = (id) => development.harness.getLogs().map((line) => line.message).filter((line) => line.includes(id));
   const later = (await ask(development, "GET", "/health")).headers.get("x-request-id");

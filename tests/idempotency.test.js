@@ -20,10 +20,10 @@ const post = (path, body, key) => hatch.api("POST", path, body, { "idempotency-k
 const replayed = (response) => response.headers.get("idempotency-replayed");
 const row = async (key) => (await hatch.sql("SELECT * FROM idempotency WHERE key = ?", key))[0];
 
-/** As the row is when the Worker died after its work and before it could say so, long enough ago. */
+/** Changes the row as if the Worker had died after its work and before its response, long enough ago. */
 const forgetAnswer = (key) => hatch.sql("UPDATE idempotency SET status = NULL, headers = NULL, body = NULL, lease_until = 0 WHERE key = ?", key);
 
-/** The rows of the tables that hold what people make. */
+/** The rows of the tables with users' resources. */
 async function made() {
   const { idempotency, nonces, ...others } = await rowCounts(hatch);
   return others;

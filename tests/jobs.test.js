@@ -26,7 +26,7 @@ const redrive = (letter) => api("POST", `/admin/dead-letters/${letter.id}/redriv
 const sweep = () => hatch.worker.scheduled({ cron: "* * * * *" });
 const jobOf = (deploymentId) => row("SELECT * FROM jobs WHERE subject_id = ?", deploymentId);
 
-/** Waits until the consumer has settled every message sent before. */
+/** Waits until the consumer has acknowledged every earlier message. */
 async function drained() {
   const marker = `marker ${randomUUID()}`;
   await env.JOBS.send(marker);
@@ -34,10 +34,10 @@ async function drained() {
   await sql("DELETE FROM dead_letters WHERE id = ?", kept.id);
 }
 
-/** Waits for the end without asking the Worker, which would wake the job. */
+/** Waits for the end without a request to the Worker, which would send the job's message. */
 const done = (deploymentId) => until(async () => (await jobOf(deploymentId)).state === "done");
 
-/** What a killed consumer waits out: its lease, and the outbox's patience. */
+/** Expires the lease of a killed consumer, and the delay of the outbox. */
 async function timePasses(jobId) {
   await sql("UPDATE jobs SET lease_until = 0 WHERE id = ?", jobId);
   await sql("UPDATE outbox SET send_at = 0 WHERE job_id = ?", jobId);
@@ -53,7 +53,7 @@ async function withFault(trigger, body) {
   }
 }
 
-/** That a deployment's work has been done, completely and once. */
+/** Checks that a deployment's work was done completely and once. */
 async function assertLiveOnce(id, target) {
   const deployment = await ended(id);
   assert.equal(deployment.status, "live", deployment.logs);

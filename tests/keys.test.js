@@ -24,7 +24,7 @@ const ada = await signIn();
 /** Whether a credential opens a list of projects. */
 const status = async (token) => (await api("GET", "/api/projects", undefined, as(token))).status;
 
-/** The digits of a CRC-32 as a key ends with it. */
+/** The digits of the CRC-32 at a key's end. */
 function checksum(text) {
   const digits = [..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"];
   let [number, out] = [crc32(text), ""];
@@ -128,7 +128,7 @@ test("A key expires on its day", async () => {
 test("A key's last use is recorded, at most once in five minutes", async () => {
   const { id, key } = await newKey(ada.token, { scopes: ["projects:read"] });
   const lastUsed = async () => (await ok("GET", `/auth/keys/${id}`, undefined, ada.token)).lastUsedAt;
-  /** Uses the key, and lets the note be written, if one is: the next request's note is written after it. */
+  /** Uses the key, and waits until the use is recorded, if it is: the next request's use is recorded after it. */
   const use = async () => {
     await ok("GET", "/api/projects", undefined, key);
     const other = await newKey(ada.token);

@@ -72,7 +72,7 @@ export async function killable(vars = {}) {
     }
   }
 
-  /** Calls the Worker; the answer's JSON. */
+  /** Calls the Worker and returns the response's JSON. */
   async function api(method, path, body, headers = {}) {
     const response = await fetch(url + path, {
       method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),

@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 const used = async ({ sql }, name) => (await sql("SELECT used FROM daily_counters WHERE name = ?", name))[0]?.used ?? 0;
 
-/** A 429 that says which limit it is, and when there is more: the next midnight, UTC. */
+/** Checks a 429 that names the limit and the time of its renewal: the next midnight, UTC. */
 async function exceeded(response, policy, limit, code) {
   const retryAfter = Number(response.headers.get("retry-after"));
   assert.ok(retryAfter > 0 && retryAfter <= DAY_S, `Retry-After: ${retryAfter}`);

@@ -28,7 +28,7 @@ const REACT = {
 const show = (expression) => `document.body.append(String(${expression}))`;
 const BOM = "\uFEFF";
 
-/** Deploys the files, and checks what a browser then shows on the app's own origin and under /p/. */
+/** Deploys the files, and checks what a browser shows on the app's own origin and under /p/. */
 function shows(name, files, expected, { path = "", isReady, sandboxed = true } = {}) {
   test(name, inBrowser, async () => {
     const { url, status, logs } = await live((await project({ "index.html": PAGE, ...files })).id);

@@ -117,7 +117,7 @@ test("a log line has the caller and the key", async () => {
 test("with LOG=notable only failed, audited, refused and sampled requests write a line", async () => {
   const sparing = await startWorker({ ADMIN_TOKEN, LOG: "notable", DAILY_CHAT_LIMIT: "many" });
   let n = 0;
-  /** A request of a trace of its own, which is none of the hundredth that is always logged; what tells of it in the log. */
+  /** Sends a request with its own trace, which is not in the logged hundredth. Returns its lines in the log. */
   const traced = (flags = "00") => {
     n += 1;
     const trace = (n * 100 + 1).toString(16).padStart(32, "0");

@@ -10,7 +10,7 @@ import { startWorker } from "./harness.js";
 
 const { api } = await startWorker({ ENVIRONMENT: "production" });
 
-/** Every operation as `[its place in the document, itself]`. */
+/** Every operation as `[its place in the document, the operation]`. */
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => [["paths", path, method], operation]));
 

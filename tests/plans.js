@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 /** Tables that do not grow with users, machines or calls: catalogues, and the place of a sweep. */
 const CATALOGUES = new Set(["skills", "skill_fetches", "models", "fleet_sweep", "d1_migrations"]);
 
-/** Statements that walk or sort on purpose, by a part of their text, and why that is well. */
+/** Statements that scan or sort on purpose, by a part of their text, each with the reason. */
 const ON_PURPOSE = [
   [/^SELECT '(\{| ' \|\|)/, "what /metrics counts, it counts over everything"],
   [/INDEXED BY chat_messages_by_user/, "of one user's turns of an hour the newest"],
@@ -40,7 +40,7 @@ function migrated() {
   return database;
 }
 
-/** The lines of a statement's plan that walk or sort. */
+/** The lines of a statement's plan that scan or sort. */
 export function costs(plan) {
   const made = new Set(plan.flatMap((line) => line.match(/^(?:CO-ROUTINE|MATERIALIZE) (\S+)$/)?.slice(1) ?? []));
   return plan.filter((line) => {
@@ -50,7 +50,7 @@ export function costs(plan) {
   });
 }
 
-/** The statements that walk or sort without it being known why: each with what its plan says. */
+/** The statements that scan or sort without a listed reason, each with its plan. */
 export function faults(statements, database = migrated()) {
   const isMeant = (sql) => ON_PURPOSE.some(([text]) => text.test(sql.replace(/\s+/g, " ")));
   const planOf = (sql) => {

@@ -30,7 +30,7 @@ async function patch(project, change, headers) {
   return response.json();
 }
 
-/** Runs `requests`, after which the project and its versions are as they were. */
+/** Runs `requests`, which may not change the project and its versions. */
 async function changingNothing(project, requests) {
   const state = async () => ({ project: await show(project), etag: await etag(project), versions: await versions(project) });
   const before = await state();

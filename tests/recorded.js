@@ -5,7 +5,7 @@ import hatch from "./index.js";
 
 const told = new Set();
 
-/** `database` as it is, but for what `prepare` tells. */
+/** `database` with a `prepare` that prints each statement. */
 function recorded(database) {
   const prepare = (sql) => {
     if (!told.has(sql)) console.log(`statement ${sql}`);

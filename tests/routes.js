@@ -33,11 +33,11 @@ function rule(access) {
 
 export const named = (route) => `${route.method} ${route.pattern}`;
 
-/** The row of the table, whatever it is under. */
+/** The row of the table, under any prefix. */
 export const rowOf = (route) => `${route.method} ${route.pattern.slice(route.under.length)}`;
 
-/** A route's path with this in place of its parameters. */
+/** A route's path with these values in place of its parameters. */
 export const pathOf = (route, id) => route.pattern.replace(/\{.+?\}/g, id);
 
-/** A route whose bodies are OpenAI's and Anthropic's, which take more than ours, and a name twice. */
+/** Whether a route takes OpenAI's or Anthropic's bodies, which allow more than ours, such as a member twice. */
 export const isVendors = (route) => /^\/(v1\/(chat|responses|messages|completions|embeddings|moderations)|chat\/)/.test(route.pattern);

@@ -17,7 +17,7 @@ function freeBytes(folder) {
   return bavail * bsize;
 }
 
-/** What D1 was asked by every Worker behind recorded.js. */
+/** The statements for D1 of every Worker behind recorded.js. */
 export const statements = new Set();
 const STATEMENT = "statement ";
 
@@ -59,7 +59,7 @@ export function configured(path, vars = {}) {
   return { ...options, ...modulesOf(main), name, bindings: { ...own, ...vars } };
 }
 
-/** A built Worker's modules: its entry, and what lies beside it or in build/. */
+/** A built Worker's modules: its entry, and the files beside it or in build/. */
 export function modulesOf(main) {
   const modulesRoot = dirname(main);
   const paths = globSync(["*.{js,wasm}", "build/**/*.{js,wasm}"], { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
@@ -77,7 +77,7 @@ export function behind(path, worker) {
 
 const moduleAt = (path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path, contents: readFileSync(path) });
 
-/** Applies migrations/ to a D1 database, noted as wrangler notes it. */
+/** Applies migrations/ to a D1 database, and records that as wrangler does. */
 export async function migrateD1(database) {
   const notes = "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
   const statements = migrations.flatMap(({ name, statements }) => [

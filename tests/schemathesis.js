@@ -27,7 +27,7 @@ const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = fakes.map(({ u
 const [, , , stack, claude] = fakes;
 const variables = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL, PAYOUT_RATE: "1000", SEALING_KEY: "5ea1".repeat(16) };
 
-/** A Worker and the headers of whoever asks it. */
+/** A Worker and the headers of its caller. */
 async function development() {
   return { hatch: await startWorker(variables), headers: {} };
 }
@@ -43,7 +43,7 @@ async function inProduction() {
   return { hatch: { ...hatch, api }, headers };
 }
 
-/** Something at the paths that no answer leads to: their parameters, by operation. */
+/** Resources for paths that no response links to: their parameters, by operation. */
 async function seeded(hatch) {
   const { project, live, written } = deployments(hatch);
   const app = await project({ "index.html": "<p>Hello", "style.css": "p{}" });

@@ -13,7 +13,7 @@ after(() => claude.close());
 const hatch = await startWorker(claudeVars(claude));
 const sandbox = await startWorker();
 
-/** The SDK's stream of our answer: its request is replaced but for its version of the API, its reading is its own. */
+/** The SDK's stream of our response. Its request is replaced, except for the API version; its parser is its own. */
 function ask(worker, projectId, message) {
   const body = JSON.stringify({ projectId, message });
   const ours = (_, { headers }) =>

@@ -13,7 +13,7 @@ import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "
 
 const SHELLS = ["dash", "bash", "busybox"];
 const limit = { timeout: 60_000 };
-/** Skipped where there is no such program, but not in CI, where nothing may be left out unseen. */
+/** Skips a test without this program, but not in CI, where every test must run. */
 const needs = (program) => ({ ...limit, skip: !process.env.CI && !which(program) && `no ${program} on this machine` });
 
 const between = (low, high, { seconds }) =>

@@ -29,10 +29,10 @@ async function empty() {
   await sql("DELETE FROM skill_fetches");
 }
 
-/** Makes what is kept so much older. */
+/** Makes the stored list older. */
 const age = (ms) => sql(`UPDATE skill_fetches SET fetched_at = fetched_at - ${ms}, next_at = next_at - ${ms}`);
 
-/** Until nothing is due or being asked for: who asks takes a feed for half a minute, an answer and a failure for longer. */
+/** Waits until no feed is due or being fetched: a request holds a feed for half a minute, a response or a failure for longer. */
 async function refreshed() {
   const waiting = () => sql("SELECT count(*) AS n FROM skill_fetches WHERE next_at <= ?1", Date.now() + 30_000);
   while ((await waiting())[0].n > 0);

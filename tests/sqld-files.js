@@ -28,7 +28,7 @@ export function covering(records) {
   return chosen;
 }
 
-/** Leaves in `folder` what this process has asked of D1. */
+/** Writes this process's statements for D1 to `folder`. */
 function leave(folder) {
   if (!statements.size) return;
   const file = process.argv[1];

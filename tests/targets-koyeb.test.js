@@ -1,5 +1,5 @@
 // Deployments to Koyeb over the API, against strict fakes of it and of
-// Amazon's registry. api.md, section 1.
+// Amazon's registry.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -178,7 +178,7 @@ test("taken down, the service is deleted; deployed again, it has its address bac
   assert.equal((await live(id)).url, url);
 });
 
-/** Whose services run. */
+/** The accounts whose services run. */
 const running = () => koyeb.services.filter(({ isDeleted }) => !isDeleted).map(({ token }) => token).sort();
 const takenDown = (id) => until(async () => (await (await api("GET", `/api/deploy/${id}`)).json()).takenDownAt, "its end");
 
@@ -196,7 +196,7 @@ test("an app is taken down with the credentials of its own account, never with a
   await api("DELETE", "/auth/credentials/koyeb");
   await problem(await api("DELETE", `/api/projects/${id}`), 409, "credentials_needed");
   assert.deepEqual(running(), [ALICE, OWN]);
-  // The Worker's own is found by its own right, whatever is sent.
+  // The Worker's own app is taken down with the Worker's own token, whichever token is sent.
   assert.equal((await api("DELETE", `/api/deploy/${own.id}`, undefined, { "x-koyeb-token": ALICE })).status, 202);
   await takenDown(own.id);
   assert.deepEqual(running(), [ALICE]);
@@ -235,7 +235,7 @@ test("a take-down with the Worker's own token fails if that belongs to another a
   assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`)).status, 202);
   const jobs = "SELECT j.* FROM jobs j JOIN cloud_apps a ON a.id = j.subject_id WHERE a.project_id = ?";
   const job = await until(async () => (await sql(jobs, id)).find((each) => each.attempts > 0 && !each.lease_owner), "its first attempt");
-  // As of another token, under whose account nobody knows the deployment.
+  // As if it were the token of another account, which does not have the deployment.
   await sql("UPDATE cloud_apps SET place = 'token-of-before', deployment_id = 'unknown' WHERE project_id = ?", id);
   koyeb.setFault();
   await send(job.id);

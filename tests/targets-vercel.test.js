@@ -1,5 +1,5 @@
-// Deployments to Vercel over the API, against a strict fake of it: what is
-// sent, what is told, and that nothing is made twice. api.md, section 1.
+// Deployments to Vercel over the API, against a strict fake of it: the requests
+// to Vercel, the reported states, and that nothing is created twice.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -197,7 +197,7 @@ test("a build that fails after very many lines still says why", async () => {
   assert.equal(lines(deployment).at(-1), deployment.error);
 });
 
-/** A deployment whose first question after its build has no answer yet, and its job. */
+/** A deployment that waits for the first response after its build, and its job. */
 async function asking() {
   const before = vercel.requests.length;
   vercel.setFault({ hang: true, status: 503, path: "/v13/deployments/" });

@@ -1,5 +1,5 @@
-// Turso in D1's place: a real sqld where one will do, a socket of our own
-// where a server must misbehave.
+// Turso in place of D1: a real sqld where possible, a socket of our own
+// where the server must misbehave.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -28,7 +28,7 @@ const created = async (fields = { name: "Pomodoro" }) => {
   return response.json();
 };
 
-/** Checks that an answer is a 503 of this code without any token in it; answers with its detail. */
+/** Checks that a response is a 503 with this code and without any token. Returns its detail. */
 const unavailable = async (response, code) => {
   const told = await problem(response, 503, code);
   assert.doesNotMatch(JSON.stringify([told, [...response.headers]]), /eyJ/);
@@ -276,7 +276,7 @@ describe("between the Worker and the server", () => {
     let isLost = false;
     const url = await serve(async (request, response) => {
       const answer = await forwarded(request);
-      // The project's own answer is the only one with its name.
+      // Only the project's own response has its name.
       if (isLost || !answer.includes("keyed")) return response.end(answer);
       isLost = true;
       request.socket.destroy();

@@ -1,4 +1,4 @@
-// Signing in with a wallet (EIP-4361, EIP-191), and out again.
+// Signing in with a wallet (EIP-4361, EIP-191), and signing out.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -15,10 +15,10 @@ const { ok, challenge, verify, signIn, mint, newKey, rows, findNoSecret, secret 
 const HOST = new URL(url).host;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** What a sign-in writes. */
+/** The rows that a sign-in writes. */
 const TABLES = ["users", "sessions", "nonces", "audit_log"];
 
-/** A sign-in that is refused, and changes nothing. */
+/** Checks that a sign-in is refused and changes nothing. */
 async function refused(wallet, message, options, status = 401) {
   const before = await rows(TABLES);
   const { detail } = await problem(await verify(wallet, message, options), status);
@@ -109,7 +109,7 @@ test("A Stellar sign-in is refused for the same reasons as others", async () => 
   ]) {
     assert.match(await refused(wallet, message, { signature }), told, signature);
   }
-  // Another wallet's challenge, and a key that is none.
+  // Another wallet's challenge, and an invalid key.
   const other = newStellarWallet();
   await refused(other, withLine(message, wallet.address, other.address));
   for (const address of misspelled(wallet.address)) await problem(await api("POST", "/auth/wallet/challenge", { address }), 400);
@@ -130,7 +130,7 @@ test("An account has one wallet, of whichever chain", async () => {
   await signIn(newWallet(), ethereum);
   const another = newStellarWallet();
   await problem(await verify(another, (await challenge(another)).message, { token: ethereum }), 409, "wallet_not_linked");
-  // A wallet that has an account of its own brings it along.
+  // Linking a wallet with an account of its own merges that account.
   const own = await signIn(newStellarWallet());
   const third = mint({});
   const { userId: into } = await signIn(own.wallet, third);
@@ -175,7 +175,7 @@ test("An address is taken in EIP-55, in lower case and in upper case, and refuse
   const swapped = digits[i] === digits[i].toLowerCase() ? digits[i].toUpperCase() : digits[i].toLowerCase();
   const { errors } = await problem(await api("POST", "/auth/wallet/challenge", { address: `0x${digits.slice(0, i)}${swapped}${digits.slice(i + 1)}` }), 400);
   assert.match(errors[0].detail, /EIP-55/);
-  // In the text itself EIP-4361 wants the checksum.
+  // EIP-4361 demands the checksum in the text itself.
   const { message } = await challenge(wallet);
   for (const address of [`0x${digits.toLowerCase()}`, `0x${digits.toUpperCase()}`, digits]) await refused(wallet, withLine(message, "0x", address));
 });
@@ -195,7 +195,7 @@ test("Of 20 parallel sign-ins with one challenge, exactly one gets a session", a
 test("A challenge is for the wallet that asked for it", async () => {
   const [mine, other] = [newWallet(), newWallet()];
   const { message } = await challenge(mine);
-  // Signed by another, for the address of the first; and with the address of the other.
+  // Signed by another wallet, with the first one's address and with its own.
   await refused(other, message);
   await refused(other, withLine(message, "0x", other.address));
   assert.equal((await verify(mine, message)).status, 200);

@@ -1,4 +1,4 @@
-/** `node bench/compare.js before.json after.json`: two results of bench/results/ side by side. */
+/** `node bench/compare.js before.json after.json`: prints two results of bench/results/ side by side. */
 import { readFileSync } from "node:fs";
 import { comparison } from "./table.js";
 

@@ -1,6 +1,6 @@
-// What a project of many modules takes: the compiler of hosted apps in
-// workerd, Vite's own build, and esbuild's native program, in one run on this
-// machine. `node bench/compile.js [modules …]`; docs/compiler.md has a table.
+// Measures the compilation of a project with many modules: the compiler of hosted
+// apps in workerd, Vite's own build, and native esbuild, in one run on this
+// machine. `node bench/compile.js [modules …]`; docs/compiler.md has the table.
 
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { configured, run } from "../tests/runtime.js";
 
 const ROUNDS = 3;
 
-/** A project of so many modules of React's, as people have them: some 3 KB each. */
+/** A React project with so many typical modules of about 3 KB each. */
 function projectOf(count) {
   const filler = Array.from({ length: 24 }, (_, n) => `  const value${n} = useMemo<string>(() => \`\${props.name} of ${n}: \${depth * ${n + 1}}\`, [props.name, depth]);\n`).join("");
   const shown = Array.from({ length: 24 }, (_, n) => `<li className="p-${n % 8} text-sm">{value${n}}</li>`).join("");
@@ -24,7 +24,7 @@ function projectOf(count) {
   return files;
 }
 
-/** The most memory that a process has had, in MB. */
+/** The peak memory of a process, in MB. */
 const peak = async (pid) => Math.round(Number((await readFile(`/proc/${pid}/status`, "utf8")).match(/VmHWM:\s+(\d+)/)[1]) / 1024);
 
 const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];

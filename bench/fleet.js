@@ -1,8 +1,8 @@
 /**
  * `node bench/fleet.js [--machines n]` (`npm run load:fleet`): pushes 20,000 machines through one local Worker, several
- * beats each, and then its sweep, when all of them have fallen silent; prints what was asked of KV and D1 for it, counted
- * on the way there, and fails unless each machine's records are exactly what its beats said. Traffic goes to 127.0.0.1
- * alone, and no file stays.
+ * beats each, and then the sweep, when all of them have fallen silent. It prints the number of calls to KV and D1, counted
+ * before the bindings, and fails unless each machine's records match its beats exactly. Traffic goes to 127.0.0.1
+ * only, and no file stays.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -27,7 +27,7 @@ const CONTAINERS = [{ containerName: "web", port: "8080" }, { containerName: "db
 const worker = await start();
 try {
   const tokens = await measure("register", machines, 201, (n) => httpRequest("POST", "/workers", { walletAddress: walletOf(n) }), true);
-  // The cron also seals what registering left in the audit log; that is not the fleet's to pay.
+  // The cron also seals the audit entries of the registrations, which are not a cost of beats.
   await measure("a cron", 1, 200, () => httpRequest("GET", "/sweep"));
   const authorization = tokens.map((body) => `authorization: Bearer ${JSON.parse(body).token}\r\n`);
   for (let turn = 0; turn < 5; turn++) {
@@ -56,7 +56,7 @@ async function start() {
   return boot({ ...options, bindings, modules: [counted, ...options.modules] }, sql);
 }
 
-/** Sends so many requests and prints a line of what they took. */
+/** Sends the requests and prints a line with their duration. */
 async function measure(name, count, status, requestOf, keep = false) {
   await counts();
   const cpuBefore = cpuSeconds(worker.pid);
@@ -68,7 +68,7 @@ async function measure(name, count, status, requestOf, keep = false) {
   return bodies;
 }
 
-/** All that was counted since the last time, once nothing is under way any more. */
+/** The counts since the last call, after all running calls have ended. */
 async function counts() {
   const ask = async () => {
     const { bodies } = await load({ port: worker.port, count: 1, keep: true, requestOf: () => httpRequest("GET", "/counts") });
@@ -91,7 +91,7 @@ function print(cells) {
   console.log(line(cells));
 }
 
-/** Compares every record with what the rule of windows makes of the machine's beats. */
+/** Compares every record with the windows that the rule computes from the machine's beats. */
 async function check() {
   const { results } = await worker.database
     .prepare("SELECT wallet, json_group_array(json_array(time_from, time_to)) AS records FROM (SELECT * FROM worker_uptime_records ORDER BY wallet, time_from) GROUP BY wallet")

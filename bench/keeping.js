@@ -1,5 +1,5 @@
 /**
- * The *keeping* limit: what a chat costs that is kept. The limit's plain JavaScript, which passes the stream on natively,
+ * The *keeping* limit: the least cost of a chat that is stored. The limit's plain JavaScript, which passes the stream on natively,
  * with the two batches of a turn: its project, history and rows before Claude is asked, its text and code after the end.
  */
 import limit from "./limit.js";
@@ -13,7 +13,7 @@ const ANSWER = `INSERT INTO chat_messages (id, project_id, user_id, seq, role, c
 const SAVE = "UPDATE chat_messages SET content = ?2, status = 'complete' WHERE id = ?1";
 const CODE = "UPDATE projects SET code = ?2, version = version + 1, updated_at = ?3 WHERE id = ?1";
 
-/** As long as what the upstream's answer has; to understand that is Hatch's to pay. */
+/** As long as the text in the upstream's answer. Parsing the answer counts for Hatch only. */
 const TEXT = "Water the plants".repeat(370);
 
 export default {

@@ -1,6 +1,6 @@
 /**
- * The limit: what workerd itself can do. Plain JavaScript without a router, a check or a parser, that passes bytes on
- * and keeps nothing of a chat.
+ * The limit: the best that workerd itself can do. Plain JavaScript without a router, a check or a parser, which passes
+ * bytes on and stores nothing of a chat.
  */
 const JSON_TYPE = { headers: { "content-type": "application/json" } };
 const CREATED = { status: 201, ...JSON_TYPE };

@@ -12,7 +12,7 @@ export function always(request) {
   return () => request;
 }
 
-/** Parameters of `load` that create `count` projects; `idsOf` its result are their ids. */
+/** Parameters of `load` that create `count` projects. `idsOf` reads their ids from its result. */
 export function creation(count) {
   const project = (i) => ({ name: `Project ${i}`, description: "A list of tasks with reminders, for one person." });
   return { requestOf: (i) => httpRequest("POST", "/api/projects", project(i)), status: 201, count, keep: true };
@@ -28,7 +28,7 @@ const BEGIN_MS = Date.now() - 12 * 60 * MINUTE_MS;
 const CONTAINERS = [{ containerName: "web", port: "8080" }, { containerName: "db", port: "5432" }];
 
 const walletOf = (machine) => `0x${machine.toString(16).padStart(40, "0")}`;
-/** Five minutes apart, but for each sixth beat of a machine, which comes after 36 and closes its window. */
+/** Beats are five minutes apart. Each sixth beat of a machine comes after 36 minutes and closes its window. */
 const beatOf = (turn) => BEGIN_MS + (5 * turn + 31 * Math.floor(turn / 6)) * MINUTE_MS;
 
 /** Parameters of `load` for the next `count` beats of a worker's 500 machines, in turn; `beaten` is how many there were. */
@@ -45,7 +45,7 @@ export function beats(worker, count) {
 
 /**
  * Parameters of `load` for `count` chat streams of a worker, each in a project that it takes from `projects`: in a
- * project with a history each request would be larger than the last.
+ * project with a history each request would be larger than the one before.
  */
 export function chat({ projects, ending }, path, count) {
   const taken = projects.splice(0, count);
@@ -91,7 +91,7 @@ export async function checkAnswers(worker) {
 }
 
 /**
- * Makes what the rows of Hatch alone are asked for, and gives their loads by row: a page that polls a job that has ended,
+ * Prepares the rows that only Hatch has, and returns their loads by row: a page that polls a finished job,
  * a file of a live app, and a model behind the gateway.
  */
 export async function ownLoads({ port, database }) {
@@ -105,7 +105,7 @@ export async function ownLoads({ port, database }) {
   // A job that has ended is all that is needed; the upstream here writes no startups.
   await fetch(url(`/api/generate/${job}/cancel`), { method: "POST" });
   const etagOf = async () => (await fetch(url(`/api/status/${job}`))).headers.get("etag");
-  // The step that it was at still books what it has cost.
+  // Its last step still books its cost.
   let [before, etag] = ["", await etagOf()];
   while (etag !== before) {
     await sleep(500);
@@ -113,7 +113,7 @@ export async function ownLoads({ port, database }) {
   }
   const unchanged = httpRequest("GET", `/api/status/${job}`, undefined, `if-none-match: ${etag}\r\n`);
 
-  // As a deployment leaves it: the compiler that one asks is no part of the bench.
+  // The rows that a deployment leaves. The bench does not measure the compiler.
   const { id: project } = await ask("POST", "/api/projects", { name: "Live" }, 201);
   const host = `live.localhost:${port}`;
   await database

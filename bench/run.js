@@ -26,7 +26,7 @@ if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given
 
 /** A measurement is cut into turns, and the workers alternate: a slow second of the machine meets them all. */
 const TURNS = 4;
-/** What one turn does; no chat stream starts after `CHAT_SECONDS`. */
+/** The work of one turn. No chat stream starts after `CHAT_SECONDS`. */
 const GETS = 2500;
 const LISTS = 500;
 const CREATIONS = 500;
@@ -34,7 +34,7 @@ const BEATS = 1000;
 const CHATS = 250;
 const CHAT_SECONDS = 1;
 const SLOW_STREAMS = 200;
-/** What one slow stream of `upstream.js` takes. */
+/** The duration of one slow stream of `upstream.js`. */
 const SLOW_SECONDS = 0.5;
 
 const samples = new Samples();
@@ -49,7 +49,7 @@ try {
   process.exitCode = 1;
 }
 
-/** Writes what was measured where `bench/compare.js` finds it. */
+/** Writes the results to the folder that `bench/compare.js` reads. */
 function writeResult() {
   const git = (...command) => execFileSync("git", command, { encoding: "utf8" }).trim();
   const isClean = git("status", "--porcelain", "--untracked-files=no") === "";
@@ -95,7 +95,7 @@ function measuredIn(step, workers) {
   return workers.filter(({ of }) => !of || of.includes(step));
 }
 
-/** The first workerd of a run is read from the disk, which is nobody's merit. */
+/** Starts workerd once before measuring, because its first start reads it from the disk. */
 async function warmFileCache([first]) {
   const { stop } = await boot(first.options, first.sql);
   await stop();
@@ -107,7 +107,7 @@ async function withWorkers(prepared, claudeUrl, use) {
   try {
     for (const worker of prepared) {
       const { options, sql, vars } = worker;
-      // These alone: a variable in .dev.vars must not change what is measured.
+      // Only these variables: one in .dev.vars must not change the results.
       const bindings = { ENVIRONMENT: "development", CLAUDE_API_KEY: "sk-ant-bench", CLAUDE_BASE_URL: claudeUrl, ...vars };
       const booted = await boot({ ...options, bindings }, sql);
       workers.push({ ...worker, ...booted });
@@ -120,7 +120,7 @@ async function withWorkers(prepared, claudeUrl, use) {
   }
 }
 
-/** Compiling is V8's work of the first requests only, more for much JavaScript than for little. */
+/** Warms a worker up: V8 compiles during the first requests, and longer for more JavaScript. */
 async function warmUp(worker) {
   const { port } = worker;
   worker.projects = await checkAnswers(worker);
@@ -172,7 +172,7 @@ async function measureFirstBytes(workers) {
         rampSeconds: SLOW_SECONDS,
       });
       const cpuMs = ((cpuSeconds(worker.pid) - cpuBefore) * 1000) / done;
-      // The first stream of each connection met fewer others than are wanted.
+      // The first stream of each connection ran beside fewer others than intended.
       const crowded = firstByteMs.slice(SLOW_STREAMS);
       for (const format of formats) {
         samples.add(`${format} first median`, worker.name, percentile(crowded, 50));
@@ -183,7 +183,7 @@ async function measureFirstBytes(workers) {
   });
 }
 
-/** What only Hatch has a route for. */
+/** The rows that only Hatch has routes for. */
 async function measureOwn(workers) {
   for (const worker of workers.filter(({ hasMore }) => hasMore)) {
     for (const [row, parameters] of Object.entries(await ownLoads(worker))) {

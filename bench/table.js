@@ -1,4 +1,4 @@
-/** What was measured, its medians and ratios, and the budgets of design.md beside them. */
+/** The table of results: medians, ratios, and the budgets beside them. */
 
 /**
  * The rows, in order. `key` names the samples; `atLeast` and `atMost` are ratios to another worker, `within` a distance
@@ -67,7 +67,7 @@ export class Samples {
     return median(this.of(key, worker));
   }
 
-  /** The median of the rounds' own ratios: a slow spell of the machine is in both numbers of a round. */
+  /** The median of the rounds' own ratios, because a slow spell of the machine affects both numbers of a round. */
   ratio(key, one, other) {
     const others = this.of(key, other);
     return median(this.of(key, one).map((value, round) => value / others[round]));
@@ -102,8 +102,8 @@ function cells(row, samples) {
 }
 
 /**
- * Two results of the bench, row by row: what Hatch's number is to another worker's in each, and how the second is to the
- * first. Numbers of two runs do not compare; ratios inside a run do.
+ * Two results of the bench, row by row: the ratio of Hatch's number to another worker's in each, and the ratio of the second to the
+ * first. Numbers of two runs are not comparable; ratios within a run are.
  */
 export function comparison(one, two) {
   const header = ["", "", "to", one.commit, two.commit, "second/first"];

@@ -4,10 +4,10 @@
  * It also answers at once, as one message, a request that does not ask for a stream.
  *
  * The base URL chooses the speed: `/fast` sends all 400 events (52 KB) at once, each as its own HTTP chunk, as the real
- * one flushes them; `/slow` sends 100 events, one every 5 ms. A request that the real API would refuse is refused, so
- * that nobody wins by sending less.
+ * API flushes them; `/slow` sends 100 events, one every 5 ms. It refuses what the real API would refuse, so
+ * that no worker gains by sending less.
  *
- * Started by `fork`; tells its parent `{ port }` once it listens and ends when the parent goes.
+ * Started by `fork`; sends `{ port }` to its parent once it listens, and ends with the parent.
  */
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";

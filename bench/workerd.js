@@ -1,12 +1,12 @@
-/** One worker in a workerd of its own, reached on workerd's own socket, and what that process costs. */
+/** One worker in a workerd of its own, reached on workerd's own socket, and the cost of that process. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync, readFileSync } from "node:fs";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_splitSqlQuery as splitSql } from "wrangler";
 import { httpRequest, load } from "./load.js";
 
-// Miniflare keeps its databases in the directory for temporary files until it is disposed of. In memory they take this
-// machine's disk, which is a third of the time of a write and nothing of Cloudflare's, out of every number.
+// Miniflare keeps its databases in the directory for temporary files until it is disposed of. In memory they keep this
+// machine's disk out of every number. It takes a third of the time of a write, and has nothing to do with Cloudflare.
 if (existsSync("/dev/shm")) process.env.TMPDIR = "/dev/shm";
 
 /**
@@ -37,7 +37,7 @@ export async function boot(options, sql) {
   }
 }
 
-/** Notes the workerd that Miniflare is about to spawn, which it does not tell; the function returned gives it. */
+/** Records the workerd that Miniflare is about to spawn, which it does not expose. The returned function gives it. */
 function watchForWorkerd() {
   const spawned = [];
   const note = ({ process }) => spawned.push({ process, at: performance.now() });

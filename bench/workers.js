@@ -45,10 +45,10 @@ export class MissingFile extends Error {
 function readConfig() {
   const { workerOptions, main } = readWranglerConfig(existing(join(root, "wrangler.toml"), "every worker gets its bindings from there"));
   // Left out: the module rules, because the modules are given, and the console's asset router, which would stand before
-  // the Worker's own socket. On Cloudflare it is not the Worker's to pay. And the compiler, another Worker, which nothing
-  // measured here asks.
+  // the Worker's own socket and is not part of the Worker on Cloudflare. Also the compiler, another Worker, which nothing
+  // measured here calls.
   const { modulesRules, assets, serviceBindings, ...options } = workerOptions;
-  // Asked as in production, and never refusing: the load is one caller.
+  // Called as in production, but it never refuses, because the load is one caller.
   const ratelimits = mapValues(options.ratelimits, (limiter) => ({ ...limiter, simple: { ...limiter.simple, limit: 1e9 } }));
   return { options: { ...options, ratelimits, name: "worker" }, main };
 }

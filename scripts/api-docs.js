@@ -1,4 +1,4 @@
-// `npm run docs`: makes the routes of docs/api.md from public/openapi.json.
+// `npm run docs`: generates the routes of docs/api.md from public/openapi.json.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -18,7 +18,7 @@ function routes(document) {
     Object.entries(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })));
   return document.tags.map(({ name, description }) => {
     const rows = operations.filter(({ tags }) => tags.includes(name)).map((operation) => row(document, operation));
-    return `\n### ${name}\n\n${description}\n\n| route | what it does | who may | takes | answers |\n|---|---|---|---|---|\n${rows.join("\n")}\n`;
+    return `\n### ${name}\n\n${description}\n\n| route | what it does | access | request | response |\n|---|---|---|---|---|\n${rows.join("\n")}\n`;
   }).join("") + "\n";
 }
 
@@ -40,7 +40,7 @@ function body(document, requestBody) {
   return `\`{${Object.keys(properties).map((name) => optional(name, required.includes(name))).join(", ")}}\``;
 }
 
-/** What it answers when it does what it is asked. */
+/** The statuses of its successful responses. */
 function statuses(document, responses) {
   return Object.entries(responses).filter(([status]) => Number(status) < 400).map(([status, response]) => {
     const [type] = Object.keys(resolved(document, response).content ?? {});

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm run bench`: the release build beside its peer and the limit.
+# `npm run bench`: measures the release build beside its peer and the limits.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bundles the compiler of hosted apps into compiler/build/: JavaScript and
-# esbuild's wasm, which npm has brought along.
+# esbuild's wasm, which npm has installed.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
@@ -16,7 +16,7 @@ if ! up_to_date; then
   say "bundling the compiler of hosted apps"
   started=$(mktemp)
   node compiler/build.js
-  # Dated from the start, so that a file saved during the build counts as newer.
+  # Takes the time of the start, so that a file saved during the build counts as newer.
   touch -r "$started" "$stamp"
   rm -f "$started"
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bundles the console, the browser's side of Hatch, into public/. Does nothing
-# when that is up to date.
+# Bundles the console, the user interface in the browser, into public/. Does nothing
+# if it is up to date.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
@@ -15,7 +15,7 @@ if ! up_to_date; then
   say "bundling the console"
   started=$(mktemp)
   node console/build.js
-  # Dated from the start, so that a file saved during the build counts as newer.
+  # Takes the time of the start, so that a file saved during the build counts as newer.
   touch -r "$started" "$page"
   rm -f "$started"
 fi

@@ -1,6 +1,6 @@
 // Packs each directory of templates/ into one file of public/templates/, path
-// to text: what the sandbox model fills in lies beside the Worker and not in
-// it, for V8 reads the whole Worker before its first answer.
+// to text. The sandbox model's templates lie beside the Worker and not in it,
+// because V8 reads the whole Worker before its first response.
 
 import { globSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { relative, sep } from "node:path";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Worker into build/: `--release` (the default, what is deployed)
-# or `--dev` (quick to build, larger). Does nothing when build/ is up to date.
+# or `--dev` (quick to build, larger). Does nothing if build/ is up to date.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
@@ -19,9 +19,9 @@ if ! up_to_date; then
   started=$(mktemp)
   PATH="$wasm_toolchain$PATH" worker-build "$profile"
   node scripts/build-templates.js
-  # worker-build always keeps the names of functions: 70 KB of the upload after gzip.
+  # worker-build always keeps the names of functions, which are 70 KB of the upload after gzip.
   [ "$profile" = --dev ] || "$WASM_OPT_BIN" --all-features --strip-debug build/index_bg.wasm -o build/index_bg.wasm
-  # Dated from the start, so that a file saved during the build counts as newer.
+  # Takes the time of the start, so that a file saved during the build counts as newer.
   touch -r "$started" "$stamp"
   rm -f "$started"
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The esbuild that worker-build calls (toolchain.sh, ESBUILD_BIN): bundles our
-# own src/entry.js in the place of the entry that worker-build has written.
+# worker-build calls this in place of esbuild (toolchain.sh, ESBUILD_BIN): it bundles our
+# own src/entry.js instead of the entry that worker-build has written.
 # esbuild fails when the Wasm's glue lacks a name that it imports.
 set -euo pipefail
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm run dev [-- wrangler flags]`: sets up what is missing, migrates the
+# `npm run dev [-- wrangler flags]`: installs what is missing, migrates the
 # database (local D1, or DATABASE_URL of --var or .dev.vars) and serves the API at http://localhost:8787.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 require_rust
 ensure_node_modules
 
-# Of wrangler's flags, some concern the other commands here as well. As for
-# wrangler dev, the shell's own variables do not count.
+# Some of wrangler's flags concern the other commands here as well. As with
+# wrangler dev, variables of the shell are ignored.
 port=8787 persist=() database=(-u DATABASE_URL -u DATABASE_AUTH_TOKEN)
 args=("$@")
 for i in "${!args[@]}"; do
@@ -38,7 +38,7 @@ bash scripts/build-console.sh
 say "migrating the database"
 env "${database[@]}" node scripts/migrate.js "${persist[@]}" >/dev/null
 
-# wrangler dev does not run cron triggers: this does, once a minute, for as
+# wrangler dev does not run cron triggers. This loop does, once a minute, for as
 # long as wrangler (which takes over this process) lives.
 (
   while sleep 60 && kill -0 $$; do

@@ -1,5 +1,5 @@
-// A libSQL server (Turso, sqld) for the scripts and the tests: Hrana's
-// pipeline over HTTP, one POST a call.
+// A client of libSQL servers (Turso, sqld) for the scripts and the tests: Hrana's
+// pipeline over HTTP, with one POST for each call.
 
 /**
  * Runs `requests` on a stream of their own and answers with their results.

@@ -1,7 +1,7 @@
 // `npm run db:migrate [-- wrangler flags]`: brings the database up to date
 // with migrations/. With DATABASE_URL, in the environment or else in
-// .dev.vars, that is the libSQL server there; else it is D1, the local one
-// unless `--remote` says otherwise.
+// .dev.vars, the database is the libSQL server there; else it is D1, the local one
+// unless `--remote` is given.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
@@ -12,8 +12,8 @@ import { execute, pipeline } from "./libsql.js";
 
 const FOLDER = join(import.meta.dirname, "..", "migrations");
 
-// Wrangler's own table, so that a D1 database that moves to Turso brings along
-// what it has had.
+// Wrangler's own table, so that a D1 database that moves to Turso keeps its list of
+// applied migrations.
 const TABLE = `CREATE TABLE IF NOT EXISTS d1_migrations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT UNIQUE,
@@ -37,8 +37,8 @@ export async function migrate(database, folder = FOLDER) {
   for (const name of missing) {
     const statements = readFileSync(join(folder, name), "utf8");
     const note = `INSERT INTO d1_migrations (name) VALUES ('${name.replaceAll("'", "''")}')`;
-    // A sequence ends at the first statement that fails, and the stream that
-    // is closed with an open transaction rolls it back.
+    // A sequence ends at the first statement that fails. Closing the stream with an
+    // open transaction rolls that back.
     const sql = `BEGIN IMMEDIATE;\n${statements}\n;${note};\nCOMMIT`;
     await pipeline(database, [{ type: "sequence", sql }]).catch((error) => {
       throw new Error(`${name} changed nothing: ${error.message}`);
@@ -75,7 +75,7 @@ async function migrateTurso(database, flags) {
 function migrateD1(flags) {
   const place = flags.includes("--remote") || flags.includes("--local") ? [] : ["--local"];
   const command = ["d1", "migrations", "apply", "DB", ...place, ...flags];
-  // CI: nobody is there to be asked.
+  // Without CI wrangler would ask for a confirmation.
   const { status } = spawnSync("wrangler", command, { stdio: "inherit", env: { ...process.env, CI: "1" } });
   process.exitCode = status ?? 1;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm run test:schemathesis`: holds the Worker against its OpenAPI document.
+# `npm run test:schemathesis`: checks the Worker against its OpenAPI document.
 # Needs Python 3.10 or newer; Schemathesis itself is installed from PyPI.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh

@@ -1,6 +1,6 @@
 // `npm run size-table`: writes docs/size.md, the twenty largest contributors to
-// the development build's Wasm. The name section says which function is whose:
-// a release has none.
+// the development build's Wasm. The name section says which crate a function belongs
+// to. A release build has no name section.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";

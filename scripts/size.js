@@ -1,10 +1,10 @@
-// `node scripts/size.js --dev|--release`: what is in build/ must be within its
-// budget, after gzip, as Cloudflare counts it. `--set` puts the budget 3 %
-// above what is there.
+// `node scripts/size.js --dev|--release`: checks that build/ is within its
+// budget, after gzip, as Cloudflare counts it. `--set` sets the budget 3 %
+// above the present size.
 //
 // V8 reads all of a Worker's Wasm before its first answer, so every kilobyte
-// costs its users. `npm test` looks at the development build, for a release
-// takes minutes more; `npm run deploy` looks at that before it ships it.
+// delays its users. `npm test` checks the development build, because a release
+// takes minutes more; `npm run deploy` checks the release before it deploys it.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";

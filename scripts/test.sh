@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `npm test`: sets up what is missing and runs every test.
+# `npm test`: installs what is missing and runs every test.
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
@@ -18,9 +18,9 @@ bash scripts/build-compiler.sh
 bash scripts/build-console.sh
 node scripts/size.js --dev
 
-# The reporter is the one that tells at its end which tests failed, and why.
-# One more file at a time than there are processors: a test waits as often as
-# it works.
+# This reporter lists the failed tests with their reasons at its end.
+# One more file at a time than there are processors, because a test waits as often
+# as it works.
 concurrency=$(($(nproc) + 1))
 statements=$(mktemp -d)
 trap 'rm -rf "$statements"' EXIT

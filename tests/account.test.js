@@ -1,5 +1,5 @@
-// The account: a wallet and a Stack Auth user in one, all of it to take along,
-// and its end.
+// The account: a wallet and a Stack Auth user in one, its export, and its
+// deletion.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -40,14 +40,14 @@ async function settle({ token, userId }) {
   return { project: own, deployment, url: deployment.url, keyId: id, key };
 }
 
-/** The rows of all tables that name one of these ids; all that changes by itself is left out. */
+/** The rows of all tables that name one of these ids, without values that change by themselves. */
 async function owned(...ids) {
   const all = await rows();
   const of = (lines) => lines.filter((line) => ids.some((id) => line.includes(id))).map((line) => ({ ...JSON.parse(line), last_used_at: 0 }));
   return Object.fromEntries(Object.entries(all).map(([table, lines]) => [table, of(lines)]).filter(([, lines]) => lines.length > 0));
 }
 
-/** Links a wallet into the account of whoever has this token. */
+/** Links a wallet to the account with this token. */
 async function link(wallet, token, status = 200) {
   const response = await verify(wallet, (await challenge(wallet)).message, { token });
   if (status !== 200) return problem(response, status, status === 409 ? "wallet_not_linked" : "insufficient_scope");
@@ -59,7 +59,7 @@ async function link(wallet, token, status = 200) {
 
 // --- One account out of two ---------------------------------------------------
 
-test("A wallet that is linked signs in to the account it was linked into", async () => {
+test("A linked wallet signs in to the account that it was linked to", async () => {
   const [{ token, userId }, wallet] = [await stackUser({ name: "Ada" }), newWallet()];
   const session = await link(wallet, token);
   assert.equal(session.userId, userId);
@@ -67,12 +67,12 @@ test("A wallet that is linked signs in to the account it was linked into", async
   assert.equal(again.userId, userId);
   const me = await ok("GET", "/auth/me", undefined, again.token);
   assert.deepEqual([me.id, me.name, me.wallet], [userId, "Ada", wallet.address.toLowerCase()]);
-  // Once more is signing in.
+  // Linking it once more only signs in.
   assert.equal((await link(wallet, token)).userId, userId);
   assert.equal((await sql("SELECT count(*) AS n FROM audit_log WHERE action = 'wallet.link' AND actor = ?", userId))[0].n, 1);
 });
 
-test("What a wallet alone had comes along when it is linked, and nothing of anybody else's", async () => {
+test("Linking a wallet moves its own account's data, and no other account's", async () => {
   const [alone, stranger, ada] = [await signIn(), await signIn(), await stackUser()];
   const [had, foreign] = [await settle(alone), await settle(stranger)];
   const own = (await ok("POST", "/api/projects", { name: "Own" }, ada.token)).id;
@@ -94,7 +94,7 @@ test("What a wallet alone had comes along when it is linked, and nothing of anyb
   assert.deepEqual(await owned(stranger.userId, foreign.project.id), strangers);
 });
 
-test("A wallet is not linked while a cloud is at work by credentials that are sealed to its account", async () => {
+test("A wallet is not linked while a deployment uses credentials that are sealed to its account", async () => {
   const [alone, ada] = [await signIn(), await stackUser()];
   const token = "vercel-token-0123456789";
   const { project, ended, show } = deployments(authorised(alone.token));
@@ -131,7 +131,7 @@ test("A wallet of an account with another sign-in, and a second wallet, are refu
   assert.deepEqual(await owned(ada.userId, bob.userId, plain.userId, had.project.id), before);
 });
 
-test("A key that tries to link a wallet does not use its challenge up", async () => {
+test("A key that tries to link a wallet does not consume its challenge", async () => {
   const { token } = await signIn();
   const { key } = await newKey(token);
   const wallet = newWallet();
@@ -140,7 +140,7 @@ test("A key that tries to link a wallet does not use its challenge up", async ()
   assert.equal((await verify(wallet, message)).status, 200);
 });
 
-test("Two accounts that take one wallet at once: one has it with all that it had, the other is as it was", async () => {
+test("If two accounts link one wallet at once, one gets it with its data and the other is unchanged", async () => {
   const [alone, ada, bob] = [await signIn(), await stackUser(), await stackUser()];
   const { id } = await ok("POST", "/api/projects", { name: "Mine" }, alone.token);
   const texts = [await challenge(alone.wallet), await challenge(alone.wallet)];
@@ -153,7 +153,7 @@ test("Two accounts that take one wallet at once: one has it with all that it had
   assert.equal((await ok("GET", "/auth/me", undefined, loser.token)).wallet, null);
 });
 
-test("Two wallets that go into one account at once: one does, the other keeps all that it has", async () => {
+test("If two wallets are linked to one account at once, one is linked and the other keeps its data", async () => {
   const [first, second, ada] = [await signIn(), await signIn(), await stackUser()];
   const made = await Promise.all([first, second].map(({ token }) => ok("POST", "/api/projects", { name: "Mine" }, token)));
   const texts = await Promise.all([first, second].map(({ wallet }) => challenge(wallet)));
@@ -167,7 +167,7 @@ test("Two wallets that go into one account at once: one does, the other keeps al
   assert.deepEqual((await ok("GET", "/api/projects", undefined, ada.token)).map(({ id }) => id), [made[1 - lost].id]);
 });
 
-// --- All of it to take along --------------------------------------------------
+// --- The export ---------------------------------------------------------------
 
 const take = async (token) => {
   const response = await api("GET", "/auth/export", undefined, as(token));
@@ -191,7 +191,7 @@ async function fill(userId, count, code) {
   );
 }
 
-test("An export has all that is the user's, and nothing that is a secret or somebody else's", async () => {
+test("An export has all of the user's data, no secrets and no other user's data", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const [had, foreign] = [await settle(ada), await settle(stranger)];
   const all = await take(ada.token);
@@ -207,7 +207,7 @@ test("An export has all that is the user's, and nothing that is a secret or some
   for (const hidden of [ada.token, had.key, foreign.project.id, stranger.userId, "hash"]) assert.ok(!text.includes(hidden), hidden);
 });
 
-test("An export has what is theirs on the fleet, none of its secrets, and nothing of another's", async () => {
+test("An export has the user's data on the fleet, no secrets and no other user's data", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const at = Math.floor(Date.now() / 1000) * 1000 - 3 * 3_600_000;
   const iso = (ms) => new Date(ms).toISOString();
@@ -221,7 +221,7 @@ test("An export has what is theirs on the fleet, none of its secrets, and nothin
     return { creator, machine, variable };
   };
   const [had, foreign] = [await settleOnFleet(ada, "adas"), await settleOnFleet(stranger, "strangers")];
-  // And one that somebody else entered for their wallet.
+  // And one that another user entered for their wallet.
   await ok("POST", "/payments", { name: "from a stranger", amount: "3", creator: had.creator }, stranger.token);
 
   const all = await take(ada.token);
@@ -233,7 +233,7 @@ test("An export has what is theirs on the fleet, none of its secrets, and nothin
   for (const hidden of [had.variable, had.machine, foreign.creator, "strangers", "sealed", "hash"]) assert.ok(!text.includes(hidden), hidden);
 });
 
-test("An export of nothing is complete too", async () => {
+test("The export of an empty account is complete", async () => {
   const { token, userId } = await signIn();
   const { user, sessions, ...lists } = await take(token);
   assert.equal(user.id, userId);
@@ -261,9 +261,9 @@ test("An export of projects with much code comes in as many pieces as it takes",
   assert.deepEqual(versions.map((version) => version.code === code), Array(5).fill(true));
 });
 
-// --- Its end ------------------------------------------------------------------
+// --- The deletion -------------------------------------------------------------
 
-test("An account is deleted only by whoever names it", async () => {
+test("An account is deleted only if the request names its id", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const before = await owned(ada.userId, stranger.userId);
   for (const query of ["", "?confirm=", "?confirm=true", `?confirm=${stranger.userId}`, `?confirm=${ada.userId}x`, `?confirm=x&confirm=${ada.userId}`]) {
@@ -275,7 +275,7 @@ test("An account is deleted only by whoever names it", async () => {
   assert.deepEqual({ ...others, audit_log: audit_log.slice(0, before.audit_log.length) }, before);
 });
 
-test("A deleted account leaves nothing behind but ids in the audit log and the day's use, and others as they were", async () => {
+test("A deleted account leaves only ids in the audit log and the day's counters, and other accounts unchanged", async () => {
   const [ada, stranger] = [await signIn(), await signIn()];
   const [had, foreign] = [await settle(ada), await settle(stranger)];
   await api("POST", "/api/projects", { name: "Once" }, { ...as(ada.token), "idempotency-key": "before-the-end" });
@@ -296,13 +296,13 @@ test("A deleted account leaves nothing behind but ids in the audit log and the d
   assert.deepEqual(await owned(stranger.userId, foreign.project.id), strangers);
   assert.equal((await fetch(foreign.url)).status, 200);
 
-  // The wallet begins anew, but for what it has used of today.
+  // The wallet gets a new account, but keeps the day's counters.
   const anew = await signIn(ada.wallet);
   assert.equal(anew.userId, ada.userId);
   assert.deepEqual(await ok("GET", "/api/projects", undefined, anew.token), []);
 });
 
-test("A user of Stack Auth who deletes the account begins anew with their next request, but for what they have used of today", async () => {
+test("A Stack Auth user who deletes the account gets a new one with the next request, but keeps the day's counters", async () => {
   const { token, userId } = await stackUser({ name: "Ada" });
   await ok("POST", "/api/projects", { name: "Mine" }, token);
   assert.equal((await api("DELETE", `/auth/me?confirm=${userId}`, undefined, as(token))).status, 204);

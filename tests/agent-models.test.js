@@ -1,5 +1,5 @@
-// Which model builds an app: Claude where nobody says otherwise, any of the
-// catalogue that can use tools where somebody does.
+// Which model builds an app: Claude by default, or any model of the catalogue
+// that can use tools.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -49,22 +49,22 @@ test("a message's model answers it and the app's next ones, and costs what it co
   assert.deepEqual([claude.requests.length, gpt.requests.length], [3, 6]);
 });
 
-test("a model of a small window and short answers is asked for no more than it can", async () => {
+test("a model with a small context and short answers is asked for no more than it can give", async () => {
   await said("A timer", { model: "local/small" });
   assert.equal(local.requests.length, 3);
   assert.ok(local.requests.every(({ body }) => (body.max_tokens ?? body.max_completion_tokens) <= 3_000));
 });
 
-test("a model that is not there, cannot use tools or has no price is refused, and nothing is changed", async () => {
+test("a model that does not exist, cannot use tools or has no price is refused, and nothing changes", async () => {
   const before = await rowCounts(hatch);
-  for (const [name, why] of [["nobody/x", /does not exist/], ["local/toolless", /can use tools/], ["local/unpriced", /no price/], ["", /./], ["x".repeat(201), /./]]) {
+  for (const [name, why] of [["nobody/x", /does not exist/], ["local/toolless", /cannot use tools/], ["local/unpriced", /no price/], ["", /./], ["x".repeat(201), /./]]) {
     const body = await problem(await api("POST", "/message", { message: "A timer", model: name }), 400, "validation_failed");
     assert.match(JSON.stringify(body), why, name);
   }
   assert.deepEqual(await rowCounts(hatch), before);
 });
 
-test("without Claude whoever can use tools does it, and an operator's model without a price where there is no budget", async () => {
+test("without Claude any model with tools answers, and the operator's model without a price only without a budget", async () => {
   const others = await startWorker({ ...openai, DAILY_MESSAGE_LIMIT: "1000" });
   const { appId } = await agents(others).said("A timer");
   assert.equal(gpt.requests.length, 3);
@@ -77,7 +77,7 @@ test("without Claude whoever can use tools does it, and an operator's model with
   assert.equal(local.requests.length, 2);
 });
 
-test("what an answer has cost that broke off is booked, and it is asked for once more", async () => {
+test("the cost of an interrupted answer is booked, and the model is asked again", async () => {
   gpt.setFault({ omitFinish: true });
   const { appId, events } = await said("A timer", { model: "gpt-6-luna" });
   assert.ok(kinds(events).includes("ReviewResult"));
@@ -87,7 +87,7 @@ test("what an answer has cost that broke off is booked, and it is asked for once
   assert.ok(tokens > 3 * 19 + 100, `with the broken one's prompt: ${tokens}`);
 });
 
-test("all together spend no more than everybody's budget of the day", async () => {
+test("all users together spend no more than the Worker's daily budget", async () => {
   const poor = await startWorker({ ...openai, GATEWAY_DAILY_BUDGET_MICRO_USD: "1" });
   const { events } = await agents(poor).said("A timer", { model: "gpt-6-astra" });
   assert.match(texts(events).at(-1), /budget of this service is spent/);

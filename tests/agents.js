@@ -1,5 +1,5 @@
-// What tests of the agent have in common: a message, the events that answer it
-// in the very bytes that clients read, and a Claude that plays a script.
+// Helpers for tests of the agent: sending a message, reading its events in the
+// bytes that clients read, and a Claude that plays a script.
 
 import assert from "node:assert/strict";
 
@@ -8,7 +8,7 @@ export async function told(response) {
   return eventsOf(await response.text());
 }
 
-/** The events of a stream, of which every block is as the original's clients read them. */
+/** The events of a stream. Checks that every block has the form that the original's clients read. */
 export function eventsOf(text) {
   const blocks = text.split("\n\n").filter((block) => block !== "");
   assert.equal(blocks[0], "retry: 2000");
@@ -26,7 +26,7 @@ export function eventsOf(text) {
 export function agents({ api }, headers = {}) {
   const send = (message, more = {}, extra = {}) => api("POST", "/message", { message, ...more }, { ...headers, ...extra });
 
-  /** Sends a message and follows it to its end: the app's id, and what was told. */
+  /** Sends a message and follows it to its end. Returns the app's id and the events. */
   async function said(message, more, extra) {
     const response = await send(message, more, extra);
     assert.equal(response.status, 200, response.status === 200 ? "" : await response.text());

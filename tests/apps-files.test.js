@@ -22,7 +22,7 @@ const { api } = hatch;
 const { said, code } = agents(hatch);
 const { signIn } = people(hatch);
 
-/** A bucket that verifies what is signed (SigV4 in the query), and keeps objects. */
+/** A bucket that verifies signatures (SigV4 in the query), and stores objects. */
 async function startS3() {
   const objects = new Map();
   const encode = (part) => encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
@@ -49,7 +49,7 @@ async function startS3() {
   return Object.assign(server, { objects });
 }
 
-/** What a ZIP holds, path to text. */
+/** The files of a ZIP, path to text. */
 async function unzipped(bytes) {
   const zip = await yauzl.fromBufferPromise(Buffer.from(bytes), { strictFileNames: true, validateEntrySizes: true });
   const files = {};
@@ -60,7 +60,7 @@ async function unzipped(bytes) {
 const { appId } = await said("A timer");
 const urls = async (query = "", headers) => (await api("GET", `/apps/${appId}/read-url${query}`, undefined, headers)).json();
 
-test("whoever has the URL reads the files, and only that, until its time is over", async () => {
+test("the signed URL reads the files, and nothing else, until it expires", async () => {
   const { readUrl, writeUrl, expiresIn } = await urls();
   assert.equal(writeUrl, undefined);
   assert.equal(expiresIn, 900);
@@ -88,7 +88,7 @@ test("whoever has the URL reads the files, and only that, until its time is over
   assert.equal((await api("GET", `/apps/${appId}/read-url`, undefined, stranger)).status, 404);
 });
 
-test("a ZIP by the other URL is a version, and what is no good ZIP changes nothing", async () => {
+test("a ZIP sent to the write URL becomes a version, and an invalid ZIP changes nothing", async () => {
   const { readUrl, writeUrl } = await urls("?write=true");
   const put = (body, type = "application/zip") => fetch(writeUrl, { method: "PUT", body, headers: { "content-type": type } });
   const zip = Buffer.from(await (await fetch(readUrl)).arrayBuffer());
@@ -103,7 +103,7 @@ test("a ZIP by the other URL is a version, and what is no good ZIP changes nothi
   assert.equal((await fetch(writeUrl)).status, 403, "a URL to write by reads nothing");
 });
 
-test("where a bucket is set, it has the files, and its URL is signed as S3 has it", async () => {
+test("with a bucket the files are there, and its URL is signed as S3 demands", async () => {
   const bucket = await startWorker({
     ...claudeVars(claude), S3_BUCKET: "app-files", S3_ENDPOINT: s3.url, S3_ACCESS_KEY_ID: KEYS.id, S3_SECRET_ACCESS_KEY: KEYS.secret,
   });

@@ -1,5 +1,5 @@
-// Apps in repositories of their owners': commits by trees, lost races, empty
-// repositories, and what was pushed taken back. What comes of it is read by git.
+// Apps in their owners' repositories: commits by trees, lost races, empty
+// repositories, and pulls. The results are read by git.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -34,7 +34,7 @@ async function built() {
   return { name, ...(await said(`Build ${name}`)) };
 }
 
-test("a turn makes a private repository named after the app and one commit of all files, and tells both", async () => {
+test("a turn makes a private repository named after the app and one commit of all files, with an event for each", async () => {
   const { events, appId } = await said("A timer");
   assert.deepEqual(notices(events), ["repo_created", "commit_created", "deployment_in_progress", "deployment_complete"]);
   const repo = github.repos.get("ada/pomodoro-timer");
@@ -55,7 +55,7 @@ test("a turn makes a private repository named after the app and one commit of al
   assert.deepEqual(turn, { github_token: null, settings: null }, "the token is kept no longer than the turn");
 });
 
-test("a later turn commits what has changed and deletes, and keeps modes and what others pushed", async () => {
+test("a later turn commits changes and deletions, and keeps file modes and others' pushes", async () => {
   const { name, appId } = await built();
   github.push("ada", name, { "theirs.md": "theirs" });
   claude.setAnswer(scripted([call("delete_file", { path: "old.txt" }), call("write_file", { path: "a/b.txt", content: "new" })], [finish()]));
@@ -65,14 +65,14 @@ test("a later turn commits what has changed and deletes, and keeps modes and wha
   assert.deepEqual((await code(appId))["a/b.txt"], "new");
 });
 
-test("a name that is taken gets digits of the app's own", async () => {
+test("a repository whose name is taken gets digits of the app's id", async () => {
   await post("/github/user/create-repo", { repo: "taken" });
   claude.setAnswer(scripted([call("write_file", { path: "index.html", content: PAGE })], [finish({ name: "taken" })]));
   const { appId } = await said("Build something that is taken");
   assert.equal((await show(appId)).repositoryUrl, `https://github.com/ada/taken-${appId.slice(0, 4)}`);
 });
 
-test("a lost race is made anew on what was pushed, three times, and then told", async () => {
+test("a commit that loses a race is repeated on the pushed one three times, and then reported", async () => {
   const { name, appId } = await built();
   const change = (content) => claude.setAnswer(scripted([call("write_file", { path: "mine.txt", content })], [finish()]));
   github.race = 2;
@@ -85,7 +85,7 @@ test("a lost race is made anew on what was pushed, three times, and then told", 
   assert.equal(github.race, 6, "three attempts, and no more");
 });
 
-test("what GitHub refuses is told, and the app goes live all the same", async () => {
+test("a refusal of GitHub is reported, and the app goes live without it", async () => {
   const wrong = { "x-github-token": "ghp_revoked" };
   const { events, appId } = await agents(hatch, wrong).said("A timer without a repository");
   assert.deepEqual(notices(events), ["deployment_in_progress", "deployment_complete"]);
@@ -93,7 +93,7 @@ test("what GitHub refuses is told, and the app goes live all the same", async ()
   assert.equal((await show(appId)).repositoryUrl, null);
 });
 
-test("a repository whose making was broken off is found again, not made twice", async () => {
+test("a repository from an interrupted step is found again, not created twice", async () => {
   const { name, appId } = await built();
   const before = github.repos.size;
   await sql("UPDATE apps SET repository = NULL WHERE id = ?", appId);
@@ -104,7 +104,7 @@ test("a repository whose making was broken off is found again, not made twice", 
   assert.equal(github.files("ada", name)["more.txt"], "more");
 });
 
-test("what was pushed is pulled as a version; where both have changed a file nothing is taken", async () => {
+test("pushed files are pulled as a version; if both sides have changed a file, nothing changes", async () => {
   const { name, appId } = await built();
   const seed = await (await post(`/apps/${appId}/pull`)).json();
   assert.deepEqual(seed.changed, ["README.md"], "what GitHub began the repository with");
@@ -144,7 +144,7 @@ test("the routes make, fill and change repositories of users and of organisation
   }
 });
 
-test("bad input and missing rights are told, and a limit is waited for", async () => {
+test("bad input and missing permissions are errors, and GitHub's rate limit is waited for", async () => {
   const files = { repo: "x", owner: "ada", paths: [{ path: "a", content: "b" }] };
   await problem(await post("/github/org/create-repo", { repo: "x" }), 400, "validation_failed");
   await problem(await post("/github/user/create-repo", { repo: "a b" }), 400, "validation_failed");

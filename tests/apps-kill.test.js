@@ -1,7 +1,7 @@
 // kill -9 of `wrangler dev` and its workerd at every boundary between the steps
-// of a turn of twelve tool calls, and inside every step, its work done and not
-// yet committed. It starts again on the same state, and each turn goes on to
-// its end: nothing is made twice, and nothing told twice.
+// of a turn of twelve tool calls, and inside every step, after its work and before
+// its commit. It restarts on the same state, and each turn goes on to its end:
+// nothing is done twice, and no event is sent twice.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -19,7 +19,7 @@ const { url, start, kill, database } = await killable({ ...claudeVars(claude), G
 
 const page = (n) => `<!doctype html><html lang="en"><title>Count</title><p>${n}</p></html>\n`;
 const edit = (from, to) => call("edit_file", { path: "index.html", old_string: `<p>${from}</p>`, new_string: `<p>${to}</p>` });
-// No step gives the same when it is done twice.
+// A step that runs twice gives different results.
 const STEPS = [
   () => [text("I write it."), call("list_files"), call("write_file", { path: "index.html", content: page(0) })],
   () => [edit(0, 1), call("write_file", { path: "old.txt", content: "old\n" })],
@@ -33,7 +33,7 @@ const FILES = { "index.html": page(2), "log.txt": "a\nb\n" };
 const said = (body) => JSON.stringify(body.messages).match(/Count at ([a-z0-9-]+)/)[1];
 claude.setAnswer((body) => STEPS[Math.min(body.messages.filter(({ role }) => role === "assistant").length, STEPS.length - 1)](said(body)));
 
-/** A message and what is told of it, as far as its stream comes; it is broken by the kill. */
+/** Sends a message and collects its events until the kill interrupts the stream. */
 function follow(response, events = []) {
   const reading = (async () => {
     const decoder = new TextDecoder();
@@ -50,8 +50,8 @@ function follow(response, events = []) {
   return { events, reading: reading.catch(() => {}) };
 }
 
-// Of the job's row OLD as it becomes NEW. What is taken gets a lease, what has
-// ended, well or not, gives it back.
+// Conditions on the update of the job's row from OLD to NEW. A taken step gets a
+// lease, and a step that has ended or failed releases it.
 const taken = "NEW.lease_owner IS NOT NULL AND OLD.lease_owner IS NULL";
 const back = "NEW.lease_owner IS NULL AND OLD.lease_owner IS NOT NULL";
 const REPOSITORY = "(SELECT repository FROM apps a JOIN app_turns t ON t.app_id = a.id WHERE t.id = NEW.subject_id)";
@@ -78,7 +78,7 @@ const HELD = [
 const commits = (name) => (github.repos.has(`ada/${name}`) ? github.git("ada", name, "log", "--reverse", "--format=%s", "main").split("\n") : []);
 const of = (app) => `(SELECT message FROM app_turns WHERE id = NEW.subject_id) = 'Count at ${app.name}'`;
 
-test("killed before and inside each step of a turn of twelve tool calls, each turn goes on to its end, nothing twice", async () => {
+test("killed before and inside each step of a turn with twelve tool calls, each turn ends and does nothing twice", async () => {
   await database((db) => HELD.forEach((app, n) => {
     db.exec(`CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN NEW.kind = 'agent' AND ${app.when} AND ${of(app)} BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     if (app.step === undefined) return;
@@ -99,13 +99,13 @@ test("killed before and inside each step of a turn of twelve tool calls, each tu
 
   await database((db) => {
     for (const { name } of db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND (name GLOB 'hold_*' OR name GLOB 'step_*')").all()) db.exec(`DROP TRIGGER ${name}`);
-    // What the dead consumers held is free again when their leases have run out.
+    // The dead consumers' jobs are free again when their leases have expired.
     db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0");
     for (const app of apps) app.id = db.prepare("SELECT app_id FROM app_turns WHERE message = ?").get(`Count at ${app.name}`).app_id;
   });
   await start();
   for (const app of apps) {
-    // Until its end, from what its client has.
+    // Reads until the end, from the client's last event.
     for (let times = 0; times < 20 && app.events.at(-1)?.event !== "done"; times += 1) {
       const last = app.events.at(-1)?.id;
       const { reading } = follow(fetch(`${url}/apps/${app.id}/events`, { headers: last ? { "last-event-id": last } : {} }), app.events);

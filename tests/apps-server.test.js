@@ -1,5 +1,5 @@
-// An agent server that does the work: what it is asked, what of its events is
-// told, and that its diffs are applied whole or not at all.
+// An agent server: its requests, how its events reach clients, and that its diffs
+// are applied as a whole or not at all.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -27,7 +27,7 @@ beforeEach(() => {
   agent.play(agent.wip("🎯 Starting"), agent.alive(), agent.template(TEMPLATE, "Pomodoro Timer"), agent.review({ diff: APP, state: STATE, name: "Pomodoro Timer", commit: "feat: a timer" }));
 });
 
-test("its events are told as they come, and its last diff makes the app", async () => {
+test("the agent server's events are streamed as they arrive, and its last diff makes the app", async () => {
   const { events, appId, traceId } = await said("A timer", { templateId: "trpc_agent", settings: { databricks_host: "h", databricks_token: "dapi-secret" } });
   assert.deepEqual(kinds(events).slice(0, 3), ["WipUpdate", "ReviewResult", "ReviewResult"]);
   assert.deepEqual(events.slice(0, 3).map(({ data }) => data.status), ["running", "running", "idle"]);
@@ -42,7 +42,7 @@ test("its events are told as they come, and its last diff makes the app", async 
   assert.equal(headers.authorization, `Bearer ${SECRET}`);
 });
 
-test("what it remembers comes back as it was, sealed meanwhile, with the files and the conversation oldest first", async () => {
+test("the agent server gets back its state, stored sealed, with the files and the conversation oldest first", async () => {
   agent.play(agent.asks("For whom?", { step: 1, blob: "x".repeat(3_000_000) }));
   const first = await said("A shop");
   assert.deepEqual(kinds(first.events), ["RefinementRequest"]);
@@ -68,7 +68,7 @@ test("what it remembers comes back as it was, sealed meanwhile, with the files a
   assert.ok(agent.requests[3].body.allMessages.every(({ kind }) => kind !== "PlatformMessage"));
 });
 
-test("a diff that does not fit is refused whole, and told with file and hunk", async () => {
+test("a diff that does not fit is refused as a whole, with file and hunk in the error", async () => {
   const { appId } = await said("A timer");
   const before = await code(appId);
   const good = "diff --git a/app.js b/app.js\n--- a/app.js\n+++ b/app.js\n@@ -1 +1 @@\n-let n = 0\n+let n = 1\n";
@@ -86,7 +86,7 @@ test("a diff that does not fit is refused whole, and told with file and hunk", a
   assert.equal((await code(appId))["app.js"], "let n = 1\n");
 });
 
-test("a broken connection, silence and errors end the turn in words, without its inside", async () => {
+test("a broken connection, silence and errors end the turn with a reason that shows no internals", async () => {
   const cases = [
     [{ cutAfterBytes: 300 }, /broke off/], [{ status: 403 }, /refused our secret/], [{ garbage: true }, /broke off/],
   ];
@@ -102,7 +102,7 @@ test("a broken connection, silence and errors end the turn in words, without its
   assert.deepEqual(texts(events), ["I cannot do this"]);
 });
 
-test("a server that compresses is read, and an event of megabytes too", async () => {
+test("compressed streams and events of megabytes are read", async () => {
   agent.compressed = true;
   const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i} ${"y".repeat(40)}\n`).join("");
   agent.play(agent.wip("Long"), agent.review({ diff: newFiles({ "index.html": PAGE, "long.txt": lines }), state: { s: "z".repeat(2_000_000) } }));
@@ -110,7 +110,7 @@ test("a server that compresses is read, and an event of megabytes too", async ()
   assert.equal((await code(appId))["long.txt"], lines);
 });
 
-test("the agent server's secret and what a user told it alone are in no table and no log", async () => {
+test("the agent server's secret and the user's settings for it are in no table and no log", async () => {
   for (const { name } of await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*' AND name NOT GLOB 'sqlite_*'")) {
     const rows = JSON.stringify(await sql(`SELECT * FROM "${name}"`));
     assert.ok(!rows.includes(SECRET) && !rows.includes("dapi-secret") && !rows.includes("what-only-the-agent-knows"), name);

@@ -1,5 +1,5 @@
-// app.build's routes: a message and what is told of it, apps, history, limits
-// (api.md, section 3). The agent's tools are in agent.test.js.
+// The agent's routes: messages and their events, apps, history, limits. The
+// agent's tools are in agent.test.js.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -29,7 +29,7 @@ async function somebody() {
   return { headers, id: (await (await api("GET", "/auth/me", undefined, headers)).json()).id, ...agents(hatch, headers) };
 }
 
-test("a message becomes an app that is live, told in the bytes that the original's clients read", async () => {
+test("a message becomes a live app, with events in the bytes that the original's clients read", async () => {
   const { events, appId, traceId, response } = await said("A pomodoro timer", { clientSource: "web", applicationId: null });
   assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
   assert.match(traceId, new RegExp(`^app-${appId}\\.req-[0-9a-f-]{36}$`));
@@ -61,7 +61,7 @@ test("a message becomes an app that is live, told in the bytes that the original
   assert.equal((await (await api("GET", `/deployment-status/${appId}`)).json()).type, "HEALTHY");
 });
 
-test("the history has the user's words and all that was told, oldest first", async () => {
+test("the history has the user's messages and all events, oldest first", async () => {
   const { appId, events } = await said("A timer");
   const messages = await history(appId);
   assert.deepEqual([messages[0].kind, messages[0].messageKind, messages[0].prompt], ["user", "UserMessage", "A timer"]);
@@ -90,7 +90,7 @@ test("a question ends the turn, and the answer goes on with the same app", async
   assert.equal(byTrace.appId, first.appId, "the trace alone names the app");
 });
 
-test("whoever comes back gets what was missed, once and in order, by header and by parameter", async () => {
+test("a client that reconnects gets the missed events once and in order, by header and by parameter", async () => {
   const { appId, events } = await said("A timer");
   const rest = async (after, headers) => eventsOf(await (await api("GET", `/apps/${appId}/events${after}`, undefined, headers)).text());
   for (const n of [0, 2, events.length - 1]) {
@@ -102,7 +102,7 @@ test("whoever comes back gets what was missed, once and in order, by header and 
   }
 });
 
-test("a client that leaves stops nothing, and one that comes back while it is worked on goes on live", async () => {
+test("a client that leaves stops nothing, and one that reconnects during the turn gets it live", async () => {
   claude.setFault({ hang: true });
   const asked = claude.nextRequest();
   const left = new AbortController();
@@ -132,7 +132,7 @@ test("a client that is cut at every event and comes back each time has each even
   assert.ok(got.length > 3);
 });
 
-/** The first event of a stream, which is cut then. */
+/** The first event of a stream, which it then cuts. */
 async function firstOf(response) {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
@@ -147,7 +147,7 @@ async function firstOf(response) {
   }
 }
 
-test("a second message to an app that is worked on is 409 with the trace, and stopping it keeps what there is", async () => {
+test("a second message during a turn is 409 with the trace id, and stopping the turn keeps its work", async () => {
   const { appId } = await said("A timer");
   let second;
   claude.setAnswer(scripted(() => {
@@ -175,7 +175,7 @@ test("a second message to an app that is worked on is 409 with the trace, and st
   assert.equal((await (await api("POST", `/apps/${appId}/stop`)).json()).traceId, null, "there is nothing to stop");
 });
 
-test("the same message while its turn runs is that turn, told from its beginning and counted once", async () => {
+test("the same message during its turn is that turn, streamed from the beginning and counted once", async () => {
   const ada = await somebody();
   claude.setFault({ hang: true });
   const asked = claude.nextRequest();
@@ -211,7 +211,7 @@ test("ten messages at once at a limit of ten admit exactly ten", async () => {
   assert.equal(new Date(shown.nextResetTime).getTime() % 86_400_000, 0);
 });
 
-test("a turn of which nothing was delivered is not counted", async () => {
+test("a turn without any answer is not counted", async () => {
   const ada = await somebody();
   claude.setFault({ status: 400 });
   const { events } = await ada.said("A timer");
@@ -219,7 +219,7 @@ test("a turn of which nothing was delivered is not counted", async () => {
   assert.equal((await (await api("GET", "/message-limit", undefined, ada.headers)).json()).currentUsage, 0);
 });
 
-test("what is asked wrongly gets a clear error and changes nothing", async () => {
+test("a wrong request gets a clear error and changes nothing", async () => {
   const before = await rowCounts(hatch);
   for (const id of ["1", "not-a-uuid", "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d3"]) {
     for (const path of [`/apps/${id}`, `/apps/${id}/history`, `/apps/${id}/events`, `/deployment-status/${id}`]) {
@@ -240,7 +240,7 @@ test("what is asked wrongly gets a clear error and changes nothing", async () =>
   assert.deepEqual(await rowCounts(hatch), before);
 });
 
-test("nobody sees, follows, changes, stops or deletes another's app", async () => {
+test("no user sees, follows, changes, stops or deletes another user's app", async () => {
   const [ada, eve] = [await somebody(), await somebody()];
   const { appId, events } = await ada.said("A timer");
   for (const [method, path] of [["GET", ""], ["GET", "/history"], ["GET", "/events"], ["GET", "/read-url"], ["GET", "/read-url?write=true"], ["POST", "/pull"], ["POST", "/stop"], ["DELETE", ""]]) {
@@ -290,7 +290,7 @@ test("an account takes its apps along, and leaves nothing when it is deleted", a
   for (const table of ["apps", "app_turns"]) assert.equal((await sql(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`, ada.id))[0].n, 0);
 });
 
-test("only staff is told of debug events, and who is staff is told", async () => {
+test("only staff gets debug events, and a caller can ask whether they are staff", async () => {
   const ada = await somebody();
   const { events } = await ada.said("A timer");
   assert.ok(!events.some(({ event }) => event === "debug"));
@@ -300,7 +300,7 @@ test("only staff is told of debug events, and who is staff is told", async () =>
   assert.equal((await api("POST", "/analytics/event", { eventType: "track", eventName: "apps_listed" }, ada.headers)).status, 200);
 });
 
-test("as many new apps as the platform takes in a day are begun, and changes of old ones go on", async () => {
+test("at the daily limit of new apps no more are begun, and existing ones can still be changed", async () => {
   const ada = await somebody();
   claude.setAnswer(scripted([call("ask_user", { question: "Which?" })]));
   const { appId } = await ada.said("The first");

@@ -1,5 +1,5 @@
-// The audit log: what is in it, that it cannot be rewritten, and that a
-// rewrite by somebody who could is seen.
+// The audit log: its entries, that they cannot be changed, and that a change by
+// someone with access to the database is detected.
 
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
@@ -17,7 +17,7 @@ const { ok, signIn, mint, newKey, rows, findNoSecret } = people(worker, stack);
 const verdict = () => ok("GET", "/admin/audit/verify", undefined, ADMIN_TOKEN);
 const newest = async (limit = 1) => ok("GET", `/admin/audit?limit=${limit}`, undefined, ADMIN_TOKEN);
 
-/** Some entries of a new user's. */
+/** Some entries of a new user. */
 async function busy() {
   const user = await signIn();
   const { id } = await newKey(user.token);
@@ -25,7 +25,7 @@ async function busy() {
   return { ...user, keyId: id };
 }
 
-test("What is done to an account is in the log, with who did it and in which request", async () => {
+test("The log has the actions on an account, with the actor and the request", async () => {
   const { token, userId, keyId } = await busy();
   const headers = { ...as(token), "x-request-id": "the-last-request" };
   const project = await ok("POST", "/api/projects", { name: "Mine" }, token);
@@ -41,7 +41,7 @@ test("What is done to an account is in the log, with who did it and in which req
   for (const { at } of entries) assert.match(at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
-test("What was refused is not in the log", async () => {
+test("The log has no refused requests", async () => {
   const { token } = await signIn();
   const { audit_log } = await rows(["audit_log"]);
   await problem(await api("DELETE", `/api/projects/${randomUUID()}`, undefined, as(token)), 404);
@@ -67,12 +67,12 @@ test("Each entry is sealed by a hash over it and over the hash before, and the l
   const authorised = { ...worker, api: (method, path) => api(method, path, undefined, as(ADMIN_TOKEN)) };
   const listed = (await Array.fromAsync(pages(authorised, "/admin/audit?limit=3"))).flat();
   assert.deepEqual(listed.map(({ seq, hash: shown }) => [seq, shown]), [...hashes].reverse());
-  // What has just come is sealed a little later.
+  // The newest entries are sealed a little later.
   await signIn();
   assert.equal((await newest())[0].hash, null);
 });
 
-test("The log is the same after 20 that verify it at once, and the head of before is still in it", async () => {
+test("The log is unchanged after 20 parallel verifications, and still contains the earlier head", async () => {
   const before = (await verdict()).head;
   await busy();
   const verdicts = await Promise.all(Array.from({ length: 20 }, verdict));
@@ -113,9 +113,9 @@ test("No statement changes an entry, removes one, or puts one between", async ()
   assert.deepEqual(await rows(["audit_log", "audit_chain"]), before);
 });
 
-// What follows breaks the log for good; each test mends what it broke, as the one who tampers would not.
+// The following tests damage the log, and each repairs its damage at its end.
 
-/** Runs statements with the triggers out of the way. */
+/** Runs statements without the triggers. */
 async function tamper(...statements) {
   const triggers = await sql("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('audit_log', 'audit_chain')");
   assert.ok(triggers.length >= 6);
@@ -124,7 +124,7 @@ async function tamper(...statements) {
   for (const { sql: trigger } of triggers) await sql(trigger);
 }
 
-test("An entry that was changed in spite of all is named", async () => {
+test("The verification names an entry that was changed", async () => {
   await busy();
   const { entries, head } = await verdict();
   const [{ seq, actor }] = await sql("SELECT seq, actor FROM audit_log ORDER BY seq DESC LIMIT 1 OFFSET 1");
@@ -142,7 +142,7 @@ test("An entry that was changed in spite of all is named", async () => {
   assert.ok(actor);
 });
 
-test("An entry that was removed is named, and so is the next one when its link went too", async () => {
+test("The verification names a removed entry, and the next one if its link was removed too", async () => {
   await busy();
   await verdict();
   const [{ seq, at, actor, action, subject, request_id: request, hash }] = await sql(
@@ -159,7 +159,7 @@ test("An entry that was removed is named, and so is the next one when its link w
   assert.equal((await verdict()).intact, true);
 });
 
-test("An entry that was slipped in is named", async () => {
+test("The verification names an inserted entry", async () => {
   await busy();
   await verdict();
   await tamper("INSERT INTO audit_log VALUES (-5, 1, 'eve', 'key.create', 'x', 'x')");

@@ -19,7 +19,7 @@ export async function visit(url) {
   const profile = await mkdtemp(join(tmpdir(), "hatch-chromium-"));
   const flags = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", `--user-data-dir=${profile}`,
-    // Of the page's own clock, which stands still while the network is busy.
+    // Milliseconds of the page's own clock, which stands still while the network is busy.
     "--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom",
   ];
   try {
@@ -98,7 +98,7 @@ export async function startBrowser(result = "document.body.innerText.trim()") {
     const ended = new Promise((resolve) => process.once("exit", resolve));
     process.kill();
     await Promise.race([gone, ended]);
-    // Its children end a moment later, and may still write there.
+    // Its child processes end a moment later, and may still write there.
     await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 

@@ -1,6 +1,6 @@
-// What becomes of answers that do not hold whole files, as users of such
-// builders have reported them: the good file is never lost, and what was not
-// taken is told in the stream and with the conversation.
+// Answers without whole files, as users of app builders have reported them: the
+// good file is never lost, and changes that were not made are reported in the
+// stream and in the conversation.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -17,7 +17,7 @@ const OLD = Array.from({ length: 60 }, (_, n) => `line${n}();\n`).join("");
 const fence = (info, body) => `\`\`\`${info}\n${body}\`\`\`\n`;
 const filesOf = ({ events }) => events.find(({ event }) => event === "files").data;
 
-/** Lets Claude answer so on a project with this code; what the stream and the conversation tell of it is the same. */
+/** Makes Claude answer with this on a project with this code. Checks that the stream and the conversation report the same. */
 async function answered(answer, code = { "app.js": OLD }, query = "?format=events") {
   const id = await newProject(hatch, code);
   claude.setAnswer(answer);
@@ -28,7 +28,7 @@ async function answered(answer, code = { "app.js": OLD }, query = "?format=event
 }
 
 for (const query of ["?format=events", ""]) {
-  test(`a file with a placeholder that fits nowhere is kept as it was, and that is told (${query})`, async () => {
+  test(`a file with a placeholder that fits nowhere stays unchanged, and that is reported (${query})`, async () => {
     const { told, code } = await answered(fence("js:app.js", "// ... existing code ...\nfunction added(){}\n// rest stays the same\n"), undefined, query);
     assert.deepEqual(code, { "app.js": OLD });
     assert.equal(told.version, 1);
@@ -38,7 +38,7 @@ for (const query of ["?format=events", ""]) {
   });
 }
 
-test("a change of one line is made where it is there once, and else the file is kept", async () => {
+test("a change of one line is made if its text is in the file once, else the file stays unchanged", async () => {
   const change = (old) => fence("js:app.js", `<<<<<<< SEARCH\n${old}\n=======\nchanged();\n>>>>>>> REPLACE\n`);
   const good = await answered(change("line7();"));
   assert.deepEqual(good.code, { "app.js": OLD.replace("line7();", "changed();") });
@@ -47,7 +47,7 @@ test("a change of one line is made where it is there once, and else the file is 
   assert.deepEqual([bad.code, bad.told.files[0].status], [{ "app.js": OLD }, "incomplete"]);
 });
 
-test("the model is told in its next turn what did not come of its answer", async () => {
+test("in its next turn the model gets the changes that could not be made", async () => {
   const { id } = await answered(fence("js:app.js", "// ... existing code ...\nadded();\n// ...\n"));
   claude.setAnswer("Sorry.");
   await chat(hatch, id, "Again");
@@ -66,7 +66,7 @@ for (const [what, answer] of Object.entries({
   });
 }
 
-test("an artifact on one line is taken, and so is escaped markup where it is certain", async () => {
+test("an artifact on one line is accepted, and so is clearly escaped markup", async () => {
   const { code } = await answered(
     '<boltArtifact id="a" title="t"><boltAction type="file" filePath="a.js">x()</boltAction><boltAction type="file" filePath="b.html">&lt;!doctype html&gt;&lt;p&gt;Hi&lt;/p&gt;</boltAction></boltArtifact>',
     {},
@@ -74,14 +74,14 @@ test("an artifact on one line is taken, and so is escaped markup where it is cer
   assert.deepEqual(code, { "a.js": "x()", "b.html": "<!doctype html><p>Hi</p>" });
 });
 
-test("a path that no project may have, a patch without a file and an unknown element are told", async () => {
+test("a forbidden path, a patch without a file and an unknown element are reported", async () => {
   const { told, code } = await answered(`${fence("js:../../evil.js", "x\n")}${fence("diff", "- a\n+ b\n")}<dyad-add-dependency packages="x"></dyad-add-dependency>\n`);
   assert.deepEqual(code, { "app.js": OLD });
   assert.deepEqual(told.files.map(({ path, status }) => [path, status]), [["../../evil.js", "refused"]]);
   assert.equal(told.notes.length, 4);
 });
 
-test("elements of other builders that delete and rename do so where they can, and are told", async () => {
+test("elements of other builders that delete and rename work if possible, and are reported", async () => {
   const { told, code } = await answered(
     '<lov-delete file_path="app.js"/>\n<dyad-rename from="b.js" to="lib/b.js"></dyad-rename>\n<dyad-delete path="gone.js"></dyad-delete>\n',
     { "app.js": OLD, "b.js": "b\n", "c.js": "c\n" },
@@ -91,13 +91,13 @@ test("elements of other builders that delete and rename do so where they can, an
   assert.match(told.notes[0], /^gone\.js was kept as it was: there is no such file/);
 });
 
-test("a full project is told", async () => {
+test("a full project is reported", async () => {
   const { told, code } = await answered(fence("js:b.js", `${"y".repeat(3_000)}\n`), { "a.js": `"`.repeat(349_700) });
   assert.deepEqual(Object.keys(code), ["a.js"]);
   assert.match(told.notes[0], /^b\.js was kept as it was: the project is full/);
 });
 
-test("of two turns that write the same file the later one says so", async () => {
+test("of two turns that write the same file the later one reports it", async () => {
   const id = await newProject(hatch, { "app.js": OLD });
   claude.setAnswer(`Here.\n${fence("js:app.js", "mine();\n")}`);
   claude.setFault({ stallAfterBytes: 1000 });
@@ -111,12 +111,12 @@ test("of two turns that write the same file the later one says so", async () => 
   assert.deepEqual(await codeOf(hatch, id), { "app.js": "mine();\n" });
 });
 
-/** Waits until what came of the answer is kept. */
+/** Waits until the result of the answer is saved. */
 async function hatchHasContent(id) {
   await until(async () => (await hatch.sql("SELECT content FROM chat_messages WHERE project_id = ? AND role = 'assistant'", id))[0]?.content);
 }
 
-test("of a project larger than the budget the files that matter are shown, and the others listed", async () => {
+test("if a project exceeds the budget, the model gets the relevant files and a list of the others", async () => {
   const part = (n) => `export function part${n}() {}\n${"let word = 1;\n".repeat(200)}`;
   const code = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`src/part${n}.js`, part(n)]));
   const id = await newProject(hatch, { ...code, "index.html": "<p>Hi</p>" });
@@ -141,7 +141,7 @@ test("a prompt that is too long is sent again with less, once", async () => {
   assert.ok(less < more / 2, `${more}, ${less}`);
 });
 
-test("one that stays too long is told in words, with what to do, and leaves nothing", async () => {
+test("a prompt that stays too long is an error that says what to do, and leaves nothing", async () => {
   const id = await newProject(hatch, SOME);
   claude.setFault({ ...tooLong, times: Infinity });
   const { status, bytes } = await chat(hatch, id, "Go on");

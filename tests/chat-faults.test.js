@@ -19,7 +19,7 @@ beforeEach(() => {
 const SECRET = "words that only the upstream knows";
 const logged = () => JSON.stringify(hatch.harness.getLogs());
 
-/** Nothing of the upstream's, in the answer or in the log. */
+/** Checks that neither the response nor the log shows the upstream's words. */
 function assertDiscreet(text) {
   for (const place of [text, logged()]) {
     assert.ok(!place.includes(SECRET) && !place.includes(claude.key) && !/<html|DOCTYPE/i.test(place), place);
@@ -47,7 +47,7 @@ const asked = () => claude.count("/v1/messages");
 // --- before the first byte ---------------------------------------------------
 
 for (const [status, ours, code] of [[500, 502, "upstream_error"], [529, 503, "upstream_overloaded"], [429, 429, "upstream_rate_limited"], [409, 502, "upstream_rejected"]]) {
-  test(`a lasting ${status} is tried three times and then told as ${ours}`, async () => {
+  test(`a lasting ${status} is tried three times and then becomes ${ours}`, async () => {
     always({ status, message: SECRET, headers: { "retry-after-ms": "1" } });
     const response = await refused(ours, code);
     assert.equal(asked(), 3);
@@ -64,7 +64,7 @@ for (const [status, ours, code] of [[500, 502, "upstream_error"], [529, 503, "up
 }
 
 for (const [status, ours, code] of [[400, 502, "upstream_rejected"], [401, 502, "upstream_auth"], [402, 502, "upstream_billing"], [403, 502, "upstream_auth"], [404, 400, "unknown_model"], [413, 400, "conversation_too_long"]]) {
-  test(`a ${status} is not tried again and is told as ${ours} ${code}`, async () => {
+  test(`a ${status} is not tried again and becomes ${ours} ${code}`, async () => {
     always({ status, message: SECRET });
     await refused(ours, code);
     assert.equal(asked(), 1);
@@ -76,7 +76,7 @@ test("a 404 of a server that is not Anthropic's is not taken for an unknown mode
   await refused(502, "upstream_rejected");
 });
 
-test("a long Retry-After is the client's to wait for", async () => {
+test("a long Retry-After is left to the client", async () => {
   always({ status: 429, message: SECRET, headers: { "retry-after": "120" } });
   const response = await refused(429, "upstream_rate_limited");
   assert.equal(response.headers.get("retry-after"), "120");
@@ -113,7 +113,7 @@ test("a server that sends its head and then nothing is given up at the deadline"
 });
 
 for (const fault of [{ refuse: true }, { cutAfterBytes: 0 }, { emptyStream: true }]) {
-  test(`${JSON.stringify(fault)} is tried three times and then told as 502`, async () => {
+  test(`${JSON.stringify(fault)} is tried three times and then becomes 502`, async () => {
     always(fault);
     await refused(502, "upstream_unreachable");
     assert.equal(claude.requests.length, 3);
@@ -126,7 +126,7 @@ for (const fault of [{ refuse: true }, { cutAfterBytes: 0 }, { emptyStream: true
   });
 }
 
-test("an answer that is no event stream is told as 502", async () => {
+test("an answer that is not an event stream becomes 502", async () => {
   always({ wrongContentType: true });
   await refused(502, "upstream_unreachable");
 });
@@ -165,7 +165,7 @@ for (const [what, raw] of Object.entries({
 }
 
 for (const [what, raw] of Object.entries({ "a ping": [PING], "message_start": [START], "the start of a block": [START, PING + BLOCK], "garbage": ["event: message_start\ndata: {\"type\":\"message_start\",\"mess\n\n"] })) {
-  test(`a stream that ends after ${what} is tried three times and then told as 502`, async () => {
+  test(`a stream that ends after ${what} is tried three times and then becomes 502`, async () => {
     always({ raw });
     await refused(502, "upstream_unreachable");
     assert.equal(asked(), 3);
@@ -186,7 +186,7 @@ test("a stream that was cut before its first word is asked for again, wherever i
 });
 
 for (const query of ["?format=events", ""]) {
-  test(`an error without a name after text is told as an error, and never as done (${query})`, async () => {
+  test(`an error without a name after text ends with an error, and never with done (${query})`, async () => {
     always({ raw: [START + BLOCK, word("Hello"), OVERLOADED] });
     const id = await newProject(hatch);
     const { events } = await chat(hatch, id, "Hi", { query });
@@ -195,7 +195,7 @@ for (const query of ["?format=events", ""]) {
     assert.equal((await messages(hatch, id)).at(-1).content, "Hello");
   });
 
-  test(`an answer without a word is told as one (${query})`, async () => {
+  test(`an answer without a word is reported as such (${query})`, async () => {
     always({ raw: [START, stop()] });
     const id = await newProject(hatch);
     const { events } = await chat(hatch, id, "Hi", { query });
@@ -219,7 +219,7 @@ for (const query of ["?format=events", ""]) {
 
 const only = (events, name) => events.filter(({ event }) => event === name);
 
-/** The stream broke: an error event of ours is the last, nothing follows it, and the turn is interrupted. */
+/** Checks an interrupted stream: our error event is the last one, and the turn is saved as interrupted. */
 async function interrupted(hatch, id, { events, whole, bytes }, type) {
   assert.ok(whole);
   assert.equal(events.at(-1).event, "error");
@@ -244,7 +244,7 @@ test("a stream cut at any byte gives whole events, an error, and no done; all th
   const begun = whole.indexOf("\n\n", whole.indexOf("text_delta")) + 2;
   claude.reset();
   claude.setAnswer("é👋 ja, and more of it");
-  // Every cut twice, for the two formats; which request got which one, the fake's log tells.
+  // Every cut twice, for the two formats. The fake's log says which request got which one.
   const cuts = Array.from({ length: length - begun }, (_, i) => ({ cutAfterBytes: begun + i, times: 2 }));
   claude.setFault(...cuts);
   let left = 2 * cuts.length;
@@ -276,7 +276,7 @@ test("a stream cut at any byte gives whole events, an error, and no done; all th
   }
 });
 
-test("a connection that is lost after the very last byte took nothing with it", async () => {
+test("a connection that is lost after the last byte loses nothing", async () => {
   claude.setAnswer(HALF);
   claude.setFault({ cutAfterBytes: 1_000_000 });
   const id = await newProject(hatch);
@@ -305,7 +305,7 @@ for (const [query, format] of [["?format=events", "events"], ["", "text"]]) {
     assert.deepEqual(await codeOf(hatch, id), { "index.html": "old\n" });
   });
 
-  test(`a stream that falls silent ends at the deadline, with what had come (${format})`, async () => {
+  test(`a stream that falls silent ends at the deadline and keeps what had arrived (${format})`, async () => {
     claude.setAnswer(HALF);
     claude.setFault({ stallAfterBytes: 900 });
     const id = await newProject(hatch);
@@ -316,7 +316,7 @@ for (const [query, format] of [["?format=events", "events"], ["", "text"]]) {
   });
 }
 
-test("in the text format an error of Claude's is told in our words", async () => {
+test("in the text format an error of Claude appears in our own words", async () => {
   claude.setFault({ errorEventAfter: 5, message: SECRET, type: SECRET });
   const id = await newProject(hatch);
   await interrupted(hatch, id, await chat(hatch, id, "Hi", { query: "?format=text" }), "unknown_error");
@@ -333,7 +333,7 @@ test("an interrupted answer is in the history of the next, and an empty one is n
   assert.deepEqual(said, [["user", "One"], ["assistant", HALF], ["user", "Two"], ["user", "Three"]]);
 });
 
-test("a client that leaves a stream which then breaks has an interrupted answer, with what came", async () => {
+test("if a stream breaks after its client has left, the answer is saved as interrupted", async () => {
   claude.setAnswer(HALF);
   claude.setFault({ stallAfterBytes: 900 });
   const id = await newProject(hatch);
@@ -357,7 +357,7 @@ async function sendAndStopReading(id) {
   return socket;
 }
 
-test("a client that takes nothing any more counts as gone: the answer is finished without it", async () => {
+test("a client that stops reading counts as gone: the answer is finished without it", async () => {
   const long = "A long story. ".repeat(90_000);
   claude.setAnswer([{ type: "thinking", thinking: long }, { type: "text", text: "Told." }]);
   const id = await newProject(hatch);
@@ -367,7 +367,7 @@ test("a client that takes nothing any more counts as gone: the answer is finishe
   assert.deepEqual([answer.status, answer.content], ["complete", "Told."]);
 });
 
-test("a stream without an end is cut off, and what had come is saved", async () => {
+test("an endless stream is cut off, and what had arrived is saved", async () => {
   claude.setAnswer({ content: "So it goes on. ".repeat(108_000) });
   const id = await newProject(hatch);
   const answer = await interrupted(hatch, id, await chat(hatch, id), "api_error");

@@ -1,5 +1,5 @@
-// kill -9 of `wrangler dev` and its workerd in the middle of an answer: what had
-// come is kept, and the front end that sends its message again gets on.
+// kill -9 of `wrangler dev` and its workerd in the middle of an answer: its
+// beginning is kept, and a front end that sends its message again can go on.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -22,7 +22,7 @@ const send = () =>
 const answers = async () => (await api("GET", `/api/chat/${projectId}`)).filter(({ role }) => role === "assistant");
 const heardOf = (ms) => database((db) => db.prepare("UPDATE chat_messages SET created_at = created_at - 60000, alive_at = ? WHERE status = 'streaming'").run(ms));
 
-test("an answer in whose middle the server is killed is told as far as it was kept, and then asked anew", async () => {
+test("after a kill during an answer its saved part is shown, and later the message is a new turn", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 1000 });
   await start();
@@ -31,7 +31,7 @@ test("an answer in whose middle the server is killed is told as far as it was ke
   await kill();
   assert.ok((await first) instanceof Error);
 
-  // Heard of a moment ago: the message belongs to that turn.
+  // The turn was active a moment ago: the message belongs to it.
   await heardOf(Date.now() + 60_000);
   await start();
   const body = (await send()).body.getReader();
@@ -42,7 +42,7 @@ test("an answer in whose middle the server is killed is told as far as it was ke
   await kill();
   assert.equal(claude.count("/v1/messages"), 1);
 
-  // Not heard of for long: the message is a new turn.
+  // The turn was inactive for long: the message is a new turn.
   await heardOf(1);
   await start();
   assert.equal(await readAsDesktop(await send()), ANSWER);

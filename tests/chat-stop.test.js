@@ -16,7 +16,7 @@ beforeEach(() => claude.reset());
 const ANSWER = `Here it is.\n\n\`\`\`html:index.html\n<!doctype html><p>${"word ".repeat(400)}\n\`\`\`\n`;
 const stop = (id) => api("POST", `/api/chat/${id}/stop`);
 
-/** A turn whose answer has begun and stands still. */
+/** A turn whose answer has begun and then pauses. */
 async function halfWay() {
   const id = await newProject(hatch, { "index.html": "<!doctype html><p>before" });
   claude.setAnswer(ANSWER);
@@ -26,7 +26,7 @@ async function halfWay() {
   return { id, response };
 }
 
-test("a turn that is stopped is hung up on, keeps what had come, and changes no code", async () => {
+test("stopping a turn disconnects from the model, keeps what had arrived, and changes no code", async () => {
   const { id, response } = await halfWay();
   const answer = await stop(id);
   assert.equal(answer.status, 200);
@@ -35,7 +35,7 @@ test("a turn that is stopped is hung up on, keeps what had come, and changes no 
   const { events } = await received(response);
   assert.match(events.at(-1).data.error.message, /was stopped/);
   assert.ok(!events.some(({ event }) => event === "done" || event === "files"));
-  // The model's connection is closed: nobody pays for the rest.
+  // The model's connection is closed, so that the rest costs nothing.
   await claude.requests.at(-1).ended;
   const last = await settled(hatch, id);
   assert.deepEqual([last.status, last.changes, last.costMicroUsd], ["interrupted", null, null]);
@@ -43,12 +43,12 @@ test("a turn that is stopped is hung up on, keeps what had come, and changes no 
   assert.deepEqual(await codeOf(hatch, id), { "index.html": "<!doctype html><p>before" });
 });
 
-test("an answer that comes whole after it was stopped changes nothing either", async () => {
+test("an answer that arrives whole after a stop changes nothing", async () => {
   const id = await newProject(hatch, { "index.html": "<!doctype html><p>before" });
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 2_000 });
   const response = await send(hatch, id);
-  // Before the first checkpoint has told that it was stopped, all of it is there.
+  // The whole answer arrives before the first checkpoint sees the stop.
   const [{ status }] = await (await stop(id)).json();
   assert.equal(status, "interrupted");
   claude.release();
@@ -72,7 +72,7 @@ test("the same message after a stop is a turn of its own", async () => {
   ]);
 });
 
-test("there is nothing to stop where nothing is answered, and nothing of another project's", async () => {
+test("a stop without a running turn does nothing, and cannot stop another project's turn", async () => {
   const { id, response } = await halfWay();
   const other = await newProject(hatch);
   assert.deepEqual(await (await stop(other)).json(), []);
@@ -84,7 +84,7 @@ test("there is nothing to stop where nothing is answered, and nothing of another
   assert.equal((await messages(hatch, id)).at(-1).status, "complete");
 });
 
-test("the conversation tells what each turn cost and changed", async () => {
+test("the conversation shows the cost and the changes of each turn", async () => {
   const id = await newProject(hatch);
   claude.setAnswer({ content: ANSWER, usage: { input_tokens: 1_000, output_tokens: 500 } });
   const { events } = await chat(hatch, id);
@@ -109,7 +109,7 @@ test("pictures go to the model with their message, and are kept with it", async 
   assert.ok(!JSON.stringify(claude.requests.at(-1).body).includes(PNG), "it was sent once more");
 });
 
-test("what is no picture is refused by its place, and begins nothing", async () => {
+test("an attachment that is not a picture is refused with its position, and begins nothing", async () => {
   const id = await newProject(hatch);
   const image = { mediaType: "image/png", data: PNG };
   for (const [images, pointer] of [

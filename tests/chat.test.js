@@ -1,5 +1,5 @@
-// Chat against a strict fake of Anthropic: what the client gets, what is
-// saved, and what becomes of the code. Failures are in chat-faults.test.js.
+// Chat against a strict fake of Anthropic: the client's stream, the saved turn,
+// and the changed code. Failures are in chat-faults.test.js.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -138,7 +138,7 @@ for (const fault of [{ thinking: true }, { pings: 50 }, { crlf: true }, { cr: tr
   }
 }
 
-test("a message of another's project, of none, or that is no message is refused and leaves nothing", async () => {
+test("an invalid message, or one to another user's or no project, is refused and leaves nothing", async () => {
   const id = await newProject(hatch);
   assert.equal((await send(hatch, "nowhere")).status, 404);
   for (const bad of [{ message: "" }, { message: "  \n" }, { message: "x".repeat(32_001) }, { model: "" }, { model: "x".repeat(129) }]) {
@@ -225,7 +225,7 @@ test("a project deleted while Claude answers stays deleted, and the client is to
   assert.deepEqual(await hatch.sql("SELECT id FROM chat_messages WHERE project_id = ?", id), []);
 });
 
-test("what has come of a long answer is put by, and a Worker that is killed leaves it as interrupted", async () => {
+test("a long answer is saved at checkpoints, and a killed Worker leaves it as interrupted", async () => {
   const answer = PAGE.repeat(3);
   claude.setAnswer(answer);
   claude.setFault({ stallAfterBytes: 1500 });
@@ -245,7 +245,7 @@ test("what has come of a long answer is put by, and a Worker that is killed leav
   const swept = (await messages(hatch, id)).at(-1);
   assert.deepEqual([swept.status, swept.content], ["interrupted", part.content]);
 
-  // This Worker was not killed after all: its answer comes in full.
+  // This Worker was not killed after all: its answer arrives in full.
   claude.release();
   await response.text();
   const whole = (await messages(hatch, id)).at(-1);

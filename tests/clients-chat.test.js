@@ -19,7 +19,7 @@ beforeEach(() => claude.reset());
 const FILE = "```html:index.html\n<h1>👋 Grüße</h1>\n```\n";
 const ANSWER = `Here is your app.\n\n${FILE}Have fun with it.\n`;
 const asked = () => claude.count("/v1/messages");
-/** As the front ends ask: with their own id, and nothing but JSON's media type. */
+/** A request like those of the front ends: with their own id, and only the media type of JSON. */
 const ask = (projectId, message, more) => send(hatch, projectId, message, { query: "", ...more });
 const project = (id) => hatch.api("GET", `/api/projects/${id}`);
 const rows = (id) => hatch.sql("SELECT role, content, status FROM chat_messages WHERE project_id = ? ORDER BY seq", id);
@@ -45,7 +45,7 @@ test("an id in capitals is the same project", async () => {
   assert.equal((await messages(hatch, id)).length, 4);
 });
 
-test("what is no UUID, or the one of nobody, begins nothing", async () => {
+test("an id that is not a UUID, or the nil UUID, begins nothing", async () => {
   for (const id of ["my-project", "1f3a9c046b524d0e9a572f8e4c1b7d36", "{1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36}", "00000000-0000-0000-0000-000000000000"]) {
     await problem(await ask(id, "Hello"), 404, "not_found");
     assert.deepEqual(await hatch.sql("SELECT id FROM projects WHERE id = ?", id), []);
@@ -72,7 +72,7 @@ test("a project that is used while its first message fails stays", async () => {
   assert.equal((await (await project(id)).json()).name, "Mine");
 });
 
-test("somebody else's id is not found, whoever asks", async () => {
+test("another user's id is not found", async () => {
   const [ada, bob] = [await signIn(), await signIn()];
   const id = randomUUID();
   assert.equal((await ask(id, "Hers", { headers: as(ada.token) })).status, 200);
@@ -145,7 +145,7 @@ for (const [query, format] of [["", "text"], ["?format=events", "events"]]) {
   });
 }
 
-test("many who send the same message at once are one turn, counted once", async () => {
+test("the same message sent many times at once is one turn, counted once", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 900 });
   const id = randomUUID();
@@ -160,7 +160,7 @@ test("many who send the same message at once are one turn, counted once", async 
 
 const used = async () => (await hatch.sql("SELECT used FROM daily_counters WHERE user_id = 'local-developer' AND name = 'chat-day'"))[0]?.used ?? 0;
 
-test("a message sent again after its stream broke is told what was saved, and not asked again", async () => {
+test("a message sent again after its stream broke gets what was saved, and the model is not asked again", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ cutAfterBytes: 1000 });
   const id = randomUUID();
@@ -214,7 +214,7 @@ test("a message sent again at the day's limit is followed, and a new one is refu
   await hatch.sql("UPDATE daily_counters SET used = used - 10000 WHERE user_id = 'local-developer' AND name = 'chat-day' AND day = ?", day);
 });
 
-test("a project that is deleted under one who follows ends the stream with an error", async () => {
+test("deleting a project ends the stream of a follower with an error", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 900 });
   const id = randomUUID();
@@ -227,7 +227,7 @@ test("a project that is deleted under one who follows ends the stream with an er
   await first.text();
 });
 
-test("an answer whose Worker is gone is followed until it counts as lost, and a new message does not wait for it", async () => {
+test("the answer of a dead Worker is followed until it counts as lost, and a new message does not wait for it", async () => {
   claude.setAnswer(ANSWER);
   const id = randomUUID();
   await (await ask(id, "Build it")).text();

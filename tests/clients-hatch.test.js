@@ -1,6 +1,5 @@
-// The originals' Hatch clients, as they are (origins.md, 3.1 and 3.2): what
-// their web and desktop front ends ask for, in their order, with the headers
-// that they set and from the origins that they run at, read by their rules.
+// The original chat builder's clients: the requests of their web and desktop
+// front ends in their order, with their headers and origins, read by their rules.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -71,7 +70,7 @@ test("a step that comes while the desktop looks is shown", async () => {
   assert.deepEqual([deployed.steps[0], deployed.steps.at(-1), deployed.error], ["Deployment pending", "Deployment live", undefined]);
 });
 
-test("a deployment that fails is told with its reason, and a target that is not offered with those that are", async () => {
+test("a failed deployment shows its reason, and an unknown target the list of targets", async () => {
   const { id } = await project({ "notes.txt": "no page" });
   const failed = await useDeploy(id, "herenow");
   assert.equal(failed.error, (await show(failed.id)).error);
@@ -80,7 +79,7 @@ test("a deployment that fails is told with its reason, and a target that is not 
   assert.match((await useDeploy(id, "railway")).error, /Railway is not offered/);
 });
 
-test("an EventSource that is left open after the end is stopped by 204, and is told nothing twice", async () => {
+test("an EventSource that stays open after the end is stopped by 204, and gets nothing twice", async () => {
   const { id } = await project();
   const { id: deploymentId } = await useDeploy(id, "herenow");
   const seen = [];
@@ -90,7 +89,7 @@ test("an EventSource that is left open after the end is stopped by 204, and is t
   assert.deepEqual([seen, source.connections], [[["live", "end"]], 2]);
 });
 
-test("Cloudflare without credentials is refused in words where somebody has begun to set them", async () => {
+test("Cloudflare without credentials is refused with a reason if some of them are set", async () => {
   const { id } = await project();
   const headers = { ...JSON_TYPE, "X-Cloudflare-Api-Token": "t" };
   const response = await desktop.fetch("POST", "/api/deploy", { headers, body: { projectId: id, target: "cloudflare" } });
@@ -98,7 +97,7 @@ test("Cloudflare without credentials is refused in words where somebody has begu
   assert.match((await response.json()).error, /X-Cloudflare-Account-Id/);
 });
 
-test("a deployment that goes to edge for want of credentials is told so again by its Idempotency-Key", async () => {
+test("a deployment that goes to edge without credentials says so again under its Idempotency-Key", async () => {
   const { id } = await project();
   const headers = { ...JSON_TYPE, "Idempotency-Key": `cloudflare-${id}` };
   const answers = [];
@@ -152,13 +151,13 @@ test("the web's marketplace has a hundred skills at once, with all that its card
   assert.deepEqual(web.preflights, [], "the web asks for nothing that needs a preflight");
 });
 
-test("a hosted app, a sandboxed one and a page from elsewhere get nothing of this", async () => {
+test("hosted apps, sandboxed apps and pages of other origins cannot read this", async () => {
   const { id } = await project();
   for (const origin of ["http://evil.localhost:5173", "null", "https://evil.example"]) {
     const stranger = page(hatch, origin);
     await refused(stranger.fetch("GET", "/api/skillsmp/skills"));
     await refused(stranger.fetch("POST", "/api/deploy", { headers: JSON_TYPE, body: { projectId: id } }));
-    // A POST that a browser sends without asking first.
+    // A POST that a browser sends without a preflight.
     await refused(stranger.fetch("POST", "/api/deploy", { headers: { "Content-Type": "text/plain" }, body: JSON.stringify({ projectId: id }) }));
     await refused(stranger.fetch("GET", "/api/projects"));
   }
@@ -166,7 +165,7 @@ test("a hosted app, a sandboxed one and a page from elsewhere get nothing of thi
   assert.equal(n, 0);
 });
 
-test("in production, or where an account is half set, cloudflare without credentials says what to set and begins nothing", async () => {
+test("in production, or with incomplete settings, cloudflare without credentials says what to set and begins nothing", async () => {
   const live = await startWorker({ ENVIRONMENT: "production", RATE_LIMITS: "off" });
   const half = await startWorker({ CLOUDFLARE_API_TOKEN: "half-an-account" });
   const { token } = await people(live).signIn();

@@ -1,4 +1,4 @@
-// The built compiler in workerd, asked as hatch asks it.
+// The built compiler in workerd, called as hatch calls it.
 
 import { after } from "node:test";
 import { configured, run } from "./runtime.js";

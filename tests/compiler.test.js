@@ -1,5 +1,5 @@
-// The compiler alone: hostile sources end in an answer, and the next project
-// is compiled as if nothing had been; what npm is to build is checked.
+// The compiler alone: hostile sources end in a response, and do not affect the
+// next project; code that npm will build is checked.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -64,7 +64,7 @@ test("apostrophes, brackets in comments and templates count for no nesting", asy
   assert.equal(outcome, "site", JSON.stringify(diagnostics));
 });
 
-test("an import of data counts as asked for by a browser only where it says so itself", async () => {
+test("an import of data counts as a browser's request only if its own attributes say so", async () => {
   const page = '<!doctype html><script type="module" src="a.js"></script>', data = { "d.json": '{"x":1}', "s.css": "a{color:red}" };
   for (const source of ["const o = { type: 'x' }; import d from './d.json'; console.log(d, o)", "import d from './d.json' with { type: 'json' }; import './s.css'; console.log(d)", "const d = await import('./d.json'), type = { type: 1 }; console.log(d, type)"]) {
     assert.equal((await compile({ "index.html": page, "a.js": source, ...data })).outcome, "site", source);
@@ -108,7 +108,7 @@ test("imports lead to files, packages and Node", async () => {
   ]) assert.deepEqual(await importing(specifier), [], specifier);
 });
 
-test("what leads nowhere is told with what to do", async () => {
+test("an import that leads nowhere is reported with what to do", async () => {
   for (const [specifier, part] of [
     ["./missing", "there is no src/app/missing"], ["../ui/button", "did you mean src/ui/Button.tsx?"], ["@/ui/Card", "there is no src/ui/Card"],
     ["../../../etc/passwd", "leads out of the project"], ["/etc/passwd", "there is no etc/passwd"], ["lodash/fp", 'add "lodash" to its dependencies'], ["@a/c/d", 'add "@a/c" to its dependencies'],
@@ -123,7 +123,7 @@ test("what leads nowhere is told with what to do", async () => {
 const HOOK = "import { useState } from 'react'\nexport default function A() { return <p>{useState(0)}</p> }";
 const next = (files) => checked({ "package.json": '{"dependencies":{"next":"14.2.0","react":"18.3.1"}}', "tsconfig.json": '{"compilerOptions":{"jsx":"preserve","paths":{"@/*":["./*"]}}}', ...files });
 
-test("a hook on the server is told where it is imported, and what says that it is the browser's is left alone", async () => {
+test("a hook in a server component is reported at its import, and a client component is left alone", async () => {
   for (const files of [
     { "app/page.tsx": HOOK }, { "src/app/(shop)/[id]/page.tsx": HOOK }, { "app/page.tsx": "import * as React from 'react'; export default () => <p>{React.useRef(0)}</p>" },
     { "app/layout.jsx": "import { usePathname as where } from 'next/navigation'" }, { "app/page.tsx": "import A from '../components/a'; A()", "components/a.tsx": HOOK },
@@ -141,7 +141,7 @@ test("a hook on the server is told where it is imported, and what says that it i
   ]) assert.deepEqual(await next(files), [], Object.keys(files).join());
 });
 
-test("an error's boundary is the browser's, and metadata is the server's", async () => {
+test("an error boundary needs the browser, and metadata the server", async () => {
   assert.deepEqual(await next({ "app/error.tsx": "export default function E() {}", "app/a/error.tsx": "'use client'" }), ["app/error.tsx:1:1 is shown by the browser: begin the file with 'use client'"]);
   for (const text of ["export const metadata = {}", "export async function generateMetadata() {}"]) {
     assert.deepEqual(await next({ "app/page.tsx": text }), []);

@@ -1,6 +1,6 @@
-// What wrangler makes of each wrangler.toml and of migrations/. To load wrangler
-// takes a second of the processor's time in each process of tests, so what it
-// says is kept in node_modules/.cache, under a hash of all that it read.
+// Wrangler's output for each wrangler.toml and for migrations/. Loading wrangler
+// takes a second of processor time in each test process, so its output is cached
+// in node_modules/.cache, under a hash of all that it has read.
 
 import { createHash } from "node:crypto";
 import { globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ async function kept(read) {
   } catch {
     const value = await read();
     mkdirSync(FOLDER, { recursive: true });
-    // Renamed, so that no other process reads half of it.
+    // Written under another name first, so that no process reads half of it.
     writeFileSync(`${file}.${process.pid}`, JSON.stringify(value));
     renameSync(`${file}.${process.pid}`, file);
     return value;
@@ -36,7 +36,7 @@ async function read() {
   const { unstable_getMiniflareWorkerOptions: optionsOf, unstable_readConfig: configOf, unstable_splitSqlQuery: statementsOf } = await import("wrangler");
   const worker = (path) => {
     const { workerOptions, main } = optionsOf(path);
-    // Neither rules for modules, which are given, nor bindings, which hold your .dev.vars.
+    // Without rules for modules, because the modules are given, and without bindings, which contain your .dev.vars.
     const { modulesRules, bindings, ...options } = workerOptions;
     const { name, vars } = configOf({ config: path });
     return [path, { name, main, vars, options }];

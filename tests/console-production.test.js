@@ -1,5 +1,5 @@
-// The console of a Worker in production: who is nobody, who signs in by a
-// wallet, and who operates it.
+// The console of a Worker in production: for visitors, for users who sign in with
+// a wallet, and for the operator.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { ADMIN_TOKEN, as, newWallet } from "./people.js";
 const hatch = await startConsole({ ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN });
 const { api, open, origin, sql } = hatch;
 
-/** A page with a wallet (EIP-1193) in its browser, as an extension puts it there. */
+/** A page with a wallet (EIP-1193) in its browser, as an extension provides it. */
 async function withWallet(page, wallet, { refuses = false } = {}) {
   await page.exposeFunction("sign", (text) => wallet.sign(text));
   await page.addInitScript(({ address, refuses }) => {
@@ -25,7 +25,7 @@ async function withWallet(page, wallet, { refuses = false } = {}) {
   }, { address: wallet.address, refuses });
 }
 
-test("nobody is asked to sign in first, and sees what is public", inBrowser, async () => {
+test("a visitor without an account sees the public pages without signing in", inBrowser, async () => {
   const page = await open("#/account", { mayFail: /status of 401/ });
   await page.getByRole("heading", { name: "Sign in first" }).waitFor();
   await page.getByRole("link", { name: "Discover" }).click();
@@ -34,7 +34,7 @@ test("nobody is asked to sign in first, and sees what is public", inBrowser, asy
   await page.done();
 });
 
-test("what nobody has typed is kept while they sign in by their wallet", inBrowser, async () => {
+test("a visitor's draft is kept while they sign in with a wallet", inBrowser, async () => {
   const wallet = newWallet();
   const page = await open("", { mayFail: /status of (401|503)/, prepare: (page) => withWallet(page, wallet) });
   await page.getByRole("textbox", { name: "Describe an app" }).fill("A recipe box");
@@ -58,14 +58,14 @@ test("what nobody has typed is kept while they sign in by their wallet", inBrows
   await page.done();
 });
 
-test("a wallet that says no is no session, and the page says so", inBrowser, async () => {
+test("a wallet that refuses to sign gives no session, and the page says so", inBrowser, async () => {
   const page = await open("#/sign-in", { mayFail: /status of 401/, prepare: (page) => withWallet(page, newWallet(), { refuses: true }) });
   await page.getByRole("button", { name: "Connect a wallet" }).click();
   await page.getByRole("alert").getByText("User rejected the request.").waitFor();
   await page.done();
 });
 
-test("the operator's token opens the operator's pages, and no user's", inBrowser, async () => {
+test("the operator's token opens only the operator's pages", inBrowser, async () => {
   const page = await open("#/sign-in", { mayFail: /status of 40[13]/ });
   await page.getByLabel("API key, session or operator's token").fill(ADMIN_TOKEN);
   await page.getByRole("button", { name: "Use the key" }).click();
@@ -77,7 +77,7 @@ test("the operator's token opens the operator's pages, and no user's", inBrowser
   await page.done();
 });
 
-test("an account is deleted only by whoever types its id", inBrowser, async () => {
+test("an account is deleted only after typing its id", inBrowser, async () => {
   const wallet = newWallet();
   const page = await open("#/sign-in", { mayFail: /status of 401/, prepare: (page) => withWallet(page, wallet) });
   await page.getByRole("button", { name: "Connect a wallet" }).click();

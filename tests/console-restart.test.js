@@ -11,7 +11,7 @@ test("a server that is killed while an answer is written, and starts again, lose
   const claude = await startAnthropic();
   after(() => claude.close());
   claude.setAnswer("Here is your app.\n\n```html:index.html\n<h1>Pomodoro</h1>\n```\n\nHave fun with it, and with all that you make of it.\n");
-  // It is killed for sure before the answer is whole.
+  // The kill comes before the answer is whole.
   claude.setFault({ stallAfterBytes: 1000 });
   const hatch = await killable(claudeVars(claude));
   await hatch.start();
@@ -24,7 +24,7 @@ test("a server that is killed while an answer is written, and starts again, lose
   await hatch.kill();
   await hatch.start();
 
-  // What was killed in the middle is told as interrupted, and sent again by one click.
+  // The turn that was killed is shown as interrupted, and one click sends it again.
   await page.getByRole("button", { name: "Send it again" }).click();
   await page.getByText("The answer is complete.").waitFor({ state: "attached" });
   await page.frameLocator(".frame iframe").locator("body *").first().waitFor();
@@ -34,7 +34,7 @@ test("a server that is killed while an answer is written, and starts again, lose
   assert.deepEqual(new Set(messages.map(({ role, content }) => (role === "user" ? content : role))), new Set(["A pomodoro timer", "assistant"]));
   assert.equal((await (await fetch(`${hatch.url}/api/projects/${id}`)).json()).version, 1);
 
-  // A page that is open over a restart goes on as before.
+  // A page that stays open during a restart works as before.
   await hatch.kill();
   await page.getByRole("link", { name: "Versions" }).click();
   await page.getByRole("alert").getByText("Hatch cannot be reached").waitFor();

@@ -1,5 +1,5 @@
 // Every page of the console, in both themes, on a phone and on a wide screen:
-// axe finds nothing, nothing is wider than the screen, and a picture of each
+// axe finds nothing, nothing is wider than the screen, and a screenshot of each
 // goes to .screens/, to be looked at.
 
 import assert from "node:assert/strict";
@@ -23,7 +23,7 @@ const { project, live } = deployments(hatch);
 const json = async (method, path, body, headers) => (await api(method, path, body, headers)).json();
 const wallet = "0x52908400098527886e0f7030069857d2e4169ee7";
 
-/** Something of everything, so that no page is empty. */
+/** Data for every page, so that none is empty. */
 async function fill() {
   const chat = await json("POST", "/api/projects", { name: "Pomodoro", description: "A timer with a tomato red look" });
   await (await api("POST", "/api/chat", { projectId: chat.id, message: "A pomodoro timer with a tomato red look" })).text();
@@ -59,7 +59,7 @@ async function usageOfDays() {
   }
 }
 
-/** An app of the agent's, when it is live. */
+/** A live app of the agent. */
 async function appOf(message) {
   const told = await (await api("POST", "/message", { message })).text();
   return { id: told.match(/"appId":"([0-9a-f-]+)"/)[1] };

@@ -1,5 +1,5 @@
-// The console in Chromium, against the built Worker: what every page of it has
-// to hold is checked when it is closed.
+// The console in Chromium, against the built Worker. The rules for all pages are
+// checked when a page is closed.
 
 import assert from "node:assert/strict";
 import { after } from "node:test";
@@ -18,7 +18,7 @@ export const inBrowser = { skip: chromium ? false : "there is no Chromium here (
  */
 export async function startConsole(vars, others) {
   const hatch = await startWorker(vars, others);
-  // `localhost` has apps on origins of their own beside it; an address of numbers has not.
+  // Beside `localhost` apps have origins of their own, beside a numeric address they do not.
   const origin = hatch.url.replace("127.0.0.1", "localhost");
   return { ...hatch, origin, open: await browserOf(origin) };
 }
@@ -51,7 +51,7 @@ export async function browserOf(origin) {
     await page.goto(`${origin}/${hash}`);
     await page.locator("main h1, main [role=log]").first().waitFor();
     return Object.assign(page, {
-      /** Closes it, and tells what must never be: a request elsewhere, an error of the page's. */
+      /** Closes the page, and fails for a request to another origin or an error of the page. */
       async done() {
         await context.close();
         assert.deepEqual({ foreign, wrong }, { foreign: [], wrong: [] });

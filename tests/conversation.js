@@ -1,5 +1,5 @@
-// What tests of the chat have in common: a project, a question, and reading
-// the stream that answers it, however it ends.
+// Helpers for tests of the chat: a project, a question, and reading the stream of
+// the answer, however it ends.
 
 import { setTimeout } from "node:timers/promises";
 import { pages } from "./harness.js";
@@ -30,7 +30,7 @@ export async function chat(hatch, projectId, message, options) {
   return { status: response.status, response, ...(await received(response)) };
 }
 
-/** What came of a body: its bytes, its events, and whether it ended in order. */
+/** The result of reading a body: its bytes, its events, and whether it ended in order. */
 export async function received(response) {
   const parts = [];
   let whole = true;
@@ -61,7 +61,7 @@ function parsed(data) {
   }
 }
 
-/** Claude's text in a stream of its events, and ours in one of `{"text"}` pieces. */
+/** The text of a stream, of Claude's events or of `{"text"}` pieces. */
 export const textOf = (events) => events.map(({ data }) => data?.text ?? (data?.delta?.type === "text_delta" ? data.delta.text : "")).join("");
 
 /** The conversation, oldest first. */
@@ -77,7 +77,7 @@ export function settled(hatch, projectId) {
   });
 }
 
-/** The first truthy value of `look`, which is asked until there is one. */
+/** Calls `look` until it returns a truthy value, and returns that. */
 export async function until(look, { seconds = 60 } = {}) {
   for (const end = Date.now() + seconds * 1000; Date.now() < end; await setTimeout(20)) {
     const found = await look();

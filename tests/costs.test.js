@@ -1,5 +1,5 @@
-// What a page view, a turn of a chat and a call of the gateway ask of the
-// database, counted on the way there: docs/costs.md is made of these figures.
+// Counts the statements of a page view, a turn of a chat and a call of the
+// gateway. docs/costs.md uses these figures.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -16,7 +16,7 @@ test.after(() => claude.close());
 
 const counts = async () => (await fetch(`${hatch.url}/counts`)).json();
 
-/** What `work` asked, also what went on after its answer. */
+/** The statements of `work`, also those after its response. */
 async function asked(work) {
   await counts();
   await work();
@@ -30,12 +30,12 @@ async function asked(work) {
   return all.d1;
 }
 
-/** At most so much. */
+/** Checks that a number is at most the limit. */
 function within(d1, most) {
   for (const [name, count] of Object.entries(most)) assert.ok(d1[name] <= count, `${name}: ${JSON.stringify(d1)}`);
 }
 
-test("A page view of a hosted app is one question, and another that counts it", { skip: !isD1 }, async () => {
+test("A page view of a hosted app is one statement, and another one that counts it", { skip: !isD1 }, async () => {
   const app = deployments(hatch);
   const live = await app.live((await app.project()).id);
   const { host } = new URL(live.url);

@@ -1,7 +1,7 @@
-// The built Worker with a turnstile before its bindings: what it asks of KV and
-// of D1 is counted on its way. Taken in the place of build/index.js, it answers
-// two paths besides: /counts, with what was counted since it was last asked and
-// what is still under way, and /sweep, which runs the cron.
+// The built Worker with counters before its bindings: they count its calls to KV
+// and D1. In place of build/index.js it also answers two paths: /counts returns
+// the counts since the last call and the number of running calls, and /sweep runs
+// the cron.
 
 import hatch from "./index.js";
 
@@ -12,10 +12,10 @@ const none = () => ({
   d1: { calls: 0, statements: 0, rowsRead: 0, rowsWritten: 0 },
 });
 let counts = none();
-/** What goes on after answers that were given. */
+/** Work that goes on after responses. */
 let underWay = 0;
 
-/** `target` as it is, but for these methods. */
+/** `target` with these methods replaced. */
 function instead(target, methods) {
   return new Proxy(target, {
     get(_, name) {

@@ -1,5 +1,5 @@
-// No dependency is carried that nothing uses: what cargo-machete does for
-// crates, without its three minutes of building it, and the same for npm.
+// Every dependency is used: checks crates as cargo-machete does, without the
+// three minutes to build that, and packages of npm likewise.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -1,5 +1,5 @@
-// Deploy over its routes: POST /api/deploy, its status, its stream, and what
-// a deployment does to its project. api.md, section 1.
+// Deployments: POST /api/deploy, their status, their stream, and their effect on
+// the project.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -22,7 +22,7 @@ function events(text) {
   });
 }
 
-test("a deployment is accepted with 202 and says where to look", async () => {
+test("a deployment is accepted with 202 and the address of its status", async () => {
   const { id } = await project();
   const response = await api("POST", "/api/deploy", { projectId: id });
   assert.equal(response.status, 202);
@@ -53,13 +53,13 @@ test("a deployment goes live, and its project with it", async () => {
   assert.equal(shown.deploymentUrl, deployment.url);
 });
 
-test("a project's deployments are listed, newest first, a page at a time, and no other's", async () => {
+test("only the project's own deployments are listed, newest first, a page at a time", async () => {
   const [one, other] = [await project(page("listed")), await project()];
   assert.deepEqual(await (await api("GET", `/api/projects/${one.id}/deployments`)).json(), []);
   const ids = [];
   for (let n = 0; n < 3; n += 1) ids.unshift((await live(one.id)).id);
   await live(other.id);
-  // Two of one moment: the id decides, and none is told twice or left out.
+  // For two of one moment the id decides, and none is listed twice or left out.
   await sql("UPDATE deployments SET created_at = (SELECT max(created_at) FROM deployments WHERE project_id = ?1) WHERE project_id = ?1", one.id);
   const seen = await Array.fromAsync(pages(hatch, `/api/projects/${one.id}/deployments?limit=2`));
   assert.deepEqual(seen.map((page) => page.length), [2, 1]);
@@ -120,9 +120,9 @@ test("a body that cannot be deployed is 400, says why and changes nothing", asyn
   );
 });
 
-test("a cloud without anybody's credentials is 503, and says how to bring some", async () => {
+test("a cloud without any credentials is 503, and says how to provide them", async () => {
   const { id } = await project();
-  // In development cloudflare is edge then: clients-hatch.test.js.
+  // In development `cloudflare` means edge then: see clients-hatch.test.js.
   for (const target of ["vercel", "koyeb"]) {
     const { error } = await problem(await api("POST", "/api/deploy", { projectId: id, target }), 503, "not_configured");
     assert.match(error, new RegExp(`X-\\w+.*/auth/credentials/${target}.*${target.toUpperCase()}_`));
@@ -177,7 +177,7 @@ test("while a deployment is under way its status says when to ask again", async 
   assert.equal((await final.json()).status, "live");
 });
 
-test("the stream tells each line and each status and ends with the last", async () => {
+test("the stream sends each line and each status and ends with the last", async () => {
   const { id, jobId } = await written(await project());
   const response = await api("GET", `/api/deploy/${id}/stream`);
   assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -238,7 +238,7 @@ test("a failed deployment leaves the app that was live before it", async () => {
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", url]);
 });
 
-test("what pages cannot do without is asked of the hosting before they are live, and what was live stays", async () => {
+test("the files that pages need are checked before they go live, and on failure the live version stays", async () => {
   const { id } = await project({ "index.html": "<h1>One</h1>" });
   const { url } = await live(id);
   const page = (rest) => `<!doctype html>\n<title>Two</title>${rest}`;
@@ -291,7 +291,7 @@ test("a project that is renamed before its first deployment ends keeps one addre
   assert.equal((await ended(first)).url, (await ended(second)).url);
 });
 
-test("of two deployments the younger one stays, whichever ends first", async () => {
+test("of two deployments the newer one stays live, whichever ends first", async () => {
   const target = await project();
   const older = await written(target, { code: JSON.stringify(page("older")) });
   const younger = await written(target, { code: JSON.stringify(page("younger")) });

@@ -1,5 +1,5 @@
-// Deployments for tests: made over the API, or written as rows, as a Worker
-// leaves them that dies before it can send their message.
+// Deployments for tests: created over the API, or written as rows without their
+// message, as a Worker that dies leaves them.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -20,7 +20,7 @@ export function deployments({ api, env, sql, url, harness }) {
     return updated.json();
   }
 
-  /** Starts a deployment; answers with its id. */
+  /** Starts a deployment and returns its id. */
   async function deploy(projectId, body = {}) {
     const response = await api("POST", "/api/deploy", { projectId, ...body });
     assert.equal(response.status, 202, await response.clone().text());
@@ -63,7 +63,7 @@ export function deployments({ api, env, sql, url, harness }) {
 
   const send = (jobId) => env.JOBS.send(JSON.stringify({ v: 1, jobId }));
 
-  /** What the deployment's log says, without the times. */
+  /** The deployment's log, without the times. */
   const lines = (deployment) => deployment.logs.split("\n").map((line) => line.slice(line.indexOf(" ") + 1));
 
   const job = (id) => row("SELECT * FROM jobs WHERE id = ?", id);
@@ -77,7 +77,7 @@ export function deployments({ api, env, sql, url, harness }) {
   return { row, project, deploy, show, ended, live, written, send, lines, job, steps };
 }
 
-/** Waits for something that another process does. */
+/** Waits for the work of another process. */
 export async function until(condition, what = condition.toString()) {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
     const found = await condition();

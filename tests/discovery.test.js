@@ -1,4 +1,4 @@
-// Discovery: the live apps, for everybody to find, to visit and to remix.
+// Discovery: the public list of live apps, visits and remixes.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -17,7 +17,7 @@ async function draft(name, description, code = CODE) {
   return project;
 }
 
-/** A live app, made as a person makes it. */
+/** A live app, created through the API. */
 async function live(name, description, code) {
   const project = await draft(name, description, code);
   const { status, url, logs } = await deploy(project.id);
@@ -33,7 +33,7 @@ const garden = await live("Äpfel & Birnen", "100% garden_plan");
 const plain = await live("Notes", null);
 const APPS = [plain, garden, clock];
 
-test("A live app is shown to everybody without its code and its owner", async () => {
+test("A live app is public, but its code and its owner are not", async () => {
   const response = await api("GET", `/api/discovery/${clock.id}`);
   assert.equal(response.status, 200);
   assert.match(response.headers.get("cache-control"), /^public, max-age=30/);
@@ -45,7 +45,7 @@ test("A live app is shown to everybody without its code and its owner", async ()
   assert.equal((await api("GET", "/api/discovery")).headers.get("cache-control"), response.headers.get("cache-control"));
 });
 
-test("A draft, and an app whose deployment failed, is not there", async () => {
+test("Drafts and apps whose deployment failed are not listed", async () => {
   const hidden = [await draft("A Clock in the drawer"), await draft("No page", null, { "notes.txt": "…" })];
   assert.equal((await deploy(hidden[1].id)).status, "failed");
   for (const { id } of hidden) {
@@ -55,7 +55,7 @@ test("A draft, and an app whose deployment failed, is not there", async () => {
   assert.deepEqual(ids(await list()), ids(APPS));
 });
 
-test("What has changed since the deployment is not shown before the next one", async () => {
+test("Changes after a deployment are not shown before the next one", async () => {
   const project = await live("First name", "First words");
   await api("PATCH", `/api/projects/${project.id}`, { name: "Second name", description: null, code: { "index.html": "secret" } });
   const shown = async () => (await api("GET", `/api/discovery/${project.id}`)).json();
@@ -68,7 +68,7 @@ test("What has changed since the deployment is not shown before the next one", a
   await problem(await api("GET", `/api/discovery/${project.id}`), 404, "not_found");
 });
 
-test("A search finds words of the name and the description, and takes nothing for a pattern", async () => {
+test("A search finds words of the name and the description, and treats no character as a pattern", async () => {
   const found = { clock: [clock], CLOCK: [clock], ticks: [clock], Äpfel: [garden], "& Birnen": [garden], "100%": [garden], "%": [garden], n_p: [garden], _: [garden], "": APPS, " notes ": [plain], "'": [], null: [], nothing: [] };
   for (const [q, apps] of Object.entries(found)) {
     for (const sort of ["recent", "popular"]) {
@@ -77,7 +77,7 @@ test("A search finds words of the name and the description, and takes nothing fo
   }
 });
 
-test("Apps are walked newest or most visited first, a page at a time", async () => {
+test("Apps are listed newest or most visited first, a page at a time", async () => {
   const visits = { [clock.id]: 7, [garden.id]: 1, [plain.id]: 7 };
   for (const [id, n] of Object.entries(visits)) await sql("UPDATE sites SET visits = ? WHERE project_id = ?", n, id);
   const orders = {
@@ -95,7 +95,7 @@ test("Apps are walked newest or most visited first, a page at a time", async () 
   }
 });
 
-test("A visit is a GET of a page, and nothing else", async () => {
+test("Only a GET of a page counts as a visit", async () => {
   const app = await live("Visited");
   const visits = async () => (await (await api("GET", `/api/discovery/${app.id}`)).json()).visits;
   for (const file of ["style.css", "missing.js"]) await (await api("GET", app.home + file)).text();
@@ -109,7 +109,7 @@ test("A visit is a GET of a page, and nothing else", async () => {
   assert.equal(await visits(), pages.length);
 });
 
-test("A remix is a project of one's own that begins with the app's code", async () => {
+test("A remix is the caller's own project that begins with the app's code", async () => {
   await sql("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", garden.id);
   const original = async () => (await sql("SELECT * FROM projects WHERE id = ?", garden.id))[0];
   const before = await original();

@@ -1,4 +1,4 @@
-// The documents say what the code does.
+// The documents match the code.
 
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
@@ -37,7 +37,7 @@ for (const page of pages) {
   });
 }
 
-/** What GitHub calls the headings of a page in links. */
+/** The anchors that GitHub gives to the headings of a page. */
 function headings(text) {
   return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-"));
 }

@@ -1,4 +1,4 @@
-// What is to run on the fleet: the registry of deployments.
+// The fleet's registry of deployments.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -17,7 +17,7 @@ const { call, ok, as, row } = fleet(worker);
 const me = await signIn();
 const other = await signIn();
 const staff = mint({ email: `ops@${STAFF_DOMAIN}`, email_verified: true });
-/** The service that deploys what is registered. */
+/** The service that runs registered deployments. */
 const deployer = (await newKey(staff, { scopes: ["deploy", "fleet:deploy"] })).key;
 
 const GITHUB = "https://github.com/acme/app";
@@ -33,7 +33,7 @@ const stored = (name) => row("SELECT * FROM fleet_deployments WHERE name = ?", n
 /** Puts a deployment into a status, whichever it is in. */
 const put = (name, status) => sql("UPDATE fleet_deployments SET status = ? WHERE name = ?", status, name);
 
-test("A deployment is created pending, with what was left out filled in", async () => {
+test("A deployment is created pending, with defaults for absent fields", async () => {
   const sent = fields();
   const response = await call("POST", "/deployments", sent, me.token);
   assert.equal(response.status, 201);
@@ -52,7 +52,7 @@ test("A deployment is created pending, with what was left out filled in", async 
   assert.deepEqual(await ok(200, "GET", `/deployments/${sent.name}`, undefined, me.token), created);
 });
 
-test("Each name that the documents give a field is understood", async () => {
+test("Each documented name of a field is understood", async () => {
   for (const [name, github, env] of [["name", "github", "envVars"], ["app_name", "github_repo", "env_vars"], ["appName", "githubRepo", "envVars"]]) {
     const given = newName();
     const sent = { [name]: given, [github]: `${GITHUB}.git`, creator: me.wallet.address, [env]: { A: "1" }, port: 8080, branch: "a/b", replicas: 10 };
@@ -64,7 +64,7 @@ test("Each name that the documents give a field is understood", async () => {
   }
 });
 
-test("A repository is kept in one form, however it is written", async () => {
+test("A repository is stored in one form, however it is written", async () => {
   for (const github of ["Acme/app.js", "Acme/app.js/", "Acme/app.js.git", "github.com/Acme/app.js", "github.com/Acme/app.js.git/", "https://github.com/Acme/app.js/"]) {
     const created = await create({ github });
     assert.deepEqual([created.github, created.githubRepo], ["https://github.com/Acme/app.js", "Acme/app.js"], github);
@@ -72,7 +72,7 @@ test("A repository is kept in one form, however it is written", async () => {
   }
 });
 
-test("With FLEET_DOMAIN a deployment's URL is of that domain, until its deployer tells another", async () => {
+test("With FLEET_DOMAIN a deployment's URL is in that domain, until its deployer sets another one", async () => {
   const { api } = await startWorker({ FLEET_DOMAIN: "fleet.example:8443" });
   const sent = fields({ creator: newStellarWallet().address });
   const created = await (await api("POST", "/deployments", sent)).json();
@@ -81,7 +81,7 @@ test("With FLEET_DOMAIN a deployment's URL is of that domain, until its deployer
   assert.equal((await told.json()).url, "https://app.example/");
 });
 
-test("A Stellar key is a creator as it is, and of no other checksum or case", async () => {
+test("A Stellar key with the right checksum and case can be a creator", async () => {
   const stellar = await signIn(newStellarWallet());
   const creator = stellar.wallet.address;
   const created = await create({ creator }, stellar.token);
@@ -96,7 +96,7 @@ test("A Stellar key is a creator as it is, and of no other checksum or case", as
   }
 });
 
-test("A wallet's list is a hundred at once, and no more than that", async () => {
+test("A wallet's list has a hundred entries at most", async () => {
   const lister = await signIn(newStellarWallet());
   const creator = lister.wallet.address;
   for (let n = 0; n < 21; n++) await create({ creator }, lister.token);
@@ -131,7 +131,7 @@ test("One answer names every field that is wrong, and nothing is written", async
   assert.deepEqual(await rowCounts(worker), before);
 });
 
-test("A name is taken once, by whoever comes first", async () => {
+test("A name is given once, to the first request", async () => {
   const { name } = await create({});
   const before = await stored(name);
   await problem(await call("POST", "/deployments", fields({ name, port: 1 }), me.token), 409, "name_taken");
@@ -143,7 +143,7 @@ test("A name is taken once, by whoever comes first", async () => {
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, ...Array(19).fill(409)]);
 });
 
-test("Whoever deploys does it for their own wallet, a deployer for anybody's", async () => {
+test("A user deploys for their own wallet, a deployer for any wallet", async () => {
   await problem(await call("POST", "/deployments", fields({ creator: other.wallet.address }), me.token), 403, "not_your_wallet");
   const walletless = mint({});
   await problem(await call("POST", "/deployments", fields(), walletless), 403, "not_your_wallet");
@@ -154,7 +154,7 @@ test("Whoever deploys does it for their own wallet, a deployer for anybody's", a
   await problem(await call("POST", "/deployments", fields(), key), 403, "insufficient_scope");
 });
 
-test("What a deployer registers for a wallet is its user's to see and to change", async () => {
+test("The wallet's user can see and change a deployment that a deployer registered", async () => {
   const { name } = await create({ creator: other.wallet.address }, deployer);
   assert.equal((await ok(200, "GET", `/deployments/${name}`, undefined, other.token)).name, name);
   const listed = await ok(200, "GET", "/deployments?limit=100", undefined, other.token);
@@ -163,7 +163,7 @@ test("What a deployer registers for a wallet is its user's to see and to change"
   await problem(await call("GET", `/deployments/${name}`, undefined, me.token), 404);
 });
 
-test("A list has one's own, newest first, by creator and by status, page by page", async () => {
+test("A list has the caller's own deployments, newest first, by creator and by status, page by page", async () => {
   const lister = await signIn();
   const creator = lister.wallet.address;
   const made = [];
@@ -215,7 +215,7 @@ test("A status follows the one before it, and every other change is refused nami
   }
 });
 
-test("A failure has its message until it is tried again, and a URL stays", async () => {
+test("A failed deployment keeps its message until it is retried, and its URL stays", async () => {
   const { name } = await create({});
   const go = (body) => ok(200, "PATCH", `/deployments/${name}/status`, body, deployer);
   assert.equal((await go({ status: "processing", url: "https://app.example:8443/x" })).url, "https://app.example:8443/x");
@@ -229,7 +229,7 @@ test("A failure has its message until it is tried again, and a URL stays", async
   }
 });
 
-test("Of changes of a status at once exactly one wins", async () => {
+test("Of parallel changes of a status exactly one wins", async () => {
   const { name } = await create({});
   await put(name, "processing");
   const changes = Array.from({ length: 20 }, (_, n) => ({ status: n % 2 ? "success" : "failed", url: `https://app.example/${n}` }));
@@ -240,7 +240,7 @@ test("Of changes of a status at once exactly one wins", async () => {
   assert.deepEqual({ status, url: kept }, changes[won]);
 });
 
-test("Variables are sealed at rest and named to their owner, and a deployer alone reads them", async () => {
+test("Variables are stored sealed, their owner sees only names, and only a deployer reads the values", async () => {
   const token = secret("vault-5d1c9b-correct-horse-battery");
   const later = secret("vault-77aa01-staple-again-and-again");
   const { name, envVarNames } = await create({ envVars: { API_TOKEN: token, EMPTY: "", "_x1": 'ä"\\\n$(id)' } });
@@ -260,7 +260,7 @@ test("Variables are sealed at rest and named to their owner, and a deployer alon
   assert.deepEqual([changed.envVarNames, changed.port], [["LATER"], 81]);
   assert.deepEqual(await ok(200, "GET", path, undefined, deployer), { envVars: { LATER: later } });
 
-  // A sealed text opens in its own row alone.
+  // A sealed text can be opened only in its own row.
   const { name: thief } = await create({ envVars: { A: "b" } });
   await sql("UPDATE fleet_deployments SET env_sealed = (SELECT env_sealed FROM fleet_deployments WHERE name = ?) WHERE name = ?", name, thief);
   await problem(await call("GET", `/deployments/${thief}/env`, undefined, deployer), 503, "not_configured");
@@ -294,7 +294,7 @@ test("A deployment is deleted once, and its name is free again", async () => {
   assert.equal((await sql("SELECT * FROM audit_log WHERE action = 'fleet-deployment.delete' AND subject = ?", name)).length, 1);
 });
 
-test("Another's deployment is not there, by any route, and stays as it is", async () => {
+test("Another user's deployment is not found by any route, and stays unchanged", async () => {
   const { name } = await create({ envVars: { A: "b" } });
   const before = await stored(name);
   const theirs = [other.token, (await newKey(other.token, { scopes: ["deploy"] })).key];
@@ -345,7 +345,7 @@ test("A creation that is sent again with its Idempotency-Key is the same one", a
   await problem(await call("POST", "/deployments", { ...sent, port: 1 }, me.token, headers), 422, "idempotency_key_reused");
 });
 
-test("What a wallet's user has comes along into the account that the wallet is linked to, and goes with it", async () => {
+test("Linking a wallet moves its deployments to the account, and deleting the account deletes them", async () => {
   const owner = await signIn();
   const creator = owner.wallet.address;
   const { name } = await create({ creator, envVars: { A: "b" } }, owner.token);

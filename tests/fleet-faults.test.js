@@ -1,5 +1,5 @@
 // The Worker dies, or the database fails, between any two writes of a beat, a
-// sweep and a payout: nothing of it is there then, and sent again it is whole.
+// sweep and a payout: none of its writes remains, and a repetition is complete.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -32,7 +32,7 @@ async function silentMachine() {
 }
 
 const first = [{ time_from: start, time_to: start + 5 * MINUTE_MS }];
-/** What is done, to a wallet that `before` made; the writes it consists of; and what must have come of it in the end. */
+/** Each action, for a wallet that `before` made, with its writes and its expected result. */
 const WORK = {
   "a machine's first beat": {
     before: newAddress,
@@ -56,7 +56,7 @@ const WORK = {
     async before() {
       const wallet = newAddress();
       for (const minutes of [0, 25, 50]) assert.equal(await beat(wallet, start + minutes * MINUTE_MS), 200);
-      // What it said a day ago in this hour, and in one in which it did not run since.
+      // Its figures of this hour a day ago, and of an hour in which it has not run since.
       for (const ago of [24, 30]) {
         const at = start - ago * HOUR_MS;
         await sql("INSERT INTO worker_metrics (wallet, hour, said_at, containers) VALUES (?, ?, ?, 0)", wallet, (at / HOUR_MS) % 24, at);
@@ -70,7 +70,7 @@ const WORK = {
   "a sweep": {
     async before() {
       const wallet = await silentMachine();
-      // It said something in an hour that is over, and then nothing for a long time.
+      // It has figures in an earlier hour, and was silent for a long time since.
       await sql("UPDATE worker_windows SET said_at = 0 WHERE wallet = ?", wallet);
       assert.equal((await said(wallet)).length, 2);
       return wallet;
@@ -112,7 +112,7 @@ for (const [name, { before, act, writes, check }] of Object.entries(WORK)) {
         await sql("DROP TRIGGER fault");
         if (typeof failed === "number") assert.equal(failed, 500, `${moment} ${write}`);
         assert.deepEqual(await rows(), had, `${moment} ${write}: something was left behind`);
-        // Sent again, and once more, as by somebody who lost the answer.
+        // Sent again, and once more, as by a client that has lost the response.
         for (let again = 0; again < 2; again++) await act(wallet);
         await check(wallet);
       }
@@ -120,8 +120,8 @@ for (const [name, { before, act, writes, check }] of Object.entries(WORK)) {
   });
 }
 
-test("Those are all the writes that there are", async () => {
-  // A trigger on every table notes what is written, in order.
+test("These are all the writes", async () => {
+  // A trigger on every table records the writes in order.
   await sql("CREATE TABLE noted (n INTEGER PRIMARY KEY AUTOINCREMENT, write TEXT NOT NULL)");
   for (const table of TABLES) {
     for (const event of ["INSERT", "UPDATE", "DELETE"]) {

@@ -1,5 +1,5 @@
-// Machines and their beats: who may beat, what a beat does to the window, the
-// sweep of those that fell silent, and the uptime that comes of it.
+// Machines and their beats: who may beat, how a beat changes the window, the
+// sweep of silent machines, and the resulting uptime.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -12,7 +12,7 @@ import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people
 
 const stack = await startStackAuth();
 after(() => stack.close());
-// Its mirror in KV follows at once.
+// The mirror in KV is written at once.
 const worker = await startWorker({ ...production(stack), HEARTBEAT_MIRROR_SECONDS: "0" });
 const { sql, url } = worker;
 const { signIn, mint, newKey, challenge, findNoSecret, secret } = people(worker, stack);
@@ -37,7 +37,7 @@ const window = (wallet) => row("SELECT start_at, end_at FROM worker_windows WHER
 const records = (wallet) => sql("SELECT time_from, time_to FROM worker_uptime_records WHERE wallet = ? ORDER BY time_from", wallet);
 const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
 
-/** Everything that beats write. */
+/** All rows that beats write. */
 const uptimeRows = async () => [await sql("SELECT * FROM worker_windows ORDER BY wallet"), await sql("SELECT * FROM worker_uptime_records ORDER BY wallet, time_from")];
 
 /** A beat that is refused, and changes nothing. */
@@ -48,10 +48,10 @@ async function refused(status, code, body, token, headers) {
   return told;
 }
 
-/** A container as the routes tell it. */
+/** A container as the routes show it. */
 const shownContainer = (kept) => ({ cpuPercent: 0, memUsageMb: 0, ...kept, name: kept.containerName });
 
-/** What a machine without a token sends: its wallet's signature, over this body or another. */
+/** The headers of a machine without a token: its wallet's signature over this body or another one. */
 const signed = (wallet, body, over = body) => {
   const { walletAddress, timestamp } = JSON.parse(over);
   return { "x-wallet-signature": wallet.sign(`hatch-heartbeat\n${walletAddress.toLowerCase()}\n${timestamp}\n${sha256(over)}`) };
@@ -85,7 +85,7 @@ test("A beat that is not newer than the window's end is stale, and changes nothi
   assert.deepEqual(await records(wallet), []);
 });
 
-test("Of twenty beats at once each counts, whatever their order", async () => {
+test("Of twenty parallel beats each counts, in any order", async () => {
   const { wallet, beat } = await newMachine();
   const start = Date.now() - 20 * 60 * MINUTE_MS;
   // Beats of one row, and then some that each begin a window.
@@ -93,7 +93,7 @@ test("Of twenty beats at once each counts, whatever their order", async () => {
   await Promise.all(times.toSorted((a, b) => (a % 7) - (b % 7)).map((at) => beat(at)));
   const { start_at, end_at } = await window(wallet);
   assert.equal(end_at, times.at(-1));
-  // Beats that were overtaken are stale: windows may be fewer and begin later, but never overlap or go beyond the beats.
+  // Late beats are stale: windows may be fewer and begin later, but never overlap or exceed the beats.
   const all = [...(await records(wallet)), { time_from: start_at, time_to: end_at }];
   for (const { time_from, time_to } of all) assert.ok(times.includes(time_from) && times.includes(time_to) && time_from <= time_to);
   all.slice(1).forEach(({ time_from }, n) => assert.ok(time_from - all[n].time_to > GAP_MS));
@@ -110,11 +110,11 @@ test("A clock may be five minutes ahead", async () => {
   await refused(422, "timestamp_ahead", body(Date.now() + 365 * 24 * 60 * MINUTE_MS), token);
   await beat(Date.now() + 5 * MINUTE_MS - 10_000);
   assert.equal((await window(wallet)).start_at, (await window(wallet)).end_at);
-  // The next beats, by a clock that has been set right, are stale until then.
+  // The next beats, from a corrected clock, are stale until then.
   assert.equal((await beat(Date.now())).stale, true);
 });
 
-test("A clock that is ahead makes no time up: uptime is never more than has passed by ours", async () => {
+test("A clock that is ahead gains no uptime: uptime never exceeds the time by our clock", async () => {
   const { wallet, session, beat } = await newMachine();
   const began = Date.now();
   const ahead = began + 5 * MINUTE_MS - 1_000;
@@ -125,7 +125,7 @@ test("A clock that is ahead makes no time up: uptime is never more than has pass
   assert.ok(Date.parse(told.endTime) - began <= passed, told.endTime);
   const seconds = async () => Number((await call("GET", `/workers/${wallet}/uptime`, undefined, session)).headers.get("x-uptime-seconds"));
   assert.ok((await seconds()) <= Math.ceil(passed / 1000));
-  // Sent again, at once and many times, it is stale, and so are those before it.
+  // Sent again, many times in parallel, it is stale, and so are earlier ones.
   for (const at of [ahead, Date.now(), began - 10 * MINUTE_MS]) assert.equal((await beat(at)).stale, true);
   const [interval] = await ok(200, "GET", `/workers/${wallet}/uptime`, undefined, session);
   assert.ok(interval.durationSeconds >= 0 && Date.parse(interval.timeTo) <= Date.now());
@@ -138,7 +138,7 @@ test("A clock that is ahead makes no time up: uptime is never more than has pass
   assert.equal(copies.filter(({ stale }) => !stale).length, 1);
 });
 
-test("A beat may be a day late, and no later: a machine cannot make up time long past", async () => {
+test("A beat may be a day late and no later, so that a machine cannot invent uptime of the past", async () => {
   const { wallet, beat, body, token } = await newMachine();
   const day = 24 * 60 * MINUTE_MS;
   for (const late of [Date.now() - day - 10_000, Date.now() - 365 * day, 0]) await refused(422, "timestamp_too_late", body(late), token);
@@ -150,7 +150,7 @@ test("A beat may be a day late, and no later: a machine cannot make up time long
   await refused(422, "timestamp_too_late", body(at - MINUTE_MS), token);
 });
 
-test("A wallet is the same in upper case, and what is no wallet is refused", async () => {
+test("A wallet is the same in upper case, and an invalid wallet is refused", async () => {
   const { wallet, token, body } = await newMachine();
   const upper = `0x${wallet.slice(2).toUpperCase()}`;
   await ok(200, "POST", "/heartbeat", body(Date.now(), { walletAddress: upper }), token);
@@ -181,12 +181,12 @@ test("A body that is malformed is refused, every field by its name", async () =>
   await refused(415, undefined, JSON.stringify(body(now)), token, { "content-type": "text/plain" });
 });
 
-test("A megabyte of containers is taken or refused whole", async () => {
+test("A megabyte of containers is accepted or refused as a whole", async () => {
   const { wallet, token, body, beat, session } = await newMachine();
   const many = (n, length) => Array.from({ length: n }, (_, i) => ({ containerName: `${i}-`.padEnd(length, "x"), port: "8080" }));
   await refused(400, "validation_failed", body(Date.now(), { containers: many(3_900, 220) }), token);
   await refused(413, undefined, body(Date.now(), { containers: many(4_500, 220) }), token);
-  // What a container has besides is not kept.
+  // Other fields of a container are not stored.
   await beat(Date.now(), { containers: many(500, 255).map((each) => ({ ...each, labels: "x".repeat(1_600) })) });
   assert.deepEqual(await ok(200, "GET", `/workers/${wallet}/containers`, undefined, session), many(500, 255).map(shownContainer));
 });
@@ -199,16 +199,16 @@ test("In production a beat needs the machine's own token", async () => {
   await refused(403, "not_your_machine", beat, other.token);
   const forged = `${mine.token.slice(0, 10)}${mine.token[10] === "A" ? "B" : "A"}${mine.token.slice(11)}`;
   for (const token of [forged, mine.token.slice(0, -1), "wk_", "wk_x", "x", "';--", mine.token.toUpperCase()]) await refused(401, "unauthorized", beat, token);
-  // Of users and of the operator no beat is taken at their word either.
+  // Users and the operator cannot send beats with their own credentials.
   for (const token of [mine.session, ADMIN_TOKEN, (await newKey(mine.session, { scopes: ["fleet:heartbeat"] })).key]) await refused(401, "unauthorized", beat, token);
-  // Nor does a machine get in anywhere else.
+  // A machine's token opens no other route.
   for (const path of ["/workers", `/workers/${mine.wallet}`, "/deployments", "/payments", "/auth/me", "/api/projects"]) {
     await problem(await call("GET", path, undefined, mine.token), 403);
   }
   await ok(200, "POST", "/heartbeat", beat, mine.token);
 });
 
-test("A token that was replaced or revoked is good no more, at once", async () => {
+test("A replaced or revoked token stops working at once", async () => {
   const { wallet, token, session, body } = await newMachine();
   const { token: next } = await ok(201, "POST", "/workers", {}, session);
   secret(next);
@@ -219,11 +219,11 @@ test("A token that was replaced or revoked is good no more, at once", async () =
   await ok(200, "POST", "/heartbeat", body(Date.now()), next);
   assert.equal((await call("DELETE", `/workers/${wallet}`, undefined, session)).status, 204);
   await refused(401, "unauthorized", body(Date.now()), next);
-  // What is recorded stays.
+  // Recorded windows stay.
   assert.equal((await ok(200, "GET", `/workers/${wallet}/status`, undefined, session)).status, "HEALTHY");
 });
 
-test("A wallet's signature over the beat is as good as its token, for this beat of this machine alone", async () => {
+test("A wallet's signature works like its token, but only for this beat of this machine", async () => {
   const wallet = newWallet();
   const [address, now] = [wallet.address.toLowerCase(), Date.now()];
   const text = (ms, more) => JSON.stringify({ walletAddress: wallet.address, timestamp: iso(ms), containers: [], ...more });
@@ -240,19 +240,19 @@ test("A wallet's signature over the beat is as good as its token, for this beat 
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, first));
   await refused(401, "unauthorized", next, undefined, signed(wallet, next, text(now, { hostname: "other" })));
   await refused(401, "unauthorized", `${next} `, undefined, signed(wallet, next));
-  // Without a good one nothing is told of the beat's mistakes; with one all of them are.
+  // Without a valid signature the beat's mistakes are not reported; with one all of them are.
   const wrong = JSON.stringify({ walletAddress: wallet.address, timestamp: "now", containers: {} });
   await refused(401, "unauthorized", wrong, undefined, signed(wallet, next));
   await refused(401, "unauthorized", JSON.stringify({ timestamp: iso(now) }), undefined, signed(wallet, next));
   assert.deepEqual(pointers(await refused(400, "validation_failed", wrong, undefined, signed(wallet, wrong))), ["/timestamp", "/containers"]);
   await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next));
-  // Replayed, it is stale: it says nothing new, and moves nothing back.
+  // A replay is stale and changes nothing.
   const before = await uptimeRows();
   assert.equal((await ok(200, "POST", "/heartbeat", next, undefined, signed(wallet, next))).stale, true);
   assert.equal((await ok(200, "POST", "/heartbeat", first, undefined, signed(wallet, first))).stale, true);
   assert.deepEqual(await uptimeRows(), before);
 
-  // A machine that never registered is its wallet's user's all the same.
+  // A machine that never registered also belongs to its wallet's user.
   const { token } = await signIn(wallet);
   assert.equal((await ok(200, "GET", `/workers/${address}`, undefined, token)).exists, true);
   assert.deepEqual((await ok(200, "GET", "/workers", undefined, token)).map(({ walletAddress }) => walletAddress), [address]);
@@ -311,7 +311,7 @@ test("The plan's keys follow in KV, two operations a beat and one a ping", async
   assert.deepEqual(keys.map(({ name }) => name), [`${wallet}:containers`, `${wallet}:time`]);
 });
 
-test("A machine is told of as it last was, to its user and to nobody else", async () => {
+test("A machine's last state is shown to its user and to no one else", async () => {
   const { wallet, session, beat } = await newMachine();
   const fresh = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
   assert.deepEqual([fresh.exists, fresh.isActive, fresh.status, fresh.lastSeen, fresh.window], [true, false, "UNKNOWN", null, null]);
@@ -320,7 +320,7 @@ test("A machine is told of as it last was, to its user and to nobody else", asyn
   await beat(at, { hostname: "rack-1", system: { cpus: 4, load1: 0.5 } });
   const seen = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
   assert.deepEqual([seen.isActive, seen.status, seen.hostname, seen.system, seen.window], [true, "HEALTHY", "rack-1", { cpus: 4, load1: 0.5 }, { startTime: iso(at), endTime: iso(at) }]);
-  // Of a beat that says nothing of them they stay.
+  // A beat without containers leaves them unchanged.
   await beat(Date.now());
   assert.equal((await ok(200, "GET", `/workers/${wallet}`, undefined, session)).hostname, "rack-1");
 
@@ -341,7 +341,7 @@ test("A machine is told of as it last was, to its user and to nobody else", asyn
   for (const path of ["", "/status", "/uptime", "/containers", "/metrics"]) await problem(await call("GET", `/workers/${wallet}${path}`), 401);
 });
 
-test("Of one second a ping and a full beat count as one, and the beat tells what runs, once, in either order", async () => {
+test("A ping and a full beat of one second count once, and the beat's containers are stored, in either order", async () => {
   const said = { containers: [{ name: "web", cpuPercent: 1.5, memUsageMb: 20 }], system: { cpuCores: 4, ramTotalGb: 8 }, hostname: "rack-1", tailscaleIp: "100.64.0.7" };
   const known = async (wallet, session) => {
     const { hostname, tailscaleIp, cpuCores, ramTotalGb, window: shown } = await ok(200, "GET", `/workers/${wallet}`, undefined, session);
@@ -361,10 +361,10 @@ test("Of one second a ping and a full beat count as one, and the beat tells what
     assert.deepEqual([told.stale, told.window], [isPingFirst ? undefined : true, { startTime: iso(start), endTime: iso(at) }]);
     const expected = { hostname: "rack-1", tailscaleIp: "100.64.0.7", cpuCores: 4, ramTotalGb: 8, window: { startTime: iso(start), endTime: iso(at) }, names: ["web"] };
     assert.deepEqual(await known(wallet, session), expected);
-    // It is no later sign of life: replayed for hours it would keep a dead machine alive.
+    // It is no later sign of life: otherwise replays could keep a dead machine alive for hours.
     assert.deepEqual(await row("SELECT seen_at, time_mirrored_at FROM worker_windows WHERE wallet = ?", wallet), seen);
 
-    // Another of that second, and an older one, tell nothing any more.
+    // Another beat of that second, and an older one, change nothing.
     const before = await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet);
     for (const ms of [at, at - 1000, start]) assert.equal((await beat(ms, { containers: [{ name: "old" }], hostname: "old", system: {} })).stale, true);
     assert.deepEqual(await row("SELECT * FROM worker_windows WHERE wallet = ?", wallet), before);
@@ -372,7 +372,7 @@ test("Of one second a ping and a full beat count as one, and the beat tells what
   }
 });
 
-test("Of twenty full beats of the ping's second at once exactly one is taken, whole", async () => {
+test("Of twenty parallel full beats in the ping's second exactly one is stored, as a whole", async () => {
   const { wallet, token, session, beat } = await newMachine();
   const at = Date.now() - MINUTE_MS;
   await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at) }, token);
@@ -383,7 +383,7 @@ test("Of twenty full beats of the ping's second at once exactly one is taken, wh
   assert.deepEqual([hostname, cpuCores, shown], [`h${taken[0]}`, taken[0], { startTime: iso(at), endTime: iso(at) }]);
 });
 
-test("What a machine said is told at one an hour for a day, and the newest as it is", async () => {
+test("A machine's figures are shown hourly for a day, with the newest one", async () => {
   const { wallet, session, beat, token } = await newMachine();
   const metrics = (query = "", by = session) => ok(200, "GET", `/workers/${wallet}/metrics${query}`, undefined, by);
   assert.deepEqual(await metrics(), []);
@@ -393,14 +393,14 @@ test("What a machine said is told at one an hour for a day, and the newest as it
   const system = (cpu) => ({ cpuCores: 8, cpuUsagePercent: cpu, ramTotalGb: 16, ramUsedGb: cpu / 10, storageTotalGb: 100, storageUsedGb: 1 });
   const told = (ms, cpu, containerCount) => ({ timestamp: iso(ms), cpuUsagePercent: cpu, ramUsedGb: cpu / 10, ramTotalGb: 16, creditsEarned: 0, containerCount });
   for (const [minutes, cpu] of [[5, 10], [30, 20], [59, 30]]) await beat(at(3, minutes), { system: system(cpu), containers: [{ name: "a" }] });
-  // A ping tells nothing, in whatever hour it comes.
+  // A ping has no figures, in whichever hour it arrives.
   await ok(200, "POST", "/heartbeat/ping", { walletAddress: wallet, timestamp: iso(at(2, 20)) }, token);
   await beat(at(2, 40), { system: system(40), containers: [{ name: "a" }, { name: "b" }] });
   assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 1);
   await beat(at(1, 10), { system: { cpuUsagePercent: "a lot", ramUsedGb: null, ramTotalGb: [1] } });
   const all = [told(at(3, 59), 30, 1), told(at(2, 40), 40, 2), { ...told(at(1, 10), 0, 0), ramTotalGb: 0 }];
   assert.deepEqual(await metrics(), all);
-  // What is not a number is none in the hours that are over, either.
+  // A value that is not a number is absent in earlier hours too.
   const last = Date.now();
   await beat(last, { system: system(50) });
   all.push(told(last, 50, 0));
@@ -410,7 +410,7 @@ test("What a machine said is told at one an hour for a day, and the newest as it
   for (const hours of ["0", "25", "-1", "1.5", "x", ""]) await problem(await call("GET", `/workers/${wallet}/metrics?hours=${hours}`, undefined, session), 400);
   assert.deepEqual(await metrics("", (await signIn()).token), [], "of another's machine");
 
-  // What is a day old is told no longer, and a machine that is silent for a day is swept.
+  // Figures older than a day are not shown, and a machine that is silent for a day is swept.
   await sql("UPDATE worker_windows SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
   await sql("UPDATE worker_metrics SET said_at = said_at - ? WHERE wallet = ?", 24 * HOUR_MS, wallet);
   assert.deepEqual(await metrics(), []);
@@ -419,7 +419,7 @@ test("What a machine said is told at one an hour for a day, and the newest as it
   assert.equal((await row("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", wallet)).n, 0);
 });
 
-test("Credits are what the ledger owes the machine, and of nobody else's", async () => {
+test("Credits are what the ledger owes this machine", async () => {
   const { wallet, session } = await newMachine();
   const { wallet: other } = await newMachine();
   const credits = async () => (await ok(200, "GET", `/workers/${wallet}`, undefined, session)).credits;
@@ -431,14 +431,14 @@ test("Credits are what the ledger owes the machine, and of nobody else's", async
   await pay(wallet, "1000000000000000000", 1);
   await pay(wallet, "500", 2);
   await pay(other, "7", 1);
-  // What somebody paid for that wallet is not what it is owed.
+  // A payment by someone else to that wallet does not count as owed.
   await sql("INSERT INTO payments (user_id, name, amount, creator, created_at) VALUES ('x', 'Rent', '9', ?, 1)", wallet);
   assert.equal(await credits(), 1e18 + 500);
   await pay(wallet, (2n ** 256n - 1n).toString(), 3);
   assert.equal(await credits(), 2 ** 256);
 });
 
-test("A Stellar key is a machine's wallet by its path, its beats, its token and its signature, in its own case", async () => {
+test("A Stellar key works as a machine's wallet in paths, beats, tokens and signatures, in its own case", async () => {
   const wallet = newStellarWallet();
   const { address } = wallet;
   const beat = JSON.stringify({ walletAddress: address, timestamp: iso(Date.now()), containers: [] });
@@ -545,7 +545,7 @@ test("A late beat after the sweep makes the record longer, never double", async 
   assert.equal(await total(), "2460");
 });
 
-/** Adds so many machines whose names begin alike, the first `silent` of them silent for an hour. */
+/** Adds machines whose names begin alike. The first `silent` of them have been silent for an hour. */
 async function addMachines(prefix, count, silent) {
   const now = Date.now();
   await sql(
@@ -561,7 +561,7 @@ const wrong = (prefix) => sql(
    HAVING count(r.wallet) <> (w.end_at < w.seen_at) OR (count(r.wallet) = 1 AND (max(r.time_from) <> w.start_at OR max(r.time_to) <> w.end_at))`, prefix);
 const recorded = async (prefix) => (await row("SELECT count(*) AS n FROM worker_uptime_records WHERE wallet GLOB '0x' || ? || '0000000000*'", prefix)).n;
 
-test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once, twice and twice at once", async () => {
+test("Of 5,000 machines two sweeps, and two parallel ones, record the 1,000 silent ones once each", async () => {
   await addMachines("aaa", 5_000, 1_000);
   await sweep();
   assert.equal(await recorded("aaa"), 1_000);
@@ -578,9 +578,9 @@ test("Of 5,000 machines the sweep records the 1,000 that fell silent, each once,
   assert.equal((await row("SELECT after_wallet FROM fleet_sweep")).after_wallet, "");
 });
 
-test("A sweep that broke off goes on where it stopped, and leaves nobody out", async () => {
+test("An interrupted sweep goes on where it stopped, and leaves no machine out", async () => {
   await addMachines("ccc", 3_000, 1_000);
-  // The database refuses the piece after this one, as if the process had died there.
+  // The database refuses the next piece, as if the process had died there.
   const [{ wallet: middle }] = await sql("SELECT wallet FROM worker_windows WHERE wallet GLOB '0xccc0000000000*' ORDER BY wallet LIMIT 1 OFFSET 1500");
   await sql(`CREATE TRIGGER fault BEFORE UPDATE ON worker_windows WHEN NEW.wallet > '${middle}' BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
   await sweep();

@@ -1,6 +1,6 @@
-// kill -9 in the middle of beats, sweeps and payouts, over and over. Machines
-// and the operator send again what had no answer; in the end uptime and ledger
-// are exactly what was sent.
+// kill -9 during beats, sweeps and payouts, over and over. Machines and the
+// operator repeat requests without a response. In the end uptime and ledger match
+// exactly what was sent.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,12 +16,12 @@ const iso = (ms) => new Date(ms).toISOString();
 
 const { url, start, kill, database } = await killable({ PAYOUT_RATE: String(RATE) });
 
-/** After so many answers to beats it is killed. */
+/** The number of responses to beats after which it is killed. */
 const KILLS = [25, 70, 130];
 const BEATS = 40;
 const PERIODS = 30;
 
-test("killed again and again, the fleet's uptime and ledger are what was sent, each once", async () => {
+test("after many kills the fleet's uptime and ledger match what was sent, each counted once", async () => {
   // Each fifth beat or so comes after a gap, another one for each machine.
   const beginning = Date.now() - 20 * HOUR_MS;
   const machines = Array.from({ length: 5 }, (_, m) => {
@@ -39,7 +39,7 @@ test("killed again and again, the fleet's uptime and ledger are what was sent, e
 
   let answered = 0;
   let isDone = false;
-  /** Sends until there is an answer; whoever was killed meanwhile has none, or has it in vain. */
+  /** Sends until there is a response. A Worker that is killed meanwhile sends none, or one that is lost. */
   async function send(method, path, body) {
     for (;;) {
       const response = await fetch(url + path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) }).catch(() => undefined);
@@ -94,7 +94,7 @@ test("killed again and again, the fleet's uptime and ledger are what was sent, e
   });
 });
 
-/** What beats in their order come to. */
+/** The windows that these beats give in their order. */
 function windowsOf(beats) {
   const windows = [];
   for (const at of beats) {

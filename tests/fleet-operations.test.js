@@ -1,5 +1,4 @@
-// What the fleet costs: how often KV is asked and how often the database,
-// counted on the way to them (counted.js).
+// The cost of the fleet: counts its calls to KV and to the database (counted.js).
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -17,7 +16,7 @@ const iso = (ms) => new Date(ms).toISOString();
 const nothing = { get: 0, getWithMetadata: 0, put: 0, list: 0, delete: 0 };
 const counts = async ({ url }) => (await fetch(`${url}/counts`)).json();
 
-/** A machine; `beat(ms, containers)` answers with what KV and the database were asked for it. */
+/** A machine. `beat(ms, containers)` returns the numbers of its calls to KV and to the database. */
 async function newMachine(at) {
   const { ok } = fleet(at);
   const { walletAddress, token } = await ok(201, "POST", "/workers", { walletAddress: newAddress() });
@@ -30,7 +29,7 @@ async function newMachine(at) {
   return { wallet: walletAddress, beat };
 }
 
-/** What was counted, once nothing is under way any more. */
+/** The counts, after all running calls have ended. */
 async function settled(at) {
   const all = await counts(at);
   for (let underWay = all.underWay; underWay > 0; ) {
@@ -46,13 +45,13 @@ async function settled(at) {
 const web = [{ containerName: "web", port: "80" }];
 const database = [{ containerName: "db" }];
 
-test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes to KV all that is new of it, twice at most, and reads nothing", async () => {
+test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes its changes to KV, twice at most, and reads nothing", async () => {
   const { beat } = await newMachine(prompt);
   const start = Date.now() - 10 * 60 * MINUTE_MS;
   const puts = async (...args) => {
     const { kv, d1 } = await beat(...args);
     assert.deepEqual(kv, { ...nothing, put: kv.put });
-    // Who it is, and the beat.
+    // One statement for the machine's identity, one for the beat.
     if (isD1) assert.ok(d1.calls <= 2 && d1.statements <= 2, JSON.stringify(d1));
     return kv.put;
   };
@@ -64,14 +63,14 @@ test("With HEARTBEAT_MIRROR_SECONDS=0 a beat writes to KV all that is new of it,
   assert.equal(await puts(Date.now() - 25 * 60 * MINUTE_MS, web, 422), 0, "none that is refused");
 });
 
-test("A beat that is stale asks KV nothing", async () => {
+test("A stale beat does not use KV", async () => {
   const { beat } = await newMachine(worker);
   await beat(Date.now() - MINUTE_MS, web);
   const { kv } = await beat(Date.now() - 2 * MINUTE_MS, database);
   assert.deepEqual(kv, nothing);
 });
 
-// Machines are asked to beat every five minutes, and their timers are late by a little.
+// Machines beat every five minutes, and their timers are slightly late.
 for (const [title, at, lag] of [
   ["By default the window in KV lags by five minutes at most, and a new one is there at once", worker, 300_000],
   ["With HEARTBEAT_MIRROR_SECONDS the window goes to KV that rarely, and a new one at once", sparing, 900_000],
@@ -92,20 +91,20 @@ for (const [title, at, lag] of [
     const { value, metadata } = await (await at.worker.getEnv()).WORKER_HEARTBEATS.getWithMetadata(`${wallet}:time`, "json");
     assert.deepEqual([value, metadata], [{ startTime: iso(start), endTime: iso(start + 25 * MINUTE_MS) }, { s: start, e: start + 25 * MINUTE_MS }]);
     assert.equal(await puts(start + 90 * MINUTE_MS, database), 1, "a new window");
-    // Should a write have been lost, what is unchanged is written again within the hour.
+    // Unchanged values are written again within the hour, in case a write was lost.
     await ago(3_600_000);
     assert.equal(await puts(start + 95 * MINUTE_MS, database), 2);
   });
 }
 
-test("With HEARTBEAT_MIRROR_SECONDS=off KV is not asked at all", async () => {
+test("With HEARTBEAT_MIRROR_SECONDS=off KV is not used", async () => {
   const { wallet, beat } = await newMachine(silent);
   const start = Date.now() - 2 * 60 * MINUTE_MS;
   for (const minutes of [0, 5, 60]) assert.deepEqual((await beat(start + minutes * MINUTE_MS, web)).kv, nothing);
   assert.equal((await silent.sql("SELECT * FROM worker_uptime_records WHERE wallet = ?", wallet)).length, 1);
 });
 
-test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, asks KV nothing and records each once", async () => {
+test("Two parallel sweeps of 5,000 machines do not use KV and record each of 1,000 silent ones once", async () => {
   const now = Date.now();
   await worker.sql("DELETE FROM worker_windows");
   await worker.sql("DELETE FROM worker_uptime_records");
@@ -119,7 +118,7 @@ test("The sweep of 5,000 machines of which 1,000 fell silent, twice at once, ask
   await Promise.all([fetch(`${worker.url}/sweep`), fetch(`${worker.url}/sweep`)]);
   const { kv, d1 } = await settled(worker);
   assert.deepEqual(kv, nothing);
-  // Whatever two sweeps at once leave to each other, one more leaves nobody out.
+  // Two parallel sweeps may leave machines to each other; one more sweep leaves none out.
   await fetch(`${worker.url}/sweep`);
   const records = await worker.sql("SELECT r.wallet, time_from, time_to, start_at, end_at FROM worker_uptime_records r JOIN worker_windows w ON w.wallet = r.wallet");
   assert.equal(records.length, 1_000);

@@ -1,4 +1,4 @@
-// The ledger of payments, and what machines are owed for their uptime.
+// The ledger of payments, and payouts to machines for their uptime.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -40,7 +40,7 @@ test("A payment is entered with every amount of a uint256, exactly", async () =>
   assert.equal((await ok(201, "POST", "/payments", fields(), me.token)).txHash, null);
 });
 
-test("What is no amount, no wallet or no transaction is refused, every field by its name", async () => {
+test("Invalid amounts, wallets and transactions are refused, with the name of every field", async () => {
   const before = await rowCounts(worker);
   const bad = { name: "", amount: "1.5", creator: "';curl evil|sh;'", txHash: "0x1" };
   assert.deepEqual(pointers(await problem(await call("POST", "/payments", bad, me.token), 400)), ["/name", "/amount", "/creator", "/txHash"]);
@@ -59,7 +59,7 @@ test("What is no amount, no wallet or no transaction is refused, every field by 
   assert.deepEqual(await rowCounts(worker), before);
 });
 
-test("A transaction counts once: told again it is found, told otherwise it is refused", async () => {
+test("A transaction counts once: the same one is found again, a different one with its hash is refused", async () => {
   const txHash = newHash();
   const entered = await ok(201, "POST", "/payments", fields({ txHash }), me.token);
   const before = await count();
@@ -96,7 +96,7 @@ test("A payment to a Stellar key has its transaction's hash as Stellar writes it
     assert.deepEqual(pointers(await problem(await call("POST", "/payments/payouts", period, ADMIN_TOKEN), 400)), ["/walletAddress"]);
   }
 
-  // What its uptime is worth goes into the ledger, and is what it is owed.
+  // The payout for its uptime goes into the ledger, as the amount that it is owed.
   const from = Date.UTC(2026, 0, 1);
   await sql("INSERT INTO workers (wallet, created_at, updated_at) VALUES (?, 0, 0)", address);
   await sql("INSERT INTO worker_uptime_records (wallet, time_from, time_to) VALUES (?, CAST(? AS INTEGER), CAST(? AS INTEGER))", address, from, from + 60_000);
@@ -116,7 +116,7 @@ test("A payment without a transaction that is sent again with its Idempotency-Ke
   assert.equal((await sql("SELECT * FROM payments WHERE name = 'Twice'")).length, 1);
 });
 
-test("A list has one's own payments, newest first, by creator, page by page", async () => {
+test("A list has the caller's own payments, newest first, by creator, page by page", async () => {
   const lister = await signIn();
   const mine = lister.wallet.address.toLowerCase();
   const made = [];
@@ -136,7 +136,7 @@ test("A list has one's own payments, newest first, by creator, page by page", as
   for (const query of ["limit=0", "cursor=x", "creator=me"]) await problem(await call("GET", `/payments?${query}`, undefined, lister.token), 400);
 });
 
-test("Another's payment is not there", async () => {
+test("Another user's payment is not found", async () => {
   const { id } = await ok(201, "POST", "/payments", fields(), me.token);
   for (const at of [id, 0, -1, 1.5, "1e3", "x", 2 ** 60, "';--"]) await problem(await call("GET", `/payments/${at}`, undefined, other.token), 404, "not_found");
   assert.deepEqual((await ok(200, "GET", "/payments?limit=100", undefined, other.token)).filter((each) => each.id === id), []);
@@ -182,7 +182,7 @@ test("A payout is the whole seconds of uptime times the rate, exactly, and goes 
   assert.equal(await count(), before);
 });
 
-test("Of twenty who close a period at once one enters it", async () => {
+test("Of twenty parallel payouts for a period one is entered", async () => {
   const wallet = await newMachine();
   const before = await count();
   const answers = await Promise.all(Array.from({ length: 20 }, () => close(period(wallet, 0, 2))));
@@ -211,7 +211,7 @@ test("Periods of a machine never overlap, and may touch", async () => {
   assert.equal((await sql("SELECT * FROM payouts WHERE wallet = ?", raced)).length, 1);
 });
 
-test("A period that is none, of no machine, or not over is refused, and only the operator closes any", async () => {
+test("An invalid period, an unknown machine and an unfinished period are refused, and only the operator closes one", async () => {
   const wallet = await newMachine();
   const before = await rowCounts(worker);
   await problem(await close(period(wallet, 1, 1)), 400);
@@ -225,12 +225,12 @@ test("A period that is none, of no machine, or not over is refused, and only the
   assert.deepEqual(await rowCounts(worker), before);
 });
 
-test("A late beat is paid with the period that it is in, and none changes one that is closed", async () => {
+test("A late beat is paid with its own period, and never changes a closed one", async () => {
   const session = await signIn();
   const { walletAddress, token } = await ok(201, "POST", "/workers", {}, session.token);
   const now = Date.now();
   await sql("UPDATE workers SET created_at = CAST(? AS INTEGER) WHERE wallet = ?", now - 30 * HOUR_MS, walletAddress);
-  // All that it sent until the period's end, and then the latest that may still come.
+  // All beats until the period's end, and then the latest one that is still accepted.
   await sql("INSERT INTO worker_windows (wallet, start_at, end_at, seen_at, containers) VALUES (?, ?, ?, 0, '[]')", walletAddress, now - 26 * HOUR_MS, now - 24.4 * HOUR_MS);
   const until = (hours) => ({ walletAddress, from: iso(now - 30 * HOUR_MS), to: iso(now - hours * HOUR_MS) });
   await problem(await close(until(24.3)), 409, "period_not_settled");
@@ -239,12 +239,12 @@ test("A late beat is paid with the period that it is in, and none changes one th
   const beat = { walletAddress, timestamp: iso(now - 23.95 * HOUR_MS), containers: [] };
   assert.equal((await ok(200, "POST", "/heartbeat", beat, token)).window.startTime, iso(now - 26 * HOUR_MS));
   assert.deepEqual(await (await close(until(25.01))).json(), first);
-  // What it adds is in the next one, which begins where the closed one ends.
+  // Its uptime is in the next period, which begins where the closed one ends.
   const listed = await call("GET", `/workers/${walletAddress}/uptime?from=${first.to}`, undefined, ADMIN_TOKEN);
   assert.equal(Number(listed.headers.get("x-uptime-seconds")), Math.floor((25.01 - 23.95) * 3600));
 });
 
-test("A machine is paid for no time before it was known, whatever it says", async () => {
+test("A machine is not paid for time before its registration", async () => {
   const session = await signIn();
   const { walletAddress } = await ok(201, "POST", "/workers", {}, session.token);
   const now = Date.now();
@@ -256,7 +256,7 @@ test("A machine is paid for no time before it was known, whatever it says", asyn
   assert.equal((await (await close(until(37, 36))).json()).uptimeSeconds, 3600);
 });
 
-test("Who is paid sees what they were paid, and nobody else does", async () => {
+test("Only the recipient sees a payment", async () => {
   const payee = await signIn();
   const { walletAddress } = await ok(201, "POST", "/workers", {}, payee.token);
   const { paymentId } = await (await close(period(walletAddress, 0, 1))).json();
@@ -265,7 +265,7 @@ test("Who is paid sees what they were paid, and nobody else does", async () => {
   await problem(await call("GET", `/payments/${paymentId}`, undefined, other.token), 404);
 });
 
-test("A payout beyond a uint256 is refused, and one without a rate is not configured", async () => {
+test("A payout above a uint256 is refused, and one without a rate is not_configured", async () => {
   const rich = await newMachine(generous);
   const closes = (at, wallet, from, to) => fleet(at).call("POST", "/payments/payouts", period(wallet, from, to), ADMIN_TOKEN);
   await problem(await closes(generous, rich, 0, 1), 400);
@@ -278,7 +278,7 @@ test("A payout beyond a uint256 is refused, and one without a rate is not config
   assert.deepEqual(await unconfigured.sql("SELECT * FROM payments"), []);
 });
 
-test("Without a key to seal them with variables are not kept at all", async () => {
+test("Without SEALING_KEY variables are refused", async () => {
   const { call: at } = fleet(unconfigured);
   const { token, wallet } = await people(unconfigured).signIn();
   const deployment = { name: "app", github: "https://github.com/acme/app", creator: wallet.address };

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 
 const { paths } = JSON.parse(readFileSync(new URL("../public/openapi.json", import.meta.url), "utf8"));
 
-/** Sends JSON; the answer is not held against the document. */
+/** Sends JSON, without checking the response against the document. */
 export function send(origin, method, path, body, headers = {}) {
   return fetch(new URL(path, origin), {
     method,
@@ -18,11 +18,11 @@ export function send(origin, method, path, body, headers = {}) {
 export function fleet(worker) {
   const api = "/heartbeat" in paths ? worker.api : (...request) => send(worker.url, ...request);
 
-  /** Sends a request by whoever has this token; `headers` go along. */
+  /** Sends a request with this token and these headers. */
   const call = (method, path, body, token, headers = {}) =>
     api(method, path, body, token ? { authorization: `Bearer ${token}`, ...headers } : headers);
 
-  /** The JSON of an answer that must have this status. */
+  /** The JSON of a response that must have this status. */
   async function ok(status, method, path, body, token, headers) {
     const response = await call(method, path, body, token, headers);
     const text = await response.text();

@@ -1,5 +1,5 @@
-// Answers that are told again to who asks for that (`x-gateway-cache`): what is
-// the same request, whose it is, and what is never told twice.
+// The cache of answers (`x-gateway-cache`): which requests are the same, whose
+// answers they get, and what is never cached.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -24,11 +24,11 @@ const [adas, bobs] = [await keyOf(ada), await keyOf(bob)];
 
 const CACHE = { "x-gateway-cache": "60" };
 let questions = 0;
-/** A question that nobody has asked before. */
+/** A question that has not been asked before. */
 const fresh = () => [{ role: "user", content: `Question ${questions += 1}` }];
 const ask = (key, body, headers = CACHE) => api("POST", "/v1/chat/completions", { model: "gpt/m", ...body }, { ...as(key), ...headers });
 const closed = async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n;
-/** Asks and reads, and waits until the call is written down: what is kept of it is kept before. */
+/** Asks, reads the answer, and waits until the call is recorded, which is after the answer is cached. */
 async function told(key, body, headers) {
   const before = await closed();
   const response = await ask(key, body, headers);
@@ -36,7 +36,7 @@ async function told(key, body, headers) {
   await until(async () => (await closed()) > before);
   return { status: response.status, cache: response.headers.get("x-gateway-cache"), text };
 }
-/** How often the provider was asked while `what` ran. */
+/** How often the provider was asked during `what`. */
 async function asked(what) {
   const before = gpt.requests.length;
   await what();
@@ -46,7 +46,7 @@ const contentOf = (text) => (text.startsWith("data:")
   ? text.split("\n\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)).choices[0]?.delta.content ?? "").join("")
   : JSON.parse(text).choices[0].message.content);
 
-test("an answer is told again, whole or as a stream, whichever it was first, and costs nothing the second time", async () => {
+test("a cached answer is repeated, whole or as a stream, and costs nothing the second time", async () => {
   for (const streams of [[false, false, true], [true, true, false]]) {
     const messages = fresh();
     gpt.setAnswer("Grüße 👋 from the model.");
@@ -66,7 +66,7 @@ test("an answer is told again, whole or as a stream, whichever it was first, and
   assert.deepEqual(costs.map(({ cache, most }) => [cache, most > 0]), [["hit", false], ["miss", true]]);
 });
 
-test("the order of members and who watches do not make another request, but what changes the answer does", async () => {
+test("the order of members and metadata do not change the cache key, but everything that affects the answer does", async () => {
   const messages = fresh();
   gpt.setAnswer("One.");
   await told(adas, { messages });
@@ -79,7 +79,7 @@ test("the order of members and who watches do not make another request, but what
   assert.equal(plain.cache, null);
 });
 
-test("nobody is told what another one was told, nor by another key of a provider, nor under other guardrails", async () => {
+test("a cached answer is not shared with other users, other provider keys or other guardrails", async () => {
   const messages = fresh();
   gpt.setAnswer("Only for Ada.");
   await told(adas, { messages });
@@ -93,7 +93,7 @@ test("nobody is told what another one was told, nor by another key of a provider
     const { cache, text } = await told(key, { messages }, headers);
     assert.deepEqual([cache, contentOf(text)], ["miss", "For somebody else."]);
   }
-  // A second key of hers without rules of its own is told it; one that may not ask this model is refused first.
+  // Her second key without rules of its own gets the cached answer; a key that does not allow this model is refused first.
   assert.equal((await told(await keyOf(ada), { messages })).cache, "hit");
   assert.equal((await ask(await keyOf(ada, { models: ["gpt/n"] }), { messages })).status, 403);
   const restricted = await keyOf(ada, { models: ["gpt/n"] });
@@ -102,7 +102,7 @@ test("nobody is told what another one was told, nor by another key of a provider
   assert.equal((await told(restricted, routed)).cache, "miss");
 });
 
-test("an answer of one dialect is told again in that one alone, and can be gone on with", async () => {
+test("an answer is cached for its own dialect only, and later requests can refer to it", async () => {
   gpt.setAnswer("Hello.");
   const input = `Question ${questions += 1}`;
   const responses = (body = {}) => api("POST", "/v1/responses", { model: "gpt/m", input, ...body }, { ...as(adas), ...CACHE });
@@ -118,7 +118,7 @@ test("an answer of one dialect is told again in that one alone, and can be gone 
   assert.deepEqual([(await anthropic()).headers.get("x-gateway-cache"), (await anthropic()).headers.get("x-gateway-cache")], ["miss", "hit"]);
 });
 
-test("errors, cut streams, refusals, results of tools, and what is drawn by lot are never told again", async () => {
+test("errors, cut streams, refusals, results of tools, and answers with a temperature are never cached", async () => {
   const twice = async (body, headers) => [(await told(adas, body, headers)).cache, (await told(adas, body, headers)).cache];
   gpt.setAnswer("word ".repeat(20));
   const cut = { messages: fresh(), stream: true };
@@ -141,7 +141,7 @@ test("errors, cut streams, refusals, results of tools, and what is drawn by lot 
   for (const wrong of ["0", "86401", "soon", "60;never"]) assert.equal((await ask(adas, { messages }, { "x-gateway-cache": wrong })).status, 400, wrong);
 });
 
-test("a stream that a guardrail has changed is told again as it was changed", async () => {
+test("a stream that a guardrail has changed is cached in its changed form", async () => {
   const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
   const key = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);

@@ -1,6 +1,5 @@
-// The keys that users keep of providers themselves: sealed, never shown, and
-// used for their own requests at that provider alone. And what the operator
-// reads of the gateway.
+// Provider keys that users store: sealed, never shown, and used only for their
+// own requests to that provider. Also the gateway's metrics for the operator.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -15,7 +14,7 @@ const OURS = "sk-proj-ours-0123456789abcdefghijklmnop";
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
 const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
-// Nobody has given the Worker keys of OpenAI and Anthropic; that of `listed` is refused there.
+// The Worker has no keys for OpenAI and Anthropic, and `listed` refuses its key.
 const worker = await startWorker({
   ...production(stack), SEALING_KEY: "0f".repeat(32), OPENAI_BASE_URL: `${gpt.url}/v1`, CLAUDE_BASE_URL: claude.url,
   PROVIDERS: JSON.stringify([{ name: "listed", base_url: `${gpt.url}/v1`, key: OURS, dialect: "openai", models: [model("m")] }]),
@@ -30,7 +29,7 @@ const HI = [{ role: "user", content: "Hi" }];
 const ask = (key, name, headers = {}, more = {}) => api("POST", "/v1/chat/completions", { model: name, messages: HI, max_tokens: 50, ...more }, { ...as(key), ...headers });
 const keep = (who, target, token) => api("PUT", `/auth/credentials/${target}`, { token }, as(who.token));
 
-test("a key that is kept is shown to nobody, and only that it is there is told", async () => {
+test("a stored key is never shown, only that it exists", async () => {
   const response = await keep(ada, "openai", gpt.key);
   assert.equal(response.status, 200);
   const kept = await response.json();
@@ -46,7 +45,7 @@ test("a key that is kept is shown to nobody, and only that it is there is told",
   assert.ok(!rows.includes(gpt.key));
 });
 
-test("what is no key, or of nobody who is asked here, is refused and changes nothing", async () => {
+test("an invalid key, or one for an unknown provider, is refused and changes nothing", async () => {
   for (const target of ["nobody", "workers-ai", "sandbox", "OpenAI"]) await problem(await keep(ada, target, "k".repeat(20)), 404);
   for (const body of [{}, { token: "" }, { token: "two words" }, { token: "k", accountId: "0".repeat(32) }, { token: "k", team: "t" }, { token: "x".repeat(501) }]) {
     await problem(await api("PUT", "/auth/credentials/openai", body, as(ada.token)), 400);
@@ -54,7 +53,7 @@ test("what is no key, or of nobody who is asked here, is refused and changes not
   assert.equal((await ok("GET", "/auth/credentials/openai", undefined, ada.token)).hint, `…${gpt.key.slice(-4)}`);
 });
 
-test("a provider without a key of ours is asked for who keeps one, costs them nothing here, and is not there for others", async () => {
+test("a provider without our key serves only users who stored their own, at no cost here", async () => {
   gpt.setAnswer("For Ada.");
   const limited = await keyOf(ada, { budget: { microUsd: 1, per: "day" } });
   for (const key of [adas, limited]) {
@@ -72,7 +71,7 @@ test("a provider without a key of ours is asked for who keeps one, costs them no
   assert.equal((await ask(bobs, "openai/gpt-6-luna", { "x-provider-key": gpt.key })).status, 200);
 });
 
-test("a key goes to its own provider, and to no other one that is asked in its place", async () => {
+test("a key goes to its own provider, and not to a fallback", async () => {
   const before = gpt.requests.length;
   claude.setFault({ status: 529, times: 9 });
   await keep(bob, "anthropic", claude.key);
@@ -82,7 +81,7 @@ test("a key goes to its own provider, and to no other one that is asked in its p
   assert.ok(refused.status >= 429, String(refused.status));
   const sent = gpt.requests.slice(before).map(({ headers }) => JSON.stringify(headers));
   assert.ok(sent.length > 0 && sent.every((headers) => headers.includes(OURS) && !headers.includes(claude.key)));
-  // The words for our own key's refusal are not the caller's business; those for theirs are.
+  // The caller does not see the refusal of our own key, but does see that of theirs.
   await keep(ada, "listed", "sk-of-ada-that-is-wrong-0123456789");
   const theirs = await ask(adas, "listed/m");
   assert.equal(theirs.status, 401);
@@ -91,7 +90,7 @@ test("a key goes to its own provider, and to no other one that is asked in its p
   assert.equal((await ask(bobs, "listed/m")).status, 502);
 });
 
-test("a key is good no longer once it is deleted, or its row is another one's", async () => {
+test("a deleted key, or one copied to another user's row, does not work", async () => {
   await sql("INSERT INTO cloud_credentials SELECT ?2, 'listed', sealed, account, hint, created_at, updated_at FROM cloud_credentials WHERE user_id = ?1 AND cloud = 'listed'", ada.userId, bob.userId);
   assert.ok([500, 503, 529].includes((await ask(bobs, "listed/m")).status));
   for (const [who, target] of [[bob, "listed"], [ada, "listed"], [ada, "openai"]]) {
@@ -102,7 +101,7 @@ test("a key is good no longer once it is deleted, or its row is another one's", 
   assert.equal((await ask(adas, "listed/m")).status, 502);
 });
 
-test("the operator reads what was asked, of whom, with what outcome and how fast, in Prometheus' form", async () => {
+test("the operator reads calls by provider, model, outcome and duration in Prometheus' form", async () => {
   const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
   await until(async () => (await sql("SELECT sum(calls) AS n FROM model_metrics"))[0].n === n);
   const response = await api("GET", "/metrics", undefined, as(ADMIN_TOKEN));
@@ -123,7 +122,7 @@ test("the operator reads what was asked, of whom, with what outcome and how fast
   }
   const failed = '{provider="listed",model="listed/m",outcome="failed"}';
   assert.ok(value(`hatch_gateway_requests_total${failed}`) > 0, text);
-  // A name that a caller made up is no series of its own.
+  // A name that a caller invented gets no series of its own.
   const made = await ask(await keyOf(ada), "listed/made-up-by-a-caller");
   assert.equal(made.status, 502);
   const again = await (await api("GET", "/metrics", undefined, as(ADMIN_TOKEN))).text();

@@ -1,10 +1,10 @@
 // The faults of failoverbench (S01 to S16), each played by a strict upstream
-// while a stream is asked for, live and buffered, with one other model to ask.
-// The table of verdicts in docs/gateway.md is what this file saw:
-// `WRITE_VERDICTS=1` writes it, otherwise it is held against it.
+// during a stream, live and buffered, with one other model as a fallback.
+// `WRITE_VERDICTS=1` writes the results into the table of docs/gateway.md;
+// otherwise they are compared with it.
 //
-// pass: what the fault's rule asks for. safe: a clean error in bounded time
-// where the client has seen the beginning. fail: anything else.
+// pass: what the fault's rule demands. safe: a clean error in bounded time after
+// the client has seen the beginning. fail: anything else.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -19,7 +19,7 @@ const words = (letter) => Array.from({ length: 60 }, (_, index) => `${letter}${i
 const [A, B] = [words("a"), words("b")];
 a.setAnswer(A);
 b.setAnswer(B);
-// A model for each fault and mode, so that no fault opens the circuit of another one's.
+// Each fault and mode has its own model, so that no fault opens another one's circuit.
 const ids = Array.from({ length: 16 }, (_, index) => `S${String(index + 1).padStart(2, "0")}`);
 const models = (context) => ids.flatMap((id) => ["live", "buffered"].map((mode) => ({ id: `${id}-${mode}`, context, max_output: 1000, input: 1, output: 2, capabilities: ["tools"] })));
 const worker = await startWorker({
@@ -31,7 +31,7 @@ const worker = await startWorker({
 });
 const HI = [{ role: "user", content: "Say sixty words." }];
 
-/** Asks, and what came of it. */
+/** Sends a request and returns its result. */
 async function play(id, mode) {
   const [beforeA, beforeB, started] = [a.requests.length, b.requests.length, performance.now()];
   const response = await fetch(`${worker.url}/v1/chat/completions`, {
@@ -52,7 +52,7 @@ async function play(id, mode) {
   };
 }
 
-/** A clean error after the beginning of A's answer, and nothing of B's. */
+/** Whether there is a clean error after the beginning of A's answer, and nothing of B's. */
 const isSafe = ({ hasError, isDone, said }) => hasError && !isDone && A.startsWith(said) && !said.includes("b");
 const graded = (isPass, seen) => (isPass ? "pass" : isSafe(seen) ? "safe" : "fail");
 const once = (fault, rule) => async (id, mode) => {
@@ -94,7 +94,7 @@ const FAULTS = {
   S16: ["who answered, and its usage", once({ status: 503, times: 99 }, (seen) => seen.isOfB && seen.model.startsWith("b/S16") && seen.usage?.total_tokens === 19 && seen.chunks.every(({ model }) => model.includes("S16")))],
 };
 
-test("no fault of an upstream is told as a success, and the table of verdicts is what was seen", { timeout: 180_000 }, async () => {
+test("no fault of an upstream looks like a success, and the table of verdicts is up to date", { timeout: 180_000 }, async () => {
   const rows = [];
   for (const [id, [fault, verdict]] of Object.entries(FAULTS)) rows.push([id, fault, await verdict(id, "live"), await verdict(id, "buffered")]);
   const count = (column, word) => rows.filter((row) => row[column] === word).length;

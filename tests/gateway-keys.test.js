@@ -1,5 +1,5 @@
-// What a key may ask of the gateway, what it may spend, and what nobody else
-// sees of it: in production, with users and keys.
+// The limits of a key at the gateway, its budget, and the privacy of its requests:
+// in production, with users and keys.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -27,7 +27,7 @@ const ask = (key, body = {}, headers = {}) => api("POST", "/v1/chat/completions"
 const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
 const closed = (count) => until(async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n >= count);
 
-test("a key that did not ask for the gateway does not open it, in the words of each family", async () => {
+test("a key without the gateway's scope is refused in each vendor's form", async () => {
   const { key } = await newKey(ada.token);
   const chat = await ask(key);
   assert.equal(chat.status, 403);
@@ -37,7 +37,7 @@ test("a key that did not ask for the gateway does not open it, in the words of e
   assert.equal((await api("POST", "/v1/chat/completions", {})).status, 401);
 });
 
-test("a key asks the models that it may, and lists no others", async () => {
+test("a key can use and list only the models that it allows", async () => {
   const key = await keyOf(ada, { models: ["gpt/o*"] });
   assert.equal((await ask(key, { model: "other" })).status, 200);
   assert.equal((await ask(key)).status, 403);
@@ -45,9 +45,9 @@ test("a key asks the models that it may, and lists no others", async () => {
   assert.deepEqual(data.map(({ id }) => id), ["gpt/other"]);
 });
 
-test("of fifty requests at once no more are let through than there is money for, and the rest hear when there is more", async () => {
+test("of fifty parallel requests only as many pass as the budget pays for, and the others are told when it is renewed", async () => {
   gpt.setAnswer({ content: "x", usage: { prompt_tokens: 20, completion_tokens: 100, total_tokens: 120 } });
-  // One costs 20 + 100 * 10 micro-dollars; at most 1,000 and what the prompt is estimated at are set aside.
+  // One costs 20 + 100 * 10 micro-dollars; 1,000 and the estimate of the prompt are reserved at most.
   const key = await keyOf(ada, { budget: { microUsd: 5000, per: "day" } });
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask(key)));
   const statuses = answers.map(({ status }) => status);
@@ -69,14 +69,14 @@ test("a model without a price cannot be asked under a budget", async () => {
   assert.equal((await ask(await keyOf(ada), { model: "gpt/unpriced" })).status, 200);
 });
 
-test("a key has so many requests in a minute", async () => {
+test("a key is limited to its requests in a minute", async () => {
   const key = await keyOf(ada, { rpm: 2 });
   const statuses = await Promise.all(Array.from({ length: 5 }, async () => (await ask(key)).status));
-  // A minute may end between them.
+  // A minute may end between the requests.
   assert.ok(statuses.filter((status) => status === 200).length <= 4 && statuses.includes(429), statuses.join());
 });
 
-test("a key with limits makes no key without them, and changes no guardrails", async () => {
+test("a key with limits cannot create a key without them, or change guardrails", async () => {
   const key = await keyOf(ada, { rpm: 100 });
   const more = await api("POST", "/auth/keys", { name: "More", scopes: ["gateway"] }, as(key));
   assert.equal(more.status, 403);
@@ -86,7 +86,7 @@ test("a key with limits makes no key without them, and changes no guardrails", a
   }
 });
 
-test("a secret in a request is blocked or redacted by the guardrails, and what no rule touches reaches the model as it was", async () => {
+test("guardrails block or redact a secret in a request, and other text reaches the model unchanged", async () => {
   gpt.setAnswer("ok");
   const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
   const before = gpt.requests.length;
@@ -104,7 +104,7 @@ test("a secret in a request is blocked or redacted by the guardrails, and what n
   assert.ok(gpt.requests.at(-1).raw.toString().includes('"messages":[{"role":"user","content":"\\u00fc  \\n x"}]'));
 });
 
-test("a secret that a model says never leaves, however it is cut, streamed or whole, in a text or in arguments", async () => {
+test("a secret in a model's answer is never sent, however it is cut, streamed or whole, in a text or in arguments", async () => {
   const key = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);
   for (const stream of [true, false]) {
@@ -119,7 +119,7 @@ test("a secret that a model says never leaves, however it is cut, streamed or wh
   }
 });
 
-test("guardrails of a user hold for all of their keys, and for nobody else's", async () => {
+test("a user's guardrails apply to all of their keys and to no other user's", async () => {
   assert.equal((await api("PUT", "/v1/guardrails", { input: { terms: [{ name: "names", terms: ["Rumpelstilzchen"], action: "block" }] } }, as(bob.token))).status, 200);
   assert.equal((await ok("GET", "/v1/guardrails", undefined, bob.token)).input.terms[0].name, "names");
   const said = { messages: [{ role: "user", content: "Call Rumpelstilzchen" }] };
@@ -138,7 +138,7 @@ test("the caller's own key of a provider is used for their request, and costs th
   assert.equal(refused.status, 401);
 });
 
-test("the caller's own key goes to one provider, whoever else is listed", async () => {
+test("the caller's own key goes to one provider, whichever fallbacks are listed", async () => {
   const before = other.requests.length;
   gpt.setFault({ status: 503, times: 3 });
   const refused = await ask(await keyOf(ada), { models: ["other/m"] }, { "x-provider-key": gpt.key });
@@ -146,12 +146,12 @@ test("the caller's own key goes to one provider, whoever else is listed", async 
   assert.equal(other.requests.length, before);
 });
 
-test("a moderation model is asked before the model, and of the answer before any of it is shown", async () => {
+test("a moderation model judges the request before the model is asked, and the answer before any of it is sent", async () => {
   gpt.setAnswer("An answer.");
   const rule = { moderation: { action: "block" } };
   const [input, output, flagging] = [await keyOf(ada, { guardrails: { input: rule } }), await keyOf(ada, { guardrails: { output: rule } }), await keyOf(ada, { guardrails: { input: { moderation: { action: "flag" } } } })];
   const chats = () => gpt.requests.filter(({ path }) => path === "/v1/chat/completions").length;
-  // No model here can moderate yet: a rule that is closed then lets nothing pass, one that is open does.
+  // No model here can moderate yet: a rule that fails closed blocks, and one that fails open does not.
   const unjudged = await ask(input);
   assert.deepEqual([unjudged.status, (await unjudged.json()).error.code], [400, "content_policy_violation"]);
   const open = await keyOf(ada, { guardrails: { input: { moderation: { action: "block", onFailure: "open" } } } });
@@ -171,7 +171,7 @@ test("a moderation model is asked before the model, and of the answer before any
   assert.deepEqual([flagged.status, flagged.headers.get("x-gateway-warnings")], [200, "guardrail: moderation:hate"]);
 });
 
-test("what a guardrail keeps from the model or the client is not kept either", async () => {
+test("text that a guardrail removes is not stored either", async () => {
   const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } }, output: { secrets: { action: "redact" } } } });
   const client = new OpenAI({ apiKey: key, baseURL: `${worker.url}/v1`, maxRetries: 0 });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);
@@ -188,7 +188,7 @@ test("what a guardrail keeps from the model or the client is not kept either", a
   assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"));
 });
 
-test("who leaves in the middle of a stream pays for what came", async () => {
+test("a client that leaves a stream pays for what has arrived", async () => {
   gpt.setAnswer("word ".repeat(400));
   gpt.setFault({ chunkBytes: 2000, delayMs: 20 });
   const key = await keyOf(ada);
@@ -205,7 +205,7 @@ test("who leaves in the middle of a stream pays for what came", async () => {
   assert.ok(row.output_tokens > 0 && row.cost_micro_usd > 0, JSON.stringify(row));
 });
 
-test("what one asked and was answered is nobody else's", async () => {
+test("a user's requests and answers are not visible to others", async () => {
   gpt.setAnswer("Only for Ada.");
   const client = (token) => new OpenAI({ apiKey: token, baseURL: `${worker.url}/v1`, maxRetries: 0 });
   const kept = await client(await keyOf(ada)).responses.create({ model: "gpt/m", input: "Hello" });
@@ -219,12 +219,12 @@ test("what one asked and was answered is nobody else's", async () => {
   assert.ok(theirs.data.every(({ keyId }) => !keys.has(keyId)));
 });
 
-test("the operator changes the catalogue, and the price holds at once", async () => {
+test("the operator changes the catalogue, and the price applies at once", async () => {
   const row = { displayName: "New", context: 1000, maxOutput: 100, prices: { input: 1_000_000, output: 2_000_000, cacheRead: 0, cacheWrite: 0, cacheWriteLong: 0 }, above: null, capabilities: ["tools"], quality: 3, speed: 3, source: "test" };
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ada.token))).status, 403);
   assert.equal((await api("PUT", "/admin/models/gpt/new", row, as(ADMIN_TOKEN))).status, 200);
   assert.equal((await api("PUT", "/admin/models/new", row, as(ADMIN_TOKEN))).status, 400);
-  // Of a new edition all rows are taken, or none.
+  // A new edition is stored with all of its rows, or none.
   assert.equal((await api("PUT", "/admin/models", { models: { "gpt/one": row, new: row } }, as(ADMIN_TOKEN))).status, 400);
   assert.deepEqual(await sql("SELECT id FROM models WHERE id = 'gpt/one'"), []);
   const edition = await api("PUT", "/admin/models", { models: { "gpt/one": row, "gpt/@cf/two": { ...row, prices: null } } }, as(ADMIN_TOKEN));

@@ -1,5 +1,5 @@
-// What clients send and models answer when it is large: pictures of megabytes,
-// hundreds of tools, deep schemas, a megabyte in one line of a stream.
+// Large requests and answers: pictures of megabytes, hundreds of tools, deep
+// schemas, a megabyte in one line of a stream.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -16,7 +16,7 @@ gpt.setAnswer("ok");
 const ask = (body, path = "/v1/chat/completions", headers = {}) => worker.api("POST", path, body, headers);
 const HI = [{ role: "user", content: "Hi" }];
 const UPSTREAMS = [["claude-sonnet-5-5", claude], ["gpt-6.1-terra", gpt]];
-/** What the model was last asked. */
+/** The last request to the model. */
 const sent = (fake) => JSON.parse(fake.requests.at(-1).raw);
 
 test("five megabytes of pictures reach a model of either family", async () => {
@@ -57,7 +57,7 @@ test("a schema thirty levels deep reaches a model as it is", async () => {
   }
 });
 
-test("a megabyte in one line of a stream is told whole, in either dialect", async () => {
+test("a megabyte in one line of a stream arrives whole, in either dialect", async () => {
   const text = "Grüße 👋 ".repeat(100_000);
   const event = (data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
   const message = { id: "msg_1", type: "message", role: "assistant", model: "claude-sonnet-5-5", content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 3, output_tokens: 1 } };

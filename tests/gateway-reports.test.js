@@ -1,6 +1,6 @@
-// What users of gateways reported (/work/shared/reports.md, section B), asked
-// of ours over the wire. What bytes alone tell is tested natively in
-// crates/dialects; budgets, guardrails and who pays are in gateway-keys.test.js.
+// Faults that users of other gateways have reported, tested against ours over the
+// wire. Rules about bytes are tested natively in crates/dialects; budgets,
+// guardrails and costs are in gateway-keys.test.js.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -91,7 +91,7 @@ test("B8: cached tokens are counted in by one family and apart by the other, and
       : await openai.chat.completions.create({ model: CLAUDE, messages: HI });
     const { usage } = chat;
     assert.deepEqual([usage.prompt_tokens, usage.prompt_tokens_details.cached_tokens, usage.completion_tokens, usage.total_tokens], [21003, 20000, 7, 21010]);
-    // 3 at 2, 1,000 written at 2.5, 20,000 read at 0.1, 7 at 10 micro-dollars.
+    // 3 tokens at 2, 1,000 written to the cache at 2.5, 20,000 read at 0.1, 7 at 10 micro-dollars.
     assert.equal((await lastCall(before + 1)).cost_micro_usd, 6 + 2500 + 2000 + 70);
     before = await calls();
     const message = stream
@@ -102,7 +102,7 @@ test("B8: cached tokens are counted in by one family and apart by the other, and
   }
 });
 
-test("B9: an explicit zero is zero, and not a usage that is missing", async () => {
+test("B9: an explicit zero is zero, and not a missing usage", async () => {
   gpt.setAnswer({ content: "", usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 } });
   const before = await calls();
   await openai.chat.completions.create({ model: GPT, messages: HI });
@@ -123,7 +123,7 @@ test("B17: comments, empty data and pings of an upstream are no chunks", async (
   assert.ok(!/^id:/m.test(own));
 });
 
-test("B23: who is overloaded before the first word is replaced, and where all are, the status says so", async () => {
+test("B23: a model that is overloaded before the first word is replaced, and if all are, the status says so", async () => {
   gpt.setAnswer("From the other.");
   claude.setAnswer("From Claude.");
   const overloaded = () => claude.setFault({ errorEventAfter: 1, times: 9 });

@@ -1,4 +1,4 @@
-// The gateway, read by the vendors' own SDKs: on the sandbox model, and with an
+// The gateway, used by the vendors' own SDKs: with the sandbox model, and with an
 // OpenAI-shaped and an Anthropic-shaped upstream behind it.
 
 import assert from "node:assert/strict";
@@ -23,7 +23,7 @@ const { api } = hatch;
 
 const openai = (worker, more = {}) => new OpenAI({ apiKey: "local", baseURL: `${worker.url}/v1`, maxRetries: 0, fetch: noKey, ...more });
 const anthropic = (worker, more = {}) => new Anthropic({ apiKey: "local", baseURL: worker.url, maxRetries: 0, fetch: noKey, ...more });
-/** The local developer has no key; the SDKs want one. */
+/** The local developer has no key, but the SDKs need one. */
 function noKey(url, init) {
   const headers = new Headers(init.headers);
   headers.delete("authorization");
@@ -35,7 +35,7 @@ const HI = [{ role: "user", content: "Hi" }];
 const WEATHER = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const TOOLS = [{ type: "function", function: { name: "get_weather", description: "Weather", parameters: WEATHER } }];
 
-/** Every chunk law of OpenAI's helpers (gateway.md 2.2), of a stream's raw text. */
+/** Checks the rules of OpenAI's helpers for chunks on the raw text of a stream. */
 function lawful(text, { asked = false } = {}) {
   const data = text.split("\n\n").filter((event) => event.startsWith("data: ")).map((event) => event.slice(6));
   assert.equal(data.filter((line) => line === "[DONE]").length, 1, text);
@@ -134,7 +134,7 @@ test("tool calls of an OpenAI-shaped upstream reach Anthropic's client, and its 
   assert.equal(last.content[0].text, "It is sunny.");
 });
 
-test("an answer of the Responses API is gone on with by its id, and by the ids of its items", async () => {
+test("a request can refer to a stored answer by its id, and to its items by theirs", async () => {
   gpt.setAnswer("One.");
   const client = openai(hatch);
   const first = await client.responses.create({ model: "backup/m", input: "First" });
@@ -172,14 +172,14 @@ test("errors have the class that each SDK raises for them", async () => {
   assert.match((await response.json()).error.message, /anthropic-version/);
 });
 
-test("no word about our own key reaches a client whose provider refuses it", async () => {
+test("if a provider refuses our own key, the client does not see its words", async () => {
   gpt.setFault({ status: 401, message: `Incorrect API key provided: ${gpt.key}`, times: 3 });
   const { status, text } = await raw(hatch, { model: "gpt-6.1-terra", messages: HI });
   assert.equal(status, 502);
   assert.ok(!text.includes(gpt.key.slice(0, 12)), text);
 });
 
-test("who does not answer is replaced by the next one, and the answer says so", async () => {
+test("a model that does not answer is replaced by the next one, and the response says so", async () => {
   backup.setAnswer("From the backup.");
   const model = { model: "gpt-6.1-sol", models: ["backup/m"], messages: HI };
   for (const fault of [{ status: 503 }, { refuse: true }, { status: 429 }, { hang: true }, { garbage: true }]) {
@@ -196,7 +196,7 @@ test("who does not answer is replaced by the next one, and the answer says so", 
   }
 });
 
-test("an error before the first word fails over with a real status, and after it is told in the stream; B never goes on with what A said", async () => {
+test("an error before the first word fails over or has a real status, a later one is in the stream, and B never continues A's answer", async () => {
   gpt.setAnswer("This is what A says to it.");
   backup.setAnswer("B answers.");
   const body = { model: "gpt-6-luna", models: ["backup/m"], messages: HI, stream: true };
@@ -222,7 +222,7 @@ test("an error before the first word fails over with a real status, and after it
   }
 });
 
-test("a buffered stream that breaks off fails over whole", async () => {
+test("a buffered stream that breaks off is replaced by another model's answer", async () => {
   gpt.setAnswer("This is what A says to it.");
   backup.setAnswer("B answers.");
   gpt.setFault({ cutAfterBytes: 900, times: 3 });
@@ -239,7 +239,7 @@ test("a context that is too long goes to a model with a larger one, and nowhere 
   assert.equal(headers.get("x-gateway-attempts"), "2");
 });
 
-test("a stream is Anthropic's own, byte for byte, where Anthropic answers Anthropic's client", async () => {
+test("Anthropic's client gets Anthropic's stream byte for byte", async () => {
   claude.setAnswer("Byte for byte.");
   const response = await fetch(`${hatch.url}/v1/messages`, {
     method: "POST", headers: { "content-type": "application/json", "anthropic-version": "2023-06-01" },
@@ -250,7 +250,7 @@ test("a stream is Anthropic's own, byte for byte, where Anthropic answers Anthro
   assert.equal(claude.requests.at(-1).headers["anthropic-version"], "2023-06-01");
 });
 
-test("what was asked and spent is told by day, model and key, with the tokens that the provider counted", async () => {
+test("usage is shown by day, model and key, with the tokens that the provider counted", async () => {
   const { data } = await (await api("GET", "/v1/usage?group_by=day,model")).json();
   const row = data.find((one) => one.model === "backup/m");
   assert.ok(row.requests > 0 && row.inputTokens > 0 && row.costMicroUsd > 0, JSON.stringify(row));

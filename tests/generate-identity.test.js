@@ -1,6 +1,6 @@
-// Who made a startup, and its hash on chain, and its video: the parts of it
-// that Concordium and Livepeer have. Without a key for Claude, so that the
-// rest is the sandbox model's. api.md, section 2; upstreams.md 1.12 and 1.13.
+// A startup's verified creator, its hash on chain, and its video: the parts with
+// Concordium and Livepeer. There is no key for Claude, so the sandbox model makes
+// the rest.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -28,7 +28,7 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const challenged = async () => (await api("POST", "/api/generate/challenge")).json();
 const startup = async (more, prompt = "A booking app for barbers") => show((await made(prompt, more)).job);
 
-test("without a proof nobody is verified, whatever a client says of itself", async () => {
+test("without a proof no creator is verified, whatever the client claims", async () => {
   const { verified, identity, competitors, competitors_source: source } = await startup({ verified: true });
   assert.equal(verified, false);
   assert.equal(identity.verification.status, "not_requested");
@@ -36,7 +36,7 @@ test("without a proof nobody is verified, whatever a client says of itself", asy
   assert.ok(competitors.length > 0 && competitors.every(({ url, citations }) => url === null && citations.length === 0));
 });
 
-test("a proof that answers our challenge makes a startup verified, and is kept by nobody", async () => {
+test("a proof for our challenge makes a startup verified, and is not stored", async () => {
   const { challenge, request, network } = await challenged();
   assert.match(challenge, /^[0-9a-f]{64}$/);
   assert.deepEqual([network, request.challenge], ["testnet", challenge]);
@@ -52,7 +52,7 @@ test("a proof that answers our challenge makes a startup verified, and is kept b
   assert.equal((await sql("SELECT proof FROM startups WHERE job_id = ?", jobId))[0].proof, null);
 });
 
-test("a proof that is not valid, or valid and of something else, verifies nobody and fails nothing", async () => {
+test("an invalid proof, or one of something else, verifies no one and does not fail the job", async () => {
   const { request } = await challenged();
   const statement = request.credentialStatements[0].statement;
   const forged = { ...concordium.present(request), proof: "forged" };
@@ -71,7 +71,7 @@ test("a proof that is not valid, or valid and of something else, verifies nobody
   }
 });
 
-test("a job that is cancelled keeps its proof, sealed, for when it is tried again", async () => {
+test("a cancelled job keeps its proof, sealed, for a retry", async () => {
   const { challenge, request } = await challenged();
   concordium.setFault({ path: "/v0/verify", hang: true });
   const jobId = await generate(undefined, { proof: concordium.present(request) });
@@ -89,13 +89,13 @@ test("a job that is cancelled keeps its proof, sealed, for when it is tried agai
   assert.equal((await sql("SELECT proof FROM startups WHERE job_id = ?", jobId))[0].proof, null);
 });
 
-test("a proof that our key does not open, and an account that is not on chain, are said and fail nothing, at once", async () => {
+test("a proof that our key cannot open, and an unknown account, are reported and do not fail the job", async () => {
   concordium.setFault({ path: "/v0/accNonce/", status: 404, times: Infinity });
   livepeer.setFault({ path: "/text-to-image", hang: true });
   const jobId = await generate(undefined, { proof: concordium.present((await challenged()).request) });
   await until(() => livepeer.count("/text-to-image") === 1);
   const [{ proof }] = await sql("SELECT proof FROM startups WHERE job_id = ?", jobId);
-  // As though it had been sealed with another key.
+  // As if it had been sealed with another key.
   await sql("UPDATE startups SET proof = ? WHERE job_id = ?", `${proof.slice(0, 20)}${proof[20] === "A" ? "B" : "A"}${proof.slice(21)}`, jobId);
   livepeer.release();
   const job = await ended(jobId);
@@ -110,7 +110,7 @@ test("a proof that our key does not open, and an account that is not on chain, a
   await response.body.cancel();
 });
 
-test("a chain that lets no attempt come to an end is gone without", async () => {
+test("if every attempt at the chain is interrupted, the startup goes on without it", async () => {
   concordium.setFault({ path: "/v0/accNonce/", hang: true, times: Infinity });
   const jobId = await generate();
   await until(() => concordium.requests.length === 1);
@@ -120,7 +120,7 @@ test("a chain that lets no attempt come to an end is gone without", async () => 
   assert.equal(concordium.requests.length, 1);
 });
 
-test("a challenge is good once, until it expires, and for whom it was given", async () => {
+test("a challenge works once, until it expires, and only for its own caller", async () => {
   const [once, expired, foreign] = [await challenged(), await challenged(), await challenged()];
   const proof = concordium.present(once.request);
   const both = await Promise.all([1, 2].map(() => api("POST", "/api/generate", { prompt: "A", proof })));
@@ -153,8 +153,8 @@ test("the hash of the ZIP is registered on chain, once", async () => {
   assert.equal(concordium.count("/v0/submitRawTransaction"), 1);
 });
 
-test("a transaction that was kept and not sent, or sent and not heard of, is sent again as it was", async () => {
-  // The proxy takes it, and its answer is lost.
+test("a transaction that was stored but not sent, or sent without a response, is sent again unchanged", async () => {
+  // The proxy accepts it, and its response is lost.
   concordium.setFault({ path: "/v0/submitRawTransaction", cutAfterBytes: 0 });
   const { job } = await made("A booking app for barbers");
   assert.equal((await show(job)).identity.registration.status, "completed");
@@ -163,8 +163,8 @@ test("a transaction that was kept and not sent, or sent and not heard of, is sen
   assert.equal(concordium.transactions.size, 1);
 });
 
-test("startups that end at once all get into the chain, each with a number of its own", async () => {
-  // None asks whether its transaction is known before each has signed one: with the same number.
+test("startups that end together are all registered, each with its own sequence number", async () => {
+  // No job checks its transaction before all have signed one with the same sequence number.
   concordium.setFault({ path: "/v0/submissionStatus/", hang: true, times: 6 });
   const jobs = await Promise.all(Array.from({ length: 6 }, (_, n) => generate(`A shop for tea number ${n}`)));
   await until(() => concordium.requests.filter(({ path }) => path.startsWith("/v0/submissionStatus/")).length === 6);
@@ -176,7 +176,7 @@ test("startups that end at once all get into the chain, each with a number of it
   assert.equal(concordium.transactions.size, 6);
 });
 
-test("a transaction that loses its number again and again is signed anew until it has one", async () => {
+test("a transaction that loses its sequence number is signed again until it has one", async () => {
   concordium.overtake(3);
   const { job, lines } = await made("A booking app for barbers");
   assert.equal((await show(job)).identity.registration.status, "completed");
@@ -184,7 +184,7 @@ test("a transaction that loses its number again and again is signed anew until i
   assert.equal(lines.filter((line) => line.startsWith("Registering")).length, 1, lines.join("\n"));
 });
 
-test("what the chain rejects is said, and the startup is ready all the same", async () => {
+test("a rejection by the chain is reported, and the startup is ready without it", async () => {
   concordium.reject();
   const { job, lines } = await made("A booking app for barbers");
   const { identity: { registration } } = await show(job);
@@ -202,7 +202,7 @@ test("a video begins with a picture, and both are where Livepeer says", async ()
 });
 
 for (const path of ["/text-to-image", "/image-to-video"]) {
-  test(`a failure of ${path} is a failed video and no failed startup`, async () => {
+  test(`a failure of ${path} fails the video, not the startup`, async () => {
     livepeer.setFault({ path, status: 500 });
     const { job, lines } = await made("A booking app for barbers");
     const { marketing_assets: { video } } = await show(job);
@@ -212,8 +212,8 @@ for (const path of ["/text-to-image", "/image-to-video"]) {
   });
 }
 
-test("a picture and the form of its video together take no longer than Livepeer is given", async () => {
-  // A byte at a time: the picture's 70 and the answer's 68 are each in time, and both together are not.
+test("a picture and its video's response together take no longer than LIVEPEER_TIMEOUT_MS", async () => {
+  // A byte at a time: the picture's 70 and the response's 68 bytes are each in time, but not both together.
   const slow = { chunkBytes: 1, delayMs: 45 };
   livepeer.setFault({ path: "/stream/", ...slow }, { path: "/image-to-video", ...slow });
   const { job, lines } = await made("A booking app for barbers");
@@ -224,7 +224,7 @@ test("a picture and the form of its video together take no longer than Livepeer 
   assert.deepEqual(livepeer.requests.map(({ path }) => path.split("/")[1]), ["text-to-image", "stream", "image-to-video"]);
 });
 
-test("a video that each attempt breaks off on is gone without, and its picture is kept", async () => {
+test("if every attempt at the video is interrupted, the startup goes on with its picture alone", async () => {
   livepeer.setFault({ path: "/image-to-video", hang: true, times: Infinity });
   const jobId = await generate();
   for (const attempt of [1, 2]) {
@@ -239,7 +239,7 @@ test("a video that each attempt breaks off on is gone without, and its picture i
   assert.ok(job.logs.some(({ message }) => message === "There is no video: making it was interrupted too often"));
 });
 
-test("what is not configured says so, and nobody is asked", async () => {
+test("a service that is not configured is reported, and not called", async () => {
   const plain = await startWorker(services);
   const { made, show } = startups(plain);
   const { marketing_assets: { video }, identity } = await show((await made("A booking app for barbers")).job);

@@ -1,7 +1,7 @@
 // kill -9 of `wrangler dev` and its workerd at every boundary between the
-// steps of a startup, and inside every step, its work done and not yet
-// committed; it starts again on the same state, and each job ends, its work
-// done once.
+// steps of a startup, and inside every step, after its work and before its
+// commit. It restarts on the same state, and each job ends with its work done
+// once.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -23,10 +23,10 @@ const { api, start, kill, database } = await killable({
   ...claudeVars(claude), LIVEPEER_API_KEY: livepeer.key, LIVEPEER_BASE_URL: livepeer.url, RUNNING_JOBS_LIMIT: "20",
 });
 const status = ({ id }) => api("GET", `/api/status/${id}`);
-/** What the dead consumers held is free again when their leases have run out. */
+/** Expires the leases of dead consumers, so that their jobs are free again. */
 const leasesRunOut = () => database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
 
-test("killed before and inside each step of a startup and started again, each job completes, once", async () => {
+test("killed before and inside each step of a startup and restarted, each job completes once", async () => {
   const held = STEPS.flatMap((step, at) => [
     // None is taken from the queue before discovery has begun, so its progress is 0.
     { prompt: `Never taken at ${step}`, step, inside: false, progress: ENDS[at - 1] ?? 0 },
@@ -40,7 +40,7 @@ test("killed before and inside each step of a startup and started again, each jo
   await start();
   for (const job of held) ({ job_id: job.id } = await api("POST", "/api/generate", { prompt: job.prompt }));
   for (const job of held) await until(async () => (await status(job)).progress === job.progress, `${job.prompt}: ${job.progress}`);
-  // What was asked inside a step has been answered, too: research, building and the launch kit, of those that came so far.
+  // The questions inside a step were answered too: those of research, building and the launch kit.
   const asked = () => claude.requests.filter(({ outcome }) => outcome === "complete").length;
   const reached = (step) => held.filter((job) => STEPS.indexOf(job.step) + (job.inside ? 1 : 0) > STEPS.indexOf(step)).length;
   const wanted = reached("discovery") + reached("building") + reached("marketing");
@@ -60,7 +60,7 @@ test("killed before and inside each step of a startup and started again, each jo
     const told = ended.logs.map(({ message }) => message).filter((line) => /^(Claude knows|Built|Packaged|Launch kit ready)/.test(line));
     assert.equal(told.length, 4, `${job.prompt}: ${told.join("; ")}`);
   }
-  // An answer that was not committed is asked for again, and no other is.
+  // Only an answer that was not committed is requested again.
   assert.equal(claude.requests.length, 3 * held.length + 3);
   assert.equal(building(claude).length, held.length + 1);
   await kill();
@@ -73,7 +73,7 @@ test("killed before and inside each step of a startup and started again, each jo
 });
 
 for (const [path, asked] of [["/text-to-image", [2, 1]], ["/image-to-video", [1, 2]]]) {
-  test(`killed while Livepeer works at ${path}, a startup gets its video, and nothing before it is made again`, async () => {
+  test(`killed while Livepeer works at ${path}, a startup gets its video, and no earlier step is repeated`, async () => {
     claude.reset();
     livepeer.reset();
     claude.setAnswer(author([fenced(APP)]));

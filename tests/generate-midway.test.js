@@ -1,5 +1,5 @@
-// What its owner does to a startup while it is made, and what a step leaves
-// that never comes to its end.
+// Actions of the owner while a startup is made, and files of a step that never
+// ends.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -19,9 +19,9 @@ beforeEach(() => {
   claude.setAnswer(author());
 });
 
-/** A turn whose answer takes minutes to come. */
+/** A turn whose answer takes minutes. */
 const SLOW = { chunkBytes: 20, delayMs: 200 };
-/** Lets so many answers through before the faults strike. */
+/** Lets a number of answers pass before the faults strike. */
 const letThrough = (count, ...faults) => [...Array(count).fill({ delayMs: 0 }), ...faults];
 const spent = async () => (await sql("SELECT coalesce(sum(used), 0) AS used FROM daily_counters WHERE name = 'budget-day'"))[0].used;
 const cost = async (jobId) => (await status(jobId)).usage.cost_micro_usd;
@@ -36,7 +36,7 @@ async function midway(turns, before = 1, slow = SLOW) {
   return { jobId, id, request };
 }
 
-/** The queue has one consumer here: when it makes another startup, it has let go of the slow turn. */
+/** The queue has one consumer here. When it works on another startup, it has ended the slow turn. */
 async function brokenOff({ request }, jobId) {
   claude.setFault();
   claude.setAnswer(author());
@@ -45,7 +45,7 @@ async function brokenOff({ request }, jobId) {
   assert.equal(await request.ended, "left", "the turn was waited for");
 }
 
-test("a turn that is cancelled is broken off, and what had come of it is paid", async () => {
+test("cancelling a turn interrupts it, and its tokens until then are charged", async () => {
   const before = await spent();
   const turn = await midway();
   const { jobId, request } = turn;
@@ -63,7 +63,7 @@ test("a turn that is cancelled is broken off, and what had come of it is paid", 
   assert.equal((await spent()) - before, await cost(jobId));
 });
 
-test("a startup without a project yet is deleted with its job, and a stranger's id deletes nothing", async () => {
+test("a startup without a project yet is deleted with its job, and another user cannot delete it", async () => {
   const turn = await midway();
   const { jobId, id } = turn;
   assert.equal((await api("DELETE", `/api/projects/${jobId}`)).status, 404, "a job's id is no project's");
@@ -79,7 +79,7 @@ test("a startup without a project yet is deleted with its job, and a stranger's 
 const BROKEN = { ...APP, "app/page.jsx": 'import Chairs from "../components/chairs";\nimport Hours from "../components/hours";\n\nexport default function Page() {\n  return <Chairs hours={Hours} />;\n}\n' };
 const HOURS = { "components/hours.jsx": 'export default function Hours() {\n  return "9 to 5";\n}\n' };
 
-test("a project that is deleted while its startup is made ends the job", async () => {
+test("deleting the project of an unfinished startup ends its job", async () => {
   const turn = await midway([fenced(BROKEN), fenced(HOURS)], 2);
   const { jobId, id } = turn;
   assert.equal((await api("DELETE", `/api/projects/${id}`)).status, 204);
@@ -88,7 +88,7 @@ test("a project that is deleted while its startup is made ends the job", async (
   assert.equal((await api("GET", `/api/projects/${id}`)).status, 404, "the job has made it again");
 });
 
-test("what the owner changes while a turn is under way is kept, the name too", async () => {
+test("the owner's changes during a turn are kept, the name too", async () => {
   const { jobId, id, request } = await midway([fenced(BROKEN), fenced(HOURS)], 2, { chunkBytes: 20, delayMs: 20 });
   const { code } = await (await api("GET", `/api/projects/${id}`)).json();
   const mine = { ...JSON.parse(code), "NOTES.md": "Mine.\n" };
@@ -123,7 +123,7 @@ test("a package whose step never commits is deleted an hour later, and one in us
   assert.deepEqual(await sql("SELECT * FROM unused_files"), []);
   assert.equal((await api("GET", `/api/download/${job.project_id}`)).status, 200);
 
-  // As by a consumer that was thought dead, and packages what another has packaged.
+  // As by a consumer that was thought dead, and repeats the packaging of another one.
   await sql("CREATE TRIGGER late BEFORE UPDATE OF archive ON startups BEGIN SELECT RAISE(ABORT, 'late'); END");
   await sql("UPDATE startups SET status = 'processing' WHERE job_id = ?", job.job_id);
   await sql("UPDATE jobs SET state = 'queued', step = 'packaging', attempts = 0, lease_owner = NULL, lease_until = 0 WHERE id = ?", job.job_id);

@@ -1,5 +1,5 @@
-// From a prompt to a packaged startup: the job, what it shows, and what comes
-// of it (api.md, section 2). Discovery and identity have files of their own.
+// From a prompt to a packaged startup: the job, its progress, and its result.
+// Discovery and identity have files of their own.
 
 import assert from "node:assert/strict";
 import { text } from "node:stream/consumers";
@@ -26,7 +26,7 @@ const versions = async ({ project_id }) => (await api("GET", `/api/projects/${pr
 const said = ({ logs }) => logs.map(({ message }) => message);
 const AT_ONCE = { "retry-after-ms": "0" };
 
-/** What a ZIP holds, path to text; a damaged one is refused. */
+/** The files of a ZIP, path to text. A damaged one is an error. */
 async function unzipped(bytes) {
   const zip = await yauzl.fromBufferPromise(bytes, { strictFileNames: true, validateEntrySizes: true });
   const files = {};
@@ -34,13 +34,13 @@ async function unzipped(bytes) {
   return files;
 }
 
-/** Lets a job that waits for its next attempt have it now. */
+/** Starts the next attempt of a waiting job now. */
 async function hurry(jobId) {
   await sql("UPDATE jobs SET lease_until = 0 WHERE id = ? AND lease_owner IS NULL", jobId);
   await env.JOBS.send(JSON.stringify({ v: 1, jobId }));
 }
 
-/** The job's end, its pauses between attempts left out. */
+/** The job's end, without the pauses between attempts. */
 async function endedSoon(jobId) {
   return until(async () => {
     const job = await status(jobId);
@@ -49,7 +49,7 @@ async function endedSoon(jobId) {
   });
 }
 
-test("a prompt becomes an application, a package, a launch kit, and each step shows", async () => {
+test("a prompt becomes an application, a package and a launch kit, and each step is shown", async () => {
   const jobId = await generate("A booking app for barbers");
   const seen = [];
   const job = await until(async () => {
@@ -89,7 +89,7 @@ test("a prompt becomes an application, a package, a launch kit, and each step sh
   assert.match(text, /Slotty: Booking/);
 });
 
-test("the same state is answered once: 304 until something has changed", async () => {
+test("an unchanged state is 304", async () => {
   const job = await ended(await generate());
   const response = await api("GET", `/api/status/${job.job_id}`);
   const etag = response.headers.get("etag");
@@ -99,7 +99,7 @@ test("the same state is answered once: 304 until something has changed", async (
   assert.equal((await api("GET", `/api/status/${job.job_id}`, undefined, { "if-none-match": etag })).status, 200);
 });
 
-test("the events tell every line once and every change, and go on where a client left", async () => {
+test("the events have every line and every change once, and resume where a client left", async () => {
   const jobId = await generate();
   const events = eventsOf(Buffer.from(await (await api("GET", `/api/status/${jobId}/events`)).arrayBuffer()));
   const job = await status(jobId);
@@ -112,7 +112,7 @@ test("the events tell every line once and every change, and go on where a client
   assert.equal((await api("GET", `/api/status/${jobId}/events`, undefined, { "last-event-id": "end" })).status, 204);
 });
 
-test("the ZIP is read by whoever reads ZIPs, in ranges too, and is the same for the same files", async () => {
+test("the ZIP is valid, can be read in ranges, and is the same for the same files", async () => {
   const [first, second] = [await ended(await generate()), (claude.setAnswer(author()), await ended(await generate()))];
   const download = (job, headers) => api("GET", `/api/download/${job.project_id}`, undefined, headers);
   const response = await download(first);
@@ -137,7 +137,7 @@ test("the ZIP is read by whoever reads ZIPs, in ranges too, and is the same for 
   assert.deepEqual(Buffer.from(await (await download(second)).arrayBuffer()), zip, "two startups of the same files");
 });
 
-test("the pitch deck is a page for whoever has its link, and for nobody else", async () => {
+test("the pitch deck is a page for anyone with its link, and for no one else", async () => {
   const startup = await show(await ended(await generate()));
   const { deck_url, slides } = startup.marketing_assets.pitch_deck;
   assert.equal(slides, 5);
@@ -151,7 +151,7 @@ test("the pitch deck is a page for whoever has its link, and for nobody else", a
   assert.deepEqual([other.status, await other.json()], [404, { detail: "There is no deck at this address" }]);
 });
 
-test("an application with problems is repaired, each turn a version, and told what is wrong", async () => {
+test("an application with problems is repaired turn by turn, each turn with a version and the list of problems", async () => {
   const { "components/chairs.jsx": _, ...without } = APP;
   const broken = { ...without, "app/layout.jsx": "export default function Layout({ children }) {\n  return <html>{children}</body>;\n}\n" };
   claude.setAnswer(author([
@@ -171,7 +171,7 @@ test("an application with problems is repaired, each turn a version, and told wh
   assert.ok(said(job).some((line) => /repairing/.test(line)), said(job).join("\n"));
 });
 
-test("an application that never passes fails with its problems, and goes on from there when it is tried again", async () => {
+test("an application that never passes fails with its problems, and a retry goes on from there", async () => {
   claude.setAnswer(author([fenced({ ...APP, "app/page.jsx": 'import gone from "./gone";\nexport default gone;\n' })]));
   const failed = await ended(await generate());
   assert.equal(failed.status, "failed");
@@ -191,7 +191,7 @@ test("an application that never passes fails with its problems, and goes on from
   assert.equal((await api("POST", `/api/generate/${job.job_id}/retry`)).status, 409);
 });
 
-test("what a model must not write is not kept: climbing paths, too many files, secrets", async () => {
+test("forbidden output of a model is not stored: paths outside of the project, too many files, secrets", async () => {
   const many = Object.fromEntries(Array.from({ length: 3000 }, (_, n) => [`lib/f${n}.js`, "export default 1;"]));
   const secret = `export const key = "sk-ant-${"a1B2".repeat(12)}";\n`;
   claude.setAnswer(author([fenced({ ...APP, ...many }), fenced({ ...APP, "/etc/passwd": "root", "../up.js": "1", "lib/key.js": secret }), fenced({ "lib/key.js": "export const key = process.env.KEY;\n" })]));
@@ -205,7 +205,7 @@ test("what a model must not write is not kept: climbing paths, too many files, s
   assert.ok(files.every(({ path }) => !/passwd|up\.js|lib\/f/.test(path)));
 });
 
-test("a prompt in any script, as long as it may be, makes a startup with a safe name", async () => {
+test("a prompt of the greatest length in any script makes a startup with a safe name", async () => {
   for (const prompt of ["日本の農家のための市場。".repeat(300).slice(0, 4000), "<script>alert(1)</script>\"; rm -rf / #", "🦀".repeat(4000)]) {
     claude.setAnswer(author([fenced({ ...APP, "package.json": APP["package.json"].replace("chair-time", "x") })]));
     const job = await ended(await generate(prompt));
@@ -216,7 +216,7 @@ test("a prompt in any script, as long as it may be, makes a startup with a safe 
   }
 });
 
-test("a body that is not as it should be is refused in FastAPI's form, and makes nothing", async () => {
+test("an invalid body is refused in FastAPI's form, and creates nothing", async () => {
   const before = await rowCounts(hatch);
   for (const [body, code, detail] of [
     [{ prompt: "   " }, 400, "Prompt cannot be empty"],
@@ -237,7 +237,7 @@ test("a body that is not as it should be is refused in FastAPI's form, and makes
   assert.deepEqual(await rowCounts(hatch), before);
 });
 
-test("three startups at once and no more; a cancelled one stops where it is and makes room", async () => {
+test("three startups may run at once; a cancelled one stops and makes room", async () => {
   claude.setFault({ hang: true, times: Infinity });
   const running = [await generate(), await generate(), await generate()];
   const fourth = await api("POST", "/api/generate", { prompt: "One more" });
@@ -273,12 +273,12 @@ for (const [name, fault] of [
   ["falls silent in its answer", { stallAfterBytes: 900 }],
   ["answers garbage", { garbage: true }],
 ]) {
-  test(`when Claude ${name} in any of the steps, the job goes on and makes nothing twice`, async () => {
+  test(`when Claude ${name} in any of the steps, the job goes on and repeats nothing`, async () => {
     for (const step of [0, 1, 2]) {
       claude.reset();
       claude.setAnswer(author());
       const jobId = await generate();
-      // Faults strike in their turn: so many requests are let through first.
+      // Each fault strikes later than the one before: so many requests pass first.
       claude.setFault(...Array(step).fill({ delayMs: 0 }), fault);
       const job = await endedSoon(jobId);
       assert.equal(job.status, "completed", `${step}: ${job.error}`);
@@ -289,7 +289,7 @@ for (const [name, fault] of [
   });
 }
 
-test("a Claude that never answers well ends the job in words, and the launch kit does without", async () => {
+test("if Claude never answers well, the job fails with a reason, and the launch kit is made without it", async () => {
   const jobId = await generate();
   claude.setFault({ status: 529, headers: AT_ONCE, times: Infinity });
   const failed = await endedSoon(jobId);
@@ -325,17 +325,17 @@ test("parallel requests with one Idempotency-Key begin one job", async () => {
   await ended([...jobs][0]);
 });
 
-test("a startup that is still in the making is not deployed, and a cancelled one may be", async () => {
+test("an unfinished startup is not deployed, and a cancelled one may be", async () => {
   claude.setAnswer(author([fenced({ "index.html": "<!doctype html><title>Half</title>", "package.json": JSON.stringify({ name: "half", version: "1.0.0", scripts: { build: "true", dev: "true", start: "true" } }) })]));
-  // Discovery and building go through; marketing has no answer.
+  // Discovery and building succeed; marketing gets no answer.
   claude.setFault({ delayMs: 1, times: 2 }, { hang: true, times: Infinity });
   const jobId = await generate("A half page");
   await until(() => claude.requests.some(({ fault }) => fault?.hang));
-  // Its id is told when it is done, but the list of projects has it.
+  // The status shows its id only at the end, but the list of projects has it.
   const [{ id: projectId }] = await sql("SELECT id FROM startups WHERE job_id = ?", jobId);
-  const hatchr = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
-  assert.equal(hatchr.status, 409);
-  assert.match(JSON.stringify(await hatchr.json()), /still being generated/);
+  const refused = await api("POST", `/api/deploy/${projectId}`, { target: "edge" });
+  assert.equal(refused.status, 409);
+  assert.match(JSON.stringify(await refused.json()), /still being generated/);
   await problem(await api("POST", "/api/deploy", { projectId }), 409, "startup_processing");
   await problem(await api("POST", "/api/deploy", { projectId, code: { "index.html": "mine" } }), 409, "startup_processing");
   assert.equal((await sql("SELECT count(*) AS n FROM deployments WHERE project_id = ?", projectId))[0].n, 0);
@@ -348,7 +348,7 @@ test("a startup that is still in the making is not deployed, and a cancelled one
   }
 });
 
-test("a startup that needs a server does not go to where there is none unless it is told to", async () => {
+test("a startup that needs a server goes to a target without one only on request", async () => {
   const job = await ended(await generate());
   const before = await rowCounts(hatch);
   const response = await api("POST", `/api/deploy/${job.project_id}`);
@@ -358,7 +358,7 @@ test("a startup that needs a server does not go to where there is none unless it
   assert.equal((await api("POST", `/api/deploy/${job.project_id}`, { target: "edge" })).status, 202);
 });
 
-test("a startup is deployed by its id, and goes with its project, package and all", async () => {
+test("a startup is deployed by its id, and deleting its project deletes it with its package", async () => {
   claude.setAnswer(author([fenced({ "index.html": "<!doctype html><title>Plain</title>", "package.json": JSON.stringify({ name: "plain", version: "1.0.0", scripts: { build: "true", dev: "true", start: "true" } }) })]));
   const job = await ended(await generate("A plain page, no framework"));
   assert.equal(job.status, "completed", job.error);

@@ -1,6 +1,6 @@
-// The built Worker in workerd, with real D1, KV, queues and R2, and whatever
-// fakes a test gives it. One for each test file. With DATABASE=turso in the
-// environment its database is a real sqld instead of D1.
+// The built Worker in workerd, with real D1, KV, queues and R2, and the fakes that
+// a test gives it. One for each test file. With DATABASE=turso in the environment
+// its database is a real sqld instead of D1.
 
 import assert from "node:assert/strict";
 import { after } from "node:test";
@@ -11,14 +11,14 @@ import { migrate } from "../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
 /**
- * Starts the Worker of build/ with these variables over wrangler.toml's, and
+ * Starts the Worker of build/ with these variables added to wrangler.toml's, and
  * the compiler beside it, and stops them after the file's tests.
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as Miniflare takes them
  * @param {{isCounted?: boolean}} options whether counted.js goes before it
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
- *   which holds the answer against public/openapi.json,
+ *   which checks the response against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `worker` (`fetch`, `scheduled`, `getEnv(name?)`), and
  *   `harness` (`getLogs`, `clearLogs`, `restart`).
@@ -32,14 +32,14 @@ export async function startWorker(vars = {}, others = [], { isCounted = false } 
   const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
   after(() => workers.stop());
   const env = await workers.env();
-  // Beside sqld D1 stays empty: whoever asked it by mistake would fail.
+  // Beside sqld D1 stays empty, so that a call to it by mistake fails.
   if (!sqld) await migrateD1(env.DB);
   return {
     url: await workers.url(),
     worker: { fetch: workers.fetch, scheduled: workers.scheduled, getEnv: workers.env },
     harness: { getLogs: () => [...workers.logs], clearLogs: () => workers.logs.splice(0), restart: workers.restart },
     env,
-    // Asked for each time: bindings do not outlive a restart.
+    // Fetched each time, because bindings do not survive a restart.
     sql: sqld?.sql ?? (async (text, ...args) => (await (await workers.env()).DB.prepare(text).bind(...args).all()).results),
     api: async (method, path, body, headers) => api(await workers.url(), method, path, body, headers),
   };
@@ -63,9 +63,8 @@ async function api(origin, method, path, body, headers = {}) {
 }
 
 /**
- * Checks that an answer is an error as its family tells it (which family that
- * is, contract.js has checked), and gives nothing of its inside away. Answers
- * with the problem's body.
+ * Checks that a response is an error in the form of its routes (contract.js has
+ * checked which form that is) and shows no internals. Returns the problem's body.
  */
 export async function problem(response, status, code) {
   const text = await response.text();
@@ -77,7 +76,7 @@ export async function problem(response, status, code) {
   assert.equal(response.headers.get("content-type"), "application/problem+json", told);
   const problem = JSON.parse(text);
   for (const name of ["type", "title", "detail", "code", "request_id"]) assert.equal(typeof problem[name], "string", told);
-  // app.build's clients know an app that is not there by this word.
+  // The original agent's clients recognise a missing app by this word.
   if (problem.type.endsWith("not_found") && problem.status === "error") assert.equal(status, 404);
   else assert.equal(problem.status, status);
   assert.equal(problem.error, problem.detail);
@@ -99,7 +98,7 @@ function vendorsError(status, error, expected, code, told) {
 
 /** An error in FastAPI's form, which has no code, as a problem. */
 function exception(status, body, expected, told) {
-  // Statuses that the original does not have are told in a message too.
+  // Errors with a status that the original does not have carry a message too.
   const isOriginals = [400, 404, 422].includes(status);
   assert.deepEqual(body, isOriginals ? { detail: body.detail } : { detail: body.detail, message: body.detail }, told);
   assert.doesNotMatch(told, INSIDE);
@@ -111,7 +110,7 @@ function exception(status, body, expected, told) {
   return { code: body.detail[0].type === "json_invalid" ? "malformed_json" : "validation_failed", detail: errors[0].detail, errors };
 }
 
-/** What no error may tell. */
+/** Words that no error may contain. */
 const INSIDE = /panic|\.rs\b|wasm|sqlite|D1_|\bD1:|\bSELECT\b|\bINSERT\b|\bUPDATE\b|\bstack\b/;
 
 /** How many rows each table has. */

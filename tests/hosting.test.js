@@ -29,7 +29,7 @@ const { url: origin } = await live(app.id);
 const slug = new URL(origin).hostname.split(".")[0];
 const sandbox = `${hatch.url}/p/${slug}/`;
 
-/** The files as they are, without the storage that a sandboxed page is given. */
+/** The served files, without the script that gives a sandboxed page its storage. */
 const text = async (response) => (await response.text()).replace(/<script>for\(const name of\['localStorage'.*?<\/script>/, "");
 const visit = (url, init) => worker.fetch(url, { redirect: "manual", ...init });
 const onBoth = (name, body) => {
@@ -113,7 +113,7 @@ onBoth("files with odd names are served", async (base) => {
     assert.equal(response.status, 200, address);
     assert.equal(await response.text(), `content of ${path}`);
   }
-  // What a browser leaves as it is in a path.
+  // Characters that a browser does not encode in a path.
   for (const path of ["a+b.txt", "a&b=c.txt", "it's.txt", "a;b,c.txt"]) {
     assert.equal(await (await visit(base + path)).text(), `content of ${path}`);
   }
@@ -140,7 +140,7 @@ onBoth("who goes to a page of the app's own routing gets the app, whatever dots 
   }
 });
 
-test("a static site keeps to itself what is not for its visitors, and its log names it", async () => {
+test("a static site does not serve private files, and its log names them", async () => {
   const secret = { ".env": "API_SECRET=s3", ".npmrc": "t", "package.json": "{}", "supabase/config.toml": "x", ".github/workflows/x.yml": "x", id_rsa: "x", "wrangler.toml": "x", "server/index.ts": "1", "server.js": "1" };
   const { url, logs } = await live((await project({ "index.html": "<p>", ".well-known/security.txt": "Contact", ...secret }, "Careful")).id);
   assert.equal(await (await visit(`${url}.well-known/security.txt`)).text(), "Contact");
@@ -165,7 +165,7 @@ onBoth("an app gets neither cookie nor credential of ours", async (base) => {
   assert.equal(headers.get("referrer-policy"), "no-referrer");
 });
 
-test("an address that no app has is a page that says so", async () => {
+test("the address of no app is a page that says so", async () => {
   for (const url of [`${hatch.url}/p/no-such-app/`, origin.replace(slug, "no-such-app"), `${hatch.url}/p/no-such-app/app.js`]) {
     const response = await visit(url);
     assert.equal(response.status, 404);
@@ -188,7 +188,7 @@ test("on an app's origin every path is the app's, and the API is not there", asy
   assert.equal((await row("SELECT count(*) AS n FROM projects")).n, before);
 });
 
-test("a page on an app's origin may not write to the API as its visitor", async () => {
+test("a page on an app's origin cannot write to the API in its visitor's name", async () => {
   const response = await api("POST", "/api/projects", { name: "x" }, { origin: new URL(origin).origin });
   assert.equal(response.status, 403);
   const read = await api("GET", "/api/projects", undefined, { origin: new URL(origin).origin });
@@ -207,7 +207,7 @@ test("the sandboxed app has an opaque origin and may load its own modules", asyn
   assert.equal((await visit(origin)).headers.get("content-security-policy"), null);
 });
 
-test("a sandboxed page that uses storage finds some, and its own origin has the real one", async () => {
+test("a sandboxed page has substitute storage, and one on its own origin has the real one", async () => {
   const page = await (await visit(sandbox)).text();
   const [doctype, script] = page.match(/^<!doctype html><script>(.*?)<\/script>/i);
   assert.ok(doctype);
@@ -233,7 +233,7 @@ test("/p/:slug leads to /p/:slug/ and keeps the query", async () => {
   assert.equal(new URL(response.headers.get("location"), hatch.url).href, `${sandbox}?a=1`);
 });
 
-test("visits of pages are counted, those of files are not", async () => {
+test("visits of pages are counted, requests for files are not", async () => {
   const counted = await project({ "index.html": "<p>", "a.js": "1" }, "Counted");
   const { url } = await live(counted.id);
   await visit(`${url}a.js`);
@@ -253,7 +253,7 @@ test("under a hosting domain every app gets an https address of its own", async 
   assert.equal((await hosted.worker.fetch("https://a.b.apps.example/")).headers.get("content-type"), "application/json");
 });
 
-test("without a hosting domain an app answers at /p/:slug/, in production to everybody", async () => {
+test("without a hosting domain an app answers at /p/:slug/, in production publicly", async () => {
   const production = await startWorker({ ENVIRONMENT: "production" });
   const { sql } = production;
   await sql("INSERT INTO projects (id, user_id, name, created_at, updated_at) VALUES ('p', 'u', 'n', 1, 1)");

@@ -1,5 +1,5 @@
-// The frame, for every route of the table at once (src/routes.rs, which
-// is read here: a new route is tested without being named).
+// The rules of HTTP for every route of the table (src/routes.rs). The table is
+// read here, so that a new route is tested without being named.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -30,7 +30,7 @@ const methodsOf = (pattern) => ROUTES.filter((route) => route.pattern === patter
 
 const project = await (await development.api("POST", "/api/projects", { name: "A project" })).json();
 
-// --- What bodies are made of ------------------------------------------------
+// --- Bodies for every route -------------------------------------------------
 
 const NOT_TEXT = [1, 1.5, true, {}, [], ["text"]];
 const long = (length) => "x".repeat(length);
@@ -67,7 +67,7 @@ const COMMIT = {
 const MODEL = { required: true, good: "sandbox", bad: [1, true, {}, [], null] };
 const MESSAGES = { required: true, good: [{ role: "user", content: "Hi" }], bad: [1, true, {}, "text", [1], [{}], []] };
 
-/** Each field of each body: what is right, and what is wrong with a 400 that points to it. */
+/** For each field of each body: valid values, and invalid ones that give a 400 with a pointer to it. */
 const ROW = { displayName: "B", context: 1, maxOutput: 1, capabilities: [], quality: 3, speed: 3, source: "test" };
 const BODIES = {
   "POST /api/projects": {
@@ -194,7 +194,7 @@ const bodyOf = (route) => BODIES[rowOf(route)];
 
 const goodBody = (fields) => Object.fromEntries(Object.entries(fields).map(([name, { good }]) => [name, good]));
 
-/** A body's JSON with other JSON in the place of one field's value. */
+/** A body's JSON with one field's value replaced by other JSON. */
 function withField(fields, name, json) {
   const parts = Object.entries(fields).map(([n, { good }]) => `${JSON.stringify(n)}:${n === name ? json : JSON.stringify(good)}`);
   return `{${parts.join(",")}}`;
@@ -205,7 +205,7 @@ const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((ro
   route, path: pathOf(route, { "/auth/credentials/{target}": "cloudflare", "/admin/models/{id}": "a/b" }[route.pattern] ?? project.id), fields: bodyOf(route),
 }));
 
-// --- Asking, and what holds for every answer --------------------------------
+// --- Requests, and the rules for every response -----------------------------
 
 const SECURITY = {
   "x-content-type-options": "nosniff",
@@ -221,7 +221,7 @@ const PAGE_SECURITY = {
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 };
 
-/** Sends a request; no answer is a 5xx (but `allow`) or without the headers that every answer has. */
+/** Sends a request. Checks that the response is not a 5xx (except for `allow`) and has the headers of every response. */
 async function ask(worker, method, path, { headers = {}, body, allow } = {}) {
   const version = path.startsWith("/v1/messages") && { "anthropic-version": "2023-06-01" };
   const init = { method, headers: { ...version, ...headers }, body, redirect: "manual" };
@@ -238,21 +238,21 @@ const JSON_TYPE = { "content-type": "application/json" };
 const send = (method, path, body, headers = {}) =>
   ask(development, method, path, { body, headers: { ...JSON_TYPE, ...headers } });
 
-/** A request that is right but for the route's parameters and the caller. */
+/** A valid request, except for the route's parameters and the caller. */
 function askRoute(worker, route, id, options = {}) {
   if (!route.readsBody) return ask(worker, route.method, pathOf(route, id), options);
   const headers = { ...JSON_TYPE, ...options.headers };
   return ask(worker, route.method, pathOf(route, id), { ...options, headers, body: JSON.stringify(goodBody(bodyOf(route))) });
 }
 
-/** Whether the proof of who calls is in the body. */
+/** Whether the body has the proof of the caller's identity. */
 const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(route) === "POST /workers";
 
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {
   const rows = async () => {
-    // The catalogue of skills is filled by reading it.
-    // Whoever asks to sign in gets a nonce.
+    // Reading the catalogue of skills fills it.
+    // A challenge writes a nonce.
     const { skills, skill_fetches, nonces, ...others } = await rowCounts(worker);
     return others;
   };
@@ -314,12 +314,12 @@ test("An unknown id is 404, however odd it is", () =>
       for (const id of route.under ? odd.slice(0, 3) : odd) {
         const response = await askRoute(development, route, id);
         if (route.hosted) assert.equal(response.status, route.pattern === "/p/{slug}" ? 308 : isWellEncoded(id) ? 404 : 400, `${named(route)} ${id}`);
-        // What is put there is made there, if its name is one.
+        // PUT creates the resource if the name is valid.
         else if (route.pattern.includes("{wallet}") || route.pattern === "/admin/models/{id}") await problem(response, 400, "validation_failed");
-        // As app.build has it.
+        // As the original agent platform has it.
         else if (/^\/(apps|deployment-status)\//.test(route.pattern) && !isUuid(id)) await problem(response, 400, "invalid_app_id");
         else if (route.pattern.endsWith("/archive")) await problem(response, 403, "not_signed");
-        // A category is a filter: nothing is in one that is unknown.
+        // A category is a filter, so an unknown one gives an empty list.
         else if (route.pattern.endsWith("{category}")) assert.equal((await response.json()).total, 0);
         else await problem(response, 404, "not_found");
       }
@@ -340,7 +340,7 @@ function isWellEncoded(segment) {
 test("An unknown project in a body is 404", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES.filter(({ fields }) => fields.projectId)) {
-      // A chat with a UUID that is nobody's begins a project of that id.
+      // A chat with an unused UUID begins a project of that id.
       const unknown = path.startsWith("/api/chat") ? [] : [randomUUID()];
       for (const id of [...unknown, "'", "🐣", `${project.id} `]) {
         await problem(await send(route.method, path, withField(fields, "projectId", JSON.stringify(id))), 404, "not_found");
@@ -350,7 +350,7 @@ test("An unknown project in a body is 404", () =>
 
 // --- Bodies -----------------------------------------------------------------
 
-test("A body that is not called JSON is 415", () =>
+test("A body without the media type of JSON is 415", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES) {
       const body = Buffer.from(JSON.stringify(goodBody(fields)));
@@ -389,14 +389,14 @@ test("A wrong field is 400 with a pointer to it", () =>
     }
   }));
 
-test("A field that is missing, doubled, or holds what no text may hold is 400", () =>
+test("A field that is missing, occurs twice or has forbidden characters is 400", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES) {
       const good = goodBody(fields);
       for (const [name, { required }] of Object.entries(fields)) {
         const twice = JSON.stringify(good).replace(/\}$/, `,${JSON.stringify({ [name]: good[name] }).slice(1)}`);
         const { [name]: _, ...others } = good;
-        // Vendors' bodies may have a name twice, and models read any character.
+        // Vendors' bodies may have a member twice, and models accept any character.
         const bodies = [
           ...(isVendors(route) ? [] : [twice, ...['"a\\u0000b"', '"a\\ud800b"', '"\\udc00"'].map((json) => withField(fields, name, json))]), ...['"\\x"', '"\u0001"', "[".repeat(100_000) + "]".repeat(100_000)].map((json) => withField(fields, name, json)),
           ...(required ? [JSON.stringify(others)] : []),
@@ -406,10 +406,10 @@ test("A field that is missing, doubled, or holds what no text may hold is 400", 
     }
   }));
 
-/** As `send`, for a body that the answer may not wait for: fetch fails when it is not read to its end. */
+/** The same as `send`, for a body that the Worker may not read to its end, in which case fetch fails. */
 async function upload(method, path, body, headers) {
   const request = http.request(development.url + path, { method, headers: { ...JSON_TYPE, ...headers } });
-  // The answer may come, and the connection close, while the body is still being sent.
+  // The response may arrive, and the connection close, while the body is still being sent.
   const answered = new Promise((resolve) => request.on("response", resolve));
   const closed = new Promise((resolve) => request.on("close", resolve));
   request.on("error", () => {});
@@ -419,19 +419,19 @@ async function upload(method, path, body, headers) {
   return conforming(method, path, new Response(await text(answer), { status: answer.statusCode, headers: answer.headers }));
 }
 
-test("A body of 5 MB is 413, whether it says so or not", () =>
+test("A body of 5 MB is 413, with and without Content-Length", () =>
   changingNothing(development, async () => {
     for (const { route, path, fields } of WRITES.filter(({ route }) => !isVendors(route))) {
       const body = JSON.stringify({ ...goodBody(fields), padding: long(5_000_000) });
       for (const framing of [{ "content-length": body.length }, { "transfer-encoding": "chunked" }]) {
         const answer = await upload(route.method, path, body, framing);
-        // A connection that is closed on the sender loses the answer on its way; nothing has changed all the same.
+        // If the connection closes during sending, the response is lost, but nothing has changed.
         if (answer) await problem(answer, 413, "body_too_large");
       }
     }
   }));
 
-test("A query parameter that makes no sense is 400", () =>
+test("An invalid query parameter is 400", () =>
   changingNothing(development, async () => {
     const limits = ["0", "101", "abc", "-1", "1.5", "", "99999999999999999999", "1e1", "%00", " 5"].map((limit) => ["limit", limit]);
     const cursors = ["garbage", "", "%00", "====", "🐣", Buffer.from("1").toString("base64url"), Buffer.from("-1.x").toString("base64url"), Buffer.from("1.\0").toString("base64url"), long(5000)].map((cursor) => ["cursor", cursor]);
@@ -468,7 +468,7 @@ test("A harmless request id is echoed, another one is replaced", async () => {
   }
 });
 
-/** The log's lines about a request. The console comes in order, so all of them are there once those of a later request are. */
+/** The log's lines about a request. The console is in order, so all of them are there when those of a later request are. */
 async function logged(requestId) {
   const about = (id) => development.harness.getLogs().map((line) => line.message).filter((line) => line.includes(id));
   const later = (await ask(development, "GET", "/health")).headers.get("x-request-id");
@@ -525,7 +525,7 @@ const LOCAL = ["http://localhost:5173", "http://localhost:3001", "http://127.0.0
 
 const corsHeaders = ({ headers }) => [...headers.keys()].filter((name) => name.startsWith("access-control-"));
 
-test("Pages of the listed origins, and in development of this machine's, and no others, may read answers", async () => {
+test("Only pages of the listed origins, and in development of this machine, may read responses", async () => {
   for (const path of ["/health", "/api/projects", "/nothing"]) {
     for (const origin of [PAGE, ...LOCAL]) {
       const { headers } = await ask(development, "GET", path, { headers: { origin } });
@@ -542,7 +542,7 @@ test("Pages of the listed origins, and in development of this machine's, and no 
   }
 });
 
-test("In production pages of CORS_ORIGINS alone may read and write", async () => {
+test("In production only pages of CORS_ORIGINS may read and write", async () => {
   for (const origin of [...LOCAL, ...FOREIGN]) {
     const response = await ask(production, "GET", "/health", { headers: { origin } });
     assert.deepEqual([corsHeaders(response), response.headers.get("vary")], [[], null], origin);
@@ -569,16 +569,16 @@ test("A preflight is 204, with a permission for the listed origins only", async 
   }
 });
 
-test("A page may send every header that the document has, and those that its route has no use for", async () => {
+test("A page may send every header in the document, on every route", async () => {
   const sent = { "X-CSRF-Token": "c", "X-Captcha-Token": "c", "X-Wallet-Signature": "s", "anthropic-version": "2023-06-01", "X-Request-Id": "abcdef-123", "Last-Event-ID": "0" };
-  const polychat = page(development, LOCAL[0], { credentials: true });
-  assert.equal((await polychat.fetch("GET", "/health", { headers: sent })).status, 200);
-  await refused(polychat.fetch("GET", "/health", { headers: { "X-Unheard-Of": "x" } }));
+  const client = page(development, LOCAL[0], { credentials: true });
+  assert.equal((await client.fetch("GET", "/health", { headers: sent })).status, 200);
+  await refused(client.fetch("GET", "/health", { headers: { "X-Unheard-Of": "x" } }));
   for (const [path, item] of Object.entries(document.paths)) {
     for (const [method, { parameters = [] }] of Object.entries(item)) {
       const headers = parameters.map(resolved).filter((parameter) => parameter.in === "header").map(({ name }) => [name, "x"]);
       const asked = page(development, PAGE, { credentials: true });
-      // Whatever is answered, the page sees it.
+      // The page can read every response.
       await (await asked.fetch(method.toUpperCase(), path.replace(/\{.+?\}/g, "x"), { headers: Object.fromEntries(headers) })).body?.cancel();
     }
   }
@@ -600,7 +600,7 @@ test("Pages of our own origin, of the listed ones and of this machine's may writ
   }
 });
 
-test("A page of this machine signs in with a wallet under its own name", async () => {
+test("A page of this machine signs in with a wallet for its own domain", async () => {
   const [wallet, origin] = [newWallet(), LOCAL[0]];
   const { message } = await (await send("POST", "/auth/wallet/challenge", JSON.stringify({ address: wallet.address }), { origin })).json();
   assert.match(message, /^localhost:5173 wants you to sign in/);
@@ -613,7 +613,7 @@ test("A page of this machine signs in with a wallet under its own name", async (
 
 // --- Who is calling ---------------------------------------------------------
 
-test("A credential that is wrong is 401 everywhere, in development and on public routes too", async () => {
+test("A wrong credential is 401 everywhere, in development and on public routes too", async () => {
   const wrong = [
     { authorization: "Bearer wrong" }, { authorization: "wrong" }, { authorization: "Bearer" }, { authorization: "Basic dXNlcjpwYXNz" },
     { "x-api-key": "hk_live_wrong" }, { authorization: `Basic ${ADMIN_TOKEN}` }, { authorization: "Bearer wrong", "x-api-key": ADMIN_TOKEN },
@@ -631,7 +631,7 @@ test("A credential that is wrong is 401 everywhere, in development and on public
   }
 });
 
-test("A page that reaches a development Worker under a name of its own is nobody (DNS rebinding)", async () => {
+test("A page that reaches a development Worker under its own domain has no identity (DNS rebinding)", async () => {
   const asked = (host) => new Promise((resolve, reject) => {
     const { port } = new URL(development.url);
     const headers = { host, origin: `http://${host}`, ...JSON_TYPE };
@@ -647,7 +647,7 @@ test("A page that reaches a development Worker under a name of its own is nobody
   });
 });
 
-test("The operator's token opens the operator's routes, and no user's", async () => {
+test("The operator's token opens only the operator's routes", async () => {
   for (const headers of [{ authorization: `Bearer ${ADMIN_TOKEN}` }, { authorization: `bearer ${ADMIN_TOKEN}` }, { "x-api-key": ADMIN_TOKEN }]) {
     assert.equal((await ask(development, "GET", "/admin/jobs", { headers })).status, 200);
     assert.equal((await ask(development, "GET", "/health", { headers })).status, 200);
@@ -655,7 +655,7 @@ test("The operator's token opens the operator's routes, and no user's", async ()
   }
 });
 
-test("In production without secrets, nobody gets in and public routes answer", () =>
+test("In production without secrets, only public routes answer", () =>
   changingNothing(production, async () => {
     for (const route of ROUTES) {
       const isOperators = ["Staff", "Operator"].includes(route.access);

@@ -1,5 +1,5 @@
-// Idempotency-Key: a POST that is sent again is answered again, and done once,
-// whatever became of the first one.
+// Idempotency-Key: a POST that is sent again gets its response again, and is done
+// once, however the first one ended.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -20,16 +20,16 @@ const post = (path, body, key) => hatch.api("POST", path, body, { "idempotency-k
 const replayed = (response) => response.headers.get("idempotency-replayed");
 const row = async (key) => (await hatch.sql("SELECT * FROM idempotency WHERE key = ?", key))[0];
 
-/** As the row is when the Worker died after its work and before it could say so, long enough ago. */
+/** Changes the row as if the Worker had died after its work and before its response, long enough ago. */
 const forgetAnswer = (key) => hatch.sql("UPDATE idempotency SET status = NULL, headers = NULL, body = NULL, lease_until = 0 WHERE key = ?", key);
 
-/** The rows of the tables that hold what people make. */
+/** The rows of the tables with users' resources. */
 async function made() {
   const { idempotency, nonces, ...others } = await rowCounts(hatch);
   return others;
 }
 
-test("a second request gets the first one's answer, and makes nothing", async () => {
+test("a second request gets the first response, and creates nothing", async () => {
   const key = randomUUID();
   const first = await post("/api/projects", { name: "Once" }, key);
   const before = await made();
@@ -41,7 +41,7 @@ test("a second request gets the first one's answer, and makes nothing", async ()
   assert.deepEqual(await made(), before);
 });
 
-test("20 requests at once with one key make one thing and get one answer", async () => {
+test("20 parallel requests with one key create one resource and get one response", async () => {
   const key = randomUUID();
   const before = await made();
   const answers = await Promise.all(Array.from({ length: 20 }, () => post("/api/projects", { name: "Rush" }, key)));
@@ -52,7 +52,7 @@ test("20 requests at once with one key make one thing and get one answer", async
   assert.deepEqual(await made(), { ...before, projects: before.projects + 1 });
 });
 
-test("a key that was used for something else is 422", async () => {
+test("a key that was used for another request is 422", async () => {
   const key = randomUUID();
   const { id } = await (await post("/api/projects", { name: "First" }, key)).json();
   const before = await made();
@@ -64,7 +64,7 @@ test("a key that was used for something else is 422", async () => {
   assert.deepEqual(await made(), before);
 });
 
-test("a request that was refused leaves its key free", async () => {
+test("after a refused request its key can be used again", async () => {
   const key = randomUUID();
   await problem(await post("/api/projects", { name: "" }, key), 400, "validation_failed");
   assert.equal(await row(key), undefined);
@@ -87,14 +87,14 @@ test("the quoted and the bare form of a key are one key", async () => {
   assert.equal(await second.text(), await first.text());
 });
 
-test("methods that are idempotent by themselves pass a key over", async () => {
+test("idempotent methods ignore the key", async () => {
   const key = randomUUID();
   const id = await newProject(hatch);
   for (const method of ["GET", "DELETE"]) await hatch.api(method, `/api/projects/${id}`, undefined, { "idempotency-key": key });
   assert.equal(await row(key), undefined);
 });
 
-test("a project whose Worker died before it could answer is found, not made twice", async () => {
+test("a project whose Worker died before its response is found, not created twice", async () => {
   const key = randomUUID();
   const first = await (await post("/api/projects", { name: "Found" }, key)).json();
   await forgetAnswer(key);
@@ -106,11 +106,11 @@ test("a project whose Worker died before it could answer is found, not made twic
   assert.equal((await row(key)).status, 201);
 });
 
-test("a request whose first try made nothing is no replay, and one whose try made something is", async () => {
+test("a retry is a replay only if the first try created something", async () => {
   const projectId = await newProject(hatch, PAGE);
   for (const [path, body, table] of [["/api/projects", { name: "Busy" }, "projects"], ["/api/deploy", { projectId }, "deployments"]]) {
     const key = randomUUID();
-    // The database fails after the key was taken, and before anything is made.
+    // The database fails after the key was stored, and before anything is created.
     await hatch.sql(`CREATE TRIGGER fault BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
     const failed = await post(path, body, key);
     await hatch.sql("DROP TRIGGER fault");
@@ -126,7 +126,7 @@ test("a request whose first try made nothing is no replay, and one whose try mad
   }
 });
 
-test("a request that died before it made anything is taken over when its lease has run out", async () => {
+test("a request that died before it created anything is taken over after its lease", async () => {
   const key = randomUUID();
   const { id } = await (await post("/api/projects", { name: "Lost" }, key)).json();
   await hatch.api("DELETE", `/api/projects/${id}`);
@@ -141,7 +141,7 @@ test("a request that died before it made anything is taken over when its lease h
   assert.deepEqual([...ids], [id]);
 });
 
-test("an answer too long to keep is made again, about the same project", async () => {
+test("a response too long to store is rendered again, for the same project", async () => {
   const code = { "index.html": "<p>x".repeat(100_000) };
   const remixed = await deployments(hatch).live((await deployments(hatch).project(code)).id);
   const key = randomUUID();
@@ -168,7 +168,7 @@ test("a deployment is begun once", async () => {
   assert.equal(n, 1);
 });
 
-test("a rollback makes one version", async () => {
+test("a repeated rollback makes one version", async () => {
   const id = await newProject(hatch, PAGE);
   await hatch.api("PATCH", `/api/projects/${id}`, { code: { "index.html": "<h1>Changed</h1>" } });
   const key = randomUUID();
@@ -181,7 +181,7 @@ test("a rollback makes one version", async () => {
   assert.equal((await (await post(`/api/projects/${id}/rollback`, { version: 1 }, randomUUID())).json()).version, 4);
 });
 
-test("an API key is made once, and its text is shown once", async () => {
+test("an API key is created once, and shown once", async () => {
   const key = randomUUID();
   const first = await (await post("/auth/keys", { name: "CI" }, key)).json();
   assert.match(first.key, /^hk_live_/);
@@ -197,7 +197,7 @@ const ANSWER = "Here it is.\n\n```html:index.html\n<h1>Hello</h1>\n```\n";
 const chat = (projectId, key, query = "?format=events") => post(`/api/chat${query}`, { projectId, message: "Build it" }, key);
 
 for (const [format, last] of [["events", "done"], ["text", undefined]]) {
-  test(`a chat that is sent again is told again in one go, as ${format}`, async () => {
+  test(`a chat that is sent again gets its answer at once, as ${format}`, async () => {
     claude.setAnswer(ANSWER);
     const [id, key] = [await newProject(hatch), randomUUID()];
     const first = eventsOf(Buffer.from(await (await chat(id, key, `?format=${format}`)).arrayBuffer()));
@@ -214,7 +214,7 @@ for (const [format, last] of [["events", "done"], ["text", undefined]]) {
   });
 }
 
-test("a chat that is still streaming is followed, and afterwards told again", async () => {
+test("a chat that is still streaming is followed, and afterwards repeated", async () => {
   claude.setAnswer(ANSWER);
   claude.setFault({ stallAfterBytes: 700 });
   const [id, key] = [await newProject(hatch), randomUUID()];
@@ -241,7 +241,7 @@ test("a chat that failed before its first byte can be asked again", async () => 
   assert.equal((await messages(hatch, id)).length, 2);
 });
 
-test("a chat whose Worker was killed is told as interrupted once it is known to be lost", async () => {
+test("a chat whose Worker was killed is shown as interrupted once it counts as lost", async () => {
   claude.setAnswer(ANSWER);
   const [id, key] = [await newProject(hatch), randomUUID()];
   await (await chat(id, key)).text();
@@ -254,7 +254,7 @@ test("a chat whose Worker was killed is told as interrupted once it is known to 
 
 // --- and after a day ------------------------------------------------------------
 
-test("keys are forgotten after a day, and no sooner", async () => {
+test("keys are deleted after a day, and no sooner", async () => {
   const [old, young] = [randomUUID(), randomUUID()];
   for (const key of [old, young]) await post("/api/projects", { name: "Kept" }, key);
   const day = 24 * 60 * 60 * 1000;

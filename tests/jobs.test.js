@@ -1,5 +1,5 @@
-// The job engine: whatever is lost, doubled, killed or refused on the way, a
-// job ends, and its work is done once.
+// The job engine: every job ends and does its work once, even if messages are lost
+// or doubled, consumers killed, or writes refused.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -9,7 +9,7 @@ import { startWorker } from "./harness.js";
 
 const HOUR_MS = 60 * 60 * 1000;
 
-// Has what Hatch has not: a way to put a message into the dead-letter queue.
+// A Worker that can put a message into the dead-letter queue, which Hatch cannot.
 const postman = {
   name: "postman",
   compatibilityDate: "2026-11-01",
@@ -26,7 +26,7 @@ const redrive = (letter) => api("POST", `/admin/dead-letters/${letter.id}/redriv
 const sweep = () => hatch.worker.scheduled({ cron: "* * * * *" });
 const jobOf = (deploymentId) => row("SELECT * FROM jobs WHERE subject_id = ?", deploymentId);
 
-/** Waits until the consumer has settled every message sent before. */
+/** Waits until the consumer has acknowledged every earlier message. */
 async function drained() {
   const marker = `marker ${randomUUID()}`;
   await env.JOBS.send(marker);
@@ -34,10 +34,10 @@ async function drained() {
   await sql("DELETE FROM dead_letters WHERE id = ?", kept.id);
 }
 
-/** Waits for the end without asking the Worker, which would wake the job. */
+/** Waits for the end without a request to the Worker, which would send the job's message. */
 const done = (deploymentId) => until(async () => (await jobOf(deploymentId)).state === "done");
 
-/** What a killed consumer waits out: its lease, and the outbox's patience. */
+/** Expires the lease of a killed consumer, and the delay of the outbox. */
 async function timePasses(jobId) {
   await sql("UPDATE jobs SET lease_until = 0 WHERE id = ?", jobId);
   await sql("UPDATE outbox SET send_at = 0 WHERE job_id = ?", jobId);
@@ -53,7 +53,7 @@ async function withFault(trigger, body) {
   }
 }
 
-/** That a deployment's work has been done, completely and once. */
+/** Checks that a deployment's work was done completely and once. */
 async function assertLiveOnce(id, target) {
   const deployment = await ended(id);
   assert.equal(deployment.status, "live", deployment.logs);
@@ -81,7 +81,7 @@ test("three messages about one job do its work once", async () => {
   await assertLiveOnce(id, target);
 });
 
-test("a message that is none of ours becomes a dead letter, without its secrets, and stops nothing", async () => {
+test("an unknown message becomes a dead letter, without its secrets, and stops nothing", async () => {
   const foreign = ["{]", JSON.stringify({ v: 2, jobId: "x" }), `{"token":"Bearer abcdefgh12345678"}`, { an: "object" }];
   for (const body of foreign) await env.JOBS.send(body);
   const target = await project();
@@ -98,7 +98,7 @@ test("a message that is none of ours becomes a dead letter, without its secrets,
   assert.equal(refused.status, 409);
 });
 
-test("a message that the queue gave up becomes a dead letter, and its job is done all the same", async () => {
+test("a message that the queue gave up becomes a dead letter, and its job still runs", async () => {
   const target = await project();
   const { id, jobId } = await written(target, { sendAt: Date.now() - 1 });
   const { DEAD } = await hatch.worker.getEnv("postman");
@@ -111,7 +111,7 @@ test("a message that the queue gave up becomes a dead letter, and its job is don
   await assertLiveOnce(id, target);
 });
 
-test("a message about a job that is not there is dropped", async () => {
+test("a message about an unknown job is dropped", async () => {
   const before = (await letters()).length;
   await send(randomUUID());
   await drained();
@@ -126,7 +126,7 @@ test("a lost message is sent again by the sweep", async () => {
   await assertLiveOnce(id, target);
 });
 
-test("the sweep leaves alone what is not due", async () => {
+test("the sweep leaves jobs alone that are not due", async () => {
   const { jobId } = await written(await project());
   await sweep();
   await drained();
@@ -135,7 +135,7 @@ test("the sweep leaves alone what is not due", async () => {
   await sql("DELETE FROM jobs WHERE id = ?", jobId);
 });
 
-test("whoever asks after an overdue job wakes it", async (t) => {
+test("a request for an overdue job sends its message", async (t) => {
   await t.test("by its status", async () => {
     const target = await project();
     const { id } = await written(target, { sendAt: Date.now() - 1 });
@@ -150,7 +150,7 @@ test("whoever asks after an overdue job wakes it", async (t) => {
   });
 });
 
-test("a job is left to whoever holds its lease, and taken when the lease has run out", async () => {
+test("a leased job is left alone, and taken over when the lease has expired", async () => {
   const target = await project();
   const { id, jobId } = await written(target, { lease_owner: "dead consumer", lease_until: Date.now() + HOUR_MS, attempts: 1 });
   await send(jobId);
@@ -166,7 +166,7 @@ test("a job is left to whoever holds its lease, and taken when the lease has run
 test("a consumer that has lost its lease writes nothing", async () => {
   const target = await project();
   const { id, jobId } = await written(target);
-  // While it works, somebody else takes the job.
+  // While it works, another consumer takes the job.
   await sql(`CREATE TRIGGER robbed AFTER UPDATE ON deployments WHEN NEW.id = '${id}' BEGIN
                UPDATE jobs SET lease_owner = 'robber' WHERE id = '${jobId}'; END`);
   await send(jobId);
@@ -182,7 +182,7 @@ test("a consumer that has lost its lease writes nothing", async () => {
   await assertLiveOnce(id, target);
 });
 
-test("a step that fails is tried again after a pause, which its log tells", async () => {
+test("a failed step is retried after a pause, which its log shows", async () => {
   const target = await project();
   const id = await withFault("BEFORE INSERT ON sites", async () => {
     const id = await deploy(target.id);
@@ -195,7 +195,7 @@ test("a step that fails is tried again after a pause, which its log tells", asyn
   await assertLiveOnce(id, target);
 });
 
-test("attempts that are used up fail the job, and redriving its dead letter brings it live", async () => {
+test("a job without attempts left fails, and redriving its dead letter brings it live", async () => {
   const target = await project();
   const { id, jobId } = await written(target, { step: "publish", attempts: 4 });
   const failed = await withFault("BEFORE INSERT ON sites", async () => {
@@ -251,7 +251,7 @@ test("a job that kills its consumer every time is given up", async () => {
   assert.match((await letterOf(jobId)).reason, /broken off again and again/);
 });
 
-test("a job of a kind that this Worker does not know ends in a dead letter", async () => {
+test("a job of an unknown kind becomes a dead letter", async () => {
   const { id, jobId } = await written(await project(), { attempts: 4 });
   await sql("UPDATE jobs SET kind = 'unknown' WHERE id = ?", jobId);
   await send(jobId);
@@ -259,7 +259,7 @@ test("a job of a kind that this Worker does not know ends in a dead letter", asy
   assert.ok(await letterOf(jobId));
 });
 
-test("the sweep ends what has stood still for an hour, and a redriven one has its hour again", async () => {
+test("the sweep fails jobs without progress for an hour, and a redriven one has another hour", async () => {
   const long = Date.now() - HOUR_MS - 1000;
   const target = await project();
   const { id, jobId } = await written(target, { created_at: long, updated_at: long });
@@ -280,7 +280,7 @@ test("the sweep ends what has stood still for an hour, and a redriven one has it
   await sql("DELETE FROM jobs WHERE id = ?", fresh.jobId);
 });
 
-test("a job that cannot be ended keeps the sweep from no other", async () => {
+test("a job that cannot be ended does not stop the sweep for others", async () => {
   const long = Date.now() - HOUR_MS - 1000;
   const bad = await written(await project(), { created_at: long, updated_at: long - 1 });
   const good = await written(await project(), { created_at: long, updated_at: long });
@@ -293,8 +293,8 @@ test("a job that cannot be ended keeps the sweep from no other", async () => {
   await assertLiveOnce(lost.id, target);
 });
 
-// A statement that fails undoes its batch, so these are all the points at
-// which a deployment's way through the database can be broken off.
+// A statement that fails undoes its batch, so these are all the points at which a
+// deployment's writes can be interrupted.
 for (const [point, trigger] of Object.entries({
   "its lease is taken": "BEFORE UPDATE ON jobs WHEN NEW.lease_owner IS NOT NULL",
   "the outbox is told of its lease": "BEFORE UPDATE ON outbox",
@@ -313,7 +313,7 @@ for (const [point, trigger] of Object.entries({
   "the job is settled": "BEFORE DELETE ON outbox",
   "the lease is given back": "BEFORE UPDATE ON jobs WHEN NEW.lease_owner IS NULL",
 })) {
-  test(`broken off when ${point}, a deployment ends live, once`, async () => {
+  test(`interrupted when ${point}, a deployment ends live, once`, async () => {
     const target = await project();
     const { id, jobId } = await written(target);
     const faults = () => hatch.harness.getLogs().filter(({ message }) => message.includes("injected fault")).length;

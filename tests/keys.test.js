@@ -1,4 +1,4 @@
-// API keys: what a user gives to a program, in production.
+// API keys, which users give to programs, in production.
 
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
@@ -24,7 +24,7 @@ const ada = await signIn();
 /** Whether a credential opens a list of projects. */
 const status = async (token) => (await api("GET", "/api/projects", undefined, as(token))).status;
 
-/** The digits of a CRC-32 as a key ends with it. */
+/** The digits of the CRC-32 at a key's end. */
 function checksum(text) {
   const digits = [..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"];
   let [number, out] = [crc32(text), ""];
@@ -48,7 +48,7 @@ test("A new key is shown once, and works", async () => {
   assert.deepEqual([me.id, me.credential, me.scopes], [ada.userId, "key", DEFAULT_SCOPES]);
 });
 
-test("A key is taken from Authorization and from x-api-key, and nowhere else", async () => {
+test("A key is accepted in Authorization and in x-api-key, and nowhere else", async () => {
   const { key } = await newKey(ada.token);
   for (const headers of [as(key), { authorization: `bearer ${key}` }, { authorization: key }, { "x-api-key": key }]) {
     assert.equal((await api("GET", "/api/projects", undefined, headers)).status, 200, JSON.stringify(Object.keys(headers)));
@@ -59,14 +59,14 @@ test("A key is taken from Authorization and from x-api-key, and nowhere else", a
   await problem(await api("GET", "/api/projects", undefined, { cookie: `token=${key}` }), 401, "unauthorized");
 });
 
-test("The database has a key's hash, and nothing of the key but its last four digits", async () => {
+test("The database has only a key's hash and its last four digits", async () => {
   const { id, key } = await newKey(ada.token);
   const [row] = await sql("SELECT * FROM api_keys WHERE id = ?", id);
   assert.equal(row.hash, createHash("sha256").update(key).digest("hex"));
   assert.ok(!JSON.stringify(row).includes(key.slice(8, 20)));
 });
 
-test("A key that is mistyped, cut or made up is refused by its checksum, and one that is not in the database all the same", async () => {
+test("A mistyped, cut or invented key is refused by its checksum, and one that is not in the database too", async () => {
   const { key } = await newKey(ada.token);
   const flipped = key.replace(/.$/, (last) => (last === "0" ? "1" : "0"));
   const swapped = key.replace(/^(hk_live_.{10})(.)(.)/, "$1$3$2");
@@ -81,7 +81,7 @@ test("A key that is mistyped, cut or made up is refused by its checksum, and one
   assert.equal(await detail(machine + checksum(machine)), "The credential is not valid");
 });
 
-test("A key can do what its scopes say and no more", async () => {
+test("A key can do only what its scopes allow", async () => {
   const { key } = await newKey(ada.token, { scopes: ["projects:read", "projects:read"] });
   assert.equal(await status(key), 200);
   const response = await api("POST", "/api/projects", { name: "No" }, as(key));
@@ -89,7 +89,7 @@ test("A key can do what its scopes say and no more", async () => {
   assert.match((await problem(response, 403, "insufficient_scope")).detail, /projects:write/);
 });
 
-test("A key cannot make a stronger key than it is itself", async () => {
+test("A key cannot create a stronger key", async () => {
   const { key } = await newKey(ada.token, { scopes: ["account", "chat"], expiresInDays: 2 });
   const before = await rows();
   for (const scopes of [["deploy"], ["account", "chat", "projects:read"], ["admin"], undefined]) {
@@ -107,17 +107,17 @@ test("A key cannot make a stronger key than it is itself", async () => {
   assert.ok((await newKey(key, { scopes: ["chat"], expiresInDays: 1 })).expiresAt < parent.expiresAt);
 });
 
-test("Nobody but staff makes a key with the scope admin", async () => {
+test("Only staff can create a key with the scope admin", async () => {
   await problem(await api("POST", "/auth/keys", { name: "No", scopes: ["admin"] }, as(ada.token)), 403, "insufficient_scope");
   const staff = { sub: randomUUID(), email: `eve@${STAFF_DOMAIN}`, email_verified: true };
   const { key } = await newKey(mint(staff), { scopes: ["admin"] });
   assert.equal((await api("GET", "/admin/jobs", undefined, as(key))).status, 200);
-  // Of staff no longer: the key is what it was, its user is not.
+  // The key has not changed, but its user is not staff any more.
   await ok("GET", "/auth/me", undefined, mint({ ...staff, email_verified: false }));
   await problem(await api("GET", "/admin/jobs", undefined, as(key)), 403, "not_the_operator");
 });
 
-test("A key ends on its day", async () => {
+test("A key expires on its day", async () => {
   const { id, key, expiresAt, createdAt } = await newKey(ada.token, { expiresInDays: 30 });
   assert.equal(Date.parse(expiresAt) - Date.parse(createdAt), 30 * DAY_MS);
   assert.equal(await status(key), 200);
@@ -125,10 +125,10 @@ test("A key ends on its day", async () => {
   assert.match((await problem(await api("GET", "/api/projects", undefined, as(key)), 401, "unauthorized")).detail, /expired/);
 });
 
-test("A use of a key is noted, at most once in five minutes", async () => {
+test("A key's last use is recorded, at most once in five minutes", async () => {
   const { id, key } = await newKey(ada.token, { scopes: ["projects:read"] });
   const lastUsed = async () => (await ok("GET", `/auth/keys/${id}`, undefined, ada.token)).lastUsedAt;
-  /** Uses the key, and lets the note be written, if one is: the next request's note is written after it. */
+  /** Uses the key, and waits until the use is recorded, if it is: the next request's use is recorded after it. */
   const use = async () => {
     await ok("GET", "/api/projects", undefined, key);
     const other = await newKey(ada.token);
@@ -157,19 +157,19 @@ test("A revoked key is refused at once, and stays in the list", async () => {
   const listed = async () => (await ok("GET", "/auth/keys", undefined, ada.token)).find((key) => key.id === id);
   const { revokedAt } = await listed();
   assert.match(revokedAt, TIME);
-  // Once more changes nothing, and is nothing that was done.
+  // Revoking it once more changes nothing, and is not in the audit log.
   assert.equal((await revoke()).status, 204);
   assert.equal((await listed()).revokedAt, revokedAt);
   assert.equal((await sql("SELECT count(*) AS n FROM audit_log WHERE action = 'key.revoke' AND subject = ?", id))[0].n, 1);
 });
 
-test("A key that revokes itself is gone with that", async () => {
+test("A key can revoke itself", async () => {
   const { id, key } = await newKey(ada.token, { scopes: ["account"] });
   assert.equal((await api("DELETE", `/auth/keys/${id}`, undefined, as(key))).status, 204);
   await problem(await api("GET", "/auth/keys", undefined, as(key)), 401, "unauthorized");
 });
 
-test("A list of keys has one's own, newest first, page by page", async () => {
+test("A list of keys has the caller's own, newest first, page by page", async () => {
   const bob = await signIn();
   const made = [];
   for (let n = 0; n < 5; n++) made.unshift(await newKey(bob.token, { name: `${n}` }));
@@ -182,7 +182,7 @@ test("A list of keys has one's own, newest first, page by page", async () => {
   assert.deepEqual(times, times.toSorted().reverse());
 });
 
-test("Another user's key is 404, and goes on working", async () => {
+test("Another user's key is 404, and keeps working", async () => {
   const [eve, { id, key }] = [await signIn(), await newKey(ada.token)];
   for (const method of ["GET", "DELETE"]) {
     for (const other of [id, randomUUID()]) await problem(await api(method, `/auth/keys/${other}`, undefined, as(eve.token)), 404, "not_found");
@@ -191,7 +191,7 @@ test("Another user's key is 404, and goes on working", async () => {
   assert.deepEqual(await ok("GET", "/auth/keys", undefined, eve.token), []);
 });
 
-test("A creation that is sent again makes one key, whose text only the first answer has", async () => {
+test("A repeated creation makes one key, which only the first response shows", async () => {
   const headers = { ...as(ada.token), "idempotency-key": randomUUID() };
   const create = async () => {
     const response = await api("POST", "/auth/keys", { name: "Once" }, headers);
@@ -205,12 +205,12 @@ test("A creation that is sent again makes one key, whose text only the first ans
   assert.equal((await sql("SELECT count(*) AS n FROM api_keys WHERE name = 'Once'"))[0].n, 1);
 });
 
-test("A key whose user is gone is nobody's", async () => {
+test("A deleted user's key is refused", async () => {
   const user = await signIn();
   const { key } = await newKey(user.token);
   await sql("DELETE FROM users WHERE id = ?", user.userId);
   await problem(await api("GET", "/api/projects", undefined, as(key)), 401, "unauthorized");
-  // Nor is production's the one of a developer, should its database have been one.
+  // A key of the local developer does not work in production either.
   const { id, key: other } = await newKey(ada.token);
   await sql("UPDATE api_keys SET user_id = 'local-developer' WHERE id = ?", id);
   await problem(await api("GET", "/api/projects", undefined, as(other)), 401, "unauthorized");

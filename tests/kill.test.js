@@ -1,6 +1,6 @@
-// kill -9 of `wrangler dev` and its workerd in the middle of deployments; it
-// starts again on the same state, and each deployment ends live, once. The
-// queue dies with the process, so only what is in the database is left.
+// kill -9 of `wrangler dev` and its workerd during deployments. It restarts on
+// the same state, and each deployment ends live, once. The queue dies with the
+// process, so only the database is left.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,9 +9,9 @@ import { killable } from "./killable.js";
 
 const { api, start, kill, database } = await killable();
 
-test("killed in the middle of deployments and started again, each ends live, once", async () => {
-  // What holds two of the deployments at the moments that are wanted, until
-  // the kill: one is never taken from the queue, one never leaves its step.
+test("killed during deployments and restarted, each ends live, once", async () => {
+  // Triggers hold two of the deployments until the kill: one is never taken from
+  // the queue, and one never leaves its step.
   const is = (name) => `(SELECT code FROM deployments WHERE id = NEW.subject_id) LIKE '%${name}%'`;
   await database((db) => db.exec(`
     CREATE TRIGGER never_taken BEFORE UPDATE ON jobs WHEN ${is("never taken")}
@@ -29,7 +29,7 @@ test("killed in the middle of deployments and started again, each ends live, onc
   await start();
   const deployments = [await deploy("in its step"), await deploy("never taken")];
   await until(async () => (await status(deployments[0])) === "building");
-  // And one wherever it happens to be just after its 202.
+  // A third one is killed just after its 202, at any point.
   deployments.push(await deploy("just accepted"));
   await kill();
 

@@ -1,5 +1,4 @@
-// `wrangler dev` as a process that can be killed, on a state of its own that
-// outlives it.
+// `wrangler dev` as a process that can be killed, with a state that survives it.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -15,12 +14,12 @@ import { until } from "./deployments.js";
 
 /**
  * A development Worker with these variables and a database with the tables of
- * migrations/; it does not run yet. After the file's tests it is gone.
+ * migrations/; it does not run yet. It is removed after the file's tests.
  *
  * @param {Record<string, string>} vars
  * @returns `url`; `api(method, path, body?, headers?)`; `start()`; `kill()`, which is SIGKILL to wrangler and
  *   workerd; `database(work)`, which hands a node:sqlite database to `work`
- *   while nobody runs.
+ *   while the Worker does not run.
  */
 export async function killable(vars = {}) {
   const state = await mkdtemp(join(tmpdir(), "hatch-kill-"));
@@ -64,7 +63,7 @@ export async function killable(vars = {}) {
     const folder = join(state, "v3/d1/miniflare-D1DatabaseObject");
     const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
     assert.equal(names.length, 1);
-    // A process that was killed holds its locks until the kernel has buried it.
+    // A killed process holds its locks until the kernel has removed it.
     const db = new DatabaseSync(join(folder, names[0]), { timeout: 10_000 });
     try {
       return work(db);
@@ -73,7 +72,7 @@ export async function killable(vars = {}) {
     }
   }
 
-  /** Calls the Worker; the answer's JSON. */
+  /** Calls the Worker and returns the response's JSON. */
   async function api(method, path, body, headers = {}) {
     const response = await fetch(url + path, {
       method, headers: body ? { "content-type": "application/json", ...headers } : headers, body: body && JSON.stringify(body),

@@ -1,5 +1,5 @@
-// How much one may: a day's quotas and budget, counted exactly, and the
-// minute's rate.
+// The limits: daily quotas and the budget, counted exactly, and the rate in a
+// minute.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 const used = async ({ sql }, name) => (await sql("SELECT used FROM daily_counters WHERE name = ?", name))[0]?.used ?? 0;
 
-/** A 429 that says which limit it is, and when there is more: the next midnight, UTC. */
+/** Checks a 429 that names the limit and the time of its renewal: the next midnight, UTC. */
 async function exceeded(response, policy, limit, code) {
   const retryAfter = Number(response.headers.get("retry-after"));
   assert.ok(retryAfter > 0 && retryAfter <= DAY_S, `Retry-After: ${retryAfter}`);
@@ -49,7 +49,7 @@ test("50 chats at once with a limit of 10: exactly 10 are answered", async () =>
   assert.equal(await used(limited, "chat-day"), 10);
 });
 
-test("what was not answered is not counted", async () => {
+test("an unanswered chat is not counted", async () => {
   const id = await newProject(limited);
   claude.setFault({ status: 400, message: "no" });
   assert.ok((await send(limited, id)).status >= 400);
@@ -68,7 +68,7 @@ test("deployments have a limit of their own", async () => {
   assert.equal(await used(limited, "deploy-day"), 3);
 });
 
-test("GET /auth/me tells what is left of today", async () => {
+test("GET /auth/me shows what is left of today", async () => {
   await chat(limited, await newProject(limited));
   const { limits } = await (await limited.api("GET", "/auth/me")).json();
   const [{ resetsAt, ...messages }] = limits;
@@ -77,7 +77,7 @@ test("GET /auth/me tells what is left of today", async () => {
   assert.deepEqual(limits.map(({ name }) => name), ["chat-day", "deploy-day"]);
 });
 
-test("yesterday's use is yesterday's", async () => {
+test("yesterday's use does not count today", async () => {
   const yesterday = Math.floor(Date.now() / (DAY_S * 1000)) - 1;
   await limited.sql("INSERT INTO daily_counters (user_id, name, day, used) VALUES ('local-developer', 'chat-day', ?, 10)", yesterday);
   assert.equal((await chat(limited, await newProject(limited))).status, 200);
@@ -85,7 +85,7 @@ test("yesterday's use is yesterday's", async () => {
 
 // --- the budget -------------------------------------------------------------------
 
-test("an answer costs what it cost, and no more is kept of the budget", async () => {
+test("an answer is charged its real cost, and the rest of its reservation is returned", async () => {
   claude.setAnswer({ content: [{ type: "text", text: "Hello" }], usage: { input_tokens: 1000, output_tokens: 500 } });
   const { events } = await chat(budgeted, await newProject(budgeted));
   const { costMicroUsd } = events.find(({ event }) => event === "saved").data;
@@ -93,19 +93,19 @@ test("an answer costs what it cost, and no more is kept of the budget", async ()
   assert.equal(await used(budgeted, "budget-day"), costMicroUsd);
 });
 
-test("answers that are being written may cost what they may at most, and not more than the budget together", async () => {
-  // Each one sets aside some 320,000 micro-dollars: three fit.
+test("running answers reserve the most that they can cost, and together never exceed the budget", async () => {
+  // Each one reserves about 320,000 micro-dollars, so three fit.
   claude.setFault({ stallAfterBytes: 700, times: Infinity });
   const ids = await Promise.all(Array.from({ length: 6 }, () => newProject(budgeted)));
   const answers = await Promise.all(ids.map((id) => send(budgeted, id)));
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 200, 429, 429, 429]);
   await exceeded(answers.find(({ status }) => status === 429), "budget-day", 1_000_000, "daily_budget_reached");
   await Promise.all(answers.filter(({ status }) => status === 200).map((answer) => answer.text()));
-  // What was interrupted has cost little, and the rest is there again.
+  // Interrupted answers have cost little, and the rest was returned.
   await until(async () => (await used(budgeted, "budget-day")) < 100_000);
 });
 
-test("a budget that is used up is told before Claude is asked, and the turn leaves nothing", async () => {
+test("a spent budget is an error before Claude is asked, and the turn leaves nothing", async () => {
   const day = Math.floor(Date.now() / (DAY_S * 1000));
   await budgeted.sql("INSERT INTO daily_counters (user_id, name, day, used) VALUES ('local-developer', 'budget-day', ?, 999999)", day);
   const id = await newProject(budgeted);
@@ -117,10 +117,10 @@ test("a budget that is used up is told before Claude is asked, and the turn leav
 
 // --- the minute ---------------------------------------------------------------------
 
-test("more than 600 requests in a minute are 429; whether we live is always told", async () => {
+test("more than 600 requests in a minute are 429, but /health always answers", async () => {
   const first = await rated.api("GET", "/api/projects");
   assert.equal(first.headers.get("ratelimit-policy"), '"minute";q=600;w=60');
-  // A window may end, and another begin, while they are asked: so on until one is full.
+  // A window may end during the requests, so they go on until one is full.
   const answers = [];
   while (!answers.some(({ status }) => status === 429)) {
     answers.push(...(await Promise.all(Array.from({ length: 50 }, () => rated.api("GET", "/api/projects")))));
@@ -135,7 +135,7 @@ test("more than 600 requests in a minute are 429; whether we live is always told
   assert.deepEqual([health.status, health.headers.get("ratelimit-policy")], [200, null]);
 });
 
-test("Of far more requests than the database can answer each is answered, or refused at once with the time to try again", async () => {
+test("Of far more requests than the database can handle each is answered, or refused at once with Retry-After", async () => {
   const crowded = await startWorker();
   const id = await newProject(crowded);
   const asked = Array.from({ length: 3_000 }, () => fetch(`${crowded.url}/api/projects/${id}`));

@@ -1,6 +1,6 @@
 // A machine that becomes a worker: a directory to install into, a PATH with
-// exactly the tools that the set-up script may use, a docker, a crontab and a
-// sleep of our own, and an API that watches what arrives.
+// exactly the tools that the set-up script may use, fakes of docker, crontab and
+// sleep, and an API that records requests.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -72,7 +72,7 @@ export async function startMachine(t, { shell = "sh", client = "curl" } = {}) {
     await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`);
     await chmod(join(bin, name), 0o755);
   }
-  // One second is what `stop` waits; every other pause is the test's to end.
+  // `stop` waits one second; the test ends every other pause.
   await fake("sleep", `[ "$1" != 1 ] || exec ${which("sleep")} 1\nexec ${which("curl")} -s "${clock.origin}/$1"`);
   await fake(
     "crontab",
@@ -89,7 +89,7 @@ export async function startMachine(t, { shell = "sh", client = "curl" } = {}) {
     await fake("docker", `[ "$*" = 'ps --format {{.Names}}\\t{{.Ports}}' ] && cat '${folder}/containers'`);
   }
 
-  /** Pipes the script into a shell; gives its exit code and what it said. */
+  /** Pipes the script into a shell. Returns its exit code and its output. */
   async function setup(command, { text, token, env = {}, ...options } = {}) {
     const script = text ?? setupScript({ api: api.origin, token });
     const args = command ? ["-s", "--", command] : [];
@@ -125,7 +125,7 @@ export async function startMachine(t, { shell = "sh", client = "curl" } = {}) {
   };
 }
 
-/** What happened, in order, for a test to take one by one. */
+/** A queue of events in order, which a test takes one by one. */
 function events() {
   const waiting = [];
   const takers = [];
@@ -155,7 +155,7 @@ async function startServer(handler) {
   return { server, port: server.address().port, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
-/** Takes beats strictly, and answers 200 or what `answer` queued. */
+/** Checks beats strictly, and answers 200 or the response that `answer` has queued. */
 async function startApi(happened) {
   const answers = [];
   const { server, port, origin } = await startServer(async (request, response) => {

@@ -1,4 +1,4 @@
-// What was reported of products like this one, each as a small project: it
+// Faults that were reported of similar products, each as a small project: it
 // shows the right thing in Chromium without an error on the console, or its
 // deployment fails with the place and what to do. One browser opens them all.
 
@@ -28,7 +28,7 @@ const REACT = {
 const show = (expression) => `document.body.append(String(${expression}))`;
 const BOM = "\uFEFF";
 
-/** Deploys the files, and checks what a browser then shows on the app's own origin and under /p/. */
+/** Deploys the files, and checks what a browser shows on the app's own origin and under /p/. */
 function shows(name, files, expected, { path = "", isReady, sandboxed = true } = {}) {
   test(name, inBrowser, async () => {
     const { url, status, logs } = await live((await project({ "index.html": PAGE, ...files })).id);
@@ -76,7 +76,7 @@ describe("import.meta and what it leads to", () => {
   const worker = { "src/w.ts": "import {twice} from './twice'; self.onmessage = (e: MessageEvent<number>) => postMessage(twice(e.data))", "src/twice.ts": "export const twice = (n: number) => n * 2" };
   const answered = "w.onmessage = e => document.body.append(e.data); w.postMessage(21)";
   for (const [name, made] of [["new URL in place", "const w = new Worker(new URL('./w.ts', import.meta.url), {type:'module'})"], ["a variable", "const u = new URL('./w.ts', import.meta.url); const w = new Worker(u, {type:'module'})"], ["?worker", "import W from './w?worker'; const w = new W()"], ["?worker&url", "import u from './w?worker&url'; const w = new Worker(u, {type:'module'})"]]) {
-    // At an origin that is nobody's, browsers start no worker.
+    // Browsers start no worker at an opaque origin.
     shows(`a worker by ${name} is compiled and answers`, { ...worker, "src/main.ts": `${made}; ${answered}` }, "42", { sandboxed: false });
   }
   shows("a worker in JavaScript and a shared worker answer as well", {

@@ -1,5 +1,4 @@
-// Seeing it run: whether it lives and is ready, its figures, its log lines
-// and their traces.
+// Observability: health and readiness, metrics, log lines and traces.
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -19,7 +18,7 @@ async function traced(trace, n) {
   return lines().map((line) => JSON.parse(line));
 }
 
-test("what it depends on is ready", async () => {
+test("/ready lists the dependencies that are ready", async () => {
   const response = await hatch.api("GET", "/ready");
   assert.equal(response.status, 200);
   assert.deepEqual(await response.json(), {
@@ -27,7 +26,7 @@ test("what it depends on is ready", async () => {
   });
 });
 
-test("a database without the newest migration is not ready, and only that is told", async () => {
+test("a database without the newest migration is not ready, and nothing else is reported", async () => {
   const lost = await startWorker();
   const newest = readdirSync("migrations").sort().at(-1);
   assert.deepEqual(await lost.sql("DELETE FROM d1_migrations WHERE name = ? RETURNING name", newest), [{ name: newest }]);
@@ -44,7 +43,7 @@ test("a database without the newest migration is not ready, and only that is tol
   assert.equal((await lost.api("GET", "/health")).status, 200);
 });
 
-test("a variable that makes no sense stops what needs it and nothing else, and /ready names it", async () => {
+test("an invalid variable stops only the routes that need it, and /ready names it", async () => {
   const wrong = await startWorker({ DAILY_CHAT_LIMIT: "many", CONCORDIUM_NETWORK: "moon" });
   const named = async (method, path, body) => (await problem(await wrong.api(method, path, body), 503, "not_configured")).detail;
   assert.match(await named("GET", "/ready"), /DAILY_CHAT_LIMIT/);
@@ -64,7 +63,7 @@ test("a variable that every route needs is named by every route", async () => {
   }
 });
 
-test("the operator's monitoring reads the figures", async () => {
+test("the operator reads the metrics", async () => {
   await deployments(hatch).live((await deployments(hatch).project()).id);
   await hatch.api("POST", "/auth/keys", { name: "A key" });
   const response = await hatch.api("GET", "/metrics", undefined, operator);
@@ -77,7 +76,7 @@ test("the operator's monitoring reads the figures", async () => {
   assert.ok(lines.includes("hatch_sites 1") && lines.includes("hatch_audit_entries 1"), text);
 });
 
-test("a model's name is no way to make up figures", async () => {
+test("invented model names do not create metrics", async () => {
   const { id } = await deployments(hatch).project();
   await hatch.sql(
     "INSERT INTO chat_messages (id, project_id, user_id, seq, role, content, status, model, created_at) VALUES ('m', ?, 'u', 99, 'assistant', '', 'complete', ?, 0)",
@@ -88,8 +87,8 @@ test("a model's name is no way to make up figures", async () => {
   assert.ok(!text.includes("\nhatch_users 1000000"));
 });
 
-test("every answer tells how long it took", async () => {
-  // A part that took no whole millisecond is left out.
+test("every response has its duration", async () => {
+  // A part of less than a millisecond is left out.
   const timing = /^([a-z]+;dur=\d+, )*total;dur=\d+$/;
   assert.match((await hatch.api("GET", "/health")).headers.get("server-timing"), timing);
   assert.match((await hatch.api("GET", "/nothing")).headers.get("server-timing"), timing);
@@ -107,7 +106,7 @@ test("a trace goes from the caller through the request to its job", async () => 
   assert.deepEqual(steps.map(({ event, step, outcome }) => [event, step, outcome]), [["jobs.step", "build", "next"], ["jobs.step", "publish", "done"]]);
 });
 
-test("a log line tells who called, by which key", async () => {
+test("a log line has the caller and the key", async () => {
   const key = await (await hatch.api("POST", "/auth/keys", { name: "Logged" })).json();
   const trace = "5bf92f3577b34da6a3ce929d0e0e4736";
   await hatch.api("GET", "/api/projects", undefined, { authorization: `Bearer ${key.key}`, traceparent: `00-${trace}-00f067aa0ba902b7-01` });
@@ -115,10 +114,10 @@ test("a log line tells who called, by which key", async () => {
   assert.deepEqual([line.caller, line.credential], ["local-developer", key.id]);
 });
 
-test("with LOG=notable a line is left by what failed, was audited, refused or sampled, and by nothing else", async () => {
+test("with LOG=notable only failed, audited, refused and sampled requests write a line", async () => {
   const sparing = await startWorker({ ADMIN_TOKEN, LOG: "notable", DAILY_CHAT_LIMIT: "many" });
   let n = 0;
-  /** A request of a trace of its own, which is none of the hundredth that is always logged; what tells of it in the log. */
+  /** Sends a request with its own trace, which is not in the logged hundredth. Returns its lines in the log. */
   const traced = (flags = "00") => {
     n += 1;
     const trace = (n * 100 + 1).toString(16).padStart(32, "0");
@@ -145,7 +144,7 @@ test("with LOG=notable a line is left by what failed, was audited, refused or sa
     assert.equal((await sparing.api(method, path, body, { ...headers, traceparent })).status, status, path);
     wanted.push([trace, path, status]);
   }
-  // The console comes in order, so with the last of these all are there.
+  // The console's lines arrive in order, so the last one means that all are there.
   const lines = () => sparing.harness.getLogs().map(({ message }) => message).filter((message) => message.startsWith("{"));
   while (!lines().some((line) => line.includes(wanted.at(-1)[0]))) await setImmediate();
   const requests = lines().map((line) => JSON.parse(line)).filter(({ duration_ms }) => duration_ms !== undefined);

@@ -1,5 +1,5 @@
-// The API's description itself: that it is served, that its examples are what
-// its schemas say, and that the page of it needs nothing from elsewhere.
+// The API's description: it is served, its examples fit its schemas, and its page
+// loads nothing from other origins.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { startWorker } from "./harness.js";
 
 const { api } = await startWorker({ ENVIRONMENT: "production" });
 
-/** Every operation as `[its place in the document, itself]`. */
+/** Every operation as `[its place in the document, the operation]`. */
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => [["paths", path, method], operation]));
 
@@ -23,7 +23,7 @@ const contents = operations.flatMap(([place, { requestBody, responses }]) => [
   }),
 ]);
 
-test("The document is served to everybody, as JSON that may be cached", async () => {
+test("The document is public, as JSON that may be cached", async () => {
   const response = await api("GET", "/openapi.json");
   assert.equal(response.headers.get("content-type"), "application/json");
   assert.deepEqual(await response.json(), document);
@@ -50,7 +50,7 @@ test("A project's code is in the document in both of its forms, its other rules 
   assert.match(document.components.schemas.Code.description, /relative.*folder.*2,000 files.*1,400,000 bytes/);
 });
 
-test("What the document refers to is in it", () => {
+test("The document contains everything that it refers to", () => {
   const references = JSON.stringify(document).match(/(?<="\$ref":")[^"]+/g);
   for (const reference of new Set(references)) {
     const found = reference.replace("#/", "").split("/").reduce((at, key) => at?.[key.replaceAll("~1", "/").replaceAll("~0", "~")], document);
@@ -58,7 +58,7 @@ test("What the document refers to is in it", () => {
   }
 });
 
-test("Every example is what its schema says", () => {
+test("Every example fits its schema", () => {
   let examples = 0;
   for (const [place, content] of contents) {
     const values = content.examples ? Object.values(content.examples).map(({ value }) => value) : [content.example];
@@ -80,14 +80,14 @@ test("Every operation has an example of its body, of its answers in JSON and of 
   }
 });
 
-test("An operation for a user or the operator wants a credential, a public one does not", () => {
+test("An operation for a user or the operator demands a credential, a public one does not", () => {
   for (const [place, operation] of operations) {
     assert.equal(operation.security.length === 0, operation["x-access"] === "public", place.join(" "));
     for (const scheme of operation.security.flatMap(Object.keys)) assert.ok(document.components.securitySchemes[scheme], scheme);
   }
 });
 
-test("What is created can be read: a link leads there", () => {
+test("A link leads from every creation to the created resource", () => {
   for (const [place, { responses }] of operations) {
     const created = responses[201] ?? responses[202];
     if (!created?.headers.Location) continue;
@@ -96,7 +96,7 @@ test("What is created can be read: a link leads there", () => {
   }
 });
 
-test("An answer that is not in the document is found", async () => {
+test("A response that is not in the document is detected", async () => {
   const json = (status, body, type = "application/json") =>
     new Response(JSON.stringify(body), { status, headers: { "content-type": type, "x-request-id": "req_12345678" } });
   const found = (method, path, response) => assert.rejects(conforming(method, path, response), /not as public\/openapi\.json/);
@@ -135,7 +135,7 @@ test("The page and what it loads come from this Worker alone", async () => {
   for (const name of ["docs.js", "docs.css"]) assert.doesNotMatch(await (await api("GET", `/${name}`)).text(), /https?:\/\/|@import|innerHTML/);
 });
 
-test("The page shows every operation, and finds one by its words", async () => {
+test("The page shows every operation, and finds one by its text", async () => {
   const { window } = new JSDOM(await readFile("public/docs.html", "utf8"), { url: "http://localhost/docs#projects.create" });
   const page = window.document;
   const { HTMLElement } = window;

@@ -1,6 +1,6 @@
-// Packages: from the CDN by an import map, or in the app's own bundles; what
-// they export is known before anything goes live, and what has not changed is
-// not compiled again.
+// Packages: from the CDN by an import map, or in the app's own bundles. Their
+// exports are checked before anything goes live, and unchanged projects are not
+// compiled again.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -132,7 +132,7 @@ describe("what was compiled once", () => {
     assert.equal(keys.length, 1);
     assert.match(keys[0].name, /^[0-9a-f]{64}$/);
     assert.ok(keys[0].expiration * 1000 > Date.now() + 6 * 24 * 3_600_000);
-    // What is kept is what is answered: changed there, it shows.
+    // The response comes from the cache: a change there shows.
     await SITES.put(keys[0].name, JSON.stringify({ outcome: "site", files: [["index.html", "kept"]], notes: [] }));
     await own.restart();
     assert.equal((await own.compile(files)).site["index.html"], "kept");

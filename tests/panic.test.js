@@ -1,5 +1,5 @@
-// What a panic leaves behind. Development builds panic when a request id asks
-// for it (src/platform/entry.rs).
+// The Worker after a panic. Development builds panic if a request id demands it
+// (src/platform/entry.rs).
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -13,7 +13,7 @@ async function panic() {
   assert.doesNotMatch(await response.text(), /panic|wasm|\.rs\b/);
 }
 
-test("After a request that panicked the next ones are served as ever", async () => {
+test("After a panic the next requests are served as before", async () => {
   const { id } = await (await api("POST", "/api/projects", { name: "Before" })).json();
   for (const name of ["One", "Two", "Three"]) {
     await panic();
@@ -25,7 +25,7 @@ test("After a request that panicked the next ones are served as ever", async () 
   assert.ok(harness.getLogs().some(({ message }) => message.includes("asked to panic")));
 });
 
-test("After a panic the clock and a stream are served too", async () => {
+test("After a panic the cron and streams work too", async () => {
   await panic();
   assert.equal((await worker.scheduled({ cron: "* * * * *" })).outcome, "ok");
   await panic();

@@ -1,6 +1,6 @@
-// Who calls in tests of the accounts: wallets that sign, users of Stack Auth,
-// and their keys. Every secret that passes through here is remembered, so
-// that a test can look for it where no secret may be.
+// Callers for tests of accounts: wallets that sign, users of Stack Auth, and their
+// keys. Every secret that passes through here is recorded, so that a test can
+// check that it appears nowhere.
 
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
@@ -21,7 +21,7 @@ export const production = (stack) => ({
   STACK_AUTH_URL: stack.url, STACK_PROJECT_ID: stack.projectId,
 });
 
-/** The headers of whoever has this credential. */
+/** The headers with this credential. */
 export const as = (token) => ({ authorization: `Bearer ${token}` });
 
 /** A Stellar wallet with a new key, or with this one (32 bytes): `address` (SEP-23), `sign(text)` as Freighter's `signMessage` (SEP-53). */
@@ -43,7 +43,7 @@ function stellarAddress(key) {
   return bits.replace(/.{5}/g, (five) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[Number.parseInt(five, 2)]);
 }
 
-/** Texts that are nearly this Stellar key: of a wrong checksum, of another case, too long, too short, of another kind. */
+/** Texts that resemble this Stellar key: with a wrong checksum, another case, another length or another kind. */
 export function misspelled(address) {
   const other = (letter) => (letter === "A" ? "B" : "A");
   return [
@@ -76,7 +76,7 @@ function checksummed(lower) {
   return `0x${[...lower].map((digit, i) => (Number.parseInt(hash[i], 16) > 7 ? digit.toUpperCase() : digit)).join("")}`;
 }
 
-/** The twin of a signature that anybody can compute: the same r, the other s and v. */
+/** The malleated twin of a signature, which anyone can compute: the same r, the other s and v. */
 export function malleated(signature) {
   const [r, s, v] = [signature.slice(2, 66), BigInt(`0x${signature.slice(66, 130)}`), Number.parseInt(signature.slice(130), 16)];
   assert.ok(s <= half, "the signature is malleated already");
@@ -90,12 +90,12 @@ export function malleated(signature) {
 export function people({ api, sql, harness }, stack) {
   const secrets = new Set([ADMIN_TOKEN]);
   const secret = (text) => {
-    // What is shorter is no secret, and may be anywhere.
+    // A shorter text is not a secret, and may occur anywhere.
     if (text.length >= 20) secrets.add(text);
     return text;
   };
 
-  /** An answer of 2xx, as JSON; null without a body. */
+  /** The JSON of a 2xx response; null without a body. */
   async function ok(method, path, body, token) {
     const response = await api(method, path, body, token ? as(token) : {});
     const text = await response.text();
@@ -111,7 +111,7 @@ export function people({ api, sql, harness }, stack) {
     return api("POST", "/auth/wallet/verify", { message, signature: secret(signature) }, token ? as(token) : {});
   }
 
-  /** The session of a wallet that signs in; of a user who links it, with a token. */
+  /** The session of a wallet that signs in, or with a token of a user who links it. */
   async function signIn(wallet = newWallet(), token) {
     const response = await verify(wallet, (await challenge(wallet)).message, { token });
     const session = await response.json();
@@ -122,7 +122,7 @@ export function people({ api, sql, harness }, stack) {
   /** A token of Stack Auth. */
   const mint = (claims, options) => secret(stack.mint(claims, options));
 
-  /** A new key of whoever has this token: as the API shows it this once. */
+  /** A new key of the user with this token, as the API shows it once. */
   async function newKey(token, fields = {}) {
     const key = await ok("POST", "/auth/keys", { name: "A program", ...fields }, token);
     return { ...key, key: secret(key.key) };
@@ -136,7 +136,7 @@ export function people({ api, sql, harness }, stack) {
     return Object.fromEntries(await Promise.all(found));
   }
 
-  /** Everything that the Worker has logged so far: the console comes in order, so it is all there once a later request's line is. */
+  /** Everything that the Worker has logged so far. The console is in order, so it is complete when a later request's line is there. */
   async function log() {
     const later = (await api("GET", "/health")).headers.get("x-request-id");
     const text = () => harness.getLogs().map(({ message }) => message).join("\n");

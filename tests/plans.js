@@ -1,6 +1,6 @@
-// How SQLite would run the statements that D1 was asked: `node tests/plans.js
-// <folder>` fails for each that walks a whole table or sorts what it has found.
-// The folder is what STATEMENTS has left there (sqld-files.js).
+// Checks SQLite's plans for the statements that D1 got: `node tests/plans.js
+// <folder>` fails for each that scans a whole table or sorts its result. The
+// folder has the records of a run with STATEMENTS (sqld-files.js).
 
 import { globSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 /** Tables that do not grow with users, machines or calls: catalogues, and the place of a sweep. */
 const CATALOGUES = new Set(["skills", "skill_fetches", "models", "fleet_sweep", "d1_migrations"]);
 
-/** Statements that walk or sort on purpose, by a part of their text, and why that is well. */
+/** Statements that scan or sort on purpose, by a part of their text, each with the reason. */
 const ON_PURPOSE = [
   [/^SELECT '(\{| ' \|\|)/, "what /metrics counts, it counts over everything"],
   [/FROM chat_messages .* ORDER BY seq DESC LIMIT 200/, "200 messages, put the other way round"],
@@ -39,7 +39,7 @@ function migrated() {
   return database;
 }
 
-/** The lines of a statement's plan that walk or sort. */
+/** The lines of a statement's plan that scan or sort. */
 export function costs(plan) {
   const made = new Set(plan.flatMap((line) => line.match(/^(?:CO-ROUTINE|MATERIALIZE) (\S+)$/)?.slice(1) ?? []));
   return plan.filter((line) => {
@@ -49,7 +49,7 @@ export function costs(plan) {
   });
 }
 
-/** The statements that walk or sort without it being known why: each with what its plan says. */
+/** The statements that scan or sort without a listed reason, each with its plan. */
 export function faults(statements, database = migrated()) {
   const isMeant = (sql) => ON_PURPOSE.some(([text]) => text.test(sql.replace(/\s+/g, " ")));
   const planOf = (sql) => {

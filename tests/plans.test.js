@@ -1,11 +1,11 @@
-// The check of every statement's plan (plans.js), which the tests of this folder
-// are followed by.
+// The check of every statement's plan (plans.js), which runs after the tests of
+// this folder.
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { costs, faults } from "./plans.js";
 
-test("A plan that walks a table that grows, or sorts, is told from one that follows an index", () => {
+test("A plan that scans a growing table, or sorts, is distinguished from one that uses an index", () => {
   const walks = ["SCAN j", "SCAN projects", "USE TEMP B-TREE FOR ORDER BY", "USE TEMP B-TREE FOR GROUP BY", "USE TEMP B-TREE FOR DISTINCT"];
   for (const line of walks) assert.deepEqual(costs([line]), [line]);
   const cheap = [
@@ -16,7 +16,7 @@ test("A plan that walks a table that grows, or sorts, is told from one that foll
   assert.deepEqual(costs(["CO-ROUTINE row", "SCAN row", "MATERIALIZE found", "SCAN found"]), []);
 });
 
-test("A statement is judged by the tables and indexes that there are", () => {
+test("A statement is judged by the existing tables and indexes", () => {
   const asked = (sql) => faults([sql]).map(({ costs }) => costs).flat();
   assert.deepEqual(asked("SELECT name AS json FROM projects WHERE user_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2"), []);
   assert.deepEqual(asked("SELECT name AS json FROM projects WHERE status = ?1"), ["SCAN projects"]);

@@ -18,7 +18,7 @@ const preview = async (id) => {
 const visit = (url, init) => worker.fetch(url, { redirect: "manual", ...init });
 const slugOf = (url) => new URL(url).hostname.split(".")[0];
 
-test("a preview shows the newest version, at one address that nobody can guess", async () => {
+test("a preview shows the newest version, at one unguessable address", async () => {
   const { id } = await project(page("first"));
   const { url, expiresAt } = await preview(id);
   assert.match(slugOf(url), /^preview-[0-9a-f]{32}$/);
@@ -33,7 +33,7 @@ test("a preview shows the newest version, at one address that nobody can guess",
   assert.equal((await visit(url, { headers: { "if-none-match": response.headers.get("etag") } })).status, 304);
 });
 
-test("its pages tell the console of errors, and nothing else of it does", async () => {
+test("its pages report errors to the console, and its other files do not", async () => {
   const { id } = await project(page("x"));
   const { url } = await preview(id);
   const text = await (await visit(url)).text();
@@ -44,7 +44,7 @@ test("its pages tell the console of errors, and nothing else of it does", async 
   assert.doesNotMatch(await (await visit(deployment.url)).text(), /hatch-preview-error/);
 });
 
-test("a preview is compiled as a deployment is, or says what is wrong with file and line", async () => {
+test("a preview is compiled like a deployment, or shows the errors with file and line", async () => {
   const files = { "index.html": "<!doctype html><script type=module src=/src/main.ts></script>", "src/main.ts": "const n: number = 1;\nconsole.log(n)" };
   const { id } = await project(files);
   const { url } = await preview(id);
@@ -57,7 +57,7 @@ test("a preview is compiled as a deployment is, or says what is wrong with file 
   assert.equal((await visit(url)).status, 200);
 });
 
-test("what runs only on a server says so", async () => {
+test("an app that needs a server is reported as such", async () => {
   const { id } = await project({ "package.json": '{"dependencies":{"next":"14.2.0"}}', "app/page.tsx": "export default () => <p>x</p>" });
   await problem(await api("POST", `/api/projects/${id}/preview`), 400, "server_needed");
 });
@@ -72,7 +72,7 @@ test("a preview is in no list, counts no visit, and leaves its project a draft",
   assert.deepEqual({ status, deploymentUrl }, { status: "draft", deploymentUrl: null });
 });
 
-test("a preview is gone when its day is over, and the next one is elsewhere", async () => {
+test("a preview ends after a day, and the next one has another address", async () => {
   const { id } = await project(page("old"));
   const { url } = await preview(id);
   await sql("UPDATE previews SET expires_at = ? WHERE project_id = ?", Date.now() - 1, id);
@@ -86,7 +86,7 @@ test("a preview is gone when its day is over, and the next one is elsewhere", as
   assert.deepEqual(await sql("SELECT path FROM preview_files WHERE slug IN (?, ?)", slugOf(url), slugOf(next.url)), []);
 });
 
-test("a preview that is asked for again lives for a day from then on", async () => {
+test("a preview that is requested again lives for another day", async () => {
   const { id } = await project(page("x"));
   const { url } = await preview(id);
   await sql("UPDATE previews SET expires_at = ? WHERE project_id = ?", Date.now() + 60_000, id);
@@ -97,14 +97,14 @@ test("a preview that is asked for again lives for a day from then on", async () 
   assert.ok(expires > Date.now() + DAY_MS - 60_000);
 });
 
-test("previews that are asked for at once are one", async () => {
+test("parallel requests get one preview", async () => {
   const { id } = await project(page("x"));
   const urls = (await Promise.all(Array.from({ length: 4 }, () => preview(id)))).map(({ url }) => url);
   assert.equal(new Set(urls).size, 1);
   assert.equal((await visit(urls[0])).status, 200);
 });
 
-test("a preview goes with its project", async () => {
+test("a preview is deleted with its project", async () => {
   const { id } = await project(page("x"));
   const { url } = await preview(id);
   assert.equal((await api("DELETE", `/api/projects/${id}`)).status, 204);
@@ -112,7 +112,7 @@ test("a preview goes with its project", async () => {
   await problem(await api("POST", `/api/projects/${id}/preview`), 404);
 });
 
-test("only a project's own user, with the right to change it, may preview it", async () => {
+test("only a project's own user, with the scope to change it, may preview it", async () => {
   const { id } = await project(page("x"));
   const { key } = await (await api("POST", "/auth/keys", { name: "reads", scopes: ["projects:read"] })).json();
   await problem(await api("POST", `/api/projects/${id}/preview`, undefined, { authorization: `Bearer ${key}` }), 403);

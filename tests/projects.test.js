@@ -1,5 +1,5 @@
-// Projects: their shapes, their versions, and what happens when several
-// people, or several pages, want something of them at once.
+// Projects: their fields, their versions, and parallel changes by several users or
+// pages.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -30,7 +30,7 @@ async function patch(project, change, headers) {
   return response.json();
 }
 
-/** Runs `requests`, after which the project and its versions are as they were. */
+/** Runs `requests`, which may not change the project and its versions. */
 async function changingNothing(project, requests) {
   const state = async () => ({ project: await show(project), etag: await etag(project), versions: await versions(project) });
   const before = await state();
@@ -71,7 +71,7 @@ test("A name has 100 characters and a description 2000, whatever their bytes", a
   assert.equal((await create({ name: "x" })).description, null);
 });
 
-test("A change touches what it names, and moves the time and the ETag", async () => {
+test("A change touches only its fields, and changes the time and the ETag", async () => {
   const project = await create({ name: "Before", description: "Kept" });
   const tag = await etag(project);
   const renamed = await patch(project, { name: "After" });
@@ -81,7 +81,7 @@ test("A change touches what it names, and moves the time and the ETag", async ()
   assert.equal((await patch(project, { description: null })).description, null);
 });
 
-test("Each change of the code is a version, and the same code is none", async () => {
+test("Each change of the code is a version, and unchanged code is not", async () => {
   const project = await create();
   assert.deepEqual(await versions(project), []);
   const first = await patch(project, { code: PAGE });
@@ -116,7 +116,7 @@ test("A rollback makes the old code the newest version", async () => {
   });
 });
 
-test("An old version is shown with its code, and one that never was is none", async () => {
+test("An old version is shown with its code, and an unknown one is 404", async () => {
   const project = await create();
   for (const text of ["one", "two"]) await patch(project, { code: { "a.txt": text } });
   const response = await api("GET", `${path(project)}/versions/1`);
@@ -167,7 +167,7 @@ test("A change or a deletion of another revision is 412 and changes nothing", as
   assert.equal((await api("DELETE", path(project), undefined, { "if-match": await etag(project) })).status, 204);
 });
 
-test("What fails without If-Match fails in the same way with it", async () => {
+test("A request that fails without If-Match fails in the same way with it", async () => {
   const project = await create();
   for (const tag of ['"999"', "garbage"]) {
     const headers = { "if-match": tag };
@@ -185,7 +185,7 @@ test("A version may be written as any number that is an integer", async () => {
   for (const version of ["1.5", "1e300", "9007199254740992"]) await problem(await rollback(version), 400, "validation_failed");
 });
 
-test("Of twenty changes at once to one revision exactly one wins", async () => {
+test("Of twenty parallel changes to one revision exactly one wins", async () => {
   const project = await create();
   const headers = { "if-match": await etag(project) };
   const answers = await Promise.all(
@@ -197,7 +197,7 @@ test("Of twenty changes at once to one revision exactly one wins", async () => {
   assert.equal((await versions(project)).length, 1);
 });
 
-test("Twenty changes at once without a revision are twenty versions", async () => {
+test("Twenty parallel changes without a revision are twenty versions", async () => {
   const project = await create();
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => patch(project, { code: { "a.txt": `${n}` } })));
   const inOrder = (numbers) => numbers.toSorted((a, b) => a - b);
@@ -218,10 +218,10 @@ test("Code that is not a map of safe paths is 400 with the pointer /code", async
   });
 });
 
-test("The list is walked newest first, each project once, also while others are made", async () => {
+test("The list has each project once, newest first, also while others are created", async () => {
   const made = [];
   for (let n = 0; n < 23; n++) made.push((await create({ name: `Walked ${n}` })).id);
-  // Made in one millisecond: their ids alone tell them apart.
+  // Created in one millisecond: only their ids differ.
   await sql(`UPDATE projects SET created_at = created_at / 1000 * 1000 WHERE name GLOB 'Walked 1?'`);
   const before = (await Array.fromAsync(pages(worker, "/api/projects?limit=100"))).flat();
   assert.ok(made.every((id) => before.some((project) => project.id === id)));
@@ -282,7 +282,7 @@ test("A deleted project takes its versions, chat, deployments and site with it",
   await problem(await api("DELETE", path(project)), 404, "not_found");
 });
 
-test("Somebody else's project is 404 on every route, and in no list", async () => {
+test("Another user's project is 404 on every route, and in no list", async () => {
   const project = await create({ name: "Mine" });
   await patch(project, { code: PAGE });
   await sql("UPDATE projects SET user_id = 'somebody-else' WHERE id = ?", project.id);

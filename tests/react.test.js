@@ -1,5 +1,5 @@
-// React and TypeScript go live: projects as Vite has them, compiled on the
-// way, opened in Chromium, with the CDN answered by tests/fakes/esm-cdn.js.
+// React and TypeScript go live: projects in Vite's form, compiled and opened in
+// Chromium, with tests/fakes/esm-cdn.js as the CDN.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -98,7 +98,7 @@ test("a React project goes live, and its log says what was compiled", () => {
   assert.match(lines(deployment)[1], /^Built \d+ files, \d+ bytes$/);
 });
 
-test("what is not for the browser is not served", async () => {
+test("files that are not for the browser are not served", async () => {
   for (const path of ["package.json", "tsconfig.json", "vite.config.ts", ".env", "src/App.tsx", "src/types.ts"]) {
     assert.equal((await hatch.worker.fetch(new URL(path, deployment.url))).status, 404, path);
   }
@@ -132,7 +132,7 @@ test("each package comes once, at the version of package.json", inBrowser, () =>
   assert.ok(cdn.asked.some((url) => url === `/zustand@${zustand}?external=react,react-dom`), cdn.asked.join("\n"));
 });
 
-test("sixty modules that lean on each other work", inBrowser, async () => {
+test("sixty modules that depend on each other work", inBrowser, async () => {
   const files = Object.fromEntries(Array.from({ length: 58 }, (_, n) => [
     `src/parts/Part${n}.tsx`,
     `import { useMemo } from "react";
@@ -151,7 +151,7 @@ export function Part${n}({ depth }: { depth: number }) {
   assert.match((await visit(url)).html, /<em>the last of 58<\/em>/);
 });
 
-test("a component alone is an app", inBrowser, async () => {
+test("a single component is an app", inBrowser, async () => {
   const { id } = await project({
     "package.json": MANIFEST,
     "src/App.jsx": `import { useReducer, useEffect } from "react";
@@ -177,7 +177,7 @@ test("a syntax error fails the deployment with file, line and a code frame", asy
   assert.match(log, /  1 \| export default function App\(\) \{\n> 2 \|   const x = ;\n    \|             \^\n  3 \|/);
 });
 
-test("all that is wrong is told at once: missing modules, unknown packages, what only Node has", async () => {
+test("all errors are reported at once: missing modules, unknown packages, modules of Node", async () => {
   const { error, log } = await failing(vite({
     "src/App.tsx": `import { Header } from "./components/header";
 import _ from "lodash";
@@ -191,7 +191,7 @@ export default () => <Header x={_} y={readFileSync} />;`,
   assert.match(log, /src\/App\.tsx:3:30: "node:fs" is a module of Node\.js/);
 });
 
-test("code that is nested beyond all measure fails its own deployment and no other", async () => {
+test("extremely nested code fails its own deployment and no other", async () => {
   const hostile = ["(".repeat(100_000), "!".repeat(100_000) + "1", "<a>".repeat(30_000), "if(1)".repeat(50_000), "x=>".repeat(50_000), "[".repeat(590) + "]".repeat(590)];
   const neighbour = await project(vite({ "src/App.tsx": "export default () => <p>fine</p>" }));
   const ends = await Promise.all([
@@ -212,15 +212,15 @@ test("as much code as a project may have is compiled", async () => {
   assert.equal(status, "live", logs.slice(0, 2000));
 });
 
-test("a site that grows too large to be kept fails with words", async () => {
-  // Each comes out twice: under the name of its content, and as text.
+test("a site that is too large to store fails with a reason", async () => {
+  // Each is served twice: under the name of its content's hash, and as text.
   const files = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`src/${n}.txt`, `${n}`.repeat(96_000)]));
   const imports = Object.keys(files).map((path, n) => `import a${n} from "./${path.slice(4)}";\nimport b${n} from "./${path.slice(4)}?raw";`).join("\n");
   const { error } = await failing(vite({ ...files, "src/App.tsx": `${imports}\nexport default () => <p>{[${Object.keys(files).map((_, n) => `a${n}, b${n}`)}]}</p>;` }));
   assert.match(error, /more than 1\.9 MB/);
 });
 
-test("a plain site goes through untouched, byte for byte, without its manifest", async () => {
+test("a plain site is served byte for byte, without its manifest", async () => {
   const files = {
     "index.html": "<!DOCTYPE html>\r\n<div id=app></div>\t<script type=module src=app.js></script>\n\n",
     "app.js": "import { x } from './lib/x.js'\nconsole.log( x )",

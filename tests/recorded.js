@@ -1,11 +1,11 @@
-// The built Worker, but that each statement which it asks of D1 is told on the
-// console, once. runtime.js hears it, and sqld-files.js reads what was told.
+// The built Worker, which also prints each statement for D1 to the console, once.
+// runtime.js collects them, and sqld-files.js reads the records.
 
 import hatch from "./index.js";
 
 const told = new Set();
 
-/** `database` as it is, but for what `prepare` tells. */
+/** `database` with a `prepare` that prints each statement. */
 function recorded(database) {
   const prepare = (sql) => {
     if (!told.has(sql)) console.log(`statement ${sql}`);

@@ -1,6 +1,6 @@
-// The table of src/routes.rs, as public/openapi.json tells it, which `cargo
-// test` holds to the code: whatever is tested for every route is tested for a
-// new one without naming it.
+// The table of src/routes.rs, read from public/openapi.json, which `cargo test`
+// compares with the code. Tests of every route therefore include a new one
+// without naming it.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -33,11 +33,11 @@ function rule(access) {
 
 export const named = (route) => `${route.method} ${route.pattern}`;
 
-/** The row of the table, whatever it is under. */
+/** The row of the table, under any prefix. */
 export const rowOf = (route) => `${route.method} ${route.pattern.slice(route.under.length)}`;
 
-/** A route's path with this in place of its parameters. */
+/** A route's path with these values in place of its parameters. */
 export const pathOf = (route, id) => route.pattern.replace(/\{.+?\}/g, id);
 
-/** A route whose bodies are OpenAI's and Anthropic's, which take more than ours, and a name twice. */
+/** Whether a route takes OpenAI's or Anthropic's bodies, which allow more than ours, such as a member twice. */
 export const isVendors = (route) => /^\/(v1\/(chat|responses|messages|completions|embeddings|moderations)|chat\/)/.test(route.pattern);

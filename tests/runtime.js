@@ -1,13 +1,13 @@
-// Workers in workerd, as wrangler.toml has them, with every binding simulated:
-// Miniflare alone, where `wrangler dev` would put two proxies in JavaScript
-// and a second workerd before each request.
+// Workers in workerd, as wrangler.toml configures them, with every binding
+// simulated: by Miniflare alone, because `wrangler dev` puts two proxies in
+// JavaScript and a second workerd before each request.
 
 import { existsSync, globSync, readFileSync, statfsSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { migrations, workers } from "./configuration.js";
 
-// Miniflare keeps a Worker's databases in the folder for temporary files. In memory, no test waits for this machine's
+// Miniflare keeps a Worker's databases in the folder for temporary files. In memory no test waits for the machine's
 // disk; containers often have only 64 MB there, which is too little.
 const MEMORY = "/dev/shm";
 if (existsSync(MEMORY) && freeBytes(MEMORY) > 2 ** 30) process.env.TMPDIR = MEMORY;
@@ -17,12 +17,12 @@ function freeBytes(folder) {
   return bavail * bsize;
 }
 
-/** What D1 was asked by every Worker behind recorded.js. */
+/** The statements for D1 of every Worker behind recorded.js. */
 export const statements = new Set();
 const STATEMENT = "statement ";
 
 /**
- * Starts Workers that can call each other; the first one is asked.
+ * Starts Workers that can call each other; requests go to the first one.
  *
  * @param {object[]} list of `configured`, or as Miniflare takes them
  * @returns `url()`, which changes when it is restarted; `fetch(url, init)`, for a host of any name; `scheduled(event)`;
@@ -51,15 +51,15 @@ export async function run(list) {
 }
 
 /**
- * The Worker of a wrangler.toml, built as it is, with these variables over the
- * file's own. Nothing of .dev.vars: a test's Worker has none of your keys.
+ * The built Worker of a wrangler.toml, with these variables added to the file's
+ * own. It ignores .dev.vars, so that a test's Worker has none of your keys.
  */
 export function configured(path, vars = {}) {
   const { name, main, vars: own, options } = workers[path];
   return { ...options, ...modulesOf(main), name, bindings: { ...own, ...vars } };
 }
 
-/** A built Worker's modules: its entry, and what lies beside it or in build/. */
+/** A built Worker's modules: its entry, and the files beside it or in build/. */
 export function modulesOf(main) {
   const modulesRoot = dirname(main);
   const paths = globSync(["*.{js,wasm}", "build/**/*.{js,wasm}"], { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
@@ -77,7 +77,7 @@ export function behind(path, worker) {
 
 const moduleAt = (path) => ({ type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path, contents: readFileSync(path) });
 
-/** Applies migrations/ to a D1 database, noted as wrangler notes it. */
+/** Applies migrations/ to a D1 database, and records that as wrangler does. */
 export async function migrateD1(database) {
   const notes = "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)";
   const statements = migrations.flatMap(({ name, statements }) => [

@@ -1,8 +1,8 @@
-// `npm run test:schemathesis`: Schemathesis asks the built Worker whatever
-// public/openapi.json allows, and what it does not, and finds nothing: in
-// development without a credential, in production with one of staff. Not part
-// of `npm test`, for it is a Python program. SEEDS and EXAMPLES in the
-// environment say how much (1,2,3 and 50).
+// `npm run test:schemathesis`: Schemathesis sends the built Worker requests that
+// public/openapi.json allows, and others, and must find no fault: in development
+// without a credential, in production with one of staff. Not part of `npm test`,
+// because it is a Python program. SEEDS and EXAMPLES in the environment set the
+// amount (default: 1,2,3 and 50).
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -27,23 +27,23 @@ const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = fakes.map(({ u
 const [, , , stack, claude] = fakes;
 const variables = { AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL, PAYOUT_RATE: "1000", SEALING_KEY: "5ea1".repeat(16) };
 
-/** A Worker and the headers of whoever asks it. */
+/** A Worker and the headers of its caller. */
 async function development() {
   return { hatch: await startWorker(variables), headers: {} };
 }
 
 async function inProduction() {
   const hatch = await startWorker({ ...variables, ...production(stack), ...claudeVars(claude), HOSTING_DOMAIN: "localhost" });
-  // Neither signing out nor revoking a key ends a token of Stack Auth.
+  // Signing out and revoking a key do not end a token of Stack Auth.
   const exp = Math.floor(Date.now() / 1000) + 24 * 60 * 60;
   const token = stack.mint({ sub: "ada", email: `ada@${STAFF_DOMAIN}`, email_verified: true, exp });
-  // Spelled as Schemathesis looks for it when it tries without.
+  // Spelled as Schemathesis expects it when it tests without a credential.
   const headers = { Authorization: as(token).authorization };
   const api = (method, path, body, more) => hatch.api(method, path, body, { ...headers, ...more });
   return { hatch: { ...hatch, api }, headers };
 }
 
-/** Something at the paths that no answer leads to: their parameters, by operation. */
+/** Resources for paths that no response links to: their parameters, by operation. */
 async function seeded(hatch) {
   const { project, live, written } = deployments(hatch);
   const app = await project({ "index.html": "<p>Hello", "style.css": "p{}" });

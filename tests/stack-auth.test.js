@@ -1,5 +1,5 @@
-// Users of Stack Auth: whose tokens are taken, whose are not, and what becomes
-// of them when Stack Auth does not answer.
+// Users of Stack Auth: which tokens are accepted, which are refused, and what
+// happens while Stack Auth does not answer.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -26,7 +26,7 @@ async function forget() {
   stack.reset();
 }
 
-/** The token is nobody's: 401 for a reason, and no user comes of it. */
+/** Checks that the token is refused: 401 with a reason, and no new user. */
 async function refused(token, told = /./) {
   const users = async () => (await rows(["users"])).users;
   const before = await users();
@@ -37,25 +37,25 @@ async function refused(token, told = /./) {
   assert.deepEqual(await users(), before);
 }
 
-test("A token of Stack Auth is its user, with the name and the address that it tells", async () => {
+test("A token of Stack Auth stands for its user, with name and address", async () => {
   const sub = randomUUID();
   const first = await me(mint({ sub, name: "Ada", email: "ada@example.com", email_verified: true }));
   assert.deepEqual([first.stackId, first.name, first.email, first.credential, first.wallet], [sub, "Ada", "ada@example.com", "stack-auth", null]);
   const renamed = await me(mint({ sub, name: "Ada L. 🐣", email: "ada@example.org", email_verified: true }));
   assert.deepEqual([renamed.id, renamed.name, renamed.email], [first.id, "Ada L. 🐣", "ada@example.org"]);
-  // An address that is not verified is anybody's.
+  // Anyone can claim an address that is not verified.
   const unverified = await me(mint({ sub, name: null, email: "boss@example.org" }));
   assert.deepEqual([unverified.id, unverified.name, unverified.email], [first.id, null, null]);
 });
 
-test("A new user who comes with 20 requests at once is one user", async () => {
+test("20 parallel requests of a new user create one user", async () => {
   const token = mint({ name: "Many" });
   const ids = await Promise.all(Array.from({ length: 20 }, async () => (await me(token)).id));
   assert.equal(new Set(ids).size, 1);
   assert.equal((await sql("SELECT count(*) AS n FROM users WHERE name = 'Many'"))[0].n, 1);
 });
 
-test("Staff is who has a verified address of the domain, exactly", async () => {
+test("Staff are exactly the users with a verified address in the domain", async () => {
   const isStaff = async (email, email_verified) => (await me(mint({ email, email_verified }))).isStaff;
   assert.equal(await isStaff(`eve@${STAFF_DOMAIN}`, true), true);
   assert.equal(await isStaff(`eve@${STAFF_DOMAIN.toUpperCase()}`, true), true);
@@ -64,7 +64,7 @@ test("Staff is who has a verified address of the domain, exactly", async () => {
   for (const email of foreign) assert.equal(await isStaff(email, true), false, email);
 });
 
-test("A token that is unsigned, or signed otherwise than by ES256, is refused", async () => {
+test("A token that is not signed with ES256 is refused", async () => {
   const [key] = stack.keys;
   await refused(stack.mint({}, { header: { alg: "none" }, signing: "none" }), /algorithm/);
   await refused(stack.mint({}, { header: { alg: "None" }, signing: "none" }), /algorithm/);
@@ -81,7 +81,7 @@ test("A token that is unsigned, or signed otherwise than by ES256, is refused", 
   await refused(`${header}.${payload}.${"A".repeat(86)}`, /64 bytes/);
 });
 
-test("A key that the token brings itself, or says where to find, is not looked at", async () => {
+test("A key in the token, or an address of one, is ignored", async () => {
   const key = elsewhere.keys[0];
   const address = `${elsewhere.url}${elsewhere.jwksPath}`;
   for (const brought of [{ jku: address }, { x5u: address }, { jwk: key.jwk }, { x5c: ["MIIB"] }]) {
@@ -93,7 +93,7 @@ test("A key that the token brings itself, or says where to find, is not looked a
   assert.equal(elsewhere.requests.length, 0);
 });
 
-test("A token for others is refused, though the key is right", async () => {
+test("A token for another audience is refused, even with the right key", async () => {
   const { issuer, projectId } = stack;
   const kind = (name, suffix) => ({ iss: issuer.replace("/projects/", `/projects-${name}-users/`), aud: `${projectId}:${suffix}` });
   const other = randomUUID();
@@ -112,7 +112,7 @@ test("A token for others is refused, though the key is right", async () => {
   }
 });
 
-test("A token is good from its beginning to its end, give or take a minute", async () => {
+test("A token is valid from its beginning to its end, with a minute of tolerance", async () => {
   for (const [claims, told] of [
     [{ exp: now() - 2 * MINUTE_S }, /expired/], [{ exp: now() - MINUTE_S }, /expired/], [{ exp: undefined }, /exp/], [{ exp: `${now() + 600}` }, /exp/],
     [{ nbf: now() + 2 * MINUTE_S }, /not valid yet/], [{ nbf: "soon" }, /nbf/], [{ iat: now() + 2 * MINUTE_S }, /future/], [{ iat: undefined }, /iat/],
@@ -155,7 +155,7 @@ test("A key set is fetched once, and kept", async () => {
   assert.equal(fetches(), 1);
 });
 
-test("100 requests at once that name unknown keys cost Stack Auth one request, with or without keys at hand", async () => {
+test("100 parallel requests with unknown keys cost Stack Auth one request, with and without stored keys", async () => {
   await forget();
   for (let round = 0; round < 2; round++) {
     const storm = Array.from({ length: 100 }, () => ask(secret(stack.mint({}, { key: newKey() }))));
@@ -165,7 +165,7 @@ test("100 requests at once that name unknown keys cost Stack Auth one request, w
   }
 });
 
-test("100 users who come at once to a Worker without keys all get in, for one request to Stack Auth", async () => {
+test("100 users at once are all accepted by a Worker without keys, for one request to Stack Auth", async () => {
   await forget();
   const token = mint();
   const answers = await Promise.all(Array.from({ length: 100 }, () => ask(token)));
@@ -173,14 +173,14 @@ test("100 users who come at once to a Worker without keys all get in, for one re
   assert.equal(fetches(), 1);
 });
 
-test("A new key is taken as soon as it is in the set", async () => {
+test("A new key is accepted as soon as it is in the set", async () => {
   await forget();
   stack.rotate();
   await me(mint());
   await me(mint({}, { key: stack.keys[1] }));
 });
 
-test("With keys at hand, users get in while Stack Auth is down", async () => {
+test("With stored keys, users are accepted while Stack Auth is down", async () => {
   await forget();
   const token = mint();
   await me(token);
@@ -200,7 +200,7 @@ const WITHOUT_KEYS = {
   "answers with more than 64 KB": { hugeBytes: 65 * 1024 },
 };
 for (const [what, fault] of Object.entries(WITHOUT_KEYS)) {
-  test(`Without keys, a token cannot be judged while Stack Auth ${what}: 503, and everybody else gets in`, async () => {
+  test(`Without keys, a token is 503 while Stack Auth ${what}, and other credentials work`, async () => {
     await forget();
     const users = (await rows(["users"])).users;
     stack.setFault({ ...fault, times: Infinity });
@@ -216,7 +216,7 @@ for (const [what, fault] of Object.entries(WITHOUT_KEYS)) {
   });
 }
 
-test("A set without a key for ES256, or with two of one name, is none", async () => {
+test("A set without a key for ES256, or with two of one name, is refused", async () => {
   const { keys } = stack;
   const other = newKey(keys[0].kid);
   for (const bad of [[], [keys[0], other], [{ jwk: { ...keys[0].jwk, alg: "ES384" } }], [{ jwk: { ...keys[0].jwk, crv: "secp256k1" } }]]) {

@@ -1,5 +1,5 @@
-// What tests of the startup generator have in common: beginning a job,
-// following it to its end, and a Claude that plays every part of it.
+// Helpers for tests of the startup generator: beginning a job, following it to its
+// end, and a Claude that plays every part of it.
 
 import assert from "node:assert/strict";
 
@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
  * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} hatch
  */
 export function startups({ api, sql, worker }) {
-  /** Begins a startup; answers with its job's id. */
+  /** Begins a startup and returns its job's id. */
   async function generate(prompt = "A booking app for barbers", more = {}) {
     const response = await api("POST", "/api/generate", { prompt, ...more });
     assert.equal(response.status, 200, await response.clone().text());
@@ -22,14 +22,14 @@ export function startups({ api, sql, worker }) {
     return status(jobId);
   }
 
-  /** As when its consumer dies while it waits for a fake: the lease is free, and what it then commits is refused. */
+  /** Acts as if its consumer died while it waits for a fake: frees the lease, so that a later commit is refused. */
   async function dies(jobId, fake, { attempts } = {}) {
     await sql("UPDATE jobs SET lease_owner = NULL, lease_until = 0, attempts = coalesce(?, attempts) WHERE id = ?", attempts ?? null, jobId);
     fake.release();
     await (await worker.getEnv()).JOBS.send(JSON.stringify({ v: 1, jobId }));
   }
 
-  /** A startup from its prompt to its end: the job, and what discovery kept. */
+  /** A startup from its prompt to its end: the job, and discovery's result. */
   async function made(prompt, more) {
     const jobId = await generate(prompt, more);
     const job = await ended(jobId);
@@ -45,10 +45,10 @@ export function startups({ api, sql, worker }) {
 const competitor = (name, rest = {}) => ({ name, url: null, description: `${name} does it`, features: ["Booking"], technology: [], citations: [], ...rest });
 
 /**
- * What a scripted Claude answers to each part of a job: `queries` and
- * `competitors` are what discovery gets, a list or a function of the question's
- * material; `searched` is what Claude's own search answers. It refuses to build,
- * which ends the job right after discovery.
+ * A scripted Claude that answers discovery and then refuses to build, which ends
+ * the job. `queries` and `competitors` are the answers for discovery, a list or a
+ * function of the question's material; `searched` is the answer of Claude's own
+ * search.
  */
 export function script({ queries = ["booking app"], competitors = [], searched } = {}) {
   const refused = { content: [], stopReason: "refusal" };

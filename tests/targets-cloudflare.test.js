@@ -1,6 +1,5 @@
-// The target `cloudflare`, against the strict fake of its API: what is
-// deployed, by whose credentials, once, whatever fails on the way; rolled back,
-// and taken down.
+// The target `cloudflare`, against the strict fake of its API: deployments with
+// the right credentials, done once despite failures, rollbacks and take-downs.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -22,7 +21,7 @@ const { signIn, findNoSecret, secret, ok } = people(hatch, stack);
 
 const page = (text) => ({ "index.html": `<!doctype html><p>${text}`, "a/b.js": `"${text}"`, "style.css": "p{}", "data.json": "{}" });
 
-/** Somebody with an account at Cloudflare, who deploys by headers. */
+/** A user with an account at Cloudflare, who deploys with headers. */
 async function person(account = cloudflare.account()) {
   const session = await signIn();
   secret(account.token);
@@ -49,7 +48,7 @@ const writes = (account) => callsOf(account).filter(({ method }) => method !== "
 const jobOf = async (deploymentId) => (await sql("SELECT * FROM jobs WHERE subject_id = ? AND kind = 'deploy'", deploymentId))[0];
 const rowOf = async (id) => (await sql("SELECT * FROM deployments WHERE id = ?", id))[0];
 const appsOf = (projectId) => sql("SELECT * FROM cloud_apps WHERE project_id = ?", projectId);
-/** Waits until the consumer has settled every message sent before. */
+/** Waits until the consumer has acknowledged every earlier message. */
 async function drained() {
   const marker = `marker ${randomUUID()}`;
   await hatch.env.JOBS.send(marker);
@@ -58,7 +57,7 @@ async function drained() {
 /** Waits until the app is down. */
 const down = (me, id) => until(async () => (await me.show(id)).takenDownAt);
 
-test("an app goes live at Cloudflare, by the headers of the request", async () => {
+test("an app goes live at Cloudflare with the credentials in the request's headers", async () => {
   const me = await person();
   const { id } = await me.project(page("first"), "Möbius & Söhne");
   const begun = await me.begin(id);
@@ -81,12 +80,12 @@ test("an app goes live at Cloudflare, by the headers of the request", async () =
   assert.deepEqual([script.enabled, script.previews], [true, false]);
   const shown = await (await me.api("GET", `/api/projects/${id}`)).json();
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", deployment.url]);
-  // What the headers brought is gone with the deployment's end.
+  // The credentials of the headers are deleted when the deployment ends.
   const { credential_sealed, credential_source } = await rowOf(deploymentId);
   assert.deepEqual({ credential_sealed, credential_source }, { credential_sealed: null, credential_source: "header" });
 });
 
-test("paths go to Cloudflare as they are, as wrangler sends them, and encoded where it asks for that", async () => {
+test("paths go to Cloudflare unchanged, as wrangler sends them, and encoded where it demands that", async () => {
   for (const wantsEncodedPaths of [false, true]) {
     const account = cloudflare.account();
     account.wantsEncodedPaths = wantsEncodedPaths;
@@ -144,7 +143,7 @@ test("an app is live only when it answers", async () => {
   assert.equal((await jobOf(deployment.id)).attempts, 1, "to wait is no failed attempt");
 });
 
-test("an address that is not known everywhere after half a minute is told, and live", async () => {
+test("an address that is not known everywhere after half a minute is reported, and live", async () => {
   const me = await person();
   const { id } = await me.project(page("slow"));
   cloudflare.hideFor(Infinity);
@@ -166,7 +165,7 @@ for (const [what, fault] of Object.entries({
   "an answer that is not JSON": { garbage: true },
   "a connection that is closed": { refuse: true },
 })) {
-  test(`${what} passes, at whichever call: the app is live, once`, async () => {
+  test(`${what} is retried, at whichever call, and the app is live once`, async () => {
     const me = await person();
     const calls = [
       "/workers/services/NAME", "/workers/subdomain", "/workers/scripts/NAME/assets-upload-session", "/workers/assets/upload",
@@ -184,7 +183,7 @@ for (const [what, fault] of Object.entries({
   });
 }
 
-test("a step whose calls go on failing is tried again, and its log says why, without what Cloudflare sent", async () => {
+test("a step whose calls keep failing is retried, and its log says why, without Cloudflare's own text", async () => {
   const me = await person();
   const { id } = await me.project(page("again"));
   cloudflare.setFault({ status: 503, type: 10013, message: `internal ${me.account.token}\u0007`, path: `/client/v4/accounts/${me.account.id}/`, times: 3 });
@@ -211,7 +210,7 @@ for (const [what, fault, told] of [
   ["an app that is too large", { status: 413, type: 10027, message: "too big" }, /too large/],
   ["an account that it does not know", { status: 404, type: 7003, message: "Could not route" }, /account id/],
 ]) {
-  test(`${what} fails the deployment at once, in words to act on`, async () => {
+  test(`${what} fails the deployment at once, with a reason that says what to do`, async () => {
     const me = await person();
     const { id } = await me.project(page("bad"));
     cloudflare.setFault({ ...fault, path: `/client/v4/accounts/${me.account.id}/workers/scripts/`, times: 1 });
@@ -233,7 +232,7 @@ test("an account without a workers.dev subdomain is told to get one, and left as
   assert.deepEqual(writes(me.account), []);
 });
 
-test("a Worker of that name which is not ours is refused, not overwritten, and not taken down", async () => {
+test("a foreign Worker of that name is not overwritten and not taken down", async () => {
   const me = await person();
   const { id } = await me.project(page("mine"));
   const name = `test-app-${id.slice(0, 8)}`;
@@ -264,7 +263,7 @@ test("headers that are incomplete or wrong are 400, name the header, and change 
   assert.deepEqual(await sql("SELECT * FROM deployments WHERE project_id = ?", id), []);
 });
 
-test("without credentials of any kind it is 503 and says where to put them", async () => {
+test("without any credentials it is 503 and says where to put them", async () => {
   const me = await person();
   const { id } = await me.project();
   const { detail } = await problem(await me.begin(id, {}), 503, "not_configured");
@@ -273,7 +272,7 @@ test("without credentials of any kind it is 503 and says where to put them", asy
   }
 });
 
-test("credentials that a user has stored are used, never shown, and gone when deleted; a header goes before them", async () => {
+test("stored credentials are used, never shown, and gone when deleted; headers take precedence", async () => {
   const me = await person();
   const other = cloudflare.account();
   secret(other.token);
@@ -302,7 +301,7 @@ test("credentials that a user has stored are used, never shown, and gone when de
   await problem(await me.begin(id, {}), 503, "not_configured");
 });
 
-test("what cannot be credentials is refused by its field", async () => {
+test("invalid credentials are refused with their field", async () => {
   const me = await person();
   const account = { token: "t".repeat(40), accountId: me.account.id };
   for (const [target, body, pointer] of [
@@ -319,7 +318,7 @@ test("what cannot be credentials is refused by its field", async () => {
   await problem(await me.api("PUT", "/auth/credentials/moon", account, {}), 404, "not_found");
 });
 
-test("two users who deploy at once by their own headers: no request carries the other's", async () => {
+test("two users who deploy at once with their own headers never get each other's credentials", async () => {
   const [ada, eve] = [await person(), await person()];
   cloudflare.reset();
   const tokensOf = ({ account }) => new Set(callsOf(account).map(({ headers }) => headers.authorization).filter((each) => !each.startsWith("Bearer eyJ")));
@@ -339,7 +338,7 @@ test("two users who deploy at once by their own headers: no request carries the 
   }
 });
 
-test("a sealed credential that is moved to another user's row stays closed", async () => {
+test("a sealed credential that is copied to another user's row cannot be opened", async () => {
   const [ada, eve] = [await person(), await person()];
   for (const me of [ada, eve]) await me.api("PUT", "/auth/credentials/cloudflare", { token: me.account.token, accountId: me.account.id }, {});
   await sql("UPDATE cloud_credentials SET sealed = (SELECT sealed FROM cloud_credentials WHERE user_id = ?1) WHERE user_id = ?2", ada.userId, eve.userId);
@@ -348,7 +347,7 @@ test("a sealed credential that is moved to another user's row stays closed", asy
   assert.deepEqual(callsOf(ada.account), []);
 });
 
-test("three messages about one deployment make one app of the right content", async () => {
+test("three messages about one deployment make one app with the right content", async () => {
   const me = await person();
   const { id } = await me.project(page("thrice"));
   const { deploymentId } = await (await me.begin(id)).json();
@@ -362,10 +361,10 @@ test("three messages about one deployment make one app of the right content", as
   assert.deepEqual(me.lines(deployment).filter((line) => line.startsWith("Live")), [`Live at ${deployment.url}`]);
 });
 
-// A consumer that dies after a call and before its commit is one whose commit
-// is refused: what it did upstream is done, what it would have written is not.
+// A refused commit stands for a consumer that dies after a call and before its
+// commit: its calls have taken effect, but its writes have not.
 for (const step of ["push", "await"]) {
-  test(`a consumer that dies when it has done the step ${step} leaves it to be done once more, to the same end`, async () => {
+  test(`a consumer that dies when it has done the step ${step} leaves it to be repeated, with the same result`, async () => {
     const me = await person();
     const { id } = await me.project(page(step));
     await sql(`CREATE TRIGGER dies BEFORE UPDATE ON jobs WHEN NEW.lease_owner IS NULL AND OLD.lease_owner IS NOT NULL AND OLD.step = '${step}'
@@ -384,10 +383,10 @@ for (const step of ["push", "await"]) {
   });
 }
 
-test("deployments of one project come to Cloudflare in their order", async () => {
+test("deployments of one project reach Cloudflare in their order", async () => {
   const me = await person();
   const { id } = await me.project(page("older"));
-  // The older one pauses when the younger one comes.
+  // The older one pauses when the newer one arrives.
   cloudflare.setFault({ status: 429, headers: { "retry-after": "90" }, path: `/client/v4/accounts/${me.account.id}/` });
   const older = await (await me.begin(id)).json();
   await until(async () => (await me.show(older.deploymentId)).logs.includes("trying again in 90 s"));
@@ -401,7 +400,7 @@ test("deployments of one project come to Cloudflare in their order", async () =>
   assert.match(await visit(deployment.url), /younger/);
 });
 
-test("a rollback deploys once more what an earlier deployment deployed", async () => {
+test("a rollback repeats an earlier deployment", async () => {
   const me = await person();
   const { id } = await me.project(page("good"));
   const good = await me.live(id);
@@ -453,7 +452,7 @@ test("an app is taken down at Cloudflare, once, and its project is a draft again
   assert.equal((await me.live(id)).status, "live", "and comes again");
 });
 
-test("an app that is gone at Cloudflare already is down", async () => {
+test("an app that Cloudflare does not have any more counts as taken down", async () => {
   const me = await person();
   const { id } = await me.project();
   const deployment = await me.live(id);
@@ -462,7 +461,7 @@ test("an app that is gone at Cloudflare already is down", async () => {
   await down(me, deployment.id);
 });
 
-test("what is not live cannot be taken down, and says why", async () => {
+test("a deployment that is not live cannot be taken down, and the error says why", async () => {
   const me = await person();
   const { id } = await me.project(page("one"));
   const older = await me.live(id);
@@ -500,7 +499,7 @@ test("deleting a project takes its apps down everywhere, by jobs that outlive it
   assert.equal(me.account.scripts.size, 0);
 });
 
-test("a project whose app no credentials reach is kept, unless it is told to leave the app", async () => {
+test("a project with an app beyond all credentials is kept, unless `force` leaves the app", async () => {
   const me = await person();
   const { id } = await me.project();
   await me.live(id);
@@ -515,7 +514,7 @@ test("a project whose app no credentials reach is kept, unless it is told to lea
   assert.equal(me.account.scripts.size, 1);
 });
 
-test("a project that is deleted in the middle of its deployment leaves no app behind", async () => {
+test("a project that is deleted during its deployment leaves no app behind", async () => {
   const me = await person();
   const { id } = await me.project(page("middle"));
   const upload = `/client/v4/accounts/${me.account.id}/workers/assets/upload`;
@@ -535,7 +534,7 @@ test("a project that is deleted in the middle of its deployment leaves no app be
   assert.equal(me.account.scripts.size, 0);
 });
 
-test("deleting the account takes its apps down, by what it had stored", async () => {
+test("deleting the account takes its apps down with its stored credentials", async () => {
   const me = await person();
   await me.api("PUT", "/auth/credentials/cloudflare", { token: me.account.token, accountId: me.account.id }, {});
   const { id } = await me.project();
@@ -546,7 +545,7 @@ test("deleting the account takes its apps down, by what it had stored", async ()
   assert.deepEqual(await sql("SELECT * FROM cloud_credentials WHERE user_id = ?", me.userId), []);
 });
 
-test("an account that joins another brings its live apps, and no credentials sealed to who it was", async () => {
+test("an account that is merged into another brings its live apps, and no sealed credentials", async () => {
   const wallet = newWallet();
   const account = cloudflare.account();
   secret(account.token);

@@ -13,8 +13,8 @@ const [cloudflare, vercel, koyeb] = await Promise.all([startCloudflare(), startV
 after(() => Promise.all([cloudflare.close(), vercel.close(), koyeb.close()]));
 const { api, start, kill, database } = await killable({ CLOUDFLARE_BASE_URL: cloudflare.apiUrl, CLOUDFLARE_APP_URL: cloudflare.appUrlTemplate });
 
-test("killed after any of its calls to a cloud, whose answer never came, a deployment ends live there, once", async () => {
-  // What each deployment hangs in when the kill comes: done there, unknown here.
+test("killed after any call to a cloud without its response, a deployment ends live there, once", async () => {
+  // The call in which each deployment hangs at the kill: it has taken effect there, but is unknown here.
   const calls = {
     "a look at whose the name is": "services/NAME", "a look at the address": "subdomain", "a session": "scripts/NAME/assets-upload-session",
     "an upload": "assets/upload", "a script": "scripts/NAME", "an address": "scripts/NAME/subdomain",
@@ -39,7 +39,7 @@ test("killed after any of its calls to a cloud, whose answer never came, a deplo
   await kill();
   await until(() => cloudflare.openRequests === 0, "its death");
 
-  // What the dead consumers held is free again when their leases have run out.
+  // The dead consumers' jobs are free again when their leases have expired.
   await database((db) => db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0"));
   await start();
   for (const { text, id, name, account } of deployments) {
@@ -57,7 +57,7 @@ test("killed after any of its calls to a cloud, whose answer never came, a deplo
   await kill();
 });
 
-test("killed while a cloud answers and started again, each deployment is there once", async () => {
+test("killed during a cloud's response and restarted, each deployment is there once", async () => {
   const hatch = await killable({
     VERCEL_BASE_URL: vercel.url, VERCEL_TOKEN: "vercel-token-0123456789", KOYEB_BASE_URL: koyeb.url, KOYEB_TOKEN: "koyeb-token-0123456789",
   });

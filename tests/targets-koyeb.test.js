@@ -1,5 +1,5 @@
 // Deployments to Koyeb over the API, against strict fakes of it and of
-// Amazon's registry. api.md, section 1.
+// Amazon's registry.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -40,7 +40,7 @@ function unpacked({ bytes }) {
   return Object.fromEntries(tar("-tzf", "-").trim().split("\n").map((path) => [path, tar("-xzOf", "-", path)]));
 }
 
-test("a static site is built with a web server and its address told", async () => {
+test("a static site is built with a web server, and its address is reported", async () => {
   const deployment = await live((await project(SITE, "A long name for an app")).id);
   assert.equal(deployment.status, "live", deployment.error);
   assert.match(koyeb.apps[0].name, /^a-long-name-fo-[0-9a-f]{8}$/);
@@ -55,7 +55,7 @@ test("a static site is built with a web server and its address told", async () =
   assert.deepEqual(lines(deployment), ["Built 2 files, 7 bytes", "Koyeb has it, and starts it", "Building", "Built", `Live at ${deployment.url}`]);
 });
 
-test("sources with a manifest go as they are, and are built by their Dockerfile or a buildpack", async () => {
+test("sources with a manifest are sent unchanged, and built by their Dockerfile or a buildpack", async () => {
   const { id } = await project({ "package.json": "{}", "server.js": "1" });
   await live(id);
   assert.deepEqual([Object.keys(unpacked(koyeb.archives[0])).sort(), definition().archive.buildpack], [["package.json", "server.js"], {}]);
@@ -97,7 +97,7 @@ test("an image of Amazon's registry gets its repository, and a fresh login with 
   assert.ok(!kept.includes("ecr-password") && !kept.includes(ecr.keys.secret));
 });
 
-test("what cannot be run is refused with the field that is wrong, and nothing is begun", async () => {
+test("an app that cannot run is refused with the wrong field, and nothing is begun", async () => {
   const { id } = await empty();
   const git = { repository: "github.com/o/r" };
   for (const [body, told] of [
@@ -126,7 +126,7 @@ test("a service that does not come up says why, with the last lines of its conta
   assert.match(unknown.error, /Koyeb refused the token: make one at app\.koyeb\.com/);
 });
 
-test("answers that are lost or late make nothing twice", async () => {
+test("lost or late responses create nothing twice", async () => {
   const { id } = await project(SITE);
   koyeb.setFault(
     { cutAfterBytes: 0, path: "/v1/apps" },
@@ -141,7 +141,7 @@ test("answers that are lost or late make nothing twice", async () => {
   assert.equal(lines(deployment).filter((line) => line === "Built").length, 1);
 });
 
-test("a change whose answer was lost is found again by its mark", async () => {
+test("a change whose response was lost is found again by its mark", async () => {
   const { id } = await project(SITE);
   await live(id);
   koyeb.setFault({ cutAfterBytes: 0, path: "/v1/services/" });
@@ -149,7 +149,7 @@ test("a change whose answer was lost is found again by its mark", async () => {
   assert.equal(koyeb.deployments.length, 2);
 });
 
-test("a message that comes three times makes one deployment, and tells each line once", async () => {
+test("a message that arrives three times makes one deployment, with each log line once", async () => {
   const id = await to((await project(SITE)).id);
   const { id: jobId } = await row("SELECT id FROM jobs WHERE subject_id = ?", id);
   await Promise.all([send(jobId), send(jobId), send(jobId)]);
@@ -158,7 +158,7 @@ test("a message that comes three times makes one deployment, and tells each line
   assert.equal(new Set(lines(deployment)).size, lines(deployment).length);
 });
 
-test("two users' tokens never cross", async () => {
+test("two users never get each other's tokens", async () => {
   const [alices, bobs] = [await project(SITE, "Alice"), await project(SITE, "Bob")];
   const started = await Promise.all([
     to(alices.id, {}, { "x-koyeb-token": ALICE }), to(bobs.id, {}, { "x-koyeb-token": BOB }), to(alices.id, {}, { "x-koyeb-token": ALICE }),
@@ -178,11 +178,11 @@ test("taken down, the service is deleted; deployed again, it has its address bac
   assert.equal((await live(id)).url, url);
 });
 
-/** Whose services run. */
+/** The accounts whose services run. */
 const running = () => koyeb.services.filter(({ isDeleted }) => !isDeleted).map(({ token }) => token).sort();
 const takenDown = (id) => until(async () => (await (await api("GET", `/api/deploy/${id}`)).json()).takenDownAt, "its end");
 
-test("an app is taken down by what it came by, and never by another account's right", async () => {
+test("an app is taken down with the credentials of its own account, never with another one's", async () => {
   const { id } = await project(SITE);
   const own = await live(id);
   const alices = await live(id, {}, { "x-koyeb-token": ALICE });
@@ -196,7 +196,7 @@ test("an app is taken down by what it came by, and never by another account's ri
   await api("DELETE", "/auth/credentials/koyeb");
   await problem(await api("DELETE", `/api/projects/${id}`), 409, "credentials_needed");
   assert.deepEqual(running(), [ALICE, OWN]);
-  // The Worker's own is found by its own right, whatever is sent.
+  // The Worker's own app is taken down with the Worker's own token, whichever token is sent.
   assert.equal((await api("DELETE", `/api/deploy/${own.id}`, undefined, { "x-koyeb-token": ALICE })).status, 202);
   await takenDown(own.id);
   assert.deepEqual(running(), [ALICE]);
@@ -205,7 +205,7 @@ test("an app is taken down by what it came by, and never by another account's ri
   assert.deepEqual(running(), []);
 });
 
-test("a new token of the account takes down what came by the old one, stored or sent", async () => {
+test("a new token of the account takes down an app that the old one deployed, stored or sent", async () => {
   const { id } = await project(SITE);
   for (const headers of [{ "x-koyeb-token": RENEWED }, {}]) {
     const deployment = await live(id, {}, { "x-koyeb-token": ALICE });
@@ -217,7 +217,7 @@ test("a new token of the account takes down what came by the old one, stored or 
   await api("DELETE", "/auth/credentials/koyeb");
 });
 
-test("an app from before it was kept by what it came goes by the very token alone", async () => {
+test("an app without a recorded account is taken down only with the same token", async () => {
   const { id } = await project(SITE);
   const deployment = await live(id, {}, { "x-koyeb-token": ALICE });
   await sql("UPDATE cloud_apps SET source = NULL WHERE project_id = ?", id);
@@ -228,14 +228,14 @@ test("an app from before it was kept by what it came goes by the very token alon
   await takenDown(deployment.id);
 });
 
-test("a take-down that was begun by the Worker's own right fails where that is of another account by now", async () => {
+test("a take-down with the Worker's own token fails if that belongs to another account now", async () => {
   const { id } = await project(SITE);
   const deployment = await live(id);
   koyeb.setFault({ status: 503, path: "/v1/apps", times: Infinity });
   assert.equal((await api("DELETE", `/api/deploy/${deployment.id}`)).status, 202);
   const jobs = "SELECT j.* FROM jobs j JOIN cloud_apps a ON a.id = j.subject_id WHERE a.project_id = ?";
   const job = await until(async () => (await sql(jobs, id)).find((each) => each.attempts > 0 && !each.lease_owner), "its first attempt");
-  // As of another token, under whose account nobody knows the deployment.
+  // As if it were the token of another account, which does not have the deployment.
   await sql("UPDATE cloud_apps SET place = 'token-of-before', deployment_id = 'unknown' WHERE project_id = ?", id);
   koyeb.setFault();
   await send(job.id);

@@ -1,5 +1,5 @@
-// Deployments to Vercel over the API, against a strict fake of it: what is
-// sent, what is told, and that nothing is made twice. api.md, section 1.
+// Deployments to Vercel over the API, against a strict fake of it: the requests
+// to Vercel, the reported states, and that nothing is created twice.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
@@ -24,7 +24,7 @@ const to = async (projectId, body = {}, headers = {}) => {
 const live = async (...args) => ended(await to(...args));
 const made = () => vercel.deployments.filter(({ isDeleted }) => !isDeleted);
 
-test("a static site is deployed as it is, its build watched, and its log brought over once", async () => {
+test("a static site is deployed unchanged, its build is watched, and its log is copied once", async () => {
   const { id } = await project(SITE, "Möbius & Söhne");
   const deployment = await live(id);
   const [{ name, files, framework, target, meta }] = made();
@@ -39,7 +39,7 @@ test("a static site is deployed as it is, its build watched, and its log brought
   assert.deepEqual([shown.status, shown.deploymentUrl], ["deployed", deployment.url]);
 });
 
-test("a project with a package.json goes as its sources, large files by their digests", async () => {
+test("a project with a package.json is sent as sources, large files by their digests", async () => {
   const code = { "package.json": '{"dependencies":{"next":"14"}}', "app/page.tsx": "export default () => <p/>", "public/data.json": "x".repeat(150_000) };
   const { id } = await project(code);
   assert.equal((await live(id)).status, "live");
@@ -59,7 +59,7 @@ test("deployed again it is the same project at Vercel, and a rollback deploys th
   assert.deepEqual(made().map(({ files }) => files["index.html"]), ["<h1>hi", "<h1>second", "<h1>hi"]);
 });
 
-test("a build that fails says why, after its log, and is not tried again", async () => {
+test("a failed build shows its log and its reason, and is not retried", async () => {
   vercel.setBuild({ states: ["BUILDING", "ERROR"], log: [["npm install"], ["!TypeError: x is not a function"]], errorMessage: 'Command "npm run build" exited with 1' });
   const deployment = await live((await project(SITE)).id);
   assert.equal(deployment.status, "failed");
@@ -68,7 +68,7 @@ test("a build that fails says why, after its log, and is not tried again", async
   assert.equal(vercel.deployments.length, 1);
 });
 
-test("what Vercel refuses for good is told at once, in words that name the next step and no secret", async () => {
+test("a permanent refusal of Vercel is reported at once, with the next step and without secrets", async () => {
   const { id } = await project(SITE);
   const unknown = await live(id, {}, { "x-vercel-token": "vercel-nobody-0123456789" });
   assert.match(unknown.error, /Vercel refused the token: make one at vercel\.com/);
@@ -81,7 +81,7 @@ test("what Vercel refuses for good is told at once, in words that name the next 
   assert.equal(vercel.deployments.length, 0);
 });
 
-test("what passes is waited for, and a deployment whose answer was lost is found again", async () => {
+test("transient failures are retried, and a deployment whose response was lost is found again", async () => {
   const { id } = await project(SITE);
   vercel.setFault(
     { status: 429, headers: { "retry-after": "3" }, path: "/v6/deployments" }, { cutAfterBytes: 0, path: "/v13/deployments" },
@@ -95,7 +95,7 @@ test("what passes is waited for, and a deployment whose answer was lost is found
   assert.equal(lines(deployment).filter((line) => line === "Build completed").length, 1);
 });
 
-test("a message that comes three times makes one deployment, and tells each line once", async () => {
+test("a message that arrives three times makes one deployment, with each log line once", async () => {
   const { id } = await project(SITE);
   const ids = await Promise.all([deploy(id, { target: "vercel" })]);
   const { id: jobId } = await row("SELECT id FROM jobs WHERE subject_id = ?", ids[0]);
@@ -107,7 +107,7 @@ test("a message that comes three times makes one deployment, and tells each line
   assert.equal(new Set(lines(deployment)).size, lines(deployment).length);
 });
 
-test("two users' tokens never cross, and are kept no longer than the deployment", async () => {
+test("two users never get each other's tokens, which are stored no longer than the deployment", async () => {
   const [alices, bobs] = [await project(SITE, "Alice"), await project(SITE, "Bob")];
   const started = await Promise.all([1, 2].flatMap(() => [
     to(alices.id, {}, { "x-vercel-token": ALICE, "x-vercel-team": "team_alice" }), to(bobs.id, {}, { "x-vercel-token": BOB }), to(bobs.id),
@@ -153,7 +153,7 @@ test("taken down, all of a project with hundreds of deployments are deleted, oth
   assert.ok(made().every(({ meta }) => !meta.hatchDeployment));
 });
 
-test("an app is taken down by what it came by, and never by another account's right", async () => {
+test("an app is taken down with the credentials of its own account, never with another one's", async () => {
   const { id } = await project(SITE);
   const own = await live(id);
   const alices = await live(id, {}, { "x-vercel-token": ALICE });
@@ -173,7 +173,7 @@ test("an app is taken down by what it came by, and never by another account's ri
   assert.deepEqual(there(), []);
 });
 
-test("a talkative build is told by its last lines, and there is room for how it ended", async () => {
+test("a long build log is shown with its last lines, and its end is never cut", async () => {
   const said = (n, text) => Array.from({ length: n }, (_, i) => `${text} ${i}`);
   vercel.setBuild({
     states: [...Array(6).fill("BUILDING"), "READY"],
@@ -197,7 +197,7 @@ test("a build that fails after very many lines still says why", async () => {
   assert.equal(lines(deployment).at(-1), deployment.error);
 });
 
-/** A deployment whose first question after its build has no answer yet, and its job. */
+/** A deployment that waits for the first response after its build, and its job. */
 async function asking() {
   const before = vercel.requests.length;
   vercel.setFault({ hang: true, status: 503, path: "/v13/deployments/" });
@@ -214,14 +214,14 @@ async function asking() {
   return { id, jobId, answered };
 }
 
-test("a cloud that cannot be asked for a while fails nothing", async () => {
+test("a cloud that is unreachable for a while fails no deployment", async () => {
   const { id, answered } = await asking();
   await answered(40);
   const deployment = await ended(id);
   assert.equal(deployment.status, "live", deployment.error);
 });
 
-test("what came live while nobody could ask is live, however late", async () => {
+test("a deployment that went live during an outage is live, however late", async () => {
   const { id, answered } = await asking();
   vercel.deployments[0].polls = 10;
   await sql("UPDATE deployments SET pushed_at = 1 WHERE id = ?", id);
@@ -230,7 +230,7 @@ test("what came live while nobody could ask is live, however late", async () => 
   assert.equal(deployment.status, "live", deployment.error);
 });
 
-test("what is not live in its time has failed, and redriven it has its time again", async () => {
+test("a deployment that is not live in time has failed, and redriving it gives it more time", async () => {
   const { id, jobId, answered } = await asking();
   await answered(1000);
   const failed = await ended(id);

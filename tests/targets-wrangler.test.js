@@ -44,7 +44,7 @@ async function wrangler(account, name) {
   return { first: await deploy(), again: deploy };
 }
 
-/** What a request that changes something says, without what is its sender's own: names, hashes, boundaries, tokens. */
+/** The content of a request that changes something, without the sender's own names, hashes, boundaries and tokens. */
 function said({ method, path, query, headers, raw, body }, account, name) {
   const form = headers["content-type"]?.startsWith("multipart/") ? parseForm(headers["content-type"], raw).parts : undefined;
   const metadata = form?.find((part) => part.name === "metadata");
@@ -64,7 +64,7 @@ function said({ method, path, query, headers, raw, body }, account, name) {
 
 const kindOf = (jwt) => JSON.parse(Buffer.from(jwt.split(".")[1], "base64url")).kind;
 
-/** The calls of a deployment that change something, uploads as one whatever they were divided into. */
+/** The calls of a deployment that change something. All uploads count as one. */
 function deployed(account, name) {
   const calls = callsOf(account).filter(({ method }) => method !== "GET").map((request) => said(request, account, name));
   const uploads = calls.filter(({ files }) => files);
@@ -72,7 +72,7 @@ function deployed(account, name) {
   return [...new Set(calls.map((call) => (call.files ? uploads[0] : call)))].map((call) => (call.files ? { ...call, files } : call));
 }
 
-test("the fake satisfies wrangler: a Worker of assets alone is deployed, and deployed again", async () => {
+test("wrangler works against the fake: a Worker with assets only is deployed twice", async () => {
   const account = cloudflare.account();
   const { first, again } = await wrangler(account, "by-wrangler");
   assert.match(first.stdout, new RegExp(`https://by-wrangler\\.${account.subdomain}\\.workers\\.dev`));
@@ -81,7 +81,7 @@ test("the fake satisfies wrangler: a Worker of assets alone is deployed, and dep
   assert.match((await again()).stdout, /No updated asset files to upload/);
 });
 
-test("our requests are wrangler's in all that matters", async () => {
+test("our requests match wrangler's in all that matters", async () => {
   const [theirs, ours] = [cloudflare.account(), cloudflare.account()];
   const { id } = await project(FILES, "By both");
   const name = `by-both-${id.slice(0, 8)}`;
@@ -92,7 +92,7 @@ test("our requests are wrangler's in all that matters", async () => {
 
   const [expected, actual] = [deployed(theirs, name), deployed(ours, name)];
   assert.equal(expected.length, 4, "a session, uploads, the script, its address");
-  // What we say beyond it: whose it is, and what is wrangler's default.
+  // Our requests add the owner's mark, and state wrangler's default explicitly.
   const { tags, annotations, assets: { config: { html_handling: handling, ...config } }, ...metadata } = actual[2].metadata;
   assert.deepEqual([tags, handling, Object.keys(annotations)], [[`hatch-project:${id}`], "auto-trailing-slash", ["workers/message"]]);
   actual[2].metadata = { ...metadata, assets: { config } };
@@ -100,7 +100,7 @@ test("our requests are wrangler's in all that matters", async () => {
   await sqlDone(deploymentId);
 });
 
-/** Nobody answers at workers.dev here: the deployment ends as one whose address is new. */
+/** Nothing answers at workers.dev here, so the deployment ends like one with a new address. */
 async function sqlDone(id) {
   await until(async () => (await row("SELECT pushed_at FROM deployments WHERE id = ?", id)).pushed_at);
   await hatch.sql("UPDATE deployments SET pushed_at = 0 + pushed_at - 31000 WHERE id = ?", id);

@@ -1,7 +1,7 @@
-// The templates of create-vite, as they are but for the versions that
-// node_modules has, in Chromium, on the app's own origin and under /p/: no
-// error on the console, and the same document as a site of Vite's own build.
-// Code maps hold text, so the one picture that is none is a text in both.
+// The templates of create-vite with the versions of node_modules, in Chromium, on
+// the app's own origin and under /p/: no error on the console, and the same
+// document as a site of Vite's own build. Code maps hold text, so the templates'
+// one binary picture is replaced by text in both.
 
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
 
-/** What a visitor has after a click on the counter: the document, without what is named by its build. */
+/** The document after a click on the counter, without names that the build has made. */
 const DOM = `(async () => {
   const root = document.querySelector("my-element")?.shadowRoot ?? document.querySelector("#app, #root");
   const button = root.querySelector("button"), before = button.textContent;
@@ -27,7 +27,7 @@ const DOM = `(async () => {
 })()`;
 const isReady = "(document.querySelector('my-element')?.shadowRoot ?? document.querySelector('#app, #root'))?.querySelector('button') != null && document.readyState === 'complete'";
 
-/** The sandbox's origin is nobody's: there no browser shows a symbol of another file, wherever that lies. */
+/** The sandbox's origin is opaque, and browsers show no symbol of another file there. */
 const OF_SANDBOX = /^Unsafe attempt to load URL \S+\/icons\.svg from frame/;
 
 const cdn = await startEsmCdn();
@@ -55,7 +55,7 @@ async function template(name) {
   return { ...files, "package.json": JSON.stringify(manifest) };
 }
 
-/** The same files by Vite, without plugins: what its core compiles. */
+/** The same files built by Vite without plugins. */
 async function byVite(files, t) {
   const root = await mkdtemp(join(tmpdir(), "hatch-vite-"));
   t.after(() => rm(root, { recursive: true }));
@@ -72,7 +72,7 @@ async function byVite(files, t) {
 
 for (const [name, { isVites }] of Object.entries({
   "react-ts": { isVites: true }, "preact-ts": { isVites: true }, "lit-ts": { isVites: true }, "vanilla-ts": { isVites: true },
-  // Vite has these by plugins: what they show is said here.
+  // Vite needs plugins for these, so their expected content is written here.
   "solid-ts": {}, "svelte-ts": {}, "vue-ts": {},
 })) {
   for (const bundle of [false, true]) {
@@ -93,9 +93,9 @@ for (const [name, { isVites }] of Object.entries({
   }
 }
 
-// Two small apps as npm has them, which Vite does not build: classic scripts, and Create React App's layout. What they show is said here.
+// Two small apps from npm that Vite does not build: classic scripts, and Create React App's layout. Their expected content is written here.
 
-/** The files of a package below `folder`; what is no text is a text here as well. */
+/** The files of a package below `folder`. Binary files are read as text as well. */
 async function filesOf(name, folder) {
   const cwd = join("node_modules", name, folder), files = {};
   for (const path of globSync("**/*.*", { cwd })) files[path] = /\.(png|ico|eot|woff)$/.test(path) ? "no text" : await readFile(join(cwd, path), "utf8");

@@ -1,5 +1,5 @@
-// Turso in D1's place: a real sqld where one will do, a socket of our own
-// where a server must misbehave.
+// Turso in place of D1: a real sqld where possible, a socket of our own
+// where the server must misbehave.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -28,7 +28,7 @@ const created = async (fields = { name: "Pomodoro" }) => {
   return response.json();
 };
 
-/** Checks that an answer is a 503 of this code without any token in it; answers with its detail. */
+/** Checks that a response is a 503 with this code and without any token. Returns its detail. */
 const unavailable = async (response, code) => {
   const told = await problem(response, 503, code);
   assert.doesNotMatch(JSON.stringify([told, [...response.headers]]), /eyJ/);
@@ -99,7 +99,7 @@ describe("a database on sqld", () => {
     assert.deepEqual(row, { version: 50, versions: 50 });
   });
 
-  test("fifty callers that never let up are all served, and all they wrote is there", async () => {
+  test("fifty steady callers are all served, and everything that they wrote is there", async () => {
     const callers = Array.from({ length: 50 }, async (_, n) => {
       for (const version of [1, 2, 3]) {
         const { id } = await created({ name: `caller ${n}` });
@@ -161,7 +161,7 @@ describe("a database on sqld", () => {
   });
 });
 
-describe("what is wrong with the database is said so that it can be mended", () => {
+describe("errors of the database say what to do", () => {
   test("a token that the server does not know", async () => {
     const wrong = await on(sqld.url, "eyJhbGciOiJFZERTQSJ9.e30.AAAA");
     const detail = await unavailable(await wrong.api("GET", "/api/projects"), "not_configured");
@@ -186,7 +186,7 @@ describe("what is wrong with the database is said so that it can be mended", () 
     assert.match(detail, /DATABASE_AUTH_TOKEN may only read/);
   });
 
-  test("a URL that makes no sense", async () => {
+  test("an invalid URL", async () => {
     const wrong = await on("hatch.turso.io", "");
     const detail = await unavailable(await wrong.api("GET", "/api/projects"), "not_configured");
     assert.match(detail, /DATABASE_URL must be libsql:/);
@@ -253,12 +253,12 @@ describe("between the Worker and the server", () => {
     assert.equal(await named("in turn"), 20);
   });
 
-  test("a database that stays busy is told as such", async () => {
+  test("a database that stays busy is reported as such", async () => {
     const patient = await on(await serve((_, response) => response.end(busy)), sqld.token, { DATABASE_TIMEOUT_MS: "200" });
     await unavailable(await patient.api("POST", "/api/projects", { name: "X" }), "unavailable");
   });
 
-  test("a change whose answer is lost is made once, and the error leaves it open", async () => {
+  test("a change whose response is lost is made once, and the error says that it may have been made", async () => {
     let asked = 0;
     const url = await serve(async (request) => {
       asked += 1;
@@ -272,11 +272,11 @@ describe("between the Worker and the server", () => {
     assert.equal(await named("answer lost"), 1);
   });
 
-  test("a change whose answer is lost is found by its Idempotency-Key, and not made again", async () => {
+  test("a change whose response is lost is found by its Idempotency-Key, and not made again", async () => {
     let isLost = false;
     const url = await serve(async (request, response) => {
       const answer = await forwarded(request);
-      // The project's own answer is the only one with its name.
+      // Only the project's own response has its name.
       if (isLost || !answer.includes("keyed")) return response.end(answer);
       isLost = true;
       request.socket.destroy();

@@ -1,4 +1,4 @@
-// Signing in with a wallet (EIP-4361, EIP-191), and out again.
+// Signing in with a wallet (EIP-4361, EIP-191), and signing out.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -15,10 +15,10 @@ const { ok, challenge, verify, signIn, mint, newKey, rows, findNoSecret, secret 
 const HOST = new URL(url).host;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** What a sign-in writes. */
+/** The rows that a sign-in writes. */
 const TABLES = ["users", "sessions", "nonces", "audit_log"];
 
-/** A sign-in that is refused, and changes nothing. */
+/** Checks that a sign-in is refused and changes nothing. */
 async function refused(wallet, message, options, status = 401) {
   const before = await rows(TABLES);
   const { detail } = await problem(await verify(wallet, message, options), status);
@@ -35,7 +35,7 @@ function withLine(message, name, line) {
   return lines.join("\n");
 }
 
-test("The published vector of an address, a key and a signature holds", () => {
+test("The published test vector of an address, a key and a signature passes", () => {
   const wallet = newWallet(Buffer.from("4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318", "hex"));
   assert.equal(wallet.address.toLowerCase(), "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23");
   assert.equal(
@@ -60,7 +60,7 @@ test("A challenge is the text of EIP-4361, for ten minutes", async () => {
   assert.match((await challenge(wallet, { chainId: 8453 })).message, /^Chain ID: 8453$/m);
 });
 
-test("The test case of SEP-53 holds for the wallets of these tests", () => {
+test("The wallets of these tests pass the test case of SEP-53", () => {
   const wallet = newStellarWallet(Buffer.from("148112b05e2c693932e5adf3e53601f3521032eebeb3abb5e316902f0a40a024", "hex"));
   assert.equal(wallet.address, "GBXFXNDLV4LSWA4VB7YIL5GBD7BVNR22SGBTDKMO2SBZZHDXSKZYCP7L");
   assert.equal(wallet.sign("Hello, World!"), "fO5dbYhXUhBMhe6kId/cuVq/AfEnHRHEvsP8vXh03M1uLpi5e46yO2Q8rEBzu3feXQewcQE5GArp88u6ePK6BA==");
@@ -82,7 +82,7 @@ test("A Stellar key signs in by the same text with its chain's name, signed as F
   assert.notEqual((await signIn(newStellarWallet())).userId, first.userId);
 });
 
-test("A Stellar sign-in is refused for every reason that another is", async () => {
+test("A Stellar sign-in is refused for the same reasons as others", async () => {
   const wallet = newStellarWallet();
   const { message } = await challenge(wallet);
   const time = (ms) => new Date(Date.now() + ms).toISOString();
@@ -109,7 +109,7 @@ test("A Stellar sign-in is refused for every reason that another is", async () =
   ]) {
     assert.match(await refused(wallet, message, { signature }), told, signature);
   }
-  // Another wallet's challenge, and a key that is none.
+  // Another wallet's challenge, and an invalid key.
   const other = newStellarWallet();
   await refused(other, withLine(message, wallet.address, other.address));
   for (const address of misspelled(wallet.address)) await problem(await api("POST", "/auth/wallet/challenge", { address }), 400);
@@ -130,7 +130,7 @@ test("An account has one wallet, of whichever chain", async () => {
   await signIn(newWallet(), ethereum);
   const another = newStellarWallet();
   await problem(await verify(another, (await challenge(another)).message, { token: ethereum }), 409, "wallet_not_linked");
-  // A wallet that has an account of its own brings it along.
+  // Linking a wallet with an account of its own merges that account.
   const own = await signIn(newStellarWallet());
   const third = mint({});
   const { userId: into } = await signIn(own.wallet, third);
@@ -152,7 +152,7 @@ test("A signed challenge gives a session, and the same wallet the same user", as
   assert.notEqual((await signIn()).userId, first.userId);
 });
 
-test("The page of a listed origin signs in under its own name", async () => {
+test("The page of a listed origin signs in for its own domain", async () => {
   const wallet = newWallet();
   const asked = await api("POST", "/auth/wallet/challenge", { address: wallet.address }, { origin: PAGE });
   const { message } = await asked.json();
@@ -175,12 +175,12 @@ test("An address is taken in EIP-55, in lower case and in upper case, and refuse
   const swapped = digits[i] === digits[i].toLowerCase() ? digits[i].toUpperCase() : digits[i].toLowerCase();
   const { errors } = await problem(await api("POST", "/auth/wallet/challenge", { address: `0x${digits.slice(0, i)}${swapped}${digits.slice(i + 1)}` }), 400);
   assert.match(errors[0].detail, /EIP-55/);
-  // In the text itself EIP-4361 wants the checksum.
+  // EIP-4361 demands the checksum in the text itself.
   const { message } = await challenge(wallet);
   for (const address of [`0x${digits.toLowerCase()}`, `0x${digits.toUpperCase()}`, digits]) await refused(wallet, withLine(message, "0x", address));
 });
 
-test("Of 20 sign-ins with one challenge at once, exactly one gets a session", async () => {
+test("Of 20 parallel sign-ins with one challenge, exactly one gets a session", async () => {
   const wallet = newWallet();
   const { message } = await challenge(wallet);
   const answers = await Promise.all(Array.from({ length: 20 }, () => verify(wallet, message)));
@@ -195,7 +195,7 @@ test("Of 20 sign-ins with one challenge at once, exactly one gets a session", as
 test("A challenge is for the wallet that asked for it", async () => {
   const [mine, other] = [newWallet(), newWallet()];
   const { message } = await challenge(mine);
-  // Signed by another, for the address of the first; and with the address of the other.
+  // Signed by another wallet, with the first one's address and with its own.
   await refused(other, message);
   await refused(other, withLine(message, "0x", other.address));
   assert.equal((await verify(mine, message)).status, 200);
@@ -233,7 +233,7 @@ test("A text that is not the challenge is refused, however well it is signed", a
   assert.equal((await verify(wallet, message)).status, 200, "the challenge is still good");
 });
 
-test("An edited text is refused with the signature of the one before", async () => {
+test("An edited text is refused with the signature of the original", async () => {
   const wallet = newWallet();
   const { message } = await challenge(wallet);
   const signature = wallet.sign(message);
@@ -243,7 +243,7 @@ test("An edited text is refused with the signature of the one before", async () 
   assert.equal((await verify(wallet, message, { signature })).status, 200);
 });
 
-test("A signature that is malleated, cut, or none at all is refused", async () => {
+test("A malleated, cut or missing signature is refused", async () => {
   const wallet = newWallet();
   const { message } = await challenge(wallet);
   const good = wallet.sign(message);
@@ -279,7 +279,7 @@ test("Signing out ends the session at once, and no other", async () => {
   assert.equal((await ok("GET", "/auth/me", undefined, other.token)).id, other.userId);
 });
 
-test("A key has no session to end, and Stack Auth's sessions are not ours to end", async () => {
+test("Signing out with a key, or with a Stack Auth token, ends no session", async () => {
   const { token } = await signIn();
   const { key } = await newKey(token);
   await problem(await api("POST", "/auth/logout", undefined, as(key)), 409, "not_a_session");
@@ -294,7 +294,7 @@ test("A session ends by itself after its 30 days", async () => {
   assert.match((await problem(await api("GET", "/auth/me", undefined, as(token)), 401, "unauthorized")).detail, /expired/);
 });
 
-test("A session that a sign-in with an Idempotency-Key gives is kept nowhere", async () => {
+test("The session of a sign-in with an Idempotency-Key is not stored", async () => {
   const { wallet, token } = await signIn();
   const { message } = await challenge(wallet);
   const body = { message, signature: secret(wallet.sign(message)) };

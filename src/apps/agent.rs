@@ -1,6 +1,6 @@
-//! Our own agent: one answer of the model and what its tools make of it is one
-//! step of the job, committed as a whole. A step that is broken off is asked
-//! again, and nothing of it was told.
+//! The built-in agent. Each step of its job is one answer of the model with the
+//! results of its tool calls, committed as a whole. An interrupted step begins
+//! again, and clients have seen nothing of it.
 
 use hatch_code::CodeMap;
 use hatch_dialects::response::StopReason;
@@ -9,14 +9,14 @@ use hatch_diff::Files;
 use super::{
     events::{Event, MessageKind},
     merge, model,
-    prompt::{self, Rooms},
+    prompt::{self, PromptBudget},
     sandbox::Scene,
     save::Ending,
     settings::{Apps, Bounds},
     steps::{SAVE, WORK},
-    store::{self, Draft, Earlier, Turn},
+    store::{self, AppTurn, Draft, EarlierMessage},
     tools::{self, Effect, Finish},
-    transcript::{self, Answered, Call, Step},
+    transcript::{self, Call, CallResult, Step},
     work::{Work, code_of, files_of},
 };
 use crate::{
@@ -31,14 +31,14 @@ use crate::{
     },
 };
 
-/// How much of what was said before is read.
+/// How many earlier messages are read.
 const EARLIER: u32 = 40;
-/// The most characters of the model's words in one event.
+/// The most characters of the model's text in one event.
 const MOST_WORDS: usize = 4_000;
-/// A turn ends after so many attempts to finish with code that does not compile.
+/// How many calls of `finish` may fail because the code does not compile.
 const FAILED_FINISHES: usize = 3;
 
-/// Asks the model once and does what it says.
+/// Asks the model once and runs the tools that it calls.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let turn = &work.turn;
     if let Some(reason) = exhausted(turn, Apps::of(&work.settings)?.bounds, now_ms()) {
@@ -49,12 +49,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let known: [Rows; 4] = work.context.database.batch(known).await?;
     let [draft, steps, earlier, base] = known;
     let draft: Draft = draft.first()?.ok_or_else(|| Error::Internal("a turn has no draft".to_owned()))?;
-    let (steps, earlier): (Vec<Step>, Vec<Earlier>) = (steps.read()?, earlier.read()?);
+    let (steps, earlier): (Vec<Step>, Vec<EarlierMessage>) = (steps.read()?, earlier.read()?);
     let files_at_start = files_of(&base.into_json().unwrap_or_else(|| "{}".to_owned()))?;
     let mut files = files_of(&draft.files)?;
 
     let window = candidates.first().map_or(0, |candidate| candidate.model.context);
-    let request = prompt::request(turn, &files_at_start, &earlier, &steps, Rooms::of(window));
+    let request = prompt::request(turn, &files_at_start, &earlier, &steps, PromptBudget::of(window));
     let allowance = match model::afford(&request, &candidates, work).await {
         Ok(Some(allowance)) => allowance,
         Ok(None) => {
@@ -67,44 +67,45 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         Err(error) => return Err(error),
     };
     let scene = Scene { message: &turn.message, files: &files_at_start, step: steps.len() };
-    let asked = model::ask(request, candidates, allowance, &scene, work).await?;
-    let response = asked.answer?;
+    let answered = model::ask(request, candidates, allowance, &scene, work).await?;
+    let response = answered.answer?;
 
     let stop = response.choices.first().map(|choice| choice.stop.reason).unwrap_or_default();
     let mut step = Step::of(&response);
-    let is_circle = transcript::goes_in_circles(&steps, &step);
+    let repeats = transcript::repeats_itself(&steps, &step);
     let before = files.clone();
     let has_calls = step.calls().next().is_some();
     let ending = match has_calls {
         _ if stop == StopReason::Refusal => Some(Ending::failed(REFUSED)),
-        false => Some(said_without_tools(&step, &files_at_start, &files)),
+        false => Some(ending_without_tools(&step, &files_at_start, &files)),
         true => run(&mut step, &steps, &mut files, work).await?,
     };
-    let ending = ending.or_else(|| is_circle.then(|| Ending::failed(CIRCLE)));
+    let ending = ending.or_else(|| repeats.then(|| Ending::failed(REPETITION)));
 
     let seq = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     let kept = serde_json::to_string(&step).map_err(|e| Error::Internal(e.to_string()))?;
-    let mut writes = vec![store::add_step(&turn.id, seq, &kept), store::count_step(&turn.id, &asked.model)];
+    let mut writes =
+        vec![store::add_step(&turn.id, seq, &kept), store::count_step(&turn.id, &answered.model)];
     if files != before {
         writes.push(store::set_draft(&turn.id, &code_of(&files)));
     }
     let mut events: Vec<Event> = progress(&step, &before, &files, ending.is_some()).into_iter().collect();
     events.push(Event::debug(format!(
         "{}: {} tokens, {} micro-dollars",
-        asked.model, asked.tokens, asked.cost_micro_usd
+        answered.model, answered.tokens, answered.cost_micro_usd
     )));
-    writes.push(work.tell(&events));
+    writes.push(work.add_events(&events));
     match ending {
         Some(ending) => end(work, writes, &ending),
         None => Ok(Outcome::Next { step: WORK, writes }),
     }
 }
 
-const REFUSED: &str = "The model would not do this; say it otherwise.";
-const CIRCLE: &str = "The agent went round in circles, calling the same tools again and again.";
+const REFUSED: &str = "The model refused to do this; try other words.";
+const REPETITION: &str = "The agent was stopped because it called the same tools again and again.";
 
-/// The code that the turn began with.
-fn base(turn: &Turn) -> Statement {
+/// The code at the beginning of the turn.
+fn base(turn: &AppTurn) -> Statement {
     crate::store::sql!(
         "SELECT v.code AS json FROM app_drafts d JOIN project_versions v ON v.project_id = ?2 AND v.version = d.base_version
          WHERE d.turn_id = ?1",
@@ -113,8 +114,8 @@ fn base(turn: &Turn) -> Statement {
     )
 }
 
-/// Which bound the turn has reached.
-fn exhausted(turn: &Turn, bounds: Bounds, now: i64) -> Option<String> {
+/// Names the bound that the turn has reached. None if it may go on.
+fn exhausted(turn: &AppTurn, bounds: Bounds, now: i64) -> Option<String> {
     let reached = |what: &str| Some(used_up(what));
     match () {
         () if turn.steps >= bounds.steps => reached(&format!("{} steps", bounds.steps)),
@@ -139,8 +140,8 @@ fn end(work: &Work, mut writes: Vec<Statement>, ending: &Ending) -> Result<Outco
     Ok(Outcome::Next { step: SAVE, writes })
 }
 
-/// A model that only talks has finished, or asks.
-fn said_without_tools(step: &Step, at_start: &Files, files: &Files) -> Ending {
+/// A model that calls no tool has finished, or asks the user.
+fn ending_without_tools(step: &Step, at_start: &Files, files: &Files) -> Ending {
     let text = step.text();
     match (text.is_empty(), merge::changed(at_start, files).is_empty()) {
         (true, true) => Ending::failed("The model answered nothing."),
@@ -153,8 +154,8 @@ fn said_without_tools(step: &Step, at_start: &Files, files: &Files) -> Ending {
     }
 }
 
-/// Does what the model calls, in its order; later calls see what earlier ones
-/// have changed.
+/// Runs the model's tool calls in order. Later calls see the changes of earlier
+/// ones.
 async fn run(
     step: &mut Step,
     steps: &[Step],
@@ -165,7 +166,7 @@ async fn run(
     let mut ending = None;
     for call in calls {
         let (text, is_error) = match tools::run(&call, files) {
-            Effect::Told(text) => (text, false),
+            Effect::Output(text) => (text, false),
             Effect::Failed(reason) => (reason, true),
             Effect::Check => {
                 (check(files, work).await?.unwrap_or_else(|| "Nothing is wrong".to_owned()), false)
@@ -183,13 +184,13 @@ async fn run(
                 }
             },
         };
-        step.results.push(Answered { id: call.id, text, is_error });
+        step.results.push(CallResult { id: call.id, text, is_error });
     }
     Ok(ending)
 }
 
-/// Why the turn cannot be finished yet. Code that the agent cannot repair is
-/// taken in the end: its owner sees what is wrong.
+/// Why the turn cannot be finished yet. After [`FAILED_FINISHES`] attempts the
+/// code is accepted as it is, and its owner sees what is wrong.
 async fn unfinished(files: &Files, steps: &[Step], work: &Work) -> Result<Option<String>, Error> {
     let finishes = steps.iter().flat_map(Step::calls).filter(|call| call.name == "finish").count();
     if finishes >= FAILED_FINISHES || files.is_empty() {
@@ -199,7 +200,7 @@ async fn unfinished(files: &Files, steps: &[Step], work: &Work) -> Result<Option
     Ok(problems.map(|problems| format!("Not finished: repair this first.\n{problems}")))
 }
 
-/// What is wrong with the files, by the compiler; none when all is good.
+/// The compiler's errors for the files. None if there are no errors.
 async fn check(files: &Files, work: &Work) -> Result<Option<String>, Error> {
     let code = CodeMap::of(files.clone()).map_err(|error| Error::Internal(error.to_string()))?;
     if code.is_empty() {
@@ -217,16 +218,19 @@ async fn check(files: &Files, work: &Work) -> Result<Option<String>, Error> {
     Ok(reason.map(|reason| tools::capped(&reason, "repair these first")))
 }
 
-/// Whether a server runs it, so that no site can be made of it here.
+/// Whether the code needs a server, so that it cannot become a static site.
 fn is_built_by_npm(code: &CodeMap) -> bool {
     code.get("package.json").and_then(vercel::framework) == Some("nextjs")
 }
 
-/// What a visitor's browser would load.
+/// The files that a visitor's browser would load.
 async fn preview(files: &Files, work: &Work) -> Result<(String, bool), Error> {
     let code = CodeMap::of(files.clone()).map_err(|error| Error::Internal(error.to_string()))?;
     if is_built_by_npm(&code) {
-        return Ok(("A Next.js app needs a server; check tells what is wrong with it".to_owned(), true));
+        return Ok((
+            "A Next.js app needs a server and has no preview here; use check instead".to_owned(),
+            true,
+        ));
     }
     let site = match compiler::compile(&code, Packages::FromCdn, &work.context.env).await? {
         Ok(site) => site,
@@ -242,7 +246,7 @@ async fn preview(files: &Files, work: &Work) -> Result<(String, bool), Error> {
     Ok((tools::capped(&text, "read the files for the rest"), false))
 }
 
-/// What a step is told as: the model's words, and the files that it made.
+/// The event of a step: the model's text, and the files that it has changed.
 fn progress(step: &Step, before: &Files, after: &Files, has_ended: bool) -> Option<Event> {
     let mut text: String = step.text().chars().take(MOST_WORDS).collect();
     let changed = merge::changed(before, after);
@@ -259,12 +263,12 @@ fn progress(step: &Step, before: &Files, after: &Files, has_ended: bool) -> Opti
             }
         }
     }
-    let did: Vec<&str> = step.calls().map(|call| call.name.as_str()).collect();
+    let tools: Vec<&str> = step.calls().map(|call| call.name.as_str()).collect();
     match (text.is_empty(), has_ended) {
-        // What it says last is told with the end.
+        // The event at the turn's end has the last text.
         (_, true) if changed.is_empty() => None,
-        (true, _) if did.is_empty() => None,
-        (true, _) => Some(Event::running(MessageKind::WipUpdate, did.join(", "))),
+        (true, _) if tools.is_empty() => None,
+        (true, _) => Some(Event::running(MessageKind::WipUpdate, tools.join(", "))),
         (false, _) => Some(Event::running(MessageKind::WipUpdate, text)),
     }
 }
@@ -273,7 +277,7 @@ fn progress(step: &Step, before: &Files, after: &Files, has_ended: bool) -> Opti
 mod tests {
     use super::*;
 
-    fn turn(steps: i64, tokens: i64, cost_micro_usd: i64) -> Turn {
+    fn turn(steps: i64, tokens: i64, cost_micro_usd: i64) -> AppTurn {
         serde_json::from_value(serde_json::json!({
             "id": "t", "appId": "a", "userId": "u", "traceId": "x", "message": "m", "settings": null, "githubToken": null,
             "origin": "o", "steps": steps, "tokens": tokens, "costMicroUsd": cost_micro_usd, "createdAt": 1_000, "result": null,
@@ -284,9 +288,9 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_is_bounded_by_steps_tokens_money_and_time_and_each_is_named() {
+    fn a_turn_ends_at_its_bounds_of_steps_tokens_money_and_time() {
         let bounds = Bounds { steps: 3, tokens: 100, micro_usd: 2_500_000, ms: 60_000 };
-        let reason = |turn: &Turn, now| exhausted(turn, bounds, now);
+        let reason = |turn: &AppTurn, now| exhausted(turn, bounds, now);
         assert_eq!(reason(&turn(2, 99, 2_499_999), 60_999), None);
         assert!(reason(&turn(3, 0, 0), 0).unwrap().contains("3 steps"));
         assert!(reason(&turn(0, 100, 0), 0).unwrap().contains("100 tokens"));
@@ -295,14 +299,17 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_only_talks_asks_unless_it_has_changed_something() {
+    fn an_answer_without_tool_calls_is_a_question_unless_files_have_changed() {
         let step = Step {
-            said: vec![super::super::transcript::Said::Text { text: "Which?".into() }],
+            parts: vec![super::super::transcript::AnswerPart::Text { text: "Which?".into() }],
             results: vec![],
         };
         let (none, some) = (Files::new(), Files::from([("a".to_owned(), "b".to_owned())]));
-        assert_eq!(said_without_tools(&step, &none, &none), Ending::question("Which?".to_owned()));
-        assert!(matches!(said_without_tools(&step, &none, &some).kind, MessageKind::ReviewResult));
-        assert!(matches!(said_without_tools(&Step::default(), &none, &none).kind, MessageKind::RuntimeError));
+        assert_eq!(ending_without_tools(&step, &none, &none), Ending::question("Which?".to_owned()));
+        assert!(matches!(ending_without_tools(&step, &none, &some).kind, MessageKind::ReviewResult));
+        assert!(matches!(
+            ending_without_tools(&Step::default(), &none, &none).kind,
+            MessageKind::RuntimeError
+        ));
     }
 }

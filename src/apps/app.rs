@@ -1,4 +1,6 @@
-//! Apps as they are shown and deleted.
+//! Lists, shows and deletes apps.
+//!
+//! Handlers: [`list`], [`show`], [`history`], [`delete`].
 
 use serde_json::json;
 
@@ -16,16 +18,16 @@ use crate::{
 
 const DEFAULT_LIMIT: u32 = 10;
 const MAX_LIMIT: u32 = 100;
-/// As much of a conversation as clients of the original read at once.
+/// How many messages the original's clients read at once.
 const HISTORY: u32 = 1_000;
 
 fn number(context: &RequestContext, name: &str, default: u32) -> Result<u32, Error> {
     let Some(value) = context.query(name) else { return Ok(default) };
     let number = value.parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| Error::invalid(name, "must be a number from 1 on"))
+    number.ok_or_else(|| Error::invalid(name, "must be a whole number from 1 to 1000000"))
 }
 
-/// What the original says of a page that is too long.
+/// The original's error for a `limit` that is too large.
 pub(super) fn limit_exceeded() -> Error {
     Error::Refused { code: "limit_exceeded", detail: format!("Limit cannot exceed {MAX_LIMIT}") }
 }
@@ -63,8 +65,8 @@ pub(crate) async fn history(context: RequestContext) -> Result<Response, Error> 
 
 pub(super) const NO_HISTORY: Error = Error::NotFound(Resource::PromptHistory);
 
-/// `DELETE /apps/:id`: with its project, what it has deployed and what was
-/// said. The repository is its owner's, and stays.
+/// `DELETE /apps/:id`: deletes the app with its project, deployments and
+/// conversation. Its repository stays.
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     clouds::credentials::check_headers(&context.request)?;
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);

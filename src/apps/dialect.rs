@@ -1,5 +1,5 @@
-//! How the errors of these routes are written: as everywhere (RFC 9457), with
-//! the words in `message` too, which the original's clients show.
+//! The form of these routes' errors: problem documents (RFC 9457) with the detail
+//! in `message` too, because the original's clients show that.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ fn body(error: &Error, request_id: &str) -> Response {
     let mut response = error.problem(request_id);
     add(&mut response, "message", json!(error.detail()));
     match error {
-        // As the original has it.
+        // The original's clients expect this member.
         Error::NotFound(Resource::Application) => add(&mut response, "status", json!("error")),
         Error::TooManyRequests(exceeded) => return limits::refusal_headers(exceeded, response),
         _ => {}
@@ -44,7 +44,7 @@ fn add(response: &mut Response, name: &str, value: Value) {
     response.content = Content::Bytes(Value::Object(problem).to_string().into_bytes());
 }
 
-/// That an agent works on the app.
+/// The error while an agent works on the app.
 pub(super) const BUSY: Error = Error::Conflict {
     code: "app_busy",
     detail: Cow::Borrowed(
@@ -52,20 +52,20 @@ pub(super) const BUSY: Error = Error::Conflict {
     ),
 };
 
-/// [`BUSY`], with the trace of what runs.
+/// [`BUSY`] with the trace id of the running turn.
 pub(super) fn busy(trace_id: &str, request_id: &str) -> Response {
     let mut response = BUSY.to_response(&DIALECT, request_id);
     add(&mut response, "traceId", json!(trace_id));
     response
 }
 
-/// That both have changed the same files.
+/// The error of a pull if both sides have changed the same files.
 pub(super) const CONFLICT: Error = Error::Conflict {
     code: "pull_conflict",
     detail: Cow::Borrowed("These files have changed here and in the repository, so nothing was taken"),
 };
 
-/// [`CONFLICT`], with the files.
+/// [`CONFLICT`] with the paths of the files.
 pub(super) fn conflict(paths: &[String], request_id: &str) -> Response {
     let mut response = CONFLICT.to_response(&DIALECT, request_id);
     add(&mut response, "conflicts", json!(paths));

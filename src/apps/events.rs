@@ -1,10 +1,10 @@
-//! What an app's conversation tells, as its streams and its history have it.
-//! Pure: the database adds trace and app to each event.
+//! The events of an app's conversation, for its streams and its history. Pure:
+//! the statement that stores an event adds the trace id and the app id.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Whether more comes, as clients read it.
+/// Whether more messages follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -24,7 +24,7 @@ pub(super) enum MessageKind {
     UserMessage,
 }
 
-/// One event; which turn's, the statement that writes it knows.
+/// One event of a turn.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event {
@@ -55,45 +55,45 @@ pub(super) const DONE: Event = Event {
 };
 
 impl Event {
-    /// A message of ours, or of the agent's.
+    /// A message of the Worker or of the agent.
     pub(super) fn message(status: Status, kind: MessageKind, text: impl Into<String>) -> Self {
-        Self { event: "message", status: Some(status), kind: Some(kind), ..DONE }.saying("assistant", text)
+        Self { event: "message", status: Some(status), kind: Some(kind), ..DONE }.with_text("assistant", text)
     }
 
-    /// The user's own words, which no stream repeats.
+    /// The user's message. Streams leave it out, the history shows it.
     pub(super) fn user(text: &str) -> Self {
-        let said = Self { event: "user", kind: Some(MessageKind::UserMessage), ..DONE };
-        said.saying("user", text)
+        let event = Self { event: "user", kind: Some(MessageKind::UserMessage), ..DONE };
+        event.with_text("user", text)
     }
 
-    /// What only staff is told.
+    /// An event that only staff receives.
     pub(super) fn debug(text: impl Into<String>) -> Self {
         Self { event: "debug", ..Self::running(MessageKind::WipUpdate, text) }
     }
 
-    /// A message after which more comes.
+    /// A message that others follow.
     pub(super) fn running(kind: MessageKind, text: impl Into<String>) -> Self {
         Self::message(Status::Running, kind, text)
     }
 
-    /// A message after which nothing of the agent's comes.
+    /// The agent's last message.
     pub(super) fn idle(kind: MessageKind, text: impl Into<String>) -> Self {
         Self::message(Status::Idle, kind, text)
     }
 
-    /// A notice of the platform's; `metadata` has its `type`.
+    /// A notice of the platform. `metadata` has its `type`.
     pub(super) fn notice(text: impl Into<String>, metadata: Value) -> Self {
         Self { metadata: Some(metadata), ..Self::idle(MessageKind::PlatformMessage, text) }
     }
 
-    /// One more text.
-    pub(super) fn saying(mut self, role: &str, text: impl Into<String>) -> Self {
+    /// Adds a text.
+    pub(super) fn with_text(mut self, role: &str, text: impl Into<String>) -> Self {
         self.messages.push(json!({ "role": role, "content": text.into() }));
         self
     }
 
-    /// What the app is called from now on, and what the commit says.
-    pub(super) fn naming(self, app_name: Option<String>, commit_message: Option<String>) -> Self {
+    /// Adds the app's new name and the commit message.
+    pub(super) fn with_names(self, app_name: Option<String>, commit_message: Option<String>) -> Self {
         Self { app_name, commit_message, ..self }
     }
 }

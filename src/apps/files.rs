@@ -1,6 +1,8 @@
-//! An app's files as a ZIP, by URLs that are good for a quarter of an hour and
-//! need no credential: to read them, and to put others in their place. Where an
-//! S3 bucket is set, they are read from there.
+//! An app's files as a ZIP, behind signed URLs that work for a quarter of an
+//! hour without a credential: one to read the files, one to replace them. With
+//! `S3_BUCKET` they are read from that bucket.
+//!
+//! Handlers: [`read_url`], [`download`], [`upload`].
 
 use chrono::DateTime;
 use hatch_code::CodeMap;
@@ -34,10 +36,10 @@ use crate::{
 
 const GOOD_S: u32 = 900;
 const ZIP: &str = "application/zip";
-/// The most bytes of a ZIP that is taken.
+/// The largest ZIP that is accepted, in bytes.
 pub(super) const MOST_BYTES: u64 = 5_000_000;
 
-/// An app's files, and whose they are.
+/// An app's files and its owner.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct App {
@@ -78,12 +80,12 @@ pub(crate) async fn read_url(context: RequestContext) -> Result<Response, Error>
         fields.insert("writeUrl".to_owned(), json!(own(&context, "PUT", &id)?));
     }
     let mut response = Response::json(200, body.to_string());
-    // Whoever has such a URL needs no credential.
+    // The URL is a credential, so the idempotency store must not keep it.
     response.may_keep = false;
     Ok(response)
 }
 
-/// A URL of our own.
+/// A signed URL of this Worker.
 fn own(context: &RequestContext, method: &str, id: &str) -> Result<String, Error> {
     let (path, expires_at) = (format!("/apps/{id}/archive"), now_ms() + i64::from(GOOD_S) * 1000);
     let signature = grant(method, &path, expires_at).sign(sealing_key(&context.settings)?);
@@ -96,7 +98,7 @@ fn grant<'a>(method: &'a str, path: &'a str, expires_at: i64) -> Grant<'a> {
     Grant { method, path, expires_at, content_type, max_bytes: if is_writing { MOST_BYTES } else { 0 } }
 }
 
-/// Puts the ZIP into the bucket, and gives a URL that S3 and R2 know.
+/// Uploads the ZIP to the bucket and returns a presigned URL for it.
 async fn in_bucket(bucket: &Bucket, id: &str, app: &App, timeout_ms: u64) -> Result<String, Error> {
     let keys = Keys { id: bucket.key_id.clone(), secret: bucket.secret.clone() };
     let at = DateTime::from_timestamp_millis(now_ms()).unwrap_or_default();
@@ -116,10 +118,10 @@ async fn in_bucket(bucket: &Bucket, id: &str, app: &App, timeout_ms: u64) -> Res
 }
 
 pub(super) fn unreachable(kind: UpstreamKind) -> Error {
-    Error::upstream(kind, "The bucket of S3_BUCKET did not take the files")
+    Error::upstream(kind, "The bucket of S3_BUCKET did not accept the files")
 }
 
-/// Whether the request's URL was given by us for this.
+/// Checks the signature and the expiry of the request's URL.
 fn require_grant(context: &RequestContext, method: &str) -> Result<(), Error> {
     let expires_at = context.query("expires").and_then(|text| text.parse().ok()).unwrap_or(0);
     let signature = context.query("signature").unwrap_or_default();
@@ -130,7 +132,7 @@ fn require_grant(context: &RequestContext, method: &str) -> Result<(), Error> {
 
 pub(super) const NOT_SIGNED: Error = Error::Forbidden {
     code: "not_signed",
-    detail: std::borrow::Cow::Borrowed("This URL is not one of ours, or its time is over: ask for a new one"),
+    detail: std::borrow::Cow::Borrowed("This URL has a wrong signature or has expired: request a new one"),
 };
 
 /// `GET /apps/:id/archive`
@@ -145,7 +147,7 @@ pub(crate) async fn download(context: RequestContext) -> Result<Response, Error>
     Ok(response)
 }
 
-/// `PUT /apps/:id/archive`: the files of a ZIP in place of the app's, as a version.
+/// `PUT /apps/:id/archive`: replaces the app's files with those of a ZIP, as a new version.
 pub(crate) async fn upload(context: RequestContext) -> Result<Response, Error> {
     let id = app_param(&context)?;
     require_grant(&context, "PUT")?;

@@ -1,6 +1,5 @@
-//! An app's events to one client: from the database, where the job that works
-//! writes them, and on until the turn has ended. Their ids mean the same after
-//! a restart.
+//! Streams an app's events to a client until the turn has ended. They come from
+//! the database, where the job writes them, so their ids survive a restart.
 
 use std::fmt::Write as _;
 
@@ -23,19 +22,23 @@ use worker::Env;
 
 const KEEP_ALIVE_MS: i64 = 10_000;
 const KEEP_ALIVE: &str = ": keep-alive\n\n";
-/// Longer than a turn may take; whoever still waits comes back.
+/// The longest stream. A turn takes less time; a client that still waits reconnects.
 const LONGEST_MS: i64 = 45 * 60 * 1000;
-/// How soon a client that was cut off should come back.
+/// Tells a client to reconnect two seconds after an interruption.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// The pause until the next look: longer and longer, for a request may ask the
-/// database some hundred times only.
+/// The pause until the next poll. It grows, because one request may make only
+/// some hundred calls to the database.
 fn pause_ms(since_ms: i64) -> u64 {
     (since_ms / 30).clamp(150, 3_000).unsigned_abs()
 }
 
-/// The number that an event's id stands for, if it is one of this app's.
-pub(super) async fn seen(id: Option<&str>, app_id: &str, database: &Database) -> Result<Option<i64>, Error> {
+/// The sequence number of an event id, if the app has such an event.
+pub(super) async fn known_seq(
+    id: Option<&str>,
+    app_id: &str,
+    database: &Database,
+) -> Result<Option<i64>, Error> {
     let Some(seq) = id.and_then(|id| number_of(id, app_id)) else { return Ok(None) };
     Ok((!database.query(store::has_event(app_id, seq)).await?.is_empty()).then_some(seq))
 }
@@ -45,21 +48,21 @@ fn number_of(id: &str, app_id: &str) -> Option<i64> {
     (app_id.get(..8) == Some(app)).then(|| seq.parse().ok()).flatten()
 }
 
-/// `GET /apps/:id/events`: what was told after `Last-Event-ID`, or `?after=`,
-/// and on while an agent works. Without either, or with an id that is none of
-/// the app's, everything of its newest message.
+/// `GET /apps/:id/events`: the events after `Last-Event-ID` or `?after=`, and new
+/// ones while an agent works. Without such an id, or with one of another app,
+/// all events of the newest message.
 pub(crate) async fn events(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
     let newest: Option<store::Followed> = database.query(store::newest(&id, user)).await?.first()?;
     let newest = newest.ok_or(APP_NOT_FOUND)?;
     let last = context.request.header("last-event-id").or_else(|| context.query("after"));
-    match seen(last.as_deref(), &id, &database).await? {
+    match known_seq(last.as_deref(), &id, &database).await? {
         Some(seen) => stream(&context, id, None, seen),
         None => stream(&context, id, Some(newest.id), 0),
     }
 }
 
-/// Tells one client the events after number `seen`, with `turn` only that turn's.
+/// Streams the events after number `seen` to one client; with `turn` only that turn's.
 pub(super) fn stream(
     context: &RequestContext,
     app_id: String,
@@ -79,46 +82,46 @@ struct Follower {
     env: Env,
     app_id: String,
     turn: Option<String>,
-    /// The last event that the client has.
+    /// The number of the last event that the client has.
     seen: i64,
     is_staff: bool,
 }
 
 impl Follower {
-    /// Tells `client` everything until nobody works on the app any more, or
-    /// the client leaves, which stops no work.
+    /// Sends events to `client` until the turn has ended or the client leaves.
+    /// The job goes on without a client.
     async fn follow(mut self, client: Writer) {
-        let (began, mut told_at) = (now_ms(), now_ms());
+        let (began, mut sent_at) = (now_ms(), now_ms());
         if client.write(RETRY.as_bytes()).await.is_err() {
             return;
         }
         while now_ms() - began < LONGEST_MS {
-            // A database that cannot answer now may answer the next time.
+            // A database error may pass by the next poll.
             let progress = self.poll().await.ok().flatten();
             let mut is_full = false;
             if let Some(progress) = progress {
-                let events = self.written(&progress);
+                let events = self.render(&progress);
                 is_full = !progress.events.is_empty();
                 for event in events {
-                    told_at = now_ms();
+                    sent_at = now_ms();
                     if client.write(event.as_bytes()).await.is_err() {
                         return;
                     }
                 }
                 if !progress.is_running {
                     if let Some(turn) = &self.turn {
-                        // Else the same message would be taken for this one once more.
-                        let _ = self.database.query(store::told(turn)).await;
+                        // Otherwise the same message, sent again, would count as a resend of this one.
+                        let _ = self.database.query(store::set_delivered(turn)).await;
                     }
                     break;
                 }
                 if let Some(job_id) = &progress.overdue_job {
-                    // A failure here is made good by the sweep.
+                    // If this fails, the sweep sends the message.
                     let _ = jobs::outbox::nudge(&self.env, &self.database, job_id).await;
                 }
             }
-            if now_ms() - told_at > KEEP_ALIVE_MS {
-                told_at = now_ms();
+            if now_ms() - sent_at > KEEP_ALIVE_MS {
+                sent_at = now_ms();
                 if client.write(KEEP_ALIVE.as_bytes()).await.is_err() {
                     return;
                 }
@@ -134,16 +137,16 @@ impl Follower {
         self.database.query(progress).await?.first()
     }
 
-    /// Each event as one write: the original's clients want `event` first, and
-    /// lose what is split.
-    fn written(&mut self, progress: &Progress) -> Vec<String> {
-        let event = |told: &store::Told| {
-            let mut event = String::with_capacity(told.data.len() + 64);
-            let _ = write!(event, "event: {}\nid: {}\ndata: {}\n\n", told.event, told.id, told.data);
+    /// Renders each event for one write. The original's clients need `event`
+    /// first, and lose events that arrive in pieces.
+    fn render(&mut self, progress: &Progress) -> Vec<String> {
+        let render = |stored: &store::StoredEvent| {
+            let mut event = String::with_capacity(stored.data.len() + 64);
+            let _ = write!(event, "event: {}\nid: {}\ndata: {}\n\n", stored.event, stored.id, stored.data);
             event
         };
-        self.seen = progress.events.last().map_or(self.seen, |told| told.seq);
-        progress.events.iter().map(event).collect()
+        self.seen = progress.events.last().map_or(self.seen, |stored| stored.seq);
+        progress.events.iter().map(render).collect()
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_events_id_is_good_for_its_own_app() {
+    fn an_event_id_belongs_to_one_app() {
         let app = "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36";
         assert_eq!(number_of("1f3a9c04-17", app), Some(17));
         for id in ["", "17", "abc", "1f3a9c04-", "1f3a9c04-x", "2f3a9c04-17", "1f3a9c04"] {
@@ -161,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_looks_often_at_first_and_less_than_a_thousand_times_in_all() {
-        let (mut since_ms, mut looks) = (0, 0);
+    fn a_stream_polls_less_and_less_often_and_less_than_a_thousand_times() {
+        let (mut since_ms, mut polls) = (0, 0);
         while since_ms < LONGEST_MS {
             since_ms += i64::try_from(pause_ms(since_ms)).unwrap();
-            looks += 1;
+            polls += 1;
         }
-        assert!(looks < 1_000, "{looks}");
+        assert!(polls < 1_000, "{polls}");
     }
 }

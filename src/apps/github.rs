@@ -1,5 +1,8 @@
-//! GitHub by the user's own right: their token, the routes that make and fill
-//! repositories, and what was pushed to an app's repository taken back.
+//! GitHub with the user's own token: finds the token, creates and fills
+//! repositories, and pulls what was pushed to an app's repository.
+//!
+//! Handlers: [`create_of_user`], [`create_of_organisation`], [`initial_commit`],
+//! [`commit_changes`], [`pull`].
 
 use std::collections::BTreeMap;
 
@@ -36,11 +39,11 @@ pub(crate) const HEADER: &str = "X-GitHub-Token";
 /// The token in a request's header.
 ///
 /// # Errors
-/// 400 for what is no token.
+/// 400 for a value that cannot be a token.
 pub(super) fn token_of_header(context: &RequestContext) -> Result<Option<String>, Error> {
     let Some(token) = context.request.header("x-github-token") else { return Ok(None) };
     if token.is_empty() || token.len() > LONGEST || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::invalid(HEADER, "must be the token alone"));
+        return Err(Error::invalid(HEADER, "must be the token alone: 1 to 500 visible characters"));
     }
     Ok(Some(token))
 }
@@ -68,7 +71,7 @@ async fn token(context: &RequestContext, database: &Database) -> Result<String, 
 }
 
 /// Whether the caller is a member of the organisation whose members are staff.
-/// Who cannot be asked after is none.
+/// False if GitHub does not say.
 pub(super) async fn is_member_of_staff(context: &RequestContext) -> Result<bool, Error> {
     let github = GitHub::of(&context.settings)?;
     let Some(organisation) = &github.staff_organisation else { return Ok(false) };
@@ -83,7 +86,7 @@ pub(super) fn not_connected() -> Error {
     }
 }
 
-/// These are for development and for staff, as in the original.
+/// Allows these routes in development and to staff, as the original does.
 fn require_staff(context: &RequestContext) -> Result<(), Error> {
     let user = context.caller.user()?;
     if context.settings.is_development() || user.is_staff { Ok(()) } else { Err(FOR_STAFF) }
@@ -99,16 +102,16 @@ pub(super) const FOR_STAFF: Error = Error::Forbidden {
 #[cfg_attr(test, schemars(rename = "NewGitHubRepository"))]
 #[expect(non_snake_case, reason = "appURL is the original's name, and an error points to it")]
 pub(super) struct NewRepository {
-    /// What it is called.
+    /// The repository's name.
     #[garde(length(chars, min = 1, max = 100), custom(is_name))]
     #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9._-]+$")))]
     repo: String,
-    /// The organisation that it is to be of.
+    /// The organisation that will own it.
     #[serde(default)]
     #[garde(inner(length(chars, min = 1, max = 39), custom(is_owner)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 39), regex(pattern = "^[A-Za-z0-9-]+$")))]
     owner: Option<String>,
-    /// Where the app is.
+    /// The app's address.
     #[serde(default)]
     #[garde(inner(length(chars, max = 2_000)))]
     #[cfg_attr(test, schemars(length(max = 2_000)))]
@@ -154,7 +157,7 @@ pub(super) fn repo_exists() -> Error {
     }
 }
 
-/// What GitHub refuses is the caller's to mend: 400, as the original has it.
+/// Turns a refusal of GitHub's into 400, as the original does: the caller can repair it.
 pub(super) fn refused(error: Error) -> Error {
     match error {
         Error::Upstream { kind, detail, .. } if kind.is_permanent() => {
@@ -176,7 +179,7 @@ pub(super) struct NewCommit {
     owner: String,
     #[garde(length(min = 1, max = 2_000), dive)]
     paths: Vec<NewFile>,
-    /// Of the commit.
+    /// The commit message.
     #[serde(default)]
     #[garde(inner(length(chars, min = 1, max = 2_000)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 2_000)))]
@@ -198,14 +201,14 @@ pub(super) struct NewFile {
     #[serde(default)]
     #[garde(skip)]
     content: Option<String>,
-    /// `base64` for what is not text.
+    /// `base64` for a file that is not text.
     #[serde(default)]
     #[garde(inner(custom(is_encoding)))]
     #[cfg_attr(test, schemars(extend("enum" = ["utf-8", "base64", null])))]
     encoding: Option<String>,
 }
 
-/// Whether a name has only letters, digits and these.
+/// Whether a name has only letters, digits and these other characters.
 fn is_of(name: &str, others: &str) -> garde::Result {
     let is_good = name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
     if is_good {
@@ -247,7 +250,7 @@ impl NewCommit {
                 (Some(content), _) => FileChange::Text(content.clone()),
             };
             if changes.insert(path, change).is_some() {
-                return Err(wrong("is there twice".to_owned()));
+                return Err(wrong("is in the list twice".to_owned()));
             }
         }
         Ok(changes)
@@ -285,8 +288,8 @@ async fn commit(context: RequestContext, is_first: bool) -> Result<Response, Err
     }
     branch.commit(&changes, message).await.map_err(refused)?;
     context.database()?.query(context.audit("github.commit", &format!("{}/{}", new.owner, new.repo))).await?;
-    let told = if is_first { "Initial commit created" } else { "Changes committed" };
-    Ok(Response::json(200, json!({ "message": told, "status": "success" }).to_string()))
+    let message = if is_first { "Initial commit created" } else { "Changes committed" };
+    Ok(Response::json(200, json!({ "message": message, "status": "success" }).to_string()))
 }
 
 pub(super) fn no_repo() -> Error {
@@ -297,11 +300,11 @@ pub(super) fn no_repo() -> Error {
 }
 
 const FIRST: &str = "Initial commit";
-/// What a repository begins with until its first real commit, and what `auto_init` makes.
+/// The one file of a repository before its first real commit. `auto_init` makes it too.
 const SEED: &str = "README.md";
 
-/// Makes the one commit that an empty repository needs before it takes trees. A
-/// repository that has more than that is initialised already.
+/// Makes the one commit that an empty repository needs before it accepts trees.
+/// A repository with other files is initialised already.
 async fn begin(branch: &Branch<'_>, changes: &Changes) -> Result<(), Error> {
     let Some(tip) = branch.tip().await.map_err(refused)? else {
         let seed = match changes.get(SEED) {
@@ -311,7 +314,7 @@ async fn begin(branch: &Branch<'_>, changes: &Changes) -> Result<(), Error> {
         return branch.begin(SEED, &seed, FIRST).await.map_err(refused);
     };
     let files = branch.files(&tip).await.map_err(refused)?;
-    // A crash between the two commits leaves the first one, which is gone on with.
+    // A crash between the two commits leaves only the first one: then the second is made now.
     let is_begun = files.iter().all(|entry| entry.path == SEED);
     if is_begun { Ok(()) } else { Err(initialised()) }
 }
@@ -327,9 +330,9 @@ struct Known {
     version: i64,
 }
 
-/// `POST /apps/:id/pull`: what was pushed to the app's repository meanwhile
-/// becomes a version of the project. Where both have changed a file otherwise,
-/// nothing is taken, and the files are named.
+/// `POST /apps/:id/pull`: saves what was pushed to the app's repository as a
+/// version of the project. If both sides have changed the same file, it changes
+/// nothing and names the files.
 pub(crate) async fn pull(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) =
         (context.caller.user_id()?.to_owned(), app_param(&context)?, context.database()?);
@@ -355,7 +358,7 @@ pub(crate) async fn pull(context: RequestContext) -> Result<Response, Error> {
     let changed = merge::changed(&ours, &merged.files);
     let is_changed = !changed.is_empty();
     let next = version + i64::from(is_changed);
-    // What we have of our own, the next commit brings there: it counts from theirs.
+    // The next commit is made against their tip, and adds the changes that only we have.
     let kept = Repository { sha: Some(tip.sha), version: Some(next), ..repository };
     let now = now_ms();
     let mut batch = vec![store::is_still(&id, version)];
@@ -383,8 +386,9 @@ pub(super) fn no_repository() -> Error {
     Error::Refused { code: "no_repository", detail: "This app has no repository yet".to_owned() }
 }
 
-/// The files of a commit, of which only those are asked for that differ from
-/// `base`; and the paths of what no project takes: what is not text, or has no good path.
+/// The files of a commit, and the paths of those that a project cannot hold:
+/// files that are not text, or whose path is not allowed. Only files that differ
+/// from `base` are downloaded.
 async fn read(
     branch: &Branch<'_>,
     tip: &crate::upstream::github::Tip,

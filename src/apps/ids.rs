@@ -1,4 +1,4 @@
-//! Which app a request is about.
+//! The app id of a request.
 
 use uuid::Uuid;
 
@@ -9,15 +9,15 @@ use crate::{
 
 pub(super) const APP_NOT_FOUND: Error = Error::NotFound(Resource::Application);
 
-/// An app's id in the one form in which ids are kept.
+/// An app's id in the form in which ids are stored.
 pub(super) fn app_id(text: &str) -> Option<String> {
     (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(|id| id.to_string())
 }
 
-/// The app of the path.
+/// The app id in the path.
 ///
 /// # Errors
-/// [`invalid_app_id`] for what is no UUID.
+/// [`invalid_app_id`] if it is not a UUID.
 pub(super) fn app_param(context: &RequestContext) -> Result<String, Error> {
     app_id(context.param("id")).ok_or_else(invalid_app_id)
 }

@@ -1,16 +1,16 @@
-//! The job behind a turn: `work` again and again until the agent has ended,
-//! `save`, `commit` where there is a repository, `deploy`, and `watch` until the
-//! app is live. Each is a message of its own and is committed as a whole.
+//! The job of a turn: `work` until the agent has ended, then `save`, `commit`
+//! if there is a repository, `deploy`, and `watch` until the app is live. Each
+//! step is a queue message of its own and is committed as a whole.
 
 use std::rc::Rc;
 
 use super::{
-    agent,
+    agent, agent_server,
     events::{DONE, Event, MessageKind},
-    foreign, live, repository, save,
+    live, repository, save,
     settings::AgentServer,
     steps::{COMMIT, DEPLOY, SAVE, WATCH, WORK},
-    store::{self, Turn},
+    store::{self, AppTurn},
     work::Work,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub(super) const FIRST_STEP: &str = WORK;
 pub(crate) const KIND: JobKind = JobKind {
     name: "agent",
     policy: |step| match step {
-        // A model's answer takes minutes, and is dear to repeat.
+        // A model's answer takes minutes, and repeating it costs money.
         WORK => Policy { attempts: 4, longest_ms: 14 * 60_000, ..Policy::QUICK },
         COMMIT => Policy { attempts: 6, longest_ms: 5 * 60_000, ..Policy::QUICK },
         _ => Policy::QUICK,
@@ -36,14 +36,14 @@ pub(crate) const KIND: JobKind = JobKind {
 };
 
 async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
-    // Deleted, stopped or ended: there is nothing left to do.
-    let turn: Option<Turn> = context.database.query(store::turn(&job.subject_id)).await?.first()?;
+    // A turn that was deleted, stopped or ended leaves nothing to do.
+    let turn: Option<AppTurn> = context.database.query(store::turn(&job.subject_id)).await?.first()?;
     let Some(turn) = turn else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let settings = Settings::of(&context.env)?;
     let work = Work { job, turn, settings, context };
     match work.job.step.as_str() {
         WORK => match Option::<AgentServer>::of(&work.settings)? {
-            Some(server) => foreign::step(&work, server).await,
+            Some(server) => agent_server::step(&work, server).await,
             None => agent::step(&work).await,
         },
         SAVE => save::step(&work).await,
@@ -58,7 +58,7 @@ fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
     let text = format!("The agent could not go on. {reason}");
     let turn = &job.subject_id;
     let mut writes = vec![
-        store::tell(turn, &[Event::idle(MessageKind::RuntimeError, text), DONE], now),
+        store::add_events(turn, &[Event::idle(MessageKind::RuntimeError, text), DONE], now),
         store::refund(turn),
     ];
     writes.extend(store::end(turn, "failed", now));

@@ -1,6 +1,8 @@
 //! How many messages a user may send in a day (UTC), and how many apps all
-//! users together may begin. What is counted and what is let through is one
-//! batch of statements (begin.rs); a database that cannot count lets nobody in.
+//! users together may begin. One batch of statements both counts a message and
+//! begins its turn (message.rs), so that a message is never accepted uncounted.
+//!
+//! Handler: [`show`].
 
 use serde_json::json;
 
@@ -30,7 +32,7 @@ fn midnight(now: i64) -> i64 {
     (day(now) + 1) * DAY_MS
 }
 
-/// How a user's messages of today stand.
+/// A user's messages of today, and their limit.
 pub(super) async fn usage(user: &str, settings: &Settings, database: &Database) -> Result<Usage, Error> {
     let default = Apps::of(settings)?.daily_messages;
     let usage = database.query(store::usage(user, day(now_ms()), default)).await?;
@@ -42,7 +44,7 @@ impl Usage {
         (self.limit - self.used).max(0)
     }
 
-    /// Tells how the day stands, in the headers that the original's clients read.
+    /// Adds the headers that the original's clients read.
     pub(super) fn add_headers(self, response: Response) -> Response {
         response
             .with("x-dailylimit-limit", self.limit.to_string())
@@ -63,7 +65,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(usage.add_headers(Response::json(200, body.to_string())))
 }
 
-/// That a user has sent their messages of today.
+/// The error for a user who has sent all messages of the day.
 pub(super) fn messages_exceeded(limit: i64, now: i64) -> Error {
     exceeded(
         "app-messages-day",
@@ -74,9 +76,10 @@ pub(super) fn messages_exceeded(limit: i64, now: i64) -> Error {
     )
 }
 
-/// That everybody's new apps of today have been begun.
+/// The error if all users together have begun as many apps as a day allows.
 pub(super) fn apps_exceeded(limit: i64, now: i64) -> Error {
-    let detail = "As many new apps as this service takes in a day have been begun".to_owned();
+    let detail =
+        "This service has begun as many new apps as it allows in a day; try again tomorrow".to_owned();
     exceeded("apps-day", APPS, detail, limit, now)
 }
 
@@ -92,7 +95,7 @@ fn exceeded(policy: &'static str, code: &'static str, detail: String, limit: i64
     }))
 }
 
-/// The headers of a refusal, as the original's clients read them.
+/// Adds the headers that the original's clients read with a refusal.
 pub(super) fn refusal_headers(exceeded: &Exceeded, response: Response) -> Response {
     let (limit, reset) = (exceeded.limit.to_string(), rfc3339(exceeded.reset_at_ms));
     match exceeded.code {

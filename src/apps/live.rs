@@ -1,6 +1,8 @@
-//! After a turn the app goes live: a deployment like any other, whose job the
-//! deploy module does. On this Worker itself its end is waited for; a cloud
-//! takes its time, and clients ask.
+//! Deploys the app after a turn. It is an ordinary deployment with a job of the
+//! deploy module. The turn waits for it if this Worker hosts the app; a cloud
+//! takes longer, so that clients poll for its status.
+//!
+//! Handler: [`show`].
 
 use serde::Deserialize;
 use serde_json::json;
@@ -30,8 +32,8 @@ use crate::{
     store::{Statement, sql},
 };
 
-/// How soon it is looked again whether an app is live.
-const LOOK_MS: i64 = 1_000;
+/// How soon the deployment's status is read again.
+const POLL_MS: i64 = 1_000;
 
 #[derive(Debug, Deserialize)]
 struct Project {
@@ -62,7 +64,7 @@ pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
     let new = match begun {
         Ok(begun) => begun,
         Err(error) if error.is_retryable() => return Err(error),
-        // The app is saved all the same.
+        // The app is saved even though it is not live.
         Err(error) => return Ok(not_live(work, &error.detail())),
     };
     let (now, metadata) = (now_ms(), in_progress(work, &new));
@@ -75,7 +77,7 @@ pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
         new.id.as_str()
     ));
     writes.push(work.audit("app.deploy", &new.id));
-    writes.push(work.tell(&[Event::notice(text, metadata)]));
+    writes.push(work.add_events(&[Event::notice(text, metadata)]));
     Ok(Outcome::Next { step: WATCH, writes })
 }
 
@@ -85,13 +87,13 @@ async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
     let at_cloud = match cloud {
         None => None,
         Some(cloud) => {
-            let right = credentials::find(cloud, &turn.user_id, |_| None, settings, database).await?;
-            cloud.check(slug, &right, None, settings)?;
-            let place = right.place(cloud, settings)?;
+            let resolved = credentials::find(cloud, &turn.user_id, |_| None, settings, database).await?;
+            cloud.check(slug, &resolved, None, settings)?;
+            let place = resolved.place(cloud, settings)?;
             Some(AtCloud {
                 place,
-                source: right.source,
-                sealed: right.sealed(cloud, &turn.user_id, settings)?,
+                source: resolved.source,
+                sealed: resolved.sealed(cloud, &turn.user_id, settings)?,
             })
         }
     };
@@ -112,7 +114,7 @@ async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
     })
 }
 
-/// Clients ask after a deployment only if its type is this one.
+/// The original's clients poll a deployment only if it has this type.
 const TYPE: &str = "koyeb";
 
 fn in_progress(work: &Work, new: &New) -> serde_json::Value {
@@ -128,7 +130,7 @@ fn not_live(work: &Work, reason: &str) -> Outcome {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Standing {
+struct DeploymentSnapshot {
     status: String,
     target: String,
     url: Option<String>,
@@ -137,7 +139,7 @@ struct Standing {
     is_waiting: i64,
 }
 
-fn standing(id: &str) -> Statement {
+fn deployment_snapshot(id: &str) -> Statement {
     sql!(
         "SELECT json_object('status', d.status, 'target', d.target, 'url', d.url, 'error', j.error, 'jobId', j.id,
            'isWaiting', d.status = 'pending') AS json
@@ -146,11 +148,11 @@ fn standing(id: &str) -> Statement {
     )
 }
 
-/// Waits for the deployment's end, if that comes soon.
+/// Waits for the end of a deployment on this Worker.
 pub(super) async fn watch(work: &Work) -> Result<Outcome, Error> {
     let (turn, database) = (&work.turn, &work.context.database);
     let id = turn.deployment_id.as_deref().unwrap_or_default();
-    let Some(now) = database.query(standing(id)).await?.first::<Standing>()? else {
+    let Some(now) = database.query(deployment_snapshot(id)).await?.first::<DeploymentSnapshot>()? else {
         return Ok(not_live(work, "It was deleted."));
     };
     if now.is_waiting != 0 {
@@ -165,16 +167,16 @@ pub(super) async fn watch(work: &Work) -> Result<Outcome, Error> {
             Ok(ended(work, Vec::new(), "done", Event::notice(text, metadata)))
         }
         "failed" => Ok(not_live(work, &now.error.unwrap_or_default())),
-        _ if now.target == "edge" => Ok(Outcome::Wait { after_ms: LOOK_MS, writes: Vec::new() }),
+        _ if now.target == "edge" => Ok(Outcome::Wait { after_ms: POLL_MS, writes: Vec::new() }),
         _ => {
-            let mut writes = vec![work.tell(&[DONE])];
+            let mut writes = vec![work.add_events(&[DONE])];
             writes.extend(store::end(&turn.id, "done", now_ms()));
             Ok(Outcome::Done { writes })
         }
     }
 }
 
-/// `GET /deployment-status/:id`: of a deployment, or of an app's newest one.
+/// `GET /deployment-status/:id`: the status of a deployment, or of an app's newest one.
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (user, database) = (context.caller.user_id()?, context.database()?);
     let id = app_id(context.param("id")).ok_or_else(invalid_app_id)?;

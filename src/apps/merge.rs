@@ -1,20 +1,20 @@
-//! Two sides have changed the same files: what both made of them. Pure.
+//! Merges the changes that two sides have made to the same files. Pure.
 
 use std::collections::BTreeSet;
 
 use hatch_code::CodeMap;
 use hatch_diff::Files;
 
-/// Files with the changes of both sides, but for those that both changed
-/// otherwise: there the other side's stay.
+/// Files with the changes of both sides. If both changed a file differently, it
+/// is as the other side has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Merged {
     pub(super) files: Files,
-    /// The paths of what both changed.
+    /// The paths of files that both sides changed differently.
     pub(super) conflicts: Vec<String>,
 }
 
-/// Lays our changes since `base` on theirs.
+/// Applies our changes since `base` to their files.
 pub(super) fn merge(base: &Files, ours: &Files, theirs: &Files) -> Merged {
     let paths: BTreeSet<&String> = base.keys().chain(ours.keys()).chain(theirs.keys()).collect();
     let (mut files, mut conflicts) = (Files::new(), Vec::new());
@@ -26,14 +26,14 @@ pub(super) fn merge(base: &Files, ours: &Files, theirs: &Files) -> Merged {
         let kept = if their == was { our } else { their };
         files.extend(kept.map(|content| (path.clone(), content.clone())));
     }
-    // Each side alone is a project's; together they may be none.
+    // Two valid projects may together be an invalid one.
     match CodeMap::of(files.clone()) {
         Ok(_) => Merged { files, conflicts },
         Err(_) => Merged { files: theirs.clone(), conflicts: changed(base, ours) },
     }
 }
 
-/// The paths whose files differ.
+/// The paths of files that differ.
 pub(super) fn changed(before: &Files, after: &Files) -> Vec<String> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_changes_are_kept_and_what_both_changed_is_theirs() {
+    fn changes_of_both_sides_are_kept_and_conflicting_files_are_theirs() {
         let base = files(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")]);
         let ours = files(&[("a", "2"), ("b", "1"), ("c", "2"), ("e", "1"), ("new", "ours")]);
         let theirs = files(&[("a", "1"), ("b", "3"), ("c", "3"), ("d", "1"), ("also", "theirs")]);
@@ -76,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_one_side_changed_nothing_the_others_is_the_result(base in any_files(), side in any_files()) {
+        fn if_one_side_changed_nothing_the_result_is_the_other_side(base in any_files(), side in any_files()) {
             prop_assert_eq!(merge(&base, &side, &base), Merged { files: side.clone(), conflicts: vec![] });
             prop_assert_eq!(merge(&base, &base, &side), Merged { files: side.clone(), conflicts: vec![] });
             prop_assert_eq!(merge(&base, &side, &side), Merged { files: side, conflicts: vec![] });

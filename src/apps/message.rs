@@ -1,5 +1,7 @@
-//! A message to an agent: it begins a turn, whose job does the work, and the
-//! client is told of it as it goes on. Whoever leaves can come back.
+//! A message to an agent. It begins a turn whose job does the work, and the
+//! response streams the turn's events. A client that leaves can reconnect.
+//!
+//! Handlers: [`send`], [`stop`].
 
 use garde::Validate;
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use super::{
     ids::{APP_NOT_FOUND, app_id, app_param},
     job, limits,
     settings::Apps,
-    store::{self, Again, Followed, New, NewApp, Obstacles},
+    store::{self, Followed, NewApp, NewTurn, Obstacles, ResendRule},
 };
 use crate::{
     clouds::Cloud,
@@ -25,9 +27,10 @@ use crate::{
     store::{Database, projects, sealing, sealing_key},
 };
 
-/// A message that comes again so soon after its turn's end belongs to it still.
+/// A message that is sent again within this time after its turn's end is a resend.
 const RECENT_MS: i64 = 10_000;
-/// Two that come at once are two: a client sends again what was cut off.
+/// Equal messages within this time are two messages, because a client resends only
+/// after an interruption.
 const APART_MS: i64 = 1_000;
 /// The largest `settings` of a message, in bytes of JSON.
 const MOST_SETTINGS: usize = 64 * 1024;
@@ -40,12 +43,12 @@ pub(super) struct NewMessage {
     #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
-    /// The app that it is about; a new one without it.
+    /// The app to change. Without it the message begins a new app.
     #[serde(default)]
     #[garde(inner(custom(is_uuid)))]
     #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     application_id: Option<String>,
-    /// Of the message before; without `applicationId` it names the app.
+    /// The trace id of the message before. Without `applicationId` it names the app.
     #[serde(default)]
     #[garde(inner(length(chars, max = 256)))]
     #[cfg_attr(test, schemars(length(max = 256)))]
@@ -59,19 +62,19 @@ pub(super) struct NewMessage {
     #[garde(inner(length(chars, max = 64)))]
     #[cfg_attr(test, schemars(length(max = 64)))]
     environment: Option<String>,
-    /// What kind of app an agent server makes.
+    /// The template for an agent server.
     #[serde(default)]
     #[garde(inner(length(chars, max = 64)))]
     #[cfg_attr(test, schemars(length(max = 64)))]
     template_id: Option<String>,
-    /// A model of `GET /v1/models` that can use tools, or `auto`: it answers this message and the app's
-    /// next ones. Without one it is Claude, or what the operator has chosen.
+    /// A model of `GET /v1/models` that can use tools, or `auto`. It answers this message and the app's
+    /// next ones. The default is the operator's choice, else Claude.
     #[serde(default)]
     #[garde(inner(length(chars, min = 1, max = 200)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 200)))]
     model: Option<String>,
-    /// `deployTarget` is where the app goes live: `edge`, `cloudflare`, `vercel`
-    /// or `koyeb`. All else is told the agent server alone, and kept sealed while it works.
+    /// `deployTarget` says where the app goes live: `edge`, `cloudflare`, `vercel`
+    /// or `koyeb`. Other members go to the agent server only, and are stored sealed while it works.
     #[serde(default)]
     #[garde(inner(custom(is_small)))]
     settings: Option<Map<String, Value>>,
@@ -91,13 +94,13 @@ fn is_small(settings: &Map<String, Value>, (): &()) -> garde::Result {
 }
 
 impl NewMessage {
-    /// The app that it is about, if there is to be one already.
+    /// The app that the message names. None for a new app.
     fn app_id(&self) -> Option<String> {
         let named = self.application_id.as_deref().and_then(app_id);
         named.or_else(|| self.trace_id.as_deref().and_then(app_of_trace))
     }
 
-    /// Where the app is to go live, if that is said.
+    /// Where the app will go live, if the message says that.
     pub(super) fn target(&self) -> Result<Option<String>, Error> {
         let wrong =
             || Error::invalid("/settings/deployTarget", "must be `edge`, `cloudflare`, `vercel` or `koyeb`");
@@ -111,7 +114,7 @@ impl NewMessage {
     }
 }
 
-/// The app of `app-<id>.req-<id>`, as clients send it back.
+/// The app id in a trace id `app-<id>.req-<id>`.
 fn app_of_trace(trace: &str) -> Option<String> {
     let rest = trace.strip_prefix("app-")?;
     let (id, _) = rest.strip_prefix("temp-").unwrap_or(rest).split_once('.')?;
@@ -124,28 +127,29 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     let new: NewMessage = body::json(&context).await?;
     let target = new.target()?;
     let (database, turn_id) = (context.database()?, context.new_id("turn")?);
-    let asked = new.app_id();
-    if let Some(turn) = already(&turn_id, &new, asked.as_deref(), user, &context, &database).await? {
-        return told(turn, user, &context, &database).await;
+    let named_app = new.app_id();
+    if let Some(turn) = existing_turn(&turn_id, &new, named_app.as_deref(), user, &context, &database).await?
+    {
+        return stream_turn(turn, user, &context, &database).await;
     }
     super::model::can_work(&context.settings)?;
     if let Some(name) = &new.model {
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         super::model::check(name, limits.models.as_deref(), &context.settings, &database).await?;
     }
-    let app_id = match &asked {
+    let app_id = match &named_app {
         Some(id) => id.clone(),
         None => context.new_id("app")?,
     };
     let (trace_id, now) = (format!("app-{app_id}.req-{turn_id}"), now_ms());
     let (settings, github_token) = sealed(&new, &turn_id, &context)?;
-    let turn = New {
+    let turn = NewTurn {
         id: &turn_id,
         job_id: &context.new_id("job")?,
         app_id: &app_id,
         user: &user.id,
         trace_id: &trace_id,
-        asked_app_id: asked.as_deref(),
+        asked_app_id: named_app.as_deref(),
         message: &new.message,
         settings: settings.as_deref(),
         github_token: github_token.as_deref(),
@@ -158,15 +162,15 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     let (env, job_id) = (context.env.clone(), turn.job_id.to_owned());
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
     let followed = Followed { id: turn_id.clone(), app_id: app_id.clone(), job_id: turn.job_id.to_owned() };
-    told(followed, user, &context, &database).await
+    stream_turn(followed, user, &context, &database).await
 }
 
-/// The turn that this message has begun already: by its `Idempotency-Key`, or
-/// because its client has lost the answer and sends it once more.
-async fn already(
+/// The turn that this message has begun already: it has the same
+/// `Idempotency-Key`, or its client has lost the response and sends it again.
+async fn existing_turn(
     turn_id: &str,
     new: &NewMessage,
-    asked: Option<&str>,
+    named_app: Option<&str>,
     user: &User,
     context: &RequestContext,
     database: &Database,
@@ -178,13 +182,13 @@ async fn already(
             Ok(None)
         };
     }
-    // Whoever says what they have got comes back.
+    // A client with `Last-Event-ID` reconnects.
     let resumes = context.request.header("last-event-id").is_some();
-    let again = Again { apart_ms: if resumes { 0 } else { APART_MS }, recent_ms: RECENT_MS, resumes };
-    database.query(store::twin(&user.id, asked, &new.message, again, now_ms())).await?.first()
+    let again = ResendRule { apart_ms: if resumes { 0 } else { APART_MS }, recent_ms: RECENT_MS, resumes };
+    database.query(store::resent_turn(&user.id, named_app, &new.message, again, now_ms())).await?.first()
 }
 
-/// What of a message is secret, sealed to its turn.
+/// The secrets of a message (settings and GitHub token), sealed to its turn.
 fn sealed(
     new: &NewMessage,
     turn_id: &str,
@@ -204,10 +208,10 @@ fn sealed(
     Ok((seal(settings)?, seal(token)?))
 }
 
-/// Writes the turn and its job, and counts it, all at once or not at all.
-/// Answers with a refusal of ours that no [`Error`] has.
+/// Writes the turn and its job and counts the message, in one batch. Returns a
+/// response if the message is refused in a form that no [`Error`] has.
 async fn begin(
-    turn: &New<'_>,
+    turn: &NewTurn<'_>,
     new: &NewMessage,
     target: Option<&str>,
     user: &User,
@@ -230,7 +234,7 @@ async fn begin(
     batch.extend(target.map(|target| store::set_target(turn.app_id, target)));
     batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, model)));
     batch.extend(store::begin(turn, turn.asked_app_id.is_none(), now));
-    // A user who is being deleted begins nothing.
+    // A user who is being deleted cannot begin a turn.
     batch.push(store::is_running(turn.id));
     let (kind, first) = (job::KIND.name, job::FIRST_STEP);
     batch.extend(jobs::store::create(turn.job_id, turn.user, kind, turn.id, first, &context.trace_id, now));
@@ -241,14 +245,14 @@ async fn begin(
     }
 }
 
-/// What an app is called before an agent has named it.
+/// An app's name until an agent has named it, in the form of the original's.
 fn placeholder(app_id: &str) -> String {
     format!("app.build-{}", app_id.get(..4).unwrap_or("app"))
 }
 
 /// Why a guard refused: 404, 409 with the trace of what runs, or 429.
 async fn refusal(
-    turn: &New<'_>,
+    turn: &NewTurn<'_>,
     apps: &Apps,
     context: &RequestContext,
     database: &Database,
@@ -267,13 +271,13 @@ async fn refusal(
         Some(Obstacles { apps_used, .. }) if turn.asked_app_id.is_none() && apps_used >= apps.daily_apps => {
             Err(limits::apps_exceeded(apps.daily_apps, now))
         }
-        // What stood in the way has gone this very moment.
+        // The obstacle has gone since the guard refused.
         _ => Err(Error::database("a guard refused a message for a reason that is gone")),
     }
 }
 
-/// The stream of a turn from its beginning, or from what the client has.
-async fn told(
+/// Streams a turn from its beginning, or from the client's last event.
+async fn stream_turn(
     turn: Followed,
     user: &User,
     context: &RequestContext,
@@ -281,12 +285,12 @@ async fn told(
 ) -> Result<Response, Error> {
     let usage = limits::usage(&user.id, &context.settings, database).await?;
     let last = context.request.header("last-event-id");
-    let seen = follow::seen(last.as_deref(), &turn.app_id, database).await?;
+    let seen = follow::known_seq(last.as_deref(), &turn.app_id, database).await?;
     let response = follow::stream(context, turn.app_id, Some(turn.id), seen.unwrap_or(0))?;
     Ok(usage.add_headers(response))
 }
 
-/// `POST /apps/:id/stop`: what was made until now is kept as a version.
+/// `POST /apps/:id/stop`: ends the turn, and keeps what it has made as a version.
 pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
     let turn: Option<Followed> = database.query(store::running(&id, user)).await?.first()?;
@@ -296,24 +300,24 @@ pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
         }
         return Ok(stopped(&id, None));
     };
-    let task: Option<store::Turn> = database.query(store::turn(&turn.id)).await?.first()?;
+    let task: Option<store::AppTurn> = database.query(store::turn(&turn.id)).await?.first()?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::cancel(&turn.job_id, now).into();
     batch.push(store::is_running(&turn.id));
     if let Some(task) = &task {
         batch.extend(super::save::of_draft(task, &database, now).await?.statements);
     }
-    batch.push(store::tell(&turn.id, &[Event::idle(MessageKind::RuntimeError, STOPPED), DONE], now));
+    batch.push(store::add_events(&turn.id, &[Event::idle(MessageKind::RuntimeError, STOPPED), DONE], now));
     batch.push(store::refund(&turn.id));
     batch.extend(store::end(&turn.id, "stopped", now));
     match database.batch_all(batch).await {
-        // Ended before, it is as it is wanted.
+        // A turn that has ended meanwhile is stopped too.
         Ok(_) | Err(Error::GuardFailed) => Ok(stopped(&id, task.as_ref().map(|task| task.trace_id.as_str()))),
         Err(error) => Err(error),
     }
 }
 
-const STOPPED: &str = "Stopped, as you wished. What was made until then is kept.";
+const STOPPED: &str = "Stopped. What the agent has made until then is kept.";
 
 fn stopped(id: &str, trace_id: Option<&str>) -> Response {
     let message = if trace_id.is_some() { "Stopped" } else { "Nothing was being worked on" };
@@ -326,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_names_its_app_in_the_forms_that_clients_have() {
+    fn a_trace_id_names_its_app_in_every_form_that_clients_send() {
         let id = "1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36";
         for trace in [
             format!("app-{id}.req-1790000000000"),

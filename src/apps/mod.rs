@@ -1,19 +1,20 @@
-//! app.build: apps that an agent makes from a conversation.
+//! Apps that an agent makes from a conversation.
 //!
-//! `message::send` begins a turn, `follow::events` tells of it, `message::stop`
-//! ends it; `app` shows and deletes apps; `limits` counts; `staff` is for those
-//! who run this. A turn is a job (job.rs): an agent works on the files, our own
-//! (agent.rs with its tools, a step a message) or an agent server's
-//! (foreign.rs), then they are saved (save.rs), committed (repository.rs) and
-//! taken live (live.rs). An app's files are those of the project of the same id.
+//! `message::send` begins a turn, `follow::events` streams its events, and
+//! `message::stop` ends it. `app` lists, shows and deletes apps, `limits` counts
+//! messages, and `staff` has the routes of staff and the operator. A turn is a
+//! job (job.rs): the built-in agent (agent.rs, tools.rs) or an agent server
+//! (agent_server.rs) changes the files. Then they are saved (save.rs), committed
+//! (repository.rs) and deployed (live.rs). An app's files are those of the
+//! project with the same id.
 
 mod agent;
+mod agent_server;
 pub(crate) mod app;
 mod dialect;
 mod events;
 pub(crate) mod files;
 pub(crate) mod follow;
-mod foreign;
 pub(crate) mod github;
 mod ids;
 pub(crate) mod job;

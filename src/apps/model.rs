@@ -1,6 +1,6 @@
-//! The one place where a model is asked: any of the catalogue that can use
-//! tools, Claude where nobody says which, the sandbox model in development.
-//! What an answer can cost at most is set aside before, and settled after.
+//! Asks the model for the agent's next answer: any model of the catalogue that
+//! can use tools, Claude by default, the sandbox model in development. Reserves
+//! the most that an answer can cost before, and books its real cost after.
 
 use hatch_dialects::{Class, Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt};
 
@@ -17,8 +17,8 @@ use crate::{
         quotas::{self, Quota, Taken},
     },
     models::{
-        self, Answer, Budget, Candidate, Catalogue, Keys, Period, Preference, Providers, Question,
-        Unanswered, Wish,
+        self, Budget, Candidate, Catalogue, FailedCall, Keys, ModelResponse, Period, Preference, Providers,
+        Question, RouteQuery,
         budgets::{self, Limit, Reserved},
     },
     platform::{
@@ -32,32 +32,32 @@ use crate::{
 
 /// The longest answer; a consumer of a queue has a quarter of an hour.
 const ANSWER_MS: i64 = 10 * 60_000;
-/// The longest answers in tokens: a shorter one is asked for where there is no
-/// money for a longer one.
+/// The lengths of answers, in tokens. If the budget does not suffice for a long
+/// answer, a shorter one is requested.
 const LENGTHS: [u64; 5] = [32_000, 16_000, 8_000, 4_000, 2_000];
 
-/// An answer, or why there is none.
+/// An answer of a model, or its error, and its cost.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct BookedAnswer {
     pub(super) answer: Result<Response, Error>,
-    /// Who has answered.
+    /// The model that has answered.
     pub(super) model: String,
-    /// Read and written.
+    /// Tokens, read and written.
     pub(super) tokens: i64,
     pub(super) cost_micro_usd: i64,
 }
 
-/// What an answer may take.
+/// What an answer may cost.
 #[derive(Debug)]
 pub(super) struct Allowance {
     max_tokens: u64,
-    /// Of everybody's budget.
+    /// Reserved from the budget of the whole Worker.
     reserved: Reserved,
-    /// Of the user's day.
+    /// Reserved from the user's daily budget.
     daily: Option<Taken>,
 }
 
-/// That there is somebody to do the work.
+/// Checks that a model or an agent server can do the work.
 ///
 /// # Errors
 /// [`Error::NotConfigured`] in production without an agent server and without a key.
@@ -76,7 +76,7 @@ pub(super) fn no_model() -> Error {
     }
 }
 
-/// That the agent can work with a model that a user names.
+/// Checks that the agent can use the model that a user names.
 ///
 /// # Errors
 /// A violation at `/model`.
@@ -92,16 +92,16 @@ pub(super) async fn check(
     let found = candidates(name, allowed, settings, database).await?;
     let found = found.map_err(|error| Error::invalid("/model", error.message))?;
     if found.is_empty() {
-        return Err(Error::invalid("/model", "is none that can use tools"));
+        return Err(Error::invalid("/model", "cannot use tools"));
     }
-    // Who pays for it is not who names it.
+    // The operator pays for the model that the user names, so its price must be known.
     if found.iter().any(|candidate| candidate.model.prices.is_none()) {
-        return Err(Error::invalid("/model", "has no price that is known here"));
+        return Err(Error::invalid("/model", "has no price in the catalogue"));
     }
     Ok(())
 }
 
-/// Who may answer for a turn, the first one first.
+/// The candidates for a turn, in their order.
 pub(super) async fn choose(
     wanted: Option<&str>,
     settings: &Settings,
@@ -125,7 +125,7 @@ pub(super) async fn choose(
     Ok(found)
 }
 
-/// The operator's choice: `AGENT_MODEL`, Claude, or whoever can do it.
+/// The default model: `AGENT_MODEL`, else Claude, else any model that can use tools.
 fn default_name(settings: &Settings) -> Result<String, Error> {
     let claude = Claude::of(settings)?;
     Ok(match &Apps::of(settings)?.model {
@@ -145,19 +145,19 @@ async fn candidates(
     let request = Request { tools: tools::offered(), ..Request::default() };
     let keys = Keys::default();
     let (names, preference) = (vec![name], Preference::default());
-    let wish = Wish { names, preference, prompt_tokens: 0, allowed, keys: &keys };
-    let found = models::candidates(&wish, &request, &catalogue, providers);
+    let query = RouteQuery { names, preference, prompt_tokens: 0, allowed, keys: &keys };
+    let found = models::candidates(&query, &request, &catalogue, providers);
     Ok(found.map(|mut found| {
         found.retain(|candidate| candidate.model.can("tools"));
         found
     }))
 }
 
-/// Sets aside what the next answer can cost: none where the turn has not as
-/// much left.
+/// Reserves the most that the next answer can cost. None if the turn's own
+/// budget does not suffice.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`] where its user has not, or everybody together.
+/// [`Error::TooManyRequests`] if the daily budget of the user or of the Worker is spent.
 pub(super) async fn afford(
     request: &Request,
     candidates: &[Candidate],
@@ -177,7 +177,7 @@ pub(super) async fn afford(
         if most > left {
             continue;
         }
-        match set_aside(max_tokens, most, work).await {
+        match reserve(max_tokens, most, work).await {
             Err(error @ Error::TooManyRequests(_)) => refused = Some(error),
             other => return other.map(Some),
         }
@@ -185,16 +185,16 @@ pub(super) async fn afford(
     refused.map_or(Ok(None), Err)
 }
 
-async fn set_aside(max_tokens: u64, most: i64, work: &Work) -> Result<Allowance, Error> {
+async fn reserve(max_tokens: u64, most: i64, work: &Work) -> Result<Allowance, Error> {
     let (settings, database, now) = (&work.settings, &work.context.database, now_ms());
-    let everybodys = Providers::of(settings)?
+    let worker_limit = Providers::of(settings)?
         .daily_budget_micro_usd
         .map(|micro_usd| Limit::money("all".to_owned(), Budget { micro_usd, per: Period::Day }, most, now));
-    let reserved = budgets::reserve(everybodys.into_iter().collect(), now, database).await?;
+    let reserved = budgets::reserve(worker_limit.into_iter().collect(), now, database).await?;
     match quotas::take(Quota::Budget, most, &work.turn.user_id, DailyLimits::of(settings)?, database).await {
         Ok(daily) => Ok(Allowance { max_tokens, reserved, daily }),
         Err(error) => {
-            if let Some(back) = reserved.settle(0)? {
+            if let Some(back) = reserved.reconcile(0)? {
                 database.query(back).await?;
             }
             Err(error)
@@ -202,18 +202,18 @@ async fn set_aside(max_tokens: u64, most: i64, work: &Work) -> Result<Allowance,
     }
 }
 
-/// Asks for one answer, reads it to its end, and books what it cost: whatever
-/// becomes of its step.
+/// Asks for one answer, reads it to its end, and books its cost. The cost stays
+/// booked if the step is repeated.
 pub(super) async fn ask(
     mut request: Request,
     candidates: Vec<Candidate>,
     allowance: Allowance,
     scene: &Scene<'_>,
     work: &Work,
-) -> Result<Asked, Error> {
+) -> Result<BookedAnswer, Error> {
     request.max_tokens = Some(allowance.max_tokens);
-    let asked = match candidates.first() {
-        Some(candidate) if candidate.provider.is_sandbox() => Asked {
+    let answered = match candidates.first() {
+        Some(candidate) if candidate.provider.is_sandbox() => BookedAnswer {
             answer: Ok(sandbox::play(scene, &Templates::read(&work.context.env, Templates::APPS).await?)),
             model: sandbox::MODEL.to_owned(),
             tokens: 0,
@@ -221,21 +221,21 @@ pub(super) async fn ask(
         },
         _ => answer(&request, candidates, work).await?,
     };
-    let mut booked = vec![store::spend(&work.turn.id, asked.tokens, asked.cost_micro_usd)];
-    booked.extend(allowance.daily.map(|daily| daily.reconcile(asked.cost_micro_usd)));
-    booked.extend(allowance.reserved.settle(asked.cost_micro_usd)?);
+    let mut booked = vec![store::spend(&work.turn.id, answered.tokens, answered.cost_micro_usd)];
+    booked.extend(allowance.daily.map(|daily| daily.reconcile(answered.cost_micro_usd)));
+    booked.extend(allowance.reserved.reconcile(answered.cost_micro_usd)?);
     work.context.database.batch_all(booked).await?;
-    Ok(asked)
+    Ok(answered)
 }
 
-async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> Result<Asked, Error> {
+async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> Result<BookedAnswer, Error> {
     let seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
     let question = Question {
         request,
         body: None,
         client: Dialect::Messages,
         reply: Reply::new(request, work.turn.id.replace('-', ""), seconds),
-        // So that what a broken answer has cost is known.
+        // A stream shows what an interrupted answer has cost.
         is_live: true,
         is_lenient: true,
         keys: &Keys::default(),
@@ -244,18 +244,23 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
     };
     let answered = match models::ask(&question, candidates, Providers::of(&work.settings)?).await {
         Ok(answered) => answered,
-        Err(Unanswered { error, retry_after_s, model, .. }) => {
+        Err(FailedCall { error, retry_after_s, model, .. }) => {
             let answer = Err(described(&error, retry_after_s));
-            return Ok(Asked { answer, model: model.unwrap_or_default(), tokens: 0, cost_micro_usd: 0 });
+            return Ok(BookedAnswer {
+                answer,
+                model: model.unwrap_or_default(),
+                tokens: 0,
+                cost_micro_usd: 0,
+            });
         }
     };
     let estimate = Usage { input: estimate_prompt(request), ..Usage::default() };
     let (answer, usage) = match answered.answer {
-        Answer::Whole { response, .. } => {
+        ModelResponse::Whole { response, .. } => {
             let usage = response.usage.unwrap_or(estimate);
             (Ok(*response), usage)
         }
-        Answer::Live(live) => {
+        ModelResponse::Live(live) => {
             let idle_ms = work.settings.timeouts.idle_ms;
             let deadlines = Deadlines { idle_ms, after_client_ms: ANSWER_MS };
             let outcome = live.source.collect(deadlines, async |_| ()).await;
@@ -273,7 +278,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
         }
     };
     let model = answered.candidate.model;
-    Ok(Asked {
+    Ok(BookedAnswer {
         answer,
         tokens: i64::try_from(usage.total()).unwrap_or(i64::MAX),
         cost_micro_usd: model.cost_micro_usd(&usage).unwrap_or_default(),
@@ -281,7 +286,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
     })
 }
 
-/// A failure of the model's, in our own words.
+/// An error of the model, in words for the user.
 fn described(error: &hatch_dialects::Error, retry_after_s: Option<i64>) -> Error {
     let (kind, words) = match error.class {
         Class::Overloaded => (UpstreamKind::Overloaded, "The model is overloaded"),

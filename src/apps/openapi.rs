@@ -1,4 +1,4 @@
-//! What the apps module takes and answers.
+//! The OpenAPI description of the apps module.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -69,7 +69,7 @@ struct Deleted {
 struct Stopped {
     message: &'static str,
     app_id: Id,
-    /// Of what was stopped.
+    /// The trace id of the stopped turn.
     trace_id: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ struct Stopped {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schemars(inline)]
 #[expect(dead_code, reason = "values of the schema that no example has")]
-enum StandingType {
+enum DeploymentHealth {
     Healthy,
     Stopping,
     Error,
@@ -89,7 +89,7 @@ enum StandingType {
 struct DeploymentStatus {
     message: &'static str,
     is_deployed: bool,
-    r#type: StandingType,
+    r#type: DeploymentHealth,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -171,15 +171,15 @@ pub(crate) fn module() -> Module {
             Operation::new(
                 "GET /auth/is-privileged-user",
                 "apps.is_privileged",
-                "Tell whether the caller is staff, as late clients ask",
+                "Tell whether the caller is staff, for later clients",
             )
             .answers(
                 Answer::new(200, "By their verified address.").json(Privileged { is_privileged_user: false }),
             ),
             Operation::new("POST /analytics/event", "apps.track", "Count what a client does")
-                .about("A line in the log; nothing is kept of it.")
+                .about("Writes a line to the log; the database keeps nothing.")
                 .body::<ClientEvent>(json!({ "eventType": "track", "eventName": "new_app_selected" }))
-                .answers(Answer::new(200, "Taken.").json(Taken { status: "ok" })),
+                .answers(Answer::new(200, "The event was logged.").json(Taken { status: "ok" })),
             show_user(),
             set_user(),
             pull(),
@@ -219,15 +219,15 @@ struct Committed {
 struct Pulled {
     message: &'static str,
     app_id: Id,
-    /// Of the project.
+    /// The project's version.
     version: Count,
-    /// Paths of files that are others now.
+    /// Paths of files that have changed.
     changed: Vec<&'static str>,
-    /// Paths of files that no project takes.
+    /// Paths of files that a project cannot hold.
     skipped: Vec<&'static str>,
 }
 
-/// What every route that speaks to GitHub may answer.
+/// The header and the failures of every route that calls GitHub.
 fn at_github(operation: Operation) -> Operation {
     let busy = Error::upstream(UpstreamKind::Busy, "GitHub takes no more changes for now");
     let timeout = Error::upstream(UpstreamKind::Timeout, "GitHub did not answer in time");
@@ -251,9 +251,9 @@ fn at_github(operation: Operation) -> Operation {
 
 fn create_repo(route: &'static str, id: &'static str) -> Operation {
     let operation = Operation::new(route, id, "Make a repository at GitHub")
-        .about("A private one. For development and for staff.")
+        .about("It is private. For development and for staff.")
         .body::<NewRepository>(json!({ "repo": "pomodoro-timer", "owner": "hatch" }))
-        .answers(Answer::new(200, "It is there.").json(RepositoryCreated {
+        .answers(Answer::new(200, "Done.").json(RepositoryCreated {
             status_code: Count(200),
             status: "success",
             message: "Repository created",
@@ -271,9 +271,9 @@ fn commit(
 ) -> Operation {
     let body = json!({ "repo": "pomodoro-timer", "owner": "ada", "paths": [{ "path": "index.html", "content": "<h1>Hi</h1>" }] });
     let operation = Operation::new(route, id, summary)
-        .about("One commit of all files, on whatever is newest. For development and for staff.")
+        .about("One commit of all files, on the newest commit. For development and for staff.")
         .body_read_by::<NewCommit>(body, |new| new.changes().map(drop))
-        .answers(Answer::new(200, "It is there.").json(Committed { message, status: "success" }))
+        .answers(Answer::new(200, "Done.").json(Committed { message, status: "success" }))
         .fails(FOR_STAFF);
     at_github(operation)
 }
@@ -282,11 +282,11 @@ fn commit(
 #[serde(rename_all = "camelCase")]
 struct FileUrls {
     read_url: Url,
-    /// With `write=true`.
+    /// Only with `write=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Url")]
     write_url: Option<Url>,
-    /// Seconds.
+    /// In seconds.
     expires_in: Count,
 }
 
@@ -300,8 +300,8 @@ struct FilesTaken {
 
 fn read_url() -> Operation {
     of_app("GET /apps/{id}/read-url", "apps.read_url", "Get a URL to an app's files")
-        .about("A ZIP, for whoever has the URL, for a quarter of an hour. `writeUrl` takes a PUT of one, as `application/zip`.")
-        .query("write", "Whether the files are to be replaced, too.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
+        .about("The URL works for a quarter of an hour without a credential and gives a ZIP. `writeUrl` takes a PUT of a ZIP, as `application/zip`.")
+        .query("write", "Whether to get a `writeUrl` too.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
         .answers(Answer::new(200, "The URLs.").json(FileUrls {
             read_url: Url("http://localhost:8787/apps/1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36/archive?expires=1795253472000&signature=q1w2"),
             write_url: None,
@@ -314,8 +314,8 @@ fn read_url() -> Operation {
 
 fn signed(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     of_app(route, id, summary)
-        .query("expires", "Of the URL.", json_schema!({ "type": "string" }))
-        .query("signature", "Of the URL.", json_schema!({ "type": "string" }))
+        .query("expires", "From the signed URL.", json_schema!({ "type": "string" }))
+        .query("signature", "From the signed URL.", json_schema!({ "type": "string" }))
         .fails(NOT_SIGNED)
 }
 
@@ -331,7 +331,7 @@ fn download() -> Operation {
 fn upload() -> Operation {
     signed("PUT /apps/{id}/archive", "apps.upload", "Replace an app's files by a signed URL")
         .about("A ZIP of text files, 5 MB at most. They become a version of the project.")
-        .answers(Answer::new(200, "They are taken.").json(FilesTaken {
+        .answers(Answer::new(200, "The files were replaced.").json(FilesTaken {
             message: "Files taken",
             app_id: Project::ID,
             version: Count(4),
@@ -344,9 +344,9 @@ fn upload() -> Operation {
 
 fn pull() -> Operation {
     let operation =
-        of_app("POST /apps/{id}/pull", "apps.pull", "Take what was pushed to an app's repository")
-            .about("It becomes a version of the project. Where both have changed a file, nothing is taken.")
-            .answers(Answer::new(200, "What was taken.").json(Pulled {
+        of_app("POST /apps/{id}/pull", "apps.pull", "Pull what was pushed to an app's repository")
+            .about("It becomes a version of the project. If both sides have changed a file, nothing changes.")
+            .answers(Answer::new(200, "What has changed.").json(Pulled {
                 message: "Pulled",
                 app_id: Project::ID,
                 version: Count(4),
@@ -373,7 +373,7 @@ fn limited(answer: Answer) -> Answer {
 
 fn of_app(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary)
-        .path("id", "Of the app.", Project::ID)
+        .path("id", "The id of the app.", Project::ID)
         .fails(invalid_app_id())
         .fails(APP_NOT_FOUND)
 }
@@ -381,20 +381,20 @@ fn of_app(route: &'static str, id: &'static str, summary: &'static str) -> Opera
 fn send() -> Operation {
     Operation::new("POST /message", "apps.send", "Say what to build")
         .about(
-            "A message begins an app, or changes one that there is. The answer is a stream of events, and the work goes on \
-             when nobody listens: come back with `Last-Event-ID`, or to `GET /apps/{id}/events`. The same message to the same \
-             app while it is worked on is not counted again.",
+            "A message begins an app, or changes an existing one. The response is a stream of events. The work goes on when the \
+             client leaves: come back with `Last-Event-ID`, or to `GET /apps/{id}/events`. The same message to the same app \
+             during its turn is not counted again.",
         )
         .header(
             "X-GitHub-Token",
-            "By which the app is committed to a repository of the caller's; kept sealed until the work has ended.",
+            "The token to commit the app to a repository of the caller's; stored sealed until the work has ended.",
             json_schema!({ "type": "string" }),
         )
         .header("Last-Event-ID", "The id of the last event that the client has.", json_schema!({ "type": "string" }))
         .body_read_by::<NewMessage>(json!({ "message": "A pomodoro timer", "clientSource": "cli" }), |new| {
             new.target().map(drop)
         })
-        .answers(limited(Answer::new(200, "What happens, as it happens.")).events::<AgentEvent>(STREAM))
+        .answers(limited(Answer::new(200, "The events as they happen.")).events::<AgentEvent>(STREAM))
         .fails(APP_NOT_FOUND)
         .fails(BUSY)
         .fails(messages_exceeded(10, 0))
@@ -407,7 +407,7 @@ fn list() -> Operation {
         data: vec![AppView::example()],
         pagination: Pagination { total: Count(1), page: Count(1), limit: Count(10), total_pages: Count(1) },
     };
-    Operation::new("GET /apps", "apps.list", "List one's apps")
+    Operation::new("GET /apps", "apps.list", "List the caller's apps")
         .about("Newest first. A page beyond the last one is empty.")
         .query(
             "limit",
@@ -419,12 +419,12 @@ fn list() -> Operation {
             "Which page.",
             json_schema!({ "type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1 }),
         )
-        .answers(limited(Answer::new(200, "A page of them.")).json(page))
+        .answers(limited(Answer::new(200, "A page of apps.")).json(page))
         .fails(limit_exceeded())
 }
 
 fn history() -> Operation {
-    of_app("GET /apps/{id}/history", "apps.history", "Read what was said of an app")
+    of_app("GET /apps/{id}/history", "apps.history", "Read an app's conversation")
         .about("Oldest first.")
         .paged(1_000)
         .answers(
@@ -437,16 +437,16 @@ fn history() -> Operation {
 
 fn events() -> Operation {
     of_app("GET /apps/{id}/events", "apps.events", "Follow what happens to an app")
-        .about("What was told after `Last-Event-ID` or `after`, and on while an agent works; else all of the newest message.")
-        .query("after", "As `Last-Event-ID`.", json_schema!({ "type": "string" }))
+        .about("The events after `Last-Event-ID` or `after`, and new ones while an agent works. Without either, all events of the newest message.")
+        .query("after", "The same as `Last-Event-ID`.", json_schema!({ "type": "string" }))
         .header("Last-Event-ID", "The id of the last event that the client has.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "What happens, as it happens.").events::<AgentEvent>(STREAM))
+        .answers(Answer::new(200, "The events as they happen.").events::<AgentEvent>(STREAM))
 }
 
 fn stop() -> Operation {
     of_app("POST /apps/{id}/stop", "apps.stop", "Stop the agent")
         .about("What it has made until then is kept as a version of the project.")
-        .answers(Answer::new(200, "Nobody works on it any more.").json(Stopped {
+        .answers(Answer::new(200, "The agent has stopped.").json(Stopped {
             message: "Stopped",
             app_id: Project::ID,
             trace_id: Some(TRACE),
@@ -456,8 +456,8 @@ fn stop() -> Operation {
 fn delete() -> Operation {
     of_app("DELETE /apps/{id}", "apps.delete", "Delete an app")
         .about("Its files, deployments and conversation go with it, and its live apps are taken down. Its repository stays.")
-        .query("force", "Also if an app is live where no credentials reach.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
-        .answers(Answer::new(200, "It is gone.").json(Deleted { message: "App deleted", app_id: Project::ID }))
+        .query("force", "Deletes the app even if it is live in a cloud for which there are no credentials.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
+        .answers(Answer::new(200, "It is deleted.").json(Deleted { message: "App deleted", app_id: Project::ID }))
         .fails(Error::PreconditionFailed)
         .fails(Error::Conflict { code: "credentials_needed", detail: "An app of this is live where no credentials reach".into() })
 }
@@ -471,16 +471,16 @@ fn limit() -> Operation {
         next_reset_time: Time("2026-11-22T00:00:00.000Z"),
     };
     Operation::new("GET /message-limit", "apps.limit", "Tell how many messages are left today")
-        .answers(limited(Answer::new(200, "How the day stands.")).json(limit))
+        .answers(limited(Answer::new(200, "The messages of today.")).json(limit))
 }
 
 fn deployment_status() -> Operation {
-    Operation::new("GET /deployment-status/{id}", "apps.deployment_status", "Tell how a deployment stands")
-        .path("id", "Of the deployment, or of the app, whose newest one is meant.", Project::ID)
-        .answers(Answer::new(200, "How it stands.").json(DeploymentStatus {
+    Operation::new("GET /deployment-status/{id}", "apps.deployment_status", "Show the status of a deployment")
+        .path("id", "The id of a deployment, or of an app for its newest deployment.", Project::ID)
+        .answers(Answer::new(200, "The status.").json(DeploymentStatus {
             message: "The application is live",
             is_deployed: true,
-            r#type: StandingType::Healthy,
+            r#type: DeploymentHealth::Healthy,
         }))
         .fails(invalid_app_id())
         .fails(APP_NOT_FOUND)
@@ -500,14 +500,14 @@ fn user() -> UserOfOperator {
 
 fn show_user() -> Operation {
     Operation::new("GET /admin/users/{id}", "apps.show_user", "Show a user")
-        .path("id", "Of the user.", USER)
+        .path("id", "The id of the user.", USER)
         .answers(Answer::new(200, "The user.").json(user()))
         .fails(USER_NOT_FOUND)
 }
 
 fn set_user() -> Operation {
     Operation::new("PUT /admin/users/{id}", "apps.set_user", "Set how many messages a day a user may send")
-        .path("id", "Of the user.", USER)
+        .path("id", "The id of the user.", USER)
         .body::<UserLimits>(json!({ "dailyMessageLimit": 100 }))
         .answers(Answer::new(200, "The user.").json(user()))
         .fails(USER_NOT_FOUND)

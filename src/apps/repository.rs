@@ -1,6 +1,6 @@
-//! An app's files in a repository of its owner's: made after the first turn,
-//! named after the app, private. Each turn is one commit; what was pushed
-//! meanwhile stays.
+//! Commits an app to a repository of its owner: a private one, named after the
+//! app and created after the first turn. Each turn is one commit on top of what
+//! others have pushed.
 
 use hatch_diff::Files;
 use serde_json::json;
@@ -26,12 +26,12 @@ const NAMES: u32 = 5;
 const FIRST: &str = "Initial commit";
 
 impl Work {
-    /// Whether there is somebody by whose right it is committed.
+    /// Whether the turn has a GitHub token.
     pub(super) async fn can_commit(&self) -> Result<bool, Error> {
         self.token().await.map(|token| token.is_some())
     }
 
-    /// The user's token for GitHub: of the message, or of the account that they have connected.
+    /// The user's GitHub token: from the message, or of the account that they have connected.
     async fn token(&self) -> Result<Option<String>, Error> {
         if let Some(sealed) = &self.turn.github_token {
             let key = sealing_key(&self.settings)?;
@@ -41,13 +41,13 @@ impl Work {
     }
 }
 
-/// Makes the repository, or the turn's commit. What GitHub does not let us do
-/// is told, and the app goes live all the same.
+/// Creates the repository, or makes the turn's commit. If GitHub refuses, an
+/// event says so and the app goes live without it.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     match advance(work).await {
         Err(error @ Error::Upstream { .. }) if !error.is_retryable() => {
             let text = format!("Your application is saved, but not uploaded to GitHub. {}", error.detail());
-            let writes = vec![work.tell(&[Event::running(MessageKind::RuntimeError, text)])];
+            let writes = vec![work.add_events(&[Event::running(MessageKind::RuntimeError, text)])];
             Ok(Outcome::Next { step: DEPLOY, writes })
         }
         outcome => outcome,
@@ -76,7 +76,7 @@ async fn advance(work: &Work) -> Result<Outcome, Error> {
             let writes = vec![
                 store::set_repository(&work.turn.app_id, &kept)?,
                 work.audit("github.create-repo", &kept.url),
-                work.tell(&[notice]),
+                work.add_events(&[notice]),
             ];
             Ok(Outcome::Next { step: COMMIT, writes })
         }
@@ -84,7 +84,7 @@ async fn advance(work: &Work) -> Result<Outcome, Error> {
     }
 }
 
-/// By which a repository is known as this app's, should its making be broken off.
+/// The description by which an interrupted step recognises the repository that it created.
 fn mark(app_id: &str) -> String {
     format!("Made with Hatch, app {app_id}")
 }
@@ -103,7 +103,7 @@ async fn create(work: &Work, client: &Client<'_>) -> Result<Repo, Error> {
         if let Some(repo) = client.create(None, &new).await? {
             return Ok(repo);
         }
-        // There is one: perhaps of an attempt of ours that was broken off.
+        // An earlier, interrupted attempt of this step may have created it.
         let login = match owner.take() {
             Some(login) => login,
             None => client.login().await?,
@@ -116,7 +116,7 @@ async fn create(work: &Work, client: &Client<'_>) -> Result<Repo, Error> {
     }
     Err(crate::error::Error::upstream(
         crate::error::UpstreamKind::Rejected,
-        format!("There are repositories of all names like {} already", turn.app_name),
+        format!("Repositories with this and similar names exist already: {}", turn.app_name),
     ))
 }
 
@@ -144,7 +144,7 @@ async fn commit(work: &Work, client: Client<'_>, repository: Repository) -> Resu
     let writes = vec![
         store::set_repository(&turn.app_id, &kept)?,
         work.audit("github.commit", &url),
-        work.tell(&[Event::notice(text, metadata)]),
+        work.add_events(&[Event::notice(text, metadata)]),
     ];
     Ok(Outcome::Next { step: DEPLOY, writes })
 }
@@ -155,7 +155,7 @@ struct Project {
     version: i64,
 }
 
-/// What a commit changes.
+/// The changes of a commit.
 pub(super) fn changes(before: &Files, after: &Files) -> Changes {
     let changed = merge::changed(before, after).into_iter();
     changed

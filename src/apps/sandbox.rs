@@ -1,5 +1,5 @@
-//! The sandbox model as an agent: a small play in a few steps, so that
-//! everything works in development without a key. It says what it is.
+//! The sandbox model as an agent: a script of a few steps, so that everything
+//! works in development without a key.
 
 use hatch_dialects::{
     Response,
@@ -13,25 +13,25 @@ use crate::upstream::sandbox::{Templates, answer};
 
 pub(super) use crate::upstream::sandbox::MODEL;
 
-/// What is asked about, as the sandbox model needs it: real ones use tools.
+/// What the sandbox model needs to know of a turn. Real models use tools for that.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
     pub(super) message: &'a str,
     pub(super) files: &'a Files,
-    /// Answers in this turn so far.
+    /// The number of answers in this turn so far.
     pub(super) step: usize,
 }
 
-/// The next answer: looks at the files, writes what the message asks for,
-/// checks it, finishes. What it does not understand it asks about.
+/// The next answer of the script: list the files, write what the message asks
+/// for, check it, finish. If it finds no template, it asks the user.
 pub(super) fn play(scene: &Scene<'_>, apps: &Templates) -> Response {
     let text = answer(scene.message, Some(scene.files), apps);
     match scene.step {
         0 => {
             let wanted = hatch_code::extract(&text);
             match wanted.is_empty() {
-                true => said(scene, "", &[("ask_user", json!({ "question": text }))]),
-                false => said(scene, "I look at what is there.", &[("list_files", json!({}))]),
+                true => answer_with(scene, "", &[("ask_user", json!({ "question": text }))]),
+                false => answer_with(scene, "I look at what is there.", &[("list_files", json!({}))]),
             }
         }
         1 => {
@@ -39,16 +39,16 @@ pub(super) fn play(scene: &Scene<'_>, apps: &Templates) -> Response {
                 .into_iter()
                 .map(|file| ("write_file", json!({ "path": file.path, "content": file.content })))
                 .collect();
-            said(scene, "I write the files.", &calls)
+            answer_with(scene, "I write the files.", &calls)
         }
-        2 => said(scene, "", &[("check", json!({})), ("preview", json!({}))]),
+        2 => answer_with(scene, "", &[("check", json!({})), ("preview", json!({}))]),
         _ => {
             let message = scene.message.lines().next().unwrap_or_default();
             let words = message.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
             let summary =
                 "The sandbox model wrote this from a template; set `CLAUDE_API_KEY`, and Claude takes over.";
             let commit = format!("feat: {}", message.chars().take(60).collect::<String>());
-            said(
+            answer_with(
                 scene,
                 "",
                 &[("finish", json!({ "name": words, "commit_message": commit, "summary": summary }))],
@@ -57,7 +57,7 @@ pub(super) fn play(scene: &Scene<'_>, apps: &Templates) -> Response {
     }
 }
 
-fn said(scene: &Scene<'_>, text: &str, calls: &[(&str, Value)]) -> Response {
+fn answer_with(scene: &Scene<'_>, text: &str, calls: &[(&str, Value)]) -> Response {
     let mut parts: Vec<Part> = Vec::new();
     if !text.is_empty() {
         parts.push(Part::text(text));

@@ -1,6 +1,6 @@
-//! What an agent has made becomes a version of the project. Changes that its
-//! owner has made meanwhile are kept: where both changed a file, the owner's
-//! stays, and they are told.
+//! Saves the agent's work as a version of the project. Changes that the owner
+//! has made meanwhile are kept: if both changed a file, the owner's version
+//! stays, and an event says so.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{
     events::{DONE, Event, MessageKind},
     merge,
     steps::{COMMIT, DEPLOY},
-    store::{self, Draft, Turn},
+    store::{self, AppTurn, Draft},
     tools::Finish,
     work::{Work, code_of, files_of},
 };
@@ -34,12 +34,12 @@ impl Ending {
         Self { kind, text: text.into(), name: None, commit_message: None }
     }
 
-    /// It could not go on, for this reason.
+    /// The agent could not go on, for this reason.
     pub(super) fn failed(reason: impl Into<String>) -> Self {
         Self::of(MessageKind::RuntimeError, reason)
     }
 
-    /// It asks the user.
+    /// The agent asks the user.
     pub(super) fn question(text: String) -> Self {
         Self::of(MessageKind::RefinementRequest, text)
     }
@@ -54,15 +54,15 @@ impl Ending {
     }
 }
 
-/// What the draft of a turn makes of the project.
+/// The project with the draft of a turn merged in.
 #[derive(Debug)]
 pub(super) struct Saved {
-    /// For the batch that saves; a guard among them refuses it when the
-    /// project has changed meanwhile.
+    /// The statements that save it. A guard among them fails if the project has
+    /// changed meanwhile.
     pub(super) statements: Vec<Statement>,
-    /// Paths of files that the owner has changed too.
+    /// The paths of files that the owner has changed too.
     conflicts: Vec<String>,
-    /// Whether the project is another than before.
+    /// Whether the project changes.
     pub(super) has_changed: bool,
     /// Whether there are any files.
     has_files: bool,
@@ -74,8 +74,8 @@ struct Project {
     version: i64,
 }
 
-/// Lays the draft of a turn on the project as it is now.
-pub(super) async fn of_draft(turn: &Turn, database: &Database, now: i64) -> Result<Saved, Error> {
+/// Merges the draft of a turn into the project as it is now.
+pub(super) async fn of_draft(turn: &AppTurn, database: &Database, now: i64) -> Result<Saved, Error> {
     let (app, user) = (turn.app_id.as_str(), turn.user_id.as_str());
     let [draft, project]: [Rows; 2] =
         database.batch([store::draft(&turn.id), projects::code(app, user)]).await?;
@@ -105,7 +105,7 @@ pub(super) async fn of_draft(turn: &Turn, database: &Database, now: i64) -> Resu
     Ok(Saved { statements, conflicts: merged.conflicts, has_changed, has_files: !merged.files.is_empty() })
 }
 
-/// Saves, and tells how the agent has ended.
+/// Saves the work, and stores the event with the agent's ending.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let turn = &work.turn;
     let ending = turn.result.as_deref().and_then(|result| serde_json::from_str::<Ending>(result).ok());
@@ -115,9 +115,11 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let mut writes = saved.statements;
     if !saved.conflicts.is_empty() {
         let paths = saved.conflicts.join(", ");
-        ending
-            .text
-            .push_str(&format!("\n\nYou have changed these files meanwhile, so yours were kept: {paths}"));
+        ending.text.push_str(&format!(
+            "
+
+You have changed these files meanwhile, so your versions were kept: {paths}"
+        ));
     }
     match ending.kind {
         MessageKind::ReviewResult if saved.has_files => {
@@ -125,12 +127,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
                 writes.extend(store::name_app(turn, name));
             }
             let event = Event::idle(MessageKind::ReviewResult, ending.text);
-            writes.push(work.tell(&[event.naming(ending.name, ending.commit_message)]));
+            writes.push(work.add_events(&[event.with_names(ending.name, ending.commit_message)]));
             let step = if work.can_commit().await? { COMMIT } else { DEPLOY };
             Ok(Outcome::Next { step, writes })
         }
         MessageKind::ReviewResult => {
-            let nothing = "No changes were made. Say in other words what you want.";
+            let nothing = "No changes were made. Describe what you want in other words.";
             Ok(ended(work, writes, "done", Event::idle(MessageKind::StageResult, nothing)))
         }
         kind => {
@@ -143,9 +145,9 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
 }
 
-/// The end of a turn, with what it tells last.
+/// Ends the turn with its last event.
 pub(super) fn ended(work: &Work, mut writes: Vec<Statement>, status: &str, last: Event) -> Outcome {
-    writes.push(work.tell(&[last, DONE]));
+    writes.push(work.add_events(&[last, DONE]));
     if status == "failed" {
         writes.push(store::refund(&work.turn.id));
     }

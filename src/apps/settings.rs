@@ -1,5 +1,5 @@
-//! How much an agent may do in a turn, how many messages a user may send, and
-//! where another agent answers.
+//! The bounds of a turn, the daily limits of messages and apps, the agent server,
+//! and the bucket for files.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use crate::{
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports wrong values of this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] =
     &[parses::<Apps>(), parses::<Option<AgentServer>>(), parses::<Option<Bucket>>()];
 
 #[derive(Debug)]
 pub(super) struct Apps {
-    /// Messages of a user's in a day (UTC).
+    /// How many messages a user may send in a day (UTC).
     pub(super) daily_messages: i64,
-    /// New apps of everybody's in a day.
+    /// How many apps all users together may begin in a day.
     pub(super) daily_apps: i64,
-    /// The model that our own agent asks; none is that of Claude's settings.
+    /// The model of the built-in agent. None means the model of Claude's settings.
     pub(super) model: Option<String>,
     pub(super) bounds: Bounds,
 }
 
-/// How much one turn may take.
+/// The bounds of one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
     /// Answers of the model.
@@ -53,11 +53,11 @@ impl FromVars for Apps {
 fn natural(vars: &Vars, name: &'static str, default: i64) -> Result<i64, Error> {
     match vars.number(name, default)? {
         number if (0..=1 << 53).contains(&number) => Ok(number),
-        _ => Err(wrong(name, "a whole number, not a negative one")),
+        _ => Err(wrong(name, "a whole number that is not negative")),
     }
 }
 
-/// An agent server that does the work instead of our own agent.
+/// An agent server, which does the work in place of the built-in agent.
 pub(super) struct AgentServer {
     pub(super) url: String,
     /// Sent as a Bearer token.
@@ -65,7 +65,7 @@ pub(super) struct AgentServer {
 }
 
 impl fmt::Debug for AgentServer {
-    /// Without the secret.
+    /// Leaves out the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentServer").field("url", &self.url).finish_non_exhaustive()
     }
@@ -81,7 +81,7 @@ impl FromVars for Option<AgentServer> {
     }
 }
 
-/// A bucket at S3, or R2 by S3's API, that apps' files are read from.
+/// A bucket of S3, or of R2 with its S3 API, for apps' files.
 pub(super) struct Bucket {
     pub(super) endpoint: String,
     pub(super) name: String,
@@ -91,7 +91,7 @@ pub(super) struct Bucket {
 }
 
 impl fmt::Debug for Bucket {
-    /// Without the secret.
+    /// Leaves out the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bucket").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }

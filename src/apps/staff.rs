@@ -1,5 +1,8 @@
-//! For those who run this: who is one of them, what clients count, and how
-//! many messages a user may send.
+//! Routes about staff and for the operator: whether the caller is staff, events
+//! of clients, and the message limit of a user.
+//!
+//! Handlers: [`is_employee`], [`is_privileged`], [`track`], [`show_user`],
+//! [`set_user`].
 
 use garde::Validate;
 use serde::Deserialize;
@@ -27,7 +30,7 @@ pub(crate) async fn is_privileged(context: RequestContext) -> Result<Response, E
     Ok(Response::json(200, json!({ "isPrivilegedUser": is_staff }).to_string()))
 }
 
-/// By their verified address, or as a member of the organisation.
+/// Whether the caller is staff, by a verified address or as a member of the organisation.
 async fn is_staff(context: &RequestContext) -> Result<bool, Error> {
     Ok(context.caller.user()?.is_staff || github::is_member_of_staff(context).await?)
 }
@@ -43,14 +46,14 @@ pub(super) struct ClientEvent {
     #[garde(inner(length(chars, max = 128)))]
     #[cfg_attr(test, schemars(length(max = 128)))]
     event_name: Option<String>,
-    /// Whatever the client adds; nobody keeps it.
+    /// Anything that the client adds. It is not stored.
     #[serde(default)]
     #[garde(skip)]
     #[expect(dead_code, reason = "clients of the original send it")]
     properties: Option<Map<String, Value>>,
 }
 
-/// `POST /analytics/event`: a line in the log, and nothing else.
+/// `POST /analytics/event`: writes a line to the log and stores nothing.
 pub(crate) async fn track(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user_id()?;
     let event: ClientEvent = body::json(&context).await?;

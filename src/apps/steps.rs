@@ -1,12 +1,12 @@
 //! The steps of a turn's job, in their order.
 
-/// The agent's next answer; again and again until it has ended.
+/// The agent's next answer. Repeated until the agent has ended.
 pub(super) const WORK: &str = "work";
-/// What it has made becomes a version.
+/// Saves the work as a version.
 pub(super) const SAVE: &str = "save";
-/// The version goes to the repository.
+/// Commits the version to the repository.
 pub(super) const COMMIT: &str = "commit";
-/// A deployment is begun.
+/// Begins a deployment.
 pub(super) const DEPLOY: &str = "deploy";
-/// Its end is waited for.
+/// Waits for the end of the deployment.
 pub(super) const WATCH: &str = "watch";

@@ -1,5 +1,5 @@
-//! SQL of the apps module. Every statement takes the owner, or the turn whose
-//! job runs it.
+//! The SQL of the apps module. Every statement takes the owner, or the turn
+//! whose job runs it.
 
 use constcat::concat;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ use crate::store::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["apps", "app_turns", "custom_message_limits"],
     export: &[("apps", export_apps), ("appMessages", export_messages)],
-    // A limit stays, as what was counted does.
+    // The limit and the counters stay, so that a new account does not reset them.
     delete: |user| {
         vec![
             sql!("DELETE FROM app_turns WHERE user_id = ?1", user),
@@ -34,7 +34,7 @@ pub(crate) const OWNED: Owned = Owned {
         vec![
             give!("apps", from, to),
             give!("app_turns", from, to),
-            // One that the second account has of its own stays.
+            // If the second account has a limit of its own, that one stays.
             sql!(
                 concat!(
                     "UPDATE OR IGNORE custom_message_limits SET user_id = ?2 WHERE user_id = ",
@@ -47,7 +47,7 @@ pub(crate) const OWNED: Owned = Owned {
     },
 };
 
-/// What counts the messages of a user's day, and under no user's id the apps of everybody's.
+/// The daily counters: messages of each user, and new apps of all users under an empty id.
 const MESSAGES: &str = "app-messages-day";
 const APPS: &str = "apps-day";
 const EVERYBODY: &str = "";
@@ -64,11 +64,11 @@ pub(super) enum DeployStatus {
     Failed,
 }
 
-/// As clients know a deployment's status, of `deployments d`.
+/// A deployment's status in the clients' words, from `deployments d`.
 const DEPLOY_STATUS: &str = "CASE d.status WHEN 'live' THEN 'deployed' WHEN 'failed' THEN 'failed' WHEN 'pending' THEN 'pending' ELSE 'deploying' END";
 
 shape! {
-    // The rows `a`, its project `p`, and `d`, its newest deployment.
+// The app `a`, its project `p`, and its newest deployment `d`.
     /// An app.
     #[schemars(rename = "AgentApp")]
     pub(super) struct AppView, APP_JSON {
@@ -78,18 +78,18 @@ shape! {
         techStack: &'static str = "a.tech_stack", "static";
         templateId: Option<&'static str> = "a.template_id", None;
         clientSource: Option<&'static str> = "a.client_source", Some("cli");
-        /// Where its commits are.
+/// The repository with its commits.
         repositoryUrl: Option<Url> = "a.repository ->> 'url'", Some(Url("https://github.com/ada/pomodoro-timer"));
-        /// Where it is live.
+/// The address where it is live.
         appUrl: Option<Url> = "p.deployment_url", Some(Url("http://pomodoro-timer-1f3a9c04.localhost:8787/"));
-        /// The model that its owner has chosen; none is the operator's choice.
+/// The model that its owner has chosen. Null means the operator's choice.
         model: Option<&'static str> = "a.model", None;
         deploymentId: Option<Id> = "d.id", None;
-        /// None before its first deployment.
+/// Null before its first deployment.
         deployStatus: Option<DeployStatus> = concat!("iif(d.id IS NULL, NULL, ", DEPLOY_STATUS, ")"), Some(DeployStatus::Deployed);
         /// Whether an agent works on it.
         recompileInProgress: bool = "json(iif(EXISTS (SELECT 1 FROM app_turns WHERE app_id = a.id AND status = 'running'), 'true', 'false'))", false;
-        /// Of the newest message.
+/// The trace id of the newest message.
         traceId: &'static str = "a.trace_id", "app-1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36.req-6f1d2c3b-4a59-4e68-8d77-0c9b8a7f6e5d";
         createdAt: Time = rfc3339!("a.created_at"), Time("2026-11-21T09:31:12.345Z");
         updatedAt: Time = rfc3339!("a.updated_at"), Time("2026-11-21T09:33:40.000Z");
@@ -138,24 +138,24 @@ pub(super) enum Speaker {
 
 shape! {
     // A row of app_events.
-    /// Something that was said of an app.
+/// A message of an app's conversation.
     pub(super) struct AppMessage, MESSAGE_JSON {
-        /// That of its event.
+/// The id of its event.
         id: &'static str = EVENT_ID, "1f3a9c04-2";
         appId: Id = "app_id", crate::store::projects::Project::ID;
         prompt: &'static str = "coalesce((SELECT group_concat(m.value ->> 'content', char(10)) FROM json_each(data, '$.message.messages') m), '')", "A pomodoro timer";
         kind: Speaker = "iif(event = 'user', 'user', 'assistant')", Speaker::User;
         messageKind: &'static str = "data ->> '$.message.kind'", "UserMessage";
-        /// Of a notice of the platform's: its `type`, and what it is about.
+/// The `type` and the details of a notice of the platform.
         metadata: Option<serde_json::Value> = "json(data -> '$.metadata')", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T09:31:12.345Z");
     }
 }
 
-/// An event's id: that of its app, shortened, and its number in there.
+/// An event's id: the beginning of the app's id, and the event's number.
 const EVENT_ID: &str = "substr(app_id, 1, 8) || '-' || seq";
 
-/// Everything that was said, oldest first, by bytes of at most one string.
+/// The conversation, oldest first, in pages.
 pub(super) fn history(id: &str, user: &str, page: &Page) -> Statement {
     let (key, _) = page.after.as_ref().map_or((0, ""), |(key, id)| (*key, id.as_str()));
     sql!(
@@ -233,7 +233,7 @@ fn export_messages(user: &str, page: &Page) -> Statement {
     )
 }
 
-/// How a user's messages of a day stand: `{"used", "limit"}`; `?2` is the day, `?3` the default.
+/// A user's messages of a day, `{"used", "limit"}`. `?2` is the day, `?3` the default limit.
 const USAGE: &str = "json_object('used', coalesce((SELECT used FROM daily_counters
     WHERE user_id = ?1 AND name = 'app-messages-day' AND day = ?2), 0),
   'limit', coalesce((SELECT daily_message_limit FROM custom_message_limits WHERE user_id = ?1), CAST(?3 AS INTEGER)))";
@@ -242,9 +242,9 @@ pub(super) fn usage(user: &str, day: i64, default: i64) -> Statement {
     sql!(concat!("SELECT ", USAGE, " AS json"), user, day, default)
 }
 
-/// A message, and who sends it how.
+/// A message that begins a turn.
 #[derive(Debug)]
-pub(super) struct New<'a> {
+pub(super) struct NewTurn<'a> {
     pub(super) id: &'a str,
     pub(super) job_id: &'a str,
     pub(super) app_id: &'a str,
@@ -258,7 +258,7 @@ pub(super) struct New<'a> {
     pub(super) day: i64,
 }
 
-/// What a message makes a new app of.
+/// The app that a message begins.
 #[derive(Debug)]
 pub(super) struct NewApp<'a> {
     pub(super) name: &'a str,
@@ -266,7 +266,7 @@ pub(super) struct NewApp<'a> {
     pub(super) client_source: Option<&'a str>,
 }
 
-/// Guards and counts a message of a user's day.
+/// Checks the limit of a user's day, and counts a message.
 pub(super) fn count_message(user: &str, day: i64, default: i64) -> [Statement; 2] {
     [
         guard!(
@@ -281,7 +281,7 @@ pub(super) fn count_message(user: &str, day: i64, default: i64) -> [Statement; 2
     ]
 }
 
-/// Guards and counts a new app of everybody's day; one who is exempt is counted all the same.
+/// Checks the daily limit of new apps, and counts one. An exempt user is counted too.
 pub(super) fn count_app(day: i64, limit: i64, is_exempt: bool) -> [Statement; 2] {
     [
         guard!(
@@ -306,8 +306,8 @@ fn add_one(user: &str, name: &str, day: i64) -> Statement {
     )
 }
 
-/// A new app, whose project has been made right before. Nothing for a user who is gone.
-pub(super) fn create(turn: &New<'_>, app: &NewApp<'_>, now: i64) -> Statement {
+/// Creates an app, after its project in the same batch. Does nothing for a deleted user.
+pub(super) fn create(turn: &NewTurn<'_>, app: &NewApp<'_>, now: i64) -> Statement {
     sql!(
         concat!(
             "INSERT INTO apps (id, user_id, app_name, tech_stack, template_id, client_source, trace_id, created_at, updated_at)
@@ -324,7 +324,7 @@ pub(super) fn create(turn: &New<'_>, app: &NewApp<'_>, now: i64) -> Statement {
     )
 }
 
-/// Guards a message to an app that there is: it is the user's, and nobody works on it.
+/// Guards a message to an existing app: it is the user's, and no turn runs.
 pub(super) fn is_free(app: &str, user: &str) -> Statement {
     guard!(
         "SELECT 1 FROM apps WHERE id = ?1 AND user_id = ?2
@@ -334,18 +334,18 @@ pub(super) fn is_free(app: &str, user: &str) -> Statement {
     )
 }
 
-/// Where the next deployment goes.
+/// Sets the target of the next deployments.
 pub(super) fn set_target(app: &str, target: &str) -> Statement {
     sql!("UPDATE apps SET target = ?2 WHERE id = ?1", app, target)
 }
 
-/// Who answers this message and the next ones.
+/// Sets the model for this message and the next ones.
 pub(super) fn set_model(app: &str, model: &str) -> Statement {
     sql!("UPDATE apps SET model = ?2 WHERE id = ?1", app, model)
 }
 
-/// The turn, with the draft that it works on and the message as the first thing told.
-pub(super) fn begin(turn: &New<'_>, is_new_app: bool, now: i64) -> Vec<Statement> {
+/// Begins a turn with its draft, and stores the message as its first event.
+pub(super) fn begin(turn: &NewTurn<'_>, is_new_app: bool, now: i64) -> Vec<Statement> {
     vec![
         sql!(
             "INSERT INTO app_turns (id, app_id, user_id, job_id, trace_id, asked_app_id, message, settings, github_token, origin,
@@ -370,12 +370,12 @@ pub(super) fn begin(turn: &New<'_>, is_new_app: bool, now: i64) -> Vec<Statement
             turn.id
         ),
         sql!("UPDATE apps SET trace_id = ?2, updated_at = ?3 WHERE id = ?1", turn.app_id, turn.trace_id, now),
-        tell(turn.id, &[Event::user(turn.message)], now),
+        add_events(turn.id, &[Event::user(turn.message)], now),
     ]
 }
 
-/// Adds events to a turn that is running, after what was told.
-pub(super) fn tell(turn: &str, events: &[Event], now: i64) -> Statement {
+/// Adds events to a running turn.
+pub(super) fn add_events(turn: &str, events: &[Event], now: i64) -> Statement {
     sql!(
         "INSERT INTO app_events (app_id, seq, turn_id, event, data, created_at)
          SELECT t.app_id, (SELECT coalesce(max(seq), 0) FROM app_events WHERE app_id = t.app_id) + 1 + e.key, t.id,
@@ -395,10 +395,10 @@ pub(super) fn tell(turn: &str, events: &[Event], now: i64) -> Statement {
     )
 }
 
-/// A turn that runs, as the steps of its job read it.
+/// A running turn, as the steps of its job read it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Turn {
+pub(super) struct AppTurn {
     pub(super) id: String,
     pub(super) app_id: String,
     pub(super) user_id: String,
@@ -418,24 +418,24 @@ pub(super) struct Turn {
     pub(super) app_name: String,
     pub(super) template_id: Option<String>,
     pub(super) target: String,
-    /// As its owner has named it.
+    /// The model that the owner has chosen.
     pub(super) model: Option<String>,
-    /// The key of an object.
+    /// The key of the stored object.
     pub(super) agent_state: Option<String>,
     pub(super) repository: Option<Repository>,
     pub(super) deployment_id: Option<String>,
 }
 
-/// Where an app's commits are, and what was last committed.
+/// An app's repository, and its last commit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize)]
 pub(super) struct Repository {
     pub(super) owner: String,
     pub(super) name: String,
     pub(super) url: String,
     pub(super) branch: String,
-    /// The newest commit of ours, or that was pulled; none before the first one.
+    /// The last commit that was made or pulled. None before the first one.
     pub(super) sha: Option<String>,
-    /// The version of the project that it has.
+    /// The project's version in that commit.
     pub(super) version: Option<i64>,
 }
 
@@ -451,7 +451,7 @@ pub(super) fn turn(id: &str) -> Statement {
     )
 }
 
-/// The files that a turn works on: the version that they began with, and they themselves.
+/// The files that a turn works on, and the version that they began with.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Draft {
@@ -471,7 +471,7 @@ pub(super) fn set_draft(turn: &str, files: &str) -> Statement {
     sql!("UPDATE app_drafts SET files = ?2 WHERE turn_id = ?1", turn, files)
 }
 
-/// The steps of a turn, in order, each as [`super::transcript`] wrote it.
+/// The steps of a turn in order, in the form of [`super::transcript`].
 pub(super) fn steps(turn: &str) -> Statement {
     sql!("SELECT step AS json FROM app_steps WHERE turn_id = ?1 ORDER BY seq", turn)
 }
@@ -480,12 +480,12 @@ pub(super) fn add_step(turn: &str, seq: i64, step: &str) -> Statement {
     sql!("INSERT INTO app_steps (turn_id, seq, step) VALUES (?1, ?2, ?3)", turn, seq, step)
 }
 
-/// One more answer of the model.
+/// Counts one answer of the model.
 pub(super) fn count_step(turn: &str, model: &str) -> Statement {
     sql!("UPDATE app_turns SET steps = steps + 1, model = ?2 WHERE id = ?1", turn, model)
 }
 
-/// What an answer has taken, whatever becomes of its step.
+/// Adds the cost of an answer. It stays booked if the step is repeated.
 pub(super) fn spend(turn: &str, tokens: i64, cost_micro_usd: i64) -> Statement {
     sql!(
         "UPDATE app_turns SET tokens = tokens + ?2, cost_micro_usd = cost_micro_usd + ?3 WHERE id = ?1",
@@ -495,13 +495,13 @@ pub(super) fn spend(turn: &str, tokens: i64, cost_micro_usd: i64) -> Statement {
     )
 }
 
-/// How the agent ended.
+/// Stores the agent's ending.
 pub(super) fn set_result(turn: &str, result: &str) -> Statement {
     sql!("UPDATE app_turns SET result = ?2 WHERE id = ?1", turn, result)
 }
 
-/// What was said of an app before a turn, oldest first: `{"role", "kind", "text", "turnId"}`.
-pub(super) fn earlier(turn: &Turn, most: u32) -> Statement {
+/// The conversation before a turn, oldest first: `{"role", "kind", "text", "turnId"}`.
+pub(super) fn earlier(turn: &AppTurn, most: u32) -> Statement {
     sql!(
         "SELECT json_object('role', iif(event = 'user', 'user', 'assistant'), 'kind', data ->> '$.message.kind', 'turnId', turn_id,
            'text', coalesce((SELECT group_concat(m.value ->> 'content', char(10)) FROM json_each(data, '$.message.messages') m), '')) AS json
@@ -515,17 +515,17 @@ pub(super) fn earlier(turn: &Turn, most: u32) -> Statement {
     )
 }
 
-/// What was said before, as agents are told it.
+/// A message of the conversation before a turn.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Earlier {
+pub(super) struct EarlierMessage {
     pub(super) role: String,
     pub(super) kind: String,
     pub(super) text: String,
 }
 
-/// Names an app for the first time; a name that it has stays.
-pub(super) fn name_app(turn: &Turn, name: &str) -> [Statement; 2] {
+/// Names an app, unless it has been named already.
+pub(super) fn name_app(turn: &AppTurn, name: &str) -> [Statement; 2] {
     [
         sql!(
             "UPDATE projects SET name = ?2, revision = revision + 1
@@ -546,7 +546,7 @@ pub(super) fn version(app: &str, version: i64) -> Statement {
     sql!("SELECT code AS json FROM project_versions WHERE project_id = ?1 AND version = ?2", app, version)
 }
 
-/// Ends a turn; what it worked with is kept no longer. After what it tells last.
+/// Ends a turn and deletes its draft. Its last events must be added before.
 pub(super) fn end(turn: &str, status: &str, now: i64) -> [Statement; 3] {
     [
         sql!(
@@ -561,7 +561,7 @@ pub(super) fn end(turn: &str, status: &str, now: i64) -> [Statement; 3] {
     ]
 }
 
-/// Gives a message back for which nothing was delivered. Before the turn is ended.
+/// Uncounts the message of a turn without any answer. Must run before the turn is ended.
 pub(super) fn refund(turn: &str) -> Statement {
     sql!(
         "UPDATE daily_counters SET used = max(0, used - 1)
@@ -571,7 +571,7 @@ pub(super) fn refund(turn: &str) -> Statement {
     )
 }
 
-/// Begins a failed turn again, unless another one has begun meanwhile.
+/// Begins a failed turn again, unless another one runs meanwhile.
 pub(super) fn reopen(turn: &str) -> [Statement; 2] {
     [
         sql!(
@@ -594,13 +594,13 @@ pub(super) fn reopen(turn: &str) -> [Statement; 2] {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Obstacles {
     pub(super) has_app: bool,
-    /// Of the turn that runs.
+    /// The trace id of the running turn.
     pub(super) running: Option<String>,
     pub(super) usage: Usage,
     pub(super) apps_used: i64,
 }
 
-/// Messages of a user's day.
+/// The messages of a user's day.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct Usage {
     pub(super) used: i64,
@@ -635,22 +635,27 @@ pub(super) struct Followed {
 
 const FOLLOWED_JSON: &str = "json_object('id', id, 'appId', app_id, 'jobId', job_id)";
 
-/// By what a message is taken for one that was sent before.
+/// When a message counts as a resend of an earlier one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Again {
-    /// Since that one was sent.
+pub(super) struct ResendRule {
+    /// The least time since the earlier one was sent.
     pub(super) apart_ms: i64,
-    /// Since its turn ended.
+    /// The most time since its turn ended.
     pub(super) recent_ms: i64,
-    /// The client says what it has got.
+    /// Whether the request has `Last-Event-ID`.
     pub(super) resumes: bool,
 }
 
-/// The turn that a message belongs to which a client sends once more: the same
-/// words to the same app while it runs, or in the seconds after its end if no
-/// client has got that, sent `apart` milliseconds later at least: two at once
-/// are two messages.
-pub(super) fn twin(user: &str, app: Option<&str>, message: &str, again: Again, now: i64) -> Statement {
+/// The turn of an equal message that a client sends again to the same app: while
+/// the turn runs, or shortly after its end if no client has received that. Two
+/// equal messages at the same moment are two messages.
+pub(super) fn resent_turn(
+    user: &str,
+    app: Option<&str>,
+    message: &str,
+    again: ResendRule,
+    now: i64,
+) -> Statement {
     sql!(
         concat!(
             "SELECT ",
@@ -689,7 +694,7 @@ pub(super) fn newest(app: &str, user: &str) -> Statement {
     )
 }
 
-/// The turn that runs on an app.
+/// The running turn of an app.
 pub(super) fn running(app: &str, user: &str) -> Statement {
     sql!(
         concat!(
@@ -702,18 +707,18 @@ pub(super) fn running(app: &str, user: &str) -> Statement {
     )
 }
 
-/// What of an app's events a client has not got.
+/// The events that a client has not received.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Progress {
     pub(super) is_running: bool,
-    /// Due for a message; whoever waits wakes it.
+    /// The job if its queue message is overdue. The follower sends that message.
     pub(super) overdue_job: Option<String>,
-    pub(super) events: Vec<Told>,
+    pub(super) events: Vec<StoredEvent>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
+pub(super) struct StoredEvent {
     pub(super) id: String,
     pub(super) seq: i64,
     pub(super) event: String,
@@ -721,10 +726,10 @@ pub(super) struct Told {
     pub(super) data: String,
 }
 
-/// The most events of one look.
+/// The most events of one poll.
 const MOST_EVENTS: i64 = 50;
 
-/// The events after number `seen`; with `turn` only that turn's.
+/// The events after number `seen`; with `turn` only those of that turn.
 pub(super) fn progress(app: &str, turn: Option<&str>, seen: i64, is_staff: bool, now: i64) -> Statement {
     sql!(
         concat!(
@@ -750,27 +755,27 @@ pub(super) fn progress(app: &str, turn: Option<&str>, seen: i64, is_staff: bool,
     )
 }
 
-/// That a client has got all of a turn.
-pub(super) fn told(turn: &str) -> Statement {
+/// Records that a client has received all events of a turn.
+pub(super) fn set_delivered(turn: &str) -> Statement {
     sql!("UPDATE app_turns SET is_told = 1 WHERE id = ?1", turn)
 }
 
-/// Whether a number is that of an event of an app.
+/// Whether an app has an event of this number.
 pub(super) fn has_event(app: &str, seq: i64) -> Statement {
     sql!("SELECT json_quote(seq) AS json FROM app_events WHERE app_id = ?1 AND seq = ?2", app, seq)
 }
 
-/// The job of a turn, for its end at its owner's wish.
+/// Guards that the turn is running.
 pub(super) fn is_running(turn: &str) -> Statement {
     guard!("SELECT 1 FROM app_turns WHERE id = ?1 AND status = 'running'", turn)
 }
 
-/// How many apps a user has.
+/// Counts a user's apps.
 pub(super) fn count_of(user: &str) -> Statement {
     sql!("SELECT CAST(count(*) AS TEXT) AS json FROM apps WHERE user_id = ?1", user)
 }
 
-/// Sets how many messages a day a user may send. Answers with a row if there is such a user.
+/// Sets how many messages a user may send in a day. Returns a row if the user exists.
 pub(super) fn set_limit(user: &str, limit: i64, now: i64) -> Statement {
     sql!(
         "INSERT INTO custom_message_limits (user_id, daily_message_limit, updated_at)
@@ -783,13 +788,13 @@ pub(super) fn set_limit(user: &str, limit: i64, now: i64) -> Statement {
     )
 }
 
-/// Notes an object before it is written, as unused from `since` on.
+/// Records an object before it is written, as unused from `since` on.
 pub(super) fn announce(key: &str, since: i64) -> Statement {
     sql!("INSERT OR REPLACE INTO unused_files (key, since) VALUES (?1, ?2)", key, since)
 }
 
-/// What the agent server remembers from now on; what it remembered before is of no use any more.
-pub(super) fn remember(turn: &Turn, key: &str, now: i64) -> [Statement; 2] {
+/// Sets the agent server's state, and marks the earlier one as unused.
+pub(super) fn set_agent_state(turn: &AppTurn, key: &str, now: i64) -> [Statement; 2] {
     [
         sql!(
             "INSERT OR IGNORE INTO unused_files (key, since) SELECT agent_state, ?2 FROM apps WHERE id = ?1 AND agent_state IS NOT NULL",
@@ -800,7 +805,7 @@ pub(super) fn remember(turn: &Turn, key: &str, now: i64) -> [Statement; 2] {
     ]
 }
 
-/// Where an app's commits are from now on.
+/// Sets an app's repository.
 pub(super) fn set_repository(app: &str, repository: &Repository) -> Result<Statement, Error> {
     let json = serde_json::to_string(repository).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(sql!("UPDATE apps SET repository = ?2 WHERE id = ?1", app, json))
@@ -816,7 +821,7 @@ pub(super) fn known(app: &str, user: &str) -> Statement {
     )
 }
 
-/// An app's files, and whose they are, for whoever was given a URL.
+/// An app's files and its owner, for a request with a signed URL.
 pub(super) fn files(app: &str) -> Statement {
     sql!(
         "SELECT json_object('userId', a.user_id, 'name', a.app_name, 'code', p.code, 'version', p.version) AS json
@@ -825,7 +830,7 @@ pub(super) fn files(app: &str) -> Statement {
     )
 }
 
-/// Guards that nobody has changed the project meanwhile.
+/// Guards that the project still has this version.
 pub(super) fn is_still(app: &str, version: i64) -> Statement {
     guard!("SELECT 1 FROM projects WHERE id = ?1 AND version = ?2", app, version)
 }

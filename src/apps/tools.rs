@@ -1,5 +1,5 @@
-//! The tools that an agent has on a project's files. Nothing else is within
-//! its reach: no network, no account, no secret. Pure, but for what compiles.
+//! The agent's tools, which read and change a project's files and reach nothing
+//! else: no network, no account, no secret. Pure; the caller runs the compiler.
 
 use std::fmt::Write as _;
 
@@ -21,16 +21,16 @@ pub(super) struct Finish {
     pub(super) summary: String,
 }
 
-/// What a call leads to.
+/// The effect of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// The files may have changed; this is told the model.
-    Told(String),
-    /// Nothing has changed; this is why.
+    /// The output for the model. The files may have changed.
+    Output(String),
+    /// The reason why the call failed. No file has changed.
     Failed(String),
-    /// The compiler is to say what is wrong.
+    /// Asks the compiler for errors.
     Check,
-    /// The compiler is to show the site.
+    /// Asks the compiler for the site.
     Preview,
     /// Ends the turn with a question.
     Ask(String),
@@ -38,13 +38,13 @@ pub(super) enum Effect {
     Finish(Finish),
 }
 
-/// Lines that one search tells at most, and characters of each.
+/// The most lines of a search result, and the most characters of a line.
 const MOST_FOUND: usize = 100;
 const MOST_LINE: usize = 300;
-/// Paths that one listing tells at most.
+/// The most paths of a listing.
 const MOST_LISTED: usize = 500;
 
-/// Does what a call asks for, on `files`.
+/// Runs a call on `files`.
 pub(super) fn run(call: &Call, files: &mut Files) -> Effect {
     if call.arguments == TOO_LONG {
         return Effect::Failed(
@@ -103,15 +103,15 @@ impl Arguments {
 }
 
 fn effect(name: &str, arguments: &Arguments, files: &mut Files) -> Result<Effect, String> {
-    let told = |text: String| Ok(Effect::Told(text));
+    let output = |text: String| Ok(Effect::Output(text));
     match name {
-        "list_files" => told(listing(files)),
-        "read_file" => told(read(files, arguments)?),
-        "search" => told(search(files, arguments)?),
-        "write_file" => told(write(files, arguments)?),
-        "edit_file" => told(edit(files, arguments)?),
-        "delete_file" => told(delete(files, arguments)?),
-        "apply_diff" => told(apply(files, arguments)?),
+        "list_files" => output(listing(files)),
+        "read_file" => output(read(files, arguments)?),
+        "search" => output(search(files, arguments)?),
+        "write_file" => output(write(files, arguments)?),
+        "edit_file" => output(edit(files, arguments)?),
+        "delete_file" => output(delete(files, arguments)?),
+        "apply_diff" => output(apply(files, arguments)?),
         "check" => Ok(Effect::Check),
         "preview" => Ok(Effect::Preview),
         "ask_user" => Ok(Effect::Ask(not_blank(arguments.text("question")?, "question")?)),
@@ -132,7 +132,7 @@ fn not_blank(text: &str, name: &str) -> Result<String, String> {
     if text.is_empty() { Err(format!("`{name}` must not be empty")) } else { Ok(text.to_owned()) }
 }
 
-/// A name as a repository has it: small letters, digits and hyphens.
+/// Turns a text into a name of lower-case letters, digits and hyphens, as repositories have.
 pub(super) fn app_name(name: &str) -> Option<String> {
     let mut words = String::new();
     for c in name.chars() {
@@ -180,7 +180,7 @@ fn read(files: &Files, arguments: &Arguments) -> Result<String, String> {
     Ok(capped(&text, "the file goes on: read it by from_line and to_line"))
 }
 
-/// The beginning of a text that is too long, at a character's end.
+/// The beginning of a text that is too long, cut between two characters.
 pub(super) fn capped(text: &str, note: &str) -> String {
     if text.len() <= MOST_RESULT {
         return text.to_owned();
@@ -219,7 +219,7 @@ fn search(files: &Files, arguments: &Arguments) -> Result<String, String> {
     }
 }
 
-/// Puts `changed` in place of the files, if a project may be so.
+/// Replaces the files with `changed` if that is a valid project.
 fn replace(files: &mut Files, changed: Files) -> Result<(), String> {
     CodeMap::of(changed.clone()).map_err(|error| error.to_string())?;
     *files = changed;
@@ -297,7 +297,7 @@ const NAMES: [&str; 11] = [
     "finish",
 ];
 
-/// The tools, as a model is offered them.
+/// The tools, as they are offered to the model.
 pub(super) fn offered() -> Vec<Tool> {
     let path =
         || json!({ "type": "string", "description": "Relative to the project's root, with forward slashes" });
@@ -395,9 +395,9 @@ mod tests {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "json! is written where it is called")]
-    fn told(files: &mut Files, name: &str, arguments: Value) -> String {
+    fn output(files: &mut Files, name: &str, arguments: Value) -> String {
         match called(files, name, &arguments) {
-            Effect::Told(text) => text,
+            Effect::Output(text) => text,
             other => panic!("{other:?}"),
         }
     }
@@ -418,29 +418,32 @@ mod tests {
     fn files_are_listed_read_found_written_and_deleted() {
         let mut files = files();
         assert_eq!(
-            told(&mut files, "list_files", json!({})),
+            output(&mut files, "list_files", json!({})),
             "index.html (28 bytes)\nsrc/app.js (27 bytes)\n"
         );
         assert_eq!(
-            told(&mut files, "read_file", json!({ "path": "./src/app.js", "from_line": 2, "to_line": 2 })),
+            output(&mut files, "read_file", json!({ "path": "./src/app.js", "from_line": 2, "to_line": 2 })),
             "n += 1;\n"
         );
-        assert_eq!(told(&mut files, "read_file", json!({ "path": "src/app.js", "from_line": 9 })), "");
-        let found = told(&mut files, "search", json!({ "query": "HELLO" }));
+        assert_eq!(output(&mut files, "read_file", json!({ "path": "src/app.js", "from_line": 9 })), "");
+        let found = output(&mut files, "search", json!({ "query": "HELLO" }));
         assert_eq!(found, "index.html:1: <h1>Hello</h1>\nindex.html:2: <p>hello</p>");
-        assert_eq!(told(&mut files, "search", json!({ "query": "hello", "path": "src/" })), "Nothing found");
         assert_eq!(
-            told(&mut files, "write_file", json!({ "path": "a.css", "content": "p{}" })),
+            output(&mut files, "search", json!({ "query": "hello", "path": "src/" })),
+            "Nothing found"
+        );
+        assert_eq!(
+            output(&mut files, "write_file", json!({ "path": "a.css", "content": "p{}" })),
             "Created a.css (3 bytes)"
         );
-        assert_eq!(told(&mut files, "delete_file", json!({ "path": "a.css" })), "Deleted a.css");
+        assert_eq!(output(&mut files, "delete_file", json!({ "path": "a.css" })), "Deleted a.css");
         assert_eq!(files, super::tests::files());
     }
 
     #[test]
-    fn an_edit_is_of_a_text_that_is_there_once() {
+    fn an_edit_needs_a_text_that_is_in_the_file_exactly_once() {
         let mut changed = files();
-        told(
+        output(
             &mut changed,
             "edit_file",
             json!({ "path": "src/app.js", "old_string": "n = 0", "new_string": "n = $1" }),
@@ -469,7 +472,7 @@ mod tests {
     fn a_diff_is_applied_as_a_whole_or_not_at_all() {
         let good = "--- a/index.html\n+++ b/index.html\n@@ -1,2 +1,2 @@\n-<h1>Hello</h1>\n+<h1>Bye</h1>\n <p>hello</p>\n";
         let mut changed = files();
-        assert_eq!(told(&mut changed, "apply_diff", json!({ "diff": good })), "Applied to index.html");
+        assert_eq!(output(&mut changed, "apply_diff", json!({ "diff": good })), "Applied to index.html");
         assert!(changed["index.html"].starts_with("<h1>Bye"));
         let bad =
             format!("{good}--- a/src/app.js\n+++ b/src/app.js\n@@ -1,1 +1,1 @@\n-let x = 9;\n+let y;\n");
@@ -478,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_tool_does_not_take_is_told() {
+    fn wrong_calls_get_a_reason() {
         assert!(refused("rm_rf", json!({})).contains("There is no tool `rm_rf`"));
         assert!(refused("read_file", json!({ "path": 7 })).contains("must be a string"));
         assert!(refused("read_file", json!({})).contains("is missing"));
@@ -493,9 +496,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_file_is_told_as_far_as_there_is_room() {
+    fn a_long_file_is_cut_to_the_most_bytes_of_a_result() {
         let mut files = Files::from([("long.txt".to_owned(), "é".repeat(20_000))]);
-        let text = told(&mut files, "read_file", json!({ "path": "long.txt" }));
+        let text = output(&mut files, "read_file", json!({ "path": "long.txt" }));
         assert!(
             text.len() < MOST_RESULT + 200 && text.contains("cut off here after 24000 of 40000 bytes"),
             "{}",
@@ -505,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_that_a_repository_may_have() {
+    fn an_app_name_is_a_valid_repository_name() {
         assert_eq!(app_name("Pomodoro Timer!").as_deref(), Some("pomodoro-timer"));
         assert_eq!(app_name("../../x").as_deref(), Some("x"));
         assert_eq!(app_name("トマト"), None);
@@ -513,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tool_that_is_offered_is_there() {
+    fn every_offered_tool_exists() {
         let offered: Vec<String> = offered().into_iter().map(|tool| tool.name).collect();
         assert_eq!(offered, NAMES);
         for name in NAMES {

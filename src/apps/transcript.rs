@@ -1,5 +1,5 @@
-//! What an agent has said in a turn and what its tools have answered, kept step
-//! by step, and as a model is shown it again. Pure.
+//! The steps of a turn: the model's answers and the results of its tool calls,
+//! as they are stored and as the model gets them again. Pure.
 
 use hatch_dialects::{
     Response,
@@ -8,21 +8,22 @@ use hatch_dialects::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An answer of the model's, and what its calls led to.
+/// An answer of the model, and the results of its calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Step {
-    pub(super) said: Vec<Said>,
-    pub(super) results: Vec<Answered>,
+    #[serde(rename = "said")]
+    pub(super) parts: Vec<AnswerPart>,
+    pub(super) results: Vec<CallResult>,
 }
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub(super) enum Said {
+pub(super) enum AnswerPart {
     Text {
         text: String,
     },
-    /// Goes back as it came, or not at all.
+    /// Signed reasoning, which the provider accepts only unchanged.
     Thought {
         text: String,
         signature: String,
@@ -42,47 +43,47 @@ pub(super) struct Call {
     pub(super) arguments: String,
 }
 
-/// What a call led to.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Answered {
+pub(super) struct CallResult {
     pub(super) id: String,
     pub(super) text: String,
     pub(super) is_error: bool,
 }
 
-/// The most bytes of one answer: what is longer is cut, call by call.
-const MOST_SAID: usize = 600_000;
-/// The most bytes of what one call led to.
+/// The most bytes of one answer. Parts beyond it are cut.
+const MOST_ANSWER: usize = 600_000;
+/// The most bytes of one result.
 pub(super) const MOST_RESULT: usize = 24_000;
-/// What stands for what was left out.
+/// The text in place of a part that was left out.
 const LEFT_OUT: &str =
     "(left out, for the conversation has become long; ask the tool once more if it is needed)";
 /// The longest text that stays in the arguments of a call whose result is left out.
 const SHORT: usize = 200;
 
 impl Step {
-    /// What a model has said, before its calls are answered.
+    /// A step of the model's answer, without results.
     pub(super) fn of(response: &Response) -> Self {
         let parts = response.choices.first().map(|choice| choice.parts.as_slice()).unwrap_or_default();
-        let (mut said, mut bytes) = (Vec::new(), 0_usize);
-        for part in parts.iter().filter_map(|part| Said::of(&part.content)) {
+        let (mut kept, mut bytes) = (Vec::new(), 0_usize);
+        for part in parts.iter().filter_map(|part| AnswerPart::of(&part.content)) {
             bytes = bytes.saturating_add(part.bytes());
-            said.push(if bytes > MOST_SAID { part.cut() } else { part });
+            kept.push(if bytes > MOST_ANSWER { part.cut() } else { part });
         }
-        Self { said, results: Vec::new() }
+        Self { parts: kept, results: Vec::new() }
     }
 
     pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.said.iter().filter_map(|said| match said {
-            Said::Call(call) => Some(call),
+        self.parts.iter().filter_map(|part| match part {
+            AnswerPart::Call(call) => Some(call),
             _ => None,
         })
     }
 
-    /// All that was said in words.
+    /// The text of the answer.
     pub(super) fn text(&self) -> String {
-        let texts = self.said.iter().filter_map(|said| match said {
-            Said::Text { text } => Some(text.trim()).filter(|text| !text.is_empty()),
+        let texts = self.parts.iter().filter_map(|part| match part {
+            AnswerPart::Text { text } => Some(text.trim()).filter(|text| !text.is_empty()),
             _ => None,
         });
         texts.collect::<Vec<_>>().join("\n\n")
@@ -90,21 +91,21 @@ impl Step {
 
     fn bytes(&self) -> usize {
         let results = self.results.iter().map(|result| result.text.len());
-        self.said.iter().map(Said::bytes).chain(results).sum()
+        self.parts.iter().map(AnswerPart::bytes).chain(results).sum()
     }
 
-    /// The two messages that it is for a model.
+    /// The step as two messages: the answer and the results.
     fn messages(&self, is_whole: bool) -> [Message; 2] {
-        let said = self.said.iter().map(|said| said.part(is_whole)).collect();
+        let answer = self.parts.iter().map(|part| part.part(is_whole)).collect();
         let results = self.results.iter().map(|result| result.part(is_whole)).collect();
-        [Message::new(Role::Assistant, said), Message::new(Role::Tool, results)]
+        [Message::new(Role::Assistant, answer), Message::new(Role::Tool, results)]
     }
 }
 
-impl Said {
+impl AnswerPart {
     fn of(content: &Content) -> Option<Self> {
         Some(match content {
-            // An empty text is refused when it is sent back.
+            // APIs refuse empty texts.
             Content::Text(text) if text.text.trim().is_empty() => return None,
             Content::Text(text) => Self::Text { text: text.text.clone() },
             Content::Refusal(text) => Self::Text { text: text.clone() },
@@ -130,7 +131,7 @@ impl Said {
         }
     }
 
-    /// What is left of a part for which there is no room.
+    /// The shortened form of a part beyond the most bytes.
     fn cut(self) -> Self {
         match self {
             Self::Call(call) => Self::Call(Call { arguments: TOO_LONG.to_owned(), ..call }),
@@ -159,11 +160,11 @@ impl Said {
     }
 }
 
-/// The arguments of a call that was too long to be kept.
+/// The arguments that replace those of a call that was too long.
 pub(super) const TOO_LONG: &str = r#"{"_tooLong":true}"#;
 
 impl Call {
-    /// The arguments as an object, which APIs insist on.
+    /// The arguments as a JSON object, which APIs demand.
     fn shown(&self, is_whole: bool) -> String {
         let Ok(Value::Object(mut arguments)) = serde_json::from_str(&self.arguments) else {
             return "{}".to_owned();
@@ -180,7 +181,7 @@ impl Call {
     }
 }
 
-impl Answered {
+impl CallResult {
     fn part(&self, is_whole: bool) -> Part {
         let text = if is_whole || self.text.len() <= SHORT { self.text.as_str() } else { LEFT_OUT };
         Content::ToolResult(ToolResult {
@@ -193,21 +194,21 @@ impl Answered {
     }
 }
 
-/// The steps as messages, of which about `room` bytes are told in full: the
-/// newest ones. Of older ones results and long arguments are left out.
+/// The steps as messages. The newest ones are complete, up to about `room`
+/// bytes. Older ones lack their results and long arguments.
 pub(super) fn messages(steps: &[Step], room: usize) -> Vec<Message> {
     let mut left = room;
-    let mut told: Vec<[Message; 2]> = Vec::with_capacity(steps.len());
+    let mut messages: Vec<[Message; 2]> = Vec::with_capacity(steps.len());
     for (age, step) in steps.iter().rev().enumerate() {
         left = left.saturating_sub(step.bytes());
-        // What the model waits for is told, however long it is.
-        told.push(step.messages(left > 0 || age == 0));
+        // The newest results are always complete: the model waits for them.
+        messages.push(step.messages(left > 0 || age == 0));
     }
-    told.into_iter().rev().flatten().collect()
+    messages.into_iter().rev().flatten().collect()
 }
 
-/// Whether the model has called the same again and again.
-pub(super) fn goes_in_circles(steps: &[Step], newest: &Step) -> bool {
+/// Whether the model has made the same calls several times in a row.
+pub(super) fn repeats_itself(steps: &[Step], newest: &Step) -> bool {
     const TIMES: usize = 5;
     let calls = |step: &Step| -> Vec<(String, String)> {
         step.calls().map(|call| (call.name.clone(), call.arguments.clone())).collect()
@@ -227,28 +228,31 @@ mod tests {
             name: "write_file".into(),
             arguments: serde_json::json!({ "path": "a", "content": content }).to_string(),
         };
-        let answered = Answered { id: format!("c{n}"), text: content.to_owned(), is_error: false };
-        Step { said: vec![Said::Text { text: "Now".into() }, Said::Call(call)], results: vec![answered] }
+        let result = CallResult { id: format!("c{n}"), text: content.to_owned(), is_error: false };
+        Step {
+            parts: vec![AnswerPart::Text { text: "Now".into() }, AnswerPart::Call(call)],
+            results: vec![result],
+        }
     }
 
-    fn told(message: &Message) -> String {
+    fn shown(message: &Message) -> String {
         format!("{message:?}")
     }
 
     #[test]
-    fn the_newest_steps_are_told_in_full_and_of_old_ones_what_is_long_is_left_out() {
+    fn the_newest_steps_are_complete_and_old_ones_lack_long_parts() {
         let steps: Vec<Step> = (0..5).map(|n| step(n, &"x".repeat(1_000))).collect();
         let messages = messages(&steps, 5_000);
         assert_eq!(messages.len(), 10);
-        assert!(messages.iter().take(6).all(|message| !told(message).contains("xxx")));
-        assert!(messages.iter().skip(6).all(|message| told(message).contains("xxx")));
-        assert!(told(&messages[0]).contains(r#"\"path\":\"a\""#));
-        // However little room there is, what is waited for is told.
-        assert!(super::messages(&steps, 0).iter().skip(8).all(|message| told(message).contains("xxx")));
+        assert!(messages.iter().take(6).all(|message| !shown(message).contains("xxx")));
+        assert!(messages.iter().skip(6).all(|message| shown(message).contains("xxx")));
+        assert!(shown(&messages[0]).contains(r#"\"path\":\"a\""#));
+        // The newest results are complete even without room.
+        assert!(super::messages(&steps, 0).iter().skip(8).all(|message| shown(message).contains("xxx")));
     }
 
     #[test]
-    fn arguments_that_are_no_object_are_sent_back_as_an_empty_one() {
+    fn arguments_that_are_not_an_object_are_sent_back_as_an_empty_one() {
         for arguments in ["", "[1]", "{\"path\":", "\"x\""] {
             let call = Call { id: "c".into(), name: "n".into(), arguments: arguments.into() };
             assert_eq!(call.shown(true), "{}");
@@ -256,23 +260,23 @@ mod tests {
     }
 
     #[test]
-    fn five_times_the_same_is_a_circle() {
+    fn five_equal_steps_are_a_repetition() {
         let steps: Vec<Step> = (0..4).map(|n| step(n, "same")).collect();
-        assert!(goes_in_circles(&steps, &step(9, "same")));
-        assert!(!goes_in_circles(&steps, &step(9, "other")));
-        assert!(!goes_in_circles(&steps[..3], &step(9, "same")));
-        assert!(!goes_in_circles(&[], &Step::default()));
+        assert!(repeats_itself(&steps, &step(9, "same")));
+        assert!(!repeats_itself(&steps, &step(9, "other")));
+        assert!(!repeats_itself(&steps[..3], &step(9, "same")));
+        assert!(!repeats_itself(&[], &Step::default()));
     }
 
     #[test]
-    fn a_step_is_read_as_it_was_kept() {
+    fn a_step_is_read_as_it_was_stored() {
         let step = Step {
-            said: vec![
-                Said::Thought { text: "Hm".into(), signature: "s".into() },
-                Said::Sealed { data: "d".into() },
-                Said::Call(Call { id: "1".into(), name: "n".into(), arguments: "{}".into() }),
+            parts: vec![
+                AnswerPart::Thought { text: "Hm".into(), signature: "s".into() },
+                AnswerPart::Sealed { data: "d".into() },
+                AnswerPart::Call(Call { id: "1".into(), name: "n".into(), arguments: "{}".into() }),
             ],
-            results: vec![Answered { id: "1".into(), text: "done".into(), is_error: true }],
+            results: vec![CallResult { id: "1".into(), text: "done".into(), is_error: true }],
         };
         let json = serde_json::to_string(&step).unwrap();
         assert_eq!(serde_json::from_str::<Step>(&json).unwrap(), step);

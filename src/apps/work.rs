@@ -1,4 +1,4 @@
-//! What every step of a turn's job works with.
+//! What every step of a turn's job needs.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use hatch_diff::Files;
 
 use super::{
     events::Event,
-    store::{self, Draft, Turn},
+    store::{self, AppTurn, Draft},
 };
 use crate::{
     audit,
@@ -20,18 +20,18 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) job: Job,
-    pub(super) turn: Turn,
+    pub(super) turn: AppTurn,
     pub(super) settings: Rc<Settings>,
     pub(super) context: Rc<JobContext>,
 }
 
 impl Work {
-    /// Events for the outcome's batch.
-    pub(super) fn tell(&self, events: &[Event]) -> Statement {
-        store::tell(&self.turn.id, events, now_ms())
+    /// The statement that adds events, for the outcome's batch.
+    pub(super) fn add_events(&self, events: &[Event]) -> Statement {
+        store::add_events(&self.turn.id, events, now_ms())
     }
 
-    /// What the turn does beyond its own files, for the outcome's batch.
+    /// The audit entry for an action outside of the turn's files.
     pub(super) fn audit(&self, action: &str, subject: &str) -> Statement {
         audit::entry(&self.turn.user_id, action, subject, &self.turn.trace_id, now_ms())
     }
@@ -51,6 +51,6 @@ pub(super) fn files_of(code: &str) -> Result<Files, Error> {
 
 /// The code of a project's files.
 pub(super) fn code_of(files: &Files) -> String {
-    // A map of strings has no way to fail.
+    // A map of strings always serializes.
     serde_json::to_string(files).unwrap_or_default()
 }

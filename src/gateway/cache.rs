@@ -1,57 +1,57 @@
-//! Answers that are told again: for who asks for it by `x-gateway-cache`, to
-//! the same user, for the same request under the same guardrails.
+//! The cache of whole answers, for requests with `x-gateway-cache`: a user who
+//! repeats a request under the same guardrails gets the same answer.
 
-use hatch_dialects::{Dialect, Reply, Response as Answer, canonical, response::StopReason};
+use hatch_dialects::{Dialect, Reply, Response as DialectResponse, canonical, response::StopReason};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    asked::{Asked, Wanted},
     guard::Guards,
+    request::{CacheControl, GatewayRequest},
 };
 use crate::{models::Candidate, platform::cache};
 
-/// These change how an answer is told, and not what it says.
+/// These members change the form of an answer, not its content.
 const IGNORED: &[&str] =
     &["stream", "stream_options", "user", "metadata", "store", "models", "safety_identifier"];
 
-/// Where the answer to a request is kept, and for how long.
+/// The cache key of a request, and the lifetime of its answer.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct CacheSlot {
     name: String,
     seconds: u32,
 }
 
-/// What is kept: an answer as its client reads it, and who gave it.
+/// A cached answer as its client reads it, and the model that gave it.
 #[derive(Serialize, Deserialize)]
-struct Row {
+struct CacheRow {
     provider: String,
     model: String,
     body: String,
 }
 
-/// An answer that was told before, and who gave it.
+/// An answer from the cache, and the model that gave it.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedAnswer {
     pub(super) provider: String,
     pub(super) model: String,
-    pub(super) answer: Answer,
+    pub(super) answer: DialectResponse,
 }
 
-impl Place {
-    /// None where the answer is not to be told again: nobody wants that, a
-    /// tool's result is in the question, or the model draws lots.
-    pub(super) fn of(asked: &Asked, guards: &Guards, user: &str) -> Option<Self> {
-        let Wanted { seconds, is_forced } = asked.options.cache?;
+impl CacheSlot {
+    /// None if the answer must not be cached: the client does not ask for it,
+    /// the request has a tool's result, or its temperature is above 0.
+    pub(super) fn of(request: &GatewayRequest, guards: &Guards, user: &str) -> Option<Self> {
+        let CacheControl { seconds, is_forced } = request.options.cache?;
         let has_results =
-            asked.request.messages.iter().any(|message| message.tool_results().next().is_some());
-        let is_by_lot = asked.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        if has_results || asked.needs_us || (is_by_lot && !is_forced) {
+            request.request.messages.iter().any(|message| message.tool_results().next().is_some());
+        let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
+        if has_results || request.needs_us || (is_random && !is_forced) {
             return None;
         }
-        let body = canonical(&asked.bytes, IGNORED).ok()?;
-        let dialect = format!("{:?}", asked.client);
-        let parts = [user, &dialect, &guards.fingerprint, &asked.options.fingerprint(), &body];
+        let body = canonical(&request.bytes, IGNORED).ok()?;
+        let dialect = format!("{:?}", request.client);
+        let parts = [user, &dialect, &guards.fingerprint, &request.options.fingerprint(), &body];
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part.len().to_be_bytes());
@@ -60,21 +60,26 @@ impl Place {
         Some(Self { name: base16ct::lower::encode_string(&hash.finalize()), seconds })
     }
 
-    /// The answer that is kept, if it is of somebody who may answer now.
-    pub(super) async fn get(&self, client: Dialect, candidates: &[Candidate]) -> Option<Kept> {
-        let Row { provider, model, body } = serde_json::from_str(&cache::get(&self.name).await?).ok()?;
+    /// The cached answer, if its model is one of the candidates.
+    pub(super) async fn get(&self, client: Dialect, candidates: &[Candidate]) -> Option<CachedAnswer> {
+        let CacheRow { provider, model, body } = serde_json::from_str(&cache::get(&self.name).await?).ok()?;
         let may_answer = candidates.iter().any(|candidate| candidate.model.id == model);
         let answer = client.parse_response(body.as_bytes()).ok().filter(|_| may_answer)?;
-        Some(Kept { provider, model, answer })
+        Some(CachedAnswer { provider, model, answer })
     }
 
-    /// Keeps a whole answer. One that was refused, by the model or by a
-    /// guardrail, is none.
-    pub(super) async fn put(&self, answer: &Answer, client: Dialect, candidate: &Candidate, reply: &Reply) {
+    /// Caches a whole answer, unless the model or a guardrail has refused it.
+    pub(super) async fn put(
+        &self,
+        answer: &DialectResponse,
+        client: Dialect,
+        candidate: &Candidate,
+        reply: &Reply,
+    ) {
         if answer.choices.iter().any(|choice| choice.stop.reason == StopReason::Refusal) {
             return;
         }
-        let row = Row {
+        let row = CacheRow {
             provider: candidate.provider.name.clone(),
             model: candidate.model.id.clone(),
             body: client.render_response(answer, reply),

@@ -1,7 +1,7 @@
-//! How the errors of these routes are written: as OpenAI and as Anthropic
-//! write theirs, so that their SDKs raise the class that stands for it.
+//! Renders the errors of these routes in OpenAI's and in Anthropic's form, so
+//! that their SDKs raise the right class of error.
 
-use hatch_dialects::{Class, Dialect as Spoken, Error as Said};
+use hatch_dialects::{Class, Dialect as ModelDialect, Error as DialectError};
 
 use crate::{
     error::{Error, UpstreamKind},
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) static OPENAI: Dialect = Dialect {
     prefixes: &["/v1", "/chat", "/models"],
     also_under: None,
-    body: |error, request_id| body(error, Spoken::Chat, request_id),
+    body: |error, request_id| body(error, ModelDialect::Chat, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {
         media_type: "application/json",
@@ -24,7 +24,7 @@ pub(crate) static OPENAI: Dialect = Dialect {
 pub(crate) static ANTHROPIC: Dialect = Dialect {
     prefixes: &["/v1/messages"],
     also_under: None,
-    body: |error, request_id| body(error, Spoken::Messages, request_id),
+    body: |error, request_id| body(error, ModelDialect::Messages, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {
         media_type: "application/json",
@@ -33,16 +33,16 @@ pub(crate) static ANTHROPIC: Dialect = Dialect {
     },
 };
 
-/// The answer to a client of `dialect`.
-pub(super) fn body(error: &Error, dialect: Spoken, request_id: &str) -> Response {
-    let said = said(error);
+/// The error response to a client of `dialect`.
+pub(super) fn body(error: &Error, dialect: ModelDialect, request_id: &str) -> Response {
+    let converted = convert(error);
     let status = match error {
-        Error::Model(_) | Error::Unavailable(..) | Error::Upstream { .. } => said.status(dialect),
+        Error::Model(_) | Error::Unavailable(..) | Error::Upstream { .. } => converted.status(dialect),
         _ => error.status(),
     };
-    let response = Response::json(status, said.body(dialect, request_id)).with("request-id", request_id);
+    let response = Response::json(status, converted.body(dialect, request_id)).with("request-id", request_id);
     match error {
-        // What is spent is still spent when an SDK asks again a second later.
+        // An SDK that retries a second later would meet the same spent budget.
         Error::TooManyRequests(exceeded) if exceeded.code == "budget_exceeded" => {
             response.with("x-should-retry", "false")
         }
@@ -50,18 +50,25 @@ pub(super) fn body(error: &Error, dialect: Spoken, request_id: &str) -> Response
     }
 }
 
-fn said(error: &Error) -> Said {
+fn convert(error: &Error) -> DialectError {
     let detail = || error.detail();
     match error {
-        Error::Model(said) => said.error.clone(),
+        Error::Model(model) => model.error.clone(),
         Error::Invalid(violations) => match violations.as_slice() {
-            [one] => Said::invalid(one.pointer.trim_start_matches('/').replace('/', "."), one.detail.clone()),
-            _ => Said::new(Class::Invalid, detail()),
+            [one] => DialectError::invalid(
+                one.pointer.trim_start_matches('/').replace('/', "."),
+                one.detail.clone(),
+            ),
+            _ => DialectError::new(Class::Invalid, detail()),
         },
-        Error::Upstream { kind: UpstreamKind::RateLimited, .. } => Said::new(Class::RateLimit, detail()),
-        Error::Upstream { kind: UpstreamKind::Timeout, .. } => Said::new(Class::Timeout, detail()),
-        Error::TooManyRequests(exceeded) => Said::new(Class::RateLimit, detail()).with_code(exceeded.code),
-        _ => Said::new(class(error), detail()).with_code(error.code()),
+        Error::Upstream { kind: UpstreamKind::RateLimited, .. } => {
+            DialectError::new(Class::RateLimit, detail())
+        }
+        Error::Upstream { kind: UpstreamKind::Timeout, .. } => DialectError::new(Class::Timeout, detail()),
+        Error::TooManyRequests(exceeded) => {
+            DialectError::new(Class::RateLimit, detail()).with_code(exceeded.code)
+        }
+        _ => DialectError::new(class(error), detail()).with_code(error.code()),
     }
 }
 
@@ -85,13 +92,14 @@ mod tests {
 
     #[test]
     fn our_own_errors_have_the_class_that_an_sdk_expects() {
-        let told = |error: &Error| (said(error).class, body(error, Spoken::Messages, "r").status);
-        assert_eq!(told(&Error::Unauthorized("".into())), (Class::Authentication, 401));
-        assert_eq!(told(&Error::NotFound(Resource::Path)), (Class::NotFound, 404));
-        assert_eq!(told(&Error::Malformed("x".to_owned())), (Class::Invalid, 400));
-        assert_eq!(told(&Error::TooLarge { limit: 1 }), (Class::TooLarge, 413));
-        assert_eq!(told(&Error::Unavailable(Service::Database, String::new())), (Class::Overloaded, 529));
-        assert_eq!(told(&Error::Internal("secret".to_owned())), (Class::Upstream, 500));
-        assert!(!said(&Error::Internal("secret".to_owned())).message.contains("secret"));
+        let rendered =
+            |error: &Error| (convert(error).class, body(error, ModelDialect::Messages, "r").status);
+        assert_eq!(rendered(&Error::Unauthorized("".into())), (Class::Authentication, 401));
+        assert_eq!(rendered(&Error::NotFound(Resource::Path)), (Class::NotFound, 404));
+        assert_eq!(rendered(&Error::Malformed("x".to_owned())), (Class::Invalid, 400));
+        assert_eq!(rendered(&Error::TooLarge { limit: 1 }), (Class::TooLarge, 413));
+        assert_eq!(rendered(&Error::Unavailable(Service::Database, String::new())), (Class::Overloaded, 529));
+        assert_eq!(rendered(&Error::Internal("secret".to_owned())), (Class::Upstream, 500));
+        assert!(!convert(&Error::Internal("secret".to_owned())).message.contains("secret"));
     }
 }

@@ -8,19 +8,19 @@ use hatch_dialects::{
 use serde_json::{Value, json};
 
 use super::{
-    asked::Options,
+    call::{self, Call},
     ledger::Outcome,
-    told,
-    turn::{self, Turn},
+    request::Options,
+    response,
 };
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::{self, Posted},
+    models::{self, PostResponse},
     platform::response::Response,
 };
 
-/// As many numbers as OpenAI's small model gives.
+/// As many dimensions as OpenAI's small model has.
 const SANDBOX_DIMENSIONS: u64 = 1_536;
 
 /// `POST /v1/embeddings`
@@ -28,40 +28,44 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?.clone();
     let database = context.database()?;
     let bytes = body::bytes(&context).await?;
-    let mut asked = parse_embeddings(&bytes)?;
+    let mut embeddings = parse_embeddings(&bytes)?;
     let options = Options::read(&context)?;
-    let mut request = as_request(&asked);
-    let model = asked.model.clone();
-    let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
-    take_back(&mut asked, &request);
-    let body_for = |candidate: &models::Candidate| render_embeddings(&asked, &candidate.model.name);
+    let mut request = as_request(&embeddings);
+    let model = embeddings.model.clone();
+    let call = Call::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
+    replace_texts(&mut embeddings, &request);
+    let body_for = |candidate: &models::Candidate| render_embeddings(&embeddings, &candidate.model.name);
     let posted =
-        match models::post("/embeddings", body_for, turn.candidates, &turn.keys, models::WHOLE_MS).await {
+        match models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS).await {
             Ok(posted) => posted,
-            Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
+            Err(unanswered) => return Err(call::fail(call.entry, unanswered, &database).await),
         };
-    let Posted { bytes, candidate, attempts, first_token_ms } = posted;
-    let told = translate_embeddings(&bytes.unwrap_or_else(|| of_sandbox(&asked)), &asked, &asked.model);
-    let usage = told.as_ref().ok().and_then(|(_, usage)| *usage);
-    let estimated = Usage { input: turn.prompt_tokens, ..Usage::default() };
+    let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
+    let translated = translate_embeddings(
+        &bytes.unwrap_or_else(|| of_sandbox(&embeddings)),
+        &embeddings,
+        &embeddings.model,
+    );
+    let usage = translated.as_ref().ok().and_then(|(_, usage)| *usage);
+    let estimated = Usage { input: call.prompt_tokens, ..Usage::default() };
     let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);
-    let outcome = Outcome { status: if told.is_ok() { 200 } else { 502 }, ..answered };
-    turn.entry.close(outcome, Vec::new(), &database).await;
-    let headers = told::headers_of(&candidate, attempts, &[]);
-    Ok(told::with(Response::json(200, told?.0), headers, &context.request_id))
+    let outcome = Outcome { status: if translated.is_ok() { 200 } else { 502 }, ..answered };
+    call.entry.close(outcome, Vec::new(), &database).await;
+    let headers = response::headers_of(&candidate, attempts, &[]);
+    Ok(response::with(Response::json(200, translated?.0), headers, &context.request_id))
 }
 
-/// The texts as something that guardrails and prices know.
-fn as_request(asked: &Embeddings) -> Request {
-    let parts = texts(&asked.input).into_iter().map(Part::text).collect();
+/// The texts as a request, so that guardrails and prices apply to them.
+fn as_request(embeddings: &Embeddings) -> Request {
+    let parts = texts(&embeddings.input).into_iter().map(Part::text).collect();
     Request {
-        model: asked.model.clone(),
+        model: embeddings.model.clone(),
         messages: vec![Message::new(Role::User, parts)],
         ..Request::default()
     }
 }
 
-/// The texts of an input; tokens are none.
+/// The texts of an input. Input in tokens has none.
 fn texts(input: &Json) -> Vec<String> {
     match serde_json::from_str(input.as_str()) {
         Ok(Value::String(text)) => vec![text],
@@ -70,28 +74,28 @@ fn texts(input: &Json) -> Vec<String> {
     }
 }
 
-/// What the guardrails have left of the texts.
-fn take_back(asked: &mut Embeddings, request: &Request) {
+/// Replaces the texts with what the guardrails have left of them.
+fn replace_texts(embeddings: &mut Embeddings, request: &Request) {
     let left: Vec<&str> =
         request.messages.iter().flat_map(|message| &message.parts).filter_map(Part::as_text).collect();
     if left.is_empty() {
         return;
     }
-    let is_one = asked.input.as_str().trim_start().starts_with('"');
+    let is_one = embeddings.input.as_str().trim_start().starts_with('"');
     let input = if is_one { json!(left.first()) } else { json!(left) };
     if let Some(input) = Json::parse(&input.to_string()) {
-        asked.input = input;
+        embeddings.input = input;
     }
 }
 
-fn of_sandbox(asked: &Embeddings) -> Vec<u8> {
+fn of_sandbox(embeddings: &Embeddings) -> Vec<u8> {
     let dimensions =
-        usize::try_from(asked.dimensions.unwrap_or(SANDBOX_DIMENSIONS).min(4_096)).unwrap_or_default();
-    let mut texts = texts(&asked.input);
-    texts.resize(asked.count, asked.input.as_str().to_owned());
+        usize::try_from(embeddings.dimensions.unwrap_or(SANDBOX_DIMENSIONS).min(4_096)).unwrap_or_default();
+    let mut texts = texts(&embeddings.input);
+    texts.resize(embeddings.count, embeddings.input.as_str().to_owned());
     let row = |(index, text): (usize, &String)| json!({ "index": index, "embedding": models::sandbox_embedding(text, dimensions) });
     let data: Vec<Value> = texts.iter().enumerate().map(row).collect();
-    json!({ "data": data, "usage": { "prompt_tokens": asked.count, "total_tokens": asked.count } })
+    json!({ "data": data, "usage": { "prompt_tokens": embeddings.count, "total_tokens": embeddings.count } })
         .to_string()
         .into_bytes()
 }

@@ -1,10 +1,10 @@
-//! Guardrails at work: what goes to a model is looked at before it is asked,
-//! what it says before the client sees it.
+//! Applies guardrails: to a request before a model is asked, and to an answer
+//! before the client gets it.
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
-    Class, Error as Said, Event, Filter, Request, Response,
+    Class, Error as DialectError, Event, Filter, Request, Response,
     request::{Content, MediaSource, Part},
     response::{Stop, StopReason},
 };
@@ -19,17 +19,17 @@ use crate::error::Error;
 pub(super) struct Guards {
     input: Vec<Guard>,
     output: Rc<[Guard]>,
-    /// What a moderation model is asked about.
+    /// The rules that a moderation model judges.
     pub(super) moderate_input: Vec<Rule>,
     pub(super) moderate_output: Vec<Rule>,
-    /// Of the policies: the same for the same ones.
+    /// A text of the policies, for the cache key.
     pub(super) fingerprint: String,
 }
 
-/// What was done to a request.
+/// The result of checking a request.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
-    /// It is another one now: the client's bytes cannot go on as they are.
+    /// The request was redacted, so the client's bytes must not be sent on.
     pub(super) is_changed: bool,
     /// The rules that found something, each once.
     pub(super) rules: Vec<String>,
@@ -54,7 +54,7 @@ impl Guards {
         Ok(Self { input: input?, output: output?.into(), moderate_input, moderate_output, fingerprint })
     }
 
-    /// Looks at all texts of a request, and redacts them where a rule says so.
+    /// Checks all texts of a request, and redacts them where a rule demands it.
     ///
     /// # Errors
     /// 400 with the names of the rules that block it.
@@ -69,8 +69,7 @@ impl Guards {
         Ok(checked)
     }
 
-    /// Redacts all texts of a JSON value as [`Self::check`] does those of a
-    /// request.
+    /// Redacts all texts of a JSON value, as [`Self::check`] redacts a request.
     pub(super) fn redact(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
@@ -119,20 +118,20 @@ impl Guards {
         !self.output.is_empty()
     }
 
-    /// What a stream goes through.
+    /// The filter that a stream passes.
     pub(super) fn filter(&self) -> Option<Box<dyn Filter>> {
-        self.has_output().then(|| Box::new(Watched::new(self.output.clone())) as Box<dyn Filter>)
+        self.has_output().then(|| Box::new(OutputFilter::new(self.output.clone())) as Box<dyn Filter>)
     }
 
-    /// The same for a whole answer: what is left of it.
-    pub(super) fn watch(&self, response: &Response) -> Result<Response, Said> {
+    /// Passes a whole answer through the same filter, and returns the result.
+    pub(super) fn watch(&self, response: &Response) -> Result<Response, DialectError> {
         if !self.has_output() {
             return Ok(response.clone());
         }
-        let (mut watched, mut collector) =
-            (Watched::new(self.output.clone()), hatch_dialects::Collector::default());
+        let (mut filter, mut collector) =
+            (OutputFilter::new(self.output.clone()), hatch_dialects::Collector::default());
         hatch_dialects::replay(response, &mut |event| {
-            watched.event(event, &mut |event| collector.event(&event))
+            filter.event(event, &mut |event| collector.event(&event))
         });
         let left = collector.finish()?;
         Ok(Response { created: response.created, usage: response.usage, ..left })
@@ -154,29 +153,29 @@ fn blocked(findings: &[Finding]) -> Error {
     blocked_by(&rules)
 }
 
-/// That these rules let nothing pass.
+/// The error for a text that these rules block.
 pub(super) fn blocked_by(rules: &[String]) -> Error {
     let message = format!("This is not allowed by the guardrails of this key or user ({})", rules.join(", "));
-    Said::new(Class::ContentPolicy, message).into()
+    DialectError::new(Class::ContentPolicy, message).into()
 }
 
-/// One part of an answer on its way.
+/// The redaction of one part of an answer.
 #[derive(Debug)]
-struct Lane {
+struct PartRedaction {
     choice: u32,
     redactors: Vec<Redactor>,
     is_text: bool,
 }
 
-impl Lane {
-    /// What may leave; none once a rule has blocked it.
+impl PartRedaction {
+    /// The text that may be sent now. None once a rule has blocked the part.
     fn push(&mut self, text: &str) -> Option<String> {
         let out = self.redactors.iter_mut().fold(text.to_owned(), |text, redactor| redactor.push(&text));
         (!self.is_blocked()).then_some(out)
     }
 
     fn finish(&mut self) -> String {
-        // What the first one held back goes through the next one.
+        // Each redactor also gets what the one before has held back.
         let mut out = String::new();
         for redactor in &mut self.redactors {
             let mut passed = redactor.push(&out);
@@ -196,38 +195,38 @@ impl Lane {
     }
 }
 
-/// An answer that is looked at while it comes.
+/// Checks an answer while it streams.
 #[derive(Debug)]
-struct Watched {
+struct OutputFilter {
     guards: Rc<[Guard]>,
-    open: BTreeMap<u32, Lane>,
-    /// The text of each choice, where a schema has to be held against it.
+    open: BTreeMap<u32, PartRedaction>,
+    /// The text of each choice, to check it against a schema at its end.
     texts: BTreeMap<u32, String>,
     is_over: bool,
 }
 
-impl Watched {
+impl OutputFilter {
     fn new(guards: Rc<[Guard]>) -> Self {
         Self { guards, open: BTreeMap::new(), texts: BTreeMap::new(), is_over: false }
     }
 
     fn deliver(&mut self, part: u32, text: String, sink: &mut dyn FnMut(Event<'_>)) {
-        if let Some(lane) = self.open.get(&part).filter(|lane| lane.is_text) {
-            self.texts.entry(lane.choice).or_default().push_str(&text);
+        if let Some(redaction) = self.open.get(&part).filter(|redaction| redaction.is_text) {
+            self.texts.entry(redaction.choice).or_default().push_str(&text);
         }
         if !text.is_empty() {
             sink(Event::Delta { part, text: text.into() });
         }
     }
 
-    /// Ends the answer here: what was clean has left.
+    /// Ends the answer here. The clean text before has been sent.
     fn block(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         self.is_over = true;
         let mut choices: Vec<u32> = Vec::new();
-        for (part, lane) in std::mem::take(&mut self.open) {
+        for (part, redaction) in std::mem::take(&mut self.open) {
             sink(Event::PartStop { part });
-            if !choices.contains(&lane.choice) {
-                choices.push(lane.choice);
+            if !choices.contains(&redaction.choice) {
+                choices.push(redaction.choice);
             }
         }
         for choice in choices {
@@ -242,7 +241,7 @@ fn refusal() -> Stop {
     Stop { explanation, ..StopReason::Refusal.into() }
 }
 
-impl Filter for Watched {
+impl Filter for OutputFilter {
     fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         if self.is_over {
             return;
@@ -251,25 +250,27 @@ impl Filter for Watched {
             Event::PartStart { part, choice, kind } => {
                 let is_text = matches!(kind, hatch_dialects::response::PartKind::Text);
                 let redactors = self.guards.iter().map(Redactor::new).collect();
-                self.open.insert(part, Lane { choice, redactors, is_text });
+                self.open.insert(part, PartRedaction { choice, redactors, is_text });
                 sink(Event::PartStart { part, choice, kind });
             }
-            Event::Delta { part, text } => match self.open.get_mut(&part).map(|lane| lane.push(&text)) {
-                Some(Some(passed)) => self.deliver(part, passed, sink),
-                Some(None) => self.block(sink),
-                None => sink(Event::Delta { part, text }),
-            },
+            Event::Delta { part, text } => {
+                match self.open.get_mut(&part).map(|redaction| redaction.push(&text)) {
+                    Some(Some(passed)) => self.deliver(part, passed, sink),
+                    Some(None) => self.block(sink),
+                    None => sink(Event::Delta { part, text }),
+                }
+            }
             Event::PartStop { part } => {
-                let rest = self.open.get_mut(&part).map(Lane::finish).unwrap_or_default();
-                if self.open.get(&part).is_some_and(Lane::is_blocked) {
+                let rest = self.open.get_mut(&part).map(PartRedaction::finish).unwrap_or_default();
+                if self.open.get(&part).is_some_and(PartRedaction::is_blocked) {
                     return self.block(sink);
                 }
                 self.deliver(part, rest, sink);
                 self.open.remove(&part);
                 sink(Event::PartStop { part });
             }
-            // A signature is of the very text: of another one it is worth nothing.
-            Event::Signature { part, .. } if self.open.get(&part).is_some_and(Lane::is_changed) => {}
+            // A signature does not fit a text that was redacted.
+            Event::Signature { part, .. } if self.open.get(&part).is_some_and(PartRedaction::is_changed) => {}
             Event::Finish { choice, stop } => {
                 let text = self.texts.remove(&choice).unwrap_or_default();
                 let finding = self.guards.iter().find_map(|guard| guard.check_answer(&text));
@@ -295,21 +296,21 @@ mod tests {
         Guards::new(&[&serde_json::from_value(policy).unwrap()]).unwrap()
     }
 
-    fn asked(text: &str) -> Request {
+    fn request_of(text: &str) -> Request {
         let body = json!({ "model": "m", "messages": [{ "role": "user", "content": text }] }).to_string();
         Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap()
     }
 
     #[test]
-    fn a_request_is_blocked_redacted_or_left_as_it_is() {
-        let mut request = asked(&format!("my key is {SECRET}"));
+    fn a_request_is_blocked_redacted_or_unchanged() {
+        let mut request = request_of(&format!("my key is {SECRET}"));
         let error =
             guards(json!({ "input": { "secrets": { "action": "block" } } })).check(&mut request).unwrap_err();
         assert!(error.detail().contains("secret:") && !error.detail().contains(SECRET), "{error:?}");
         let checked =
             guards(json!({ "input": { "secrets": { "action": "redact" } } })).check(&mut request).unwrap();
         assert!(checked.is_changed && !request.messages[0].text().contains("ghp_"));
-        let mut harmless = asked("hello");
+        let mut harmless = request_of("hello");
         let checked =
             guards(json!({ "input": { "secrets": { "action": "redact" } } })).check(&mut harmless).unwrap();
         assert!(!checked.is_changed && checked.rules.is_empty());
@@ -317,10 +318,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_prefix_of_a_secret_leaves_however_it_is_cut(sizes in prop::collection::vec(1_usize..9, 1..40), blocks in any::<bool>()) {
+        fn no_prefix_of_a_secret_is_sent_however_the_stream_is_cut(sizes in prop::collection::vec(1_usize..9, 1..40), blocks in any::<bool>()) {
             let action = if blocks { "block" } else { "redact" };
             let guards = guards(json!({ "output": { "secrets": { "action": action } } }));
-            let reply = Reply::new(&asked("x"), "1", 1);
+            let reply = Reply::new(&request_of("x"), "1", 1);
             let mut stream = Stream::filtered(Dialect::Chat, Dialect::Chat, &reply, guards.filter().unwrap());
             let (mut out, text) = (Vec::new(), format!("It is {SECRET}, as you know."));
             let mut rest = text.as_str();
@@ -332,11 +333,11 @@ mod tests {
                 if rest.is_empty() { break }
             }
             stream.push(b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", &mut out);
-            let told: String = String::from_utf8(out).unwrap().lines()
+            let shown: String = String::from_utf8(out).unwrap().lines()
                 .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
                 .filter_map(|chunk| Some(chunk["choices"].get(0)?["delta"].get("content")?.as_str()?.to_owned())).collect();
-            prop_assert!(!told.contains("ghp_") && told.starts_with("It is "), "{}", told);
-            prop_assert_eq!(told.ends_with("as you know."), !blocks);
+            prop_assert!(!shown.contains("ghp_") && shown.starts_with("It is "), "{}", shown);
+            prop_assert_eq!(shown.ends_with("as you know."), !blocks);
         }
     }
 }

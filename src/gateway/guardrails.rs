@@ -1,4 +1,4 @@
-//! `GET` and `PUT /v1/guardrails`: what holds for all that a user asks.
+//! `GET` and `PUT /v1/guardrails`: the rules for all requests of a user.
 
 use hatch_guardrails::{Guard, Policy, Rules};
 use serde_json::{Map, Value};
@@ -17,10 +17,10 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     answer(&policy.unwrap_or_default())
 }
 
-/// `PUT /v1/guardrails`: in the place of those before.
+/// `PUT /v1/guardrails`: replaces the user's rules.
 pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
-    // A key could free itself of what its user has set.
+    // Otherwise a limited key could lift the rules that its user has set.
     if user.gateway.is_some() {
         return Err(Error::InsufficientScope("A key with limits cannot change guardrails".into()));
     }
@@ -31,8 +31,10 @@ pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     answer(&policy)
 }
 
+/// Reads a policy.
+///
 /// # Errors
-/// 400 for what is no policy, or one that cannot be followed here.
+/// 400 for a value that is not a policy, or for rules that are not supported.
 pub(super) fn read(object: Map<String, Value>) -> Result<Policy, Error> {
     let mut policy = Policy::default();
     for (name, value) in object {

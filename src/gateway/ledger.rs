@@ -1,5 +1,5 @@
-//! What a call was and cost: written down once it is over, and what was set
-//! aside for it and not spent given back in the same batch.
+//! Records each call with its cost when it ends, and returns in the same batch
+//! what it has reserved and not spent.
 
 use chrono::DateTime;
 use hatch_dialects::Usage;
@@ -12,38 +12,39 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// A call that goes on.
+/// A call that has not ended.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: String,
     pub(super) user: String,
     pub(super) key: Option<String>,
     pub(super) started: i64,
-    /// Of the budgets of keys and of the Worker.
+    /// Reserved from the budgets of the key and of the Worker.
     pub(super) reserved: Reserved,
-    /// Of the user's day.
+    /// Reserved from the user's daily budget.
     pub(super) daily: Option<Taken>,
-    /// The providers that the caller pays themselves.
-    pub(super) theirs: Vec<String>,
+    /// The providers for which the caller brings a key, and so pays.
+    pub(super) own_key_providers: Vec<String>,
 }
 
-/// How it ended.
+/// How a call has ended.
 #[derive(Debug, Default)]
 pub(super) struct Outcome<'a> {
     pub(super) candidate: Option<&'a Candidate>,
-    /// Who was asked, where nobody answered.
+    /// The model that was asked last, if none answered.
     pub(super) model: Option<&'a str>,
     pub(super) status: u16,
     pub(super) attempts: u32,
     pub(super) usage: Usage,
     pub(super) is_estimated: bool,
     pub(super) first_token_ms: Option<i64>,
-    /// It was told before.
+    /// The answer came from the cache.
     pub(super) is_hit: bool,
 }
 
 impl<'a> Outcome<'a> {
-    /// A model has answered. What the provider did not count is estimated.
+    /// The outcome of an answered call. If the provider counts no tokens, they are
+    /// estimated.
     pub(super) fn answered(
         candidate: &'a Candidate,
         attempts: u32,
@@ -64,10 +65,12 @@ impl<'a> Outcome<'a> {
 }
 
 impl Entry {
-    /// Writes it down. A failure is only logged: the answer is given.
+    /// Records the call. A failure is only logged, because the client has its answer.
     pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {
         let cost = match outcome.candidate {
-            Some(candidate) if !self.theirs.contains(&candidate.provider.name) && !outcome.is_hit => {
+            Some(candidate)
+                if !self.own_key_providers.contains(&candidate.provider.name) && !outcome.is_hit =>
+            {
                 candidate.model.cost_micro_usd(&outcome.usage).unwrap_or_default()
             }
             _ => 0,
@@ -95,7 +98,7 @@ impl Entry {
         statements.extend(self.daily.iter().map(|daily| daily.reconcile(cost)));
         statements.extend(more);
         let closed = async {
-            statements.extend(self.reserved.settle(cost)?);
+            statements.extend(self.reserved.reconcile(cost)?);
             database.batch_all(statements).await
         };
         if let Err(error) = closed.await {

@@ -1,15 +1,15 @@
-//! A stream on its way to its client, and what is left to do when it ends.
+//! Forwards a stream to its client, and records the call when it ends.
 
 use std::{cell::RefCell, rc::Rc};
 
-use hatch_dialects::{Class, Dialect, Error as Said, Meter, Reader, Reply, Stream};
+use hatch_dialects::{Class, Dialect, Error as DialectError, Meter, Reader, Reply, Stream};
 
 use super::{
-    cache::Place,
+    cache::CacheSlot,
     guard::Guards,
-    kept,
     ledger::{Entry, Outcome},
-    told::{self, Headers},
+    response::{self, Headers},
+    stored_responses,
 };
 use crate::{
     error::Error,
@@ -23,15 +23,15 @@ use crate::{
     store::Database,
 };
 
-/// How long an upstream is read on for after the client left: the platform ends
-/// an invocation about 30 s after that, and writing down takes some of it.
+/// How long the upstream is read after its client has left. The platform ends
+/// an invocation about 30 s after that, and recording the call takes some of it.
 const AFTER_CLIENT_MS: i64 = 25_000;
-/// As nginx calls it: the client has closed the connection.
+/// nginx's status for a client that has closed the connection.
 const CLIENT_LEFT: u16 = 499;
 
-/// What is known of a stream beside its bytes.
+/// All that is known of a streaming call besides its bytes.
 #[derive(Debug)]
-pub(super) struct Carried {
+pub(super) struct StreamingCall {
     pub(super) entry: Entry,
     pub(super) candidate: Candidate,
     pub(super) attempts: u32,
@@ -40,33 +40,33 @@ pub(super) struct Carried {
     pub(super) reply: Reply,
     pub(super) upstream: Dialect,
     pub(super) idle_ms: i64,
-    pub(super) keep: kept::Keeper,
+    pub(super) keep: stored_responses::Keeper,
     pub(super) guards: Guards,
     pub(super) client: Dialect,
-    /// Where the answer is kept to be told again.
-    pub(super) place: Option<Place>,
+    /// Where the answer is cached.
+    pub(super) place: Option<CacheSlot>,
 }
 
-/// The stream as the client's answer; the rest happens in the background.
-pub(super) fn tell(
+/// Starts the response. The stream is forwarded in the background.
+pub(super) fn respond(
     live: Live,
-    carried: Carried,
+    call: StreamingCall,
     headers: Headers,
     background: &Background,
     database: Database,
 ) -> Result<Response, Error> {
     let (writer, body) = stream::channel()?;
-    let response = told::with(Response::events(body), headers, &carried.reply.request_id);
-    background.run(carry(live, writer, carried, database));
+    let response = response::with(Response::events(body), headers, &call.reply.request_id);
+    background.run(carry(live, writer, call, database));
     Ok(response)
 }
 
-async fn carry(live: Live, writer: Writer, carried: Carried, database: Database) {
+async fn carry(live: Live, writer: Writer, call: StreamingCall, database: Database) {
     let Live { source, stream, shown } = live;
     let stream = Rc::new(RefCell::new(stream));
     let (deadlines, rewritten) =
-        (Deadlines { idle_ms: carried.idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
-    // What has come before the first read is known to the stream already.
+        (Deadlines { idle_ms: call.idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
+    // The stream has rendered the bytes before the first read already.
     let mut shown = Some(shown);
     let rewrite: pump::Rewrite = Box::new(move |new, out| {
         let bytes = shown.take().unwrap_or_else(|| {
@@ -81,62 +81,65 @@ async fn carry(live: Live, writer: Writer, carried: Carried, database: Database)
     let outcome = source.pump(writer, Some(rewrite), deadlines, async |_| {}).await;
     let has_left = outcome.client.is_none();
     if let Some(client) = outcome.client {
-        let last = last_words(&mut stream.borrow_mut(), outcome.end);
+        let last = last_bytes(&mut stream.borrow_mut(), outcome.end);
         let _ = client.write(&last).await;
         client.close().await;
     }
     let meter = stream.borrow().meter().clone();
-    close(carried, meter, &outcome.received, has_left, &database).await;
+    close(call, meter, &outcome.received, has_left, &database).await;
 }
 
-/// What the client is told when no more comes: nothing after a whole answer,
-/// an error in its dialect after one that was cut.
-fn last_words(stream: &mut Stream, end: End) -> Vec<u8> {
+/// The last bytes for the client: none after a whole answer, an error in its
+/// dialect after one that was cut.
+fn last_bytes(stream: &mut Stream, end: End) -> Vec<u8> {
     let mut last = Vec::new();
     match end {
         End::Closed => stream.finish(&mut last),
         End::Stalled => {
             stream.fail(
-                Said::new(Class::Timeout, "The model fell silent before its answer was whole"),
+                DialectError::new(Class::Timeout, "The model fell silent before its answer was whole"),
                 &mut last,
             );
         }
         End::Cut | End::TooLong | End::Abandoned => {
-            stream.fail(Said::new(Class::Cut, "The model's answer ended before it was whole"), &mut last);
+            stream.fail(
+                DialectError::new(Class::Cut, "The model's answer ended before it was whole"),
+                &mut last,
+            );
         }
     }
     last
 }
 
-async fn close(carried: Carried, seen: Meter, received: &[u8], has_left: bool, database: &Database) {
-    // Who has left is told nothing more, but pays for what came.
-    let mut reader = Reader::new(carried.upstream);
-    let is_read = carried.keep.is_wanted() || carried.place.is_some();
+async fn close(call: StreamingCall, seen: Meter, received: &[u8], has_left: bool, database: &Database) {
+    // A client that has left still pays for what the model has sent.
+    let mut reader = Reader::new(call.upstream);
+    let is_read = call.keep.is_wanted() || call.place.is_some();
     if has_left || is_read {
         reader.push(received);
     }
     let meter = if has_left { reader.meter().clone() } else { seen };
-    let (usage, is_estimated) = meter.charged(carried.prompt_tokens);
+    let (usage, is_estimated) = meter.charged(call.prompt_tokens);
     let status = match meter.is_complete {
         true => 200,
         false if has_left => CLIENT_LEFT,
         false => meter.error.as_ref().map_or(502, |error| error.status(Dialect::Chat)),
     };
     let outcome = Outcome {
-        candidate: Some(&carried.candidate),
+        candidate: Some(&call.candidate),
         status,
-        attempts: carried.attempts,
+        attempts: call.attempts,
         usage,
         is_estimated,
-        first_token_ms: Some(carried.first_token_ms),
+        first_token_ms: Some(call.first_token_ms),
         ..Outcome::default()
     };
     let whole = is_read.then(|| reader.finish().ok()).flatten();
-    // What the client was not to see is not kept either.
-    let whole = whole.and_then(|whole| carried.guards.watch(&whole).ok());
-    if let (Some(place), Some(whole), 200) = (&carried.place, &whole, status) {
-        place.put(whole, carried.client, &carried.candidate, &carried.reply).await;
+    // Text that a guardrail has removed is not stored either.
+    let whole = whole.and_then(|whole| call.guards.watch(&whole).ok());
+    if let (Some(place), Some(whole), 200) = (&call.place, &whole, status) {
+        place.put(whole, call.client, &call.candidate, &call.reply).await;
     }
-    let kept = carried.keep.statements(&carried.entry.user, whole.as_ref(), &carried.reply);
-    carried.entry.close(outcome, kept, database).await;
+    let stored = call.keep.statements(&call.entry.user, whole.as_ref(), &call.reply);
+    call.entry.close(outcome, stored, database).await;
 }

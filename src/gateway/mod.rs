@@ -1,21 +1,19 @@
 //! The gateway: every model behind one API, for programs that speak to OpenAI
 //! or to Anthropic.
 //!
-//! A request is read in its client's dialect (asked.rs), what it may cost is
-//! set aside (turn.rs), the models that may answer are asked in their order
-//! (`crate::models`), and the answer is told in the client's dialect (told.rs),
-//! while it comes where the client wants that (live.rs), and again where it
-//! wants that (cache.rs). ledger.rs writes down
-//! what it was and gives back what was not spent.
+//! request.rs reads a request in its client's dialect. call.rs reserves the most
+//! that it can cost and asks the candidates in their order (`crate::models`).
+//! response.rs renders the answer in the client's dialect, live.rs streams it,
+//! and cache.rs repeats answers for clients that ask for that. ledger.rs records
+//! the call and returns what it has not spent.
 
-mod asked;
 mod cache;
+mod call;
 pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod embeddings;
 mod guard;
 pub(crate) mod guardrails;
-pub(crate) mod kept;
 mod ledger;
 mod live;
 pub(crate) mod models;
@@ -23,10 +21,11 @@ mod moderate;
 pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
+mod request;
+mod response;
 mod store;
+pub(crate) mod stored_responses;
 mod thoughts;
-mod told;
-mod turn;
 pub(crate) mod usage;
 
 #[cfg(test)]
@@ -43,8 +42,8 @@ use crate::{
     store::Database,
 };
 
-/// The request headers that pages of other origins may send here: ours, and
-/// what the vendors' SDKs send with everything.
+/// The request headers that pages of other origins may send here: our own, and
+/// those that the vendors' SDKs always send.
 pub(crate) const REQUEST_HEADERS: &[&str] = &[
     "Anthropic-Beta",
     "Anthropic-Dangerous-Direct-Browser-Access",
@@ -70,28 +69,28 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn chat(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Chat).await
+    call::answer(context, Dialect::Chat).await
 }
 
 /// `POST /v1/responses`
 pub(crate) async fn responses(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Responses).await
+    call::answer(context, Dialect::Responses).await
 }
 
 /// `POST /v1/messages`
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Messages).await
+    call::answer(context, Dialect::Messages).await
 }
 
-/// `POST /v1/messages/count_tokens`: an estimate, which is rather too high.
+/// `POST /v1/messages/count_tokens`: an estimate that is rather too high.
 pub(crate) async fn count_tokens(context: RequestContext) -> Result<Response, Error> {
     let bytes = body::bytes(&context).await?;
     Version::parse(context.request.header("anthropic-version").as_deref())?;
-    let request = hatch_dialects::parse_count(&bytes, &asked::incoming(&context)?)?;
+    let request = hatch_dialects::parse_count(&bytes, &request::incoming(&context)?)?;
     Ok(Response::json(200, count_body(estimate_prompt(&request))))
 }
 
-/// Forgets what nobody can ask for any more.
+/// Deletes expired rows.
 pub(crate) async fn sweep(env: &Env) {
     let swept = async { Database::open(env)?.batch_all(store::forget(now_ms())).await };
     if let Err(error) = swept.await {

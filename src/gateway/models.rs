@@ -1,4 +1,6 @@
-//! The models that can be asked here, in both families' forms.
+//! The catalogue of models, in OpenAI's and in Anthropic's form.
+//!
+//! Handlers: [`list`], [`show`], and for the operator [`put`], [`refresh`].
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use crate::{
     settings::FromVars as _,
 };
 
-/// Nobody tells when each model was made; the catalogue began then.
+/// Providers do not say when a model was made. This is the day of the first catalogue.
 const CREATED_S: u64 = 1_795_824_000; // 2026-11-28
 
 /// `GET /v1/models`
@@ -55,7 +57,7 @@ pub(super) async fn keys(context: &RequestContext) -> Result<Keys, Error> {
     Keys::open(context.request.header("x-provider-key").as_deref(), rows.read()?, user, &context.settings)
 }
 
-/// Whether the client is one of Anthropic's: OpenAI's do not send its version.
+/// Whether the client is one of Anthropic's. Only those send its version.
 fn speaks_anthropic(context: &RequestContext) -> Result<bool, Error> {
     let version = context.request.header("anthropic-version");
     if version.is_some() {
@@ -78,7 +80,7 @@ fn listed(model: &Model) -> Listed {
     }
 }
 
-/// A row of the catalogue, and where it is from.
+/// A row of the catalogue, with its source.
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -94,7 +96,7 @@ pub(super) struct NewModel {
     #[garde(range(min = 0, max = 100_000_000))]
     #[cfg_attr(test, schemars(range(min = 0, max = 100_000_000)))]
     max_output: i64,
-    /// Micro-dollars for a million tokens; null where they are not known.
+    /// Micro-dollars for a million tokens; null if they are not known.
     #[garde(skip)]
     prices: Option<Prices>,
     #[garde(skip)]
@@ -112,12 +114,13 @@ pub(super) struct NewModel {
     #[serde(default)]
     #[garde(skip)]
     is_deprecated: bool,
-    /// Where limits and prices are from.
+    /// The source of limits and prices.
     #[garde(length(chars, min = 1, max = 200))]
     source: String,
 }
 
-/// Whether a text begins with a letter, a digit or one of the marks, and has nothing else but these marks.
+/// Whether a text has only letters, digits and `marks`, and begins with a letter, a
+/// digit, or an `@` that is among the marks.
 fn is_name(text: &str, marks: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
     text.len() <= 128
@@ -135,8 +138,8 @@ pub(super) struct NewModels {
     models: BTreeMap<String, NewModel>,
 }
 
-/// `PUT /admin/models/{id}`: adds a model, or changes what is known of it. Other
-/// isolates know it within a minute.
+/// `PUT /admin/models/{id}`: adds a model, or replaces its row. Other isolates
+/// read it within a minute.
 pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     let id = context.param("id");
     let row = row(id, body::json(&context).await?).ok_or_else(|| Error::invalid("id", NAMED))?;
@@ -145,8 +148,8 @@ pub(crate) async fn put(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, text))
 }
 
-/// `PUT /admin/models`: refreshes the catalogue, all of the rows or none. What
-/// is not among them stays as it is.
+/// `PUT /admin/models`: refreshes all of the given rows, or none. Other rows
+/// stay as they are.
 pub(crate) async fn refresh(context: RequestContext) -> Result<Response, Error> {
     let new: NewModels = body::json(&context).await?;
     let mut rows = Vec::new();

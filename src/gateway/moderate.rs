@@ -1,8 +1,8 @@
-//! The guardrail that asks a moderation model: of what goes to a model before
-//! it is asked, and of what it has said before any of it is shown.
+//! The guardrail that asks a moderation model to judge a request before a model
+//! is asked, and an answer before the client gets any of it.
 
 use hatch_dialects::{
-    Class, Error as Said, Request, Response, parse_moderation, render_moderation,
+    Class, Error as DialectError, Request, Response, parse_moderation, render_moderation,
     request::{Content, Part},
 };
 use hatch_guardrails::{Action, OnFailure, Rule};
@@ -18,12 +18,12 @@ use crate::{
     store::Database,
 };
 
-/// A guardrail that takes longer has failed.
+/// The longest wait for the moderation model, in milliseconds.
 const WITHIN_MS: u64 = 1_500;
-/// As much of a text as is judged, from its end: the newest is said there.
+/// How much of a text is judged, counted from its end, where the newest words are.
 const MOST_CHARS: usize = 100_000;
 
-/// What a moderation model says of texts.
+/// The response of a moderation model.
 #[derive(Deserialize)]
 struct Judgement {
     results: Vec<Judged>,
@@ -36,8 +36,8 @@ struct Judged {
     categories: std::collections::BTreeMap<String, Value>,
 }
 
-/// All that a request says, for the judge; what tools have said too.
-pub(super) fn asked(request: &Request) -> String {
+/// All texts of a request, results of tools included.
+pub(super) fn request_text(request: &Request) -> String {
     let mut texts: Vec<&str> = Vec::new();
     for part in request.messages.iter().flat_map(|message| &message.parts) {
         match &part.content {
@@ -48,17 +48,17 @@ pub(super) fn asked(request: &Request) -> String {
     texts.join("\n")
 }
 
-/// All that an answer says.
-pub(super) fn answered(response: &Response) -> String {
+/// All texts of an answer.
+pub(super) fn response_text(response: &Response) -> String {
     let parts = response.choices.iter().flat_map(|choice| &choice.parts);
     parts.filter_map(Part::as_text).collect::<Vec<_>>().join("\n")
 }
 
-/// Judges a text by these rules. Answers with what they flag.
+/// Judges a text by these rules, and returns the categories that were flagged.
 ///
 /// # Errors
-/// 400 with the categories for what they block, and when the judge does not
-/// answer and a rule is closed then.
+/// 400 with the categories if a rule blocks the text, or if the moderation model
+/// does not answer and a rule demands it.
 pub(super) async fn judge(
     text: &str,
     rules: &[Rule],
@@ -71,7 +71,7 @@ pub(super) async fn judge(
     }
     match flagged(text, keys, context, database).await {
         Ok(found) if found.is_empty() => Ok(found),
-        // There is nothing to put a mark on: what may not pass is not redacted.
+        // A judgement names no place in the text, so redacting means blocking.
         Ok(found) if rules.iter().any(|rule| rule.action != Action::Flag) => Err(guard::blocked_by(&found)),
         Ok(found) => Ok(found),
         Err(_) if rules.iter().any(|rule| rule.on_failure == OnFailure::Closed) => {
@@ -81,7 +81,7 @@ pub(super) async fn judge(
     }
 }
 
-/// The categories that a moderation model flags.
+/// The categories that the moderation model flags.
 async fn flagged(
     text: &str,
     keys: &Keys,
@@ -91,7 +91,7 @@ async fn flagged(
     let skipped = text.chars().count().saturating_sub(MOST_CHARS);
     let newest: String = text.chars().skip(skipped).collect();
     let moderation = parse_moderation(json!({ "input": newest }).to_string().as_bytes())?;
-    let id = default(keys, context, database).await?;
+    let id = default_model(keys, context, database).await?;
     let catalogue = Catalogue::of(&context.settings, database).await?;
     let candidate = models::resolve(&id, &catalogue, Providers::of(&context.settings)?, keys)?;
     let body = |candidate: &models::Candidate| render_moderation(&moderation, &candidate.model.name);
@@ -100,7 +100,7 @@ async fn flagged(
     // The sandbox finds nothing.
     let Some(bytes) = posted.bytes else { return Ok(Vec::new()) };
     let judgement: Judgement = serde_json::from_slice(&bytes)
-        .map_err(|_| Said::new(Class::Upstream, "The moderation model's answer cannot be read"))?;
+        .map_err(|_| DialectError::new(Class::Upstream, "The moderation model's answer cannot be read"))?;
     let mut found = Vec::new();
     for judged in judgement.results.iter().filter(|judged| judged.flagged) {
         let before = found.len();
@@ -119,8 +119,8 @@ async fn flagged(
     Ok(found)
 }
 
-/// The first model here that can moderate.
-pub(super) async fn default(
+/// The first model of the catalogue that can moderate.
+pub(super) async fn default_model(
     keys: &Keys,
     context: &RequestContext,
     database: &Database,
@@ -132,7 +132,7 @@ pub(super) async fn default(
     };
     let found = catalogue.models.iter().find(is_here).map(|model| model.id.clone());
     found.ok_or_else(|| {
-        Said::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
+        DialectError::new(Class::NotFound, "No model here can moderate; set OPENAI_API_KEY")
             .with_code("model_not_found")
             .into()
     })

@@ -1,5 +1,5 @@
-//! What the gateway takes and answers. Its bodies are the vendors' own: what
-//! they say of them is not repeated here, only where they are described.
+//! The OpenAPI description of the gateway. The vendors document their bodies
+//! themselves, so it only points to that documentation.
 
 use hatch_dialects::{
     Dialect, InboundContext, parse_completion, parse_count, parse_embeddings, parse_moderation,
@@ -21,7 +21,7 @@ use crate::{
 
 const MODEL: &str = "sandbox/sandbox";
 
-/// A JSON object whose members somebody else describes.
+/// A JSON object that a vendor documents.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 struct Vendors(Value);
@@ -43,7 +43,7 @@ impl JsonSchema for Vendors {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct UsageRow {
-    /// Null unless it is grouped by days; the others likewise.
+    /// Null unless rows are grouped by day; `model` and `keyId` likewise.
     day: Option<String>,
     model: Option<String>,
     key_id: Option<Id>,
@@ -55,7 +55,7 @@ struct UsageRow {
     cache_write_tokens: Count,
     output_tokens: Count,
     reasoning_tokens: Count,
-    /// A millionth of a dollar each.
+    /// In millionths of a dollar.
     cost_micro_usd: Count,
     cache_hits: Count,
 }
@@ -73,14 +73,14 @@ pub(crate) fn module() -> Module {
     Module {
         name: "gateway",
         about: "Every model behind one API, for the SDKs of OpenAI and of Anthropic. Bodies and answers are the vendors' \
-                own (platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api); headers of ours say what \
-                happened. Every route needs the scope `gateway`.",
+                own (platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api); headers say which model \
+                has answered. Every route needs the scope `gateway`.",
         operations: vec![
             chat("POST /v1/chat/completions", "gateway.chat"),
             chat("POST /chat/completions", "gateway.chat-at-the-root"),
             responses(),
-            of_response("GET /v1/responses/{id}", "gateway.response", "Show an answer that is kept"),
-            of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Forget an answer that is kept"),
+            of_response("GET /v1/responses/{id}", "gateway.response", "Show a stored answer"),
+            of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Delete a stored answer"),
             messages(),
             count_tokens(),
             completions(),
@@ -103,24 +103,24 @@ pub(crate) fn module() -> Module {
     }
 }
 
-/// What every route takes that asks a model.
+/// The headers and failures of every route that asks a model.
 fn asks(operation: Operation) -> Operation {
     operation
         .header("X-Provider-Key", "The caller's own key of the provider, for this request.", json_schema!({ "type": "string" }))
-        .header("X-Gateway-Lenient", "What a model cannot do is left out with a warning.", json_schema!({ "enum": ["true", "false"] }))
-        .header("X-Gateway-Models", "Whom to ask if the first model does not answer, with commas.", json_schema!({ "type": "string" }))
+        .header("X-Gateway-Lenient", "`true` drops parameters that the model does not support, with a warning.", json_schema!({ "enum": ["true", "false"] }))
+        .header("X-Gateway-Models", "The models to ask if the first one does not answer, separated by commas.", json_schema!({ "type": "string" }))
         .header(
             "X-Gateway-Route",
-            "What `auto` chooses by.",
+            "What `auto` prefers.",
             json_schema!({ "enum": ["balanced", "cost", "speed", "quality"] }),
         )
         .read_by(|name| Preference::parse(name).is_some())
         .header(
             "X-Gateway-Stream-Mode",
-            "`buffered`: a stream is told once all of it has come, so that one that breaks off fails over whole.",
+            "`buffered` sends a stream only when all of it has arrived, so that another model can answer if it breaks off.",
             json_schema!({ "enum": ["live", "buffered"] }),
         )
-        .header("X-Gateway-Cache", "For so many seconds the answer may be told again: `60`, or `60;force` for a temperature above 0 too.", json_schema!({ "type": "string", "pattern": "^ *[0-9]{1,5} *(?:; *force *)?$" }))
+        .header("X-Gateway-Cache", "How many seconds the answer may be cached: `60`, or `60;force` for a temperature above 0 too.", json_schema!({ "type": "string", "pattern": "^ *[0-9]{1,5} *(?:; *force *)?$" }))
         .fails(Error::NotFound(Resource::Path))
         .fails(Error::upstream(UpstreamKind::Failed, "The model's provider failed"))
         .fails(Error::upstream(UpstreamKind::Timeout, "The model's provider did not answer in time"))
@@ -130,18 +130,18 @@ fn asks(operation: Operation) -> Operation {
 
 fn answered(answer: Answer) -> Answer {
     answer
-        .with("X-Gateway-Provider", "Who answered.")
-        .with("X-Gateway-Model", "Which model.")
-        .with("X-Gateway-Attempts", "How many requests it took.")
-        .may_have("X-Gateway-Cache", "`hit` or `miss`, where the request asks for it.")
-        .may_have("X-Gateway-Warnings", "What was left out, and which guardrails found something.")
+        .with("X-Gateway-Provider", "The provider that has answered.")
+        .with("X-Gateway-Model", "The model that has answered.")
+        .with("X-Gateway-Attempts", "The number of requests to providers.")
+        .may_have("X-Gateway-Cache", "`hit` or `miss`, if the request has this header.")
+        .may_have("X-Gateway-Warnings", "Dropped parameters, and guardrails that found something.")
 }
 
 fn vendors(about: &'static str, example: Value) -> Answer {
     answered(Answer::new(200, about).json(Vendors(example)))
 }
 
-/// A body of the vendors', of which we say what must be there.
+/// The schema of a vendor's body, with only the required members.
 fn body(about: &'static str, required: &[&str]) -> Schema {
     let name = json!({ "type": "string" });
     let list = json!({ "type": "array", "minItems": 1, "items": { "type": "object" } });
@@ -170,7 +170,7 @@ fn chat(route: &'static str, id: &'static str) -> Operation {
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "Hello" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10 } });
     asks(Operation::new(route, id, "Chat (OpenAI)"))
-        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists whom to ask if it does not answer.")
+        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists the models to ask if it does not answer.")
         .object(
             body("As OpenAI describes it: /docs/api-reference/chat/create.", &["model", "messages"]),
             json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
@@ -183,7 +183,7 @@ fn responses() -> Operation {
     let answer =
         json!({ "id": "resp_1", "object": "response", "status": "completed", "model": MODEL, "output": [] });
     asks(Operation::new("POST /v1/responses", "gateway.responses", "Respond (OpenAI)"))
-        .about("An answer is kept for a day, for `previous_response_id` and `item_reference`, unless `store` is false.")
+        .about("An answer is stored for a day, for `previous_response_id` and `item_reference`, unless `store` is false.")
         .object(
             body("As OpenAI describes it: /docs/api-reference/responses/create.", &["model", "input"]),
             json!({ "model": MODEL, "input": "Hi" }),
@@ -194,17 +194,13 @@ fn responses() -> Operation {
 
 fn of_response(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary)
-        .path("id", "The answer.", "resp_1")
-        .answers(Answer::new(200, "It.").json(Vendors(json!({ "id": "resp_1" }))))
+        .path("id", "The id of the answer.", "resp_1")
+        .answers(Answer::new(200, "The answer.").json(Vendors(json!({ "id": "resp_1" }))))
         .fails(Error::NotFound(Resource::Path))
 }
 
 fn version(operation: Operation) -> Operation {
-    operation.header(
-        "Anthropic-Version",
-        "Must be there.",
-        json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
-    )
+    operation.header("Anthropic-Version", "Required.", json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }))
 }
 
 fn messages() -> Operation {
@@ -212,7 +208,11 @@ fn messages() -> Operation {
         "content": [{ "type": "text", "text": "Hello" }], "stop_reason": "end_turn", "stop_sequence": null,
         "usage": { "input_tokens": 9, "output_tokens": 1 } });
     version(asks(Operation::new("POST /v1/messages", "gateway.messages", "Message (Anthropic)")))
-        .header("Anthropic-Beta", "For an upstream that is Anthropic.", json_schema!({ "type": "string" }))
+        .header(
+            "Anthropic-Beta",
+            "Sent on to Anthropic, if it is the provider.",
+            json_schema!({ "type": "string" }),
+        )
         .object(
             body("As Anthropic describes it: /docs/en/api/messages.", &["model", "messages", "max_tokens"]),
             json!({ "model": MODEL, "max_tokens": 100, "messages": [{ "role": "user", "content": "Hi" }] }),
@@ -230,7 +230,7 @@ fn count_tokens() -> Operation {
         "gateway.count-tokens",
         "Count tokens (Anthropic)",
     ))
-    .about("An estimate for every model, which is rather too high.")
+    .about("An estimate for every model that is rather too high.")
     .object(
         body("As Anthropic describes it.", &["model", "messages"]),
         json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
@@ -244,7 +244,7 @@ fn completions() -> Operation {
         "choices": [{ "text": "Hello", "index": 0, "logprobs": null, "finish_reason": "stop" }] });
     asks(Operation::new("POST /v1/completions", "gateway.completions", "Complete (OpenAI, legacy)"))
         .object(
-            body("As OpenAI describes it; each prompt is asked as a chat.", &["model", "prompt"]),
+            body("As OpenAI describes it; each prompt is sent as a chat.", &["model", "prompt"]),
             json!({ "model": MODEL, "prompt": "Hi" }),
             |object| parse_completion(&bytes(object)).map(drop).map_err(Error::from),
         )
@@ -279,7 +279,7 @@ fn moderations() -> Operation {
 
 fn list(route: &'static str, id: &'static str) -> Operation {
     Operation::new(route, id, "List models")
-        .about("In Anthropic's form for who sends `anthropic-version`.")
+        .about("In Anthropic's form if the request has `anthropic-version`.")
         .header(
             "Anthropic-Version",
             "Asks for Anthropic's form.",
@@ -287,7 +287,7 @@ fn list(route: &'static str, id: &'static str) -> Operation {
         )
         .fails(Error::invalid("anthropic-version", "is not known"))
         .answers(
-            Answer::new(200, "Those that this key may ask.")
+            Answer::new(200, "The models that this key may ask.")
                 .json(Vendors(json!({ "object": "list", "data": [] }))),
         )
 }
@@ -301,7 +301,7 @@ fn show(route: &'static str, id: &'static str) -> Operation {
         )
         .path("id", "Its id, slashes included.", MODEL)
         .fails(Error::invalid("anthropic-version", "is not known"))
-        .answers(Answer::new(200, "It.").json(Vendors(json!({ "id": MODEL, "object": "model" }))))
+        .answers(Answer::new(200, "The model.").json(Vendors(json!({ "id": MODEL, "object": "model" }))))
         .fails(Error::NotFound(Resource::Path))
 }
 
@@ -323,13 +323,13 @@ fn usage() -> Operation {
     };
     let usage = Usage { object: "list", from: "2026-10-31", to: "2026-11-29", data: vec![row] };
     Operation::new("GET /v1/usage", "gateway.usage", "Show usage")
-        .about("Sums of one's own calls, which are kept for 100 days.")
+        .about("Sums of the caller's own calls, which are stored for 100 days.")
         .query("from", "The first day, in UTC.", day())
         .query("to", "The last day.", day())
-        .query("key", "Of this API key alone.", json_schema!({ "type": "string" }))
+        .query("key", "The id of an API key: only its calls.", json_schema!({ "type": "string" }))
         .query(
             "group_by",
-            "`day`, `model` and `key`, with commas.",
+            "`day`, `model` and `key`, separated by commas.",
             json_schema!({ "type": "string", "default": "day", "pattern": "^ *(?:day|model|key) *(?:, *(?:day|model|key) *)*$" }),
         )
         .read_by(|list| usage::groups(list).is_ok())
@@ -337,11 +337,13 @@ fn usage() -> Operation {
 }
 
 fn of_guardrails(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(route, id, summary)
-        .answers(Answer::new(200, "What holds now.").json(Vendors(json!({ "input": {}, "output": {} }))))
+    Operation::new(route, id, summary).answers(
+        Answer::new(200, "The guardrails that apply now.")
+            .json(Vendors(json!({ "input": {}, "output": {} }))),
+    )
 }
 
-/// A row of the catalogue, and what is sent for it.
+/// A row of the catalogue, and the body that sets it.
 fn example_row() -> (Model, Value) {
     let prices = Prices {
         input: 2_000_000,
@@ -365,7 +367,7 @@ fn put_model() -> Operation {
     Operation::new("PUT /admin/models/{*id}", "gateway.put-model", "Add or change a model of the catalogue")
         .path("id", "`provider/name`.", "anthropic/claude-sonnet-5-5")
         .body::<NewModel>(body)
-        .answers(Answer::new(200, "It, as it is now.").json(model))
+        .answers(Answer::new(200, "The model as it is now.").json(model))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -376,7 +378,7 @@ struct Changed {
 fn put_models() -> Operation {
     let (model, body) = example_row();
     Operation::new("PUT /admin/models", "gateway.put-models", "Refresh the catalogue")
-        .about("All of the rows or none; what is not among them stays.")
+        .about("Takes all of the rows or none; other rows stay.")
         .body::<NewModels>(json!({ "models": { model.id.as_str(): body } }))
-        .answers(Answer::new(200, "How many rows there were.").json(Changed { changed: Count(1) }))
+        .answers(Answer::new(200, "The number of rows.").json(Changed { changed: Count(1) }))
 }

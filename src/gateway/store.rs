@@ -1,4 +1,4 @@
-//! SQL of the gateway.
+//! The SQL of the gateway.
 
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
@@ -16,9 +16,9 @@ use crate::{
 use constcat::concat;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// How long an answer of the Responses API can be gone on with.
+/// How long an answer of the Responses API is stored.
 pub(crate) const KEPT_MS: i64 = DAY_MS;
-/// How long single calls are kept; `GET /v1/usage` goes back as far.
+/// How long single calls are stored. `GET /v1/usage` goes back as far.
 pub(super) const CALLS_DAYS: i64 = 100;
 
 pub(crate) const OWNED: Owned = Owned {
@@ -45,7 +45,7 @@ pub(crate) const OWNED: Owned = Owned {
     },
 };
 
-/// A call, as it is written down.
+/// A call, as it is recorded.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) id: &'a str,
@@ -91,8 +91,9 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
     )
 }
 
-/// Counts a call for the operator. A name that no catalogue has counts as its
-/// provider's `other` until it has answered: names come from callers.
+/// Counts a call for `GET /metrics`. A model that the catalogue does not have
+/// counts as its provider's `other` until it has answered, because callers can
+/// send any name.
 pub(super) fn count(call: &Call<'_>) -> Statement {
     let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
     let outcome = match call.status {
@@ -134,13 +135,13 @@ pub(super) fn count(call: &Call<'_>) -> Statement {
     )
 }
 
-/// What a column takes of a count that an upstream told.
+/// An upstream's count, limited to what the column holds.
 fn tokens(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).min(1 << 50)
 }
 
 shape! {
-    /// A call, as an export has it.
+/// A call, as it appears in an export.
     pub(crate) struct ExportedCall, CALL_JSON {
         id: Id = "id", Id("9b1d4e7a-25c3-4f86-a0d9-3c5e7f1b8a62");
         keyId: Option<Id> = "key_id", None;
@@ -186,7 +187,7 @@ fn policies(user: &str, page: &Page) -> Statement {
     )
 }
 
-/// Sums of a user's calls between two days, by what is asked for.
+/// Sums of a user's calls between two days, grouped by day, model and key.
 pub(super) fn usage(user: &str, from: &str, to: &str, by: [bool; 3], key: Option<&str>) -> Statement {
     let [day, model, by_key] = by.map(i64::from);
     sql!(
@@ -212,7 +213,7 @@ pub(super) fn usage(user: &str, from: &str, to: &str, by: [bool; 3], key: Option
     )
 }
 
-/// A user's guardrails, as a text in JSON.
+/// A user's guardrails, as JSON text.
 pub(super) fn policy(user: &str) -> Statement {
     sql!("SELECT policy AS json FROM guardrails WHERE user_id = ?1", user)
 }
@@ -227,7 +228,7 @@ pub(super) fn put_policy(user: &str, policy: &str, now: i64) -> Statement {
     )
 }
 
-/// An answer of the Responses API, and all items up to it.
+/// Stores an answer of the Responses API with all items up to it.
 pub(super) fn keep(id: &str, user: &str, items: &str, body: &str, now: i64) -> Statement {
     sql!(
         "INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -258,7 +259,7 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// The items of these ids (a JSON list) in what is kept for a user.
+/// The items of these ids (a JSON list) in a user's stored answers.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT item.value AS json FROM model_responses r, json_each(r.items) item
@@ -270,7 +271,7 @@ pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Answers with a row if there was one.
+/// Returns a row if there was such an answer.
 pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
     sql!(
         "DELETE FROM model_responses WHERE id = ?1 AND user_id = ?2 RETURNING json_quote(id) AS json",
@@ -279,7 +280,7 @@ pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
     )
 }
 
-/// What nobody can ask for any more.
+/// Deletes expired rows.
 pub(super) fn forget(now: i64) -> Vec<Statement> {
     let mut statements = budgets::forget(now);
     statements.push(sql!("DELETE FROM model_responses WHERE expires_at <= ?1", now));

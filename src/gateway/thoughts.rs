@@ -1,4 +1,5 @@
-//! Thoughts of a model that a client carries for us until its next request.
+//! Seals a model's reasoning, which the client keeps and sends back with its next
+//! request.
 
 use hatch_dialects::Seal;
 
@@ -7,22 +8,22 @@ use crate::{
     store::{sealing, sealing_key},
 };
 
-/// Seals thoughts that a client carries for us, to its user.
+/// Seals reasoning, bound to its user.
 #[derive(Debug)]
-pub(super) struct Sealed {
+pub(super) struct ReasoningSeal {
     key: sealing::Key,
     place: String,
 }
 
-impl Sealed {
-    /// None without `SEALING_KEY`: then thoughts are not carried.
+impl ReasoningSeal {
+    /// None without `SEALING_KEY`: then no reasoning is sent to the client.
     pub(super) fn of(context: &RequestContext, user: &str) -> Option<Self> {
         let key = sealing_key(&context.settings).ok()?;
         Some(Self { key: *key, place: format!("thoughts/{user}") })
     }
 }
 
-impl Seal for Sealed {
+impl Seal for ReasoningSeal {
     fn seal(&self, plain: &str) -> String {
         sealing::seal(&self.key, &self.place, plain).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/usage`: what one has asked and spent.
+//! `GET /v1/usage`: the caller's calls and spending.
 
 use chrono::{DateTime, Days, NaiveDate};
 
@@ -9,7 +9,7 @@ use crate::{
     platform::{clock::now_ms, response::Response},
 };
 
-/// So many days up to today, where nothing else is asked for.
+/// How many days are summed by default, up to today.
 const DEFAULT_DAYS: u64 = 30;
 const GROUPS: [&str; 3] = ["day", "model", "key"];
 
@@ -37,7 +37,7 @@ fn day(context: &RequestContext, name: &str) -> Result<Option<NaiveDate>, Error>
     day.map(Some).ok_or_else(|| Error::invalid(name, "must be a day, such as 2026-11-29"))
 }
 
-/// Whether each of [`GROUPS`] is asked for.
+/// For each of [`GROUPS`], whether the list names it.
 pub(super) fn groups(list: &str) -> Result<[bool; 3], Error> {
     let names: Vec<&str> = list.split(',').map(str::trim).collect();
     if names.iter().any(|name| !GROUPS.contains(name)) {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_named_in_any_order() {
+    fn groups_can_be_listed_in_any_order() {
         assert_eq!(groups("key, day").unwrap(), [true, false, true]);
         assert!(groups("").is_err() && groups("day,user").is_err());
     }

@@ -1,9 +1,9 @@
 //! Asks one model after the other until one of them answers.
 //!
-//! What may be asked again, and where, is the error's own knowledge
-//! ([`Class::may_fail_over`], [`Class::is_retryable`]). Nothing of an answer has
-//! reached the client before it is told that there is one: what B says never
-//! goes on with what A said.
+//! The class of an error decides whether the same model, or another one, may
+//! be asked ([`Class::may_fail_over`], [`Class::is_retryable`]). The client gets
+//! the first byte only when a model has begun to answer, so that an answer
+//! never mixes the words of two models.
 
 use std::fmt;
 
@@ -30,47 +30,47 @@ use crate::{
     upstream::retry::Advice,
 };
 
-/// Requests to providers for one request of a client, in all.
+/// The most requests to providers for one request of a client.
 const MOST_ATTEMPTS: u32 = 6;
-/// Requests to one model for it.
+/// The most of them to one model.
 const MOST_TRIES: u32 = 3;
-/// A provider that asks for a longer pause is not waited for.
+/// A provider that asks for a longer pause is not tried again.
 const LONGEST_PAUSE_MS: i64 = 10_000;
 const FIRST_PAUSE_MS: i64 = 300;
 /// The longest answer that comes in one piece, in bytes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// Until a whole answer is there, or the first word of the last one who can be
-/// asked, in milliseconds.
+/// How long to wait for a whole answer, or for the first word of the last
+/// candidate, in milliseconds.
 pub(crate) const WHOLE_MS: u64 = 90_000;
-/// How long a stream may take that is collected, and not shown while it comes.
+/// How long a stream may take that is collected before the client gets it.
 const COLLECTED_MS: i64 = 600_000;
-/// Error bodies are small; what is longer is no API's.
+/// The longest error body that is read. Those of real APIs are small.
 const ERROR_BODY: usize = 64 * 1024;
 
-/// What is asked.
+/// A request to a model, with all that decides how it is sent.
 pub(crate) struct Question<'a> {
     pub(crate) request: &'a Request,
-    /// The body as the client sent it, and in which dialect: for an upstream
-    /// that speaks the same one. None where it must not go on as it is.
+    /// The client's body and its dialect. An upstream of the same dialect gets
+    /// these bytes. None if the request has to be rendered anew.
     pub(crate) body: Option<(&'a [u8], Dialect)>,
-    /// The client's dialect, in which a stream comes out.
+    /// The client's dialect. A stream is rendered in it.
     pub(crate) client: Dialect,
-    /// How the answer is told.
+    /// How the response is rendered.
     pub(crate) reply: Reply,
-    /// The answer is to be shown while it comes.
+    /// The client gets the answer while it arrives.
     pub(crate) is_live: bool,
-    /// What a model cannot do is left out with a warning.
+    /// Parameters that the model does not support are dropped with a warning.
     pub(crate) is_lenient: bool,
     /// The caller's own keys.
     pub(crate) keys: &'a Keys,
     /// The client's `anthropic-version` and `anthropic-beta`, for Anthropic.
     pub(crate) anthropic: Option<(&'a str, Option<&'a str>)>,
-    /// What a stream goes through on its way to the client.
+    /// Makes the filter that a stream passes on its way to the client.
     pub(crate) filter: &'a dyn Fn() -> Option<Box<dyn Filter>>,
 }
 
 impl fmt::Debug for Question<'_> {
-    /// Without what somebody says, and without keys.
+    /// Leaves out the conversation and the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Question")
             .field("client", &self.client)
@@ -79,26 +79,26 @@ impl fmt::Debug for Question<'_> {
     }
 }
 
-/// An answer that has begun.
+/// A call that a model has begun to answer.
 #[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) answer: Answer,
-    /// Who answers.
+pub(crate) struct AnsweredCall {
+    pub(crate) answer: ModelResponse,
+    /// The model that answers.
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) warnings: Vec<String>,
-    /// How the answer is told, with the names that tools have upstream.
+    /// How the response is rendered, with the names that tools have upstream.
     pub(crate) reply: Reply,
-    /// The dialect of what came from upstream.
+    /// The dialect of the upstream's bytes.
     pub(crate) upstream: Dialect,
     /// From the first attempt to the first word, in milliseconds.
     pub(crate) first_token_ms: i64,
 }
 
-/// What came from upstream.
+/// A model's response.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    /// All of it, and its very bytes where it came in one piece.
+pub(crate) enum ModelResponse {
+    /// The whole response, with its bytes if it came in one piece.
     Whole {
         response: Box<Response>,
         bytes: Option<Vec<u8>>,
@@ -106,47 +106,47 @@ pub(crate) enum Answer {
     Live(Box<Live>),
 }
 
-/// A stream whose first word has come.
+/// A stream whose first word has arrived.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) source: Source,
-    /// Has been given all that has come so far.
+    /// Has read all bytes that have arrived so far.
     pub(crate) stream: Stream,
-    /// What that came to for the client.
+    /// What it has rendered of them for the client.
     pub(crate) shown: Vec<u8>,
 }
 
-/// Nobody answers.
+/// A call that no model has answered.
 #[derive(Debug)]
-pub(crate) struct Unanswered {
+pub(crate) struct FailedCall {
     pub(crate) error: Error,
     pub(crate) retry_after_s: Option<i64>,
     pub(crate) attempts: u32,
-    /// Who was asked last, if anybody was.
+    /// The model that was asked last. None if no model was asked.
     pub(crate) model: Option<String>,
 }
 
-impl Unanswered {
-    /// Nobody could be asked.
+impl FailedCall {
+    /// A call that failed before any model was asked.
     pub(crate) fn before(error: Error) -> Self {
         Self { error, retry_after_s: None, attempts: 0, model: None }
     }
 }
 
-/// Why one attempt came to nothing.
-struct Refusal {
+/// Why one attempt failed, and when to try again.
+struct AttemptError {
     error: Error,
     advice: Advice,
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
         Self { error, advice: Advice::default() }
     }
 }
 
-/// Who has done what was asked.
-struct Reached<T> {
+/// The result of the first attempt that succeeded.
+struct Succeeded<T> {
     got: T,
     candidate: Candidate,
     attempts: u32,
@@ -156,23 +156,27 @@ struct Reached<T> {
 /// Asks `candidates` in their order.
 ///
 /// # Errors
-/// The first one's error where nobody answers: what was asked for first is
-/// what its caller knows.
+/// The first candidate's error if no candidate answers, because its caller
+/// asked for that model.
 pub(crate) async fn ask(
     question: &Question<'_>,
     candidates: Vec<Candidate>,
     settings: &Providers,
-) -> Result<Answered, Unanswered> {
+) -> Result<AnsweredCall, FailedCall> {
     let reached = in_order(candidates, async |candidate, is_last| {
         attempt(candidate, is_last, question, settings).await
     })
     .await?;
-    let Reached { got: Got { answer, warnings, reply, upstream }, candidate, attempts, first_token_ms } =
-        reached;
-    Ok(Answered { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
+    let Succeeded {
+        got: AttemptResponse { answer, warnings, reply, upstream },
+        candidate,
+        attempts,
+        first_token_ms,
+    } = reached;
+    Ok(AnsweredCall { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
 }
 
-/// Posts what is no conversation: embeddings, moderations.
+/// Posts a request that is not a conversation: embeddings, moderations.
 ///
 /// # Errors
 /// As [`ask`]'s.
@@ -182,59 +186,59 @@ pub(crate) async fn post(
     candidates: Vec<Candidate>,
     keys: &Keys,
     within_ms: u64,
-) -> Result<Posted, Unanswered> {
+) -> Result<PostResponse, FailedCall> {
     let post = async |candidate: &Candidate, _: bool| {
-        let Upstream::Http { base_url, key: own, gateway_token } = &candidate.provider.upstream else {
+        let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
             return Ok(None);
         };
         if !candidate.provider.speaks.contains(&Dialect::Chat) {
             return Err(
-                Error::unsupported("model", "The provider of this model has nothing like that").into()
+                Error::unsupported("model", "The provider of this model does not offer this API").into()
             );
         }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
-        let theirs = keys.of(&candidate.provider.name);
-        let request = with_credential(request, Dialect::Chat, theirs.or(own.as_deref()), None);
+        let own_key = keys.of(&candidate.provider.name);
+        let request = with_credential(request, Dialect::Chat, own_key.or(key.as_deref()), None);
         let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
-        let answer = answer.map_err(|failure| no_answer(&failure))?;
+        let answer = answer.map_err(|failure| fetch_error(&failure))?;
         if answer.status() != 200 {
-            return Err(refused(answer, theirs.is_some()).await);
+            return Err(read_error(answer, own_key.is_some()).await);
         }
-        let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| no_answer(&failure))?;
+        let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
         Ok(Some(text.into_bytes()))
     };
-    let Reached { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
-    Ok(Posted { bytes: got, candidate, attempts, first_token_ms })
+    let Succeeded { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
+    Ok(PostResponse { bytes: got, candidate, attempts, first_token_ms })
 }
 
-/// What [`post`] brought.
+/// The response that [`post`] got.
 #[derive(Debug)]
-pub(crate) struct Posted {
-    /// None where the sandbox has to answer.
+pub(crate) struct PostResponse {
+    /// None if the sandbox model has to answer.
     pub(crate) bytes: Option<Vec<u8>>,
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) first_token_ms: i64,
 }
 
-/// Tries one after the other, each as often as its errors allow. `attempt` is
-/// told whether there is nobody left to ask after this one.
+/// Tries the candidates in order, each as often as its errors allow. The
+/// second argument of `attempt` says whether this is the last candidate.
 async fn in_order<T>(
     candidates: Vec<Candidate>,
-    attempt: impl AsyncFn(&Candidate, bool) -> Result<T, Refusal>,
-) -> Result<Reached<T>, Unanswered> {
+    attempt: impl AsyncFn(&Candidate, bool) -> Result<T, AttemptError>,
+) -> Result<Succeeded<T>, FailedCall> {
     let (started, mut attempts) = (now_ms(), 0);
-    let mut first: Option<Refusal> = None;
+    let mut first: Option<AttemptError> = None;
     let (mut last_model, mut too_small) = (None, 0);
-    let some_are_well = candidates.iter().any(|candidate| !health::is_open(&candidate.model.id, started));
+    let some_are_closed = candidates.iter().any(|candidate| !health::is_open(&candidate.model.id, started));
     let count = candidates.len();
     for (index, candidate) in candidates.into_iter().enumerate() {
         let (id, is_last) = (candidate.model.id.clone(), index + 1 == count);
         if candidate.model.context <= too_small {
             continue;
         }
-        // Where all are ill, the first one is asked all the same.
-        let may_enter = health::enter(&id, now_ms()) || (!some_are_well && first.is_none());
+        // If every circuit is open, the first candidate is asked anyway.
+        let may_enter = health::enter(&id, now_ms()) || (!some_are_closed && first.is_none());
         if !may_enter {
             continue;
         }
@@ -243,68 +247,69 @@ async fn in_order<T>(
         while attempts < MOST_ATTEMPTS {
             attempts += 1;
             tries += 1;
-            let refusal = match attempt(&candidate, is_last).await {
+            let failure = match attempt(&candidate, is_last).await {
                 Ok(got) => {
                     let first_token_ms = now_ms() - started;
                     health::succeeded(&id, first_token_ms);
-                    return Ok(Reached { got, candidate, attempts, first_token_ms });
+                    return Ok(Succeeded { got, candidate, attempts, first_token_ms });
                 }
-                Err(refusal) => refusal,
+                Err(failure) => failure,
             };
-            let class = refusal.error.class;
+            let class = failure.error.class;
             if class.is_retryable() && class != Class::RateLimit {
                 health::failed(&id, now_ms());
             } else {
                 health::alive(&id);
             }
-            let pause = pause_ms(&refusal, tries, is_last, random::jitter());
+            let pause = pause_ms(&failure, tries, is_last, random::jitter());
             if class == Class::ContextTooLong {
                 too_small = too_small.max(candidate.model.context);
             } else if !class.may_fail_over() && first.is_none() {
-                return Err(unanswered(refusal, attempts, last_model));
+                return Err(unanswered(failure, attempts, last_model));
             }
-            first.get_or_insert(refusal);
+            first.get_or_insert(failure);
             let Some(pause) = pause else { break };
             sleep(pause).await;
         }
     }
-    let nobody = || Error::new(Class::Overloaded, "No model can be asked now; try again in a moment").into();
-    Err(unanswered(first.unwrap_or_else(nobody), attempts, last_model))
+    let unavailable =
+        || Error::new(Class::Overloaded, "No model is available now; try again in a moment").into();
+    Err(unanswered(first.unwrap_or_else(unavailable), attempts, last_model))
 }
 
-fn unanswered(refusal: Refusal, attempts: u32, model: Option<String>) -> Unanswered {
-    let asked = refusal.advice.after_s().map(|seconds| seconds.clamp(1, 60));
-    let is_full = matches!(refusal.error.class, Class::RateLimit | Class::Overloaded);
+fn unanswered(failure: AttemptError, attempts: u32, model: Option<String>) -> FailedCall {
+    let asked = failure.advice.after_s().map(|seconds| seconds.clamp(1, 60));
+    let is_full = matches!(failure.error.class, Class::RateLimit | Class::Overloaded);
     let retry_after_s = asked.or(is_full.then_some(5));
-    Unanswered { error: refusal.error, retry_after_s, attempts, model }
+    FailedCall { error: failure.error, retry_after_s, attempts, model }
 }
 
-/// The pause before the same model is asked again; none when it shall not be.
-/// While there is another one, only a failure that is over at once is tried
-/// again here.
-fn pause_ms(refusal: &Refusal, tries: u32, is_last: bool, jitter: u8) -> Option<u64> {
-    let class = refusal.error.class;
+/// The pause before the same model is asked again; None if it must not be.
+/// While other candidates remain, only failures that tend to pass at once are
+/// retried on the same model.
+fn pause_ms(failure: &AttemptError, tries: u32, is_last: bool, jitter: u8) -> Option<u64> {
+    let class = failure.error.class;
     let most = match class {
         Class::Upstream if is_last => MOST_TRIES,
         Class::Upstream => 2,
         Class::RateLimit | Class::Overloaded if is_last => MOST_TRIES,
-        // A second minute of silence helps nobody.
+        // A timeout has cost a long wait already, and the others would fail again.
         _ => 1,
     };
     let is_final =
-        refusal.advice.should_retry == Some(false) || refusal.error.code.as_deref() == Some(KEY_REFUSED);
+        failure.advice.should_retry == Some(false) || failure.error.code.as_deref() == Some(KEY_REFUSED);
     if tries >= most || is_final {
         return None;
     }
     let backoff = FIRST_PAUSE_MS << tries.saturating_sub(1).min(4);
     let jittered = backoff - backoff * i64::from(jitter) / (4 * 255);
-    let pause = refusal.advice.after_ms.unwrap_or(jittered);
+    let pause = failure.advice.after_ms.unwrap_or(jittered);
     (pause <= LONGEST_PAUSE_MS).then(|| u64::try_from(pause).unwrap_or_default())
 }
 
-/// What one attempt brought.
-struct Got {
-    answer: Answer,
+/// The response of one attempt.
+struct AttemptResponse {
+    answer: ModelResponse,
     warnings: Vec<String>,
     reply: Reply,
     upstream: Dialect,
@@ -315,9 +320,9 @@ async fn attempt(
     is_last: bool,
     question: &Question<'_>,
     settings: &Providers,
-) -> Result<Got, Refusal> {
+) -> Result<AttemptResponse, AttemptError> {
     let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
-        return Ok(answered_here(question));
+        return Ok(sandbox_response(question));
     };
     let upstream = candidate.provider.dialect_for(question.client);
     let wants_stream = question.is_live || question.request.stream;
@@ -327,8 +332,8 @@ async fn attempt(
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
-    let theirs = question.keys.of(&candidate.provider.name);
-    let request = with_credential(request, upstream, theirs.or(key.as_deref()), question.anthropic);
+    let own_key = question.keys.of(&candidate.provider.name);
+    let request = with_credential(request, upstream, own_key.or(key.as_deref()), question.anthropic);
     let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
@@ -336,24 +341,25 @@ async fn attempt(
     if !is_as_named {
         reply.model.clone_from(&candidate.model.id);
     }
-    // Whoever thinks for long is given up only while somebody else can be asked.
+    // A slow model is given up only while another candidate remains.
     let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { WHOLE_MS };
     let started = now_ms();
-    let answer = fetch::send(request, within_ms).await.map_err(|failure| no_answer(&failure))?;
+    let answer = fetch::send(request, within_ms).await.map_err(|failure| fetch_error(&failure))?;
     if answer.status() != 200 {
-        return Err(refused(answer, theirs.is_some()).await);
+        return Err(read_error(answer, own_key.is_some()).await);
     }
     let is_events = answer
         .header("content-type")
         .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"));
-    let got = |answer| Got { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
+    let got =
+        |answer| AttemptResponse { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
     if !is_events {
         let bytes =
-            answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| no_answer(&failure))?.into_bytes();
+            answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| fetch_error(&failure))?.into_bytes();
         let response = Box::new(upstream.parse_response(&bytes)?);
-        return Ok(got(Answer::Whole { response, bytes: Some(bytes) }));
+        return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes) }));
     }
-    let body = answer.into_body().ok_or_else(|| no_answer(&Failure::Network(String::new())))?;
+    let body = answer.into_body().ok_or_else(|| fetch_error(&Failure::Network(String::new())))?;
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
     let mut stream = match (question.filter)() {
         Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
@@ -364,29 +370,29 @@ async fn attempt(
         stream.push(new, &mut shown);
         stream.meter().has_begun || stream.is_over()
     });
-    let source = opened.await.map_err(broken)?;
+    let source = opened.await.map_err(stream_error)?;
     if let Some(error) = stream.meter().error.clone()
         && !stream.meter().has_begun
     {
         source.cancel();
-        return Err(told(error, theirs.is_some()).into());
+        return Err(client_safe(error, own_key.is_some()).into());
     }
     if question.is_live {
-        return Ok(got(Answer::Live(Box::new(Live { source, stream, shown }))));
+        return Ok(got(ModelResponse::Live(Box::new(Live { source, stream, shown }))));
     }
     let deadlines = Deadlines { idle_ms: settings.idle_ms, after_client_ms: COLLECTED_MS };
     let outcome = source.collect(deadlines, async |_| {}).await;
     let mut reader = Reader::new(upstream);
     reader.push(&outcome.received);
     if outcome.end != End::Closed && !reader.meter().is_complete {
-        return Err(broken(outcome.end));
+        return Err(stream_error(outcome.end));
     }
-    let response = reader.finish().map_err(|error| told(error, theirs.is_some()))?;
-    Ok(got(Answer::Whole { response: Box::new(response), bytes: None }))
+    let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
+    Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None }))
 }
 
-/// The request as the candidate reads it: the client's own bytes where it
-/// speaks the client's dialect, but for the name of the model.
+/// The request as the candidate reads it. If it speaks the client's dialect,
+/// these are the client's own bytes with the candidate's model name.
 fn render(
     candidate: &Candidate,
     question: &Question<'_>,
@@ -414,9 +420,9 @@ fn render(
     )
 }
 
-/// Signed thoughts and betas are Anthropic's alone; the version is the
-/// client's where it speaks its dialect, else the one that takes sampling
-/// parameters of older models too.
+/// Adds the provider's credential. Anthropic also gets `anthropic-version` and
+/// `anthropic-beta`: the client's if it speaks that dialect, else the version
+/// that accepts sampling parameters of older models.
 fn with_credential(
     request: OutboundRequest,
     upstream: Dialect,
@@ -441,7 +447,7 @@ fn with_credential(
     }
 }
 
-/// Cloudflare's AI Gateway before the provider has a credential of its own.
+/// Adds the token of Cloudflare's AI Gateway, which stands before the provider.
 fn with_gateway(request: OutboundRequest, token: Option<&str>) -> OutboundRequest {
     match token {
         Some(token) => request.with("cf-aig-authorization", format!("Bearer {token}")),
@@ -451,27 +457,27 @@ fn with_gateway(request: OutboundRequest, token: Option<&str>) -> OutboundReques
 
 const DEFAULT_VERSION: &str = "2023-06-01";
 
-fn answered_here(question: &Question<'_>) -> Got {
+fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
     let response = Box::new(sandbox::answer(question.request));
-    let answer = Answer::Whole { response, bytes: None };
-    Got { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
+    let answer = ModelResponse::Whole { response, bytes: None };
+    AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }
 
-async fn refused(answer: fetch::FetchResponse, is_theirs: bool) -> Refusal {
+async fn read_error(answer: fetch::Answer, is_callers_key: bool) -> AttemptError {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, WHOLE_MS).await.unwrap_or_default();
-    Refusal { error: told(Error::of_upstream(status, body.as_bytes()), is_theirs), advice }
+    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_callers_key), advice }
 }
 
-/// The code of an error for which only the operator can do something: nobody
-/// else is told why, and asking again helps nothing.
+/// The code of an error that only the operator can repair. Clients do not see
+/// its cause, and it is not retried.
 pub(crate) const KEY_REFUSED: &str = "provider_key_refused";
 
-/// An upstream's error as a client may see it. That our own key is refused is
-/// nothing that the client could mend, and the words for it may quote the key.
-fn told(error: Error, is_theirs: bool) -> Error {
-    match (error.class, is_theirs) {
+/// An upstream's error as a client may see it. A client cannot repair a
+/// refusal of the Worker's own key, and the provider's text may quote the key.
+fn client_safe(error: Error, is_callers_key: bool) -> Error {
+    match (error.class, is_callers_key) {
         (Class::Authentication | Class::Permission | Class::Billing, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
                 .with_code(KEY_REFUSED)
@@ -480,20 +486,22 @@ fn told(error: Error, is_theirs: bool) -> Error {
     }
 }
 
-fn no_answer(failure: &Failure) -> Refusal {
+fn fetch_error(failure: &Failure) -> AttemptError {
     match failure {
         Failure::Timeout => Error::new(Class::Timeout, "The model's provider did not answer in time"),
         Failure::Network(_) => Error::new(Class::Upstream, "The model's provider cannot be reached"),
-        Failure::TooLong => Error::new(Class::Upstream, "The model's provider answered more than is taken"),
+        Failure::TooLong => {
+            Error::new(Class::Upstream, "The model's provider sent a longer answer than is read")
+        }
     }
     .into()
 }
 
-fn broken(end: End) -> Refusal {
+fn stream_error(end: End) -> AttemptError {
     match end {
         End::Stalled | End::Abandoned => Error::new(Class::Timeout, "The model's provider fell silent"),
         End::Closed | End::Cut => Error::new(Class::Upstream, "The model's answer ended before it had begun"),
-        End::TooLong => Error::new(Class::Upstream, "The model's provider answered more than is taken"),
+        End::TooLong => Error::new(Class::Upstream, "The model's provider sent a longer answer than is read"),
     }
     .into()
 }
@@ -502,17 +510,17 @@ fn broken(end: End) -> Refusal {
 mod tests {
     use super::*;
 
-    fn refusal(class: Class, after_ms: Option<i64>) -> Refusal {
-        Refusal { error: Error::new(class, ""), advice: Advice { should_retry: None, after_ms } }
+    fn attempt_error(class: Class, after_ms: Option<i64>) -> AttemptError {
+        AttemptError { error: Error::new(class, ""), advice: Advice { should_retry: None, after_ms } }
     }
 
     #[test]
-    fn only_what_may_be_over_at_once_is_tried_again_while_there_is_another_model() {
-        let pause = |class, after, tries, is_last| pause_ms(&refusal(class, after), tries, is_last, 0);
+    fn with_another_candidate_only_errors_that_pass_at_once_are_retried() {
+        let pause = |class, after, tries, is_last| pause_ms(&attempt_error(class, after), tries, is_last, 0);
         assert_eq!(pause(Class::Upstream, None, 1, false), Some(300));
         assert_eq!(pause(Class::Upstream, None, 2, false), None);
         for class in [Class::RateLimit, Class::Overloaded] {
-            assert_eq!(pause(class, Some(2_000), 1, false), None, "there is another one");
+            assert_eq!(pause(class, Some(2_000), 1, false), None, "there is another candidate");
             assert_eq!(pause(class, Some(2_000), 1, true), Some(2_000));
             assert_eq!(pause(class, Some(11_000), 1, true), None, "too long");
             assert_eq!(pause(class, None, MOST_TRIES, true), None);
@@ -520,20 +528,20 @@ mod tests {
         for class in [Class::Timeout, Class::Invalid, Class::ContentPolicy, Class::Cut] {
             assert_eq!(pause(class, None, 1, true), None, "{class:?}");
         }
-        let mut of_our_key = refusal(Class::Upstream, None);
-        of_our_key.error = told(Error::new(Class::Authentication, "sk-1"), false);
+        let mut of_our_key = attempt_error(Class::Upstream, None);
+        of_our_key.error = client_safe(Error::new(Class::Authentication, "sk-1"), false);
         assert_eq!(pause_ms(&of_our_key, 1, true, 0), None);
     }
 
     #[test]
-    fn no_word_about_our_own_key_reaches_a_client() {
-        let theirs = Error::of_upstream(
+    fn the_refusal_of_our_own_key_does_not_reach_a_client() {
+        let refusal = Error::of_upstream(
             401,
             br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
         );
-        let shown = told(theirs.clone(), false);
+        let shown = client_safe(refusal.clone(), false);
         assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
-        let shown = told(theirs, true);
+        let shown = client_safe(refusal, true);
         assert_eq!(shown.class, Class::Authentication);
     }
 }

@@ -1,21 +1,20 @@
-//! Into which bucket of a histogram a call falls. The counts are kept in the
-//! table `model_metrics`, in the order of these bounds, and told by
-//! `GET /metrics`.
+//! Finds the histogram bucket of a call. The table `model_metrics` keeps the
+//! counts in the order of these bounds, and `GET /metrics` reports them.
 
-/// Upper bounds of times, in milliseconds; what is longer falls behind them.
+/// Upper bounds of times, in milliseconds. One more bucket takes longer times.
 const TIMES_MS: [i64; 9] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000];
-/// The same as Prometheus reads them, in seconds: a list in JSON.
+/// The same bounds in seconds, as Prometheus labels them: a list in JSON.
 pub(crate) const SECONDS: &str = r#"["0.05","0.1","0.25","0.5","1","2.5","5","15","60","+Inf"]"#;
-/// Upper bounds of the requests to providers for one call.
+/// Upper bounds of the number of requests to providers for one call.
 const ATTEMPTS: [i64; 4] = [1, 2, 3, 6];
 pub(crate) const ATTEMPTS_LE: &str = r#"["1","2","3","6","+Inf"]"#;
 
-/// The path of a time's bucket in the list of counts.
+/// The JSON path of a time's bucket in the list of counts.
 pub(crate) fn of_time(ms: i64) -> String {
     path(&TIMES_MS, ms)
 }
 
-/// The path of the bucket of so many attempts.
+/// The JSON path of the bucket for a number of attempts.
 pub(crate) fn of_attempts(attempts: u32) -> String {
     path(&ATTEMPTS, i64::from(attempts))
 }

@@ -1,7 +1,7 @@
-//! Counts what keys, users and the whole Worker ask and spend: set aside
-//! before a model is asked, settled after. One statement takes from all the
-//! budgets that hold for a request or from none, so that of many requests at
-//! once no more are let through than there is money for.
+//! Counts the requests and the spending of keys, users and the whole Worker.
+//! The most that a request can cost is reserved before a model is asked, and
+//! reconciled with its real cost after. One statement takes from all budgets of
+//! a request or from none, so that parallel requests never exceed a budget.
 
 use chrono::{DateTime, Datelike as _, Months};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     store::{Database, Statement, sql},
 };
 
-/// One limit that holds for a request.
+/// One limit that applies to a request.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub(crate) struct Limit {
     /// `key:<id>`, `user:<id>`, `all`, or `rpm:<id>`.
@@ -22,7 +22,7 @@ pub(crate) struct Limit {
     period: String,
     #[serde(rename = "l")]
     most: i64,
-    /// What this request takes of it.
+    /// What this request takes from it.
     #[serde(rename = "a")]
     amount: i64,
     #[serde(skip)]
@@ -30,13 +30,13 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// Money: `amount` micro-dollars of a budget.
+    /// A limit of money: the request takes `amount` micro-dollars of a budget.
     pub(crate) fn money(subject: String, budget: Budget, amount: i64, now: i64) -> Self {
         let (period, resets_at_ms) = period(budget.per, now);
         Self { subject, period, most: budget.micro_usd, amount, resets_at_ms }
     }
 
-    /// A request of a key's minute.
+    /// A limit of requests: the request counts in its key's minute.
     pub(crate) fn request(key: &str, rpm: i64, now: i64) -> Self {
         let minute = now.div_euclid(MINUTE_MS);
         let resets_at_ms = (minute + 1) * MINUTE_MS;
@@ -71,16 +71,16 @@ fn period(per: Period, now: i64) -> (String, i64) {
     (name, next)
 }
 
-/// What a request has set aside.
+/// The amounts that a request has reserved.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reserved {
     limits: Vec<Limit>,
 }
 
-/// Takes from every limit, or from none.
+/// Reserves the amounts of every limit, or of none.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`] naming the limit that is reached.
+/// [`Error::TooManyRequests`] that names the exceeded limit.
 pub(crate) async fn reserve(limits: Vec<Limit>, now: i64, database: &Database) -> Result<Reserved, Error> {
     if limits.is_empty() {
         return Ok(Reserved::default());
@@ -100,7 +100,7 @@ fn to_json(limits: &[Limit]) -> Result<String, Error> {
     serde_json::to_string(limits).map_err(|error| Error::Internal(error.to_string()))
 }
 
-/// Answers with rows when all of `limits` have room.
+/// Takes the amounts and returns rows if no limit is exceeded.
 fn take(limits: &str) -> Statement {
     sql!(
         "INSERT INTO model_budgets (subject, period, used)
@@ -114,7 +114,7 @@ fn take(limits: &str) -> Statement {
     )
 }
 
-/// The subject of the first limit that has no room.
+/// The subject of the first limit that would be exceeded.
 fn reached(limits: &str) -> Statement {
     sql!(
         "SELECT json_quote(w.value ->> 's') AS json FROM json_each(?1) w
@@ -146,9 +146,9 @@ fn exceeded(limit: &Limit, now: i64) -> Error {
 }
 
 impl Reserved {
-    /// Gives back what was set aside and not spent of it; none where nothing
-    /// was. Requests of a minute stay counted.
-    pub(crate) fn settle(&self, spent: i64) -> Result<Option<Statement>, Error> {
+    /// The statement that corrects the reserved amounts to the real cost. None
+    /// if nothing differs. Requests of a minute stay counted.
+    pub(crate) fn reconcile(&self, spent: i64) -> Result<Option<Statement>, Error> {
         let unspent: Vec<Limit> = self
             .limits
             .iter()
@@ -172,12 +172,12 @@ fn give_back(limits: &str) -> Statement {
     )
 }
 
-/// A minute's, which no day's is like.
+/// The name of a minute. No day or month begins with this letter.
 fn minute_name(minute: i64) -> String {
     format!("m{minute}")
 }
 
-/// Minutes and days that nobody asks for any more.
+/// Deletes the counts of periods that are over.
 pub(crate) fn forget(now: i64) -> Vec<Statement> {
     let last_minute = minute_name(now.div_euclid(MINUTE_MS) - 5);
     let (last_month, _) = period(Period::Month, now - 62 * 24 * 60 * MINUTE_MS);
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_spent_is_given_back_and_what_was_overspent_is_taken() {
+    fn reconciling_returns_unspent_money_and_takes_overspent_money() {
         let budget = Budget { micro_usd: 100, per: Period::Day };
         let reserved = Reserved {
             limits: vec![Limit::money("all".to_owned(), budget, 60, NOW), Limit::request("k", 1, NOW)],
         };
         let amount = |spent| {
-            let statement = reserved.settle(spent).unwrap()?;
+            let statement = reserved.reconcile(spent).unwrap()?;
             let crate::store::Value::Text(json) = &statement.values[0] else { return None };
             serde_json::from_str::<serde_json::Value>(json).unwrap()[0]["a"].as_i64()
         };

@@ -1,5 +1,5 @@
-//! What models there are, what they can, and what they cost: rows of the
-//! database, and what `PROVIDERS` lists.
+//! The catalogue of models with their abilities and prices: the rows of the
+//! table `models`, and the models that `PROVIDERS` lists.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -13,13 +13,13 @@ use crate::{
     store::{Database, Statement, sql},
 };
 
-/// Every model, of the database and of the settings.
+/// Every model of the database and of the settings.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     pub(crate) models: Vec<Model>,
 }
 
-/// How long an isolate believes what it has read.
+/// How long an isolate uses the catalogue that it has read.
 const FRESH_MS: i64 = 60_000;
 
 thread_local! {
@@ -50,7 +50,7 @@ impl Catalogue {
         Self { models }
     }
 
-    /// Forgets what this isolate has read, after it has changed.
+    /// Drops this isolate's copy after a change.
     pub(crate) fn forget() {
         KNOWN.set(None);
     }
@@ -74,7 +74,7 @@ fn all() -> Statement {
     ))
 }
 
-/// A model, and where what is known of it is from.
+/// A model, and the source of its prices and limits.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     #[serde(flatten)]
@@ -82,7 +82,7 @@ pub(crate) struct Row {
     pub(crate) source: String,
 }
 
-/// Puts rows in the place of those of their ids. `as_of` is the day.
+/// Inserts rows, or replaces those of the same ids. `as_of` is the day.
 pub(crate) fn put(rows: &[Row], as_of: &str) -> Result<Statement, Error> {
     let rows = serde_json::to_string(rows).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(sql!(

@@ -1,29 +1,29 @@
-//! A circuit breaker for each model (Nygard, "Release It!"): who fails several
-//! times in a row is left alone for a while, and then tried by one request.
+//! A circuit breaker for each model (Nygard, "Release It!"): a model that fails
+//! several times in a row gets no requests for a while, then one as a probe.
 //!
-//! An isolate knows only what it has seen itself. That is enough to spare a
+//! Each isolate remembers only its own requests. That is enough to spare a
 //! provider that is down, and costs no round trip.
 
 use std::{cell::RefCell, collections::HashMap};
 
-/// So many failures in a row open the circuit.
+/// How many failures in a row open the circuit.
 const FAILURES: u32 = 3;
-/// So long nobody is sent there.
+/// How long an open circuit lets no request through.
 const OPEN_MS: i64 = 10_000;
-/// A probe that says nothing for so long is lost, and another one is sent.
+/// A probe without a result after this time is lost, and another one is sent.
 const PROBE_MS: i64 = 30_000;
 
 /// One model's circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Circuit {
-    /// Requests go through; so many in a row have failed.
+    /// Requests pass. `failures` of the last ones have failed in a row.
     Closed {
         failures: u32,
     },
     Open {
         until_ms: i64,
     },
-    /// One request is trying it.
+    /// One request is the probe.
     HalfOpen {
         since_ms: i64,
     },
@@ -36,7 +36,7 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// Whether a request may go there now, and what the circuit is then.
+    /// Whether a request may pass now, and the circuit after it.
     fn enter(self, now: i64) -> (bool, Self) {
         match self {
             Self::Closed { .. } => (true, self),
@@ -56,7 +56,7 @@ impl Circuit {
     }
 }
 
-/// What is remembered of one model.
+/// What this isolate remembers of one model.
 #[derive(Debug, Clone, Copy, Default)]
 struct Memory {
     circuit: Circuit,
@@ -75,15 +75,15 @@ fn change(model: &str, change: impl FnOnce(&mut Memory)) {
     });
 }
 
-/// Whether a request may go to this model now. Whoever is let through tells
-/// [`succeeded`], [`alive`] or [`failed`].
+/// Whether a request may go to this model now. A caller that gets `true` must
+/// report with [`succeeded`], [`alive`] or [`failed`].
 pub(super) fn enter(model: &str, now: i64) -> bool {
     let mut may = true;
     change(model, |memory| (may, memory.circuit) = memory.circuit.enter(now));
     may
 }
 
-/// Whether a request would be let through, without being one.
+/// Whether the circuit would stop a request now. Does not change it.
 pub(super) fn is_open(model: &str, now: i64) -> bool {
     MEMORY.with_borrow(|memory| memory.get(model).is_some_and(|memory| !memory.circuit.enter(now).0))
 }
@@ -96,7 +96,7 @@ pub(super) fn succeeded(model: &str, first_token_ms: i64) {
     });
 }
 
-/// It has answered, if only to refuse.
+/// Reports a model that has answered, though with an error.
 pub(super) fn alive(model: &str) {
     change(model, |memory| memory.circuit = Circuit::default());
 }
@@ -105,7 +105,7 @@ pub(super) fn failed(model: &str, now: i64) {
     change(model, |memory| memory.circuit = memory.circuit.failed(now));
 }
 
-/// How long this model took lately to say its first word.
+/// How long this model took lately until the first word of its answer.
 pub(super) fn first_token_ms(model: &str) -> Option<i64> {
     MEMORY.with_borrow(|memory| memory.get(model).and_then(|memory| memory.first_token_ms))
 }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_failures_in_a_row_open_it_and_one_probe_closes_it() {
+    fn three_failures_in_a_row_open_the_circuit_and_one_probe_closes_it() {
         let model = "a/opens";
         for now in 0..3 {
             assert!(enter(model, now));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_between_failures_keeps_it_closed() {
+    fn a_success_between_failures_keeps_the_circuit_closed() {
         let model = "a/stays";
         for now in 0..20 {
             assert!(enter(model, now));
@@ -142,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn while_it_is_open_nobody_enters_and_later_somebody_does(
+        fn an_open_circuit_stops_requests_and_later_lets_one_pass(
             steps in prop::collection::vec((any::<bool>(), 0_i64..5_000), 1..60)
         ) {
             let (mut circuit, mut now) = (Circuit::default(), 0);

@@ -1,8 +1,8 @@
-//! The keys that callers have of providers themselves: for one request in its
-//! header, or kept (`PUT /auth/credentials/{provider}`).
+//! Provider keys that callers bring: in the header of one request, or stored
+//! (`PUT /auth/credentials/{provider}`).
 //!
-//! At rest they are sealed to their user and provider: a row that is moved to
-//! another one's stays closed.
+//! A stored key is sealed to its user and provider, so that a row that was
+//! copied to another user or provider cannot be opened.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::{
     store::{sealing, sealing_key},
 };
 
-/// A kept key, as its row has it.
+/// The row of a stored key.
 #[derive(Deserialize)]
 pub(crate) struct Sealed {
     target: String,
@@ -25,9 +25,9 @@ pub(crate) struct Sealed {
 /// A caller's own keys.
 #[derive(Default)]
 pub(crate) struct Keys {
-    /// Of the one provider that is asked then.
+    /// A key for this request only, which then asks only one provider.
     for_request: Option<String>,
-    /// Each with its provider.
+    /// Pairs of a provider and the stored key for it.
     kept: Vec<(String, String)>,
 }
 
@@ -42,7 +42,7 @@ impl Keys {
     ) -> Result<Self, Error> {
         let mut kept = Vec::new();
         for row in rows {
-            // What is stored for a cloud is no key of a model.
+            // The same table holds the credentials of clouds.
             if for_request.is_none() && Cloud::parse(&row.target).is_none() {
                 let key = sealing::open(sealing_key(settings)?, &place_of(user, &row.target), &row.sealed)?;
                 kept.push((row.target, key));
@@ -51,26 +51,26 @@ impl Keys {
         Ok(Self { for_request: for_request.map(str::to_owned), kept })
     }
 
-    /// The caller's own key of a provider.
+    /// The caller's own key for a provider.
     pub(crate) fn of(&self, provider: &str) -> Option<&str> {
         let kept = || self.kept.iter().find(|(name, _)| name == provider).map(|(_, key)| key.as_str());
         self.for_request.as_deref().or_else(kept)
     }
 
-    /// The key is for one request, and so for one provider.
+    /// Whether the key came with the request and so belongs to one provider.
     pub(crate) fn is_for_request(&self) -> bool {
         self.for_request.is_some()
     }
 }
 
 impl fmt::Debug for Keys {
-    /// Without the keys.
+    /// Leaves out the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys").finish_non_exhaustive()
     }
 }
 
-/// Seals a key to its user and provider.
+/// Seals a key, bound to its user and provider.
 ///
 /// # Errors
 /// [`Error::NotConfigured`] without a `SEALING_KEY`.

@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// What a key may ask. What is not named is not limited.
+/// What a key may ask. An absent field means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct KeyLimits {
-    /// Ids of models; one that ends in `*` is all that begin so.
+    /// Ids of models. `openai/*` stands for all ids that begin with `openai/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(length(min = 1, max = 100)))]
     pub(crate) models: Option<Vec<String>>,
@@ -21,14 +21,14 @@ pub(crate) struct KeyLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     pub(crate) rpm: Option<i64>,
-    /// What holds for its requests besides the user's own guardrails.
+    /// Guardrails for this key's requests, besides the user's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub(crate) guardrails: Option<Policy>,
 }
 
-/// Reads [`KeyLimits`] of a body: an object and no list, which serde would take
-/// for one.
+/// Reads the [`KeyLimits`] of a body. Refuses lists, which serde would accept in
+/// place of an object.
 pub(crate) fn optional<'de, D: Deserializer<'de>>(field: D) -> Result<Option<KeyLimits>, D::Error> {
     let Some(object) = Option::<Map<String, Value>>::deserialize(field)? else { return Ok(None) };
     let is_list = |name: &str| object.get(name).is_some_and(Value::is_array);
@@ -43,13 +43,13 @@ pub(crate) fn optional<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Key
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Budget {
-    /// A millionth of a dollar each.
+    /// In millionths of a dollar.
     #[cfg_attr(test, schemars(range(min = 0, max = 1_000_000_000_000_i64)))]
     pub(crate) micro_usd: i64,
     pub(crate) per: Period,
 }
 
-/// In UTC.
+/// A day or a month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "lowercase")]
@@ -64,14 +64,14 @@ const MOST_RPM: i64 = 100_000;
 const MOST_MICRO_USD: i64 = 1_000_000_000_000;
 
 impl KeyLimits {
-    /// Of the text in a key's row; the default where the key has none.
+    /// Reads the text in a key's row. A key without one has no limits.
     pub(crate) fn parse(json: Option<&str>) -> Result<Self, Error> {
         let Some(json) = json else { return Ok(Self::default()) };
-        // What cannot be read is no reason to let anything through.
+        // Limits that cannot be read must refuse the request, not allow it.
         serde_json::from_str(json).map_err(|error| Error::Internal(format!("the limits of a key: {error}")))
     }
 
-    /// For garde.
+    /// The validation that garde calls.
     pub(crate) fn check(&self, (): &()) -> garde::Result {
         let wrong = |words: &str| Err(garde::Error::new(words));
         if self.models.as_ref().is_some_and(|models| models.is_empty() || models.len() > MOST_MODELS) {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_read_as_they_were_written_and_what_cannot_be_read_lets_nothing_through() {
+    fn limits_are_read_as_they_were_written_and_unreadable_limits_are_an_error() {
         let json = r#"{"models":["openai/*"],"budget":{"microUsd":5,"per":"month"},"rpm":3}"#;
         let limits = KeyLimits::parse(Some(json)).unwrap();
         assert_eq!(serde_json::to_string(&limits).unwrap(), json);

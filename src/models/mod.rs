@@ -1,9 +1,12 @@
-//! Every model that Hatch can ask, whoever serves it.
+//! Every model that Hatch can ask, from any provider.
 //!
-//! settings.rs and providers/ know who serves models here, catalogue.rs what
-//! they can and cost (prices.rs). routing.rs chooses whom to ask, ask.rs asks
-//! one after the other until somebody answers, health.rs remembers who does
-//! not. keys.rs has the keys that callers bring themselves. limits.rs is what a key may ask, budgets.rs counts it; buckets.rs sorts calls for the operator's histograms. What is said to a model, and what it answers, is `hatch_dialects`'.
+//! settings.rs and providers/ list the providers; catalogue.rs lists their
+//! models with abilities and prices (prices.rs). routing.rs turns a model name
+//! into an ordered list of candidates, and ask.rs tries them in order until one
+//! answers. health.rs remembers which ones fail. keys.rs opens the provider
+//! keys that callers bring. limits.rs defines what an API key may ask,
+//! budgets.rs counts it, and buckets.rs sorts calls into the histograms of
+//! `GET /metrics`. `hatch_dialects` defines requests and responses.
 
 mod ask;
 pub(crate) mod buckets;
@@ -20,12 +23,15 @@ mod sandbox;
 mod settings;
 
 pub(crate) use self::{
-    ask::{Answer, Answered, KEY_REFUSED, Live, Posted, Question, Unanswered, WHOLE_MS, ask, post},
+    ask::{
+        AnsweredCall, FailedCall, KEY_REFUSED, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask,
+        post,
+    },
     catalogue::Catalogue,
     keys::{Keys, seal_key},
     limits::{Budget, KeyLimits, Period, optional as optional_limits},
     model::{Above, Model, Prices},
-    routing::{Candidate, Preference, Wish, candidates, is_allowed, resolve},
+    routing::{Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
     sandbox::embedding as sandbox_embedding,
     settings::{Providers, SETTINGS},
 };

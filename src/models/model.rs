@@ -1,8 +1,8 @@
-//! One model of one provider: what it can, and what it costs.
+//! One model of one provider, with its abilities and prices.
 
 use serde::{Deserialize, Serialize};
 
-/// Micro-dollars for a million tokens of each kind.
+/// Prices in micro-dollars for a million tokens of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "camelCase")]
@@ -14,7 +14,7 @@ pub(crate) struct Prices {
     pub(crate) cache_write_long: u64,
 }
 
-/// The prices of a prompt with more than so many tokens.
+/// The prices for a prompt of more than `tokens` tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 pub(crate) struct Above {
@@ -31,13 +31,13 @@ pub(crate) struct Model {
     /// `provider/name`.
     pub(crate) id: String,
     pub(crate) provider: String,
-    /// What the provider calls it.
+    /// The provider's name for it.
     pub(crate) name: String,
     pub(crate) display_name: String,
     /// The most tokens of a prompt.
     pub(crate) context: i64,
     pub(crate) max_output: i64,
-    /// None where they are not known.
+    /// None if they are not known.
     pub(crate) prices: Option<Prices>,
     pub(crate) above: Option<Above>,
     pub(crate) capabilities: Vec<String>,

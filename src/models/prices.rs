@@ -1,15 +1,15 @@
-//! What an answer costs, in whole micro-dollars.
+//! Computes the cost of an answer, in whole micro-dollars.
 
 use hatch_dialects::Usage;
 
 use super::model::{Model, Prices};
 
-/// Of OpenAI's and Anthropic's own search: ten dollars a thousand.
+/// OpenAI and Anthropic both charge ten dollars for a thousand web searches.
 const WEB_SEARCH_MICRO_USD: u64 = 10_000;
 
 impl Model {
-    /// What these tokens cost, rounded up; none for a model whose prices are
-    /// not known.
+    /// The cost of these tokens, rounded up. None if the model's prices are not
+    /// known.
     pub(crate) fn cost_micro_usd(&self, usage: &Usage) -> Option<i64> {
         let prices = self.prices_of(usage.prompt())?;
         let parts = [
@@ -19,7 +19,7 @@ impl Model {
             (usage.cache_write_long, prices.cache_write_long),
             (usage.output, prices.output),
         ];
-        // The counts are a server's word: none makes the price wrap.
+        // The counts come from another server, so no value may make the sum overflow.
         let sum = parts
             .iter()
             .map(|(tokens, price)| u128::from(*tokens).saturating_mul(u128::from(*price)))
@@ -29,8 +29,8 @@ impl Model {
         Some(i64::try_from(micro).unwrap_or(MOST).min(MOST))
     }
 
-    /// The most that an answer of so many tokens to a prompt of so many can
-    /// cost: all of it written to the cache, for long.
+    /// The most that an answer of `output` tokens to a prompt of `prompt` tokens
+    /// can cost. Writing the whole prompt to the long cache costs most.
     pub(crate) fn most_micro_usd(&self, prompt: u64, output: u64) -> Option<i64> {
         let usage = Usage { cache_write_long: prompt, output, ..Usage::default() };
         let dearest = Usage { input: prompt, cache_write_long: 0, ..usage };
@@ -45,7 +45,7 @@ impl Model {
     }
 }
 
-/// JavaScript's numbers are exact to here, and no answer costs as much.
+/// An upper bound that JavaScript's numbers represent exactly. No answer costs as much.
 const MOST: i64 = 1 << 50;
 
 #[cfg(test)]
@@ -79,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_prompt_pays_the_upper_tier_for_all_of_it() {
+    fn a_long_prompt_pays_the_upper_tier_for_all_its_tokens() {
         let cost = |input| model().cost_micro_usd(&Usage { input, ..Usage::default() });
         assert_eq!((cost(100_000), cost(100_001)), (Some(10_000), Some(50_001)));
     }
 
     proptest! {
         #[test]
-        fn what_is_set_aside_is_never_less_than_what_it_costs(
+        fn the_reserved_amount_is_never_less_than_the_cost(
             parts in prop::array::uniform4(0_u64..60_000), output in 0_u64..200_000
         ) {
             let [input, cache_read, cache_write, cache_write_long] = parts;
@@ -96,7 +96,7 @@ mod tests {
         }
 
         #[test]
-        fn no_count_makes_a_price_wrap(parts in prop::array::uniform4(any::<u64>()), output in any::<u64>()) {
+        fn no_token_count_makes_the_price_overflow(parts in prop::array::uniform4(any::<u64>()), output in any::<u64>()) {
             let [input, cache_read, cache_write, web_searches] = parts;
             let usage = Usage { input, cache_read, cache_write, output, web_searches, ..Usage::default() };
             prop_assert!((0..=MOST).contains(&model().cost_micro_usd(&usage).unwrap()));

@@ -1,4 +1,4 @@
-//! Whom to ask: a name, or `auto`, becomes an ordered list of models.
+//! Turns a model name, or `auto`, into an ordered list of candidates.
 
 use hatch_dialects::{
     Class, Error, Request,
@@ -9,7 +9,7 @@ use super::{
     catalogue::Catalogue, health, keys::Keys, model::Model, providers::Provider, settings::Providers,
 };
 
-/// What the router is told to choose by (`x-gateway-route`).
+/// What `auto` prefers (`x-gateway-route`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Preference {
     #[default]
@@ -31,45 +31,46 @@ impl Preference {
     }
 }
 
-/// Who may answer: the names in their order, as the caller wrote them.
+/// What the caller asks for, and what bounds the choice of models.
 #[derive(Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct RouteQuery<'a> {
+    /// The names of models, in the caller's order.
     pub(crate) names: Vec<&'a str>,
     pub(crate) preference: Preference,
-    /// About how many tokens the prompt has.
+    /// The estimated length of the prompt.
     pub(crate) prompt_tokens: u64,
-    /// Patterns of ids that the caller's key may ask (`openai/*`); none is all.
+    /// The ids and patterns (`openai/*`) that the caller's key allows. None allows all.
     pub(crate) allowed: Option<&'a [String]>,
     /// The caller's own keys.
     pub(crate) keys: &'a Keys,
 }
 
-/// A model and who serves it.
+/// A model and its provider.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) provider: &'static Provider,
     pub(crate) model: Model,
 }
 
-/// Leaves the choice to the router.
+/// The model name that leaves the choice to the router.
 const AUTO: &str = "auto";
 
-/// The models to ask, the first one first.
+/// The models to ask, in their order.
 ///
 /// # Errors
-/// 404 when there is none of a name, 403 when the caller may ask none of them,
-/// 400 when `auto` finds none that can do it.
+/// 404 for an unknown name, 403 if the key allows none of the models, 400 if no
+/// model of `auto` can serve the request.
 pub(crate) fn candidates(
-    wish: &Wish<'_>,
+    query: &RouteQuery<'_>,
     request: &Request,
     catalogue: &Catalogue,
     providers: &'static Providers,
 ) -> Result<Vec<Candidate>, Error> {
     let mut found: Vec<Candidate> = Vec::new();
-    for name in &wish.names {
+    for name in &query.names {
         let named = match *name {
-            AUTO => automatic(wish, request, catalogue, providers)?,
-            name => vec![resolve(name, catalogue, providers, wish.keys)?],
+            AUTO => automatic(query, request, catalogue, providers)?,
+            name => vec![resolve(name, catalogue, providers, query.keys)?],
         };
         for candidate in named {
             if found.iter().all(|known| known.model.id != candidate.model.id) {
@@ -77,15 +78,15 @@ pub(crate) fn candidates(
             }
         }
     }
-    found.retain(|candidate| is_allowed(&candidate.model.id, wish.allowed));
+    found.retain(|candidate| is_allowed(&candidate.model.id, query.allowed));
     if found.is_empty() {
-        let names = wish.names.join(", ");
+        let names = query.names.join(", ");
         return Err(Error::new(Class::Permission, format!("This API key may not ask {names}")));
     }
     Ok(found)
 }
 
-/// Whether a key with these patterns may ask a model.
+/// Whether these patterns of a key allow a model.
 pub(crate) fn is_allowed(id: &str, allowed: Option<&[String]>) -> bool {
     let fits = |pattern: &String| match pattern.strip_suffix('*') {
         Some(start) => id.starts_with(start),
@@ -94,7 +95,7 @@ pub(crate) fn is_allowed(id: &str, allowed: Option<&[String]>) -> bool {
     allowed.is_none_or(|patterns| patterns.iter().any(fits))
 }
 
-/// `provider/name`, or a name that the catalogue knows.
+/// Finds the model of `provider/name`, or of a name in the catalogue.
 pub(crate) fn resolve(
     name: &str,
     catalogue: &Catalogue,
@@ -109,7 +110,7 @@ pub(crate) fn resolve(
         catalogue.models.iter().filter(is_it).find_map(with_provider)
     };
     if let Some(candidate) = known(name).or_else(|| undated(name).and_then(known)) {
-        // A dated name is asked for as it was written.
+        // The provider gets a dated name as the caller wrote it.
         let is_dated = candidate.model.id != name && candidate.model.name != name;
         let wanted = name.split_once('/').map_or(name, |(_, name)| name);
         return Ok(if is_dated { candidate.called(wanted) } else { candidate });
@@ -123,7 +124,7 @@ pub(crate) fn resolve(
     Err(not_found(name, providers, keys))
 }
 
-/// Without the date at its end: `claude-haiku-4-5-20251001`, `gpt-6-2026-10-01`.
+/// Cuts off a date: `claude-haiku-4-5-20251001`, `gpt-6-2026-10-01`.
 fn undated(name: &str) -> Option<&str> {
     ["-dddddddd", "-dddd-dd-dd"].into_iter().find_map(|date| {
         let (rest, end) = name.split_at_checked(name.len().checked_sub(date.len())?)?;
@@ -154,9 +155,9 @@ impl Candidate {
     }
 }
 
-/// All that can do what is asked, the best first.
+/// All models that can serve the request, the best first.
 fn automatic(
-    wish: &Wish<'_>,
+    query: &RouteQuery<'_>,
     request: &Request,
     catalogue: &Catalogue,
     providers: &'static Providers,
@@ -166,29 +167,29 @@ fn automatic(
         let room = u64::try_from(model.context).unwrap_or_default();
         !model.is_deprecated
             && model.max_output > 0
-            && wish.prompt_tokens <= room
+            && query.prompt_tokens <= room
             && needed.iter().all(|need| model.can(need))
-            && is_allowed(&model.id, wish.allowed)
+            && is_allowed(&model.id, query.allowed)
     };
     let mut found: Vec<(i64, Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
-        if let Some(provider) = providers.open_to(wish.keys, &model.provider) {
+        if let Some(provider) = providers.open_to(query.keys, &model.provider) {
             let candidate = Candidate { provider, model: model.clone() };
-            found.push((score(model, wish.preference, health::first_token_ms(&model.id)), candidate));
+            found.push((score(model, query.preference, health::first_token_ms(&model.id)), candidate));
         }
     }
     found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.model.id.cmp(&other.model.id)));
     if found.is_empty() {
-        let what = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
-        return Err(Error::unsupported("model", format!("no model here can do what is asked ({what})")));
+        let needs = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
+        return Err(Error::unsupported("model", format!("no model here can do what is asked ({needs})")));
     }
     Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
 }
 
-/// More are not tried one after the other.
+/// The most candidates that `auto` yields.
 const MOST_AUTOMATIC: usize = 4;
 
-/// What the model must be able to do.
+/// The abilities that the request needs.
 fn needs(request: &Request) -> Vec<&'static str> {
     let parts = || request.messages.iter().flat_map(|message| &message.parts);
     let any = |is: fn(&Content) -> bool| {
@@ -213,13 +214,13 @@ fn needs(request: &Request) -> Vec<&'static str> {
     needs
 }
 
-/// Higher is better. Each of three properties counts 0 to 100.
+/// Higher is better. Quality, speed and price count 0 to 100 each.
 fn score(model: &Model, preference: Preference, first_token_ms: Option<i64>) -> i64 {
     let quality = model.quality.saturating_mul(20);
-    let told = model.speed.saturating_mul(20);
-    // What was seen lately says more than the catalogue.
-    let speed = first_token_ms.map_or(told, |ms| (100_000 / (ms + 1_000)).clamp(0, 100));
-    // A dollar a million is 50, ten dollars are 9.
+    let listed = model.speed.saturating_mul(20);
+    // A recent measurement is better than the catalogue's figure.
+    let speed = first_token_ms.map_or(listed, |ms| (100_000 / (ms + 1_000)).clamp(0, 100));
+    // One dollar for a million tokens gives 50, ten dollars give 9.
     let price = model.prices.map_or(10_000_000, |prices| prices.input.saturating_add(prices.output) / 2);
     let cheap = i64::try_from(100_000_000 / (price + 1_000_000)).unwrap_or_default();
     let [a, b, c] = match preference {
@@ -253,19 +254,19 @@ mod tests {
         let mut catalogue = Catalogue::new(Vec::new(), providers);
         catalogue.models.iter_mut().filter(|m| m.name == "large").for_each(|m| m.quality = 5);
         catalogue.models.push(Model::for_test("gone/model"));
-        let wish = Wish {
+        let query = RouteQuery {
             names: names.to_vec(),
             preference: Preference::default(),
             prompt_tokens: tokens,
             allowed,
             keys: &Keys::default(),
         };
-        let found = candidates(&wish, request, &catalogue, providers)?;
+        let found = candidates(&query, request, &catalogue, providers)?;
         Ok(found.into_iter().map(|candidate| candidate.model.id).collect())
     }
 
     #[test]
-    fn a_name_an_id_and_a_list_of_both_are_asked_in_their_order() {
+    fn names_and_ids_become_candidates_in_their_order() {
         let request = Request::default();
         assert_eq!(route(&["small"], 1, None, &request).unwrap(), ["cheap/small"]);
         assert_eq!(
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_who_can_and_prefers_who_is_cheap_and_good() {
+    fn auto_takes_models_that_can_serve_the_request_and_prefers_cheap_and_good_ones() {
         let request = Request::default();
         assert_eq!(route(&["auto"], 1, None, &request).unwrap(), ["cheap/small", "dear/large"]);
         assert_eq!(route(&["auto"], 20_000, None, &request).unwrap(), ["dear/large"]);
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_asks_what_it_may_and_nothing_else() {
+    fn a_key_reaches_only_the_models_that_it_allows() {
         let request = Request::default();
         let only = ["cheap/*".to_owned()];
         assert_eq!(route(&["auto"], 1, Some(&only), &request).unwrap(), ["cheap/small"]);
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dated_name_is_its_model() {
+    fn a_dated_name_means_the_model_without_the_date() {
         assert_eq!(undated("claude-haiku-4-5-20251001"), Some("claude-haiku-4-5"));
         assert_eq!(undated("gpt-6-luna-2026-10-01"), Some("gpt-6-luna"));
         for plain in ["gpt-6", "claude-sonnet-5-5", "m"] {

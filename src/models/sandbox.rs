@@ -1,7 +1,7 @@
-//! The sandbox model: answers without any key, in development alone, so that
-//! the first request works and every road can be walked. It says what it was
-//! told, calls a tool that it is offered when it is named, and answers by a
-//! schema with the least that fits it.
+//! The sandbox model answers without a key, in development only, so that the
+//! first request works and every feature can be tried. It repeats the prompt,
+//! calls a tool that the prompt names, and answers a schema with the smallest
+//! value that fits it.
 
 use hatch_dialects::{
     Request, Response, Usage, estimate, estimate_prompt,
@@ -14,7 +14,7 @@ use super::model::{Model, Prices};
 
 pub(super) const NAME: &str = "sandbox";
 
-/// It costs nothing, but its prices are known: budgets count it.
+/// Its prices are known and zero, so that budgets do not refuse it.
 pub(super) fn models() -> Vec<Model> {
     let capabilities = [
         "tools",
@@ -50,7 +50,7 @@ pub(super) fn answer(request: &Request) -> Response {
     };
     let is_call = parts.iter().any(|part: &Part| matches!(part.content, Content::ToolCall(_)));
     let stop = if is_call { StopReason::ToolCalls } else { StopReason::End };
-    let said: u64 = parts
+    let output: u64 = parts
         .iter()
         .map(|part| match &part.content {
             Content::ToolCall(call) => estimate(&call.arguments),
@@ -59,18 +59,18 @@ pub(super) fn answer(request: &Request) -> Response {
         .sum();
     let choice = Choice { parts, stop: stop.into(), logprobs: None };
     let choices = vec![choice; usize::try_from(request.n.unwrap_or(1).clamp(1, 8)).unwrap_or(1)];
-    let usage = Usage { input: estimate_prompt(request), output: said.max(1), ..Usage::default() };
+    let usage = Usage { input: estimate_prompt(request), output: output.max(1), ..Usage::default() };
     Response { model: NAME.to_owned(), choices, usage: Some(usage), ..Response::default() }
 }
 
-/// The last thing that somebody said.
+/// The user's last message.
 fn question(request: &Request) -> String {
     let last = request.messages.iter().rev().find(|message| message.role == Role::User);
     last.map(hatch_dialects::request::Message::text).unwrap_or_default()
 }
 
-/// A call of the tool that must be called, or whose name was said. What has a
-/// result already is not called again.
+/// A call of the tool that the request demands or that the prompt names. None
+/// if the last message is a tool's result already.
 fn call(request: &Request) -> Option<ToolCall> {
     if request.messages.last()?.tool_results().next().is_some() {
         return None;
@@ -82,8 +82,8 @@ fn call(request: &Request) -> Option<ToolCall> {
         Some(ToolChoice::Tool(name)) => named(name),
         Some(ToolChoice::Allowed { names, is_required: true }) => names.first().and_then(|name| named(name)),
         _ => {
-            let asked = question(request);
-            request.tools.iter().find(|tool| asked.contains(&tool.name))
+            let question = question(request);
+            request.tools.iter().find(|tool| question.contains(&tool.name))
         }
     }?;
     let is_custom = matches!(tool.kind, ToolKind::Custom { .. });
@@ -108,15 +108,15 @@ fn text(request: &Request) -> String {
         Some(Format::JsonObject) => json!({ "answer": question(request) }).to_string(),
         _ => match request.messages.last().and_then(|message| message.tool_results().next()) {
             Some(result) => {
-                let said: String = result.parts.iter().filter_map(Part::as_text).collect();
-                format!("The tool says: {said}")
+                let text: String = result.parts.iter().filter_map(Part::as_text).collect();
+                format!("The tool says: {text}")
             }
             None => format!("This is the sandbox model. You said: {}", question(request)),
         },
     }
 }
 
-/// The least value that fits a schema, as JSON.
+/// The smallest value that fits a schema, as JSON.
 fn least_of(schema: &str) -> String {
     let schema: Value = serde_json::from_str(schema).unwrap_or_default();
     least(&schema, &schema, 0).to_string()
@@ -166,8 +166,8 @@ fn least(schema: &Value, root: &Value, depth: usize) -> Value {
     }
 }
 
-/// Numbers that are the same for the same text, of length 1 as vectors of
-/// embeddings are.
+/// A vector of length 1, as embeddings have it. The same text always gives the
+/// same vector.
 pub(crate) fn embedding(text: &str, dimensions: usize) -> Vec<f32> {
     let mut state =
         text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(body: &Value) -> Response {
+    fn ask(body: &Value) -> Response {
         let body = body.to_string();
         answer(&Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap())
     }
@@ -199,21 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn it_calls_a_tool_that_is_named_with_arguments_that_fit() {
+    fn it_calls_a_tool_that_the_prompt_names_with_arguments_that_fit() {
         let user = |text: &str| json!([{ "role": "user", "content": text }]);
-        let answer = asked(&json!({ "model": "m", "tools": tool(), "messages": user("Use get_weather") }));
+        let answer = ask(&json!({ "model": "m", "tools": tool(), "messages": user("Use get_weather") }));
         let Content::ToolCall(call) = &answer.choices[0].parts[0].content else { panic!("{answer:?}") };
         assert_eq!(call.arguments, r#"{"city":"sandbox","days":2}"#);
-        let answer = asked(&json!({ "model": "m", "tools": tool(), "messages": user("Hello") }));
+        let answer = ask(&json!({ "model": "m", "tools": tool(), "messages": user("Hello") }));
         assert!(answer.choices[0].parts[0].as_text().unwrap().ends_with("You said: Hello"));
-        let answer = asked(
+        let answer = ask(
             &json!({ "model": "m", "tools": tool(), "tool_choice": "required", "messages": user("Hello") }),
         );
         assert_eq!(answer.choices[0].stop.reason, StopReason::ToolCalls);
     }
 
     #[test]
-    fn an_embedding_is_of_length_one_and_the_same_again() {
+    fn an_embedding_has_length_one_and_is_deterministic() {
         let numbers = embedding("a", 16);
         assert!((numbers.iter().map(|n| n * n).sum::<f32>() - 1.0).abs() < 1e-4);
         assert_eq!(numbers, embedding("a", 16));

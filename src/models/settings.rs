@@ -1,4 +1,4 @@
-//! Who serves models here, and how long they are waited for.
+//! The providers that are set up here, and the deadlines of their answers.
 
 use hatch_dialects::Dialect;
 use serde::Deserialize;
@@ -13,28 +13,28 @@ use crate::{
     settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
-/// Finds what is wrong with the variables of this module.
+/// Reports wrong values of this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Providers>()];
 
-/// The providers that can be asked, and how long for.
+/// The providers, and the limits that apply to all of them.
 #[derive(Debug)]
 pub(crate) struct Providers {
     pub(crate) all: Vec<Provider>,
-    /// Until the first word of an answer, in milliseconds.
+    /// The longest wait for the first word of an answer, in milliseconds.
     pub(super) first_token_ms: u64,
-    /// Between two pieces of an answer, in milliseconds.
+    /// The longest pause between two pieces of an answer, in milliseconds.
     pub(crate) idle_ms: i64,
-    /// What all callers together may spend a day, in micro-dollars.
+    /// What all callers together may spend in a day, in micro-dollars.
     pub(crate) daily_budget_micro_usd: Option<i64>,
 }
 
 impl Providers {
-    /// The provider of this name, if a caller with these keys can ask it.
+    /// The provider of this name, if a caller with these keys can use it.
     pub(crate) fn open_to(&self, keys: &Keys, name: &str) -> Option<&Provider> {
         self.all.iter().find(|provider| provider.name == name && provider.is_open_to(keys))
     }
 
-    /// Whether a caller may keep a key of a provider of this name.
+    /// Whether a caller may store a key for the provider of this name.
     pub(crate) fn takes_keys_of(&self, name: &str) -> bool {
         let is_it =
             |provider: &Provider| provider.name == name && !matches!(provider.upstream, Upstream::Sandbox);
@@ -76,7 +76,8 @@ impl FromVars for Providers {
     }
 }
 
-/// A provider that has a file here. Cloudflare's AI Gateway stands before it where that is set (developers.cloudflare.com/ai-gateway).
+/// A provider of providers/. `AI_GATEWAY_URL` puts Cloudflare's AI Gateway before it
+/// (developers.cloudflare.com/ai-gateway).
 fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Error> {
     let key = vars.get(description.key);
     if key.is_none() && !description.takes_keys {
@@ -105,19 +106,19 @@ struct Listed {
     name: String,
     base_url: String,
     key: Option<String>,
-    dialect: Spoken,
+    dialect: ListedDialect,
     #[serde(default)]
     models: Vec<ListedModel>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-enum Spoken {
+enum ListedDialect {
     OpenAi,
     Anthropic,
 }
 
-/// One of its models. Prices are dollars for a million tokens.
+/// A model in `PROVIDERS`. Prices are dollars for a million tokens.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListedModel {
@@ -156,8 +157,8 @@ impl Listed {
                 gateway_token: None,
             },
             speaks: vec![match self.dialect {
-                Spoken::OpenAi => Dialect::Chat,
-                Spoken::Anthropic => Dialect::Messages,
+                ListedDialect::OpenAi => Dialect::Chat,
+                ListedDialect::Anthropic => Dialect::Messages,
             }],
             is_openai: false,
             is_closed: false,
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_key_can_be_asked_and_the_sandbox_only_in_development_and_alone() {
+    fn providers_with_a_key_are_open_and_the_sandbox_only_in_development_without_any_key() {
         assert_eq!(providers(&[]).unwrap(), Vec::<String>::new());
         assert_eq!(providers(&[("ENVIRONMENT", "development")]).unwrap(), ["sandbox"]);
         let both = [("ENVIRONMENT", "development"), ("CLAUDE_API_KEY", "k"), ("OPENAI_API_KEY", "k")];
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_provider_takes_the_place_of_one_of_the_same_name() {
+    fn a_listed_provider_replaces_the_known_one_of_the_same_name() {
         let list = r#"[{"name":"openai","base_url":"https://proxy.test/v1/","dialect":"openai","models":
             [{"id":"m","context":1000,"max_output":100,"input":0.5,"output":1,"capabilities":["tools"]}]}]"#;
         let settings = Settings::for_test(&[("OPENAI_API_KEY", "k"), ("PROVIDERS", list)]);

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 
 const SIMPLE_METHODS = ["GET", "HEAD", "POST"];
 const SIMPLE_TYPES = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
-/** Headers of an answer that every page sees. */
+/** Response headers that every page can read. */
 const SAFE_ANSWER_HEADERS = ["cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma"];
 
-/** What `fetch` in a page rejects with, without saying why; here it says why. */
+/** The error with which `fetch` rejects in a page. A browser hides the reason, this one shows it. */
 export class FailedToFetch extends TypeError {}
 
 const refuse = (why) => {
@@ -18,13 +18,13 @@ const refuse = (why) => {
 
 const listed = (header) => (header ?? "").toLowerCase().split(",").map((item) => item.trim()).filter(Boolean);
 
-/** Whether a header may go without asking first. */
+/** Whether a header needs no preflight. */
 function isSimple([name, value]) {
   if (name === "content-type") return SIMPLE_TYPES.includes(value.split(";")[0].trim().toLowerCase());
   return ["accept", "accept-language", "content-language"].includes(name) || (name === "range" && /^bytes=\d+-\d*$/.test(value));
 }
 
-/** The CORS check: whether the page may see an answer. */
+/** The CORS check: whether the page may read a response. */
 function check(origin, credentials, { headers }, what) {
   const allowed = headers.get("access-control-allow-origin");
   if (allowed === "*" && !credentials) return;
@@ -70,7 +70,7 @@ export function page({ api }, origin, { credentials = false } = {}) {
   };
 }
 
-/** An answer with the headers that a page sees. */
+/** A response with the headers that a page can read. */
 function seen(answer) {
   const shown = [...SAFE_ANSWER_HEADERS, ...listed(answer.headers.get("access-control-expose-headers"))];
   const headers = [...answer.headers].filter(([name]) => shown.includes(name));

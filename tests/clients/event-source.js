@@ -3,7 +3,7 @@
 // end of a stream is an `onerror`, after which it connects again with the last
 // id it has seen; any status but 200 is an `onerror` that ends it.
 
-/** What a stream's text says: each event as `{type, data, lastEventId}`, however the reads cut it. */
+/** Parses a stream: each event as `{type, data, lastEventId}`, however the reads are cut. */
 export class EventStreamParser {
   lastEventId = "";
   #rest = "";

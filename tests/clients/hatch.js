@@ -1,5 +1,5 @@
-// How Hatch's web and desktop front ends read our answers, rule by rule
-// (origins.md 3.1 and 3.2), carelessness included.
+// How Hatch's web and desktop front ends read our responses, rule by rule,
+// carelessness included.
 
 /**
  * The web page: keeps nothing from one read to the next, takes lines that begin

@@ -1,4 +1,4 @@
-// A strict fake of app.build's agent (/work/shared/origins.md, section 5): it takes what the real one's models take, and plays
+// A strict fake of an agent server: it accepts what the real one accepts, and plays
 // scripts of events.
 //
 //   const agent = await startAgentServer({ secret: 'hush' });       // AGENT_SERVER_URL = agent.url, AGENT_API_SECRET_AUTH = secret
@@ -10,7 +10,7 @@ import { extend, json, startFaultServer } from './fault-server.js';
 const KINDS = ['StageResult', 'RuntimeError', 'RefinementRequest', 'ReviewResult', 'KeepAlive', 'WipUpdate'];
 const detail = (loc, msg) => json(422, { detail: [{ loc: ['body', ...loc], msg, type: 'value_error' }] });
 
-/** What the real one answers 422 for. */
+/** The requests that the real one refuses with 422. */
 function invalid({ allMessages, applicationId, traceId, allFiles, agentState, settings }) {
   if (typeof applicationId !== 'string') return detail(['applicationId'], 'Input should be a valid string');
   if (typeof traceId !== 'string') return detail(['traceId'], 'Input should be a valid string');
@@ -28,7 +28,7 @@ function invalid({ allMessages, applicationId, traceId, allFiles, agentState, se
   return undefined;
 }
 
-/** Starts the fake. `play(...events)` says what it answers from now on: events, or functions of the request's body that give one. */
+/** Starts the fake. `play(...events)` sets its answers from now on: events, or functions of the request's body that return one. */
 export async function startAgentServer({ secret }) {
   let script = [];
   let isCompressed = false;
@@ -56,7 +56,7 @@ export async function startAgentServer({ secret }) {
         return Buffer.from(`data: ${JSON.stringify({ ...told, traceId: body.traceId, timestamp: new Date().toISOString() })}\n\n`);
       });
       const type = { 'content-type': 'text/event-stream; charset=utf-8' };
-      // As the real one does for whoever takes it.
+      // As the real one does for clients that accept it.
       if (isCompressed && /gzip|br/.test(headers['accept-encoding'] ?? '')) {
         return { status: 200, headers: { ...type, 'content-encoding': 'gzip' }, pieces: [gzipSync(Buffer.concat(pieces))] };
       }

@@ -1,4 +1,4 @@
-// What Anthropic's Messages API refuses, and in which words: /work/shared/upstreams.md 1.1 and 0.1, the types of
+// What Anthropic's Messages API refuses, and in which words: from its documentation, the types of
 // @anthropic-ai/sdk 1.11, and error messages that users reported. Where these leave it open whether a model of the 5.5
 // generation takes a setting, it is refused here: a client that passes is then right either way.
 

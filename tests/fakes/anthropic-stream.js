@@ -1,5 +1,5 @@
 // What Anthropic's Messages API answers: the message, and the same message as server-sent events
-// (/work/shared/upstreams.md 1.1, "Streaming events"). All of it is a pure function of the answer and the options, so that
+//. All of it is a pure function of the answer and the options, so that
 // a test can know every byte beforehand.
 
 import { MODELS, sign } from './anthropic-request.js';
@@ -44,7 +44,7 @@ export function messageOf(answer, { id = messageId(1), model = DEFAULT_MODEL, th
  * The events of a message, each as the bytes on the wire, in order.
  *
  * Options besides `messageOf`'s: `pings` extra ones in the middle, `omitMessageStop`, `unknownEvents` (an event, a delta
- * and a content block of types nobody knows), `eol` for the line ending: `\n`, `\r\n` or `\r`.
+ * and a content block of unknown types), `eol` for the line ending: `\n`, `\r\n` or `\r`.
  */
 export function eventsOf(answer, { pings = 0, omitMessageStop = false, unknownEvents = false, eol = '\n', ...options } = {}) {
   const message = messageOf(answer, options);

@@ -1,4 +1,4 @@
-// A strict fake of Anthropic's Messages API (/work/shared/upstreams.md 1.1): it refuses what the real one refuses, answers
+// A strict fake of Anthropic's Messages API: it refuses what the real one refuses, answers
 // what the test says in the real protocol, and fails in whichever way the test asks for.
 //
 //   const claude = await startAnthropic();            // CLAUDE_BASE_URL = claude.url, ANTHROPIC_API_KEY = claude.key

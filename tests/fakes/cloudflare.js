@@ -1,5 +1,5 @@
 // A strict fake of Cloudflare's API, as far as it takes to put a Worker of static assets online: upload sessions, uploads,
-// scripts (on workers.dev and in dispatch namespaces), their addresses (/work/shared/upstreams.md 1.5, and what wrangler
+// scripts (on workers.dev and in dispatch namespaces), their addresses (and what wrangler
 // sends). It refuses what the real one refuses, and JSON that it does not know.
 //
 //   const cloudflare = await startCloudflare();

@@ -1,4 +1,4 @@
-// Strict fakes of Concordium's wallet proxy and of its Web3 ID verifier (/work/shared/upstreams.md 1.13), in one server.
+// Strict fakes of Concordium's wallet proxy and of its Web3 ID verifier, in one server.
 // The proxy reads a transaction to the byte and checks its energy, its expiry, its account's next number and its signature,
 // with node's own Ed25519. It returns what `startFaultServer` returns and takes its faults.
 //

@@ -1,4 +1,4 @@
-// A strict fake of Amazon's Elastic Container Registry (/work/shared/upstreams.md 1.9): GetAuthorizationToken and CreateRepository. It
+// A strict fake of Amazon's Elastic Container Registry: GetAuthorizationToken and CreateRepository. It
 // computes each request's signature anew, by AWS Signature Version 4, and refuses one that differs.
 //
 //   const ecr = await startEcr();   // ECR_BASE_URL = ecr.url, AWS_ACCESS_KEY_ID = ecr.keys.id, …

@@ -1,7 +1,7 @@
-// What every fake service shares: an HTTP server on a free port of localhost, a log of what it was asked, and faults.
+// The base of every fake service: an HTTP server on a free port of localhost, a log of requests, and faults.
 //
 // The order is always the same: read the request, let the fake refuse it, and only then apply a fault, so that a fault
-// never hides a bad request. A fault is used up by the requests that it struck.
+// never hides a bad request. A fault ends after the requests that it struck.
 import http from 'node:http';
 import { once } from 'node:events';
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -62,7 +62,7 @@ export async function startFaultServer(service) {
 
   const server = http.createServer({ keepAliveTimeout: 0 }, (req, res) => {
     handle(req, res).catch((error) => {
-      // A client that leaves while it sends is part of the game; anything else is a bug in the fake or in the test's answer.
+      // A client may leave while it sends; any other error is a bug in the fake or in the test's answer.
       if (error.code !== 'ECONNRESET') console.error(error);
       res.destroy();
     });

@@ -1,8 +1,8 @@
-// A strict fake of GitHub's REST API (/work/shared/upstreams.md 1.7) over real bare repositories of the system's git: what is
+// A strict fake of GitHub's REST API over real bare repositories of the system's git: what is
 // committed through it can be cloned and checked by git itself. It refuses what the real one refuses.
 //
 //   const github = await startGitHub({ accounts: { 'ghp_ada': 'ada' } });  // GITHUB_API_URL = github.url
-//   github.race = 1;                                       // so many pushes of somebody else's come in between
+//   github.race = 1;                                       // so many pushes of another user come in between
 //   github.git('ada', 'timer', 'log', '--oneline', 'main');
 
 import { execFileSync } from 'node:child_process';
@@ -25,9 +25,9 @@ const error = (status, message, more = {}) => json(status, { message, documentat
 const validation = (message, errors = []) => error(422, message, { errors });
 
 /**
- * Starts the fake. `accounts` are tokens and whose they are; `organisations` the organisations and their members. Besides what
- * `startFaultServer` returns: `repos`, `owner/name` to what is known of each; `git(owner, name, ...args)` runs git there;
- * `push(owner, name, files, message)` commits as somebody else; `race`, how many times somebody else pushes in between.
+ * Starts the fake. `accounts` maps tokens to their users; `organisations` maps organisations to their members. Besides what
+ * `startFaultServer` returns: `repos`, a map of `owner/name` to each repository; `git(owner, name, ...args)` runs git there;
+ * `push(owner, name, files, message)` commits as another user; `race`, how many times another user pushes in between.
  */
 export async function startGitHub({ accounts, organisations = {} }) {
   const root = mkdtempSync(join(tmpdir(), 'github-'));

@@ -1,4 +1,4 @@
-// A strict fake of Koyeb's API (/work/shared/upstreams.md 1.8, and archives as its CLI makes them): apps, services, secrets, archives,
+// A strict fake of Koyeb's API (with archives as its CLI makes them): apps, services, secrets, archives,
 // deployments and their logs. It refuses what the real one refuses, and any field or parameter that it does not know.
 //
 //   const koyeb = await startKoyeb({ tokens: ['alice', 'bob'] });  // KOYEB_BASE_URL = koyeb.url
@@ -17,7 +17,7 @@ const SOURCES = {
 const LISTS = { apps: ['name', 'limit', 'offset'], services: ['app_id', 'name', 'limit', 'offset'], secrets: ['name', 'limit', 'offset'], deployments: ['service_id', 'app_id', 'limit', 'offset'] };
 const LOGS = ['type', 'app_id', 'service_id', 'deployment_id', 'start', 'end', 'order', 'limit'];
 
-/** How a deployment gets on unless a test says otherwise: a status, and its lines of the build's log, a poll. */
+/** The course of a deployment by default: for each poll a status, and lines of the build's log. */
 const RUN = { statuses: ['PROVISIONING', 'STARTING', 'HEALTHY'], log: [['Building'], ['Built'], []], end: [], messages: [] };
 
 const error = (status, message, fields, headers) => json(status, { status, code: CODES[status] ?? 'unknown', message, ...(fields && { fields }) }, headers);
@@ -28,7 +28,7 @@ const unknown = (keys, known) => keys.find((key) => !known.includes(key));
 /**
  * Starts the fake. Each of `tokens` is an organisation of its own; `renewed` is a new token to the old one, of whose organisation it is. Besides what `startFaultServer` returns: `apps`, `services`,
  * `secrets`, `archives` and `deployments`, all that was ever made, each with its `token`; services and apps with `isDeleted`, archives
- * with `bytes`, deployments with `definition` and `status`. `setRun(run)` says how the deployments from now on get on.
+ * with `bytes`, deployments with `definition` and `status`. `setRun(run)` sets the course of the next deployments.
  */
 export async function startKoyeb({ tokens = ['koyeb-token-0123456789'], renewed = {} } = {}) {
   let kept;

@@ -1,4 +1,4 @@
-// A strict fake of Livepeer's AI gateway (/work/shared/upstreams.md 1.12): `POST /text-to-image` takes JSON,
+// A strict fake of Livepeer's AI gateway: `POST /text-to-image` takes JSON,
 // `POST /image-to-video` a form with a picture that the fake has made, and what they made is at the addresses they give,
 // relative to the gateway, as some tell them. It returns what `startFaultServer` returns and takes its faults.
 //

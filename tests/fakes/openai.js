@@ -1,5 +1,5 @@
-// A strict fake of OpenAI's Chat Completions, Embeddings and Moderations (/work/shared/gateway.md 2.2 and 2.3): it refuses
-// what the real one refuses, answers what the test says in the real protocol, and fails in whichever way the test asks for.
+// A strict fake of OpenAI's Chat Completions, Embeddings and Moderations: it refuses
+// what the real one refuses, answers what the test says in the real protocol, and fails in the way that the test asks for.
 //
 //   const openai = await startOpenAI();             // OPENAI_BASE_URL = openai.url + "/v1", OPENAI_API_KEY = openai.key
 //   openai.setAnswer("Hello");                      // or {content, toolCalls, finish, usage}, or a function of the body

@@ -1,4 +1,4 @@
-// Strict fakes of the engines that search the web: Brave and Google (/work/shared/upstreams.md 1.11). Each returns what
+// Strict fakes of the engines that search the web: Brave and Google. Each returns what
 // `startFaultServer` returns, takes its faults, and has `key` and `setResults`.
 //
 //   const brave = await startBrave();       // BRAVE_BASE_URL = brave.url, BRAVE_API_KEY = brave.key

@@ -1,5 +1,5 @@
 // What the fakes of aitmpl.com, skillsmp.com and raw.githubusercontent.com hold: plain components, and hostile ones that
-// somebody could publish there, for anybody may.
+// anyone could publish there.
 
 export const AITMPL_REPO = 'davila7/claude-code-templates';
 
@@ -106,7 +106,7 @@ const HOSTILE_SKILLS = [
 /** All of skillsmp.com. */
 export const skillsmpSkills = ({ hostile = true } = {}) => structuredClone([...PLAIN_SKILLS, ...(hostile ? HOSTILE_SKILLS : [])]);
 
-/** What a component says, in the form its type has: Markdown with front matter, or JSON. */
+/** A component's content, in the form of its type: Markdown with front matter, or JSON. */
 export function contentOf(types, item) {
   if (item.path.endsWith('.json')) return JSON.stringify({ [types === 'mcps' ? 'mcpServers' : types]: { [item.name]: { description: String(item.description) } } }, null, 2);
   return `---\nname: ${item.name}\ndescription: ${JSON.stringify(item.description)}\n---\n\n# ${item.name}\n\nGrüße 👋\n`;

@@ -1,5 +1,5 @@
 // Strict fakes of the places that skills come from: aitmpl.com, skillsmp.com and raw.githubusercontent.com
-// (/work/shared/upstreams.md 1.14 and 1.15). Each returns what `startFaultServer` returns, and takes its faults.
+//. Each returns what `startFaultServer` returns, and takes its faults.
 //
 //   const aitmpl = await startAitmpl();
 //   aitmpl.setFault({ status: 429, headers: { 'retry-after': '60' }, times: Infinity });

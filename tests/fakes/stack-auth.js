@@ -1,5 +1,5 @@
-// A strict fake of Stack Auth: the key set of one project, and the tokens that its API signs (/work/shared/upstreams.md
-// 1.10). It returns what `startFaultServer` returns, and takes its faults.
+// A strict fake of Stack Auth: the key set of one project, and the tokens that its API signs.
+// It returns what `startFaultServer` returns, and takes its faults.
 //
 //   const stack = await startStackAuth();
 //   const token = stack.mint({ sub: 'ada', email: 'ada@example.com' });

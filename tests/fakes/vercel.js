@@ -1,4 +1,4 @@
-// A strict fake of Vercel's REST API (/work/shared/upstreams.md 1.6): deployments of files, their state, events and deletion. It
+// A strict fake of Vercel's REST API: deployments of files, their state, events and deletion. It
 // refuses what the real one refuses, and any field or parameter that it does not know.
 //
 //   const vercel = await startVercel({ tokens: ['alice', 'bob'] });  // VERCEL_BASE_URL = vercel.url
@@ -22,7 +22,7 @@ const FRAMEWORKS = [null, 'nextjs', 'vite', 'astro', 'nuxtjs', 'gatsby', 'create
 const MAX_BODY = 10_000_000;
 const CODES = { 400: 'bad_request', 402: 'payment_required', 403: 'forbidden', 404: 'not_found', 429: 'rate_limited', 500: 'internal_server_error', 503: 'service_unavailable' };
 
-/** What a build does unless a test says otherwise: one state, and its lines of the log, a poll. */
+/** The course of a build by default: for each poll one state, and lines of the log. */
 const BUILD = { states: ['QUEUED', 'BUILDING', 'READY'], log: [[], ['Installing dependencies'], ['Build completed']] };
 
 const error = (status, code, message, headers) => json(status, { error: { code, message } }, headers);

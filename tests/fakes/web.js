@@ -1,6 +1,6 @@
 // The web, as a proxy serves it: `GET <url>/https://host/path` (WEB_PROXY_URL = web.url). It returns what `startFaultServer`
 // returns, takes its faults (with `path` as in `/https://acme.example/`), and refuses with 403, and remembers as
-// `forbidden`, every address that is not one of the public web: nobody may ever ask for one.
+// `forbidden`, every address outside of the public web, because the Worker must never request one.
 //
 //   const web = await startWeb({ 'https://acme.example/': page('Acme', 'Books rooms.') });
 //   web.pages['https://old.example/'] = redirect('https://acme.example/');
@@ -23,7 +23,7 @@ export const redirect = (location, status = 302) => ({ status, headers: { locati
 
 const PRIVATE = /(^|\.)(localhost|local|internal|intranet|corp|home|lan|arpa|onion|invalid|test|workers\.dev)$/;
 
-/** Why an address is none of the public web; nothing when it is one. */
+/** Why an address is not in the public web. Undefined if it is. */
 export function forbiddenBecause(text) {
   if (!URL.canParse(text)) return 'no URL';
   const { protocol, hostname, port, username, password, hash } = new URL(text);

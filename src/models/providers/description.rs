@@ -1,4 +1,4 @@
-//! What a file of this folder says of its provider.
+//! What each file of this folder states about its provider.
 
 use hatch_dialects::Dialect;
 
@@ -7,13 +7,13 @@ use crate::{error::Error, settings::Vars};
 /// A provider that has a file here.
 pub(in crate::models) struct Description {
     pub(in crate::models) name: &'static str,
-    /// The secret without which it cannot be asked.
+    /// The name of the variable with its key.
     pub(in crate::models) key: &'static str,
-    /// Where it is asked, without a slash at the end.
+    /// The base URL, without a slash at the end.
     pub(in crate::models) base_url: fn(&Vars) -> Result<String, Error>,
     pub(in crate::models) speaks: &'static [Dialect],
-    /// Somebody else's key is asked at the same address.
+    /// Whether callers may bring their own keys for it.
     pub(in crate::models) takes_keys: bool,
-    /// It is OpenAI itself, and not only compatible with it.
+    /// Whether it is OpenAI itself, not only compatible with it.
     pub(in crate::models) is_openai: bool,
 }

@@ -1,5 +1,5 @@
-//! Who serves models. Each provider that we know by name is one file with one
-//! [`Description`]; others are what `PROVIDERS` says.
+//! The providers of models. Each provider that Hatch knows by name is one file
+//! with one [`Description`]; the variable `PROVIDERS` adds others.
 
 mod anthropic;
 mod description;
@@ -13,36 +13,36 @@ use hatch_dialects::{Abilities, Dialect, Target, request::Effort};
 pub(super) use self::description::Description;
 use super::{keys::Keys, model::Model};
 
-/// The providers that have a file here.
+/// The providers of this folder.
 pub(super) static DESCRIPTIONS: &[&Description] =
     &[&anthropic::ANTHROPIC, &openai::OPENAI, &workers_ai::WORKERS_AI];
 
-/// A provider as it is asked here.
+/// A provider that is set up here.
 pub(crate) struct Provider {
     pub(crate) name: String,
     pub(crate) upstream: Upstream,
-    /// The dialects that it speaks, the best one first.
+    /// The dialects that it speaks, the preferred one first.
     pub(super) speaks: Vec<Dialect>,
     pub(super) is_openai: bool,
-    /// Nobody has given us a key: it is asked for who has one of their own.
+    /// The Worker has no key for it. Only callers with their own key can use it.
     pub(super) is_closed: bool,
-    /// Models that the catalogue does not have to know.
+    /// Its models that the settings list, besides those of the catalogue.
     pub(super) models: Vec<Model>,
 }
 
-/// Where a provider is.
+/// How a provider is reached.
 pub(crate) enum Upstream {
     Http {
         base_url: String,
         key: Option<String>,
         gateway_token: Option<String>,
     },
-    /// The sandbox model of a development Worker answers.
+    /// The sandbox model of a development Worker answers in its place.
     Sandbox,
 }
 
 impl fmt::Debug for Provider {
-    /// Without its keys.
+    /// Leaves out its keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
             .field("name", &self.name)
@@ -52,17 +52,17 @@ impl fmt::Debug for Provider {
 }
 
 impl Provider {
-    /// Whether a caller with these keys can ask it.
+    /// Whether a caller with these keys can use it.
     pub(crate) fn is_open_to(&self, keys: &Keys) -> bool {
         !self.is_closed || keys.of(&self.name).is_some()
     }
 
-    /// Whether the sandbox model of a development Worker answers.
+    /// Whether this is the sandbox model of a development Worker.
     pub(crate) fn is_sandbox(&self) -> bool {
         matches!(self.upstream, Upstream::Sandbox)
     }
 
-    /// A model that nobody has described, of a provider that may know it.
+    /// A model that the catalogue does not list, though the provider may know it.
     pub(super) fn unknown_model(&self, name: &str) -> Model {
         let every =
             ["tools", "forced_tools", "images", "documents", "structured_output", "reasoning", "sampling"];
@@ -82,7 +82,7 @@ impl Provider {
         }
     }
 
-    /// How a request is written for one of its models.
+    /// How a request is rendered for one of its models.
     pub(super) fn target(&self, model: &Model, is_lenient: bool, stream: bool) -> Target {
         let is_claude = self.name == "anthropic";
         let can = Abilities {
@@ -104,14 +104,14 @@ impl Provider {
         Target { max_output, can, is_lenient, stream, ..Target::new(model.name.clone()) }
     }
 
-    /// The dialect in which a request that came in `client` is sent on.
+    /// The dialect for a client's request: the client's own if the provider speaks it.
     pub(super) fn dialect_for(&self, client: Dialect) -> Dialect {
         let same = self.speaks.iter().find(|dialect| **dialect == client);
         same.or(self.speaks.first()).copied().unwrap_or(Dialect::Chat)
     }
 }
 
-/// Where a request of this dialect goes, behind the base URL.
+/// The path behind the base URL for requests of this dialect.
 pub(super) fn path_of(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Chat => "/chat/completions",

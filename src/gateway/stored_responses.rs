@@ -1,7 +1,9 @@
-//! Answers of the Responses API that are kept for a day, for who goes on with
-//! them: by `previous_response_id`, or by the id of an item.
+//! Stores answers of the Responses API for a day, so that later requests can
+//! refer to them: by `previous_response_id`, or by the id of an item.
+//!
+//! Handlers: [`show`], [`delete`].
 
-use hatch_dialects::{Class, Dialect, Error as Said, Json, Reply, Response as Answer};
+use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
 use serde_json::{Value, json};
 
 use super::{guard::Guards, store};
@@ -12,22 +14,22 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// Knows what has to be kept of an answer.
+/// What to store with an answer.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// The items before the answer's own; none where nothing is kept.
+    /// The items before the answer's own. None if the answer is not stored.
     items: Option<Vec<Value>>,
 }
 
 impl Keeper {
-    /// Keeps nothing.
+    /// Stores nothing.
     pub(super) fn nothing() -> Self {
         Self { items: None }
     }
 
-    /// Keeps the answer to a request of the Responses API: its body, and the
-    /// items of the answers before it. What a guardrail kept from the model is
-    /// kept from the database too.
+    /// Stores the answer to a request of the Responses API with the request's
+    /// items and those of earlier answers. The database gets the same redacted
+    /// texts as the model.
     pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
@@ -47,8 +49,13 @@ impl Keeper {
         self.items.is_some()
     }
 
-    /// Keeps a whole answer.
-    pub(super) fn statements(&self, user: &str, answer: Option<&Answer>, reply: &Reply) -> Vec<Statement> {
+    /// The statements that store a whole answer.
+    pub(super) fn statements(
+        &self,
+        user: &str,
+        answer: Option<&DialectResponse>,
+        reply: &Reply,
+    ) -> Vec<Statement> {
         let (Some(before), Some(answer)) = (&self.items, answer) else { return Vec::new() };
         let body = Dialect::Responses.render_response(answer, reply);
         let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
@@ -64,18 +71,18 @@ impl Keeper {
     }
 }
 
-/// A row of D1 takes two megabytes; what is longer is not kept.
+/// The longest answer that is stored. A row of D1 holds two megabytes.
 const MOST_BYTES: usize = 1_500_000;
 
-/// The items up to and with an answer.
+/// The items of an answer and of all answers before it.
 pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Result<Vec<Json>, Error> {
     let items: Option<Vec<Value>> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
-    let items = items.ok_or_else(|| not_kept("Previous response"))?;
+    let items = items.ok_or_else(|| not_stored("Previous response"))?;
     Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
 }
 
 /// The items of these ids.
-pub(super) async fn named(
+pub(super) async fn items_named(
     ids: &[String],
     user: &str,
     database: &Database,
@@ -93,20 +100,23 @@ pub(super) async fn named(
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
-    Ok(Response::json(200, body.ok_or_else(|| not_kept("Response"))?))
+    Ok(Response::json(200, body.ok_or_else(|| not_stored("Response"))?))
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     if context.database()?.query(store::forget_kept(id, user)).await?.is_empty() {
-        return Err(not_kept("Response"));
+        return Err(not_stored("Response"));
     }
     Ok(Response::json(200, json!({ "id": id, "object": "response.deleted", "deleted": true }).to_string()))
 }
 
-/// That something is not kept here.
-fn not_kept(what: &str) -> Error {
-    Said::new(Class::NotFound, format!("{what} not found; an answer is kept for a day, and for who made it"))
-        .into()
+/// The error for an answer that is not stored here.
+fn not_stored(what: &str) -> Error {
+    DialectError::new(
+        Class::NotFound,
+        format!("{what} not found; an answer is kept for one day, and only its own user can read it"),
+    )
+    .into()
 }

@@ -1,6 +1,6 @@
-//! An agent server that does the work instead of our own agent: one request,
-//! whose answer tells of it while it goes on and gives diffs against the files
-//! that it was sent. What the agent remembers is kept sealed, and shown to nobody.
+//! An agent server, which does the work in place of the built-in agent. It gets
+//! one request with the files, and streams events with diffs against them. The
+//! state that it wants to keep is stored sealed, and no client sees it.
 
 use hatch_diff::{Binaries, Change, ChangeKind, Edit, Files, apply};
 use hatch_wire::sse::Decoder;
@@ -13,7 +13,7 @@ use super::{
     save::Ending,
     settings::AgentServer,
     steps::SAVE,
-    store::{self, Earlier},
+    store::{self, EarlierMessage},
     tools::{Finish, app_name},
     work::{Work, code_of},
 };
@@ -27,20 +27,20 @@ use crate::{
     store::{Statement, files, sealing, sealing_key},
 };
 
-/// Longer than an agent is silent: it says every 30 s that it lives.
+/// The longest silence. An agent sends a sign of life every 30 s.
 const SILENT_MS: u64 = 90_000;
-/// How much of what was said before is sent.
+/// How many earlier messages are sent.
 const EARLIER: u32 = 100;
 /// The most bytes of one answer; one event may be megabytes.
 const MOST_BYTES: usize = 24 * 1024 * 1024;
-/// The most bytes of what an agent remembers.
+/// The most bytes of an agent's state.
 const MOST_STATE: usize = 8 * 1024 * 1024;
 const MOST_WORDS: usize = 8_000;
-/// An agent that finds nothing to do says so with these instead of a diff.
+/// Markers that an agent sends in place of a diff.
 const EMPTY_DIFF: &str = "# Note: This is a valid empty diff";
 const BROKEN_DIFF: &str = "# ERROR GENERATING DIFF";
 
-/// Of an event, what is used; what is absent is null.
+/// The fields of an event that are used. Absent ones are null.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AgentEvent {
@@ -80,7 +80,7 @@ impl AgentMessage {
         serde_json::from_value(Value::from(self.kind.as_str())).ok()
     }
 
-    /// The diff, if it is one.
+    /// The diff. None if it is empty or a marker for an empty one.
     fn diff(&self) -> Option<&str> {
         self.unified_diff
             .as_deref()
@@ -88,7 +88,7 @@ impl AgentMessage {
     }
 }
 
-/// Sends the message, and tells what the agent does until it waits or has ended.
+/// Sends the message, and stores the agent's events until it waits or has ended.
 pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, Error> {
     let turn = &work.turn;
     let files = work.files().await?;
@@ -96,12 +96,12 @@ pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, E
     let answer = ask(server, body, work.settings.timeouts.head_ms).await?;
     if work.job.attempts > 1 {
         let again =
-            Event::running(MessageKind::WipUpdate, "The connection to the agent was lost; it begins again.");
-        work.context.database.query(work.tell(&[again])).await?;
+            Event::running(MessageKind::WipUpdate, "The connection to the agent was lost; it starts again.");
+        work.context.database.query(work.add_events(&[again])).await?;
     }
     let mut listener =
         Listener { work, sent: files, decoder: Decoder::default(), bytes: 0, draft: None, last: None };
-    let ended = answer.read_pieces(SILENT_MS, async |piece| listener.hear(&piece).await).await;
+    let ended = answer.read_pieces(SILENT_MS, async |piece| listener.read(&piece).await).await;
     let Listener { draft, last, .. } = listener;
     let mut writes = vec![store::count_step(&turn.id, "agent-server")];
     let (ending, state) = match (last, ended) {
@@ -111,7 +111,7 @@ pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, E
     };
     writes.extend(draft.map(|files| store::set_draft(&turn.id, &code_of(&files))));
     if let Some(state) = state {
-        writes.extend(keep(work, &state).await?);
+        writes.extend(store_state(work, &state).await?);
     }
     writes.push(store::set_result(&turn.id, &ending.to_json()?));
     Ok(Outcome::Next { step: SAVE, writes })
@@ -119,17 +119,18 @@ pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, E
 
 fn broken_off(ended: &Result<(), Piece<Error>>) -> &'static str {
     match ended {
-        Err(Piece::Failed(Failure::Timeout)) => "The agent fell silent in the middle of its work.",
-        Err(Piece::Failed(Failure::TooLong)) => "The agent said more than is read.",
+        Err(Piece::Failed(Failure::Timeout)) => "The agent stopped answering in the middle of its work.",
+        Err(Piece::Failed(Failure::TooLong)) => "The agent sent more than 24 MB.",
         _ => "The connection to the agent broke off in the middle of its work.",
     }
 }
 
-/// What the agent is asked: the conversation oldest first, the files, and what it remembers.
+/// The request's body: the conversation oldest first, the files, and the agent's state.
 async fn request(work: &Work, files: &Files) -> Result<String, Error> {
     let turn = &work.turn;
-    let earlier: Vec<Earlier> = work.context.database.query(store::earlier(turn, EARLIER)).await?.read()?;
-    let mut messages: Vec<Value> = earlier.iter().map(said).collect();
+    let earlier: Vec<EarlierMessage> =
+        work.context.database.query(store::earlier(turn, EARLIER)).await?.read()?;
+    let mut messages: Vec<Value> = earlier.iter().map(to_agent_message).collect();
     messages.push(json!({ "role": "user", "content": turn.message }));
     let mut body = json!({ "allMessages": messages, "applicationId": turn.app_id, "traceId": turn.trace_id });
     let sent: Vec<Value> = files
@@ -158,15 +159,15 @@ async fn request(work: &Work, files: &Files) -> Result<String, Error> {
     Ok(body.to_string())
 }
 
-/// A message as agents take it: an assistant's has a kind, and its texts apart.
-fn said(earlier: &Earlier) -> Value {
+/// An earlier message in the form that agents take. An assistant's has a kind and a list of texts.
+fn to_agent_message(earlier: &EarlierMessage) -> Value {
     if earlier.role == "user" {
         return json!({ "role": "user", "content": earlier.text });
     }
     json!({ "role": "assistant", "kind": earlier.kind, "messages": [{ "role": "assistant", "content": earlier.text }] })
 }
 
-/// What an agent would trip over stays here.
+/// Whether an agent gets this file. Agents fail on git's files and on their own patches.
 fn is_sent(path: &str) -> bool {
     path.split('/').all(|part| {
         part != ".git"
@@ -178,7 +179,7 @@ fn is_sent(path: &str) -> bool {
 async fn ask(server: &AgentServer, body: String, timeout_ms: u64) -> Result<FetchResponse, Error> {
     let request = OutboundRequest::post_json(format!("{}/message", server.url), body)
         .with("accept", "text/event-stream")
-        // Compressed, its events would come in lumps.
+        // Compression would delay its events.
         .with("accept-encoding", "identity");
     let request = match &server.secret {
         Some(secret) => request.with("authorization", format!("Bearer {secret}")),
@@ -200,27 +201,27 @@ async fn ask(server: &AgentServer, body: String, timeout_ms: u64) -> Result<Fetc
     }
 }
 
-/// Hears an agent's events.
+/// Reads an agent's events.
 struct Listener<'a> {
     work: &'a Work,
-    /// The files that it was sent, which its diffs are against.
+    /// The files that it was sent. Its diffs apply to them.
     sent: Files,
     decoder: Decoder,
     bytes: usize,
-    /// The files that its last diff has made.
+    /// The files after its last diff.
     draft: Option<Files>,
-    /// How it has ended, and what it wants to remember.
+    /// How it has ended, and its new state.
     last: Option<(Ending, Option<Value>)>,
 }
 
 impl Listener<'_> {
-    /// Takes the next bytes; whether there is more to hear.
-    async fn hear(&mut self, piece: &[u8]) -> Result<bool, Error> {
+    /// Reads the next bytes. Returns whether to go on.
+    async fn read(&mut self, piece: &[u8]) -> Result<bool, Error> {
         self.bytes = self.bytes.saturating_add(piece.len());
-        let mut heard = Vec::new();
-        self.decoder.push(piece, |data| heard.push(data.to_owned()));
-        for data in heard {
-            // What does not parse may be of a later version, and is left out.
+        let mut events = Vec::new();
+        self.decoder.push(piece, |data| events.push(data.to_owned()));
+        for data in events {
+            // An event that does not parse may be of a later protocol, and is skipped.
             if let Ok(event) = serde_json::from_str::<AgentEvent>(&data) {
                 self.event(event).await?;
             }
@@ -249,16 +250,16 @@ impl Listener<'_> {
                 return Ok(());
             }
             let name = message.app_name.as_deref().and_then(app_name);
-            let event = Event::running(kind, text).naming(name, message.commit_message);
-            return self.work.context.database.query(self.work.tell(&[event])).await.map(drop);
+            let event = Event::running(kind, text).with_names(name, message.commit_message);
+            return self.work.context.database.query(self.work.add_events(&[event])).await.map(drop);
         }
         let state = message.agent_state.clone().filter(|state| !state.is_null());
         self.last = Some((ending(kind, &message, &kept), state));
         Ok(())
     }
 
-    /// Applies a diff to the files that the agent was sent; the paths of
-    /// binary files, which stay as they are.
+    /// Applies a diff to the files that the agent was sent. Returns the paths of
+    /// binary files, which stay unchanged.
     fn apply(&mut self, message: &AgentMessage) -> Result<Vec<String>, String> {
         let Some(diff) = message.diff() else { return Ok(Vec::new()) };
         if diff.trim_start().starts_with(BROKEN_DIFF) {
@@ -275,7 +276,7 @@ impl Listener<'_> {
     }
 }
 
-/// How an agent has ended that waits.
+/// The ending for the last event of an agent.
 fn ending(kind: MessageKind, message: &AgentMessage, kept: &[String]) -> Ending {
     let mut text = message.text();
     match kind {
@@ -286,7 +287,9 @@ fn ending(kind: MessageKind, message: &AgentMessage, kept: &[String]) -> Ending 
         _ => {
             if !kept.is_empty() {
                 text.push_str(&format!(
-                    "\n\nThese files are not text, and were left as they are: {}",
+                    "
+
+These files are not text and were left unchanged: {}",
                     kept.join(", ")
                 ));
             }
@@ -301,11 +304,11 @@ fn ending(kind: MessageKind, message: &AgentMessage, kept: &[String]) -> Ending 
     }
 }
 
-/// Keeps what the agent remembers, sealed to its app, in place of what it remembered before.
-async fn keep(work: &Work, state: &Value) -> Result<Vec<Statement>, Error> {
+/// Stores the agent's state, sealed to its app, in place of the earlier one.
+async fn store_state(work: &Work, state: &Value) -> Result<Vec<Statement>, Error> {
     let text = state.to_string();
     if text.len() > MOST_STATE {
-        return Err(Error::upstream(UpstreamKind::Rejected, "The agent wants to remember more than 8 MB"));
+        return Err(Error::upstream(UpstreamKind::Rejected, "The agent's state is larger than 8 MB"));
     }
     let sealed = sealing::seal(sealing_key(&work.settings)?, &work.turn.app_id, &text)?;
     let digest: [u8; 32] = Sha256::digest(&sealed).into();
@@ -313,7 +316,7 @@ async fn keep(work: &Work, state: &Value) -> Result<Vec<Statement>, Error> {
     let key = format!("agent-states/{}/{hash}", work.turn.id);
     work.context.database.query(store::announce(&key, now_ms() + files::UNCLAIMED_MS)).await?;
     files::put(&work.context.env, &key, sealed.into_bytes()).await?;
-    let mut writes: Vec<Statement> = store::remember(&work.turn, &key, now_ms()).into();
+    let mut writes: Vec<Statement> = store::set_agent_state(&work.turn, &key, now_ms()).into();
     writes.push(files::claim(&key));
     Ok(writes)
 }
@@ -323,7 +326,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_agent_would_trip_over_is_not_sent() {
+    fn git_files_and_patches_are_not_sent_to_an_agent() {
         for path in [".git/config", "a/.github/x.yml", "unified_diff-1.patch", "b/unified_diff-x.patch/c"] {
             assert!(!is_sent(path), "{path}");
         }
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_instead_of_a_diff_are_told_from_diffs() {
+    fn markers_in_place_of_a_diff_are_not_taken_for_diffs() {
         let message = |diff: &str| AgentMessage {
             kind: "ReviewResult".into(),
             messages: None,

@@ -1,7 +1,7 @@
-// Tassium's own clients: the dashboard, the worker page and the heartbeat
-// script, by the requests that they make, in their order and with their
-// headers. What they read they read as the pages do: no status is looked at,
-// only JSON, and a value that is missing breaks the page.
+// The original fleet's clients: the requests of the dashboard, the worker page
+// and the heartbeat script in their order and with their headers. Responses are
+// read as the pages read them: they check no status, only JSON, and a missing
+// value breaks the page.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -15,10 +15,10 @@ const ORIGIN = "http://localhost:3000";
 const SECOND_MS = 1000;
 const HOUR_MS = 3600 * SECOND_MS;
 const wait = { ping: 30 * SECOND_MS, beats: 10 };
-/** As `date -u +%Y-%m-%dT%H:%M:%SZ` has it. */
+/** The form of `date -u +%Y-%m-%dT%H:%M:%SZ`. */
 const stamp = (ms) => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 
-/** fetch() of a page at ORIGIN: a browser asks first for what is not simple, and gives the answer to the page only if it may have it. */
+/** fetch() of a page at ORIGIN: with the browser's preflights, and its check whether the page may read the response. */
 async function fetchAsPage(method, path, body) {
   const headers = { origin: ORIGIN, ...(body !== undefined && { "content-type": "application/json" }) };
   if (body !== undefined || !["GET", "POST"].includes(method)) {
@@ -35,7 +35,7 @@ async function fetchAsPage(method, path, body) {
 
 // --- The dashboard ----------------------------------------------------------
 
-/** What the dashboard shows of a wallet: only rows that have a URL. */
+/** The rows that the dashboard shows for a wallet: only those with a URL. */
 async function cards(creator) {
   const response = await fetchAsPage("GET", `/api/v1/deployments?creator=${creator}`);
   if (!response.ok) return [];
@@ -51,7 +51,7 @@ async function cards(creator) {
   }));
 }
 
-test("The dashboard makes an app of a repository, shows its card, changes it and takes it away", async () => {
+test("The dashboard makes an app from a repository, shows its card, changes and deletes it", async () => {
   const { address } = newStellarWallet();
   assert.deepEqual(await cards(address), []);
   const sent = { appName: "my-app", githubRepo: "acme/web-shop", creator: address, branch: "main", port: 3000, envVars: { API_KEY: "abc" } };
@@ -67,7 +67,7 @@ test("The dashboard makes an app of a repository, shows its card, changes it and
   await fetchAsPage("PATCH", "/api/v1/deployments/my-app/replicas", { replicas: 3 });
   assert.equal((await cards(address))[0].replicas, "3");
 
-  // What is refused is told in `error`, which the dialog shows: a name that is taken, and one that the dialog lets pass.
+  // The dialog shows `error`: of a name that is taken, and of one that the dialog lets pass.
   for (const [more, told] of [[{}, /exists/], [{ appName: "ends-in-" }, /hyphen/], [{ appName: "other", creator: address.toLowerCase() }, /upper case/]]) {
     const { error } = await (await fetchAsPage("POST", "/api/v1/deployments", { ...sent, ...more })).json();
     assert.match(error, told);
@@ -81,7 +81,7 @@ test("The dashboard makes an app of a repository, shows its card, changes it and
 
 // --- The script and the worker page -----------------------------------------
 
-/** What the worker page shows. Its intervals ask for these four, in this order. */
+/** The content of the worker page. Its intervals request these four, in this order. */
 async function page(wallet) {
   const json = async (path) => (await fetchAsPage("GET", `/api/v1/workers/${wallet}${path}`)).json();
   const [machine, containers] = [await json(""), await json("/containers")];
@@ -106,7 +106,7 @@ async function page(wallet) {
   };
 }
 
-/** What the script posts; it throws the answers away. */
+/** The requests of the script, which ignores the responses. */
 const post = (path, body) => worker.api("POST", `/api/v1/heartbeat${path}`, body, { "content-type": "application/json" });
 
 const ping = (walletAddress, ms) => post("/ping", { walletAddress, timestamp: stamp(ms) });
@@ -132,7 +132,7 @@ test("An hour of the original's script: the page has the machine's containers, h
     const at = start + n * wait.ping;
     assert.equal((await ping(address, at)).status, 200);
     if (n === 0) {
-      // Known, and nothing told yet.
+      // Registered, without figures yet.
       const { chart, rows, hardware, credits } = await page(address);
       assert.deepEqual({ chart, rows, hardware, credits }, { chart: [], rows: [], hardware: ["---", "---", "---", "---"], credits: "0" });
     }
@@ -152,13 +152,13 @@ test("An hour of the original's script: the page has the machine's containers, h
   assert.deepEqual(shown.rows, [`web-${last} ${(1.25 * last).toFixed(1)}% ${100 + last} MB`, "db 0.0% 513 MB"]);
   assert.deepEqual(shown.hardware, ["100.101.102.103", 8, 31.2, 468]);
   assert.deepEqual([shown.isActive, shown.status, shown.credits], [true, "HEALTHY", "0"]);
-  // The last of each hour of the clock.
+  // The last figures of each hour.
   const expected = beats
     .map((at, n) => ({ at, cpu: (6 + n).toFixed(1), ram: `${(9.5 + (n + 1) / 10).toFixed(1)} of 31.2`, credits: "0", containers: "2" }))
     .filter(({ at }, n) => n === last - 1 || Math.floor(at / HOUR_MS) !== Math.floor(beats[n + 1] / HOUR_MS));
   assert.deepEqual(shown.chart, expected);
 
-  // One window, of the whole hour; open until the machine fell silent and the sweep has recorded it.
+  // One window of the whole hour. It is open until the sweep records that the machine fell silent.
   const uptime = async () => (await worker.api("GET", `/api/v1/workers/${address}/uptime`)).json();
   const end = start + (pings - 1) * wait.ping;
   const hour = { timeFrom: new Date(start).toISOString(), timeTo: new Date(end).toISOString(), durationSeconds: (end - start) / SECOND_MS };
@@ -171,13 +171,13 @@ test("An hour of the original's script: the page has the machine's containers, h
   assert.deepEqual(await uptime(), [{ ...moved, open: false }]);
   assert.deepEqual([(await page(address)).status, (await page(address)).isActive], ["DEAD", false]);
 
-  // At most a row an hour was kept of it, and nobody else's page has any of it.
+  // At most one row for each hour was stored, and no other machine's page has any of it.
   const [{ n }] = await sql("SELECT count(*) AS n FROM worker_metrics WHERE wallet = ?", address);
   assert.equal(n, expected.length - 1);
   assert.equal((await page(newStellarWallet().address)).isSetUp, false);
 });
 
-test("The set-up's line needs a wallet and nothing more", async () => {
+test("The set-up command needs only a wallet", async () => {
   const { address } = newStellarWallet();
   const script = await worker.api("GET", `/api/setup?wallet=${address}`);
   assert.equal(script.status, 200);

@@ -1,20 +1,20 @@
-//! Answers as their clients read them.
+//! Renders answers and their headers for the client.
 
-use hatch_dialects::{Dialect, Reply, Response as Answer, stream_of};
+use hatch_dialects::{Dialect, Reply, Response as DialectResponse, stream_of};
 
 use crate::{
-    models::{Answered, Candidate},
-    platform::response::{Response, ResponseKind},
+    models::{AnsweredCall, Candidate},
+    platform::response::{ResponseKind, Response},
 };
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
-/// As much of the warnings as belongs into a header.
+/// The longest header value.
 const LONGEST_WARNINGS: usize = 1_000;
 
 pub(super) type Headers = Vec<(&'static str, String)>;
 
-/// What happened, for whoever wants to know.
-pub(super) fn headers(answered: &Answered, warnings: &[String]) -> Headers {
+/// The headers that say which model has answered.
+pub(super) fn headers(answered: &AnsweredCall, warnings: &[String]) -> Headers {
     let warnings: Vec<&str> = answered.warnings.iter().chain(warnings).map(String::as_str).collect();
     headers_of(&answered.candidate, answered.attempts, &warnings)
 }
@@ -29,33 +29,34 @@ pub(super) fn headers_of(candidate: &Candidate, attempts: u32, warnings: &[&str]
     headers
 }
 
-/// Adds warnings to those that are told already.
+/// Adds warnings to the header.
 pub(super) fn warn(headers: &mut Headers, warnings: &[&str]) {
     const NAME: &str = "x-gateway-warnings";
     if warnings.is_empty() {
         return;
     }
-    let told = headers.iter().position(|(name, _)| *name == NAME).map(|at| headers.swap_remove(at).1);
-    let all: Vec<&str> = told.as_deref().into_iter().chain(warnings.iter().copied()).collect();
+    let earlier = headers.iter().position(|(name, _)| *name == NAME).map(|at| headers.swap_remove(at).1);
+    let all: Vec<&str> = earlier.as_deref().into_iter().chain(warnings.iter().copied()).collect();
     headers.push((NAME, ascii(&all.join("; "))));
 }
 
-/// A text that a header can carry.
+/// The text in characters that a header allows.
 fn ascii(text: &str) -> String {
     let plain = |c: char| if (' '..='~').contains(&c) { c } else { '?' };
     text.chars().take(LONGEST_WARNINGS).map(plain).collect()
 }
 
+/// Adds these headers and the request id to a response.
 pub(super) fn with(response: Response, headers: Headers, request_id: &str) -> Response {
     let response = headers.into_iter().fold(response, |response, (name, value)| response.with(name, value));
     // Anthropic's SDKs read this name, OpenAI's read `x-request-id`.
     response.with("request-id", request_id).not_kept()
 }
 
-/// A whole answer: as the very bytes that came, as JSON of the client's
-/// dialect, or as its stream.
+/// The response for a whole answer: the upstream's own bytes, JSON of the
+/// client's dialect, or a stream of it.
 pub(super) fn whole(
-    answer: &Answer,
+    answer: &DialectResponse,
     bytes: Option<Vec<u8>>,
     client: Dialect,
     is_stream: bool,

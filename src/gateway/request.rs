@@ -1,9 +1,9 @@
-//! What a client asks: the body in its dialect, and the gateway's own headers.
+//! Reads a client's request: the body in its dialect, and the gateway's headers.
 
-use hatch_dialects::{Dialect, Error as Said, InboundContext, Json, Request, Seal, Version, references};
+use hatch_dialects::{Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references};
 use serde_json::Value;
 
-use super::{kept, thoughts::Sealed};
+use super::{stored_responses, thoughts::ReasoningSeal};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -11,31 +11,31 @@ use crate::{
     store::Database,
 };
 
-/// A request, read.
+/// A client's request.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct GatewayRequest {
     pub(super) client: Dialect,
     pub(super) request: Request,
     pub(super) bytes: Vec<u8>,
-    /// The client's bytes say something that only we know (an answer before
-    /// this one), so that they cannot go on as they are.
+    /// The body refers to stored items that the upstream does not know (an
+    /// earlier answer), so it has to be rendered anew.
     pub(super) needs_us: bool,
-    /// The items before this request's own, for who goes on with its answer.
+    /// The items of earlier answers. They are stored with this one's.
     pub(super) previous: Vec<Json>,
     pub(super) options: Options,
 }
 
-/// What the gateway's headers say.
+/// The values of the gateway's own headers.
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) preference: Preference,
-    /// Whom to ask if the first model does not answer.
+    /// The models to ask if the first one does not answer.
     pub(super) fallbacks: Vec<String>,
     pub(super) is_lenient: bool,
-    /// A stream is told only once all of it has come.
+    /// The client gets a stream only when all of it has arrived.
     pub(super) is_buffered: bool,
-    /// The answer may be told again for so long, and may be one that was.
-    pub(super) cache: Option<Wanted>,
+    /// For how long the answer may be cached. None uses no cache.
+    pub(super) cache: Option<CacheControl>,
     pub(super) provider_key: Option<String>,
     version: Option<String>,
     beta: Option<String>,
@@ -65,30 +65,30 @@ impl Options {
                 .collect(),
             is_lenient: header("x-gateway-lenient").as_deref() == Some("true"),
             is_buffered,
-            cache: header("x-gateway-cache").map(|header| Wanted::parse(&header)).transpose()?,
+            cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
         })
     }
 
-    /// What of this decides who answers, and how, as a text.
+    /// A text of the options that decide which model answers, and how.
     pub(super) fn fingerprint(&self) -> String {
-        let asked = (self.preference, &self.fallbacks, self.is_lenient);
-        format!("{:?}", (asked, &self.provider_key, &self.version, &self.beta))
+        let routing = (self.preference, &self.fallbacks, self.is_lenient);
+        format!("{:?}", (routing, &self.provider_key, &self.version, &self.beta))
     }
 
-    /// For an upstream that is Anthropic: what the client says beside its body.
+    /// The client's version and beta headers, for an upstream that is Anthropic.
     pub(super) fn anthropic(&self) -> Option<(&str, Option<&str>)> {
         Some((self.version.as_deref()?, self.beta.as_deref()))
     }
 }
 
 fn wrong(header: &str, words: &str) -> Error {
-    Said::invalid(header, words).into()
+    DialectError::invalid(header, words).into()
 }
 
-/// What reading a body needs to know besides it.
+/// What the parser of a body needs besides the body.
 pub(super) fn incoming(context: &RequestContext) -> Result<InboundContext<'static>, Error> {
     let version = match context.request.header("anthropic-version") {
         None => Version::default(),
@@ -97,10 +97,10 @@ pub(super) fn incoming(context: &RequestContext) -> Result<InboundContext<'stati
     Ok(InboundContext { version, ..InboundContext::default() })
 }
 
-impl Asked {
+impl GatewayRequest {
     /// # Errors
-    /// 400 for what is not a request of this dialect, 404 for an answer or an
-    /// item that is not kept.
+    /// 400 for a body that is not a request of this dialect, 404 for an answer
+    /// or an item that is not stored.
     pub(super) async fn read(
         context: &RequestContext,
         client: Dialect,
@@ -117,18 +117,18 @@ impl Asked {
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
-                previous = kept::items_of(id, user, database).await?;
+                previous = stored_responses::items_of(id, user, database).await?;
             }
-            items = kept::named(&wanted.items, user, database).await?;
+            items = stored_responses::items_named(&wanted.items, user, database).await?;
         }
         let find = |id: &str| items.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
-        let sealed = Sealed::of(context, user);
+        let sealed = ReasoningSeal::of(context, user);
         incoming.seal = sealed.as_ref().map(|seal| seal as &dyn Seal);
         incoming.previous = &previous;
         incoming.item = Some(&find);
         let request = client.parse_request(&bytes, &incoming)?;
         if request.model.len() > LONGEST_MODEL {
-            return Err(Said::invalid("model", "is too long").into());
+            return Err(DialectError::invalid("model", "is too long").into());
         }
         let needs_us = !previous.is_empty() || !items.is_empty();
         options.fallbacks.extend(fallbacks(&request)?);
@@ -145,12 +145,12 @@ impl Asked {
 const LONGEST_MODEL: usize = 256;
 const MOST_MODELS: usize = 8;
 
-/// `models` in the body, as OpenRouter has it.
+/// The list `models` in the body, as in OpenRouter's API.
 fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
     let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else {
         return Ok(Vec::new());
     };
-    let refused = || Said::invalid("models", "expected a list of the names of models");
+    let refused = || DialectError::invalid("models", "expected a list of the names of models");
     match serde_json::from_str(list.as_str()) {
         Ok(Value::Array(names)) => names
             .into_iter()
@@ -162,19 +162,19 @@ fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
 
 const LONGEST_CACHE_S: u32 = 24 * 60 * 60;
 
-/// What `x-gateway-cache` says.
+/// The value of `x-gateway-cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct CacheControl {
     pub(super) seconds: u32,
-    /// Answers that are drawn by lot too.
+    /// Also caches answers of a temperature above 0.
     pub(super) is_forced: bool,
 }
 
-impl Wanted {
+impl CacheControl {
     /// `<seconds>`, or `<seconds>;force` for a temperature above 0 as well.
     ///
     /// # Errors
-    /// 400 naming the header.
+    /// 400 that names the header.
     pub(super) fn parse(header: &str) -> Result<Self, Error> {
         let (seconds, force) =
             header.split_once(';').map_or((header, None), |(s, force)| (s, Some(force.trim())));
@@ -182,7 +182,7 @@ impl Wanted {
         match (seconds, force) {
             (Some(seconds), None) => Ok(Self { seconds, is_forced: false }),
             (Some(seconds), Some("force")) => Ok(Self { seconds, is_forced: true }),
-            _ => Err(Said::invalid(
+            _ => Err(DialectError::invalid(
                 "x-gateway-cache",
                 "must be 1 to 86400 seconds, such as `60` or `60;force`",
             )
@@ -196,11 +196,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_a_day_at_most() {
-        assert_eq!(Wanted::parse("60").unwrap(), Wanted { seconds: 60, is_forced: false });
-        assert_eq!(Wanted::parse("86400; force").unwrap(), Wanted { seconds: 86_400, is_forced: true });
+    fn a_cached_answer_lives_for_a_day_at_most() {
+        assert_eq!(CacheControl::parse("60").unwrap(), CacheControl { seconds: 60, is_forced: false });
+        assert_eq!(
+            CacheControl::parse("86400; force").unwrap(),
+            CacheControl { seconds: 86_400, is_forced: true }
+        );
         for wrong in ["", "0", "86401", "-1", "true", "60;never", "1e3"] {
-            assert!(Wanted::parse(wrong).is_err(), "{wrong}");
+            assert!(CacheControl::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

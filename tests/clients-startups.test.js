@@ -1,6 +1,6 @@
-// The original's Hatchr front end, as it is (origins.md, 3.3): its generate
-// page and its launch page, in their order. It says Content-Type:
-// application/json with everything, so a browser asks first about its GETs too.
+// The original startup generator's front end: the requests of its generate page
+// and its launch page in their order. It sends Content-Type: application/json
+// with everything, so a browser sends a preflight before its GETs too.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
@@ -17,14 +17,14 @@ after(() => claude.close());
 const hatch = await startWorker(claudeVars(claude));
 const browser = page(hatch, ORIGIN);
 
-/** The client's one way to call: what is no 2xx is thrown. */
+/** The client's way to call: it throws every response that is not 2xx. */
 async function call(method, path, body, headers) {
   const response = await browser.fetch(method, path, { headers: { "Content-Type": "application/json", ...headers }, body });
   if (!response.ok) throw new Error(`HTTP ${response.status}: ${await response.text()}`);
   return response.json();
 }
 
-/** What the generate page shows of a status; it crashes where something is not there. */
+/** The generate page's view of a status. The page crashes if a field is missing. */
 function drawn(status) {
   return {
     steps: status.steps.map(({ id, title, status }) => `${id.toFixed()} ${title.trim()}: ${status.trim()}`),
@@ -34,7 +34,7 @@ function drawn(status) {
   };
 }
 
-/** The generate page: asks until the job is one of the two ends that it knows. */
+/** The generate page: polls until the job has one of the two final states that it knows. */
 async function generatePage(jobId) {
   return until(async () => {
     const status = await call("GET", `/api/status/${jobId}`);
@@ -46,7 +46,7 @@ async function generatePage(jobId) {
 
 const generate = async (prompt) => (await call("POST", "/api/generate", { prompt, verified: true })).job_id;
 
-test("from the prompt to the launch page, every request asked about first and allowed", async () => {
+test("from the prompt to the launch page, every request passes its preflight", async () => {
   claude.setAnswer(author());
   const { projectId, status } = await generatePage(await generate("A booking app for barbers"));
   assert.deepEqual(drawn(status).steps, ["1 Finding competitors: completed", "2 Building MVP: completed", "3 Packaging startup: completed"]);
@@ -84,7 +84,7 @@ test("a startup that can go live without a token does, and says so in the messag
   assert.equal((await (await hatch.api("GET", `/api/deploy/${id}`)).json()).status, "live");
 });
 
-test("errors of the original's are told as it tells them, and others in a message too", async () => {
+test("errors of the original have its form, and others have a message too", async () => {
   const refusals = [
     ["POST", "/api/generate", { prompt: " " }, 400, { detail: "Prompt cannot be empty" }],
     ["GET", "/api/status/unknown", undefined, 404, { detail: "Job not found" }],
@@ -134,7 +134,7 @@ test("a job that was cancelled has failed to a client that knows three states, a
   }
 });
 
-test("a job that failed or is completed is so to both", async () => {
+test("a failed or completed job has the same state for both clients", async () => {
   claude.setAnswer(author([fenced(APP)]));
   const { status } = await generatePage(await generate("A booking app for barbers"));
   assert.deepEqual(await call("GET", `/api/status/${status.job_id}?states=all`), status);
@@ -142,7 +142,7 @@ test("a job that failed or is completed is so to both", async () => {
   for (const query of ["", "?states=all"]) assert.equal((await call("GET", `/api/status/${status.job_id}${query}`)).status, "failed");
 });
 
-test("a page of another origin begins nothing and learns nothing", async () => {
+test("a page of another origin can begin and read nothing", async () => {
   const before = await rowCounts(hatch);
   for (const origin of ["http://evil.localhost:3000", "null", "https://localhost:3000"]) {
     const stranger = page(hatch, origin);

@@ -61,7 +61,8 @@ pub(super) async fn begin(
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
     };
     let mut has_made_project = false;
-    let [mut project, mut history, mut rows] = database.batch(store::begin(turn, &question, now_ms())).await?;
+    let [mut project, mut history, mut rows] =
+        database.batch(store::begin(turn, &question, now_ms())).await?;
     if project.is_empty() {
         may_begin_project(turn, user, database).await?;
         let now = now_ms();
@@ -76,9 +77,11 @@ pub(super) async fn begin(
         (true, Some(twin)) => Ok(BeginOutcome::Twin(twin)),
         // Another request with the same Idempotency-Key began this turn.
         (true, None) => Ok(BeginOutcome::Twin(turn.id.clone())),
-        (false, _) => {
-            Ok(BeginOutcome::New(TurnContext { base: Base::of(&project)?, history: history.read()?, has_made_project }))
-        }
+        (false, _) => Ok(BeginOutcome::New(TurnContext {
+            base: Base::of(&project)?,
+            history: history.read()?,
+            has_made_project,
+        })),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Reads a client's request: the body in its dialect, and the gateway's headers.
 
-use hatch_dialects::{Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references};
+use hatch_dialects::{
+    Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references,
+};
 use serde_json::Value;
 
 use super::{stored_responses, thoughts::ReasoningSeal};

@@ -4,7 +4,7 @@ use hatch_dialects::{Dialect, Reply, Response as DialectResponse, stream_of};
 
 use crate::{
     models::{AnsweredCall, Candidate},
-    platform::response::{ResponseKind, Response},
+    platform::response::{Response, ResponseKind},
 };
 
 pub(super) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";

@@ -463,7 +463,7 @@ fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
     AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }
 
-async fn read_error(answer: fetch::Answer, is_callers_key: bool) -> AttemptError {
+async fn read_error(answer: fetch::FetchResponse, is_callers_key: bool) -> AttemptError {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, WHOLE_MS).await.unwrap_or_default();

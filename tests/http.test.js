@@ -88,6 +88,18 @@ const BODIES = {
     message: { required: true, good: "hatch.example wants you", bad: [...NOT_TEXT, null, long(4097)] },
     signature: { required: true, good: "0x", bad: [...NOT_TEXT, null, long(1025)] },
   },
+  "POST /auth/stack/codes": {
+    email: { required: true, good: "ada@example.com", bad: [...NOT_TEXT, null, "", "ada", "@example.com", "ada@", "a da@example.com", "a@b@c", `${"a".repeat(250)}@b.cd`] },
+  },
+  "POST /auth/stack/sign-in": {
+    code: { required: true, good: "A1B2C3", bad: [...NOT_TEXT, null, "", long(201)] },
+    nonce: { good: "n".repeat(39), bad: [...NOT_TEXT, "", long(201)] },
+  },
+  "POST /auth/stack/exchange": {
+    code: { required: true, good: "c0de", bad: [...NOT_TEXT, null, "", long(2001)] },
+    codeVerifier: { required: true, good: "v".repeat(43), bad: [...NOT_TEXT, null, "v".repeat(42), long(129)] },
+    redirectUrl: { required: true, good: "http://localhost:8787/", bad: [...NOT_TEXT, null, "", long(2001)] },
+  },
   "POST /auth/keys": {
     name: { required: true, good: "CI", bad: [...NOT_TEXT, null, "", long(101)] },
     scopes: { good: ["chat"], bad: [1, true, {}, "chat", ["root"], [1], ["chat", null], []] },
@@ -246,7 +258,7 @@ function askRoute(worker, route, id, options = {}) {
 }
 
 /** Whether the proof of who calls is in the body. */
-const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(route) === "POST /workers";
+const isSignIn = (route) => /^\/auth\/(wallet|stack)\//.test(route.pattern) || rowOf(route) === "POST /workers";
 
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {

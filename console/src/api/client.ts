@@ -45,7 +45,7 @@ export async function ask(method: string, path: string, { body, headers = {}, si
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", texts.unreachable);
   }
-  if (response.status === 401 && sent.has("authorization")) refusals.value += 1;
+  if (response.status === 401 && sent.has("authorization") && path !== "/auth/me") refusals.value += 1;
   if (!response.ok) throw await refusal(response);
   return response;
 }

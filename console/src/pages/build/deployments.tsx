@@ -67,8 +67,14 @@ export function LiveAt({ url }: { url: string }) {
   );
 }
 
-export function ChooseTarget({ of, onClose, onBegun }: { of: { id: string }; onClose: () => void; onBegun: (id: string) => void }) {
-  const [target, setTarget] = useState<Target>("edge");
+export function ChooseTarget({ of, first = "edge", onClose, onBegun }: {
+  of: { id: string };
+  /** What is proposed. */
+  first?: Target;
+  onClose: () => void;
+  onBegun: (id: string) => void;
+}) {
+  const [target, setTarget] = useState(first);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   async function begin() {

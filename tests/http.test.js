@@ -670,13 +670,15 @@ test("The operator's token opens the operator's routes, and no user's", async ()
 test("In production without secrets, nobody gets in and public routes answer", () =>
   changingNothing(production, async () => {
     for (const route of ROUTES) {
-      const isOperators = ["Staff", "Operator"].includes(route.access);
-      const response = await askRoute(production, route, "unknown", { allow: isOperators ? 503 : undefined });
+      const isOperators = ["Staff", "Operator"].includes(route.access), isOfStack = route.pattern.startsWith("/auth/stack/");
+      const response = await askRoute(production, route, "unknown", { allow: isOperators || isOfStack ? 503 : undefined });
       if (/^User$|^Machine$|^Scope/.test(route.access)) {
         assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
         await problem(response, 401, "unauthorized");
       } else if (isOperators) {
         assert.match((await problem(response, 503, "not_configured")).detail, /ADMIN_TOKEN/);
+      } else if (isOfStack) {
+        assert.match((await problem(response, 503, "not_configured")).detail, /STACK_PROJECT_ID/);
       } else {
         assert.ok([200, 308, 404].includes(response.status) || isSignIn(route) || ["/api/setup", "/apps/{id}/archive"].includes(route.pattern), `${named(route)} ${response.status}`);
       }

@@ -123,8 +123,11 @@ function NotFound() {
 
 function Nav({ current }: { current: string | undefined }) {
   const shown = SECTIONS.filter(({ name }) => name !== "operate" || mayOperate.value);
+  const rail = useRef<HTMLElement>(null);
+  // On a phone there are more than fit: the one that is open is seen.
+  useEffect(() => rail.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
   return (
-    <header class="rail">
+    <header class="rail" ref={rail}>
       <a class="brand" href="#/" aria-label={texts.nav.home}><Mark /><span>Hatch</span></a>
       <nav aria-label={texts.nav.label}>
         <ul>

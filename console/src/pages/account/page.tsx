@@ -161,7 +161,7 @@ function Credentials() {
     </ul>
   );
   const providersOf = (values: StoredCredentials[]) =>
-    [...new Set([...PROVIDERS, ...offered.value.map(({ provider }) => provider), ...values.map(({ target }) => target)])].filter((name) => name && !isCloud(name));
+    [...new Set([...PROVIDERS, ...offered.value.map(({ provider }) => provider), ...values.map(({ target }) => target)])].filter((name) => name && name !== "sandbox" && !isCloud(name));
   return (
     <>
       <h2 class="section-head">{t.cloudsHead}</h2>

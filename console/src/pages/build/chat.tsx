@@ -41,7 +41,7 @@ export function Chat({ of }: { of: Workspace }) {
           <div class="chat-empty"><p>{t.noMessages}</p></div>
         )}
         {messages.map((message, at) => (
-          <MessageView key={message.id} message={message} question={messages[at - 1]} isLast={at === messages.length - 1 && !live}
+          <MessageView key={message.id} project={of.id} message={message} question={messages[at - 1]} isLast={at === messages.length - 1 && !live}
             note={of.notes.value[message.id]} onEdit={setEdited} onAgain={onAgain} />
         ))}
         {live && <LiveTurn live={live} />}

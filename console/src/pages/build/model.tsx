@@ -47,6 +47,9 @@ export class ModelChoice {
 
 const flat = (options: Options): readonly (readonly [string, string])[] => options.flatMap((option) => ("group" in option ? option.options : [option]));
 
+/** What answers on a machine without any key. */
+const isSandbox = ({ provider }: OfferedModel): boolean => provider === "sandbox";
+
 /** Those of Claude's that `POST /api/chat` knows; it answers others by its default. */
 const OF_CHAT = ["sonnet-5-5", "opus-5-5", "haiku-5-5", "fable-5-2", "fable-5-1", "opus-5", "sonnet-5", "haiku-4-5"].map((name) => `anthropic/claude-${name}`);
 /** Where the list is not known: the families, by the names that the API knows. */
@@ -55,14 +58,14 @@ const FAMILIES = ["sonnet-4.5", "opus-4.5", "haiku-4.5"] as const;
 export const chatModel = new ModelChoice("hatch.model", (models) => {
   const known = OF_CHAT.flatMap((id) => models.filter((model) => model.id === id));
   if (known.length > 0) return [["", t.models.default], ...known.map(({ id, name }) => [id.slice("anthropic/".length), name] as const)];
-  if (models.length > 0) return [["", models.some(({ id }) => id === "sandbox") ? t.models.sandbox : t.models.default]];
+  if (models.length > 0) return [["", models.some(isSandbox) ? t.models.sandbox : t.models.default]];
   return [["", t.models.default], ...FAMILIES.map((name) => [name, t.models[name]] as const)];
 });
 
 export const agentModel = new ModelChoice("hatch.agent-model", (models) => {
-  const providers = [...new Set(models.map(({ provider }) => provider))].filter(Boolean);
+  const providers = [...new Set(models.filter((model) => !isSandbox(model)).map(({ provider }) => provider))].filter(Boolean);
   return [
-    ["", models.length > 0 && providers.length === 0 ? t.models.sandbox : t.models.default],
+    ["", models.some(isSandbox) && providers.length === 0 ? t.models.sandbox : t.models.default],
     ...providers.map((provider) => ({ group: provider, options: models.filter((model) => model.provider === provider).map(({ id, name }) => [id, name] as const) })),
   ];
 });

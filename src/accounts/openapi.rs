@@ -9,7 +9,7 @@ use super::{
     keys::{self, NewKey},
     me,
     sign_in::{self, NewChallenge, Signed},
-    stack_auth::{self, Code, NewCode, Return},
+    stack_auth::{self, NewSignInCode, ProviderReturn, SignInCode},
     store::{ApiKey, SessionEntry},
 };
 use crate::{
@@ -236,7 +236,7 @@ fn send_code() -> Operation {
     let route = "POST /auth/stack/codes";
     at_stack_auth(Operation::new(route, "accounts.send_code", "Have Stack Auth send a code to sign in by"))
         .about("The mail has a link too, to the page that asks, with all of the code in its query.")
-        .body::<NewCode>(json!({ "email": "ada@example.com" }))
+        .body::<NewSignInCode>(json!({ "email": "ada@example.com" }))
         .answers(Answer::new(200, "It is on its way.").json(SentCode { nonce: "l5b2…" }))
         .fails(stack_auth::not_configured())
         .fails(wrong_code())
@@ -254,13 +254,13 @@ fn by_code(operation: Operation) -> Operation {
 
 fn sign_in_by_code() -> Operation {
     by_code(Operation::new("POST /auth/stack/sign-in", "accounts.sign_in", "Sign in with the code of a mail"))
-        .body::<Code>(json!({ "code": "A1B2C3", "nonce": "l5b2…" }))
+        .body::<SignInCode>(json!({ "code": "A1B2C3", "nonce": "l5b2…" }))
 }
 
 fn exchange() -> Operation {
     let route = "POST /auth/stack/exchange";
     by_code(Operation::new(route, "accounts.exchange", "Sign in with what a provider's page came back with"))
-        .body::<Return>(json!({
+        .body::<ProviderReturn>(json!({
         "code": "c0de", "codeVerifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
         "redirectUrl": "http://localhost:8787/",
     }))

@@ -28,7 +28,7 @@ thread_local! {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct NewCode {
+pub(super) struct NewSignInCode {
     /// Where the code is sent.
     #[garde(length(chars, max = 254), custom(is_address))]
     #[cfg_attr(test, schemars(regex(pattern = r"^[^\s@]+@[^\s@]+$")))]
@@ -38,7 +38,7 @@ pub(super) struct NewCode {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Code {
+pub(super) struct SignInCode {
     /// The six characters of the mail, or all of the code that its link has.
     #[garde(length(chars, min = 1, max = 200))]
     code: String,
@@ -52,7 +52,7 @@ pub(super) struct Code {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Return {
+pub(super) struct ProviderReturn {
     /// As the provider's page gave it back.
     #[garde(length(chars, min = 1, max = 2000))]
     code: String,
@@ -100,7 +100,7 @@ async fn methods_of(stack: &StackAuth) -> Result<Methods, Error> {
 
 /// `POST /auth/stack/codes`: a mail with a code, and with a link to the page that asks.
 pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
-    let new: NewCode = body::json(&context).await?;
+    let new: NewSignInCode = body::json(&context).await?;
     let page = format!("{}/", page_origin(&context.request, &context.settings));
     let nonce = configured(&context)?.send_code(&new.email, &page).await?;
     Ok(Response::json(200, json!({ "nonce": nonce }).to_string()).not_kept())
@@ -108,7 +108,7 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
 
 /// `POST /auth/stack/sign-in`: a session for whoever has the code of a mail.
 pub(crate) async fn sign_in(context: RequestContext) -> Result<Response, Error> {
-    let Code { code, nonce }: Code = body::json(&context).await?;
+    let SignInCode { code, nonce }: SignInCode = body::json(&context).await?;
     let code = code.trim().to_owned() + nonce.as_deref().unwrap_or_default();
     let token = configured(&context)?.sign_in(&code).await?;
     session(&context, &token).await
@@ -116,7 +116,7 @@ pub(crate) async fn sign_in(context: RequestContext) -> Result<Response, Error> 
 
 /// `POST /auth/stack/exchange`: a session for whoever comes back from a provider's page.
 pub(crate) async fn exchange(context: RequestContext) -> Result<Response, Error> {
-    let back: Return = body::json(&context).await?;
+    let back: ProviderReturn = body::json(&context).await?;
     let stack = configured(&context)?;
     let token = stack.exchange(&back.code, &back.code_verifier, &back.redirect_url).await?;
     session(&context, &token).await

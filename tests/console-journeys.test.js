@@ -134,8 +134,9 @@ test("a cloud without credentials leads to where they are stored, and a provider
 test("the model that is asked is one of those that are offered here", inBrowser, async () => {
   const models = [["anthropic/claude-sonnet-5-5", "Claude Sonnet 5.5", 128_000], ["anthropic/claude-opus-4-6", "Claude Opus 4.6", 64_000], ["openai/gpt-6.1-sol", "GPT-6.1 Sol", 64_000], ["openai/text-embedding-4", "Embedding", null]];
   const asked = [];
+  const offer = (page) => page.route("**/v1/models", (route) => route.fulfill({ json: { data: models.map(([id, display_name, max_tokens]) => ({ type: "model", id, display_name, max_tokens })), has_more: false } }));
   const prepare = async (page) => {
-    await page.route("**/v1/models", (route) => route.fulfill({ json: { data: models.map(([id, display_name, max_tokens]) => ({ type: "model", id, display_name, max_tokens })), has_more: false } }));
+    await offer(page);
     page.on("request", (request) => request.method() === "POST" && /\/(api\/chat|message)$/.test(request.url()) && asked.push(request.postDataJSON().model));
   };
   const page = await open("", { prepare, mayFail: /status of 400/ });
@@ -147,6 +148,18 @@ test("the model that is asked is one of those that are offered here", inBrowser,
   await page.locator("#prompt").fill("A tip calculator");
   await page.keyboard.press("Enter");
   await page.getByText("The answer is complete.").waitFor({ state: "attached" });
+  // What was chosen is asked after a reload too, also before the list is there.
+  await page.unroute("**/v1/models");
+  await page.route("**/v1/models", () => {});
+  await page.goto(`${origin}/#/`);
+  await page.reload();
+  await page.locator("#prompt").fill("A tip calculator");
+  assert.equal(await picker.inputValue(), "claude-sonnet-5-5");
+  await page.keyboard.press("Enter");
+  await page.getByText("The answer is complete.").waitFor({ state: "attached" });
+  await page.unroute("**/v1/models");
+  await offer(page);
+  await page.reload();
   // The agent works with every model that writes.
   await page.goto(`${origin}/#/apps`);
   await picker.getByRole("option", { name: "GPT-6.1 Sol" }).waitFor({ state: "attached" });
@@ -156,7 +169,7 @@ test("the model that is asked is one of those that are offered here", inBrowser,
   await page.keyboard.press("Enter");
   // This Worker has no such model, which is said.
   await page.getByRole("alert").getByText("model").first().waitFor();
-  assert.deepEqual(asked, ["claude-sonnet-5-5", "openai/gpt-6.1-sol"]);
+  assert.deepEqual(asked, ["claude-sonnet-5-5", "claude-sonnet-5-5", "openai/gpt-6.1-sol"]);
   await page.done();
 });
 

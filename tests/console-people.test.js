@@ -3,7 +3,9 @@
 // somebody else's.
 
 import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
+import axe from "axe-core";
 import { inBrowser, startConsole } from "./console.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { as, newWallet, people, production } from "./people.js";
@@ -15,6 +17,15 @@ const hatch = await startConsole({ ...production(stack), LOG: "notable", CLAUDE_
 const { api, open, origin, sql } = hatch;
 const { signIn } = people(hatch, stack);
 stack.trusted.push(origin);
+
+mkdirSync(".screens", { recursive: true });
+
+/** Nothing that axe finds, and a picture to be looked at (tests/console-screens.test.js). */
+async function shown(page, name) {
+  await page.screenshot({ path: `.screens/${name}.png` });
+  await page.evaluate(axe.source);
+  assert.deepEqual(await page.evaluate(async () => (await self.axe.run(document)).violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160))}`)), []);
+}
 
 const AWAY = { mayFail: /status of 401/ };
 const credentialOf = (page) => page.evaluate(() => localStorage.getItem("hatch.credential"));
@@ -61,8 +72,9 @@ test("a provider that says no is told in our own words, and the code of another 
 });
 
 test("somebody signs in by the code of a mail, after a wrong one", inBrowser, async () => {
-  const page = await open("#/sign-in", AWAY);
+  const page = await open("#/sign-in", { ...AWAY, width: 360, height: 740, theme: "dark" });
   await page.getByRole("textbox", { name: "E-mail" }).fill("grace@example.com");
+  await shown(page, "sign-in-stack");
   await page.keyboard.press("Enter");
   const code = page.getByRole("textbox", { name: "Code of six characters" });
   await code.waitFor();
@@ -70,6 +82,7 @@ test("somebody signs in by the code of a mail, after a wrong one", inBrowser, as
   await code.fill("000000");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").getByText("The code is wrong").waitFor();
+  await shown(page, "sign-in-code");
   await code.fill(stack.mails.at(-1).code);
   await page.keyboard.press("Enter");
   await page.waitForURL(`${origin}/#/`);

@@ -31,17 +31,17 @@ export async function refresh(): Promise<void> {
 }
 
 async function whoIs(): Promise<Session> {
+  const asked = credential.peek();
   try {
     return { state: "user", me: await get<Me>("/auth/me") };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 403 && credential.peek()) return { state: "operator" };
+    if (error.status === 403 && asked) return { state: "operator" };
     if (error.status !== 401) return { state: "unreachable", error };
     // Without it one may be somebody still: the developer of this machine.
-    if (credential.peek() !== undefined) {
-      refused.value = true;
-      keep(undefined);
-    }
+    if (asked !== undefined) refused.value = true;
+    // Another tab may have dropped it, or signed in with another.
+    if (credential.peek() === asked) keep(undefined);
     return { state: "nobody" };
   }
 }

@@ -19,7 +19,7 @@ export default function SignIn() {
   const [came] = useState(takeReturn);
 
   useEffect(() => {
-    if (isSent && (now.state === "user" || now.state === "operator")) go(takeWanted() ?? (now.state === "operator" ? "#/operate" : "#/"));
+    if (isSent && !refused.value && (now.state === "user" || now.state === "operator")) go(takeWanted() ?? (now.state === "operator" ? "#/operate" : "#/"));
   }, [now.state, isSent]);
 
   /** Takes what signing in gives: a session or a key. */

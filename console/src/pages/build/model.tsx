@@ -4,7 +4,7 @@
 import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { loadModels, offered, type OfferedModel } from "../../api/models.ts";
-import { session } from "../../session.ts";
+import { me } from "../../session.ts";
 import { texts } from "../../texts.ts";
 import { Choice, type Options } from "../../ui/parts.tsx";
 
@@ -29,10 +29,11 @@ export class ModelChoice {
     this.chosen = remembered(name);
   }
 
-  /** What is sent along; nothing for what is not offered any more. */
+  /** What is sent along; nothing for what is not offered any more. What is offered may not be known yet. */
   value(): string | undefined {
-    const isThere = flat(this.options(offered.peek())).some(([id]) => id === this.chosen.peek());
-    return isThere && this.chosen.peek() ? this.chosen.peek() : undefined;
+    const chosen = this.chosen.peek(), models = offered.peek();
+    const isThere = models.length === 0 || flat(this.options(models)).some(([id]) => id === chosen);
+    return isThere && chosen ? chosen : undefined;
   }
 
   choose(id: string): void {
@@ -71,11 +72,12 @@ export const agentModel = new ModelChoice("hatch.agent-model", (models) => {
 });
 
 export function ModelPicker({ of }: { of: ModelChoice }) {
-  const isUser = session.value.state === "user";
+  const mayAsk = me.value?.scopes.includes("gateway") === true;
   useEffect(() => {
-    if (isUser) void loadModels();
-  }, [isUser]);
-  const options = of.options(offered.value);
-  const chosen = flat(options).some(([id]) => id === of.chosen.value) ? of.chosen.value : "";
-  return <Choice label={t.model} isHidden value={chosen} onChange={(id) => of.choose(id)} options={options} />;
+    if (mayAsk) void loadModels();
+  }, [mayAsk]);
+  const options = of.options(offered.value), chosen = of.chosen.value;
+  const isThere = flat(options).some(([id]) => id === chosen);
+  const isKept = !isThere && offered.value.length === 0;
+  return <Choice label={t.model} isHidden value={isThere || isKept ? chosen : ""} onChange={(id) => of.choose(id)} options={isKept ? [...options, [chosen, chosen]] : options} />;
 }

@@ -38,6 +38,10 @@ pub(crate) static ROUTES: &[Route] = routes! {
 
         Public POST "/auth/wallet/challenge" => accounts::sign_in::challenge;
         Public POST "/auth/wallet/verify" => accounts::sign_in::verify;
+        Public GET "/auth/methods" => accounts::stack_auth::methods;
+        Public POST "/auth/stack/codes" => accounts::stack_auth::send;
+        Public POST "/auth/stack/sign-in" => accounts::stack_auth::sign_in;
+        Public POST "/auth/stack/exchange" => accounts::stack_auth::exchange;
         User POST "/auth/logout" => accounts::sign_in::logout;
         User GET "/auth/me" => accounts::me::show;
         Scope(Account) GET "/auth/sessions" => accounts::sign_in::sessions;

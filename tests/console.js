@@ -30,9 +30,9 @@ export async function browserOf(origin) {
 
   /**
    * @param {string} hash
-   * @param {{width?: number, height?: number, theme?: "light" | "dark", prepare?: (page: import("playwright-core").Page) => unknown, mayFail?: RegExp, context?: object}} options
+   * @param {{width?: number, height?: number, theme?: "light" | "dark", mayLeaveFor?: string, prepare?: (page: import("playwright-core").Page) => unknown, mayFail?: RegExp, context?: object}} options
    */
-  async function open(hash = "", { width = 1280, height = 800, theme = "light", prepare, mayFail, context: more } = {}) {
+  async function open(hash = "", { width = 1280, height = 800, theme = "light", prepare, mayFail, mayLeaveFor, context: more } = {}) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true, ...more });
     context.setDefaultTimeout(15_000);
     const page = await context.newPage();
@@ -40,7 +40,8 @@ export async function browserOf(origin) {
     page.on("request", (request) => {
       const { protocol, host } = new URL(request.url());
       const isOwn = request.url().startsWith(`${origin}/`) || ["data:", "blob:", "about:"].includes(protocol) || host.endsWith(`.${new URL(origin).host}`);
-      if (!isOwn) foreign.push(request.url());
+      const isLeaving = request.isNavigationRequest() && mayLeaveFor !== undefined && request.url().startsWith(`${mayLeaveFor}/`);
+      if (!isOwn && !isLeaving) foreign.push(request.url());
     });
     page.on("console", (message) => {
       const isOfApp = message.location().url.startsWith("http") && !message.location().url.startsWith(`${origin}/`);

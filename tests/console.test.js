@@ -511,6 +511,7 @@ test("signing in with a key signs in every tab, and a refused key is reported", 
   await page.goto(`${origin}/#/sign-in`);
   await page.getByLabel("API key, session or operator's token").fill("hk_live_wrong");
   await page.getByRole("button", { name: "Use the key" }).click();
+  await page.getByRole("alert").getByText("The key or session is good no longer.").waitFor();
   await page.waitForFunction(() => localStorage.getItem("hatch.credential") === null);
   await page.done();
 });

@@ -88,6 +88,18 @@ const BODIES = {
     message: { required: true, good: "hatch.example wants you", bad: [...NOT_TEXT, null, long(4097)] },
     signature: { required: true, good: "0x", bad: [...NOT_TEXT, null, long(1025)] },
   },
+  "POST /auth/stack/codes": {
+    email: { required: true, good: "ada@example.com", bad: [...NOT_TEXT, null, "", "ada", "@example.com", "ada@", "a da@example.com", "a@b@c", `${"a".repeat(250)}@b.cd`] },
+  },
+  "POST /auth/stack/sign-in": {
+    code: { required: true, good: "A1B2C3", bad: [...NOT_TEXT, null, "", long(201)] },
+    nonce: { good: "n".repeat(39), bad: [...NOT_TEXT, "", long(201)] },
+  },
+  "POST /auth/stack/exchange": {
+    code: { required: true, good: "c0de", bad: [...NOT_TEXT, null, "", long(2001)] },
+    codeVerifier: { required: true, good: "v".repeat(43), bad: [...NOT_TEXT, null, "v".repeat(42), long(129)] },
+    redirectUrl: { required: true, good: "http://localhost:8787/", bad: [...NOT_TEXT, null, "", long(2001)] },
+  },
   "POST /auth/keys": {
     name: { required: true, good: "CI", bad: [...NOT_TEXT, null, "", long(101)] },
     scopes: { good: ["chat"], bad: [1, true, {}, "chat", ["root"], [1], ["chat", null], []] },
@@ -246,7 +258,7 @@ function askRoute(worker, route, id, options = {}) {
 }
 
 /** Whether the body has the proof of the caller's identity. */
-const isSignIn = (route) => route.pattern.startsWith("/auth/wallet/") || rowOf(route) === "POST /workers";
+const isSignIn = (route) => /^\/auth\/(wallet|stack)\//.test(route.pattern) || rowOf(route) === "POST /workers";
 
 /** Runs `requests`, which may not add or remove a row of any table. */
 async function changingNothing(worker, requests) {
@@ -658,13 +670,15 @@ test("The operator's token opens only the operator's routes", async () => {
 test("In production without secrets, only public routes answer", () =>
   changingNothing(production, async () => {
     for (const route of ROUTES) {
-      const isOperators = ["Staff", "Operator"].includes(route.access);
-      const response = await askRoute(production, route, "unknown", { allow: isOperators ? 503 : undefined });
+      const isOperators = ["Staff", "Operator"].includes(route.access), isOfStack = route.pattern.startsWith("/auth/stack/");
+      const response = await askRoute(production, route, "unknown", { allow: isOperators || isOfStack ? 503 : undefined });
       if (/^User$|^Machine$|^Scope/.test(route.access)) {
         assert.equal(response.headers.get("www-authenticate"), "Bearer", named(route));
         await problem(response, 401, "unauthorized");
       } else if (isOperators) {
         assert.match((await problem(response, 503, "not_configured")).detail, /ADMIN_TOKEN/);
+      } else if (isOfStack) {
+        assert.match((await problem(response, 503, "not_configured")).detail, /STACK_PROJECT_ID/);
       } else {
         assert.ok([200, 308, 404].includes(response.status) || isSignIn(route) || ["/api/setup", "/apps/{id}/archive"].includes(route.pattern), `${named(route)} ${response.status}`);
       }

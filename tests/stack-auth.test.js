@@ -2,11 +2,11 @@
 // happens while Stack Auth does not answer.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import test, { after } from "node:test";
 import { newKey, part, startStackAuth } from "./fakes/stack-auth.js";
 import { problem, startWorker } from "./harness.js";
-import { as, people, production, STAFF_DOMAIN } from "./people.js";
+import { as, PAGE, people, production, STAFF_DOMAIN } from "./people.js";
 
 const [stack, elsewhere] = await Promise.all([startStackAuth(), startStackAuth()]);
 after(() => Promise.all([stack.close(), elsewhere.close()]));
@@ -234,6 +234,109 @@ test("A user's keys work while Stack Auth is down", async () => {
   stack.setFault({ refuse: true, times: Infinity });
   assert.equal((await me(key)).credential, "key");
   assert.equal(stack.requests.length, 0);
+});
+
+// --- Signing in, for pages ---------------------------------------------------
+
+/** Where the Worker is now: a restart gives it another port. Stack Auth is told, as an operator does. */
+async function here() {
+  const { origin } = new URL((await api("GET", "/health")).url);
+  if (!stack.trusted.includes(origin)) stack.trusted.push(origin, PAGE);
+  return origin;
+}
+const code = async (email) => (await here(), ok("POST", "/auth/stack/codes", { email }).then(({ nonce }) => ({ nonce, mail: stack.mails.at(-1) })));
+const signIn = (body) => api("POST", "/auth/stack/sign-in", body);
+
+test("Who may sign in how is told, and a project is asked for it once", async () => {
+  await forget();
+  const ways = { email: true, providers: ["github"], authorizeUrl: `${stack.url}/api/v1/auth/oauth/authorize/`, clientId: stack.projectId, clientKey: "__stack_public_client__" };
+  for (let again = 0; again < 3; again++) assert.deepEqual(await ok("GET", "/auth/methods"), { wallet: true, stackAuth: ways });
+  assert.equal(stack.count("/api/v1/projects/current"), 1);
+});
+
+test("The code of a mail is a session, once; the same person has the same account as by a token", async () => {
+  await forget();
+  const { nonce, mail } = await code("grace@example.com");
+  assert.deepEqual([mail.email, new URL(mail.link).origin + new URL(mail.link).pathname], ["grace@example.com", `${await here()}/`]);
+  await problem(await signIn({ code: "000000", nonce }), 401, "unauthorized");
+  const session = await (await signIn({ code: mail.code.toLowerCase(), nonce })).json();
+  secret(session.token);
+  const known = await me(session.token);
+  assert.deepEqual([known.credential, known.email, known.id], ["session", "grace@example.com", session.userId]);
+  assert.equal((await me(mint({ sub: known.stackId, email: "grace@example.com", email_verified: true, name: "grace" }))).id, known.id);
+  const { detail } = await problem(await signIn({ code: mail.code, nonce }), 401, "unauthorized");
+  assert.match(detail, /ask for a new one/);
+  await ok("POST", "/auth/logout", undefined, session.token);
+  await problem(await ask(session.token), 401, "unauthorized");
+});
+
+test("The link of a mail has a whole code, and leads to the page that asked", async () => {
+  await here();
+  const asked = async (page) => assert.equal((await api("POST", "/auth/stack/codes", { email: "grace@example.com" }, { origin: page })).status, 200);
+  await asked(PAGE);
+  const link = new URL(stack.mails.at(-1).link);
+  assert.equal(link.origin, PAGE);
+  const { token } = await (await signIn({ code: link.searchParams.get("code") })).json();
+  assert.equal((await me(secret(token))).email, "grace@example.com");
+  // A page that may not ask us has no mail sent.
+  const mails = stack.mails.length;
+  assert.equal((await api("POST", "/auth/stack/codes", { email: "grace@example.com" }, { origin: "https://evil.example" })).status, 403);
+  assert.equal(stack.mails.length, mails);
+});
+
+test("Who has a second factor is told to sign in otherwise, and gets no session", async () => {
+  stack.hasSecondFactor.add("safe@example.com");
+  const { nonce, mail } = await code("safe@example.com");
+  const { sessions } = await rows(["sessions"]);
+  await problem(await signIn({ code: mail.code, nonce }), 400, "second_factor_required");
+  assert.deepEqual((await rows(["sessions"])).sessions, sessions);
+});
+
+test("A provider's code is good with what it was begun with alone", async () => {
+  const verifier = "v".repeat(43), redirectUrl = `${await here()}/`;
+  const begun = async () => {
+    const query = new URLSearchParams({
+      client_id: stack.projectId, client_secret: "__stack_public_client__", redirect_uri: redirectUrl, scope: "legacy", state: "s", grant_type: "authorization_code",
+      code_challenge: createHash("sha256").update(verifier).digest("base64url"), code_challenge_method: "S256", response_type: "code", type: "authenticate", error_redirect_url: redirectUrl,
+    });
+    const page = await (await fetch(`${stack.url}/api/v1/auth/oauth/authorize/github?${query}`)).text();
+    return page.match(/code=([\w-]+)/)[1];
+  };
+  const exchange = async (fields) => api("POST", "/auth/stack/exchange", { code: await begun(), codeVerifier: verifier, redirectUrl, ...fields });
+  await problem(await exchange({ codeVerifier: "w".repeat(43) }), 401, "unauthorized");
+  await problem(await exchange({ redirectUrl: "https://evil.example/" }), 401, "unauthorized");
+  await problem(await exchange({ code: randomUUID() }), 401, "unauthorized");
+  const { token } = await (await exchange({})).json();
+  assert.equal((await me(secret(token))).email, "ada@github.example");
+});
+
+test("While Stack Auth is away nobody signs in by it, which is said, and no session is left", async () => {
+  await forget();
+  const kept = [await code("ada@example.com"), await code("ada@example.com"), await code("ada@example.com")];
+  const { sessions } = await rows(["sessions"]);
+  for (const [fault, status, told] of [[{ refuse: true }, 502, "upstream_unreachable"], [{ status: 500 }, 503, "upstream_busy"], [{ garbage: true }, 502, "upstream_unreadable"]]) {
+    stack.setFault({ ...fault, times: Infinity });
+    await problem(await api("GET", "/auth/methods"), status, told);
+    await problem(await api("POST", "/auth/stack/codes", { email: "ada@example.com" }), status, told);
+    const { nonce, mail } = kept.pop();
+    await problem(await signIn({ code: mail.code, nonce }), status, told);
+  }
+  stack.reset();
+  assert.deepEqual((await rows(["sessions"])).sessions, sessions);
+});
+
+test("A token that Stack Auth gives is judged like any other", async () => {
+  stack.reset();
+  const { nonce, mail } = await code("mallory@example.com");
+  const { keys } = stack;
+  await forget();
+  await me(mint());
+  // Signed by a key that nobody finds in its set.
+  stack.rotate();
+  stack.setFault({ path: stack.jwksPath, times: Infinity, status: 500 });
+  await problem(await signIn({ code: mail.code, nonce }), 401, "unauthorized");
+  stack.reset();
+  stack.keys = keys;
 });
 
 test("No secret of these tests is in a row or in the log", findNoSecret);

@@ -2,7 +2,7 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { place, to } from "./routes.ts";
+import { place, signInFor, to } from "./routes.ts";
 import { mayOperate, me, refresh, session } from "./session.ts";
 import { texts } from "./texts.ts";
 import { theme, type Theme } from "./theme.ts";
@@ -106,7 +106,7 @@ function SignInFirst() {
     <div class="page narrow-page">
       <h1>{texts.signIn.first}</h1>
       <p class="lead">{texts.signIn.firstWords}</p>
-      <p><a class="button primary" href="#/sign-in"><Icon name="key" /> <span>{texts.signIn.title}</span></a></p>
+      <p><a class="button primary" href="#/sign-in" onClick={() => signInFor(location.hash)}><Icon name="key" /> <span>{texts.signIn.title}</span></a></p>
     </div>
   );
 }
@@ -123,8 +123,11 @@ function NotFound() {
 
 function Nav({ current }: { current: string | undefined }) {
   const shown = SECTIONS.filter(({ name }) => name !== "operate" || mayOperate.value);
+  const rail = useRef<HTMLElement>(null);
+  // On a phone there are more than fit: the one that is open is seen.
+  useEffect(() => rail.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [current]);
   return (
-    <header class="rail">
+    <header class="rail" ref={rail}>
       <a class="brand" href="#/" aria-label={texts.nav.home}><Mark /><span>Hatch</span></a>
       <nav aria-label={texts.nav.label}>
         <ul>

@@ -49,3 +49,26 @@ export function replace(address: string): void {
   history.replaceState(null, "", address);
   hash.value = address;
 }
+
+const WANTED = "hatch.wanted";
+
+/** Goes to sign in, and after that on to where one wanted to be, by whatever page one signs in. */
+export function signInFor(address: string): void {
+  try {
+    sessionStorage.setItem(WANTED, address);
+  } catch {
+    // Then one begins at the start.
+  }
+  go("#/sign-in");
+}
+
+/** Where one wanted to be before signing in, once. */
+export function takeWanted(): string | undefined {
+  try {
+    const wanted = sessionStorage.getItem(WANTED) ?? undefined;
+    sessionStorage.removeItem(WANTED);
+    return wanted;
+  } catch {
+    return undefined;
+  }
+}

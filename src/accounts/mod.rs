@@ -6,6 +6,7 @@ pub(crate) mod me;
 #[cfg(test)]
 pub(crate) mod openapi;
 pub(crate) mod sign_in;
+pub(crate) mod stack_auth;
 mod store;
 
 pub(crate) use store::OWNED;

@@ -9,6 +9,7 @@ use super::{
     keys::{self, NewKey},
     me,
     sign_in::{self, NewChallenge, Signed},
+    stack_auth::{self, NewSignInCode, ProviderReturn, SignInCode},
     store::{ApiKey, SessionEntry},
 };
 use crate::{
@@ -19,14 +20,15 @@ use crate::{
         store::{ExportedCredentials, StoredCredentials},
     },
     deploy::ExportedDeployment,
-    error::{Error, Resource},
+    error::{Error, Resource, UpstreamKind},
     fleet::ExportedFleet,
     gateway::ExportedCall,
     generate::ExportedStartup,
-    identity::Scope,
+    identity::{Scope, unavailable},
     openapi::{Answer, Count, Id, Module, Operation, Time},
     projects::ExportedVersion,
     store::projects::Project,
+    upstream::stack_auth::{second_factor, wrong_code},
 };
 
 const KEY: Id = Id("5c1f7e0a-3b92-4d68-9a47-e2d8c6b1f305");
@@ -107,6 +109,10 @@ pub(crate) fn module() -> Module {
         operations: vec![
             challenge(),
             verify(),
+            methods(),
+            send_code(),
+            sign_in_by_code(),
+            exchange(),
             logout(),
             list_sessions(),
             end_session(),
@@ -163,6 +169,105 @@ fn verify() -> Operation {
             detail: "This account has another wallet already".into(),
         })
         .fails(Error::NotFound(Resource::Account))
+}
+
+/// How one signs in by Stack Auth.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct StackAuthMethods {
+    /// Whether by a code in a mail.
+    email: bool,
+    /// Whose pages one can sign in by.
+    providers: Vec<&'static str>,
+    /// Where a browser goes for that, with the provider's id after it (RFC 6749, with PKCE).
+    authorize_url: &'static str,
+    client_id: &'static str,
+    /// The `client_secret` to send along, which is public.
+    client_key: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Methods {
+    wallet: bool,
+    /// None where it is not configured.
+    stack_auth: Option<StackAuthMethods>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct SentCode {
+    /// What belongs to the code of the mail.
+    nonce: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct StackSession {
+    /// A credential, shown here and nowhere else.
+    token: &'static str,
+    user_id: &'static str,
+    expires_at: Time,
+}
+
+/// Stack Auth may be away, or refuse.
+fn at_stack_auth(operation: Operation) -> Operation {
+    let failures = [
+        (UpstreamKind::Busy, "Stack Auth has a problem of its own (500)"),
+        (UpstreamKind::Timeout, "Stack Auth did not answer in time"),
+        (UpstreamKind::Unreachable, "Stack Auth cannot be reached, or broke off its answer"),
+        (UpstreamKind::Unreadable, "Stack Auth answered something that is not its API's"),
+        (UpstreamKind::Rejected, "Stack Auth refused (400)"),
+    ];
+    failures
+        .into_iter()
+        .fold(operation, |operation, (kind, detail)| operation.fails(Error::upstream(kind, detail)))
+}
+
+fn methods() -> Operation {
+    let stack_auth = StackAuthMethods {
+        email: true,
+        providers: vec!["github"],
+        authorize_url: "https://api.stack-auth.com/api/v1/auth/oauth/authorize/",
+        client_id: "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        client_key: "pck_…",
+    };
+    let methods = Methods { wallet: true, stack_auth: Some(stack_auth) };
+    at_stack_auth(Operation::new("GET /auth/methods", "accounts.methods", "Say how one signs in here"))
+        .answers(Answer::new(200, "The ways in.").json(methods))
+}
+
+fn send_code() -> Operation {
+    let route = "POST /auth/stack/codes";
+    at_stack_auth(Operation::new(route, "accounts.send_code", "Have Stack Auth send a code to sign in by"))
+        .about("The mail has a link too, to the page that asks, with all of the code in its query.")
+        .body::<NewSignInCode>(json!({ "email": "ada@example.com" }))
+        .answers(Answer::new(200, "It is on its way.").json(SentCode { nonce: "l5b2…" }))
+        .fails(stack_auth::not_configured())
+        .fails(wrong_code())
+}
+
+fn by_code(operation: Operation) -> Operation {
+    let session = StackSession { token: "hs_…", user_id: USER, expires_at: LATER };
+    at_stack_auth(operation)
+        .answers(Answer::new(200, "A session.").json(session))
+        .fails(stack_auth::not_configured())
+        .fails(wrong_code())
+        .fails(second_factor())
+        .fails(unavailable())
+}
+
+fn sign_in_by_code() -> Operation {
+    by_code(Operation::new("POST /auth/stack/sign-in", "accounts.sign_in", "Sign in with the code of a mail"))
+        .body::<SignInCode>(json!({ "code": "A1B2C3", "nonce": "l5b2…" }))
+}
+
+fn exchange() -> Operation {
+    let route = "POST /auth/stack/exchange";
+    by_code(Operation::new(route, "accounts.exchange", "Sign in with what a provider's page came back with"))
+        .body::<ProviderReturn>(json!({
+        "code": "c0de", "codeVerifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        "redirectUrl": "http://localhost:8787/",
+    }))
 }
 
 fn logout() -> Operation {

@@ -3,7 +3,7 @@
 use garde::Validate;
 use hatch_tokens::{
     siwe::{self, Challenge, LIFETIME_MS},
-    token::TokenKind,
+    token::{Token, TokenKind},
     wallet::Address,
 };
 use serde::Deserialize;
@@ -105,18 +105,29 @@ pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
         Some(user) => link(&context, &database, user, &wallet).await?,
         None => wallet::sign_up(&database, &wallet, now).await?,
     };
-    let (token, session_id) = (token::fresh(TokenKind::Session)?, random::uuid()?);
-    let expires_at = now + SESSION_MS;
-    database
-        .batch([
-            store::begin_session(&session_id, &user, &token.hash(), now, expires_at),
-            context.audit_by(&user, "session.begin", &session_id),
-        ])
-        .await?;
+    let (token, expires_at) = begin_session(&context, &database, &user, now).await?;
     let session = json!({
         "token": token.reveal(), "userId": user, "wallet": wallet, "expiresAt": rfc3339(expires_at),
     });
     Ok(Response::json(200, session.to_string()).not_kept())
+}
+
+/// A session of `user`: its token, which is told once, and when it ends.
+pub(super) async fn begin_session(
+    context: &RequestContext,
+    database: &Database,
+    user: &str,
+    now: i64,
+) -> Result<(Token, i64), Error> {
+    let (token, session_id) = (token::fresh(TokenKind::Session)?, random::uuid()?);
+    let expires_at = now + SESSION_MS;
+    database
+        .batch([
+            store::begin_session(&session_id, user, &token.hash(), now, expires_at),
+            context.audit_by(user, "session.begin", &session_id),
+        ])
+        .await?;
+    Ok((token, expires_at))
 }
 
 /// `GET /auth/sessions`

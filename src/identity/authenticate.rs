@@ -178,6 +178,19 @@ fn lapsed_detail(kind: TokenKind, lapsed: Lapsed) -> &'static str {
     }
 }
 
+/// The user of an access token that Stack Auth itself has just given.
+///
+/// # Errors
+/// As [`authenticate`]'s.
+pub(crate) async fn by_stack_token(
+    token: &str,
+    settings: &Settings,
+    database: &Database,
+) -> Result<User, Error> {
+    let stack = Access::of(settings)?.stack_auth.as_ref().ok_or(NOT_VALID)?;
+    by_stack_auth(token, stack, settings, database).await
+}
+
 async fn by_stack_auth(
     token: &str,
     stack: &Project,

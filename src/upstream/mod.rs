@@ -18,6 +18,7 @@ pub(crate) mod retry;
 pub(crate) mod sandbox;
 pub(crate) mod search;
 pub(crate) mod skillsmp;
+pub(crate) mod stack_auth;
 pub(crate) mod vercel;
 pub(crate) mod web;
 
@@ -33,5 +34,6 @@ pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     livepeer::SETTINGS,
     search::SETTINGS,
     skillsmp::SETTINGS,
+    stack_auth::SETTINGS,
     web::SETTINGS,
 ];

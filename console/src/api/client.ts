@@ -2,7 +2,7 @@
 // words for people, and lists know their next page.
 
 import { texts } from "../texts.ts";
-import { credential } from "./credential.ts";
+import { credential, refusals } from "./credential.ts";
 
 /** What the API refused, or could not be asked. */
 export class ApiError extends Error {
@@ -45,6 +45,7 @@ export async function ask(method: string, path: string, { body, headers = {}, si
     if (signal?.aborted) throw error;
     throw new ApiError(0, "unreachable", texts.unreachable);
   }
+  if (response.status === 401 && sent.has("authorization") && path !== "/auth/me") refusals.value += 1;
   if (!response.ok) throw await refusal(response);
   return response;
 }

@@ -15,6 +15,9 @@ function stored(): string | undefined {
 
 export const credential = signal(stored());
 
+/** How often the API has refused it. */
+export const refusals = signal(0);
+
 export function keep(secret: string | undefined): void {
   credential.value = secret;
   try {

@@ -286,7 +286,8 @@ export interface Session {
 }
 
 export interface StoredCredentials {
-  target: "cloudflare" | "vercel" | "koyeb";
+  /** A cloud, or a provider of models. */
+  target: string;
   account: string | null;
   hint: string;
   updatedAt: string;

@@ -3,7 +3,7 @@
 import { get, json } from "../api/client.ts";
 import type { App, Project } from "../api/types.ts";
 import { count } from "../format.ts";
-import { go, place, replace, to } from "../routes.ts";
+import { go, place, replace, signInFor, to } from "../routes.ts";
 import { session } from "../session.ts";
 import { texts } from "../texts.ts";
 import { Icon } from "../ui/icon.tsx";
@@ -20,7 +20,7 @@ export default function Discover({ parts }: { parts: string[] }) {
 }
 
 async function remix(id: string): Promise<void> {
-  if (session.value.state !== "user") return go("#/sign-in");
+  if (session.value.state !== "user") return signInFor(to(["discover", id]));
   const project = await json<Project>("POST", `/api/discovery/${encodeURIComponent(id)}/remix`, { headers: { "idempotency-key": crypto.randomUUID() } });
   go(to(["build", project.id]));
 }

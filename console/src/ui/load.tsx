@@ -33,6 +33,15 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, key: strin
   return { value: own.value, error: own.error, isLoading: own.isLoading, reload, set };
 }
 
+/** Does something again and again, as long as somebody looks. */
+export function useEvery(ms: number, again: () => void, isOn = true): void {
+  useEffect(() => {
+    if (!isOn) return undefined;
+    const timer = setInterval(() => document.visibilityState === "visible" && again(), ms);
+    return () => clearInterval(timer);
+  }, [ms, again, isOn]);
+}
+
 /** Shows what has been loaded, or how that stands. */
 export function Load<T>({ of, children, label }: { of: Loaded<T>; children: (value: T) => ComponentChildren; label?: string }) {
   if (of.value !== undefined) return <>{of.error !== undefined && <Failure error={of.error} retry={of.reload} />}{children(of.value)}</>;
@@ -74,6 +83,7 @@ export function useList<T>(path: string | undefined): Listed<T> {
     return () => leaving.current?.abort();
   }, [path]);
 
+  const reload = useCallback(() => path !== undefined && load(path, true), [path]);
   const isOwn = state.path === path;
   return {
     items: isOwn ? state.items : [],
@@ -83,7 +93,7 @@ export function useList<T>(path: string | undefined): Listed<T> {
     isLoaded: isOwn && state.isLoaded,
     hasMore: isOwn && state.isLoaded && state.next !== undefined,
     more: () => state.next !== undefined && load(state.next, !state.isLoaded),
-    reload: () => path !== undefined && load(path, true),
+    reload,
   };
 }
 

@@ -131,15 +131,19 @@ export function Field({ label, hint, class: more, ...rest }: FieldProps) {
   );
 }
 
+type Option<T extends string> = readonly [T, string];
+export type Options<T extends string = string> = readonly (Option<T> | { group: string; options: readonly Option<T>[] })[];
+
 export function Choice<T extends string>({ label, value, options, onChange, isHidden = false }: {
-  label: string; value: T; options: readonly (readonly [T, string])[]; onChange: (value: T) => void; isHidden?: boolean;
+  label: string; value: T; options: Options<T>; onChange: (value: T) => void; isHidden?: boolean;
 }) {
+  const shown = ([name, title]: Option<T>) => <option key={name} value={name}>{title}</option>;
   const id = useId();
   return (
     <div class="field choice">
       <label for={id} class={isHidden ? "hidden" : ""}>{label}</label>
       <select id={id} value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
-        {options.map(([name, title]) => <option key={name} value={name}>{title}</option>)}
+        {options.map((option) => ("group" in option ? <optgroup key={option.group} label={option.group}>{option.options.map(shown)}</optgroup> : shown(option)))}
       </select>
     </div>
   );

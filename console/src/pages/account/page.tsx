@@ -1,15 +1,17 @@
 // One's account: keys, sessions, credentials of clouds, limits, and one's data.
 
-import { useState } from "preact/hooks";
-import { ask, get, json } from "../../api/client.ts";
+import { useEffect, useState } from "preact/hooks";
+import { ask, get } from "../../api/client.ts";
+import { loadModels, offered } from "../../api/models.ts";
 import type { ApiKey, Session, StoredCredentials } from "../../api/types.ts";
 import { count, date, duration, short } from "../../format.ts";
-import { go, to } from "../../routes.ts";
+import { to } from "../../routes.ts";
 import { me, refresh, session, signInByWallet, signOut, wallet } from "../../session.ts";
 import { texts } from "../../texts.ts";
 import { Load, ListEnd, useList, useLoad } from "../../ui/load.tsx";
-import { Action, Button, Confirm, Copy, Dialog, Empty, Failure, Field, Snippet, Tabs, Tag, Time } from "../../ui/parts.tsx";
+import { Action, Button, Confirm, Copy, Dialog, Empty, Failure, Field, Tabs, Tag, Time } from "../../ui/parts.tsx";
 import { saveFile } from "../../ui/save.ts";
+import { NewKey } from "./new-key.tsx";
 
 const t = texts.account;
 const TABS = ["you", "keys", "sessions", "clouds", "data"] as const;
@@ -17,7 +19,7 @@ const TABS = ["you", "keys", "sessions", "clouds", "data"] as const;
 export default function Account({ parts }: { parts: string[] }) {
   const tab = TABS.find((name) => name === parts[1]) ?? "you";
   if (session.value.state === "operator") {
-    return <div class="page"><h1>{t.heading}</h1><p class="lead">{t.operator}</p><Action run={signOut}>{texts.signIn.out}</Action></div>;
+    return <div class="page"><h1>{t.heading}</h1><p class="lead">{t.operator}</p><Action run={() => signOut("#/sign-in")}>{texts.signIn.out}</Action></div>;
   }
   return (
     <div class="page">
@@ -26,7 +28,7 @@ export default function Account({ parts }: { parts: string[] }) {
       {tab === "you" && <You />}
       {tab === "keys" && <Keys />}
       {tab === "sessions" && <Sessions />}
-      {tab === "clouds" && <Clouds />}
+      {tab === "clouds" && <Credentials />}
       {tab === "data" && <Data />}
     </div>
   );
@@ -46,7 +48,7 @@ function You() {
       {who.credential !== "development" && (
         <p class="row">
           {!who.wallet && wallet() && who.credential !== "key" && <Action icon="wallet" run={signInByWallet}>{t.link}</Action>}
-          <Action run={async () => { await signOut(); go("#/sign-in"); }}>{texts.signIn.out}</Action>
+          <Action run={() => signOut("#/sign-in")}>{texts.signIn.out}</Action>
         </p>
       )}
       <h2 class="section-head">{t.limits}</h2>
@@ -65,8 +67,6 @@ function You() {
     </>
   );
 }
-
-const SCOPES = ["projects:read", "projects:write", "chat", "deploy", "gateway", "account"] as const;
 
 function Keys() {
   const keys = useList<ApiKey>("/auth/keys?limit=30");
@@ -89,46 +89,28 @@ function Keys() {
         ))}
       </ul>
       <ListEnd of={keys} empty={<Empty icon="key" title={t.noKeys}><p class="soft">{t.noKeysHint}</p></Empty>} />
-      {isMaking && <NewKey onClose={() => { setIsMaking(false); keys.reload(); }} />}
+      {isMaking && <NewAccountKey onClose={() => { setIsMaking(false); keys.reload(); }} />}
       {revoked && <Confirm title={t.revokeKey} words={t.revokeKeyWords(revoked.name)} action={t.revoke} onClose={() => setRevoked(undefined)} run={async () => { await ask("DELETE", `/auth/keys/${revoked.id}`); keys.reload(); }} />}
     </>
   );
 }
 
-function NewKey({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState("");
+const SCOPES = ["projects:read", "projects:write", "chat", "deploy", "gateway", "account"] as const;
+
+function NewAccountKey({ onClose }: { onClose: () => void }) {
   const [scopes, setScopes] = useState<string[]>(["projects:read", "projects:write", "chat", "deploy"]);
-  const [days, setDays] = useState("90");
-  const [made, setMade] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  async function make() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const { key } = await json<{ key: string | null }>("POST", "/auth/keys", { body: { name: name.trim(), scopes, ...(days ? { expiresInDays: Number(days) } : {}) } });
-      setMade(key ?? "");
-    } catch (error) {
-      setError(error);
-    } finally {
-      setBusy(false);
-    }
-  }
-  if (made !== undefined) {
-    return <Dialog title={t.yourKey} onClose={onClose}><p>{t.onlyOnce}</p><Snippet text={made} label={t.yourKey} /><div class="row end"><Button look="primary" onClick={onClose}>{texts.done}</Button></div></Dialog>;
-  }
+  const set = (scope: string, isWanted: boolean) => setScopes(isWanted ? [...scopes, scope] : scopes.filter((each) => each !== scope));
   return (
-    <Dialog title={t.newKey} onClose={onClose}>
-      <form onSubmit={(event) => { event.preventDefault(); void make(); }}>
-        <Field label={t.keyName} required maxLength={100} value={name} placeholder={t.keyNameExample} onInput={(event) => setName(event.currentTarget.value)} />
-        <fieldset class="checks"><legend>{t.mayDo}</legend>
-          {SCOPES.map((scope) => <label key={scope} class="check"><input type="checkbox" checked={scopes.includes(scope)} onChange={({ currentTarget: { checked } }) => setScopes(checked ? [...scopes, scope] : scopes.filter((each) => each !== scope))} /><span><b>{scope}</b> <span class="soft">{t.scopes[scope]}</span></span></label>)}
-        </fieldset>
-        <Field label={t.days} type="number" min={1} max={3650} value={days} hint={t.daysHint} onInput={(event) => setDays(event.currentTarget.value)} />
-        {error !== undefined && <Failure error={error} />}
-        <div class="row end"><Button onClick={onClose}>{texts.cancel}</Button><Button type="submit" look="primary" busy={busy} disabled={scopes.length === 0}>{t.makeKey}</Button></div>
-      </form>
-    </Dialog>
+    <NewKey rights={() => ({ scopes })} isReady={scopes.length > 0} onClose={onClose}>
+      <fieldset class="checks"><legend>{t.mayDo}</legend>
+        {SCOPES.map((scope) => (
+          <label key={scope} class="check">
+            <input type="checkbox" checked={scopes.includes(scope)} onChange={({ currentTarget: { checked } }) => set(scope, checked)} />
+            <span><b>{scope}</b> <span class="soft">{t.scopes[scope]}</span></span>
+          </label>
+        ))}
+      </fieldset>
+    </NewKey>
   );
 }
 
@@ -153,38 +135,54 @@ function Sessions() {
 
 const CLOUDS = ["cloudflare", "vercel", "koyeb"] as const;
 type Cloud = (typeof CLOUDS)[number];
+/** Providers of models that take one's own key wherever Hatch runs; others are those that are stored, or that have models here. */
+const PROVIDERS = ["anthropic", "openai"];
 
-function Clouds() {
+const isCloud = (target: string): target is Cloud => CLOUDS.some((cloud) => cloud === target);
+const titleOf = (target: string): string => (isCloud(target) ? texts.deploy.targets[target] : (t.providers[target as keyof typeof t.providers] ?? target));
+
+function Credentials() {
   const stored = useLoad((signal) => get<StoredCredentials[]>("/auth/credentials", signal), "credentials");
-  const [edited, setEdited] = useState<Cloud>();
-  const [forgotten, setForgotten] = useState<Cloud>();
+  const [edited, setEdited] = useState<string>();
+  const [forgotten, setForgotten] = useState<string>();
+  useEffect(() => void loadModels(), []);
+  const rows = (targets: readonly string[], values: StoredCredentials[]) => (
+    <ul class="rows">
+      {targets.map((target) => {
+        const own = values.find((each) => each.target === target);
+        return (
+          <li key={target} class="card pad row spread">
+            <span class="grow"><b><bdi>{titleOf(target)}</bdi></b><br /><span class="soft small">{own ? <>{own.hint}{own.account && <> · <bdi>{own.account}</bdi></>} · <Time of={own.updatedAt} /></> : t.notStored}</span></span>
+            <Button onClick={() => setEdited(target)}>{own ? t.replace : t.store}<span class="hidden"> {titleOf(target)}</span></Button>
+            {own && <Button look="danger" onClick={() => setForgotten(target)}>{texts.delete}<span class="hidden"> {titleOf(target)}</span></Button>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+  const providersOf = (values: StoredCredentials[]) =>
+    [...new Set([...PROVIDERS, ...offered.value.map(({ provider }) => provider), ...values.map(({ target }) => target)])].filter((name) => name && name !== "sandbox" && !isCloud(name));
   return (
     <>
-      <h2 class="section-head">{t.tabs.clouds}</h2>
+      <h2 class="section-head">{t.cloudsHead}</h2>
       <p class="soft">{t.cloudsWords}</p>
       <Load of={stored}>
         {(values) => (
-          <ul class="rows">
-            {CLOUDS.map((cloud) => {
-              const own = values.find(({ target }) => target === cloud);
-              return (
-                <li key={cloud} class="card pad row spread">
-                  <span class="grow"><b>{texts.deploy.targets[cloud]}</b><br /><span class="soft small">{own ? <>{own.hint}{own.account && <> · <bdi>{own.account}</bdi></>} · <Time of={own.updatedAt} /></> : t.notStored}</span></span>
-                  <Button onClick={() => setEdited(cloud)}>{own ? t.replace : t.store}<span class="hidden"> {texts.deploy.targets[cloud]}</span></Button>
-                  {own && <Button look="danger" onClick={() => setForgotten(cloud)}>{texts.delete}<span class="hidden"> {texts.deploy.targets[cloud]}</span></Button>}
-                </li>
-              );
-            })}
-          </ul>
+          <>
+            {rows(CLOUDS, values)}
+            <h2 class="section-head">{t.providersHead}</h2>
+            <p class="soft">{t.providersWords}</p>
+            {rows(providersOf(values), values)}
+          </>
         )}
       </Load>
-      {edited && <StoreCredentials cloud={edited} onClose={() => setEdited(undefined)} onStored={() => { setEdited(undefined); stored.reload(); }} />}
-      {forgotten && <Confirm title={t.forget} words={t.forgetWords} action={texts.delete} onClose={() => setForgotten(undefined)} run={async () => { await ask("DELETE", `/auth/credentials/${forgotten}`); stored.reload(); }} />}
+      {edited && <StoreCredentials target={edited} onClose={() => setEdited(undefined)} onStored={() => { setEdited(undefined); stored.reload(); }} />}
+      {forgotten && <Confirm title={t.forget} words={isCloud(forgotten) ? t.forgetWords : t.forgetKeyWords} action={texts.delete} onClose={() => setForgotten(undefined)} run={async () => { await ask("DELETE", `/auth/credentials/${encodeURIComponent(forgotten)}`); stored.reload(); }} />}
     </>
   );
 }
 
-function StoreCredentials({ cloud, onClose, onStored }: { cloud: Cloud; onClose: () => void; onStored: () => void }) {
+function StoreCredentials({ target, onClose, onStored }: { target: string; onClose: () => void; onStored: () => void }) {
   const [token, setToken] = useState("");
   const [account, setAccount] = useState("");
   const [busy, setBusy] = useState(false);
@@ -193,8 +191,8 @@ function StoreCredentials({ cloud, onClose, onStored }: { cloud: Cloud; onClose:
     setBusy(true);
     setError(undefined);
     try {
-      const more = account.trim() === "" ? {} : cloud === "vercel" ? { team: account.trim() } : { accountId: account.trim() };
-      await ask("PUT", `/auth/credentials/${cloud}`, { body: { token: token.trim(), ...more } });
+      const more = account.trim() === "" ? {} : target === "vercel" ? { team: account.trim() } : { accountId: account.trim() };
+      await ask("PUT", `/auth/credentials/${encodeURIComponent(target)}`, { body: { token: token.trim(), ...more } });
       onStored();
     } catch (error) {
       setError(error);
@@ -202,10 +200,10 @@ function StoreCredentials({ cloud, onClose, onStored }: { cloud: Cloud; onClose:
     }
   }
   return (
-    <Dialog title={t.storeFor(texts.deploy.targets[cloud])} onClose={onClose}>
-      <form onSubmit={(event) => { event.preventDefault(); void store(); }}>
-        <Field label={t.token} type="password" autocomplete="off" required value={token} hint={t.tokenHints[cloud]} onInput={(event) => setToken(event.currentTarget.value)} />
-        {cloud !== "koyeb" && <Field label={cloud === "vercel" ? t.team : t.accountId} value={account} required={cloud === "cloudflare"} spellcheck={false} onInput={(event) => setAccount(event.currentTarget.value)} />}
+    <Dialog title={t.storeFor(titleOf(target))} onClose={onClose}>
+      <form onSubmit={(event) => { event.preventDefault(); if (!busy) void store(); }}>
+        <Field label={isCloud(target) ? t.token : t.providerKey} type="password" autocomplete="off" required value={token} {...(isCloud(target) && { hint: t.tokenHints[target] })} onInput={(event) => setToken(event.currentTarget.value)} />
+        {(target === "vercel" || target === "cloudflare") && <Field label={target === "vercel" ? t.team : t.accountId} value={account} required={target === "cloudflare"} spellcheck={false} onInput={(event) => setAccount(event.currentTarget.value)} />}
         {error !== undefined && <Failure error={error} />}
         <div class="row end"><Button onClick={onClose}>{texts.cancel}</Button><Button type="submit" look="primary" busy={busy}>{t.store}</Button></div>
       </form>
@@ -246,7 +244,6 @@ function DeleteAccount({ id, onClose }: { id: string; onClose: () => void }) {
       await ask("DELETE", `/auth/me?confirm=${encodeURIComponent(typed.trim())}`);
       onClose();
       await signOut();
-      go("#/");
     } catch (error) {
       setError(error);
       setBusy(false);

@@ -6,6 +6,7 @@ import { texts } from "../../texts.ts";
 import { Icon, type IconName } from "../../ui/icon.tsx";
 import { Button, Failure, Loading, say, Spinner, Time, wordsOf } from "../../ui/parts.tsx";
 import { Composer } from "../build/composer.tsx";
+import { agentModel } from "../build/model.tsx";
 import { Answer } from "../build/message.tsx";
 import type { Talk } from "./talk.ts";
 
@@ -65,7 +66,7 @@ export function Conversation({ of }: { of: Talk }) {
       </div>
       <p class="hidden" role="status">{running === undefined && last?.kind === "assistant" ? t.ended : ""}</p>
       {!isAtEnd && <Button class="to-end" icon="back" onClick={() => setIsAtEnd(true)}>{texts.build.toEnd}</Button>}
-      <Composer draft={of.draft} placeholder={isAsked ? t.answerPrompt : texts.build.changePrompt} isBusy={running !== undefined} hint={limit && t.left(limit.remainingMessages, limit.dailyMessageLimit)} onSend={send}
+      <Composer draft={of.draft} model={agentModel} placeholder={isAsked ? t.answerPrompt : texts.build.changePrompt} isBusy={running !== undefined} hint={limit && t.left(limit.remainingMessages, limit.dailyMessageLimit)} onSend={send}
         onStop={() => void of.stop().catch((error: unknown) => say(wordsOf(error), "error"))} />
     </section>
   );

@@ -1,18 +1,19 @@
 // The agent's apps: one message begins one, and each goes on by talking.
 
 import { signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ask, get } from "../../api/client.ts";
 import type { AgentApp, AgentAppPage } from "../../api/types.ts";
 import { go, place, to } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
-import { Load, useLoad } from "../../ui/load.tsx";
+import { Load, useEvery, useLoad } from "../../ui/load.tsx";
 import { Action, Button, Confirm, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
 import { saveFile } from "../../ui/save.ts";
 import { Tile } from "../../ui/tile.tsx";
 import BuildPage from "../build/page.tsx";
 import { Composer } from "../build/composer.tsx";
+import { agentModel } from "../build/model.tsx";
 import { workspaceOf } from "../build/workspace.ts";
 import { Conversation } from "./conversation.tsx";
 import { begin, talkOf } from "./talk.ts";
@@ -65,11 +66,7 @@ function AppList() {
   const isAnyAtWork = apps.value?.data.some(({ recompileInProgress }) => recompileInProgress) === true;
 
   // While an agent works, how that stands is asked again.
-  useEffect(() => {
-    if (!isAnyAtWork) return undefined;
-    const timer = setInterval(apps.reload, 4_000);
-    return () => clearInterval(timer);
-  }, [isAnyAtWork]);
+  useEvery(4_000, apps.reload, isAnyAtWork);
 
   async function send(question: string) {
     setBusy(true);
@@ -88,7 +85,7 @@ function AppList() {
     <div class="page">
       <h1>{t.heading}</h1>
       <p class="lead">{t.lead}</p>
-      <Composer draft={draft} placeholder={t.prompt} isBusy={busy} isLarge onSend={(question) => void send(question)} />
+      <Composer draft={draft} model={agentModel} placeholder={t.prompt} isBusy={busy} isLarge onSend={(question) => void send(question)} />
       {busy && <p class="note soft" role="status"><Spinner /> {t.beginning}</p>}
       {error !== undefined && <Failure error={error} />}
       <h2 class="section-head">{t.yours}</h2>

@@ -7,6 +7,7 @@ import { ApiError, ask, get, list } from "../../api/client.ts";
 import { eventsOf, follow, pause, type ServerEvent } from "../../api/events.ts";
 import type { AppMessage, AppNotice, MessageLimit } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
+import { agentModel } from "../build/model.tsx";
 import { workspaceOf } from "../build/workspace.ts";
 
 /** Who comes back after a lost connection asks so often before giving up. */
@@ -89,8 +90,8 @@ export class Talk {
 
   /** Posts the message, again if no answer comes, and takes the answer; tells whether it came to its end. */
   private async begin(question: string, signal: AbortSignal, resolve: (id: string) => void): Promise<boolean> {
-    const key = crypto.randomUUID();
-    const body = { message: question, clientSource: "web", ...(this.id && { applicationId: this.id }) };
+    const key = crypto.randomUUID(), model = agentModel.value();
+    const body = { message: question, clientSource: "web", ...(this.id && { applicationId: this.id }), ...(model && { model }) };
     for (let attempt = 0; ; attempt += 1) {
       try {
         const response = await ask("POST", "/message", { body, signal, headers: { "idempotency-key": key } });

@@ -5,7 +5,8 @@ import { list } from "../../api/client.ts";
 import type { Message, Picture, Version } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
 import { Button, Dialog, Failure, Loading, say as notify, wordsOf } from "../../ui/parts.tsx";
-import { chosenModel, Composer } from "./composer.tsx";
+import { Composer } from "./composer.tsx";
+import { chatModel } from "./model.tsx";
 import { LiveTurn, MessageView } from "./message.tsx";
 import type { Workspace } from "./workspace.ts";
 
@@ -27,7 +28,7 @@ export function Chat({ of }: { of: Workspace }) {
 
   const say = useCallback((question: string, images: Picture[]) => {
     setIsAtEnd(true);
-    void of.say(question, chosenModel(), images);
+    void of.say(question, chatModel.value(), images);
   }, [of]);
   const onAgain = useCallback((message: Message) => say(message.content, message.images ?? []), [say]);
 
@@ -40,7 +41,7 @@ export function Chat({ of }: { of: Workspace }) {
           <div class="chat-empty"><p>{t.noMessages}</p></div>
         )}
         {messages.map((message, at) => (
-          <MessageView key={message.id} message={message} question={messages[at - 1]} isLast={at === messages.length - 1 && !live}
+          <MessageView key={message.id} project={of.id} message={message} question={messages[at - 1]} isLast={at === messages.length - 1 && !live}
             note={of.notes.value[message.id]} onEdit={setEdited} onAgain={onAgain} />
         ))}
         {live && <LiveTurn live={live} />}
@@ -53,7 +54,7 @@ export function Chat({ of }: { of: Workspace }) {
       </div>
       <p class="hidden" role="status">{live ? t.states[live.state] : of.isLoaded.value && messages.length > 0 ? t.answered : ""}</p>
       {!isAtEnd && <Button class="to-end" icon="back" onClick={() => setIsAtEnd(true)}>{t.toEnd}</Button>}
-      <Composer draft={of.draft} pictures={of.pictures} placeholder={messages.length > 0 || live ? t.changePrompt : t.prompt} isBusy={live !== undefined} onSend={say} onStop={() => void of.stop().catch((error: unknown) => notify(wordsOf(error), "error"))} />
+      <Composer draft={of.draft} pictures={of.pictures} model={chatModel} placeholder={messages.length > 0 || live ? t.changePrompt : t.prompt} isBusy={live !== undefined} onSend={say} onStop={() => void of.stop().catch((error: unknown) => notify(wordsOf(error), "error"))} />
       {edited && <EditAndResend of={of} message={edited} onClose={() => setEdited(undefined)} onSend={say} />}
     </section>
   );

@@ -7,6 +7,8 @@ import { place, replace, view } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Action, Button, Confirm, Dialog, Empty, Failure, Field, Loading, Tag, say } from "../../ui/parts.tsx";
+import { saveFile } from "../../ui/save.ts";
+import { zipOf } from "../../ui/zip.ts";
 import type { EditorHandle } from "./editor.ts";
 import type { Code, Workspace } from "./workspace.ts";
 
@@ -23,7 +25,8 @@ export function CodePane({ of }: { of: Workspace }) {
   const [isBeforeDelete, setIsBeforeDelete] = useState(false);
   const [isConflict, setIsConflict] = useState(false);
   const dirty = Object.keys(edits).filter((path) => edits[path] !== saved[path]);
-  const open = (path: string) => replace(view(of.id, ["code"], { file: path }));
+  const line = Number(place.value.query.get("line")) || undefined;
+  const open = (path: string, line?: number) => replace(view(of.id, ["code"], { file: path, line: line ? String(line) : "" }));
 
   // Who closes the window with changes that are not saved is asked first.
   useEffect(() => {
@@ -52,6 +55,7 @@ export function CodePane({ of }: { of: Workspace }) {
         <Field label={t.searchFiles} type="search" class="search" value={search} placeholder={t.searchFiles} onInput={(event) => setSearch(event.currentTarget.value)} />
         {search.trim() ? <Matches code={code} words={search.trim()} open={open} /> : <Tree paths={paths} current={path} dirty={dirty} open={open} />}
         <Button look="quiet" icon="plus" onClick={() => setIsAdding(true)}>{t.newFile}</Button>
+        <Button look="quiet" icon="download" onClick={() => saveFile(zipOf(code), `${of.project.value?.name ?? of.id}.zip`)}>{t.zip}</Button>
       </aside>
       <div class="editor-side">
         <div class="pane-bar">
@@ -61,7 +65,7 @@ export function CodePane({ of }: { of: Workspace }) {
           <Action look={dirty.length > 0 ? "primary" : "plain"} icon="check" disabled={dirty.length === 0} run={() => save()}>{t.save}</Action>
         </div>
         {path !== undefined && code[path] !== undefined
-          ? <Editor key={path} path={path} saved={saved[path] ?? ""} edited={edits[path]} onChange={(content) => of.edit(path, content)} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
+          ? <Editor key={path} path={path} saved={saved[path] ?? ""} edited={edits[path]} line={line} onChange={(content) => of.edit(path, content)} onSave={() => save().catch((error: Error) => say(error.message, "error"))} />
           : <div class="pane-fill"><Empty icon="file" title={t.noSuchFile} /></div>}
       </div>
       {isAdding && <NewFile paths={paths} onClose={() => setIsAdding(false)} onMake={(path) => { of.edit(path, ""); setIsAdding(false); open(path); }} />}
@@ -125,7 +129,7 @@ function Tree({ paths, current, dirty, open }: { paths: string[]; current: strin
 
 const MAX_MATCHES = 200;
 
-function Matches({ code, words, open }: { code: Code; words: string; open: (path: string) => void }) {
+function Matches({ code, words, open }: { code: Code; words: string; open: (path: string, line: number) => void }) {
   const wanted = words.toLowerCase();
   const found = Object.entries(code).flatMap(([path, content]) => [
     ...(path.toLowerCase().includes(wanted) ? [{ path, line: 0, text: path }] : []),
@@ -137,7 +141,7 @@ function Matches({ code, words, open }: { code: Code; words: string; open: (path
       <ul class="files matches">
         {found.slice(0, MAX_MATCHES).map(({ path, line, text }) => (
           <li key={`${path}:${line}`}>
-            <button type="button" onClick={() => open(path)}>
+            <button type="button" onClick={() => open(path, line)}>
               <span class="soft small"><bdi>{path}</bdi>{line > 0 && `:${line}`}</span>
               <code dir="auto">{text.slice(0, 120)}</code>
             </button>
@@ -167,7 +171,7 @@ function wrongWith(path: string, paths: string[]): string | undefined {
   return /^\/|\\|(^|\/)\.\.?(\/|$)|\/\/|\/$/.test(path) ? t.badPath : undefined;
 }
 
-function Editor({ path, saved, edited, onChange, onSave }: { path: string; saved: string; edited: string | undefined; onChange: (content: string) => void; onSave: () => void }) {
+function Editor({ path, saved, edited, line, onChange, onSave }: { path: string; saved: string; edited: string | undefined; line: number | undefined; onChange: (content: string) => void; onSave: () => void }) {
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorHandle | undefined>(undefined);
   const [error, setError] = useState<unknown>();
@@ -192,6 +196,10 @@ function Editor({ path, saved, edited, onChange, onSave }: { path: string; saved
   useLayoutEffect(() => {
     if (!isEdited) editor.current?.show(saved);
   }, [saved, isEdited]);
+
+  useEffect(() => {
+    if (isReady && line !== undefined) editor.current?.goTo(line);
+  }, [isReady, line]);
 
   if (error !== undefined) return <Failure error={new Error(t.editorMissing)} retry={() => location.reload()} />;
   return <>{!isReady && <Loading />}<div class="editor" ref={host} /></>;

@@ -1,45 +1,20 @@
 // The box in which one says what to build.
 
 import type { Signal } from "@preact/signals";
-import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Picture } from "../../api/types.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
-import { Button, Choice } from "../../ui/parts.tsx";
+import { Button } from "../../ui/parts.tsx";
+import { ModelPicker, type ModelChoice } from "./model.tsx";
 import { Pictures, take } from "./pictures.tsx";
 
 const t = texts.build;
 
-/** The families of Claude, by the names that the API knows; none is the Worker's default. */
-const MODELS = ["", "sonnet-4.5", "opus-4.5", "haiku-4.5"] as const;
-type Model = (typeof MODELS)[number];
-const NAME = "hatch.model";
-
-function stored(): Model {
-  try {
-    return MODELS.find((name) => name === localStorage.getItem(NAME)) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-const model = signal<Model>(stored());
-export const chosenModel = (): string | undefined => model.value || undefined;
-
-function choose(name: Model): void {
-  model.value = name;
-  try {
-    localStorage.setItem(NAME, name);
-  } catch {
-    // Then it is chosen for as long as the page is open.
-  }
-}
-
 export const LONGEST = 32_000;
 
-export function Composer({ draft, pictures, placeholder, isBusy, isLarge = false, hint, onSend, onStop }: {
-  draft: Signal<string>; pictures?: Signal<Picture[]>; placeholder: string; isBusy: boolean; isLarge?: boolean;
+export function Composer({ draft, pictures, model, placeholder, isBusy, isLarge = false, hint, onSend, onStop }: {
+  draft: Signal<string>; pictures?: Signal<Picture[]>; model: ModelChoice; placeholder: string; isBusy: boolean; isLarge?: boolean;
   /** Said in the place of which keys send it. */
   hint?: string | undefined;
   onSend: (message: string, images: Picture[]) => void; onStop?: () => void;
@@ -91,7 +66,7 @@ export function Composer({ draft, pictures, placeholder, isBusy, isLarge = false
         {pictures && <><Button look="quiet" icon="picture" aria-label={t.addPicture} title={t.addPicture} onClick={() => file.current?.click()} />
         <input ref={file} type="file" accept="image/*" multiple hidden aria-label={t.addPicture}
           onChange={({ currentTarget }) => { void take([...(currentTarget.files ?? [])], pictures).then(() => (currentTarget.value = "")); }} /></>}
-        {pictures && <Choice label={t.model} isHidden value={model.value} onChange={choose} options={MODELS.map((name) => [name, t.models[name]] as const)} />}
+        <ModelPicker of={model} />
         <span class={tooLong ? "hint bad" : hint || isLarge ? `hint ${hint ? "grow" : ""}` : "hidden"} id="prompt-hint">{tooLong ? t.tooLong : (hint ?? t.sendHint)}</span>
         {!tooLong && !isLarge && !hint && <span class="grow" />}
         {isBusy && onStop

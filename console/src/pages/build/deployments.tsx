@@ -8,7 +8,7 @@ import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Action, Button, Confirm, Copy, Dialog, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
 import { ListEnd, useList } from "../../ui/load.tsx";
-import { chosenModel } from "./composer.tsx";
+import { chatModel } from "./model.tsx";
 import type { Workspace } from "./workspace.ts";
 
 const t = texts.deploy;
@@ -67,8 +67,14 @@ export function LiveAt({ url }: { url: string }) {
   );
 }
 
-export function ChooseTarget({ of, onClose, onBegun }: { of: { id: string }; onClose: () => void; onBegun: (id: string) => void }) {
-  const [target, setTarget] = useState<Target>("edge");
+export function ChooseTarget({ of, first = "edge", onClose, onBegun }: {
+  of: { id: string };
+  /** What is proposed. */
+  first?: Target;
+  onClose: () => void;
+  onBegun: (id: string) => void;
+}) {
+  const [target, setTarget] = useState(first);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   async function begin() {
@@ -165,7 +171,7 @@ function Opened({ deployment, of, isOpen, isServing, set, onAgain }: {
       {streamError !== undefined && <Failure error={streamError} />}
       {status === "failed" && (
         <Failure error={new Error(error ?? t.failed)}>
-          <Button look="primary" icon="send" busy={of.live.value !== undefined} onClick={() => of.send(texts.build.mendCompile([error ?? t.failed, ...lines.map(({ message }) => message)].join("\n")), chosenModel())}>{texts.build.sendError}</Button>
+          <Button look="primary" icon="send" busy={of.live.value !== undefined} onClick={() => of.send(texts.build.mendCompile([error ?? t.failed, ...lines.map(({ message }) => message)].join("\n")), chatModel.value())}>{texts.build.sendError}</Button>
           <Action icon="again" run={async () => onAgain(await deploy(of.id, target))}>{t.again}</Action>
         </Failure>
       )}

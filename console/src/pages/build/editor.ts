@@ -19,6 +19,8 @@ import { isDark } from "../../theme.ts";
 
 export interface EditorHandle {
   show(content: string): void;
+  /** Goes to a line, the first of which is 1. */
+  goTo(line: number): void;
   close(): void;
 }
 
@@ -95,6 +97,11 @@ export function edit(host: HTMLElement, { path, content, label, onChange, onSave
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: content } });
       isShowing = false;
     },
+    goTo(line) {
+      const { from } = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines));
+      view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
+      view.focus();
+    },
     close: () => view.destroy(),
   };
 }
@@ -102,7 +109,7 @@ export function edit(host: HTMLElement, { path, content, label, onChange, onSave
 /** A file that is only read. */
 export function show(host: HTMLElement, { path, content, label }: { path: string; content: string; label: string }): EditorHandle {
   const view = open(host, content, [readOnly(label), languageOf(path), search({ top: true }), keymap.of(searchKeymap)]);
-  return { show() {}, close: () => view.destroy() };
+  return { show() {}, goTo() {}, close: () => view.destroy() };
 }
 
 const readOnly = (label: string): Extension => [EditorState.readOnly.of(true), EditorView.editable.of(false), EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-multiline": "true" })];
@@ -113,5 +120,5 @@ export function diff(host: HTMLElement, { path, before, content, label }: { path
     readOnly(label), languageOf(path),
     unifiedMergeView({ original: before, mergeControls: false, collapseUnchanged: { margin: 3, minSize: 6 } }),
   ]);
-  return { show() {}, close: () => view.destroy() };
+  return { show() {}, goTo() {}, close: () => view.destroy() };
 }

@@ -6,6 +6,7 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { partsOf, type Part } from "../../answer.ts";
 import type { FileMark, Message, Picture } from "../../api/types.ts";
 import { brief, bytes, dollars } from "../../format.ts";
+import { view } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Button, Copy, Spinner, Tag, Time } from "../../ui/parts.tsx";
@@ -60,8 +61,8 @@ interface Turns {
   onAgain: (message: Message) => void;
 }
 
-export const MessageView = memo(function MessageView({ message, note, question, isLast, onEdit, onAgain }: {
-  message: Message; note: string | undefined; question: Message | undefined; isLast: boolean;
+export const MessageView = memo(function MessageView({ project, message, note, question, isLast, onEdit, onAgain }: {
+  project: string; message: Message; note: string | undefined; question: Message | undefined; isLast: boolean;
 } & Turns) {
   if (message.role === "user") {
     return (
@@ -82,7 +83,7 @@ export const MessageView = memo(function MessageView({ message, note, question, 
       {[...(note ? [note] : []), ...(changes?.notes ?? [])].map((words) => <p key={words} class="note soft" dir="auto">{words}</p>)}
       <footer class="message-foot">
         <span class="facts">
-          {changes && changes.files.length > 0 && <span>{t.version(changes.version)}</span>}
+          {changes && changes.files.length > 0 && <VersionLink project={project} version={changes.version} />}
           {message.model && <span><bdi>{message.model}</bdi></span>}
           {usage && <span title={t.tokensOf(usage.input_tokens, usage.output_tokens)}>{t.tokens(brief(usage.input_tokens + usage.output_tokens))}</span>}
           {costMicroUsd !== null && <span>{dollars(costMicroUsd)}</span>}
@@ -96,6 +97,12 @@ export const MessageView = memo(function MessageView({ message, note, question, 
     </article>
   );
 });
+
+/** Leads to what an answer has changed. */
+function VersionLink({ project, version }: { project: string; version: number }) {
+  const versions = version > 1 ? [version - 1, version] : [version];
+  return <a href={view(project, ["versions", ...versions.map(String)])} title={t.whatChanged}>{t.version(version)}</a>;
+}
 
 function Bubble({ text, images }: { text: string; images: Picture[] }) {
   return <div class="bubble" dir="auto"><Pictures of={images} />{text}</div>;

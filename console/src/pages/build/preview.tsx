@@ -6,7 +6,7 @@ import { ApiError, json } from "../../api/client.ts";
 import { texts } from "../../texts.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { Button, Empty, Failure, Loading } from "../../ui/parts.tsx";
-import { chosenModel } from "./composer.tsx";
+import { chatModel } from "./model.tsx";
 import type { Workspace } from "./workspace.ts";
 
 const t = texts.build;
@@ -73,7 +73,7 @@ export function PreviewPane({ of }: { of: Workspace }) {
       : <div class="pane-fill"><Empty icon="eye" title={t.nothingToPreview}><p class="soft">{t.nothingToPreviewHint}</p></Empty></div>;
   }
 
-  const mend = (message: string) => of.send(message, chosenModel());
+  const mend = (message: string) => of.send(message, chatModel.value());
   return (
     <div class="preview">
       <div class="pane-bar">

@@ -8,11 +8,13 @@ import { go } from "../../routes.ts";
 import { texts } from "../../texts.ts";
 import { isDark } from "../../theme.ts";
 import { Icon } from "../../ui/icon.tsx";
-import { Load, useLoad } from "../../ui/load.tsx";
+import { Load, useEvery, useLoad } from "../../ui/load.tsx";
 import { Button, Confirm, Copy, Empty, Failure, Tag, Time } from "../../ui/parts.tsx";
 
 const t = texts.fleet;
 export const HEALTH_TONES = { HEALTHY: "good", WARNING: "warn", DEAD: "bad", UNKNOWN: "plain" } as const satisfies Record<Health, string>;
+/** How often a machine tells of itself. */
+export const BEAT_MS = 30_000;
 const DAYS = 30;
 const DAY_MS = 86_400_000;
 
@@ -22,6 +24,8 @@ export function MachinePage({ wallet }: { wallet: string }) {
   const uptime = useLoad((signal) => uptimeOf(path, signal), wallet);
   const containers = useLoad((signal) => get<Container[]>(`${path}/containers`, signal), wallet);
   const metrics = useLoad((signal) => get<Metric[]>(`${path}/metrics`, signal), wallet);
+  useEvery(BEAT_MS, machine.reload);
+  useEvery(BEAT_MS, containers.reload);
   const [isAsking, setIsAsking] = useState(false);
   return (
     <div class="page">

@@ -7,11 +7,13 @@ import { moment, short, whole } from "../../format.ts";
 import { to } from "../../routes.ts";
 import { me } from "../../session.ts";
 import { texts } from "../../texts.ts";
-import { ListEnd, useList } from "../../ui/load.tsx";
+import { ListEnd, useEvery, useList } from "../../ui/load.tsx";
 import { Action, Button, Confirm, Copy, Dialog, Empty, Failure, Field, Snippet, Tabs, Tag, Time } from "../../ui/parts.tsx";
-import { HEALTH_TONES, MachinePage } from "./machine.tsx";
+import { BEAT_MS, HEALTH_TONES, MachinePage } from "./machine.tsx";
 
 const t = texts.fleet;
+/** Only a list that has not been paged is asked for again by itself: it would become shorter. */
+const PAGE = 30;
 const TABS = ["machines", "deployments", "payments"] as const;
 const ICONS = { machines: "fleet", deployments: "rocket", payments: "wallet" } as const;
 
@@ -31,7 +33,8 @@ export default function Fleet({ parts }: { parts: string[] }) {
 }
 
 function Machines() {
-  const machines = useList<Machine>("/workers?limit=30");
+  const machines = useList<Machine>(`/workers?limit=${PAGE}`);
+  useEvery(BEAT_MS, machines.reload, machines.items.length > 0 && machines.items.length <= PAGE);
   const [isAdding, setIsAdding] = useState(false);
   return (
     <>
@@ -94,7 +97,9 @@ function AddMachine({ onClose }: { onClose: () => void }) {
 const TONES = { pending: "busy", processing: "busy", success: "good", failed: "bad" } as const;
 
 function Deployments() {
-  const deployments = useList<FleetDeployment>("/deployments?limit=30");
+  const deployments = useList<FleetDeployment>(`/deployments?limit=${PAGE}`);
+  // Until each has come to its end.
+  useEvery(5_000, deployments.reload, deployments.items.length <= PAGE && deployments.items.some(({ status }) => status === "pending" || status === "processing"));
   const [isAdding, setIsAdding] = useState(false);
   const [removed, setRemoved] = useState<FleetDeployment>();
   return (

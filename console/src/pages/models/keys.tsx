@@ -1,12 +1,13 @@
 // Keys for programs that ask models: what each may ask, how often, for how much.
 
 import { useState } from "preact/hooks";
-import { ask, get, json } from "../../api/client.ts";
+import { ask, get } from "../../api/client.ts";
 import type { ApiKey, GatewayModel, KeyLimits, UsageRow } from "../../api/types.ts";
 import { count, dollars } from "../../format.ts";
 import { texts } from "../../texts.ts";
 import { ListEnd, useList, useLoad } from "../../ui/load.tsx";
-import { Button, Choice, Confirm, Dialog, Empty, Failure, Field, Snippet, Tag, Time } from "../../ui/parts.tsx";
+import { Button, Choice, Confirm, Empty, Field, Snippet, Tag, Time } from "../../ui/parts.tsx";
+import { NewKey } from "../account/new-key.tsx";
 
 const t = texts.models;
 
@@ -55,61 +56,33 @@ function limitsOf(limits: KeyLimits | null): string {
 
 function NewGatewayKey({ onClose }: { onClose: () => void }) {
   const models = useLoad((signal) => get<{ data: GatewayModel[] }>("/v1/models", signal), "models");
-  const [name, setName] = useState("");
   const [allowed, setAllowed] = useState("");
   const [rpm, setRpm] = useState("");
   const [amount, setAmount] = useState("");
   const [per, setPer] = useState<"day" | "month">("month");
-  const [days, setDays] = useState("90");
-  const [made, setMade] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  async function make() {
-    setBusy(true);
-    setError(undefined);
+  function rights() {
     const names = allowed.split(",").map((name) => name.trim()).filter(Boolean);
     const gateway: KeyLimits = {
       ...(names.length > 0 && { models: names }),
       ...(rpm && { rpm: Number(rpm) }),
       ...(amount && { budget: { microUsd: Math.round(Number(amount) * 1_000_000), per } }),
     };
-    try {
-      const body = { name: name.trim(), scopes: ["gateway"], ...(days && { expiresInDays: Number(days) }), ...(Object.keys(gateway).length > 0 && { gateway }) };
-      const { key } = await json<{ key: string | null }>("POST", "/auth/keys", { body });
-      setMade(key ?? "");
-    } catch (error) {
-      setError(error);
-    } finally {
-      setBusy(false);
-    }
+    return { scopes: ["gateway"], ...(Object.keys(gateway).length > 0 && { gateway }) };
   }
-  if (made !== undefined) {
-    return (
-      <Dialog title={texts.account.yourKey} onClose={onClose}>
-        <p>{texts.account.onlyOnce}</p>
-        <Snippet text={made} label={texts.account.yourKey} />
-        <p class="soft">{t.howToUse}</p>
-        <Snippet text={`OPENAI_BASE_URL=${location.origin}/v1\nANTHROPIC_BASE_URL=${location.origin}`} label={t.addresses} />
-        <div class="row end"><Button look="primary" onClick={onClose}>{texts.done}</Button></div>
-      </Dialog>
-    );
-  }
+  const howToUse = (
+    <>
+      <p class="soft">{t.howToUse}</p>
+      <Snippet text={`OPENAI_BASE_URL=${location.origin}/v1\nANTHROPIC_BASE_URL=${location.origin}`} label={t.addresses} />
+    </>
+  );
   return (
-    <Dialog title={texts.account.newKey} onClose={onClose}>
-      <form onSubmit={(event) => { event.preventDefault(); void make(); }}>
-        <Field label={texts.account.keyName} required maxLength={100} value={name} placeholder={texts.account.keyNameExample} onInput={(event) => setName(event.currentTarget.value)} />
-        <Field label={t.allowed} value={allowed} placeholder={models.value?.data[0]?.id ?? "provider/*"} hint={t.allowedHint} spellcheck={false} onInput={(event) => setAllowed(event.currentTarget.value)} />
-        <div class="columns even">
-          <Field label={t.budgetOf} type="number" min={0} step="any" value={amount} placeholder={t.noLimit} onInput={(event) => setAmount(event.currentTarget.value)} />
-          <Choice label={t.per} value={per} onChange={setPer} options={[["day", t.periods.day], ["month", t.periods.month]]} />
-        </div>
-        <div class="columns even">
-          <Field label={t.rpm} type="number" min={1} max={100_000} value={rpm} placeholder={t.noLimit} onInput={(event) => setRpm(event.currentTarget.value)} />
-          <Field label={texts.account.days} type="number" min={1} max={3650} value={days} onInput={(event) => setDays(event.currentTarget.value)} />
-        </div>
-        {error !== undefined && <Failure error={error} />}
-        <div class="row end"><Button onClick={onClose}>{texts.cancel}</Button><Button type="submit" look="primary" busy={busy}>{texts.account.makeKey}</Button></div>
-      </form>
-    </Dialog>
+    <NewKey rights={rights} howToUse={howToUse} onClose={onClose}
+      more={<Field label={t.rpm} type="number" min={1} max={100_000} value={rpm} placeholder={t.noLimit} onInput={(event) => setRpm(event.currentTarget.value)} />}>
+      <Field label={t.allowed} value={allowed} placeholder={models.value?.data[0]?.id ?? "provider/*"} hint={t.allowedHint} spellcheck={false} onInput={(event) => setAllowed(event.currentTarget.value)} />
+      <div class="columns even">
+        <Field label={t.budgetOf} type="number" min={0} step="any" value={amount} placeholder={t.noLimit} onInput={(event) => setAmount(event.currentTarget.value)} />
+        <Choice label={t.per} value={per} onChange={setPer} options={[["day", t.periods.day], ["month", t.periods.month]]} />
+      </div>
+    </NewKey>
   );
 }

@@ -13,6 +13,7 @@ import { Load, ListEnd, useList, useLoad } from "../../ui/load.tsx";
 import { Action, Button, Empty, Failure, Spinner, Tag, Time } from "../../ui/parts.tsx";
 import { saveFile } from "../../ui/save.ts";
 import { Tile } from "../../ui/tile.tsx";
+import { ChooseTarget } from "../build/deployments.tsx";
 
 const t = texts.startups;
 const TONES = { processing: "busy", completed: "good", failed: "bad", cancelled: "plain" } as const;
@@ -148,6 +149,7 @@ function Web({ url, children }: { url: string | null; children: string }) {
 }
 
 function LaunchPage({ startup }: { startup: Startup }) {
+  const [isDeploying, setIsDeploying] = useState(false);
   const { project_id: id, project_name: name, tagline, stack, competitors, launch_channels: channels, marketing_assets: assets, files } = startup;
   const deck = assets.pitch_deck.deck_url ? new URL(assets.pitch_deck.deck_url).pathname : undefined;
   return (
@@ -156,10 +158,8 @@ function LaunchPage({ startup }: { startup: Startup }) {
       <div class="row wrap">
         <a class="button primary" href={to(["build", id])}><Icon name="chat" /> <span>{t.goOnInChat}</span></a>
         <Action icon="download" run={() => download(id, name)}>{t.zip}</Action>
-        <Action icon="rocket" run={async () => {
-          const { deployment_id } = await json<{ deployment_id: string }>("POST", `/api/deploy/${id}`, { body: {}, headers: { "idempotency-key": crypto.randomUUID() } });
-          go(to(["build", id, "deployments", deployment_id]));
-        }}>{texts.deploy.deploy}</Action>
+        <Button icon="rocket" onClick={() => setIsDeploying(true)}>{texts.deploy.deploy}</Button>
+        {isDeploying && <ChooseTarget of={{ id }} first="vercel" onClose={() => setIsDeploying(false)} onBegun={(begun) => go(to(["build", id, "deployments", begun]))} />}
         {assets.video.video_url && <Web url={assets.video.video_url}>{t.video}</Web>}
       </div>
       <ul class="row wrap plain">{stack.map((part) => <li key={part}><Tag>{part}</Tag></li>)}</ul>

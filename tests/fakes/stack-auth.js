@@ -1,5 +1,5 @@
 // A strict fake of Stack Auth: the key set of one project, the tokens that its API signs
-// 1.10), and its client API, by which people sign in (stack-auth/stack-auth, sdks/spec, and @stackframe/stack-shared
+// and its client API, by which people sign in (stack-auth/stack-auth, sdks/spec, and @stackframe/stack-shared
 // 2.8). It returns what `startFaultServer` returns, and takes its faults.
 //
 //   const stack = await startStackAuth();

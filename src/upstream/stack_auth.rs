@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::cloud_api::{Answer, Provider, rejected, segment};
+use super::cloud_api::{ApiResponse, Provider, rejected, segment};
 use crate::{
     error::Error,
     platform::fetch::OutboundRequest,
@@ -155,12 +155,12 @@ impl StackAuth {
     }
 }
 
-fn good<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
+fn good<T: serde::de::DeserializeOwned>(answer: &ApiResponse) -> Result<T, Error> {
     if answer.is_good() { PROVIDER.read(answer) } else { Err(refusal(answer)) }
 }
 
 /// What a person can do about it, where that is known.
-fn refusal(answer: &Answer) -> Error {
+fn refusal(answer: &ApiResponse) -> Error {
     let code =
         answer.parsed::<Problem>().and_then(|problem| problem.code.or(problem.error)).unwrap_or_default();
     match code.as_str() {
@@ -180,7 +180,7 @@ fn refusal(answer: &Answer) -> Error {
         "BOT_CHALLENGE_REQUIRED" | "BOT_CHALLENGE_FAILED" => rejected(
             "Stack Auth asks for a challenge against bots, which is not shown here; sign in otherwise",
         ),
-        _ => PROVIDER.refusal(answer, None),
+        _ => PROVIDER.error_for(answer, None),
     }
 }
 

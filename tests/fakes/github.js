@@ -1,5 +1,6 @@
 // A strict fake of GitHub's REST API (/work/shared/upstreams.md 1.7) over real bare repositories of the system's git: what is
-// committed through it can be cloned and checked by git itself. It refuses what the real one refuses.
+// committed through it can be cloned and checked by git itself. It refuses what the real one refuses, and what GitHub's
+// published description does not know.
 //
 //   const github = await startGitHub({ accounts: { 'ghp_ada': 'ada' } });  // GITHUB_API_URL = github.url
 //   github.race = 1;                                       // so many pushes of somebody else's come in between
@@ -10,15 +11,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extend, json, startFaultServer } from './fault-server.js';
+import { fault as faultOf } from './github-description.js';
 
-const MEMBERS = {
-  'POST /user/repos': ['name', 'private', 'description', 'auto_init'],
-  'POST git/trees': ['base_tree', 'tree'],
-  'POST git/commits': ['message', 'tree', 'parents'],
-  'POST git/blobs': ['content', 'encoding'],
-  'PATCH git/refs': ['sha', 'force'],
-  'PUT contents': ['message', 'content', 'branch', 'sha'],
-};
 const IDENTITY = { GIT_AUTHOR_NAME: 'A', GIT_AUTHOR_EMAIL: 'a@example.com', GIT_COMMITTER_NAME: 'A', GIT_COMMITTER_EMAIL: 'a@example.com' };
 
 const error = (status, message, more = {}) => json(status, { message, documentation_url: 'https://docs.github.com/rest', status: String(status), ...more });
@@ -77,10 +71,8 @@ export async function startGitHub({ accounts, organisations = {} }) {
     if (!request.headers['user-agent']) return error(403, 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.');
     if (!login(request)) return error(401, 'Bad credentials');
     if (request.headers.accept !== 'application/vnd.github+json' || request.headers['x-github-api-version'] !== '2022-11-28') return error(400, 'Wrong media type or version');
-    const known = Object.entries(MEMBERS).find(([route]) => `${request.method} ${request.path}`.includes(route.split(' ')[1]) && route.startsWith(request.method));
-    const unknown = request.body && known && Object.keys(request.body).find((name) => !known[1].includes(name));
-    if (unknown) return validation(`Invalid request.\n\n"${unknown}" is not a permitted key.`);
-    return undefined;
+    const fault = faultOf(request);
+    return fault && validation(`Invalid request.\n\n${fault}`);
   }
 
   function create(request, owner) {

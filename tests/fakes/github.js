@@ -7,6 +7,7 @@
 //   github.git('ada', 'timer', 'log', '--oneline', 'main');
 
 import { execFileSync } from 'node:child_process';
+import { randomBytes, verify } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,12 +19,35 @@ const IDENTITY = { GIT_AUTHOR_NAME: 'A', GIT_AUTHOR_EMAIL: 'a@example.com', GIT_
 const error = (status, message, more = {}) => json(status, { message, documentation_url: 'https://docs.github.com/rest', status: String(status), ...more });
 const validation = (message, errors = []) => error(422, message, { errors });
 
+/** What is wrong with the JSON Web Token of a GitHub App, or nothing. */
+function jwtFault(jwt, apps) {
+  const [head, claims, signature] = jwt.split('.').map((part) => Buffer.from(part, 'base64url'));
+  try {
+    const { alg } = JSON.parse(head);
+    const { iss, iat, exp } = JSON.parse(claims);
+    const now = Date.now() / 1000;
+    if (alg !== 'RS256' || !apps[iss]) return 'A JSON web token could not be decoded';
+    if (!Number.isInteger(iat) || iat > now) return "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+    if (!Number.isInteger(exp) || exp <= now) return "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires";
+    if (exp - now > 600) return "'Expiration time' claim ('exp') is too far in the future";
+    const signed = Buffer.from(jwt.slice(0, jwt.lastIndexOf('.')));
+    return verify('sha256', signed, apps[iss].publicKey, signature) ? undefined : 'A JSON web token could not be decoded';
+  } catch {
+    return 'A JSON web token could not be decoded';
+  }
+}
+
+/** The permission that an operation asks of an installation's token. */
+const permissionFor = ({ method, path }) =>
+  method === 'POST' && path.startsWith('/orgs/') ? ['administration', 'write'] : path.includes('/git/') || path.includes('/contents/') ? ['contents', method === 'GET' ? 'read' : 'write'] : ['metadata', 'read'];
+
 /**
- * Starts the fake. `accounts` are tokens and whose they are; `organisations` the organisations and their members. Besides what
+ * Starts the fake. `accounts` are tokens and whose they are; `organisations` the organisations and their members; `apps` GitHub
+ * Apps by their id, `{publicKey, installations}`, the latter by organisation `{id, permissions}`. Besides what
  * `startFaultServer` returns: `repos`, `owner/name` to what is known of each; `git(owner, name, ...args)` runs git there;
  * `push(owner, name, files, message)` commits as somebody else; `race`, how many times somebody else pushes in between.
  */
-export async function startGitHub({ accounts, organisations = {} }) {
+export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
   const root = mkdtempSync(join(tmpdir(), 'github-'));
   const repos = new Map();
   let race = 0;
@@ -60,8 +84,19 @@ export async function startGitHub({ accounts, organisations = {} }) {
     return sha;
   }
 
-  const login = ({ headers }) => accounts[headers.authorization?.match(/^Bearer (\S+)$/)?.[1]];
-  const mayUse = (request, owner) => login(request) === owner || organisations[owner]?.includes(login(request));
+  /** Tokens of installations: whose, what they permit and until when. */
+  const granted = new Map();
+  const bearer = ({ headers }) => headers.authorization?.match(/^Bearer (\S+)$/)?.[1];
+  const login = (request) => accounts[bearer(request)];
+  const grant = (request) => [granted.get(bearer(request))].find((found) => found?.until > Date.now());
+  const isOfApp = (path) => path.startsWith('/app/') || path.endsWith('/installation');
+  const isGranted = (request, owner, name) => {
+    const { organisation, repositories, permissions } = grant(request) ?? {};
+    const [what, level] = permissionFor(request);
+    const has = what === 'metadata' || permissions?.[what] === 'write' || permissions?.[what] === level;
+    return organisation === owner && has && (!name || !repositories || repositories.includes(name));
+  };
+  const mayUse = (request, owner, name) => login(request) === owner || organisations[owner]?.includes(login(request)) || isGranted(request, owner, name);
   const shown = (repo) => ({
     id: repo.id, name: repo.name, full_name: `${repo.owner}/${repo.name}`, owner: { login: repo.owner }, private: repo.private, description: repo.description,
     default_branch: repo.branch, html_url: `https://github.com/${repo.owner}/${repo.name}`, clone_url: `https://github.com/${repo.owner}/${repo.name}.git`,
@@ -69,13 +104,17 @@ export async function startGitHub({ accounts, organisations = {} }) {
 
   function refusal(request) {
     if (!request.headers['user-agent']) return error(403, 'Request forbidden by administrative rules. Please make sure your request has a User-Agent header.');
-    if (!login(request)) return error(401, 'Bad credentials');
+    if (isOfApp(request.path)) {
+      const fault = jwtFault(bearer(request) ?? '', apps);
+      if (fault) return error(401, fault);
+    } else if (!login(request) && !grant(request)) return error(401, 'Bad credentials');
     if (request.headers.accept !== 'application/vnd.github+json' || request.headers['x-github-api-version'] !== '2022-11-28') return error(400, 'Wrong media type or version');
     const fault = faultOf(request);
     return fault && validation(`Invalid request.\n\n${fault}`);
   }
 
   function create(request, owner) {
+    if (!owner) return error(403, 'Resource not accessible by integration');
     const { name, private: isPrivate = false, description = null, auto_init: autoInit = false } = request.body ?? {};
     if (!/^[A-Za-z0-9._-]{1,100}$/.test(name ?? '')) return validation('Repository creation failed.', [{ resource: 'Repository', field: 'name', code: 'custom', message: 'name is invalid' }]);
     if (repos.has(`${owner}/${name}`)) {
@@ -88,8 +127,29 @@ export async function startGitHub({ accounts, organisations = {} }) {
     return json(201, shown(repo));
   }
 
+  /** What a GitHub App is answered: where it is installed, and tokens for there. */
+  function ofApp(request) {
+    const { installations } = apps[JSON.parse(Buffer.from(bearer(request).split('.')[1], 'base64url')).iss];
+    const organisation = request.path.match(/^\/orgs\/([^/]+)\/installation$/)?.[1];
+    if (organisation) return installations[organisation] ? json(200, { id: installations[organisation].id, account: { login: organisation } }) : error(404, 'Not Found');
+    const id = Number(request.path.match(/^\/app\/installations\/(\d+)\/access_tokens$/)?.[1]);
+    const [owner, installation] = Object.entries(installations).find(([, one]) => one.id === id) ?? [];
+    if (!installation) return error(404, 'Not Found');
+    const { permissions = installation.permissions, repositories } = request.body ?? {};
+    if (Object.entries(permissions).some(([what, level]) => ![level, 'write'].includes(installation.permissions[what]))) {
+      return validation('The permissions requested are not granted to this installation.');
+    }
+    if (repositories?.some((name) => !repos.has(`${owner}/${name}`))) {
+      return validation('There is at least one repository that does not exist or is not accessible to the parent installation.');
+    }
+    const token = `ghs_${randomBytes(27).toString('hex').slice(0, 36)}`;
+    granted.set(token, { organisation: owner, permissions, repositories, until: Date.now() + 3_600_000 });
+    return json(201, { token, expires_at: new Date(Date.now() + 3_600_000).toISOString(), permissions });
+  }
+
   function answer(request) {
     const { method, path, body } = request;
+    if (isOfApp(path)) return ofApp(request);
     if (method === 'GET' && path === '/user') return json(200, { login: login(request) });
     if (method === 'POST' && path === '/user/repos') return create(request, login(request));
     const membership = path.match(/^\/user\/memberships\/orgs\/([^/]+)$/);
@@ -98,7 +158,7 @@ export async function startGitHub({ accounts, organisations = {} }) {
     if (organisation) return mayUse(request, organisation[1]) ? create(request, organisation[1]) : error(404, 'Not Found');
     const [, owner, name, rest = ''] = path.match(/^\/repos\/([^/]+)\/([^/]+)(?:\/(.+))?$/) ?? [];
     const repo = repos.get(`${owner}/${name}`);
-    if (!repo || !mayUse(request, owner)) return error(404, 'Not Found');
+    if (!repo || !mayUse(request, owner, name)) return error(404, 'Not Found');
     if (rest === '') return json(200, shown(repo));
     if (rest.startsWith('git/') && isEmpty(repo)) return error(409, 'Git Repository is empty.');
     return ofRepo(repo, method, rest, body, request);
@@ -183,6 +243,8 @@ export async function startGitHub({ accounts, organisations = {} }) {
   const of = (owner, name) => repos.get(`${owner}/${name}`);
   return extend(server, {
     repos,
+    /** Each token that an installation was given, with what it permits. */
+    granted,
     git: (owner, name, ...args) => run(of(owner, name), args).trim(),
     push: (owner, name, files, message = 'Pushed') => commitFiles(of(owner, name), of(owner, name).branch, files, message),
     /** The files of the newest commit, path to content. */

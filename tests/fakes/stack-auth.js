@@ -20,27 +20,49 @@ export function newKey(kid = randomUUID()) {
 
 /**
  * Stack Auth with one project, whose key set has a present key and a legacy one, as the real one's. It refuses every path
- * but the key set's with 404, its query parameters (they would add the keys of anonymous and restricted users) with 400,
- * and every method but GET with 405.
+ * but the key set's and that of connected accounts with 404, its query parameters (they would add the keys of anonymous and
+ * restricted users) with 400, and every method but theirs with 405.
+ *
+ * `connected` are the users who have connected their GitHub accounts, and the token of each, for a test to fill; `secretKey`
+ * is what its server API asks for.
  *
  * `keys` is what the set holds, the present one first, for a test to change; `rotate()` makes a new present key.
  * `claims(overrides)` are those of a regular user, `mint(claims, options)` a token.
  */
-export async function startStackAuth({ projectId = randomUUID() } = {}) {
+export async function startStackAuth({ projectId = randomUUID(), secretKey = `ssk_${randomUUID()}` } = {}) {
   const jwksPath = `/api/v1/projects/${projectId}/.well-known/jwks.json`;
   const error = (status, code, message, headers) => json(status, { code, error: message }, headers);
   let keys = [newKey(), newKey()];
+  const connected = {};
+
+  /** Whose account a path is about. */
+  const accountOf = (path) => path.match(/^\/api\/v1\/connected-accounts\/([^/]+)\/github\/access-token$/)?.[1];
+
+  function refusalOfAccount({ method, headers, body }) {
+    if (method !== 'POST') return error(405, 'METHOD_NOT_ALLOWED', 'Method not allowed');
+    if (headers['x-stack-access-type'] !== 'server') return error(400, 'ACCESS_TYPE_REQUIRED', 'The x-stack-access-type header must be server');
+    if (headers['x-stack-project-id'] !== projectId || headers['x-stack-secret-server-key'] !== secretKey) {
+      return error(401, 'INVALID_SECRET_SERVER_KEY', 'The secret server key is not valid for this project');
+    }
+    if (Object.keys(body ?? {}).join() !== 'scope' || body.scope !== 'repo') return error(400, 'SCHEMA_ERROR', 'This fake knows one scope');
+    return undefined;
+  }
 
   const server = await startFaultServer({
-    refusal({ method, path, query }) {
+    refusal(request) {
+      const { method, path, query } = request;
+      if (accountOf(path)) return refusalOfAccount(request);
       if (path !== jwksPath) return error(404, 'NOT_FOUND', 'This path does not exist');
       if (method !== 'GET') return error(405, 'METHOD_NOT_ALLOWED', 'Method not allowed');
       if (query.size > 0) return error(400, 'SCHEMA_ERROR', 'This fake knows no parameters');
     },
-    answer: () => json(200, { keys: keys.map(({ jwk }) => jwk) }, { 'cache-control': 'public, max-age=3600' }),
+    answer: ({ path }) => (accountOf(path) ? tokenOf(decodeURIComponent(accountOf(path))) : keySet()),
     failure: (fault) => error(fault.status, fault.type ?? 'INTERNAL_ERROR', fault.message ?? 'Something went wrong', fault.headers),
     garbage: () => Buffer.from('{"keys":[{"kty":"EC","crv":"P-2'),
   });
+
+  const keySet = () => json(200, { keys: keys.map(({ jwk }) => jwk) }, { 'cache-control': 'public, max-age=3600' });
+  const tokenOf = (user) => (connected[user] ? json(200, { access_token: connected[user] }) : error(400, 'OAUTH_CONNECTION_NOT_CONNECTED_TO_USER', "The OAuth connection is not connected to any user"));
 
   const issuer = `${server.url}/api/v1/projects/${projectId}`;
 
@@ -70,6 +92,8 @@ export async function startStackAuth({ projectId = randomUUID() } = {}) {
 
   return extend(server, {
     projectId,
+    secretKey,
+    connected,
     issuer,
     jwksPath,
     claims,

@@ -33,7 +33,7 @@ pub enum CodeError {
         /// Why it is refused.
         reason: PathError,
     },
-    /// Two paths that are one file where case does not count, or once they are normalised.
+    /// Two paths that are one file where case does not count, or once they are in normal form.
     Duplicate(String),
     /// A path below another path that is a file.
     BelowFile(String),
@@ -49,7 +49,7 @@ impl fmt::Display for CodeError {
             Self::Json(reason) => write!(f, "code must be a JSON object of path to content: {reason}"),
             Self::Path { path, reason } => write!(f, "{reason}: {path:?}"),
             Self::Duplicate(path) => {
-                write!(f, "two files have the path {path:?}, upper and lower case being the same")
+                write!(f, "two files have the path {path:?}, upper and lower case and the ways to write an accent being the same")
             }
             Self::BelowFile(path) => write!(f, "{path:?} is below a path that is itself a file"),
             Self::TooManyFiles => write!(f, "a project has at most {MAX_FILES} files"),

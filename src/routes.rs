@@ -236,6 +236,7 @@ static SWEEPS: &[Sweep] = &[
     |env| Box::pin(gateway::sweep(env)),
     |env| Box::pin(generate::proof::sweep(env)),
     |env| Box::pin(deploy::preview::sweep(env)),
+    |env| Box::pin(apps::reservations::sweep(env)),
     |env| Box::pin(store::files::sweep(env)),
 ];
 

@@ -460,7 +460,9 @@ async fn read(
         };
         match path.zip(content.filter(|content| !content.contains('\0'))) {
             // Two names that only look like two.
-            Some((path, _)) if files.contains_key(&path) => return Err(not_a_project(&CodeError::Duplicate(path))),
+            Some((path, _)) if files.contains_key(&path) => {
+                return Err(not_a_project(&CodeError::Duplicate(path)));
+            }
             Some((path, content)) => drop(files.insert(path, content)),
             None => skipped.push(entry.path),
         }

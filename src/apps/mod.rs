@@ -9,6 +9,7 @@
 
 mod agent;
 pub(crate) mod app;
+mod destination;
 mod dialect;
 mod events;
 pub(crate) mod files;
@@ -26,6 +27,7 @@ mod model;
 pub(crate) mod openapi;
 mod prompt;
 mod repository;
+pub(crate) mod reservations;
 mod sandbox;
 mod save;
 mod settings;

@@ -100,7 +100,7 @@ impl NewMessage {
     }
 
     /// Where the app is to go live, if that is said.
-    fn destination(&self) -> Result<Option<Destination>, Error> {
+    pub(super) fn destination(&self) -> Result<Option<Destination>, Error> {
         self.settings.as_ref().map_or(Ok(None), Destination::of)
     }
 }

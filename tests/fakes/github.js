@@ -45,12 +45,15 @@ const permissionFor = ({ method, path }) =>
  * Starts the fake. `accounts` are tokens and whose they are; `organisations` the organisations and their members; `apps` GitHub
  * Apps by their id, `{publicKey, installations}`, the latter by organisation `{id, permissions}`. Besides what
  * `startFaultServer` returns: `repos`, `owner/name` to what is known of each; `git(owner, name, ...args)` runs git there;
- * `push(owner, name, files, message)` commits as somebody else; `race`, how many times somebody else pushes in between.
+ * `push(owner, name, files, message)` commits as somebody else; `race`, how many times somebody else pushes in between. A file
+ * is its text, its bytes, null where it is deleted, or `{content, mode}`.
  */
 export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
   const root = mkdtempSync(join(tmpdir(), 'github-'));
   const repos = new Map();
   let race = 0;
+  let stale = 0;
+  let branch = 'main';
 
   const run = (repo, args, options = {}) =>
     execFileSync('git', ['--git-dir', repo.dir, ...args], { encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], ...options, env: { ...process.env, ...IDENTITY, ...options.env } });
@@ -77,7 +80,7 @@ export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
 
   function commitFiles(repo, branch, files, message) {
     const parent = tip(repo, branch);
-    const entries = Object.entries(files).map(([path, content]) => ({ path, mode: '100644', sha: content === null ? null : blob(repo, content) }));
+    const entries = Object.entries(files).map(([path, file]) => ({ path, mode: file?.mode ?? '100644', sha: file === null ? null : blob(repo, file.content ?? file) }));
     const tree = makeTree(repo, parent && `${parent}^{tree}`, entries);
     const sha = run(repo, ['commit-tree', tree, ...(parent ? ['-p', parent] : []), '-m', message]).trim();
     run(repo, ['update-ref', `refs/heads/${branch}`, sha]);
@@ -120,10 +123,10 @@ export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
     if (repos.has(`${owner}/${name}`)) {
       return validation('Repository creation failed.', [{ resource: 'Repository', code: 'custom', field: 'name', message: 'name already exists on this account' }]);
     }
-    const repo = { id: repos.size + 1, owner, name, private: isPrivate, description, branch: 'main', dir: join(root, `${owner}-${name}.git`) };
-    execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch', 'main', repo.dir]);
+    const repo = { id: repos.size + 1, owner, name, private: isPrivate, description, branch, dir: join(root, `${owner}-${name}.git`) };
+    execFileSync('git', ['init', '--quiet', '--bare', '--initial-branch', branch, repo.dir]);
     repos.set(`${owner}/${name}`, repo);
-    if (autoInit) commitFiles(repo, 'main', { 'README.md': `# ${name}\n` }, 'Initial commit');
+    if (autoInit) commitFiles(repo, branch, { 'README.md': `# ${name}\n` }, 'Initial commit');
     return json(201, shown(repo));
   }
 
@@ -167,7 +170,9 @@ export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
   function ofRepo(repo, method, rest, body, { query }) {
     const reference = rest.match(/^git\/refs?\/heads\/(.+)$/)?.[1];
     if (method === 'GET' && reference) {
-      const sha = tip(repo, decodeURIComponent(reference));
+      const newest = tip(repo, decodeURIComponent(reference));
+      const sha = (newest && stale > 0 && tryRun(repo, ['rev-parse', '--verify', '--quiet', `${newest}^`])) || newest;
+      stale -= stale > 0 ? 1 : 0;
       return sha ? json(200, { ref: `refs/heads/${reference}`, object: { type: 'commit', sha } }) : error(404, 'Not Found');
     }
     if (method === 'PATCH' && reference) return move(repo, decodeURIComponent(reference), body);
@@ -252,6 +257,14 @@ export async function startGitHub({ accounts, organisations = {}, apps = {} }) {
       const repo = of(owner, name);
       const paths = run(repo, ['ls-tree', '-r', '-z', '--name-only', branch]).split('\0').filter(Boolean);
       return Object.fromEntries(paths.map((path) => [path, run(repo, ['show', `${branch}:${path}`])]));
+    },
+    /** What new repositories call their first branch. */
+    set branch(name) {
+      branch = name;
+    },
+    /** So many times the branch that is read is that of a moment ago, as of a replica that lags. */
+    set stale(times) {
+      stale = times;
     },
     get race() {
       return race;

@@ -67,7 +67,7 @@ test("an app goes live at Koyeb from its files, clients ask how that stands, and
   assert.ok(definition().archive.id);
   await built(undefined, { more: { applicationId: app.appId }, files: { "index.html": `${PAGE}<!-- -->` } });
   assert.deepEqual([koyeb.apps.length, koyeb.services.length, koyeb.deployments.length], [1, 1, 2], "it goes where it went, and updates what is there");
-  await gone(app, () => koyeb.apps.every(({ isDeleted }) => isDeleted));
+  await gone(app, () => koyeb.services.every(({ isDeleted }) => isDeleted));
 });
 
 test("it goes live at Koyeb from the repository that the turn has committed to", async () => {
@@ -78,7 +78,7 @@ test("it goes live at Koyeb from the repository that the turn has committed to",
   assert.deepEqual(definition().ports, [{ port: 3000, protocol: "http" }]);
   await built(undefined, { headers: me, more: { applicationId: app.appId }, files: { Dockerfile: "FROM node\n" } });
   assert.deepEqual(definition().git, { repository: `github.com/ada/${app.name}`, branch: "main", no_deploy_on_push: true, docker: {} });
-  await gone(app, () => koyeb.apps.every(({ isDeleted }) => isDeleted));
+  await gone(app, () => koyeb.services.every(({ isDeleted }) => isDeleted));
   assert.ok(github.repos.has(`ada/${app.name}`), "the repository is its owner's, and stays");
 });
 
@@ -101,7 +101,7 @@ test("it goes live at Koyeb from an image of Amazon's registry", async () => {
   const [secret] = koyeb.secrets;
   assert.deepEqual([secret.private_registry.url, definition().docker.image_registry_secret], [ecr.registry, secret.name]);
   assert.deepEqual(ecr.repositories, ["hatch/app"]);
-  await gone(app, () => koyeb.apps.every(({ isDeleted }) => isDeleted));
+  await gone(app, () => koyeb.services.every(({ isDeleted }) => isDeleted));
 });
 
 test("it goes live at Vercel, and is taken down with the app", async () => {

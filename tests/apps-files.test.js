@@ -139,19 +139,20 @@ test("a name is one file however its letters are composed, by each way in which 
   const both = { [apart]: "a", [composed]: "b" };
   const isComposed = async (text) => assert.deepEqual(await code(appId), { [composed]: text });
   const { writeUrl } = await urls("?write=true");
-  const put = (files) => fetch(writeUrl, { method: "PUT", body: zipped(files), headers: { "content-type": "application/zip" } });
+  const inFolder = (files) => Object.fromEntries(Object.entries(files).map(([path, text]) => [`app/${path}`, text]));
+  const put = (files) => fetch(writeUrl, { method: "PUT", body: zipped(inFolder(files)), headers: { "content-type": "application/zip" } });
   const patch = (code) => api("PATCH", `/api/projects/${appId}`, { code });
 
   assert.equal((await put({ [apart]: "by ZIP" })).status, 200);
   await isComposed("by ZIP");
-  assert.equal((await patch({ [apart]: "by PATCH" })).status, 200);
-  await isComposed("by PATCH");
+  assert.equal((await patch({ [apart]: "by PATCH\n" })).status, 200);
+  await isComposed("by PATCH\n");
   claude.setAnswer(scripted([call("edit_file", { path: apart, old_string: "PATCH", new_string: "tool" })], [call("apply_diff", { diff: `--- a/${apart}\n+++ b/${apart}\n@@ -1 +1,2 @@\n+and by diff\n by tool\n` })], [finish()]));
   await said("Change it", { applicationId: appId });
-  await isComposed("and by diff\nby tool");
+  await isComposed("and by diff\nby tool\n");
   assert.equal((await put(both)).status, 400);
   await problem(await patch(both), 400, "validation_failed");
-  await isComposed("and by diff\nby tool");
+  await isComposed("and by diff\nby tool\n");
 });
 
 test("where a bucket is set, it has the files, and its URL is signed as S3 has it", async () => {

@@ -1,8 +1,6 @@
 //! The Worker's GitHub App: where an organisation has installed it, it acts
 //! there by a token of its own, which is good for an hour and for one thing.
 
-use std::fmt;
-
 use hatch_tokens::github_app;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,20 +11,6 @@ use crate::{
     error::Error,
     platform::{clock::now_ms, crypto},
 };
-
-/// A GitHub App, by which it is known to be us.
-pub(crate) struct App {
-    pub(super) id: String,
-    /// PKCS#8.
-    pub(super) key: Vec<u8>,
-}
-
-impl fmt::Debug for App {
-    /// Without the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("id", &self.id).finish_non_exhaustive()
-    }
-}
 
 /// What a token is asked for: no more than its use needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

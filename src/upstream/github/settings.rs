@@ -4,7 +4,6 @@ use std::fmt;
 
 use hatch_tokens::github_app;
 
-use super::installation::App;
 use crate::{
     error::Error,
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
@@ -31,6 +30,20 @@ impl FromVars for GitHub {
             staff_organisation: vars.get("STAFF_GITHUB_ORG"),
             app: app(vars)?,
         })
+    }
+}
+
+/// A GitHub App, by which it is known to be us.
+pub(crate) struct App {
+    pub(super) id: String,
+    /// PKCS#8.
+    pub(super) key: Vec<u8>,
+}
+
+impl fmt::Debug for App {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -120,10 +120,10 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(ProjectsWrite) POST "/apps/{id}/pull" => apps::github::pull;
         Scope(ProjectsWrite) POST "/github/user/create-repo" => apps::github::create_of_user;
         Scope(ProjectsWrite) POST "/github/org/create-repo" => apps::github::create_of_organisation;
-        Scope(ProjectsWrite) POST "/github/user/initial-commit" => apps::github::initial_commit;
-        Scope(ProjectsWrite) POST "/github/org/initial-commit" => apps::github::initial_commit;
-        Scope(ProjectsWrite) POST "/github/user/commit" => apps::github::commit_changes;
-        Scope(ProjectsWrite) POST "/github/org/commit" => apps::github::commit_changes;
+        Scope(ProjectsWrite) POST "/github/user/initial-commit" => apps::github::initial_commit_of_user;
+        Scope(ProjectsWrite) POST "/github/org/initial-commit" => apps::github::initial_commit_of_organisation;
+        Scope(ProjectsWrite) POST "/github/user/commit" => apps::github::commit_of_user;
+        Scope(ProjectsWrite) POST "/github/org/commit" => apps::github::commit_of_organisation;
         Scope(Deploy) GET "/deployment-status/{id}" => apps::live::show;
         User GET "/auth/is-neon-employee" => apps::staff::is_employee;
         User GET "/auth/is-privileged-user" => apps::staff::is_privileged;
@@ -240,6 +240,7 @@ static SWEEPS: &[Sweep] = &[
     |env| Box::pin(gateway::sweep(env)),
     |env| Box::pin(generate::proof::sweep(env)),
     |env| Box::pin(deploy::preview::sweep(env)),
+    |env| Box::pin(apps::reservations::sweep(env)),
     |env| Box::pin(store::files::sweep(env)),
 ];
 

@@ -7,18 +7,22 @@ import test, { after } from "node:test";
 import { claudeVars } from "./conversation.js";
 import { deployments } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
+import { startGitHub } from "./fakes/github.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { problem, startWorker } from "./harness.js";
 import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./people.js";
 import { named, ROUTES, rowOf } from "./routes.js";
 
-const [stack, claude] = await Promise.all([startStackAuth(), startAnthropic()]);
-after(() => Promise.all([stack.close(), claude.close()]));
+const GITHUB = { ada: "gho_ada0123456789abcdefghijklmnopqrstuvw", eve: "gho_eve0123456789abcdefghijklmnopqrstuvw" };
+const [stack, claude, github] = await Promise.all([
+  startStackAuth(), startAnthropic(), startGitHub({ accounts: { [GITHUB.ada]: "ada", [GITHUB.eve]: "eve" }, organisations: { guild: ["ada"], circle: ["eve"] } }),
+]);
+after(() => Promise.all([stack.close(), claude.close(), github.close()]));
 const limits = { DAILY_CHAT_LIMIT: "1000", DAILY_DEPLOY_LIMIT: "1000", DAILY_BUDGET_MICRO_USD: "1000000000" };
-const worker = await startWorker({ ...production(stack), ...claudeVars(claude), ...limits, SEALING_KEY: "0f".repeat(32), PAYOUT_RATE: "1" });
+const worker = await startWorker({ ...production(stack), ...claudeVars(claude), ...limits, SEALING_KEY: "0f".repeat(32), PAYOUT_RATE: "1", GITHUB_API_URL: github.url, STACK_SECRET_SERVER_KEY: stack.secretKey });
 const { api, sql, env } = worker;
 const { ok, signIn, mint, newKey, rows, findNoSecret, secret } = people(worker, stack);
-secret(claude.key);
+[claude.key, stack.secretKey, ...Object.values(GITHUB)].forEach(secret);
 
 const PAGE = { "index.html": "<!doctype html><title>Page</title><p>hello" };
 const IDENTITY = JSON.stringify({
@@ -293,6 +297,46 @@ test("Another tenant's id looks like an unknown id, and nothing is changed or co
       assert.deepEqual(others, await told(route, await ask(route, unknown, eve.token)), named(route));
     }
   }));
+
+test("A URL to an app's files is good for that app and for that use, and no credential is good without one", async () => {
+  const urls = async ({ projectId, token }) => {
+    const { readUrl, writeUrl } = await ok("GET", `/apps/${projectId}/read-url?write=true`, undefined, token);
+    return { read: new URL(readUrl), write: new URL(writeUrl) };
+  };
+  const [adas, eves] = [await urls(ada), await urls(eve)];
+  const zip = Buffer.from(await (await api("GET", adas.read.pathname + adas.read.search)).arrayBuffer());
+  assert.ok(zip.length > 0);
+  const archive = `/apps/${ada.projectId}/archive`;
+  const other = (search) => search.replace(/signature=(.)/, (_, first) => `signature=${first === "0" ? "1" : "0"}`);
+  const later = (search) => search.replace(/expires=(\d+)/, (_, at) => `expires=${Number(at) + 1}`);
+  await changingNothing(async () => {
+    for (const token of [undefined, ada.token, eve.token, staff, ADMIN_TOKEN]) {
+      const headers = { ...(token && as(token)), "content-type": "application/zip" };
+      const get = (search) => api("GET", archive + search, undefined, headers);
+      const put = (search) => api("PUT", archive + search, zip.toString("latin1"), headers);
+      for (const search of ["", eves.read.search, adas.write.search, other(adas.read.search), later(adas.read.search)]) await problem(await get(search), 403, "not_signed");
+      for (const search of ["", eves.write.search, adas.read.search, other(adas.write.search), later(adas.write.search)]) await problem(await put(search), 403, "not_signed");
+    }
+  });
+});
+
+test("Staff act at GitHub each by the account that they have connected, and by nobody else's", async () => {
+  Object.assign(stack.connected, GITHUB);
+  const of = (sub) => mint({ sub, email: `${sub}@${STAFF_DOMAIN}`, email_verified: true });
+  const post = (kind, verb, body, token) => api("POST", `/github/${kind}/${verb}`, body, as(token));
+  for (const [kind, owner] of [["user", "ada"], ["org", "guild"]]) {
+    const body = { repo: "of-ada", owner };
+    assert.equal((await post(kind, "create-repo", body, of("ada"))).status, 200);
+    github.reset();
+    for (const verb of ["initial-commit", "commit"]) await problem(await post(kind, verb, { ...FILES, ...body }, of("eve")), 400, "github_refused");
+    if (kind === "org") await problem(await post(kind, "create-repo", { ...body, repo: "of-eve" }, of("eve")), 400, "github_refused");
+    assert.ok(github.requests.length > 0);
+    for (const { headers } of github.requests) assert.equal(headers.authorization, `Bearer ${GITHUB.eve}`);
+    assert.equal((await post(kind, "initial-commit", { ...FILES, ...body }, of("ada"))).status, 200);
+    await problem(await post(kind, "commit", { ...FILES, ...body }, of("nobody")), 400, "github_not_connected");
+    assert.deepEqual(Object.keys(github.files(owner, "of-ada")), ["README.md", "a.txt"]);
+  }
+});
 
 test("No list and no export contains another tenant's data", async () => {
   const lists = CLOSED.filter(({ method, pattern }) => method === "GET" && !pattern.includes("{") && !pattern.startsWith("/admin") && pattern !== "/metrics");

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { text } from "node:stream/consumers";
+import { crc32 } from "node:zlib";
 import { after, test } from "node:test";
 import yauzl from "yauzl";
-import { PAGE, agents, builds } from "./agents.js";
+import { PAGE, agents, builds, call, finish, scripted } from "./agents.js";
 import { claudeVars } from "./conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startFaultServer } from "./fakes/fault-server.js";
@@ -101,6 +102,57 @@ test("a ZIP sent to the write URL becomes a version, and an invalid ZIP changes 
   assert.equal(taken.status, 200, await taken.clone().text());
   assert.deepEqual(await code(appId), { "index.html": PAGE });
   assert.equal((await fetch(writeUrl)).status, 403, "a URL to write by reads nothing");
+});
+
+/** A ZIP of these files, stored as they are. */
+function zipped(files) {
+  const [parts, listed] = [[], []];
+  let at = 0;
+  for (const [path, text] of Object.entries(files)) {
+    const [name, data] = [Buffer.from(path), Buffer.from(text)];
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(0x800, 2);
+    fields.writeUInt32LE(crc32(data), 10);
+    fields.writeUInt32LE(data.length, 14);
+    fields.writeUInt32LE(data.length, 18);
+    fields.writeUInt16LE(name.length, 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(at, 10);
+    const local = Buffer.concat([Buffer.from("PK\x03\x04"), fields, name, data]);
+    listed.push(Buffer.concat([Buffer.from("PK\x01\x02\x14\x00"), fields, place, name]));
+    parts.push(local);
+    at += local.length;
+  }
+  const directory = Buffer.concat(listed);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(listed.length, 4);
+  end.writeUInt16LE(listed.length, 6);
+  end.writeUInt32LE(directory.length, 8);
+  end.writeUInt32LE(at, 12);
+  return Buffer.concat([...parts, directory, Buffer.from("PK\x05\x06"), end]);
+}
+
+test("a name is one file however its letters are composed, by each way in which files come", async () => {
+  // As macOS writes it, and as everybody else.
+  const [apart, composed] = ["u\u0308ber/\u1112\u1161\u11ab.txt", "\u00fcber/\ud55c.txt"];
+  const both = { [apart]: "a", [composed]: "b" };
+  const isComposed = async (text) => assert.deepEqual(await code(appId), { [composed]: text });
+  const { writeUrl } = await urls("?write=true");
+  const inFolder = (files) => Object.fromEntries(Object.entries(files).map(([path, text]) => [`app/${path}`, text]));
+  const put = (files) => fetch(writeUrl, { method: "PUT", body: zipped(inFolder(files)), headers: { "content-type": "application/zip" } });
+  const patch = (code) => api("PATCH", `/api/projects/${appId}`, { code });
+
+  assert.equal((await put({ [apart]: "by ZIP" })).status, 200);
+  await isComposed("by ZIP");
+  assert.equal((await patch({ [apart]: "by PATCH\n" })).status, 200);
+  await isComposed("by PATCH\n");
+  claude.setAnswer(scripted([call("edit_file", { path: apart, old_string: "PATCH", new_string: "tool" })], [call("apply_diff", { diff: `--- a/${apart}\n+++ b/${apart}\n@@ -1 +1,2 @@\n+and by diff\n by tool\n` })], [finish()]));
+  await said("Change it", { applicationId: appId });
+  await isComposed("and by diff\nby tool\n");
+  assert.equal((await put(both)).status, 400);
+  await problem(await patch(both), 400, "validation_failed");
+  await isComposed("and by diff\nby tool\n");
 });
 
 test("with a bucket the files are there, and its URL is signed as S3 demands", async () => {

@@ -23,6 +23,8 @@ beforeEach(() => {
   claude.reset();
   github.reset();
   github.race = 0;
+  github.stale = 0;
+  github.branch = "main";
   claude.setAnswer(builds());
 });
 
@@ -57,11 +59,13 @@ test("a turn makes a private repository named after the app and one commit of al
 
 test("a later turn commits changes and deletions, and keeps file modes and others' pushes", async () => {
   const { name, appId } = await built();
-  github.push("ada", name, { "theirs.md": "theirs" });
-  claude.setAnswer(scripted([call("delete_file", { path: "old.txt" }), call("write_file", { path: "a/b.txt", content: "new" })], [finish()]));
+  github.push("ada", name, { "theirs.md": "theirs", "run.sh": { content: "#!/bin/sh\n", mode: "100755" } });
+  await post(`/apps/${appId}/pull`);
+  claude.setAnswer(scripted([call("delete_file", { path: "old.txt" }), call("write_file", { path: "a/b.txt", content: "new" }), call("write_file", { path: "run.sh", content: "#!/bin/bash\n" })], [finish()]));
   const { events } = await said("Change it", { applicationId: appId });
   assert.deepEqual(notices(events).slice(0, 1), ["commit_created"], texts(events).join("\n"));
-  assert.deepEqual(github.files("ada", name), { "README.md": `# ${name}\n`, "a/b.txt": "new", "index.html": PAGE, "theirs.md": "theirs" });
+  assert.deepEqual(github.files("ada", name), { "README.md": `# ${name}\n`, "a/b.txt": "new", "index.html": PAGE, "run.sh": "#!/bin/bash\n", "theirs.md": "theirs" });
+  assert.match(github.git("ada", name, "ls-tree", "main", "run.sh"), /^100755 /);
   assert.deepEqual((await code(appId))["a/b.txt"], "new");
 });
 
@@ -83,6 +87,56 @@ test("a commit that loses a race is repeated on the pushed one three times, and 
   const raced = await post("/github/user/commit", { repo: name, owner: "ada", message: "m", paths: [{ path: "x.txt", content: "x" }] });
   await problem(raced, 503, "upstream_busy");
   assert.equal(github.race, 6, "three attempts, and no more");
+});
+
+test("a branch that is read from a replica which lags is committed to all the same, once", async () => {
+  const { name } = await built();
+  const commit = (content) => post("/github/user/commit", { repo: name, owner: "ada", message: content, paths: [{ path: "a.txt", content }] });
+  assert.equal((await commit("one")).status, 200);
+  github.stale = 1;
+  assert.equal((await commit("two")).status, 200);
+  const log = github.git("ada", name, "log", "--format=%s", "main").split("\n");
+  assert.deepEqual(log.slice(0, 2), ["two", "one"], "on what was committed before, though that was not there yet");
+  assert.equal(github.files("ada", name)["a.txt"], "two");
+});
+
+test("the first branch is what GitHub calls it, and a beginning that was broken off is gone on with", async () => {
+  github.branch = "trunk";
+  const body = { repo: "begun", owner: "ada", paths: Array.from({ length: 30 }, (_, i) => ({ path: `src/${i}.txt`, content: `${i}` })) };
+  await post("/github/user/create-repo", { repo: "begun" });
+  // Its first file is there, and no more.
+  github.setFault({ path: "/repos/ada/begun/git/trees", status: 502 });
+  await problem(await post("/github/user/initial-commit", body), 503, "upstream_busy");
+  assert.deepEqual(Object.keys(github.files("ada", "begun", "trunk")), ["README.md"]);
+  const again = await post("/github/user/initial-commit", body);
+  assert.equal(again.status, 200, await again.clone().text());
+  assert.equal(Object.keys(github.files("ada", "begun", "trunk")).length, 31);
+  await problem(await post("/github/user/initial-commit", body), 400, "already_initialised");
+  assert.equal(github.git("ada", "begun", "for-each-ref", "--format=%(refname:short)"), "trunk");
+});
+
+// As macOS writes it, and as everybody else.
+const [APART, COMPOSED] = ["fu\u0308r.txt", "f\u00fcr.txt"];
+
+test("a name whose letters are composed otherwise is the same file, in a commit and in what was pushed", async () => {
+  const { name, appId } = await built();
+  const commit = (...paths) => post("/github/user/commit", { repo: name, owner: "ada", message: "m", paths: paths.map((path) => ({ path, content: "x" })) });
+  assert.equal((await commit(APART)).status, 200);
+  assert.ok(COMPOSED in github.files("ada", name));
+  const { errors } = await problem(await commit(COMPOSED, APART), 400, "validation_failed");
+  assert.deepEqual(errors, [{ pointer: "/paths/1/path", detail: "is there twice" }]);
+
+  github.push("ada", name, { [COMPOSED]: null, [APART]: "theirs" });
+  assert.deepEqual((await (await post(`/apps/${appId}/pull`)).json()).changed, ["README.md", COMPOSED]);
+  claude.setAnswer(scripted([call("edit_file", { path: APART, old_string: "theirs", new_string: "mine" })], [finish()]));
+  await said("Change it", { applicationId: appId });
+  const { [APART]: apart, [COMPOSED]: composed } = github.files("ada", name);
+  assert.deepEqual([apart, composed, (await code(appId))[COMPOSED]], ["mine", undefined, "mine"], "the repository's file keeps the way in which its name is written");
+
+  github.push("ada", name, { [COMPOSED]: "another" });
+  const { detail } = await problem(await post(`/apps/${appId}/pull`), 400, "not_a_project");
+  assert.ok(detail.includes(COMPOSED), detail);
+  assert.equal((await code(appId))[COMPOSED], "mine");
 });
 
 test("a refusal of GitHub is reported, and the app goes live without it", async () => {

@@ -13,9 +13,11 @@ import { startGitHub } from "./fakes/github.js";
 import { killable } from "./killable.js";
 
 const TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+// More than all of it costs.
+const BUDGETS = { DAILY_BUDGET_MICRO_USD: "100000000", GATEWAY_DAILY_BUDGET_MICRO_USD: "100000000" };
 const [claude, github] = await Promise.all([startAnthropic(), startGitHub({ accounts: { [TOKEN]: "ada" } })]);
 after(() => Promise.all([claude.close(), github.close()]));
-const { url, start, kill, database } = await killable({ ...claudeVars(claude), GITHUB_API_URL: github.url, DAILY_MESSAGE_LIMIT: "100" });
+const { url, start, kill, database } = await killable({ ...claudeVars(claude), GITHUB_API_URL: github.url, DAILY_MESSAGE_LIMIT: "100", ...BUDGETS });
 
 const page = (n) => `<!doctype html><html lang="en"><title>Count</title><p>${n}</p></html>\n`;
 const edit = (from, to) => call("edit_file", { path: "index.html", old_string: `<p>${from}</p>`, new_string: `<p>${to}</p>` });
@@ -63,6 +65,8 @@ const HELD = [
     { name: `before-${k}`, when: `OLD.step = 'work' AND (SELECT steps FROM app_turns WHERE id = NEW.subject_id) = ${k} AND ${taken}`, is: (app) => done(app) >= k },
     { name: `inside-${k}`, step: k, when: `OLD.step = 'work' AND NEW.attempts > 0 AND ${back} AND (SELECT steps FROM app_turns WHERE id = NEW.subject_id) = ${k}`, is: (app) => done(app) > k },
   ]),
+  // What was set aside for the first answer is not settled.
+  { name: "unsettled", isUnsettled: true, when: `OLD.step = 'work' AND ${back}`, is: (app) => done(app) > 0 },
   { name: "before-save", when: `OLD.step = 'save' AND ${taken}`, is: (app) => done(app) === 7 },
   { name: "inside-save", when: `OLD.step = 'save' AND ${back}`, is: (app) => done(app) === 7 },
   { name: "before-create", when: `OLD.step = 'commit' AND ${taken}`, is: reviewed },
@@ -81,6 +85,10 @@ const of = (app) => `(SELECT message FROM app_turns WHERE id = NEW.subject_id) =
 test("killed before and inside each step of a turn with twelve tool calls, each turn ends and does nothing twice", async () => {
   await database((db) => HELD.forEach((app, n) => {
     db.exec(`CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN NEW.kind = 'agent' AND ${app.when} AND ${of(app)} BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
+    if (app.isUnsettled) {
+      db.exec(`CREATE TRIGGER hold_money_${n} BEFORE DELETE ON app_reservations
+        WHEN (SELECT message FROM app_turns WHERE id = OLD.turn_id) = 'Count at ${app.name}' BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
+    }
     if (app.step === undefined) return;
     db.exec(`CREATE TRIGGER step_${n} BEFORE INSERT ON app_steps WHEN NEW.seq = ${app.step}
       AND (SELECT message FROM app_turns WHERE id = NEW.turn_id) = 'Count at ${app.name}' BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
@@ -99,6 +107,8 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
 
   await database((db) => {
     for (const { name } of db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND (name GLOB 'hold_*' OR name GLOB 'step_*')").all()) db.exec(`DROP TRIGGER ${name}`);
+    const held = db.prepare("SELECT t.message FROM app_reservations r JOIN app_turns t ON t.id = r.turn_id").all();
+    assert.ok(held.some(({ message }) => message === "Count at unsettled"), "the dead consumer holds money");
     // The dead consumers' jobs are free again when their leases have expired.
     db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0");
     for (const app of apps) app.id = db.prepare("SELECT app_id FROM app_turns WHERE message = ?").get(`Count at ${app.name}`).app_id;
@@ -138,5 +148,11 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
       "SELECT (SELECT sum(used) FROM daily_counters WHERE name = 'app-messages-day') AS used, (SELECT count(*) FROM outbox) AS owed, (SELECT count(*) FROM app_drafts) AS drafts",
     ).get();
     assert.deepEqual({ used, owed, drafts }, { used: HELD.length, owed: 0, drafts: 0 });
+    const { cost, day, all, held } = db.prepare(
+      `SELECT (SELECT sum(cost_micro_usd) FROM app_turns) AS cost, (SELECT sum(used) FROM daily_counters WHERE name = 'budget-day') AS day,
+         (SELECT sum(used) FROM model_budgets WHERE subject = 'all') AS "all", (SELECT count(*) FROM app_reservations) AS held`,
+    ).get();
+    assert.ok(cost > 0);
+    assert.deepEqual({ day, all, held }, { day: cost, all: cost, held: 0 }, "of a dead consumer's answer nothing is held back");
   });
 });

@@ -132,6 +132,23 @@ test("a client that is cut at every event and comes back each time has each even
   assert.ok(got.length > 3);
 });
 
+test("two who follow an app, from different events on, each have the rest once and in order while it is made", async () => {
+  const first = await said("A timer in two tabs");
+  const { appId } = first;
+  claude.setAnswer(builds());
+  claude.setFault({ hang: true });
+  const asked = claude.nextRequest();
+  const running = send("Make it green in two tabs", { applicationId: appId });
+  await asked;
+  const tabs = [first.events.at(-1).id, first.events[1].id].map((id) => api("GET", `/apps/${appId}/events`, undefined, { "last-event-id": id }));
+  const open = await Promise.all(tabs);
+  claude.release();
+  const [sender, one, other] = await Promise.all([running, ...open].map(async (response) => told(await response)));
+  assert.ok(sender.length > 3);
+  assert.deepEqual(one, sender);
+  assert.deepEqual(other, [...first.events, ...sender].slice(2));
+});
+
 /** The first event of a stream, which it then cuts. */
 async function firstOf(response) {
   const reader = response.body.getReader();

@@ -44,7 +44,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     if let Some(reason) = exhausted(turn, Apps::of(&work.settings)?.bounds, now_ms()) {
         return end(work, Vec::new(), &Ending::failed(reason));
     }
-    let candidates = model::choose(turn.model.as_deref(), &work.settings, &work.context.database).await?;
+    let candidates = model::choose(work).await?;
     let known = [store::draft(&turn.id), store::steps(&turn.id), store::earlier(turn, EARLIER), base(turn)];
     let known: [Rows; 4] = work.context.database.batch(known).await?;
     let [draft, steps, earlier, base] = known;
@@ -281,8 +281,8 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "id": "t", "appId": "a", "userId": "u", "traceId": "x", "message": "m", "settings": null, "githubToken": null,
             "origin": "o", "steps": steps, "tokens": tokens, "costMicroUsd": cost_micro_usd, "createdAt": 1_000, "result": null,
-            "appName": "n", "templateId": null, "target": "edge", "agentState": null, "repository": null,
-            "deploymentId": null,
+            "appName": "n", "templateId": null, "target": "edge", "runs": null, "agentState": null, "repository": null,
+            "deploymentId": null, "keyId": null, "keyLimits": null,
         }))
         .unwrap()
     }

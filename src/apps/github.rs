@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use garde::Validate;
-use hatch_code::{CodeMap, safe_path};
+use hatch_code::{CodeError, CodeMap, composed, safe_path};
 use hatch_diff::Files;
 use serde::Deserialize;
 use serde_json::json;
@@ -28,7 +28,9 @@ use crate::{
     store::{Database, Rows, projects},
     upstream::{
         connected,
-        github::{Branch, Changes, Client, ConnectedAccounts, FileChange, GitHub, NewRepo, blob_sha},
+        github::{
+            Branch, Changes, Client, ConnectedAccounts, FileChange, GitHub, NewRepo, Purpose, blob_sha,
+        },
     },
 };
 
@@ -70,6 +72,28 @@ async fn token(context: &RequestContext, database: &Database) -> Result<String, 
     connected_token(context.caller.user_id()?, &context.settings, database).await?.ok_or_else(not_connected)
 }
 
+/// By whose right something is done for an organisation: that of the token
+/// which is sent, of our GitHub App where it is installed, or of the account
+/// that the caller has connected.
+async fn token_for(
+    organisation: &str,
+    purpose: Purpose<'_>,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<String, Error> {
+    if let Some(token) = token_of_header(context)? {
+        return Ok(token);
+    }
+    let github = GitHub::of(&context.settings)?;
+    let installed = github.installation_token(organisation, purpose).await.map_err(refused)?;
+    match installed {
+        Some(token) => Ok(token),
+        None => connected_token(context.caller.user_id()?, &context.settings, database)
+            .await?
+            .ok_or_else(not_installed),
+    }
+}
+
 /// Whether the caller is a member of the organisation whose members are staff.
 /// False if GitHub does not say.
 pub(super) async fn is_member_of_staff(context: &RequestContext) -> Result<bool, Error> {
@@ -83,6 +107,15 @@ pub(super) fn not_connected() -> Error {
     Error::Refused {
         code: "github_not_connected",
         detail: "Connect your GitHub account, or send X-GitHub-Token".to_owned(),
+    }
+}
+
+fn not_installed() -> Error {
+    Error::Refused {
+        code: "github_not_connected",
+        detail:
+            "Install the GitHub App in this organisation, connect your GitHub account, or send X-GitHub-Token"
+                .to_owned(),
     }
 }
 
@@ -136,12 +169,16 @@ async fn create(context: RequestContext, is_of_organisation: bool) -> Result<Res
         (true, Some(owner)) => Some(owner.as_str()),
         (true, None) => return Err(owner_missing()),
     };
-    let token = token(&context, &context.database()?).await?;
+    let database = context.database()?;
+    let token = match organisation {
+        Some(name) => token_for(name, Purpose::Create, &context, &database).await?,
+        None => token(&context, &database).await?,
+    };
     let client = Client { github: GitHub::of(&context.settings)?, token: &token };
     let description = new.appURL.map(|url| format!("Made with Hatch: {url}")).unwrap_or_default();
     let wanted = NewRepo { name: &new.repo, private: true, description: &description, auto_init: false };
     let repo = client.create(organisation, &wanted).await.map_err(refused)?.ok_or_else(repo_exists)?;
-    context.database()?.query(context.audit("github.create-repo", &repo.html_url)).await?;
+    database.query(context.audit("github.create-repo", &repo.html_url)).await?;
     let body = json!({ "statusCode": 200, "status": "success", "message": "Repository created", "repositoryUrl": repo.html_url });
     Ok(Response::json(200, body.to_string()))
 }
@@ -257,21 +294,39 @@ impl NewCommit {
     }
 }
 
-/// `POST /github/{user,org}/initial-commit`
-pub(crate) async fn initial_commit(context: RequestContext) -> Result<Response, Error> {
-    commit(context, true).await
+/// `POST /github/user/initial-commit`
+pub(crate) async fn initial_commit_of_user(context: RequestContext) -> Result<Response, Error> {
+    commit(context, false, true).await
 }
 
-/// `POST /github/{user,org}/commit`
-pub(crate) async fn commit_changes(context: RequestContext) -> Result<Response, Error> {
-    commit(context, false).await
+/// `POST /github/org/initial-commit`
+pub(crate) async fn initial_commit_of_organisation(context: RequestContext) -> Result<Response, Error> {
+    commit(context, true, true).await
 }
 
-async fn commit(context: RequestContext, is_first: bool) -> Result<Response, Error> {
+/// `POST /github/user/commit`
+pub(crate) async fn commit_of_user(context: RequestContext) -> Result<Response, Error> {
+    commit(context, false, false).await
+}
+
+/// `POST /github/org/commit`
+pub(crate) async fn commit_of_organisation(context: RequestContext) -> Result<Response, Error> {
+    commit(context, true, false).await
+}
+
+async fn commit(
+    context: RequestContext,
+    is_of_organisation: bool,
+    is_first: bool,
+) -> Result<Response, Error> {
     require_staff(&context)?;
     let new: NewCommit = body::json(&context).await?;
-    let changes = new.changes()?;
-    let token = token(&context, &context.database()?).await?;
+    let (changes, database) = (new.changes()?, context.database()?);
+    let token = if is_of_organisation {
+        token_for(&new.owner, Purpose::Commit(&new.repo), &context, &database).await?
+    } else {
+        token(&context, &database).await?
+    };
     let client = || Ok::<_, Error>(Client { github: GitHub::of(&context.settings)?, token: &token });
     let default = match (&new.branch, is_first) {
         (Some(branch), _) => branch.clone(),
@@ -287,7 +342,7 @@ async fn commit(context: RequestContext, is_first: bool) -> Result<Response, Err
         begin(&branch, &changes).await?;
     }
     branch.commit(&changes, message).await.map_err(refused)?;
-    context.database()?.query(context.audit("github.commit", &format!("{}/{}", new.owner, new.repo))).await?;
+    database.query(context.audit("github.commit", &format!("{}/{}", new.owner, new.repo))).await?;
     let message = if is_first { "Initial commit created" } else { "Changes committed" };
     Ok(Response::json(200, json!({ "message": message, "status": "success" }).to_string()))
 }
@@ -401,18 +456,25 @@ async fn read(
     for entry in
         branch.files(tip).await.map_err(refused)?.into_iter().filter(crate::upstream::github::Entry::is_file)
     {
-        let is_good = safe_path(&entry.path).is_ok_and(|path| path == entry.path);
+        let path = safe_path(&entry.path).ok().filter(|path| *path == composed(&entry.path));
         let content = match known.get(&entry.sha) {
-            _ if !is_good || entry.size.is_some_and(|size| size > LARGEST) => None,
+            _ if path.is_none() || entry.size.is_some_and(|size| size > LARGEST) => None,
             Some(content) => Some((*content).clone()),
             None => String::from_utf8(branch.blob(&entry.sha).await.map_err(refused)?).ok(),
         };
-        match content.filter(|content| !content.contains('\0')) {
-            Some(content) => drop(files.insert(entry.path, content)),
+        match path.zip(content.filter(|content| !content.contains('\0'))) {
+            // Two names that only look like two.
+            Some((path, _)) if files.contains_key(&path) => {
+                return Err(not_a_project(&CodeError::Duplicate(path)));
+            }
+            Some((path, content)) => drop(files.insert(path, content)),
             None => skipped.push(entry.path),
         }
     }
-    CodeMap::of(files.clone())
-        .map_err(|error| Error::Refused { code: "not_a_project", detail: error.to_string() })?;
+    CodeMap::of(files.clone()).map_err(|error| not_a_project(&error))?;
     Ok((files, skipped))
+}
+
+fn not_a_project(error: &CodeError) -> Error {
+    Error::Refused { code: "not_a_project", detail: error.to_string() }
 }

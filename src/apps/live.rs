@@ -12,12 +12,14 @@ use super::{
     ids::{APP_NOT_FOUND, app_id, invalid_app_id},
     save::ended,
     steps::WATCH,
-    store,
-    work::Work,
+    store::{self, AppTurn},
+    work::{Work, files_of},
 };
 use crate::{
     clouds::{
-        Cloud, credentials,
+        Cloud,
+        container::{Builder, Container, Git},
+        credentials,
         deployment::{self, AtCloud, New},
     },
     error::{Error, Resource},
@@ -39,12 +41,13 @@ const POLL_MS: i64 = 1_000;
 struct Project {
     name: String,
     code: Option<String>,
+    version: i64,
     slug: Option<String>,
 }
 
 fn project(app: &str, user: &str) -> Statement {
     sql!(
-        "SELECT json_object('name', name, 'code', code,
+        "SELECT json_object('name', name, 'code', code, 'version', version,
            'slug', (SELECT slug FROM deployments WHERE project_id = projects.id LIMIT 1)) AS json
          FROM projects WHERE id = ?1 AND user_id = ?2",
         app,
@@ -56,13 +59,15 @@ fn project(app: &str, user: &str) -> Statement {
 pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
     let (turn, database) = (&work.turn, &work.context.database);
     let project: Option<Project> = database.query(project(&turn.app_id, &turn.user_id)).await?.first()?;
-    let Some(Project { name, code: Some(code), slug }) = project else {
+    let Some(Project { name, code: Some(code), version, slug }) = project else {
         return Ok(Outcome::Done { writes: store::end(&turn.id, "done", now_ms()).into() });
     };
     let slug = slug.unwrap_or_else(|| deployment::slug(&name, &turn.app_id));
-    let begun = begin(work, &slug, &code).await;
-    let new = match begun {
-        Ok(begun) => begun,
+    let begun = begin(work, &slug, &code, version).await;
+    let (new, code) = match begun {
+        // What runs is not the files.
+        Ok((new, false)) => (new, "{}".to_owned()),
+        Ok((new, true)) => (new, code),
         Err(error) if error.is_retryable() => return Err(error),
         // The app is saved even though it is not live.
         Err(error) => return Ok(not_live(work, &error.detail())),
@@ -81,14 +86,33 @@ pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
     Ok(Outcome::Next { step: WATCH, writes })
 }
 
-async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
+/// The branch of the app's repository, if it has this version of the app.
+fn branch(turn: &AppTurn, code: &str, version: i64) -> Result<Option<Git>, Error> {
+    let Some(repository) = turn.repository.as_ref().filter(|kept| kept.version == Some(version)) else {
+        return Ok(None);
+    };
+    let has_dockerfile = files_of(code)?.contains_key("Dockerfile");
+    Ok(Some(Git {
+        repository: format!("github.com/{}/{}", repository.owner, repository.name),
+        branch: repository.branch.clone(),
+        builder: if has_dockerfile { Builder::Docker } else { Builder::Buildpack },
+    }))
+}
+
+/// Answers with the deployment, and whether it is of the app's files.
+async fn begin(work: &Work, slug: &str, code: &str, version: i64) -> Result<(New, bool), Error> {
     let (turn, settings, database) = (&work.turn, &work.settings, &work.context.database);
+    let container = match &turn.runs {
+        Some(runs) => runs.container(branch(turn, code, version)?)?,
+        None => None,
+    };
+    let is_of_files = container.as_ref().is_none_or(Container::is_of_files);
     let cloud = Cloud::parse(&turn.target);
     let at_cloud = match cloud {
         None => None,
         Some(cloud) => {
             let resolved = credentials::find(cloud, &turn.user_id, |_| None, settings, database).await?;
-            cloud.check(slug, &resolved, None, settings)?;
+            cloud.check(slug, &resolved, container.as_ref(), settings)?;
             let place = resolved.place(cloud, settings)?;
             Some(AtCloud {
                 place,
@@ -97,11 +121,12 @@ async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
             })
         }
     };
-    if code == "{}" {
+    if is_of_files && code == "{}" {
         return Err(Error::Refused { code: "no_code", detail: "There are no files to deploy".to_owned() });
     }
     quotas::take(Quota::Deploy, 1, &turn.user_id, DailyLimits::of(settings)?, database).await?;
-    Ok(New {
+    let container = container.as_ref().map(serde_json::to_string).transpose();
+    let new = New {
         id: random::uuid()?,
         project_id: turn.app_id.clone(),
         user: turn.user_id.clone(),
@@ -109,9 +134,10 @@ async fn begin(work: &Work, slug: &str, code: &str) -> Result<New, Error> {
         url: deployment::url(settings.hosting_domain.as_deref(), &turn.origin, slug),
         slug: slug.to_owned(),
         cloud: at_cloud,
-        container: None,
+        container: container.map_err(|e| Error::Internal(e.to_string()))?,
         is_bundled: false,
-    })
+    };
+    Ok((new, is_of_files))
 }
 
 /// The original's clients poll a deployment only if it has this type.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    destination::Destination,
     events::{DONE, Event, MessageKind},
     follow,
     ids::{APP_NOT_FOUND, app_id, app_param},
@@ -16,7 +17,6 @@ use super::{
     store::{self, Followed, NewApp, NewTurn, Obstacles, ResendRule},
 };
 use crate::{
-    clouds::Cloud,
     error::Error,
     http::{RequestContext, body},
     identity::{Credential, User},
@@ -74,7 +74,9 @@ pub(super) struct NewMessage {
     #[cfg_attr(test, schemars(length(min = 1, max = 200)))]
     model: Option<String>,
     /// `deployTarget` says where the app goes live: `edge`, `cloudflare`, `vercel`
-    /// or `koyeb`. Other members go to the agent server only, and are stored sealed while it works.
+    /// or `koyeb`, the latter with `port` and `deployFrom`: `files`, `repository`, or `image` with the member
+    /// `image` and, if its registry needs a login, `registrySecret`. Other members go to the agent server only.
+    /// They are stored sealed while it works.
     #[serde(default)]
     #[garde(inner(custom(is_small)))]
     settings: Option<Map<String, Value>>,
@@ -101,16 +103,8 @@ impl NewMessage {
     }
 
     /// Where the app will go live, if the message says that.
-    pub(super) fn target(&self) -> Result<Option<String>, Error> {
-        let wrong =
-            || Error::invalid("/settings/deployTarget", "must be `edge`, `cloudflare`, `vercel` or `koyeb`");
-        match self.settings.as_ref().and_then(|settings| settings.get("deployTarget")) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(name)) if name == "edge" || Cloud::parse(name).is_some() => {
-                Ok(Some(name.clone()))
-            }
-            Some(_) => Err(wrong()),
-        }
+    pub(super) fn destination(&self) -> Result<Option<Destination>, Error> {
+        self.settings.as_ref().map_or(Ok(None), Destination::of)
     }
 }
 
@@ -125,7 +119,7 @@ fn app_of_trace(trace: &str) -> Option<String> {
 pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let new: NewMessage = body::json(&context).await?;
-    let target = new.target()?;
+    let destination = new.destination()?;
     let (database, turn_id) = (context.database()?, context.new_id("turn")?);
     let named_app = new.app_id();
     if let Some(turn) = existing_turn(&turn_id, &new, named_app.as_deref(), user, &context, &database).await?
@@ -148,6 +142,7 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
         job_id: &context.new_id("job")?,
         app_id: &app_id,
         user: &user.id,
+        key: key_of(user),
         trace_id: &trace_id,
         asked_app_id: named_app.as_deref(),
         message: &new.message,
@@ -156,13 +151,21 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
         origin: context.request.origin(),
         day: limits::day(now),
     };
-    if let Some(refused) = begin(&turn, &new, target.as_deref(), user, &context, &database, now).await? {
+    if let Some(refused) = begin(&turn, &new, destination.as_ref(), user, &context, &database, now).await? {
         return Ok(refused);
     }
     let (env, job_id) = (context.env.clone(), turn.job_id.to_owned());
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
     let followed = Followed { id: turn_id.clone(), app_id: app_id.clone(), job_id: turn.job_id.to_owned() };
     stream_turn(followed, user, &context, &database).await
+}
+
+/// The API key that a user comes with.
+fn key_of(user: &User) -> Option<&str> {
+    match &user.credential {
+        Credential::Key(id) => Some(id),
+        Credential::LocalDeveloper | Credential::Session(_) | Credential::StackAuth => None,
+    }
 }
 
 /// The turn that this message has begun already: it has the same
@@ -213,7 +216,7 @@ fn sealed(
 async fn begin(
     turn: &NewTurn<'_>,
     new: &NewMessage,
-    target: Option<&str>,
+    destination: Option<&Destination>,
     user: &User,
     context: &RequestContext,
     database: &Database,
@@ -231,7 +234,9 @@ async fn begin(
         let (template_id, client_source) = (new.template_id.as_deref(), new.client_source.as_deref());
         batch.push(store::create(turn, &NewApp { name: &name, template_id, client_source }, now));
     }
-    batch.extend(target.map(|target| store::set_target(turn.app_id, target)));
+    if let Some(destination) = destination {
+        batch.push(store::set_destination(turn.app_id, destination)?);
+    }
     batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, model)));
     batch.extend(store::begin(turn, turn.asked_app_id.is_none(), now));
     // A user who is being deleted cannot begin a turn.

@@ -11,6 +11,7 @@
 mod agent;
 mod agent_server;
 pub(crate) mod app;
+mod destination;
 mod dialect;
 mod events;
 pub(crate) mod files;
@@ -27,6 +28,7 @@ mod model;
 pub(crate) mod openapi;
 mod prompt;
 mod repository;
+pub(crate) mod reservations;
 mod sandbox;
 mod save;
 mod settings;

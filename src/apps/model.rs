@@ -5,6 +5,7 @@
 use hatch_dialects::{Class, Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt};
 
 use super::{
+    reservations::{Payer, Reservation},
     sandbox::{self, Scene},
     settings::{AgentServer, Apps},
     store, tools,
@@ -12,14 +13,9 @@ use super::{
 };
 use crate::{
     error::{Error, UpstreamKind},
-    identity::{
-        DailyLimits,
-        quotas::{self, Quota, Taken},
-    },
     models::{
-        self, Budget, Candidate, Catalogue, FailedCall, Keys, ModelResponse, Period, Preference, Providers,
+        self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, ModelResponse, Preference, Providers,
         Question, RouteQuery,
-        budgets::{self, Limit, Reserved},
     },
     platform::{
         clock::now_ms,
@@ -51,10 +47,14 @@ pub(super) struct BookedAnswer {
 #[derive(Debug)]
 pub(super) struct Allowance {
     max_tokens: u64,
-    /// Reserved from the budget of the whole Worker.
-    reserved: Reserved,
-    /// Reserved from the user's daily budget.
-    daily: Option<Taken>,
+    reservation: Reservation,
+}
+
+/// The budgets that pay for a turn's answers.
+fn payer<'a>(work: &'a Work, limits: &'a KeyLimits) -> Payer<'a> {
+    let (turn, job) = (&work.turn, &work.job);
+    let key = turn.key_id.as_deref().map(|id| (id, limits));
+    Payer { turn: &turn.id, job: &job.id, holder: job.holder(), user: &turn.user_id, key }
 }
 
 /// Checks that a model or an agent server can do the work.
@@ -102,23 +102,26 @@ pub(super) async fn check(
 }
 
 /// The candidates for a turn, in their order.
-pub(super) async fn choose(
-    wanted: Option<&str>,
-    settings: &Settings,
-    database: &Database,
-) -> Result<Vec<Candidate>, Error> {
-    let name = match wanted {
-        Some(name) => name.to_owned(),
+pub(super) async fn choose(work: &Work) -> Result<Vec<Candidate>, Error> {
+    let (settings, database, limits) = (&work.settings, &work.context.database, work.key_limits()?);
+    let allowed = limits.models.as_deref();
+    let name = match &work.turn.model {
+        Some(name) => name.clone(),
         None => default_name(settings)?,
     };
-    let found = candidates(&name, None, settings, database).await??;
+    let found = match candidates(&name, allowed, settings, database).await? {
+        // A key that may not ask the operator's choice asks one that it may.
+        Err(_) if work.turn.model.is_none() && allowed.is_some() => {
+            candidates("auto", allowed, settings, database).await?
+        }
+        found => found,
+    }?;
     if found.is_empty() {
         let words = format!("The model {name} cannot use tools, so no agent can work with it");
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
-    let has_budget = DailyLimits::of(settings)?.budget_micro_usd.is_some()
-        || Providers::of(settings)?.daily_budget_micro_usd.is_some();
-    if has_budget && found.iter().any(|candidate| candidate.model.prices.is_none()) {
+    let is_bounded = payer(work, &limits).is_bounded(settings)?;
+    if is_bounded && found.iter().any(|candidate| candidate.model.prices.is_none()) {
         let words = "A model whose price is not known here cannot be asked under a budget";
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
@@ -165,7 +168,7 @@ pub(super) async fn afford(
 ) -> Result<Option<Allowance>, Error> {
     let bounds = Apps::of(&work.settings)?.bounds;
     let left = bounds.micro_usd.saturating_sub(work.turn.cost_micro_usd);
-    let prompt = estimate_prompt(request);
+    let (prompt, limits) = (estimate_prompt(request), work.key_limits()?);
     let mut refused = None;
     for max_tokens in LENGTHS {
         let most = |candidate: &Candidate| {
@@ -177,29 +180,12 @@ pub(super) async fn afford(
         if most > left {
             continue;
         }
-        match reserve(max_tokens, most, work).await {
+        match payer(work, &limits).reserve(most, &work.settings, &work.context.database).await {
             Err(error @ Error::TooManyRequests(_)) => refused = Some(error),
-            other => return other.map(Some),
+            other => return other.map(|reservation| Some(Allowance { max_tokens, reservation })),
         }
     }
     refused.map_or(Ok(None), Err)
-}
-
-async fn reserve(max_tokens: u64, most: i64, work: &Work) -> Result<Allowance, Error> {
-    let (settings, database, now) = (&work.settings, &work.context.database, now_ms());
-    let worker_limit = Providers::of(settings)?
-        .daily_budget_micro_usd
-        .map(|micro_usd| Limit::money("all".to_owned(), Budget { micro_usd, per: Period::Day }, most, now));
-    let reserved = budgets::reserve(worker_limit.into_iter().collect(), now, database).await?;
-    match quotas::take(Quota::Budget, most, &work.turn.user_id, DailyLimits::of(settings)?, database).await {
-        Ok(daily) => Ok(Allowance { max_tokens, reserved, daily }),
-        Err(error) => {
-            if let Some(back) = reserved.reconcile(0)? {
-                database.query(back).await?;
-            }
-            Err(error)
-        }
-    }
 }
 
 /// Asks for one answer, reads it to its end, and books its cost. The cost stays
@@ -222,8 +208,7 @@ pub(super) async fn ask(
         _ => answer(&request, candidates, work).await?,
     };
     let mut booked = vec![store::spend(&work.turn.id, answered.tokens, answered.cost_micro_usd)];
-    booked.extend(allowance.daily.map(|daily| daily.reconcile(answered.cost_micro_usd)));
-    booked.extend(allowance.reserved.reconcile(answered.cost_micro_usd)?);
+    booked.extend(allowance.reservation.reconcile(answered.cost_micro_usd)?);
     work.context.database.batch_all(booked).await?;
     Ok(answered)
 }

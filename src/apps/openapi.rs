@@ -392,7 +392,7 @@ fn send() -> Operation {
         )
         .header("Last-Event-ID", "The id of the last event that the client has.", json_schema!({ "type": "string" }))
         .body_read_by::<NewMessage>(json!({ "message": "A pomodoro timer", "clientSource": "cli" }), |new| {
-            new.target().map(drop)
+            new.destination().map(drop)
         })
         .answers(limited(Answer::new(200, "The events as they happen.")).events::<AgentEvent>(STREAM))
         .fails(APP_NOT_FOUND)

@@ -6,7 +6,11 @@ use serde::Deserialize;
 #[cfg(test)]
 use serde_json::{Map, Value};
 
-use super::events::Event;
+use super::{
+    destination::{Destination, Runs},
+    events::Event,
+    reservations,
+};
 use crate::error::Error;
 #[cfg(test)]
 use crate::openapi::{Id, Time, Url};
@@ -21,19 +25,20 @@ use crate::store::{
 };
 
 pub(crate) const OWNED: Owned = Owned {
-    tables: &["apps", "app_turns", "custom_message_limits"],
+    tables: &["apps", "app_turns", "app_reservations", "custom_message_limits"],
     export: &[("apps", export_apps), ("appMessages", export_messages)],
     // The limit and the counters stay, so that a new account does not reset them.
     delete: |user| {
-        vec![
-            sql!("DELETE FROM app_turns WHERE user_id = ?1", user),
-            sql!("DELETE FROM apps WHERE user_id = ?1", user),
-        ]
+        let mut statements: Vec<Statement> = reservations::let_go_of_user(user).into();
+        statements.push(sql!("DELETE FROM app_turns WHERE user_id = ?1", user));
+        statements.push(sql!("DELETE FROM apps WHERE user_id = ?1", user));
+        statements
     },
     give: |from, to| {
         vec![
             give!("apps", from, to),
             give!("app_turns", from, to),
+            give!("app_reservations", from, to),
             // If the second account has a limit of its own, that one stays.
             sql!(
                 concat!(
@@ -180,6 +185,8 @@ shape! {
         appName: &'static str = "app_name", "pomodoro";
         techStack: &'static str = "tech_stack", "static";
         target: &'static str = "target", "edge";
+        /// What runs there, if it is not the files.
+        runs: Option<Map<String, Value>> = "json(runs)", None;
         model: Option<&'static str> = "model", None;
         repositoryUrl: Option<Url> = "repository ->> 'url'", None;
         createdAt: Time = rfc3339!("created_at"), Time("2026-11-21T12:00:00.000Z");
@@ -249,6 +256,8 @@ pub(super) struct NewTurn<'a> {
     pub(super) job_id: &'a str,
     pub(super) app_id: &'a str,
     pub(super) user: &'a str,
+    /// The API key that it came with.
+    pub(super) key: Option<&'a str>,
     pub(super) trace_id: &'a str,
     pub(super) asked_app_id: Option<&'a str>,
     pub(super) message: &'a str,
@@ -334,9 +343,11 @@ pub(super) fn is_free(app: &str, user: &str) -> Statement {
     )
 }
 
-/// Sets the target of the next deployments.
-pub(super) fn set_target(app: &str, target: &str) -> Statement {
-    sql!("UPDATE apps SET target = ?2 WHERE id = ?1", app, target)
+/// Sets the target of the next deployments, and what runs there.
+pub(super) fn set_destination(app: &str, destination: &Destination) -> Result<Statement, Error> {
+    let runs = destination.runs.as_ref().map(serde_json::to_string).transpose();
+    let runs = runs.map_err(|e| Error::Internal(e.to_string()))?;
+    Ok(sql!("UPDATE apps SET target = ?2, runs = ?3 WHERE id = ?1", app, destination.target.as_str(), runs))
 }
 
 /// Sets the model for this message and the next ones.
@@ -349,8 +360,8 @@ pub(super) fn begin(turn: &NewTurn<'_>, is_new_app: bool, now: i64) -> Vec<State
     vec![
         sql!(
             "INSERT INTO app_turns (id, app_id, user_id, job_id, trace_id, asked_app_id, message, settings, github_token, origin,
-               is_new_app, counted_day, created_at)
-             SELECT ?1, id, user_id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM apps WHERE id = ?2",
+               is_new_app, counted_day, created_at, key_id)
+             SELECT ?1, id, user_id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM apps WHERE id = ?2",
             turn.id,
             turn.app_id,
             turn.job_id,
@@ -362,7 +373,8 @@ pub(super) fn begin(turn: &NewTurn<'_>, is_new_app: bool, now: i64) -> Vec<State
             turn.origin,
             i64::from(is_new_app),
             turn.day,
-            now
+            now,
+            turn.key
         ),
         sql!(
             "INSERT INTO app_drafts (turn_id, base_version, files)
@@ -418,12 +430,18 @@ pub(super) struct AppTurn {
     pub(super) app_name: String,
     pub(super) template_id: Option<String>,
     pub(super) target: String,
+    /// Not the files, but this.
+    pub(super) runs: Option<Runs>,
     /// The model that the owner has chosen.
     pub(super) model: Option<String>,
     /// The key of the stored object.
     pub(super) agent_state: Option<String>,
     pub(super) repository: Option<Repository>,
     pub(super) deployment_id: Option<String>,
+    /// The API key that the message came with.
+    pub(super) key_id: Option<String>,
+    /// What that key may, as JSON which models/limits.rs reads.
+    pub(super) key_limits: Option<String>,
 }
 
 /// An app's repository, and its last commit.
@@ -444,8 +462,9 @@ pub(super) fn turn(id: &str) -> Statement {
         "SELECT json_object('id', t.id, 'appId', t.app_id, 'userId', t.user_id, 'traceId', t.trace_id, 'message', t.message,
            'settings', t.settings, 'githubToken', t.github_token, 'origin', t.origin, 'steps', t.steps, 'tokens', t.tokens,
            'costMicroUsd', t.cost_micro_usd, 'createdAt', t.created_at, 'result', t.result, 'appName', a.app_name,
-           'templateId', a.template_id, 'target', a.target, 'model', a.model, 'agentState', a.agent_state,
-           'repository', json(a.repository), 'deploymentId', a.deployment_id) AS json
+           'templateId', a.template_id, 'target', a.target, 'runs', json(a.runs), 'model', a.model, 'agentState', a.agent_state,
+           'repository', json(a.repository), 'deploymentId', a.deployment_id, 'keyId', t.key_id,
+           'keyLimits', (SELECT gateway FROM api_keys WHERE id = t.key_id)) AS json
          FROM app_turns t JOIN apps a ON a.id = t.app_id WHERE t.id = ?1 AND t.status = 'running'",
         id
     )

@@ -8,7 +8,7 @@ use crate::store::owned::{Owned, released};
 use crate::{
     error::{Error, Exceeded},
     platform::{clock::now_ms, log, response::Response},
-    store::{Database, Statement, sql},
+    store::{Database, Statement, guard, sql},
 };
 
 /// Usage stays when an account is deleted, so that a new one has no fresh day.
@@ -130,6 +130,19 @@ fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Stateme
     )
 }
 
+/// [`take`] as a part of a batch, which fails when less than `amount` is left.
+pub(crate) fn take_in_batch(quota: Quota, amount: i64, user: &str, limit: i64, now: i64) -> [Statement; 2] {
+    let has_room = guard!(
+        "SELECT 1 WHERE coalesce((SELECT used FROM daily_counters WHERE user_id = ?1 AND name = ?2 AND day = ?3), 0) + ?4 <= ?5",
+        user,
+        quota.name(),
+        day(now),
+        amount,
+        limit
+    );
+    [has_room, spend(quota, user, amount, now)]
+}
+
 /// Checks that today's `quota` is not used up.
 ///
 /// # Errors
@@ -244,7 +257,7 @@ pub(crate) async fn usage(
 }
 
 /// Days since the Unix epoch.
-fn day(now_ms: i64) -> i64 {
+pub(crate) fn day(now_ms: i64) -> i64 {
     now_ms.div_euclid(DAY_MS)
 }
 

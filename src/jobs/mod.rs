@@ -46,6 +46,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Who holds its lease: this consumer, for as long as it is not thought dead.
+    pub(crate) fn holder(&self) -> &str {
+        self.lease_owner.as_deref().unwrap_or_default()
+    }
+
     /// The trace of the request that created the job, for the requests and jobs that the job
     /// creates.
     pub(crate) fn trace_id(&self) -> &str {

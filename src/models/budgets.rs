@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::limits::{Budget, Period};
 use crate::{
     error::{Error, Exceeded},
-    store::{Database, Statement, sql},
+    store::{Database, Statement, guard, sql},
 };
 
 /// One limit that applies to a request.
@@ -90,13 +90,59 @@ pub(crate) async fn reserve(limits: Vec<Limit>, now: i64, database: &Database) -
     if taken.is_some() {
         return Ok(Reserved { limits });
     }
-    let reached: Option<String> = database.query(reached(&json)).await?.first()?;
-    let named = limits.iter().find(|limit| Some(&limit.subject) == reached.as_ref()).or(limits.first());
-    Err(named
-        .map_or_else(|| Error::Internal("no limit was reached".to_owned()), |limit| exceeded(limit, now)))
+    match refusal(&limits, now, database).await? {
+        Some(error) => Err(error),
+        None => Err(limits.first().map_or_else(
+            || Error::Internal("no limit was reached".to_owned()),
+            |limit| exceeded(limit, now),
+        )),
+    }
 }
 
-fn to_json(limits: &[Limit]) -> Result<String, Error> {
+/// Which of `limits` has no room, if one has none.
+pub(crate) async fn refusal(limits: &[Limit], now: i64, database: &Database) -> Result<Option<Error>, Error> {
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let reached: Option<String> = database.query(reached(&to_json(limits)?)).await?.first()?;
+    let named = limits.iter().find(|limit| Some(&limit.subject) == reached.as_ref());
+    Ok(named.map(|limit| exceeded(limit, now)))
+}
+
+/// [`reserve`] as a part of a batch, which fails where a limit has no room.
+pub(crate) fn take_in_batch(limits: &[Limit]) -> Result<Vec<Statement>, Error> {
+    if limits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let json = to_json(limits)?;
+    let has_room = guard!(
+        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM json_each(?1) w
+           LEFT JOIN model_budgets b ON b.subject = w.value ->> 's' AND b.period = w.value ->> 'p'
+           WHERE coalesce(b.used, 0) + (w.value ->> 'a') > (w.value ->> 'l'))",
+        json.as_str()
+    );
+    Ok(vec![has_room, add(&json)])
+}
+
+/// Books what was spent of each limit, whatever is left of it.
+pub(crate) fn spend(limits: &[Limit], spent: i64) -> Result<Option<Statement>, Error> {
+    if limits.is_empty() {
+        return Ok(None);
+    }
+    let spent: Vec<Limit> = limits.iter().map(|limit| Limit { amount: spent, ..limit.clone() }).collect();
+    Ok(Some(add(&to_json(&spent)?)))
+}
+
+fn add(limits: &str) -> Statement {
+    sql!(
+        "INSERT INTO model_budgets (subject, period, used)
+         SELECT value ->> 's', value ->> 'p', value ->> 'a' FROM json_each(?1) WHERE true
+         ON CONFLICT (subject, period) DO UPDATE SET used = used + excluded.used",
+        limits
+    )
+}
+
+pub(crate) fn to_json(limits: &[Limit]) -> Result<String, Error> {
     serde_json::to_string(limits).map_err(|error| Error::Internal(error.to_string()))
 }
 

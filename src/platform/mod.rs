@@ -6,6 +6,7 @@
 pub(crate) mod background;
 pub(crate) mod cache;
 pub(crate) mod clock;
+pub(crate) mod crypto;
 pub(crate) mod entry;
 pub(crate) mod fetch;
 pub(crate) mod log;

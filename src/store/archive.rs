@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use hatch_code::safe_path;
+use hatch_code::{composed, safe_path};
 use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
 
 /// APPNOTE 4.4.7.
@@ -228,9 +228,11 @@ fn checked_paths(root: &str, files: &BTreeMap<String, String>) -> Result<Vec<Str
     let mut seen = BTreeSet::new();
     let mut paths = Vec::with_capacity(files.len());
     for path in files.keys() {
+        // What a project has since before names were composed is unpacked composed.
+        let path = &*composed(path);
         match safe_path(path) {
             Err(reason) => return Err(format!("{path:?}: {reason}")),
-            Ok(normal) if normal != *path => return Err(format!("{path:?}: not in normal form")),
+            Ok(normal) if normal != path => return Err(format!("{path:?}: not in normal form")),
             Ok(_) => {}
         }
         if !seen.insert(path.to_lowercase()) {

@@ -21,20 +21,37 @@ export function newKey(kid = randomUUID()) {
 
 /**
  * Stack Auth with one project, whose key set has a present key and a legacy one, as the real one's. It refuses every path
- * but the key set's and the client API's with 404, the key set's query parameters (they would add the keys of anonymous
- * and restricted users) with 400, and every other method with 405.
+ * but the key set's, the client API's and that of connected accounts with 404, the key set's query parameters (they would
+ * add the keys of anonymous and restricted users) with 400, and every other method with 405.
  *
  * The client API wants the headers and the fields that the real one wants, and no others. `clientKey` is the project's,
  * where it asks for one; `trusted` are the origins that mails and providers may lead to; `mails` are those that were
  * sent, `{email, code, link}`. A provider's page says yes or no by links. `hasSecondFactor` is who has one.
  *
+ * `connected` maps users who have connected their GitHub accounts to their tokens, for a test to fill; `secretKey` is what
+ * its server API asks for.
+ *
  * `keys` is what the set holds, the present one first, for a test to change; `rotate()` makes a new present key.
  * `claims(overrides)` are those of a regular user, `mint(claims, options)` a token.
  */
-export async function startStackAuth({ projectId = randomUUID(), clientKey, trusted = [], email = true, providers = ['github'] } = {}) {
+export async function startStackAuth({ projectId = randomUUID(), secretKey = `ssk_${randomUUID()}`, clientKey, trusted = [], email = true, providers = ['github'] } = {}) {
   const jwksPath = `/api/v1/projects/${projectId}/.well-known/jwks.json`;
   const error = (status, code, message, headers) => json(status, { code, error: message }, headers);
   let keys = [newKey(), newKey()];
+  const connected = {};
+
+  /** Whose account a path is about. */
+  const accountOf = (path) => path.match(/^\/api\/v1\/connected-accounts\/([^/]+)\/github\/access-token$/)?.[1];
+
+  function refusalOfAccount({ method, headers, body }) {
+    if (method !== 'POST') return error(405, 'METHOD_NOT_ALLOWED', 'Method not allowed');
+    if (headers['x-stack-access-type'] !== 'server') return error(400, 'ACCESS_TYPE_REQUIRED', 'The x-stack-access-type header must be server');
+    if (headers['x-stack-project-id'] !== projectId || headers['x-stack-secret-server-key'] !== secretKey) {
+      return error(401, 'INVALID_SECRET_SERVER_KEY', 'The secret server key is not valid for this project');
+    }
+    if (Object.keys(body ?? {}).join() !== 'scope' || body.scope !== 'repo') return error(400, 'SCHEMA_ERROR', 'This fake knows one scope');
+    return undefined;
+  }
 
   const known = (status, code, details) => json(status, { code, error: `A sentence about ${code}`, ...(details && { details }) }, { 'x-stack-known-error': code });
   const mails = [], codes = new Map(), grants = new Map(), hasSecondFactor = new Set();
@@ -108,6 +125,7 @@ export async function startStackAuth({ projectId = randomUUID(), clientKey, trus
     refusal(request) {
       const { method, path, query } = request;
       if (isOfClient(request)) return refusesClient(request);
+      if (accountOf(path)) return refusalOfAccount(request);
       if (providerOf(request)) return undefined;
       if (path !== jwksPath) return error(404, 'NOT_FOUND', 'This path does not exist');
       if (method !== 'GET') return error(405, 'METHOD_NOT_ALLOWED', 'Method not allowed');
@@ -115,12 +133,15 @@ export async function startStackAuth({ projectId = randomUUID(), clientKey, trus
     },
     answer: (request) => {
       if (isOfClient(request)) return client[`${request.method} ${request.path.slice(7)}`](request);
+      if (accountOf(request.path)) return tokenOf(decodeURIComponent(accountOf(request.path)));
       const provider = providerOf(request);
       return provider ? authorize(provider, request.query) : keySet();
     },
     failure: (fault) => error(fault.status, fault.type ?? 'INTERNAL_ERROR', fault.message ?? 'Something went wrong', fault.headers),
     garbage: () => Buffer.from('{"keys":[{"kty":"EC","crv":"P-2'),
   });
+
+  const tokenOf = (user) => (connected[user] ? json(200, { access_token: connected[user] }) : error(400, 'OAUTH_CONNECTION_NOT_CONNECTED_TO_USER', "The OAuth connection is not connected to any user"));
 
   const issuer = `${server.url}/api/v1/projects/${projectId}`;
 
@@ -153,6 +174,8 @@ export async function startStackAuth({ projectId = randomUUID(), clientKey, trus
     mails,
     trusted,
     hasSecondFactor,
+    secretKey,
+    connected,
     issuer,
     jwksPath,
     claims,

@@ -26,5 +26,5 @@ pub use extract::{
 pub use fenced::fenced;
 pub use map::{CodeError, CodeMap, FileChange, FileStatus};
 pub use media_type::media_type;
-pub use path::{PathError, safe_path};
+pub use path::{PathError, composed, safe_path};
 pub use tokens::tokens;

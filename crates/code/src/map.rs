@@ -49,7 +49,10 @@ impl fmt::Display for CodeError {
             Self::Json(reason) => write!(f, "code must be a JSON object of path to content: {reason}"),
             Self::Path { path, reason } => write!(f, "{reason}: {path:?}"),
             Self::Duplicate(path) => {
-                write!(f, "two files have the path {path:?} (upper and lower case are treated as the same)")
+                write!(
+                    f,
+                    "two files have the path {path:?} (upper and lower case, and the ways to write an accent, are treated as the same)"
+                )
             }
             Self::BelowFile(path) => write!(f, "{path:?} is below a path that is itself a file"),
             Self::TooManyFiles => write!(f, "a project has at most {MAX_FILES} files"),

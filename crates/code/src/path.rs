@@ -3,6 +3,8 @@
 //! A path comes from a model or from a client and ends up in a ZIP, in an upload to a host and in a URL, so the rule is the
 //! strictest of the three: a relative POSIX path that names the same file on every file system.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The longest path, in bytes of UTF-8. It can be unpacked on every system, below a user's own directory.
@@ -55,11 +57,17 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
-/// Normalises a path: removes `./` and doubled slashes.
+/// A path in Unicode's composed form (NFC): macOS writes `ü` as two characters, other systems as one.
+pub fn composed(path: &str) -> Cow<'_, str> {
+    if path.is_ascii() { Cow::Borrowed(path) } else { ComposingNormalizerBorrowed::new_nfc().normalize(path) }
+}
+
+/// Normalises a path: composes its characters, and removes `./` and doubled slashes.
 ///
 /// # Errors
 /// The first rule that the path breaks.
 pub fn safe_path(path: &str) -> Result<String, PathError> {
+    let path = &*composed(path);
     if path.contains(|c: char| c.is_control() || is_invisible(c)) {
         return Err(PathError::Control);
     }
@@ -192,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_the_same_however_its_letters_are_composed() {
+        for (written, composed) in [
+            ("fu\u{308}r.txt", "f\u{fc}r.txt"),
+            ("\u{1112}\u{1161}\u{11ab}.md", "\u{d55c}.md"),
+            ("\u{212b}.md", "\u{c5}.md"),
+            ("e\u{323}\u{302}", "\u{1ec7}"),
+        ] {
+            assert_eq!(safe_path(written).as_deref(), Ok(composed));
+            assert_eq!(safe_path(composed).as_deref(), Ok(composed));
+        }
+        // The Greek question mark is a semicolon, and K the sign of the Kelvin.
+        assert_eq!(safe_path("a\u{37e}\u{212a}").as_deref(), Ok("a;K"));
+        // 240 bytes once they are composed.
+        assert!(safe_path(&"u\u{308}".repeat(120)).is_ok());
+    }
+
+    #[test]
     fn dangerous_paths_are_refused_each_for_its_reason() {
         for (path, reason) in [
             ("", PathError::Empty),
@@ -236,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_accepted_path_is_normal_and_accepted_again(path in "[a-zA-Z:./~\\\\ \u{0}-\u{20}é]{0,30}") {
+        fn an_accepted_path_is_normal_and_accepted_again(path in "([a-zA-Z:./~\\\\ \u{0}-\u{20}é]|[aeu\u{212a}]\u{300}?\u{323}?|\\PC){0,30}") {
             if let Ok(normal) = safe_path(&path) {
                 prop_assert_eq!(safe_path(&normal), Ok(normal.clone()));
                 prop_assert!(!normal.starts_with('/') && !normal.split('/').any(|part| part.is_empty() || part == ".." || part == "."));

@@ -3,6 +3,7 @@
 
 pub mod concordium;
 pub mod ethereum;
+pub mod github_app;
 pub mod jwks;
 pub mod jwks_cache;
 pub mod jws;

@@ -1,13 +1,16 @@
 //! GitHub's REST API (docs.github.com/rest, version 2022-11-28): repositories, and commits of many
 //! files through trees.
 
+mod installation;
 mod settings;
 
+pub(crate) use installation::Purpose;
 pub(crate) use settings::{ConnectedAccounts, GitHub, SETTINGS};
 
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hatch_code::composed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
@@ -324,13 +327,19 @@ impl Branch<'_> {
         rejected(format!("{}/{} has no branch {}", self.owner, self.name, self.branch))
     }
 
-    /// The entries of a tree: a file keeps its mode, and a missing file is not deleted.
+    /// The entries of a tree: a file keeps its mode and the form in which its
+    /// name is written, and a missing file is not deleted.
     async fn entries(&self, changes: &Changes, known: &[Entry]) -> Result<Vec<Value>, Error> {
-        let old = |path: &str| known.iter().find(|entry| entry.path == path && entry.kind == "blob");
+        let files = || known.iter().filter(|entry| entry.kind == "blob");
+        let old = |path: &str| {
+            let same = files().find(|entry| entry.path == path);
+            same.or_else(|| files().find(|entry| composed(&entry.path) == path))
+        };
         let mut entries = Vec::with_capacity(changes.len());
         for (path, change) in changes {
             let old = old(path);
             let mode = old.map_or("100644", |entry| entry.mode.as_str());
+            let path = old.map_or(path.as_str(), |entry| entry.path.as_str());
             let entry = |more: Value| {
                 let mut entry = json!({ "path": path, "mode": mode, "type": "blob" });
                 if let (Some(entry), Value::Object(more)) = (entry.as_object_mut(), more) {

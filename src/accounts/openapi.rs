@@ -237,6 +237,8 @@ struct Export {
     payments: Vec<Map<String, Value>>,
     model_calls: Vec<ExportedCall>,
     guardrails: Vec<Map<String, Value>>,
+    stored_completions: Vec<Map<String, Value>>,
+    dynamic_app_responses: Vec<Map<String, Value>>,
 }
 
 fn export() -> Operation {
@@ -258,6 +260,8 @@ fn export() -> Operation {
         payments: Vec::new(),
         model_calls: vec![ExportedCall::example()],
         guardrails: Vec::new(),
+        stored_completions: Vec::new(),
+        dynamic_app_responses: Vec::new(),
     };
     Operation::new("GET /auth/export", "accounts.export", "Take all that is yours along")
         .about("Each list is newest first. A body that breaks off is not all of it.")

@@ -242,7 +242,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
         anthropic: None,
         filter: &|| None,
     };
-    let answered = match models::ask(&question, candidates, Providers::of(&work.settings)?).await {
+    let (answer, answered) = match models::ask(&question, candidates, Providers::of(&work.settings)?).await {
         Ok(answered) => answered,
         Err(Unanswered { error, retry_after_s, model, .. }) => {
             let answer = Err(described(&error, retry_after_s));
@@ -250,7 +250,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
         }
     };
     let estimate = Usage { input: estimate_prompt(request), ..Usage::default() };
-    let (answer, usage) = match answered.answer {
+    let (answer, usage) = match answer {
         Answer::Whole { response, .. } => {
             let usage = response.usage.unwrap_or(estimate);
             (Ok(*response), usage)

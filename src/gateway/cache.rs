@@ -12,8 +12,16 @@ use super::{
 use crate::{models::Candidate, platform::cache};
 
 /// These change how an answer is told, and not what it says.
-const IGNORED: &[&str] =
-    &["stream", "stream_options", "user", "metadata", "store", "models", "safety_identifier"];
+const IGNORED: &[&str] = &[
+    "stream",
+    "stream_options",
+    "user",
+    "metadata",
+    "store",
+    "models",
+    "safety_identifier",
+    "completion_id",
+];
 
 /// Where the answer to a request is kept, and for how long.
 #[derive(Debug)]
@@ -46,7 +54,8 @@ impl Place {
         let has_results =
             asked.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_by_lot = asked.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        if has_results || asked.needs_us || (is_by_lot && !is_forced) {
+        let says_more = asked.needs_us || !asked.ours.enabled_tools.is_empty();
+        if has_results || says_more || (is_by_lot && !is_forced) {
             return None;
         }
         let body = canonical(&asked.bytes, IGNORED).ok()?;

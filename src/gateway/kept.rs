@@ -1,10 +1,11 @@
-//! Answers of the Responses API that are kept for a day, for who goes on with
-//! them: by `previous_response_id`, or by the id of an item.
+//! What is kept of answers: those of the Responses API for a day, for who goes
+//! on with them by `previous_response_id`, or by the id of an item; those of
+//! Chat Completions where their user wants that (stored/).
 
 use hatch_dialects::{Class, Dialect, Error as Said, Json, Reply, Response as Answer};
 use serde_json::{Value, json};
 
-use super::{guard::Guards, store};
+use super::{guard::Guards, store, stored};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -12,22 +13,42 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// Knows what has to be kept of an answer.
+/// What has to be kept of an answer besides what it cost.
+#[derive(Debug)]
+pub(super) enum Keep {
+    Nothing,
+    /// Of the Responses API.
+    Response(Keeper),
+    /// Of Chat Completions.
+    Completion(stored::Keeper),
+}
+
+impl Keep {
+    pub(super) fn is_wanted(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    /// Keeps a whole answer.
+    pub(super) fn statements(&self, user: &str, answer: Option<&Answer>, reply: &Reply) -> Vec<Statement> {
+        match (self, answer) {
+            (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            (Self::Completion(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Knows what has to be kept of an answer of the Responses API.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// The items before the answer's own; none where nothing is kept.
-    items: Option<Vec<Value>>,
+    /// The items before the answer's own.
+    items: Vec<Value>,
 }
 
 impl Keeper {
-    /// Keeps nothing.
-    pub(super) fn nothing() -> Self {
-        Self { items: None }
-    }
-
-    /// Keeps the answer to a request of the Responses API: its body, and the
-    /// items of the answers before it. What a guardrail kept from the model is
-    /// kept from the database too.
+    /// Keeps the answer to a request: its body, and the items of the answers
+    /// before it. What a guardrail kept from the model is kept from the
+    /// database too.
     pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
@@ -40,22 +61,16 @@ impl Keeper {
             _ => {}
         }
         items.iter_mut().for_each(|item| guards.redact(item));
-        Self { items: Some(items) }
+        Self { items }
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        self.items.is_some()
-    }
-
-    /// Keeps a whole answer.
-    pub(super) fn statements(&self, user: &str, answer: Option<&Answer>, reply: &Reply) -> Vec<Statement> {
-        let (Some(before), Some(answer)) = (&self.items, answer) else { return Vec::new() };
+    fn statements(&self, user: &str, answer: &Answer, reply: &Reply) -> Vec<Statement> {
         let body = Dialect::Responses.render_answer(answer, reply);
         let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
-        let items: Vec<&Value> = before.iter().chain(output).collect();
+        let items: Vec<&Value> = self.items.iter().chain(output).collect();
         let items = json!(items).to_string();
         if items.len() + body.len() > MOST_BYTES {
             return Vec::new();

@@ -40,7 +40,7 @@ pub(super) struct Carried {
     pub(super) reply: Reply,
     pub(super) upstream: Dialect,
     pub(super) idle_ms: i64,
-    pub(super) keep: kept::Keeper,
+    pub(super) keep: kept::Keep,
     pub(super) guards: Guards,
     pub(super) client: Dialect,
     /// Where the answer is kept to be told again.

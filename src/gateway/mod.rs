@@ -5,13 +5,15 @@
 //! set aside (turn.rs), the models that may answer are asked in their order
 //! (`crate::models`), and the answer is told in the client's dialect (told.rs),
 //! while it comes where the client wants that (live.rs), and again where it
-//! wants that (cache.rs). ledger.rs writes down
+//! wants that (cache.rs). tools/ runs tools of its own, stored/ and kept.rs keep
+//! answers for who asked. ledger.rs writes down
 //! what it was and gives back what was not spent.
 
 mod asked;
 mod cache;
 pub(crate) mod completions;
 pub(crate) mod dialect;
+pub(crate) mod dynamic_apps;
 pub(crate) mod embeddings;
 mod guard;
 pub(crate) mod guardrails;
@@ -24,8 +26,10 @@ pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
 mod store;
+pub(crate) mod stored;
 mod thoughts;
 mod told;
+pub(crate) mod tools;
 mod turn;
 pub(crate) mod usage;
 
@@ -70,17 +74,22 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn chat(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Chat).await
+    let asked = turn::read(&context, Dialect::Chat).await?;
+    let tools = tools::steps::enabled(&asked, &context.settings)?;
+    if tools.is_empty() {
+        return turn::answer(asked, &context).await;
+    }
+    tools::steps::answer(asked, tools, &context).await
 }
 
 /// `POST /v1/responses`
 pub(crate) async fn responses(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Responses).await
+    turn::answer(turn::read(&context, Dialect::Responses).await?, &context).await
 }
 
 /// `POST /v1/messages`
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
-    turn::answer(context, Dialect::Messages).await
+    turn::answer(turn::read(&context, Dialect::Messages).await?, &context).await
 }
 
 /// `POST /v1/messages/count_tokens`: an estimate, which is rather too high.

@@ -1,7 +1,7 @@
 //! `POST /v1/moderations`.
 
 use hatch_dialects::{
-    Request, Usage, estimate, parse_moderation, render_moderation,
+    Request, Usage, estimate, parse_moderation,
     request::{Message, Part, Role},
     translate_moderation,
 };
@@ -36,12 +36,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let turn = Turn::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
-    let body_for = |candidate: &models::Candidate| render_moderation(&asked, &candidate.model.name);
-    let posted =
-        match models::post("/moderations", body_for, turn.candidates, &turn.keys, models::WHOLE_MS).await {
-            Ok(posted) => posted,
-            Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
-        };
+    let posted = match moderate::ask(&asked, turn.candidates, &turn.keys, models::WHOLE_MS).await {
+        Ok(posted) => posted,
+        Err(unanswered) => return Err(turn::refuse(turn.entry, unanswered, &database).await),
+    };
     let Posted { bytes, candidate, attempts, first_token_ms } = posted;
     let count = serde_json::from_str::<serde_json::Value>(asked.input.as_str()).ok();
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);

@@ -9,9 +9,9 @@ use super::{
     asked::{Asked, Options},
     cache::{Kept, Place},
     guard::Guards,
-    kept::Keeper,
-    ledger::{Entry, Outcome},
-    live, moderate, store,
+    kept::{self, Keep},
+    ledger::{Budgets, Entry, Outcome},
+    live, moderate, store, stored,
     thoughts::Sealed,
     told,
 };
@@ -19,16 +19,11 @@ use crate::{
     clouds,
     error::{Error, ModelError},
     http::RequestContext,
-    identity::{
-        DailyLimits, User,
-        quotas::{self, Quota},
-    },
+    identity::User,
     models::{
-        self, Answer, Answered, Budget, Candidate, Catalogue, KeyLimits, Keys, Period, Providers, Question,
-        Unanswered, Wish,
-        budgets::{self, Limit},
+        self, Answer, Answered, Candidate, Catalogue, KeyLimits, Keys, Providers, Question, Unanswered, Wish,
     },
-    platform::{clock::now_ms, random, response::Response},
+    platform::response::Response,
     settings::FromVars as _,
     store::Database,
 };
@@ -65,14 +60,14 @@ impl Turn {
         context: &RequestContext,
         database: &Database,
     ) -> Result<Self, Error> {
-        let (settings, now) = (&context.settings, now_ms());
+        let settings = &context.settings;
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request);
         let [policy, keys] =
             database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
         let guards = guards_of(policy.first::<Policy>()?.as_ref(), limits.guardrails.as_ref())?;
-        let keys = Keys::open(options.provider_key.as_deref(), keys.read()?, &user.id, settings)?;
+        let keys = Keys::new(options.provider_key.as_deref(), keys.read()?, &user.id, settings);
         let allowed = limits.models.as_deref();
         let wish = Wish { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&wish, request, &catalogue, providers)?;
@@ -82,47 +77,26 @@ impl Turn {
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
-        let theirs = |candidate: &Candidate| keys.of(&candidate.provider.name).is_some();
+        let theirs = |candidate: &Candidate| keys.has(&candidate.provider.name);
         let is_theirs = candidates.iter().all(theirs);
-        let output = request.max_tokens.unwrap_or_default();
-        let money = Money { key: user.credential.id(), limits: &limits, providers, now };
-        let daily_limits = DailyLimits::of(settings)?;
-        let is_counted = !is_theirs && (money.is_limited() || daily_limits.budget_micro_usd.is_some());
+        let budgets = Budgets::of(user, &limits, settings)?;
+        let is_counted = !is_theirs && budgets.are_there();
         if is_counted {
             candidates.retain(|candidate| candidate.model.prices.is_some() || theirs(candidate));
         }
-        let ours = candidates.iter().filter(|candidate| !theirs(candidate));
-        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
         if candidates.is_empty() {
             let words = "A model whose price is not known here cannot be asked under a budget";
             return Err(Said::new(Class::Permission, words).with_code("model_without_price").into());
         }
-        let most = if is_counted { most.unwrap_or_default() } else { 0 };
-        let reserved = budgets::reserve(money.limits(most, is_theirs), now, database).await?;
-        let daily = match is_counted {
-            true => quotas::take(Quota::Budget, most, &user.id, daily_limits, database).await,
-            false => Ok(None),
-        };
-        let mut entry = Entry {
-            id: random::uuid()?,
-            user: user.id.clone(),
-            key: user.credential.id().map(str::to_owned),
-            started: now,
-            reserved,
-            daily: None,
-            theirs: candidates
-                .iter()
-                .filter(|candidate| theirs(candidate))
-                .map(|candidate| candidate.provider.name.clone())
-                .collect(),
-        };
-        match daily {
-            Ok(daily) => entry.daily = daily,
-            Err(error) => {
-                entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
-                return Err(error);
-            }
-        }
+        let output = request.max_tokens.unwrap_or_default();
+        let ours = candidates.iter().filter(|candidate| !theirs(candidate));
+        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
+        let most = is_counted.then(|| most.unwrap_or_default());
+        let own = candidates.iter().filter(|candidate| theirs(candidate));
+        let own = own.map(|candidate| candidate.provider.name.clone()).collect();
+        let mut entry = budgets.set_aside(most, own, database).await?;
+        let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
+        entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
         let (is_changed, rules) = (checked.is_changed, checked.rules);
         Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules })
     }
@@ -133,7 +107,7 @@ impl Turn {
         asked: &Asked,
         is_live: bool,
         context: &RequestContext,
-    ) -> Result<Answered, Unanswered> {
+    ) -> Result<(Answer, Answered), Unanswered> {
         let settings = match Providers::of(&context.settings) {
             Ok(settings) => settings,
             Err(error) => return Err(Unanswered::before(Said::new(Class::Upstream, error.detail()))),
@@ -141,9 +115,9 @@ impl Turn {
         let filter = || self.guards.filter();
         let question = Question {
             request: &asked.request,
-            body: (!self.is_changed && !asked.needs_us).then_some((asked.bytes.as_slice(), asked.client)),
+            body: asked.bytes_to_pass_on().filter(|_| !self.is_changed),
             client: asked.client,
-            reply: self.reply(&asked.request, context),
+            reply: self.reply(asked, context),
             is_live,
             is_lenient: asked.options.is_lenient,
             keys: &self.keys,
@@ -153,9 +127,38 @@ impl Turn {
         models::ask(&question, std::mem::take(&mut self.candidates), settings).await
     }
 
-    /// What the guardrails leave of a whole answer. What they flag is told in
-    /// the headers.
-    pub(super) async fn watch(
+    /// What was left out of the request, and which guardrails found something in it.
+    fn warnings(&self, asked: &Asked) -> Vec<String> {
+        let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
+        asked.request.warnings.iter().cloned().chain(found).collect()
+    }
+
+    /// What the guardrails leave of a whole answer. The call is written down
+    /// whatever they say, with what `keep` keeps of it; what they flag is told
+    /// in the headers.
+    async fn settle(
+        self,
+        response: &hatch_dialects::Response,
+        answered: &Answered,
+        keep: &Keep,
+        headers: &mut told::Headers,
+        context: &RequestContext,
+        database: &Database,
+    ) -> Result<hatch_dialects::Response, Error> {
+        let watched = self.watch(response, headers, context, database).await;
+        let outcome = Outcome::answered(
+            &answered.candidate,
+            answered.attempts,
+            answered.first_token_ms,
+            response.usage,
+            Usage { input: self.prompt_tokens, ..Usage::default() },
+        );
+        let kept = keep.statements(&self.entry.user, watched.as_ref().ok(), &answered.reply);
+        self.entry.close(outcome, kept, database).await;
+        watched
+    }
+
+    async fn watch(
         &self,
         response: &hatch_dialects::Response,
         headers: &mut told::Headers,
@@ -170,50 +173,52 @@ impl Turn {
         Ok(watched)
     }
 
-    fn reply(&self, request: &Request, context: &RequestContext) -> Reply {
+    fn reply(&self, asked: &Asked, context: &RequestContext) -> Reply {
         let id = self.entry.id.replace('-', "");
         let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
         Reply {
             prompt_estimate: self.prompt_tokens,
             request_id: context.request_id.clone(),
             seal: Sealed::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
-            ..Reply::new(request, id, created)
+            has_own_id: asked.ours.is_stored,
+            is_polychat: asked.ours.is_polychat,
+            ..Reply::new(&asked.request, id, created)
         }
     }
 }
 
+/// Reads what a client of this dialect asks.
+pub(super) async fn read(context: &RequestContext, client: Dialect) -> Result<Asked, Error> {
+    let (user, database) = (context.caller.user_id()?, context.database()?);
+    Asked::read(context, client, user, &database).await
+}
+
 /// `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`.
-pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<Response, Error> {
-    let user = context.caller.user()?.clone();
+pub(super) async fn answer(mut asked: Asked, context: &RequestContext) -> Result<Response, Error> {
+    let (user, client) = (context.caller.user()?, asked.client);
     let database = context.database()?;
-    let mut asked = Asked::read(&context, client, &user.id, &database).await?;
     let names: Vec<String> = asked.names().into_iter().map(str::to_owned).collect();
     let names = names.iter().map(String::as_str).collect();
-    let mut turn = Turn::begin(&mut asked.request, names, &asked.options, &user, &context, &database).await?;
+    let mut turn = Turn::begin(&mut asked.request, names, &asked.options, user, context, &database).await?;
     let place = Place::of(&asked, &turn.guards, &user.id);
-    let keep = match client == Dialect::Responses && asked.request.store != Some(false) {
-        true => Keeper::of(&asked.bytes, &asked.previous, &turn.guards),
-        false => Keeper::nothing(),
-    };
+    let keep = keep(&asked, &turn.guards);
     if let Some(place) = &place
         && let Some(kept) = place.get(client, &turn.candidates).await
     {
-        return Ok(tell_again(turn, kept, &asked, keep, &context, &database).await);
+        return Ok(tell_again(turn, kept, &asked, keep, context, &database).await);
     }
     // Who is to judge an answer has to know all of it first.
     let is_judged = !turn.guards.moderate_output.is_empty();
     let is_live = asked.request.stream && !asked.options.is_buffered && !is_judged;
-    let answered = match turn.ask(&asked, is_live, &context).await {
+    let (answer, answered) = match turn.ask(&asked, is_live, context).await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(refuse(turn.entry, unanswered, &database).await),
     };
-    let mut warnings = asked.request.warnings.clone();
-    warnings.extend(turn.rules.iter().map(|rule| format!("guardrail: {rule}")));
-    let mut headers = told::headers(&answered, &warnings);
+    let mut headers = told::headers(&answered, &turn.warnings(&asked));
     if asked.options.cache.is_some() {
         headers.push(("x-gateway-cache", "miss".to_owned()));
     }
-    match answered.answer {
+    match answer {
         Answer::Live(stream) => {
             let carried = live::Carried {
                 entry: turn.entry,
@@ -232,26 +237,69 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
             live::tell(*stream, carried, headers, &context.background, database)
         }
         Answer::Whole { response, bytes } => {
-            let reply = &answered.reply;
-            let watched = turn.watch(&response, &mut headers, &context, &database).await;
-            let outcome = Outcome::answered(
-                &answered.candidate,
-                answered.attempts,
-                answered.first_token_ms,
-                response.usage,
-                Usage { input: turn.prompt_tokens, ..Usage::default() },
-            );
             let bytes = bytes.filter(|_| {
                 client == Dialect::Messages && answered.upstream == client && !turn.guards.has_output()
             });
-            let kept = keep.statements(&turn.entry.user, watched.as_ref().ok(), reply);
-            turn.entry.close(outcome, kept, &database).await;
-            if let (Some(place), Ok(answer)) = (&place, &watched) {
-                place.put(answer, client, &answered.candidate, reply).await;
+            let watched = turn.settle(&response, &answered, &keep, &mut headers, context, &database).await?;
+            if let Some(place) = &place {
+                place.put(&watched, client, &answered.candidate, &answered.reply).await;
             }
-            Ok(told::whole(&watched?, bytes, client, asked.request.stream, reply, headers))
+            Ok(told::whole(&watched, bytes, client, asked.request.stream, &answered.reply, headers))
         }
     }
+}
+
+/// What is kept of the answer to this request.
+pub(super) fn keep(asked: &Asked, guards: &Guards) -> Keep {
+    match asked.client {
+        Dialect::Responses if asked.request.store != Some(false) => {
+            Keep::Response(kept::Keeper::of(&asked.bytes, &asked.previous, guards))
+        }
+        Dialect::Chat if asked.ours.is_stored => {
+            let name = asked.ours.completion_id.clone();
+            Keep::Completion(stored::Keeper::of(&asked.bytes, name, guards))
+        }
+        _ => Keep::Nothing,
+    }
+}
+
+/// A whole answer, which nobody has been told yet.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) answer: hatch_dialects::Response,
+    pub(super) reply: Reply,
+    pub(super) headers: told::Headers,
+}
+
+/// Asks for one whole answer, and writes the call down.
+pub(super) async fn whole(
+    asked: &mut Asked,
+    keep: &Keep,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Whole, Error> {
+    let user = context.caller.user()?;
+    let names: Vec<String> = asked.names().into_iter().map(str::to_owned).collect();
+    let names = names.iter().map(String::as_str).collect();
+    let mut turn = Turn::begin(&mut asked.request, names, &asked.options, user, context, database).await?;
+    let (answer, answered) = match turn.ask(asked, false, context).await {
+        Ok(answered) => answered,
+        Err(unanswered) => return Err(refuse(turn.entry, unanswered, database).await),
+    };
+    let Answer::Whole { response, .. } = answer else {
+        return Err(Error::Internal("a whole answer was asked for".to_owned()));
+    };
+    let mut headers = told::headers(&answered, &turn.warnings(asked));
+    let answer = turn.settle(&response, &answered, keep, &mut headers, context, database).await?;
+    Ok(Whole { answer, reply: answered.reply, headers })
+}
+
+/// The guardrails of the caller, and of their key.
+pub(super) async fn guards(context: &RequestContext) -> Result<Guards, Error> {
+    let user = context.caller.user()?;
+    let limits = KeyLimits::parse(user.gateway.as_deref())?;
+    let policy: Option<Policy> = context.database()?.query(store::policy(&user.id)).await?.first()?;
+    guards_of(policy.as_ref(), limits.guardrails.as_ref())
 }
 
 /// A caller's own key is of one provider, and no other one may see it.
@@ -267,12 +315,12 @@ async fn tell_again(
     turn: Turn,
     kept: Kept,
     asked: &Asked,
-    keep: Keeper,
+    keep: Keep,
     context: &RequestContext,
     database: &Database,
 ) -> Response {
     let Kept { provider, model, answer } = kept;
-    let mut reply = turn.reply(&asked.request, context);
+    let mut reply = turn.reply(asked, context);
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
@@ -303,38 +351,6 @@ fn most(candidate: &Candidate, prompt: u64, wanted: u64, n: Option<u64>) -> Opti
     let most = u64::try_from(model.max_output).ok().filter(|tokens| *tokens > 0).unwrap_or(SOME_OUTPUT);
     let output = if wanted > 0 { wanted.min(most) } else { most };
     model.most_micro_usd(prompt, output.saturating_mul(n.unwrap_or(1).max(1)))
-}
-
-/// Which budgets hold.
-struct Money<'a> {
-    key: Option<&'a str>,
-    limits: &'a KeyLimits,
-    providers: &'a Providers,
-    now: i64,
-}
-
-impl Money<'_> {
-    fn is_limited(&self) -> bool {
-        self.limits.budget.is_some() || self.providers.daily_budget_micro_usd.is_some()
-    }
-
-    fn limits(&self, most: i64, is_theirs: bool) -> Vec<Limit> {
-        let mut limits = Vec::new();
-        if let (Some(key), Some(rpm)) = (self.key, self.limits.rpm) {
-            limits.push(Limit::request(key, rpm, self.now));
-        }
-        if is_theirs {
-            return limits;
-        }
-        if let (Some(key), Some(budget)) = (self.key, self.limits.budget) {
-            limits.push(Limit::money(format!("key:{key}"), budget, most, self.now));
-        }
-        if let Some(micro_usd) = self.providers.daily_budget_micro_usd {
-            let budget = Budget { micro_usd, per: Period::Day };
-            limits.push(Limit::money("all".to_owned(), budget, most, self.now));
-        }
-        limits
-    }
 }
 
 /// The guardrails of a user and of their key.

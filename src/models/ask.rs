@@ -79,10 +79,9 @@ impl fmt::Debug for Question<'_> {
     }
 }
 
-/// An answer that has begun.
+/// What is known of an answer that has begun.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    pub(crate) answer: Answer,
     /// Who answers.
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
@@ -162,14 +161,14 @@ pub(crate) async fn ask(
     question: &Question<'_>,
     candidates: Vec<Candidate>,
     settings: &Providers,
-) -> Result<Answered, Unanswered> {
+) -> Result<(Answer, Answered), Unanswered> {
     let reached = in_order(candidates, async |candidate, is_last| {
         attempt(candidate, is_last, question, settings).await
     })
     .await?;
     let Reached { got: Got { answer, warnings, reply, upstream }, candidate, attempts, first_token_ms } =
         reached;
-    Ok(Answered { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
+    Ok((answer, Answered { candidate, attempts, warnings, reply, upstream, first_token_ms }))
 }
 
 /// Posts what is no conversation: embeddings, moderations.
@@ -193,8 +192,8 @@ pub(crate) async fn post(
             );
         }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
-        let theirs = keys.of(&candidate.provider.name);
-        let request = with_credential(request, Dialect::Chat, theirs.or(own.as_deref()), None);
+        let theirs = keys.open(&candidate.provider.name)?;
+        let request = with_credential(request, Dialect::Chat, theirs.as_deref().or(own.as_deref()), None);
         let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
         let answer = answer.map_err(|failure| no_answer(&failure))?;
         if answer.status() != 200 {
@@ -327,8 +326,9 @@ async fn attempt(
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
-    let theirs = question.keys.of(&candidate.provider.name);
-    let request = with_credential(request, upstream, theirs.or(key.as_deref()), question.anthropic);
+    let theirs = question.keys.open(&candidate.provider.name)?;
+    let request =
+        with_credential(request, upstream, theirs.as_deref().or(key.as_deref()), question.anthropic);
     let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;

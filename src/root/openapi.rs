@@ -80,6 +80,8 @@ pub(crate) fn module() -> Module {
             Operation::new("GET /health", "root.health", "Say whether it lives")
                 .about("Answers as long as the Worker runs, whatever it depends on.")
                 .answers(Answer::new(200, "It lives.").json(Health { status: "ok" })),
+            Operation::new("GET /status", "root.status", "Say whether it lives (Polychat)")
+                .answers(Answer::new(200, "It lives.").json(Health { status: "ok" })),
             Operation::new("GET /ready", "root.ready", "Say whether all that it depends on answers")
                 .answers(Answer::new(200, "It does.").json(ready(Readiness::Ready, Check::Ok)))
                 .answers(

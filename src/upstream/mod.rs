@@ -19,6 +19,7 @@ pub(crate) mod sandbox;
 pub(crate) mod search;
 pub(crate) mod skillsmp;
 pub(crate) mod vercel;
+pub(crate) mod weather;
 pub(crate) mod web;
 
 use crate::settings::ParseSettings;
@@ -33,5 +34,6 @@ pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     livepeer::SETTINGS,
     search::SETTINGS,
     skillsmp::SETTINGS,
+    weather::SETTINGS,
     web::SETTINGS,
 ];

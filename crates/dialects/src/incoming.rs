@@ -24,6 +24,8 @@ pub struct Incoming<'i> {
     /// Responses: the items before this request's own
     /// (`previous_response_id`).
     pub previous: &'i [Json],
+    /// Chat Completions: who is asked where the body names nobody.
+    pub default_model: Option<&'i str>,
 }
 
 impl std::fmt::Debug for Incoming<'_> {

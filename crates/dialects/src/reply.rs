@@ -24,6 +24,11 @@ pub struct Reply {
     pub show_reasoning: bool,
     /// Chat Completions: the client knows functions, and no tools.
     pub has_legacy_functions: bool,
+    /// Chat Completions: the answer is asked for by its id later, so that a
+    /// stream has ours too.
+    pub has_own_id: bool,
+    /// Chat Completions: a stream is of Polychat's events.
+    pub is_polychat: bool,
     /// Responses: the client takes thoughts that it can send again.
     pub include_encrypted_reasoning: bool,
     /// Responses: what of the request is in the answer.
@@ -54,10 +59,10 @@ impl Reply {
         }
     }
 
-    /// Tools are called something else upstream, so that no stream can go on
-    /// as it came.
+    /// No stream can go on as it came: tools are called something else
+    /// upstream, or the client is told something else.
     pub(crate) fn has_other_names(&self) -> bool {
-        self.names != Names::default()
+        self.names != Names::default() || self.has_own_id || self.is_polychat
     }
 }
 

@@ -6,4 +6,5 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod normal;
 pub(crate) mod parse;
+pub(crate) mod polychat;
 pub(crate) mod render;

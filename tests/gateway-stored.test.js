@@ -188,7 +188,7 @@ test("of one user the newest thousand are kept, each for 30 days after it was go
   await keep(adas, {});
   assert.equal(await count(), 1000);
   assert.equal((await api("GET", "/chat/completions/c1", undefined, as(adas))).status, 404);
-  await sql("UPDATE stored_completions SET updated_at = ?1 WHERE id != 'c2' AND id LIKE 'c%'", Date.now() - 31 * 86_400_000);
+  await sql("UPDATE stored_completions SET updated_at = ?1 WHERE id != 'c2' AND created_at <= 1000", Date.now() - 31 * 86_400_000);
   await worker.worker.scheduled({ cron: "* * * * *" });
   assert.equal(await count(), 2);
   assert.equal((await api("GET", "/chat/completions/c2", undefined, as(adas))).status, 200);

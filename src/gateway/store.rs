@@ -1,6 +1,6 @@
 //! SQL of the gateway.
 
-use super::{dynamic_apps, stored};
+use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
@@ -27,16 +27,16 @@ pub(crate) const OWNED: Owned = Owned {
     export: &[
         ("modelCalls", calls),
         ("guardrails", policies),
-        ("storedCompletions", stored::store::export),
-        ("dynamicAppResponses", dynamic_apps::store::export),
+        ("storedCompletions", stored::export),
+        ("dynamicAppResponses", dynamic_apps::export),
     ],
     delete: |user| {
         vec![
             sql!("DELETE FROM model_calls WHERE user_id = ?1", user),
             sql!("DELETE FROM model_responses WHERE user_id = ?1", user),
             sql!("DELETE FROM guardrails WHERE user_id = ?1", user),
-            stored::store::delete_all(user),
-            dynamic_apps::store::delete_all(user),
+            stored::delete_all(user),
+            dynamic_apps::delete_all(user),
         ]
     },
     give: |from, to| {
@@ -49,9 +49,9 @@ pub(crate) const OWNED: Owned = Owned {
                 to
             ),
             give!("guardrails", from, to),
-            stored::store::give(from, to),
-            stored::store::leave(from),
-            dynamic_apps::store::give(from, to),
+            stored::give(from, to),
+            stored::leave(from),
+            dynamic_apps::give(from, to),
         ]
     },
 };
@@ -297,8 +297,8 @@ pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
 pub(super) fn forget(now: i64) -> Vec<Statement> {
     let mut statements = budgets::forget(now);
     statements.push(sql!("DELETE FROM model_responses WHERE expires_at <= ?1", now));
-    statements.push(stored::store::forget(now));
-    statements.push(dynamic_apps::store::forget(now));
+    statements.push(stored::forget(now));
+    statements.push(dynamic_apps::forget(now));
     statements.push(sql!("DELETE FROM model_calls WHERE created_at < ?1", now - CALLS_DAYS * DAY_MS));
     statements
 }

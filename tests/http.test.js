@@ -151,7 +151,6 @@ const BODIES = {
   "POST /chat/completions/{id}/feedback": {
     feedback: { required: true, good: 1, bad: ["1", 2, -2, 1.5, null, true, {}, []] },
     score: { good: 100, bad: ["1", 101, -1, 1.5, true, {}, []] },
-    log_id: { good: "a", bad: [...NOT_TEXT, long(201)] },
   },
   "POST /chat/completions/{id}/check": { role: { good: "user", bad: [...NOT_TEXT, "", "system"] } },
   "POST /v1/responses": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },

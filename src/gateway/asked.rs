@@ -188,14 +188,14 @@ impl Ours {
     /// # Errors
     /// 400 naming the member.
     fn take(request: &mut Request, format: Option<&str>) -> Result<Self, Error> {
+        if request.dialect != Some(Dialect::Chat) {
+            return Ok(Self::default());
+        }
         let is_polychat = match format {
             None | Some("openai") => false,
             Some("polychat") => true,
             Some(_) => return Err(Error::invalid("format", "must be openai or polychat")),
         };
-        if request.dialect != Some(Dialect::Chat) {
-            return Ok(Self::default());
-        }
         let mut ours = Self { is_polychat, is_stored: request.store == Some(true), ..Self::default() };
         let known = |name: &str| request.extra.iter().find(|(known, _)| known == name);
         let read = |name: &str| known(name).map(|(_, json)| serde_json::from_str::<Value>(json.as_str()));

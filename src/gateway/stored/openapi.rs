@@ -144,7 +144,7 @@ fn of_one_conversation() -> Vec<Operation> {
         )
         .answers(done()),
         one("POST /chat/completions/{id}/feedback", "gateway.feedback", "Say how an answer was (Polychat)")
-            .body::<polychat::Feedback>(json!({ "feedback": 1, "score": 100, "log_id": ID }))
+            .body::<polychat::Feedback>(json!({ "feedback": 1, "score": 100 }))
             .answers(done()),
         one(
             "POST /chat/completions/{id}/check",

@@ -18,6 +18,7 @@ use crate::{
     },
     http::{RequestContext, body, page},
     platform::{random, response::Response},
+    store::{Database, Rows},
 };
 
 const DEFAULT_LIMIT: u32 = 25;
@@ -138,6 +139,16 @@ pub(crate) async fn generate_title(context: RequestContext) -> Result<Response, 
     let found = Conversation::of(&context).await?;
     let said: Vec<String> = found.shared().iter().map(line).collect();
     let text: String = said.join("\n").chars().take(MOST_CHARS).collect();
+    let database = context.database()?;
+    let title = match text.is_empty() {
+        true => title_of(""),
+        false => ask_for_title(text, &context, &database).await?,
+    };
+    changed(&database.query(store::set_title(context.caller.user_id()?, &found.id, &title)).await?)?;
+    Ok(Response::json(200, json!({ "title": title }).to_string()))
+}
+
+async fn ask_for_title(text: String, context: &RequestContext, database: &Database) -> Result<String, Error> {
     let request = Request {
         model: "auto".to_owned(),
         messages: vec![
@@ -147,13 +158,10 @@ pub(crate) async fn generate_title(context: RequestContext) -> Result<Response, 
         max_tokens: Some(TITLE_TOKENS),
         ..Request::default()
     };
-    let mut asked = Asked::ours(request, Options::read(&context)?);
-    let database = context.database()?;
-    let answer = turn::whole(&mut asked, &Keep::Nothing, &context, &database).await?.answer;
+    let mut asked = Asked::ours(request, Options::read(context)?);
+    let answer = turn::whole(&mut asked, &Keep::Nothing, context, database).await?.answer;
     let parts = answer.choices.iter().flat_map(|choice| &choice.parts);
-    let title = title_of(&parts.filter_map(Part::as_text).collect::<String>());
-    changed(&database.query(store::set_title(context.caller.user_id()?, &found.id, &title)).await?)?;
-    Ok(Response::json(200, json!({ "title": title }).to_string()))
+    Ok(title_of(&parts.filter_map(Part::as_text).collect::<String>()))
 }
 
 /// `role: text`
@@ -199,7 +207,7 @@ pub(crate) async fn shared(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, shown.to_string()).not_kept())
 }
 
-/// What a user says of an answer.
+/// What a user says of the last answer.
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::gateway) struct Feedback {
@@ -213,18 +221,13 @@ pub(in crate::gateway) struct Feedback {
     #[garde(inner(range(min = 0, max = 100)))]
     #[cfg_attr(test, schemars(range(min = 0, max = 100)))]
     score: Option<i64>,
-    /// Which answer.
-    #[serde(default)]
-    #[garde(inner(length(chars, max = 200)))]
-    #[cfg_attr(test, schemars(length(max = 200)))]
-    log_id: Option<String>,
 }
 
 /// `POST /chat/completions/{id}/feedback`
 pub(crate) async fn feedback(context: RequestContext) -> Result<Response, Error> {
-    let Feedback { feedback, score, log_id } = body::json(&context).await?;
+    let Feedback { feedback, score } = body::json(&context).await?;
     let (id, user) = (context.param("id"), context.caller.user_id()?);
-    let said = json!({ "feedback": feedback, "score": score, "log_id": log_id }).to_string();
+    let said = json!({ "feedback": feedback, "score": score }).to_string();
     changed(&context.database()?.query(store::set_feedback(user, id, &said)).await?)?;
     Ok(done("Thank you"))
 }
@@ -258,7 +261,7 @@ pub(in crate::gateway) fn role_of(body: &Map<String, Value>) -> Result<&'static 
 
 /// # Errors
 /// 404 where a statement has changed nothing.
-fn changed(rows: &crate::store::Rows) -> Result<(), Error> {
+fn changed(rows: &Rows) -> Result<(), Error> {
     if rows.is_empty() { Err(not_found()) } else { Ok(()) }
 }
 

@@ -149,13 +149,13 @@ fn go_on(asked: &mut Asked, answer: &Answer, results: &[ToolResult], step: u32) 
 
 fn sum(a: &Usage, b: &Usage) -> Usage {
     Usage {
-        input: a.input + b.input,
-        cache_read: a.cache_read + b.cache_read,
-        cache_write: a.cache_write + b.cache_write,
-        cache_write_long: a.cache_write_long + b.cache_write_long,
-        output: a.output + b.output,
-        reasoning: a.reasoning + b.reasoning,
-        web_searches: a.web_searches + b.web_searches,
+        input: a.input.saturating_add(b.input),
+        cache_read: a.cache_read.saturating_add(b.cache_read),
+        cache_write: a.cache_write.saturating_add(b.cache_write),
+        cache_write_long: a.cache_write_long.saturating_add(b.cache_write_long),
+        output: a.output.saturating_add(b.output),
+        reasoning: a.reasoning.saturating_add(b.reasoning),
+        web_searches: a.web_searches.saturating_add(b.web_searches),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     clouds::{self, Cloud},
     deploy, discovery, docs,
     fleet::{self, deployments, heartbeat, payments, workers},
-    gateway, generate,
+    gateway::{self, dynamic_apps, stored, tools},
+    generate,
     http::{
         self,
         modules::Modules,
@@ -104,6 +105,14 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Operator PUT "/admin/users/{id}" => apps::staff::set_user;
 
         Public GET "/api/setup" => fleet::setup::show;
+
+        Public GET "/status" => root::health;
+        Public GET "/tools" => tools::list;
+        Public GET "/dynamic-apps" => dynamic_apps::list;
+        Public GET "/dynamic-apps/{id}" => dynamic_apps::show;
+        Scope(Gateway) POST "/dynamic-apps/{id}/execute" => dynamic_apps::execute;
+        Scope(Gateway) GET "/dynamic-apps/responses" => dynamic_apps::responses;
+        Scope(Gateway) GET "/dynamic-apps/responses/{id}" => dynamic_apps::response;
     }
     apps::DIALECT {
         Scope(Chat) POST "/message" => apps::message::send;
@@ -161,7 +170,23 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
     gateway::dialect::OPENAI {
         Scope(Gateway) POST "/v1/chat/completions" => gateway::chat, large;
+        Scope(Gateway) GET "/v1/chat/completions" => stored::openai::list;
+        Scope(Gateway) GET "/v1/chat/completions/{id}" => stored::openai::show;
+        Scope(Gateway) POST "/v1/chat/completions/{id}" => stored::openai::update;
+        Scope(Gateway) DELETE "/v1/chat/completions/{id}" => stored::openai::delete;
+        Scope(Gateway) GET "/v1/chat/completions/{id}/messages" => stored::openai::messages;
         Scope(Gateway) POST "/chat/completions" => gateway::chat, large;
+        Scope(Gateway) GET "/chat/completions" => stored::polychat::list;
+        Scope(Gateway) DELETE "/chat/completions" => stored::polychat::delete_all;
+        Scope(Gateway) GET "/chat/completions/{id}" => stored::polychat::show;
+        Scope(Gateway) PUT "/chat/completions/{id}" => stored::polychat::rename;
+        Scope(Gateway) DELETE "/chat/completions/{id}" => stored::polychat::delete;
+        Scope(Gateway) POST "/chat/completions/{id}/generate-title" => stored::polychat::generate_title;
+        Scope(Gateway) POST "/chat/completions/{id}/share" => stored::polychat::share;
+        Scope(Gateway) DELETE "/chat/completions/{id}/share" => stored::polychat::unshare;
+        Scope(Gateway) POST "/chat/completions/{id}/feedback" => stored::polychat::feedback;
+        Scope(Gateway) POST "/chat/completions/{id}/check" => stored::polychat::check;
+        Public GET "/chat/shared/{share_id}" => stored::polychat::shared;
         Scope(Gateway) POST "/v1/responses" => gateway::responses, large;
         Scope(Gateway) GET "/v1/responses/{id}" => gateway::stored_responses::show;
         Scope(Gateway) DELETE "/v1/responses/{id}" => gateway::stored_responses::delete;

@@ -57,7 +57,11 @@ async function tenant() {
   await sql("INSERT INTO app_events (app_id, seq, turn_id, event, data, created_at) SELECT app_id, 1, id, 'user', '{\"message\":{\"kind\":\"UserMessage\",\"messages\":[]}}', 1 FROM app_turns WHERE app_id = ?1", projectId);
   const responseId = randomUUID();
   await sql("INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, '[]', '{}', 9e12)", responseId, session.userId);
-  return { ...session, responseId, modelId: "anthropic/claude-sonnet-5-5", projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
+  const completionId = `chatcmpl-${randomUUID()}`;
+  await sql("INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body) VALUES (?1, ?2, 1, 9e12, 'm', '{}', '[]', '{\"choices\":[]}')", session.userId, completionId);
+  const answerId = randomUUID();
+  await sql("INSERT INTO dynamic_app_responses (id, user_id, app_id, data, created_at) VALUES (?1, ?2, 'extract_content', '{}', 9e12)", answerId, session.userId);
+  return { ...session, responseId, completionId, answerId, toolId: "extract_content", modelId: "anthropic/claude-sonnet-5-5", projectId, deploymentId, keyId, sessionId, target: "cloudflare", letterId: await deadLetter(), ...startup, ...(await machineOf(session)) };
 }
 
 /** A startup whose project this is, as a job leaves it; and one whose job was cancelled. */
@@ -104,7 +108,7 @@ const IDS = {
   "/auth/keys/": "keyId", "/auth/credentials/": "target", "/auth/sessions/": "sessionId", "/api/projects/": "projectId", "/api/chat/": "projectId", "/api/deploy/": "deploymentId",
   "/api/discovery/": "projectId", "/api/generate/": "cancelledId", "/api/status/": "jobId", "/api/project/": "projectId", "/api/download/": "projectId",
   "/apps/": "projectId", "/deployment-status/": "deploymentId", "/admin/users/": "userId", "/admin/dead-letters/": "letterId", "/deployments/": "name", "/workers/": "address", "/payments/": "paymentId",
-  "/v1/responses/": "responseId", "/v1/models/": "modelId", "/models/": "modelId", "/admin/models/": "modelId",
+  "/v1/responses/": "responseId", "/v1/chat/completions/": "completionId", "/chat/completions/": "completionId", "/dynamic-apps/responses/": "answerId", "/dynamic-apps/": "toolId", "/v1/models/": "modelId", "/models/": "modelId", "/admin/models/": "modelId",
 };
 const FILES = { repo: "app", owner: "guild", paths: [{ path: "a.txt", content: "a" }] };
 const HI = [{ role: "user", content: "Hi" }];
@@ -127,6 +131,11 @@ const BODIES = {
   "POST /payments": ({ address }) => ({ name: `Rent of ${address}`, amount: "1", creator: address }),
   "POST /v1/chat/completions": ({ modelId }) => ({ model: modelId, messages: HI }),
   "POST /chat/completions": ({ modelId }) => ({ model: modelId, messages: HI }),
+  "POST /v1/chat/completions/{id}": () => ({ metadata: {} }),
+  "PUT /chat/completions/{id}": () => ({ title: "Clocks" }),
+  "POST /chat/completions/{id}/feedback": () => ({ feedback: 1 }),
+  "POST /chat/completions/{id}/check": () => ({ role: "user" }),
+  "POST /dynamic-apps/{id}/execute": () => ({ url: "https://nobody.example/" }),
   "POST /v1/messages": ({ modelId }) => ({ model: modelId, messages: HI, max_tokens: 10 }),
   "POST /v1/messages/count_tokens": ({ modelId }) => ({ model: modelId, messages: HI }),
   "POST /v1/responses": ({ modelId }) => ({ model: modelId, input: "Hi" }),
@@ -155,7 +164,7 @@ const UNFIT = {
 };
 /** Public resources with ids, and resources whose names each user has for themselves. */
 const SHARED = [
-  "POST /api/discovery/{id}/remix", "GET /v1/models/{id}", "GET /models/{id}",
+  "POST /api/discovery/{id}/remix", "GET /v1/models/{id}", "GET /models/{id}", "POST /dynamic-apps/{id}/execute",
   ...["GET", "PUT", "DELETE"].map((method) => `${method} /auth/credentials/{target}`),
 ];
 

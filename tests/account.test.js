@@ -195,7 +195,7 @@ test("An export has all of the user's data, no secrets and no other user's data"
   const [ada, stranger] = [await signIn(), await signIn()];
   const [had, foreign] = [await settle(ada), await settle(stranger)];
   const all = await take(ada.token);
-  assert.deepEqual(Object.keys(all), ["user", "keys", "sessions", "projects", "versions", "messages", "deployments", "modelCalls", "guardrails", "startups", "apps", "appMessages", "fleetDeployments", "machines", "uptime", "payments", "credentials"]);
+  assert.deepEqual(Object.keys(all), ["user", "keys", "sessions", "projects", "versions", "messages", "deployments", "modelCalls", "guardrails", "storedCompletions", "dynamicAppResponses", "startups", "apps", "appMessages", "fleetDeployments", "machines", "uptime", "payments", "credentials"]);
   assert.deepEqual([all.user.id, all.user.wallet], [ada.userId, ada.wallet.address.toLowerCase()]);
   assert.deepEqual(all.keys.map(({ id }) => id), [had.keyId]);
   assert.equal(all.sessions.length, 1);
@@ -238,7 +238,7 @@ test("The export of an empty account is complete", async () => {
   const { user, sessions, ...lists } = await take(token);
   assert.equal(user.id, userId);
   assert.equal(sessions.length, 1);
-  assert.deepEqual(lists, { keys: [], projects: [], versions: [], messages: [], deployments: [], startups: [], apps: [], appMessages: [], fleetDeployments: [], machines: [], uptime: [], payments: [], credentials: [], modelCalls: [], guardrails: [] });
+  assert.deepEqual(lists, { keys: [], projects: [], versions: [], messages: [], deployments: [], startups: [], apps: [], appMessages: [], fleetDeployments: [], machines: [], uptime: [], payments: [], credentials: [], modelCalls: [], guardrails: [], storedCompletions: [], dynamicAppResponses: [] });
 });
 
 test("An export of many pages has every row once", async () => {

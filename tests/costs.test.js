@@ -57,6 +57,13 @@ test("A call of the gateway is two batches: the rules before, its entry after", 
   within(d1, { calls: 2, statements: 4, rowsRead: 1, rowsWritten: 5 });
 });
 
+test("A call that is kept is two batches too: it is kept with its entry", { skip: !isD1 }, async () => {
+  const call = () => hatch.api("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Hello" }], store: true });
+  await call();
+  const d1 = await asked(async () => assert.equal((await call()).status, 200));
+  within(d1, { calls: 2, statements: 6, rowsRead: 4, rowsWritten: 11 });
+});
+
 test("Listing, creating and showing a project is one round trip each, and a create without code one statement", { skip: !isD1 }, async () => {
   const create = (body) => hatch.api("POST", "/api/projects", { name: "A project", ...body });
   const { id } = await (await create()).json();

@@ -154,9 +154,17 @@ const BODIES = {
     walletAddress: { good: WALLET, bad: [...NOT_TEXT, long(57)] },
   },
   "POST /v1/chat/completions": { model: MODEL, messages: MESSAGES },
-  "POST /chat/completions": { model: MODEL, messages: MESSAGES },
+  "POST /chat/completions": { messages: MESSAGES },
   "POST /v1/messages": { model: MODEL, messages: MESSAGES, max_tokens: { required: true, good: 10, bad: ["1", 1.5, -1, null, true, {}, []] } },
   "POST /v1/messages/count_tokens": { model: MODEL, messages: MESSAGES },
+  "POST /dynamic-apps/{id}/execute": { url: { required: true, good: "https://nobody.example/", bad: [...NOT_TEXT, null, "", " ", long(2001), "http://x.example/", "https://127.0.0.1/", "https://localhost/"] } },
+  "POST /v1/chat/completions/{id}": { metadata: { required: true, good: { topic: "clocks" }, bad: [1, true, "text", [], { a: 1 }, { a: null }, { a: long(513) }, { [long(65)]: "a" }] } },
+  "PUT /chat/completions/{id}": { title: { required: true, good: "Clocks", bad: [...NOT_TEXT, null, "", long(201)] } },
+  "POST /chat/completions/{id}/feedback": {
+    feedback: { required: true, good: 1, bad: ["1", 2, -2, 1.5, null, true, {}, []] },
+    score: { good: 100, bad: ["1", 101, -1, 1.5, true, {}, []] },
+  },
+  "POST /chat/completions/{id}/check": { role: { good: "user", bad: [...NOT_TEXT, "", "system"] } },
   "POST /v1/responses": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },
   "POST /v1/completions": { model: MODEL, prompt: { required: true, good: "Hi", bad: [1, true, {}, []] } },
   "POST /v1/embeddings": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [], ""] } },
@@ -214,7 +222,7 @@ function withField(fields, name, json) {
 
 /** Every row that reads a body, with its fields and with a path where only the body can be wrong. */
 const WRITES = ROUTES.filter((route) => route.readsBody && !route.under).map((route) => ({
-  route, path: pathOf(route, { "/auth/credentials/{target}": "cloudflare", "/admin/models/{id}": "a/b" }[route.pattern] ?? project.id), fields: bodyOf(route),
+  route, path: pathOf(route, { "/auth/credentials/{target}": "cloudflare", "/admin/models/{id}": "a/b", "/dynamic-apps/{id}/execute": "extract_content" }[route.pattern] ?? project.id), fields: bodyOf(route),
 }));
 
 // --- Requests, and the rules for every response -----------------------------

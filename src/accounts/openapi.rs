@@ -345,6 +345,8 @@ struct Export {
     model_calls: Vec<ExportedCall>,
     /// The policies, as `GET /v1/guardrails` shows them.
     guardrails: Vec<Map<String, Value>>,
+    stored_completions: Vec<Map<String, Value>>,
+    dynamic_app_responses: Vec<Map<String, Value>>,
 }
 
 fn export() -> Operation {
@@ -363,6 +365,8 @@ fn export() -> Operation {
         fleet: ExportedFleet::example(),
         model_calls: vec![ExportedCall::example()],
         guardrails: Vec::new(),
+        stored_completions: Vec::new(),
+        dynamic_app_responses: Vec::new(),
     };
     Operation::new("GET /auth/export", "accounts.export", "Export all of your data")
         .about("Each list is newest first. A body that is cut off is incomplete.")

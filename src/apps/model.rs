@@ -227,7 +227,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
         anthropic: None,
         filter: &|| None,
     };
-    let answered = match models::ask(&question, candidates, Providers::of(&work.settings)?).await {
+    let (answer, answered) = match models::ask(&question, candidates, Providers::of(&work.settings)?).await {
         Ok(answered) => answered,
         Err(FailedCall { error, retry_after_s, model, .. }) => {
             let answer = Err(described(&error, retry_after_s));
@@ -240,7 +240,7 @@ async fn answer(request: &Request, candidates: Vec<Candidate>, work: &Work) -> R
         }
     };
     let estimate = Usage { input: estimate_prompt(request), ..Usage::default() };
-    let (answer, usage) = match answered.answer {
+    let (answer, usage) = match answer {
         ModelResponse::Whole { response, .. } => {
             let usage = response.usage.unwrap_or(estimate);
             (Ok(*response), usage)

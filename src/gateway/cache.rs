@@ -11,9 +11,17 @@ use super::{
 };
 use crate::{models::Candidate, platform::cache};
 
-/// These members change the form of an answer, not its content.
-const IGNORED: &[&str] =
-    &["stream", "stream_options", "user", "metadata", "store", "models", "safety_identifier"];
+/// These change how an answer is told, and not what it says.
+const IGNORED: &[&str] = &[
+    "stream",
+    "stream_options",
+    "user",
+    "metadata",
+    "store",
+    "models",
+    "safety_identifier",
+    "completion_id",
+];
 
 /// The cache key of a request, and the lifetime of its answer.
 #[derive(Debug)]
@@ -46,7 +54,8 @@ impl CacheSlot {
         let has_results =
             request.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        if has_results || request.needs_us || (is_random && !is_forced) {
+        let says_more = request.needs_us || !request.ours.enabled_tools.is_empty();
+        if has_results || says_more || (is_random && !is_forced) {
             return None;
         }
         let body = canonical(&request.bytes, IGNORED).ok()?;

@@ -10,27 +10,23 @@ use hatch_guardrails::Policy;
 use super::{
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
-    ledger::{Entry, Outcome},
+    ledger::{Budgets, Entry, Outcome},
     live, moderate,
     request::{GatewayRequest, Options},
-    response, store,
-    stored_responses::Keeper,
+    response, store, stored,
+    stored_responses::{self, Keep},
     thoughts::ReasoningSeal,
 };
 use crate::{
     clouds,
     error::{Error, ModelError},
     http::RequestContext,
-    identity::{
-        DailyLimits, User,
-        quotas::{self, Quota},
-    },
+    identity::User,
     models::{
-        self, AnsweredCall, Budget, Candidate, Catalogue, FailedCall, KeyLimits, Keys, ModelResponse, Period,
-        Providers, Question, RouteQuery,
-        budgets::{self, Limit},
+        self, AnsweredCall, Candidate, Catalogue, FailedCall, KeyLimits, Keys, ModelResponse, Providers,
+        Question, RouteQuery,
     },
-    platform::{clock::now_ms, random, response::Response},
+    platform::response::Response,
     settings::FromVars as _,
     store::Database,
 };
@@ -67,14 +63,14 @@ impl Call {
         context: &RequestContext,
         database: &Database,
     ) -> Result<Self, Error> {
-        let (settings, now) = (&context.settings, now_ms());
+        let settings = &context.settings;
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request);
         let [policy, keys] =
             database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
         let guards = guards_of(policy.first::<Policy>()?.as_ref(), limits.guardrails.as_ref())?;
-        let keys = Keys::open(options.provider_key.as_deref(), keys.read()?, &user.id, settings)?;
+        let keys = Keys::new(options.provider_key.as_deref(), keys.read()?, &user.id, settings);
         let allowed = limits.models.as_deref();
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&query, request, &catalogue, providers)?;
@@ -84,47 +80,26 @@ impl Call {
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
-        let has_own_key = |candidate: &Candidate| keys.of(&candidate.provider.name).is_some();
+        let has_own_key = |candidate: &Candidate| keys.has(&candidate.provider.name);
         let is_caller_paid = candidates.iter().all(has_own_key);
-        let output = request.max_tokens.unwrap_or_default();
-        let money = Money { key: user.credential.id(), limits: &limits, providers, now };
-        let daily_limits = DailyLimits::of(settings)?;
-        let is_counted = !is_caller_paid && (money.is_limited() || daily_limits.budget_micro_usd.is_some());
+        let budgets = Budgets::of(user, &limits, settings)?;
+        let is_counted = !is_caller_paid && budgets.are_there();
         if is_counted {
             candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
         }
-        let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
-        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
         if candidates.is_empty() {
-            let words = "A model whose price is not known here cannot be asked under a budget";
+            let words = "A model whose price is not known here cannot be inbound under a budget";
             return Err(DialectError::new(Class::Permission, words).with_code("model_without_price").into());
         }
-        let most = if is_counted { most.unwrap_or_default() } else { 0 };
-        let reserved = budgets::reserve(money.limits(most, is_caller_paid), now, database).await?;
-        let daily = match is_counted {
-            true => quotas::take(Quota::Budget, most, &user.id, daily_limits, database).await,
-            false => Ok(None),
-        };
-        let mut entry = Entry {
-            id: random::uuid()?,
-            user: user.id.clone(),
-            key: user.credential.id().map(str::to_owned),
-            started: now,
-            reserved,
-            daily: None,
-            own_key_providers: candidates
-                .iter()
-                .filter(|candidate| has_own_key(candidate))
-                .map(|candidate| candidate.provider.name.clone())
-                .collect(),
-        };
-        match daily {
-            Ok(daily) => entry.daily = daily,
-            Err(error) => {
-                entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
-                return Err(error);
-            }
-        }
+        let output = request.max_tokens.unwrap_or_default();
+        let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
+        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
+        let most = is_counted.then(|| most.unwrap_or_default());
+        let own = candidates.iter().filter(|candidate| has_own_key(candidate));
+        let own = own.map(|candidate| candidate.provider.name.clone()).collect();
+        let mut entry = budgets.set_aside(most, own, database).await?;
+        let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
+        entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
         let (is_changed, rules) = (checked.is_changed, checked.rules);
         Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules })
     }
@@ -135,7 +110,7 @@ impl Call {
         inbound: &GatewayRequest,
         is_live: bool,
         context: &RequestContext,
-    ) -> Result<AnsweredCall, FailedCall> {
+    ) -> Result<(ModelResponse, AnsweredCall), FailedCall> {
         let settings = match Providers::of(&context.settings) {
             Ok(settings) => settings,
             Err(error) => return Err(FailedCall::before(DialectError::new(Class::Upstream, error.detail()))),
@@ -143,10 +118,9 @@ impl Call {
         let filter = || self.guards.filter();
         let question = Question {
             request: &inbound.request,
-            body: (!self.is_changed && !inbound.needs_us)
-                .then_some((inbound.bytes.as_slice(), inbound.client)),
+            body: inbound.bytes_to_pass_on().filter(|_| !self.is_changed),
             client: inbound.client,
-            reply: self.reply(&inbound.request, context),
+            reply: self.reply(inbound, context),
             is_live,
             is_lenient: inbound.options.is_lenient,
             keys: &self.keys,
@@ -156,9 +130,39 @@ impl Call {
         models::ask(&question, std::mem::take(&mut self.candidates), settings).await
     }
 
+    /// The warnings about the request: what was left out of it, and which guardrails found something.
+    fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
+        let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
+        inbound.request.warnings.iter().cloned().chain(found).collect()
+    }
+
+    /// Applies the guardrails to a whole answer, and records the call whatever
+    /// they decide, with what `keep` stores of it.
+    async fn complete(
+        self,
+        response: &hatch_dialects::Response,
+        answered: &AnsweredCall,
+        keep: &Keep,
+        headers: &mut response::Headers,
+        context: &RequestContext,
+        database: &Database,
+    ) -> Result<hatch_dialects::Response, Error> {
+        let watched = self.watch(response, headers, context, database).await;
+        let outcome = Outcome::answered(
+            &answered.candidate,
+            answered.attempts,
+            answered.first_token_ms,
+            response.usage,
+            Usage { input: self.prompt_tokens, ..Usage::default() },
+        );
+        let kept = keep.statements(&self.entry.user, watched.as_ref().ok(), &answered.reply);
+        self.entry.close(outcome, kept, database).await;
+        watched
+    }
+
     /// Applies the guardrails to a whole answer. The headers get a warning for
     /// each flagged rule.
-    pub(super) async fn watch(
+    async fn watch(
         &self,
         response: &hatch_dialects::Response,
         headers: &mut response::Headers,
@@ -173,51 +177,53 @@ impl Call {
         Ok(watched)
     }
 
-    fn reply(&self, request: &Request, context: &RequestContext) -> Reply {
+    fn reply(&self, inbound: &GatewayRequest, context: &RequestContext) -> Reply {
         let id = self.entry.id.replace('-', "");
         let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
         Reply {
             prompt_estimate: self.prompt_tokens,
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
-            ..Reply::new(request, id, created)
+            has_own_id: inbound.ours.is_stored,
+            is_polychat: inbound.ours.is_polychat,
+            ..Reply::new(&inbound.request, id, created)
         }
     }
 }
 
+/// Reads a request in the client's dialect.
+pub(super) async fn read(context: &RequestContext, client: Dialect) -> Result<GatewayRequest, Error> {
+    let (user, database) = (context.caller.user_id()?, context.database()?);
+    GatewayRequest::read(context, client, user, &database).await
+}
+
 /// `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`.
-pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<Response, Error> {
-    let user = context.caller.user()?.clone();
+pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext) -> Result<Response, Error> {
+    let (user, client) = (context.caller.user()?, inbound.client);
     let database = context.database()?;
-    let mut inbound = GatewayRequest::read(&context, client, &user.id, &database).await?;
     let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
     let names = names.iter().map(String::as_str).collect();
     let mut call =
-        Call::begin(&mut inbound.request, names, &inbound.options, &user, &context, &database).await?;
+        Call::begin(&mut inbound.request, names, &inbound.options, user, context, &database).await?;
     let place = CacheSlot::of(&inbound, &call.guards, &user.id);
-    let keep = match client == Dialect::Responses && inbound.request.store != Some(false) {
-        true => Keeper::of(&inbound.bytes, &inbound.previous, &call.guards),
-        false => Keeper::nothing(),
-    };
+    let keep = keep(&inbound, &call.guards);
     if let Some(place) = &place
         && let Some(cached) = place.get(client, &call.candidates).await
     {
-        return Ok(respond_from_cache(call, cached, &inbound, keep, &context, &database).await);
+        return Ok(respond_from_cache(call, cached, &inbound, keep, context, &database).await);
     }
     // A moderation model judges whole answers, so this one cannot be streamed live.
     let is_judged = !call.guards.moderate_output.is_empty();
     let is_live = inbound.request.stream && !inbound.options.is_buffered && !is_judged;
-    let answered = match call.ask(&inbound, is_live, &context).await {
+    let (answer, answered) = match call.ask(&inbound, is_live, context).await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(fail(call.entry, unanswered, &database).await),
     };
-    let mut warnings = inbound.request.warnings.clone();
-    warnings.extend(call.rules.iter().map(|rule| format!("guardrail: {rule}")));
-    let mut headers = response::headers(&answered, &warnings);
+    let mut headers = response::headers(&answered, &call.warnings(&inbound));
     if inbound.options.cache.is_some() {
         headers.push(("x-gateway-cache", "miss".to_owned()));
     }
-    match answered.answer {
+    match answer {
         ModelResponse::Live(stream) => {
             let carried = live::StreamingCall {
                 entry: call.entry,
@@ -236,26 +242,71 @@ pub(super) async fn answer(context: RequestContext, client: Dialect) -> Result<R
             live::respond(*stream, carried, headers, &context.background, database)
         }
         ModelResponse::Whole { response, bytes } => {
-            let reply = &answered.reply;
-            let watched = call.watch(&response, &mut headers, &context, &database).await;
-            let outcome = Outcome::answered(
-                &answered.candidate,
-                answered.attempts,
-                answered.first_token_ms,
-                response.usage,
-                Usage { input: call.prompt_tokens, ..Usage::default() },
-            );
             let bytes = bytes.filter(|_| {
                 client == Dialect::Messages && answered.upstream == client && !call.guards.has_output()
             });
-            let stored = keep.statements(&call.entry.user, watched.as_ref().ok(), reply);
-            call.entry.close(outcome, stored, &database).await;
-            if let (Some(place), Ok(answer)) = (&place, &watched) {
-                place.put(answer, client, &answered.candidate, reply).await;
+            let watched =
+                call.complete(&response, &answered, &keep, &mut headers, context, &database).await?;
+            if let Some(place) = &place {
+                place.put(&watched, client, &answered.candidate, &answered.reply).await;
             }
-            Ok(response::whole(&watched?, bytes, client, inbound.request.stream, reply, headers))
+            Ok(response::whole(&watched, bytes, client, inbound.request.stream, &answered.reply, headers))
         }
     }
+}
+
+/// What to store of the answer to this request.
+pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
+    match inbound.client {
+        Dialect::Responses if inbound.request.store != Some(false) => {
+            Keep::Response(stored_responses::Keeper::of(&inbound.bytes, &inbound.previous, guards))
+        }
+        Dialect::Chat if inbound.ours.is_stored => {
+            let name = inbound.ours.completion_id.clone();
+            Keep::Completion(stored::Keeper::of(&inbound.bytes, name, guards))
+        }
+        _ => Keep::Nothing,
+    }
+}
+
+/// A whole answer before it is sent.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) answer: hatch_dialects::Response,
+    pub(super) reply: Reply,
+    pub(super) headers: response::Headers,
+}
+
+/// Asks for one whole answer, and records the call.
+pub(super) async fn whole(
+    inbound: &mut GatewayRequest,
+    keep: &Keep,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Whole, Error> {
+    let user = context.caller.user()?;
+    let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
+    let names = names.iter().map(String::as_str).collect();
+    let mut call =
+        Call::begin(&mut inbound.request, names, &inbound.options, user, context, database).await?;
+    let (answer, answered) = match call.ask(inbound, false, context).await {
+        Ok(answered) => answered,
+        Err(unanswered) => return Err(fail(call.entry, unanswered, database).await),
+    };
+    let ModelResponse::Whole { response, .. } = answer else {
+        return Err(Error::Internal("a whole answer was inbound for".to_owned()));
+    };
+    let mut headers = response::headers(&answered, &call.warnings(inbound));
+    let answer = call.complete(&response, &answered, keep, &mut headers, context, database).await?;
+    Ok(Whole { answer, reply: answered.reply, headers })
+}
+
+/// The guardrails of the caller, and of their key.
+pub(super) async fn guards(context: &RequestContext) -> Result<Guards, Error> {
+    let user = context.caller.user()?;
+    let limits = KeyLimits::parse(user.gateway.as_deref())?;
+    let policy: Option<Policy> = context.database()?.query(store::policy(&user.id)).await?.first()?;
+    guards_of(policy.as_ref(), limits.guardrails.as_ref())
 }
 
 /// Keeps only the first provider's models: a key in the header is for that one.
@@ -271,12 +322,12 @@ async fn respond_from_cache(
     call: Call,
     cached: CachedAnswer,
     inbound: &GatewayRequest,
-    keep: Keeper,
+    keep: Keep,
     context: &RequestContext,
     database: &Database,
 ) -> Response {
     let CachedAnswer { provider, model, answer } = cached;
-    let mut reply = call.reply(&inbound.request, context);
+    let mut reply = call.reply(inbound, context);
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
@@ -307,38 +358,6 @@ fn most(candidate: &Candidate, prompt: u64, wanted: u64, n: Option<u64>) -> Opti
     let most = u64::try_from(model.max_output).ok().filter(|tokens| *tokens > 0).unwrap_or(SOME_OUTPUT);
     let output = if wanted > 0 { wanted.min(most) } else { most };
     model.most_micro_usd(prompt, output.saturating_mul(n.unwrap_or(1).max(1)))
-}
-
-/// The budgets that apply to a call.
-struct Money<'a> {
-    key: Option<&'a str>,
-    limits: &'a KeyLimits,
-    providers: &'a Providers,
-    now: i64,
-}
-
-impl Money<'_> {
-    fn is_limited(&self) -> bool {
-        self.limits.budget.is_some() || self.providers.daily_budget_micro_usd.is_some()
-    }
-
-    fn limits(&self, most: i64, is_caller_paid: bool) -> Vec<Limit> {
-        let mut limits = Vec::new();
-        if let (Some(key), Some(rpm)) = (self.key, self.limits.rpm) {
-            limits.push(Limit::request(key, rpm, self.now));
-        }
-        if is_caller_paid {
-            return limits;
-        }
-        if let (Some(key), Some(budget)) = (self.key, self.limits.budget) {
-            limits.push(Limit::money(format!("key:{key}"), budget, most, self.now));
-        }
-        if let Some(micro_usd) = self.providers.daily_budget_micro_usd {
-            let budget = Budget { micro_usd, per: Period::Day };
-            limits.push(Limit::money("all".to_owned(), budget, most, self.now));
-        }
-        limits
-    }
 }
 
 /// The guardrails of a user and of their key.

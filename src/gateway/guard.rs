@@ -114,6 +114,18 @@ impl Guards {
         Ok(())
     }
 
+    /// Whether the rules of one side let a text pass, and which of them find
+    /// something in it.
+    pub(super) fn inspect(&self, text: &str, is_output: bool) -> (bool, Vec<String>) {
+        let (mut passes, mut rules) = (true, Vec::new());
+        let guards = if is_output { &*self.output } else { &self.input };
+        for inspection in guards.iter().map(|guard| guard.inspect(text)) {
+            passes &= !inspection.is_blocked;
+            note(&inspection.findings, &mut rules);
+        }
+        (passes, rules)
+    }
+
     pub(super) fn has_output(&self) -> bool {
         !self.output.is_empty()
     }

@@ -1,16 +1,98 @@
-//! Records each call with its cost when it ends, and returns in the same batch
-//! what it has reserved and not spent.
+//! What a call may cost is set aside before it; what it was and cost is
+//! written down once it is over, and what was not spent of it given back in the
+//! same batch.
 
 use chrono::DateTime;
 use hatch_dialects::Usage;
 
 use super::store;
 use crate::{
-    identity::quotas::Taken,
-    models::{Candidate, budgets::Reserved},
-    platform::{clock::now_ms, log},
+    error::Error,
+    identity::{
+        DailyLimits, User,
+        quotas::{self, Quota, Taken},
+    },
+    models::{
+        Budget, Candidate, KeyLimits, Period, Providers,
+        budgets::{self, Limit, Reserved},
+    },
+    platform::{clock::now_ms, log, random},
+    settings::{FromVars as _, Settings},
     store::{Database, Statement},
 };
+
+/// The budgets that hold for a call.
+#[derive(Debug)]
+pub(super) struct Budgets<'a> {
+    user: &'a User,
+    limits: &'a KeyLimits,
+    daily: &'a DailyLimits,
+    worker_micro_usd: Option<i64>,
+}
+
+impl<'a> Budgets<'a> {
+    /// Of a user and of their key, whose limits these are.
+    pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Result<Self, Error> {
+        let worker_micro_usd = Providers::of(settings)?.daily_budget_micro_usd;
+        Ok(Self { user, limits, daily: DailyLimits::of(settings)?, worker_micro_usd })
+    }
+
+    pub(super) fn are_there(&self) -> bool {
+        let of_others = self.limits.budget.is_some() || self.worker_micro_usd.is_some();
+        of_others || self.daily.budget_micro_usd.is_some()
+    }
+
+    /// Begins a call that costs so much at most; none where its user pays all
+    /// of it themselves, as they do at the providers `own_key_providers`.
+    ///
+    /// # Errors
+    /// 429 for a budget that is spent.
+    pub(super) async fn set_aside(
+        &self,
+        most_micro_usd: Option<i64>,
+        own_key_providers: Vec<String>,
+        database: &Database,
+    ) -> Result<Entry, Error> {
+        let now = now_ms();
+        let reserved = budgets::reserve(self.limits_of(most_micro_usd, now), now, database).await?;
+        let mut entry = Entry {
+            id: random::uuid()?,
+            user: self.user.id.clone(),
+            key: self.user.credential.id().map(str::to_owned),
+            started: now,
+            reserved,
+            daily: None,
+            own_key_providers,
+            listed: Vec::new(),
+        };
+        let Some(most) = most_micro_usd else { return Ok(entry) };
+        match quotas::take(Quota::Budget, most, &self.user.id, self.daily, database).await {
+            Ok(daily) => entry.daily = daily,
+            Err(error) => {
+                entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
+                return Err(error);
+            }
+        }
+        Ok(entry)
+    }
+
+    fn limits_of(&self, most_micro_usd: Option<i64>, now: i64) -> Vec<Limit> {
+        let mut limits = Vec::new();
+        let key = self.user.credential.id();
+        if let (Some(key), Some(rpm)) = (key, self.limits.rpm) {
+            limits.push(Limit::request(key, rpm, now));
+        }
+        let Some(most) = most_micro_usd else { return limits };
+        if let (Some(key), Some(budget)) = (key, self.limits.budget) {
+            limits.push(Limit::money(format!("key:{key}"), budget, most, now));
+        }
+        if let Some(micro_usd) = self.worker_micro_usd {
+            let budget = Budget { micro_usd, per: Period::Day };
+            limits.push(Limit::money("all".to_owned(), budget, most, now));
+        }
+        limits
+    }
+}
 
 /// A call that has not ended.
 #[derive(Debug)]
@@ -25,6 +107,8 @@ pub(super) struct Entry {
     pub(super) daily: Option<Taken>,
     /// The providers for which the caller brings a key, and so pays.
     pub(super) own_key_providers: Vec<String>,
+    /// The ids of models that settings list, and that may be asked.
+    pub(super) listed: Vec<String>,
 }
 
 /// How a call has ended.
@@ -40,6 +124,8 @@ pub(super) struct Outcome<'a> {
     pub(super) first_token_ms: Option<i64>,
     /// The answer came from the cache.
     pub(super) is_hit: bool,
+    /// What a tool cost; what a model costs follows from its usage.
+    pub(super) cost_micro_usd: i64,
 }
 
 impl<'a> Outcome<'a> {
@@ -73,7 +159,7 @@ impl Entry {
             {
                 candidate.model.cost_micro_usd(&outcome.usage).unwrap_or_default()
             }
-            _ => 0,
+            _ => outcome.cost_micro_usd,
         };
         let day =
             DateTime::from_timestamp_millis(self.started).unwrap_or_default().format("%Y-%m-%d").to_string();
@@ -85,6 +171,7 @@ impl Entry {
             at: self.started,
             day: &day,
             model: model.unwrap_or_default(),
+            is_listed: model.is_some_and(|id| self.listed.iter().any(|listed| listed == id)),
             status: outcome.status,
             attempts: outcome.attempts,
             cache: if outcome.is_hit { "hit" } else { "miss" },

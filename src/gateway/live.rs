@@ -40,7 +40,7 @@ pub(super) struct StreamingCall {
     pub(super) reply: Reply,
     pub(super) upstream: Dialect,
     pub(super) idle_ms: i64,
-    pub(super) keep: stored_responses::Keeper,
+    pub(super) keep: stored_responses::Keep,
     pub(super) guards: Guards,
     pub(super) client: Dialect,
     /// Where the answer is cached.

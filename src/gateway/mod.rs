@@ -1,16 +1,18 @@
 //! The gateway: every model behind one API, for programs that speak to OpenAI
 //! or to Anthropic.
 //!
-//! request.rs reads a request in its client's dialect. call.rs reserves the most
-//! that it can cost and asks the candidates in their order (`crate::models`).
-//! response.rs renders the answer in the client's dialect, live.rs streams it,
-//! and cache.rs repeats answers for clients that ask for that. ledger.rs records
-//! the call and returns what it has not spent.
+//! A request is read in its client's dialect (request.rs), its highest cost is
+//! reserved (call.rs), the candidates are asked in their order
+//! (`crate::models`), and the answer is rendered in the client's dialect
+//! (response.rs), as a stream (live.rs), or from the cache (cache.rs). tools/
+//! runs tools here, stored/ and stored_responses.rs store answers for their
+//! users. ledger.rs records the call and gives back what was not spent.
 
 mod cache;
 mod call;
 pub(crate) mod completions;
 pub(crate) mod dialect;
+pub(crate) mod dynamic_apps;
 pub(crate) mod embeddings;
 mod guard;
 pub(crate) mod guardrails;
@@ -24,8 +26,10 @@ pub(crate) mod openapi;
 mod request;
 mod response;
 mod store;
+pub(crate) mod stored;
 pub(crate) mod stored_responses;
 mod thoughts;
+pub(crate) mod tools;
 pub(crate) mod usage;
 
 #[cfg(test)]
@@ -69,17 +73,22 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn chat(context: RequestContext) -> Result<Response, Error> {
-    call::answer(context, Dialect::Chat).await
+    let asked = call::read(&context, Dialect::Chat).await?;
+    let tools = tools::steps::enabled(&asked, &context.settings)?;
+    if tools.is_empty() {
+        return call::answer(asked, &context).await;
+    }
+    tools::steps::answer(asked, tools, &context).await
 }
 
 /// `POST /v1/responses`
 pub(crate) async fn responses(context: RequestContext) -> Result<Response, Error> {
-    call::answer(context, Dialect::Responses).await
+    call::answer(call::read(&context, Dialect::Responses).await?, &context).await
 }
 
 /// `POST /v1/messages`
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
-    call::answer(context, Dialect::Messages).await
+    call::answer(call::read(&context, Dialect::Messages).await?, &context).await
 }
 
 /// `POST /v1/messages/count_tokens`: an estimate that is rather too high.

@@ -54,7 +54,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(super) async fn keys(context: &RequestContext) -> Result<Keys, Error> {
     let user = context.caller.user_id()?;
     let rows = context.database()?.query(clouds::store::all_sealed(user)).await?;
-    Keys::open(context.request.header("x-provider-key").as_deref(), rows.read()?, user, &context.settings)
+    let for_request = context.request.header("x-provider-key");
+    Ok(Keys::new(for_request.as_deref(), rows.read()?, user, &context.settings))
 }
 
 /// Whether the client is one of Anthropic's. Only those send its version.

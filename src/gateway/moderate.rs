@@ -2,8 +2,10 @@
 //! is asked, and an answer before the client gets any of it.
 
 use hatch_dialects::{
-    Class, Error as DialectError, Request, Response, parse_moderation, render_moderation,
+    Class, Error as DialectError, Moderation, Request, Response, is_llama_guard, parse_moderation,
+    render_llama_guard, render_moderation,
     request::{Content, Part},
+    texts_of, verdicts,
 };
 use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use super::guard;
 use crate::{
     error::Error,
     http::RequestContext,
-    models::{self, Catalogue, Keys, Providers},
+    models::{self, Candidate, Catalogue, FailedCall, Keys, PostResponse, Providers},
     settings::FromVars as _,
     store::Database,
 };
@@ -94,8 +96,7 @@ async fn flagged(
     let id = default_model(keys, context, database).await?;
     let catalogue = Catalogue::of(&context.settings, database).await?;
     let candidate = models::resolve(&id, &catalogue, Providers::of(&context.settings)?, keys)?;
-    let body = |candidate: &models::Candidate| render_moderation(&moderation, &candidate.model.name);
-    let posted = models::post("/moderations", body, vec![candidate], keys, WITHIN_MS).await;
+    let posted = ask(&moderation, vec![candidate], keys, WITHIN_MS).await;
     let posted = posted.map_err(|unanswered| Error::from(unanswered.error))?;
     // The sandbox finds nothing.
     let Some(bytes) = posted.bytes else { return Ok(Vec::new()) };
@@ -117,6 +118,43 @@ async fn flagged(
         }
     }
     Ok(found)
+}
+
+/// A request of more texts is not judged by a model that reads one at a time.
+const MOST_TEXTS: usize = 32;
+
+/// Asks a moderation model, by OpenAI's API for that, or Llama Guard in a chat
+/// about each text. The answer is in OpenAI's form.
+///
+/// # Errors
+/// As [`models::post`]'s; 400 for what Llama Guard cannot read.
+pub(super) async fn ask(
+    moderation: &Moderation,
+    candidates: Vec<Candidate>,
+    keys: &Keys,
+    within_ms: u64,
+) -> Result<PostResponse, FailedCall> {
+    let guard = candidates.iter().find(|candidate| is_llama_guard(&candidate.model.name)).cloned();
+    let Some(guard) = guard else {
+        let body = |candidate: &Candidate| render_moderation(moderation, &candidate.model.name);
+        return models::post("/moderations", body, candidates, keys, within_ms).await;
+    };
+    let texts = texts_of(moderation);
+    let unread =
+        || FailedCall::before(DialectError::invalid("input", "must have 1 to 32 texts for this model"));
+    if texts.len() > MOST_TEXTS {
+        return Err(unread());
+    }
+    let (mut answers, mut last) = (Vec::new(), None);
+    for text in &texts {
+        let body = |candidate: &Candidate| render_llama_guard(text, &candidate.model.name);
+        let posted = models::post("/chat/completions", body, vec![guard.clone()], keys, within_ms).await?;
+        answers.extend(posted.bytes.clone());
+        last = Some(posted);
+    }
+    let last = last.ok_or_else(unread)?;
+    let verdicts = verdicts(&answers).map_err(FailedCall::before)?;
+    Ok(PostResponse { bytes: Some(verdicts.into_bytes()), ..last })
 }
 
 /// The first model of the catalogue that can moderate.

@@ -1,7 +1,7 @@
 //! `POST /v1/moderations`.
 
 use hatch_dialects::{
-    Request, Usage, estimate, parse_moderation, render_moderation,
+    Request, Usage, estimate, parse_moderation,
     request::{Message, Part, Role},
     translate_moderation,
 };
@@ -37,12 +37,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let call = Call::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
-    let body_for = |candidate: &models::Candidate| render_moderation(&moderation, &candidate.model.name);
-    let posted =
-        match models::post("/moderations", body_for, call.candidates, &call.keys, models::WHOLE_MS).await {
-            Ok(posted) => posted,
-            Err(unanswered) => return Err(call::fail(call.entry, unanswered, &database).await),
-        };
+    let posted = match moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS).await {
+        Ok(posted) => posted,
+        Err(unanswered) => return Err(call::fail(call.entry, unanswered, &database).await),
+    };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let count = serde_json::from_str::<serde_json::Value>(moderation.input.as_str()).ok();
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    guardrails,
+    dynamic_apps, guardrails,
     models::{NewModel, NewModels},
-    usage,
+    stored, usage,
 };
 use crate::{
     error::{Error, Resource, UpstreamKind},
@@ -19,12 +19,12 @@ use crate::{
     openapi::{Answer, Count, Id, Module, Operation},
 };
 
-const MODEL: &str = "sandbox/sandbox";
+pub(super) const MODEL: &str = "sandbox/sandbox";
 
 /// A JSON object that a vendor documents.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct Vendors(Value);
+pub(super) struct Vendors(pub(super) Value);
 
 impl JsonSchema for Vendors {
     fn inline_schema() -> bool {
@@ -76,8 +76,10 @@ pub(crate) fn module() -> Module {
                 own (platform.openai.com/docs/api-reference, platform.claude.com/docs/en/api); headers say which model \
                 has answered. Every route needs the scope `gateway`.",
         operations: vec![
-            chat("POST /v1/chat/completions", "gateway.chat"),
-            chat("POST /chat/completions", "gateway.chat-at-the-root"),
+            chat("POST /v1/chat/completions", "gateway.chat", &["model", "messages"], |object| {
+                reads(Dialect::Chat, object)
+            }),
+            chat("POST /chat/completions", "gateway.chat-at-the-root", &["messages"], reads_at_the_root),
             responses(),
             of_response("GET /v1/responses/{id}", "gateway.response", "Show a stored answer"),
             of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Delete a stored answer"),
@@ -99,12 +101,16 @@ pub(crate) fn module() -> Module {
             ),
             put_model(),
             put_models(),
-        ],
+        ]
+        .into_iter()
+        .chain(stored::openapi::operations())
+        .chain(dynamic_apps::openapi::operations())
+        .collect(),
     }
 }
 
-/// The headers and failures of every route that asks a model.
-fn asks(operation: Operation) -> Operation {
+/// What every route takes that asks a model.
+pub(super) fn asks(operation: Operation) -> Operation {
     operation
         .header("X-Provider-Key", "The caller's own key of the provider, for this request.", json_schema!({ "type": "string" }))
         .header("X-Gateway-Lenient", "`true` drops parameters that the model does not support, with a warning.", json_schema!({ "enum": ["true", "false"] }))
@@ -165,18 +171,29 @@ fn reads(dialect: Dialect, object: Map<String, Value>) -> Result<(), Error> {
     dialect.parse_request(&bytes(object), &InboundContext::default()).map(drop).map_err(Error::from)
 }
 
-fn chat(route: &'static str, id: &'static str) -> Operation {
+type Read = fn(Map<String, Value>) -> Result<(), Error>;
+
+fn chat(route: &'static str, id: &'static str, required: &'static [&'static str], read: Read) -> Operation {
     let answer = json!({ "id": "chatcmpl-1", "object": "chat.completion", "created": 1_795_824_000, "model": MODEL,
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "Hello" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10 } });
     asks(Operation::new(route, id, "Chat (OpenAI)"))
-        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists the models to ask if it does not answer.")
+        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists whom to ask if it does not answer. \
+                `store` keeps the completion for its user, under the name `completion_id` if it has one; `enabled_tools` names \
+                tools that are run here.")
+        .query("format", "`polychat`: a stream of Polychat's events.", json_schema!({ "enum": ["openai", "polychat"], "default": "openai" }))
         .object(
-            body("As OpenAI describes it: /docs/api-reference/chat/create.", &["model", "messages"]),
+            body("As OpenAI describes it: /docs/api-reference/chat/create.", required),
             json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
-            |object| reads(Dialect::Chat, object),
+            read,
         )
         .answers(vendors("The answer, or its chunks.", answer).events::<Vendors>("data: {\"choices\":[]}\n\ndata: [DONE]\n\n"))
+}
+
+/// Polychat's client names no model.
+fn reads_at_the_root(object: Map<String, Value>) -> Result<(), Error> {
+    let incoming = Incoming { default_model: Some("auto"), ..Incoming::default() };
+    Dialect::Chat.parse_request(&bytes(object), &incoming).map(drop).map_err(Error::from)
 }
 
 fn responses() -> Operation {

@@ -5,7 +5,7 @@ use hatch_dialects::{
 };
 use serde_json::Value;
 
-use super::{stored_responses, thoughts::ReasoningSeal};
+use super::{stored, stored_responses, thoughts::ReasoningSeal};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -19,9 +19,11 @@ pub(super) struct GatewayRequest {
     pub(super) client: Dialect,
     pub(super) request: Request,
     pub(super) bytes: Vec<u8>,
-    /// The body refers to stored items that the upstream does not know (an
-    /// earlier answer), so it has to be rendered anew.
+    /// The request goes on with something that only we know, an answer before
+    /// this one.
     pub(super) needs_us: bool,
+    /// What the body says to us alone.
+    pub(super) ours: Ours,
     /// The items of earlier answers. They are stored with this one's.
     pub(super) previous: Vec<Json>,
     pub(super) options: Options,
@@ -115,6 +117,7 @@ impl GatewayRequest {
             Version::parse(context.request.header("anthropic-version").as_deref())?;
         }
         let mut incoming = incoming(context)?;
+        incoming.default_model = (context.request.path() == AT_THE_ROOT).then_some("auto");
         let (mut previous, mut items) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
@@ -128,13 +131,26 @@ impl GatewayRequest {
         incoming.seal = sealed.as_ref().map(|seal| seal as &dyn Seal);
         incoming.previous = &previous;
         incoming.item = Some(&find);
-        let request = client.parse_request(&bytes, &incoming)?;
+        let mut request = client.parse_request(&bytes, &incoming)?;
+        let ours = Ours::take(&mut request, context.query("format").as_deref())?;
         if request.model.len() > LONGEST_MODEL {
             return Err(DialectError::invalid("model", "is too long").into());
         }
         let needs_us = !previous.is_empty() || !items.is_empty();
         options.fallbacks.extend(fallbacks(&request)?);
-        Ok(Self { client, request, bytes, needs_us, previous, options })
+        Ok(Self { client, request, bytes, needs_us, ours, previous, options })
+    }
+
+    /// What the gateway asks itself, or has made of another body.
+    pub(super) fn ours(request: Request, options: Options) -> Self {
+        let ours = Ours { is_bare: true, ..Ours::default() };
+        let (bytes, previous) = (Vec::new(), Vec::new());
+        Self { client: Dialect::Chat, request, bytes, needs_us: false, ours, previous, options }
+    }
+
+    /// The client's bytes, if an upstream of the same dialect may have them as they are.
+    pub(super) fn bytes_to_pass_on(&self) -> Option<(&[u8], Dialect)> {
+        (!self.needs_us && !self.ours.is_bare).then_some((self.bytes.as_slice(), self.client))
     }
 
     /// The models to ask, in their order.
@@ -142,6 +158,85 @@ impl GatewayRequest {
         let fallbacks = self.options.fallbacks.iter().map(String::as_str);
         std::iter::once(self.request.model.as_str()).chain(fallbacks).take(MOST_MODELS).collect()
     }
+}
+
+/// Polychat's own address for chats. Its client leaves the choice of a model to the router.
+const AT_THE_ROOT: &str = "/chat/completions";
+
+/// What a chat says to the gateway alone, and no upstream is told.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    /// The completion is kept for its user.
+    pub(super) is_stored: bool,
+    /// What the client calls its conversation.
+    pub(super) completion_id: Option<String>,
+    /// The tools that are run here, by their names; some may not be known.
+    pub(super) enabled_tools: Vec<String>,
+    /// A stream is of Polychat's events.
+    pub(super) is_polychat: bool,
+    /// The client's bytes have something of this in them.
+    pub(super) is_bare: bool,
+}
+
+/// Polychat's client sends these with every chat.
+const POLYCHATS: &[&str] =
+    &["enabled_tools", "mode", "platform", "rag_options", "response_mode", "use_multi_model", "use_rag"];
+const LONGEST_ID: usize = 64;
+const MOST_TOOLS: usize = 64;
+
+impl Ours {
+    /// Takes it out of a request.
+    ///
+    /// # Errors
+    /// 400 naming the member.
+    fn take(request: &mut Request, format: Option<&str>) -> Result<Self, Error> {
+        if request.dialect != Some(Dialect::Chat) {
+            return Ok(Self::default());
+        }
+        let is_polychat = match format {
+            None | Some("openai") => false,
+            Some("polychat") => true,
+            Some(_) => return Err(Error::invalid("format", "must be openai or polychat")),
+        };
+        let mut ours = Self { is_polychat, is_stored: request.store == Some(true), ..Self::default() };
+        let known = |name: &str| request.extra.iter().find(|(known, _)| known == name);
+        let read = |name: &str| known(name).map(|(_, json)| serde_json::from_str::<Value>(json.as_str()));
+        match read("completion_id") {
+            None | Some(Ok(Value::Null)) => {}
+            Some(Ok(Value::String(id))) if is_id(&id) => ours.completion_id = Some(id),
+            Some(_) => {
+                let words = "expected 1 to 64 letters, digits, `-`, `_` and `.`";
+                return Err(DialectError::invalid("completion_id", words).into());
+            }
+        }
+        match read("enabled_tools") {
+            None | Some(Ok(Value::Null)) => {}
+            Some(Ok(Value::Array(names)))
+                if names.len() <= MOST_TOOLS && names.iter().all(Value::is_string) =>
+            {
+                ours.enabled_tools = names.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            }
+            Some(_) => return Err(DialectError::invalid("enabled_tools", "expected a list of names").into()),
+        }
+        let is_of_polychat = ["platform", "enabled_tools"].iter().any(|name| known(name).is_some());
+        ours.is_bare = ours.is_stored || is_of_polychat || known("completion_id").is_some();
+        let is_ours = |name: &str| name == "completion_id" || is_of_polychat && POLYCHATS.contains(&name);
+        request.extra.retain(|(name, _)| !is_ours(name));
+        if ours.is_stored {
+            // We keep it; a provider need not. Without `store` OpenAI takes no metadata.
+            request.store = None;
+            if let Some(metadata) = request.metadata.take() {
+                let metadata = serde_json::from_str(metadata.as_str()).unwrap_or_default();
+                stored::openai::check_metadata(&metadata)?;
+            }
+        }
+        Ok(ours)
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(is_plain)
 }
 
 const LONGEST_MODEL: usize = 256;
@@ -196,6 +291,32 @@ impl CacheControl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ours_is_taken_out_of_a_chat() {
+        let read = |more: &str| {
+            let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
+            let mut request = Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap();
+            let ours = Ours::take(&mut request, None);
+            let left: Vec<String> = request.extra.into_iter().map(|(name, _)| name).collect();
+            ours.map(|ours| (ours, left))
+        };
+        let (ours, left) = read(r#","top_k":1,"mode":"x""#).unwrap();
+        assert!(!ours.is_bare && left == ["top_k", "mode"]);
+        let polychats = r#","completion_id":"17-1","platform":"web","mode":"remote","enabled_tools":["a"],"use_rag":false,"top_k":1"#;
+        let (ours, left) = read(polychats).unwrap();
+        assert!(ours.is_bare && ours.enabled_tools == ["a"] && left == ["top_k"]);
+        assert_eq!(ours.completion_id.as_deref(), Some("17-1"));
+        assert!(read(r#","store":true"#).unwrap().0.is_bare);
+        for wrong in [
+            r#","completion_id":"../x""#,
+            r#","completion_id":1"#,
+            r#","enabled_tools":"a""#,
+            r#","enabled_tools":[1]"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_cached_answer_lives_for_a_day_at_most() {

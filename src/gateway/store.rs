@@ -1,5 +1,6 @@
 //! The SQL of the gateway.
 
+use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
@@ -22,13 +23,20 @@ pub(crate) const KEPT_MS: i64 = DAY_MS;
 pub(super) const CALLS_DAYS: i64 = 100;
 
 pub(crate) const OWNED: Owned = Owned {
-    tables: &["model_calls", "model_responses", "guardrails"],
-    export: &[("modelCalls", calls), ("guardrails", policies)],
+    tables: &["model_calls", "model_responses", "guardrails", "stored_completions", "dynamic_app_responses"],
+    export: &[
+        ("modelCalls", calls),
+        ("guardrails", policies),
+        ("storedCompletions", stored::export),
+        ("dynamicAppResponses", dynamic_apps::export),
+    ],
     delete: |user| {
         vec![
             sql!("DELETE FROM model_calls WHERE user_id = ?1", user),
             sql!("DELETE FROM model_responses WHERE user_id = ?1", user),
             sql!("DELETE FROM guardrails WHERE user_id = ?1", user),
+            stored::delete_all(user),
+            dynamic_apps::delete_all(user),
         ]
     },
     give: |from, to| {
@@ -41,6 +49,9 @@ pub(crate) const OWNED: Owned = Owned {
                 to
             ),
             give!("guardrails", from, to),
+            stored::give(from, to),
+            stored::leave(from),
+            dynamic_apps::give(from, to),
         ]
     },
 };
@@ -54,6 +65,8 @@ pub(super) struct Call<'a> {
     pub(super) at: i64,
     pub(super) day: &'a str,
     pub(super) model: &'a str,
+    /// It is one that settings list, whether the catalogue's rows have it or not.
+    pub(super) is_listed: bool,
     pub(super) status: u16,
     pub(super) attempts: u32,
     pub(super) cache: &'a str,
@@ -91,9 +104,8 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
     )
 }
 
-/// Counts a call for `GET /metrics`. A model that the catalogue does not have
-/// counts as its provider's `other` until it has answered, because callers can
-/// send any name.
+/// Counts a call for the operator. A name that neither catalogue nor settings have counts as its
+/// provider's `other` until it has answered: names come from callers.
 pub(super) fn count(call: &Call<'_>) -> Statement {
     let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
     let outcome = match call.status {
@@ -106,7 +118,7 @@ pub(super) fn count(call: &Call<'_>) -> Statement {
     sql!(
         "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
            cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
-         SELECT ?1, CASE WHEN ?2 = '' OR ?3 IN ('ok', 'hit') OR EXISTS (SELECT 1 FROM models WHERE id = ?2)
+         SELECT ?1, CASE WHEN ?2 = '' OR ?13 OR ?3 IN ('ok', 'hit') OR EXISTS (SELECT 1 FROM models WHERE id = ?2)
              OR EXISTS (SELECT 1 FROM model_metrics WHERE model = ?2) THEN ?2 ELSE ?1 || '/other' END,
            ?3, 1, ?4, coalesce(?5, 0), ?6, ?7, ?8, ?9,
            CASE WHEN ?10 IS NULL THEN '[0,0,0,0,0,0,0,0,0,0]' ELSE json_set('[0,0,0,0,0,0,0,0,0,0]', ?10, 1) END,
@@ -131,7 +143,8 @@ pub(super) fn count(call: &Call<'_>) -> Statement {
         call.cost,
         call.first_token_ms.map(buckets::of_time),
         buckets::of_time(call.total_ms),
-        buckets::of_attempts(call.attempts)
+        buckets::of_attempts(call.attempts),
+        i64::from(call.is_listed)
     )
 }
 
@@ -284,6 +297,8 @@ pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
 pub(super) fn forget(now: i64) -> Vec<Statement> {
     let mut statements = budgets::forget(now);
     statements.push(sql!("DELETE FROM model_responses WHERE expires_at <= ?1", now));
+    statements.push(stored::forget(now));
+    statements.push(dynamic_apps::forget(now));
     statements.push(sql!("DELETE FROM model_calls WHERE created_at < ?1", now - CALLS_DAYS * DAY_MS));
     statements
 }

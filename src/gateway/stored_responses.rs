@@ -1,12 +1,11 @@
-//! Stores answers of the Responses API for a day, so that later requests can
-//! refer to them: by `previous_response_id`, or by the id of an item.
-//!
-//! Handlers: [`show`], [`delete`].
+//! What is kept of answers: those of the Responses API for a day, for who goes
+//! on with them by `previous_response_id`, or by the id of an item; those of
+//! Chat Completions where their user wants that (stored/).
 
 use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
 use serde_json::{Value, json};
 
-use super::{guard::Guards, store};
+use super::{guard::Guards, store, stored};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -14,22 +13,47 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// What to store with an answer.
+/// What has to be kept of an answer besides what it cost.
+#[derive(Debug)]
+pub(super) enum Keep {
+    Nothing,
+    /// Of the Responses API.
+    Response(Keeper),
+    /// Of Chat Completions.
+    Completion(stored::Keeper),
+}
+
+impl Keep {
+    pub(super) fn is_wanted(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    /// Keeps a whole answer.
+    pub(super) fn statements(
+        &self,
+        user: &str,
+        answer: Option<&DialectResponse>,
+        reply: &Reply,
+    ) -> Vec<Statement> {
+        match (self, answer) {
+            (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            (Self::Completion(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Knows what has to be kept of an answer of the Responses API.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// The items before the answer's own. None if the answer is not stored.
-    items: Option<Vec<Value>>,
+    /// The items before the answer's own.
+    items: Vec<Value>,
 }
 
 impl Keeper {
-    /// Stores nothing.
-    pub(super) fn nothing() -> Self {
-        Self { items: None }
-    }
-
-    /// Stores the answer to a request of the Responses API with the request's
-    /// items and those of earlier answers. The database gets the same redacted
-    /// texts as the model.
+    /// Keeps the answer to a request: its body, and the items of the answers
+    /// before it. What a guardrail kept from the model is kept from the
+    /// database too.
     pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
@@ -42,27 +66,16 @@ impl Keeper {
             _ => {}
         }
         items.iter_mut().for_each(|item| guards.redact(item));
-        Self { items: Some(items) }
+        Self { items }
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        self.items.is_some()
-    }
-
-    /// The statements that store a whole answer.
-    pub(super) fn statements(
-        &self,
-        user: &str,
-        answer: Option<&DialectResponse>,
-        reply: &Reply,
-    ) -> Vec<Statement> {
-        let (Some(before), Some(answer)) = (&self.items, answer) else { return Vec::new() };
+    fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
         let body = Dialect::Responses.render_response(answer, reply);
         let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
-        let items: Vec<&Value> = before.iter().chain(output).collect();
+        let items: Vec<&Value> = self.items.iter().chain(output).collect();
         let items = json!(items).to_string();
         if items.len() + body.len() > MOST_BYTES {
             return Vec::new();

@@ -79,11 +79,10 @@ impl fmt::Debug for Question<'_> {
     }
 }
 
-/// A call that a model has begun to answer.
+/// What is known of an answer that has begun.
 #[derive(Debug)]
 pub(crate) struct AnsweredCall {
-    pub(crate) answer: ModelResponse,
-    /// The model that answers.
+    /// Who answers.
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) warnings: Vec<String>,
@@ -162,7 +161,7 @@ pub(crate) async fn ask(
     question: &Question<'_>,
     candidates: Vec<Candidate>,
     settings: &Providers,
-) -> Result<AnsweredCall, FailedCall> {
+) -> Result<(ModelResponse, AnsweredCall), FailedCall> {
     let reached = in_order(candidates, async |candidate, is_last| {
         attempt(candidate, is_last, question, settings).await
     })
@@ -173,7 +172,7 @@ pub(crate) async fn ask(
         attempts,
         first_token_ms,
     } = reached;
-    Ok(AnsweredCall { answer, candidate, attempts, warnings, reply, upstream, first_token_ms })
+    Ok((answer, AnsweredCall { candidate, attempts, warnings, reply, upstream, first_token_ms }))
 }
 
 /// Posts a request that is not a conversation: embeddings, moderations.
@@ -197,8 +196,8 @@ pub(crate) async fn post(
             );
         }
         let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
-        let own_key = keys.of(&candidate.provider.name);
-        let request = with_credential(request, Dialect::Chat, own_key.or(key.as_deref()), None);
+        let own_key = keys.open(&candidate.provider.name)?;
+        let request = with_credential(request, Dialect::Chat, own_key.as_deref().or(key.as_deref()), None);
         let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
         let answer = answer.map_err(|failure| fetch_error(&failure))?;
         if answer.status() != 200 {
@@ -332,8 +331,9 @@ async fn attempt(
         rendered = render(candidate, question, upstream, true)?;
     }
     let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
-    let own_key = question.keys.of(&candidate.provider.name);
-    let request = with_credential(request, upstream, own_key.or(key.as_deref()), question.anthropic);
+    let own_key = question.keys.open(&candidate.provider.name)?;
+    let request =
+        with_credential(request, upstream, own_key.as_deref().or(key.as_deref()), question.anthropic);
     let request = with_gateway(request, gateway_token.as_deref());
     let mut reply = question.reply.clone();
     reply.names = rendered.names;

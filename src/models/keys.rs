@@ -4,13 +4,14 @@
 //! A stored key is sealed to its user and provider, so that a row that was
 //! copied to another user or provider cannot be opened.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
+use hatch_dialects::{Class, Error};
 use serde::Deserialize;
 
 use crate::{
     clouds::Cloud,
-    error::Error,
+    error,
     settings::Settings,
     store::{sealing, sealing_key},
 };
@@ -22,45 +23,70 @@ pub(crate) struct Sealed {
     sealed: String,
 }
 
-/// A caller's own keys.
+/// A caller's own keys. A kept one is opened when its provider is asked: one
+/// that cannot be opened any more stands in nobody else's way.
 #[derive(Default)]
 pub(crate) struct Keys {
     /// A key for this request only, which then asks only one provider.
     for_request: Option<String>,
-    /// Pairs of a provider and the stored key for it.
-    kept: Vec<(String, String)>,
+    kept: Vec<Sealed>,
+    user: String,
+    /// None without `SEALING_KEY`.
+    sealing_key: Option<sealing::Key>,
 }
 
 impl Keys {
-    /// # Errors
-    /// [`Error::NotConfigured`] when a key was sealed with another `SEALING_KEY`.
-    pub(crate) fn open(
+    pub(crate) fn new(
         for_request: Option<&str>,
-        rows: Vec<Sealed>,
+        mut kept: Vec<Sealed>,
         user: &str,
         settings: &Settings,
-    ) -> Result<Self, Error> {
-        let mut kept = Vec::new();
-        for row in rows {
-            // The same table holds the credentials of clouds.
-            if for_request.is_none() && Cloud::parse(&row.target).is_none() {
-                let key = sealing::open(sealing_key(settings)?, &place_of(user, &row.target), &row.sealed)?;
-                kept.push((row.target, key));
-            }
+    ) -> Self {
+        // What is stored for a cloud is no key of a model.
+        kept.retain(|row| for_request.is_none() && Cloud::parse(&row.target).is_none());
+        Self {
+            for_request: for_request.map(str::to_owned),
+            kept,
+            user: user.to_owned(),
+            sealing_key: sealing_key(settings).ok().copied(),
         }
-        Ok(Self { for_request: for_request.map(str::to_owned), kept })
     }
 
-    /// The caller's own key for a provider.
-    pub(crate) fn of(&self, provider: &str) -> Option<&str> {
-        let kept = || self.kept.iter().find(|(name, _)| name == provider).map(|(_, key)| key.as_str());
-        self.for_request.as_deref().or_else(kept)
+    /// Whether the caller has a key of a provider.
+    pub(crate) fn has(&self, provider: &str) -> bool {
+        self.for_request.is_some() || self.kept_of(provider).is_some()
+    }
+
+    /// The caller's own key of a provider.
+    ///
+    /// # Errors
+    /// For one that was sealed with another `SEALING_KEY`.
+    pub(super) fn open(&self, provider: &str) -> Result<Option<Cow<'_, str>>, Error> {
+        if let Some(key) = &self.for_request {
+            return Ok(Some(Cow::Borrowed(key)));
+        }
+        let Some(row) = self.kept_of(provider) else { return Ok(None) };
+        let opened = self
+            .sealing_key
+            .and_then(|key| sealing::open(&key, &place_of(&self.user, provider), &row.sealed).ok());
+        opened.map(|key| Some(Cow::Owned(key))).ok_or_else(|| closed(provider))
+    }
+
+    fn kept_of(&self, provider: &str) -> Option<&Sealed> {
+        self.kept.iter().find(|row| row.target == provider)
     }
 
     /// Whether the key came with the request and so belongs to one provider.
     pub(crate) fn is_for_request(&self) -> bool {
         self.for_request.is_some()
     }
+}
+
+fn closed(provider: &str) -> Error {
+    let words = format!(
+        "Your key of {provider} cannot be opened any more; keep it again (PUT /auth/credentials/{provider})"
+    );
+    Error::new(Class::Authentication, words).with_code("provider_key_closed")
 }
 
 impl fmt::Debug for Keys {
@@ -73,8 +99,13 @@ impl fmt::Debug for Keys {
 /// Seals a key, bound to its user and provider.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] without a `SEALING_KEY`.
-pub(crate) fn seal_key(user: &str, provider: &str, key: &str, settings: &Settings) -> Result<String, Error> {
+/// [`error::Error::NotConfigured`] without a `SEALING_KEY`.
+pub(crate) fn seal_key(
+    user: &str,
+    provider: &str,
+    key: &str,
+    settings: &Settings,
+) -> Result<String, error::Error> {
     sealing::seal(sealing_key(settings)?, &place_of(user, provider), key)
 }
 

@@ -80,6 +80,12 @@ pub(crate) fn module() -> Module {
             Operation::new("GET /health", "root.health", "Check that the Worker runs")
                 .about("Responds while the Worker runs, whatever its dependencies do.")
                 .answers(Answer::new(200, "It runs.").json(Health { status: "ok" })),
+            Operation::new(
+                "GET /status",
+                "root.status",
+                "Check that the Worker runs (the original gateway's path)",
+            )
+            .answers(Answer::new(200, "It runs.").json(Health { status: "ok" })),
             Operation::new("GET /ready", "root.ready", "Check that all dependencies respond")
                 .answers(Answer::new(200, "They do.").json(ready(Readiness::Ready, Check::Ok)))
                 .answers(

@@ -20,6 +20,7 @@ pub(crate) mod search;
 pub(crate) mod skillsmp;
 pub(crate) mod stack_auth;
 pub(crate) mod vercel;
+pub(crate) mod weather;
 pub(crate) mod web;
 
 use crate::settings::ParseSettings;
@@ -35,5 +36,6 @@ pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     search::SETTINGS,
     skillsmp::SETTINGS,
     stack_auth::SETTINGS,
+    weather::SETTINGS,
     web::SETTINGS,
 ];

@@ -23,6 +23,8 @@ pub struct InboundContext<'i> {
     pub item: Option<&'i FindItem<'i>>,
     /// Responses: the items of earlier turns (`previous_response_id`).
     pub previous: &'i [Json],
+    /// Chat Completions: who is asked where the body names nobody.
+    pub default_model: Option<&'i str>,
 }
 
 impl std::fmt::Debug for InboundContext<'_> {

@@ -41,6 +41,7 @@ mod error;
 mod funnel;
 mod inbound;
 mod json;
+mod llama_guard;
 mod messages;
 mod models;
 mod moderations;
@@ -67,6 +68,7 @@ pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_
 pub use error::{Class, Error};
 pub use inbound::{FindItem, InboundContext, Version};
 pub use json::Json;
+pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
 pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};

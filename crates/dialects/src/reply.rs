@@ -25,6 +25,11 @@ pub struct Reply {
     pub show_reasoning: bool,
     /// Chat Completions: the client used `functions` instead of `tools`.
     pub has_legacy_functions: bool,
+    /// Chat Completions: the answer is asked for by its id later, so that a
+    /// stream has ours too.
+    pub has_own_id: bool,
+    /// Chat Completions: a stream is of Polychat's events.
+    pub is_polychat: bool,
     /// Responses: the client asked for encrypted thoughts that it can send
     /// back.
     pub include_encrypted_reasoning: bool,
@@ -56,10 +61,10 @@ impl Reply {
         }
     }
 
-    /// Whether tools have other names at the upstream, so that a stream cannot
-    /// pass unchanged.
+    /// Whether a stream cannot pass unchanged: tools have other names at the
+    /// upstream, or the client gets another form of it.
     pub(crate) fn has_other_names(&self) -> bool {
-        self.names != Names::default()
+        self.names != Names::default() || self.has_own_id || self.is_polychat
     }
 }
 

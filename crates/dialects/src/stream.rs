@@ -320,6 +320,7 @@ impl Decoder {
 #[derive(Debug)]
 enum Encoder {
     Chat(chat::encode::Encoder),
+    Polychat(chat::polychat::Encoder),
     Responses(Box<responses::encode::Encoder>),
     Messages(messages::encode::Encoder),
 }
@@ -327,6 +328,7 @@ enum Encoder {
 impl Encoder {
     fn new(dialect: Dialect, reply: &Reply) -> Self {
         match dialect {
+            Dialect::Chat if reply.is_polychat => Self::Polychat(chat::polychat::Encoder::new(reply)),
             Dialect::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
             Dialect::Responses => Self::Responses(Box::new(responses::encode::Encoder::new(reply))),
             Dialect::Messages => Self::Messages(messages::encode::Encoder::new(reply)),
@@ -336,6 +338,7 @@ impl Encoder {
     fn event(&mut self, event: Event<'_>, out: &mut String) {
         match self {
             Self::Chat(encoder) => encoder.event(event, out),
+            Self::Polychat(encoder) => encoder.event(event, out),
             Self::Responses(encoder) => encoder.event(event, out),
             Self::Messages(encoder) => encoder.event(event, out),
         }

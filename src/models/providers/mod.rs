@@ -54,7 +54,12 @@ impl fmt::Debug for Provider {
 impl Provider {
     /// Whether a caller with these keys can use it.
     pub(crate) fn is_open_to(&self, keys: &Keys) -> bool {
-        !self.is_closed || keys.of(&self.name).is_some()
+        !self.is_closed || keys.has(&self.name)
+    }
+
+    /// Whether it was set up with a model of this id.
+    pub(crate) fn lists(&self, id: &str) -> bool {
+        self.models.iter().any(|model| model.id == id)
     }
 
     /// Whether this is the sandbox model of a development Worker.

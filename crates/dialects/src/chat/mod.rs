@@ -5,5 +5,6 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod normal;
 pub(crate) mod parse;
+pub(crate) mod polychat;
 pub(crate) mod render;
 pub(crate) mod response;

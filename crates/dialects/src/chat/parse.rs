@@ -48,7 +48,10 @@ const KNOWN: &[&str] = &[
 pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Request, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let mut request = Request {
-        model: f.need_string("model")?,
+        model: match (f.get("model"), inbound.default_model) {
+            (None, Some(model)) => model.to_owned(),
+            _ => f.need_string("model")?,
+        },
         messages: messages(&f, inbound)?,
         dialect: Some(Dialect::Chat),
         extra: f.others(KNOWN),

@@ -1,0 +1,175 @@
+//! Stored completions as OpenAI's clients ask for them
+//! (platform.openai.com/docs/api-reference/chat/list).
+
+use hatch_dialects::Error as DialectError;
+use serde_json::{Map, Value, json};
+
+use super::{not_found, store};
+use crate::{
+    error::Error,
+    http::{RequestContext, body, page},
+    platform::response::Response,
+};
+
+const DEFAULT_LIMIT: u32 = 20;
+const MOST_LIMIT: u32 = 100;
+const MOST_METADATA: usize = 16;
+
+/// `GET /v1/chat/completions?after=&limit=&order=&model=&metadata[key]=`
+pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
+    let user = context.caller.user_id()?;
+    let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
+    let (after, model) = (context.query("after"), context.query("model"));
+    let metadata = json!(metadata_of(context.request.query())).to_string();
+    let wanted =
+        store::Wanted { after: after.as_deref(), model: model.as_deref(), metadata: &metadata, limit };
+    let rows = context.database()?.query(store::list(user, &wanted, is_newest_first(&context)?)).await?;
+    Ok(listed(rows.read()?, limit))
+}
+
+/// `GET /v1/chat/completions/{id}`
+pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let completion = context.database()?.query_json(store::completion(user, id)).await?;
+    Ok(Response::json(200, completion.ok_or_else(not_found)?))
+}
+
+/// `GET /v1/chat/completions/{id}/messages?after=&limit=&order=`: what was
+/// said before the answer.
+pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
+    let is_newest_first = is_newest_first(&context)?;
+    let messages: Option<Vec<Value>> = context.database()?.query(store::messages(user, id)).await?.first()?;
+    let mut messages = messages.ok_or_else(not_found)?;
+    if is_newest_first {
+        messages.reverse();
+    }
+    let rest = match context.query("after") {
+        None => messages,
+        Some(after) => {
+            let is_it = |message: &Value| message.get("id").is_some_and(|id| *id == after);
+            messages.into_iter().skip_while(|message| !is_it(message)).skip(1).collect()
+        }
+    };
+    Ok(listed(rest.into_iter().map(message).collect(), limit))
+}
+
+/// `POST /v1/chat/completions/{id}`: other metadata in the place of what it has.
+pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let metadata = read_update(body::object(&context).await?)?;
+    let metadata = Value::Object(metadata).to_string();
+    let completion = context.database()?.query_json(store::set_metadata(user, id, &metadata)).await?;
+    Ok(Response::json(200, completion.ok_or_else(not_found)?))
+}
+
+/// `DELETE /v1/chat/completions/{id}`
+pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    if context.database()?.query(store::delete(user, id)).await?.is_empty() {
+        return Err(not_found());
+    }
+    let deleted = json!({ "object": "chat.completion.deleted", "id": id, "deleted": true });
+    Ok(Response::json(200, deleted.to_string()))
+}
+
+/// # Errors
+/// 400 for what is no metadata as OpenAI has it.
+pub(in crate::gateway) fn read_update(mut body: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+    match body.remove("metadata") {
+        Some(Value::Object(metadata)) => check_metadata(&metadata).map(|()| metadata),
+        Some(Value::Null) => Ok(Map::new()),
+        _ => Err(DialectError::invalid("metadata", "must be an object of texts").into()),
+    }
+}
+
+/// # Errors
+/// 400 for more than 16 pairs, a name beyond 64 characters, or a value that is
+/// no text or beyond 512.
+pub(in crate::gateway) fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
+    let is_short = |text: &str, most: usize| text.chars().count() <= most;
+    let fits = |(name, value): (&String, &Value)| {
+        is_short(name, 64) && value.as_str().is_some_and(|text| is_short(text, 512))
+    };
+    if metadata.len() <= MOST_METADATA && metadata.iter().all(fits) {
+        return Ok(());
+    }
+    let words = "must be at most 16 pairs of a name of 64 characters and a text of 512";
+    Err(DialectError::invalid("metadata", words).into())
+}
+
+fn is_newest_first(context: &RequestContext) -> Result<bool, Error> {
+    match context.query("order").as_deref() {
+        None | Some("asc") => Ok(false),
+        Some("desc") => Ok(true),
+        Some(_) => Err(Error::invalid("order", "must be asc or desc")),
+    }
+}
+
+/// `metadata[key]=value` of a query string.
+fn metadata_of(query: &str) -> Map<String, Value> {
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let named = pairs.filter_map(|(name, value)| {
+        let key = name.strip_prefix("metadata[")?.strip_suffix(']')?;
+        Some((key.to_owned(), json!(value)))
+    });
+    named.collect()
+}
+
+/// A page as OpenAI has it. `rows` has one more where there are more.
+fn listed(mut rows: Vec<Value>, limit: u32) -> Response {
+    let limit = usize::try_from(limit).unwrap_or_default();
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let id = |row: Option<&Value>| row.and_then(|row| row.get("id")).cloned().unwrap_or_default();
+    let (first_id, last_id) = (id(rows.first()), id(rows.last()));
+    let list = json!({ "object": "list", "data": rows, "first_id": first_id, "last_id": last_id, "has_more": has_more });
+    Response::json(200, list.to_string())
+}
+
+/// A message as OpenAI shows one that is stored: its parts stand beside its text.
+fn message(mut message: Value) -> Value {
+    let Some(members) = message.as_object_mut() else { return message };
+    let parts = members.get_mut("content").filter(|content| content.is_array()).map(Value::take);
+    members.insert("content_parts".to_owned(), parts.unwrap_or_default());
+    members.entry("content").or_insert(Value::Null);
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_asked_for_by_its_names() {
+        let asked = metadata_of("limit=2&metadata%5Ba%5D=1&metadata[b c]=x%26y&metadata=z");
+        assert_eq!(json!(asked), json!({ "a": "1", "b c": "x&y" }));
+    }
+
+    #[test]
+    fn metadata_is_of_short_texts() {
+        let read = |metadata: Value| read_update(Map::from_iter([("metadata".to_owned(), metadata)]));
+        assert!(read(json!({ "a": "b" })).is_ok() && read(json!(null)).is_ok());
+        for wrong in [
+            json!([]),
+            json!("a"),
+            json!({ "a": 1 }),
+            json!({ "a": "x".repeat(513) }),
+            json!({ "x".repeat(65): "" }),
+        ] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
+        let many: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!(""))).collect();
+        assert!(read(json!(many)).is_err() && read_update(Map::new()).is_err());
+    }
+
+    #[test]
+    fn a_message_of_parts_has_them_beside_its_text() {
+        let parts = json!([{ "type": "text", "text": "Hi" }]);
+        let shown = message(json!({ "id": "m", "role": "user", "content": parts }));
+        assert_eq!(shown, json!({ "id": "m", "role": "user", "content": null, "content_parts": parts }));
+        let shown = message(json!({ "id": "m", "role": "user", "content": "Hi" }));
+        assert_eq!(shown, json!({ "id": "m", "role": "user", "content": "Hi", "content_parts": null }));
+    }
+}

@@ -1,0 +1,182 @@
+//! What is told of stored completions: OpenAI's and Polychat's own forms.
+
+use schemars::{JsonSchema, json_schema};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{openai, polychat};
+use crate::{
+    error::{Error, Resource},
+    gateway::openapi::{MODEL, Vendors},
+    openapi::{Answer, Count, Operation},
+};
+
+const ID: &str = "chatcmpl-9b1d4e7a25c34f86a0d93c5e7f1b8a62";
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Shared {
+    share_id: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Title {
+    title: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Done {
+    success: bool,
+    message: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Conversations {
+    conversations: Vec<Vendors>,
+    total_pages: Count,
+    page_number: Count,
+    page_size: Count,
+}
+
+pub(in crate::gateway) fn operations() -> Vec<Operation> {
+    [of_openai(), of_polychat(), of_one_conversation()].into_iter().flatten().collect()
+}
+
+fn of_openai() -> Vec<Operation> {
+    let completion = || {
+        Vendors(
+            json!({ "id": ID, "object": "chat.completion", "model": MODEL, "choices": [], "metadata": {} }),
+        )
+    };
+    let list = || {
+        Vendors(json!({ "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false }))
+    };
+    vec![
+        paged(Operation::new("GET /v1/chat/completions", "gateway.stored", "List stored completions (OpenAI)"))
+            .about("Those that were asked for with `store`, kept for 30 days after they were gone on with. `metadata[key]=value` \
+                    asks for those that have it.")
+            .query("model", "Of this model alone.", json_schema!({ "type": "string" }))
+            .answers(Answer::new(200, "A page.").json(list())),
+        one("GET /v1/chat/completions/{id}", "gateway.stored-completion", "Show a stored completion (OpenAI)")
+            .answers(Answer::new(200, "It.").json(completion())),
+        one("POST /v1/chat/completions/{id}", "gateway.update-stored", "Change a stored completion's metadata (OpenAI)")
+            .object(
+                json_schema!({ "type": "object", "required": ["metadata"], "properties": { "metadata": {
+                    "type": ["object", "null"], "maxProperties": 16, "propertyNames": { "maxLength": 64 },
+                    "additionalProperties": { "type": "string", "maxLength": 512 } } } }),
+                json!({ "metadata": { "topic": "clocks" } }),
+                |object| openai::read_update(object).map(drop),
+            )
+            .answers(Answer::new(200, "It, as it is now.").json(completion())),
+        one("DELETE /v1/chat/completions/{id}", "gateway.delete-stored", "Delete a stored completion (OpenAI)")
+            .answers(Answer::new(200, "It is gone.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
+        paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List what was said before a stored completion (OpenAI)"))
+            .answers(Answer::new(200, "A page.").json(list())),
+    ]
+}
+
+fn of_polychat() -> Vec<Operation> {
+    let conversations = Conversations {
+        conversations: vec![Vendors(json!({ "id": "1795824000-17", "title": "Clocks", "messages": [] }))],
+        total_pages: Count(1),
+        page_number: Count(1),
+        page_size: Count(25),
+    };
+    let number = |most: u32, default: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
+    vec![
+        Operation::new("GET /chat/completions", "gateway.conversations", "List conversations (Polychat)")
+            .query("page", "Which page, the newest conversations first.", number(1_000, 1))
+            .query("limit", "How many at most.", number(100, 25))
+            .answers(Answer::new(200, "A page.").json(conversations)),
+        Operation::new(
+            "DELETE /chat/completions",
+            "gateway.delete-conversations",
+            "Delete all conversations (Polychat)",
+        )
+        .answers(done()),
+        Operation::new(
+            "GET /chat/shared/{share_id}",
+            "gateway.shared-conversation",
+            "Read a conversation that is shared (Polychat)",
+        )
+        .about("For anybody who has been given the id. Instructions and the results of tools are not shown.")
+        .path("share_id", "Under which it is shared.", "9b1d4e7a25c34f86a0d93c5e7f1b8a62")
+        .answers(Answer::new(200, "What was said.").json(Vendors(json!({ "title": null, "messages": [] }))))
+        .fails(Error::NotFound(Resource::Path)),
+    ]
+}
+
+fn of_one_conversation() -> Vec<Operation> {
+    let conversation =
+        json!({ "id": ID, "title": null, "is_public": false, "share_id": null, "messages": [] });
+    let role =
+        json_schema!({ "type": "object", "properties": { "role": { "enum": ["user", "assistant", null] } } });
+    vec![
+        one("GET /chat/completions/{id}", "gateway.conversation", "Show a conversation (Polychat)")
+            .answers(Answer::new(200, "All of it.").json(Vendors(conversation))),
+        one("PUT /chat/completions/{id}", "gateway.rename-conversation", "Rename a conversation (Polychat)")
+            .body::<polychat::NewTitle>(json!({ "title": "Clocks" }))
+            .answers(Answer::new(200, "Its name.").json(Vendors(json!({ "id": ID, "title": "Clocks" })))),
+        one(
+            "DELETE /chat/completions/{id}",
+            "gateway.delete-conversation",
+            "Delete a conversation (Polychat)",
+        )
+        .answers(done()),
+        super::super::openapi::asks(one(
+            "POST /chat/completions/{id}/generate-title",
+            "gateway.generate-title",
+            "Have a model name a conversation (Polychat)",
+        ))
+        .answers(Answer::new(200, "Its name.").json(Title { title: "Clocks" })),
+        one(
+            "POST /chat/completions/{id}/share",
+            "gateway.share-conversation",
+            "Share a conversation (Polychat)",
+        )
+        .answers(
+            Answer::new(200, "Under which id.").json(Shared { share_id: "9b1d4e7a25c34f86a0d93c5e7f1b8a62" }),
+        ),
+        one(
+            "DELETE /chat/completions/{id}/share",
+            "gateway.unshare-conversation",
+            "Share a conversation no longer (Polychat)",
+        )
+        .answers(done()),
+        one("POST /chat/completions/{id}/feedback", "gateway.feedback", "Say how an answer was (Polychat)")
+            .body::<polychat::Feedback>(json!({ "feedback": 1, "score": 100 }))
+            .answers(done()),
+        one(
+            "POST /chat/completions/{id}/check",
+            "gateway.check-conversation",
+            "Hold a conversation against one's guardrails (Polychat)",
+        )
+        .object(role, json!({ "role": "user" }), |object: serde_json::Map<String, Value>| {
+            polychat::role_of(&object).map(drop)
+        })
+        .answers(Answer::new(200, "What they find.").json(Vendors(
+            json!({ "content": "Input is valid", "data": { "isValid": true, "violations": [] } }),
+        ))),
+    ]
+}
+
+fn one(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(route, id, summary)
+        .path("id", "The completion.", ID)
+        .fails(Error::NotFound(Resource::Path))
+}
+
+fn paged(operation: Operation) -> Operation {
+    operation
+        .query("after", "The last one of the page before.", json_schema!({ "type": "string" }))
+        .query(
+            "limit",
+            "How many at most.",
+            json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
+        )
+        .query("order", "By the time.", json_schema!({ "enum": ["asc", "desc"], "default": "asc" }))
+}
+
+fn done() -> Answer {
+    Answer::new(200, "It is done.").json(Done { success: true, message: "The conversation is deleted" })
+}

@@ -1,0 +1,204 @@
+// Chat completions that their users keep: as OpenAI's SDK asks for them, and
+// as Polychat's client does. Whose they are, and who else may read one.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import test, { after } from "node:test";
+import OpenAI from "openai";
+import { until } from "./deployments.js";
+import { startOpenAI } from "./fakes/openai.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { startWorker } from "./harness.js";
+import { as, people, production } from "./people.js";
+
+const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
+after(() => Promise.all([stack.close(), gpt.close()]));
+const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
+const worker = await startWorker({
+  ...production(stack), GATEWAY_IDLE_MS: "2000",
+  PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("n")] }]),
+});
+const { api, sql } = worker;
+const { signIn, newKey, ok } = people(worker, stack);
+const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
+const [ada, bob] = [await signIn(), await signIn()];
+const [adas, bobs] = [await keyOf(ada), await keyOf(bob)];
+const sdk = (key) => new OpenAI({ apiKey: key, baseURL: `${worker.url}/v1`, maxRetries: 0 });
+
+const HI = [{ role: "user", content: "Hi" }];
+const count = async () => (await sql("SELECT count(*) AS n FROM stored_completions"))[0].n;
+/** Asks, reads all of it, and waits until it is kept. */
+async function keep(key, body, path = "/v1/chat/completions") {
+  const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
+  const response = await api("POST", path, { model: "gpt/m", messages: HI, store: true, ...body }, as(key));
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  await until(async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n > n);
+  return text;
+}
+
+test("OpenAI's SDK lists, reads, changes and deletes what was stored, whole answers and streams alike", async () => {
+  gpt.setAnswer("One.");
+  const client = sdk(await keyOf(ada));
+  const parts = [{ type: "text", text: "What is" }, { type: "text", text: " this?" }];
+  const messages = [{ role: "system", content: "Be brief." }, { role: "user", content: parts }];
+  const whole = await client.chat.completions.create({ model: "gpt/m", messages, store: true, metadata: { topic: "clocks" } });
+  gpt.setAnswer("Two, in pieces.");
+  const streamed = await client.chat.completions.stream({ model: "gpt/n", messages: HI, store: true, metadata: { topic: "dogs" } }).finalChatCompletion();
+  await until(async () => (await count()) === 2);
+  await client.chat.completions.create({ model: "gpt/m", messages: HI });
+  for (const { body } of gpt.requests) assert.ok(!("store" in body) && !("metadata" in body), "it is kept here, not there");
+
+  const ids = async (query) => (await Array.fromAsync(client.chat.completions.list(query))).map(({ id }) => id);
+  assert.deepEqual(await ids(), [whole.id, streamed.id]);
+  assert.deepEqual(await ids({ limit: 1 }), [whole.id, streamed.id], "page by page");
+  assert.deepEqual(await ids({ limit: 1, order: "desc" }), [streamed.id, whole.id]);
+  assert.deepEqual(await ids({ metadata: { topic: "dogs" } }), [streamed.id]);
+  assert.deepEqual(await ids({ metadata: { topic: "cats" } }), []);
+  assert.deepEqual(await ids({ model: "gpt/m" }), [whole.id]);
+
+  const kept = await client.chat.completions.retrieve(streamed.id);
+  assert.deepEqual([kept.object, kept.choices[0].message.content, kept.metadata], ["chat.completion", "Two, in pieces.", { topic: "dogs" }]);
+  const said = await Array.fromAsync(client.chat.completions.messages.list(whole.id, { limit: 1 }));
+  assert.deepEqual(said, [
+    { id: `${whole.id}-0`, role: "system", content: "Be brief.", content_parts: null },
+    { id: `${whole.id}-1`, role: "user", content: null, content_parts: parts },
+  ]);
+  const newest = await Array.fromAsync(client.chat.completions.messages.list(whole.id, { order: "desc" }));
+  assert.deepEqual(newest.map(({ role }) => role), ["user", "system"]);
+
+  assert.deepEqual((await client.chat.completions.update(whole.id, { metadata: { topic: "cats" } })).metadata, { topic: "cats" });
+  assert.deepEqual(await ids({ metadata: { topic: "cats" } }), [whole.id]);
+  assert.deepEqual(await client.chat.completions.delete(whole.id), { object: "chat.completion.deleted", id: whole.id, deleted: true });
+  await assert.rejects(client.chat.completions.retrieve(whole.id), OpenAI.NotFoundError);
+  await assert.rejects(client.chat.completions.delete(whole.id), OpenAI.NotFoundError);
+  await client.chat.completions.delete(streamed.id);
+});
+
+test("what is broken off, refused, blocked or not to be stored is not kept", async () => {
+  const before = await count();
+  gpt.setAnswer("word ".repeat(20));
+  gpt.setFault({ cutAfterBytes: 600 });
+  await keep(adas, { stream: true });
+  gpt.setFault({ status: 400 });
+  assert.equal((await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, store: true }, as(adas))).status, 400);
+  gpt.setAnswer("Yes.");
+  await keep(adas, { store: false });
+  await keep(adas, { store: undefined });
+  const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
+  assert.equal((await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: [{ role: "user", content: SECRET }], store: true }, as(blocking))).status, 400);
+  for (const wrong of [{ metadata: { a: 1 } }, { metadata: { a: "x".repeat(513) } }, { completion_id: "../x" }, { completion_id: "" }, { enabled_tools: "all" }]) {
+    const refused = await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, store: true, ...wrong }, as(adas));
+    assert.deepEqual([refused.status, (await refused.json()).error.param], [400, Object.keys(wrong)[0]]);
+  }
+  assert.equal(await count(), before);
+});
+
+test("what a guardrail keeps from the model or the client is not stored either", async () => {
+  const rule = { secrets: { action: "redact" } };
+  const key = await keyOf(ada, { guardrails: { input: rule, output: rule } });
+  gpt.setAnswer(`It is ${SECRET}, as you know.`);
+  for (const stream of [true, false]) await keep(key, { stream, messages: [{ role: "user", content: `Mine is ${SECRET}` }] });
+  const rows = await sql("SELECT messages, body FROM stored_completions");
+  assert.equal(rows.length, 2);
+  for (const row of rows) assert.ok(!JSON.stringify(row).includes("ghp_") && row.messages.includes("REDACTED") && row.body.includes("REDACTED"), row.body);
+  await ok("DELETE", "/chat/completions", undefined, key);
+});
+
+test("Polychat's client goes on with a conversation of its own name, lists, renames and deletes it", async () => {
+  const id = `${Date.now()}-17`;
+  const path = `/chat/completions/${id}`;
+  const polychats = { completion_id: id, platform: "web", mode: "remote", use_rag: false, enabled_tools: ["tutor"], model: undefined };
+  gpt.setAnswer("Hello.");
+  const first = [{ id: "m1", role: "user", content: "Hi" }];
+  await keep(adas, { ...polychats, messages: first }, "/chat/completions");
+  const { body } = gpt.requests.at(-1);
+  assert.ok(!["completion_id", "platform", "mode", "enabled_tools", "use_rag"].some((name) => name in body), JSON.stringify(body));
+  await ok("PUT", path, { completion_id: id, title: "Greetings" }, adas);
+  gpt.setAnswer("Well, thank you.");
+  const messages = [...first, { id: "m2", role: "assistant", content: "Hello." }, { id: "m3", role: "user", content: "How are you?" }];
+  await keep(adas, { ...polychats, stream: true, messages }, "/chat/completions");
+
+  const shown = await ok("GET", `${path}?refresh_pending=true`, undefined, adas);
+  assert.deepEqual([shown.id, shown.title, shown.is_public, shown.share_id], [id, "Greetings", false, null]);
+  assert.deepEqual(shown.messages.map(({ role, content }) => [role, content]), [["user", "Hi"], ["assistant", "Hello."], ["user", "How are you?"], ["assistant", "Well, thank you."]]);
+  const list = await ok("GET", "/chat/completions?limit=1", undefined, adas);
+  assert.deepEqual([list.conversations.length, list.totalPages, list.pageNumber, list.pageSize], [1, 1, 1, 1]);
+  assert.deepEqual([list.conversations[0].id, list.conversations[0].messages], [id, ["m1", "m2", "m3", `${id}-answer`]]);
+  assert.deepEqual((await ok("GET", "/chat/completions?page=2", undefined, adas)).conversations, []);
+
+  // Bob calls one the same; it is another one.
+  gpt.setAnswer("For Bob.");
+  await keep(bobs, { ...polychats, messages: first }, "/chat/completions");
+  assert.equal((await ok("GET", path, undefined, adas)).messages.at(-1).content, "Well, thank you.");
+  gpt.setAnswer("\"A greeting\"\n");
+  assert.deepEqual(await ok("POST", `${path}/generate-title`, { completion_id: id, messages }, adas), { title: "A greeting" });
+  assert.equal((await ok("GET", path, undefined, adas)).title, "A greeting");
+  await ok("POST", `${path}/feedback`, { log_id: id, feedback: 1, score: 100 }, adas);
+  await ok("DELETE", path, undefined, adas);
+  assert.equal((await api("GET", path, undefined, as(adas))).status, 404);
+  assert.equal((await ok("GET", path, undefined, bobs)).messages.at(-1).content, "For Bob.");
+  await ok("DELETE", "/chat/completions", undefined, bobs);
+  assert.equal(await count(), 0);
+});
+
+test("a conversation is shared by an id that nobody guesses, without its instructions, until it is shared no longer", async () => {
+  gpt.setAnswer("Hello.");
+  const messages = [{ role: "system", content: "You are a spy." }, { role: "user", content: "Hi" }];
+  const { id } = JSON.parse(await keep(adas, { messages }));
+  const path = `/chat/completions/${id}/share`;
+  const { share_id } = await ok("POST", path, undefined, adas);
+  assert.match(share_id, /^[0-9a-f]{32}$/);
+  assert.deepEqual(await ok("POST", path, undefined, adas), { share_id }, "once");
+  const read = (share) => api("GET", `/chat/shared/${share}`);
+  const shared = await read(share_id);
+  assert.deepEqual([shared.status, shared.headers.get("cache-control")], [200, "no-store"]);
+  const text = await shared.text();
+  assert.deepEqual(JSON.parse(text).messages.map(({ role, content }) => [role, content]), [["user", "Hi"], ["assistant", "Hello."]]);
+  assert.ok(!text.includes("spy") && !text.includes(ada.userId));
+  for (const other of [id, share_id.slice(1), randomUUID().replaceAll("-", "")]) assert.equal((await read(other)).status, 404);
+  assert.equal((await api("DELETE", path, undefined, as(bobs))).status, 404);
+  assert.equal((await read(share_id)).status, 200);
+  await ok("DELETE", path, undefined, adas);
+  assert.equal((await read(share_id)).status, 404);
+  assert.notEqual((await ok("POST", path, undefined, adas)).share_id, share_id);
+});
+
+test("a conversation is held against its owner's guardrails", async () => {
+  gpt.setAnswer(`It is ${SECRET}.`);
+  const { id } = JSON.parse(await keep(adas, { messages: [{ role: "user", content: "Call 4111 1111 1111 1111" }] }));
+  const check = (key, role) => ok("POST", `/chat/completions/${id}/check`, { role }, key);
+  assert.deepEqual(await check(adas, "user"), { content: "Input is valid", data: { isValid: true, violations: [] } });
+  const strict = await keyOf(ada, { guardrails: { input: { pii: { action: "block" } }, output: { secrets: { action: "block" } } } });
+  for (const role of ["user", "assistant"]) {
+    const { content, data } = await check(strict, role);
+    assert.ok(content.endsWith("not valid") && data.isValid === false && data.violations.length === 1, JSON.stringify(data));
+  }
+});
+
+test("of one user the newest thousand are kept, each for 30 days after it was gone on with", async () => {
+  await ok("DELETE", "/chat/completions", undefined, adas);
+  await sql(
+    `INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
+     SELECT ?1, 'c' || value, value, ?2 + value, 'm', '{}', '[]', '{}' FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1000) SELECT value FROM n)`,
+    ada.userId, Date.now() - 29 * 86_400_000,
+  );
+  gpt.setAnswer("One more.");
+  await keep(adas, {});
+  assert.equal(await count(), 1000);
+  assert.equal((await api("GET", "/chat/completions/c1", undefined, as(adas))).status, 404);
+  await sql("UPDATE stored_completions SET updated_at = ?1 WHERE id != 'c2' AND created_at <= 1000", Date.now() - 31 * 86_400_000);
+  await worker.worker.scheduled({ cron: "* * * * *" });
+  assert.equal(await count(), 2);
+  assert.equal((await api("GET", "/chat/completions/c2", undefined, as(adas))).status, 200);
+});
+
+test("an export has them, and an account that is deleted leaves none", async () => {
+  const [kept] = await sql("SELECT id FROM stored_completions WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 1", ada.userId);
+  const { storedCompletions } = await ok("GET", "/auth/export", undefined, ada.token);
+  assert.ok(storedCompletions.some(({ id }) => id === kept.id));
+  assert.deepEqual((await ok("GET", "/auth/export", undefined, bob.token)).storedCompletions, []);
+  await api("DELETE", `/auth/me?confirm=${ada.userId}`, undefined, as(ada.token));
+  assert.equal(await count(), 0);
+});

@@ -1,0 +1,207 @@
+// Tools that are run here for whoever enables them, the dynamic apps that they
+// are with a form, and Polychat's events. Workers AI and Llama Guard, too.
+
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { until } from "./deployments.js";
+import { json, startFaultServer } from "./fakes/fault-server.js";
+import { startOpenAI } from "./fakes/openai.js";
+import { startBrave } from "./fakes/search.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { page, startWeb } from "./fakes/web.js";
+import { problem, startWorker } from "./harness.js";
+import { as, people, production } from "./people.js";
+
+/** OpenWeather: refuses a wrong key, and knows one town. */
+async function startWeather() {
+  const key = "weather-key-0123456789";
+  const failure = (status) => json(status, { cod: status, message: "no" });
+  const refusal = ({ query, path }) => (query.get("appid") !== key ? failure(401) : path !== "/data/2.5/weather" || query.get("q") !== "Paris, FR" ? failure(404) : undefined);
+  const answer = () => json(200, { name: "Paris", weather: [{ description: "light rain" }], main: { temp: 8.5, feels_like: 6, humidity: 81 }, wind: { speed: 4.1 } });
+  return Object.assign(await startFaultServer({ refusal, answer, failure: ({ status }) => failure(status) }), { key });
+}
+
+const [stack, gpt, cloudflare, brave, weather] = await Promise.all([startStackAuth(), startOpenAI(), startOpenAI({ key: "workers-ai-token-0123456789" }), startBrave(), startWeather()]);
+const web = await startWeb({ "https://acme.example/": page("Acme", "Acme books rooms.") });
+after(() => Promise.all([stack, gpt, cloudflare, brave, weather, web].map((fake) => fake.close())));
+const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
+const worker = await startWorker({
+  ...production(stack), BRAVE_BASE_URL: brave.url, BRAVE_API_KEY: brave.key, WEB_PROXY_URL: web.url, OPENWEATHER_BASE_URL: weather.url, OPENWEATHER_API_KEY: weather.key,
+  WORKERS_AI_TOKEN: cloudflare.key, WORKERS_AI_ACCOUNT_ID: "ab".repeat(16), WORKERS_AI_BASE_URL: `${cloudflare.url}/v1`,
+  PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m")] }]),
+});
+const { api, sql } = worker;
+const { signIn, newKey, ok } = people(worker, stack);
+const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
+const [ada, bob] = [await signIn(), await signIn()];
+const [adas, bobs] = [await keyOf(ada), await keyOf(bob)];
+
+const HI = [{ role: "user", content: "What is Acme?" }];
+const call = (name, args, id = "call_1") => ({ id, name, args: JSON.stringify(args) });
+const ask = (body, key = adas, path = "/v1/chat/completions") => api("POST", path, { model: "gpt/m", messages: HI, ...body }, as(key));
+const chats = () => gpt.requests.filter(({ path }) => path === "/v1/chat/completions");
+/** Calls these tools first, and then says what they found. */
+const callsFirst = (...calls) => gpt.setAnswer(({ messages }) => {
+  const found = messages.filter(({ role }) => role === "tool");
+  return found.length ? { content: `Found: ${found.map(({ content }) => content).join(" ")}` } : { content: null, toolCalls: calls };
+});
+
+test("tools that are enabled run here until the model has answered, and each step is paid", async () => {
+  brave.setResults([{ title: "Acme", url: "https://acme.example/", snippet: "Books <strong>rooms</strong>" }]);
+  callsFirst(call("web_search", { query: "Acme" }), call("extract_content", { url: "https://acme.example/" }, "call_2"), call("get_weather", { location: "Paris, FR" }, "call_3"));
+  const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
+  for (const stream of [false, true]) {
+    const before = chats().length;
+    const response = await ask({ stream, stream_options: stream ? { include_usage: true } : undefined, enabled_tools: ["web_search", "extract_content", "get_weather", "tutor"] });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    for (const found of ["https://acme.example/", "Acme books rooms.", "light rain"]) assert.ok(text.replaceAll("\\", "").includes(found), text);
+    if (!stream) {
+      const { choices: [choice], usage } = JSON.parse(text);
+      assert.deepEqual([choice.finish_reason, choice.message.tool_calls, usage.total_tokens], ["stop", undefined, 38]);
+    }
+    const [first, second] = chats().slice(before).map(({ body }) => body);
+    assert.deepEqual(first.tools.map((tool) => tool.function.name), ["web_search", "extract_content", "get_weather"]);
+    assert.ok(!("enabled_tools" in first) && second.messages.length === 5);
+  }
+  assert.deepEqual(brave.queries, ["Acme", "Acme"]);
+  await until(async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n === n + 4);
+});
+
+test("a tool that fails, or is told nonsense, tells the model so; private addresses are never asked", async () => {
+  const calls = [call("extract_content", { url: "https://127.0.0.1/" }), call("extract_content", { url: "https://gone.example/" }, "call_2"), call("web_search", { q: 1 }, "call_3"), { id: "call_4", name: "web_search", args: "[" }];
+  callsFirst(...calls);
+  const response = await ask({ enabled_tools: ["web_search", "extract_content"] });
+  assert.equal(response.status, 200);
+  const results = chats().at(-1).body.messages.filter(({ role }) => role === "tool").map(({ content }) => content);
+  assert.match(results[0], /url: /);
+  assert.match(results[1], /was not read: it answered 404/);
+  assert.match(results[2], /query: is missing/);
+  assert.match(results[3], /no JSON object/);
+  assert.deepEqual(web.forbidden, []);
+});
+
+test("a model that never stops calling is asked five times, and then without tools", async () => {
+  gpt.setAnswer(({ tool_choice }) => (tool_choice === "none" ? { content: "I give up." } : { content: null, toolCalls: [call("get_weather", { location: "Paris, FR" })] }));
+  const before = chats().length;
+  const { choices } = await (await ask({ enabled_tools: ["get_weather"], tool_choice: "required" })).json();
+  assert.equal(choices[0].message.content, "I give up.");
+  const asked = chats().slice(before).map(({ body }) => body.tool_choice);
+  assert.deepEqual(asked, ["required", undefined, undefined, undefined, "none"]);
+});
+
+test("a client's own tools are the client's to run, also those of our names", async () => {
+  const theirs = { type: "function", function: { name: "web_search", parameters: { type: "object" } } };
+  callsFirst(call("web_search", { query: "x" }));
+  const before = [chats().length, brave.queries.length];
+  const { choices } = await (await ask({ enabled_tools: ["web_search", "get_weather"], tools: [theirs] })).json();
+  assert.deepEqual(choices[0].message.tool_calls.map((each) => each.function.name), ["web_search"]);
+  assert.deepEqual([chats().length, brave.queries.length], [before[0] + 1, before[1]]);
+});
+
+test("what a tool has found is held against the guardrails like all else", async () => {
+  web.pages["https://leak.example/"] = page("Leak", "The key is ghp_abcdefghijklmnopqrstuvwxyz0123456789.");
+  callsFirst(call("extract_content", { url: "https://leak.example/" }));
+  const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  assert.equal((await ask({ enabled_tools: ["extract_content"] }, key)).status, 200);
+  assert.ok(!chats().at(-1).raw.toString().includes("ghp_"));
+  const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
+  assert.equal((await ask({ enabled_tools: ["extract_content"] }, blocking)).status, 400);
+});
+
+test("Polychat's client reads its own events, tools included, and what is broken off is not done", async () => {
+  callsFirst(call("get_weather", { location: "Paris, FR" }));
+  const polychats = { stream: true, platform: "web", model: "gpt/m", enabled_tools: ["get_weather"], completion_id: "17-1", store: true };
+  const events = async (body, path = "/chat/completions?format=polychat") => {
+    const text = await (await ask(body, adas, path)).text();
+    return text.split("\n\n").filter(Boolean).map((block) => (block === "data: [DONE]" ? { type: "[DONE]" } : JSON.parse(block.slice(6))));
+  };
+  const told = await events(polychats);
+  const kinds = told.map(({ type, state }) => state ?? type).filter((kind, index, all) => kind !== all[index - 1]);
+  assert.deepEqual(kinds, [
+    "tool_use_start", "tool_use_delta", "tool_use_stop", "tool_response", "init", "thinking", "content_block_delta",
+    "post_processing", "content_block_stop", "message_delta", "message_stop", "done", "[DONE]",
+  ]);
+  assert.match(told.find(({ type }) => type === "tool_response").result.content, /light rain/);
+  assert.match(told.filter(({ type }) => type === "content_block_delta").map(({ content }) => content).join(""), /^Found: .*light rain/);
+  assert.match((await ok("GET", "/chat/completions/17-1", undefined, adas)).messages.at(-1).content, /light rain/);
+  gpt.setAnswer("word ".repeat(20));
+  const live = await events({ stream: true });
+  assert.equal(live.filter(({ type }) => type === "content_block_delta").map(({ content }) => content).join(""), "word ".repeat(20));
+  gpt.setFault({ cutAfterBytes: 900 });
+  const cut = await events({ stream: true });
+  assert.ok(cut.at(-1).error && !cut.some(({ type }) => type === "[DONE]" || type === "message_stop"), JSON.stringify(cut.at(-1)));
+  gpt.setFault();
+  assert.equal((await ask({}, adas, "/chat/completions?format=other")).status, 400);
+});
+
+test("tools and dynamic apps are listed for anybody, with their forms", async () => {
+  const { success, data } = await (await api("GET", "/tools")).json();
+  assert.deepEqual([success, data.map(({ id }) => id)], [true, ["web_search", "extract_content", "get_weather"]]);
+  const apps = await (await api("GET", "/dynamic-apps")).json();
+  assert.deepEqual(apps.map(({ id }) => id), data.map(({ id }) => id));
+  for (const { id } of apps) {
+    const { formSchema } = await (await api("GET", `/dynamic-apps/${id}`)).json();
+    assert.equal(formSchema.steps[0].fields[0].required, true);
+  }
+  await problem(await api("GET", "/dynamic-apps/podcast"), 404);
+  assert.deepEqual(await (await api("GET", "/status")).json(), { status: "ok" });
+});
+
+test("a dynamic app's answer is kept for who ran it, once for each Idempotency-Key", async () => {
+  const run = (id, body, headers) => api("POST", `/dynamic-apps/${id}/execute`, body, { ...as(adas), ...headers });
+  const once = { "idempotency-key": "weather-once" };
+  const first = await (await run("get_weather", { location: "Paris, FR", other: "x" }, once)).json();
+  assert.deepEqual([first.success, first.data.input, first.data.result.place], [true, { location: "Paris, FR" }, "Paris"]);
+  assert.equal((await (await run("get_weather", { location: "Paris, FR", other: "x" }, once)).json()).response_id, first.response_id);
+  const { response } = await ok("GET", `/dynamic-apps/responses/${first.response_id}`, undefined, adas);
+  assert.deepEqual([response.app_id, response.data], ["get_weather", first.data]);
+  assert.equal((await ok("GET", "/dynamic-apps/responses?appId=get_weather", undefined, adas)).length, 1);
+  assert.deepEqual(await ok("GET", "/dynamic-apps/responses?appId=web_search", undefined, adas), []);
+  assert.deepEqual(await ok("GET", "/dynamic-apps/responses", undefined, bobs), []);
+  await problem(await api("GET", `/dynamic-apps/responses/${first.response_id}`, undefined, as(bobs)), 404);
+  const failed = await (await run("get_weather", { location: "Nowhere" })).json();
+  assert.deepEqual([failed.success, failed.data.message], [false, "OpenWeather knows no place of this name"]);
+  await problem(await run("get_weather", {}), 400);
+  await problem(await run("podcast", {}), 404);
+  assert.equal((await sql("SELECT count(*) AS n FROM dynamic_app_responses"))[0].n, 1);
+  assert.ok(!JSON.stringify([first, failed]).includes(weather.key));
+});
+
+test("Workers AI answers chats, streams and embeddings by its REST API", async () => {
+  cloudflare.setAnswer("From the edge.");
+  const whole = await (await ask({ model: "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast" })).json();
+  assert.equal(whole.choices[0].message.content, "From the edge.");
+  assert.equal(cloudflare.requests.at(-1).body.model, "@cf/meta/llama-3.3-70b-instruct-fp8-fast");
+  const streamed = await (await ask({ model: "workers-ai/@cf/openai/gpt-oss-20b", stream: true })).text();
+  assert.ok(streamed.endsWith("data: [DONE]\n\n"));
+  const embedded = await (await api("POST", "/v1/embeddings", { model: "workers-ai/@cf/baai/bge-m3", input: ["a", "b"] }, as(adas))).json();
+  assert.deepEqual(embedded.data.map(({ embedding }) => embedding.length), [3, 3]);
+  cloudflare.setFault({ status: 429, times: 9 });
+  assert.equal((await ask({ model: "workers-ai/@cf/openai/gpt-oss-20b" })).status, 429);
+  cloudflare.setFault();
+});
+
+test("Llama Guard judges in the form of OpenAI's moderation models, and as a guardrail", async () => {
+  const model = "workers-ai/@cf/meta/llama-guard-3-8b";
+  cloudflare.setAnswer(({ messages }) => (messages[0].content.includes("bomb") ? "\n\nunsafe\nS9" : "\n\nsafe"));
+  const { results, model: told } = await (await api("POST", "/v1/moderations", { model, input: ["Hello", "How do I build a bomb?"] }, as(adas))).json();
+  assert.deepEqual([told, results.map(({ flagged }) => flagged), results[1].categories["illicit/violent"]], [model, [false, true], true]);
+  const key = await keyOf(ada, { guardrails: { input: { moderation: { action: "block" } } } });
+  gpt.setAnswer("Hello.");
+  assert.equal((await ask({}, key)).status, 200);
+  const refused = await ask({ messages: [{ role: "user", content: "Build a bomb" }] }, key);
+  assert.match((await refused.json()).error.message, /moderation:illicit\/violent/);
+  cloudflare.setAnswer("I would rather not say.");
+  assert.equal((await ask({}, key)).status, 400, "no verdict is no pass");
+});
+
+test("a model that settings list has its own name in the metrics before it has ever answered", async () => {
+  gpt.setFault({ status: 400, times: 2 });
+  const before = await sql("SELECT calls FROM model_metrics WHERE model = 'gpt/m' AND outcome = 'refused'");
+  assert.equal((await ask({}, bobs)).status, 400);
+  assert.equal((await ask({ model: "gpt/of-nobody" }, bobs)).status, 400);
+  await until(async () => (await sql("SELECT calls FROM model_metrics WHERE model = 'gpt/other'")).length === 1);
+  const [{ calls }] = await sql("SELECT calls FROM model_metrics WHERE model = 'gpt/m' AND outcome = 'refused'");
+  assert.equal(calls, (before[0]?.calls ?? 0) + 1);
+});

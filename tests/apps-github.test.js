@@ -124,7 +124,7 @@ test("a name whose letters are composed otherwise is the same file, in a commit 
   assert.equal((await commit(APART)).status, 200);
   assert.ok(COMPOSED in github.files("ada", name));
   const { errors } = await problem(await commit(COMPOSED, APART), 400, "validation_failed");
-  assert.deepEqual(errors, [{ pointer: "/paths/1/path", detail: "is there twice" }]);
+  assert.deepEqual(errors, [{ pointer: "/paths/1/path", detail: "is in the list twice" }]);
 
   github.push("ada", name, { [COMPOSED]: null, [APART]: "theirs" });
   assert.deepEqual((await (await post(`/apps/${appId}/pull`)).json()).changed, ["README.md", COMPOSED]);

@@ -173,8 +173,10 @@ async function leaveTraces(page, { mark, project }) {
 const HOW = {
   "signs out": async (page) => {
     await page.goto(`${origin}/#/account`);
+    const reloaded = page.waitForEvent("load");
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.waitForFunction(() => localStorage.getItem("hatch.credential") === null);
+    await reloaded;
+    assert.equal(await page.evaluate(() => localStorage.getItem("hatch.credential")), null);
   },
   "is signed out by the end of the session": async (page, { token }) => {
     await api("POST", "/auth/logout", undefined, as(token));

@@ -47,7 +47,7 @@ test("A page view of a hosted app is one statement, and another one that counts 
 test("A turn of a chat is two batches, one before Claude is asked and one after the answer", { skip: !isD1 }, async () => {
   const project = await newProject(hatch, { "index.html": "<p>Old</p>" });
   const d1 = await asked(() => chat(hatch, project, "A clock"));
-  within(d1, { calls: 2, statements: 6, rowsRead: 21, rowsWritten: 10 });
+  within(d1, { calls: 2, statements: 5, rowsRead: 14, rowsWritten: 11 });
 });
 
 test("A call of the gateway is two batches: the rules before, its entry after", { skip: !isD1 }, async () => {

@@ -128,7 +128,7 @@ describe("a database on sqld", () => {
     await sqld.stop();
     try {
       const detail = await unavailable(await answer, "unavailable");
-      assert.match(detail, /as a whole or not at all/);
+      assert.match(detail, /completely or not at all/);
     } finally {
       await sqld.start();
     }
@@ -267,7 +267,7 @@ describe("between the Worker and the server", () => {
     });
     const cut = await on(url, sqld.token);
     const detail = await unavailable(await cut.api("POST", "/api/projects", { name: "answer lost" }), "unavailable");
-    assert.match(detail, /as a whole or not at all: look, then try again/);
+    assert.match(detail, /completely or not at all: check, then try again/);
     assert.equal(asked, 1);
     assert.equal(await named("answer lost"), 1);
   });

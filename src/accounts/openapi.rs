@@ -25,7 +25,7 @@ use crate::{
     gateway::ExportedCall,
     generate::ExportedStartup,
     identity::{Scope, unavailable},
-    openapi::{Answer, Count, Id, Module, Operation, Time},
+    openapi::{Count, DocumentedResponse, Id, Module, Operation, Time},
     projects::ExportedVersion,
     store::projects::Project,
     upstream::stack_auth::{second_factor, wrong_code},
@@ -146,7 +146,8 @@ fn challenge() -> Operation {
         new.address().map(drop)
     })
     .answers(
-        Answer::new(200, "The text, which is valid for ten minutes and for one sign-in.").json(challenge),
+        DocumentedResponse::new(200, "The text, which is valid for ten minutes and for one sign-in.")
+            .json(challenge),
     )
 }
 
@@ -157,7 +158,7 @@ fn verify() -> Operation {
             "If the caller is signed in already, the wallet is linked to their account, with everything that belongs to it.",
         )
         .body::<Signed>(json!({ "message": "localhost:8787 wants you to sign in …", "signature": "0x…" }))
-        .answers(Answer::new(200, "A session.").json(session))
+        .answers(DocumentedResponse::new(200, "A session.").json(session))
         .fails(Error::Unauthorized(
             "Wallet sign-in refused: the message has expired: ask for a new one".into(),
         ))
@@ -233,7 +234,7 @@ fn methods() -> Operation {
     };
     let methods = Methods { wallet: true, stack_auth: Some(stack_auth) };
     at_stack_auth(Operation::new("GET /auth/methods", "accounts.methods", "Say how one signs in here"))
-        .answers(Answer::new(200, "The ways in.").json(methods))
+        .answers(DocumentedResponse::new(200, "The ways in.").json(methods))
 }
 
 fn send_code() -> Operation {
@@ -241,7 +242,7 @@ fn send_code() -> Operation {
     at_stack_auth(Operation::new(route, "accounts.send_code", "Have Stack Auth send a code to sign in by"))
         .about("The mail has a link too, to the page that asks, with all of the code in its query.")
         .body::<NewSignInCode>(json!({ "email": "ada@example.com" }))
-        .answers(Answer::new(200, "It is on its way.").json(SentCode { nonce: "l5b2…" }))
+        .answers(DocumentedResponse::new(200, "It is on its way.").json(SentCode { nonce: "l5b2…" }))
         .fails(stack_auth::not_configured())
         .fails(wrong_code())
 }
@@ -249,7 +250,7 @@ fn send_code() -> Operation {
 fn by_code(operation: Operation) -> Operation {
     let session = StackSession { token: "hs_…", user_id: USER, expires_at: LATER };
     at_stack_auth(operation)
-        .answers(Answer::new(200, "A session.").json(session))
+        .answers(DocumentedResponse::new(200, "A session.").json(session))
         .fails(stack_auth::not_configured())
         .fails(wrong_code())
         .fails(second_factor())
@@ -272,13 +273,13 @@ fn exchange() -> Operation {
 
 fn logout() -> Operation {
     Operation::new("POST /auth/logout", "accounts.logout", "End the session of this request")
-        .answers(Answer::new(204, "It has ended."))
+        .answers(DocumentedResponse::new(204, "It has ended."))
         .fails(sign_in::not_a_session())
 }
 
 fn list_sessions() -> Operation {
     Operation::new("GET /auth/sessions", "accounts.list_sessions", "List your sessions").paged(20).answers(
-        Answer::new(200, "Sessions, newest first, including ended ones.")
+        DocumentedResponse::new(200, "Sessions, newest first, including ended ones.")
             .json(vec![SessionEntry::example()])
             .may_have("Link", "The next page, where there is one."),
     )
@@ -291,7 +292,7 @@ fn end_session() -> Operation {
         "End a session, wherever it is in use",
     )
     .path("id", "The session.", KEY)
-    .answers(Answer::new(204, "It has ended."))
+    .answers(DocumentedResponse::new(204, "It has ended."))
     .fails(sign_in::SESSION_NOT_FOUND)
 }
 
@@ -310,7 +311,7 @@ fn show_me() -> Operation {
         limits: vec![limit],
     };
     Operation::new("GET /auth/me", "accounts.show", "Show the caller, and what is left of today's quotas")
-        .answers(Answer::new(200, "The caller.").json(me))
+        .answers(DocumentedResponse::new(200, "The caller.").json(me))
 }
 
 fn delete_me() -> Operation {
@@ -321,7 +322,7 @@ fn delete_me() -> Operation {
     ))
     .about("Its live apps are taken down, and its credentials become invalid.")
     .query("confirm", "The id of the user, as `GET /auth/me` shows it.", json_schema!({ "type": "string" }))
-    .answers(Answer::new(204, "It is deleted."))
+    .answers(DocumentedResponse::new(204, "It is deleted."))
     .fails(me::unconfirmed())
 }
 
@@ -371,7 +372,7 @@ fn export() -> Operation {
     Operation::new("GET /auth/export", "accounts.export", "Export all of your data")
         .about("Each list is newest first. A body that is cut off is incomplete.")
         .answers(
-            Answer::new(200, "All data of the caller.")
+            DocumentedResponse::new(200, "All data of the caller.")
                 .json(export)
                 .with("Content-Disposition", "A file's name."),
         )
@@ -379,7 +380,7 @@ fn export() -> Operation {
 
 fn create_key() -> Operation {
     let created = CreatedKey { about: ApiKey::example(), key: Some("hk_live_…") };
-    let created = Answer::new(201, "The key.")
+    let created = DocumentedResponse::new(201, "The key.")
         .json(created)
         .with("Location", "The address of the key.")
         .leads_to(&["accounts.show_key", "accounts.revoke_key"], "id", "/id");
@@ -395,7 +396,7 @@ fn create_key() -> Operation {
 
 fn list_keys() -> Operation {
     Operation::new("GET /auth/keys", "accounts.list_keys", "List your API keys").paged(20).answers(
-        Answer::new(200, "Keys, newest first, including revoked ones.")
+        DocumentedResponse::new(200, "Keys, newest first, including revoked ones.")
             .json(vec![ApiKey::example()])
             .may_have("Link", "The next page, where there is one."),
     )
@@ -406,14 +407,15 @@ fn key_operation(route: &'static str, id: &'static str, summary: &'static str) -
 }
 
 fn show_key() -> Operation {
-    key_operation("GET /auth/keys/{id}", "accounts.show_key", "Show an API key")
-        .answers(Answer::new(200, "All of its data without the key itself.").json(ApiKey::example()))
+    key_operation("GET /auth/keys/{id}", "accounts.show_key", "Show an API key").answers(
+        DocumentedResponse::new(200, "All of its data without the key itself.").json(ApiKey::example()),
+    )
 }
 
 fn revoke_key() -> Operation {
     key_operation("DELETE /auth/keys/{id}", "accounts.revoke_key", "Revoke an API key")
         .about("Takes effect at once. Afterwards only the list shows the key.")
-        .answers(Answer::new(204, "The key is revoked."))
+        .answers(DocumentedResponse::new(204, "The key is revoked."))
 }
 
 fn list_credentials() -> Operation {
@@ -423,7 +425,7 @@ fn list_credentials() -> Operation {
         "List your credentials for clouds and providers of models",
     )
     .answers(
-        Answer::new(200, "The stored credentials, without their secrets.")
+        DocumentedResponse::new(200, "The stored credentials, without their secrets.")
             .json(vec![StoredCredentials::example()]),
     )
 }
@@ -441,7 +443,10 @@ fn show_credentials() -> Operation {
         "accounts.show_credentials",
         "Show your credentials for a cloud or a provider",
     )
-    .answers(Answer::new(200, "The credentials, without the secret.").json(StoredCredentials::example()))
+    .answers(
+        DocumentedResponse::new(200, "The credentials, without the secret.")
+            .json(StoredCredentials::example()),
+    )
 }
 
 fn keep_credentials() -> Operation {
@@ -456,7 +461,7 @@ fn keep_credentials() -> Operation {
         "token": "cloudflare-api-token",
         "accountId": "0123456789abcdef0123456789abcdef",
     }))
-    .answers(Answer::new(200, "They are stored.").json(StoredCredentials::example()))
+    .answers(DocumentedResponse::new(200, "They are stored.").json(StoredCredentials::example()))
 }
 
 fn forget_credentials() -> Operation {
@@ -467,5 +472,5 @@ fn forget_credentials() -> Operation {
         "Delete your credentials for a cloud or a provider",
     )
     .about("Running deployments still use them.")
-    .answers(Answer::new(204, "They are gone."))
+    .answers(DocumentedResponse::new(204, "They are gone."))
 }

@@ -112,7 +112,7 @@ pub(crate) async fn verify(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, session.to_string()).not_kept())
 }
 
-/// A session of `user`: its token, which is told once, and when it ends.
+/// A session of `user`: its token, shown only once, and its end.
 pub(super) async fn begin_session(
     context: &RequestContext,
     database: &Database,

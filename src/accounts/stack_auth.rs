@@ -106,7 +106,7 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, json!({ "nonce": nonce }).to_string()).not_kept())
 }
 
-/// `POST /auth/stack/sign-in`: a session for whoever has the code of a mail.
+/// `POST /auth/stack/sign-in`: begins a session with the code of a mail.
 pub(crate) async fn sign_in(context: RequestContext) -> Result<Response, Error> {
     let SignInCode { code, nonce }: SignInCode = body::json(&context).await?;
     let code = code.trim().to_owned() + nonce.as_deref().unwrap_or_default();
@@ -114,7 +114,7 @@ pub(crate) async fn sign_in(context: RequestContext) -> Result<Response, Error> 
     session(&context, &token).await
 }
 
-/// `POST /auth/stack/exchange`: a session for whoever comes back from a provider's page.
+/// `POST /auth/stack/exchange`: begins a session with the code that a provider's page returned.
 pub(crate) async fn exchange(context: RequestContext) -> Result<Response, Error> {
     let back: ProviderReturn = body::json(&context).await?;
     let stack = configured(&context)?;

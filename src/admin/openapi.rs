@@ -5,7 +5,7 @@ use crate::{
     audit::{Entry, Verdict},
     error::{Error, Resource},
     jobs::store::{DeadLetter, JobView},
-    openapi::{Answer, Module, Operation},
+    openapi::{DocumentedResponse, Module, Operation},
 };
 
 pub(crate) fn module() -> Module {
@@ -17,14 +17,14 @@ pub(crate) fn module() -> Module {
 }
 
 fn jobs() -> Operation {
-    let jobs = Answer::new(200, "Jobs, newest first.")
+    let jobs = DocumentedResponse::new(200, "Jobs, newest first.")
         .json(vec![JobView::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /admin/jobs", "admin.jobs", "List the jobs").paged(20).answers(jobs)
 }
 
 fn dead_letters() -> Operation {
-    let letters = Answer::new(200, "Messages that could not be processed, newest first.")
+    let letters = DocumentedResponse::new(200, "Messages that could not be processed, newest first.")
         .json(vec![DeadLetter::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /admin/dead-letters", "admin.dead_letters", "List the dead letters")
@@ -41,7 +41,7 @@ fn redrive() -> Operation {
     )
     .path("id", "The dead letter.", DeadLetter::example().id)
     .answers(
-        Answer::new(202, "The job is queued.")
+        DocumentedResponse::new(202, "The job is queued.")
             .json(Redriven { job_id: JobView::example().id.0.to_owned(), state: "queued" }),
     )
     .fails(Error::NotFound(Resource::DeadLetter))
@@ -53,7 +53,7 @@ fn audit_log() -> Operation {
     Operation::new("GET /admin/audit", "admin.audit_log", "List the entries of the audit log")
         .paged(20)
         .answers(
-            Answer::new(200, "Entries, newest first.")
+            DocumentedResponse::new(200, "Entries, newest first.")
                 .json(vec![Entry::example()])
                 .may_have("Link", "The next page, where there is one."),
         )
@@ -71,10 +71,10 @@ fn verify_audit_log() -> Operation {
         "admin.verify_audit_log",
         "Check that the audit log was not rewritten",
     )
-    .answers(Answer::new(200, "The result of the check.").json(verdict))
+    .answers(DocumentedResponse::new(200, "The result of the check.").json(verdict))
 }
 
 fn metrics() -> Operation {
     Operation::new("GET /metrics", "admin.metrics", "Metrics for Prometheus")
-        .answers(Answer::new(200, "Text format, version 0.0.4.").file("text/plain"))
+        .answers(DocumentedResponse::new(200, "Text format, version 0.0.4.").file("text/plain"))
 }

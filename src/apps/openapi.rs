@@ -24,7 +24,7 @@ use crate::{
     error::{Error, UpstreamKind},
     http::caller,
     identity::Scope,
-    openapi::{Answer, Count, Id, Module, Operation, Time, Url},
+    openapi::{Count, DocumentedResponse, Id, Module, Operation, Time, Url},
     store::projects::Project,
 };
 
@@ -153,7 +153,7 @@ pub(crate) fn module() -> Module {
             send(),
             list(),
             of_app("GET /apps/{id}", "apps.show", "Show an app")
-                .answers(Answer::new(200, "The app.").json(AppView::example())),
+                .answers(DocumentedResponse::new(200, "The app.").json(AppView::example())),
             history(),
             events(),
             stop(),
@@ -166,7 +166,8 @@ pub(crate) fn module() -> Module {
                 "Tell whether the caller is staff",
             )
             .answers(
-                Answer::new(200, "By their verified address.").json(Employee { is_neon_employee: false }),
+                DocumentedResponse::new(200, "By their verified address.")
+                    .json(Employee { is_neon_employee: false }),
             ),
             Operation::new(
                 "GET /auth/is-privileged-user",
@@ -174,12 +175,13 @@ pub(crate) fn module() -> Module {
                 "Tell whether the caller is staff, for later clients",
             )
             .answers(
-                Answer::new(200, "By their verified address.").json(Privileged { is_privileged_user: false }),
+                DocumentedResponse::new(200, "By their verified address.")
+                    .json(Privileged { is_privileged_user: false }),
             ),
             Operation::new("POST /analytics/event", "apps.track", "Count what a client does")
                 .about("Writes a line to the log; the database keeps nothing.")
                 .body::<ClientEvent>(json!({ "eventType": "track", "eventName": "new_app_selected" }))
-                .answers(Answer::new(200, "The event was logged.").json(Taken { status: "ok" })),
+                .answers(DocumentedResponse::new(200, "The event was logged.").json(Taken { status: "ok" })),
             show_user(),
             set_user(),
             pull(),
@@ -253,7 +255,7 @@ fn create_repo(route: &'static str, id: &'static str) -> Operation {
     let operation = Operation::new(route, id, "Make a repository at GitHub")
         .about("It is private. For development and for staff.")
         .body::<NewRepository>(json!({ "repo": "pomodoro-timer", "owner": "hatch" }))
-        .answers(Answer::new(200, "Done.").json(RepositoryCreated {
+        .answers(DocumentedResponse::new(200, "Done.").json(RepositoryCreated {
             status_code: Count(200),
             status: "success",
             message: "Repository created",
@@ -273,7 +275,7 @@ fn commit(
     let operation = Operation::new(route, id, summary)
         .about("One commit of all files, on the newest commit. For development and for staff.")
         .body_read_by::<NewCommit>(body, |new| new.changes().map(drop))
-        .answers(Answer::new(200, "Done.").json(Committed { message, status: "success" }))
+        .answers(DocumentedResponse::new(200, "Done.").json(Committed { message, status: "success" }))
         .fails(FOR_STAFF);
     at_github(operation)
 }
@@ -302,7 +304,7 @@ fn read_url() -> Operation {
     of_app("GET /apps/{id}/read-url", "apps.read_url", "Get a URL to an app's files")
         .about("The URL works for a quarter of an hour without a credential and gives a ZIP. `writeUrl` takes a PUT of a ZIP, as `application/zip`.")
         .query("write", "Whether to get a `writeUrl` too.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
-        .answers(Answer::new(200, "The URLs.").json(FileUrls {
+        .answers(DocumentedResponse::new(200, "The URLs.").json(FileUrls {
             read_url: Url("http://localhost:8787/apps/1f3a9c04-6b52-4d0e-9a57-2f8e4c1b7d36/archive?expires=1795253472000&signature=q1w2"),
             write_url: None,
             expires_in: Count(900),
@@ -321,7 +323,7 @@ fn signed(route: &'static str, id: &'static str, summary: &'static str) -> Opera
 
 fn download() -> Operation {
     signed("GET /apps/{id}/archive", "apps.download", "Download an app's files by a signed URL")
-        .answers(Answer::new(200, "A ZIP.").file("application/zip"))
+        .answers(DocumentedResponse::new(200, "A ZIP.").file("application/zip"))
         .fails(Error::Refused {
             code: "not_archivable",
             detail: "a path that no archive should hold".to_owned(),
@@ -331,7 +333,7 @@ fn download() -> Operation {
 fn upload() -> Operation {
     signed("PUT /apps/{id}/archive", "apps.upload", "Replace an app's files by a signed URL")
         .about("A ZIP of text files, 5 MB at most. They become a version of the project.")
-        .answers(Answer::new(200, "The files were replaced.").json(FilesTaken {
+        .answers(DocumentedResponse::new(200, "The files were replaced.").json(FilesTaken {
             message: "Files taken",
             app_id: Project::ID,
             version: Count(4),
@@ -346,7 +348,7 @@ fn pull() -> Operation {
     let operation =
         of_app("POST /apps/{id}/pull", "apps.pull", "Pull what was pushed to an app's repository")
             .about("It becomes a version of the project. If both sides have changed a file, nothing changes.")
-            .answers(Answer::new(200, "What has changed.").json(Pulled {
+            .answers(DocumentedResponse::new(200, "What has changed.").json(Pulled {
                 message: "Pulled",
                 app_id: Project::ID,
                 version: Count(4),
@@ -363,7 +365,7 @@ fn pull() -> Operation {
     at_github(operation)
 }
 
-fn limited(answer: Answer) -> Answer {
+fn limited(answer: DocumentedResponse) -> DocumentedResponse {
     answer
         .with("X-DailyLimit-Limit", "Messages a day.")
         .with("X-DailyLimit-Remaining", "Messages that are left today.")
@@ -394,7 +396,7 @@ fn send() -> Operation {
         .body_read_by::<NewMessage>(json!({ "message": "A pomodoro timer", "clientSource": "cli" }), |new| {
             new.destination().map(drop)
         })
-        .answers(limited(Answer::new(200, "The events as they happen.")).events::<AgentEvent>(STREAM))
+        .answers(limited(DocumentedResponse::new(200, "The events as they happen.")).events::<AgentEvent>(STREAM))
         .fails(APP_NOT_FOUND)
         .fails(BUSY)
         .fails(messages_exceeded(10, 0))
@@ -419,7 +421,7 @@ fn list() -> Operation {
             "Which page.",
             json_schema!({ "type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1 }),
         )
-        .answers(limited(Answer::new(200, "A page of apps.")).json(page))
+        .answers(limited(DocumentedResponse::new(200, "A page of apps.")).json(page))
         .fails(limit_exceeded())
 }
 
@@ -428,7 +430,7 @@ fn history() -> Operation {
         .about("Oldest first.")
         .paged(1_000)
         .answers(
-            Answer::new(200, "The messages.")
+            DocumentedResponse::new(200, "The messages.")
                 .json(vec![AppMessage::example()])
                 .may_have("Link", "The next page, `rel=\"next\"`."),
         )
@@ -440,13 +442,13 @@ fn events() -> Operation {
         .about("The events after `Last-Event-ID` or `after`, and new ones while an agent works. Without either, all events of the newest message.")
         .query("after", "The same as `Last-Event-ID`.", json_schema!({ "type": "string" }))
         .header("Last-Event-ID", "The id of the last event that the client has.", json_schema!({ "type": "string" }))
-        .answers(Answer::new(200, "The events as they happen.").events::<AgentEvent>(STREAM))
+        .answers(DocumentedResponse::new(200, "The events as they happen.").events::<AgentEvent>(STREAM))
 }
 
 fn stop() -> Operation {
     of_app("POST /apps/{id}/stop", "apps.stop", "Stop the agent")
         .about("What it has made until then is kept as a version of the project.")
-        .answers(Answer::new(200, "The agent has stopped.").json(Stopped {
+        .answers(DocumentedResponse::new(200, "The agent has stopped.").json(Stopped {
             message: "Stopped",
             app_id: Project::ID,
             trace_id: Some(TRACE),
@@ -457,7 +459,7 @@ fn delete() -> Operation {
     of_app("DELETE /apps/{id}", "apps.delete", "Delete an app")
         .about("Its files, deployments and conversation go with it, and its live apps are taken down. Its repository stays.")
         .query("force", "Deletes the app even if it is live in a cloud for which there are no credentials.", json_schema!({ "type": "string", "enum": ["true", "false"] }))
-        .answers(Answer::new(200, "It is deleted.").json(Deleted { message: "App deleted", app_id: Project::ID }))
+        .answers(DocumentedResponse::new(200, "It is deleted.").json(Deleted { message: "App deleted", app_id: Project::ID }))
         .fails(Error::PreconditionFailed)
         .fails(Error::Conflict { code: "credentials_needed", detail: "An app of this is live where no credentials reach".into() })
 }
@@ -471,13 +473,13 @@ fn limit() -> Operation {
         next_reset_time: Time("2026-11-22T00:00:00.000Z"),
     };
     Operation::new("GET /message-limit", "apps.limit", "Tell how many messages are left today")
-        .answers(limited(Answer::new(200, "The messages of today.")).json(limit))
+        .answers(limited(DocumentedResponse::new(200, "The messages of today.")).json(limit))
 }
 
 fn deployment_status() -> Operation {
     Operation::new("GET /deployment-status/{id}", "apps.deployment_status", "Show the status of a deployment")
         .path("id", "The id of a deployment, or of an app for its newest deployment.", Project::ID)
-        .answers(Answer::new(200, "The status.").json(DeploymentStatus {
+        .answers(DocumentedResponse::new(200, "The status.").json(DeploymentStatus {
             message: "The application is live",
             is_deployed: true,
             r#type: DeploymentHealth::Healthy,
@@ -501,7 +503,7 @@ fn user() -> UserOfOperator {
 fn show_user() -> Operation {
     Operation::new("GET /admin/users/{id}", "apps.show_user", "Show a user")
         .path("id", "The id of the user.", USER)
-        .answers(Answer::new(200, "The user.").json(user()))
+        .answers(DocumentedResponse::new(200, "The user.").json(user()))
         .fails(USER_NOT_FOUND)
 }
 
@@ -509,6 +511,6 @@ fn set_user() -> Operation {
     Operation::new("PUT /admin/users/{id}", "apps.set_user", "Set how many messages a day a user may send")
         .path("id", "The id of the user.", USER)
         .body::<UserLimits>(json!({ "dailyMessageLimit": 100 }))
-        .answers(Answer::new(200, "The user.").json(user()))
+        .answers(DocumentedResponse::new(200, "The user.").json(user()))
         .fails(USER_NOT_FOUND)
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Count, Module, Operation},
+    openapi::{Count, DocumentedResponse, Module, Operation},
     store::projects::Project,
 };
 
@@ -72,7 +72,7 @@ fn stream() -> Operation {
         )
         .body::<NewMessage>(json!({ "projectId": Project::ID, "message": "A pomodoro timer with a tomato red look" }))
         .answers(
-            Answer::new(200, "The answer, as it is written.")
+            DocumentedResponse::new(200, "The answer, as it is written.")
                 .events::<ChatEvent>(STREAM)
                 .may_have("RateLimit", "What is left of today's quota."),
         )
@@ -113,13 +113,13 @@ fn stop() -> Operation {
              `interrupted`, and its cost is counted. The same message, sent again, begins a new turn.",
         )
         .path("id", "The project.", Project::ID)
-        .answers(Answer::new(200, "The answers that were stopped; empty if none was being written.").json(vec![stopped]))
+        .answers(DocumentedResponse::new(200, "The answers that were stopped; empty if none was being written.").json(vec![stopped]))
         .fails(NOT_FOUND)
 }
 
 fn history() -> Operation {
     let usage = Usage { input_tokens: 812, output_tokens: 1950, ..Usage::default() };
-    let messages = Answer::new(200, "The conversation, oldest first.")
+    let messages = DocumentedResponse::new(200, "The conversation, oldest first.")
         .json(vec![
             MessageView::example(),
             MessageView {

@@ -14,7 +14,7 @@ use crate::{
     clouds::{CLOUDFLARE, koyeb, openapi::with_credentials, undeploy::credentials_needed},
     error::Error,
     identity::quotas::{self, Quota},
-    openapi::{Answer, Id, Module, Operation, Time, Url},
+    openapi::{DocumentedResponse, Id, Module, Operation, Time, Url},
     store::projects::Project,
 };
 
@@ -83,7 +83,7 @@ pub(crate) fn module() -> Module {
             hosted("GET /p/{slug}", "deploy.redirect", "Redirect to the app")
                 .about("Relative links of a page in a folder need the slash.")
                 .answers(
-                    Answer::new(308, "The app is at the same path with a slash.")
+                    DocumentedResponse::new(308, "The app is at the same path with a slash.")
                         .with("Location", "The address with the slash."),
                 ),
             app("GET /p/{slug}/", "deploy.app", "Open the app"),
@@ -98,14 +98,14 @@ pub(crate) fn module() -> Module {
 
 const REGISTRY: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
-fn started() -> Answer {
+fn started() -> DocumentedResponse {
     let started = DeploymentStarted {
         deployment_id: ID,
         status: "pending",
         message: "Deployment started",
         target: Target::Edge,
     };
-    Answer::new(202, "The deployment has started; a job does the rest.")
+    DocumentedResponse::new(202, "The deployment has started; a job does the rest.")
         .json(started)
         .with("Location", "The address of the deployment, for its progress.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deploymentId")
@@ -139,7 +139,7 @@ fn create() -> Operation {
 }
 
 fn list() -> Operation {
-    let deployments = Answer::new(200, "The deployments of the project, newest first.")
+    let deployments = DocumentedResponse::new(200, "The deployments of the project, newest first.")
         .json(vec![DeploymentSummary::example()])
         .may_have("Link", "The next page, if there is one.");
     Operation::new("GET /api/projects/{id}/deployments", "deploy.list", "List the deployments of a project")
@@ -168,12 +168,12 @@ fn undeploy() -> Operation {
         .about("The deployment itself stays, with the time; `DELETE /api/projects/{id}` takes down all apps of a project.")
         .path("id", "The deployment that is live.", ID)
         .answers(
-            Answer::new(202, "A job takes it down.")
+            DocumentedResponse::new(202, "A job takes it down.")
                 .json(started)
                 .with("Location", "The address of the deployment, for its progress.")
                 .leads_to(&["deploy.show"], "id", "/deploymentId"),
         )
-        .answers(Answer::new(204, "It was taken down at once."))
+        .answers(DocumentedResponse::new(204, "It was taken down at once."))
         .fails(NOT_FOUND)
         .fails(under_way())
         .fails(not_live())
@@ -200,7 +200,7 @@ fn preview() -> Operation {
              Worker's origin, with messages `{type: \"hatch-preview-error\", message, file, line}`.",
         )
         .path("id", "The project.", Project::ID)
-        .answers(Answer::new(200, "The address of the preview.").json(preview))
+        .answers(DocumentedResponse::new(200, "The address of the preview.").json(preview))
         .fails(PROJECT_NOT_FOUND)
         .fails(super::still_processing())
         .fails(super::no_code(Target::Edge))
@@ -225,7 +225,7 @@ fn startup() -> Operation {
         deployment_id: ID,
         deployment_url: Some(Url("http://slotwise-1f3a9c04.localhost:8787/")),
     };
-    let answer = Answer::new(202, "The deployment has started; a job does the rest.")
+    let answer = DocumentedResponse::new(202, "The deployment has started; a job does the rest.")
         .json(started)
         .with("Location", "The address of the deployment, for its progress.")
         .leads_to(&["deploy.show", "deploy.stream"], "id", "/deployment_id");
@@ -241,7 +241,7 @@ fn startup() -> Operation {
 }
 
 fn show() -> Operation {
-    let answer = Answer::new(200, "The deployment.")
+    let answer = DocumentedResponse::new(200, "The deployment.")
         .json(DeploymentView::example())
         .may_have("Retry-After", "In seconds, while it is neither `live` nor `failed`.");
     Operation::new("GET /api/deploy/{id}", "deploy.show", "Show a deployment")
@@ -258,8 +258,11 @@ fn stream() -> Operation {
             "The id of the last event that the client received; only later ones follow.",
             json_schema!({ "type": "string" }),
         )
-        .answers(Answer::new(200, "Its log lines and status changes.").events::<DeploymentEvent>(STREAM))
-        .answers(Answer::new(
+        .answers(
+            DocumentedResponse::new(200, "Its log lines and status changes.")
+                .events::<DeploymentEvent>(STREAM),
+        )
+        .answers(DocumentedResponse::new(
             204,
             "The client has received everything: an EventSource that reconnects stops here.",
         ))
@@ -282,13 +285,20 @@ fn app(route: &'static str, id: &'static str, summary: &'static str) -> Operatio
             json_schema!({ "type": "string" }),
         )
         .answers(
-            Answer::new(200, "A file of the app.").file("*/*").with("ETag", "The entity tag of its content."),
+            DocumentedResponse::new(200, "A file of the app.")
+                .file("*/*")
+                .with("ETag", "The entity tag of its content."),
         )
-        .answers(Answer::new(304, "The file has not changed.").with("ETag", "The entity tag of its content."))
         .answers(
-            Answer::new(308, "The page is in a folder, at the same path with a slash.")
+            DocumentedResponse::new(304, "The file has not changed.")
+                .with("ETag", "The entity tag of its content."),
+        )
+        .answers(
+            DocumentedResponse::new(308, "The page is in a folder, at the same path with a slash.")
                 .with("Location", "The address with the slash."),
         )
-        .answers(Answer::new(400, "The path is badly encoded.").file("text/plain"))
-        .answers(Answer::new(404, "The app does not exist, or has no such file.").file("text/html"))
+        .answers(DocumentedResponse::new(400, "The path is badly encoded.").file("text/plain"))
+        .answers(
+            DocumentedResponse::new(404, "The app does not exist, or has no such file.").file("text/html"),
+        )
 }

@@ -4,7 +4,7 @@ use schemars::json_schema;
 
 use super::{LONGEST_SEARCH, NOT_FOUND, store::App};
 use crate::{
-    openapi::{Answer, Module, NO_NUL, Operation},
+    openapi::{DocumentedResponse, Module, NO_NUL, Operation},
     store::projects::Project,
 };
 
@@ -17,7 +17,7 @@ pub(crate) fn module() -> Module {
 }
 
 fn list() -> Operation {
-    let apps = Answer::new(200, "Live apps.")
+    let apps = DocumentedResponse::new(200, "Live apps.")
         .json(vec![App::example()])
         .with("Cache-Control", "Public.")
         .may_have("Link", "The next page, where there is one.");
@@ -33,12 +33,14 @@ fn list() -> Operation {
 fn show() -> Operation {
     Operation::new("GET /api/discovery/{id}", "discovery.show", "Show a live app")
         .path("id", "The app.", App::example().id)
-        .answers(Answer::new(200, "The app.").json(App::example()).with("Cache-Control", "Public."))
+        .answers(
+            DocumentedResponse::new(200, "The app.").json(App::example()).with("Cache-Control", "Public."),
+        )
         .fails(NOT_FOUND)
 }
 
 fn remix() -> Operation {
-    let project = Answer::new(201, "The project.")
+    let project = DocumentedResponse::new(201, "The project.")
         .json(Project::example())
         .with("Location", "The project's address.")
         .leads_to(&["projects.show", "projects.delete"], "id", "/id");

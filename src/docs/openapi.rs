@@ -2,7 +2,7 @@
 
 use schemars::json_schema;
 
-use crate::openapi::{Answer, Module, Operation};
+use crate::openapi::{DocumentedResponse, Module, Operation};
 
 pub(crate) fn module() -> Module {
     let file = |route, id, summary, media_type| {
@@ -12,8 +12,10 @@ pub(crate) fn module() -> Module {
                 "Answers 304 if this is still its `ETag`.",
                 json_schema!({ "type": "string" }),
             )
-            .answers(Answer::new(200, "The file.").file(media_type).with("ETag", "Of its content."))
-            .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
+            .answers(
+                DocumentedResponse::new(200, "The file.").file(media_type).with("ETag", "Of its content."),
+            )
+            .answers(DocumentedResponse::new(304, "It has not changed.").with("ETag", "Of its content."))
     };
     Module {
         name: "docs",

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    openapi::{Answer, Count, Module, NO_NUL, Operation, Time, WALLET as WALLET_PATTERN},
+    openapi::{Count, DocumentedResponse, Module, NO_NUL, Operation, Time, WALLET as WALLET_PATTERN},
 };
 
 const NOON: Time = Time("2026-11-21T12:00:00.000Z");
@@ -249,13 +249,13 @@ fn reads_time(text: &str) -> bool {
 }
 
 fn deployment_operations() -> Vec<Operation> {
-    let shown = || Answer::new(200, "The deployment.").json(FleetDeployment::example());
+    let shown = || DocumentedResponse::new(200, "The deployment.").json(FleetDeployment::example());
     let of_one = |route, id, summary| {
         Operation::new(route, id, summary)
             .path("name", "The deployment.", DeploymentName("my-app"))
             .fails(deployments::NOT_FOUND)
     };
-    let created = Answer::new(201, "The deployment.")
+    let created = DocumentedResponse::new(201, "The deployment.")
         .json(FleetDeployment::example())
         .with("Location", "Its address.")
         .leads_to(&["fleet.show_deployment", "fleet.delete_deployment"], "name", "/name");
@@ -301,13 +301,13 @@ fn deployment_operations() -> Vec<Operation> {
             .read_by(|name| Status::parse(name).is_some())
             .paged(20)
             .answers(
-                Answer::new(200, "Deployments, newest first.")
+                DocumentedResponse::new(200, "Deployments, newest first.")
                     .json(vec![FleetDeployment::example()])
                     .may_have("Link", "The next page, where there is one."),
             ),
         of_one("GET /deployments/{name}", "fleet.show_deployment", "Show a deployment").answers(shown()),
         of_one("DELETE /deployments/{name}", "fleet.delete_deployment", "Delete a deployment")
-            .answers(Answer::new(200, "It is deleted.").json(Deleted { success: true })),
+            .answers(DocumentedResponse::new(200, "It is deleted.").json(Deleted { success: true })),
         of_one("PATCH /deployments/{name}/status", "fleet.set_status", "Change a deployment's status")
             .about("pending → processing → success or failed; failed → pending to try again.")
             .object(
@@ -328,7 +328,7 @@ fn deployment_operations() -> Vec<Operation> {
             )
             .answers(shown()),
         of_one("GET /deployments/{name}/env", "fleet.show_env", "Show a deployment's environment to a deployer")
-            .answers(Answer::new(200, "The variables in plain text.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
+            .answers(DocumentedResponse::new(200, "The variables in plain text.").json(Env { env_vars: BTreeMap::from([("API_KEY", "a secret")]) })),
         of_one("PATCH /deployments/{name}/replicas", "fleet.set_replicas", "Change the number of replicas")
             .object(
                 object(&[(&["replicas"], replicas())], &[]),
@@ -361,7 +361,7 @@ impl JsonSchema for DeploymentName {
 fn beats() -> Vec<Operation> {
     let beaten = || {
         let window = Window { start_time: EARLIER, end_time: NOON };
-        Answer::new(200, "The machine's window.").json(Beaten {
+        DocumentedResponse::new(200, "The machine's window.").json(Beaten {
             success: true,
             window,
             next_beat_seconds: Count(300),
@@ -445,7 +445,7 @@ fn machines() -> Vec<Operation> {
             .path("wallet", "The machine's wallet.", WALLET)
             .fails(wrong_wallet())
     };
-    let registered = Answer::new(201, "The machine's token.")
+    let registered = DocumentedResponse::new(201, "The machine's token.")
         .json(Registered { wallet_address: WALLET, token: "wk_…" })
         .with("Location", "Its address.")
         .leads_to(&["fleet.show_worker", "fleet.worker_status"], "wallet", "/walletAddress");
@@ -468,17 +468,17 @@ fn machines() -> Vec<Operation> {
             .fails(workers::by_a_key())
             .fails(workers::no_wallet()),
         Operation::new("GET /workers", "fleet.list_workers", "List your machines").paged(20).answers(
-            Answer::new(200, "Machines, by wallet.")
+            DocumentedResponse::new(200, "Machines, by wallet.")
                 .json(vec![WorkerEntry::example()])
                 .may_have("Link", "The next page, where there is one."),
         ),
         of_one("GET /workers/{wallet}", "fleet.show_worker", "Show a machine")
-            .answers(Answer::new(200, "The machine.").json(view)),
+            .answers(DocumentedResponse::new(200, "The machine.").json(view)),
         of_one("DELETE /workers/{wallet}", "fleet.revoke_worker", "Revoke a machine's token")
-            .answers(Answer::new(204, "The token is revoked."))
+            .answers(DocumentedResponse::new(204, "The token is revoked."))
             .fails(workers::NOT_FOUND),
         of_one("GET /workers/{wallet}/status", "fleet.worker_status", "Show a machine's health").answers(
-            Answer::new(200, "Its health, by the time since its last beat.")
+            DocumentedResponse::new(200, "Its health, by the time since its last beat.")
                 .json(WorkerStatus { status: Health::Healthy, last_seen: Some(NOON) }),
         ),
         of_one("GET /workers/{wallet}/uptime", "fleet.uptime", "Show when a machine ran")
@@ -488,14 +488,14 @@ fn machines() -> Vec<Operation> {
             .read_by(reads_time)
             .paged(20)
             .answers(
-                Answer::new(200, "Newest first, clipped to the period, including the open window.")
+                DocumentedResponse::new(200, "Newest first, clipped to the period, including the open window.")
                     .json(vec![Interval::example()])
                     .with("X-Uptime-Seconds", "The whole seconds of the period in which it ran, by its beats.")
                     .may_have("Link", "The next page, where there is one."),
             )
             .fails(workers::NOT_FOUND),
         of_one("GET /workers/{wallet}/containers", "fleet.containers", "List a machine's containers")
-            .answers(Answer::new(200, "The containers in its last beat; empty for a machine that is not yours.").json(containers)),
+            .answers(DocumentedResponse::new(200, "The containers in its last beat; empty for a machine that is not yours.").json(containers)),
         of_one("GET /workers/{wallet}/metrics", "fleet.metrics", "List a machine's reports about itself")
             .about("The last report of each past hour, for a day, and the newest one.")
             .query(
@@ -504,7 +504,7 @@ fn machines() -> Vec<Operation> {
                 json_schema!({ "type": "integer", "minimum": 1, "maximum": window::MOST_HOURS, "default": window::MOST_HOURS }),
             )
             .answers(
-                Answer::new(200, "Oldest first; empty for a machine that is not yours.").json(vec![Metric::example()]),
+                DocumentedResponse::new(200, "Oldest first; empty for a machine that is not yours.").json(vec![Metric::example()]),
             ),
         Operation::new("GET /api/setup", "fleet.setup", "Download the script with which a machine joins")
             .must_query("wallet", "The machine's wallet.", wallet_query())
@@ -518,7 +518,7 @@ fn machines() -> Vec<Operation> {
             .read_by(|text| setup::token(text).is_ok())
             .fails(setup::mistyped())
             .answers(
-                Answer::new(200, "A POSIX shell script.")
+                DocumentedResponse::new(200, "A POSIX shell script.")
                     .file("text/x-shellscript")
                     .with("Content-Disposition", "A file's name."),
             ),
@@ -526,7 +526,7 @@ fn machines() -> Vec<Operation> {
 }
 
 fn ledger() -> Vec<Operation> {
-    let entered = |status, about| Answer::new(status, about).json(Payment::example());
+    let entered = |status, about| DocumentedResponse::new(status, about).json(Payment::example());
     let name = json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL });
     let amount = json!({
         "type": "string", "pattern": AMOUNT, "description": "In the token's smallest unit: at most 2^256 - 1.",
@@ -554,7 +554,7 @@ fn ledger() -> Vec<Operation> {
             .read_by(reads_wallet)
             .paged(20)
             .answers(
-                Answer::new(200, "Payments, newest first.")
+                DocumentedResponse::new(200, "Payments, newest first.")
                     .json(vec![Payment::example()])
                     .may_have("Link", "The next page, where there is one."),
             ),
@@ -576,8 +576,8 @@ fn ledger() -> Vec<Operation> {
                 json!({ "walletAddress": WALLET, "from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z" }),
                 |body| payments::Period::read(body).map(drop),
             )
-            .answers(Answer::new(201, "What is owed.").json(Payout::example()))
-            .answers(Answer::new(200, "What is owed; the period was closed already.").json(Payout::example()))
+            .answers(DocumentedResponse::new(201, "What is owed.").json(Payout::example()))
+            .answers(DocumentedResponse::new(200, "What is owed; the period was closed already.").json(Payout::example()))
             .fails(payments::overlap())
             .fails(payments::not_settled())
             .fails(payments::no_rate()),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, Resource, UpstreamKind},
     models::{Model, Preference, Prices},
-    openapi::{Answer, Count, Id, Module, Operation},
+    openapi::{Count, DocumentedResponse, Id, Module, Operation},
 };
 
 pub(super) const MODEL: &str = "sandbox/sandbox";
@@ -134,7 +134,7 @@ pub(super) fn asks(operation: Operation) -> Operation {
         .fails(Error::upstream(UpstreamKind::RateLimited, "The model's provider takes no more requests now"))
 }
 
-fn answered(answer: Answer) -> Answer {
+fn answered(answer: DocumentedResponse) -> DocumentedResponse {
     answer
         .with("X-Gateway-Provider", "The provider that has answered.")
         .with("X-Gateway-Model", "The model that has answered.")
@@ -143,8 +143,8 @@ fn answered(answer: Answer) -> Answer {
         .may_have("X-Gateway-Warnings", "Dropped parameters, and guardrails that found something.")
 }
 
-fn vendors(about: &'static str, example: Value) -> Answer {
-    answered(Answer::new(200, about).json(Vendors(example)))
+fn vendors(about: &'static str, example: Value) -> DocumentedResponse {
+    answered(DocumentedResponse::new(200, about).json(Vendors(example)))
 }
 
 /// The schema of a vendor's body, with only the required members.
@@ -192,7 +192,7 @@ fn chat(route: &'static str, id: &'static str, required: &'static [&'static str]
 
 /// Polychat's client names no model.
 fn reads_at_the_root(object: Map<String, Value>) -> Result<(), Error> {
-    let incoming = Incoming { default_model: Some("auto"), ..Incoming::default() };
+    let incoming = InboundContext { default_model: Some("auto"), ..InboundContext::default() };
     Dialect::Chat.parse_request(&bytes(object), &incoming).map(drop).map_err(Error::from)
 }
 
@@ -212,7 +212,7 @@ fn responses() -> Operation {
 fn of_response(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary)
         .path("id", "The id of the answer.", "resp_1")
-        .answers(Answer::new(200, "The answer.").json(Vendors(json!({ "id": "resp_1" }))))
+        .answers(DocumentedResponse::new(200, "The answer.").json(Vendors(json!({ "id": "resp_1" }))))
         .fails(Error::NotFound(Resource::Path))
 }
 
@@ -253,7 +253,7 @@ fn count_tokens() -> Operation {
         json!({ "model": MODEL, "messages": [{ "role": "user", "content": "Hi" }] }),
         |object| parse_count(&bytes(object), &InboundContext::default()).map(drop).map_err(Error::from),
     )
-    .answers(Answer::new(200, "How many.").json(Vendors(json!({ "input_tokens": 9 }))))
+    .answers(DocumentedResponse::new(200, "How many.").json(Vendors(json!({ "input_tokens": 9 }))))
 }
 
 fn completions() -> Operation {
@@ -304,7 +304,7 @@ fn list(route: &'static str, id: &'static str) -> Operation {
         )
         .fails(Error::invalid("anthropic-version", "is not known"))
         .answers(
-            Answer::new(200, "The models that this key may ask.")
+            DocumentedResponse::new(200, "The models that this key may ask.")
                 .json(Vendors(json!({ "object": "list", "data": [] }))),
         )
 }
@@ -318,7 +318,10 @@ fn show(route: &'static str, id: &'static str) -> Operation {
         )
         .path("id", "Its id, slashes included.", MODEL)
         .fails(Error::invalid("anthropic-version", "is not known"))
-        .answers(Answer::new(200, "The model.").json(Vendors(json!({ "id": MODEL, "object": "model" }))))
+        .answers(
+            DocumentedResponse::new(200, "The model.")
+                .json(Vendors(json!({ "id": MODEL, "object": "model" }))),
+        )
         .fails(Error::NotFound(Resource::Path))
 }
 
@@ -350,12 +353,12 @@ fn usage() -> Operation {
             json_schema!({ "type": "string", "default": "day", "pattern": "^ *(?:day|model|key) *(?:, *(?:day|model|key) *)*$" }),
         )
         .read_by(|list| usage::groups(list).is_ok())
-        .answers(Answer::new(200, "A row for each group.").json(usage))
+        .answers(DocumentedResponse::new(200, "A row for each group.").json(usage))
 }
 
 fn of_guardrails(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     Operation::new(route, id, summary).answers(
-        Answer::new(200, "The guardrails that apply now.")
+        DocumentedResponse::new(200, "The guardrails that apply now.")
             .json(Vendors(json!({ "input": {}, "output": {} }))),
     )
 }
@@ -384,7 +387,7 @@ fn put_model() -> Operation {
     Operation::new("PUT /admin/models/{*id}", "gateway.put-model", "Add or change a model of the catalogue")
         .path("id", "`provider/name`.", "anthropic/claude-sonnet-5-5")
         .body::<NewModel>(body)
-        .answers(Answer::new(200, "The model as it is now.").json(model))
+        .answers(DocumentedResponse::new(200, "The model as it is now.").json(model))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -397,5 +400,5 @@ fn put_models() -> Operation {
     Operation::new("PUT /admin/models", "gateway.put-models", "Refresh the catalogue")
         .about("Takes all of the rows or none; other rows stay.")
         .body::<NewModels>(json!({ "models": { model.id.as_str(): body } }))
-        .answers(Answer::new(200, "The number of rows.").json(Changed { changed: Count(1) }))
+        .answers(DocumentedResponse::new(200, "The number of rows.").json(Changed { changed: Count(1) }))
 }

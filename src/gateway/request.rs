@@ -296,7 +296,8 @@ mod tests {
     fn what_is_ours_is_taken_out_of_a_chat() {
         let read = |more: &str| {
             let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
-            let mut request = Dialect::Chat.parse_request(body.as_bytes(), &Incoming::default()).unwrap();
+            let mut request =
+                Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
             let ours = Ours::take(&mut request, None);
             let left: Vec<String> = request.extra.into_iter().map(|(name, _)| name).collect();
             ours.map(|ours| (ours, left))

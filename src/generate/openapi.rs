@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Resource},
     identity::quotas::{self, Quota},
-    openapi::{Answer, Count, Id, Module, Operation, Time, Url},
+    openapi::{Count, DocumentedResponse, Id, Module, Operation, Time, Url},
     upstream::concordium::presentation,
 };
 
@@ -212,7 +212,7 @@ pub(crate) fn module() -> Module {
             Operation::new("GET /decks/{token}", "generate.deck", "Look at a pitch deck")
                 .about("Five slides as one page, for people who have the link.")
                 .path("token", "As in the startup's `deck_url`.", TOKEN)
-                .answers(Answer::new(200, "The deck.").file("text/html"))
+                .answers(DocumentedResponse::new(200, "The deck.").file("text/html"))
                 .fails(Error::NotFound(Resource::Deck)),
         ],
     }
@@ -227,8 +227,8 @@ fn with_begin_errors(operation: Operation) -> Operation {
     )
 }
 
-fn answer(status: JobStatus, message: &'static str) -> Answer {
-    Answer::new(200, "The job's status.").json(GenerationStarted { job_id: JOB, status, message })
+fn answer(status: JobStatus, message: &'static str) -> DocumentedResponse {
+    DocumentedResponse::new(200, "The job's status.").json(GenerationStarted { job_id: JOB, status, message })
 }
 
 fn create() -> Operation {
@@ -264,12 +264,14 @@ fn challenge() -> Operation {
         "A Concordium wallet answers the request with a presentation, which is the `proof` of the next \
              startup. It proves that an identity document is valid, and reveals nothing else.",
     )
-    .answers(Answer::new(200, "The challenge, valid for one proof until it expires.").json(challenge))
+    .answers(
+        DocumentedResponse::new(200, "The challenge, valid for one proof until it expires.").json(challenge),
+    )
 }
 
 fn list() -> Operation {
     Operation::new("GET /api/generate", "generate.list", "List your jobs").paged(20).answers(
-        Answer::new(200, "Newest first.")
+        DocumentedResponse::new(200, "Newest first.")
             .json(vec![Generation::example()])
             .may_have("Link", "The next page."),
     )
@@ -318,9 +320,11 @@ fn status() -> Operation {
     with_states(job_operation("GET /api/status/{job_id}", "generate.status", "Show a job's status"))
         .header("If-None-Match", "Answers 304 if nothing has changed.", json_schema!({ "type": "string" }))
         .answers(
-            Answer::new(200, "The job's status.").json(running_job).with("ETag", "The ETag of the body."),
+            DocumentedResponse::new(200, "The job's status.")
+                .json(running_job)
+                .with("ETag", "The ETag of the body."),
         )
-        .answers(Answer::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
+        .answers(DocumentedResponse::new(304, "Nothing has changed.").with("ETag", "The ETag of the body."))
 }
 
 fn with_states(operation: Operation) -> Operation {
@@ -342,8 +346,11 @@ fn events() -> Operation {
         "The id of the last event received; only later ones are sent.",
         json_schema!({ "type": "string" }),
     )
-    .answers(Answer::new(200, "Its log and its status, as they change.").events::<GenerationEvent>(STREAM))
-    .answers(Answer::new(204, "There are no more events: an EventSource stops reconnecting."))
+    .answers(
+        DocumentedResponse::new(200, "Its log and its status, as they change.")
+            .events::<GenerationEvent>(STREAM),
+    )
+    .answers(DocumentedResponse::new(204, "There are no more events: an EventSource stops reconnecting."))
 }
 
 fn startup_operation(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -392,7 +399,7 @@ fn show() -> Operation {
     };
     startup_operation("GET /api/project/{id}", "generate.show", "Show a startup")
         .about("Its code is the project of the same id.")
-        .answers(Answer::new(200, "The startup, once its job is completed.").json(startup))
+        .answers(DocumentedResponse::new(200, "The startup, once its job is completed.").json(startup))
 }
 
 fn download() -> Operation {
@@ -405,16 +412,19 @@ fn download() -> Operation {
             json_schema!({ "type": "string" }),
         )
         .answers(
-            Answer::new(200, "A ZIP; the same files give the same bytes.")
+            DocumentedResponse::new(200, "A ZIP; the same files give the same bytes.")
                 .file("application/zip")
                 .with("ETag", "Of its bytes.")
                 .with("Content-Disposition", "Its name."),
         )
         .answers(
-            Answer::new(206, "The range.")
+            DocumentedResponse::new(206, "The range.")
                 .file("application/zip")
                 .with("Content-Range", "Which bytes of how many."),
         )
-        .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its bytes."))
-        .answers(Answer::new(416, "There are no such bytes.").with("Content-Range", "How many there are."))
+        .answers(DocumentedResponse::new(304, "It has not changed.").with("ETag", "Of its bytes."))
+        .answers(
+            DocumentedResponse::new(416, "There are no such bytes.")
+                .with("Content-Range", "How many there are."),
+        )
 }

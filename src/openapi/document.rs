@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     errors,
-    operation::{Answer, Link, Module, Operation, PROBLEM},
+    operation::{DocumentedResponse, Link, Module, Operation, PROBLEM},
     schemas::{self, Schemas},
 };
 use crate::{
@@ -214,7 +214,7 @@ fn parameters(route: &Route, operation: &Operation) -> Vec<Value> {
     described.chain(key).collect()
 }
 
-fn response(answer: &Answer, schemas: &mut Schemas) -> Value {
+fn response(answer: &DocumentedResponse, schemas: &mut Schemas) -> Value {
     let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/X-Request-Id" } });
     for (name, about, required) in &answer.headers {
         headers[*name] =
@@ -230,7 +230,7 @@ fn response(answer: &Answer, schemas: &mut Schemas) -> Value {
     object
 }
 
-fn contents(answer: &Answer, schemas: &mut Schemas) -> Value {
+fn contents(answer: &DocumentedResponse, schemas: &mut Schemas) -> Value {
     let contents = answer.contents.iter().map(|(media_type, schema, example)| {
         let schema: Schema = schema(&mut schemas.answers);
         let mut content = json!({ "schema": schemas::answer(schema.to_value()) });

@@ -11,7 +11,7 @@ mod operation;
 mod schemas;
 mod types;
 
-pub(crate) use operation::{Answer, Module, Operation};
+pub(crate) use operation::{DocumentedResponse, Module, Operation};
 pub(crate) use types::{Code, Count, Id, NO_NUL, NOT_BLANK, Time, Url, WALLET};
 
 mod tests {

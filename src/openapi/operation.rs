@@ -33,7 +33,7 @@ pub(crate) struct Operation {
     pub(super) about: Option<&'static str>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) body: Option<Body>,
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<DocumentedResponse>,
     pub(super) failures: Vec<Error>,
 }
 
@@ -238,7 +238,7 @@ impl Operation {
     }
 
     /// A successful response of the route.
-    pub(crate) fn answers(mut self, answer: Answer) -> Self {
+    pub(crate) fn answers(mut self, answer: DocumentedResponse) -> Self {
         self.answers.push(answer);
         self
     }
@@ -268,7 +268,7 @@ impl Operation {
 
 /// One status of a route's responses, with its media types and headers.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct DocumentedResponse {
     pub(super) status: u16,
     pub(super) about: &'static str,
     /// Media type, schema and example.
@@ -287,7 +287,7 @@ pub(super) struct Link {
     pub(super) body: Option<Value>,
 }
 
-impl Answer {
+impl DocumentedResponse {
     pub(crate) fn new(status: u16, about: &'static str) -> Self {
         Self { status, about, contents: Vec::new(), headers: Vec::new(), links: Vec::new() }
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clouds::{CLOUDFLARE, openapi::with_credentials, undeploy},
     error::{Error, Resource},
-    openapi::{Answer, Count, Module, Operation},
+    openapi::{Count, DocumentedResponse, Module, Operation},
     store::projects::Project,
 };
 
@@ -34,7 +34,7 @@ fn with_if_match(operation: Operation) -> Operation {
 }
 
 fn create() -> Operation {
-    let project = Answer::new(201, "The project.")
+    let project = DocumentedResponse::new(201, "The project.")
         .json(Project { code: None, version: Count(0), ..Project::example() })
         .with("Location", "The project's address.")
         .with("ETag", ETAG)
@@ -57,14 +57,14 @@ fn create() -> Operation {
 }
 
 fn list() -> Operation {
-    let projects = Answer::new(200, "Your projects, newest first.")
+    let projects = DocumentedResponse::new(200, "Your projects, newest first.")
         .json(vec![Project::example()])
         .may_have("Link", "The next page, where there is one.");
     Operation::new("GET /api/projects", "projects.list", "List your projects").paged(20).answers(projects)
 }
 
 fn show() -> Operation {
-    let project = Answer::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
+    let project = DocumentedResponse::new(200, "The project.").json(Project::example()).with("ETag", ETAG);
     project_operation("GET /api/projects/{id}", "projects.show", "Show a project")
         .header(
             "If-None-Match",
@@ -72,11 +72,12 @@ fn show() -> Operation {
             json_schema!({ "type": "string" }),
         )
         .answers(project)
-        .answers(Answer::new(304, "It has not changed.").with("ETag", ETAG))
+        .answers(DocumentedResponse::new(304, "It has not changed.").with("ETag", ETAG))
 }
 
 fn update() -> Operation {
-    let project = Answer::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
+    let project =
+        DocumentedResponse::new(200, "The project as it is now.").json(Project::example()).with("ETag", ETAG);
     with_if_match(project_operation("PATCH /api/projects/{id}", "projects.update", "Change a project"))
         .about("An omitted field stays as it is. Changed code is a new version.")
         .body_read_by::<ProjectChange>(
@@ -98,12 +99,12 @@ fn delete() -> Operation {
             "With `true`, the project is deleted although an app is live in an account without credentials here. That app stays up.",
             json_schema!({ "type": "string", "enum": ["true", "false"] }),
         )
-        .answers(Answer::new(204, "The project is deleted."))
+        .answers(DocumentedResponse::new(204, "The project is deleted."))
         .fails(undeploy::credentials_needed(CLOUDFLARE))
 }
 
 fn versions() -> Operation {
-    let versions = Answer::new(200, "The versions of its code, newest first.")
+    let versions = DocumentedResponse::new(200, "The versions of its code, newest first.")
         .json(vec![Version::example()])
         .may_have("Link", "The next page, where there is one.");
     project_operation(
@@ -122,12 +123,12 @@ fn version() -> Operation {
         "Show a version with its code",
     )
     .path("version", "Its number.", Count(1))
-    .answers(Answer::new(200, "The version.").json(VersionWithCode::example()))
+    .answers(DocumentedResponse::new(200, "The version.").json(VersionWithCode::example()))
     .fails(Error::NotFound(Resource::Version))
 }
 
 fn rollback() -> Operation {
-    let project = Answer::new(200, "The project as it is now.")
+    let project = DocumentedResponse::new(200, "The project as it is now.")
         .json(Project { version: Count(3), ..Project::example() })
         .with("ETag", ETAG);
     project_operation("POST /api/projects/{id}/rollback", "projects.rollback", "Go back to a version")

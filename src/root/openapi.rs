@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Resource},
-    openapi::{Answer, Module, Operation},
+    openapi::{DocumentedResponse, Module, Operation},
 };
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -71,25 +71,31 @@ pub(crate) fn module() -> Module {
         operations: vec![
             Operation::new("GET /", "root.show", "Show what this service is")
                 .about("A browser, which accepts `text/html`, gets the console.")
-                .answers(Answer::new(200, "The service, or the console.").json(service).file("text/html")),
+                .answers(
+                    DocumentedResponse::new(200, "The service, or the console.")
+                        .json(service)
+                        .file("text/html"),
+                ),
             Operation::new("GET /console/{file}", "root.console_file", "Load a file of the console")
                 .path("file", "Its name, with a hash of its content.", "console-X7Q2ZJ4A.js")
-                .answers(Answer::new(200, "The file.").file("*/*").with("ETag", "Of its content."))
-                .answers(Answer::new(304, "It has not changed.").with("ETag", "Of its content."))
+                .answers(
+                    DocumentedResponse::new(200, "The file.").file("*/*").with("ETag", "Of its content."),
+                )
+                .answers(DocumentedResponse::new(304, "It has not changed.").with("ETag", "Of its content."))
                 .fails(Error::NotFound(Resource::Path)),
             Operation::new("GET /health", "root.health", "Check that the Worker runs")
                 .about("Responds while the Worker runs, whatever its dependencies do.")
-                .answers(Answer::new(200, "It runs.").json(Health { status: "ok" })),
+                .answers(DocumentedResponse::new(200, "It runs.").json(Health { status: "ok" })),
             Operation::new(
                 "GET /status",
                 "root.status",
                 "Check that the Worker runs (the original gateway's path)",
             )
-            .answers(Answer::new(200, "It runs.").json(Health { status: "ok" })),
+            .answers(DocumentedResponse::new(200, "It runs.").json(Health { status: "ok" })),
             Operation::new("GET /ready", "root.ready", "Check that all dependencies respond")
-                .answers(Answer::new(200, "They do.").json(ready(Readiness::Ready, Check::Ok)))
+                .answers(DocumentedResponse::new(200, "They do.").json(ready(Readiness::Ready, Check::Ok)))
                 .answers(
-                    Answer::new(503, "One does not, or a variable has an invalid value.")
+                    DocumentedResponse::new(503, "One does not, or a variable has an invalid value.")
                         .json(ready(Readiness::NotReady, Check::Failed)),
                 ),
         ],

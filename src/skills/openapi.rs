@@ -7,7 +7,7 @@ use super::{
     skill::{Skill, Type},
     store::{Categories, SkillPage},
 };
-use crate::openapi::{Answer, Module, Operation};
+use crate::openapi::{DocumentedResponse, Module, Operation};
 
 pub(crate) fn module() -> Module {
     Module {
@@ -49,7 +49,7 @@ fn catalogue_operation(route: &'static str, id: &'static str, summary: &'static 
     Operation::new(route, id, summary).fails(refresh::unavailable(60))
 }
 
-fn cached(answer: Answer) -> Answer {
+fn cached(answer: DocumentedResponse) -> DocumentedResponse {
     let about = "`HIT`: from the catalogue; `STALE`: from the catalogue, while a source is silent; `MISS`: after the sources were asked.";
     answer.with("Cache-Control", "Public.").with("X-Cache", about)
 }
@@ -70,7 +70,7 @@ fn page_of(route: &'static str, id: &'static str, summary: &'static str, limit: 
             "The value of `next_page` in the last response; it takes precedence over `page`.",
             json_schema!({ "type": "string", "pattern": "^(?:[1-9][0-9]{0,3}|10000)?$" }),
         )
-        .answers(cached(Answer::new(200, "A page of skills, most stars first.").json(page)))
+        .answers(cached(DocumentedResponse::new(200, "A page of skills, most stars first.").json(page)))
 }
 
 fn in_any_category(route: &'static str, id: &'static str, summary: &'static str, limit: u32) -> Operation {
@@ -83,13 +83,13 @@ fn in_any_category(route: &'static str, id: &'static str, summary: &'static str,
 
 fn categories() -> Operation {
     catalogue_operation("GET /api/skillsmp/categories", "skills.categories", "List the categories")
-        .answers(cached(Answer::new(200, "The categories, by name.").json(Categories::example())))
+        .answers(cached(DocumentedResponse::new(200, "The categories, by name.").json(Categories::example())))
 }
 
 fn show(route: &'static str, id: &'static str, summary: &'static str) -> Operation {
     catalogue_operation(route, id, summary)
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
-        .answers(cached(Answer::new(200, "The skill.").json(Skill::example())))
+        .answers(cached(DocumentedResponse::new(200, "The skill.").json(Skill::example())))
         .fails(NOT_FOUND)
 }
 
@@ -107,6 +107,6 @@ fn install() -> Operation {
     catalogue_operation("POST /api/skillsmp/{id}/install", "skills.install", "Show how to install a skill")
         .about("Installs nothing by itself, and needs no body.")
         .path("id", "The skill; a slash in it is `%2F`.", Skill::EXAMPLE_ID)
-        .answers(Answer::new(200, "What to run, and its files.").json(installation))
+        .answers(DocumentedResponse::new(200, "What to run, and its files.").json(installation))
         .fails(NOT_FOUND)
 }

@@ -108,13 +108,13 @@ impl StackAuth {
         Ok(sent.nonce)
     }
 
-    /// The access token of whoever has the code of a mail.
+    /// The access token for the code of a mail.
     pub(crate) async fn sign_in(&self, code: &str) -> Result<String, Error> {
         let session: Session = self.post("/auth/otp/sign-in", json!({ "code": code }).to_string()).await?;
         Ok(session.access_token)
     }
 
-    /// The access token of whoever came back from a provider (RFC 6749, 4.1.3; RFC 7636).
+    /// The access token for the code that a provider returned (RFC 6749, 4.1.3; RFC 7636).
     pub(crate) async fn exchange(
         &self,
         code: &str,

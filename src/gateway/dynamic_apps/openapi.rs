@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     error::{Error, Resource},
     gateway::openapi::Vendors,
-    openapi::{Answer, Operation},
+    openapi::{DocumentedResponse, Operation},
 };
 
 const APP: &str = "extract_content";
@@ -17,27 +17,27 @@ pub(in crate::gateway) fn operations() -> Vec<Operation> {
     let response = || Vendors(json!({ "id": RESPONSE, "app_id": APP, "data": {} }));
     vec![
         Operation::new("GET /tools", "gateway.tools", "List the tools that are run here (Polychat)").answers(
-            Answer::new(200, "Those that `enabled_tools` of a chat may name.")
+            DocumentedResponse::new(200, "Those that `enabled_tools` of a chat may name.")
                 .json(Vendors(json!({ "success": true, "message": "The tools that are run here", "data": [] }))),
         ),
         Operation::new("GET /dynamic-apps", "gateway.dynamic-apps", "List dynamic apps (Polychat)")
-            .answers(Answer::new(200, "Those that can be run here.").json(vec![app()])),
+            .answers(DocumentedResponse::new(200, "Those that can be run here.").json(vec![app()])),
         one("GET /dynamic-apps/{id}", "gateway.dynamic-app", "Show a dynamic app's form (Polychat)")
-            .answers(Answer::new(200, "It.").json(app())),
+            .answers(DocumentedResponse::new(200, "It.").json(app())),
         one("POST /dynamic-apps/{id}/execute", "gateway.execute-dynamic-app", "Run a dynamic app (Polychat)")
             .about("What came of it is kept for 30 days. `success` is false where something outside has failed; `data.message` tells what.")
             .object(json_schema!({ "type": "object", "description": "What was put into the app's form." }), json!({ "url": "https://example.com/" }), any)
-            .answers(Answer::new(200, "What came of it.").json(Vendors(json!({ "success": true, "response_id": RESPONSE, "data": {} }))))
+            .answers(DocumentedResponse::new(200, "What came of it.").json(Vendors(json!({ "success": true, "response_id": RESPONSE, "data": {} }))))
             .fails(Error::invalid("/url", "is missing"))
             .fails(Error::NotConfigured { variable: "SEARCH_PROVIDER", detail: String::new() }),
         Operation::new("GET /dynamic-apps/responses", "gateway.dynamic-app-responses", "List what dynamic apps answered (Polychat)")
             .query("appId", "Of this app alone.", json_schema!({ "type": "string" }))
             .query("limit", "How many at most.", json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 }))
-            .answers(Answer::new(200, "The newest first.").json(vec![response()])),
+            .answers(DocumentedResponse::new(200, "The newest first.").json(vec![response()])),
         Operation::new("GET /dynamic-apps/responses/{id}", "gateway.dynamic-app-response", "Show what a dynamic app answered (Polychat)")
             .path("id", "The answer.", RESPONSE)
             .fails(Error::NotFound(Resource::Path))
-            .answers(Answer::new(200, "It.").json(Vendors(json!({ "response": { "id": RESPONSE } })))),
+            .answers(DocumentedResponse::new(200, "It.").json(Vendors(json!({ "response": { "id": RESPONSE } })))),
     ]
 }
 

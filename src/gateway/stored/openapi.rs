@@ -8,7 +8,7 @@ use super::{openai, polychat};
 use crate::{
     error::{Error, Resource},
     gateway::openapi::{MODEL, Vendors},
-    openapi::{Answer, Count, Operation},
+    openapi::{Count, DocumentedResponse, Operation},
 };
 
 const ID: &str = "chatcmpl-9b1d4e7a25c34f86a0d93c5e7f1b8a62";
@@ -56,9 +56,9 @@ fn of_openai() -> Vec<Operation> {
             .about("Those that were asked for with `store`, kept for 30 days after they were gone on with. `metadata[key]=value` \
                     asks for those that have it.")
             .query("model", "Of this model alone.", json_schema!({ "type": "string" }))
-            .answers(Answer::new(200, "A page.").json(list())),
+            .answers(DocumentedResponse::new(200, "A page.").json(list())),
         one("GET /v1/chat/completions/{id}", "gateway.stored-completion", "Show a stored completion (OpenAI)")
-            .answers(Answer::new(200, "It.").json(completion())),
+            .answers(DocumentedResponse::new(200, "It.").json(completion())),
         one("POST /v1/chat/completions/{id}", "gateway.update-stored", "Change a stored completion's metadata (OpenAI)")
             .object(
                 json_schema!({ "type": "object", "required": ["metadata"], "properties": { "metadata": {
@@ -67,11 +67,11 @@ fn of_openai() -> Vec<Operation> {
                 json!({ "metadata": { "topic": "clocks" } }),
                 |object| openai::read_update(object).map(drop),
             )
-            .answers(Answer::new(200, "It, as it is now.").json(completion())),
+            .answers(DocumentedResponse::new(200, "It, as it is now.").json(completion())),
         one("DELETE /v1/chat/completions/{id}", "gateway.delete-stored", "Delete a stored completion (OpenAI)")
-            .answers(Answer::new(200, "It is gone.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
+            .answers(DocumentedResponse::new(200, "It is gone.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
         paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List what was said before a stored completion (OpenAI)"))
-            .answers(Answer::new(200, "A page.").json(list())),
+            .answers(DocumentedResponse::new(200, "A page.").json(list())),
     ]
 }
 
@@ -87,7 +87,7 @@ fn of_polychat() -> Vec<Operation> {
         Operation::new("GET /chat/completions", "gateway.conversations", "List conversations (Polychat)")
             .query("page", "Which page, the newest conversations first.", number(1_000, 1))
             .query("limit", "How many at most.", number(100, 25))
-            .answers(Answer::new(200, "A page.").json(conversations)),
+            .answers(DocumentedResponse::new(200, "A page.").json(conversations)),
         Operation::new(
             "DELETE /chat/completions",
             "gateway.delete-conversations",
@@ -101,7 +101,10 @@ fn of_polychat() -> Vec<Operation> {
         )
         .about("For anybody who has been given the id. Instructions and the results of tools are not shown.")
         .path("share_id", "Under which it is shared.", "9b1d4e7a25c34f86a0d93c5e7f1b8a62")
-        .answers(Answer::new(200, "What was said.").json(Vendors(json!({ "title": null, "messages": [] }))))
+        .answers(
+            DocumentedResponse::new(200, "What was said.")
+                .json(Vendors(json!({ "title": null, "messages": [] }))),
+        )
         .fails(Error::NotFound(Resource::Path)),
     ]
 }
@@ -113,10 +116,13 @@ fn of_one_conversation() -> Vec<Operation> {
         json_schema!({ "type": "object", "properties": { "role": { "enum": ["user", "assistant", null] } } });
     vec![
         one("GET /chat/completions/{id}", "gateway.conversation", "Show a conversation (Polychat)")
-            .answers(Answer::new(200, "All of it.").json(Vendors(conversation))),
+            .answers(DocumentedResponse::new(200, "All of it.").json(Vendors(conversation))),
         one("PUT /chat/completions/{id}", "gateway.rename-conversation", "Rename a conversation (Polychat)")
             .body::<polychat::NewTitle>(json!({ "title": "Clocks" }))
-            .answers(Answer::new(200, "Its name.").json(Vendors(json!({ "id": ID, "title": "Clocks" })))),
+            .answers(
+                DocumentedResponse::new(200, "Its name.")
+                    .json(Vendors(json!({ "id": ID, "title": "Clocks" }))),
+            ),
         one(
             "DELETE /chat/completions/{id}",
             "gateway.delete-conversation",
@@ -128,14 +134,15 @@ fn of_one_conversation() -> Vec<Operation> {
             "gateway.generate-title",
             "Have a model name a conversation (Polychat)",
         ))
-        .answers(Answer::new(200, "Its name.").json(Title { title: "Clocks" })),
+        .answers(DocumentedResponse::new(200, "Its name.").json(Title { title: "Clocks" })),
         one(
             "POST /chat/completions/{id}/share",
             "gateway.share-conversation",
             "Share a conversation (Polychat)",
         )
         .answers(
-            Answer::new(200, "Under which id.").json(Shared { share_id: "9b1d4e7a25c34f86a0d93c5e7f1b8a62" }),
+            DocumentedResponse::new(200, "Under which id.")
+                .json(Shared { share_id: "9b1d4e7a25c34f86a0d93c5e7f1b8a62" }),
         ),
         one(
             "DELETE /chat/completions/{id}/share",
@@ -154,7 +161,7 @@ fn of_one_conversation() -> Vec<Operation> {
         .object(role, json!({ "role": "user" }), |object: serde_json::Map<String, Value>| {
             polychat::role_of(&object).map(drop)
         })
-        .answers(Answer::new(200, "What they find.").json(Vendors(
+        .answers(DocumentedResponse::new(200, "What they find.").json(Vendors(
             json!({ "content": "Input is valid", "data": { "isValid": true, "violations": [] } }),
         ))),
     ]
@@ -177,6 +184,7 @@ fn paged(operation: Operation) -> Operation {
         .query("order", "By the time.", json_schema!({ "enum": ["asc", "desc"], "default": "asc" }))
 }
 
-fn done() -> Answer {
-    Answer::new(200, "It is done.").json(Done { success: true, message: "The conversation is deleted" })
+fn done() -> DocumentedResponse {
+    DocumentedResponse::new(200, "It is done.")
+        .json(Done { success: true, message: "The conversation is deleted" })
 }

@@ -147,11 +147,11 @@ fn told(kind: &str, out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::{Dialect, Incoming, Reply, Stream};
+    use crate::{Dialect, InboundContext, Reply, Stream};
 
     fn told(upstream: &str) -> Vec<Value> {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
-        let request = Dialect::Chat.parse_request(body, &Incoming::default()).unwrap();
+        let request = Dialect::Chat.parse_request(body, &InboundContext::default()).unwrap();
         let reply = Reply { is_polychat: true, ..Reply::new(&request, "1", 5) };
         let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply);
         let mut out = Vec::new();

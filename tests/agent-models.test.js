@@ -19,7 +19,7 @@ const PROVIDERS = JSON.stringify([{
 }]);
 const hatch = await startWorker({ ...claudeVars(claude), ...openai, PROVIDERS, DAILY_MESSAGE_LIMIT: "1000" });
 const { api, sql } = hatch;
-const { said, show, code } = agents(hatch);
+const { sendToEnd, show, code } = agents(hatch);
 
 const called = (id, name, args) => ({ content: "I do.", toolCalls: [{ id, name, args: JSON.stringify(args) }] });
 /** An OpenAI that writes a page, checks it and finishes. */
@@ -35,7 +35,7 @@ beforeEach(() => {
 });
 
 test("a message's model answers it and the app's next ones, and costs what it costs", async () => {
-  const { appId, events } = await said("A timer", { model: "openai/gpt-6.1-terra" });
+  const { appId, events } = await sendToEnd("A timer", { model: "openai/gpt-6.1-terra" });
   assert.equal(kinds(events).filter((kind) => kind === "ReviewResult").length, 1);
   assert.deepEqual(await code(appId), { "index.html": PAGE });
   assert.deepEqual([claude.requests.length, gpt.requests.length], [0, 3]);
@@ -43,14 +43,14 @@ test("a message's model answers it and the app's next ones, and costs what it co
   const [turn] = await sql("SELECT model, tokens, cost_micro_usd AS cost FROM app_turns WHERE app_id = ?", appId);
   assert.deepEqual(turn, { model: "openai/gpt-6.1-terra", tokens: 3 * 19, cost: 3 * Math.ceil(12 + 7 * 5) });
   assert.equal((await show(appId)).model, "openai/gpt-6.1-terra");
-  await said("Another colour", { applicationId: appId });
+  await sendToEnd("Another colour", { applicationId: appId });
   assert.deepEqual([claude.requests.length, gpt.requests.length], [0, 6]);
-  await said("A third colour", { applicationId: appId, model: "claude-sonnet-5-5" });
+  await sendToEnd("A third colour", { applicationId: appId, model: "claude-sonnet-5-5" });
   assert.deepEqual([claude.requests.length, gpt.requests.length], [3, 6]);
 });
 
 test("a model with a small context and short answers is asked for no more than it can give", async () => {
-  await said("A timer", { model: "local/small" });
+  await sendToEnd("A timer", { model: "local/small" });
   assert.equal(local.requests.length, 3);
   assert.ok(local.requests.every(({ body }) => (body.max_tokens ?? body.max_completion_tokens) <= 3_000));
 });
@@ -66,20 +66,20 @@ test("a model that does not exist, cannot use tools or has no price is refused, 
 
 test("without Claude any model with tools answers, and the operator's model without a price only without a budget", async () => {
   const others = await startWorker({ ...openai, DAILY_MESSAGE_LIMIT: "1000" });
-  const { appId } = await agents(others).said("A timer");
+  const { appId } = await agents(others).sendToEnd("A timer");
   assert.equal(gpt.requests.length, 3);
   assert.match((await others.sql("SELECT model FROM app_turns WHERE app_id = ?", appId))[0].model, /^openai\/gpt-/);
   const unpriced = { PROVIDERS, AGENT_MODEL: "local/unpriced", AGENT_MAX_TOKENS: "30" };
-  const { events } = await agents(await startWorker(unpriced)).said("A timer");
+  const { events } = await agents(await startWorker(unpriced)).sendToEnd("A timer");
   assert.match(texts(events).at(-1), /used up its 30 tokens/);
-  const budgeted = await agents(await startWorker({ ...unpriced, DAILY_BUDGET_MICRO_USD: "1000000" })).said("A timer");
+  const budgeted = await agents(await startWorker({ ...unpriced, DAILY_BUDGET_MICRO_USD: "1000000" })).sendToEnd("A timer");
   assert.match(texts(budgeted.events).at(-1), /price is not known here/);
   assert.equal(local.requests.length, 2);
 });
 
 test("the cost of an interrupted answer is booked, and the model is asked again", async () => {
   gpt.setFault({ omitFinish: true });
-  const { appId, events } = await said("A timer", { model: "gpt-6-luna" });
+  const { appId, events } = await sendToEnd("A timer", { model: "gpt-6-luna" });
   assert.ok(kinds(events).includes("ReviewResult"));
   assert.equal(gpt.requests.length, 4);
   const [{ tokens, steps }] = await sql("SELECT tokens, steps FROM app_turns WHERE app_id = ?", appId);
@@ -89,7 +89,7 @@ test("the cost of an interrupted answer is booked, and the model is asked again"
 
 test("all users together spend no more than the Worker's daily budget", async () => {
   const poor = await startWorker({ ...openai, GATEWAY_DAILY_BUDGET_MICRO_USD: "1" });
-  const { events } = await agents(poor).said("A timer", { model: "gpt-6-astra" });
+  const { events } = await agents(poor).sendToEnd("A timer", { model: "gpt-6-astra" });
   assert.match(texts(events).at(-1), /budget of this service is spent/);
   assert.equal(gpt.requests.length, 0);
 });

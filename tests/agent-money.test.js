@@ -1,10 +1,10 @@
-// What an agent's answers cost, and of whose budgets: the key's that began the
-// turn, its user's day and everybody's. What was set aside for an answer that
-// never ends is let go.
+// Which budgets pay for an agent's answers: that of the API key that began the
+// turn, that of its user's day, and that of the whole Worker. A reservation for
+// an answer that never ends is released.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, call, finish, kinds, scripted, texts, told } from "./agents.js";
+import { PAGE, agents, call, finish, kinds, scripted, texts, readEvents } from "./agents.js";
 import { claudeVars } from "./conversation.js";
 import { until } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
@@ -33,81 +33,81 @@ beforeEach(() => {
   claude.setAnswer(scripted(write(), done()));
 });
 
-/** A user, by a key with these limits, and how their budgets stand. */
-async function somebody(gateway) {
+/** A user with an API key that has these limits, and what their budgets have spent. */
+async function userWith(gateway) {
   const session = await signIn();
   const { key, id } = await newKey(session.token, { scopes: SCOPES, gateway });
-  const [{ used: before } = { used: 0 }] = await everybodys();
+  const [{ used: before } = { used: 0 }] = await ofWorker();
   const used = async () => {
     const [day] = await sql("SELECT used FROM daily_counters WHERE user_id = ? AND name = 'budget-day'", session.userId);
     const [ofKey] = await sql("SELECT used FROM model_budgets WHERE subject = ?", `key:${id}`);
-    const [all] = await everybodys();
+    const [all] = await ofWorker();
     return { day: day?.used ?? 0, key: ofKey?.used ?? 0, all: (all?.used ?? 0) - before };
   };
   return { ...agents(hatch, as(key)), headers: as(key), keyId: id, session, used };
 }
-const everybodys = () => sql("SELECT used FROM model_budgets WHERE subject = 'all'");
+const ofWorker = () => sql("SELECT used FROM model_budgets WHERE subject = 'all'");
 const reservations = async () => (await sql("SELECT count(*) AS n FROM app_reservations"))[0].n;
 
-/** A message whose answer hangs, once it is being asked for. */
+/** Sends a message whose answer hangs, and returns when the model has been asked. */
 async function hanging({ send }, words) {
   claude.setFault({ hang: true });
-  const asked = claude.nextRequest();
+  const request = claude.nextRequest();
   const response = await send(words);
   assert.equal(response.status, 200);
-  await asked;
+  await request;
   const [turn] = await sql("SELECT id, app_id AS appId, job_id AS jobId FROM app_turns WHERE message = ?", words);
   return { response, ...turn };
 }
 
-test("a turn that a key has begun is paid by that key's budget, its user's day and everybody's", async () => {
-  const ada = await somebody({ budget: { microUsd: 100_000, per: "month" } });
-  const { events } = await ada.said("A timer");
+test("a turn is paid from the budgets of its API key, of its user's day and of the Worker", async () => {
+  const ada = await userWith({ budget: { microUsd: 100_000, per: "month" } });
+  const { events } = await ada.sendToEnd("A timer");
   assert.ok(kinds(events).includes("ReviewResult"), texts(events).join("\n"));
   assert.deepEqual(await ada.used(), { day: 2 * COST, key: 2 * COST, all: 2 * COST });
   assert.equal(await reservations(), 0);
 });
 
-test("a key that has spent its budget builds nothing more, and its user's other keys do", async () => {
-  const ada = await somebody({ budget: { microUsd: 5_000, per: "day" } });
-  const refused = await ada.said("A timer");
+test("a key that has spent its budget builds nothing more, but its user's other keys do", async () => {
+  const ada = await userWith({ budget: { microUsd: 5_000, per: "day" } });
+  const refused = await ada.sendToEnd("A timer");
   assert.match(texts(refused.events).at(-1), /This API key has spent its budget/);
   assert.equal(claude.requests.length, 0);
   assert.deepEqual(await ada.used(), { day: 0, key: 0, all: 0 });
   const other = await newKey(ada.session.token, { scopes: SCOPES });
-  const { events } = await agents(hatch, as(other.key)).said("A timer by another key");
+  const { events } = await agents(hatch, as(other.key)).sendToEnd("A timer by another key");
   assert.ok(kinds(events).includes("ReviewResult"), texts(events).join("\n"));
   assert.deepEqual(await ada.used(), { day: 2 * COST, key: 0, all: 2 * COST });
 });
 
-test("a key that may ask no Claude builds with a model that it may ask", async () => {
-  const ada = await somebody({ models: ["openai/*"] });
+test("a key that must not use Claude builds with a model that it may use", async () => {
+  const ada = await userWith({ models: ["openai/*"] });
   const args = (value) => JSON.stringify(value);
   gpt.setAnswer(({ messages }) => [
     { content: "", toolCalls: [{ id: "call_1", name: "write_file", args: args({ path: "index.html", content: PAGE }) }] },
     { content: "", toolCalls: [{ id: "call_2", name: "finish", args: args({ name: "Timer", commit_message: "feat: a timer", summary: "It counts." }) }] },
   ][messages.filter(({ role }) => role === "tool").length]);
-  const { events } = await ada.said("A timer without Claude");
+  const { events } = await ada.sendToEnd("A timer without Claude");
   assert.ok(kinds(events).includes("ReviewResult"), texts(events).join("\n"));
   assert.equal(claude.requests.length, 0);
 });
 
-test("what a consumer held that died is let go by the next one, which has the money again", async () => {
-  const ada = await somebody({ budget: { microUsd: BUDGET, per: "day" } });
+test("the reservation of a consumer that died is released by the next one, which can spend the money", async () => {
+  const ada = await userWith({ budget: { microUsd: BUDGET, per: "day" } });
   claude.setAnswer(scripted(write(), write(), done()));
   const { response, jobId } = await hanging(ada, "A timer whose consumer dies");
   const held = await ada.used();
   assert.ok(held.day > BUDGET / 2, `no second answer fits beside it: ${JSON.stringify(held)}`);
   await sql("UPDATE jobs SET lease_owner = NULL, lease_until = 0 WHERE id = ?", jobId);
   await env.JOBS.send(JSON.stringify({ v: 1, jobId }));
-  const events = await told(response);
+  const events = await readEvents(response);
   assert.ok(kinds(events).includes("ReviewResult"), texts(events).join("\n"));
   assert.deepEqual(await ada.used(), { day: 2 * COST, key: 2 * COST, all: 2 * COST });
   assert.equal(await reservations(), 0);
 });
 
-test("a turn that is stopped or whose app is deleted holds nothing back: the clock lets it go", async () => {
-  const ada = await somebody({ budget: { microUsd: BUDGET, per: "month" } });
+test("the sweep releases the reservation of a turn that was stopped or whose app was deleted", async () => {
+  const ada = await userWith({ budget: { microUsd: BUDGET, per: "month" } });
   const stopped = await hanging(ada, "A timer to stop");
   assert.equal((await api("POST", `/apps/${stopped.appId}/stop`, undefined, ada.headers)).status, 200);
   await worker.scheduled({ cron: "* * * * *" });
@@ -121,20 +121,20 @@ test("a turn that is stopped or whose app is deleted holds nothing back: the clo
   assert.deepEqual(await ada.used(), { day: 0, key: 0, all: 0 });
 });
 
-test("the clock leaves what is held for an answer that is under way", async () => {
-  const ada = await somebody({ budget: { microUsd: BUDGET, per: "day" } });
+test("the sweep keeps the reservation of an answer that is running", async () => {
+  const ada = await userWith({ budget: { microUsd: BUDGET, per: "day" } });
   const { response } = await hanging(ada, "A timer that takes its time");
   const held = await ada.used();
   await worker.scheduled({ cron: "* * * * *" });
   assert.deepEqual(await ada.used(), held);
   claude.release();
-  await told(response);
+  await readEvents(response);
   assert.deepEqual(await ada.used(), { day: 2 * COST, key: 2 * COST, all: 2 * COST });
 });
 
-test("an account that is deleted holds nothing of everybody's budget back", async () => {
-  const ada = await somebody();
-  await hanging(ada, "A timer of who leaves");
+test("deleting an account releases its reservations from the Worker's budget", async () => {
+  const ada = await userWith();
+  await hanging(ada, "A timer of a user who leaves");
   assert.ok((await ada.used()).all > 0);
   assert.ok((await api("DELETE", `/auth/me?confirm=${ada.session.userId}`, undefined, as(ada.session.token))).ok);
   assert.equal((await ada.used()).all, 0);

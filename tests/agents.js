@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 
 /** Reads a stream of `POST /message` to its end: the events, each with its id, and the raw blocks. */
-export async function told(response) {
+export async function readEvents(response) {
   return eventsOf(await response.text());
 }
 
@@ -27,10 +27,10 @@ export function agents({ api }, headers = {}) {
   const send = (message, more = {}, extra = {}) => api("POST", "/message", { message, ...more }, { ...headers, ...extra });
 
   /** Sends a message and follows it to its end. Returns the app's id and the events. */
-  async function said(message, more, extra) {
+  async function sendToEnd(message, more, extra) {
     const response = await send(message, more, extra);
     assert.equal(response.status, 200, response.status === 200 ? "" : await response.text());
-    const events = await told(response);
+    const events = await readEvents(response);
     assert.equal(events.at(-1)?.event, "done", JSON.stringify(events.at(-1)));
     return { events, appId: events[0].data.appId, traceId: events[0].data.traceId, response };
   }
@@ -38,7 +38,7 @@ export function agents({ api }, headers = {}) {
   const show = async (id) => (await api("GET", `/apps/${id}`, undefined, headers)).json();
   const history = async (id) => (await api("GET", `/apps/${id}/history`, undefined, headers)).json();
   const code = async (id) => JSON.parse((await (await api("GET", `/api/projects/${id}`, undefined, headers)).json()).code ?? "{}");
-  return { send, said, show, history, code };
+  return { send, sendToEnd, show, history, code };
 }
 
 export const kinds = (events) => events.filter(({ event }) => event === "message").map(({ data }) => data.message.kind);

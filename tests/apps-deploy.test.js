@@ -27,7 +27,7 @@ const hatch = await startWorker({
 });
 const { api, sql } = hatch;
 const me = { "x-github-token": GITHUB };
-const { said, send, show } = agents(hatch);
+const { sendToEnd, send, show } = agents(hatch);
 const { ended } = deployments(hatch);
 const store = async (cloud, body) => assert.equal((await api("PUT", `/auth/credentials/${cloud}`, body)).ok, true);
 await store("koyeb", { token: KOYEB });
@@ -43,7 +43,7 @@ let n = 0;
 async function built(settings, { headers, files = { "index.html": PAGE }, more = {} } = {}) {
   const name = `deployed-${(n += 1)}`;
   claude.setAnswer(scripted(Object.entries(files).map(([path, content]) => call("write_file", { path, content })), [finish({ name })]));
-  const turn = await said(`Build ${name}`, { settings, ...more }, headers);
+  const turn = await sendToEnd(`Build ${name}`, { settings, ...more }, headers);
   const { deploymentId } = turn.events.find(({ data }) => data.metadata?.type === "deployment_in_progress")?.data.metadata ?? {};
   const deployment = deploymentId && (await ended(deploymentId));
   return { ...turn, name, deployment };
@@ -58,7 +58,7 @@ async function gone({ appId }, isGone) {
   await until(isGone);
 }
 
-test("an app goes live at Koyeb from its files, clients ask how that stands, and it is taken down with the app", async () => {
+test("an app goes live at Koyeb from its files, clients get its status, and it is taken down with the app", async () => {
   const app = await built({ deployTarget: "koyeb" });
   assert.equal(app.deployment.status, "live", app.deployment.error);
   assert.deepEqual([await status(app.appId), await status(app.deployment.id)], ["HEALTHY", "HEALTHY"]);
@@ -82,13 +82,13 @@ test("it goes live at Koyeb from the repository that the turn has committed to",
   assert.ok(github.repos.has(`ada/${app.name}`), "the repository is its owner's, and stays");
 });
 
-test("what is not in the repository is not deployed from there, and that is told", async () => {
+test("a version that is not in the repository is not deployed from there, and an event says so", async () => {
   const settings = { deployTarget: "koyeb", deployFrom: "repository" };
   const without = await built(settings);
   assert.equal(without.deployment, undefined);
-  assert.match(texts(without.events).at(-1), /error deploying.*repository, which has not got this version/);
+  assert.match(texts(without.events).at(-1), /error deploying.*repository, which does not have this version yet/);
   const refused = await built(settings, { headers: { "x-github-token": "ghp_revoked" } });
-  assert.match(texts(refused.events).at(-1), /repository, which has not got this version/);
+  assert.match(texts(refused.events).at(-1), /repository, which does not have this version yet/);
   assert.equal(koyeb.deployments.length, 0);
 });
 
@@ -119,7 +119,7 @@ test("it goes live at Cloudflare, and is taken down with the app", async () => {
   await gone(app, async () => (await fetch(app.deployment.url)).status === 404);
 });
 
-test("a deployment that fails is told as an error to who asks, and the app goes elsewhere with the next message", async () => {
+test("a failed deployment is an error in its status, and the next message can choose another target", async () => {
   koyeb.setRun({ statuses: ["STARTING", "ERROR"], messages: ["exit code 1"], log: [[], []], end: ["cannot bind"] });
   const app = await built({ deployTarget: "koyeb" });
   assert.equal(app.deployment.status, "failed");
@@ -131,7 +131,7 @@ test("a deployment that fails is told as an error to who asks, and the app goes 
   assert.equal(await status(app.appId), "HEALTHY");
 });
 
-test("settings that make no sense are refused with what is wrong, and nothing is begun", async () => {
+test("settings that make no sense are refused with an error that names them, and nothing is begun", async () => {
   const before = await rowCounts(hatch);
   for (const [settings, pointer] of [
     [{ deployTarget: "koyeb", deployFrom: "moon" }, "/settings/deployFrom"], [{ deployTarget: "koyeb", image: "https://x/y" }, "/settings/image"],
@@ -144,7 +144,7 @@ test("settings that make no sense are refused with what is wrong, and nothing is
   assert.deepEqual(await rowCounts(hatch), before);
 });
 
-test("no token is in a table but sealed, nor in the log", async () => {
+test("tokens are in tables only sealed, and never in the log", async () => {
   const tokens = [GITHUB, KOYEB, VERCEL, account.token, ecr.keys.secret];
   for (const { name } of await sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '*_cf_*' AND name NOT GLOB 'sqlite_*'")) {
     const rows = JSON.stringify(await sql(`SELECT * FROM "${name}"`));

@@ -20,7 +20,7 @@ const s3 = await startS3();
 after(() => Promise.all([claude.close(), s3.close()]));
 const hatch = await startWorker({ ...claudeVars(claude), DAILY_MESSAGE_LIMIT: "100" });
 const { api } = hatch;
-const { said, code } = agents(hatch);
+const { sendToEnd, code } = agents(hatch);
 const { signIn } = people(hatch);
 
 /** A bucket that verifies signatures (SigV4 in the query), and stores objects. */
@@ -58,7 +58,7 @@ async function unzipped(bytes) {
   return files;
 }
 
-const { appId } = await said("A timer");
+const { appId } = await sendToEnd("A timer");
 const urls = async (query = "", headers) => (await api("GET", `/apps/${appId}/read-url${query}`, undefined, headers)).json();
 
 test("the signed URL reads the files, and nothing else, until it expires", async () => {
@@ -148,7 +148,7 @@ test("a name is one file however its letters are composed, by each way in which 
   assert.equal((await patch({ [apart]: "by PATCH\n" })).status, 200);
   await isComposed("by PATCH\n");
   claude.setAnswer(scripted([call("edit_file", { path: apart, old_string: "PATCH", new_string: "tool" })], [call("apply_diff", { diff: `--- a/${apart}\n+++ b/${apart}\n@@ -1 +1,2 @@\n+and by diff\n by tool\n` })], [finish()]));
-  await said("Change it", { applicationId: appId });
+  await sendToEnd("Change it", { applicationId: appId });
   await isComposed("and by diff\nby tool\n");
   assert.equal((await put(both)).status, 400);
   await problem(await patch(both), 400, "validation_failed");
@@ -160,7 +160,7 @@ test("with a bucket the files are there, and its URL is signed as S3 demands", a
     ...claudeVars(claude), S3_BUCKET: "app-files", S3_ENDPOINT: s3.url, S3_ACCESS_KEY_ID: KEYS.id, S3_SECRET_ACCESS_KEY: KEYS.secret,
   });
   claude.setAnswer(builds());
-  const made = await agents(bucket).said("A timer");
+  const made = await agents(bucket).sendToEnd("A timer");
   const { readUrl } = await (await bucket.api("GET", `/apps/${made.appId}/read-url`)).json();
   assert.ok(readUrl.startsWith(`${s3.url}/app-files/apps/${made.appId}/1.zip?`) && !readUrl.includes(KEYS.secret));
   const response = await fetch(readUrl);

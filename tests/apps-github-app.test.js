@@ -1,6 +1,6 @@
-// By whose right apps are committed in production: our GitHub App's where an
-// organisation has installed it, and else that of the account that the caller
-// has connected at Stack Auth.
+// Which credentials commit apps in production: those of our GitHub App if an
+// organisation has installed it, else those of the account that the caller has
+// connected at Stack Auth.
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
@@ -42,15 +42,15 @@ beforeEach(() => {
 /** Makes, fills and changes a repository of an organisation. */
 async function worksIn(owner, repo, headers, worker) {
   const paths = [{ path: "a.txt", content: "a" }];
-  const asked = [["create-repo", { repo, owner }], ["initial-commit", { repo, owner, paths }], ["commit", { repo, owner, message: "More", paths: [{ path: "b.txt", content: "b" }] }]];
-  for (const [route, body] of asked) {
+  const requests = [["create-repo", { repo, owner }], ["initial-commit", { repo, owner, paths }], ["commit", { repo, owner, message: "More", paths: [{ path: "b.txt", content: "b" }] }]];
+  for (const [route, body] of requests) {
     const response = await post(`/github/org/${route}`, body, headers, worker);
     assert.equal(response.status, 200, `${route}: ${await response.clone().text()}`);
   }
   assert.deepEqual(Object.keys(github.files(owner, repo)), ["README.md", "a.txt", "b.txt"]);
 }
 
-test("where an organisation has installed the GitHub App, it acts there by tokens for one thing alone", async () => {
+test("in an organisation that has installed the GitHub App, the App acts with tokens for one purpose each", async () => {
   await worksIn("guild", "made-by-app", staff());
   const grants = [...github.granted.values()].map(({ organisation, permissions, repositories }) => ({ organisation, permissions, repositories }));
   const commits = { organisation: "guild", permissions: { contents: "write" }, repositories: ["made-by-app"] };
@@ -58,12 +58,12 @@ test("where an organisation has installed the GitHub App, it acts there by token
   [...github.granted.keys()].forEach(secret);
 });
 
-test("its key is taken as PKCS#8 too, and where lines are written as \\n", async () => {
+test("its key may be PKCS#8 too, and have its line ends written as \\n", async () => {
   const others = await startWorker({ ...vars, GITHUB_APP_PRIVATE_KEY: pem("pkcs8").replaceAll("\n", "\\n") });
   await worksIn("guild", "made-by-pkcs8", staff(), others);
 });
 
-test("a token that is sent comes first, and where the App is not installed the caller's account acts", async () => {
+test("a token in the request comes first, and without the App the caller's account acts", async () => {
   github.granted.clear();
   await worksIn("guild", "made-by-eve", { ...staff(), "x-github-token": OTHERS });
   stack.connected["ada-at-stack"] = ADAS;
@@ -73,7 +73,7 @@ test("a token that is sent comes first, and where the App is not installed the c
   assert.match(detail, /Install the GitHub App/);
 });
 
-test("what the App may not do is told, and so is that GitHub does not know it", async () => {
+test("a missing permission of the App and an App that GitHub does not know are clear errors", async () => {
   const of = (worker, owner) => post("/github/org/create-repo", { repo: "x", owner }, staff(), worker);
   const lacking = await problem(await of(hatch, "readers"), 400, "github_refused");
   assert.match(lacking.detail, /permissions requested are not granted/);
@@ -83,7 +83,7 @@ test("what the App may not do is told, and so is that GitHub does not know it", 
   assert.match((await problem(await of(unknown, "guild"), 400, "github_refused")).detail, /GITHUB_APP_ID/);
 });
 
-test("who is no staff does nothing by the App's right", async () => {
+test("a user who is not staff does nothing with the App's token", async () => {
   github.granted.clear();
   const visitor = as(mint({ email: "eve@example.com", email_verified: true }));
   for (const route of ["create-repo", "initial-commit", "commit"]) {
@@ -92,16 +92,16 @@ test("who is no staff does nothing by the App's right", async () => {
   assert.equal(github.granted.size, 0);
 });
 
-test("a turn commits to the account that its user has connected, by no token of the message's", async () => {
+test("a turn commits to the account that its user has connected, without a token in the message", async () => {
   const sub = "ada-again";
   stack.connected[sub] = ADAS;
   const headers = as(mint({ sub, email: "ada@example.com", email_verified: true }));
-  const { events } = await agents(hatch, headers).said("A timer");
+  const { events } = await agents(hatch, headers).sendToEnd("A timer");
   assert.deepEqual(notices(events).slice(0, 2), ["repo_created", "commit_created"]);
   assert.equal(github.files("ada", "pomodoro-timer")["index.html"], PAGE);
   claude.setAnswer(builds());
-  const nobody = as(mint({ email: "bob@example.com", email_verified: true }));
-  assert.deepEqual(notices((await agents(hatch, nobody).said("A timer")).events), ["deployment_in_progress", "deployment_complete"], "who has connected none has no repository");
+  const unconnected = as(mint({ email: "bob@example.com", email_verified: true }));
+  assert.deepEqual(notices((await agents(hatch, unconnected).sendToEnd("A timer")).events), ["deployment_in_progress", "deployment_complete"], "a user without a connected account has no repository");
 });
 
 test("no token and no key is in a table, a log or an answer", findNoSecret);

@@ -16,7 +16,7 @@ after(() => Promise.all([claude.close(), github.close()]));
 const hatch = await startWorker({ ...claudeVars(claude), GITHUB_API_URL: github.url, DAILY_MESSAGE_LIMIT: "1000" });
 const { api, sql } = hatch;
 const me = { "x-github-token": TOKEN };
-const { said, show, code } = agents(hatch, me);
+const { sendToEnd, show, code } = agents(hatch, me);
 const post = (path, body, headers = me) => api("POST", path, body, headers);
 
 beforeEach(() => {
@@ -33,11 +33,11 @@ let n = 0;
 async function built() {
   const name = `app-${(n += 1)}`;
   claude.setAnswer(scripted([call("write_file", { path: "index.html", content: PAGE }), call("write_file", { path: "old.txt", content: "old" })], [finish({ name })]));
-  return { name, ...(await said(`Build ${name}`)) };
+  return { name, ...(await sendToEnd(`Build ${name}`)) };
 }
 
 test("a turn makes a private repository named after the app and one commit of all files, with an event for each", async () => {
-  const { events, appId } = await said("A timer");
+  const { events, appId } = await sendToEnd("A timer");
   assert.deepEqual(notices(events), ["repo_created", "commit_created", "deployment_in_progress", "deployment_complete"]);
   const repo = github.repos.get("ada/pomodoro-timer");
   assert.equal(repo.private, true);
@@ -62,7 +62,7 @@ test("a later turn commits changes and deletions, and keeps file modes and other
   github.push("ada", name, { "theirs.md": "theirs", "run.sh": { content: "#!/bin/sh\n", mode: "100755" } });
   await post(`/apps/${appId}/pull`);
   claude.setAnswer(scripted([call("delete_file", { path: "old.txt" }), call("write_file", { path: "a/b.txt", content: "new" }), call("write_file", { path: "run.sh", content: "#!/bin/bash\n" })], [finish()]));
-  const { events } = await said("Change it", { applicationId: appId });
+  const { events } = await sendToEnd("Change it", { applicationId: appId });
   assert.deepEqual(notices(events).slice(0, 1), ["commit_created"], texts(events).join("\n"));
   assert.deepEqual(github.files("ada", name), { "README.md": `# ${name}\n`, "a/b.txt": "new", "index.html": PAGE, "run.sh": "#!/bin/bash\n", "theirs.md": "theirs" });
   assert.match(github.git("ada", name, "ls-tree", "main", "run.sh"), /^100755 /);
@@ -72,7 +72,7 @@ test("a later turn commits changes and deletions, and keeps file modes and other
 test("a repository whose name is taken gets digits of the app's id", async () => {
   await post("/github/user/create-repo", { repo: "taken" });
   claude.setAnswer(scripted([call("write_file", { path: "index.html", content: PAGE })], [finish({ name: "taken" })]));
-  const { appId } = await said("Build something that is taken");
+  const { appId } = await sendToEnd("Build something that is taken");
   assert.equal((await show(appId)).repositoryUrl, `https://github.com/ada/taken-${appId.slice(0, 4)}`);
 });
 
@@ -81,7 +81,7 @@ test("a commit that loses a race is repeated on the pushed one three times, and 
   const change = (content) => claude.setAnswer(scripted([call("write_file", { path: "mine.txt", content })], [finish()]));
   github.race = 2;
   change("one");
-  await said("Change one", { applicationId: appId });
+  await sendToEnd("Change one", { applicationId: appId });
   assert.deepEqual(Object.keys(github.files("ada", name)).filter((path) => /race|mine/.test(path)), ["mine.txt", "race-0.txt", "race-1.txt"]);
   github.race = 9;
   const raced = await post("/github/user/commit", { repo: name, owner: "ada", message: "m", paths: [{ path: "x.txt", content: "x" }] });
@@ -129,7 +129,7 @@ test("a name whose letters are composed otherwise is the same file, in a commit 
   github.push("ada", name, { [COMPOSED]: null, [APART]: "theirs" });
   assert.deepEqual((await (await post(`/apps/${appId}/pull`)).json()).changed, ["README.md", COMPOSED]);
   claude.setAnswer(scripted([call("edit_file", { path: APART, old_string: "theirs", new_string: "mine" })], [finish()]));
-  await said("Change it", { applicationId: appId });
+  await sendToEnd("Change it", { applicationId: appId });
   const { [APART]: apart, [COMPOSED]: composed } = github.files("ada", name);
   assert.deepEqual([apart, composed, (await code(appId))[COMPOSED]], ["mine", undefined, "mine"], "the repository's file keeps the way in which its name is written");
 
@@ -141,7 +141,7 @@ test("a name whose letters are composed otherwise is the same file, in a commit 
 
 test("a refusal of GitHub is reported, and the app goes live without it", async () => {
   const wrong = { "x-github-token": "ghp_revoked" };
-  const { events, appId } = await agents(hatch, wrong).said("A timer without a repository");
+  const { events, appId } = await agents(hatch, wrong).sendToEnd("A timer without a repository");
   assert.deepEqual(notices(events), ["deployment_in_progress", "deployment_complete"]);
   assert.ok(texts(events).some((text) => /not uploaded to GitHub.*connect GitHub again/.test(text)), texts(events).join("\n"));
   assert.equal((await show(appId)).repositoryUrl, null);
@@ -152,7 +152,7 @@ test("a repository from an interrupted step is found again, not created twice", 
   const before = github.repos.size;
   await sql("UPDATE apps SET repository = NULL WHERE id = ?", appId);
   claude.setAnswer(scripted([call("write_file", { path: "more.txt", content: "more" })], [finish()]));
-  await said("Go on", { applicationId: appId });
+  await sendToEnd("Go on", { applicationId: appId });
   assert.equal(github.repos.size, before);
   assert.equal((await show(appId)).repositoryUrl, `https://github.com/ada/${name}`);
   assert.equal(github.files("ada", name)["more.txt"], "more");

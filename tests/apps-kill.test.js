@@ -32,8 +32,8 @@ const STEPS = [
   (name) => [call("finish", { name, commit_message: "feat: count", summary: "It counts." })],
 ];
 const FILES = { "index.html": page(2), "log.txt": "a\nb\n" };
-const said = (body) => JSON.stringify(body.messages).match(/Count at ([a-z0-9-]+)/)[1];
-claude.setAnswer((body) => STEPS[Math.min(body.messages.filter(({ role }) => role === "assistant").length, STEPS.length - 1)](said(body)));
+const promptOf = (body) => JSON.stringify(body.messages).match(/Count at ([a-z0-9-]+)/)[1];
+claude.setAnswer((body) => STEPS[Math.min(body.messages.filter(({ role }) => role === "assistant").length, STEPS.length - 1)](promptOf(body)));
 
 /** Sends a message and collects its events until the kill interrupts the stream. */
 function follow(response, events = []) {
@@ -57,7 +57,7 @@ function follow(response, events = []) {
 const taken = "NEW.lease_owner IS NOT NULL AND OLD.lease_owner IS NULL";
 const back = "NEW.lease_owner IS NULL AND OLD.lease_owner IS NOT NULL";
 const REPOSITORY = "(SELECT repository FROM apps a JOIN app_turns t ON t.app_id = a.id WHERE t.id = NEW.subject_id)";
-const done = (app) => claude.requests.filter(({ body, outcome }) => outcome === "complete" && said(body) === app.name).length;
+const done = (app) => claude.requests.filter(({ body, outcome }) => outcome === "complete" && promptOf(body) === app.name).length;
 const has = (type) => (app) => notices(app.events).includes(type);
 const reviewed = (app) => app.events.some(({ data }) => data.message?.kind === "ReviewResult");
 const HELD = [
@@ -65,7 +65,7 @@ const HELD = [
     { name: `before-${k}`, when: `OLD.step = 'work' AND (SELECT steps FROM app_turns WHERE id = NEW.subject_id) = ${k} AND ${taken}`, is: (app) => done(app) >= k },
     { name: `inside-${k}`, step: k, when: `OLD.step = 'work' AND NEW.attempts > 0 AND ${back} AND (SELECT steps FROM app_turns WHERE id = NEW.subject_id) = ${k}`, is: (app) => done(app) > k },
   ]),
-  // What was set aside for the first answer is not settled.
+  // The reservation of the first answer is not reconciled.
   { name: "unsettled", isUnsettled: true, when: `OLD.step = 'work' AND ${back}`, is: (app) => done(app) > 0 },
   { name: "before-save", when: `OLD.step = 'save' AND ${taken}`, is: (app) => done(app) === 7 },
   { name: "inside-save", when: `OLD.step = 'save' AND ${back}`, is: (app) => done(app) === 7 },

@@ -14,7 +14,7 @@ const hatch = await startWorker({
   ENVIRONMENT: "development", AGENT_SERVER_URL: agent.url, AGENT_API_SECRET_AUTH: SECRET, DAILY_MESSAGE_LIMIT: "1000",
 });
 const { sql } = hatch;
-const { said, code } = agents(hatch);
+const { sendToEnd, code } = agents(hatch);
 
 const PAGE = "<h1>Hi</h1>\n<p>there</p>\n";
 const TEMPLATE = newFiles({ "index.html": PAGE });
@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 
 test("the agent server's events are streamed as they arrive, and its last diff makes the app", async () => {
-  const { events, appId, traceId } = await said("A timer", { templateId: "trpc_agent", settings: { databricks_host: "h", databricks_token: "dapi-secret" } });
+  const { events, appId, traceId } = await sendToEnd("A timer", { templateId: "trpc_agent", settings: { databricks_host: "h", databricks_token: "dapi-secret" } });
   assert.deepEqual(kinds(events).slice(0, 3), ["WipUpdate", "ReviewResult", "ReviewResult"]);
   assert.deepEqual(events.slice(0, 3).map(({ data }) => data.status), ["running", "running", "idle"]);
   assert.equal(events[2].data.message.app_name, "pomodoro-timer");
@@ -44,13 +44,13 @@ test("the agent server's events are streamed as they arrive, and its last diff m
 
 test("the agent server gets back its state, stored sealed, with the files and the conversation oldest first", async () => {
   agent.play(agent.asks("For whom?", { step: 1, blob: "x".repeat(3_000_000) }));
-  const first = await said("A shop");
+  const first = await sendToEnd("A shop");
   assert.deepEqual(kinds(first.events), ["RefinementRequest"]);
   const objects = await hatch.env.FILES.list({ prefix: "agent-states/" });
   // Four would be found in a quarter of all sealed texts of this length, by chance.
   for (const { key } of objects.objects) assert.ok(!(await (await hatch.env.FILES.get(key)).text()).includes("x".repeat(32)), "sealed");
   agent.play(agent.review({ diff: APP, state: STATE, commit: "feat: shop" }));
-  await said("For cats", { applicationId: first.appId });
+  await sendToEnd("For cats", { applicationId: first.appId });
   const second = agent.requests[1].body;
   assert.deepEqual(second.agentState, { step: 1, blob: "x".repeat(3_000_000) });
   assert.deepEqual(second.allMessages, [
@@ -59,30 +59,30 @@ test("the agent server gets back its state, stored sealed, with the files and th
   ]);
   assert.ok(!("allFiles" in second));
   agent.play(agent.nothing(null));
-  const third = await said("Nothing really", { applicationId: first.appId });
+  const third = await sendToEnd("Nothing really", { applicationId: first.appId });
   assert.deepEqual(agent.requests[2].body.agentState, STATE);
   assert.deepEqual(agent.requests[2].body.allFiles.map(({ path }) => path), ["app.js", "empty.txt", "index.html"]);
   assert.equal(third.events.at(-1).event, "done");
   agent.play(agent.nothing(null));
-  await said("Again nothing", { applicationId: first.appId });
+  await sendToEnd("Again nothing", { applicationId: first.appId });
   assert.deepEqual(agent.requests[3].body.agentState, STATE, "what it does not say stays");
   assert.ok(agent.requests[3].body.allMessages.every(({ kind }) => kind !== "PlatformMessage"));
 });
 
 test("a diff that does not fit is refused as a whole, with file and hunk in the error", async () => {
-  const { appId } = await said("A timer");
+  const { appId } = await sendToEnd("A timer");
   const before = await code(appId);
   const good = "diff --git a/app.js b/app.js\n--- a/app.js\n+++ b/app.js\n@@ -1 +1 @@\n-let n = 0\n+let n = 1\n";
   const bad = "diff --git a/index.html b/index.html\n--- a/index.html\n+++ b/index.html\n@@ -1,2 +1,2 @@\n-<h1>Bye</h1>\n+<h1>Ho</h1>\n <p>there</p>\n";
   for (const [diff, reason] of [[good + bad, /index\.html: hunk 1/], ["# ERROR GENERATING DIFF: x", /could not write its diff/], [newFiles({ "../evil": "x\n" }), /none of them was made/]]) {
     agent.play(agent.review({ diff, state: STATE }));
-    const { events } = await said(`Change it ${reason}`, { applicationId: appId });
+    const { events } = await sendToEnd(`Change it ${reason}`, { applicationId: appId });
     assert.deepEqual(kinds(events), ["RuntimeError"]);
     assert.match(texts(events)[0], reason);
     assert.deepEqual(await code(appId), before);
   }
   agent.play(agent.review({ diff: `${good}diff --git a/logo.png b/logo.png\nnew file mode 100644\nindex 0000000..1111111\nBinary files /dev/null and b/logo.png differ\n` }));
-  const { events } = await said("Add a logo", { applicationId: appId });
+  const { events } = await sendToEnd("Add a logo", { applicationId: appId });
   assert.match(texts(events)[0], /not text.*logo\.png/s);
   assert.equal((await code(appId))["app.js"], "let n = 1\n");
 });
@@ -93,13 +93,13 @@ test("a broken connection, silence and errors end the turn with a reason that sh
   ];
   for (const [fault, reason] of cases) {
     agent.setFault(fault);
-    const { events } = await said(`A timer ${reason}`);
+    const { events } = await sendToEnd(`A timer ${reason}`);
     assert.match(texts(events).at(-1), reason);
     assert.equal(events.at(-2).data.status, "idle");
     assert.ok(!JSON.stringify(events).includes("secret inside"));
   }
   agent.play(agent.fails("I cannot do this"));
-  const { events } = await said("The impossible");
+  const { events } = await sendToEnd("The impossible");
   assert.deepEqual(texts(events), ["I cannot do this"]);
 });
 
@@ -107,7 +107,7 @@ test("compressed streams and events of megabytes are read", async () => {
   agent.compressed = true;
   const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i} ${"y".repeat(40)}\n`).join("");
   agent.play(agent.wip("Long"), agent.review({ diff: newFiles({ "index.html": PAGE, "long.txt": lines }), state: { s: "z".repeat(2_000_000) } }));
-  const { appId } = await said("Something long");
+  const { appId } = await sendToEnd("Something long");
   assert.equal((await code(appId))["long.txt"], lines);
 });
 

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, call, eventsOf, kinds, notices, scripted, text, texts, told } from "./agents.js";
+import { PAGE, agents, builds, call, eventsOf, kinds, notices, scripted, text, texts, readEvents } from "./agents.js";
 import { claudeVars } from "./conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { problem, rowCounts, startWorker } from "./harness.js";
@@ -14,7 +14,7 @@ after(() => claude.close());
 const ADMIN = "admin-token-of-the-tests-0123456789";
 const hatch = await startWorker({ ...claudeVars(claude), ADMIN_TOKEN: ADMIN, DAILY_MESSAGE_LIMIT: "1000", HOSTING_DOMAIN: "localhost" });
 const { api, sql } = hatch;
-const { send, said, show, history, code } = agents(hatch);
+const { send, sendToEnd, show, history, code } = agents(hatch);
 const { signIn } = people(hatch);
 const operator = { authorization: `Bearer ${ADMIN}` };
 
@@ -30,7 +30,7 @@ async function somebody() {
 }
 
 test("a message becomes a live app, with events in the bytes that the original's clients read", async () => {
-  const { events, appId, traceId, response } = await said("A pomodoro timer", { clientSource: "web", applicationId: null });
+  const { events, appId, traceId, response } = await sendToEnd("A pomodoro timer", { clientSource: "web", applicationId: null });
   assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
   assert.match(traceId, new RegExp(`^app-${appId}\\.req-[0-9a-f-]{36}$`));
   assert.deepEqual(kinds(events).at(-3), "ReviewResult");
@@ -62,36 +62,36 @@ test("a message becomes a live app, with events in the bytes that the original's
 });
 
 test("the history has the user's messages and all events, oldest first", async () => {
-  const { appId, events } = await said("A timer");
+  const { appId, events } = await sendToEnd("A timer");
   const messages = await history(appId);
   assert.deepEqual([messages[0].kind, messages[0].messageKind, messages[0].prompt], ["user", "UserMessage", "A timer"]);
   assert.deepEqual(messages.slice(1).map(({ prompt }) => prompt), texts(events));
   assert.deepEqual(messages.slice(1).map(({ id }) => id), events.filter(({ event }) => event === "message").map(({ id }) => id));
   assert.equal(messages.at(-1).metadata.type, "deployment_complete");
   claude.setAnswer(builds());
-  await said("Make it green", { applicationId: appId });
+  await sendToEnd("Make it green", { applicationId: appId });
   const all = await history(appId);
   assert.deepEqual(all.filter(({ kind }) => kind === "user").map(({ prompt }) => prompt), ["A timer", "Make it green"]);
   const asked = JSON.stringify(claude.requests.at(-1).body.messages);
-  assert.ok(asked.indexOf("A timer") > -1 && asked.indexOf("A timer") < asked.indexOf("Make it green"), "told oldest first");
+  assert.ok(asked.indexOf("A timer") > -1 && asked.indexOf("A timer") < asked.indexOf("Make it green"), "oldest first");
 });
 
 test("a question ends the turn, and the answer goes on with the same app", async () => {
   claude.setAnswer(scripted([call("ask_user", { question: "For how many minutes?" })]));
-  const first = await said("A timer");
+  const first = await sendToEnd("A timer");
   assert.deepEqual(kinds(first.events), ["RefinementRequest"]);
   assert.equal(first.events.find(({ event }) => event === "message").data.status, "idle");
   assert.deepEqual(texts(first.events), ["For how many minutes?"]);
   claude.setAnswer(builds());
-  const second = await said("25", { traceId: first.traceId, applicationId: first.appId });
+  const second = await sendToEnd("25", { traceId: first.traceId, applicationId: first.appId });
   assert.equal(second.appId, first.appId);
   assert.match(JSON.stringify(claude.requests[1].body.messages), /For how many minutes/);
-  const byTrace = await said("And a sound", { traceId: first.traceId });
+  const byTrace = await sendToEnd("And a sound", { traceId: first.traceId });
   assert.equal(byTrace.appId, first.appId, "the trace alone names the app");
 });
 
 test("a client that reconnects gets the missed events once and in order, by header and by parameter", async () => {
-  const { appId, events } = await said("A timer");
+  const { appId, events } = await sendToEnd("A timer");
   const rest = async (after, headers) => eventsOf(await (await api("GET", `/apps/${appId}/events${after}`, undefined, headers)).text());
   for (const n of [0, 2, events.length - 1]) {
     assert.deepEqual(await rest("", { "last-event-id": events[n].id }), events.slice(n + 1));
@@ -115,7 +115,7 @@ test("a client that leaves stops nothing, and one that reconnects during the tur
   const [{ id }] = await sql("SELECT app_id AS id FROM app_turns WHERE message = 'A timer to leave'");
   const following = api("GET", `/apps/${id}/events`);
   claude.release();
-  const events = await told(await following);
+  const events = await readEvents(await following);
   assert.equal(events.at(-1).event, "done");
   assert.deepEqual(notices(events), ["deployment_in_progress", "deployment_complete"]);
 });
@@ -133,7 +133,7 @@ test("a client that is cut at every event and comes back each time has each even
 });
 
 test("two who follow an app, from different events on, each have the rest once and in order while it is made", async () => {
-  const first = await said("A timer in two tabs");
+  const first = await sendToEnd("A timer in two tabs");
   const { appId } = first;
   claude.setAnswer(builds());
   claude.setFault({ hang: true });
@@ -143,7 +143,7 @@ test("two who follow an app, from different events on, each have the rest once a
   const tabs = [first.events.at(-1).id, first.events[1].id].map((id) => api("GET", `/apps/${appId}/events`, undefined, { "last-event-id": id }));
   const open = await Promise.all(tabs);
   claude.release();
-  const [sender, one, other] = await Promise.all([running, ...open].map(async (response) => told(await response)));
+  const [sender, one, other] = await Promise.all([running, ...open].map(async (response) => readEvents(await response)));
   assert.ok(sender.length > 3);
   assert.deepEqual(one, sender);
   assert.deepEqual(other, [...first.events, ...sender].slice(2));
@@ -165,7 +165,7 @@ async function firstOf(response) {
 }
 
 test("a second message during a turn is 409 with the trace id, and stopping the turn keeps its work", async () => {
-  const { appId } = await said("A timer");
+  const { appId } = await sendToEnd("A timer");
   let second;
   claude.setAnswer(scripted(() => {
     claude.setFault({ hang: true });
@@ -184,7 +184,7 @@ test("a second message during a turn is 409 with the trace id, and stopping the 
   const stopped = await (await api("POST", `/apps/${appId}/stop`)).json();
   assert.deepEqual(stopped, { message: "Stopped", appId, traceId: turn.trace_id });
   claude.release();
-  const events = await told(running);
+  const events = await readEvents(running);
   assert.equal(events.at(-1).event, "done");
   assert.match(texts(events).at(-1), /^Stopped/);
   assert.deepEqual(await code(appId), { "index.html": PAGE, "extra.txt": "kept" });
@@ -201,11 +201,11 @@ test("the same message during its turn is that turn, streamed from the beginning
   await sql("UPDATE app_turns SET created_at = created_at - 2000 WHERE user_id = ?", ada.id);
   const again = await ada.send("A timer for Ada");
   claude.release();
-  const [one, two] = [await told(first), await told(again)];
+  const [one, two] = [await readEvents(first), await readEvents(again)];
   assert.deepEqual(one, two);
   assert.equal(again.headers.get("x-dailylimit-usage"), "1");
   assert.equal((await sql("SELECT count(*) AS n FROM app_turns WHERE user_id = ?", ada.id))[0].n, 1);
-  const missed = await told(await ada.send("A timer for Ada", {}, { "last-event-id": one[2].id }));
+  const missed = await readEvents(await ada.send("A timer for Ada", {}, { "last-event-id": one[2].id }));
   assert.deepEqual(missed, one.slice(3), "with Last-Event-ID only what was missed");
 });
 
@@ -231,7 +231,7 @@ test("ten messages at once at a limit of ten admit exactly ten", async () => {
 test("a turn without any answer is not counted", async () => {
   const ada = await somebody();
   claude.setFault({ status: 400 });
-  const { events } = await ada.said("A timer");
+  const { events } = await ada.sendToEnd("A timer");
   assert.match(texts(events).at(-1), /The model refused the request/);
   assert.equal((await (await api("GET", "/message-limit", undefined, ada.headers)).json()).currentUsage, 0);
 });
@@ -259,7 +259,7 @@ test("a wrong request gets a clear error and changes nothing", async () => {
 
 test("no user sees, follows, changes, stops or deletes another user's app", async () => {
   const [ada, eve] = [await somebody(), await somebody()];
-  const { appId, events } = await ada.said("A timer");
+  const { appId, events } = await ada.sendToEnd("A timer");
   for (const [method, path] of [["GET", ""], ["GET", "/history"], ["GET", "/events"], ["GET", "/read-url"], ["GET", "/read-url?write=true"], ["POST", "/pull"], ["POST", "/stop"], ["DELETE", ""]]) {
     const response = await api(method, `/apps/${appId}${path}`, undefined, eve.headers);
     assert.equal(response.status, 404, `${method} ${path}`);
@@ -275,7 +275,7 @@ test("apps are listed in pages, and one beyond the last is empty", async () => {
   const ada = await somebody();
   claude.setAnswer(scripted([call("ask_user", { question: "Which?" })]));
   const made = [];
-  for (const n of [1, 2, 3]) made.unshift((await ada.said(`App ${n}`)).appId);
+  for (const n of [1, 2, 3]) made.unshift((await ada.sendToEnd(`App ${n}`)).appId);
   const page = async (query) => (await api("GET", `/apps${query}`, undefined, ada.headers)).json();
   const first = await page("?limit=2");
   assert.deepEqual(first.data.map(({ id }) => id), made.slice(0, 2));
@@ -285,7 +285,7 @@ test("apps are listed in pages, and one beyond the last is empty", async () => {
 });
 
 test("a deleted app is gone with its project, its site and its conversation", async () => {
-  const { appId } = await said("A timer");
+  const { appId } = await sendToEnd("A timer");
   const { appUrl } = await show(appId);
   assert.deepEqual(await (await api("DELETE", `/apps/${appId}`)).json(), { message: "App deleted", appId });
   assert.equal((await api("GET", `/apps/${appId}`)).status, 404);
@@ -298,7 +298,7 @@ test("a deleted app is gone with its project, its site and its conversation", as
 
 test("an account takes its apps along, and leaves nothing when it is deleted", async () => {
   const ada = await somebody();
-  const { appId } = await ada.said("A timer of Ada's");
+  const { appId } = await ada.sendToEnd("A timer of Ada's");
   const document = await (await api("GET", "/auth/export", undefined, ada.headers)).json();
   assert.deepEqual(document.apps.map(({ id }) => id), [appId]);
   assert.equal(document.appMessages[0].message, "A timer of Ada's");
@@ -309,30 +309,30 @@ test("an account takes its apps along, and leaves nothing when it is deleted", a
 
 test("only staff gets debug events, and a caller can ask whether they are staff", async () => {
   const ada = await somebody();
-  const { events } = await ada.said("A timer");
+  const { events } = await ada.sendToEnd("A timer");
   assert.ok(!events.some(({ event }) => event === "debug"));
   assert.deepEqual(await (await api("GET", "/auth/is-neon-employee", undefined, ada.headers)).json(), { isNeonEmployee: false });
   assert.deepEqual(await (await api("GET", "/auth/is-privileged-user")).json(), { isPrivilegedUser: true });
-  assert.ok((await said("A timer for staff")).events.some(({ event }) => event === "debug"));
+  assert.ok((await sendToEnd("A timer for staff")).events.some(({ event }) => event === "debug"));
   assert.equal((await api("POST", "/analytics/event", { eventType: "track", eventName: "apps_listed" }, ada.headers)).status, 200);
 });
 
 test("at the daily limit of new apps no more are begun, and existing ones can still be changed", async () => {
   const ada = await somebody();
   claude.setAnswer(scripted([call("ask_user", { question: "Which?" })]));
-  const { appId } = await ada.said("The first");
+  const { appId } = await ada.sendToEnd("The first");
   await sql("UPDATE daily_counters SET used = 50 WHERE user_id = '' AND name = 'apps-day'");
   const refused = await ada.send("One too many");
   const body = await problem(refused, 429, "daily_apps_limit_reached");
   assert.ok(body.message);
   assert.equal(refused.headers.get("x-daily-apps-limit"), "50");
   assert.equal((await (await api("GET", "/message-limit", undefined, ada.headers)).json()).currentUsage, 1, "what was refused is not counted");
-  await ada.said("Another question", { applicationId: appId });
+  await ada.sendToEnd("Another question", { applicationId: appId });
   await sql("UPDATE daily_counters SET used = 0 WHERE user_id = '' AND name = 'apps-day'");
 });
 
 test("the operator's monitoring reads how many turns there were, and what they cost", async () => {
-  await said("A timer that is counted");
+  await sendToEnd("A timer that is counted");
   const text = await (await api("GET", "/metrics", undefined, operator)).text();
   const figure = (name, labels) => Number(text.match(new RegExp(`^${name}\\{${labels}\\} (\\d+)$`, "m"))?.[1]);
   const [{ n, cost }] = await sql("SELECT count(*) AS n, (SELECT sum(cost_micro_usd) FROM app_turns WHERE model = 'anthropic/claude-sonnet-5-5') AS cost FROM app_turns WHERE status = 'done'");
@@ -342,7 +342,7 @@ test("the operator's monitoring reads how many turns there were, and what they c
 });
 
 test("an event's id means the same after a restart", async () => {
-  const { appId, events } = await said("A timer that outlives the Worker");
+  const { appId, events } = await sendToEnd("A timer that outlives the Worker");
   await hatch.harness.restart();
   const rest = await (await api("GET", `/apps/${appId}/events?after=${events[1].id}`)).text();
   assert.deepEqual(eventsOf(rest), events.slice(2));

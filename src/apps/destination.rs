@@ -1,4 +1,4 @@
-//! Where an app goes live after a turn, as the settings of a message say. Pure.
+//! Reads from a message's settings where an app goes live after a turn. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,14 +12,14 @@ use crate::{
 };
 
 const EDGE: &str = "edge";
-/// What alone runs something else than files.
+/// The only target that also runs images and repositories.
 const KOYEB: &str = "koyeb";
 
-/// Where to, and what runs there.
+/// The target, and what runs there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Destination {
     pub(super) target: String,
-    /// None is the app's files.
+    /// None: the app's files.
     pub(super) runs: Option<Runs>,
 }
 
@@ -42,10 +42,10 @@ enum Origin {
 }
 
 impl Destination {
-    /// None where the settings do not say it.
+    /// None if the settings name no target.
     ///
     /// # Errors
-    /// What of them is wrong.
+    /// A violation for the setting that is wrong.
     pub(super) fn of(settings: &Map<String, Value>) -> Result<Option<Self>, Error> {
         let member = |name: &str| settings.get(name).filter(|value| !value.is_null());
         let text = |name: &'static str| match member(name) {
@@ -63,11 +63,11 @@ impl Destination {
         let (image, registry_secret) = (text("image")?, text("registrySecret")?);
         let from = match (text("deployFrom")?.as_deref(), &image) {
             (None | Some("image"), Some(_)) => Origin::Image,
-            (Some("image"), None) => return Err(wrong("image", "is missing: what `deployFrom` says")),
+            (Some("image"), None) => return Err(wrong("image", "is required, because `deployFrom` is `image`")),
             (Some("repository"), None) => Origin::Repository,
             (None | Some("files"), None) => Origin::Files,
             (Some("files" | "repository"), Some(_)) => {
-                return Err(wrong("image", "is not what `deployFrom` says"));
+                return Err(wrong("image", "must be left out unless `deployFrom` is `image`"));
             }
             (Some(_), _) => return Err(wrong("deployFrom", "must be `files`, `repository` or `image`")),
         };
@@ -95,24 +95,24 @@ impl Runs {
 
     fn check(&self, target: Option<&str>) -> Result<(), Error> {
         if target != Some(KOYEB) {
-            let words = "must be `koyeb`: it alone runs an image, a repository or a port";
+            let words = "must be `koyeb`, the only target that runs an image, a repository or a port";
             return Err(wrong("deployTarget", words));
         }
-        self.asked(None).map(drop)
+        self.to_container(None).map(drop)
     }
 
-    /// What is deployed; `repository` is the app's, if it has all that the app has.
+    /// The container to deploy. `repository` is the app's repository if it has the app's newest version.
     ///
     /// # Errors
-    /// [`Error::Refused`] where that is wanted and is not there.
+    /// [`Error::Refused`] if the repository is to be deployed and does not have that version.
     pub(super) fn container(&self, repository: Option<Git>) -> Result<Option<Container>, Error> {
         match self.from {
-            Origin::Repository => self.asked(Some(repository.ok_or_else(not_there)?)),
-            Origin::Files | Origin::Image => self.asked(None),
+            Origin::Repository => self.to_container(Some(repository.ok_or_else(not_in_repository)?)),
+            Origin::Files | Origin::Image => self.to_container(None),
         }
     }
 
-    fn asked(&self, git: Option<Git>) -> Result<Option<Container>, Error> {
+    fn to_container(&self, git: Option<Git>) -> Result<Option<Container>, Error> {
         let Self { image, registry_secret, port, .. } = self.clone();
         Container::read(ContainerRequest { image, registry_secret, git, port }).map_err(|mut violations| {
             for violation in &mut violations {
@@ -123,10 +123,10 @@ impl Runs {
     }
 }
 
-fn not_there() -> Error {
+fn not_in_repository() -> Error {
     Error::Refused {
         code: "not_in_repository",
-        detail: "It is deployed from its repository, which has not got this version".to_owned(),
+        detail: "The app is deployed from its repository, which does not have this version yet".to_owned(),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_say_where_to_and_what_runs_there() {
+    fn settings_name_the_target_and_what_runs_there() {
         assert_eq!(of(&json!({ "more": 1, "deployTarget": null })).unwrap(), None);
         let edge = of(&json!({ "deployTarget": "edge", "deployFrom": "files" })).unwrap().unwrap();
         assert_eq!((edge.target.as_str(), edge.runs), ("edge", None));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_is_deployed_that_has_the_version() {
+    fn a_repository_is_deployed_only_if_it_has_the_version() {
         let wanted = of(&json!({ "deployTarget": "koyeb", "deployFrom": "repository" })).unwrap().unwrap();
         let runs = wanted.runs.unwrap();
         let git: Git = serde_json::from_value(json!({ "repository": "github.com/ada/timer" })).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_setting_is_named_in_the_error() {
         for (settings, expected) in [
             (json!({ "deployTarget": "moon" }), "/settings/deployTarget"),
             (json!({ "deployTarget": 1 }), "/settings/deployTarget"),

@@ -72,9 +72,9 @@ async fn token(context: &RequestContext, database: &Database) -> Result<String, 
     connected_token(context.caller.user_id()?, &context.settings, database).await?.ok_or_else(not_connected)
 }
 
-/// By whose right something is done for an organisation: that of the token
-/// which is sent, of our GitHub App where it is installed, or of the account
-/// that the caller has connected.
+/// The token to act with in an organisation: the one in the request, else one of
+/// our GitHub App if it is installed there, else that of the caller's connected
+/// account.
 async fn token_for(
     organisation: &str,
     purpose: Purpose<'_>,

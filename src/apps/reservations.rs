@@ -1,7 +1,7 @@
-//! What an answer can cost at most is taken from budgets before it is asked
-//! for: everybody's, that of the key which began the turn, and its user's day.
-//! It is written down with the taking, so that what a consumer held which died
-//! is let go by the next one, or by the clock.
+//! Reserves the highest possible cost of an answer before a model is asked:
+//! from the budget of the whole Worker, that of the API key which began the
+//! turn, and that of its user's day. A row records each reservation, so that
+//! the next consumer or the sweep releases what a killed consumer held.
 
 use worker::Env;
 
@@ -20,19 +20,19 @@ use crate::{
     store::{Database, Statement, sql},
 };
 
-/// Whose answer it is that costs.
+/// The budgets that pay for a turn's answers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Payer<'a> {
     pub(super) turn: &'a str,
     pub(super) job: &'a str,
-    /// Of the job's lease.
+    /// The consumer that has the job's lease.
     pub(super) holder: &'a str,
     pub(super) user: &'a str,
-    /// The key that began the turn, and what it may.
+    /// The API key that began the turn, and its limits.
     pub(super) key: Option<(&'a str, &'a KeyLimits)>,
 }
 
-/// What is set aside for one answer.
+/// The amounts reserved for one answer.
 #[derive(Debug)]
 pub(super) struct Reservation {
     turn: String,
@@ -43,8 +43,8 @@ pub(super) struct Reservation {
     at: i64,
 }
 
-/// Statements about the reservations `r` that a filter finds: gives back what they hold, and forgets them.
-macro_rules! let_go {
+/// Releases the reservations `r` that match a filter: returns their amounts to the budgets, and deletes their rows.
+macro_rules! release {
     ($filter:literal $(, $value:expr)* $(,)?) => {
         [
             sql!(
@@ -71,15 +71,15 @@ macro_rules! let_go {
     };
 }
 
-/// Lets go of what is held for a user who is deleted.
-pub(super) fn let_go_of_user(user: &str) -> [Statement; 3] {
-    let_go!("r.user_id = ?1", user)
+/// Releases the reservations of a user who is deleted.
+pub(super) fn release_of_user(user: &str) -> [Statement; 3] {
+    release!("r.user_id = ?1", user)
 }
 
-/// Lets go of what is held by nobody who works on it.
+/// Releases the reservations whose consumer has lost its job.
 pub(crate) async fn sweep(env: &Env) {
     let abandoned = || {
-        let_go!(
+        release!(
             "NOT EXISTS (SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1)",
             now_ms()
         )
@@ -93,22 +93,22 @@ pub(crate) async fn sweep(env: &Env) {
 impl Payer<'_> {
     fn limits(&self, most: i64, settings: &Settings, now: i64) -> Result<Vec<Limit>, Error> {
         let of_key = self.key.and_then(|(id, limits)| Some((format!("key:{id}"), limits.budget?)));
-        let everybodys = Providers::of(settings)?.daily_budget_micro_usd;
-        let everybodys =
-            everybodys.map(|micro_usd| ("all".to_owned(), Budget { micro_usd, per: Period::Day }));
-        let budgets = of_key.into_iter().chain(everybodys);
+        let of_worker = Providers::of(settings)?.daily_budget_micro_usd;
+        let of_worker =
+            of_worker.map(|micro_usd| ("all".to_owned(), Budget { micro_usd, per: Period::Day }));
+        let budgets = of_key.into_iter().chain(of_worker);
         Ok(budgets.map(|(subject, budget)| Limit::money(subject, budget, most, now)).collect())
     }
 
-    /// Whether anything bounds what it may spend, so that it has to be known what an answer costs.
+    /// Whether a budget limits it, so that only models with known prices may answer.
     pub(super) fn is_bounded(&self, settings: &Settings) -> Result<bool, Error> {
         Ok(DailyLimits::of(settings)?.budget_micro_usd.is_some() || !self.limits(0, settings, 0)?.is_empty())
     }
 
-    /// Sets `most` aside; what a consumer has held that lost the turn is let go with it.
+    /// Reserves `most`, and releases what another consumer has reserved for this turn.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] naming the budget that has not as much left.
+    /// [`Error::TooManyRequests`] that names the budget with too little left.
     pub(super) async fn reserve(
         &self,
         most: i64,
@@ -128,14 +128,14 @@ impl Payer<'_> {
         if !reservation.is_any() {
             return Ok(reservation);
         }
-        let mut batch: Vec<Statement> = let_go!("r.turn_id = ?1", self.turn).into();
+        let mut batch: Vec<Statement> = release!("r.turn_id = ?1", self.turn).into();
         batch.extend(budgets::take_in_batch(&reservation.limits)?);
         batch.extend(
             daily
                 .into_iter()
                 .flat_map(|limit| quotas::take_in_batch(Quota::Budget, most, self.user, limit, at)),
         );
-        batch.push(self.note(&reservation, most)?);
+        batch.push(self.record(&reservation, most)?);
         match database.batch_all(batch).await {
             Ok(_) => Ok(reservation),
             Err(Error::GuardFailed) => Err(refusal(&reservation.limits, daily, at, database).await?),
@@ -143,7 +143,7 @@ impl Payer<'_> {
         }
     }
 
-    fn note(&self, reservation: &Reservation, most: i64) -> Result<Statement, Error> {
+    fn record(&self, reservation: &Reservation, most: i64) -> Result<Statement, Error> {
         Ok(sql!(
             "INSERT INTO app_reservations (turn_id, job_id, holder, user_id, limits, daily, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             self.turn,
@@ -165,8 +165,8 @@ async fn refusal(
 ) -> Result<Error, Error> {
     let of_budgets = budgets::refusal(limits, now, database).await?;
     let of_day = || daily.map(|limit| quotas::exceeded(Quota::Budget, limit, now));
-    // What stood in the way has gone this very moment.
-    let gone = || Error::database("a guard refused a reservation for a reason that is gone");
+    // Another request has returned an amount between the guard and this query.
+    let gone = || Error::database("a budget had too little left, and has enough now");
     Ok(of_budgets.or_else(of_day).unwrap_or_else(gone))
 }
 
@@ -175,14 +175,14 @@ impl Reservation {
         self.is_daily || !self.limits.is_empty()
     }
 
-    /// Books what the answer has cost, and gives the rest back: all of it is
-    /// given back already where this consumer has lost the turn.
+    /// Books the real cost of the answer, and returns the rest. If this consumer
+    /// has lost the turn, its reservation is released already, and only the cost is booked.
     pub(super) fn reconcile(&self, spent: i64) -> Result<Vec<Statement>, Error> {
         if !self.is_any() {
             return Ok(Vec::new());
         }
         let mut batch: Vec<Statement> =
-            let_go!("r.turn_id = ?1 AND r.holder = ?2", self.turn.as_str(), self.holder.as_str()).into();
+            release!("r.turn_id = ?1 AND r.holder = ?2", self.turn.as_str(), self.holder.as_str()).into();
         if spent > 0 {
             batch.extend(budgets::spend(&self.limits, spent)?);
             batch.extend(self.is_daily.then(|| quotas::spend(Quota::Budget, &self.user, spent, self.at)));

@@ -29,7 +29,7 @@ pub(crate) const OWNED: Owned = Owned {
     export: &[("apps", export_apps), ("appMessages", export_messages)],
     // The limit and the counters stay, so that a new account does not reset them.
     delete: |user| {
-        let mut statements: Vec<Statement> = reservations::let_go_of_user(user).into();
+        let mut statements: Vec<Statement> = reservations::release_of_user(user).into();
         statements.push(sql!("DELETE FROM app_turns WHERE user_id = ?1", user));
         statements.push(sql!("DELETE FROM apps WHERE user_id = ?1", user));
         statements

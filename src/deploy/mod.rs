@@ -119,7 +119,7 @@ impl NewDeployment {
         match &container {
             Some(_) if self.target != Some(Target::Cloud(KOYEB)) => Err(Error::invalid(
                 "/target",
-                "must be `koyeb`: it alone runs an image, a repository or a port",
+                "must be `koyeb`, the only target that runs an image, a repository or a port",
             )),
             Some(container) if !container.is_of_files() && self.code.is_some() => {
                 Err(Error::invalid("/code", "is not what would run: leave it out, or `image` and `git`"))

@@ -1,5 +1,5 @@
-//! The Worker's GitHub App: where an organisation has installed it, it acts
-//! there by a token of its own, which is good for an hour and for one thing.
+//! The Worker's GitHub App. In an organisation that has installed it, it acts
+//! with a token of its own, which is valid for an hour and for one purpose.
 
 use hatch_tokens::github_app;
 use serde::Deserialize;
@@ -12,12 +12,12 @@ use crate::{
     platform::{clock::now_ms, crypto},
 };
 
-/// What a token is asked for: no more than its use needs.
+/// The use of a token. GitHub grants no more permissions than the use needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose<'a> {
-    /// To make repositories.
+    /// Creates repositories.
     Create,
-    /// To commit to this one.
+    /// Commits to this repository.
     Commit(&'a str),
 }
 
@@ -41,11 +41,11 @@ struct Token {
 }
 
 impl GitHub {
-    /// A token of our App's for an organisation; none where there is no App, or
-    /// where the organisation has not installed it.
+    /// A token of our App for an organisation. None if no App is set up, or if
+    /// the organisation has not installed it.
     ///
     /// # Errors
-    /// [`Error::Upstream`] when GitHub does not know the App, or the App may not do this there.
+    /// [`Error::Upstream`] if GitHub does not know the App, or if the App lacks the permission.
     pub(crate) async fn installation_token(
         &self,
         organisation: &str,
@@ -70,4 +70,4 @@ impl GitHub {
     }
 }
 
-const UNKNOWN: &str = "GitHub does not know the Worker's GitHub App: its operator checks GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY";
+const UNKNOWN: &str = "GitHub does not know the Worker's GitHub App: its operator must check GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY";

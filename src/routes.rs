@@ -236,6 +236,7 @@ pub(crate) static MODULES: Modules = Modules {
         &gateway::OWNED,
         &generate::OWNED,
         &apps::OWNED,
+        &models::reservations::OWNED,
         &fleet::OWNED,
         &clouds::OWNED,
         &jobs::OWNED,
@@ -265,7 +266,7 @@ static SWEEPS: &[Sweep] = &[
     |env| Box::pin(gateway::sweep(env)),
     |env| Box::pin(generate::proof::sweep(env)),
     |env| Box::pin(deploy::preview::sweep(env)),
-    |env| Box::pin(apps::reservations::sweep(env)),
+    |env| Box::pin(models::reservations::sweep(env)),
     |env| Box::pin(store::files::sweep(env)),
 ];
 

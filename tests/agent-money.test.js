@@ -47,7 +47,7 @@ async function userWith(gateway) {
   return { ...agents(hatch, as(key)), headers: as(key), keyId: id, session, used };
 }
 const ofWorker = () => sql("SELECT used FROM model_budgets WHERE subject = 'all'");
-const reservations = async () => (await sql("SELECT count(*) AS n FROM app_reservations"))[0].n;
+const reservations = async () => (await sql("SELECT count(*) AS n FROM model_reservations"))[0].n;
 
 /** Sends a message whose answer hangs, and returns when the model has been asked. */
 async function hanging({ send }, words) {

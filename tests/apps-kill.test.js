@@ -86,7 +86,7 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
   await database((db) => HELD.forEach((app, n) => {
     db.exec(`CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN NEW.kind = 'agent' AND ${app.when} AND ${of(app)} BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     if (app.isUnsettled) {
-      db.exec(`CREATE TRIGGER hold_money_${n} BEFORE DELETE ON app_reservations
+      db.exec(`CREATE TRIGGER hold_money_${n} BEFORE DELETE ON model_reservations
         WHEN (SELECT message FROM app_turns WHERE id = OLD.turn_id) = 'Count at ${app.name}' BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     }
     if (app.step === undefined) return;
@@ -107,7 +107,7 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
 
   await database((db) => {
     for (const { name } of db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND (name GLOB 'hold_*' OR name GLOB 'step_*')").all()) db.exec(`DROP TRIGGER ${name}`);
-    const held = db.prepare("SELECT t.message FROM app_reservations r JOIN app_turns t ON t.id = r.turn_id").all();
+    const held = db.prepare("SELECT t.message FROM model_reservations r JOIN app_turns t ON t.id = r.turn_id").all();
     assert.ok(held.some(({ message }) => message === "Count at unsettled"), "the dead consumer holds money");
     // The dead consumers' jobs are free again when their leases have expired.
     db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0");
@@ -150,7 +150,7 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
     assert.deepEqual({ used, owed, drafts }, { used: HELD.length, owed: 0, drafts: 0 });
     const { cost, day, all, held } = db.prepare(
       `SELECT (SELECT sum(cost_micro_usd) FROM app_turns) AS cost, (SELECT sum(used) FROM daily_counters WHERE name = 'budget-day') AS day,
-         (SELECT sum(used) FROM model_budgets WHERE subject = 'all') AS "all", (SELECT count(*) FROM app_reservations) AS held`,
+         (SELECT sum(used) FROM model_budgets WHERE subject = 'all') AS "all", (SELECT count(*) FROM model_reservations) AS held`,
     ).get();
     assert.ok(cost > 0);
     assert.deepEqual({ day, all, held }, { day: cost, all: cost, held: 0 }, "of a dead consumer's answer nothing is held back");

@@ -8,7 +8,8 @@ use hatch_diff::Files;
 
 use super::{
     events::{Event, MessageKind},
-    merge, model,
+    merge,
+    model::{self, Terms},
     prompt::{self, PromptBudget},
     sandbox::Scene,
     save::Ending,
@@ -44,7 +45,8 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     if let Some(reason) = exhausted(turn, Apps::of(&work.settings)?.bounds, now_ms()) {
         return end(work, Vec::new(), &Ending::failed(reason));
     }
-    let candidates = model::choose(work).await?;
+    let terms = Terms::of(work).await?;
+    let candidates = model::choose(work, &terms).await?;
     let known = [store::draft(&turn.id), store::steps(&turn.id), store::earlier(turn, EARLIER), base(turn)];
     let known: [Rows; 4] = work.context.database.batch(known).await?;
     let [draft, steps, earlier, base] = known;
@@ -55,7 +57,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 
     let window = candidates.first().map_or(0, |candidate| candidate.model.context);
     let request = prompt::request(turn, &files_at_start, &earlier, &steps, PromptBudget::of(window));
-    let allowance = match model::afford(&request, &candidates, work).await {
+    let allowance = match model::afford(&request, &candidates, work, &terms).await {
         Ok(Some(allowance)) => allowance,
         Ok(None) => {
             let bounds = Apps::of(&work.settings)?.bounds;
@@ -67,7 +69,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         Err(error) => return Err(error),
     };
     let scene = Scene { message: &turn.message, files: &files_at_start, step: steps.len() };
-    let answered = model::ask(request, candidates, allowance, &scene, work).await?;
+    let answered = model::ask(request, candidates, allowance, &scene, work, &terms).await?;
     let response = answered.answer?;
 
     let stop = response.choices.first().map(|choice| choice.stop.reason).unwrap_or_default();
@@ -92,7 +94,9 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let mut events: Vec<Event> = progress(&step, &before, &files, ending.is_some()).into_iter().collect();
     events.push(Event::debug(format!(
         "{}: {} tokens, {} micro-dollars",
-        answered.model, answered.tokens, answered.cost_micro_usd
+        answered.model,
+        answered.usage.total(),
+        answered.cost_micro_usd
     )));
     writes.push(work.add_events(&events));
     match ending {

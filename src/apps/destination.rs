@@ -63,7 +63,9 @@ impl Destination {
         let (image, registry_secret) = (text("image")?, text("registrySecret")?);
         let from = match (text("deployFrom")?.as_deref(), &image) {
             (None | Some("image"), Some(_)) => Origin::Image,
-            (Some("image"), None) => return Err(wrong("image", "is required, because `deployFrom` is `image`")),
+            (Some("image"), None) => {
+                return Err(wrong("image", "is required, because `deployFrom` is `image`"));
+            }
             (Some("repository"), None) => Origin::Repository,
             (None | Some("files"), None) => Origin::Files,
             (Some("files" | "repository"), Some(_)) => {

@@ -126,10 +126,10 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     {
         return stream_turn(turn, user, &context, &database).await;
     }
-    super::model::can_work(&context.settings)?;
+    super::model::can_work(&user.id, &context.settings, &database).await?;
     if let Some(name) = &new.model {
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
-        super::model::check(name, limits.models.as_deref(), &context.settings, &database).await?;
+        super::model::check(name, &user.id, limits.models.as_deref(), &context.settings, &database).await?;
     }
     let app_id = match &named_app {
         Some(id) => id.clone(),
@@ -142,7 +142,7 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
         job_id: &context.new_id("job")?,
         app_id: &app_id,
         user: &user.id,
-        key: key_of(user),
+        key: user.credential.key_id(),
         trace_id: &trace_id,
         asked_app_id: named_app.as_deref(),
         message: &new.message,
@@ -158,14 +158,6 @@ pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     context.background.run(async move { jobs::outbox::send(&env, &job_id).await });
     let followed = Followed { id: turn_id.clone(), app_id: app_id.clone(), job_id: turn.job_id.to_owned() };
     stream_turn(followed, user, &context, &database).await
-}
-
-/// The API key that a user comes with.
-fn key_of(user: &User) -> Option<&str> {
-    match &user.credential {
-        Credential::Key(id) => Some(id),
-        Credential::LocalDeveloper | Credential::Session(_) | Credential::StackAuth => None,
-    }
 }
 
 /// The turn that this message has begun already: it has the same

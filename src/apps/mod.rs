@@ -28,7 +28,6 @@ mod model;
 pub(crate) mod openapi;
 mod prompt;
 mod repository;
-pub(crate) mod reservations;
 mod sandbox;
 mod save;
 mod settings;

@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::{
     destination::{Destination, Runs},
     events::Event,
-    reservations,
 };
 use crate::error::Error;
 #[cfg(test)]
@@ -25,20 +24,19 @@ use crate::store::{
 };
 
 pub(crate) const OWNED: Owned = Owned {
-    tables: &["apps", "app_turns", "app_reservations", "custom_message_limits"],
+    tables: &["apps", "app_turns", "custom_message_limits"],
     export: &[("apps", export_apps), ("appMessages", export_messages)],
     // The limit and the counters stay, so that a new account does not reset them.
     delete: |user| {
-        let mut statements: Vec<Statement> = reservations::release_of_user(user).into();
-        statements.push(sql!("DELETE FROM app_turns WHERE user_id = ?1", user));
-        statements.push(sql!("DELETE FROM apps WHERE user_id = ?1", user));
-        statements
+        vec![
+            sql!("DELETE FROM app_turns WHERE user_id = ?1", user),
+            sql!("DELETE FROM apps WHERE user_id = ?1", user),
+        ]
     },
     give: |from, to| {
         vec![
             give!("apps", from, to),
             give!("app_turns", from, to),
-            give!("app_reservations", from, to),
             // If the second account has a limit of its own, that one stays.
             sql!(
                 concat!(

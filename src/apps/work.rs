@@ -12,7 +12,6 @@ use crate::{
     audit,
     error::Error,
     jobs::{Job, JobContext},
-    models::KeyLimits,
     platform::clock::now_ms,
     settings::Settings,
     store::Statement,
@@ -35,11 +34,6 @@ impl Work {
     /// The audit entry for an action outside of the turn's files.
     pub(super) fn audit(&self, action: &str, subject: &str) -> Statement {
         audit::entry(&self.turn.user_id, action, subject, &self.turn.trace_id, now_ms())
-    }
-
-    /// What the key may that began the turn.
-    pub(super) fn key_limits(&self) -> Result<KeyLimits, Error> {
-        KeyLimits::parse(self.turn.key_limits.as_deref())
     }
 
     /// The files that the turn works on.

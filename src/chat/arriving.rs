@@ -45,6 +45,11 @@ impl Arriving {
         (self.kept_chars, self.message.text.get(self.kept..).unwrap_or_default())
     }
 
+    /// The part of the message that was read.
+    pub(super) fn message(&self) -> &Message {
+        &self.message
+    }
+
     /// Marks the pending checkpoint as written.
     pub(super) fn keep(&mut self) {
         let text = self.message.text.get(self.kept..self.keeping).unwrap_or_default();

@@ -27,7 +27,7 @@ use crate::{
         stream::Writer,
     },
     redact,
-    store::{Database, Statement, projects},
+    store::{Database, Rows, Statement, projects},
     upstream::anthropic::models,
 };
 
@@ -57,10 +57,17 @@ pub(super) async fn carry(
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
+        let cost = cost_of(&turn, arriving.borrow().message());
+        let draw = turn.reserved.as_ref().and_then(|reserved| reserved.draw(cost));
         // A failed checkpoint is made up for by the next one, or by the save at the end.
-        if let Ok(kept) = database.query(checkpoint).await {
+        if let Ok(rows) = database.batch_all([checkpoint].into_iter().chain(draw).collect()).await {
             arriving.borrow_mut().keep();
-            if kept.is_empty() {
+            if let (Some(reserved), Some(drawn)) = (&turn.reserved, rows.get(1))
+                && !drawn.is_empty()
+            {
+                reserved.has_drawn(cost);
+            }
+            if rows.first().is_some_and(Rows::is_empty) {
                 let stopped =
                     database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
                 unwanted.set(stopped);
@@ -69,8 +76,9 @@ pub(super) async fn carry(
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
     let mut message = arriving.take().finish(&received);
-    let mut saved = save(&turn, &message, base.clone(), &database).await;
+    // The cost first: a kill between the two loses a part of the answer, and no money.
     reconcile(&turn, &message, &database).await;
+    let mut saved = save(&turn, &message, base.clone(), &database).await;
     if saved == Err(Error::GuardFailed) {
         // The answer was complete before we saw that the user had stopped it: leave the code alone.
         message = Message::kept(message.text, message.model, message.usage, false);
@@ -104,16 +112,25 @@ fn checkpoint(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement
     }
 }
 
-/// Returns to the user's quotas what was reserved but not spent, and the
-/// message itself if no text came. A Worker that is killed before this keeps
-/// the reservation, for the cost of the answer is then unknown.
-async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
+/// What has arrived of an answer has cost so much.
+fn cost_of(turn: &ChatTurn, message: &Message) -> i64 {
     // An error in place of an answer costs nothing.
     let is_free = message.error.is_some() && message.text.is_empty();
-    let cost = if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) };
-    let unspent = turn.reserved.iter().map(|reserved| reserved.reconcile(cost));
-    let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
-    refund(unspent.chain(unanswered).collect(), database).await;
+    if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) }
+}
+
+/// Books the real cost of the answer, and returns to the user's quotas the rest
+/// of what was reserved, and the message itself if no text came. If the Worker
+/// is killed before this, the sweep returns what no checkpoint has booked.
+async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
+    let booked = turn.reserved.as_ref().map(|reserved| reserved.reconcile(cost_of(turn, message)));
+    match booked.transpose() {
+        Ok(booked) => {
+            let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
+            refund(booked.into_iter().flatten().chain(unanswered).collect(), database).await;
+        }
+        Err(error) => log::failure("chat.give_back", &error),
+    }
 }
 
 /// Runs the statements that return something to a user's quotas, if there are any.

@@ -39,7 +39,10 @@ use crate::identity::DailyLimits;
 use crate::{
     error::Error,
     http::{RequestContext, body, page},
-    identity::quotas::{self, Quota, Taken},
+    identity::{
+        User,
+        quotas::{self, Quota, Taken},
+    },
     platform::{
         clock::{now_ms, with_ticks},
         log,
@@ -48,7 +51,7 @@ use crate::{
         stream::{self, Body, Writer},
     },
     settings::FromVars as _,
-    store::{Database, projects},
+    store::{Database, Statement, projects},
 };
 
 /// How long Claude's stream is read after the client left. The platform ends
@@ -127,16 +130,23 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let TurnContext { base, history, has_made_project } = opening;
     let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
-    let started = ask_model(&choice.model, prompt, &mut turn, deadlines, &context, &database).await;
+    let started = ask_model(&choice.model, prompt, &mut turn, user, deadlines, &context, &database).await;
     let (source, (client, body)) = match started {
         Ok(started) => started,
         Err(error) => {
             // No answer came, so the turn is undone. The sweep ends rows that remain.
-            let taken = [&turn.counted, &turn.reserved].into_iter().flatten();
-            let forget = [store::forget(&turn)].into_iter();
-            let forget_project = has_made_project.then(|| store::forget_project(&turn));
-            let undo = taken.map(Taken::refund).chain(forget).chain(forget_project);
-            carry::refund(undo.collect(), &database).await;
+            let mut undo: Vec<Statement> = turn.counted.iter().map(Taken::refund).collect();
+            undo.extend(
+                turn.reserved
+                    .as_ref()
+                    .map(|reserved| reserved.reconcile(0))
+                    .transpose()?
+                    .into_iter()
+                    .flatten(),
+            );
+            undo.push(store::forget(&turn));
+            undo.extend(has_made_project.then(|| store::forget_project(&turn)));
+            carry::refund(undo, &database).await;
             return Err(error);
         }
     };
@@ -152,12 +162,13 @@ async fn ask_model(
     model: &Model,
     prompt: prompt::ChatPrompt<'_>,
     turn: &mut ChatTurn,
+    user: &User,
     deadlines: Deadlines,
     context: &RequestContext,
     database: &Database,
 ) -> Result<(Source, (Writer, Body)), Error> {
     turn.prompt_tokens = prompt.tokens();
-    turn.reserved = model.reserve(&prompt, &turn.user, &context.settings, database).await?;
+    turn.reserved = model.reserve(&turn.id, &prompt, user, &context.settings, database).await?;
     let touch = async || {
         // A missed write does no harm: a turn counts as lost only after several.
         let _ = database.query(store::touch(turn, now_ms())).await;
@@ -201,11 +212,13 @@ pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, format!("[{}]", stopped.0.join(","))))
 }
 
-/// Marks as interrupted the answers whose Worker was killed while they streamed.
+/// Marks as interrupted the answers whose Worker was killed while they
+/// streamed, and releases what is reserved for answers that no longer run.
 pub(crate) async fn sweep(env: &Env) {
     let swept = async {
-        let before = now_ms() - store::SILENT_MS;
-        Database::open(env)?.query(store::interrupt_lost(None, before)).await
+        let mut batch = vec![store::interrupt_lost(None, now_ms() - store::SILENT_MS)];
+        batch.extend(store::release_ended());
+        Database::open(env)?.batch_all(batch).await
     };
     if let Err(error) = swept.await {
         log::failure("chat.sweep", &error);

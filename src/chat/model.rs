@@ -1,13 +1,13 @@
 //! Chooses the model of a turn, reserves its cost and asks it.
 
 use super::{prompt::ChatPrompt, sandbox};
-use crate::identity::DailyLimits;
 use crate::settings::FromVars as _;
 use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     http::RequestContext,
-    identity::quotas::{self, Quota, Taken},
+    identity::User,
+    models::{KeyLimits, Payer, Reservation},
     platform::pump::{Deadlines, Source},
     settings::Settings,
     store::Database,
@@ -66,20 +66,21 @@ impl Model {
         }
     }
 
-    /// Reserves what the answer may cost at most.
+    /// Reserves what the answer `id` may cost at most.
     pub(super) async fn reserve(
         &self,
+        id: &str,
         prompt: &ChatPrompt<'_>,
-        user: &str,
+        user: &User,
         settings: &Settings,
         database: &Database,
-    ) -> Result<Option<Taken>, Error> {
-        let limits = DailyLimits::of(settings)?;
-        let (Self::Claude(name), Some(_)) = (self, limits.budget_micro_usd) else {
-            return Ok(None);
-        };
+    ) -> Result<Option<Reservation>, Error> {
+        let Self::Claude(name) = self else { return Ok(None) };
         let most = anthropic::models::most_micro_usd(name, prompt.tokens());
-        quotas::take(Quota::Budget, most, user, limits, database).await
+        let limits = KeyLimits::parse(user.gateway.as_deref())?;
+        let key = user.credential.key_id().map(|key| (key, &limits));
+        let payer = Payer { subject: id, job: None, user: &user.id, key };
+        payer.reserve(most, settings, database).await.map(Some)
     }
 
     /// Asks the model, and returns once its first bytes have come. A prompt that

@@ -7,6 +7,7 @@ use serde_json::json;
 #[cfg(test)]
 use super::images::Image;
 use super::{changes::Changes, turn::ChatTurn};
+use crate::models::reservations::release;
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 #[cfg(test)]
@@ -388,6 +389,15 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
         user,
         after,
         page.limit
+    )
+}
+
+/// Releases what is reserved for answers that no longer run. A request that
+/// still ends one books its cost by itself.
+pub(super) fn release_ended() -> [Statement; 3] {
+    release!(
+        "r.job_id IS NULL AND NOT EXISTS (
+           SELECT 1 FROM chat_messages m WHERE m.id = r.subject_id AND m.status = 'streaming')"
     )
 }
 

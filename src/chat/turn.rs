@@ -3,7 +3,7 @@
 use hatch_code::CodeMap;
 use serde::Deserialize;
 
-use crate::{error::Error, identity::quotas::Taken, store::Rows};
+use crate::{error::Error, identity::quotas::Taken, models::Reservation, store::Rows};
 
 /// A question and its answer.
 #[derive(Debug, Clone)]
@@ -20,8 +20,8 @@ pub(super) struct ChatTurn {
     pub(super) prompt_tokens: u64,
     /// The message, counted against the user's daily limit.
     pub(super) counted: Option<Taken>,
-    /// What was reserved of the user's daily budget.
-    pub(super) reserved: Option<Taken>,
+    /// What was reserved of budgets for the answer.
+    pub(super) reserved: Option<Reservation>,
 }
 
 impl ChatTurn {

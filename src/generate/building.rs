@@ -10,6 +10,7 @@ use super::{
     competitors::Competitor,
     idea,
     line::one_line,
+    question::{AnswerEnd, Question, TextAnswer},
     startup,
     steps::Step,
     store::{self, Startup},
@@ -22,7 +23,6 @@ use crate::{
     platform::clock::now_ms,
     redact,
     upstream::{
-        anthropic::complete::{Completion, Question, Stop},
         compiler::{self, Diagnostic},
         sandbox::{self, Templates},
     },
@@ -67,17 +67,16 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
         return Ok(Outcome::Failed { reason: give_up_reason(&problems) });
     }
     let base = startup.code()?;
-    if !work.has_claude() {
+    if !work.has_model()? {
         let templates = Templates::read(&work.context.env, Templates::STARTUP).await?;
         return finish_turn(work, startup, BuildTurn::sandbox(&startup.prompt, templates)?).await;
     }
     if startup.turns == 0 {
         work.announce("Writing the application").await?;
     }
-    work.require_budget().await?;
     let answer = ask(work, &base, &problems).await?;
-    if answer.stop == Stop::Refused {
-        let reason = "Claude would not build this; describe it in other words".to_owned();
+    if answer.end == AnswerEnd::Refused {
+        let reason = format!("{} would not build this; describe it in other words", work.model_name()?);
         return Ok(Outcome::Failed { reason });
     }
     // The owner may have changed the code meanwhile: write the answer's files into the new code.
@@ -94,14 +93,14 @@ fn give_up_reason(problems: &[Problem]) -> String {
     )
 }
 
-async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<Completion, Error> {
+async fn ask(work: &Work, base: &CodeMap, problems: &[Problem]) -> Result<TextAnswer, Error> {
     let message = match base.is_empty() && problems.is_empty() {
         true => first_message(&work.startup.prompt, &work.startup.competitors()),
         false => next_message(&work.startup.prompt, problems),
     };
-    let mut question = Question::new(work.claude, SYSTEM, message);
+    let mut question = Question::new(SYSTEM, message);
     if !base.is_empty() {
-        question.prompt.context =
+        question.context =
             format!("The application's files as they are now:\n\n{}", hatch_code::fenced(base));
     }
     let detail = Cell::new(0);
@@ -159,9 +158,9 @@ impl BuildTurn {
         Ok(Self { code, name: idea.name, model: sandbox::MODEL.to_owned(), problems: Vec::new() })
     }
 
-    fn of(base: CodeMap, answer: &Completion, name: &str) -> Self {
-        let extraction = match answer.stop {
-            Stop::RanOut => hatch_code::extraction_interrupted(&answer.text),
+    fn of(base: CodeMap, answer: &TextAnswer, name: &str) -> Self {
+        let extraction = match answer.end {
+            AnswerEnd::RanOut => hatch_code::extraction_interrupted(&answer.text),
             _ => hatch_code::extraction(&answer.text),
         };
         let mut problems = Vec::new();
@@ -261,32 +260,25 @@ async fn finish_turn(work: &Work, startup: &Startup, turn: BuildTurn) -> Result<
 mod tests {
     use super::*;
 
-    fn answer(text: &str, stop: Stop) -> Completion {
-        Completion {
-            text: text.to_owned(),
-            stop,
-            found: Vec::new(),
-            model: "claude".to_owned(),
-            usage: Default::default(),
-            cost_micro_usd: 0,
-        }
+    fn answer(text: &str, end: AnswerEnd) -> TextAnswer {
+        TextAnswer { text: text.to_owned(), end, model: "m".to_owned(), who: "Claude" }
     }
 
-    fn turn(text: &str, stop: Stop) -> BuildTurn {
+    fn turn(text: &str, end: AnswerEnd) -> BuildTurn {
         let base = CodeMap::parse(r#"{"kept.ts":"1"}"#).unwrap();
-        BuildTurn::of(base, &answer(text, stop), "Old")
+        BuildTurn::of(base, &answer(text, end), "Old")
     }
 
     #[test]
     fn a_turn_lays_its_files_over_those_that_are_there() {
-        let turn = turn("```json:package.json\n{\"name\":\"acme-notes\"}\n```\n", Stop::Finished);
+        let turn = turn("```json:package.json\n{\"name\":\"acme-notes\"}\n```\n", AnswerEnd::Finished);
         assert_eq!((turn.code.len(), turn.name.as_str()), (2, "Acme Notes"));
         assert!(turn.problems.is_empty(), "{:?}", turn.problems);
     }
 
     #[test]
     fn a_file_that_was_cut_off_is_asked_for_again() {
-        let turn = turn("```ts:a.ts\n1\n```\n```ts:b.ts\nconst half", Stop::RanOut);
+        let turn = turn("```ts:a.ts\n1\n```\n```ts:b.ts\nconst half", AnswerEnd::RanOut);
         assert_eq!(turn.code.get("b.ts"), None);
         assert!(turn.problems[0].to_string().starts_with("b.ts: was cut off"), "{:?}", turn.problems);
     }
@@ -294,7 +286,7 @@ mod tests {
     #[test]
     fn a_file_with_an_invalid_path_is_ignored() {
         for path in ["/etc/passwd", "../up.ts", "C:\\x.ts"] {
-            let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), Stop::Finished);
+            let turn = turn(&format!("```ts title=\"{path}\"\n1\n```\n"), AnswerEnd::Finished);
             assert_eq!(turn.code.len(), 1, "{path}");
             assert!(turn.problems[0].message.contains("relative path"), "{path}: {:?}", turn.problems);
         }
@@ -304,7 +296,7 @@ mod tests {
     fn a_file_whose_name_windows_cannot_have_is_asked_for_under_another() {
         for path in ["public/nul", "components/aux.jsx", "docs/what?.md", "lib/COM1.ts"] {
             let answer = format!("```ts title=\"{path}\"\n1\n```\n```ts:b.ts\n1\n```\n");
-            let turn = turn(&answer, Stop::Finished);
+            let turn = turn(&answer, AnswerEnd::Finished);
             assert_eq!((turn.code.get(path), turn.code.len()), (None, 2), "{path}");
             let problems: Vec<String> = turn.problems.iter().map(Problem::to_string).collect();
             assert_eq!(problems.len(), 1, "{problems:?}");
@@ -315,14 +307,14 @@ mod tests {
     #[test]
     fn an_answer_of_too_many_files_is_not_taken() {
         let files: String = (0..500).map(|n| format!("```ts:f{n}.ts\n1\n```\n")).collect();
-        let turn = turn(&files, Stop::Finished);
+        let turn = turn(&files, AnswerEnd::Finished);
         assert_eq!(turn.code.len(), 1);
         assert!(turn.problems[0].message.contains("at most 400 files"), "{:?}", turn.problems);
     }
 
     #[test]
     fn an_answer_without_files_is_a_problem() {
-        assert!(turn("I cannot decide.", Stop::Finished).problems[0].message.contains("no files"));
+        assert!(turn("I cannot decide.", AnswerEnd::Finished).problems[0].message.contains("no files"));
     }
 
     #[test]

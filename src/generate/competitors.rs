@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{idea, line::one_line};
+use super::{idea, line::one_line, question::object};
 use crate::upstream::{
-    anthropic::complete::object,
     search::Hit,
     web::{Page, address},
 };

@@ -3,11 +3,11 @@
 //! step is tried again.
 
 use futures::future::join_all;
-use hatch_wire::anthropic::Usage;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     competitors::{self, Competitor, CompetitorSource, CompetitorsAnswer, Queries},
+    question::Question,
     steps::Step,
     store,
     work::Work,
@@ -16,9 +16,9 @@ use crate::upstream::search::Search;
 use crate::{
     error::Error,
     jobs::Outcome,
+    models,
     settings::{FromVars as _, Settings},
     upstream::{
-        anthropic::complete::Question,
         search::{self, Hit},
         web::{self, Page},
     },
@@ -29,12 +29,12 @@ const RESULTS: usize = 8;
 
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     work.announce("Looking for competitors").await?;
-    if work.has_claude() {
-        work.require_budget().await?;
-    }
     let mut lines = Vec::new();
-    let found = match work.has_claude() {
-        true => find(work, &mut lines).await?,
+    let found = match work.has_model()? {
+        true => {
+            work.require_budget().await?;
+            find(work, &mut lines).await?
+        }
         false => Findings {
             source: CompetitorSource::Sandbox,
             competitors: competitors::sandbox(&work.startup.prompt),
@@ -43,7 +43,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let json = serde_json::to_string(&found).map_err(|error| Error::Internal(error.to_string()))?;
     let mut writes = vec![store::save_competitors(&work.startup.id, &json)];
     writes.extend(lines.iter().map(|line| work.log("info", line)));
-    writes.push(work.log("success", &found.summary()));
+    writes.push(work.log("success", &found.summary(work.model_name()?)));
     writes.push(work.done(Step::Discovery));
     Ok(Outcome::Next { step: Step::Building.name(), writes })
 }
@@ -56,7 +56,7 @@ struct Findings {
 }
 
 impl Findings {
-    fn summary(&self) -> String {
+    fn summary(&self, model: &str) -> String {
         let names: Vec<&str> = self.competitors.iter().map(|it| it.name.as_str()).collect();
         match (self.source, names.len()) {
             (CompetitorSource::Sandbox, _) => {
@@ -68,7 +68,7 @@ impl Findings {
             (CompetitorSource::Search, n) => {
                 format!("Found {n} competitors on the web: {}", names.join(", "))
             }
-            (CompetitorSource::Model, n) => format!("Claude knows of {n} competitors: {}", names.join(", ")),
+            (CompetitorSource::Model, n) => format!("{model} knows of {n} competitors: {}", names.join(", ")),
         }
     }
 }
@@ -88,7 +88,8 @@ async fn find(work: &Work, lines: &mut Vec<String>) -> Result<Findings, Error> {
         if !competitors.is_empty() {
             return Ok(Findings { source: CompetitorSource::Search, competitors });
         }
-        lines.push("The pages show no competitors; asking Claude what it knows".to_owned());
+        let model = models::in_sentence(work.model_name()?);
+        lines.push(format!("The pages show no competitors; asking {model} what it knows"));
     }
     let answer: CompetitorsAnswer = ask(work, competitors::question(prompt, &[], &[])).await?;
     Ok(Findings { source: CompetitorSource::Model, competitors: answer.known() })
@@ -104,11 +105,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
             let question = Question {
                 schema: Some(competitors::queries_schema()),
                 max_tokens: Some(1_000),
-                ..Question::new(
-                    work.claude,
-                    competitors::QUERIES_SYSTEM,
-                    competitors::queries_question(prompt),
-                )
+                ..Question::new(competitors::QUERIES_SYSTEM, competitors::queries_question(prompt))
             };
             answer::<Queries>(work, &question).await?.take()
         }
@@ -118,18 +115,19 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
     for query in &queries {
         match search::search(provider, query, RESULTS, settings).await {
             Ok(found) => {
-                work.pay(&found.usage, found.cost_micro_usd).await?;
+                work.pay(found.usage.read_tokens(), found.usage.output_tokens, found.cost_micro_usd).await?;
                 searches.push(found.hits);
             }
             Err(failed) => {
-                work.pay(&Usage::default(), failed.cost_micro_usd).await?;
+                work.pay(0, 0, failed.cost_micro_usd).await?;
                 lines.push(format!("A search has failed: {}", failed.error.detail()));
             }
         }
     }
     let hits = competitors::merge(&searches, settings.hosting_domain.as_deref());
     if hits.is_empty() {
-        lines.push("The web search has found nothing; asking Claude what it knows".to_owned());
+        let model = models::in_sentence(work.model_name()?);
+        lines.push(format!("The web search has found nothing; asking {model} what it knows"));
     }
     Ok(hits)
 }
@@ -153,7 +151,7 @@ async fn ask(work: &Work, question: String) -> Result<CompetitorsAnswer, Error> 
     let question = Question {
         schema: Some(competitors::schema()),
         max_tokens: Some(8_000),
-        ..Question::new(work.claude, competitors::SYSTEM, question)
+        ..Question::new(competitors::SYSTEM, question)
     };
     answer(work, &question).await
 }

@@ -9,8 +9,6 @@ use super::{
     store::{self, Startup},
     work::Work,
 };
-use crate::settings::FromVars as _;
-use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
     jobs::{self, Job, JobContext, JobKind, Outcome, Policy},
@@ -36,8 +34,7 @@ async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     // The startup was deleted or cancelled: nothing is left to do.
     let Some(startup) = startup.first::<Startup>()? else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let settings = Settings::of(&context.env)?;
-    let claude = Claude::of(&settings)?;
-    let work = Work { job, startup, settings, claude, context };
+    let work = Work::new(job, startup, settings, context).await?;
     match step {
         Step::Discovery => discovery::step(&work).await,
         Step::Building => building::step(&work).await,

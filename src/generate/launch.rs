@@ -7,8 +7,8 @@ use super::{
     deck::{Competitor, Deck, Slide},
     idea::{Idea, NAME_CHARS},
     line::one_line,
+    question::object,
 };
-use crate::upstream::anthropic::complete::object;
 
 /// The most launch channels.
 pub(crate) const MAX_CHANNELS: usize = 8;

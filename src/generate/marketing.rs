@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{
     deck, idea,
     launch::{self, Launch, Rival},
+    question::{AnswerEnd, Question},
     steps::Step,
     store::{self, LaunchKit},
     work::Work,
@@ -19,12 +20,10 @@ use crate::upstream::livepeer::Livepeer;
 use crate::{
     error::{Error, UpstreamKind},
     jobs::Outcome,
+    models,
     platform::random,
     store::Statement,
-    upstream::{
-        anthropic::complete::{Question, Stop},
-        livepeer::{self, Video},
-    },
+    upstream::livepeer::{self, Video},
 };
 
 /// Attempts at each part before the job goes on without it.
@@ -127,16 +126,18 @@ fn end(work: &Work, video: &Video, mut writes: Vec<Statement>) -> Outcome {
 async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statement>), Error> {
     let startup = &work.startup;
     let plain = || launch::sandbox(&idea::read(&startup.prompt), rivals);
-    if !work.has_claude() {
+    if !work.has_model()? {
         return Ok((plain(), Vec::new()));
     }
-    let without = || vec![work.log("error", "Claude did not write the launch kit; it is made without")];
+    let model = work.model_name()?;
+    let without =
+        || vec![work.log("error", &format!("{model} did not write the launch kit; it is made without"))];
     if work.job.attempts > ATTEMPTS {
         return Ok((plain(), without()));
     }
     let code = startup.code()?;
     let readme = code.get("README.md").unwrap_or_default();
-    let mut question = Question::new(work.claude, SYSTEM, launch::question(&startup.prompt, rivals, readme));
+    let mut question = Question::new(SYSTEM, launch::question(&startup.prompt, rivals, readme));
     question.schema = Some(launch::schema());
     question.max_tokens = Some(8_000);
     let answer = match work.ask(&question, async |_| ()).await {
@@ -144,9 +145,12 @@ async fn launch(work: &Work, rivals: &[Rival<'_>]) -> Result<(Launch, Vec<Statem
         Err(error) if error.is_retryable() => return Err(error),
         Err(_) => return Ok((plain(), without())),
     };
-    match (answer.stop, launch::parse(&answer.text)) {
-        (Stop::Finished, Ok(launch)) => Ok((launch, Vec::new())),
-        _ => Err(Error::upstream(UpstreamKind::Unreadable, "Claude's launch kit could not be read")),
+    match (answer.end, launch::parse(&answer.text)) {
+        (AnswerEnd::Finished, Ok(launch)) => Ok((launch, Vec::new())),
+        _ => {
+            let words = format!("The launch kit of {} could not be read", models::in_sentence(model));
+            Err(Error::upstream(UpstreamKind::Unreadable, words))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Handlers of the startup, whose code is a project of the same id: `show`,
 //! `download::show`, `pitch_deck`. job.rs runs the steps, each in its own file: discovery, building,
 //! packaging, marketing, identity. Their rules are pure: competitors, complete,
-//! deck, idea, launch, startup, steps, verify.
+//! deck, idea, launch, question, startup, steps, verify.
 
 mod building;
 mod competitors;
@@ -23,6 +23,7 @@ mod marketing;
 pub(crate) mod openapi;
 mod packaging;
 pub(crate) mod proof;
+mod question;
 mod settings;
 pub(crate) use settings::SETTINGS;
 mod startup;
@@ -42,7 +43,6 @@ use serde_json::{Map, Value, json};
 use self::{proof::Proof, settings::Generate, store::States};
 use crate::identity::DailyLimits;
 use crate::settings::FromVars as _;
-use crate::upstream::anthropic::Claude;
 use crate::{
     error::{Error, Exceeded, Resource},
     http::{
@@ -50,7 +50,7 @@ use crate::{
         progress::{self, Subject},
     },
     identity::quotas::{self, Quota},
-    jobs,
+    jobs, models,
     platform::{
         clock::now_ms,
         response::{Response, ResponseKind},
@@ -95,7 +95,8 @@ fn is_small(proof: &Map<String, Value>, (): &()) -> garde::Result {
 
 /// `POST /api/generate`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
-    let user = context.caller.user_id()?;
+    let caller = context.caller.user()?;
+    let user = caller.id.as_str();
     let new: NewStartup = body::json(&context).await?;
     let prompt = new.prompt()?.to_owned();
     let settings = &context.settings;
@@ -105,7 +106,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         context.mark_replay();
         return Ok(accepted(&job_id));
     }
-    can_generate(settings)?;
+    can_generate(user, settings, &database).await?;
     quotas::require(Quota::Budget, user, DailyLimits::of(settings)?, &database).await?;
 
     let proof = match new.proof {
@@ -121,6 +122,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         prompt: &prompt,
         name: &name,
         proof: sealed.as_deref(),
+        key: caller.credential.key_id(),
     };
     let now = now_ms();
     let running_jobs = Generate::of(settings)?.running_jobs;
@@ -143,9 +145,9 @@ fn empty_prompt() -> Error {
     Error::Refused { code: "empty_prompt", detail: EMPTY_PROMPT.to_owned() }
 }
 
-/// Claude generates startups if there is a key; the sandbox model does only in development.
-fn can_generate(settings: &Settings) -> Result<(), Error> {
-    if Claude::of(settings)?.key.is_some() || settings.is_development() {
+/// A model generates startups if there is a key; the sandbox model does only in development.
+async fn can_generate(user: &str, settings: &Settings, database: &Database) -> Result<(), Error> {
+    if models::is_any_open(user, settings, database).await? {
         return Ok(());
     }
     Err(Error::NotConfigured {
@@ -263,7 +265,7 @@ pub(crate) async fn retry(context: RequestContext) -> Result<Response, Error> {
     if owned.status == "completed" {
         return Err(not_failed());
     }
-    can_generate(settings)?;
+    can_generate(user, settings, &database).await?;
     quotas::require(Quota::Budget, user, DailyLimits::of(settings)?, &database).await?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::retry(job_id, now).into();

@@ -65,6 +65,10 @@ pub(super) struct Startup {
     pub(super) identity: Option<String>,
     /// The archive's hash, in hex.
     pub(super) sha256: Option<String>,
+    /// The API key that began it.
+    pub(super) key_id: Option<String>,
+    /// The limits of that key, as JSON which models/limits.rs reads.
+    pub(super) key_limits: Option<String>,
     /// The code of its project, if there is one.
     code: Option<String>,
     /// The version of the code; 0 before there is any.
@@ -93,7 +97,8 @@ pub(super) fn startup(id: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'prompt', s.prompt, 'name', s.name, 'turns', s.turns,
            'problems', s.problems, 'competitors', s.competitors, 'tagline', s.tagline, 'video', s.video,
-           'proof', s.proof, 'identity', s.identity,
+           'proof', s.proof, 'identity', s.identity, 'keyId', s.key_id,
+           'keyLimits', (SELECT gateway FROM api_keys WHERE id = s.key_id),
            'sha256', json_extract(s.archive, '$.sha256'), 'code', p.code,
            'version', coalesce(p.version, 0)) AS json
          FROM startups s LEFT JOIN projects p ON p.id = s.id WHERE s.id = ?1 AND s.status = 'processing'",
@@ -110,6 +115,8 @@ pub(super) struct NewStartup<'a> {
     pub(super) prompt: &'a str,
     pub(super) name: &'a str,
     pub(super) proof: Option<&'a str>,
+    /// The API key that it is begun with.
+    pub(super) key: Option<&'a str>,
 }
 
 /// A guard: fails the batch if the user has the most running jobs they may have.
@@ -124,8 +131,8 @@ pub(super) fn require_free_slot(user: &str, most: u32) -> Statement {
 pub(super) fn create(new: &NewStartup<'_>, now: i64) -> Statement {
     sql!(
         concat!(
-            "INSERT INTO startups (id, job_id, user_id, prompt, name, proof, created_at, updated_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7 WHERE ",
+            "INSERT INTO startups (id, job_id, user_id, prompt, name, proof, created_at, updated_at, key_id)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8 WHERE ",
             user_exists!("?3")
         ),
         new.id,
@@ -134,7 +141,8 @@ pub(super) fn create(new: &NewStartup<'_>, now: i64) -> Statement {
         new.prompt,
         new.name,
         new.proof,
-        now
+        now,
+        new.key
     )
 }
 

@@ -2,23 +2,23 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use hatch_wire::anthropic::Usage;
-
 use super::{
+    question::{Question, TextAnswer},
+    settings::Generate,
     steps::Step,
     store::{self, Startup},
 };
-use crate::identity::DailyLimits;
-use crate::settings::FromVars as _;
-use crate::upstream::anthropic::Claude;
 use crate::{
     error::Error,
-    identity::quotas::{self, Quota},
+    identity::{
+        DailyLimits,
+        quotas::{self, Quota},
+    },
     jobs::{self, Job, JobContext},
+    models::{self, AnswerRules, KeyLimits, Keys, Payer, Providers, Reservation},
     platform::clock::now_ms,
-    settings::Settings,
+    settings::{FromVars as _, Settings},
     store::Statement,
-    upstream::anthropic::complete::{Completion, Question, complete_with_progress},
 };
 
 /// The context of a step.
@@ -27,11 +27,25 @@ pub(super) struct Work {
     pub(super) job: Job,
     pub(super) startup: Startup,
     pub(super) settings: Rc<Settings>,
-    pub(super) claude: &'static Claude,
     pub(super) context: Rc<JobContext>,
+    /// The owner's own keys of providers.
+    keys: Keys,
+    /// The limits of the API key that began the startup.
+    key_limits: KeyLimits,
 }
 
 impl Work {
+    pub(super) async fn new(
+        job: Job,
+        startup: Startup,
+        settings: Rc<Settings>,
+        context: Rc<JobContext>,
+    ) -> Result<Self, Error> {
+        let keys = Keys::of_user(&startup.user_id, &settings, &context.database).await?;
+        let key_limits = KeyLimits::parse(startup.key_limits.as_deref())?;
+        Ok(Self { job, startup, settings, context, keys, key_limits })
+    }
+
     /// Reads the startup again; none when it was deleted or cancelled.
     pub(super) async fn reload(&self) -> Result<Option<Startup>, Error> {
         self.context.database.query(store::startup(&self.startup.id)).await?.first()
@@ -55,9 +69,19 @@ impl Work {
         store::progress(&self.startup.id, step.ends_at(), now_ms())
     }
 
-    /// Whether Claude answers and not the sandbox model.
-    pub(super) fn has_claude(&self) -> bool {
-        self.claude.key.is_some()
+    /// Whether a real model answers and not the sandbox model.
+    pub(super) fn has_model(&self) -> Result<bool, Error> {
+        let providers = Providers::of(&self.settings)?;
+        Ok(providers.all.iter().any(|provider| provider.is_open_to(&self.keys) && !provider.is_sandbox()))
+    }
+
+    /// The name of the model in messages to the owner.
+    pub(super) fn model_name(&self) -> Result<&'static str, Error> {
+        let preferred = Generate::of(&self.settings)?.model.as_deref();
+        let name = models::default_name(preferred, &self.keys, &self.settings)?;
+        let is_claude =
+            name.starts_with("anthropic/") && models::is_allowed(&name, self.key_limits.models.as_deref());
+        Ok(if is_claude { "Claude" } else { "The model" })
     }
 
     /// Fails if today's budget is used up.
@@ -66,44 +90,77 @@ impl Work {
         quotas::require(Quota::Budget, &self.startup.user_id, limits, &self.context.database).await
     }
 
-    /// Asks Claude, and books the cost while the answer arrives, so that also a
+    fn rules(&self) -> AnswerRules<'_> {
+        let (startup, job) = (&self.startup, &self.job);
+        let key = startup.key_id.as_deref().map(|id| (id, &self.key_limits));
+        AnswerRules {
+            payer: Payer {
+                subject: &startup.id,
+                job: Some((&job.id, job.holder())),
+                user: &startup.user_id,
+                key,
+            },
+            keys: &self.keys,
+            settings: &self.settings,
+            database: &self.context.database,
+        }
+    }
+
+    /// Asks a model, and books the cost while the answer arrives, so that also a
     /// cancelled or timed-out step pays for what it got.
     /// `so_far` gets the text that has arrived, every few seconds.
     pub(super) async fn ask(
         &self,
         question: &Question,
         so_far: impl AsyncFn(&str),
-    ) -> Result<Completion, Error> {
+    ) -> Result<TextAnswer, Error> {
+        let (request, rules) = (question.request(), self.rules());
+        let preferred = Generate::of(&self.settings)?.model.as_deref();
+        let candidates = models::choose(None, preferred, &request, &rules).await?;
+        let allowance = models::afford(&request, question.max_tokens, &candidates, i64::MAX, &rules).await?;
+        let allowance = allowance.ok_or_else(|| Error::Internal("an answer costs too much".to_owned()))?;
+        let reservation = &allowance.reservation;
         let booked = Cell::new(0);
-        let answer = complete_with_progress(&self.settings, question, async |text, cost_micro_usd| {
-            let more = cost_micro_usd.saturating_sub(booked.get());
+        let progress = async |text: &str, cost: i64| {
             // A failed booking is added to the next one.
-            if more > 0 && self.pay(&Usage::default(), more).await.is_ok() {
-                booked.set(cost_micro_usd);
+            if cost > booked.get() && self.book(cost - booked.get(), cost, reservation).await.is_ok() {
+                booked.set(cost);
             }
             so_far(text).await;
-        })
-        .await;
-        let left = |cost_micro_usd: i64| cost_micro_usd.saturating_sub(booked.get());
-        match answer {
-            Ok(answer) => {
-                self.pay(&answer.usage, left(answer.cost_micro_usd)).await?;
-                Ok(answer)
-            }
-            Err(failed) => {
-                self.pay(&Usage::default(), left(failed.cost_micro_usd)).await?;
-                Err(failed.error)
-            }
-        }
+        };
+        let who = self.model_name()?;
+        let paid = models::answer(request, candidates, &allowance, who, &rules, progress).await?;
+        let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let (read, written) = match paid.answer {
+            Ok(_) => (tokens(paid.usage.prompt()), tokens(paid.usage.output)),
+            // The provider has not counted the tokens of an interrupted answer.
+            Err(_) => (0, 0),
+        };
+        let cost = paid.cost_micro_usd;
+        let mut booking = vec![store::spend(&self.startup.id, read, written, cost - booked.get())];
+        booking.extend(reservation.reconcile(cost)?);
+        self.context.database.batch_all(booking).await?;
+        paid.answer.map(|response| TextAnswer::of(response, who))
     }
 
-    /// Books what was spent, immediately and whatever becomes of the job. The
-    /// amounts are negative if too much was booked before.
-    pub(super) async fn pay(&self, usage: &Usage, cost_micro_usd: i64) -> Result<(), Error> {
+    /// Books `more` of an answer that has cost `cost` so far.
+    async fn book(&self, more: i64, cost: i64, reservation: &Reservation) -> Result<(), Error> {
+        let mut batch = vec![store::spend(&self.startup.id, 0, 0, more)];
+        let draw = reservation.draw(cost);
+        let draws = draw.is_some();
+        batch.extend(draw);
+        let rows = self.context.database.batch_all(batch).await?;
+        if draws && rows.last().is_some_and(|rows| !rows.is_empty()) {
+            reservation.has_drawn(cost);
+        }
+        Ok(())
+    }
+
+    /// Books what a search has spent, immediately and whatever becomes of the job.
+    pub(super) async fn pay(&self, read: u64, written: u64, cost_micro_usd: i64) -> Result<(), Error> {
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let (read, written) = (tokens(usage.read_tokens()), tokens(usage.output_tokens));
         let booked = [
-            store::spend(&self.startup.id, read, written, cost_micro_usd),
+            store::spend(&self.startup.id, tokens(read), tokens(written), cost_micro_usd),
             quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
         ];
         self.context.database.batch(booked).await.map(drop)

@@ -51,6 +51,14 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
+    /// The id of the API key.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::Key(id) => Some(id),
+            Self::LocalDeveloper | Self::Session(_) | Self::StackAuth => None,
+        }
+    }
+
     /// The id of the key or of the session.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {

@@ -10,10 +10,10 @@ use hatch_dialects::{Class, Error};
 use serde::Deserialize;
 
 use crate::{
-    clouds::Cloud,
+    clouds::{self, Cloud},
     error,
     settings::Settings,
-    store::{sealing, sealing_key},
+    store::{Database, sealing, sealing_key},
 };
 
 /// The row of a stored key.
@@ -50,6 +50,16 @@ impl Keys {
             user: user.to_owned(),
             sealing_key: sealing_key(settings).ok().copied(),
         }
+    }
+
+    /// The keys that a user has stored.
+    pub(crate) async fn of_user(
+        user: &str,
+        settings: &Settings,
+        database: &Database,
+    ) -> Result<Self, error::Error> {
+        let kept = database.query(clouds::store::all_sealed(user)).await?.read()?;
+        Ok(Self::new(None, kept, user, settings))
     }
 
     /// Whether the caller has a key of a provider.

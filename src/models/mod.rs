@@ -4,7 +4,8 @@
 //! models with abilities and prices (prices.rs). routing.rs turns a model name
 //! into an ordered list of candidates, and ask.rs tries them in order until one
 //! answers. health.rs remembers which ones fail. keys.rs opens the provider
-//! keys that callers bring. limits.rs defines what an API key may ask,
+//! keys that callers bring. paid.rs asks for the answers of jobs, within budgets
+//! that reservations.rs holds. limits.rs defines what an API key may ask,
 //! budgets.rs counts it, and buckets.rs sorts calls into the histograms of
 //! `GET /metrics`. `hatch_dialects` defines requests and responses.
 
@@ -16,21 +17,25 @@ mod health;
 mod keys;
 mod limits;
 mod model;
+mod paid;
 mod prices;
 mod providers;
+pub(crate) mod reservations;
 mod routing;
 mod sandbox;
 mod settings;
 
 pub(crate) use self::{
-    ask::{
-        AnsweredCall, FailedCall, KEY_REFUSED, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask,
-        post,
-    },
+    ask::{AnsweredCall, FailedCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
     catalogue::Catalogue,
     keys::{Keys, seal_key},
     limits::{Budget, KeyLimits, Period, optional as optional_limits},
     model::{Above, Model, Prices},
+    paid::{
+        Allowance, AnswerRules, PaidAnswer, afford, answer, choose, default_name, in_sentence, is_any_open,
+        named,
+    },
+    reservations::{Payer, Reservation},
     routing::{Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
     sandbox::embedding as sandbox_embedding,
     settings::{Providers, SETTINGS},

@@ -56,6 +56,16 @@ impl Collector {
         }
     }
 
+    /// The text of the first choice so far.
+    pub(crate) fn text(&self) -> String {
+        let first = self.parts.values().filter(|(choice, _)| *choice == 0);
+        let texts = first.filter_map(|(_, content)| match content {
+            Content::Text(text) => Some(text.text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     /// The response, if the stream was complete.
     pub fn finish(mut self) -> Result<Response, crate::Error> {
         if let Some(error) = self.error {

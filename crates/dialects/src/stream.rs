@@ -369,6 +369,11 @@ impl Reader {
         &self.meter
     }
 
+    /// The text of the first choice so far, without thoughts and calls.
+    pub fn text(&self) -> String {
+        self.collector.text()
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { splitter, decoder, collector, meter } = self;
         let pushed = splitter.push(bytes, |frame| read(frame, decoder, collector, meter));

@@ -1,0 +1,335 @@
+//! Asks for an answer on behalf of a job, within the budgets of whoever pays:
+//! chooses the model, reserves the most that the answer can cost, reads the
+//! answer to its end, and computes its cost. The agent and the startup
+//! generator ask models this way.
+
+use std::cell::RefCell;
+
+use hatch_dialects::{
+    Class, Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt, request::Format,
+};
+
+use super::{
+    ask::{self, FailedCall, KEY_REFUSED, Live, ModelResponse, Question},
+    catalogue::Catalogue,
+    keys::Keys,
+    reservations::{Payer, Reservation},
+    routing::{self, Candidate, Preference, RouteQuery},
+    settings::Providers,
+};
+use crate::{
+    error::{Error, UpstreamKind},
+    platform::{
+        clock::now_ms,
+        pump::{Deadlines, End},
+    },
+    settings::{FromVars as _, Settings},
+    store::Database,
+    upstream::anthropic::Claude,
+};
+
+/// The longest answer; a consumer of a queue has a quarter of an hour.
+const ANSWER_MS: i64 = 10 * 60_000;
+/// The lengths of answers, in tokens. If the budget does not suffice for a long
+/// answer, a shorter one is requested.
+const LENGTHS: [u64; 5] = [32_000, 16_000, 8_000, 4_000, 2_000];
+
+/// What decides who answers, and who pays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerRules<'a> {
+    pub(crate) payer: Payer<'a>,
+    /// The user's own keys. Answers by them cost the user's own money.
+    pub(crate) keys: &'a Keys,
+    pub(crate) settings: &'a Settings,
+    pub(crate) database: &'a Database,
+}
+
+/// What an answer may cost.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    max_tokens: u64,
+    pub(crate) reservation: Reservation,
+}
+
+/// An answer of a model, or its error, and its cost.
+#[derive(Debug)]
+pub(crate) struct PaidAnswer {
+    pub(crate) answer: Result<Response, Error>,
+    /// The model that has answered.
+    pub(crate) model: String,
+    pub(crate) usage: Usage,
+    /// 0 if the user's own key paid.
+    pub(crate) cost_micro_usd: i64,
+}
+
+/// Whether any model can be asked for a user: with a key of the Worker, with
+/// the user's own, or the sandbox model of a development Worker.
+pub(crate) async fn is_any_open(user: &str, settings: &Settings, database: &Database) -> Result<bool, Error> {
+    let is_open = |keys: &Keys| {
+        Providers::of(settings)
+            .map(|providers| providers.all.iter().any(|provider| provider.is_open_to(keys)))
+    };
+    Ok(is_open(&Keys::default())? || is_open(&Keys::of_user(user, settings, database).await?)?)
+}
+
+/// The default model: `preferred`, else Claude if there is a key, else any model that can do it.
+pub(crate) fn default_name(
+    preferred: Option<&str>,
+    keys: &Keys,
+    settings: &Settings,
+) -> Result<String, Error> {
+    let claude = Claude::of(settings)?;
+    Ok(match preferred {
+        Some(model) => model.to_owned(),
+        None if claude.key.is_some() || keys.has("anthropic") => format!("anthropic/{}", claude.model),
+        None => "auto".to_owned(),
+    })
+}
+
+/// The ability that a request needs, if any, and its words in an error.
+fn needed(request: &Request) -> Option<(&'static str, &'static str)> {
+    match request.format {
+        Some(Format::JsonSchema { .. }) => Some(("structured_output", "answer in a given form")),
+        _ if request.tools.is_empty() => None,
+        _ => Some(("tools", "use tools")),
+    }
+}
+
+/// The candidates of this name that can serve the request. Empty if none of them can.
+pub(crate) async fn named(
+    name: &str,
+    request: &Request,
+    allowed: Option<&[String]>,
+    keys: &Keys,
+    settings: &Settings,
+    database: &Database,
+) -> Result<Result<Vec<Candidate>, hatch_dialects::Error>, Error> {
+    let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
+    let (names, preference) = (vec![name], Preference::default());
+    let query = RouteQuery { names, preference, prompt_tokens: 0, allowed, keys };
+    let found = routing::candidates(&query, request, &catalogue, providers);
+    Ok(found.map(|mut found| {
+        // The sandbox model answers only if no other can.
+        if found.iter().any(|candidate| !candidate.provider.is_sandbox()) {
+            found.retain(|candidate| !candidate.provider.is_sandbox());
+        }
+        if let Some((ability, _)) = needed(request) {
+            found.retain(|candidate| candidate.model.can(ability) || candidate.provider.is_sandbox());
+        }
+        found
+    }))
+}
+
+/// The candidates for a request, in their order: of the model that the user
+/// chose, or of the default one.
+///
+/// # Errors
+/// If none can serve the request, or a budget pays for one without a price.
+pub(crate) async fn choose(
+    chosen: Option<&str>,
+    preferred: Option<&str>,
+    request: &Request,
+    rules: &AnswerRules<'_>,
+) -> Result<Vec<Candidate>, Error> {
+    let AnswerRules { payer, keys, settings, database } = *rules;
+    let allowed = payer.key.and_then(|(_, limits)| limits.models.as_deref());
+    let name = match chosen {
+        Some(name) => name.to_owned(),
+        None => default_name(preferred, keys, settings)?,
+    };
+    let found = match named(&name, request, allowed, keys, settings, database).await? {
+        // A key that may not ask the operator's choice asks one that it may.
+        Err(_) if chosen.is_none() && allowed.is_some() => {
+            named("auto", request, allowed, keys, settings, database).await?
+        }
+        found => found,
+    }?;
+    if found.is_empty() {
+        let (_, ability) = needed(request).unwrap_or_default();
+        let words = format!("The model {name} cannot {ability}, so it cannot do this work");
+        return Err(Error::upstream(UpstreamKind::Rejected, words));
+    }
+    let is_unpriced = |candidate: &Candidate| candidate.model.prices.is_none() && !is_own(candidate, keys);
+    if payer.is_bounded(settings)? && found.iter().any(is_unpriced) {
+        let words = "A model whose price is not known here cannot be asked under a budget";
+        return Err(Error::upstream(UpstreamKind::Rejected, words));
+    }
+    Ok(found)
+}
+
+/// Whether the user's own key pays for a candidate's answer.
+fn is_own(candidate: &Candidate, keys: &Keys) -> bool {
+    keys.has(&candidate.provider.name)
+}
+
+/// Reserves the most that an answer of at most `longest` tokens can cost, or of
+/// fewer if the budgets do not suffice. None if `left`, the bound of the work
+/// itself, does not suffice.
+///
+/// # Errors
+/// [`Error::TooManyRequests`] if the budget of the payer is spent.
+pub(crate) async fn afford(
+    request: &Request,
+    longest: Option<u64>,
+    candidates: &[Candidate],
+    left: i64,
+    rules: &AnswerRules<'_>,
+) -> Result<Option<Allowance>, Error> {
+    let prompt = estimate_prompt(request);
+    let ours = candidates.iter().filter(|candidate| !is_own(candidate, rules.keys));
+    let ours: Vec<&Candidate> = ours.collect();
+    let [first, ..] = LENGTHS;
+    let longest = longest.unwrap_or(first);
+    if ours.is_empty() {
+        return Ok(Some(Allowance { max_tokens: longest, reservation: Reservation::none(&rules.payer) }));
+    }
+    let mut refused = None;
+    let shorter = LENGTHS.into_iter().filter(|length| *length < longest);
+    for max_tokens in [longest].into_iter().chain(shorter) {
+        let most = |candidate: &&Candidate| {
+            let limit = u64::try_from(candidate.model.max_output).ok().filter(|tokens| *tokens > 0);
+            let output = limit.map_or(max_tokens, |limit| limit.min(max_tokens));
+            candidate.model.most_micro_usd(prompt, output)
+        };
+        let most = ours.iter().filter_map(most).max().unwrap_or_default();
+        if most > left {
+            continue;
+        }
+        match rules.payer.reserve(most, rules.settings, rules.database).await {
+            Err(error @ Error::TooManyRequests(_)) => refused = Some(error),
+            other => return other.map(|reservation| Some(Allowance { max_tokens, reservation })),
+        }
+    }
+    refused.map_or(Ok(None), Err)
+}
+
+/// Asks for an answer and reads it to its end. `so_far` gets the text that has
+/// arrived and its estimated cost, when the answer begins and then every few
+/// seconds. The caller books the cost.
+pub(crate) async fn answer(
+    mut request: Request,
+    candidates: Vec<Candidate>,
+    allowance: &Allowance,
+    who: &str,
+    rules: &AnswerRules<'_>,
+    so_far: impl AsyncFn(&str, i64),
+) -> Result<PaidAnswer, Error> {
+    request.max_tokens = Some(allowance.max_tokens);
+    request.stream = true;
+    let seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
+    let question = Question {
+        request: &request,
+        body: None,
+        client: Dialect::Messages,
+        reply: Reply::new(&request, rules.payer.subject.replace('-', ""), seconds),
+        // A stream shows what an interrupted answer has cost.
+        is_live: true,
+        is_lenient: true,
+        keys: rules.keys,
+        anthropic: None,
+        filter: &|| None,
+    };
+    let asked = ask::ask(&question, candidates, Providers::of(rules.settings)?).await;
+    let (answer, answered) = match asked {
+        Ok(answered) => answered,
+        Err(FailedCall { error, retry_after_s, model, .. }) => {
+            return Ok(PaidAnswer {
+                answer: Err(described(&error, retry_after_s, who)),
+                model: model.unwrap_or_default(),
+                usage: Usage::default(),
+                cost_micro_usd: 0,
+            });
+        }
+    };
+    let candidate = &answered.candidate;
+    let cost = |usage: &Usage| match is_own(candidate, rules.keys) {
+        true => 0,
+        false => candidate.model.cost_micro_usd(usage).unwrap_or_default(),
+    };
+    let prompt = estimate_prompt(&request);
+    let (answer, usage) = match answer {
+        ModelResponse::Whole { response, .. } => {
+            let usage = response.usage.unwrap_or(Usage { input: prompt, ..Usage::default() });
+            (Ok(*response), usage)
+        }
+        ModelResponse::Live(live) => {
+            let stream = Arriving { live: *live, upstream: answered.upstream, prompt };
+            let so_far = async |text: &str, usage: &Usage| so_far(text, cost(usage)).await;
+            stream.collect(rules.settings, who, so_far).await
+        }
+    };
+    Ok(PaidAnswer { answer, cost_micro_usd: cost(&usage), usage, model: candidate.model.id.clone() })
+}
+
+/// An answer while it arrives.
+struct Arriving {
+    live: Live,
+    upstream: Dialect,
+    /// The estimated tokens of the prompt.
+    prompt: u64,
+}
+
+impl Arriving {
+    async fn collect(
+        self,
+        settings: &Settings,
+        who: &str,
+        so_far: impl AsyncFn(&str, &Usage),
+    ) -> (Result<Response, Error>, Usage) {
+        let source = self.live.source;
+        let report = async |reader: &RefCell<Reader>, new: &[u8]| {
+            reader.borrow_mut().push(new);
+            let (text, usage) = {
+                let reader = reader.borrow();
+                (reader.text(), reader.meter().charged(self.prompt).0)
+            };
+            so_far(&text, &usage).await;
+        };
+        report(&RefCell::new(Reader::new(self.upstream)), source.first()).await;
+        let arriving = RefCell::new(Reader::new(self.upstream));
+        let deadlines = Deadlines { idle_ms: settings.timeouts.idle_ms, after_client_ms: ANSWER_MS };
+        let outcome = source.collect(deadlines, async |new| report(&arriving, &new).await).await;
+        let mut reader = Reader::new(self.upstream);
+        reader.push(&outcome.received);
+        let (usage, _) = reader.meter().charged(self.prompt);
+        let answer = reader.finish().map_err(|error| match outcome.end {
+            End::Stalled => {
+                let words = format!("{who} fell silent in the middle of the answer");
+                Error::upstream(UpstreamKind::Timeout, words)
+            }
+            End::Abandoned => {
+                Error::upstream(UpstreamKind::Timeout, format!("{who} did not come to an end in time"))
+            }
+            _ => described(&error, None, who),
+        });
+        (answer, usage)
+    }
+}
+
+/// An error of the model, in words for the user. `who` is the model.
+fn described(error: &hatch_dialects::Error, retry_after_s: Option<i64>, who: &str) -> Error {
+    let (kind, words) = match error.class {
+        Class::Overloaded => (UpstreamKind::Overloaded, format!("{who} is overloaded")),
+        Class::RateLimit => (UpstreamKind::RateLimited, format!("{who} takes no more requests for now")),
+        Class::Timeout => (UpstreamKind::Timeout, format!("{who} did not answer in time")),
+        Class::Cut => (UpstreamKind::Interrupted, format!("{who} broke off in the middle of the answer")),
+        Class::Upstream if error.code.as_deref() == Some(KEY_REFUSED) => {
+            (UpstreamKind::Unauthorized, format!("{who} refused our key"))
+        }
+        Class::Authentication | Class::Permission | Class::Billing => {
+            (UpstreamKind::Unauthorized, format!("{who} refused your own key: {}", error.message))
+        }
+        Class::Upstream => (UpstreamKind::Failed, format!("{who} failed")),
+        Class::ContextTooLong => {
+            (UpstreamKind::Rejected, format!("The app is longer than {} can read", in_sentence(who)))
+        }
+        Class::NotFound => (UpstreamKind::Rejected, "Its provider has no such model".to_owned()),
+        _ => (UpstreamKind::Rejected, format!("{who} refused the request")),
+    };
+    Error::Upstream { kind, detail: words, retry_after_s }
+}
+
+/// A name as it is written within a sentence: `The model` as `the model`.
+pub(crate) fn in_sentence(who: &str) -> String {
+    who.strip_prefix("The ").map_or_else(|| who.to_owned(), |rest| format!("the {rest}"))
+}

@@ -1,0 +1,251 @@
+//! Reserves the highest possible cost of an answer before a model is asked:
+//! from the budget of the whole Worker, that of the API key that pays, and
+//! that of the user's day. A row records each reservation, and shrinks by what
+//! is booked while the answer arrives. So the next consumer or the sweep
+//! releases the rest of what a killed Worker held, and what came stays paid.
+
+use std::cell::Cell;
+
+use worker::Env;
+
+use super::{
+    budgets::{self, Limit},
+    limits::{Budget, KeyLimits, Period},
+    settings::Providers,
+};
+use crate::{
+    error::Error,
+    identity::{
+        DailyLimits,
+        quotas::{self, Quota},
+    },
+    platform::{clock::now_ms, log},
+    settings::{FromVars as _, Settings},
+    store::{
+        Database, Statement,
+        owned::{Owned, give},
+        sql,
+    },
+};
+
+/// Releases the reservations `r` that match a filter: returns their amounts to the budgets, and deletes their rows.
+macro_rules! release {
+    ($filter:literal $(, $value:expr)* $(,)?) => {
+        [
+            sql!(
+                concat!(
+                    "UPDATE model_budgets SET used = max(0, used - (SELECT sum(l.value ->> 'a')
+                       FROM model_reservations r, json_each(r.limits) l
+                       WHERE ", $filter, " AND l.value ->> 's' = subject AND l.value ->> 'p' = period))
+                     WHERE (subject, period) IN (SELECT l.value ->> 's', l.value ->> 'p'
+                       FROM model_reservations r, json_each(r.limits) l WHERE ", $filter, ")"
+                )
+                $(, $value)*
+            ),
+            sql!(
+                concat!(
+                    "UPDATE daily_counters SET used = max(0, used - (SELECT sum(r.daily) FROM model_reservations r
+                       WHERE ", $filter, " AND r.user_id = daily_counters.user_id AND r.day = daily_counters.day))
+                     WHERE (user_id, name, day) IN (SELECT r.user_id, 'budget-day', r.day
+                       FROM model_reservations r WHERE ", $filter, ")"
+                )
+                $(, $value)*
+            ),
+            sql!(concat!("DELETE FROM model_reservations AS r WHERE ", $filter) $(, $value)*),
+        ]
+    };
+}
+
+pub(crate) use release;
+
+pub(crate) const OWNED: Owned = Owned {
+    tables: &["model_reservations"],
+    export: &[],
+    delete: |user| release!("r.user_id = ?1", user).into(),
+    give: |from, to| vec![give!("model_reservations", from, to)],
+};
+
+/// Who pays for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payer<'a> {
+    /// A turn of an app, a startup, or an answer of the chat. It has one reservation at a time.
+    pub(crate) subject: &'a str,
+    /// The job that asks, and the consumer that has its lease. None in a request of the chat.
+    pub(crate) job: Option<(&'a str, &'a str)>,
+    pub(crate) user: &'a str,
+    /// The API key that began it, and its limits.
+    pub(crate) key: Option<(&'a str, &'a KeyLimits)>,
+}
+
+/// The amounts reserved for one answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Reservation {
+    subject: String,
+    holder: String,
+    user: String,
+    limits: Vec<Limit>,
+    is_daily: bool,
+    at: i64,
+    /// How much of it is booked already, because it has arrived.
+    drawn: Cell<i64>,
+}
+
+/// Releases the reservations whose consumer has lost its job. The chat releases its own.
+pub(crate) async fn sweep(env: &Env) {
+    let abandoned = || {
+        release!(
+            "r.job_id IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1)",
+            now_ms()
+        )
+    };
+    let swept = async { Database::open(env)?.batch(abandoned()).await };
+    if let Err(error) = swept.await {
+        log::failure("models.sweep", &error);
+    }
+}
+
+impl Payer<'_> {
+    fn holder(&self) -> &str {
+        self.job.map(|(_, holder)| holder).unwrap_or_default()
+    }
+
+    fn limits(&self, most: i64, settings: &Settings, now: i64) -> Result<Vec<Limit>, Error> {
+        let of_key = self.key.and_then(|(id, limits)| Some((format!("key:{id}"), limits.budget?)));
+        let of_worker = Providers::of(settings)?.daily_budget_micro_usd;
+        let of_worker = of_worker.map(|micro_usd| ("all".to_owned(), Budget { micro_usd, per: Period::Day }));
+        let budgets = of_key.into_iter().chain(of_worker);
+        Ok(budgets.map(|(subject, budget)| Limit::money(subject, budget, most, now)).collect())
+    }
+
+    /// Whether a budget limits it, so that only models with known prices may answer.
+    pub(super) fn is_bounded(&self, settings: &Settings) -> Result<bool, Error> {
+        Ok(DailyLimits::of(settings)?.budget_micro_usd.is_some() || !self.limits(0, settings, 0)?.is_empty())
+    }
+
+    /// Reserves `most`, and releases what another consumer has reserved for this subject.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] that names the budget with too little left.
+    pub(crate) async fn reserve(
+        &self,
+        most: i64,
+        settings: &Settings,
+        database: &Database,
+    ) -> Result<Reservation, Error> {
+        let at = now_ms();
+        let (limits, daily) = (self.limits(most, settings, at)?, DailyLimits::of(settings)?.budget_micro_usd);
+        let reservation = Reservation {
+            subject: self.subject.to_owned(),
+            holder: self.holder().to_owned(),
+            user: self.user.to_owned(),
+            is_daily: daily.is_some(),
+            limits,
+            at,
+            drawn: Cell::new(0),
+        };
+        if !reservation.is_any() {
+            return Ok(reservation);
+        }
+        let mut batch: Vec<Statement> = release!("r.subject_id = ?1", self.subject).into();
+        batch.extend(budgets::take_in_batch(&reservation.limits)?);
+        batch.extend(
+            daily
+                .into_iter()
+                .flat_map(|limit| quotas::take_in_batch(Quota::Budget, most, self.user, limit, at)),
+        );
+        batch.push(self.record(&reservation, most)?);
+        match database.batch_all(batch).await {
+            Ok(_) => Ok(reservation),
+            Err(Error::GuardFailed) => Err(refusal(&reservation.limits, daily, at, database).await?),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn record(&self, reservation: &Reservation, most: i64) -> Result<Statement, Error> {
+        Ok(sql!(
+            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            self.subject,
+            self.job.map(|(job, _)| job),
+            self.holder(),
+            self.user,
+            budgets::to_json(&reservation.limits)?,
+            if reservation.is_daily { most } else { 0 },
+            quotas::day(reservation.at)
+        ))
+    }
+}
+
+async fn refusal(
+    limits: &[Limit],
+    daily: Option<i64>,
+    now: i64,
+    database: &Database,
+) -> Result<Error, Error> {
+    let of_budgets = budgets::refusal(limits, now, database).await?;
+    let of_day = || daily.map(|limit| quotas::exceeded(Quota::Budget, limit, now));
+    // Another request has returned an amount between the guard and this query.
+    let gone = || Error::database("a budget had too little left, and has enough now");
+    Ok(of_budgets.or_else(of_day).unwrap_or_else(gone))
+}
+
+impl Reservation {
+    /// For an answer that its user pays for at the provider.
+    pub(super) fn none(payer: &Payer<'_>) -> Self {
+        Self {
+            subject: payer.subject.to_owned(),
+            holder: payer.holder().to_owned(),
+            user: payer.user.to_owned(),
+            limits: Vec::new(),
+            is_daily: false,
+            at: 0,
+            drawn: Cell::new(0),
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        self.is_daily || !self.limits.is_empty()
+    }
+
+    /// Books `cost`, the cost of what has arrived so far: it stays paid if the
+    /// Worker is killed. The row is returned as long as this consumer has it,
+    /// and then [`Self::has_drawn`] must be called. None if nothing is to book.
+    pub(crate) fn draw(&self, cost: i64) -> Option<Statement> {
+        let more = cost.saturating_sub(self.drawn.get());
+        (more > 0 && self.is_any()).then(|| {
+            sql!(
+                "UPDATE model_reservations SET daily = max(0, daily - ?3), limits = (
+                   SELECT json_group_array(json_set(l.value, '$.a', max(0, (l.value ->> 'a') - ?3)))
+                   FROM json_each(model_reservations.limits) l)
+                 WHERE subject_id = ?1 AND holder = ?2 RETURNING json_quote(subject_id) AS json",
+                self.subject.as_str(),
+                self.holder.as_str(),
+                more
+            )
+        })
+    }
+
+    /// Marks `cost` as booked.
+    pub(crate) fn has_drawn(&self, cost: i64) {
+        self.drawn.set(self.drawn.get().max(cost));
+    }
+
+    /// Books the real cost of the answer, and returns the rest. If this consumer
+    /// has lost its subject, the rest is returned already, and only the cost is booked.
+    pub(crate) fn reconcile(&self, cost: i64) -> Result<Vec<Statement>, Error> {
+        if !self.is_any() {
+            return Ok(Vec::new());
+        }
+        let mut batch: Vec<Statement> =
+            release!("r.subject_id = ?1 AND r.holder = ?2", self.subject.as_str(), self.holder.as_str())
+                .into();
+        // Less than what was booked if the estimate of an arriving answer was too high.
+        let more = cost.saturating_sub(self.drawn.get());
+        if more != 0 {
+            batch.extend(budgets::spend(&self.limits, more)?);
+            batch.extend(self.is_daily.then(|| quotas::spend(Quota::Budget, &self.user, more, self.at)));
+        }
+        Ok(batch)
+    }
+}

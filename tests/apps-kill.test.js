@@ -87,7 +87,7 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
     db.exec(`CREATE TRIGGER hold_${n} BEFORE UPDATE ON jobs WHEN NEW.kind = 'agent' AND ${app.when} AND ${of(app)} BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     if (app.isUnsettled) {
       db.exec(`CREATE TRIGGER hold_money_${n} BEFORE DELETE ON model_reservations
-        WHEN (SELECT message FROM app_turns WHERE id = OLD.turn_id) = 'Count at ${app.name}' BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
+        WHEN (SELECT message FROM app_turns WHERE id = OLD.subject_id) = 'Count at ${app.name}' BEGIN SELECT RAISE(ABORT, 'not yet'); END`);
     }
     if (app.step === undefined) return;
     db.exec(`CREATE TRIGGER step_${n} BEFORE INSERT ON app_steps WHEN NEW.seq = ${app.step}
@@ -107,7 +107,7 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
 
   await database((db) => {
     for (const { name } of db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND (name GLOB 'hold_*' OR name GLOB 'step_*')").all()) db.exec(`DROP TRIGGER ${name}`);
-    const held = db.prepare("SELECT t.message FROM model_reservations r JOIN app_turns t ON t.id = r.turn_id").all();
+    const held = db.prepare("SELECT t.message FROM model_reservations r JOIN app_turns t ON t.id = r.subject_id").all();
     assert.ok(held.some(({ message }) => message === "Count at unsettled"), "the dead consumer holds money");
     // The dead consumers' jobs are free again when their leases have expired.
     db.exec("UPDATE jobs SET lease_until = 0; UPDATE outbox SET send_at = 0");

@@ -11,7 +11,7 @@ const SECRET = "agent-secret-0123456789";
 const agent = await startAgentServer({ secret: SECRET });
 after(() => agent.close());
 const hatch = await startWorker({
-  ENVIRONMENT: "development", AGENT_SERVER_URL: agent.url, AGENT_API_SECRET_AUTH: SECRET, DAILY_MESSAGE_LIMIT: "1000",
+  ENVIRONMENT: "development", AGENT_SERVER_URL: agent.url, AGENT_API_SECRET_AUTH: SECRET, AGENT_SERVER_IDLE_MS: "1500", DAILY_MESSAGE_LIMIT: "1000",
 });
 const { sql } = hatch;
 const { sendToEnd, code } = agents(hatch);
@@ -89,7 +89,7 @@ test("a diff that does not fit is refused as a whole, with file and hunk in the 
 
 test("a broken connection, silence and errors end the turn with a reason that shows no internals", async () => {
   const cases = [
-    [{ cutAfterBytes: 300 }, /broke off/], [{ status: 403 }, /refused our secret/], [{ garbage: true }, /broke off/],
+    [{ cutAfterBytes: 300 }, /broke off/], [{ status: 403 }, /refused our secret/], [{ garbage: true }, /broke off/], [{ stallAfterBytes: 300 }, /stopped answering/],
   ];
   for (const [fault, reason] of cases) {
     agent.setFault(fault);

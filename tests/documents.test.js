@@ -22,6 +22,16 @@ test("docs/configuration.md and .dev.vars.example have the same variables", () =
   assert.deepEqual(names(documented), names(example));
 });
 
+test("docs/testing.md names tests that there are", () => {
+  const titles = globSync("tests/**/*.test.js").map(read).join("\n");
+  const functions = globSync("crates/**/*.rs").map(read).join("\n");
+  const tables = [...read("docs/testing.md").matchAll(/^\|.*\|$/gm)].join("\n");
+  const quoted = [...tables.matchAll(/"([^"]+)"/g)].map(([, title]) => title.replace(/ ?…$/, ""));
+  const named = [...tables.matchAll(/`([a-z0-9]+(?:_[a-z0-9]+){3,})`/g)].map(([, name]) => name);
+  assert.ok(quoted.length > 20 && named.length > 5);
+  assert.deepEqual([quoted.filter((title) => !titles.includes(`test("${title}`)), named.filter((name) => !functions.includes(`fn ${name}(`))], [[], []]);
+});
+
 test("the README has at most 1,000 words", () => {
   assert.ok(read("README.md").split(/\s+/).length <= 1000);
 });

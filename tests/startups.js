@@ -5,8 +5,11 @@ import assert from "node:assert/strict";
 
 /**
  * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} hatch
+ * @param {Record<string, string>} headers of every request
  */
-export function startups({ api, sql, worker }) {
+export function startups({ api: call, sql, worker }, headers) {
+  const api = (method, path, body) => call(method, path, body, headers);
+
   /** Begins a startup and returns its job's id. */
   async function generate(prompt = "A booking app for barbers", more = {}) {
     const response = await api("POST", "/api/generate", { prompt, ...more });

@@ -27,8 +27,6 @@ use crate::{
     store::{Statement, files, sealing, sealing_key},
 };
 
-/// The longest silence. An agent sends a sign of life every 30 s.
-const SILENT_MS: u64 = 90_000;
 /// How many earlier messages are sent.
 const EARLIER: u32 = 100;
 /// The most bytes of one answer; one event may be megabytes.
@@ -101,7 +99,7 @@ pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, E
     }
     let mut listener =
         Listener { work, sent: files, decoder: Decoder::default(), bytes: 0, draft: None, last: None };
-    let ended = answer.read_pieces(SILENT_MS, async |piece| listener.read(&piece).await).await;
+    let ended = answer.read_pieces(server.idle_ms, async |piece| listener.read(&piece).await).await;
     let Listener { draft, last, .. } = listener;
     let mut writes = vec![store::count_step(&turn.id, "agent-server")];
     let (ending, state) = match (last, ended) {

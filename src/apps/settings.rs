@@ -62,6 +62,8 @@ pub(super) struct AgentServer {
     pub(super) url: String,
     /// Sent as a Bearer token.
     pub(super) secret: Option<String>,
+    /// The longest pause between two bytes of its answer. It sends a sign of life every 30 s.
+    pub(super) idle_ms: u64,
 }
 
 impl fmt::Debug for AgentServer {
@@ -77,7 +79,8 @@ impl FromVars for Option<AgentServer> {
             return Ok(None);
         }
         let url = vars.base_url("AGENT_SERVER_URL", "")?;
-        Ok(Some(AgentServer { url, secret: vars.get("AGENT_API_SECRET_AUTH") }))
+        let idle_ms = vars.number("AGENT_SERVER_IDLE_MS", 90_000)?;
+        Ok(Some(AgentServer { url, secret: vars.get("AGENT_API_SECRET_AUTH"), idle_ms }))
     }
 }
 

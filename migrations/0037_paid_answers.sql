@@ -1,17 +1,19 @@
 -- The most that a running answer can cost, reserved from budgets until its real cost is known: for every kind of
 -- answer that a Worker may be killed in, not only the agent's. What has arrived is booked meanwhile, and the amounts
--- of the row shrink by it. The sweep releases the rest once the consumer has lost its job (job_id, holder), or the
--- chat's answer runs no longer (no job_id). A row outlives its subject, so that a deleted one keeps no budget.
+-- of the row shrink by it. The sweep releases the rest once the consumer has lost its job (job_id, holder), once a
+-- call of the gateway must have ended (until), or once the chat's answer runs no longer (neither of them). A row
+-- outlives its subject, so that a deleted one keeps no budget.
 CREATE TABLE model_reservations (
-  subject_id TEXT PRIMARY KEY,            -- a turn of an app, a startup, or an answer of the chat
+  subject_id TEXT PRIMARY KEY,            -- a turn of an app, a startup, an answer of the chat, or a call of the gateway
   job_id TEXT,
   holder TEXT NOT NULL,                   -- of the job's lease
   user_id TEXT NOT NULL,
   limits TEXT NOT NULL,                   -- JSON: subject, period and amount (s, p, a) of each row of model_budgets
   daily INTEGER NOT NULL,                 -- of the user's daily budget
-  day INTEGER NOT NULL
+  day INTEGER NOT NULL,
+  until INTEGER                           -- in milliseconds since the epoch
 ) STRICT;
-INSERT INTO model_reservations SELECT turn_id, job_id, holder, user_id, limits, daily, day FROM app_reservations;
+INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day) SELECT turn_id, job_id, holder, user_id, limits, daily, day FROM app_reservations;
 DROP TABLE app_reservations;
 CREATE INDEX model_reservations_by_user ON model_reservations (user_id);
 

@@ -407,9 +407,12 @@ mod tests {
     /// The tables in migrations/ with a column of one of these names.
     fn tables_with(columns: &[&str]) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
         let mut tables = BTreeSet::new();
-        for file in fs::read_dir(folder).unwrap() {
-            let sql = fs::read_to_string(file.unwrap().path()).unwrap();
+        for file in files {
+            let sql = fs::read_to_string(file).unwrap();
             for table in sql.split("CREATE TABLE ").skip(1) {
                 let (name, rest) = table.split_once(" (").unwrap();
                 let body = rest.split_once("\n)").unwrap().0;
@@ -419,6 +422,9 @@ mod tests {
                 if columns.iter().any(has) {
                     tables.insert(name.to_owned());
                 }
+            }
+            for dropped in sql.split("DROP TABLE ").skip(1) {
+                tables.remove(dropped.split_once(';').unwrap().0);
             }
         }
         tables

@@ -28,7 +28,7 @@ const ON_PURPOSE = [
   [/^DELETE FROM (nonces WHERE wallet_addr|proof_challenges WHERE user_id)/, "what was begun in the last minutes, when an account ends"],
   [/FROM app_events WHERE .* ORDER BY seq DESC LIMIT \?3\) ORDER BY seq/, "so many events, put the other way round"],
   [/FROM cloud_apps WHERE project_id = \?1/, "the few apps of one project"],
-  [/model_reservations (AS )?r(, json_each\(r\.limits\) l)? WHERE r\.job_id IS NOT NULL AND NOT EXISTS \(SELECT 1 FROM jobs/, "the answers that agents wait for"],
+  [/model_reservations (AS )?r(, json_each\(r\.limits\) l)? WHERE \(?r\.(until|job_id) /, "the answers that run now"],
   [/FROM project_versions WHERE project_id IN \(SELECT id FROM projects WHERE user_id/, "one user's versions, when they take them along"],
 ];
 

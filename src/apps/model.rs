@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    models::{self, Allowance, AnswerRules, Candidate, KeyLimits, Keys, PaidAnswer, Payer},
+    models::{self, Allowance, AnswerRules, Candidate, KeyLimits, Keys, PaidAnswer, PaidWork, Payer},
     settings::{FromVars as _, Settings},
     store::Database,
     upstream::sandbox::Templates,
@@ -40,7 +40,12 @@ impl Terms {
         let (turn, job) = (&work.turn, &work.job);
         let key = turn.key_id.as_deref().map(|id| (id, &self.key_limits));
         AnswerRules {
-            payer: Payer { subject: &turn.id, job: Some((&job.id, job.holder())), user: &turn.user_id, key },
+            payer: Payer {
+                subject: &turn.id,
+                work: PaidWork::Job { id: &job.id, holder: job.holder() },
+                user: &turn.user_id,
+                key,
+            },
             keys: &self.keys,
             settings: &work.settings,
             database: &work.context.database,

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     http::RequestContext,
     identity::User,
-    models::{KeyLimits, Payer, Reservation},
+    models::{KeyLimits, PaidWork, Payer, Reservation},
     platform::pump::{Deadlines, Source},
     settings::Settings,
     store::Database,
@@ -79,7 +79,7 @@ impl Model {
         let most = anthropic::models::most_micro_usd(name, prompt.tokens());
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let key = user.credential.key_id().map(|key| (key, &limits));
-        let payer = Payer { subject: id, job: None, user: &user.id, key };
+        let payer = Payer { subject: id, work: PaidWork::ChatAnswer, user: &user.id, key };
         payer.reserve(most, settings, database).await.map(Some)
     }
 

@@ -396,7 +396,7 @@ pub(super) fn messages(project: &str, user: &str, page: &Page) -> Statement {
 /// still ends one books its cost by itself.
 pub(super) fn release_ended() -> [Statement; 3] {
     release!(
-        "r.job_id IS NULL AND NOT EXISTS (
+        "r.job_id IS NULL AND r.until IS NULL AND NOT EXISTS (
            SELECT 1 FROM chat_messages m WHERE m.id = r.subject_id AND m.status = 'streaming')"
     )
 }

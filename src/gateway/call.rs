@@ -82,8 +82,8 @@ impl Call {
         }
         let has_own_key = |candidate: &Candidate| keys.has(&candidate.provider.name);
         let is_caller_paid = candidates.iter().all(has_own_key);
-        let budgets = Budgets::of(user, &limits, settings)?;
-        let is_counted = !is_caller_paid && budgets.are_there();
+        let budgets = Budgets::of(user, &limits, settings);
+        let is_counted = !is_caller_paid && budgets.are_there()?;
         if is_counted {
             candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
         }

@@ -1,6 +1,5 @@
-//! What a call may cost is set aside before it; what it was and cost is
-//! written down once it is over, and what was not spent of it given back in the
-//! same batch.
+//! Reserves what a call may cost before it. Once the call has ended, one batch
+//! records it, books its cost and returns the rest.
 
 use chrono::DateTime;
 use hatch_dialects::Usage;
@@ -8,13 +7,10 @@ use hatch_dialects::Usage;
 use super::store;
 use crate::{
     error::Error,
-    identity::{
-        DailyLimits, User,
-        quotas::{self, Quota, Taken},
-    },
+    identity::{DailyLimits, User, quotas::Quota},
     models::{
-        Budget, Candidate, KeyLimits, Period, Providers,
-        budgets::{self, Limit, Reserved},
+        Candidate, KeyLimits, PaidWork, Payer, Providers, Reservation,
+        budgets::{self, Limit},
     },
     platform::{clock::now_ms, log, random},
     settings::{FromVars as _, Settings},
@@ -26,20 +22,19 @@ use crate::{
 pub(super) struct Budgets<'a> {
     user: &'a User,
     limits: &'a KeyLimits,
-    daily: &'a DailyLimits,
-    worker_micro_usd: Option<i64>,
+    settings: &'a Settings,
 }
 
 impl<'a> Budgets<'a> {
     /// Of a user and of their key, whose limits these are.
-    pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Result<Self, Error> {
-        let worker_micro_usd = Providers::of(settings)?.daily_budget_micro_usd;
-        Ok(Self { user, limits, daily: DailyLimits::of(settings)?, worker_micro_usd })
+    pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Self {
+        Self { user, limits, settings }
     }
 
-    pub(super) fn are_there(&self) -> bool {
-        let of_others = self.limits.budget.is_some() || self.worker_micro_usd.is_some();
-        of_others || self.daily.budget_micro_usd.is_some()
+    pub(super) fn are_there(&self) -> Result<bool, Error> {
+        let of_others =
+            self.limits.budget.is_some() || Providers::of(self.settings)?.daily_budget_micro_usd.is_some();
+        Ok(of_others || DailyLimits::of(self.settings)?.budget_micro_usd.is_some())
     }
 
     /// Begins a call that costs so much at most; none where its user pays all
@@ -53,45 +48,42 @@ impl<'a> Budgets<'a> {
         own_key_providers: Vec<String>,
         database: &Database,
     ) -> Result<Entry, Error> {
-        let now = now_ms();
-        let reserved = budgets::reserve(self.limits_of(most_micro_usd, now), now, database).await?;
+        let (now, id, key) = (now_ms(), random::uuid()?, self.user.credential.id());
+        if let (Some(key), Some(rpm)) = (key, self.limits.rpm) {
+            budgets::count_request(Limit::request(key, rpm, now), now, database).await?;
+        }
+        let payer = Payer {
+            subject: &id,
+            work: PaidWork::Call,
+            user: &self.user.id,
+            key: key.map(|key| (key, self.limits)),
+        };
         let mut entry = Entry {
-            id: random::uuid()?,
             user: self.user.id.clone(),
-            key: self.user.credential.id().map(str::to_owned),
+            key: key.map(str::to_owned),
             started: now,
-            reserved,
-            daily: None,
+            reservation: Reservation::none(&payer),
             own_key_providers,
             listed: Vec::new(),
+            id: id.clone(),
         };
         let Some(most) = most_micro_usd else { return Ok(entry) };
-        match quotas::take(Quota::Budget, most, &self.user.id, self.daily, database).await {
-            Ok(daily) => entry.daily = daily,
+        match payer.reserve(most, self.settings, database).await {
+            Ok(reservation) => entry.reservation = reservation,
             Err(error) => {
-                entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
+                if is_of_the_day(&error) {
+                    entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
+                }
                 return Err(error);
             }
         }
         Ok(entry)
     }
+}
 
-    fn limits_of(&self, most_micro_usd: Option<i64>, now: i64) -> Vec<Limit> {
-        let mut limits = Vec::new();
-        let key = self.user.credential.id();
-        if let (Some(key), Some(rpm)) = (key, self.limits.rpm) {
-            limits.push(Limit::request(key, rpm, now));
-        }
-        let Some(most) = most_micro_usd else { return limits };
-        if let (Some(key), Some(budget)) = (key, self.limits.budget) {
-            limits.push(Limit::money(format!("key:{key}"), budget, most, now));
-        }
-        if let Some(micro_usd) = self.worker_micro_usd {
-            let budget = Budget { micro_usd, per: Period::Day };
-            limits.push(Limit::money("all".to_owned(), budget, most, now));
-        }
-        limits
-    }
+/// Whether the user's daily budget is spent. Only such a refusal is recorded as a call.
+fn is_of_the_day(error: &Error) -> bool {
+    matches!(error, Error::TooManyRequests(exceeded) if exceeded.policy == Quota::Budget.name())
 }
 
 /// A call that has not ended.
@@ -101,10 +93,8 @@ pub(super) struct Entry {
     pub(super) user: String,
     pub(super) key: Option<String>,
     pub(super) started: i64,
-    /// Reserved from the budgets of the key and of the Worker.
-    pub(super) reserved: Reserved,
-    /// Reserved from the user's daily budget.
-    pub(super) daily: Option<Taken>,
+    /// Reserved from the budgets of the key, of the user's day and of the Worker.
+    pub(super) reservation: Reservation,
     /// The providers for which the caller brings a key, and so pays.
     pub(super) own_key_providers: Vec<String>,
     /// The ids of models that settings list, and that may be asked.
@@ -182,10 +172,9 @@ impl Entry {
             total_ms: now_ms() - self.started,
         };
         let mut statements = vec![store::write(&call), store::count(&call)];
-        statements.extend(self.daily.iter().map(|daily| daily.reconcile(cost)));
         statements.extend(more);
         let closed = async {
-            statements.extend(self.reserved.reconcile(cost)?);
+            statements.extend(self.reservation.reconcile(cost)?);
             database.batch_all(statements).await
         };
         if let Err(error) = closed.await {

@@ -15,7 +15,7 @@ use crate::{
         quotas::{self, Quota},
     },
     jobs::{self, Job, JobContext},
-    models::{self, AnswerRules, KeyLimits, Keys, Payer, Providers, Reservation},
+    models::{self, AnswerRules, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation},
     platform::clock::now_ms,
     settings::{FromVars as _, Settings},
     store::Statement,
@@ -96,7 +96,7 @@ impl Work {
         AnswerRules {
             payer: Payer {
                 subject: &startup.id,
-                job: Some((&job.id, job.holder())),
+                work: PaidWork::Job { id: &job.id, holder: job.holder() },
                 user: &startup.user_id,
                 key,
             },

@@ -204,11 +204,6 @@ impl Taken {
         }
     }
 
-    /// Returns the part that was not spent.
-    pub(crate) fn reconcile(&self, spent: i64) -> Statement {
-        give_back(self.quota, &self.user, self.amount - spent, self.at)
-    }
-
     /// Adds the headers for the remaining quota (draft-ietf-httpapi-ratelimit-headers).
     pub(crate) fn add_headers(&self, response: Response) -> Response {
         let (name, reset_s) = (self.quota.name(), seconds_to_midnight(self.at));

@@ -1,7 +1,6 @@
 //! Counts the requests and the spending of keys, users and the whole Worker.
-//! The most that a request can cost is reserved before a model is asked, and
-//! reconciled with its real cost after. One statement takes from all budgets of
-//! a request or from none, so that parallel requests never exceed a budget.
+//! One batch takes from all budgets of a request or from none, so that parallel
+//! requests never exceed a budget. reservations.rs reconciles them.
 
 use chrono::{DateTime, Datelike as _, Months};
 use serde::Serialize;
@@ -71,32 +70,14 @@ fn period(per: Period, now: i64) -> (String, i64) {
     (name, next)
 }
 
-/// The amounts that a request has reserved.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reserved {
-    limits: Vec<Limit>,
-}
-
-/// Reserves the amounts of every limit, or of none.
+/// Counts a request in its key's minute.
 ///
 /// # Errors
-/// [`Error::TooManyRequests`] that names the exceeded limit.
-pub(crate) async fn reserve(limits: Vec<Limit>, now: i64, database: &Database) -> Result<Reserved, Error> {
-    if limits.is_empty() {
-        return Ok(Reserved::default());
-    }
-    let json = to_json(&limits)?;
+/// [`Error::TooManyRequests`] if the key has sent all its requests of this minute.
+pub(crate) async fn count_request(limit: Limit, now: i64, database: &Database) -> Result<(), Error> {
+    let json = to_json(std::slice::from_ref(&limit))?;
     let taken: Option<i64> = database.query(take(&json)).await?.first()?;
-    if taken.is_some() {
-        return Ok(Reserved { limits });
-    }
-    match refusal(&limits, now, database).await? {
-        Some(error) => Err(error),
-        None => Err(limits.first().map_or_else(
-            || Error::Internal("no limit was reached".to_owned()),
-            |limit| exceeded(limit, now),
-        )),
-    }
+    taken.map(drop).ok_or_else(|| exceeded(&limit, now))
 }
 
 /// Which of `limits` has no room, if one has none.
@@ -109,7 +90,7 @@ pub(crate) async fn refusal(limits: &[Limit], now: i64, database: &Database) -> 
     Ok(named.map(|limit| exceeded(limit, now)))
 }
 
-/// [`reserve`] as a part of a batch, which fails where a limit has no room.
+/// Takes the amounts of all limits, as a part of a batch, which fails where one has no room.
 pub(crate) fn take_in_batch(limits: &[Limit]) -> Result<Vec<Statement>, Error> {
     if limits.is_empty() {
         return Ok(Vec::new());
@@ -191,33 +172,6 @@ fn exceeded(limit: &Limit, now: i64) -> Error {
     }))
 }
 
-impl Reserved {
-    /// The statement that corrects the reserved amounts to the real cost. None
-    /// if nothing differs. Requests of a minute stay counted.
-    pub(crate) fn reconcile(&self, spent: i64) -> Result<Option<Statement>, Error> {
-        let unspent: Vec<Limit> = self
-            .limits
-            .iter()
-            .filter(|limit| limit.is_money())
-            .map(|limit| Limit { amount: limit.amount.saturating_sub(spent), ..limit.clone() })
-            .filter(|limit| limit.amount != 0)
-            .collect();
-        if unspent.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(give_back(&to_json(&unspent)?)))
-    }
-}
-
-fn give_back(limits: &str) -> Statement {
-    sql!(
-        "UPDATE model_budgets SET used = max(0, used - (
-           SELECT w.value ->> 'a' FROM json_each(?1) w WHERE w.value ->> 's' = subject AND w.value ->> 'p' = period))
-         WHERE (subject, period) IN (SELECT w.value ->> 's', w.value ->> 'p' FROM json_each(?1) w)",
-        limits
-    )
-}
-
 /// The name of a minute. No day or month begins with this letter.
 fn minute_name(minute: i64) -> String {
     format!("m{minute}")
@@ -246,19 +200,5 @@ mod tests {
         assert_eq!(period(Period::Month, NOW + 5), ("2026-11".to_owned(), NOW + 2 * day));
         let december = period(Period::Month, NOW + 20 * day);
         assert_eq!(december, ("2026-12".to_owned(), NOW + 33 * day));
-    }
-
-    #[test]
-    fn reconciling_returns_unspent_money_and_takes_overspent_money() {
-        let budget = Budget { micro_usd: 100, per: Period::Day };
-        let reserved = Reserved {
-            limits: vec![Limit::money("all".to_owned(), budget, 60, NOW), Limit::request("k", 1, NOW)],
-        };
-        let amount = |spent| {
-            let statement = reserved.reconcile(spent).unwrap()?;
-            let crate::store::Value::Text(json) = &statement.values[0] else { return None };
-            serde_json::from_str::<serde_json::Value>(json).unwrap()[0]["a"].as_i64()
-        };
-        assert_eq!((amount(10), amount(60), amount(75)), (Some(50), None, Some(-15)));
     }
 }

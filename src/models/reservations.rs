@@ -65,13 +65,27 @@ pub(crate) const OWNED: Owned = Owned {
     give: |from, to| vec![give!("model_reservations", from, to)],
 };
 
+/// The work that an answer is for, which decides when its reservation is abandoned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PaidWork<'a> {
+    /// Abandoned when the consumer has lost the job's lease.
+    Job { id: &'a str, holder: &'a str },
+    /// Abandoned when the answer's row is no longer streaming.
+    ChatAnswer,
+    /// Abandoned after [`LONGEST_CALL_MS`].
+    Call,
+}
+
+/// After this time a call of the gateway counts as lost. One that takes longer still books its cost.
+const LONGEST_CALL_MS: i64 = 15 * 60_000;
+
 /// Who pays for an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Payer<'a> {
-    /// A turn of an app, a startup, or an answer of the chat. It has one reservation at a time.
+    /// A turn of an app, a startup, an answer of the chat, or a call of the gateway. It has one
+    /// reservation at a time.
     pub(crate) subject: &'a str,
-    /// The job that asks, and the consumer that has its lease. None in a request of the chat.
-    pub(crate) job: Option<(&'a str, &'a str)>,
+    pub(crate) work: PaidWork<'a>,
     pub(crate) user: &'a str,
     /// The API key that began it, and its limits.
     pub(crate) key: Option<(&'a str, &'a KeyLimits)>,
@@ -90,12 +104,12 @@ pub(crate) struct Reservation {
     drawn: Cell<i64>,
 }
 
-/// Releases the reservations whose consumer has lost its job. The chat releases its own.
+/// Releases the reservations of lost jobs and calls. The chat releases its own.
 pub(crate) async fn sweep(env: &Env) {
     let abandoned = || {
         release!(
-            "r.job_id IS NOT NULL AND NOT EXISTS (
-               SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1)",
+            "(r.until < ?1 OR r.job_id IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1))",
             now_ms()
         )
     };
@@ -107,7 +121,10 @@ pub(crate) async fn sweep(env: &Env) {
 
 impl Payer<'_> {
     fn holder(&self) -> &str {
-        self.job.map(|(_, holder)| holder).unwrap_or_default()
+        match self.work {
+            PaidWork::Job { holder, .. } => holder,
+            PaidWork::ChatAnswer | PaidWork::Call => "",
+        }
     }
 
     fn limits(&self, most: i64, settings: &Settings, now: i64) -> Result<Vec<Limit>, Error> {
@@ -147,7 +164,10 @@ impl Payer<'_> {
         if !reservation.is_any() {
             return Ok(reservation);
         }
-        let mut batch: Vec<Statement> = release!("r.subject_id = ?1", self.subject).into();
+        let mut batch: Vec<Statement> = match self.work {
+            PaidWork::Job { .. } => release!("r.subject_id = ?1", self.subject).into(),
+            PaidWork::ChatAnswer | PaidWork::Call => Vec::new(),
+        };
         batch.extend(budgets::take_in_batch(&reservation.limits)?);
         batch.extend(
             daily
@@ -163,16 +183,22 @@ impl Payer<'_> {
     }
 
     fn record(&self, reservation: &Reservation, most: i64) -> Result<Statement, Error> {
+        let (job, until) = match self.work {
+            PaidWork::Job { id, .. } => (Some(id), None),
+            PaidWork::ChatAnswer => (None, None),
+            PaidWork::Call => (None, Some(reservation.at + LONGEST_CALL_MS)),
+        };
         Ok(sql!(
-            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day, until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             self.subject,
-            self.job.map(|(job, _)| job),
+            job,
             self.holder(),
             self.user,
             budgets::to_json(&reservation.limits)?,
             if reservation.is_daily { most } else { 0 },
-            quotas::day(reservation.at)
+            quotas::day(reservation.at),
+            until
         ))
     }
 }
@@ -192,7 +218,7 @@ async fn refusal(
 
 impl Reservation {
     /// For an answer that its user pays for at the provider.
-    pub(super) fn none(payer: &Payer<'_>) -> Self {
+    pub(crate) fn none(payer: &Payer<'_>) -> Self {
         Self {
             subject: payer.subject.to_owned(),
             holder: payer.holder().to_owned(),

@@ -191,7 +191,7 @@ impl Tool {
         let is_paid = matches!(provider, Search::Claude);
         let entry = match is_paid {
             true => {
-                let budgets = Budgets::of(user, &limits, settings)?;
+                let budgets = Budgets::of(user, &limits, settings);
                 Some(budgets.set_aside(Some(MOST_MICRO_USD), Vec::new(), database).await?)
             }
             false => None,

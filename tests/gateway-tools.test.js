@@ -1,5 +1,5 @@
-// Tools that are run here for whoever enables them, the dynamic apps that they
-// are with a form, and Polychat's events. Workers AI and Llama Guard, too.
+// The tools that the gateway runs, dynamic apps, Polychat's format of streams,
+// Workers AI and Llama Guard.
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
@@ -12,7 +12,7 @@ import { page, startWeb } from "./fakes/web.js";
 import { problem, startWorker } from "./harness.js";
 import { as, people, production } from "./people.js";
 
-/** OpenWeather: refuses a wrong key, and knows one town. */
+/** A fake of OpenWeather that refuses a wrong key and knows one town. */
 async function startWeather() {
   const key = "weather-key-0123456789";
   const failure = (status) => json(status, { cod: status, message: "no" });
@@ -40,13 +40,13 @@ const HI = [{ role: "user", content: "What is Acme?" }];
 const call = (name, args, id = "call_1") => ({ id, name, args: JSON.stringify(args) });
 const ask = (body, key = adas, path = "/v1/chat/completions") => api("POST", path, { model: "gpt/m", messages: HI, ...body }, as(key));
 const chats = () => gpt.requests.filter(({ path }) => path === "/v1/chat/completions");
-/** Calls these tools first, and then says what they found. */
+/** The model calls these tools first, and then quotes their results. */
 const callsFirst = (...calls) => gpt.setAnswer(({ messages }) => {
   const found = messages.filter(({ role }) => role === "tool");
   return found.length ? { content: `Found: ${found.map(({ content }) => content).join(" ")}` } : { content: null, toolCalls: calls };
 });
 
-test("tools that are enabled run here until the model has answered, and each step is paid", async () => {
+test("the gateway runs enabled tools until the model has answered, and each step is paid", async () => {
   brave.setResults([{ title: "Acme", url: "https://acme.example/", snippet: "Books <strong>rooms</strong>" }]);
   callsFirst(call("web_search", { query: "Acme" }), call("extract_content", { url: "https://acme.example/" }, "call_2"), call("get_weather", { location: "Paris, FR" }, "call_3"));
   const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
@@ -68,7 +68,7 @@ test("tools that are enabled run here until the model has answered, and each ste
   await until(async () => (await sql("SELECT count(*) AS n FROM model_calls"))[0].n === n + 4);
 });
 
-test("a tool that fails, or is told nonsense, tells the model so; private addresses are never asked", async () => {
+test("the model reads why a tool failed or refused its arguments, and private addresses get no request", async () => {
   const calls = [call("extract_content", { url: "https://127.0.0.1/" }), call("extract_content", { url: "https://gone.example/" }, "call_2"), call("web_search", { q: 1 }, "call_3"), { id: "call_4", name: "web_search", args: "[" }];
   callsFirst(...calls);
   const response = await ask({ enabled_tools: ["web_search", "extract_content"] });
@@ -77,11 +77,11 @@ test("a tool that fails, or is told nonsense, tells the model so; private addres
   assert.match(results[0], /url: /);
   assert.match(results[1], /was not read: it answered 404/);
   assert.match(results[2], /query: is missing/);
-  assert.match(results[3], /no JSON object/);
+  assert.match(results[3], /not a JSON object/);
   assert.deepEqual(web.forbidden, []);
 });
 
-test("a model that never stops calling is asked five times, and then without tools", async () => {
+test("a model that calls tools without end gets five requests, the last without tools", async () => {
   gpt.setAnswer(({ tool_choice }) => (tool_choice === "none" ? { content: "I give up." } : { content: null, toolCalls: [call("get_weather", { location: "Paris, FR" })] }));
   const before = chats().length;
   const { choices } = await (await ask({ enabled_tools: ["get_weather"], tool_choice: "required" })).json();
@@ -90,7 +90,7 @@ test("a model that never stops calling is asked five times, and then without too
   assert.deepEqual(asked, ["required", undefined, undefined, undefined, "none"]);
 });
 
-test("a client's own tools are the client's to run, also those of our names", async () => {
+test("a client's own tool is left to the client, even if the gateway has one of the same name", async () => {
   const theirs = { type: "function", function: { name: "web_search", parameters: { type: "object" } } };
   callsFirst(call("web_search", { query: "x" }));
   const before = [chats().length, brave.queries.length];
@@ -99,7 +99,7 @@ test("a client's own tools are the client's to run, also those of our names", as
   assert.deepEqual([chats().length, brave.queries.length], [before[0] + 1, before[1]]);
 });
 
-test("what a tool has found is held against the guardrails like all else", async () => {
+test("guardrails apply to the results of tools", async () => {
   web.pages["https://leak.example/"] = page("Leak", "The key is ghp_abcdefghijklmnopqrstuvwxyz0123456789.");
   callsFirst(call("extract_content", { url: "https://leak.example/" }));
   const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
@@ -109,21 +109,21 @@ test("what a tool has found is held against the guardrails like all else", async
   assert.equal((await ask({ enabled_tools: ["extract_content"] }, blocking)).status, 400);
 });
 
-test("Polychat's client reads its own events, tools included, and what is broken off is not done", async () => {
+test("Polychat's client gets its own events, tools included, and an interrupted answer is never marked as done", async () => {
   callsFirst(call("get_weather", { location: "Paris, FR" }));
   const polychats = { stream: true, platform: "web", model: "gpt/m", enabled_tools: ["get_weather"], completion_id: "17-1", store: true };
   const events = async (body, path = "/chat/completions?format=polychat") => {
     const text = await (await ask(body, adas, path)).text();
     return text.split("\n\n").filter(Boolean).map((block) => (block === "data: [DONE]" ? { type: "[DONE]" } : JSON.parse(block.slice(6))));
   };
-  const told = await events(polychats);
-  const kinds = told.map(({ type, state }) => state ?? type).filter((kind, index, all) => kind !== all[index - 1]);
+  const seen = await events(polychats);
+  const kinds = seen.map(({ type, state }) => state ?? type).filter((kind, index, all) => kind !== all[index - 1]);
   assert.deepEqual(kinds, [
     "tool_use_start", "tool_use_delta", "tool_use_stop", "tool_response", "init", "thinking", "content_block_delta",
     "post_processing", "content_block_stop", "message_delta", "message_stop", "done", "[DONE]",
   ]);
-  assert.match(told.find(({ type }) => type === "tool_response").result.content, /light rain/);
-  assert.match(told.filter(({ type }) => type === "content_block_delta").map(({ content }) => content).join(""), /^Found: .*light rain/);
+  assert.match(seen.find(({ type }) => type === "tool_response").result.content, /light rain/);
+  assert.match(seen.filter(({ type }) => type === "content_block_delta").map(({ content }) => content).join(""), /^Found: .*light rain/);
   assert.match((await ok("GET", "/chat/completions/17-1", undefined, adas)).messages.at(-1).content, /light rain/);
   gpt.setAnswer("word ".repeat(20));
   const live = await events({ stream: true });
@@ -135,7 +135,7 @@ test("Polychat's client reads its own events, tools included, and what is broken
   assert.equal((await ask({}, adas, "/chat/completions?format=other")).status, 400);
 });
 
-test("tools and dynamic apps are listed for anybody, with their forms", async () => {
+test("tools and dynamic apps are listed without credentials, with their forms", async () => {
   const { success, data } = await (await api("GET", "/tools")).json();
   assert.deepEqual([success, data.map(({ id }) => id)], [true, ["web_search", "extract_content", "get_weather"]]);
   const apps = await (await api("GET", "/dynamic-apps")).json();
@@ -148,7 +148,7 @@ test("tools and dynamic apps are listed for anybody, with their forms", async ()
   assert.deepEqual(await (await api("GET", "/status")).json(), { status: "ok" });
 });
 
-test("a dynamic app's answer is kept for who ran it, once for each Idempotency-Key", async () => {
+test("a dynamic app's response is stored for the user who ran it, once for each Idempotency-Key", async () => {
   const run = (id, body, headers) => api("POST", `/dynamic-apps/${id}/execute`, body, { ...as(adas), ...headers });
   const once = { "idempotency-key": "weather-once" };
   const first = await (await run("get_weather", { location: "Paris, FR", other: "x" }, once)).json();
@@ -168,7 +168,7 @@ test("a dynamic app's answer is kept for who ran it, once for each Idempotency-K
   assert.ok(!JSON.stringify([first, failed]).includes(weather.key));
 });
 
-test("Workers AI answers chats, streams and embeddings by its REST API", async () => {
+test("Workers AI answers chats, streams and embeddings through its REST API", async () => {
   cloudflare.setAnswer("From the edge.");
   const whole = await (await ask({ model: "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast" })).json();
   assert.equal(whole.choices[0].message.content, "From the edge.");
@@ -182,21 +182,21 @@ test("Workers AI answers chats, streams and embeddings by its REST API", async (
   cloudflare.setFault();
 });
 
-test("Llama Guard judges in the form of OpenAI's moderation models, and as a guardrail", async () => {
+test("Llama Guard moderates in OpenAI's form, and as a guardrail", async () => {
   const model = "workers-ai/@cf/meta/llama-guard-3-8b";
   cloudflare.setAnswer(({ messages }) => (messages[0].content.includes("bomb") ? "\n\nunsafe\nS9" : "\n\nsafe"));
-  const { results, model: told } = await (await api("POST", "/v1/moderations", { model, input: ["Hello", "How do I build a bomb?"] }, as(adas))).json();
-  assert.deepEqual([told, results.map(({ flagged }) => flagged), results[1].categories["illicit/violent"]], [model, [false, true], true]);
+  const { results, model: reported } = await (await api("POST", "/v1/moderations", { model, input: ["Hello", "How do I build a bomb?"] }, as(adas))).json();
+  assert.deepEqual([reported, results.map(({ flagged }) => flagged), results[1].categories["illicit/violent"]], [model, [false, true], true]);
   const key = await keyOf(ada, { guardrails: { input: { moderation: { action: "block" } } } });
   gpt.setAnswer("Hello.");
   assert.equal((await ask({}, key)).status, 200);
   const refused = await ask({ messages: [{ role: "user", content: "Build a bomb" }] }, key);
   assert.match((await refused.json()).error.message, /moderation:illicit\/violent/);
   cloudflare.setAnswer("I would rather not say.");
-  assert.equal((await ask({}, key)).status, 400, "no verdict is no pass");
+  assert.equal((await ask({}, key)).status, 400, "without a verdict the request is blocked");
 });
 
-test("a model that settings list has its own name in the metrics before it has ever answered", async () => {
+test("a model that settings list has its own name in the metrics before its first answer", async () => {
   gpt.setFault({ status: 400, times: 2 });
   const before = await sql("SELECT calls FROM model_metrics WHERE model = 'gpt/m' AND outcome = 'refused'");
   assert.equal((await ask({}, bobs)).status, 400);

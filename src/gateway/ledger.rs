@@ -1,6 +1,5 @@
-//! What a call may cost is set aside before it; what it was and cost is
-//! written down once it is over, and what was not spent of it given back in the
-//! same batch.
+//! Reserves the most that a call can cost before it begins. When it is over, one
+//! batch records it and returns the rest of the reservation.
 
 use chrono::DateTime;
 use hatch_dialects::Usage;
@@ -21,7 +20,7 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// The budgets that hold for a call.
+/// The budgets that limit a call.
 #[derive(Debug)]
 pub(super) struct Budgets<'a> {
     user: &'a User,
@@ -31,7 +30,7 @@ pub(super) struct Budgets<'a> {
 }
 
 impl<'a> Budgets<'a> {
-    /// Of a user and of their key, whose limits these are.
+    /// The budgets of a user and of their key, which has these limits.
     pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Result<Self, Error> {
         let worker_micro_usd = Providers::of(settings)?.daily_budget_micro_usd;
         Ok(Self { user, limits, daily: DailyLimits::of(settings)?, worker_micro_usd })
@@ -42,12 +41,12 @@ impl<'a> Budgets<'a> {
         of_others || self.daily.budget_micro_usd.is_some()
     }
 
-    /// Begins a call that costs so much at most; none where its user pays all
-    /// of it themselves, as they do at the providers `own_key_providers`.
+    /// Begins a call and reserves the most that it can cost. `None` reserves no
+    /// money: the caller pays for it with their own keys of `own_key_providers`.
     ///
     /// # Errors
-    /// 429 for a budget that is spent.
-    pub(super) async fn set_aside(
+    /// 429 for a spent budget.
+    pub(super) async fn reserve(
         &self,
         most_micro_usd: Option<i64>,
         own_key_providers: Vec<String>,

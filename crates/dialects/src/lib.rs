@@ -76,7 +76,7 @@ pub use reply::{Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::parse::{References, references};
-pub use stream::{Filter, Meter, Reader, Stream, stream_of};
+pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
 pub use tokens::{count_body, estimate, estimate_prompt};
 

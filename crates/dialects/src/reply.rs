@@ -25,10 +25,10 @@ pub struct Reply {
     pub show_reasoning: bool,
     /// Chat Completions: the client used `functions` instead of `tools`.
     pub has_legacy_functions: bool,
-    /// Chat Completions: the answer is asked for by its id later, so that a
-    /// stream has ours too.
+    /// Chat Completions: the answer is stored under the gateway's id, so a
+    /// stream has that id too.
     pub has_own_id: bool,
-    /// Chat Completions: a stream is of Polychat's events.
+    /// Chat Completions: a stream is written in Polychat's format.
     pub is_polychat: bool,
     /// Responses: the client asked for encrypted thoughts that it can send
     /// back.

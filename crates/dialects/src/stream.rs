@@ -421,6 +421,24 @@ pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> 
     out
 }
 
+/// Like [`stream_of`], but the client gets only what `filter` passes on.
+pub fn filtered_stream_of(
+    response: &crate::Response,
+    client: Dialect,
+    reply: &Reply,
+    filter: &mut dyn Filter,
+) -> String {
+    let mut out = String::new();
+    let mut funnel = Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id);
+    let mut encoder = Encoder::new(client, reply);
+    crate::collect::replay(response, &mut |event| {
+        filter.event(event, &mut |event| {
+            funnel.event(event, &mut |event| encoder.event(event, &mut out));
+        });
+    });
+    out
+}
+
 /// The response with the client's own tool names.
 pub(crate) fn restored(response: &crate::Response, reply: &Reply) -> crate::Response {
     let mut funnel = Funnel::new(reply.names.clone(), false, &reply.id);

@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
+import { claudeVars } from "./conversation.js";
 import { until } from "./deployments.js";
+import { startAnthropic } from "./fakes/anthropic.js";
 import { json, startFaultServer } from "./fakes/fault-server.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startBrave } from "./fakes/search.js";
@@ -90,6 +92,109 @@ test("a model that calls tools without end gets five requests, the last without 
   assert.deepEqual(asked, ["required", undefined, undefined, undefined, "none"]);
 });
 
+/** The model says this, calls the tool, and then says the rest. */
+const talksBefore = (said, rest) => gpt.setAnswer(({ messages }) => {
+  const found = messages.some(({ role }) => role === "tool");
+  return found ? { content: rest } : { content: said, toolCalls: [call("get_weather", { location: "Paris, FR" })] };
+});
+/** The chunks of a stream in OpenAI's form, which ends with `[DONE]` if it is whole. */
+const chunksOf = (text) => text.split("\n\n").filter((block) => block.startsWith("data: {")).map((block) => JSON.parse(block.slice(6)));
+const textOf = (chunks) => chunks.map(({ choices }) => choices?.[0]?.delta.content ?? "").join("");
+
+test("a stream shows a step's text while its tools still run, and is one stream by every chunk", async () => {
+  talksBefore("Let me look.", "It rains.");
+  weather.setFault({ hang: true });
+  const body = { stream: true, stream_options: { include_usage: true }, enabled_tools: ["get_weather"], completion_id: "17-2", store: true };
+  const response = await ask(body);
+  let text = "";
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (textOf(chunksOf(text.slice(0, text.lastIndexOf("\n\n")))) === "Let me look.") weather.release();
+  }
+  const chunks = chunksOf(text);
+  assert.equal(textOf(chunks), "Let me look.\n\nIt rains.");
+  assert.ok(text.endsWith("data: [DONE]\n\n") && text.split("[DONE]").length === 2, text);
+  assert.deepEqual([new Set(chunks.map(({ id }) => id)).size, new Set(chunks.map(({ created }) => created)).size], [1, 1]);
+  const choices = chunks.flatMap(({ choices }) => choices);
+  assert.equal(choices.filter(({ delta }) => delta.role).length, 1);
+  assert.deepEqual(choices.map(({ finish_reason }) => finish_reason).filter(Boolean), ["stop"]);
+  assert.ok(!choices.some(({ delta }) => delta.tool_calls));
+  assert.deepEqual([chunks.at(-1).choices, chunks.at(-1).usage.total_tokens], [[], 38]);
+  const whole = await (await ask({ enabled_tools: ["get_weather"] })).json();
+  assert.equal(whole.choices[0].message.content, "Let me look.\n\nIt rains.");
+  const stored = async () => (await api("GET", "/chat/completions/17-2", undefined, as(adas))).json();
+  await until(async () => (await stored()).messages?.at(-1).content === "Let me look.\n\nIt rains.");
+});
+
+test("a step that fails after text was sent ends the stream with an error and stores nothing", async () => {
+  web.pages["https://leak.example/"] = page("Leak", "The key is ghp_abcdefghijklmnopqrstuvwxyz0123456789.");
+  gpt.setAnswer({ content: "Let me look.", toolCalls: [call("extract_content", { url: "https://leak.example/" })] });
+  const key = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
+  const text = await (await ask({ stream: true, enabled_tools: ["extract_content"], completion_id: "17-3", store: true }, key)).text();
+  assert.equal(textOf(chunksOf(text)), "Let me look.");
+  assert.ok(chunksOf(text).at(-1).error && !text.includes("[DONE]"), text);
+  assert.equal((await api("GET", "/chat/completions/17-3", undefined, as(key))).status, 404);
+});
+
+test("a search by Claude is a call of its own in usage and money, and a spent budget refuses it", async () => {
+  const claude = await startAnthropic();
+  after(() => claude.close());
+  const hatch = await startWorker({
+    ...production(stack), ...claudeVars(claude), SEARCH_PROVIDER: "claude",
+    PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m")] }]),
+  });
+  const there = people(hatch, stack);
+  const { token } = await there.signIn();
+  const keyWith = async (microUsd) => (await there.newKey(token, { scopes: ["gateway"], gateway: { budget: { microUsd, per: "day" } } })).key;
+  const use = { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "Acme" } };
+  const result = { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [{ type: "web_search_result", url: "https://acme.example/", title: "Acme", encrypted_content: "abc", page_age: null }] };
+  claude.setAnswer({ content: [use, result, { type: "text", text: "Done" }], usage: { server_tool_use: { web_search_requests: 1, web_fetch_requests: 0 } } });
+  callsFirst(call("web_search", { query: "Acme" }));
+  const askThere = async (key) => (await hatch.api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, enabled_tools: ["web_search"] }, as(key))).json();
+  const usageOf = async (key) => {
+    const { data } = await (await hatch.api("GET", "/v1/usage?group_by=model", undefined, as(key))).json();
+    return Object.fromEntries(data.map((row) => [row.model, [row.requests, row.failed, row.costMicroUsd]]));
+  };
+  const key = await keyWith(200_000);
+  const { choices } = await askThere(key);
+  assert.match(choices[0].message.content, /https:\/\/acme\.example\//);
+  await until(async () => (await usageOf(key))["gpt/m"]?.[0] === 2);
+  const { "tools/web_search": [requests, failed, cost], "gpt/m": [, , ofModel] } = await usageOf(key);
+  // One search is 10,000 micro-dollars; the rest are Claude's tokens.
+  assert.ok(requests === 1 && failed === 0 && cost > 10_000 && cost < 100_000, `${cost}`);
+  const [{ used }] = await hatch.sql("SELECT used FROM model_budgets WHERE subject LIKE 'key:%'");
+  assert.equal(used, cost + ofModel, "the reservations were returned");
+
+  const poor = await keyWith(50_000);
+  const searches = claude.requests.length;
+  const refused = await askThere(poor);
+  assert.match(refused.choices[0].message.content, /budget/);
+  assert.equal(claude.requests.length, searches);
+});
+
+test("documents of Polychat's client reach the model as its provider reads them", async () => {
+  gpt.setAnswer("Read.");
+  const markdown = { type: "markdown_document", markdown_document: { markdown: "# Clocks", name: "clocks.md" } };
+  const chat = (part) => ask({ messages: [{ role: "user", content: [{ type: "text", text: "Read this" }, part] }] }, adas, "/chat/completions");
+  assert.equal((await chat(markdown)).status, 200);
+  assert.deepEqual(chats().at(-1).body.messages[0].content, [{ type: "text", text: "Read this" }, { type: "text", text: "# Clocks" }]);
+  const refused = await chat({ type: "document_url", document_url: { url: "https://acme.example/a.pdf", name: "a.pdf" } });
+  assert.equal(refused.status, 400);
+  assert.match((await refused.json()).error.message, /document/);
+});
+
+test("the models at the root are a map for Polychat's client, and a list under /v1 for OpenAI's", async () => {
+  const { success, data } = await ok("GET", "/models", undefined, adas);
+  const { id, matchingModel, provider, contextWindow, costPer1kInputTokens, supportsToolCalls } = data["gpt/m"];
+  assert.deepEqual([success, id, matchingModel, provider, contextWindow, costPer1kInputTokens, supportsToolCalls], [true, "gpt/m", "gpt/m", "gpt", 200000, 0.001, true]);
+  const { data: list } = await ok("GET", "/v1/models", undefined, adas);
+  assert.deepEqual(Object.keys(data).sort(), list.map((each) => each.id).sort());
+  const narrow = await keyOf(ada, { models: ["workers-ai/*"] });
+  assert.ok(Object.keys((await ok("GET", "/models", undefined, narrow)).data).every((name) => name.startsWith("workers-ai/")));
+  const anthropic = await (await api("GET", "/models", undefined, { ...as(adas), "anthropic-version": "2023-06-01" })).json();
+  assert.ok(Array.isArray(anthropic.data) && "has_more" in anthropic);
+});
+
 test("a client's own tool is left to the client, even if the gateway has one of the same name", async () => {
   const theirs = { type: "function", function: { name: "web_search", parameters: { type: "object" } } };
   callsFirst(call("web_search", { query: "x" }));
@@ -119,7 +224,7 @@ test("Polychat's client gets its own events, tools included, and an interrupted 
   const seen = await events(polychats);
   const kinds = seen.map(({ type, state }) => state ?? type).filter((kind, index, all) => kind !== all[index - 1]);
   assert.deepEqual(kinds, [
-    "tool_use_start", "tool_use_delta", "tool_use_stop", "tool_response", "init", "thinking", "content_block_delta",
+    "init", "thinking", "tool_use_start", "tool_use_delta", "tool_use_stop", "tool_response", "content_block_delta",
     "post_processing", "content_block_stop", "message_delta", "message_stop", "done", "[DONE]",
   ]);
   assert.match(seen.find(({ type }) => type === "tool_response").result.content, /light rain/);

@@ -2,6 +2,7 @@
 
 use hatch_dialects::{
     Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references,
+    request::{Content, MediaSource, Part},
 };
 use serde_json::Value;
 
@@ -219,7 +220,10 @@ impl Ours {
             Some(_) => return Err(DialectError::invalid("enabled_tools", "expected a list of names").into()),
         }
         let is_of_polychat = ["platform", "enabled_tools"].iter().any(|name| known(name).is_some());
-        ours.is_bare = ours.is_stored || is_of_polychat || known("completion_id").is_some();
+        ours.is_bare = ours.is_stored
+            || is_of_polychat
+            || known("completion_id").is_some()
+            || request.messages.iter().flat_map(|message| &message.parts).any(is_polychats);
         let is_ours = |name: &str| name == "completion_id" || is_of_polychat && POLYCHATS.contains(&name);
         request.extra.retain(|(name, _)| !is_ours(name));
         if ours.is_stored {
@@ -232,6 +236,12 @@ impl Ours {
         }
         Ok(ours)
     }
+}
+
+/// Whether OpenAI's API does not know this part: its documents have data or an id.
+fn is_polychats(part: &Part) -> bool {
+    let Content::Document(document) = &part.content else { return false };
+    matches!(document.source, MediaSource::Url(_) | MediaSource::Text(_))
 }
 
 fn is_id(id: &str) -> bool {
@@ -309,6 +319,8 @@ mod tests {
         assert!(ours.is_bare && ours.enabled_tools == ["a"] && left == ["top_k"]);
         assert_eq!(ours.completion_id.as_deref(), Some("17-1"));
         assert!(read(r#","store":true"#).unwrap().0.is_bare);
+        let document = r#","messages":[{"role":"user","content":[{"type":"markdown_document","markdown_document":{"markdown":"x"}}]}]"#;
+        assert!(read(document).unwrap().0.is_bare);
         for wrong in [
             r#","completion_id":"../x""#,
             r#","completion_id":1"#,

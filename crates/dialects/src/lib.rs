@@ -60,6 +60,7 @@ mod target;
 mod tests;
 mod tokens;
 mod usage;
+mod workers_ai;
 mod write;
 
 pub use collect::{Collector, replay};
@@ -79,6 +80,7 @@ pub use responses::parse::{References, references};
 pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
 pub use tokens::{count_body, estimate, estimate_prompt};
+pub use workers_ai::{openai_of_workers_ai, workers_ai_inputs};
 
 /// An API format that a client or an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -215,13 +215,22 @@ impl Chat {
                 return writer.close().await;
             }
             client = writer;
-            if self.inbound.ours.is_polychat && client.write(events(&runs).as_bytes()).await.is_err() {
+            if client.write(self.progress(&runs).as_bytes()).await.is_err() {
                 return;
             }
             asked = match self.ask(true).await {
                 Ok(asked) => asked,
                 Err(error) => return fail(client, &error, &reply).await,
             };
+        }
+    }
+
+    /// What a stream has between two steps. The comment, which clients skip, shows
+    /// whether the client is still there before another model is paid.
+    fn progress(&self, runs: &[Run]) -> String {
+        match self.inbound.ours.is_polychat {
+            true => events(runs),
+            false => ": tools have run\n\n".to_owned(),
         }
     }
 

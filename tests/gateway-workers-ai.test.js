@@ -15,7 +15,7 @@ const worker = await startWorker(
   [], { ai: ai.url },
 );
 const { api } = worker;
-const sdk = new OpenAI({ apiKey: "none", baseURL: `${worker.url}/v1`, maxRetries: 0 });
+const sdk = new OpenAI({ apiKey: "none", defaultHeaders: { Authorization: null }, baseURL: `${worker.url}/v1`, maxRetries: 0 });
 const [OLDER, NEWER] = ["workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast", "workers-ai/@cf/openai/gpt-oss-120b"];
 const HI = [{ role: "user", content: "Hi" }];
 const TOOL = { type: "function", function: { name: "clock", parameters: { type: "object", properties: { zone: { type: "string" } } } } };

@@ -212,6 +212,7 @@ impl Call {
 
     fn reply(&self, inbound: &GatewayRequest, context: &RequestContext) -> Reply {
         let head = self.step.as_ref().and_then(|step| step.head.clone());
+        let continues = head.is_some();
         let (id, created) = head.unwrap_or_else(|| {
             let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
             (self.entry.id.replace('-', ""), created)
@@ -222,6 +223,7 @@ impl Call {
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
             is_polychat: inbound.ours.is_polychat,
+            continues,
             ..Reply::new(&inbound.request, id, created)
         }
     }

@@ -366,6 +366,9 @@ async fn attempt(
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
     let mut stream = match (question.filter)() {
         Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
+        None if matches!(candidate.provider.upstream, Upstream::Binding(_)) => {
+            Stream::translated(upstream, question.client, &reply)
+        }
         None => Stream::new(upstream, question.client, &reply),
     };
     let mut shown = Vec::new();

@@ -28,6 +28,8 @@ pub struct Reply {
     /// Chat Completions: the answer is stored under the gateway's id, so a
     /// stream has that id too.
     pub has_own_id: bool,
+    /// Chat Completions: the stream continues one that has begun, so it has no role.
+    pub continues: bool,
     /// Chat Completions: a stream is written in Polychat's format.
     pub is_polychat: bool,
     /// Responses: the client asked for encrypted thoughts that it can send

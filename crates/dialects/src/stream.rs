@@ -117,6 +117,13 @@ impl Stream {
         Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
     }
 
+    /// Like [`Stream::new`], but also translates between equal dialects: for an upstream
+    /// whose events only resemble the dialect.
+    pub fn translated(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
+        let translation = Translation::translate(upstream, client, reply, None);
+        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
+    }
+
     /// Like [`Stream::new`], but the client gets only what `filter` passes on.
     /// The meter counts everything that arrived.
     pub fn filtered(upstream: Dialect, client: Dialect, reply: &Reply, filter: Box<dyn Filter>) -> Self {

@@ -65,10 +65,11 @@ impl Step {
     /// The calls that the gateway runs before the next step. None ends the chat: the
     /// model has answered, or the client has to run a tool of its own first.
     pub(super) fn calls(&self, answer: &DialectResponse) -> Vec<ToolCall> {
-        let is_call =
-            answer.choices.first().is_some_and(|choice| choice.stop.reason == StopReason::ToolCalls);
+        // A refusal ends the chat, also that of a guardrail.
+        let is_refused =
+            answer.choices.first().is_some_and(|choice| choice.stop.reason == StopReason::Refusal);
         let calls: Vec<&ToolCall> = parts_of(answer).iter().filter_map(call_in).collect();
-        match is_call && self.continues(calls.iter().map(|call| call.name.as_str())) {
+        match !is_refused && self.continues(calls.iter().map(|call| call.name.as_str())) {
             true => calls.into_iter().cloned().collect(),
             false => Vec::new(),
         }
@@ -179,8 +180,8 @@ impl Joiner {
                 sink(Event::Delta { part, text });
             }
             Event::Finish { choice, stop } => {
-                let is_call = stop.reason == StopReason::ToolCalls;
-                self.is_held = is_call && self.step.continues(self.names.iter().map(String::as_str));
+                let is_refused = stop.reason == StopReason::Refusal;
+                self.is_held = !is_refused && self.step.continues(self.names.iter().map(String::as_str));
                 if !self.is_held {
                     let stop = stop_without_calls(stop, self.names.len() > self.hidden.len());
                     sink(Event::Finish { choice, stop });
@@ -299,7 +300,7 @@ mod tests {
         assert!(step.calls(&calling).is_empty());
         let (text, whole) = seen(&step, &calling);
         assert_eq!((text.as_str(), &whole.unwrap().choices[0].stop.reason), ("Enough.", &StopReason::End));
-        let many = answer("", &["search"; MOST_CALLS + 1]);
+        let many = answer("So many.", &["search"; MOST_CALLS + 1]);
         step.number = 1;
         assert!(step.calls(&many).is_empty() && seen(&step, &many).1.is_some());
     }

@@ -241,6 +241,31 @@ test("Polychat's client gets its own events, tools included, and an interrupted 
   assert.equal((await ask({}, adas, "/chat/completions?format=other")).status, 400);
 });
 
+test("Polychat's client sees what is spent of the day's budget before and after each answer", async () => {
+  const hatch = await startWorker({
+    ...production(stack), DAILY_BUDGET_MICRO_USD: "100000", OPENWEATHER_BASE_URL: weather.url, OPENWEATHER_API_KEY: weather.key,
+    PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m")] }]),
+  });
+  const there = people(hatch, stack);
+  const { key } = await there.newKey((await there.signIn()).token, { scopes: ["gateway"] });
+  const limits = async (body) => {
+    const text = await (await hatch.api("POST", "/chat/completions?format=polychat", { model: "gpt/m", messages: HI, stream: true, ...body }, as(key))).text();
+    return text.split("\n\n").filter((block) => block.includes("usage_limits")).map((block) => JSON.parse(block.slice(6)).usage_limits);
+  };
+  const calls = async (n) => until(async () => (await hatch.sql("SELECT count(*) AS n FROM model_calls"))[0].n === n);
+  const daily = (used) => ({ daily: { used, limit: 100_000 } });
+  gpt.setAnswer("Hello.");
+  // 12 tokens at one micro-dollar, 7 at ten.
+  assert.deepEqual(await limits({}), [daily(0), daily(82)]);
+  await calls(1);
+  callsFirst(call("get_weather", { location: "Paris, FR" }));
+  assert.deepEqual(await limits({ enabled_tools: ["get_weather"] }), [daily(82), daily(246)]);
+  await calls(3);
+  assert.deepEqual((await limits({}))[0], daily(246));
+  const unlimited = await ask({ stream: true }, adas, "/chat/completions?format=polychat");
+  assert.ok(!(await unlimited.text()).includes("usage_limits"));
+});
+
 test("tools and dynamic apps are listed without credentials, with their forms", async () => {
   const { success, data } = await (await api("GET", "/tools")).json();
   assert.deepEqual([success, data.map(({ id }) => id)], [true, ["web_search", "extract_content", "get_weather"]]);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use hatch_dialects::{
-    Class, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
+    Class, DailyBudget, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
 };
 use hatch_guardrails::Policy;
 
@@ -23,7 +23,7 @@ use crate::{
     clouds,
     error::{Error, ModelError},
     http::RequestContext,
-    identity::User,
+    identity::{User, quotas::Taken},
     models::{
         self, AnsweredCall, Candidate, Catalogue, FailedCall, KeyLimits, Keys, Live, ModelResponse,
         Providers, Question, RouteQuery,
@@ -211,19 +211,24 @@ impl Call {
     }
 
     fn reply(&self, inbound: &GatewayRequest, context: &RequestContext) -> Reply {
-        let head = self.step.as_ref().and_then(|step| step.head.clone());
-        let continues = head.is_some();
-        let (id, created) = head.unwrap_or_else(|| {
-            let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
-            (self.entry.id.replace('-', ""), created)
-        });
+        let first = self.step.as_ref().and_then(|step| step.first.as_ref());
+        let (id, created, budget) = match first {
+            Some(first) => (first.id.clone(), first.created, first.budget.clone()),
+            None => {
+                let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
+                let daily = self.entry.daily.as_ref().map(Taken::before);
+                let budget = daily.map(|(used, limit)| DailyBudget { used, limit, pricing: None });
+                (self.entry.id.replace('-', ""), created, budget)
+            }
+        };
         Reply {
             prompt_estimate: self.prompt_tokens,
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
             is_polychat: inbound.ours.is_polychat,
-            continues,
+            continues: first.is_some(),
+            budget,
             ..Reply::new(&inbound.request, id, created)
         }
     }

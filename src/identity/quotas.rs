@@ -204,6 +204,11 @@ impl Taken {
         }
     }
 
+    /// What was used before, and the limit.
+    pub(crate) fn before(&self) -> (i64, i64) {
+        (self.limit - self.remaining - self.amount, self.limit)
+    }
+
     /// Returns the part that was not spent.
     pub(crate) fn reconcile(&self, spent: i64) -> Statement {
         give_back(self.quota, &self.user, self.amount - spent, self.at)

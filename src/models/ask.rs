@@ -5,7 +5,7 @@
 //! the first byte only when a model has begun to answer, so that an answer
 //! never mixes the words of two models.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward,
@@ -339,6 +339,9 @@ async fn attempt(
     };
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
+    if let (Some(budget), None) = (&mut reply.budget, &own_key) {
+        budget.pricing = Some(Rc::new(candidate.model.clone()));
+    }
     let is_as_named = [&candidate.model.id, &candidate.model.name].contains(&&reply.model);
     if !is_as_named {
         reply.model.clone_from(&candidate.model.id);

@@ -73,7 +73,7 @@ pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
 pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};
-pub use reply::{Reply, Seal};
+pub use reply::{DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::parse::{References, references};

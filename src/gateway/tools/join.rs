@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use hatch_dialects::{
-    Event, Filter, Response as DialectResponse, Usage,
+    Event, Filter, Reply, Response as DialectResponse, Usage,
     request::{Content, Part, ToolCall},
     response::{PartKind, Stop, StopReason},
 };
@@ -24,26 +24,25 @@ pub(in crate::gateway) struct Step {
     has_text: bool,
     /// The usage of the steps before.
     usage: Usage,
-    /// The id and the time of creation of the first step's answer, which the
-    /// whole answer has.
-    pub(in crate::gateway) head: Option<(String, u64)>,
+    /// How the first step's answer is written. The whole answer has its id.
+    pub(in crate::gateway) first: Option<Reply>,
 }
 
 impl Step {
     /// The first step of a chat that may call these tools.
     pub(super) fn first(tools: Vec<&'static str>) -> Self {
-        Self { tools, number: 1, has_text: false, usage: Usage::default(), head: None }
+        Self { tools, number: 1, has_text: false, usage: Usage::default(), first: None }
     }
 
     /// The step after this one, which had this answer.
-    pub(super) fn next(&self, answer: &DialectResponse, head: (String, u64)) -> Self {
+    pub(super) fn next(&self, answer: &DialectResponse, reply: &Reply) -> Self {
         let is_text = |part: &Part| part.as_text().is_some_and(|text| !text.is_empty());
         Self {
             tools: self.tools.clone(),
             number: self.number + 1,
             has_text: self.has_text || parts_of(answer).iter().any(is_text),
             usage: self.total(&answer.usage.unwrap_or_default()),
-            head: Some(self.head.clone().unwrap_or(head)),
+            first: Some(self.first.clone().unwrap_or_else(|| reply.clone())),
         }
     }
 
@@ -260,9 +259,10 @@ mod tests {
         let first = Step::first(vec!["search", "weather"]);
         let answers =
             [answer("Let me look.", &["search", "weather"]), answer("", &["search"]), answer("Done.", &[])];
-        let second = first.next(&answers[0], ("id".to_owned(), 1));
-        let third = second.next(&answers[1], ("other".to_owned(), 2));
-        assert_eq!(third.head, Some(("id".to_owned(), 1)));
+        let reply = |id: &str| Reply { id: id.to_owned(), ..Reply::default() };
+        let second = first.next(&answers[0], &reply("id"));
+        let third = second.next(&answers[1], &reply("other"));
+        assert_eq!(third.first.as_ref().unwrap().id, "id");
         for ((step, answer), text) in
             [&first, &second, &third].into_iter().zip(&answers).zip(["Let me look.", "", "\n\nDone."])
         {

@@ -110,7 +110,7 @@ impl Chat {
         let results = join_all(calls.iter().map(|call| self.run(call))).await;
         let is_text = |part: &Part| matches!(part.content, Content::Text(_));
         self.parts.extend(self.step.visible(answer).into_iter().filter(is_text));
-        self.step = self.step.next(answer, (reply.id.clone(), reply.created));
+        self.step = self.step.next(answer, reply);
         let said = answer.choices.first().map(|choice| choice.parts.clone()).unwrap_or_default();
         let found = results.iter().cloned().map(|result| Content::ToolResult(result).into()).collect();
         let request = &mut self.inbound.request;

@@ -225,8 +225,11 @@ mod tests {
     use super::*;
 
     fn answer(text: &str, names: &[&str]) -> DialectResponse {
-        let call = |name: &&str| json!({ "id": format!("c_{name}"), "type": "function", "function": { "name": name, "arguments": "{}" } });
-        let calls: Vec<Value> = names.iter().map(call).collect();
+        let call = |(index, name): (usize, &&str)| {
+            let function = json!({ "name": name, "arguments": "{}" });
+            json!({ "id": format!("call_{index}"), "type": "function", "function": function })
+        };
+        let calls: Vec<Value> = names.iter().enumerate().map(call).collect();
         let message = json!({ "role": "assistant", "content": text, "tool_calls": calls });
         let finish = if names.is_empty() { "stop" } else { "tool_calls" };
         let body = json!({

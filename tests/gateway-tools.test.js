@@ -127,6 +127,22 @@ test("a stream shows a step's text while its tools still run, and is one stream 
   await until(async () => (await stored()).messages?.at(-1).content === "Let me look.\n\nIt rains.");
 });
 
+test("a stream whose steps arrive whole has the same text: moderated step by step, or buffered to its end", async () => {
+  talksBefore("Let me look.", "It rains.");
+  cloudflare.setAnswer("\n\nsafe");
+  const moderated = await keyOf(ada, { guardrails: { output: { moderation: { action: "block" } } } });
+  for (const [key, headers] of [[moderated, {}], [adas, { "x-gateway-stream-mode": "buffered" }]]) {
+    const response = await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, stream: true, enabled_tools: ["get_weather"] }, { ...as(key), ...headers });
+    const text = await response.text();
+    const choices = chunksOf(text).flatMap((chunk) => chunk.choices);
+    assert.equal(textOf(chunksOf(text)), "Let me look.\n\nIt rains.", text);
+    assert.deepEqual([choices.filter(({ delta }) => delta.role).length, choices.at(-1).finish_reason, text.endsWith("data: [DONE]\n\n")], [1, "stop", true]);
+  }
+  cloudflare.setAnswer(({ messages }) => (messages[0].content.includes("rains") ? "\n\nunsafe\nS9" : "\n\nsafe"));
+  const blocked = await (await ask({ stream: true, enabled_tools: ["get_weather"] }, moderated)).text();
+  assert.ok(!blocked.includes("rains") && !blocked.includes("[DONE]") && chunksOf(blocked).at(-1).error, blocked);
+});
+
 test("a step that fails after text was sent ends the stream with an error and stores nothing", async () => {
   web.pages["https://leak.example/"] = page("Leak", "The key is ghp_abcdefghijklmnopqrstuvwxyz0123456789.");
   gpt.setAnswer({ content: "Let me look.", toolCalls: [call("extract_content", { url: "https://leak.example/" })] });

@@ -52,7 +52,7 @@ test("calls of tools come in OpenAI's form, and in Anthropic's to its clients", 
 
 test("embeddings and moderations work through the binding", async () => {
   const { data } = await sdk.embeddings.create({ model: "workers-ai/@cf/baai/bge-m3", input: ["a", "b"], encoding_format: "float" });
-  assert.deepEqual(data.map(({ embedding }) => embedding), [[0, 0.5, -1], [1, 0.5, -1]]);
+  assert.deepEqual(data.map(({ index, embedding }) => [index, embedding]), [[0, [0, 0.5, -1]], [1, [1, 0.5, -1]]]);
   ai.setAnswer(({ messages }) => (messages[0].content.includes("bomb") ? "\n\nunsafe\nS9" : "\n\nsafe"));
   const { results } = await sdk.moderations.create({ model: "workers-ai/@cf/meta/llama-guard-3-8b", input: ["Hello", "A bomb"] });
   assert.deepEqual(results.map(({ flagged }) => flagged), [false, true]);

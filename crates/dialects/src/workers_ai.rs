@@ -164,6 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn embeddings_keep_their_order() {
+        let body = openai_of_workers_ai(br#"{"shape":[2,1],"data":[[0.5],[1]],"pooling":"cls"}"#).unwrap();
+        let value: Value = serde_json::from_slice(&body).unwrap();
+        let row = |row: &Value| (row["index"].clone(), row["embedding"].clone());
+        let rows: Vec<_> = value["data"].as_array().unwrap().iter().map(row).collect();
+        assert_eq!(rows, [(json!(0), json!([0.5])), (json!(1), json!([1]))]);
+    }
+
+    #[test]
     fn a_stream_without_its_end_is_not_whole() {
         let mut reader = Reader::new(Dialect::Chat);
         reader.push(b"data: {\"response\":\"Hel\"}\n\n");

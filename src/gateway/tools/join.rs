@@ -296,6 +296,19 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_ends_the_chat_whatever_was_called_before() {
+        let step = Step::first(vec!["search"]);
+        let mut refused = answer("I had begun.", &["search"]);
+        refused.choices[0].stop = StopReason::Refusal.into();
+        assert!(step.calls(&refused).is_empty());
+        let (text, whole) = seen(&step, &refused);
+        assert_eq!(
+            (text.as_str(), &whole.unwrap().choices[0].stop.reason),
+            ("I had begun.", &StopReason::Refusal)
+        );
+    }
+
+    #[test]
     fn the_last_step_ends_the_stream_whatever_it_calls() {
         let mut step = Step::first(vec!["search"]);
         step.number = MOST_STEPS;

@@ -171,7 +171,8 @@ impl Chat {
             let Whole { answer, reply, headers } = *whole;
             let runs = self.run_tools(&answer, &reply).await;
             if runs.is_empty() {
-                break (self.join(&answer), reply, headers);
+                // All steps are sent at once, as one stream that begins with a role.
+                break (self.join(&answer), Reply { continues: false, ..reply }, headers);
             }
             all.extend(runs);
             asked = self.ask(false).await?;

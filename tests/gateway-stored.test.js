@@ -1,5 +1,5 @@
-// Chat completions that their users keep: as OpenAI's SDK asks for them, and
-// as Polychat's client does. Whose they are, and who else may read one.
+// Stored chat completions, through OpenAI's SDK and as Polychat's client uses
+// them, and who may read them.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -28,8 +28,8 @@ const sdk = (key) => new OpenAI({ apiKey: key, baseURL: `${worker.url}/v1`, maxR
 
 const HI = [{ role: "user", content: "Hi" }];
 const count = async () => (await sql("SELECT count(*) AS n FROM stored_completions"))[0].n;
-/** Asks, reads all of it, and waits until it is kept. */
-async function keep(key, body, path = "/v1/chat/completions") {
+/** Asks, reads the whole answer, and waits until it is stored. */
+async function store(key, body, path = "/v1/chat/completions") {
   const [{ n }] = await sql("SELECT count(*) AS n FROM model_calls");
   const response = await api("POST", path, { model: "gpt/m", messages: HI, store: true, ...body }, as(key));
   const text = await response.text();
@@ -48,7 +48,7 @@ test("OpenAI's SDK lists, reads, changes and deletes what was stored, whole answ
   const streamed = await client.chat.completions.stream({ model: "gpt/n", messages: HI, store: true, metadata: { topic: "dogs" } }).finalChatCompletion();
   await until(async () => (await count()) === 2);
   await client.chat.completions.create({ model: "gpt/m", messages: HI });
-  for (const { body } of gpt.requests) assert.ok(!("store" in body) && !("metadata" in body), "it is kept here, not there");
+  for (const { body } of gpt.requests) assert.ok(!("store" in body) && !("metadata" in body), "the provider stores nothing");
 
   const ids = async (query) => (await Array.fromAsync(client.chat.completions.list(query))).map(({ id }) => id);
   assert.deepEqual(await ids(), [whole.id, streamed.id]);
@@ -76,16 +76,16 @@ test("OpenAI's SDK lists, reads, changes and deletes what was stored, whole answ
   await client.chat.completions.delete(streamed.id);
 });
 
-test("what is broken off, refused, blocked or not to be stored is not kept", async () => {
+test("an answer that is interrupted, refused, blocked or without `store` is not stored", async () => {
   const before = await count();
   gpt.setAnswer("word ".repeat(20));
   gpt.setFault({ cutAfterBytes: 600 });
-  await keep(adas, { stream: true });
+  await store(adas, { stream: true });
   gpt.setFault({ status: 400 });
   assert.equal((await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, store: true }, as(adas))).status, 400);
   gpt.setAnswer("Yes.");
-  await keep(adas, { store: false });
-  await keep(adas, { store: undefined });
+  await store(adas, { store: false });
+  await store(adas, { store: undefined });
   const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
   assert.equal((await api("POST", "/v1/chat/completions", { model: "gpt/m", messages: [{ role: "user", content: SECRET }], store: true }, as(blocking))).status, 400);
   for (const wrong of [{ metadata: { a: 1 } }, { metadata: { a: "x".repeat(513) } }, { completion_id: "../x" }, { completion_id: "" }, { enabled_tools: "all" }]) {
@@ -95,30 +95,30 @@ test("what is broken off, refused, blocked or not to be stored is not kept", asy
   assert.equal(await count(), before);
 });
 
-test("what a guardrail keeps from the model or the client is not stored either", async () => {
+test("text that a guardrail redacts is not stored either", async () => {
   const rule = { secrets: { action: "redact" } };
   const key = await keyOf(ada, { guardrails: { input: rule, output: rule } });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);
-  for (const stream of [true, false]) await keep(key, { stream, messages: [{ role: "user", content: `Mine is ${SECRET}` }] });
+  for (const stream of [true, false]) await store(key, { stream, messages: [{ role: "user", content: `Mine is ${SECRET}` }] });
   const rows = await sql("SELECT messages, body FROM stored_completions");
   assert.equal(rows.length, 2);
   for (const row of rows) assert.ok(!JSON.stringify(row).includes("ghp_") && row.messages.includes("REDACTED") && row.body.includes("REDACTED"), row.body);
   await ok("DELETE", "/chat/completions", undefined, key);
 });
 
-test("Polychat's client goes on with a conversation of its own name, lists, renames and deletes it", async () => {
+test("Polychat's client continues, lists, renames and deletes a conversation of its own id", async () => {
   const id = `${Date.now()}-17`;
   const path = `/chat/completions/${id}`;
   const polychats = { completion_id: id, platform: "web", mode: "remote", use_rag: false, enabled_tools: ["tutor"], model: undefined };
   gpt.setAnswer("Hello.");
   const first = [{ id: "m1", role: "user", content: "Hi" }];
-  await keep(adas, { ...polychats, messages: first }, "/chat/completions");
+  await store(adas, { ...polychats, messages: first }, "/chat/completions");
   const { body } = gpt.requests.at(-1);
   assert.ok(!["completion_id", "platform", "mode", "enabled_tools", "use_rag"].some((name) => name in body), JSON.stringify(body));
   await ok("PUT", path, { completion_id: id, title: "Greetings" }, adas);
   gpt.setAnswer("Well, thank you.");
   const messages = [...first, { id: "m2", role: "assistant", content: "Hello." }, { id: "m3", role: "user", content: "How are you?" }];
-  await keep(adas, { ...polychats, stream: true, messages }, "/chat/completions");
+  await store(adas, { ...polychats, stream: true, messages }, "/chat/completions");
 
   const shown = await ok("GET", `${path}?refresh_pending=true`, undefined, adas);
   assert.deepEqual([shown.id, shown.title, shown.is_public, shown.share_id], [id, "Greetings", false, null]);
@@ -128,9 +128,9 @@ test("Polychat's client goes on with a conversation of its own name, lists, rena
   assert.deepEqual([list.conversations[0].id, list.conversations[0].messages], [id, ["m1", "m2", "m3", `${id}-answer`]]);
   assert.deepEqual((await ok("GET", "/chat/completions?page=2", undefined, adas)).conversations, []);
 
-  // Bob calls one the same; it is another one.
+  // Bob has a conversation of the same id.
   gpt.setAnswer("For Bob.");
-  await keep(bobs, { ...polychats, messages: first }, "/chat/completions");
+  await store(bobs, { ...polychats, messages: first }, "/chat/completions");
   assert.equal((await ok("GET", path, undefined, adas)).messages.at(-1).content, "Well, thank you.");
   gpt.setAnswer("\"A greeting\"\n");
   assert.deepEqual(await ok("POST", `${path}/generate-title`, { completion_id: id, messages }, adas), { title: "A greeting" });
@@ -143,10 +143,10 @@ test("Polychat's client goes on with a conversation of its own name, lists, rena
   assert.equal(await count(), 0);
 });
 
-test("a conversation is shared by an id that nobody guesses, without its instructions, until it is shared no longer", async () => {
+test("a shared conversation is readable by a random id, without its instructions, until it is unshared", async () => {
   gpt.setAnswer("Hello.");
   const messages = [{ role: "system", content: "You are a spy." }, { role: "user", content: "Hi" }];
-  const { id } = JSON.parse(await keep(adas, { messages }));
+  const { id } = JSON.parse(await store(adas, { messages }));
   const path = `/chat/completions/${id}/share`;
   const { share_id } = await ok("POST", path, undefined, adas);
   assert.match(share_id, /^[0-9a-f]{32}$/);
@@ -165,9 +165,9 @@ test("a conversation is shared by an id that nobody guesses, without its instruc
   assert.notEqual((await ok("POST", path, undefined, adas)).share_id, share_id);
 });
 
-test("a conversation is held against its owner's guardrails", async () => {
+test("a conversation is checked with its owner's guardrails", async () => {
   gpt.setAnswer(`It is ${SECRET}.`);
-  const { id } = JSON.parse(await keep(adas, { messages: [{ role: "user", content: "Call 4111 1111 1111 1111" }] }));
+  const { id } = JSON.parse(await store(adas, { messages: [{ role: "user", content: "Call 4111 1111 1111 1111" }] }));
   const check = (key, role) => ok("POST", `/chat/completions/${id}/check`, { role }, key);
   assert.deepEqual(await check(adas, "user"), { content: "Input is valid", data: { isValid: true, violations: [] } });
   const strict = await keyOf(ada, { guardrails: { input: { pii: { action: "block" } }, output: { secrets: { action: "block" } } } });
@@ -177,7 +177,7 @@ test("a conversation is held against its owner's guardrails", async () => {
   }
 });
 
-test("of one user the newest thousand are kept, each for 30 days after it was gone on with", async () => {
+test("the newest thousand conversations of a user are stored, each for 30 days after its last change", async () => {
   await ok("DELETE", "/chat/completions", undefined, adas);
   await sql(
     `INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
@@ -185,7 +185,7 @@ test("of one user the newest thousand are kept, each for 30 days after it was go
     ada.userId, Date.now() - 29 * 86_400_000,
   );
   gpt.setAnswer("One more.");
-  await keep(adas, {});
+  await store(adas, {});
   assert.equal(await count(), 1000);
   assert.equal((await api("GET", "/chat/completions/c1", undefined, as(adas))).status, 404);
   await sql("UPDATE stored_completions SET updated_at = ?1 WHERE id != 'c2' AND created_at <= 1000", Date.now() - 31 * 86_400_000);
@@ -194,7 +194,7 @@ test("of one user the newest thousand are kept, each for 30 days after it was go
   assert.equal((await api("GET", "/chat/completions/c2", undefined, as(adas))).status, 200);
 });
 
-test("an export has them, and an account that is deleted leaves none", async () => {
+test("an export contains stored completions, and deleting an account deletes them", async () => {
   const [kept] = await sql("SELECT id FROM stored_completions WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 1", ada.userId);
   const { storedCompletions } = await ok("GET", "/auth/export", undefined, ada.token);
   assert.ok(storedCompletions.some(({ id }) => id === kept.id));

@@ -16,17 +16,18 @@ import { startSqld } from "./sqld.js";
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as Miniflare takes them
- * @param {{isCounted?: boolean}} options whether counted.js goes before it
+ * @param {{isCounted?: boolean, ai?: string}} options whether counted.js goes before it; the address behind its binding of Workers AI
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which checks the response against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `worker` (`fetch`, `scheduled`, `getEnv(name?)`), and
  *   `harness` (`getLogs`, `clearLogs`, `restart`).
  */
-export async function startWorker(vars = {}, others = [], { isCounted = false } = {}) {
+export async function startWorker(vars = {}, others = [], { isCounted = false, ai } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
-  const hatch = configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars });
+  const binding = ai && { ai: { binding: "AI", remoteProxyConnectionString: new URL(ai) } };
+  const hatch = { ...configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars }), ...binding };
   const counted = isCounted ? behind("tests/counted.js", hatch) : hatch;
   const recorded = sqld ? counted : behind("tests/recorded.js", counted);
   const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{models::Candidate, platform::cache};
 
-/// These change how an answer is told, and not what it says.
+/// These change the form of an answer, not its content.
 const IGNORED: &[&str] = &[
     "stream",
     "stream_options",

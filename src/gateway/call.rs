@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use hatch_dialects::{
-    Class, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
+    Class, DailyBudget, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
 };
 use hatch_guardrails::Policy;
 
@@ -11,11 +11,13 @@ use super::{
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
     ledger::{Budgets, Entry, Outcome},
-    live, moderate,
+    live::{self, StreamingCall},
+    moderate,
     request::{GatewayRequest, Options},
     response, store, stored,
     stored_responses::{self, Keep},
     thoughts::ReasoningSeal,
+    tools::join::Step,
 };
 use crate::{
     clouds,
@@ -23,8 +25,8 @@ use crate::{
     http::RequestContext,
     identity::User,
     models::{
-        self, AnsweredCall, Candidate, Catalogue, FailedCall, KeyLimits, Keys, ModelResponse, Providers,
-        Question, RouteQuery,
+        self, AnsweredCall, Candidate, Catalogue, DayBudget, FailedCall, KeyLimits, Keys, Live,
+        ModelResponse, Providers, Question, RouteQuery,
     },
     platform::response::Response,
     settings::FromVars as _,
@@ -44,6 +46,8 @@ pub(super) struct Call {
     is_changed: bool,
     /// The guardrails that found something in the request.
     rules: Vec<String>,
+    /// The step of a chat whose tools the gateway runs.
+    step: Option<Step>,
 }
 
 /// The longest answer of a model without a known limit, in tokens.
@@ -88,7 +92,7 @@ impl Call {
             candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
         }
         if candidates.is_empty() {
-            let words = "A model whose price is not known here cannot be inbound under a budget";
+            let words = "A model whose price is not known here cannot be used under a budget";
             return Err(DialectError::new(Class::Permission, words).with_code("model_without_price").into());
         }
         let output = request.max_tokens.unwrap_or_default();
@@ -97,11 +101,11 @@ impl Call {
         let most = is_counted.then(|| most.unwrap_or_default());
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
-        let mut entry = budgets.set_aside(most, own, database).await?;
+        let mut entry = budgets.reserve(most, own, database).await?;
         let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
         entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
         let (is_changed, rules) = (checked.is_changed, checked.rules);
-        Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules })
+        Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules, step: None })
     }
 
     /// Asks the candidates, and returns the answer that has begun.
@@ -115,7 +119,10 @@ impl Call {
             Ok(settings) => settings,
             Err(error) => return Err(FailedCall::before(DialectError::new(Class::Upstream, error.detail()))),
         };
-        let filter = || self.guards.filter();
+        let filter = || match &self.step {
+            Some(step) => Some(Box::new(step.filter(self.guards.filter())) as Box<dyn Filter>),
+            None => self.guards.filter(),
+        };
         let question = Question {
             request: &inbound.request,
             body: inbound.bytes_to_pass_on().filter(|_| !self.is_changed),
@@ -177,15 +184,51 @@ impl Call {
         Ok(watched)
     }
 
+    /// The call of a stream that has begun.
+    fn into_streaming(
+        self,
+        answered: AnsweredCall,
+        idle_ms: i64,
+        client: Dialect,
+        keep: Keep,
+        place: Option<CacheSlot>,
+    ) -> StreamingCall {
+        StreamingCall {
+            entry: self.entry,
+            candidate: answered.candidate,
+            attempts: answered.attempts,
+            first_token_ms: answered.first_token_ms,
+            prompt_tokens: self.prompt_tokens,
+            reply: answered.reply,
+            upstream: answered.upstream,
+            idle_ms,
+            keep,
+            guards: self.guards,
+            client,
+            place,
+            is_step: self.step.is_some(),
+        }
+    }
+
     fn reply(&self, inbound: &GatewayRequest, context: &RequestContext) -> Reply {
-        let id = self.entry.id.replace('-', "");
-        let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
+        let first = self.step.as_ref().and_then(|step| step.first.as_ref());
+        let (id, created, budget) = match first {
+            Some(first) => (first.id.clone(), first.created, first.budget.clone()),
+            None => {
+                let created = u64::try_from(self.entry.started / 1_000).unwrap_or_default();
+                let day = self.entry.reservation.day;
+                let budget = day.map(|DayBudget { used, limit }| DailyBudget { used, limit, pricing: None });
+                (self.entry.id.replace('-', ""), created, budget)
+            }
+        };
         Reply {
             prompt_estimate: self.prompt_tokens,
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
             is_polychat: inbound.ours.is_polychat,
+            continues: first.is_some(),
+            budget,
             ..Reply::new(&inbound.request, id, created)
         }
     }
@@ -225,20 +268,8 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
     }
     match answer {
         ModelResponse::Live(stream) => {
-            let carried = live::StreamingCall {
-                entry: call.entry,
-                candidate: answered.candidate,
-                attempts: answered.attempts,
-                first_token_ms: answered.first_token_ms,
-                prompt_tokens: call.prompt_tokens,
-                reply: answered.reply,
-                upstream: answered.upstream,
-                idle_ms: Providers::of(&context.settings)?.idle_ms,
-                keep,
-                guards: call.guards,
-                client,
-                place,
-            };
+            let idle_ms = Providers::of(&context.settings)?.idle_ms;
+            let carried = call.into_streaming(answered, idle_ms, client, keep, place);
             live::respond(*stream, carried, headers, &context.background, database)
         }
         ModelResponse::Whole { response, bytes } => {
@@ -277,28 +308,63 @@ pub(super) struct Whole {
     pub(super) headers: response::Headers,
 }
 
+/// An answer that has begun, and its call.
+#[derive(Debug)]
+pub(super) enum StepAnswer {
+    Live {
+        stream: Box<Live>,
+        call: Box<StreamingCall>,
+        headers: response::Headers,
+    },
+    /// Its call is recorded.
+    Whole(Box<Whole>),
+}
+
 /// Asks for one whole answer, and records the call.
 pub(super) async fn whole(
     inbound: &mut GatewayRequest,
-    keep: &Keep,
     context: &RequestContext,
     database: &Database,
 ) -> Result<Whole, Error> {
+    match step(inbound, None, false, context, database).await? {
+        StepAnswer::Whole(whole) => Ok(*whole),
+        StepAnswer::Live { .. } => Err(Error::Internal("a whole answer arrived as a stream".to_owned())),
+    }
+}
+
+/// Asks for one step of a chat.
+pub(super) async fn step(
+    inbound: &mut GatewayRequest,
+    step: Option<Step>,
+    is_live: bool,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<StepAnswer, Error> {
     let user = context.caller.user()?;
     let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
     let names = names.iter().map(String::as_str).collect();
     let mut call =
         Call::begin(&mut inbound.request, names, &inbound.options, user, context, database).await?;
-    let (answer, answered) = match call.ask(inbound, false, context).await {
+    call.step = step;
+    // A moderation model judges whole answers.
+    let is_live = is_live && call.guards.moderate_output.is_empty();
+    let (answer, answered) = match call.ask(inbound, is_live, context).await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(fail(call.entry, unanswered, database).await),
     };
-    let ModelResponse::Whole { response, .. } = answer else {
-        return Err(Error::Internal("a whole answer was inbound for".to_owned()));
-    };
     let mut headers = response::headers(&answered, &call.warnings(inbound));
-    let answer = call.complete(&response, &answered, keep, &mut headers, context, database).await?;
-    Ok(Whole { answer, reply: answered.reply, headers })
+    match answer {
+        ModelResponse::Live(stream) => {
+            let idle_ms = Providers::of(&context.settings)?.idle_ms;
+            let call = call.into_streaming(answered, idle_ms, inbound.client, Keep::Nothing, None);
+            Ok(StepAnswer::Live { stream, call: Box::new(call), headers })
+        }
+        ModelResponse::Whole { response, .. } => {
+            let keep = Keep::Nothing;
+            let answer = call.complete(&response, &answered, &keep, &mut headers, context, database).await?;
+            Ok(StepAnswer::Whole(Box::new(Whole { answer, reply: answered.reply, headers })))
+        }
+    }
 }
 
 /// The guardrails of the caller, and of their key.

@@ -8,7 +8,6 @@ use super::{
     call,
     request::{GatewayRequest, Options},
     response,
-    stored_responses::Keep,
 };
 use crate::{
     error::Error,
@@ -24,8 +23,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut answers: Vec<DialectResponse> = Vec::new();
     let mut last: Option<(Reply, response::Headers)> = None;
     for request in &completion.requests {
-        let mut asked = GatewayRequest::ours(request.clone(), Options::read(&context)?);
-        let whole = call::whole(&mut asked, &Keep::Nothing, &context, &database).await?;
+        let mut inbound = GatewayRequest::ours(request.clone(), Options::read(&context)?);
+        let whole = call::whole(&mut inbound, &context, &database).await?;
         answers.push(whole.answer);
         last = Some((whole.reply, whole.headers));
     }

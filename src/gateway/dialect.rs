@@ -50,7 +50,8 @@ pub(super) fn body(error: &Error, dialect: ModelDialect, request_id: &str) -> Re
     }
 }
 
-fn convert(error: &Error) -> DialectError {
+/// An error of ours as the errors of the dialects.
+pub(super) fn convert(error: &Error) -> DialectError {
     let detail = || error.detail();
     match error {
         Error::Model(model) => model.error.clone(),

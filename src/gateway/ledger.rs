@@ -1,5 +1,5 @@
-//! Reserves what a call may cost before it. Once the call has ended, one batch
-//! records it, books its cost and returns the rest.
+//! Reserves the most that a call can cost before it begins. When it is over, one
+//! batch records it and returns the rest of the reservation.
 
 use chrono::DateTime;
 use hatch_dialects::Usage;
@@ -17,7 +17,7 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// The budgets that hold for a call.
+/// The budgets that limit a call.
 #[derive(Debug)]
 pub(super) struct Budgets<'a> {
     user: &'a User,
@@ -26,7 +26,7 @@ pub(super) struct Budgets<'a> {
 }
 
 impl<'a> Budgets<'a> {
-    /// Of a user and of their key, whose limits these are.
+    /// The budgets of a user and of their key, which has these limits.
     pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Self {
         Self { user, limits, settings }
     }
@@ -37,12 +37,12 @@ impl<'a> Budgets<'a> {
         Ok(of_others || DailyLimits::of(self.settings)?.budget_micro_usd.is_some())
     }
 
-    /// Begins a call that costs so much at most; none where its user pays all
-    /// of it themselves, as they do at the providers `own_key_providers`.
+    /// Begins a call and reserves the most that it can cost. `None` reserves no
+    /// money: the caller pays for it with their own keys of `own_key_providers`.
     ///
     /// # Errors
-    /// 429 for a budget that is spent.
-    pub(super) async fn set_aside(
+    /// 429 for a spent budget.
+    pub(super) async fn reserve(
         &self,
         most_micro_usd: Option<i64>,
         own_key_providers: Vec<String>,

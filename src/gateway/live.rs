@@ -2,7 +2,9 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use hatch_dialects::{Class, Dialect, Error as DialectError, Meter, Reader, Reply, Stream};
+use hatch_dialects::{
+    Class, Dialect, Error as DialectError, Meter, Reader, Reply, Response as DialectResponse, Stream,
+};
 
 use super::{
     cache::CacheSlot,
@@ -45,6 +47,8 @@ pub(super) struct StreamingCall {
     pub(super) client: Dialect,
     /// Where the answer is cached.
     pub(super) place: Option<CacheSlot>,
+    /// The gateway reads the answer, because it runs tools that the model calls.
+    pub(super) is_step: bool,
 }
 
 /// Starts the response. The stream is forwarded in the background.
@@ -62,10 +66,39 @@ pub(super) fn respond(
 }
 
 async fn carry(live: Live, writer: Writer, call: StreamingCall, database: Database) {
+    let Forwarded { client, meter, received } = forward(live, writer, call.idle_ms).await;
+    let has_left = client.is_none();
+    if let Some(client) = client {
+        client.close().await;
+    }
+    close(call, meter, &received, has_left, &database).await;
+}
+
+/// Forwards one step of a chat and records its call. Returns the client's end,
+/// unless the client has left, and the step's answer, if it is whole.
+pub(super) async fn forward_step(
+    live: Live,
+    writer: Writer,
+    call: StreamingCall,
+    database: &Database,
+) -> (Option<Writer>, Option<DialectResponse>) {
+    let Forwarded { client, meter, received } = forward(live, writer, call.idle_ms).await;
+    let answer = close(call, meter, &received, client.is_none(), database).await;
+    (client, answer)
+}
+
+/// A stream that was forwarded to its end.
+struct Forwarded {
+    /// The client's end; none if the client has left.
+    client: Option<Writer>,
+    meter: Meter,
+    received: Vec<u8>,
+}
+
+async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
     let Live { source, stream, shown } = live;
     let stream = Rc::new(RefCell::new(stream));
-    let (deadlines, rewritten) =
-        (Deadlines { idle_ms: call.idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
+    let (deadlines, rewritten) = (Deadlines { idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
     // The stream has rendered the bytes before the first read already.
     let mut shown = Some(shown);
     let rewrite: pump::Rewrite = Box::new(move |new, out| {
@@ -79,14 +112,12 @@ async fn carry(live: Live, writer: Writer, call: StreamingCall, database: Databa
         }
     });
     let outcome = source.pump(writer, Some(rewrite), deadlines, async |_| {}).await;
-    let has_left = outcome.client.is_none();
-    if let Some(client) = outcome.client {
+    if let Some(client) = &outcome.client {
         let last = last_bytes(&mut stream.borrow_mut(), outcome.end);
         let _ = client.write(&last).await;
-        client.close().await;
     }
     let meter = stream.borrow().meter().clone();
-    close(call, meter, &outcome.received, has_left, &database).await;
+    Forwarded { client: outcome.client, meter, received: outcome.received }
 }
 
 /// The last bytes for the client: none after a whole answer, an error in its
@@ -111,10 +142,17 @@ fn last_bytes(stream: &mut Stream, end: End) -> Vec<u8> {
     last
 }
 
-async fn close(call: StreamingCall, seen: Meter, received: &[u8], has_left: bool, database: &Database) {
+/// Records the call. Returns the answer if it is whole and something reads it.
+async fn close(
+    call: StreamingCall,
+    seen: Meter,
+    received: &[u8],
+    has_left: bool,
+    database: &Database,
+) -> Option<DialectResponse> {
     // A client that has left still pays for what the model has sent.
     let mut reader = Reader::new(call.upstream);
-    let is_read = call.keep.is_wanted() || call.place.is_some();
+    let is_read = call.keep.is_wanted() || call.place.is_some() || call.is_step;
     if has_left || is_read {
         reader.push(received);
     }
@@ -142,4 +180,5 @@ async fn close(call: StreamingCall, seen: Meter, received: &[u8], has_left: bool
     }
     let stored = call.keep.statements(&call.entry.user, whole.as_ref(), &call.reply);
     call.entry.close(outcome, stored, database).await;
+    whole
 }

@@ -73,12 +73,12 @@ pub(crate) const REQUEST_HEADERS: &[&str] = &[
 
 /// `POST /v1/chat/completions`
 pub(crate) async fn chat(context: RequestContext) -> Result<Response, Error> {
-    let asked = call::read(&context, Dialect::Chat).await?;
-    let tools = tools::steps::enabled(&asked, &context.settings)?;
+    let inbound = call::read(&context, Dialect::Chat).await?;
+    let tools = tools::steps::enabled(&inbound, &context.settings)?;
     if tools.is_empty() {
-        return call::answer(asked, &context).await;
+        return call::answer(inbound, &context).await;
     }
-    tools::steps::answer(asked, tools, &context).await
+    tools::steps::answer(inbound, tools, context).await
 }
 
 /// `POST /v1/responses`

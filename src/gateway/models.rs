@@ -1,6 +1,6 @@
-//! The catalogue of models, in OpenAI's and in Anthropic's form.
+//! The catalogue of models, in OpenAI's, in Anthropic's and in Polychat's form.
 //!
-//! Handlers: [`list`], [`show`], and for the operator [`put`], [`refresh`].
+//! Handlers: [`list`], [`map`], [`show`], and for the operator [`put`], [`refresh`].
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use hatch_dialects::{
     Model as Listed, Version, anthropic_model, anthropic_models, openai_model, openai_models,
 };
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::{
     clouds,
@@ -25,16 +26,59 @@ const CREATED_S: u64 = 1_795_824_000; // 2026-11-28
 /// `GET /v1/models`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let is_anthropic = speaks_anthropic(&context)?;
-    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
-    let keys = keys(&context).await?;
-    let providers = Providers::of(&context.settings)?;
-    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
-    let is_here = |model: &&Model| {
-        providers.open_to(&keys, &model.provider).is_some() && is_allowed(&model.id, limits.models.as_deref())
-    };
-    let models: Vec<Listed> = catalogue.models.iter().filter(is_here).map(listed).collect();
+    let models: Vec<Listed> = available(&context).await?.iter().map(listed).collect();
     let text = if is_anthropic { anthropic_models(&models, false) } else { openai_models(&models) };
     Ok(Response::json(200, text))
+}
+
+/// `GET /models`: Polychat's form, a map by the models' ids.
+pub(crate) async fn map(context: RequestContext) -> Result<Response, Error> {
+    if speaks_anthropic(&context)? {
+        return list(context).await;
+    }
+    let models = available(&context).await?;
+    let data: Map<String, Value> = models.iter().map(|model| (model.id.clone(), polychats(model))).collect();
+    let map = json!({ "success": true, "message": "The models that this key may ask", "data": data });
+    Ok(Response::json(200, map.to_string()))
+}
+
+/// The models that the caller may ask.
+async fn available(context: &RequestContext) -> Result<Vec<Model>, Error> {
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    let keys = keys(context).await?;
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
+    let is_available = |model: &&Model| {
+        providers.open_to(&keys, &model.provider).is_some() && is_allowed(&model.id, limits.models.as_deref())
+    };
+    Ok(catalogue.models.iter().filter(is_available).cloned().collect())
+}
+
+/// A model in Polychat's form. Its ratings go from 1 to 5, its prices are dollars for
+/// a thousand tokens.
+fn polychats(model: &Model) -> Value {
+    let per_1k = |micro_usd_per_million: u64| micro_usd_per_million as f64 / 1e9;
+    let price = |part: fn(&Prices) -> u64| model.prices.as_ref().map(|prices| per_1k(part(prices)));
+    let is_free = model.prices.is_some_and(|prices| prices.input == 0 && prices.output == 0);
+    let sees = model.can("images");
+    json!({
+        "id": model.id,
+        "matchingModel": model.id,
+        "name": model.display_name,
+        "provider": model.provider,
+        "type": if sees { vec!["text", "image-to-text"] } else { vec!["text"] },
+        "isFree": is_free,
+        "includedInRouter": !model.is_deprecated && model.max_output > 0,
+        "contextWindow": model.context,
+        "maxTokens": model.max_output,
+        "supportsToolCalls": model.can("tools"),
+        "supportsReasoning": model.can("reasoning"),
+        "multimodal": sees,
+        "contextComplexity": model.quality,
+        "speed": model.speed,
+        "costPer1kInputTokens": price(|prices| prices.input),
+        "costPer1kOutputTokens": price(|prices| prices.output),
+    })
 }
 
 /// `GET /v1/models/{id}`

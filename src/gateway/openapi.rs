@@ -89,7 +89,7 @@ pub(crate) fn module() -> Module {
             embeddings(),
             moderations(),
             list("GET /v1/models", "gateway.models"),
-            list("GET /models", "gateway.models-at-the-root"),
+            list_by_id(),
             show("GET /v1/models/{*id}", "gateway.model"),
             show("GET /models/{*id}", "gateway.model-at-the-root"),
             usage(),
@@ -295,6 +295,22 @@ fn moderations() -> Operation {
 }
 
 fn list(route: &'static str, id: &'static str) -> Operation {
+    models(route, id).answers(
+        DocumentedResponse::new(200, "The models that this key may ask.")
+            .json(Vendors(json!({ "object": "list", "data": [] }))),
+    )
+}
+
+fn list_by_id() -> Operation {
+    models("GET /models", "gateway.models-at-the-root").answers(
+        DocumentedResponse::new(200, "The models that this key may ask, by their ids, in Polychat's form.")
+            .json(Vendors(
+                json!({ "success": true, "message": "The models that this key may ask", "data": {} }),
+            )),
+    )
+}
+
+fn models(route: &'static str, id: &'static str) -> Operation {
     Operation::new(route, id, "List models")
         .about("In Anthropic's form if the request has `anthropic-version`.")
         .header(
@@ -303,10 +319,6 @@ fn list(route: &'static str, id: &'static str) -> Operation {
             json_schema!({ "enum": ["2023-06-01", "2026-10-21"] }),
         )
         .fails(Error::invalid("anthropic-version", "is not known"))
-        .answers(
-            DocumentedResponse::new(200, "The models that this key may ask.")
-                .json(Vendors(json!({ "object": "list", "data": [] }))),
-        )
 }
 
 fn show(route: &'static str, id: &'static str) -> Operation {

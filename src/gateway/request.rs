@@ -2,6 +2,7 @@
 
 use hatch_dialects::{
     Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references,
+    request::{Content, MediaSource, Part},
 };
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub(super) struct GatewayRequest {
     /// The request goes on with something that only we know, an answer before
     /// this one.
     pub(super) needs_us: bool,
-    /// What the body says to us alone.
+    /// The members of the body that are for the gateway only.
     pub(super) ours: Ours,
     /// The items of earlier answers. They are stored with this one's.
     pub(super) previous: Vec<Json>,
@@ -141,7 +142,7 @@ impl GatewayRequest {
         Ok(Self { client, request, bytes, needs_us, ours, previous, options })
     }
 
-    /// What the gateway asks itself, or has made of another body.
+    /// A request that the gateway itself makes.
     pub(super) fn ours(request: Request, options: Options) -> Self {
         let ours = Ours { is_bare: true, ..Ours::default() };
         let (bytes, previous) = (Vec::new(), Vec::new());
@@ -163,18 +164,18 @@ impl GatewayRequest {
 /// Polychat's own address for chats. Its client leaves the choice of a model to the router.
 const AT_THE_ROOT: &str = "/chat/completions";
 
-/// What a chat says to the gateway alone, and no upstream is told.
+/// The members of a chat that are for the gateway. No upstream gets them.
 #[derive(Debug, Default)]
 pub(super) struct Ours {
-    /// The completion is kept for its user.
+    /// The completion is stored.
     pub(super) is_stored: bool,
-    /// What the client calls its conversation.
+    /// The client's id of its conversation.
     pub(super) completion_id: Option<String>,
-    /// The tools that are run here, by their names; some may not be known.
+    /// The names of the gateway's tools that the model may call. Some may be unknown.
     pub(super) enabled_tools: Vec<String>,
-    /// A stream is of Polychat's events.
+    /// The client reads streams in Polychat's format.
     pub(super) is_polychat: bool,
-    /// The client's bytes have something of this in them.
+    /// The client's bytes contain such a member, so they cannot be sent to an upstream.
     pub(super) is_bare: bool,
 }
 
@@ -185,10 +186,10 @@ const LONGEST_ID: usize = 64;
 const MOST_TOOLS: usize = 64;
 
 impl Ours {
-    /// Takes it out of a request.
+    /// Removes these members from a request.
     ///
     /// # Errors
-    /// 400 naming the member.
+    /// 400 that names the member.
     fn take(request: &mut Request, format: Option<&str>) -> Result<Self, Error> {
         if request.dialect != Some(Dialect::Chat) {
             return Ok(Self::default());
@@ -219,11 +220,14 @@ impl Ours {
             Some(_) => return Err(DialectError::invalid("enabled_tools", "expected a list of names").into()),
         }
         let is_of_polychat = ["platform", "enabled_tools"].iter().any(|name| known(name).is_some());
-        ours.is_bare = ours.is_stored || is_of_polychat || known("completion_id").is_some();
+        ours.is_bare = ours.is_stored
+            || is_of_polychat
+            || known("completion_id").is_some()
+            || request.messages.iter().flat_map(|message| &message.parts).any(is_polychats);
         let is_ours = |name: &str| name == "completion_id" || is_of_polychat && POLYCHATS.contains(&name);
         request.extra.retain(|(name, _)| !is_ours(name));
         if ours.is_stored {
-            // We keep it; a provider need not. Without `store` OpenAI takes no metadata.
+            // The provider need not store it. OpenAI accepts metadata only with `store`.
             request.store = None;
             if let Some(metadata) = request.metadata.take() {
                 let metadata = serde_json::from_str(metadata.as_str()).unwrap_or_default();
@@ -232,6 +236,12 @@ impl Ours {
         }
         Ok(ours)
     }
+}
+
+/// Whether OpenAI's API does not know this part: its documents have data or an id.
+fn is_polychats(part: &Part) -> bool {
+    let Content::Document(document) = &part.content else { return false };
+    matches!(document.source, MediaSource::Url(_) | MediaSource::Text(_))
 }
 
 fn is_id(id: &str) -> bool {
@@ -293,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ours_is_taken_out_of_a_chat() {
+    fn members_for_the_gateway_are_removed_from_a_chat() {
         let read = |more: &str| {
             let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
             let mut request =
@@ -309,6 +319,8 @@ mod tests {
         assert!(ours.is_bare && ours.enabled_tools == ["a"] && left == ["top_k"]);
         assert_eq!(ours.completion_id.as_deref(), Some("17-1"));
         assert!(read(r#","store":true"#).unwrap().0.is_bare);
+        let document = r#","messages":[{"role":"user","content":[{"type":"markdown_document","markdown_document":{"markdown":"x"}}]}]"#;
+        assert!(read(document).unwrap().0.is_bare);
         for wrong in [
             r#","completion_id":"../x""#,
             r#","completion_id":1"#,

@@ -1,6 +1,6 @@
-//! What is kept of answers: those of the Responses API for a day, for who goes
-//! on with them by `previous_response_id`, or by the id of an item; those of
-//! Chat Completions where their user wants that (stored/).
+//! Stores answers. Those of the Responses API are stored for a day, so that a
+//! later request can refer to them by `previous_response_id` or by the id of an
+//! item; those of Chat Completions are stored on request (stored/).
 
 use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use crate::{
     store::{Database, Statement},
 };
 
-/// What has to be kept of an answer besides what it cost.
+/// What to store of an answer besides the record of its call.
 #[derive(Debug)]
 pub(super) enum Keep {
     Nothing,
-    /// Of the Responses API.
+    /// An answer of the Responses API.
     Response(Keeper),
-    /// Of Chat Completions.
+    /// An answer of Chat Completions.
     Completion(stored::Keeper),
 }
 
@@ -28,7 +28,7 @@ impl Keep {
         !matches!(self, Self::Nothing)
     }
 
-    /// Keeps a whole answer.
+    /// Stores a whole answer.
     pub(super) fn statements(
         &self,
         user: &str,
@@ -43,7 +43,7 @@ impl Keep {
     }
 }
 
-/// Knows what has to be kept of an answer of the Responses API.
+/// The parts of a request to the Responses API that are stored with its answer.
 #[derive(Debug)]
 pub(super) struct Keeper {
     /// The items before the answer's own.
@@ -51,9 +51,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps the answer to a request: its body, and the items of the answers
-    /// before it. What a guardrail kept from the model is kept from the
-    /// database too.
+    /// Takes the items of the request's body and of the answers before it. Text that a
+    /// guardrail redacts for the model is redacted in the database too.
     pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = previous.iter().filter_map(value).collect();

@@ -130,7 +130,8 @@ fn count(quota: Quota, user: &str, amount: i64, limit: i64, now: i64) -> Stateme
     )
 }
 
-/// [`take`] as a part of a batch, which fails when less than `amount` is left.
+/// [`take`] as a part of a batch, which fails when less than `amount` is left. The last row says how
+/// much is used afterwards.
 pub(crate) fn take_in_batch(quota: Quota, amount: i64, user: &str, limit: i64, now: i64) -> [Statement; 2] {
     let has_room = guard!(
         "SELECT 1 WHERE coalesce((SELECT used FROM daily_counters WHERE user_id = ?1 AND name = ?2 AND day = ?3), 0) + ?4 <= ?5",
@@ -168,11 +169,12 @@ fn used(quota: Quota, user: &str, now: i64) -> Statement {
     )
 }
 
-/// Books `amount`, which was spent already, even beyond the limit.
+/// Books `amount`, which was spent already, even beyond the limit. Returns how much is used afterwards.
 pub(crate) fn spend(quota: Quota, user: &str, amount: i64, now: i64) -> Statement {
     sql!(
         "INSERT INTO daily_counters (user_id, name, day, used) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used",
+         ON CONFLICT (user_id, name, day) DO UPDATE SET used = used + excluded.used
+         RETURNING CAST(used AS TEXT) AS json",
         user,
         quota.name(),
         day(now),

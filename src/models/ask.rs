@@ -5,10 +5,11 @@
 //! the first byte only when a model has begun to answer, so that an answer
 //! never mixes the words of two models.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward,
+    openai_of_workers_ai, workers_ai_inputs,
 };
 
 use super::{
@@ -180,31 +181,30 @@ pub(crate) async fn ask(
 /// # Errors
 /// As [`ask`]'s.
 pub(crate) async fn post(
-    path: &str,
+    path: &'static str,
     body: impl Fn(&Candidate) -> String,
     candidates: Vec<Candidate>,
     keys: &Keys,
     within_ms: u64,
 ) -> Result<PostResponse, FailedCall> {
     let post = async |candidate: &Candidate, _: bool| {
-        let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
+        if candidate.provider.is_sandbox() {
             return Ok(None);
-        };
+        }
         if !candidate.provider.speaks.contains(&Dialect::Chat) {
             return Err(
                 Error::unsupported("model", "The provider of this model does not offer this API").into()
             );
         }
-        let request = OutboundRequest::post_json(format!("{base_url}{path}"), body(candidate));
         let own_key = keys.open(&candidate.provider.name)?;
-        let request = with_credential(request, Dialect::Chat, own_key.as_deref().or(key.as_deref()), None);
-        let answer = fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await;
-        let answer = answer.map_err(|failure| fetch_error(&failure))?;
+        let outbound =
+            Outbound { path, body: body(candidate), dialect: Dialect::Chat, own_key: own_key.as_deref() };
+        let answer = outbound.send(candidate, None, within_ms).await?;
         if answer.status() != 200 {
             return Err(read_error(answer, own_key.is_some()).await);
         }
         let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
-        Ok(Some(text.into_bytes()))
+        Ok(Some(openai_bytes(candidate, text.into_bytes())?))
     };
     let Succeeded { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
     Ok(PostResponse { bytes: got, candidate, attempts, first_token_ms })
@@ -320,9 +320,9 @@ async fn attempt(
     question: &Question<'_>,
     settings: &Providers,
 ) -> Result<AttemptResponse, AttemptError> {
-    let Upstream::Http { base_url, key, gateway_token } = &candidate.provider.upstream else {
+    if candidate.provider.is_sandbox() {
         return Ok(sandbox_response(question));
-    };
+    }
     let upstream = candidate.provider.dialect_for(question.client);
     let wants_stream = question.is_live || question.request.stream;
     let mut rendered = render(candidate, question, upstream, wants_stream)?;
@@ -330,13 +330,18 @@ async fn attempt(
     if is_streamed && !wants_stream {
         rendered = render(candidate, question, upstream, true)?;
     }
-    let request = OutboundRequest::post_json(format!("{base_url}{}", path_of(upstream)), rendered.body);
     let own_key = question.keys.open(&candidate.provider.name)?;
-    let request =
-        with_credential(request, upstream, own_key.as_deref().or(key.as_deref()), question.anthropic);
-    let request = with_gateway(request, gateway_token.as_deref());
+    let outbound = Outbound {
+        path: path_of(upstream),
+        body: rendered.body,
+        dialect: upstream,
+        own_key: own_key.as_deref(),
+    };
     let mut reply = question.reply.clone();
     reply.names = rendered.names;
+    if let (Some(budget), None) = (&mut reply.budget, &own_key) {
+        budget.pricing = Some(Rc::new(candidate.model.clone()));
+    }
     let is_as_named = [&candidate.model.id, &candidate.model.name].contains(&&reply.model);
     if !is_as_named {
         reply.model.clone_from(&candidate.model.id);
@@ -344,7 +349,7 @@ async fn attempt(
     // A slow model is given up only while another candidate remains.
     let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { WHOLE_MS };
     let started = now_ms();
-    let answer = fetch::send(request, within_ms).await.map_err(|failure| fetch_error(&failure))?;
+    let answer = outbound.send(candidate, question.anthropic, within_ms).await?;
     if answer.status() != 200 {
         return Err(read_error(answer, own_key.is_some()).await);
     }
@@ -356,6 +361,7 @@ async fn attempt(
     if !is_events {
         let bytes =
             answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| fetch_error(&failure))?.into_bytes();
+        let bytes = openai_bytes(candidate, bytes)?;
         let response = Box::new(upstream.parse_response(&bytes)?);
         return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes) }));
     }
@@ -363,6 +369,9 @@ async fn attempt(
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
     let mut stream = match (question.filter)() {
         Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
+        None if matches!(candidate.provider.upstream, Upstream::Binding(_)) => {
+            Stream::translated(upstream, question.client, &reply)
+        }
         None => Stream::new(upstream, question.client, &reply),
     };
     let mut shown = Vec::new();
@@ -389,6 +398,51 @@ async fn attempt(
     }
     let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
     Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None }))
+}
+
+/// A rendered request to a provider.
+struct Outbound<'a> {
+    path: &'static str,
+    body: String,
+    dialect: Dialect,
+    own_key: Option<&'a str>,
+}
+
+impl Outbound<'_> {
+    async fn send(
+        self,
+        candidate: &Candidate,
+        anthropic: Option<(&str, Option<&str>)>,
+        within_ms: u64,
+    ) -> Result<fetch::FetchResponse, AttemptError> {
+        let Self { path, body, dialect, own_key } = self;
+        let sent = match &candidate.provider.upstream {
+            Upstream::Http { base_url, key, gateway_token } => {
+                let request = OutboundRequest::post_json(format!("{base_url}{path}"), body);
+                let request = with_credential(request, dialect, own_key.or(key.as_deref()), anthropic);
+                fetch::send(with_gateway(request, gateway_token.as_deref()), within_ms).await
+            }
+            Upstream::Binding(_) if own_key.is_some() => {
+                let words = "This gateway asks Workers AI through its binding, which takes no key";
+                return Err(Error::unsupported("x-provider-key", words).into());
+            }
+            Upstream::Binding(ai) => {
+                let inputs = workers_ai_inputs(body.as_bytes())?;
+                ai.run(&candidate.model.name, &inputs, within_ms).await
+            }
+            Upstream::Sandbox => Err(Failure::Network("the sandbox has no address".to_owned())),
+        };
+        sent.map_err(|failure| fetch_error(&failure))
+    }
+}
+
+/// The whole answer of a provider that answers in the form of OpenAI's API, or of
+/// Workers AI's binding.
+fn openai_bytes(candidate: &Candidate, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    match candidate.provider.upstream {
+        Upstream::Binding(_) => openai_of_workers_ai(&bytes),
+        Upstream::Http { .. } | Upstream::Sandbox => Ok(bytes),
+    }
 }
 
 /// The request as the candidate reads it. If it speaks the client's dialect,

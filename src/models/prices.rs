@@ -1,11 +1,17 @@
 //! Computes the cost of an answer, in whole micro-dollars.
 
-use hatch_dialects::Usage;
+use hatch_dialects::{Pricing, Usage};
 
 use super::model::{Model, Prices};
 
 /// OpenAI and Anthropic both charge ten dollars for a thousand web searches.
 const WEB_SEARCH_MICRO_USD: u64 = 10_000;
+
+impl Pricing for Model {
+    fn cost(&self, usage: &Usage) -> i64 {
+        self.cost_micro_usd(usage).unwrap_or_default()
+    }
+}
 
 impl Model {
     /// The cost of these tokens, rounded up. None if the model's prices are not

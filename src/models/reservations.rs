@@ -22,7 +22,7 @@ use crate::{
     platform::{clock::now_ms, log},
     settings::{FromVars as _, Settings},
     store::{
-        Database, Statement,
+        Database, Rows, Statement,
         owned::{Owned, give},
         sql,
     },
@@ -102,6 +102,23 @@ pub(crate) struct Reservation {
     at: i64,
     /// How much of it is booked already, because it has arrived.
     drawn: Cell<i64>,
+    /// Of the user's day, if it has a budget.
+    pub(crate) day: Option<DayBudget>,
+}
+
+/// The budget of a user's day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DayBudget {
+    /// What was spent or reserved before this reservation, in micro-dollars.
+    pub(crate) used: i64,
+    pub(crate) limit: i64,
+}
+
+/// Reads the state before a reservation from the rows of its batch, of which the last is the day's counter.
+fn day_budget(rows: Vec<Rows>, most: i64, limit: Option<i64>) -> Result<Option<DayBudget>, Error> {
+    let (Some(limit), Some(counter)) = (limit, rows.into_iter().next_back()) else { return Ok(None) };
+    let used: Option<i64> = counter.first()?;
+    Ok(used.map(|used| DayBudget { used: used - most, limit }))
 }
 
 /// Releases the reservations of lost jobs and calls. The chat releases its own.
@@ -160,6 +177,7 @@ impl Payer<'_> {
             limits,
             at,
             drawn: Cell::new(0),
+            day: None,
         };
         if !reservation.is_any() {
             return Ok(reservation);
@@ -169,14 +187,14 @@ impl Payer<'_> {
             PaidWork::ChatAnswer | PaidWork::Call => Vec::new(),
         };
         batch.extend(budgets::take_in_batch(&reservation.limits)?);
+        batch.push(self.record(&reservation, most)?);
         batch.extend(
             daily
                 .into_iter()
                 .flat_map(|limit| quotas::take_in_batch(Quota::Budget, most, self.user, limit, at)),
         );
-        batch.push(self.record(&reservation, most)?);
         match database.batch_all(batch).await {
-            Ok(_) => Ok(reservation),
+            Ok(rows) => Ok(Reservation { day: day_budget(rows, most, daily)?, ..reservation }),
             Err(Error::GuardFailed) => Err(refusal(&reservation.limits, daily, at, database).await?),
             Err(error) => Err(error),
         }
@@ -227,6 +245,7 @@ impl Reservation {
             is_daily: false,
             at: 0,
             drawn: Cell::new(0),
+            day: None,
         }
     }
 

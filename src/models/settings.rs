@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    platform::ai::Ai,
     settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
@@ -79,6 +80,9 @@ impl FromVars for Providers {
 /// A provider of providers/. `AI_GATEWAY_URL` puts Cloudflare's AI Gateway before it
 /// (developers.cloudflare.com/ai-gateway).
 fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Error> {
+    if let Some(binding) = description.binding.and_then(|name| vars.binding(name)) {
+        return Ok(Some(provider(description, false, Upstream::Binding(Ai::new(binding)))));
+    }
     let key = vars.get(description.key);
     if key.is_none() && !description.takes_keys {
         return Ok(None);
@@ -89,14 +93,20 @@ fn known(description: &Description, vars: &Vars) -> Result<Option<Provider>, Err
         Some(_) => format!("{}/{}", vars.base_url("AI_GATEWAY_URL", "")?, description.name),
         None => own,
     };
-    Ok(Some(Provider {
+    let is_closed = key.is_none();
+    let upstream = Upstream::Http { base_url, key, gateway_token: vars.get("AI_GATEWAY_TOKEN") };
+    Ok(Some(provider(description, is_closed, upstream)))
+}
+
+fn provider(description: &Description, is_closed: bool, upstream: Upstream) -> Provider {
+    Provider {
         name: description.name.to_owned(),
-        is_closed: key.is_none(),
-        upstream: Upstream::Http { base_url, key, gateway_token: vars.get("AI_GATEWAY_TOKEN") },
+        is_closed,
+        upstream,
         speaks: description.speaks.to_vec(),
         is_openai: description.is_openai,
         models: Vec::new(),
-    }))
+    }
 }
 
 /// A provider in `PROVIDERS`.

@@ -162,6 +162,10 @@ pub(crate) async fn service(
 }
 
 impl FetchResponse {
+    pub(super) fn new(response: worker::Response) -> Self {
+        Self(response)
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.0.status_code()
     }

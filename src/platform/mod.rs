@@ -3,6 +3,7 @@
 //!
 //! Everything above works with plain Rust values, so that most of it is tested without a Worker.
 
+pub(crate) mod ai;
 pub(crate) mod background;
 pub(crate) mod cache;
 pub(crate) mod clock;

@@ -20,6 +20,7 @@ use crate::error::Error;
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
+    pub(crate) const AI: &str = "AI";
     pub(crate) const DATABASE: &str = "DB";
     pub(crate) const FILES: &str = "FILES";
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";

@@ -2,12 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use worker::Env;
+use worker::{Env, js_sys::Reflect, wasm_bindgen::JsValue};
 
 use crate::error::Error;
 
 /// The variables and secrets of an environment. A blank one counts as not set.
-pub(crate) struct Vars(Box<Reader>);
+pub(crate) struct Vars {
+    read: Box<Reader>,
+    /// The environment's bindings. Native tests have none.
+    env: Option<Env>,
+}
 
 type Reader = dyn Fn(&str) -> Option<String>;
 
@@ -20,21 +24,30 @@ impl fmt::Debug for Vars {
 
 impl Vars {
     pub(super) fn of(env: &Env) -> Self {
-        let env = env.clone();
-        Self(Box::new(move |name| Some(env.var(name).ok()?.to_string())))
+        let vars = env.clone();
+        let read = Box::new(move |name: &str| Some(vars.var(name).ok()?.to_string()));
+        Self { read, env: Some(env.clone()) }
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(vars: &[(&str, &str)]) -> Self {
         let vars: Vec<(String, String)> =
             vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self(Box::new(move |name| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())))
+        let read =
+            Box::new(move |name: &str| vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()));
+        Self { read, env: None }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let value = (self.0)(name)?;
+        let value = (self.read)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// A binding that wrangler.toml may have.
+    pub(crate) fn binding(&self, name: &str) -> Option<JsValue> {
+        let binding = Reflect::get(self.env.as_ref()?, &name.into()).ok()?;
+        binding.is_object().then_some(binding)
     }
 
     /// An http or https URL without a slash at its end.

@@ -1,4 +1,4 @@
-//! The weather of now at a place, by OpenWeather: `GET /data/2.5/weather`, the
+//! The current weather at a place, from OpenWeather: `GET /data/2.5/weather`, the
 //! key in the query (https://openweathermap.org/current).
 
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,18 @@ use crate::{
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
 
-/// Finds what is wrong with its variables.
+/// Reports wrong values of this module's variables.
 pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Weather>>()];
 
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// Who tells the weather.
+/// The access to OpenWeather.
 pub(crate) struct Weather {
     key: String,
     base_url: String,
 }
 
-/// None: nobody does.
+/// `None` without a key.
 impl FromVars for Option<Weather> {
     fn from_vars(vars: &Vars) -> Result<Self, Error> {
         let Some(key) = vars.get("OPENWEATHER_API_KEY") else { return Ok(None) };

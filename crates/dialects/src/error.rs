@@ -301,10 +301,13 @@ impl UpstreamError {
         };
         let details = raw.get("details").and_then(|details| details.get_str("error_code"));
         Self {
-            message: text(&["message", "msg", "detail", "error_description", "errorMessage"])
+            message: text(&["message", "msg", "detail", "description", "error_description", "errorMessage"])
                 .unwrap_or_default(),
             kind: text(&["type", "status"]).unwrap_or_default(),
-            code: details.map(Cow::into_owned).or_else(|| text(&["code"])).unwrap_or_default(),
+            code: details
+                .map(Cow::into_owned)
+                .or_else(|| text(&["code", "internalCode"]))
+                .unwrap_or_default(),
             param: raw.get_str("param").map(Cow::into_owned),
         }
     }

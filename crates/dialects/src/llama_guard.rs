@@ -1,5 +1,5 @@
-//! Llama Guard as a moderation model: a model for chats, which answers `safe`,
-//! or `unsafe` and the codes of what it has found
+//! Llama Guard as a moderation model. It is a chat model that answers `safe`, or
+//! `unsafe` and the codes of the categories
 //! (llama.com/docs/model-cards-and-prompt-formats/llama-guard-3).
 
 use crate::{
@@ -14,7 +14,7 @@ pub fn is_llama_guard(model: &str) -> bool {
     model.to_ascii_lowercase().contains("llama-guard")
 }
 
-/// Its codes, and OpenAI's categories for them; some have none.
+/// Its codes, with OpenAI's category for each. Some have none.
 const CODES: &[(&str, Option<&str>)] = &[
     ("S1", Some("violence")),
     ("S2", Some("illicit")),
@@ -27,7 +27,7 @@ const CODES: &[(&str, Option<&str>)] = &[
     ("S12", Some("sexual")),
 ];
 
-/// The texts of an input, of which each is judged by itself. Pictures are not judged.
+/// The texts of an input. Each is moderated by itself; pictures are not moderated.
 pub fn texts_of(request: &Moderation) -> Vec<String> {
     let raw = request.input.raw();
     if let Some(text) = raw.as_str() {
@@ -40,7 +40,7 @@ pub fn texts_of(request: &Moderation) -> Vec<String> {
     raw.items().filter_map(text).collect()
 }
 
-/// Asks what it says of a text.
+/// Renders the request for the verdict about one text.
 pub fn render_llama_guard(text: &str, model: &str) -> String {
     write::object(|o| {
         o.str("model", model);
@@ -55,13 +55,13 @@ pub fn render_llama_guard(text: &str, model: &str) -> String {
     })
 }
 
-/// What it has said of each text, as OpenAI's moderation models say it.
+/// Turns its answers, one for each text, into the response of OpenAI's moderation API.
 ///
 /// # Errors
-/// For what is no verdict.
+/// If an answer is not a verdict.
 pub fn verdicts(answers: &[Vec<u8>]) -> Result<String, Error> {
-    let said: Result<Vec<String>, Error> = answers.iter().map(|bytes| text_of(bytes)).collect();
-    let verdicts: Result<Vec<Vec<&str>>, Error> = said?.iter().map(|said| codes_in(said)).collect();
+    let texts: Result<Vec<String>, Error> = answers.iter().map(|bytes| text_of(bytes)).collect();
+    let verdicts: Result<Vec<Vec<&str>>, Error> = texts?.iter().map(|text| codes_in(text)).collect();
     let verdicts = verdicts?;
     Ok(write::object(|o| {
         o.array("results", |a| verdicts.iter().for_each(|codes| write_verdict(codes, a)));
@@ -74,10 +74,10 @@ fn text_of(answer: &[u8]) -> Result<String, Error> {
     Ok(parts.filter_map(Part::as_text).collect())
 }
 
-/// `safe`, or `unsafe` and on the next line `S1,S10`. What is unsafe without a
-/// code that is known has an empty one.
-fn codes_in(said: &str) -> Result<Vec<&'static str>, Error> {
-    let mut words = said.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
+/// Reads `safe`, or `unsafe` and on the next line `S1,S10`. An unsafe text without a
+/// known code gets one empty code.
+fn codes_in(verdict: &str) -> Result<Vec<&'static str>, Error> {
+    let mut words = verdict.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
     match words.next() {
         Some("safe") => Ok(Vec::new()),
         Some("unsafe") => {
@@ -123,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn its_verdicts_are_told_in_openais_categories() {
+    fn verdicts_are_translated_into_openais_categories() {
         let answers = ["safe", "\n\nunsafe\nS1,S12,S3", "unsafe\nS8", "unsafe"].map(answer);
         let verdicts = verdicts(&answers).unwrap();
-        let told: Value =
+        let translated: Value =
             serde_json::from_str(&translate_moderation(verdicts.as_bytes(), "1", "m").unwrap()).unwrap();
-        let results = told["results"].as_array().unwrap();
+        let results = translated["results"].as_array().unwrap();
         let flagged: Vec<_> = results.iter().map(|result| result["flagged"].as_bool().unwrap()).collect();
         assert_eq!(flagged, [false, true, true, true]);
         let of = |result: &Value| -> Vec<String> {
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_verdict_is_none() {
-        for said in ["", "I think it is safe", "Safe"] {
-            assert!(verdicts(&[answer(said)]).is_err(), "{said}");
+    fn an_answer_that_is_not_a_verdict_is_an_error() {
+        for text in ["", "I think it is safe", "Safe"] {
+            assert!(verdicts(&[answer(text)]).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn each_text_of_an_input_is_judged() {
+    fn each_text_of_an_input_is_moderated() {
         let texts = |input: Value| {
             texts_of(&parse_moderation(json!({ "input": input }).to_string().as_bytes()).unwrap())
         };

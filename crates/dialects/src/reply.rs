@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::{
-    Json, Names,
+    Json, Names, Usage,
     json::Raw,
     request::{Request, Thinking},
     write,
@@ -25,11 +25,15 @@ pub struct Reply {
     pub show_reasoning: bool,
     /// Chat Completions: the client used `functions` instead of `tools`.
     pub has_legacy_functions: bool,
-    /// Chat Completions: the answer is asked for by its id later, so that a
-    /// stream has ours too.
+    /// Chat Completions: the answer is stored under the gateway's id, so a
+    /// stream has that id too.
     pub has_own_id: bool,
-    /// Chat Completions: a stream is of Polychat's events.
+    /// Chat Completions: the stream continues one that has begun, so it has no role.
+    pub continues: bool,
+    /// Chat Completions: a stream is written in Polychat's format.
     pub is_polychat: bool,
+    /// The user's daily budget, which Polychat's client shows.
+    pub budget: Option<DailyBudget>,
     /// Responses: the client asked for encrypted thoughts that it can send
     /// back.
     pub include_encrypted_reasoning: bool,
@@ -66,6 +70,21 @@ impl Reply {
     pub(crate) fn has_other_names(&self) -> bool {
         self.names != Names::default() || self.has_own_id || self.is_polychat
     }
+}
+
+/// A user's daily budget, in micro-dollars.
+#[derive(Debug, Clone)]
+pub struct DailyBudget {
+    /// What was spent of it before this response.
+    pub used: i64,
+    pub limit: i64,
+    /// The prices of the model that answers. None if this response costs nothing.
+    pub pricing: Option<Rc<dyn Pricing>>,
+}
+
+/// Knows what a response costs.
+pub trait Pricing: std::fmt::Debug {
+    fn cost(&self, usage: &Usage) -> i64;
 }
 
 /// Encrypts and authenticates data that a client carries for the gateway. The

@@ -117,6 +117,13 @@ impl Stream {
         Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
     }
 
+    /// Like [`Stream::new`], but also translates between equal dialects: for an upstream
+    /// whose events only resemble the dialect.
+    pub fn translated(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
+        let translation = Translation::translate(upstream, client, reply, None);
+        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
+    }
+
     /// Like [`Stream::new`], but the client gets only what `filter` passes on.
     /// The meter counts everything that arrived.
     pub fn filtered(upstream: Dialect, client: Dialect, reply: &Reply, filter: Box<dyn Filter>) -> Self {
@@ -422,6 +429,24 @@ pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> 
     let mut encoder = Encoder::new(client, reply);
     crate::collect::replay(response, &mut |event| {
         funnel.event(event, &mut |event| encoder.event(event, &mut out));
+    });
+    out
+}
+
+/// Like [`stream_of`], but the client gets only what `filter` passes on.
+pub fn filtered_stream_of(
+    response: &crate::Response,
+    client: Dialect,
+    reply: &Reply,
+    filter: &mut dyn Filter,
+) -> String {
+    let mut out = String::new();
+    let mut funnel = Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id);
+    let mut encoder = Encoder::new(client, reply);
+    crate::collect::replay(response, &mut |event| {
+        filter.event(event, &mut |event| {
+            funnel.event(event, &mut |event| encoder.event(event, &mut out));
+        });
     });
     out
 }

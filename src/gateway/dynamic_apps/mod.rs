@@ -1,6 +1,6 @@
-//! Polychat's dynamic apps: tools (`super::tools`) with a form, run by people.
-//! They are registered by being in the table of tools; what they answer is kept
-//! for who asked.
+//! Polychat's dynamic apps: the tools of `super::tools` with a form for people.
+//! Every row of the table of tools is one. Their responses are stored for the
+//! user who ran them.
 
 #[cfg(test)]
 pub(in crate::gateway) mod openapi;
@@ -20,7 +20,7 @@ const MOST_LIMIT: u32 = 100;
 
 /// `GET /dynamic-apps`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
-    let apps: Vec<Value> = tools::here(&context.settings)?.into_iter().map(described).collect();
+    let apps: Vec<Value> = tools::available(&context.settings)?.into_iter().map(described).collect();
     Ok(Response::json(200, json!(apps).to_string()))
 }
 
@@ -41,22 +41,22 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, app.to_string()))
 }
 
-/// `POST /dynamic-apps/{id}/execute`: the body is what was put into the form.
+/// `POST /dynamic-apps/{id}/execute`: the body has the values of the form.
 pub(crate) async fn execute(context: RequestContext) -> Result<Response, Error> {
     let (tool, input) = (tool(&context)?, body::object(&context).await?);
     let (user, database) = (context.caller.user_id()?, context.database()?);
-    let ran = tool.run(&input, &context, &database).await;
-    let (result, message) = match ran {
+    let outcome = tool.run(&input, &context, &database).await;
+    let (result, message) = match outcome {
         Ok(result) => (result, "Done".to_owned()),
-        // The app's page tells why nothing came of it.
+        // The app's page shows the message to its user.
         Err(Error::Upstream { detail, .. }) => {
-            return Ok(answer(None, &data(tool, &input, &Value::Null, &detail)));
+            return Ok(executed(None, &data(tool, &input, &Value::Null, &detail)));
         }
         Err(error) => return Err(error),
     };
     let (id, data) = (context.new_id("response")?, data(tool, &input, &result, &message));
-    database.batch_all(store::keep(&id, user, tool.name, &data.to_string(), now_ms())).await?;
-    Ok(answer(Some(&id), &data))
+    database.batch_all(store::insert(&id, user, tool.name, &data.to_string(), now_ms())).await?;
+    Ok(executed(Some(&id), &data))
 }
 
 /// `GET /dynamic-apps/responses?appId=&limit=`
@@ -83,20 +83,20 @@ fn described(tool: &Tool) -> Value {
 /// The tool that the path names, if it can be run here.
 fn tool(context: &RequestContext) -> Result<&'static Tool, Error> {
     let id = context.param("id");
-    let found = tools::here(&context.settings)?.into_iter().find(|tool| tool.name == id);
+    let found = tools::available(&context.settings)?.into_iter().find(|tool| tool.name == id);
     found.ok_or(Error::NotFound(Resource::App))
 }
 
 fn data(tool: &Tool, input: &Map<String, Value>, result: &Value, message: &str) -> Value {
-    // Of what was sent, that which the form has.
+    // Members that the form does not have are not stored.
     let input = json!({ tool.field.name: input.get(tool.field.name) });
     json!({ "message": message, "timestamp": rfc3339(now_ms()), "input": input, "result": result })
 }
 
-fn answer(id: Option<&str>, data: &Value) -> Response {
-    let told = match id {
+fn executed(id: Option<&str>, data: &Value) -> Response {
+    let body = match id {
         Some(id) => json!({ "success": true, "response_id": id, "data": data }),
         None => json!({ "success": false, "data": data }),
     };
-    Response::json(200, told.to_string())
+    Response::json(200, body.to_string())
 }

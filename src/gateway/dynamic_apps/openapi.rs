@@ -1,4 +1,4 @@
-//! What is told of tools and dynamic apps.
+//! The contract of tools and dynamic apps.
 
 use schemars::json_schema;
 use serde_json::{Map, Value, json};
@@ -16,32 +16,32 @@ pub(in crate::gateway) fn operations() -> Vec<Operation> {
     let app = || Vendors(json!({ "id": APP, "name": "Read a page", "description": "Reads a page." }));
     let response = || Vendors(json!({ "id": RESPONSE, "app_id": APP, "data": {} }));
     vec![
-        Operation::new("GET /tools", "gateway.tools", "List the tools that are run here (Polychat)").answers(
-            DocumentedResponse::new(200, "Those that `enabled_tools` of a chat may name.")
-                .json(Vendors(json!({ "success": true, "message": "The tools that are run here", "data": [] }))),
+        Operation::new("GET /tools", "gateway.tools", "List the tools that the gateway runs (Polychat)").answers(
+            DocumentedResponse::new(200, "The tools that `enabled_tools` of a chat can name.")
+                .json(Vendors(json!({ "success": true, "message": "The tools that the gateway runs", "data": [] }))),
         ),
         Operation::new("GET /dynamic-apps", "gateway.dynamic-apps", "List dynamic apps (Polychat)")
-            .answers(DocumentedResponse::new(200, "Those that can be run here.").json(vec![app()])),
+            .answers(DocumentedResponse::new(200, "The apps that this Worker can run.").json(vec![app()])),
         one("GET /dynamic-apps/{id}", "gateway.dynamic-app", "Show a dynamic app's form (Polychat)")
-            .answers(DocumentedResponse::new(200, "It.").json(app())),
+            .answers(DocumentedResponse::new(200, "The app and its form.").json(app())),
         one("POST /dynamic-apps/{id}/execute", "gateway.execute-dynamic-app", "Run a dynamic app (Polychat)")
-            .about("What came of it is kept for 30 days. `success` is false where something outside has failed; `data.message` tells what.")
-            .object(json_schema!({ "type": "object", "description": "What was put into the app's form." }), json!({ "url": "https://example.com/" }), any)
-            .answers(DocumentedResponse::new(200, "What came of it.").json(Vendors(json!({ "success": true, "response_id": RESPONSE, "data": {} }))))
+            .about("The response is stored for 30 days. `success` is false if another service failed; `data.message` says how.")
+            .object(json_schema!({ "type": "object", "description": "The values of the app's form." }), json!({ "url": "https://example.com/" }), any)
+            .answers(DocumentedResponse::new(200, "The response.").json(Vendors(json!({ "success": true, "response_id": RESPONSE, "data": {} }))))
             .fails(Error::invalid("/url", "is missing"))
             .fails(Error::NotConfigured { variable: "SEARCH_PROVIDER", detail: String::new() }),
-        Operation::new("GET /dynamic-apps/responses", "gateway.dynamic-app-responses", "List what dynamic apps answered (Polychat)")
-            .query("appId", "Of this app alone.", json_schema!({ "type": "string" }))
-            .query("limit", "How many at most.", json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 }))
-            .answers(DocumentedResponse::new(200, "The newest first.").json(vec![response()])),
-        Operation::new("GET /dynamic-apps/responses/{id}", "gateway.dynamic-app-response", "Show what a dynamic app answered (Polychat)")
-            .path("id", "The answer.", RESPONSE)
+        Operation::new("GET /dynamic-apps/responses", "gateway.dynamic-app-responses", "List the responses of dynamic apps (Polychat)")
+            .query("appId", "Only responses of this app.", json_schema!({ "type": "string" }))
+            .query("limit", "The most responses of the list.", json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 }))
+            .answers(DocumentedResponse::new(200, "The responses, the newest first.").json(vec![response()])),
+        Operation::new("GET /dynamic-apps/responses/{id}", "gateway.dynamic-app-response", "Show a response of a dynamic app (Polychat)")
+            .path("id", "The response.", RESPONSE)
             .fails(Error::NotFound(Resource::Path))
-            .answers(DocumentedResponse::new(200, "It.").json(Vendors(json!({ "response": { "id": RESPONSE } })))),
+            .answers(DocumentedResponse::new(200, "The response.").json(Vendors(json!({ "response": { "id": RESPONSE } })))),
     ]
 }
 
-/// Each app judges its own form.
+/// Each app validates its own form.
 fn any(_: Map<String, Value>) -> Result<(), Error> {
     Ok(())
 }

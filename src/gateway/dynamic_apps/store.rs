@@ -1,14 +1,14 @@
-//! SQL of what dynamic apps have answered.
+//! SQL of the responses of dynamic apps.
 
 use crate::store::{Statement, newest_of_user, owned::give, page::Page, projects::rfc3339, sql};
 use constcat::concat;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const KEPT_MS: i64 = 30 * DAY_MS;
-/// So many of one user are kept: the newest.
+/// The most responses of one user. The newest are kept.
 const MOST: u32 = 1_000;
 
-/// As Polychat's client reads one.
+/// A response in the form of Polychat's client.
 const JSON: &str = concat!(
     "json_object('id', id, 'app_id', app_id, 'item_id', id, 'item_type', 'response', 'data', json(data), 'share_id', NULL, 'created_at', ",
     rfc3339!("created_at"),
@@ -17,8 +17,8 @@ const JSON: &str = concat!(
     ")"
 );
 
-/// What came of the same request before stays as it was.
-pub(super) fn keep(id: &str, user: &str, app: &str, data: &str, now: i64) -> Vec<Statement> {
+/// Inserts a response. A repeated request leaves the first one's response as it is.
+pub(super) fn insert(id: &str, user: &str, app: &str, data: &str, now: i64) -> Vec<Statement> {
     vec![
         sql!(
             "INSERT INTO dynamic_app_responses (id, user_id, app_id, data, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -46,7 +46,7 @@ pub(super) fn show(id: &str, user: &str) -> Statement {
     )
 }
 
-/// Those of one app, or of all, the newest first.
+/// The responses of one app or of all apps, the newest first.
 pub(super) fn list(user: &str, app: Option<&str>, limit: u32) -> Statement {
     sql!(
         concat!(

@@ -1,7 +1,7 @@
-//! Chat completions that their users keep (`store: true`): for OpenAI's
-//! clients one completion each (openai.rs), for Polychat's whole conversations,
-//! which they name themselves (polychat.rs). Nobody else reads them, unless by
-//! the id under which their user shares one.
+//! Stored chat completions (`store: true`). OpenAI's clients see single
+//! completions (openai.rs), Polychat's see whole conversations, whose ids they
+//! choose (polychat.rs). Other users cannot read them, except one that its user
+//! shares, by its share id.
 
 pub(crate) mod openai;
 #[cfg(test)]
@@ -15,20 +15,21 @@ use serde_json::{Map, Value, json};
 use super::guard::Guards;
 use crate::{error::Error, platform::clock::now_ms, store::Statement};
 
-/// A row of D1 takes two megabytes; what is longer is not kept.
+/// The longest completion that is stored. A row of D1 holds two megabytes.
 const MOST_BYTES: usize = 1_500_000;
 
-/// Knows what has to be kept of a completion.
+/// The parts of a request that are stored with its completion.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    /// The client's name for its conversation.
+    /// The client's id of its conversation.
     name: Option<String>,
     messages: Vec<Value>,
     metadata: Map<String, Value>,
 }
 
 impl Keeper {
-    /// What a guardrail kept from the model is kept from the database too.
+    /// Takes the messages and metadata of a request. Text that a guardrail redacts for the
+    /// model is redacted in the database too.
     pub(super) fn of(body: &[u8], name: Option<String>, guards: &Guards) -> Self {
         let mut body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
         let mut messages = match body.remove("messages") {
@@ -43,12 +44,12 @@ impl Keeper {
         Self { name, messages, metadata }
     }
 
-    /// Keeps a whole answer, in the place of the one before it.
+    /// Stores a whole answer. It replaces the conversation's earlier one.
     pub(super) fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
-        let told = Dialect::Chat.render_response(answer, reply);
-        let Ok(mut body) = serde_json::from_str::<Value>(&told) else { return Vec::new() };
-        let told_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
-        let id = self.name.clone().unwrap_or_else(|| told_id.to_owned());
+        let rendered = Dialect::Chat.render_response(answer, reply);
+        let Ok(mut body) = serde_json::from_str::<Value>(&rendered) else { return Vec::new() };
+        let own_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
+        let id = self.name.clone().unwrap_or_else(|| own_id.to_owned());
         if let Some(body) = body.as_object_mut() {
             body.insert("id".to_owned(), json!(id));
         }
@@ -57,18 +58,18 @@ impl Keeper {
             return Vec::new();
         }
         let metadata = json!(self.metadata).to_string();
-        let kept = store::Kept {
+        let completion = store::NewCompletion {
             id: &id,
             model: &reply.model,
             metadata: &metadata,
             messages: &messages,
             body: &body,
         };
-        vec![store::keep(user, &kept, now_ms()), store::keep_to_most(user)]
+        vec![store::put(user, &completion, now_ms()), store::delete_excess(user)]
     }
 }
 
-/// Each message with an id: the client's own, or of its place.
+/// Gives an id to each message that has none.
 fn with_ids(messages: &[Value], completion: &str) -> Value {
     let with_id = |(index, message): (usize, &Value)| {
         let mut message = message.clone();
@@ -83,7 +84,7 @@ fn with_ids(messages: &[Value], completion: &str) -> Value {
     messages.iter().enumerate().map(with_id).collect()
 }
 
-/// That a completion is not kept here, or is somebody else's.
+/// The error for a completion that is not stored, or belongs to another user.
 fn not_found() -> Error {
     DialectError::new(Class::NotFound, "There is no stored completion of this id").into()
 }

@@ -1,4 +1,4 @@
-//! Stored completions as OpenAI's clients ask for them
+//! Stored completions in OpenAI's API
 //! (platform.openai.com/docs/api-reference/chat/list).
 
 use hatch_dialects::Error as DialectError;
@@ -21,10 +21,10 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
     let (after, model) = (context.query("after"), context.query("model"));
     let metadata = json!(metadata_of(context.request.query())).to_string();
-    let wanted =
-        store::Wanted { after: after.as_deref(), model: model.as_deref(), metadata: &metadata, limit };
-    let rows = context.database()?.query(store::list(user, &wanted, is_newest_first(&context)?)).await?;
-    Ok(listed(rows.read()?, limit))
+    let filter =
+        store::Filter { after: after.as_deref(), model: model.as_deref(), metadata: &metadata, limit };
+    let rows = context.database()?.query(store::list(user, &filter, is_newest_first(&context)?)).await?;
+    Ok(page_of(rows.read()?, limit))
 }
 
 /// `GET /v1/chat/completions/{id}`
@@ -34,8 +34,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, completion.ok_or_else(not_found)?))
 }
 
-/// `GET /v1/chat/completions/{id}/messages?after=&limit=&order=`: what was
-/// said before the answer.
+/// `GET /v1/chat/completions/{id}/messages?after=&limit=&order=`: the
+/// messages before the answer.
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
@@ -52,10 +52,10 @@ pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error>
             messages.into_iter().skip_while(|message| !is_it(message)).skip(1).collect()
         }
     };
-    Ok(listed(rest.into_iter().map(message).collect(), limit))
+    Ok(page_of(rest.into_iter().map(stored_message).collect(), limit))
 }
 
-/// `POST /v1/chat/completions/{id}`: other metadata in the place of what it has.
+/// `POST /v1/chat/completions/{id}`: replaces the metadata.
 pub(crate) async fn update(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let metadata = read_update(body::object(&context).await?)?;
@@ -75,18 +75,18 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
 }
 
 /// # Errors
-/// 400 for what is no metadata as OpenAI has it.
+/// 400 if `metadata` is missing, or not of OpenAI's form.
 pub(in crate::gateway) fn read_update(mut body: Map<String, Value>) -> Result<Map<String, Value>, Error> {
     match body.remove("metadata") {
         Some(Value::Object(metadata)) => check_metadata(&metadata).map(|()| metadata),
         Some(Value::Null) => Ok(Map::new()),
-        _ => Err(DialectError::invalid("metadata", "must be an object of texts").into()),
+        _ => Err(DialectError::invalid("metadata", "must be an object of strings").into()),
     }
 }
 
 /// # Errors
-/// 400 for more than 16 pairs, a name beyond 64 characters, or a value that is
-/// no text or beyond 512.
+/// 400 for more than 16 pairs, a name of more than 64 characters, or a value that is
+/// not a string of at most 512.
 pub(in crate::gateway) fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
     let is_short = |text: &str, most: usize| text.chars().count() <= most;
     let fits = |(name, value): (&String, &Value)| {
@@ -95,7 +95,7 @@ pub(in crate::gateway) fn check_metadata(metadata: &Map<String, Value>) -> Resul
     if metadata.len() <= MOST_METADATA && metadata.iter().all(fits) {
         return Ok(());
     }
-    let words = "must be at most 16 pairs of a name of 64 characters and a text of 512";
+    let words = "must have at most 16 pairs: names of up to 64 characters and strings of up to 512";
     Err(DialectError::invalid("metadata", words).into())
 }
 
@@ -117,8 +117,8 @@ fn metadata_of(query: &str) -> Map<String, Value> {
     named.collect()
 }
 
-/// A page as OpenAI has it. `rows` has one more where there are more.
-fn listed(mut rows: Vec<Value>, limit: u32) -> Response {
+/// A page in OpenAI's form. `rows` has one row more than `limit` if another page follows.
+fn page_of(mut rows: Vec<Value>, limit: u32) -> Response {
     let limit = usize::try_from(limit).unwrap_or_default();
     let has_more = rows.len() > limit;
     rows.truncate(limit);
@@ -128,8 +128,8 @@ fn listed(mut rows: Vec<Value>, limit: u32) -> Response {
     Response::json(200, list.to_string())
 }
 
-/// A message as OpenAI shows one that is stored: its parts stand beside its text.
-fn message(mut message: Value) -> Value {
+/// A stored message in OpenAI's form, which has its parts in a member of their own.
+fn stored_message(mut message: Value) -> Value {
     let Some(members) = message.as_object_mut() else { return message };
     let parts = members.get_mut("content").filter(|content| content.is_array()).map(Value::take);
     members.insert("content_parts".to_owned(), parts.unwrap_or_default());
@@ -142,13 +142,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_is_asked_for_by_its_names() {
-        let asked = metadata_of("limit=2&metadata%5Ba%5D=1&metadata[b c]=x%26y&metadata=z");
-        assert_eq!(json!(asked), json!({ "a": "1", "b c": "x&y" }));
+    fn the_query_names_the_wanted_metadata() {
+        let wanted = metadata_of("limit=2&metadata%5Ba%5D=1&metadata[b c]=x%26y&metadata=z");
+        assert_eq!(json!(wanted), json!({ "a": "1", "b c": "x&y" }));
     }
 
     #[test]
-    fn metadata_is_of_short_texts() {
+    fn metadata_has_only_short_strings() {
         let read = |metadata: Value| read_update(Map::from_iter([("metadata".to_owned(), metadata)]));
         assert!(read(json!({ "a": "b" })).is_ok() && read(json!(null)).is_ok());
         for wrong in [
@@ -165,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_parts_has_them_beside_its_text() {
+    fn the_parts_of_a_stored_message_have_a_member_of_their_own() {
         let parts = json!([{ "type": "text", "text": "Hi" }]);
-        let shown = message(json!({ "id": "m", "role": "user", "content": parts }));
+        let shown = stored_message(json!({ "id": "m", "role": "user", "content": parts }));
         assert_eq!(shown, json!({ "id": "m", "role": "user", "content": null, "content_parts": parts }));
-        let shown = message(json!({ "id": "m", "role": "user", "content": "Hi" }));
+        let shown = stored_message(json!({ "id": "m", "role": "user", "content": "Hi" }));
         assert_eq!(shown, json!({ "id": "m", "role": "user", "content": "Hi", "content_parts": null }));
     }
 }

@@ -1,4 +1,4 @@
-//! What is told of stored completions: OpenAI's and Polychat's own forms.
+//! The contract of stored completions, in OpenAI's and in Polychat's form.
 
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
@@ -53,12 +53,12 @@ fn of_openai() -> Vec<Operation> {
     };
     vec![
         paged(Operation::new("GET /v1/chat/completions", "gateway.stored", "List stored completions (OpenAI)"))
-            .about("Those that were asked for with `store`, kept for 30 days after they were gone on with. `metadata[key]=value` \
-                    asks for those that have it.")
-            .query("model", "Of this model alone.", json_schema!({ "type": "string" }))
+            .about("The completions of requests with `store: true`. Each is stored for 30 days after its last change. \
+                    `metadata[key]=value` lists only those with this metadata.")
+            .query("model", "Only completions of this model.", json_schema!({ "type": "string" }))
             .answers(DocumentedResponse::new(200, "A page.").json(list())),
         one("GET /v1/chat/completions/{id}", "gateway.stored-completion", "Show a stored completion (OpenAI)")
-            .answers(DocumentedResponse::new(200, "It.").json(completion())),
+            .answers(DocumentedResponse::new(200, "The completion.").json(completion())),
         one("POST /v1/chat/completions/{id}", "gateway.update-stored", "Change a stored completion's metadata (OpenAI)")
             .object(
                 json_schema!({ "type": "object", "required": ["metadata"], "properties": { "metadata": {
@@ -67,10 +67,10 @@ fn of_openai() -> Vec<Operation> {
                 json!({ "metadata": { "topic": "clocks" } }),
                 |object| openai::read_update(object).map(drop),
             )
-            .answers(DocumentedResponse::new(200, "It, as it is now.").json(completion())),
+            .answers(DocumentedResponse::new(200, "The changed completion.").json(completion())),
         one("DELETE /v1/chat/completions/{id}", "gateway.delete-stored", "Delete a stored completion (OpenAI)")
-            .answers(DocumentedResponse::new(200, "It is gone.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
-        paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List what was said before a stored completion (OpenAI)"))
+            .answers(DocumentedResponse::new(200, "The completion is deleted.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
+        paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List the messages before a stored completion (OpenAI)"))
             .answers(DocumentedResponse::new(200, "A page.").json(list())),
     ]
 }
@@ -85,8 +85,8 @@ fn of_polychat() -> Vec<Operation> {
     let number = |most: u32, default: u32| json_schema!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
     vec![
         Operation::new("GET /chat/completions", "gateway.conversations", "List conversations (Polychat)")
-            .query("page", "Which page, the newest conversations first.", number(1_000, 1))
-            .query("limit", "How many at most.", number(100, 25))
+            .query("page", "The number of the page. The newest conversations come first.", number(1_000, 1))
+            .query("limit", "The most entries of a page.", number(100, 25))
             .answers(DocumentedResponse::new(200, "A page.").json(conversations)),
         Operation::new(
             "DELETE /chat/completions",
@@ -97,12 +97,12 @@ fn of_polychat() -> Vec<Operation> {
         Operation::new(
             "GET /chat/shared/{share_id}",
             "gateway.shared-conversation",
-            "Read a conversation that is shared (Polychat)",
+            "Read a shared conversation (Polychat)",
         )
-        .about("For anybody who has been given the id. Instructions and the results of tools are not shown.")
-        .path("share_id", "Under which it is shared.", "9b1d4e7a25c34f86a0d93c5e7f1b8a62")
+        .about("Needs no credentials: the id is the secret. System messages and tool results are not shown.")
+        .path("share_id", "The share id.", "9b1d4e7a25c34f86a0d93c5e7f1b8a62")
         .answers(
-            DocumentedResponse::new(200, "What was said.")
+            DocumentedResponse::new(200, "The messages of the user and of the model.")
                 .json(Vendors(json!({ "title": null, "messages": [] }))),
         )
         .fails(Error::NotFound(Resource::Path)),
@@ -116,11 +116,11 @@ fn of_one_conversation() -> Vec<Operation> {
         json_schema!({ "type": "object", "properties": { "role": { "enum": ["user", "assistant", null] } } });
     vec![
         one("GET /chat/completions/{id}", "gateway.conversation", "Show a conversation (Polychat)")
-            .answers(DocumentedResponse::new(200, "All of it.").json(Vendors(conversation))),
+            .answers(DocumentedResponse::new(200, "The whole conversation.").json(Vendors(conversation))),
         one("PUT /chat/completions/{id}", "gateway.rename-conversation", "Rename a conversation (Polychat)")
             .body::<polychat::NewTitle>(json!({ "title": "Clocks" }))
             .answers(
-                DocumentedResponse::new(200, "Its name.")
+                DocumentedResponse::new(200, "The title.")
                     .json(Vendors(json!({ "id": ID, "title": "Clocks" }))),
             ),
         one(
@@ -132,36 +132,36 @@ fn of_one_conversation() -> Vec<Operation> {
         super::super::openapi::asks(one(
             "POST /chat/completions/{id}/generate-title",
             "gateway.generate-title",
-            "Have a model name a conversation (Polychat)",
+            "Generate a conversation's title (Polychat)",
         ))
-        .answers(DocumentedResponse::new(200, "Its name.").json(Title { title: "Clocks" })),
+        .answers(DocumentedResponse::new(200, "The title.").json(Title { title: "Clocks" })),
         one(
             "POST /chat/completions/{id}/share",
             "gateway.share-conversation",
             "Share a conversation (Polychat)",
         )
         .answers(
-            DocumentedResponse::new(200, "Under which id.")
+            DocumentedResponse::new(200, "The share id.")
                 .json(Shared { share_id: "9b1d4e7a25c34f86a0d93c5e7f1b8a62" }),
         ),
         one(
             "DELETE /chat/completions/{id}/share",
             "gateway.unshare-conversation",
-            "Share a conversation no longer (Polychat)",
+            "Stop sharing a conversation (Polychat)",
         )
         .answers(done()),
-        one("POST /chat/completions/{id}/feedback", "gateway.feedback", "Say how an answer was (Polychat)")
+        one("POST /chat/completions/{id}/feedback", "gateway.feedback", "Rate the last answer (Polychat)")
             .body::<polychat::Feedback>(json!({ "feedback": 1, "score": 100 }))
             .answers(done()),
         one(
             "POST /chat/completions/{id}/check",
             "gateway.check-conversation",
-            "Hold a conversation against one's guardrails (Polychat)",
+            "Check a conversation with your guardrails (Polychat)",
         )
         .object(role, json!({ "role": "user" }), |object: serde_json::Map<String, Value>| {
             polychat::role_of(&object).map(drop)
         })
-        .answers(DocumentedResponse::new(200, "What they find.").json(Vendors(
+        .answers(DocumentedResponse::new(200, "The rules that found something.").json(Vendors(
             json!({ "content": "Input is valid", "data": { "isValid": true, "violations": [] } }),
         ))),
     ]
@@ -175,16 +175,19 @@ fn one(route: &'static str, id: &'static str, summary: &'static str) -> Operatio
 
 fn paged(operation: Operation) -> Operation {
     operation
-        .query("after", "The last one of the page before.", json_schema!({ "type": "string" }))
+        .query("after", "The id of the last entry of the page before.", json_schema!({ "type": "string" }))
         .query(
             "limit",
-            "How many at most.",
+            "The most entries of a page.",
             json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
         )
-        .query("order", "By the time.", json_schema!({ "enum": ["asc", "desc"], "default": "asc" }))
+        .query(
+            "order",
+            "The order by time of creation.",
+            json_schema!({ "enum": ["asc", "desc"], "default": "asc" }),
+        )
 }
 
 fn done() -> DocumentedResponse {
-    DocumentedResponse::new(200, "It is done.")
-        .json(Done { success: true, message: "The conversation is deleted" })
+    DocumentedResponse::new(200, "Done.").json(Done { success: true, message: "The conversation is deleted" })
 }

@@ -1,5 +1,5 @@
-//! SQL of stored completions. Every statement names their user, but for the
-//! one that reads what is shared.
+//! SQL of stored completions. Every statement is bound to their user, except
+//! the one that reads a shared conversation.
 
 use crate::store::{
     Statement,
@@ -10,13 +10,13 @@ use crate::store::{
 use constcat::concat;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// How long one is kept that nobody goes on with, as OpenAI keeps them.
+/// How long a completion is stored after its last change, as at OpenAI.
 const KEPT_MS: i64 = 30 * DAY_MS;
-/// So many of one user are kept: the newest.
+/// The most completions of one user. The newest are kept.
 pub(super) const MOST: u32 = 1_000;
 
-/// What is kept of a completion; JSON but for the names.
-pub(super) struct Kept<'a> {
+/// A completion to store. `metadata`, `messages` and `body` are JSON.
+pub(super) struct NewCompletion<'a> {
     pub(super) id: &'a str,
     pub(super) model: &'a str,
     pub(super) metadata: &'a str,
@@ -24,8 +24,9 @@ pub(super) struct Kept<'a> {
     pub(super) body: &'a str,
 }
 
-/// A conversation that goes on keeps its title and whom it is shared with.
-pub(super) fn keep(user: &str, kept: &Kept<'_>, now: i64) -> Statement {
+/// Inserts a completion, or replaces the one of this id, which keeps its title and its
+/// share id.
+pub(super) fn put(user: &str, completion: &NewCompletion<'_>, now: i64) -> Statement {
     sql!(
         "INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
          VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)
@@ -33,17 +34,17 @@ pub(super) fn keep(user: &str, kept: &Kept<'_>, now: i64) -> Statement {
            metadata = CASE excluded.metadata WHEN '{}' THEN metadata ELSE excluded.metadata END,
            messages = excluded.messages, body = excluded.body",
         user,
-        kept.id,
+        completion.id,
         now,
-        kept.model,
-        kept.metadata,
-        kept.messages,
-        kept.body
+        completion.model,
+        completion.metadata,
+        completion.messages,
+        completion.body
     )
 }
 
-/// Forgets those that are beyond [`MOST`].
-pub(super) fn keep_to_most(user: &str) -> Statement {
+/// Deletes the oldest completions beyond [`MOST`].
+pub(super) fn delete_excess(user: &str) -> Statement {
     sql!(
         "DELETE FROM stored_completions WHERE user_id = ?1 AND updated_at < (
            SELECT updated_at FROM stored_completions WHERE user_id = ?1 ORDER BY updated_at DESC LIMIT 1 OFFSET ?2)",
@@ -60,7 +61,8 @@ pub(in crate::gateway) fn delete_all(user: &str) -> Statement {
     sql!("DELETE FROM stored_completions WHERE user_id = ?1", user)
 }
 
-/// Of two of one name the second account's stays; [`leave`] is for the other one.
+/// Moves completions to another account. If both have one of the same id, the other
+/// account's stays; [`leave`] deletes the first one's.
 pub(in crate::gateway) fn give(from: &str, to: &str) -> Statement {
     sql!(
         concat!(
@@ -76,7 +78,7 @@ pub(in crate::gateway) fn leave(from: &str) -> Statement {
     sql!(concat!("DELETE FROM stored_completions WHERE user_id = ", crate::store::owned::released!()), from)
 }
 
-/// As OpenAI shows a stored completion.
+/// A stored completion in OpenAI's form.
 macro_rules! completion {
     () => {
         "json_set(body, '$.metadata', json(metadata))"
@@ -91,17 +93,17 @@ pub(super) fn completion(user: &str, id: &str) -> Statement {
     )
 }
 
-/// What was said before the answer.
+/// The messages before the answer.
 pub(super) fn messages(user: &str, id: &str) -> Statement {
     sql!("SELECT messages AS json FROM stored_completions WHERE user_id = ?1 AND id = ?2", user, id)
 }
 
-/// Which completions are listed.
-pub(super) struct Wanted<'a> {
+/// The conditions of a list of completions.
+pub(super) struct Filter<'a> {
     /// The last one of the page before.
     pub(super) after: Option<&'a str>,
     pub(super) model: Option<&'a str>,
-    /// JSON: what their metadata must have.
+    /// A JSON object of the pairs that their metadata must contain.
     pub(super) metadata: &'a str,
     pub(super) limit: u32,
 }
@@ -127,16 +129,16 @@ macro_rules! list {
     };
 }
 
-/// A row each, and one more where there are more than asked for.
-pub(super) fn list(user: &str, wanted: &Wanted<'_>, is_newest_first: bool) -> Statement {
-    let Wanted { after, model, metadata, limit } = wanted;
+/// One row for each completion, and one more if there are more than `limit`.
+pub(super) fn list(user: &str, filter: &Filter<'_>, is_newest_first: bool) -> Statement {
+    let Filter { after, model, metadata, limit } = filter;
     match is_newest_first {
         true => sql!(list!("<", "DESC"), user, *after, *model, *metadata, limit + 1),
         false => sql!(list!(">", "ASC"), user, *after, *model, *metadata, limit + 1),
     }
 }
 
-/// Answers with the completion if there is one.
+/// Returns the completion if it exists.
 pub(super) fn set_metadata(user: &str, id: &str, metadata: &str) -> Statement {
     sql!(
         concat!(
@@ -150,7 +152,7 @@ pub(super) fn set_metadata(user: &str, id: &str, metadata: &str) -> Statement {
     )
 }
 
-/// Answers with a row if there was one.
+/// Returns a row if the completion existed.
 pub(super) fn delete(user: &str, id: &str) -> Statement {
     sql!(
         "DELETE FROM stored_completions WHERE user_id = ?1 AND id = ?2 RETURNING json_quote(id) AS json",
@@ -159,7 +161,7 @@ pub(super) fn delete(user: &str, id: &str) -> Statement {
     )
 }
 
-/// As Polychat's client shows a conversation in its list.
+/// A conversation in the form of Polychat's list.
 macro_rules! conversation {
     () => {
         concat!(
@@ -175,7 +177,7 @@ macro_rules! conversation {
     };
 }
 
-/// A page of conversations, the newest first, a row each.
+/// A page of conversations, one row each, the newest first.
 pub(super) fn conversations(user: &str, offset: u32, limit: u32) -> Statement {
     sql!(
         concat!(
@@ -214,12 +216,12 @@ pub(super) fn conversation(user: &str, id: &str) -> Statement {
     )
 }
 
-/// What anybody may read who has been given its id.
+/// The conversation of a share id. It is not bound to a user.
 pub(super) fn shared(share_id: &str) -> Statement {
     sql!(concat!("SELECT ", whole!(), " AS json FROM stored_completions WHERE share_id = ?1"), share_id)
 }
 
-/// Answers with a row if there is one; the others that change one too.
+/// Returns a row if the conversation exists, as the following statements do.
 pub(super) fn set_title(user: &str, id: &str, title: &str) -> Statement {
     sql!(
         "UPDATE stored_completions SET title = ?3 WHERE user_id = ?1 AND id = ?2 RETURNING json_quote(title) AS json",
@@ -229,7 +231,7 @@ pub(super) fn set_title(user: &str, id: &str, title: &str) -> Statement {
     )
 }
 
-/// What is shared already keeps its id, with which it answers.
+/// Returns the share id. A conversation that is shared already keeps the id it has.
 pub(super) fn share(user: &str, id: &str, share_id: &str) -> Statement {
     sql!(
         "UPDATE stored_completions SET share_id = coalesce(share_id, ?3) WHERE user_id = ?1 AND id = ?2
@@ -257,7 +259,7 @@ pub(super) fn set_feedback(user: &str, id: &str, feedback: &str) -> Statement {
     )
 }
 
-/// Each as its user takes it along.
+/// A page of the export of a user's data.
 pub(in crate::gateway) fn export(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(

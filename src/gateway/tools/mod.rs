@@ -1,7 +1,8 @@
-//! Tools that are run here, by their names in `enabled_tools`: a model calls
-//! them, reads what they found, and answers (steps.rs). Dynamic apps are the
-//! same tools, with a form.
+//! Tools that the gateway runs for a chat that names them in `enabled_tools`: the
+//! model calls them, reads their results, and answers (steps.rs). Dynamic apps
+//! are the same tools with a form.
 
+pub(super) mod join;
 pub(super) mod steps;
 
 use hatch_dialects::{
@@ -25,15 +26,15 @@ use crate::{
     },
 };
 
-/// A tool: what it is called, what it takes, and what it does.
+/// A tool: its names, its one argument, and what it does.
 #[derive(Debug)]
 pub(super) struct Tool {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
     pub(super) about: &'static str,
-    /// What it needs to be told, a text.
+    /// Its argument, a string.
     pub(super) field: Field,
-    work: Work,
+    action: Action,
 }
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub(super) struct Field {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Work {
+enum Action {
     Search,
     Extract,
     Weather,
@@ -55,63 +56,63 @@ static TOOLS: &[Tool] = &[
     Tool {
         name: "web_search",
         title: "Search the web",
-        about: "Searches the web, and answers with the titles, addresses and beginnings of pages.",
+        about: "Searches the web. Returns titles, addresses and snippets of pages.",
         field: Field { name: "query", title: "Query", about: "A question, or a few words.", most_chars: 300 },
-        work: Work::Search,
+        action: Action::Search,
     },
     Tool {
         name: "extract_content",
         title: "Read a page",
-        about: "Reads a page of the public web, and answers with its text.",
+        about: "Reads a public web page. Returns its text.",
         field: Field {
             name: "url",
             title: "Address",
-            about: "Of the page; begins with https://.",
+            about: "The page's address, beginning with https://.",
             most_chars: 2_000,
         },
-        work: Work::Extract,
+        action: Action::Extract,
     },
     Tool {
         name: "get_weather",
         title: "Weather",
-        about: "Tells the weather of now at a place, in degrees Celsius.",
+        about: "Returns the current weather at a place, in degrees Celsius.",
         field: Field {
             name: "location",
             title: "Place",
             about: "A town, such as `Paris, FR`.",
             most_chars: 100,
         },
-        work: Work::Weather,
+        action: Action::Weather,
     },
 ];
 
-/// So many results of a search.
+/// The most results of a search.
 const RESULTS: usize = 5;
-/// The most that a search by Claude costs, in micro-dollars: three searches, and what it reads.
+/// The most that a search by Claude costs, in micro-dollars: three searches and the tokens of their results.
 const MOST_MICRO_USD: i64 = 100_000;
 
-/// The tools that can be run here.
-pub(super) fn here(settings: &Settings) -> Result<Vec<&'static Tool>, Error> {
+/// The tools that this Worker can run.
+pub(super) fn available(settings: &Settings) -> Result<Vec<&'static Tool>, Error> {
     let (has_search, has_weather) =
         (Option::<Search>::of(settings)?.is_some(), Option::<Weather>::of(settings)?.is_some());
-    let is_here = |tool: &&Tool| match tool.work {
-        Work::Search => has_search,
-        Work::Extract => true,
-        Work::Weather => has_weather,
+    let is_available = |tool: &&Tool| match tool.action {
+        Action::Search => has_search,
+        Action::Extract => true,
+        Action::Weather => has_weather,
     };
-    Ok(TOOLS.iter().filter(is_here).collect())
+    Ok(TOOLS.iter().filter(is_available).collect())
 }
 
 /// `GET /tools`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let shown = |tool: &&Tool| json!({ "id": tool.name, "name": tool.title, "description": tool.about });
-    let data: Vec<Value> = here(&context.settings)?.iter().map(shown).collect();
-    let list = json!({ "success": true, "message": "The tools that are run here", "data": data });
+    let data: Vec<Value> = available(&context.settings)?.iter().map(shown).collect();
+    let list = json!({ "success": true, "message": "The tools that the gateway runs", "data": data });
     Ok(Response::json(200, list.to_string()))
 }
 
 impl Tool {
-    /// What it takes, as a JSON schema.
+    /// The JSON schema of its arguments.
     fn parameters(&self) -> Value {
         let Field { name, about, most_chars, .. } = self.field;
         json!({
@@ -120,8 +121,8 @@ impl Tool {
         })
     }
 
-    /// As a model is offered it.
-    fn offered(&self) -> Offered {
+    /// Its definition for a model.
+    fn definition(&self) -> Offered {
         Offered {
             name: self.name.to_owned(),
             namespace: None,
@@ -132,11 +133,11 @@ impl Tool {
         }
     }
 
-    /// What it is told.
+    /// Reads its argument.
     ///
     /// # Errors
-    /// 400 naming the field.
-    pub(super) fn told<'a>(&self, input: &'a Map<String, Value>) -> Result<&'a str, Error> {
+    /// 400 that names the field.
+    pub(super) fn argument<'a>(&self, input: &'a Map<String, Value>) -> Result<&'a str, Error> {
         let Field { name, most_chars, .. } = self.field;
         let wrong = |words: String| Error::invalid(format!("/{name}"), words);
         match input.get(name) {
@@ -148,32 +149,32 @@ impl Tool {
         }
     }
 
-    /// Runs it. A search that costs us something is paid by the caller's budgets.
+    /// Runs it. The caller's budgets pay for a search by Claude.
     ///
     /// # Errors
-    /// As [`Self::told`]'s; 429 for a budget that is spent; an upstream's.
+    /// Those of [`Self::argument`]; 429 for a spent budget; an upstream's.
     pub(super) async fn run(
         &self,
         input: &Map<String, Value>,
         context: &RequestContext,
         database: &Database,
     ) -> Result<Value, Error> {
-        let (told, settings) = (self.told(input)?, &context.settings);
-        match self.work {
-            Work::Search => self.search(told, context, database).await,
-            Work::Extract => match web::read(told, settings).await {
+        let (argument, settings) = (self.argument(input)?, &context.settings);
+        match self.action {
+            Action::Search => self.search(argument, context, database).await,
+            Action::Extract => match web::read(argument, settings).await {
                 Ok(page) => Ok(
                     json!({ "url": page.url, "title": page.title, "description": page.description, "text": page.text }),
                 ),
                 Err(web::ReadError::Address(refused)) => {
                     Err(Error::invalid(format!("/{}", self.field.name), refused.to_string()))
                 }
-                Err(unread) => Err(outside(format!("The page was not read: {unread}"))),
+                Err(unread) => Err(failed(format!("The page was not read: {unread}"))),
             },
-            Work::Weather => {
+            Action::Weather => {
                 let weather = Option::<Weather>::of(settings)?.as_ref();
                 let weather = weather.ok_or_else(|| missing("OPENWEATHER_API_KEY"))?;
-                Ok(json!(weather::at(weather, told, settings).await?))
+                Ok(json!(weather::at(weather, argument, settings).await?))
             }
         }
     }
@@ -192,7 +193,7 @@ impl Tool {
         let entry = match is_paid {
             true => {
                 let budgets = Budgets::of(user, &limits, settings);
-                Some(budgets.set_aside(Some(MOST_MICRO_USD), Vec::new(), database).await?)
+                Some(budgets.reserve(Some(MOST_MICRO_USD), Vec::new(), database).await?)
             }
             false => None,
         };
@@ -221,7 +222,7 @@ fn missing(variable: &'static str) -> Error {
     Error::NotConfigured { variable, detail: format!("Set {variable} for this tool") }
 }
 
-fn outside(detail: String) -> Error {
+fn failed(detail: String) -> Error {
     Error::upstream(crate::error::UpstreamKind::Failed, detail)
 }
 
@@ -230,9 +231,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_is_there_where_it_can_be_run() {
+    fn a_tool_is_available_if_its_variables_are_set() {
         let names = |vars: &[(&str, &str)]| -> Vec<&str> {
-            here(&Settings::for_test(vars)).unwrap().iter().map(|tool| tool.name).collect()
+            available(&Settings::for_test(vars)).unwrap().iter().map(|tool| tool.name).collect()
         };
         assert_eq!(names(&[]), ["extract_content"]);
         assert_eq!(names(&[("BRAVE_API_KEY", "b")]), ["web_search", "extract_content"]);
@@ -240,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_tool_is_told_is_a_text_that_is_not_too_long() {
+    fn an_argument_is_a_string_of_limited_length() {
         let tool = &TOOLS[0];
-        let told =
-            |value: Value| tool.told(&Map::from_iter([("query".to_owned(), value)])).map(str::to_owned);
-        assert_eq!(told(json!("clocks")).unwrap(), "clocks");
+        let argument =
+            |value: Value| tool.argument(&Map::from_iter([("query".to_owned(), value)])).map(str::to_owned);
+        assert_eq!(argument(json!("clocks")).unwrap(), "clocks");
         for wrong in [json!(""), json!(" \n"), json!(1), json!(null), json!(["a"]), json!("x".repeat(301))] {
-            assert!(matches!(told(wrong), Err(Error::Invalid(v)) if v[0].pointer == "/query"));
+            assert!(matches!(argument(wrong), Err(Error::Invalid(v)) if v[0].pointer == "/query"));
         }
-        assert!(tool.told(&Map::new()).is_err());
+        assert!(tool.argument(&Map::new()).is_err());
     }
 }

@@ -1,19 +1,23 @@
-//! A chat whose model calls tools that are run here: step by step, until it
-//! has answered.
+//! A chat whose model calls tools that the gateway runs: step by step, until the
+//! model has answered. A stream shows the text of each step while it arrives.
 
 use futures::future::join_all;
 use hatch_dialects::{
-    Dialect, Response as DialectResponse, Usage,
+    Dialect, Reply, Response as DialectResponse, Stream, filtered_stream_of,
     request::{Content, Message, Part, Role, ToolCall, ToolChoice, ToolResult},
     stream_of,
 };
 use serde_json::{Map, Value, json};
 
-use super::Tool;
+use super::{
+    Tool,
+    join::{MOST_STEPS, Step, stop_without_calls},
+};
 use crate::{
     error::{Error, rfc3339},
     gateway::{
-        call::{self, Whole},
+        call::{self, StepAnswer, Whole},
+        dialect, live,
         request::GatewayRequest,
         response,
         stored_responses::Keep,
@@ -23,158 +27,246 @@ use crate::{
         clock::now_ms,
         log,
         response::{Response, ResponseKind},
+        stream::{self, Writer},
     },
     settings::Settings,
     store::Database,
 };
 
-/// How often a model is asked for one answer.
-const MOST_STEPS: u32 = 5;
-/// How many tools run for one step.
-const MOST_CALLS: usize = 8;
-
-/// The tools that a chat enables and that can be run here. What its client
-/// offers by the same name is the client's.
+/// The tools that a chat enables and that this Worker can run. A tool that the
+/// client offers by the same name is left to the client.
 pub(in crate::gateway) fn enabled(
-    asked: &GatewayRequest,
+    inbound: &GatewayRequest,
     settings: &Settings,
 ) -> Result<Vec<&'static Tool>, Error> {
-    if asked.ours.enabled_tools.is_empty() || asked.request.n.is_some_and(|n| n > 1) {
+    if inbound.ours.enabled_tools.is_empty() || inbound.request.n.is_some_and(|n| n > 1) {
         return Ok(Vec::new());
     }
     let is_wanted = |tool: &&Tool| {
-        let is_clients = asked.request.tools.iter().any(|known| known.name == tool.name);
-        asked.ours.enabled_tools.iter().any(|name| name == tool.name) && !is_clients
+        let is_clients = inbound.request.tools.iter().any(|known| known.name == tool.name);
+        inbound.ours.enabled_tools.iter().any(|name| name == tool.name) && !is_clients
     };
-    Ok(super::here(settings)?.into_iter().filter(is_wanted).collect())
+    Ok(super::available(settings)?.into_iter().filter(is_wanted).collect())
 }
 
 /// Answers a chat whose model may call these tools.
 pub(in crate::gateway) async fn answer(
-    mut asked: GatewayRequest,
+    mut inbound: GatewayRequest,
     tools: Vec<&'static Tool>,
-    context: &RequestContext,
+    context: RequestContext,
 ) -> Result<Response, Error> {
     let database = context.database()?;
-    let keep = match asked.ours.is_stored {
-        true => call::keep(&asked, &call::guards(context).await?),
+    let keep = match inbound.ours.is_stored {
+        true => call::keep(&inbound, &call::guards(&context).await?),
         false => Keep::Nothing,
     };
-    asked.request.tools.extend(tools.iter().map(|tool| tool.offered()));
-    let (mut usage, mut runs) = (Usage::default(), Vec::new());
-    let mut step = 1;
-    let whole = loop {
-        let mut whole = call::whole(&mut asked, &Keep::Nothing, context, &database).await?;
-        usage = sum(&usage, &whole.answer.usage.unwrap_or_default());
-        let calls = calls_of(&whole.answer, &tools);
-        if calls.is_empty() || step == MOST_STEPS {
-            without_calls(&mut whole.answer, &tools);
-            break whole;
+    inbound.request.tools.extend(tools.iter().map(|tool| tool.definition()));
+    let is_live = inbound.request.stream && !inbound.options.is_buffered;
+    let step = Step::first(tools.iter().map(|tool| tool.name).collect());
+    let mut chat = Chat { inbound, tools, step, parts: Vec::new(), keep, context, database };
+    let first = chat.ask(is_live).await?;
+    if !is_live {
+        return chat.finish(first).await;
+    }
+    let (headers, reply) = match &first {
+        StepAnswer::Live { call, headers, .. } => (headers.clone(), call.reply.clone()),
+        StepAnswer::Whole(whole) => (whole.headers.clone(), whole.reply.clone()),
+    };
+    let (writer, body) = stream::channel()?;
+    let response = response::with(Response::events(body), headers, &reply.request_id);
+    let background = chat.context.background.clone();
+    background.run(chat.stream(first, writer, reply));
+    Ok(response)
+}
+
+/// A chat between two steps.
+struct Chat {
+    inbound: GatewayRequest,
+    tools: Vec<&'static Tool>,
+    step: Step,
+    /// The texts of the steps before.
+    parts: Vec<Part>,
+    keep: Keep,
+    context: RequestContext,
+    database: Database,
+}
+
+/// A call of a tool, and its result.
+type Run = (ToolCall, ToolResult);
+
+impl Chat {
+    async fn ask(&mut self, is_live: bool) -> Result<StepAnswer, Error> {
+        let step = Some(self.step.clone());
+        call::step(&mut self.inbound, step, is_live, &self.context, &self.database).await
+    }
+
+    /// Runs the tools that the model has called, and prepares the next step. Without
+    /// runs the chat is over.
+    async fn run_tools(&mut self, answer: &DialectResponse, reply: &Reply) -> Vec<Run> {
+        let calls = self.step.calls(answer);
+        if calls.is_empty() {
+            return Vec::new();
         }
-        step += 1;
-        let results = join_all(calls.iter().map(|call| run(call, &tools, context, &database))).await;
-        go_on(&mut asked, &whole.answer, &results, step);
-        runs.extend(calls.into_iter().zip(results));
-    };
-    let answer = DialectResponse { usage: Some(usage), ..whole.answer };
-    let whole = Whole { answer, ..whole };
-    let kept = keep.statements(context.caller.user_id()?, Some(&whole.answer), &whole.reply);
-    if !kept.is_empty()
-        && let Err(error) = database.batch_all(kept).await
-    {
-        log::failure("gateway.store", &error);
+        let results = join_all(calls.iter().map(|call| self.run(call))).await;
+        let is_text = |part: &Part| matches!(part.content, Content::Text(_));
+        self.parts.extend(self.step.visible(answer).into_iter().filter(is_text));
+        self.step = self.step.next(answer, reply);
+        let said = answer.choices.first().map(|choice| choice.parts.clone()).unwrap_or_default();
+        let found = results.iter().cloned().map(|result| Content::ToolResult(result).into()).collect();
+        let request = &mut self.inbound.request;
+        request.messages.push(Message::new(Role::Assistant, said));
+        request.messages.push(Message::new(Role::Tool, found));
+        // The model has called a tool, as `required` demands. After the last step no tool runs.
+        request.tool_choice = (self.step.number == MOST_STEPS).then_some(ToolChoice::None);
+        calls.into_iter().zip(results).collect()
     }
-    Ok(tell(whole, &asked, &runs))
-}
 
-/// The calls of tools of ours; none where the client has to answer one of its
-/// own first.
-fn calls_of(answer: &DialectResponse, tools: &[&Tool]) -> Vec<ToolCall> {
-    let parts = answer.choices.first().map(|choice| choice.parts.as_slice()).unwrap_or_default();
-    let calls: Vec<&ToolCall> = parts.iter().filter_map(call_in).collect();
-    let is_ours = |call: &&ToolCall| tools.iter().any(|tool| tool.name == call.name);
-    if calls.len() > MOST_CALLS || !calls.iter().all(is_ours) {
-        return Vec::new();
+    /// The result of a tool, or the reason why it has none.
+    async fn run(&self, call: &ToolCall) -> ToolResult {
+        let arguments: Option<Map<String, Value>> = serde_json::from_str(&call.arguments).ok();
+        let ran = match (self.tools.iter().find(|tool| tool.name == call.name), arguments) {
+            (Some(tool), Some(input)) => {
+                tool.run(&input, &self.context, &self.database).await.map_err(|error| error.detail())
+            }
+            _ => Err("The arguments are not a JSON object".to_owned()),
+        };
+        let is_error = ran.is_err();
+        let text = ran.map_or_else(|error| error, |found| found.to_string());
+        ToolResult { call_id: call.id.clone(), parts: vec![Part::text(text)], is_error, is_custom: false }
     }
-    calls.into_iter().cloned().collect()
-}
 
-fn call_in(part: &Part) -> Option<&ToolCall> {
-    match &part.content {
-        Content::ToolCall(call) => Some(call),
-        _ => None,
-    }
-}
-
-/// Takes the calls of tools that the client does not know out of an answer.
-fn without_calls(answer: &mut DialectResponse, tools: &[&Tool]) {
-    let is_ours =
-        |part: &Part| call_in(part).is_some_and(|call| tools.iter().any(|tool| tool.name == call.name));
-    for choice in &mut answer.choices {
-        choice.parts.retain(|part| !is_ours(part));
-    }
-}
-
-/// What a tool has found, or why it has not.
-async fn run(
-    call: &ToolCall,
-    tools: &[&'static Tool],
-    context: &RequestContext,
-    database: &Database,
-) -> ToolResult {
-    let ran = match (tools.iter().find(|tool| tool.name == call.name), arguments(call)) {
-        (Some(tool), Some(input)) => {
-            tool.run(&input, context, database).await.map_err(|error| error.detail())
+    /// The answer of the last step, with the texts of the steps before.
+    fn join(&mut self, answer: &DialectResponse) -> DialectResponse {
+        let mut joined = answer.clone();
+        joined.usage = Some(self.step.total(&answer.usage.unwrap_or_default()));
+        if let Some(choice) = joined.choices.first_mut() {
+            let last = self.step.visible(answer);
+            let has_calls = last.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
+            choice.parts = std::mem::take(&mut self.parts);
+            choice.parts.extend(last);
+            choice.stop = stop_without_calls(std::mem::take(&mut choice.stop), has_calls);
         }
-        _ => Err("The arguments are no JSON object".to_owned()),
-    };
-    let is_error = ran.is_err();
-    let text = ran.map_or_else(|error| error, |found| found.to_string());
-    ToolResult { call_id: call.id.clone(), parts: vec![Part::text(text)], is_error, is_custom: false }
-}
+        joined
+    }
 
-fn arguments(call: &ToolCall) -> Option<Map<String, Value>> {
-    serde_json::from_str(&call.arguments).ok()
-}
+    /// Stores the answer if the client asked for that.
+    async fn store(&self, answer: &DialectResponse, reply: &Reply) {
+        let Ok(user) = self.context.caller.user_id() else { return };
+        let statements = self.keep.statements(user, Some(answer), reply);
+        if statements.is_empty() {
+            return;
+        }
+        if let Err(error) = self.database.batch_all(statements).await {
+            log::failure("gateway.store", &error);
+        }
+    }
 
-/// Asks again, with what the model has said and what its tools have found.
-fn go_on(asked: &mut GatewayRequest, answer: &DialectResponse, results: &[ToolResult], step: u32) {
-    let said = answer.choices.first().map(|choice| choice.parts.clone()).unwrap_or_default();
-    let found = results.iter().cloned().map(|result| Content::ToolResult(result).into()).collect();
-    asked.request.messages.push(Message::new(Role::Assistant, said));
-    asked.request.messages.push(Message::new(Role::Tool, found));
-    // Who must call a tool has called one; in the last step no more are called.
-    asked.request.tool_choice = match step {
-        MOST_STEPS => Some(ToolChoice::None),
-        _ => None,
-    };
-}
+    /// Takes all steps, and then responds.
+    async fn finish(mut self, mut asked: StepAnswer) -> Result<Response, Error> {
+        let mut all = Vec::new();
+        let (answer, reply, headers) = loop {
+            let StepAnswer::Whole(whole) = asked else {
+                return Err(Error::Internal("a whole answer arrived as a stream".to_owned()));
+            };
+            let Whole { answer, reply, headers } = *whole;
+            let runs = self.run_tools(&answer, &reply).await;
+            if runs.is_empty() {
+                // All steps are sent at once, as one stream that begins with a role.
+                break (self.join(&answer), Reply { continues: false, ..reply }, headers);
+            }
+            all.extend(runs);
+            asked = self.ask(false).await?;
+        };
+        self.store(&answer, &reply).await;
+        Ok(self.respond(&answer, &reply, headers, &all))
+    }
 
-fn sum(a: &Usage, b: &Usage) -> Usage {
-    Usage {
-        input: a.input.saturating_add(b.input),
-        cache_read: a.cache_read.saturating_add(b.cache_read),
-        cache_write: a.cache_write.saturating_add(b.cache_write),
-        cache_write_long: a.cache_write_long.saturating_add(b.cache_write_long),
-        output: a.output.saturating_add(b.output),
-        reasoning: a.reasoning.saturating_add(b.reasoning),
-        web_searches: a.web_searches.saturating_add(b.web_searches),
+    fn respond(
+        &self,
+        answer: &DialectResponse,
+        reply: &Reply,
+        headers: response::Headers,
+        runs: &[Run],
+    ) -> Response {
+        let is_stream = self.inbound.request.stream;
+        if !(self.inbound.ours.is_polychat && is_stream) {
+            return response::whole(answer, None, Dialect::Chat, is_stream, reply, headers);
+        }
+        let text = events(runs) + &stream_of(answer, Dialect::Chat, reply);
+        let response = Response::bytes(ResponseKind::Api, 200, response::EVENT_STREAM, text.into_bytes());
+        response::with(response, headers, &reply.request_id)
+    }
+
+    /// Sends each step while it arrives. `reply` is that of the first step.
+    async fn stream(mut self, mut asked: StepAnswer, mut client: Writer, reply: Reply) {
+        loop {
+            let (left, answer) = self.send(asked, client).await;
+            let runs = match &answer {
+                Some(answer) if self.step.calls(answer).is_empty() => {
+                    let joined = self.join(answer);
+                    self.store(&joined, &reply).await;
+                    Vec::new()
+                }
+                // No tool runs for a client that has left.
+                Some(answer) if left.is_some() => self.run_tools(answer, &reply).await,
+                _ => Vec::new(),
+            };
+            let Some(writer) = left else { return };
+            if runs.is_empty() {
+                return writer.close().await;
+            }
+            client = writer;
+            if client.write(self.progress(&runs).as_bytes()).await.is_err() {
+                return;
+            }
+            asked = match self.ask(true).await {
+                Ok(asked) => asked,
+                Err(error) => return fail(client, &error, &reply).await,
+            };
+        }
+    }
+
+    /// What a stream has between two steps. The comment, which clients skip, shows
+    /// whether the client is still there before another model is paid.
+    fn progress(&self, runs: &[Run]) -> String {
+        match self.inbound.ours.is_polychat {
+            true => events(runs),
+            false => ": tools have run\n\n".to_owned(),
+        }
+    }
+
+    /// Sends one step. Returns the client's end, unless the client has left, and the
+    /// step's answer, if it is whole.
+    async fn send(&self, asked: StepAnswer, client: Writer) -> (Option<Writer>, Option<DialectResponse>) {
+        match asked {
+            StepAnswer::Live { stream, call, .. } => {
+                live::forward_step(*stream, client, *call, &self.database).await
+            }
+            StepAnswer::Whole(whole) => {
+                let Whole { answer, reply, .. } = *whole;
+                let mut filter = self.step.filter(None);
+                let text = filtered_stream_of(&answer, Dialect::Chat, &reply, &mut filter);
+                let written = client.write(text.as_bytes()).await;
+                (written.is_ok().then_some(client), Some(answer))
+            }
+        }
     }
 }
 
-fn tell(whole: Whole, asked: &GatewayRequest, runs: &[(ToolCall, ToolResult)]) -> Response {
-    let Whole { answer, reply, headers } = whole;
-    if !(asked.ours.is_polychat && asked.request.stream) {
-        return response::whole(&answer, None, Dialect::Chat, asked.request.stream, &reply, headers);
-    }
-    let ran: String = runs.iter().map(|(call, result)| events(call, result)).collect();
-    let text = ran + &stream_of(&answer, Dialect::Chat, &reply);
-    let response = Response::bytes(ResponseKind::Api, 200, response::EVENT_STREAM, text.into_bytes());
-    response::with(response, headers, &reply.request_id)
+/// Ends a stream whose next step has failed.
+async fn fail(client: Writer, error: &Error, reply: &Reply) {
+    let mut last = Vec::new();
+    Stream::new(Dialect::Chat, Dialect::Chat, reply).fail(dialect::convert(error), &mut last);
+    let _ = client.write(&last).await;
+    client.close().await;
 }
 
-/// A tool's run, in Polychat's events.
-fn events(call: &ToolCall, result: &ToolResult) -> String {
+/// Runs of tools in Polychat's events.
+fn events(runs: &[Run]) -> String {
+    runs.iter().map(|(call, result)| events_of(call, result)).collect()
+}
+
+fn events_of(call: &ToolCall, result: &ToolResult) -> String {
     let content: String = result.parts.iter().filter_map(Part::as_text).collect();
     let status = if result.is_error { "error" } else { "success" };
     let events = [

@@ -7,6 +7,7 @@ use super::description::Description;
 pub(in crate::models) static ANTHROPIC: Description = Description {
     name: "anthropic",
     key: "CLAUDE_API_KEY",
+    binding: None,
     base_url: |vars| vars.base_url("CLAUDE_BASE_URL", "https://api.anthropic.com"),
     speaks: &[Dialect::Messages],
     takes_keys: true,

@@ -12,6 +12,7 @@ use hatch_dialects::{Abilities, Dialect, Target, request::Effort};
 
 pub(super) use self::description::Description;
 use super::{keys::Keys, model::Model};
+use crate::platform::ai::Ai;
 
 /// The providers of this folder.
 pub(super) static DESCRIPTIONS: &[&Description] =
@@ -37,6 +38,8 @@ pub(crate) enum Upstream {
         key: Option<String>,
         gateway_token: Option<String>,
     },
+    /// The binding of Workers AI.
+    Binding(Ai),
     /// The sandbox model of a development Worker answers in its place.
     Sandbox,
 }

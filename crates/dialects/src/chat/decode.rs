@@ -101,11 +101,14 @@ impl Decoder {
 
     fn chunk(&mut self, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let (mut id, mut model, mut choices) = (None, None, None);
+        let (mut response, mut calls) = (None, None);
         for (name, value) in raw.members().filter(|(_, value)| !value.is_null()) {
             match name.as_ref() {
                 "id" => id = value.as_str(),
                 "model" => model = value.as_str(),
                 "choices" => choices = Some(value),
+                "response" => response = Some(value),
+                "tool_calls" => calls = Some(value),
                 "usage" => self.usage = usage::of_openai(value).or(self.usage),
                 "error" if value.as_bool() != Some(false) => return self.fail(Error::of_event(raw), sink),
                 _ => {}
@@ -115,12 +118,50 @@ impl Decoder {
             self.has_started = true;
             sink(Event::Start { id: id.unwrap_or_default(), model: model.unwrap_or_default() });
         }
+        if choices.is_none() && (response.is_some() || calls.is_some()) {
+            self.native(response, calls, sink);
+        }
         for choice in choices.into_iter().flat_map(Raw::items) {
             if self.is_over {
                 return;
             }
             self.choice(choice, sink);
         }
+    }
+
+    /// An event of the older models of Workers AI: `{response, tool_calls?}`. They
+    /// send no `finish_reason`, so `[DONE]` finishes the answer.
+    fn native(&mut self, response: Option<Raw<'_>>, calls: Option<Raw<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+        let place = self.place(0);
+        if let Some(choice) = self.choices.get_mut(place) {
+            choice.is_blank = true;
+        }
+        match response {
+            // In JSON mode the response is the value itself.
+            Some(value) if value.as_str().is_none() => {
+                let mut text = String::new();
+                crate::write::string(&mut text, value.text());
+                if let Some(text) = Raw::parse(&text) {
+                    self.push_text(place, TextKind::Text, text, sink);
+                }
+            }
+            Some(text) => self.push_text(place, TextKind::Text, text, sink),
+            None => {}
+        }
+        for (nth, raw) in (0..).zip(calls.into_iter().flat_map(Raw::items)) {
+            let id = raw.get_str("id").filter(|id| !id.is_empty());
+            let inner = raw.get("function").unwrap_or(raw);
+            self.function(place, CallRef { index: Some(nth), id, has_name: false }, false, inner, sink);
+        }
+    }
+
+    /// The place of the choice with this index.
+    fn place(&mut self, index: u32) -> usize {
+        let place = self.choices.iter().position(|choice| choice.index == index);
+        place.unwrap_or_else(|| {
+            self.choices.push(Choice { index, ..Choice::default() });
+            self.choices.len().saturating_sub(1)
+        })
     }
 
     fn choice(&mut self, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
@@ -135,11 +176,7 @@ impl Decoder {
                 _ => {}
             }
         }
-        let place = self.choices.iter().position(|choice| choice.index == index);
-        let place = place.unwrap_or_else(|| {
-            self.choices.push(Choice { index, ..Choice::default() });
-            self.choices.len().saturating_sub(1)
-        });
+        let place = self.place(index);
         if self.choices.len() > MAX_PARTS {
             return self.fail(Error::malformed(), sink);
         }

@@ -73,7 +73,7 @@ impl Encoder {
             is_legacy: reply.has_legacy_functions,
             seal: reply.seal.clone(),
             request_id: reply.request_id.clone(),
-            choices: BTreeMap::new(),
+            choices: reply.continues.then(|| (0, Choice::default())).into_iter().collect(),
             parts: BTreeMap::new(),
             usage: None,
         }

@@ -337,6 +337,16 @@ fn part(f: &Fields<'_, '_>) -> Result<Part, Error> {
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "image_url" => image(f)?,
         "file" => file(&Fields::of(f.need("file")?, f.at().key("file"))?)?,
+        // Parts of Polychat's client.
+        "document_url" => {
+            let f = Fields::of(f.need("document_url")?, f.at().key("document_url"))?;
+            let source = parse_media_url(&f.need_str("url")?, &f.at().key("url"))?;
+            document(source, f.string("name")?)
+        }
+        "markdown_document" => {
+            let f = Fields::of(f.need("markdown_document")?, f.at().key("markdown_document"))?;
+            document(MediaSource::Text(f.need_string("markdown")?), f.string("name")?)
+        }
         "input_audio" => {
             let f = Fields::of(f.need("input_audio")?, f.at().key("input_audio"))?;
             Content::Audio { data: f.need_string("data")?, format: f.need_string("format")? }
@@ -371,7 +381,11 @@ fn file(f: &Fields<'_, '_>) -> Result<Content, Error> {
         (None, Some(id)) => MediaSource::File(id),
         (None, None) => return Err(f.at().invalid("expected file_data or file_id")),
     };
-    Ok(Content::Document(Document { source, title: f.string("filename")?, context: None, citations: None }))
+    Ok(document(source, f.string("filename")?))
+}
+
+fn document(source: MediaSource, title: Option<String>) -> Content {
+    Content::Document(Document { source, title, context: None, citations: None })
 }
 
 fn assistant(f: &Fields<'_, '_>, index: usize, inbound: &InboundContext<'_>) -> Result<Vec<Part>, Error> {

@@ -1,10 +1,10 @@
-//! A stream as Polychat's own client reads it: events with a `type`, each one
-//! line of data. Of several choices the first one is told.
+//! Encodes a stream for Polychat's own client: events with a `type`, each one line
+//! of data. Of several choices the client sees the first one.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    Error, Event, Reply, Usage,
+    DailyBudget, Error, Event, Reply, Usage,
     chat::encode::finish_reason,
     response::{PartKind, Stop},
     usage,
@@ -21,9 +21,10 @@ pub(crate) struct Encoder {
     calls: Vec<Call>,
     stop: Stop,
     usage: Usage,
+    budget: Option<DailyBudget>,
 }
 
-/// What a part is told as.
+/// The events that a part becomes.
 #[derive(Debug, Clone, Copy)]
 enum Lane {
     Text,
@@ -32,7 +33,7 @@ enum Lane {
     Call(usize),
 }
 
-/// Told once the text has ended.
+/// A call of the client's tool. Its events follow after the text.
 #[derive(Debug)]
 struct Call {
     id: String,
@@ -51,12 +52,17 @@ impl Encoder {
             calls: Vec::new(),
             stop: Stop::default(),
             usage: Usage::default(),
+            budget: reply.budget.clone(),
         }
     }
 
     pub(crate) fn event(&mut self, event: Event<'_>, out: &mut String) {
         match event {
-            Event::Start { .. } => ["init", "thinking"].into_iter().for_each(|name| state(name, out)),
+            Event::Start { .. } => {
+                state("init", out);
+                self.limits(&Usage::default(), out);
+                state("thinking", out);
+            }
             Event::PartStart { part, choice: 0, kind } => self.start(part, kind),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Finish { choice: 0, stop } => self.stop = stop,
@@ -83,8 +89,8 @@ impl Encoder {
 
     fn delta(&mut self, part: u32, text: &str, out: &mut String) {
         match self.parts.get(&part) {
-            Some(Lane::Text) => told("content_block_delta", out, |o| o.str("content", text)),
-            Some(Lane::Thinking) => told("thinking_delta", out, |o| o.str("thinking", text)),
+            Some(Lane::Text) => write_event("content_block_delta", out, |o| o.str("content", text)),
+            Some(Lane::Thinking) => write_event("thinking_delta", out, |o| o.str("thinking", text)),
             Some(Lane::Call(index)) => {
                 if let Some(call) = self.calls.get_mut(*index) {
                     call.arguments.push_str(text);
@@ -96,8 +102,8 @@ impl Encoder {
 
     fn end(&mut self, out: &mut String) {
         state("post_processing", out);
-        told("content_block_stop", out, |_| {});
-        told("message_delta", out, |o| {
+        write_event("content_block_stop", out, |_| {});
+        write_event("message_delta", out, |o| {
             o.str("id", &self.id);
             o.str("object", "chat.completion");
             o.put("created", self.created);
@@ -106,23 +112,38 @@ impl Encoder {
             o.object("usage", |o| usage::write_openai(&self.usage, &usage::CHAT, o));
             o.str("finish_reason", finish_reason(&self.stop, false));
         });
-        told("message_stop", out, |_| {});
+        write_event("message_stop", out, |_| {});
         for call in &self.calls {
-            told("tool_use_start", out, |o| {
+            write_event("tool_use_start", out, |o| {
                 o.str("tool_id", &call.id);
                 o.str("tool_name", &call.name);
             });
-            told("tool_use_delta", out, |o| {
+            write_event("tool_use_delta", out, |o| {
                 o.str("tool_id", &call.id);
                 o.str("parameters", &call.arguments);
             });
-            told("tool_use_stop", out, |o| o.str("tool_id", &call.id));
+            write_event("tool_use_stop", out, |o| o.str("tool_id", &call.id));
         }
+        self.limits(&self.usage, out);
         state("done", out);
         out.push_str("data: [DONE]\n\n");
     }
 
-    /// Without `[DONE]`: what is broken off is not done.
+    /// What the user has spent of a daily budget, with this usage.
+    fn limits(&self, usage: &Usage, out: &mut String) {
+        let Some(budget) = &self.budget else { return };
+        let cost = budget.pricing.as_ref().map_or(0, |pricing| pricing.cost(usage));
+        write_event("usage_limits", out, |o| {
+            o.object("usage_limits", |o| {
+                o.object("daily", |o| {
+                    o.put("used", budget.used.saturating_add(cost));
+                    o.put("limit", budget.limit);
+                });
+            });
+        });
+    }
+
+    /// Without `[DONE]`, because an interrupted answer is not done.
     fn error(&self, error: &Error, out: &mut String) {
         out.push_str("data: ");
         error.write(crate::Dialect::Chat, &self.request_id, out);
@@ -131,10 +152,10 @@ impl Encoder {
 }
 
 fn state(name: &str, out: &mut String) {
-    told("state", out, |o| o.str("state", name));
+    write_event("state", out, |o| o.str("state", name));
 }
 
-fn told(kind: &str, out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
+fn write_event(kind: &str, out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
     out.push_str("data: ");
     write::object_into(out, |o| {
         o.str("type", kind);
@@ -147,15 +168,25 @@ fn told(kind: &str, out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::{Dialect, InboundContext, Reply, Stream};
+    use std::rc::Rc;
 
-    fn told(upstream: &str) -> Vec<Value> {
+    use crate::{DailyBudget, Dialect, InboundContext, Pricing, Reply, Stream, Usage};
+
+    #[derive(Debug)]
+    struct TwoEach;
+
+    impl Pricing for TwoEach {
+        fn cost(&self, usage: &Usage) -> i64 {
+            i64::try_from(2 * (usage.input + usage.output)).unwrap()
+        }
+    }
+
+    fn events(upstream: &str, budget: Option<DailyBudget>) -> Vec<Value> {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
         let request = Dialect::Chat.parse_request(body, &InboundContext::default()).unwrap();
-        let reply = Reply { is_polychat: true, ..Reply::new(&request, "1", 5) };
+        let reply = Reply { is_polychat: true, budget, ..Reply::new(&request, "1", 5) };
         let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply);
         let mut out = Vec::new();
-        // Whatever pieces it comes in.
         upstream.as_bytes().chunks(7).for_each(|piece| stream.push(piece, &mut out));
         stream.finish(&mut out);
         let text = String::from_utf8(out).unwrap();
@@ -174,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_in_the_order_of_polychat() {
+    fn an_answer_has_the_order_of_polychats_server() {
         let call = json!([{ "index": 0, "id": "t1", "type": "function", "function": { "name": "f", "arguments": "{\"a\":1}" } }]);
         let upstream = [
             chunk(&json!({ "role": "assistant", "reasoning_content": "Hm" }), &Value::Null),
@@ -183,8 +214,8 @@ mod tests {
             chunk(&json!({}), &json!("tool_calls")),
             "data: [DONE]\n\n".to_owned(),
         ];
-        let told = told(&upstream.concat());
-        let kinds: Vec<_> = told
+        let events = events(&upstream.concat(), None);
+        let kinds: Vec<_> = events
             .iter()
             .map(|event| {
                 let name = |member: &str| event[member].as_str().map(str::to_owned);
@@ -213,14 +244,34 @@ mod tests {
                 "[DONE]",
             ]
         );
-        assert_eq!(told[3]["content"], "Hello");
-        assert_eq!(told[6]["finish_reason"], "tool_calls");
-        assert_eq!(told[9]["parameters"], "{\"a\":1}");
+        assert_eq!(events[3]["content"], "Hello");
+        assert_eq!(events[6]["finish_reason"], "tool_calls");
+        assert_eq!(events[9]["parameters"], "{\"a\":1}");
     }
 
     #[test]
-    fn an_answer_that_is_cut_is_not_done() {
-        let told = told(&chunk(&json!({ "role": "assistant", "content": "Hel" }), &Value::Null));
-        assert!(told.last().unwrap()["error"]["message"].is_string(), "{told:?}");
+    fn an_interrupted_answer_is_not_done() {
+        let events = events(&chunk(&json!({ "role": "assistant", "content": "Hel" }), &Value::Null), None);
+        assert!(events.last().unwrap()["error"]["message"].is_string(), "{events:?}");
+    }
+
+    #[test]
+    fn the_daily_budget_is_shown_before_and_after_the_answer() {
+        let usage = json!({ "choices": [], "usage": { "prompt_tokens": 3, "completion_tokens": 2 } });
+        let upstream = [
+            chunk(&json!({ "content": "Hello" }), &json!("stop")),
+            format!("data: {usage}\n\ndata: [DONE]\n\n"),
+        ];
+        let limits = |pricing: Option<Rc<dyn Pricing>>| -> Vec<(usize, Value)> {
+            let budget = DailyBudget { used: 50, limit: 100, pricing };
+            let events = events(&upstream.concat(), Some(budget)).into_iter().enumerate();
+            events
+                .filter(|(_, event)| event["type"] == "usage_limits")
+                .map(|(at, event)| (at, event["usage_limits"].clone()))
+                .collect()
+        };
+        let daily = |used: i64| json!({ "daily": { "used": used, "limit": 100 } });
+        assert_eq!(limits(Some(Rc::new(TwoEach))), [(1, daily(50)), (8, daily(60))]);
+        assert_eq!(limits(None), [(1, daily(50)), (8, daily(50))]);
     }
 }

@@ -8,14 +8,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 /**
  * Sends at most `count` requests to 127.0.0.1:`port` over `connections` connections, starting none after `seconds`.
  *
- * `requestOf(i)` gives the i-th request as bytes. An answer counts only with the `status` wanted and, for streams, if
+ * `requestOf(i)` gives the i-th request as bytes. An answer counts only with the `status` wanted, or one of `statuses`, and, for streams, if
  * its last bytes hold `ending`; the first answer that differs ends the load with an error, because a rate of failures
  * means nothing. The connections start over `rampSeconds`, evenly, so that long answers do not move in step.
  *
  * Returns `{ done, seconds, firstByteMs, bodies }`: the requests completed, the time they took and, in the order of
- * sending, the milliseconds from each to the first byte of its answer's body, and the bodies if `keep` is set.
+ * sending, the milliseconds from each to the first byte of its answer's body (or to the piece of it that holds `first`), and
+ * the bodies if `keep` is set.
  */
-export async function load({ port, requestOf, status = 200, ending = "", connections = 16, rampSeconds = 0, count, seconds = 60, keep = false }) {
+export async function load({ port, requestOf, status = 200, statuses = [status], ending = "", first = "", connections = 16, rampSeconds = 0, count, seconds = 60, keep = false }) {
   const firstByteMs = [];
   const bodies = [];
   const startedAt = performance.now();
@@ -29,8 +30,8 @@ export async function load({ port, requestOf, status = 200, ending = "", connect
       while (next < count && performance.now() < lastStart) {
         const sentAt = performance.now();
         const index = next++;
-        const answer = await client.send(requestOf(index), keep);
-        if (answer.status !== status || !answer.tail.includes(ending)) throw new UnexpectedAnswer(answer);
+        const answer = await client.send(requestOf(index), keep, first);
+        if (!statuses.includes(answer.status) || !answer.tail.includes(ending)) throw new UnexpectedAnswer(answer);
         firstByteMs[index] = answer.firstByteAt - sentAt;
         if (keep) bodies[index] = answer.body.toString();
       }
@@ -62,7 +63,7 @@ const STALL_MS = 30_000;
 const TAIL_BYTES = 200;
 
 /** One connection; one request at a time. */
-class Client {
+export class Client {
   #socket;
   #answer;
   #settle;
@@ -78,10 +79,10 @@ class Client {
     return client;
   }
 
-  /** Resolves to `{ status, firstByteAt, tail, body }`; `body` only if `keep`. */
-  send(bytes, keep) {
+  /** Resolves to `{ status, head, firstByteAt, tail, body }`; `body` only if `keep`. */
+  send(bytes, keep, first) {
     return new Promise((resolve, reject) => {
-      this.#answer = new Answer(keep);
+      this.#answer = new Answer(keep, first);
       this.#settle = { resolve, reject };
       this.#socket.write(bytes);
     });
@@ -110,9 +111,12 @@ const LINE_END = Buffer.from("\r\n");
 /** An answer as it arrives. */
 class Answer {
   status;
+  /** The status line and the headers, as sent. */
+  head;
   firstByteAt;
   #kept = [];
   #keep;
+  #first;
   #tail = Buffer.alloc(0);
   #unread = Buffer.alloc(0);
   #chunked = false;
@@ -120,8 +124,9 @@ class Answer {
   #remaining;
   #last = false;
 
-  constructor(keep) {
+  constructor(keep, first = "") {
     this.#keep = keep;
+    this.#first = first;
   }
 
   get tail() {
@@ -142,11 +147,11 @@ class Answer {
   #takeHead() {
     const end = this.#unread.indexOf(HEAD_END);
     if (end < 0) return false;
-    const head = this.#unread.latin1Slice(0, end);
+    this.head = this.#unread.latin1Slice(0, end);
     this.#unread = this.#unread.subarray(end + HEAD_END.length);
-    this.status = Number(head.slice(9, 12));
-    this.#chunked = /\r\ntransfer-encoding: *chunked/i.test(head);
-    if (!this.#chunked) this.#remaining = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+    this.status = Number(this.head.slice(9, 12));
+    this.#chunked = /\r\ntransfer-encoding: *chunked/i.test(this.head);
+    if (!this.#chunked) this.#remaining = Number(/\r\ncontent-length: *(\d+)/i.exec(this.head)?.[1] ?? 0);
     return true;
   }
 
@@ -175,7 +180,7 @@ class Answer {
   #takeData() {
     const data = this.#unread.subarray(0, this.#remaining);
     if (data.length === 0) return;
-    this.firstByteAt ??= performance.now();
+    if (data.includes(this.#first)) this.firstByteAt ??= performance.now();
     this.#remaining -= data.length;
     this.#unread = this.#unread.subarray(data.length);
     if (this.#keep) this.#kept.push(data);

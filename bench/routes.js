@@ -92,7 +92,7 @@ export async function checkAnswers(worker) {
 
 /**
  * Prepares the rows that only Hatch has, and returns their loads by row: a page that polls a finished job,
- * a file of a live app, and a model behind the gateway.
+ * a file of a live app, a model behind the gateway, and the turn of an agent that begins an app.
  */
 export async function ownLoads({ port, database }) {
   const ask = async (method, path, body, status) => {
@@ -125,11 +125,13 @@ export async function ownLoads({ port, database }) {
 
   const completion = (stream) =>
     httpRequest("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Make me a list of tasks." }], stream });
+  const message = (i) => httpRequest("POST", "/message", { message: `Make me list ${i} of tasks.` });
   return {
     status: { requestOf: always(unchanged), status: 304, count: 500 },
     file: { requestOf: always(file), count: 500 },
     completion: { requestOf: always(completion(false)), count: 100 },
     "completion stream": { requestOf: always(completion(true)), ending: "data: [DONE]", count: 60 },
+    message: { requestOf: message, first: "data:", count: 20 },
   };
 }
 

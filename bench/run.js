@@ -213,6 +213,7 @@ async function measureRate(keys, worker, parameters) {
   for (const key of keys) {
     samples.add(key, worker.name, result.done / result.seconds);
     samples.add(`${key} cpu`, worker.name, cpuMs);
+    if (parameters.first) samples.add(`${key} first`, worker.name, percentile(result.firstByteMs, 50));
   }
   return result;
 }

@@ -231,7 +231,9 @@ test("a machine's 30 days, a deployment's way through the fleet and a payment ar
   assert.equal((await api("POST", "/heartbeat", beat, { authorization: `Bearer ${token}` })).status, 200);
   await json("POST", "/payments", { name: "November", amount: "1000000000000000000", creator: wallet });
   const page = await open(`#/fleet/machines/${wallet}`);
-  assert.equal(await page.getByRole("list", { name: "Uptime of the last 30 days" }).getByRole("listitem").count(), 30);
+  const days = page.getByRole("list", { name: "Uptime of the last 30 days" }).getByRole("listitem");
+  await days.nth(29).waitFor();
+  assert.equal(await days.count(), 30);
   await page.getByRole("cell", { name: "web" }).waitFor();
 
   await page.goto(`${origin}/#/fleet/deployments`);

@@ -116,6 +116,7 @@ test("an old version's code is read, and any two versions are compared", inBrows
   await page.getByRole("combobox", { name: "Compare with" }).selectOption({ label: "Version 3" });
   await page.waitForURL(`${origin}/#/build/${id}/versions/1/3`);
   const files = page.getByRole("navigation", { name: "Changed files" }).getByRole("button");
+  await files.nth(2).waitFor();
   assert.deepEqual((await files.allInnerTexts()).map((text) => text.split(/\s+/)), [["index.html", "changed"], ["new.js", "added"], ["old.js", "removed"]]);
   const changes = page.getByRole("textbox", { name: "Changes of index.html" });
   await changes.getByText("third").waitFor();

@@ -7,7 +7,8 @@
 //! allocation for a chunk. How many bytes a read waits for adapts: one while
 //! bytes come slowly, so that a token is shown at once and a cut loses
 //! nothing; up to [`MOST`] while they come faster than they can be looked at,
-//! or while all streams of the isolate together keep its one thread busy.
+//! or [`MOST_BRAKE`] while all streams of the isolate together keep its one
+//! thread busy.
 //!
 //! A client that leaves, or that takes nothing any more, does not stop the
 //! pump. What arrived is the caller's to save, whatever happened to either end.
@@ -61,11 +62,12 @@ extern "C" {
 }
 
 /// Bytes of the one read buffer.
-const BUFFER: u32 = 8 * 1024;
-/// The most bytes a read waits for.
-const MOST: u32 = 4096;
-/// What it waits for first, once bytes come fast.
-const FIRST_STEP: u32 = 128;
+const BUFFER: u32 = 16 * 1024;
+/// The most bytes a read of a fast stream waits for.
+const MOST: u32 = 8192;
+/// What it waits for first, once bytes come fast; then for four times as many
+/// at each read, because a fast stream is nearly over.
+const FIRST_STEP: u32 = 512;
 /// Reads that follow within this many milliseconds are fast.
 const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
@@ -80,6 +82,9 @@ const MANY_READS: u32 = 120;
 const FEW_READS: u32 = 32;
 /// What a read waits for first, once there are too many.
 const FIRST_BRAKE: u32 = 256;
+/// The most bytes a read waits for because of other streams: a slow one shows
+/// nothing meanwhile.
+const MOST_BRAKE: u32 = 4096;
 /// After such a silence the earlier counts say nothing about the load.
 const FORGOTTEN_MS: i64 = 1_000;
 /// How long a beginning without visible content is held back. After that the
@@ -384,7 +389,7 @@ impl Traffic {
         // A longer period is scaled down to the usual one.
         let reads = i64::from(self.reads) * COUNTED_MS / passed;
         let least = match reads {
-            reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST),
+            reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
             reads if reads < i64::from(FEW_READS) && self.least > FIRST_BRAKE => self.least / 2,
             reads if reads < i64::from(FEW_READS) => 1,
             _ => self.least,
@@ -513,7 +518,7 @@ impl Pump {
         } else {
             self.fast_reads += 1;
             if self.fast_reads > FAST_READS {
-                self.least = (self.least * 2).clamp(FIRST_STEP, MOST);
+                self.least = (self.least * 4).clamp(FIRST_STEP, MOST);
             }
         }
         self.last_read_ms = now;
@@ -606,11 +611,11 @@ mod tests {
         let calm = after(Traffic::default(), 10_000, 1_000, 1);
         assert_eq!(calm.least, 1);
         let busy = after(calm, 11_000, 100, 20);
-        assert!((FIRST_BRAKE..MOST).contains(&busy.least), "{busy:?}");
+        assert!((FIRST_BRAKE..MOST_BRAKE).contains(&busy.least), "{busy:?}");
         let overrun = after(busy, 11_100, 400, 20);
-        assert_eq!(overrun.least, MOST);
+        assert_eq!(overrun.least, MOST_BRAKE);
         // A medium load changes nothing.
-        assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST);
+        assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST_BRAKE);
         let calmed = (0..100).fold(overrun, |traffic, n| traffic.count(11_500 + 10 * n));
         assert_eq!(calmed.least, 1);
         assert_eq!(overrun.count(20_000).least, 1);

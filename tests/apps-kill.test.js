@@ -114,6 +114,8 @@ test("killed before and inside each step of a turn with twelve tool calls, each 
     for (const app of apps) app.id = db.prepare("SELECT app_id FROM app_turns WHERE message = ?").get(`Count at ${app.name}`).app_id;
   });
   await start();
+  // A deployment that the kill has met in the middle goes on by the cron, which `wrangler dev` does not run by itself.
+  assert.ok((await fetch(`${url}/cdn-cgi/handler/scheduled`)).ok);
   for (const app of apps) {
     // Reads until the end, from the client's last event.
     for (let times = 0; times < 20 && app.events.at(-1)?.event !== "done"; times += 1) {

@@ -121,6 +121,20 @@ test("the sweep releases the reservation of a turn that was stopped or whose app
   assert.deepEqual(await ada.used(), { day: 0, key: 0, all: 0 });
 });
 
+test("a turn that is stopped in the middle of an answer pays for what has arrived", async () => {
+  const ada = await userWith({ budget: { microUsd: BUDGET, per: "month" } });
+  claude.setFault({ stallAfterBytes: 1_000 });
+  const words = "A timer to stop midway";
+  assert.equal((await ada.send(words)).status, 200);
+  const turn = async () => (await sql("SELECT app_id AS appId, cost_micro_usd AS cost FROM app_turns WHERE message = ?", words))[0];
+  await until(async () => (await turn()).cost > 0);
+  assert.equal((await api("POST", `/apps/${(await turn()).appId}/stop`, undefined, ada.headers)).status, 200);
+  await worker.scheduled({ cron: "* * * * *" });
+  await until(async () => (await reservations()) === 0);
+  const { cost } = await turn();
+  assert.deepEqual(await ada.used(), { day: cost, key: cost, all: cost });
+});
+
 test("the sweep keeps the reservation of an answer that is running", async () => {
   const ada = await userWith({ budget: { microUsd: BUDGET, per: "day" } });
   const { response } = await hanging(ada, "A timer that takes its time");

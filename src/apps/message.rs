@@ -227,9 +227,9 @@ async fn begin(
         batch.push(store::create(turn, &NewApp { name: &name, template_id, client_source }, now));
     }
     if let Some(destination) = destination {
-        batch.push(store::set_destination(turn.app_id, destination)?);
+        batch.push(store::set_destination(turn.app_id, turn.user, destination)?);
     }
-    batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, model)));
+    batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, turn.user, model)));
     batch.extend(store::begin(turn, turn.asked_app_id.is_none(), now));
     // A user who is being deleted cannot begin a turn.
     batch.push(store::is_running(turn.id));

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    models::{self, Allowance, AnswerRules, Candidate, KeyLimits, Keys, PaidAnswer, PaidWork, Payer},
+    models::{
+        self, Allowance, AnswerRules, Booking, Candidate, KeyLimits, Keys, PaidAnswer, PaidWork, Payer,
+    },
     settings::{FromVars as _, Settings},
     store::Database,
     upstream::sandbox::Templates,
@@ -137,6 +139,7 @@ pub(super) async fn ask(
     work: &Work,
     terms: &Terms,
 ) -> Result<PaidAnswer, Error> {
+    let booking = Booking::new(&allowance.reservation, &work.context.database);
     let answered = match candidates.first() {
         Some(candidate) if candidate.provider.is_sandbox() => PaidAnswer {
             answer: Ok(sandbox::play(scene, &Templates::read(&work.context.env, Templates::APPS).await?)),
@@ -146,12 +149,13 @@ pub(super) async fn ask(
         },
         _ => {
             let rules = terms.rules(work);
-            models::answer(request, candidates, &allowance, WHO, &rules, async |_, _| ()).await?
+            let so_far = async |_: &str, cost: i64| {
+                booking.book(cost, |more| store::spend(&work.turn.id, 0, more)).await;
+            };
+            models::answer(request, candidates, &allowance, WHO, &rules, so_far).await?
         }
     };
-    let (tokens, cost) = (i64::try_from(answered.usage.total()).unwrap_or(i64::MAX), answered.cost_micro_usd);
-    let mut booked = vec![store::spend(&work.turn.id, tokens, cost)];
-    booked.extend(allowance.reservation.reconcile(cost)?);
-    work.context.database.batch_all(booked).await?;
+    let tokens = i64::try_from(answered.usage.total()).unwrap_or(i64::MAX);
+    booking.finish(answered.cost_micro_usd, |rest| store::spend(&work.turn.id, tokens, rest)).await?;
     Ok(answered)
 }

@@ -342,15 +342,21 @@ pub(super) fn is_free(app: &str, user: &str) -> Statement {
 }
 
 /// Sets the target of the next deployments, and what runs there.
-pub(super) fn set_destination(app: &str, destination: &Destination) -> Result<Statement, Error> {
+pub(super) fn set_destination(app: &str, user: &str, destination: &Destination) -> Result<Statement, Error> {
     let runs = destination.runs.as_ref().map(serde_json::to_string).transpose();
     let runs = runs.map_err(|e| Error::Internal(e.to_string()))?;
-    Ok(sql!("UPDATE apps SET target = ?2, runs = ?3 WHERE id = ?1", app, destination.target.as_str(), runs))
+    Ok(sql!(
+        "UPDATE apps SET target = ?3, runs = ?4 WHERE id = ?1 AND user_id = ?2",
+        app,
+        user,
+        destination.target.as_str(),
+        runs
+    ))
 }
 
 /// Sets the model for this message and the next ones.
-pub(super) fn set_model(app: &str, model: &str) -> Statement {
-    sql!("UPDATE apps SET model = ?2 WHERE id = ?1", app, model)
+pub(super) fn set_model(app: &str, user: &str, model: &str) -> Statement {
+    sql!("UPDATE apps SET model = ?3 WHERE id = ?1 AND user_id = ?2", app, user, model)
 }
 
 /// Begins a turn with its draft, and stores the message as its first event.

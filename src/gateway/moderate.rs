@@ -2,8 +2,8 @@
 //! is asked, and an answer before the client gets any of it.
 
 use hatch_dialects::{
-    Class, Error as DialectError, Moderation, Request, Response, is_llama_guard, parse_moderation,
-    render_llama_guard, render_moderation,
+    Class, Error as DialectError, Moderation, Request, Response, Usage, estimate, is_llama_guard,
+    parse_moderation, render_llama_guard, render_moderation,
     request::{Content, Part},
     texts_of, verdicts,
 };
@@ -11,17 +11,22 @@ use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::guard;
+use super::{
+    call, guard,
+    ledger::{Budgets, Entry, Outcome},
+};
 use crate::{
     error::Error,
     http::RequestContext,
-    models::{self, Candidate, Catalogue, FailedCall, Keys, PostResponse, Providers},
+    models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Providers},
     settings::FromVars as _,
     store::Database,
 };
 
 /// The longest wait for the moderation model, in milliseconds.
 const WITHIN_MS: u64 = 1_500;
+/// The most tokens of a verdict.
+const VERDICT_TOKENS: u64 = 100;
 /// How much of a text is judged, counted from its end, where the newest words are.
 const MOST_CHARS: usize = 100_000;
 
@@ -96,8 +101,23 @@ async fn flagged(
     let id = default_model(keys, context, database).await?;
     let catalogue = Catalogue::of(&context.settings, database).await?;
     let candidate = models::resolve(&id, &catalogue, Providers::of(&context.settings)?, keys)?;
-    let posted = ask(&moderation, vec![candidate], keys, WITHIN_MS).await;
-    let posted = posted.map_err(|unanswered| Error::from(unanswered.error))?;
+    let tokens = estimate(&newest);
+    let entry = match most_micro_usd(&candidate, tokens, keys) {
+        0 => None,
+        most => Some(reserve(most, context, database).await?),
+    };
+    let posted = match (ask(&moderation, vec![candidate], keys, WITHIN_MS).await, entry) {
+        (Ok(posted), Some(entry)) => {
+            let usage = Usage { input: tokens, ..Usage::default() };
+            let outcome =
+                Outcome::answered(&posted.candidate, posted.attempts, posted.first_token_ms, None, usage);
+            entry.close(outcome, Vec::new(), database).await;
+            posted
+        }
+        (Ok(posted), None) => posted,
+        (Err(unanswered), Some(entry)) => return Err(call::fail(entry, unanswered, database).await),
+        (Err(unanswered), None) => return Err(Error::from(unanswered.error)),
+    };
     // The sandbox finds nothing.
     let Some(bytes) = posted.bytes else { return Ok(Vec::new()) };
     let judgement: Judgement = serde_json::from_slice(&bytes)
@@ -118,6 +138,21 @@ async fn flagged(
         }
     }
     Ok(found)
+}
+
+/// The most that a judgement can cost this Worker: nothing by OpenAI's model, which is free, or by the caller's own key.
+fn most_micro_usd(candidate: &Candidate, tokens: u64, keys: &Keys) -> i64 {
+    if keys.has(&candidate.provider.name) {
+        return 0;
+    }
+    candidate.model.most_micro_usd(tokens, VERDICT_TOKENS).unwrap_or_default()
+}
+
+/// Begins a call of its own for a judgement that costs money.
+async fn reserve(most: i64, context: &RequestContext, database: &Database) -> Result<Entry, Error> {
+    let user = context.caller.user()?;
+    let limits = KeyLimits::parse(user.gateway.as_deref())?;
+    Budgets::of(user, &limits, &context.settings).reserve(Some(most), Vec::new(), database).await
 }
 
 /// A request of more texts is not judged by a model that reads one at a time.

@@ -12,14 +12,13 @@ use super::{
     store,
     work::Work,
 };
-use crate::upstream::search::Search;
 use crate::{
     error::Error,
     jobs::Outcome,
     models,
     settings::{FromVars as _, Settings},
     upstream::{
-        search::{self, Hit},
+        search::{Hit, Search},
         web::{self, Page},
     },
 };
@@ -113,15 +112,9 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
     let mut searches = Vec::new();
     // One after the other, because the small plans of search engines allow one request a second.
     for query in &queries {
-        match search::search(provider, query, RESULTS, settings).await {
-            Ok(found) => {
-                work.pay(found.usage.read_tokens(), found.usage.output_tokens, found.cost_micro_usd).await?;
-                searches.push(found.hits);
-            }
-            Err(failed) => {
-                work.pay(0, 0, failed.cost_micro_usd).await?;
-                lines.push(format!("A search has failed: {}", failed.error.detail()));
-            }
+        match work.search(provider, query, RESULTS).await? {
+            Ok(hits) => searches.push(hits),
+            Err(error) => lines.push(format!("A search has failed: {}", error.detail())),
         }
     }
     let hits = competitors::merge(&searches, settings.hosting_domain.as_deref());

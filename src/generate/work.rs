@@ -1,6 +1,6 @@
 //! The context that every step of the job works with.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use super::{
     question::{Question, TextAnswer},
@@ -15,10 +15,11 @@ use crate::{
         quotas::{self, Quota},
     },
     jobs::{self, Job, JobContext},
-    models::{self, AnswerRules, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation},
+    models::{self, AnswerRules, Booking, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation},
     platform::clock::now_ms,
     settings::{FromVars as _, Settings},
     store::Statement,
+    upstream::search::{self, Hit, Search},
 };
 
 /// The context of a step.
@@ -119,13 +120,9 @@ impl Work {
         let candidates = models::choose(None, preferred, &request, &rules).await?;
         let allowance = models::afford(&request, question.max_tokens, &candidates, i64::MAX, &rules).await?;
         let allowance = allowance.ok_or_else(|| Error::Internal("an answer costs too much".to_owned()))?;
-        let reservation = &allowance.reservation;
-        let booked = Cell::new(0);
+        let booking = Booking::new(&allowance.reservation, &self.context.database);
         let progress = async |text: &str, cost: i64| {
-            // A failed booking is added to the next one.
-            if cost > booked.get() && self.book(cost - booked.get(), cost, reservation).await.is_ok() {
-                booked.set(cost);
-            }
+            booking.book(cost, |more| store::spend(&self.startup.id, 0, 0, more)).await;
             so_far(text).await;
         };
         let who = self.model_name()?;
@@ -136,33 +133,37 @@ impl Work {
             // The provider has not counted the tokens of an interrupted answer.
             Err(_) => (0, 0),
         };
-        let cost = paid.cost_micro_usd;
-        let mut booking = vec![store::spend(&self.startup.id, read, written, cost - booked.get())];
-        booking.extend(reservation.reconcile(cost)?);
-        self.context.database.batch_all(booking).await?;
+        let spend = |rest| store::spend(&self.startup.id, read, written, rest);
+        booking.finish(paid.cost_micro_usd, spend).await?;
         paid.answer.map(|response| TextAnswer::of(response, who))
     }
 
-    /// Books `more` of an answer that has cost `cost` so far.
-    async fn book(&self, more: i64, cost: i64, reservation: &Reservation) -> Result<(), Error> {
-        let mut batch = vec![store::spend(&self.startup.id, 0, 0, more)];
-        let draw = reservation.draw(cost);
-        let draws = draw.is_some();
-        batch.extend(draw);
-        let rows = self.context.database.batch_all(batch).await?;
-        if draws && rows.last().is_some_and(|rows| !rows.is_empty()) {
-            reservation.has_drawn(cost);
-        }
-        Ok(())
-    }
-
-    /// Books what a search has spent, immediately and whatever becomes of the job.
-    pub(super) async fn pay(&self, read: u64, written: u64, cost_micro_usd: i64) -> Result<(), Error> {
+    /// Searches the web. A search by a model is paid like its answers, whatever becomes of the job.
+    ///
+    /// # Errors
+    /// A spent budget, and those of the database. The search's own is inside.
+    pub(super) async fn search(
+        &self,
+        provider: &Search,
+        query: &str,
+        results: usize,
+    ) -> Result<Result<Vec<Hit>, Error>, Error> {
+        let (payer, database) = (self.rules().payer, &self.context.database);
+        let reservation = match provider {
+            Search::Claude => payer.reserve(search::MOST_MICRO_USD, &self.settings, database).await?,
+            Search::Brave { .. } | Search::Google { .. } => Reservation::none(&payer),
+        };
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let booked = [
-            store::spend(&self.startup.id, tokens(read), tokens(written), cost_micro_usd),
-            quotas::spend(Quota::Budget, &self.startup.user_id, cost_micro_usd, now_ms()),
-        ];
-        self.context.database.batch(booked).await.map(drop)
+        let (read, written, cost, hits) = match search::search(provider, query, results, &self.settings).await
+        {
+            Ok(found) => {
+                let (read, written) = (found.usage.read_tokens(), found.usage.output_tokens);
+                (tokens(read), tokens(written), found.cost_micro_usd, Ok(found.hits))
+            }
+            Err(failed) => (0, 0, failed.cost_micro_usd, Err(failed.error)),
+        };
+        let spend = |cost| store::spend(&self.startup.id, read, written, cost);
+        Booking::new(&reservation, database).finish(cost, spend).await?;
+        Ok(hits)
     }
 }

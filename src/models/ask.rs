@@ -11,6 +11,7 @@ use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward,
     openai_of_workers_ai, workers_ai_inputs,
 };
+use serde_json::json;
 
 use super::{
     health,
@@ -24,6 +25,7 @@ use crate::{
     platform::{
         clock::{now_ms, sleep},
         fetch::{self, Failure, OutboundRequest},
+        log,
         pump::{Deadlines, End, Source},
         random,
     },
@@ -543,7 +545,12 @@ fn client_safe(error: Error, is_callers_key: bool) -> Error {
 fn fetch_error(failure: &Failure) -> AttemptError {
     match failure {
         Failure::Timeout => Error::new(Class::Timeout, "The model's provider did not answer in time"),
-        Failure::Network(_) => Error::new(Class::Upstream, "The model's provider cannot be reached"),
+        Failure::Network(reason) => {
+            log::line(
+                &json!({ "level": "warn", "event": "models.unreachable", "detail": redact::text(reason) }),
+            );
+            Error::new(Class::Upstream, "The model's provider cannot be reached")
+        }
         Failure::TooLong => {
             Error::new(Class::Upstream, "The model's provider sent a longer answer than is read")
         }

@@ -32,8 +32,8 @@ pub(crate) use self::{
     limits::{KeyLimits, optional as optional_limits},
     model::{Above, Model, Prices},
     paid::{
-        Allowance, AnswerRules, PaidAnswer, afford, answer, choose, default_name, in_sentence, is_any_open,
-        named,
+        Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, default_name, in_sentence,
+        is_any_open, named,
     },
     reservations::{DayBudget, PaidWork, Payer, Reservation},
     routing::{Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},

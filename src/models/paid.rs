@@ -3,7 +3,7 @@
 //! answer to its end, and computes its cost. The agent and the startup
 //! generator ask models this way.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use hatch_dialects::{
     Class, Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt, request::Format,
@@ -24,7 +24,7 @@ use crate::{
         pump::{Deadlines, End},
     },
     settings::{FromVars as _, Settings},
-    store::Database,
+    store::{Database, Statement},
     upstream::anthropic::Claude,
 };
 
@@ -49,6 +49,50 @@ pub(crate) struct AnswerRules<'a> {
 pub(crate) struct Allowance {
     max_tokens: u64,
     pub(crate) reservation: Reservation,
+}
+
+/// Books the cost of an answer while it arrives, so that also a stopped or
+/// killed consumer pays for what it got. `spend` makes the statement by which
+/// the work itself counts a part of the cost.
+#[derive(Debug)]
+pub(crate) struct Booking<'a> {
+    reservation: &'a Reservation,
+    database: &'a Database,
+    booked: Cell<i64>,
+}
+
+impl<'a> Booking<'a> {
+    pub(crate) fn new(reservation: &'a Reservation, database: &'a Database) -> Self {
+        Self { reservation, database, booked: Cell::new(0) }
+    }
+
+    /// Books what has arrived so far and has cost `cost`. A booking that fails
+    /// is made up for by the next one.
+    pub(crate) async fn book(&self, cost: i64, spend: impl Fn(i64) -> Statement) {
+        let more = cost - self.booked.get();
+        if more <= 0 {
+            return;
+        }
+        let mut batch = vec![spend(more)];
+        let draw = self.reservation.draw(cost);
+        let draws = draw.is_some();
+        batch.extend(draw);
+        let Ok(rows) = self.database.batch_all(batch).await else { return };
+        if draws && rows.last().is_some_and(|rows| !rows.is_empty()) {
+            self.reservation.has_drawn(cost);
+        }
+        self.booked.set(cost);
+    }
+
+    /// Books what the whole answer has cost, and returns the rest of the reservation.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn finish(&self, cost: i64, spend: impl Fn(i64) -> Statement) -> Result<(), Error> {
+        let mut batch = vec![spend(cost - self.booked.get())];
+        batch.extend(self.reservation.reconcile(cost)?);
+        self.database.batch_all(batch).await.map(drop)
+    }
 }
 
 /// An answer of a model, or its error, and its cost.
@@ -124,7 +168,7 @@ pub(crate) async fn named(
 /// chose, or of the default one.
 ///
 /// # Errors
-/// If none can serve the request, or a budget pays for one without a price.
+/// If none can serve the request, or a budget pays and none has a price.
 pub(crate) async fn choose(
     chosen: Option<&str>,
     preferred: Option<&str>,
@@ -137,7 +181,7 @@ pub(crate) async fn choose(
         Some(name) => name.to_owned(),
         None => default_name(preferred, keys, settings)?,
     };
-    let found = match named(&name, request, allowed, keys, settings, database).await? {
+    let mut found = match named(&name, request, allowed, keys, settings, database).await? {
         // A key that may not ask the operator's choice asks one that it may.
         Err(_) if chosen.is_none() && allowed.is_some() => {
             named("auto", request, allowed, keys, settings, database).await?
@@ -149,8 +193,10 @@ pub(crate) async fn choose(
         let words = format!("The model {name} cannot {ability}, so it cannot do this work");
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
-    let is_unpriced = |candidate: &Candidate| candidate.model.prices.is_none() && !is_own(candidate, keys);
-    if payer.is_bounded(settings)? && found.iter().any(is_unpriced) {
+    if payer.is_bounded(settings)? {
+        found.retain(|candidate| candidate.model.prices.is_some() || is_own(candidate, keys));
+    }
+    if found.is_empty() {
         let words = "A model whose price is not known here cannot be asked under a budget";
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
@@ -321,7 +367,7 @@ fn described(error: &hatch_dialects::Error, retry_after_s: Option<i64>, who: &st
         }
         Class::Upstream => (UpstreamKind::Failed, format!("{who} failed")),
         Class::ContextTooLong => {
-            (UpstreamKind::Rejected, format!("The app is longer than {} can read", in_sentence(who)))
+            (UpstreamKind::Rejected, format!("The request is longer than {} can read", in_sentence(who)))
         }
         Class::NotFound => (UpstreamKind::Rejected, "Its provider has no such model".to_owned()),
         _ => (UpstreamKind::Rejected, format!("{who} refused the request")),

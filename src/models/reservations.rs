@@ -3,6 +3,7 @@
 //! that of the user's day. A row records each reservation, and shrinks by what
 //! is booked while the answer arrives. So the next consumer or the sweep
 //! releases the rest of what a killed Worker held, and what came stays paid.
+//! A call of the gateway is booked only at its end.
 
 use std::cell::Cell;
 
@@ -100,6 +101,7 @@ pub(crate) struct Reservation {
     limits: Vec<Limit>,
     is_daily: bool,
     at: i64,
+    most: i64,
     /// How much of it is booked already, because it has arrived.
     drawn: Cell<i64>,
     /// Of the user's day, if it has a budget.
@@ -176,6 +178,7 @@ impl Payer<'_> {
             is_daily: daily.is_some(),
             limits,
             at,
+            most,
             drawn: Cell::new(0),
             day: None,
         };
@@ -244,6 +247,7 @@ impl Reservation {
             limits: Vec::new(),
             is_daily: false,
             at: 0,
+            most: 0,
             drawn: Cell::new(0),
             day: None,
         }
@@ -256,8 +260,9 @@ impl Reservation {
     /// Books `cost`, the cost of what has arrived so far: it stays paid if the
     /// Worker is killed. The row is returned as long as this consumer has it,
     /// and then [`Self::has_drawn`] must be called. None if nothing is to book.
+    /// What is beyond the reservation is booked at the end.
     pub(crate) fn draw(&self, cost: i64) -> Option<Statement> {
-        let more = cost.saturating_sub(self.drawn.get());
+        let more = cost.min(self.most).saturating_sub(self.drawn.get());
         (more > 0 && self.is_any()).then(|| {
             sql!(
                 "UPDATE model_reservations SET daily = max(0, daily - ?3), limits = (
@@ -271,9 +276,9 @@ impl Reservation {
         })
     }
 
-    /// Marks `cost` as booked.
+    /// Marks `cost` as booked, as far as it was reserved.
     pub(crate) fn has_drawn(&self, cost: i64) {
-        self.drawn.set(self.drawn.get().max(cost));
+        self.drawn.set(self.drawn.get().max(cost.min(self.most)));
     }
 
     /// Books the real cost of the answer, and returns the rest. If this consumer

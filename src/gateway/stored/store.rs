@@ -25,14 +25,14 @@ pub(super) struct NewCompletion<'a> {
 }
 
 /// Inserts a completion, or replaces the one of this id, which keeps its title and its
-/// share id.
+/// share id. The rating was of the answer before.
 pub(super) fn put(user: &str, completion: &NewCompletion<'_>, now: i64) -> Statement {
     sql!(
         "INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
          VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (user_id, id) DO UPDATE SET updated_at = excluded.updated_at, model = excluded.model,
            metadata = CASE excluded.metadata WHEN '{}' THEN metadata ELSE excluded.metadata END,
-           messages = excluded.messages, body = excluded.body",
+           messages = excluded.messages, body = excluded.body, feedback = NULL",
         user,
         completion.id,
         now,

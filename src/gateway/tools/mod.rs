@@ -88,8 +88,6 @@ static TOOLS: &[Tool] = &[
 
 /// The most results of a search.
 const RESULTS: usize = 5;
-/// The most that a search by Claude costs, in micro-dollars: three searches and the tokens of their results.
-const MOST_MICRO_USD: i64 = 100_000;
 
 /// The tools that this Worker can run.
 pub(super) fn available(settings: &Settings) -> Result<Vec<&'static Tool>, Error> {
@@ -193,7 +191,7 @@ impl Tool {
         let entry = match is_paid {
             true => {
                 let budgets = Budgets::of(user, &limits, settings);
-                Some(budgets.reserve(Some(MOST_MICRO_USD), Vec::new(), database).await?)
+                Some(budgets.reserve(Some(search::MOST_MICRO_USD), Vec::new(), database).await?)
             }
             false => None,
         };

@@ -13,6 +13,8 @@ pub(crate) use settings::Search;
 use super::anthropic::complete::Failed;
 use crate::settings::Settings;
 
+/// The most that a search by Claude costs, in micro-dollars: three searches and the tokens of their results.
+pub(crate) const MOST_MICRO_USD: i64 = 100_000;
 /// The longest query: engines accept 400 characters and 50 words.
 const MOST_CHARS: usize = 300;
 const MOST_WORDS: usize = 40;
